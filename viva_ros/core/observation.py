@@ -1,0 +1,63 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the model sees, and what it gives: the two types that every layer shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """
+    One synchronised set of inputs.
+
+    :param images: camera name to RGB image, (H, W, 3) uint8, any size
+    :param proprio: joint name to position, rad or m
+    :param stamps: input name (each camera, and 'joint_states') to stamp, ns
+    """
+
+    images: Mapping[str, Image]
+    proprio: Mapping[str, float]
+    stamps: Mapping[str, int]
+
+    @property
+    def stamp(self) -> int:
+        """Stamp of the newest input used, ns."""
+        return max(self.stamps.values())
+
+    @property
+    def skew(self) -> float:
+        """Newest minus oldest input stamp, s."""
+        return (self.stamp - min(self.stamps.values())) * 1e-9
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """
+    What an engine makes of one observation.
+
+    :param value: V = 1 - G, in [-1, 1]; rises towards success (METHOD: V > 0 expects success)
+    :param forecast: joint name to position expected one horizon ahead, rad or m
+    """
+
+    value: float
+    forecast: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """
+    No value, and why: a state of its own, never OK and never an alert of a drop.
+
+    :param kind: one word, e.g. 'missing', 'stale', 'skew', 'input', 'engine', 'paused'
+    :param reason: for a person: the thing, its value, what is allowed, the remedy
+    """
+
+    kind: str
+    reason: str

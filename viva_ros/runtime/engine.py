@@ -1,0 +1,62 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine protocol: what a robot loads and runs, whatever library is behind it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from viva_ros.core.observation import Estimate, Observation
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """
+    What an engine is made for; read from its JSON, compared with the robot's configuration.
+
+    :param cameras: in the order of the model's views
+    :param joint_names: in the order of the model's proprioception
+    :param horizon: of the forecast, s
+    :param image_size: (height, width) that images are letterboxed to, px
+    :param tasks: names of the tasks it was trained on
+    :param fingerprint: first 16 hex digits of the SHA-256 over weights and configuration
+    """
+
+    cameras: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    horizon: float
+    image_size: tuple[int, int]
+    tasks: tuple[str, ...]
+    fingerprint: str
+    kind: str
+
+
+class Engine(Protocol):
+    """Estimates a value; not thread-safe: one worker owns it."""
+
+    info: EngineInfo
+
+    def estimate(self, observation: Observation) -> Estimate:
+        """
+        Estimate value and forecast.
+
+        :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
+        :raises EngineError: if inference fails or gives a non-finite number
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+def load(path: Path, task: str, kind: str = 'auto') -> Engine:
+    """
+    Load an engine folder (engine.json beside its weights) after verifying it.
+
+    :param path: the folder
+    :param task: one of the engine's tasks
+    :param kind: 'auto', 'onnx' or 'pytorch'
+    :raises EngineError: naming what does not fit and the command that mends it
+    """
+    raise NotImplementedError
