@@ -1,0 +1,118 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How well alarms tell failures from successes, and how soon."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from viva_ros.core.observation import Array
+
+
+@dataclass(frozen=True)
+class Trial:
+    """
+    One judged episode; times in s since its first frame.
+
+    :param failed: whether a failure happened in it, mended or not
+    :param duration: above 0
+    :param alarms: when an ALARM was raised, ascending
+    :param inject: of a failure, when its cause began; an alarm before is none of its detection
+    :param manifest: of a failure, its first physical evidence; None if not known
+    """
+
+    failed: bool
+    duration: float
+    alarms: tuple[float, ...]
+    inject: float | None = None
+    manifest: float | None = None
+
+    @property
+    def detection(self) -> float | None:
+        """First alarm that can be due to the failure, s; None if missed or nothing failed."""
+        begin = self.inject or 0.0
+        return next((t for t in self.alarms if self.failed and t >= begin), None)
+
+    @property
+    def delay(self) -> float | None:
+        """Detection minus manifest, s; negative if it was seen to come; None without either."""
+        if self.detection is None or self.manifest is None:
+            return None
+        return self.detection - self.manifest
+
+
+@dataclass(frozen=True)
+class Detection:
+    """
+    Figures over episodes; NaN where there is nothing to count.
+
+    :param tpr: failures detected
+    :param tnr: successful episodes without an alarm
+    :param delay_median: detection minus manifest, s
+    :param relative_delay: DT, mean of detection / duration over detected failures
+    :param twa: 1/2 [(1/N_F) sum over detected of (1 - DT) + TN/N_S]
+    :param false_alarms_per_hour: of successful execution
+    """
+
+    failures: int
+    successes: int
+    tpr: float
+    tnr: float
+    balanced_accuracy: float
+    delay_median: float
+    delay_p90: float
+    relative_delay: float
+    twa: float
+    false_alarms_per_hour: float
+
+
+def detection(trials: Sequence[Trial]) -> Detection:
+    """Count detections, false alarms and delays."""
+    failed = [trial for trial in trials if trial.failed]
+    good = [trial for trial in trials if not trial.failed]
+    relative = [t.detection / t.duration for t in failed if t.detection is not None]
+    delays = np.array([t.delay for t in failed if t.delay is not None], dtype=np.float64)
+    tpr = _ratio(len(relative), len(failed))
+    tnr = _ratio(sum(not trial.alarms for trial in good), len(good))
+    timely = _ratio(sum(1.0 - share for share in relative), len(failed))
+    hours = sum(trial.duration for trial in good) / 3600.0
+    return Detection(
+        failures=len(failed),
+        successes=len(good),
+        tpr=tpr,
+        tnr=tnr,
+        balanced_accuracy=(tpr + tnr) / 2.0,
+        delay_median=_quantile(delays, 0.5),
+        delay_p90=_quantile(delays, 0.9),
+        relative_delay=_ratio(sum(relative), len(relative)),
+        twa=(timely + tnr) / 2.0,
+        false_alarms_per_hour=_ratio(sum(len(trial.alarms) for trial in good), hours),
+    )
+
+
+def placebo(trials: Sequence[Trial], seed: int) -> list[Trial]:
+    """Give the same alarms to episodes and times drawn at random: what detection must beat."""
+    generator = np.random.default_rng(seed)
+    total = sum(len(trial.alarms) for trial in trials)
+    durations = np.array([trial.duration for trial in trials], dtype=np.float64)
+    owners = generator.choice(len(trials), size=total, p=durations / durations.sum())
+    times = generator.uniform(size=total) * durations[owners]
+    return [
+        Trial(
+            trial.failed,
+            trial.duration,
+            tuple(np.sort(times[owners == index]).tolist()),
+            trial.inject,
+            trial.manifest,
+        )
+        for index, trial in enumerate(trials)
+    ]
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else float('nan')
+
+
+def _quantile(numbers: Array, share: float) -> float:
+    return float(np.quantile(numbers, share)) if numbers.size else float('nan')

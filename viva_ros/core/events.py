@@ -1,0 +1,65 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a judgement is made of: levels, kinds and events; the Alert message carries them."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+DROP: Final = 'drop'
+NO_RISE: Final = 'no_rise'
+FLOOR: Final = 'floor'
+
+#: The value rules, in the order of their statistics.
+RULES: Final = (DROP, NO_RISE, FLOOR)
+
+#: Every kind of event; the comment in Alert.msg lists the same.
+KINDS: Final = (
+    *RULES,
+    'unknown',
+    'silence',
+    'retry_requested',
+    'retry_accepted',
+    'retry_refused',
+    'retry_timeout',
+    'retry_budget',
+    'retry_dry_run',
+    'recovered',
+    'acknowledged',
+    'episode_start',
+)
+
+
+class Level(IntEnum):
+    """The constants of Alert.msg."""
+
+    OK = 0
+    UNKNOWN = 1
+    WARN = 2
+    ALARM = 3
+    NEEDS_OPERATOR = 4
+
+
+@dataclass(frozen=True)
+class Event:
+    """
+    A change of judgement.
+
+    :param kind: one of KINDS
+    :param stamp: of the value that led to it, ns; of the alarm for retry events
+    :param onset: when the condition began, ns, <= stamp
+    :param value: in [-1, 1]; NaN when unknown
+    :param statistic: debounced, in units of value; NaN where there is none
+    :param threshold: that it crossed; NaN where there is none
+    :param text: for a person
+    """
+
+    level: Level
+    kind: str
+    stamp: int
+    onset: int
+    value: float
+    statistic: float
+    threshold: float
+    episode_id: str
+    text: str

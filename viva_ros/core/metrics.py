@@ -1,0 +1,138 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Figures on values and outcomes: correlations, ranking of outcomes, event response, intervals.
+
+All are given higher-is-better values V. A correlation with time rewards counting time: show it beside
+the others, never alone.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from viva_ros.core.observation import Array
+
+
+def pearson(x: ArrayLike, y: ArrayLike) -> float:
+    """Linear correlation, in [-1, 1]; NaN where one side is constant."""
+    a, b = _pair(x, y)
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(np.clip((a @ b) / scale, -1.0, 1.0)) if scale > 0.0 else float('nan')
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Correlation of average ranks, in [-1, 1]: the value-order correlation when x is time."""
+    a, b = _pair(x, y)
+    return pearson(ranks(a), ranks(b))
+
+
+def kendall_tau_a(x: ArrayLike, y: ArrayLike) -> float:
+    """(concordant - discordant) / (n (n - 1) / 2), in [-1, 1]: ties count as neither."""
+    a, b = _pair(x, y)
+    signs = np.sign(a[:, None] - a[None, :]) * np.sign(b[:, None] - b[None, :])
+    return float(signs.sum() / (len(a) * (len(a) - 1)))
+
+
+def ranks(x: ArrayLike) -> Array:
+    """Ranks from 1; equal numbers share the average of theirs."""
+    _, group, counts = np.unique(np.asarray(x), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    averages: Array = last - (counts - 1) / 2.0
+    return averages[group]
+
+
+def auroc(scores: ArrayLike, positive: ArrayLike) -> float:
+    """
+    Probability that a positive scores above a negative, ties half (Mann-Whitney U).
+
+    :param positive: (N,) bool
+    :returns: in [0, 1]; NaN where one class is empty
+    """
+    score, label = _labelled(scores, positive)
+    hits, misses = int(label.sum()), int((~label).sum())
+    if not hits or not misses:
+        return float('nan')
+    rank_sum = float(ranks(score)[label].sum())
+    return (rank_sum - hits * (hits + 1) / 2.0) / (hits * misses)
+
+
+def auprc(scores: ArrayLike, positive: ArrayLike) -> float:
+    """
+    Average precision: precision at each score that is a positive's, weighed by the recall gained.
+
+    :param positive: (N,) bool
+    :returns: in [0, 1]; NaN without a positive
+    """
+    score, label = _labelled(scores, positive)
+    if not label.any():
+        return float('nan')
+    order = np.argsort(-score, kind='stable')
+    score, label = score[order], label[order]
+    last_of_ties = np.append(score[1:] != score[:-1], True)
+    hits = np.cumsum(label)[last_of_ties]
+    precision = hits / (np.flatnonzero(last_of_ties) + 1)
+    return float(precision @ np.diff(hits, prepend=0) / hits[-1])
+
+
+def rmse(x: ArrayLike, y: ArrayLike) -> float:
+    """Root of the mean squared difference; on hesitation frames the Hesitation-RMSE."""
+    a, b = _pair(x, y)
+    return float(np.sqrt(np.mean((a - b) ** 2)))
+
+
+def event_response(values: ArrayLike, at: int, direction: int, window: int) -> float:
+    """
+    Relative change of the value across an event, positive when it goes the right way (ERS).
+
+    direction * (after - before) / (before + 1e-6) on displayed values 1 - G / 2 = (1 + V) / 2, each
+    the mean of ``window`` frames.
+
+    :param at: frame of the event
+    :param direction: 1 for a milestone, -1 for an error
+    :returns: NaN where one side has no frame
+    """
+    displayed = (1.0 + np.asarray(values, dtype=np.float64)) / 2.0
+    before, after = displayed[max(at - window, 0) : at], displayed[at : at + window]
+    if not before.size or not after.size:
+        return float('nan')
+    return float(direction * (after.mean() - before.mean()) / (before.mean() + 1e-6))
+
+
+def bootstrap_interval(
+    figure: Callable[[NDArray[np.int64]], float],
+    count: int,
+    *,
+    seed: int,
+    draws: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """
+    Percentile interval of a figure over episodes drawn again with replacement.
+
+    :param figure: of episode numbers (count,) to the figure; NaN draws are left out
+    :param count: number of episodes
+    """
+    generator = np.random.default_rng(seed)
+    samples = np.array([figure(generator.integers(0, count, count)) for _ in range(draws)])
+    tail = (1.0 - level) / 2.0
+    low, high = np.nanquantile(samples, (tail, 1.0 - tail))
+    return float(low), float(high)
+
+
+def _pair(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
+        raise ValueError(f'shapes are {a.shape} and {b.shape}, must be the same (N,), N >= 2')
+    return a, b
+
+
+def _labelled(
+    scores: ArrayLike, positive: ArrayLike | Sequence[bool]
+) -> tuple[Array, NDArray[np.bool_]]:
+    score, label = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
+    if score.ndim != 1 or score.shape != label.shape:
+        raise ValueError(f'shapes are {score.shape} and {label.shape}, must be the same (N,)')
+    return score, label

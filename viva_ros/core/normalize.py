@@ -1,0 +1,80 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Joint positions to [-1, 1] and back, by the range of each joint in the training episodes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from viva_ros.core.observation import Array
+
+
+@dataclass(frozen=True)
+class JointRanges:
+    """
+    Smallest and largest position of each joint, rad or m; names and numbers in one order.
+
+    :raises ValueError: if lengths differ, a name comes twice, or a range is empty or not finite
+    """
+
+    names: tuple[str, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.names) == len(set(self.names)) == len(self.low) == len(self.high):
+            raise ValueError(f'{self.names} need one name, low and high each, names only once')
+        for name, low, high in zip(self.names, self.low, self.high, strict=True):
+            if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+                raise ValueError(f'range of {name} is {low} to {high}, must be finite, ascending')
+
+    @classmethod
+    def of(cls, names: Sequence[str], episodes: Iterable[Array]) -> 'JointRanges':
+        """
+        Measure the ranges.
+
+        :param episodes: positions of each training episode, (N, len(names)), rad or m
+        """
+        positions = np.concatenate([np.asarray(e, dtype=np.float64) for e in episodes])
+        low, high = positions.min(axis=0), positions.max(axis=0)
+        return cls(tuple(names), tuple(low.tolist()), tuple(high.tolist()))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> 'JointRanges':
+        """Read what ``to_dict`` gave."""
+        return cls(*(tuple(content[key]) for key in ('names', 'low', 'high')))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give names, low and high as lists, for JSON."""
+        return {'names': list(self.names), 'low': list(self.low), 'high': list(self.high)}
+
+    def vector(self, proprio: Mapping[str, float]) -> Array:
+        """Give positions in the order of the names, (J,); KeyError names a missing joint."""
+        return np.array([proprio[name] for name in self.names], dtype=np.float64)
+
+    def normalise(self, positions: Array) -> Array:
+        """
+        Map positions to [-1, 1] and clamp; a joint that never moved maps to 0.
+
+        :param positions: (..., J), rad or m
+        :returns: (..., J)
+        """
+        low, span = self._low_and_span()
+        unit = (np.asarray(positions, dtype=np.float64) - low) / np.where(span > 0.0, span, 1.0)
+        return np.where(span > 0.0, np.clip(2.0 * unit - 1.0, -1.0, 1.0), 0.0)
+
+    def denormalise(self, normalised: Array) -> Array:
+        """
+        Map [-1, 1] back to positions; not clamped.
+
+        :param normalised: (..., J)
+        :returns: (..., J), rad or m
+        """
+        low, span = self._low_and_span()
+        return low + (np.asarray(normalised, dtype=np.float64) + 1.0) * 0.5 * span
+
+    def _low_and_span(self) -> tuple[Array, Array]:
+        low = np.array(self.low, dtype=np.float64)
+        return low, np.array(self.high, dtype=np.float64) - low

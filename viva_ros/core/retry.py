@@ -1,0 +1,161 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Asking for a retry: a budget per episode, a time-out, a back-off, and then a person.
+
+Only an alarm asks; silence and unknown never do. An answer "accepted" that comes late still counts,
+since the robot acts on it. Times are steady seconds, given by the caller, who calls the service for
+each event of kind 'retry_requested'.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from viva_ros.core.events import Event, Level
+from viva_ros.core.settings import setting, validate
+
+
+@dataclass(frozen=True)
+class RetrySettings:
+    """How often, how long, how patiently."""
+
+    dry_run: bool = setting(True, 'Report the retry that would be asked for, and ask for none.')
+    budget: int = setting(2, 'Retries asked for per episode, refused ones included.', at_least=0)
+    timeout: float = setting(5.0, 'Time for the answer, s.', above=0.0)
+    backoff: float = setting(
+        2.0, 'Wait after a refusal or time-out, s; doubles with each.', above=0.0
+    )
+
+
+class RetryState(Enum):
+    """What the machine is waiting for."""
+
+    IDLE = 'idle'
+    WAITING = 'waiting for the answer'
+    BACKING_OFF = 'backing off'
+    NEEDS_OPERATOR = 'waiting for a person'
+
+
+class RetryMachine:
+    """
+    Decides when a retry is asked for; ``state`` and ``used`` tell where it stands.
+
+    Events carry stamp, value and episode of the alarm that led to them.
+    """
+
+    def __init__(
+        self, settings: RetrySettings, used: int = 0, hold_until: float = -math.inf
+    ) -> None:
+        """
+        Begin idle.
+
+        :param used: retries already asked for in this episode, by a supervisor before this one
+        :param hold_until: steady time before which nothing is asked: start conservatively
+        """
+        validate(settings)
+        self._settings = settings
+        self._hold_until = hold_until
+        self._alarm: Event | None = None
+        self.used = used
+        self._rest()
+
+    def _rest(self) -> None:
+        self.state = RetryState.IDLE
+        self._until = math.inf
+        self._failures = 0
+
+    @property
+    def level(self) -> Level:
+        """NEEDS_OPERATOR, or OK where this machine has nothing to add to the judge's level."""
+        needed = self.state is RetryState.NEEDS_OPERATOR
+        return Level.NEEDS_OPERATOR if needed else Level.OK
+
+    def request(self, now: float, alarm: Event) -> list[Event]:
+        """Ask for a retry because of an alarm; nothing, while one is under way or a person is."""
+        if self.state is not RetryState.IDLE:
+            return []
+        self._alarm = alarm
+        if self._settings.dry_run:
+            return [self._event(Level.ALARM, 'retry_dry_run', 'dry run: no retry is asked for')]
+        if now < self._hold_until:
+            self.state, self._until = RetryState.BACKING_OFF, self._hold_until
+            return []
+        return self._ask(now)
+
+    def accepted(self) -> list[Event]:
+        """Take the robot's word that it retries, even after the time-out."""
+        if self.state is RetryState.IDLE:
+            return []
+        if self.state is not RetryState.NEEDS_OPERATOR:
+            self._rest()
+        return [self._event(self._alarm_level, 'retry_accepted', 'the robot retries')]
+
+    def refused(self, now: float, reason: str) -> list[Event]:
+        """Take a refusal, or that there is no such service; without effect on nothing asked."""
+        if self.state is not RetryState.WAITING:
+            return []
+        return self._fail(now, 'retry_refused', f'retry refused: {reason}')
+
+    def tick(self, now: float, known: bool) -> list[Event]:
+        """
+        Let time pass; call it ten times a second.
+
+        :param known: whether values are heard and known: without, no retry is asked for
+        """
+        if now < self._until:
+            return []
+        if self.state is RetryState.WAITING:
+            text = f'no answer to the retry within {self._settings.timeout:g} s'
+            return self._fail(now, 'retry_timeout', text)
+        return self._ask(now) if known and self.state is RetryState.BACKING_OFF else []
+
+    def recovered(self) -> None:
+        """Give up a retry that was to be asked for again: the value has risen by itself."""
+        if self.state is RetryState.BACKING_OFF:
+            self._rest()
+
+    def start_episode(self) -> None:
+        """Begin an episode: the whole budget, nothing under way."""
+        self.used = 0
+        self._rest()
+
+    def acknowledge(self) -> list[Event]:
+        """Take a person's word that the robot was seen to: the budget is whole again."""
+        if self.state is not RetryState.NEEDS_OPERATOR:
+            return []
+        self.start_episode()
+        return [self._event(Level.OK, 'acknowledged', 'a person has seen to the robot')]
+
+    @property
+    def _alarm_level(self) -> Level:
+        return max(self.level, Level.ALARM)
+
+    def _ask(self, now: float) -> list[Event]:
+        if self.used >= self._settings.budget:
+            return self._give_up()
+        self.used += 1
+        self.state, self._until = RetryState.WAITING, now + self._settings.timeout
+        text = f'retry {self.used} of {self._settings.budget} is asked for'
+        return [self._event(Level.ALARM, 'retry_requested', text)]
+
+    def _fail(self, now: float, kind: str, text: str) -> list[Event]:
+        event = self._event(Level.ALARM, kind, text)
+        if self.used >= self._settings.budget:
+            return [event, *self._give_up()]
+        self.state = RetryState.BACKING_OFF
+        self._until = now + self._settings.backoff * 2.0**self._failures
+        self._failures += 1
+        return [event]
+
+    def _give_up(self) -> list[Event]:
+        self._rest()
+        self.state = RetryState.NEEDS_OPERATOR
+        text = f'{self.used} of {self._settings.budget} retries are spent: see to the robot'
+        return [self._event(Level.NEEDS_OPERATOR, 'retry_budget', text)]
+
+    def _event(self, level: Level, kind: str, text: str) -> Event:
+        if self._alarm is None:
+            raise ValueError(f'{kind} without an alarm')
+        return dataclasses.replace(self._alarm, level=level, kind=kind, text=text)

@@ -1,0 +1,120 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Settings are frozen dataclasses: default, unit, range and sentence of each stand here once.
+
+ROS parameters, their checks and the README's table are all made from these fields.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from viva_ros.core.errors import ConfigurationError
+
+T = TypeVar('T')
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a setting may be; None where there is no such limit."""
+
+    above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: tuple[str, ...] | None = None
+
+    def admits(self, value: object) -> bool:
+        """Say whether a value is allowed; a number that is not finite never is."""
+        if self.choices is not None:
+            return value in self.choices
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return True
+        return (
+            math.isfinite(value)
+            and (self.above is None or value > self.above)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+    def __str__(self) -> str:
+        """Say in words what is allowed, e.g. 'above 0 and at most 1'."""
+        if self.choices is not None:
+            return 'one of ' + ', '.join(repr(choice) for choice in self.choices)
+        bounds = (('above', self.above), ('at least', self.at_least), ('at most', self.at_most))
+        words = [f'{word} {bound:g}' for word, bound in bounds if bound is not None]
+        return ' and '.join(words) or 'finite'
+
+
+@dataclass(frozen=True)
+class SettingInfo:
+    """One row of the README's parameter table, and one ROS parameter."""
+
+    name: str
+    default: object
+    doc: str
+    limits: Limits
+
+
+def setting(
+    default: T,
+    doc: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> T:
+    """
+    Declare a field of a settings dataclass: ``window: float = setting(2.0, 'Span, s.', above=0)``.
+
+    :param default: bool, int, float, str or a tuple of str
+    :param doc: one sentence with the unit
+    :param choices: all values allowed, for text
+    """
+    limits = Limits(above, at_least, at_most, None if choices is None else tuple(choices))
+    field: T = dataclasses.field(default=default, metadata={'doc': doc, 'limits': limits})
+    return field
+
+
+def describe(settings: Any) -> list[SettingInfo]:
+    """
+    List the settings of a dataclass, type or instance, in order.
+
+    :raises ValueError: on a field that was not made by ``setting``
+    """
+    return [_describe_field(field) for field in dataclasses.fields(settings)]
+
+
+def validate(settings: Any, prefix: str = '') -> None:
+    """
+    Check every setting for its type and range, those of nested settings too.
+
+    :param prefix: put before each name in the error, e.g. 'rules.'
+    :raises ConfigurationError: naming the setting, its value and what is allowed
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            validate(value, f'{prefix}{field.name}.')
+        else:
+            _check(prefix + field.name, value, _describe_field(field))
+
+
+def _describe_field(field: dataclasses.Field[Any]) -> SettingInfo:
+    if 'doc' not in field.metadata:
+        raise ValueError(f'{field.name} is no setting: declare it with setting()')
+    return SettingInfo(field.name, field.default, field.metadata['doc'], field.metadata['limits'])
+
+
+def _check(name: str, value: object, info: SettingInfo) -> None:
+    expected = type(info.default)
+    fits = isinstance(value, int | float if expected is float else expected)
+    if not fits or (isinstance(value, bool) and expected is not bool):
+        raise ConfigurationError(
+            f'{name} is {value!r}, a {type(value).__name__}: must be a {expected.__name__}'
+        )
+    if not info.limits.admits(value):
+        raise ConfigurationError(f'{name} is {value!r}, must be {info.limits}')

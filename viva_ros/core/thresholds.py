@@ -1,0 +1,122 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Thresholds of the value rules, and the file that carries them with all that they hold for."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from viva_ros.core.errors import CalibrationError, ConfigurationError
+from viva_ros.core.files import write_atomically
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.settings import validate
+
+FORMAT: Final = 'viva_ros calibration 1'
+REMEDY: Final = "run 'viva calibrate'"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """
+    Where a rule warns and where it alarms, in units of value; above is bad.
+
+    :raises ValueError: if warn is above alarm, or one is NaN
+    """
+
+    warn: float
+    alarm: float
+
+    def __post_init__(self) -> None:
+        if not self.warn <= self.alarm:
+            raise ValueError(f'warn is {self.warn}, must be at most alarm, {self.alarm}')
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """
+    Conformal thresholds, and what they hold for.
+
+    :param engine: fingerprint of the engine whose values were used
+    :param episodes: number n of successful episodes
+    :param alpha: promised share of successful episodes with a false alarm, over all rules
+    :param warn_alpha: the same for warnings
+    :param rank: k: each alarm threshold is the k-th smallest score
+    :param coverage: 5 % and 95 % quantile of one rule's share of quiet successful episodes
+    :param rules: settings that the statistics were made with
+    :param thresholds: by rule
+    :param source: how it was made, for a person: command, recordings
+    """
+
+    engine: str
+    task: str
+    episodes: int
+    alpha: float
+    warn_alpha: float
+    rank: int
+    coverage: tuple[float, float]
+    rules: RuleSettings
+    thresholds: Mapping[str, Threshold]
+    source: str
+
+    def to_json(self) -> str:
+        """Give the text of the file."""
+        return json.dumps({'format': FORMAT, **dataclasses.asdict(self)}, indent=2) + '\n'
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_atomically(path, self.to_json())
+
+    def check(self, engine: str, task: str, rules: RuleSettings) -> None:
+        """
+        Refuse to judge what it was not made for.
+
+        :raises CalibrationError: naming what differs, and the remedy
+        """
+        for name, own, asked in (('engine', self.engine, engine), ('task', self.task, task)):
+            if own != asked:
+                raise CalibrationError(
+                    f'calibration is for {name} {own!r}, not for {asked!r}: {REMEDY} for it'
+                )
+        for field in dataclasses.fields(rules):
+            own, asked = getattr(self.rules, field.name), getattr(rules, field.name)
+            if own != asked:
+                raise CalibrationError(
+                    f'calibration was made with {field.name} {own}, the setting is {asked}: '
+                    f'set it to {own}, or {REMEDY} with {asked}'
+                )
+
+
+def load(path: Path) -> Calibration:
+    """
+    Read a calibration file; ``check`` it before use.
+
+    :raises CalibrationError: if it is missing, damaged or of another format
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise CalibrationError(f'calibration {path} cannot be read ({error}): {REMEDY}') from error
+    try:
+        return parse(content)
+    except (KeyError, TypeError, ValueError, ConfigurationError) as error:
+        raise CalibrationError(f'calibration {path} is damaged ({error!r}): {REMEDY}') from error
+
+
+def parse(content: Mapping[str, Any]) -> Calibration:
+    """
+    Build a calibration from the content of its file.
+
+    :raises KeyError: and TypeError, ValueError, ConfigurationError on content that does not fit
+    """
+    fields = dict(content)
+    if fields.pop('format') != FORMAT:
+        raise ValueError(f'format is {content["format"]!r}, must be {FORMAT!r}')
+    low, high = fields['coverage']
+    rules = RuleSettings(**fields['rules'])
+    validate(rules, 'rules.')
+    thresholds = {kind: Threshold(**pair) for kind, pair in fields['thresholds'].items()}
+    fields.update(coverage=(low, high), rules=rules, thresholds=thresholds)
+    return Calibration(**fields)

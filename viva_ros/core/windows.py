@@ -1,0 +1,94 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Smoothing and windows over samples that come irregularly; stamps in ns, spans in s.
+
+A sample holds until the next one comes: a window therefore keeps, beside the samples inside it,
+the one in force at its beginning.
+"""
+
+import math
+from collections import deque
+
+
+def seconds(later: int, earlier: int) -> float:
+    """Give the time between two stamps, s."""
+    return (later - earlier) * 1e-9
+
+
+class Smoother:
+    """
+    Exponential moving average with a time constant, exact for irregular samples.
+
+    y += (1 - exp(-dt / time_constant)) * (x - y); a time constant of 0 passes samples through.
+    """
+
+    def __init__(self, time_constant: float) -> None:
+        self._time_constant = time_constant
+        self._stamp: int | None = None
+        self._smoothed = math.nan
+
+    def reset(self) -> None:
+        """Forget all; the next sample is passed through."""
+        self._stamp = None
+
+    def update(self, stamp: int, sample: float) -> float:
+        """Add a sample, later than the last; give the average."""
+        if self._stamp is None or self._time_constant == 0.0:
+            self._smoothed = sample
+        else:
+            gain = -math.expm1(-seconds(stamp, self._stamp) / self._time_constant)
+            self._smoothed += gain * (sample - self._smoothed)
+        self._stamp = stamp
+        return self._smoothed
+
+
+class Window:
+    """The samples of the last ``span`` seconds, and the one in force when they began."""
+
+    def __init__(self, span: float) -> None:
+        self._span = round(span * 1e9)
+        self._samples: deque[tuple[int, float]] = deque()
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        self._samples.clear()
+
+    def add(self, stamp: int, sample: float) -> None:
+        """
+        Add a sample and drop what is too old.
+
+        :raises ValueError: if it is not later than the last
+        """
+        if self._samples and stamp <= self._samples[-1][0]:
+            raise ValueError(f'stamp {stamp} is not later than the last, {self._samples[-1][0]}')
+        self._samples.append((stamp, sample))
+        while len(self._samples) > 1 and self._samples[1][0] <= self._begin:
+            self._samples.popleft()
+
+    @property
+    def _begin(self) -> int:
+        return self._samples[-1][0] - self._span
+
+    @property
+    def full(self) -> bool:
+        """Whether the samples reach back over the whole span."""
+        return bool(self._samples) and self._samples[0][0] <= self._begin
+
+    def maximum(self) -> float:
+        """Largest sample inside; not empty."""
+        return max(sample for stamp, sample in self._samples if stamp >= self._begin)
+
+    def held_minimum(self) -> float:
+        """Smallest value in force within the span; NaN until full."""
+        return min(sample for _, sample in self._samples) if self.full else math.nan
+
+    def first(self) -> float:
+        """Value at the beginning, interpolated between its neighbours; NaN until full."""
+        if not self.full:
+            return math.nan
+        stamp, sample = self._samples[0]
+        if stamp == self._begin:
+            return sample
+        after, following = self._samples[1]
+        return sample + (following - sample) * (self._begin - stamp) / (after - stamp)
