@@ -73,7 +73,9 @@ class Silence:
         :param stamp: receive time for the event, ns
         :returns: an event when silence begins (level UNKNOWN) or ends (level OK), else None
         """
-        allowed = self._settings.start_after if last_heard is None else self._settings.silence_after
+        allowed = (
+            self._settings.start_after if last_heard is None else self._settings.silence_after
+        )
         quiet = now - (self._started if last_heard is None else last_heard)
         if (quiet > allowed) == self.silent:
             return None

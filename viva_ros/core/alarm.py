@@ -10,6 +10,7 @@ visibly risen before.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from viva_ros.core.events import Level
@@ -49,7 +50,10 @@ class Latch:
 
     def update(self, stamp: int, reading: Reading) -> None:
         """Raise to WARN or come down; ALARM is set from outside, since it depends on all rules."""
-        for level, limit in ((Level.WARN, self.threshold.warn), (Level.ALARM, self.threshold.alarm)):
+        for level, limit in (
+            (Level.WARN, self.threshold.warn),
+            (Level.ALARM, self.threshold.alarm),
+        ):
             if reading.statistic > limit:
                 self._since.setdefault(level, stamp)
             else:
@@ -88,3 +92,100 @@ class Recovery:
         self._lowest = min(self._lowest, smoothed)
         needed = min(self._rise, 0.5 * (1.0 - self._lowest))
         return needed > 0.0 and smoothed - self._lowest >= needed
+
+
+@dataclass(frozen=True)
+class Change:
+    """
+    A change of condition.
+
+    :param kind: the rule that led to it, or 'recovered'
+    :param onset: stamp at which the crossing began, ns; None without one
+    :param statistic: held, NaN without one
+    """
+
+    level: Level
+    kind: str
+    text: str = ''
+    onset: int | None = None
+    statistic: float = math.nan
+    threshold: float = math.nan
+
+
+class Alarm:
+    """The condition OK, WARN or ALARM of all rules together."""
+
+    def __init__(self, settings: AlarmSettings, thresholds: Mapping[str, Threshold]) -> None:
+        self._cool_down = round(settings.cool_down * 1e9)
+        self._latches = {kind: Latch(t, settings.margin) for kind, t in thresholds.items()}
+        self._recovery = Recovery(settings.recovery_rise)
+        self._cool_until: int | None = None
+        self.reset()
+
+    def reset(self, forget_cool_down: bool = False) -> None:
+        """Begin an episode; a cool-down lasts unless stamps no longer compare."""
+        if forget_cool_down:
+            self._cool_until = None
+        self._resting = False
+        self._settle(Level.OK)
+
+    def cooling(self, stamp: int) -> bool:
+        """Say whether nothing may alarm at a stamp."""
+        return self._cool_until is not None and stamp < self._cool_until
+
+    def holding(self, stamp: int) -> bool:
+        """Say whether the rules rest: after an alarm, until its cool-down or episode is over."""
+        self._resting = self._resting and self.cooling(stamp)
+        return self._resting
+
+    def update(self, stamp: int, smoothed: float, readings: Mapping[str, Reading]) -> list[Change]:
+        """
+        Add what the rules say of one value; on an ALARM their windows must restart.
+
+        :param readings: by rule; empty while holding
+        """
+        changes = self._recover(smoothed)
+        if not readings or not self._latches:
+            return changes
+        for kind, latch in self._latches.items():
+            latch.update(stamp, readings[kind])
+        excess = {k: readings[k].held - x.threshold.alarm for k, x in self._latches.items()}
+        crossing = [kind for kind in excess if excess[kind] > 0.0]
+        if crossing and not self.cooling(stamp):
+            worst = max(crossing, key=excess.__getitem__)
+            return [*changes, self._alarm(stamp, worst, readings[worst].held)]
+        return changes + self._follow(readings)
+
+    def _settle(self, condition: Level) -> None:
+        self.condition = condition
+        for latch in self._latches.values():
+            latch.reset(condition)
+
+    def _recover(self, smoothed: float) -> list[Change]:
+        if self.condition < Level.ALARM or not self._recovery.update(smoothed):
+            return []
+        self._settle(Level.OK)
+        return [Change(Level.OK, 'recovered', f'value rises again: {smoothed:.2f}')]
+
+    def _alarm(self, stamp: int, kind: str, held: float) -> Change:
+        latch = self._latches[kind]
+        onset, limit = latch.onset(Level.ALARM), latch.threshold.alarm
+        self._settle(Level.ALARM)
+        self._recovery.reset()
+        self._cool_until = stamp + self._cool_down
+        self._resting = True
+        return Change(Level.ALARM, kind, '', onset, held, limit)
+
+    def _follow(self, readings: Mapping[str, Reading]) -> list[Change]:
+        """Report WARN, and what has come down."""
+        before = self.condition
+        kind = max(self._latches, key=lambda k: self._latches[k].level)
+        latch = self._latches[kind]
+        self.condition = latch.level
+        if self.condition > before:
+            held, limit = readings[kind].held, latch.threshold.warn
+            return [Change(self.condition, kind, '', latch.onset(Level.WARN), held, limit)]
+        if self.condition == before:
+            return []
+        text = f'every rule is below its {before.name} threshold again'
+        return [Change(self.condition, 'recovered', text)]

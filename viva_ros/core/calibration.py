@@ -4,9 +4,9 @@
 Conformal thresholds: a promise on false alarms, from successful episodes alone.
 
 An episode's score under a rule is its largest held statistic, taken from the judge itself, so an
-episode alarms exactly if a score is above its threshold. With the k-th smallest of n scores as the
+episode alarms exactly if a score is above its threshold. With the k-th smallest of n scores as
 threshold, k = ceil((n + 1)(1 - alpha)), a new exchangeable success alarms with probability at most
-alpha (Vovk et al. 2005, split conformal). Alpha is shared out equally among the rules (Bonferroni).
+alpha (split conformal, Vovk et al. 2005). Alpha is shared equally among the rules (Bonferroni).
 The common ``np.quantile(scores, 1 - alpha)`` is smaller and loses the promise. Nothing is promised
 about misses.
 """
@@ -142,5 +142,3 @@ def beta_quantile(probability: float, a: int, b: int) -> float:
         else:
             high = middle
     return 0.5 * (low + high)
-
-

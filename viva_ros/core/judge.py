@@ -4,8 +4,8 @@
 The judge: one series of values in, events out.
 
 The live supervisor, the replay of a recording and the calibration all run this code. It is
-deterministic in what it is given: it reads no clock, and rounds each value to float32, as the Value
-message does.
+deterministic in what it is given: it reads no clock, and rounds each value to float32, as the
+Value message does.
 """
 
 import math
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from viva_ros.core.absence import UnknownRun
-from viva_ros.core.alarm import AlarmSettings, Latch, Recovery
+from viva_ros.core.alarm import Alarm, AlarmSettings, Change
 from viva_ros.core.events import RULES, Event, Level
 from viva_ros.core.rules import Reading, RuleBank, RuleSettings, explain
 from viva_ros.core.settings import validate
@@ -51,17 +51,10 @@ class Judge:
         if not set(thresholds) <= set(RULES):
             raise ValueError(f'thresholds are for {sorted(thresholds)}, rules are {RULES}')
         self._settings = settings
-        self._latches = {
-            kind: Latch(thresholds[kind], settings.alarm.margin)
-            for kind in RULES
-            if kind in thresholds
-        }
+        self._alarm = Alarm(settings.alarm, thresholds)
         self._bank = RuleBank(settings.rules)
         self._smoother = Smoother(settings.rules.smoothing)
         self._unknown = UnknownRun(settings.alarm.unknown_after)
-        self._recovery = Recovery(settings.alarm.recovery_rise)
-        self._condition = Level.OK
-        self._cool_until: int | None = None
         self._newest: int | None = None
         self.episode_id = ''
         self._forget()
@@ -70,7 +63,7 @@ class Judge:
     def level(self) -> Level:
         """The present level: UNKNOWN hides what the rules said before."""
         unknown = self._unknown.lasting or self._newest is None
-        return Level.UNKNOWN if unknown else self._condition
+        return Level.UNKNOWN if unknown else self._alarm.condition
 
     def update(
         self, stamp: int, value: float | None, reason: str = '', episode_id: str = ''
@@ -78,9 +71,9 @@ class Judge:
         """
         Add a value, or that there is none.
 
-        Another episode id, or a stamp that goes back by more than ``time_jump``, begins an episode:
-        all is reset, but a cool-down of stamps that still count lasts. A known value that is not
-        newer than the last is ignored.
+        Another episode id, or a stamp that goes back by more than ``time_jump``, begins an
+        episode: all is reset, but a cool-down lasts while stamps still compare. A known value that
+        is not newer than the last is ignored.
 
         :param stamp: of the value, or of the attempt, ns
         :param value: in [-1, 1]; None or NaN when unknown
@@ -95,22 +88,15 @@ class Judge:
             return events
         events += self._end_unknown(stamp, value)
         self._measure(stamp, value)
-        return events + self._recover(stamp, value) + self._judge(stamp, value)
+        return events + self._judge(stamp, value)
 
     def _forget(self) -> None:
         self._last: int | None = None
-        self._holding = False
         self.smoothed = math.nan
         self.readings: dict[str, Reading] = {}
         self._smoother.reset()
         self._bank.reset()
         self._unknown.reset()
-        self._settle(Level.OK)
-
-    def _settle(self, condition: Level) -> None:
-        self._condition = condition
-        for latch in self._latches.values():
-            latch.reset(condition)
 
     def _begin(self, stamp: int, episode_id: str) -> list[Event]:
         newest, self._newest = self._newest, max(stamp, self._newest or stamp)
@@ -118,12 +104,12 @@ class Judge:
         if newest is not None and not jumped and episode_id == self.episode_id:
             return []
         if jumped:
-            self._newest, self._cool_until = stamp, None
+            self._newest = stamp
         self.episode_id = episode_id
         self._forget()
-        text = f'stamps went back by {seconds(newest or stamp, stamp):.1f} s' if jumped else (
-            f'watching episode {episode_id!r}'
-        )  # fmt: skip
+        self._alarm.reset(forget_cool_down=jumped)
+        why = ': stamps went back' if jumped else ''
+        text = f'watching episode {episode_id!r}{why}'
         return [self._event(Level.OK, 'episode_start', stamp, math.nan, text)]
 
     def _add_unknown(self, stamp: int, reason: str) -> list[Event]:
@@ -138,7 +124,7 @@ class Judge:
         if began is None:
             return []
         text = f'value is known again after {seconds(stamp, began):.1f} s'
-        return [self._event(self._condition, 'unknown', stamp, value, text)]
+        return [self._event(self._alarm.condition, 'unknown', stamp, value, text)]
 
     def _measure(self, stamp: int, value: float) -> None:
         if self._last is not None and seconds(stamp, self._last) > self._settings.rules.gap:
@@ -146,57 +132,19 @@ class Judge:
             self._bank.reset()
         self._last = stamp
         self.smoothed = self._smoother.update(stamp, value)
-        self._holding = self._holding and self._cooling(stamp)
-        self.readings = {} if self._holding else self._bank.update(stamp, self.smoothed)
-
-    def _cooling(self, stamp: int) -> bool:
-        return self._cool_until is not None and stamp < self._cool_until
-
-    def _recover(self, stamp: int, value: float) -> list[Event]:
-        if self._condition < Level.ALARM or not self._recovery.update(self.smoothed):
-            return []
-        self._settle(Level.OK)
-        text = f'value rises again: {self.smoothed:.2f}'
-        return [self._event(Level.OK, 'recovered', stamp, value, text)]
+        holding = self._alarm.holding(stamp)
+        self.readings = {} if holding else self._bank.update(stamp, self.smoothed)
 
     def _judge(self, stamp: int, value: float) -> list[Event]:
-        if not self.readings or not self._latches:
-            return []
-        for kind, latch in self._latches.items():
-            latch.update(stamp, self.readings[kind])
-        excess = {k: self.readings[k].held - x.threshold.alarm for k, x in self._latches.items()}
-        crossing = [kind for kind in excess if excess[kind] > 0.0]
-        if crossing and not self._cooling(stamp):
-            return [self._alarm(stamp, value, max(crossing, key=excess.__getitem__))]
-        return self._change_level(stamp, value)
+        changes = self._alarm.update(stamp, self.smoothed, self.readings)
+        if any(change.level == Level.ALARM for change in changes):
+            self._bank.reset()
+        return [self._rule_event(change, stamp, value) for change in changes]
 
-    def _alarm(self, stamp: int, value: float, kind: str) -> Event:
-        event = self._rule_event(Level.ALARM, kind, stamp, value)
-        self._settle(Level.ALARM)
-        self._bank.reset()
-        self._recovery.reset()
-        self._cool_until = stamp + round(self._settings.alarm.cool_down * 1e9)
-        self._holding = True
-        return event
-
-    def _change_level(self, stamp: int, value: float) -> list[Event]:
-        before = self._condition
-        kind = max(self._latches, key=lambda k: self._latches[k].level)
-        self._condition = self._latches[kind].level
-        if self._condition > before:
-            return [self._rule_event(self._condition, kind, stamp, value)]
-        if self._condition == before:
-            return []
-        text = f'every rule is below its {before.name.lower()} threshold again'
-        return [self._event(self._condition, 'recovered', stamp, value, text)]
-
-    def _rule_event(self, level: Level, kind: str, stamp: int, value: float) -> Event:
-        latch, held = self._latches[kind], self.readings[kind].held
-        threshold = latch.threshold.alarm if level == Level.ALARM else latch.threshold.warn
-        text = explain(kind, held, threshold, self._settings.rules)
-        return self._event(
-            level, kind, stamp, value, text, latch.onset(level), held, threshold
-        )  # fmt: skip
+    def _rule_event(self, change: Change, stamp: int, value: float) -> Event:
+        kind, held, limit = change.kind, change.statistic, change.threshold
+        text = change.text or explain(kind, held, limit, self._settings.rules)
+        return self._event(change.level, kind, stamp, value, text, change.onset, held, limit)
 
     def _event(
         self,

@@ -3,7 +3,7 @@
 """
 Figures on values and outcomes: correlations, ranking of outcomes, event response, intervals.
 
-All are given higher-is-better values V. A correlation with time rewards counting time: show it beside
+Values are V, rising towards success. A correlation with time rewards counting time: show it beside
 the others, never alone.
 """
 
@@ -87,8 +87,8 @@ def event_response(values: ArrayLike, at: int, direction: int, window: int) -> f
     """
     Relative change of the value across an event, positive when it goes the right way (ERS).
 
-    direction * (after - before) / (before + 1e-6) on displayed values 1 - G / 2 = (1 + V) / 2, each
-    the mean of ``window`` frames.
+    direction * (after - before) / (before + 1e-6), each the mean over ``window`` frames of the
+    displayed value 1 - G / 2 = (1 + V) / 2.
 
     :param at: frame of the event
     :param direction: 1 for a milestone, -1 for an error

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a picture can be what a camera sees: not black, not saturated, not covered, not frozen."""
+"""Whether a picture can be what a camera sees: not black, saturated, covered or frozen."""
 
 import zlib
 from collections.abc import Mapping
@@ -64,7 +64,9 @@ class FrozenPicture:
         self._low: dict[str, float] = {}
         self._high: dict[str, float] = {}
 
-    def update(self, stamp: int, data: bytes | memoryview, proprio: Mapping[str, float]) -> str | None:
+    def update(
+        self, stamp: int, data: bytes | memoryview, proprio: Mapping[str, float]
+    ) -> str | None:
         """
         Compare a frame with the last.
 

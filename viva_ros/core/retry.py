@@ -3,9 +3,9 @@
 """
 Asking for a retry: a budget per episode, a time-out, a back-off, and then a person.
 
-Only an alarm asks; silence and unknown never do. An answer "accepted" that comes late still counts,
-since the robot acts on it. Times are steady seconds, given by the caller, who calls the service for
-each event of kind 'retry_requested'.
+Only an alarm asks; silence and unknown never do. An answer "accepted" that comes late counts,
+since the robot acts on it. Times are steady seconds, given by the caller, who calls the service
+for each event of kind 'retry_requested'.
 """
 
 import dataclasses

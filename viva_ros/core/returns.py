@@ -49,7 +49,7 @@ def return_from_value(value: Number) -> Number:
 
 
 def latent_from_value(value: Number) -> Number:
-    """v = G - 1 = -V: what a latent frame holds, in [-1, 1)."""
+    """Latent v = G - 1 = -V, in [-1, 1)."""
     return -value
 
 

@@ -4,11 +4,12 @@
 The value rules: statistics that are the larger, the worse the value does.
 
 drop      largest smoothed value of the last ``drop_window`` s, minus the present one
-no_rise   smoothed value ``no_rise_window`` s ago, minus the present one
+no_rise   smoothed value ``no_rise_window`` s ago, minus the present one; its smallest, -2, once the
+          task is done: a value that stays near 1 has no need to rise
 floor     minus the smoothed value, once ``floor_warm_up`` s are over
 
-A value starts at the base rate of success, so a failure often shows as a value that does not rise: a
-fall alone misses it, and the floor must be calibrated. Each statistic counts only when it *holds*:
+A value starts at the base rate of success, so a failure often shows as a value that does not rise:
+a fall alone misses it, and the floor must be calibrated. Each statistic counts when it *holds*:
 its smallest value over the last ``debounce`` s is what thresholds are compared with, and what they
 are calibrated on.
 """
@@ -29,6 +30,9 @@ class RuleSettings:
     smoothing: float = setting(0.4, 'Time constant of the smoothing, s.', at_least=0.0)
     drop_window: float = setting(4.0, 'Span in which a fall is looked for, s.', above=0.0)
     no_rise_window: float = setting(4.0, 'Span in which the value should rise, s.', above=0.0)
+    done_above: float = setting(
+        0.8, 'A smoothed value above this need not rise.', at_least=-1.0, at_most=1.0
+    )
     floor_warm_up: float = setting(4.0, 'Time before the floor counts, s.', at_least=0.0)
     debounce: float = setting(0.3, 'Time that a crossing must last, s.', at_least=0.0)
     gap: float = setting(1.0, 'Time without a value that restarts all windows, s.', above=0.0)
@@ -48,6 +52,7 @@ class Reading:
 
 
 NOTHING: Final = Reading(math.nan, math.nan)
+SMALLEST: Final = -2.0
 
 
 class RuleBank:
@@ -83,10 +88,14 @@ class RuleBank:
         warm = seconds(stamp, self._first) >= self._settings.floor_warm_up
         statistics = {
             DROP: self._drop.maximum() - smoothed,
-            NO_RISE: self._rise.first() - smoothed,
+            NO_RISE: self._no_rise(smoothed),
             FLOOR: -smoothed if warm else math.nan,
         }
         return {kind: self._read(kind, stamp, statistics[kind]) for kind in RULES}
+
+    def _no_rise(self, smoothed: float) -> float:
+        done = self._rise.full and smoothed > self._settings.done_above
+        return SMALLEST if done else self._rise.first() - smoothed
 
     def _read(self, kind: str, stamp: int, statistic: float) -> Reading:
         if math.isnan(statistic):

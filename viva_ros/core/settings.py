@@ -68,7 +68,7 @@ def setting(
     choices: Sequence[str] | None = None,
 ) -> T:
     """
-    Declare a field of a settings dataclass: ``window: float = setting(2.0, 'Span, s.', above=0)``.
+    Declare a field of a settings dataclass.
 
     :param default: bool, int, float, str or a tuple of str
     :param doc: one sentence with the unit
