@@ -9,7 +9,7 @@ from viva_ros.sim.kinematics import Hand, solvers
 from viva_ros.sim.plan import Hands, Plan, Segment
 from viva_ros.sim.robot import CONTROL_RATE, GRIPPER_OPEN
 
-HOME_X, HOME_Y, HOME_Z, HOME_PITCH = 0.24, 0.50, 0.20, 0.75
+HOME_X, HOME_Y, HOME_Z, HOME_PITCH = 0.24, 0.50, 0.20, 1.05
 
 
 def home_hands(rng: np.random.Generator) -> Hands:

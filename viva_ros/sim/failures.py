@@ -8,11 +8,12 @@ alone can tell). Its random numbers come from a stream of their own, so that an 
 fault of the world is told exactly what the undisturbed episode of the same seed is told.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from viva_ros.core.observation import Array
+from viva_ros.sim.plan import Plan, Timing
 
 Sides = tuple[bool, bool]
 NOMINAL = 'none'
@@ -69,3 +70,19 @@ class Fault:
     release: tuple[str, float, Sides] | None = None
     slip: tuple[str, float, Sides] | None = None
     push: Push | None = None
+
+    def timing(self, plan: Plan, opening: float, lag_phase: str) -> Timing:
+        """How the fault bends a plan in time; ``opening`` of a hand that lets go, m."""
+        timing = Timing(release_opening=opening)
+        if self.freeze:
+            phase, fraction, length = self.freeze
+            timing = replace(timing, freeze_at=plan.when(phase, fraction), freeze_for=length)
+        if self.lag:
+            side, lag = self.lag
+            timing = replace(timing, lag_side=side, lag_from=plan.when(lag_phase, 0.0), lag=lag)
+        if self.release:
+            phase, fraction, sides = self.release
+            at = plan.when(phase, fraction)
+            left, right = (at if side else None for side in sides)
+            timing = replace(timing, release_at=(left, right))
+        return timing

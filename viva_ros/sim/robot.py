@@ -10,17 +10,13 @@ give flickering contacts, so grasps are made by two box pads per gripper instead
 """
 
 import importlib.util
-import os
 from functools import lru_cache
 from pathlib import Path
 
+import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-
-os.environ.setdefault('MUJOCO_GL', 'egl')
-
-import mujoco  # noqa: E402  (reads MUJOCO_GL when imported)
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 SIDES = ('left', 'right')
@@ -197,7 +193,7 @@ def _add_pads(spec: mujoco.MjSpec, side: str) -> None:
 
 def _add_wrist_camera(spec: mujoco.MjSpec, side: str) -> None:
     gripper = spec.body(f'vx300s_{side}/gripper_link')
-    position, target = np.array([-0.01, 0.0, 0.11]), np.array([0.19, 0.0, 0.0])
+    position, target = np.array([-0.01, 0.0, 0.11]), np.array([0.19, 0.0, 0.025])
     # In the link's own frame its z axis is 'up', so the world helper serves here as well.
     gripper.add_camera(
         name=f'{side}_wrist', pos=position, quat=aim(position, target), fovy=60.0

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import mujoco
 import numpy as np
 
-from viva_ros.sim import tray_faults, tray_lift, tray_retry
+from viva_ros.sim import cube_faults, cube_judge, cube_transfer, tray_faults, tray_lift, tray_retry
 from viva_ros.sim.failures import Fault
 from viva_ros.sim.judgement import Verdict
 from viva_ros.sim.plan import Hands, Plan, Segment
@@ -55,6 +55,12 @@ _TASKS = {
         (('handle0',), ('handle1',)),
         tray_faults.draw_fault, tray_lift.draw_layout, tray_lift.add_objects,
         tray_lift.make_plan, TrayJudge, tray_retry.recover, tray_retry.refusal,
+    ),
+    'cube_transfer': Task(
+        cube_faults.FAILURES, cube_faults.VARIATIONS, cube_faults.CAMERA_ONLY,
+        (('cube',), ('cube',)),
+        cube_faults.draw_fault, cube_transfer.draw_layout, cube_transfer.add_objects,
+        cube_transfer.make_plan, cube_judge.CubeJudge, cube_judge.recover, cube_judge.refusal,
     ),
 }  # fmt: skip
 TASKS = tuple(_TASKS)

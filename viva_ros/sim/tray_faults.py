@@ -111,7 +111,7 @@ def _near_miss(rng: np.random.Generator) -> Fault:
         return Fault('near_miss', lag=(int(rng.integers(2)), rng.uniform(0.1, 0.2)))
     if kind == 1:
         direction = rng.uniform(-np.pi, np.pi)
-        push = Push('payload', 'carry', rng.uniform(0.2, 0.8), None, direction, 1.3, 0.07)
+        push = Push('payload', 'carry', rng.uniform(0.2, 0.8), None, direction, 1.3, 0.055)
         return Fault('near_miss', push=push)
     if kind == 2:
         by = np.array([0.0, rng.choice([-1.0, 1.0]) * rng.uniform(0.008, 0.014), 0.0])

@@ -14,20 +14,20 @@ import numpy as np
 from viva_ros.core.observation import Array
 from viva_ros.sim.failures import Fault
 from viva_ros.sim.kinematics import Hand
-from viva_ros.sim.plan import Hands, Plan, Timing
+from viva_ros.sim.plan import Hands, Plan
 
 HANDLE = np.array([0.138, 0.0, 0.045])  # where to grip, in the tray's frame, m
 HANDLE_HALF_WIDTH = 0.011
 HOLD = 2.0 * (HANDLE_HALF_WIDTH - 0.0006)  # opening that squeezes the handle
 OPEN, CLOSED = 0.066, 0.0
-PITCH = 0.75  # rad
+PITCH = 1.05  # rad
 LIFT = 0.12  # m
 TRAY_HALF = np.array([0.105, 0.065, 0.004])
 PLATFORM_HALF = np.array([0.085, 0.055])
 PAYLOAD_RADIUS, PAYLOAD_HALF = 0.018, 0.047
 TRAY_COLOURS = ((0.16, 0.42, 0.66), (0.12, 0.52, 0.50), (0.35, 0.33, 0.62), (0.24, 0.48, 0.30))
 PAYLOAD_COLOURS = ((0.90, 0.35, 0.10), (0.85, 0.15, 0.18), (0.95, 0.72, 0.12), (0.80, 0.25, 0.55))
-PLATFORM_COLOURS = ((0.93, 0.93, 0.92), (0.55, 0.36, 0.22), (0.40, 0.41, 0.44))
+PLATFORM_COLOURS = ((0.80, 0.80, 0.79), (0.55, 0.36, 0.22), (0.40, 0.41, 0.44))
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def make_plan(
     down = plan.end
     plan.move('release', seconds['release'], *(_each(down, lambda hand: hand.opened(OPEN))))
     plan.move('retreat', seconds['retreat'], *_retreat(down))
-    plan.timing = _timing(plan, fault)
+    plan.timing = fault.timing(plan, OPEN, lag_phase='lift')
     return plan
 
 
@@ -166,21 +166,6 @@ def _retreat(down: Hands) -> Hands:
     left, right = down
     up = np.array([-0.05, 0.0, 0.07])
     return left.moved(up).opened(OPEN), right.moved(up * [-1, 1, 1]).opened(OPEN)
-
-
-def _timing(plan: Plan, fault: Fault) -> Timing:
-    timing = Timing(release_opening=OPEN)
-    if fault.freeze:
-        phase, fraction, length = fault.freeze
-        timing = replace(timing, freeze_at=plan.when(phase, fraction), freeze_for=length)
-    if fault.lag:
-        side, lag = fault.lag
-        timing = replace(timing, lag_side=side, lag_from=plan.when('lift', 0.0), lag=lag)
-    if fault.release:
-        phase, fraction, sides = fault.release
-        at = plan.when(phase, fraction)
-        timing = replace(timing, release_at=tuple(at if side else None for side in sides))
-    return timing
 
 
 def _add_tray(spec: mujoco.MjSpec, layout: Layout, rgba: Array) -> None:
