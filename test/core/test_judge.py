@@ -1,0 +1,242 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from viva_ros.core.alarm import AlarmSettings, Latch, Recovery
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.events import Event, Level
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.rules import Reading, RuleSettings
+from viva_ros.core.thresholds import Threshold
+
+S = 1_000_000_000
+PLAIN = RuleSettings(
+    smoothing=0.0, drop_window=2.0, no_rise_window=2.0, floor_warm_up=2.0, debounce=0.3
+)
+ALARM = AlarmSettings(cool_down=3.0, margin=0.1, unknown_after=1.0, recovery_rise=0.3)
+SETTINGS = JudgeSettings(PLAIN, ALARM)
+DROP = {'drop': Threshold(warn=0.2, alarm=0.4)}
+NO_RISE = {'no_rise': Threshold(warn=-0.2, alarm=-0.1)}
+
+
+def series(values: Iterable[float | None], start: float = 10.0) -> list[tuple[int, float | None]]:
+    """Give values at 5 Hz."""
+    return [(round((start + 0.2 * i) * S), value) for i, value in enumerate(values)]
+
+
+def run(judge: Judge, samples: Iterable[tuple[int, float | None]], episode: str = 'a') -> list[Event]:
+    return [e for stamp, value in samples for e in judge.update(stamp, value, 'why', episode)]
+
+
+def brief(events: list[Event]) -> list[tuple[str, str, float]]:
+    return [(e.kind, e.level.name, e.stamp / S) for e in events]
+
+
+def test_the_level_is_unknown_until_something_is_heard() -> None:
+    judge = Judge(SETTINGS, DROP)
+    assert judge.level == Level.UNKNOWN
+    assert brief(judge.update(10 * S, 0.1)) == [('episode_start', 'OK', 10.0)]
+    assert judge.level == Level.OK
+
+
+def test_a_drop_that_lasts_for_the_debounce_time_alarms_with_its_onset() -> None:
+    judge = Judge(SETTINGS, DROP)
+    events = run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))
+    # above .4 from 10.4; held over .3 s at 10.8, since the sample at 10.5 is that of 10.4
+    assert brief(events) == [('episode_start', 'OK', 10.0), ('drop', 'ALARM', 10.8)]
+    alarm = events[-1]
+    assert alarm.onset == round(10.4 * S)
+    assert alarm.statistic == pytest.approx(0.6)
+    assert alarm.threshold == 0.4
+    assert alarm.value == 0.0
+    assert alarm.episode_id == 'a'
+    assert 'fell by 0.60' in alarm.text
+    assert judge.level == Level.ALARM
+
+
+def test_a_short_dip_does_not_alarm() -> None:
+    judge = Judge(SETTINGS, DROP)
+    assert len(run(judge, series([0.6, 0.6, 0.0, 0.0, 0.6, 0.6]))) == 1
+
+
+def test_a_value_that_does_not_rise_alarms_where_a_drop_sees_nothing() -> None:
+    judge = Judge(SETTINGS, DROP | NO_RISE)
+    events = run(judge, series([-0.5] * 20))
+    # 2.0 s fill the window at 12.0; above -.1 from there; held over .3 s at 12.4
+    assert brief(events)[1:] == [('no_rise', 'ALARM', 12.4)]
+    assert events[-1].onset == 12 * S
+
+
+def test_between_warn_and_alarm_it_warns_and_clears_below_the_margin() -> None:
+    judge = Judge(SETTINGS, DROP)
+    values = [0.6] * 3 + [0.3] * 3 + [0.45] * 3 + [0.55] * 3
+    events = run(judge, series(values))
+    # drop .3 held at 11.0 (onset 10.6); .15 is below .2 but not below .2 - .1; .05 is
+    assert brief(events)[1:] == [('drop', 'WARN', 11.0), ('recovered', 'OK', 11.8)]
+    assert events[1].onset == round(10.6 * S)
+    assert events[1].threshold == 0.2
+
+
+def test_nothing_alarms_within_the_cool_down_and_windows_are_fresh_after_it() -> None:
+    judge = Judge(SETTINGS, NO_RISE)
+    events = run(judge, series([-0.5] * 60))
+    alarms = [e.stamp / S for e in events if e.level == Level.ALARM]
+    # 12.4 + 3.0 cool-down + 2.0 window + .3 debounce: at 17.8 on a grid of .2 from 15.4
+    assert alarms == [12.4, 17.8]
+
+
+def test_rules_rest_in_the_cool_down() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0, 0.0]))
+    assert judge.readings == {}
+    run(judge, series([0.0], start=13.8))
+    assert judge.readings['drop'].statistic == 0.0
+
+
+def test_an_alarm_lasts_until_the_value_has_risen() -> None:
+    judge = Judge(SETTINGS, DROP)
+    fallen = [0.6, 0.6, 0.0, 0.0, 0.0, -0.2, 0.0]
+    assert run(judge, series(fallen))[-1].level == Level.ALARM
+    assert judge.level == Level.ALARM
+    events = run(judge, series([0.15], start=11.4))
+    assert brief(events) == [('recovered', 'OK', 11.4)]  # -.2 + .3 = .1 is reached
+    assert judge.level == Level.OK
+
+
+def test_an_alarm_ends_when_every_rule_shows_with_fresh_windows_that_it_is_well() -> None:
+    patient = replace(ALARM, recovery_rise=2.0)  # so .75 above the lowest, half of the way to 1
+    judge = Judge(JudgeSettings(PLAIN, patient), NO_RISE)
+    run(judge, series([-0.5] * 13))
+    assert judge.level == Level.ALARM
+    events = run(judge, series([-0.5 + 0.021 * i for i in range(30)], start=12.6))
+    # the cool-down ends at 15.4, the window is full at 17.4: it shows a rise of .21, which is
+    # more than .1 + the margin of .1; the rise over the lowest is .5 by then, less than .75
+    assert brief(events) == [('recovered', 'OK', 17.4)]
+
+
+def test_a_low_flat_value_after_a_fall_is_still_an_alarm() -> None:
+    judge = Judge(SETTINGS, DROP | NO_RISE)
+    events = run(judge, series([0.6, 0.6] + [0.0] * 29))
+    assert [e.kind for e in events] == ['episode_start', 'drop']
+    assert judge.level == Level.ALARM  # at 16.0; the drop is over, no_rise is not yet held
+
+
+def test_the_worst_rule_names_the_alarm() -> None:
+    judge = Judge(SETTINGS, {'drop': Threshold(0.2, 0.2), 'floor': Threshold(0.2, 0.2)})
+    events = run(judge, series([-0.05] * 11 + [-0.7] * 3))
+    assert [(e.kind, e.level.name) for e in events][1:] == [('floor', 'ALARM')]  # excess .5 against .45
+
+
+def test_a_rule_without_a_threshold_never_alarms() -> None:
+    judge = Judge(SETTINGS, {})
+    assert [e.kind for e in run(judge, series([0.9, 0.9] + [-0.9] * 30))] == ['episode_start']
+
+
+def test_unknown_values_become_a_level_of_their_own_and_never_an_alarm() -> None:
+    judge = Judge(SETTINGS, DROP)
+    events = run(judge, series([0.6, 0.6, 0.6] + [None] * 8))
+    assert brief(events)[1:] == [('unknown', 'UNKNOWN', 11.6)]  # unknown from 10.6, for 1 s
+    assert events[-1].onset == round(10.6 * S)
+    assert math.isnan(events[-1].value)
+    assert events[-1].text == 'value is unknown: why'
+    assert judge.level == Level.UNKNOWN
+    events = run(judge, series([0.0], start=12.2))
+    assert brief(events) == [('unknown', 'OK', 12.2)]
+    assert 'known again after 1.6 s' in events[0].text
+
+
+def test_a_gap_restarts_the_windows_so_that_a_fall_across_it_is_no_drop() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.9] * 5))
+    assert run(judge, series([0.0] * 10, start=12.0)) == []  # 1.2 s after the last
+
+
+def test_a_short_gap_restarts_nothing() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.9] * 5))
+    assert [e.kind for e in run(judge, series([0.0] * 4, start=11.6))] == ['drop']
+
+
+def test_nan_and_none_are_the_same_and_leave_no_trace_in_the_windows() -> None:
+    with_unknown, without = Judge(SETTINGS, DROP), Judge(SETTINGS, DROP)
+    run(with_unknown, series([0.5, math.nan, 0.4, None, 0.3]))
+    run(without, [s for s in series([0.5, math.nan, 0.4, None, 0.3]) if s[1] in (0.5, 0.4, 0.3)])
+    assert with_unknown.readings == without.readings
+
+
+def test_a_new_episode_starts_afresh() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.9] * 5), 'a')
+    events = run(judge, series([0.0] * 5, start=11.0), 'b')
+    assert brief(events) == [('episode_start', 'OK', 11.0)]
+    assert events[0].episode_id == judge.episode_id == 'b'
+
+
+def test_a_cool_down_outlives_its_episode_but_rules_watch_the_next_one_at_once() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]), 'a')  # alarm at 10.8, cool until 13.8
+    events = run(judge, series([0.9] * 2 + [0.0] * 4, start=11.0), 'b')
+    assert brief(events) == [('episode_start', 'OK', 11.0), ('drop', 'WARN', 11.8)]
+    events = run(judge, series([0.9] * 2 + [0.0] * 6, start=13.0), 'b')
+    assert brief(events)[-1] == ('drop', 'ALARM', 13.8)
+
+
+def test_time_that_jumps_back_begins_an_episode() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))
+    events = run(judge, series([0.9, 0.9, 0.0, 0.0, 0.0], start=2.0))
+    assert brief(events) == [('episode_start', 'OK', 2.0), ('drop', 'ALARM', 2.8)]
+    assert 'went back' in events[0].text
+
+
+def test_a_value_that_is_not_newer_is_ignored() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.6, 0.6]))
+    assert run(judge, [(round(10.2 * S), -1.0), (round(9.5 * S), -1.0)]) == []
+    assert judge.smoothed == pytest.approx(0.6)
+
+
+def test_an_unknown_attempt_stamped_after_the_next_value_is_no_jump() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.6]))
+    assert judge.update(round(10.3 * S), None, 'skew', 'a') == []
+    assert judge.update(round(10.2 * S), 0.6, '', 'a') == []
+    assert judge.readings['drop'].statistic == 0.0
+
+
+def test_values_are_rounded_as_the_message_rounds_them() -> None:
+    judge = Judge(SETTINGS, {})
+    judge.update(S, 0.1)
+    assert judge.smoothed == 0.10000000149011612  # 0.1 as float32
+
+
+def test_thresholds_for_something_else_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match='rules are'):
+        Judge(SETTINGS, {'dorp': Threshold(0.0, 1.0)})
+
+
+def test_settings_are_checked_with_their_path() -> None:
+    with pytest.raises(ConfigurationError, match=r'alarm\.cool_down is 0\.0'):
+        Judge(JudgeSettings(alarm=AlarmSettings(cool_down=0.0)), {})
+
+
+def test_a_latch_holds_on_a_statistic_that_is_not_there() -> None:
+    latch = Latch(Threshold(0.2, 0.4), margin=0.1)
+    latch.reset(Level.ALARM)
+    latch.update(0, Reading(math.nan, math.nan))
+    assert latch.level == Level.ALARM
+    latch.update(1, Reading(0.25, math.nan))
+    assert latch.level == Level.WARN  # below .4 - .1, not below .2 - .1
+    latch.update(2, Reading(0.05, math.nan))
+    assert latch.level == Level.OK
+
+
+def test_recovery_near_the_top_takes_half_of_the_way_left() -> None:
+    recovery = Recovery(rise=0.3)
+    assert not recovery.update(0.8)
+    assert not recovery.update(0.89)
+    assert recovery.update(0.91)  # .8 + (1 - .8) / 2 = .9

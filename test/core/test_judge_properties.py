@@ -1,0 +1,111 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from viva_ros.core.events import KINDS, RULES, Event, Level
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.thresholds import Threshold
+
+THRESHOLDS = {'drop': Threshold(0.1, 0.2), 'no_rise': Threshold(-0.1, 0.0), 'floor': Threshold(0.3, 0.5)}
+COOL_DOWN = JudgeSettings().alarm.cool_down
+
+VALUES = st.one_of(st.floats(-1, 1), st.sampled_from([-0.9, 0.0, 0.9]), st.none())
+STEPS = st.one_of(st.integers(1, 400_000_000), st.integers(1, 3_000_000_000))
+SERIES = st.lists(
+    st.tuples(STEPS, VALUES, st.sampled_from(['a', 'a', 'a', 'a', 'b'])), max_size=120
+)
+
+
+def replay(series: list[tuple[int, float | None, str]]) -> list[tuple[int, list[Event], Level]]:
+    judge, stamp, result = Judge(JudgeSettings(), THRESHOLDS), 10**18, []
+    for step, value, episode in series:
+        stamp += step
+        events = judge.update(stamp, value, 'reason', episode)
+        result.append((stamp, events, judge.level))
+    return result
+
+
+def flapping(period: int) -> list[tuple[int, float | None, str]]:
+    return [(200_000_000, 0.9 if i // period % 2 else -0.9, 'a') for i in range(600)]
+
+
+@settings(max_examples=300)
+@given(SERIES)
+def test_no_two_alarms_come_within_the_cool_down_even_across_episodes(series) -> None:
+    alarms = [
+        event.stamp
+        for _, events, _ in replay(series)
+        for event in events
+        if event.kind in RULES and event.level == Level.ALARM
+    ]
+    gaps = [later - earlier for earlier, later in zip(alarms, alarms[1:], strict=False)]
+    assert all(gap >= COOL_DOWN * 1e9 for gap in gaps)
+
+
+def test_a_flapping_value_alarms_at_most_once_per_cool_down() -> None:
+    for period in (1, 2, 3, 5, 10, 20):
+        alarms = [e for _, es, _ in replay(flapping(period)) for e in es if e.level == Level.ALARM]
+        assert len(alarms) <= 120 / COOL_DOWN + 1
+    assert any(e.level == Level.ALARM for _, es, _ in replay(flapping(5)) for e in es)
+
+
+@settings(max_examples=200)
+@given(SERIES)
+def test_an_unknown_sample_never_raises_a_rule(series) -> None:
+    for (_, events, _), (_, value, _) in zip(replay(series), series, strict=True):
+        if value is None:
+            assert {event.kind for event in events} <= {'unknown', 'episode_start'}
+
+
+@given(st.lists(st.integers(1, 2_000_000_000), max_size=60))
+def test_nothing_but_unknown_is_never_an_alarm(steps) -> None:
+    for _, events, level in replay([(step, None, 'a') for step in steps]):
+        assert level in (Level.OK, Level.UNKNOWN)
+        assert all(event.level < Level.WARN for event in events)
+
+
+@settings(max_examples=100)
+@given(SERIES)
+def test_a_replay_gives_the_same_events_and_rounding_to_float32_changes_nothing(series) -> None:
+    import numpy as np
+
+    rounded = [
+        (step, None if value is None else float(np.float32(value)), episode)
+        for step, value, episode in series
+    ]
+    assert repr(replay(series)) == repr(replay(series)) == repr(replay(rounded))
+
+
+@settings(max_examples=200)
+@given(SERIES)
+def test_every_event_is_whole(series) -> None:
+    for stamp, events, level in replay(series):
+        for event in events:
+            assert event.kind in KINDS
+            assert event.stamp == stamp
+            assert event.onset <= stamp
+            assert event.text
+            if event.kind in RULES:
+                assert event.statistic > event.threshold
+            else:
+                assert math.isnan(event.statistic)
+        if events:
+            assert events[-1].level == level
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(STEPS, st.floats(-1, 1)), min_size=1, max_size=80))
+def test_judging_after_a_reset_by_time_equals_judging_anew(samples) -> None:
+    used, fresh = Judge(JudgeSettings(), THRESHOLDS), Judge(JudgeSettings(), THRESHOLDS)
+    used.update(2 * 10**18, 0.9)
+    used.update(2 * 10**18 + 200_000_000, -0.9)
+    stamp = 10**18
+    for index, (step, value) in enumerate(samples):
+        stamp += step
+        first, second = used.update(stamp, value), fresh.update(stamp, value)
+        if index:
+            assert repr(first) == repr(second)
+    assert repr(used.readings) == repr(fresh.readings)

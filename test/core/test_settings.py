@@ -1,0 +1,109 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from dataclasses import dataclass, field
+
+import pytest
+
+import viva_ros.core
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.settings import describe, setting, validate
+
+
+@dataclass(frozen=True)
+class Example:
+    window: float = setting(2.0, 'Span looked back over, s.', above=0.0, at_most=10.0)
+    count: int = setting(3, 'How many.', at_least=0)
+    mode: str = setting('fast', 'How.', choices=('fast', 'slow'))
+    dry: bool = setting(True, 'Whether not to act.')
+    names: tuple[str, ...] = setting((), 'Which.')
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Example = field(default_factory=Example)
+
+
+def refusal(**changes: object) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        validate(Example(**changes))  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_defaults_are_valid() -> None:
+    validate(Example())
+    validate(Outer())
+
+
+def test_an_error_names_the_setting_its_value_and_what_is_allowed() -> None:
+    assert refusal(window=0.0) == 'window is 0.0, must be above 0 and at most 10'
+    assert refusal(window=11.0) == 'window is 11.0, must be above 0 and at most 10'
+    assert refusal(count=-1) == 'count is -1, must be at least 0'
+    assert refusal(mode='medium') == "mode is 'medium', must be one of 'fast', 'slow'"
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    assert 'window is nan' in refusal(window=float('nan'))
+    assert 'window is inf' in refusal(window=float('inf'))
+
+
+def test_a_wrong_type_is_refused_by_name() -> None:
+    assert refusal(count=2.5) == 'count is 2.5, a float: must be a int'
+    assert refusal(window='2') == "window is '2', a str: must be a float"
+    assert refusal(window=True) == 'window is True, a bool: must be a float'
+    assert refusal(count=True) == 'count is True, a bool: must be a int'
+    assert refusal(dry=1) == 'dry is 1, a int: must be a bool'
+
+
+def test_a_whole_number_will_do_for_a_float() -> None:
+    validate(Example(window=3))
+
+
+def test_the_error_of_a_nested_setting_gives_its_path() -> None:
+    with pytest.raises(ConfigurationError, match=r'^inner\.count is -1'):
+        validate(Outer(Example(count=-1)))
+
+
+def test_describe_lists_name_default_sentence_and_limits_in_order() -> None:
+    rows = [(i.name, i.default, i.doc, str(i.limits)) for i in describe(Example)]
+    assert rows[0] == ('window', 2.0, 'Span looked back over, s.', 'above 0 and at most 10')
+    assert [row[0] for row in rows] == ['window', 'count', 'mode', 'dry', 'names']
+    assert rows[3][3] == 'finite' or rows[3][1] is True
+
+
+def test_a_field_without_a_sentence_is_no_setting() -> None:
+    @dataclass(frozen=True)
+    class Careless:
+        window: float = 2.0
+
+    with pytest.raises(ValueError, match='window is no setting'):
+        describe(Careless)
+
+
+def all_settings() -> list[type]:
+    found = []
+    for info in pkgutil.iter_modules(viva_ros.core.__path__):
+        module = importlib.import_module(f'viva_ros.core.{info.name}')
+        for name, thing in inspect.getmembers(module, inspect.isclass):
+            if name.endswith('Settings') and thing.__module__ == module.__name__:
+                found.append(thing)
+    return found
+
+
+def test_every_settings_class_of_the_core_is_frozen_valid_and_says_its_unit() -> None:
+    names = {cls.__name__ for cls in all_settings()}
+    assert names == {
+        'AlarmSettings', 'JudgeSettings', 'PictureSettings', 'RetrySettings', 'RuleSettings',
+        'SilenceSettings', 'SyncSettings',
+    }  # fmt: skip
+    for cls in all_settings():
+        validate(cls())
+        assert cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        if cls.__name__ != 'JudgeSettings':
+            for info in describe(cls):
+                assert info.doc.endswith('.') and len(info.doc) > 15, (cls, info.name)
+                if isinstance(info.default, float):
+                    assert dataclasses.astuple(info.limits) != (None,) * 4, (cls, info.name)

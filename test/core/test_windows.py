@@ -1,0 +1,92 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from viva_ros.core.windows import Smoother, Window
+
+S = 1_000_000_000
+
+
+def window_of(span: float, *samples: tuple[float, float]) -> Window:
+    window = Window(span)
+    for at, sample in samples:
+        window.add(round(at * S), sample)
+    return window
+
+
+def test_smoothing_closes_63_percent_of_a_step_in_one_time_constant() -> None:
+    smoother = Smoother(0.5)
+    smoother.update(0, 0.0)
+    assert smoother.update(S // 2, 1.0) == pytest.approx(1.0 - math.exp(-1.0))
+
+
+def test_the_first_sample_passes_through_and_so_does_the_first_after_a_reset() -> None:
+    smoother = Smoother(0.5)
+    assert smoother.update(0, -0.6) == -0.6
+    smoother.update(S, 0.4)
+    smoother.reset()
+    assert smoother.update(2 * S, 0.1) == 0.1
+
+
+def test_a_time_constant_of_zero_does_not_smooth() -> None:
+    smoother = Smoother(0.0)
+    smoother.update(0, 0.0)
+    assert smoother.update(1, 1.0) == 1.0
+
+
+@given(
+    st.floats(0.05, 2.0),
+    st.floats(-1, 1),
+    st.floats(-1, 1),
+    st.lists(st.integers(1, 300_000_000), min_size=1, max_size=8),
+)
+def test_a_step_is_smoothed_the_same_however_often_it_is_sampled(
+    constant: float, start: float, end: float, steps: list[int]
+) -> None:
+    often, once = Smoother(constant), Smoother(constant)
+    often.update(0, start)
+    once.update(0, start)
+    stamp = 0
+    for step in steps:
+        stamp += step
+        result = often.update(stamp, end)
+    assert result == pytest.approx(once.update(stamp, end), abs=1e-9)
+
+
+def test_a_window_is_full_when_its_samples_reach_back_over_its_span() -> None:
+    assert not window_of(1.0).full
+    assert not window_of(1.0, (0.0, 5.0), (0.9, 5.0)).full
+    assert window_of(1.0, (0.0, 5.0), (1.0, 5.0)).full
+
+
+def test_the_maximum_is_of_the_samples_inside() -> None:
+    window = window_of(1.0, (0.0, 9.0), (0.5, 3.0), (1.2, 1.0))
+    assert window.maximum() == 3.0  # the 9 at 0.0 is older than 1.2 - 1.0
+    assert window_of(1.0, (0.2, 9.0), (1.2, 1.0)).maximum() == 9.0  # the edge is inside
+
+
+def test_the_beginning_is_interpolated_between_its_neighbours() -> None:
+    window = window_of(1.0, (0.0, 0.0), (0.4, 0.8), (1.1, 5.0))
+    assert window.first() == pytest.approx(0.2)  # at 0.1, a quarter of the way from 0 to 0.8
+    assert math.isnan(window_of(1.0, (0.0, 0.0), (0.9, 1.0)).first())
+
+
+def test_the_held_minimum_counts_the_sample_in_force_when_the_window_begins() -> None:
+    window = window_of(0.3, (0.0, 1.0), (0.2, 7.0), (0.4, 8.0))
+    assert window.held_minimum() == 1.0  # begins at 0.1, where the sample of 0.0 still holds
+    window.add(round(0.6 * S), 9.0)
+    assert window.held_minimum() == 7.0  # begins at 0.3, where the sample of 0.2 still holds
+    assert math.isnan(window_of(0.3, (0.0, 1.0), (0.2, 7.0)).held_minimum())
+
+
+def test_a_window_of_no_span_holds_the_last_sample() -> None:
+    assert window_of(0.0, (0.0, 1.0), (0.2, 7.0)).held_minimum() == 7.0
+
+
+def test_stamps_must_ascend() -> None:
+    with pytest.raises(ValueError, match='not later than the last'):
+        window_of(1.0, (1.0, 0.0), (1.0, 0.0))
