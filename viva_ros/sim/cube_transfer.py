@@ -19,7 +19,7 @@ from viva_ros.sim.plan import Hands, Plan
 
 CUBE_HALF = np.array([0.030, 0.014, 0.014])
 GRIP = 0.015  # from the middle of the cube to where each hand grips it, m
-HOLD = 2.0 * (CUBE_HALF[1] - 0.0006)  # opening that squeezes the cube
+HOLD = 2.0 * (CUBE_HALF[1] - 0.0003)  # opening that squeezes the cube
 OPEN, CLOSED = 0.066, 0.0
 TIGHT = HOLD - 0.003
 PITCH = 1.05  # rad

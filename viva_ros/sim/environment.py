@@ -25,7 +25,7 @@ from viva_ros.sim.truth import Record, Truth
 __all__ = ['CAMERA_ONLY', 'FAILURES', 'TASKS', 'VARIATIONS', 'Simulation', 'Truth']
 
 SUBSTEPS = round(1.0 / CONTROL_RATE / PHYSICS_STEP)
-ENCODER_NOISE = np.array(2 * [*6 * [2e-4], 3e-4])  # rad and m
+ENCODER_NOISE = np.array(2 * [*6 * [3e-4], 4e-4])  # rad and m
 LAYOUT, STYLE, FAULT, SENSOR = range(4)  # streams of random numbers
 
 

@@ -31,10 +31,10 @@ GRIPPER_OPEN = 0.072  # m between the finger pads
 FINGER_ZERO = 0.021  # finger joint position at which the pads touch, m
 PINCH_REACH = 0.147  # from the gripper link to the point between the pads, m
 
-STIFFNESS = np.array([900.0, 1200.0, 900.0, 200.0, 200.0, 80.0])  # N m / rad
-DAMPING = np.array([50.0, 60.0, 45.0, 8.0, 8.0, 3.0])  # N m s / rad
+STIFFNESS = np.array([1500.0, 2000.0, 1500.0, 500.0, 500.0, 200.0])  # N m / rad
+DAMPING = np.array([65.0, 80.0, 60.0, 13.0, 13.0, 5.0])  # N m s / rad
 ARMATURE = np.array([0.2, 0.2, 0.2, 0.04, 0.04, 0.02])  # kg m^2
-FINGER_STIFFNESS, FINGER_DAMPING, FINGER_ARMATURE = 10_000.0, 250.0, 0.4
+FINGER_STIFFNESS, FINGER_DAMPING, FINGER_ARMATURE = 20_000.0, 350.0, 0.4
 HEAD_POSITION = np.array([0.0, -0.04, 0.60])
 HEAD_TARGET = np.array([0.0, 0.49, 0.05])
 

@@ -17,8 +17,7 @@ from viva_ros.sim.kinematics import Hand
 from viva_ros.sim.plan import Hands, Plan
 
 HANDLE = np.array([0.138, 0.0, 0.045])  # where to grip, in the tray's frame, m
-HANDLE_HALF_WIDTH = 0.011
-HOLD = 2.0 * (HANDLE_HALF_WIDTH - 0.0006)  # opening that squeezes the handle
+SQUEEZE = 0.0006  # how much narrower than the handle the hands close, m
 OPEN, CLOSED = 0.066, 0.0
 PITCH = 1.05  # rad
 LIFT = 0.12  # m
@@ -39,6 +38,7 @@ class Layout:
     platform: Array
     platform_height: float
     payload: Array
+    handle_width: float
     colours: tuple[Array, Array, Array]
 
 
@@ -53,6 +53,7 @@ def draw_layout(rng: np.random.Generator) -> Layout:
         platform=np.array([rng.uniform(-0.02, 0.02), rng.uniform(0.355, 0.41)]),
         platform_height=rng.uniform(0.025, 0.04),
         payload=np.array([rng.uniform(-0.03, 0.03), rng.uniform(-0.018, 0.018)]),
+        handle_width=rng.uniform(0.019, 0.024),
         colours=(colour(TRAY_COLOURS), colour(PAYLOAD_COLOURS), colour(PLATFORM_COLOURS)),
     )
 
@@ -77,9 +78,10 @@ def make_plan(
     """The whole plan from where tray and platform are now, bent by the fault."""
     speed = rng.uniform(0.85, 1.2) * fault.speed
     seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in _SECONDS.items()}
-    grasp = _hands(data.body('tray').xpos, data.body('tray').xmat.reshape(3, 3), HOLD)
+    grasp = grasp_of(data)
+    hold = grasp[0].opening
     grasp = _each(grasp, lambda hand: hand.moved(rng.normal(0.0, 0.0012, 3)))
-    place = _place_hands(data, rng.normal(0.0, 0.002, 2))
+    place = _place_hands(data, rng.normal(0.0, 0.002, 2), hold)
     above = _each(grasp, lambda hand: hand.moved(np.array([0, 0, 0.085]) + rng.normal(0, 0.008, 3)))
     carry_height = np.array([0.0, 0.0, LIFT + rng.normal(0.0, 0.008)])
     plan = Plan(start)
@@ -87,7 +89,7 @@ def make_plan(
     lifted = _each(grasp, lambda hand: hand.moved(carry_height))
     over = _each(place, lambda hand: hand.moved(carry_height + fault.place_offset * [1, 1, 0]))
     down = _each(place, lambda hand: hand.moved(fault.place_offset))
-    opening = [CLOSED if miss and not fault.regrasp else HOLD for miss in fault.misses]
+    opening = [CLOSED if miss and not fault.regrasp else hold for miss in fault.misses]
     missing = _each_indexed(fault.grasp_offsets if not fault.regrasp else (np.zeros(3),) * 2)
     for phase, hands in (('lift', lifted), ('carry', over), ('lower', down)):
         left, right = (
@@ -115,7 +117,8 @@ def set_down(plan: Plan, grasp: Hands) -> None:
 
 def grasp_of(data: mujoco.MjData) -> Hands:
     """Hands at the handles of the tray as it is."""
-    return _hands(data.body('tray').xpos, data.body('tray').xmat.reshape(3, 3), HOLD)
+    hold = 2.0 * data.model.geom('handle0').size[1] - SQUEEZE
+    return _hands(data.body('tray').xpos, data.body('tray').xmat.reshape(3, 3), hold)
 
 
 _SECONDS = {
@@ -140,15 +143,15 @@ def _hands(position: Array, rotation: Array, opening: float) -> Hands:
     return left, right
 
 
-def _place_hands(data: mujoco.MjData, error: Array) -> Hands:
+def _place_hands(data: mujoco.MjData, error: Array, hold: float) -> Hands:
     platform = data.body('platform').xpos
     top = 2.0 * platform[2] + TRAY_HALF[2] + 0.001
-    return _hands(np.array([*(platform[:2] + error), top]), np.eye(3), HOLD)
+    return _hands(np.array([*(platform[:2] + error), top]), np.eye(3), hold)
 
 
 def _grasp(plan: Plan, seconds: dict[str, float], above: Hands, grasp: Hands, fault: Fault) -> None:
     wrong = [hand.moved(off) for hand, off in zip(grasp, fault.grasp_offsets, strict=True)]
-    ends = [CLOSED if miss else HOLD for miss in fault.misses]
+    ends = [CLOSED if miss else grasp[0].opening for miss in fault.misses]
     first = [hand.moved(off).opened(OPEN) for hand, off in zip(above, fault.grasp_offsets, strict=True)]
     plan.move('reach', seconds['reach'], *first)
     plan.move('descend', seconds['descend'], *(hand.opened(OPEN) for hand in wrong))
@@ -193,7 +196,7 @@ def _add_tray(spec: mujoco.MjSpec, layout: Layout, rgba: Array) -> None:
             rgba=dark, mass=0.008, **slick,
         )  # fmt: skip
         body.add_geom(
-            name=f'handle{i}', type=box, size=[0.013, HANDLE_HALF_WIDTH, 0.03],
+            name=f'handle{i}', type=box, size=[0.013, layout.handle_width / 2, 0.03],
             pos=[sign * HANDLE[0], 0, 0.033], rgba=[0.93, 0.93, 0.9, 1], mass=0.02,
             friction=[1.0, 0.01, 0.0001], priority=2, condim=4,
         )  # fmt: skip
