@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cube transfer: which failures and variations there are, and how each is drawn."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from viva_ros.sim.failures import NOMINAL, Fault, Push
@@ -25,15 +28,15 @@ def draw_fault(mode: str, rng: np.random.Generator) -> Fault:
 
 
 def _slip(rng: np.random.Generator) -> Fault:
-    phase = ('lift', 'present', 'carry')[rng.integers(3)]
-    return Fault('slip', slip=(phase, rng.uniform(0.2, 0.7), (True, True)))
+    phase = ('lift', 'lift', 'present', 'carry')[rng.integers(4)]
+    return Fault('slip', slip=(phase, _before_the_mat(phase, rng), (True, True)))
 
 
 def _missed_grasp(rng: np.random.Generator) -> Fault:
     return Fault('missed_grasp', **_miss(rng))
 
 
-def _miss(rng: np.random.Generator) -> dict:
+def _miss(rng: np.random.Generator) -> dict[str, Any]:
     if rng.random() < 0.5:
         offset = np.array([0.0, 0.0, rng.uniform(0.04, 0.055)])
     else:
@@ -45,7 +48,12 @@ def _premature_release(rng: np.random.Generator) -> Fault:
     phase, side = (('lift', RIGHT), ('present', RIGHT), ('meet', RIGHT), ('carry', LEFT))[
         rng.integers(4)
     ]
-    return Fault('premature_release', release=(phase, rng.uniform(0.3, 0.8), side))
+    return Fault('premature_release', release=(phase, _before_the_mat(phase, rng), side))
+
+
+def _before_the_mat(phase: str, rng: np.random.Generator) -> float:
+    # Later in the carry the cube may well fall on the mat, where it belongs.
+    return rng.uniform(0.1, 0.35) if phase == 'carry' else rng.uniform(0.25, 0.75)
 
 
 def _misalignment(rng: np.random.Generator) -> Fault:
@@ -106,7 +114,20 @@ def _early_release(rng: np.random.Generator) -> Fault:
     return Fault('early_release', release=('take', rng.uniform(0.96, 1.0), RIGHT))
 
 
-_DRAW = {
+_DRAW: dict[str, Callable[[np.random.Generator], Fault]] = {
     NOMINAL: lambda rng: Fault(),
-    **{name: globals()[f'_{name}'] for name in (*FAILURES, *VARIATIONS[1:])},
+    'slip': _slip,
+    'missed_grasp': _missed_grasp,
+    'premature_release': _premature_release,
+    'misalignment': _misalignment,
+    'late_release': _late_release,
+    'stall': _stall,
+    'nudge': _nudge,
+    'target_moved': _target_moved,
+    'pause': _pause,
+    'slow': _slow,
+    'recovered_missed_grasp': _recovered_missed_grasp,
+    'recovered_stall': _recovered_stall,
+    'near_miss': _near_miss,
+    'early_release': _early_release,
 }

@@ -72,7 +72,8 @@ class CubeJudge:
         height = float(np.clip(self._cube.xpos[2] / 0.12, 0.0, 1.0))
         offset = np.linalg.norm((self._cube.xpos - self._mat.xpos)[:2])
         if held == (False, True):
-            return 0.3 + 0.1 * height + 0.15 * float(np.clip(1.0 - self._cube.xpos[0] / 0.15, 0, 1))
+            carried = float(np.clip(1.0 - self._cube.xpos[0] / 0.15, 0.0, 1.0))
+            return 0.3 + 0.1 * height + 0.15 * carried
         if held == (True, True):
             return 0.6
         if held == (True, False):
@@ -94,12 +95,12 @@ def recover(model: mujoco.MjModel, data: mujoco.MjData, way: Plan, plan: Plan) -
     hands, holder, other = list(way.end), held[0], 1 - held[0]
     away = np.array([0.08 if other else -0.08, 0.0, 0.08])
     hands[other] = hands[other].opened(0.066)
-    way.move('put down', 0.5, *hands)
+    way.move('put down', 0.5, hands)
     hands[other] = hands[other].moved(away)
-    way.move('put down', 0.8, *hands)
+    way.move('put down', 0.8, hands)
     low = hands[holder].position[2] - data.body('cube').xpos[2] + CUBE_HALF[2] + 0.002
     hands[holder] = hands[holder].moved(np.array([0.0, 0.0, low - hands[holder].position[2]]))
-    way.move('put down', 1.6, *hands)
+    way.move('put down', 1.6, hands)
 
 
 def refusal(model: mujoco.MjModel, data: mujoco.MjData) -> str:

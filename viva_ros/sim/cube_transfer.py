@@ -19,7 +19,7 @@ from viva_ros.sim.plan import Hands, Plan
 
 CUBE_HALF = np.array([0.030, 0.014, 0.014])
 GRIP = 0.015  # from the middle of the cube to where each hand grips it, m
-HOLD = 2.0 * (CUBE_HALF[1] - 0.0003)  # opening that squeezes the cube
+HOLD = 2.0 * (CUBE_HALF[1] - 0.0006)  # opening that squeezes the cube
 OPEN, CLOSED = 0.066, 0.0
 TIGHT = HOLD - 0.003
 PITCH = 1.05  # rad
@@ -49,7 +49,8 @@ class Layout:
 def draw_layout(rng: np.random.Generator) -> Layout:
     """A random layout: the cube in reach of the right arm, the mat in reach of the left."""
     def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
-        return np.clip(np.array(palette[rng.integers(len(palette))]) + rng.normal(0, 0.02, 3), 0, 1)
+        shade = np.array(palette[rng.integers(len(palette))])
+        return np.clip(shade + rng.normal(0.0, 0.02, 3), 0.0, 1.0)
 
     return Layout(
         cube=np.array([rng.uniform(0.08, 0.18), rng.uniform(0.42, 0.58)]),
@@ -122,7 +123,7 @@ def _pick(
 
     def move(phase: str, hand: Hand, holds: bool = False) -> None:
         both = (plan.end[0], hand) if side else (hand, plan.end[1])
-        plan.move(phase, seconds[phase], *both, grips if holds else (False, False))
+        plan.move(phase, seconds[phase], both, grips if holds else (False, False))
 
     move('reach', above.moved(offset))
     move('descend', wrong.opened(OPEN))
@@ -139,30 +140,32 @@ def _pick(
 def _hand_over(
     plan: Plan, seconds: dict[str, float], fault: Fault, rng: np.random.Generator
 ) -> None:
+    along = np.array([GRIP, 0.0, 0.0])
     middle = MEETING + rng.normal(0.0, 0.012, 3)
     holds = TIGHT if fault.lag else plan.end[1].opening
-    give = Hand(middle + [GRIP, 0.0, 0.0], np.pi, PITCH, holds)
+    give = Hand(middle + along, np.pi, PITCH, holds)
     offset = fault.grasp_offsets[0]
-    take = Hand(middle - [GRIP, 0.0, 0.0] + offset + rng.normal(0.0, 0.0012, 3), 0.0, PITCH, OPEN)
+    take = Hand(middle - along + offset + rng.normal(0.0, 0.0012, 3), 0.0, PITCH, OPEN)
     ready = take.moved(np.array([-0.10, 0.0, 0.06]) + rng.normal(0.0, 0.008, 3))
     taken = take.opened(CLOSED if fault.misses[0] else HOLD)
     away = np.array([0.08, 0.0, 0.06])
-    plan.move('present', seconds['present'], ready, give, RIGHT_HOLDS)
-    plan.move('meet', seconds['meet'], take, give, RIGHT_HOLDS)
-    plan.move('take', seconds['take'], taken, give, (False, False))
-    plan.move('give', seconds['give'], taken, give.opened(OPEN), LEFT_HOLDS)
-    plan.move('part', seconds['part'], taken, give.moved(away).opened(OPEN), LEFT_HOLDS)
+    plan.move('present', seconds['present'], (ready, give), RIGHT_HOLDS)
+    plan.move('meet', seconds['meet'], (take, give), RIGHT_HOLDS)
+    plan.move('take', seconds['take'], (taken, give), (False, False))
+    plan.move('give', seconds['give'], (taken, give.opened(OPEN)), LEFT_HOLDS)
+    plan.move('part', seconds['part'], (taken, give.moved(away).opened(OPEN)), LEFT_HOLDS)
 
 
 def _place(
     plan: Plan, seconds: dict[str, float], mat: Array, rng: np.random.Generator
 ) -> None:
-    left, right = plan.end
-    target = np.array([mat[0] - GRIP, mat[1], CUBE_HALF[2] + 0.002 + mat[2]])
-    down = Hand(target + [*rng.normal(0.0, 0.003, 2), 0.0], 0.0, PITCH, left.opening)
+    error = np.append(rng.normal(0.0, 0.003, 2), 0.0)
+    target = mat + error + [-GRIP, 0.0, CUBE_HALF[2] + 0.002]
+    down = Hand(target, 0.0, PITCH, plan.end[0].opening)
     over = down.moved(np.array([0.0, 0.0, 0.11]))
+    away = down.moved(np.array([-0.04, 0.0, 0.08]))
     rest = plan.start[1]
-    plan.move('carry', seconds['carry'], over, rest, LEFT_HOLDS)
-    plan.move('lower', seconds['lower'], down, rest, LEFT_HOLDS)
-    plan.move('release', seconds['release'], down.opened(OPEN), rest)
-    plan.move('retreat', seconds['retreat'], down.opened(OPEN).moved(np.array([-0.04, 0, 0.08])), rest)
+    plan.move('carry', seconds['carry'], (over, rest), LEFT_HOLDS)
+    plan.move('lower', seconds['lower'], (down, rest), LEFT_HOLDS)
+    plan.move('release', seconds['release'], (down.opened(OPEN), rest))
+    plan.move('retreat', seconds['retreat'], (away.opened(OPEN), rest))

@@ -5,6 +5,7 @@
 import mujoco
 import numpy as np
 
+from viva_ros.core.observation import Array
 from viva_ros.sim.failures import Fault, Push
 from viva_ros.sim.plan import Plan
 
@@ -28,7 +29,7 @@ class Disturbance:
         self._friction = model.geom_friction.copy()
         self.slip_time = plan.when(*fault.slip[:2]) if fault.slip else np.inf
         self.push_time = plan.when(fault.push.phase, fault.push.fraction) if fault.push else np.inf
-        self._origin = None
+        self._origin: Array | None = None
         self._toppled = False
 
     def apply(self, elapsed: float) -> None:

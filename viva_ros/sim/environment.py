@@ -16,9 +16,15 @@ from viva_ros.sim.expert import Expert, add_way_home, home_hands
 from viva_ros.sim.failures import NOMINAL, Fault
 from viva_ros.sim.plan import Plan
 from viva_ros.sim.robot import (
-    CAMERAS, CONTROL_RATE, HEAD_POSITION, HEAD_TARGET, JOINT_NAMES, PHYSICS_STEP, Arms, aim,
-    compile_robot, robot_spec,
+    CAMERAS,
+    CONTROL_RATE,
+    JOINT_NAMES,
+    PHYSICS_STEP,
+    Arms,
+    compile_robot,
+    robot_spec,
 )  # fmt: skip
+from viva_ros.sim.room import HEAD_POSITION, HEAD_TARGET, aim
 from viva_ros.sim.tasks import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS, check_mode, task_named
 from viva_ros.sim.truth import Record, Truth
 
@@ -112,8 +118,9 @@ class Simulation:
 
     def truth(self) -> Truth:
         """What is really going on."""
+        phase = self._expert.segment.phase
         return self._record.truth(
-            self.time, self.task, self.seed, self.failure, self._expert.segment.phase, self._attempt
+            self.time, self.task, self.seed, self.failure, phase, self._attempt
         )
 
     def retry(self, failure: str = NOMINAL) -> bool:

@@ -68,17 +68,13 @@ class Expert:
             parts += [solver.track(hand), [hand.opening]]
         return np.concatenate(parts)
 
-    def way_home(self) -> Plan:
-        """An empty plan from where the hands are; :func:`add_way_home` ends it."""
-        return Plan(self.hands)
-
 
 def add_way_home(plan: Plan, home: Hands) -> None:
     """Open, rise, go back to start."""
     up = np.array([0.0, 0.0, 0.10])
     opened = [hand.opened(home[i].opening) for i, hand in enumerate(plan.end)]
-    plan.move('open', 0.6, *opened)
+    plan.move('open', 0.6, opened)
     risen = [hand.moved(up * [1, 1, max(0.0, 1 - hand.position[2] / 0.3)]) for hand in opened]
-    plan.move('rise', 0.9, *risen)
-    plan.move('home', 1.4, *home)
-    plan.move('home', 0.3, *home)
+    plan.move('rise', 0.9, risen)
+    plan.move('home', 1.4, home)
+    plan.move('home', 0.3, home)

@@ -64,15 +64,16 @@ class Touch:
 
     def grip(self, hand: int, body: str) -> bool:
         """Whether both fingers of a hand (0 left, 1 right) touch a body."""
-        target = self._model.body(body).id
-        ages = [self._age.get((min(pad, target), max(pad, target)), 1.0) for pad in self._pads[hand]]
-        return max(ages) < DEBOUNCE
+        return max(self._ages(hand, body)) < DEBOUNCE
 
     def hand_on(self, hand: int, body: str) -> bool:
         """Whether any finger of a hand touches a body."""
+        return min(self._ages(hand, body)) < DEBOUNCE
+
+    def _ages(self, hand: int, body: str) -> list[float]:
         target = self._model.body(body).id
-        ages = [self._age.get((min(pad, target), max(pad, target)), 1.0) for pad in self._pads[hand]]
-        return min(ages) < DEBOUNCE
+        pairs = [(min(pad, target), max(pad, target)) for pad in self._pads[hand]]
+        return [self._age.get(pair, 1.0) for pair in pairs]
 
 
 def tilt(rotation: Array) -> float:

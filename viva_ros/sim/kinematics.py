@@ -103,8 +103,9 @@ class Solver:
         )
         rotation = self._data.site_xmat[self._site].reshape(3, 3)
         turn = hand.rotation() @ rotation.T
-        axis = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
-        return np.concatenate([hand.position - self._data.site_xpos[self._site], 0.5 * axis])
+        turn = 0.5 * (turn - turn.T)
+        axis = [turn[2, 1], turn[0, 2], turn[1, 0]]
+        return np.concatenate([hand.position - self._data.site_xpos[self._site], axis])
 
 
 def solvers() -> tuple[Solver, Solver]:

@@ -8,6 +8,7 @@ robot changes the plan (late arm, early release, stall); a fault of the world do
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from viva_ros.sim.kinematics import Hand, blend
@@ -68,10 +69,11 @@ class Plan:
         return length + min(self.timing.freeze_for, TIME_OUT)
 
     def move(
-        self, phase: str, seconds: float, left: Hand, right: Hand,
+        self, phase: str, seconds: float, hands: Sequence[Hand],
         grips: tuple[bool, bool] = (False, False),
     ) -> None:  # fmt: skip
-        """Append a phase."""
+        """Append a phase: where both hands, left first, are at its end."""
+        left, right = hands
         start = self.segments[-1].end_time if self.segments else 0.0
         self.segments.append(Segment(phase, start, start + seconds, (left, right), grips))
 

@@ -17,6 +17,7 @@ import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
+from viva_ros.sim.room import add_room, aim, set_rendering
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 SIDES = ('left', 'right')
@@ -34,9 +35,8 @@ PINCH_REACH = 0.147  # from the gripper link to the point between the pads, m
 STIFFNESS = np.array([1500.0, 2000.0, 1500.0, 500.0, 500.0, 200.0])  # N m / rad
 DAMPING = np.array([65.0, 80.0, 60.0, 13.0, 13.0, 5.0])  # N m s / rad
 ARMATURE = np.array([0.2, 0.2, 0.2, 0.04, 0.04, 0.02])  # kg m^2
+ARM_COLOUR, FINGER_COLOUR = (0.33, 0.35, 0.39, 1.0), (0.24, 0.25, 0.28, 1.0)
 FINGER_STIFFNESS, FINGER_DAMPING, FINGER_ARMATURE = 20_000.0, 350.0, 0.4
-HEAD_POSITION = np.array([0.0, -0.04, 0.60])
-HEAD_TARGET = np.array([0.0, 0.49, 0.05])
 
 
 def robot_spec() -> mujoco.MjSpec:
@@ -50,14 +50,15 @@ def robot_spec() -> mujoco.MjSpec:
         spec.delete(spec.body(name))
     for thing in (*spec.cameras, *spec.lights, *spec.keys):
         spec.delete(thing)
-    _set_options(spec)
-    _add_room(spec)
+    _set_physics(spec)
+    set_rendering(spec)
+    add_room(spec)
     for body in spec.bodies:
         if body.name.startswith('vx300s'):
             body.gravcomp = 1.0
             for geom in body.geoms:
                 geom.contype = geom.conaffinity = 0
-                geom.rgba = [0.24, 0.25, 0.28, 1.0] if 'finger' in geom.name else [0.33, 0.35, 0.39, 1.0]
+                geom.rgba = FINGER_COLOUR if 'finger' in geom.name else ARM_COLOUR
     for side in SIDES:
         _add_pads(spec, side)
         _add_wrist_camera(spec, side)
@@ -115,17 +116,6 @@ class Arms:
         data.qpos[self._mirrored_qpos] = data.ctrl[self._mirrored_ctrl]
 
 
-def aim(position: Array, target: Array) -> Array:
-    """Orientation (w, x, y, z) of a camera that looks at a target with the horizon level."""
-    back = (position - target) / np.linalg.norm(position - target)
-    right = np.cross([0.0, 0.0, 1.0], back)
-    right /= np.linalg.norm(right)
-    quaternion = np.empty(4)
-    matrix = np.stack([right, np.cross(back, right), back], axis=1)
-    mujoco.mju_mat2Quat(quaternion, matrix.ravel())
-    return quaternion
-
-
 def _assets() -> Path:
     found = importlib.util.find_spec('gym_aloha')
     if found is None or found.origin is None:
@@ -136,47 +126,12 @@ def _assets() -> Path:
     return Path(found.origin).parent / 'assets'
 
 
-def _set_options(spec: mujoco.MjSpec) -> None:
+def _set_physics(spec: mujoco.MjSpec) -> None:
     spec.option.timestep = PHYSICS_STEP
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = 20.0
     spec.compiler.inertiagrouprange = [0, 5]
-    spec.visual.quality.shadowsize = 0
-    spec.visual.quality.offsamples = 0
-    spec.visual.map.znear = 0.005
-    spec.visual.map.zfar = 20.0
-    spec.visual.headlight.ambient = [0.34, 0.34, 0.34]
-    spec.visual.headlight.diffuse = [0.26, 0.26, 0.26]
-    spec.visual.headlight.specular = [0.05, 0.05, 0.05]
-    spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
-
-
-def _add_room(spec: mujoco.MjSpec) -> None:
-    spec.add_texture(
-        name='sky', type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=64, height=64,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.80, 0.84, 0.88], rgb2=[0.52, 0.57, 0.63],
-    )  # fmt: skip
-    world = spec.worldbody
-    box = mujoco.mjtGeom.mjGEOM_BOX
-    world.add_geom(
-        name='table', type=box, size=[0.65, 0.5, 0.02], pos=[0.0, 0.5, -0.02],
-        rgba=[0.72, 0.66, 0.57, 1.0], friction=[0.8, 0.005, 0.0001],
-    )  # fmt: skip
-    world.add_geom(
-        name='floor', type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4.0, 4.0, 0.1],
-        pos=[0.0, 0.5, -0.75], rgba=[0.46, 0.48, 0.52, 1.0],
-    )  # fmt: skip
-    for name, x in (('key', -0.8), ('fill', 0.9)):
-        world.add_light(
-            name=name, type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=False,
-            pos=[x, -0.4, 1.6], dir=[-x, 0.8, -1.6], diffuse=[0.3, 0.3, 0.29],
-            specular=[0.12, 0.12, 0.12],
-        )  # fmt: skip
-    world.add_camera(
-        name='head', pos=HEAD_POSITION, quat=aim(HEAD_POSITION, HEAD_TARGET), fovy=46.0
-    )
 
 
 def _add_pads(spec: mujoco.MjSpec, side: str) -> None:

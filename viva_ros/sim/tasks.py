@@ -9,7 +9,15 @@ from typing import Any, Protocol
 import mujoco
 import numpy as np
 
-from viva_ros.sim import cube_faults, cube_judge, cube_transfer, tray_faults, tray_lift, tray_retry
+from viva_ros.sim import (
+    cube_faults,
+    cube_judge,
+    cube_transfer,
+    tray_faults,
+    tray_lift,
+    tray_retry,
+    tray_scene,
+)
 from viva_ros.sim.failures import Fault
 from viva_ros.sim.judgement import Verdict
 from viva_ros.sim.plan import Hands, Plan, Segment
@@ -53,7 +61,7 @@ _TASKS = {
     'tray_lift': Task(
         tray_faults.FAILURES, tray_faults.VARIATIONS, tray_faults.CAMERA_ONLY,
         (('handle0',), ('handle1',)),
-        tray_faults.draw_fault, tray_lift.draw_layout, tray_lift.add_objects,
+        tray_faults.draw_fault, tray_scene.draw_layout, tray_scene.add_objects,
         tray_lift.make_plan, TrayJudge, tray_retry.recover, tray_retry.refusal,
     ),
     'cube_transfer': Task(

@@ -7,6 +7,9 @@ Sizes are chosen so that a failure nearly always fails and often leaves the payl
 that a retry has something to save.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from viva_ros.sim.failures import NOMINAL, Fault, Push, Sides
@@ -37,7 +40,7 @@ def _missed_grasp(rng: np.random.Generator) -> Fault:
     return Fault('missed_grasp', **_miss(rng))
 
 
-def _miss(rng: np.random.Generator) -> dict:
+def _miss(rng: np.random.Generator) -> dict[str, Any]:
     sides: Sides = BOTH if rng.random() < 0.75 else ONE[rng.integers(2)]
     if rng.random() < 0.5:
         offset = np.array([0.0, 0.0, rng.uniform(0.05, 0.07)])
@@ -116,11 +119,24 @@ def _near_miss(rng: np.random.Generator) -> Fault:
     if kind == 2:
         by = np.array([0.0, rng.choice([-1.0, 1.0]) * rng.uniform(0.008, 0.014), 0.0])
         return Fault('near_miss', push=Push('tray', 'reach', rng.uniform(0.3, 0.85), by))
-    offset = np.array([0.0, rng.choice([-1.0, 1.0]) * rng.uniform(0.015, 0.025), 0.0])
-    return Fault('near_miss', place_offset=offset + [0.0, 0.0, rng.uniform(0.005, 0.015)])
+    aside = rng.choice([-1.0, 1.0]) * rng.uniform(0.015, 0.025)
+    return Fault('near_miss', place_offset=np.array([0.0, aside, rng.uniform(0.005, 0.015)]))
 
 
-_DRAW = {
+_DRAW: dict[str, Callable[[np.random.Generator], Fault]] = {
     NOMINAL: lambda rng: Fault(),
-    **{name: globals()[f'_{name}'] for name in (*FAILURES, *VARIATIONS[1:])},
+    'slip': _slip,
+    'missed_grasp': _missed_grasp,
+    'premature_release': _premature_release,
+    'misalignment': _misalignment,
+    'asynchronous_lift': _asynchronous_lift,
+    'stall': _stall,
+    'nudge': _nudge,
+    'payload_tips': _payload_tips,
+    'platform_moved': _platform_moved,
+    'pause': _pause,
+    'slow': _slow,
+    'recovered_missed_grasp': _recovered_missed_grasp,
+    'recovered_stall': _recovered_stall,
+    'near_miss': _near_miss,
 }

@@ -8,7 +8,8 @@ import numpy as np
 from viva_ros.core.observation import Array
 from viva_ros.sim.judgement import Touch, Verdict, tilt
 from viva_ros.sim.plan import Segment
-from viva_ros.sim.tray_lift import HANDLE, LIFT, PLATFORM_HALF, TRAY_HALF
+from viva_ros.sim.tray_lift import LIFT
+from viva_ros.sim.tray_scene import HANDLE, PLATFORM_HALF, TRAY_HALF
 
 TILTED = np.radians(12.0)
 LEVEL = np.radians(6.0)
@@ -53,7 +54,8 @@ class TrayJudge:
     def _placed(self) -> bool:
         offset = np.abs(self._tray.xpos - self._platform.xpos)
         over = offset[0] < PLATFORM_HALF[0] and offset[1] < PLATFORM_HALF[1]
-        touching = self._touch.between('tray', 'platform') and not self._touch.between('tray', 'world')
+        touching = self._touch.between('tray', 'platform')
+        touching = touching and not self._touch.between('tray', 'world')
         free = not (self._touch.hand_on(0, 'tray') or self._touch.hand_on(1, 'tray'))
         level = tilt(self._tray.xmat) < LEVEL
         return bool(over and touching and free and level and self.standing())
@@ -105,7 +107,7 @@ class TrayJudge:
         return float(0.35 + 0.15 * max(height, carried) + 0.3 * carried + 0.12 * lowered)
 
     def _payload_in_tray(self) -> Array:
-        return self._tray.xmat.reshape(3, 3).T @ (self._payload.xpos - self._tray.xpos)
+        return np.asarray(self._tray.xmat.reshape(3, 3).T @ (self._payload.xpos - self._tray.xpos))
 
     def _distance_to_handles(self) -> float:
         rotation = self._tray.xmat.reshape(3, 3)
