@@ -28,7 +28,9 @@ def series(values: Iterable[float | None], start: float = 10.0) -> list[tuple[in
     return [(round((start + 0.2 * i) * S), value) for i, value in enumerate(values)]
 
 
-def run(judge: Judge, samples: Iterable[tuple[int, float | None]], episode: str = 'a') -> list[Event]:
+def run(
+    judge: Judge, samples: Iterable[tuple[int, float | None]], episode: str = 'a'
+) -> list[Event]:
     return [e for stamp, value in samples for e in judge.update(stamp, value, 'why', episode)]
 
 
@@ -112,9 +114,9 @@ def test_an_alarm_ends_when_every_rule_shows_with_fresh_windows_that_it_is_well(
     judge = Judge(JudgeSettings(PLAIN, patient), NO_RISE)
     run(judge, series([-0.5] * 13))
     assert judge.level == Level.ALARM
-    events = run(judge, series([-0.5 + 0.021 * i for i in range(30)], start=12.6))
-    # the cool-down ends at 15.4, the window is full at 17.4: it shows a rise of .21, which is
-    # more than .1 + the margin of .1; the rise over the lowest is .5 by then, less than .75
+    events = run(judge, series([-0.5 + 0.031 * i for i in range(30)], start=12.6))
+    # the cool-down ends at 15.4, the window is full at 17.4: it shows a rise of .31, which is
+    # more than .2 + the margin of .1; the rise over the lowest is .744 by then, less than .75
     assert brief(events) == [('recovered', 'OK', 17.4)]
 
 
@@ -128,7 +130,9 @@ def test_a_low_flat_value_after_a_fall_is_still_an_alarm() -> None:
 def test_the_worst_rule_names_the_alarm() -> None:
     judge = Judge(SETTINGS, {'drop': Threshold(0.2, 0.2), 'floor': Threshold(0.2, 0.2)})
     events = run(judge, series([-0.05] * 11 + [-0.7] * 3))
-    assert [(e.kind, e.level.name) for e in events][1:] == [('floor', 'ALARM')]  # excess .5 against .45
+    assert [(e.kind, e.level.name) for e in events][1:] == [
+        ('floor', 'ALARM')
+    ]  # excess .5 against .45
 
 
 def test_a_rule_without_a_threshold_never_alarms() -> None:

@@ -1,7 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import math
+from itertools import pairwise
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +11,11 @@ from viva_ros.core.events import KINDS, RULES, Event, Level
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.thresholds import Threshold
 
-THRESHOLDS = {'drop': Threshold(0.1, 0.2), 'no_rise': Threshold(-0.1, 0.0), 'floor': Threshold(0.3, 0.5)}
+THRESHOLDS = {
+    'drop': Threshold(0.1, 0.2),
+    'no_rise': Threshold(-0.1, 0.0),
+    'floor': Threshold(0.3, 0.5),
+}
 COOL_DOWN = JudgeSettings().alarm.cool_down
 
 VALUES = st.one_of(st.floats(-1, 1), st.sampled_from([-0.9, 0.0, 0.9]), st.none())
@@ -41,7 +47,7 @@ def test_no_two_alarms_come_within_the_cool_down_even_across_episodes(series) ->
         for event in events
         if event.kind in RULES and event.level == Level.ALARM
     ]
-    gaps = [later - earlier for earlier, later in zip(alarms, alarms[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(alarms)]
     assert all(gap >= COOL_DOWN * 1e9 for gap in gaps)
 
 
@@ -70,8 +76,6 @@ def test_nothing_but_unknown_is_never_an_alarm(steps) -> None:
 @settings(max_examples=100)
 @given(SERIES)
 def test_a_replay_gives_the_same_events_and_rounding_to_float32_changes_nothing(series) -> None:
-    import numpy as np
-
     rounded = [
         (step, None if value is None else float(np.float32(value)), episode)
         for step, value, episode in series

@@ -95,9 +95,7 @@ def test_explanations_give_the_measured_figure_and_what_was_expected() -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(1, 900_000_000), st.floats(-1, 1)), min_size=2, max_size=60
-    ),
+    st.lists(st.tuples(st.integers(1, 900_000_000), st.floats(-1, 1)), min_size=2, max_size=60),
     st.integers(-(10**15), 10**15),
 )
 def test_statistics_depend_on_time_differences_alone(

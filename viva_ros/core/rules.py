@@ -4,8 +4,8 @@
 The value rules: statistics that are the larger, the worse the value does.
 
 drop      largest smoothed value of the last ``drop_window`` s, minus the present one
-no_rise   smoothed value ``no_rise_window`` s ago, minus the present one; -2, the smallest there is,
-          once the task is done: a value that stays near 1 has no need to rise
+no_rise   smoothed value ``no_rise_window`` s ago, minus the present one; once the task is done -2,
+          the smallest there is, since a value near 1 has no need to rise
 floor     minus the smoothed value, once ``floor_warm_up`` s are over
 
 A value starts at the base rate of success, so a failure often shows as a value that does not rise:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import CalibrationError, ConfigurationError
+from viva_ros.core.events import RULES
 from viva_ros.core.files import write_atomically
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.settings import validate
@@ -117,6 +118,9 @@ def parse(content: Mapping[str, Any]) -> Calibration:
     low, high = fields['coverage']
     rules = RuleSettings(**fields['rules'])
     validate(rules, 'rules.')
-    thresholds = {kind: Threshold(**pair) for kind, pair in fields['thresholds'].items()}
+    pairs = fields['thresholds']
+    if set(pairs) != set(RULES):
+        raise ValueError(f'thresholds are for {list(pairs)}, must be for {list(RULES)}')
+    thresholds = {k: Threshold(float(p['warn']), float(p['alarm'])) for k, p in pairs.items()}
     fields.update(coverage=(low, high), rules=rules, thresholds=thresholds)
     return Calibration(**fields)

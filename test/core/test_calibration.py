@@ -1,0 +1,162 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from viva_ros.core.calibration import (
+    ValueSeries,
+    beta_cdf,
+    beta_quantile,
+    calibrate,
+    conformal_rank,
+    scores,
+)
+from viva_ros.core.errors import CalibrationError
+from viva_ros.core.events import RULES, Level
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.thresholds import Threshold
+
+S = 1_000_000_000
+
+
+def episode(generator: np.random.Generator, seconds: float = 12.0) -> ValueSeries:
+    """A success: from the base rate up to 1, with noise."""
+    stamps = np.arange(0, round(seconds * S), S // 5)
+    rising = -0.6 + 1.55 * stamps / stamps[-1]
+    noise = generator.normal(0.0, generator.uniform(0.02, 0.15), len(stamps))
+    return ValueSeries(stamps, rising + noise)
+
+
+def test_the_rank_is_the_ceiling_of_n_plus_1_times_1_minus_alpha() -> None:
+    assert conformal_rank(9, 0.1) == 9  # 10 * .9
+    assert conformal_rank(20, 0.1) == 19  # 21 * .9 = 18.9
+    assert conformal_rank(99, 0.01) == 99
+    assert conformal_rank(29, 0.1 / 3) == 29  # 30 * .9666... is 29, not a little more
+
+
+@pytest.mark.parametrize(('alpha', 'least'), [(0.1, 9), (0.05, 19), (0.01, 99), (0.1 / 3, 29)])
+def test_too_few_episodes_are_refused_with_the_number_missing(alpha: float, least: int) -> None:
+    assert conformal_rank(least, alpha) == least
+    with pytest.raises(CalibrationError, match=f'{least} are needed, 3 are missing'):
+        conformal_rank(least - 3, alpha)
+
+
+def test_alpha_must_lie_between_0_and_1() -> None:
+    with pytest.raises(ValueError, match=r'alpha is 0\.0'):
+        conformal_rank(9, 0.0)
+
+
+def test_the_beta_distribution_is_that_of_scipy() -> None:
+    for a, b in ((1, 1), (9, 1), (19, 2), (97, 3), (580, 21)):
+        for x in (0.01, 0.3, 0.9, 0.99):
+            assert beta_cdf(x, a, b) == pytest.approx(stats.beta.cdf(x, a, b), abs=1e-10)
+        for p in (0.05, 0.5, 0.95):
+            assert beta_quantile(p, a, b) == pytest.approx(stats.beta.ppf(p, a, b), abs=1e-8)
+
+
+def test_the_beta_distribution_by_hand() -> None:
+    assert beta_cdf(0.5, 2, 1) == pytest.approx(0.25)  # x**2
+    assert beta_quantile(0.25, 2, 1) == pytest.approx(0.5)
+    assert beta_cdf(-0.1, 2, 1) == 0.0
+    assert beta_cdf(1.0, 2, 1) == 1.0
+
+
+def test_the_promise_holds_on_average_and_numpys_quantile_breaks_it() -> None:
+    generator = np.random.default_rng(0)
+    n, alpha, draws = 19, 0.1, 20_000
+    drawn = np.sort(generator.exponential(size=(draws, n)), axis=1)
+    fresh = generator.exponential(size=draws)
+    ours = np.mean(fresh > drawn[:, conformal_rank(n, alpha) - 1])
+    theirs = np.mean(fresh > np.quantile(drawn, 1 - alpha, axis=1))
+    # ours: 1 - 18/20 = .1 exactly; theirs lies at rank 1 + .9 * 18 = 17.2: about 1 - 17.2/20 = .14
+    assert ours == pytest.approx(0.1, abs=3 * math.sqrt(0.09 / draws))
+    assert theirs > 0.13
+
+
+def test_successes_raise_no_more_false_alarms_than_promised() -> None:
+    generator = np.random.default_rng(1)
+    rules, alarms, trials = RuleSettings(), 0, 0
+    for _ in range(12):
+        calibration = calibrate(
+            [episode(generator) for _ in range(29)], rules, engine='e', task='t', alpha=0.1
+        )
+        for _ in range(25):
+            judge, series = Judge(JudgeSettings(rules), calibration.thresholds), episode(generator)
+            levels = [
+                event.level
+                for stamp, value in zip(series.stamps, series.values, strict=True)
+                for event in judge.update(int(stamp), float(value))
+            ]
+            alarms += Level.ALARM in levels
+            trials += 1
+    # at most .1 in expectation; three standard errors above
+    assert alarms / trials <= 0.1 + 3 * math.sqrt(0.09 / trials)
+    assert alarms > 0  # or the rules would be asleep
+
+
+def test_thresholds_are_the_kth_smallest_scores() -> None:
+    generator = np.random.default_rng(2)
+    episodes = [episode(generator) for _ in range(40)]
+    made = calibrate(episodes, RuleSettings(), engine='e', task='t', alpha=0.3, warn_alpha=0.6)
+    drops = sorted(scores(series, RuleSettings())['drop'] for series in episodes)
+    # alpha .1 a rule: ceil(41 * .9) = 37; .2 a rule: ceil(41 * .8) = 33
+    assert made.thresholds['drop'] == Threshold(warn=drops[32], alarm=drops[36])
+    assert made.rank == 37
+    assert made.episodes == 40
+    assert made.coverage[0] == pytest.approx(stats.beta.ppf(0.05, 37, 4), abs=1e-8)
+    assert made.coverage[1] == pytest.approx(stats.beta.ppf(0.95, 37, 4), abs=1e-8)
+
+
+def test_fewer_episodes_than_bonferroni_needs_are_refused() -> None:
+    generator = np.random.default_rng(3)
+    with pytest.raises(CalibrationError, match='29 are needed, 9 are missing'):
+        calibrate([episode(generator) for _ in range(20)], RuleSettings(), engine='e', task='t')
+
+
+def test_episodes_shorter_than_a_window_are_refused_by_rule() -> None:
+    generator = np.random.default_rng(4)
+    episodes = [episode(generator, 3.0)] + [episode(generator) for _ in range(29)]
+    with pytest.raises(
+        CalibrationError, match='1 of 30 episodes are too short for the rule no_ri'
+    ):
+        calibrate(episodes, RuleSettings(), engine='e', task='t')
+
+
+def test_a_warning_may_not_be_rarer_than_an_alarm() -> None:
+    with pytest.raises(ValueError, match='warn_alpha is'):
+        calibrate([], RuleSettings(), engine='e', task='t', alpha=0.2, warn_alpha=0.1)
+
+
+def test_a_score_is_the_largest_held_statistic() -> None:
+    rules = RuleSettings(smoothing=0.0, debounce=0.3)
+    stamps = np.arange(7) * (S // 5)
+    values = np.array([0.5, 0.5, -0.4, 0.5, 0.3, 0.2, 0.1])
+    # drops 0 0 .9 0 .2 .3 .4; each held over itself and the two before: 0 0 0 0 .2 at the end
+    assert scores(ValueSeries(stamps, values), rules)['drop'] == pytest.approx(0.2)
+    assert scores(ValueSeries(stamps, values), rules)['no_rise'] == -math.inf
+
+
+SAMPLES = st.lists(
+    st.tuples(st.integers(1, 600_000_000), st.one_of(st.floats(-1, 1), st.just(math.nan))),
+    min_size=1,
+    max_size=80,
+)
+
+
+@settings(max_examples=200)
+@given(SAMPLES, st.tuples(*[st.floats(-1, 1)] * 3))
+def test_an_episode_alarms_exactly_if_a_score_is_above_its_threshold(samples, limits) -> None:
+    stamps = np.cumsum([step for step, _ in samples])
+    values = np.array([value for _, value in samples])
+    thresholds = {k: Threshold(x, x) for k, x in zip(RULES, limits, strict=True)}
+    score = scores(ValueSeries(stamps, values), RuleSettings())
+    judge, alarmed = Judge(JudgeSettings(), thresholds), False
+    for stamp, value in zip(stamps.tolist(), values.tolist(), strict=True):
+        alarmed |= any(e.level == Level.ALARM for e in judge.update(stamp, value))
+    assert alarmed == any(score[kind] > thresholds[kind].alarm for kind in RULES)

@@ -1,0 +1,56 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import numpy as np
+import pytest
+
+from viva_ros.core.detection import Trial, detection, placebo
+
+TRIALS = [
+    Trial(True, 10.0, (5.0,), inject=3.0, manifest=4.0),  # detected at half, 1 s late
+    Trial(True, 10.0, (1.0, 2.5), inject=2.0, manifest=4.0),  # 1.0 is before its cause
+    Trial(True, 10.0, (), inject=2.0, manifest=4.0),
+    Trial(True, 10.0, (1.0,), inject=2.0, manifest=4.0),  # a false alarm is no detection
+    Trial(False, 1800.0, ()),
+    Trial(False, 1800.0, (7.0, 20.0)),
+]
+
+
+def test_figures_by_hand() -> None:
+    found = detection(TRIALS)
+    assert (found.failures, found.successes) == (4, 2)
+    assert found.tpr == 2 / 4
+    assert found.tnr == 1 / 2
+    assert found.balanced_accuracy == 0.5
+    assert found.relative_delay == pytest.approx((0.5 + 0.25) / 2)
+    assert found.delay_median == pytest.approx((1.0 - 1.5) / 2)
+    assert found.delay_p90 == pytest.approx(-1.5 + 0.9 * 2.5)
+    # 1/2 [((1 - .5) + (1 - .25)) / 4 + 1/2]
+    assert found.twa == pytest.approx(0.5 * (1.25 / 4 + 0.5))
+    assert found.false_alarms_per_hour == pytest.approx(2.0)  # in 2 x half an hour
+
+
+def test_nothing_to_count_is_not_a_number() -> None:
+    assert math.isnan(detection(TRIALS[4:]).tpr)
+    assert math.isnan(detection(TRIALS[:4]).tnr)
+    assert math.isnan(detection(TRIALS[2:3]).delay_median)
+
+
+def test_a_success_detects_nothing() -> None:
+    assert TRIALS[5].detection is None
+    assert TRIALS[5].delay is None
+
+
+def test_a_placebo_has_the_same_number_of_alarms_at_random() -> None:
+    random = placebo(TRIALS, seed=1)
+    assert sum(len(trial.alarms) for trial in random) == 6
+    assert all(0.0 <= t <= trial.duration for trial in random for t in trial.alarms)
+    assert [trial.failed for trial in random] == [trial.failed for trial in TRIALS]
+    assert random == placebo(TRIALS, seed=1) != placebo(TRIALS, seed=2)
+
+
+def test_a_placebo_alarms_in_proportion_to_time() -> None:
+    trials = [Trial(False, 30.0, tuple(np.zeros(400))), Trial(True, 10.0, ())]
+    counts = [len(trial.alarms) for trial in placebo(trials, seed=0)]
+    assert counts[0] == pytest.approx(300, abs=30)  # standard error 8.7

@@ -1,0 +1,131 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from viva_ros.core.metrics import (
+    auprc,
+    auroc,
+    bootstrap_interval,
+    event_response,
+    kendall_tau_a,
+    pearson,
+    ranks,
+    rmse,
+    spearman,
+)
+
+PAIRS = (
+    st.integers(0, 2**32 - 1)
+    .map(np.random.default_rng)
+    .map(lambda g: (g.normal(size=30), np.round(g.normal(size=30))))
+)
+
+
+@given(PAIRS)
+def test_pearson_and_spearman_are_those_of_scipy_ties_included(pair) -> None:
+    x, y = pair
+    assert pearson(x, y) == pytest.approx(stats.pearsonr(x, y).statistic)
+    assert spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
+    np.testing.assert_array_equal(ranks(y), stats.rankdata(y))
+
+
+@given(PAIRS)
+def test_kendall_tau_a_is_that_of_scipy_without_ties(pair) -> None:
+    x, _ = pair
+    order = np.arange(len(x))
+    assert kendall_tau_a(x, order) == pytest.approx(stats.kendalltau(x, order).statistic)
+
+
+@given(PAIRS)
+def test_auroc_is_the_mann_whitney_u_of_scipy(pair) -> None:
+    x, y = pair
+    positive = y > 0.0
+    if positive.any() and not positive.all():
+        for scores in (x, np.round(x)):
+            u = stats.mannwhitneyu(scores[positive], scores[~positive]).statistic
+            assert auroc(scores, positive) == pytest.approx(
+                u / (positive.sum() * (~positive).sum())
+            )
+
+
+def test_correlations_by_hand() -> None:
+    assert spearman([1, 2, 3, 4], [1, 4, 9, 16]) == pytest.approx(1.0)
+    assert spearman([1, 2, 3], [3, 2, 1]) == pytest.approx(-1.0)
+    assert pearson([0, 1, 2], [0, 1, 0]) == pytest.approx(0.0)
+    # pairs of (1,1) (2,3) (3,2): two concordant, one discordant
+    assert kendall_tau_a([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
+    # a tie counts as neither: one of three pairs is tied, two concordant
+    assert kendall_tau_a([1, 2, 3], [1, 1, 2]) == pytest.approx(2 / 3)
+    assert ranks([5.0, 1.0, 5.0]).tolist() == [2.5, 1.0, 2.5]
+
+
+def test_a_constant_has_no_correlation() -> None:
+    assert math.isnan(pearson([1, 1, 1], [1, 2, 3]))
+
+
+def test_areas_by_hand() -> None:
+    # .9 and .4 are successes: .9 beats both, .4 beats one of two
+    scores, good = [0.9, 0.8, 0.4, 0.1], [True, False, True, False]
+    assert auroc(scores, good) == pytest.approx(3 / 4)
+    # precision 1/1 at the first, 2/3 at the second success
+    assert auprc(scores, good) == pytest.approx((1 + 2 / 3) / 2)
+    assert auroc([0.5, 0.5], [True, False]) == pytest.approx(0.5)
+    assert auprc([0.5, 0.5], [True, False]) == pytest.approx(0.5)
+    assert math.isnan(auroc([0.1, 0.2], [True, True]))
+    assert math.isnan(auprc([0.1, 0.2], [False, False]))
+
+
+def test_auprc_does_not_depend_on_the_order_within_ties() -> None:
+    assert auprc([0.5, 0.5, 0.1], [True, False, False]) == auprc(
+        [0.5, 0.5, 0.1], [False, True, False]
+    )
+
+
+def test_rmse_by_hand() -> None:
+    assert rmse([0.0, 3.0], [0.0, 7.0]) == pytest.approx(math.sqrt(8.0))
+
+
+def test_the_response_to_an_event_is_positive_when_it_goes_the_right_way() -> None:
+    values = [0.0, 0.0, -0.5, -0.5]  # displayed .5 .5 .25 .25
+    assert event_response(values, 2, -1, window=2) == pytest.approx(0.5, abs=1e-5)
+    assert event_response(values, 2, 1, window=2) == pytest.approx(-0.5, abs=1e-5)
+    assert event_response(values, 1, -1, window=1) == pytest.approx(0.0)
+    assert math.isnan(event_response(values, 0, 1, window=2))
+
+
+def test_the_bootstrap_interval_holds_the_mean_as_often_as_it_says() -> None:
+    generator, hits = np.random.default_rng(0), 0
+    for trial in range(200):
+        drawn = generator.normal(size=50)
+        low, high = bootstrap_interval(
+            lambda index, x=drawn: float(x[index].mean()), 50, seed=trial, draws=200, level=0.9
+        )
+        hits += low <= 0.0 <= high
+    # .9 in the limit, .88 for 50; three standard errors of 200 trials are .07
+    assert 0.81 <= hits / 200 <= 0.97
+
+
+def test_the_bootstrap_is_repeatable_and_leaves_out_what_is_not_a_number() -> None:
+    def figure(index):
+        return float('nan') if index[0] == 0 else float(index.mean())
+
+    first = bootstrap_interval(figure, 5, seed=1, draws=100)
+    assert first == bootstrap_interval(figure, 5, seed=1, draws=100)
+    assert not math.isnan(first[0])
+
+
+@pytest.mark.parametrize('figure', [pearson, spearman, kendall_tau_a, rmse])
+def test_lengths_that_differ_are_a_mistake(figure) -> None:
+    with pytest.raises(ValueError, match='must be the same'):
+        figure([1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+def test_one_number_has_no_correlation() -> None:
+    with pytest.raises(ValueError, match='N >= 2'):
+        spearman([1.0], [1.0])

@@ -1,0 +1,200 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.events import KINDS, Event, Level
+from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
+
+ALARM = Event(Level.ALARM, 'drop', 5, 3, -0.4, 0.6, 0.5, 'a', 'value fell')
+LIVE = RetrySettings(dry_run=False, budget=2, timeout=5.0, backoff=2.0)
+
+
+def kinds(events: list[Event]) -> list[str]:
+    return [event.kind for event in events]
+
+
+def asked(settings: RetrySettings = LIVE) -> RetryMachine:
+    """A machine that has asked at 0 s."""
+    machine = RetryMachine(settings)
+    assert kinds(machine.request(0.0, ALARM)) == ['retry_requested']
+    return machine
+
+
+def test_an_alarm_asks_for_a_retry_and_the_event_tells_of_the_alarm() -> None:
+    machine = RetryMachine(LIVE)
+    (event,) = machine.request(0.0, ALARM)
+    assert (event.kind, event.level, event.text) == (
+        'retry_requested', Level.ALARM, 'retry 1 of 2 is asked for',
+    )  # fmt: skip
+    assert (event.stamp, event.onset, event.value, event.episode_id) == (5, 3, -0.4, 'a')
+    assert machine.state is RetryState.WAITING
+    assert machine.used == 1
+
+
+def test_an_accepted_retry_leaves_the_machine_ready_for_the_next_alarm() -> None:
+    machine = asked()
+    assert kinds(machine.accepted()) == ['retry_accepted']
+    assert machine.state is RetryState.IDLE
+    assert kinds(machine.request(10.0, ALARM)) == ['retry_requested']
+    assert machine.used == 2
+
+
+def test_a_spent_budget_needs_an_operator_and_an_acknowledgement_restores_it() -> None:
+    machine = asked()
+    machine.accepted()
+    machine.request(10.0, ALARM)
+    machine.accepted()
+    (event,) = machine.request(20.0, ALARM)
+    assert (event.kind, event.level) == ('retry_budget', Level.NEEDS_OPERATOR)
+    assert event.text == '2 of 2 retries are spent: see to the robot'
+    assert machine.level == Level.NEEDS_OPERATOR
+    assert machine.request(30.0, ALARM) == []
+    (event,) = machine.acknowledge()
+    assert (event.kind, event.level) == ('acknowledged', Level.OK)
+    assert (machine.level, machine.used) == (Level.OK, 0)
+    assert kinds(machine.request(40.0, ALARM)) == ['retry_requested']
+
+
+def test_refusals_back_off_twice_as_long_each_time() -> None:
+    machine = asked(RetrySettings(dry_run=False, budget=3, backoff=2.0))
+    (event,) = machine.refused(1.0, 'arm is moving')
+    assert event.text == 'retry refused: arm is moving'
+    assert machine.tick(2.9, True) == []
+    assert kinds(machine.tick(3.0, True)) == ['retry_requested']
+    machine.refused(3.5, 'arm is moving')
+    assert machine.tick(7.4, True) == []  # 4 s this time
+    assert kinds(machine.tick(7.5, True)) == ['retry_requested']
+    assert kinds(machine.refused(8.0, 'no')) == ['retry_refused', 'retry_budget']
+
+
+def test_no_answer_within_the_time_out_counts_as_a_refusal() -> None:
+    machine = asked()
+    assert machine.tick(4.9, True) == []
+    (event,) = machine.tick(5.0, True)
+    assert (event.kind, event.text) == ('retry_timeout', 'no answer to the retry within 5 s')
+    assert kinds(machine.tick(7.0, True)) == ['retry_requested']
+    assert kinds(machine.tick(12.0, True)) == ['retry_timeout', 'retry_budget']
+    assert machine.level == Level.NEEDS_OPERATOR
+    assert machine.tick(100.0, True) == []
+
+
+def test_an_acceptance_after_the_time_out_spares_a_second_retry() -> None:
+    machine = asked()
+    machine.tick(5.0, True)
+    assert kinds(machine.accepted()) == ['retry_accepted']
+    assert machine.tick(100.0, True) == []
+    assert machine.used == 1
+
+
+def test_an_acceptance_after_the_budget_still_needs_the_operator() -> None:
+    machine = asked(RetrySettings(dry_run=False, budget=1))
+    machine.tick(5.0, True)
+    (event,) = machine.accepted()
+    assert (event.kind, event.level) == ('retry_accepted', Level.NEEDS_OPERATOR)
+    assert machine.state is RetryState.NEEDS_OPERATOR
+
+
+def test_answers_to_nothing_are_ignored() -> None:
+    machine = RetryMachine(LIVE)
+    assert machine.accepted() == machine.refused(0.0, 'x') == machine.acknowledge() == []
+    backing_off = asked()
+    backing_off.refused(1.0, 'x')
+    assert backing_off.refused(1.1, 'x') == []
+
+
+def test_while_one_retry_is_under_way_no_other_is_asked_for() -> None:
+    machine = asked()
+    assert machine.request(1.0, ALARM) == []
+    machine.refused(2.0, 'x')
+    assert machine.request(2.5, ALARM) == []
+    assert machine.used == 1
+
+
+def test_silence_or_unknown_values_never_ask_for_a_retry() -> None:
+    machine = asked()
+    machine.refused(1.0, 'x')
+    assert machine.tick(50.0, False) == []
+    assert kinds(machine.tick(50.1, True)) == ['retry_requested']
+
+
+def test_a_value_that_recovers_by_itself_ends_the_back_off() -> None:
+    machine = asked()
+    machine.refused(1.0, 'x')
+    machine.recovered()
+    assert machine.tick(50.0, True) == []
+    waiting = asked()
+    waiting.recovered()
+    assert waiting.state is RetryState.WAITING
+
+
+def test_a_dry_run_says_so_asks_for_nothing_and_spends_nothing() -> None:
+    machine = RetryMachine(RetrySettings())
+    for second in range(5):
+        (event,) = machine.request(float(second), ALARM)
+        assert (event.kind, event.level) == ('retry_dry_run', Level.ALARM)
+    assert machine.used == 0
+    assert machine.level == Level.OK
+
+
+def test_a_new_episode_has_the_whole_budget() -> None:
+    machine = asked(RetrySettings(dry_run=False, budget=1))
+    machine.refused(1.0, 'x')
+    assert machine.level == Level.NEEDS_OPERATOR
+    machine.start_episode()
+    assert (machine.state, machine.used) == (RetryState.IDLE, 0)
+
+
+def test_no_budget_needs_an_operator_at_once() -> None:
+    machine = RetryMachine(RetrySettings(dry_run=False, budget=0))
+    assert kinds(machine.request(0.0, ALARM)) == ['retry_budget']
+
+
+def test_a_restarted_supervisor_remembers_the_budget_and_waits_before_it_asks() -> None:
+    machine = RetryMachine(LIVE, used=1, hold_until=6.0)
+    assert machine.request(1.0, ALARM) == []
+    assert machine.tick(5.9, True) == []
+    (event,) = machine.tick(6.0, True)
+    assert event.text == 'retry 2 of 2 is asked for'
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ConfigurationError, match='budget is -1'):
+        RetryMachine(RetrySettings(budget=-1))
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.floats(0.0, 10.0),
+        st.sampled_from(['request', 'accepted', 'refused', 'tick', 'quiet tick', 'recovered']),
+    ),
+    max_size=80,
+)
+
+
+@given(ACTIONS, st.integers(0, 4), st.booleans())
+def test_never_more_retries_than_the_budget(actions, budget: int, dry_run: bool) -> None:
+    settings = RetrySettings(dry_run=dry_run, budget=budget)
+    machine, now, events = RetryMachine(settings), 0.0, []
+    for step, action in actions:
+        now += step
+        calls = {
+            'request': lambda at: machine.request(at, ALARM),
+            'accepted': lambda at: machine.accepted(),
+            'refused': lambda at: machine.refused(at, 'x'),
+            'tick': lambda at: machine.tick(at, True),
+            'quiet tick': lambda at: machine.tick(at, False),
+            'recovered': lambda at: machine.recovered() or [],
+        }
+        new = calls[action](now)
+        if action == 'quiet tick':
+            assert 'retry_requested' not in kinds(new)
+        events += new
+    asked_for = kinds(events).count('retry_requested')
+    assert asked_for == machine.used <= (0 if dry_run else budget)
+    assert set(kinds(events)) <= set(KINDS)
+    assert not math.isnan(machine.used)

@@ -1,0 +1,57 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from viva_ros.core.returns import (
+    latent_from_value,
+    progress,
+    return_from_value,
+    returns,
+    value_from_latent,
+    value_from_return,
+)
+
+
+def test_returns_of_a_success_of_four_steps() -> None:
+    assert returns(4, success=True).tolist() == [0.75, 0.5, 0.25, 0.0]
+
+
+def test_a_failure_costs_exactly_1_more_at_every_step() -> None:
+    assert returns(4, success=False).tolist() == [1.75, 1.5, 1.25, 1.0]
+
+
+def test_the_value_rises_towards_success_and_is_the_progress_so_far() -> None:
+    assert value_from_return(returns(4, success=True)).tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert value_from_return(returns(4, success=False)).tolist() == [-0.75, -0.5, -0.25, 0.0]
+    np.testing.assert_array_equal(progress(4), value_from_return(returns(4, success=True)))
+
+
+def test_the_latent_is_the_return_minus_1() -> None:
+    for success in (True, False):
+        returned = returns(5, success)
+        latent = latent_from_value(value_from_return(returned))
+        np.testing.assert_allclose(latent, returned - 1.0)
+        assert latent.min() >= -1.0 and latent.max() < 1.0
+
+
+@given(st.floats(-1, 1))
+def test_every_turn_has_its_inverse(value: float) -> None:
+    assert value_from_latent(latent_from_value(value)) == value
+    assert value_from_return(return_from_value(value)) == pytest.approx(value, abs=1e-15)
+
+
+@given(st.integers(1, 500), st.booleans())
+def test_returns_stay_in_their_half_and_fall(length: int, success: bool) -> None:
+    returned = returns(length, success)
+    assert returned.shape == (length,)
+    base = 0.0 if success else 1.0
+    assert returned[-1] == base and np.all(returned < base + 1.0)
+    assert np.all(np.diff(returned) < 0.0)
+
+
+def test_an_episode_has_at_least_one_step() -> None:
+    with pytest.raises(ValueError, match='length is 0, must be at least 1'):
+        returns(0, success=True)
