@@ -1,0 +1,172 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Build viva_ros with pip, on a machine without a ROS 2 installation.
+
+colcon does not use this file: package.xml says ament_cmake. Here the same CMakeLists.txt runs
+against the ROS 2 wheels of PyPI, and what it installs goes into the wheel, so that the virtual
+environment becomes the ROS prefix.
+"""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+from setuptools import Command, Distribution, find_packages, setup
+from setuptools.command.build import build
+
+HERE = Path(__file__).resolve().parent
+SHARED = ('config', 'engines', 'launch')
+
+# Without the extra 'ros' nothing of ROS is asked for: it would hide one that apt installed.
+EXTRAS = {
+    'ros': [
+        'ros-rclpy~=9.1',  # Kilted; 7.1 is Jazzy, under the same name
+        'ros-rmw-fastrtps-cpp~=9.3',  # Kilted's, as all below
+        'ros-sensor-msgs~=5.5',
+        'ros-std-msgs~=5.5',
+        'ros-std-srvs~=5.5',
+        'ros-geometry-msgs~=5.5',
+        'ros-visualization-msgs~=5.5',
+        'ros-diagnostic-msgs~=5.5',
+        'ros-lifecycle-msgs~=2.3',
+    ],
+    'sim': [
+        'mujoco>=3.8,<3.9',  # a seed gives the same episode for one version of the physics
+    ],
+    'data': [
+        'mcap>=1.3,<2',  # the writer's interface of 1.x
+        'rosbags>=0.10.11,<0.12',  # typestores with the messages of Kilted; 0.x may change shape
+        'matplotlib>=3.9,<4',
+    ],
+    'train': [
+        'torch>=2.9,<3',  # weights_only loading and the dynamo exporter
+        'diffusers>=0.42,<0.43',  # the Wan classes' inner names are used for injection
+        'safetensors>=0.5,<1',
+        'onnx>=1.19,<2',  # opset 23
+        'onnxscript>=0.5,<1',
+        'scipy>=1.13,<2',  # only to cross-check our own statistics
+    ],
+    'test': [
+        'pytest>=8,<10',
+        'pytest-timeout>=2.3,<3',
+        'hypothesis>=6.100,<7',
+        'scipy>=1.13,<2',
+        'psutil>=6',
+        'mypy>=1.15,<3',
+        'ruff>=0.14,<0.18',  # a new minor version has new rules
+    ],
+}
+
+
+class BinaryDistribution(Distribution):
+    """A distribution with compiled files."""
+
+    def has_ext_modules(self):
+        return True
+
+
+class BuildInterfaces(Command):
+    """Run CMake and pass the files it installs on to install_data."""
+
+    description = 'build the interfaces with CMake'
+    user_options = []
+    editable_mode = False
+
+    def initialize_options(self):
+        self.build_temp = None
+
+    def finalize_options(self):
+        self.set_undefined_options('build', ('build_temp', 'build_temp'))
+
+    def get_source_files(self):
+        return ['CMakeLists.txt', 'package.xml']
+
+    def get_outputs(self):
+        return []
+
+    def get_output_mapping(self):
+        return {}
+
+    def run(self):
+        stage = self._build()
+        data = {}
+        for path in sorted(p for p in stage.rglob('*') if p.is_file()):
+            if self._is_wanted(path.relative_to(stage)):
+                data.setdefault(str(path.relative_to(stage).parent), []).append(str(path))
+        self.distribution.data_files = sorted(data.items())
+        if self.editable_mode:  # setuptools leaves data files out of editable installs
+            self.run_command('install_data')
+            link_shared()
+
+    def _build(self):
+        prefix = Path(distribution('ros-rosidl-cmake').locate_file('')).resolve().parents[2]
+        env = dict(os.environ)
+        for name, value in (
+            ('AMENT_PREFIX_PATH', prefix),
+            ('CMAKE_PREFIX_PATH', prefix),
+            ('LD_LIBRARY_PATH', prefix / 'lib'),
+        ):
+            env[name] = os.pathsep.join(filter(None, [str(value), env.get(name)]))
+        temp = Path(self.build_temp).resolve() / 'cmake'
+        stage = temp / 'stage'
+        options = {
+            'CMAKE_INSTALL_PREFIX': stage,
+            'CMAKE_BUILD_TYPE': 'Release',
+            'BUILD_TESTING': 'OFF',
+            'Python3_EXECUTABLE': sys.executable,
+            'CMAKE_PROJECT_INCLUDE': HERE / 'cmake' / 'pypi_wheels.cmake',
+        }
+        defines = [f'-D{name}={value}' for name, value in options.items()]
+        for args in (
+            ['-S', HERE, '-B', temp, '-G', 'Ninja', *defines],
+            ['--build', temp],
+            ['--install', temp],
+        ):
+            subprocess.run(['cmake', *args], env=env, check=True)
+        return stage
+
+    def _is_wanted(self, path):
+        if '.egg-info' in str(path) or '__pycache__' in path.parts:
+            return False
+        if self.editable_mode and path.parts[:2] == ('share', 'viva_ros'):
+            return path.parts[2] not in SHARED  # they become links
+        # A source file is brought by build_py or the editable install.
+        in_module = 'site-packages' in path.parts
+        return not (in_module and (HERE / Path(*path.parts[3:])).exists())
+
+
+def link_shared():
+    """Make the environment's share folder show the checkout's files, so that edits count."""
+    share = Path(sys.prefix) / 'share' / 'viva_ros'
+    share.mkdir(parents=True, exist_ok=True)
+    for name in SHARED:
+        link = share / name
+        if not link.is_symlink() and not link.exists():
+            link.symlink_to(HERE / name)
+
+
+build.sub_commands = [('build_interfaces', None), *build.sub_commands]
+
+setup(
+    name='viva_ros',
+    version='0.1.0',
+    license='Apache-2.0',
+    description='Watches a robot at work: value, forecast and alerts by the ViVa model',
+    package_dir={'': '.'},  # with it an editable install is a .pth file, not an import hook
+    packages=find_packages(include=['viva_ros', 'viva_ros.*']),
+    python_requires='>=3.11,<3.14',  # numpy 2.4 starts, the ROS wheels end there
+    install_requires=[
+        'numpy>=1.26,<3',  # 1.26 is Ubuntu 24.04's
+        'opencv-python-headless>=4.9,<6',  # no window is opened: the headless build
+        'onnxruntime>=1.20,<2',  # opset 21 and up
+        'pyyaml>=6,<7',
+        'rich>=13,<16',
+    ],
+    extras_require=EXTRAS,
+    entry_points={'console_scripts': ['viva = viva_ros.cli:main']},
+    distclass=BinaryDistribution,
+    cmdclass={'build_interfaces': BuildInterfaces},
+)
