@@ -1,0 +1,51 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: `viva COMMAND ...`; each command is a module with a ``main(argv)``."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+from viva_ros.core.errors import VivaError
+
+COMMANDS: Final = {
+    'demo': ('viva_ros.demo.run', 'robot, monitor and supervisor, a good episode and a bad one'),
+    'record': ('viva_ros.offline.record', 'record simulated episodes'),
+    'train': ('viva_ros.offline.train', 'train a model on recordings'),
+    'export': ('viva_ros.offline.export', 'make an engine of a checkpoint'),
+    'calibrate': ('viva_ros.offline.calibrate', 'set the thresholds of an engine'),
+    'score': ('viva_ros.offline.score', 'give values and alerts of recordings'),
+    'evaluate': ('viva_ros.offline.evaluate', 'measure an engine on test recordings'),
+    'plot': ('viva_ros.offline.plot', 'draw the picture of a recording'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 is well, 2 an error that can be mended, 130 Ctrl-C."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ('-h', '--help'):
+        print(usage())
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name not in COMMANDS:
+        print(f'viva: no command {name!r}, must be one of {", ".join(COMMANDS)}', file=sys.stderr)
+        return 2
+    try:
+        return int(import_module(COMMANDS[name][0]).main(rest) or 0)
+    except VivaError as error:
+        print(f'viva {name}: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f'viva {name}: stopped', file=sys.stderr)
+        return 130
+
+
+def usage() -> str:
+    """List the commands."""
+    lines = [f'  {name:10} {text}' for name, (_, text) in COMMANDS.items()]
+    return '\n'.join(['usage: viva COMMAND [options]', '', *lines, '', 'viva COMMAND --help'])
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

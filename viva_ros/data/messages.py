@@ -1,0 +1,124 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+ROS 2 messages without ROS: the same bytes (CDR) and schemas as on the wire.
+
+The definitions of this package are read from ``msg/``, of the source tree or as installed, so
+that a message has one definition.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.observation import Array
+
+SECOND: Final = 1_000_000_000  # ns
+
+
+@cache
+def typestore() -> Typestore:
+    """Give all known message types: those of ROS 2 Kilted and of this package."""
+    store = get_typestore(Stores.ROS2_KILTED)
+    for path in sorted(_definitions().glob('*.msg')):
+        store.register(get_types_from_msg(path.read_text(), f'viva_ros/msg/{path.stem}'))
+    return store
+
+
+def _definitions() -> Path:
+    """Find the folder of our message definitions."""
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    candidates = [Path(__file__).resolve().parents[2] / 'msg']
+    candidates += [Path(p) / 'share/viva_ros/msg' for p in (sys.prefix, *filter(None, prefixes))]
+    for folder in candidates:
+        if (folder / 'Value.msg').is_file():
+            return folder
+    looked = ', '.join(map(str, candidates))
+    raise RecordingError(f'Value.msg is in none of {looked}: install the package again')
+
+
+@cache
+def schema(type_name: str) -> str:
+    """
+    Give the definition of a type with all that it is made of, as MCAP's ``ros2msg`` wants it.
+
+    :param type_name: as in 'sensor_msgs/msg/Image'
+    :raises RecordingError: if the type is not known
+    """
+    return str(_known(type_name).generate_msgdef(type_name, ros_version=2)[0])
+
+
+def serialise(type_name: str, message: Any) -> bytes:
+    """Give the CDR bytes of a message made by ``make``."""
+    return bytes(_known(type_name).serialize_cdr(message, type_name))
+
+
+def deserialise(type_name: str, cdr: bytes) -> Any:
+    """
+    Give the message in CDR bytes.
+
+    :raises RecordingError: if the bytes are damaged
+    """
+    store = _known(type_name)
+    try:
+        return store.deserialize_cdr(cdr, type_name)
+    except Exception as error:  # rosbags lets whatever its generated code meets through
+        raise RecordingError(
+            f'a {type_name} of {len(cdr)} bytes is damaged ({error!r}): leave it out'
+        ) from error
+
+
+def make(type_name: str, **fields: Any) -> Any:
+    """Build a message from all of its fields; sequences of numbers are arrays."""
+    return _known(type_name).types[type_name](**fields)
+
+
+def _known(type_name: str) -> Typestore:
+    store = typestore()
+    if type_name not in store.types:
+        raise RecordingError(
+            f'message type {type_name!r} is not known: record the types of ROS 2 and viva_ros'
+        )
+    return store
+
+
+def to_time(stamp: int) -> Any:
+    """Give a stamp in ns as builtin_interfaces/Time."""
+    sec, nanosec = divmod(stamp, SECOND)
+    return make('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+
+
+def from_time(time: Any) -> int:
+    """Give a builtin_interfaces/Time in ns."""
+    return int(time.sec) * SECOND + int(time.nanosec)
+
+
+def header(stamp: int, frame_id: str = '') -> Any:
+    """Give a std_msgs/Header; stamp in ns."""
+    return make('std_msgs/msg/Header', stamp=to_time(stamp), frame_id=frame_id)
+
+
+def joint_state(stamp: int, names: Sequence[str], positions: Array) -> Any:
+    """Give a sensor_msgs/JointState with positions alone."""
+    none = np.empty(0, dtype=np.float64)
+    return make(
+        'sensor_msgs/msg/JointState',
+        header=header(stamp), name=list(names), position=positions, velocity=none, effort=none,
+    )  # fmt: skip
+
+
+def jpeg_image(stamp: int, frame_id: str, jpeg: bytes) -> Any:
+    """Give a sensor_msgs/CompressedImage; the format string is that of image_transport."""
+    return make(
+        'sensor_msgs/msg/CompressedImage',
+        header=header(stamp, frame_id), format='bgr8; jpeg compressed bgr8',
+        data=np.frombuffer(jpeg, dtype=np.uint8),
+    )  # fmt: skip

@@ -1,0 +1,79 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+From the bytes of an image message to RGB pixels: one code path, live and from a recording.
+
+What cannot be decoded whole is refused: a JPEG cut short would otherwise end in grey.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import InputError
+from viva_ros.core.observation import Image
+
+JPEG_START: Final = b'\xff\xd8\xff'
+JPEG_END: Final = b'\xff\xd9'
+
+# Encoding: (bytes per channel, the channels that make red, green and blue, channels in all).
+_ENCODINGS: Final = {
+    'rgb8': (1, [0, 1, 2], 3),
+    'bgr8': (1, [2, 1, 0], 3),
+    'rgba8': (1, [0, 1, 2], 4),
+    'bgra8': (1, [2, 1, 0], 4),
+    'mono8': (1, [0, 0, 0], 1),
+    'mono16': (2, [0, 0, 0], 1),
+}
+
+
+def decode_image(
+    encoding: str, height: int, width: int, step: int,
+    data: bytes | memoryview | NDArray[np.uint8], is_bigendian: bool = False,
+) -> Image:  # fmt: skip
+    """
+    Decode the fields of a sensor_msgs/Image.
+
+    :param step: bytes per row, padding included
+    :param is_bigendian: matters for 16 bits per channel only
+    :returns: (height, width, 3) RGB; of 16 bits the upper 8 are kept
+    :raises InputError: naming the encoding, size or step that does not fit
+    """
+    if encoding not in _ENCODINGS:
+        raise InputError(f'encoding is {encoding!r}, must be one of {", ".join(_ENCODINGS)}')
+    depth, order, channels = _ENCODINGS[encoding]
+    if height < 1 or width < 1:
+        raise InputError(f'image is {width} x {height} pixels, must be at least 1 x 1')
+    row = width * channels * depth
+    if step < row:
+        raise InputError(f'step is {step} bytes, must be at least {row} for {width} {encoding}')
+    raw = np.frombuffer(data, dtype=np.uint8)
+    if raw.size != step * height:
+        raise InputError(
+            f'image has {raw.size} bytes, must have {step * height} ({step} x {height} rows)'
+        )
+    pixels = raw.reshape(height, step)[:, :row].reshape(height, width, channels, depth)
+    return np.ascontiguousarray(pixels[..., order, 0 if is_bigendian else depth - 1])
+
+
+def decode_jpeg(data: bytes | memoryview | NDArray[np.uint8]) -> Image:
+    """
+    Decode the data of a sensor_msgs/CompressedImage in JPEG.
+
+    :returns: (height, width, 3) RGB
+    :raises InputError: if it is no JPEG, or is cut short or damaged
+    """
+    content = bytes(data)
+    if not content.startswith(JPEG_START):
+        raise InputError(f'compressed image begins with {content[:3].hex()!r}: it is no JPEG')
+    if not content.rstrip(b'\x00').endswith(JPEG_END):
+        raise InputError(f'JPEG of {len(content)} bytes has no end marker: it is cut short')
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise InputError(f'JPEG of {len(content)} bytes is refused: {error}') from error
+    if pixels is None:
+        raise InputError(f'JPEG of {len(content)} bytes is damaged')
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
