@@ -34,6 +34,7 @@ LAYERS = {
 #: What a single file may import besides.
 BEYOND = {
     'runtime/pytorch.py': {'model'},
+    'data/images.py': {'runtime'},  # a recorded image is decoded by the code that decodes a live one
     'nodes/sim.py': {'sim'},
     'nodes/recorder.py': {'data'},
 }

@@ -93,7 +93,7 @@ class RecordingWriter:
         if self._file.closed:
             return
         try:
-            self._writer.finish()
+            self._writer.finish()  # type: ignore[no-untyped-call]
             self._file.flush()
             os.fsync(self._file.fileno())
             self._part.replace(self.path)

@@ -16,21 +16,25 @@ import cv2
 import numpy as np
 
 from viva_ros.core.observation import Image
+from viva_ros.data.episodes import LABEL, TIMES
 from viva_ros.data.messages import SECOND, header, joint_state, jpeg_image, make
 from viva_ros.data.writer import RecordingWriter
 
 EPOCH: Final = 1_750_000_000 * SECOND  # ns; of the first stamp of every simulated episode
 STEPS_PER_FRAME: Final = 5  # 50 Hz joints, 10 Hz images
 JPEG_QUALITY: Final = 90
-LABEL: Final = 'viva_episode'  # name of the metadata record
-TIMES: Final = ('inject', 'visible', 'manifest')
 
 
 class Robot(Protocol):
     """What is recorded of a simulation; viva_ros.sim.environment.Simulation is one."""
 
-    time: float
-    done: bool
+    @property
+    def time(self) -> float:
+        """Simulated time, s."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode is over."""
 
     def step(self) -> None:
         """One control step."""
