@@ -28,8 +28,8 @@ def draw_fault(mode: str, rng: np.random.Generator) -> Fault:
 
 
 def _slip(rng: np.random.Generator) -> Fault:
-    phase = ('lift', 'lift', 'present', 'carry')[rng.integers(4)]
-    return Fault('slip', slip=(phase, _before_the_mat(phase, rng), (True, True)))
+    phase = ('lift', 'lift', 'present', 'part')[rng.integers(4)]
+    return Fault('slip', slip=(phase, rng.uniform(0.25, 0.75), (True, True)))
 
 
 def _missed_grasp(rng: np.random.Generator) -> Fault:
@@ -45,15 +45,10 @@ def _miss(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _premature_release(rng: np.random.Generator) -> Fault:
-    phase, side = (('lift', RIGHT), ('present', RIGHT), ('meet', RIGHT), ('carry', LEFT))[
+    phase, side = (('lift', RIGHT), ('present', RIGHT), ('meet', RIGHT), ('part', LEFT))[
         rng.integers(4)
     ]
-    return Fault('premature_release', release=(phase, _before_the_mat(phase, rng), side))
-
-
-def _before_the_mat(phase: str, rng: np.random.Generator) -> float:
-    # Later in the carry the cube may well fall on the mat, where it belongs.
-    return rng.uniform(0.1, 0.35) if phase == 'carry' else rng.uniform(0.25, 0.75)
+    return Fault('premature_release', release=(phase, rng.uniform(0.25, 0.75), side))
 
 
 def _misalignment(rng: np.random.Generator) -> Fault:

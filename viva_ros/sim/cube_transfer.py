@@ -77,6 +77,12 @@ def add_objects(spec: mujoco.MjSpec, layout: Layout) -> None:
         name='stripe', type=box, size=[0.004, CUBE_HALF[1] + 4e-4, CUBE_HALF[2] + 4e-4],
         rgba=[0.96, 0.96, 0.94, 1.0], mass=0.0, contype=0, conaffinity=0,
     )  # fmt: skip
+    for i, sign in enumerate((-1.0, 1.0)):  # knobs, so that it never comes to stand on its end
+        body.add_geom(
+            name=f'knob{i}', type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012, 0, 0],
+            pos=[sign * (CUBE_HALF[0] - 0.002), 0, 0], rgba=[0.96, 0.96, 0.94, 1.0], mass=0.0,
+            friction=[0.3, 0.005, 0.0001], priority=2,
+        )  # fmt: skip
     body = spec.worldbody.add_body(name='mat', mocap=True, pos=[*layout.mat, 0.001])
     body.add_geom(
         name='mat', type=box, size=[MAT_HALF, MAT_HALF, 0.001], rgba=mat,
@@ -131,6 +137,7 @@ def _pick(
     if fault.regrasp:
         move('check', wrong.opened(end), True)
         move('reopen', wrong.opened(OPEN))
+        move('rise', above.moved(offset))
         move('rise', above)
         move('descend', pick.opened(OPEN))
         move('close', pick)

@@ -1,0 +1,52 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""When evidence counts, when it is forgotten, and how long success must be held."""
+
+from viva_ros.sim.judgement import Verdict
+from viva_ros.sim.truth import STALLED, SUCCESS_HELD, Record, Truth
+
+
+def verdict(placed: bool = False, evidence: str = '', healthy: bool = False) -> Verdict:
+    return Verdict(0.5, placed, evidence, healthy, False)
+
+
+def truth(record: Record) -> Truth:
+    return record.truth(1.0, 'tray_lift', 0, 'none', 'carry', 1)
+
+
+def test_evidence_stays_until_the_task_is_healthy_again():
+    record = Record()
+    record.update(verdict(evidence='the tray is tilted'), 1.0, 0.0, False)
+    record.update(verdict(), 1.1, 0.0, False)
+    assert truth(record).failed and truth(record).manifest_time == 1.0
+    record.update(verdict(healthy=True), 1.2, 0.0, False)
+    assert not truth(record).failed and truth(record).manifest_time == 1.0
+
+
+def test_success_must_be_held():
+    record = Record()
+    steps = round(SUCCESS_HELD * 50)
+    for _ in range(steps - 1):
+        record.update(verdict(placed=True), 1.0, 0.0, False)
+    assert not record.success
+    for _ in range(2):
+        record.update(verdict(placed=True), 1.0, 0.0, False)
+    assert record.success
+    record.update(verdict(), 1.0, 0.0, False)
+    assert not record.success
+
+
+def test_a_pause_is_no_failure_and_a_stall_is_one_until_it_ends():
+    record = Record()
+    record.update(verdict(), 1.0, STALLED - 0.1, False)
+    assert not truth(record).failed
+    record.update(verdict(), 1.0, STALLED + 0.1, False)
+    assert truth(record).failed and truth(record).evidence == 'the arms have stopped'
+    record.update(verdict(), 1.0, 0.0, False)
+    assert not truth(record).failed
+
+
+def test_nothing_counts_on_the_way_home():
+    record = Record()
+    record.update(verdict(evidence='the tray is tilted'), 1.0, 0.0, True)
+    assert not truth(record).failed and truth(record).manifest_time is None
