@@ -1,0 +1,50 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The real monitor with an engine that has no network, for tests of faults.
+
+Its value is the mean brightness of the head camera, so that a test sets it with a grey picture;
+FAKE_ENGINE=hang and FAKE_ENGINE=fail make it misbehave.
+"""
+
+import os
+import time
+
+import numpy as np
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.nodes.monitor import Monitor
+from viva_ros.nodes.process import run
+from viva_ros.nodes.settings import MonitorSettings
+from viva_ros.runtime.engine import Engine, EngineInfo
+
+CAMERAS = ('head', 'left_wrist', 'right_wrist')
+JOINTS = ('left_waist', 'right_waist')
+INFO = EngineInfo(CAMERAS, JOINTS, 1.0, (64, 64), ('tray_lift',), 'f' * 16, 'fake')
+
+
+class BrightnessEngine:
+    """Value from -1 (black) to 1 (white)."""
+
+    info = INFO
+
+    def estimate(self, observation: Observation) -> Estimate:
+        if os.environ.get('FAKE_ENGINE') == 'hang':
+            time.sleep(3600.0)
+        if os.environ.get('FAKE_ENGINE') == 'fail':
+            raise EngineError('the engine is out of order: get another')
+        value = float(np.mean(observation.images['head'])) / 127.5 - 1.0
+        return Estimate(value, {name: observation.proprio[name] + 0.1 for name in JOINTS})
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class FakeMonitor(Monitor):
+    def load_engine(self, settings: MonitorSettings) -> Engine:
+        return BrightnessEngine()
+
+
+if __name__ == '__main__':
+    run(FakeMonitor)

@@ -1,0 +1,125 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Between ROS messages and the types of the core, one message at a time; no lists of bytes."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import Header
+
+from viva_ros.core.errors import InputError
+from viva_ros.core.events import Event
+from viva_ros.core.inputs import Selection
+from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.core.observation import Image as Pixels
+from viva_ros.msg import Alert, FutureProprioception, Value
+from viva_ros.runtime.decode import decode_image, decode_jpeg
+
+SECOND = 1_000_000_000  # ns
+
+
+def to_ns(stamp: Time) -> int:
+    """Give a stamp in ns."""
+    return int(stamp.sec) * SECOND + int(stamp.nanosec)
+
+
+def to_time(stamp: int) -> Time:
+    """Give a stamp, ns, as a message."""
+    return Time(sec=stamp // SECOND, nanosec=stamp % SECOND)
+
+
+def header(stamp: int, frame_id: str = '') -> Header:
+    """Give a header with a stamp, ns."""
+    return Header(stamp=to_time(stamp), frame_id=frame_id)
+
+
+def image_bytes(message: Image | CompressedImage) -> memoryview:
+    """Give the data of an image message as received, without a copy."""
+    return memoryview(message.data)
+
+
+def decode(message: Image | CompressedImage) -> Pixels:
+    """
+    Decode an image message.
+
+    :returns: (H, W, 3) RGB
+    :raises InputError: on an encoding, size or content that cannot be used
+    """
+    if isinstance(message, CompressedImage):
+        return decode_jpeg(image_bytes(message))
+    return decode_image(
+        message.encoding, message.height, message.width, message.step, image_bytes(message),
+        bool(message.is_bigendian),
+    )  # fmt: skip
+
+
+def to_image(pixels: Pixels, stamp: int, frame_id: str) -> Image:
+    """Give an RGB image, (H, W, 3), as a message."""
+    height, width = pixels.shape[:2]
+    return Image(
+        header=header(stamp, frame_id), height=height, width=width, encoding='rgb8',
+        step=3 * width, data=np.ascontiguousarray(pixels).tobytes(),
+    )  # fmt: skip
+
+
+def joint_positions(message: JointState) -> dict[str, float]:
+    """
+    Give the positions of a joint state by name.
+
+    :raises InputError: if there are more or fewer names than positions
+    """
+    names, positions = message.name, message.position
+    if len(names) != len(positions):
+        raise InputError(f'joint state has {len(names)} names and {len(positions)} positions')
+    return dict(zip(names, positions, strict=True))
+
+
+def to_joint_state(positions: Mapping[str, float], stamp: int) -> JointState:
+    """Give positions by name, rad or m, as a message."""
+    return JointState(
+        header=header(stamp), name=list(positions), position=[float(x) for x in positions.values()]
+    )
+
+
+def to_value(estimate: Estimate, selection: Selection[object], now: int) -> Value:
+    """Give an estimate as a message; task, episode and engine are the caller's to fill in."""
+    return Value(
+        header=header(selection.stamp),
+        status=Value.STATUS_OK,
+        value=estimate.value,
+        latency=max(0.0, (now - selection.stamp) * 1e-9),
+        skew=selection.skew,
+        input_names=list(selection.stamps),
+        input_stamps=[to_time(stamp) for stamp in selection.stamps.values()],
+    )
+
+
+def to_unknown_value(unknown: Unknown, stamp: int) -> Value:
+    """Give the lack of a value as a message; task, episode and engine are left to the caller."""
+    return Value(
+        header=header(stamp), status=Value.STATUS_UNKNOWN,
+        reason_kind=unknown.kind, reason=unknown.reason,
+        value=math.nan, latency=math.nan, skew=math.nan,
+    )  # fmt: skip
+
+
+def to_forecast(estimate: Estimate, stamp: int, horizon: float) -> FutureProprioception:
+    """Give a forecast as a message; episode and engine are left to the caller."""
+    return FutureProprioception(
+        header=header(stamp),
+        joint_names=list(estimate.forecast),
+        positions=[float(x) for x in estimate.forecast.values()],
+        horizon=horizon,
+    )
+
+
+def to_alert(event: Event, stamp: int) -> Alert:
+    """Give an event as a message; retries and session are left to the caller."""
+    return Alert(
+        header=header(stamp), level=int(event.level), kind=event.kind,
+        value=event.value, statistic=event.statistic, threshold=event.threshold,
+        episode_id=event.episode_id, onset=to_time(event.onset), text=event.text,
+    )  # fmt: skip

@@ -1,0 +1,201 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The monitor's inputs: which topics, whether they are there, and the newest message of each.
+
+Callbacks only store. Nothing is decoded before it is used.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import rclpy
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.wait_for_message import wait_for_message
+from sensor_msgs.msg import CompressedImage, Image, JointState
+
+from viva_ros.core.errors import ConfigurationError, InputError
+from viva_ros.core.inputs import JOINTS, InputBuffer, Selection
+from viva_ros.core.joints import match_joints
+from viva_ros.core.observation import Unknown
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import joint_positions, to_ns
+from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
+from viva_ros.nodes.managed import AbsentInputError
+from viva_ros.nodes.settings import MonitorSettings
+from viva_ros.runtime.engine import EngineInfo
+
+TYPES = {'raw': ('sensor_msgs/msg/Image', Image)}
+TYPES['compressed'] = ('sensor_msgs/msg/CompressedImage', CompressedImage)
+JOINT_TYPE = 'sensor_msgs/msg/JointState'
+
+
+def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]:
+    """
+    Give the topic of each of the engine's cameras.
+
+    :raises ConfigurationError: if the cameras are not those of the engine
+    """
+    cameras = tuple(name for name in settings.cameras if name) or info.cameras
+    if sorted(cameras) != sorted(info.cameras):
+        raise ConfigurationError(
+            f'cameras is {list(cameras)}, this engine needs {list(info.cameras)}: '
+            'name each of them once, or leave it empty'
+        )
+    topics = tuple(topic for topic in settings.camera_topics if topic)
+    topics = topics or tuple(f'{camera}/image_raw' for camera in cameras)
+    if len(topics) != len(cameras):
+        raise ConfigurationError(
+            f'camera_topics is {list(topics)}, must have {len(cameras)} entries, one for each of '
+            f'{list(cameras)}'
+        )
+    suffix = '/compressed' if settings.transport == 'compressed' else ''
+    by_name = {camera: topic + suffix for camera, topic in zip(cameras, topics, strict=True)}
+    return {camera: by_name[camera] for camera in info.cameras}
+
+
+def check_inputs(
+    node: Node, topics: Mapping[str, str], kind: str, joints: Any, wait: float
+) -> None:
+    """
+    Look whether every input is published, with the right type and joint names.
+
+    :param topics: camera to topic
+    :param kind: 'raw' or 'compressed'
+    :param joints: names that must be among the joint states
+    :param wait: for publishers to appear, s
+    :raises ConfigurationError: naming the topic, and what there is instead
+    """
+    end = time.monotonic() + wait
+    wanted = dict.fromkeys(topics.values(), TYPES[kind][0]) | {JOINTS: JOINT_TYPE}
+    for topic, type_name in wanted.items():
+        while not node.count_publishers(topic) and time.monotonic() < end and rclpy.ok():
+            time.sleep(0.05)
+        _check_publishers(node, topic, type_name, wait)
+    left = max(0.5, end - time.monotonic())
+    found, message = wait_for_message(
+        JointState, node, JOINTS, qos_profile=qos.JOINTS, time_to_wait=left
+    )
+    if not found:
+        raise AbsentInputError(f'{node.resolve_topic_name(JOINTS)} is published, but nothing came')
+    try:
+        match_joints(joint_positions(message), joints, node.resolve_topic_name(JOINTS))
+    except InputError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _check_publishers(node: Node, topic: str, type_name: str, wait: float) -> None:
+    resolved = node.resolve_topic_name(topic)
+    types = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
+    if not types:
+        others = [
+            name for name, kinds in node.get_topic_names_and_types() if type_name in kinds
+            and node.count_publishers(name)
+        ]  # fmt: skip
+        there = f'{type_name} is published on {", ".join(others) or "no topic"}'
+        raise AbsentInputError(
+            f'nothing publishes {resolved} after {wait:g} s; {there}: start the camera or robot '
+            'driver, or remap the topic'
+        )
+    if type_name not in types:
+        raise ConfigurationError(
+            f'{resolved} is of type {", ".join(types)}, must be {type_name}: see the parameters '
+            'transport and camera_topics'
+        )
+
+
+class Inputs:
+    """Subscribes to all inputs while it lives."""
+
+    def __init__(
+        self, node: Node, topics: Mapping[str, str], settings: MonitorSettings, info: EngineInfo
+    ) -> None:
+        """
+        Subscribe.
+
+        :param topics: camera to topic
+        """
+        self._node = node
+        self._names = {JOINTS: node.resolve_topic_name(JOINTS)}
+        self._names |= {camera: node.resolve_topic_name(topic) for camera, topic in topics.items()}
+        self._counts = dict.fromkeys(self._names, 0)
+        self._newest = dict.fromkeys(self._names, 0)
+        self._faults: dict[str, str] = {}
+        self.buffer: InputBuffer[Any] = InputBuffer(
+            info.cameras, info.joint_names, settings.sync, self._names
+        )
+        kind = TYPES[settings.transport][1]
+        self._subscriptions = [
+            self._subscribe(kind, camera, topic, qos.IMAGE, partial(self._store_image, camera))
+            for camera, topic in topics.items()
+        ]
+        self._subscriptions.append(
+            self._subscribe(JointState, JOINTS, JOINTS, qos.JOINTS, self._store_joints)
+        )
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Resolved topic of each camera."""
+        return {name: topic for name, topic in self._names.items() if name != JOINTS}
+
+    def select(self, now: int) -> Selection[Any] | Unknown:
+        """Give the newest set of messages that belong together."""
+        return self.buffer.select(now)
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def diagnose(self, report: Report, now: int, stale: float) -> None:
+        """Report on each input: rate, age, and who does not publish."""
+        for name, topic in self._names.items():
+            rate, self._counts[name] = self._counts[name], 0
+            age = (now - self._newest[name]) * 1e-9
+            values = {'topic': topic, 'rate_hz': rate, 'age_s': f'{age:.3f}'}
+            if name in self._faults:
+                report.add(name, ERROR, self._faults[name], values)
+            elif not self._newest[name]:
+                count = self._node.count_publishers(topic)
+                text = f'nothing received on {topic}, which {count} publish'
+                report.add(name, ERROR, text, values)
+            elif age > stale:
+                report.add(name, WARN, f'{topic} is {age:.2f} s old, limit {stale:g} s', values)
+            else:
+                report.add(name, OK, 'received', values)
+
+    def _subscribe(
+        self, kind: type, name: str, topic: str, profile: Any, callback: Callable[[Any], None]
+    ) -> Any:
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=partial(self._on_incompatible, name),
+            use_default_callbacks=False,
+        )
+        return self._node.create_subscription(
+            kind, topic, callback, profile, event_callbacks=events
+        )
+
+    def _on_incompatible(self, name: str, event: Any) -> None:
+        policy = getattr(event.last_policy_kind, 'name', event.last_policy_kind)
+        self._faults[name] = f'a publisher of {self._names[name]} has incompatible QoS: {policy}'
+        self._node.get_logger().error(self._faults[name])
+
+    def _store_image(self, camera: str, message: Any) -> None:
+        stamp = to_ns(message.header.stamp)
+        self._note(camera, stamp)
+        self.buffer.add_image(camera, stamp, message)
+
+    def _store_joints(self, message: JointState) -> None:
+        stamp = to_ns(message.header.stamp)
+        self._note(JOINTS, stamp)
+        try:
+            self.buffer.add_joints(stamp, joint_positions(message))
+        except InputError as error:
+            self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
+
+    def _note(self, name: str, stamp: int) -> None:
+        self._counts[name] += 1
+        self._newest[name] = stamp

@@ -1,0 +1,118 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the monitor publishes: values, forecasts, and pictures of them while someone looks."""
+
+import math
+from collections import deque
+
+from geometry_msgs.msg import Point
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import ColorRGBA, Float32
+from visualization_msgs.msg import Marker, MarkerArray
+
+from viva_ros.core.events import Level
+from viva_ros.core.inputs import Selection
+from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.msg import Alert, FutureProprioception, Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import (
+    header,
+    to_forecast,
+    to_image,
+    to_joint_state,
+    to_ns,
+    to_unknown_value,
+    to_value,
+)  # fmt: skip
+from viva_ros.runtime.value_plot import draw_value
+
+SPAN = 20.0  # s, of the plot
+KEPT = 2000
+CURVE_WIDTH, CURVE_HEIGHT = 1.0, 0.25  # m, of the marker's curve
+
+
+class Outputs:
+    """The monitor's publishers; the last values are kept for the pictures."""
+
+    def __init__(self, node: LifecycleNode, task: str, engine: str, horizon: float) -> None:
+        self._task, self._engine, self._horizon = task, engine, horizon
+        self._samples: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self._alerts: deque[tuple[float, str]] = deque(maxlen=50)
+        self._node = node
+        self._value = node.create_publisher(Value, 'value', qos.RELIABLE)
+        self._scalar = node.create_publisher(Float32, 'value_scalar', qos.RELIABLE)
+        self._forecast = node.create_publisher(
+            FutureProprioception, 'future_proprioception', qos.RELIABLE
+        )
+        self._joints = node.create_publisher(JointState, 'future_joint_states', qos.RELIABLE)
+        self._plot = node.create_publisher(Image, 'value_plot', qos.RELIABLE)
+        self._markers = node.create_publisher(MarkerArray, 'value_markers', qos.RELIABLE)
+
+    def destroy(self) -> None:
+        """Cease to publish, for good."""
+        for publisher in (
+            self._value, self._scalar, self._forecast, self._joints, self._plot, self._markers
+        ):  # fmt: skip
+            self._node.destroy_publisher(publisher)
+
+    def publish(
+        self, estimate: Estimate, selection: Selection[object], episode: str, now: int
+    ) -> Value:
+        """Publish an estimate, all forms of it."""
+        value = self._send(to_value(estimate, selection, now), episode)
+        self._scalar.publish(Float32(data=value.value))
+        forecast = to_forecast(estimate, selection.stamp, self._horizon)
+        forecast.engine, forecast.episode_id = self._engine, episode
+        self._forecast.publish(forecast)
+        ahead = selection.stamp + round(self._horizon * 1e9)
+        self._joints.publish(to_joint_state(estimate.forecast, ahead))
+        return value
+
+    def publish_unknown(self, unknown: Unknown, episode: str, now: int) -> Value:
+        """Publish that there is no value."""
+        return self._send(to_unknown_value(unknown, now), episode)
+
+    def note_alert(self, alert: Alert) -> None:
+        """Keep an alert for the plot."""
+        if alert.level >= Level.ALARM:
+            self._alerts.append((to_ns(alert.header.stamp) * 1e-9, alert.kind))
+
+    def publish_pictures(self, now: int, frame_id: str) -> None:
+        """Draw the last values, for whoever is subscribed."""
+        title = self._title()
+        if self._plot.get_subscription_count():
+            image = draw_value(list(self._samples), list(self._alerts), now * 1e-9, SPAN, title)
+            self._plot.publish(to_image(image, now, frame_id))
+        if self._markers.get_subscription_count():
+            self._markers.publish(self._make_markers(now, frame_id, title))
+
+    def _send(self, value: Value, episode: str) -> Value:
+        value.task, value.engine, value.episode_id = self._task, self._engine, episode
+        self._samples.append((to_ns(value.header.stamp) * 1e-9, value.value))
+        self._value.publish(value)
+        return value
+
+    def _title(self) -> str:
+        last = self._samples[-1][1] if self._samples else math.nan
+        return (
+            f'{self._task}: value {last:+.2f}' if math.isfinite(last) else f'{self._task}: unknown'
+        )
+
+    def _make_markers(self, now: int, frame_id: str, title: str) -> MarkerArray:
+        known = [(at, value) for at, value in self._samples if math.isfinite(value)]
+        points = [
+            Point(x=CURVE_WIDTH * (1.0 + (at - now * 1e-9) / SPAN), z=CURVE_HEIGHT * value)
+            for at, value in known if now * 1e-9 - at <= SPAN
+        ]  # fmt: skip
+        text = Marker(header=header(now, frame_id), ns='viva', id=0, text=title)
+        text.type, text.action = Marker.TEXT_VIEW_FACING, Marker.ADD
+        text.pose.position.z = 1.5 * CURVE_HEIGHT
+        text.scale.z = 0.08
+        text.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+        curve = Marker(header=header(now, frame_id), ns='viva', id=1, points=points)
+        curve.type = Marker.LINE_STRIP
+        curve.action = Marker.ADD if len(points) > 1 else Marker.DELETE
+        curve.scale.x = 0.01
+        curve.color = ColorRGBA(r=0.35, g=0.8, b=0.5, a=1.0)
+        return MarkerArray(markers=[text, curve])

@@ -1,0 +1,77 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the nodes are told, one dataclass each: the ROS parameters are made from these."""
+
+from dataclasses import dataclass, field
+
+from viva_ros.core.absence import SilenceSettings
+from viva_ros.core.alarm import AlarmSettings
+from viva_ros.core.inputs import SyncSettings
+from viva_ros.core.picture import PictureSettings
+from viva_ros.core.retry import RetrySettings
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.settings import setting
+
+TRANSPORTS = ('raw', 'compressed')
+
+
+@dataclass(frozen=True)
+class MonitorSettings:
+    """
+    The monitor.
+
+    In a list, an empty text is no entry: ROS can't tell the type of an empty list.
+    """
+
+    autostart: bool = setting(True, 'Configure and activate without being asked.')
+    engine: str = setting('', 'Folder of the engine; empty: the shipped one.')
+    engine_kind: str = setting(
+        'auto', 'Library that runs it.', choices=('auto', 'onnx', 'openvino', 'pytorch')
+    )
+    task: str = setting('tray_lift', 'Task under way, one of those the engine was trained on.')
+    cameras: tuple[str, ...] = setting(
+        ('',), "Names of the engine's cameras, to give them topics below; empty: in its order."
+    )
+    camera_topics: tuple[str, ...] = setting(
+        ('',), "Topic of each of 'cameras'; empty: <camera>/image_raw. /compressed is added."
+    )
+    transport: str = setting('compressed', 'What the cameras send.', choices=TRANSPORTS)
+    rate: float = setting(10.0, 'Estimates asked for, Hz.', above=0.0, at_most=100.0)
+    input_timeout: float = setting(
+        10.0,
+        'Wait for publishers of all inputs when configuring, s; 0: do not look.',
+        at_least=0.0,
+    )
+    hang_after: float = setting(2.0, 'An estimate that takes longer is an error, s.', above=0.0)
+    frame_id: str = setting('base_link', 'Frame of the markers.')
+    sync: SyncSettings = field(default_factory=SyncSettings)
+    picture: PictureSettings = field(default_factory=PictureSettings)
+
+
+@dataclass(frozen=True)
+class SupervisorSettings:
+    """The supervisor."""
+
+    autostart: bool = setting(True, 'Configure and activate without being asked.')
+    engine: str = setting('', 'Folder of the engine; empty: the shipped one.')
+    task: str = setting('tray_lift', 'Task under way; the calibration must be for it.')
+    calibration: str = setting('', "File with the thresholds; empty: the engine's for the task.")
+    rules: RuleSettings = field(default_factory=RuleSettings)
+    alarm: AlarmSettings = field(default_factory=AlarmSettings)
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    silence: SilenceSettings = field(default_factory=SilenceSettings)
+
+
+@dataclass(frozen=True)
+class SimSettings:
+    """The simulated robot; task, seed and failure take effect at the next 'start'."""
+
+    autostart: bool = setting(False, 'Start the episode without being asked.')
+    task: str = setting('tray_lift', 'What the robot does.')
+    seed: int = setting(0, 'Layout of the scene, and how the arms move.', at_least=0)
+    failure: str = setting('none', 'What goes wrong, or varies.')
+    image_height: int = setting(128, 'Height of the images, px.', at_least=16, at_most=960)
+    image_width: int = setting(128, 'Width of the images, px.', at_least=16, at_most=960)
+    camera_rate: float = setting(
+        10.0, 'Images per second and camera, Hz.', above=0.0, at_most=50.0
+    )

@@ -1,0 +1,198 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The simulated robot as a node: cameras, joint states, and the services 'start' and 'retry'.
+
+One thread does all, since a renderer belongs to the thread that made it: between two control steps
+the executor gets the time that is left. Before the first 'start' and after the end of an episode
+the robot stands still and goes on publishing.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.observation import Image as Pixels
+from viva_ros.msg import GroundTruth
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import header, to_image, to_joint_state
+from viva_ros.nodes.params import Parameters
+from viva_ros.nodes.process import end, ignore_signals
+from viva_ros.nodes.settings import SimSettings
+from viva_ros.sim.environment import Simulation
+from viva_ros.sim.robot import CAMERAS, CONTROL_RATE
+from viva_ros.sim.tasks import check_mode, task_named
+
+STEP = 1.0 / CONTROL_RATE  # s
+LATE = 0.2  # s; behind by more than this, time lost is not made up for
+JPEG_QUALITY = 90
+
+
+class Robot(Node):
+    """Carries one simulated episode after the other."""
+
+    def __init__(self) -> None:
+        super().__init__('sim')
+        self._given = Parameters(self, SimSettings(), check_settings)
+        self._settings = self._read()
+        self._episode = ''
+        self._raw = self._image_publishers(Image, 'image_raw')
+        self._compressed = self._image_publishers(CompressedImage, 'image_raw/compressed')
+        self._joints = self.create_publisher(JointState, 'joint_states', qos_profile_sensor_data)
+        self._truth = self.create_publisher(GroundTruth, 'ground_truth', qos.RELIABLE)
+        self.create_subscription(String, 'episode', self._store_episode, qos.LATCHED_READER)
+        self.create_service(Trigger, 'start', self._serve_start)
+        self.create_service(Trigger, 'retry', self._serve_retry)
+        self._simulation: Simulation | None = None
+        self._begin(self._settings.autostart)
+
+    def step(self) -> None:
+        """Move on by one control step, if an episode is under way, and publish."""
+        if self._moving and not self._simulation.done:
+            self._simulation.step()
+        stamp = self.get_clock().now().nanoseconds
+        self._joints.publish(to_joint_state(self._simulation.joint_positions(), stamp))
+        self._steps += 1
+        if self._steps * STEP * self._settings.camera_rate >= self._shots:
+            self._shots += 1
+            self._publish_images(stamp)
+            self._publish_truth(stamp)
+
+    def close(self) -> bool:
+        """Free the renderer."""
+        if self._simulation is not None:
+            self._simulation.close()
+        return True
+
+    def _read(self) -> SimSettings:
+        settings = self._given.read()
+        check_settings(settings)
+        return settings
+
+    def _begin(self, moving: bool) -> None:
+        self.close()
+        settings = self._settings
+        self._simulation = Simulation(
+            settings.task, settings.seed, settings.failure,
+            (settings.image_height, settings.image_width),
+        )  # fmt: skip
+        self._moving, self._steps, self._shots = moving, 0, 0
+        self._publish_images(self.get_clock().now().nanoseconds)  # the first one takes long
+        how = 'running' if moving else "waiting for 'start'"
+        self.get_logger().info(f'{settings.task}, seed {settings.seed}, {settings.failure}: {how}')
+
+    def _image_publishers(self, kind: type, suffix: str) -> dict[str, Any]:
+        return {
+            camera: self.create_publisher(kind, f'{camera}/{suffix}', qos_profile_sensor_data)
+            for camera in CAMERAS
+        }
+
+    def _publish_images(self, stamp: int) -> None:
+        for camera, pixels in self._simulation.render().items():
+            frame = f'{camera}_camera'
+            if self._raw[camera].get_subscription_count():
+                self._raw[camera].publish(to_image(pixels, stamp, frame))
+            if self._compressed[camera].get_subscription_count():
+                self._compressed[camera].publish(compress(pixels, stamp, frame))
+
+    def _publish_truth(self, stamp: int) -> None:
+        truth = self._simulation.truth()
+        self._truth.publish(
+            GroundTruth(
+                header=header(stamp), episode_id=self._episode,
+                task=truth.task, seed=truth.seed, failure=truth.failure, phase=truth.phase,
+                attempt=truth.attempt, progress=truth.progress,
+                success=truth.success, failed=truth.failed, done=self._simulation.done,
+                inject_time=or_nan(truth.inject_time), visible_time=or_nan(truth.visible_time),
+                manifest_time=or_nan(truth.manifest_time), time=truth.time,
+            )
+        )  # fmt: skip
+
+    def _store_episode(self, message: String) -> None:
+        self._episode = message.data
+
+    def _serve_start(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        self._settings = self._read()
+        self._begin(moving=True)
+        response.success, response.message = True, self._settings.task
+        return response
+
+    def _serve_retry(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        if not self._moving:
+            response.message = 'no episode has been started'
+            return response
+        response.success = self._simulation.retry()
+        response.message = self._simulation.retry_refusal
+        self.get_logger().info('retry: ' + (response.message or 'going back to try again'))
+        return response
+
+
+def check_settings(settings: SimSettings) -> None:
+    """
+    Check what depends on the task.
+
+    :raises ConfigurationError: naming what is not allowed, and what is
+    """
+    try:
+        task_named(settings.task)
+        check_mode(settings.task, settings.failure)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def compress(pixels: Pixels, stamp: int, frame_id: str) -> CompressedImage:
+    """Give an RGB image as JPEG."""
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+    return CompressedImage(header=header(stamp, frame_id), format='jpeg', data=data.tobytes())
+
+
+def or_nan(time_: float | None) -> float:
+    """Give NaN for a time that there is not."""
+    return math.nan if time_ is None else time_
+
+
+def spin(robot: Robot) -> None:
+    """Step in real time until the context is shut down."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(robot)
+    due = time.monotonic()
+    while rclpy.ok():
+        robot.step()
+        due = max(due + STEP, time.monotonic() - LATE)
+        executor.spin_once(timeout_sec=0.0)
+        while rclpy.ok() and (left := due - time.monotonic()) > 0.0:
+            executor.spin_once(timeout_sec=left)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the node."""
+    rclpy.init(args=None if argv is None else list(argv))
+    robot: Robot | None = None
+    try:
+        robot = Robot()
+        spin(robot)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        ignore_signals()
+        end(robot)
+
+
+if __name__ == '__main__':
+    main()

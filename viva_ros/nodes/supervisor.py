@@ -1,0 +1,235 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The supervisor: watches the value, raises alerts, and asks the robot to try again.
+
+It judges by the same code that scores recordings. It outlives the monitor: silence is watched on
+the steady clock, and neither silence nor 'unknown' ever asks for a retry.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rclpy.qos import QoSProfile
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from viva_ros.core.absence import Silence
+from viva_ros.core.errors import CalibrationError
+from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.retry import RetryMachine
+from viva_ros.core.thresholds import Calibration
+from viva_ros.core.thresholds import load as load_calibration
+from viva_ros.msg import Alert, Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import to_alert, to_ns
+from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
+from viva_ros.nodes.managed import ManagedNode
+from viva_ros.nodes.process import run
+from viva_ros.nodes.retry_client import RetryClient
+from viva_ros.nodes.settings import SupervisorSettings
+from viva_ros.runtime.shipped import engine_folder
+
+TICK = 0.1  # s
+DIAGNOSIS = {
+    Level.OK: OK, Level.UNKNOWN: WARN, Level.WARN: WARN, Level.ALARM: ERROR,
+    Level.NEEDS_OPERATOR: ERROR,
+}  # fmt: skip
+
+
+class Supervisor(ManagedNode[SupervisorSettings]):
+    """The lifecycle node."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('supervisor', SupervisorSettings(), **options)
+        self._session = self.get_clock().now().nanoseconds
+        self._episodes = 0
+
+    def load_calibration(self, settings: SupervisorSettings) -> Calibration:
+        """Load the thresholds; they must be for this task and these rules."""
+        path = Path(settings.calibration).expanduser()
+        if not settings.calibration:
+            path = engine_folder(settings.engine, settings.task) / 'calibration.json'
+        calibration = load_calibration(path)
+        calibration.check(calibration.engine, settings.task, settings.rules)
+        return calibration
+
+    def setup(self, settings: SupervisorSettings) -> None:
+        """Load the thresholds, create judge, topics and services."""
+        self._calibration = self.load_calibration(settings)
+        self._judge = Judge(
+            JudgeSettings(settings.rules, settings.alarm), self._calibration.thresholds
+        )
+        hold = time.monotonic() + settings.alarm.cool_down  # one before this may have asked
+        self._machine = RetryMachine(settings.retry, hold_until=hold)
+        self._episode, self._foreign, self._rival = '', '', ''
+        self._alert = self._publisher(Alert, 'alert', qos.LATCHED)
+        self._announce = self._publisher(String, 'episode', qos.LATCHED)
+        self._retry = RetryClient(self, self._accepted, self._refused)
+        self.keep(RetryClient.destroy, self._retry)
+        for kind, topic, react, profile in (
+            (Value, 'value', self._judge_value, qos.RELIABLE),
+            (Alert, 'alert', self._hear_alert, qos.RELIABLE),
+        ):
+            subscription = self.create_subscription(kind, topic, react, profile)
+            self.keep(self.destroy_subscription, subscription)
+        for service, serve in (
+            ('~/acknowledge', self._serve_acknowledge),
+            ('~/start_episode', self._serve_start_episode),
+        ):
+            self.keep(self.destroy_service, self.create_service(Trigger, service, serve))
+
+    def start(self) -> None:
+        """Begin to watch, and an episode."""
+        self._heard: float | None = None
+        self._silence = Silence(self.settings.silence, time.monotonic())
+        self._timer = self.create_timer(TICK, self._tick, clock=self.steady)
+        self._begin_episode()
+        how = 'dry run: no retry is asked for' if self.settings.retry.dry_run else 'retries are on'
+        self.get_logger().info(f'watching ({how})')
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self.destroy_timer(self._timer)
+
+    def teardown(self) -> None:
+        """All that there is to free was given to keep."""
+
+    def diagnose(self, report: Report) -> None:
+        """Report the level, and what the rules say."""
+        level = self._level() if self.active else Level.OK
+        text = self._foreign or self._rival or (level.name if self.active else 'not active')
+        entry = ERROR if self._foreign else WARN if self._rival else DIAGNOSIS[level]
+        report.add('watch', entry, text, self._figures())
+
+    def _publisher(self, kind: type, topic: str, profile: QoSProfile) -> Any:
+        return self.keep(self.destroy_publisher, self.create_publisher(kind, topic, profile))
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _level(self) -> Level:
+        silent = Level.UNKNOWN if self._silence.silent else Level.OK
+        return max(self._judge.level, self._machine.level, silent)
+
+    def _judge_value(self, message: Value) -> None:
+        if not self.active:
+            return
+        self._heard = time.monotonic()
+        self._check_engine(message)
+        known = message.status == Value.STATUS_OK and not self._foreign
+        value = message.value if known else None
+        reason = self._foreign or message.reason
+        events = self._judge.update(to_ns(message.header.stamp), value, reason, message.episode_id)
+        for event in events:
+            self._publish(event, event.stamp)
+            self._react(event)
+
+    def _check_engine(self, message: Value) -> None:
+        try:
+            self._calibration.check(message.engine, message.task, self.settings.rules)
+            self._foreign = ''
+        except CalibrationError as error:
+            self._foreign = str(error)
+
+    def _react(self, event: Event) -> None:
+        """Ask for a retry on an alarm."""
+        if event.kind == 'recovered':
+            self._machine.recovered()
+        if event.level != Level.ALARM or event.kind not in RULES:
+            return
+        if self._rival:
+            self.get_logger().warning(f'passive: {self._rival}')
+            return
+        self._follow(self._machine.request(time.monotonic(), event))
+
+    def _follow(self, events: list[Event]) -> None:
+        """Publish what the retry machine says, and do what it asks."""
+        for event in events:
+            self._publish(event, self._now())
+            if event.kind == 'retry_requested':
+                self._retry.ask()
+
+    def _accepted(self) -> None:
+        self._follow(self._machine.accepted())
+
+    def _refused(self, reason: str) -> None:
+        self._follow(self._machine.refused(time.monotonic(), reason))
+
+    def _tick(self) -> None:
+        steady = time.monotonic()
+        event = self._silence.update(steady, self._heard, self._now(), self._episode)
+        if event is not None:
+            self._publish(event, event.stamp)
+        known = not self._silence.silent and self._judge.level != Level.UNKNOWN
+        self._follow(self._machine.tick(steady, known))
+        if self.count_publishers('alert') < 2:
+            self._rival = ''
+
+    def _hear_alert(self, message: Alert) -> None:
+        """Two supervisors would both ask for retries: the younger one does not."""
+        if message.session_id < self._session and self.count_publishers('alert') > 1:
+            self._rival = f'supervisor of session {message.session_id} is on this topic too'
+
+    def _publish(self, event: Event, stamp: int) -> None:
+        message = to_alert(event, stamp)
+        if event.kind == 'silence' and event.level == Level.OK:
+            message.level = int(self._level())
+        message.retries, message.retry_budget = self._machine.used, self.settings.retry.budget
+        message.session_id = self._session
+        self._alert.publish(message)
+        log = self.get_logger().warning if message.level >= Level.ALARM else self.get_logger().info
+        log(f'{Level(message.level).name} {event.kind}: {event.text}')
+
+    def _begin_episode(self) -> str:
+        self._episodes += 1
+        began = datetime.fromtimestamp(self._session * 1e-9, UTC)
+        self._episode = f'{began:%Y%m%dT%H%M%S}-{self._session % 10**6:06d}-{self._episodes:03d}'
+        self._machine.start_episode()
+        self._announce.publish(String(data=self._episode))
+        return self._episode
+
+    def _serve_start_episode(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        response.success = self.active
+        response.message = (
+            self._begin_episode() if self.active else 'not active: activate it first'
+        )
+        return response
+
+    def _serve_acknowledge(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        events = self._machine.acknowledge()
+        self._follow(events)
+        response.success = bool(events)
+        response.message = events[0].text if events else 'nothing waits for an operator'
+        return response
+
+    def _figures(self) -> dict[str, object]:
+        figures: dict[str, object] = {
+            'episode': self._episode,
+            'smoothed': f'{self._judge.smoothed:.3f}',
+            'retries': f'{self._machine.used} of {self.settings.retry.budget}',
+            'retry': self._machine.state.value,
+            'dry_run': self.settings.retry.dry_run,
+        }
+        for kind, reading in self._judge.readings.items():
+            if math.isfinite(reading.held):
+                figures[kind] = f'{reading.held:.3f}'
+        return figures
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the node."""
+    run(Supervisor, argv)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,57 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where the files that come with the package lie: in the source tree, or as installed."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from viva_ros.core.errors import ConfigurationError, EngineError
+
+
+def shared_folder(name: str) -> Path:
+    """
+    Find 'config', 'engines' or 'launch'.
+
+    :raises ConfigurationError: naming the places looked at
+    """
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    candidates = [Path(__file__).resolve().parents[2] / name]
+    candidates += [
+        Path(p) / 'share/viva_ros' / name for p in (*filter(None, prefixes), sys.prefix)
+    ]
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    looked = ', '.join(map(str, candidates))
+    raise ConfigurationError(f'folder {name!r} is none of {looked}: install the package again')
+
+
+def engine_folder(given: str, task: str) -> Path:
+    """
+    Give the folder of an engine.
+
+    :param given: its path; empty for the one that is shipped for the task
+    :raises EngineError: if none is shipped for the task, naming those that are
+    """
+    if given:
+        return Path(given).expanduser()
+    shipped = shared_folder('engines')
+    known: set[str] = set()
+    for path in sorted(shipped.glob('*/engine.json')):
+        tasks = _tasks(path)
+        if task in tasks:
+            return path.parent
+        known |= tasks
+    raise EngineError(
+        f'no engine in {shipped} is for task {task!r}; there are engines for '
+        f'{sorted(known) or "no task"}: name the folder of one in the parameter engine'
+    )
+
+
+def _tasks(path: Path) -> set[str]:
+    try:
+        return set(json.loads(path.read_text(encoding='utf-8')).get('tasks', ()))
+    except (OSError, ValueError, AttributeError) as error:
+        raise EngineError(f'{path} cannot be read ({error}): fetch it again') from error

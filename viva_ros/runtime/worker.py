@@ -1,0 +1,81 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+One thread for one slow function: the executor goes on while it runs.
+
+There is no queue. Who has work asks first whether the worker is idle, and then gives the newest.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Job = TypeVar('Job')
+Result = TypeVar('Result')
+
+
+class Worker(Generic[Job, Result]):
+    """Runs a function on one job at a time; ``take`` gives what came out."""
+
+    def __init__(self, work: Callable[[Job], Result], notify: Callable[[], None]) -> None:
+        """
+        Start the thread.
+
+        :param work: called in the thread; must not raise
+        :param notify: called in the thread when a result can be taken
+        """
+        self._work, self._notify = work, notify
+        self._jobs: deque[Job] = deque(maxlen=1)
+        self._results: deque[Result] = deque(maxlen=1)
+        self._wake = threading.Event()
+        self._began: float | None = None
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name='viva_worker', daemon=True)
+        self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether a job would be begun at once."""
+        return self._began is None
+
+    @property
+    def busy_for(self) -> float:
+        """How long the present job has taken, s; 0 when idle."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
+
+    def submit(self, job: Job) -> None:
+        """
+        Give it a job.
+
+        :raises ValueError: if it is not idle
+        """
+        if not self.idle:
+            raise ValueError('the worker is busy: ask whether it is idle first')
+        self._began = time.monotonic()
+        self._jobs.append(job)
+        self._wake.set()
+
+    def take(self) -> Result | None:
+        """Give the newest result, once."""
+        return self._results.popleft() if self._results else None
+
+    def close(self, timeout: float = 1.0) -> bool:
+        """End the thread after its present job; False if that lasts longer than the timeout, s."""
+        self._open = False
+        self._wake.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while self._open:
+            self._wake.wait()
+            self._wake.clear()
+            if self._open and self._jobs:
+                result = self._work(self._jobs.popleft())
+                self._began = None
+                if self._open:
+                    self._results.append(result)
+                    self._notify()
