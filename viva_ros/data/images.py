@@ -4,7 +4,7 @@
 
 import struct
 from collections.abc import Sequence
-from typing import Final, overload
+from typing import Any, Final, overload
 
 import numpy as np
 
@@ -28,15 +28,14 @@ def stamp_of(cdr: bytes) -> int:
     return int(sec) * SECOND + int(nanosec)
 
 
-def decode(type_name: str, cdr: bytes) -> Image:
+def decode(message: Any) -> Image:
     """
-    Decode a serialised image message.
+    Decode an image message.
 
     :returns: (H, W, 3) RGB
     :raises InputError: if the picture is damaged or of an encoding that is not known
     """
-    message = deserialise(type_name, cdr)
-    if type_name == COMPRESSED:
+    if message.__msgtype__ == COMPRESSED:
         return decode_jpeg(message.data)
     return decode_image(
         message.encoding, message.height, message.width, message.step, message.data,
@@ -62,7 +61,7 @@ class Pictures(Sequence[Image]):
     def __getitem__(self, index: int | slice) -> 'Image | Pictures':
         if isinstance(index, slice):
             return Pictures(self._type_name, self._data[index])
-        return decode(self._type_name, self._data[index])
+        return decode(deserialise(self._type_name, self._data[index]))
 
 
 def camera_tracks(recording: Recording) -> dict[str, Track]:

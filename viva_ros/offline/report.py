@@ -1,0 +1,152 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of an evaluation, as a table for a person and as JSON for the record."""
+
+import json
+import math
+import os
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from viva_ros.offline.trials import Result
+from viva_ros.runtime.engine import EngineInfo
+
+Figures = Mapping[str, Any]
+
+
+def content(
+    measured: Mapping[str, Figures], results: Mapping[str, Sequence[Result]],
+    command: Sequence[str], engine: EngineInfo,
+) -> str:  # fmt: skip
+    """Give the text of the result file; NaN becomes null."""
+    everything = {
+        'format': 'viva_ros evaluation 1',
+        'date': datetime.now(UTC).date().isoformat(),
+        'command': shlex.join(['viva', *command[1:]]),
+        'hardware': hardware(),
+        'engine': asdict(engine),
+        'figures': measured,
+        'episodes': {name: [_episode(one) for one in rows] for name, rows in results.items()},
+    }
+    return json.dumps(plain(everything), indent=1, allow_nan=False) + '\n'
+
+
+def _episode(one: Result) -> dict[str, Any]:
+    return {
+        'name': one.name, 'mode': one.mode, 'group': one.group, 'success': one.success,
+        'duration': one.duration, 'final': one.final, 'spearman': one.order,
+        'alarms': one.alarms, 'manifest': one.manifest,
+    }  # fmt: skip
+
+
+def hardware() -> str:
+    """Name the processor and how many cores of it can be used."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path('/proc/cpuinfo')
+    if cpuinfo.exists():
+        lines = [line for line in cpuinfo.read_text().splitlines() if 'model name' in line]
+        model = lines[0].partition(':')[2].strip() if lines else model
+    return f'{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}'
+
+
+def plain(value: Any) -> Any:
+    """Make content JSON: NaN becomes null, other numbers are rounded to six digits."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
+
+
+def show(measured: Mapping[str, Figures], console: Console) -> None:
+    """Print the tables."""
+    console.print(overview(measured))
+    console.print(by_mode(measured))
+    console.print(apart(measured))
+
+
+def overview(measured: Mapping[str, Figures]) -> Table:
+    """One row a figure, one column a contender."""
+    table = Table(title='Test episodes, 95 % interval in brackets')
+    table.add_column('figure')
+    for name in measured:
+        table.add_column(name, justify='right')
+    first = next(iter(measured.values()))
+    counts = first['detection']
+    for label, key in (
+        (f'Spearman with time, mean of {counts["successes"]} successes', 'spearman'),
+        (f'AUROC of the outcome by final value, {first["auroc"]["episodes"]} episodes', 'auroc'),
+        (f'failures detected, of {counts["failures"]}', 'tpr'),
+        ('successes with a false alarm', 'false_alarms'),
+    ):
+        table.add_row(label, *(_interval(figures[key]) for figures in measured.values()))
+    for label, key in (
+        ('delay from the evidence, median, s', 'delay_median'),
+        ('delay from the evidence, 90 %, s', 'delay_p90'),
+        ('false alarms per hour of success', 'false_alarms_per_hour'),
+        ('time-weighted accuracy', 'twa'),
+    ):
+        table.add_row(label, *(_number(f['detection'][key]) for f in measured.values()))
+    return table
+
+
+def by_mode(measured: Mapping[str, Figures]) -> Table:
+    """One row a failure mode: episodes, then share detected and median delay of each."""
+    table = Table(title='Failures: detected, median and 90 % delay from the evidence in s')
+    table.add_column('mode')
+    table.add_column('episodes', justify='right')
+    for name in measured:
+        table.add_column(name, justify='right')
+    first = next(iter(measured.values()))
+    for mode, row in first['failures'].items():
+        cells = (_detected(figures['failures'][mode]) for figures in measured.values())
+        table.add_row(mode, str(row['episodes']), *cells)
+    table.add_section()
+    for label, key in (('only cameras can tell', 'camera_only'), ('the arms can tell', 'arms')):
+        cells = (_detected(figures[key]) for figures in measured.values())
+        table.add_row(label, str(first[key]['episodes']), *cells)
+    return table
+
+
+def apart(measured: Mapping[str, Figures]) -> Table:
+    """What is neither a clean success nor a failure."""
+    table = Table(title='Mended episodes and attempts after a retry: share with an alarm')
+    table.add_column('mode')
+    table.add_column('episodes', justify='right')
+    for name in measured:
+        table.add_column(name, justify='right')
+    first = next(iter(measured.values()))
+    for mode, row in first['mended'].items():
+        cells = (_number(figures['mended'][mode]['alarmed']) for figures in measured.values())
+        table.add_row(mode, str(row['episodes']), *cells)
+    table.add_section()
+    for outcome, row in first['retries'].items():
+        cells = (_number(figures['retries'][outcome]['alarmed']) for figures in measured.values())
+        table.add_row(f'after a retry, {outcome}', str(row['episodes']), *cells)
+    return table
+
+
+def _interval(figure: Mapping[str, float]) -> str:
+    number = _number(figure['value'])
+    return f'{number} [{_number(figure["low"])}, {_number(figure["high"])}]'
+
+
+def _detected(row: Mapping[str, float]) -> str:
+    delays = f'{_number(row["delay_median"])} / {_number(row["delay_p90"])}'
+    return f'{_number(row["detected"])}  {delays}'
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return '-'
+    return f'{value:.3f}' if abs(value) < 10 else f'{value:.1f}'

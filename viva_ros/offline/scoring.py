@@ -1,0 +1,153 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Values and alerts of a recording, by the code that runs live: same inputs, engine and judge.
+
+Where a monitor was recorded, its inputs are used again and its values are compared with ours.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from viva_ros.core.calibration import ValueSeries
+from viva_ros.core.errors import EngineError, InputError
+from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.observation import Estimate, Observation, Unknown
+from viva_ros.core.thresholds import Calibration
+from viva_ros.data.images import camera_tracks
+from viva_ros.data.published import alerts
+from viva_ros.data.recording import Recording
+from viva_ros.offline.replay import sights
+from viva_ros.runtime.engine import Engine
+
+RATE = 10.0  # Hz, of the imitated monitor: that of its default settings
+
+
+@dataclass(frozen=True)
+class Sample:
+    """
+    One value.
+
+    :param stamp: as in the Value message, ns
+    :param value: NaN when unknown
+    :param reason: why it is unknown
+    :param forecast: joint name to position one horizon ahead; empty when unknown
+    :param said: what was published at that time, NaN if unknown; None where nobody published
+    """
+
+    stamp: int
+    value: float
+    reason: str
+    forecast: Mapping[str, float]
+    episode: str
+    said: float | None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """
+    All values of one recording, in order, and the judge's events.
+
+    :param alarms_said: rule alarms published by a supervisor; None where none was recorded
+    """
+
+    name: str
+    task: str
+    engine: str
+    samples: tuple[Sample, ...]
+    events: tuple[Event, ...]
+    alarms_said: tuple[Event, ...] | None
+    losses: tuple[str, ...]
+
+    @property
+    def series(self) -> ValueSeries:
+        """The values alone."""
+        return series_of(self.samples)
+
+    @property
+    def alarms(self) -> list[Event]:
+        """The events that call for a retry."""
+        return rule_alarms(self.events)
+
+    @property
+    def difference(self) -> float | None:
+        """Largest difference from a published value; inf where only one is known; None if none."""
+        compared = [s for s in self.samples if s.said is not None]
+        return max((_difference(s.value, s.said) for s in compared), default=None)
+
+
+def score(
+    recording: Recording, engine: Engine, task: str, calibration: Calibration | None = None,
+    rate: float = RATE,
+) -> Scores:  # fmt: skip
+    """
+    Give values and events of a recording.
+
+    :param calibration: without one there are no alarms
+    :param rate: of the imitated monitor, where none was recorded, Hz
+    """
+    samples = tuple(estimates(recording, engine, rate))
+    said = alerts(recording)
+    return Scores(
+        recording.path.stem, task, engine.info.fingerprint, samples,
+        tuple(judge(samples, calibration)), tuple(rule_alarms(said)) if said else None,
+        recording.losses,
+    )  # fmt: skip
+
+
+def estimates(recording: Recording, engine: Engine, rate: float = RATE) -> Iterator[Sample]:
+    """Estimate every moment of a recording."""
+    info = engine.info
+    cameras = info.cameras or tuple(camera_tracks(recording))  # blind, but it keeps step with them
+    for sight in sights(recording, cameras, info.joint_names, rate):
+        seen = estimate(engine, sight.seen)
+        if isinstance(seen, Unknown):
+            yield Sample(sight.stamp, math.nan, seen.reason, {}, sight.episode, sight.said)
+        else:
+            value = float(seen.value)
+            yield Sample(sight.stamp, value, '', seen.forecast, sight.episode, sight.said)
+
+
+def estimate(engine: Engine, seen: Observation | Unknown) -> Estimate | Unknown:
+    """Estimate, where there is something to see and the engine can make something of it."""
+    if isinstance(seen, Unknown):
+        return seen
+    try:
+        return engine.estimate(seen)
+    except InputError as error:
+        return Unknown('input', str(error))
+    except EngineError as error:
+        return Unknown('engine', str(error))
+
+
+def judge(samples: Iterable[Sample], calibration: Calibration | None) -> list[Event]:
+    """Give the events of a series of values, as the supervisor would."""
+    thresholds = calibration.thresholds if calibration else {}
+    settings = JudgeSettings(rules=calibration.rules) if calibration else JudgeSettings()
+    judge = Judge(settings, thresholds)
+    return [
+        event
+        for one in samples
+        for event in judge.update(one.stamp, one.value, one.reason, one.episode)
+    ]
+
+
+def rule_alarms(events: Iterable[Event]) -> list[Event]:
+    """Pick the events at which a retry is due."""
+    return [event for event in events if event.level == Level.ALARM and event.kind in RULES]
+
+
+def series_of(samples: Sequence[Sample]) -> ValueSeries:
+    """Give stamps and values of samples."""
+    stamps = np.array([sample.stamp for sample in samples], dtype=np.int64)
+    return ValueSeries(stamps, np.array([sample.value for sample in samples], dtype=np.float64))
+
+
+def _difference(ours: float, theirs: float | None) -> float:
+    if theirs is None or (math.isnan(ours) and math.isnan(theirs)):
+        return 0.0
+    return abs(ours - theirs) if math.isfinite(ours) and math.isfinite(theirs) else math.inf
