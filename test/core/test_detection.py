@@ -37,6 +37,10 @@ def test_nothing_to_count_is_not_a_number() -> None:
     assert math.isnan(detection(TRIALS[2:3]).delay_median)
 
 
+def test_an_alarm_at_the_very_moment_of_the_cause_counts() -> None:
+    assert Trial(True, 10.0, (2.0,), inject=2.0).detection == 2.0
+
+
 def test_a_success_detects_nothing() -> None:
     assert TRIALS[5].detection is None
     assert TRIALS[5].delay is None
@@ -52,5 +56,7 @@ def test_a_placebo_has_the_same_number_of_alarms_at_random() -> None:
 
 def test_a_placebo_alarms_in_proportion_to_time() -> None:
     trials = [Trial(False, 30.0, tuple(np.zeros(400))), Trial(True, 10.0, ())]
-    counts = [len(trial.alarms) for trial in placebo(trials, seed=0)]
-    assert counts[0] == pytest.approx(300, abs=30)  # standard error 8.7
+    first, second = (trial.alarms for trial in placebo(trials, seed=0))
+    assert len(first) == pytest.approx(300, abs=30)  # standard error 8.7
+    assert np.mean(first) == pytest.approx(15.0, abs=1.5)  # standard error .5
+    assert np.mean(second) == pytest.approx(5.0, abs=0.9)  # standard error .3

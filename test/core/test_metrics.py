@@ -129,3 +129,9 @@ def test_lengths_that_differ_are_a_mistake(figure) -> None:
 def test_one_number_has_no_correlation() -> None:
     with pytest.raises(ValueError, match='N >= 2'):
         spearman([1.0], [1.0])
+
+
+@pytest.mark.parametrize('figure', [auroc, auprc])
+def test_as_many_labels_as_scores_are_needed(figure) -> None:
+    with pytest.raises(ValueError, match='must be the same'):
+        figure([0.1, 0.2], [True])

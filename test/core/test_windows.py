@@ -70,9 +70,9 @@ def test_the_maximum_is_of_the_samples_inside() -> None:
 
 
 def test_the_beginning_is_interpolated_between_its_neighbours() -> None:
-    window = window_of(1.0, (0.0, 0.0), (0.4, 0.8), (1.1, 5.0))
-    assert window.first() == pytest.approx(0.2)  # at 0.1, a quarter of the way from 0 to 0.8
-    assert math.isnan(window_of(1.0, (0.0, 0.0), (0.9, 1.0)).first())
+    window = window_of(1.0, (7.0, 0.2), (7.4, 1.0), (8.1, 5.0))
+    assert window.first() == pytest.approx(0.4)  # at 7.1, a quarter of the way from .2 to 1
+    assert math.isnan(window_of(1.0, (7.0, 0.0), (7.9, 1.0)).first())
 
 
 def test_the_held_minimum_counts_the_sample_in_force_when_the_window_begins() -> None:
