@@ -1,0 +1,75 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo has seen so far: plain data, filled by the watcher, read by view and summary."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value message; value is NaN when unknown. Stamps in ns, latency in s."""
+
+    stamp: int
+    value: float
+    latency: float
+    reason: str
+    episode: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One alert message."""
+
+    stamp: int
+    level: int
+    kind: str
+    value: float
+    text: str
+    episode: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One ground-truth message; times in s since the episode began, NaN where there is none."""
+
+    stamp: int
+    time: float
+    attempt: int
+    phase: str
+    progress: float
+    success: bool
+    failed: bool
+    done: bool
+    manifest: float
+
+
+@dataclass
+class Session:
+    """All samples and notices of a run, and the newest ground truth."""
+
+    samples: list[Sample] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    moments: deque[Moment] = field(default_factory=lambda: deque(maxlen=20000))
+
+    @property
+    def now(self) -> Moment | None:
+        """The newest ground truth."""
+        return self.moments[-1] if self.moments else None
+
+    def since(self, stamp: int) -> 'Session':
+        """What came at or after a stamp."""
+        return Session(
+            [s for s in self.samples if s.stamp >= stamp],
+            [n for n in self.notices if n.stamp >= stamp],
+            deque((m for m in self.moments if m.stamp >= stamp), maxlen=20000),
+        )
+
+    def kinds(self) -> list[str]:
+        """Kinds of the notices, in order."""
+        return [notice.kind for notice in self.notices]
+
+    def known(self) -> list[Sample]:
+        """Samples that carry a value."""
+        return [sample for sample in self.samples if math.isfinite(sample.value)]

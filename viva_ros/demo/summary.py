@@ -1,0 +1,108 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo showed, as numbers, and whether it is what it set out to show."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from viva_ros.core.events import Level
+from viva_ros.demo.session import Session
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the demo is to show."""
+
+    name: str
+    passed: bool
+    seen: str
+
+
+def good_checks(part: Session) -> list[Check]:
+    """A good episode: success, and no alarm."""
+    alarms = [n for n in part.notices if n.level >= Level.ALARM]
+    values = [s.value for s in part.known()]
+    return [
+        Check('the robot succeeds', _succeeded(part), _outcome(part)),
+        Check('no alarm', not alarms, f'{len(alarms)} alarms'),
+        Check('the value rises', _rises(values), _span(values)),
+    ]
+
+
+def failure_checks(part: Session) -> list[Check]:
+    """A failure: alarm after the evidence, retry accepted, success, the value climbs again."""
+    alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
+    delay = alarm_delay(part)
+    after = [s.value for s in part.known() if alarm and s.stamp > alarm.stamp]
+    kinds = part.kinds()
+    return [
+        Check('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
+        Check(
+            'not before the failure can be seen',
+            delay is not None and delay > -3.0,
+            'none' if delay is None else f'{delay:+.2f} s from the physical evidence',
+        ),
+        Check('a retry is accepted', 'retry_accepted' in kinds, ', '.join(kinds)),
+        Check('the robot succeeds after it', _succeeded(part), _outcome(part)),
+        Check('the value climbs again', _rises(after), _span(after)),
+    ]
+
+
+def alarm_delay(part: Session) -> float | None:
+    """Seconds from the physical evidence of the failure to the first alarm."""
+    alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
+    shown = next((m for m in part.moments if np.isfinite(m.manifest)), None)
+    if alarm is None or shown is None:
+        return None
+    start = shown.stamp - round(shown.time * 1e9)
+    return (alarm.stamp - start) * 1e-9 - shown.manifest
+
+
+def summarise(
+    session: Session, checks: dict[str, list[Check]], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Gather the figures for summary.json."""
+    latencies = [1e3 * s.latency for s in session.known()]
+    return {
+        **facts,
+        'passed': all(check.passed for part in checks.values() for check in part),
+        'checks': {name: [asdict(check) for check in part] for name, part in checks.items()},
+        'values': len(session.known()),
+        'unknown': len(session.samples) - len(session.known()),
+        'rate_hz': _rate(session),
+        'latency_ms': {
+            name: round(float(np.percentile(latencies, q)), 1) if latencies else None
+            for name, q in (('p50', 50), ('p95', 95), ('p99', 99))
+        },
+        'alerts': [asdict(notice) for notice in session.notices],
+    }
+
+
+def _rate(session: Session) -> float:
+    known = session.known()
+    if len(known) < 2:
+        return 0.0
+    return round((len(known) - 1) / ((known[-1].stamp - known[0].stamp) * 1e-9), 2)
+
+
+def _succeeded(part: Session) -> bool:
+    return part.now is not None and part.now.success
+
+
+def _outcome(part: Session) -> str:
+    if part.now is None:
+        return 'robot not heard'
+    word = 'success' if part.now.success else 'no success'
+    return f'{word} in attempt {part.now.attempt} after {part.now.time:.1f} s'
+
+
+def _rises(values: list[float]) -> bool:
+    return len(values) >= 10 and float(np.mean(values[-5:]) - np.min(values)) > 0.5
+
+
+def _span(values: list[float]) -> str:
+    if not values:
+        return 'no value'
+    return f'from {min(values):+.2f} at the lowest to {np.mean(values[-5:]):+.2f} at the end'

@@ -1,0 +1,149 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's own node: listens to everything, records it, and gives the robot its orders."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import rclpy
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import CompressedImage, JointState
+from std_msgs.msg import Float32, String
+from std_srvs.srv import Trigger
+
+from viva_ros.core.errors import VivaError
+from viva_ros.data.writer import RecordingWriter
+from viva_ros.demo.session import Moment, Notice, Sample, Session
+from viva_ros.msg import Alert, FutureProprioception, GroundTruth, Value
+from viva_ros.nodes.recorder import Recorder, Topic
+
+RELIABLE = QoSProfile(depth=50)
+LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+SENSOR = qos_profile_sensor_data
+CAMERAS = ('head', 'left_wrist', 'right_wrist')
+
+TOPICS = (
+    *(Topic(f'{camera}/image_raw/compressed', CompressedImage, SENSOR) for camera in CAMERAS),
+    Topic('joint_states', JointState, SENSOR),
+    Topic('value', Value, RELIABLE),
+    Topic('value_scalar', Float32, RELIABLE),
+    Topic('future_proprioception', FutureProprioception, RELIABLE),
+    Topic('future_joint_states', JointState, RELIABLE),
+    Topic('alert', Alert, LATCHED),
+    Topic('episode', String, LATCHED),
+    Topic('ground_truth', GroundTruth, RELIABLE),
+)
+
+
+class Watcher(Node):
+    """Fills a session, records every topic."""
+
+    def __init__(self, session: Session, writer: RecordingWriter) -> None:
+        super().__init__('viva_demo')
+        self._session = session
+        self.recorder = Recorder(self, TOPICS, writer)
+        self.create_subscription(Value, 'value', self._add_value, RELIABLE)
+        self.create_subscription(Alert, 'alert', self._add_alert, LATCHED)
+        self.create_subscription(GroundTruth, 'ground_truth', self._add_truth, RELIABLE)
+
+    def stamp(self) -> int:
+        """Return the present time, ns."""
+        return int(self.get_clock().now().nanoseconds)
+
+    def _add_value(self, msg: Value) -> None:
+        self._session.samples.append(
+            Sample(_ns(msg.header), msg.value, msg.latency, msg.reason, msg.episode_id)
+        )
+
+    def _add_alert(self, msg: Alert) -> None:
+        self._session.notices.append(
+            Notice(_ns(msg.header), msg.level, msg.kind, msg.value, msg.text, msg.episode_id)
+        )
+
+    def _add_truth(self, msg: GroundTruth) -> None:
+        self._session.moments.append(
+            Moment(
+                _ns(msg.header), msg.time, msg.attempt, msg.phase, msg.progress,
+                msg.success, msg.failed, msg.done, msg.manifest_time,
+            )
+        )  # fmt: skip
+
+
+class Orders:
+    """Service calls to the robot and the supervisor, from outside the executor's thread."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._clients: dict[str, Any] = {}
+
+    def trigger(self, service: str, timeout: float = 20.0) -> Any:
+        """Call a std_srvs/Trigger service; raise VivaError if it is missing or refuses."""
+        answer = self._call(Trigger, service, Trigger.Request(), timeout)
+        if not answer.success:
+            raise VivaError(f'{service} refused: {answer.message}')
+        return answer
+
+    def set_parameters(self, node: str, values: dict[str, Any], timeout: float = 20.0) -> None:
+        """Set parameters of a node; raise VivaError with the node's reason if it rejects one."""
+        request = SetParameters.Request(
+            parameters=[Parameter(k, value=v).to_parameter_msg() for k, v in values.items()]
+        )
+        answer = self._call(SetParameters, f'{node}/set_parameters', request, timeout)
+        for (name, value), result in zip(values.items(), answer.results, strict=True):
+            if not result.successful:
+                raise VivaError(f'{node} rejects {name} = {value!r}: {result.reason}')
+
+    def _call(self, kind: Any, service: str, request: Any, timeout: float) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self._node.create_client(kind, service)
+        client = self._clients[service]
+        if not client.wait_for_service(timeout_sec=timeout):
+            raise VivaError(f'no service {service} after {timeout:.0f} s: is its node up?')
+        future = client.call_async(request)
+        done = _wait(future, timeout)
+        if not done:
+            raise VivaError(f'{service} did not answer within {timeout:.0f} s')
+        return future.result()
+
+
+@contextmanager
+def watching(path: Path, session: Session) -> Iterator[tuple[Watcher, Orders]]:
+    """Spin a watcher in a thread; at the end the recording is whole and closed."""
+    rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    writer = RecordingWriter(path)
+    node = Watcher(session, writer)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = Thread(target=_spin, args=(executor,), daemon=True)
+    thread.start()
+    try:
+        yield node, Orders(node)
+    finally:
+        node.recorder.stop()
+        executor.shutdown(timeout_sec=2.0)
+        thread.join(timeout=2.0)
+        writer.close()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with suppress(ExternalShutdownException):
+        executor.spin()
+
+
+def _wait(future: Any, timeout: float) -> bool:
+    done = Event()
+    future.add_done_callback(lambda _: done.set())
+    return done.wait(timeout)
+
+
+def _ns(header: Any) -> int:
+    return int(header.stamp.sec * 1_000_000_000 + header.stamp.nanosec)
