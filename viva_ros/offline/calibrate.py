@@ -15,7 +15,7 @@ from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration
 from viva_ros.data.episode import Label
 from viva_ros.data.recording import read
-from viva_ros.offline.score import calibration_file, find
+from viva_ros.offline.score import CALIBRATION, find
 from viva_ros.offline.scoring import RATE, estimates, series_of
 from viva_ros.runtime.engine import Engine, load
 from viva_ros.runtime.shipped import engine_folder
@@ -81,14 +81,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
     parser.add_argument('--alpha', type=float, default=0.1, help='share that may alarm')
     parser.add_argument('--warn-alpha', type=float, default=0.3, help='that may warn')
-    parser.add_argument('--out', type=Path, help='default: calibration_TASK.json in the engine')
+    parser.add_argument('--out', type=Path, help='default: calibration.json in the engine')
     args = parser.parse_args(argv)
     folder = engine_folder(args.engine, args.task)
     engine = load(folder, args.task)
     paths = find(args.recordings)
     found = calibrate_engine(lambda: engine, args.task, paths, args.alpha, args.warn_alpha)
     engine.close()
-    out = args.out or calibration_file(folder, args.task)
+    out = args.out or folder / CALIBRATION
     out.parent.mkdir(parents=True, exist_ok=True)
     found.save(out)
     Console().print(summary(found, out), highlight=False)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import track
@@ -22,7 +22,9 @@ from viva_ros.offline.scoring import RATE, Scores, score
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
 
-__all__ = ['Scores', 'calibration_file', 'calibration_of', 'find', 'main', 'score']
+__all__ = ['CALIBRATION', 'Scores', 'calibration_of', 'find', 'main', 'score']
+
+CALIBRATION: Final = 'calibration.json'  # in the engine's folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,11 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2 if failed else 0
 
 
-def calibration_file(folder: Path, task: str) -> Path:
-    """Give the place of an engine's calibration for a task."""
-    return folder / f'calibration_{task}.json'
-
-
 def calibration_of(
     folder: Path, task: str, fingerprint: str, given: Path | None = None
 ) -> Calibration | None:
@@ -68,7 +65,7 @@ def calibration_of(
 
     :raises CalibrationError: if it cannot be read, or belongs to another engine
     """
-    path = given or calibration_file(folder, task)
+    path = given or folder / CALIBRATION
     if given is None and not path.exists():
         return None
     calibration = load_calibration(path)

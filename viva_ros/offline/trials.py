@@ -84,9 +84,10 @@ def result(episode: Episode, label: Label, scores: Scores) -> Result:
     begin = min(int(camera.stamps[0]) for camera in episode.cameras.values() if camera.stamps.size)
     end = max(int(camera.stamps[-1]) for camera in episode.cameras.values() if camera.stamps.size)
     series = scores.series
+    times = np.asarray((series.stamps - begin) * 1e-9, dtype=np.float64)
     return Result(
         episode.name, label.failure or 'none', group_of(label), label.success,
-        (end - begin) * 1e-9, (series.stamps - begin) * 1e-9, series.values,
+        (end - begin) * 1e-9, times, series.values,
         tuple((event.stamp - begin) * 1e-9 for event in scores.alarms),
         label.times.get('inject'), label.times.get('manifest'),
     )  # fmt: skip

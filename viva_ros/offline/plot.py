@@ -1,0 +1,200 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva plot`: one recording as one picture, to be understood at a glance.
+
+From above: the value with its alarm level and alerts, the truth where a simulation told it, and
+what the head camera saw, on one time axis.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
+
+from viva_ros.core.events import RULES, Level
+from viva_ros.data.recording import Recording, read
+from viva_ros.offline.score import calibration_of
+from viva_ros.offline.scoring import RATE, score
+from viva_ros.offline.story import Story, calibration_for, pictures, tell
+from viva_ros.runtime.engine import load
+from viva_ros.runtime.shipped import engine_folder
+
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+BLUE, SKY, GREEN, ORANGE, RED = '#0072B2', '#56B4E9', '#009E73', '#E69F00', '#D55E00'
+GREY: Final = '#888888'
+PICTURES: Final = 9
+MARKS: Final = {
+    'retry_accepted': ('retry', GREEN, '^'),
+    'retry_refused': ('retry refused', RED, 'x'),
+    'retry_timeout': ('retry unanswered', RED, 'x'),
+    'retry_dry_run': ('retry is due (dry run)', GREY, '^'),
+    'retry_budget': ('operator needed', RED, 'X'),
+    'recovered': ('recovered', GREEN, 'o'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser('viva plot', description=__doc__)
+    parser.add_argument('recording', type=Path, help='MCAP file')
+    parser.add_argument('--out', type=Path, help='PNG file; default: beside the recording')
+    parser.add_argument('--engine', help='score with this one, where no monitor was recorded')
+    args = parser.parse_args(argv)
+    plot(args.recording, args.out or args.recording.with_suffix('.png'), args.engine)
+    return 0
+
+
+def plot(path: Path, out: Path, engine: str | None = None) -> None:
+    """
+    Draw a recording.
+
+    :param engine: folder of the engine that gives values where none were recorded
+    :raises RecordingError: if it cannot be read, or has nothing to draw
+    """
+    recording = read(path)
+    story = _story(recording, engine)
+    mpl.rcParams.update({'font.size': 10, 'axes.spines.top': False, 'axes.spines.right': False})
+    figure = Figure(figsize=(15, 8.6), facecolor='white')
+    grid = figure.add_gridspec(
+        3, PICTURES, height_ratios=[5, 1.7, 2.3], left=0.06, right=0.985, top=0.9, bottom=0.03,
+        hspace=0.32, wspace=0.06,
+    )  # fmt: skip
+    above = figure.add_subplot(grid[0, :])
+    below = figure.add_subplot(grid[1, :], sharex=above)
+    _draw_value(above, story)
+    _draw_truth(below, story)
+    strip = [figure.add_subplot(grid[2, place]) for place in range(PICTURES)]
+    _draw_pictures(strip, below, recording, story)
+    figure.suptitle(title(story), x=0.06, ha='left', fontsize=14, fontweight='bold')
+    figure.savefig(out, dpi=100)
+
+
+def _story(recording: Recording, engine: str | None) -> Story:
+    if engine is None:
+        return tell(recording, calibration_for(recording))
+    episode = recording.episodes()[0]
+    task = episode.label.task if episode.label else 'tray_lift'
+    folder = engine_folder(engine, task)
+    loaded = load(folder, task)
+    calibration = calibration_of(folder, task, loaded.info.fingerprint)
+    scores = score(recording, loaded, task, calibration, RATE)
+    loaded.close()
+    return tell(recording, calibration, scores)
+
+
+def title(story: Story) -> str:
+    """Say in one line what happened."""
+    parts = []
+    told = {(m.task, m.failure): None for m in story.moments}
+    parts += [f'{task}: {", ".join(f for t, f in told if t == task)}' for task, _ in told][:1]
+    if not story.times.size:
+        parts.append('no values recorded')
+    else:
+        count = len(story.alarms)
+        parts.append('no alarm' if not count else f'{count} alarm{"s" if count > 1 else ""}')
+    retries = sum(event.kind == 'retry_accepted' for event in story.events)
+    if retries:
+        parts.append(f'{retries} retr{"ies" if retries > 1 else "y"}')
+    if story.moments:
+        parts.append(f'{"" if story.moments[-1].success else "no "}success in the end')
+    return '  |  '.join(parts)
+
+
+def _draw_value(axes: Any, story: Story) -> None:
+    """Value, smoothed value, alarm level, unknown spans, alerts."""
+    axes.plot(story.times, story.values, '.', color=SKY, ms=4, label='value V')
+    axes.plot(story.times, story.smoothed, color=BLUE, lw=2.4, label='smoothed')
+    if np.isfinite(story.alarm_below).any():
+        axes.plot(story.times, story.alarm_below, color=RED, lw=1.3, ls='--', label='alarm below')
+    for number, (begin, end) in enumerate(story.unknown):
+        label = 'unknown' if not number else None
+        axes.axvspan(begin, end, color='#dddddd', hatch='//', ec='#bbbbbb', lw=0, label=label)
+    axes.axhline(0.0, color='#cccccc', lw=0.8, zorder=0)
+    _draw_events(axes, story)
+    for at, name in story.starts:
+        axes.axvline(at, color='black', lw=0.8, alpha=0.5)
+        axes.text(at, 1.07, f' {name}', fontsize=8, alpha=0.7, clip_on=True)
+    axes.set(ylim=(-1.15, 1.15), xlim=(min(0.0, -0.01 * story.end), story.end * 1.005))
+    axes.set_ylabel('value: rises towards success')
+    axes.legend(frameon=False, ncols=6, loc='lower left', bbox_to_anchor=(0.0, 1.0), fontsize=9)
+
+
+def _draw_events(axes: Any, story: Story) -> None:
+    seen: set[str] = set()
+    for event in story.events:
+        at = story.seconds(event.stamp)
+        if event.kind in RULES and event.level == Level.ALARM:
+            axes.axvline(at, color=RED, lw=1.4)
+            text, colour, shape = f'ALARM: {event.kind.replace("_", " ")}', RED, 'v'
+            level = 0.93
+            axes.text(at, level, f'  {text} ', color=RED, fontweight='bold', va='center')
+        elif event.kind in RULES and event.level == Level.WARN:
+            text, colour, shape = 'warning', ORANGE, 'v'
+            level = event.value
+        elif event.kind in MARKS:
+            text, colour, shape = MARKS[event.kind]
+            level = 0.93 if event.kind == 'recovered' else 0.75
+            if event.kind != 'recovered':
+                axes.text(at, level, f'  {text}', color=colour, fontweight='bold', va='center')
+        else:
+            continue
+        label = None if text in seen else text
+        seen.add(text)
+        style = {'color': colour, 'ms': 9, 'mec': 'white', 'mew': 0.6, 'zorder': 5}
+        axes.plot(at, level, shape, label=label, **style)
+
+
+def _draw_truth(axes: Any, story: Story) -> None:
+    """Progress, and the spans in which something was wrong."""
+    axes.set(ylim=(-0.05, 1.15), yticks=[0, 1], ylabel='truth')
+    axes.set_xlabel('time, s', labelpad=1)
+    if not story.moments:
+        axes.text(0.5, 0.5, 'not known: no simulation', transform=axes.transAxes, ha='center')
+        return
+    times = np.array([story.seconds(m.stamp) for m in story.moments])
+    progress = np.array([m.progress for m in story.moments])
+    failed = np.array([m.failed for m in story.moments])
+    success = np.array([m.success for m in story.moments])
+    axes.plot(times, progress, color='black', lw=1.6, label='progress')
+    for where, colour, label in ((failed, RED, 'failed'), (success, GREEN, 'success')):
+        shade = {'color': colour, 'alpha': 0.22, 'lw': 0, 'label': label}
+        axes.fill_between(times, -0.05, 1.15, where=where, **shade)
+    for at in sorted({round(m.at('manifest'), -7) for m in story.moments if m.manifest > 0.0}):
+        axes.axvline(story.seconds(at), color='black', lw=1.2, ls=':')
+        axes.text(story.seconds(at), 1.02, ' evidence of the failure', fontsize=9, va='center')
+    axes.legend(frameon=False, ncols=3, loc='lower right', fontsize=9)
+
+
+def _draw_pictures(strip: Sequence[Any], axes: Any, recording: Recording, story: Story) -> None:
+    """Pictures at even times, the nearest of them moved to each alarm."""
+    times = np.linspace(0.0, story.end, PICTURES)
+    alarms = [story.seconds(event.stamp) for event in story.alarms][: PICTURES - 2]
+    marked = set()
+    for at in alarms:
+        free = [place for place in range(1, PICTURES - 1) if place not in marked]
+        place = min(free, key=lambda p: abs(times[p] - at))
+        times[place] = at
+        marked.add(place)
+    images = pictures(recording, [story.begin + round(t * 1e9) for t in times])
+    order = np.argsort(times, kind='stable')
+    for place, number in enumerate(order):
+        frame = strip[place]
+        frame.set(xticks=[], yticks=[])
+        if images:
+            frame.imshow(images[number])
+        colour = RED if number in marked else GREY
+        for spine in frame.spines.values():
+            spine.set(visible=True, color=colour, lw=3 if number in marked else 0.8)
+        text = f'{times[number]:.1f} s' + (' ALARM' if number in marked else '')
+        frame.set_xlabel(text, color=colour, fontsize=9, labelpad=2)
+        line = ConnectionPatch(
+            (0.5, 1.0), (times[number], -0.05), 'axes fraction', 'data', axesA=frame, axesB=axes,
+            color=colour, lw=0.8, alpha=0.7,
+        )  # fmt: skip
+        frame.figure.add_artist(line)

@@ -1,0 +1,162 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a picture of a recording tells, as numbers: no drawing here."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
+from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.observation import Array, Image
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.thresholds import Calibration
+from viva_ros.data.episodes import spans
+from viva_ros.data.images import camera_tracks, frames
+from viva_ros.data.published import Moment, alerts, truth, values
+from viva_ros.data.recording import Recording
+from viva_ros.offline.score import calibration_of
+from viva_ros.offline.scoring import Sample, Scores
+from viva_ros.runtime.shipped import engine_folder
+
+ALWAYS = (-(1 << 62), 1 << 62)
+
+
+@dataclass(frozen=True)
+class Story:
+    """
+    A recording from its first value or frame on; times in s from there.
+
+    :param values: NaN when unknown
+    :param smoothed: as the judge smooths, NaN before the first
+    :param alarm_below: smoothed value below which some rule's condition is met; NaN where none is
+    :param unknown: spans without a value
+    :param retries: when a retry was accepted, and what came of the others
+    """
+
+    begin: int
+    end: float
+    times: Array
+    values: Array
+    smoothed: Array
+    alarm_below: Array
+    unknown: list[tuple[float, float]]
+    events: list[Event]
+    moments: list[Moment]
+    starts: list[tuple[float, str]]
+
+    def seconds(self, stamp: float) -> float:
+        """Give a stamp, ns, on the picture's axis."""
+        return (stamp - self.begin) * 1e-9
+
+    @property
+    def alarms(self) -> list[Event]:
+        """Alarms of the rules."""
+        return [e for e in self.events if e.level == Level.ALARM and e.kind in RULES]
+
+
+def tell(
+    recording: Recording, calibration: Calibration | None = None, scores: Scores | None = None
+) -> Story:
+    """
+    Gather a story.
+
+    :param scores: used where no values were published
+    :raises RecordingError: if there is neither a value nor a picture
+    """
+    samples = _samples(recording, scores)
+    moments = truth(recording)
+    stamps = [s.stamp for s in samples] + [m.stamp for m in moments]
+    for track in camera_tracks(recording).values():
+        stamps += frames(track, *ALWAYS).stamps.tolist()
+    if not stamps:
+        raise RecordingError(f'{recording.path} has no values and no pictures to draw')
+    begin, end = min(stamps), max(stamps)
+    events = alerts(recording) or list(scores.events if scores else ())
+    smoothed, below = _judged(samples, calibration)
+    times = np.array([(s.stamp - begin) * 1e-9 for s in samples], dtype=np.float64)
+    return Story(
+        begin, (end - begin) * 1e-9, times, np.array([s.value for s in samples], dtype=np.float64),
+        smoothed, below, _unknown(samples, begin), events, moments,
+        [((s.begin - begin) * 1e-9, s.id) for s in spans(recording) if s.id],
+    )  # fmt: skip
+
+
+def calibration_for(recording: Recording) -> Calibration | None:
+    """Give the shipped thresholds, if they are those of the engine that was recorded."""
+    said = values(recording)
+    if not said:
+        return None
+    try:
+        folder = engine_folder('', said[-1].task)
+        return calibration_of(folder, said[-1].task, said[-1].engine)
+    except (EngineError, CalibrationError):  # of another engine: its thresholds are not known
+        return None
+
+
+def _samples(recording: Recording, scores: Scores | None) -> list[Sample]:
+    said = values(recording)
+    if not said and scores is not None:
+        return list(scores.samples)
+    return [Sample(s.stamp, s.value, s.reason, {}, s.episode, s.value) for s in said]
+
+
+def _judged(samples: Sequence[Sample], calibration: Calibration | None) -> tuple[Array, Array]:
+    """Smooth as the judge does, and work its rules' conditions out as a level of the value."""
+    rules = calibration.rules if calibration else RuleSettings()
+    judge = Judge(JudgeSettings(rules=rules), calibration.thresholds if calibration else {})
+    smoothed, below = [], []
+    for sample in samples:
+        judge.update(sample.stamp, sample.value, sample.reason, sample.episode)
+        known = math.isfinite(sample.value)
+        smoothed.append(judge.smoothed if known else math.nan)
+        below.append(alarm_level(judge, calibration) if known and calibration else math.nan)
+    return np.array(smoothed, dtype=np.float64), np.array(below, dtype=np.float64)
+
+
+def alarm_level(judge: Judge, calibration: Calibration) -> float:
+    """
+    Give the highest smoothed value at which a rule's condition would be met now.
+
+    Each statistic falls by what the value rises by, so it is the present value plus what the
+    statistic is above its threshold. NaN while all windows fill.
+    """
+    levels = [
+        judge.smoothed + reading.statistic - calibration.thresholds[kind].alarm
+        for kind, reading in judge.readings.items()
+        if kind in calibration.thresholds and math.isfinite(reading.statistic)
+    ]
+    return max(levels, default=math.nan)
+
+
+def _unknown(samples: Sequence[Sample], begin: int) -> list[tuple[float, float]]:
+    """Join neighbouring samples without a value to spans."""
+    found: list[tuple[float, float]] = []
+    for index, sample in enumerate(samples):
+        if math.isfinite(sample.value):
+            continue
+        start = (sample.stamp - begin) * 1e-9
+        later = samples[min(index + 1, len(samples) - 1)].stamp
+        end = (later - begin) * 1e-9
+        if found and found[-1][1] >= start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def pictures(recording: Recording, stamps: Sequence[int], camera: str = 'head') -> list[Image]:
+    """
+    Give one camera's picture at, or the last before, each stamp.
+
+    :param camera: if it was not recorded, the first of the others
+    """
+    tracks = camera_tracks(recording)
+    if not tracks:
+        return []
+    shown = frames(tracks.get(camera, next(iter(tracks.values()))), *ALWAYS)
+    places = np.searchsorted(shown.stamps, np.array(stamps), side='right') - 1
+    return [shown.images[max(0, int(place))] for place in places]
