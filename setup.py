@@ -72,7 +72,7 @@ class BuildInterfaces(Command):
     """Run CMake and pass the files it installs on to install_data."""
 
     description = 'build the interfaces with CMake'
-    user_options = []
+    user_options = []  # noqa: RUF012 (setuptools wants it so)
     editable_mode = False
 
     def initialize_options(self):

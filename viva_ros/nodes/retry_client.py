@@ -29,7 +29,8 @@ class RetryClient:
     def ask(self) -> None:
         """Ask for a retry."""
         if not self._client.service_is_ready():
-            self._refused(f'there is no service {self._client.srv_name}')
+            name = self._node.resolve_service_name('retry')
+            self._refused(f'there is no service {name}')
             return
         self._pending = self._client.call_async(Trigger.Request())
         self._pending.add_done_callback(self._answer)

@@ -54,7 +54,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Load the thresholds; they must be for this task and these rules."""
         path = Path(settings.calibration).expanduser()
         if not settings.calibration:
-            path = engine_folder(settings.engine, settings.task) / 'calibration.json'
+            folder = engine_folder(settings.engine, settings.task)
+            path = folder / f'calibration_{settings.task}.json'
         calibration = load_calibration(path)
         calibration.check(calibration.engine, settings.task, settings.rules)
         return calibration
@@ -183,8 +184,11 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         message.retries, message.retry_budget = self._machine.used, self.settings.retry.budget
         message.session_id = self._session
         self._alert.publish(message)
-        log = self.get_logger().warning if message.level >= Level.ALARM else self.get_logger().info
-        log(f'{Level(message.level).name} {event.kind}: {event.text}')
+        text = f'{Level(message.level).name} {event.kind}: {event.text}'
+        if message.level >= Level.ALARM:  # two calls: rclpy ties a severity to the place
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
 
     def _begin_episode(self) -> str:
         self._episodes += 1

@@ -1,0 +1,10 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated robot, monitor and supervisor; call the service 'start' to begin."""
+
+from viva_ros.nodes.launching import describe
+
+
+def generate_launch_description():
+    """Give what ros2 launch starts."""
+    return describe('demo')

@@ -1,0 +1,139 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import math
+import signal
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Float32, String
+from visualization_msgs.msg import MarkerArray
+
+from viva_ros.msg import FutureProprioception, Value
+from viva_ros.nodes import qos
+
+RAW = ('--ros-args', '-p', 'transport:=raw')
+ALL = ('head', 'left_wrist', 'right_wrist', 'joint_states')
+
+
+def known(values):
+    return [value for value in values if value.status == Value.STATUS_OK]
+
+
+def unknown(values, kind):
+    return [value for value in values if value.reason_kind == kind]
+
+
+@pytest.fixture
+def level(tmp_path: Path):
+    def set_level(brightness: float) -> None:
+        (tmp_path / 'level').write_text(str(brightness))
+
+    set_level(160.0)
+    return set_level
+
+
+def test_value_and_forecast_come_from_cameras_and_joints(
+    processes, listener, until, level, tmp_path
+):
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    scalars = listener.listen(Float32, 'value_scalar', qos.RELIABLE)
+    forecasts = listener.listen(FutureProprioception, 'future_proprioception', qos.RELIABLE)
+    ahead = listener.listen(JointState, 'future_joint_states', qos.RELIABLE)
+    plots = listener.listen(Image, 'value_plot', qos.RELIABLE)
+    markers = listener.listen(MarkerArray, 'value_markers', qos.RELIABLE)
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    episode = listener.create_publisher(String, 'episode', qos.LATCHED)
+    episode.publish(String(data='e1'))
+    processes.start('fake_source.py', tmp_path, *ALL)
+    monitor = processes.start('fake_monitor.py', *RAW)
+    until(lambda: len(known(values)) > 10 and plots and markers, 'values and pictures')
+    value = known(values)[-1]
+    # Brightness 160 of 255 is 160 / 127.5 - 1.
+    assert value.value == pytest.approx(160.0 / 127.5 - 1.0, abs=0.02)
+    assert (value.task, value.engine, value.episode_id) == ('tray_lift', 'f' * 16, 'e1')
+    assert list(value.input_names) == list(ALL)
+    assert all(stamp == value.header.stamp for stamp in value.input_stamps)
+    assert value.skew == 0.0 and 0.0 < value.latency < 10.0
+    assert scalars[-1].data == pytest.approx(value.value, abs=0.02)
+    assert list(forecasts[-1].joint_names) == ['left_waist', 'right_waist']
+    # left_waist is 0.1 ahead of right_waist, whatever their order in the message.
+    assert forecasts[-1].positions[0] - forecasts[-1].positions[1] == pytest.approx(0.1)
+    assert forecasts[-1].horizon == 1.0
+    assert ahead[-1].header.stamp.sec - forecasts[-1].header.stamp.sec in (0, 1, 2)
+    assert (plots[-1].width, plots[-1].height, plots[-1].encoding) == (480, 240, 'rgb8')
+    assert 'value +0.25' in markers[-1].markers[0].text
+    until(
+        lambda: any('values in the last second' in s.message for d in diagnoses for s in d.status),
+        'a diagnosis of the values',
+    )
+    monitor.send_signal(signal.SIGINT)
+    assert monitor.wait(10.0) == 0
+
+
+def test_a_killed_camera_gives_unknown_and_recovers(processes, listener, until, level, tmp_path):
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    processes.start('fake_source.py', tmp_path, 'left_wrist', 'right_wrist', 'joint_states')
+    head = processes.start('fake_source.py', tmp_path, 'head')
+    processes.start('fake_monitor.py', *RAW)
+    until(lambda: known(values), 'a value')
+    head.kill()
+    until(lambda: unknown(values, 'stale'), 'unknown')
+    lost = unknown(values, 'stale')[0]
+    assert lost.reason.startswith('newest message of /head/image_raw is')
+    assert math.isnan(lost.value) and not lost.input_names
+    processes.start('fake_source.py', tmp_path, 'head')
+    until(lambda: values[-1].status == Value.STATUS_OK, 'recovery')
+
+
+def test_cameras_too_far_apart_in_time_give_unknown(processes, listener, until, level, tmp_path):
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    processes.start('fake_source.py', tmp_path, 'left_wrist', 'right_wrist', 'joint_states')
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'late').write_text('0.06')
+    processes.start('fake_source.py', tmp_path / 'other', 'head')
+    processes.start('fake_monitor.py', *RAW)
+    until(lambda: unknown(values, 'skew'), 'skew')
+    assert 'at most 0.05 s is allowed' in unknown(values, 'skew')[0].reason
+
+
+def test_a_black_camera_gives_unknown(processes, listener, until, level, tmp_path):
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    processes.start('fake_source.py', tmp_path, *ALL)
+    processes.start('fake_monitor.py', *RAW)
+    until(lambda: known(values), 'a value')
+    level(-60.0)
+    until(lambda: unknown(values, 'input'), 'unknown')
+    assert '/head/image_raw: black' in unknown(values, 'input')[-1].reason
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_engine_that_hangs_is_reported_and_does_not_keep_the_node_alive(
+    processes, listener, until, level, tmp_path, number
+):
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    processes.start('fake_source.py', tmp_path, *ALL)
+    monitor = processes.start('fake_monitor.py', *RAW, FAKE_ENGINE='hang')
+    until(lambda: unknown(values, 'engine'), 'unknown')
+    assert 'has not answered' in unknown(values, 'engine')[0].reason
+    monitor.send_signal(number)
+    assert monitor.wait(10.0) == 0
+
+
+def test_an_engine_that_fails_gives_unknown_with_its_reason(
+    processes, listener, until, level, tmp_path
+):
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    processes.start('fake_source.py', tmp_path, *ALL)
+    processes.start('fake_monitor.py', *RAW, FAKE_ENGINE='fail')
+    until(lambda: len(unknown(values, 'engine')) > 3, 'unknown')
+    assert values[-1].reason == 'the engine is out of order: get another'
+
+
+def test_namespaces_and_remapping_work(processes, listener, until, level, tmp_path):
+    values = listener.listen(Value, '/left_cell/worth', qos.RELIABLE)
+    processes.start('fake_source.py', tmp_path, *ALL, '--ros-args', '-r', '__ns:=/left_cell')
+    processes.start('fake_monitor.py', *RAW, '-r', '__ns:=/left_cell', '-r', 'value:=worth')
+    until(lambda: known(values), 'a value')

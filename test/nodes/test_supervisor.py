@@ -1,0 +1,180 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import signal
+import time
+
+import pytest
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from viva_ros.msg import Alert, Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import header
+
+SECOND = 1_000_000_000
+LIVE = ('-p', 'retry.dry_run:=false', '-p', 'retry.timeout:=2.0', '-p', 'retry.backoff:=0.5')
+QUICK = ('-p', 'alarm.cool_down:=1.0')
+
+
+def kinds(alerts):
+    return [alert.kind for alert in alerts]
+
+
+class Robot:
+    """Publishes values at 10 Hz of a stamp clock of its own, and serves retries."""
+
+    def __init__(self, listener, until) -> None:
+        self._publisher = listener.create_publisher(Value, 'value', qos.RELIABLE)
+        self._listener, self._until = listener, until
+        self.alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
+        self.episodes = listener.listen(String, 'episode', qos.LATCHED_READER)
+        self.asked = 0
+
+    def serve(self, accept: bool, message: str = '') -> None:
+        def answer(request, response):
+            self.asked += 1
+            response.success, response.message = accept, message
+            return response
+
+        self._listener.create_service(Trigger, 'retry', answer)
+
+    def ready(self) -> None:
+        self._until(lambda: self.episodes and self._publisher.get_subscription_count(), 'it')
+
+    def send(self, value: float | None, engine: str = 'f' * 16) -> None:
+        message = Value(header=header(time.time_ns()), task='tray_lift', engine=engine)
+        message.episode_id = self.episodes[-1].data
+        if value is None:
+            message.status, message.reason_kind = Value.STATUS_UNKNOWN, 'stale'
+            message.reason, message.value = 'the camera is gone', float('nan')
+        else:
+            message.status, message.value = Value.STATUS_OK, value
+        self._publisher.publish(message)
+
+    def hold(self, value: float | None, condition, what: str, **extra) -> None:
+        """Send a value ten times a second until something is so."""
+
+        def step() -> bool:
+            self.send(value, **extra)
+            time.sleep(0.1)
+            return condition()
+
+        self._until(step, what)
+
+    def fall(self) -> None:
+        """Let the value stand high for a while, then fall."""
+        end = time.monotonic() + 2.0
+        self.hold(0.8, lambda: time.monotonic() > end, 'a high value')
+        self.hold(-0.5, lambda: Alert.ALARM in [a.level for a in self.alerts], 'an alarm')
+
+
+@pytest.fixture
+def robot(listener, until):
+    return Robot(listener, until)
+
+
+@pytest.fixture
+def start(processes, calibration):
+    def start_supervisor(*arguments):
+        return processes.start(
+            'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
+            *arguments,
+        )  # fmt: skip
+
+    return start_supervisor
+
+
+def test_a_fall_alarms_and_the_retry_is_asked_for_and_its_acceptance_reported(robot, start, until):
+    robot.serve(accept=True)
+    supervisor = start(*LIVE, *QUICK)
+    robot.ready()
+    time.sleep(1.0)  # the first second after its start it asks for nothing
+    robot.fall()
+    until(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
+    alarm = next(a for a in robot.alerts if a.kind == 'drop' and a.level == Alert.ALARM)
+    assert alarm.statistic > alarm.threshold == 0.5
+    assert alarm.episode_id == robot.episodes[-1].data
+    asked = next(a for a in robot.alerts if a.kind == 'retry_requested')
+    assert (asked.retries, asked.retry_budget, robot.asked) == (1, 2, 1)
+    robot.hold(0.7, lambda: 'recovered' in kinds(robot.alerts), 'the recovery')
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(10.0) == 0
+
+
+def test_without_leave_it_asks_for_nothing(robot, start, until):
+    robot.serve(accept=True)
+    start(*QUICK)
+    robot.ready()
+    robot.fall()
+    until(lambda: 'retry_dry_run' in kinds(robot.alerts), 'the report of a dry run')
+    assert robot.asked == 0
+
+
+def test_refusals_spend_the_budget_until_a_person_acknowledges(robot, start, until, listener):
+    robot.serve(accept=False, message='the payload is on the floor')
+    start(*LIVE, *QUICK)
+    robot.ready()
+    time.sleep(1.0)
+    robot.fall()
+    robot.hold(-0.5, lambda: robot.alerts[-1].level == Alert.NEEDS_OPERATOR, 'NEEDS_OPERATOR')
+    assert robot.asked == 2
+    refused = [a for a in robot.alerts if a.kind == 'retry_refused']
+    assert len(refused) == 2 and 'the payload is on the floor' in refused[0].text
+    assert listener.trigger('supervisor/acknowledge').success
+    until(lambda: robot.alerts[-1].kind == 'acknowledged', 'the acknowledgement')
+    assert not listener.trigger('supervisor/acknowledge').success
+
+
+def test_a_robot_without_retry_service_counts_as_a_refusal(robot, start):
+    start(*LIVE, *QUICK)
+    robot.ready()
+    time.sleep(1.0)
+    robot.fall()
+    robot.hold(-0.5, lambda: 'retry_refused' in kinds(robot.alerts), 'the refusal')
+    refused = next(a for a in robot.alerts if a.kind == 'retry_refused')
+    assert 'there is no service /retry' in refused.text
+
+
+def test_silence_and_unknown_are_reported_and_ask_for_nothing(robot, start, until):
+    robot.serve(accept=True)
+    start(*LIVE)
+    robot.ready()
+    robot.hold(0.5, lambda: 'episode_start' in kinds(robot.alerts), 'the first value')
+    robot.hold(None, lambda: 'unknown' in kinds(robot.alerts), 'unknown')
+    assert 'the camera is gone' in robot.alerts[-1].text
+    until(lambda: 'silence' in kinds(robot.alerts), 'silence')
+    assert robot.alerts[-1].level == Alert.UNKNOWN
+    robot.hold(0.5, lambda: robot.alerts[-1].level == Alert.OK, 'values again')
+    assert robot.asked == 0
+
+
+def test_start_episode_announces_another_one(robot, start, listener, until):
+    start()
+    robot.ready()
+    first = robot.episodes[-1].data
+    answer = listener.trigger('supervisor/start_episode')
+    until(lambda: robot.episodes[-1].data == answer.message, 'the announcement')
+    assert answer.success and answer.message != first
+
+
+def test_values_of_another_engine_than_the_calibrated_one_are_unknown(robot, start):
+    start()
+    robot.ready()
+    robot.hold(0.5, lambda: 'unknown' in kinds(robot.alerts), 'unknown', engine='e' * 16)
+    alert = next(a for a in robot.alerts if a.kind == 'unknown')
+    assert "calibration is for engine 'ffffffffffffffff'" in alert.text
+
+
+def test_of_two_supervisors_the_younger_asks_for_nothing(robot, start, until):
+    robot.serve(accept=True)
+    start(*LIVE, *QUICK)
+    robot.ready()
+    younger = start(*LIVE, *QUICK)
+    until(lambda: len(robot.episodes) == 2, 'the second one')
+    time.sleep(1.0)
+    robot.fall()
+    until(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
+    time.sleep(0.5)
+    assert robot.asked == 1
+    assert younger.poll() is None

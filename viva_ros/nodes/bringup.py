@@ -1,0 +1,178 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+``viva up``: start nodes on a machine without ``launch``, from the list the launch files read.
+
+Each node is a process; its output gets a prefix, or goes to a file. They are ended together: by
+SIGINT, and by SIGKILL only where that is not heeded.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.nodes.description import ADVISORY, LAUNCHES, PROFILE, PROFILE_VARIABLE, Program
+from viva_ros.runtime.shipped import shared_folder
+
+STOP_TIMEOUT = 4.0  # s; nodes end within 3
+
+
+@dataclass(frozen=True)
+class Started:
+    """Running nodes, by name."""
+
+    processes: Mapping[str, subprocess.Popen[bytes]]
+
+    def ended(self) -> dict[str, int]:
+        """Give the exit codes of those that have ended."""
+        codes = {name: process.poll() for name, process in self.processes.items()}
+        return {name: code for name, code in codes.items() if code is not None}
+
+
+@contextmanager
+def started(
+    launch: str, options: Mapping[str, object], log_folder: Path | None = None
+) -> Iterator[Started]:
+    """
+    Start the nodes of a launch, and end them at the end of the block.
+
+    :param launch: one of LAUNCHES
+    :param options: launch arguments; those left out have their defaults
+    :param log_folder: where output goes, as NAME.log; to our own output with a prefix if None
+    :raises ConfigurationError: on an argument that the launch does not have
+    """
+    given = check_options(launch, options)
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    with ExitStack() as stack:
+        stack.callback(lambda: stop(processes.values()))
+        for program in LAUNCHES[launch][0]:
+            output: IO[bytes] | int = subprocess.PIPE
+            if log_folder is not None:
+                output = stack.enter_context((log_folder / f'{program.name}.log').open('wb'))
+            processes[program.name] = subprocess.Popen(
+                command(program, given), env=environment(given), stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+            )  # fmt: skip
+            if log_folder is None:
+                start_echo(program.name, processes[program.name])
+        yield Started(processes)
+
+
+def check_options(launch: str, options: Mapping[str, object]) -> dict[str, str]:
+    """Give all arguments of a launch as text, defaults filled in."""
+    arguments = {argument.name: argument.default for argument in LAUNCHES[launch][1]}
+    for name, value in options.items():
+        if name not in arguments:
+            raise ConfigurationError(
+                f'{name!r} is no argument of {launch}, must be one of {", ".join(arguments)}'
+            )
+        arguments[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return arguments
+
+
+def command(program: Program, options: Mapping[str, str]) -> list[str]:
+    """Give the command line of one node."""
+    line = [sys.executable, '-m', f'viva_ros.nodes.{program.name}', '--ros-args']
+    if options['namespace']:
+        line += ['-r', f'__ns:=/{options["namespace"].strip("/")}']
+    line += ['--params-file', str(config_folder(options) / program.config)]
+    for argument, parameter in program.parameters.items():
+        if options.get(argument):
+            line += ['-p', f'{parameter}:={options[argument]}']
+    return line
+
+
+def config_folder(options: Mapping[str, str]) -> Path:
+    """
+    Give the folder with the parameter files.
+
+    :raises ConfigurationError: if there is none of that name
+    """
+    folder = Path(options['config']) if options['config'] else shared_folder('config')
+    if not folder.is_dir():
+        raise ConfigurationError(f'config is {str(folder)!r}, must be a folder')
+    return folder
+
+
+def environment(options: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment of the nodes: ours, and what is needed to find messages."""
+    env = dict(os.environ)
+    env.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+    profile = config_folder(options) / PROFILE
+    if profile.is_file():
+        env.setdefault(PROFILE_VARIABLE, str(profile))
+    env.setdefault('OMP_NUM_THREADS', '1')  # more threads than cores make inference erratic
+    env['PYTHONUNBUFFERED'] = '1'
+    return env
+
+
+def start_echo(name: str, process: subprocess.Popen[bytes]) -> None:
+    """Print each line of a process after its name."""
+
+    def echo() -> None:
+        for line in process.stdout or ():
+            sys.stdout.write(f'[{name}] {line.decode(errors="replace")}')
+            sys.stdout.flush()
+
+    threading.Thread(target=echo, daemon=True).start()
+
+
+def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End processes that still run; by force those that do not heed."""
+    running = [process for process in processes if process.poll() is None]
+    for process in running:
+        process.send_signal(signal.SIGINT)
+    end = time.monotonic() + STOP_TIMEOUT
+    for process in running:
+        try:
+            process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Start nodes and stay until Ctrl-C, or until one of them ends."""
+    parser = argparse.ArgumentParser('viva up', description='start nodes, without launch')
+    parser.add_argument('launch', choices=tuple(LAUNCHES), help='what to start')
+    parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='launch arguments')
+    args = parser.parse_args(argv)
+    options = dict(split_argument(text) for text in args.arguments)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    print(ADVISORY)
+    with started(args.launch, options) as nodes:
+        try:
+            while not (ended := nodes.ended()):
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            return 0
+    names = ', '.join(f'{name} (exit code {code})' for name, code in ended.items())
+    print(f'viva up: {names} ended: the others are ended too', file=sys.stderr)
+    return 1
+
+
+def split_argument(text: str) -> tuple[str, str]:
+    """
+    Split NAME:=VALUE.
+
+    :raises ConfigurationError: if it is not of this form
+    """
+    name, sign, value = text.partition(':=')
+    if not sign or not name:
+        raise ConfigurationError(f'argument is {text!r}, must be NAME:=VALUE')
+    return name, value
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,93 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is started together, as plain data with two readers: the launch files, and ``bringup``.
+
+An argument sets the parameter of its name in every node that has one.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Program:
+    """
+    One node.
+
+    :param name: of the node, and of the executable and module that it is
+    :param config: file in ``config/`` with its parameters
+    :param parameters: what arguments set: argument to parameter
+    """
+
+    name: str
+    config: str
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One launch argument; an empty default leaves what the configuration file says."""
+
+    name: str
+    doc: str
+    default: str = ''
+
+
+MONITOR = Program(
+    'monitor',
+    'monitor.yaml',
+    {
+        'engine': 'engine',
+        'task': 'task',
+        'transport': 'transport',
+        'autostart': 'autostart',
+        'use_sim_time': 'use_sim_time',
+    },
+)
+SUPERVISOR = Program(
+    'supervisor',
+    'supervisor.yaml',
+    {
+        'engine': 'engine',
+        'task': 'task',
+        'calibration': 'calibration',
+        'dry_run': 'retry.dry_run',
+        'autostart': 'autostart',
+        'use_sim_time': 'use_sim_time',
+    },
+)
+SIM = Program('sim', 'sim.yaml', {'task': 'task', 'seed': 'seed', 'failure': 'failure'})
+
+COMMON = (
+    Argument('namespace', 'Namespace of all nodes.'),
+    Argument('config', "Folder with parameter files; empty: the package's own."),
+    Argument('engine', 'Folder of the engine; empty: the shipped one.'),
+    Argument('task', 'Task under way.'),
+    Argument('transport', "What the cameras send: 'raw' or 'compressed'."),
+    Argument('calibration', "File with the thresholds; empty: the engine's."),
+    Argument('dry_run', "'true': report retries and ask for none."),
+    Argument('autostart', "'true': configure and activate by themselves."),
+    Argument('use_sim_time', "'true': time comes from /clock."),
+)
+
+#: What can be started: its programs and arguments.
+LAUNCHES = {
+    'monitor': ((MONITOR, SUPERVISOR), COMMON),
+    'demo': (
+        (SIM, MONITOR, SUPERVISOR),
+        (
+            *(Argument(a.name, a.doc, 'false') if a.name == 'dry_run' else a for a in COMMON),
+            Argument('seed', 'Of the simulated scene.'),
+            Argument('failure', 'What goes wrong in the simulation.'),
+        ),
+    ),
+}
+
+ADVISORY = (
+    'viva_ros is an advisory process monitor, not a safety function; '
+    'its silence is no evidence of safety.'
+)
+
+#: Environment that all programs get unless the user has set it: file in config/ by variable.
+PROFILE_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
+PROFILE = 'fastdds_shm.xml'
