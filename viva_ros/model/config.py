@@ -1,0 +1,219 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a ViVa model is made of: sizes, names, and the choices that weights depend on.
+
+``tiny`` (tests), ``small`` (shipped) and ``wan2.2-5b`` are the same code with other numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class VaeConfig:
+    """
+    Sizes of diffusers' AutoencoderKLWan, Wan2.2 style: residual, patches, 16x in space.
+
+    :param latents_mean: of each channel, where it is known before training
+    :param latents_std: likewise
+    """
+
+    base_dim: int
+    decoder_base_dim: int
+    z_dim: int
+    dim_mult: tuple[int, ...] = (1, 2, 4, 4)
+    num_res_blocks: int = 1
+    temporal_downsample: tuple[bool, ...] = (False, True, True)
+    patch_size: int = 2
+    latents_mean: tuple[float, ...] = ()
+    latents_std: tuple[float, ...] = ()
+
+    @property
+    def downscale(self) -> int:
+        """Pixels per latent pixel, along height and width."""
+        return int(self.patch_size * 2 ** (len(self.dim_mult) - 1))
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the arguments of AutoencoderKLWan."""
+        channels = 3 * self.patch_size**2
+        return {
+            'base_dim': self.base_dim, 'decoder_base_dim': self.decoder_base_dim,
+            'z_dim': self.z_dim, 'dim_mult': list(self.dim_mult),
+            'num_res_blocks': self.num_res_blocks, 'is_residual': True,
+            'temperal_downsample': list(self.temporal_downsample),
+            'in_channels': channels, 'out_channels': channels, 'patch_size': self.patch_size,
+            'scale_factor_spatial': self.downscale, 'scale_factor_temporal': 4,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of diffusers' WanTransformer3DModel."""
+
+    num_attention_heads: int
+    attention_head_dim: int
+    num_layers: int
+    ffn_dim: int
+    text_dim: int
+    freq_dim: int = 256
+    patch_size: tuple[int, int, int] = (1, 2, 2)
+
+    def arguments(self, channels: int) -> dict[str, Any]:
+        """Give the arguments of WanTransformer3DModel."""
+        return {**asdict(self), 'in_channels': channels, 'out_channels': channels}
+
+
+@dataclass(frozen=True)
+class ViVaConfig:
+    """
+    One model: its robot, its sizes, and how it was trained.
+
+    :param cameras: names in the order of the image frames
+    :param joint_names: in the order of the proprioception
+    :param image_size: (height, width) that images are letterboxed to, px
+    :param horizon_steps: of the forecast, control steps (K)
+    :param control_rate: Hz
+    :param tasks: their texts' embeddings are in the checkpoint, in this order
+    :param text_tokens: rows of one embedding
+    :param per_token_times: clean tokens get time 0 (Wan2.2) instead of tau (released ViVa)
+    :param shift: of the schedule of tau
+    :param noise_share: share of training samples at tau = 1 exactly
+    :param noise_seed: of the one noise that inference starts from
+    """
+
+    preset: str
+    vae: VaeConfig
+    transformer: TransformerConfig
+    cameras: tuple[str, ...] = ('head', 'left_wrist', 'right_wrist')
+    joint_names: tuple[str, ...] = ()
+    image_size: tuple[int, int] = (96, 96)
+    horizon_steps: int = 50
+    control_rate: float = 50.0
+    tasks: tuple[str, ...] = ()
+    text_tokens: int = 1
+    per_token_times: bool = False
+    shift: float = 5.0
+    noise_share: float = 0.0
+    noise_seed: int = 0
+
+    def __post_init__(self) -> None:
+        step = self.vae.downscale * self.transformer.patch_size[1]
+        if any(side % step or side <= 0 for side in self.image_size):
+            raise ValueError(f'image_size is {self.image_size}, must be multiples of {step}')
+
+    @property
+    def horizon(self) -> float:
+        """Of the forecast, s."""
+        return self.horizon_steps / self.control_rate
+
+    @property
+    def frames(self) -> int:
+        """Latent frames: blank, proprioception, images, future proprioception, value."""
+        return len(self.cameras) + 4
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a latent frame."""
+        height, width = self.image_size
+        return self.vae.z_dim, height // self.vae.downscale, width // self.vae.downscale
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """Patches of one latent frame."""
+        _, height, width = self.latent_shape
+        _, rows, columns = self.transformer.patch_size
+        return (height // rows) * (width // columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all fields, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> 'ViVaConfig':
+        """
+        Read what ``to_dict`` gave, perhaps through JSON.
+
+        :raises ValueError: naming fields that are missing or not known
+        """
+        _check_names(cls, content)
+        parts = dict(content)
+        for name, part in (('vae', VaeConfig), ('transformer', TransformerConfig)):
+            _check_names(part, content[name])
+            parts[name] = part(**_tuples(content[name]))
+        return cls(**_tuples(parts))
+
+
+def _check_names(cls: type, content: Mapping[str, Any]) -> None:
+    known = {field.name for field in fields(cls)}
+    if known != set(content):
+        missing, unexpected = sorted(known - set(content)), sorted(set(content) - known)
+        raise ValueError(f'{cls.__name__} misses {missing}, does not know {unexpected}')
+
+
+def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in content.items()}
+
+
+TINY: Final = ViVaConfig(
+    preset='tiny',
+    vae=VaeConfig(base_dim=4, decoder_base_dim=4, z_dim=4),
+    transformer=TransformerConfig(2, 12, 2, ffn_dim=48, text_dim=16, freq_dim=16),
+    image_size=(32, 32),
+    noise_share=0.5,
+)
+
+SMALL: Final = ViVaConfig(
+    preset='small',
+    vae=VaeConfig(base_dim=16, decoder_base_dim=8, z_dim=16),
+    transformer=TransformerConfig(4, 32, 4, ffn_dim=512, text_dim=64, freq_dim=64),
+    noise_share=0.5,
+)
+
+#: Of the 48 latent channels of Wan2.2-TI2V-5B, as its vae/config.json has them.
+_WAN_MEAN: Final = (
+    -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557,
+    -0.1382, 0.0542, 0.2813, 0.0891, 0.1570, -0.0098, 0.0375, -0.1825,
+    -0.2246, -0.1207, -0.0698, 0.5109, 0.2665, -0.2108, -0.2158, 0.2502,
+    -0.2055, -0.0322, 0.1109, 0.1567, -0.0729, 0.0899, -0.2799, -0.1230,
+    -0.0313, -0.1649, 0.0117, 0.0723, -0.2839, -0.2083, -0.0520, 0.3748,
+    0.0152, 0.1957, 0.1433, -0.2944, 0.3573, -0.0548, -0.1681, -0.0667,
+)  # fmt: skip
+_WAN_STD: Final = (
+    0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.4990, 0.4818, 0.5013,
+    0.8158, 1.0344, 0.5894, 1.0901, 0.6885, 0.6165, 0.8454, 0.4978,
+    0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
+    0.7069, 0.5338, 0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093,
+    0.5709, 0.6065, 0.6415, 0.4944, 0.5726, 1.2042, 0.5458, 1.6887,
+    0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744,
+)  # fmt: skip
+
+#: Wan2.2-TI2V-5B: 4 999 787 712 parameters in the transformer.
+WAN_5B: Final = ViVaConfig(
+    preset='wan2.2-5b',
+    vae=VaeConfig(
+        base_dim=160, decoder_base_dim=256, z_dim=48, num_res_blocks=2,
+        latents_mean=_WAN_MEAN, latents_std=_WAN_STD,
+    ),  # fmt: skip
+    transformer=TransformerConfig(24, 128, 30, ffn_dim=14336, text_dim=4096),
+    image_size=(384, 320),
+    text_tokens=512,
+)
+
+PRESETS: Final = {config.preset: config for config in (TINY, SMALL, WAN_5B)}
+
+
+def preset(
+    name: str, cameras: Sequence[str], joint_names: Sequence[str], tasks: Sequence[str]
+) -> ViVaConfig:
+    """
+    Give a preset for a robot and its tasks.
+
+    :raises ValueError: if there is no such preset
+    """
+    if name not in PRESETS:
+        raise ValueError(f'preset is {name!r}, must be one of {", ".join(PRESETS)}')
+    return replace(
+        PRESETS[name], cameras=tuple(cameras), joint_names=tuple(joint_names), tasks=tuple(tasks)
+    )

@@ -1,0 +1,196 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""ViVa: a video generator that denoises future proprioception and value (METHOD, 2 to 4)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from diffusers import WanTransformer3DModel
+from torch import Tensor, nn
+
+from viva_ros.core.normalize import JointRanges
+from viva_ros.model import flow, latents
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.frame_vae import FrameVae
+from viva_ros.model.text import embed_task
+
+FULL_TIME: Final = 1000.0  # the transformer's timestep at tau = 1
+PROPRIO_WEIGHT: Final = 0.5
+VALUE_WEIGHT: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Means over the batch; ``total`` is what is minimised."""
+
+    total: Tensor
+    proprio: Tensor
+    value: Tensor
+
+
+class ViVa(nn.Module):
+    """
+    The whole model: VAE (single-frame form), transformer, and what normalises and reads.
+
+    :param ranges: of the joints, in the order of the configuration
+    """
+
+    def __init__(self, config: ViVaConfig, ranges: JointRanges) -> None:
+        super().__init__()
+        if ranges.names != config.joint_names:
+            raise ValueError(f'ranges are of {ranges.names}, joints are {config.joint_names}')
+        self.config, self.ranges = config, ranges
+        self.vae = FrameVae(config.vae)
+        channels, height, width = config.latent_shape
+        self.transformer = WanTransformer3DModel(**config.transformer.arguments(channels))
+        mean, std = config.vae.latents_mean, config.vae.latents_std
+        self.register_buffer('latents_mean', torch.tensor(mean or [0.0] * channels))
+        self.register_buffer('latents_std', torch.tensor(std or [1.0] * channels))
+        self.register_buffer('text', _embed(config))  # (tasks, tokens, text_dim)
+        generator = torch.Generator('cpu').manual_seed(config.noise_seed)
+        shape = (channels, latents.TARGETS, height, width)
+        self.register_buffer('noise', torch.randn(shape, generator=generator, device='cpu'))
+        low, high = torch.tensor([ranges.low, ranges.high], dtype=torch.float32)
+        self.register_buffer('low', low, persistent=False)
+        self.register_buffer('span', high - low, persistent=False)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """
+        Encode each view on its own.
+
+        :param images: (B, V, H, W, 3) uint8
+        :returns: latents, normalised by channel, (B, V, C, H/16, W/16)
+        """
+        pixels = to_pixels(images.flatten(0, 1))
+        return self.normalise_latents(self.vae.encode(pixels)).unflatten(0, images.shape[:2])
+
+    def normalise_latents(self, raw: Tensor) -> Tensor:
+        """Shift and scale each channel: (B, C, H, W)."""
+        return (raw - self.latents_mean[:, None, None]) / self.latents_std[:, None, None]
+
+    def decode(self, normalised: Tensor) -> Tensor:
+        """Decode latents as ``encode`` gives them: (B, C, H/16, W/16) to pixels in [-1, 1]."""
+        raw = normalised * self.latents_std[:, None, None] + self.latents_mean[:, None, None]
+        return self.vae.decode(raw)
+
+    def normalise_joints(self, positions: Tensor) -> Tensor:
+        """As JointRanges does: (B, J), rad or m, to [-1, 1], clamped; 0 if it never moved."""
+        moved = self.span > 0
+        unit = (positions - self.low) / torch.where(moved, self.span, 1.0)
+        return torch.where(moved, (2 * unit - 1).clamp(-1.0, 1.0), 0.0)
+
+    def denormalise_joints(self, normalised: Tensor) -> Tensor:
+        """Give positions, (B, J), rad or m."""
+        return self.low + (normalised + 1) * 0.5 * self.span
+
+    def velocity(self, video: Tensor, tau: Tensor, noisy: int, task: Tensor) -> Tensor:
+        """
+        Predict the velocity of all frames.
+
+        :param video: (B, C, F, H, W), the last ``noisy`` frames at tau, those before clean
+        :param tau: (B,)
+        :param task: index, (B,)
+        :returns: (B, C, F, H, W); meant for the noisy frames only
+        """
+        times = self._times(tau * FULL_TIME, video.shape[2], noisy)
+        return self.transformer(video, times, self.text[task], return_dict=False)[0]
+
+    def _times(self, time: Tensor, frames: int, noisy: int) -> Tensor:
+        if not self.config.per_token_times:
+            return time
+        is_noisy = torch.arange(frames, device=time.device) >= frames - noisy
+        tokens = is_noisy.repeat_interleave(self.config.tokens_per_frame)
+        return time[:, None] * tokens
+
+    def loss(
+        self, images: Tensor, proprio: Tensor, future: Tensor, latent: Tensor, task: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Loss:  # fmt: skip
+        """
+        Give the flow-matching loss on the two target frames.
+
+        :param images: latents as ``encode`` gives them, (B, V, C, H, W)
+        :param proprio: (B, J), normalised
+        :param future: (B, J), normalised, one horizon later
+        :param latent: v = -V, (B,)
+        """
+        clean = latents.targets(future, latent, self.config.latent_shape)
+        noise = torch.randn(clean.shape, generator=generator)
+        tau = flow.draw_tau(
+            len(clean), self.config.shift, self.config.noise_share, generator
+        )  # fmt: skip
+        noisy = flow.interpolate(clean, noise, tau)
+        video = torch.cat([latents.conditioning(proprio, images), noisy], dim=2)
+        predicted = self.velocity(video, tau, latents.TARGETS, task)[:, :, -latents.TARGETS :]
+        error = (predicted - flow.flow_velocity(clean, noise)).square().mean(dim=(0, 1, 3, 4))
+        total = PROPRIO_WEIGHT * error[0] + VALUE_WEIGHT * error[1]
+        return Loss(total, error[0], error[1])
+
+    def video_loss(
+        self, clips: Tensor, task: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """
+        Give the flow-matching loss of a video generator that is shown the first frame.
+
+        :param clips: latents of one camera over time, (B, C, F, H, W)
+        """
+        first, clean = clips[:, :, :1], clips[:, :, 1:]
+        noise = torch.randn(clean.shape, generator=generator)
+        tau = flow.draw_tau(len(clean), self.config.shift, 0.0, generator)
+        video = torch.cat([first, flow.interpolate(clean, noise, tau)], dim=2)
+        predicted = self.velocity(video, tau, clean.shape[2], task)[:, :, 1:]
+        return (predicted - flow.flow_velocity(clean, noise)).square().mean()
+
+    def denoise(self, images: Tensor, proprio: Tensor, task: Tensor, steps: int = 1) -> Tensor:
+        """
+        Denoise the target frames from the one fixed noise.
+
+        :param images: latents, (B, V, C, H, W)
+        :param proprio: (B, J), normalised
+        :returns: (B, C, 2, H, W)
+        """
+        clean = latents.conditioning(proprio, images)
+        noise = self.noise.expand(len(images), *self.noise.shape)
+
+        def velocity(noisy: Tensor, tau: Tensor) -> Tensor:
+            video = torch.cat([clean, noisy], dim=2)
+            return self.velocity(video, tau, latents.TARGETS, task)[:, :, -latents.TARGETS :]
+
+        return flow.denoise(velocity, noise, steps)
+
+    def read(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Read value and forecast from denoised target frames.
+
+        :param frames: (B, C, 2, H, W)
+        :returns: V = -v, clamped to [-1, 1], (B,); joint positions, (B, J), rad or m
+        """
+        value = -latents.read_value(frames[:, :, 1])
+        joints = latents.read_proprio(frames[:, :, 0], len(self.config.joint_names))
+        return value.clamp(-1.0, 1.0), self.denormalise_joints(joints)
+
+    def forward(
+        self, images: Tensor, proprio: Tensor, task: Tensor, steps: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """
+        Estimate value and forecast.
+
+        :param images: (B, V, H, W, 3) uint8, letterboxed to the configured size
+        :param proprio: (B, J), rad or m
+        :param task: index, (B,)
+        :returns: value, (B,); forecast, (B, J), rad or m
+        """
+        joints = self.normalise_joints(proprio)
+        return self.read(self.denoise(self.encode(images), joints, task, steps))
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Give pixels in [-1, 1]: (B, H, W, 3) uint8 to (B, 3, H, W)."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _embed(config: ViVaConfig) -> Tensor:
+    dim, tokens = config.transformer.text_dim, config.text_tokens
+    rows = [embed_task(task, tokens, dim) for task in config.tasks]
+    return torch.stack(rows) if rows else torch.zeros(0, tokens, dim)
