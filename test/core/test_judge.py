@@ -159,6 +159,13 @@ def test_a_gap_restarts_the_windows_so_that_a_fall_across_it_is_no_drop() -> Non
     assert run(judge, series([0.0] * 10, start=12.0)) == []  # 1.2 s after the last
 
 
+def test_a_gap_restarts_the_smoothing() -> None:
+    judge = Judge(JudgeSettings(replace(PLAIN, smoothing=0.4), ALARM), {})
+    run(judge, series([0.75] * 5))
+    run(judge, series([-0.25], start=12.0))
+    assert judge.smoothed == -0.25
+
+
 def test_a_short_gap_restarts_nothing() -> None:
     judge = Judge(SETTINGS, DROP)
     run(judge, series([0.9] * 5))
