@@ -16,7 +16,7 @@ from viva_ros.core.thresholds import Calibration
 from viva_ros.data.episode import Label
 from viva_ros.data.recording import read
 from viva_ros.offline.score import CALIBRATION, find
-from viva_ros.offline.scoring import RATE, estimates, series_of
+from viva_ros.offline.scoring import RATE, estimates, look, series_of
 from viva_ros.runtime.engine import Engine, load
 from viva_ros.runtime.shipped import engine_folder
 
@@ -42,7 +42,9 @@ def calibration_series(
     for path in track(list(paths), 'calibrating', console=Console(stderr=True)):
         recording = read(path)
         if any(is_undisturbed(episode.label) for episode in recording.episodes()):
-            series.append(series_of(list(estimates(recording, engine(), rate))))
+            fresh = engine()
+            moments = look(recording, fresh.info, rate)
+            series.append(series_of(list(estimates(moments, fresh))))
         else:
             others += 1
     return series, others

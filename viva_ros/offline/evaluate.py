@@ -27,9 +27,9 @@ from viva_ros.offline.baselines import TimeCounter
 from viva_ros.offline.calibrate import calibrate_engine, is_undisturbed
 from viva_ros.offline.evaluation_plot import draw
 from viva_ros.offline.score import calibration_of, find
-from viva_ros.offline.scoring import RATE, score
+from viva_ros.offline.scoring import estimates, judge, look, rule_alarms
 from viva_ros.offline.trials import Result, figures, result
-from viva_ros.runtime.engine import Engine, load
+from viva_ros.runtime.engine import Engine, EngineInfo, load
 from viva_ros.runtime.shipped import engine_folder
 
 VIVA, PROPRIO, TIME, OVERDUE = 'ViVa', 'proprioception only', 'time counter', 'time-out'
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.proprio:
         loaded.append(load(args.proprio, args.task))
     contenders = enter(loaded, folder, args.task, args.alpha, calibrating)
-    results = run(contenders, testing, args.task)
+    results = run(contenders, testing, loaded[0].info)
     measured = {name: figures(rows, camera_only()) for name, rows in results.items()}
     content = report.content(measured, results, sys.argv, loaded[0].info)
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -142,11 +142,12 @@ def mean_duration(paths: Sequence[Path]) -> float:
 
 
 def run(
-    contenders: Sequence[Contender], paths: Sequence[Path], task: str
+    contenders: Sequence[Contender], paths: Sequence[Path], info: EngineInfo
 ) -> dict[str, list[Result]]:
     """
     Judge every recording for everyone.
 
+    :param info: of the engine whose inputs all are given
     :raises RecordingError: if one has no outcome
     """
     results: dict[str, list[Result]] = {contender.name: [] for contender in contenders}
@@ -155,9 +156,11 @@ def run(
         episode = recording.episodes()[0]
         if episode.label is None:
             raise RecordingError(f'{path} has no outcome: leave it out, or record it to its end')
+        moments = list(look(recording, info))
         for one in contenders:
-            scores = score(recording, one.engine(), task, one.calibration, RATE)
-            results[one.name].append(result(episode, episode.label, scores))
+            samples = list(estimates(moments, one.engine()))
+            alarms = rule_alarms(judge(samples, one.calibration))
+            results[one.name].append(result(episode, episode.label, samples, alarms))
     return _with_clock(results)
 
 

@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
 from viva_ros.core.events import RULES, Level
+from viva_ros.core.observation import Array
 from viva_ros.data.recording import Recording, read
 from viva_ros.offline.score import calibration_of
 from viva_ros.offline.scoring import RATE, score
-from viva_ros.offline.story import Story, calibration_for, pictures, tell
+from viva_ros.offline.story import Story, calibration_for, pictures, tell, title
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
 
@@ -29,6 +30,7 @@ from viva_ros.runtime.shipped import engine_folder
 BLUE, SKY, GREEN, ORANGE, RED = '#0072B2', '#56B4E9', '#009E73', '#E69F00', '#D55E00'
 GREY: Final = '#888888'
 PICTURES: Final = 9
+GAP: Final = 0.9  # s
 MARKS: Final = {
     'retry_accepted': ('retry', GREEN, '^'),
     'retry_refused': ('retry refused', RED, 'x'),
@@ -63,7 +65,7 @@ def plot(path: Path, out: Path, engine: str | None = None) -> None:
     figure = Figure(figsize=(15, 8.6), facecolor='white')
     grid = figure.add_gridspec(
         3, PICTURES, height_ratios=[5, 1.7, 2.3], left=0.06, right=0.985, top=0.9, bottom=0.03,
-        hspace=0.32, wspace=0.06,
+        hspace=0.2, wspace=0.06,
     )  # fmt: skip
     above = figure.add_subplot(grid[0, :])
     below = figure.add_subplot(grid[1, :], sharex=above)
@@ -88,30 +90,13 @@ def _story(recording: Recording, engine: str | None) -> Story:
     return tell(recording, calibration, scores)
 
 
-def title(story: Story) -> str:
-    """Say in one line what happened."""
-    parts = []
-    told = {(m.task, m.failure): None for m in story.moments}
-    parts += [f'{task}: {", ".join(f for t, f in told if t == task)}' for task, _ in told][:1]
-    if not story.times.size:
-        parts.append('no values recorded')
-    else:
-        count = len(story.alarms)
-        parts.append('no alarm' if not count else f'{count} alarm{"s" if count > 1 else ""}')
-    retries = sum(event.kind == 'retry_accepted' for event in story.events)
-    if retries:
-        parts.append(f'{retries} retr{"ies" if retries > 1 else "y"}')
-    if story.moments:
-        parts.append(f'{"" if story.moments[-1].success else "no "}success in the end')
-    return '  |  '.join(parts)
-
-
 def _draw_value(axes: Any, story: Story) -> None:
     """Value, smoothed value, alarm level, unknown spans, alerts."""
     axes.plot(story.times, story.values, '.', color=SKY, ms=4, label='value V')
-    axes.plot(story.times, story.smoothed, color=BLUE, lw=2.4, label='smoothed')
+    axes.plot(*broken(story.times, story.smoothed), color=BLUE, lw=2.4, label='smoothed')
     if np.isfinite(story.alarm_below).any():
-        axes.plot(story.times, story.alarm_below, color=RED, lw=1.3, ls='--', label='alarm below')
+        line = broken(story.times, story.alarm_below)
+        axes.plot(*line, color=RED, lw=1.3, ls='--', label='alarm below')
     for number, (begin, end) in enumerate(story.unknown):
         label = 'unknown' if not number else None
         axes.axvspan(begin, end, color='#dddddd', hatch='//', ec='#bbbbbb', lw=0, label=label)
@@ -122,7 +107,16 @@ def _draw_value(axes: Any, story: Story) -> None:
         axes.text(at, 1.07, f' {name}', fontsize=8, alpha=0.7, clip_on=True)
     axes.set(ylim=(-1.15, 1.15), xlim=(min(0.0, -0.01 * story.end), story.end * 1.005))
     axes.set_ylabel('value: rises towards success')
+    axes.tick_params(labelbottom=False)
+    for at in story.evidence:
+        axes.axvline(at, color='black', lw=1.0, ls=':', zorder=0)
     axes.legend(frameon=False, ncols=6, loc='lower left', bbox_to_anchor=(0.0, 1.0), fontsize=9)
+
+
+def broken(times: Array, numbers: Array) -> tuple[Array, Array]:
+    """Put a NaN into every gap, so that no line is drawn across it."""
+    gaps = np.flatnonzero(np.diff(times) > GAP) + 1
+    return np.insert(times, gaps, np.nan), np.insert(numbers, gaps, np.nan)
 
 
 def _draw_events(axes: Any, story: Story) -> None:
@@ -157,44 +151,52 @@ def _draw_truth(axes: Any, story: Story) -> None:
     if not story.moments:
         axes.text(0.5, 0.5, 'not known: no simulation', transform=axes.transAxes, ha='center')
         return
-    times = np.array([story.seconds(m.stamp) for m in story.moments])
-    progress = np.array([m.progress for m in story.moments])
+    times = np.array([story.seconds(m.stamp) for m in story.moments], dtype=np.float64)
+    progress = np.array([m.progress for m in story.moments], dtype=np.float64)
     failed = np.array([m.failed for m in story.moments])
     success = np.array([m.success for m in story.moments])
-    axes.plot(times, progress, color='black', lw=1.6, label='progress')
+    axes.plot(*broken(times, progress), color='black', lw=1.6, label='progress')
     for where, colour, label in ((failed, RED, 'failed'), (success, GREEN, 'success')):
         shade = {'color': colour, 'alpha': 0.22, 'lw': 0, 'label': label}
         axes.fill_between(times, -0.05, 1.15, where=where, **shade)
-    for at in sorted({round(m.at('manifest'), -7) for m in story.moments if m.manifest > 0.0}):
-        axes.axvline(story.seconds(at), color='black', lw=1.2, ls=':')
-        axes.text(story.seconds(at), 1.02, ' evidence of the failure', fontsize=9, va='center')
-    axes.legend(frameon=False, ncols=3, loc='lower right', fontsize=9)
+    for at in story.evidence:
+        axes.axvline(at, color='black', lw=1.2, ls=':')
+        axes.text(at, 1.02, ' evidence of the failure', fontsize=9, va='center')
+    axes.legend(frameon=False, ncols=3, loc='lower left', bbox_to_anchor=(0.0, 0.97), fontsize=9)
+
+
+def picture_times(story: Story, count: int) -> list[tuple[float, bool]]:
+    """
+    Choose even times, and move the nearest one between the ends to each alarm.
+
+    :returns: ascending times, s, and whether it is that of an alarm
+    """
+    times = np.linspace(0.0, story.end, count)
+    chosen: dict[int, float] = {}
+    for event in story.alarms[: count - 2]:
+        at = story.seconds(event.stamp)
+        free = [place for place in range(1, count - 1) if place not in chosen]
+        chosen[min(free, key=lambda place: abs(times[place] - at))] = at
+    even = [(float(at), False) for place, at in enumerate(times) if place not in chosen]
+    return sorted([*even, *((at, True) for at in chosen.values())])
 
 
 def _draw_pictures(strip: Sequence[Any], axes: Any, recording: Recording, story: Story) -> None:
-    """Pictures at even times, the nearest of them moved to each alarm."""
-    times = np.linspace(0.0, story.end, PICTURES)
-    alarms = [story.seconds(event.stamp) for event in story.alarms][: PICTURES - 2]
-    marked = set()
-    for at in alarms:
-        free = [place for place in range(1, PICTURES - 1) if place not in marked]
-        place = min(free, key=lambda p: abs(times[p] - at))
-        times[place] = at
-        marked.add(place)
-    images = pictures(recording, [story.begin + round(t * 1e9) for t in times])
-    order = np.argsort(times, kind='stable')
-    for place, number in enumerate(order):
+    """Pictures in the order of time, each tied to the axis."""
+    moments = picture_times(story, len(strip))
+    images = pictures(recording, [story.begin + round(at * 1e9) for at, _ in moments])
+    for place, (at, is_alarm) in enumerate(moments):
         frame = strip[place]
         frame.set(xticks=[], yticks=[])
         if images:
-            frame.imshow(images[number])
-        colour = RED if number in marked else GREY
+            frame.imshow(images[place])
+        colour = RED if is_alarm else GREY
         for spine in frame.spines.values():
-            spine.set(visible=True, color=colour, lw=3 if number in marked else 0.8)
-        text = f'{times[number]:.1f} s' + (' ALARM' if number in marked else '')
-        frame.set_xlabel(text, color=colour, fontsize=9, labelpad=2)
+            spine.set(visible=True, color=colour, lw=3 if is_alarm else 0.8)
+        text = f'{at:.1f} s' + (' ALARM' if is_alarm else '')
+        frame.set_xlabel(text, color=RED if is_alarm else 'black', fontsize=9, labelpad=2)
         line = ConnectionPatch(
-            (0.5, 1.0), (times[number], -0.05), 'axes fraction', 'data', axesA=frame, axesB=axes,
+            (0.5, 1.0), (at, -0.05), 'axes fraction', 'data', axesA=frame, axesB=axes,
             color=colour, lw=0.8, alpha=0.7,
         )  # fmt: skip
         frame.figure.add_artist(line)

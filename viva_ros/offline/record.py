@@ -11,7 +11,7 @@ import argparse
 import multiprocessing
 import os
 import signal
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.offline import mix, simulate
-from viva_ros.offline.simulate import Job, StoppedError
+from viva_ros.offline import simulate
+from viva_ros.offline.jobs import Job, plan
+from viva_ros.offline.simulate import StoppedError
 
 # One thread each: the processes share the cores. Read when the libraries are loaded.
 WORKER_ENVIRONMENT = {'MUJOCO_GL': 'egl', 'LP_NUM_THREADS': '1', 'OMP_NUM_THREADS': '1'}
@@ -65,33 +66,6 @@ def parse_seeds(text: str) -> list[int]:
             raise argparse.ArgumentTypeError(f'{text!r} is not of the form 0-699 or 3,5,8-9')
         seeds.update(range(int(first), int(last or first) + 1))
     return sorted(seeds)
-
-
-def plan(
-    task: str, seeds: Iterable[int], out: Path, failure: str | None = None,
-    successes: bool = False, image_size: tuple[int, int] = (128, 128),
-) -> list[Job]:  # fmt: skip
-    """
-    Give the episodes of these seeds, and the retries of some failures after them.
-
-    :param failure: the mode of all; None draws it by ``mix``
-    :raises ConfigurationError: if the task does not know the mode
-    """
-    from viva_ros.sim.tasks import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS
-
-    if task not in TASKS:
-        raise ConfigurationError(f'task is {task!r}, must be one of {", ".join(TASKS)}')
-    modes = mix.kinds(FAILURES[task], VARIATIONS[task], CAMERA_ONLY)
-    allowed = [mode for kind in modes.values() for mode in kind]
-    if failure is not None and failure not in allowed:
-        raise ConfigurationError(f'failure is {failure!r}, must be one of {", ".join(allowed)}')
-    jobs = []
-    for seed in seeds:
-        mode = failure or mix.mode_of(seed, modes, successes)
-        job = Job(task, seed, mode, out / f'episode_{seed:06d}.mcap', image_size)
-        delay = mix.retry_delay(seed) if mode in FAILURES[task] else None
-        jobs += [job] if delay is None else [job, simulate.retry_of(job, delay)]
-    return jobs
 
 
 def record(jobs: Collection[Job], processes: int = 2) -> dict[Path, bool | None]:

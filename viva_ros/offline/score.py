@@ -36,11 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--calibration', type=Path, help="default: the engine's for the task")
     parser.add_argument('--rate', type=float, default=RATE, help='of an imitated monitor, Hz')
     parser.add_argument('--out', type=Path, help='folder for NAME_scores.json; default: beside')
-    args = parser.parse_args(argv)
+    return run(parser.parse_args(argv), Console())
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Score all; 2 if a recording could not be read."""
     folder = engine_folder(args.engine, args.task)
     engine = load(folder, args.task)
     calibration = calibration_of(folder, args.task, engine.info.fingerprint, args.calibration)
-    console = Console()
     failed = 0
     for path in track(find(args.recordings), 'scoring', console=Console(stderr=True)):
         try:

@@ -21,8 +21,8 @@ from viva_ros.core.thresholds import Calibration
 from viva_ros.data.images import camera_tracks
 from viva_ros.data.published import alerts
 from viva_ros.data.recording import Recording
-from viva_ros.offline.replay import sights
-from viva_ros.runtime.engine import Engine
+from viva_ros.offline.replay import Sight, sights
+from viva_ros.runtime.engine import Engine, EngineInfo
 
 RATE = 10.0  # Hz, of the imitated monitor: that of its default settings
 
@@ -90,7 +90,7 @@ def score(
     :param calibration: without one there are no alarms
     :param rate: of the imitated monitor, where none was recorded, Hz
     """
-    samples = tuple(estimates(recording, engine, rate))
+    samples = tuple(estimates(look(recording, engine.info, rate), engine))
     said = alerts(recording)
     return Scores(
         recording.path.stem, task, engine.info.fingerprint, samples,
@@ -99,11 +99,15 @@ def score(
     )  # fmt: skip
 
 
-def estimates(recording: Recording, engine: Engine, rate: float = RATE) -> Iterator[Sample]:
-    """Estimate every moment of a recording."""
-    info = engine.info
-    cameras = info.cameras or tuple(camera_tracks(recording))  # blind, but it keeps step with them
-    for sight in sights(recording, cameras, info.joint_names, rate):
+def look(recording: Recording, info: EngineInfo, rate: float = RATE) -> Iterator[Sight]:
+    """Give the moments at which an engine is asked; a blind one keeps step with the cameras."""
+    cameras = info.cameras or tuple(camera_tracks(recording))
+    return sights(recording, cameras, info.joint_names, rate)
+
+
+def estimates(moments: Iterable[Sight], engine: Engine) -> Iterator[Sample]:
+    """Estimate every moment."""
+    for sight in moments:
         seen = estimate(engine, sight.seen)
         if isinstance(seen, Unknown):
             yield Sample(sight.stamp, math.nan, seen.reason, {}, sight.episode, sight.said)

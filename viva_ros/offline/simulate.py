@@ -8,8 +8,6 @@ nothing about the attempt that failed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import cv2
@@ -19,6 +17,7 @@ from viva_ros.core.observation import Image
 from viva_ros.data.episodes import LABEL, TIMES
 from viva_ros.data.messages import SECOND, header, joint_state, jpeg_image, make
 from viva_ros.data.writer import RecordingWriter
+from viva_ros.offline.jobs import Job, retry_mode
 
 EPOCH: Final = 1_750_000_000 * SECOND  # ns; of the first stamp of every simulated episode
 STEPS_PER_FRAME: Final = 5  # 50 Hz joints, 10 Hz images
@@ -57,23 +56,6 @@ class Robot(Protocol):
 
 class StoppedError(Exception):
     """Recording was asked to stop."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """
-    One episode to record.
-
-    :param retry_delay: record the retry of a failed episode, this long after its evidence, s;
-        None records the episode itself
-    """
-
-    task: str
-    seed: int
-    failure: str
-    path: Path
-    image_size: tuple[int, int] = (128, 128)
-    retry_delay: float | None = None
 
 
 def start(job: Job) -> Robot:
@@ -190,17 +172,6 @@ class _Take:
         known = {name: getattr(truth, f'{name}_time') for name in TIMES}
         since = {name: at - self._start for name, at in known.items() if at is not None}
         return {name: round(at, 6) for name, at in since.items() if at >= 0.0}
-
-
-def retry_mode(failure: str) -> str:
-    """Name the mode of an attempt that follows a failure."""
-    return f'retry_{failure}'
-
-
-def retry_of(job: Job, delay: float) -> Job:
-    """Give the job of the retry that follows a failed episode."""
-    path = job.path.with_name(f'{job.path.stem}_retry{job.path.suffix}')
-    return replace(job, path=path, retry_delay=delay)
 
 
 def encode_jpeg(image: Image) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
-from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.events import Event
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.observation import Array, Image
 from viva_ros.core.rules import RuleSettings
@@ -19,7 +19,7 @@ from viva_ros.data.images import camera_tracks, frames
 from viva_ros.data.published import Moment, alerts, truth, values
 from viva_ros.data.recording import Recording
 from viva_ros.offline.score import calibration_of
-from viva_ros.offline.scoring import Sample, Scores
+from viva_ros.offline.scoring import Sample, Scores, rule_alarms
 from viva_ros.runtime.shipped import engine_folder
 
 ALWAYS = (-(1 << 62), 1 << 62)
@@ -34,7 +34,7 @@ class Story:
     :param smoothed: as the judge smooths, NaN before the first
     :param alarm_below: smoothed value below which some rule's condition is met; NaN where none is
     :param unknown: spans without a value
-    :param retries: when a retry was accepted, and what came of the others
+    :param starts: of the announced episodes, with their names
     """
 
     begin: int
@@ -55,7 +55,13 @@ class Story:
     @property
     def alarms(self) -> list[Event]:
         """Alarms of the rules."""
-        return [e for e in self.events if e.level == Level.ALARM and e.kind in RULES]
+        return rule_alarms(self.events)
+
+    @property
+    def evidence(self) -> list[float]:
+        """When failures became evident, s."""
+        stamps = {round(m.at('manifest') / 1e7) for m in self.moments if m.manifest >= 0.0}
+        return sorted(self.seconds(stamp * 1e7) for stamp in stamps)
 
 
 def tell(
@@ -81,8 +87,21 @@ def tell(
     return Story(
         begin, (end - begin) * 1e-9, times, np.array([s.value for s in samples], dtype=np.float64),
         smoothed, below, _unknown(samples, begin), events, moments,
-        [((s.begin - begin) * 1e-9, s.id) for s in spans(recording) if s.id],
+        _starts(recording, moments, begin),
     )  # fmt: skip
+
+
+def _starts(
+    recording: Recording, moments: Sequence[Moment], begin: int
+) -> list[tuple[float, str]]:
+    """Give when each announced episode begins, and what it is called."""
+    starts = []
+    for span in spans(recording):
+        modes = {m.failure for m in moments if span.begin <= m.stamp < span.end}
+        if span.id:
+            text = f'{span.id} ({", ".join(sorted(modes))})' if modes else span.id
+            starts.append(((span.begin - begin) * 1e-9, text))
+    return starts
 
 
 def calibration_for(recording: Recording) -> Calibration | None:
@@ -160,3 +179,21 @@ def pictures(recording: Recording, stamps: Sequence[int], camera: str = 'head') 
     shown = frames(tracks.get(camera, next(iter(tracks.values()))), *ALWAYS)
     places = np.searchsorted(shown.stamps, np.array(stamps), side='right') - 1
     return [shown.images[max(0, int(place))] for place in places]
+
+
+def title(story: Story) -> str:
+    """Say in one line what happened."""
+    parts = []
+    told = {(m.task, m.failure): None for m in story.moments}
+    parts += [f'{task}: {", ".join(f for t, f in told if t == task)}' for task, _ in told][:1]
+    if not story.times.size:
+        parts.append('no values recorded')
+    else:
+        count = len(story.alarms)
+        parts.append('no alarm' if not count else f'{count} alarm{"s" if count > 1 else ""}')
+    retries = sum(event.kind == 'retry_accepted' for event in story.events)
+    if retries:
+        parts.append(f'{retries} retr{"ies" if retries > 1 else "y"}')
+    if story.moments:
+        parts.append(f'{"" if story.moments[-1].success else "no "}success in the end')
+    return '  |  '.join(parts)

@@ -16,11 +16,12 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.detection import Trial, detection
+from viva_ros.core.events import Event
 from viva_ros.core.metrics import auroc, bootstrap_interval, spearman
 from viva_ros.core.observation import Array
 from viva_ros.data.episode import Episode, Label
 from viva_ros.offline.calibrate import is_undisturbed
-from viva_ros.offline.scoring import Scores
+from viva_ros.offline.scoring import Sample, series_of
 
 SUCCESS: Final = 'success'
 FAILURE: Final = 'failure'
@@ -79,16 +80,18 @@ def group_of(label: Label) -> str:
     return MENDED if label.success else FAILURE
 
 
-def result(episode: Episode, label: Label, scores: Scores) -> Result:
+def result(
+    episode: Episode, label: Label, samples: Sequence[Sample], alarms: Sequence[Event]
+) -> Result:
     """Set values and alarms beside what really happened."""
     begin = min(int(camera.stamps[0]) for camera in episode.cameras.values() if camera.stamps.size)
     end = max(int(camera.stamps[-1]) for camera in episode.cameras.values() if camera.stamps.size)
-    series = scores.series
+    series = series_of(samples)
     times = np.asarray((series.stamps - begin) * 1e-9, dtype=np.float64)
     return Result(
         episode.name, label.failure or 'none', group_of(label), label.success,
         (end - begin) * 1e-9, times, series.values,
-        tuple((event.stamp - begin) * 1e-9 for event in scores.alarms),
+        tuple((event.stamp - begin) * 1e-9 for event in alarms),
         label.times.get('inject'), label.times.get('manifest'),
     )  # fmt: skip
 
