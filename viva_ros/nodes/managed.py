@@ -110,7 +110,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         except VivaError:
             self._clean_up()
             raise
-        self.settings, self.configured = settings, True
+        self.settings, self.configured, self.refusal = settings, True, ''
 
     def _activate(self) -> None:
         self.start()
@@ -141,7 +141,6 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self.refusal = traceback.format_exc(limit=-1).strip()
             self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
             return TransitionCallbackReturn.ERROR
-        self.refusal = ''
         return SUCCESS
 
     def _start_up(self) -> None:

@@ -1,0 +1,86 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration files: their keys are exactly the parameters, their values are allowed."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from viva_ros.core.settings import validate
+from viva_ros.nodes.description import LAUNCHES, PROFILE
+from viva_ros.nodes.params import flatten, unflatten
+from viva_ros.nodes.settings import MonitorSettings, SimSettings, SupervisorSettings
+
+CONFIG = Path(__file__).parents[1] / 'config'
+DEFAULTS = {'monitor': MonitorSettings(), 'supervisor': SupervisorSettings(), 'sim': SimSettings()}
+
+
+def parameters(name: str) -> dict[str, object]:
+    """Give the parameters in a file by dotted name."""
+    found: dict[str, object] = {}
+
+    def collect(content: dict[str, object], prefix: str) -> None:
+        for key, value in content.items():
+            if isinstance(value, dict):
+                collect(value, f'{prefix}{key}.')
+            else:
+                found[prefix + key] = value
+
+    content = yaml.safe_load((CONFIG / f'{name}.yaml').read_text(encoding='utf-8'))
+    collect(content['/**']['ros__parameters'], '')
+    return found
+
+
+@pytest.mark.parametrize('name', DEFAULTS)
+def test_keys_are_exactly_the_declared_parameters(name):
+    assert list(parameters(name)) == [declared.name for declared in flatten(DEFAULTS[name])]
+
+
+@pytest.mark.parametrize('name', DEFAULTS)
+def test_values_are_the_defaults_of_the_code(name):
+    settings = unflatten(DEFAULTS[name], parameters(name))
+    validate(settings)
+    assert settings == DEFAULTS[name]
+
+
+def test_on_a_robot_the_supervisor_asks_for_nothing_by_default():
+    assert parameters('supervisor')['retry.dry_run'] is True
+    assert next(a for a in LAUNCHES['monitor'][1] if a.name == 'dry_run').default == ''
+    assert next(a for a in LAUNCHES['demo'][1] if a.name == 'dry_run').default == 'false'
+
+
+@pytest.mark.parametrize('launch', LAUNCHES)
+def test_programs_name_files_and_parameters_that_exist(launch):
+    programs, arguments = LAUNCHES[launch]
+    names = {argument.name for argument in arguments}
+    for program in programs:
+        declared = parameters(Path(program.config).stem).keys() | {'use_sim_time'}
+        assert set(program.parameters.values()) <= declared
+        assert set(program.parameters) <= names
+        assert (CONFIG.parent / 'viva_ros' / 'nodes' / f'{program.name}.py').is_file()
+
+
+def test_every_argument_sets_something():
+    for programs, arguments in LAUNCHES.values():
+        used = {name for program in programs for name in program.parameters}
+        assert {argument.name for argument in arguments} - used == {'namespace', 'config'}
+
+
+def test_the_fast_dds_profile_has_room_for_images():
+    tree = ElementTree.parse(CONFIG / PROFILE)
+    sizes = [int(e.text) for e in tree.iter() if e.tag.endswith('segment_size')]
+    three_vga_images = 3 * 640 * 480 * 3
+    assert sizes and sizes[0] >= 10 * three_vga_images
+
+
+def test_the_rviz_file_shows_what_the_monitor_draws_with_stock_displays():
+    content = yaml.safe_load((CONFIG / 'viva.rviz').read_text(encoding='utf-8'))
+    displays = content['Visualization Manager']['Displays']
+    topics = {d['Topic']['Value'] for d in displays if 'Topic' in d}
+    assert {'value_plot', 'value_markers'} <= topics
+    assert {d['Class'] for d in displays} <= {
+        'rviz_default_plugins/Grid', 'rviz_default_plugins/Image',
+        'rviz_default_plugins/MarkerArray',
+    }  # fmt: skip
