@@ -28,7 +28,7 @@ LAYERS = {
     'sim': {'core', 'numpy', 'mujoco', 'gym_aloha'},
     'offline': {'core', 'model', 'runtime', 'data', 'sim', 'any'},
     'nodes': {'core', 'runtime', 'numpy', 'cv2', *ROS},
-    'demo': {'core', 'data', 'offline', 'nodes', 'sim', 'any', *ROS},
+    'demo': {'core', 'runtime', 'data', 'offline', 'nodes', 'sim', 'any', *ROS},
     'cli.py': {'core', 'model', 'runtime', 'data', 'sim', 'offline', 'nodes', 'demo', 'any'},
 }
 #: What a single file may import besides.
@@ -37,7 +37,6 @@ BEYOND = {
         'runtime'
     },  # a recorded image is decoded by the code that decodes a live one
     'nodes/sim.py': {'sim'},
-    'nodes/recorder.py': {'data'},
 }
 
 
