@@ -62,8 +62,12 @@ class ViVa(nn.Module):
         :param images: (B, V, H, W, 3) uint8
         :returns: latents, normalised by channel, (B, V, C, H/16, W/16)
         """
-        pixels = to_pixels(images.flatten(0, 1))
-        return self.normalise_latents(self.vae.encode(pixels)).unflatten(0, images.shape[:2])
+        latent = self.encode_pixels(to_pixels(images.flatten(0, 1)))
+        return latent.unflatten(0, images.shape[:2])
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Encode single views: (B, 3, H, W) in [-1, 1] to normalised latents, (B, C, H', W')."""
+        return self.normalise_latents(self.vae.encode(pixels))
 
     def normalise_latents(self, raw: Tensor) -> Tensor:
         """Shift and scale each channel: (B, C, H, W)."""

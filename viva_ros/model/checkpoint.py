@@ -1,0 +1,143 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A checkpoint: weights in safetensors, everything else in JSON beside them, nothing that executes.
+
+``model.json`` has the SHA-256 of ``model.safetensors``, so that the two cannot be mixed up.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.files import write_atomically
+from viva_ros.core.normalize import JointRanges
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.viva import ViVa
+
+WEIGHTS: Final = 'model.safetensors'
+DESCRIPTION: Final = 'model.json'
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """
+    A model as read.
+
+    :param provenance: command, seeds, data and figures of its training
+    :param fingerprint: first 16 hex digits of the SHA-256 over weights and configuration
+    """
+
+    model: ViVa
+    provenance: Mapping[str, Any]
+    fingerprint: str
+
+
+def write_weights(folder: Path, module: nn.Module, content: Mapping[str, Any]) -> str:
+    """
+    Write weights and description, each whole or not at all, the description last.
+
+    :param content: JSON beside the weights; format and hash are added
+    :returns: the SHA-256 of the weights
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+    weights = save(state)
+    digest = hashlib.sha256(weights).hexdigest()
+    described = {'format': FORMAT, **content, 'sha256': digest}
+    write_atomically(folder / WEIGHTS, weights)
+    write_atomically(folder / DESCRIPTION, json.dumps(described, indent=1) + '\n')
+    return digest
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """
+    Read the description.
+
+    :raises EngineError: if it cannot be read or is of another format
+    """
+    path = folder / DESCRIPTION
+    try:
+        content = dict(json.loads(path.read_text(encoding='utf-8')))
+    except (OSError, ValueError, TypeError) as error:
+        raise EngineError(f'{path} cannot be read ({error}): fetch the folder again') from error
+    if content.get('format') != FORMAT:
+        raise EngineError(
+            f'{path} has format {content.get("format")!r}, must be {FORMAT}: train or fetch it again'
+        )
+    return content
+
+
+def read_weights(folder: Path, module: nn.Module, digest: str) -> None:
+    """
+    Load weights into a module, all of them by name.
+
+    :param digest: the SHA-256 expected
+    :raises EngineError: if they cannot be read, were changed, or do not fit
+    """
+    path = folder / WEIGHTS
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise EngineError(f'{path} does not match its description: fetch the folder again')
+        state = load(content)
+    except (OSError, SafetensorError) as error:
+        raise EngineError(f'{path} cannot be read ({error}): fetch the folder again') from error
+    _check_names(path, module.state_dict(), state)
+    module.load_state_dict(state)
+
+
+def _check_names(path: Path, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    missing, unexpected = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
+    if missing or unexpected:
+        raise EngineError(f'{path} lacks {missing} and has {unexpected}: fetch the folder again')
+    odd = [name for name in wanted if wanted[name].shape != given[name].shape]
+    if odd:
+        shapes = {name: (tuple(given[name].shape), tuple(wanted[name].shape)) for name in odd}
+        raise EngineError(f'{path} has shapes {shapes} (given, wanted): fetch the folder again')
+
+
+def write(folder: Path, model: ViVa, provenance: Mapping[str, Any]) -> str:
+    """
+    Write a model.
+
+    :returns: its fingerprint
+    """
+    config, ranges = model.config.to_dict(), model.ranges.to_dict()
+    content = {
+        'kind': 'viva', 'config': config, 'ranges': ranges, 'provenance': dict(provenance),
+    }  # fmt: skip
+    return fingerprint(write_weights(folder, model, content), config, ranges)
+
+
+def read(folder: Path) -> Checkpoint:
+    """
+    Read a model, on the CPU and in evaluation mode.
+
+    :raises EngineError: naming the file and what is wrong with it
+    """
+    content = read_description(folder)
+    try:
+        config = ViVaConfig.from_dict(content['config'])
+        model = ViVa(config, JointRanges.from_dict(content['ranges']))
+    except (KeyError, TypeError, ValueError) as error:
+        path = folder / DESCRIPTION
+        raise EngineError(f'{path} describes no ViVa model ({error}): fetch it again') from error
+    read_weights(folder, model, content['sha256'])
+    mark = fingerprint(content['sha256'], content['config'], content['ranges'])
+    return Checkpoint(model.eval(), content['provenance'], mark)
+
+
+def fingerprint(digest: str, config: Mapping[str, Any], ranges: Mapping[str, Any]) -> str:
+    """Give the first 16 hex digits of the SHA-256 over weights and configuration."""
+    canonical = json.dumps([digest, config, ranges], sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

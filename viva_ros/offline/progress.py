@@ -1,0 +1,29 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Progress bars on the terminal's error output."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+T = TypeVar('T')
+
+
+def new_bar(what: str, total: int, done: int = 0) -> Progress:
+    """Give a progress bar with one task, to be used as a context manager."""
+    columns = (
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=1)
+    progress.add_task(what, total=total, completed=done)
+    return progress
+
+
+def bar(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """Go through items and show how far."""
+    with new_bar(what, total) as progress:
+        for item in items:
+            yield item
+            progress.advance(progress.task_ids[0])

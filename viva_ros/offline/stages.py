@@ -1,0 +1,174 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What each stage of training minimises, and on which draws from the data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from viva_ros.core.returns import latent_from_value, value_from_return
+from viva_ros.model.proprio import ProprioModel
+from viva_ros.model.viva import ViVa, to_pixels
+from viva_ros.offline.augment import AugmentSettings, augment, drop_views
+from viva_ros.offline.cache import Data
+from viva_ros.offline.progress import bar
+from viva_ros.offline.trainer import Losses
+
+KL_WEIGHT = 1e-3
+EDGE_WEIGHT = 0.5
+ENCODE_BATCH = 64
+
+
+def take(array: NDArray[np.generic], rows: Tensor) -> Tensor:
+    """Read rows of an array, perhaps on disk, in ascending order; they come back as asked for."""
+    order = torch.argsort(rows)
+    sorted_rows = torch.from_numpy(np.asarray(array[rows[order].numpy()]))
+    return sorted_rows[torch.argsort(order)]
+
+
+@dataclass(frozen=True)
+class VaeLoss:
+    """Reconstruction of single views, with edges, and a small pull towards unit latents."""
+
+    model: ViVa
+    data: Data
+    settings: AugmentSettings
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+        """Give losses of a batch of views."""
+        rows = torch.randint(len(self.data.images), (batch,), generator=generator)
+        views = torch.randint(self.data.images.shape[1], (batch,), generator=generator)
+        images = take(self.data.images, rows)[torch.arange(batch), views]
+        pixels = augment(to_pixels(images), self.settings, generator)
+        mean, logvar = self.model.vae.moments(pixels)
+        drawn = mean + (0.5 * logvar).exp() * torch.randn(mean.shape, generator=generator)
+        made = self.model.vae.reconstruct(drawn)
+        pixel, edge = (made - pixels).abs().mean(), _edge_error(made, pixels)
+        divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+        total = pixel + EDGE_WEIGHT * edge + KL_WEIGHT * divergence
+        return {'total': total, 'pixel': pixel, 'edge': edge, 'divergence': divergence}
+
+
+def _edge_error(made: Tensor, pixels: Tensor) -> Tensor:
+    error = made - pixels
+    down = (error[:, :, 1:] - error[:, :, :-1]).abs().mean()
+    return down + (error[:, :, :, 1:] - error[:, :, :, :-1]).abs().mean()
+
+
+def encode_all(model: ViVa, data: Data) -> NDArray[np.float16]:
+    """Give the raw latents of all views: (N, V, C, H, W)."""
+    model.eval()
+    shape = (*data.images.shape[:2], *model.config.latent_shape)
+    out = np.empty(shape, dtype=np.float16)
+    starts = range(0, len(out), ENCODE_BATCH)
+    with torch.inference_mode():
+        for start in bar(starts, 'encoding', total=len(starts)):
+            images = torch.from_numpy(np.array(data.images[start : start + ENCODE_BATCH]))
+            latent = model.vae.encode(to_pixels(images.flatten(0, 1)))
+            out[start : start + ENCODE_BATCH] = latent.unflatten(0, images.shape[:2]).numpy()
+    return out
+
+
+def set_statistics(model: ViVa, raw: NDArray[np.float16]) -> None:
+    """Take mean and standard deviation of each latent channel over the training views."""
+    model.latents_mean.copy_(torch.from_numpy(raw.mean(axis=(0, 1, 3, 4), dtype=np.float64)))
+    model.latents_std.copy_(torch.from_numpy(raw.std(axis=(0, 1, 3, 4), dtype=np.float64)))
+
+
+@dataclass(frozen=True)
+class VideoLoss:
+    """
+    Generation of clips of one camera, the first frame given.
+
+    :param raw: latents of all views from ``encode_all``
+    :param spacing: moments between the frames of a clip
+    """
+
+    model: ViVa
+    data: Data
+    raw: NDArray[np.float16]
+    spacing: int
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+        """Give losses of a batch of clips; past the end an episode stands still."""
+        first = torch.randint(len(self.raw), (batch,), generator=generator)
+        views = torch.randint(self.raw.shape[1], (batch,), generator=generator)
+        episode = torch.from_numpy(self.data.episode)
+        last = torch.searchsorted(episode, episode[first], right=True) - 1
+        steps = torch.arange(self.model.config.frames) * self.spacing
+        rows = torch.minimum(first[:, None] + steps, last[:, None])  # (B, F)
+        clips = take(self.raw, rows.flatten()).unflatten(0, rows.shape)
+        clips = clips[torch.arange(batch), :, views].float()  # (B, F, C, H, W)
+        normal = self.model.normalise_latents(clips.flatten(0, 1)).unflatten(0, rows.shape)
+        tasks = torch.from_numpy(self.data.task_index(self.model.config.tasks))
+        loss = self.model.video_loss(normal.transpose(1, 2), tasks[first], generator)
+        return {'total': loss}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Normalised joints, latents v and task indices of all moments, as tensors."""
+
+    proprio: Tensor
+    future: Tensor
+    latent: Tensor
+    task: Tensor
+
+    @classmethod
+    def of(cls, data: Data, model: ViVa | ProprioModel, tasks: tuple[str, ...]) -> 'Labels':
+        """Compute them by the ranges of a model."""
+        ranges = model.ranges
+        value = value_from_return(data.returned.astype(np.float64))
+        normal = [ranges.normalise(joints) for joints in (data.proprio, data.future)]
+        columns = [torch.from_numpy(a).float() for a in (*normal, latent_from_value(value))]
+        return cls(*columns, torch.from_numpy(data.task_index(tasks)))
+
+
+@dataclass(frozen=True)
+class ViVaLoss:
+    """The loss of the whole model on moments, their views changed at random."""
+
+    model: ViVa
+    data: Data
+    labels: Labels
+    settings: AugmentSettings
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+        """Give losses of a batch of moments; the VAE does not learn."""
+        rows = torch.randint(len(self.data.images), (batch,), generator=generator)
+        with torch.no_grad():
+            images = take(self.data.images, rows)
+            pixels = augment(to_pixels(images.flatten(0, 1)), self.settings, generator)
+            latents = self.model.encode_pixels(pixels).unflatten(0, images.shape[:2])
+            latents = drop_views(latents, self.settings.drop, generator)
+        proprio = self.labels.proprio[rows]
+        proprio = proprio + self.settings.joints * torch.randn(
+            proprio.shape, generator=generator
+        )  # fmt: skip
+        loss = self.model.loss(
+            latents, proprio.clamp(-1.0, 1.0), self.labels.future[rows],
+            self.labels.latent[rows], self.labels.task[rows], generator,
+        )  # fmt: skip
+        return {'total': loss.total, 'proprio': loss.proprio, 'value': loss.value}
+
+
+@dataclass(frozen=True)
+class ProprioLoss:
+    """Regression of value and forecast from joints alone."""
+
+    model: ProprioModel
+    labels: Labels
+    settings: AugmentSettings
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+        """Give losses of a batch of moments, weighted as ViVa's."""
+        rows = torch.randint(len(self.labels.latent), (batch,), generator=generator)
+        proprio = self.labels.proprio[rows]
+        noisy = proprio + self.settings.joints * torch.randn(proprio.shape, generator=generator)
+        value, forecast = self.model.predict(noisy.clamp(-1.0, 1.0), self.labels.task[rows])
+        value_error = (value + self.labels.latent[rows]).square().mean()  # V = -v
+        forecast_error = (forecast - self.labels.future[rows]).square().mean()
+        return {'total': value_error + 0.5 * forecast_error, 'value': value_error}
