@@ -1,0 +1,140 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.episode import Label
+from viva_ros.data.messages import header, joint_state, jpeg_image, make
+from viva_ros.data.recording import read
+from viva_ros.data.writer import RecordingWriter
+from viva_ros.runtime.decode import decode_jpeg
+
+EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
+
+
+def test_a_simulated_recording_is_one_episode_with_its_label(small: Path) -> None:
+    (episode,) = read(small).episodes()
+    assert episode.name == 'small'
+    assert episode.label == Label('tray_lift', False, 'slip', 3, {'manifest': 0.1})
+    assert episode.joints.names == ('a', 'b')
+    np.testing.assert_allclose(episode.joints.positions[3], [0.3, -1.0])
+    assert episode.joints.stamps[3] == EPOCH + 3 * FRAME
+
+
+def test_images_are_decoded_when_looked_at_as_a_monitor_does(small: Path, picture) -> None:
+    frames = read(small).episodes()[0].cameras['head']
+    assert len(frames.images) == len(frames.stamps) == 6
+    np.testing.assert_array_equal(frames.images[2], decode_jpeg(picture(2)))
+    np.testing.assert_array_equal(frames.images[1:][-1], decode_jpeg(picture(5)))
+
+
+def test_raw_images_are_read_too(tmp_path: Path) -> None:
+    message = make(
+        'sensor_msgs/msg/Image', header=header(EPOCH), height=1, width=1, encoding='bgr8',
+        is_bigendian=0, step=3, data=np.array([1, 2, 3], np.uint8),
+    )  # fmt: skip
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        writer.write('/head/image_raw', 'sensor_msgs/msg/Image', message, EPOCH)
+        state = joint_state(EPOCH, ['a'], np.zeros(1))
+        writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH)
+    (episode,) = read(tmp_path / 'r.mcap').episodes()
+    assert episode.cameras['head'].images[0].tolist() == [[[3, 2, 1]]]
+
+
+def test_stamps_ascend_and_are_there_once_however_they_came(tmp_path: Path, picture) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        for arrival, number in enumerate((2, 0, 1, 1)):
+            stamp = EPOCH + number
+            state = joint_state(stamp, ['a'], np.array([float(number)]))
+            writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH + arrival)
+            image = jpeg_image(stamp, 'head', picture(number))
+            topic = '/head/image_raw/compressed'
+            writer.write(topic, 'sensor_msgs/msg/CompressedImage', image, EPOCH + arrival)
+    (episode,) = read(tmp_path / 'r.mcap').episodes()
+    assert episode.joints.positions[:, 0].tolist() == [0.0, 1.0, 2.0]
+    frames = episode.cameras['head']
+    assert frames.stamps.tolist() == [EPOCH, EPOCH + 1, EPOCH + 2]
+    np.testing.assert_array_equal(frames.images[2], decode_jpeg(picture(2)))
+
+
+def test_joints_are_matched_by_name_in_every_message(tmp_path: Path, fill) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        fill(writer, frames=1)
+        state = joint_state(EPOCH + 1, ['b', 'a'], np.array([5.0, 6.0]))
+        writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH + 1)
+    joints = read(tmp_path / 'r.mcap').episodes()[0].joints
+    assert joints.names == ('a', 'b')
+    assert joints.positions[1].tolist() == [6.0, 5.0]
+
+
+def test_joints_that_change_their_names_are_refused(tmp_path: Path, fill) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        fill(writer, frames=1)
+        state = joint_state(EPOCH + 1, ['a', 'c'], np.zeros(2))
+        writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH + 1)
+    with pytest.raises(RecordingError, match=r"of \['a', 'c'\] at .*, before of \['a', 'b'\]"):
+        read(tmp_path / 'r.mcap').episodes()
+
+
+def test_a_recording_without_cameras_says_what_it_has(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        state = joint_state(EPOCH, ['a'], np.zeros(1))
+        writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH)
+    with pytest.raises(RecordingError, match=r'no topic <camera>/image_raw .* but /joint_states'):
+        read(tmp_path / 'r.mcap').episodes()
+
+
+def truth(stamp: int, **known: Any) -> Any:
+    fields: dict[str, Any] = {
+        'header': header(stamp), 'episode_id': '', 'task': 'tray_lift', 'seed': 9,
+        'failure': 'slip', 'phase': '', 'attempt': 1, 'progress': 0.0, 'success': False,
+        'failed': False, 'done': False, 'inject_time': math.nan, 'visible_time': math.nan,
+        'manifest_time': math.nan, 'time': 0.0,
+    }  # fmt: skip
+    return make('viva_ros/msg/GroundTruth', **{**fields, **known})
+
+
+def live(path: Path, fill: Callable[..., None], done: bool = True) -> None:
+    """Two episodes of three frames; the second fails 0.06 s after it began."""
+    with RecordingWriter(path) as writer:
+        fill(writer)
+        for number, name in ((0, 'first'), (0, 'first'), (3, 'second')):
+            text = make('std_msgs/msg/String', data=name)
+            writer.write('/episode', 'std_msgs/msg/String', text, EPOCH + number * FRAME - 1)
+        moments = (
+            (2, {'success': True, 'failure': 'none', 'done': True, 'time': 0.1}),
+            (5, {'done': done, 'time': 0.11, 'manifest_time': 0.06}),
+        )
+        for number, known in moments:
+            stamp = EPOCH + number * FRAME
+            kind = 'viva_ros/msg/GroundTruth'
+            writer.write('/ground_truth', kind, truth(stamp, **known), stamp)
+
+
+def test_a_live_recording_falls_into_the_episodes_announced(tmp_path: Path, fill) -> None:
+    live(tmp_path / 'r.mcap', fill)
+    first, second = read(tmp_path / 'r.mcap').episodes()
+    assert (first.name, second.name) == ('r:first', 'r:second')
+    assert [len(e.cameras['head'].stamps) for e in (first, second)] == [3, 3]
+    assert [len(e.joints.stamps) for e in (first, second)] == [3, 3]
+    assert first.label == Label('tray_lift', True, 'none', 9, {})
+
+
+def test_times_count_from_the_first_frame_of_the_episode(tmp_path: Path, fill) -> None:
+    live(tmp_path / 'r.mcap', fill)
+    label = read(tmp_path / 'r.mcap').episodes()[1].label
+    assert label is not None
+    # It began 0.11 s before frame 5, which is 0.10 s after frame 3: 0.01 s before the first frame.
+    assert label.times == {'manifest': pytest.approx(0.06 - 0.01, abs=1e-6)}
+    assert not label.success
+
+
+def test_an_episode_that_was_not_over_has_no_label(tmp_path: Path, fill) -> None:
+    live(tmp_path / 'r.mcap', fill, done=False)
+    assert read(tmp_path / 'r.mcap').episodes()[1].label is None

@@ -1,0 +1,123 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.recording import Recording, read
+from viva_ros.data.writer import RecordingWriter
+
+EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
+ANY = settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+
+
+def test_what_was_written_is_read(small: Path) -> None:
+    recording = read(small)
+    assert recording.losses == ()
+    assert {topic: len(track.data) for topic, track in recording.tracks.items()} == {
+        '/joint_states': 6, '/head/image_raw/compressed': 6, '/wrist/image_raw/compressed': 6,
+    }  # fmt: skip
+    times = [time for time, _ in recording.messages('joint_states')]
+    assert times == [EPOCH + number * FRAME for number in range(6)]
+    assert recording.metadata['viva_episode']['times'] == {'manifest': 0.1}
+
+
+def test_half_a_file_gives_its_half_and_reports_the_loss(large: Path) -> None:
+    whole = large.read_bytes()
+    large.write_bytes(whole[: len(whole) // 2])
+    recording = read(large)
+    count = len(recording.messages('joint_states'))
+    assert 12 <= count <= 30  # at most one chunk of 13 frames less than half
+    last = EPOCH + (count - 1) * FRAME
+    assert recording.losses == (
+        f'the rest is lost after stamp {last * 1e-9:.3f} s (the file ends early)',
+    )
+
+
+def test_a_damaged_chunk_in_the_middle_costs_that_chunk_alone(large: Path) -> None:
+    data = bytearray(large.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    large.write_bytes(data)
+    recording = read(large)
+    values = [message.position[0] for _, message in recording.messages('joint_states')]
+    assert values[0] == 0.0
+    assert values[-1] == 59.0
+    assert 45 <= len(values) < 60
+    assert len(recording.losses) == 1
+    assert 's of messages is lost after stamp' in recording.losses[0]
+
+
+def readable(path: Path) -> Recording | None:
+    try:
+        return read(path)
+    except RecordingError:
+        return None
+
+
+@ANY
+@given(share=st.floats(0.0, 1.0))
+def test_cut_anywhere_it_is_read_or_refused(small: Path, share: float) -> None:
+    whole = small.read_bytes()
+    torn = small.with_name('torn.mcap')
+    torn.write_bytes(whole[: int(share * len(whole))])
+    recording = readable(torn)
+    if recording is not None and share < 0.5:
+        assert recording.losses
+
+
+@ANY
+@given(share=st.floats(0.0, 1.0, exclude_max=True), flipped=st.integers(1, 255))
+def test_with_any_byte_wrong_it_is_read_or_refused(
+    small: Path, share: float, flipped: int
+) -> None:
+    data = bytearray(small.read_bytes())
+    data[int(share * len(data))] ^= flipped
+    torn = small.with_name('torn.mcap')
+    torn.write_bytes(data)
+    readable(torn)
+
+
+@ANY
+@given(content=st.binary(max_size=200))
+def test_what_is_no_recording_is_refused(small: Path, content: bytes) -> None:
+    other = small.with_name('other.mcap')
+    other.write_bytes(content)
+    with pytest.raises(RecordingError, match='is it an MCAP file'):
+        read(other)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r'none\.mcap cannot be read'):
+        read(tmp_path / 'none.mcap')
+
+
+def test_topics_are_found_in_any_namespace(tmp_path: Path, fill) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        fill(writer, '/cell/left')
+    recording = read(tmp_path / 'r.mcap')
+    track = recording.find('joint_states')
+    assert track is not None
+    assert track.topic == '/cell/left/joint_states'
+    assert recording.find('states') is None
+    assert sorted(recording.episodes()[0].cameras) == ['head', 'wrist']
+
+
+def test_two_robots_in_one_file_are_not_mixed_up(tmp_path: Path, fill) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        fill(writer, '/one')
+        fill(writer, '/two')
+    with pytest.raises(RecordingError, match='/one/joint_states, /two/joint_states'):
+        read(tmp_path / 'r.mcap').messages('joint_states')
+
+
+def test_reading_leaves_the_file_as_it_is(small: Path) -> None:
+    before = small.read_bytes()
+    read(small).episodes()
+    assert small.read_bytes() == before
+    assert os.listdir(small.parent) == ['small.mcap']

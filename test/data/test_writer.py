@@ -1,0 +1,116 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mcap.reader import make_reader
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.messages import make
+from viva_ros.data.recording import read
+from viva_ros.data.writer import RecordingWriter, part_path
+
+STRING = 'std_msgs/msg/String'
+
+
+def text(content: str) -> object:
+    return make(STRING, data=content)
+
+
+def test_another_ros2_reader_decodes_it(small: Path) -> None:
+    decoder = pytest.importorskip('mcap_ros2.decoder', reason='mcap-ros2-support is not installed')
+    with small.open('rb') as file:
+        reader = make_reader(file, decoder_factories=[decoder.DecoderFactory()])
+        assert reader.get_header().profile == 'ros2'
+        decoded = [(c.topic, m) for _, c, _, m in reader.iter_decoded_messages()]
+    states = [message for topic, message in decoded if topic == '/joint_states']
+    assert [round(state.position[0], 6) for state in states] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    assert states[1].header.stamp.nanosec == 50_000_000
+    images = [message for topic, message in decoded if topic == '/head/image_raw/compressed']
+    assert bytes(images[0].data[:3]) == b'\xff\xd8\xff'
+
+
+def test_an_index_lets_players_seek(small: Path) -> None:
+    with small.open('rb') as file:
+        summary = make_reader(file).get_summary()
+    assert summary.statistics.message_count == 18
+    assert {schema.encoding for schema in summary.schemas.values()} == {'ros2msg'}
+    assert {channel.message_encoding for channel in summary.channels.values()} == {'cdr'}
+
+
+def test_the_same_messages_make_the_same_bytes(tmp_path: Path) -> None:
+    for name in ('one', 'two'):
+        with RecordingWriter(tmp_path / name) as writer:
+            writer.write('/episode', STRING, text('x'), 5)
+    assert (tmp_path / 'one').read_bytes() == (tmp_path / 'two').read_bytes()
+
+
+def test_serialised_bytes_are_stored_untouched(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        writer.write_cdr('/a/episode', STRING, b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00', 7)
+    track = read(tmp_path / 'r.mcap').tracks['/a/episode']
+    assert (track.times, track.data) == ([7], [b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00'])
+
+
+def test_the_name_appears_only_when_the_file_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / 'r.mcap'
+    target.write_bytes(b'old')
+    writer = RecordingWriter(target)
+    writer.write('/episode', STRING, text('x'), 5)
+    assert target.read_bytes() == b'old'
+    writer.close()
+    writer.close()
+    assert len(read(target).messages('episode')) == 1
+    assert os.listdir(tmp_path) == ['r.mcap']
+
+
+def test_an_exception_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), RecordingWriter(tmp_path / 'r.mcap'):
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as first:
+        with pytest.raises(RecordingError, match='being written by another process'):
+            RecordingWriter(tmp_path / 'r.mcap')
+        first.write('/episode', STRING, text('x'), 5)
+    assert len(read(tmp_path / 'r.mcap').messages('episode')) == 1
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r'absent/r\.mcap cannot be written'):
+        RecordingWriter(tmp_path / 'absent' / 'r.mcap')
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from viva_ros.data.messages import make
+from viva_ros.data.writer import RecordingWriter
+writer = RecordingWriter(Path(sys.argv[1]))
+for number in range(10_000_000):
+    message = make('std_msgs/msg/String', data='x' * 1000)
+    writer.write('/episode', 'std_msgs/msg/String', message, number)
+    if number == 2000:
+        print('far enough', flush=True)
+"""
+
+
+def test_a_killed_writer_leaves_no_half_file_but_a_part_that_can_be_read(tmp_path: Path) -> None:
+    target = tmp_path / 'r.mcap'
+    with subprocess.Popen(
+        [sys.executable, '-c', KILLED, str(target)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    assert not target.exists()
+    rescued = read(part_path(target))
+    assert len(rescued.messages('episode')) >= 1500  # all but the last chunk of 256 KiB
+    assert 'the file ends early' in rescued.losses[0]
+    RecordingWriter(target).discard()  # the lock died with its owner
