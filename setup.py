@@ -55,6 +55,7 @@ EXTRAS = {
         'hypothesis>=6.100,<7',
         'scipy>=1.13,<2',
         'psutil>=6',
+        'pyyaml>=6,<7',  # to read the configuration files
         'mypy>=1.15,<3',
         'ruff>=0.14,<0.18',  # a new minor version has new rules
     ],
@@ -162,7 +163,6 @@ setup(
         'numpy>=1.26,<3',  # 1.26 is Ubuntu 24.04's
         'opencv-python-headless>=4.9,<6',  # no window is opened: the headless build
         'onnxruntime>=1.20,<2',  # opset 21 and up
-        'pyyaml>=6,<7',
         'rich>=13,<16',
     ],
     extras_require=EXTRAS,

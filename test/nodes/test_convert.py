@@ -1,0 +1,90 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensor_msgs.msg import CompressedImage, Image, JointState
+
+from viva_ros.core.errors import InputError
+from viva_ros.core.events import Event, Level
+from viva_ros.core.inputs import Selection
+from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.msg import Value
+from viva_ros.nodes import convert
+
+LAST_NS = (2**31 - 1) * 10**9 + 999_999_999
+
+
+@given(st.integers(0, LAST_NS))
+def test_a_stamp_comes_back_from_a_message(stamp):
+    assert convert.to_ns(convert.to_time(stamp)) == stamp
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.randoms())
+def test_an_image_comes_back_from_a_message(height, width, random):
+    pixels = np.random.default_rng(random.randint(0, 99)).integers(
+        0, 256, (height, width, 3), np.uint8
+    )
+    assert np.array_equal(convert.decode(convert.to_image(pixels, 1, 'f')), pixels)
+
+
+@given(
+    encoding=st.sampled_from(['rgb8', 'bgr8', 'mono8', 'bayer_rggb8', '']),
+    height=st.integers(0, 9), width=st.integers(0, 9), step=st.integers(0, 40),
+    data=st.binary(max_size=300),
+)  # fmt: skip
+def test_an_image_message_of_any_content_is_decoded_or_refused(
+    encoding, height, width, step, data
+):
+    message = Image(encoding=encoding, height=height, width=width, step=step, data=data)
+    try:
+        assert convert.decode(message).shape == (height, width, 3)
+    except InputError as error:
+        assert str(error)
+
+
+@given(st.binary(max_size=200))
+def test_a_compressed_image_of_any_content_is_decoded_or_refused(data):
+    try:
+        convert.decode(CompressedImage(format='jpeg', data=data))
+    except InputError as error:
+        assert str(error)
+
+
+def test_joints_go_by_name():
+    message = JointState(name=['b', 'a'], position=[1.0, 2.0])
+    assert convert.joint_positions(message) == {'b': 1.0, 'a': 2.0}
+
+
+def test_a_joint_without_position_is_refused():
+    with pytest.raises(InputError, match='2 names and 1 positions'):
+        convert.joint_positions(JointState(name=['b', 'a'], position=[1.0]))
+
+
+def test_a_value_has_the_stamp_of_its_newest_input_and_lists_all_of_them():
+    stamps = {'head': 1_000_000_000, 'joint_states': 980_000_000}
+    selection = Selection({'head': None}, {'a': 0.0}, stamps)
+    value = convert.to_value(Estimate(0.5, {'a': 0.0}), selection, now=1_030_000_000)
+    assert (value.status, value.value, value.header.stamp.sec) == (Value.STATUS_OK, 0.5, 1)
+    assert value.latency == pytest.approx(0.03)
+    assert value.skew == pytest.approx(0.02)
+    assert list(value.input_names) == ['head', 'joint_states']
+    assert [convert.to_ns(stamp) for stamp in value.input_stamps] == list(stamps.values())
+
+
+def test_an_unknown_value_is_no_number():
+    value = convert.to_unknown_value(Unknown('stale', 'too old'), 5)
+    assert (value.status, value.reason_kind, value.reason) == (0, 'stale', 'too old')
+    assert all(math.isnan(x) for x in (value.value, value.latency, value.skew))
+
+
+def test_an_event_becomes_an_alert():
+    event = Event(Level.ALARM, 'drop', 7, 3, -0.25, 0.75, 0.5, 'e1', 'it fell')
+    alert = convert.to_alert(event, 9)
+    assert (alert.level, alert.kind, alert.episode_id, alert.text) == (3, 'drop', 'e1', 'it fell')
+    assert (alert.value, alert.statistic, alert.threshold) == (-0.25, 0.75, 0.5)
+    assert (convert.to_ns(alert.header.stamp), convert.to_ns(alert.onset)) == (9, 3)
