@@ -8,6 +8,7 @@ thread, if that is idle; there is no queue. Where there is no value, 'unknown' i
 same rate, with the reason.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ from viva_ros.runtime.worker import Worker
 
 LOOKS_PER_PERIOD = 10
 PICTURE_PERIOD = 0.5  # s
+SET_PERIODS = 2.0  # periods within which all inputs of a set must have come
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._pace = Pace(self.settings.rate)
         self._pause = Pause()
         self._last = self._resets = -1
+        self._good = -math.inf
         period = 1.0 / self.settings.rate / LOOKS_PER_PERIOD
         self._tickers = [
             self.create_timer(period, self._look, clock=self.steady),
@@ -154,11 +157,16 @@ class Monitor(ManagedNode[MonitorSettings]):
             return
         chosen = self._choose(steady, now)
         if isinstance(chosen, Unknown):
-            self._publish_unknown(chosen, steady, now)
+            if not self._may_pass(chosen, steady):
+                self._publish_unknown(chosen, steady, now)
         elif chosen is not None:
             self._pace.take(steady)
-            self._last = chosen.stamp
+            self._last, self._good = chosen.stamp, steady
             self._worker.submit((chosen, self._resets))
+
+    def _may_pass(self, unknown: Unknown, steady: float) -> bool:
+        """Say whether it may be that one input of a set has come, the others are on their way."""
+        return unknown.kind == 'skew' and steady - self._good < SET_PERIODS / self.settings.rate
 
     def _choose(self, steady: float, now: int) -> Selection[Any] | Unknown | None:
         if self._pause.update(steady, now):

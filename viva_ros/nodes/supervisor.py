@@ -54,8 +54,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Load the thresholds; they must be for this task and these rules."""
         path = Path(settings.calibration).expanduser()
         if not settings.calibration:
-            folder = engine_folder(settings.engine, settings.task)
-            path = folder / f'calibration_{settings.task}.json'
+            path = engine_folder(settings.engine, settings.task) / 'calibration.json'
         calibration = load_calibration(path)
         calibration.check(calibration.engine, settings.task, settings.rules)
         return calibration

@@ -1,0 +1,127 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parts together, as real processes over real DDS."""
+
+import importlib.util
+import json
+import math
+import time
+from pathlib import Path
+
+import pytest
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from viva_ros.core.thresholds import load as load_calibration
+from viva_ros.data.recording import read
+from viva_ros.data.writer import RecordingWriter
+from viva_ros.demo.run import main as run_demo
+from viva_ros.msg import Alert, Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.recorder import Recorder, Topic
+from viva_ros.offline.score import CALIBRATION
+from viva_ros.offline.scoring import score
+from viva_ros.runtime.engine import load
+from viva_ros.runtime.shipped import engine_folder
+
+CAMERAS = ('head', 'left_wrist', 'right_wrist')
+RAW = ('--ros-args', '-p', 'transport:=raw')
+EQUAL = 1e-6
+
+
+@pytest.fixture
+def watched(processes, calibration, tmp_path):
+    """A fake robot, a monitor and a supervisor; give the monitor's process and a restart."""
+    (tmp_path / 'level').write_text('200')
+
+    def start_monitor():
+        return processes.start('fake_monitor.py', *RAW)
+
+    processes.start('fake_source.py', tmp_path, *CAMERAS, 'joint_states')
+    processes.start(
+        'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
+        '-p', 'retry.dry_run:=false', '-p', 'alarm.cool_down:=1.0',
+    )  # fmt: skip
+    return start_monitor(), start_monitor
+
+
+def serve_retries(listener) -> list[float]:
+    asked = []
+
+    def answer(request, response):
+        asked.append(time.monotonic())
+        response.success = True
+        return response
+
+    listener.create_service(Trigger, 'retry', answer)
+    return asked
+
+
+def test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_silence(
+    watched, listener, until
+):
+    monitor, restart = watched
+    asked = serve_retries(listener)
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
+    until(lambda: len(values) > 10 and values[-1].status == Value.STATUS_OK, 'values')
+    monitor.kill()
+    until(lambda: alerts and alerts[-1].kind == 'silence', 'the alert of silence')
+    assert alerts[-1].level == Alert.UNKNOWN and math.isnan(alerts[-1].value)
+    restart()
+    until(lambda: alerts[-1].kind == 'silence' and alerts[-1].level == Alert.OK, 'recovery')
+    assert not asked
+
+
+def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
+    watched, listener, until, calibration, tmp_path
+):
+    asked = serve_retries(listener)
+    path = tmp_path / 'live.mcap'
+    topics = [Topic(f'{camera}/image_raw', Image, qos.IMAGE) for camera in CAMERAS]
+    topics += [
+        Topic('joint_states', JointState, qos.JOINTS), Topic('value', Value, qos.RELIABLE),
+        Topic('alert', Alert, qos.LATCHED_READER), Topic('episode', String, qos.LATCHED_READER),
+    ]  # fmt: skip
+    alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
+    with RecordingWriter(path) as writer:
+        recorder = Recorder(listener, topics, writer)
+        until(lambda: recorder.counts['value'] > 30, 'values')
+        (tmp_path / 'level').write_text('60')
+        until(lambda: asked, 'the retry')
+        (tmp_path / 'level').write_text('220')
+        until(lambda: any(a.kind == 'recovered' for a in alerts), 'the recovery')
+        recorder.stop()
+    again = score(read(path), fake_engine(), 'tray_lift', load_calibration(calibration))
+    said = [sample for sample in again.samples if sample.said is not None]
+    assert sum(math.isfinite(sample.value) for sample in said) > 20
+    assert again.difference <= EQUAL
+    assert len(again.alarms) == 1
+    assert again.alarms == list(again.alarms_said)
+
+
+def fake_engine():
+    path = Path(__file__).parent / 'fake_monitor.py'
+    spec = importlib.util.spec_from_file_location('fake_monitor', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.BrightnessEngine()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_demo_shows_a_failure_that_is_caught_and_mended(domain, tmp_path):
+    """The real robot, engine, monitor and supervisor: value falls, alert, retry, success."""
+    assert run_demo(['--headless', '--out', str(tmp_path)]) == 0
+    summary = json.loads((tmp_path / 'summary.json').read_text(encoding='utf-8'))
+    assert summary['passed'] and summary['rate_hz'] >= 5.0
+    assert (tmp_path / 'plot.png').stat().st_size > 10_000
+    folder = engine_folder('', 'tray_lift')
+    engine = load(folder, 'tray_lift')
+    again = score(
+        read(tmp_path / 'recording.mcap'), engine, 'tray_lift',
+        load_calibration(folder / CALIBRATION),
+    )  # fmt: skip
+    assert again.difference <= EQUAL
+    assert again.alarms and again.alarms == list(again.alarms_said)
