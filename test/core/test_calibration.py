@@ -47,9 +47,10 @@ def test_too_few_episodes_are_refused_with_the_number_missing(alpha: float, leas
         conformal_rank(least - 3, alpha)
 
 
-def test_alpha_must_lie_between_0_and_1() -> None:
-    with pytest.raises(ValueError, match=r'alpha is 0\.0'):
-        conformal_rank(9, 0.0)
+@pytest.mark.parametrize('alpha', [0.0, 1.0, float('nan')])
+def test_alpha_must_lie_between_0_and_1(alpha: float) -> None:
+    with pytest.raises(ValueError, match=f'alpha is {alpha}'):
+        conformal_rank(9, alpha)
 
 
 def test_the_beta_distribution_is_that_of_scipy() -> None:
@@ -126,6 +127,13 @@ def test_episodes_shorter_than_a_window_are_refused_by_rule() -> None:
         CalibrationError, match='1 of 30 episodes are too short for the rule no_ri'
     ):
         calibrate(episodes, RuleSettings(), engine='e', task='t')
+
+
+def test_a_warning_may_be_as_rare_as_an_alarm() -> None:
+    generator = np.random.default_rng(5)
+    episodes = [episode(generator) for _ in range(29)]
+    made = calibrate(episodes, RuleSettings(), engine='e', task='t', alpha=0.2, warn_alpha=0.2)
+    assert all(threshold.warn == threshold.alarm for threshold in made.thresholds.values())
 
 
 def test_a_warning_may_not_be_rarer_than_an_alarm() -> None:

@@ -251,3 +251,5 @@ def test_recovery_near_the_top_takes_half_of_the_way_left() -> None:
     assert not recovery.update(0.8)
     assert not recovery.update(0.89)
     assert recovery.update(0.91)  # .8 + (1 - .8) / 2 = .9
+    recovery.reset()
+    assert recovery.update(1.01)  # nothing is left to rise

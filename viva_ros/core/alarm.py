@@ -91,7 +91,7 @@ class Recovery:
         """Add a smoothed value; say whether the rise is there."""
         self._lowest = min(self._lowest, smoothed)
         needed = min(self._rise, 0.5 * (1.0 - self._lowest))
-        return needed > 0.0 and smoothed - self._lowest >= needed
+        return smoothed - self._lowest >= needed
 
 
 @dataclass(frozen=True)
