@@ -38,8 +38,3 @@ def test_modules_and_functions_of_the_core_are_short() -> None:
 
 def test_nothing_is_called_utils() -> None:
     assert not [file for file in SOURCES if Path(file).stem in ('utils', 'util', 'helpers')]
-
-
-def test_names_of_test_files_are_unique() -> None:
-    names = [Path(file).name for file in SOURCES if Path(file).name.startswith('test_')]
-    assert sorted(set(names)) == sorted(names)
