@@ -34,6 +34,7 @@ from viva_ros.runtime.shipped import engine_folder
 
 VIVA, PROPRIO, TIME, OVERDUE = 'ViVa', 'proprioception only', 'time counter', 'time-out'
 WARN_ALPHA = 0.3
+WIDTH = 120  # of the tables in a file
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(args.out, content)
     draw(results, camera_only(), args.out.with_suffix('.png'))
-    report.show(measured, Console())
+    report.show(measured, Console(width=None if sys.stdout.isatty() else WIDTH))
     for engine in loaded:
         engine.close()
     return 0

@@ -145,13 +145,14 @@ def modes(results: Sequence[Result], group: str) -> list[str]:
 
 def _over(results: Sequence[Result], figure: Callable[[list[Result]], float]) -> dict[str, float]:
     """Give a figure, with its interval over episodes drawn again."""
-    if not results:
-        return {'value': math.nan, 'low': math.nan, 'high': math.nan, 'episodes': 0}
+    value = figure(list(results)) if results else math.nan
+    if math.isnan(value):
+        return {'value': value, 'low': value, 'high': value, 'episodes': len(results)}
     low, high = bootstrap_interval(
         lambda drawn: figure([results[i] for i in drawn]), len(results), seed=BOOTSTRAP_SEED,
         draws=200,
     )  # fmt: skip
-    return {'value': figure(list(results)), 'low': low, 'high': high, 'episodes': len(results)}
+    return {'value': value, 'low': low, 'high': high, 'episodes': len(results)}
 
 
 def _row(results: Sequence[Result]) -> dict[str, float]:

@@ -1,0 +1,71 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+
+from viva_ros.core.errors import CalibrationError
+from viva_ros.core.thresholds import load
+from viva_ros.data.episode import Label
+from viva_ros.offline.calibrate import calibrate_engine, is_undisturbed, main
+
+
+@pytest.mark.parametrize(
+    ('label', 'expected'),
+    [
+        (Label('t', True, 'none'), True),
+        (Label('t', True, 'pause', 1, {'inject': 2.0}), True),
+        (Label('t', True), True),
+        (Label('t', True, 'recovered_stall', 1, {'manifest': 2.0}), False),
+        (Label('t', True, 'retry_slip', 1), False),
+        (Label('t', False, 'slip', 1), False),
+        (None, False),
+    ],
+)
+def test_only_successes_in_which_nothing_went_wrong_calibrate(label, expected: bool) -> None:
+    assert is_undisturbed(label) is expected
+
+
+def test_too_few_successes_are_refused_with_the_number_missing(
+    tmp_path: Path, write, engine, label, rising
+) -> None:
+    paths = [write(tmp_path / f'{n}.mcap', rising, label=label()) for n in range(3)]
+    paths.append(write(tmp_path / 'failed.mcap', rising, label=label(success=False)))
+    # alpha .1 over three rules: 29 are needed
+    with pytest.raises(CalibrationError, match=r'3 successful .* 29 are needed, 26 are missing'):
+        calibrate_engine(lambda: engine, 'tray_lift', paths, 0.1, 0.3)
+
+
+def test_shares_that_make_no_sense_are_refused(engine) -> None:
+    with pytest.raises(CalibrationError, match=r'alpha is 1\.5'):
+        calibrate_engine(lambda: engine, 'tray_lift', [], 1.5, 0.3)
+    with pytest.raises(CalibrationError, match=r'must be at least alpha, 0\.2'):
+        calibrate_engine(lambda: engine, 'tray_lift', [], 0.2, 0.1)
+
+
+def test_thresholds_lie_beside_the_engine_and_say_what_they_hold_for(
+    tmp_path: Path, write, shipped, label, capsys
+) -> None:
+    folder = tmp_path / 'calibration'
+    folder.mkdir()
+    for number in range(9):
+        # From -0.5 up by 0.01 .. 0.018 a step: after 4 s the value has risen by 40 of them.
+        slope = 0.01 + 0.001 * number
+        worth = [-0.5 + slope * step for step in range(60)]
+        write(folder / f'{number}.mcap', worth, label=label())
+    write(folder / 'lost.mcap', [-0.5] * 60, label=label(success=False))
+    command = [str(folder), '--engine', str(shipped), '--alpha', '0.3', '--warn-alpha', '0.6']
+    assert main(command) == 0
+    found = load(shipped / 'calibration.json')
+    assert (found.engine, found.task, found.episodes) == ('0123456789abcdef', 'tray_lift', 9)
+    assert '1 other recordings left out' in found.source
+    # alpha 0.3 / 3 rules: k = ceil(10 * 0.9) = 9, the largest score: the slowest rise.
+    assert found.rank == 9
+    # In 4 s it rises by 0.4. Smoothing (0.4 s at 10 Hz: gain 1 - exp(-1/4)) lags by
+    # 0.01 (1 - gain) / gain = 0.0352 in the end, and by 0.0352 (1 - exp(-t / 0.4)) at the start.
+    # The smallest rise is the first, which must hold 0.3 s: 0.4 - 0.0352 exp(-0.75) = 0.3834.
+    assert found.thresholds['no_rise'].alarm == pytest.approx(-0.3834, abs=1e-4)
+    # The floor counts from 4 s on and is held 0.3 s: -0.5 + 0.43 - 0.0352.
+    assert found.thresholds['floor'].alarm == pytest.approx(0.1052, abs=1e-4)
+    assert found.thresholds['drop'].alarm <= 0.0
+    assert 'at most 30% of new successes alarm' in capsys.readouterr().out

@@ -1,0 +1,82 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+from pathlib import Path
+
+import pytest
+
+from viva_ros.core.errors import CalibrationError, RecordingError
+from viva_ros.offline.evaluate import main, mean_duration
+
+
+@pytest.fixture
+def folders(tmp_path: Path, write, label, rising) -> tuple[Path, Path]:
+    """29 successes to calibrate on; two successes, a fall and one that stays down to test on."""
+    calibration, test = tmp_path / 'calibration', tmp_path / 'test'
+    calibration.mkdir()
+    test.mkdir()
+    for number in range(29):
+        slower = [-0.5 + (0.018 + 1e-4 * number) * step for step in range(61)]
+        write(calibration / f'{number:02}.mcap', slower, label=label())
+    fall = [*rising[:30], *[-0.9] * 30]
+    write(test / 'a.mcap', rising, label=label())
+    write(test / 'b.mcap', rising, label=label())
+    write(test / 'c.mcap', fall, label=label(False, 'slip', inject=2.9, manifest=3.0))
+    write(test / 'd.mcap', [-0.5] * 60, label=label(False, 'stall', inject=0.0, manifest=2.5))
+    return calibration, test
+
+
+def test_one_command_gives_table_json_and_picture(
+    tmp_path: Path, folders, shipped, capsys
+) -> None:
+    calibration, test = folders
+    out = tmp_path / 'benchmarks' / 'small.json'
+    command = [str(test), '--engine', str(shipped), '--proprio', str(shipped)]
+    command += ['--calibration-recordings', str(calibration), '--out', str(out)]
+    assert main(command) == 0
+    assert out.with_suffix('.png').stat().st_size > 10_000
+    content = json.loads(out.read_text())
+    assert content['hardware']
+    assert content['engine']['fingerprint'] == '0123456789abcdef'
+    figures = content['figures']
+    assert list(figures) == ['ViVa', 'proprioception only', 'time counter']
+    assert figures['ViVa']['spearman']['value'] == pytest.approx(1.0)
+    assert figures['ViVa']['auroc']['value'] == 1.0
+    assert figures['ViVa']['tpr']['value'] == 1.0
+    assert figures['ViVa']['false_alarms']['value'] == 0.0
+    # No calibration episode falls at all, so any fall counts once it has held for 0.3 s.
+    assert figures['ViVa']['failures']['slip']['delay_median'] == pytest.approx(0.3)
+    assert figures['ViVa']['camera_only']['episodes'] == 1
+    # All episodes last 6 s: a clock orders time perfectly and tells nothing apart.
+    assert figures['time counter']['spearman']['value'] == pytest.approx(1.0)
+    assert figures['time counter']['auroc']['value'] == pytest.approx(0.5)
+    assert figures['time counter']['tpr']['value'] == 0.0
+    shown = capsys.readouterr().out
+    assert 'only cameras can tell' in shown
+    assert 'time counter' in shown
+
+
+def test_testing_on_what_was_calibrated_on_is_refused(folders, shipped, tmp_path: Path) -> None:
+    calibration, _ = folders
+    command = [str(calibration), '--engine', str(shipped), '--out', str(tmp_path / 'x.json')]
+    with pytest.raises(CalibrationError, match='keep them apart'):
+        main([*command, '--calibration-recordings', str(calibration)])
+
+
+def test_a_recording_without_outcome_is_refused_by_name(
+    folders, shipped, tmp_path: Path, write, rising
+) -> None:
+    calibration, test = folders
+    write(test / 'e.mcap', rising)
+    command = [str(test), '--engine', str(shipped), '--out', str(tmp_path / 'x.json')]
+    with pytest.raises(RecordingError, match=r'e\.mcap has no outcome'):
+        main([*command, '--calibration-recordings', str(calibration)])
+
+
+def test_the_clock_runs_by_the_mean_of_the_successes(tmp_path: Path, write, label) -> None:
+    paths = [
+        write(tmp_path / 'a.mcap', [0.0] * 41, label=label()),
+        write(tmp_path / 'b.mcap', [0.0] * 61, label=label()),
+        write(tmp_path / 'c.mcap', [0.0] * 99, label=label(success=False)),
+    ]
+    assert mean_duration(paths) == pytest.approx((4.0 + 6.0) / 2)

@@ -1,0 +1,123 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.events import Event, Level
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.thresholds import Calibration, Threshold
+from viva_ros.data.recording import read
+from viva_ros.offline.plot import broken, main, picture_times, plot
+from viva_ros.offline.story import alarm_level, pictures, tell, title
+
+EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
+
+
+def calibration(**alarms: float) -> Calibration:
+    rules = RuleSettings(smoothing=0.0, debounce=0.0)
+    thresholds = {kind: Threshold(alarm, alarm) for kind, alarm in alarms.items()}
+    return Calibration('e', 'tray_lift', 60, 0.1, 0.3, 59, (0.9, 0.99), rules, thresholds, '')
+
+
+@pytest.mark.parametrize(
+    ('alarms', 'expected'),
+    [
+        ({'drop': 0.3}, 0.6 - 0.3),  # below the highest of the last 4 s
+        ({'floor': 0.7}, -0.7),
+        ({'no_rise': -0.1}, 0.2 + 0.1),  # 4 s ago it was 0.2, and 0.1 more is expected
+        ({'drop': 0.3, 'floor': 0.7}, 0.3),  # the first that would be met
+    ],
+)
+def test_the_alarm_level_is_where_the_first_rule_would_be_met(alarms, expected: float) -> None:
+    judge = Judge(JudgeSettings(rules=calibration(**alarms).rules), {})
+    for number, value in enumerate([0.2, 0.6, 0.5, 0.5, 0.5]):
+        judge.update(EPOCH + 10 * number * STEP, value)
+    assert alarm_level(judge, calibration(**alarms)) == pytest.approx(expected)
+
+
+def test_before_its_windows_fill_there_is_no_alarm_level() -> None:
+    judge = Judge(JudgeSettings(rules=calibration().rules), {})
+    judge.update(EPOCH, 0.5)
+    assert math.isnan(alarm_level(judge, calibration(no_rise=0.1, floor=0.2)))
+
+
+def test_a_story_counts_seconds_from_the_first_frame(tmp_path: Path, write) -> None:
+    path = write(tmp_path / 'r.mcap', [0.1, 0.2, 0.3, 0.4], {1: 0.2, 2: math.nan, 3: 0.4})
+    story = tell(read(path))
+    np.testing.assert_allclose(story.times, [0.1, 0.2, 0.3])
+    assert story.unknown == [(pytest.approx(0.2), pytest.approx(0.3))]
+    assert story.end == pytest.approx(0.3)
+
+
+def test_lines_are_broken_at_gaps() -> None:
+    times, numbers = broken(np.array([0.0, 0.5, 3.0]), np.array([1.0, 2.0, 3.0]))
+    np.testing.assert_array_equal(times, [0.0, 0.5, np.nan, 3.0])
+    np.testing.assert_array_equal(numbers, [1.0, 2.0, np.nan, 3.0])
+
+
+def story_with(alarms: list[float], write, tmp_path: Path):
+    story = tell(read(write(tmp_path / 'r.mcap', [0.0] * 81)))
+    for at in alarms:
+        stamp = EPOCH + round(at * 1e9)
+        story.events.append(Event(Level.ALARM, 'drop', stamp, stamp, 0.0, 0.0, 0.0, '', ''))
+    return story
+
+
+def test_pictures_stand_at_even_times_and_at_the_alarms(tmp_path: Path, write) -> None:
+    story = story_with([2.6, 2.7], write, tmp_path)
+    assert picture_times(story, 5) == [
+        (0.0, False), (pytest.approx(2.6), True), (pytest.approx(2.7), True), (6.0, False),
+        (8.0, False),
+    ]  # fmt: skip
+
+
+def test_there_are_never_more_pictures_than_places(tmp_path: Path, write) -> None:
+    story = story_with([1.0, 2.0, 3.0, 4.0, 5.0], write, tmp_path)
+    assert len(picture_times(story, 4)) == 4
+
+
+def test_the_picture_shown_is_the_last_at_or_before_the_time(tmp_path: Path, write) -> None:
+    recording = read(write(tmp_path / 'r.mcap', [0.0] * 3))
+    frames = recording.episodes()[0].cameras['head'].images
+    shown = pictures(recording, [EPOCH - 1, EPOCH + STEP, EPOCH + 2 * STEP - 1, EPOCH + 9 * STEP])
+    for image, expected in zip(shown, (0, 1, 1, 2), strict=True):
+        np.testing.assert_array_equal(image, frames[expected])
+
+
+def test_the_title_says_what_happened(tmp_path: Path, write) -> None:
+    assert title(tell(read(write(tmp_path / 'a.mcap', [0.0])))) == 'no values recorded'
+    said = tell(read(write(tmp_path / 'b.mcap', [0.0, 0.1], {1: 0.1})))
+    assert title(said) == 'no alarm'
+
+
+def test_a_picture_is_drawn_of_a_recording_without_values(tmp_path: Path, write) -> None:
+    path = write(tmp_path / 'r.mcap', [0.0] * 20)
+    assert main([str(path)]) == 0
+    assert cv2.imread(str(tmp_path / 'r.png')).shape == (860, 1500, 3)
+
+
+def test_an_engine_gives_the_values_where_none_were_recorded(
+    tmp_path: Path, write, shipped, rising
+) -> None:
+    path = write(tmp_path / 'r.mcap', rising)
+    plot(path, tmp_path / 'without.png')
+    plot(path, tmp_path / 'with.png', str(shipped))
+    without, scored = (cv2.imread(str(tmp_path / f'{n}.png')) for n in ('without', 'with'))
+    assert (without[100:450] != scored[100:450]).any()
+
+
+def test_what_has_nothing_to_draw_is_refused(tmp_path: Path) -> None:
+    from viva_ros.data.messages import make
+    from viva_ros.data.writer import RecordingWriter
+
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        text = make('std_msgs/msg/String', data='one')
+        writer.write('/episode', 'std_msgs/msg/String', text, 5)
+    with pytest.raises(RecordingError, match='no values and no pictures'):
+        plot(tmp_path / 'r.mcap', tmp_path / 'r.png')

@@ -1,0 +1,91 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.data.recording import read
+from viva_ros.offline.jobs import plan
+from viva_ros.offline.record import main, parse_seeds
+
+
+@pytest.mark.parametrize(
+    ('text', 'seeds'), [('0-3', [0, 1, 2, 3]), ('7', [7]), ('8-9,3,9', [3, 8, 9]), ('5-4', [])]
+)
+def test_seeds_are_ranges_and_numbers(text: str, seeds: list[int]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@given(text=st.text(alphabet='0-,a ', max_size=5))
+def test_what_is_no_seeds_is_refused_in_words(text: str) -> None:
+    try:
+        assert all(seed >= 0 for seed in parse_seeds(text))
+    except argparse.ArgumentTypeError as error:
+        assert 'is not of the form 0-699' in str(error)
+
+
+def test_a_plan_has_each_seed_and_retries_only_after_failures(tmp_path: Path) -> None:
+    jobs = plan('tray_lift', range(60), tmp_path)
+    first = [job for job in jobs if job.retry_delay is None]
+    assert [job.path.name for job in first] == [f'episode_{n:06d}.mcap' for n in range(60)]
+    retries = [job for job in jobs if job.retry_delay is not None]
+    assert retries
+    by_seed = {job.seed: job.failure for job in first}
+    assert all(job.failure == by_seed[job.seed] != 'none' for job in retries)
+    assert len({job.path for job in jobs}) == len(jobs)
+
+
+def test_what_the_task_does_not_know_is_refused_with_what_it_knows(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"'flood', must be one of none, .*slip"):
+        plan('tray_lift', [1], tmp_path, failure='flood')
+    with pytest.raises(ConfigurationError, match="task is 'dance', must be one of tray_lift"):
+        plan('dance', [1], tmp_path)
+
+
+@pytest.mark.slow
+def test_real_episodes_are_recorded_once_and_a_second_run_goes_on(tmp_path: Path, capsys) -> None:
+    out = tmp_path / 'train'
+    options = ['--out', str(out), '--processes', '1', '--failure', 'none', '--size', '32']
+    assert main(['--seeds', '4', *options]) == 0
+    path = out / 'episode_000004.mcap'
+    stored = path.stat().st_mtime_ns
+    assert main(['--seeds', '4-5', *options]) == 0
+    assert path.stat().st_mtime_ns == stored
+    assert sorted(os.listdir(out)) == ['episode_000004.mcap', 'episode_000005.mcap']
+    (episode,) = read(path).episodes()
+    assert sorted(episode.cameras) == ['head', 'left_wrist', 'right_wrist']
+    assert episode.cameras['head'].images[0].shape == (32, 32, 3)
+    assert len(episode.joints.names) == 14
+    assert episode.label is not None
+    assert episode.label.success
+    assert '1 were there' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_at_once_with_whole_files_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, '-m', 'viva_ros.cli', 'record', '--seeds', '0-40']
+    process = subprocess.Popen(
+        [*command, '--out', str(tmp_path), '--processes', '2', '--size', '16'],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob('episode_*.mcap')) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, errors = process.communicate(timeout=40)
+    assert process.returncode == 130
+    assert errors.rstrip().endswith('viva record: stopped')
+    assert 'Traceback' not in errors
+    names = os.listdir(tmp_path)
+    assert names
+    assert all(name.endswith('.mcap') and not name.startswith('.') for name in names)
+    assert all(read(tmp_path / name).losses == () for name in names)

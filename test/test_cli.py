@@ -1,0 +1,86 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from viva_ros import cli
+from viva_ros.core.errors import RecordingError
+
+
+@pytest.mark.parametrize('name', cli.COMMANDS)
+def test_every_command_has_a_main_and_a_help_text(name: str, capsys) -> None:
+    module = importlib.import_module(cli.COMMANDS[name][0])
+    with pytest.raises(SystemExit) as ended:
+        module.main(['--help'])
+    assert ended.value.code == 0
+    assert f'usage: viva {name}' in capsys.readouterr().out
+
+
+def test_without_a_command_they_are_listed(capsys) -> None:
+    assert cli.main([]) == 2
+    shown = capsys.readouterr().out
+    for name, (_, text) in cli.COMMANDS.items():
+        assert name in shown
+        assert text in shown
+
+
+def test_an_unknown_command_is_answered_with_those_there_are(capsys) -> None:
+    assert cli.main(['dance']) == 2
+    assert "no command 'dance', must be one of demo, record" in capsys.readouterr().err
+
+
+def behave(monkeypatch, main) -> None:
+    monkeypatch.setattr(cli, 'import_module', lambda name: SimpleNamespace(main=main))
+
+
+def test_what_can_be_mended_is_one_line_and_exit_code_2(monkeypatch, capsys) -> None:
+    def main(argv):
+        raise RecordingError('r.mcap cannot be read: fetch it again')
+
+    behave(monkeypatch, main)
+    assert cli.main(['score', 'r.mcap']) == 2
+    assert capsys.readouterr().err == 'viva score: r.mcap cannot be read: fetch it again\n'
+
+
+def test_ctrl_c_is_exit_code_130_without_a_traceback(monkeypatch, capsys) -> None:
+    def main(argv):
+        raise KeyboardInterrupt
+
+    behave(monkeypatch, main)
+    assert cli.main(['train']) == 130
+    assert capsys.readouterr().err == 'viva train: stopped\n'
+
+
+def test_options_and_exit_code_pass_through(monkeypatch) -> None:
+    seen = []
+
+    def main(argv):
+        seen.append(argv)
+        return 1
+
+    behave(monkeypatch, main)
+    assert cli.main(['demo', '--seed', '4']) == 1
+    assert seen == [['--seed', '4']]
+
+
+def test_a_programming_error_is_not_swallowed(monkeypatch) -> None:
+    def main(argv):
+        raise ZeroDivisionError
+
+    behave(monkeypatch, main)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(['plot', 'x'])
+
+
+def test_the_list_of_commands_needs_no_heavy_library() -> None:
+    code = 'import sys, viva_ros.cli as c; c.main([]); print([m for m in ("torch", "mujoco", "cv2", "numpy") if m in sys.modules])'  # noqa: E501
+    root = Path(__file__).parents[1]
+    shown = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert shown.stdout.rstrip().endswith('[]')
