@@ -57,8 +57,8 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, dim, height, width = x.shape
-        qkv = self.to_qkv(self.norm(x)).reshape(batch, 3, dim, height * width).transpose(2, 3)
-        attended = F.scaled_dot_product_attention(*qkv.unbind(1))
+        qkv = self.to_qkv(self.norm(x)).reshape(batch, 3, 1, dim, height * width)
+        attended = F.scaled_dot_product_attention(*qkv.transpose(3, 4).unbind(1))
         return x + self.proj(attended.transpose(1, 2).reshape(batch, dim, height, width))
 
 
@@ -175,11 +175,15 @@ class Encoder(nn.Module):
         self.norm_out = Norm(dims[-1])
         self.conv_out = nn.Conv2d(dims[-1], 2 * config.z_dim, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
+        """Give what the last convolution sees: (B, D, H/16, W/16)."""
         x = self.conv_in(x)
         for block in self.down_blocks:
             x = block(x)
-        return self.conv_out(F.silu(self.norm_out(self.mid_block(x))))
+        return F.silu(self.norm_out(self.mid_block(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv_out(self.features(x))
 
 
 class Decoder(nn.Module):
@@ -224,7 +228,7 @@ class FrameVae(nn.Module):
         :param pixels: (B, 3, H, W)
         :returns: twice (B, C, H/16, W/16); the log-variance clamped as diffusers does
         """
-        mean, logvar = self.quant_conv(self.encoder(self._patchify(pixels))).chunk(2, dim=1)
+        mean, logvar = self.quant_conv(self.encoder(self.patchify(pixels))).chunk(2, dim=1)
         return mean, logvar.clamp(-30.0, 20.0)
 
     def encode(self, pixels: Tensor) -> Tensor:
@@ -243,8 +247,8 @@ class FrameVae(nn.Module):
         spread = patches.view(batch, 3, p, p, height, width).permute(0, 1, 4, 3, 5, 2)
         return spread.reshape(batch, 3, height * p, width * p)
 
-    def _patchify(self, pixels: Tensor) -> Tensor:
-        """Pixels of a p x p patch to channels, in Wan's order: colour, column, row."""
+    def patchify(self, pixels: Tensor) -> Tensor:
+        """Put pixels of a p x p patch into channels, in Wan's order: colour, column, row."""
         batch, _, height, width = pixels.shape
         p = self.patch
         parts = pixels.reshape(batch, 3, height // p, p, width // p, p).permute(0, 1, 5, 3, 2, 4)

@@ -17,7 +17,7 @@ from viva_ros.offline.cache import Data
 from viva_ros.offline.progress import bar
 from viva_ros.offline.trainer import Losses
 
-KL_WEIGHT = 1e-3
+KL_WEIGHT = 1e-4
 EDGE_WEIGHT = 0.5
 ENCODE_BATCH = 64
 

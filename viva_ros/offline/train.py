@@ -40,6 +40,7 @@ from viva_ros.offline.trainer import Schedule, Stage
 CAMERAS: Final = ('head', 'left_wrist', 'right_wrist')
 CLIP_SPACING: Final = 0.4  # s between the frames of a clip
 FRAME_RATE: Final = 10.0  # Hz, of recordings
+FIRST_LOGVAR: Final = 6.0
 KEEP_EVERY: Final = 2  # frame: neighbours are nearly the same, and memory is short
 
 
@@ -47,7 +48,7 @@ KEEP_EVERY: Final = 2  # frame: neighbours are nearly the same, and memory is sh
 class Plan:
     """Schedules of the stages, in order, and of the baseline."""
 
-    vae: Schedule = field(default_factory=lambda: Schedule(1500, 32, 2e-3, 100))
+    vae: Schedule = field(default_factory=lambda: Schedule(1600, 16, 2e-3, 100))
     video: Schedule = field(default_factory=lambda: Schedule(2500, 32, 1e-3, 200))
     viva: Schedule = field(default_factory=lambda: Schedule(5000, 32, 1e-3, 200))
     proprio: Schedule = field(default_factory=lambda: Schedule(4000, 256, 1e-3, 200))
@@ -152,12 +153,14 @@ def train_on(run: Run, learn: Data, hold: Data | None, blank: ViVaConfig) -> ViV
     train_video(run, model, learn, raw)
     final = train_viva(run, model, learn, hold)
     checkpoint.write(run.out / 'checkpoint', model, _provenance(run, learn, final))
-    train_proprio(run, ranges, config.tasks, learn, hold)
+    train_proprio(run, config, ranges, learn, hold)
     return model.eval()
 
 
 def train_vae(run: Run, model: ViVa, learn: Data) -> None:
     """Stage 1: single frames."""
+    with torch.no_grad():  # drawn latents begin near their means, or the decoder sees only noise
+        model.vae.quant_conv.bias[model.config.vae.z_dim :] -= FIRST_LOGVAR
     loss = stages.VaeLoss(model, learn, run.augment)
     Stage('vae', model.vae, run.plan.vae, run.out, run.seed, loss).run()
 
@@ -190,10 +193,11 @@ def train_viva(run: Run, model: ViVa, learn: Data, hold: Data | None) -> dict[st
 
 
 def train_proprio(
-    run: Run, ranges: JointRanges, tasks: tuple[str, ...], learn: Data, hold: Data | None
+    run: Run, config: ViVaConfig, ranges: JointRanges, learn: Data, hold: Data | None
 ) -> None:
     """Train the baseline and write it."""
     torch.manual_seed(run.seed)
+    tasks = config.tasks
     model = ProprioModel(ranges, len(tasks))
     labels = stages.Labels.of(learn, model, tasks)
     loss = stages.ProprioLoss(model, labels, run.augment)
@@ -207,7 +211,7 @@ def train_proprio(
         final = held_out.figures(hold, *given)
     content = {
         'kind': 'proprio', 'ranges': ranges.to_dict(), 'tasks': list(tasks),
-        'provenance': _provenance(run, learn, final),
+        'horizon': config.horizon, 'provenance': _provenance(run, learn, final),
     }  # fmt: skip
     checkpoint.write_weights(run.out / 'proprio', model, content)
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
+
+KINDS = ('auto', 'onnx', 'pytorch')
 
 
 @dataclass(frozen=True)
@@ -14,12 +17,13 @@ class EngineInfo:
     """
     What an engine is made for; read from its JSON, compared with the robot's configuration.
 
-    :param cameras: in the order of the model's views
+    :param cameras: in the order of the model's views; none for a model of joints alone
     :param joint_names: in the order of the model's proprioception
     :param horizon: of the forecast, s
     :param image_size: (height, width) that images are letterboxed to, px
     :param tasks: names of the tasks it was trained on
     :param fingerprint: first 16 hex digits of the SHA-256 over weights and configuration
+    :param kind: 'onnx' or 'pytorch'
     """
 
     cameras: tuple[str, ...]
@@ -56,7 +60,18 @@ def load(path: Path, task: str, kind: str = 'auto') -> Engine:
 
     :param path: the folder
     :param task: one of the engine's tasks
-    :param kind: 'auto', 'onnx' or 'pytorch'
+    :param kind: 'auto' (the exported graph where there is one), 'onnx' or 'pytorch'
     :raises EngineError: naming what does not fit and the command that mends it
     """
-    raise NotImplementedError
+    if kind not in KINDS:
+        raise EngineError(f'engine kind is {kind!r}, must be one of {", ".join(KINDS)}')
+    if not path.is_dir():
+        raise EngineError(f"{path} is no folder: name that of an engine, or make one ('viva export')")
+    if kind == 'pytorch' or (kind == 'auto' and not (path / 'engine.json').exists()
+                             and (path / 'model.json').exists()):  # fmt: skip
+        from viva_ros.runtime.pytorch import PytorchEngine
+
+        return PytorchEngine(path, task)
+    from viva_ros.runtime.onnx import OnnxEngine
+
+    return OnnxEngine(path, task)

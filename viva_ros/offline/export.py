@@ -1,0 +1,246 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva export`: make an engine of a checkpoint, and measure that it gives the same values.
+
+The engine's folder has the graph that robots run, its description, and a copy of the checkpoint.
+"""
+
+import argparse
+import copy
+import hashlib
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from viva_ros.core.errors import EngineError, RecordingError
+from viva_ros.core.files import write_atomically
+from viva_ros.core.normalize import JointRanges
+from viva_ros.data.recording import read
+from viva_ros.model import checkpoint
+from viva_ros.model.lean import LeanViVa
+from viva_ros.model.proprio import ProprioModel
+from viva_ros.offline.moments import cut
+from viva_ros.runtime import manifest as manifests
+from viva_ros.runtime.manifest import GRAPH, LARGEST_DIFFERENCE, Manifest
+
+OPSET: Final = 20
+WANTED_DIFFERENCE: Final = 1e-4
+EVERY: Final = 5  # frame: of which parity is measured
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    A checkpoint, as export needs it.
+
+    :param model: called with images, proprio, task (those that ``inputs`` names)
+    :param lean: gives the same numbers, faster
+    """
+
+    kind: str
+    model: nn.Module
+    lean: nn.Module
+    cameras: tuple[str, ...]
+    image_size: tuple[int, int]
+    ranges: JointRanges
+    horizon: float
+    tasks: tuple[str, ...]
+    fingerprint: str
+    provenance: Mapping[str, Any]
+
+    def example(self) -> dict[str, Tensor]:
+        """Give inputs of the right shapes, by name."""
+        inputs = {'proprio': torch.zeros(1, len(self.ranges.names)), 'task': torch.zeros(1).long()}
+        if not self.cameras:
+            return inputs
+        shape = (1, len(self.cameras), *self.image_size, 3)
+        return {'images': torch.zeros(shape, dtype=torch.uint8), **inputs}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser('viva export', description=__doc__)
+    parser.add_argument('checkpoint', type=Path, help="folder, such as RUN/checkpoint")
+    parser.add_argument('--out', type=Path, required=True, help='folder of the engine')
+    parser.add_argument(
+        '--recordings', type=Path, nargs='+', required=True, help='to compare on: files or folders'
+    )
+    parser.add_argument('--limit', type=int, default=10, help='recordings; default: %(default)s')
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    paths = _find(args.recordings)[: args.limit]
+    made = export(args.checkpoint, args.out, paths)
+    size = sum(path.stat().st_size for path in args.out.iterdir())
+    Console().print(
+        f'engine {made.fingerprint} in {args.out}, {size / 1e6:.1f} MB; differs from PyTorch by at '
+        f'most {made.parity:.2g} in value on {made.moments} moments'
+    )
+    return 0
+
+
+def export(folder: Path, out: Path, recordings: Sequence[Path]) -> Manifest:
+    """
+    Write an engine's folder.
+
+    :param folder: of the checkpoint, ViVa or the baseline
+    :param recordings: to compare on
+    :raises EngineError: if the graph differs from the model too much, and nothing is written
+    """
+    source = open_source(folder)
+    graph = make_graph(source)
+    samples = [sample for path in recordings for sample in _samples(source, path)]
+    if not samples:
+        raise RecordingError('there are no recorded moments to compare on: name recordings')
+    parity = measure_parity(source, graph, samples)
+    if not parity <= LARGEST_DIFFERENCE:
+        raise EngineError(
+            f'the graph differs from the model by {parity:.3g} in value, at most '
+            f'{LARGEST_DIFFERENCE} is allowed: try another version of torch or onnxruntime'
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    made = describe(source, graph, parity, len(samples))
+    write_atomically(out / GRAPH, graph)
+    for name in (checkpoint.WEIGHTS, checkpoint.DESCRIPTION):
+        if (out / name).resolve() != (folder / name).resolve():
+            shutil.copyfile(folder / name, out / name)
+    manifests.write(out, made)
+    return made
+
+
+def open_source(folder: Path) -> Source:
+    """
+    Read a checkpoint of either kind.
+
+    :raises EngineError: if it cannot be read
+    """
+    content = checkpoint.read_description(folder)
+    if content.get('kind') == 'viva':
+        read_back = checkpoint.read(folder)
+        config = read_back.model.config
+        return Source(
+            'viva', read_back.model, LeanViVa(read_back.model).eval(), config.cameras,
+            config.image_size, read_back.model.ranges, config.horizon, config.tasks,
+            read_back.fingerprint, read_back.provenance,
+        )  # fmt: skip
+    if content.get('kind') != 'proprio':
+        raise EngineError(f'{folder} has kind {content.get("kind")!r}, must be viva or proprio')
+    ranges, tasks = JointRanges.from_dict(content['ranges']), tuple(content['tasks'])
+    model = ProprioModel(ranges, len(tasks)).eval()
+    checkpoint.read_weights(folder, model, content['sha256'])
+    mark = checkpoint.fingerprint(content['sha256'], {'tasks': list(tasks)}, content['ranges'])
+    return Source(
+        'proprio', model, model, (), (1, 1), ranges, float(content['horizon']), tasks, mark,
+        content['provenance'],
+    )  # fmt: skip
+
+
+def make_graph(source: Source) -> bytes:
+    """Give the ONNX graph of a model, weights inside."""
+    example = source.example()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / GRAPH
+        program = torch.onnx.export(
+            copy.deepcopy(source.lean), tuple(example.values()), dynamo=True, opset_version=OPSET,
+            input_names=list(example), output_names=['value', 'forecast'], verbose=False,
+        )  # fmt: skip
+        assert program is not None
+        program.save(str(path), external_data=False)
+        proto = onnx.load(str(path))
+    _strip(proto)
+    onnx.checker.check_model(proto)
+    return bytes(proto.SerializeToString())
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    """Leave out notes on where nodes come from: they name folders and double the size."""
+    for node in proto.graph.node:
+        node.doc_string = ''
+        del node.metadata_props[:]
+    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        value.doc_string = ''
+        del value.metadata_props[:]
+    for tensor in proto.graph.initializer:
+        tensor.doc_string = ''
+        del tensor.metadata_props[:]
+    del proto.graph.value_info[:]
+    del proto.graph.metadata_props[:]
+    del proto.metadata_props[:]
+    proto.doc_string = proto.graph.doc_string = ''
+
+
+def _find(given: Sequence[Path]) -> list[Path]:
+    files = [sorted(path.glob('*.mcap')) if path.is_dir() else [path] for path in given]
+    return [path for part in files for path in part]
+
+
+def _samples(source: Source, path: Path) -> list[dict[str, Tensor]]:
+    """Give the inputs of some moments of a recording, for every one of its tasks."""
+    samples = []
+    for episode in read(path).episodes():
+        if episode.label is None or episode.label.task not in source.tasks:
+            continue
+        cameras = source.cameras or tuple(episode.cameras)[:1]
+        moments = cut(
+            episode, cameras, source.ranges.names, source.image_size, source.horizon, EVERY
+        )  # fmt: skip
+        task = torch.tensor([source.tasks.index(episode.label.task)])
+        for images, proprio in zip(moments.images, moments.proprio, strict=True):
+            sample = {'proprio': torch.from_numpy(proprio)[None].float(), 'task': task}
+            if source.cameras:
+                sample = {'images': torch.from_numpy(images)[None], **sample}
+            samples.append(sample)
+    return samples
+
+
+def measure_parity(source: Source, graph: bytes, samples: Sequence[dict[str, Tensor]]) -> float:
+    """Give the largest difference in value between a graph and the model."""
+    run = session(graph)
+    worst = 0.0
+    for sample in samples:
+        with torch.inference_mode():
+            expected = float(source.model(**sample)[0])
+        given = float(run({name: tensor.numpy() for name, tensor in sample.items()})[0][0])
+        worst = max(worst, abs(given - expected)) if np.isfinite(given) else float('inf')
+    return worst
+
+
+def session(graph: bytes) -> Callable[[dict[str, Any]], list[Any]]:
+    """Give a function that runs a graph on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    opened = onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
+    return lambda feeds: list(opened.run(['value', 'forecast'], feeds))
+
+
+def describe(source: Source, graph: bytes, parity: float, moments: int) -> Manifest:
+    """Give the description of an engine."""
+    libraries = {name: version(name) for name in ('torch', 'onnx', 'onnxruntime')}
+    provenance = {
+        'export': shlex.join(['viva', 'export', *sys.argv[1:]]), 'opset': OPSET,
+        'wanted_parity': WANTED_DIFFERENCE, 'libraries': libraries,
+        'training': dict(source.provenance),
+    }  # fmt: skip
+    return Manifest(
+        manifests.FORMAT, source.kind, hashlib.sha256(graph).hexdigest(), source.cameras,
+        source.image_size, source.ranges, source.horizon, source.tasks, source.fingerprint,
+        parity, moments, provenance,
+    )  # fmt: skip
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

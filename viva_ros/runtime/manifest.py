@@ -1,0 +1,153 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+``engine.json``: what an engine is, and the hash of the graph that it describes.
+
+All is checked before a library is given the graph: a file that was changed, exchanged or may be
+changed by anyone is refused.
+"""
+
+import hashlib
+import json
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.files import write_atomically
+from viva_ros.core.normalize import JointRanges
+
+MANIFEST: Final = 'engine.json'
+GRAPH: Final = 'engine.onnx'
+FORMAT: Final = 1
+LARGEST_DIFFERENCE: Final = 0.01  # between engine and PyTorch, in value
+AGAIN: Final = "make it with 'viva export', or fetch it again"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """
+    Description of an exported engine.
+
+    :param sha256: of the graph
+    :param model: 'viva' or 'proprio'
+    :param ranges: of the joints in training, rad or m; names in the order of the input
+    :param horizon: of the forecast, s
+    :param fingerprint: first 16 hex digits of the SHA-256 over weights and configuration
+    :param parity: largest difference of value from PyTorch on recorded moments
+    :param moments: how many moments that was measured on
+    :param provenance: of the checkpoint, and the export
+    """
+
+    format: int
+    model: str
+    sha256: str
+    cameras: tuple[str, ...]
+    image_size: tuple[int, int]
+    ranges: JointRanges
+    horizon: float
+    tasks: tuple[str, ...]
+    fingerprint: str
+    parity: float
+    moments: int
+    provenance: Mapping[str, Any]
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write the description, last of all files."""
+    content = {**asdict(manifest), 'ranges': manifest.ranges.to_dict()}
+    write_atomically(folder / MANIFEST, json.dumps(content, indent=1) + '\n')
+
+
+def read(folder: Path) -> Manifest:
+    """
+    Read the description.
+
+    :raises EngineError: if it is missing, cannot be read, or is of another format
+    """
+    path = folder / MANIFEST
+    check_file(path)
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        if content['format'] != FORMAT:
+            raise EngineError(f'{path} has format {content["format"]!r}, must be {FORMAT}: {AGAIN}')
+        return _parse(content)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f'{path} cannot be read ({error!r}): {AGAIN}') from error
+
+
+def read_graph(folder: Path, manifest: Manifest) -> bytes:
+    """
+    Read the graph that a description is of.
+
+    :raises EngineError: if it is missing or was changed
+    """
+    path = folder / GRAPH
+    check_file(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EngineError(f'{path} cannot be read ({error}): {AGAIN}') from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != manifest.sha256:
+        raise EngineError(
+            f'{path} has SHA-256 {digest[:12]}.., {MANIFEST} says {manifest.sha256[:12]}..: {AGAIN}'
+        )
+    return content
+
+
+def check_file(path: Path) -> None:
+    """
+    Refuse a file that is missing or that anyone may write to.
+
+    :raises EngineError: saying which
+    """
+    for place in (path, path.parent):
+        try:
+            mode = place.stat().st_mode
+        except OSError as error:
+            raise EngineError(f'{path} is not there ({error.strerror}): {AGAIN}') from error
+        is_sticky = stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX)  # as /tmp is
+        if mode & stat.S_IWOTH and not is_sticky:
+            raise EngineError(f"{place} may be written by anyone: run 'chmod o-w {place}'")
+
+
+def check_task(manifest: Manifest, task: str) -> int:
+    """
+    Give the index of a task.
+
+    :raises EngineError: naming those that the engine knows
+    """
+    if task not in manifest.tasks:
+        known = ', '.join(repr(name) for name in manifest.tasks)
+        raise EngineError(f'task is {task!r}, the engine knows {known}: set the parameter task')
+    return manifest.tasks.index(task)
+
+
+def check_parity(manifest: Manifest) -> None:
+    """
+    Refuse an engine that was exported although it differed from PyTorch.
+
+    :raises EngineError: with the difference
+    """
+    if not manifest.parity <= LARGEST_DIFFERENCE:
+        raise EngineError(
+            f'engine differs from PyTorch by {manifest.parity:.3g} in value, at most '
+            f'{LARGEST_DIFFERENCE} is allowed: {AGAIN}'
+        )
+
+
+def _parse(content: Mapping[str, Any]) -> Manifest:
+    names = {field.name for field in fields(Manifest)}
+    if names != set(content):
+        missing, unexpected = sorted(names - set(content)), sorted(set(content) - names)
+        raise ValueError(f'misses {missing}, has unexpected {unexpected}')
+    height, width = (int(side) for side in content['image_size'])
+    parts = {
+        'ranges': JointRanges.from_dict(content['ranges']), 'image_size': (height, width),
+        'cameras': tuple(map(str, content['cameras'])), 'tasks': tuple(map(str, content['tasks'])),
+        'horizon': float(content['horizon']), 'parity': float(content['parity']),
+    }  # fmt: skip
+    return Manifest(**{**content, **parts})

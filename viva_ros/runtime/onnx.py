@@ -1,0 +1,72 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine that ships: an ONNX graph run by onnxruntime, without torch."""
+
+from pathlib import Path
+
+import numpy as np
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.runtime import manifest as manifests
+from viva_ros.runtime.engine import EngineInfo
+from viva_ros.runtime.manifest import AGAIN, GRAPH, Manifest
+from viva_ros.runtime.tensors import pack, unpack
+
+
+def info_of(manifest: Manifest, kind: str) -> EngineInfo:
+    """Give what an engine says of itself."""
+    return EngineInfo(
+        manifest.cameras, manifest.ranges.names, manifest.horizon, manifest.image_size,
+        manifest.tasks, manifest.fingerprint, kind,
+    )  # fmt: skip
+
+
+class OnnxEngine:
+    """
+    Runs ``engine.onnx``.
+
+    :param threads: more than one collapse where others compute as well
+    :raises EngineError: if a file is missing, changed, or cannot be run here
+    """
+
+    def __init__(self, folder: Path, task: str, threads: int = 1) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise EngineError(
+                f"onnxruntime cannot be imported ({error}): run 'pip install onnxruntime'"
+            ) from error
+        manifest = manifests.read(folder)
+        manifests.check_parity(manifest)
+        self._task = np.array([manifests.check_task(manifest, task)], dtype=np.int64)
+        graph = manifests.read_graph(folder, manifest)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=['CPUExecutionProvider']
+            )
+        except Exception as error:  # onnxruntime's own errors share no base class
+            raise EngineError(
+                f'{folder / GRAPH} cannot be loaded by onnxruntime {onnxruntime.__version__} '
+                f'({error}): {AGAIN}'
+            ) from error
+        self.info = info_of(manifest, 'onnx')
+
+    def estimate(self, observation: Observation) -> Estimate:
+        """See ``Engine``."""
+        images, proprio = pack(observation, self.info)
+        feeds = {'proprio': proprio[None], 'task': self._task}
+        if self.info.cameras:
+            feeds['images'] = images[None]
+        try:
+            value, forecast = self._session.run(['value', 'forecast'], feeds)
+        except Exception as error:
+            raise EngineError(f'onnxruntime failed: {error}') from error
+        return unpack(float(value[0]), forecast[0], self.info)
+
+    def close(self) -> None:
+        """Free the session; nothing may be estimated after."""
+        self._session = None

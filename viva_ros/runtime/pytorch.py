@@ -1,0 +1,60 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine of a checkpoint: the model as it was trained, by PyTorch."""
+
+from pathlib import Path
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.runtime.engine import EngineInfo
+from viva_ros.runtime.manifest import check_file
+from viva_ros.runtime.tensors import pack, unpack
+
+
+class PytorchEngine:
+    """
+    Runs ``model.safetensors``.
+
+    :raises EngineError: if a file is missing or changed, or torch is not installed
+    """
+
+    def __init__(self, folder: Path, task: str) -> None:
+        try:
+            import torch
+
+            from viva_ros.model import checkpoint
+        except ImportError as error:
+            raise EngineError(
+                f"a checkpoint needs torch ({error}): run 'pip install viva_ros[train]', or use "
+                'an exported engine'
+            ) from error
+        for name in (checkpoint.DESCRIPTION, checkpoint.WEIGHTS):
+            check_file(folder / name)
+        read = checkpoint.read(folder)
+        config = read.model.config
+        if task not in config.tasks:
+            known = ', '.join(repr(name) for name in config.tasks)
+            raise EngineError(f'task is {task!r}, the engine knows {known}: set the parameter task')
+        self._torch, self._model = torch, read.model
+        self._task = torch.tensor([config.tasks.index(task)])
+        self.info = EngineInfo(
+            config.cameras, config.joint_names, config.horizon, config.image_size,
+            config.tasks, read.fingerprint, 'pytorch',
+        )  # fmt: skip
+
+    def estimate(self, observation: Observation) -> Estimate:
+        """See ``Engine``."""
+        images, proprio = pack(observation, self.info)
+        torch = self._torch
+        try:
+            with torch.inference_mode():
+                value, forecast = self._model(
+                    torch.from_numpy(images)[None], torch.from_numpy(proprio)[None], self._task
+                )
+        except RuntimeError as error:
+            raise EngineError(f'torch failed: {error}') from error
+        return unpack(float(value[0]), forecast[0].numpy(), self.info)
+
+    def close(self) -> None:
+        """Free the model; nothing may be estimated after."""
+        self._model = None

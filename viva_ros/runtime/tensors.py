@@ -1,0 +1,46 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From an observation to an engine's arrays and back, by name, the same for every library."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import EngineError, InputError
+from viva_ros.core.joints import match_joints
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.runtime.engine import EngineInfo
+from viva_ros.runtime.images import letterbox
+
+
+def pack(
+    observation: Observation, info: EngineInfo
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """
+    Give images (V, H, W, 3) and joint positions (J,) in the engine's order.
+
+    :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
+    """
+    missing = [name for name in info.cameras if name not in observation.images]
+    if missing:
+        have = ', '.join(observation.images)
+        raise InputError(f'camera {", ".join(missing)} is missing; there are {have or "none"}')
+    images = np.empty((len(info.cameras), *info.image_size, 3), dtype=np.uint8)
+    for view, name in enumerate(info.cameras):
+        try:
+            images[view] = letterbox(observation.images[name], info.image_size)
+        except InputError as error:
+            raise InputError(f'camera {name}: {error}') from error
+    joints = match_joints(observation.proprio, info.joint_names)
+    return images, np.array(list(joints.values()), dtype=np.float32)
+
+
+def unpack(value: float, forecast: NDArray[np.floating], info: EngineInfo) -> Estimate:
+    """
+    Give the estimate.
+
+    :raises EngineError: if a number is not finite
+    """
+    if not (np.isfinite(value) and np.isfinite(forecast).all()):
+        raise EngineError(f'engine gave value {value} and forecast {forecast}: not finite')
+    names = info.joint_names
+    return Estimate(float(value), dict(zip(names, map(float, forecast), strict=True)))
