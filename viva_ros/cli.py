@@ -11,6 +11,7 @@ from viva_ros.core.errors import VivaError
 
 COMMANDS: Final = {
     'demo': ('viva_ros.demo.run', 'robot, monitor and supervisor, a good episode and a bad one'),
+    'up': ('viva_ros.nodes.bringup', 'start nodes on a machine without launch'),
     'record': ('viva_ros.offline.record', 'record simulated episodes'),
     'train': ('viva_ros.offline.train', 'train a model on recordings'),
     'export': ('viva_ros.offline.export', 'make an engine of a checkpoint'),
