@@ -3,16 +3,19 @@
 
 import math
 import signal
+import time
 from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float32, String
 from visualization_msgs.msg import MarkerArray
 
 from viva_ros.msg import FutureProprioception, Value
 from viva_ros.nodes import qos
+from viva_ros.nodes.convert import to_time
 
 RAW = ('--ros-args', '-p', 'transport:=raw')
 ALL = ('head', 'left_wrist', 'right_wrist', 'joint_states')
@@ -137,3 +140,28 @@ def test_namespaces_and_remapping_work(processes, listener, until, level, tmp_pa
     processes.start('fake_source.py', tmp_path, *ALL, '--ros-args', '-r', '__ns:=/left_cell')
     processes.start('fake_monitor.py', *RAW, '-r', '__ns:=/left_cell', '-r', 'value:=worth')
     until(lambda: known(values), 'a value')
+
+
+def test_time_that_jumps_back_or_stops(processes, listener, until, level, tmp_path):
+    """A recording that is played again, then paused: /clock tells the time."""
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    clock = listener.create_publisher(Clock, '/clock', qos.RELIABLE)
+    shift = 0
+
+    def tick() -> None:
+        clock.publish(Clock(clock=to_time(time.time_ns() + shift * 1_000_000_000)))
+
+    timer = listener.create_timer(0.02, tick)
+    processes.start('fake_source.py', tmp_path, *ALL)
+    processes.start('fake_monitor.py', *RAW, '-p', 'use_sim_time:=true')
+    until(lambda: known(values), 'a value')
+    count, before = len(values), known(values)[-1].header.stamp.sec
+    shift = -1000
+    (tmp_path / 'late').write_text(str(shift))
+    until(lambda: known(values[count:]), 'a value')
+    until(lambda: known(values)[-1].header.stamp.sec < before - 900, 'a value of the earlier time')
+    timer.cancel()
+    until(lambda: unknown(values, 'paused'), 'the pause')
+    assert '/clock stands still' in unknown(values, 'paused')[0].reason
+    timer.reset()
+    until(lambda: values[-1].status == Value.STATUS_OK, 'a value again')

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -178,3 +179,16 @@ def test_of_two_supervisors_the_younger_asks_for_nothing(robot, start, until):
     time.sleep(0.5)
     assert robot.asked == 1
     assert younger.poll() is None
+
+
+def test_a_best_effort_value_is_an_error_that_names_topic_and_policy(start, listener, until):
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    listener.create_publisher(Value, 'value', qos.IMAGE)
+    start()
+    until(
+        lambda: any('incompatible QoS' in s.message for d in diagnoses for s in d.status),
+        'the diagnosis',
+    )
+    found = next(s for d in diagnoses for s in d.status if 'incompatible' in s.message)
+    assert found.level == DiagnosticStatus.ERROR
+    assert '/value' in found.message and 'RELIABILITY' in found.message

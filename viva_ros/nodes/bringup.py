@@ -144,7 +144,10 @@ def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Start nodes and stay until Ctrl-C, or until one of them ends."""
-    parser = argparse.ArgumentParser('viva up', description='start nodes, without launch')
+    parser = argparse.ArgumentParser(
+        'viva up', description='start nodes, without launch', epilog=list_arguments(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument('launch', choices=tuple(LAUNCHES), help='what to start')
     parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='launch arguments')
     args = parser.parse_args(argv)
@@ -160,6 +163,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = ', '.join(f'{name} (exit code {code})' for name, code in ended.items())
     print(f'viva up: {names} ended: the others are ended too', file=sys.stderr)
     return 1
+
+
+def list_arguments() -> str:
+    """Say which arguments each launch has."""
+    lines = []
+    for launch, (_, arguments) in LAUNCHES.items():
+        lines.append(f'arguments of {launch}:')
+        lines += [f'  {argument.name:14} {argument.doc}' for argument in arguments]
+    return '\n'.join(lines)
 
 
 def split_argument(text: str) -> tuple[str, str]:

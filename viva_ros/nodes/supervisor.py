@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -67,16 +68,21 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         )
         hold = time.monotonic() + settings.alarm.cool_down  # one before this may have asked
         self._machine = RetryMachine(settings.retry, hold_until=hold)
-        self._episode, self._foreign, self._rival = '', '', ''
+        self._episode = self._foreign = self._rival = self._incompatible = ''
         self._alert = self._publisher(Alert, 'alert', qos.LATCHED)
         self._announce = self._publisher(String, 'episode', qos.LATCHED)
         self._retry = RetryClient(self, self._accepted, self._refused)
         self.keep(RetryClient.destroy, self._retry)
-        for kind, topic, react, profile in (
-            (Value, 'value', self._judge_value, qos.RELIABLE),
-            (Alert, 'alert', self._hear_alert, qos.RELIABLE),
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=self._note_incompatible, use_default_callbacks=False
+        )
+        for kind, topic, react in (
+            (Value, 'value', self._judge_value),
+            (Alert, 'alert', self._hear_alert),
         ):
-            subscription = self.create_subscription(kind, topic, react, profile)
+            subscription = self.create_subscription(
+                kind, topic, react, qos.RELIABLE, event_callbacks=events
+            )
             self.keep(self.destroy_subscription, subscription)
         for service, serve in (
             ('~/acknowledge', self._serve_acknowledge),
@@ -103,8 +109,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def diagnose(self, report: Report) -> None:
         """Report the level, and what the rules say."""
         level = self._level() if self.active else Level.OK
-        text = self._foreign or self._rival or (level.name if self.active else 'not active')
-        entry = ERROR if self._foreign else WARN if self._rival else DIAGNOSIS[level]
+        fault = self._incompatible or self._foreign
+        text = fault or self._rival or (level.name if self.active else 'not active')
+        entry = ERROR if fault else WARN if self._rival else DIAGNOSIS[level]
         report.add('watch', entry, text, self._figures())
 
     def _publisher(self, kind: type, topic: str, profile: QoSProfile) -> Any:
@@ -129,6 +136,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         for event in events:
             self._publish(event, event.stamp)
             self._react(event)
+
+    def _note_incompatible(self, event: Any) -> None:
+        policy = getattr(event.last_policy_kind, 'name', event.last_policy_kind)
+        topic = self.resolve_topic_name('value')
+        self._incompatible = (
+            f'a publisher of {topic} or of alerts has incompatible QoS: {policy}, must be reliable'
+        )
+        self.get_logger().error(self._incompatible)
 
     def _check_engine(self, message: Value) -> None:
         try:
