@@ -9,9 +9,7 @@ The engine's folder has the graph that robots run, its description, and a copy o
 import argparse
 import copy
 import hashlib
-import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from viva_ros.data.recording import read
 from viva_ros.model import checkpoint
 from viva_ros.model.lean import LeanViVa
 from viva_ros.model.proprio import ProprioModel
+from viva_ros.offline.command import command_line
 from viva_ros.offline.moments import cut
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.manifest import GRAPH, LARGEST_DIFFERENCE, Manifest
@@ -74,7 +73,7 @@ class Source:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('viva export', description=__doc__)
-    parser.add_argument('checkpoint', type=Path, help="folder, such as RUN/checkpoint")
+    parser.add_argument('checkpoint', type=Path, help='folder, such as RUN/checkpoint')
     parser.add_argument('--out', type=Path, required=True, help='folder of the engine')
     parser.add_argument(
         '--recordings', type=Path, nargs='+', required=True, help='to compare on: files or folders'
@@ -86,8 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = export(args.checkpoint, args.out, paths)
     size = sum(path.stat().st_size for path in args.out.iterdir())
     Console().print(
-        f'engine {made.fingerprint} in {args.out}, {size / 1e6:.1f} MB; differs from PyTorch by at '
-        f'most {made.parity:.2g} in value on {made.moments} moments'
+        f'engine {made.fingerprint} in {args.out}, {size / 1e6:.1f} MB; differs from PyTorch by '
+        f'at most {made.parity:.2g} in value on {made.moments} moments'
     )
     return 0
 
@@ -231,7 +230,7 @@ def describe(source: Source, graph: bytes, parity: float, moments: int) -> Manif
     """Give the description of an engine."""
     libraries = {name: version(name) for name in ('torch', 'onnx', 'onnxruntime')}
     provenance = {
-        'export': shlex.join(['viva', 'export', *sys.argv[1:]]), 'opset': OPSET,
+        'export': command_line('export'), 'opset': OPSET,
         'wanted_parity': WANTED_DIFFERENCE, 'libraries': libraries,
         'training': dict(source.provenance),
     }  # fmt: skip

@@ -10,8 +10,6 @@ A run that was stopped goes on where it was when started again with the same arg
 import argparse
 import json
 import platform
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -34,6 +32,7 @@ from viva_ros.model.viva import ViVa
 from viva_ros.offline import cache, held_out, stages
 from viva_ros.offline.augment import AugmentSettings
 from viva_ros.offline.cache import Cut, Data
+from viva_ros.offline.command import command_line
 from viva_ros.offline.split import split
 from viva_ros.offline.trainer import Schedule, Stage
 
@@ -111,7 +110,7 @@ class Run:
     plan: Plan
     cache: Path
     threads: int = 1
-    augment: AugmentSettings = AugmentSettings()
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
 
 
 def train(run: Run) -> ViVa:
@@ -240,7 +239,7 @@ def _describe(run: Run, config: ViVaConfig, learn: Data, hold: Data | None) -> N
 def _provenance(run: Run, learn: Data, final: Mapping[str, float]) -> dict[str, Any]:
     libraries = {name: version(name) for name in ('torch', 'diffusers', 'numpy')}
     return {
-        'command': shlex.join(['viva', 'train', *sys.argv[1:]]),
+        'command': command_line('train'),
         'seed': run.seed, 'plan': asdict(run.plan), 'augment': asdict(run.augment),
         'episodes': len(learn.labels), 'moments': len(learn.images),
         'successes': sum(bool(label['success']) for label in learn.labels),
