@@ -13,8 +13,9 @@ from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration, Threshold
 from viva_ros.data.recording import read
-from viva_ros.offline.plot import broken, main, picture_times, plot
-from viva_ros.offline.story import alarm_level, pictures, tell, title
+from viva_ros.offline.plot import broken, main, plot
+from viva_ros.offline.story import alarm_level, tell, title
+from viva_ros.offline.strip import picture_times, pictures
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 

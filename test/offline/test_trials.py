@@ -1,24 +1,25 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from viva_ros.data.episode import Label
-from viva_ros.offline.trials import Result, figures, group_of
+from viva_ros.offline.trials import Result, figures, group_of, true_progress
 
 
 def made(
     group: str, values: list[float], mode: str = 'none', alarms: tuple[float, ...] = (),
-    manifest: float | None = None,
+    manifest: float | None = None, progress: list[float] | None = None,
 ) -> Result:  # fmt: skip
     """10 s long, the values at even times."""
     times = np.linspace(0.0, 10.0, len(values))
     success = group in ('success', 'mended')
     return Result(
         mode, mode, group, success, 10.0, times, np.array(values), alarms,
-        None if manifest is None else 0.0, manifest,
+        None if manifest is None else 0.0, manifest, np.array(progress or values),
     )  # fmt: skip
 
 
@@ -47,6 +48,20 @@ def test_order_leaves_unknown_values_out() -> None:
     assert made('success', [0.1, math.nan, 0.2, 0.3]).order == pytest.approx(1.0)
     # ranks 1 3 2 against 1 2 3: 1 - 6 * 2 / (3 * 8)
     assert made('success', [0.1, 0.3, 0.2]).order == pytest.approx(0.5)
+
+
+def test_true_order_asks_for_progress_not_for_time() -> None:
+    lost_and_found = made('mended', [0.1, 0.5, 0.2, 0.6], progress=[0.0, 0.4, 0.1, 0.9])
+    assert lost_and_found.true_order == pytest.approx(1.0)
+    counted = made('mended', [0.1, 0.2, 0.3, 0.4], progress=[0.0, 0.4, 0.1, 0.9])
+    # ranks 1 2 3 4 against 1 3 2 4: 1 - 6 * 2 / (4 * 15)
+    assert counted.true_order == pytest.approx(0.8)
+
+
+def test_progress_is_the_last_that_was_told() -> None:
+    told = [SimpleNamespace(stamp=10, progress=0.25), SimpleNamespace(stamp=20, progress=0.5)]
+    found = true_progress(np.array([9, 10, 19, 25]), told)
+    np.testing.assert_array_equal(found, [np.nan, 0.25, 0.25, 0.5])
 
 
 RESULTS = [
@@ -86,8 +101,11 @@ def test_failures_have_a_row_each_and_those_only_cameras_see_one_of_their_own() 
 def test_mended_episodes_and_retries_stand_apart_from_both() -> None:
     found = figures(RESULTS, {'slip'})
     assert found['mended'] == {
-        'near_miss': {'episodes': 1, 'alarmed': 1.0, 'spearman': pytest.approx(1.0)}
-    }
+        'near_miss': {
+            'episodes': 1, 'alarmed': 1.0, 'spearman': pytest.approx(1.0),
+            'true_order': pytest.approx(1.0),
+        }
+    }  # fmt: skip
     assert found['retries']['failed']['episodes'] == 1
     assert found['detection']['successes'] == 2
     assert found['detection']['failures'] == 3

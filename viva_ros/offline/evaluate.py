@@ -21,6 +21,7 @@ from rich.progress import track
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.thresholds import Calibration
+from viva_ros.data.published import truth
 from viva_ros.data.recording import read
 from viva_ros.offline import report
 from viva_ros.offline.baselines import TimeCounter
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     contenders = enter(loaded, folder, args.task, args.alpha, calibrating)
     results = run(contenders, testing, loaded[0].info)
     measured = {name: figures(rows, camera_only()) for name, rows in results.items()}
-    content = report.content(measured, results, sys.argv, loaded[0].info)
+    content = report.content(measured, results, loaded[0].info)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(args.out, content)
     draw(results, camera_only(), args.out.with_suffix('.png'))
@@ -157,11 +158,11 @@ def run(
         episode = recording.episodes()[0]
         if episode.label is None:
             raise RecordingError(f'{path} has no outcome: leave it out, or record it to its end')
-        moments = list(look(recording, info))
+        sights, told = list(look(recording, info)), truth(recording)
         for one in contenders:
-            samples = list(estimates(moments, one.engine()))
+            samples = list(estimates(sights, one.engine()))
             alarms = rule_alarms(judge(samples, one.calibration))
-            results[one.name].append(result(episode, episode.label, samples, alarms))
+            results[one.name].append(result(episode, episode.label, samples, alarms, told))
     return _with_clock(results)
 
 

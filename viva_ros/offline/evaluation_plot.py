@@ -20,9 +20,7 @@ BARS: Final = (BLUE, ORANGE, GREY)
 AROUND: Final = np.arange(-4.0, 5.01, 0.1)  # s around the evidence
 
 
-def draw(
-    results: Mapping[str, Sequence[Result]], camera_only: Collection[str], out: Path
-) -> None:
+def draw(results: Mapping[str, Sequence[Result]], camera_only: Collection[str], out: Path) -> None:
     """Draw the first contender's values, and everyone's detections."""
     mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
     figure = Figure(figsize=(14, 4.6), layout='constrained')

@@ -15,20 +15,20 @@ from typing import Any, Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import ConnectionPatch
 
 from viva_ros.core.events import RULES, Level
 from viva_ros.core.observation import Array
 from viva_ros.data.recording import Recording, read
 from viva_ros.offline.score import calibration_of
 from viva_ros.offline.scoring import RATE, score
-from viva_ros.offline.story import Story, calibration_for, pictures, tell, title
+from viva_ros.offline.story import Story, calibration_for, tell, title
+from viva_ros.offline.strip import draw_pictures
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BLUE, SKY, GREEN, ORANGE, RED = '#0072B2', '#56B4E9', '#009E73', '#E69F00', '#D55E00'
-GREY: Final = '#888888'
+GREY = '#888888'
 PICTURES: Final = 9
 GAP: Final = 0.9  # s
 MARKS: Final = {
@@ -72,7 +72,7 @@ def plot(path: Path, out: Path, engine: str | None = None) -> None:
     _draw_value(above, story)
     _draw_truth(below, story)
     strip = [figure.add_subplot(grid[2, place]) for place in range(PICTURES)]
-    _draw_pictures(strip, below, recording, story)
+    draw_pictures(strip, below, recording, story)
     figure.suptitle(title(story), x=0.06, ha='left', fontsize=14, fontweight='bold')
     figure.savefig(out, dpi=100)
 
@@ -163,40 +163,3 @@ def _draw_truth(axes: Any, story: Story) -> None:
         axes.axvline(at, color='black', lw=1.2, ls=':')
         axes.text(at, 1.02, ' evidence of the failure', fontsize=9, va='center')
     axes.legend(frameon=False, ncols=3, loc='lower left', bbox_to_anchor=(0.0, 0.97), fontsize=9)
-
-
-def picture_times(story: Story, count: int) -> list[tuple[float, bool]]:
-    """
-    Choose even times, and move the nearest one between the ends to each alarm.
-
-    :returns: ascending times, s, and whether it is that of an alarm
-    """
-    times = np.linspace(0.0, story.end, count)
-    chosen: dict[int, float] = {}
-    for event in story.alarms[: count - 2]:
-        at = story.seconds(event.stamp)
-        free = [place for place in range(1, count - 1) if place not in chosen]
-        chosen[min(free, key=lambda place: abs(times[place] - at))] = at
-    even = [(float(at), False) for place, at in enumerate(times) if place not in chosen]
-    return sorted([*even, *((at, True) for at in chosen.values())])
-
-
-def _draw_pictures(strip: Sequence[Any], axes: Any, recording: Recording, story: Story) -> None:
-    """Pictures in the order of time, each tied to the axis."""
-    moments = picture_times(story, len(strip))
-    images = pictures(recording, [story.begin + round(at * 1e9) for at, _ in moments])
-    for place, (at, is_alarm) in enumerate(moments):
-        frame = strip[place]
-        frame.set(xticks=[], yticks=[])
-        if images:
-            frame.imshow(images[place])
-        colour = RED if is_alarm else GREY
-        for spine in frame.spines.values():
-            spine.set(visible=True, color=colour, lw=3 if is_alarm else 0.8)
-        text = f'{at:.1f} s' + (' ALARM' if is_alarm else '')
-        frame.set_xlabel(text, color=RED if is_alarm else 'black', fontsize=9, labelpad=2)
-        line = ConnectionPatch(
-            (0.5, 1.0), (at, -0.05), 'axes fraction', 'data', axesA=frame, axesB=axes,
-            color=colour, lw=0.8, alpha=0.7,
-        )  # fmt: skip
-        frame.figure.add_artist(line)

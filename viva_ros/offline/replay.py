@@ -10,7 +10,7 @@ live timing is not repeatable. Else the monitor's own timer is imitated.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.inputs import InputBuffer, Selection, SyncSettings
@@ -21,6 +21,8 @@ from viva_ros.data.messages import from_time
 from viva_ros.data.published import Said, values
 from viva_ros.data.recording import Recording
 from viva_ros.runtime.observer import Observer
+
+FOREVER: Final = 1e9  # s; stamps of a recording are not searched for jumps of time
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def _repeat(
     recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], said: list[Said]
 ) -> Iterator[Sight]:
     """Give exactly what the recorded monitor used; what it called unknown stays unknown."""
-    buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, SyncSettings(), keep_all=True)
+    everything = SyncSettings(time_jump=FOREVER)
+    buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, everything, keep_all=True)
     for _, source, message in arrivals(recording, cameras):
         _add(buffer, source, message)
     for one in said:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import platform
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from viva_ros.offline.command import command_line
 from viva_ros.offline.trials import Result
 from viva_ros.runtime.engine import EngineInfo
 
@@ -24,13 +24,13 @@ Figures = Mapping[str, Any]
 
 def content(
     measured: Mapping[str, Figures], results: Mapping[str, Sequence[Result]],
-    command: Sequence[str], engine: EngineInfo,
+    engine: EngineInfo,
 ) -> str:  # fmt: skip
     """Give the text of the result file; NaN becomes null."""
     everything = {
         'format': 'viva_ros evaluation 1',
         'date': datetime.now(UTC).date().isoformat(),
-        'command': shlex.join(['viva', *command[1:]]),
+        'command': command_line('evaluate'),
         'hardware': hardware(),
         'engine': asdict(engine),
         'figures': measured,
@@ -43,6 +43,7 @@ def _episode(one: Result) -> dict[str, Any]:
     return {
         'name': one.name, 'mode': one.mode, 'group': one.group, 'success': one.success,
         'duration': one.duration, 'final': one.final, 'spearman': one.order,
+        'true_order': one.true_order,
         'alarms': one.alarms, 'manifest': one.manifest,
     }  # fmt: skip
 
@@ -85,6 +86,7 @@ def overview(measured: Mapping[str, Figures]) -> Table:
     counts = first['detection']
     for label, key in (
         (f'Spearman with time, mean of {counts["successes"]} successes', 'spearman'),
+        ('Spearman with true progress, mean of these', 'true_order'),
         (f'AUROC of the outcome by final value, {first["auroc"]["episodes"]} episodes', 'auroc'),
         (f'failures detected, of {counts["failures"]}', 'tpr'),
         ('successes with a false alarm', 'false_alarms'),
@@ -120,18 +122,18 @@ def by_mode(measured: Mapping[str, Figures]) -> Table:
 
 def apart(measured: Mapping[str, Figures]) -> Table:
     """What is neither a clean success nor a failure."""
-    table = Table(title='Mended episodes and attempts after a retry: share with an alarm')
+    table = Table(title='Mended and retried: share with an alarm, Spearman with true progress')
     table.add_column('mode')
     table.add_column('episodes', justify='right')
     for name in measured:
         table.add_column(name, justify='right')
     first = next(iter(measured.values()))
     for mode, row in first['mended'].items():
-        cells = (_number(figures['mended'][mode]['alarmed']) for figures in measured.values())
+        cells = (_alarmed(figures['mended'][mode]) for figures in measured.values())
         table.add_row(mode, str(row['episodes']), *cells)
     table.add_section()
     for outcome, row in first['retries'].items():
-        cells = (_number(figures['retries'][outcome]['alarmed']) for figures in measured.values())
+        cells = (_alarmed(figures['retries'][outcome]) for figures in measured.values())
         table.add_row(f'after a retry, {outcome}', str(row['episodes']), *cells)
     return table
 
@@ -144,6 +146,10 @@ def _interval(figure: Mapping[str, float]) -> str:
 def _detected(row: Mapping[str, float]) -> str:
     delays = f'{_number(row["delay_median"])} / {_number(row["delay_p90"])}'
     return f'{_number(row["detected"])}  {delays}'
+
+
+def _alarmed(row: Mapping[str, float]) -> str:
+    return f'{_number(row["alarmed"])}  {_number(row["true_order"])}'
 
 
 def _number(value: float) -> str:

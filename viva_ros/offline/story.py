@@ -11,7 +11,7 @@ import numpy as np
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
 from viva_ros.core.events import Event
 from viva_ros.core.judge import Judge, JudgeSettings
-from viva_ros.core.observation import Array, Image
+from viva_ros.core.observation import Array
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration
 from viva_ros.data.episodes import spans
@@ -165,20 +165,6 @@ def _unknown(samples: Sequence[Sample], begin: int) -> list[tuple[float, float]]
         else:
             found.append((start, end))
     return found
-
-
-def pictures(recording: Recording, stamps: Sequence[int], camera: str = 'head') -> list[Image]:
-    """
-    Give one camera's picture at, or the last before, each stamp.
-
-    :param camera: if it was not recorded, the first of the others
-    """
-    tracks = camera_tracks(recording)
-    if not tracks:
-        return []
-    shown = frames(tracks.get(camera, next(iter(tracks.values()))), *ALWAYS)
-    places = np.searchsorted(shown.stamps, np.array(stamps), side='right') - 1
-    return [shown.images[max(0, int(place))] for place in places]
 
 
 def title(story: Story) -> str:

@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viva_ros.core.detection import Trial, detection
 from viva_ros.core.events import Event
 from viva_ros.core.metrics import auroc, bootstrap_interval, spearman
 from viva_ros.core.observation import Array
 from viva_ros.data.episode import Episode, Label
+from viva_ros.data.published import Moment
 from viva_ros.offline.calibrate import is_undisturbed
 from viva_ros.offline.scoring import Sample, series_of
 
@@ -36,6 +38,7 @@ class Result:
     One episode as one engine saw it; times in s since the first frame.
 
     :param times: stamps of the values, s
+    :param progress: the true one at these times, in [0, 1]; NaN where it is not known
     :param alarms: when rule alarms were raised
     """
 
@@ -49,6 +52,7 @@ class Result:
     alarms: tuple[float, ...]
     inject: float | None
     manifest: float | None
+    progress: Array
 
     @property
     def final(self) -> float:
@@ -59,16 +63,23 @@ class Result:
     @property
     def order(self) -> float:
         """Rank correlation of value and time; NaN with fewer than two values."""
-        known = np.isfinite(self.values)
-        if known.sum() < 2:
-            return math.nan
-        return spearman(self.values[known], self.times[known])
+        return _rank_correlation(self.values, self.times)
+
+    @property
+    def true_order(self) -> float:
+        """Rank correlation of value and true progress, which counting time cannot win."""
+        return _rank_correlation(self.values, self.progress)
 
     @property
     def trial(self) -> Trial:
         """The episode as detection counts it."""
         failed = self.group == FAILURE
         return Trial(failed, self.duration, self.alarms, self.inject, self.manifest)
+
+
+def _rank_correlation(values: Array, against: Array) -> float:
+    known = np.isfinite(values) & np.isfinite(against)
+    return spearman(values[known], against[known]) if known.sum() >= 2 else math.nan
 
 
 def group_of(label: Label) -> str:
@@ -81,8 +92,9 @@ def group_of(label: Label) -> str:
 
 
 def result(
-    episode: Episode, label: Label, samples: Sequence[Sample], alarms: Sequence[Event]
-) -> Result:
+    episode: Episode, label: Label, samples: Sequence[Sample], alarms: Sequence[Event],
+    moments: Sequence[Moment],
+) -> Result:  # fmt: skip
     """Set values and alarms beside what really happened."""
     begin = min(int(camera.stamps[0]) for camera in episode.cameras.values() if camera.stamps.size)
     end = max(int(camera.stamps[-1]) for camera in episode.cameras.values() if camera.stamps.size)
@@ -93,7 +105,16 @@ def result(
         (end - begin) * 1e-9, times, series.values,
         tuple((event.stamp - begin) * 1e-9 for event in alarms),
         label.times.get('inject'), label.times.get('manifest'),
+        true_progress(series.stamps, moments),
     )  # fmt: skip
+
+
+def true_progress(stamps: NDArray[np.int64], moments: Sequence[Moment]) -> Array:
+    """Give the progress last told at each stamp; NaN before the first."""
+    told = np.array([moment.stamp for moment in moments], dtype=np.int64)
+    progress = np.array([math.nan, *(moment.progress for moment in moments)], dtype=np.float64)
+    last: Array = progress[np.searchsorted(told, stamps, side='right')]
+    return last
 
 
 def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str, Any]:
@@ -106,7 +127,8 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
     judged = [*good, *of_group(results, FAILURE)]
     judgeable = [r for r in (*judged, *of_group(results, MENDED)) if math.isfinite(r.final)]
     return {
-        'spearman': _over(good, lambda rs: float(np.nanmean([r.order for r in rs]))),
+        'spearman': _over(good, lambda rs: _mean([r.order for r in rs])),
+        'true_order': _over(good, lambda rs: _mean([r.true_order for r in rs])),
         'spearman_lowest': min((r.order for r in good), default=math.nan),
         'auroc': _over(judgeable, outcome_auroc),
         'tpr': _over(of_group(results, FAILURE), lambda rs: detection([r.trial for r in rs]).tpr),
@@ -164,10 +186,15 @@ def _row(results: Sequence[Result]) -> dict[str, float]:
 
 
 def _quiet(results: Sequence[Result]) -> dict[str, float]:
-    alarmed = [bool(r.alarms) for r in results]
-    orders = [r.order for r in results]
     return {
         'episodes': len(results),
-        'alarmed': float(np.mean(alarmed)) if alarmed else math.nan,
-        'spearman': float(np.mean(orders)) if orders else math.nan,
+        'alarmed': _mean([float(bool(r.alarms)) for r in results]),
+        'spearman': _mean([r.order for r in results]),
+        'true_order': _mean([r.true_order for r in results]),
     }
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """Mean of those that are there."""
+    known = [number for number in numbers if math.isfinite(number)]
+    return float(np.mean(known)) if known else math.nan
