@@ -72,7 +72,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise EngineError(f'{path} cannot be read ({error}): fetch the folder again') from error
     if content.get('format') != FORMAT:
         raise EngineError(
-            f'{path} has format {content.get("format")!r}, must be {FORMAT}: train or fetch it again'
+            f'{path} has format {content.get("format")!r}, must be {FORMAT}: '
+            'train or fetch it again'
         )
     return content
 

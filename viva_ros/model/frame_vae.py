@@ -75,7 +75,7 @@ class MidBlock(nn.Module):
 
 
 class AverageDown(nn.Module):
-    """AvgDown3D on one frame: means of groups of pixels and channels, as a constant convolution."""
+    """AvgDown3D on one frame: means of pixels and channels, as a constant convolution."""
 
     def __init__(self, in_dim: int, out_dim: int, factor_t: int, factor_s: int) -> None:
         super().__init__()

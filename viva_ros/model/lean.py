@@ -146,7 +146,7 @@ class _Block(nn.Module):
         return attention.to_out[0](mixed.transpose(1, 2).flatten(2))
 
     def _rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """Rotary embedding in rotate-half form: (B, tokens, D) to (B, heads, tokens, D / heads)."""
+        """Rotate by halves: (B, tokens, D) to (B, heads, tokens, D / heads)."""
         a, b = x.unflatten(2, (self.heads, -1)).chunk(2, dim=-1)
         return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).transpose(1, 2)
 

@@ -66,7 +66,7 @@ def load(path: Path, task: str, kind: str = 'auto') -> Engine:
     if kind not in KINDS:
         raise EngineError(f'engine kind is {kind!r}, must be one of {", ".join(KINDS)}')
     if not path.is_dir():
-        raise EngineError(f"{path} is no folder: name that of an engine, or make one ('viva export')")
+        raise EngineError(f"{path} is no folder: name an engine's, or make one ('viva export')")
     if kind == 'pytorch' or (kind == 'auto' and not (path / 'engine.json').exists()
                              and (path / 'model.json').exists()):  # fmt: skip
         from viva_ros.runtime.pytorch import PytorchEngine

@@ -72,7 +72,8 @@ def read(folder: Path) -> Manifest:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         if content['format'] != FORMAT:
-            raise EngineError(f'{path} has format {content["format"]!r}, must be {FORMAT}: {AGAIN}')
+            found = content['format']
+            raise EngineError(f'{path} has format {found!r}, must be {FORMAT}: {AGAIN}')
         return _parse(content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EngineError(f'{path} cannot be read ({error!r}): {AGAIN}') from error
@@ -93,7 +94,8 @@ def read_graph(folder: Path, manifest: Manifest) -> bytes:
     digest = hashlib.sha256(content).hexdigest()
     if digest != manifest.sha256:
         raise EngineError(
-            f'{path} has SHA-256 {digest[:12]}.., {MANIFEST} says {manifest.sha256[:12]}..: {AGAIN}'
+            f'{path} has SHA-256 {digest[:12]}.., {MANIFEST} says {manifest.sha256[:12]}..: '
+            f'{AGAIN}'
         )
     return content
 

@@ -34,7 +34,9 @@ class PytorchEngine:
         config = read.model.config
         if task not in config.tasks:
             known = ', '.join(repr(name) for name in config.tasks)
-            raise EngineError(f'task is {task!r}, the engine knows {known}: set the parameter task')
+            raise EngineError(
+                f'task is {task!r}, the engine knows {known}: set the parameter task'
+            )
         self._torch, self._model = torch, read.model
         self._task = torch.tensor([config.tasks.index(task)])
         self.info = EngineInfo(
