@@ -24,6 +24,12 @@ def test_the_shipped_engine_is_the_one_that_is_for_the_task(engines):
     assert shipped.engine_folder('', 'cube_transfer') == engines / 'a'
 
 
+def test_of_two_engines_for_a_task_the_one_of_its_name_is_taken(engines):
+    (engines / 'pour').mkdir()
+    (engines / 'pour' / 'engine.json').write_text(json.dumps({'tasks': ['pour']}))
+    assert shipped.engine_folder('', 'pour') == engines / 'pour'
+
+
 def test_a_given_engine_is_taken_whatever_it_is(engines):
     assert shipped.engine_folder('/some/where', 'tray_lift') == Path('/some/where')
     assert shipped.engine_folder('~/engine', 'tray_lift') == Path.home() / 'engine'

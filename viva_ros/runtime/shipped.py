@@ -39,7 +39,8 @@ def engine_folder(given: str, task: str) -> Path:
         return Path(given).expanduser()
     shipped = shared_folder('engines')
     known: set[str] = set()
-    for path in sorted(shipped.glob('*/engine.json')):
+    paths = sorted(shipped.glob('*/engine.json'))
+    for path in sorted(paths, key=lambda path: path.parent.name != task):  # its namesake first
         tasks = _tasks(path)
         if task in tasks:
             return path.parent
