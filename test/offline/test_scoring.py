@@ -113,12 +113,19 @@ def test_a_published_unknown_is_taken_over(tmp_path: Path, write, engine) -> Non
     assert scores.difference == pytest.approx(0.0, abs=1e-7)
 
 
+def test_a_value_that_the_engine_no_longer_gives_differs_without_end(tmp_path, write, engine):
+    scores = score(read(write(tmp_path / 'r.mcap', [1.5], {0: 0.4})), engine, 'tray_lift')
+    assert (scores.lost, scores.difference) == (0, math.inf)
+
+
 def test_a_value_that_differs_from_the_published_one_is_reported(tmp_path, write, engine) -> None:
     scores = score(read(write(tmp_path / 'r.mcap', [0.1], {0: 0.4})), engine, 'tray_lift')
     assert scores.difference == pytest.approx(0.3)
 
 
-def test_an_input_that_the_recorder_lost_is_a_difference_without_end(tmp_path, write, engine):
+def test_where_the_recorder_missed_an_input_the_judge_goes_by_what_was_said(
+    tmp_path: Path, write, engine
+) -> None:
     path = write(tmp_path / 'r.mcap', [0.1], {0: 0.1})
     source = read(path)
     with RecordingWriter(tmp_path / 'less.mcap') as writer:
@@ -129,7 +136,10 @@ def test_an_input_that_the_recorder_lost_is_a_difference_without_end(tmp_path, w
         state = source.tracks['/joint_states']
         writer.write_cdr('/other/joint_state', state.type_name, state.data[0], 0)
     scores = score(read(tmp_path / 'less.mcap'), engine, 'tray_lift')
-    assert scores.difference == math.inf
+    assert (scores.lost, scores.difference) == (1, None)
+    assert math.isnan(scores.samples[0].value)
+    assert [event.kind for event in scores.events] == ['episode_start']
+    assert scores.samples[0].judged == pytest.approx(0.1)
     assert scores.samples[0].reason == f'joint_states has no message at {EPOCH}'
 
 

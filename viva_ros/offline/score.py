@@ -97,13 +97,14 @@ def summary(scores: Scores) -> str:
     span = f', from {known[0]:+.2f} to {known[-1]:+.2f}' if known else ''
     unknown = len(scores.samples) - len(known)
     lines = [
-        f'{scores.name}: {len(known)} values{span}, {unknown} unknown, '
-        f'{len(scores.alarms)} alarms'
+        f'{scores.name}: {len(known)} values{span}, {unknown} unknown, {len(scores.alarms)} alarms'
     ]
     begin = scores.samples[0].stamp if scores.samples else 0
     lines += [f'  {(e.stamp - begin) * 1e-9:6.2f} s {e.kind}: {e.text}' for e in scores.alarms]
     if scores.difference is not None:
         lines.append(f'  largest difference from the published values: {scores.difference:.2g}')
+    if scores.lost:
+        lines.append(f'  {scores.lost} published values are of inputs that were not recorded')
     if scores.alarms_said is not None:
         same = [(e.kind, e.onset) for e in scores.alarms]
         published = [(e.kind, e.onset) for e in scores.alarms_said]

@@ -37,6 +37,7 @@ class Sample:
     :param reason: why it is unknown
     :param forecast: joint name to position one horizon ahead; empty when unknown
     :param said: what was published at that time, NaN if unknown; None where nobody published
+    :param lost: whether a value was published of inputs that were not recorded
     """
 
     stamp: int
@@ -45,6 +46,12 @@ class Sample:
     forecast: Mapping[str, float]
     episode: str
     said: float | None
+    lost: bool = False
+
+    @property
+    def judged(self) -> float:
+        """The value that the supervisor went by, as far as it is known."""
+        return self.said if self.lost and self.said is not None else self.value
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,13 @@ class Scores:
     @property
     def difference(self) -> float | None:
         """Largest difference from a published value; inf where only one is known; None if none."""
-        compared = [s for s in self.samples if s.said is not None]
+        compared = [s for s in self.samples if s.said is not None and not s.lost]
         return max((_difference(s.value, s.said) for s in compared), default=None)
+
+    @property
+    def lost(self) -> int:
+        """How many values were published of inputs that the recorder missed."""
+        return sum(sample.lost for sample in self.samples)
 
 
 def score(
@@ -108,12 +120,13 @@ def look(recording: Recording, info: EngineInfo, rate: float = RATE) -> Iterator
 def estimates(moments: Iterable[Sight], engine: Engine) -> Iterator[Sample]:
     """Estimate every moment."""
     for sight in moments:
-        seen = estimate(engine, sight.seen)
+        seen, said = estimate(engine, sight.seen), sight.said
         if isinstance(seen, Unknown):
-            yield Sample(sight.stamp, math.nan, seen.reason, {}, sight.episode, sight.said)
+            lost = seen.kind == 'missing' and math.isfinite(math.nan if said is None else said)
+            yield Sample(sight.stamp, math.nan, seen.reason, {}, sight.episode, said, lost)
         else:
             value = float(seen.value)
-            yield Sample(sight.stamp, value, '', seen.forecast, sight.episode, sight.said)
+            yield Sample(sight.stamp, value, '', seen.forecast, sight.episode, said)
 
 
 def estimate(engine: Engine, seen: Observation | Unknown) -> Estimate | Unknown:
@@ -136,7 +149,7 @@ def judge(samples: Iterable[Sample], calibration: Calibration | None) -> list[Ev
     return [
         event
         for one in samples
-        for event in judge.update(one.stamp, one.value, one.reason, one.episode)
+        for event in judge.update(one.stamp, one.judged, one.reason, one.episode)
     ]
 
 
