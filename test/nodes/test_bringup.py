@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from viva_ros.core.errors import ConfigurationError
@@ -73,3 +74,16 @@ def test_ctrl_c_ends_all_and_is_no_error(domain):
     assert any(line.startswith(b'[') for line in lines)
     process.send_signal(signal.SIGINT)
     assert process.wait(20.0) == 0
+
+
+def test_nodes_end_when_the_process_that_started_them_is_killed(domain, listener, until):
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'viva_ros.nodes.bringup', 'monitor'], stdout=subprocess.DEVNULL
+    )
+    until(lambda: {'monitor', 'supervisor'} <= set(listener.get_node_names()), 'the nodes')
+    children = psutil.Process(process.pid).children()
+    assert len(children) == 2
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=20.0)
+    assert not alive

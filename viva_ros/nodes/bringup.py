@@ -8,6 +8,7 @@ SIGINT, and by SIGKILL only where that is not heeded.
 """
 
 import argparse
+import ctypes
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from viva_ros.nodes.description import ADVISORY, LAUNCHES, PROFILE, PROFILE_VARI
 from viva_ros.runtime.shipped import shared_folder
 
 STOP_TIMEOUT = 4.0  # s; nodes end within 3
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def started(
                 command(program, given), env=environment(given), stdin=subprocess.DEVNULL,
                 stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+                preexec_fn=end_with_parent,
             )  # fmt: skip
             if log_folder is None:
                 start_echo(program.name, processes[program.name])
@@ -115,6 +118,11 @@ def environment(options: Mapping[str, str]) -> dict[str, str]:
     env.setdefault('OMP_NUM_THREADS', '1')  # more threads than cores make inference erratic
     env['PYTHONUNBUFFERED'] = '1'
     return env
+
+
+def end_with_parent() -> None:
+    """Have the kernel send SIGINT to this process when the one that started it is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def start_echo(name: str, process: subprocess.Popen[bytes]) -> None:

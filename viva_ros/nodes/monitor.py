@@ -10,44 +10,33 @@ same rate, with the reason.
 
 import math
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from std_msgs.msg import String
 
-from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.inputs import Selection
-from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.core.observation import Unknown
 from viva_ros.msg import Alert
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
-from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
-from viva_ros.nodes.inputs import Inputs, camera_topics, check_inputs
+from viva_ros.nodes.diagnostics import ERROR, OK, Report
+from viva_ros.nodes.estimation import Estimation
+from viva_ros.nodes.health import Health
+from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.outputs import Outputs
 from viva_ros.nodes.pace import Pace, Pause
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import MonitorSettings
+from viva_ros.nodes.topics import camera_topics, check_inputs
 from viva_ros.runtime.engine import Engine, load
 from viva_ros.runtime.observer import Observer
 from viva_ros.runtime.shipped import engine_folder
-from viva_ros.runtime.worker import Worker
 
 LOOKS_PER_PERIOD = 10
 PICTURE_PERIOD = 0.5  # s
 SET_PERIODS = 2.0  # periods within which all inputs of a set must have come
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one selection."""
-
-    selection: Selection[Any]
-    result: Estimate | Unknown
-    generation: int
 
 
 class Monitor(ManagedNode[MonitorSettings]):
@@ -55,8 +44,7 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('monitor', MonitorSettings(), **options)
-        self._worker: Worker[Any, Outcome] | None = None
-        self._engine: Engine | None = None
+        self._estimation: Estimation | None = None
         self._stuck = False
 
     def load_engine(self, settings: MonitorSettings) -> Engine:
@@ -66,27 +54,23 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def setup(self, settings: MonitorSettings) -> None:
         """Load the engine, look for the inputs, subscribe."""
-        self._engine = self.load_engine(settings)
-        info = self._engine.info
+        engine = self.load_engine(settings)
+        self._info = info = engine.info
         topics = camera_topics(settings, info)
         if settings.input_timeout > 0.0:
             check_inputs(
                 self, topics, settings.transport, info.joint_names, settings.input_timeout
             )
-        self._episode = ''
-        self._latencies: deque[float] = deque(maxlen=100)
-        self._counts = {'ok': 0, 'unknown': 0}
-        self._reason = ''
+        self._episode, self._health = '', Health()
         self._inputs = Inputs(self, topics, settings, info)
         self.keep(Inputs.destroy, self._inputs)
         self._outputs = Outputs(self, settings.task, info.fingerprint, info.horizon)
         self.keep(Outputs.destroy, self._outputs)
-        self._observer = Observer(self._inputs.topics, settings.picture, decode, image_bytes)
         self._listen()
-        self._result = self.keep(
-            self.destroy_guard_condition, self.create_guard_condition(self._publish_outcome)
-        )
-        self._worker = Worker(self._estimate, self._result.trigger)
+        done = self.create_guard_condition(self._publish_outcome)
+        self.keep(self.destroy_guard_condition, done)
+        observer = Observer(self._inputs.topics, settings.picture, decode, image_bytes)
+        self._estimation = Estimation(engine, observer, done.trigger)
         self.get_logger().info(f'engine {info.fingerprint} ({info.kind}) for {settings.task}')
 
     def start(self) -> None:
@@ -108,13 +92,11 @@ class Monitor(ManagedNode[MonitorSettings]):
             self.destroy_timer(timer)
 
     def teardown(self) -> None:
-        """End the worker, free the engine; a worker that hangs keeps the engine."""
-        if self._worker is not None and not self._worker.close():
+        """End the estimation."""
+        if self._estimation is not None and not self._estimation.close():
             self.get_logger().error('an estimate hangs: its thread cannot be ended')
             self._stuck = True
-        elif self._engine is not None:
-            self._engine.close()
-        self._worker = self._engine = None
+        self._estimation = None
 
     def close(self) -> bool:
         """End; False if the worker would not stop."""
@@ -123,14 +105,14 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def diagnose(self, report: Report) -> None:
         """Report on engine, inputs and values."""
-        info = self._engine.info
-        report.add('engine', OK, info.kind, {'fingerprint': info.fingerprint,
-                                             'task': self.settings.task})  # fmt: skip
+        hangs = self._estimation.busy_for > self.settings.hang_after
+        level, text = (ERROR, self._hang_text()) if hangs else (OK, self._info.kind)
+        facts = {'fingerprint': self._info.fingerprint, 'task': self.settings.task}
+        report.add('engine', level, text, facts)
         now = self.get_clock().now().nanoseconds
         self._inputs.diagnose(report, now, self.settings.sync.stale)
-        level, text = self._health()
-        report.add('value', level, text, self._figures())
-        self._counts = {'ok': 0, 'unknown': 0}
+        if self.active:
+            self._health.diagnose(report)
 
     def _listen(self) -> None:
         for kind, topic, store in (
@@ -151,8 +133,8 @@ class Monitor(ManagedNode[MonitorSettings]):
         now = self.get_clock().now().nanoseconds
         if not self._pace.due(steady):
             return
-        if not self._worker.idle:
-            if self._worker.busy_for > self.settings.hang_after:
+        if not self._estimation.idle:
+            if self._estimation.busy_for > self.settings.hang_after:
                 self._publish_unknown(Unknown('engine', self._hang_text()), steady, now)
             return
         chosen = self._choose(steady, now)
@@ -162,7 +144,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         elif chosen is not None:
             self._pace.take(steady)
             self._last, self._good = chosen.stamp, steady
-            self._worker.submit((chosen, self._resets))
+            self._estimation.submit(chosen, self._resets)
 
     def _may_pass(self, unknown: Unknown, steady: float) -> bool:
         """Say whether it may be that one input of a set has come, the others are on their way."""
@@ -174,28 +156,13 @@ class Monitor(ManagedNode[MonitorSettings]):
         chosen = self._inputs.select(now)
         if self._resets != self._inputs.buffer.resets:
             self._resets, self._last = self._inputs.buffer.resets, -1
-            self._observer.reset()
+            self._estimation.forget()
         if isinstance(chosen, Unknown) or chosen.stamp > self._last:
             return chosen
         return None
 
-    def _estimate(self, job: tuple[Selection[Any], int]) -> Outcome:
-        """Runs in the worker's thread, which must live whatever a library raises."""
-        selection, generation = job
-        try:
-            observation = self._observer.observe(selection)
-            if isinstance(observation, Unknown):
-                return Outcome(selection, observation, generation)
-            return Outcome(selection, self._engine.estimate(observation), generation)
-        except InputError as error:
-            return Outcome(selection, Unknown('input', str(error)), generation)
-        except EngineError as error:
-            return Outcome(selection, Unknown('engine', str(error)), generation)
-        except Exception as error:
-            return Outcome(selection, Unknown('engine', f'engine failed: {error!r}'), generation)
-
     def _publish_outcome(self) -> None:
-        outcome = None if self._worker is None else self._worker.take()
+        outcome = None if self._estimation is None else self._estimation.take()
         if outcome is None or not self.active or outcome.generation != self._resets:
             return
         now = self.get_clock().now().nanoseconds
@@ -203,9 +170,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             self._report_unknown(outcome.result, now)
             return
         value = self._outputs.publish(outcome.result, outcome.selection, self._episode, now)
-        self._latencies.append(value.latency)
-        self._counts['ok'] += 1
-        self._reason = ''
+        self._health.note(value.latency)
 
     def _publish_unknown(self, unknown: Unknown, steady: float, now: int) -> None:
         self._pace.take(steady)
@@ -213,8 +178,7 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def _report_unknown(self, unknown: Unknown, now: int) -> None:
         self._outputs.publish_unknown(unknown, self._episode, now)
-        self._counts['unknown'] += 1
-        self._reason = unknown.reason
+        self._health.note_unknown(unknown.reason)
         self.get_logger().warning(f'unknown: {unknown.reason}', throttle_duration_sec=5.0)
 
     def _publish_pictures(self) -> None:
@@ -223,28 +187,9 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def _hang_text(self) -> str:
         return (
-            f'the engine has not answered for {self._worker.busy_for:.1f} s, limit '
+            f'the engine has not answered for {self._estimation.busy_for:.1f} s, limit '
             f'{self.settings.hang_after:g} s: restart the node'
         )
-
-    def _health(self) -> tuple[bytes, str]:
-        if not self.active:
-            return OK, 'not active'
-        if self._worker.busy_for > self.settings.hang_after:
-            return ERROR, self._hang_text()
-        if self._reason:
-            return WARN, f'unknown: {self._reason}'
-        return OK, f'{self._counts["ok"]} values in the last second'
-
-    def _figures(self) -> dict[str, object]:
-        figures: dict[str, object] = {
-            'rate_hz': self._counts['ok'],
-            'unknown_hz': self._counts['unknown'],
-        }
-        if self._latencies:
-            p50, p95 = np.percentile(self._latencies, (50, 95))
-            figures |= {'latency_p50_ms': f'{1e3 * p50:.1f}', 'latency_p95_ms': f'{1e3 * p95:.1f}'}
-        return figures
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -10,13 +10,11 @@ the steady clock, and neither silence nor 'unknown' ever asks for a retry.
 import math
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.qos import QoSProfile
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from viva_ros.core.absence import Silence
@@ -28,7 +26,8 @@ from viva_ros.core.thresholds import Calibration
 from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
-from viva_ros.nodes.convert import to_alert, to_ns
+from viva_ros.nodes.announcer import Announcer
+from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
@@ -49,7 +48,6 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def __init__(self, **options: Any) -> None:
         super().__init__('supervisor', SupervisorSettings(), **options)
         self._session = self.get_clock().now().nanoseconds
-        self._episodes = 0
 
     def load_calibration(self, settings: SupervisorSettings) -> Calibration:
         """Load the thresholds; they must be for this task and these rules."""
@@ -68,9 +66,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         )
         hold = time.monotonic() + settings.alarm.cool_down  # one before this may have asked
         self._machine = RetryMachine(settings.retry, hold_until=hold)
-        self._episode = self._foreign = self._rival = self._incompatible = ''
-        self._alert = self._publisher(Alert, 'alert', qos.LATCHED)
-        self._announce = self._publisher(String, 'episode', qos.LATCHED)
+        self._foreign = self._rival = self._incompatible = ''
+        self._announcer = Announcer(self, self._session, settings.retry.budget)
+        self.keep(Announcer.destroy, self._announcer)
         self._retry = RetryClient(self, self._accepted, self._refused)
         self.keep(RetryClient.destroy, self._retry)
         events = SubscriptionEventCallbacks(
@@ -113,9 +111,6 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         text = fault or self._rival or (level.name if self.active else 'not active')
         entry = ERROR if fault else WARN if self._rival else DIAGNOSIS[level]
         report.add('watch', entry, text, self._figures())
-
-    def _publisher(self, kind: type, topic: str, profile: QoSProfile) -> Any:
-        return self.keep(self.destroy_publisher, self.create_publisher(kind, topic, profile))
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -178,9 +173,10 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _tick(self) -> None:
         steady = time.monotonic()
-        event = self._silence.update(steady, self._heard, self._now(), self._episode)
+        event = self._silence.update(steady, self._heard, self._now(), self._announcer.episode)
         if event is not None:
-            self._publish(event, event.stamp)
+            ends = event.level == Level.OK  # values come again: what they say is what counts
+            self._publish(replace(event, level=self._level()) if ends else event, event.stamp)
         known = not self._silence.silent and self._judge.level != Level.UNKNOWN
         self._follow(self._machine.tick(steady, known))
         if self.count_publishers('alert') < 2:
@@ -192,25 +188,11 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self._rival = f'supervisor of session {message.session_id} is on this topic too'
 
     def _publish(self, event: Event, stamp: int) -> None:
-        message = to_alert(event, stamp)
-        if event.kind == 'silence' and event.level == Level.OK:
-            message.level = int(self._level())
-        message.retries, message.retry_budget = self._machine.used, self.settings.retry.budget
-        message.session_id = self._session
-        self._alert.publish(message)
-        text = f'{Level(message.level).name} {event.kind}: {event.text}'
-        if message.level >= Level.ALARM:  # two calls: rclpy ties a severity to the place
-            self.get_logger().warning(text)
-        else:
-            self.get_logger().info(text)
+        self._announcer.say(event, stamp, self._machine.used)
 
     def _begin_episode(self) -> str:
-        self._episodes += 1
-        began = datetime.fromtimestamp(self._session * 1e-9, UTC)
-        self._episode = f'{began:%Y%m%dT%H%M%S}-{self._session % 10**6:06d}-{self._episodes:03d}'
         self._machine.start_episode()
-        self._announce.publish(String(data=self._episode))
-        return self._episode
+        return self._announcer.begin_episode()
 
     def _serve_start_episode(
         self, request: Trigger.Request, response: Trigger.Response
@@ -232,7 +214,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _figures(self) -> dict[str, object]:
         figures: dict[str, object] = {
-            'episode': self._episode,
+            'episode': self._announcer.episode,
             'smoothed': f'{self._judge.smoothed:.3f}',
             'retries': f'{self._machine.used} of {self.settings.retry.budget}',
             'retry': self._machine.state.value,

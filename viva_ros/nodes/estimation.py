@@ -1,0 +1,81 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An engine at work in a thread of its own: one selection in, one outcome out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from viva_ros.core.errors import EngineError, InputError
+from viva_ros.core.inputs import Selection
+from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.runtime.engine import Engine
+from viva_ros.runtime.observer import Observer
+from viva_ros.runtime.worker import Worker
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What came of one selection.
+
+    :param generation: as it was submitted: an outcome from before a jump of time is not wanted
+    """
+
+    selection: Selection[Any]
+    result: Estimate | Unknown
+    generation: int
+
+
+class Estimation:
+    """Owns the engine; ask whether it is idle before giving it work."""
+
+    def __init__(
+        self, engine: Engine, observer: Observer[Any], notify: Callable[[], None]
+    ) -> None:
+        """:param notify: called in the worker's thread when an outcome can be taken."""
+        self._engine, self._observer = engine, observer
+        self._worker: Worker[tuple[Selection[Any], int], Outcome] = Worker(self._work, notify)
+        self.take = self._worker.take
+
+    @property
+    def idle(self) -> bool:
+        """Whether a selection would be worked on at once."""
+        return self._worker.idle
+
+    @property
+    def busy_for(self) -> float:
+        """How long the present estimate has taken, s; 0 when idle."""
+        return self._worker.busy_for
+
+    def submit(self, selection: Selection[Any], generation: int) -> None:
+        """Estimate from a selection, when idle."""
+        self._worker.submit((selection, generation))
+
+    def forget(self) -> None:
+        """Forget earlier pictures, when idle."""
+        self._observer.reset()
+
+    def close(self) -> bool:
+        """End the thread and free the engine; False if an estimate hangs, which keeps both."""
+        if not self._worker.close():
+            return False
+        self._engine.close()
+        return True
+
+    def _work(self, job: tuple[Selection[Any], int]) -> Outcome:
+        selection, generation = job
+        return Outcome(selection, self._estimate(selection), generation)
+
+    def _estimate(self, selection: Selection[Any]) -> Estimate | Unknown:
+        try:
+            observation = self._observer.observe(selection)
+            if isinstance(observation, Unknown):
+                return observation
+            return self._engine.estimate(observation)
+        except InputError as error:
+            return Unknown('input', str(error))
+        except EngineError as error:
+            return Unknown('engine', str(error))
+        except Exception as error:  # the thread must live whatever a library raises
+            return Unknown('engine', f'engine failed: {error!r}')
