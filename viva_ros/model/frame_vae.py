@@ -59,7 +59,7 @@ class AttentionBlock(nn.Module):
         batch, dim, height, width = x.shape
         qkv = self.to_qkv(self.norm(x)).reshape(batch, 3, 1, dim, height * width)
         attended = F.scaled_dot_product_attention(*qkv.transpose(3, 4).unbind(1))
-        return x + self.proj(attended.transpose(1, 2).reshape(batch, dim, height, width))
+        return x + self.proj(attended.transpose(2, 3).reshape(batch, dim, height, width))
 
 
 class MidBlock(nn.Module):

@@ -1,0 +1,60 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import WanTransformer3DModel
+
+from viva_ros.model.config import PRESETS, SMALL, WAN_5B, ViVaConfig, preset
+from viva_ros.model.fold import make_video_vae
+
+
+def test_the_large_preset_has_the_parameters_of_wan_2_2_ti2v_5b() -> None:
+    with torch.device('meta'):
+        transformer = WanTransformer3DModel(**WAN_5B.transformer.arguments(WAN_5B.vae.z_dim))
+    assert sum(p.numel() for p in transformer.parameters()) == 4_999_787_712
+
+
+def test_the_encoder_of_the_large_preset_has_150_million_parameters() -> None:
+    with torch.device('meta'):
+        vae = make_video_vae(WAN_5B.vae)
+    parameters = [*vae.encoder.parameters(), *vae.quant_conv.parameters()]
+    assert sum(p.numel() for p in parameters) / 1e6 == pytest.approx(149.6, abs=0.1)
+
+
+def test_the_released_input_size_makes_840_tokens() -> None:
+    # 7 latent frames of 24 x 20, patches of 2 x 2: 7 * 12 * 10
+    assert WAN_5B.latent_shape == (48, 24, 20)
+    assert WAN_5B.frames * WAN_5B.tokens_per_frame == 840
+
+
+def test_the_small_preset_makes_63_tokens_and_looks_one_second_ahead() -> None:
+    assert SMALL.latent_shape == (16, 6, 6)
+    assert SMALL.frames * SMALL.tokens_per_frame == 63
+    assert SMALL.horizon == 1.0
+
+
+@pytest.mark.parametrize('name', sorted(PRESETS))
+def test_a_configuration_survives_json(name: str) -> None:
+    config = preset(name, ('a', 'b'), ('x',), ('lift',))
+    assert ViVaConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_fields_that_are_missing_or_unknown_are_named() -> None:
+    content = SMALL.to_dict()
+    content['colour'] = content.pop('shift')
+    with pytest.raises(ValueError, match=r"misses \['shift'\], does not know \['colour'\]"):
+        ViVaConfig.from_dict(content)
+
+
+def test_an_image_size_that_makes_no_whole_patches_is_refused() -> None:
+    with pytest.raises(ValueError, match=r'\(96, 100\), must be multiples of 32'):
+        replace(SMALL, image_size=(96, 100))
+
+
+def test_an_unknown_preset_is_refused_with_those_known() -> None:
+    with pytest.raises(ValueError, match=r"'huge', must be one of tiny, small, wan2\.2-5b"):
+        preset('huge', (), (), ())
