@@ -31,7 +31,7 @@ def test_without_a_command_they_are_listed(capsys) -> None:
 
 def test_an_unknown_command_is_answered_with_those_there_are(capsys) -> None:
     assert cli.main(['dance']) == 2
-    assert "no command 'dance', must be one of demo, record" in capsys.readouterr().err
+    assert "no command 'dance', must be one of demo, up, record" in capsys.readouterr().err
 
 
 def behave(monkeypatch, main) -> None:
