@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from viva_ros.data.episode import Label
-from viva_ros.offline.trials import Result, figures, group_of, true_progress
+from viva_ros.offline.figures import figures, in_time
+from viva_ros.offline.trials import Result, group_of, true_progress
 
 
 def made(
@@ -88,10 +89,19 @@ def test_figures_by_hand() -> None:
     assert found['detection']['false_alarms_per_hour'] == pytest.approx(180.0)
 
 
+def test_only_what_is_found_soon_after_the_evidence_is_found_in_time() -> None:
+    early, soon, late, never = (
+        made('failure', [0.0], 'slip', alarms=alarms, manifest=4.0)
+        for alarms in ((3.0,), (5.5,), (5.6,), ())
+    )
+    assert in_time([early, soon, late, never]) == pytest.approx(2 / 4)
+    assert math.isnan(in_time([]))
+
+
 def test_failures_have_a_row_each_and_those_only_cameras_see_one_of_their_own() -> None:
     found = figures(RESULTS, {'slip'})
     assert found['failures']['slip'] == {
-        'episodes': 2, 'detected': 0.5, 'delay_median': 0.5, 'delay_p90': 0.5,
+        'episodes': 2, 'detected': 0.5, 'in_time': 0.5, 'delay_median': 0.5, 'delay_p90': 0.5,
     }  # fmt: skip
     assert found['failures']['stall']['delay_median'] == 2.0
     assert found['camera_only']['episodes'] == 2

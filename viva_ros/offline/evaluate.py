@@ -27,9 +27,10 @@ from viva_ros.offline import report
 from viva_ros.offline.baselines import TimeCounter
 from viva_ros.offline.calibrate import calibrate_engine, is_undisturbed
 from viva_ros.offline.evaluation_plot import draw
+from viva_ros.offline.figures import figures
 from viva_ros.offline.score import calibration_of, find
 from viva_ros.offline.scoring import estimates, judge, look, rule_alarms
-from viva_ros.offline.trials import Result, figures, result
+from viva_ros.offline.trials import Result, result
 from viva_ros.runtime.engine import Engine, EngineInfo, load
 from viva_ros.runtime.shipped import engine_folder
 

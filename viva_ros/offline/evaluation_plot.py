@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from viva_ros.core.detection import detection
 from viva_ros.core.observation import Array
+from viva_ros.offline.figures import IN_TIME, in_time
 from viva_ros.offline.trials import FAILURE, SUCCESS, Result, modes, of_group, of_mode
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
@@ -74,14 +75,18 @@ def _draw_bars(
     ordered = [m for m in names if m in camera_only] + [m for m in names if m not in camera_only]
     height = 0.8 / len(results)
     for number, (name, rows) in enumerate(results.items()):
-        shares = [detection([r.trial for r in of_mode(rows, mode)]).tpr for mode in ordered]
+        failures = [of_mode(rows, mode) for mode in ordered]
+        ever = [detection([r.trial for r in some]).tpr for some in failures]
+        soon = [in_time(some) for some in failures]
         places = np.arange(len(ordered)) + (number - (len(results) - 1) / 2) * height
         colour = BARS[number % len(BARS)]
-        axes.barh(places, shares, height=0.9 * height, color=colour, label=name)
+        axes.barh(places, ever, height=0.9 * height, color=colour, alpha=0.25)
+        axes.barh(places, soon, height=0.9 * height, color=colour, label=name)
     labels = [f'{mode}{" (camera)" if mode in camera_only else ""}' for mode in ordered]
     axes.set_yticks(range(len(ordered)), labels)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1.02), xlabel='share of failures detected', title='By failure')
+    axes.set(xlim=(0, 1.02), title='By failure')
+    axes.set_xlabel(f'share detected: until {IN_TIME:g} s after the evidence, pale: at all')
     axes.legend(frameon=False, loc='upper center', bbox_to_anchor=(0.4, -0.12), ncols=3)
 
 

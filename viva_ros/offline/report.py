@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from viva_ros.offline.command import command_line
+from viva_ros.offline.figures import IN_TIME
 from viva_ros.offline.trials import Result
 from viva_ros.runtime.engine import EngineInfo
 
@@ -89,6 +90,7 @@ def overview(measured: Mapping[str, Figures]) -> Table:
         ('Spearman with true progress, mean of these', 'true_order'),
         (f'AUROC of the outcome by final value, {first["auroc"]["episodes"]} episodes', 'auroc'),
         (f'failures detected, of {counts["failures"]}', 'tpr'),
+        (f'failures detected until {IN_TIME:g} s after the evidence', 'in_time'),
         ('successes with a false alarm', 'false_alarms'),
     ):
         table.add_row(label, *(_interval(figures[key]) for figures in measured.values()))
@@ -104,7 +106,8 @@ def overview(measured: Mapping[str, Figures]) -> Table:
 
 def by_mode(measured: Mapping[str, Figures]) -> Table:
     """One row a failure mode: episodes, then share detected and median delay of each."""
-    table = Table(title='Failures: detected, median and 90 % delay from the evidence in s')
+    title = f'Failures: share detected until {IN_TIME:g} s after the evidence, and at all; '
+    table = Table(title=f'{title}median and 90 % delay from the evidence, s')
     table.add_column('mode')
     table.add_column('episodes', justify='right')
     for name in measured:
@@ -122,7 +125,8 @@ def by_mode(measured: Mapping[str, Figures]) -> Table:
 
 def apart(measured: Mapping[str, Figures]) -> Table:
     """What is neither a clean success nor a failure."""
-    table = Table(title='Mended and retried: share with an alarm, Spearman with true progress')
+    title = 'Mended, and retried (judged afresh, without the cool-down that follows an alarm): '
+    table = Table(title=f'{title}share with an alarm, Spearman with true progress')
     table.add_column('mode')
     table.add_column('episodes', justify='right')
     for name in measured:
@@ -145,7 +149,7 @@ def _interval(figure: Mapping[str, float]) -> str:
 
 def _detected(row: Mapping[str, float]) -> str:
     delays = f'{_number(row["delay_median"])} / {_number(row["delay_p90"])}'
-    return f'{_number(row["detected"])}  {delays}'
+    return f'{_number(row["in_time"])} {_number(row["detected"])}  {delays}'
 
 
 def _alarmed(row: Mapping[str, float]) -> str:

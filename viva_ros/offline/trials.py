@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One judged episode, and the figures over many.
+One judged episode, and which group it is counted with.
 
 Four groups are kept apart: undisturbed successes, failures, disturbances that ended well
 (recoveries and near misses, where an alarm is neither right nor wrong), and attempts that follow a
@@ -9,16 +9,16 @@ retry.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from viva_ros.core.detection import Trial, detection
+from viva_ros.core.detection import Trial
 from viva_ros.core.events import Event
-from viva_ros.core.metrics import auroc, bootstrap_interval, spearman
+from viva_ros.core.metrics import spearman
 from viva_ros.core.observation import Array
 from viva_ros.data.episode import Episode, Label
 from viva_ros.data.published import Moment
@@ -29,7 +29,6 @@ SUCCESS: Final = 'success'
 FAILURE: Final = 'failure'
 MENDED: Final = 'mended'
 RETRY: Final = 'retry'
-BOOTSTRAP_SEED: Final = 0
 
 
 @dataclass(frozen=True)
@@ -117,39 +116,6 @@ def true_progress(stamps: NDArray[np.int64], moments: Sequence[Moment]) -> Array
     return last
 
 
-def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str, Any]:
-    """
-    Give all figures of one engine.
-
-    :param camera_only: modes that only a camera can see
-    """
-    good = of_group(results, SUCCESS)
-    judged = [*good, *of_group(results, FAILURE)]
-    judgeable = [r for r in (*judged, *of_group(results, MENDED)) if math.isfinite(r.final)]
-    return {
-        'spearman': _over(good, lambda rs: _mean([r.order for r in rs])),
-        'true_order': _over(good, lambda rs: _mean([r.true_order for r in rs])),
-        'spearman_lowest': min((r.order for r in good), default=math.nan),
-        'auroc': _over(judgeable, outcome_auroc),
-        'tpr': _over(of_group(results, FAILURE), lambda rs: detection([r.trial for r in rs]).tpr),
-        'false_alarms': _over(good, lambda rs: 1.0 - detection([r.trial for r in rs]).tnr),
-        'detection': asdict(detection([r.trial for r in judged])),
-        'failures': {m: _row(of_mode(results, m)) for m in modes(results, FAILURE)},
-        'camera_only': _row([r for r in of_group(results, FAILURE) if r.mode in camera_only]),
-        'arms': _row([r for r in of_group(results, FAILURE) if r.mode not in camera_only]),
-        'mended': {m: _quiet(of_mode(results, m, MENDED)) for m in modes(results, MENDED)},
-        'retries': {
-            'succeeded': _quiet([r for r in of_group(results, RETRY) if r.success]),
-            'failed': _quiet([r for r in of_group(results, RETRY) if not r.success]),
-        },
-    }
-
-
-def outcome_auroc(results: Sequence[Result]) -> float:
-    """How well the final value tells successes from failures."""
-    return auroc([r.final for r in results], [r.success for r in results])
-
-
 def of_group(results: Sequence[Result], group: str) -> list[Result]:
     """Pick a group."""
     return [r for r in results if r.group == group]
@@ -163,38 +129,3 @@ def of_mode(results: Sequence[Result], mode: str, group: str = FAILURE) -> list[
 def modes(results: Sequence[Result], group: str) -> list[str]:
     """List the modes of a group."""
     return sorted({r.mode for r in of_group(results, group)})
-
-
-def _over(results: Sequence[Result], figure: Callable[[list[Result]], float]) -> dict[str, float]:
-    """Give a figure, with its interval over episodes drawn again."""
-    value = figure(list(results)) if results else math.nan
-    if math.isnan(value):
-        return {'value': value, 'low': value, 'high': value, 'episodes': len(results)}
-    low, high = bootstrap_interval(
-        lambda drawn: figure([results[i] for i in drawn]), len(results), seed=BOOTSTRAP_SEED,
-        draws=200,
-    )  # fmt: skip
-    return {'value': value, 'low': low, 'high': high, 'episodes': len(results)}
-
-
-def _row(results: Sequence[Result]) -> dict[str, float]:
-    found = detection([r.trial for r in results])
-    return {
-        'episodes': found.failures, 'detected': found.tpr,
-        'delay_median': found.delay_median, 'delay_p90': found.delay_p90,
-    }  # fmt: skip
-
-
-def _quiet(results: Sequence[Result]) -> dict[str, float]:
-    return {
-        'episodes': len(results),
-        'alarmed': _mean([float(bool(r.alarms)) for r in results]),
-        'spearman': _mean([r.order for r in results]),
-        'true_order': _mean([r.true_order for r in results]),
-    }
-
-
-def _mean(numbers: Sequence[float]) -> float:
-    """Mean of those that are there."""
-    known = [number for number in numbers if math.isfinite(number)]
-    return float(np.mean(known)) if known else math.nan
