@@ -52,9 +52,9 @@ class Player:
         """
         values = {'task': task, 'seed': part.seed, 'failure': part.failure}
         self._orders.set_parameters('sim', values)
+        self._orders.trigger('start')  # first: the old scene's end must not count as this one's
         start = self._watcher.stamp()
         self._orders.trigger('supervisor/start_episode')
-        self._orders.trigger('start')
         self._wait(
             lambda: self._over(start, settle), EPISODE_LIMIT, part.title, 'the episode did not end'
         )

@@ -21,6 +21,7 @@ from viva_ros.msg import Alert
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
 from viva_ros.nodes.diagnostics import ERROR, OK, Report
+from viva_ros.nodes.episodes import Episodes
 from viva_ros.nodes.estimation import Estimation
 from viva_ros.nodes.health import Health
 from viva_ros.nodes.inputs import Inputs
@@ -61,7 +62,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             check_inputs(
                 self, topics, settings.transport, info.joint_names, settings.input_timeout
             )
-        self._episode, self._health = '', Health()
+        self._episodes, self._health = Episodes(), Health()
         self._inputs = Inputs(self, topics, settings, info)
         self.keep(Inputs.destroy, self._inputs)
         self._outputs = Outputs(self, settings.task, info.fingerprint, info.horizon)
@@ -109,7 +110,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         level, text = (ERROR, self._hang_text()) if hangs else (OK, self._info.kind)
         facts = {'fingerprint': self._info.fingerprint, 'task': self.settings.task}
         report.add('engine', level, text, facts)
-        now = self.get_clock().now().nanoseconds
+        now = self._now()
         self._inputs.diagnose(report, now, self.settings.sync.stale)
         if self.active:
             self._health.diagnose(report)
@@ -125,12 +126,15 @@ class Monitor(ManagedNode[MonitorSettings]):
             )
 
     def _store_episode(self, message: String) -> None:
-        self._episode = message.data
+        self._episodes.announce(message.data, self._now())
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
 
     def _look(self) -> None:
         """Give the worker the newest set, if it is time, it is idle, and there is a new one."""
         steady = time.monotonic()
-        now = self.get_clock().now().nanoseconds
+        now = self._now()
         if not self._pace.due(steady):
             return
         if not self._estimation.idle:
@@ -165,11 +169,12 @@ class Monitor(ManagedNode[MonitorSettings]):
         outcome = None if self._estimation is None else self._estimation.take()
         if outcome is None or not self.active or outcome.generation != self._resets:
             return
-        now = self.get_clock().now().nanoseconds
+        now = self._now()
         if isinstance(outcome.result, Unknown):
             self._report_unknown(outcome.result, now)
             return
-        value = self._outputs.publish(outcome.result, outcome.selection, self._episode, now)
+        episode = self._episodes.of_value(outcome.selection.stamp)
+        value = self._outputs.publish(outcome.result, outcome.selection, episode, now)
         self._health.note(value.latency)
 
     def _publish_unknown(self, unknown: Unknown, steady: float, now: int) -> None:
@@ -177,12 +182,12 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._report_unknown(unknown, now)
 
     def _report_unknown(self, unknown: Unknown, now: int) -> None:
-        self._outputs.publish_unknown(unknown, self._episode, now)
+        self._outputs.publish_unknown(unknown, self._episodes.of_unknown(now), now)
         self._health.note_unknown(unknown.reason)
         self.get_logger().warning(f'unknown: {unknown.reason}', throttle_duration_sec=5.0)
 
     def _publish_pictures(self) -> None:
-        now = self.get_clock().now().nanoseconds
+        now = self._now()
         self._outputs.publish_pictures(now, self.settings.frame_id)
 
     def _hang_text(self) -> str:
