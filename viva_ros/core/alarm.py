@@ -23,7 +23,7 @@ from viva_ros.core.thresholds import Threshold
 class AlarmSettings:
     """When levels change."""
 
-    cool_down: float = setting(6.0, 'Time after an alarm without another, s.', above=0.0)
+    cool_down: float = setting(8.0, 'Time after an alarm without another, s.', above=0.0)
     margin: float = setting(0.05, 'Below its threshold by this, a level ends.', at_least=0.0)
     unknown_after: float = setting(1.0, 'Unknown for this long becomes a level, s.', at_least=0.0)
     time_jump: float = setting(
