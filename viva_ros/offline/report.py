@@ -148,8 +148,12 @@ def _interval(figure: Mapping[str, float]) -> str:
 
 
 def _detected(row: Mapping[str, float]) -> str:
-    delays = f'{_number(row["delay_median"])} / {_number(row["delay_p90"])}'
-    return f'{_number(row["in_time"])} {_number(row["detected"])}  {delays}'
+    delays = f'{_seconds(row["delay_median"])} {_seconds(row["delay_p90"])}'
+    return f'{row["in_time"]:4.0%} {row["detected"]:4.0%} {delays}'
+
+
+def _seconds(delay: float) -> str:
+    return f'{delay:+5.2f}' if math.isfinite(delay) else '    -'
 
 
 def _alarmed(row: Mapping[str, float]) -> str:
