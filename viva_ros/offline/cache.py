@@ -93,7 +93,7 @@ def load(
     with _map(processes) as run:
         for _ in bar(run(work, todo), 'reading recordings', total=len(todo)):
             pass
-    return _join([_shard(shards, path) for path in paths], folder / part, key)
+    return join([_shard(shards, path) for path in paths], folder / part, key)
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any)
     write_atomically(shard / 'index.json', json.dumps(content))
 
 
-def _join(shards: Sequence[Path], joined: Path, key: str) -> Data:
+def join(shards: Sequence[Path], joined: Path, key: str) -> Data:
     """Join the shards' arrays; images into one file, unless it is there already."""
     indices = [json.loads((shard / 'index.json').read_text()) for shard in shards]
     labels = [label for index in indices for label in index['labels']]

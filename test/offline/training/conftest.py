@@ -1,0 +1,105 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes of a coloured square that moves with a joint and turns red where it fails."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from viva_ros.core.normalize import JointRanges
+from viva_ros.core.observation import Image
+from viva_ros.data.episode import Episode, Frames, Joints, Label
+from viva_ros.data.messages import joint_state, jpeg_image
+from viva_ros.data.writer import RecordingWriter
+from viva_ros.model.config import preset
+from viva_ros.model.viva import ViVa
+from viva_ros.offline import cache
+from viva_ros.offline.cache import Cut, Data
+from viva_ros.offline.simulate import encode_jpeg
+
+CAMERAS = ('head', 'left_wrist', 'right_wrist')
+JOINTS = ('left_waist', 'left_gripper', 'right_waist')
+FRAME, JOINT = 100_000_000, 20_000_000  # ns: 10 Hz and 50 Hz
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def picture(at: float, red: bool, size: int = 40) -> Image:
+    image = np.full((size, size, 3), 60, dtype=np.uint8)
+    left = round(at * (size - 12))
+    image[14:26, left : left + 12] = (200, 40, 20) if red else (20, 200, 40)
+    return image
+
+
+def _slide(seed: int, frames: int = 12, success: bool | None = None) -> Episode:
+    """Give an episode that fails, if at all, half way: only the cameras know."""
+    well = seed % 3 != 0 if success is None else success
+    stamps = np.arange(frames, dtype=np.int64) * FRAME
+    images = [picture(k / frames, not well and k >= frames // 2) for k in range(frames)]
+    joint_stamps = np.arange((frames - 1) * 5 + 1, dtype=np.int64) * JOINT
+    ramp = joint_stamps / joint_stamps[-1]
+    positions = np.stack([ramp, 1 - ramp, np.sin(3 * ramp)], axis=1)
+    label = Label('slide', well, 'none' if well else 'turns_red', seed)
+    cameras = {name: Frames(stamps, images) for name in CAMERAS}
+    return Episode(f'episode_{seed:06d}', cameras, Joints(joint_stamps, JOINTS, positions), label)
+
+
+@pytest.fixture
+def slide() -> Callable[..., Episode]:
+    return _slide
+
+
+@pytest.fixture
+def record() -> Callable[[Path, Episode], Path]:
+    """Write an episode as a recording."""
+
+    def write(folder: Path, episode: Episode) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f'{episode.name}.mcap'
+        with RecordingWriter(path) as writer:
+            for stamp, row in zip(episode.joints.stamps, episode.joints.positions, strict=True):
+                state = joint_state(int(stamp), list(JOINTS), row)
+                writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, int(stamp))
+            for camera, frames in episode.cameras.items():
+                for stamp, image in zip(frames.stamps, frames.images, strict=True):
+                    message = jpeg_image(int(stamp), camera, encode_jpeg(image))
+                    topic = f'/{camera}/image_raw/compressed'
+                    writer.write(topic, 'sensor_msgs/msg/CompressedImage', message, int(stamp))
+            if episode.label is not None:
+                writer.metadata('viva_episode', asdict(episode.label))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def how() -> Cut:
+    return Cut(CAMERAS, JOINTS, (32, 32), 1.0, 2)
+
+
+@pytest.fixture
+def make_data(tmp_path: Path, how: Cut) -> Callable[..., Data]:
+    """Give the moments of some slides, as if read from recordings."""
+
+    def make(seeds: range, part: str = 'train') -> Data:
+        shards = [tmp_path / 'shards' / f'{seed}' for seed in seeds]
+        for seed, shard in zip(seeds, shards, strict=True):
+            cache.write_shard(shard, [_slide(seed)], how, [str(seed)])
+        return cache.join(shards, tmp_path / part, json.dumps(asdict(how)))
+
+    return make
+
+
+@pytest.fixture
+def tiny() -> ViVa:
+    torch.manual_seed(0)
+    config = preset('tiny', CAMERAS, JOINTS, ('slide',))
+    return ViVa(config, JointRanges(JOINTS, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))

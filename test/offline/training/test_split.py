@@ -1,0 +1,68 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+from pathlib import Path
+
+import pytest
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.offline.split import split
+
+
+def touch(folder: Path, count: int) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f'episode_{seed:06d}.mcap' for seed in range(count)]
+    paths += [folder / f'episode_{seed:06d}_retry.mcap' for seed in range(0, count, 4)]
+    for path in paths:
+        path.touch()
+    return sorted(paths)
+
+
+def test_the_list_in_the_folder_decides(tmp_path: Path) -> None:
+    parts = {'train': ['a.mcap', 'c.mcap'], 'validation': ['b.mcap'], 'test': ['d.mcap']}
+    (tmp_path / 'split.json').write_text(json.dumps(parts))
+    found = split(tmp_path)
+    assert [path.name for path in found['train']] == ['a.mcap', 'c.mcap']
+    assert [path.name for path in found['validation']] == ['b.mcap']
+
+
+def test_of_subfolders_only_train_is_read(tmp_path: Path) -> None:
+    train = touch(tmp_path / 'train', 100)
+    touch(tmp_path / 'test', 10)
+    found = split(tmp_path)
+    assert sorted(found['train'] + found['validation']) == train
+    assert 3 <= len(found['validation']) <= 20  # 8 % of 125
+
+
+def test_without_either_the_hash_leaves_some_for_calibration_and_test(tmp_path: Path) -> None:
+    everything = touch(tmp_path, 200)
+    found = split(tmp_path)
+    used = len(found['train']) + len(found['validation'])
+    assert 0.6 * len(everything) < used < 0.8 * len(everything)
+
+
+def test_a_retry_goes_where_its_episode_goes(tmp_path: Path) -> None:
+    touch(tmp_path, 200)
+    found = split(tmp_path)
+    seeds = {part: {path.name[:14] for path in paths} for part, paths in found.items()}
+    assert not seeds['train'] & seeds['validation']
+    unused = {path.name[:14] for path in tmp_path.glob('*.mcap')
+              if path not in found['train'] and path not in found['validation']}  # fmt: skip
+    assert not unused & (seeds['train'] | seeds['validation'])
+
+
+def test_the_same_folder_is_always_split_alike(tmp_path: Path) -> None:
+    touch(tmp_path, 50)
+    assert split(tmp_path) == split(tmp_path)
+
+
+def test_an_empty_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match='no recordings to train on: run "viva record"'):
+        split(tmp_path)
+
+
+def test_a_list_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / 'split.json').write_text('{')
+    with pytest.raises(RecordingError, match=r'split\.json cannot be read'):
+        split(tmp_path)

@@ -1,0 +1,159 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from viva_ros.model.proprio import ProprioModel
+from viva_ros.model.viva import Loss, ViVa
+from viva_ros.offline import held_out, stages
+from viva_ros.offline.augment import AugmentSettings
+from viva_ros.offline.cache import Data
+
+STILL = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_rows_come_back_in_the_order_asked_for() -> None:
+    array = np.arange(10) * 10
+    assert stages.take(array, torch.tensor([7, 2, 7, 0])).tolist() == [70, 20, 70, 0]
+
+
+def test_statistics_are_those_of_each_channel(tiny: ViVa) -> None:
+    raw = np.zeros((2, 3, 4, 2, 2), dtype=np.float16)
+    raw[:, :, 1] = 3.0
+    raw[0, :, 2], raw[1, :, 2] = 1.0, 5.0
+    stages.set_statistics(tiny, raw)
+    assert tiny.latents_mean.tolist() == [0.0, 3.0, 3.0, 0.0]
+    assert tiny.latents_std.tolist() == [0.0, 0.0, 2.0, 0.0]
+
+
+def test_all_views_are_encoded_as_the_model_does(tiny: ViVa, make_data: Callable[..., Data]) -> None:
+    data = make_data(range(1, 3))
+    raw = stages.encode_all(tiny, data)
+    with torch.inference_mode():
+        expected = tiny.encode(torch.from_numpy(np.array(data.images[3:4])))
+    assert raw.shape == (12, 3, 4, 2, 2)
+    np.testing.assert_allclose(raw[3], expected[0].numpy(), atol=2e-3)
+
+
+def test_clips_are_of_one_camera_and_stand_still_at_the_end_of_an_episode(
+    tiny: ViVa, make_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_data(range(1, 3))  # two episodes of 6 moments
+    raw = np.zeros((12, 3, 4, 2, 2), dtype=np.float16)
+    raw += np.arange(12)[:, None, None, None, None] + 100 * np.arange(3)[:, None, None, None]
+    seen: list[Tensor] = []
+
+    def video_loss(clips: Tensor, task: Tensor, source: torch.Generator) -> Tensor:
+        seen.append(clips)
+        return torch.zeros(())
+
+    monkeypatch.setattr(tiny, 'video_loss', video_loss)
+    stages.VideoLoss(tiny, data, raw, spacing=2)(64, generator())
+    clips = seen[0][:, 0, :, 0, 0]  # (B, F)
+    for clip in clips.int().tolist():
+        camera, first = clip[0] // 100, clip[0] % 100
+        last = 5 if first < 6 else 11
+        assert clip == [100 * camera + min(first + 2 * k, last) for k in range(7)]
+    assert len({clip[0] // 100 for clip in clips.int().tolist()}) == 3
+
+
+def test_moments_meet_their_own_labels(
+    tiny: ViVa, make_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_data(range(1, 4))  # the third fails
+    labels = stages.Labels.of(data, tiny, ('slide',))
+    # v = G - 1: from the first moment of a success, G = 11/12, and of a failure, G = 1 + 11/12.
+    assert labels.latent[[0, 12]].tolist() == pytest.approx([-1 / 12, 11 / 12])
+    seen: list[tuple[Tensor, ...]] = []
+
+    def loss(*args: Tensor) -> Loss:
+        seen.append(args[:5])
+        return Loss(torch.zeros(()), torch.zeros(()), torch.zeros(()))
+
+    monkeypatch.setattr(tiny, 'loss', loss)
+    stages.ViVaLoss(tiny, data, labels, STILL)(8, generator())
+    latents, proprio, future, latent, task = seen[0]
+    assert latents.shape == (8, 3, 4, 2, 2)
+    for row in range(8):
+        here = (labels.proprio - proprio[row]).abs().sum(1) < 1e-6
+        assert (here & (labels.latent == latent[row])).any()
+        assert torch.equal(future[row], labels.future[here][0])
+
+
+def test_each_loss_can_be_lowered(tiny: ViVa, make_data: Callable[..., Data]) -> None:
+    data = make_data(range(1, 3))
+    labels = stages.Labels.of(data, tiny, ('slide',))
+    raw = stages.encode_all(tiny, data)
+    proprio = ProprioModel(tiny.ranges, 1)
+    losses = [
+        (stages.VaeLoss(tiny, data, AugmentSettings()), tiny.vae),
+        (stages.VideoLoss(tiny, data, raw, 1), tiny.transformer),
+        (stages.ViVaLoss(tiny, data, labels, AugmentSettings()), tiny.transformer),
+        (stages.ProprioLoss(proprio, labels, AugmentSettings()), proprio),
+    ]
+    for loss, module in losses:
+        optimiser = torch.optim.Adam(module.parameters(), lr=1e-3)
+        before = float(loss(4, generator())['total'].detach())
+        for _ in range(8):
+            optimiser.zero_grad()
+            loss(4, generator())['total'].backward()
+            optimiser.step()
+        assert float(loss(4, generator())['total'].detach()) < before, type(loss).__name__
+
+
+def test_the_vae_does_not_learn_in_the_last_stage(
+    tiny: ViVa, make_data: Callable[..., Data]
+) -> None:
+    data = make_data(range(1, 2))
+    labels = stages.Labels.of(data, tiny, ('slide',))
+    stages.ViVaLoss(tiny, data, labels, AugmentSettings())(2, generator())['total'].backward()
+    assert all(parameter.grad is None for parameter in tiny.vae.parameters())
+    assert any(parameter.grad is not None for parameter in tiny.transformer.parameters())
+
+
+def test_figures_of_a_perfect_model_are_perfect(make_data: Callable[..., Data]) -> None:
+    data = make_data(range(1, 4))
+    perfect = held_out.figures(data, 1.0 - data.returned, data.future)
+    assert perfect == pytest.approx(
+        {'value_error': 0.0, 'forecast_error': 0.0, 'spearman': 1.0, 'auroc': 1.0}, abs=1e-5
+    )
+    turned = held_out.figures(data, data.returned - 1.0, data.future + 0.5)
+    assert turned['spearman'] == pytest.approx(-1.0)
+    assert turned['auroc'] == 0.0
+    assert turned['forecast_error'] == pytest.approx(0.5, abs=1e-5)
+
+
+def test_held_out_values_are_those_of_the_model(
+    tiny: ViVa, make_data: Callable[..., Data]
+) -> None:
+    data = make_data(range(1, 3))
+    tiny.eval()
+    labels = stages.Labels.of(data, tiny, ('slide',))
+    values, forecasts = held_out.predict(tiny, stages.encode_all(tiny, data), labels)
+    rows = slice(4, 6)
+    with torch.inference_mode():
+        images = torch.from_numpy(np.array(data.images[rows]))
+        joints = torch.from_numpy(data.proprio[rows])
+        expected = tiny(images, joints, torch.zeros(2, dtype=torch.long))
+    np.testing.assert_allclose(values[rows], expected[0].numpy(), atol=5e-3)  # float16 latents
+    np.testing.assert_allclose(forecasts[rows], expected[1].numpy(), atol=5e-3)
+
+
+def test_noise_on_joints_leaves_the_labels_alone(
+    tiny: ViVa, make_data: Callable[..., Data]
+) -> None:
+    data = make_data(range(1, 2))
+    labels = stages.Labels.of(data, tiny, ('slide',))
+    before = labels.proprio.clone()
+    stages.ViVaLoss(tiny, data, labels, replace(STILL, joints=0.5))(4, generator())
+    assert torch.equal(labels.proprio, before)

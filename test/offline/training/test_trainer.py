@@ -1,0 +1,96 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.offline.trainer import Schedule, Stage
+
+SCHEDULE = Schedule(6, 4, 0.1, 2, average=0.5, save_every=2, measure_every=3)
+
+
+def stage(folder: Path, seed: int = 0, schedule: Schedule = SCHEDULE) -> tuple[Stage, nn.Linear]:
+    torch.manual_seed(1)
+    module = nn.Linear(2, 1)
+
+    def loss(batch: int, generator: torch.Generator) -> dict[str, Tensor]:
+        x = torch.randn(batch, 2, generator=generator)
+        error = module(x)[:, 0] - x @ torch.tensor([2.0, -1.0])
+        return {'total': error.square().mean()}
+
+    def measure() -> dict[str, float]:
+        return {'weight': round(module.weight[0, 0].item(), 4)}
+
+    return Stage('line', module, schedule, folder, seed, loss, measure), module
+
+
+def test_a_run_that_was_stopped_ends_exactly_as_one_that_was_not(tmp_path: Path) -> None:
+    (tmp_path / 'whole').mkdir()
+    (tmp_path / 'parts').mkdir()
+    whole, expected = stage(tmp_path / 'whole')
+    whole.run()
+    first, _ = stage(tmp_path / 'parts')
+    first.run(until=3)
+    second, given = stage(tmp_path / 'parts')
+    second.run()
+    assert torch.equal(given.weight, expected.weight)
+    assert torch.equal(given.bias, expected.bias)
+
+
+def test_a_run_that_is_over_gives_its_weights_again(tmp_path: Path) -> None:
+    first, expected = stage(tmp_path)
+    first.run()
+    again, given = stage(tmp_path)
+    again.run()
+    assert torch.equal(given.weight, expected.weight)
+
+
+def test_another_seed_ends_elsewhere(tmp_path: Path) -> None:
+    weights = []
+    for seed in (0, 1):
+        (tmp_path / str(seed)).mkdir()
+        one, module = stage(tmp_path / str(seed), seed)
+        one.run()
+        weights.append(module.weight.detach().clone())
+    assert not torch.equal(*weights)
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    one, module = stage(tmp_path, schedule=Schedule(300, 16, 0.1, 10, average=0.9))
+    one.run()
+    torch.testing.assert_close(module.weight, torch.tensor([[2.0, -1.0]]), atol=0.02, rtol=0)
+
+
+def test_the_curve_has_losses_and_held_out_figures_once_each(tmp_path: Path) -> None:
+    first, _ = stage(tmp_path)
+    first.run(until=5)  # the state is of step 5
+    (tmp_path / 'line.state').rename(tmp_path / 'late')
+    second, _ = stage(tmp_path)
+    second.run(until=2)
+    third, _ = stage(tmp_path)
+    third.run()
+    rows = [json.loads(line) for line in (tmp_path / 'curve.jsonl').read_text().splitlines()]
+    steps = [row['step'] for row in rows if row['stage'] == 'line']
+    assert steps[-4:] == [3, 4, 5, 6]
+    assert [row['step'] for row in rows if 'weight' in row][-2:] == [3, 6]
+
+
+def test_the_rate_warms_up_and_falls_to_a_twentieth() -> None:
+    schedule = Schedule(101, 1, 1.0, 1 + 0, average=0.9)
+    assert schedule.rate_at(0) == 1.0
+    assert schedule.rate_at(51) == pytest.approx(0.05 + 0.95 / 2)  # half of the cosine
+    assert schedule.rate_at(101) == pytest.approx(0.05)
+    assert Schedule(100, 1, 1.0, 4).rate_at(1) == 0.5  # second of four steps of warm-up
+
+
+def test_a_state_of_another_schedule_is_refused(tmp_path: Path) -> None:
+    first, _ = stage(tmp_path)
+    first.run(until=2)
+    other, _ = stage(tmp_path, schedule=Schedule(7, 4, 0.1, 2))
+    with pytest.raises(RecordingError, match=r'choose another --out, or delete it'):
+        other.run()
