@@ -95,11 +95,11 @@ def test_cameras_too_far_apart_in_time_give_unknown(processes, listener, until, 
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, 'left_wrist', 'right_wrist', 'joint_states')
     (tmp_path / 'other').mkdir()
-    (tmp_path / 'other' / 'late').write_text('0.06')
+    (tmp_path / 'other' / 'late').write_text('0.05')
     processes.start('fake_source.py', tmp_path / 'other', 'head')
-    processes.start('fake_monitor.py', *RAW)
+    processes.start('fake_monitor.py', *RAW, '-p', 'sync.slop:=0.02')
     until(lambda: unknown(values, 'skew'), 'skew')
-    assert 'at most 0.05 s is allowed' in unknown(values, 'skew')[0].reason
+    assert 'at most 0.02 s is allowed' in unknown(values, 'skew')[0].reason
 
 
 def test_a_black_camera_gives_unknown(processes, listener, until, level, tmp_path):

@@ -59,8 +59,8 @@ class Robot(Node):
 
     def step(self) -> None:
         """Move on by one control step, if an episode is under way, and publish."""
-        if self._moving and not self._simulation.done:
-            self._simulation.step()
+        if self._moving:
+            self._advance()
         stamp = self.get_clock().now().nanoseconds
         self._joints.publish(to_joint_state(self._simulation.joint_positions(), stamp))
         self._steps += 1
@@ -68,6 +68,13 @@ class Robot(Node):
             self._shots += 1
             self._publish_images(stamp)
             self._publish_truth(stamp)
+
+    def _advance(self) -> None:
+        if self._simulation.done:
+            self._rest += 1
+        else:
+            self._simulation.step()
+            self._rest = 0
 
     def close(self) -> bool:
         """Free the renderer."""
@@ -87,8 +94,9 @@ class Robot(Node):
             settings.task, settings.seed, settings.failure,
             (settings.image_height, settings.image_width),
         )  # fmt: skip
-        self._moving, self._steps, self._shots = moving, 0, 0
+        self._moving, self._steps, self._shots, self._rest = moving, 0, 0, 0
         self._publish_images(self.get_clock().now().nanoseconds)  # the first one takes long
+        self.began = time.monotonic()
         how = 'running' if moving else "waiting for 'start'"
         self.get_logger().info(f'{settings.task}, seed {settings.seed}, {settings.failure}: {how}')
 
@@ -108,6 +116,7 @@ class Robot(Node):
 
     def _publish_truth(self, stamp: int) -> None:
         truth = self._simulation.truth()
+        elapsed = truth.time + self._rest * STEP  # simulated time stops when all is done
         self._truth.publish(
             GroundTruth(
                 header=header(stamp), episode_id=self._episode,
@@ -115,7 +124,7 @@ class Robot(Node):
                 attempt=truth.attempt, progress=truth.progress,
                 success=truth.success, failed=truth.failed, done=self._simulation.done,
                 inject_time=or_nan(truth.inject_time), visible_time=or_nan(truth.visible_time),
-                manifest_time=or_nan(truth.manifest_time), time=truth.time,
+                manifest_time=or_nan(truth.manifest_time), time=elapsed,
             )
         )  # fmt: skip
 
@@ -174,7 +183,13 @@ def spin(robot: Robot) -> None:
     due = time.monotonic()
     while rclpy.ok():
         robot.step()
-        due = max(due + STEP, time.monotonic() - LATE)
+        due = max(due, robot.began) + STEP
+        if (late := time.monotonic() - due) > LATE:
+            robot.get_logger().warning(
+                f'the simulation is {late:.1f} s behind real time: the machine is too busy',
+                throttle_duration_sec=5.0,
+            )
+            due += late
         executor.spin_once(timeout_sec=0.0)
         while rclpy.ok() and (left := due - time.monotonic()) > 0.0:
             executor.spin_once(timeout_sec=left)
