@@ -7,7 +7,7 @@ A simulated recording is one episode, with its label beside it. A live one has s
 by the ids announced on ``episode``, labelled by the truth if a simulation said it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Episode, Joints, Label
 from viva_ros.data.images import camera_tracks, frames
 from viva_ros.data.messages import from_time
-from viva_ros.data.published import Moment, truth
+from viva_ros.data.published import Moment, runs, stamp_of_event, truth
 from viva_ros.data.recording import Recording
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
@@ -72,9 +72,19 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
         cameras = {c: frames(track, span.begin, span.end) for c, track in tracks.items()}
         stamps = [int(camera.stamps[0]) for camera in cameras.values() if camera.stamps.size]
         if stamps:
-            within = [m for m in moments if span.begin <= m.stamp < span.end]
-            label = stored_label(recording) or true_label(within, min(stamps))
+            label = stored_label(recording) or true_label(within(moments, span), min(stamps))
             yield Episode(name, cameras, _cut(joints, span), label)
+
+
+def within(moments: Sequence[Moment], span: Span) -> list[Moment]:
+    """
+    Give the truth of one episode.
+
+    The simulation may begin a moment before or after the id is announced: of what it told in the
+    span, the episode told most of is meant.
+    """
+    inside = [m for m in moments if span.begin <= m.stamp < span.end]
+    return max(runs(inside), key=len, default=[])
 
 
 def stored_label(recording: Recording) -> Label | None:
@@ -102,7 +112,7 @@ def true_label(moments: list[Moment], first: int) -> Label | None:
     if not moments or not any(moment.done for moment in moments):
         return None
     last = moments[-1]
-    times = {name: (last.at(name) - first) * 1e-9 for name in TIMES}
+    times = {name: (stamp_of_event(moments, name) - first) * 1e-9 for name in TIMES}
     known = {name: at for name, at in times.items() if np.isfinite(at)}
     return Label(last.task, last.success, last.failure, last.seed, known)
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was said while a recording was made: values, alerts, and the truth of a simulation."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from viva_ros.core.events import Event, Level
@@ -52,10 +53,36 @@ class Moment:
     visible: float
     manifest: float
 
-    def at(self, name: str) -> float:
-        """Give one of the times 'inject', 'visible' and 'manifest' as a stamp, ns, or NaN."""
-        seconds = {'inject': self.inject, 'visible': self.visible, 'manifest': self.manifest}
-        return self.stamp + (seconds[name] - self.time) * 1e9
+    def told(self, name: str) -> float:
+        """Give one of the times 'inject', 'visible' and 'manifest', s, or NaN."""
+        return {'inject': self.inject, 'visible': self.visible, 'manifest': self.manifest}[name]
+
+
+def runs(moments: Sequence[Moment]) -> list[list[Moment]]:
+    """Part the truth where its time goes back: there the simulation began another episode."""
+    parts: list[list[Moment]] = []
+    for moment in moments:
+        if not parts or moment.time < parts[-1][-1].time:
+            parts.append([])
+        parts[-1].append(moment)
+    return parts
+
+
+def stamp_of_event(run: Sequence[Moment], name: str) -> float:
+    """
+    Give the stamp of an event, ns; NaN if there was none.
+
+    It is reckoned from the message next to it: a simulation on a busy machine falls behind the
+    clock, so the further, the wronger.
+
+    :param run: of one episode
+    :param name: as in ``Moment.told``
+    """
+    telling = [moment for moment in run if math.isfinite(moment.told(name))]
+    if not telling:
+        return math.nan
+    nearest = min(telling, key=lambda moment: abs(moment.told(name) - moment.time))
+    return nearest.stamp + (nearest.told(name) - nearest.time) * 1e9
 
 
 def values(recording: Recording) -> list[Said]:

@@ -133,7 +133,7 @@ def _draw_events(axes: Any, story: Story) -> None:
             level = event.value
         elif event.kind in MARKS:
             text, colour, shape = MARKS[event.kind]
-            level = 0.93 if event.kind == 'recovered' else 0.75
+            level = 0.55 if event.kind == 'recovered' else 0.74
             if event.kind != 'recovered':
                 axes.text(at, level, f'  {text}', color=colour, fontweight='bold', va='center')
         else:

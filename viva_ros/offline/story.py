@@ -14,15 +14,16 @@ from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.observation import Array
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration
-from viva_ros.data.episodes import spans
+from viva_ros.data.episodes import spans, within
 from viva_ros.data.images import camera_tracks, frames
-from viva_ros.data.published import Moment, alerts, truth, values
+from viva_ros.data.published import Moment, alerts, runs, stamp_of_event, truth, values
 from viva_ros.data.recording import Recording
 from viva_ros.offline.score import calibration_of
 from viva_ros.offline.scoring import Sample, Scores, rule_alarms
 from viva_ros.runtime.shipped import engine_folder
 
 ALWAYS = (-(1 << 62), 1 << 62)
+LABELLED = 10  # messages of truth: a shorter episode has no room for its name
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Story:
     @property
     def evidence(self) -> list[float]:
         """When failures became evident, s."""
-        stamps = {round(m.at('manifest') / 1e7) for m in self.moments if m.manifest >= 0.0}
-        return sorted(self.seconds(stamp * 1e7) for stamp in stamps)
+        stamps = [stamp_of_event(run, 'manifest') for run in runs(self.moments)]
+        return [self.seconds(stamp) for stamp in stamps if math.isfinite(stamp)]
 
 
 def tell(
@@ -94,12 +95,13 @@ def tell(
 def _starts(
     recording: Recording, moments: Sequence[Moment], begin: int
 ) -> list[tuple[float, str]]:
-    """Give when each announced episode begins, and what it is called."""
+    """Give when each announced episode begins, and its number and failure."""
     starts = []
     for span in spans(recording):
-        modes = {m.failure for m in moments if span.begin <= m.stamp < span.end}
+        told = within(moments, span)
         if span.id:
-            text = f'{span.id} ({", ".join(sorted(modes))})' if modes else span.id
+            number = span.id.rpartition('-')[2]
+            text = f'{number}: {told[-1].failure}' if len(told) >= LABELLED else ''
             starts.append(((span.begin - begin) * 1e-9, text))
     return starts
 

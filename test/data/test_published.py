@@ -1,0 +1,67 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+from pathlib import Path
+
+import pytest
+
+from viva_ros.core.events import Level
+from viva_ros.data.episodes import Span, within
+from viva_ros.data.messages import header, make, to_time
+from viva_ros.data.published import Moment, alerts, runs, stamp_of_event, values
+from viva_ros.data.recording import read
+from viva_ros.data.writer import RecordingWriter
+
+
+def moment(stamp: int, time: float, failure: str = 'none', manifest: float = math.nan) -> Moment:
+    return Moment(
+        stamp, '', 'tray_lift', 1, failure, '', 1, 0.0, False, False, False, time,
+        math.nan, math.nan, manifest,
+    )  # fmt: skip
+
+
+def test_the_truth_is_parted_where_its_time_goes_back() -> None:
+    told = [moment(n, time) for n, time in enumerate((0.0, 0.1, 0.2, 0.0, 0.1))]
+    assert [[m.stamp for m in run] for run in runs(told)] == [[0, 1, 2], [3, 4]]
+    assert runs([]) == []
+
+
+def test_of_a_span_the_episode_told_most_of_is_meant() -> None:
+    told = [
+        moment(8, 5.0, 'before'), moment(10, 0.0, 'slip'), moment(11, 0.1, 'slip'),
+        moment(12, 0.2, 'slip'), moment(13, 0.0, 'next'), moment(20, 0.1, 'next'),
+    ]  # fmt: skip
+    assert [m.stamp for m in within(told, Span('x', 8, 20))] == [10, 11, 12]
+    assert within(told, Span('x', 100, 200)) == []
+
+
+def test_an_event_is_reckoned_from_the_message_next_to_it() -> None:
+    # The simulation runs at half speed: 0.1 s of it take 0.2 s.
+    told = [moment(round(n * 2e8), n * 0.1, manifest=0.52) for n in range(11)]
+    assert stamp_of_event(told, 'manifest') == pytest.approx(5 * 2e8 + 0.02e9)
+    assert math.isnan(stamp_of_event(told, 'visible'))
+    assert math.isnan(stamp_of_event([], 'manifest'))
+
+
+def test_values_and_alerts_come_back_as_they_were_said(tmp_path: Path) -> None:
+    value = make(
+        'viva_ros/msg/Value', header=header(5_000_000_123), status=1, value=0.25,
+        reason_kind='', reason='', task='tray_lift', episode_id='e1', engine='f' * 16,
+        latency=0.1, skew=0.0, input_names=['head', 'joint_states'],
+        input_stamps=[to_time(5_000_000_123), to_time(4_990_000_000)],
+    )  # fmt: skip
+    alert = make(
+        'viva_ros/msg/Alert', header=header(9), level=3, kind='drop', value=0.5, statistic=0.75,
+        threshold=0.25, episode_id='e1', onset=to_time(7), text='fell', retries=0,
+        retry_budget=2, session_id=1,
+    )  # fmt: skip
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        writer.write('/cell/value', 'viva_ros/msg/Value', value, 6_000_000_000)
+        writer.write('/cell/alert', 'viva_ros/msg/Alert', alert, 6_000_000_000)
+    recording = read(tmp_path / 'r.mcap')
+    (said,) = values(recording)
+    assert (said.stamp, said.value, said.known) == (5_000_000_123, 0.25, True)
+    assert said.inputs == {'head': 5_000_000_123, 'joint_states': 4_990_000_000}
+    (event,) = alerts(recording)
+    assert (event.level, event.kind, event.stamp, event.onset) == (Level.ALARM, 'drop', 9, 7)
+    assert (event.value, event.statistic, event.threshold) == (0.5, 0.75, 0.25)
