@@ -101,7 +101,7 @@ def test_a_file_that_is_no_safetensors_is_refused(viva: ViVa, tmp_path: Path) ->
 @pytest.mark.parametrize(('content', 'reason'), [
     ('{', 'cannot be read'),
     ('{"format": 9}', 'has format 9, must be 1'),
-    ('{"format": 1}', "describes no ViVa model"),
+    ('{"format": 1}', 'describes no ViVa model'),
 ])  # fmt: skip
 def test_a_description_that_does_not_fit_is_refused(
     tmp_path: Path, content: str, reason: str

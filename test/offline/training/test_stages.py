@@ -36,7 +36,9 @@ def test_statistics_are_those_of_each_channel(tiny: ViVa) -> None:
     assert tiny.latents_std.tolist() == [0.0, 0.0, 2.0, 0.0]
 
 
-def test_all_views_are_encoded_as_the_model_does(tiny: ViVa, make_data: Callable[..., Data]) -> None:
+def test_all_views_are_encoded_as_the_model_does(
+    tiny: ViVa, make_data: Callable[..., Data]
+) -> None:
     data = make_data(range(1, 3))
     raw = stages.encode_all(tiny, data)
     with torch.inference_mode():
@@ -82,7 +84,7 @@ def test_moments_meet_their_own_labels(
 
     monkeypatch.setattr(tiny, 'loss', loss)
     stages.ViVaLoss(tiny, data, labels, STILL)(8, generator())
-    latents, proprio, future, latent, task = seen[0]
+    latents, proprio, future, latent, _ = seen[0]
     assert latents.shape == (8, 3, 4, 2, 2)
     for row in range(8):
         here = (labels.proprio - proprio[row]).abs().sum(1) < 1e-6
