@@ -1,0 +1,97 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An engine whose graph is made by hand: its values can be worked out in the head."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from viva_ros.core.normalize import JointRanges
+from viva_ros.runtime import manifest as manifests
+from viva_ros.runtime.manifest import Manifest
+
+JOINTS = ('left_waist', 'right_waist')
+
+
+def graph(with_images: bool = True) -> bytes:
+    """value = first joint + task (+ mean of the first view's red / 255); forecast = joints + 1."""
+    constants = [
+        helper.make_tensor('one', TensorProto.FLOAT, [1], [1.0]),
+        helper.make_tensor('byte', TensorProto.FLOAT, [1], [255.0]),
+        helper.make_tensor('zero', TensorProto.INT64, [1], [0]),
+        helper.make_tensor('next', TensorProto.INT64, [1], [1]),
+        helper.make_tensor('first', TensorProto.INT64, [1], [0]),
+        helper.make_tensor('red', TensorProto.INT64, [2], [0, 0]),
+        helper.make_tensor('red_end', TensorProto.INT64, [2], [1, 1]),
+        helper.make_tensor('red_axes', TensorProto.INT64, [2], [1, 4]),
+        helper.make_tensor('shape', TensorProto.INT64, [1], [1]),
+        helper.make_tensor('joint_axis', TensorProto.INT64, [1], [1]),
+    ]
+    node = helper.make_node
+    nodes = [
+        node('Add', ['proprio', 'one'], ['forecast']),
+        node('Slice', ['proprio', 'zero', 'next', 'joint_axis'], ['column']),
+        node('Reshape', ['column', 'shape'], ['joint']),
+        node('Cast', ['task'], ['number'], to=TensorProto.FLOAT),
+        node('Add', ['joint', 'number'], ['value' if not with_images else 'sum']),
+    ]
+    if with_images:
+        nodes += [
+            node('Cast', ['images'], ['pixels'], to=TensorProto.FLOAT),
+            node('Slice', ['pixels', 'red', 'red_end', 'red_axes'], ['reds']),
+            node('ReduceMean', ['reds'], ['mean'], keepdims=0),
+            node('Div', ['mean', 'byte'], ['level']),
+            node('Add', ['sum', 'level'], ['value']),
+        ]
+    floats, integers = TensorProto.FLOAT, TensorProto.INT64
+    inputs = [
+        helper.make_tensor_value_info('proprio', floats, [1, 2]),
+        helper.make_tensor_value_info('task', integers, [1]),
+    ]
+    if with_images:
+        inputs.insert(
+            0, helper.make_tensor_value_info('images', TensorProto.UINT8, [1, 2, 4, 4, 3])
+        )
+    outputs = [
+        helper.make_tensor_value_info('value', floats, [1]),
+        helper.make_tensor_value_info('forecast', floats, [1, 2]),
+    ]
+    made = helper.make_model(
+        helper.make_graph(nodes, 'sum', inputs, outputs, constants),
+        opset_imports=[helper.make_opsetid('', 20)], ir_version=10,
+    )  # fmt: skip
+    onnx.checker.check_model(made)
+    return bytes(made.SerializeToString())
+
+
+MANIFEST = Manifest(
+    format=manifests.FORMAT, model='viva', sha256='', cameras=('head', 'wrist'),
+    image_size=(4, 4), ranges=JointRanges(JOINTS, (-1.0, -1.0), (1.0, 1.0)), horizon=1.0,
+    tasks=('lift', 'pass'), fingerprint='0123456789abcdef', parity=1e-7, moments=9,
+    provenance={'seed': 0},
+)  # fmt: skip
+
+
+@pytest.fixture
+def make_engine(tmp_path: Path) -> Callable[..., Path]:
+    def make(content: bytes | None = None, **changes: Any) -> Path:
+        folder = tmp_path / 'engine'
+        folder.mkdir(exist_ok=True)
+        given = graph() if content is None else content
+        (folder / 'engine.onnx').write_bytes(given)
+        digest = hashlib.sha256(given).hexdigest()
+        manifests.write(folder, replace(MANIFEST, **{'sha256': digest, **changes}))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def blind_graph() -> bytes:
+    return graph(with_images=False)

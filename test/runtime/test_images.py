@@ -1,0 +1,57 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from viva_ros.core.errors import InputError
+from viva_ros.runtime.images import letterbox
+
+
+def test_an_image_of_the_right_size_is_left_alone() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(letterbox(image, (4, 6)), image)
+
+
+def test_shrinking_averages_the_pixels_that_fall_together() -> None:
+    image = np.zeros((4, 4, 3), dtype=np.uint8)
+    image[:2, :2, 0] = [[10, 20], [30, 40]]
+    image[:2, 2:, 1] = 100
+    assert letterbox(image, (2, 2)).tolist() == [[[25, 0, 0], [0, 100, 0]], [[0] * 3, [0] * 3]]
+
+
+def test_a_wide_image_gets_black_bars_above_and_below() -> None:
+    image = np.full((2, 4, 3), 200, dtype=np.uint8)
+    boxed = letterbox(image, (4, 4))
+    assert boxed[:, 0, 0].tolist() == [0, 200, 200, 0]
+
+
+def test_a_tall_image_gets_black_bars_at_its_sides() -> None:
+    image = np.full((8, 2, 3), 200, dtype=np.uint8)
+    boxed = letterbox(image, (4, 4))
+    assert boxed[0, :, 0].tolist() == [0, 200, 0, 0]  # 1 px wide, the middle is between pixels
+
+
+@pytest.mark.parametrize('image', [
+    np.zeros((4, 4), dtype=np.uint8), np.zeros((4, 4, 4), dtype=np.uint8),
+    np.zeros((4, 4, 3), dtype=np.float32), np.zeros((0, 4, 3), dtype=np.uint8),
+])  # fmt: skip
+def test_anything_but_rgb_bytes_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r'must be uint8 \(H, W, 3\)'):
+        letterbox(image, (4, 4))
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.integers(1, 40))
+def test_the_picture_keeps_its_proportions_and_fills_one_side(
+    height: int, width: int, rows: int, columns: int
+) -> None:
+    boxed = letterbox(np.full((height, width, 3), 255, dtype=np.uint8), (rows, columns))
+    assert boxed.shape == (rows, columns, 3)
+    lit = boxed[:, :, 0] > 0
+    found = int(lit.any(axis=1).sum()), int(lit.any(axis=0).sum())
+    scale = min(rows / height, columns / width)
+    assert abs(found[0] - max(1, height * scale)) <= 0.5 + 1e-9
+    assert abs(found[1] - max(1, width * scale)) <= 0.5 + 1e-9
+    assert found[0] == rows or found[1] == columns
