@@ -137,7 +137,7 @@ def test_conditioning_frames_stay_clean_in_training(
     monkeypatch.setattr(viva, 'velocity', velocity)
     images = torch.randn(1, 3, 4, 2, 2)
     viva.loss(images, JOINTS, JOINTS, torch.zeros(1), TASK)
-    (video, noisy), = seen
+    ((video, noisy),) = seen
     assert noisy == 2
     assert torch.equal(video[:, :, :5], latents.conditioning(JOINTS, images))
 
@@ -153,7 +153,7 @@ def test_a_video_generator_is_shown_the_first_frame(
 
     monkeypatch.setattr(viva, 'velocity', velocity)
     loss = viva.video_loss(clips, torch.zeros(2, dtype=torch.long))
-    (video, noisy), = seen
+    ((video, noisy),) = seen
     assert noisy == 6
     assert torch.equal(video[:, :, 0], clips[:, :, 0])
     assert not torch.isclose(video[:, :, 1:], clips[:, :, 1:]).any(dim=(1, 3, 4)).all()

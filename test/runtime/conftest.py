@@ -20,7 +20,7 @@ JOINTS = ('left_waist', 'right_waist')
 
 
 def graph(with_images: bool = True) -> bytes:
-    """value = first joint + task (+ mean of the first view's red / 255); forecast = joints + 1."""
+    """Value = first joint + task (+ mean of the first view's red / 255); forecast = joints + 1."""
     constants = [
         helper.make_tensor('one', TensorProto.FLOAT, [1], [1.0]),
         helper.make_tensor('byte', TensorProto.FLOAT, [1], [255.0]),

@@ -88,7 +88,7 @@ def test_a_changed_graph_is_refused(make_engine: MakeEngine) -> None:
     content = bytearray((folder / 'engine.onnx').read_bytes())
     content[10] ^= 1
     (folder / 'engine.onnx').write_bytes(content)
-    with pytest.raises(EngineError, match="has SHA-256 .* says .*'viva export', or fetch"):
+    with pytest.raises(EngineError, match=r"has SHA-256 .* says .*'viva export', or fetch"):
         load(folder, 'lift')
 
 
@@ -125,7 +125,7 @@ def test_a_field_that_is_not_known_is_named(make_engine: MakeEngine) -> None:
     folder = make_engine()
     content = json.loads((folder / 'engine.json').read_text())
     (folder / 'engine.json').write_text(json.dumps({**content, 'colour': 1}))
-    with pytest.raises(EngineError, match="unexpected.*colour"):
+    with pytest.raises(EngineError, match=r'unexpected.*colour'):
         load(folder, 'lift')
 
 

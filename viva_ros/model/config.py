@@ -193,8 +193,12 @@ _WAN_STD: Final = (
 WAN_5B: Final = ViVaConfig(
     preset='wan2.2-5b',
     vae=VaeConfig(
-        base_dim=160, decoder_base_dim=256, z_dim=48, num_res_blocks=2,
-        latents_mean=_WAN_MEAN, latents_std=_WAN_STD,
+        base_dim=160,
+        decoder_base_dim=256,
+        z_dim=48,
+        num_res_blocks=2,
+        latents_mean=_WAN_MEAN,
+        latents_std=_WAN_STD,
     ),
     transformer=TransformerConfig(24, 128, 30, ffn_dim=14336, text_dim=4096),
     image_size=(384, 320),

@@ -49,9 +49,7 @@ def fold_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def unfold_weights(
-    folded: Mapping[str, Tensor], video: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def unfold_weights(folded: Mapping[str, Tensor], video: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     Spread single-frame weights over the shapes of a video VAE.
 

@@ -75,9 +75,7 @@ class Data:
         return places[self.episode]
 
 
-def load(
-    paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: int = 1
-) -> Data:
+def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: int = 1) -> Data:
     """
     Give the moments of recordings, from the cache as far as they are in it.
 

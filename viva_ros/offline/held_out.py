@@ -35,9 +35,7 @@ def predict(model: ViVa, raw: NDArray[np.float16], labels: Labels) -> tuple[Arra
     return in_batches(batch, len(raw))
 
 
-def in_batches(
-    batch: Callable[[slice], tuple[Tensor, Tensor]], count: int
-) -> tuple[Array, Array]:
+def in_batches(batch: Callable[[slice], tuple[Tensor, Tensor]], count: int) -> tuple[Array, Array]:
     """Run a function on slices and join what it gives."""
     with torch.inference_mode():
         parts = [batch(slice(start, start + BATCH)) for start in range(0, count, BATCH)]

@@ -56,6 +56,8 @@ class Plan:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parse(argv)
+    if args.threads < 1:
+        raise ConfigurationError(f'threads is {args.threads}, must be at least 1')
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
     lengths = {name: getattr(args, f'{name}_steps') for name in asdict(Plan())}

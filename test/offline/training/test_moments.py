@@ -38,7 +38,7 @@ def test_joints_are_in_the_order_asked_for(slide: Callable[..., Episode]) -> Non
 
 
 def test_the_future_is_one_horizon_later_and_at_the_end_the_last(
-    slide: Callable[..., Episode]
+    slide: Callable[..., Episode],
 ) -> None:
     moments = cut(slide(1, frames=4), CAMERAS, JOINTS, (32, 32), 0.14)  # 7 samples
     assert moments.future[:, 1].tolist() == pytest.approx([7 / 15, 12 / 15, 1.0, 1.0])
@@ -67,7 +67,7 @@ def test_each_camera_gives_its_frame_nearest_in_time(slide: Callable[..., Episod
 
 
 def test_joint_samples_that_are_missing_are_bridged_by_the_nearest(
-    slide: Callable[..., Episode]
+    slide: Callable[..., Episode],
 ) -> None:
     episode = slide(1, frames=3)
     joints = Joints(np.array([0, 190_000_000]), ('left_waist', 'right_waist'), np.eye(2))
