@@ -160,6 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='launch arguments')
     args = parser.parse_args(argv)
     options = dict(split_argument(text) for text in args.arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     print(ADVISORY)
     with started(args.launch, options) as nodes:

@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+
+RCLError = rclpy_implementation.RCLError
 
 
 def run(make: Callable[[], Node], argv: Sequence[str] | None = None) -> None:
     """Spin a node until it is told to stop; does not return if a thread of it hangs."""
-    rclpy.init(args=None if argv is None else list(argv))
+    start(argv)
     clean = True
     node: Node | None = None
     try:
@@ -24,6 +27,9 @@ def run(make: Callable[[], Node], argv: Sequence[str] | None = None) -> None:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RCLError:  # a signal in mid-callback makes whatever it calls next invalid
+        if rclpy.ok():
+            raise
     finally:
         ignore_signals()
         clean = end(node)
@@ -31,6 +37,12 @@ def run(make: Callable[[], Node], argv: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def start(argv: Sequence[str] | None) -> None:
+    """Begin; SIGINT counts even where a shell that runs us in the background has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    rclpy.init(args=None if argv is None else list(argv))
 
 
 def ignore_signals() -> None:

@@ -28,7 +28,7 @@ from viva_ros.msg import GroundTruth
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header, to_image, to_joint_state
 from viva_ros.nodes.params import Parameters
-from viva_ros.nodes.process import end, ignore_signals
+from viva_ros.nodes.process import RCLError, end, ignore_signals, start
 from viva_ros.nodes.settings import SimSettings
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE
@@ -197,13 +197,16 @@ def spin(robot: Robot) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the node."""
-    rclpy.init(args=None if argv is None else list(argv))
+    start(argv)
     robot: Robot | None = None
     try:
         robot = Robot()
         spin(robot)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RCLError:  # a signal in mid-call makes what comes next invalid
+        if rclpy.ok():
+            raise
     finally:
         ignore_signals()
         end(robot)
