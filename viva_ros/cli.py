@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: `viva COMMAND ...`; each command is a module with a ``main(argv)``."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f'viva: no command {name!r}, must be one of {", ".join(COMMANDS)}', file=sys.stderr)
         return 2
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
     try:
         return int(import_module(COMMANDS[name][0]).main(rest) or 0)
     except VivaError as error:
