@@ -7,67 +7,31 @@ The engine's folder has the graph that robots run, its description, and a copy o
 """
 
 import argparse
-import copy
 import hashlib
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
 from viva_ros.core.errors import EngineError, RecordingError
 from viva_ros.core.files import write_atomically
-from viva_ros.core.normalize import JointRanges
 from viva_ros.data.recording import read
 from viva_ros.model import checkpoint
-from viva_ros.model.lean import LeanViVa
-from viva_ros.model.proprio import ProprioModel
 from viva_ros.offline.command import command_line
+from viva_ros.offline.graph import OPSET, Source, make_graph, open_source
 from viva_ros.offline.moments import cut
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.manifest import GRAPH, LARGEST_DIFFERENCE, Manifest
 
-OPSET: Final = 20
 WANTED_DIFFERENCE: Final = 1e-4
 EVERY: Final = 5  # frame: of which parity is measured
-
-
-@dataclass(frozen=True)
-class Source:
-    """
-    A checkpoint, as export needs it.
-
-    :param model: called with images, proprio, task (those that ``inputs`` names)
-    :param lean: gives the same numbers, faster
-    """
-
-    kind: str
-    model: nn.Module
-    lean: nn.Module
-    cameras: tuple[str, ...]
-    image_size: tuple[int, int]
-    ranges: JointRanges
-    horizon: float
-    tasks: tuple[str, ...]
-    fingerprint: str
-    provenance: Mapping[str, Any]
-
-    def example(self) -> dict[str, Tensor]:
-        """Give inputs of the right shapes, by name."""
-        inputs = {'proprio': torch.zeros(1, len(self.ranges.names)), 'task': torch.zeros(1).long()}
-        if not self.cameras:
-            return inputs
-        shape = (1, len(self.cameras), *self.image_size, 3)
-        return {'images': torch.zeros(shape, dtype=torch.uint8), **inputs}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,67 +82,6 @@ def export(folder: Path, out: Path, recordings: Sequence[Path]) -> Manifest:
             shutil.copyfile(folder / name, out / name)
     manifests.write(out, made)
     return made
-
-
-def open_source(folder: Path) -> Source:
-    """
-    Read a checkpoint of either kind.
-
-    :raises EngineError: if it cannot be read
-    """
-    content = checkpoint.read_description(folder)
-    if content.get('kind') == 'viva':
-        read_back = checkpoint.read(folder)
-        config = read_back.model.config
-        return Source(
-            'viva', read_back.model, LeanViVa(read_back.model).eval(), config.cameras,
-            config.image_size, read_back.model.ranges, config.horizon, config.tasks,
-            read_back.fingerprint, read_back.provenance,
-        )  # fmt: skip
-    if content.get('kind') != 'proprio':
-        raise EngineError(f'{folder} has kind {content.get("kind")!r}, must be viva or proprio')
-    ranges, tasks = JointRanges.from_dict(content['ranges']), tuple(content['tasks'])
-    model = ProprioModel(ranges, len(tasks)).eval()
-    checkpoint.read_weights(folder, model, content['sha256'])
-    mark = checkpoint.fingerprint(content['sha256'], {'tasks': list(tasks)}, content['ranges'])
-    return Source(
-        'proprio', model, model, (), (1, 1), ranges, float(content['horizon']), tasks, mark,
-        content['provenance'],
-    )  # fmt: skip
-
-
-def make_graph(source: Source) -> bytes:
-    """Give the ONNX graph of a model, weights inside."""
-    example = source.example()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / GRAPH
-        program = torch.onnx.export(
-            copy.deepcopy(source.lean), tuple(example.values()), dynamo=True, opset_version=OPSET,
-            input_names=list(example), output_names=['value', 'forecast'], verbose=False,
-        )  # fmt: skip
-        assert program is not None
-        program.save(str(path), external_data=False)
-        proto = onnx.load(str(path))
-    _strip(proto)
-    onnx.checker.check_model(proto)
-    return bytes(proto.SerializeToString())
-
-
-def _strip(proto: onnx.ModelProto) -> None:
-    """Leave out notes on where nodes come from: they name folders and double the size."""
-    for node in proto.graph.node:
-        node.doc_string = ''
-        del node.metadata_props[:]
-    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
-        value.doc_string = ''
-        del value.metadata_props[:]
-    for tensor in proto.graph.initializer:
-        tensor.doc_string = ''
-        del tensor.metadata_props[:]
-    del proto.graph.value_info[:]
-    del proto.graph.metadata_props[:]
-    del proto.metadata_props[:]
-    proto.doc_string = proto.graph.doc_string = ''
 
 
 def _find(given: Sequence[Path]) -> list[Path]:

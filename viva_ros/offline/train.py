@@ -11,7 +11,7 @@ import argparse
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -26,31 +26,22 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
 from viva_ros.data.recording import read
 from viva_ros.model import checkpoint
-from viva_ros.model.config import PRESETS, ViVaConfig, preset
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.presets import PRESETS, preset
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.offline import cache, held_out, stages
-from viva_ros.offline.augment import AugmentSettings
 from viva_ros.offline.cache import Cut, Data
 from viva_ros.offline.command import command_line
+from viva_ros.offline.plan import Plan, Run, plan
 from viva_ros.offline.split import split
-from viva_ros.offline.trainer import Schedule, Stage
+from viva_ros.offline.trainer import Stage
 
 CAMERAS: Final = ('head', 'left_wrist', 'right_wrist')
 CLIP_SPACING: Final = 0.4  # s between the frames of a clip
 FRAME_RATE: Final = 10.0  # Hz, of recordings
 FIRST_LOGVAR: Final = 6.0
 KEEP_EVERY: Final = 2  # frame: neighbours are nearly the same, and memory is short
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Schedules of the stages, in order, and of the baseline."""
-
-    vae: Schedule = field(default_factory=lambda: Schedule(1600, 16, 2e-3, 100))
-    video: Schedule = field(default_factory=lambda: Schedule(2500, 32, 1e-3, 200))
-    viva: Schedule = field(default_factory=lambda: Schedule(5000, 32, 1e-3, 200))
-    proprio: Schedule = field(default_factory=lambda: Schedule(4000, 256, 1e-3, 200))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,37 +73,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     for name, schedule in asdict(Plan()).items():
         parser.add_argument(f'--{name}-steps', type=int, default=schedule['steps'])
     return parser.parse_args(argv)
-
-
-def plan(batch: int | None, lengths: Mapping[str, int]) -> Plan:
-    """
-    Give the default plan with other lengths and batch.
-
-    :raises ConfigurationError: if a number is below 1
-    """
-    schedules = {}
-    for name, default in asdict(Plan()).items():
-        changed = {**default, 'steps': lengths[name], 'batch': batch or default['batch']}
-        for key in ('steps', 'batch'):
-            if changed[key] < 1:
-                raise ConfigurationError(f'{name} {key} is {changed[key]}, must be at least 1')
-        changed['warm_up'] = min(changed['warm_up'], max(1, changed['steps'] // 5))
-        schedules[name] = Schedule(**changed)
-    return Plan(**schedules)
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run of training is made of; the same twice gives the same weights."""
-
-    recordings: Path
-    out: Path
-    preset: str
-    seed: int
-    plan: Plan
-    cache: Path
-    threads: int = 1
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
 
 
 def train(run: Run) -> ViVa:

@@ -16,7 +16,7 @@ from viva_ros.core.observation import Image
 from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.messages import joint_state, jpeg_image
 from viva_ros.data.writer import RecordingWriter
-from viva_ros.model.config import preset
+from viva_ros.model.presets import preset
 from viva_ros.model.viva import ViVa
 from viva_ros.offline import cache
 from viva_ros.offline.cache import Cut, Data
