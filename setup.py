@@ -40,6 +40,9 @@ EXTRAS = {
         'mcap>=1.3,<2',  # the writer's interface of 1.x
         'rosbags>=0.10.11,<0.12',  # typestores with the messages of Kilted; 0.x may change shape
         'matplotlib>=3.9,<4',
+        'av>=14,<18',  # FFmpeg with its encoders, in one wheel: video of LeRobot datasets
+        'pyarrow>=17,<26',  # parquet
+        'pyyaml>=6,<7',  # the map of topics to cameras and joints
     ],
     'train': [
         'torch>=2.9,<3',  # weights_only loading and the dynamo exporter
@@ -48,14 +51,21 @@ EXTRAS = {
         'onnx>=1.19,<2',  # opset 23
         'onnxscript>=0.5,<1',
         'scipy>=1.13,<2',  # only to cross-check our own statistics
+        'accelerate>=1.10,<2',  # one process or many, bf16, FSDP
+        'peft>=0.17,<0.20',  # LoRA on diffusers' modules
+        'tensorboard>=2.18,<3',  # held-out curves
+        'transformers>=4.57,<6',  # umT5, for `viva embed` alone
+        'sentencepiece>=0.2,<0.3',  # its tokenizer
+        'protobuf>=5,<8',  # which reads the tokenizer's file
     ],
+    'ray': ['ray>=2.48,<3'],  # `viva score --ray`
     'test': [
         'pytest>=8,<10',
         'pytest-timeout>=2.3,<3',
         'hypothesis>=6.100,<7',
         'scipy>=1.13,<2',
         'psutil>=6',
-        'pyyaml>=6,<7',  # to read the configuration files
+        'playwright>=1.50,<2',  # drives a real browser: the report is looked at in one
         'mypy>=1.15,<3',
         'ruff>=0.14,<0.18',  # a new minor version has new rules
     ],
