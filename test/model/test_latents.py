@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.model import latents
+from viva_ros.model.targets import Goals, Targets
 
 
 def test_joints_fill_a_frame_over_and_over_and_the_last_repeat_is_cut() -> None:
@@ -31,10 +32,10 @@ def test_more_joints_than_elements_are_refused() -> None:
 
 
 def test_the_video_is_blank_joints_images_in_order_then_future_joints_and_value() -> None:
-    shape = (1, 1, 2)
+    shape, targets = (1, 1, 2), Targets(('proprio', 'value'), 3)
     images = torch.tensor([3.0, 4.0, 5.0]).view(1, 3, 1, 1, 1).expand(1, 3, *shape)
     clean = latents.conditioning(torch.tensor([[0.1, 0.2]]), images)
-    ends = latents.targets(torch.tensor([[0.6, 0.7]]), torch.tensor([-0.9]), shape)
+    ends = targets.clean(Goals(torch.tensor([-0.9]), torch.tensor([[0.6, 0.7]])), shape)
     video = torch.cat([clean, ends], dim=2)[0, 0, :, 0]  # (frames, 2)
     expected = [[0, 0], [0.1, 0.2], [3, 3], [4, 4], [5, 5], [0.6, 0.7], [-0.9, -0.9]]
     torch.testing.assert_close(video, torch.tensor(expected))

@@ -11,6 +11,7 @@ from torch import Tensor
 from viva_ros.core.normalize import JointRanges
 from viva_ros.core.returns import latent_from_value, returns, value_from_return
 from viva_ros.model import latents
+from viva_ros.model.targets import Goals
 from viva_ros.model.viva import ViVa
 
 IMAGES = torch.zeros(1, 3, 4, 2, 2)
@@ -21,6 +22,10 @@ TASK = torch.zeros(1, dtype=torch.long)
 def photographs(seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (1, 3, 32, 32, 3), generator=generator).byte()
+
+
+def clean_frames(viva: ViVa, latent: Tensor) -> Tensor:
+    return viva.targets.clean(Goals(latent, JOINTS), viva.config.latent_shape)
 
 
 def answer(viva: ViVa, monkeypatch: pytest.MonkeyPatch, clean: Tensor) -> None:
@@ -45,7 +50,7 @@ def test_a_perfect_model_reads_out_one_minus_the_return(
     assert value_from_return(returned) == expected
     latent = torch.tensor([latent_from_value(value_from_return(returned))]).float()
     assert float(latent) == returned - 1  # v = G - 1 = -V
-    answer(viva, monkeypatch, latents.targets(JOINTS, latent, viva.config.latent_shape))
+    answer(viva, monkeypatch, clean_frames(viva, latent))
     value, forecast = viva.read(viva.denoise(IMAGES, JOINTS, TASK))
     assert float(value) == pytest.approx(expected, abs=1e-6)
     # Ranges are -1..1, 0..0.5, and 2 which never moved.
@@ -53,7 +58,7 @@ def test_a_perfect_model_reads_out_one_minus_the_return(
 
 
 def test_a_value_beyond_its_range_is_clamped(viva: ViVa) -> None:
-    frames = latents.targets(JOINTS, torch.tensor([-1.5]), viva.config.latent_shape)
+    frames = clean_frames(viva, torch.tensor([-1.5]))
     assert float(viva.read(frames)[0]) == 1.0
     assert float(viva.read(-frames)[0]) == -1.0
 
@@ -117,12 +122,12 @@ def test_the_loss_looks_at_the_two_target_frames_alone_and_weighs_them(
         return found
 
     latent = torch.tensor([-0.4])
-    clean = latents.targets(JOINTS, latent, viva.config.latent_shape)
+    clean = clean_frames(viva, latent)
     monkeypatch.setattr(viva, 'velocity', velocity)
-    loss = viva.loss(IMAGES, JOINTS, JOINTS, latent, TASK, torch.Generator().manual_seed(0))
-    assert float(loss.proprio) == pytest.approx(4.0, rel=1e-4)
-    assert float(loss.value) == pytest.approx(9.0, rel=1e-4)
-    assert float(loss.total) == pytest.approx(0.5 * 4.0 + 1.0 * 9.0, rel=1e-4)
+    loss = viva.loss(IMAGES, JOINTS, Goals(latent, JOINTS), TASK, torch.Generator().manual_seed(0))
+    assert float(loss['proprio']) == pytest.approx(4.0, rel=1e-4)
+    assert float(loss['value']) == pytest.approx(9.0, rel=1e-4)
+    assert float(loss['total']) == pytest.approx(0.5 * 4.0 + 1.0 * 9.0, rel=1e-4)
 
 
 def test_conditioning_frames_stay_clean_in_training(
@@ -136,7 +141,7 @@ def test_conditioning_frames_stay_clean_in_training(
 
     monkeypatch.setattr(viva, 'velocity', velocity)
     images = torch.randn(1, 3, 4, 2, 2)
-    viva.loss(images, JOINTS, JOINTS, torch.zeros(1), TASK)
+    viva.loss(images, JOINTS, Goals(torch.zeros(1), JOINTS), TASK)
     ((video, noisy),) = seen
     assert noisy == 2
     assert torch.equal(video[:, :, :5], latents.conditioning(JOINTS, images))

@@ -76,10 +76,19 @@ def test_a_value_has_the_stamp_of_its_newest_input_and_lists_all_of_them():
     assert [convert.to_ns(stamp) for stamp in value.input_stamps] == list(stamps.values())
 
 
+def test_progress_and_success_are_told_where_the_engine_knows_them():
+    selection = Selection({'head': None}, {'a': 0.0}, {'head': 1})
+    apart = convert.to_value(Estimate(0.5, {}, 0.75, 0.875), selection, now=1)
+    assert (apart.value, apart.progress, apart.success_probability) == (0.5, 0.75, 0.875)
+    mixed = convert.to_value(Estimate(0.5, {}), selection, now=1)
+    assert math.isnan(mixed.progress) and math.isnan(mixed.success_probability)
+
+
 def test_an_unknown_value_is_no_number():
     value = convert.to_unknown_value(Unknown('stale', 'too old'), 5)
     assert (value.status, value.reason_kind, value.reason) == (0, 'stale', 'too old')
     assert all(math.isnan(x) for x in (value.value, value.latency, value.skew))
+    assert math.isnan(value.progress) and math.isnan(value.success_probability)
 
 
 def test_an_event_becomes_an_alert():

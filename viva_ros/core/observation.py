@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the model sees, and what it gives: the two types that every layer shares."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,11 +44,16 @@ class Estimate:
     What an engine makes of one observation.
 
     :param value: V = 1 - G, in [-1, 1]; rises towards success (METHOD: V > 0 expects success)
-    :param forecast: joint name to position expected one horizon ahead, rad or m
+    :param forecast: joint name to position expected one horizon ahead, rad or m; empty where an
+        engine makes none
+    :param progress: how far a success would be, in [0, 1]; NaN where an engine mixes it with risk
+    :param success: probability of success in the end, in [0, 1]; NaN likewise
     """
 
     value: float
     forecast: Mapping[str, float]
+    progress: float = math.nan
+    success: float = math.nan
 
 
 @dataclass(frozen=True)

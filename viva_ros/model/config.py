@@ -4,7 +4,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Final
+
+from viva_ros.model.targets import Targets
+
+ADDED: Final = {'targets'}  # since the first version; files without it mean the default
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class ViVaConfig:
     :param shift: of the schedule of tau
     :param noise_share: share of training samples at tau = 1 exactly
     :param noise_seed: of the one noise that inference starts from
+    :param targets: what is denoised, see ``targets``
     """
 
     preset: str
@@ -93,11 +98,13 @@ class ViVaConfig:
     shift: float = 5.0
     noise_share: float = 0.0
     noise_seed: int = 0
+    targets: tuple[str, ...] = ('proprio', 'value')
 
     def __post_init__(self) -> None:
         step = self.vae.downscale * self.transformer.patch_size[1]
         if any(side % step or side <= 0 for side in self.image_size):
             raise ValueError(f'image_size is {self.image_size}, must be multiples of {step}')
+        Targets(self.targets, len(self.cameras))  # refuses what it does not know
 
     @property
     def horizon(self) -> float:
@@ -106,7 +113,12 @@ class ViVaConfig:
 
     @property
     def frames(self) -> int:
-        """Latent frames: blank, proprioception, images, future proprioception, value."""
+        """Latent frames: blank, proprioception, images, and those to denoise."""
+        return 2 + len(self.cameras) + Targets(self.targets, len(self.cameras)).count
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a clip in pre-training, the same whatever is denoised later."""
         return len(self.cameras) + 4
 
     @property
@@ -143,8 +155,8 @@ class ViVaConfig:
 
 def _check_names(cls: type, content: Mapping[str, Any]) -> None:
     known = {field.name for field in fields(cls)}
-    if known != set(content):
-        missing, unexpected = sorted(known - set(content)), sorted(set(content) - known)
+    missing, unexpected = sorted(known - set(content) - ADDED), sorted(set(content) - known)
+    if missing or unexpected:
         raise ValueError(f'{cls.__name__} misses {missing}, does not know {unexpected}')
 
 

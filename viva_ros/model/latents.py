@@ -4,16 +4,13 @@
 Writing proprioception and value into latent frames, and reading them out again.
 
 The latent video is [ blank | q_t | image_1 .. image_V | q_{t+K} | v_t ] (METHOD, 2): clean
-conditioning first, the two frames to denoise last.
+conditioning first, the frames to denoise last (``targets``).
 """
 
 import math
-from typing import Final
 
 import torch
 from torch import Tensor
-
-TARGETS: Final = 2  # frames to denoise: future proprioception, value
 
 
 def inject_proprio(proprio: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -65,14 +62,3 @@ def conditioning(proprio: Tensor, images: Tensor) -> Tensor:
     frame = inject_proprio(proprio, (images.shape[2], images.shape[3], images.shape[4]))
     blank = torch.zeros_like(frame)
     return torch.cat([torch.stack([blank, frame], dim=2), images.transpose(1, 2)], dim=2)
-
-
-def targets(future: Tensor, latent: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """
-    Put the frames to denoise together.
-
-    :param future: (B, J), normalised
-    :param latent: v = -V, (B,)
-    :returns: (B, C, 2, H, W)
-    """
-    return torch.stack([inject_proprio(future, shape), inject_value(latent, shape)], dim=2)

@@ -5,7 +5,7 @@ ViVa for one denoising step, with all that does not depend on the input computed
 
 Exact, not approximate: time is fixed at tau = 1, the noise is fixed, the text is one of a few. So
 modulations, noisy tokens and the keys and values of the text are constants; in the last block only
-the two target frames are followed; latent statistics fold into the encoder's last convolution.
+the target frames are followed; latent statistics fold into the encoder's last convolution.
 """
 
 import torch
@@ -29,7 +29,7 @@ class LeanViVa(nn.Module):
         self.viva, config = viva, viva.config
         transformer = viva.transformer
         self.encoder_out = _fold_encoder_out(viva)
-        self.count = latents.TARGETS * config.tokens_per_frame
+        self.count = viva.targets.count * config.tokens_per_frame
         with torch.no_grad():
             noisy = _embed(viva, viva.noise[None])
             time, modulation = _modulations(viva)
@@ -47,9 +47,9 @@ class LeanViVa(nn.Module):
             for i, block in enumerate(transformer.blocks)
         )
 
-    def forward(self, images: Tensor, proprio: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, proprio: Tensor, task: Tensor) -> tuple[Tensor, ...]:
         """
-        Estimate value and forecast; as ``ViVa.forward``.
+        Estimate all outputs; as ``ViVa.forward``.
 
         :param images: (B, V, H, W, 3) uint8
         :param proprio: (B, J), rad or m
@@ -71,13 +71,12 @@ class LeanViVa(nn.Module):
         return self.encoder_out(x).unflatten(0, images.shape[:2])
 
     def _unpatchify(self, x: Tensor) -> Tensor:
-        """Patches of the target frames to latents: (B, tokens, p p C) to (B, C, 2, H, W)."""
+        """Patches of the target frames to latents: (B, tokens, p p C) to (B, C, N, H, W)."""
+        count = self.viva.targets.count
         channels, height, width = self.viva.config.latent_shape
         _, p, q = self.viva.config.transformer.patch_size
-        x = x.reshape(-1, latents.TARGETS, height // p, width // q, p, q, channels)
-        return x.permute(0, 6, 1, 2, 4, 3, 5).reshape(
-            -1, channels, latents.TARGETS, height, width
-        )  # fmt: skip
+        x = x.reshape(-1, count, height // p, width // q, p, q, channels)
+        return x.permute(0, 6, 1, 2, 4, 3, 5).reshape(-1, channels, count, height, width)
 
 
 class _Block(nn.Module):
@@ -189,7 +188,7 @@ def _modulations(viva: ViVa) -> tuple[Tensor, Tensor]:
     times = torch.full((1,), FULL_TIME)
     if config.per_token_times:
         times = torch.zeros(config.frames * config.tokens_per_frame)
-        times[-latents.TARGETS * config.tokens_per_frame :] = FULL_TIME
+        times[-viva.targets.count * config.tokens_per_frame :] = FULL_TIME
     time, modulation, _, _ = embedder(times, viva.text[:1])
     return time, modulation.unflatten(1, (6, -1))
 

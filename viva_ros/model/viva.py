@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """ViVa: a video generator that denoises future proprioception and value (METHOD, 2 to 4)."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -13,20 +12,10 @@ from viva_ros.core.normalize import JointRanges
 from viva_ros.model import flow, latents
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.frame_vae import FrameVae
+from viva_ros.model.targets import Goals, Targets
 from viva_ros.model.text import embed_task
 
 FULL_TIME: Final = 1000.0  # the transformer's timestep at tau = 1
-PROPRIO_WEIGHT: Final = 0.5
-VALUE_WEIGHT: Final = 1.0
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Means over the batch; ``total`` is what is minimised."""
-
-    total: Tensor
-    proprio: Tensor
-    value: Tensor
 
 
 class ViVa(nn.Module):
@@ -41,6 +30,7 @@ class ViVa(nn.Module):
         if ranges.names != config.joint_names:
             raise ValueError(f'ranges are of {ranges.names}, joints are {config.joint_names}')
         self.config, self.ranges = config, ranges
+        self.targets = Targets(config.targets, len(config.cameras))
         self.vae = FrameVae(config.vae)
         channels, height, width = config.latent_shape
         self.transformer = WanTransformer3DModel(**config.transformer.arguments(channels))
@@ -49,7 +39,7 @@ class ViVa(nn.Module):
         self.register_buffer('latents_std', torch.tensor(std or [1.0] * channels))
         self.register_buffer('text', _embed(config))  # (tasks, tokens, text_dim)
         generator = torch.Generator('cpu').manual_seed(config.noise_seed)
-        shape = (channels, latents.TARGETS, height, width)
+        shape = (channels, self.targets.count, height, width)
         self.register_buffer('noise', torch.randn(shape, generator=generator, device='cpu'))
         low, high = torch.tensor([ranges.low, ranges.high], dtype=torch.float32)
         self.register_buffer('low', low, persistent=False)
@@ -108,28 +98,27 @@ class ViVa(nn.Module):
         return time[:, None] * tokens
 
     def loss(
-        self, images: Tensor, proprio: Tensor, future: Tensor, latent: Tensor, task: Tensor,
+        self, images: Tensor, proprio: Tensor, goals: Goals, task: Tensor,
         generator: torch.Generator | None = None,
-    ) -> Loss:  # fmt: skip
+    ) -> dict[str, Tensor]:  # fmt: skip
         """
-        Give the flow-matching loss on the two target frames.
+        Give the flow-matching loss on the target frames.
 
         :param images: latents as ``encode`` gives them, (B, V, C, H, W)
         :param proprio: (B, J), normalised
-        :param future: (B, J), normalised, one horizon later
-        :param latent: v = -V, (B,)
+        :returns: mean squared errors by target, and what is to be minimised as 'total'
         """
-        clean = latents.targets(future, latent, self.config.latent_shape)
+        clean = self.targets.clean(goals, self.config.latent_shape)
         noise = torch.randn(clean.shape, generator=generator)
         tau = flow.draw_tau(
             len(clean), self.config.shift, self.config.noise_share, generator
         )  # fmt: skip
         noisy = flow.interpolate(clean, noise, tau)
         video = torch.cat([latents.conditioning(proprio, images), noisy], dim=2)
-        predicted = self.velocity(video, tau, latents.TARGETS, task)[:, :, -latents.TARGETS :]
-        error = (predicted - flow.flow_velocity(clean, noise)).square().mean(dim=(0, 1, 3, 4))
-        total = PROPRIO_WEIGHT * error[0] + VALUE_WEIGHT * error[1]
-        return Loss(total, error[0], error[1])
+        count = self.targets.count
+        predicted = self.velocity(video, tau, count, task)[:, :, -count:]
+        errors = (predicted - flow.flow_velocity(clean, noise)).square().mean(dim=(1, 3, 4))
+        return self.targets.weigh(errors, goals)
 
     def video_loss(
         self, clips: Tensor, task: Tensor, generator: torch.Generator | None = None
@@ -152,38 +141,45 @@ class ViVa(nn.Module):
 
         :param images: latents, (B, V, C, H, W)
         :param proprio: (B, J), normalised
-        :returns: (B, C, 2, H, W)
+        :returns: (B, C, targets, H, W)
         """
-        clean = latents.conditioning(proprio, images)
+        clean, count = latents.conditioning(proprio, images), self.targets.count
         noise = self.noise.expand(len(images), *self.noise.shape)
 
         def velocity(noisy: Tensor, tau: Tensor) -> Tensor:
             video = torch.cat([clean, noisy], dim=2)
-            return self.velocity(video, tau, latents.TARGETS, task)[:, :, -latents.TARGETS :]
+            return self.velocity(video, tau, count, task)[:, :, -count:]
 
         return flow.denoise(velocity, noise, steps)
 
-    def read(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """
-        Read value and forecast from denoised target frames.
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what ``forward`` gives: value, and forecast, progress, success if denoised."""
+        return self.targets.outputs
 
-        :param frames: (B, C, 2, H, W)
-        :returns: V = -v, clamped to [-1, 1], (B,); joint positions, (B, J), rad or m
+    def read(self, frames: Tensor) -> tuple[Tensor, ...]:
         """
-        value = -latents.read_value(frames[:, :, 1])
-        joints = latents.read_proprio(frames[:, :, 0], len(self.config.joint_names))
-        return value.clamp(-1.0, 1.0), self.denormalise_joints(joints)
+        Read denoised target frames.
+
+        :param frames: (B, C, targets, H, W)
+        :returns: as ``outputs`` names them: V in [-1, 1], (B,); joint positions, (B, J), rad or m;
+            progress and probability of success in [0, 1], (B,)
+        """
+        found = self.targets.read(frames, len(self.config.joint_names))
+        if 'forecast' in found:
+            found['forecast'] = self.denormalise_joints(found['forecast'])
+        return tuple(found[name] for name in self.outputs)
 
     def forward(
         self, images: Tensor, proprio: Tensor, task: Tensor, steps: int = 1
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """
-        Estimate value and forecast.
+        Estimate all ``outputs``.
 
         :param images: (B, V, H, W, 3) uint8, letterboxed to the configured size
         :param proprio: (B, J), rad or m
         :param task: index, (B,)
-        :returns: value, (B,); forecast, (B, J), rad or m
+        :returns: see ``read``
         """
         joints = self.normalise_joints(proprio)
         return self.read(self.denoise(self.encode(images), joints, task, steps))

@@ -90,6 +90,8 @@ def to_value(estimate: Estimate, selection: Selection[object], now: int) -> Valu
         header=header(selection.stamp),
         status=Value.STATUS_OK,
         value=estimate.value,
+        progress=estimate.progress,
+        success_probability=estimate.success,
         latency=max(0.0, (now - selection.stamp) * 1e-9),
         skew=selection.skew,
         input_names=list(selection.stamps),
@@ -102,7 +104,8 @@ def to_unknown_value(unknown: Unknown, stamp: int) -> Value:
     return Value(
         header=header(stamp), status=Value.STATUS_UNKNOWN,
         reason_kind=unknown.kind, reason=unknown.reason,
-        value=math.nan, latency=math.nan, skew=math.nan,
+        value=math.nan, progress=math.nan, success_probability=math.nan,
+        latency=math.nan, skew=math.nan,
     )  # fmt: skip
 
 

@@ -62,12 +62,18 @@ class Outputs:
         """Publish an estimate, all forms of it."""
         value = self._send(to_value(estimate, selection, now), episode)
         self._scalar.publish(Float32(data=value.value))
+        if estimate.forecast:
+            self._publish_forecast(estimate, selection, episode)
+        return value
+
+    def _publish_forecast(
+        self, estimate: Estimate, selection: Selection[object], episode: str
+    ) -> None:
         forecast = to_forecast(estimate, selection.stamp, self._horizon)
         forecast.engine, forecast.episode_id = self._engine, episode
         self._forecast.publish(forecast)
         ahead = selection.stamp + round(self._horizon * 1e9)
         self._joints.publish(to_joint_state(estimate.forecast, ahead))
-        return value
 
     def publish_unknown(self, unknown: Unknown, episode: str, now: int) -> Value:
         """Publish that there is no value."""

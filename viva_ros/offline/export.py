@@ -126,7 +126,7 @@ def session(graph: bytes) -> Callable[[dict[str, Any]], list[Any]]:
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     opened = onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
-    return lambda feeds: list(opened.run(['value', 'forecast'], feeds))
+    return lambda feeds: list(opened.run(None, feeds))
 
 
 def describe(source: Source, graph: bytes, parity: float, moments: int) -> Manifest:

@@ -41,6 +41,7 @@ class Source:
     tasks: tuple[str, ...]
     fingerprint: str
     provenance: Mapping[str, Any]
+    outputs: tuple[str, ...] = ('value', 'forecast')
 
     def example(self) -> dict[str, Tensor]:
         """Give inputs of the right shapes, by name."""
@@ -64,7 +65,7 @@ def open_source(folder: Path) -> Source:
         return Source(
             'viva', read_back.model, LeanViVa(read_back.model).eval(), config.cameras,
             config.image_size, read_back.model.ranges, config.horizon, config.tasks,
-            read_back.fingerprint, read_back.provenance,
+            read_back.fingerprint, read_back.provenance, read_back.model.outputs,
         )  # fmt: skip
     if content.get('kind') != 'proprio':
         raise EngineError(f'{folder} has kind {content.get("kind")!r}, must be viva or proprio')
@@ -85,7 +86,7 @@ def make_graph(source: Source) -> bytes:
         path = Path(folder) / 'graph.onnx'
         program = torch.onnx.export(
             copy.deepcopy(source.lean), tuple(example.values()), dynamo=True, opset_version=OPSET,
-            input_names=list(example), output_names=['value', 'forecast'], verbose=False,
+            input_names=list(example), output_names=list(source.outputs), verbose=False,
         )  # fmt: skip
         assert program is not None
         program.save(str(path), external_data=False)

@@ -24,18 +24,20 @@ def predict(model: ViVa, raw: NDArray[np.float16], labels: Labels) -> tuple[Arra
     Give values and forecasts of all moments.
 
     :param raw: latents from ``encode_all``, (N, V, C, H, W)
-    :returns: V, (N,); joint positions, (N, J), rad or m
+    :returns: V, (N,); joint positions, (N, J), rad or m, NaN where they are not denoised
     """
 
-    def batch(rows: slice) -> tuple[Tensor, Tensor]:
+    def batch(rows: slice) -> tuple[Tensor, ...]:
         views = torch.from_numpy(raw[rows].astype(np.float32))
         latents = model.normalise_latents(views.flatten(0, 1)).unflatten(0, views.shape[:2])
-        return model.read(model.denoise(latents, labels.proprio[rows], labels.task[rows]))
+        frames = model.denoise(latents, labels.proprio[rows], labels.task[rows])
+        given = dict(zip(model.outputs, model.read(frames), strict=True))
+        return given['value'], given.get('forecast', labels.proprio[rows] * torch.nan)
 
     return in_batches(batch, len(raw))
 
 
-def in_batches(batch: Callable[[slice], tuple[Tensor, Tensor]], count: int) -> tuple[Array, Array]:
+def in_batches(batch: Callable[[slice], tuple[Tensor, ...]], count: int) -> tuple[Array, Array]:
     """Run a function on slices and join what it gives."""
     with torch.inference_mode():
         parts = [batch(slice(start, start + BATCH)) for start in range(0, count, BATCH)]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from viva_ros.core.returns import latent_from_value, value_from_return
 from viva_ros.model.proprio import ProprioModel
+from viva_ros.model.targets import IMAGES, Goals
 from viva_ros.model.viva import ViVa, to_pixels
 from viva_ros.offline.augment import AugmentSettings, augment, drop_views
 from viva_ros.offline.cache import Data
@@ -98,7 +99,7 @@ class VideoLoss:
         views = torch.randint(self.raw.shape[1], (batch,), generator=generator)
         episode = torch.from_numpy(self.data.episode)
         last = torch.searchsorted(episode, episode[first], right=True) - 1
-        steps = torch.arange(self.model.config.frames) * self.spacing
+        steps = torch.arange(self.model.config.clip_frames) * self.spacing
         rows = torch.minimum(first[:, None] + steps, last[:, None])  # (B, F)
         clips = take(self.raw, rows.flatten()).unflatten(0, rows.shape)
         clips = clips[torch.arange(batch), :, views].float()  # (B, F, C, H, W)
@@ -110,12 +111,25 @@ class VideoLoss:
 
 @dataclass(frozen=True)
 class Labels:
-    """Normalised joints, latents v and task indices of all moments, as tensors."""
+    """
+    What is learnt of all moments, as tensors.
+
+    :param proprio: normalised, (N, J)
+    :param future: normalised, one horizon later, (N, J)
+    :param latent: v = G - 1, (N,)
+    :param failed: 1 where the episode fails in the end, (N,)
+    :param task: index, (N,)
+    """
 
     proprio: Tensor
     future: Tensor
     latent: Tensor
+    failed: Tensor
     task: Tensor
+
+    def goals(self, rows: Tensor, images: Tensor | None = None) -> Goals:
+        """Give what some moments lead to."""
+        return Goals(self.latent[rows], self.future[rows], self.failed[rows], images)
 
     @classmethod
     def of(cls, data: Data, model: ViVa | ProprioModel, tasks: tuple[str, ...]) -> 'Labels':
@@ -123,7 +137,11 @@ class Labels:
         ranges = model.ranges
         value = value_from_return(data.returned.astype(np.float64))
         normal = [ranges.normalise(joints) for joints in (data.proprio, data.future)]
-        columns = [torch.from_numpy(a).float() for a in (*normal, latent_from_value(value))]
+        success = np.array([bool(label['success']) for label in data.labels])
+        failed = 1.0 - success[data.episode]
+        columns = [
+            torch.from_numpy(a).float() for a in (*normal, latent_from_value(value), failed)
+        ]  # fmt: skip
         return cls(*columns, torch.from_numpy(data.task_index(tasks)))
 
 
@@ -148,11 +166,34 @@ class ViVaLoss:
         proprio = proprio + self.settings.joints * torch.randn(
             proprio.shape, generator=generator
         )  # fmt: skip
-        loss = self.model.loss(
-            latents, proprio.clamp(-1.0, 1.0), self.labels.future[rows],
-            self.labels.latent[rows], self.labels.task[rows], generator,
+        return self.model.loss(
+            latents, proprio.clamp(-1.0, 1.0), self.labels.goals(rows, self._later(rows)),
+            self.labels.task[rows], generator,
         )  # fmt: skip
-        return {'total': loss.total, 'proprio': loss.proprio, 'value': loss.value}
+
+    def _later(self, rows: Tensor) -> Tensor | None:
+        """Give the views one horizon later, as they are, if the model denoises them."""
+        if IMAGES not in self.model.config.targets:
+            return None
+        horizon = round(self.model.config.horizon * 1e9)
+        later = torch.from_numpy(rows_ahead(self.data, rows.numpy(), horizon))
+        with torch.no_grad():
+            return self.model.encode(take(self.data.images, later))
+
+
+def rows_ahead(data: Data, rows: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:
+    """
+    Find the last moments of the same episodes that are not later than a horizon ahead.
+
+    :param horizon: ns
+    :returns: as many as rows; past the end an episode stands still
+    """
+    found = []
+    for row in rows:
+        first, end = np.searchsorted(data.episode, [data.episode[row], data.episode[row] + 1])
+        stamps = data.stamps[first:end]
+        found.append(first + np.searchsorted(stamps, data.stamps[row] + horizon, 'right') - 1)
+    return np.array(found, dtype=np.int64)
 
 
 @dataclass(frozen=True)

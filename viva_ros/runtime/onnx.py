@@ -53,6 +53,7 @@ class OnnxEngine:
                 f'{folder / GRAPH} cannot be loaded by onnxruntime {onnxruntime.__version__} '
                 f'({error}): {AGAIN}'
             ) from error
+        self._outputs = [output.name for output in self._session.get_outputs()]
         self.info = info_of(manifest, 'onnx')
 
     def estimate(self, observation: Observation) -> Estimate:
@@ -62,10 +63,10 @@ class OnnxEngine:
         if self.info.cameras:
             feeds['images'] = images[None]
         try:
-            value, forecast = self._session.run(['value', 'forecast'], feeds)
+            given = self._session.run(None, feeds)
         except Exception as error:
             raise EngineError(f'onnxruntime failed: {error}') from error
-        return unpack(float(value[0]), forecast[0], self.info)
+        return unpack(dict(zip(self._outputs, given, strict=True)), self.info)
 
     def close(self) -> None:
         """Free the session; nothing may be estimated after."""

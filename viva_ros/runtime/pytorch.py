@@ -50,12 +50,13 @@ class PytorchEngine:
         torch = self._torch
         try:
             with torch.inference_mode():
-                value, forecast = self._model(
+                given = self._model(
                     torch.from_numpy(images)[None], torch.from_numpy(proprio)[None], self._task
                 )
         except RuntimeError as error:
             raise EngineError(f'torch failed: {error}') from error
-        return unpack(float(value[0]), forecast[0].numpy(), self.info)
+        arrays = [tensor.numpy() for tensor in given]
+        return unpack(dict(zip(self._model.outputs, arrays, strict=True)), self.info)
 
     def close(self) -> None:
         """Free the model; nothing may be estimated after."""

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an observation to an engine's arrays and back, by name, the same for every library."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,13 +36,18 @@ def pack(
     return images, np.array(list(joints.values()), dtype=np.float32)
 
 
-def unpack(value: float, forecast: NDArray[np.floating], info: EngineInfo) -> Estimate:
+def unpack(given: Mapping[str, NDArray[np.floating]], info: EngineInfo) -> Estimate:
     """
-    Give the estimate.
+    Give the estimate of a batch of one.
 
+    :param given: value (1,), and perhaps forecast (1, J), progress (1,), success (1,)
     :raises EngineError: if a number is not finite
     """
-    if not (np.isfinite(value) and np.isfinite(forecast).all()):
-        raise EngineError(f'engine gave value {value} and forecast {forecast}: not finite')
-    names = info.joint_names
-    return Estimate(float(value), dict(zip(names, map(float, forecast), strict=True)))
+    for name, array in given.items():
+        if not np.isfinite(array).all():
+            raise EngineError(f'engine gave {name} {array[0]}: not finite')
+    forecast = given['forecast'][0] if 'forecast' in given else ()
+    names = info.joint_names if 'forecast' in given else ()
+    apart = {name: float(given[name][0]) for name in ('progress', 'success') if name in given}
+    joints = dict(zip(names, map(float, forecast), strict=True))
+    return Estimate(float(given['value'][0]), joints, **apart)
