@@ -4,9 +4,11 @@
 Training data on disk: decoded and resized once, then mapped into memory.
 
 Each recording becomes one shard; shards are joined into arrays. Recordings may be added: only
-theirs are made anew.
+theirs are made anew. A shard keeps the joints at all control steps, so that the forecast of any
+horizon is had without another decoding.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -16,8 +18,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,10 +28,16 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.episode import Episode
 from viva_ros.data.recording import read
+from viva_ros.offline.dataset import Data, Track
 from viva_ros.offline.moments import cut
 from viva_ros.offline.progress import bar
 
-ARRAYS = ('images', 'stamps', 'proprio', 'future', 'returned')
+__all__ = ['Cut', 'Data', 'join', 'load', 'write_shard']
+
+IMAGES: Final = 'images'
+MOMENTS: Final = ('stamps', 'proprio', 'returned')  # one row each moment
+TRACK: Final = ('joint_stamps', 'joints')  # one row each control step
+FORMAT: Final = 2
 
 
 @dataclass(frozen=True)
@@ -41,38 +50,11 @@ class Cut:
     horizon: float
     every: int
 
-
-@dataclass(frozen=True)
-class Data:
-    """
-    All moments of some recordings, in order of episode and time.
-
-    :param images: (N, V, H, W, 3) uint8, on disk
-    :param proprio: (N, J), rad or m
-    :param future: (N, J), rad or m
-    :param returned: G, (N,)
-    :param stamps: (N,) int64, ns
-    :param episode: index of the episode of each moment, (N,)
-    :param labels: of each episode: name, task, success, failure, seed, times
-    """
-
-    images: NDArray[np.uint8]
-    proprio: NDArray[np.float32]
-    future: NDArray[np.float32]
-    returned: NDArray[np.float32]
-    stamps: NDArray[np.int64]
-    episode: NDArray[np.int64]
-    labels: list[dict[str, Any]]
-
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """Of all episodes, each once."""
-        return tuple(sorted({label['task'] for label in self.labels}))
-
-    def task_index(self, tasks: Sequence[str]) -> NDArray[np.int64]:
-        """Give the place of each moment's task in ``tasks``, (N,)."""
-        places = np.array([tasks.index(label['task']) for label in self.labels], dtype=np.int64)
-        return places[self.episode]
+    def key(self) -> str:
+        """What shards depend on: all but the horizon."""
+        kept = {name: value for name, value in asdict(self).items() if name != 'horizon'}
+        return json.dumps({'format': FORMAT, **kept})
 
 
 def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: int = 1) -> Data:
@@ -85,13 +67,12 @@ def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: in
     """
     shards = folder / 'shards'
     shards.mkdir(parents=True, exist_ok=True)
-    key = json.dumps(asdict(how))
-    todo = [path for path in paths if not _is_whole(_shard(shards, path), path, key)]
+    todo = [path for path in paths if not _is_whole(_shard(shards, path), path, how.key)]
     work = partial(_write_shard, shards, how)
-    with _map(processes) as run:
+    with _map(min(processes, len(todo))) as run:
         for _ in bar(run(work, todo), 'reading recordings', total=len(todo)):
             pass
-    return join([_shard(shards, path) for path in paths], folder / part, key)
+    return join([_shard(shards, path) for path in paths], folder / part, how)
 
 
 @contextmanager
@@ -100,12 +81,15 @@ def _map(processes: int) -> Iterator[Any]:
         yield map
         return
     os.environ.setdefault('OMP_NUM_THREADS', '1')
-    with ProcessPoolExecutor(processes, get_context('spawn')) as pool:
+    spawn = get_context('spawn')
+    with ProcessPoolExecutor(processes, spawn, cv2.setNumThreads, (1,)) as pool:
         yield pool.map
 
 
 def _shard(shards: Path, path: Path) -> Path:
-    return shards / path.stem
+    """Give the folder of a recording: files of one name in other folders have others."""
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    return shards / f'{path.stem}-{digest[:8]}'
 
 
 def _is_whole(shard: Path, path: Path, key: str) -> bool:
@@ -132,34 +116,43 @@ def _write_shard(shards: Path, how: Cut, path: Path) -> None:
 def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any) -> None:
     """Cut the labelled episodes of one recording and write them; the index last."""
     shard.mkdir(parents=True, exist_ok=True)
+    (shard / 'index.json').unlink(missing_ok=True)
     pieces = [cut(e, how.cameras, how.joint_names, how.size, how.horizon, how.every)
               for e in episodes]  # fmt: skip
     if not pieces:
         raise RecordingError(f'{source} has no episode with an outcome: leave it out')
-    for name in ARRAYS:
-        np.save(shard / f'{name}.npy', np.concatenate([getattr(piece, name) for piece in pieces]))
-    labels = [{'name': e.name, 'count': len(piece.stamps), **asdict(e.label)}
-              for e, piece in zip(episodes, pieces, strict=True) if e.label]  # fmt: skip
-    content = {'source': source, 'cut': json.dumps(asdict(how)), 'labels': labels}
+    for name in (IMAGES, *MOMENTS, *TRACK):
+        rows = np.concatenate([getattr(piece, name) for piece in pieces])
+        np.save(shard / f'{name}.npy', rows.astype(np.float32) if rows.dtype == float else rows)
+    labels = [
+        {'name': e.name, 'count': len(p.stamps), 'control_steps': len(p.joints), **asdict(e.label)}
+        for e, p in zip(episodes, pieces, strict=True) if e.label
+    ]  # fmt: skip
+    content = {'source': source, 'cut': how.key, 'labels': labels}
     write_atomically(shard / 'index.json', json.dumps(content))
 
 
-def join(shards: Sequence[Path], joined: Path, key: str) -> Data:
+def join(shards: Sequence[Path], joined: Path, how: Cut) -> Data:
     """Join the shards' arrays; images into one file, unless it is there already."""
     indices = [json.loads((shard / 'index.json').read_text()) for shard in shards]
     labels = [label for index in indices for label in index['labels']]
     counts = [label['count'] for label in labels]
-    small = {
+    rows = {
         name: np.concatenate([np.load(shard / f'{name}.npy') for shard in shards])
-        for name in ARRAYS if name != 'images'
-    }  # fmt: skip
-    made_of = json.dumps([key, [index['source'] for index in indices]])
+        for name in (*MOMENTS, *TRACK)
+    }
+    ends = np.cumsum([label['control_steps'] for label in labels])[:-1]
+    tracks = [
+        Track(*pair)
+        for pair in zip(*(np.split(rows[name], ends) for name in TRACK), strict=True)
+    ]  # fmt: skip
+    made_of = json.dumps([how.key, [index['source'] for index in indices]])
     images = _join_images(shards, joined, made_of, sum(counts))
+    episode = np.repeat(np.arange(len(labels)), counts)
+    now = rows['proprio']
     return Data(
-        images, small['proprio'].astype(np.float32), small['future'].astype(np.float32),
-        small['returned'].astype(np.float32), small['stamps'],
-        np.repeat(np.arange(len(labels)), counts), labels,
-    )  # fmt: skip
+        images, now, now, rows['returned'], rows['stamps'], episode, labels, tracks
+    ).ahead(how.horizon)  # fmt: skip
 
 
 def _join_images(

@@ -25,6 +25,8 @@ class Moments:
     :param proprio: (N, J), rad or m
     :param future: (N, J), one horizon later; near the end the last that there is
     :param returned: G, (N,)
+    :param joint_stamps: of all joint states, (M,) int64, ns
+    :param joints: (M, J), rad or m
     """
 
     stamps: NDArray[np.int64]
@@ -32,6 +34,8 @@ class Moments:
     proprio: Array
     future: Array
     returned: Array
+    joint_stamps: NDArray[np.int64]
+    joints: Array
 
 
 def nearest(stamps: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -72,14 +76,27 @@ def cut(
         frames = episode.cameras[camera]
         for row, index in enumerate(nearest(frames.stamps, stamps)):
             images[row, view] = letterbox(frames.images[int(index)], size)
-    proprio, future = _joints(episode.joints, joint_names, stamps, horizon)
+    track, joints = episode.joints.stamps, _joints(episode.joints, joint_names)
+    proprio, future = (joints_at(track, joints, stamps, later) for later in (0.0, horizon))
     returned = returns(len(all_stamps), episode.label.success)[::every]
-    return Moments(stamps, images, proprio, future, returned)
+    return Moments(stamps, images, proprio, future, returned, track, joints)
 
 
-def _joints(
-    joints: Joints, names: Sequence[str], stamps: NDArray[np.int64], horizon: float
-) -> tuple[Array, Array]:
-    positions = joints.positions[:, [joints.names.index(name) for name in names]]
-    ahead = stamps + round(horizon * 1e9)
-    return positions[nearest(joints.stamps, stamps)], positions[nearest(joints.stamps, ahead)]
+def joints_at(
+    joint_stamps: NDArray[np.int64], joints: NDArray[np.floating], stamps: NDArray[np.int64],
+    later: float,
+) -> NDArray[np.floating]:  # fmt: skip
+    """
+    Give the joint positions nearest to moments, or to so much later; at the end the last.
+
+    :param joint_stamps: (M,), ns
+    :param joints: (M, J)
+    :param stamps: (N,), ns
+    :param later: s
+    :returns: (N, J)
+    """
+    return joints[nearest(joint_stamps, stamps + round(later * 1e9))]
+
+
+def _joints(joints: Joints, names: Sequence[str]) -> Array:
+    return joints.positions[:, [joints.names.index(name) for name in names]]

@@ -3,11 +3,14 @@
 """
 Which recordings are for what: training, validation, calibration and test never share a seed.
 
-A retry has the layout of the episode that it follows, so both go the same way.
+A retry has the layout of the episode that it follows, so both go the same way. Recordings of
+several tasks lie in subfolders, one for each.
 """
 
 import hashlib
 import json
+import os
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +25,14 @@ def split(folder: Path) -> dict[str, list[Path]]:
     Give the recordings for 'train' and 'validation'.
 
     The folder has a ``split.json`` (names of files by part), or a subfolder ``train``, or else
-    files that are told apart by the hash of their seed.
+    files that are told apart by the hash of their task and seed. Subfolders are looked into.
 
     :raises RecordingError: if there is nothing to train on
     """
     parts = _parts(folder)
     train = parts.get('train', [])
-    validation = parts.get('validation') or [p for p in train if _draw(p, 'v') < VALIDATION_SHARE]
+    draw = partial(_draw, folder, 'v')
+    validation = parts.get('validation') or [p for p in train if draw(p) < VALIDATION_SHARE]
     train = sorted(set(train) - set(validation))
     if not train:
         raise RecordingError(f'{folder} has no recordings to train on: run "viva record" first')
@@ -43,18 +47,23 @@ def _parts(folder: Path) -> dict[str, list[Path]]:
             return {part: [folder / name for name in names] for part, names in content.items()}
         except (ValueError, TypeError, AttributeError) as error:
             raise RecordingError(f'{listed} cannot be read ({error}): write it again') from error
-    if (folder / 'train').is_dir():
-        return {'train': _files(folder / 'train')}
-    train = [path for path in _files(folder) if _draw(path, 'part') < SHARES['train']]
-    return {'train': train}
+    if any((folder / part).is_dir() for part in SHARES):
+        return {'train': find(folder / 'train')}
+    draw = partial(_draw, folder, 'part')
+    return {'train': [path for path in find(folder) if draw(path) < SHARES['train']]}
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob('*.mcap'))
+def find(folder: Path) -> list[Path]:
+    """Give all recordings in a folder and those below it, links followed, in order."""
+    walk = os.walk(folder, followlinks=True)
+    files = (Path(inside) / name for inside, _, names in walk for name in names)
+    return sorted(path for path in files if path.suffix == '.mcap')
 
 
-def _draw(path: Path, stream: str) -> float:
-    """Give a number in [0, 1) that is the same for an episode and its retry."""
-    name = path.stem.removesuffix('_retry')
+def _draw(folder: Path, stream: str, path: Path) -> float:
+    """Give a number in [0, 1), the same for an episode and its retry, by subfolder and seed."""
+    inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+    parts = inside.parts[1:-1] if inside.parts[0] in SHARES else inside.parts[:-1]
+    name = '/'.join([*parts, path.stem.removesuffix('_retry')])
     digest = hashlib.sha256(f'{stream} {name}'.encode()).digest()
     return int.from_bytes(digest[:8], 'big') / 2**64

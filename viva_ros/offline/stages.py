@@ -137,8 +137,7 @@ class Labels:
         ranges = model.ranges
         value = value_from_return(data.returned.astype(np.float64))
         normal = [ranges.normalise(joints) for joints in (data.proprio, data.future)]
-        success = np.array([bool(label['success']) for label in data.labels])
-        failed = 1.0 - success[data.episode]
+        failed = 1.0 - data.success
         columns = [
             torch.from_numpy(a).float() for a in (*normal, latent_from_value(value), failed)
         ]  # fmt: skip

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Episodes of a coloured square that moves with a joint and turns red where it fails."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -93,7 +92,7 @@ def make_data(tmp_path: Path, how: Cut) -> Callable[..., Data]:
         shards = [tmp_path / 'shards' / f'{seed}' for seed in seeds]
         for seed, shard in zip(seeds, shards, strict=True):
             cache.write_shard(shard, [_slide(seed)], how, [str(seed)])
-        return cache.join(shards, tmp_path / part, json.dumps(asdict(how)))
+        return cache.join(shards, tmp_path / part, how)
 
     return make
 

@@ -77,3 +77,49 @@ def test_tasks_are_numbered_as_asked_for(make_data: Callable[..., Data]) -> None
     data = make_data(range(2))
     assert data.tasks == ('slide',)
     assert set(data.task_index(('other', 'slide'))) == {1}
+
+
+def test_files_of_one_name_in_two_folders_are_two(
+    tmp_path: Path, slide: Callable[..., Episode], record: Record, how: Cut
+) -> None:
+    paths = [record(tmp_path / task, replace(slide(1, frames=frames)))
+             for task, frames in (('slide', 8), ('push', 6))]  # fmt: skip
+    data = cache.load(paths, tmp_path / 'cache', how, 'train', processes=2)
+    assert data.episode.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert data.stamps[[3, 6]].tolist() == [600_000_000, 400_000_000]
+
+
+def test_another_horizon_needs_no_other_decoding(
+    tmp_path: Path, slide: Callable[..., Episode], record: Record, how: Cut,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    paths = [record(tmp_path / 'r', slide(seed, frames=6)) for seed in (1, 3)]
+    data = cache.load(paths, tmp_path / 'cache', how, 'train')
+    monkeypatch.setattr(cache, 'read', None)
+    other = cache.load(paths, tmp_path / 'cache', replace(how, horizon=0.1), 'train')
+    # 26 joint samples at 20 ms: joint 'left_waist' is k / 25; moments are 10 samples apart.
+    assert other.future[:3, 0].tolist() == pytest.approx([5 / 25, 15 / 25, 1.0])
+    assert other.future[3:, 0].tolist() == pytest.approx([5 / 25, 15 / 25, 1.0])
+    np.testing.assert_array_equal(data.ahead(0.1).future, other.future)
+    assert data.future[:, 0].tolist() == [1.0] * 6  # 1 s is beyond the end
+    assert other.future.dtype == np.float32
+
+
+def test_the_moment_one_horizon_later_is_of_the_same_episode(
+    make_data: Callable[..., Data],
+) -> None:
+    data = make_data(range(1, 3))  # two episodes of 6 moments, 0.2 s apart
+    assert data.rows_ahead(0.4).tolist() == [2, 3, 4, 5, 5, 5, 8, 9, 10, 11, 11, 11]
+
+
+def test_every_moment_knows_how_its_episode_ended(make_data: Callable[..., Data]) -> None:
+    assert make_data(range(2, 4)).success.tolist() == [True] * 6 + [False] * 6
+
+
+def test_tasks_weigh_the_same_whatever_their_number_of_moments(
+    make_data: Callable[..., Data],
+) -> None:
+    data = make_data(range(1, 5))
+    labels = [{**label, 'task': 'slide' if i else 'push'} for i, label in enumerate(data.labels)]
+    weights = replace(data, labels=labels).balance()
+    assert weights.tolist() == pytest.approx([1 / 6] * 6 + [1 / 18] * 18)

@@ -66,3 +66,30 @@ def test_a_list_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'split.json').write_text('{')
     with pytest.raises(RecordingError, match=r'split\.json cannot be read'):
         split(tmp_path)
+
+
+def test_recordings_of_several_tasks_lie_in_subfolders(tmp_path: Path) -> None:
+    train = touch(tmp_path / 'train' / 'tray_lift', 100)
+    train += touch(tmp_path / 'train' / 'cube_transfer', 100)
+    touch(tmp_path / 'test' / 'tray_lift', 10)
+    found = split(tmp_path)
+    assert sorted(found['train'] + found['validation']) == sorted(train)
+    held = [{p.name[:14] for p in found['validation'] if p.parent.name == task}
+            for task in ('tray_lift', 'cube_transfer')]  # fmt: skip
+    assert all(held)
+    assert held[0] != held[1]  # the same seeds, drawn for each task
+    kept = {(p.parent.name, p.name[:14]) for p in found['train']}
+    assert not kept & {(p.parent.name, p.name[:14]) for p in found['validation']}
+
+
+def test_folders_that_are_links_are_followed(tmp_path: Path) -> None:
+    touch(tmp_path / 'elsewhere', 20)
+    (tmp_path / 'r' / 'train').mkdir(parents=True)
+    (tmp_path / 'r' / 'train' / 'slide').symlink_to(tmp_path / 'elsewhere')
+    assert len(split(tmp_path / 'r')['train']) > 10
+
+
+def test_a_folder_with_test_recordings_alone_is_not_trained_on(tmp_path: Path) -> None:
+    touch(tmp_path / 'test', 100)
+    with pytest.raises(RecordingError, match='no recordings to train on'):
+        split(tmp_path)
