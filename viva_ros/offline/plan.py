@@ -23,9 +23,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of training is made of; the same twice gives the same weights."""
+    """
+    What a run of training is made of; the same twice gives the same weights.
 
-    recordings: Path
+    :param recordings: folders, each split on its own
+    :param cameras: to use, in the order of the model's views; none for all, by name
+    :param tasks: to learn; none for all
+    """
+
+    recordings: tuple[Path, ...]
     out: Path
     preset: str
     seed: int
@@ -33,6 +39,8 @@ class Run:
     cache: Path
     threads: int = 1
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    cameras: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
 
 
 def plan(batch: int | None, lengths: Mapping[str, int]) -> Plan:

@@ -11,7 +11,7 @@ import argparse
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -24,24 +24,20 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
-from viva_ros.data.recording import read
 from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.presets import PRESETS, preset
+from viva_ros.model.presets import PRESETS
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import cache, held_out, stages
-from viva_ros.offline.cache import Cut, Data
+from viva_ros.offline import held_out, stages
+from viva_ros.offline.cache import Data
 from viva_ros.offline.command import command_line
 from viva_ros.offline.plan import Plan, Run, plan
-from viva_ros.offline.split import split
 from viva_ros.offline.trainer import Stage
+from viva_ros.offline.training.material import gather
 
-CAMERAS: Final = ('head', 'left_wrist', 'right_wrist')
 CLIP_SPACING: Final = 0.4  # s between the frames of a clip
-FRAME_RATE: Final = 10.0  # Hz, of recordings
 FIRST_LOGVAR: Final = 6.0
-KEEP_EVERY: Final = 2  # frame: neighbours are nearly the same, and memory is short
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,8 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     cv2.setNumThreads(args.threads)
     lengths = {name: getattr(args, f'{name}_steps') for name in asdict(Plan())}
     run = Run(
-        args.recordings, args.out, args.preset, args.seed, plan(args.batch, lengths),
+        tuple(args.recordings), args.out, args.preset, args.seed, plan(args.batch, lengths),
         args.cache or args.out / 'cache', args.threads,
+        cameras=tuple(args.cameras), tasks=tuple(args.tasks),
     )  # fmt: skip
     train(run)
     return 0
@@ -63,9 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva train', description=__doc__)
-    parser.add_argument('--recordings', type=Path, required=True, help='folder of recordings')
+    parser.add_argument(
+        '--recordings', type=Path, nargs='+', required=True, help='folders of recordings'
+    )
     parser.add_argument('--out', type=Path, required=True, help='folder of the run')
     parser.add_argument('--preset', default='small', choices=sorted(PRESETS))
+    parser.add_argument(
+        '--cameras', nargs='+', default=(), help="in the order of the model's views; default: all"
+    )
+    parser.add_argument('--tasks', nargs='+', default=(), help='to learn; default: all')
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     parser.add_argument('--threads', type=int, default=1, help='default: %(default)s')
     parser.add_argument('--cache', type=Path, help='default: OUT/cache')
@@ -80,19 +83,10 @@ def train(run: Run) -> ViVa:
     Run all stages and write ``checkpoint/`` and the baseline's ``proprio/`` into the run's folder.
 
     :raises RecordingError: if recordings cannot be read
+    :raises ConfigurationError: if a camera or task asked for is not in them
     """
-    parts = split(run.recordings)
-    first = read(parts['train'][0]).episodes()[0]
-    blank = preset(run.preset, CAMERAS, first.joints.names, ())
-    how = Cut(
-        blank.cameras, blank.joint_names, blank.image_size, blank.horizon, KEEP_EVERY
-    )  # fmt: skip
-    learn, hold = (
-        cache.load(parts[part], run.cache, how, part, run.threads) if parts[part] else None
-        for part in ('train', 'validation')
-    )
-    assert learn is not None  # split refuses an empty one
-    return train_on(run, learn, hold, blank)
+    material = gather(run)
+    return train_on(run, material.learn, material.hold, material.blank)
 
 
 def train_on(run: Run, learn: Data, hold: Data | None, blank: ViVaConfig) -> ViVa:
@@ -103,7 +97,7 @@ def train_on(run: Run, learn: Data, hold: Data | None, blank: ViVaConfig) -> ViV
     """
     run.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(run.seed)
-    config = preset(run.preset, blank.cameras, blank.joint_names, learn.tasks)
+    config = replace(blank, tasks=learn.tasks)
     ranges = JointRanges.of(config.joint_names, [learn.proprio, learn.future])
     model = ViVa(config, ranges)
     model.vae.to(memory_format=torch.channels_last)
@@ -128,9 +122,17 @@ def train_vae(run: Run, model: ViVa, learn: Data) -> None:
 
 def train_video(run: Run, model: ViVa, learn: Data, raw: NDArray[np.float16]) -> None:
     """Stage 2: motion."""
-    spacing = max(1, round(CLIP_SPACING * FRAME_RATE / KEEP_EVERY))
-    loss = stages.VideoLoss(model, learn, raw, spacing)
+    loss = stages.VideoLoss(model, learn, raw, clip_spacing(learn))
     Stage('video', model.transformer, run.plan.video, run.out, run.seed + 1, loss).run()
+
+
+def clip_spacing(data: Data) -> int:
+    """Give the moments from one frame of a clip to the next."""
+    within = np.diff(data.episode) == 0
+    if not within.any():
+        return 1
+    between = float(np.median(np.diff(data.stamps)[within])) * 1e-9  # s
+    return max(1, round(CLIP_SPACING / between))
 
 
 def train_viva(run: Run, model: ViVa, learn: Data, hold: Data | None) -> dict[str, float]:

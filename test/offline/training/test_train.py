@@ -26,7 +26,7 @@ BLANK = preset('tiny', ('head', 'left_wrist', 'right_wrist'),
 
 
 def run_in(folder: Path, **changes: object) -> Run:
-    return replace(Run(folder, folder, 'tiny', 0, plan(4, LENGTHS), folder / 'c'), **changes)
+    return replace(Run((folder,), folder, 'tiny', 0, plan(4, LENGTHS), folder / 'c'), **changes)
 
 
 def test_recordings_become_a_checkpoint_and_a_baseline(
