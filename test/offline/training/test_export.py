@@ -120,3 +120,20 @@ def test_parity_is_the_largest_difference_of_all_moments(
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r'model\.json cannot be read'):
         module.open_source(tmp_path)
+
+
+@pytest.mark.slow
+def test_an_engine_that_tells_progress_from_risk_gives_both(
+    tmp_path: Path, slide: Callable[..., Episode], record: Record, tiny: ViVa
+) -> None:
+    torch.manual_seed(1)
+    apart = ViVa(replace(tiny.config, targets=('proprio', 'value', 'success')), tiny.ranges)
+    folder, out = tmp_path / 'checkpoint', tmp_path / 'engine'
+    checkpoint.write(folder, lively(apart), {})
+    export(folder, out, [record(tmp_path / 'r', slide(1))])
+    given, expected = (load(out, 'slide', kind).estimate(observation(3))
+                       for kind in ('onnx', 'pytorch'))  # fmt: skip
+    assert given.value == pytest.approx(given.progress + given.success - 1, abs=1e-6)
+    for name in ('value', 'progress', 'success'):
+        assert getattr(given, name) == pytest.approx(getattr(expected, name), abs=1e-5)
+    assert set(given.forecast) == set(tiny.config.joint_names)

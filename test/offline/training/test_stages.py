@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from viva_ros.model.proprio import ProprioModel
-from viva_ros.model.viva import Loss, ViVa
+from viva_ros.model.targets import Goals
+from viva_ros.model.viva import ViVa
 from viva_ros.offline import held_out, stages
 from viva_ros.offline.augment import AugmentSettings
 from viva_ros.offline.cache import Data
@@ -76,20 +77,32 @@ def test_moments_meet_their_own_labels(
     labels = stages.Labels.of(data, tiny, ('slide',))
     # v = G - 1: from the first moment of a success, G = 11/12, and of a failure, G = 1 + 11/12.
     assert labels.latent[[0, 12]].tolist() == pytest.approx([-1 / 12, 11 / 12])
-    seen: list[tuple[Tensor, ...]] = []
+    assert labels.failed[[0, 6, 12]].tolist() == [0.0, 0.0, 1.0]
+    seen: list[tuple[Tensor, Tensor, Goals]] = []
 
-    def loss(*args: Tensor) -> Loss:
-        seen.append(args[:5])
-        return Loss(torch.zeros(()), torch.zeros(()), torch.zeros(()))
+    def loss(latents: Tensor, proprio: Tensor, goals: Goals, *_: object) -> dict[str, Tensor]:
+        seen.append((latents, proprio, goals))
+        return {'total': torch.zeros(())}
 
     monkeypatch.setattr(tiny, 'loss', loss)
     stages.ViVaLoss(tiny, data, labels, STILL)(8, generator())
-    latents, proprio, future, latent, _ = seen[0]
+    latents, proprio, goals = seen[0]
+    assert goals.future is not None
     assert latents.shape == (8, 3, 4, 2, 2)
     for row in range(8):
         here = (labels.proprio - proprio[row]).abs().sum(1) < 1e-6
-        assert (here & (labels.latent == latent[row])).any()
-        assert torch.equal(future[row], labels.future[here][0])
+        assert (here & (labels.latent == goals.latent[row])).any()
+        assert torch.equal(goals.future[row], labels.future[here][0])
+
+
+def test_later_moments_are_of_the_same_episode_and_not_later_than_asked(
+    make_data: Callable[..., Data],
+) -> None:
+    data = make_data(range(1, 3))  # two episodes of 6 moments
+    apart = int(data.stamps[1] - data.stamps[0])
+    rows = np.array([0, 3, 4, 5, 6, 10])
+    assert stages.rows_ahead(data, rows, 2 * apart).tolist() == [2, 5, 5, 5, 8, 11]
+    assert stages.rows_ahead(data, rows, 2 * apart - 1).tolist() == [1, 4, 5, 5, 7, 11]
 
 
 def test_each_loss_can_be_lowered(tiny: ViVa, make_data: Callable[..., Data]) -> None:
