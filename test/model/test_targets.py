@@ -55,9 +55,9 @@ def test_progress_is_learnt_from_successes_alone_and_the_outcome_from_all() -> N
     errors = torch.tensor([[1.0, 2.0, 3.0], [5.0, 40.0, 7.0]])
     goals = Goals(torch.zeros(2), torch.zeros(2, 2), torch.tensor([0.0, 1.0]))
     parts = APART.weigh(errors, goals)
-    assert (float(parts['proprio']), float(parts['value'])) == (3.0, 2.0)
+    assert (float(parts['proprio']), float(parts['value'])) == (3.0, (2.0 + 0.0) / 2)
     assert float(parts['success']) == 5.0
-    assert float(parts['total']) == 0.5 * 3.0 + 2.0 + 5.0
+    assert float(parts['total']) == 0.5 * 3.0 + 1.0 + 5.0
 
 
 def test_a_batch_of_failures_teaches_no_progress() -> None:

@@ -94,7 +94,7 @@ class Targets:
 
     def weigh(self, errors: Tensor, goals: Goals) -> dict[str, Tensor]:
         """
-        Average squared errors over a batch.
+        Average squared errors over a batch: linear in its samples, so that it can be shared out.
 
         :param errors: (B, count)
         :returns: by name, with what is to be minimised as 'total'
@@ -103,7 +103,7 @@ class Targets:
         if SUCCESS in self.names:
             well = 1 - _given(goals.failed, SUCCESS)
             progress = errors[:, self.places[VALUE]].squeeze(1)
-            parts[VALUE] = (progress * well).sum() / well.sum().clamp(min=1)
+            parts[VALUE] = (progress * well).mean()
         total = sum(WEIGHTS[name] * part for name, part in parts.items())
         return {'total': torch.as_tensor(total), **parts}
 
