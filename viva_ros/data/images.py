@@ -88,7 +88,6 @@ def camera_tracks(recording: Recording) -> dict[str, Track]:
 
 def frames(track: Track, begin: int, end: int) -> Frames:
     """Give the frames with stamps in [begin, end), ascending, each stamp once."""
-    stamps, first = np.unique([stamp_of(cdr) for cdr in track.data], return_index=True)
+    stamps, first = np.unique(np.array(track.stamps(), dtype=np.int64), return_index=True)
     kept = (stamps >= begin) & (stamps < end)
-    data = [track.data[i] for i in first[kept]]
-    return Frames(stamps[kept].astype(np.int64), Pictures(track.type_name, data))
+    return Frames(stamps[kept], track.pictures(first[kept].tolist()))

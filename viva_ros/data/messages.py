@@ -10,12 +10,13 @@ that a message has one definition.
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from viva_ros.core.errors import RecordingError
@@ -61,13 +62,48 @@ def serialise(type_name: str, message: Any) -> bytes:
     return bytes(_known(type_name).serialize_cdr(message, type_name))
 
 
-def deserialise(type_name: str, cdr: bytes) -> Any:
+@dataclass(frozen=True)
+class Definition:
+    """
+    How a recording defines a type.
+
+    :param language: 'ros2msg' or 'ros2idl'
+    :param text: with all that the type is made of
+    """
+
+    language: str
+    text: str
+
+
+@cache
+def _with_definition(type_name: str, definition: Definition) -> Typestore:
+    """Give the known types and those of a definition; what is known already stays as it is."""
+    store = get_typestore(Stores.ROS2_KILTED)
+    try:
+        if definition.language == 'ros2idl':
+            types = get_types_from_idl(definition.text)
+        else:
+            types = get_types_from_msg(definition.text, type_name)
+        store.register({name: one for name, one in types.items() if name not in store.types})
+    except Exception as error:  # the parser lets whatever it meets through
+        raise RecordingError(
+            f'the definition of {type_name} in the recording cannot be read ({error!r}): give its '
+            '.msg files in the map, under "definitions"'
+        ) from error
+    return store
+
+
+def deserialise(type_name: str, cdr: bytes, definition: Definition | None = None) -> Any:
     """
     Give the message in CDR bytes.
 
-    :raises RecordingError: if the bytes are damaged
+    :param definition: used for a type that is not known
+    :raises RecordingError: if the bytes are damaged, or the type is not known
     """
-    store = _known(type_name)
+    if definition is not None and definition.text and type_name not in typestore().types:
+        store = _with_definition(type_name, definition)
+    else:
+        store = _known(type_name)
     try:
         return store.deserialize_cdr(cdr, type_name)
     except Exception as error:  # rosbags lets whatever its generated code meets through
@@ -85,7 +121,8 @@ def _known(type_name: str) -> Typestore:
     store = typestore()
     if type_name not in store.types:
         raise RecordingError(
-            f'message type {type_name!r} is not known: record the types of ROS 2 and viva_ros'
+            f'message type {type_name!r} is not known, and the recording does not define it: give '
+            'its .msg files in the map, under "definitions"'
         )
     return store
 

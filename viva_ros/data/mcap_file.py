@@ -1,0 +1,145 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reading an MCAP file of ROS 2 messages, whole or torn.
+
+The file is read front to back and its index is not needed, so a file that was cut short, or has a
+damaged chunk in its middle, gives what it still holds; ``losses`` says what it does not.
+"""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from mcap.exceptions import EndOfFile, McapError
+from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata, Schema
+from mcap.stream_reader import StreamReader, breakup_chunk
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.messages import Definition
+from viva_ros.data.recording import Recording, Track
+
+# What a library made for whole files may meet in a torn one.
+TORN: Final = (
+    McapError, ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError,
+    OSError, struct.error,
+)  # fmt: skip
+RECORD_LIMIT: Final = 1 << 30  # bytes: a longer record is a damaged length
+
+
+def read_mcap(path: Path) -> Recording:
+    """
+    Read an MCAP file, as far as it can be read.
+
+    :raises RecordingError: if there is no such file, or nothing in it can be read
+    """
+    reading = _Reading()
+    try:
+        with path.open('rb') as file:
+            size = path.stat().st_size
+            reader = StreamReader(file, emit_chunks=True, record_size_limit=RECORD_LIMIT)
+            reading.run(reader, file.tell)
+    except OSError as error:
+        raise RecordingError(f'recording {path} cannot be read ({error})') from error
+    if not reading.tracks:
+        why = '; '.join(reading.losses) or 'it has no messages'
+        raise RecordingError(
+            f'recording {path} ({size} bytes) has nothing to read ({why}): is it an MCAP file '
+            'of ROS 2 messages?'
+        )
+    readable = 1.0 if reading.whole else reading.read / max(size, 1)
+    readable *= 1.0 - reading.damaged / max(size, 1)
+    return Recording(path, reading.tracks, reading.metadata, tuple(reading.losses), readable)
+
+
+class _Reading:
+    """
+    Gathers the records of a file.
+
+    :param whole: whether the end of the data was met
+    :param read: bytes up to the end of the last whole record
+    :param damaged: bytes of chunks that cannot be read
+    """
+
+    def __init__(self) -> None:
+        self.tracks: dict[str, Track] = {}
+        self.metadata: dict[str, dict[str, Any]] = {}
+        self.losses: list[str] = []
+        self._schemas: dict[int, Schema] = {}
+        self._channels: dict[int, Track | None] = {}
+        self._data: dict[str, list[bytes]] = {}  # of the tracks
+        self._last: int | None = None
+        self.whole, self.read, self.damaged = False, 0, 0
+
+    def run(self, reader: StreamReader, position: Callable[[], int]) -> None:
+        """
+        Take in all records up to the end, or to the damage.
+
+        :param position: gives the place in the file
+        """
+        try:
+            for record in reader.records:
+                self._add(record)
+                self.read = position()
+                if isinstance(record, DataEnd):  # only the index follows
+                    self.whole = True
+                    return
+        except EndOfFile:
+            self._lose('the rest', 'the file ends early')
+        except TORN as error:
+            self._lose('the rest', error)
+
+    def _add(self, record: McapRecord) -> None:
+        if isinstance(record, Chunk):
+            self._add_chunk(record)
+        elif isinstance(record, Schema):
+            self._schemas[record.id] = record
+        elif isinstance(record, Channel):
+            self._channels.setdefault(record.id, self._track(record))
+        elif isinstance(record, Message):
+            self._add_message(record)
+        elif isinstance(record, Metadata):
+            self._add_metadata(record)
+
+    def _add_chunk(self, chunk: Chunk) -> None:
+        try:
+            records = breakup_chunk(chunk, validate_crc=True)
+        except Exception as error:  # decompressors raise errors of their own
+            seconds = (chunk.message_end_time - chunk.message_start_time) * 1e-9
+            self._lose(f'{seconds:.1f} s of messages', error)
+            self.damaged += len(chunk.data)
+            return
+        for record in records:
+            self._add(record)
+
+    def _track(self, channel: Channel) -> Track | None:
+        schema = self._schemas.get(channel.schema_id)
+        if schema is None or channel.message_encoding != 'cdr':
+            encoding = f'encoding {channel.message_encoding!r}'
+            self._lose(channel.topic, f'{encoding}, must be cdr with a ROS 2 schema')
+            return None
+        definition = Definition(schema.encoding, schema.data.decode(errors='replace'))
+        data = self._data.setdefault(channel.topic, [])
+        track = Track(channel.topic, schema.name, data=data, definition=definition)
+        return self.tracks.setdefault(channel.topic, track)
+
+    def _add_message(self, message: Message) -> None:
+        track = self._channels.get(message.channel_id)
+        if track is not None:
+            track.times.append(message.log_time)
+            self._data[track.topic].append(message.data)
+            self._last = message.log_time
+
+    def _add_metadata(self, record: Metadata) -> None:
+        try:
+            content = {key: json.loads(text) for key, text in record.metadata.items()}
+        except ValueError:  # written by another tool
+            content = dict(record.metadata)
+        self.metadata[record.name] = content
+
+    def _lose(self, what: str, why: object) -> None:
+        after = '' if self._last is None else f' after stamp {self._last * 1e-9:.3f} s'
+        detail = f'{type(why).__name__}: {why}' if isinstance(why, Exception) else why
+        self.losses.append(f'{what} is lost{after} ({detail})')
