@@ -27,20 +27,24 @@ def find(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        inside = list(_inside(path)) if path.is_dir() else [path]
-        if not inside:
+        here = inside(path) if path.is_dir() else [path]
+        if not here:
             raise RecordingError(f'folder {path} has no *.mcap files, nor other {KINDS}')
-        found += inside
+        found += here
     return found
 
 
-def _inside(folder: Path) -> Iterator[Path]:
-    """Look into a folder; hidden ones are of work under way."""
+def inside(folder: Path) -> list[Path]:
+    """Give all recordings in a folder and those below it, in order; hidden ones are left out."""
+    return list(_walk(folder)) if folder.is_dir() else []
+
+
+def _walk(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith('.'):
             continue
         if path.is_dir():
-            yield from _inside(path)
+            yield from _walk(path)
         elif path.suffix == '.mcap':
             yield path
 

@@ -28,6 +28,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.episode import Episode
 from viva_ros.data.recording import read
+from viva_ros.data.sources import identity
 from viva_ros.offline.dataset import Data, Track
 from viva_ros.offline.moments import cut
 from viva_ros.offline.progress import bar
@@ -98,19 +99,12 @@ def _is_whole(shard: Path, path: Path, key: str) -> bool:
     if not index.is_file():
         return False
     content = json.loads(index.read_text(encoding='utf-8'))
-    return bool(content['source'] == _source(path) and content['cut'] == key)
-
-
-def _source(path: Path) -> list[Any]:
-    try:
-        return [str(path.resolve()), path.stat().st_size]
-    except OSError as error:
-        raise RecordingError(f'recording {path} cannot be read ({error})') from error
+    return bool(content['source'] == identity(path) and content['cut'] == key)
 
 
 def _write_shard(shards: Path, how: Cut, path: Path) -> None:
     episodes = [episode for episode in read(path).episodes() if episode.label is not None]
-    write_shard(_shard(shards, path), episodes, how, _source(path))
+    write_shard(_shard(shards, path), episodes, how, identity(path))
 
 
 def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any) -> None:

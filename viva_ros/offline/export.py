@@ -23,6 +23,7 @@ from torch import Tensor
 from viva_ros.core.errors import EngineError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.recording import read
+from viva_ros.data.sources import find
 from viva_ros.model import checkpoint
 from viva_ros.offline.command import command_line
 from viva_ros.offline.graph import OPSET, Source, make_graph, open_source
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--limit', type=int, default=10, help='recordings; default: %(default)s')
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    paths = _find(args.recordings)[: args.limit]
+    paths = find(args.recordings)[: args.limit]
     made = export(args.checkpoint, args.out, paths)
     size = sum(path.stat().st_size for path in args.out.iterdir())
     Console().print(
@@ -82,11 +83,6 @@ def export(folder: Path, out: Path, recordings: Sequence[Path]) -> Manifest:
             shutil.copyfile(folder / name, out / name)
     manifests.write(out, made)
     return made
-
-
-def _find(given: Sequence[Path]) -> list[Path]:
-    files = [sorted(path.glob('*.mcap')) if path.is_dir() else [path] for path in given]
-    return [path for part in files for path in part]
 
 
 def _samples(source: Source, path: Path) -> list[dict[str, Tensor]]:

@@ -5,7 +5,7 @@
 import argparse
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.thresholds import Calibration
 from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.data.recording import read
+from viva_ros.data.sources import find
 from viva_ros.offline.scoring import RATE, Scores, score
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
@@ -30,7 +31,7 @@ CALIBRATION: Final = 'calibration.json'  # in the engine's folder
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `viva score`."""
     parser = argparse.ArgumentParser('viva score', description=__doc__)
-    parser.add_argument('recordings', type=Path, nargs='+', help='MCAP files or folders of them')
+    parser.add_argument('recordings', type=Path, nargs='+', help='recordings or folders')
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
     parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
     parser.add_argument('--calibration', type=Path, help="default: the engine's for the task")
@@ -74,21 +75,6 @@ def calibration_of(
     calibration = load_calibration(path)
     calibration.check(fingerprint, task, calibration.rules)
     return calibration
-
-
-def find(paths: Iterable[Path]) -> list[Path]:
-    """
-    Give files as they are, folders by the recordings in them.
-
-    :raises RecordingError: if there is nothing
-    """
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(path.glob('*.mcap')) if path.is_dir() else [path]
-        if not inside:
-            raise RecordingError(f'folder {path} has no *.mcap files')
-        found += inside
-    return found
 
 
 def summary(scores: Scores) -> str:

@@ -9,12 +9,12 @@ several tasks lie in subfolders, one for each.
 
 import hashlib
 import json
-import os
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.sources import inside
 
 SHARES: Final = {'train': 0.70, 'calibration': 0.15, 'test': 0.15}
 VALIDATION_SHARE: Final = 0.08  # of the training recordings
@@ -48,16 +48,9 @@ def _parts(folder: Path) -> dict[str, list[Path]]:
         except (ValueError, TypeError, AttributeError) as error:
             raise RecordingError(f'{listed} cannot be read ({error}): write it again') from error
     if any((folder / part).is_dir() for part in SHARES):
-        return {'train': find(folder / 'train')}
+        return {'train': inside(folder / 'train')}
     draw = partial(_draw, folder, 'part')
-    return {'train': [path for path in find(folder) if draw(path) < SHARES['train']]}
-
-
-def find(folder: Path) -> list[Path]:
-    """Give all recordings in a folder and those below it, links followed, in order."""
-    walk = os.walk(folder, followlinks=True)
-    files = (Path(inside) / name for inside, _, names in walk for name in names)
-    return sorted(path for path in files if path.suffix == '.mcap')
+    return {'train': [path for path in inside(folder) if draw(path) < SHARES['train']]}
 
 
 def _draw(folder: Path, stream: str, path: Path) -> float:
