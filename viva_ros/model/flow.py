@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from viva_ros.model import draws
+
 
 def interpolate(clean: Tensor, noise: Tensor, tau: Tensor) -> Tensor:
     """Give the point of the path at tau, (B,)."""
@@ -29,8 +31,9 @@ def shift_tau(s: Tensor, shift: float) -> Tensor:
 
 
 def draw_tau(
-    count: int, shift: float, noise_share: float, generator: torch.Generator | None = None
-) -> Tensor:
+    count: int, shift: float, noise_share: float, source: draws.Source = None,
+    device: draws.Device = None,
+) -> Tensor:  # fmt: skip
     """
     Draw noise levels for training.
 
@@ -38,9 +41,9 @@ def draw_tau(
         it the value, repeated over its frame, can be read off the noisy frame near tau = 1
     :returns: (count,), in [0, 1]
     """
-    tau = shift_tau(torch.rand(count, generator=generator), shift)
-    pure = torch.rand(count, generator=generator) < noise_share
-    return torch.where(pure, torch.ones(()), tau)
+    tau = shift_tau(draws.uniform((count,), source, device), shift)
+    pure = draws.uniform((count,), source, device) < noise_share
+    return torch.where(pure, 1.0, tau)
 
 
 def denoise(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:

@@ -9,7 +9,7 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import flow, latents
+from viva_ros.model import draws, flow, latents
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.frame_vae import FrameVae
 from viva_ros.model.targets import Goals, Targets
@@ -44,6 +44,11 @@ class ViVa(nn.Module):
         low, high = torch.tensor([ranges.low, ranges.high], dtype=torch.float32)
         self.register_buffer('low', low, persistent=False)
         self.register_buffer('span', high - low, persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.noise.device
 
     def encode(self, images: Tensor) -> Tensor:
         """
@@ -99,7 +104,7 @@ class ViVa(nn.Module):
 
     def loss(
         self, images: Tensor, proprio: Tensor, goals: Goals, task: Tensor,
-        generator: torch.Generator | None = None,
+        source: draws.Source = None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """
         Give the flow-matching loss on the target frames.
@@ -109,10 +114,10 @@ class ViVa(nn.Module):
         :returns: mean squared errors by target, and what is to be minimised as 'total'
         """
         clean = self.targets.clean(goals, self.config.latent_shape)
-        noise = torch.randn(clean.shape, generator=generator)
+        noise = draws.normal(clean.shape, source, clean.device)
         tau = flow.draw_tau(
-            len(clean), self.config.shift, self.config.noise_share, generator
-        )  # fmt: skip
+            len(clean), self.config.shift, self.config.noise_share, source, clean.device
+        )
         noisy = flow.interpolate(clean, noise, tau)
         video = torch.cat([latents.conditioning(proprio, images), noisy], dim=2)
         count = self.targets.count
@@ -121,7 +126,7 @@ class ViVa(nn.Module):
         return self.targets.weigh(errors, goals)
 
     def video_loss(
-        self, clips: Tensor, task: Tensor, generator: torch.Generator | None = None
+        self, clips: Tensor, task: Tensor, source: draws.Source = None
     ) -> Tensor:
         """
         Give the flow-matching loss of a video generator that is shown the first frame.
@@ -129,8 +134,8 @@ class ViVa(nn.Module):
         :param clips: latents of one camera over time, (B, C, F, H, W)
         """
         first, clean = clips[:, :, :1], clips[:, :, 1:]
-        noise = torch.randn(clean.shape, generator=generator)
-        tau = flow.draw_tau(len(clean), self.config.shift, 0.0, generator)
+        noise = draws.normal(clean.shape, source, clean.device)
+        tau = flow.draw_tau(len(clean), self.config.shift, 0.0, source, clean.device)
         video = torch.cat([first, flow.interpolate(clean, noise, tau)], dim=2)
         predicted = self.velocity(video, tau, clean.shape[2], task)[:, :, 1:]
         return (predicted - flow.flow_velocity(clean, noise)).square().mean()

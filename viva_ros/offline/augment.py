@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from viva_ros.model import draws
+
 
 @dataclass(frozen=True)
 class AugmentSettings:
@@ -32,7 +34,7 @@ class AugmentSettings:
     joints: float = 0.01
 
 
-def augment(pixels: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+def augment(pixels: Tensor, settings: AugmentSettings, source: draws.Source) -> Tensor:
     """
     Change each image by its own draw.
 
@@ -40,9 +42,9 @@ def augment(pixels: Tensor, settings: AugmentSettings, generator: torch.Generato
     :returns: likewise; what comes in from outside repeats the border
     """
     count = len(pixels)
-    draw = torch.rand((count, 8), generator=generator) * 2 - 1
+    draw = draws.uniform((count, 8), source, pixels.device) * 2 - 1
     zoom = 1 + settings.scale * draw[:, 0]
-    theta = torch.zeros(count, 2, 3)
+    theta = torch.zeros(count, 2, 3, device=pixels.device)
     theta[:, 0, 0] = theta[:, 1, 1] = zoom
     theta[:, :, 2] = 2 * settings.shift * draw[:, 1:3]
     grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
@@ -52,7 +54,7 @@ def augment(pixels: Tensor, settings: AugmentSettings, generator: torch.Generato
     return (moved * gain[:, :, None, None] + offset[:, :, None, None]).clamp_(-1.0, 1.0)
 
 
-def drop_views(latents: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def drop_views(latents: Tensor, share: float, source: draws.Source) -> Tensor:
     """Set the latents of some views to zero: (B, V, C, H, W)."""
-    kept = torch.rand(latents.shape[:2], generator=generator) >= share
+    kept = draws.uniform(latents.shape[:2], source, latents.device) >= share
     return latents * kept[:, :, None, None, None]

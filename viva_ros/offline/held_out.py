@@ -28,7 +28,7 @@ def predict(model: ViVa, raw: NDArray[np.float16], labels: Labels) -> tuple[Arra
     """
 
     def batch(rows: slice) -> tuple[Tensor, ...]:
-        views = torch.from_numpy(raw[rows].astype(np.float32))
+        views = torch.from_numpy(raw[rows].astype(np.float32)).to(model.device)
         latents = model.normalise_latents(views.flatten(0, 1)).unflatten(0, views.shape[:2])
         frames = model.denoise(latents, labels.proprio[rows], labels.task[rows])
         given = dict(zip(model.outputs, model.read(frames), strict=True))
@@ -41,7 +41,8 @@ def in_batches(batch: Callable[[slice], tuple[Tensor, ...]], count: int) -> tupl
     """Run a function on slices and join what it gives."""
     with torch.inference_mode():
         parts = [batch(slice(start, start + BATCH)) for start in range(0, count, BATCH)]
-    values, forecasts = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
+    columns = [torch.cat(column).float().cpu() for column in zip(*parts, strict=True)]
+    values, forecasts = (column.numpy() for column in columns)
     return values.astype(np.float64), forecasts.astype(np.float64)
 
 

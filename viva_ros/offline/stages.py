@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each stage of training minimises, and on which draws from the data."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viva_ros.core.returns import latent_from_value, value_from_return
+from viva_ros.model import draws
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.targets import IMAGES, Goals
 from viva_ros.model.viva import ViVa, to_pixels
@@ -20,7 +22,7 @@ from viva_ros.offline.trainer import Losses
 
 KL_WEIGHT = 1e-4
 EDGE_WEIGHT = 0.5
-ENCODE_BATCH = 64
+ENCODE_PIXELS = 64 * 3 * 96 * 96  # at once
 
 
 def take(array: NDArray[np.generic], rows: Tensor) -> Tensor:
@@ -38,14 +40,14 @@ class VaeLoss:
     data: Data
     settings: AugmentSettings
 
-    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+    def __call__(self, batch: int, source: draws.Source) -> Losses:
         """Give losses of a batch of views."""
-        rows = torch.randint(len(self.data.images), (batch,), generator=generator)
-        views = torch.randint(self.data.images.shape[1], (batch,), generator=generator)
-        images = take(self.data.images, rows)[torch.arange(batch), views]
-        pixels = augment(to_pixels(images), self.settings, generator)
+        rows = draws.integers(len(self.data.images), batch, source)
+        views = draws.integers(self.data.images.shape[1], batch, source)
+        images = take(self.data.images, rows)[torch.arange(batch), views].to(self.model.device)
+        pixels = augment(to_pixels(images), self.settings, source)
         mean, logvar = self.model.vae.moments(pixels)
-        drawn = mean + (0.5 * logvar).exp() * torch.randn(mean.shape, generator=generator)
+        drawn = mean + (0.5 * logvar).exp() * draws.normal(mean.shape, source, mean.device)
         made = self.model.vae.reconstruct(drawn)
         pixel, edge = (made - pixels).abs().mean(), _edge_error(made, pixels)
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
@@ -64,12 +66,14 @@ def encode_all(model: ViVa, data: Data) -> NDArray[np.float16]:
     model.eval()
     shape = (*data.images.shape[:2], *model.config.latent_shape)
     out = np.empty(shape, dtype=np.float16)
-    starts = range(0, len(out), ENCODE_BATCH)
+    size = max(1, ENCODE_PIXELS // math.prod(data.images.shape[1:4]))
+    starts = range(0, len(out), size)
     with torch.inference_mode():
         for start in bar(starts, 'encoding', total=len(starts)):
-            images = torch.from_numpy(np.array(data.images[start : start + ENCODE_BATCH]))
-            latent = model.vae.encode(to_pixels(images.flatten(0, 1)))
-            out[start : start + ENCODE_BATCH] = latent.unflatten(0, images.shape[:2]).numpy()
+            images = torch.from_numpy(np.array(data.images[start : start + size]))
+            latent = model.vae.encode(to_pixels(images.flatten(0, 1).to(model.device)))
+            latent = latent.float().cpu().unflatten(0, images.shape[:2])
+            out[start : start + size] = latent.numpy()
     return out
 
 
@@ -93,19 +97,20 @@ class VideoLoss:
     raw: NDArray[np.float16]
     spacing: int
 
-    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+    def __call__(self, batch: int, source: draws.Source) -> Losses:
         """Give losses of a batch of clips; past the end an episode stands still."""
-        first = torch.randint(len(self.raw), (batch,), generator=generator)
-        views = torch.randint(self.raw.shape[1], (batch,), generator=generator)
+        first = draws.integers(len(self.raw), batch, source)
+        views = draws.integers(self.raw.shape[1], batch, source)
         episode = torch.from_numpy(self.data.episode)
         last = torch.searchsorted(episode, episode[first], right=True) - 1
         steps = torch.arange(self.model.config.clip_frames) * self.spacing
         rows = torch.minimum(first[:, None] + steps, last[:, None])  # (B, F)
         clips = take(self.raw, rows.flatten()).unflatten(0, rows.shape)
         clips = clips[torch.arange(batch), :, views].float()  # (B, F, C, H, W)
+        clips = clips.to(self.model.device)
         normal = self.model.normalise_latents(clips.flatten(0, 1)).unflatten(0, rows.shape)
         tasks = torch.from_numpy(self.data.task_index(self.model.config.tasks))
-        loss = self.model.video_loss(normal.transpose(1, 2), tasks[first], generator)
+        loss = self.model.video_loss(normal.transpose(1, 2), tasks[first].to(clips.device), source)
         return {'total': loss}
 
 
@@ -141,7 +146,8 @@ class Labels:
         columns = [
             torch.from_numpy(a).float() for a in (*normal, latent_from_value(value), failed)
         ]  # fmt: skip
-        return cls(*columns, torch.from_numpy(data.task_index(tasks)))
+        columns.append(torch.from_numpy(data.task_index(tasks)))
+        return cls(*(column.to(model.low.device) for column in columns))
 
 
 @dataclass(frozen=True)
@@ -153,21 +159,21 @@ class ViVaLoss:
     labels: Labels
     settings: AugmentSettings
 
-    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+    def __call__(self, batch: int, source: draws.Source) -> Losses:
         """Give losses of a batch of moments; the VAE does not learn."""
-        rows = torch.randint(len(self.data.images), (batch,), generator=generator)
+        rows = draws.integers(len(self.data.images), batch, source)
         with torch.no_grad():
-            images = take(self.data.images, rows)
-            pixels = augment(to_pixels(images.flatten(0, 1)), self.settings, generator)
+            images = take(self.data.images, rows).to(self.model.device)
+            pixels = augment(to_pixels(images.flatten(0, 1)), self.settings, source)
             latents = self.model.encode_pixels(pixels).unflatten(0, images.shape[:2])
-            latents = drop_views(latents, self.settings.drop, generator)
+            latents = drop_views(latents, self.settings.drop, source)
         proprio = self.labels.proprio[rows]
-        proprio = proprio + self.settings.joints * torch.randn(
-            proprio.shape, generator=generator
+        proprio = proprio + self.settings.joints * draws.normal(
+            proprio.shape, source, proprio.device
         )  # fmt: skip
         return self.model.loss(
             latents, proprio.clamp(-1.0, 1.0), self.labels.goals(rows, self._later(rows)),
-            self.labels.task[rows], generator,
+            self.labels.task[rows], source,
         )  # fmt: skip
 
     def _later(self, rows: Tensor) -> Tensor | None:
@@ -177,7 +183,7 @@ class ViVaLoss:
         horizon = round(self.model.config.horizon * 1e9)
         later = torch.from_numpy(rows_ahead(self.data, rows.numpy(), horizon))
         with torch.no_grad():
-            return self.model.encode(take(self.data.images, later))
+            return self.model.encode(take(self.data.images, later).to(self.model.device))
 
 
 def rows_ahead(data: Data, rows: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:
@@ -203,11 +209,12 @@ class ProprioLoss:
     labels: Labels
     settings: AugmentSettings
 
-    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+    def __call__(self, batch: int, source: draws.Source) -> Losses:
         """Give losses of a batch of moments, weighted as ViVa's."""
-        rows = torch.randint(len(self.labels.latent), (batch,), generator=generator)
+        rows = draws.integers(len(self.labels.latent), batch, source)
         proprio = self.labels.proprio[rows]
-        noisy = proprio + self.settings.joints * torch.randn(proprio.shape, generator=generator)
+        noise = draws.normal(proprio.shape, source, proprio.device)
+        noisy = proprio + self.settings.joints * noise
         value, forecast = self.model.predict(noisy.clamp(-1.0, 1.0), self.labels.task[rows])
         value_error = (value + self.labels.latent[rows]).square().mean()  # V = -v
         forecast_error = (forecast - self.labels.future[rows]).square().mean()

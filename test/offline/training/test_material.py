@@ -62,8 +62,8 @@ def test_rates_of_one_frame_are_not_guessed(slide: Callable[..., Episode]) -> No
 def test_folders_of_two_tasks_become_one_set_in_the_order_of_the_cameras_asked_for(
     tmp_path: Path, slide: Callable[..., Episode], record: Record
 ) -> None:
-    for task, seeds in (('lift', (1, 2)), ('pass', (3, 4))):
-        for seed in seeds:
+    for task in ('lift', 'pass'):
+        for seed in (1, 2):
             record(tmp_path / task / 'train', labelled(slide(seed), task))
         (tmp_path / task / 'validation').mkdir()
     cameras = ('right_wrist', 'head')

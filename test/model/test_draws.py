@@ -1,0 +1,43 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from viva_ros.model import draws
+from viva_ros.model.draws import Share, Source
+
+Draw = Callable[[int, Source], Tensor]
+DRAWS: dict[str, Draw] = {
+    'normal': lambda count, source: draws.normal((count, 3), source),
+    'uniform': lambda count, source: draws.uniform((count, 2, 2), source),
+    'integers': lambda count, source: draws.integers(1000, count, source),
+}
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(4)
+
+
+@pytest.mark.parametrize('name', DRAWS)
+def test_parts_of_a_batch_are_the_batch(name: str) -> None:
+    draw = DRAWS[name]
+    source = generator()
+    whole = [draw(6, source) for _ in range(2)]
+    sources = [generator() for _ in range(3)]
+    for expected in whole:  # the second draw goes on where the first ended, in every process
+        parts = [draw(2, Share(sources[i], i, 3)) for i in range(3)]
+        assert torch.equal(torch.cat(parts), expected)
+
+
+def test_numbers_are_those_of_torch_where_nothing_is_shared() -> None:
+    assert torch.equal(draws.normal((2, 3), generator()), torch.randn(2, 3, generator=generator()))
+    assert torch.equal(draws.uniform((4,), generator()), torch.rand(4, generator=generator()))
+
+
+def test_a_share_is_no_generator_so_that_nothing_draws_past_it() -> None:
+    with pytest.raises(TypeError):
+        torch.rand(2, generator=Share(generator(), 0, 2))  # type: ignore[call-overload]

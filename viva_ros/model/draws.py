@@ -1,0 +1,68 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Random numbers for training that do not depend on how many processes share a batch.
+
+Every process draws for the whole batch from the same generator and keeps its own part, so that a
+batch is made of the same samples whether one process has it, or many, or one in several parts.
+Numbers are drawn on the CPU: they are the same whatever device they go to.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Share:
+    """
+    One of several equal parts of a batch; no generator, so that nothing draws past it.
+
+    :param index: of the part, from 0
+    :param count: of the parts
+    """
+
+    generator: torch.Generator
+    index: int
+    count: int
+
+    def of(self, whole: Tensor) -> Tensor:
+        """Give the part of what was drawn for the whole batch."""
+        return whole.chunk(self.count)[self.index]
+
+
+Source: TypeAlias = torch.Generator | Share | None
+Device: TypeAlias = torch.device | str | None
+
+
+def normal(shape: Sequence[int], source: Source, device: Device = None) -> Tensor:
+    """Draw from N(0, 1); the first dimension of the shape is this process's part of the batch."""
+    if isinstance(source, Share):
+        drawn = source.of(torch.randn(_whole(shape, source), generator=source.generator))
+    else:
+        drawn = torch.randn(tuple(shape), generator=source)
+    return drawn.to(device)
+
+
+def uniform(shape: Sequence[int], source: Source, device: Device = None) -> Tensor:
+    """Draw evenly from [0, 1); as ``normal``."""
+    if isinstance(source, Share):
+        drawn = source.of(torch.rand(_whole(shape, source), generator=source.generator))
+    else:
+        drawn = torch.rand(tuple(shape), generator=source)
+    return drawn.to(device)
+
+
+def integers(high: int, count: int, source: Source) -> Tensor:
+    """Draw ``count`` of 0 .. high - 1, on the CPU; as ``normal``."""
+    if isinstance(source, Share):
+        whole = torch.randint(high, (count * source.count,), generator=source.generator)
+        return source.of(whole)
+    return torch.randint(high, (count,), generator=source)
+
+
+def _whole(shape: Sequence[int], share: Share) -> tuple[int, ...]:
+    return (shape[0] * share.count, *shape[1:])
