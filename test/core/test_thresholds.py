@@ -9,7 +9,7 @@ import pytest
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.events import RULES
 from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold, load
+from viva_ros.core.thresholds import Calibration, Threshold, calibration_file, load
 
 MADE = Calibration(
     engine='0123456789abcdef',
@@ -89,3 +89,8 @@ def test_warn_is_at_most_alarm() -> None:
         Threshold(0.3, 0.2)
     with pytest.raises(ValueError, match='warn is nan'):
         Threshold(float('nan'), 0.2)
+
+
+def test_each_task_has_a_calibration_of_its_own_beside_the_engine() -> None:
+    assert calibration_file(Path('e'), 'lift') == Path('e/calibration_lift.json')
+    assert calibration_file(Path('e'), 'fold ../it').name == 'calibration_fold_.._it.json'

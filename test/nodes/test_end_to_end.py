@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from viva_ros.core.thresholds import calibration_file
 from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.data.recording import read
 from viva_ros.data.writer import RecordingWriter
@@ -22,7 +23,6 @@ from viva_ros.demo.run import main as run_demo
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.recorder import Recorder, Topic
-from viva_ros.offline.score import CALIBRATION
 from viva_ros.offline.scoring import score
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
@@ -140,7 +140,7 @@ def test_the_demo_shows_a_failure_that_is_caught_and_mended(domain, tmp_path):
     engine = load(folder, 'tray_lift')
     again = score(
         read(tmp_path / 'recording.mcap'), engine, 'tray_lift',
-        load_calibration(folder / CALIBRATION),
+        load_calibration(calibration_file(folder, 'tray_lift')),
     )  # fmt: skip
     assert all(difference <= EQUAL for difference in differences(again.samples))
     assert again.alarms

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import CalibrationError
-from viva_ros.core.thresholds import load
+from viva_ros.core.thresholds import calibration_file, load
 from viva_ros.data.episode import Label
 from viva_ros.offline.calibrate import calibrate_engine, is_undisturbed, main
 
@@ -24,6 +24,11 @@ from viva_ros.offline.calibrate import calibrate_engine, is_undisturbed, main
 )
 def test_only_successes_in_which_nothing_went_wrong_calibrate(label, expected: bool) -> None:
     assert is_undisturbed(label) is expected
+
+
+def test_each_task_is_calibrated_on_its_own_episodes() -> None:
+    assert is_undisturbed(Label('fold', True, 'none'), 'fold')
+    assert not is_undisturbed(Label('fold', True, 'none'), 'lift')
 
 
 def test_too_few_successes_are_refused_with_the_number_missing(
@@ -56,7 +61,7 @@ def test_thresholds_lie_beside_the_engine_and_say_what_they_hold_for(
     write(folder / 'lost.mcap', [-0.5] * 60, label=label(success=False))
     command = [str(folder), '--engine', str(shipped), '--alpha', '0.3', '--warn-alpha', '0.6']
     assert main(command) == 0
-    found = load(shipped / 'calibration.json')
+    found = load(calibration_file(shipped, 'tray_lift'))
     assert (found.engine, found.task, found.episodes) == ('0123456789abcdef', 'tray_lift', 9)
     assert '1 other recordings left out' in found.source
     # alpha 0.3 / 3 rules: k = ceil(10 * 0.9) = 9, the largest score: the slowest rise.

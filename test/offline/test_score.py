@@ -8,7 +8,7 @@ import pytest
 
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold
+from viva_ros.core.thresholds import Calibration, Threshold, calibration_file
 from viva_ros.offline.score import calibration_of, find, main
 
 
@@ -22,7 +22,7 @@ def calibration(engine: str = '0123456789abcdef') -> Calibration:
 def test_a_folder_is_scored_into_files_beside_and_stays_as_it_is(
     tmp_path: Path, write, shipped, capsys
 ) -> None:
-    calibration().save(shipped / 'calibration.json')
+    calibration().save(calibration_file(shipped, 'tray_lift'))
     folder = tmp_path / 'recordings'
     folder.mkdir()
     path = write(folder / 'one.mcap', [0.1, 0.2, 1.5])
@@ -74,7 +74,7 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(
 
 
 def test_a_calibration_of_another_engine_is_refused(tmp_path: Path) -> None:
-    calibration('fedcba9876543210').save(tmp_path / 'calibration.json')
+    calibration('fedcba9876543210').save(calibration_file(tmp_path, 'tray_lift'))
     with pytest.raises(CalibrationError, match="'fedcba9876543210', not for '0123456789abcdef'"):
         calibration_of(tmp_path, 'tray_lift', '0123456789abcdef')
 

@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,11 @@ class Calibration:
                     f'calibration was made with {field.name} {own}, the setting is {asked}: '
                     f'set it to {own}, or {REMEDY} with {asked}'
                 )
+
+
+def calibration_file(folder: Path, task: str) -> Path:
+    """Name the calibration of an engine for one of its tasks, in the engine's folder."""
+    return folder / f'calibration_{re.sub(r"[^0-9A-Za-z_.-]+", "_", task)}.json'
 
 
 def load(path: Path) -> Calibration:

@@ -22,7 +22,7 @@ from viva_ros.core.errors import CalibrationError
 from viva_ros.core.events import RULES, Event, Level
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.retry import RetryMachine
-from viva_ros.core.thresholds import Calibration
+from viva_ros.core.thresholds import Calibration, calibration_file
 from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
@@ -53,7 +53,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Load the thresholds; they must be for this task and these rules."""
         path = Path(settings.calibration).expanduser()
         if not settings.calibration:
-            path = engine_folder(settings.engine, settings.task) / 'calibration.json'
+            path = calibration_file(engine_folder(settings.engine, settings.task), settings.task)
         calibration = load_calibration(path)
         calibration.check(calibration.engine, settings.task, settings.rules)
         return calibration

@@ -12,28 +12,32 @@ from rich.progress import track
 from viva_ros.core.calibration import ValueSeries, calibrate
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration
+from viva_ros.core.thresholds import Calibration, calibration_file
 from viva_ros.data.episode import Label
 from viva_ros.data.recording import read
-from viva_ros.offline.score import CALIBRATION, find
+from viva_ros.offline.score import find
 from viva_ros.offline.scoring import RATE, estimates, look, series_of
 from viva_ros.runtime.engine import Engine, load
 from viva_ros.runtime.shipped import engine_folder
 
 
-def is_undisturbed(label: Label | None) -> bool:
-    """Tell a success in which nothing went wrong, nor had to be mended."""
-    if label is None or not label.success:
+def is_undisturbed(label: Label | None, task: str = '') -> bool:
+    """
+    Tell a success in which nothing went wrong, nor had to be mended.
+
+    :param task: count only those at this one
+    """
+    if label is None or not label.success or label.task != (task or label.task):
         return False
     retried = (label.failure or '').startswith('retry_')
     return not retried and 'manifest' not in label.times
 
 
 def calibration_series(
-    paths: Iterable[Path], engine: Callable[[], Engine], rate: float = RATE
+    paths: Iterable[Path], engine: Callable[[], Engine], task: str, rate: float = RATE
 ) -> tuple[list[ValueSeries], int]:
     """
-    Score the undisturbed successes.
+    Score the undisturbed successes of a task.
 
     :param engine: gives the engine for the next recording
     :returns: their values, and how many other recordings were left out
@@ -41,7 +45,7 @@ def calibration_series(
     series, others = [], 0
     for path in track(list(paths), 'calibrating', console=Console(stderr=True)):
         recording = read(path)
-        if any(is_undisturbed(episode.label) for episode in recording.episodes()):
+        if any(is_undisturbed(one.label, task) for one in recording.episodes()):
             fresh = engine()
             moments = look(recording, fresh.info, rate)
             series.append(series_of(list(estimates(moments, fresh))))
@@ -67,7 +71,7 @@ def calibrate_engine(
     if warn_alpha < alpha:
         raise CalibrationError(f'warn_alpha is {warn_alpha}, must be at least alpha, {alpha}')
     fingerprint = engine().info.fingerprint
-    series, others = calibration_series(paths, engine, rate)
+    series, others = calibration_series(paths, engine, task, rate)
     source = f'{len(series)} successes at {rate:g} Hz, {others} other recordings left out'
     return calibrate(
         series, RuleSettings(), engine=fingerprint, task=task,
@@ -83,14 +87,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
     parser.add_argument('--alpha', type=float, default=0.1, help='share that may alarm')
     parser.add_argument('--warn-alpha', type=float, default=0.3, help='that may warn')
-    parser.add_argument('--out', type=Path, help='default: calibration.json in the engine')
+    parser.add_argument('--out', type=Path, help='default: calibration_TASK.json in the engine')
     args = parser.parse_args(argv)
     folder = engine_folder(args.engine, args.task)
     engine = load(folder, args.task)
     paths = find(args.recordings)
     found = calibrate_engine(lambda: engine, args.task, paths, args.alpha, args.warn_alpha)
     engine.close()
-    out = args.out or folder / CALIBRATION
+    out = args.out or calibration_file(folder, args.task)
     out.parent.mkdir(parents=True, exist_ok=True)
     found.save(out)
     Console().print(summary(found, out), highlight=False)

@@ -8,14 +8,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
-from viva_ros.core.thresholds import Calibration
+from viva_ros.core.thresholds import Calibration, calibration_file
 from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.data.recording import read
 from viva_ros.data.sources import find
@@ -23,9 +23,8 @@ from viva_ros.offline.scoring import RATE, Scores, score
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
 
-__all__ = ['CALIBRATION', 'Scores', 'calibration_of', 'find', 'main', 'score']
+__all__ = ['Scores', 'calibration_of', 'find', 'main', 'score']
 
-CALIBRATION: Final = 'calibration.json'  # in the engine's folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,7 +68,7 @@ def calibration_of(
 
     :raises CalibrationError: if it cannot be read, or belongs to another engine
     """
-    path = given or folder / CALIBRATION
+    path = given or calibration_file(folder, task)
     if given is None and not path.exists():
         return None
     calibration = load_calibration(path)
