@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What any figure must be held against: an engine that only counts time."""
+"""The engine that only counts time: a metric that it wins does not measure the task."""
 
 from dataclasses import replace
 
