@@ -19,6 +19,7 @@ COMMANDS: Final = {
     'calibrate': ('viva_ros.offline.calibrate', 'set the thresholds of an engine'),
     'score': ('viva_ros.offline.score', 'give values and alerts of recordings'),
     'evaluate': ('viva_ros.offline.evaluate', 'measure an engine on test recordings'),
+    'compare': ('viva_ros.offline.compare', 'ViVa against its baselines and ablations'),
     'plot': ('viva_ros.offline.plot', 'draw the picture of a recording'),
 }
 

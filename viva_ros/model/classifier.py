@@ -8,6 +8,7 @@ attends to them all, is classified into 201 bins of the return (METHOD, 6). It i
 as ViVa's transformer, and no generator of anything.
 """
 
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -95,9 +96,10 @@ class BinClassifier(nn.Module):
 
 def _encoder(width: int) -> nn.Sequential:
     """Give (N, width, 3, 3) of pixels (N, 3, H, W), at a sixteenth of the side and pooled."""
-    sides = [3, *(max(GROUPS, width * part // 8 // GROUPS * GROUPS) for part in (2, 4, 6)), width]
+    inner = [max(1, width * part // 8 // GROUPS) * GROUPS for part in (2, 4, 6)]
+    sides = [3, *inner, width]
     layers: list[nn.Module] = []
-    for number, (given, made) in enumerate(zip(sides, sides[1:], strict=False)):
+    for number, (given, made) in enumerate(pairwise(sides)):
         size = 5 if number == 0 else 3
         layers += [
             nn.Conv2d(given, made, size, stride=2, padding=size // 2),

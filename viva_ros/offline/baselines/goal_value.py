@@ -18,7 +18,8 @@ from viva_ros.offline.baselines.contender import Contender, Draw, Material
 from viva_ros.offline.trainer import Losses
 
 EXPECTILE: Final = 0.9
-CURRENT, TRAJECTORY: Final = 0.2, 0.5  # shares of goals; the others are drawn from all moments
+CURRENT: Final = 0.2  # share of goals; the rest are drawn from all moments
+TRAJECTORY: Final = 0.5  # likewise
 FOLLOW: Final = 0.005  # of the target network, each step
 GOALS: Final = 16
 
@@ -31,11 +32,8 @@ class GoalLoss:
         self._proprio = material.labels(model.config).proprio
         episode = torch.from_numpy(material.learn.episode)
         self._last = torch.searchsorted(episode, episode, right=True) - 1
-        parts = (model.state, model.goal, model.heads)
         self._target = copy.deepcopy(model).requires_grad_(False)
-        self._pairs = list(
-            zip(_parameters(self._target), (p for m in parts for p in m.parameters()), strict=True)
-        )
+        self._pairs = list(zip(_parameters(self._target), _parameters(model), strict=True))
 
     def __call__(self, batch: int, generator: torch.Generator) -> Losses:
         """Give losses of a batch of moments, each followed by the next of its episode."""
@@ -57,7 +55,9 @@ class GoalLoss:
         ))  # fmt: skip
         return torch.where(choice < CURRENT, rows, drawn)
 
-    def difference(self, states: Tensor, following: Tensor, goals: Tensor, there: Tensor) -> Tensor:
+    def difference(
+        self, states: Tensor, following: Tensor, goals: Tensor, there: Tensor
+    ) -> Tensor:  # fmt: skip
         """
         Give the expectile loss of both heads.
 

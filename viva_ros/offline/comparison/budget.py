@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a comparison is made of: everyone's data, and everyone's budget."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
+from viva_ros.data.sources import identity, inside
 from viva_ros.offline.comparison.entries import Entry
-from viva_ros.offline.split import find, split
+from viva_ros.offline.split import split
 from viva_ros.offline.trainer import Schedule
 
 PLAN: Final = 'plan.json'
@@ -68,7 +70,7 @@ class Budget:
         if part == 'train':
             found = split(self.recordings)['train']
         else:
-            found = find(self.recordings / part)
+            found = inside(self.recordings / part)
         if self.limit:
             folders = sorted({path.parent for path in found})
             found = [p for f in folders for p in [q for q in found if q.parent == f][: self.limit]]
@@ -96,6 +98,8 @@ class Budget:
             write_atomically(path, json.dumps(plan, indent=1) + '\n')
 
     def _plan(self) -> dict[str, Any]:
-        kept = replace(self, recordings=self.recordings.resolve(), processes=0)
-        return {name: str(v) if isinstance(v, Path) else v for name, v in asdict(kept).items()
+        kept = replace(self, recordings=self.recordings.resolve())
+        plan = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(kept).items()
                 if name not in ('out', 'cache', 'processes')}  # fmt: skip
+        used = [identity(path) for part in ('train', *PARTS) for path in self.paths(part)]
+        return {**plan, 'files': hashlib.sha256(json.dumps(used).encode()).hexdigest()[:16]}

@@ -34,7 +34,8 @@ CAMERAS: Final = ('head', 'left_wrist', 'right_wrist')
 KEEP_EVERY: Final = 2  # frame
 CLIP_SPACING: Final = 2  # moments: 0.4 s
 FIRST_LOGVAR: Final = 6.0
-FRAMES, MOTION: Final = 'frames', 'motion'  # checkpoints
+FRAMES: Final = 'frames'  # checkpoint after the VAE
+MOTION: Final = 'motion'  # and after the video
 BATCH: Final = 32
 
 

@@ -1,0 +1,104 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+From trained contenders to figures: values, thresholds and alarms, by the code that runs live.
+
+Thresholds are set for each task, on its calibration recordings; figures are over the test
+recordings of all tasks, and of each.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.calibration import calibrate
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.thresholds import Calibration
+from viva_ros.data.published import truth
+from viva_ros.data.recording import read
+from viva_ros.offline.calibrate import is_undisturbed
+from viva_ros.offline.comparison.budget import Budget
+from viva_ros.offline.comparison.packs import Pack, file_of, load
+from viva_ros.offline.scoring import Sample, judge, rule_alarms, series_of
+from viva_ros.offline.trials import Result, result
+
+WARN_ALPHA = 0.3
+
+Values = Callable[[Pack], NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """
+    What came out for one contender.
+
+    :param results: of the test recordings, by task
+    """
+
+    results: Mapping[str, list[Result]]
+    calibrations: Mapping[str, Calibration]
+
+
+def packs(budget: Budget, part: str) -> Iterator[Pack]:
+    """Read the packs of a part, one after the other."""
+    return (load(file_of(budget, path)) for path in budget.paths(part))
+
+
+def judged(
+    budget: Budget, fingerprint: str, values: Values, alarming: Values | None = None
+) -> Judged:
+    """
+    Calibrate and test one contender.
+
+    :param values: of the moments of a pack that can be seen, (N,)
+    :param alarming: values to alarm by, where they are others
+    """
+    alarming = alarming or values
+    thresholds = calibrated(budget, fingerprint, alarming)
+    results: dict[str, list[Result]] = {task: [] for task in thresholds}
+    for seen in packs(budget, 'test'):
+        recording = read(seen.path)
+        episode = recording.episodes()[0]
+        assert episode.label is not None  # a pack is made only of what has an outcome
+        samples = seen.samples(alarming(seen))
+        alarms = rule_alarms(judge(samples, thresholds[seen.task]))
+        if alarming is not values:
+            samples = seen.samples(values(seen))
+        told = truth(recording)
+        results[seen.task].append(result(episode, episode.label, samples, alarms, told))
+    return Judged(results, thresholds)
+
+
+def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Calibration]:
+    """Set the thresholds of each task."""
+    scored: dict[str, list[list[Sample]]] = {}
+    for seen in packs(budget, 'calibration'):
+        if any(is_undisturbed(episode.label) for episode in read(seen.path).episodes()):
+            scored.setdefault(seen.task, []).append(seen.samples(values(seen)))
+    return {
+        task: calibrate(
+            [series_of(samples) for samples in rows], RuleSettings(), engine=fingerprint,
+            task=task, alpha=budget.alpha, warn_alpha=max(budget.alpha, WARN_ALPHA),
+            source=f'{len(rows)} successes',
+        )
+        for task, rows in scored.items()
+    }  # fmt: skip
+
+
+def durations(budget: Budget) -> dict[str, float]:
+    """Give the mean length of the undisturbed successes among the calibration recordings, s."""
+    spans: dict[str, list[float]] = {}
+    for seen in packs(budget, 'calibration'):
+        if any(is_undisturbed(episode.label) for episode in read(seen.path).episodes()):
+            span = float(seen.stamps[-1] - seen.stamps[0]) * 1e-9
+            spans.setdefault(seen.task, []).append(span)
+    return {task: float(np.mean(rows)) for task, rows in spans.items()}
+
+
+def elapsed(durations: Mapping[str, float], seen: Pack) -> Any:
+    """Give the values of a clock: elapsed time over the mean duration, (N,)."""
+    known = np.array([not reason for reason in seen.reasons])
+    return (seen.stamps[known] - seen.stamps[0]) * 1e-9 / durations[seen.task]

@@ -1,0 +1,68 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of one contender: how good its values are, and what they cost."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.model import checkpoint
+from viva_ros.offline.comparison.budget import Budget
+from viva_ros.offline.comparison.entries import TIME, TIME_TITLE, chosen
+from viva_ros.offline.comparison.estimating import values_of
+from viva_ros.offline.comparison.judging import Judged, durations, elapsed, judged
+from viva_ros.offline.comparison.packs import Pack, file_of
+from viva_ros.offline.comparison.shared import material
+from viva_ros.offline.comparison.training import CHECKPOINT, folder_of, open_module, parameters
+from viva_ros.offline.evaluate import camera_only
+from viva_ros.offline.figures import figures
+
+
+def measure(budget: Budget, name: str) -> dict[str, Any]:
+    """Calibrate, test and describe one contender."""
+    if name == TIME:
+        return measure_time(budget)
+    (entry,) = chosen([name])
+    found = values_of(budget, name)
+    module, fingerprint = open_module(entry, budget, material(budget))
+    schedule = budget.schedule(entry)
+    content = checkpoint.read_description(folder_of(budget, name) / CHECKPOINT)
+    return {
+        'title': entry.title, 'fingerprint': fingerprint, 'parameters': parameters(module),
+        'steps': schedule.steps, 'batch': schedule.batch,
+        'seconds': content['provenance']['seconds'],
+        **measured(judged(budget, fingerprint, partial(_value, budget, found))),
+    }  # fmt: skip
+
+
+def measure_time(budget: Budget) -> dict[str, Any]:
+    """Measure a clock: its values rise with time, its alarm is a time-out."""
+    lasting = durations(budget)
+    found = judged(
+        budget, 'time counter', partial(elapsed, lasting),
+        alarming=lambda seen: -elapsed(lasting, seen),
+    )  # fmt: skip
+    return {'title': TIME_TITLE, 'parameters': 0, 'steps': 0, 'batch': 0, 'seconds': 0.0,
+            **measured(found)}  # fmt: skip
+
+
+def measured(found: Judged) -> dict[str, Any]:
+    """Give the figures over all test recordings, and over those of each task."""
+    everything = [one for rows in found.results.values() for one in rows]
+    return {
+        'all': figures(everything, camera_only()),
+        'tasks': {task: figures(rows, camera_only()) for task, rows in found.results.items()},
+        'thresholds': {
+            task: {kind: limit.alarm for kind, limit in one.thresholds.items()}
+            for task, one in found.calibrations.items()
+        },
+    }
+
+
+def _value(
+    budget: Budget, found: Mapping[str, NDArray[np.floating]], seen: Pack
+) -> NDArray[np.floating]:
+    return found[f'{file_of(budget, seen.path).stem}/value']

@@ -1,0 +1,66 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Work side by side, one thread each, and how far it is."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Final
+
+from rich.console import Console
+
+from viva_ros.offline.comparison.training import one_thread
+from viva_ros.offline.progress import new_bar
+
+POLL: Final = 2.0  # s
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    One piece of work.
+
+    :param steps: how many it has
+    :param done: tells how many of them are over
+    """
+
+    name: str
+    work: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    steps: int = 1
+    done: Callable[[], int] = lambda: 0
+
+
+def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
+    """
+    Do all jobs and give what they return, by name; the first error ends the rest.
+
+    :param what: for the progress bar
+    """
+    os.environ['OMP_NUM_THREADS'] = '1'
+    console = Console(stderr=True)
+    pool = ProcessPoolExecutor(processes, get_context('spawn'), one_thread)
+    try:
+        running = {pool.submit(job.work, *job.arguments): job for job in jobs}
+        return _follow(what, running, console)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _follow(what: str, running: Mapping[Future[Any], Job], console: Console) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    total = sum(job.steps for job in running.values())
+    waiting = set(running)
+    with new_bar(what, total) as progress:
+        while waiting:
+            over, waiting = wait(waiting, POLL, FIRST_COMPLETED)
+            for future in over:
+                found[running[future].name] = future.result()
+                left = f'{len(waiting)} left' if waiting else 'all done'
+                console.print(f'{what}: {running[future].name} done, {left}', highlight=False)
+            done = sum(job.steps for job in running.values() if job.name in found)
+            done += sum(min(running[future].done(), running[future].steps) for future in waiting)
+            progress.update(progress.task_ids[0], completed=done)
+    return {job.name: found[job.name] for job in running.values()}
