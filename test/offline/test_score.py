@@ -1,15 +1,15 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import json
 import math
 from pathlib import Path
 
 import pytest
 
-from viva_ros.core.errors import CalibrationError, RecordingError
+from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration, Threshold, calibration_file
 from viva_ros.offline.score import calibration_of, find, main
+from viva_ros.offline.scored_files import read_scored
 
 
 def calibration(engine: str = '0123456789abcdef') -> Calibration:
@@ -19,28 +19,66 @@ def calibration(engine: str = '0123456789abcdef') -> Calibration:
     )  # fmt: skip
 
 
-def test_a_folder_is_scored_into_files_beside_and_stays_as_it_is(
+def tables(path: Path):
+    return read_scored(path).table.to_pydict()
+
+
+def test_a_folder_is_scored_into_tables_beside_and_stays_as_it_is(
     tmp_path: Path, write, shipped, capsys
 ) -> None:
     calibration().save(calibration_file(shipped, 'tray_lift'))
     folder = tmp_path / 'recordings'
     folder.mkdir()
     path = write(folder / 'one.mcap', [0.1, 0.2, 1.5])
-    before = path.read_bytes()
-    assert main([str(folder), '--engine', str(shipped)]) == 0
-    assert path.read_bytes() == before
-    content = json.loads((folder / 'one_scores.json').read_text())
-    assert content['engine'] == '0123456789abcdef'
-    assert [sample['value'] for sample in content['samples']] == [0.1, 0.2, None]
-    assert content['samples'][1]['forecast'] == {'worth': 0.2, 'other': 0.0}
-    assert 'one: 2 values, from +0.10 to +0.20, 1 unknown, 0 alarms' in capsys.readouterr().out
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    assert main([str(folder), '--engine', str(shipped), '--task', 'tray_lift']) == 0
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    found = read_scored(folder / 'one_values.parquet')
+    assert found.engine == '0123456789abcdef'
+    assert found.header['calibration']['alpha'] == 0.1
+    rows = found.table.to_pydict()
+    assert rows['value'] == [0.1, 0.2, None]
+    assert rows['status'] == ['ok', 'ok', 'unknown']
+    assert rows['reason'][2] == 'worth is 1.5, at most 1 is allowed'
+    assert rows['forecast.worth'] == [0.1, 0.2, None]
+    shown = capsys.readouterr().out
+    assert '1 recordings: 1 scored' in shown
+    assert '+0.10 to +0.20' in shown
 
 
-def test_results_go_where_they_are_asked_to(tmp_path: Path, write, shipped) -> None:
-    path = write(tmp_path / 'one.mcap', [0.1])
-    out = tmp_path / 'new' / 'folder'
-    assert main([str(path), '--engine', str(shipped), '--out', str(out)]) == 0
-    assert (out / 'one_scores.json').exists()
+def test_folders_are_gone_through_and_keep_their_form(tmp_path: Path, write, shipped) -> None:
+    (tmp_path / 'in' / 'deep').mkdir(parents=True)
+    write(tmp_path / 'in' / 'deep' / 'one.mcap', [0.1])
+    write(tmp_path / 'in' / 'one.mcap', [0.2])
+    out = tmp_path / 'new'
+    options = ['--engine', str(shipped), '--task', 'tray_lift', '--out', str(out)]
+    assert main([str(tmp_path / 'in'), *options]) == 0
+    assert tables(out / 'deep' / 'one_values.parquet')['value'] == [0.1]
+    assert tables(out / 'one_values.parquet')['value'] == [0.2]
+    assert [p.suffix for p in (tmp_path / 'in').rglob('*.*')] == ['.mcap', '.mcap']
+
+
+def test_two_recordings_for_one_place_are_refused(tmp_path: Path, write, shipped) -> None:
+    for name in ('a', 'b'):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / 'one.mcap', [0.1])
+    both = [str(tmp_path / name / 'one.mcap') for name in ('a', 'b')]
+    with pytest.raises(ConfigurationError, match='would both be written'):
+        main([*both, '--engine', str(shipped), '--out', str(tmp_path / 'out')])
+
+
+def test_the_task_is_the_recordings_own(tmp_path: Path, write, shipped, label) -> None:
+    write(tmp_path / 'one.mcap', [0.1], label=label())
+    assert main([str(tmp_path / 'one.mcap'), '--engine', str(shipped)]) == 0
+    assert read_scored(tmp_path / 'one_values.parquet').header['task'] == 'tray_lift'
+
+
+def test_a_recording_that_does_not_say_its_task_is_not_guessed_at(
+    tmp_path: Path, write, shipped, capsys
+) -> None:
+    write(tmp_path / 'one.mcap', [0.1])
+    assert main([str(tmp_path / 'one.mcap'), '--engine', str(shipped)]) == 2
+    assert 'name it with --task' in capsys.readouterr().out.replace('\n', ' ')
 
 
 def test_the_difference_from_the_published_values_is_printed(
@@ -49,17 +87,20 @@ def test_the_difference_from_the_published_values_is_printed(
     path = write(tmp_path / 'one.mcap', [0.5, 0.25], {0: 0.5, 1: math.nan})
     main([str(path), '--engine', str(shipped)])
     assert 'largest difference from the published values: 0\n' in capsys.readouterr().out
+    assert tables(tmp_path / 'one_values.parquet')['published'] == [0.5, None]
 
 
-def test_a_torn_recording_is_scored_as_far_as_it_goes_with_a_report(
+def test_a_torn_recording_is_scored_as_far_as_it_goes_and_reported_each_time(
     tmp_path: Path, write, shipped, capsys, rising
 ) -> None:
     path = write(tmp_path / 'one.mcap', rising * 5)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert main([str(path), '--engine', str(shipped)]) == 0
-    shown = capsys.readouterr().out
-    assert 'the rest is lost after stamp' in shown
-    assert len(json.loads((tmp_path / 'one_scores.json').read_text())['samples']) > 50
+    for state in ('scored, damaged', 'there already, damaged'):
+        assert main([str(path), '--engine', str(shipped), '--task', 'tray_lift']) == 2
+        shown = capsys.readouterr().out
+        assert 'the rest is lost after stamp' in shown
+        assert state in shown
+    assert len(tables(tmp_path / 'one_values.parquet')['value']) > 50
 
 
 def test_one_that_cannot_be_read_does_not_stop_the_others(
@@ -67,10 +108,16 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(
 ) -> None:
     (tmp_path / 'a.mcap').write_bytes(b'nothing')
     write(tmp_path / 'b.mcap', [0.1])
-    assert main([str(tmp_path), '--engine', str(shipped)]) == 2
-    assert (tmp_path / 'b_scores.json').exists()
-    assert not (tmp_path / 'a_scores.json').exists()
+    assert main([str(tmp_path), '--engine', str(shipped), '--task', 'tray_lift']) == 2
+    assert (tmp_path / 'b_values.parquet').exists()
+    assert not (tmp_path / 'a_values.parquet').exists()
     assert 'a.mcap' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('option', ['--rate', '--batch', '--processes'])
+def test_a_number_out_of_its_range_is_refused(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f'{option} is -1'):
+        main(['x.mcap', option, '-1'])
 
 
 def test_a_calibration_of_another_engine_is_refused(tmp_path: Path) -> None:

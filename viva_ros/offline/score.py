@@ -1,115 +1,156 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva score`: values and alerts of recordings, into files beside them; they stay as they are."""
+"""
+`viva score`: values and alarms of recordings, into tables beside them; they stay as they are.
+
+Each recording gets NAME_values.parquet and NAME_progress.parquet. Those that have them, made with
+the same engine of the same file, are left alone: run the command again to go on.
+"""
 
 import argparse
-import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import track
 
-from viva_ros.core.errors import RecordingError
-from viva_ros.core.files import write_atomically
-from viva_ros.core.thresholds import Calibration, calibration_file
-from viva_ros.core.thresholds import load as load_calibration
-from viva_ros.data.recording import read
+from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.data.sources import find
+from viva_ros.offline.command import command_line
+from viva_ros.offline.progress import new_bar
+from viva_ros.offline.score_job import calibration_of
+from viva_ros.offline.score_outcome import FAILED, Job, Order, Outcome
+from viva_ros.offline.score_table import describe, table
+from viva_ros.offline.score_workers import Beside, Here, Worker, share_out
 from viva_ros.offline.scoring import RATE, Scores, score
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.shipped import engine_folder
 
 __all__ = ['Scores', 'calibration_of', 'find', 'main', 'score']
 
+DATA_SET = Path('meta') / 'info.json'  # marks the folder of a LeRobot data set
+WIDTH = 120  # of the table in a file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `viva score`."""
+    args = parse(argv)
+    jobs = plan(args.recordings, args.out)
+    order = Order(
+        _absolute(args.engine), args.task, args.calibration and args.calibration.absolute(),
+        args.rate, args.batch, args.corrections, command_line('score'),
+    )  # fmt: skip
+    outcomes = run(jobs, order, args.processes, args.ray, Console())
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table(outcomes))
+    return 2 if any(one.state == FAILED or one.losses for one in outcomes) else 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """
+    Read the command line.
+
+    :raises ConfigurationError: on a number out of its range
+    """
     parser = argparse.ArgumentParser('viva score', description=__doc__)
-    parser.add_argument('recordings', type=Path, nargs='+', help='recordings or folders')
-    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument('recordings', type=Path, nargs='+', help='recordings, or folders of them')
+    parser.add_argument('--engine', default='', help="folder; default: the task's shipped one")
+    parser.add_argument('--task', default='', help="default: each recording's own")
     parser.add_argument('--calibration', type=Path, help="default: the engine's for the task")
     parser.add_argument('--rate', type=float, default=RATE, help='of an imitated monitor, Hz')
-    parser.add_argument('--out', type=Path, help='folder for NAME_scores.json; default: beside')
-    return run(parser.parse_args(argv), Console())
+    parser.add_argument('--out', type=Path, help='folder for the tables; default: beside')
+    parser.add_argument('--processes', type=int, help='default: 1; with --ray, one a CPU')
+    parser.add_argument(
+        '--batch', type=int, default=1, help='observations given at once to an engine that can'
+    )
+    parser.add_argument(
+        '--corrections', default='', metavar='TOPIC', help='std_msgs/Bool: a person has control'
+    )
+    parser.add_argument(
+        '--ray', nargs='?', const='local', metavar='ADDRESS',
+        help='score on a Ray cluster; without an address on one that is started here',
+    )  # fmt: skip
+    args = parser.parse_args(argv)
+    for name in ('processes', 'batch', 'rate'):
+        number = getattr(args, name)
+        if number is not None and not number > 0:
+            raise ConfigurationError(f'--{name} is {number}, must be above 0')
+    return args
 
 
-def run(args: argparse.Namespace, console: Console) -> int:
-    """Score all; 2 if a recording could not be read."""
-    folder = engine_folder(args.engine, args.task)
-    engine = load(folder, args.task)
-    calibration = calibration_of(folder, args.task, engine.info.fingerprint, args.calibration)
-    failed = 0
-    for path in track(find(args.recordings), 'scoring', console=Console(stderr=True)):
-        try:
-            scores = score(read(path), engine, args.task, calibration, args.rate)
-        except RecordingError as error:
-            failed += 1
-            console.print(f'[red]{path.name}: {error}')
-            continue
-        out = (args.out or path.parent) / f'{path.stem}_scores.json'
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, to_json(scores))
-        console.print(summary(scores), highlight=False)
-    engine.close()
-    return 2 if failed else 0
-
-
-def calibration_of(
-    folder: Path, task: str, fingerprint: str, given: Path | None = None
-) -> Calibration | None:
+def plan(given: Sequence[Path], out: Path | None) -> list[Job]:
     """
-    Load and check the calibration of an engine; None if it has none and none is asked for.
+    Give each recording its place for the tables; folders keep their form below ``out``.
 
-    :raises CalibrationError: if it cannot be read, or belongs to another engine
+    :raises RecordingError: if there is nothing
+    :raises ConfigurationError: if two recordings would be written to one place
     """
-    path = given or calibration_file(folder, task)
-    if given is None and not path.exists():
-        return None
-    calibration = load_calibration(path)
-    calibration.check(fingerprint, task, calibration.rules)
-    return calibration
+    jobs: dict[Path, Job] = {}
+    for root in given:
+        for path in dict.fromkeys(find([root])):
+            job = _job(root.absolute(), path.absolute(), out and out.absolute())
+            other = jobs.setdefault(job.values, job)
+            if other.path != job.path:
+                raise ConfigurationError(
+                    f'{other.path} and {job.path} would both be written to {job.values}: give '
+                    'their common folder, or another --out for one of them'
+                )
+    return list(jobs.values())
 
 
-def summary(scores: Scores) -> str:
-    """Say in a few lines what came out."""
-    known = [s.value for s in scores.samples if math.isfinite(s.value)]
-    span = f', from {known[0]:+.2f} to {known[-1]:+.2f}' if known else ''
-    unknown = len(scores.samples) - len(known)
-    lines = [
-        f'{scores.name}: {len(known)} values{span}, {unknown} unknown, {len(scores.alarms)} alarms'
-    ]
-    begin = scores.samples[0].stamp if scores.samples else 0
-    lines += [f'  {(e.stamp - begin) * 1e-9:6.2f} s {e.kind}: {e.text}' for e in scores.alarms]
-    if scores.difference is not None:
-        lines.append(f'  largest difference from the published values: {scores.difference:.2g}')
-    if scores.lost:
-        lines.append(f'  {scores.lost} published values are of inputs that were not recorded')
-    if scores.alarms_said is not None:
-        same = [(e.kind, e.onset) for e in scores.alarms]
-        published = [(e.kind, e.onset) for e in scores.alarms_said]
-        verdict = 'the same' if same == published else 'NOT the same'
-        lines.append(f'  {len(published)} alarms were published, {verdict}')
-    return '\n'.join([*lines, *(f'  {loss}' for loss in scores.losses)])
+def _job(root: Path, path: Path, out: Path | None) -> Job:
+    name = path.name if path.is_dir() else path.stem
+    in_data_set = (path.parent / DATA_SET).is_file()
+    if out is not None:
+        below = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()
+        return Job(path, out / below, name)
+    beside = path.parent
+    return Job(path, beside.with_name(f'{beside.name}_scored') if in_data_set else beside, name)
 
 
-def to_json(scores: Scores) -> str:
-    """Give the text of the result file; NaN becomes null."""
-    content: dict[str, Any] = {'format': 'viva_ros scores 1', **asdict(scores)}
-    content['difference'] = scores.difference
-    return json.dumps(_plain(content), indent=1, allow_nan=False) + '\n'
+def run(
+    jobs: Sequence[Job], order: Order, processes: int | None, ray: str | None, console: Console
+) -> list[Outcome]:
+    """Score all, with a progress bar; what there is to say is said when it is known."""
+    outcomes: list[Outcome] = []
+    with _workers(order, min(processes or 0, len(jobs)) or None, ray) as workers, \
+            new_bar('scoring', len(jobs)) as bar, \
+            closing(share_out(jobs, workers)) as coming:  # fmt: skip
+        for outcome in coming:
+            outcomes.append(outcome)
+            check_engine(outcomes)
+            bar.advance(bar.task_ids[0])
+            if text := describe(outcome, brief=len(jobs) > 20):
+                console.print(text, highlight=False, markup=False)
+    return sorted(outcomes, key=lambda one: one.path)
 
 
-def _plain(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        return {key: _plain(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_plain(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None if math.isnan(content) else str(content)
-    return content
+@contextmanager
+def _workers(order: Order, processes: int | None, ray: str | None) -> Iterator[Sequence[Worker]]:
+    if ray is None:
+        count = processes or 1
+        yield [Here(order)] if count == 1 else [Beside(order) for _ in range(count)]
+        return
+    from viva_ros.offline import ray_workers
+
+    try:
+        yield ray_workers.start(ray, order, processes)
+    finally:
+        ray_workers.stop()
+
+
+def check_engine(outcomes: Sequence[Outcome]) -> None:
+    """
+    Refuse to go on where two machines have different engines in the same folder.
+
+    :raises EngineError: naming both
+    """
+    new = outcomes[-1]
+    for one in outcomes[:-1]:
+        if new.task and one.task == new.task and one.engine != new.engine:
+            raise EngineError(
+                f'{new.host} has engine {new.engine}, {one.host} has {one.engine} for task '
+                f'{new.task}: give all machines the same, then run the command again'
+            )
+
+
+def _absolute(engine: str) -> str:
+    return str(Path(engine).expanduser().absolute()) if engine else ''

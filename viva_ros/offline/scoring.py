@@ -9,6 +9,7 @@ Where a monitor was recorded, its inputs are used again and its values are compa
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from viva_ros.data.images import camera_tracks
 from viva_ros.data.published import alerts
 from viva_ros.data.recording import Recording
 from viva_ros.offline.replay import Sight, sights
-from viva_ros.runtime.engine import Engine, EngineInfo
+from viva_ros.runtime.engine import BatchEngine, Engine, EngineInfo
 
 RATE = 10.0  # Hz, of the imitated monitor: that of its default settings
 
@@ -38,6 +39,7 @@ class Sample:
     :param forecast: joint name to position one horizon ahead; empty when unknown
     :param said: what was published at that time, NaN if unknown; None where nobody published
     :param lost: whether a value was published of inputs that were not recorded
+    :param progress: and success: as in ``Estimate``; NaN when unknown
     """
 
     stamp: int
@@ -47,6 +49,8 @@ class Sample:
     episode: str
     said: float | None
     lost: bool = False
+    progress: float = math.nan
+    success: float = math.nan
 
     @property
     def judged(self) -> float:
@@ -94,15 +98,16 @@ class Scores:
 
 def score(
     recording: Recording, engine: Engine, task: str, calibration: Calibration | None = None,
-    rate: float = RATE,
+    rate: float = RATE, batch: int = 1,
 ) -> Scores:  # fmt: skip
     """
     Give values and events of a recording.
 
     :param calibration: without one there are no alarms
     :param rate: of the imitated monitor, where none was recorded, Hz
+    :param batch: how many observations the engine is given at once, if it takes several
     """
-    samples = tuple(estimates(look(recording, engine.info, rate), engine))
+    samples = tuple(estimates(look(recording, engine.info, rate), engine, batch))
     said = alerts(recording)
     return Scores(
         recording.path.stem, task, engine.info.fingerprint, samples,
@@ -117,16 +122,38 @@ def look(recording: Recording, info: EngineInfo, rate: float = RATE) -> Iterator
     return sights(recording, cameras, info.joint_names, rate)
 
 
-def estimates(moments: Iterable[Sight], engine: Engine) -> Iterator[Sample]:
-    """Estimate every moment."""
-    for sight in moments:
-        seen, said = estimate(engine, sight.seen), sight.said
-        if isinstance(seen, Unknown):
-            lost = seen.kind == 'missing' and math.isfinite(math.nan if said is None else said)
-            yield Sample(sight.stamp, math.nan, seen.reason, {}, sight.episode, said, lost)
-        else:
-            value = float(seen.value)
-            yield Sample(sight.stamp, value, '', seen.forecast, sight.episode, said)
+def estimates(moments: Iterable[Sight], engine: Engine, batch: int = 1) -> Iterator[Sample]:
+    """Estimate every moment, in order."""
+    waiting = iter(moments)
+    while group := list(islice(waiting, batch)):
+        answers = estimate_all(engine, [sight.seen for sight in group])
+        for sight, answer in zip(group, answers, strict=True):
+            yield _sample(sight, answer)
+
+
+def _sample(sight: Sight, answer: Estimate | Unknown) -> Sample:
+    said = sight.said
+    if isinstance(answer, Unknown):
+        lost = answer.kind == 'missing' and math.isfinite(math.nan if said is None else said)
+        return Sample(sight.stamp, math.nan, answer.reason, {}, sight.episode, said, lost)
+    return Sample(
+        sight.stamp, float(answer.value), '', answer.forecast, sight.episode, said,
+        progress=float(answer.progress), success=float(answer.success),
+    )  # fmt: skip
+
+
+def estimate_all(
+    engine: Engine, seen: Sequence[Observation | Unknown]
+) -> list[Estimate | Unknown]:
+    """Estimate several at once where the engine can; if one of them spoils it, each on its own."""
+    observations = [one for one in seen if isinstance(one, Observation)]
+    if len(observations) < 2 or not isinstance(engine, BatchEngine):
+        return [estimate(engine, one) for one in seen]
+    try:
+        answers = iter(engine.estimate_batch(observations))
+    except (InputError, EngineError):
+        return [estimate(engine, one) for one in seen]
+    return [next(answers) if isinstance(one, Observation) else one for one in seen]
 
 
 def estimate(engine: Engine, seen: Observation | Unknown) -> Estimate | Unknown:

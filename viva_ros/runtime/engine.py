@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine protocol: what a robot loads and runs, whatever library is behind it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
@@ -51,6 +52,20 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free what it holds."""
+        ...
+
+
+@runtime_checkable
+class BatchEngine(Protocol):
+    """An engine that takes several observations in one call; ``estimate`` is a batch of one."""
+
+    def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
+        """
+        Estimate as ``Engine.estimate`` does.
+
+        :raises InputError: if one of them cannot be used
+        :raises EngineError: if inference fails or gives a non-finite number
+        """
         ...
 
 

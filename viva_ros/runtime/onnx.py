@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine that ships: an ONNX graph run by onnxruntime, without torch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.manifest import AGAIN, GRAPH, Manifest
-from viva_ros.runtime.tensors import pack, unpack
+from viva_ros.runtime.tensors import pack_batch, unpack_batch
 
 
 def info_of(manifest: Manifest, kind: str) -> EngineInfo:
@@ -54,19 +55,34 @@ class OnnxEngine:
                 f'({error}): {AGAIN}'
             ) from error
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self._free = {
+            i.name for i in self._session.get_inputs() if not isinstance(i.shape[0], int)
+        }
         self.info = info_of(manifest, 'onnx')
 
     def estimate(self, observation: Observation) -> Estimate:
         """See ``Engine``."""
-        images, proprio = pack(observation, self.info)
-        feeds = {'proprio': proprio[None], 'task': self._task}
+        return self._run([observation])[0]
+
+    def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
+        """See ``BatchEngine``; a graph for one at a time is run for each."""
+        if 'proprio' in self._free:
+            return self._run(observations)
+        return [self.estimate(observation) for observation in observations]
+
+    def _run(self, observations: Sequence[Observation]) -> list[Estimate]:
+        images, proprio = pack_batch(observations, self.info)
+        count = len(observations)
+        feeds = {'proprio': proprio, 'task': self._task}
+        if 'task' in self._free:
+            feeds['task'] = self._task.repeat(count)
         if self.info.cameras:
-            feeds['images'] = images[None]
+            feeds['images'] = images
         try:
             given = self._session.run(None, feeds)
         except Exception as error:
             raise EngineError(f'onnxruntime failed: {error}') from error
-        return unpack(dict(zip(self._outputs, given, strict=True)), self.info)
+        return unpack_batch(dict(zip(self._outputs, given, strict=True)), self.info, count)
 
     def close(self) -> None:
         """Free the session; nothing may be estimated after."""

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine of a checkpoint: the model as it was trained, by PyTorch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.manifest import check_file
-from viva_ros.runtime.tensors import pack, unpack
+from viva_ros.runtime.tensors import pack_batch, unpack_batch
 
 
 class PytorchEngine:
@@ -46,17 +47,22 @@ class PytorchEngine:
 
     def estimate(self, observation: Observation) -> Estimate:
         """See ``Engine``."""
-        images, proprio = pack(observation, self.info)
-        torch = self._torch
+        return self.estimate_batch([observation])[0]
+
+    def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
+        """See ``BatchEngine``."""
+        images, proprio = pack_batch(observations, self.info)
+        torch, count = self._torch, len(observations)
         try:
             with torch.inference_mode():
                 given = self._model(
-                    torch.from_numpy(images)[None], torch.from_numpy(proprio)[None], self._task
+                    torch.from_numpy(images), torch.from_numpy(proprio), self._task.expand(count)
                 )
         except RuntimeError as error:
             raise EngineError(f'torch failed: {error}') from error
         arrays = [tensor.numpy() for tensor in given]
-        return unpack(dict(zip(self._model.outputs, arrays, strict=True)), self.info)
+        outputs = dict(zip(self._model.outputs, arrays, strict=True))
+        return unpack_batch(outputs, self.info, count)
 
     def close(self) -> None:
         """Free the model; nothing may be estimated after."""

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an observation to an engine's arrays and back, by name, the same for every library."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,26 @@ def pack(
             raise InputError(f'camera {name}: {error}') from error
     joints = match_joints(observation.proprio, info.joint_names)
     return images, np.array(list(joints.values()), dtype=np.float32)
+
+
+def pack_batch(
+    observations: Sequence[Observation], info: EngineInfo
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Give images (B, V, H, W, 3) and joint positions (B, J), as ``pack`` does."""
+    packed = [pack(observation, info) for observation in observations]
+    return np.stack([images for images, _ in packed]), np.stack([joints for _, joints in packed])
+
+
+def unpack_batch(
+    given: Mapping[str, NDArray[np.floating]], info: EngineInfo, count: int
+) -> list[Estimate]:
+    """
+    Give the estimates of a batch, as ``unpack`` does.
+
+    :param given: as there, but (B,) and (B, J)
+    """
+    rows = ({name: array[row : row + 1] for name, array in given.items()} for row in range(count))
+    return [unpack(row, info) for row in rows]
 
 
 def unpack(given: Mapping[str, NDArray[np.floating]], info: EngineInfo) -> Estimate:
