@@ -14,6 +14,7 @@ COMMANDS: Final = {
     'demo': ('viva_ros.demo.run', 'robot, monitor and supervisor, a good episode and a bad one'),
     'up': ('viva_ros.nodes.bringup', 'start nodes on a machine without launch'),
     'record': ('viva_ros.offline.record', 'record simulated episodes'),
+    'import': ('viva_ros.offline.import_recordings', 'make a dataset of bags or of data sets'),
     'train': ('viva_ros.offline.train', 'train a model on recordings'),
     'export': ('viva_ros.offline.export', 'make an engine of a checkpoint'),
     'calibrate': ('viva_ros.offline.calibrate', 'set the thresholds of an engine'),

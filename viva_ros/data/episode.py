@@ -12,6 +12,20 @@ from viva_ros.core.observation import Image
 
 
 @dataclass(frozen=True)
+class Mark:
+    """
+    Something that a person saw happen.
+
+    :param kind: 'milestone', or 'error'
+    :param time: s since the first frame
+    """
+
+    kind: str
+    time: float
+    text: str = ''
+
+
+@dataclass(frozen=True)
 class Label:
     """
     The outcome, and what evaluation may know about it.
@@ -19,6 +33,7 @@ class Label:
     :param success: of the whole episode
     :param failure: injected failure or variation, 'none' if nominal; None where nobody knows
     :param times: seconds since the first frame of 'inject', 'visible', 'manifest' and other events
+    :param marks: in order of time
     """
 
     task: str
@@ -26,6 +41,7 @@ class Label:
     failure: str | None = None
     seed: int | None = None
     times: Mapping[str, float] = field(default_factory=dict)
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,16 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.episode import Episode, Joints, Label
+from viva_ros.data.episode import Episode, Joints, Label, Mark
 from viva_ros.data.images import camera_tracks, frames
+from viva_ros.data.labels import judged, load, sidecar
+from viva_ros.data.mapping import NAME as MAP
 from viva_ros.data.messages import from_time
 from viva_ros.data.published import Moment, runs, stamp_of_event, truth
 from viva_ros.data.recording import Recording
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
+TASK: Final = 'viva_task'  # of the one that names a task alone
 TIMES: Final = ('inject', 'visible', 'manifest')
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
 
@@ -62,10 +65,12 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
     tracks = camera_tracks(recording)
     moments = truth(recording)
     joints = read_joints(recording)
+    verdicts = load(sidecar(recording.path))
     if not tracks:
         topics = ', '.join(recording.tracks)
         raise RecordingError(
-            f'{recording.path} has no topic <camera>/image_raw or .../compressed, but {topics}'
+            f'{recording.path} has no topic <camera>/image_raw or .../compressed, but {topics}: '
+            f'name its cameras in a {MAP} beside it'
         )
     for span in spans(recording):
         name = recording.path.stem + (f':{span.id}' if span.id else '')
@@ -73,7 +78,13 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
         stamps = [int(camera.stamps[0]) for camera in cameras.values() if camera.stamps.size]
         if stamps:
             label = stored_label(recording) or true_label(within(moments, span), min(stamps))
+            label = judged(label, verdicts.get(name), task_of(recording))
             yield Episode(name, cameras, _cut(joints, span), label)
+
+
+def task_of(recording: Recording) -> str:
+    """Give the task that a data set names even where it names no outcome; '' without one."""
+    return str(recording.metadata.get(TASK, {}).get('task', ''))
 
 
 def within(moments: Sequence[Moment], span: Span) -> list[Moment]:
@@ -93,9 +104,10 @@ def stored_label(recording: Recording) -> Label | None:
     if content is None:
         return None
     try:
+        marks = [Mark(str(k), float(at), str(text)) for k, at, text in content.get('marks', ())]
         return Label(
             content['task'], bool(content['success']), content.get('failure'),
-            content.get('seed'), dict(content.get('times', {})),
+            content.get('seed'), dict(content.get('times', {})), tuple(marks),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(

@@ -26,6 +26,12 @@ SECOND: Final = 1_000_000_000  # ns
 
 
 @cache
+def _standard() -> Typestore:
+    """Give the message types of ROS 2 Kilted."""
+    return get_typestore(Stores.ROS2_KILTED)
+
+
+@cache
 def typestore() -> Typestore:
     """Give all known message types: those of ROS 2 Kilted and of this package."""
     store = get_typestore(Stores.ROS2_KILTED)
@@ -97,10 +103,10 @@ def deserialise(type_name: str, cdr: bytes, definition: Definition | None = None
     """
     Give the message in CDR bytes.
 
-    :param definition: used for a type that is not known
+    :param definition: as recorded; used for all but the types of ROS 2, since ours may change
     :raises RecordingError: if the bytes are damaged, or the type is not known
     """
-    if definition is not None and definition.text and type_name not in typestore().types:
+    if definition is not None and definition.text and type_name not in _standard().types:
         store = _with_definition(type_name, definition)
     else:
         store = _known(type_name)

@@ -41,7 +41,7 @@ class Track:
         """Give the stamps of messages that begin with a header, in the order of the file, ns."""
         from viva_ros.data.images import stamp_of  # which is made of tracks
 
-        return [stamp_of(cdr) for cdr in self.data]
+        return [stamp_of(head) for head in getattr(self.data, 'heads', self.data)]
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
         """Give the pictures of some messages, decoded on access."""

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.mcap_file import read_mcap
+from viva_ros.data.as_ours import as_ours
+from viva_ros.data.bag import is_bag, read_bag
+from viva_ros.data.labels import load, sidecar
+from viva_ros.data.lerobot import episode_paths, is_dataset, number_of, read_episode
+from viva_ros.data.lerobot_layout import INFO
+from viva_ros.data.mapping import map_for
 from viva_ros.data.recording import Recording
 
 KINDS: Final = '*.mcap files, bags (*.db3, or a folder with metadata.yaml) or LeRobot datasets'
@@ -39,23 +44,39 @@ def inside(folder: Path) -> list[Path]:
     return list(_walk(folder)) if folder.is_dir() else []
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith('.'):
-            continue
-        if path.is_dir():
-            yield from _walk(path)
-        elif path.suffix == '.mcap':
-            yield path
+def _walk(path: Path) -> Iterator[Path]:
+    if is_bag(path) or (path.suffix == '.mcap' and path.is_file()):
+        yield path
+    elif is_dataset(path):
+        yield from episode_paths(path)
+    elif path.is_dir():
+        for below in sorted(path.iterdir()):
+            if not below.name.startswith('.'):
+                yield from _walk(below)
 
 
 def open_recording(path: Path) -> Recording:
     """
-    Open one of those that ``find`` gives.
+    Open one of those that ``find`` gives; a bag that has a map beside it is seen as one of ours.
 
     :raises RecordingError: if nothing in it can be read
     """
-    return read_mcap(path)
+    recording = open_as_it_is(path)
+    how = map_for(path) if number_of(path) is None else None
+    return recording if how is None else as_ours(recording, how)
+
+
+def open_as_it_is(path: Path) -> Recording:
+    """
+    Open one of those that ``find`` gives, with the names that it has.
+
+    :raises RecordingError: if nothing in it can be read
+    """
+    if number_of(path) is not None:
+        return read_episode(path)
+    if not path.exists():
+        raise RecordingError(f'recording {path} cannot be read (it is not there)')
+    return read_bag(path)
 
 
 def identity(path: Path) -> list[Any]:
@@ -64,7 +85,19 @@ def identity(path: Path) -> list[Any]:
 
     :raises RecordingError: if it is not there
     """
+    beside: list[Any] = []
+    for name, verdict in sorted(load(sidecar(path)).items()):
+        if name == path.stem or name.startswith(f'{path.stem}:'):
+            beside.append(repr(verdict))
+    how = map_for(path)
+    if how is not None:
+        beside.append(how.text)
+    number = number_of(path)
+    looked_at = path if number is None else path.parent / INFO
     try:
-        return [str(path.resolve()), os.stat(path).st_size]
+        size = os.stat(looked_at).st_size
+        if number is not None or looked_at.is_dir():
+            beside.append(os.stat(looked_at).st_mtime_ns)
     except OSError as error:
         raise RecordingError(f'recording {path} cannot be read ({error})') from error
+    return [str(path.resolve()), size, *beside]

@@ -1,0 +1,196 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The map of a robot: which topics are its cameras and joints, in a YAML file.
+
+``viva import --map`` names it; for bags that are read where they lie it is ``viva_map.yaml`` in
+their folder or one above. Cameras and joints left out are found by our own conventions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from viva_ros.core.errors import ConfigurationError
+
+NAME: Final = 'viva_map.yaml'
+HIGHEST_RATE: Final = 1000  # Hz
+STAMPS: Final = ('header', 'received')
+FOLDERS_UP: Final = 3  # in which a map is looked for
+
+
+@dataclass(frozen=True)
+class JointSource:
+    """
+    Joints from one topic.
+
+    :param path: of the positions in the message, as in 'left.position[0:7]'; '' is a JointState
+    :param names: ours by place with a path; of a JointState its name to ours, empty is all as is
+    """
+
+    topic: str
+    path: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    What an episode may have; beyond that it is refused.
+
+    :param max_gap: between two messages of a stream, or a stream and the first or last of all, s
+    :param max_skew: between the stamps used for one frame, s
+    :param min_readable: share of the file, in [0, 1]
+    """
+
+    max_gap: float = 0.5
+    max_skew: float = 0.2
+    min_readable: float = 1.0
+
+
+@dataclass(frozen=True)
+class Map:
+    """
+    What is read of a recording; see ``docs`` of `viva import`.
+
+    :param rate: of the frames written, Hz
+    :param cameras: our name to topic, or feature of a data set; empty: all that are found
+    :param joints: in order; empty: joint_states
+    :param action: likewise; empty: none
+    :param label_topic: of a std_msgs Bool or String with the outcome; '' is none
+    :param task: where a recording does not name it
+    :param stamp: of messages, 'header' or 'received'
+    :param definitions: folder of PACKAGE/msg/TYPE.msg, for bags that do not define their types
+    """
+
+    rate: int
+    cameras: Mapping[str, str]
+    joints: tuple[JointSource, ...]
+    action: tuple[JointSource, ...]
+    limits: Limits
+    label_topic: str
+    task: str
+    robot: str
+    stamp: str
+    definitions: Path | None
+    text: str
+
+
+KEYS: Final = (
+    'rate', 'cameras', 'joints', 'action', 'limits', 'label', 'task', 'robot', 'stamp',
+    'definitions',
+)  # fmt: skip
+
+
+def load_map(path: Path) -> Map:
+    """
+    Read and check a map.
+
+    :raises ConfigurationError: naming file, key, value and what is allowed
+    """
+    try:
+        text = path.read_text(encoding='utf-8')
+        content = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f'map {path} cannot be read ({error})') from error
+    return _Parser(path).map(content, text)
+
+
+def map_for(recording: Path) -> Map | None:
+    """Give the map that lies with a bag or in one of the folders above it; None without one."""
+    here = recording.resolve()
+    for folder in [here, *here.parents][: FOLDERS_UP + 1]:
+        if (folder / NAME).is_file():
+            return load_map(folder / NAME)
+    return None
+
+
+class _Parser:
+    """Turns what YAML gives into a map; every complaint names the file and the key."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def map(self, content: Any, text: str) -> Map:
+        content = self._keys('the map', content, KEYS)
+        rate = content.get('rate')
+        if not isinstance(rate, int) or isinstance(rate, bool) or not 1 <= rate <= HIGHEST_RATE:
+            self._fail('rate', rate, f'a whole number of Hz from 1 to {HIGHEST_RATE}')
+        stamp = content.get('stamp', 'header')
+        if stamp not in STAMPS:
+            self._fail('stamp', stamp, ' or '.join(STAMPS))
+        label = self._keys('label', content.get('label') or {}, ('topic',))
+        definitions = content.get('definitions')
+        joints = self._joints('joints', content.get('joints'))
+        self._unique([ours for source in joints for ours in source.names.values()])
+        return Map(
+            rate, self._cameras(content.get('cameras') or {}), joints,
+            self._joints('action', content.get('action')), self._limits(content.get('limits')),
+            self._text('label.topic', label.get('topic', '')),
+            self._text('task', content.get('task', '')),
+            self._text('robot', content.get('robot', '')), stamp,
+            None if definitions is None else self._path.parent / str(definitions), text,
+        )  # fmt: skip
+
+    def _cameras(self, content: Any) -> dict[str, str]:
+        cameras = self._keys('cameras', content, None)
+        for name, topic in cameras.items():
+            if not str(name).isidentifier():
+                self._fail('camera', name, 'a name of letters, digits and _')
+            self._text(f'cameras.{name}', topic)
+        return {str(name): str(topic) for name, topic in cameras.items()}
+
+    def _joints(self, key: str, content: Any) -> tuple[JointSource, ...]:
+        if content is None:
+            return ()
+        rows = content if isinstance(content, list) else [content]
+        return tuple(self._joint_source(f'{key}[{i}]', row) for i, row in enumerate(rows))
+
+    def _joint_source(self, key: str, content: Any) -> JointSource:
+        row = self._keys(key, content, ('topic', 'field', 'names'))
+        names = row.get('names') or {}
+        if isinstance(names, list):
+            self._unique(names)
+            names = {str(name): str(name) for name in names}
+        if not isinstance(names, Mapping):
+            self._fail(f'{key}.names', names, 'a list of names, or theirs: ours')
+        path = self._text(f'{key}.field', row.get('field', ''))
+        if path and not names:
+            self._fail(f'{key}.names', names, 'a list of names, one for each number of the field')
+        if not row.get('topic'):
+            self._fail(f'{key}.topic', row.get('topic'), 'the name of a topic')
+        named = {str(theirs): str(ours) for theirs, ours in names.items()}
+        return JointSource(str(row['topic']), path.removeprefix('msg.'), named)
+
+    def _limits(self, content: Any) -> Limits:
+        allowed = [field.name for field in fields(Limits)]
+        limits = self._keys('limits', content or {}, allowed)
+        for name, number in limits.items():
+            most = 1.0 if name == 'min_readable' else float('inf')
+            if not isinstance(number, int | float) or not 0.0 <= number <= most:
+                self._fail(f'limits.{name}', number, f'a number from 0 to {most:g}')
+        return Limits(**{name: float(number) for name, number in limits.items()})
+
+    def _unique(self, names: list[Any]) -> None:
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
+            self._fail('joint', ', '.join(twice), 'named once')
+
+    def _text(self, key: str, value: Any) -> str:
+        if not isinstance(value, str):
+            self._fail(key, value, 'a text')
+        return str(value)
+
+    def _keys(self, key: str, content: Any, allowed: Any) -> dict[str, Any]:
+        if not isinstance(content, Mapping):
+            self._fail(key, content, 'a mapping of names to values')
+        unknown = sorted(set(map(str, content)) - set(allowed)) if allowed is not None else []
+        if unknown:
+            self._fail(key, ', '.join(unknown), f'of {", ".join(allowed)}')
+        return dict(content)
+
+    def _fail(self, key: str, value: Any, allowed: str) -> None:
+        raise ConfigurationError(f'{self._path}: {key} is {value!r}, must be {allowed}')

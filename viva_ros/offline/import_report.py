@@ -1,0 +1,45 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an import saw, as a table: one line an episode, and why some were refused."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.table import Table
+
+MANY: Final = 60  # episodes; of more only the refused are listed
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """
+    List episodes.
+
+    :param rows: ``resample.Figures`` as dicts
+    """
+    shown = [row for row in rows if row['refused']] if len(rows) > MANY else rows
+    given = Table('episode', 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
+    for row in shown:
+        given.add_row(
+            row['name'], str(row['frames']), f'{row["duration"]:.1f}', rates(row['streams']),
+            f'{widest(row["streams"]):.3f}', f'{row["skew"]:.3f}', f'{row["readable"]:.1%}',
+            result(row),
+        )  # fmt: skip
+    return given
+
+
+def rates(streams: Mapping[str, Any]) -> str:
+    """Give the slowest stream, and the rate of the fastest."""
+    found = sorted((one['rate'], name) for name, one in streams.items())
+    return f'{found[0][1]} {found[0][0]:.1f} .. {found[-1][0]:.1f}' if found else ''
+
+
+def widest(streams: Mapping[str, Any]) -> float:
+    """Give the longest time without a message, s."""
+    return max((one['gap'] for one in streams.values()), default=0.0)
+
+
+def result(row: Mapping[str, Any]) -> str:
+    """Say what became of an episode."""
+    if row['refused']:
+        return f'[red]refused[/]: {"; ".join(row["refused"])}'
+    return 'taken' + (f', with losses: {"; ".join(row["losses"])}' if row['losses'] else '')
