@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from rosbags.interfaces import Qos
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -126,7 +125,8 @@ def _write(
             hand = types['acme_msgs/msg/Gripper']
             opening = hand(np.array([1.0 - share], np.float32), 1)
             spare = [hand(np.array([], np.float32), 0)] * 2
-            both = types['acme_msgs/msg/Grippers'](header(stamp + 500_000), opening, spare, opening)
+            later = header(stamp + 500_000)
+            both = types['acme_msgs/msg/Grippers'](later, opening, spare, opening)
             write(grippers, stamp + 500_000, both)
         for number in range(int(seconds * rate) + 1):
             at = number / rate
@@ -153,7 +153,8 @@ def _write(
                     message = types[compressed](header(stamp), 'jpeg', jpeg)
                 write(views[camera], stamp, message)
         if told is not None:
-            data = success if outcome.endswith('Bool') else f'{"success" if success else "fail: fell"}'
+            word = 'success' if success else 'fail: fell'
+            data = success if outcome.endswith('Bool') else word
             write(told, EPOCH + round(seconds * 1e9), types[outcome](data))
     return path
 
