@@ -70,9 +70,10 @@ def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: in
     shards.mkdir(parents=True, exist_ok=True)
     todo = [path for path in paths if not _is_whole(_shard(shards, path), path, how.key)]
     work = partial(_write_shard, shards, how)
-    with _map(min(processes, len(todo))) as run:
-        for _ in bar(run(work, todo), 'reading recordings', total=len(todo)):
-            pass
+    if todo:
+        with _map(min(processes, len(todo))) as run:
+            for _ in bar(run(work, todo), 'reading recordings', total=len(todo)):
+                pass
     return join([_shard(shards, path) for path in paths], folder / part, how)
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from viva_ros.offline.comparison.training import one_thread
 from viva_ros.offline.progress import new_bar
 
 POLL: Final = 2.0  # s
@@ -38,7 +37,10 @@ def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
     Do all jobs and give what they return, by name; the first error ends the rest.
 
     :param what: for the progress bar
+    :param processes: 1 is this one
     """
+    if processes == 1:
+        return {job.name: job.work(*job.arguments) for job in jobs}
     os.environ['OMP_NUM_THREADS'] = '1'
     console = Console(stderr=True)
     pool = ProcessPoolExecutor(processes, get_context('spawn'), one_thread)
@@ -47,6 +49,13 @@ def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
         return _follow(what, running, console)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def one_thread() -> None:
+    """Keep a process to one thread, so that two do not stand in each other's way."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _follow(what: str, running: Mapping[Future[Any], Job], console: Console) -> dict[str, Any]:

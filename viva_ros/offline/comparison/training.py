@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from torch import nn
 
 from viva_ros.model import checkpoint
@@ -15,6 +14,7 @@ from viva_ros.model.viva import ViVa
 from viva_ros.offline.baselines.contender import Material
 from viva_ros.offline.comparison.budget import Budget
 from viva_ros.offline.comparison.entries import Entry, chosen
+from viva_ros.offline.comparison.pool import one_thread  # noqa: F401
 from viva_ros.offline.comparison.shared import material
 from viva_ros.offline.trainer import Stage
 
@@ -91,8 +91,3 @@ def parameters(module: nn.Module) -> int:
     unused = ('vae.decoder.', 'vae.post_quant_conv.')
     named = module.named_parameters()
     return sum(p.numel() for name, p in named if not name.startswith(unused))
-
-
-def one_thread() -> None:
-    """Keep a process to one thread, so that two do not stand in each other's way."""
-    torch.set_num_threads(1)
