@@ -15,6 +15,7 @@ COMMANDS: Final = {
     'up': ('viva_ros.nodes.bringup', 'start nodes on a machine without launch'),
     'record': ('viva_ros.offline.record', 'record simulated episodes'),
     'import': ('viva_ros.offline.import_recordings', 'make a dataset of bags or of data sets'),
+    'label': ('viva_ros.offline.label', 'step through episodes and say how they ended'),
     'train': ('viva_ros.offline.train', 'train a model on recordings'),
     'export': ('viva_ros.offline.export', 'make an engine of a checkpoint'),
     'calibrate': ('viva_ros.offline.calibrate', 'set the thresholds of an engine'),

@@ -110,9 +110,11 @@ def _write(
         grippers = connect('/acme/grippers', 'acme_msgs/msg/Grippers')
         told = connect('/acme/outcome', outcome) if outcome else None
 
+        waiting: list[tuple[int, int, Any, bytes]] = []
+
         def write(connection: Any, stamp: int, message: Any) -> None:
-            cdr = store.serialize_cdr(message, connection.msgtype)
-            writer.write(connection, stamp + 3_000_000, bytes(cdr))
+            cdr = bytes(store.serialize_cdr(message, connection.msgtype))
+            waiting.append((stamp + 3_000_000, len(waiting), connection, cdr))
 
         none = np.empty(0)
         for number in range(int(seconds * 50) + 1):
@@ -156,6 +158,8 @@ def _write(
             word = 'success' if success else 'fail: fell'
             data = success if outcome.endswith('Bool') else word
             write(told, EPOCH + round(seconds * 1e9), types[outcome](data))
+        for received, _, connection, cdr in sorted(waiting, key=lambda one: one[:2]):
+            writer.write(connection, received, cdr)
     return path
 
 

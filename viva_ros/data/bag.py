@@ -87,7 +87,7 @@ def _joined(path: Path, parts: list[Recording], lost: list[str], expected: int) 
     losses = (*(loss for part in parts for loss in part.losses), *lost)
     readable = min(part.readable for part in parts)
     if losses and expected:  # the bag says how many messages it had
-        readable = min(readable, sum(len(t.times) for t in tracks.values()) / expected)
+        readable = sum(len(track.times) for track in tracks.values()) / expected
     return Recording(path, tracks, metadata, losses, readable)
 
 
@@ -138,7 +138,7 @@ def read_sqlite(path: Path) -> Recording:
             continue
         rows[number] = _Rows(path)
         tracks[number] = Track(name, type_name, [], rows[number], definitions.get(type_name))
-    readable, damage = _index(base, tracks, rows)
+    readable, damage = _index(base, path, tracks, rows)
     base.close()
     if damage:
         losses.append(damage)
@@ -151,6 +151,7 @@ def _open(path: Path) -> sqlite3.Connection:
     """Open without ever writing: no journal is made or played back."""
     base = sqlite3.connect(f'file:{path.resolve()}?immutable=1', uri=True)
     base.text_factory = lambda raw: raw.decode(errors='replace')
+    base.execute('PRAGMA writable_schema = ON')  # else a file shorter than it says is not read
     return base
 
 
@@ -164,7 +165,7 @@ def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
 
 
 def _index(
-    base: sqlite3.Connection, tracks: dict[int, Track], rows: dict[int, '_Rows']
+    base: sqlite3.Connection, path: Path, tracks: dict[int, Track], rows: dict[int, '_Rows']
 ) -> tuple[float, str]:
     """
     Note where every message is, and stop at the damage.
@@ -182,17 +183,25 @@ def _index(
                 newest = time if newest is None else max(newest, time)
     except sqlite3.Error as error:
         after = '' if newest is None else f' after stamp {newest * 1e-9:.3f} s'
-        return _share(base, seen), f'the rest is lost{after} ({error})'
+        return _share(base, path, seen), f'the rest is lost{after} ({error})'
     return 1.0, ''
 
 
-def _share(base: sqlite3.Connection, seen: int) -> float:
-    """Give the share of messages read, by the largest id that the table ever gave."""
+def _share(base: sqlite3.Connection, path: Path, seen: int) -> float:
+    """
+    Give the share of messages read, by the last id given.
+
+    Where that is lost too, by the size that the file says it had.
+    """
     try:
         (last,) = base.execute('SELECT max(id) FROM messages').fetchone()
         return min(1.0, seen / max(int(last or 0), 1))
     except sqlite3.Error:
-        return 0.0
+        with path.open('rb') as file:
+            head = file.read(32)
+        page = int.from_bytes(head[16:18], 'big')
+        expected = int.from_bytes(head[28:32], 'big') * (page if page > 1 else 1 << 16)
+        return min(1.0, path.stat().st_size / max(expected, 1))
 
 
 class _Rows(Sequence[bytes]):

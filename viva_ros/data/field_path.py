@@ -58,7 +58,8 @@ def numbers(message: Any, path: str) -> Array:
             value, many = _take(value, step, many)
         except (AttributeError, IndexError, TypeError) as error:
             kind = getattr(message, '__msgtype__', type(message).__name__)
-            known = ', '.join(getattr(message, '__dataclass_fields__', {}))
+            fields = getattr(message, '__dataclass_fields__', ())
+            known = ', '.join(name for name in fields if not name.startswith('_'))
             raise ConfigurationError(
                 f'field {path!r} is not in {kind} ({error}); it has {known}'
             ) from error

@@ -6,9 +6,11 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Final, overload
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from viva_ros.core.errors import RecordingError
+from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.observation import Image
 from viva_ros.data.episode import Frames
 from viva_ros.data.messages import SECOND, deserialise
@@ -17,6 +19,7 @@ from viva_ros.runtime.decode import decode_image, decode_jpeg
 
 COMPRESSED: Final = 'sensor_msgs/msg/CompressedImage'
 RAW: Final = 'sensor_msgs/msg/Image'
+PNG_START: Final = b'\x89PNG'
 SUFFIXES: Final = {COMPRESSED: '/image_raw/compressed', RAW: '/image_raw'}
 
 
@@ -36,11 +39,22 @@ def decode(message: Any) -> Image:
     :raises InputError: if the picture is damaged or of an encoding that is not known
     """
     if message.__msgtype__ == COMPRESSED:
-        return decode_jpeg(message.data)
+        return _decode_png(message.data) if _is_png(message.data) else decode_jpeg(message.data)
     return decode_image(
         message.encoding, message.height, message.width, message.step, message.data,
         bool(message.is_bigendian),
     )  # fmt: skip
+
+
+def _is_png(data: NDArray[np.uint8]) -> bool:
+    return bytes(data[: len(PNG_START)]) == PNG_START
+
+
+def _decode_png(data: NDArray[np.uint8]) -> Image:
+    pixels = cv2.imdecode(np.asarray(data), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise InputError(f'PNG of {len(data)} bytes is damaged')
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 class Pictures(Sequence[Image]):

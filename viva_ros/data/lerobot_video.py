@@ -57,7 +57,23 @@ def encode(path: Path, images: Iterable[Image], fps: int) -> int:
             count += 1
         if stream is not None:
             out.mux(stream.encode(None))
+    _check(path, count)
     return count
+
+
+def _check(path: Path, expected: int) -> None:
+    """
+    Look whether all is in the file: a disk that is full as a file is closed goes unnoticed else.
+
+    :raises OSError: if images are missing
+    """
+    try:
+        with av.open(str(path)) as container:
+            there = sum(packet.dts is not None for packet in container.demux(video=0))
+    except FFmpegError as error:
+        raise OSError(f'{path} is not whole ({error})') from error
+    if there != expected:
+        raise OSError(f'{path} has {there} images of {expected}')
 
 
 def _stream(out: Any, fps: int, height: int, width: int) -> Any:
@@ -87,6 +103,7 @@ def join(parts: Sequence[Path], counts: Sequence[int], out: Path, fps: int) -> N
                     raise RecordingError(f'{part} is encoded otherwise than {parts[0]}')
                 _copy(source, given, target, stream, Fraction(before, fps))
             before += count
+    _check(out, sum(counts))
 
 
 def given_head(stream: Any) -> bytes:

@@ -27,7 +27,7 @@ from viva_ros.data.lerobot_writer import Staged, assemble
 from viva_ros.data.mapping import Map, load_map
 from viva_ros.data.staging import Staging, Unit
 from viva_ros.offline.command import command_line
-from viva_ros.offline.import_report import table
+from viva_ros.offline.import_report import show
 from viva_ros.offline.progress import bar
 
 REPORT: Final = 'viva/import.json'  # in the dataset
@@ -43,10 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.task or how.task,
     )  # fmt: skip
     report = import_all(sources.find(args.sources), how, outcomes, args.out)
-    Console().print(table(report['episodes']))
+    console = Console(highlight=False)
+    show(report['episodes'], console)
     refused = sum(bool(one['refused']) for one in report['episodes'])
     taken = len(report['episodes']) - refused
-    Console().print(f'{args.out}: {taken} episodes, {refused} refused', highlight=False)
+    console.print(f'{args.out}: {taken} episodes, {refused} refused', soft_wrap=True)
     return 2 if refused else 0
 
 
@@ -88,7 +89,7 @@ def import_all(
         episodes, shape = fit(units)
         rows = [row for unit in units for row in unit.figures]
         if shape is None:
-            Console().print(table(rows))
+            show(rows, Console(highlight=False))
             raise RecordingError(
                 f'no episode of {len(paths)} recordings could be taken, and {out} is not made: '
                 'see the reasons above'

@@ -5,24 +5,35 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rich.console import Console
 from rich.table import Table
 
 MANY: Final = 60  # episodes; of more only the refused are listed
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
     """
-    List episodes.
+    List episodes, and why some were refused.
 
     :param rows: ``resample.Figures`` as dicts
     """
-    shown = [row for row in rows if row['refused']] if len(rows) > MANY else rows
+    console.print(table([row for row in rows if row['refused']] if len(rows) > MANY else rows))
+    for row in rows:
+        for reason in row['refused']:
+            where = '' if row['source'] in reason else f'{row["source"]}: '
+            console.print(f'[red]refused[/] {where}{row["name"]}: {reason}', soft_wrap=True)
+        for loss in () if row['refused'] else row['losses']:
+            console.print(f'{row["name"]}: {loss}', soft_wrap=True)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Give one line an episode."""
     given = Table('episode', 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
-    for row in shown:
+    for row in rows:
         given.add_row(
             row['name'], str(row['frames']), f'{row["duration"]:.1f}', rates(row['streams']),
             f'{widest(row["streams"]):.3f}', f'{row["skew"]:.3f}', f'{row["readable"]:.1%}',
-            result(row),
+            'refused' if row['refused'] else 'taken',
         )  # fmt: skip
     return given
 
@@ -36,10 +47,3 @@ def rates(streams: Mapping[str, Any]) -> str:
 def widest(streams: Mapping[str, Any]) -> float:
     """Give the longest time without a message, s."""
     return max((one['gap'] for one in streams.values()), default=0.0)
-
-
-def result(row: Mapping[str, Any]) -> str:
-    """Say what became of an episode."""
-    if row['refused']:
-        return f'[red]refused[/]: {"; ".join(row["refused"])}'
-    return 'taken' + (f', with losses: {"; ".join(row["losses"])}' if row['losses'] else '')
