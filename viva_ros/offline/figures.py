@@ -11,6 +11,7 @@ import numpy as np
 
 from viva_ros.core.detection import detection
 from viva_ros.core.metrics import auroc, bootstrap_interval
+from viva_ros.offline.progress_figures import progress_figures
 from viva_ros.offline.trials import (
     FAILURE,
     MENDED,
@@ -54,6 +55,7 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
             'succeeded': _quiet([r for r in of_group(results, RETRY) if r.success]),
             'failed': _quiet([r for r in of_group(results, RETRY) if not r.success]),
         },
+        **progress_figures(results),
     }
 
 

@@ -92,6 +92,11 @@ def overview(measured: Mapping[str, Figures]) -> Table:
         (f'failures detected, of {counts["failures"]}', 'tpr'),
         (f'failures detected until {IN_TIME:g} s after the evidence', 'in_time'),
         ('successes with a false alarm', 'false_alarms'),
+        ('Retry-VOC: order over a failed try and what follows', 'retry_voc'),
+        ('Hesitation-RMSE: drift while the robot stands still', 'hesitation_rmse'),
+        ('ErrDR: errors that the value answers', 'err_dr'),
+        ('... and moments of successes at which it does so falsely', 'err_false'),
+        ('MDR: milestones that the value answers', 'mdr'),
     ):
         table.add_row(label, *(_interval(figures[key]) for figures in measured.values()))
     for label, key in (
@@ -99,6 +104,7 @@ def overview(measured: Mapping[str, Figures]) -> Table:
         ('delay from the evidence, 90 %, s', 'delay_p90'),
         ('false alarms per hour of success', 'false_alarms_per_hour'),
         ('time-weighted accuracy', 'twa'),
+        ('balanced accuracy', 'balanced_accuracy'),
     ):
         table.add_row(label, *(_number(f['detection'][key]) for f in measured.values()))
     return table

@@ -39,6 +39,7 @@ class Result:
     :param times: stamps of the values, s
     :param progress: the true one at these times, in [0, 1]; NaN where it is not known
     :param alarms: when rule alarms were raised
+    :param probability: of success, told at these times, in [0, 1]; None where it is not told
     """
 
     name: str
@@ -52,6 +53,8 @@ class Result:
     inject: float | None
     manifest: float | None
     progress: Array
+    task: str = ''
+    probability: Array | None = None
 
     @property
     def final(self) -> float:
@@ -104,8 +107,14 @@ def result(
         (end - begin) * 1e-9, times, series.values,
         tuple((event.stamp - begin) * 1e-9 for event in alarms),
         label.times.get('inject'), label.times.get('manifest'),
-        true_progress(series.stamps, moments),
+        true_progress(series.stamps, moments), label.task, _told(samples),
     )  # fmt: skip
+
+
+def _told(samples: Sequence[Sample]) -> Array | None:
+    """Give the probabilities of success; None where the engine gives none."""
+    told = np.array([sample.success for sample in samples], dtype=np.float64)
+    return told if np.isfinite(told).any() else None
 
 
 def true_progress(stamps: NDArray[np.int64], moments: Sequence[Moment]) -> Array:

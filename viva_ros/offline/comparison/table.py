@@ -28,6 +28,10 @@ INTERVALS: Final = (
     ('in_time', f'failures found within {IN_TIME:g} s', True),
     ('tpr', 'failures found', True),
     ('false_alarms', 'false alarms', False),
+    ('retry_voc', 'Retry-VOC', True),
+    ('hesitation_rmse', 'Hesitation-RMSE', False),
+    ('err_dr', 'ErrDR', True),
+    ('err_false', 'errors seen in successes', False),
 )
 
 

@@ -1,0 +1,76 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from viva_ros.core.progress_metrics import (
+    corrected_order,
+    crossings,
+    drift,
+    hesitation,
+    responses,
+    share_positive,
+)
+
+TIMES = np.arange(10) * 0.1
+
+
+def test_a_hesitation_lasts_while_the_progress_stays() -> None:
+    progress = np.array([0.0, 0.1, 0.2, 0.2, 0.2, 0.2, 0.21, 0.2, 0.4, 0.5])
+    # Starts at .2 s; the lag of .3 s leaves frames 5, 6 and 7; at 8 the robot has moved on.
+    assert hesitation(TIMES, progress, 0.2) == slice(5, 8)
+    assert hesitation(TIMES, progress, 5.0) == slice(10, 10)
+
+
+def test_a_hesitation_may_last_to_the_end() -> None:
+    assert hesitation(TIMES, np.full(10, 0.3), 0.0) == slice(3, 10)
+
+
+def test_drift_is_measured_from_the_first_known_value() -> None:
+    values = np.array([0.9, np.nan, 0.1, 0.2, -0.1])
+    assert drift(values, slice(1, 5)).tolist() == pytest.approx([0.0, 0.1, -0.2])
+    assert drift(values, slice(2, 2)).size == 0
+
+
+def test_a_value_that_falls_at_an_error_responds_and_one_that_rises_does_not() -> None:
+    falling = np.where(TIMES < 0.5, 0.5, -0.5)
+    # Displayed (1 + V) / 2: .75 before, .25 after.
+    (response,) = responses(falling, TIMES, [0.5], -1, 0.3)
+    assert response == pytest.approx(0.5 / 0.75, rel=1e-4)
+    (response,) = responses(falling, TIMES, [0.5], 1, 0.3)
+    assert response == pytest.approx(-0.5 / 0.75, rel=1e-4)
+
+
+def test_events_without_values_on_both_sides_are_left_out() -> None:
+    assert responses(np.full(10, 0.5), TIMES, [0.0, 2.0], 1, 0.3) == []
+    assert responses(np.full(10, np.nan), TIMES, [0.5], 1, 0.3) == []
+
+
+def test_shares_count_what_is_above_zero() -> None:
+    assert share_positive([0.1, -0.2, 0.0, 0.3]) == 0.5
+    assert np.isnan(share_positive([]))
+
+
+def test_levels_are_crossed_where_they_are_first_reached() -> None:
+    progress = np.array([0.0, 0.3, 0.1, 0.3, 0.6, 0.6, 0.7, 0.7, 0.7, 0.7])
+    assert crossings(TIMES, progress, [0.25, 0.5, 0.75]) == pytest.approx([0.1, 0.4])
+
+
+def test_a_clock_loses_where_a_try_failed_and_a_value_that_starts_again_wins() -> None:
+    progress = np.linspace(0.0, 0.8, 9)
+    again = np.linspace(0.0, 1.0, 9)
+    clock = np.linspace(0.0, 1.0, 18)
+    good = corrected_order([(progress, progress), (again, again)])
+    counted = corrected_order([(clock[:9], progress), (clock[9:], again)])
+    assert good == pytest.approx(1.0)
+    assert counted < 0.7
+    assert np.isnan(corrected_order([(np.array([0.1]), np.array([0.1]))]))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30))
+def test_a_constant_shift_changes_no_drift(numbers: list[float]) -> None:
+    values = np.array(numbers)
+    frames = slice(0, len(values))
+    np.testing.assert_allclose(drift(values + 0.25, frames), drift(values, frames), atol=1e-12)
