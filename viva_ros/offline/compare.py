@@ -25,8 +25,9 @@ from viva_ros.offline.comparison import table
 from viva_ros.offline.comparison.budget import PARTS, PLAN, Budget
 from viva_ros.offline.comparison.entries import ENTRIES, TIME, VIVA, Entry, chosen
 from viva_ros.offline.comparison.estimating import estimate_all, latencies
-from viva_ros.offline.comparison.measuring import measure
+from viva_ros.offline.comparison.measuring import examine
 from viva_ros.offline.comparison.packs import pack_part
+from viva_ros.offline.comparison.paired import differences
 from viva_ros.offline.comparison.pool import Job, run
 from viva_ros.offline.comparison.shared import encode_copy, gather, learn_frames, learn_motion
 from viva_ros.offline.comparison.training import folder_of, step_of, train
@@ -94,7 +95,11 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     go('training', [_training(budget, entry) for entry in entries])
     names = [entry.name for entry in entries]
     go('estimating', [Job(name, estimate_all, (budget, name)) for name in names])
-    rows = go('judging', [Job(name, measure, (budget, name)) for name in (*names, TIME)])
+    found = go('judging', [Job(name, examine, (budget, name)) for name in (*names, TIME)])
+    rows = {name: one.figures for name, one in found.items()}
+    if VIVA in found:
+        for name, one in found.items():
+            rows[name]['differences'] = differences(found[VIVA].results, one.results)
     add_latency(rows, latencies(budget, names))
     plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
     table.write(rows, plan, report)

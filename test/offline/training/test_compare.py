@@ -181,7 +181,7 @@ def row(title: str, value: float) -> dict[str, Any]:
     figures = {key: figure(value) for key, _, _ in table.INTERVALS}
     figures |= {
         'detection': {'failures': 3, 'successes': 2, 'delay_median': float('nan'), 'twa': 0.5},
-        'camera_only': {'in_time': 0.25},
+        'camera_only': {'in_time': 0.25}, 'retries': {'succeeded': {'true_order': 0.75}},
     }
     return {'title': title, 'parameters': 1200, 'steps': 9, 'batch': 2, 'seconds': 61.4,
             'all': figures, 'tasks': {'slide': figures, 'push': figures}}  # fmt: skip
@@ -231,5 +231,7 @@ def test_a_comparison_from_recordings_to_figures_and_on_from_where_it_stopped(
         np.mean([rows['viva']['tasks']['slide']['spearman']['value']])
     )
     assert rows['viva']['ratio'] == 1.0
+    assert rows['viva']['differences']['tpr']['value'] == 0.0
+    assert rows['time_counter']['differences']['auroc']['episodes'] == 6
     assert rows['classifier']['latency'] > 0
     assert rows['icvf']['steps'] == 16

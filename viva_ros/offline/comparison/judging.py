@@ -41,6 +41,11 @@ class Judged:
     results: Mapping[str, list[Result]]
     calibrations: Mapping[str, Calibration]
 
+    @property
+    def everything(self) -> list[Result]:
+        """The results of all tasks, one after the other."""
+        return [one for rows in self.results.values() for one in rows]
+
 
 def packs(budget: Budget, part: str) -> Iterator[Pack]:
     """Read the packs of a part, one after the other."""

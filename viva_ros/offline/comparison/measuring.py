@@ -3,6 +3,7 @@
 """The figures of one contender: how good its values are, and what they cost."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,41 +20,62 @@ from viva_ros.offline.comparison.shared import material
 from viva_ros.offline.comparison.training import CHECKPOINT, folder_of, open_module, parameters
 from viva_ros.offline.evaluate import camera_only
 from viva_ros.offline.figures import figures
+from viva_ros.offline.trials import Result
 
 
-def measure(budget: Budget, name: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Measured:
+    """
+    What came out for one contender.
+
+    :param figures: for the record
+    :param results: of the test recordings of all tasks, in order
+    """
+
+    figures: dict[str, Any]
+    results: list[Result]
+
+
+def examine(budget: Budget, name: str) -> Measured:
     """Calibrate, test and describe one contender."""
     if name == TIME:
-        return measure_time(budget)
+        return examine_time(budget)
     (entry,) = chosen([name])
     found = values_of(budget, name)
     module, fingerprint = open_module(entry, budget, material(budget))
     schedule = budget.schedule(entry)
     content = checkpoint.read_description(folder_of(budget, name) / CHECKPOINT)
-    return {
+    tested = judged(budget, fingerprint, partial(_value, budget, found))
+    told = {
         'title': entry.title, 'fingerprint': fingerprint, 'parameters': parameters(module),
         'steps': schedule.steps, 'batch': schedule.batch,
         'seconds': content['provenance']['seconds'],
-        **measured(judged(budget, fingerprint, partial(_value, budget, found))),
+        **measured(tested),
     }  # fmt: skip
+    return Measured(told, tested.everything)
 
 
-def measure_time(budget: Budget) -> dict[str, Any]:
+def examine_time(budget: Budget) -> Measured:
     """Measure a clock: its values rise with time, its alarm is a time-out."""
     lasting = durations(budget)
     found = judged(
         budget, 'time counter', partial(elapsed, lasting),
         alarming=lambda seen: -elapsed(lasting, seen),
     )  # fmt: skip
-    return {'title': TIME_TITLE, 'parameters': 0, 'steps': 0, 'batch': 0, 'seconds': 0.0,
+    told = {'title': TIME_TITLE, 'parameters': 0, 'steps': 0, 'batch': 0, 'seconds': 0.0,
             **measured(found)}  # fmt: skip
+    return Measured(told, found.everything)
+
+
+def measure(budget: Budget, name: str) -> dict[str, Any]:
+    """Give the figures alone."""
+    return examine(budget, name).figures
 
 
 def measured(found: Judged) -> dict[str, Any]:
     """Give the figures over all test recordings, and over those of each task."""
-    everything = [one for rows in found.results.values() for one in rows]
     return {
-        'all': figures(everything, camera_only()),
+        'all': figures(found.everything, camera_only()),
         'tasks': {task: figures(rows, camera_only()) for task, rows in found.results.items()},
         'thresholds': {
             task: {kind: limit.alarm for kind, limit in one.thresholds.items()}

@@ -62,6 +62,8 @@ def markdown(rows: Rows) -> str:
             _section(task, {name: row['tasks'][task] for name, row in rows.items()}, rows)
             for task in first['tasks']
         ]
+    if all('differences' in row for row in rows.values()):
+        parts.append(_differences(rows))
     return '\n'.join([*parts, _costs(rows)])
 
 
@@ -69,6 +71,7 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
     counts = next(iter(figures.values()))['detection']
     head = ['', *(heading for _, heading, _ in INTERVALS)]
     head += [f'camera-only within {IN_TIME:g} s', 'median delay, s', 'time-weighted accuracy']
+    head += ['Spearman with true progress after a retry']
     told = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
     told += '; 95 % interval over episodes in brackets.'
     lines = [f'## {title}', '', told, '', *_head(head)]
@@ -76,8 +79,28 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
         cells = [_interval(row[key]) for key, _, _ in INTERVALS]
         cells += [_number(row['camera_only']['in_time'])]
         cells += [_number(row['detection'][key]) for key in ('delay_median', 'twa')]
+        cells += [_number(row['retries']['succeeded']['true_order'])]
         lines.append(_line([rows[name]['title'], *cells]))
     return '\n'.join([*lines, ''])
+
+
+def _differences(rows: Rows) -> str:
+    told = 'Each figure less that of the first, on the same episodes drawn again; 95 % interval. '
+    told += 'Bold: the interval does not hold 0.'
+    head = ['', *(heading for _, heading, _ in INTERVALS)]
+    lines = ['## Differences from the first', '', told, '', *_head(head)]
+    for row in list(rows.values())[1:]:
+        cells = [_signed(row['differences'][key]) for key, _, _ in INTERVALS]
+        lines.append(_line([row['title'], *cells]))
+    return '\n'.join([*lines, ''])
+
+
+def _signed(figure: Mapping[str, float]) -> str:
+    value, low, high = (figure[key] for key in ('value', 'low', 'high'))
+    if not math.isfinite(value):
+        return '-'
+    text = f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
+    return f'**{text}**' if low > 0 or high < 0 else text
 
 
 def _costs(rows: Rows) -> str:

@@ -1,0 +1,58 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import numpy as np
+import pytest
+
+from viva_ros.offline.comparison.paired import differences
+from viva_ros.offline.trials import FAILURE, SUCCESS, Result
+
+TIMES = np.arange(4.0)
+
+
+def judged(name: str, values: list[float], alarms: tuple[float, ...] = ()) -> Result:
+    success = name.startswith('good')
+    return Result(
+        name, 'none', SUCCESS if success else FAILURE, success, 4.0, TIMES, np.array(values),
+        alarms, None if success else 0.0, None if success else 1.0, TIMES / 4,
+    )  # fmt: skip
+
+
+OURS = [
+    judged('good1', [0.0, 0.1, 0.2, 0.3]), judged('good2', [0.0, 0.1, 0.2, 0.3], (2.0,)),
+    judged('bad1', [0.0, 0.1, 0.0, -0.1], (1.5,)), judged('bad2', [0.0, 0.1, 0.1, -0.1], (3.0,)),
+]  # fmt: skip
+THEIRS = [
+    judged('good1', [0.3, 0.2, 0.1, 0.0]), judged('good2', [0.0, 0.1, 0.2, 0.3]),
+    judged('bad1', [0.0, 0.1, 0.2, 0.3]), judged('bad2', [0.0, 0.1, 0.0, -0.1], (1.2,)),
+]  # fmt: skip
+
+
+def test_differences_are_theirs_less_ours() -> None:
+    found = {key: one['value'] for key, one in differences(OURS, THEIRS).items()}
+    assert found['spearman'] == pytest.approx((-2 + 0) / 2)
+    assert found['true_order'] == pytest.approx(-1.0)
+    assert found['false_alarms'] == pytest.approx((0 - 1) / 2)
+    assert found['tpr'] == pytest.approx((-1 + 0) / 2)
+    # Until 1.5 s after the evidence at 1 s: ours 1.5 s, not 3.0 s; theirs 1.2 s alone.
+    assert found['in_time'] == pytest.approx((-1 + 1) / 2)
+    # Ours tells all apart. Theirs: 0.0 against 0.3 and -0.1, 0.3 against 0.3 and -0.1: 2.5 of 4.
+    assert found['auroc'] == pytest.approx(2.5 / 4 - 1)
+
+
+def test_intervals_are_of_the_differences() -> None:
+    found = differences(OURS, THEIRS)
+    assert (found['spearman']['low'], found['spearman']['high']) == (-2.0, 0.0)
+    same = differences(OURS, OURS)
+    assert all((one['low'], one['high']) == (0.0, 0.0) for one in same.values())
+
+
+def test_other_episodes_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match='must be the same'):
+        differences(OURS, THEIRS[::-1])
+
+
+def test_what_nobody_has_is_not_made_up() -> None:
+    found = differences(OURS[:2], THEIRS[:2])
+    assert np.isnan(found['tpr']['value'])
+    assert np.isnan(found['auroc']['value'])
