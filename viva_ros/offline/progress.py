@@ -11,12 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar('T')
 
 
-def new_bar(what: str, total: int, done: int = 0) -> Progress:
+def new_bar(what: str, total: int, done: int = 0, shown: bool = True) -> Progress:
     """Give a progress bar with one task, to be used as a context manager."""
     columns = (
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     )  # fmt: skip
-    progress = Progress(*columns, console=Console(stderr=True), refresh_per_second=1)
+    console = Console(stderr=True)
+    progress = Progress(*columns, console=console, refresh_per_second=1, disable=not shown)
     progress.add_task(what, total=total, completed=done)
     return progress
 
