@@ -21,11 +21,13 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model.config import ViVaConfig
+from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
 
 WEIGHTS: Final = 'model.safetensors'
 DESCRIPTION: Final = 'model.json'
 FORMAT: Final = 1
+KINDS: Final = {ViVa: 'viva', EarlyExit: 'early_exit'}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Checkpoint:
     :param fingerprint: first 16 hex digits of the SHA-256 over weights and configuration
     """
 
-    model: ViVa
+    model: ViVa | EarlyExit
     provenance: Mapping[str, Any]
     fingerprint: str
 
@@ -107,7 +109,7 @@ def _check_names(path: Path, wanted: Mapping[str, Tensor], given: Mapping[str, T
         raise EngineError(f'{path} has shapes {shapes} (given, wanted): fetch the folder again')
 
 
-def write(folder: Path, model: ViVa, provenance: Mapping[str, Any]) -> str:
+def write(folder: Path, model: ViVa | EarlyExit, provenance: Mapping[str, Any]) -> str:
     """
     Write a model.
 
@@ -115,7 +117,7 @@ def write(folder: Path, model: ViVa, provenance: Mapping[str, Any]) -> str:
     """
     config, ranges = model.config.to_dict(), model.ranges.to_dict()
     content = {
-        'kind': 'viva', 'config': config, 'ranges': ranges, 'provenance': dict(provenance),
+        'kind': KINDS[type(model)], 'config': config, 'ranges': ranges, 'provenance': dict(provenance),
     }  # fmt: skip
     return fingerprint(write_weights(folder, model, content), config, ranges)
 

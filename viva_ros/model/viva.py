@@ -92,10 +92,11 @@ class ViVa(nn.Module):
         :param task: index, (B,)
         :returns: (B, C, F, H, W); meant for the noisy frames only
         """
-        times = self._times(tau * FULL_TIME, video.shape[2], noisy)
+        times = self.times(tau * FULL_TIME, video.shape[2], noisy)
         return self.transformer(video, times, self.text[task], return_dict=False)[0]
 
-    def _times(self, time: Tensor, frames: int, noisy: int) -> Tensor:
+    def times(self, time: Tensor, frames: int, noisy: int) -> Tensor:
+        """Give the times of a video's tokens: (B,) for all alike, or (B, tokens)."""
         if not self.config.per_token_times:
             return time
         is_noisy = torch.arange(frames, device=time.device) >= frames - noisy

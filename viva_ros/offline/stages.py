@@ -147,7 +147,7 @@ class Labels:
             torch.from_numpy(a).float() for a in (*normal, latent_from_value(value), failed)
         ]  # fmt: skip
         columns.append(torch.from_numpy(data.task_index(tasks)))
-        return cls(*(column.to(model.low.device) for column in columns))
+        return cls(*(column.to(next(iter(model.buffers())).device) for column in columns))
 
 
 @dataclass(frozen=True)

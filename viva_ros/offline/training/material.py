@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.recording import read
+from viva_ros.data.sources import open_recording
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.presets import preset
 from viva_ros.offline import cache
@@ -69,7 +69,7 @@ def first_robot(paths: Sequence[Path], cameras: Sequence[str]) -> Robot:
     :raises RecordingError: if none has
     """
     for path in paths:
-        for episode in read(path).episodes():
+        for episode in open_recording(path).episodes():
             if episode.label is not None:
                 return robot_of(episode, cameras)
     raise RecordingError(f'none of {len(paths)} recordings has an outcome: label them first')

@@ -1,0 +1,122 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Gradients of one batch and weights after some steps, in however many processes this is started.
+
+Run by the tests of several processes: `torchrun shared_step.py OUT MODE ...`.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from viva_ros.core.normalize import JointRanges
+from viva_ros.model.presets import preset
+from viva_ros.model.viva import ViVa
+from viva_ros.offline import stages
+from viva_ros.offline.augment import AugmentSettings
+from viva_ros.offline.dataset import Data
+from viva_ros.offline.trainer import Schedule, Stage
+from viva_ros.offline.training import sharding
+from viva_ros.offline.training.workers import Hardware, Workers
+
+JOINTS = ('a', 'b', 'c')
+SCHEDULE = Schedule(4, 8, 1e-2, 2, average=0.5, save_every=2, measure_every=2)
+MODES = {
+    'shared': Hardware('cpu'),
+    'in_parts': Hardware('cpu', accumulate=2),
+    'spread': Hardware('cpu', shard=True),
+    'spread_in_parts': Hardware('cpu', accumulate=2, shard=True, checkpointing=True),
+}
+
+
+def make_model() -> ViVa:
+    torch.manual_seed(0)
+    config = preset('tiny', ('head', 'wrist'), JOINTS, ('lift', 'pass'))
+    ranges = JointRanges(JOINTS, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    model = ViVa(replace(config, targets=('proprio', 'value', 'success')), ranges)
+    with torch.no_grad():  # the output layers begin at zero: nothing would reach the others
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def make_data() -> Data:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (24, 2, 32, 32, 3), dtype=np.uint8)
+    joints, later = rng.random((2, 24, 3)).astype(np.float32)
+    returned = np.linspace(0, 1.9, 24).astype(np.float32)
+    labels = [
+        {'name': str(k), 'task': ('lift', 'pass')[k % 2], 'success': k < 2} for k in range(4)
+    ]
+    stamps = np.tile(np.arange(6, dtype=np.int64), 4) * 200_000_000
+    return Data(images, joints, later, returned, stamps, np.repeat(np.arange(4), 6), labels)
+
+
+def losses_of(model: ViVa, data: Data) -> dict[str, tuple[nn.Module, stages.VaeLoss]]:
+    labels = stages.Labels.of(data, model, model.config.tasks)
+    raw = stages.encode_all(model, data)
+    return {
+        'vae': (model.vae, stages.VaeLoss(model, data, AugmentSettings())),
+        'video': (model.transformer, stages.VideoLoss(model, data, raw, 1)),
+        'viva': (model.transformer, stages.ViVaLoss(model, data, labels, AugmentSettings())),
+    }  # type: ignore[dict-item]
+
+
+def whole(tensor: Tensor) -> Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def gradients(hardware: Hardware) -> dict[str, Tensor]:
+    """Give the gradients of each stage's loss, and the losses."""
+    workers, found = Workers(hardware), {}
+    for name in ('vae', 'video', 'viva'):
+        module, loss = losses_of(make_model(), make_data())[name]
+        workers.place(module)
+        if hardware.checkpointing and hasattr(module, 'enable_gradient_checkpointing'):
+            module.enable_gradient_checkpointing()
+        generator = torch.Generator().manual_seed(5)
+        seen = workers.backward(workers.share(module, loss), module, 8, generator)
+        found[f'{name}/loss'] = torch.tensor(workers.mean(seen)['total'])
+        found[f'{name}/draw'] = torch.rand(1, generator=generator)
+        for key, parameter in module.named_parameters():
+            if parameter.grad is not None:
+                found[f'{name}/{key}'] = whole(parameter.grad).clone()
+    return found
+
+
+def weights(hardware: Hardware, folder: Path, until: int | None = None) -> dict[str, Tensor]:
+    """Train for some steps, and give the averaged weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model, workers = make_model(), Workers(hardware)
+    module, loss = losses_of(model, make_data())['viva']
+    stage = Stage(
+        'viva', module, SCHEDULE, folder, 3, loss,
+        lambda: {'weight': float(whole(model.transformer.proj_out.bias)[0])}, workers,
+    )  # fmt: skip
+    stage.run(until)
+    sharding.gather(module, workers.is_first)
+    return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+
+
+def main(out: Path, modes: list[str]) -> None:
+    torch.set_num_threads(1)
+    for mode in modes:
+        hardware = MODES[mode]
+        results = {'gradients': gradients(hardware)}
+        weights(hardware, out / mode, until=2)
+        results['weights'] = weights(hardware, out / mode)  # goes on from the state of step 2
+        if Workers(hardware).is_first:
+            for kind, tensors in results.items():
+                save_file(tensors, out / mode / f'{kind}.safetensors')
+    Workers(hardware).close()
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]), sys.argv[2:])

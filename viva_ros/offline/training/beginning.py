@@ -1,0 +1,44 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The model that a run begins with, and where it is put."""
+
+from dataclasses import replace
+
+import torch
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.normalize import JointRanges
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.viva import ViVa
+from viva_ros.offline.plan import Run
+from viva_ros.offline.training.workers import Workers
+
+
+def begin_model(run: Run, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+    """
+    Give a model with random weights, or those of a backbone.
+
+    :raises ConfigurationError: if targets or head do not fit the preset
+    """
+    layers = config.transformer.num_layers
+    if run.head > layers:
+        raise ConfigurationError(f'head is on {run.head} blocks, preset {run.preset} has {layers}')
+    if run.head and 'images' in run.targets:
+        raise ConfigurationError('targets has images, which a head does not read: leave them out')
+    config = replace(config, targets=run.targets or config.targets)
+    if run.backbone is None:
+        return ViVa(config, ranges)
+    raise ConfigurationError('--backbone is not there yet')
+
+
+def place(model: ViVa, workers: Workers) -> None:
+    """Move a model to the device, but for what its stage will spread over the processes."""
+    for child in model.children():
+        if not workers.is_spread(child):
+            child.to(workers.device)
+    for name, buffer in model.named_buffers(recurse=False):
+        model.register_buffer(
+            name, buffer.to(workers.device), name not in model._non_persistent_buffers_set
+        )
+    if workers.device.type == 'cuda':
+        torch.backends.cuda.matmul.allow_tf32 = workers.hardware.precision == 'bf16'

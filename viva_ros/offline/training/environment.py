@@ -1,0 +1,72 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run was started from and on: revision, libraries, hardware."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+import viva_ros
+
+LIBRARIES: Final = (
+    'viva_ros', 'torch', 'diffusers', 'accelerate', 'peft', 'safetensors', 'numpy', 'tensorboard',
+)  # fmt: skip
+
+
+def revision(package: Path = Path(viva_ros.__file__).parent) -> dict[str, Any] | None:
+    """
+    Give the git revision of the source tree, and whether files differ from it.
+
+    :param package: folder of the source
+    :returns: None where it is unknown: installed as a wheel, or git is not there
+    """
+    top = _git(package, 'rev-parse', '--show-toplevel')
+    if top is None or Path(top).resolve() != package.resolve().parent:  # another one's repository
+        return None
+    changes = _git(package, 'status', '--porcelain', '--untracked-files=no')
+    return {'revision': _git(package, 'rev-parse', 'HEAD'), 'dirty': bool(changes)}
+
+
+def environment() -> dict[str, Any]:
+    """Give interpreter, libraries and hardware, for JSON."""
+    cuda = torch.cuda.is_available()
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        'python': platform.python_version(), 'platform': platform.platform(),
+        'libraries': {name: _version(name) for name in LIBRARIES},
+        'processor': _processor(), 'cores': os.cpu_count(), 'threads': torch.get_num_threads(),
+        'gpus': gpus, 'cuda': torch.version.cuda if cuda else None,
+    }  # fmt: skip
+
+
+def _git(folder: Path, *command: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ['git', '-C', str(folder), *command], capture_output=True, text=True, timeout=20,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Name the processor as Linux does, else as Python does."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.machine()
