@@ -117,7 +117,8 @@ def write(folder: Path, model: ViVa | EarlyExit, provenance: Mapping[str, Any]) 
     """
     config, ranges = model.config.to_dict(), model.ranges.to_dict()
     content = {
-        'kind': KINDS[type(model)], 'config': config, 'ranges': ranges, 'provenance': dict(provenance),
+        'kind': KINDS[type(model)], 'config': config, 'ranges': ranges,
+        'provenance': dict(provenance),
     }  # fmt: skip
     return fingerprint(write_weights(folder, model, content), config, ranges)
 
@@ -131,7 +132,8 @@ def read(folder: Path) -> Checkpoint:
     content = read_description(folder)
     try:
         config = ViVaConfig.from_dict(content['config'])
-        model = ViVa(config, JointRanges.from_dict(content['ranges']))
+        kinds = {name: kind for kind, name in KINDS.items()}
+        model = kinds[content['kind']](config, JointRanges.from_dict(content['ranges']))
     except (KeyError, TypeError, ValueError) as error:
         path = folder / DESCRIPTION
         raise EngineError(f'{path} describes no ViVa model ({error}): fetch it again') from error

@@ -17,7 +17,8 @@ from viva_ros.model import checkpoint
 from viva_ros.model.presets import preset
 from viva_ros.offline import train as module
 from viva_ros.offline.cache import Data
-from viva_ros.offline.train import Plan, Run, main, plan, train_on
+from viva_ros.offline.plan import Plan, Run, plan
+from viva_ros.offline.train import main, train_on
 from viva_ros.offline.trainer import Stage
 
 LENGTHS = {'vae': 4, 'video': 4, 'viva': 4, 'proprio': 4}
@@ -114,8 +115,8 @@ def test_schedules_shrink_their_warm_up_with_their_length() -> None:
     assert plan(None, LENGTHS).viva.batch == Plan().viva.batch
 
 
-def test_a_length_below_one_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match='video steps is 0, must be at least 1'):
-        plan(None, {**LENGTHS, 'video': 0})
+def test_a_length_below_zero_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match='video steps is -1, must be at least 0'):
+        plan(None, {**LENGTHS, 'video': -1})
     with pytest.raises(ConfigurationError, match='vae batch is -1'):
         plan(-1, LENGTHS)
