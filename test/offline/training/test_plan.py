@@ -1,0 +1,78 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules by hand, against METHOD section 3."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.model import flow
+from viva_ros.offline import trainer
+from viva_ros.offline.plan import ONE_EPOCH, Plan, plan
+from viva_ros.offline.trainer import Schedule
+
+MOMENTS = 1_000_000
+
+
+def test_the_5b_is_tuned_as_its_authors_did() -> None:
+    viva = plan(None, {}, 'wan2.2-5b').settled(MOMENTS).viva
+    assert (viva.batch, viva.rate, viva.warm_up) == (192, 4e-5, 500)
+    assert viva.steps == 5209  # 1 000 000 / 192 = 5208.33: one epoch
+    assert (trainer.BETAS, trainer.WEIGHT_DECAY, trainer.CLIP) == ((0.9, 0.95), 0.01, 1.0)
+    assert viva.rate_at(0) == pytest.approx(8e-8)  # 4e-5 / 500
+    assert viva.rate_at(249) == pytest.approx(2e-5)
+    assert [viva.rate_at(step) for step in (499, 500, 5208)] == pytest.approx([4e-5] * 3)
+    assert viva.average == 0.0
+
+
+def test_the_5b_learns_neither_frames_nor_motion_anew() -> None:
+    made = plan(None, {}, 'wan2.2-5b')
+    assert (made.vae.steps, made.video.steps, made.viva.steps) == (0, 0, ONE_EPOCH)
+
+
+def test_the_small_one_falls_along_a_cosine_to_a_twentieth() -> None:
+    viva = plan(None, {'viva': 3000}).viva
+    assert (viva.batch, viva.rate, viva.warm_up, viva.lowest) == (32, 1e-3, 200, 0.05)
+    assert viva.rate_at(99) == pytest.approx(5e-4)
+    # A quarter of the way from step 200 to 3000: 0.05 + 0.95 (1 + cos(pi / 4)) / 2.
+    assert viva.rate_at(900) == pytest.approx(1e-3 * (0.05 + 0.475 * (1 + math.sqrt(0.5))))
+    assert viva.rate_at(3000) == pytest.approx(5e-5)
+
+
+def test_an_epoch_of_a_few_moments_shrinks_its_warm_up() -> None:
+    viva = plan(8, {}, 'wan2.2-5b').settled(100).viva
+    assert (viva.steps, viva.warm_up) == (13, 2)
+
+
+def test_lengths_asked_for_are_kept_and_others_are_the_preset_s() -> None:
+    made = plan(7, {'vae': 10, 'viva': None})
+    assert (made.vae.steps, made.vae.warm_up, made.vae.batch) == (10, 2, 7)
+    assert made.viva.steps == Plan().viva.steps
+    with pytest.raises(ConfigurationError, match='head steps is -3, must be at least 0'):
+        plan(None, {'head': -3})
+
+
+def test_the_step_is_adamw_s() -> None:
+    # First step of AdamW: w - rate (decay w + g / (|g| + eps)) with decay .01.
+    line = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        line.weight.fill_(2.0)
+    optimiser = torch.optim.AdamW(
+        line.parameters(), lr=0.1, betas=trainer.BETAS, weight_decay=trainer.WEIGHT_DECAY
+    )
+    line(torch.tensor([[3.0]])).sum().backward()
+    optimiser.step()
+    assert line.weight.item() == pytest.approx(2.0 - 0.1 * (0.01 * 2.0 + 1.0))
+
+
+def test_times_are_shifted_by_five() -> None:
+    s = torch.tensor([0.0, 0.5, 1.0])
+    # tau = 5 s / (1 + 4 s): 2.5 / 3 at a half.
+    torch.testing.assert_close(flow.shift_tau(s, 5.0), torch.tensor([0.0, 5 / 6, 1.0]))
+
+
+def test_a_schedule_of_full_rate_is_named_by_its_lowest() -> None:
+    assert Schedule(100, 1, 1.0, 10, lowest=1.0).rate_at(77) == 1.0
