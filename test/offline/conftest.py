@@ -164,10 +164,10 @@ def label_() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def shipped(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make every command load the small engine, from an empty folder."""
-    from viva_ros.offline import calibrate, evaluate, plot, score_job
+    from viva_ros.offline import calibrate, contest, plot, score_job
 
     folder = tmp_path / 'engine'
     folder.mkdir()
-    for module in (calibrate, evaluate, plot, score_job):
+    for module in (calibrate, contest, plot, score_job):
         monkeypatch.setattr(module, 'load', lambda path, task, kind='auto': engine)
     return folder

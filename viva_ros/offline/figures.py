@@ -3,7 +3,7 @@
 """The figures of one engine over many judged episodes."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -56,6 +56,22 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
             'failed': _quiet([r for r in of_group(results, RETRY) if not r.success]),
         },
         **progress_figures(results),
+    }
+
+
+def by_task(
+    results: Mapping[str, Sequence[Result]], camera_only: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """Give the figures of everyone at each task; nothing where there is but one."""
+    tasks = sorted({one.task for rows in results.values() for one in rows})
+    if len(tasks) < 2:
+        return {}
+    return {
+        task: {
+            name: figures([one for one in rows if one.task == task], camera_only)
+            for name, rows in results.items()
+        }
+        for task in tasks
     }
 
 

@@ -24,10 +24,15 @@ Figures = Mapping[str, Any]
 
 
 def content(
-    measured: Mapping[str, Figures], results: Mapping[str, Sequence[Result]],
-    engine: EngineInfo,
+    measured: Mapping[str, Figures], tasks: Mapping[str, Mapping[str, Figures]],
+    checks: Mapping[str, Figures], results: Mapping[str, Sequence[Result]], engine: EngineInfo,
 ) -> str:  # fmt: skip
-    """Give the text of the result file; NaN becomes null."""
+    """
+    Give the text of the result file; NaN becomes null.
+
+    :param measured: figures over all tasks, by contender
+    :param tasks: the same of each task
+    """
     everything = {
         'format': 'viva_ros evaluation 1',
         'date': datetime.now(UTC).date().isoformat(),
@@ -35,6 +40,8 @@ def content(
         'hardware': hardware(),
         'engine': asdict(engine),
         'figures': measured,
+        'tasks': tasks,
+        'checks': checks,
         'episodes': {name: [_episode(one) for one in rows] for name, rows in results.items()},
     }
     return json.dumps(plain(everything), indent=1, allow_nan=False) + '\n'
@@ -42,9 +49,9 @@ def content(
 
 def _episode(one: Result) -> dict[str, Any]:
     return {
-        'name': one.name, 'mode': one.mode, 'group': one.group, 'success': one.success,
-        'duration': one.duration, 'final': one.final, 'spearman': one.order,
-        'true_order': one.true_order,
+        'name': one.name, 'task': one.task, 'mode': one.mode, 'group': one.group,
+        'success': one.success, 'duration': one.duration, 'final': one.final,
+        'spearman': one.order, 'true_order': one.true_order,
         'alarms': one.alarms, 'manifest': one.manifest,
     }  # fmt: skip
 
@@ -70,11 +77,34 @@ def plain(value: Any) -> Any:
     return value
 
 
-def show(measured: Mapping[str, Figures], console: Console) -> None:
+def show(
+    measured: Mapping[str, Figures], checks: Mapping[str, Figures], console: Console
+) -> None:
     """Print the tables."""
     console.print(overview(measured))
     console.print(by_mode(measured))
     console.print(apart(measured))
+    if checks:
+        console.print(fooled(checks))
+
+
+def fooled(checks: Mapping[str, Figures]) -> Table:
+    """One row a check, with what a good value does."""
+    table = Table(title='What the value does when it is shown something else')
+    columns = (
+        ('order by\ntrue progress', 'order'), ('order by\ntime shown', 'time_order'),
+        ('change in\nsuccesses', 'change_in_successes'),
+        ('change in\nfailures', 'change_in_failures'),
+        ('false\nalarms', 'false_alarms'), ('failures\nfound', 'detected'),
+    )  # fmt: skip
+    table.add_column('shown')
+    for title, _ in columns:
+        table.add_column(title, justify='right')
+    table.add_column('a good value')
+    for name, row in checks.items():
+        cells = (_number(row[key]['value']) for _, key in columns)
+        table.add_row(name, *cells, row['good'])
+    return table
 
 
 def overview(measured: Mapping[str, Figures]) -> Table:

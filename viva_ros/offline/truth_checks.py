@@ -1,0 +1,202 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a value does where it is easy to be fooled: the same recordings, changed on purpose.
+
+A check changes what the engine is shown, moment by moment, and when; the judge is the one that
+runs live. What a good value does stands beside each.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from viva_ros.core.metrics import spearman
+from viva_ros.core.observation import Array, Observation, Unknown
+from viva_ros.offline.contest import Case, Contender, cases
+from viva_ros.offline.progress_figures import mean
+from viva_ros.offline.replay import Sight
+from viva_ros.offline.scoring import estimates, judge, rule_alarms, series_of
+from viva_ros.offline.trials import true_progress
+from viva_ros.runtime.engine import Engine
+
+Shown = list[tuple[int, Sight]]  # which moment of the recording, and when it is shown
+GREY: Final = 40  # of a covered lens that is not quite dark
+PAUSE: Final = 2.0  # s
+SEED: Final = 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """
+    One way to fool a value.
+
+    :param change: gives what is shown of the moments of a recording
+    :param good: what a good value does
+    :param other_task: whether the engine is asked about another task
+    """
+
+    name: str
+    change: Callable[[list[Sight]], Shown]
+    good: str
+    other_task: bool = False
+
+
+def plain(sights: list[Sight]) -> Shown:
+    """Show all as it was."""
+    return list(enumerate(sights))
+
+
+def covered(camera: str, sights: list[Sight]) -> Shown:
+    """Show an evenly grey picture of one camera."""
+    return [(row, replace(one, seen=_cover(one.seen, camera))) for row, one in enumerate(sights)]
+
+
+def shuffled(sights: list[Sight]) -> Shown:
+    """Show the moments in a random order, at the times of the first order."""
+    order = np.random.default_rng(SEED).permutation(len(sights))
+    return [(int(row), _at(sights[row], sights[place].stamp)) for place, row in enumerate(order)]
+
+
+def doubled(sights: list[Sight]) -> Shown:
+    """Show every second moment, at twice the speed."""
+    first = sights[0].stamp if sights else 0
+    return [
+        (row, _at(one, first + (one.stamp - first) // 2))
+        for row, one in enumerate(sights) if row % 2 == 0
+    ]  # fmt: skip
+
+
+def halved(sights: list[Sight]) -> Shown:
+    """Show every moment twice, at half the speed."""
+    shown: Shown = []
+    for row, one in enumerate(sights):
+        first = sights[0].stamp
+        begin = first + 2 * (one.stamp - first)
+        following = sights[row + 1].stamp if row + 1 < len(sights) else one.stamp
+        shown += [(row, _at(one, begin)), (row, _at(one, begin + max(1, following - one.stamp)))]
+    return shown
+
+
+def paused(sights: list[Sight]) -> Shown:
+    """Stand still in the middle."""
+    middle = len(sights) // 2
+    if middle < 1:
+        return plain(sights)
+    step = sights[middle].stamp - sights[middle - 1].stamp
+    count = round(PAUSE * 1e9 / max(step, 1))
+    held = [(middle, _at(sights[middle], sights[middle].stamp + n * step)) for n in range(count)]
+    later = [(row, _at(one, one.stamp + count * step))
+             for row, one in enumerate(sights) if row >= middle]  # fmt: skip
+    return plain(sights)[:middle] + held + later
+
+
+def checks(cameras: Sequence[str], tasks: int) -> Iterator[Check]:
+    """Give all checks for an engine with these cameras and so many tasks."""
+    yield Check('as it was', plain, 'the figures to compare with')
+    for camera in cameras:
+        yield Check(f'{camera} covered', lambda sights, c=camera: covered(c, sights),
+                    'knows less: the order suffers, the value does not rise')  # fmt: skip
+    if tasks > 1:
+        yield Check('wrong task', plain, 'expects no success: it falls', other_task=True)
+    yield Check('frames shuffled', shuffled, 'follows what it sees, not the time that it was told')
+    yield Check('twice the speed', doubled, 'the same values; alarms no more than before')
+    yield Check('half the speed', halved, 'the same values; more alarms for want of progress')
+    yield Check('a pause of 2 s', paused, 'stays where it is')
+
+
+def measure_checks(
+    one: Contender, tasks: Mapping[Path, str], limit: int
+) -> dict[str, dict[str, Any]]:
+    """
+    Measure what one contender does.
+
+    :param limit: recordings of each task and outcome
+    :returns: by check: rank correlation with true progress and with the time shown, change of the
+        value from what it was (mean over moments), alarmed shares of successes and of failures
+    """
+    infos = {task: engine().info for task, engine in one.engines.items()}
+    cameras = next(iter(infos.values())).cameras
+    found: dict[str, list[dict[str, float]]] = {}
+    wanted = list(checks(cameras, len(one.engines)))
+    for case in cases(_some(tasks, limit), infos):
+        base: dict[int, float] = {}
+        for check in wanted:
+            row = _measure(check, case, one, base)
+            found.setdefault(check.name, []).append(row)
+    return {check.name: {'good': check.good, **_summary(found[check.name])} for check in wanted}
+
+
+def _some(tasks: Mapping[Path, str], limit: int) -> dict[Path, str]:
+    """Pick as many successes as failures of each task, by name."""
+    from viva_ros.data.recording import read
+
+    taken: dict[tuple[str, bool], int] = {}
+    picked = {}
+    for path, task in tasks.items():
+        label = read(path).episodes()[0].label
+        key = task, bool(label and label.success)
+        if taken.get(key, 0) < limit:
+            taken[key] = taken.get(key, 0) + 1
+            picked[path] = task
+    return picked
+
+
+def _measure(
+    check: Check, case: Case, one: Contender, base: dict[int, float]
+) -> dict[str, float]:
+    shown = check.change(case.sights)
+    rows = [row for row, _ in shown]
+    engine = _asked(check, case.task, one)
+    samples = list(estimates([sight for _, sight in shown], engine))
+    values = series_of(samples).values
+    if not base:
+        base.update(zip(rows, values.tolist(), strict=True))
+    progress = true_progress(np.array([case.sights[row].stamp for row in rows]), case.moments)
+    alarms = rule_alarms(judge(samples, one.calibrations.get(case.task)))
+    return {
+        'success': float(case.label.success),
+        'order': _order(values, progress),
+        'time_order': _order(values, np.arange(len(values), dtype=np.float64)),
+        'change': float(np.nanmean(values - np.array([base.get(row, np.nan) for row in rows]))),
+        'alarmed': float(bool(alarms)),
+    }
+
+
+def _asked(check: Check, task: str, one: Contender) -> Engine:
+    if not check.other_task:
+        return one.engines[task]()
+    return next(engine() for other, engine in one.engines.items() if other != task)
+
+
+def _summary(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    well = [row for row in rows if row['success'] == 1.0]
+    badly = [row for row in rows if row['success'] == 0.0]
+    return {
+        'episodes': len(rows),
+        'order': mean([row['order'] for row in well]),
+        'time_order': mean([row['time_order'] for row in well]),
+        'change_in_successes': mean([row['change'] for row in well]),
+        'change_in_failures': mean([row['change'] for row in badly]),
+        'false_alarms': mean([row['alarmed'] for row in well]),
+        'detected': mean([row['alarmed'] for row in badly]),
+    }
+
+
+def _order(values: Array, against: Array) -> float:
+    known = np.isfinite(values) & np.isfinite(against)
+    return spearman(values[known], against[known]) if known.sum() > 1 else float('nan')
+
+
+def _cover(seen: Observation | Unknown, camera: str) -> Observation | Unknown:
+    if isinstance(seen, Unknown):
+        return seen
+    grey = np.full_like(seen.images[camera], GREY)
+    return replace(seen, images={**seen.images, camera: grey})
+
+
+def _at(one: Sight, stamp: int) -> Sight:
+    return replace(one, stamp=stamp)
