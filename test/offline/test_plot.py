@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,9 +13,12 @@ from viva_ros.core.events import Event, Level
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration, Threshold
+from viva_ros.data.published import Moment
 from viva_ros.data.recording import read
+from viva_ros.offline.bands import LANES, Lanes
 from viva_ros.offline.plot import broken, main, plot
 from viva_ros.offline.story import alarm_level, tell, title
+from viva_ros.offline.stretches import attempts, evident
 from viva_ros.offline.strip import picture_times, pictures
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
@@ -62,6 +66,57 @@ def test_lines_are_broken_at_gaps() -> None:
     np.testing.assert_array_equal(numbers, [1.0, 2.0, np.nan, 3.0])
 
 
+def test_lines_are_broken_where_another_episode_begins() -> None:
+    times, numbers = broken(np.array([0.0, 0.5, 1.0]), np.array([1.0, 2.0, 3.0]), [0.5])
+    np.testing.assert_array_equal(times, [0.0, np.nan, 0.5, 1.0])
+    np.testing.assert_array_equal(numbers, [1.0, np.nan, 2.0, 3.0])
+
+
+def test_texts_that_would_overlap_stand_in_lanes_below_each_other() -> None:
+    lanes = Lanes()
+    assert [lanes.place(0.0, 2.0), lanes.place(1.0, 3.0), lanes.place(2.0, 4.0)] == [
+        LANES[0], LANES[1], LANES[0],
+    ]  # fmt: skip
+
+
+def test_where_all_lanes_are_full_there_is_no_text() -> None:
+    lanes = Lanes()
+    assert None not in [lanes.place(0.0, 1.0) for _ in LANES]
+    assert lanes.place(0.5, 1.5) is None
+    assert lanes.place(1.0, 2.0) == LANES[0]
+
+
+def moment(at: float, **facts: object) -> Moment:
+    told = {
+        'episode': 'e', 'task': 'tray_lift', 'seed': 1, 'failure': 'slip', 'phase': 'lift',
+        'attempt': 1, 'progress': 0.0, 'success': False, 'failed': False, 'done': False,
+        'inject': math.nan, 'visible': math.nan, 'manifest': math.nan,
+    }  # fmt: skip
+    return Moment(stamp=EPOCH + round(at * 1e9), time=at, **(told | facts))
+
+
+def test_each_attempt_that_fails_has_its_own_evidence() -> None:
+    run = [moment(0.1), moment(0.2, failed=True, manifest=0.15)]
+    run += [moment(0.3, failed=True, manifest=0.15), moment(1.0, attempt=2, manifest=0.15)]
+    run += [moment(2.0, attempt=2, failed=True, manifest=0.15)]
+    run += [moment(2.1, attempt=2, failed=True, manifest=0.15)]
+    assert [(at - EPOCH) * 1e-9 for at in evident(run)] == pytest.approx([0.15, 2.0])
+
+
+def test_attempts_and_the_way_back_follow_each_other() -> None:
+    run = [moment(0.0), moment(1.0), moment(1.1, attempt=2, phase='open')]
+    run += [moment(2.0, attempt=2, phase='home'), moment(3.0, attempt=2)]
+    seen = [(s.name, (s.begin - EPOCH) * 1e-9, (s.end - EPOCH) * 1e-9) for s in attempts(run)]
+    assert seen == [
+        ('attempt 1', 0.0, 1.0), ('goes back', 1.1, 2.0), ('attempt 2', 2.0, 3.0),
+    ]  # fmt: skip
+
+
+def test_before_it_was_started_a_robot_waits() -> None:
+    waiting = [moment(0.0), replace(moment(0.1), time=0.0)]
+    assert [stretch.name for stretch in attempts(waiting)] == ['waits']
+
+
 def story_with(alarms: list[float], write, tmp_path: Path):
     story = tell(read(write(tmp_path / 'r.mcap', [0.0] * 81)))
     for at in alarms:
@@ -73,8 +128,8 @@ def story_with(alarms: list[float], write, tmp_path: Path):
 def test_pictures_stand_at_even_times_and_at_the_alarms(tmp_path: Path, write) -> None:
     story = story_with([2.6, 2.7], write, tmp_path)
     assert picture_times(story, 5) == [
-        (0.0, False), (pytest.approx(2.6), True), (pytest.approx(2.7), True), (6.0, False),
-        (8.0, False),
+        (0.0, ''), (pytest.approx(2.6), 'ALARM'), (pytest.approx(2.7), 'ALARM'), (6.0, ''),
+        (8.0, ''),
     ]  # fmt: skip
 
 

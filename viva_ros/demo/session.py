@@ -42,6 +42,7 @@ class Moment:
     success: bool
     failed: bool
     done: bool
+    inject: float
     manifest: float
 
 

@@ -34,30 +34,48 @@ def good_checks(part: Session) -> list[Check]:
 def failure_checks(part: Session) -> list[Check]:
     """A failure: alarm after the evidence, retry accepted, success, the value climbs again."""
     alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
-    delay = alarm_delay(part)
     after = [s.value for s in part.known() if alarm and s.stamp > alarm.stamp]
     kinds = part.kinds()
     return [
         Check('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
-        Check(
-            'not before the failure can be seen',
-            delay is not None and delay > -3.0,
-            'none' if delay is None else f'{delay:+.2f} s from the physical evidence',
-        ),
+        Check('not before anything went wrong', _after_injection(part), _delays(part)),
         Check('a retry is accepted', 'retry_accepted' in kinds, ', '.join(kinds)),
         Check('the robot succeeds after it', _succeeded(part), _outcome(part)),
         Check('the value climbs again', _rises(after), _span(after)),
     ]
 
 
-def alarm_delay(part: Session) -> float | None:
-    """Seconds from the physical evidence of the failure to the first alarm."""
+def alarm_delay(part: Session, event: str) -> float | None:
+    """
+    Seconds from what went wrong to the first alarm; None without one of them.
+
+    It is reckoned from the message next to it: a robot on a busy machine falls behind the clock.
+
+    :param event: 'inject', the first wrong command or push, or 'manifest', the physical evidence
+    """
     alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
-    shown = next((m for m in part.moments if np.isfinite(m.manifest)), None)
-    if alarm is None or shown is None:
+    gaps = [(abs(getattr(m, event) - m.time), m) for m in part.moments]
+    telling = [(gap, m) for gap, m in gaps if np.isfinite(gap)]
+    if alarm is None or not telling:
         return None
-    start = shown.stamp - round(shown.time * 1e9)
-    return (alarm.stamp - start) * 1e-9 - shown.manifest
+    _, nearest = min(telling, key=lambda one: one[0])
+    ago = nearest.time - float(getattr(nearest, event))
+    return (alarm.stamp - nearest.stamp) * 1e-9 + ago
+
+
+def _after_injection(part: Session) -> bool:
+    delay = alarm_delay(part, 'inject')
+    return delay is not None and delay > 0.0
+
+
+def _delays(part: Session) -> str:
+    wrong, evident = alarm_delay(part, 'inject'), alarm_delay(part, 'manifest')
+    if wrong is None:
+        return 'no alarm, or nothing went wrong'
+    told = f'{wrong:.2f} s after the first wrong command or push'
+    if evident is None:
+        return f'{told}, and before there was physical evidence'
+    return f'{told}, {evident:+.2f} s from the physical evidence'
 
 
 def summarise(

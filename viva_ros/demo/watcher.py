@@ -71,7 +71,7 @@ class Watcher(Node):
         self._session.moments.append(
             Moment(
                 _ns(msg.header), msg.time, msg.attempt, msg.phase, msg.progress,
-                msg.success, msg.failed, msg.done, msg.manifest_time,
+                msg.success, msg.failed, msg.done, msg.inject_time, msg.manifest_time,
             )
         )  # fmt: skip
 

@@ -18,10 +18,13 @@ from matplotlib.figure import Figure
 
 from viva_ros.core.events import RULES, Level
 from viva_ros.core.observation import Array
+from viva_ros.data.published import runs
 from viva_ros.data.recording import Recording, read
+from viva_ros.offline.bands import LANES, Lanes, draw_band, width_of
 from viva_ros.offline.score import calibration_of
 from viva_ros.offline.scoring import RATE, score
 from viva_ros.offline.story import Story, calibration_for, tell, title
+from viva_ros.offline.stretches import attempts
 from viva_ros.offline.strip import draw_pictures
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
@@ -31,14 +34,16 @@ BLUE, SKY, GREEN, ORANGE, RED = '#0072B2', '#56B4E9', '#009E73', '#E69F00', '#D5
 GREY = '#888888'
 PICTURES: Final = 9
 GAP: Final = 0.9  # s
+BEHIND: Final = {'fc': 'white', 'ec': 'none', 'pad': 0.8, 'alpha': 0.75}
 MARKS: Final = {
     'retry_accepted': ('retry', GREEN, '^'),
     'retry_refused': ('retry refused', RED, 'x'),
     'retry_timeout': ('retry unanswered', RED, 'x'),
     'retry_dry_run': ('retry is due (dry run)', GREY, '^'),
     'retry_budget': ('operator needed', RED, 'X'),
-    'recovered': ('recovered', GREEN, 'o'),
+    'recovered': ('value rises again', GREEN, 'o'),
 }
+TEXT: Final = 10.0  # size of letters, points
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,14 +66,15 @@ def plot(path: Path, out: Path, engine: str | None = None) -> None:
     """
     recording = read(path)
     story = _story(recording, engine)
-    mpl.rcParams.update({'font.size': 10, 'axes.spines.top': False, 'axes.spines.right': False})
+    mpl.rcParams.update({'font.size': TEXT, 'axes.spines.top': False, 'axes.spines.right': False})
     figure = Figure(figsize=(15, 8.6), facecolor='white')
     grid = figure.add_gridspec(
-        3, PICTURES, height_ratios=[5, 1.7, 2.3], left=0.06, right=0.985, top=0.9, bottom=0.03,
-        hspace=0.2, wspace=0.06,
+        3, PICTURES, height_ratios=[5, 1.5, 2.3], left=0.06, right=0.985, top=0.885, bottom=0.03,
+        hspace=0.24, wspace=0.06,
     )  # fmt: skip
     above = figure.add_subplot(grid[0, :])
     below = figure.add_subplot(grid[1, :], sharex=above)
+    above.set_xlim(min(0.0, -0.01 * story.end), story.end * 1.005)
     _draw_value(above, story)
     _draw_truth(below, story)
     strip = [figure.add_subplot(grid[2, place]) for place in range(PICTURES)]
@@ -92,62 +98,75 @@ def _story(recording: Recording, engine: str | None) -> Story:
 
 def _draw_value(axes: Any, story: Story) -> None:
     """Value, smoothed value, alarm level, unknown spans, alerts."""
+    axes.set(ylim=(-1.1, 1.1), yticks=(-1.0, -0.5, 0.0, 0.5, 1.0))
+    axes.set_ylabel('value: rises towards success')
+    axes.text(-0.005, -0.02, 'time, s', transform=axes.transAxes, ha='right', va='top')
     axes.plot(story.times, story.values, '.', color=SKY, ms=4, label='value V')
-    axes.plot(*broken(story.times, story.smoothed), color=BLUE, lw=2.4, label='smoothed')
+    axes.plot(*broken(story.times, story.smoothed, story.breaks), color=BLUE, lw=2.4,
+              label='smoothed')  # fmt: skip
     if np.isfinite(story.alarm_below).any():
-        line = broken(story.times, story.alarm_below)
+        line = broken(story.times, story.alarm_below, story.breaks)
         axes.plot(*line, color=RED, lw=1.3, ls='--', label='alarm below')
     for number, (begin, end) in enumerate(story.unknown):
         label = 'unknown' if not number else None
         axes.axvspan(begin, end, color='#dddddd', hatch='//', ec='#bbbbbb', lw=0, label=label)
     axes.axhline(0.0, color='#cccccc', lw=0.8, zorder=0)
-    _draw_events(axes, story)
-    for at, name in story.starts:
-        axes.axvline(at, color='black', lw=0.8, alpha=0.5)
-        axes.text(at, 1.07, f' {name}', fontsize=8, alpha=0.7, clip_on=True)
-    axes.set(ylim=(-1.15, 1.15), xlim=(min(0.0, -0.01 * story.end), story.end * 1.005))
-    axes.set_ylabel('value: rises towards success')
-    axes.tick_params(labelbottom=False)
     for at in story.evidence:
         axes.axvline(at, color='black', lw=1.0, ls=':', zorder=0)
-    axes.legend(frameon=False, ncols=6, loc='lower left', bbox_to_anchor=(0.0, 1.0), fontsize=9)
+    _draw_events(axes, story)
+    draw_band(axes, story, story.episodes, 1.01, 0.055)
+    axes.legend(frameon=False, ncols=5, loc='lower left', bbox_to_anchor=(0.0, 1.06), fontsize=9)
 
 
-def broken(times: Array, numbers: Array) -> tuple[Array, Array]:
-    """Put a NaN into every gap, so that no line is drawn across it."""
+def broken(times: Array, numbers: Array, breaks: Sequence[float] = ()) -> tuple[Array, Array]:
+    """Put a NaN into every gap and break, so that no line is drawn across it."""
     gaps = np.flatnonzero(np.diff(times) > GAP) + 1
+    gaps = np.union1d(gaps, np.searchsorted(times, np.array(breaks)))
     return np.insert(times, gaps, np.nan), np.insert(numbers, gaps, np.nan)
 
 
 def _draw_events(axes: Any, story: Story) -> None:
-    seen: set[str] = set()
+    """Warnings on the curve; alarms and what came of them as texts, each in a lane of its own."""
+    lanes, alarmed = Lanes(), False
     for event in story.events:
         at = story.seconds(event.stamp)
-        if event.kind in RULES and event.level == Level.ALARM:
+        if event.kind in RULES and event.level == Level.WARN:
+            _mark(axes, at, event.value, ORANGE, 'v')
+        elif event.kind in RULES and event.level == Level.ALARM:
+            alarmed = True
             axes.axvline(at, color=RED, lw=1.4)
-            text, colour, shape = f'ALARM: {event.kind.replace("_", " ")}', RED, 'v'
-            level = 0.93
-            axes.text(at, level, f'  {text} ', color=RED, fontweight='bold', va='center')
-        elif event.kind in RULES and event.level == Level.WARN:
-            text, colour, shape = 'warning', ORANGE, 'v'
-            level = event.value
-        elif event.kind in MARKS:
-            text, colour, shape = MARKS[event.kind]
-            level = 0.55 if event.kind == 'recovered' else 0.74
-            if event.kind != 'recovered':
-                axes.text(at, level, f'  {text}', color=colour, fontweight='bold', va='center')
-        else:
-            continue
-        label = None if text in seen else text
-        seen.add(text)
-        style = {'color': colour, 'ms': 9, 'mec': 'white', 'mew': 0.6, 'zorder': 5}
-        axes.plot(at, level, shape, label=label, **style)
+            _write(axes, lanes, at, (f'ALARM: {event.kind.replace("_", " ")}', RED, 'v'))
+        elif event.kind in MARKS and (alarmed or event.kind != 'recovered'):  # not of a warning
+            alarmed = alarmed and event.kind != 'recovered'
+            _write(axes, lanes, at, MARKS[event.kind])
+    if any(event.kind in RULES and event.level == Level.WARN for event in story.events):
+        axes.plot([], [], 'v', color=ORANGE, ms=9, label='warning')
+
+
+def _write(axes: Any, lanes: Lanes, at: float, mark: tuple[str, str, str]) -> None:
+    text, colour, shape = mark
+    end = at + width_of(f'    {text} ', axes, TEXT)
+    beyond = end > axes.get_xlim()[1]
+    height = lanes.place(2.0 * at - end if beyond else at, at if beyond else end)
+    if height is None:
+        return
+    level = 2.2 * height - 1.1
+    _mark(axes, at, level, colour, shape)
+    side = 'right' if beyond else 'left'
+    axes.annotate(
+        text, (at, level), ((-8 if beyond else 8), 0), textcoords='offset points', color=colour,
+        fontweight='bold', ha=side, va='center', bbox=BEHIND,
+    )  # fmt: skip
+
+
+def _mark(axes: Any, at: float, level: float, colour: str, shape: str) -> None:
+    axes.plot(at, level, shape, color=colour, ms=9, mec='white', mew=0.6, zorder=5)
 
 
 def _draw_truth(axes: Any, story: Story) -> None:
     """Progress, and the spans in which something was wrong."""
     axes.set(ylim=(-0.05, 1.15), yticks=[0, 1], ylabel='truth')
-    axes.set_xlabel('time, s', labelpad=1)
+    axes.xaxis.set_visible(False)
     if not story.moments:
         axes.text(0.5, 0.5, 'not known: no simulation', transform=axes.transAxes, ha='center')
         return
@@ -155,11 +174,17 @@ def _draw_truth(axes: Any, story: Story) -> None:
     progress = np.array([m.progress for m in story.moments], dtype=np.float64)
     failed = np.array([m.failed for m in story.moments])
     success = np.array([m.success for m in story.moments])
-    axes.plot(*broken(times, progress), color='black', lw=1.6, label='progress')
+    starts = [story.seconds(run[0].stamp) for run in runs(story.moments)]
+    line = broken(times, progress, starts)
+    axes.plot(*line, color='black', lw=1.6, label='progress')
     for where, colour, label in ((failed, RED, 'failed'), (success, GREEN, 'success')):
         shade = {'color': colour, 'alpha': 0.22, 'lw': 0, 'label': label}
         axes.fill_between(times, -0.05, 1.15, where=where, **shade)
+    lanes = Lanes()
     for at in story.evidence:
         axes.axvline(at, color='black', lw=1.2, ls=':')
-        axes.text(at, 1.02, ' evidence of the failure', fontsize=9, va='center')
-    axes.legend(frameon=False, ncols=3, loc='lower left', bbox_to_anchor=(0.0, 0.97), fontsize=9)
+        text = 'evidence of the failure'
+        if lanes.place(at, at + width_of(text, axes, 9.0)) == LANES[0]:
+            axes.text(at, 1.02, f' {text}', fontsize=9, va='center')
+    draw_band(axes, story, attempts(story.moments), 1.02, 0.17)
+    axes.legend(frameon=False, ncols=3, loc='center left', bbox_to_anchor=(0.0, 0.65), fontsize=9)

@@ -5,6 +5,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,16 +15,15 @@ from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.observation import Array
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration
-from viva_ros.data.episodes import spans, within
 from viva_ros.data.images import camera_tracks, frames
-from viva_ros.data.published import Moment, alerts, runs, stamp_of_event, truth, values
+from viva_ros.data.published import Moment, alerts, runs, truth, values
 from viva_ros.data.recording import Recording
 from viva_ros.offline.score import calibration_of
 from viva_ros.offline.scoring import Sample, Scores, rule_alarms
+from viva_ros.offline.stretches import Stretch, announced, evident, injected, succeeded
 from viva_ros.runtime.shipped import engine_folder
 
 ALWAYS = (-(1 << 62), 1 << 62)
-LABELLED = 10  # messages of truth: a shorter episode has no room for its name
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Story:
     :param smoothed: as the judge smooths, NaN before the first
     :param alarm_below: smoothed value below which some rule's condition is met; NaN where none is
     :param unknown: spans without a value
-    :param starts: of the announced episodes, with their names
+    :param breaks: of the lines: the first value of another episode
+    :param episodes: the announced ones
     """
 
     begin: int
@@ -47,7 +48,8 @@ class Story:
     unknown: list[tuple[float, float]]
     events: list[Event]
     moments: list[Moment]
-    starts: list[tuple[float, str]]
+    breaks: list[float]
+    episodes: list[Stretch]
 
     def seconds(self, stamp: float) -> float:
         """Give a stamp, ns, on the picture's axis."""
@@ -60,9 +62,13 @@ class Story:
 
     @property
     def evidence(self) -> list[float]:
-        """When failures became evident, s."""
-        stamps = [stamp_of_event(run, 'manifest') for run in runs(self.moments)]
-        return [self.seconds(stamp) for stamp in stamps if math.isfinite(stamp)]
+        """When failures became evident, s; more than once where a retry failed as well."""
+        return [self.seconds(at) for run in runs(self.moments) for at in evident(run)]
+
+    @property
+    def successes(self) -> list[float]:
+        """When episodes succeeded, s."""
+        return [self.seconds(at) for run in runs(self.moments) for at in succeeded(run)]
 
 
 def tell(
@@ -88,22 +94,13 @@ def tell(
     return Story(
         begin, (end - begin) * 1e-9, times, np.array([s.value for s in samples], dtype=np.float64),
         smoothed, below, _unknown(samples, begin), events, moments,
-        _starts(recording, moments, begin),
+        _breaks(samples, begin), announced(recording, moments, begin, end),
     )  # fmt: skip
 
 
-def _starts(
-    recording: Recording, moments: Sequence[Moment], begin: int
-) -> list[tuple[float, str]]:
-    """Give when each announced episode begins, and its number and failure."""
-    starts = []
-    for span in spans(recording):
-        told = within(moments, span)
-        if span.id:
-            number = span.id.rpartition('-')[2]
-            text = f'{number}: {told[-1].failure}' if len(told) >= LABELLED else ''
-            starts.append(((span.begin - begin) * 1e-9, text))
-    return starts
+def _breaks(samples: Sequence[Sample], begin: int) -> list[float]:
+    changes = [now for before, now in pairwise(samples) if now.episode != before.episode]
+    return [(sample.stamp - begin) * 1e-9 for sample in changes]
 
 
 def calibration_for(recording: Recording) -> Calibration | None:
@@ -172,8 +169,10 @@ def _unknown(samples: Sequence[Sample], begin: int) -> list[tuple[float, float]]
 def title(story: Story) -> str:
     """Say in one line what happened."""
     parts = []
-    told = {(m.task, m.failure): None for m in story.moments}
-    parts += [f'{task}: {", ".join(f for t, f in told if t == task)}' for task, _ in told][:1]
+    told = {m.failure: None for m in story.moments}
+    wrong = [injected(failure) for failure in told if failure != 'none']
+    if told:
+        parts.append(f'{story.moments[-1].task}: {", ".join(wrong) or injected("none")}')
     if not story.times.size:
         parts.append('no values recorded')
     else:
