@@ -5,16 +5,22 @@ A robot that is not ours: two arms of six joints, two grippers in a message of i
 Hz, in rosbag2's SQLite files. It lifts a block; where it fails, the block falls half-way.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from viva_ros.data.lerobot_layout import COUNTED
+from viva_ros.data.lerobot_stats import of_rows
+from viva_ros.data.lerobot_video import encode
+from viva_ros.data.lerobot_writer import write_table
 from viva_ros.data.mapping import Map, load_map
 
 EPOCH = 1_700_000_000_000_000_000  # ns
@@ -161,6 +167,72 @@ def _write(
         for received, _, connection, cdr in sorted(waiting, key=lambda one: one[:2]):
             writer.write(connection, received, cdr)
     return path
+
+
+def moving(number: int) -> np.ndarray:
+    """Give a picture whose bright bar says which it is: its left edge is at 2 * number."""
+    image = np.full((48, 96, 3), 40, dtype=np.uint8)
+    image[10:30, 2 * number : 2 * number + 12] = (220, 180, 160)
+    return image
+
+
+def _write_old(root: Path, lengths: tuple[int, ...] = (20, 25)) -> Path:
+    """Write a LeRobot dataset of v2.1, as its files are described: one file an episode."""
+    names = ['left_waist', 'left_grip', 'right_waist']
+    features: dict[str, Any] = {
+        'observation.state': {'dtype': 'float32', 'shape': [3], 'names': {'motors': names}},
+        'action': {'dtype': 'float32', 'shape': [3], 'names': {'motors': names}},
+        'observation.images.cam_high': {
+            'dtype': 'video', 'shape': [48, 96, 3], 'names': ['height', 'width', 'channels'],
+            'video_info': {'video.fps': 10.0, 'video.codec': 'h264', 'has_audio': False},
+        },
+        'next.success': {'dtype': 'bool', 'shape': [1], 'names': None},
+    }  # fmt: skip
+    for key, kind in COUNTED.items():
+        features[key] = {'dtype': kind, 'shape': [1], 'names': None}
+    rows, described, before = [], [], 0
+    for number, length in enumerate(lengths):
+        steps = np.arange(length)
+        state = np.stack([steps * 0.1, -steps * 0.2, steps * 0.0 + number], axis=1)
+        columns = {
+            'observation.state': pa.array(state.astype(np.float32).tolist()),
+            'action': pa.array((state + 1).astype(np.float32).tolist()),
+            'next.success': pa.array((steps == length - 1) & (number == 0)),
+            'timestamp': pa.array((steps / 10).astype(np.float32)),
+            'frame_index': pa.array(steps), 'episode_index': pa.array(steps * 0 + number),
+            'index': pa.array(steps + before), 'task_index': pa.array(steps * 0),
+        }  # fmt: skip
+        write_table(pa.table(columns), root / f'data/chunk-000/episode_{number:06d}.parquet')
+        folder = root / 'videos/chunk-000/observation.images.cam_high'
+        folder.mkdir(parents=True, exist_ok=True)
+        encode(folder / f'episode_{number:06d}.mp4', map(moving, range(length)), 10)
+        rows.append({'episode_index': number, 'tasks': ['open the jar'], 'length': length})
+        one = {name: v.tolist() for name, v in of_rows(state).items()}
+        described.append({'episode_index': number, 'stats': {'observation.state': one}})
+        before += length
+    info = {
+        'codebase_version': 'v2.1', 'robot_type': 'aloha', 'total_episodes': len(lengths),
+        'total_frames': before, 'total_tasks': 1, 'total_videos': len(lengths), 'total_chunks': 1,
+        'chunks_size': 1000, 'fps': 10, 'splits': {'train': f'0:{len(lengths)}'},
+        'data_path': 'data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet',
+        'video_path':
+            'videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4',
+        'features': features,
+    }  # fmt: skip
+    (root / 'meta').mkdir()
+    (root / 'meta/info.json').write_text(json.dumps(info))
+    for name, lines in (
+        ('episodes', rows), ('episodes_stats', described),
+        ('tasks', [{'task_index': 0, 'task': 'open the jar'}]),
+    ):  # fmt: skip
+        text = ''.join(json.dumps(line) + '\n' for line in lines)
+        (root / f'meta/{name}.jsonl').write_text(text)
+    return root
+
+
+@pytest.fixture
+def old_dataset(tmp_path: Path) -> Path:
+    return _write_old(tmp_path / 'old')
 
 
 @pytest.fixture

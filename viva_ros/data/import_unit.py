@@ -85,7 +85,7 @@ def _make(path: Path, how: Map, outcomes: Outcomes, folder: Path) -> dict[str, A
 def _import_take(
     take: Take, recording: Recording, how: Map, outcomes: Outcomes, folder: Path, number: int
 ) -> tuple[Figures, dict[str, Any] | None]:
-    moments = grid(take.streams, how.rate)
+    moments = grid(take, how.rate)
     figures = measure(take, moments, how.limits)
     try:
         label = outcomes.label(take, recording)

@@ -10,6 +10,7 @@ nothing, and an angle may wrap. Nothing is filled in: figures beyond the limits 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from viva_ros.data.episode import Joints
 from viva_ros.data.mapping import Limits
 from viva_ros.data.take import Stamps, Take
 
-SECOND = 1_000_000_000  # ns
+SECOND: Final = 1_000_000_000  # ns
+PHASES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -64,74 +66,86 @@ class Figures:
     refused: tuple[str, ...] = ()
 
 
-def grid(streams: Mapping[str, Stamps], rate: int) -> Stamps:
+def grid(take: Take, rate: int) -> Stamps:
     """
     Give the moments at which all streams have begun and none has ended, (N,), ns.
 
-    Counted from the first so that no error adds up: t[k] = t[0] + round(k / rate).
+    Moments that fall together with the frames of a camera of the same rate would meet now the one
+    and now the other beside them, as stamps jitter. So the grid begins with the first moment or up
+    to one period later, in eighths, where the fewest frames are repeated.
     """
+    streams = take.streams
     if not streams or any(stamps.size == 0 for stamps in streams.values()):
         return np.empty(0, dtype=np.int64)
     begin = max(int(stamps[0]) for stamps in streams.values())
     end = min(int(stamps[-1]) for stamps in streams.values())
-    if end < begin:
-        return np.empty(0, dtype=np.int64)
-    count = (end - begin) * rate // SECOND + 1
+    cameras = [frames.stamps for frames in take.cameras.values()]
+    grids = [moments(begin + SECOND * i // (PHASES * rate), end, rate) for i in range(PHASES)]
+    return min(grids, key=lambda one: sum(repeats(stamps, one) for stamps in cameras))
+
+
+def moments(begin: int, end: int, rate: int) -> Stamps:
+    """Give t[k] = begin + k / rate up to the end, each rounded by itself, (N,), ns."""
+    count = max(0, (end - begin + 1) * rate // SECOND + 1) if end >= begin else 0
     steps = np.arange(count, dtype=np.int64)
     return begin + (steps * SECOND + rate // 2) // rate
 
 
-def held(stamps: Stamps, moments: Stamps) -> Stamps:
+def repeats(stamps: Stamps, at: Stamps) -> int:
+    """Count the moments that have the same frame as the one before."""
+    return int((np.diff(held(stamps, at)) == 0).sum())
+
+
+def held(stamps: Stamps, at: Stamps) -> Stamps:
     """Give the index of the newest stamp that is not later than each moment, (N,)."""
-    return np.searchsorted(stamps, moments, side='right').astype(np.int64) - 1
+    return np.searchsorted(stamps, at, side='right').astype(np.int64) - 1
 
 
-def joints_at(groups: Sequence[Joints], moments: Stamps) -> Array:
+def joints_at(groups: Sequence[Joints], at: Stamps) -> Array:
     """Give positions of all groups side by side, (N, J)."""
-    return np.concatenate([g.positions[held(g.stamps, moments)] for g in groups], axis=1)
+    return np.concatenate([g.positions[held(g.stamps, at)] for g in groups], axis=1)
 
 
-def measure(take: Take, moments: Stamps, limits: Limits) -> Figures:
+def measure(take: Take, at: Stamps, limits: Limits) -> Figures:
     """Measure an episode, and say why it is refused if it is."""
     streams = take.streams
     known = {name: stamps for name, stamps in streams.items() if stamps.size}
     first = min((int(stamps[0]) for stamps in known.values()), default=0)
     last = max((int(stamps[-1]) for stamps in known.values()), default=0)
     figures = {
-        name: _stream(stamps, first, last, moments, take.backwards.get(name, 0.0))
+        name: _stream(stamps, first, last, at, take.backwards.get(name, 0.0))
         for name, stamps in streams.items()
     }
-    start = int(moments[0]) if moments.size else 0
-    duration = float(moments[-1] - moments[0]) * 1e-9 if moments.size else 0.0
-    skew, broken = _skew(streams, moments), _not_finite(take)
+    start = int(at[0]) if at.size else 0
+    duration = float(at[-1] - at[0]) * 1e-9 if at.size else 0.0
+    skew, broken = _skew(streams, at), _not_finite(take)
     reasons = [
-        *_refusals(take, figures, limits), *_bad(moments, skew, broken, limits),
+        *_refusals(take, figures, limits), *_bad(at, skew, broken, limits),
     ]  # fmt: skip
     return Figures(
-        take.name, str(take.source), start, len(moments), round(duration, 6), round(skew, 6),
+        take.name, str(take.source), start, len(at), round(duration, 6), round(skew, 6),
         take.readable, figures, broken, take.losses, tuple(reasons),
     )  # fmt: skip
 
 
 def _stream(
-    stamps: Stamps, first: int, last: int, moments: Stamps, backwards: float
+    stamps: Stamps, first: int, last: int, at: Stamps, backwards: float
 ) -> StreamFigures:
     if not stamps.size:
         return StreamFigures(0, 0.0, (last - first) * 1e-9, 0.0, 0.0)
     edges = np.concatenate([[first], stamps, [last]])
     span = float(stamps[-1] - stamps[0]) * 1e-9
-    used = held(stamps, moments)
-    repeated = float((np.diff(used) == 0).mean()) if len(used) > 1 else 0.0
+    repeated = repeats(stamps, at) / max(1, len(at) - 1)
     return StreamFigures(
         len(stamps), round((len(stamps) - 1) / span, 3) if span > 0.0 else 0.0,
         round(float(np.diff(edges).max()) * 1e-9, 6), round(backwards, 6), round(repeated, 4),
     )  # fmt: skip
 
 
-def _skew(streams: Mapping[str, Stamps], moments: Stamps) -> float:
-    if not moments.size:
+def _skew(streams: Mapping[str, Stamps], at: Stamps) -> float:
+    if not at.size:
         return 0.0
-    used = np.stack([stamps[held(stamps, moments)] for stamps in streams.values()])
+    used = np.stack([stamps[held(stamps, at)] for stamps in streams.values()])
     return float((used.max(axis=0) - used.min(axis=0)).max()) * 1e-9
 
 
@@ -166,11 +180,11 @@ def _refusals(take: Take, figures: Mapping[str, StreamFigures], limits: Limits) 
     return reasons
 
 
-def _bad(moments: Stamps, skew: float, broken: Mapping[str, int], limits: Limits) -> list[str]:
+def _bad(at: Stamps, skew: float, broken: Mapping[str, int], limits: Limits) -> list[str]:
     reasons = []
-    if len(moments) < 2:
+    if len(at) < 2:
         reasons.append(
-            f'has {len(moments)} moments at which all streams have something, must be at least 2'
+            f'has {len(at)} moments at which all streams have something, must be at least 2'
         )
     if skew > limits.max_skew:
         reasons.append(
