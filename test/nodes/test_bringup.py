@@ -16,7 +16,7 @@ from viva_ros.nodes.description import MONITOR, SIM, SUPERVISOR
 
 def test_arguments_that_are_left_empty_do_not_hide_the_configuration_file():
     line = bringup.command(MONITOR, bringup.check_options('monitor', {}))
-    assert line[1:4] == ['-m', 'viva_ros.nodes.monitor', '--ros-args']
+    assert line[1:5] == ['-m', 'viva_ros.nodes', 'monitor', '--ros-args']
     assert line[-2] == '--params-file' and line[-1].endswith('config/monitor.yaml')
 
 

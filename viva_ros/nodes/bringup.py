@@ -86,7 +86,7 @@ def check_options(launch: str, options: Mapping[str, object]) -> dict[str, str]:
 
 def command(program: Program, options: Mapping[str, str]) -> list[str]:
     """Give the command line of one node."""
-    line = [sys.executable, '-m', f'viva_ros.nodes.{program.name}', '--ros-args']
+    line = [sys.executable, '-m', 'viva_ros.nodes', program.name, '--ros-args']
     if options['namespace']:
         line += ['-r', f'__ns:=/{options["namespace"].strip("/")}']
     line += ['--params-file', str(config_folder(options) / program.config)]

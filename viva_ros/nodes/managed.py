@@ -138,6 +138,8 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self._waiting = isinstance(error, AbsentInputError)
             return TransitionCallbackReturn.FAILURE
         except Exception:  # rclpy would swallow it
+            if not self.context.ok():  # a signal in its midst
+                return TransitionCallbackReturn.FAILURE
             self.refusal = traceback.format_exc(limit=-1).strip()
             self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
             return TransitionCallbackReturn.ERROR

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -13,19 +14,34 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 
 RCLError = rclpy_implementation.RCLError
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Made = TypeVar('Made', bound=Node)
 
 
-def run(make: Callable[[], Node], argv: Sequence[str] | None = None) -> None:
-    """Spin a node until it is told to stop; does not return if a thread of it hangs."""
-    start(argv)
-    clean = True
-    node: Node | None = None
+def run(
+    make: Callable[[], Made],
+    argv: Sequence[str] | None = None,
+    spin: Callable[[Made, SingleThreadedExecutor], None] | None = None,
+) -> None:
+    """
+    Spin a node until it is told to stop.
+
+    Does not return where the interpreter could not tidy up: a thread of the node hangs, or the
+    node was only half made.
+
+    :param spin: instead of the executor's own; until the context is shut down
+    """
+    clean = False
+    node: Made | None = None
     try:
+        executor = start(argv)
         node = make()
-        executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        if spin is None:
+            executor.spin()
+        else:
+            spin(node, executor)
+    except ExternalShutdownException:
         pass
     except RCLError:  # a signal in mid-callback makes whatever it calls next invalid
         if rclpy.ok():
@@ -33,22 +49,32 @@ def run(make: Callable[[], Node], argv: Sequence[str] | None = None) -> None:
     finally:
         ignore_signals()
         clean = end(node)
-    if not clean:  # a thread hangs in foreign code: the interpreter would wait for it
+    if not clean or node is None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
 
 
-def start(argv: Sequence[str] | None) -> None:
-    """Begin; SIGINT counts even where a shell that runs us in the background has it ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
+    """
+    Begin; from here on SIGINT and SIGTERM shut the context down.
+
+    Neither raises anything in the midst of some library's work. SIGINT counts even where a shell
+    that runs us in the background has it ignored.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     rclpy.init(args=None if argv is None else list(argv))
+    executor = SingleThreadedExecutor()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    return executor
 
 
 def ignore_signals() -> None:
     """A second Ctrl-C must not interrupt the tidying up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def end(node: Node | None) -> bool:

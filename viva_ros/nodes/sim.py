@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -28,7 +28,7 @@ from viva_ros.msg import GroundTruth
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header, to_image, to_joint_state
 from viva_ros.nodes.params import Parameters
-from viva_ros.nodes.process import RCLError, end, ignore_signals, start
+from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import SimSettings
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE
@@ -176,10 +176,8 @@ def or_nan(time_: float | None) -> float:
     return math.nan if time_ is None else time_
 
 
-def spin(robot: Robot) -> None:
+def spin(robot: Robot, executor: SingleThreadedExecutor) -> None:
     """Step in real time until the context is shut down."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(robot)
     due = time.monotonic()
     while rclpy.ok():
         robot.step()
@@ -197,19 +195,7 @@ def spin(robot: Robot) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the node."""
-    start(argv)
-    robot: Robot | None = None
-    try:
-        robot = Robot()
-        spin(robot)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except RCLError:  # a signal in mid-call makes what comes next invalid
-        if rclpy.ok():
-            raise
-    finally:
-        ignore_signals()
-        end(robot)
+    run(Robot, argv, spin)
 
 
 if __name__ == '__main__':

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import rclpy
 from rclpy.node import Node
-from rclpy.wait_for_message import wait_for_message
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from viva_ros.core.errors import ConfigurationError, InputError
@@ -73,15 +72,28 @@ def check_inputs(
 
 def _check_joints(node: Node, joints: Sequence[str], wait: float) -> None:
     topic = node.resolve_topic_name(JOINTS)
-    found, message = wait_for_message(
-        JointState, node, JOINTS, qos_profile=qos.JOINTS, time_to_wait=wait
-    )
-    if not found:
+    message = _take(node, wait)
+    if message is None:
         raise AbsentInputError(f'{topic} has a publisher, but nothing came: look at the driver')
     try:
         match_joints(joint_positions(message), joints, topic)
     except InputError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def _take(node: Node, wait: float) -> JointState | None:
+    """Wait for a message while the executor is busy with us."""
+    subscription = node.create_subscription(JointState, JOINTS, lambda _: None, qos.JOINTS)
+    end = time.monotonic() + wait
+    try:
+        while rclpy.ok() and time.monotonic() < end:
+            taken = subscription.handle.take_message(JointState, False)
+            if taken is not None:
+                return taken[0]
+            time.sleep(0.02)
+    finally:
+        node.destroy_subscription(subscription)
+    return None
 
 
 def _check_publishers(node: Node, topic: str, type_name: str, wait: float) -> None:

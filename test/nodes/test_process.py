@@ -1,0 +1,63 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A node that is told to end does so in peace, however far it has come."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+STOP = {signal.SIGINT: 'Ctrl-C', signal.SIGTERM: 'kill'}
+
+
+def loading(process: subprocess.Popen[bytes]) -> bool:
+    """Its libraries are being loaded: the signal has a handler of Python's."""
+    fields = dict(line.split(':', 1) for line in read(process, 'status').splitlines() if line)
+    caught = int(fields.get('SigCgt', '0'), 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def joining(process: subprocess.Popen[bytes]) -> bool:
+    """The middleware is loaded, which is done when the context is made."""
+    return 'librmw_fastrtps' in read(process, 'maps')
+
+
+def read(process: subprocess.Popen[bytes], name: str) -> str:
+    return Path(f'/proc/{process.pid}/{name}').read_text()
+
+
+@pytest.mark.parametrize('number', STOP, ids=STOP.get)
+@pytest.mark.parametrize('moment', [loading, joining])
+@pytest.mark.parametrize('node', ['monitor', 'supervisor', 'sim'])
+def test_a_node_that_has_hardly_begun_ends_without_a_word_of_error(
+    processes, until, node: str, moment: Callable[..., bool], number: signal.Signals
+) -> None:
+    process = processes.start('viva_ros.nodes', node)
+    until(lambda: moment(process), moment.__name__)
+    process.send_signal(number)
+    assert process.wait(60.0) == 0
+    assert 'Traceback' not in processes.log(process)
+
+
+@pytest.mark.parametrize('node', ['monitor', 'supervisor', 'sim'])
+def test_a_node_in_a_background_job_heeds_ctrl_c(processes, until, node: str) -> None:
+    """A shell has SIGINT ignored for what it runs in the background."""
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = processes.start('viva_ros.nodes', node)
+    finally:
+        signal.signal(signal.SIGINT, old)
+    until(lambda: '[INFO]' in processes.log(process) or joining(process), 'the node')
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60.0) == 0
+    assert 'Traceback' not in processes.log(process)
+
+
+def test_a_node_that_there_is_not_names_those_that_there_are() -> None:
+    line = [sys.executable, '-m', 'viva_ros.nodes', 'robot']
+    answer = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert 'must be one of monitor, sim, supervisor' in answer.stderr

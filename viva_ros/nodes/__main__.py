@@ -1,0 +1,38 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A node as a program: ``python -m viva_ros.nodes monitor``.
+
+Its libraries take a second to load. Until then SIGINT and SIGTERM end the process at once.
+"""
+
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+
+from viva_ros.nodes.description import LAUNCHES
+
+
+def main(name: str) -> None:
+    """
+    Run a node of this package.
+
+    :param name: 'monitor', 'supervisor' or 'sim'
+    """
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
+    import_module(f'viva_ros.nodes.{name}').main()
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """End with exit code 0: there is nothing yet to tidy up."""
+    os._exit(0)
+
+
+if __name__ == '__main__':
+    names = sorted({program.name for programs, _ in LAUNCHES.values() for program in programs})
+    if len(sys.argv) < 2 or sys.argv[1] not in names:
+        sys.exit(f'the first argument must be one of {", ".join(names)}')
+    main(sys.argv[1])
