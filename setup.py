@@ -168,6 +168,7 @@ setup(
     description='Watches a robot at work: value, forecast and alerts by the ViVa model',
     package_dir={'': '.'},  # with it an editable install is a .pth file, not an import hook
     packages=find_packages(include=['viva_ros', 'viva_ros.*']),
+    package_data={'viva_ros.offline': ['*.html']},
     python_requires='>=3.11,<3.14',  # numpy 2.4 starts, the ROS wheels end there
     install_requires=[
         'numpy>=1.26,<3',  # 1.26 is Ubuntu 24.04's

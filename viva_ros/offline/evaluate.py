@@ -9,8 +9,10 @@ are calibrated by the same code on the same recordings, and judged by the judge 
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,7 +23,10 @@ from viva_ros.offline import report
 from viva_ros.offline.contest import PROPRIO, VIVA, enter, mean_duration, run, tasks_of
 from viva_ros.offline.evaluation_plot import draw
 from viva_ros.offline.figures import by_task, figures
+from viva_ros.offline.html_report import page
+from viva_ros.offline.trials import Result
 from viva_ros.offline.truth_checks import measure_checks
+from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.shipped import engine_folder
 
 __all__ = ['camera_only', 'main', 'mean_duration']
@@ -48,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(args.out, content)
     draw(results, camera_only(), args.out.with_suffix('.png'))
+    if args.report:
+        write_report(args.report, measured, parts, checks, results, list(tasks), info)
     report.show(measured, checks, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0
 
@@ -71,7 +78,26 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='also try what no good value may do, on N recordings of each task and outcome',
     )  # fmt: skip
     parser.add_argument('--out', type=Path, required=True, help='JSON file; the plot lies beside')
+    parser.add_argument('--report', type=Path, help='also write a page for a browser')
     return parser.parse_args(argv)
+
+
+def write_report(
+    out: Path, measured: Mapping[str, Any], parts: Mapping[str, Any], checks: Mapping[str, Any],
+    results: Mapping[str, Sequence[Result]], paths: Sequence[Path], info: EngineInfo,
+) -> None:  # fmt: skip
+    """Write the page, of the engine that was named first."""
+    rows = next(iter(results.values()))
+    places = {(one.task, one.name): path for one, path in zip(rows, paths, strict=True)}
+    title = f'viva_ros: engine {info.fingerprint} on {len(rows)} test episodes'
+    about = (
+        f'{datetime.now(UTC).date().isoformat()}, {report.hardware()}. The value rises '
+        'towards success and starts at the base rate of its training data. Advisory, not a '
+        'safety function.'
+    )
+    scopes = {'all tasks': measured, **parts}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, page(title, about, scopes, checks, rows, places))
 
 
 def engines(args: argparse.Namespace) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +21,30 @@ from viva_ros.offline.trials import Result
 from viva_ros.runtime.engine import EngineInfo
 
 Figures = Mapping[str, Any]
+
+#: What is shown of the figures: key, label, and whether it has an interval.
+FIGURES: Final = (
+    ('spearman', 'Expert-VOC: Spearman of V with time, successes', 'interval'),
+    ('true_order', 'Spearman of V with true progress, successes', 'interval'),
+    ('kendall', "Kendall's tau a with time, successes", 'interval'),
+    ('retry_voc', 'Retry-VOC: order over a failed try and what follows', 'interval'),
+    ('hesitation_rmse', 'Hesitation-RMSE: drift while the robot stands still', 'interval'),
+    ('auroc', 'AUROC of the outcome by final V', 'interval'),
+    ('auroc_mean', 'AUROC by mean V', 'interval'),
+    ('auroc_minimum', 'AUROC by lowest V', 'interval'),
+    ('auprc_failure', 'AUPRC of failure by final V', 'interval'),
+    ('err_dr', 'ErrDR: errors that the value answers', 'interval'),
+    ('err_false', '... falsely, at moments of successes', 'interval'),
+    ('mdr', 'MDR: milestones that the value answers', 'interval'),
+    ('tpr', 'failures found', 'interval'),
+    ('in_time', f'failures found until {IN_TIME:g} s after the evidence', 'interval'),
+    ('false_alarms', 'successes with a false alarm', 'interval'),
+    ('delay_median', 'delay from the evidence, median, s', 'number'),
+    ('delay_p90', 'delay from the evidence, 90 %, s', 'number'),
+    ('twa', 'time-weighted accuracy', 'number'),
+    ('balanced_accuracy', 'balanced accuracy', 'number'),
+    ('false_alarms_per_hour', 'false alarms per hour of success', 'number'),
+)
 
 
 def content(
@@ -88,55 +112,45 @@ def show(
         console.print(fooled(checks))
 
 
-def fooled(checks: Mapping[str, Figures]) -> Table:
-    """One row a check, with what a good value does."""
-    table = Table(title='What the value does when it is shown something else')
-    columns = (
-        ('order by\ntrue progress', 'order'), ('order by\ntime shown', 'time_order'),
-        ('change in\nsuccesses', 'change_in_successes'),
-        ('change in\nfailures', 'change_in_failures'),
-        ('false\nalarms', 'false_alarms'), ('failures\nfound', 'detected'),
+def fooled_columns() -> tuple[tuple[str, str], ...]:
+    """Give heading and key of what is measured of each check."""
+    return (
+        ('order by true progress', 'order'), ('order by time shown', 'time_order'),
+        ('change in successes', 'change_in_successes'),
+        ('change in failures', 'change_in_failures'),
+        ('false alarms', 'false_alarms'), ('failures found', 'detected'),
     )  # fmt: skip
+
+
+def fooled(checks: Mapping[str, Figures]) -> Table:
+    """One row a check; what a good value does stands below."""
+    table = Table(title='What the value does when it is shown something else')
     table.add_column('shown')
-    for title, _ in columns:
+    for title, _ in fooled_columns():
         table.add_column(title, justify='right')
-    table.add_column('a good value')
     for name, row in checks.items():
-        cells = (_number(row[key]['value']) for _, key in columns)
-        table.add_row(name, *cells, row['good'])
+        cells = (_number(row[key]['value']) for _, key in fooled_columns())
+        table.add_row(name, *cells)
+    told = [f'{name}: a good value {row["good"]}' for name, row in checks.items()]
+    table.caption = '\n'.join(told[1:])  # the first is the recording as it was
     return table
 
 
 def overview(measured: Mapping[str, Figures]) -> Table:
     """One row a figure, one column a contender."""
-    table = Table(title='Test episodes, 95 % interval in brackets')
+    first = next(iter(measured.values()))
+    counts = first['detection']
+    told = f'{counts["successes"]} successes, {counts["failures"]} failures'
+    table = Table(title=f'{told}; 95 % interval over episodes in brackets')
     table.add_column('figure')
     for name in measured:
         table.add_column(name, justify='right')
-    first = next(iter(measured.values()))
-    counts = first['detection']
-    for label, key in (
-        (f'Spearman with time, mean of {counts["successes"]} successes', 'spearman'),
-        ('Spearman with true progress, mean of these', 'true_order'),
-        (f'AUROC of the outcome by final value, {first["auroc"]["episodes"]} episodes', 'auroc'),
-        (f'failures detected, of {counts["failures"]}', 'tpr'),
-        (f'failures detected until {IN_TIME:g} s after the evidence', 'in_time'),
-        ('successes with a false alarm', 'false_alarms'),
-        ('Retry-VOC: order over a failed try and what follows', 'retry_voc'),
-        ('Hesitation-RMSE: drift while the robot stands still', 'hesitation_rmse'),
-        ('ErrDR: errors that the value answers', 'err_dr'),
-        ('... and moments of successes at which it does so falsely', 'err_false'),
-        ('MDR: milestones that the value answers', 'mdr'),
-    ):
-        table.add_row(label, *(_interval(figures[key]) for figures in measured.values()))
-    for label, key in (
-        ('delay from the evidence, median, s', 'delay_median'),
-        ('delay from the evidence, 90 %, s', 'delay_p90'),
-        ('false alarms per hour of success', 'false_alarms_per_hour'),
-        ('time-weighted accuracy', 'twa'),
-        ('balanced accuracy', 'balanced_accuracy'),
-    ):
-        table.add_row(label, *(_number(f['detection'][key]) for f in measured.values()))
+    for key, label, kind in FIGURES:
+        if kind == 'interval':
+            cells = [_interval(figures[key]) for figures in measured.values()]
+        else:
+            cells = [_number(figures['detection'][key]) for figures in measured.values()]
+        table.add_row(label, *cells)
     return table
 
 

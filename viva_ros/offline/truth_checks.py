@@ -16,11 +16,12 @@ import numpy as np
 
 from viva_ros.core.metrics import spearman
 from viva_ros.core.observation import Array, Observation, Unknown
+from viva_ros.data.recording import read
 from viva_ros.offline.contest import Case, Contender, cases
 from viva_ros.offline.progress_figures import mean
 from viva_ros.offline.replay import Sight
 from viva_ros.offline.scoring import estimates, judge, rule_alarms, series_of
-from viva_ros.offline.trials import true_progress
+from viva_ros.offline.trials import FAILURE, SUCCESS, group_of, true_progress
 from viva_ros.runtime.engine import Engine
 
 Shown = list[tuple[int, Sight]]  # which moment of the recording, and when it is shown
@@ -101,10 +102,10 @@ def checks(cameras: Sequence[str], tasks: int) -> Iterator[Check]:
         yield Check(f'{camera} covered', lambda sights, c=camera: covered(c, sights),
                     'knows less: the order suffers, the value does not rise')  # fmt: skip
     if tasks > 1:
-        yield Check('wrong task', plain, 'expects no success: it falls', other_task=True)
+        yield Check('wrong task', plain, 'falls: this is not that task', other_task=True)
     yield Check('frames shuffled', shuffled, 'follows what it sees, not the time that it was told')
-    yield Check('twice the speed', doubled, 'the same values; alarms no more than before')
-    yield Check('half the speed', halved, 'the same values; more alarms for want of progress')
+    yield Check('twice the speed', doubled, 'is the same at each moment; no more alarms')
+    yield Check('half the speed', halved, 'is the same at each moment; may alarm: no progress')
     yield Check('a pause of 2 s', paused, 'stays where it is')
 
 
@@ -131,15 +132,13 @@ def measure_checks(
 
 
 def _some(tasks: Mapping[Path, str], limit: int) -> dict[Path, str]:
-    """Pick as many successes as failures of each task, by name."""
-    from viva_ros.data.recording import read
-
-    taken: dict[tuple[str, bool], int] = {}
+    """Pick as many undisturbed successes as failures of each task, by name."""
+    taken: dict[tuple[str, str], int] = {}
     picked = {}
     for path, task in tasks.items():
         label = read(path).episodes()[0].label
-        key = task, bool(label and label.success)
-        if taken.get(key, 0) < limit:
+        key = task, group_of(label) if label else ''
+        if key[1] in (SUCCESS, FAILURE) and taken.get(key, 0) < limit:
             taken[key] = taken.get(key, 0) + 1
             picked[path] = task
     return picked
