@@ -47,6 +47,12 @@ def test_what_can_be_mended_is_one_line_and_exit_code_2(monkeypatch, capsys) -> 
     assert capsys.readouterr().err == 'viva score: r.mcap cannot be read: fetch it again\n'
 
 
+def test_a_folder_that_cannot_be_written_to_is_no_traceback(monkeypatch, capsys) -> None:
+    behave(monkeypatch, lambda argv: Path('/proc/nowhere').mkdir())
+    assert cli.main(['demo']) == 2
+    assert "No such file or directory: '/proc/nowhere'" in capsys.readouterr().err
+
+
 def test_ctrl_c_is_exit_code_130_without_a_traceback(monkeypatch, capsys) -> None:
     def main(argv):
         raise KeyboardInterrupt

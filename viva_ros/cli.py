@@ -39,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
     try:
         return int(import_module(COMMANDS[name][0]).main(rest) or 0)
-    except VivaError as error:
+    except (
+        VivaError,
+        OSError,
+    ) as error:  # an OSError: a disk that is full, a folder without rights
         print(f'viva {name}: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -56,6 +56,15 @@ def test_a_set_within_the_slop_is_chosen() -> None:
     assert selection.skew == pytest.approx(0.02)
 
 
+def test_an_engine_without_cameras_gets_the_newest_joints() -> None:
+    blind: InputBuffer[str] = InputBuffer((), NAMES, SyncSettings())
+    blind.add_joints(NOW - 30 * MS, POSITIONS)
+    blind.add_joints(NOW - 10 * MS, {**POSITIONS, 'left/waist': 0.7})
+    selection = chosen(blind.select(NOW))
+    assert selection.proprio['left/waist'] == 0.7
+    assert selection.stamps == {JOINTS: NOW - 10 * MS}
+
+
 def test_every_missing_source_is_named() -> None:
     empty = buffer()
     reason = refused(empty.select(NOW), 'missing')

@@ -1,7 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import math
-from collections import deque
 
 import pytest
 
@@ -30,7 +29,7 @@ def notice(at: float, kind: str, level: Level = Level.ALARM) -> Notice:
 
 def session(moments: list[Moment], notices: list[Notice], values: dict[float, float]) -> Session:
     samples = [Sample(ns(at), value, 0.02, '', 'e') for at, value in values.items()]
-    return Session(samples, notices, deque(moments))
+    return Session(samples, notices, moments)
 
 
 FELL_AND_ROSE = {0.1 * n: abs(n - 50) / 25 - 1.0 for n in range(101)}  # 1 to -1 at 5 s, and to 1
@@ -65,6 +64,15 @@ def test_an_alarm_before_anything_went_wrong_does_not_pass() -> None:
 def test_without_an_alarm_nothing_is_shown() -> None:
     checks = failure_checks(session([moment(4.0)], [], FELL_AND_ROSE))
     assert not any(check.passed for check in checks)
+
+
+def test_a_robot_that_refuses_to_try_again_has_its_operator_called() -> None:
+    notices = [notice(4.9, 'drop'), notice(5.0, 'retry_requested'), notice(5.1, 'retry_refused')]
+    checks = failure_checks(session([moment(4.0)], notices, FELL_AND_ROSE))
+    assert [check.passed for check in checks] == [True, True, True, False]
+    notices.append(notice(7.2, 'retry_budget', Level.NEEDS_OPERATOR))
+    checks = failure_checks(session([moment(4.0)], notices, FELL_AND_ROSE))
+    assert [check.passed for check in checks] == [True, True, True, True]
 
 
 def test_a_warning_does_not_spoil_a_good_episode() -> None:

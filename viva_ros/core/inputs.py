@@ -115,7 +115,7 @@ class InputBuffer(Generic[Payload]):
         try:
             self._check_newest(now)
             frames = self._frames()
-            joints = self._joints.nearest(max(frames.values()))
+            joints = self._joints.nearest(max(frames.values(), default=now))
             stamps = {**frames, JOINTS: joints}
             check_skew({self._topics[n]: at for n, at in stamps.items()}, self._settings.slop)
             return self._selection(frames, joints)

@@ -52,7 +52,7 @@ def check_stamp(topic: str, stamp: int, now: int, settings: SyncSettings) -> Non
 
 def fits(stamps: Mapping[str, int], slop: float) -> bool:
     """Say whether stamps, ns, lie within the slop, s."""
-    return seconds(max(stamps.values()), min(stamps.values())) <= slop
+    return not stamps or seconds(max(stamps.values()), min(stamps.values())) <= slop
 
 
 def check_skew(stamps: Mapping[str, int], slop: float) -> None:

@@ -6,9 +6,13 @@ import argparse
 import json
 import os
 import random
+import shlex
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +22,35 @@ from rich.live import Live
 from viva_ros.core.errors import VivaError
 from viva_ros.core.files import write_atomically
 from viva_ros.demo import summary, view
+from viva_ros.demo.arguments import check_engine, parse
+from viva_ros.demo.endurance import Gauge, live_report
 from viva_ros.demo.play import Part, Player
 from viva_ros.demo.session import Session
 from viva_ros.nodes.description import ADVISORY
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.offline.report import plain as as_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; 0 only if what it shows happened."""
     args = parse(argv)
-    engine_folder(str(args.engine or ''), args.task)  # better now than after a minute
+    check_engine(str(args.engine or ''), args.task)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as by Ctrl-C
     isolate()
     out = args.out or Path('demo_out') / datetime.now().strftime('%Y%m%d-%H%M%S')
     out.mkdir(parents=True, exist_ok=True)
     console = Console()
     console.print(ADVISORY, style='dim')
-    session, checks = run(args, out, console)
+    session, checks, gauge = run(args, out, console)
     facts = {'task': args.task, 'failure': args.failure, 'seed': args.seed}
     result = summary.summarise(session, checks, facts)
     write_atomically(out / 'summary.json', json.dumps(result, indent=2) + '\n')
+    if args.duration:
+        command = shlex.join(['viva', 'demo', *(argv or ())])
+        live = live_report(session, gauge, command)
+        write_atomically(out / 'live.json', json.dumps(as_json(live), indent=1) + '\n')
     draw(out)
     report(console, result, out)
     return 0 if result['passed'] else 1
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser('viva demo', description=__doc__)
-    parser.add_argument('--task', default='tray_lift', help='tray_lift or cube_transfer')
-    parser.add_argument('--failure', default='slip', help='what goes wrong in the second episode')
-    parser.add_argument('--seed', type=int, default=90001, help='of the layout; never trained on')
-    parser.add_argument('--out', type=Path, help='folder for recording, plot and summary')
-    parser.add_argument('--engine', type=Path, help='engine folder; default: the shipped one')
-    parser.add_argument('--headless', action='store_true', help='plain lines, no live view')
-    args = parser.parse_args(argv)
-    check_mode(parser, args.task, args.failure)
-    return args
-
-
-def check_mode(parser: argparse.ArgumentParser, task: str, failure: str) -> None:
-    """Refuse a task or failure that the robot does not have, saying which it has."""
-    from viva_ros.sim.tasks import FAILURES, TASKS
-
-    if task not in TASKS:
-        parser.error(f'--task is {task!r}, must be one of {", ".join(TASKS)}')
-    if failure not in FAILURES[task]:
-        allowed = ', '.join(FAILURES[task])
-        parser.error(f'--failure is {failure!r}, must be one of {allowed} for {task}')
 
 
 def isolate() -> None:
@@ -75,14 +61,12 @@ def isolate() -> None:
 
 def run(
     args: argparse.Namespace, out: Path, console: Console
-) -> tuple[Session, dict[str, list[summary.Check]]]:
-    """Play both parts while everything is recorded."""
+) -> tuple[Session, dict[str, list[summary.Check]], Gauge]:
+    """Play both parts while everything is recorded, and others for as long as is asked."""
     from viva_ros.demo.watcher import watching
     from viva_ros.nodes.bringup import started
 
     session = Session()
-    good = Part('good', 'a good episode', args.seed, 'none')
-    bad = Part('failure', f'a failure: {args.failure}', args.seed + 1, args.failure)
     options: dict[str, Any] = {'task': args.task}
     if args.engine:
         options['engine'] = str(args.engine)
@@ -91,13 +75,28 @@ def run(
         watching(out / 'recording.mcap', session) as (watcher, orders),
         showing(session, watcher.stamp, console, args.headless) as tick,
     ):
-        player = Player(watcher, orders, session, guarded(tick, nodes.ended))
+        gauge = Gauge({name: process.pid for name, process in nodes.processes.items()})
+        player = Player(watcher, orders, session, guarded(gauge.after(tick), nodes.ended))
         player.wait_until_ready()
+        end = time.monotonic() + args.duration
+        good, bad = (part(args, number) for number in (0, 1))
         checks = {
             good.name: summary.good_checks(player.play(good, args.task, settle=1.0)),
             bad.name: summary.failure_checks(player.play(bad, args.task, settle=12.0)),
         }
-    return session, checks
+        for number in count(2):
+            if time.monotonic() >= end:
+                break
+            player.play(part(args, number), args.task, settle=12.0)
+        gauge.look()
+    return session, checks, gauge
+
+
+def part(args: argparse.Namespace, number: int) -> Part:
+    """Give the nth episode: good ones and failures take turns."""
+    failure = args.failure if number % 2 else 'none'
+    title = f'a failure: {failure}' if number % 2 else 'a good episode'
+    return Part('failure' if number % 2 else 'good', title, args.seed + number, failure)
 
 
 def guarded(

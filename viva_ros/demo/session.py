@@ -3,7 +3,6 @@
 """What the demo has seen so far: plain data, filled by the watcher, read by view and summary."""
 
 import math
-from collections import deque
 from dataclasses import dataclass, field
 
 
@@ -48,11 +47,11 @@ class Moment:
 
 @dataclass
 class Session:
-    """All samples and notices of a run, and the newest ground truth."""
+    """All samples, notices and ground truth of a run; lists, since another thread appends."""
 
     samples: list[Sample] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    moments: deque[Moment] = field(default_factory=lambda: deque(maxlen=20000))
+    moments: list[Moment] = field(default_factory=list)
 
     @property
     def now(self) -> Moment | None:
@@ -64,7 +63,7 @@ class Session:
         return Session(
             [s for s in self.samples if s.stamp >= stamp],
             [n for n in self.notices if n.stamp >= stamp],
-            deque((m for m in self.moments if m.stamp >= stamp), maxlen=20000),
+            [m for m in self.moments if m.stamp >= stamp],
         )
 
     def kinds(self) -> list[str]:

@@ -32,16 +32,31 @@ def good_checks(part: Session) -> list[Check]:
 
 
 def failure_checks(part: Session) -> list[Check]:
-    """A failure: alarm after the evidence, retry accepted, success, the value climbs again."""
+    """A failure: alarm after its cause, and a retry that succeeds, or that the robot refuses."""
     alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
-    after = [s.value for s in part.known() if alarm and s.stamp > alarm.stamp]
-    kinds = part.kinds()
-    return [
+    checks = [
         Check('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
         Check('not before anything went wrong', _after_injection(part), _delays(part)),
+    ]
+    kinds = part.kinds()
+    if 'retry_refused' in kinds and 'retry_accepted' not in kinds:
+        return checks + _refused_checks(part)
+    after = [s.value for s in part.known() if alarm and s.stamp > alarm.stamp]
+    return [
+        *checks,
         Check('a retry is accepted', 'retry_accepted' in kinds, ', '.join(kinds)),
         Check('the robot succeeds after it', _succeeded(part), _outcome(part)),
         Check('the value climbs again', _rises(after), _span(after)),
+    ]
+
+
+def _refused_checks(part: Session) -> list[Check]:
+    """The robot says that it cannot try again on the scene as it is: a person is called."""
+    refusal = next(n.text for n in part.notices if n.kind == 'retry_refused')
+    called = next((n.text for n in part.notices if n.level == Level.NEEDS_OPERATOR), '')
+    return [
+        Check('a retry is asked for, which the robot refuses', True, refusal),
+        Check('the operator is called', bool(called), called or 'nobody is called'),
     ]
 
 

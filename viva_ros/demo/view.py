@@ -5,17 +5,17 @@
 import math
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.layout import Layout
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from viva_ros.core.events import Level
+from viva_ros.demo.curve import Curve
 from viva_ros.demo.session import Moment, Notice, Sample, Session
 
-SPAN = 40.0  # s shown
-ROWS, COLUMNS = 17, 72
+BAR = 12  # columns
 STYLES = {
     Level.OK: 'green', Level.UNKNOWN: 'magenta', Level.WARN: 'yellow',
     Level.ALARM: 'bold red', Level.NEEDS_OPERATOR: 'bold white on red',
@@ -25,38 +25,20 @@ STYLES = {
 def render(session: Session, title: str, now: int) -> RenderableType:
     """Draw a session as it stands at stamp `now`, ns."""
     layout = Layout()
-    layout.split_column(Layout(name='top', size=ROWS + 4), Layout(name='events'))
+    layout.split_column(Layout(name='top', ratio=5), Layout(name='events', ratio=2))
     layout['top'].split_row(
-        Layout(Panel(curve(session, now), title='value (rises towards success)'), ratio=3),
+        Layout(Panel(Curve(session, now), title='value (rises towards success)'), ratio=3),
         Layout(Panel(status(session, now), title=title), ratio=2),
     )
-    layout['events'].update(Panel(events(session.notices[-8:]), title='supervisor'))
+    layout['events'].update(Panel(Events(session.notices), title='supervisor'))
     return layout
 
 
-def curve(session: Session, now: int) -> Text:
-    """Plot the last values over time; '?' where unknown, '!' at an alarm."""
-    grid = [[(' ', '')] * COLUMNS for _ in range(ROWS)]
-    grid[_row(0.0)] = [('·', 'dim')] * COLUMNS
-    for notice in session.notices:
-        column = _column(notice.stamp, now)
-        if column is not None and notice.level >= Level.ALARM:
-            for row in range(ROWS):
-                grid[row][column] = ('!', 'red')
-    for sample in session.samples[-2000:]:
-        column = _column(sample.stamp, now)
-        if column is None:
-            continue
-        if math.isfinite(sample.value):
-            grid[_row(sample.value)][column] = ('●', 'green' if sample.value > 0 else 'yellow')
-        else:
-            grid[ROWS - 1][column] = ('?', 'magenta')
-    return _lines(grid)
-
-
-def status(session: Session, now: int) -> Table:
-    """Tell what robot, monitor and supervisor are at."""
+def status(session: Session, now: int) -> RenderableType:
+    """Tell what robot, monitor and supervisor are at; above it why there is no value."""
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, min_width=10)
+    table.add_column(no_wrap=True, overflow='ellipsis')
     sample = session.samples[-1] if session.samples else None
     table.add_row('value', _value(sample))
     table.add_row('rate', f'{rate(session.samples, now):.1f} Hz')
@@ -65,14 +47,26 @@ def status(session: Session, now: int) -> Table:
     retries = session.kinds().count('retry_accepted')
     table.add_row('retries', str(retries))
     table.add_row('', '')
+    table.add_row('truth:', '')
     for name, cell in _truth(session.now):
         table.add_row(name, cell)
+    if sample is not None and sample.reason:
+        return Group(Text(sample.reason, 'magenta'), table)
     return table
 
 
-def events(notices: Sequence[Notice]) -> RenderableType:
-    """List the newest alerts."""
-    return Group(*(line(notice) for notice in notices))
+class Events:
+    """The newest alerts, as many as there is room for, one in a line."""
+
+    def __init__(self, notices: Sequence[Notice]) -> None:
+        self._notices = notices
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Fill the room."""
+        for notice in self._notices[-(options.height or 8) :]:
+            shown = line(notice)
+            shown.truncate(options.max_width, overflow='ellipsis')
+            yield shown
 
 
 def line(notice: Notice) -> Text:
@@ -91,10 +85,10 @@ def _truth(moment: Moment | None) -> list[tuple[str, RenderableType]]:
     if moment is None:
         return [('robot', 'not heard yet')]
     state = 'succeeded' if moment.success else 'failing' if moment.failed else moment.phase
-    bar = '█' * round(20 * moment.progress) + '░' * (20 - round(20 * moment.progress))
+    done = round(BAR * moment.progress)
     return [
-        ('robot (truth)', Text(state, 'red' if moment.failed else 'green')),
-        ('progress', bar),
+        ('robot', Text(state, 'red' if moment.failed else 'green')),
+        ('progress', '█' * done + '░' * (BAR - done)),
         ('attempt', str(moment.attempt)),
         ('time', f'{moment.time:.1f} s'),
     ]
@@ -104,7 +98,7 @@ def _value(sample: Sample | None) -> Text:
     if sample is None:
         return Text('waiting', 'dim')
     if not math.isfinite(sample.value):
-        return Text(f'unknown: {sample.reason}', 'magenta')
+        return Text('unknown', 'magenta')
     return Text(f'{sample.value:+.2f}', 'bold green' if sample.value > 0 else 'bold yellow')
 
 
@@ -118,23 +112,3 @@ def _level(notices: Sequence[Notice]) -> Text:
         return Text('waiting', 'dim')
     level = Level(notices[-1].level)
     return Text(level.name, STYLES[level])
-
-
-def _row(value: float) -> int:
-    return round((1.0 - min(max(value, -1.0), 1.0)) / 2.0 * (ROWS - 1))
-
-
-def _column(stamp: int, now: int) -> int | None:
-    column = COLUMNS - 1 - int((now - stamp) * 1e-9 / SPAN * COLUMNS)
-    return column if 0 <= column < COLUMNS else None
-
-
-def _lines(grid: Sequence[Sequence[tuple[str, str]]]) -> Text:
-    text = Text()
-    for row, cells in enumerate(grid):
-        value = 1.0 - 2.0 * row / (ROWS - 1)
-        text.append(f'{value:+5.2f} ' if row % 4 == 0 else 6 * ' ', 'dim')
-        for symbol, style in cells:
-            text.append(symbol, style)
-        text.append('\n')
-    return text

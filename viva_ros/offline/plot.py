@@ -37,8 +37,8 @@ GAP: Final = 0.9  # s
 BEHIND: Final = {'fc': 'white', 'ec': 'none', 'pad': 0.8, 'alpha': 0.75}
 MARKS: Final = {
     'retry_accepted': ('retry', GREEN, '^'),
-    'retry_refused': ('retry refused', RED, 'x'),
-    'retry_timeout': ('retry unanswered', RED, 'x'),
+    'retry_refused': ('retry refused', RED, 'X'),
+    'retry_timeout': ('retry unanswered', RED, 'X'),
     'retry_dry_run': ('retry is due (dry run)', GREY, '^'),
     'retry_budget': ('operator needed', RED, 'X'),
     'recovered': ('value rises again', GREEN, 'o'),

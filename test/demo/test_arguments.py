@@ -1,0 +1,47 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import shutil
+from pathlib import Path
+
+import pytest
+
+from viva_ros.core.errors import CalibrationError, EngineError
+from viva_ros.demo.arguments import check_engine, parse
+from viva_ros.demo.run import main
+from viva_ros.runtime.shipped import engine_folder
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        (['--task', 'fold'], "--task is 'fold', must be one of tray_lift"),
+        (['--failure', 'earthquake'], "--failure is 'earthquake', must be one of slip"),
+        (['--seed', '-1'], '--seed is -1, must be 0 or more'),
+        (['--duration', '-5'], '--duration is -5 s, must be at least 0'),
+        (['--duration', 'nan'], '--duration is nan s, must be at least 0'),
+    ],
+)
+def test_nonsense_is_refused_before_anything_starts(given, said, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(given)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_engine_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    out = tmp_path / 'out'
+    with pytest.raises(EngineError, match='/nowhere is no folder'):
+        main(['--engine', '/nowhere', '--out', str(out)])
+    assert not out.exists()
+
+
+def test_an_engine_without_thresholds_is_refused(tmp_path: Path) -> None:
+    shipped = engine_folder('', 'tray_lift')
+    for name in ('engine.json', 'engine.onnx'):
+        shutil.copy(shipped / name, tmp_path / name)
+    with pytest.raises(CalibrationError, match="run 'viva calibrate'"):
+        check_engine(str(tmp_path), 'tray_lift')
+
+
+def test_the_shipped_engine_is_taken() -> None:
+    check_engine('', 'tray_lift')

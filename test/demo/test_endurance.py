@@ -1,0 +1,45 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+import os
+
+from viva_ros.demo.endurance import Gauge, live_report, minutes, resident
+from viva_ros.demo.session import Sample, Session
+
+EPOCH = 1_000_000_000_000  # ns
+
+
+def sample(at: float, latency: float, value: float = 0.5) -> Sample:
+    return Sample(EPOCH + round(at * 1e9), value, latency, '', 'e')
+
+
+def two_minutes() -> Session:
+    """One value a second; 10 ms in the first minute, 30 ms in the second; one is unknown."""
+    samples = [sample(at, 0.010) for at in range(60)]
+    samples += [sample(at, 0.030, math.nan if at == 90 else 0.5) for at in range(60, 125)]
+    return Session(samples)
+
+
+def test_each_whole_minute_has_its_row() -> None:
+    first, second = minutes(two_minutes())
+    assert first == {
+        'minute': 1, 'rate_hz': 1.0, 'unknown': 0, 'p50_ms': 10.0, 'p95_ms': 10.0, 'p99_ms': 10.0,
+    }  # fmt: skip
+    assert (second['rate_hz'], second['unknown'], second['p50_ms']) == (0.98, 1, 30.0)
+
+
+def test_growth_is_the_last_minute_less_the_first() -> None:
+    report = live_report(two_minutes(), Gauge({'me': os.getpid()}), 'viva demo')
+    assert report['growth_ms'] == {'p50_ms': 20.0, 'p95_ms': 20.0}
+    assert len(report['memory_mib']['me']) == 1
+    assert report['memory_mib']['me'][0] > 1.0
+
+
+def test_of_less_than_a_minute_there_is_nothing_to_say() -> None:
+    report = live_report(Session([sample(0.0, 0.01)]), Gauge({}), 'viva demo')
+    assert report['minutes'] == []
+    assert report['growth_ms'] == {'p50_ms': None, 'p95_ms': None}
+
+
+def test_a_process_that_is_gone_has_no_memory() -> None:
+    assert math.isnan(resident(1 << 30))
