@@ -84,7 +84,7 @@ def test_what_was_trained_is_opened_again(
     entry = next(entry for entry in ENTRIES if entry.name == name)
     built = lively(entry.build(stuff).module)
     budget = Budget(tmp_path, tmp_path / 'out', tmp_path)
-    write(tmp_path / 'out' / name / 'checkpoint', built, {'seconds': 1.0})
+    write(tmp_path / 'out' / name / 'checkpoint', built, stuff.config, {'seconds': 1.0})
     opened, fingerprint = open_module(entry, budget, stuff)
     assert len(fingerprint) == 16
     given, expected = (estimates(m, seen, 0)['value'] for m in (opened, built))

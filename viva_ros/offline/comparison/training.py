@@ -10,6 +10,8 @@ from typing import Any, Final
 from torch import nn
 
 from viva_ros.model import checkpoint
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.offline.baselines.contender import Material
 from viva_ros.offline.comparison.budget import Budget
@@ -46,14 +48,30 @@ def train(budget: Budget, name: str) -> None:
     contender.finish()
     module = contender.module.eval()
     spent = seconds(folder, name, schedule.steps)
-    content = {'schedule': asdict(schedule), 'seed': budget.seed, 'seconds': spent}
-    write(folder / CHECKPOINT, module, {'contender': name, **content})
+    given = material(budget)
+    content = {
+        'contender': name, 'schedule': asdict(schedule), 'seed': budget.seed, 'seconds': spent,
+        'vae_steps': budget.vae_steps, 'video_steps': budget.video_steps,
+        'episodes': len(given.learn.labels), 'moments': len(given.learn.images),
+    }  # fmt: skip
+    write(folder / CHECKPOINT, module, given.config, content)
 
 
-def write(folder: Path, module: nn.Module, provenance: dict[str, Any]) -> None:
-    """Write a checkpoint: ViVa's own where it is one, else weights with a note."""
+def write(
+    folder: Path, module: nn.Module, config: ViVaConfig, provenance: dict[str, Any]
+) -> None:
+    """
+    Write a checkpoint that can be exported where there are engines of its kind, else weights.
+
+    :param config: of the ViVa that all begin with
+    """
     if isinstance(module, ViVa):
         checkpoint.write(folder, module, provenance)
+        return
+    if isinstance(module, ProprioModel):
+        note = {'ranges': module.ranges.to_dict(), 'tasks': list(config.tasks)}
+        note |= {'horizon': config.horizon, 'provenance': provenance}
+        checkpoint.write_weights(folder, module, {'kind': 'proprio', **note})
         return
     checkpoint.write_weights(folder, module, {'kind': 'contender', 'provenance': provenance})
 
