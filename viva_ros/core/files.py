@@ -4,6 +4,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -16,24 +17,38 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     :raises OSError: if it cannot be written; the temporary file is then gone, the old file whole
     """
     data = content.encode() if isinstance(content, str) else content
+    replace_atomically(path, lambda temporary: _write(temporary, data))
+
+
+def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """
+    Have a file written under a temporary name, fsync it, and rename it: for one too large to hold.
+
+    :param path: its folder must exist; a file there is replaced
+    :param write: writes the whole file to the path that it is given
+    :raises OSError: if it cannot be written; the temporary file is then gone, the old file whole
+    """
     handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
+    os.close(handle)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write(temporary)
+        _sync(temporary)
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _sync(path: Path) -> None:
+    """Make a file, or the renames in a folder, last through a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from viva_ros.core.errors import EngineError
-from viva_ros.core.files import write_atomically
+from viva_ros.core.files import replace_atomically, write_atomically
 from viva_ros.core.normalize import JointRanges
+from viva_ros.model.blank import blank, fill
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
@@ -28,6 +30,7 @@ WEIGHTS: Final = 'model.safetensors'
 DESCRIPTION: Final = 'model.json'
 FORMAT: Final = 1
 KINDS: Final = {ViVa: 'viva', EarlyExit: 'early_exit'}
+_CHUNK: Final = 1 << 24  # bytes
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,9 @@ def write_weights(folder: Path, module: nn.Module, content: Mapping[str, Any]) -
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
-    weights = save(state)
-    digest = hashlib.sha256(weights).hexdigest()
+    replace_atomically(folder / WEIGHTS, lambda path: save_file(state, path))
+    digest = hash_of(folder / WEIGHTS)
     described = {'format': FORMAT, **content, 'sha256': digest}
-    write_atomically(folder / WEIGHTS, weights)
     write_atomically(folder / DESCRIPTION, json.dumps(described, indent=1) + '\n')
     return digest
 
@@ -80,23 +82,40 @@ def read_description(folder: Path) -> dict[str, Any]:
     return content
 
 
-def read_weights(folder: Path, module: nn.Module, digest: str) -> None:
+def hash_of(path: Path) -> str:
+    """Give the SHA-256 of a file of any size."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_weights(
+    folder: Path, module: nn.Module, digest: str, dtype: torch.dtype | None = torch.float32
+) -> None:
     """
-    Load weights into a module, all of them by name.
+    Put weights into a module, all of them by name.
 
     :param digest: the SHA-256 expected
+    :param dtype: of those with floating-point numbers; None keeps what each was written in
     :raises EngineError: if they cannot be read, were changed, or do not fit
     """
     path = folder / WEIGHTS
     try:
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != digest:
+        if hash_of(path) != digest:
             raise EngineError(f'{path} does not match its description: fetch the folder again')
-        state = load(content)
+        with safe_open(path, 'pt') as file:
+            state = {name: _tensor(file, name, dtype) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise EngineError(f'{path} cannot be read ({error}): fetch the folder again') from error
     _check_names(path, module.state_dict(), state)
-    module.load_state_dict(state)
+    fill(module, state)
+
+
+def _tensor(file: Any, name: str, dtype: torch.dtype | None) -> Tensor:
+    found = file.get_tensor(name)
+    return found.to(dtype if dtype and found.is_floating_point() else found.dtype, copy=True)
 
 
 def _check_names(path: Path, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
@@ -123,21 +142,23 @@ def write(folder: Path, model: ViVa | EarlyExit, provenance: Mapping[str, Any]) 
     return fingerprint(write_weights(folder, model, content), config, ranges)
 
 
-def read(folder: Path) -> Checkpoint:
+def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> Checkpoint:
     """
     Read a model, on the CPU and in evaluation mode.
 
+    :param dtype: of its weights, whatever they were written in; None keeps that
     :raises EngineError: naming the file and what is wrong with it
     """
     content = read_description(folder)
     try:
         config = ViVaConfig.from_dict(content['config'])
         kinds = {name: kind for kind, name in KINDS.items()}
-        model = kinds[content['kind']](config, JointRanges.from_dict(content['ranges']))
+        kind = kinds[content['kind']]
+        model = blank(config, JointRanges.from_dict(content['ranges']), kind=kind)
     except (KeyError, TypeError, ValueError) as error:
         path = folder / DESCRIPTION
         raise EngineError(f'{path} describes no ViVa model ({error}): fetch it again') from error
-    read_weights(folder, model, content['sha256'])
+    read_weights(folder, model, content['sha256'], dtype)
     mark = fingerprint(content['sha256'], content['config'], content['ranges'])
     return Checkpoint(model.eval(), content['provenance'], mark)
 

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from viva_ros.model.targets import Targets
 
-ADDED: Final = {'targets'}  # since the first version; files without it mean the default
+HASH, UMT5 = TEXTS = ('hash', 'umt5')
+#: Since the first version; files without one mean its default.
+ADDED: Final = {'targets', 'text', 'texts', 'text_encoder'}
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,16 @@ class ViVaConfig:
     :param image_size: (height, width) that images are letterboxed to, px
     :param horizon_steps: of the forecast, control steps (K)
     :param control_rate: Hz
-    :param tasks: their texts' embeddings are in the checkpoint, in this order
+    :param tasks: names; their texts' embeddings are in the checkpoint, in this order
     :param text_tokens: rows of one embedding
     :param per_token_times: clean tokens get time 0 (Wan2.2) instead of tau (released ViVa)
     :param shift: of the schedule of tau
     :param noise_share: share of training samples at tau = 1 exactly
     :param noise_seed: of the one noise that inference starts from
     :param targets: what is denoised, see ``targets``
+    :param text: what reads the tasks' texts, 'umt5' or, for models too small for it, 'hash'
+    :param texts: of the tasks, as umT5 has read them
+    :param text_encoder: first hex digits of its hash, see ``Embeddings``
     """
 
     preset: str
@@ -99,11 +104,16 @@ class ViVaConfig:
     noise_share: float = 0.0
     noise_seed: int = 0
     targets: tuple[str, ...] = ('proprio', 'value')
+    text: str = HASH
+    texts: tuple[str, ...] = ()
+    text_encoder: str = ''
 
     def __post_init__(self) -> None:
         step = self.vae.downscale * self.transformer.patch_size[1]
         if any(side % step or side <= 0 for side in self.image_size):
             raise ValueError(f'image_size is {self.image_size}, must be multiples of {step}')
+        if self.text not in TEXTS:
+            raise ValueError(f'text is {self.text!r}, must be one of {", ".join(TEXTS)}')
         Targets(self.targets, len(self.cameras))  # refuses what it does not know
 
     @property

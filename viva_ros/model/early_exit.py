@@ -50,14 +50,17 @@ class EarlyExit(nn.Module):
 
     :param config: of a transformer with as many layers as are used
     :param ranges: of the joints
+    :param text: see ``ViVa``
     :raises ValueError: if future images are to be read, which no light head draws
     """
 
-    def __init__(self, config: ViVaConfig, ranges: JointRanges) -> None:
+    def __init__(
+        self, config: ViVaConfig, ranges: JointRanges, text: Tensor | None = None
+    ) -> None:
         super().__init__()
         if IMAGES in config.targets:
             raise ValueError(f'targets are {config.targets}, a head does not read {IMAGES}')
-        self.viva = ViVa(config, ranges)
+        self.viva = ViVa(config, ranges, text)
         size = config.transformer
         width = size.num_attention_heads * size.attention_head_dim
         joints = len(config.joint_names)
@@ -78,7 +81,7 @@ class EarlyExit(nn.Module):
         config = replace(
             viva.config, transformer=replace(viva.config.transformer, num_layers=blocks)
         )
-        made = cls(config, viva.ranges)
+        made = cls(config, viva.ranges, viva.text)
         kept = made.viva.state_dict().keys()
         state = {name: tensor for name, tensor in viva.state_dict().items() if name in kept}
         made.viva.load_state_dict(state, assign=True)

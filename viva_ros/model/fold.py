@@ -44,9 +44,7 @@ def unfold(
 
 def fold_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Keep what one frame needs: the last temporal tap, and no temporal convolution."""
-    return {
-        name: _fold(name, weight) for name, weight in weights.items() if '.time_conv.' not in name
-    }
+    return {name: fold_weight(name, w) for name, w in weights.items() if is_folded(name)}
 
 
 def unfold_weights(folded: Mapping[str, Tensor], video: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -58,7 +56,13 @@ def unfold_weights(folded: Mapping[str, Tensor], video: Mapping[str, Tensor]) ->
     return {name: _unfold(folded.get(name), weight) for name, weight in video.items()}
 
 
-def _fold(name: str, weight: Tensor) -> Tensor:
+def is_folded(name: str) -> bool:
+    """Tell whether a weight of the video VAE matters to single frames."""
+    return '.time_conv.' not in name
+
+
+def fold_weight(name: str, weight: Tensor) -> Tensor:
+    """Give what one frame needs of a weight of the video VAE."""
     if weight.ndim == 5:
         return weight[:, :, -1].clone()
     return weight.flatten()[:, None, None].clone() if name.endswith('.gamma') else weight.clone()

@@ -73,7 +73,7 @@ class AverageDown(nn.Module):
         super().__init__()
         factor = factor_t * factor_s**2
         group = in_dim * factor // out_dim
-        taken = torch.zeros(out_dim, in_dim * factor)
+        taken = torch.zeros(out_dim, in_dim * factor, device='cpu')
         for row in range(out_dim):
             taken[row, row * group : (row + 1) * group] = 1.0 / group
         # Of the factor_t frames only the last is there, those padded before it are zeros.
@@ -91,7 +91,7 @@ class DuplicateUp(nn.Module):
     def __init__(self, in_dim: int, out_dim: int, factor_t: int) -> None:
         super().__init__()
         factor = factor_t * 4
-        source = torch.arange(out_dim * factor) // (out_dim * factor // in_dim)
+        source = torch.arange(out_dim * factor, device='cpu') // (out_dim * factor // in_dim)
         source = source.view(out_dim, factor_t, 4)[:, -1].flatten()
         self.register_buffer('source', source, persistent=False)
 

@@ -1,12 +1,17 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``tiny`` (tests), ``small`` (shipped) and ``wan2.2-5b``: the same code with other numbers."""
+"""
+``tiny`` (tests), ``small`` (shipped) and ``wan2.2-5b``: the same code with other numbers.
+
+``wan2.2-tiny`` has the layout of the last and the size of the first, for tests of all between a
+published folder and an engine.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from viva_ros.model.config import TransformerConfig, VaeConfig, ViVaConfig
+from viva_ros.model.config import UMT5, TransformerConfig, VaeConfig, ViVaConfig
 
 TINY: Final = ViVaConfig(
     preset='tiny',
@@ -55,9 +60,19 @@ WAN_5B: Final = ViVaConfig(
     transformer=TransformerConfig(24, 128, 30, ffn_dim=14336, text_dim=4096),
     image_size=(384, 320),
     text_tokens=512,
+    text=UMT5,
+    cameras=('left_wrist', 'right_wrist', 'head'),
 )
 
-PRESETS: Final = {config.preset: config for config in (TINY, SMALL, WAN_5B)}
+WAN_TINY: Final = replace(
+    WAN_5B,
+    preset='wan2.2-tiny',
+    vae=replace(WAN_5B.vae, base_dim=8, decoder_base_dim=8),
+    transformer=TransformerConfig(2, 12, 2, ffn_dim=48, text_dim=16),
+    image_size=(64, 32),
+)
+
+PRESETS: Final = {config.preset: config for config in (TINY, SMALL, WAN_5B, WAN_TINY)}
 
 
 def preset(

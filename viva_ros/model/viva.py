@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ViVa: a video generator that denoises future proprioception and value (METHOD, 2 to 4)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -13,7 +14,7 @@ from viva_ros.model import draws, flow, latents
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.frame_vae import FrameVae
 from viva_ros.model.targets import Goals, Targets
-from viva_ros.model.text import embed_task
+from viva_ros.model.text import table
 
 FULL_TIME: Final = 1000.0  # the transformer's timestep at tau = 1
 
@@ -23,9 +24,13 @@ class ViVa(nn.Module):
     The whole model: VAE (single-frame form), transformer, and what normalises and reads.
 
     :param ranges: of the joints, in the order of the configuration
+    :param text: embeddings of the tasks, (tasks, tokens, width); None hashes them
+    :raises ConfigurationError: if the configuration reads embeddings, and there are none
     """
 
-    def __init__(self, config: ViVaConfig, ranges: JointRanges) -> None:
+    def __init__(
+        self, config: ViVaConfig, ranges: JointRanges, text: Tensor | None = None
+    ) -> None:
         super().__init__()
         if ranges.names != config.joint_names:
             raise ValueError(f'ranges are of {ranges.names}, joints are {config.joint_names}')
@@ -35,13 +40,13 @@ class ViVa(nn.Module):
         channels, height, width = config.latent_shape
         self.transformer = WanTransformer3DModel(**config.transformer.arguments(channels))
         mean, std = config.vae.latents_mean, config.vae.latents_std
-        self.register_buffer('latents_mean', torch.tensor(mean or [0.0] * channels))
-        self.register_buffer('latents_std', torch.tensor(std or [1.0] * channels))
-        self.register_buffer('text', _embed(config))  # (tasks, tokens, text_dim)
+        self.register_buffer('latents_mean', _constant(mean or [0.0] * channels))
+        self.register_buffer('latents_std', _constant(std or [1.0] * channels))
+        self.register_buffer('text', table(config)[1] if text is None else text)
         generator = torch.Generator('cpu').manual_seed(config.noise_seed)
         shape = (channels, self.targets.count, height, width)
         self.register_buffer('noise', torch.randn(shape, generator=generator, device='cpu'))
-        low, high = torch.tensor([ranges.low, ranges.high], dtype=torch.float32)
+        low, high = _constant(ranges.low), _constant(ranges.high)
         self.register_buffer('low', low, persistent=False)
         self.register_buffer('span', high - low, persistent=False)
 
@@ -93,7 +98,9 @@ class ViVa(nn.Module):
         :returns: (B, C, F, H, W); meant for the noisy frames only
         """
         times = self.times(tau * FULL_TIME, video.shape[2], noisy)
-        return self.transformer(video, times, self.text[task], return_dict=False)[0]
+        kind = self.transformer.patch_embedding.weight.dtype
+        text = self.text[task].to(kind)
+        return self.transformer(video.to(kind), times, text, return_dict=False)[0].float()
 
     def times(self, time: Tensor, frames: int, noisy: int) -> Tensor:
         """Give the times of a video's tokens: (B,) for all alike, or (B, tokens)."""
@@ -196,7 +203,6 @@ def to_pixels(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _embed(config: ViVaConfig) -> Tensor:
-    dim, tokens = config.transformer.text_dim, config.text_tokens
-    rows = [embed_task(task, tokens, dim) for task in config.tasks]
-    return torch.stack(rows) if rows else torch.zeros(0, tokens, dim)
+def _constant(numbers: Sequence[float]) -> Tensor:
+    """Give a tensor with memory even where parameters are made without."""
+    return torch.tensor(numbers, dtype=torch.float32, device='cpu')
