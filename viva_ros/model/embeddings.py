@@ -76,12 +76,12 @@ class Embeddings:
                 f'embeddings are of encoder {self.encoder}, new ones of {newer.encoder}: embed '
                 'all tasks with the same snapshot'
             )
-        kept = self.of([task for task in self.tasks if task not in newer.tasks])
-        rows = torch.cat([kept.rows.to(newer.rows.dtype), newer.rows])
-        return Embeddings(
-            kept.tasks + newer.tasks, kept.texts + newer.texts, kept.lengths + newer.lengths,
-            self.encoder, rows,
-        )  # fmt: skip
+        tasks = tuple(dict.fromkeys(self.tasks + newer.tasks))
+        parts = [(newer if task in newer.tasks else self).of([task]) for task in tasks]
+        texts = tuple(part.texts[0] for part in parts)
+        lengths = tuple(part.lengths[0] for part in parts)
+        rows = torch.cat([part.rows.to(newer.rows.dtype) for part in parts])
+        return Embeddings(tasks, texts, lengths, self.encoder, rows)
 
 
 def write(path: Path, embeddings: Embeddings) -> None:

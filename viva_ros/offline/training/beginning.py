@@ -11,6 +11,7 @@ from viva_ros.core.normalize import JointRanges
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.viva import ViVa
 from viva_ros.offline.plan import Run
+from viva_ros.offline.training.backbone import first_model
 from viva_ros.offline.training.workers import Workers
 
 
@@ -26,9 +27,7 @@ def begin_model(run: Run, config: ViVaConfig, ranges: JointRanges) -> ViVa:
     if run.head and 'images' in run.targets:
         raise ConfigurationError('targets has images, which a head does not read: leave them out')
     config = replace(config, targets=run.targets or config.targets)
-    if run.backbone is None:
-        return ViVa(config, ranges)
-    raise ConfigurationError('--backbone is not there yet')
+    return first_model(run, config, ranges)
 
 
 def place(model: ViVa, workers: Workers) -> None:
