@@ -53,7 +53,7 @@ def test_serialised_bytes_are_stored_untouched(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         writer.write_cdr('/a/episode', STRING, b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00', 7)
     track = read(tmp_path / 'r.mcap').tracks['/a/episode']
-    assert (track.times, track.data) == ([7], [b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00'])
+    assert (track.times, track.data[:]) == ([7], [b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00'])
 
 
 def test_the_name_appears_only_when_the_file_is_whole(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.definitions import with_definitions
 from viva_ros.data.episode import Joints
 from viva_ros.data.episodes import LABEL, TASK
 from viva_ros.data.images import SUFFIXES
@@ -33,6 +34,7 @@ def as_ours(recording: Recording, how: Map) -> Recording:
     """
     if not (how.cameras or how.joints):
         return recording
+    recording = with_definitions(recording, how.definitions)
     take = mapped(recording, how)
     tracks: dict[str, Track] = {}
     for camera, track in camera_topics(recording, how).items():

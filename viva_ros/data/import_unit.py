@@ -18,6 +18,7 @@ import numpy as np
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.observation import Image
 from viva_ros.data import lerobot_stats as stats
+from viva_ros.data.definitions import with_definitions
 from viva_ros.data.episode import Frames, Label, Mark
 from viva_ros.data.label_sources import Outcomes
 from viva_ros.data.lerobot_layout import ACTION, STATE, Shape
@@ -66,7 +67,7 @@ def key_of(path: Path, how: Map, outcomes: Outcomes) -> str:
 def _make(path: Path, how: Map, outcomes: Outcomes, folder: Path) -> dict[str, Any]:
     """Import all episodes of a recording; give the description of the unit."""
     try:
-        recording = open_as_it_is(path)
+        recording = with_definitions(open_as_it_is(path), how.definitions)
         found = takes(recording, how)
     except (RecordingError, ConfigurationError) as error:
         refused = Figures(path.stem, str(path), readable=0.0, refused=(str(error),))

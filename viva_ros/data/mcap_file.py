@@ -18,6 +18,7 @@ from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata,
 from mcap.stream_reader import StreamReader, breakup_chunk
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.mcap_chunks import Chunks, MessageData, Place
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -26,6 +27,7 @@ TORN: Final = (
     McapError, ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError,
     OSError, struct.error,
 )  # fmt: skip
+MAGIC: Final = b'\x89MCAP0\r\n'  # at the beginning of a file
 RECORD_LIMIT: Final = 1 << 30  # bytes: a longer record is a damaged length
 
 
@@ -35,7 +37,7 @@ def read_mcap(path: Path) -> Recording:
 
     :raises RecordingError: if there is no such file, or nothing in it can be read
     """
-    reading = _Reading()
+    reading = _Reading(path)
     try:
         with path.open('rb') as file:
             size = path.stat().st_size
@@ -63,15 +65,16 @@ class _Reading:
     :param damaged: bytes of chunks that cannot be read
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         self.tracks: dict[str, Track] = {}
         self.metadata: dict[str, dict[str, Any]] = {}
         self.losses: list[str] = []
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Track | None] = {}
-        self._data: dict[str, list[bytes]] = {}  # of the tracks
+        self._data: dict[str, MessageData] = {}  # of the tracks
+        self._chunks = Chunks(path)
         self._last: int | None = None
-        self.whole, self.read, self.damaged = False, 0, 0
+        self.whole, self.read, self.damaged = False, len(MAGIC), 0
 
     def run(self, reader: StreamReader, position: Callable[[], int]) -> None:
         """
@@ -111,8 +114,13 @@ class _Reading:
             self._lose(f'{seconds:.1f} s of messages', error)
             self.damaged += len(chunk.data)
             return
+        number = 0
         for record in records:
-            self._add(record)
+            if isinstance(record, Message):
+                self._add_message(record, (self.read, number))
+                number += 1
+            else:
+                self._add(record)
 
     def _track(self, channel: Channel) -> Track | None:
         schema = self._schemas.get(channel.schema_id)
@@ -121,15 +129,15 @@ class _Reading:
             self._lose(channel.topic, f'{encoding}, must be cdr with a ROS 2 schema')
             return None
         definition = Definition(schema.encoding, schema.data.decode(errors='replace'))
-        data = self._data.setdefault(channel.topic, [])
+        data = self._data.setdefault(channel.topic, MessageData(self._chunks))
         track = Track(channel.topic, schema.name, data=data, definition=definition)
         return self.tracks.setdefault(channel.topic, track)
 
-    def _add_message(self, message: Message) -> None:
+    def _add_message(self, message: Message, place: Place | None = None) -> None:
         track = self._channels.get(message.channel_id)
         if track is not None:
             track.times.append(message.log_time)
-            self._data[track.topic].append(message.data)
+            self._data[track.topic].add(message.data, place)
             self._last = message.log_time
 
     def _add_metadata(self, record: Metadata) -> None:
