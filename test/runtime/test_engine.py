@@ -13,6 +13,7 @@ import pytest
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Observation
 from viva_ros.runtime.engine import load
+from viva_ros.runtime.manifest import fingerprint
 
 MakeEngine = Callable[..., Path]
 
@@ -90,6 +91,20 @@ def test_a_changed_graph_is_refused(make_engine: MakeEngine) -> None:
     (folder / 'engine.onnx').write_bytes(content)
     with pytest.raises(EngineError, match=r"has SHA-256 .* says .*'viva export', or fetch"):
         load(folder, 'lift')
+
+
+def test_a_graph_exchanged_together_with_its_hash_is_refused(make_engine: MakeEngine) -> None:
+    """Thresholds are tied to the fingerprint: another graph must not pass under the old one."""
+    named = fingerprint('0011223344556677', 64 * 'a')
+    folder = make_engine(fingerprint=named, provenance={'checkpoint': '0011223344556677'})
+    with pytest.raises(EngineError, match=f"has fingerprint '{named}', checkpoint and graph give"):
+        load(folder, 'lift')
+
+
+def test_the_fingerprint_follows_checkpoint_and_graph() -> None:
+    marks = {fingerprint(c, g) for c, g in (('a', 'b'), ('a', 'c'), ('b', 'b'), ('a', 'b'))}
+    assert len(marks) == 3
+    assert all(len(mark) == 16 for mark in marks)
 
 
 @pytest.mark.parametrize('name', ['engine.onnx', 'engine.json'])

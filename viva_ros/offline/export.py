@@ -29,7 +29,7 @@ from viva_ros.offline.command import command_line
 from viva_ros.offline.graph import OPSET, Source, make_graph, open_source
 from viva_ros.offline.moments import cut
 from viva_ros.runtime import manifest as manifests
-from viva_ros.runtime.manifest import GRAPH, LARGEST_DIFFERENCE, Manifest
+from viva_ros.runtime.manifest import CHECKPOINT, GRAPH, LARGEST_DIFFERENCE, Manifest
 
 WANTED_DIFFERENCE: Final = 1e-4
 EVERY: Final = 5  # frame: of which parity is measured
@@ -129,13 +129,14 @@ def describe(source: Source, graph: bytes, parity: float, moments: int) -> Manif
     """Give the description of an engine."""
     libraries = {name: version(name) for name in ('torch', 'onnx', 'onnxruntime')}
     provenance = {
-        'export': command_line('export'), 'opset': OPSET,
+        'export': command_line('export'), 'opset': OPSET, CHECKPOINT: source.fingerprint,
         'wanted_parity': WANTED_DIFFERENCE, 'libraries': libraries,
         'training': dict(source.provenance),
     }  # fmt: skip
+    digest = hashlib.sha256(graph).hexdigest()
     return Manifest(
-        manifests.FORMAT, source.kind, hashlib.sha256(graph).hexdigest(), source.cameras,
-        source.image_size, source.ranges, source.horizon, source.tasks, source.fingerprint,
+        manifests.FORMAT, source.kind, digest, source.cameras, source.image_size, source.ranges,
+        source.horizon, source.tasks, manifests.fingerprint(source.fingerprint, digest),
         parity, moments, provenance,
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ class EngineInfo:
     :param horizon: of the forecast, s
     :param image_size: (height, width) that images are letterboxed to, px
     :param tasks: names of the tasks it was trained on
-    :param fingerprint: first 16 hex digits of the SHA-256 over weights and configuration
+    :param fingerprint: 16 hex digits that name weights, configuration and exported graph
     :param kind: 'onnx' or 'pytorch'
     """
 

@@ -23,6 +23,7 @@ MANIFEST: Final = 'engine.json'
 GRAPH: Final = 'engine.onnx'
 FORMAT: Final = 1
 LARGEST_DIFFERENCE: Final = 0.01  # between engine and PyTorch, in value
+CHECKPOINT: Final = 'checkpoint'  # in the provenance: its fingerprint
 AGAIN: Final = "make it with 'viva export', or fetch it again"
 
 
@@ -35,7 +36,7 @@ class Manifest:
     :param model: 'viva' or 'proprio'
     :param ranges: of the joints in training, rad or m; names in the order of the input
     :param horizon: of the forecast, s
-    :param fingerprint: first 16 hex digits of the SHA-256 over weights and configuration
+    :param fingerprint: of this graph, see ``fingerprint``; thresholds are tied to it
     :param parity: largest difference of value from PyTorch on recorded moments
     :param moments: how many moments that was measured on
     :param provenance: of the checkpoint, and the export
@@ -61,11 +62,22 @@ def write(folder: Path, manifest: Manifest) -> None:
     write_atomically(folder / MANIFEST, json.dumps(content, indent=1) + '\n')
 
 
+def fingerprint(checkpoint: str, graph: str) -> str:
+    """
+    Name an engine by what it computes with: thresholds found with one graph are for no other.
+
+    :param checkpoint: fingerprint of the weights and configuration it was made of
+    :param graph: its SHA-256, which changes with opset, precision or libraries too
+    :returns: first 16 hex digits of a SHA-256 over both
+    """
+    return hashlib.sha256(f'{checkpoint} {graph}'.encode()).hexdigest()[:16]
+
+
 def read(folder: Path) -> Manifest:
     """
     Read the description.
 
-    :raises EngineError: if it is missing, cannot be read, or is of another format
+    :raises EngineError: if it is missing, cannot be read, is of another format, or was changed
     """
     path = folder / MANIFEST
     check_file(path)
@@ -74,9 +86,28 @@ def read(folder: Path) -> Manifest:
         if content['format'] != FORMAT:
             found = content['format']
             raise EngineError(f'{path} has format {found!r}, must be {FORMAT}: {AGAIN}')
-        return _parse(content)
+        manifest = _parse(content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EngineError(f'{path} cannot be read ({error!r}): {AGAIN}') from error
+    check_fingerprint(path, manifest)
+    return manifest
+
+
+def check_fingerprint(path: Path, manifest: Manifest) -> None:
+    """
+    Refuse a description whose graph was exchanged.
+
+    :raises EngineError: if the fingerprint is not that of checkpoint and graph
+    """
+    checkpoint = manifest.provenance.get(CHECKPOINT)  # older engines do not name it
+    if checkpoint is None:
+        return
+    expected = fingerprint(str(checkpoint), manifest.sha256)
+    if manifest.fingerprint != expected:
+        raise EngineError(
+            f'{path} has fingerprint {manifest.fingerprint!r}, checkpoint and graph give '
+            f'{expected!r}: {AGAIN}'
+        )
 
 
 def read_graph(folder: Path, manifest: Manifest) -> bytes:

@@ -18,6 +18,7 @@ from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.offline import export as module
 from viva_ros.offline.export import export, main
+from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.engine import load
 
 Record = Callable[[Path, Episode], Path]
@@ -52,8 +53,9 @@ def test_an_exported_engine_gives_the_values_of_its_checkpoint(
     assert described['moments'] == 3  # every fifth of 12 frames
     assert described['provenance']['training'] == {'seed': 4}
     onnx, pytorch = (load(out, 'slide', kind) for kind in ('onnx', 'pytorch'))
-    assert onnx.info == replace(pytorch.info, kind='onnx')
-    assert onnx.info.fingerprint == mark
+    assert pytorch.info.fingerprint == described['provenance']['checkpoint'] == mark
+    assert onnx.info.fingerprint == manifests.fingerprint(mark, described['sha256']) != mark
+    assert onnx.info == replace(pytorch.info, kind='onnx', fingerprint=onnx.info.fingerprint)
     for seed in range(3):
         given, expected = (engine.estimate(observation(seed)) for engine in (onnx, pytorch))
         assert given.value == pytest.approx(expected.value, abs=1e-4)
