@@ -4,16 +4,17 @@
 import numpy as np
 import pytest
 
-from viva_ros.offline.comparison.paired import differences
-from viva_ros.offline.trials import FAILURE, SUCCESS, Result
+from viva_ros.offline.comparison.paired import PAIRED, differences
+from viva_ros.offline.trials import FAILURE, RETRY, SUCCESS, Result
 
 TIMES = np.arange(4.0)
 
 
 def judged(name: str, values: list[float], alarms: tuple[float, ...] = ()) -> Result:
-    success = name.startswith('good')
+    success = not name.startswith('bad')
+    group = RETRY if name.endswith('_retry') else SUCCESS if success else FAILURE
     return Result(
-        name, 'none', SUCCESS if success else FAILURE, success, 4.0, TIMES, np.array(values),
+        name, 'none', group, success, 4.0, TIMES, np.array(values),
         alarms, None if success else 0.0, None if success else 1.0, TIMES / 4,
     )  # fmt: skip
 
@@ -21,10 +22,12 @@ def judged(name: str, values: list[float], alarms: tuple[float, ...] = ()) -> Re
 OURS = [
     judged('good1', [0.0, 0.1, 0.2, 0.3]), judged('good2', [0.0, 0.1, 0.2, 0.3], (2.0,)),
     judged('bad1', [0.0, 0.1, 0.0, -0.1], (1.5,)), judged('bad2', [0.0, 0.1, 0.1, -0.1], (3.0,)),
+    judged('bad2_retry', [0.2, 0.3, 0.4, 0.5]),
 ]  # fmt: skip
 THEIRS = [
     judged('good1', [0.3, 0.2, 0.1, 0.0]), judged('good2', [0.0, 0.1, 0.2, 0.3]),
     judged('bad1', [0.0, 0.1, 0.2, 0.3]), judged('bad2', [0.0, 0.1, 0.0, -0.1], (1.2,)),
+    judged('bad2_retry', [0.5, 0.4, 0.3, 0.2]),
 ]  # fmt: skip
 
 
@@ -38,12 +41,14 @@ def test_differences_are_theirs_less_ours() -> None:
     assert found['in_time'] == pytest.approx((-1 + 1) / 2)
     # Ours tells all apart. Theirs: 0.0 against 0.3 and -0.1, 0.3 against 0.3 and -0.1: 2.5 of 4.
     assert found['auroc'] == pytest.approx(2.5 / 4 - 1)
+    assert found['retry_voc'] < -0.5  # a retry that goes well, valued the wrong way round
 
 
 def test_intervals_are_of_the_differences() -> None:
     found = differences(OURS, THEIRS)
     assert (found['spearman']['low'], found['spearman']['high']) == (-2.0, 0.0)
     same = differences(OURS, OURS)
+    assert set(same) == PAIRED
     assert all((one['low'], one['high']) == (0.0, 0.0) for one in same.values())
 
 

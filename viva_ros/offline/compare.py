@@ -24,7 +24,7 @@ from viva_ros.model.presets import PRESETS
 from viva_ros.offline.comparison import table
 from viva_ros.offline.comparison.budget import PARTS, PLAN, Budget
 from viva_ros.offline.comparison.entries import ENTRIES, TIME, VIVA, Entry, chosen
-from viva_ros.offline.comparison.estimating import estimate_all, latencies
+from viva_ros.offline.comparison.estimating import estimate_all, latencies, step_times
 from viva_ros.offline.comparison.measuring import examine
 from viva_ros.offline.comparison.packs import pack_part
 from viva_ros.offline.comparison.paired import differences
@@ -100,7 +100,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     if VIVA in found:
         for name, one in found.items():
             rows[name]['differences'] = differences(found[VIVA].results, one.results)
-    add_latency(rows, latencies(budget, names))
+    add_costs(rows, latencies(budget, names), step_times(budget, names))
     plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
     table.write(rows, plan, report)
     print(table.markdown(rows))
@@ -119,12 +119,15 @@ def _training(budget: Budget, entry: Entry) -> Job:
     return Job(entry.name, train, (budget, entry.name), steps, done)
 
 
-def add_latency(rows: dict[str, dict[str, Any]], spent: dict[str, float]) -> None:
-    """Add the time of an estimate, s, and its ratio to ViVa's where that takes part."""
-    for name, latency in spent.items():
-        rows[name]['latency'] = latency
-        if VIVA in spent:
-            rows[name]['ratio'] = latency / spent[VIVA]
+def add_costs(
+    rows: dict[str, dict[str, Any]], latency: dict[str, float], step: dict[str, float]
+) -> None:
+    """Add the times of an estimate and of training, s, and the ratio of the first to ViVa's."""
+    for name, spent in latency.items():
+        rows[name]['latency'] = spent
+        rows[name]['training'] = step[name] * rows[name]['steps']
+        if VIVA in latency:
+            rows[name]['ratio'] = spent / latency[VIVA]
 
 
 if __name__ == '__main__':

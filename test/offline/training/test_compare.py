@@ -110,7 +110,7 @@ def test_a_pack_is_what_a_monitor_would_have_seen(seen: Pack, tiny: ViVa, tmp_pa
     assert np.all(np.diff(seen.proprio[:, 0]) > 0)  # 'left_waist' rises from 0 to 1
     np.testing.assert_allclose(seen.latents, encode(tiny, seen.images))
     save(seen, tmp_path / 'pack.npz')
-    again = load(tmp_path / 'pack.npz')
+    again = load(tmp_path / 'pack.npz', seen.path)
     np.testing.assert_array_equal(again.images, seen.images)
     assert (again.path, again.reasons) == (seen.path, seen.reasons)
 
@@ -128,11 +128,16 @@ def test_values_are_set_beside_the_moments_that_were_seen() -> None:
     blank = np.zeros((3, 1), dtype=np.float32)
     seen = Pack(Path('a'), 'slide', stamps, ['', 'head is black', '', ''],
                 np.zeros((3, 1), dtype=np.uint8), blank, blank)  # fmt: skip
-    samples = seen.samples(np.array([0.1, 0.2, 0.3]))
+    given = {'value': np.array([0.1, 0.2, 0.3]), 'success': np.array([0.5, 0.6, 0.7])}
+    samples = seen.samples(given)
     assert [sample.value for sample in samples] == pytest.approx([0.1, np.nan, 0.2, 0.3],
                                                                  nan_ok=True)  # fmt: skip
+    assert [sample.success for sample in samples] == pytest.approx([0.5, np.nan, 0.6, 0.7],
+                                                                   nan_ok=True)  # fmt: skip
+    assert np.isnan(samples[0].progress)
     assert samples[1].reason == 'head is black'
-    assert elapsed({'slide': 2.0}, seen).tolist() == [0.0, 1.0, 1.5]
+    assert elapsed({'slide': 2.0}, seen)['value'].tolist() == [0.0, 1.0, 1.5]
+    assert elapsed({'slide': 2.0}, seen, -1.0)['value'].tolist() == [0.0, -1.0, -1.5]
 
 
 def test_a_folder_keeps_to_the_budget_it_was_begun_with(
@@ -181,7 +186,7 @@ def row(title: str, value: float) -> dict[str, Any]:
     figures = {key: figure(value) for key, _, _ in table.INTERVALS}
     figures |= {
         'detection': {'failures': 3, 'successes': 2, 'delay_median': float('nan'), 'twa': 0.5},
-        'camera_only': {'in_time': 0.25}, 'retries': {'succeeded': {'true_order': 0.75}},
+        'camera_only': {'in_time': 0.25}, 'reliability': None,
     }
     return {'title': title, 'parameters': 1200, 'steps': 9, 'batch': 2, 'seconds': 61.4,
             'all': figures, 'tasks': {'slide': figures, 'push': figures}}  # fmt: skip
@@ -189,13 +194,17 @@ def row(title: str, value: float) -> dict[str, Any]:
 
 def test_the_table_has_a_row_for_everyone_and_a_part_for_each_task(tmp_path: Path) -> None:
     rows = {'viva': row('ViVa', 0.9), 'other': row('the other', 0.7)}
-    module.add_latency(rows, {'viva': 0.010, 'other': 0.025})
+    told = {'ece': figure(0.05), 'brier': figure(0.15)}
+    rows['other']['all'] = {**rows['other']['all'], 'reliability': told}
+    spent = {'viva': 0.010, 'other': 0.025}
+    module.add_costs(rows, spent, {'viva': 1.0, 'other': 6.8})
     table.write(rows, {'steps': 9}, tmp_path / 'b' / 'compare')
     text = (tmp_path / 'b' / 'compare.md').read_text()
     assert [line for line in text.splitlines() if line.startswith('## ')] == [
-        '## All tasks', '## slide', '## push', '## Costs',
+        '## All tasks', '## slide', '## push', '## Probabilities', '## Costs',
     ]  # fmt: skip
-    assert text.count('| the other | 0.700 [0.600, 0.800] |') == 3
+    assert text.count('| the other | 0.700 [0.600, 0.800] |') == 3  # each part
+    assert '| the other | 0.050 [-0.050, 0.150] | 0.150 [0.050, 0.250] |' in text
     assert '| the other | 1,200 | 9 | 2 | 61 | 25.0 | 2.500 |' in text
     content = json.loads((tmp_path / 'b' / 'compare.json').read_text())
     assert content['contenders']['viva']['all']['detection']['delay_median'] is None
@@ -204,6 +213,7 @@ def test_the_table_has_a_row_for_everyone_and_a_part_for_each_task(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_comparison_from_recordings_to_figures_and_on_from_where_it_stopped(
     tmp_path: Path, slide: Callable[..., Episode], record: Record
 ) -> None:

@@ -3,7 +3,7 @@
 """What each contender makes of every packed recording, kept on disk, and what that costs."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from viva_ros.offline.comparison.shared import MOTION, material
 from viva_ros.offline.comparison.training import CHECKPOINT, folder_of, open_module
 
 ROUNDS: Final = 40
+STEPS: Final = 5
 KEPT: Final = ('value', 'progress', 'success')
 WARM: Final = 3
 
@@ -38,7 +39,7 @@ def estimate_all(budget: Budget, name: str) -> None:
     found = {}
     for part in PARTS:
         for path in budget.paths(part):
-            seen = load(file_of(budget, path))
+            seen = load(file_of(budget, path), path)
             given = estimates(module, seen, shared.config.tasks.index(seen.task))
             for output in KEPT:
                 if output in given:
@@ -53,10 +54,14 @@ def values_file(budget: Budget, name: str) -> Path:
     return folder_of(budget, name) / 'values.npz'
 
 
-def values_of(budget: Budget, name: str) -> Mapping[str, NDArray[np.floating]]:
-    """Read them: by the stem of the file of a pack, and the output, as in 'STEM/value'."""
+def values_of(budget: Budget, name: str) -> dict[str, dict[str, NDArray[np.floating]]]:
+    """Read them: by the stem of the file of a pack, then by output."""
+    found: dict[str, dict[str, NDArray[np.floating]]] = {}
     with np.load(values_file(budget, name), allow_pickle=False) as content:
-        return {key: content[key] for key in content.files}
+        for key in content.files:
+            stem, _, output = key.rpartition('/')
+            found.setdefault(stem, {})[output] = content[key]
+    return found
 
 
 def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dict[str, float]:
@@ -67,7 +72,8 @@ def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dic
     """
     torch.set_num_threads(1)
     shared = material(budget)
-    seen = load(file_of(budget, budget.paths('test')[0]))
+    path = budget.paths('test')[0]
+    seen = load(file_of(budget, path), path)
     base = checkpoint.read(budget.shared / MOTION).model
     engines = {}
     for entry in chosen(names):
@@ -81,6 +87,27 @@ def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dic
             engine.estimate(observation)
             times[name].append(time.perf_counter() - begin)
     return {name: float(np.median(spent[WARM:])) for name, spent in times.items()}
+
+
+def step_times(budget: Budget, names: Sequence[str], rounds: int = STEPS) -> dict[str, float]:
+    """
+    Time the loss and its gradient for everyone in turn, one thread.
+
+    What training really took depends on what else the machine did meanwhile.
+
+    :returns: median of each, s of processor time a step
+    """
+    torch.set_num_threads(1)
+    shared = material(budget)
+    built = {entry.name: (entry.build(shared), budget.schedule(entry)) for entry in chosen(names)}
+    generator = torch.Generator().manual_seed(budget.seed)
+    times: dict[str, list[float]] = {name: [] for name in built}
+    for _ in range(1 + rounds):
+        for name, (contender, schedule) in built.items():
+            begin = time.process_time()
+            contender.loss(schedule.batch, generator)['total'].backward()
+            times[name].append(time.process_time() - begin)
+    return {name: float(np.median(spent[1:])) for name, spent in times.items()}
 
 
 def observe(seen: Pack, row: int, model: ViVa) -> Observation:

@@ -9,10 +9,8 @@ recordings of all tasks, and of each.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from viva_ros.core.calibration import calibrate
 from viva_ros.core.rules import RuleSettings
@@ -21,13 +19,13 @@ from viva_ros.data.published import truth
 from viva_ros.data.recording import read
 from viva_ros.offline.calibrate import is_undisturbed
 from viva_ros.offline.comparison.budget import Budget
-from viva_ros.offline.comparison.packs import Pack, file_of, load
+from viva_ros.offline.comparison.packs import Given, Pack, file_of, load
 from viva_ros.offline.scoring import Sample, judge, rule_alarms, series_of
 from viva_ros.offline.trials import Result, result
 
 WARN_ALPHA = 0.3
 
-Values = Callable[[Pack], NDArray[np.floating]]
+Values = Callable[[Pack], Given]
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Judged:
 
 def packs(budget: Budget, part: str) -> Iterator[Pack]:
     """Read the packs of a part, one after the other."""
-    return (load(file_of(budget, path)) for path in budget.paths(part))
+    return (load(file_of(budget, path), path) for path in budget.paths(part))
 
 
 def judged(
@@ -58,7 +56,7 @@ def judged(
     """
     Calibrate and test one contender.
 
-    :param values: of the moments of a pack that can be seen, (N,)
+    :param values: of the moments of a pack that can be seen
     :param alarming: values to alarm by, where they are others
     """
     alarming = alarming or values
@@ -103,7 +101,12 @@ def durations(budget: Budget) -> dict[str, float]:
     return {task: float(np.mean(rows)) for task, rows in spans.items()}
 
 
-def elapsed(durations: Mapping[str, float], seen: Pack) -> Any:
-    """Give the values of a clock: elapsed time over the mean duration, (N,)."""
+def elapsed(durations: Mapping[str, float], seen: Pack, sign: float = 1.0) -> Given:
+    """
+    Give the values of a clock: elapsed time over the mean duration.
+
+    :param sign: -1 for one that falls, so that a floor becomes a time-out
+    """
     known = np.array([not reason for reason in seen.reasons])
-    return (seen.stamps[known] - seen.stamps[0]) * 1e-9 / durations[seen.task]
+    spent = (seen.stamps[known] - seen.stamps[0]) * 1e-9
+    return {'value': sign * spent / durations[seen.task]}

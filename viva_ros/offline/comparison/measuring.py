@@ -2,20 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of one contender: how good its values are, and what they cost."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from viva_ros.model import checkpoint
 from viva_ros.offline.comparison.budget import Budget
 from viva_ros.offline.comparison.entries import TIME, TIME_TITLE, chosen
 from viva_ros.offline.comparison.estimating import values_of
 from viva_ros.offline.comparison.judging import Judged, durations, elapsed, judged
-from viva_ros.offline.comparison.packs import Pack, file_of
+from viva_ros.offline.comparison.packs import file_of
 from viva_ros.offline.comparison.shared import material
 from viva_ros.offline.comparison.training import CHECKPOINT, folder_of, open_module, parameters
 from viva_ros.offline.evaluate import camera_only
@@ -45,7 +41,7 @@ def examine(budget: Budget, name: str) -> Measured:
     module, fingerprint = open_module(entry, budget, material(budget))
     schedule = budget.schedule(entry)
     content = checkpoint.read_description(folder_of(budget, name) / CHECKPOINT)
-    tested = judged(budget, fingerprint, partial(_value, budget, found))
+    tested = judged(budget, fingerprint, lambda seen: found[file_of(budget, seen.path).stem])
     told = {
         'title': entry.title, 'fingerprint': fingerprint, 'parameters': parameters(module),
         'steps': schedule.steps, 'batch': schedule.batch,
@@ -60,7 +56,7 @@ def examine_time(budget: Budget) -> Measured:
     lasting = durations(budget)
     found = judged(
         budget, 'time counter', partial(elapsed, lasting),
-        alarming=lambda seen: -elapsed(lasting, seen),
+        alarming=partial(elapsed, lasting, sign=-1.0),
     )  # fmt: skip
     told = {'title': TIME_TITLE, 'parameters': 0, 'steps': 0, 'batch': 0, 'seconds': 0.0,
             **measured(found)}  # fmt: skip
@@ -82,9 +78,3 @@ def measured(found: Judged) -> dict[str, Any]:
             for task, one in found.calibrations.items()
         },
     }
-
-
-def _value(
-    budget: Budget, found: Mapping[str, NDArray[np.floating]], seen: Pack
-) -> NDArray[np.floating]:
-    return found[f'{file_of(budget, seen.path).stem}/value']

@@ -9,6 +9,7 @@ everyone gets the same arrays.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.tensors import pack as to_arrays
 
 BATCH = 64
+
+#: What a contender gives for the moments that can be seen: 'value', and perhaps 'progress' and
+#: 'success', (N,) each.
+Given = Mapping[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,16 @@ class Pack:
     latents: NDArray[np.float32]
     proprio: NDArray[np.float32]
 
-    def samples(self, values: NDArray[np.floating]) -> list[Sample]:
-        """Give the samples of a series of values, (N,), of the moments that were seen."""
-        known = iter(values.tolist())
+    def samples(self, given: Given) -> list[Sample]:
+        """Give the samples of a series of estimates, of the moments that were seen."""
+        known = np.array([not reason for reason in self.reasons])
+        columns = {name: np.full(len(known), np.nan) for name in ('value', 'progress', 'success')}
+        for name, numbers in given.items():
+            columns[name][known] = numbers
+        rows = zip(self.stamps.tolist(), self.reasons, *columns.values(), strict=True)
         return [
-            Sample(stamp, float('nan') if reason else next(known), reason, {}, '', None)
-            for stamp, reason in zip(self.stamps.tolist(), self.reasons, strict=True)
+            Sample(stamp, float(value), reason, {}, '', None, False, float(progress), float(well))
+            for stamp, reason, value, progress, well in rows
         ]
 
 
@@ -127,7 +136,7 @@ def file_of(budget: Budget, path: Path) -> Path:
 
 def save(seen: Pack, file: Path) -> None:
     """Write a pack, whole or not at all."""
-    note: dict[str, Any] = {'path': str(seen.path), 'task': seen.task, 'reasons': seen.reasons}
+    note: dict[str, Any] = {'task': seen.task, 'reasons': seen.reasons}
     temporary = file.with_suffix('.part.npz')
     np.savez(
         temporary, note=np.array(json.dumps(note)), stamps=seen.stamps, images=seen.images,
@@ -136,11 +145,15 @@ def save(seen: Pack, file: Path) -> None:
     temporary.replace(file)
 
 
-def load(file: Path) -> Pack:
-    """Read what ``save`` wrote."""
+def load(file: Path, path: Path) -> Pack:
+    """
+    Read what ``save`` wrote.
+
+    :param path: of the recording
+    """
     with np.load(file, allow_pickle=False) as content:
         note = json.loads(str(content['note']))
         return Pack(
-            Path(note['path']), note['task'], content['stamps'], note['reasons'],
+            path, note['task'], content['stamps'], note['reasons'],
             content['images'], content['latents'], content['proprio'],
         )  # fmt: skip

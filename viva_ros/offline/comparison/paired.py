@@ -15,7 +15,9 @@ import numpy as np
 
 from viva_ros.core.metrics import auroc, bootstrap_interval
 from viva_ros.core.observation import Array
+from viva_ros.core.progress_metrics import corrected_order
 from viva_ros.offline.figures import IN_TIME
+from viva_ros.offline.progress_figures import tries
 from viva_ros.offline.trials import FAILURE, MENDED, SUCCESS, Result
 
 SEED: Final = 0
@@ -37,6 +39,8 @@ MEANS: Final[Mapping[str, tuple[str, Number]]] = {
     'tpr': (FAILURE, lambda one: float(one.trial.detection is not None)),
     'false_alarms': (SUCCESS, lambda one: float(bool(one.alarms))),
 }
+#: All figures that ``differences`` gives.
+PAIRED: Final = frozenset({*MEANS, 'auroc', 'retry_voc'})
 
 
 def differences(
@@ -59,6 +63,9 @@ def differences(
         (a.final, b.final, a.success) for a, b in pairs
         if a.group in (SUCCESS, FAILURE, MENDED) and np.isfinite((a.final, b.final)).all()
     ]  # fmt: skip
+    tried = [[corrected_order(parts) for parts in tries(results)] for results in (ours, theirs)]
+    gains = np.array(tried[1]) - np.array(tried[0])
+    found['retry_voc'] = _mean(gains[np.isfinite(gains)], draws)
     found['auroc'] = _auroc(np.array(judgeable, dtype=np.float64).reshape(-1, 3), draws)
     return found
 

@@ -14,11 +14,14 @@ from matplotlib.figure import Figure
 
 from viva_ros.core.files import write_atomically
 from viva_ros.offline.command import command_line
+from viva_ros.offline.comparison.paired import PAIRED
 from viva_ros.offline.evaluation_plot import BLUE, GREY
 from viva_ros.offline.figures import IN_TIME
 from viva_ros.offline.report import hardware, plain
 
 Rows = Mapping[str, Mapping[str, Any]]
+
+PANELS: Final = 5  # side by side
 
 #: Figures with an interval: key, heading, and whether more is better.
 INTERVALS: Final = (
@@ -64,14 +67,14 @@ def markdown(rows: Rows) -> str:
         ]
     if all('differences' in row for row in rows.values()):
         parts.append(_differences(rows))
-    return '\n'.join([*parts, _costs(rows)])
+    told = {name: row for name, row in rows.items() if row['all'].get('reliability')}
+    return '\n'.join([*parts, *([_reliability(told)] if told else []), _costs(rows)])
 
 
 def _section(title: str, figures: Rows, rows: Rows) -> str:
     counts = next(iter(figures.values()))['detection']
     head = ['', *(heading for _, heading, _ in INTERVALS)]
     head += [f'camera-only within {IN_TIME:g} s', 'median delay, s', 'time-weighted accuracy']
-    head += ['Spearman with true progress after a retry']
     told = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
     told += '; 95 % interval over episodes in brackets.'
     lines = [f'## {title}', '', told, '', *_head(head)]
@@ -79,7 +82,6 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
         cells = [_interval(row[key]) for key, _, _ in INTERVALS]
         cells += [_number(row['camera_only']['in_time'])]
         cells += [_number(row['detection'][key]) for key in ('delay_median', 'twa')]
-        cells += [_number(row['retries']['succeeded']['true_order'])]
         lines.append(_line([rows[name]['title'], *cells]))
     return '\n'.join([*lines, ''])
 
@@ -87,10 +89,11 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
 def _differences(rows: Rows) -> str:
     told = 'Each figure less that of the first, on the same episodes drawn again; 95 % interval. '
     told += 'Bold: the interval does not hold 0.'
-    head = ['', *(heading for _, heading, _ in INTERVALS)]
+    kept = [(key, heading) for key, heading, _ in INTERVALS if key in PAIRED]
+    head = ['', *(heading for _, heading in kept)]
     lines = ['## Differences from the first', '', told, '', *_head(head)]
     for row in list(rows.values())[1:]:
-        cells = [_signed(row['differences'][key]) for key, _, _ in INTERVALS]
+        cells = [_signed(row['differences'][key]) for key, _ in kept]
         lines.append(_line([row['title'], *cells]))
     return '\n'.join([*lines, ''])
 
@@ -103,14 +106,25 @@ def _signed(figure: Mapping[str, float]) -> str:
     return f'**{text}**' if low > 0 or high < 0 else text
 
 
+def _reliability(rows: Rows) -> str:
+    told = 'Of the probability of success; each test episode weighs the same.'
+    lines = ['## Probabilities', '', told, '', *_head(['', 'expected calibration error', 'Brier'])]
+    for row in rows.values():
+        found = row['all']['reliability']
+        lines.append(_line([row['title'], _interval(found['ece']), _interval(found['brier'])]))
+    return '\n'.join([*lines, ''])
+
+
 def _costs(rows: Rows) -> str:
     head = ['', 'parameters', 'steps', 'batch', 'training, s', 'estimate, ms', 'ratio to ViVa']
-    told = 'An estimate is by plain PyTorch on one thread, of pictures already decoded.'
+    told = 'One thread, plain PyTorch. An estimate is of pictures decoded already; training is '
+    told += 'all steps at the processor time of one.'
     lines = ['## Costs', '', told, '', *_head(head)]
     for row in rows.values():
         latency = row.get('latency', math.nan)
         cells = [f'{row["parameters"]:,}', str(row['steps']), str(row['batch'])]
-        cells += [f'{row["seconds"]:.0f}', _number(1e3 * latency), _number(row.get('ratio'))]
+        training = f'{row["training"]:.0f}' if 'training' in row else '-'
+        cells += [training, _number(1e3 * latency), _number(row.get('ratio'))]
         lines.append(_line([row['title'], *cells]))
     return '\n'.join([*lines, ''])
 
@@ -118,10 +132,12 @@ def _costs(rows: Rows) -> str:
 def draw(rows: Rows, path: Path) -> None:
     """Draw each figure with its interval, one panel a figure, one line a contender."""
     mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
-    size = (15, 1.2 + 0.32 * len(rows))
-    figure = Figure(figsize=size, layout='constrained')
-    panels = figure.subplots(1, len(INTERVALS), sharey=True, squeeze=False)[0]
-    for axes, (key, heading, more) in zip(panels, INTERVALS, strict=True):
+    lines = -(-len(INTERVALS) // PANELS)
+    figure = Figure(figsize=(15, lines * (1.2 + 0.3 * len(rows))), layout='constrained')
+    panels = figure.subplots(lines, PANELS, sharey=True).flatten()
+    for axes in panels[len(INTERVALS) :]:
+        axes.set_visible(False)
+    for axes, (key, heading, more) in zip(panels, INTERVALS, strict=False):
         for place, row in enumerate(rows.values()):
             one = row['all'][key]
             colour = BLUE if place == 0 else GREY

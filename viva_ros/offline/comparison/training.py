@@ -16,7 +16,6 @@ from viva_ros.model.viva import ViVa
 from viva_ros.offline.baselines.contender import Material
 from viva_ros.offline.comparison.budget import Budget
 from viva_ros.offline.comparison.entries import Entry, chosen
-from viva_ros.offline.comparison.pool import one_thread  # noqa: F401
 from viva_ros.offline.comparison.shared import material
 from viva_ros.offline.trainer import Stage
 
