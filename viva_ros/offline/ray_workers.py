@@ -3,24 +3,29 @@
 """
 Workers on a Ray cluster; ray is imported here alone.
 
-All machines must see the recordings and the engine under the same paths. Ray's dashboard is off in
-a cluster that is started here, and it reports its use to nobody.
+All machines must see the recordings and the engine under the same paths. A cluster that is started
+here has no dashboard, reports its use to nobody and obeys only who has its token: Ray listens on
+all interfaces, and runs what it is told to.
 """
 
 import os
+import secrets
+import socket
+from collections.abc import Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.offline.score_job import Scorer
 from viva_ros.offline.score_outcome import Job, Order, Outcome
+from viva_ros.offline.scored import tool_version
 
 QUIET: Final = {
     'RAY_USAGE_STATS_ENABLED': '0', 'RAY_USAGE_STATS_PROMPT_ENABLED': '0',
     'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0', 'RAY_DEDUP_LOGS': '1',
 }  # fmt: skip
 LOCAL: Final = 'local'
+TOKEN: Final = ('RAY_AUTH_MODE', 'RAY_AUTH_TOKEN')
 
 
 class Actor:
@@ -32,6 +37,10 @@ class Actor:
     def attempt(self, job: Job) -> Outcome:
         """Score a recording."""
         return self._scorer.attempt(job)
+
+    def version(self) -> str:
+        """Give that of the package on its machine."""
+        return tool_version()
 
 
 class RayWorker:
@@ -52,6 +61,10 @@ class RayWorker:
         """Make a new actor, wherever there is room."""
         self._actor = self._make.options(scheduling_strategy='SPREAD').remote(self._order)
 
+    def version(self) -> str:
+        """Give that of the package where the actor runs; waits until it does."""
+        return str(self._ray.get(self._actor.version.remote()))
+
     def close(self) -> None:
         """End the actor."""
         self._ray.kill(self._actor)
@@ -66,33 +79,63 @@ def start(address: str, order: Order, processes: int | None) -> list[RayWorker]:
     :raises ConfigurationError: if ray is not installed, or the cluster cannot be reached
     """
     os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
+    if address == LOCAL and TOKEN[0] not in os.environ:
+        os.environ.update({TOKEN[0]: 'token', TOKEN[1]: secrets.token_hex(32)})
     try:
         import ray
     except ImportError as error:
         raise ConfigurationError(
             f"--ray needs ray ({error}): run 'pip install viva_ros[ray]', or use --processes"
         ) from error
+    _check_reachable(address)
     options: dict[str, Any] = {'log_to_driver': False, 'logging_level': 'ERROR'}
     if address == LOCAL:
         options.update(include_dashboard=False, num_cpus=processes or os.cpu_count())
     try:
-        ray.init(address=address, runtime_env=_environment(), **options)
+        ray.init(address=address, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigurationError(
-            f'no Ray cluster at {address!r} can be joined ({str(error).splitlines()[0]}): start '
-            "one with 'ray start --head', or give --ray alone for one on this machine"
-        ) from error
+        raise _unreachable(address, str(error).splitlines()[0]) from error
     there = int(ray.cluster_resources().get('CPU', 0))
     if there < 1:
         raise ConfigurationError(f'the Ray cluster at {address!r} has no CPU: add machines to it')
-    return [RayWorker(ray, order) for _ in range(min(processes or there, there))]
+    workers = [RayWorker(ray, order) for _ in range(min(processes or there, there))]
+    _check(workers)
+    return workers
 
 
-def _environment() -> dict[str, Any]:
-    """Let the workers find this package as this process does: it may not be installed there."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
-    return {'env_vars': {'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'}}
+def _check_reachable(address: str) -> None:
+    """Knock first: ray itself waits for minutes."""
+    host, _, port = address.rpartition(':')
+    if port.isdecimal() and '/' not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise _unreachable(address, str(error)) from error
+
+
+def _unreachable(address: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"no Ray cluster at {address!r} can be joined ({why}): start one with 'ray start --head', "
+        'or give --ray alone for one on this machine'
+    )
+
+
+def _check(workers: Sequence[RayWorker]) -> None:
+    """Refuse machines that lack this package, or have another version of it."""
+    for worker in workers:
+        try:
+            found = worker.version()
+        except worker.deaths as error:
+            why = str(error).strip().splitlines()[-1]
+            raise ConfigurationError(
+                f'a machine of the Ray cluster cannot run a worker ({why}): install viva_ros '
+                f'{tool_version()} on all of them'
+            ) from error
+        if found != tool_version():
+            raise ConfigurationError(
+                f'a machine of the Ray cluster has viva_ros {found}, this one {tool_version()}: '
+                'install the same on all of them'
+            )
 
 
 def stop() -> None:

@@ -1,0 +1,181 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.events import Event, Level
+from viva_ros.data.episode import Label
+from viva_ros.offline.scored import (
+    PROGRESS_SCHEMA,
+    header_of,
+    per_frame,
+    progress_table,
+    values_table,
+    with_header,
+    write_table,
+)
+from viva_ros.offline.scored_files import find_scored, is_whole, read_scored
+from viva_ros.offline.scoring import Sample, Scores
+from viva_ros.offline.timeline import Timeline, labelled_corrections, place
+
+EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
+NAN = math.nan
+
+
+def sample(step: float, value: float, episode: str = '', **more: float) -> Sample:
+    reason = '' if math.isfinite(value) else 'head is stale'
+    stamp = EPOCH + round(step * STEP)
+    return Sample(stamp, value, reason, {'waist': 0.5}, episode, None, **more)
+
+
+def timeline(count: int = 5, number: int = 0, first: int = 0, **more) -> Timeline:
+    stamps = EPOCH + (first + np.arange(count, dtype=np.int64)) * STEP
+    content = {'id': '', 'control_rate': 50.0, 'label': None, 'corrections': (), **more}
+    return Timeline(number, first=first, stamps=stamps, **content)
+
+
+def scores(*samples: Sample, events: tuple[Event, ...] = ()) -> Scores:
+    return Scores('r', 'tray_lift', 'ab' * 8, samples, events, None, ())
+
+
+def test_a_frame_that_no_value_was_asked_for_has_a_row_without_one() -> None:
+    rows = values_table(scores(sample(0, 0.1), sample(2, NAN)), [timeline(4)]).to_pydict()
+    assert rows['frame'] == [0, 1, 2, 3]
+    assert rows['value'] == [0.1, None, None, None]
+    assert rows['status'] == ['ok', 'not_asked', 'unknown', 'not_asked']
+    assert rows['reason'] == ['', '', 'head is stale', '']
+    assert rows['forecast.waist'][0] == 0.5
+
+
+def test_a_value_belongs_to_the_last_frame_at_its_stamp() -> None:
+    episodes = [timeline(3)]
+    assert [place(sample(at, 0.0).stamp, '', episodes)[1] for at in (-1, 0, 0.9, 1, 9)] == [
+        -1, 0, 0, 1, 2,
+    ]  # fmt: skip
+    rows = values_table(scores(sample(-1, NAN), sample(0, 0.1)), episodes).to_pydict()
+    assert rows['frame'][:2] == [None, 0]
+
+
+def test_a_value_goes_to_the_episode_it_names_else_to_the_one_begun() -> None:
+    episodes = [timeline(5, id='a'), timeline(5, number=1, first=5, id='b')]
+    assert place(sample(6, 0.0).stamp, '', episodes)[0] is episodes[1]
+    assert place(sample(6, 0.0).stamp, 'a', episodes)[0] is episodes[0]
+    assert place(sample(6, 0.0).stamp, '', [])[0] is None
+
+
+def test_an_alarm_marks_its_value() -> None:
+    event = Event(Level.ALARM, 'drop', EPOCH + STEP, EPOCH, 0.1, 0.4, 0.3, '', 'fell')
+    given = scores(sample(0, 0.5), sample(1, 0.1), events=(event,))
+    assert values_table(given, [timeline(2)])['alarm'].to_pylist() == [False, True]
+
+
+def test_a_correction_marks_its_rows() -> None:
+    table = values_table(scores(sample(0, 0.5)), [timeline(4, corrections=((0.1, 0.25),))])
+    assert table['correction'].to_pylist() == [False, True, True, False]
+
+
+def test_the_side_table_has_the_columns_and_types_of_lerobot() -> None:
+    table = progress_table(scores(sample(0, 0.0)), [timeline(1)])
+    assert table.schema.remove_metadata() == pa.schema([
+        ('index', pa.int64()), ('episode_index', pa.int64()), ('frame_index', pa.int64()),
+        ('progress_sparse', pa.float32()),
+    ])  # fmt: skip
+    assert table.schema.names == PROGRESS_SCHEMA.names
+
+
+def test_the_side_table_has_a_row_a_frame_interpolated_only_between_values() -> None:
+    # values at frames 0, 2 and 4 of 6: (1 + V) / 2; the last frame is after all values
+    given = scores(sample(0, 0.0), sample(2, 0.4), sample(4, 0.6))
+    rows = progress_table(given, [timeline(6)]).to_pydict()
+    assert rows['index'] == rows['frame_index'] == [0, 1, 2, 3, 4, 5]
+    assert rows['progress_sparse'][:5] == pytest.approx([0.5, 0.6, 0.7, 0.75, 0.8])
+    assert math.isnan(rows['progress_sparse'][5])
+
+
+def test_frames_are_counted_on_from_episode_to_episode() -> None:
+    episodes = [timeline(2, id='a'), timeline(3, number=1, first=2, id='b')]
+    given = scores(*(sample(at, 0.0) for at in range(5)))
+    rows = progress_table(given, episodes).to_pydict()
+    assert rows['index'] == [0, 1, 2, 3, 4]
+    assert rows['episode_index'] == [0, 0, 1, 1, 1]
+    assert rows['frame_index'] == [0, 1, 0, 1, 2]
+    assert not any(math.isnan(one) for one in rows['progress_sparse'])
+
+
+def test_an_engine_that_knows_progress_gives_it() -> None:
+    given = scores(sample(0, -0.5, progress=0.25, success=0.25))
+    table = progress_table(given, [timeline(1)])
+    assert table['progress_sparse'].to_pylist() == [0.25]
+    assert table.schema.metadata[b'viva.progress_of'] == b'progress of the engine'
+    rows = values_table(given, [timeline(1)]).to_pydict()
+    assert (rows['progress'], rows['success']) == ([0.25], [0.25])
+
+
+def test_of_two_values_in_a_frame_the_newest_known_counts() -> None:
+    values, asked = per_frame(3, [-1, 0, 0, 0, 2], [9.0, 0.1, 0.2, NAN, NAN])
+    np.testing.assert_array_equal(values, [0.2, NAN, NAN])
+    assert asked.tolist() == [True, False, True]
+
+
+def written(path, given: Scores, episodes) -> None:
+    header = header_of(given, episodes, {'calibration': None}, 'viva score r.mcap')
+    write_table(path, with_header(values_table(given, episodes), header))
+
+
+def test_what_was_written_is_read_back(tmp_path) -> None:
+    label = Label('tray_lift', False, 'slip', 3, {'correction_begin': 0.1})
+    spans = tuple(labelled_corrections(label, 0.4))
+    path = tmp_path / 'r_values.parquet'
+    written(
+        path, scores(sample(0, 0.1), sample(2, 0.3)), [timeline(5, label=label, corrections=spans)]
+    )
+    found = read_scored(path)
+    (episode,) = found.episodes
+    assert (found.name, found.engine) == ('r', 'ab' * 8)
+    assert found.header['command'] == 'viva score r.mcap'
+    np.testing.assert_array_equal(episode.values, [0.1, NAN, 0.3, NAN, NAN])
+    assert episode.asked.tolist() == [True, False, True, False, False]
+    assert episode.corrected.tolist() == [False, True, True, True, True]
+    np.testing.assert_array_equal(episode.stamps, EPOCH + np.arange(5) * STEP)
+    assert (episode.entry['success'], episode.entry['control_rate']) == (False, 50.0)
+
+
+def test_a_recording_without_values_is_read_back_empty(tmp_path) -> None:
+    written(tmp_path / 'r_values.parquet', scores(), [])
+    assert read_scored(tmp_path / 'r_values.parquet').episodes == []
+
+
+def test_corrections_in_a_label_come_in_pairs() -> None:
+    times = {'correction_begin_2': 5.0, 'correction_end_2': 6.0, 'correction_begin': 1.0,
+             'correction_end': 2.0, 'inject': 0.5}  # fmt: skip
+    label = Label('tray_lift', True, times=times)
+    assert labelled_corrections(label, 9.0) == [(1.0, 2.0), (5.0, 6.0)]
+
+
+@pytest.mark.parametrize('content', [b'', b'PAR1', b'nothing of the kind'])
+def test_what_is_no_table_of_ours_is_refused_by_name(tmp_path, content: bytes) -> None:
+    path = tmp_path / 'x_values.parquet'
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=r"x_values.parquet is no .*'viva score'"):
+        read_scored(path)
+    assert not is_whole(path)
+
+
+def test_a_table_of_someone_else_is_refused(tmp_path) -> None:
+    path = tmp_path / 'x_values.parquet'
+    write_table(path, pa.table({'value': [1.0]}))
+    with pytest.raises(RecordingError, match='is no table of values'):
+        read_scored(path)
+
+
+def test_a_folder_without_tables_is_an_error_and_each_is_found_once(tmp_path) -> None:
+    with pytest.raises(RecordingError, match='has no'):
+        find_scored([tmp_path])
+    (tmp_path / 'deep').mkdir()
+    path = tmp_path / 'deep' / 'x_values.parquet'
+    path.touch()
+    assert find_scored([tmp_path, path]) == [path]
