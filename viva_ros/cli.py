@@ -21,6 +21,7 @@ COMMANDS: Final = {
     'export': ('viva_ros.offline.export', 'make an engine of a checkpoint'),
     'calibrate': ('viva_ros.offline.calibrate', 'set the thresholds of an engine'),
     'score': ('viva_ros.offline.score', 'give values and alerts of recordings'),
+    'advantage': ('viva_ros.offline.advantage', 'tell good steps from bad ones (RECAP)'),
     'evaluate': ('viva_ros.offline.evaluate', 'measure an engine on test recordings'),
     'compare': ('viva_ros.offline.compare', 'ViVa against its baselines and ablations'),
     'plot': ('viva_ros.offline.plot', 'draw the picture of a recording'),

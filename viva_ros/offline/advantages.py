@@ -2,31 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """From scored episodes to advantages: seconds to steps, thresholds by task, the table written."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
-from viva_ros.core.advantage import Effect, dropped, effect, indicator, n_step_advantage, threshold
+from viva_ros.core.advantage import Effect, effect, indicator, n_step_advantage, threshold
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.observation import Array
 from viva_ros.core.smoothing import smooth_average, smooth_median
-from viva_ros.offline.corrections import key_of
 from viva_ros.offline.scored import filled
 from viva_ros.offline.scored_files import Scored, ScoredEpisode
 
 NONE, AVERAGE, MEDIAN = 'none', 'average', 'median'
 RATES_ALIKE: Final = 0.05  # share by which control rates may differ and be called one
-SCHEMA: Final = pa.schema([
-    ('index', pa.int64()), ('episode_index', pa.int64()), ('frame_index', pa.int64()),
-    ('stamp', pa.int64()), ('task', pa.string()), ('value', pa.float64()),
-    ('interpolated', pa.bool_()), ('advantage', pa.float64()), ('indicator', pa.bool_()),
-    ('forced', pa.bool_()), ('dropped', pa.bool_()),
-])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,9 +102,9 @@ def horizon_of(episodes: Sequence[ScoredEpisode], recipe: Recipe) -> float:
 
 
 def period_of(episode: ScoredEpisode) -> float:
-    """Give the time from frame to frame, s; NaN for a single frame."""
+    """Give the time from frame to frame, s; of a single frame so little that N is past its end."""
     spans = np.diff(episode.stamps)
-    return float(spans.mean()) * 1e-9 if spans.size else math.nan
+    return float(spans.mean()) * 1e-9 if spans.size else 1e-9
 
 
 def compute(
@@ -137,9 +127,8 @@ def compute(
 
 
 def _duration(episode: ScoredEpisode) -> float:
-    """Give T steps in s; a single frame has no length that can be told."""
-    period = period_of(episode)
-    return len(episode.stamps) * period if math.isfinite(period) else 0.0
+    """Give T steps in s."""
+    return len(episode.stamps) * period_of(episode)
 
 
 def _of_episode(
@@ -147,9 +136,6 @@ def _of_episode(
 ) -> Advantages:
     period, count = period_of(one), len(one.stamps)
     values = filled(one.values, one.asked)
-    if not math.isfinite(period):
-        unknown = np.full(count, np.nan)
-        return Advantages(one, task, values, unknown, unknown)
     check_spacing(one, horizon, period)
     scale = max(longest / period, float(count)) if recipe.charge_time else None
     success, steps = bool(one.entry['success']), horizon / period
@@ -201,29 +187,3 @@ def effects(found: Sequence[Advantages]) -> dict[str, Effect]:
 def indicators(one: Advantages, eps: Mapping[str, float]) -> Array:
     """Give 1 or 0 for each frame; NaN where it is not known."""
     return indicator(one.final, eps[one.task], one.episode.corrected)
-
-
-def columns(one: Advantages, eps: Mapping[str, float], recipe: Recipe) -> dict[str, Any]:
-    """Give the rows of an episode, by column; unknown is null."""
-    entry, count = one.episode.entry, len(one.final)
-    name, number = key_of(one.episode)
-    return {
-        'index': np.arange(count) + int(entry['index']), 'episode_index': np.full(count, number),
-        'frame_index': np.arange(count), 'stamp': one.episode.stamps, 'task': [one.task] * count,
-        'value': _nullable(one.filled),
-        'interpolated': ~one.episode.asked & np.isfinite(one.filled),
-        'advantage': _nullable(one.final),
-        'indicator': [None if np.isnan(i) else bool(i) for i in indicators(one, eps)],
-        'forced': one.episode.corrected,
-        'dropped': dropped(count, recipe.drop, recipe.seed, f'{name}:{number}'),
-    }  # fmt: skip
-
-
-def _nullable(numbers: NDArray[np.float64]) -> pa.Array:
-    return pa.array(numbers, pa.float64(), mask=~np.isfinite(numbers))
-
-
-def table_of(found: Sequence[Advantages], eps: Mapping[str, float], recipe: Recipe) -> pa.Table:
-    """Give the table of one recording."""
-    parts = [pa.table(columns(one, eps, recipe), SCHEMA) for one in found]
-    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()

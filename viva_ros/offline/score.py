@@ -16,8 +16,10 @@ from pathlib import Path
 from rich.console import Console
 
 from viva_ros.core.errors import ConfigurationError, EngineError
+from viva_ros.data.lerobot import is_dataset
 from viva_ros.data.sources import find
 from viva_ros.offline.command import command_line
+from viva_ros.offline.data_set_tables import join_progress
 from viva_ros.offline.progress import new_bar
 from viva_ros.offline.score_job import calibration_of
 from viva_ros.offline.score_outcome import FAILED, Job, Order, Outcome
@@ -27,7 +29,6 @@ from viva_ros.offline.scoring import RATE, Scores, score
 
 __all__ = ['Scores', 'calibration_of', 'find', 'main', 'score']
 
-DATA_SET = Path('meta') / 'info.json'  # marks the folder of a LeRobot data set
 WIDTH = 120  # of the table in a file
 
 
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.rate, args.batch, args.corrections, command_line('score'),
     )  # fmt: skip
     outcomes = run(jobs, order, args.processes, args.ray, Console())
+    join_progress(jobs)
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table(outcomes))
     return 2 if any(one.state == FAILED or one.losses for one in outcomes) else 0
 
@@ -98,7 +100,7 @@ def plan(given: Sequence[Path], out: Path | None) -> list[Job]:
 
 def _job(root: Path, path: Path, out: Path | None) -> Job:
     name = path.name if path.is_dir() else path.stem
-    in_data_set = (path.parent / DATA_SET).is_file()
+    in_data_set = is_dataset(path.parent)
     if out is not None:
         below = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()
         return Job(path, out / below, name)

@@ -13,6 +13,8 @@ from typing import Any
 from viva_ros.core.errors import RecordingError, VivaError
 from viva_ros.core.thresholds import Calibration, calibration_file
 from viva_ros.core.thresholds import load as load_calibration
+from viva_ros.data.episodes import task_of
+from viva_ros.data.lerobot import number_of
 from viva_ros.data.published import values
 from viva_ros.data.recording import Recording, read
 from viva_ros.data.sources import identity
@@ -86,6 +88,7 @@ class Scorer:
         made_of = {**self._made_of(job, task), 'input': made_from}
         content = header_of(scores, episodes, made_of, self._order.command)
         counts = summary(scores, len(episodes))
+        content['data_set'] = job.path.parent.name if number_of(job.path) is not None else ''
         content['summary'] = {k: None if v != v else v for k, v in counts.items()}
         write_table(job.progress, with_header(progress_table(scores, episodes), content))
         write_table(job.values, with_header(values_table(scores, episodes), content))
@@ -146,7 +149,7 @@ def own_task(recording: Recording) -> str:
     except RecordingError:  # it lacks joints: there may be values yet
         labels = []
     named = [label.task for label in labels if label] + [one.task for one in values(recording)]
-    named.append(str(recording.metadata.get('lerobot', {}).get('task', '')))
+    named.append(task_of(recording))
     task = next((name for name in named if name), '')
     if not task:
         raise RecordingError(f'{recording.path} does not say its task: name it with --task')

@@ -21,7 +21,7 @@ from viva_ros.core.smoothing import Mask
 from viva_ros.offline.scored import FORMAT, NOT_ASKED, PREFIX, SCHEMA, VALUES_SUFFIX, per_frame
 
 SCORE: Final = "make it with 'viva score'"
-TEXTS: Final = ('format', 'name', 'engine', 'task', 'version', 'command')
+TEXTS: Final = ('format', 'name', 'engine', 'task', 'version', 'command', 'data_set')
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class ScoredEpisode:
     """
     One episode of a scored recording; arrays go over its frames.
 
+    :param path: of the table
     :param entry: as the header tells it: id, frames, begin and end (ns), control_rate, task,
         success (None without a label), corrections
     :param stamps: of the frames, (T,) ns
@@ -37,12 +38,17 @@ class ScoredEpisode:
     :param corrected: whether a person had control, (T,)
     """
 
-    name: str
+    path: Path
     entry: Mapping[str, Any]
     stamps: NDArray[np.int64]
     values: Array
     asked: Mask
     corrected: Mask
+
+    @property
+    def name(self) -> str:
+        """Of the recording."""
+        return self.path.name.removesuffix(VALUES_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Scored:
             values, known = per_frame(entry['frames'], frame[rows].tolist(), value[rows].tolist())
             stamps = self._stamps(entry, episode, frame, stamp)
             found.append(ScoredEpisode(
-                self.name, entry, stamps, values, known, _corrected(entry, stamps)
+                self.path, entry, stamps, values, known, _corrected(entry, stamps)
             ))  # fmt: skip
         return found
 

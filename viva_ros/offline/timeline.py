@@ -9,7 +9,8 @@ A frame is one of the engine's first camera, as in training: step t = frame + 1 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Episode, Label
 from viva_ros.data.episodes import spans
 from viva_ros.data.images import camera_tracks, frames
+from viva_ros.data.lerobot import number_of, open_dataset
 from viva_ros.data.recording import Recording
 
 Stamps = NDArray[np.int64]
@@ -59,8 +61,7 @@ def timelines(recording: Recording, cameras: Sequence[str], topic: str = '') -> 
     :param cameras: of the engine; the first that was recorded counts the frames
     :param topic: of std_msgs/Bool messages, true while a person corrects; empty for none
     """
-    place: dict[str, Any] = dict(recording.metadata.get('lerobot', {}))
-    number, first = int(place.get('episode_index', 0)), int(place.get('index', 0))
+    number, first = data_set_place(recording.path)
     steered = steering(recording, topic) if topic else []
     found = []
     for name, stamps, episode in _episodes(recording, cameras):
@@ -75,6 +76,17 @@ def timelines(recording: Recording, cameras: Sequence[str], topic: str = '') -> 
         ))  # fmt: skip
         number, first = number + 1, first + len(stamps)
     return found
+
+
+def data_set_place(path: Path) -> tuple[int, int]:
+    """Give the index of an episode in its data set and of its first frame; 0 and 0 without one."""
+    number = number_of(path)
+    if number is None:
+        return 0, 0
+    rows = open_dataset(path.parent).rows
+    before = sum(int(row['length']) for row in rows if row['episode_index'] < number)
+    own = next((row for row in rows if row['episode_index'] == number), {})
+    return number, int(own.get('dataset_from_index', before))
 
 
 def _episodes(
