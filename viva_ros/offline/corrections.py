@@ -62,7 +62,7 @@ def with_corrections(episodes: Sequence[ScoredEpisode], path: Path) -> list[Scor
     for where, row in _rows(path, ('recording', 'begin', 'end')):
         key = _key(where, row, set(by_key))
         stamps = by_key[key].stamps
-        seconds = (stamps - stamps[0]) * 1e-9
+        seconds = np.round((stamps - stamps[0]) * 1e-9, 9)
         begin, end = _span(where, row, float(seconds[-1]))
         inside = (seconds >= begin) & (seconds <= end)
         if not inside.any():

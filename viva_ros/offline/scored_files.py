@@ -97,7 +97,7 @@ class Scored:
 
 
 def _corrected(entry: Mapping[str, Any], stamps: NDArray[np.int64]) -> Mask:
-    seconds = (stamps - entry['begin']) * 1e-9
+    seconds = np.round((stamps - entry['begin']) * 1e-9, 9)
     held = np.zeros(len(stamps), dtype=np.bool_)
     for begin, end in entry['corrections']:
         held |= (seconds >= begin) & (seconds <= end)

@@ -51,7 +51,7 @@ class Timeline:
 
     def seconds(self, stamp: float) -> float:
         """Give a stamp as the time since the first frame, s."""
-        return float(stamp - self.stamps[0]) * 1e-9
+        return round(float(stamp - self.stamps[0]) * 1e-9, 9)
 
 
 def timelines(recording: Recording, cameras: Sequence[str], topic: str = '') -> list[Timeline]:
