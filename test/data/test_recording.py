@@ -34,6 +34,7 @@ def test_half_a_file_gives_its_half_and_reports_the_loss(large: Path) -> None:
     recording = read(large)
     count = len(recording.messages('joint_states'))
     assert 12 <= count <= 30  # at most one chunk of 13 frames less than half
+    assert 0.4 < recording.readable <= 1.0  # of what is there
     last = EPOCH + (count - 1) * FRAME
     assert recording.losses == (
         f'the rest is lost after stamp {last * 1e-9:.3f} s (the file ends early)',

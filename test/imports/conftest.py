@@ -84,6 +84,7 @@ def _write(
     path: Path, seed: int = 0, success: bool = True, seconds: float = 4.0,
     cameras: tuple[str, ...] = CAMERAS, size: tuple[int, int] = (64, 80), rate: float = 15.0,
     outcome: str | None = 'std_msgs/msg/Bool', change: Mapping[str, Any] | None = None,
+    plugin: StoragePlugin = StoragePlugin.SQLITE3,
 ) -> Path:  # fmt: skip
     """
     Write a bag.
@@ -101,7 +102,7 @@ def _write(
         time = types['builtin_interfaces/msg/Time'](stamp // 10**9, stamp % 10**9)
         return types['std_msgs/msg/Header'](time, 'acme')
 
-    with Writer(path, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
         raw = change.get('raw')
 
         def connect(topic: str, kind: str) -> Any:

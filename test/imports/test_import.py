@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rosbags.rosbag2 import StoragePlugin
 
 from viva_ros.cli import main
 from viva_ros.core.errors import RecordingError
@@ -178,6 +179,21 @@ def test_what_can_be_read_of_a_torn_bag_is_told_and_taken_only_if_allowed(
     assert 20 < report['episodes'][0]['frames'] < 50
 
 
+def test_a_file_without_its_end_is_refused_though_all_of_it_can_be_read(
+    tmp_path: Path, record, map_file: Path
+) -> None:
+    how = {'change': {'raw': 'side'}, 'size': (160, 200)}  # several chunks of 1 MB
+    map_file.write_text(map_file.read_text().replace('side/image/compressed', 'side/image'))
+    record(tmp_path / 'good', **how)
+    bag = record(tmp_path / 'whole', plugin=StoragePlugin.MCAP, **how)
+    bare, content = tmp_path / 'bare.mcap', next(bag.glob('*.mcap')).read_bytes()
+    bare.write_bytes(content[: len(content) * 7 // 10])
+    recording = open_as_it_is(bare)
+    assert (recording.whole, 0.0 < recording.readable <= 1.0) == (False, True)
+    reason = one(tmp_path, bare, load_map(map_file), Outcomes(success=True, task='lift_block'))
+    assert 'the file ends early' in reason
+
+
 def test_what_is_no_bag_is_refused_by_name(tmp_path: Path, record, robot) -> None:
     record(tmp_path / 'good')
     wrong = tmp_path / 'wrong.db3'
@@ -225,6 +241,17 @@ def test_a_raw_camera_a_bare_file_and_an_odd_size_are_taken(
     given = open_as_it_is(bag).tracks['/acme/top/image'].pictures(range(60))
     assert episode.cameras['top'].images[10].shape == (63, 81, 3)
     assert np.abs(episode.cameras['top'].images[10].astype(int) - given[10]).mean() < 2.0
+
+
+def test_a_bag_of_mcap_files_gives_what_one_of_sqlite_gives(
+    tmp_path: Path, record, robot
+) -> None:
+    bags = [record(tmp_path / 'lite'), record(tmp_path / 'mcap', plugin=StoragePlugin.MCAP)]
+    assert [path.suffix for path in (tmp_path / 'mcap').iterdir() if path.stem == 'mcap']
+    import_all(bags, robot, OUTCOME, tmp_path / 'set')
+    one, other = (read(path).episodes()[0] for path in find([tmp_path / 'set']))
+    np.testing.assert_array_equal(one.joints.positions, other.joints.positions)
+    np.testing.assert_array_equal(one.cameras['top'].images[31], other.cameras['top'].images[31])
 
 
 def test_the_same_import_again_changes_nothing_and_another_is_refused(

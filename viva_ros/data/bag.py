@@ -86,9 +86,10 @@ def _joined(path: Path, parts: list[Recording], lost: list[str], expected: int) 
             tracks[topic] = track
     losses = (*(loss for part in parts for loss in part.losses), *lost)
     readable = min(part.readable for part in parts)
-    if losses and expected:  # the bag says how many messages it had
+    whole = not lost and all(part.whole for part in parts)
+    if not whole and expected:  # the bag says how many messages it had
         readable = sum(len(track.times) for track in tracks.values()) / expected
-    return Recording(path, tracks, metadata, losses, readable)
+    return Recording(path, tracks, metadata, losses, readable, whole)
 
 
 class _Chain(Sequence[bytes]):
@@ -144,7 +145,8 @@ def read_sqlite(path: Path) -> Recording:
         losses.append(damage)
     if not any(track.times for track in tracks.values()):
         raise RecordingError(f'recording {path} has no messages ({"; ".join(losses) or "empty"})')
-    return Recording(path, {t.topic: t for t in tracks.values()}, {}, tuple(losses), readable)
+    by_topic = {track.topic: track for track in tracks.values()}
+    return Recording(path, by_topic, {}, tuple(losses), readable, not damage)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -43,7 +43,7 @@ class Limits:
 
     :param max_gap: between two messages of a stream, or a stream and the first or last of all, s
     :param max_skew: between the stamps used for one frame, s
-    :param min_readable: share of the file, in [0, 1]
+    :param min_readable: share of the file, in [0, 1]; at 1 its end must be there too
     """
 
     max_gap: float = 0.5

@@ -53,7 +53,10 @@ def read_mcap(path: Path) -> Recording:
         )
     readable = 1.0 if reading.whole else reading.read / max(size, 1)
     readable *= 1.0 - reading.damaged / max(size, 1)
-    return Recording(path, reading.tracks, reading.metadata, tuple(reading.losses), readable)
+    whole = reading.whole and not reading.damaged
+    return Recording(
+        path, reading.tracks, reading.metadata, tuple(reading.losses), readable, whole
+    )  # fmt: skip
 
 
 class _Reading:

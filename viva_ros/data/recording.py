@@ -58,7 +58,9 @@ class Recording:
     :param tracks: by topic, absolute
     :param metadata: by the name of the record
     :param losses: what could not be read, for a person; empty for a whole file
-    :param readable: share of the file that could be read, in [0, 1]
+    :param readable: share that could be read, of what was recorded where that is known, else of
+        the bytes that are there, in [0, 1]
+    :param whole: False where the end is missing, or something within
     """
 
     path: Path
@@ -66,6 +68,7 @@ class Recording:
     metadata: Mapping[str, Mapping[str, Any]]
     losses: tuple[str, ...]
     readable: float = 1.0
+    whole: bool = True
 
     def find(self, name: str) -> Track | None:
         """

@@ -172,7 +172,7 @@ def _refusals(take: Take, figures: Mapping[str, StreamFigures], limits: Limits) 
                 f'stamps of {name} go back by {one.backwards:.3f} s: the clock was set, or two '
                 'robots share the topic'
             )
-    if take.readable < limits.min_readable:
+    if take.readable < limits.min_readable or (limits.min_readable == 1.0 and not take.whole):
         reasons.append(
             f'{take.readable:.1%} of the file can be read ({"; ".join(take.losses)}), at least '
             f'{limits.min_readable:.1%} is asked for (min_readable): the outcome may be cut off'

@@ -51,6 +51,7 @@ class Take:
     backwards: Mapping[str, float] = field(default_factory=dict)
     losses: tuple[str, ...] = ()
     readable: float = 1.0
+    whole: bool = True
 
     @property
     def streams(self) -> dict[str, Stamps]:
@@ -77,6 +78,7 @@ def takes(recording: Recording, how: Map) -> list[Take]:
         Take(
             one.name, recording.path, one.cameras, (one.joints,), one.label,
             task_of(recording) or how.task, actions, {}, recording.losses, recording.readable,
+            recording.whole,
         )
         for one in recording.episodes()
     ]  # fmt: skip
@@ -97,7 +99,7 @@ def mapped(recording: Recording, how: Map) -> Take:
     label = judged(stored_label(recording), verdict, task)
     return Take(
         name, recording.path, cameras, tuple(groups), label, task, tuple(actions), backwards,
-        recording.losses, recording.readable,
+        recording.losses, recording.readable, recording.whole,
     )  # fmt: skip
 
 
