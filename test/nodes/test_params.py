@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 import rclpy
@@ -58,8 +59,33 @@ def test_start_values_are_read_and_a_whole_number_will_do_for_a_real_one(make_no
 
 def test_a_start_value_of_another_type_is_named_when_read(make_node):
     parameters = Parameters(make_node(count='many'), Outer())
-    with pytest.raises(ConfigurationError, match='count'):
+    with pytest.raises(ConfigurationError, match=r"count is 'many', must be a whole number"):
         parameters.read()
+
+
+@pytest.mark.parametrize('names', ['a', [1, 2], [True]])
+def test_a_list_of_something_else_is_named_when_read(make_node, names):
+    parameters = Parameters(make_node(names=names), Outer())
+    with pytest.raises(ConfigurationError, match=r'names is .*, must be a list of texts'):
+        parameters.read()
+
+
+def test_what_does_not_fit_is_mended_one_after_the_other(make_node):
+    node = make_node(count='many', inner__window=-1.0)
+    parameters = Parameters(node, Outer())
+    assert node.set_parameters([Parameter('count', value=4)])[0].successful
+    with pytest.raises(ConfigurationError, match=r'inner.window is -1.0'):
+        parameters.read()
+    assert node.set_parameters([Parameter('inner.window', value=1.0)])[0].successful
+    assert parameters.read() == Outer(count=4, inner=Inner(1.0))
+
+
+def test_a_name_that_is_nearly_a_parameter_is_warned_of(make_node, monkeypatch):
+    node = make_node(inner__windw=1.0, elsewhere=2)
+    said = []
+    monkeypatch.setattr(node, 'get_logger', lambda: SimpleNamespace(warning=said.append))
+    Parameters(node, Outer())
+    assert said == ["there is no parameter 'inner.windw', it is ignored: is 'inner.window' meant?"]
 
 
 def test_a_start_value_out_of_range_is_named_when_read(make_node):
@@ -73,7 +99,9 @@ def test_a_refused_change_names_the_reason_and_leaves_all_as_it_was(make_node):
     parameters = Parameters(node, Outer())
     both = [Parameter('count', value=4), Parameter('inner.window', value=float('nan'))]
     result = node.set_parameters_atomically(both)
-    assert not result.successful and result.reason == 'inner.window is nan, must be above 0'
+    assert (
+        not result.successful and result.reason == 'inner.window is nan, must be finite, above 0'
+    )
     assert parameters.read() == Outer()
 
 

@@ -10,7 +10,10 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
 
+from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.nodes import qos
+from viva_ros.runtime.manifest import named
+from viva_ros.runtime.shipped import engine_folder
 
 MANUAL = ('--ros-args', '-p', 'autostart:=false')
 QUICK = ('-p', 'input_timeout:=1.0', '-p', 'transport:=raw')
@@ -59,7 +62,12 @@ def test_nonsense_parameters(refused):
 
 def test_a_parameter_of_another_type(refused):
     text = refused('fake_monitor.py', '-p', 'task:=7')
-    assert text.startswith('task: ') and 'string' in text.lower()
+    assert text == 'task is 7, must be a text'
+
+
+def test_a_name_that_no_topic_can_have(refused):
+    text = refused('fake_monitor.py', '-p', 'camera_topics:=[/a, a b, /c]')
+    assert text.startswith("camera_topics has 'a b', must be names of topics")
 
 
 def test_an_engine_that_is_not_there(refused):
@@ -136,8 +144,37 @@ def test_what_was_refused_can_be_mended_and_configured(processes, listener, cali
     assert 'deactivate and clean up the node first' in late.reason
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('-p', 'seed:=-1'), 'seed is -1, must be at least 0'),
+        (('-p', 'failure:=earthquake'), "failure is 'earthquake', must be one of"),
+        (('-p', 'engine:='), 'see the arguments after --ros-args'),
+        (('--params-file', '/nowhere.yaml'), 'see the arguments after --ros-args'),
+    ],
+)
+def test_what_a_process_cannot_begin_with_is_one_line_and_exit_code_1(processes, arguments, said):
+    process = processes.start('viva_ros.nodes', 'sim', '--ros-args', *arguments)
+    assert process.wait(60.0) == 1
+    assert said in processes.log(process)
+    assert 'Traceback' not in processes.log(process)
+
+
 def test_the_robot_refuses_a_failure_that_its_task_does_not_have(processes, listener):
     processes.start('viva_ros.nodes.sim')
     result = set_parameter(listener, 'sim', 'failure', 'earthquake')
     assert not result.successful
     assert "failure is 'earthquake', must be one of" in result.reason
+
+
+def test_a_calibration_of_another_engine(refused, calibration):
+    shipped = engine_folder('', 'tray_lift')
+    text = refused(
+        'viva_ros.nodes.supervisor', '-p', f'calibration:={calibration}',
+        '-p', f'engine:={shipped}',
+    )  # fmt: skip
+    own = load_calibration(calibration).engine
+    assert text == (
+        f"calibration is for engine '{own}', not for '{named(shipped)}': run 'viva calibrate' "
+        'for it'
+    )

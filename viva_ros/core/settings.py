@@ -10,9 +10,14 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from viva_ros.core.errors import ConfigurationError
+
+WORDS: Final = {
+    bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text',
+    tuple: 'a list of texts',
+}  # fmt: skip
 
 T = TypeVar('T')
 
@@ -110,11 +115,24 @@ def _describe_field(field: dataclasses.Field[Any]) -> SettingInfo:
 
 
 def _check(name: str, value: object, info: SettingInfo) -> None:
-    expected = type(info.default)
-    fits = isinstance(value, int | float if expected is float else expected)
-    if not fits or (isinstance(value, bool) and expected is not bool):
-        raise ConfigurationError(
-            f'{name} is {value!r}, a {type(value).__name__}: must be a {expected.__name__}'
-        )
+    kind = type(info.default)
+    if not _is_of(kind, value):
+        raise ConfigurationError(f'{name} is {_plain(value)!r}, must be {WORDS[kind]}')
     if not info.limits.admits(value):
-        raise ConfigurationError(f'{name} is {value!r}, must be {info.limits}')
+        allowed = str(info.limits)
+        if isinstance(value, float) and not math.isfinite(value) and allowed != 'finite':
+            allowed = f'finite, {allowed}'
+        raise ConfigurationError(f'{name} is {value!r}, must be {allowed}')
+
+
+def _is_of(kind: type, value: object) -> bool:
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    if kind is tuple:
+        return isinstance(value, tuple) and all(isinstance(entry, str) for entry in value)
+    return isinstance(value, int | float if kind is float else kind)
+
+
+def _plain(value: object) -> object:
+    """Give a sequence, of whatever library, as a list."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

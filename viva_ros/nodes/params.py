@@ -4,16 +4,17 @@
 ROS parameters out of settings dataclasses: declared, checked when set, and read back.
 
 A nested dataclass gives dotted names ('sync.slop'). A value that is refused keeps the old one. A
-refused start value (file, command line) does not end the node: ``read`` raises it at configure.
+start value (file, command line) that does not fit does not end the node: ``read`` raises it at
+configure.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -69,19 +70,17 @@ class Parameters(Generic[Settings]):
         """
         self._node, self._defaults, self._check = node, defaults, check
         self._declared = {declared.name: declared for declared in flatten(defaults)}
-        self._refused: list[str] = []
         for declared in self._declared.values():
             self._declare(declared)
+        self._warn_of_others()
         node.add_on_set_parameters_callback(self._on_set)
 
     def read(self) -> Settings:
         """
         Give the present settings.
 
-        :raises ConfigurationError: naming a start value that was refused
+        :raises ConfigurationError: naming a start value that does not fit
         """
-        if self._refused:
-            raise ConfigurationError('; '.join(self._refused))
         settings: Settings = unflatten(self._defaults, self._values())
         validate(settings)
         return settings
@@ -90,37 +89,40 @@ class Parameters(Generic[Settings]):
         return {name: self._node.get_parameter(name).value for name in self._declared}
 
     def _declare(self, declared: Declared) -> None:
-        numeric = isinstance(declared.default, float)
         descriptor = ParameterDescriptor(
             description=declared.doc,
             additional_constraints=str(declared.limits),
-            dynamic_typing=numeric,  # so that 'rate: 5' is taken for 5.0
+            dynamic_typing=True,  # types are checked with the ranges, and said in words
         )
         default = declared.default
         start = list(default) if isinstance(default, tuple) else default
-        try:
-            self._node.declare_parameter(declared.name, start, descriptor)
-        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            self._refused.append(f'{declared.name}: {error}')
-            self._node.declare_parameter(declared.name, start, descriptor, ignore_override=True)
+        self._node.declare_parameter(declared.name, start, descriptor)
+
+    def _warn_of_others(self) -> None:
+        """ROS ignores a name that is not declared; one that is nearly ours is a slip."""
+        given = getattr(self._node, '_parameter_overrides', {})
+        for name in sorted(set(given) - set(self._declared)):
+            near = difflib.get_close_matches(name, self._declared, 1)
+            if near:
+                self._node.get_logger().warning(
+                    f'there is no parameter {name!r}, it is ignored: is {near[0]!r} meant?'
+                )
 
     def _on_set(self, changes: list[Parameter]) -> SetParametersResult:
         ours = {p.name: p.value for p in changes if p.name in self._declared}
         if not ours:
             return SetParametersResult(successful=True)
         try:
-            settings = unflatten(self._defaults, self._values() | ours)
-            validate(settings)
-            self._check(settings)
+            validate(unflatten(self._defaults, ours))  # others may have to be mended after it
+            self._check(unflatten(self._defaults, self._values() | ours))
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._refused.clear()
         return SetParametersResult(successful=True)
 
 
 def _coerce(default: Any, value: Any) -> Any:
     if isinstance(default, float) and type(value) is int:
         return float(value)
-    if isinstance(default, tuple) and isinstance(value, list):
-        return tuple(value)
+    if isinstance(default, tuple) and isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(value)  # a list, or an array of numbers, which is refused then
     return value

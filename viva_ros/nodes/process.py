@@ -13,7 +13,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 
+from viva_ros.core.errors import VivaError
+
 RCLError = rclpy_implementation.RCLError
+UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Made = TypeVar('Made', bound=Node)
 
@@ -29,12 +32,13 @@ def run(
     Does not return where the interpreter could not tidy up: a thread of the node hangs, or the
     node was only half made.
 
+    :raises SystemExit: with a line of text, on arguments or settings that cannot be used
     :param spin: instead of the executor's own; until the context is shut down
     """
     clean = False
     node: Made | None = None
+    executor = start(argv)
     try:
-        executor = start(argv)
         node = make()
         executor.add_node(node)
         if spin is None:
@@ -43,6 +47,8 @@ def run(
             spin(node, executor)
     except ExternalShutdownException:
         pass
+    except VivaError as error:
+        sys.exit(str(error))
     except RCLError:  # a signal in mid-callback makes whatever it calls next invalid
         if rclpy.ok():
             raise
@@ -65,7 +71,10 @@ def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    rclpy.init(args=None if argv is None else list(argv))
+    try:
+        rclpy.init(args=None if argv is None else list(argv))
+    except (RCLError, UnknownROSArgsError) as error:
+        sys.exit(f'{error}: see the arguments after --ros-args')
     executor = SingleThreadedExecutor()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     return executor

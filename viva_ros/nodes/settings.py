@@ -11,6 +11,7 @@ from viva_ros.core.picture import PictureSettings
 from viva_ros.core.retry import RetrySettings
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.settings import setting
+from viva_ros.runtime.engine import KINDS
 
 TRANSPORTS = ('raw', 'compressed')
 
@@ -25,9 +26,7 @@ class MonitorSettings:
 
     autostart: bool = setting(True, 'Configure and activate without being asked.')
     engine: str = setting('', 'Folder of the engine; empty: the shipped one.')
-    engine_kind: str = setting(
-        'auto', 'Library that runs it.', choices=('auto', 'onnx', 'openvino', 'pytorch')
-    )
+    engine_kind: str = setting('auto', 'Library that runs it.', choices=KINDS)
     task: str = setting('tray_lift', 'Task under way, one of those the engine was trained on.')
     cameras: tuple[str, ...] = setting(
         ('',), "Names of the engine's cameras, to give them topics below; empty: in its order."

@@ -33,6 +33,7 @@ from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
 from viva_ros.nodes.retry_client import RetryClient
 from viva_ros.nodes.settings import SupervisorSettings
+from viva_ros.runtime.manifest import named
 from viva_ros.runtime.shipped import engine_folder
 
 TICK = 0.1  # s
@@ -51,11 +52,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def load_calibration(self, settings: SupervisorSettings) -> Calibration:
         """Load the thresholds; they must be for this task and these rules."""
-        path = Path(settings.calibration).expanduser()
-        if not settings.calibration:
-            path = calibration_file(engine_folder(settings.engine, settings.task), settings.task)
+        path, engine = Path(settings.calibration).expanduser(), ''
+        if settings.engine or not settings.calibration:
+            folder = engine_folder(settings.engine, settings.task)
+            engine = named(folder)
+            path = path if settings.calibration else calibration_file(folder, settings.task)
         calibration = load_calibration(path)
-        calibration.check(calibration.engine, settings.task, settings.rules)
+        calibration.check(engine or calibration.engine, settings.task, settings.rules)
         return calibration
 
     def setup(self, settings: SupervisorSettings) -> None:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 import rclpy
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
+from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from viva_ros.core.errors import ConfigurationError, InputError
@@ -42,6 +44,8 @@ def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]
             f'camera_topics is {list(topics)}, must have {len(cameras)} entries, one for each of '
             f'{list(cameras)}'
         )
+    for topic in topics:
+        _check_name(topic)
     suffix = '/compressed' if settings.transport == 'compressed' else ''
     by_name = {camera: topic + suffix for camera, topic in zip(cameras, topics, strict=True)}
     return {camera: by_name[camera] for camera in info.cameras}
@@ -68,6 +72,16 @@ def check_inputs(
             raise AbsentInputError('told to end while waiting for inputs')
         _check_publishers(node, topic, type_name, wait)
     _check_joints(node, joints, max(0.5, end - time.monotonic()))
+
+
+def _check_name(topic: str) -> None:
+    try:
+        validate_topic_name(topic)
+    except InvalidTopicNameException as error:
+        reason = ' '.join(str(error).split())
+        raise ConfigurationError(
+            f'camera_topics has {topic!r}, must be names of topics: {reason}'
+        ) from error
 
 
 def _check_joints(node: Node, joints: Sequence[str], wait: float) -> None:

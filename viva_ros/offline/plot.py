@@ -16,11 +16,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from viva_ros.core.events import RULES, Level
 from viva_ros.core.observation import Array
 from viva_ros.data.published import runs
 from viva_ros.data.recording import Recording, read
-from viva_ros.offline.bands import LANES, Lanes, draw_band, width_of
+from viva_ros.offline.bands import draw_band
+from viva_ros.offline.marks import GREEN, RED, TEXT, draw_events
 from viva_ros.offline.score import calibration_of
 from viva_ros.offline.scoring import RATE, score
 from viva_ros.offline.story import Story, calibration_for, tell, title
@@ -29,21 +29,10 @@ from viva_ros.offline.strip import draw_pictures
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
 
-# Okabe and Ito's colours, which colour-blind people can tell apart.
-BLUE, SKY, GREEN, ORANGE, RED = '#0072B2', '#56B4E9', '#009E73', '#E69F00', '#D55E00'
-GREY = '#888888'
+BLUE, SKY = '#0072B2', '#56B4E9'
 PICTURES: Final = 9
+COLUMNS: Final = 10  # of the legend
 GAP: Final = 0.9  # s
-BEHIND: Final = {'fc': 'white', 'ec': 'none', 'pad': 0.8, 'alpha': 0.75}
-MARKS: Final = {
-    'retry_accepted': ('retry', GREEN, '^'),
-    'retry_refused': ('retry refused', RED, 'X'),
-    'retry_timeout': ('retry unanswered', RED, 'X'),
-    'retry_dry_run': ('retry is due (dry run)', GREY, '^'),
-    'retry_budget': ('operator needed', RED, 'X'),
-    'recovered': ('value rises again', GREEN, 'o'),
-}
-TEXT: Final = 10.0  # size of letters, points
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +66,7 @@ def plot(path: Path, out: Path, engine: str | None = None) -> None:
     above.set_xlim(min(0.0, -0.01 * story.end), story.end * 1.005)
     _draw_value(above, story)
     _draw_truth(below, story)
+    _explain(above, below)
     strip = [figure.add_subplot(grid[2, place]) for place in range(PICTURES)]
     draw_pictures(strip, below, recording, story)
     figure.suptitle(title(story), x=0.06, ha='left', fontsize=14, fontweight='bold')
@@ -113,9 +103,20 @@ def _draw_value(axes: Any, story: Story) -> None:
     axes.axhline(0.0, color='#cccccc', lw=0.8, zorder=0)
     for at in story.evidence:
         axes.axvline(at, color='black', lw=1.0, ls=':', zorder=0)
-    _draw_events(axes, story)
+    draw_events(axes, story)
     draw_band(axes, story, story.episodes, 1.01, 0.055)
-    axes.legend(frameon=False, ncols=5, loc='lower left', bbox_to_anchor=(0.0, 1.06), fontsize=9)
+
+
+def _explain(above: Any, below: Any) -> None:
+    """One legend for both, each name once, above all."""
+    known: dict[str, Any] = {}
+    for axes in (above, below):
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            known.setdefault(name, handle)
+    above.legend(
+        known.values(), known, frameon=False, ncols=min(len(known), COLUMNS), fontsize=9,
+        loc='lower left', bbox_to_anchor=(-0.008, 1.06), columnspacing=1.4, handletextpad=0.5,
+    )  # fmt: skip
 
 
 def broken(times: Array, numbers: Array, breaks: Sequence[float] = ()) -> tuple[Array, Array]:
@@ -123,44 +124,6 @@ def broken(times: Array, numbers: Array, breaks: Sequence[float] = ()) -> tuple[
     gaps = np.flatnonzero(np.diff(times) > GAP) + 1
     gaps = np.union1d(gaps, np.searchsorted(times, np.array(breaks)))
     return np.insert(times, gaps, np.nan), np.insert(numbers, gaps, np.nan)
-
-
-def _draw_events(axes: Any, story: Story) -> None:
-    """Warnings on the curve; alarms and what came of them as texts, each in a lane of its own."""
-    lanes, alarmed = Lanes(), False
-    for event in story.events:
-        at = story.seconds(event.stamp)
-        if event.kind in RULES and event.level == Level.WARN:
-            _mark(axes, at, event.value, ORANGE, 'v')
-        elif event.kind in RULES and event.level == Level.ALARM:
-            alarmed = True
-            axes.axvline(at, color=RED, lw=1.4)
-            _write(axes, lanes, at, (f'ALARM: {event.kind.replace("_", " ")}', RED, 'v'))
-        elif event.kind in MARKS and (alarmed or event.kind != 'recovered'):  # not of a warning
-            alarmed = alarmed and event.kind != 'recovered'
-            _write(axes, lanes, at, MARKS[event.kind])
-    if any(event.kind in RULES and event.level == Level.WARN for event in story.events):
-        axes.plot([], [], 'v', color=ORANGE, ms=9, label='warning')
-
-
-def _write(axes: Any, lanes: Lanes, at: float, mark: tuple[str, str, str]) -> None:
-    text, colour, shape = mark
-    end = at + width_of(f'    {text} ', axes, TEXT)
-    beyond = end > axes.get_xlim()[1]
-    height = lanes.place(2.0 * at - end if beyond else at, at if beyond else end)
-    if height is None:
-        return
-    level = 2.2 * height - 1.1
-    _mark(axes, at, level, colour, shape)
-    side = 'right' if beyond else 'left'
-    axes.annotate(
-        text, (at, level), ((-8 if beyond else 8), 0), textcoords='offset points', color=colour,
-        fontweight='bold', ha=side, va='center', bbox=BEHIND,
-    )  # fmt: skip
-
-
-def _mark(axes: Any, at: float, level: float, colour: str, shape: str) -> None:
-    axes.plot(at, level, shape, color=colour, ms=9, mec='white', mew=0.6, zorder=5)
 
 
 def _draw_truth(axes: Any, story: Story) -> None:
@@ -176,15 +139,10 @@ def _draw_truth(axes: Any, story: Story) -> None:
     success = np.array([m.success for m in story.moments])
     starts = [story.seconds(run[0].stamp) for run in runs(story.moments)]
     line = broken(times, progress, starts)
-    axes.plot(*line, color='black', lw=1.6, label='progress')
+    axes.plot(*line, color='black', lw=1.6, label='true progress')
     for where, colour, label in ((failed, RED, 'failed'), (success, GREEN, 'success')):
         shade = {'color': colour, 'alpha': 0.22, 'lw': 0, 'label': label}
         axes.fill_between(times, -0.05, 1.15, where=where, **shade)
-    lanes = Lanes()
     for at in story.evidence:
-        axes.axvline(at, color='black', lw=1.2, ls=':')
-        text = 'evidence of the failure'
-        if lanes.place(at, at + width_of(text, axes, 9.0)) == LANES[0]:
-            axes.text(at, 1.02, f' {text}', fontsize=9, va='center')
+        axes.axvline(at, color='black', lw=1.2, ls=':', label='evidence of a failure')
     draw_band(axes, story, attempts(story.moments), 1.02, 0.17)
-    axes.legend(frameon=False, ncols=3, loc='center left', bbox_to_anchor=(0.0, 0.65), fontsize=9)

@@ -93,6 +93,15 @@ def read(folder: Path) -> Manifest:
     return manifest
 
 
+def named(folder: Path) -> str:
+    """
+    Give the fingerprint of the engine in a folder; '' where it holds a checkpoint alone.
+
+    :raises EngineError: if there is a description that cannot be used
+    """
+    return read(folder).fingerprint if (folder / MANIFEST).exists() else ''
+
+
 def check_fingerprint(path: Path, manifest: Manifest) -> None:
     """
     Refuse a description whose graph was exchanged.
