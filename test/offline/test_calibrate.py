@@ -41,6 +41,20 @@ def test_too_few_successes_are_refused_with_the_number_missing(
         calibrate_engine(lambda: engine, 'tray_lift', paths, 0.1, 0.3)
 
 
+def test_damaged_recordings_are_left_out_and_named(
+    tmp_path: Path, write, engine, label, rising, capsys
+) -> None:
+    paths = [write(tmp_path / f'{n}.mcap', rising, label=label()) for n in range(4)]
+    content = bytearray(paths[1].read_bytes())
+    content[len(content) // 2] ^= 0xFF  # in a picture: the checksum tells
+    paths[1].write_bytes(content)
+    paths[2].write_bytes(b'no recording')
+    with pytest.raises(CalibrationError, match='2 successful'):
+        calibrate_engine(lambda: engine, 'tray_lift', paths, 0.1, 0.3)
+    said = capsys.readouterr().err
+    assert '1.mcap' in said and '2.mcap' in said and said.count('left out: ') >= 2
+
+
 def test_shares_that_make_no_sense_are_refused(engine) -> None:
     with pytest.raises(CalibrationError, match=r'alpha is 1\.5'):
         calibrate_engine(lambda: engine, 'tray_lift', [], 1.5, 0.3)

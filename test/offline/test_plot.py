@@ -158,6 +158,16 @@ def test_a_picture_is_drawn_of_a_recording_without_values(tmp_path: Path, write)
     assert cv2.imread(str(tmp_path / 'r.png')).shape == (860, 1500, 3)
 
 
+def test_of_a_damaged_recording_the_rest_is_drawn_and_the_loss_is_told(
+    tmp_path: Path, write, capsys
+) -> None:
+    path = write(tmp_path / 'r.mcap', [0.0] * 300)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    assert main([str(path)]) == 0
+    assert 'r.mcap is damaged: ' in capsys.readouterr().err
+    assert cv2.imread(str(tmp_path / 'r.png')) is not None
+
+
 def test_an_engine_gives_the_values_where_none_were_recorded(
     tmp_path: Path, write, shipped, rising
 ) -> None:

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import track
 
 from viva_ros.core.calibration import ValueSeries, calibrate
-from viva_ros.core.errors import CalibrationError
+from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration, calibration_file
 from viva_ros.data.episode import Label
-from viva_ros.data.recording import read
+from viva_ros.data.recording import Recording, read
 from viva_ros.offline.score import find
 from viva_ros.offline.scoring import RATE, estimates, look, series_of
 from viva_ros.runtime.engine import Engine, load
@@ -43,15 +43,28 @@ def calibration_series(
     :returns: their values, and how many other recordings were left out
     """
     series, others = [], 0
-    for path in track(list(paths), 'calibrating', console=Console(stderr=True)):
-        recording = read(path)
-        if any(is_undisturbed(one.label, task) for one in recording.episodes()):
+    console = Console(stderr=True)
+    for path in track(list(paths), 'calibrating', console=console):
+        recording = whole(path, console)
+        if recording and any(is_undisturbed(one.label, task) for one in recording.episodes()):
             fresh = engine()
             moments = look(recording, fresh.info, rate)
             series.append(series_of(list(estimates(moments, fresh))))
         else:
             others += 1
     return series, others
+
+
+def whole(path: Path, console: Console) -> Recording | None:
+    """Read a recording; None, and a line that says why, if something of it is lost."""
+    try:
+        recording = read(path)
+    except RecordingError as error:
+        console.print(f'left out: {error}', highlight=False, soft_wrap=True)
+        return None
+    for loss in recording.losses:
+        console.print(f'left out: {path} is damaged: {loss}', highlight=False, soft_wrap=True)
+    return None if recording.losses else recording
 
 
 def calibrate_engine(

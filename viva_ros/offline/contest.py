@@ -153,8 +153,11 @@ class Case:
 
 def cases(tasks: Mapping[Path, str], infos: Mapping[str, EngineInfo]) -> Iterator[Case]:
     """Read test recordings, one after the other, and show how far it is."""
-    for path in track(list(tasks), 'evaluating', console=Console(stderr=True)):
+    console = Console(stderr=True)
+    for path in track(list(tasks), 'evaluating', console=console):
         recording, task = read(path), tasks[path]
+        for loss in recording.losses:
+            console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
         episode = recording.episodes()[0]
         assert episode.label is not None  # those without were refused
         seen = list(look(recording, infos[task]))

@@ -8,6 +8,7 @@ what the head camera saw, on one time axis.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -42,15 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, help='PNG file; default: beside the recording')
     parser.add_argument('--engine', help='score with this one, where no monitor was recorded')
     args = parser.parse_args(argv)
-    plot(args.recording, args.out or args.recording.with_suffix('.png'), args.engine)
+    out = args.out or args.recording.with_suffix('.png')
+    for loss in plot(args.recording, out, args.engine):
+        print(f'viva plot: {args.recording} is damaged: {loss}', file=sys.stderr)
     return 0
 
 
-def plot(path: Path, out: Path, engine: str | None = None) -> None:
+def plot(path: Path, out: Path, engine: str | None = None) -> tuple[str, ...]:
     """
     Draw a recording.
 
     :param engine: folder of the engine that gives values where none were recorded
+    :returns: what could not be read of it
     :raises RecordingError: if it cannot be read, or has nothing to draw
     """
     recording = read(path)
@@ -69,8 +73,10 @@ def plot(path: Path, out: Path, engine: str | None = None) -> None:
     _explain(above, below)
     strip = [figure.add_subplot(grid[2, place]) for place in range(PICTURES)]
     draw_pictures(strip, below, recording, story)
-    figure.suptitle(title(story), x=0.06, ha='left', fontsize=14, fontweight='bold')
+    text = title(story) + ('  |  damaged: parts are lost' if recording.losses else '')
+    figure.suptitle(text, x=0.06, ha='left', fontsize=14, fontweight='bold')
     figure.savefig(out, dpi=100)
+    return recording.losses
 
 
 def _story(recording: Recording, engine: str | None) -> Story:
