@@ -74,3 +74,6 @@ class SimSettings:
     camera_rate: float = setting(
         10.0, 'Images per second and camera, Hz.', above=0.0, at_most=50.0
     )
+    camera_noise: float = setting(
+        1.0, 'Standard deviation of the noise of the images, of 255.', at_least=0.0, at_most=50.0
+    )

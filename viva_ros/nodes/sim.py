@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import cv2
+import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -32,6 +33,7 @@ from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import SimSettings
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE
+from viva_ros.sim.sensor import add_noise
 from viva_ros.sim.tasks import check_mode, task_named
 
 STEP = 1.0 / CONTROL_RATE  # s
@@ -55,6 +57,7 @@ class Robot(Node):
         self.create_service(Trigger, 'start', self._serve_start)
         self.create_service(Trigger, 'retry', self._serve_retry)
         self._simulation: Simulation | None = None
+        self._noise = np.random.default_rng()
         self._begin(self._settings.autostart)
 
     def step(self) -> None:
@@ -107,7 +110,8 @@ class Robot(Node):
         }
 
     def _publish_images(self, stamp: int) -> None:
-        for camera, pixels in self._simulation.render().items():
+        for camera, clean in self._simulation.render().items():
+            pixels = add_noise(clean, self._settings.camera_noise, self._noise)
             frame = f'{camera}_camera'
             if self._raw[camera].get_subscription_count():
                 self._raw[camera].publish(to_image(pixels, stamp, frame))
