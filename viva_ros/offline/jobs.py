@@ -17,6 +17,7 @@ class Job:
 
     :param retry_delay: record the retry of a failed episode, this long after its evidence, s;
         None records the episode itself
+    :param noise: of the cameras, standard deviation of 255; drawn by seed
     """
 
     task: str
@@ -25,11 +26,12 @@ class Job:
     path: Path
     image_size: tuple[int, int] = (128, 128)
     retry_delay: float | None = None
+    noise: float = 1.0
 
 
 def plan(
     task: str, seeds: Iterable[int], out: Path, failure: str | None = None,
-    successes: bool = False, image_size: tuple[int, int] = (128, 128),
+    successes: bool = False, image_size: tuple[int, int] = (128, 128), noise: float = 1.0,
 ) -> list[Job]:  # fmt: skip
     """
     Give the episodes of these seeds, and the retries of some failures after them.
@@ -41,6 +43,8 @@ def plan(
 
     if task not in TASKS:
         raise ConfigurationError(f'task is {task!r}, must be one of {", ".join(TASKS)}')
+    if not 0.0 <= noise <= 50.0:
+        raise ConfigurationError(f'noise is {noise}, must be in [0, 50]')
     modes = mix.kinds(FAILURES[task], VARIATIONS[task], CAMERA_ONLY)
     allowed = [mode for kind in modes.values() for mode in kind]
     if failure is not None and failure not in allowed:
@@ -48,7 +52,7 @@ def plan(
     jobs = []
     for seed in seeds:
         mode = failure or mix.mode_of(seed, modes, successes)
-        job = Job(task, seed, mode, out / f'episode_{seed:06d}.mcap', image_size)
+        job = Job(task, seed, mode, out / f'episode_{seed:06d}.mcap', image_size, noise=noise)
         delay = mix.retry_delay(seed) if mode in FAILURES[task] else None
         jobs += [job] if delay is None else [job, retry_of(job, delay)]
     return jobs

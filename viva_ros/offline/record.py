@@ -41,9 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--failure', help='one mode for all seeds, instead of the mix')
     parser.add_argument('--successes', action='store_true', help='no failures, for calibration')
     parser.add_argument('--size', type=int, default=128, help='of the images, px; default 128')
+    parser.add_argument('--noise', type=float, default=1.0,
+                        help='of the cameras, standard deviation of 255; default 1')  # fmt: skip
     args = parser.parse_args(argv)
     size = (args.size, args.size)
-    jobs = plan(args.task, args.seeds, args.out, args.failure, args.successes, size)
+    jobs = plan(args.task, args.seeds, args.out, args.failure, args.successes, size, args.noise)
     outcomes = record(jobs, args.processes)
     written = [success for success in outcomes.values() if success is not None]
     Console().print(

@@ -18,10 +18,12 @@ from viva_ros.data.episodes import LABEL, TIMES
 from viva_ros.data.messages import SECOND, header, joint_state, jpeg_image, make
 from viva_ros.data.writer import RecordingWriter
 from viva_ros.offline.jobs import Job, retry_mode
+from viva_ros.sim.sensor import add_noise
 
 EPOCH: Final = 1_750_000_000 * SECOND  # ns; of the first stamp of every simulated episode
 STEPS_PER_FRAME: Final = 5  # 50 Hz joints, 10 Hz images
 JPEG_QUALITY: Final = 90
+NOISE: Final = 0x6E6F6973  # its stream of random numbers, apart from the others
 
 
 class Robot(Protocol):
@@ -113,6 +115,7 @@ class _Take:
         self._job, self._simulation, self._writer = job, simulation, writer
         self._start = simulation.time
         self._episode = job.path.stem
+        self._sensor = np.random.default_rng([job.seed, NOISE])
 
     def run(self, stopped: Callable[[], bool]) -> bool:
         """Record until the episode is over; give its outcome."""
@@ -133,8 +136,8 @@ class _Take:
         state = joint_state(stamp, list(positions), values)
         self._writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, stamp)
         if with_images:
-            for camera, image in self._simulation.render().items():
-                self._add_image(camera, image, stamp)
+            for camera, clean in self._simulation.render().items():
+                self._add_image(camera, add_noise(clean, self._job.noise, self._sensor), stamp)
             self._add_truth(self._simulation.truth(), stamp)
 
     def _add_image(self, camera: str, image: Image, stamp: int) -> None:
