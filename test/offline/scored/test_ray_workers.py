@@ -54,7 +54,7 @@ def cluster(tmp_path_factory):
         made.shutdown()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # a busy machine starts ray in minutes
 def test_two_workers_score_as_this_process_does_and_outlive_a_death(order, jobs, cluster) -> None:
     assert {one.state for one in share_out(jobs, [Here(order)])} == {SCORED}
     expected = [job.values.read_bytes() for job in jobs]
@@ -77,7 +77,7 @@ def test_two_workers_score_as_this_process_does_and_outlive_a_death(order, jobs,
     ray_workers.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # a busy machine starts ray in minutes
 def test_the_command_scores_on_a_cluster(jobs, cluster, small_engine, capsys) -> None:
     folder = str(jobs[0].folder)
     options = ['--engine', str(small_engine), '--task', 'tray_lift', '--ray', cluster]
@@ -103,7 +103,7 @@ print('left', len(psutil.wait_procs(begun, timeout=30)[1]))
 """
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # a busy machine starts ray in minutes
 def test_a_cluster_started_here_is_private_and_ends_with_the_command() -> None:
     pytest.importorskip('ray', reason='ray is not installed')
     environment = {k: v for k, v in os.environ.items() if not k.startswith('RAY_')}
