@@ -29,7 +29,7 @@ from viva_ros.offline.comparison.estimating import observe
 from viva_ros.offline.comparison.judging import elapsed
 from viva_ros.offline.comparison.packs import Pack, encode, info_of, load, pack, save
 from viva_ros.offline.comparison.pool import Job, run
-from viva_ros.offline.comparison.training import open_module, parameters, write
+from viva_ros.offline.comparison.training import open_module, parameters, seeds_of, write
 from viva_ros.offline.dataset import Data
 
 Record = Callable[[Path, Episode], Path]
@@ -245,3 +245,8 @@ def test_a_comparison_from_recordings_to_figures_and_on_from_where_it_stopped(
     assert rows['time_counter']['differences']['auroc']['episodes'] == 6
     assert rows['classifier']['latency'] > 0
     assert rows['icvf']['steps'] == 16
+
+
+def test_the_seeds_learnt_from_are_told_by_task() -> None:
+    labels = [{'task': t, 'seed': s} for t, s in (('b', 3), ('a', 2), ('b', 1), ('b', 3))]
+    assert seeds_of([*labels, {'task': 'a', 'seed': None}]) == {'a': [2], 'b': [1, 3]}

@@ -3,6 +3,7 @@
 """Training one who takes part, into a folder of its own."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -52,8 +53,18 @@ def train(budget: Budget, name: str) -> None:
         'contender': name, 'schedule': asdict(schedule), 'seed': budget.seed, 'seconds': spent,
         'vae_steps': budget.vae_steps, 'video_steps': budget.video_steps,
         'episodes': len(given.learn.labels), 'moments': len(given.learn.images),
+        'episode_seeds': seeds_of(given.learn.labels),
     }  # fmt: skip
     write(folder / CHECKPOINT, module, given.config, content)
+
+
+def seeds_of(labels: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """Give the seeds of the episodes, by task; of those that have one."""
+    found: dict[str, set[int]] = {}
+    for label in labels:
+        if label['seed'] is not None:
+            found.setdefault(label['task'], set()).add(int(label['seed']))
+    return {task: sorted(seeds) for task, seeds in sorted(found.items())}
 
 
 def write(
