@@ -72,6 +72,8 @@ def test_value_and_forecast_come_from_cameras_and_joints(
         lambda: any('values in the last second' in s.message for d in diagnoses for s in d.status),
         'a diagnosis of the values',
     )
+    told = {v.key for d in diagnoses for status in d.status for v in status.values}
+    assert {'rate_hz', 'latency_p95_ms', 'skew_max_ms', 'age_s', 'memory_peak_mib'} <= told
     monitor.send_signal(signal.SIGINT)
     assert monitor.wait(10.0) == 0
 

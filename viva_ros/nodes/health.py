@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the monitor does: rate, latency, and why there was no value; reset once a second."""
 
+import resource
 from collections import deque
 
 import numpy as np
@@ -16,12 +17,14 @@ class Health:
 
     def __init__(self) -> None:
         self._latencies: deque[float] = deque(maxlen=KEPT)
+        self._skews: deque[float] = deque(maxlen=KEPT)
         self._known = self._unknown = 0
         self._reason = ''
 
-    def note(self, latency: float) -> None:
-        """Count a value; its latency in s."""
+    def note(self, latency: float, skew: float) -> None:
+        """Count a value; its latency, and how far its inputs were apart, s."""
         self._latencies.append(latency)
+        self._skews.append(skew)
         self._known += 1
         self._reason = ''
 
@@ -43,4 +46,10 @@ class Health:
         if self._latencies:
             p50, p95 = np.percentile(self._latencies, (50, 95))
             figures |= {'latency_p50_ms': f'{1e3 * p50:.1f}', 'latency_p95_ms': f'{1e3 * p95:.1f}'}
+            figures['skew_max_ms'] = f'{1e3 * max(self._skews):.1f}'
         return figures
+
+
+def memory_mib() -> int:
+    """Give the most memory that this process has held, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -23,7 +23,7 @@ from viva_ros.nodes.convert import decode, image_bytes
 from viva_ros.nodes.diagnostics import ERROR, OK, Report
 from viva_ros.nodes.episodes import Episodes
 from viva_ros.nodes.estimation import Estimation
-from viva_ros.nodes.health import Health
+from viva_ros.nodes.health import Health, memory_mib
 from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.outputs import Outputs
@@ -108,7 +108,10 @@ class Monitor(ManagedNode[MonitorSettings]):
         """Report on engine, inputs and values."""
         hangs = self._estimation.busy_for > self.settings.hang_after
         level, text = (ERROR, self._hang_text()) if hangs else (OK, self._info.kind)
-        facts = {'fingerprint': self._info.fingerprint, 'task': self.settings.task}
+        facts = {
+            'fingerprint': self._info.fingerprint, 'task': self.settings.task,
+            'memory_peak_mib': memory_mib(),
+        }  # fmt: skip
         report.add('engine', level, text, facts)
         now = self._now()
         self._inputs.diagnose(report, now, self.settings.sync.stale)
@@ -175,7 +178,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             return
         episode = self._episodes.of_value(outcome.selection.stamp)
         value = self._outputs.publish(outcome.result, outcome.selection, episode, now)
-        self._health.note(value.latency)
+        self._health.note(value.latency, value.skew)
 
     def _publish_unknown(self, unknown: Unknown, steady: float, now: int) -> None:
         self._pace.take(steady)
