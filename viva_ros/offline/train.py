@@ -27,9 +27,9 @@ from viva_ros.offline import held_out, stages
 from viva_ros.offline.cache import Data
 from viva_ros.offline.plan import Run
 from viva_ros.offline.trainer import Stage
-from viva_ros.offline.training import adapters, run_folder, sharding
+from viva_ros.offline.training import adapters, run_folder
 from viva_ros.offline.training.arguments import parse, run_of
-from viva_ros.offline.training.beginning import begin_model, place
+from viva_ros.offline.training.beginning import begin_model, bring_back, place
 from viva_ros.offline.training.latents import stored_latents
 from viva_ros.offline.training.material import gather
 from viva_ros.offline.training.provenance import provenance
@@ -141,7 +141,7 @@ def train_value(
         if workers.is_first:
             adapters.write(run.out / 'checkpoint' / 'adapter', model.transformer, run.lora)
         adapters.merge(model.transformer)
-    sharding.gather(model, workers.is_first)
+    bring_back(model, workers)
     return final, model
 
 

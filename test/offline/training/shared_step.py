@@ -23,7 +23,7 @@ from viva_ros.offline import stages
 from viva_ros.offline.augment import AugmentSettings
 from viva_ros.offline.dataset import Data
 from viva_ros.offline.trainer import Schedule, Stage
-from viva_ros.offline.training import sharding
+from viva_ros.offline.training.beginning import bring_back
 from viva_ros.offline.training.workers import Hardware, Workers
 
 JOINTS = ('a', 'b', 'c')
@@ -102,8 +102,8 @@ def weights(hardware: Hardware, folder: Path, until: int | None = None) -> dict[
         lambda: {'weight': float(whole(model.transformer.proj_out.bias)[0])}, workers,
     )  # fmt: skip
     stage.run(until)
-    sharding.gather(module, workers.is_first)
-    return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    bring_back(model, workers)
+    return dict(model.transformer.state_dict())
 
 
 def main(out: Path, modes: list[str]) -> None:

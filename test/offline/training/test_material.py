@@ -40,6 +40,10 @@ def test_cameras_joints_and_rates_are_those_of_the_recordings() -> None:
     assert (robot.frame_rate, robot.control_rate) == (30.0, 30.0)
     assert robot.every == 6  # moments at 5 Hz
     assert robot_of(Episode('e', cameras, joints, None), ('wrist',)).cameras == ('wrist',)
+    for usual, expected in (
+        (('wrist', 'chest'), ('wrist', 'chest')), (('wrist', 'head'), ('chest', 'wrist')),
+    ):  # fmt: skip
+        assert robot_of(Episode('e', cameras, joints, None), (), usual).cameras == expected
 
 
 def test_a_camera_that_is_not_there_is_named_with_those_that_are(

@@ -1,16 +1,18 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model that a run begins with, and where it is put."""
+"""The model that a run begins with, where it is put, and how it comes back."""
 
 from dataclasses import replace
 
 import torch
+from diffusers import WanTransformer3DModel
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.viva import ViVa
 from viva_ros.offline.plan import Run
+from viva_ros.offline.training import sharding
 from viva_ros.offline.training.backbone import first_model
 from viva_ros.offline.training.workers import Workers
 
@@ -41,3 +43,17 @@ def place(model: ViVa, workers: Workers) -> None:
         )
     if workers.device.type == 'cuda':
         torch.backends.cuda.matmul.allow_tf32 = workers.hardware.precision == 'bf16'
+
+
+def bring_back(model: ViVa, workers: Workers) -> None:
+    """Put a transformer that is spread together on the first process; the others keep none."""
+    spread = model.transformer
+    if not sharding.is_sharded(spread):
+        return
+    weights = sharding.gather(spread, workers.is_first)
+    with torch.device('meta'):
+        size = model.config.transformer.arguments(model.config.latent_shape[0])
+        model.transformer = WanTransformer3DModel(**size)
+    if workers.is_first:
+        model.transformer.load_state_dict(weights, assign=True)
+        model.transformer.rope = spread.rope.cpu()

@@ -9,7 +9,7 @@ from pathlib import Path
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.sources import open_recording
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.presets import preset
+from viva_ros.model.presets import PRESETS, preset
 from viva_ros.offline import cache
 from viva_ros.offline.cache import Cut, Data
 from viva_ros.offline.plan import Run
@@ -41,7 +41,7 @@ def gather(run: Run) -> Material:
     :raises ConfigurationError: if a camera or task asked for is not in them
     """
     parts = split_all(run.recordings)
-    robot = first_robot(parts['train'], run.cameras)
+    robot = first_robot(parts['train'], run.cameras, PRESETS[run.preset].cameras)
     blank = blank_for(run, robot)
     how = Cut(blank.cameras, blank.joint_names, blank.image_size, blank.horizon, robot.every)
     learn = of_tasks(cache.load(parts['train'], run.cache, how, 'train', run.threads), run.tasks)
@@ -62,16 +62,20 @@ def split_all(folders: Sequence[Path]) -> dict[str, list[Path]]:
     return whole
 
 
-def first_robot(paths: Sequence[Path], cameras: Sequence[str]) -> Robot:
+def first_robot(
+    paths: Sequence[Path], cameras: Sequence[str], usual: Sequence[str] = ()
+) -> Robot:  # fmt: skip
     """
     Read the robot off the first episode that has an outcome.
 
+    :param cameras: see ``robot_of``
+    :param usual: likewise
     :raises RecordingError: if none has
     """
     for path in paths:
         for episode in open_recording(path).episodes():
             if episode.label is not None:
-                return robot_of(episode, cameras)
+                return robot_of(episode, cameras, usual)
     raise RecordingError(f'none of {len(paths)} recordings has an outcome: label them first')
 
 

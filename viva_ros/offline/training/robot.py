@@ -35,11 +35,14 @@ class Robot:
         return max(1, round(self.frame_rate / MOMENT_RATE))
 
 
-def robot_of(episode: Episode, cameras: Sequence[str] = ()) -> Robot:
+def robot_of(
+    episode: Episode, cameras: Sequence[str] = (), usual: Sequence[str] = ()
+) -> Robot:  # fmt: skip
     """
     Read it off an episode.
 
-    :param cameras: to use, in this order; none for all, by name
+    :param cameras: to use, in this order; none for all
+    :param usual: order of a preset, kept where its cameras are those of the episode; else by name
     :raises ConfigurationError: if the episode lacks one, or has a single frame or joint state
     """
     unknown = [name for name in cameras if name not in episode.cameras]
@@ -49,7 +52,8 @@ def robot_of(episode: Episode, cameras: Sequence[str] = ()) -> Robot:
         )
     if len(set(cameras)) != len(cameras):
         raise ConfigurationError(f'cameras is {", ".join(cameras)}, must be named once each')
-    chosen = tuple(cameras) or tuple(sorted(episode.cameras))
+    order = usual if set(usual) == set(episode.cameras) else sorted(episode.cameras)
+    chosen = tuple(cameras) or tuple(order)
     frame_rate = _rate(episode.name, chosen[0], episode.cameras[chosen[0]].stamps)
     control_rate = _rate(episode.name, 'joint states', episode.joints.stamps)
     return Robot(chosen, episode.joints.names, frame_rate, control_rate)

@@ -65,15 +65,16 @@ def spread_like(part: Tensor, like: Tensor) -> Tensor:
     )  # fmt: skip
 
 
-def gather(module: nn.Module, keep: bool) -> None:
+def gather(module: nn.Module, keep: bool) -> dict[str, Tensor]:
     """
-    Bring all weights together on the CPU, in place; the module cannot compute after.
+    Give the whole weights by name, on the CPU; all processes call.
 
-    :param keep: whether this process keeps them; all must call
+    :param keep: whether this process wants them; the others get none
     """
-    for name, parameter in list(module.named_parameters()):
-        if isinstance(parameter, DTensor):
-            whole = parameter.full_tensor().detach().cpu()
-            owner = module.get_submodule(name.rpartition('.')[0])
-            empty = torch.empty(0)
-            setattr(owner, name.rpartition('.')[2], nn.Parameter(whole if keep else empty))
+    whole = {}
+    for name, parameter in module.named_parameters():
+        tensor = parameter.detach()
+        tensor = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if keep:
+            whole[name] = tensor.cpu()
+    return whole
