@@ -198,4 +198,9 @@ def _cover(seen: Observation | Unknown, camera: str) -> Observation | Unknown:
 
 
 def _at(one: Sight, stamp: int) -> Sight:
-    return replace(one, stamp=stamp)
+    """Move a moment in time, with all that was seen in it."""
+    if isinstance(one.seen, Unknown):
+        return replace(one, stamp=stamp)
+    later = stamp - one.stamp
+    stamps = {name: at + later for name, at in one.seen.stamps.items()}
+    return replace(one, stamp=stamp, seen=replace(one.seen, stamps=stamps))
