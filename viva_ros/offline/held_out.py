@@ -39,7 +39,7 @@ def predict(model: ViVa, raw: NDArray[np.float16], labels: Labels) -> tuple[Arra
 
 def in_batches(batch: Callable[[slice], tuple[Tensor, ...]], count: int) -> tuple[Array, Array]:
     """Run a function on slices and join what it gives."""
-    with torch.inference_mode():
+    with torch.no_grad():  # weights that are spread cannot be gathered in inference mode
         parts = [batch(slice(start, start + BATCH)) for start in range(0, count, BATCH)]
     columns = [torch.cat(column).float().cpu() for column in zip(*parts, strict=True)]
     values, forecasts = (column.numpy() for column in columns)

@@ -76,5 +76,5 @@ def gather(module: nn.Module, keep: bool) -> dict[str, Tensor]:
         tensor = parameter.detach()
         tensor = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
         if keep:
-            whole[name] = tensor.cpu()
+            whole[name] = tensor.cpu().clone()
     return whole
