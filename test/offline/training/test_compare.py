@@ -27,7 +27,7 @@ from viva_ros.offline.comparison.engine import ModuleEngine, estimates
 from viva_ros.offline.comparison.entries import ENTRIES, Entry
 from viva_ros.offline.comparison.estimating import observe
 from viva_ros.offline.comparison.judging import elapsed
-from viva_ros.offline.comparison.packs import Pack, encode, info_of, load, pack, save
+from viva_ros.offline.comparison.packs import Moments, Pack, encode, info_of, load, pack, save
 from viva_ros.offline.comparison.pool import Job, run
 from viva_ros.offline.comparison.training import open_module, parameters, seeds_of, write
 from viva_ros.offline.dataset import Data
@@ -105,14 +105,16 @@ def test_parameters_of_an_estimate_are_counted_without_the_decoder(stuff: Materi
 
 
 def test_a_pack_is_what_a_monitor_would_have_seen(seen: Pack, tiny: ViVa, tmp_path: Path) -> None:
-    assert seen.task == 'slide'
-    assert seen.reasons.count('') == len(seen.images) == len(seen.proprio)
+    assert seen.moments.task == 'slide'
+    assert seen.moments.reasons.count('') == len(seen.images) == len(seen.proprio)
     assert np.all(np.diff(seen.proprio[:, 0]) > 0)  # 'left_waist' rises from 0 to 1
     np.testing.assert_allclose(seen.latents, encode(tiny, seen.images))
     save(seen, tmp_path / 'pack.npz')
-    again = load(tmp_path / 'pack.npz', seen.path)
+    again = load(tmp_path / 'pack.npz', seen.moments.path)
     np.testing.assert_array_equal(again.images, seen.images)
-    assert (again.path, again.reasons) == (seen.path, seen.reasons)
+    assert again.moments.path == seen.moments.path
+    assert again.moments.reasons == seen.moments.reasons
+    np.testing.assert_array_equal(again.moments.stamps, seen.moments.stamps)
 
 
 def test_a_recording_without_an_outcome_cannot_be_packed(
@@ -125,9 +127,7 @@ def test_a_recording_without_an_outcome_cannot_be_packed(
 
 def test_values_are_set_beside_the_moments_that_were_seen() -> None:
     stamps = np.array([0, 1, 2, 3], dtype=np.int64) * 1_000_000_000
-    blank = np.zeros((3, 1), dtype=np.float32)
-    seen = Pack(Path('a'), 'slide', stamps, ['', 'head is black', '', ''],
-                np.zeros((3, 1), dtype=np.uint8), blank, blank)  # fmt: skip
+    seen = Moments(Path('a'), 'slide', stamps, ['', 'head is black', '', ''])
     given = {'value': np.array([0.1, 0.2, 0.3]), 'success': np.array([0.5, 0.6, 0.7])}
     samples = seen.samples(given)
     assert [sample.value for sample in samples] == pytest.approx([0.1, np.nan, 0.2, 0.3],

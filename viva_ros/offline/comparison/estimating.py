@@ -40,7 +40,7 @@ def estimate_all(budget: Budget, name: str) -> None:
     for part in PARTS:
         for path in budget.paths(part):
             seen = load(file_of(budget, path), path)
-            given = estimates(module, seen, shared.config.tasks.index(seen.task))
+            given = estimates(module, seen, shared.config.tasks.index(seen.moments.task))
             for output in KEPT:
                 if output in given:
                     found[f'{file_of(budget, path).stem}/{output}'] = given[output]
@@ -78,7 +78,8 @@ def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dic
     engines = {}
     for entry in chosen(names):
         module, mark = open_module(entry, budget, shared)
-        engines[entry.name] = ModuleEngine(module, info_of(base, mark, 'pytorch'), seen.task)
+        info = info_of(base, mark, 'pytorch')
+        engines[entry.name] = ModuleEngine(module, info, seen.moments.task)
     times: dict[str, list[float]] = {name: [] for name in engines}
     for turn in range(WARM + rounds):
         observation = observe(seen, turn % len(seen.images), base)
@@ -115,4 +116,4 @@ def observe(seen: Pack, row: int, model: ViVa) -> Observation:
     config = model.config
     images = dict(zip(config.cameras, seen.images[row], strict=True))
     joints = dict(zip(config.joint_names, map(float, seen.proprio[row]), strict=True))
-    return Observation(images, joints, {'joint_states': int(seen.stamps[0])})
+    return Observation(images, joints, {'joint_states': int(seen.moments.stamps[0])})

@@ -19,13 +19,13 @@ from viva_ros.data.published import truth
 from viva_ros.data.recording import read
 from viva_ros.offline.calibrate import is_undisturbed
 from viva_ros.offline.comparison.budget import Budget
-from viva_ros.offline.comparison.packs import Given, Pack, file_of, load
+from viva_ros.offline.comparison.packs import Given, Moments, file_of, load_moments
 from viva_ros.offline.scoring import Sample, judge, rule_alarms, series_of
 from viva_ros.offline.trials import Result, result
 
 WARN_ALPHA = 0.3
 
-Values = Callable[[Pack], Given]
+Values = Callable[[Moments], Given]
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Judged:
         return [one for rows in self.results.values() for one in rows]
 
 
-def packs(budget: Budget, part: str) -> Iterator[Pack]:
-    """Read the packs of a part, one after the other."""
-    return (load(file_of(budget, path), path) for path in budget.paths(part))
+def moments(budget: Budget, part: str) -> Iterator[Moments]:
+    """Read the moments of a part, one recording after the other."""
+    return (load_moments(file_of(budget, path), path) for path in budget.paths(part))
 
 
 def judged(
@@ -56,13 +56,13 @@ def judged(
     """
     Calibrate and test one contender.
 
-    :param values: of the moments of a pack that can be seen
+    :param values: of those moments of a recording that can be seen
     :param alarming: values to alarm by, where they are others
     """
     alarming = alarming or values
     thresholds = calibrated(budget, fingerprint, alarming)
     results: dict[str, list[Result]] = {task: [] for task in thresholds}
-    for seen in packs(budget, 'test'):
+    for seen in moments(budget, 'test'):
         recording = read(seen.path)
         episode = recording.episodes()[0]
         assert episode.label is not None  # a pack is made only of what has an outcome
@@ -78,7 +78,7 @@ def judged(
 def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Calibration]:
     """Set the thresholds of each task."""
     scored: dict[str, list[list[Sample]]] = {}
-    for seen in packs(budget, 'calibration'):
+    for seen in moments(budget, 'calibration'):
         if any(is_undisturbed(episode.label) for episode in read(seen.path).episodes()):
             scored.setdefault(seen.task, []).append(seen.samples(values(seen)))
     return {
@@ -94,14 +94,14 @@ def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Ca
 def durations(budget: Budget) -> dict[str, float]:
     """Give the mean length of the undisturbed successes among the calibration recordings, s."""
     spans: dict[str, list[float]] = {}
-    for seen in packs(budget, 'calibration'):
+    for seen in moments(budget, 'calibration'):
         if any(is_undisturbed(episode.label) for episode in read(seen.path).episodes()):
             span = float(seen.stamps[-1] - seen.stamps[0]) * 1e-9
             spans.setdefault(seen.task, []).append(span)
     return {task: float(np.mean(rows)) for task, rows in spans.items()}
 
 
-def elapsed(durations: Mapping[str, float], seen: Pack, sign: float = 1.0) -> Given:
+def elapsed(durations: Mapping[str, float], seen: Moments, sign: float = 1.0) -> Given:
     """
     Give the values of a clock: elapsed time over the mean duration.
 

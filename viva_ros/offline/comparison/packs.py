@@ -37,24 +37,18 @@ Given = Mapping[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
-class Pack:
+class Moments:
     """
     The moments of one recording at which a value is due; N of M can be seen.
 
     :param stamps: of all, (M,) int64, ns
     :param reasons: why a moment is unknown; empty where it is seen, (M,)
-    :param images: (N, V, H, W, 3) uint8
-    :param latents: of the shared VAE, normalised, (N, V, C, h, w)
-    :param proprio: (N, J), rad or m
     """
 
     path: Path
     task: str
     stamps: NDArray[np.int64]
     reasons: list[str]
-    images: NDArray[np.uint8]
-    latents: NDArray[np.float32]
-    proprio: NDArray[np.float32]
 
     def samples(self, given: Given) -> list[Sample]:
         """Give the samples of a series of estimates, of the moments that were seen."""
@@ -67,6 +61,22 @@ class Pack:
             Sample(stamp, float(value), reason, {}, '', None, False, float(progress), float(well))
             for stamp, reason, value, progress, well in rows
         ]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """
+    What can be seen at these moments.
+
+    :param images: (N, V, H, W, 3) uint8
+    :param latents: of the shared VAE, normalised, (N, V, C, h, w)
+    :param proprio: (N, J), rad or m
+    """
+
+    moments: Moments
+    images: NDArray[np.uint8]
+    latents: NDArray[np.float32]
+    proprio: NDArray[np.float32]
 
 
 def info_of(model: ViVa, fingerprint: str, kind: str) -> EngineInfo:
@@ -99,10 +109,8 @@ def pack(path: Path, model: ViVa) -> Pack:
     if not seen:
         raise RecordingError(f'{path} has no moment with all cameras and joints: leave it out')
     images, proprio = (np.stack(column) for column in zip(*seen, strict=True))
-    return Pack(
-        path, label.task, np.array(stamps, dtype=np.int64), reasons, images,
-        encode(model, images), proprio,
-    )  # fmt: skip
+    moments = Moments(path, label.task, np.array(stamps, dtype=np.int64), reasons)
+    return Pack(moments, images, encode(model, images), proprio)
 
 
 def encode(model: ViVa, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -136,10 +144,11 @@ def file_of(budget: Budget, path: Path) -> Path:
 
 def save(seen: Pack, file: Path) -> None:
     """Write a pack, whole or not at all."""
-    note: dict[str, Any] = {'task': seen.task, 'reasons': seen.reasons}
+    moments = seen.moments
+    note: dict[str, Any] = {'task': moments.task, 'reasons': moments.reasons}
     temporary = file.with_suffix('.part.npz')
     np.savez(
-        temporary, note=np.array(json.dumps(note)), stamps=seen.stamps, images=seen.images,
+        temporary, note=np.array(json.dumps(note)), stamps=moments.stamps, images=seen.images,
         latents=seen.latents, proprio=seen.proprio,
     )  # fmt: skip
     temporary.replace(file)
@@ -151,9 +160,13 @@ def load(file: Path, path: Path) -> Pack:
 
     :param path: of the recording
     """
+    moments = load_moments(file, path)
+    with np.load(file, allow_pickle=False) as content:
+        return Pack(moments, content['images'], content['latents'], content['proprio'])
+
+
+def load_moments(file: Path, path: Path) -> Moments:
+    """Read the moments alone, without what was seen."""
     with np.load(file, allow_pickle=False) as content:
         note = json.loads(str(content['note']))
-        return Pack(
-            path, note['task'], content['stamps'], note['reasons'],
-            content['images'], content['latents'], content['proprio'],
-        )  # fmt: skip
+        return Moments(path, note['task'], content['stamps'], note['reasons'])
