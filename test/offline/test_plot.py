@@ -150,6 +150,9 @@ def test_the_title_says_what_happened(tmp_path: Path, write) -> None:
     assert title(tell(read(write(tmp_path / 'a.mcap', [0.0])))) == 'no values recorded'
     said = tell(read(write(tmp_path / 'b.mcap', [0.0, 0.1], {1: 0.1})))
     assert title(said) == 'no alarm'
+    called = Event(Level.NEEDS_OPERATOR, 'retry_budget', EPOCH, EPOCH, 0.0, 0.0, 0.0, '', '')
+    said.events.append(called)
+    assert title(said) == 'no alarm  |  the operator is called'
 
 
 def test_a_picture_is_drawn_of_a_recording_without_values(tmp_path: Path, write) -> None:

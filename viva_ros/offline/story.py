@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
-from viva_ros.core.events import Event
+from viva_ros.core.events import Event, Level
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.observation import Array
 from viva_ros.core.rules import RuleSettings
@@ -181,6 +181,8 @@ def title(story: Story) -> str:
     retries = sum(event.kind == 'retry_accepted' for event in story.events)
     if retries:
         parts.append(f'{retries} retr{"ies" if retries > 1 else "y"}')
+    if any(event.level == Level.NEEDS_OPERATOR for event in story.events):
+        parts.append('the operator is called')
     if story.moments:
         parts.append(f'{"" if story.moments[-1].success else "no "}success in the end')
     return '  |  '.join(parts)

@@ -48,6 +48,7 @@ class Layout:
 
 def draw_layout(rng: np.random.Generator) -> Layout:
     """A random layout: the cube in reach of the right arm, the mat in reach of the left."""
+
     def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
         shade = np.array(palette[rng.integers(len(palette))])
         return np.clip(shade + rng.normal(0.0, 0.02, 3), 0.0, 1.0)
@@ -90,9 +91,7 @@ def add_objects(spec: mujoco.MjSpec, layout: Layout) -> None:
     )  # fmt: skip
 
 
-def make_plan(
-    data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator
-) -> Plan:
+def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator) -> Plan:
     """The whole plan from where cube and mat are now, bent by the fault."""
     speed = rng.uniform(0.85, 1.2) * fault.speed
     seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in SECONDS.items()}
@@ -163,9 +162,7 @@ def _hand_over(
     plan.move('part', seconds['part'], (taken, give.moved(away).opened(OPEN)), LEFT_HOLDS)
 
 
-def _place(
-    plan: Plan, seconds: dict[str, float], mat: Array, rng: np.random.Generator
-) -> None:
+def _place(plan: Plan, seconds: dict[str, float], mat: Array, rng: np.random.Generator) -> None:
     error = np.append(rng.normal(0.0, 0.003, 2), 0.0)
     target = mat + error + [-GRIP, 0.0, CUBE_HALF[2] + 0.002]
     down = Hand(target, 0.0, PITCH, plan.end[0].opening)

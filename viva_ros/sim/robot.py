@@ -150,9 +150,7 @@ def _add_wrist_camera(spec: mujoco.MjSpec, side: str) -> None:
     gripper = spec.body(f'vx300s_{side}/gripper_link')
     position, target = np.array([-0.01, 0.0, 0.11]), np.array([0.19, 0.0, 0.025])
     # In the link's own frame its z axis is 'up', so the world helper serves here as well.
-    gripper.add_camera(
-        name=f'{side}_wrist', pos=position, quat=aim(position, target), fovy=60.0
-    )
+    gripper.add_camera(name=f'{side}_wrist', pos=position, quat=aim(position, target), fovy=60.0)
 
 
 def _set_gains(

@@ -33,6 +33,7 @@ class Layout:
 
 def draw_layout(rng: np.random.Generator) -> Layout:
     """A random layout within reach of both arms."""
+
     def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
         shade = np.array(palette[rng.integers(len(palette))])
         return np.clip(shade + rng.normal(0.0, 0.02, 3), 0.0, 1.0)
@@ -115,4 +116,3 @@ def _add_payload(spec: mujoco.MjSpec, layout: Layout, rgba: Array) -> None:
             name=name, type=cylinder, size=size, pos=[0, 0, z], rgba=colour, mass=0.0,
             contype=0, conaffinity=0,
         )  # fmt: skip
-
