@@ -98,6 +98,8 @@ class Robot(Node):
             (settings.image_height, settings.image_width),
         )  # fmt: skip
         self._moving, self._steps, self._shots, self._rest = moving, 0, 0, 0
+        if not self.context.ok():  # told to end meanwhile: do not keep it waiting
+            return
         self._publish_images(self.get_clock().now().nanoseconds)  # the first one takes long
         self.began = time.monotonic()
         how = 'running' if moving else "waiting for 'start'"
