@@ -67,6 +67,26 @@ def test_correlations_by_hand() -> None:
 
 def test_a_constant_has_no_correlation() -> None:
     assert math.isnan(pearson([1, 1, 1], [1, 2, 3]))
+    # .1 + .1 + .1 is not .3: their mean is off by rounding, and still they are constant.
+    assert math.isnan(pearson([0.1, 0.1, 0.1], [1, 2, 4]))
+
+
+@pytest.mark.parametrize('figure', [auroc, auprc])
+def test_a_score_that_is_not_known_has_no_rank(figure) -> None:
+    with pytest.raises(ValueError, match='1 scores are not known'):
+        figure([0.1, math.nan], [True, False])
+
+
+@given(PAIRS, st.floats(0.1, 10.0), st.floats(-5.0, 5.0))
+def test_ranks_do_not_care_how_a_value_is_scaled(pair, scale: float, shift: float) -> None:
+    x, y = pair
+    positive = y > 0.0
+    assert spearman(scale * x + shift, y) == pytest.approx(spearman(x, y))
+    assert kendall_tau_a(scale * x + shift, y) == pytest.approx(kendall_tau_a(x, y))
+    if positive.any() and not positive.all():
+        assert auroc(np.exp(x), positive) == pytest.approx(auroc(x, positive))
+        assert auroc(-x, positive) == pytest.approx(1.0 - auroc(x, positive))
+        assert auroc(-x, ~positive) == pytest.approx(auroc(x, positive))
 
 
 def test_areas_by_hand() -> None:
@@ -92,11 +112,23 @@ def test_rmse_by_hand() -> None:
 
 
 def test_the_response_to_an_event_is_positive_when_it_goes_the_right_way() -> None:
-    values = [0.0, 0.0, -0.5, -0.5]  # displayed .5 .5 .25 .25
-    assert event_response(values, 2, -1, window=2) == pytest.approx(0.5, abs=1e-5)
-    assert event_response(values, 2, 1, window=2) == pytest.approx(-0.5, abs=1e-5)
-    assert event_response(values, 1, -1, window=1) == pytest.approx(0.0)
-    assert math.isnan(event_response(values, 0, 1, window=2))
+    before, after = [0.0, 0.0], [-0.5, -0.5]  # displayed .5 .5 and .25 .25
+    assert event_response(before, after, -1) == pytest.approx(0.5, abs=1e-5)
+    assert event_response(before, after, 1) == pytest.approx(-0.5, abs=1e-5)
+    assert event_response(before, before, -1) == pytest.approx(0.0)
+    # Means of 7 and of 8 times .4 differ by rounding: that is no response.
+    assert (
+        event_response([0.4] * 7, [0.4] * 8, 1) == event_response([0.4] * 8, [0.4] * 7, 1) == 0.0
+    )
+    assert math.isnan(event_response([], after, 1))
+    assert math.isnan(event_response(before, [], 1))
+
+
+def test_a_value_below_its_range_turns_no_response_round() -> None:
+    # Displayed 0 where V is -1.2, not -.1: a fall from there is none, a rise is a rise.
+    assert event_response([-1.2], [-1.4], -1) == 0.0
+    assert event_response([-1.2], [0.0], 1) > 0.0
+    assert event_response([-1.2], [0.0], -1) < 0.0
 
 
 def test_the_bootstrap_interval_holds_the_mean_as_often_as_it_says() -> None:
@@ -104,7 +136,7 @@ def test_the_bootstrap_interval_holds_the_mean_as_often_as_it_says() -> None:
     for trial in range(200):
         drawn = generator.normal(size=50)
         low, high = bootstrap_interval(
-            lambda index, x=drawn: float(x[index].mean()), 50, seed=trial, draws=200, level=0.9
+            lambda index, x=drawn: x[index].mean(axis=-1), 50, seed=trial, draws=200, level=0.9
         )
         hits += low <= 0.0 <= high
     # .9 in the limit, .88 for 50; three standard errors of 200 trials are .07
@@ -113,11 +145,16 @@ def test_the_bootstrap_interval_holds_the_mean_as_often_as_it_says() -> None:
 
 def test_the_bootstrap_is_repeatable_and_leaves_out_what_is_not_a_number() -> None:
     def figure(index):
-        return float('nan') if index[0] == 0 else float(index.mean())
+        return np.where(index[:, 0] == 0, np.nan, index.mean(axis=-1))
 
     first = bootstrap_interval(figure, 5, seed=1, draws=100)
     assert first == bootstrap_interval(figure, 5, seed=1, draws=100)
     assert not math.isnan(first[0])
+
+
+def test_a_bootstrap_that_never_gives_a_number_has_no_interval() -> None:
+    low, high = bootstrap_interval(lambda index: np.full(len(index), np.nan), 5, seed=1, draws=10)
+    assert math.isnan(low) and math.isnan(high)
 
 
 @pytest.mark.parametrize('figure', [pearson, spearman, kendall_tau_a, rmse])

@@ -3,10 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from viva_ros.core.errors import CalibrationError, RecordingError
+from viva_ros.data.recording import Recording, read
 from viva_ros.offline.evaluate import main, mean_duration
+from viva_ros.offline.evaluation_tables import markdown
+from viva_ros.offline.figures import of_all
+from viva_ros.offline.trials import Result
 
 
 @pytest.fixture
@@ -35,6 +40,11 @@ def test_one_command_gives_table_json_and_picture(
     command += ['--calibration-recordings', str(calibration), '--out', str(out)]
     assert main(command) == 0
     assert out.with_suffix('.png').stat().st_size > 10_000
+    table = out.with_suffix('.md').read_text()
+    assert '|  | ViVa | proprioception only | time counter |' in table
+    # 2 of 2, and the exact interval of that: .025^(1/2) = .158
+    assert '| failures found ↑ | 1.000 [0.158, 1.000] |' in table
+    assert '| slip | 1 | 1.000, 1.000 |' in table
     content = json.loads(out.read_text())
     assert content['hardware']
     assert content['engine']['fingerprint'] == '0123456789abcdef'
@@ -80,3 +90,27 @@ def test_the_clock_runs_by_the_mean_of_the_successes(tmp_path: Path, write, labe
         write(tmp_path / 'c.mcap', [0.0] * 99, label=label(success=False)),
     ]
     assert mean_duration(paths) == pytest.approx((4.0 + 6.0) / 2)
+
+
+def test_several_episodes_in_a_recording_are_refused_by_name(
+    folders, shipped, tmp_path: Path, monkeypatch
+) -> None:
+    calibration, test = folders
+    one = read(test / 'a.mcap').episodes()[0]
+    monkeypatch.setattr(Recording, 'episodes', lambda self: [one, one])
+    command = [str(test), '--engine', str(shipped), '--out', str(tmp_path / 'x.json')]
+    with pytest.raises(RecordingError, match=r'a\.mcap has 2 episodes, must have 1'):
+        main([*command, '--calibration-recordings', str(calibration)])
+
+
+def test_names_that_are_markup_stay_names_in_the_tables() -> None:
+    times = np.arange(4.0)
+    rows = [
+        Result('a', mode, 'failure', False, 4.0, times, times, (), 0.0, 1.0, times)
+        for mode in ('<img src=x>', 'a|b', '[x](http://y)')
+    ]
+    table = markdown({'all tasks': of_all({'`x`': rows}, ())}, {})
+    assert '| &lt;img src=x> | 1 |' in table
+    assert '| a\\|b | 1 |' in table
+    assert '| [x]\\(http://y) | 1 |' in table
+    assert '|  | \\`x\\` |' in table

@@ -5,14 +5,17 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.thresholds import Calibration, Threshold
 from viva_ros.offline.evaluate import main
-from viva_ros.offline.html_report import trouble
+from viva_ros.offline.html_report import alarm_limits, trouble
 from viva_ros.offline.trials import Result
 
 EVIL = '</script><img src=x onerror=alert(1)>'
@@ -63,7 +66,8 @@ def test_the_page_works_in_a_browser_and_asks_for_nothing(report: Path, browser:
     # Figures: one column for each contender, after the label.
     assert page.locator('#figures thead th').all_inner_texts() == ['', 'ViVa', 'time counter']
     assert page.locator('#figures tr', has_text='failures found').first.inner_text() == (
-        'failures found\t0.500 [0.000, 1.000]\t0.000 [0.000, 0.000]'
+        # Of 2 and 2 of 2: none found may still be .842 found, 1 - .025^(1/2).
+        'failures found \u2191\t0.500 [0.000, 1.000]\u2007\t0.000 [0.000, 0.842]\u2007'
     )
     # The missed failure is the worst; its card comes first, with pictures of both cameras.
     first = page.locator('#stories .card').first
@@ -110,3 +114,18 @@ def test_trouble_is_what_a_person_should_look_at_first() -> None:
     assert trouble(judged('failure', (3.0,), 2.0)) == pytest.approx(1.0 / 5.0)
     assert trouble(judged('success', (1.0,))) == 2.0
     assert trouble(judged('success')) == pytest.approx(0.0)
+
+
+def test_an_alarm_is_due_where_the_smoothed_value_is_below_the_line() -> None:
+    values = np.where(np.arange(100) < 60, 0.5, -0.5)
+    times = np.arange(100) / 10.0
+    one = Result('x', 'm', 'failure', False, 10.0, times, values, (), 0.0, 6.0, times / 10)
+    rules = RuleSettings(floor_warm_up=2.0)
+    floor = {'floor': Threshold(warn=-0.1, alarm=0.0)}
+    calibration = Calibration('e', 't', 20, 0.1, 0.3, 19, (0.8, 1.0), rules, floor, 'by hand')
+    limits = alarm_limits(one, calibration)
+    # Before the warm-up there is no floor, from then on it is minus the threshold.
+    assert np.isnan(limits[:20]).all()
+    assert limits[21:60] == pytest.approx(0.0)
+    silent = alarm_limits(replace(one, values=np.full(100, np.nan)), calibration)
+    assert np.isnan(silent).all()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from viva_ros.data.episode import Label
-from viva_ros.offline.figures import figures, in_time
+from viva_ros.offline.figures import figures, share_in_time
 from viva_ros.offline.trials import Result, group_of, true_progress
 
 
@@ -94,8 +94,8 @@ def test_only_what_is_found_soon_after_the_evidence_is_found_in_time() -> None:
         made('failure', [0.0], 'slip', alarms=alarms, manifest=4.0)
         for alarms in ((3.0,), (5.5,), (5.6,), ())
     )
-    assert in_time([early, soon, late, never]) == pytest.approx(2 / 4)
-    assert math.isnan(in_time([]))
+    assert share_in_time([early, soon, late, never]) == pytest.approx(2 / 4)
+    assert math.isnan(share_in_time([]))
 
 
 def test_failures_have_a_row_each_and_those_only_cameras_see_one_of_their_own() -> None:

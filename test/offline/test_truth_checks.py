@@ -48,9 +48,20 @@ def test_shuffling_keeps_the_times_and_changes_the_order(sights: list[Sight]) ->
     assert sorted(row for row, _ in shown) == list(range(6))
     assert [row for row, _ in shown] != list(range(6))
     for row, sight in shown:
-        if row != 2:
-            assert sight.seen.images is sights[row].seen.images
-            assert sight.seen.stamp - sight.stamp == sights[row].seen.stamp - sights[row].stamp
+        if row == 2:
+            assert isinstance(sight.seen, Unknown)
+        else:
+            assert sight.seen.proprio == {'j': 0.1 * row}
+
+
+def test_who_counts_time_by_its_inputs_is_shown_the_changed_time(sights: list[Sight]) -> None:
+    # The fifth moment is seen 4 s late here: its input is as old as it was, 4 ns against 1000.
+    age = sights[4].stamp - sights[4].seen.stamp
+    for change in (shuffled, doubled, halved, paused):
+        for row, sight in change(sights):
+            if row == 4:
+                assert sight.stamp - sight.seen.stamp == age
+    assert sights[4].seen.stamps == {'a': 4}  # the recording is left alone
 
 
 def test_twice_the_speed_shows_every_second_moment_in_half_the_time(sights) -> None:
@@ -63,7 +74,7 @@ def test_half_the_speed_shows_every_moment_twice_in_twice_the_time(sights) -> No
     assert [row for row, _ in shown[:6]] == [0, 0, 1, 1, 2, 2]
     assert [sight.stamp for _, sight in shown[:5]] == [1000 + n * STEP for n in range(5)]
     stamps = [sight.stamp for _, sight in shown]
-    assert stamps == sorted(set(stamps))
+    assert np.diff(stamps).tolist() == [STEP] * 11
 
 
 def test_a_pause_holds_the_middle_and_goes_on_later(sights: list[Sight]) -> None:
@@ -72,7 +83,7 @@ def test_a_pause_holds_the_middle_and_goes_on_later(sights: list[Sight]) -> None
     assert rows == [0, 1, 2, *[3] * 20, 3, 4, 5]
     stamps = [sight.stamp for _, sight in shown]
     assert np.diff(stamps).tolist() == [STEP] * 25
-    assert paused([]) == []
+    assert paused([]) == [] == halved([])
 
 
 def test_another_task_is_asked_only_of_an_engine_that_knows_two() -> None:
@@ -102,3 +113,34 @@ def test_a_value_that_follows_what_it_sees_is_not_fooled(
     assert abs(found['frames shuffled']['time_order']['value']) < 0.5
     for name in ('frames shuffled', 'twice the speed', 'half the speed', 'a pause of 2 s'):
         assert found[name]['change_in_successes']['value'] == pytest.approx(0.0), name
+
+
+def test_a_clock_is_found_out(tmp_path: Path, write, label, rising, engine) -> None:
+    paths = {write(tmp_path / 'a.mcap', rising, label=label()): 'tray_lift'}
+    one = Contender('x', {'tray_lift': lambda: TimeCounter(engine.info, 5.9)}, {})
+    found = measure_checks(one, paths, 1)
+    assert found['as it was']['time_order']['value'] == pytest.approx(1.0)
+    # It follows the time that it is told, whatever it is shown.
+    assert found['frames shuffled']['time_order']['value'] == pytest.approx(1.0)
+    # Twice as fast, it is on average half as far: 59 / 2 of 59 frames, .5 before.
+    assert found['twice the speed']['change_in_successes']['value'] == pytest.approx(
+        -0.25, abs=0.01
+    )
+    # For 2 s of 5.9 s it goes on; then 30 of 80 moments at 2 / 5.9 more and 20 in between.
+    assert found['a pause of 2 s']['change_in_successes']['value'] == pytest.approx(
+        (30 * 20 + sum(range(20))) / 80 / 59, abs=0.01
+    )
+
+
+def test_each_check_has_an_interval_and_a_sentence(tmp_path: Path, write, label, rising, engine):
+    paths = {
+        write(tmp_path / f'{n}.mcap', [0.01 * n + x for x in rising], label=label()): 'tray_lift'
+        for n in range(2)
+    }
+    found = measure_checks(Contender('x', {'tray_lift': lambda: engine}, {}), paths, 2)
+    for name, row in found.items():
+        assert row['good'], name
+        assert row['episodes'] == 2
+        # No alarm in 2 of 2: the true share may still be 1 - .025^(1/2) = .842.
+        assert row['false_alarms']['high'] == pytest.approx(0.842, abs=1e-3)
+        assert np.isfinite(row['change_in_successes']['low'])

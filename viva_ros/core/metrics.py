@@ -14,12 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from viva_ros.core.observation import Array
 
+ROUNDING = 1e-9  # a change of the displayed value below it is none
+
 
 def pearson(x: ArrayLike, y: ArrayLike) -> float:
     """Linear correlation, in [-1, 1]; NaN where one side is constant."""
     a, b = _pair(x, y)
+    if np.ptp(a) == 0.0 or np.ptp(b) == 0.0:  # their mean may differ from them by rounding
+        return float('nan')
     a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
+    scale = float(np.sqrt(a @ a) * np.sqrt(b @ b))
     return float(np.clip((a @ b) / scale, -1.0, 1.0)) if scale > 0.0 else float('nan')
 
 
@@ -83,26 +87,27 @@ def rmse(x: ArrayLike, y: ArrayLike) -> float:
     return float(np.sqrt(np.mean((a - b) ** 2)))
 
 
-def event_response(values: ArrayLike, at: int, direction: int, window: int) -> float:
+def event_response(before: ArrayLike, after: ArrayLike, direction: int) -> float:
     """
     Relative change of the value across an event, positive when it goes the right way (ERS).
 
-    direction * (after - before) / (before + 1e-6), each the mean over ``window`` frames of the
-    displayed value 1 - G / 2 = (1 + V) / 2.
+    direction * (after - before) / (before + 1e-6), each the mean of the displayed value
+    1 - G / 2 = (1 + V) / 2, which is 0 at least.
 
-    :param at: frame of the event
+    :param before: values in the window before the event, (N,); after: in that after it, (M,)
     :param direction: 1 for a milestone, -1 for an error
-    :returns: NaN where one side has no frame
+    :returns: NaN where one side has no value
     """
-    displayed = (1.0 + np.asarray(values, dtype=np.float64)) / 2.0
-    before, after = displayed[max(at - window, 0) : at], displayed[at : at + window]
-    if not before.size or not after.size:
+    sides = [np.asarray(side, dtype=np.float64) for side in (before, after)]
+    if not all(side.size for side in sides):
         return float('nan')
-    return float(direction * (after.mean() - before.mean()) / (before.mean() + 1e-6))
+    first, then = (float(np.maximum((1.0 + side) / 2.0, 0.0).mean()) for side in sides)
+    change = then - first
+    return direction * change / (first + 1e-6) if abs(change) > ROUNDING else 0.0
 
 
 def bootstrap_interval(
-    figure: Callable[[NDArray[np.int64]], float],
+    figure: Callable[[NDArray[np.int64]], Array],
     count: int,
     *,
     seed: int,
@@ -112,13 +117,18 @@ def bootstrap_interval(
     """
     Percentile interval of a figure over episodes drawn again with replacement.
 
-    :param figure: of episode numbers (count,) to the figure; NaN draws are left out
+    :param figure: of episode numbers, (draws, count), to the figure of each draw, (draws,); NaN
+        draws are left out
     :param count: number of episodes
+    :returns: NaN where no draw has a figure
     """
     generator = np.random.default_rng(seed)
-    samples = np.array([figure(generator.integers(0, count, count)) for _ in range(draws)])
+    samples = figure(generator.integers(0, count, (draws, count)))
+    samples = samples[np.isfinite(samples)]
+    if not samples.size:
+        return float('nan'), float('nan')
     tail = (1.0 - level) / 2.0
-    low, high = np.nanquantile(samples, (tail, 1.0 - tail))
+    low, high = np.quantile(samples, (tail, 1.0 - tail))
     return float(low), float(high)
 
 
@@ -135,4 +145,6 @@ def _labelled(
     score, label = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
     if score.ndim != 1 or score.shape != label.shape:
         raise ValueError(f'shapes are {score.shape} and {label.shape}, must be the same (N,)')
+    if np.isnan(score).any():
+        raise ValueError(f'{np.isnan(score).sum()} scores are not known, leave them out')
     return score, label

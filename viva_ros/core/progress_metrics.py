@@ -18,19 +18,21 @@ from viva_ros.core.observation import Array
 STILL = 0.02  # of progress
 AFTER = 0.3  # s: the value may lag the pause so long
 
+Span = tuple[float, float]
+
 
 def hesitation(times: Array, progress: Array, start: float) -> slice:
     """
     Find the frames of a hesitation: from its start, as long as the true progress stays.
 
     :param times: s, ascending, (N,)
-    :param progress: true, in [0, 1], (N,)
+    :param progress: true, in [0, 1], (N,); NaN where it is not known
     :returns: frames without those shortly after the start; empty where there are none
     """
     first = int(np.searchsorted(times, start + AFTER))
     if first >= len(times) or not np.isfinite(progress[first]):
         return slice(first, first)
-    moved = np.abs(progress[first:] - progress[first]) > STILL
+    moved = ~(np.abs(progress[first:] - progress[first]) <= STILL)  # nor where it is not known
     length = int(np.argmax(moved)) if moved.any() else len(moved)
     return slice(first, first + length)
 
@@ -43,23 +45,38 @@ def drift(values: Array, frames: slice) -> Array:
 
 
 def responses(
-    values: Array, times: Array, events: Sequence[float], direction: int, window: float
+    values: Array, times: Array, events: Sequence[Span], direction: int, window: float
 ) -> list[float]:
     """
     Give the response (ERS) of a value to events, those that have values on both sides.
 
-    :param events: s
+    :param events: when each began and when it was over, s; the same of what takes no time
     :param direction: 1 for milestones, -1 for errors
-    :param window: on each side, s
+    :param window: before the beginning and after the end, s
     """
     known = np.isfinite(values)
     values, times = values[known], times[known]
-    if len(times) < 2:
-        return []
-    frames = max(1, round(window / float(np.median(np.diff(times)))))
-    places = [int(np.searchsorted(times, event)) for event in events]
-    found = [event_response(values, place, direction, frames) for place in places]
+    found = []
+    for begin, end in events:
+        before = values[(times >= begin - window) & (times < begin)]
+        after = values[(times >= end) & (times < end + window)]
+        found.append(event_response(before, after, direction))
     return [response for response in found if np.isfinite(response)]
+
+
+def by_progress(values: Array, progress: Array, bins: int) -> Array:
+    """
+    Give the mean value in each of some equal bins of the true progress.
+
+    :param progress: in [0, 1], (N,)
+    :returns: (bins,); NaN where there is none
+    """
+    known = np.isfinite(values) & np.isfinite(progress)
+    place = np.clip((progress[known] * bins).astype(np.int64), 0, bins - 1)
+    count = np.bincount(place, minlength=bins).astype(np.float64)
+    total = np.bincount(place, values[known], bins)
+    means: Array = np.divide(total, count, out=np.full(bins, np.nan), where=count > 0)
+    return means
 
 
 def share_positive(numbers: ArrayLike) -> float:

@@ -27,10 +27,10 @@ from viva_ros.offline.comparison.entries import ENTRIES, TIME, VIVA, Entry, chos
 from viva_ros.offline.comparison.estimating import estimate_all, latencies, step_times
 from viva_ros.offline.comparison.measuring import examine
 from viva_ros.offline.comparison.packs import pack_part
-from viva_ros.offline.comparison.paired import differences
 from viva_ros.offline.comparison.pool import Job, run
 from viva_ros.offline.comparison.shared import encode_copy, gather, learn_frames, learn_motion
 from viva_ros.offline.comparison.training import folder_of, step_of, train
+from viva_ros.offline.figures import compared
 
 SMOKE: Final = {
     'preset': 'tiny', 'steps': 4, 'batch': 4, 'vae_steps': 4, 'video_steps': 2, 'copies': 1,
@@ -99,7 +99,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     rows = {name: one.figures for name, one in found.items()}
     if VIVA in found:
         for name, one in found.items():
-            rows[name]['differences'] = differences(found[VIVA].results, one.results)
+            rows[name]['differences'] = compared(found[VIVA].results, one.results)
     add_costs(rows, latencies(budget, names), step_times(budget, names))
     plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
     table.write(rows, plan, report)

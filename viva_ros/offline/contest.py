@@ -122,7 +122,13 @@ def tasks_of(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
     """
     found = {}
     for path in paths:
-        label = read(path).episodes()[0].label
+        episodes = read(path).episodes()
+        if len(episodes) != 1:
+            raise RecordingError(
+                f'{path} has {len(episodes)} episodes, must have 1: its values would be mixed up; '
+                "part it with 'viva import'"
+            )
+        label = episodes[0].label
         if label is None:
             raise RecordingError(f'{path} has no outcome: leave it out, or label it')
         found[path] = label.task

@@ -18,11 +18,13 @@ from rich.console import Console
 
 from viva_ros.core.errors import CalibrationError, ConfigurationError
 from viva_ros.core.files import write_atomically
+from viva_ros.core.thresholds import Calibration
 from viva_ros.data.sources import find
 from viva_ros.offline import report
 from viva_ros.offline.contest import PROPRIO, VIVA, enter, mean_duration, run, tasks_of
 from viva_ros.offline.evaluation_plot import draw
-from viva_ros.offline.figures import by_task, figures
+from viva_ros.offline.evaluation_tables import markdown
+from viva_ros.offline.figures import by_task, of_all
 from viva_ros.offline.html_report import page
 from viva_ros.offline.trials import Result
 from viva_ros.offline.truth_checks import measure_checks
@@ -32,6 +34,7 @@ from viva_ros.runtime.shipped import engine_folder
 __all__ = ['camera_only', 'main', 'mean_duration']
 
 WIDTH = 120  # of the tables in a file
+ALL = 'all tasks'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,16 +48,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         tasks = {path: task for path, task in tasks.items() if task == args.task}
     contenders = enter(named, sorted(set(tasks.values())), args.alpha, calibrating)
     results = run(contenders, tasks)
-    measured = {name: figures(rows, camera_only()) for name, rows in results.items()}
+    measured = of_all(results, camera_only())
     checks = measure_checks(contenders[0], tasks, args.checks) if args.checks else {}
     parts = by_task(results, camera_only())
     info = next(iter(contenders[0].engines.values()))().info
     content = report.content(measured, parts, checks, results, info)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(args.out, content)
+    write_atomically(args.out.with_suffix('.md'), markdown({ALL: measured, **parts}, checks))
     draw(results, camera_only(), args.out.with_suffix('.png'))
     if args.report:
-        write_report(args.report, measured, parts, checks, results, list(tasks), info)
+        scopes, thresholds = {ALL: measured, **parts}, contenders[0].calibrations
+        write_report(args.report, scopes, checks, results, list(tasks), info, thresholds)
     report.show(measured, checks, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0
 
@@ -77,14 +82,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--checks', type=int, default=0, metavar='N',
         help='also try what no good value may do, on N recordings of each task and outcome',
     )  # fmt: skip
-    parser.add_argument('--out', type=Path, required=True, help='JSON file; the plot lies beside')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        help='JSON file; the tables in Markdown and the plot lie beside',
+    )
     parser.add_argument('--report', type=Path, help='also write a page for a browser')
     return parser.parse_args(argv)
 
 
 def write_report(
-    out: Path, measured: Mapping[str, Any], parts: Mapping[str, Any], checks: Mapping[str, Any],
+    out: Path, scopes: Mapping[str, Any], checks: Mapping[str, Any],
     results: Mapping[str, Sequence[Result]], paths: Sequence[Path], info: EngineInfo,
+    thresholds: Mapping[str, Calibration],
 ) -> None:  # fmt: skip
     """Write the page, of the engine that was named first."""
     rows = next(iter(results.values()))
@@ -95,9 +106,8 @@ def write_report(
         'towards success and starts at the base rate of its training data. Advisory, not a '
         'safety function.'
     )
-    scopes = {'all tasks': measured, **parts}
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, page(title, about, scopes, checks, rows, places))
+    write_atomically(out, page(title, about, scopes, checks, rows, places, thresholds))
 
 
 def engines(args: argparse.Namespace) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from viva_ros.core.detection import detection
 from viva_ros.core.observation import Array
-from viva_ros.offline.figures import IN_TIME, in_time
+from viva_ros.offline.figures import IN_TIME, share_in_time
 from viva_ros.offline.trials import FAILURE, SUCCESS, Result, modes, of_group, of_mode
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
@@ -77,7 +77,7 @@ def _draw_bars(
     for number, (name, rows) in enumerate(results.items()):
         failures = [of_mode(rows, mode) for mode in ordered]
         ever = [detection([r.trial for r in some]).tpr for some in failures]
-        soon = [in_time(some) for some in failures]
+        soon = [share_in_time(some) for some in failures]
         places = np.arange(len(ordered)) + (number - (len(results) - 1) / 2) * height
         colour = BARS[number % len(BARS)]
         axes.barh(places, ever, height=0.9 * height, color=colour, alpha=0.25)

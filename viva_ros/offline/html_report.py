@@ -17,10 +17,14 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from viva_ros.core.observation import Image
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.observation import Array, Image
+from viva_ros.core.thresholds import Calibration
 from viva_ros.data.episode import Episode
 from viva_ros.data.recording import read
-from viva_ros.offline.report import FIGURES, fooled_columns, plain
+from viva_ros.offline.evaluation_tables import CHECKS, FIGURES
+from viva_ros.offline.report import plain
+from viva_ros.offline.story import alarm_level
 from viva_ros.offline.trials import FAILURE, MENDED, RETRY, SUCCESS, Result
 
 TEMPLATE: Final = Path(__file__).with_name('report.html')
@@ -37,7 +41,7 @@ GROUPS: Final = {
 def page(
     title: str, about: str, figures: Mapping[str, Mapping[str, Any]],
     checks: Mapping[str, Mapping[str, Any]], results: Sequence[Result],
-    paths: Mapping[tuple[str, str], Path],
+    paths: Mapping[tuple[str, str], Path], calibrations: Mapping[str, Calibration],
 ) -> str:  # fmt: skip
     """
     Give the page.
@@ -45,10 +49,11 @@ def page(
     :param figures: by scope ('all tasks', or a task), then by contender, the measured one first
     :param results: of the measured one
     :param paths: of the recordings, by task and episode name, for the pictures
+    :param calibrations: by task, those that it was judged by
     """
     order = sorted(range(len(results)), key=lambda row: -trouble(results[row]))
     stories = [*order[:WORST], *reversed(order[WORST:][-BEST:])]
-    episodes = [_episode(one) for one in results]
+    episodes = [_episode(one, calibrations.get(one.task)) for one in results]
     for row in stories:
         path = paths.get((results[row].task, results[row].name))
         if path is not None:
@@ -57,25 +62,16 @@ def page(
     content = {
         'title': title, 'about': about, 'figures': figures, 'rows': FIGURES, 'stories': stories,
         'episodes': episodes, 'reliability': first.get('reliability'),
-        'check_heads': ['shown', *(head for head, _ in fooled_columns()), 'a good value'],
+        'check_heads': ['shown', *(head for head, _ in CHECKS), 'a good value'],
         'checks': [
-            [name, *(row[key]['value'] for _, key in fooled_columns()), row['good']]
+            [name, *(row[key] for _, key in CHECKS), row['good']]
             for name, row in checks.items()
         ],
     }  # fmt: skip
-    text = json.dumps(plain(_flat(content)), allow_nan=False, separators=(',', ':'))
+    text = json.dumps(plain(content), allow_nan=False, separators=(',', ':'))
     # Inside of a script nothing may look like its end.
     text = text.replace('<', '\\u003c').replace('\u2028', '\\u2028').replace('\u2029', '\\u2029')
     return TEMPLATE.read_text(encoding='utf-8').replace('__DATA__', text)
-
-
-def _flat(content: dict[str, Any]) -> dict[str, Any]:
-    """Put the figures that lie deeper where the page looks for them."""
-    scopes = {
-        scope: {name: {**row['detection'], **row} for name, row in rows.items()}
-        for scope, rows in content['figures'].items()
-    }
-    return {**content, 'figures': scopes}
 
 
 def trouble(one: Result) -> float:
@@ -92,7 +88,7 @@ def trouble(one: Result) -> float:
     return 2.0 if one.group == SUCCESS and one.alarms else min(disorder, 1.0)
 
 
-def _episode(one: Result) -> dict[str, Any]:
+def _episode(one: Result, calibration: Calibration | None) -> dict[str, Any]:
     found = one.trial
     return {
         'name': one.name, 'task': one.task, 'mode': one.mode, 'group': GROUPS[one.group],
@@ -103,7 +99,20 @@ def _episode(one: Result) -> dict[str, Any]:
         'times': _rounded(one.times), 'value': _rounded(one.values),
         'progress': _rounded(one.progress) if np.isfinite(one.progress).any() else None,
         'probability': None if one.probability is None else _rounded(one.probability),
+        'limit': None if calibration is None else _rounded(alarm_limits(one, calibration)),
+        'marks': [(mark.kind, mark.time) for mark in one.marks],
     }  # fmt: skip
+
+
+def alarm_limits(one: Result, calibration: Calibration) -> Array:
+    """Give the smoothed value below which an alarm would be due, (N,); NaN where none can be."""
+    judge = Judge(JudgeSettings(rules=calibration.rules), calibration.thresholds)
+    limits = []
+    for at, value in zip(one.times, one.values, strict=True):
+        judge.update(round(at * 1e9), float(value), '', '')
+        known = math.isfinite(value)
+        limits.append(alarm_level(judge, calibration) if known else math.nan)
+    return np.array(limits, dtype=np.float64)
 
 
 def _rounded(numbers: Any) -> list[float]:

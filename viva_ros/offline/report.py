@@ -10,41 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from viva_ros.offline.command import command_line
+from viva_ros.offline.evaluation_tables import CHECKS, FIGURES, interval_text, number_text
 from viva_ros.offline.figures import IN_TIME
 from viva_ros.offline.trials import Result
 from viva_ros.runtime.engine import EngineInfo
 
 Figures = Mapping[str, Any]
-
-#: What is shown of the figures: key, label, and whether it has an interval.
-FIGURES: Final = (
-    ('spearman', 'Expert-VOC: Spearman of V with time, successes', 'interval'),
-    ('true_order', 'Spearman of V with true progress, successes', 'interval'),
-    ('kendall', "Kendall's tau a with time, successes", 'interval'),
-    ('retry_voc', 'Retry-VOC: order over a failed try and what follows', 'interval'),
-    ('hesitation_rmse', 'Hesitation-RMSE: drift while the robot stands still', 'interval'),
-    ('auroc', 'AUROC of the outcome by final V', 'interval'),
-    ('auroc_mean', 'AUROC by mean V', 'interval'),
-    ('auroc_minimum', 'AUROC by lowest V', 'interval'),
-    ('auprc_failure', 'AUPRC of failure by final V', 'interval'),
-    ('err_dr', 'ErrDR: errors that the value answers', 'interval'),
-    ('err_false', '... falsely, at moments of successes', 'interval'),
-    ('mdr', 'MDR: milestones that the value answers', 'interval'),
-    ('tpr', 'failures found', 'interval'),
-    ('in_time', f'failures found until {IN_TIME:g} s after the evidence', 'interval'),
-    ('false_alarms', 'successes with a false alarm', 'interval'),
-    ('delay_median', 'delay from the evidence, median, s', 'number'),
-    ('delay_p90', 'delay from the evidence, 90 %, s', 'number'),
-    ('twa', 'time-weighted accuracy', 'number'),
-    ('balanced_accuracy', 'balanced accuracy', 'number'),
-    ('false_alarms_per_hour', 'false alarms per hour of success', 'number'),
-)
 
 
 def content(
@@ -101,9 +78,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def show(
-    measured: Mapping[str, Figures], checks: Mapping[str, Figures], console: Console
-) -> None:
+def show(measured: Mapping[str, Figures], checks: Mapping[str, Figures], console: Console) -> None:
     """Print the tables."""
     console.print(overview(measured))
     console.print(by_mode(measured))
@@ -112,24 +87,14 @@ def show(
         console.print(fooled(checks))
 
 
-def fooled_columns() -> tuple[tuple[str, str], ...]:
-    """Give heading and key of what is measured of each check."""
-    return (
-        ('order by true progress', 'order'), ('order by time shown', 'time_order'),
-        ('change in successes', 'change_in_successes'),
-        ('change in failures', 'change_in_failures'),
-        ('false alarms', 'false_alarms'), ('failures found', 'detected'),
-    )  # fmt: skip
-
-
 def fooled(checks: Mapping[str, Figures]) -> Table:
     """One row a check; what a good value does stands below."""
     table = Table(title='What the value does when it is shown something else')
     table.add_column('shown')
-    for title, _ in fooled_columns():
+    for title, _ in CHECKS:
         table.add_column(title, justify='right')
     for name, row in checks.items():
-        cells = (_number(row[key]['value']) for _, key in fooled_columns())
+        cells = (interval_text(row[key]) for _, key in CHECKS)
         table.add_row(name, *cells)
     told = [f'{name}: a good value {row["good"]}' for name, row in checks.items()]
     table.caption = '\n'.join(told[1:])  # the first is the recording as it was
@@ -145,12 +110,8 @@ def overview(measured: Mapping[str, Figures]) -> Table:
     table.add_column('figure')
     for name in measured:
         table.add_column(name, justify='right')
-    for key, label, kind in FIGURES:
-        if kind == 'interval':
-            cells = [_interval(figures[key]) for figures in measured.values()]
-        else:
-            cells = [_number(figures['detection'][key]) for figures in measured.values()]
-        table.add_row(label, *cells)
+    for key, label, _ in FIGURES:
+        table.add_row(label, *(interval_text(figures[key]) for figures in measured.values()))
     return table
 
 
@@ -192,11 +153,6 @@ def apart(measured: Mapping[str, Figures]) -> Table:
     return table
 
 
-def _interval(figure: Mapping[str, float]) -> str:
-    number = _number(figure['value'])
-    return f'{number} [{_number(figure["low"])}, {_number(figure["high"])}]'
-
-
 def _detected(row: Mapping[str, float]) -> str:
     delays = f'{_seconds(row["delay_median"])} {_seconds(row["delay_p90"])}'
     return f'{row["in_time"]:4.0%} {row["detected"]:4.0%} {delays}'
@@ -207,10 +163,4 @@ def _seconds(delay: float) -> str:
 
 
 def _alarmed(row: Mapping[str, float]) -> str:
-    return f'{_number(row["alarmed"])}  {_number(row["true_order"])}'
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return '-'
-    return f'{value:.3f}' if abs(value) < 10 else f'{value:.1f}'
+    return f'{number_text(row["alarmed"])}  {number_text(row["true_order"])}'

@@ -20,7 +20,7 @@ from viva_ros.core.detection import Trial
 from viva_ros.core.events import Event
 from viva_ros.core.metrics import spearman
 from viva_ros.core.observation import Array
-from viva_ros.data.episode import Episode, Label
+from viva_ros.data.episode import Episode, Label, Mark
 from viva_ros.data.published import Moment
 from viva_ros.offline.calibrate import is_undisturbed
 from viva_ros.offline.scoring import Sample, series_of
@@ -40,6 +40,8 @@ class Result:
     :param progress: the true one at these times, in [0, 1]; NaN where it is not known
     :param alarms: when rule alarms were raised
     :param probability: of success, told at these times, in [0, 1]; None where it is not told
+    :param visible: of a failure, when a camera could first have told it; None if not known
+    :param marks: what a person saw happen
     """
 
     name: str
@@ -55,6 +57,8 @@ class Result:
     progress: Array
     task: str = ''
     probability: Array | None = None
+    visible: float | None = None
+    marks: tuple[Mark, ...] = ()
 
     @property
     def final(self) -> float:
@@ -108,6 +112,7 @@ def result(
         tuple((event.stamp - begin) * 1e-9 for event in alarms),
         label.times.get('inject'), label.times.get('manifest'),
         true_progress(series.stamps, moments), label.task, _told(samples),
+        label.times.get('visible'), label.marks,
     )  # fmt: skip
 
 

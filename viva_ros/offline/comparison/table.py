@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from viva_ros.core.files import write_atomically
 from viva_ros.offline.command import command_line
-from viva_ros.offline.comparison.paired import PAIRED
 from viva_ros.offline.evaluation_plot import BLUE, GREY
+from viva_ros.offline.evaluation_tables import interval_text
 from viva_ros.offline.figures import IN_TIME
 from viva_ros.offline.report import hardware, plain
 
@@ -79,7 +79,7 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
     told += '; 95 % interval over episodes in brackets.'
     lines = [f'## {title}', '', told, '', *_head(head)]
     for name, row in figures.items():
-        cells = [_interval(row[key]) for key, _, _ in INTERVALS]
+        cells = [interval_text(row[key]) for key, _, _ in INTERVALS]
         cells += [_number(row['camera_only']['in_time'])]
         cells += [_number(row['detection'][key]) for key in ('delay_median', 'twa')]
         lines.append(_line([rows[name]['title'], *cells]))
@@ -89,11 +89,10 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
 def _differences(rows: Rows) -> str:
     told = 'Each figure less that of the first, on the same episodes drawn again; 95 % interval. '
     told += 'Bold: the interval does not hold 0.'
-    kept = [(key, heading) for key, heading, _ in INTERVALS if key in PAIRED]
-    head = ['', *(heading for _, heading in kept)]
+    head = ['', *(heading for _, heading, _ in INTERVALS)]
     lines = ['## Differences from the first', '', told, '', *_head(head)]
     for row in list(rows.values())[1:]:
-        cells = [_signed(row['differences'][key]) for key, _ in kept]
+        cells = [_signed(row['differences'][key]) for key, _, _ in INTERVALS]
         lines.append(_line([row['title'], *cells]))
     return '\n'.join([*lines, ''])
 
@@ -102,6 +101,8 @@ def _signed(figure: Mapping[str, float]) -> str:
     value, low, high = (figure[key] for key in ('value', 'low', 'high'))
     if not math.isfinite(value):
         return '-'
+    if not math.isfinite(low):
+        return f'{value:+.3f}'
     text = f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
     return f'**{text}**' if low > 0 or high < 0 else text
 
@@ -111,7 +112,7 @@ def _reliability(rows: Rows) -> str:
     lines = ['## Probabilities', '', told, '', *_head(['', 'expected calibration error', 'Brier'])]
     for row in rows.values():
         found = row['all']['reliability']
-        lines.append(_line([row['title'], _interval(found['ece']), _interval(found['brier'])]))
+        lines.append(_line([row['title'], interval_text(found['ece']), interval_text(found['brier'])]))
     return '\n'.join([*lines, ''])
 
 
@@ -157,10 +158,6 @@ def _head(cells: list[str]) -> list[str]:
 
 def _line(cells: list[str]) -> str:
     return f'| {" | ".join(cells)} |'
-
-
-def _interval(figure: Mapping[str, float]) -> str:
-    return f'{_number(figure["value"])} [{_number(figure["low"])}, {_number(figure["high"])}]'
 
 
 def _number(value: float | None) -> str:

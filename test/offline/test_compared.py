@@ -4,7 +4,8 @@
 import numpy as np
 import pytest
 
-from viva_ros.offline.comparison.paired import PAIRED, differences
+from viva_ros.offline.comparison.table import INTERVALS
+from viva_ros.offline.figures import compared
 from viva_ros.offline.trials import FAILURE, RETRY, SUCCESS, Result
 
 TIMES = np.arange(4.0)
@@ -32,7 +33,7 @@ THEIRS = [
 
 
 def test_differences_are_theirs_less_ours() -> None:
-    found = {key: one['value'] for key, one in differences(OURS, THEIRS).items()}
+    found = {key: one['value'] for key, one in compared(OURS, THEIRS).items()}
     assert found['spearman'] == pytest.approx((-2 + 0) / 2)
     assert found['true_order'] == pytest.approx(-1.0)
     assert found['false_alarms'] == pytest.approx((0 - 1) / 2)
@@ -45,19 +46,24 @@ def test_differences_are_theirs_less_ours() -> None:
 
 
 def test_intervals_are_of_the_differences() -> None:
-    found = differences(OURS, THEIRS)
-    assert (found['spearman']['low'], found['spearman']['high']) == (-2.0, 0.0)
-    same = differences(OURS, OURS)
-    assert set(same) == PAIRED
-    assert all((one['low'], one['high']) == (0.0, 0.0) for one in same.values())
+    found = compared(OURS, THEIRS)
+    assert (found['spearman']['low'], found['spearman']['high']) == pytest.approx((-2.0, 0.0))
+    same = compared(OURS * 3, OURS * 3)
+    enough = [one for one in same.values() if one['episodes'] >= 6]
+    assert len(enough) > 10
+    assert all((one['low'], one['high']) == (0.0, 0.0) for one in enough)
+
+
+def test_everything_that_the_comparison_shows_is_compared() -> None:
+    assert {key for key, _, _ in INTERVALS} <= set(compared(OURS, THEIRS))
 
 
 def test_other_episodes_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match='must be the same'):
-        differences(OURS, THEIRS[::-1])
+        compared(OURS, THEIRS[::-1])
 
 
 def test_what_nobody_has_is_not_made_up() -> None:
-    found = differences(OURS[:2], THEIRS[:2])
+    found = compared(OURS[:2], THEIRS[:2])
     assert np.isnan(found['tpr']['value'])
     assert np.isnan(found['auroc']['value'])
