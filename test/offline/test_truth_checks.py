@@ -143,4 +143,6 @@ def test_each_check_has_an_interval_and_a_sentence(tmp_path: Path, write, label,
         assert row['episodes'] == 2
         # No alarm in 2 of 2: the true share may still be 1 - .025^(1/2) = .842.
         assert row['false_alarms']['high'] == pytest.approx(0.842, abs=1e-3)
-        assert np.isfinite(row['change_in_successes']['low'])
+        # Both are changed alike, not at all: drawn again that says nothing.
+        assert row['change_in_successes']['value'] == 0.0
+        assert np.isnan(row['change_in_successes']['low'])

@@ -112,7 +112,8 @@ def _reliability(rows: Rows) -> str:
     lines = ['## Probabilities', '', told, '', *_head(['', 'expected calibration error', 'Brier'])]
     for row in rows.values():
         found = row['all']['reliability']
-        lines.append(_line([row['title'], interval_text(found['ece']), interval_text(found['brier'])]))
+        cells = [interval_text(found[key]) for key in ('ece', 'brier')]
+        lines.append(_line([row['title'], *cells]))
     return '\n'.join([*lines, ''])
 
 
