@@ -4,16 +4,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model.presets import WAN_TINY, preset
+from viva_ros.model.presets import preset
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import random_snapshot
 
 JOINTS = ('left_waist', 'left_gripper', 'right_waist')
 RANGES = JointRanges(JOINTS, (-1.0, 0.0, 2.0), (1.0, 0.5, 2.0))  # the last never moved
@@ -43,11 +41,3 @@ def make_viva() -> Callable[..., ViVa]:
 @pytest.fixture
 def viva(make_viva: Callable[..., ViVa]) -> ViVa:
     return make_viva()
-
-
-@pytest.fixture(scope='session')
-def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder like the published one, of tiny sizes; not to be written to."""
-    folder = tmp_path_factory.mktemp('wan') / 'snapshot'
-    random_snapshot.write(folder, WAN_TINY, shard='20KB')
-    return folder

@@ -1,0 +1,164 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import WanPipeline
+from safetensors.torch import load_file, save_file
+
+from viva_ros.core.errors import ConfigurationError, EngineError
+from viva_ros.core.normalize import JointRanges
+from viva_ros.model import checkpoint, embeddings, pretrained
+from viva_ros.model.embeddings import Embeddings
+from viva_ros.model.presets import preset
+from viva_ros.model.viva import ViVa
+from viva_ros.offline.embed import add_to_checkpoint, add_to_file, clean, embed, main
+
+TEXTS = ('lift the tray', 'pass the red cube from the right hand to the left hand')
+JOINTS = ('a', 'b')
+RANGES = JointRanges(JOINTS, (-1.0, -1.0), (1.0, 1.0))
+
+
+def test_embeddings_are_those_of_diffusers_own_pipeline(snapshot: Path) -> None:
+    made = embed(snapshot, TEXTS, ('lift', 'pass'))
+    pipeline = WanPipeline.from_pretrained(snapshot, local_files_only=True)
+    with torch.inference_mode():
+        expected, _ = pipeline.encode_prompt(
+            list(TEXTS), do_classifier_free_guidance=False, max_sequence_length=512
+        )
+    assert made.rows.shape == (2, 512, 16)
+    torch.testing.assert_close(made.rows, expected, atol=1e-5, rtol=1e-4)
+    for row, length in zip(made.rows, made.lengths, strict=True):
+        assert row[:length].any(dim=1).all()
+        assert not row[length:].any()
+
+
+def test_texts_are_cleaned_as_by_diffusers() -> None:
+    assert clean('  lift\n the\t tray ') == 'lift the tray'
+    assert clean('cup &amp;amp; plate') == 'cup & plate'
+
+
+def test_nothing_is_asked_of_the_network(
+    snapshot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError('the network was asked')
+
+    monkeypatch.setattr(socket.socket, 'connect', refuse)
+    embed(snapshot, TEXTS[:1])
+
+
+def test_the_command_adds_to_a_file_and_replaces_by_task(
+    snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, where = tmp_path / 'tasks.safetensors', ['--snapshot', str(snapshot)]
+    assert main([TEXTS[0], *where, '--out', str(out)]) == 0
+    assert main([TEXTS[1], '--task', 'pass', *where, '--out', str(out)]) == 0
+    assert main(['raise the tray', '--task', TEXTS[0], *where, '--out', str(out)]) == 0
+    assert 'lift the tray: ' in capsys.readouterr().out
+    found = embeddings.read(out)
+    assert found.tasks == ('lift the tray', 'pass')
+    assert found.texts == ('raise the tray', TEXTS[1])
+    assert json.loads(out.with_suffix('.json').read_text())['encoder'] == found.encoder
+    assert torch.equal(found.rows[1], embed(snapshot, TEXTS[1:]).rows[0])
+
+
+def test_texts_and_names_that_make_no_sense_are_refused(snapshot: Path) -> None:
+    for texts, tasks in (((' ',), None), (TEXTS, ('one',)), (TEXTS, ('same', 'same')),
+                         (TEXTS, ('', 'b'))):  # fmt: skip
+        with pytest.raises(ConfigurationError, match='must be one name for each'):
+            embed(snapshot, texts, tasks)
+    with pytest.raises(ConfigurationError, match=r'tokens, at most 512: shorten'):
+        embed(snapshot, ('tray ' * 600,))
+    with pytest.raises(ConfigurationError, match='nothing to write to'):
+        main([TEXTS[0], '--snapshot', str(snapshot)])
+    with pytest.raises(ConfigurationError, match=r'must end in \.safetensors'):
+        add_to_file(Path('x.json'), embed(snapshot, TEXTS[:1]))
+
+
+def test_a_snapshot_that_is_not_whole_is_refused_by_name(snapshot: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(snapshot, tmp_path / 's'))
+    encoder = folder / 'text_encoder'
+    shard = sorted(encoder.glob('*.safetensors'))[0]
+    whole = load_file(shard)
+    save_file({f'{name}.odd': weight for name, weight in whole.items()}, shard)
+    with pytest.raises(EngineError, match=r'index\.json says otherwise'):
+        embed(folder, TEXTS)
+    index = encoder / 'model.safetensors.index.json'
+    content = json.loads(index.read_text())
+    content['weight_map'] = {
+        f'{name}.odd' if name in whole else name: place
+        for name, place in content['weight_map'].items()
+    }
+    index.write_text(json.dumps(content))
+    with pytest.raises(EngineError, match=r'does not fit.*missing_keys'):
+        embed(folder, TEXTS)
+    shard.unlink()
+    with pytest.raises(EngineError, match=f'{shard.name} is missing'):
+        embed(folder, TEXTS)
+    shutil.rmtree(folder / 'tokenizer')
+    shutil.copytree(snapshot / 'text_encoder', encoder, dirs_exist_ok=True)
+    with pytest.raises(EngineError, match='lacks the folder tokenizer'):
+        embed(folder, TEXTS)
+
+
+def test_another_encoder_is_told_from_the_first(snapshot: Path, tmp_path: Path) -> None:
+    made = embed(snapshot, TEXTS)
+    folder = Path(shutil.copytree(snapshot, tmp_path / 's'))
+    with (folder / 'tokenizer' / 'tokenizer_config.json').open('a') as file:
+        file.write('\n')
+    other = embed(folder, ('fold the towel',))
+    assert other.encoder != made.encoder
+    add_to_file(tmp_path / 't.safetensors', made)
+    with pytest.raises(ConfigurationError, match='embed all tasks with the same snapshot'):
+        add_to_file(tmp_path / 't.safetensors', other)
+
+
+def test_a_file_of_embeddings_that_was_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / 't.safetensors'
+    embeddings.write(path, Embeddings(('a',), ('A',), (1,), 'ab', torch.ones(1, 512, 16)))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EngineError, match=r'does not match t\.json: make it again'):
+        embeddings.read(path)
+    with pytest.raises(EngineError, match='cannot be read'):
+        embeddings.read(tmp_path / 'none.safetensors')
+
+
+def test_a_task_is_added_to_a_checkpoint_and_the_others_stay(
+    snapshot: Path, tmp_path: Path
+) -> None:
+    made = embed(snapshot, TEXTS, ('lift', 'pass'))
+    config = preset('wan2.2-tiny', ('left_wrist', 'right_wrist', 'head'), JOINTS, ('lift',))
+    model = pretrained.load(snapshot, config, RANGES, made)
+    before = checkpoint.write(tmp_path, model, {'seed': 3})
+    arguments = [TEXTS[1], '--task', 'pass', '--snapshot', str(snapshot)]
+    assert main([*arguments, '--checkpoint', str(tmp_path)]) == 0
+    found = checkpoint.read(tmp_path)
+    assert found.model.config.tasks == ('lift', 'pass')
+    assert found.model.config.texts == TEXTS
+    assert found.provenance == {'seed': 3, 'embedded_later': ['pass']}
+    assert found.fingerprint != before
+    images, joints = torch.zeros(1, 3, 64, 32, 3).byte(), torch.zeros(1, 2)
+    with torch.inference_mode():
+        lift, other = (found.model(images, joints, torch.tensor([k])) for k in (0, 1))
+        assert torch.equal(lift[1], model(images, joints, torch.tensor([0]))[1])
+    assert not torch.allclose(lift[1], other[1])
+    with pytest.raises(ConfigurationError, match='with the same snapshot'):
+        add_to_checkpoint(tmp_path, replace(made, encoder='other'))
+
+
+def test_a_checkpoint_that_hashes_its_tasks_takes_no_embedding(
+    snapshot: Path, tmp_path: Path
+) -> None:
+    config = preset('tiny', ('head',), JOINTS, ('lift',))
+    checkpoint.write(tmp_path, ViVa(config, RANGES), {})
+    with pytest.raises(EngineError, match='a model that hashes its tasks'):
+        add_to_checkpoint(tmp_path, embed(snapshot, TEXTS[:1]))
