@@ -17,6 +17,7 @@ COMMANDS: Final = {
     'import': ('viva_ros.offline.import_recordings', 'make a dataset of bags or of data sets'),
     'label': ('viva_ros.offline.label', 'step through episodes and say how they ended'),
     'embed': ('viva_ros.offline.embed', "read the tasks' texts with umT5, for training"),
+    'size': ('viva_ros.offline.size', 'what a preset takes: parameters, operations, memory'),
     'train': ('viva_ros.offline.train', 'train a model on recordings'),
     'export': ('viva_ros.offline.export', 'make an engine of a checkpoint'),
     'calibrate': ('viva_ros.offline.calibrate', 'set the thresholds of an engine'),

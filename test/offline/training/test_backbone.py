@@ -12,13 +12,19 @@ import torch
 from safetensors.torch import load_file
 
 from viva_ros.core.errors import ConfigurationError, EngineError
+from viva_ros.core.normalize import JointRanges
 from viva_ros.core.observation import Observation
 from viva_ros.data.episode import Episode
 from viva_ros.model import checkpoint
+from viva_ros.model.presets import WAN_5B, preset
 from viva_ros.offline import embed, export, train
+from viva_ros.offline.plan import Plan, Run
+from viva_ros.offline.training.backbone import first_model
+from viva_ros.offline.training.workers import Hardware
 from viva_ros.runtime.engine import load
 
 TASKS = ('push', 'slide')
+RELEASED = ('left_wrist', 'right_wrist', 'head')
 
 
 @pytest.fixture
@@ -50,11 +56,12 @@ def published(snapshot: Path) -> dict[str, torch.Tensor]:
 
 def arguments(recordings: Path, out: Path, *more: object) -> list[str]:
     given = ('--recordings', recordings, '--out', out, '--preset', 'wan2.2-tiny', '--batch', 2,
-             '--viva-steps', 1, '--proprio-steps', 0, *more)  # fmt: skip
+             '--cameras', *RELEASED, '--viva-steps', 1, '--proprio-steps', 0, *more)  # fmt: skip
     return [str(part) for part in given]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_backbone_is_trained_exported_and_estimates_by_task(
     tmp_path: Path, snapshot: Path, recordings: Path, texts: Path
 ) -> None:
@@ -62,7 +69,7 @@ def test_a_backbone_is_trained_exported_and_estimates_by_task(
     more = ('--backbone', snapshot, '--embeddings', texts)
     assert train.main(arguments(recordings, run, *more)) == 0
     model = checkpoint.read(run / 'checkpoint').model
-    assert model.config.cameras == ('left_wrist', 'right_wrist', 'head')  # the released order
+    assert model.config.cameras == RELEASED == WAN_5B.cameras
     assert model.config.tasks == TASKS
     assert model.config.texts == ('Push it.', 'Slide it & stop.')
     rows = load_file(texts)['text']
@@ -99,12 +106,25 @@ def test_a_preset_that_reads_texts_needs_their_embeddings(
         train.main(arguments(recordings, tmp_path / 'run', '--backbone', snapshot))
 
 
-def test_frozen_weights_are_read_in_bfloat16_for_adapters(
-    tmp_path: Path, snapshot: Path, recordings: Path, texts: Path
-) -> None:
-    more = ('--backbone', snapshot, '--embeddings', texts, '--lora', 2, '--precision', 'bf16')
-    assert train.main(arguments(recordings, tmp_path / 'run', *more)) == 0
-    weights = load_file(tmp_path / 'run' / 'checkpoint' / 'model.safetensors')
-    name = 'condition_embedder.time_proj.weight'  # no adapter is on it
-    kept = weights[f'transformer.{name}'].float()
-    assert torch.equal(kept, published(snapshot)[name].bfloat16().float())
+@pytest.mark.parametrize(('lora', 'head', 'precision', 'expected'), [
+    (0, 0, 'fp32', torch.float32), (0, 0, 'bf16', torch.float32),
+    (2, 0, 'fp32', torch.float32), (2, 0, 'bf16', torch.bfloat16),
+    (0, 1, 'bf16', torch.bfloat16),
+])  # fmt: skip
+def test_weights_that_do_not_learn_are_read_in_the_type_of_products(
+    tmp_path: Path, snapshot: Path, texts: Path, lora: int, head: int, precision: str,
+    expected: torch.dtype,
+) -> None:  # fmt: skip
+    config = preset('wan2.2-tiny', RELEASED, ('a',), TASKS)
+    run = Run((), tmp_path, 'wan2.2-tiny', 0, Plan(), tmp_path, backbone=snapshot, lora=lora,
+              embeddings=texts, head=head, hardware=Hardware(precision=precision))  # fmt: skip
+    model = first_model(run, config, JointRanges(('a',), (0.0,), (1.0,)))
+    assert model.transformer.patch_embedding.weight.dtype == expected
+    assert model.transformer.scale_shift_table.dtype == torch.float32
+
+
+def test_a_model_may_begin_with_texts_and_random_weights(tmp_path: Path, texts: Path) -> None:
+    config = preset('wan2.2-tiny', RELEASED, ('a',), TASKS)
+    run = Run((), tmp_path, 'wan2.2-tiny', 0, Plan(), tmp_path, embeddings=texts)
+    model = first_model(run, config, JointRanges(('a',), (0.0,), (1.0,)))
+    assert torch.equal(model.text, load_file(texts)['text'].float())

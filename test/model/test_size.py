@@ -1,0 +1,123 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The formulas against what torch counts."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from diffusers import WanTransformer3DModel
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from viva_ros.model import size
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.lean import LeanViVa
+from viva_ros.model.presets import PRESETS, WAN_5B
+from viva_ros.model.viva import ViVa
+
+#: Reduced models: other numbers of blocks, heads, words, and times of tokens.
+REDUCED = [
+    replace(PRESETS['tiny'], text_tokens=5),
+    replace(PRESETS['tiny'], per_token_times=True, targets=('value',)),
+    replace(PRESETS['small'], text_tokens=3, image_size=(64, 96)),
+]
+
+
+def transformer(config: ViVaConfig) -> WanTransformer3DModel:
+    return WanTransformer3DModel(**config.transformer.arguments(config.vae.z_dim))
+
+
+def pass_through(model: WanTransformer3DModel, config: ViVaConfig, batch: int = 1) -> Tensor:
+    channels, height, width = config.latent_shape
+    video = torch.randn(batch, channels, config.frames, height, width)
+    text = torch.randn(batch, config.text_tokens, config.transformer.text_dim)
+    tokens = config.frames * config.tokens_per_frame
+    times = torch.full((batch, tokens) if config.per_token_times else (batch,), 500.0)
+    return model(video.to(model.device), times.to(model.device), text.to(model.device)).sample
+
+
+def counted(run: Callable[[], Any]) -> int:
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+        run()
+    return int(counter.get_total_flops())
+
+
+@pytest.mark.parametrize('config', [*REDUCED, WAN_5B])
+def test_parameters_are_those_of_the_model(config: ViVaConfig) -> None:
+    with torch.device('meta'):
+        model = transformer(config)
+    assert sum(size.parameters(config).values()) == sum(p.numel() for p in model.parameters())
+
+
+def test_the_5b_has_as_many_as_published() -> None:
+    assert sum(size.parameters(WAN_5B).values()) == 4_999_787_712
+
+
+@pytest.mark.parametrize('config', REDUCED)
+def test_operations_are_those_that_are_counted(config: ViVaConfig) -> None:
+    model = transformer(config)
+    given = sum(size.forward_operations(config).values())
+    assert given == counted(lambda: pass_through(model, config))
+
+
+def test_operations_of_the_5b_are_those_that_are_counted_without_memory() -> None:
+    one = replace(WAN_5B, transformer=replace(WAN_5B.transformer, num_layers=1))
+    two = replace(WAN_5B, transformer=replace(WAN_5B.transformer, num_layers=2))
+    whole = []
+    for config in (one, two):
+        with torch.device('meta'):
+            model = transformer(config)
+            whole.append(counted(lambda m=model, c=config: pass_through(m, c)))
+        assert whole[-1] == sum(size.forward_operations(config).values())
+    total = sum(size.forward_operations(WAN_5B).values())
+    assert total == whole[0] + 29 * (whole[1] - whole[0])
+    assert total == pytest.approx(8.32e12, rel=1e-3)
+
+
+@pytest.mark.parametrize('words', [1, 5])
+def test_operations_of_the_lean_form_are_those_that_are_counted(
+    viva: ViVa, make_viva: Callable[..., ViVa], words: int
+) -> None:
+    model = LeanViVa(make_viva(text_tokens=words)).eval()
+    images = torch.zeros(1, 3, 32, 32, 3, dtype=torch.uint8)
+    inputs = images, torch.zeros(1, 3), torch.zeros(1, dtype=torch.long)
+    encoding = counted(lambda: model._encode(images))
+    config = model.viva.config
+    given = sum(size.lean_operations(config).values())
+    assert given == counted(lambda: model(*inputs)) - encoding
+
+
+def kept(config: ViVaConfig, batch: int, context: AbstractContextManager[None]) -> int:
+    """Give the bytes kept for the backward pass, weights not counted."""
+    model = transformer(config).train()
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    seen: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        seen[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), context:
+        pass_through(model, config, batch)
+    return sum(t.untyped_storage().nbytes() for at, t in seen.items() if at not in weights)
+
+
+@pytest.mark.parametrize('bfloat16', [False, True])
+@pytest.mark.parametrize('config', [REDUCED[0], REDUCED[2]])
+def test_what_a_block_keeps_is_what_is_seen_to_be_kept(config: ViVaConfig, bfloat16: bool) -> None:
+    layers, batch = config.transformer.num_layers, 2
+    deeper = replace(config, transformer=replace(config.transformer, num_layers=layers + 1))
+
+    def context() -> AbstractContextManager[None]:
+        return torch.autocast('cpu', torch.bfloat16) if bfloat16 else nullcontext()
+
+    more = kept(deeper, batch, context()) - kept(config, batch, context())
+    by_hand = batch * size.kept_by_block(config, size.KEPT if bfloat16 else size.KEPT_FP32)
+    width, inner = size.Sizes.of(config).width, config.transformer.ffn_dim
+    copies = 2 * (8 * width**2 + 2 * width * inner) if bfloat16 else 0  # weights in bfloat16
+    assert more == by_hand + copies
