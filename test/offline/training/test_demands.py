@@ -1,0 +1,137 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import WanTransformer3DModel
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from viva_ros.model import size
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.presets import PRESETS, WAN_5B
+from viva_ros.model.pretrained import dtype_of
+from viva_ros.offline.training import adapters
+from viva_ros.offline.training.demands import (
+    adapter_parameters,
+    encoding_operations,
+    step_time,
+    training_memory,
+    training_operations,
+)
+
+CONFIG = replace(PRESETS['tiny'], text_tokens=5)
+
+
+def counted(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
+    """Give what torch counts of a step."""
+    model = WanTransformer3DModel(**config.transformer.arguments(config.vae.z_dim)).train()
+    if rank:
+        adapters.add(model, rank)
+    if checkpointing:
+        model.enable_gradient_checkpointing()
+    video = torch.randn(1, config.vae.z_dim, config.frames, *config.latent_shape[1:])
+    text = torch.randn(1, config.text_tokens, config.transformer.text_dim)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(video, torch.tensor([500.0]), text).sample.sum().backward()
+    return int(counter.get_total_flops())
+
+
+@pytest.mark.parametrize('checkpointing', [False, True])
+def test_operations_of_a_step_of_all_weights_are_those_that_are_counted(
+    checkpointing: bool,
+) -> None:
+    name = 'all weights' + ', checkpointing' * checkpointing
+    assert training_operations(CONFIG)[name] == counted(CONFIG, 0, checkpointing)
+
+
+@pytest.mark.parametrize('checkpointing', [False, True])
+def test_operations_of_a_step_of_adapters_are_those_that_are_counted_but_for_the_adapters(
+    checkpointing: bool,
+) -> None:
+    # The first block's input needs no gradient, which the formula leaves in: many blocks.
+    deep = replace(CONFIG, transformer=replace(
+        CONFIG.transformer, num_layers=12, num_attention_heads=8, ffn_dim=400
+    ))  # fmt: skip
+    name = 'LoRA' + ', checkpointing' * checkpointing
+    assert training_operations(deep)[name] == pytest.approx(
+        counted(deep, 1, checkpointing), rel=0.05
+    )
+
+
+def test_adapters_are_as_many_as_peft_makes() -> None:
+    with torch.device('meta'):
+        model = WanTransformer3DModel(**CONFIG.transformer.arguments(CONFIG.vae.z_dim))
+        adapters.add(model, 3)
+    learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert adapter_parameters(CONFIG, 3) == learning
+
+
+@pytest.mark.parametrize('rank', [0, 2])
+def test_with_checkpointing_a_block_keeps_its_input_alone(rank: int) -> None:
+    kept = []
+    for layers in (2, 3):
+        config = replace(CONFIG, transformer=replace(CONFIG.transformer, num_layers=layers))
+        kept.append(_kept(config, rank, checkpointing=True))
+    # 7 frames of 2 x 2 latents at 32 px are 7 tokens; 2 heads of 12
+    assert kept[1] - kept[0] == 2 * 7 * 24
+
+
+def test_frozen_bfloat16_blocks_with_adapters_keep_what_is_computed() -> None:
+    kept = []
+    for layers in (2, 3):  # the first one's input needs no gradient
+        config = replace(CONFIG, transformer=replace(CONFIG.transformer, num_layers=layers))
+        kept.append(_kept(config, 2, checkpointing=False))
+    # Of adapters, in bfloat16; but for two that lead to the text, which needs no gradient.
+    copies = 2 * (8 * 2 * (24 + 24) + 2 * 2 * (24 + 48) - 2 * 2 * 24)
+    assert kept[1] - kept[0] == size.kept_by_block(CONFIG, size.KEPT_LORA, 2) + copies
+
+
+def _kept(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
+    model = WanTransformer3DModel(**config.transformer.arguments(config.vae.z_dim)).train()
+    if rank:
+        for name, parameter in model.named_parameters():
+            parameter.data = parameter.data.to(dtype_of(name, torch.bfloat16))
+        adapters.add(model, rank)
+    if checkpointing:
+        model.enable_gradient_checkpointing()
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    seen: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        seen[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    kind = model.patch_embedding.weight.dtype
+    video = torch.randn(1, config.vae.z_dim, config.frames, *config.latent_shape[1:]).to(kind)
+    text = torch.randn(1, config.text_tokens, config.transformer.text_dim).to(kind)
+    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    with hooks, torch.autocast('cpu', torch.bfloat16):
+        model(video, torch.tensor([500.0]), text)
+    return sum(t.untyped_storage().nbytes() for at, t in seen.items() if at not in weights)
+
+
+def test_memory_of_the_5b_by_hand() -> None:
+    one = training_memory(WAN_5B, 1)
+    assert one.moments == pytest.approx(8 * 4_999_787_712)
+    assert one.gradients == pytest.approx(4 * 4_999_787_712)
+    four = training_memory(WAN_5B, 2, processes=4)
+    assert four.moments == pytest.approx(one.moments / 4)
+    assert four.activations == 2 * one.activations
+    # 29 inputs of 840 x 3072 more than a single block keeps, of 2 bytes, and one at its beginning
+    block = size.kept_by_block(WAN_5B, size.KEPT)
+    assert one.activations == block + 30 * 2 * 840 * 3072
+    assert training_memory(WAN_5B, 1, checkpointing=False).activations == 30 * block
+
+
+def test_a_view_s_encoding_is_counted_for_every_camera() -> None:
+    two = replace(PRESETS['small'], cameras=('head', 'left_wrist'))
+    assert encoding_operations(PRESETS['small']) * 2 == encoding_operations(two) * 3
+
+
+def test_a_step_s_time_by_hand() -> None:
+    # 4 TFLOP x 8 samples over 2 GPUs at 40 % of 100 TFLOP/s
+    assert step_time(4e12, 8, 2, 100e12) == pytest.approx(0.4)
