@@ -4,10 +4,12 @@
 """
 Try a model of Wan2.2-TI2V-5B's width, with fewer blocks, from a folder to an engine.
 
-Random weights in the published layout are loaded, trained for a step, read back, exported and
-run. Each part has a process of its own, so that its peak of memory is its own.
+Random weights in the published layout are loaded, trained for a step (LoRA), read back, exported
+and run. Each part has a process of its own, so that its peak of memory is its own. The VAE's
+encoder has its real size; its decoder, which no estimate needs, is narrow.
 
-    python scripts/backbone.py --layers 1 --work /tmp/backbone --out benchmarks/backbone.json
+    python scripts/backbone.py --layers 1 --work /tmp/backbone --out benchmarks/backbone.json \
+        --date 2026-11-21
 """
 
 import argparse
@@ -15,9 +17,9 @@ import json
 import multiprocessing
 import os
 import platform
-import resource
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,16 +38,19 @@ from viva_ros.model.presets import WAN_5B
 from viva_ros.model.targets import Goals
 from viva_ros.offline import embed, graph, random_snapshot
 from viva_ros.offline.export import session
+from viva_ros.offline.training import adapters
 
 JOINTS: Final = tuple(f'{arm}_{k}' for arm in ('left', 'right') for k in range(7))
 RANGES: Final = JointRanges(JOINTS, (-1.0,) * 14, (1.0,) * 14)
 TASKS: Final = ('lift', 'pass')
+RANK: Final = 16
 
 
 def make_config(layers: int) -> ViVaConfig:
     """Give the 5B's configuration with fewer blocks."""
     size = replace(WAN_5B.transformer, num_layers=layers)
-    return replace(WAN_5B, transformer=size, joint_names=JOINTS, tasks=TASKS)
+    vae = replace(WAN_5B.vae, decoder_base_dim=16)
+    return replace(WAN_5B, transformer=size, vae=vae, joint_names=JOINTS, tasks=TASKS)
 
 
 def write_snapshot(work: Path, layers: int) -> dict[str, Any]:
@@ -80,9 +85,10 @@ def load_bfloat16(work: Path, layers: int) -> dict[str, Any]:
 
 
 def train_a_step(work: Path, layers: int) -> dict[str, Any]:
-    """Encode views, take one step of AdamW, and write a checkpoint."""
-    model = load(work, layers)
+    """Encode views, take one step of AdamW on adapters, merge them, and write a checkpoint."""
+    model = load(work, layers, torch.bfloat16)
     model.vae.requires_grad_(False)
+    adapters.add(model.transformer, RANK)
     learning = [p for p in model.transformer.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=4e-5, betas=(0.9, 0.95), weight_decay=0.01)
     model.transformer.enable_gradient_checkpointing()
@@ -93,11 +99,14 @@ def train_a_step(work: Path, layers: int) -> dict[str, Any]:
     encoded = time.monotonic()
     goals = Goals(torch.zeros(1), torch.zeros(1, len(JOINTS)))
     source = torch.Generator().manual_seed(0)
-    losses = model.loss(images, torch.zeros(1, len(JOINTS)), goals, torch.tensor([1]), source)
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model.loss(images, torch.zeros(1, len(JOINTS)), goals, torch.tensor([1]), source)
     losses['total'].backward()
     torch.nn.utils.clip_grad_norm_(learning, 1.0)
     optimiser.step()
     stepped = time.monotonic()
+    optimiser.zero_grad()
+    adapters.merge(model.transformer)
     checkpoint.write(work / 'checkpoint', model, {})
     return {
         'loss': round(float(losses['total'].detach()), 4),
@@ -150,9 +159,10 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--date', required=True)
+    parser.add_argument('--parts', nargs='+', default=[part.__name__ for part in PARTS])
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    results = {part.__name__: _run(part, args) for part in PARTS}
+    results = {part.__name__: _run(part, args) for part in PARTS if part.__name__ in args.parts}
     config = make_config(args.layers)
     content = {
         'date': args.date, 'command': shlex.join(['python', *sys.argv]),
@@ -177,13 +187,28 @@ def _run(part: Callable[[Path, int], dict[str, Any]], args: argparse.Namespace) 
 def _measure(name: str, work: Path, layers: int, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     began, before = time.monotonic(), time.process_time()
+    peak, done = [_own_memory()], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            peak[0] = max(peak[0], _own_memory())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     found = globals()[name](work, layers)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    done.set()
+    watcher.join()
     return {
         'seconds': round(time.monotonic() - began, 1),
         'cpu_seconds': round(time.process_time() - before, 1),
-        'peak_GB': round(peak / 1e9, 2), **found,
+        'peak_GB': round(peak[0] / 1e9, 2), **found,
     }  # fmt: skip
+
+
+def _own_memory() -> int:
+    """Give the bytes in memory that are no file's: those mapped in can be dropped at any time."""
+    lines = Path('/proc/self/status').read_text(encoding='utf-8').splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('RssAnon'))
 
 
 def _images() -> torch.Tensor:
