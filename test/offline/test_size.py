@@ -1,9 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+from pathlib import Path
+
 import pytest
 
-from viva_ros.offline.size import main
+from viva_ros.model.presets import PRESETS
+from viva_ros.offline.size import main, table
 
 
 def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -12,3 +15,11 @@ def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> N
     for expected in ('4,999,787,712', '| one estimate | 8.927 |', 'LoRA of rank 16, 1 GPU',
                      'GB on a GPU, 4 samples at a time'):  # fmt: skip
         assert expected in shown
+
+
+def test_the_page_on_training_shows_what_the_command_prints() -> None:
+    page = (Path(__file__).parents[2] / 'docs' / 'training.md').read_text(encoding='utf-8')
+    shown = table(PRESETS['wan2.2-5b'], 8, 16).split('\n\n')
+    tables = [part for part in page.split('## Wan2.2-TI2V-5B')[1].split('\n\n') if part[0] == '|']
+    assert len(tables) == 2
+    assert all(part.strip() in shown for part in tables)
