@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from viva_ros.core.events import Level
@@ -51,11 +52,14 @@ def test_values_and_alerts_come_back_as_they_were_said(tmp_path: Path) -> None:
         progress=math.nan, success_probability=math.nan,
         input_names=['head', 'joint_states'],
         input_stamps=[to_time(5_000_000_123), to_time(4_990_000_000)],
+        joint_names=[], positions=np.zeros(0), forecast=np.zeros(0), horizon=math.nan,
     )  # fmt: skip
     alert = make(
         'viva_ros/msg/Alert', header=header(9), level=3, kind='drop', value=0.5, statistic=0.75,
         threshold=0.25, episode_id='e1', onset=to_time(7), text='fell', retries=0,
-        retry_budget=2, session_id=1,
+        retry_budget=2, session_id=1, alpha=0.05,
+        window_stamps=[], window_values=np.zeros(0, np.float32),
+        window_statistics=np.zeros(0, np.float32),
     )  # fmt: skip
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         writer.write('/cell/value', 'viva_ros/msg/Value', value, 6_000_000_000)

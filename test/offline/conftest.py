@@ -126,6 +126,7 @@ def value(stamp: int, said: float) -> Any:
         progress=math.nan, success_probability=math.nan,
         input_names=[*CAMERAS, 'joint_states'] if known else [],
         input_stamps=[to_time(stamp)] * 3 if known else [],
+        joint_names=[], positions=np.zeros(0), forecast=np.zeros(0), horizon=math.nan,
     )  # fmt: skip
 
 

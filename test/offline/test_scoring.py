@@ -149,7 +149,9 @@ def test_published_alarms_are_kept_beside_ours(tmp_path: Path, write, engine) ->
     message = make(
         'viva_ros/msg/Alert', header=header(event.stamp), level=3, kind='drop', value=0.1,
         statistic=0.4, threshold=0.3, episode_id='e1', onset=to_time(event.onset), text='fell',
-        retries=0, retry_budget=2, session_id=1,
+        retries=0, retry_budget=2, session_id=1, alpha=0.05,
+        window_stamps=[], window_values=np.zeros(0, np.float32),
+        window_statistics=np.zeros(0, np.float32),
     )  # fmt: skip
     with RecordingWriter(tmp_path / 'more.mcap') as writer:
         for topic, track in source.tracks.items():

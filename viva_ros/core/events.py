@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a judgement is made of: levels, kinds and events; the Alert message carries them."""
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 DROP: Final = 'drop'
 NO_RISE: Final = 'no_rise'
+STALL: Final = 'stall'
+SLOPE: Final = 'slope'
 FLOOR: Final = 'floor'
+FORESIGHT: Final = 'foresight'
 
 #: The value rules, in the order of their statistics.
 RULES: Final = (DROP, NO_RISE, FLOOR)
@@ -16,13 +20,18 @@ RULES: Final = (DROP, NO_RISE, FLOOR)
 #: Every kind of event; the comment in Alert.msg lists the same.
 KINDS: Final = (
     *RULES,
+    STALL,
+    SLOPE,
+    FORESIGHT,
     'unknown',
+    'paused',
     'silence',
     'retry_requested',
     'retry_accepted',
     'retry_refused',
     'retry_timeout',
     'retry_budget',
+    'retry_blocked',
     'retry_dry_run',
     'recovered',
     'acknowledged',
@@ -31,13 +40,19 @@ KINDS: Final = (
 
 
 class Level(IntEnum):
-    """The constants of Alert.msg."""
+    """The constants of Alert.msg, which are in no order."""
 
     OK = 0
     UNKNOWN = 1
     WARN = 2
     ALARM = 3
     NEEDS_OPERATOR = 4
+    LATCHED = 5
+    PAUSED = 6
+
+
+#: Levels at which an alarm is on.
+ALARMING: Final = frozenset((Level.ALARM, Level.NEEDS_OPERATOR))
 
 
 @dataclass(frozen=True)
@@ -49,9 +64,11 @@ class Event:
     :param stamp: of the value that led to it, ns; of the alarm for retry events
     :param onset: when the condition began, ns, <= stamp
     :param value: in [-1, 1]; NaN when unknown
-    :param statistic: debounced, in units of value; NaN where there is none
+    :param statistic: debounced, in the unit of its rule; NaN where there is none
     :param threshold: that it crossed; NaN where there is none
     :param text: for a person
+    :param alpha: share of successes that may alarm falsely, over all rules; NaN likewise
+    :param window: stamp (ns), value and statistic of the samples that led to it
     """
 
     level: Level
@@ -63,3 +80,5 @@ class Event:
     threshold: float
     episode_id: str
     text: str
+    alpha: float = math.nan
+    window: tuple[tuple[int, float, float], ...] = ()

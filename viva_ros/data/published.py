@@ -103,6 +103,7 @@ def alerts(recording: Recording) -> list[Event]:
         Event(
             Level(m.level), m.kind, from_time(m.header.stamp), from_time(m.onset),
             float(m.value), float(m.statistic), float(m.threshold), m.episode_id, m.text,
+            float(getattr(m, 'alpha', math.nan)),
         )
         for _, m in recording.messages('alert')
     ]  # fmt: skip

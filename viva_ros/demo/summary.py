@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from viva_ros.core.events import Level
+from viva_ros.core.events import ALARMING, Level
 from viva_ros.demo.session import Session
 
 
@@ -22,7 +22,7 @@ class Check:
 
 def good_checks(part: Session) -> list[Check]:
     """A good episode: success, and no alarm."""
-    alarms = [n for n in part.notices if n.level >= Level.ALARM]
+    alarms = [n for n in part.notices if n.level in ALARMING]
     values = [s.value for s in part.known()]
     return [
         Check('the robot succeeds', _succeeded(part), _outcome(part)),

@@ -19,6 +19,7 @@ BAR = 12  # columns
 STYLES = {
     Level.OK: 'green', Level.UNKNOWN: 'magenta', Level.WARN: 'yellow',
     Level.ALARM: 'bold red', Level.NEEDS_OPERATOR: 'bold white on red',
+    Level.LATCHED: 'yellow', Level.PAUSED: 'cyan',
 }  # fmt: skip
 
 

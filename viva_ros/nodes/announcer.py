@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from viva_ros.core.events import Event, Level
+from viva_ros.core.events import ALARMING, Event
 from viva_ros.msg import Alert
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_alert
@@ -52,7 +52,7 @@ class Announcer:
         message.session_id = self.session
         self._alert.publish(message)
         text = f'{event.level.name} {event.kind}: {event.text}'
-        if event.level >= Level.ALARM:  # two calls: rclpy ties a severity to the place
+        if event.level in ALARMING:  # two calls: rclpy ties a severity to the place
             self._node.get_logger().warning(text)
         else:
             self._node.get_logger().info(text)

@@ -84,7 +84,9 @@ def to_joint_state(positions: Mapping[str, float], stamp: int) -> JointState:
     )
 
 
-def to_value(estimate: Estimate, selection: Selection[object], now: int) -> Value:
+def to_value(
+    estimate: Estimate, selection: Selection[object], now: int, horizon: float = math.nan
+) -> Value:
     """Give an estimate as a message; task, episode and engine are the caller's to fill in."""
     return Value(
         header=header(selection.stamp),
@@ -96,7 +98,12 @@ def to_value(estimate: Estimate, selection: Selection[object], now: int) -> Valu
         skew=selection.skew,
         input_names=list(selection.stamps),
         input_stamps=[to_time(stamp) for stamp in selection.stamps.values()],
-    )
+        joint_names=list(selection.proprio),
+        positions=[float(x) for x in selection.proprio.values()],
+        forecast=[float(estimate.forecast[name]) for name in selection.proprio]
+        if estimate.forecast else [],
+        horizon=horizon,
+    )  # fmt: skip
 
 
 def to_unknown_value(unknown: Unknown, stamp: int) -> Value:
@@ -105,7 +112,7 @@ def to_unknown_value(unknown: Unknown, stamp: int) -> Value:
         header=header(stamp), status=Value.STATUS_UNKNOWN,
         reason_kind=unknown.kind, reason=unknown.reason,
         value=math.nan, progress=math.nan, success_probability=math.nan,
-        latency=math.nan, skew=math.nan,
+        latency=math.nan, skew=math.nan, horizon=math.nan,
     )  # fmt: skip
 
 
@@ -125,4 +132,7 @@ def to_alert(event: Event, stamp: int) -> Alert:
         header=header(stamp), level=int(event.level), kind=event.kind,
         value=event.value, statistic=event.statistic, threshold=event.threshold,
         episode_id=event.episode_id, onset=to_time(event.onset), text=event.text,
+        alpha=event.alpha, window_stamps=[to_time(stamp) for stamp, _, _ in event.window],
+        window_values=[value for _, value, _ in event.window],
+        window_statistics=[statistic for _, _, statistic in event.window],
     )  # fmt: skip

@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import ColorRGBA, Float32
 from visualization_msgs.msg import Marker, MarkerArray
 
-from viva_ros.core.events import Level
+from viva_ros.core.events import ALARMING
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.msg import Alert, FutureProprioception, Value
@@ -60,7 +60,7 @@ class Outputs:
         self, estimate: Estimate, selection: Selection[object], episode: str, now: int
     ) -> Value:
         """Publish an estimate, all forms of it."""
-        value = self._send(to_value(estimate, selection, now), episode)
+        value = self._send(to_value(estimate, selection, now, self._horizon), episode)
         self._scalar.publish(Float32(data=value.value))
         if estimate.forecast:
             self._publish_forecast(estimate, selection, episode)
@@ -81,7 +81,7 @@ class Outputs:
 
     def note_alert(self, alert: Alert) -> None:
         """Keep an alert for the plot."""
-        if alert.level >= Level.ALARM:
+        if alert.level in ALARMING:
             self._alerts.append((to_ns(alert.header.stamp) * 1e-9, alert.kind))
 
     def publish_pictures(self, now: int, frame_id: str) -> None:

@@ -39,7 +39,7 @@ from viva_ros.runtime.shipped import engine_folder
 TICK = 0.1  # s
 DIAGNOSIS = {
     Level.OK: OK, Level.UNKNOWN: WARN, Level.WARN: WARN, Level.ALARM: ERROR,
-    Level.NEEDS_OPERATOR: ERROR,
+    Level.NEEDS_OPERATOR: ERROR, Level.LATCHED: WARN, Level.PAUSED: OK,
 }  # fmt: skip
 
 

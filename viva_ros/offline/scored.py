@@ -52,10 +52,11 @@ def values_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
     for one in episodes:
         rows += [_gap(one, f) for f in range(len(one.stamps)) if (one.number, f) not in seen]
     rows.sort(key=lambda row: (row['episode'], row['stamp']))
-    joints = sorted({name for sample in scores.samples for name in sample.forecast})
     schema = SCHEMA
-    for name in joints:
-        schema = schema.append(pa.field(f'forecast.{name}', pa.float64()))
+    for kind in ('forecast', 'proprio'):
+        joints = sorted({name for sample in scores.samples for name in getattr(sample, kind)})
+        for name in joints:
+            schema = schema.append(pa.field(f'{kind}.{name}', pa.float64()))
     return pa.Table.from_pylist(rows, schema)
 
 
@@ -70,7 +71,8 @@ def _row(sample: Sample, episodes: Sequence[Timeline], alarms: set[int]) -> dict
         'alarm': sample.stamp in alarms, 'published': known_number(sample.said),
         'correction': one is not None and _corrected(one, sample.stamp),
     }  # fmt: skip
-    return {**row, **{f'forecast.{name}': at for name, at in sample.forecast.items()}}
+    row |= {f'forecast.{name}': at for name, at in sample.forecast.items()}
+    return row | {f'proprio.{name}': at for name, at in sample.proprio.items()}
 
 
 def _gap(one: Timeline, frame: int) -> dict[str, Any]:
@@ -142,7 +144,8 @@ def header_of(
         'made_of': made_of, 'losses': list(scores.losses),
         'episodes': [episode_entry(one) for one in episodes],
         'alarms': [
-            {k: known_number(v) if isinstance(v, float) else v for k, v in asdict(event).items()}
+            {k: known_number(v) if isinstance(v, float) else v
+             for k, v in asdict(event).items() if k != 'window'}
             for event in scores.alarms
         ],
     }  # fmt: skip

@@ -8,7 +8,7 @@ Where a monitor was recorded, its inputs are used again and its values are compa
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -40,6 +40,7 @@ class Sample:
     :param said: what was published at that time, NaN if unknown; None where nobody published
     :param lost: whether a value was published of inputs that were not recorded
     :param progress: and success: as in ``Estimate``; NaN when unknown
+    :param proprio: joint name to position used; empty when unknown
     """
 
     stamp: int
@@ -51,6 +52,7 @@ class Sample:
     lost: bool = False
     progress: float = math.nan
     success: float = math.nan
+    proprio: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def judged(self) -> float:
@@ -139,6 +141,7 @@ def _sample(sight: Sight, answer: Estimate | Unknown) -> Sample:
     return Sample(
         sight.stamp, float(answer.value), '', answer.forecast, sight.episode, said,
         progress=float(answer.progress), success=float(answer.success),
+        proprio=sight.seen.proprio if isinstance(sight.seen, Observation) else {},
     )  # fmt: skip
 
 
