@@ -9,61 +9,67 @@ from viva_ros.offline.figures import compared
 from viva_ros.offline.trials import FAILURE, RETRY, SUCCESS, Result
 
 TIMES = np.arange(4.0)
+SEEN = {'tips'}  # modes that only a camera can see
 
 
-def judged(name: str, values: list[float], alarms: tuple[float, ...] = ()) -> Result:
+def judged(
+    name: str, values: list[float], alarms: tuple[float, ...] = (), mode: str = 'none'
+) -> Result:
     success = not name.startswith('bad')
     group = RETRY if name.endswith('_retry') else SUCCESS if success else FAILURE
     return Result(
-        name, 'none', group, success, 4.0, TIMES, np.array(values),
+        name, mode, group, success, 4.0, TIMES, np.array(values),
         alarms, None if success else 0.0, None if success else 1.0, TIMES / 4,
     )  # fmt: skip
 
 
 OURS = [
     judged('good1', [0.0, 0.1, 0.2, 0.3]), judged('good2', [0.0, 0.1, 0.2, 0.3], (2.0,)),
-    judged('bad1', [0.0, 0.1, 0.0, -0.1], (1.5,)), judged('bad2', [0.0, 0.1, 0.1, -0.1], (3.0,)),
+    judged('bad1', [0.0, 0.1, 0.0, -0.1], (1.5,)),
+    judged('bad2', [0.0, 0.1, 0.1, -0.1], (3.0,), 'tips'),
     judged('bad2_retry', [0.2, 0.3, 0.4, 0.5]),
 ]  # fmt: skip
 THEIRS = [
     judged('good1', [0.3, 0.2, 0.1, 0.0]), judged('good2', [0.0, 0.1, 0.2, 0.3]),
-    judged('bad1', [0.0, 0.1, 0.2, 0.3]), judged('bad2', [0.0, 0.1, 0.0, -0.1], (1.2,)),
+    judged('bad1', [0.0, 0.1, 0.2, 0.3]),
+    judged('bad2', [0.0, 0.1, 0.0, -0.1], (1.2,), 'tips'),
     judged('bad2_retry', [0.5, 0.4, 0.3, 0.2]),
 ]  # fmt: skip
 
 
 def test_differences_are_theirs_less_ours() -> None:
-    found = {key: one['value'] for key, one in compared(OURS, THEIRS).items()}
+    found = {key: one['value'] for key, one in compared(OURS, THEIRS, SEEN).items()}
     assert found['spearman'] == pytest.approx((-2 + 0) / 2)
     assert found['true_order'] == pytest.approx(-1.0)
     assert found['false_alarms'] == pytest.approx((0 - 1) / 2)
     assert found['tpr'] == pytest.approx((-1 + 0) / 2)
     # Until 1.5 s after the evidence at 1 s: ours 1.5 s, not 3.0 s; theirs 1.2 s alone.
     assert found['in_time'] == pytest.approx((-1 + 1) / 2)
+    assert found['camera_in_time'] == 1.0  # of 'tips' alone
     # Ours tells all apart. Theirs: 0.0 against 0.3 and -0.1, 0.3 against 0.3 and -0.1: 2.5 of 4.
     assert found['auroc'] == pytest.approx(2.5 / 4 - 1)
     assert found['retry_voc'] < -0.5  # a retry that goes well, valued the wrong way round
 
 
 def test_intervals_are_of_the_differences() -> None:
-    found = compared(OURS, THEIRS)
+    found = compared(OURS, THEIRS, SEEN)
     assert (found['spearman']['low'], found['spearman']['high']) == pytest.approx((-2.0, 0.0))
-    same = compared(OURS * 3, OURS * 3)
+    same = compared(OURS * 3, OURS * 3, SEEN)
     enough = [one for one in same.values() if one['episodes'] >= 6]
     assert len(enough) > 10
     assert all((one['low'], one['high']) == (0.0, 0.0) for one in enough)
 
 
 def test_everything_that_the_comparison_shows_is_compared() -> None:
-    assert {key for key, _, _ in INTERVALS} <= set(compared(OURS, THEIRS))
+    assert {key for key, _, _ in INTERVALS} <= set(compared(OURS, THEIRS, SEEN))
 
 
 def test_other_episodes_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match='must be the same'):
-        compared(OURS, THEIRS[::-1])
+        compared(OURS, THEIRS[::-1], SEEN)
 
 
 def test_what_nobody_has_is_not_made_up() -> None:
-    found = compared(OURS[:2], THEIRS[:2])
+    found = compared(OURS[:2], THEIRS[:2], SEEN)
     assert np.isnan(found['tpr']['value'])
     assert np.isnan(found['auroc']['value'])

@@ -23,13 +23,14 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.presets import PRESETS
 from viva_ros.offline.comparison import table
 from viva_ros.offline.comparison.budget import PARTS, PLAN, Budget
-from viva_ros.offline.comparison.entries import ENTRIES, TIME, VIVA, Entry, chosen
+from viva_ros.offline.comparison.entries import ENTRIES, REFERENCES, TIME, VIVA, Entry, chosen
 from viva_ros.offline.comparison.estimating import estimate_all, latencies, step_times
 from viva_ros.offline.comparison.measuring import examine
 from viva_ros.offline.comparison.packs import pack_part
 from viva_ros.offline.comparison.pool import Job, run
 from viva_ros.offline.comparison.shared import encode_copy, gather, learn_frames, learn_motion
 from viva_ros.offline.comparison.training import folder_of, step_of, train
+from viva_ros.offline.evaluate import camera_only
 from viva_ros.offline.figures import compared
 
 SMOKE: Final = {
@@ -97,9 +98,12 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     go('estimating', [Job(name, estimate_all, (budget, name)) for name in names])
     found = go('judging', [Job(name, examine, (budget, name)) for name in (*names, TIME)])
     rows = {name: one.figures for name, one in found.items()}
-    if VIVA in found:
-        for name, one in found.items():
-            rows[name]['differences'] = compared(found[VIVA].results, one.results)
+    for name, one in found.items():
+        rows[name]['differences'] = {
+            other: compared(found[other].results, one.results, camera_only())
+            for other in REFERENCES
+            if other in found
+        }
     add_costs(rows, latencies(budget, names), step_times(budget, names))
     plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
     table.write(rows, plan, report)

@@ -34,6 +34,7 @@ FIGURES: Final = (
     ('ers_milestone', 'ERS of milestones, median', True),
     ('tpr', 'failures found', True),
     ('in_time', f'failures found until {IN_TIME:g} s after the evidence', True),
+    ('camera_in_time', '... of those that only a camera can see', True),
     ('false_alarms', 'successes with a false alarm', False),
     ('false_alarms_per_hour', 'false alarms per hour of success', False),
     ('balanced_accuracy', 'balanced accuracy', True),

@@ -41,7 +41,7 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
     failed = of_group(results, FAILURE)
     judged = [*of_group(results, SUCCESS), *failed]
     return {
-        **{name: interval(one) for name, one in measures(results).items()},
+        **{name: interval(one) for name, one in measures(results, camera_only).items()},
         'spearman_lowest': min((r.order for r in of_group(results, SUCCESS)), default=math.nan),
         'detection': asdict(detection([r.trial for r in judged])),
         'failures': {m: _row(of_mode(results, m)) for m in modes(results, FAILURE)},
@@ -57,7 +57,7 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
     }
 
 
-def measures(results: Sequence[Result]) -> dict[str, Measure]:
+def measures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str, Measure]:
     """Give all figures that have an interval, and a difference from those of another engine."""
     good = of_group(results, SUCCESS)
     ended = [*good, *of_group(results, FAILURE), *of_group(results, MENDED)]
@@ -65,12 +65,14 @@ def measures(results: Sequence[Result]) -> dict[str, Measure]:
         'spearman': mean([one.order for one in good]),
         'true_order': mean([one.true_order for one in good]),
         **ranking_measures(ended),
-        **detection_measures(results),
+        **detection_measures(results, camera_only),
         **progress_measures(results),
     }
 
 
-def compared(ours: Sequence[Result], theirs: Sequence[Result]) -> dict[str, dict[str, float]]:
+def compared(
+    ours: Sequence[Result], theirs: Sequence[Result], camera_only: Collection[str]
+) -> dict[str, dict[str, float]]:
     """
     Give every figure of theirs less ours, with its interval over the same episodes drawn again.
 
@@ -78,7 +80,7 @@ def compared(ours: Sequence[Result], theirs: Sequence[Result]) -> dict[str, dict
     """
     if [(one.task, one.name) for one in ours] != [(one.task, one.name) for one in theirs]:
         raise ValueError('two contenders were judged on other episodes, must be the same')
-    return differences(measures(ours), measures(theirs))
+    return differences(measures(ours, camera_only), measures(theirs, camera_only))
 
 
 def of_all(
@@ -89,7 +91,7 @@ def of_all(
     return {
         name: {
             **figures(rows, camera_only),
-            'differences': {} if rows is first else compared(first, rows),
+            'differences': {} if rows is first else compared(first, rows, camera_only),
         }
         for name, rows in results.items()
     }

@@ -8,7 +8,7 @@ what as many alarms at random would have found.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -38,9 +38,14 @@ def ranking_measures(ended: Sequence[Result]) -> dict[str, Measure]:
     return found
 
 
-def detection_measures(results: Sequence[Result]) -> dict[str, Measure]:
+def detection_measures(
+    results: Sequence[Result], camera_only: Collection[str]
+) -> dict[str, Measure]:
     """Measure detections in failures and false alarms in undisturbed successes."""
-    failed = [one.trial for one in of_group(results, FAILURE)]
+    failures = of_group(results, FAILURE)
+    failed = [one.trial for one in failures]
+    seen = [float(in_time(one.trial)) if one.mode in camera_only else math.nan
+            for one in failures]  # fmt: skip
     good = [one.trial for one in of_group(results, SUCCESS)]
     found = [float(one.detection is not None) for one in failed]
     quiet = [float(not one.alarms) for one in good]
@@ -49,6 +54,7 @@ def detection_measures(results: Sequence[Result]) -> dict[str, Measure]:
     return {
         'tpr': mean(found, share=True),
         'in_time': mean([float(in_time(one)) for one in failed], share=True),
+        'camera_in_time': mean(seen, share=True),
         'tnr': mean(quiet, share=True),
         'false_alarms': mean([1.0 - one for one in quiet], share=True),
         'balanced_accuracy': balanced(found, quiet),

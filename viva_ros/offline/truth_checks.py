@@ -18,7 +18,7 @@ from viva_ros.core.metrics import spearman
 from viva_ros.core.observation import Array, Observation, Unknown
 from viva_ros.data.recording import read
 from viva_ros.offline.contest import Case, Contender, cases
-from viva_ros.offline.progress_figures import mean
+from viva_ros.offline.measures import interval, known_mean, mean
 from viva_ros.offline.replay import Sight
 from viva_ros.offline.scoring import estimates, judge, rule_alarms, series_of
 from viva_ros.offline.trials import FAILURE, SUCCESS, group_of, true_progress
@@ -28,6 +28,7 @@ Shown = list[tuple[int, Sight]]  # which moment of the recording, and when it is
 GREY: Final = 40  # of a covered lens that is not quite dark
 PAUSE: Final = 2.0  # s
 SEED: Final = 0
+UNCHANGED: Final = 'as it was'
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,18 @@ def doubled(sights: list[Sight]) -> Shown:
 
 def halved(sights: list[Sight]) -> Shown:
     """Show every moment twice, at half the speed."""
-    shown: Shown = []
-    for row, one in enumerate(sights):
-        first = sights[0].stamp
-        begin = first + 2 * (one.stamp - first)
-        following = sights[row + 1].stamp if row + 1 < len(sights) else one.stamp
-        shown += [(row, _at(one, begin)), (row, _at(one, begin + max(1, following - one.stamp)))]
-    return shown
+    if len(sights) < 2:
+        return plain(sights)
+    stamps = np.array([one.stamp for one in sights], dtype=np.int64)
+    begins = stamps[0] + 2 * (stamps - stamps[0])
+    steps = np.append(np.diff(stamps), stamps[-1] - stamps[-2])
+    return [
+        (row, _at(one, at))
+        for row, (one, begin, step) in enumerate(
+            zip(sights, begins.tolist(), steps.tolist(), strict=True)
+        )
+        for at in (begin, begin + step)
+    ]
 
 
 def paused(sights: list[Sight]) -> Shown:
@@ -97,7 +103,7 @@ def paused(sights: list[Sight]) -> Shown:
 
 def checks(cameras: Sequence[str], tasks: int) -> Iterator[Check]:
     """Give all checks for an engine with these cameras and so many tasks."""
-    yield Check('as it was', plain, 'the figures to compare with')
+    yield Check(UNCHANGED, plain, 'the figures to compare with')
     for camera in cameras:
         yield Check(f'{camera} covered', lambda sights, c=camera: covered(c, sights),
                     'knows less: the order suffers, the value does not rise')  # fmt: skip
@@ -144,15 +150,13 @@ def _some(tasks: Mapping[Path, str], limit: int) -> dict[Path, str]:
     return picked
 
 
-def _measure(
-    check: Check, case: Case, one: Contender, base: dict[int, float]
-) -> dict[str, float]:
+def _measure(check: Check, case: Case, one: Contender, base: dict[int, float]) -> dict[str, float]:
     shown = check.change(case.sights)
     rows = [row for row, _ in shown]
     engine = _asked(check, case.task, one)
     samples = list(estimates([sight for _, sight in shown], engine))
     values = series_of(samples).values
-    if not base:
+    if check.name == UNCHANGED:
         base.update(zip(rows, values.tolist(), strict=True))
     progress = true_progress(np.array([case.sights[row].stamp for row in rows]), case.moments)
     alarms = rule_alarms(judge(samples, one.calibrations.get(case.task)))
@@ -160,7 +164,7 @@ def _measure(
         'success': float(case.label.success),
         'order': _order(values, progress),
         'time_order': _order(values, np.arange(len(values), dtype=np.float64)),
-        'change': float(np.nanmean(values - np.array([base.get(row, np.nan) for row in rows]))),
+        'change': known_mean(values - np.array([base.get(row, np.nan) for row in rows])),
         'alarmed': float(bool(alarms)),
     }
 
@@ -174,14 +178,18 @@ def _asked(check: Check, task: str, one: Contender) -> Engine:
 def _summary(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     well = [row for row in rows if row['success'] == 1.0]
     badly = [row for row in rows if row['success'] == 0.0]
+
+    def over(some: Sequence[Mapping[str, float]], key: str, share: bool = False) -> Any:
+        return interval(mean([row[key] for row in some], share))
+
     return {
         'episodes': len(rows),
-        'order': mean([row['order'] for row in well]),
-        'time_order': mean([row['time_order'] for row in well]),
-        'change_in_successes': mean([row['change'] for row in well]),
-        'change_in_failures': mean([row['change'] for row in badly]),
-        'false_alarms': mean([row['alarmed'] for row in well]),
-        'detected': mean([row['alarmed'] for row in badly]),
+        'order': over(well, 'order'),
+        'time_order': over(well, 'time_order'),
+        'change_in_successes': over(well, 'change'),
+        'change_in_failures': over(badly, 'change'),
+        'false_alarms': over(well, 'alarmed', share=True),
+        'detected': over(badly, 'alarmed', share=True),
     }
 
 
@@ -198,9 +206,8 @@ def _cover(seen: Observation | Unknown, camera: str) -> Observation | Unknown:
 
 
 def _at(one: Sight, stamp: int) -> Sight:
-    """Move a moment in time, with all that was seen in it."""
+    """Show at another time; the stamps of the inputs move along, for who counts time by them."""
     if isinstance(one.seen, Unknown):
         return replace(one, stamp=stamp)
-    later = stamp - one.stamp
-    stamps = {name: at + later for name, at in one.seen.stamps.items()}
-    return replace(one, stamp=stamp, seen=replace(one.seen, stamps=stamps))
+    moved = {name: at + stamp - one.stamp for name, at in one.seen.stamps.items()}
+    return replace(one, stamp=stamp, seen=replace(one.seen, stamps=moved))

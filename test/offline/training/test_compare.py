@@ -186,10 +186,12 @@ def row(title: str, value: float) -> dict[str, Any]:
     figures = {key: figure(value) for key, _, _ in table.INTERVALS}
     figures |= {
         'detection': {'failures': 3, 'successes': 2, 'delay_median': float('nan'), 'twa': 0.5},
-        'camera_only': {'in_time': 0.25}, 'reliability': None,
+        'reliability': None,
     }
+    less = {key: figure(value - 0.9) for key, _, _ in table.INTERVALS}
     return {'title': title, 'parameters': 1200, 'steps': 9, 'batch': 2, 'seconds': 61.4,
-            'all': figures, 'tasks': {'slide': figures, 'push': figures}}  # fmt: skip
+            'all': figures, 'tasks': {'slide': figures, 'push': figures},
+            'differences': {'viva': less}}  # fmt: skip
 
 
 def test_the_table_has_a_row_for_everyone_and_a_part_for_each_task(tmp_path: Path) -> None:
@@ -201,11 +203,13 @@ def test_the_table_has_a_row_for_everyone_and_a_part_for_each_task(tmp_path: Pat
     table.write(rows, {'steps': 9}, tmp_path / 'b' / 'compare')
     text = (tmp_path / 'b' / 'compare.md').read_text()
     assert [line for line in text.splitlines() if line.startswith('## ')] == [
-        '## All tasks', '## slide', '## push', '## Probabilities', '## Costs',
+        '## All tasks', '## slide', '## push', '## Differences from: ViVa', '## Probabilities',
+        '## Costs',
     ]  # fmt: skip
     assert text.count('| the other | 0.700 [0.600, 0.800] |') == 3  # each part
     assert '| the other | 0.050 [-0.050, 0.150] | 0.150 [0.050, 0.250] |' in text
     assert '| the other | 1,200 | 9 | 2 | 61 | 25.0 | 2.500 |' in text
+    assert '| the other | **-0.200 [-0.300, -0.100]** |' in text
     content = json.loads((tmp_path / 'b' / 'compare.json').read_text())
     assert content['contenders']['viva']['all']['detection']['delay_median'] is None
     assert content['plan'] == {'steps': 9}
@@ -241,8 +245,8 @@ def test_a_comparison_from_recordings_to_figures_and_on_from_where_it_stopped(
         np.mean([rows['viva']['tasks']['slide']['spearman']['value']])
     )
     assert rows['viva']['ratio'] == 1.0
-    assert rows['viva']['differences']['tpr']['value'] == 0.0
-    assert rows['time_counter']['differences']['auroc']['episodes'] == 6
+    assert rows['viva']['differences']['viva']['tpr']['value'] == 0.0
+    assert rows['time_counter']['differences']['viva']['auroc']['episodes'] == 6
     assert rows['classifier']['latency'] > 0
     assert rows['icvf']['steps'] == 16
 

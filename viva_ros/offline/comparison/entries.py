@@ -19,6 +19,7 @@ from viva_ros.offline.baselines.viva import frozen, viva
 SUCCESS_TARGETS: Final = ('proprio', 'value', 'success')
 IMAGES_TARGETS: Final = ('proprio', 'images', 'value')
 VIVA: Final = 'viva'
+REFERENCES: Final = ('viva_success', VIVA)  # what others are set against, where they take part
 TIME: Final = 'time_counter'
 TIME_TITLE: Final = 'time counter'
 

@@ -21,7 +21,7 @@ from viva_ros.offline.report import hardware, plain
 
 Rows = Mapping[str, Mapping[str, Any]]
 
-PANELS: Final = 5  # side by side
+PANELS: Final = 6  # side by side
 
 #: Figures with an interval: key, heading, and whether more is better.
 INTERVALS: Final = (
@@ -29,6 +29,7 @@ INTERVALS: Final = (
     ('true_order', 'Spearman with true progress', True),
     ('auroc', 'AUROC by final value', True),
     ('in_time', f'failures found within {IN_TIME:g} s', True),
+    ('camera_in_time', f'camera-only failures within {IN_TIME:g} s', True),
     ('tpr', 'failures found', True),
     ('false_alarms', 'false alarms', False),
     ('retry_voc', 'Retry-VOC', True),
@@ -65,8 +66,7 @@ def markdown(rows: Rows) -> str:
             _section(task, {name: row['tasks'][task] for name, row in rows.items()}, rows)
             for task in first['tasks']
         ]
-    if all('differences' in row for row in rows.values()):
-        parts.append(_differences(rows))
+    parts += [_differences(rows, name) for name in first.get('differences', ())]
     told = {name: row for name, row in rows.items() if row['all'].get('reliability')}
     return '\n'.join([*parts, *([_reliability(told)] if told else []), _costs(rows)])
 
@@ -74,26 +74,27 @@ def markdown(rows: Rows) -> str:
 def _section(title: str, figures: Rows, rows: Rows) -> str:
     counts = next(iter(figures.values()))['detection']
     head = ['', *(heading for _, heading, _ in INTERVALS)]
-    head += [f'camera-only within {IN_TIME:g} s', 'median delay, s', 'time-weighted accuracy']
+    head += ['median delay, s', 'time-weighted accuracy']
     told = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
     told += '; 95 % interval over episodes in brackets.'
     lines = [f'## {title}', '', told, '', *_head(head)]
     for name, row in figures.items():
         cells = [interval_text(row[key]) for key, _, _ in INTERVALS]
-        cells += [_number(row['camera_only']['in_time'])]
         cells += [_number(row['detection'][key]) for key in ('delay_median', 'twa')]
         lines.append(_line([rows[name]['title'], *cells]))
     return '\n'.join([*lines, ''])
 
 
-def _differences(rows: Rows) -> str:
-    told = 'Each figure less that of the first, on the same episodes drawn again; 95 % interval. '
-    told += 'Bold: the interval does not hold 0.'
+def _differences(rows: Rows, reference: str) -> str:
+    told = 'Each figure less that of the reference, on the same episodes drawn again for both; '
+    told += '95 % interval. Bold: the interval does not hold 0.'
     head = ['', *(heading for _, heading, _ in INTERVALS)]
-    lines = ['## Differences from the first', '', told, '', *_head(head)]
-    for row in list(rows.values())[1:]:
-        cells = [_signed(row['differences'][key]) for key, _, _ in INTERVALS]
-        lines.append(_line([row['title'], *cells]))
+    title = f'## Differences from: {rows[reference]["title"]}'
+    lines = [title, '', told, '', *_head(head)]
+    for name, row in rows.items():
+        if name != reference:
+            cells = [_signed(row['differences'][reference][key]) for key, _, _ in INTERVALS]
+            lines.append(_line([row['title'], *cells]))
     return '\n'.join([*lines, ''])
 
 
