@@ -15,6 +15,10 @@ class EngineError(VivaError):
     """An engine or checkpoint cannot be read, or does not fit this robot."""
 
 
+class DeviceError(EngineError):
+    """The device under an engine has failed: the process must end and be started again."""
+
+
 class InputError(VivaError):
     """One message cannot be used (encoding, size, names, non-finite numbers)."""
 

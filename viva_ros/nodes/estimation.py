@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from viva_ros.core.errors import EngineError, InputError
+from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.runtime.device import with_one_more_try
 from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.observer import Observer
+from viva_ros.runtime.process_engine import ProcessEngine
 from viva_ros.runtime.worker import Worker
 
 
@@ -20,11 +22,13 @@ class Outcome:
     What came of one selection.
 
     :param generation: as it was submitted: an outcome from before a jump of time is not wanted
+    :param fatal: whether the process must end
     """
 
     selection: Selection[Any]
     result: Estimate | Unknown
     generation: int
+    fatal: bool = False
 
 
 class Estimation:
@@ -58,6 +62,8 @@ class Estimation:
 
     def close(self) -> bool:
         """End the thread and free the engine; False if an estimate hangs, which keeps both."""
+        if isinstance(self._engine, ProcessEngine):  # this ends an estimate that hangs
+            self._engine.close()
         if not self._worker.close():
             return False
         self._engine.close()
@@ -65,16 +71,21 @@ class Estimation:
 
     def _work(self, job: tuple[Selection[Any], int]) -> Outcome:
         selection, generation = job
-        return Outcome(selection, self._estimate(selection), generation)
+        try:
+            return Outcome(selection, self._estimate(selection), generation)
+        except DeviceError as error:
+            return Outcome(selection, Unknown('engine', str(error)), generation, fatal=True)
 
     def _estimate(self, selection: Selection[Any]) -> Estimate | Unknown:
         try:
             observation = self._observer.observe(selection)
             if isinstance(observation, Unknown):
                 return observation
-            return self._engine.estimate(observation)
+            return with_one_more_try(lambda: self._engine.estimate(observation), self._engine)
         except InputError as error:
             return Unknown('input', str(error))
+        except DeviceError:
+            raise
         except EngineError as error:
             return Unknown('engine', str(error))
         except Exception as error:  # the thread must live whatever a library raises

@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from viva_ros.core.errors import ConfigurationError, VivaError
 from viva_ros.nodes.diagnostics import Report
+from viva_ros.nodes.heartbeat import Heartbeat
 from viva_ros.nodes.params import Parameters
 
 Settings = TypeVar('Settings')
@@ -40,6 +41,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self.configured = self.active = False
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(1.0, self._publish_diagnostics, clock=self.steady)
+        self._heartbeat = Heartbeat(self, self.is_well)
         self._autostart = self.create_timer(0.0, self._start_up, clock=self.steady)
         self._made: list[Callable[[], Any]] = []
 
@@ -64,6 +66,10 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def diagnose(self, report: Report) -> None:
         """Say how it goes, while configured."""
         raise NotImplementedError
+
+    def is_well(self) -> bool:
+        """Say whether it gives signs of life; one that hangs gives none anyway."""
+        return True
 
     # The lifecycle.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from std_msgs.msg import String
 
+from viva_ros.core.errors import DeviceError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Unknown
 from viva_ros.msg import Alert
@@ -33,10 +34,12 @@ from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import camera_topics, check_inputs
 from viva_ros.runtime.engine import Engine, load
 from viva_ros.runtime.observer import Observer
+from viva_ros.runtime.process_engine import ProcessEngine
 from viva_ros.runtime.shipped import engine_folder
 
 LOOKS_PER_PERIOD = 10
 PICTURE_PERIOD = 0.5  # s
+WELL_SHARE = 0.5  # of hang_after: without an answer for longer there is no sign of life
 SET_PERIODS = 2.0  # periods within which all inputs of a set must have come
 
 
@@ -47,10 +50,15 @@ class Monitor(ManagedNode[MonitorSettings]):
         super().__init__('monitor', MonitorSettings(), **options)
         self._estimation: Estimation | None = None
         self._stuck = False
+        self._engine_fault = ''
 
     def load_engine(self, settings: MonitorSettings) -> Engine:
         """Load the engine that the parameters name."""
         folder = engine_folder(settings.engine, settings.task)
+        if settings.isolate:
+            return ProcessEngine(
+                folder, settings.task, settings.engine_kind, settings.hang_after
+            )
         return load(folder, settings.task, settings.engine_kind)
 
     def setup(self, settings: MonitorSettings) -> None:
@@ -76,6 +84,7 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def start(self) -> None:
         """Begin to estimate."""
+        self._engine_fault = ''
         self._pace = Pace(self.settings.rate)
         self._pause = Pause()
         self._last = self._resets = -1
@@ -104,10 +113,18 @@ class Monitor(ManagedNode[MonitorSettings]):
         super().close()
         return not self._stuck
 
+    def is_well(self) -> bool:
+        """Say whether values can come: the engine neither hangs nor fails."""
+        if not self.active or self._estimation is None:
+            return True
+        patience = WELL_SHARE * self.settings.hang_after
+        return not self._engine_fault and self._estimation.busy_for < patience
+
     def diagnose(self, report: Report) -> None:
         """Report on engine, inputs and values."""
         hangs = self._estimation.busy_for > self.settings.hang_after
-        level, text = (ERROR, self._hang_text()) if hangs else (OK, self._info.kind)
+        fault = self._hang_text() if hangs else self._engine_fault
+        level, text = (ERROR, fault) if fault else (OK, self._info.kind)
         facts = {
             'fingerprint': self._info.fingerprint, 'task': self.settings.task,
             'memory_peak_mib': memory_mib(),
@@ -174,8 +191,13 @@ class Monitor(ManagedNode[MonitorSettings]):
             return
         now = self._now()
         if isinstance(outcome.result, Unknown):
+            of_engine = outcome.result.kind == 'engine'
+            self._engine_fault = outcome.result.reason if of_engine else ''
             self._report_unknown(outcome.result, now)
+            if outcome.fatal:
+                raise DeviceError(outcome.result.reason)
             return
+        self._engine_fault = ''
         episode = self._episodes.of_value(outcome.selection.stamp)
         value = self._outputs.publish(outcome.result, outcome.selection, episode, now)
         self._health.note(value.latency, value.skew)

@@ -5,6 +5,8 @@
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -18,6 +20,7 @@ from viva_ros.core.errors import VivaError
 RCLError = rclpy_implementation.RCLError
 UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TIDY_UP = 2.5  # s; then the process ends as it is
 Made = TypeVar('Made', bound=Node)
 
 
@@ -38,6 +41,8 @@ def run(
     clean = False
     node: Made | None = None
     executor = start(argv)
+    codes = [0]  # of the process; the last one counts
+    threading.Thread(target=end_in_time, args=(codes,), daemon=True).start()
     try:
         node = make()
         executor.add_node(node)
@@ -48,6 +53,7 @@ def run(
     except ExternalShutdownException:
         pass
     except VivaError as error:
+        codes.append(1)
         sys.exit(str(error))
     except RCLError:  # a signal in mid-callback makes whatever it calls next invalid
         if rclpy.ok():
@@ -55,10 +61,10 @@ def run(
     finally:
         ignore_signals()
         clean = end(node)
+        if len(codes) > 1 and not clean:  # SystemExit is on its way, but would not arrive
+            leave(codes)
     if not clean or node is None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        leave(codes)
 
 
 def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
@@ -78,6 +84,27 @@ def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
     executor = SingleThreadedExecutor()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     return executor
+
+
+def leave(codes: Sequence[int]) -> None:
+    """End the process without tidying up; with the last of the codes."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(codes[-1])
+
+
+def end_in_time(codes: Sequence[int]) -> None:
+    """
+    End the process where it does not within the time it has, whatever it hangs in.
+
+    A signal shuts the context down; a library that loads something large knows nothing of it.
+
+    :param codes: the last is the process's, when it comes to that
+    """
+    while rclpy.ok():
+        time.sleep(0.1)
+    time.sleep(TIDY_UP)
+    leave(codes)
 
 
 def ignore_signals() -> None:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The quality of service of each kind of topic, in one place."""
 
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 #: Images: only the newest counts.
 IMAGE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -18,3 +19,10 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 #: For those who read what is latched: alerts may come in a burst.
 LATCHED_READER = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+#: Who listens with this is told within a second that a node hangs or is gone.
+HEARTBEAT = QoSProfile(
+    depth=1,
+    liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+    liveliness_lease_duration=Duration(seconds=1),
+)

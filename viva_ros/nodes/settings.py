@@ -41,7 +41,10 @@ class MonitorSettings:
         'Wait for publishers of all inputs when configuring, s; 0: do not look.',
         at_least=0.0,
     )
-    hang_after: float = setting(2.0, 'An estimate that takes longer is an error, s.', above=0.0)
+    hang_after: float = setting(1.0, 'An estimate that takes longer is an error, s.', above=0.0)
+    isolate: bool = setting(
+        True, 'Run the engine in a process of its own, which is killed when it hangs.'
+    )
     frame_id: str = setting('base_link', 'Frame of the markers.')
     sync: SyncSettings = field(default_factory=SyncSettings)
     picture: PictureSettings = field(default_factory=PictureSettings)

@@ -1,0 +1,83 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The other side of ``process_engine``: ``python -m viva_ros.runtime.engine_child``.
+
+It loads an engine, says what it is made for, and answers one request after the other. It ends
+with the process that started it, however that one ends.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from viva_ros.core.errors import InputError, VivaError
+from viva_ros.runtime import wire
+from viva_ros.runtime.engine import Engine, load
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main(argv: Sequence[str]) -> int:
+    """
+    Serve until the socket is closed.
+
+    :param argv: folder, task, kind, descriptor of the socket
+    """
+    folder, task, kind, descriptor = argv
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the one that started us
+    connection = socket.socket(fileno=int(descriptor))
+    try:
+        engine = load(Path(folder), task, kind)
+    except VivaError as error:
+        connection.send(wire.REPLY.pack(0, wire.FAILED) + str(error).encode())
+        return 1
+    try:
+        serve(engine, connection)
+    except OSError:  # the one that asks is gone
+        return 0
+    return 0
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it ends; a hang included."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent or parent == 1:  # it was quicker
+        sys.exit(0)
+
+
+def serve(engine: Engine, connection: socket.socket) -> None:
+    """Answer requests until the other end is closed."""
+    hello = wire.REPLY.pack(0, wire.DONE) + wire.info_text(engine.info).encode()
+    connection.send(hello)
+    try:
+        memory = wire.take(connection, engine.info)
+    except EOFError:
+        return
+    while packet := connection.recv(wire.LONGEST):
+        (number,) = wire.REQUEST.unpack(packet)
+        status, text = answer(engine, memory)
+        connection.send(wire.REPLY.pack(number, status) + text.encode()[: wire.LONGEST // 2])
+
+
+def answer(engine: Engine, memory: wire.Memory) -> tuple[int, str]:
+    """Estimate from what lies in the memory; give what came of it, and why."""
+    try:
+        memory.answer(engine.estimate(memory.observation()))
+    except InputError as error:
+        return wire.BAD_INPUT, str(error)
+    except VivaError as error:
+        return wire.FAILED, str(error)
+    except Exception as error:  # whatever a library raises
+        return wire.FAILED, f'engine failed: {error!r}'
+    return wire.DONE, ''
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

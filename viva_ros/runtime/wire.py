@@ -1,0 +1,127 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Observations and estimates between two processes: arrays in shared memory, few bytes on a socket.
+
+The memory has no name (memfd), so nothing is left of it when a process is killed. Nothing is
+pickled: who can write to the other end can give wrong numbers, but run nothing.
+"""
+
+import json
+import math
+import mmap
+import os
+import socket
+import struct
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.runtime.engine import EngineInfo
+from viva_ros.runtime.tensors import pack
+
+REPLY: Final = struct.Struct('<QB')  # number of the request, what came of it; then a text
+DONE, BAD_INPUT, FAILED = range(3)
+REQUEST: Final = struct.Struct('<Q')
+LONGEST: Final = 1 << 16  # bytes of one packet
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Give two connected ends; a packet comes whole or not at all."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def share(connection: socket.socket, info: EngineInfo) -> 'Memory':
+    """Make memory for an engine, and send it to the other end."""
+    descriptor = os.memfd_create('viva_engine')
+    try:
+        os.ftruncate(descriptor, sum(_sizes(info)))
+        socket.send_fds(connection, [b'memory'], [descriptor])
+        return Memory(descriptor, info)
+    finally:
+        os.close(descriptor)
+
+
+def take(connection: socket.socket, info: EngineInfo) -> 'Memory':
+    """
+    Give the memory that the other end has made.
+
+    :raises EOFError: if there is no other end any more
+    """
+    descriptors = socket.recv_fds(connection, LONGEST, 1)[1]
+    if not descriptors:
+        raise EOFError('the other end was closed')
+    try:
+        return Memory(descriptors[0], info)
+    finally:
+        os.close(descriptors[0])
+
+
+def info_text(info: EngineInfo) -> str:
+    """Give what an engine is made for as text."""
+    return json.dumps(asdict(info))
+
+
+def info_from(text: str) -> EngineInfo:
+    """Read what ``info_text`` wrote."""
+    content: dict[str, Any] = json.loads(text)
+    lists = {name: tuple(content[name]) for name in ('cameras', 'joint_names', 'tasks')}
+    height, width = content['image_size']
+    return EngineInfo(**{**content, **lists, 'image_size': (height, width)})
+
+
+class Memory:
+    """
+    One observation and its estimate in shared memory; the socket tells whose turn it is.
+
+    Joints are float64 and pictures fitted to the engine, so that an engine on the other side sees
+    to the bit what it would have seen here.
+    """
+
+    def __init__(self, descriptor: int, info: EngineInfo) -> None:
+        """Map the memory; the descriptor can be closed after."""
+        self._info = info
+        self._map = mmap.mmap(descriptor, sum(_sizes(info)))
+        images, joints, answer = _sizes(info)
+        shape = (len(info.cameras), *info.image_size, 3)
+        self._images = np.frombuffer(self._map, np.uint8, math.prod(shape)).reshape(shape)
+        self._joints = np.frombuffer(self._map, np.float64, joints // 8, images)
+        self._answer = np.frombuffer(self._map, np.float64, answer // 8, images + joints)
+
+    def put(self, observation: Observation) -> None:
+        """
+        Write an observation.
+
+        :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
+        """
+        self._images[:] = pack(observation, self._info)[0]
+        self._joints[:] = [observation.proprio[name] for name in self._info.joint_names]
+
+    def observation(self) -> Observation:
+        """Read it; its stamps stay behind, no engine looks at them."""
+        images = dict(zip(self._info.cameras, self._images, strict=True))
+        joints = dict(zip(self._info.joint_names, self._joints.tolist(), strict=True))
+        return Observation(images, joints, {})
+
+    def answer(self, estimate: Estimate) -> None:
+        """Write an estimate."""
+        forecast = [estimate.forecast.get(name, math.nan) for name in self._info.joint_names]
+        head = [estimate.value, estimate.progress, estimate.success, bool(estimate.forecast)]
+        self._answer[:] = [*head, *forecast]
+
+    def estimate(self) -> Estimate:
+        """Read it."""
+        value, progress, success, has_forecast, *forecast = self._answer.tolist()
+        names = self._info.joint_names if has_forecast else ()
+        joints = dict(zip(names, forecast, strict=False))  # no names: no forecast
+        return Estimate(value, joints, progress, success)
+
+
+def _sizes(info: EngineInfo) -> tuple[int, int, int]:
+    """Give the bytes of pictures (rounded up to 8), joints and answer."""
+    height, width = info.image_size
+    pictures = len(info.cameras) * height * width * 3
+    joints = len(info.joint_names)
+    return -(-pictures // 8) * 8, 8 * joints, 8 * (4 + joints)
