@@ -59,7 +59,7 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback(monkeypatch, capsys) -> Non
 
     behave(monkeypatch, main)
     assert cli.main(['train']) == 130
-    assert capsys.readouterr().err == 'viva train: stopped\n'
+    assert capsys.readouterr().err == 'viva train: stopped: run the same command again to go on\n'
 
 
 def test_options_and_exit_code_pass_through(monkeypatch) -> None:

@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: `viva COMMAND ...`; each command is a module with a ``main(argv)``."""
 
+import gc
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Final
 
 from viva_ros.core.errors import VivaError
@@ -29,6 +33,14 @@ COMMANDS: Final = {
 }
 
 
+#: What is finished is kept by these; they go on from there.
+GO_ON: Final = frozenset({'record', 'import', 'train', 'score', 'compare'})
+#: These end by themselves, in their own time.
+INTERACTIVE: Final = frozenset({'demo', 'up', 'label'})
+STOPPED: Final = 130
+PATIENCE: Final = 4.0  # s, for what does not heed Ctrl-C: a library that catches it
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 is well, 2 an error that can be mended, 130 Ctrl-C."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -39,18 +51,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f'viva: no command {name!r}, must be one of {", ".join(COMMANDS)}', file=sys.stderr)
         return 2
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
+    code = _run(name, rest, _heed_interrupts(name))
+    if code == STOPPED:
+        print(stopped(name), file=sys.stderr)
+        gc.freeze()  # else leaving looks through all of torch for garbage: for seconds
+    return code
+
+
+def _run(name: str, rest: Sequence[str], interrupted: threading.Event) -> int:
     try:
         return int(import_module(COMMANDS[name][0]).main(rest) or 0)
-    except (
-        VivaError,
-        OSError,
-    ) as error:  # an OSError: a disk that is full, a folder without rights
+    except KeyboardInterrupt:
+        return STOPPED
+    except Exception as error:
+        if interrupted.is_set():  # a library that was being loaded may make another error of it
+            return STOPPED
+        if not isinstance(error, VivaError | OSError):  # OSError: a full disk, missing rights
+            raise
         print(f'viva {name}: {error}', file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f'viva {name}: stopped', file=sys.stderr)
-        return 130
+
+
+def stopped(name: str) -> str:
+    """Say that a command was stopped, and how to go on."""
+    again = ': run the same command again' + ' to go on' * (name in GO_ON)
+    return f'viva {name}: stopped' + again * (name not in INTERACTIVE)
+
+
+def _heed_interrupts(name: str) -> threading.Event:
+    """
+    Make SIGINT a KeyboardInterrupt, where a background shell has it ignored, too.
+
+    Where that is not heeded in time the process ends at once: all that is written is whole.
+
+    :returns: set when it has come
+    """
+    interrupted = threading.Event()
+
+    def end() -> None:
+        print(stopped(name), file=sys.stderr, flush=True)
+        os._exit(STOPPED)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is to interrupt the tidying up
+        interrupted.set()
+        watch = threading.Timer(PATIENCE, end)
+        watch.daemon = True
+        watch.start()
+        raise KeyboardInterrupt
+
+    interactive = name in INTERACTIVE
+    signal.signal(signal.SIGINT, signal.default_int_handler if interactive else interrupt)
+    return interrupted
 
 
 def usage() -> str:

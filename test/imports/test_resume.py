@@ -23,6 +23,7 @@ from viva_ros.offline.import_recordings import import_all
 
 OUTCOME = Outcomes(topic='/acme/outcome', task='lift_block')
 BAGS = 5
+GO_ON = 'viva import: stopped: run the same command again to go on'
 
 
 @pytest.fixture
@@ -40,19 +41,41 @@ def whole_units(folder: Path) -> int:
     return sum(path.parent.suffix != '.tmp' for path in folder.glob('*/unit.json'))
 
 
-def killed_after(units: int, bags: list[Path], map_file: Path, out: Path) -> int:
-    """Run an import, kill it when so many recordings are done, and give how many are kept."""
+def stopped_after(
+    units: int, bags: list[Path], map_file: Path, out: Path, how: int = signal.SIGKILL
+) -> tuple[int, int, str]:  # fmt: skip
+    """Run an import, stop it when so many recordings are done; give how many, code and errors."""
     command = [
         sys.executable, '-m', 'viva_ros.cli', 'import', *map(str, bags),
         '--map', str(map_file), '--out', str(out),
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     folder = out.with_name(f'.{out.name}.part')
     while process.poll() is None and whole_units(folder) < units:
         assert not out.exists()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return whole_units(folder)
+    process.send_signal(how)
+    said = process.communicate()[1]
+    return whole_units(folder), process.returncode, said
+
+
+def killed_after(units: int, bags: list[Path], map_file: Path, out: Path) -> int:
+    return stopped_after(units, bags, map_file, out)[0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_an_import_with_a_line_that_says_how_to_go_on(
+    tmp_path: Path, bags: list[Path], map_file: Path
+) -> None:
+    out = tmp_path / 'set'
+    kept, code, said = stopped_after(1, bags, map_file, out, signal.SIGINT)
+    assert code == 130
+    assert said.splitlines()[-1] == GO_ON, said
+    assert 'Traceback' not in said
+    assert 1 <= kept < BAGS
+    assert not out.exists()
+    assert not list((tmp_path / '.set.part').glob('*.tmp'))
 
 
 @pytest.mark.slow

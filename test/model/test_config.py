@@ -19,6 +19,27 @@ def test_the_large_preset_has_the_parameters_of_wan_2_2_ti2v_5b() -> None:
     assert sum(p.numel() for p in transformer.parameters()) == 4_999_787_712
 
 
+def test_the_vae_of_the_large_preset_has_the_weights_of_the_published_one() -> None:
+    with torch.device('meta'):
+        weights = make_video_vae(WAN_5B.vae).state_dict()
+    assert len(weights) == 196
+    # The published encoder begins with 160 channels of 2 x 2 x 3 numbers of a pixel patch, the
+    # decoder with 4 x 256; 2 x 48 are mean and logarithm of the variance.
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    assert shapes['encoder.conv_in.weight'] == (160, 12, 3, 3, 3)
+    assert shapes['decoder.conv_in.weight'] == (1024, 48, 3, 3, 3)
+    assert shapes['quant_conv.weight'] == (96, 96, 1, 1, 1)
+
+
+def test_the_large_preset_has_the_numbers_that_diffusers_converts_the_5b_with() -> None:
+    given = WAN_5B.transformer.arguments(WAN_5B.vae.z_dim)
+    assert given == {
+        'num_attention_heads': 24, 'attention_head_dim': 128, 'num_layers': 30,
+        'ffn_dim': 14336, 'freq_dim': 256, 'text_dim': 4096, 'patch_size': (1, 2, 2),
+        'in_channels': 48, 'out_channels': 48,
+    }  # fmt: skip
+
+
 def test_the_encoder_of_the_large_preset_has_150_million_parameters() -> None:
     with torch.device('meta'):
         vae = make_video_vae(WAN_5B.vae)

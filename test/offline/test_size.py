@@ -20,6 +20,7 @@ def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_page_on_training_shows_what_the_command_prints() -> None:
     page = (Path(__file__).parents[2] / 'docs' / 'training.md').read_text(encoding='utf-8')
     shown = table(PRESETS['wan2.2-5b'], 8, 16).split('\n\n')
-    tables = [part for part in page.split('## Wan2.2-TI2V-5B')[1].split('\n\n') if part.startswith('|')]
+    parts = page.split('## Wan2.2-TI2V-5B')[1].split('\n\n')
+    tables = [part for part in parts if part.startswith('|')]
     assert len(tables) == 2
     assert all(part.strip() in shown for part in tables)

@@ -12,11 +12,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +27,8 @@ from viva_ros.core.files import write_atomically
 from viva_ros.data.episode import Episode
 from viva_ros.data.recording import read
 from viva_ros.data.sources import identity
+from viva_ros.offline.beside import processes as beside
+from viva_ros.offline.beside import uninterrupted
 from viva_ros.offline.dataset import Data, Track
 from viva_ros.offline.moments import cut
 from viva_ros.offline.progress import bar
@@ -72,7 +72,9 @@ def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: in
     work = partial(_write_shard, shards, how)
     if todo:
         with _map(min(processes, len(todo))) as run:
-            for _ in bar(run(work, todo), 'reading recordings', total=len(todo)):
+            with uninterrupted():
+                done = run(work, todo)
+            for _ in bar(done, 'reading recordings', total=len(todo)):
                 pass
     return join([_shard(shards, path) for path in paths], folder / part, how)
 
@@ -83,8 +85,7 @@ def _map(processes: int) -> Iterator[Any]:
         yield map
         return
     os.environ.setdefault('OMP_NUM_THREADS', '1')
-    spawn = get_context('spawn')
-    with ProcessPoolExecutor(processes, spawn, cv2.setNumThreads, (1,)) as pool:
+    with beside(processes, cv2.setNumThreads, 1) as pool:
         yield pool.map
 
 

@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.out is None and args.checkpoint is None:
         raise ConfigurationError('nothing to write to: give --out, --checkpoint or both')
+    if args.out is not None:
+        check_name(args.out)
     made = embed(args.snapshot, args.texts, args.task)
     for task, text, length in zip(made.tasks, made.texts, made.lengths, strict=True):
         Console().print(f'{task}: {length} tokens of {text!r}', highlight=False)
@@ -97,9 +99,18 @@ def clean(text: str) -> str:
 
 def add_to_file(path: Path, made: Embeddings) -> None:
     """Add embeddings to a file, in place of older ones of the same tasks."""
+    check_name(path)
+    embeddings.write(path, embeddings.read(path).joined(made) if path.exists() else made)
+
+
+def check_name(path: Path) -> None:
+    """
+    Look at the name of a file before the work of hours.
+
+    :raises ConfigurationError: if it is not one of ours
+    """
     if path.suffix != '.safetensors':
         raise ConfigurationError(f'out is {path}, must end in .safetensors')
-    embeddings.write(path, embeddings.read(path).joined(made) if path.exists() else made)
 
 
 def add_to_checkpoint(folder: Path, made: Embeddings) -> str:

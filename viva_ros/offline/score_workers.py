@@ -8,16 +8,15 @@ known: it is tried once more by a new worker, then reported.
 """
 
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing import active_children, get_context
 from typing import Final, Protocol
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.offline.beside import begin, uninterrupted
 from viva_ros.offline.score_job import Scorer
 from viva_ros.offline.score_outcome import FAILED, STOP, Job, Order, Outcome
 
@@ -81,11 +80,14 @@ class Beside:
 
     def submit(self, job: Job) -> 'Future[Outcome]':
         """See ``Worker``."""
-        return self._pool.submit(_attempt, job)
+        with uninterrupted():
+            return self._pool.submit(_attempt, job)
 
     def revive(self) -> None:
         """Make a new process."""
-        self._pool = ProcessPoolExecutor(1, get_context('spawn'), _begin, (self._order,))
+        self._pool = ProcessPoolExecutor(
+            1, get_context('spawn'), begin, (_prepare, self._order)
+        )
 
     def close(self) -> None:
         """End the process; a table that it is writing is then not written."""
@@ -94,23 +96,13 @@ class Beside:
             child.terminate()
 
 
-def _begin(order: Order) -> None:
-    """Prepare a process: Ctrl-C is for the parent to act on; it ends with its parent."""
+def _prepare(order: Order) -> None:
     global _scorer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     _scorer = Scorer(order)
 
 
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
 def _attempt(job: Job) -> Outcome:
-    assert _scorer is not None  # set by _begin
+    assert _scorer is not None  # set by _prepare
     return _scorer.attempt(job)
 
 

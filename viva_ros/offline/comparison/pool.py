@@ -4,13 +4,14 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any, Final
 
 from rich.console import Console
 
+from viva_ros.offline.beside import processes as beside
+from viva_ros.offline.beside import uninterrupted
 from viva_ros.offline.progress import new_bar
 
 POLL: Final = 2.0  # s
@@ -34,7 +35,7 @@ class Job:
 
 def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
     """
-    Do all jobs and give what they return, by name; the first error ends the rest.
+    Do all jobs and give what they return, by name; an error or Ctrl-C ends the rest at once.
 
     :param what: for the progress bar
     :param processes: 1 is this one
@@ -43,12 +44,10 @@ def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
         return {job.name: job.work(*job.arguments) for job in jobs}
     os.environ['OMP_NUM_THREADS'] = '1'
     console = Console(stderr=True)
-    pool = ProcessPoolExecutor(processes, get_context('spawn'), one_thread)
-    try:
-        running = {pool.submit(job.work, *job.arguments): job for job in jobs}
+    with beside(processes, one_thread) as pool:
+        with uninterrupted():
+            running = {pool.submit(job.work, *job.arguments): job for job in jobs}
         return _follow(what, running, console)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def one_thread() -> None:

@@ -1,0 +1,55 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A training that is stopped by one Ctrl-C says how to go on, and does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from viva_ros.data.episode import Episode
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_training_that_is_stopped_goes_on_with_the_stage_that_it_was_at(
+    tmp_path: Path, slide: Callable[..., Episode], record: Callable[[Path, Episode], Path]
+) -> None:
+    for seed in (1, 2, 3):
+        record(tmp_path / 'r', slide(seed))
+    run = tmp_path / 'run'
+    lengths = {'vae': 2, 'video': 1, 'viva': 5, 'proprio': 0}
+    steps = [text for name, n in lengths.items() for text in (f'--{name}-steps', str(n))]
+    command = [
+        sys.executable, '-m', 'viva_ros.cli', 'train', '--recordings', str(tmp_path / 'r'),
+        '--out', str(run), '--preset', 'tiny', '--batch', '2', *steps,
+    ]  # fmt: skip
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+
+    def start() -> 'subprocess.Popen[str]':
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+    process = start()
+    while not (run / 'vae.state').exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == 'viva train: stopped: run the same command again to go on'
+    assert 'Traceback' not in said
+    assert not (run / 'checkpoint').exists()
+    learnt = (run / 'vae.state').stat().st_mtime_ns
+
+    again = start()
+    said = again.communicate(timeout=200)[1]
+    assert again.returncode == 0, said
+    assert (run / 'vae.state').stat().st_mtime_ns == learnt
+    assert (run / 'checkpoint' / 'model.safetensors').is_file()
+    assert len(json.loads((run / 'run.json').read_text())['starts']) == 2
