@@ -8,14 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from viva_ros.core.calibration import (
-    ValueSeries,
-    beta_cdf,
-    beta_quantile,
-    calibrate,
-    conformal_rank,
-    scores,
-)
+from viva_ros.core.calibration import Choice, ValueSeries, calibrate, scores
+from viva_ros.core.conformal import beta_cdf, beta_quantile, conformal_rank
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.events import RULES, Level
 from viva_ros.core.judge import Judge, JudgeSettings
@@ -101,23 +95,46 @@ def test_successes_raise_no_more_false_alarms_than_promised() -> None:
     assert alarms > 0  # or the rules would be asleep
 
 
-def test_thresholds_are_the_kth_smallest_scores() -> None:
+def test_one_rule_alone_takes_the_kth_smallest_score_of_those_that_set_the_threshold() -> None:
     generator = np.random.default_rng(2)
     episodes = [episode(generator) for _ in range(40)]
-    made = calibrate(episodes, RuleSettings(), engine='e', task='t', alpha=0.3, warn_alpha=0.6)
-    drops = sorted(scores(series, RuleSettings())['drop'] for series in episodes)
-    # alpha .1 a rule: ceil(41 * .9) = 37; .2 a rule: ceil(41 * .8) = 33
-    assert made.thresholds['drop'] == Threshold(warn=drops[32], alarm=drops[36])
-    assert made.rank == 37
-    assert made.episodes == 40
-    assert made.coverage[0] == pytest.approx(stats.beta.ppf(0.05, 37, 4), abs=1e-8)
-    assert made.coverage[1] == pytest.approx(stats.beta.ppf(0.95, 37, 4), abs=1e-8)
+    made = calibrate(
+        episodes, RuleSettings(), engine='e', task='t', alpha=0.1, warn_alpha=0.2,
+        choice=Choice(('drop',)),
+    )  # fmt: skip
+    # every fifth of 40 shapes the statistics; the other 32 set the threshold
+    setting = [one for number, one in enumerate(episodes) if number % 5 != 4]
+    drops = sorted(scores(series, RuleSettings())['drop'] for series in setting)
+    # ceil(33 * .9) = 30; ceil(33 * .8) = 27
+    assert list(made.thresholds) == ['drop']
+    assert made.thresholds['drop'].alarm == pytest.approx(drops[29], abs=1e-12)
+    assert made.thresholds['drop'].warn == pytest.approx(drops[26], abs=1e-12)
+    assert made.alone == {'drop': drops[29]}
+    assert (made.rank, made.episodes, made.shaping) == (30, 32, 8)
+    assert made.coverage[0] == pytest.approx(stats.beta.ppf(0.05, 30, 3), abs=1e-8)
+    assert made.coverage[1] == pytest.approx(stats.beta.ppf(0.95, 30, 3), abs=1e-8)
+    assert made.seconds == pytest.approx(11.8)  # from 0 in steps of .2 to below 12
+    assert made.alarms_per_hour == pytest.approx(0.1 * 3600 / 11.8)
 
 
-def test_fewer_episodes_than_bonferroni_needs_are_refused() -> None:
+def test_a_rule_that_no_episode_can_show_is_left_out() -> None:
+    generator = np.random.default_rng(9)
+    made = calibrate([episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t')
+    assert 'foresight' not in made.thresholds  # no forecasts are there
+    assert {'drop', 'no_rise', 'stall', 'slope', 'floor'} == set(made.thresholds)
+    with pytest.raises(CalibrationError, match='any of the rules foresight'):
+        calibrate(
+            [episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t',
+            choice=Choice(combine='and'),
+        )  # fmt: skip
+
+
+def test_of_fewer_episodes_than_needed_the_number_missing_is_told() -> None:
     generator = np.random.default_rng(3)
-    with pytest.raises(CalibrationError, match='29 are needed, 9 are missing'):
-        calibrate([episode(generator) for _ in range(20)], RuleSettings(), engine='e', task='t')
+    # 9 must set the threshold, every fifth shapes: 11 - 2 = 9, and 10 - 2 = 8
+    with pytest.raises(CalibrationError, match=r'11 are needed.*1 are missing'):
+        calibrate([episode(generator) for _ in range(10)], RuleSettings(), engine='e', task='t')
+    calibrate([episode(generator) for _ in range(11)], RuleSettings(), engine='e', task='t')
 
 
 def test_episodes_shorter_than_a_window_are_refused_by_rule() -> None:
@@ -158,7 +175,7 @@ SAMPLES = st.lists(
 
 
 @settings(max_examples=200)
-@given(SAMPLES, st.tuples(*[st.floats(-1, 1)] * 3))
+@given(SAMPLES, st.tuples(*[st.floats(-1, 1)] * 6))
 def test_an_episode_alarms_exactly_if_a_score_is_above_its_threshold(samples, limits) -> None:
     stamps = np.cumsum([step for step, _ in samples])
     values = np.array([value for _, value in samples])

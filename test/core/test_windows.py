@@ -77,14 +77,14 @@ def test_the_beginning_is_interpolated_between_its_neighbours() -> None:
 
 def test_the_held_minimum_counts_the_sample_in_force_when_the_window_begins() -> None:
     window = window_of(0.3, (0.0, 1.0), (0.2, 7.0), (0.4, 8.0))
-    assert window.held_minimum() == 1.0  # begins at 0.1, where the sample of 0.0 still holds
+    assert window.held() == 1.0  # begins at 0.1, where the sample of 0.0 still holds
     window.add(round(0.6 * S), 9.0)
-    assert window.held_minimum() == 7.0  # begins at 0.3, where the sample of 0.2 still holds
-    assert math.isnan(window_of(0.3, (0.0, 1.0), (0.2, 7.0)).held_minimum())
+    assert window.held() == 7.0  # begins at 0.3, where the sample of 0.2 still holds
+    assert math.isnan(window_of(0.3, (0.0, 1.0), (0.2, 7.0)).held())
 
 
 def test_a_window_of_no_span_holds_the_last_sample() -> None:
-    assert window_of(0.0, (0.0, 1.0), (0.2, 7.0)).held_minimum() == 7.0
+    assert window_of(0.0, (0.0, 1.0), (0.2, 7.0)).held() == 7.0
 
 
 def test_stamps_must_ascend() -> None:

@@ -7,7 +7,7 @@ import pytest
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.thresholds import calibration_file, load
 from viva_ros.data.episode import Label
-from viva_ros.offline.calibrate import calibrate_engine, is_undisturbed, main
+from viva_ros.offline.calibrate import Sources, calibrate_engine, is_undisturbed, main
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,11 @@ def test_too_few_successes_are_refused_with_the_number_missing(
 ) -> None:
     paths = [write(tmp_path / f'{n}.mcap', rising, label=label()) for n in range(3)]
     paths.append(write(tmp_path / 'failed.mcap', rising, label=label(success=False)))
-    # alpha .1 over three rules: 29 are needed
-    with pytest.raises(CalibrationError, match=r'3 successful .* 29 are needed, 26 are missing'):
+    # alpha .1: 9 to set the threshold, and 2 to learn what is usual
+    with pytest.raises(CalibrationError, match=r'3 successful .* 11 are needed.* 8 are missing'):
         calibrate_engine(lambda: engine, 'tray_lift', paths, 0.1, 0.3)
+    with pytest.raises(CalibrationError, match=r'1 of 4 recordings are failures.*failed\.mcap'):
+        calibrate_engine(lambda: engine, 'tray_lift', Sources(paths), 0.1, 0.3)
 
 
 def test_damaged_recordings_are_left_out_and_named(
@@ -74,17 +76,15 @@ def test_thresholds_lie_beside_the_engine_and_say_what_they_hold_for(
         write(folder / f'{number}.mcap', worth, label=label())
     write(folder / 'lost.mcap', [-0.5] * 60, label=label(success=False))
     command = [str(folder), '--engine', str(shipped), '--alpha', '0.3', '--warn-alpha', '0.6']
-    assert main(command) == 0
+    assert main([*command, '--rules', 'no_rise', '--leave-out-failures']) == 0
     found = load(calibration_file(shipped, 'tray_lift'))
-    assert (found.engine, found.task, found.episodes) == ('0123456789abcdef', 'tray_lift', 9)
+    assert (found.engine, found.task, found.episodes) == ('0123456789abcdef', 'tray_lift', 8)
     assert '1 other recordings left out' in found.source
-    # alpha 0.3 / 3 rules: k = ceil(10 * 0.9) = 9, the largest score: the slowest rise.
-    assert found.rank == 9
-    # In 4 s it rises by 0.4. Smoothing (0.4 s at 10 Hz: gain 1 - exp(-1/4)) lags by
-    # 0.01 (1 - gain) / gain = 0.0352 in the end, and by 0.0352 (1 - exp(-t / 0.4)) at the start.
-    # The smallest rise is the first, which must hold 0.3 s: 0.4 - 0.0352 exp(-0.75) = 0.3834.
-    assert found.thresholds['no_rise'].alarm == pytest.approx(-0.3834, abs=1e-4)
-    # The floor counts from 4 s on and is held 0.3 s: -0.5 + 0.43 - 0.0352.
-    assert found.thresholds['floor'].alarm == pytest.approx(0.1052, abs=1e-4)
-    assert found.thresholds['drop'].alarm <= 0.0
+    # The fifth shapes; of the 8 others k = ceil(9 * 0.7) = 7, the second largest score: that of
+    # the second slowest rise, 0.011 a step.
+    assert (found.rank, found.shaping) == (7, 1)
+    # In 4 s it rises by 0.44. Smoothing (0.4 s at 10 Hz: gain 1 - exp(-1/4)) lags by
+    # 0.011 (1 - gain) / gain = 0.0387 in the end, and by 0.0387 (1 - exp(-t / 0.4)) at the start.
+    # The smallest rise is the first, which must hold 0.3 s: 0.44 - 0.0387 exp(-0.75) = 0.4217.
+    assert found.thresholds['no_rise'].alarm == pytest.approx(-0.4217, abs=1e-4)
     assert 'at most 30% of new successes alarm' in capsys.readouterr().out

@@ -3,71 +3,66 @@
 """
 Conformal thresholds: a promise on false alarms, from successful episodes alone.
 
-An episode's score under a rule is its largest held statistic, taken from the judge itself, so an
-episode alarms exactly if a score is above its threshold. With the k-th smallest of n scores as
-threshold, k = ceil((n + 1)(1 - alpha)), a new exchangeable success alarms with probability at most
-alpha (split conformal, Vovk et al. 2005). Alpha is shared equally among the rules (Bonferroni).
-The common ``np.quantile(scores, 1 - alpha)`` is smaller and loses the promise. Nothing is promised
-about misses.
+An episode's score under a rule is its largest held statistic, taken from the judge itself. Several
+rules are several looks, and each would spend its own share of alpha. Here they share one: a rule's
+score is measured by what is usual for it, (S - middle) / spread, the episode's joint score is the
+largest of these, and one conformal threshold on the joint score gives each rule its own threshold,
+middle + threshold * spread. So the promise holds for all rules together, exactly, however they
+hang together; a Bonferroni correction spends more than it must. With 'and' an alarm needs a rule
+of the value and the foresight at the same time: the joint score is then the largest over time of
+the smaller of the two. Nothing is promised about misses.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from viva_ros.core.conformal import beta_quantile, conformal_rank, least_episodes
 from viva_ros.core.errors import CalibrationError
-from viva_ros.core.events import RULES
-from viva_ros.core.judge import Judge, JudgeSettings
-from viva_ros.core.observation import Array
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold
+from viva_ros.core.events import FORESIGHT, RULES, VALUE_RULES
+from viva_ros.core.expected import Expected
+from viva_ros.core.rules import Reading, RuleSettings
+from viva_ros.core.series import ValueSeries, walk
+from viva_ros.core.shape import learn, needed, share_out, usual
+from viva_ros.core.thresholds import AND, OR, Calibration, Threshold
+
+__all__ = ['Choice', 'ValueSeries', 'calibrate', 'scores']
 
 
 @dataclass(frozen=True)
-class ValueSeries:
+class Choice:
     """
-    The values of one episode.
+    How rules are used together.
 
-    :param stamps: (N,), ns
-    :param values: (N,), in [-1, 1]; NaN where unknown
+    :param rules: those that may alarm; one that no episode can show is left out
+    :param combine: 'or' or 'and', see ``Alarm``
+    :param indexed: whether thresholds go by predicted progress, instead of being constant
     """
 
-    stamps: NDArray[np.int64]
-    values: Array
+    rules: tuple[str, ...] = RULES
+    combine: str = OR
+    indexed: bool = False
 
 
-def scores(series: ValueSeries, rules: RuleSettings) -> dict[str, float]:
+DEFAULT = Choice()
+
+
+def scores(
+    series: ValueSeries, rules: RuleSettings, expected: Expected | None = None
+) -> dict[str, float]:
     """Give the largest held statistic of each rule over an episode; -inf if there is none."""
-    judge = Judge(JudgeSettings(rules=rules), {})
+    return _largest(walk(series, rules, expected))
+
+
+def _largest(readings: Iterable[Mapping[str, Reading]]) -> dict[str, float]:
     largest = dict.fromkeys(RULES, -math.inf)
-    for stamp, value in zip(series.stamps.tolist(), series.values.tolist(), strict=True):
-        judge.update(stamp, value)
-        for kind, reading in judge.readings.items():
+    for one in readings:
+        for kind, reading in one.items():
             if reading.held > largest[kind]:
                 largest[kind] = reading.held
     return largest
-
-
-def conformal_rank(n: int, alpha: float) -> int:
-    """
-    Give k = ceil((n + 1)(1 - alpha)), from 1.
-
-    :raises ValueError: if alpha is not inside (0, 1)
-    :raises CalibrationError: if k > n, with the number of episodes that are missing
-    """
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f'alpha is {alpha}, must be above 0 and below 1')
-    rank = math.ceil((n + 1) * (1.0 - alpha) - 1e-9)  # 30 * (1 - .1 / 3) is 29, not 29.000...4
-    if rank > n:
-        least = math.ceil(1.0 / alpha - 1e-9) - 1
-        raise CalibrationError(
-            f'{n} successful episodes cannot promise a false-alarm rate of {alpha:.4g} for one '
-            f'rule: {least} are needed, {least - n} are missing; record them, or raise alpha'
-        )
-    return rank
 
 
 def calibrate(
@@ -79,66 +74,114 @@ def calibrate(
     alpha: float = 0.1,
     warn_alpha: float = 0.3,
     source: str = '',
+    choice: Choice = DEFAULT,
 ) -> Calibration:
     """
     Set the thresholds of all rules.
 
-    :param episodes: successes only: nominal ones and benign variations, none used in training
+    :param episodes: successes only: nominal ones and benign variations, none used in training, in
+        an order that says nothing about them
     :param alpha: share of successful episodes that may alarm, over all rules together
     :param warn_alpha: the same for warnings, at least alpha
     :param source: how the episodes were made, for a person
-    :raises CalibrationError: if there are too few episodes, or too short ones
+    :raises CalibrationError: if episodes are too few, too short, or lack what a rule needs
     """
     if warn_alpha < alpha:
         raise ValueError(f'warn_alpha is {warn_alpha}, must be at least alpha, {alpha}')
-    n = len(episodes)
-    rank = conformal_rank(n, alpha / len(RULES))
-    warn_rank = conformal_rank(n, warn_alpha / len(RULES))
-    scored = [scores(series, rules) for series in episodes]
-    thresholds = {
-        kind: _threshold(kind, [score[kind] for score in scored], warn_rank, rank)
-        for kind in RULES
-    }
-    coverage = (beta_quantile(0.05, rank, n + 1 - rank), beta_quantile(0.95, rank, n + 1 - rank))
+    _check_number(len(episodes), alpha)
+    shaping, setting = share_out(episodes)
+    expected = learn(shaping, rules, choice.indexed)
+    shaped = [scores(one, rules, expected) for one in shaping]
+    walked = [list(walk(one, rules, expected)) for one in setting]
+    found = [_largest(readings) for readings in walked]
+    kinds = _kinds(choice, [*shaped, *found])
+    norms = {kind: usual([score[kind] for score in shaped]) for kind in kinds}
+    joint = [joint_score(readings, norms, choice.combine) for readings in walked]
+    n = len(setting)
+    rank, warn_rank = (conformal_rank(n, share) for share in (alpha, warn_alpha))
     return Calibration(
-        engine, task, n, alpha, warn_alpha, rank, coverage, rules, thresholds, source
+        engine, task, n, alpha, warn_alpha, rank, _spread(rank, n), rules,
+        _thresholds(norms, joint, found, warn_rank, rank), source, len(shaping), choice.combine,
+        expected, {kind: sorted(score[kind] for score in found)[rank - 1] for kind in kinds},
+        float(np.mean([one.duration for one in episodes])),
     )  # fmt: skip
 
 
-def _threshold(kind: str, values: Sequence[float], warn_rank: int, rank: int) -> Threshold:
-    short = sum(math.isinf(value) for value in values)
-    if short:
+def _thresholds(
+    norms: Mapping[str, tuple[float, float]], joint: Sequence[float],
+    found: Sequence[Mapping[str, float]], warn_rank: int, rank: int,
+) -> dict[str, Threshold]:  # fmt: skip
+    warn, alarm = (sorted(joint)[k - 1] for k in (warn_rank, rank))
+    return {
+        kind: Threshold(*(_threshold(kind, norm, at, joint, found) for at in (warn, alarm)))
+        for kind, norm in norms.items()
+    }
+
+
+def _check_number(n: int, alpha: float) -> None:
+    least = needed(least_episodes(alpha))
+    if n < least:
         raise CalibrationError(
-            f'{short} of {len(values)} episodes are too short for the rule {kind}: '
-            'leave them out, or shorten its window'
+            f'{n} successful episodes cannot promise a false-alarm rate of {alpha:.4g}: '
+            f'{least} are needed, every fifth of them to learn what is usual, '
+            f'{least - n} are missing; record them, or raise alpha'
         )
-    ordered = sorted(values)
-    return Threshold(warn=ordered[warn_rank - 1], alarm=ordered[rank - 1])
 
 
-def beta_cdf(x: float, a: int, b: int) -> float:
+def _kinds(choice: Choice, scored: Sequence[Mapping[str, float]]) -> list[str]:
+    """Give the rules that every episode can show; those that none can are left out."""
+    kinds: list[str] = []
+    for kind in (kind for kind in RULES if kind in choice.rules):
+        short = sum(math.isinf(score[kind]) for score in scored)
+        if 0 < short < len(scored):
+            raise CalibrationError(
+                f'{short} of {len(scored)} episodes are too short for the rule {kind}, or lack '
+                'what it needs: leave them out, or shorten its window'
+            )
+        kinds += [] if short else [kind]
+    groups = [VALUE_RULES, (FORESIGHT,)] if choice.combine == AND else [RULES]
+    for group in groups:
+        if not set(group) & set(kinds):
+            raise CalibrationError(
+                f'no episode can show any of the rules {", ".join(group)}: they are too short, or '
+                'the engine makes no forecast'
+            )
+    return kinds
+
+
+def joint_score(
+    readings: Iterable[Mapping[str, Reading]], norms: Mapping[str, tuple[float, float]],
+    combine: str,
+) -> float:  # fmt: skip
     """
-    Give P(Beta(a, b) <= x) for whole a, b >= 1.
+    Give the joint score of an episode.
 
-    It is P(Binomial(a + b - 1, x) >= a), the regularised incomplete beta function I_x(a, b).
+    :param norms: middle and spread by rule
     """
-    if x <= 0.0 or x >= 1.0:
-        return float(x >= 1.0)
-    n = a + b - 1
-    hits = np.arange(a, n + 1)
-    log_factorial = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, n + 1)))))
-    log_choose = log_factorial[n] - log_factorial[hits] - log_factorial[n - hits]
-    terms = log_choose + hits * math.log(x) + (n - hits) * math.log1p(-x)
-    return float(min(1.0, np.exp(terms).sum()))
-
-
-def beta_quantile(probability: float, a: int, b: int) -> float:
-    """Invert ``beta_cdf`` by bisection, to 1e-12."""
-    low, high = 0.0, 1.0
-    while high - low > 1e-12:
-        middle = 0.5 * (low + high)
-        if beta_cdf(middle, a, b) < probability:
-            low = middle
+    largest = -math.inf
+    for one in readings:
+        excess = {k: (one[k].held - m) / s for k, (m, s) in norms.items() if k in one}
+        finite = {kind: value for kind, value in excess.items() if not math.isnan(value)}
+        if combine == AND:
+            value = max((finite[k] for k in finite if k in VALUE_RULES), default=-math.inf)
+            largest = max(largest, min(value, finite.get(FORESIGHT, -math.inf)))
         else:
-            high = middle
-    return 0.5 * (low + high)
+            largest = max(largest, max(finite.values(), default=-math.inf))
+    return largest
+
+
+def _threshold(
+    kind: str, norm: tuple[float, float], limit: float, joint: Sequence[float],
+    found: Sequence[Mapping[str, float]],
+) -> float:  # fmt: skip
+    """Give a rule's threshold; an episode at the limit does not cross it by a rounding error."""
+    middle, spread = norm
+    threshold = middle + limit * spread
+    near = [score[kind] for score, one in zip(found, joint, strict=True)
+            if one <= limit and score[kind] <= threshold + 1e-9]  # fmt: skip
+    return max([threshold, *near])
+
+
+def _spread(rank: int, n: int) -> tuple[float, float]:
+    """Give the 5 % and 95 % quantile of the share of quiet successes."""
+    return beta_quantile(0.05, rank, n + 1 - rank), beta_quantile(0.95, rank, n + 1 - rank)

@@ -14,15 +14,13 @@ SLOPE: Final = 'slope'
 FLOOR: Final = 'floor'
 FORESIGHT: Final = 'foresight'
 
-#: The value rules, in the order of their statistics.
-RULES: Final = (DROP, NO_RISE, FLOOR)
+#: The rules, in the order of their statistics; those of the value, and that of the joints.
+VALUE_RULES: Final = (DROP, NO_RISE, STALL, SLOPE, FLOOR)
+RULES: Final = (*VALUE_RULES, FORESIGHT)
 
 #: Every kind of event; the comment in Alert.msg lists the same.
 KINDS: Final = (
     *RULES,
-    STALL,
-    SLOPE,
-    FORESIGHT,
     'unknown',
     'paused',
     'silence',

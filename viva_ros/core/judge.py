@@ -4,10 +4,11 @@
 The judge: one series of values in, events out.
 
 The live supervisor, the replay of a recording and the calibration all run this code. It is
-deterministic in what it is given: it reads no clock, and rounds each value to float32, as the
+deterministic in what it is given: it reads no clock, and rounds each number to float32 where the
 Value message does.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,15 +18,20 @@ import numpy as np
 from viva_ros.core.absence import UnknownRun
 from viva_ros.core.alarm import Alarm, AlarmSettings, Change
 from viva_ros.core.events import RULES, Event, Level
-from viva_ros.core.rules import Reading, RuleBank, RuleSettings, explain
+from viva_ros.core.expected import Expected
+from viva_ros.core.rules import NO_DETAILS, Details, Reading, RuleBank, RuleSettings
 from viva_ros.core.settings import validate
-from viva_ros.core.thresholds import Threshold
+from viva_ros.core.thresholds import OR, Threshold
+from viva_ros.core.trace import Trace
 from viva_ros.core.windows import Smoother, seconds
+from viva_ros.core.wording import explain
+
+PAUSED = 'paused'  # kind of an unknown value: the clock stands still
 
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """All that a judge is told, but for the thresholds."""
+    """All that a judge is told, but for what a calibration brings."""
 
     rules: RuleSettings = field(default_factory=RuleSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
@@ -39,56 +45,89 @@ class Judge:
     empty in the cool-down) tell the present state.
     """
 
-    def __init__(self, settings: JudgeSettings, thresholds: Mapping[str, Threshold]) -> None:
+    def __init__(
+        self, settings: JudgeSettings, thresholds: Mapping[str, Threshold],
+        expected: Expected | None = None, combine: str = OR, alpha: float = math.nan,
+    ) -> None:  # fmt: skip
         """
         Begin without an episode; the level is UNKNOWN until something is heard.
 
         :param thresholds: by rule; a rule without one never warns or alarms
+        :param expected: what successes are like
+        :param combine: see ``Alarm``
+        :param alpha: what the thresholds promise, for the events
         :raises ConfigurationError: on a setting out of its range
         :raises ValueError: on a threshold for something that is no rule
         """
         validate(settings)
         if not set(thresholds) <= set(RULES):
             raise ValueError(f'thresholds are for {sorted(thresholds)}, rules are {RULES}')
-        self._settings = settings
-        self._alarm = Alarm(settings.alarm, thresholds)
-        self._bank = RuleBank(settings.rules)
+        self._settings, self._alpha = settings, alpha
+        self._alarm = Alarm(settings.alarm, thresholds, combine)
+        self._bank = RuleBank(settings.rules, expected)
+        self._trace = Trace(settings.rules.span)
         self._smoother = Smoother(settings.rules.smoothing)
         self._unknown = UnknownRun(settings.alarm.unknown_after)
         self._newest: int | None = None
+        self._executing = True
+        self._stopped = False
         self.episode_id = ''
         self._forget()
 
     @property
     def level(self) -> Level:
-        """The present level: UNKNOWN hides what the rules said before."""
+        """The present level: PAUSED and UNKNOWN hide what the rules said before."""
+        if not self._executing or self._stopped:
+            return Level.PAUSED
         unknown = self._unknown.lasting or self._newest is None
         return Level.UNKNOWN if unknown else self._alarm.condition
 
     def update(
-        self, stamp: int, value: float | None, reason: str = '', episode_id: str = ''
-    ) -> list[Event]:
+        self, stamp: int, value: float | None, reason: str = '', episode_id: str = '',
+        details: Details = NO_DETAILS, kind: str = '',
+    ) -> list[Event]:  # fmt: skip
         """
         Add a value, or that there is none.
 
         Another episode id, or a stamp that goes back by more than ``time_jump``, begins an
         episode: all is reset, but a cool-down lasts while stamps still compare. A known value that
-        is not newer than the last is ignored.
+        is not newer than the last is ignored. While no task is executed nothing is judged.
 
         :param stamp: of the value, or of the attempt, ns
         :param value: in [-1, 1]; None or NaN when unknown
-        :param reason: why it is unknown
+        :param reason: why it is unknown; kind: the same in one word
+        :param details: what the engine tells beside a known value
         :returns: what changed, in order
         """
         events = self._begin(stamp, episode_id)
+        if not self._executing:
+            return events
         value = math.nan if value is None else float(np.float32(value))
         if not math.isfinite(value):
-            return events + self._add_unknown(stamp, reason)
+            return events + (self._stop if kind == PAUSED else self._add_unknown)(stamp, reason)
         if self._last is not None and stamp <= self._last:
             return events
         events += self._end_unknown(stamp, value)
-        self._measure(stamp, value)
+        self._measure(stamp, value, details)
         return events + self._judge(stamp, value)
+
+    def gate(self, stamp: int, executing: bool) -> list[Event]:
+        """Take the robot's word whether it executes a task: only then is anything judged."""
+        if executing == self._executing:
+            return []
+        self._executing = executing
+        self._forget()
+        if not executing:
+            return [self._event(Level.PAUSED, 'paused', stamp, math.nan, 'no task is executed')]
+        text = 'a task is executed: watching'
+        return [self._event(self.level, 'paused', stamp, math.nan, text)]
+
+    def acknowledge(self, stamp: int) -> list[Event]:
+        """Take a person's word that an alarm was seen to; nothing, if there was none."""
+        if not self._alarm.acknowledge():
+            return []
+        text = 'a person has seen to the alarm'
+        return [self._event(self.level, 'acknowledged', stamp, math.nan, text)]
 
     def _forget(self) -> None:
         self._last: int | None = None
@@ -96,7 +135,9 @@ class Judge:
         self.readings: dict[str, Reading] = {}
         self._smoother.reset()
         self._bank.reset()
+        self._trace.reset()
         self._unknown.reset()
+        self._stopped = False
 
     def _begin(self, stamp: int, episode_id: str) -> list[Event]:
         newest, self._newest = self._newest, max(stamp, self._newest or stamp)
@@ -110,7 +151,7 @@ class Judge:
         self._alarm.reset(forget_cool_down=jumped)
         why = ': stamps went back' if jumped else ''
         text = f'watching episode {episode_id!r}{why}'
-        return [self._event(Level.OK, 'episode_start', stamp, math.nan, text)]
+        return [self._event(self.level, 'episode_start', stamp, math.nan, text)]
 
     def _add_unknown(self, stamp: int, reason: str) -> list[Event]:
         onset = self._unknown.add(stamp)
@@ -119,32 +160,48 @@ class Judge:
         text = f'value is unknown: {reason or "no reason given"}'
         return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, text, onset)]
 
-    def _end_unknown(self, stamp: int, value: float) -> list[Event]:
-        began = self._unknown.end()
-        if began is None:
+    def _stop(self, stamp: int, reason: str) -> list[Event]:
+        """The clock stands still: no fault, but nothing to judge."""
+        if self._stopped:
             return []
-        text = f'value is known again after {seconds(stamp, began):.1f} s'
-        return [self._event(self._alarm.condition, 'unknown', stamp, value, text)]
+        self._stopped = True
+        return [self._event(Level.PAUSED, 'paused', stamp, math.nan, reason or 'paused')]
 
-    def _measure(self, stamp: int, value: float) -> None:
+    def _end_unknown(self, stamp: int, value: float) -> list[Event]:
+        began, stopped = self._unknown.end(), self._stopped
+        self._stopped = False
+        if began is None and not stopped:
+            return []
+        if began is None:
+            return [self._event(self.level, 'paused', stamp, value, 'values come again')]
+        text = f'value is known again after {seconds(stamp, began):.1f} s'
+        return [self._event(self.level, 'unknown', stamp, value, text)]
+
+    def _measure(self, stamp: int, value: float, details: Details) -> None:
         if self._last is not None and seconds(stamp, self._last) > self._settings.rules.gap:
             self._smoother.reset()
             self._bank.reset()
+            self._trace.reset()
         self._last = stamp
         self.smoothed = self._smoother.update(stamp, value)
         holding = self._alarm.holding(stamp)
-        self.readings = {} if holding else self._bank.update(stamp, self.smoothed)
+        self.readings = {} if holding else self._bank.update(stamp, self.smoothed, details)
+        self._trace.add(stamp, value, self.readings)
 
     def _judge(self, stamp: int, value: float) -> list[Event]:
         changes = self._alarm.update(stamp, self.smoothed, self.readings)
+        events = [self._rule_event(change, stamp, value) for change in changes]
         if any(change.level == Level.ALARM for change in changes):
             self._bank.reset()
-        return [self._rule_event(change, stamp, value) for change in changes]
+        return events
 
     def _rule_event(self, change: Change, stamp: int, value: float) -> Event:
         kind, held, limit = change.kind, change.statistic, change.threshold
         text = change.text or explain(kind, held, limit, self._settings.rules)
-        return self._event(change.level, kind, stamp, value, text, change.onset, held, limit)
+        event = self._event(change.level, kind, stamp, value, text, change.onset, held, limit)
+        if kind not in RULES:
+            return event
+        return dataclasses.replace(event, alpha=self._alpha, window=self._trace.of(kind))
 
     def _event(
         self,

@@ -4,26 +4,30 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import CalibrationError, ConfigurationError
 from viva_ros.core.events import RULES
+from viva_ros.core.expected import Expected, Norm
 from viva_ros.core.files import write_atomically
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.settings import validate
 
-FORMAT: Final = 'viva_ros calibration 1'
+FORMAT: Final = 'viva_ros calibration 2'
+OR: Final = 'or'
+AND: Final = 'and'
 REMEDY: Final = "run 'viva calibrate'"
 
 
 @dataclass(frozen=True)
 class Threshold:
     """
-    Where a rule warns and where it alarms, in units of value; above is bad.
+    Where a rule warns and where it alarms, in the unit of the rule; above is bad.
 
     :raises ValueError: if warn is above alarm, or one is NaN
     """
@@ -46,10 +50,15 @@ class Calibration:
     :param alpha: promised share of successful episodes with a false alarm, over all rules
     :param warn_alpha: the same for warnings
     :param rank: k: each alarm threshold is the k-th smallest score
-    :param coverage: 5 % and 95 % quantile of one rule's share of quiet successful episodes
+    :param coverage: 5 % and 95 % quantile of the share of successful episodes that stay quiet
     :param rules: settings that the statistics were made with
-    :param thresholds: by rule
+    :param thresholds: by rule; a rule without one never alarms
     :param source: how it was made, for a person: command, recordings
+    :param shaping: number of further episodes, which ``expected`` was learnt from
+    :param combine: 'or': any rule alarms; 'and': a rule of the value and the foresight
+    :param expected: what successes are like
+    :param alone: alarm threshold of each rule if it were the only one, at the same alpha
+    :param seconds: mean length of the successful episodes, s; NaN if it is not known
     """
 
     engine: str
@@ -62,10 +71,22 @@ class Calibration:
     rules: RuleSettings
     thresholds: Mapping[str, Threshold]
     source: str
+    shaping: int = 0
+    combine: str = OR
+    expected: Expected = field(default_factory=Expected)
+    alone: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = math.nan
+
+    @property
+    def alarms_per_hour(self) -> float:
+        """What alpha comes to in an hour of successful work, at one alarm an episode."""
+        return self.alpha * 3600.0 / self.seconds
 
     def to_json(self) -> str:
         """Give the text of the file."""
-        return json.dumps({'format': FORMAT, **dataclasses.asdict(self)}, indent=2) + '\n'
+        content = {'format': FORMAT, **dataclasses.asdict(self)}
+        content['seconds'] = None if math.isnan(self.seconds) else self.seconds
+        return json.dumps(content, indent=2) + '\n'
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
@@ -82,11 +103,11 @@ class Calibration:
                 raise CalibrationError(
                     f'calibration is for {name} {own!r}, not for {asked!r}: {REMEDY} for it'
                 )
-        for field in dataclasses.fields(rules):
-            own, asked = getattr(self.rules, field.name), getattr(rules, field.name)
+        for one in dataclasses.fields(rules):
+            own, asked = getattr(self.rules, one.name), getattr(rules, one.name)
             if own != asked:
                 raise CalibrationError(
-                    f'calibration was made with {field.name} {own}, the setting is {asked}: '
+                    f'calibration was made with {one.name} {own}, the setting is {asked}: '
                     f'set it to {own}, or {REMEDY} with {asked}'
                 )
 
@@ -125,8 +146,23 @@ def parse(content: Mapping[str, Any]) -> Calibration:
     rules = RuleSettings(**fields['rules'])
     validate(rules, 'rules.')
     pairs = fields['thresholds']
-    if set(pairs) != set(RULES):
-        raise ValueError(f'thresholds are for {list(pairs)}, must be for {list(RULES)}')
+    if not pairs or not set(pairs) <= set(RULES):
+        raise ValueError(f'thresholds are for {list(pairs)}, must be for some of {list(RULES)}')
+    if fields['combine'] not in (OR, AND):
+        raise ValueError(f'combine is {fields["combine"]!r}, must be {OR!r} or {AND!r}')
     thresholds = {k: Threshold(float(p['warn']), float(p['alarm'])) for k, p in pairs.items()}
-    fields.update(coverage=(low, high), rules=rules, thresholds=thresholds)
+    seconds = math.nan if fields['seconds'] is None else float(fields['seconds'])
+    fields.update(
+        coverage=(low, high), rules=rules, thresholds=thresholds, seconds=seconds,
+        expected=_expected(fields['expected']),
+    )  # fmt: skip
     return Calibration(**fields)
+
+
+def _expected(content: Mapping[str, Any]) -> Expected:
+    norms = {
+        kind: Norm(tuple(one['edges']), tuple(one['middle']), tuple(one['spread']))
+        for kind, one in content['norms'].items()
+    }
+    joints = {str(name): float(size) for name, size in content['joints'].items()}
+    return Expected(float(content['slope']), joints, norms)

@@ -63,7 +63,8 @@ class Window:
         if self._samples and stamp <= self._samples[-1][0]:
             raise ValueError(f'stamp {stamp} is not later than the last, {self._samples[-1][0]}')
         self._samples.append((stamp, sample))
-        while len(self._samples) > 1 and self._samples[1][0] <= self._begin:
+        begin = stamp - self._span
+        while len(self._samples) > 1 and self._samples[1][0] <= begin:
             self._samples.popleft()
 
     @property
@@ -77,11 +78,28 @@ class Window:
 
     def maximum(self) -> float:
         """Largest sample inside; not empty."""
-        return max(sample for stamp, sample in self._samples if stamp >= self._begin)
+        begin = self._begin
+        return max(sample for stamp, sample in self._samples if stamp >= begin)
 
-    def held_minimum(self) -> float:
-        """Smallest value in force within the span; NaN until full."""
-        return min(sample for _, sample in self._samples) if self.full else math.nan
+    def held(self, share: float = 1.0) -> float:
+        """
+        Give what at least a share of the samples in force within the span reach; NaN until full.
+
+        :param share: in (0, 1]: the k-th largest of n, k = ceil(share n); 1 is the smallest
+        """
+        if not self.full:
+            return math.nan
+        samples = [sample for _, sample in self._samples]
+        if share == 1.0:
+            return min(samples)
+        samples.sort(reverse=True)
+        return samples[math.ceil(share * len(samples) - 1e-9) - 1]
+
+    def mean(self) -> float:
+        """Mean of the samples in force within the span; NaN until full."""
+        if not self.full:
+            return math.nan
+        return math.fsum(sample for _, sample in self._samples) / len(self._samples)
 
     def first(self) -> float:
         """Value at the beginning, interpolated between its neighbours; NaN until full."""

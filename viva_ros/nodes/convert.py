@@ -12,9 +12,11 @@ from std_msgs.msg import Header
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.events import Event
+from viva_ros.core.foresight import Proprioception
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
+from viva_ros.core.rules import Details
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.runtime.decode import decode_image, decode_jpeg
 
@@ -104,6 +106,19 @@ def to_value(
         if estimate.forecast else [],
         horizon=horizon,
     )  # fmt: skip
+
+
+def to_details(message: Value) -> Details:
+    """Give what goes with the value of a message; joints that do not fit are left out."""
+    names, count = tuple(message.joint_names), len(message.joint_names)
+    joints = None
+    if count and len(message.positions) == count and np.isfinite(message.positions).all():
+        told = len(message.forecast) == count and bool(np.isfinite(message.forecast).all())
+        joints = Proprioception(
+            names, np.array(message.positions),
+            np.array(message.forecast) if told else None, message.horizon,
+        )  # fmt: skip
+    return Details(message.success_probability, message.progress, joints)
 
 
 def to_unknown_value(unknown: Unknown, stamp: int) -> Value:

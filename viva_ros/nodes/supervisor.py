@@ -27,7 +27,7 @@ from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.announcer import Announcer
-from viva_ros.nodes.convert import to_ns
+from viva_ros.nodes.convert import to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
@@ -64,9 +64,11 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def setup(self, settings: SupervisorSettings) -> None:
         """Load the thresholds, create judge, topics and services."""
         self._calibration = self.load_calibration(settings)
+        made = self._calibration
         self._judge = Judge(
-            JudgeSettings(settings.rules, settings.alarm), self._calibration.thresholds
-        )
+            JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
+            made.combine, made.alpha,
+        )  # fmt: skip
         hold = time.monotonic() + settings.alarm.cool_down  # one before this may have asked
         self._machine = RetryMachine(settings.retry, hold_until=hold)
         self._foreign = self._rival = self._incompatible = ''
@@ -130,7 +132,11 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         known = message.status == Value.STATUS_OK and not self._foreign
         value = message.value if known else None
         reason = self._foreign or message.reason
-        events = self._judge.update(to_ns(message.header.stamp), value, reason, message.episode_id)
+        kind = '' if self._foreign else message.reason_kind
+        events = self._judge.update(
+            to_ns(message.header.stamp), value, reason, message.episode_id, to_details(message),
+            kind,
+        )  # fmt: skip
         for event in events:
             self._publish(event, event.stamp)
             self._react(event)

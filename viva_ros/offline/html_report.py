@@ -19,6 +19,7 @@ import numpy as np
 
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.observation import Array, Image
+from viva_ros.core.rules import Details
 from viva_ros.core.thresholds import Calibration
 from viva_ros.data.episode import Episode
 from viva_ros.data.recording import read
@@ -108,8 +109,9 @@ def alarm_limits(one: Result, calibration: Calibration) -> Array:
     """Give the smoothed value below which an alarm would be due, (N,); NaN where none can be."""
     judge = Judge(JudgeSettings(rules=calibration.rules), calibration.thresholds)
     limits = []
-    for at, value in zip(one.times, one.values, strict=True):
-        judge.update(round(at * 1e9), float(value), '', '')
+    likely = np.full(len(one.times), math.nan) if one.probability is None else one.probability
+    for at, value, success in zip(one.times, one.values, likely, strict=True):
+        judge.update(round(at * 1e9), float(value), details=Details(float(success)))
         known = math.isfinite(value)
         limits.append(alarm_level(judge, calibration) if known else math.nan)
     return np.array(limits, dtype=np.float64)

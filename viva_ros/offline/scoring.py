@@ -13,11 +13,13 @@ from itertools import islice
 
 import numpy as np
 
-from viva_ros.core.calibration import ValueSeries
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.foresight import Proprioception
 from viva_ros.core.judge import Judge, JudgeSettings
-from viva_ros.core.observation import Estimate, Observation, Unknown
+from viva_ros.core.observation import Array, Estimate, Observation, Unknown
+from viva_ros.core.rules import Details
+from viva_ros.core.series import ValueSeries
 from viva_ros.core.thresholds import Calibration
 from viva_ros.data.images import camera_tracks
 from viva_ros.data.published import alerts
@@ -41,6 +43,8 @@ class Sample:
     :param lost: whether a value was published of inputs that were not recorded
     :param progress: and success: as in ``Estimate``; NaN when unknown
     :param proprio: joint name to position used; empty when unknown
+    :param horizon: of the forecast, s; NaN when unknown
+    :param kind: of an unknown value, in one word
     """
 
     stamp: int
@@ -53,6 +57,21 @@ class Sample:
     progress: float = math.nan
     success: float = math.nan
     proprio: Mapping[str, float] = field(default_factory=dict)
+    horizon: float = math.nan
+    kind: str = ''
+
+    @property
+    def details(self) -> Details:
+        """What goes with the value, for the judge."""
+        if not self.proprio:
+            return Details(self.success, self.progress)
+        names = tuple(self.proprio)
+        told = [self.forecast[n] for n in names] if set(names) <= set(self.forecast) else None
+        joints = Proprioception(
+            names, np.array([self.proprio[n] for n in names], dtype=np.float64),
+            None if told is None else np.array(told, dtype=np.float64), self.horizon,
+        )  # fmt: skip
+        return Details(self.success, self.progress, joints)
 
     @property
     def judged(self) -> float:
@@ -130,18 +149,20 @@ def estimates(moments: Iterable[Sight], engine: Engine, batch: int = 1) -> Itera
     while group := list(islice(waiting, batch)):
         answers = estimate_all(engine, [sight.seen for sight in group])
         for sight, answer in zip(group, answers, strict=True):
-            yield _sample(sight, answer)
+            yield _sample(sight, answer, engine.info.horizon)
 
 
-def _sample(sight: Sight, answer: Estimate | Unknown) -> Sample:
+def _sample(sight: Sight, answer: Estimate | Unknown, horizon: float) -> Sample:
     said = sight.said
     if isinstance(answer, Unknown):
         lost = answer.kind == 'missing' and math.isfinite(math.nan if said is None else said)
-        return Sample(sight.stamp, math.nan, answer.reason, {}, sight.episode, said, lost)
+        return Sample(sight.stamp, math.nan, answer.reason, {}, sight.episode, said, lost,
+                      kind=answer.kind)  # fmt: skip
     return Sample(
         sight.stamp, float(answer.value), '', answer.forecast, sight.episode, said,
         progress=float(answer.progress), success=float(answer.success),
         proprio=sight.seen.proprio if isinstance(sight.seen, Observation) else {},
+        horizon=horizon,
     )  # fmt: skip
 
 
@@ -173,14 +194,24 @@ def estimate(engine: Engine, seen: Observation | Unknown) -> Estimate | Unknown:
 
 def judge(samples: Iterable[Sample], calibration: Calibration | None) -> list[Event]:
     """Give the events of a series of values, as the supervisor would."""
-    thresholds = calibration.thresholds if calibration else {}
-    settings = JudgeSettings(rules=calibration.rules) if calibration else JudgeSettings()
-    judge = Judge(settings, thresholds)
+    judge = judge_of(calibration)
     return [
         event
         for one in samples
-        for event in judge.update(one.stamp, one.judged, one.reason, one.episode)
+        for event in judge.update(
+            one.stamp, one.judged, one.reason, one.episode, one.details, one.kind
+        )
     ]
+
+
+def judge_of(calibration: Calibration | None) -> Judge:
+    """Give a judge as the supervisor has it; without a calibration it never alarms."""
+    if calibration is None:
+        return Judge(JudgeSettings(), {})
+    return Judge(
+        JudgeSettings(rules=calibration.rules), calibration.thresholds, calibration.expected,
+        calibration.combine, calibration.alpha,
+    )  # fmt: skip
 
 
 def rule_alarms(events: Iterable[Event]) -> list[Event]:
@@ -189,9 +220,23 @@ def rule_alarms(events: Iterable[Event]) -> list[Event]:
 
 
 def series_of(samples: Sequence[Sample]) -> ValueSeries:
-    """Give stamps and values of samples."""
+    """Give the series of samples: values, and what goes with them."""
+
+    def column(numbers: Iterable[float]) -> Array:
+        return np.array(list(numbers), dtype=np.float64)
+
     stamps = np.array([sample.stamp for sample in samples], dtype=np.int64)
-    return ValueSeries(stamps, np.array([sample.value for sample in samples], dtype=np.float64))
+    names = next((tuple(s.proprio) for s in samples if s.proprio), ())
+    tables = [
+        np.array([[getattr(s, kind).get(n, math.nan) for n in names] for s in samples], np.float64)
+        if any(getattr(s, kind) for s in samples) and names else None
+        for kind in ('proprio', 'forecast')
+    ]  # fmt: skip
+    return ValueSeries(
+        stamps, column(s.value for s in samples), column(s.success for s in samples),
+        column(s.progress for s in samples), names, *tables,
+        next((s.horizon for s in samples if math.isfinite(s.horizon)), math.nan),
+    )  # fmt: skip
 
 
 def _difference(ours: float, theirs: float | None) -> float:

@@ -10,10 +10,10 @@ from itertools import pairwise
 import numpy as np
 
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
-from viva_ros.core.events import Event, Level
+from viva_ros.core.events import DROP, FLOOR, NO_RISE, Event, Level
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.observation import Array
-from viva_ros.core.rules import RuleSettings
+from viva_ros.core.rules import Reading, RuleSettings
 from viva_ros.core.thresholds import Calibration
 from viva_ros.data.images import camera_tracks, frames
 from viva_ros.data.published import Moment, alerts, runs, truth, values
@@ -128,7 +128,7 @@ def _judged(samples: Sequence[Sample], calibration: Calibration | None) -> tuple
     judge = Judge(JudgeSettings(rules=rules), calibration.thresholds if calibration else {})
     smoothed, below = [], []
     for sample in samples:
-        judge.update(sample.stamp, sample.value, sample.reason, sample.episode)
+        judge.update(sample.stamp, sample.value, sample.reason, sample.episode, sample.details)
         known = math.isfinite(sample.value)
         smoothed.append(judge.smoothed if known else math.nan)
         below.append(alarm_level(judge, calibration) if known and calibration else math.nan)
@@ -139,13 +139,16 @@ def alarm_level(judge: Judge, calibration: Calibration) -> float:
     """
     Give the highest smoothed value at which a rule's condition would be met now.
 
-    Each statistic falls by what the value rises by, so it is the present value plus what the
-    statistic is above its threshold. NaN while all windows fill.
+    The statistics of fall, lack of rise and, where no probability of success is told, floor shrink
+    by what the value rises by: it is the present value plus what the statistic is above its
+    threshold. The other rules have no such level. NaN while all windows fill.
     """
     levels = [
         judge.smoothed + reading.statistic - calibration.thresholds[kind].alarm
         for kind, reading in judge.readings.items()
-        if kind in calibration.thresholds and math.isfinite(reading.statistic)
+        if kind in calibration.thresholds
+        and _is_level(kind, reading, judge)
+        and math.isfinite(reading.statistic)
     ]
     return max(levels, default=math.nan)
 
@@ -186,3 +189,8 @@ def title(story: Story) -> str:
     if story.moments:
         parts.append(f'{"" if story.moments[-1].success else "no "}success in the end')
     return '  |  '.join(parts)
+
+
+def _is_level(kind: str, reading: Reading, judge: Judge) -> bool:
+    of_value = kind == FLOOR and reading.statistic == -judge.smoothed
+    return math.isfinite(reading.statistic) and (of_value or kind in (DROP, NO_RISE))
