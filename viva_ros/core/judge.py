@@ -117,9 +117,7 @@ class Judge:
             return []
         self._executing = executing
         self._forget()
-        if not executing:
-            return [self._event(Level.PAUSED, 'paused', stamp, math.nan, 'no task is executed')]
-        text = 'a task is executed: watching'
+        text = 'a task is executed: watching' if executing else 'no task is executed'
         return [self._event(self.level, 'paused', stamp, math.nan, text)]
 
     def acknowledge(self, stamp: int) -> list[Event]:
@@ -149,8 +147,7 @@ class Judge:
         self.episode_id = episode_id
         self._forget()
         self._alarm.reset(forget_cool_down=jumped)
-        why = ': stamps went back' if jumped else ''
-        text = f'watching episode {episode_id!r}{why}'
+        text = f'watching episode {episode_id!r}' + (': stamps went back' if jumped else '')
         return [self._event(self.level, 'episode_start', stamp, math.nan, text)]
 
     def _add_unknown(self, stamp: int, reason: str) -> list[Event]:
@@ -170,10 +167,9 @@ class Judge:
     def _end_unknown(self, stamp: int, value: float) -> list[Event]:
         began, stopped = self._unknown.end(), self._stopped
         self._stopped = False
-        if began is None and not stopped:
-            return []
         if began is None:
-            return [self._event(self.level, 'paused', stamp, value, 'values come again')]
+            text = 'values come again'
+            return [self._event(self.level, 'paused', stamp, value, text)] if stopped else []
         text = f'value is known again after {seconds(stamp, began):.1f} s'
         return [self._event(self.level, 'unknown', stamp, value, text)]
 
@@ -204,15 +200,8 @@ class Judge:
         return dataclasses.replace(event, alpha=self._alpha, window=self._trace.of(kind))
 
     def _event(
-        self,
-        level: Level,
-        kind: str,
-        stamp: int,
-        value: float,
-        text: str,
-        onset: int | None = None,
-        statistic: float = math.nan,
-        threshold: float = math.nan,
-    ) -> Event:
+        self, level: Level, kind: str, stamp: int, value: float, text: str,
+        onset: int | None = None, statistic: float = math.nan, threshold: float = math.nan,
+    ) -> Event:  # fmt: skip
         began = stamp if onset is None else onset
         return Event(level, kind, stamp, began, value, statistic, threshold, self.episode_id, text)
