@@ -12,11 +12,11 @@ stays LATCHED until somebody acknowledges it; it may alarm again meanwhile.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from viva_ros.core.events import VALUE_RULES, Level
 from viva_ros.core.latch import UNITS, Latch, Recovery
-from viva_ros.core.rules import Reading
+from viva_ros.core.rules import Reading, RuleSettings
 from viva_ros.core.settings import setting
 from viva_ros.core.thresholds import AND, OR, Threshold
 
@@ -36,6 +36,14 @@ class AlarmSettings:
     recovery_rise: float = setting(
         0.3, 'Rise over the lowest value since an alarm that ends it.', above=0.0, at_most=2.0
     )
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """All that a judge is told, but for what a calibration brings."""
+
+    rules: RuleSettings = field(default_factory=RuleSettings)
+    alarm: AlarmSettings = field(default_factory=AlarmSettings)
 
 
 @dataclass(frozen=True)

@@ -11,30 +11,23 @@ Value message does.
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from viva_ros.core.absence import UnknownRun
-from viva_ros.core.alarm import Alarm, AlarmSettings, Change
+from viva_ros.core.alarm import Alarm, Change, JudgeSettings
 from viva_ros.core.events import RULES, Event, Level
 from viva_ros.core.expected import Expected
-from viva_ros.core.rules import NO_DETAILS, Details, Reading, RuleBank, RuleSettings
+from viva_ros.core.rules import NO_DETAILS, Details, Reading, RuleBank
 from viva_ros.core.settings import validate
 from viva_ros.core.thresholds import OR, Threshold
 from viva_ros.core.trace import Trace
 from viva_ros.core.windows import Smoother, seconds
 from viva_ros.core.wording import explain
 
+__all__ = ['Judge', 'JudgeSettings']
+
 PAUSED = 'paused'  # kind of an unknown value: the clock stands still
-
-
-@dataclass(frozen=True)
-class JudgeSettings:
-    """All that a judge is told, but for what a calibration brings."""
-
-    rules: RuleSettings = field(default_factory=RuleSettings)
-    alarm: AlarmSettings = field(default_factory=AlarmSettings)
 
 
 class Judge:
