@@ -37,6 +37,8 @@ class Inputs:
         :param topics: camera to topic
         """
         self._node = node
+        self._use_receipt = settings.receive_time
+        self._unstamped: set[str] = set()
         self._names = {JOINTS: node.resolve_topic_name(JOINTS)}
         self._names |= {camera: node.resolve_topic_name(topic) for camera, topic in topics.items()}
         self._counts = dict.fromkeys(self._names, 0)
@@ -76,6 +78,9 @@ class Inputs:
             values = {'topic': topic, 'rate_hz': rate, 'age_s': f'{age:.3f}'}
             if name in self._faults:
                 report.add(name, ERROR, self._faults[name], values)
+            elif name in self._unstamped:
+                text = f'stamp of {topic} is 0: its driver must set it, or receive_time'
+                report.add(name, WARN, text, values)
             elif not self._newest[name]:
                 count = self._node.count_publishers(topic)
                 text = f'nothing received on {topic}, which {count} publish'
@@ -102,17 +107,25 @@ class Inputs:
         self._node.get_logger().error(self._faults[name])
 
     def _store_image(self, camera: str, message: Any) -> None:
-        stamp = to_ns(message.header.stamp)
+        stamp = self._stamp(camera, message)
         self._note(camera, stamp)
         self.buffer.add_image(camera, stamp, message)
 
     def _store_joints(self, message: JointState) -> None:
-        stamp = to_ns(message.header.stamp)
+        stamp = self._stamp(JOINTS, message)
         self._note(JOINTS, stamp)
         try:
             self.buffer.add_joints(stamp, joint_positions(message))
         except InputError as error:
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
+
+    def _stamp(self, name: str, message: Any) -> int:
+        """Give the stamp of a message, ns; of one without, the time of receipt if that is set."""
+        stamp = to_ns(message.header.stamp)
+        if stamp == 0 and self._use_receipt:
+            return int(self._node.get_clock().now().nanoseconds)
+        (self._unstamped.discard if stamp else self._unstamped.add)(name)
+        return stamp
 
     def _note(self, name: str, stamp: int) -> None:
         self._counts[name] += 1

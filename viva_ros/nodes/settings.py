@@ -45,6 +45,9 @@ class MonitorSettings:
     isolate: bool = setting(
         True, 'Run the engine in a process of its own, which is killed when it hangs.'
     )
+    receive_time: bool = setting(
+        False, 'Take the time of receipt where a stamp is 0; such values cannot be scored again.'
+    )
     frame_id: str = setting('base_link', 'Frame of the markers.')
     sync: SyncSettings = field(default_factory=SyncSettings)
     picture: PictureSettings = field(default_factory=PictureSettings)

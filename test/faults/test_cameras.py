@@ -1,0 +1,120 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows 1, 4 to 6 and 8 of the table of faults: what cameras do."""
+
+import signal
+import time
+
+import pytest
+
+from viva_ros.msg import Value
+from viva_ros.nodes.convert import to_time
+
+FLAT = 64 * 64 * 3
+FROZEN = bytes(range(256)) * 48
+
+
+def fill(byte):
+    def change(message):
+        message.data = bytes([byte]) * FLAT
+        return message
+
+    return change
+
+
+def freeze(message):
+    message.data = FROZEN
+    return message
+
+
+def shift(message):
+    stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+    message.header.stamp = to_time(stamp - 50_000_000)
+    return message
+
+
+def cut(message):
+    message.data = message.data[:1000]
+    return message
+
+
+def of(**fields):
+    def change(message):
+        for name, value in fields.items():
+            setattr(message, name, value)
+        return message
+
+    return change
+
+
+@pytest.mark.parametrize('number', [signal.SIGSTOP, signal.SIGKILL])
+def test_a_camera_whose_process_is_stopped_or_killed_is_stale_and_comes_back(
+    robot, running, tmp_path, record_property, number
+):
+    _, processes = running
+    robot.wait_for_values()
+    robot.change = {'head': lambda _: None}
+    camera = processes.start('fake_source.py', tmp_path, 'head')
+    count = len(robot.values)
+    said = 'newest message of /head/image_raw is'
+    processes_up = time.monotonic() + 30.0
+    while not (len(robot.values) > count + 5 and all(
+        v.status == Value.STATUS_OK for v in robot.values[-3:])
+    ):  # fmt: skip
+        assert time.monotonic() < processes_up
+        time.sleep(0.05)
+    last = robot.values[-1].header.stamp
+    begun = len(robot.values)
+    camera.send_signal(number)
+    end = time.monotonic() + 10.0
+    while not any(said in value.reason for value in robot.values[begun:]):
+        assert time.monotonic() < end, 'not found'
+        time.sleep(0.02)
+    found = next(value for value in robot.values[begun:] if said in value.reason)
+    good = [v for v in robot.values[: robot.values.index(found)] if v.status == Value.STATUS_OK]
+    last = good[-1].header.stamp
+    delay = found.header.stamp.sec - last.sec + 1e-9 * (found.header.stamp.nanosec - last.nanosec)
+    record_property('detection_s', round(delay, 3))
+    if number == signal.SIGSTOP:
+        camera.send_signal(signal.SIGCONT)
+    camera.kill()
+    robot.wait_for_values()
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (freeze, '/head/image_raw: frozen: same picture for'),
+        (fill(2), '/head/image_raw: black'),
+        (fill(252), '/head/image_raw: saturated'),
+        (fill(120), '/head/image_raw: covered'),
+    ],
+)
+def test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown(
+    robot, record_property, change, said
+):
+    record_property('detection_s', round(robot.suffer({'head': change}, said), 3))
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (of(width=80, step=240), 'image has 12288 bytes, must have 15360'),
+        (of(encoding='yuv422'), "encoding is 'yuv422', must be one of"),
+        (of(step=10), 'step is 10 bytes, must be at least 192'),
+        (cut, 'image has 1000 bytes, must have 12288'),
+        (of(height=0, data=b''), 'image is 64 x 0 pixels'),
+    ],
+)
+def test_a_message_that_is_no_picture_is_dropped_and_named(robot, record_property, change, said):
+    record_property('detection_s', round(robot.suffer({'left_wrist': change}, said), 3))
+    assert robot.process.poll() is None
+    assert robot.log().count(said) <= 2, 'throttled: once in five seconds'
+
+
+def test_a_camera_that_lags_behind_the_others_is_unknown_with_the_measured_skew(
+    robot, record_property
+):
+    delay = robot.suffer({'right_wrist': shift}, 'at most 0.02 s is allowed')
+    record_property('detection_s', round(delay, 3))
+    assert any('0.050 s newer' in e.message for e in robot.entries('monitor: value'))

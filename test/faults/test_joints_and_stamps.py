@@ -1,0 +1,110 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows 7 and 9 of the table of faults: joints by name, and stamps that cannot be."""
+
+import time
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from viva_ros.msg import Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import to_time
+
+ALL = ('head', 'left_wrist', 'right_wrist', 'joint_states')
+
+
+def rename(message):
+    message.name[0] = 'elbow'  # the first is right_waist
+    return message
+
+
+def spoil(number):
+    def change(message):
+        message.position[1] = number  # left_waist
+        return message
+
+    return change
+
+
+def shorten(message):
+    message.position = message.position[:1]
+    return message
+
+
+def stamped(stamp):
+    def change(message):
+        message.header.stamp = to_time(stamp())
+        return message
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (rename, '/joint_states lacks right_waist; it has elbow, left_waist'),
+        (spoil(float('nan')), '/joint_states is not finite: left_waist = nan'),
+        (spoil(float('inf')), '/joint_states is not finite: left_waist = inf'),
+        (shorten, 'newest message of /joint_states is'),
+    ],
+)
+def test_joints_that_are_missing_or_no_numbers_are_unknown(robot, record_property, change, said):
+    record_property('detection_s', round(robot.suffer({'joint_states': change}, said), 3))
+
+
+def test_joints_in_another_order_and_some_more_change_nothing(robot):
+    def turn(message):
+        message.name = [*reversed(message.name), 'gripper']
+        message.position = [*reversed(message.position), 9.0]
+        return message
+
+    robot.wait_for_values()
+    count = len(robot.values)
+    robot.change = {'joint_states': turn}
+    end = time.monotonic() + 30.0
+    while len(robot.values) < count + 8:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert all(value.status == Value.STATUS_OK for value in robot.values[count + 2 :])
+    positions = dict(zip(robot.values[-1].joint_names, robot.values[-1].positions, strict=True))
+    # The robot moves right_waist 0.1 behind left_waist, whatever the order in the message.
+    assert positions['left_waist'] - positions['right_waist'] == pytest.approx(0.1)
+    robot.wait_for_values()
+
+
+def test_stamps_of_the_future_are_unknown(robot, record_property):
+    change = stamped(lambda: time.time_ns() + 3600 * 10**9)
+    every = dict.fromkeys(ALL, change)
+    said = 'ahead of now, at most 0.1 s is allowed'
+    record_property('detection_s', round(robot.suffer(every, said), 3))
+
+
+def test_a_camera_that_ceases_to_stamp_is_stale_and_its_driver_is_named(robot, record_property):
+    change = {'head': stamped(lambda: 0)}
+    said = 'newest message of /head/image_raw is'
+    record_property('detection_s', round(robot.suffer(change, said), 3))
+    assert any(
+        e.level == DiagnosticStatus.WARN
+        and e.message == 'stamp of /head/image_raw is 0: its driver must set it, or receive_time'
+        for e in robot.entries('monitor: head')
+    )
+
+
+def test_the_time_of_receipt_is_taken_where_that_is_configured(running, robot):
+    node, processes = running
+    robot.wait_for_values()
+    values = node.listen(Value, '/other/value', qos.RELIABLE)
+    other = processes.start(
+        'fake_monitor.py', '--ros-args', '-p', 'transport:=raw', '-p', 'input_timeout:=0.0',
+        '-p', 'receive_time:=true', '-r', '__ns:=/other', '-r', 'joint_states:=/joint_states',
+        '-p', 'camera_topics:=[/head/image_raw, /left_wrist/image_raw, /right_wrist/image_raw]',
+        '-p', 'sync.slop:=0.1',
+    )  # fmt: skip
+    robot.change = dict.fromkeys(ALL, stamped(lambda: 0))
+    end = time.monotonic() + 30.0
+    while not any(value.status == Value.STATUS_OK for value in values):
+        assert time.monotonic() < end, values[-1].reason if values else 'no value'
+        time.sleep(0.05)
+    other.kill()
+    robot.wait_for_values()
