@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,7 +58,8 @@ class Robot:
     A change gives the message to publish, or None for none.
     """
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, node: Any, joints: Sequence[str] = source.JOINTS) -> None:
+        self._joints = joints
         self.change: dict[str, Callable[[Any], Any]] = {}
         self.broken_since = 0
         self.values: list[Any] = node.listen(Value, 'value', qos.RELIABLE)
@@ -124,7 +125,7 @@ class Robot:
     def _message(self, name: str, count: int, stamp: int) -> Any:
         if name != 'joint_states':
             return to_image(source.picture(160.0, count), stamp, name)
-        positions = {name: 0.1 * i + 0.02 * count for i, name in enumerate(source.JOINTS)}
+        positions = {name: 0.1 * i + 0.02 * count for i, name in enumerate(self._joints)}
         return to_joint_state(positions, stamp)
 
 
@@ -174,3 +175,9 @@ def robot(running: Any) -> Iterator[Robot]:
     made.close()
     monitor.send_signal(signal.SIGTERM)
     assert monitor.wait(30.0) == 0, made.log()
+
+
+@pytest.fixture(scope='module')
+def new_robot() -> type[Robot]:
+    """Give ``Robot`` to tests, which cannot import this file."""
+    return Robot

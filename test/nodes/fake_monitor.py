@@ -4,7 +4,7 @@
 The real monitor with an engine that has no network, for tests of faults.
 
 Its value is the mean brightness of the head camera, so that a test sets it with a grey picture;
-FAKE_ENGINE=hang and FAKE_ENGINE=fail make it misbehave.
+FAKE_ENGINE=hang, slow, fail and device make it misbehave.
 """
 
 import os
@@ -32,6 +32,10 @@ class BrightnessEngine:
     def estimate(self, observation: Observation) -> Estimate:
         if os.environ.get('FAKE_ENGINE') == 'hang':
             time.sleep(3600.0)
+        if os.environ.get('FAKE_ENGINE') == 'slow':
+            time.sleep(0.5)
+        if os.environ.get('FAKE_ENGINE') == 'device':
+            raise RuntimeError('CUDA error: an illegal memory access was encountered')
         if os.environ.get('FAKE_ENGINE') == 'fail':
             raise EngineError('the engine is out of order: get another')
         value = float(np.mean(observation.images['head'])) / 127.5 - 1.0

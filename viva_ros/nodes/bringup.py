@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import IO
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.nodes.description import ADVISORY, LAUNCHES, PROFILE, PROFILE_VARIABLE, Program
+from viva_ros.nodes.respawn import Respawn
 from viva_ros.runtime.shipped import shared_folder
 
 STOP_TIMEOUT = 4.0  # s; nodes end within 3
@@ -31,9 +32,10 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 @dataclass(frozen=True)
 class Started:
-    """Running nodes, by name."""
+    """Running nodes, by name, and how to start one."""
 
-    processes: Mapping[str, subprocess.Popen[bytes]]
+    processes: dict[str, subprocess.Popen[bytes]]
+    start: Callable[[str], subprocess.Popen[bytes]]
 
     def ended(self) -> dict[str, int]:
         """Give the exit codes of those that have ended."""
@@ -57,19 +59,25 @@ def started(
     processes: dict[str, subprocess.Popen[bytes]] = {}
     with ExitStack() as stack:
         stack.callback(lambda: stop(processes.values()))
-        for program in LAUNCHES[launch][0]:
+        programs = {program.name: program for program in LAUNCHES[launch][0]}
+
+        def start(name: str) -> subprocess.Popen[bytes]:
             output: IO[bytes] | int = subprocess.PIPE
             if log_folder is not None:
-                output = stack.enter_context((log_folder / f'{program.name}.log').open('wb'))
-            processes[program.name] = subprocess.Popen(
-                command(program, given), env=environment(given), stdin=subprocess.DEVNULL,
+                output = stack.enter_context((log_folder / f'{name}.log').open('ab'))
+            processes[name] = subprocess.Popen(
+                command(programs[name], given), env=environment(given), stdin=subprocess.DEVNULL,
                 stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
                 preexec_fn=end_with_parent,
             )  # fmt: skip
             if log_folder is None:
-                start_echo(program.name, processes[program.name])
-        yield Started(processes)
+                start_echo(name, processes[name])
+            return processes[name]
+
+        for name in programs:
+            start(name)
+        yield Started(processes, start)
 
 
 def check_options(launch: str, options: Mapping[str, object]) -> dict[str, str]:
@@ -163,9 +171,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     print(ADVISORY)
+    respawn = Respawn(program.name for program in LAUNCHES[args.launch][0] if program.respawn)
     with started(args.launch, options) as nodes:
         try:
-            while not (ended := nodes.ended()):
+            while not (ended := respawn.gone_for_good(nodes.ended(), time.monotonic())):
+                for name in respawn.due(time.monotonic()):
+                    print(f'viva up: {name} failed and is started again', file=sys.stderr)
+                    nodes.start(name)
                 time.sleep(0.2)
         except KeyboardInterrupt:
             return 0

@@ -17,11 +17,13 @@ class Program:
     :param name: of the node, and of the executable and module that it is
     :param config: file in ``config/`` with its parameters
     :param parameters: what arguments set: argument to parameter
+    :param respawn: whether it is started again when it fails
     """
 
     name: str
     config: str
     parameters: dict[str, str]
+    respawn: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ SUPERVISOR = Program(
         'use_sim_time': 'use_sim_time',
     },
 )
-SIM = Program('sim', 'sim.yaml', {'task': 'task', 'seed': 'seed', 'failure': 'failure'})
+SIM = Program(
+    'sim', 'sim.yaml', {'task': 'task', 'seed': 'seed', 'failure': 'failure'}, respawn=False
+)
 
 COMMON = (
     Argument('namespace', 'Namespace of all nodes.'),
@@ -82,6 +86,9 @@ LAUNCHES = {
         ),
     ),
 }
+
+RESPAWN_DELAY = 1.0  # s, before a node that failed is started again
+MOST_RESPAWNS = 5  # of one node within a minute; then all are ended
 
 ADVISORY = (
     'viva_ros is an advisory process monitor, not a safety function; '

@@ -13,7 +13,13 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from viva_ros.nodes.bringup import config_folder, environment
-from viva_ros.nodes.description import ADVISORY, LAUNCHES, PROFILE_VARIABLE, Program
+from viva_ros.nodes.description import (
+    ADVISORY,
+    LAUNCHES,
+    PROFILE_VARIABLE,
+    RESPAWN_DELAY,
+    Program,
+)
 
 
 def describe(launch: str) -> LaunchDescription:
@@ -51,6 +57,7 @@ def make_node(program: Program, options: dict[str, str]) -> Node:
     return Node(
         package='viva_ros', executable=program.name, name=program.name,
         namespace=options['namespace'], output='screen', emulate_tty=True,
+        respawn=program.respawn, respawn_delay=RESPAWN_DELAY,
         parameters=[str(config_folder(options) / program.config), *([changed] if changed else [])],
     )  # fmt: skip
 

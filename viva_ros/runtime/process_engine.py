@@ -44,6 +44,7 @@ class ProcessEngine:
         self._guard = threading.Lock()  # between close and a restart
         self._open = True
         self.restarts = 0
+        self._why = ''  # of the last restart
         self._child = Child(self._arguments)
         self._began = time.monotonic()
         self.info = self._child.join(LOAD_TIMEOUT)
@@ -64,6 +65,7 @@ class ProcessEngine:
         try:
             return self._child.ask(observation, self._patience)
         except LostError as error:
+            self._why = str(error)
             self._restart()
             raise EngineError(f'{error}: it is started again') from error
 
@@ -81,7 +83,7 @@ class ProcessEngine:
     def _go_on(self) -> None:
         """Use the new child, if it has loaded the engine."""
         if not self._child.spoke(0.0):
-            raise EngineError('engine is being loaded anew after its process was lost')
+            raise EngineError(f'{self._why}: it is being loaded anew')
         try:
             info = self._child.join(0.0)
         except EngineError:

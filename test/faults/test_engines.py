@@ -1,0 +1,179 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows 12 to 15 and 25 of the table of faults: what engines do, and ends in mid-inference."""
+
+import itertools
+import os
+import shutil
+import signal
+import time
+
+import psutil
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.event_handler import SubscriptionEventCallbacks
+from std_msgs.msg import Header
+
+from viva_ros.core.errors import EngineError
+from viva_ros.msg import Value
+from viva_ros.nodes import qos
+from viva_ros.runtime.engine import load
+from viva_ros.runtime.manifest import read
+from viva_ros.runtime.shipped import engine_folder
+
+OPTIONS = ('--ros-args', '-p', 'transport:=raw', '-p', 'input_timeout:=0.0')
+SHIPPED = engine_folder('', 'tray_lift')
+
+
+class Lease:
+    """Notes when the middleware says that a node gives no sign of life any more."""
+
+    def __init__(self, node, topic: str) -> None:
+        self.lost: list[float] = []
+        self.alive = False
+        events = SubscriptionEventCallbacks(liveliness=self._note, use_default_callbacks=False)
+        self._subscription = node.create_subscription(
+            Header, topic, lambda _: None, qos.HEARTBEAT, event_callbacks=events
+        )
+
+    def _note(self, event) -> None:
+        if self.alive and event.alive_count == 0:
+            self.lost.append(time.time())
+        self.alive = event.alive_count > 0
+
+
+@pytest.fixture(scope='module')
+def source(running, new_robot):
+    """Give a robot with the joints of the shipped engine and of the fake one."""
+    node, _ = running
+    joints = ('right_waist', *read(SHIPPED).ranges.names)
+    made = new_robot(node, tuple(dict.fromkeys(joints)))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def monitor(running, source, until):
+    """Start a monitor; wait for what it is to say first."""
+    _, processes = running
+    started = []
+
+    def start(script: str, *arguments: object, first=None, **extra: str):
+        source.values.clear()
+        source.diagnoses.clear()
+        process = processes.start(script, *OPTIONS, *arguments, **extra)
+        started.append(process)
+        until(first or source.known, f'what {script} says')
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def known(values):
+    return [value for value in values if value.status == Value.STATUS_OK]
+
+
+def end(process, number) -> float:
+    """Tell a process to end; give how long that takes, s."""
+    began = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(20.0) == 0
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst(
+    source, monitor, until, record_property, number
+):
+    process = monitor('fake_monitor.py', FAKE_ENGINE='slow')
+    until(lambda: len(known(source.values)) > 3, 'values')
+    given = known(source.values)
+    stamps = [v.header.stamp.sec * 10**9 + v.header.stamp.nanosec for v in given]
+    # Half a second for each: of ten pictures a second most are skipped, none is kept for later.
+    gaps = [b - a for a, b in itertools.pairwise(stamps)]
+    assert min(gaps) >= 400_000_000
+    assert all(value.latency < 2.5 for value in given)
+    until(lambda: 'latency_p50_ms' in str(source.entries('monitor: value')), 'diagnostics')
+    told = {v.key: v.value for v in source.entries('monitor: value')[-1].values}
+    assert float(told['latency_p50_ms']) >= 500.0 and int(told['rate_hz']) <= 2
+    record_property('detection_s', round(end(process, number), 3))
+
+
+def test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_so(
+    running, source, monitor, until, record_property
+):
+    lease = Lease(running[0], 'monitor/heartbeat')
+    process = monitor('viva_ros.nodes.monitor', '-p', 'hang_after:=1.0')
+    until(lambda: lease.alive, 'a sign of life')
+    (child,) = psutil.Process(process.pid).children()
+    before = source.values[-1]
+    child.suspend()
+    hung = time.time()
+    until(lambda: lease.lost, 'the end of the lease')
+    record_property('detection_s', round(lease.lost[0] - hung, 3))
+    until(
+        lambda: any(
+            e.level == DiagnosticStatus.ERROR and 'has not answered' in e.message
+            for e in source.entries('monitor: engine')
+        ),
+        'an error in /diagnostics',
+    )
+    count = len(source.values)
+    until(lambda: len(source.values) > count and source.known(), 'values again')
+    until(lambda: lease.alive, 'a sign of life again')
+    between = source.values[source.values.index(before) + 1 :]
+    assert any(v.reason_kind == 'engine' and v.value != v.value for v in between)
+    assert not child.is_running() and len(psutil.Process(process.pid).children()) == 1
+    (again,) = psutil.Process(process.pid).children()
+    again.suspend()
+    time.sleep(0.3)
+    assert end(process, signal.SIGTERM) < 10.0
+    assert not again.is_running()
+
+
+def test_a_device_that_fails_twice_ends_the_process_with_an_error(
+    running, source, monitor, until, record_property
+):
+    _, processes = running
+    process = monitor(
+        'fake_monitor.py', first=lambda: any('device failed' in v.reason for v in source.values),
+        FAKE_ENGINE='device',
+    )  # fmt: skip
+    began = time.monotonic()
+    assert process.wait(20.0) == 1
+    record_property('detection_s', round(time.monotonic() - began, 3))
+    assert 'device failed twice, memory freed between: CUDA error' in processes.log(process)
+    assert all(value.status == Value.STATUS_UNKNOWN for value in source.values)
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'said'),
+    [
+        (lambda folder: (folder / 'engine.onnx').write_bytes(b'x'), 'has SHA-256'),
+        (lambda folder: (folder / 'engine.onnx').unlink(), 'is not there'),
+        (lambda folder: os.chmod(folder / 'engine.json', 0o666), "run 'chmod o-w"),
+    ],
+)
+def test_an_engine_that_was_tampered_with_is_refused_with_the_reason_and_the_remedy(
+    running, source, monitor, tmp_path, record_property, spoil, said
+):
+    folder = tmp_path / 'engine'
+    shutil.copytree(SHIPPED, folder)
+    spoil(folder)
+    with pytest.raises(EngineError) as here:
+        load(folder, 'tray_lift')
+    began = time.monotonic()
+    process = monitor(
+        'viva_ros.nodes.monitor', '-p', f'engine:={folder}',
+        first=lambda: any(
+            e.level == DiagnosticStatus.ERROR and e.message == str(here.value)
+            for e in source.entries('monitor: configuration')
+        ),
+    )  # fmt: skip
+    record_property('detection_s', round(time.monotonic() - began, 3))
+    assert said in str(here.value) and not source.values
+    assert process.poll() is None, 'it can be mended and configured'
