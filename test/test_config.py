@@ -11,10 +11,18 @@ import yaml
 from viva_ros.core.settings import validate
 from viva_ros.nodes.description import LAUNCHES, PROFILE
 from viva_ros.nodes.params import flatten, unflatten
-from viva_ros.nodes.settings import MonitorSettings, SimSettings, SupervisorSettings
+from viva_ros.nodes.settings import (
+    BlackBoxSettings,
+    MonitorSettings,
+    SimSettings,
+    SupervisorSettings,
+)
 
 CONFIG = Path(__file__).parents[1] / 'config'
-DEFAULTS = {'monitor': MonitorSettings(), 'supervisor': SupervisorSettings(), 'sim': SimSettings()}
+DEFAULTS = {
+    'monitor': MonitorSettings(), 'supervisor': SupervisorSettings(),
+    'black_box': BlackBoxSettings(), 'sim': SimSettings(),
+}  # fmt: skip
 
 
 def parameters(name: str) -> dict[str, object]:

@@ -36,6 +36,7 @@ BEYOND = {
     'data/images.py': {
         'runtime'
     },  # a recorded image is decoded by the code that decodes a live one
+    'nodes/black_box.py': {'data'},  # it writes recordings
     'nodes/sim.py': {'sim'},
 }
 

@@ -181,3 +181,15 @@ def robot(running: Any) -> Iterator[Robot]:
 def new_robot() -> type[Robot]:
     """Give ``Robot`` to tests, which cannot import this file."""
     return Robot
+
+
+@pytest.fixture(scope='module')
+def wait_for() -> Callable[..., None]:
+    """Give ``wait`` to the fixtures of a file."""
+    return tools.wait
+
+
+@pytest.fixture(scope='module')
+def new_calibration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give thresholds for a whole file."""
+    return tools.write_calibration(tmp_path_factory.mktemp('calibration'))

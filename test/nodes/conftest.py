@@ -138,12 +138,17 @@ def listener(domain: None) -> Iterator[Listener]:
 @pytest.fixture
 def calibration(tmp_path: Path) -> Path:
     """Thresholds for the engine of fake_monitor.py: a fall of 0.5 alarms, nothing else does."""
+    return write_calibration(tmp_path)
+
+
+def write_calibration(folder: Path) -> Path:
+    """Write them into a folder."""
     never = Threshold(9.0, 9.0)
     made = Calibration(
         'f' * 16, 'tray_lift', 40, 0.1, 0.3, 38, (0.9, 1.0), RuleSettings(),
         {'drop': Threshold(0.3, 0.5), 'no_rise': never, 'floor': never}, 'by hand',
     )  # fmt: skip
-    path = tmp_path / 'calibration.json'
+    path = folder / 'calibration.json'
     made.save(path)
     return path
 

@@ -7,6 +7,7 @@ usage: fake_source.py FOLDER SOURCE...; a source is a camera or 'joint_states'. 
 the pictures is read from FOLDER/level each time (0 to 255); FOLDER/late shifts the stamps, s.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,9 +20,10 @@ from sensor_msgs.msg import Image, JointState
 
 from viva_ros.nodes.convert import to_image, to_joint_state
 
-PERIOD = 100_000_000  # ns
+PERIOD = round(1e9 / float(os.environ.get('FAKE_RATE', '10')))  # ns
 RAMP = np.linspace(-30.0, 30.0, 64)
-JOINTS = ('right_waist', 'left_waist', 'camera_pan')  # not in the engine's order, and one more
+# Not in the engine's order, and one more.
+JOINTS = os.environ.get('FAKE_JOINTS', 'right_waist,left_waist,camera_pan').split(',')
 
 
 def number(path: Path, default: float) -> float:

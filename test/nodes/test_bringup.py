@@ -82,7 +82,7 @@ def test_nodes_end_when_the_process_that_started_them_is_killed(domain, listener
     )
     until(lambda: {'monitor', 'supervisor'} <= set(listener.get_node_names()), 'the nodes')
     children = psutil.Process(process.pid).children()
-    assert len(children) == 2
+    assert len(children) == 3
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(children, timeout=20.0)

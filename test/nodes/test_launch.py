@@ -36,7 +36,10 @@ sys.exit(service.run())
 @needs_launch
 @pytest.mark.parametrize(
     ('name', 'nodes'),
-    [('monitor', {'monitor', 'supervisor'}), ('demo', {'sim', 'monitor', 'supervisor'})],
+    [
+        ('monitor', {'monitor', 'supervisor', 'black_box'}),
+        ('demo', {'sim', 'monitor', 'supervisor'}),
+    ],
 )
 def test_a_launch_file_starts_its_nodes_in_a_namespace_and_ends_them(name, nodes, listener, until):
     process = subprocess.Popen(

@@ -58,6 +58,11 @@ SUPERVISOR = Program(
         'use_sim_time': 'use_sim_time',
     },
 )
+BLACK_BOX = Program(
+    'black_box',
+    'black_box.yaml',
+    {'black_box': 'folder', 'autostart': 'autostart', 'use_sim_time': 'use_sim_time'},
+)
 SIM = Program(
     'sim', 'sim.yaml', {'task': 'task', 'seed': 'seed', 'failure': 'failure'}, respawn=False
 )
@@ -73,10 +78,11 @@ COMMON = (
     Argument('autostart', "'true': configure and activate by themselves."),
     Argument('use_sim_time', "'true': time comes from /clock."),
 )
+FOLDER = Argument('black_box', "Folder for a recording of each alert; empty: black_box.yaml's.")
 
 #: What can be started: its programs and arguments.
 LAUNCHES = {
-    'monitor': ((MONITOR, SUPERVISOR), COMMON),
+    'monitor': ((MONITOR, SUPERVISOR, BLACK_BOX), (*COMMON, FOLDER)),
     'demo': (
         (SIM, MONITOR, SUPERVISOR),
         (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from viva_ros.core.absence import SilenceSettings
 from viva_ros.core.alarm import AlarmSettings
+from viva_ros.core.black_box import BlackBoxLimits
 from viva_ros.core.inputs import SyncSettings
 from viva_ros.core.picture import PictureSettings
 from viva_ros.core.retry import RetrySettings
@@ -65,6 +66,17 @@ class SupervisorSettings:
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     silence: SilenceSettings = field(default_factory=SilenceSettings)
+
+
+@dataclass(frozen=True)
+class BlackBoxSettings:
+    """The black box."""
+
+    autostart: bool = setting(True, 'Configure and activate without being asked.')
+    folder: str = setting('~/.ros/viva_black_box', 'Where recordings go.')
+    monitor: str = setting('monitor', 'Name of the node whose topics are recorded.')
+    supervisor: str = setting('supervisor', 'Likewise; its alerts begin a recording.')
+    limits: BlackBoxLimits = field(default_factory=BlackBoxLimits)
 
 
 @dataclass(frozen=True)

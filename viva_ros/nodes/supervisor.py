@@ -113,9 +113,16 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Report the level, and what the rules say."""
         level = self._level() if self.active else Level.OK
         fault = self._incompatible or self._foreign
-        text = fault or self._rival or (level.name if self.active else 'not active')
-        entry = ERROR if fault else WARN if self._rival else DIAGNOSIS[level]
+        crowd = self._rival or self._crowd()
+        text = fault or crowd or (level.name if self.active else 'not active')
+        entry = ERROR if fault else WARN if crowd else DIAGNOSIS[level]
         report.add('watch', entry, text, self._figures())
+
+    def _crowd(self) -> str:
+        """Say that there is more than one monitor; of equal stamps the first value counts."""
+        count = self.count_publishers('value')
+        topic = self.resolve_topic_name('value')
+        return f'{count} monitors publish {topic}: end all but one' if count > 1 else ''
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)

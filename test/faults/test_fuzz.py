@@ -1,0 +1,245 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Nonsense on every topic that comes in, over real DDS: no node dies or hangs, none makes a value.
+
+VIVA_FUZZ_CASES says how many cases there are of each message: a few in CI, more than 20,000 in all
+in scripts/nightly. A case is published among good messages; what the node says next is looked at.
+"""
+
+import math
+import os
+import time
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Header, String
+from std_srvs.srv import Trigger
+
+from viva_ros.msg import Alert, Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import to_joint_state, to_ns, to_time
+
+CASES = int(os.environ.get('VIVA_FUZZ_CASES', '25'))
+CAMERAS = ('head', 'left_wrist', 'right_wrist')
+JOINTS = ('left_waist', 'right_waist')
+CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
+fuzzed = settings(
+    max_examples=CASES, deadline=None, database=None, derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+
+small = st.integers(0, 70)
+sizes = small | st.sampled_from([2**16, 2**31, 2**32 - 1])
+octets = st.binary(max_size=300)
+words = st.text(st.characters(codec='utf-8', exclude_characters='\0'), max_size=20)
+numbers = st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
+stamps = st.sampled_from([None, None, None, 0, 1, 2**31 * 10**9 - 1]) | st.integers(0, 2**60)
+encodings = st.sampled_from([*CHANNELS, '', '8UC3', 'yuv422', 'bayer_rggb8']) | words
+changes = st.lists(st.tuples(st.integers(4, 400), st.integers(0, 255)))
+cuts = st.tuples(st.integers(4, 400), changes)
+
+
+def good(name: str, stamp: int, count: int):
+    """Give a message that a value can be made of."""
+    if name == 'joint_states':
+        return to_joint_state(dict.fromkeys(JOINTS, 0.01 * (count % 100)), stamp)
+    pixels = bytes((7 * k + count) % 256 for k in range(8 * 8 * 3))
+    return Image(
+        header=Header(stamp=to_time(stamp)), height=8, width=8, encoding='rgb8', step=24,
+        data=pixels,
+    )  # fmt: skip
+
+
+class Bench:
+    """A monitor, and one who publishes a set of inputs at a time."""
+
+    def __init__(self, node, until) -> None:
+        self._until, self.count, self._mark = until, 0, 0
+        self.values = node.listen(Value, 'value', qos.RELIABLE)
+        kinds = {f'{camera}/image_raw': Image for camera in CAMERAS} | {'joint_states': JointState}
+        self.publishers = {
+            topic.split('/')[0]: node.create_publisher(kind, topic, qos.JOINTS)
+            for topic, kind in kinds.items()
+        }
+        self.publishers['episode'] = node.create_publisher(String, 'episode', qos.LATCHED)
+        self.publishers['alert'] = node.create_publisher(Alert, 'alert', qos.LATCHED)
+
+    def send(self, **instead) -> int:
+        """Publish a set with something in the place of one, or beside it; give its stamp."""
+        self.count += 1
+        stamp = time.time_ns()
+        for name in (*CAMERAS, 'joint_states'):
+            self.publishers[name].publish(instead.pop(name, None) or good(name, stamp, self.count))
+        for name, message in instead.items():
+            self.publishers[name].publish(message)
+        return stamp
+
+    def refuse(self, name: str, message, stamp: int | None = None) -> None:
+        """Send nonsense: what is said next is that there is no value, and why."""
+        if not isinstance(message, bytes):
+            message.header.stamp = to_time(time.time_ns() if stamp is None else stamp)
+        before = len(self.values)
+        self.send(**{name: message})
+        end = time.monotonic() + 20.0
+        while len(self.values) == before:
+            assert time.monotonic() < end, f'wedged by {message!r:.500}'
+            time.sleep(0.002)
+        assert all(v.status == Value.STATUS_UNKNOWN for v in self.values[before:]), repr(message)
+        if self.count % 50 == 0:
+            self.works()
+
+    def works(self) -> None:
+        """Send good sets until there is a value, which nothing of the past may hinder."""
+        time.sleep(0.1)  # what nonsense has led to has come
+        said = self.values[self._mark :]
+        assert all(value.status == Value.STATUS_UNKNOWN for value in said), 'a value of nonsense'
+
+        def is_value() -> bool:
+            stamp = self.send()
+            time.sleep(0.05)
+            return any(
+                value.status == Value.STATUS_OK and to_ns(value.header.stamp) >= stamp - 10**9
+                for value in self.values[-3:]
+            )
+
+        self._until(is_value, 'a value after nonsense')
+        self._until(lambda: self._quiet(), 'that all is said')
+        self._mark = len(self.values)
+
+    def _quiet(self) -> bool:
+        count = len(self.values)
+        time.sleep(0.3)
+        return self.values[-1].status == Value.STATUS_UNKNOWN or len(self.values) == count
+
+
+@pytest.fixture(scope='module')
+def bench(running, wait_for):
+    node, processes = running
+    made = Bench(node, wait_for)
+    process = processes.start(
+        'fake_monitor.py', '--ros-args', '-p', 'transport:=raw', '-p', 'input_timeout:=0.0',
+        '-p', 'sync.slop:=0.001', '-p', 'rate:=50.0', '-p', 'sync.stale:=5.0',
+        '-p', 'picture.frozen_after:=1000.0',
+    )  # fmt: skip
+    made.works()
+    yield made
+    made.works()
+    assert process.poll() is None, processes.log(process)
+    assert 'Traceback' not in processes.log(process)
+
+
+def is_picture(message) -> bool:
+    """Say whether fields agree: the rule of sensor_msgs/Image, worked out here once more."""
+    size = CHANNELS.get(message.encoding, 0) * message.width
+    right = message.step >= size > 0 and message.height > 0
+    return right and len(message.data) == message.step * message.height
+
+
+@fuzzed
+@given(
+    encodings, sizes, sizes, sizes, octets, st.integers(0, 255), stamps, st.sampled_from(CAMERAS)
+)
+def test_pictures_of_any_fields(bench, encoding, height, width, step, data, big, stamp, camera):
+    message = Image(
+        encoding=encoding, height=height, width=width, step=step, data=data, is_bigendian=big
+    )
+    assume(not is_picture(message))
+    bench.refuse(camera, message, stamp)
+
+
+@fuzzed
+@given(st.lists(words | st.sampled_from(JOINTS)), st.lists(numbers), stamps, st.booleans())
+def test_joints_of_any_names_and_numbers(bench, names, positions, stamp, is_whole):
+    whole = dict.fromkeys(JOINTS, math.nan) if is_whole else {}
+    message = JointState(name=[*names, *whole], position=[*positions, *whole.values()])
+    pairs = dict(zip(message.name, message.position, strict=False))
+    fits = len(message.name) == len(message.position)
+    assume(not (fits and all(math.isfinite(pairs.get(joint, math.nan)) for joint in JOINTS)))
+    bench.refuse('joint_states', message, stamp)
+
+
+@fuzzed
+@given(cuts, st.sampled_from((*CAMERAS, 'joint_states')))
+def test_bytes_that_are_no_message(bench, cut, name):
+    """The rest of a message is cut off, and some of its bytes are others."""
+    length, changes = cut
+    cdr = bytearray(serialize_message(good(name, 1, 1))[:length])
+    for at, byte in changes:
+        if at < len(cdr):
+            cdr[at] = byte
+    bench.refuse(name, bytes(cdr))
+
+
+@fuzzed
+@given(words, words, st.integers(0, 255), numbers, st.lists(numbers, max_size=9))
+def test_episodes_and_alerts_of_any_content_change_nothing(bench, text, kind, level, x, window):
+    alert = Alert(level=level, kind=kind, text=text, value=x, statistic=x, threshold=x)
+    alert.window_values = window
+    bench.send(episode=String(data=text), alert=alert, head=Image())
+    time.sleep(0.002)
+
+
+@pytest.fixture(scope='module')
+def supervised(running, wait_for, new_calibration):
+    """A supervisor that may ask for retries, and one who counts whether it does."""
+    node, processes = running
+    asked = []
+
+    def answer(request, response):
+        asked.append(request)
+        response.success = True
+        return response
+
+    node.create_service(Trigger, '/watched/retry', answer)
+    alerts = node.listen(Alert, '/watched/alert', qos.LATCHED_READER)
+    publisher = node.create_publisher(Value, '/watched/value', qos.RELIABLE)
+    rival = node.create_publisher(Alert, '/watched/alert', qos.LATCHED)
+    process = processes.start(
+        'viva_ros.nodes', 'supervisor', '--ros-args', '-p', f'calibration:={new_calibration}',
+        '-p', 'retry.dry_run:=false', '-r', '__ns:=/watched', '-p', 'alarm.cool_down:=0.1',
+    )  # fmt: skip
+    wait_for(lambda: publisher.get_subscription_count(), 'the supervisor')
+    yield publisher, rival, asked
+    count = len(alerts)
+
+    def is_judged() -> bool:
+        stamp = to_time(time.time_ns())
+        publisher.publish(Value(header=Header(stamp=stamp), episode_id='the last one', value=0.5,
+                                status=Value.STATUS_OK, task='tray_lift', engine='f' * 16))
+        time.sleep(0.1)
+        return any(alert.episode_id == 'the last one' for alert in alerts[count:])
+
+    wait_for(is_judged, 'a judgement after nonsense')
+    assert not asked and process.poll() is None, processes.log(process)
+    assert 'Traceback' not in processes.log(process)
+
+
+@fuzzed
+@given(
+    st.integers(0, 255), numbers, stamps, words, st.lists(words, max_size=4),
+    st.lists(numbers, max_size=4), st.sampled_from(['tray_lift', '']) | words, cuts,
+)  # fmt: skip
+def test_values_and_alerts_of_any_content_ask_for_no_retry(
+    supervised, status, x, stamp, episode, names, list_of, task, cut
+):
+    publisher, rival, asked = supervised
+    at = to_time(time.time_ns() if stamp is None else stamp)
+    message = Value(
+        header=Header(stamp=at), status=status, value=x, progress=x, task=task, latency=x,
+        episode_id=episode, engine='f' * 16, input_names=names, joint_names=names,
+        positions=list_of, forecast=list_of, horizon=x, reason=episode,
+    )  # fmt: skip
+    assume(status != Value.STATUS_OK or task != 'tray_lift' or not math.isfinite(x))
+    publisher.publish(message)
+    cdr = bytearray(serialize_message(message)[: cut[0]])
+    for at_byte, byte in cut[1]:
+        if at_byte < len(cdr):
+            cdr[at_byte] = byte
+    publisher.publish(bytes(cdr))
+    rival.publish(Alert(level=status, session_id=2**64 - 1, text=episode, value=x))
+    time.sleep(0.002)
+    assert not asked

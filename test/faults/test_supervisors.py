@@ -1,0 +1,121 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows 16 to 19 and 22 of the table of faults: processes that die, and who notices."""
+
+import importlib.util
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from viva_ros.msg import Alert, Value
+from viva_ros.nodes import qos
+
+NODES = Path(__file__).parents[1] / 'nodes'
+spec = importlib.util.spec_from_file_location('test_supervisor', NODES / 'test_supervisor.py')
+tools = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tools)
+LIVE, kinds = tools.LIVE, tools.kinds
+CALM = ('-p', 'alarm.cool_down:=30.0')
+
+
+@pytest.fixture
+def player(listener, until):
+    """Give a monitor and robot played by the test."""
+    return tools.Robot(listener, until)
+
+
+start = tools.start
+
+
+def test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries(
+    player, start, until
+):
+    player.serve(accept=True)
+    first = start(*LIVE, '-p', 'alarm.cool_down:=1.0')
+    player.ready()
+    time.sleep(1.0)  # after its start it asks for nothing for as long as a cool-down
+    player.fall()
+    until(lambda: player.asked == 1, 'the retry')
+    session = player.alerts[-1].session_id
+    first.kill()
+    first.wait()
+    player.alerts.clear()
+    player.episodes.clear()
+    start(*LIVE, *CALM)
+    player.ready()
+    player.fall()
+    until(lambda: Alert.ALARM in [alert.level for alert in player.alerts], 'the alarm')
+    time.sleep(1.0)
+    assert player.asked == 1
+    fresh = [alert for alert in player.alerts if alert.session_id != session]
+    assert fresh, 'an alert of the earlier run can be told from one of this'
+
+
+def test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_called(
+    player, start, listener, record_property
+):
+    def never(request, response):
+        time.sleep(1.5)
+        response.success = True
+        return response
+
+    listener.create_service(Trigger, 'retry', never)
+    start(
+        '-p', 'retry.dry_run:=false', '-p', 'retry.timeout:=0.4', '-p', 'retry.backoff:=0.3',
+        '-p', 'alarm.cool_down:=1.0', '-p', 'retry.budget:=1',
+    )  # fmt: skip
+    player.ready()
+    time.sleep(1.0)
+    player.fall()
+    player.hold(-0.5, lambda: 'retry_timeout' in kinds(player.alerts), 'the time-out')
+    player.hold(-0.5, lambda: Alert.NEEDS_OPERATOR in [a.level for a in player.alerts], 'a person')
+    asked = next(a for a in player.alerts if a.kind == 'retry_requested')
+    given_up = next(a for a in player.alerts if a.kind == 'retry_timeout')
+    delay = given_up.header.stamp.sec - asked.header.stamp.sec
+    delay += 1e-9 * (given_up.header.stamp.nanosec - asked.header.stamp.nanosec)
+    record_property('detection_s', round(delay, 3))
+
+
+def test_two_monitors_that_contradict_each_other_alarm_once_and_are_named(
+    player, start, listener, until
+):
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    listener.create_publisher(Value, 'value', qos.RELIABLE)
+    start(*LIVE, *CALM)
+    player.ready()
+    end, value = time.monotonic() + 5.0, 0.8
+    while time.monotonic() < end:
+        value = -value
+        player.send(value)
+        time.sleep(0.1)
+    assert [a.level for a in player.alerts].count(Alert.ALARM) <= 1
+    until(
+        lambda: any(
+            s.level == DiagnosticStatus.WARN and '2 monitors publish /value' in s.message
+            for d in diagnoses for s in d.status
+        ),
+        'the warning',
+    )  # fmt: skip
+
+
+def test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory(
+    processes, listener, until, tmp_path, record_property
+):
+    heard = listener.listen(Header, 'monitor/heartbeat', qos.HEARTBEAT)
+    bringup = processes.start('viva_ros.nodes.bringup', 'monitor')
+    for _ in range(2):
+        until(lambda: heard, 'a sign of life', 60.0)
+        children = psutil.Process(bringup.pid).children()
+        monitor = next(c for c in children if 'monitor' in c.cmdline())
+        monitor.kill()
+        killed = time.monotonic()
+        time.sleep(0.5)  # what was on its way has come
+        heard.clear()
+    until(lambda: heard, 'another', 60.0)
+    record_property('detection_s', round(time.monotonic() - killed, 3))
+    assert 'monitor failed and is started again' in processes.log(bringup)

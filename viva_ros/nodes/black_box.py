@@ -1,0 +1,216 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The black box: for each alert a recording of all that monitor and supervisor take in and give out.
+
+It looks at the graph for what they subscribe to and publish, so it needs no list of cameras. It
+is a process of its own: it lives when they do not, and a slow disk holds up nobody.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from rclpy.serialization import deserialize_message
+
+from viva_ros.core.black_box import Kept, Ring, Take, rotate
+from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.events import ALARMING
+from viva_ros.data.episodes import TASK
+from viva_ros.data.labels import load, sidecar
+from viva_ros.data.messages import schema
+from viva_ros.data.writer import RecordingWriter
+from viva_ros.msg import Alert, Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import to_ns
+from viva_ros.nodes.diagnostics import ERROR, OK, Report
+from viva_ros.nodes.managed import ManagedNode
+from viva_ros.nodes.process import run
+from viva_ros.nodes.settings import BlackBoxSettings
+
+PICTURES: Final = ('value_plot', 'value_markers')  # drawn only while someone subscribes
+OWN: Final = ('/rosout', '/parameter_events', '/clock')
+LOOK: Final = 1.0  # s, between looks at the graph
+TICK: Final = 0.2  # s
+FRESH: Final = 5.0  # s: an alert that is older was latched by an earlier run
+PATTERN: Final = 'alert_*.mcap'
+ALERT: Final = 'viva_alert'  # name of the metadata record
+
+
+class BlackBox(ManagedNode[BlackBoxSettings]):
+    """The lifecycle node."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('black_box', BlackBoxSettings(), **options)
+        self._writer: RecordingWriter | None = None
+
+    def setup(self, settings: BlackBoxSettings) -> None:
+        """Make the folder."""
+        self._folder = Path(settings.folder).expanduser()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f'folder is {settings.folder!r}, which cannot be made ({error}): name another'
+            ) from error
+        self._latched = {self.resolve_topic_name(name) for name in ('alert', 'episode')}
+        self._types: dict[str, str] = {}
+        self._task = self._fault = self._last = ''
+
+    def start(self) -> None:
+        """Begin to keep."""
+        self._ring = Ring(self.settings.limits, self._latched)
+        self._subscriptions_made: list[Any] = []
+        self._look_around()
+        self._timers_made = [
+            self.create_timer(LOOK, self._look_around, clock=self.steady),
+            self.create_timer(TICK, self._tick, clock=self.steady),
+        ]
+
+    def stop(self) -> None:
+        """Close a recording that is being made, and forget all."""
+        self._finish()
+        for timer in self._timers_made:
+            self.destroy_timer(timer)
+        for subscription in self._subscriptions_made:
+            self.destroy_subscription(subscription)
+        self._types.clear()
+
+    def teardown(self) -> None:
+        """There is nothing else."""
+
+    def diagnose(self, report: Report) -> None:
+        """Say what is kept, and which recording was the last."""
+        held = self._ring.size / (1 << 20) if self.active else 0.0
+        figures = {'topics': len(self._types), 'memory_mib': f'{held:.1f}', 'last': self._last}
+        report.add('recording', ERROR if self._fault else OK, self._fault or 'ready', figures)
+
+    def _look_around(self) -> None:
+        """Subscribe to what has appeared."""
+        found: dict[str, list[str]] = {}
+        here = self.get_node_names_and_namespaces()
+        for node in (self.settings.monitor, self.settings.supervisor):
+            if (node, self.get_namespace()) in here:
+                where = (node, self.get_namespace())
+                found |= dict(self.get_publisher_names_and_types_by_node(*where))
+                found |= dict(self.get_subscriber_names_and_types_by_node(*where))
+        for topic, types in found.items():
+            is_own = topic in OWN or topic.endswith(('transition_event', *PICTURES))
+            if topic not in self._types and not is_own:
+                self._subscribe(topic, types[0])
+
+    def _subscribe(self, topic: str, type_name: str) -> None:
+        try:
+            schema(type_name)
+        except RecordingError:  # nothing of ours
+            return
+        package, _, name = type_name.split('/')
+        kind = getattr(import_module(f'{package}.msg'), name)
+        profile = qos.LATCHED_READER if topic in self._latched else qos.JOINTS
+        self._types[topic] = type_name
+        self._subscriptions_made.append(
+            self.create_subscription(kind, topic, partial(self._store, topic), profile, raw=True)
+        )
+
+    def _store(self, topic: str, cdr: bytes) -> None:
+        now = int(self.get_clock().now().nanoseconds)
+        kept = Kept(topic, time.monotonic(), now, bytes(cdr))
+        self._ring.add(kept)
+        if self._writer is not None:
+            self._write(kept)
+        if self._types[topic] == 'viva_ros/msg/Value':
+            self._newest_value = kept.cdr
+        if self._types[topic] == 'viva_ros/msg/Alert':
+            self._hear(deserialize_message(cdr, Alert), now)
+
+    def _hear(self, alert: Alert, now: int) -> None:
+        if alert.level not in ALARMING or abs(now - to_ns(alert.header.stamp)) > FRESH * 1e9:
+            return
+        if self._writer is not None:
+            self._take.extend(time.monotonic())
+        else:
+            self._begin(alert, now)
+
+    def _begin(self, alert: Alert, now: int) -> None:
+        stamp = datetime.fromtimestamp(now * 1e-9, UTC)
+        path = self._folder / f'alert_{stamp:%Y%m%dT%H%M%S}_{now % 10**9 // 10**6:03d}.mcap'
+        try:
+            self._writer = RecordingWriter(path)
+        except RecordingError as error:
+            self._fail(error)
+            return
+        self._take = Take(self.settings.limits, time.monotonic())
+        self._writer.metadata(ALERT, describe(alert, self.settings))
+        newest = getattr(self, '_newest_value', None)
+        if newest is not None:
+            task = deserialize_message(newest, Value).task
+            self._writer.metadata(TASK, {'task': task})
+        for kept in self._ring.content():
+            self._write(kept)
+
+    def _write(self, kept: Kept) -> None:
+        if self._writer is None or self._take.cut:
+            return
+        try:
+            self._writer.write_cdr(kept.topic, self._types[kept.topic], kept.cdr, kept.time)
+            self._take.add(len(kept.cdr))
+        except RecordingError as error:
+            self._writer.discard()
+            self._writer = None
+            self._fail(error)
+
+    def _tick(self) -> None:
+        if self._writer is not None and self._take.is_over(time.monotonic()):
+            self._finish()
+
+    def _finish(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            if self._take.cut:
+                writer.metadata('viva_cut', {'limit_mib': self.settings.limits.file})
+            writer.close()
+            self._last, self._fault = str(writer.path), ''
+            self.get_logger().info(f'recorded {writer.path}: label it with viva label')
+            self._rotate(writer.path)
+        except (RecordingError, OSError) as error:
+            self._fail(error)
+
+    def _rotate(self, newest: Path) -> None:
+        paths = sorted(self._folder.glob(PATTERN))
+        stems = {name.split(':')[0] for name in load(sidecar(newest))}
+        labelled = {path.name for path in paths if path.stem in stems} | {newest.name}
+        sizes = {path.name: path.stat().st_size for path in paths}
+        gone, fits = rotate(sizes, labelled, self.settings.limits)
+        for name in gone:
+            (self._folder / name).unlink()
+        if not fits:
+            limit = self.settings.limits.folder
+            self._fault = f'{self._folder} holds more than {limit:g} MiB, all labelled: move some'
+
+    def _fail(self, error: Exception) -> None:
+        self._fault = str(error)
+        self.get_logger().error(self._fault, throttle_duration_sec=5.0)
+
+
+def describe(alert: Alert, settings: BlackBoxSettings) -> dict[str, Any]:
+    """Give what belongs in the metadata of a recording."""
+    return {
+        'kind': alert.kind, 'text': alert.text, 'stamp': to_ns(alert.header.stamp),
+        'onset': to_ns(alert.onset), 'episode': alert.episode_id, 'session': alert.session_id,
+        'before_s': settings.limits.before, 'after_s': settings.limits.after,
+    }  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the node."""
+    run(BlackBox, argv)
+
+
+if __name__ == '__main__':
+    main()
