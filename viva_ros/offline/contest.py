@@ -21,7 +21,7 @@ from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
 from viva_ros.core.thresholds import Calibration
 from viva_ros.data.episode import Episode, Label
 from viva_ros.data.published import Moment, truth
-from viva_ros.data.recording import read
+from viva_ros.data.recording import Recording, read
 from viva_ros.offline.baselines import TimeCounter
 from viva_ros.offline.calibrate import calibrate_engine, is_undisturbed
 from viva_ros.offline.replay import Sight
@@ -122,18 +122,26 @@ def tasks_of(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
     """
     found = {}
     for path in paths:
-        episodes = read(path).episodes()
-        if len(episodes) != 1:
-            raise RecordingError(
-                f'{path} has {len(episodes)} episodes, must have 1: its values would be mixed up; '
-                "part it with 'viva import'"
-            )
-        label = episodes[0].label
-        if label is None:
-            raise RecordingError(f'{path} has no outcome: leave it out, or label it')
-        found[path] = label.task
+        found[path] = labelled(read(path))[1].task
     known = _known(folder, sorted(set(found.values())))
     return {path: task for path, task in found.items() if task in known}
+
+
+def labelled(recording: Recording) -> tuple[Episode, Label]:
+    """
+    Give the episode of a recording and its outcome.
+
+    :raises RecordingError: if it has another number of episodes, or no outcome
+    """
+    episodes = recording.episodes()
+    if len(episodes) != 1:
+        raise RecordingError(
+            f'{recording.path} has {len(episodes)} episodes, must have 1: its values would be '
+            "mixed up; part it with 'viva import'"
+        )
+    if episodes[0].label is None:
+        raise RecordingError(f'{recording.path} has no outcome: leave it out, or label it')
+    return episodes[0], episodes[0].label
 
 
 def _known(folder: Path, asked: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,27 +18,27 @@ from viva_ros.offline.command import command_line
 from viva_ros.offline.evaluation_tables import CHECKS, FIGURES, interval_text, number_text
 from viva_ros.offline.figures import IN_TIME
 from viva_ros.offline.trials import Result
-from viva_ros.runtime.engine import EngineInfo
 
 Figures = Mapping[str, Any]
 
 
 def content(
     measured: Mapping[str, Figures], tasks: Mapping[str, Mapping[str, Figures]],
-    checks: Mapping[str, Figures], results: Mapping[str, Sequence[Result]], engine: EngineInfo,
+    checks: Mapping[str, Figures], results: Mapping[str, Sequence[Result]], engine: Figures,
 ) -> str:  # fmt: skip
     """
     Give the text of the result file; NaN becomes null.
 
     :param measured: figures over all tasks, by contender
     :param tasks: the same of each task
+    :param engine: what is known of the one that is measured
     """
     everything = {
         'format': 'viva_ros evaluation 1',
         'date': datetime.now(UTC).date().isoformat(),
         'command': command_line('evaluate'),
         'hardware': hardware(),
-        'engine': asdict(engine),
+        'engine': engine,
         'figures': measured,
         'tasks': tasks,
         'checks': checks,
