@@ -28,13 +28,14 @@ COMMANDS: Final = {
     'score': ('viva_ros.offline.score', 'give values and alerts of recordings'),
     'advantage': ('viva_ros.offline.advantage', 'tell good steps from bad ones (RECAP)'),
     'evaluate': ('viva_ros.offline.evaluate', 'measure an engine on test recordings'),
+    'supervise': ('viva_ros.offline.supervise', 'how far the alerts can be trusted'),
     'compare': ('viva_ros.offline.compare', 'ViVa against its baselines and ablations'),
     'plot': ('viva_ros.offline.plot', 'draw the picture of a recording'),
 }
 
 
 #: What is finished is kept by these; they go on from there.
-GO_ON: Final = frozenset({'record', 'import', 'train', 'score', 'compare'})
+GO_ON: Final = frozenset({'record', 'import', 'train', 'score', 'compare', 'supervise'})
 #: These end by themselves, in their own time.
 INTERACTIVE: Final = frozenset({'demo', 'up', 'label'})
 STOPPED: Final = 130

@@ -1,0 +1,147 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Those who watch: the value, the foresight, both, and what knows less.
+
+Each is calibrated by the same code on the same successes with the same alpha, and judged by the
+judge that runs live.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import process_time
+from typing import Final
+
+import numpy as np
+
+from viva_ros.core.calibration import Choice, calibrate
+from viva_ros.core.detection import Trial
+from viva_ros.core.events import FLOOR, FORESIGHT, RULES, VALUE_RULES, Event, Level
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.series import ValueSeries
+from viva_ros.core.thresholds import AND, Calibration
+from viva_ros.offline.calibrate import is_undisturbed
+from viva_ros.offline.scoring import judge_of
+from viva_ros.offline.supervision.episodes import Case
+from viva_ros.offline.trials import FAILURE
+
+Change = Callable[[ValueSeries], ValueSeries]
+BOTH: Final = 'value and foresight'
+WARN_ALPHA: Final = 0.3
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """
+    One who watches.
+
+    :param change: what it makes of a series
+    """
+
+    name: str
+    choice: Choice
+    change: Change
+    rules: RuleSettings = field(default_factory=RuleSettings)
+
+
+def watchers() -> list[Watcher]:
+    """Give all, the shipped one first."""
+    return [
+        Watcher(BOTH, Choice(RULES), _as_it_is),
+        Watcher('value alone', Choice(VALUE_RULES), _as_it_is),
+        Watcher('foresight alone', Choice((FORESIGHT,)), _as_it_is),
+        Watcher('value AND foresight', Choice(RULES, AND), _as_it_is),
+        Watcher('both, by progress', Choice(RULES, indexed=True), _as_it_is),
+        Watcher(
+            'raw threshold', Choice((FLOOR,)), _bare,
+            RuleSettings(smoothing=0.0, floor_warm_up=0.0, debounce=0.0),
+        ),
+        Watcher('time counter', Choice((FLOOR,)), _clock),
+    ]  # fmt: skip
+
+
+def _as_it_is(series: ValueSeries) -> ValueSeries:
+    return series
+
+
+def _bare(series: ValueSeries) -> ValueSeries:
+    """The value and nothing else."""
+    return ValueSeries(series.stamps, series.values)
+
+
+def _clock(series: ValueSeries) -> ValueSeries:
+    """Minus the elapsed time, in units of 100 s: its floor is a time-out."""
+    return ValueSeries(series.stamps, -(series.stamps - series.stamps[0]) * 1e-11)
+
+
+def thresholds(
+    watcher: Watcher, cases: Sequence[Case], engine: str, alpha: float
+) -> dict[str, Calibration]:
+    """Calibrate a watcher for each task, on the undisturbed successes."""
+    tasks = sorted({case.label.task for case in cases})
+    return {
+        task: calibrate(
+            [watcher.change(case.series) for case in cases if is_undisturbed(case.label, task)],
+            watcher.rules, engine=engine, task=task, alpha=alpha,
+            warn_alpha=max(alpha, WARN_ALPHA), choice=watcher.choice,
+        )
+        for task in tasks
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Watched:
+    """
+    One episode as one watcher saw it.
+
+    :param alarms: in order
+    """
+
+    case: Case
+    alarms: tuple[Event, ...]
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Of the alarms, s since the first frame."""
+        return tuple((event.stamp - self.case.begin) * 1e-9 for event in self.alarms)
+
+    @property
+    def trial(self) -> Trial:
+        """The episode as detection counts it."""
+        case, times = self.case, self.case.label.times
+        failed = case.group == FAILURE
+        return Trial(failed, case.duration, self.times, times.get('inject'), times.get('manifest'))
+
+    @property
+    def perfect(self) -> Trial:
+        """The same for a watcher that alarms at the first physical evidence, and only then."""
+        at = self.trial.manifest
+        return replace(self.trial, alarms=(at,) if self.trial.failed and at is not None else ())
+
+
+def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration]) -> Watched:
+    """Let a watcher judge an episode."""
+    judge, series = judge_of(calibrations[case.label.task]), watcher.change(case.series)
+    events = [
+        event
+        for index, stamp in enumerate(series.stamps.tolist())
+        for event in judge.update(
+            stamp, float(series.values[index]), details=series.details(index)
+        )
+    ]
+    alarms = [event for event in events if event.level == Level.ALARM and event.kind in RULES]
+    return Watched(case, tuple(alarms))
+
+
+def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict[str, float]:
+    """Give what one update of the judge takes, in microseconds of processor time."""
+    took = []
+    for case in cases:
+        judge, series = judge_of(calibrations[case.label.task]), case.series
+        given = [series.details(index) for index in range(len(series.stamps))]
+        values, stamps = series.values.tolist(), series.stamps.tolist()
+        begin = process_time()
+        for stamp, value, details in zip(stamps, values, given, strict=True):
+            judge.update(stamp, value, details=details)
+        took.append(1e6 * (process_time() - begin) / max(len(stamps), 1))
+    return {'median_us': float(np.median(took)), 'p95_us': float(np.quantile(took, 0.95))}
