@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1] / 'viva_ros'
 ENGINES = {'torch', 'onnxruntime', 'openvino', 'tensorrt', 'pycuda', 'safetensors'}
 ROS = {
     'rclpy', 'launch', 'launch_ros', 'ament_index_python', 'cv_bridge', 'builtin_interfaces',
-    'rcl_interfaces', 'lifecycle_msgs', 'std_msgs', 'std_srvs', 'sensor_msgs', 'sensor_msgs_py',
+    'action_msgs', 'rcl_interfaces', 'lifecycle_msgs', 'std_msgs', 'std_srvs', 'sensor_msgs',
+    'sensor_msgs_py',
     'geometry_msgs', 'visualization_msgs', 'diagnostic_msgs', 'diagnostic_updater',
     'rosgraph_msgs', 'viva_ros.msg', 'viva_ros.srv',
 }  # fmt: skip

@@ -98,8 +98,8 @@ def all_settings() -> list[type]:
 def test_every_settings_class_of_the_core_is_frozen_valid_and_says_its_unit() -> None:
     names = {cls.__name__ for cls in all_settings()}
     assert names == {
-        'AlarmSettings', 'JudgeSettings', 'PictureSettings', 'RetrySettings', 'RuleSettings',
-        'SilenceSettings', 'SyncSettings',
+        'AlarmSettings', 'JudgeSettings', 'PictureSettings', 'RetrySettings', 'RobotSettings',
+        'RuleSettings', 'SilenceSettings', 'SyncSettings',
     }  # fmt: skip
     for cls in all_settings():
         validate(cls())

@@ -49,8 +49,19 @@ class Level(IntEnum):
     PAUSED = 6
 
 
+#: From the least to the most that concerns a person.
+ORDER: Final = (
+    Level.OK, Level.PAUSED, Level.LATCHED, Level.UNKNOWN, Level.WARN, Level.ALARM,
+    Level.NEEDS_OPERATOR,
+)  # fmt: skip
+
 #: Levels at which an alarm is on.
 ALARMING: Final = frozenset((Level.ALARM, Level.NEEDS_OPERATOR))
+
+
+def worst(*levels: Level) -> Level:
+    """Give the level that concerns a person most."""
+    return max(levels, key=ORDER.index)
 
 
 @dataclass(frozen=True)

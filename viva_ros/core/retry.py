@@ -1,20 +1,25 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Asking for a retry: a budget per episode, a time-out, a back-off, and then a person.
+Asking for a retry: a budget per episode and per hour, a time-out, a back-off, and then a person.
 
-Only an alarm asks; silence and unknown never do. An answer "accepted" that comes late counts,
-since the robot acts on it. Times are steady seconds, given by the caller, who calls the service
-for each event of kind 'retry_requested'.
+Only an alarm asks; silence and unknown never do, nor is anything asked of a robot that reports a
+stop or a fault: what has stopped it is a person's to see to. An answer "accepted" that comes late
+counts, since the robot acts on it. Times are steady seconds, given by the caller, who calls the
+service for each event of kind 'retry_requested'.
 """
 
 import dataclasses
 import math
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from viva_ros.core.events import Event, Level
 from viva_ros.core.settings import setting, validate
+
+HOUR: Final = 3600.0  # s
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,11 @@ class RetrySettings:
     """How often, how long, how patiently."""
 
     dry_run: bool = setting(True, 'Report the retry that would be asked for, and ask for none.')
+    action: str = setting(
+        '', 'Action whose goals a retry cancels; empty: the service retry is called.'
+    )
     budget: int = setting(2, 'Retries asked for per episode, refused ones included.', at_least=0)
+    hourly: int = setting(20, 'Retries asked for within an hour, over all episodes.', at_least=0)
     timeout: float = setting(5.0, 'Time for the answer, s.', above=0.0)
     backoff: float = setting(
         2.0, 'Wait after a refusal or time-out, s; doubles with each.', above=0.0
@@ -58,6 +67,8 @@ class RetryMachine:
         self._settings = settings
         self._hold_until = hold_until
         self._alarm: Event | None = None
+        self._blocked = ''
+        self._asked: deque[float] = deque()  # steady times, of the last hour
         self.used = used
         self._rest()
 
@@ -79,6 +90,8 @@ class RetryMachine:
         self._alarm = alarm
         if self._settings.dry_run:
             return [self._event(Level.ALARM, 'retry_dry_run', 'dry run: no retry is asked for')]
+        if self._blocked:
+            return self._refrain()
         if now < self._hold_until:
             self.state, self._until = RetryState.BACKING_OFF, self._hold_until
             return []
@@ -97,6 +110,15 @@ class RetryMachine:
         if self.state is not RetryState.WAITING:
             return []
         return self._fail(now, 'retry_refused', f'retry refused: {reason}')
+
+    def block(self, reason: str) -> list[Event]:
+        """
+        Take the robot's word that it is stopped or at fault; '' that it is not.
+
+        A retry that was to be asked for again then needs a person.
+        """
+        self._blocked = reason
+        return self._refrain() if reason and self.state is RetryState.BACKING_OFF else []
 
     def tick(self, now: float, known: bool) -> list[Event]:
         """
@@ -133,9 +155,13 @@ class RetryMachine:
         return max(self.level, Level.ALARM)
 
     def _ask(self, now: float) -> list[Event]:
-        if self.used >= self._settings.budget:
-            return self._give_up()
+        while self._asked and self._asked[0] <= now - HOUR:
+            self._asked.popleft()
+        spent = len(self._asked) >= self._settings.hourly
+        if spent or self.used >= self._settings.budget:
+            return self._give_up(len(self._asked) if spent else self.used, spent)
         self.used += 1
+        self._asked.append(now)
         self.state, self._until = RetryState.WAITING, now + self._settings.timeout
         text = f'retry {self.used} of {self._settings.budget} is asked for'
         return [self._event(Level.ALARM, 'retry_requested', text)]
@@ -143,19 +169,28 @@ class RetryMachine:
     def _fail(self, now: float, kind: str, text: str) -> list[Event]:
         event = self._event(Level.ALARM, kind, text)
         if self.used >= self._settings.budget:
-            return [event, *self._give_up()]
+            return [event, *self._give_up(self.used)]
         self.state = RetryState.BACKING_OFF
         self._until = now + self._settings.backoff * 2.0**self._failures
         self._failures += 1
         return [event]
 
-    def _give_up(self) -> list[Event]:
+    def _refrain(self) -> list[Event]:
+        """Ask nothing of a robot that is stopped."""
         self._rest()
         self.state = RetryState.NEEDS_OPERATOR
-        text = f'{self.used} of {self._settings.budget} retries are spent: see to the robot'
+        text = f'no retry is asked for: {self._blocked}; see to the robot'
+        return [self._event(Level.NEEDS_OPERATOR, 'retry_blocked', text)]
+
+    def _give_up(self, used: int, in_an_hour: bool = False) -> list[Event]:
+        self._rest()
+        self.state = RetryState.NEEDS_OPERATOR
+        budget = self._settings.hourly if in_an_hour else self._settings.budget
+        when = ' of this hour' if in_an_hour else ''
+        text = f'{used} of {budget} retries{when} are spent: see to the robot'
         return [self._event(Level.NEEDS_OPERATOR, 'retry_budget', text)]
 
     def _event(self, level: Level, kind: str, text: str) -> Event:
         if self._alarm is None:
             raise ValueError(f'{kind} without an alarm')
-        return dataclasses.replace(self._alarm, level=level, kind=kind, text=text)
+        return dataclasses.replace(self._alarm, level=level, kind=kind, text=text, window=())

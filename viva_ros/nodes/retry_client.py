@@ -3,10 +3,36 @@
 """The retry service of the robot, asked without waiting."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
+
+
+class Retrier(Protocol):
+    """One way of asking the robot to try again; the answer comes by a callback, however late."""
+
+    def ask(self) -> None:
+        """Ask for a retry."""
+
+    def destroy(self) -> None:
+        """Ask no more."""
+
+
+def retry_client(
+    node: Node, action: str, accepted: Callable[[], None], refused: Callable[[str], None]
+) -> Retrier:
+    """
+    Give the way that is set.
+
+    :param action: whose goals are cancelled; empty: the service ``retry`` is called
+    """
+    if not action:
+        return RetryClient(node, accepted, refused)
+    from viva_ros.nodes.cancel_client import CancelClient
+
+    return CancelClient(node, action, accepted, refused)
 
 
 class RetryClient:

@@ -10,6 +10,7 @@ from viva_ros.core.black_box import BlackBoxLimits
 from viva_ros.core.inputs import SyncSettings
 from viva_ros.core.picture import PictureSettings
 from viva_ros.core.retry import RetrySettings
+from viva_ros.core.robot_word import RobotSettings
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.settings import setting
 from viva_ros.runtime.engine import KINDS
@@ -65,6 +66,7 @@ class SupervisorSettings:
     rules: RuleSettings = field(default_factory=RuleSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
+    robot: RobotSettings = field(default_factory=RobotSettings)
     silence: SilenceSettings = field(default_factory=SilenceSettings)
 
 

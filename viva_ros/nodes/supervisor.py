@@ -19,7 +19,7 @@ from std_srvs.srv import Trigger
 
 from viva_ros.core.absence import Silence
 from viva_ros.core.errors import CalibrationError
-from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.events import RULES, Event, Level, worst
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.retry import RetryMachine
 from viva_ros.core.thresholds import Calibration, calibration_file
@@ -31,7 +31,8 @@ from viva_ros.nodes.convert import to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
-from viva_ros.nodes.retry_client import RetryClient
+from viva_ros.nodes.retry_client import retry_client
+from viva_ros.nodes.robot_words import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings
 from viva_ros.runtime.manifest import named
 from viva_ros.runtime.shipped import engine_folder
@@ -74,8 +75,10 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._foreign = self._rival = self._incompatible = ''
         self._announcer = Announcer(self, self._session, settings.retry.budget)
         self.keep(Announcer.destroy, self._announcer)
-        self._retry = RetryClient(self, self._accepted, self._refused)
-        self.keep(RetryClient.destroy, self._retry)
+        self._retry = retry_client(self, settings.retry.action, self._accepted, self._refused)
+        self.keep(lambda client: client.destroy(), self._retry)
+        self._robot = RobotWords(self, settings.robot)
+        self.keep(RobotWords.destroy, self._robot)
         events = SubscriptionEventCallbacks(
             incompatible_qos=self._note_incompatible, use_default_callbacks=False
         )
@@ -129,7 +132,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _level(self) -> Level:
         silent = Level.UNKNOWN if self._silence.silent else Level.OK
-        return max(self._judge.level, self._machine.level, silent)
+        return worst(self._judge.level, self._machine.level, silent)
 
     def _judge_value(self, message: Value) -> None:
         if not self.active:
@@ -193,7 +196,11 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         if event is not None:
             ends = event.level == Level.OK  # values come again: what they say is what counts
             self._publish(replace(event, level=self._level()) if ends else event, event.stamp)
-        known = not self._silence.silent and self._judge.level != Level.UNKNOWN
+        for event in self._judge.gate(self._now(), self._robot.executing):
+            self._publish(event, event.stamp)
+        self._follow(self._machine.block(self._robot.stopped))
+        unheard = self._judge.level in (Level.UNKNOWN, Level.PAUSED)
+        known = not self._silence.silent and not unheard
         self._follow(self._machine.tick(steady, known))
         if self.count_publishers('alert') < 2:
             self._rival = ''
@@ -224,6 +231,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     ) -> Trigger.Response:
         events = self._machine.acknowledge()
         self._follow(events)
+        for event in self._judge.acknowledge(self._now()):
+            self._publish(event, event.stamp)
+            events = [*events, event]
         response.success = bool(events)
         response.message = events[0].text if events else 'nothing waits for an operator'
         return response

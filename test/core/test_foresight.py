@@ -1,0 +1,94 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import numpy as np
+import pytest
+
+from viva_ros.core.expected import LEAST, Expected, Norm
+from viva_ros.core.foresight import Foresight, Proprioception, one_number
+from viva_ros.core.rules import Details, RuleBank, RuleSettings
+
+S = 1_000_000_000
+NAMES = ('waist', 'elbow')
+
+
+def joints(
+    waist: float, elbow: float, forecast: tuple[float, float] | None = None, horizon: float = 1.0
+) -> Proprioception:
+    told = None if forecast is None else np.array(forecast)
+    return Proprioception(NAMES, np.array([waist, elbow]), told, horizon)
+
+
+def test_what_was_foreseen_a_horizon_ago_is_compared_with_what_is() -> None:
+    foresight = Foresight(gap=1.0)
+    assert foresight.update(0, joints(0.0, 0.0, (0.5, 0.2))) is None
+    assert foresight.update(S // 2, joints(0.1, 0.0, (0.7, 0.2))) is None
+    found = foresight.update(S, joints(0.3, 0.3))
+    assert found == pytest.approx([0.2, 0.1])  # |.3 - .5|, |.3 - .2|
+
+
+def test_between_two_forecasts_it_is_interpolated() -> None:
+    foresight = Foresight(gap=1.0)
+    foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
+    foresight.update(S // 2, joints(0.0, 0.0, (0.8, 0.0)))
+    # due at 1.0 and 1.5 s: at 1.25 s it is half-way, .6
+    assert foresight.update(5 * S // 4, joints(0.0, 0.0)) == pytest.approx([0.6, 0.0])
+
+
+def test_over_a_gap_nothing_was_foreseen() -> None:
+    foresight = Foresight(gap=1.0)
+    foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
+    foresight.update(3 * S, joints(0.0, 0.0, (0.8, 0.0)))
+    assert foresight.update(7 * S // 2, joints(0.0, 0.0)) is None  # due at 1 and 4 s
+
+
+def test_other_joints_or_none_begin_anew() -> None:
+    foresight = Foresight(gap=1.0)
+    foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
+    assert foresight.update(S // 2, None) is None
+    assert foresight.update(S, joints(0.0, 0.0)) is None
+    foresight.update(2 * S, joints(0.0, 0.0, (0.4, 0.0)))
+    other = Proprioception(('wrist', 'elbow'), np.zeros(2), None, 1.0)
+    assert foresight.update(3 * S, other) is None
+
+
+def test_one_number_is_the_root_mean_square_in_terms_of_what_is_usual() -> None:
+    # .2 / .1 = 2 and .4 / .4 = 1: sqrt((4 + 1) / 2)
+    assert one_number(np.array([0.2, 0.4]), np.array([0.1, 0.4])) == pytest.approx(2.5**0.5)
+    assert one_number(np.array([0.2, 9.0]), np.array([0.1, math.nan])) == pytest.approx(2.0)
+    assert math.isnan(one_number(np.array([0.2]), np.array([math.nan])))
+
+
+def test_no_joint_is_held_to_be_foreseen_better_than_can_be_measured() -> None:
+    assert Expected(joints={'waist': 1e-6}).scales(NAMES)[0] == LEAST
+    assert math.isnan(Expected(joints={'waist': 1e-6}).scales(NAMES)[1])
+
+
+def test_the_rule_is_the_mean_over_its_window_once_that_is_filled() -> None:
+    settings = RuleSettings(foresight_window=1.0, debounce=0.0)
+    bank = RuleBank(settings, Expected(joints={'waist': 0.1, 'elbow': 0.1}))
+    found = []
+    for step in range(9):  # foreseen is .2 more than comes, at both joints: twice what is usual
+        given = Details(joints=joints(0.0, 0.0, (0.2, 0.2)))
+        found.append(bank.update(step * S // 4, 0.5, given)['foresight'].statistic)
+    assert all(math.isnan(one) for one in found[:8])  # from 1 s on residuals, at 2 s a window
+    assert found[8] == pytest.approx(2.0)
+
+
+def test_without_what_is_usual_no_residual_is_judged() -> None:
+    bank = RuleBank(RuleSettings(foresight_window=0.5))
+    for step in range(20):
+        given = Details(joints=joints(0.0, 0.0, (9.0, 9.0)))
+        reading = bank.update(step * S // 4, 0.5, given)['foresight']
+    assert math.isnan(reading.statistic)
+
+
+def test_a_norm_measures_by_what_is_usual_at_a_progress() -> None:
+    norm = Norm((0.5,), (1.0, 2.0), (0.5, 0.25))
+    assert norm.measure(2.0, 0.2) == 2.0  # (2 - 1) / .5
+    assert norm.measure(2.5, 0.5) == 2.0  # (2.5 - 2) / .25
+    with pytest.raises(ValueError, match='1 edges need 2 parts'):
+        Norm((0.5,), (1.0,), (1.0,))
+    with pytest.raises(ValueError, match='must be above 0'):
+        Norm((), (1.0,), (0.0,))

@@ -1,0 +1,92 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The promise on false alarms, over many synthetic calibration sets; and how it is broken."""
+
+import math
+
+import numpy as np
+import pytest
+
+from viva_ros.core.calibration import joint_score
+from viva_ros.core.conformal import conformal_rank
+from viva_ros.core.rules import Reading
+from viva_ros.core.shape import needed, share_out, usual
+
+DRAWS, N, ALPHA, RULES = 3000, 50, 0.1, 5
+
+
+def scores(generator: np.random.Generator, count: int) -> np.ndarray:
+    """Episode scores under five rules that hang together, of very different size and tail."""
+    common = generator.exponential(size=(count, 1))
+    own = generator.exponential(size=(count, RULES))
+    return (0.6 * common + own) ** np.array([0.5, 1.0, 1.5, 2.0, 1.0]) * [0.01, 1, 5, 1, 100]
+
+
+def joint_thresholds(drawn: np.ndarray) -> np.ndarray:
+    """Give the thresholds as ``calibrate`` sets them."""
+    shaping, setting = (np.array(part) for part in share_out(list(drawn)))
+    norms = np.array([usual(column.tolist()) for column in shaping.T])
+    joint = np.sort(((setting - norms[:, 0]) / norms[:, 1]).max(axis=1))
+    limit = joint[conformal_rank(len(setting), ALPHA) - 1]
+    return norms[:, 0] + limit * norms[:, 1]
+
+
+def test_over_all_rules_together_the_promise_holds_and_is_not_wasted() -> None:
+    generator = np.random.default_rng(0)
+    ours = bonferroni = naive = plain = 0.0
+    rank = conformal_rank(N, ALPHA / RULES)
+    for _ in range(DRAWS):
+        drawn, fresh = scores(generator, N), scores(generator, 40)
+        ordered = np.sort(drawn, axis=0)
+        ours += np.mean((fresh > joint_thresholds(drawn)).any(axis=1))
+        bonferroni += np.mean((fresh > ordered[rank - 1]).any(axis=1))
+        naive += np.mean((fresh > ordered[conformal_rank(N, ALPHA) - 1]).any(axis=1))
+        plain += np.mean((fresh > np.quantile(drawn, 1 - ALPHA, axis=0)).any(axis=1))
+    error = math.sqrt(0.09 / N / DRAWS) + math.sqrt(0.09 / 40 / DRAWS)
+    # k = ceil(41 * .9) = 37 of 40: (41 - 37) / 41 = .0976 is what is spent
+    assert ours / DRAWS == pytest.approx(4 / 41, abs=3 * error)
+    assert bonferroni / DRAWS < ours / DRAWS - 0.005  # promises the same and spends less
+    assert naive / DRAWS > 2 * ALPHA  # several looks without a correction
+    assert plain / DRAWS > naive / DRAWS  # np.quantile, on top of that
+
+
+def test_one_rule_keeps_its_promise_and_the_quantile_of_numpy_breaks_it() -> None:
+    generator = np.random.default_rng(1)
+    n, draws = 19, 40_000
+    drawn = np.sort(generator.standard_normal((draws, n)), axis=1)
+    fresh = generator.standard_normal(draws)
+    error = math.sqrt(0.09 / draws)
+    ours = np.mean(fresh > drawn[:, conformal_rank(n, 0.1) - 1])
+    assert ours == pytest.approx(0.1, abs=3 * error)
+    # rank 1 + .9 * 18 = 17.2 of 19, so that 1 - 17.2 / 20 = .14 are above
+    assert np.mean(fresh > np.quantile(drawn, 0.9, axis=1)) > 0.1 + 10 * error
+
+
+def test_the_share_of_quiet_successes_is_spread_as_beta_says() -> None:
+    generator = np.random.default_rng(2)
+    quiet = [
+        1.0 - np.exp(-np.sort(generator.exponential(size=40))[conformal_rank(40, 0.1) - 1])
+        for _ in range(4000)
+    ]
+    low, high = np.quantile(quiet, (0.05, 0.95))
+    from scipy import stats
+
+    assert low == pytest.approx(stats.beta.ppf(0.05, 37, 4), abs=0.01)
+    assert high == pytest.approx(stats.beta.ppf(0.95, 37, 4), abs=0.01)
+
+
+def test_enough_are_left_to_set_the_threshold() -> None:
+    for least in (9, 19, 99):
+        assert len(share_out(range(needed(least)))[1]) == least
+        assert len(share_out(range(needed(least) - 1))[1]) < least
+
+
+def test_and_takes_both_at_the_same_time() -> None:
+    def at(drop: float, foresight: float) -> dict[str, Reading]:
+        return {'drop': Reading(drop, drop), 'foresight': Reading(foresight, foresight)}
+
+    norms = {'drop': (0.0, 0.1), 'foresight': (1.0, 0.5)}
+    apart = [at(0.5, 1.0), at(0.0, 3.0)]  # 5 and 0, then 0 and 4
+    assert joint_score(apart, norms, 'or') == pytest.approx(5.0)
+    assert joint_score(apart, norms, 'and') == pytest.approx(0.0)
+    assert joint_score([*apart, at(0.3, 2.0)], norms, 'and') == pytest.approx(2.0)

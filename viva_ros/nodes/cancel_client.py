@@ -1,0 +1,92 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Retry by cancelling: the goals of an action are cancelled, and its client tries again by itself.
+
+The robot has answered only when every goal that it agreed to cancel has come to its end: that a
+cancel was accepted says nothing about the arms.
+"""
+
+from collections.abc import Callable
+
+from action_msgs.msg import GoalStatus, GoalStatusArray
+from action_msgs.srv import CancelGoal
+from rclpy.node import Node
+from rclpy.task import Future
+
+from viva_ros.nodes import qos
+
+ENDED = {
+    GoalStatus.STATUS_SUCCEEDED: 'succeeded',
+    GoalStatus.STATUS_CANCELED: 'canceled',
+    GoalStatus.STATUS_ABORTED: 'aborted',
+}
+REFUSED = {
+    CancelGoal.Response.ERROR_REJECTED: 'the action server rejects it',
+    CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID: 'the action server knows no such goal',
+    CancelGoal.Response.ERROR_GOAL_TERMINATED: 'the goal has ended already',
+}
+
+
+class CancelClient:
+    """Cancels all goals of an action, whatever its type; answers by one of two callbacks."""
+
+    def __init__(
+        self, node: Node, action: str, accepted: Callable[[], None],
+        refused: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """:param refused: with the reason, also when there is no such action or goal."""
+        self._node, self._action = node, action
+        self._accepted, self._refused = accepted, refused
+        self._client = node.create_client(CancelGoal, f'{action}/_action/cancel_goal')
+        self._status = node.create_subscription(
+            GoalStatusArray, f'{action}/_action/status', self._hear, qos.LATCHED_READER
+        )
+        self._waiting: set[bytes] = set()
+        self._states: dict[bytes, int] = {}
+        self._pending: Future | None = None
+
+    def destroy(self) -> None:
+        """Ask no more."""
+        self._pending = None
+        self._node.destroy_client(self._client)
+        self._node.destroy_subscription(self._status)
+
+    def ask(self) -> None:
+        """Cancel whatever is under way."""
+        self._waiting.clear()
+        if not self._client.service_is_ready():
+            name = self._node.resolve_service_name(self._action)
+            self._refused(f'there is no action {name}')
+            return
+        self._pending = self._client.call_async(CancelGoal.Request())  # zeros: all goals
+        self._pending.add_done_callback(self._answer)
+
+    def _answer(self, future: Future) -> None:
+        if future is not self._pending:  # of an earlier call
+            return
+        response = future.result()
+        if response is None or response.return_code != CancelGoal.Response.ERROR_NONE:
+            code = None if response is None else response.return_code
+            self._refused(REFUSED.get(code, 'no answer'))
+            return
+        self._waiting = {bytes(goal.goal_id.uuid) for goal in response.goals_canceling}
+        if not self._waiting:
+            self._refused('no goal is under way')
+            return
+        self._look()
+
+    def _hear(self, message: GoalStatusArray) -> None:
+        self._states = {bytes(s.goal_info.goal_id.uuid): s.status for s in message.status_list}
+        self._look()
+
+    def _look(self) -> None:
+        """Say how it came out, once all goals have ended."""
+        if not self._waiting or any(self._states.get(g) not in ENDED for g in self._waiting):
+            return
+        ends = {ENDED[self._states[goal]] for goal in self._waiting}
+        self._waiting.clear()
+        if ends == {'succeeded'}:
+            self._refused('the goal had succeeded before it could be canceled')
+        else:
+            self._accepted()
