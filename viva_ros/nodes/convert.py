@@ -18,7 +18,7 @@ from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.core.rules import Details
 from viva_ros.msg import Alert, FutureProprioception, Value
-from viva_ros.runtime.decode import decode_image, decode_jpeg
+from viva_ros.runtime.decode import decode_jpeg, view_image
 
 SECOND = 1_000_000_000  # ns
 
@@ -47,12 +47,12 @@ def decode(message: Image | CompressedImage) -> Pixels:
     """
     Decode an image message.
 
-    :returns: (H, W, 3) RGB
+    :returns: (H, W, 3) RGB, perhaps a view of the message's own bytes
     :raises InputError: on an encoding, size or content that cannot be used
     """
     if isinstance(message, CompressedImage):
         return decode_jpeg(image_bytes(message))
-    return decode_image(
+    return view_image(
         message.encoding, message.height, message.width, message.step, image_bytes(message),
         bool(message.is_bigendian),
     )  # fmt: skip

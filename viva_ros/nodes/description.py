@@ -40,6 +40,7 @@ MONITOR = Program(
     'monitor.yaml',
     {
         'engine': 'engine',
+        'engine_server': 'engine_server',
         'task': 'task',
         'transport': 'transport',
         'autostart': 'autostart',
@@ -71,6 +72,7 @@ COMMON = (
     Argument('namespace', 'Namespace of all nodes.'),
     Argument('config', "Folder with parameter files; empty: the package's own."),
     Argument('engine', 'Folder of the engine; empty: the shipped one.'),
+    Argument('engine_server', "Socket of 'viva serve', or 'auto'; empty: an engine of its own."),
     Argument('task', 'Task under way.'),
     Argument('transport', "What the cameras send: 'raw' or 'compressed'."),
     Argument('calibration', "File with the thresholds; empty: the engine's."),

@@ -9,10 +9,12 @@ from typing import Any
 from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.nodes.diagnostics import OK, WARN
 from viva_ros.runtime.device import with_one_more_try
 from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.observer import Observer
 from viva_ros.runtime.process_engine import ProcessEngine
+from viva_ros.runtime.shared import SharedEngine
 from viva_ros.runtime.worker import Worker
 
 
@@ -23,12 +25,17 @@ class Outcome:
 
     :param generation: as it was submitted: an outcome from before a jump of time is not wanted
     :param fatal: whether the process must end
+    :param wait: of the complete set for its time, as the rate has it, s
     """
 
     selection: Selection[Any]
     result: Estimate | Unknown
     generation: int
+    wait: float = 0.0
     fatal: bool = False
+
+
+Job = tuple[Selection[Any], int, float]
 
 
 class Estimation:
@@ -39,7 +46,7 @@ class Estimation:
     ) -> None:
         """:param notify: called in the worker's thread when an outcome can be taken."""
         self._engine, self._observer = engine, observer
-        self._worker: Worker[tuple[Selection[Any], int], Outcome] = Worker(self._work, notify)
+        self._worker: Worker[Job, Outcome] = Worker(self._work, notify)
         self.take = self._worker.take
 
     @property
@@ -52,9 +59,16 @@ class Estimation:
         """How long the present estimate has taken, s; 0 when idle."""
         return self._worker.busy_for
 
-    def submit(self, selection: Selection[Any], generation: int) -> None:
+    @property
+    def engine_state(self) -> tuple[bytes, str]:
+        """How the engine does: a level for /diagnostics, and who estimates."""
+        if not isinstance(self._engine, SharedEngine):
+            return OK, self._engine.info.kind
+        return OK if self._engine.is_served else WARN, self._engine.state
+
+    def submit(self, selection: Selection[Any], generation: int, wait: float = 0.0) -> None:
         """Estimate from a selection, when idle."""
-        self._worker.submit((selection, generation))
+        self._worker.submit((selection, generation, wait))
 
     def forget(self) -> None:
         """Forget earlier pictures, when idle."""
@@ -69,12 +83,13 @@ class Estimation:
         self._engine.close()
         return True
 
-    def _work(self, job: tuple[Selection[Any], int]) -> Outcome:
-        selection, generation = job
+    def _work(self, job: Job) -> Outcome:
+        selection, generation, wait = job
         try:
-            return Outcome(selection, self._estimate(selection), generation)
+            return Outcome(selection, self._estimate(selection), generation, wait)
         except DeviceError as error:
-            return Outcome(selection, Unknown('engine', str(error)), generation, fatal=True)
+            unknown = Unknown('engine', str(error))
+            return Outcome(selection, unknown, generation, fatal=True)
 
     def _estimate(self, selection: Selection[Any]) -> Estimate | Unknown:
         try:

@@ -6,18 +6,21 @@ The monitor's inputs: the newest messages of each topic.
 Callbacks only store. Nothing is decoded before it is used.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
+from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import JointState
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.inputs import JOINTS, InputBuffer, Selection
 from viva_ros.core.observation import Unknown
 from viva_ros.nodes import qos
+from viva_ros.nodes.arrivals import Arrivals, advise
 from viva_ros.nodes.convert import joint_positions, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.settings import MonitorSettings
@@ -29,24 +32,28 @@ class Inputs:
     """Subscribes to all inputs while it lives."""
 
     def __init__(
-        self, node: Node, topics: Mapping[str, str], settings: MonitorSettings, info: EngineInfo
-    ) -> None:
+        self, node: Node, topics: Mapping[str, str], settings: MonitorSettings,
+        info: EngineInfo, notify: Callable[[], None],
+    ) -> None:  # fmt: skip
         """
         Subscribe.
 
         :param topics: camera to topic
+        :param notify: called after each picture
         """
-        self._node = node
+        self._node, self._notify = node, notify
+        self.complete_at = 0.0
         self._use_receipt = settings.receive_time
         self._unstamped: set[str] = set()
         self._names = {JOINTS: node.resolve_topic_name(JOINTS)}
         self._names |= {camera: node.resolve_topic_name(topic) for camera, topic in topics.items()}
-        self._counts = dict.fromkeys(self._names, 0)
+        self._arrivals = {name: Arrivals() for name in self._names}
         self._newest = dict.fromkeys(self._names, 0)
         self._faults: dict[str, str] = {}
         self.buffer: InputBuffer[Any] = InputBuffer(
             info.cameras, info.joint_names, settings.sync, self._names
         )
+        self._cameras = tuple(topics)
         kind = TYPES[settings.transport][1]
         self._subscriptions = [
             self._subscribe(kind, camera, topic, qos.IMAGE, partial(self._store_image, camera))
@@ -61,6 +68,10 @@ class Inputs:
         """Resolved topic of each camera."""
         return {name: topic for name, topic in self._names.items() if name != JOINTS}
 
+    def complete(self, used: Mapping[str, int]) -> bool:
+        """Say whether every camera has sent a picture newer than the stamps given, ns."""
+        return all(self._newest[camera] > used.get(camera, -1) for camera in self._cameras)
+
     def select(self, now: int) -> Selection[Any] | Unknown:
         """Give the newest set of messages that belong together."""
         return self.buffer.select(now)
@@ -73,9 +84,10 @@ class Inputs:
     def diagnose(self, report: Report, now: int, stale: float) -> None:
         """Report on each input: rate, age, and who does not publish."""
         for name, topic in self._names.items():
-            rate, self._counts[name] = self._counts[name], 0
+            share = self._arrivals[name].take()
             age = (now - self._newest[name]) * 1e-9
-            values = {'topic': topic, 'rate_hz': rate, 'age_s': f'{age:.3f}'}
+            values = {'topic': topic, 'rate_hz': share.received, 'sent_hz': share.sent}
+            values['age_s'] = f'{age:.3f}'
             if name in self._faults:
                 report.add(name, ERROR, self._faults[name], values)
             elif name in self._unstamped:
@@ -87,11 +99,13 @@ class Inputs:
                 report.add(name, ERROR, text, values)
             elif age > stale:
                 report.add(name, WARN, f'{topic} is {age:.2f} s old, limit {stale:g} s', values)
+            elif share.is_low and name != JOINTS:
+                report.add(name, WARN, advise(topic, share), values)
             else:
                 report.add(name, OK, 'received', values)
 
     def _subscribe(
-        self, kind: type, name: str, topic: str, profile: Any, callback: Callable[[Any], None]
+        self, kind: type, name: str, topic: str, profile: Any, callback: Callable[..., None]
     ) -> Any:
         events = SubscriptionEventCallbacks(
             incompatible_qos=partial(self._on_incompatible, name),
@@ -106,14 +120,16 @@ class Inputs:
         self._faults[name] = f'a publisher of {self._names[name]} has incompatible QoS: {policy}'
         self._node.get_logger().error(self._faults[name])
 
-    def _store_image(self, camera: str, message: Any) -> None:
+    def _store_image(self, camera: str, message: Any, info: MessageInfo) -> None:
         stamp = self._stamp(camera, message)
-        self._note(camera, stamp)
+        self._note(camera, stamp, info)
+        self.complete_at = time.monotonic()
         self.buffer.add_image(camera, stamp, message)
+        self._notify()
 
-    def _store_joints(self, message: JointState) -> None:
+    def _store_joints(self, message: JointState, info: MessageInfo) -> None:
         stamp = self._stamp(JOINTS, message)
-        self._note(JOINTS, stamp)
+        self._note(JOINTS, stamp, info)
         try:
             self.buffer.add_joints(stamp, joint_positions(message))
         except InputError as error:
@@ -127,6 +143,6 @@ class Inputs:
         (self._unstamped.discard if stamp else self._unstamped.add)(name)
         return stamp
 
-    def _note(self, name: str, stamp: int) -> None:
-        self._counts[name] += 1
+    def _note(self, name: str, stamp: int, info: MessageInfo) -> None:
+        self._arrivals[name].note(info)
         self._newest[name] = stamp

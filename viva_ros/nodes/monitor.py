@@ -10,34 +10,33 @@ same rate, with the reason.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from std_msgs.msg import String
 
 from viva_ros.core.errors import DeviceError
 from viva_ros.core.inputs import Selection
-from viva_ros.core.observation import Unknown
-from viva_ros.msg import Alert
+from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
-from viva_ros.nodes.diagnostics import ERROR, OK, Report
+from viva_ros.nodes.diagnostics import ERROR, Report
 from viva_ros.nodes.episodes import Episodes
-from viva_ros.nodes.estimation import Estimation
+from viva_ros.nodes.estimation import Estimation, Outcome
 from viva_ros.nodes.health import Health, memory_mib
 from viva_ros.nodes.inputs import Inputs
+from viva_ros.nodes.loading import load_engine
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.outputs import Outputs
 from viva_ros.nodes.pace import Pace, Pause
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import camera_topics, check_inputs
-from viva_ros.runtime.engine import Engine, load
+from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.observer import Observer
-from viva_ros.runtime.process_engine import ProcessEngine
-from viva_ros.runtime.shipped import engine_folder
 
-LOOKS_PER_PERIOD = 10
+LOOKS_PER_PERIOD = 5
 PICTURE_PERIOD = 0.5  # s
 WELL_SHARE = 0.5  # of hang_after: without an answer for longer there is no sign of life
 SET_PERIODS = 2.0  # periods within which all inputs of a set must have come
@@ -54,12 +53,7 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def load_engine(self, settings: MonitorSettings) -> Engine:
         """Load the engine that the parameters name."""
-        folder = engine_folder(settings.engine, settings.task)
-        if settings.isolate:
-            return ProcessEngine(
-                folder, settings.task, settings.engine_kind, settings.hang_after
-            )
-        return load(folder, settings.task, settings.engine_kind)
+        return load_engine(settings)
 
     def setup(self, settings: MonitorSettings) -> None:
         """Load the engine, look for the inputs, subscribe."""
@@ -71,7 +65,7 @@ class Monitor(ManagedNode[MonitorSettings]):
                 self, topics, settings.transport, info.joint_names, settings.input_timeout
             )
         self._episodes, self._health = Episodes(), Health()
-        self._inputs = Inputs(self, topics, settings, info)
+        self._inputs = Inputs(self, topics, settings, info, self._on_picture)
         self.keep(Inputs.destroy, self._inputs)
         self._outputs = Outputs(self, settings.task, info.fingerprint, info.horizon)
         self.keep(Outputs.destroy, self._outputs)
@@ -88,6 +82,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._pace = Pace(self.settings.rate)
         self._pause = Pause()
         self._last = self._resets = -1
+        self._used: Mapping[str, int] = {}
         self._good = -math.inf
         period = 1.0 / self.settings.rate / LOOKS_PER_PERIOD
         self._tickers = [
@@ -124,7 +119,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         """Report on engine, inputs and values."""
         hangs = self._estimation.busy_for > self.settings.hang_after
         fault = self._hang_text() if hangs else self._engine_fault
-        level, text = (ERROR, fault) if fault else (OK, self._info.kind)
+        level, text = (ERROR, fault) if fault else self._estimation.engine_state
         facts = {
             'fingerprint': self._info.fingerprint, 'task': self.settings.task,
             'memory_peak_mib': memory_mib(),
@@ -151,6 +146,11 @@ class Monitor(ManagedNode[MonitorSettings]):
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
+    def _on_picture(self) -> None:
+        """Look at once when the last camera of a set has sent: no timer is waited for."""
+        if self.active and self._inputs.complete(self._used):
+            self._look()
+
     def _look(self) -> None:
         """Give the worker the newest set, if it is time, it is idle, and there is a new one."""
         steady = time.monotonic()
@@ -165,10 +165,16 @@ class Monitor(ManagedNode[MonitorSettings]):
         if isinstance(chosen, Unknown):
             if not self._may_pass(chosen, steady):
                 self._publish_unknown(chosen, steady, now)
-        elif chosen is not None:
+        elif chosen is not None and self._is_whole(steady):
+            complete = self._inputs.complete_at
+            wait = max(0.0, min(steady, self._pace.due_at) - complete)
             self._pace.take(steady)
-            self._last, self._good = chosen.stamp, steady
-            self._estimation.submit(chosen, self._resets)
+            self._last, self._good, self._used = chosen.stamp, steady, chosen.stamps
+            self._estimation.submit(chosen, self._resets, wait)
+
+    def _is_whole(self, steady: float) -> bool:
+        """Say whether all cameras have sent anew, or it is too late to wait for the others."""
+        return self._inputs.complete(self._used) or self._pace.overdue(steady)
 
     def _may_pass(self, unknown: Unknown, steady: float) -> bool:
         """Say whether it may be that one input of a set has come, the others are on their way."""
@@ -180,6 +186,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         chosen = self._inputs.select(now)
         if self._resets != self._inputs.buffer.resets:
             self._resets, self._last = self._inputs.buffer.resets, -1
+            self._used = {}
             self._estimation.forget()
         if isinstance(chosen, Unknown) or chosen.stamp > self._last:
             return chosen
@@ -196,11 +203,17 @@ class Monitor(ManagedNode[MonitorSettings]):
             self._report_unknown(outcome.result, now)
             if outcome.fatal:
                 raise DeviceError(outcome.result.reason)
-            return
-        self._engine_fault = ''
+        else:
+            self._engine_fault = ''
+            self.publish_value(outcome.result, outcome, now)
+        self._on_picture()  # the next set may have come meanwhile
+
+    def publish_value(self, estimate: Estimate, outcome: Outcome, now: int) -> Value:
+        """Publish an estimate, and count it."""
         episode = self._episodes.of_value(outcome.selection.stamp)
-        value = self._outputs.publish(outcome.result, outcome.selection, episode, now)
+        value = self._outputs.publish(estimate, outcome.selection, episode, now)
         self._health.note(value.latency, value.skew)
+        return value
 
     def _publish_unknown(self, unknown: Unknown, steady: float, now: int) -> None:
         self._pace.take(steady)

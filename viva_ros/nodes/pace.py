@@ -3,6 +3,9 @@
 """When the next estimate is due, and whether time stands still. Times are given, not read."""
 
 import math
+from typing import Final
+
+LATE: Final = 1.5  # spacings
 
 
 class Pace:
@@ -18,9 +21,18 @@ class Pace:
         self._spacing = 0.9 / rate
         self._last = -math.inf
 
+    @property
+    def due_at(self) -> float:
+        """When it will be time, s; minus infinity before the first."""
+        return self._last + self._spacing
+
     def due(self, now: float) -> bool:
         """Say whether it is time, s."""
-        return now - self._last >= self._spacing
+        return now >= self.due_at
+
+    def overdue(self, now: float) -> bool:
+        """Say whether it is time to take what there is, s: who is awaited may not come."""
+        return now >= self._last + LATE * self._spacing
 
     def take(self, now: float) -> None:
         """Use the time."""

@@ -29,6 +29,9 @@ class MonitorSettings:
     autostart: bool = setting(True, 'Configure and activate without being asked.')
     engine: str = setting('', 'Folder of the engine; empty: the shipped one.')
     engine_kind: str = setting('auto', 'Library that runs it.', choices=KINDS)
+    engine_server: str = setting(
+        '', "Socket of an engine server ('viva serve'); 'auto': the user's own; empty: none."
+    )
     task: str = setting('tray_lift', 'Task under way, one of those the engine was trained on.')
     cameras: tuple[str, ...] = setting(
         ('',), "Names of the engine's cameras, to give them topics below; empty: in its order."

@@ -18,14 +18,14 @@ from viva_ros.core.observation import Image
 JPEG_START: Final = b'\xff\xd8\xff'
 JPEG_END: Final = b'\xff\xd9'
 
-# Encoding: (bytes per channel, the channels that make red, green and blue, channels in all).
+# Encoding: (bytes per channel, channels, what makes red, green and blue of them).
 _ENCODINGS: Final = {
-    'rgb8': (1, [0, 1, 2], 3),
-    'bgr8': (1, [2, 1, 0], 3),
-    'rgba8': (1, [0, 1, 2], 4),
-    'bgra8': (1, [2, 1, 0], 4),
-    'mono8': (1, [0, 0, 0], 1),
-    'mono16': (2, [0, 0, 0], 1),
+    'rgb8': (1, 3, None),
+    'bgr8': (1, 3, cv2.COLOR_BGR2RGB),
+    'rgba8': (1, 4, cv2.COLOR_RGBA2RGB),
+    'bgra8': (1, 4, cv2.COLOR_BGRA2RGB),
+    'mono8': (1, 1, cv2.COLOR_GRAY2RGB),
+    'mono16': (2, 1, cv2.COLOR_GRAY2RGB),
 }
 
 
@@ -34,7 +34,19 @@ def decode_image(
     data: bytes | memoryview | NDArray[np.uint8], is_bigendian: bool = False,
 ) -> Image:  # fmt: skip
     """
-    Decode the fields of a sensor_msgs/Image.
+    Decode the fields of a sensor_msgs/Image into a picture that can be kept and written to.
+
+    As ``view_image`` otherwise.
+    """
+    return np.array(view_image(encoding, height, width, step, data, is_bigendian))
+
+
+def view_image(
+    encoding: str, height: int, width: int, step: int,
+    data: bytes | memoryview | NDArray[np.uint8], is_bigendian: bool = False,
+) -> Image:  # fmt: skip
+    """
+    Decode the fields of a sensor_msgs/Image; what is RGB already is not copied.
 
     :param step: bytes per row, padding included
     :param is_bigendian: matters for 16 bits per channel only
@@ -43,7 +55,7 @@ def decode_image(
     """
     if encoding not in _ENCODINGS:
         raise InputError(f'encoding is {encoding!r}, must be one of {", ".join(_ENCODINGS)}')
-    depth, order, channels = _ENCODINGS[encoding]
+    depth, channels, conversion = _ENCODINGS[encoding]
     if height < 1 or width < 1:
         raise InputError(f'image is {width} x {height} pixels, must be at least 1 x 1')
     row = width * channels * depth
@@ -55,7 +67,10 @@ def decode_image(
             f'image has {raw.size} bytes, must have {step * height} ({step} x {height} rows)'
         )
     pixels = raw.reshape(height, step)[:, :row].reshape(height, width, channels, depth)
-    return np.ascontiguousarray(pixels[..., order, 0 if is_bigendian else depth - 1])
+    upper = pixels[..., 0 if is_bigendian else depth - 1]
+    if conversion is None:
+        return upper
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(upper), conversion), dtype=np.uint8)
 
 
 def decode_jpeg(data: bytes | memoryview | NDArray[np.uint8]) -> Image:

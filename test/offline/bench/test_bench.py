@@ -1,0 +1,140 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.offline.bench import command
+from viva_ros.offline.bench import robots as fleets
+from viva_ros.offline.bench.contestants import Contestant
+from viva_ros.offline.bench.engines import interleaved
+from viva_ros.offline.bench.limit import Peak
+from viva_ros.offline.bench.medians import medians
+from viva_ros.offline.bench.node import Case, all_cases, figures
+from viva_ros.offline.bench.processes import BenchError
+
+SECOND = 10**9
+CASE = Case(224, 224, 10.0, 'raw')
+
+
+def a_log(count: int = 30, wait: float = 0.02) -> dict:
+    """Ten values a second, 60 ms after their stamps, of which the engine takes 30 (10 of work)."""
+    values = [[SECOND + n * SECOND // 10, 0.06, wait, 0.03, 0.01] for n in range(count)]
+    beats = [(0.05 * n + (0.004 if n == 50 else 0.0), 0.02 * n, 0.01 * n) for n in range(80)]
+    return {'values': values, 'beats': beats, 'beat': 0.05, 'memory_mib': 100.0}
+
+
+def test_what_a_node_adds_is_the_latency_less_the_engine_and_the_wait_for_the_rate():
+    found = figures(a_log(), [SECOND + n * SECOND // 10 for n in range(30)], 2.0, CASE, 'ours')
+    assert found['added_p50_ms'] == pytest.approx(60.0 - 20.0 - 30.0)
+    assert found['delivered'] == 1.0 and found['sets_sent'] == found['values'] == 20
+    # Of each 50 ms 20 are worked, and 10 by the engine's process; 10 of each 100 are for it here.
+    assert found['cpu_percent'] == pytest.approx(60.0, rel=0.01)
+    assert found['cpu_besides_engine_percent'] == pytest.approx(30.0, rel=0.02)
+    assert found['jitter_p50_ms'] == pytest.approx(0.0, abs=1e-6)
+    assert 3.0 < found['jitter_p99_ms'] <= 4.001
+
+
+def test_a_set_without_a_value_is_not_delivered():
+    sent = [SECOND + n * SECOND // 20 for n in range(60)]  # twice as many as values
+    assert figures(a_log(), sent, 2.0, CASE, 'ours')['delivered'] == 0.5
+
+
+def test_too_few_values_are_no_measurement():
+    with pytest.raises(BenchError, match='gave 2 values at 224x224 raw 10 Hz'):
+        figures(a_log(count=2), [], 2.0, CASE, 'ours')
+
+
+def test_the_median_of_runs_is_taken_by_case_and_node():
+    rows = [
+        {'case': 'a', 'node': node, 'added_p50_ms': added, 'values': 9}
+        for node, times in (('ours', (3.0, 1.0, 2.0)), ('naive', (9.0, 8.0, 30.0)))
+        for added in times
+    ]
+    assert [row['added_p50_ms'] for row in medians(rows, ('case', 'node'))] == [2.0, 9.0]
+
+
+def test_every_size_rate_and_transport_is_a_case():
+    assert len(all_cases()) == len({case.name for case in all_cases()}) == 12
+
+
+def test_contestants_take_turns_and_another_begins_every_round():
+    three = [Contestant(name, '', lambda _: None) for name in 'abc']
+    orders = [''.join(one.model for one in turn) for turn in interleaved(three, 4)]
+    assert orders == ['abc', 'bca', 'cab', 'abc']
+
+
+def test_the_limit_is_arithmetic_or_the_bytes_of_the_weights_whichever_takes_longer():
+    peak = Peak(flops=1e9, bandwidth=1e8)
+    assert peak.limit(flops=5_000_000, weights=100_000) == pytest.approx(5e-3)
+    assert peak.limit(flops=5_000_000, weights=1_000_000) == pytest.approx(10e-3)
+
+
+def test_a_part_that_is_none_is_named():
+    with pytest.raises(ConfigurationError, match="--parts has 'engine', must be of engines"):
+        command.main(['--parts', 'engine'])
+
+
+def test_json_table_and_picture_are_made_of_all_parts(tmp_path: Path, capsys):
+    row = figures(a_log(), [SECOND], 2.0, CASE, 'ours')
+    engine = {
+        'name': 'viva, engine onnx', 'treatment': 'engine onnx', 'p50_ms': 5.0, 'p95_ms': 6.0,
+        'p99_ms': 7.0, 'per_second': 200.0, 'faster': 8.0, 'gflop': 0.4, 'share_of_limit': 0.5,
+    }  # fmt: skip
+    robots = [
+        {'robots': n, 'where': where, 'cpu_ms': 5.0, 'cost': 1.0, 'p50_ms': 5.0, 'p95_ms': 6.0,
+         'batch': 1.0, 'phases': 'together'}
+        for n in (1, 4) for where in ('server', 'own engine')
+    ]  # fmt: skip
+    start = [{'kind': 'onnx', 'torch': False, 'first_estimate_s': 0.4, 'memory_mib': 150.0}]
+    found = {
+        'machine': {'processor': 'one of a kind', 'date': '2026-01-01'},
+        'engines': {'rows': [engine]}, 'start': start,
+        'node': [row, {**row, 'node': 'naive'}], 'robots': robots,
+    }  # fmt: skip
+    command.write(tmp_path / 'speed.json', found)
+    assert json.loads((tmp_path / 'speed.json').read_text())['start'] == start
+    picture = cv2.imread(str(tmp_path / 'speed.png'))
+    assert picture.shape[0] > 800 and picture.std() > 10.0
+    printed = capsys.readouterr().out
+    assert all(title in printed for title in ('engines', 'start', 'node', 'robots'))
+
+
+def test_the_cost_of_a_robot_is_all_processor_time_by_estimates_against_one_alone():
+    alone = fleets.figures(
+        fleets.Fleet(1, fleets.OWN, 'together'),
+        [{'seconds': [0.010] * 10, 'cpu': 0.08, 'served': True}], 0.0, '',
+    )  # fmt: skip
+    four = fleets.figures(
+        fleets.Fleet(4, fleets.SERVER, 'together'),
+        [{'seconds': [0.016] * 10, 'cpu': 0.01, 'served': True}] * 4, 0.12,
+        'engine x at y\n40 requests in 16 batches\n',
+    )  # fmt: skip
+    assert four['batch'] == 2.5 and four['p95_ms'] == pytest.approx(16.0)
+    # (0.12 + 4 * 0.01) / 40 = 4 ms each, against 8.
+    assert [row['cost'] for row in fleets.with_cost([alone, four])] == [1.0, pytest.approx(0.5)]
+
+
+def test_a_fleet_that_lost_its_server_is_no_measurement():
+    with pytest.raises(BenchError, match='server was lost'):
+        fleets.figures(
+            fleets.Fleet(1, fleets.SERVER, 'together'),
+            [{'seconds': [0.01], 'cpu': 0.0, 'served': False}], 0.0, '',
+        )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_both_nodes_give_values_of_what_real_cameras_send(tmp_path: Path):
+    out = tmp_path / 'speed.json'
+    assert command.main(['--quick', '--parts', 'start,robots,node', '--out', str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert {row['node'] for row in found['node']} == {'ours', 'naive'}
+    assert all(row['values'] > 2 and row['engine_p50_ms'] > 0.0 for row in found['node'])
+    assert {row['robots'] for row in found['robots']} == {1, 2}
+    assert not next(row for row in found['start'] if row['kind'] == 'onnx')['torch']
+    assert found['machine']['cores'] >= 1 and 'onnxruntime' in found['machine']['libraries']

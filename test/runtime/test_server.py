@@ -1,0 +1,242 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Several monitors on one engine: real sockets, a server in a thread or in a process."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.runtime import exchange, shared
+from viva_ros.runtime.engine import Engine, EngineInfo, load
+from viva_ros.runtime.server import Server
+from viva_ros.runtime.shared import SharedEngine
+
+PATIENCE = 20.0  # s
+INFO = EngineInfo(('head',), ('waist',), 1.0, (2, 2), ('lift',), 'f' * 16, 'fake')
+
+
+class Gate:
+    """Value = the joint; every call waits until the gate is open. 9 spoils a whole batch."""
+
+    info = INFO
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.open.set()
+        self.begun = threading.Event()
+        self.batches: list[int] = []
+
+    def estimate(self, observation: Observation) -> Estimate:
+        return self.estimate_batch([observation])[0]
+
+    def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
+        self.begun.set()
+        assert self.open.wait(PATIENCE)
+        self.batches.append(len(observations))
+        values = [one.proprio['waist'] for one in observations]
+        if 9.0 in values:
+            raise EngineError('nine is out of order')
+        return [Estimate(value, {'waist': value + 1.0}) for value in values]
+
+    def close(self) -> None:
+        pass
+
+
+class Own(Gate):
+    """Told apart from the server's: its values are negative."""
+
+    def estimate(self, observation: Observation) -> Estimate:
+        return Estimate(-observation.proprio['waist'], {})
+
+
+def seen(value: float) -> Observation:
+    return Observation({'head': np.full((2, 2, 3), 7, np.uint8)}, {'waist': value}, {'head': 1})
+
+
+@contextmanager
+def serving(
+    engine: Engine, address: Path, wait: float = 0.0, batch: int = 8, task: str = 'lift'
+) -> Iterator[Server]:
+    server, over = Server(engine, task, address, wait, batch), threading.Event()
+    thread = threading.Thread(target=server.run, args=(over.is_set,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        over.set()
+        thread.join(PATIENCE)
+        server.close()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Path:
+    folder = tmp_path / 'own'
+    folder.mkdir(mode=0o700)
+    return folder / 'engine.sock'
+
+
+def connect(address: Path, task: str = 'lift', expected: str = '') -> SharedEngine:
+    return SharedEngine(address, task, Own, expected, PATIENCE)
+
+
+def test_a_server_gives_what_the_engine_gives_in_process(make_engine, address):
+    folder = make_engine()
+    rng = np.random.default_rng(0)
+    look = Observation(
+        {name: rng.integers(0, 256, (9, 7, 3), dtype=np.uint8) for name in ('head', 'wrist')},
+        {'left_waist': 0.25, 'right_waist': -0.5}, {'head': 1},
+    )  # fmt: skip
+    expected = load(folder, 'pass').estimate(look)
+    with serving(load(folder, 'pass'), address, task='pass'):
+        engine = connect(address, 'pass', '0123456789abcdef')
+        assert engine.is_served and engine.info.image_size == (4, 4)
+        given = engine.estimate(look)
+        assert (given.value, given.forecast) == (expected.value, expected.forecast)
+        engine.close()
+
+
+def test_what_is_asked_while_the_engine_is_at_work_becomes_one_batch(address):
+    gate = Gate()
+    with serving(gate, address) as server, ThreadPoolExecutor(4) as pool:
+        engines = [connect(address) for _ in range(4)]
+        gate.open.clear()
+        first = pool.submit(engines[0].estimate, seen(0.0))
+        assert gate.begun.wait(PATIENCE)
+        others = [pool.submit(e.estimate, seen(float(n))) for n, e in enumerate(engines) if n]
+        time.sleep(1.0)  # they are in the sockets now
+        gate.open.set()
+        values = [future.result(PATIENCE).value for future in (first, *others)]
+        for engine in engines:
+            engine.close()
+    assert values == [0.0, 1.0, 2.0, 3.0]
+    assert sum(gate.batches) == 4 and gate.batches[0] == 1 and max(gate.batches) == 3
+    assert server.served.requests == 4
+
+
+def test_who_waits_longest_is_served_first_and_no_batch_is_larger_than_allowed(address):
+    gate = Gate()
+    with serving(gate, address, batch=2), ThreadPoolExecutor(4) as pool:
+        engines = [connect(address) for _ in range(4)]
+        answers = [pool.submit(e.estimate, seen(float(n))) for n, e in enumerate(engines)]
+        assert sorted(answer.result(PATIENCE).value for answer in answers) == [0.0, 1.0, 2.0, 3.0]
+        for engine in engines:
+            engine.close()
+    assert max(gate.batches) <= 2
+
+
+def test_a_request_does_not_wait_for_company_for_longer_than_told(address):
+    gate = Gate()
+    with serving(gate, address, wait=0.05):
+        asks, silent = connect(address), connect(address)
+        silent.estimate(seen(1.0))  # has asked lately, and asks no more
+        assert asks.estimate(seen(2.0)).value == 2.0
+        for engine in (asks, silent):
+            engine.close()
+    assert gate.batches == [1, 1]
+
+
+def test_one_request_that_fails_does_not_spoil_those_beside_it(address):
+    gate = Gate()
+    with serving(gate, address), ThreadPoolExecutor(3) as pool:
+        engines = [connect(address) for _ in range(3)]
+        gate.open.clear()
+        futures = [pool.submit(engines[0].estimate, seen(0.0))]
+        assert gate.begun.wait(PATIENCE)
+        futures += [pool.submit(engines[1].estimate, seen(9.0))]
+        futures += [pool.submit(engines[2].estimate, seen(2.0))]
+        time.sleep(1.0)
+        gate.open.set()
+        assert futures[2].result(PATIENCE).value == 2.0
+        with pytest.raises(EngineError, match='nine is out of order'):
+            futures[1].result(PATIENCE)
+        assert engines[1].is_served  # an error is an answer
+        for engine in engines:
+            engine.close()
+
+
+def test_without_a_server_the_engine_is_ones_own_and_later_the_server_again(address, monkeypatch):
+    engine = connect(address)
+    assert not engine.is_served
+    assert engine.estimate(seen(3.0)).value == -3.0
+    assert f'no server at {address}' in engine.state
+    monkeypatch.setattr(shared, 'AGAIN', 0.0)
+    with serving(Gate(), address):
+        assert engine.estimate(seen(3.0)).value == 3.0
+        assert engine.state == f'server at {address} (fake)'
+    assert engine.estimate(seen(3.0)).value == -3.0  # it has ended
+    engine.close()
+
+
+def test_a_server_that_is_killed_is_missed_by_no_estimate(make_engine, address):
+    folder = make_engine()
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'viva_ros.cli', 'serve', '--engine', str(folder), '--task', 'lift',
+         '--address', str(address)], stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert str(address) in process.stdout.readline()
+        engine = SharedEngine(address, 'lift', lambda: load(folder, 'lift'), '', PATIENCE)
+        look = Observation(
+            dict.fromkeys(('head', 'wrist'), np.zeros((4, 4, 3), np.uint8)),
+            {'left_waist': 0.25, 'right_waist': 0.0}, {'head': 1},
+        )  # fmt: skip
+        assert engine.is_served and engine.estimate(look).value == 0.25
+        process.kill()
+        process.wait()
+        assert engine.estimate(look).value == 0.25 and not engine.is_served
+        engine.close()
+        with serving(load(folder, 'lift'), address):  # its socket was left behind
+            pass
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_server_with_another_engine_or_task_is_refused(address):
+    with serving(Gate(), address):
+        with pytest.raises(EngineError, match=r'runs engine f{16}, this monitor is for 0123'):
+            connect(address, expected='0123')
+        with pytest.raises(EngineError, match=r"for task 'lift', not 'pass'.*--task pass"):
+            connect(address, 'pass')
+
+
+def test_an_address_that_is_taken_or_that_others_may_write_to_is_refused(address):
+    with serving(Gate(), address), pytest.raises(EngineError, match='is served already'):
+        Server(Gate(), 'lift', address, 0.0, 1)
+    address.parent.chmod(0o777)
+    with pytest.raises(EngineError, match='may be written by others'):
+        Server(Gate(), 'lift', address, 0.0, 1)
+
+
+def test_only_the_same_user_is_let_in(monkeypatch):
+    ours, theirs = socket.socketpair()
+    assert exchange.is_same_user(ours)
+    monkeypatch.setattr(exchange.os, 'getuid', lambda: 12345)
+    assert not exchange.is_same_user(ours)
+    ours.close()
+    theirs.close()
+
+
+def test_a_client_that_sends_more_than_one_request_at_a_time_is_sent_away(address):
+    with serving(Gate(), address):
+        rude = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        rude.settimeout(PATIENCE)
+        rude.connect(str(address))
+        assert rude.recv(1 << 16).endswith(b'\n')
+        rude.sendall(bytes(exchange.request_size(INFO) + 1))
+        assert rude.recv(1 << 16) == b''
+        rude.close()
+        polite = connect(address)
+        assert polite.estimate(seen(1.0)).value == 1.0
+        polite.close()

@@ -1,0 +1,108 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node under test writes down of itself, the same for all of them."""
+
+import json
+import os
+import resource
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+
+from viva_ros.core.files import write_atomically
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.runtime.engine import Engine
+from viva_ros.runtime.process_engine import ProcessEngine
+
+BEAT: Final = 0.05  # s
+
+
+class TimedEngine:
+    """An engine that notes how long each estimate took, and its processor time, s."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.info, self._engine = engine.info, engine
+        self.seconds: dict[int, tuple[float, float]] = {}
+
+    def estimate(self, observation: Observation) -> Estimate:
+        """See ``Engine``."""
+        began, used = time.monotonic(), time.thread_time()
+        estimate = self._engine.estimate(observation)
+        took = time.monotonic() - began, time.thread_time() - used
+        self.seconds[observation.stamp] = took
+        return estimate
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process that the engine has to itself; None where it has none."""
+        return self._engine.process_id if isinstance(self._engine, ProcessEngine) else None
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._engine.close()
+
+
+@dataclass
+class Log:
+    """
+    Beats of a timer in the node's own executor, with the processor time used until then, s: by
+    this process, and by the one that has the engine.
+
+    :param path: what it is written to; beside it a file '.ready' tells of the first value
+    :param values: [stamp, ns; latency, s; wait for the rate, s]
+    """
+
+    path: Path
+    engine: TimedEngine | None = None
+    beats: list[tuple[float, float, float]] = field(default_factory=list)
+    values: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def start(self, node: Node) -> None:
+        """Begin to beat."""
+        node.create_timer(BEAT, self._beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _beat(self) -> None:
+        child = self.engine.process_id if self.engine is not None else None
+        of_child = cpu_seconds(child) if child is not None else 0.0
+        self.beats.append((time.monotonic(), time.process_time(), of_child))
+
+    def note(self, stamp: int, latency: float, wait: float = 0.0) -> None:
+        """Note a value."""
+        if not self.values:
+            self.path.with_suffix('.ready').touch()
+        self.values.append((stamp, latency, wait))
+
+    def write(self) -> None:
+        """Write all down."""
+        engine = self.engine
+        if engine is None:  # it was never loaded
+            return
+        values = [(*v, *engine.seconds.get(v[0], (None, None))) for v in self.values]
+        content: dict[str, Any] = {'beat': BEAT, 'beats': self.beats, 'values': values}
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        child = engine.process_id
+        content['memory_mib'] = (memory + (peak_memory(child) if child else 0)) / 1024
+        write_atomically(self.path, json.dumps(content))
+
+
+def cpu_seconds(process_id: int) -> float:
+    """Give the processor time of another process, s; 0 if it is gone."""
+    try:
+        fields = Path(f'/proc/{process_id}/stat').read_text().rpartition(')')[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def peak_memory(process_id: int) -> int:
+    """Give the most memory that another process has held, KiB; 0 if it is gone."""
+    try:
+        lines = Path(f'/proc/{process_id}/status').read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith('VmHWM')), 0)

@@ -1,0 +1,147 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a robot costs as their number grows: each with an engine of its own, or all with one server.
+
+Cost is processor time of all processes for one estimate. Robots that ask at the same moment are
+the hardest case for latency; spread evenly over a period they meet by chance alone.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from viva_ros.offline.bench.processes import BenchError, environment, last_words, running
+
+RATE: Final = 10.0  # Hz
+AHEAD: Final = 0.3  # s, from the last being ready to the first estimate
+PATIENCE: Final = 60.0  # s
+OWN: Final = 'own engine'
+SERVER: Final = 'server'
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """
+    So many robots.
+
+    :param where: OWN or SERVER
+    :param phases: 'together' or 'spread'
+    """
+
+    robots: int
+    where: str
+    phases: str
+
+
+def all_fleets(numbers: Sequence[int]) -> list[Fleet]:
+    """Give each number of robots both ways, and spread for the server."""
+    fleets = [Fleet(n, where, 'together') for n in numbers for where in (OWN, SERVER)]
+    return fleets + [Fleet(n, SERVER, 'spread') for n in numbers if n > 1]
+
+
+def measure(fleet: Fleet, folder: Path, kind: str, task: str, seconds: float) -> dict[str, Any]:
+    """
+    Run a fleet for some seconds.
+
+    :raises BenchError: if one of its processes fails
+    """
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        env, address, words = environment(), Path(place) / 'own' / 'e.sock', Path(place) / 's.txt'
+        engine = ['--engine', str(folder), '--task', task]
+        options = [*engine, '--kind', kind, '--rate', str(RATE), '--seconds', str(seconds)]
+        server = None
+        if fleet.where == SERVER:
+            server = stack.enter_context(
+                running('viva_ros.runtime.serve', *engine, '--engine-kind', kind,
+                        '--address', address, env=env, log=words)
+            )  # fmt: skip
+            _wait_for(address, server, words)
+            options += ['--address', str(address)]
+        robots = [_start(options, index, fleet, env, stack) for index in range(fleet.robots)]
+        before = 0.0 if server is None else cpu_seconds(server.pid)
+        runs = _run(robots)
+        after = 0.0 if server is None else cpu_seconds(server.pid)
+        if server is not None:
+            server.terminate()
+            server.wait(PATIENCE)
+        return figures(fleet, runs, after - before, words.read_text() if server else '')
+
+
+def figures(
+    fleet: Fleet, runs: Sequence[dict[str, Any]], served: float, words: str
+) -> dict[str, Any]:
+    """
+    Make figures of what the robots and the server said.
+
+    :param served: processor time of the server, s
+    :param words: of the server: its last line tells requests and batches
+    """
+    if not all(run['served'] for run in runs):
+        raise BenchError(f'the server was lost with {fleet.robots} robots: {words[-300:]}')
+    times = [1e3 * seconds for run in runs for seconds in run['seconds']]
+    used = served + sum(run['cpu'] for run in runs)
+    made = {
+        'robots': fleet.robots, 'where': fleet.where, 'phases': fleet.phases,
+        'cpu_ms': 1e3 * used / len(times), 'p50_ms': float(np.percentile(times, 50)),
+        'p95_ms': float(np.percentile(times, 95)),
+    }  # fmt: skip
+    said = words.split('\n')[-2].split() if words.endswith('batches\n') else []
+    if said:
+        made['batch'] = int(said[0]) / max(1, int(said[3]))
+    return made
+
+
+def with_cost(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add what a robot costs as a share of one that is alone with an engine of its own."""
+    alone = next(row['cpu_ms'] for row in rows if row['robots'] == 1 and row['where'] == OWN)
+    return [{**row, 'cost': row['cpu_ms'] / alone} for row in rows]
+
+
+def cpu_seconds(process_id: int) -> float:
+    """Give the processor time of a process, s."""
+    fields = Path(f'/proc/{process_id}/stat').read_text().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def _start(
+    options: Sequence[str], index: int, fleet: Fleet, env: dict[str, str], stack: ExitStack
+) -> subprocess.Popen[str]:
+    phase = index / fleet.robots if fleet.phases == 'spread' else 0.0
+    line = [sys.executable, '-m', 'viva_ros.offline.bench.robot', *options, '--phase', str(phase)]
+    robot = subprocess.Popen(
+        line, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    stack.callback(robot.wait)
+    stack.callback(robot.kill)
+    return robot
+
+
+def _run(robots: Sequence[subprocess.Popen[str]]) -> list[dict[str, Any]]:
+    for robot in robots:
+        if robot.stdout is None or robot.stdout.readline() != 'ready\n':
+            raise BenchError('a robot of the benchmark does not start: look at what it has said')
+    begin = time.monotonic() + AHEAD
+    for robot in robots:
+        assert robot.stdin is not None
+        robot.stdin.write(f'{begin}\n')
+        robot.stdin.flush()
+    return [json.loads(robot.communicate(timeout=PATIENCE)[0]) for robot in robots]
+
+
+def _wait_for(address: Path, server: subprocess.Popen[bytes], words: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while not address.exists():
+        if server.poll() is not None or time.monotonic() > end:
+            raise BenchError(f'viva serve does not start: {last_words(words)}')
+        time.sleep(0.05)

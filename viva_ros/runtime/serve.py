@@ -1,0 +1,63 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva serve`: one engine for the monitors of several robots, on one GPU or CPU.
+
+Monitors find it with the launch argument engine_server:=auto. Only processes of the same user on
+this machine may connect. When it ends, they go on with engines of their own.
+"""
+
+import argparse
+import signal
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.runtime import exchange
+from viva_ros.runtime.engine import KINDS, load
+from viva_ros.runtime.server import Server
+from viva_ros.runtime.shipped import engine_folder
+
+MOST: Final = 64
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser('viva serve', description=__doc__)
+    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
+    parser.add_argument('--engine-kind', choices=KINDS, default='auto', help='default: auto')
+    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument(
+        '--address', default=exchange.AUTO, help="path of a socket; default: the user's own"
+    )
+    parser.add_argument(
+        '--wait-ms', type=float, default=2.0,
+        help='that a request waits for others at most; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--batch', type=int, default=8, help='most requests at once; default: %(default)s'
+    )
+    args = parser.parse_args(argv)
+    if not 0.0 <= args.wait_ms <= 1000.0:
+        raise ConfigurationError(f'--wait-ms is {args.wait_ms:g}, must be 0 to 1000')
+    if not 1 <= args.batch <= MOST:
+        raise ConfigurationError(f'--batch is {args.batch}, must be 1 to {MOST}')
+    engine = load(engine_folder(args.engine, args.task), args.task, args.engine_kind)
+    address = exchange.address_of(args.address)
+    server = Server(engine, args.task, address, args.wait_ms * 1e-3, args.batch)
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    print(f'engine {engine.info.fingerprint} ({engine.info.kind}) at {address}', flush=True)
+    try:
+        server.run(over.is_set)
+    finally:
+        server.close()
+    served = server.served
+    print(f'{served.requests} requests in {served.batches} batches')
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
