@@ -17,7 +17,6 @@ from viva_ros.core.errors import VivaError
 COMMANDS: Final = {
     'demo': ('viva_ros.demo.run', 'robot, monitor and supervisor, a good episode and a bad one'),
     'up': ('viva_ros.nodes.bringup', 'start nodes on a machine without launch'),
-    'serve': ('viva_ros.runtime.serve', 'one engine for the monitors of several robots'),
     'record': ('viva_ros.offline.record', 'record simulated episodes'),
     'import': ('viva_ros.offline.import_recordings', 'make a dataset of bags or of data sets'),
     'label': ('viva_ros.offline.label', 'step through episodes and say how they ended'),
@@ -30,6 +29,7 @@ COMMANDS: Final = {
     'advantage': ('viva_ros.offline.advantage', 'tell good steps from bad ones (RECAP)'),
     'evaluate': ('viva_ros.offline.evaluate', 'measure an engine on test recordings'),
     'supervise': ('viva_ros.offline.supervise', 'how far the alerts can be trusted'),
+    'serve': ('viva_ros.runtime.serve', 'one engine for the monitors of several robots'),
     'bench': ('viva_ros.offline.bench.command', 'how fast engines and nodes are on this machine'),
     'compare': ('viva_ros.offline.compare', 'ViVa against its baselines and ablations'),
     'plot': ('viva_ros.offline.plot', 'draw the picture of a recording'),
