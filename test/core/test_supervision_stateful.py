@@ -1,0 +1,172 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The promises of the supervision, whatever comes in whatever order: judge, silence and retry."""
+
+import math
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from viva_ros.core.absence import Silence, SilenceSettings
+from viva_ros.core.alarm import AlarmSettings
+from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.thresholds import Threshold
+
+S = 1_000_000_000
+QUICK = RuleSettings(drop_window=1.0, no_rise_window=1.0, floor_warm_up=0.5, debounce=0.2)
+THRESHOLDS = {
+    'drop': Threshold(0.1, 0.2), 'stall': Threshold(0.8, 1.2), 'floor': Threshold(0.3, 0.5),
+}  # fmt: skip
+COOL_DOWN, SILENT, BUDGET, HOURLY = 2.0, 0.8, 2, 5
+TICK = 0.1
+
+
+class Supervision(RuleBasedStateMachine):
+    """Judge, silence and retry machine as the supervisor holds them, on one clock."""
+
+    @initialize(latch=st.booleans())
+    def begin(self, latch: bool) -> None:
+        alarm = AlarmSettings(cool_down=COOL_DOWN, latch=latch)
+        self.latch = latch
+        self.judge = Judge(JudgeSettings(QUICK, alarm), THRESHOLDS, alpha=0.05)
+        self.silence = Silence(SilenceSettings(SILENT, 5.0), 0.0)
+        self.machine = RetryMachine(
+            RetrySettings(dry_run=False, budget=BUDGET, hourly=HOURLY, timeout=1.0, backoff=0.5)
+        )
+        self.now, self.stamp, self.episode = 0.0, 10**18, 1
+        self.heard: float | None = None
+        self.silent_since = 0.0
+        self.executing, self.blocked, self.unknown = True, '', False
+        self.alarms: list[tuple[int, bool]] = []  # stamp, and whether stamps still compare
+        self.asked: list[float] = []
+        self.compares = True
+        self.reported = False
+
+    def take(self, events: list[Event], known: bool) -> None:
+        """Note what matters, and act as the supervisor does."""
+        for event in events:
+            alarms = event.level == Level.ALARM and event.kind in RULES
+            if alarms:
+                assert known and self.executing, 'an alarm without a value, or while paused'
+                assert event.statistic > event.threshold
+                assert event.onset <= event.stamp and event.alpha == 0.05
+                assert event.window[-1][0] == event.stamp
+                if self.alarms and self.compares:
+                    assert event.stamp - self.alarms[-1][0] >= COOL_DOWN * S
+                self.alarms.append((event.stamp, True))
+                self.compares = True
+                self.follow(self.machine.request(self.now, event))
+
+    def follow(self, events: list[Event]) -> None:
+        for event in events:
+            if event.kind == 'retry_requested':
+                assert not self.blocked, 'a stopped robot is asked nothing'
+                assert self.judge.level not in (Level.UNKNOWN, Level.PAUSED)
+                self.asked.append(self.now)
+
+    @rule(value=st.floats(-1, 1), count=st.integers(1, 15))
+    def hold(self, value: float, count: int) -> None:
+        self.values(value, count)
+
+    def values(self, value: float, count: int) -> None:
+        for _ in range(count):
+            self.pass_time(TICK)
+            self.heard, self.unknown = self.now, False
+            self.take(self.judge.update(self.stamp, value, '', str(self.episode)), True)
+
+    @rule()
+    def fall(self) -> None:
+        """A value that falls far enough to alarm, unless something speaks against it."""
+        self.values(value=0.9, count=12)
+        self.values(value=-0.9, count=6)
+
+    @rule(count=st.integers(1, 15), kind=st.sampled_from(['stale', 'paused']))
+    def unknowns(self, count: int, kind: str) -> None:
+        for _ in range(count):
+            self.pass_time(TICK)
+            self.heard, self.unknown = self.now, True
+            events = self.judge.update(self.stamp, math.nan, 'why', str(self.episode), kind=kind)
+            self.take(events, False)
+            assert all(event.level not in (Level.WARN, Level.ALARM) for event in events)
+
+    @rule(seconds=st.floats(0.1, 7.0))
+    def quiet(self, seconds: float) -> None:
+        """Nobody says anything."""
+        for _ in range(round(seconds / TICK)):
+            self.pass_time(TICK)
+
+    @rule()
+    def next_episode(self) -> None:
+        self.episode += 1
+        self.machine.start_episode()
+
+    @rule()
+    def stamps_go_back(self) -> None:
+        self.stamp -= 100 * S
+        self.compares = False
+
+    @rule(executing=st.booleans())
+    def gate(self, executing: bool) -> None:
+        self.executing = executing
+        events = self.judge.gate(self.stamp, executing)
+        assert {event.kind for event in events} <= {'paused'}
+
+    @rule(blocked=st.sampled_from(['', 'the robot is stopped']))
+    def stop(self, blocked: str) -> None:
+        self.blocked = blocked
+        self.follow(self.machine.block(blocked))
+
+    @rule(accept=st.booleans())
+    def answer(self, accept: bool) -> None:
+        said = self.machine.accepted() if accept else self.machine.refused(self.now, 'no')
+        self.follow(said)
+
+    @rule()
+    def acknowledge(self) -> None:
+        self.follow(self.machine.acknowledge())
+        self.judge.acknowledge(self.stamp)
+        assert self.judge.level not in (Level.ALARM, Level.LATCHED)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let both clocks run, and tick as the supervisor does."""
+        self.now += seconds
+        self.stamp += round(seconds * S)
+        event = self.silence.update(self.now, self.heard, self.stamp, '')
+        if event is not None:
+            assert event.level == (Level.UNKNOWN if self.silence.silent else Level.OK)
+        unheard = self.judge.level in (Level.UNKNOWN, Level.PAUSED)
+        self.follow(self.machine.tick(self.now, not self.silence.silent and not unheard))
+
+    @invariant()
+    def silence_is_never_longer_than_its_time_out_without_a_word(self) -> None:
+        if not hasattr(self, 'silence'):
+            return
+        allowed = 5.0 if self.heard is None else SILENT
+        quiet = self.now - (self.heard or 0.0)
+        if quiet > allowed + TICK + 1e-6:
+            assert self.silence.silent
+
+    @invariant()
+    def no_more_retries_than_the_budget_of_an_hour(self) -> None:
+        if hasattr(self, 'asked'):
+            assert len([at for at in self.asked if at > self.now - 3600.0]) <= HOURLY
+            assert self.machine.used <= BUDGET
+
+    @invariant()
+    def a_level_says_what_is_known(self) -> None:
+        if not hasattr(self, 'judge'):
+            return
+        if not self.executing:
+            assert self.judge.level == Level.PAUSED
+        if self.judge.level == Level.LATCHED:
+            assert self.latch
+        if self.machine.state is RetryState.NEEDS_OPERATOR:
+            assert self.machine.level == Level.NEEDS_OPERATOR
+
+
+TestSupervision = Supervision.TestCase
+TestSupervision.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
