@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from viva_ros.core.alarm import AlarmSettings, Latch, Recovery
+from viva_ros.core.alarm import Alarm, AlarmSettings
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.latch import Latch, Recovery
 from viva_ros.core.rules import Reading, RuleSettings
 from viva_ros.core.thresholds import Threshold
 
@@ -253,3 +254,78 @@ def test_recovery_near_the_top_takes_half_of_the_way_left() -> None:
     assert recovery.update(0.91)  # .8 + (1 - .8) / 2 = .9
     recovery.reset()
     assert recovery.update(1.01)  # nothing is left to rise
+
+
+def test_a_stopped_clock_is_paused_and_no_fault() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.6] * 3))
+    (event,) = judge.update(11 * S, None, '/clock stands still', 'a', kind='paused')
+    assert (event.kind, event.level) == ('paused', Level.PAUSED)
+    assert judge.level == Level.PAUSED
+    assert judge.update(11 * S, None, '/clock stands still', 'a', kind='paused') == []
+    (event,) = judge.update(round(11.1 * S), 0.6, '', 'a')
+    assert (event.kind, event.level, judge.level) == ('paused', Level.OK, Level.OK)
+
+
+def test_while_no_task_is_executed_nothing_is_judged() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.9] * 5))
+    assert brief(judge.gate(11 * S, False)) == [('paused', 'PAUSED', 11.0)]
+    assert judge.gate(11 * S, False) == []
+    assert run(judge, series([-0.9] * 20, start=11.0)) == []
+    assert judge.level == Level.PAUSED
+    assert brief(judge.gate(15 * S, True)) == [('paused', 'OK', 15.0)]
+    assert run(judge, series([-0.9] * 10, start=15.0)) == []  # what was before is no drop
+
+
+def test_an_alarm_that_is_over_stays_latched_until_somebody_acknowledges_it() -> None:
+    judge = Judge(JudgeSettings(PLAIN, replace(ALARM, latch=True)), DROP)
+    events = run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0, 0.0, 0.2, 0.4, 0.6]))
+    assert brief(events)[-1] == ('recovered', 'LATCHED', 11.4)  # .3 above the lowest, 0
+    run(judge, series([0.6], start=12.0), 'b')
+    assert judge.level == Level.LATCHED  # another episode does not acknowledge
+    (event,) = judge.acknowledge(13 * S)
+    assert (event.kind, event.level) == ('acknowledged', Level.OK)
+    assert judge.acknowledge(13 * S) == []
+
+
+def test_a_warning_lasts_for_the_dwell_time() -> None:
+    judge = Judge(JudgeSettings(PLAIN, replace(ALARM, dwell=1.0)), DROP)
+    events = run(judge, series([0.6] * 3 + [0.3] * 3 + [0.6] * 8))
+    # warned at 11.0; well from 11.2 on, but 1 s must be over
+    assert brief(events)[1:] == [('drop', 'WARN', 11.0), ('recovered', 'OK', 12.0)]
+
+
+def test_of_the_values_within_the_debounce_a_share_may_be_enough() -> None:
+    loose = JudgeSettings(replace(PLAIN, debounce=0.8, agreement=0.6), ALARM)
+    # drops over .9 s or 5 samples: 0 .6 .6 0 .6: three of five are above, .6 * 5 = 3 must be
+    values = [0.6, 0.6, 0.0, 0.0, 0.6, 0.0]
+    assert [e.kind for e in run(Judge(loose, DROP), series(values))][1:] == ['drop']
+    strict = JudgeSettings(replace(PLAIN, debounce=0.8), ALARM)
+    assert run(Judge(strict, DROP), series(values))[1:] == []
+
+
+def test_with_and_a_rule_of_the_value_and_the_foresight_must_both_cross() -> None:
+    thresholds = DROP | {'foresight': Threshold(1.0, 2.0)}
+    either, both = (
+        Alarm(ALARM, thresholds, how).update(0, 0.0, {
+            'drop': Reading(0.5, 0.5), 'foresight': Reading(1.5, 1.5),
+        })
+        for how in ('or', 'and')
+    )  # fmt: skip
+    assert [change.kind for change in either] == ['drop']
+    assert [change.level for change in both] == [Level.WARN]  # both warn, one alarms
+    (change,) = Alarm(ALARM, thresholds, 'and').update(0, 0.0, {
+        'drop': Reading(0.5, 0.5), 'foresight': Reading(2.5, 2.5),
+    })  # fmt: skip
+    assert change.level == Level.ALARM
+
+
+def test_an_alarm_shows_what_led_to_it() -> None:
+    judge = Judge(SETTINGS, DROP, alpha=0.05)
+    alarm = run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))[-1]
+    assert alarm.alpha == 0.05
+    stamps, values, statistics = zip(*alarm.window, strict=True)
+    assert stamps == tuple(stamp for stamp, _ in series([0] * 5))
+    assert values == pytest.approx((0.6, 0.6, 0.0, 0.0, 0.0))
+    assert statistics == pytest.approx((0.0, 0.0, 0.6, 0.6, 0.6))

@@ -198,3 +198,41 @@ def test_never_more_retries_than_the_budget(actions, budget: int, dry_run: bool)
     assert asked_for == machine.used <= (0 if dry_run else budget)
     assert set(kinds(events)) <= set(KINDS)
     assert not math.isnan(machine.used)
+
+
+def test_the_budget_of_an_hour_counts_over_episodes_and_frees_itself() -> None:
+    machine = RetryMachine(RetrySettings(dry_run=False, budget=2, hourly=3))
+    for at in (0.0, 10.0, 20.0):
+        machine.start_episode()
+        assert kinds(machine.request(at, ALARM)) == ['retry_requested']
+        machine.accepted()
+    machine.start_episode()
+    (event,) = machine.request(30.0, ALARM)
+    assert (event.kind, event.level) == ('retry_budget', Level.NEEDS_OPERATOR)
+    assert event.text == '3 of 3 retries of this hour are spent: see to the robot'
+    machine.acknowledge()
+    assert kinds(machine.request(3599.0, ALARM)) == ['retry_budget']  # a person adds none
+    machine.acknowledge()
+    assert kinds(machine.request(3600.5, ALARM)) == ['retry_requested']  # that of 0 s is over
+
+
+def test_a_robot_that_is_stopped_is_asked_nothing_and_needs_a_person() -> None:
+    machine = RetryMachine(LIVE)
+    assert machine.block('the robot is stopped') == []
+    (event,) = machine.request(0.0, ALARM)
+    assert (event.kind, event.level) == ('retry_blocked', Level.NEEDS_OPERATOR)
+    assert 'the robot is stopped' in event.text and event.window == ()
+    assert machine.used == 0
+    machine.acknowledge()
+    machine.block('')
+    assert kinds(machine.request(1.0, ALARM)) == ['retry_requested']
+
+
+def test_a_stop_while_waiting_ends_what_would_be_asked_again() -> None:
+    machine = asked()
+    machine.block('the robot is stopped')
+    assert kinds(machine.tick(5.0, True)) == ['retry_timeout']
+    assert kinds(machine.tick(7.0, True)) == ['retry_blocked']
+    other = asked()
+    other.refused(1.0, 'busy')
+    assert kinds(other.block('the robot is stopped')) == ['retry_blocked']

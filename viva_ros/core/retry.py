@@ -155,6 +155,8 @@ class RetryMachine:
         return max(self.level, Level.ALARM)
 
     def _ask(self, now: float) -> list[Event]:
+        if self._blocked:
+            return self._refrain()
         while self._asked and self._asked[0] <= now - HOUR:
             self._asked.popleft()
         spent = len(self._asked) >= self._settings.hourly
