@@ -33,6 +33,7 @@ COMMANDS: Final = {
     'bench': ('viva_ros.offline.bench.command', 'how fast engines and nodes are on this machine'),
     'compare': ('viva_ros.offline.compare', 'ViVa against its baselines and ablations'),
     'plot': ('viva_ros.offline.plot', 'draw the picture of a recording'),
+    'doctor': ('viva_ros.nodes.doctor', 'look at this machine and its robot, say what to mend'),
 }
 
 

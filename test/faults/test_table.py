@@ -1,0 +1,32 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import ast
+import importlib.util
+from pathlib import Path
+
+TEST = Path(__file__).parents[1]
+spec = importlib.util.spec_from_file_location('fault_table', Path(__file__).with_name('table.py'))
+table = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(table)
+
+
+def test_all_27_faults_have_a_row_in_order_and_tests_that_exist() -> None:
+    assert [row.number for row in table.ROWS] == list(range(1, 28))
+    for row in table.ROWS:
+        assert row.tests
+        for name in row.tests:
+            file, _, test = name.partition('::')
+            tree = ast.parse((TEST / file).read_text(encoding='utf-8'))
+            assert test in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, name
+
+
+def test_a_row_is_green_only_if_all_its_tests_ran_as_expected_and_in_time() -> None:
+    row = table.Row(1, 'a', 'b', ('x.py::t', 'y.py::u'), 1.0)
+    quick, slow = (('passed', {'detection_s': time}) for time in (0.5, 0.9))
+    both = {'x.py::t': [quick, slow], 'y.py::u': [('passed', {})]}
+    assert table.judge(row, both)['green'] and table.judge(row, both)['detection_s'] == 0.9
+    assert not table.judge(row, {'x.py::t': [('passed', {'detection_s': 0.5})]})['green'], 'one was not run'
+    assert not table.judge(row, both | {'y.py::u': [('failed', {})]})['green']
+    assert not table.judge(row, both | {'x.py::t': [('passed', {'detection_s': 1.1})]})['green'], 'too late'
+    assert not table.judge(row, both | {'x.py::t': [('passed', {})]})['green'], 'no time seen'

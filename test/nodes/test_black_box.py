@@ -1,0 +1,75 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An alert becomes a recording, the recording an episode to train on; all by the real commands."""
+
+import io
+import signal
+
+import numpy as np
+import pytest
+
+from viva_ros import cli
+from viva_ros.data.lerobot import episode_paths
+from viva_ros.data.recording import read
+from viva_ros.msg import Alert, Value
+from viva_ros.nodes import qos
+
+CAMERAS = ('head', 'left_wrist', 'right_wrist')
+RAW = ('--ros-args', '-p', 'transport:=raw')
+MAP = 'rate: 10\nlimits: {max_gap: 5.0, max_skew: 1.0}\n'
+
+
+@pytest.fixture
+def watch(processes, calibration, tmp_path):
+    """Start robot, monitor, supervisor and black box; give the latter and its folder."""
+    box = tmp_path / 'box'
+    (tmp_path / 'level').write_text('200')
+    processes.start('fake_source.py', tmp_path, *CAMERAS, 'joint_states')
+    processes.start('viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}')
+    processes.start('fake_monitor.py', *RAW)
+    process = processes.start(
+        'viva_ros.nodes.black_box', '--ros-args', '-p', f'folder:={box}',
+        '-p', 'limits.before:=20.0', '-p', 'limits.after:=1.0',
+    )  # fmt: skip
+    return process, box
+
+
+def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
+    watch, listener, until, tmp_path, monkeypatch
+):
+    process, box = watch
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
+    until(lambda: sum(v.status == Value.STATUS_OK for v in values) > 30, 'values')
+    (tmp_path / 'level').write_text('60')
+    until(lambda: any(a.level == Alert.ALARM for a in alerts), 'an alarm')
+    assert not list(box.glob('alert_*.mcap')), 'it has its name only when it is whole'
+    until(lambda: list(box.glob('alert_*.mcap')), 'the recording')
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20.0) == 0
+    (path,) = box.glob('alert_*.mcap')
+
+    recording = read(path)
+    assert recording.whole and recording.metadata['viva_alert']['kind'] == 'drop'
+    alarm = next(a for a in alerts if a.level == Alert.ALARM)
+    assert any(m.level == Alert.ALARM for _, m in recording.messages('alert'))
+    known = [m for _, m in recording.messages('value') if m.status == Value.STATUS_OK]
+    assert len(known) > 20 and known[0].value > 0.4 > known[-1].value
+    assert {f'/{camera}/image_raw' for camera in CAMERAS} <= set(recording.tracks)
+
+    monkeypatch.setattr('sys.stdin', io.StringIO('e 1.5 it slipped\nf\n'))
+    assert cli.main(['label', str(box), '--unlabelled']) == 0
+    (episode,) = [one for one in read(path).episodes() if one.label is not None]
+    assert not episode.label.success and episode.label.task == 'tray_lift'
+    assert episode.name.endswith(alarm.episode_id)
+    assert all(len(episode.cameras[camera].stamps) > 10 for camera in CAMERAS)
+
+    (tmp_path / 'map.yaml').write_text(MAP)
+    line = ['import', str(path), '--map', str(tmp_path / 'map.yaml')]
+    assert cli.main([*line, '--out', str(tmp_path / 'set')]) == 0
+    (imported,) = episode_paths(tmp_path / 'set')
+    (again,) = read(imported).episodes()
+    assert not again.label.success and again.label.times['manifest'] == pytest.approx(1.5)
+    seen = np.array([np.mean(again.cameras['head'].images[k]) for k in (0, -1)])
+    # The picture was at 200 and fell to 60 of 255, plus or minus the codec.
+    assert seen == pytest.approx([200.0, 60.0], abs=8.0)
