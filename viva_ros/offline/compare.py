@@ -106,6 +106,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
         }
     add_costs(rows, latencies(budget, names), step_times(budget, names))
     plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
+    plan['recordings'] = str(budget.recordings)
     table.write(rows, plan, report)
     print(table.markdown(rows))
 

@@ -45,8 +45,8 @@ class Entry:
 
 
 ENTRIES: Final = (
+    Entry('viva_success', 'ViVa, outcome frame (shipped)', partial(viva, targets=SUCCESS_TARGETS)),
     Entry(VIVA, 'ViVa', viva),
-    Entry('viva_success', 'ViVa with an outcome frame', partial(viva, targets=SUCCESS_TARGETS)),
     Entry('value_only', 'value only (no future proprioception)', value_only),
     Entry('regression', 'direct regression, same trunk', regression),
     Entry('classifier', 'VLM-style, 201 bins', classifier, rate=5e-4),
