@@ -59,6 +59,7 @@ EXTRAS = {
         'sentencepiece>=0.2,<0.3',  # its tokenizer
         'protobuf>=5,<8',  # which reads the tokenizer's file
     ],
+    'bt': ['py_trees>=2.3,<3'],  # examples/behaviour_tree.py
     'ray': ['ray>=2.48,<3'],  # `viva score --ray`
     'test': [
         'pytest>=8,<10',
@@ -68,7 +69,7 @@ EXTRAS = {
         'river>=0.22,<0.27',  # its statistics and ours are compared
         'narwhals>=2,<3',  # which river imports
         'ruptures>=1.1.9,<2',  # likewise
-        'py_trees>=2.3,<3',  # the example of a condition
+        'py_trees>=2.3,<3',  # the example of a condition is run
         'psutil>=6',
         'playwright>=1.50,<2',  # drives a real browser: the report is looked at in one
         'mypy>=1.15,<3',

@@ -1,0 +1,61 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A condition for a behaviour tree of py_trees: is the task going well?
+
+    pip install 'viva_ros[bt]'
+    python examples/behaviour_tree.py        # prints the condition ten times a second
+
+In a tree it stands before the task, in a sequence that is ticked again and again: while an alarm
+is on it fails, the task is stopped, and a fallback can go back and try again. What is not known is
+no success: then the condition is RUNNING, and the task waits.
+"""
+
+import py_trees
+import rclpy
+from py_trees.common import Status
+from rclpy.node import Node
+
+from viva_ros.core.events import ALARMING, Level
+from viva_ros.msg import Alert
+from viva_ros.nodes import qos
+
+WAITING = (Level.UNKNOWN, Level.PAUSED)
+
+
+class GoesWell(py_trees.behaviour.Behaviour):
+    """SUCCESS while no alarm is on, FAILURE while one is, RUNNING while nothing is known."""
+
+    def __init__(self, node: Node, name: str = 'goes well', topic: str = 'alert') -> None:
+        super().__init__(name)
+        self.level = int(Level.UNKNOWN)
+        node.create_subscription(Alert, topic, self.hear, qos.LATCHED_READER)
+
+    def hear(self, alert: Alert) -> None:
+        """Take in an alert; they are latched, so the last one holds."""
+        self.level = alert.level
+        self.feedback_message = alert.text
+
+    def update(self) -> Status:
+        """Tick."""
+        if self.level in ALARMING:
+            return Status.FAILURE
+        return Status.RUNNING if self.level in WAITING else Status.SUCCESS
+
+
+def main() -> None:
+    """Tick the condition before a task that never ends."""
+    rclpy.init()
+    node = Node('behaviour_tree')
+    task = py_trees.behaviours.Running('the task')
+    tree = py_trees.composites.Sequence('work', memory=False, children=[GoesWell(node), task])
+    node.create_timer(0.1, lambda: (tree.tick_once(), print(py_trees.display.unicode_tree(
+        tree, show_status=True))))  # fmt: skip
+    try:
+        rclpy.spin(node)
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == '__main__':
+    main()
