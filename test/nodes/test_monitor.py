@@ -73,7 +73,8 @@ def test_value_and_forecast_come_from_cameras_and_joints(
         'a diagnosis of the values',
     )
     told = {v.key for d in diagnoses for status in d.status for v in status.values}
-    assert {'rate_hz', 'latency_p95_ms', 'skew_max_ms', 'age_s', 'memory_peak_mib'} <= told
+    assert {'rate_hz', 'latency_p95_ms', 'skew_max_ms', 'age_s'} <= told
+    assert {'memory_peak_mib', 'handles', 'engine_restarts'} <= told
     monitor.send_signal(signal.SIGINT)
     assert monitor.wait(10.0) == 0
 

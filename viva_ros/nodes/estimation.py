@@ -66,6 +66,11 @@ class Estimation:
             return OK, self._engine.info.kind
         return OK if self._engine.is_served else WARN, self._engine.state
 
+    @property
+    def restarts(self) -> int:
+        """How often a process of the engine's own had to be started again."""
+        return self._engine.restarts if isinstance(self._engine, ProcessEngine) else 0
+
     def submit(self, selection: Selection[Any], generation: int, wait: float = 0.0) -> None:
         """Estimate from a selection, when idle."""
         self._worker.submit((selection, generation, wait))

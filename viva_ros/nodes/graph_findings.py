@@ -19,6 +19,7 @@ from viva_ros.nodes.findings import ERROR, OK, WARN, Finding
 
 NODES = ('monitor', 'supervisor', 'black_box')
 INPUTS = tuple(f'sensor_msgs/msg/{kind}' for kind in ('Image', 'CompressedImage', 'JointState'))
+DISCOVERY = 3.0  # s
 RESULTS = {'value': True, 'alert': True}  # whether its reader wants it reliable
 
 
@@ -33,10 +34,10 @@ def look(namespace: str, cameras: Iterable[str], seconds: float) -> list[Finding
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        spin(executor, 1.0)  # time to be told of the others
-        here = set(node.get_node_names())
+        _discover(node, executor)
         inputs = _inputs(node, cameras)
         counts, told = _listen(node, inputs, executor, seconds)
+        here = set(node.get_node_names())
         findings = [_node(name, here) for name in NODES]
         findings += [_input(node, topic, counts[topic], seconds) for topic in inputs]
         findings += [_result(node, topic, reliable) for topic, reliable in RESULTS.items()]
@@ -51,6 +52,15 @@ def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         executor.spin_once(timeout_sec=max(0.0, end - time.monotonic()))
+
+
+def _discover(node: Node, executor: SingleThreadedExecutor) -> None:
+    """Give the others time to be heard of: a second, and more where no monitor is known yet."""
+    spin(executor, 1.0)
+    end = time.monotonic() + DISCOVERY
+    while time.monotonic() < end and 'monitor' not in node.get_node_names():
+        spin(executor, 0.2)
+    spin(executor, 0.5)  # a node is known before its topics are
 
 
 def _inputs(node: Node, cameras: Iterable[str]) -> list[str]:

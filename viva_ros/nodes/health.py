@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the monitor does: rate, latency, and why there was no value; reset once a second."""
 
+import os
 import resource
 from collections import deque
 
@@ -53,3 +54,8 @@ class Health:
 def memory_mib() -> int:
     """Give the most memory that this process has held, MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def open_handles() -> int:
+    """Give the number of files, sockets and the like that this process holds open."""
+    return len(os.listdir('/proc/self/fd'))

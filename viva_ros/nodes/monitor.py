@@ -24,7 +24,7 @@ from viva_ros.nodes.convert import decode, image_bytes
 from viva_ros.nodes.diagnostics import ERROR, Report
 from viva_ros.nodes.episodes import Episodes
 from viva_ros.nodes.estimation import Estimation, Outcome
-from viva_ros.nodes.health import Health, memory_mib
+from viva_ros.nodes.health import Health, memory_mib, open_handles
 from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.loading import load_engine
 from viva_ros.nodes.managed import ManagedNode
@@ -122,7 +122,8 @@ class Monitor(ManagedNode[MonitorSettings]):
         level, text = (ERROR, fault) if fault else self._estimation.engine_state
         facts = {
             'fingerprint': self._info.fingerprint, 'task': self.settings.task,
-            'memory_peak_mib': memory_mib(),
+            'memory_peak_mib': memory_mib(), 'handles': open_handles(),
+            'engine_restarts': self._estimation.restarts,
         }  # fmt: skip
         report.add('engine', level, text, facts)
         now = self._now()
