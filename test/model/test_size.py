@@ -79,16 +79,17 @@ def test_operations_of_the_5b_are_those_that_are_counted_without_memory() -> Non
     assert total == pytest.approx(8.32e12, rel=1e-3)
 
 
-@pytest.mark.parametrize('words', [1, 5])
+@pytest.mark.parametrize(('words', 'changes'), [
+    (1, {}), (5, {}), (5, {'per_token_times': True}), (5, {'targets': ('value', 'success')}),
+])  # fmt: skip
 def test_operations_of_the_lean_form_are_those_that_are_counted(
-    viva: ViVa, make_viva: Callable[..., ViVa], words: int
+    make_viva: Callable[..., ViVa], words: int, changes: dict[str, Any]
 ) -> None:
-    model = LeanViVa(make_viva(text_tokens=words)).eval()
+    model = LeanViVa(make_viva(text_tokens=words, **changes)).eval()
     images = torch.zeros(1, 3, 32, 32, 3, dtype=torch.uint8)
     inputs = images, torch.zeros(1, 3), torch.zeros(1, dtype=torch.long)
-    encoding = counted(lambda: model._encode(images))
-    config = model.viva.config
-    given = sum(size.lean_operations(config).values())
+    encoding = counted(lambda: model.encode(images[0]))
+    given = sum(size.lean_operations(model.config).values())
     assert given == counted(lambda: model(*inputs)) - encoding
 
 

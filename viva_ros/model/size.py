@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.targets import Targets
+from viva_ros.model.targets import PROPRIO, Targets
 
 
 @dataclass(frozen=True)
@@ -81,24 +81,28 @@ def forward_operations(config: ViVaConfig) -> dict[str, int]:
     }  # fmt: skip
 
 
-def lean_operations(config: ViVaConfig) -> dict[str, int]:
+def lean_operations(config: ViVaConfig, words: int | None = None) -> dict[str, int]:
     """
     Give those of the lean form (``lean``): nothing that depends on text, time or noise alone.
 
-    In the last block only the T target tokens are followed; their noise is embedded beforehand.
+    In the last block only the T target tokens ask and are followed; their noise is embedded
+    beforehand. A frame of one number is read by one dot product, that of the joints whole.
+
+    :param words: that are looked at; the padding of a text counts as one. None: all
     """
     s = Sizes.of(config)
-    d, n, m, t = s.width, s.tokens, s.words, s.target_tokens
+    d, n, t = s.width, s.tokens, s.target_tokens
+    m = s.words if words is None else words
     followed = (s.layers - 1) * n + t  # tokens, over all blocks
-    # One word has all the weight, whatever is asked: its value is all there is.
-    text = s.layers * 2 * d * d if m == 1 else followed * (4 * d * d + 4 * m * d)
+    joints = config.tokens_per_frame if PROPRIO in config.targets else 0
     return {
-        'projections': s.layers * 6 * n * d * d + followed * 2 * d * d,
+        'projections': s.layers * 4 * n * d * d + followed * 4 * d * d,
         'feed-forward': followed * 4 * d * s.feed_forward,
         'attention': followed * 4 * n * d,
-        'attention to text': text,
+        # One word has all the weight, whatever is asked: what it adds is a constant.
+        'attention to text': 0 if m == 1 else followed * (4 * d * d + 4 * m * d),
         'embeddings': 2 * (n - t) * s.patch * d,
-        'output': 2 * t * d * s.patch,
+        'output': 2 * joints * d * s.patch,
     }
 
 

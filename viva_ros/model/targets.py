@@ -10,7 +10,7 @@ like this? The outcome frame is learnt from all episodes. One denoising step giv
 mean, so its reading is the probability of success, and V = progress - P(failure) as before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,14 +114,29 @@ class Targets:
         :param frames: (B, C, count, H, W)
         :returns: by name of ``outputs``, (B,) each; forecast normalised, (B, J)
         """
-        value = -latents.read_value(frames[:, :, self.places[VALUE]])
-        found = {'value': value.clamp(-1.0, 1.0)}
+        means = {
+            name: latents.read_value(frames[:, :, self.places[name]])
+            for name in (VALUE, SUCCESS) if name in self.names
+        }  # fmt: skip
+        forecast = None
         if PROPRIO in self.names:
-            place = frames[:, :, self.places[PROPRIO]]
-            found['forecast'] = latents.read_proprio(place, joints)
+            forecast = latents.read_proprio(frames[:, :, self.places[PROPRIO]], joints)
+        return self.tell(means, forecast)
+
+    def tell(self, means: Mapping[str, Tensor], forecast: Tensor | None) -> dict[str, Tensor]:
+        """
+        Turn what stands in the frames into ``outputs``.
+
+        :param means: of the value frame, and of the outcome frame if there is one, (B,)
+        :param forecast: normalised, (B, J); None where it is not denoised
+        :returns: as ``read``
+        """
+        value = -means[VALUE]
+        found = {'value': value.clamp(-1.0, 1.0)}
+        if forecast is not None:
+            found['forecast'] = forecast
         if SUCCESS in self.names:
-            success = -latents.read_value(frames[:, :, self.places[SUCCESS]])
-            found['progress'], found['success'] = _share(value), _share(success)
+            found['progress'], found['success'] = _share(value), _share(-means[SUCCESS])
             found['value'] = found['progress'] + found['success'] - 1
         return found
 

@@ -80,13 +80,11 @@ class ViVa(nn.Module):
 
     def normalise_joints(self, positions: Tensor) -> Tensor:
         """As JointRanges does: (B, J), rad or m, to [-1, 1], clamped; 0 if it never moved."""
-        moved = self.span > 0
-        unit = (positions - self.low) / torch.where(moved, self.span, 1.0)
-        return torch.where(moved, (2 * unit - 1).clamp(-1.0, 1.0), 0.0)
+        return normalise(positions, self.low, self.span)
 
     def denormalise_joints(self, normalised: Tensor) -> Tensor:
         """Give positions, (B, J), rad or m."""
-        return self.low + (normalised + 1) * 0.5 * self.span
+        return denormalise(normalised, self.low, self.span)
 
     def velocity(self, video: Tensor, tau: Tensor, noisy: int, task: Tensor) -> Tensor:
         """
@@ -196,6 +194,18 @@ class ViVa(nn.Module):
         """
         joints = self.normalise_joints(proprio)
         return self.read(self.denoise(self.encode(images), joints, task, steps))
+
+
+def normalise(positions: Tensor, low: Tensor, span: Tensor) -> Tensor:
+    """Scale positions, (B, J), from low .. low + span to [-1, 1], clamped; 0 without a span."""
+    moved = span > 0
+    unit = (positions - low) / torch.where(moved, span, 1.0)
+    return torch.where(moved, (2 * unit - 1).clamp(-1.0, 1.0), 0.0)
+
+
+def denormalise(normalised: Tensor, low: Tensor, span: Tensor) -> Tensor:
+    """Undo ``normalise``: (B, J)."""
+    return low + (normalised + 1) * 0.5 * span
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from viva_ros.model.lean import LeanViVa
 from viva_ros.model.proprio import ProprioModel
 
 OPSET: Final = 20  # what onnxruntime runs well on a CPU
+LARGEST_BATCH: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,13 @@ class Source:
     provenance: Mapping[str, Any]
     outputs: tuple[str, ...] = ('value', 'forecast')
 
-    def example(self) -> dict[str, Tensor]:
+    def example(self, batch: int = 1) -> dict[str, Tensor]:
         """Give inputs of the right shapes, by name."""
-        inputs = {'proprio': torch.zeros(1, len(self.ranges.names)), 'task': torch.zeros(1).long()}
+        task = torch.zeros(batch).long()
+        inputs = {'proprio': torch.zeros(batch, len(self.ranges.names)), 'task': task}
         if not self.cameras:
             return inputs
-        shape = (1, len(self.cameras), *self.image_size, 3)
+        shape = (batch, len(self.cameras), *self.image_size, 3)
         return {'images': torch.zeros(shape, dtype=torch.uint8), **inputs}
 
 
@@ -59,16 +61,18 @@ def open_source(folder: Path) -> Source:
     :raises EngineError: if it cannot be read
     """
     content = checkpoint.read_description(folder)
-    if content.get('kind') == 'viva':
-        read_back = checkpoint.read(folder)
-        config = read_back.model.config
+    kind = content.get('kind')
+    if kind in checkpoint.KINDS.values():
+        found = checkpoint.read(folder)
+        config = found.model.config
         return Source(
-            'viva', read_back.model, LeanViVa(read_back.model).eval(), config.cameras,
-            config.image_size, read_back.model.ranges, config.horizon, config.tasks,
-            read_back.fingerprint, read_back.provenance, read_back.model.outputs,
+            str(kind), found.model, LeanViVa(found.model).eval(), config.cameras,
+            config.image_size, found.model.ranges, config.horizon, config.tasks,
+            found.fingerprint, found.provenance, found.model.outputs,
         )  # fmt: skip
-    if content.get('kind') != 'proprio':
-        raise EngineError(f'{folder} has kind {content.get("kind")!r}, must be viva or proprio')
+    if kind != 'proprio':
+        known = ', '.join((*checkpoint.KINDS.values(), 'proprio'))
+        raise EngineError(f'{folder} has kind {kind!r}, must be one of {known}')
     ranges, tasks = JointRanges.from_dict(content['ranges']), tuple(content['tasks'])
     model = ProprioModel(ranges, len(tasks)).eval()
     checkpoint.read_weights(folder, model, content['sha256'])
@@ -79,15 +83,28 @@ def open_source(folder: Path) -> Source:
     )  # fmt: skip
 
 
-def make_graph(source: Source) -> bytes:
-    """Give the ONNX graph of a model, weights inside."""
-    example = source.example()
+def make_graph(source: Source, opset: int = OPSET) -> bytes:
+    """
+    Give the ONNX graph of a model, weights inside, for any number of observations at a time.
+
+    :raises EngineError: if the exporter knows no operation for a part of the model
+    """
+    example = source.example(batch=2)  # an axis of 1 would be taken for a constant
+    axis = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'graph.onnx'
-        program = torch.onnx.export(
-            copy.deepcopy(source.lean), tuple(example.values()), dynamo=True, opset_version=OPSET,
-            input_names=list(example), output_names=list(source.outputs), verbose=False,
-        )  # fmt: skip
+        try:
+            program = torch.onnx.export(
+                copy.deepcopy(source.lean), tuple(example.values()), dynamo=True,
+                opset_version=opset, input_names=list(example), output_names=list(source.outputs),
+                dynamic_shapes=tuple({0: axis} for _ in example), verbose=False,
+            )  # fmt: skip
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            raise EngineError(
+                f'the model has no ONNX form at opset {opset} ({reason}): try another version of '
+                'torch or onnxscript, or use the checkpoint itself (engine_kind pytorch)'
+            ) from error
         assert program is not None
         program.save(str(path), external_data=False)
         proto = onnx.load(str(path))

@@ -14,6 +14,7 @@ from viva_ros.core.errors import EngineError, RecordingError
 from viva_ros.core.observation import Observation
 from viva_ros.data.episode import Episode
 from viva_ros.model import checkpoint
+from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.offline import export as module
@@ -60,8 +61,29 @@ def test_an_exported_engine_gives_the_values_of_its_checkpoint(
         given, expected = (engine.estimate(observation(seed)) for engine in (onnx, pytorch))
         assert given.value == pytest.approx(expected.value, abs=1e-4)
         assert given.forecast == pytest.approx(expected.forecast, abs=1e-4)
+    seen = [observation(seed) for seed in range(3)]
+    together, alone = onnx.estimate_batch(seen), [pytorch.estimate(one) for one in seen]
+    assert [e.value for e in together] == pytest.approx([e.value for e in alone], abs=1e-4)
+    assert len({e.value for e in alone}) == 3
     content = (out / 'engine.onnx').read_bytes()
     assert str(Path(module.__file__).parents[1]).encode() not in content  # no folders of ours
+
+
+@pytest.mark.slow
+def test_an_early_exit_is_exported_as_any_other_model(
+    tmp_path: Path, tiny: ViVa, slide: Callable[..., Episode], record: Record
+) -> None:
+    torch.manual_seed(2)
+    head = EarlyExit.of(lively(tiny), 1).eval()
+    checkpoint.write(tmp_path / 'checkpoint', head, {})
+    made = export(tmp_path / 'checkpoint', tmp_path / 'engine', [record(tmp_path / 'r', slide(1))])
+    assert made.model == 'early_exit'
+    seen = [observation(seed) for seed in range(3)]
+    onnx, pytorch = (load(tmp_path / 'engine', 'slide', kind) for kind in ('onnx', 'pytorch'))
+    given, expected = (engine.estimate_batch(seen) for engine in (onnx, pytorch))
+    for one, other in zip(given, expected, strict=True):
+        assert one.value == pytest.approx(other.value, abs=1e-4)
+        assert one.forecast == pytest.approx(other.forecast, abs=1e-4)
 
 
 def test_the_baseline_is_exported_as_an_engine_without_cameras(
