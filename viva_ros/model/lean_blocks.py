@@ -25,6 +25,7 @@ class Modulation(nn.Module):
         self.register_buffer('scale', 1 + scale)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Give (B, tokens, D)."""
         if len(self.shift) == 1:
             return F.layer_norm(x, x.shape[-1:], self.scale[0], self.shift[0], self.eps)
         x = F.layer_norm(x, x.shape[-1:], eps=self.eps).unflatten(1, (len(self.shift), -1))
@@ -97,6 +98,7 @@ class SelfAttention(nn.Module):
             self.register_buffer(name, buffer)
 
     def forward(self, normal: Tensor) -> Tensor:
+        """Attend: (B, tokens, D) to (B, tokens or count, D)."""
         query, key, value = self._project(normal)
         cos, sin = self.cos, self.sin
         key = self._rotate(F.rms_norm(key, key.shape[-1:], self.norm_k, self.eps), cos, sin)
