@@ -60,6 +60,11 @@ EXTRAS = {
         'protobuf>=5,<8',  # which reads the tokenizer's file
     ],
     'bt': ['py_trees>=2.3,<3'],  # examples/behaviour_tree.py
+    'openvino': ['openvino>=2025.0,<2027'],  # reads ONNX from memory; faster than onnxruntime
+    'tensorrt': [
+        'tensorrt-rtx-cu13>=1.4,<2',  # compute capabilities to build ahead for
+        'cuda-bindings>=12.6,<14',  # imports without a driver
+    ],
     'ray': ['ray>=2.48,<3'],  # `viva score --ray`
     'test': [
         'pytest>=8,<10',

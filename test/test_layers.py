@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / 'viva_ros'
 
-ENGINES = {'torch', 'onnxruntime', 'openvino', 'tensorrt', 'pycuda', 'safetensors'}
+ENGINES = {'torch', 'onnxruntime', 'openvino', 'tensorrt', 'pycuda', 'safetensors', 'cuda'}
 ROS = {
     'rclpy', 'launch', 'launch_ros', 'ament_index_python', 'cv_bridge', 'builtin_interfaces',
     'action_msgs', 'rcl_interfaces', 'lifecycle_msgs', 'std_msgs', 'std_srvs', 'sensor_msgs',

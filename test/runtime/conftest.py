@@ -95,3 +95,13 @@ def make_engine(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def blind_graph() -> bytes:
     return graph(with_images=False)
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return MANIFEST
+
+
+@pytest.fixture
+def change() -> Callable[..., Manifest]:
+    return replace

@@ -72,7 +72,8 @@ class LeanViVa(nn.Module):
         :param proprio: (B, J), rad or m
         :param task: index, (B,)
         """
-        views = self.encode(images.flatten(0, 1))
+        # A library that takes bytes wants them converted first.
+        views = self.encode(images.to(self.precision).flatten(0, 1))
         views = views.unflatten(0, (-1, len(self.config.cameras)))
         return self.estimate(views, proprio, task)
 
@@ -80,7 +81,7 @@ class LeanViVa(nn.Module):
         """
         Encode single views, each as it arrives.
 
-        :param images: (N, H, W, 3) uint8
+        :param images: (N, H, W, 3), 0 to 255
         :returns: normalised latents, (N, C, H/16, W/16)
         """
         p, kind = self.config.vae.patch_size, self.precision

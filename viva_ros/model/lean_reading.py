@@ -78,4 +78,3 @@ class Headed(nn.Module):
             for name, place in self.targets.places.items()
         }
         return {n: found[n][:, 0] for n in found if n != PROPRIO}, found.get(PROPRIO)
-

@@ -74,7 +74,8 @@ class Monitor(ManagedNode[MonitorSettings]):
         self.keep(self.destroy_guard_condition, done)
         observer = Observer(self._inputs.topics, settings.picture, decode, image_bytes)
         self._estimation = Estimation(engine, observer, done.trigger)
-        self.get_logger().info(f'engine {info.fingerprint} ({info.kind}) for {settings.task}')
+        how = f'{info.library or info.kind} on {info.device}: {info.why}'
+        self.get_logger().info(f'engine {info.fingerprint} for {settings.task}, {how}')
 
     def start(self) -> None:
         """Begin to estimate."""

@@ -30,6 +30,7 @@ class Source:
 
     :param model: called with images, proprio, task (those that ``inputs`` names)
     :param lean: gives the same numbers, faster
+    :param weights: SHA-256
     """
 
     kind: str
@@ -43,6 +44,8 @@ class Source:
     fingerprint: str
     provenance: Mapping[str, Any]
     outputs: tuple[str, ...] = ('value', 'forecast')
+    weights: str = ''
+    folder: Path = Path()
 
     def example(self, batch: int = 1) -> dict[str, Tensor]:
         """Give inputs of the right shapes, by name."""
@@ -68,7 +71,7 @@ def open_source(folder: Path) -> Source:
         return Source(
             str(kind), found.model, LeanViVa(found.model).eval(), config.cameras,
             config.image_size, found.model.ranges, config.horizon, config.tasks,
-            found.fingerprint, found.provenance, found.model.outputs,
+            found.fingerprint, found.provenance, found.model.outputs, content['sha256'], folder,
         )  # fmt: skip
     if kind != 'proprio':
         known = ', '.join((*checkpoint.KINDS.values(), 'proprio'))
@@ -79,23 +82,29 @@ def open_source(folder: Path) -> Source:
     mark = checkpoint.fingerprint(content['sha256'], {'tasks': list(tasks)}, content['ranges'])
     return Source(
         'proprio', model, model, (), (1, 1), ranges, float(content['horizon']), tasks, mark,
-        content['provenance'],
+        content['provenance'], weights=content['sha256'], folder=folder,
     )  # fmt: skip
 
 
-def make_graph(source: Source, opset: int = OPSET) -> bytes:
+def make_graph(
+    source: Source, opset: int = OPSET, precision: torch.dtype = torch.float32
+) -> bytes:
     """
     Give the ONNX graph of a model, weights inside, for any number of observations at a time.
 
+    :param precision: of its arithmetic, if it is a video model; joints and estimates are float32
     :raises EngineError: if the exporter knows no operation for a part of the model
     """
+    lean = copy.deepcopy(source.lean)
+    if isinstance(lean, LeanViVa):
+        lean.to_precision(precision)
     example = source.example(batch=2)  # an axis of 1 would be taken for a constant
     axis = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'graph.onnx'
         try:
             program = torch.onnx.export(
-                copy.deepcopy(source.lean), tuple(example.values()), dynamo=True,
+                lean, tuple(example.values()), dynamo=True,
                 opset_version=opset, input_names=list(example), output_names=list(source.outputs),
                 dynamic_shapes=tuple({0: axis} for _ in example), verbose=False,
             )  # fmt: skip

@@ -3,14 +3,23 @@
 """The engine protocol: what a robot loads and runs, whatever library is behind it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 
-KINDS = ('auto', 'onnx', 'pytorch')
+#: Kind to the class that wraps its library, imported when it is loaded.
+WRAPPERS: Final = {
+    'onnx': 'viva_ros.runtime.onnx:OnnxEngine',
+    'openvino': 'viva_ros.runtime.openvino:OpenvinoEngine',
+    'tensorrt': 'viva_ros.runtime.tensorrt:TensorrtEngine',
+    'tensorrt_rtx': 'viva_ros.runtime.tensorrt:TensorrtRtxEngine',
+    'pytorch': 'viva_ros.runtime.pytorch:PytorchEngine',
+}
+KINDS: Final = ('auto', *WRAPPERS)
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,10 @@ class EngineInfo:
     :param image_size: (height, width) that images are letterboxed to, px
     :param tasks: names of the tasks it was trained on
     :param fingerprint: 16 hex digits that name weights, configuration and exported graph
-    :param kind: 'onnx' or 'pytorch'
+    :param kind: one of KINDS, but 'auto'
+    :param library: name and version
+    :param device: 'CPU', or the GPU's name
+    :param why: how this kind was chosen
     """
 
     cameras: tuple[str, ...]
@@ -34,6 +46,9 @@ class EngineInfo:
     tasks: tuple[str, ...]
     fingerprint: str
     kind: str
+    library: str = field(default='', compare=False)
+    device: str = field(default='CPU', compare=False)
+    why: str = field(default='', compare=False)
 
 
 class Engine(Protocol):
@@ -75,18 +90,17 @@ def load(path: Path, task: str, kind: str = 'auto') -> Engine:
 
     :param path: the folder
     :param task: one of the engine's tasks
-    :param kind: 'auto' (the exported graph where there is one), 'onnx' or 'pytorch'
+    :param kind: one of KINDS; 'auto' takes what the engine is for and can be run here
     :raises EngineError: naming what does not fit and the command that mends it
     """
     if kind not in KINDS:
         raise EngineError(f'engine kind is {kind!r}, must be one of {", ".join(KINDS)}')
     if not path.is_dir():
         raise EngineError(f"{path} is no folder: name an engine's, or make one ('viva export')")
-    if kind == 'pytorch' or (kind == 'auto' and not (path / 'engine.json').exists()
-                             and (path / 'model.json').exists()):  # fmt: skip
-        from viva_ros.runtime.pytorch import PytorchEngine
+    from viva_ros.runtime.choice import choose
 
-        return PytorchEngine(path, task)
-    from viva_ros.runtime.onnx import OnnxEngine
-
-    return OnnxEngine(path, task)
+    choice = choose(path, kind)
+    module, name = WRAPPERS[choice.kind].split(':')
+    engine: Engine = getattr(import_module(module), name)(path, task)
+    engine.info = replace(engine.info, why=choice.why)
+    return engine

@@ -9,22 +9,25 @@ changed by anyone is refused.
 
 import hashlib
 import json
-import stat
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
+from viva_ros.runtime.engine import EngineInfo
+from viva_ros.runtime.trust import AGAIN, check_file
 
 MANIFEST: Final = 'engine.json'
 GRAPH: Final = 'engine.onnx'
 FORMAT: Final = 1
 LARGEST_DIFFERENCE: Final = 0.01  # between engine and PyTorch, in value
 CHECKPOINT: Final = 'checkpoint'  # in the provenance: its fingerprint
-AGAIN: Final = "make it with 'viva export', or fetch it again"
+ONNX: Final = 'onnx'
+FLOAT32: Final = 'float32'
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,20 @@ class Manifest:
     :param ranges: of the joints in training, rad or m; names in the order of the input
     :param horizon: of the forecast, s
     :param fingerprint: of this graph, see ``fingerprint``; thresholds are tied to it
-    :param parity: largest difference of value from PyTorch on recorded moments
+    :param parity: largest difference of value from PyTorch on recorded moments; NaN if it was
+        built for a machine that could not be measured on (null in the file)
     :param moments: how many moments that was measured on
     :param provenance: of the checkpoint, and the export
+    :param kind: library that it is for
+    :param file: that the library is given
+    :param precision: of its arithmetic
+    :param runs: kinds that the parity was measured with, in the order in which they are tried
+    :param gpu: that it is for: 'name', 'capabilities'; nothing for a CPU
+    :param libraries: versions of what made it, the engine's own among them
+    :param weights: SHA-256 of the checkpoint's weights
+    :param inputs: name to type and shape, 'B' for any number
+    :param texts: task to what tells it: text, encoder, SHA-256 of the embedding
+    :param differences: from PyTorch float32, largest and mean, by kind, in value and joint units
     """
 
     format: int
@@ -54,11 +68,27 @@ class Manifest:
     parity: float
     moments: int
     provenance: Mapping[str, Any]
+    kind: str = ONNX
+    file: str = GRAPH
+    precision: str = FLOAT32
+    runs: tuple[str, ...] = (ONNX,)
+    gpu: Mapping[str, Any] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    weights: str = ''
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, Any] = field(default_factory=dict)
+    differences: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: Not in the first engines' files.
+ADDED: Final = {f.name for f in fields(Manifest)
+                if f.default is not MISSING or f.default_factory is not MISSING}  # fmt: skip
 
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Write the description, last of all files."""
-    content = {**asdict(manifest), 'ranges': manifest.ranges.to_dict()}
+    parity = None if math.isnan(manifest.parity) else manifest.parity
+    content = {**asdict(manifest), 'ranges': manifest.ranges.to_dict(), 'parity': parity}
     write_atomically(folder / MANIFEST, json.dumps(content, indent=1) + '\n')
 
 
@@ -125,7 +155,7 @@ def read_graph(folder: Path, manifest: Manifest) -> bytes:
 
     :raises EngineError: if it is missing or was changed
     """
-    path = folder / GRAPH
+    path = folder / manifest.file
     check_file(path)
     try:
         content = path.read_bytes()
@@ -140,20 +170,12 @@ def read_graph(folder: Path, manifest: Manifest) -> bytes:
     return content
 
 
-def check_file(path: Path) -> None:
-    """
-    Refuse a file that is missing or that anyone may write to.
-
-    :raises EngineError: saying which
-    """
-    for place in (path, path.parent):
-        try:
-            mode = place.stat().st_mode
-        except OSError as error:
-            raise EngineError(f'{path} is not there ({error.strerror}): {AGAIN}') from error
-        is_sticky = stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX)  # as /tmp is
-        if mode & stat.S_IWOTH and not is_sticky:
-            raise EngineError(f"{place} may be written by anyone: run 'chmod o-w {place}'")
+def info_of(manifest: Manifest, kind: str, library: str = '', device: str = 'CPU') -> EngineInfo:
+    """Give what an engine says of itself."""
+    return EngineInfo(
+        manifest.cameras, manifest.ranges.names, manifest.horizon, manifest.image_size,
+        manifest.tasks, manifest.fingerprint, kind, library, device,
+    )  # fmt: skip
 
 
 def check_task(manifest: Manifest, task: str) -> int:
@@ -174,6 +196,11 @@ def check_parity(manifest: Manifest) -> None:
 
     :raises EngineError: with the difference
     """
+    if math.isnan(manifest.parity):
+        raise EngineError(
+            'engine was built ahead and never compared with PyTorch: run '
+            "'viva export FOLDER --measure --recordings DIR' on the machine that it is for"
+        )
     if not manifest.parity <= LARGEST_DIFFERENCE:
         raise EngineError(
             f'engine differs from PyTorch by {manifest.parity:.3g} in value, at most '
@@ -183,13 +210,17 @@ def check_parity(manifest: Manifest) -> None:
 
 def _parse(content: Mapping[str, Any]) -> Manifest:
     names = {field.name for field in fields(Manifest)}
-    if names != set(content):
-        missing, unexpected = sorted(names - set(content)), sorted(set(content) - names)
+    missing, unexpected = sorted(names - ADDED - set(content)), sorted(set(content) - names)
+    if missing or unexpected:
         raise ValueError(f'misses {missing}, has unexpected {unexpected}')
     height, width = (int(side) for side in content['image_size'])
     parts = {
         'ranges': JointRanges.from_dict(content['ranges']), 'image_size': (height, width),
         'cameras': tuple(map(str, content['cameras'])), 'tasks': tuple(map(str, content['tasks'])),
-        'horizon': float(content['horizon']), 'parity': float(content['parity']),
+        'horizon': float(content['horizon']),
+        'parity': float('nan' if content['parity'] is None else content['parity']),
+        'runs': tuple(map(str, content.get('runs', (ONNX,)))),
     }  # fmt: skip
+    if Path(content.get('file', GRAPH)).name != content.get('file', GRAPH):
+        raise ValueError(f'file {content["file"]!r} is outside of the folder')
     return Manifest(**{**content, **parts})

@@ -4,23 +4,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime import manifest as manifests
-from viva_ros.runtime.engine import EngineInfo
-from viva_ros.runtime.manifest import AGAIN, GRAPH, Manifest
+from viva_ros.runtime import portable
+from viva_ros.runtime.manifest import AGAIN, info_of
 from viva_ros.runtime.tensors import pack_batch, unpack_batch
-
-
-def info_of(manifest: Manifest, kind: str) -> EngineInfo:
-    """Give what an engine says of itself."""
-    return EngineInfo(
-        manifest.cameras, manifest.ranges.names, manifest.horizon, manifest.image_size,
-        manifest.tasks, manifest.fingerprint, kind,
-    )  # fmt: skip
 
 
 class OnnxEngine:
@@ -38,52 +28,55 @@ class OnnxEngine:
             raise EngineError(
                 f"onnxruntime cannot be imported ({error}): run 'pip install onnxruntime'"
             ) from error
-        manifest = manifests.read(folder)
-        manifests.check_parity(manifest)
-        self._task = np.array([manifests.check_task(manifest, task)], dtype=np.int64)
-        graph = manifests.read_graph(folder, manifest)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        graph = portable.read(folder, task, 'onnx')
+        self._library, self._threads, self._graph = onnxruntime, threads, graph
+        self._one, self._many = self._open(one=True), None
+        self._outputs = [output.name for output in self._one.get_outputs()]
+        self._inputs = {item.name for item in self._one.get_inputs()}
+        self.info = info_of(graph.manifest, 'onnx', f'onnxruntime {onnxruntime.__version__}')
+
+    def _open(self, one: bool) -> Any:
+        """
+        Open the graph.
+
+        :param one: for one observation at a time, which lets the library compute shapes beforehand
+        """
+        options = self._library.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = self._threads
         options.log_severity_level = 3
+        if one:
+            options.add_free_dimension_override_by_name(portable.BATCH, 1)
         try:
-            self._session = onnxruntime.InferenceSession(
-                graph, options, providers=['CPUExecutionProvider']
+            return self._library.InferenceSession(
+                self._graph.content, options, providers=['CPUExecutionProvider']
             )
         except Exception as error:  # onnxruntime's own errors share no base class
             raise EngineError(
-                f'{folder / GRAPH} cannot be loaded by onnxruntime {onnxruntime.__version__} '
-                f'({error}): {AGAIN}'
+                f'{self._graph.path} cannot be loaded by onnxruntime '
+                f'{self._library.__version__} ({error}): {AGAIN}'
             ) from error
-        self._outputs = [output.name for output in self._session.get_outputs()]
-        self._free = {
-            i.name for i in self._session.get_inputs() if not isinstance(i.shape[0], int)
-        }
-        self.info = info_of(manifest, 'onnx')
 
     def estimate(self, observation: Observation) -> Estimate:
         """See ``Engine``."""
-        return self._run([observation])[0]
+        return self._run(self._one, [observation])[0]
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
         """See ``BatchEngine``; a graph for one at a time is run for each."""
-        if 'proprio' in self._free:
-            return self._run(observations)
-        return [self.estimate(observation) for observation in observations]
+        if len(observations) == 1 or not self._graph.takes_many:
+            return [self.estimate(observation) for observation in observations]
+        self._many = self._many or self._open(one=False)
+        return self._run(self._many, observations)
 
-    def _run(self, observations: Sequence[Observation]) -> list[Estimate]:
+    def _run(self, session: Any, observations: Sequence[Observation]) -> list[Estimate]:
         images, proprio = pack_batch(observations, self.info)
         count = len(observations)
-        feeds = {'proprio': proprio, 'task': self._task}
-        if 'task' in self._free:
-            feeds['task'] = self._task.repeat(count)
-        if self.info.cameras:
-            feeds['images'] = images
+        feeds = self._graph.feeds(images, proprio)
         try:
-            given = self._session.run(None, feeds)
+            given = session.run(None, {name: feeds[name] for name in self._inputs})
         except Exception as error:
             raise EngineError(f'onnxruntime failed: {error}') from error
         return unpack_batch(dict(zip(self._outputs, given, strict=True)), self.info, count)
 
     def close(self) -> None:
-        """Free the session; nothing may be estimated after."""
-        self._session = None
+        """Free the sessions; nothing may be estimated after."""
+        self._one = self._many = None

@@ -1,25 +1,38 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The engine of a checkpoint: the model as it was trained, by PyTorch."""
+"""
+The engine of a checkpoint, by PyTorch.
+
+On a CPU the model as it was trained, which all others are compared with; on a GPU its lean form as
+one CUDA graph, in the precision that the engine was compared in (float32 for a bare checkpoint).
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.engine import EngineInfo
-from viva_ros.runtime.manifest import check_file
+from viva_ros.runtime.manifest import FLOAT32, Manifest
 from viva_ros.runtime.tensors import pack_batch, unpack_batch
+from viva_ros.runtime.trust import check_file
+
+KIND = 'pytorch'
 
 
 class PytorchEngine:
     """
     Runs ``model.safetensors``.
 
+    :param device: 'cuda', 'cpu', or 'auto': the GPU if there is one
     :raises EngineError: if a file is missing or changed, or torch is not installed
     """
 
-    def __init__(self, folder: Path, task: str) -> None:
+    def __init__(self, folder: Path, task: str, device: str = 'auto') -> None:
         try:
             import torch
 
@@ -31,6 +44,7 @@ class PytorchEngine:
             ) from error
         for name in (checkpoint.DESCRIPTION, checkpoint.WEIGHTS):
             check_file(folder / name)
+        made = _made_for_it(folder)
         read = checkpoint.read(folder)
         config = read.model.config
         if task not in config.tasks:
@@ -38,12 +52,26 @@ class PytorchEngine:
             raise EngineError(
                 f'task is {task!r}, the engine knows {known}: set the parameter task'
             )
-        self._torch, self._model = torch, read.model
-        self._task = torch.tensor([config.tasks.index(task)])
+        on_gpu = device == 'cuda' or (device == 'auto' and torch.cuda.is_available())
+        precision = made.precision if made else FLOAT32
+        self._model: Any = read.model
+        self._runner = self._graphed(precision) if on_gpu else None
+        self._task, self._names = config.tasks.index(task), read.model.outputs
         self.info = EngineInfo(
-            config.cameras, config.joint_names, config.horizon, config.image_size,
-            config.tasks, read.fingerprint, 'pytorch',
+            config.cameras, config.joint_names, config.horizon, config.image_size, config.tasks,
+            made.fingerprint if made else read.fingerprint, KIND, f'torch {torch.__version__}',
+            torch.cuda.get_device_name() if on_gpu else 'CPU',
         )  # fmt: skip
+
+    def _graphed(self, precision: str) -> Any:
+        import torch
+
+        from viva_ros.model.cuda_graph import GraphedModel
+        from viva_ros.model.lean import LeanViVa
+
+        runner = GraphedModel(LeanViVa(self._model), getattr(torch, precision))
+        self._model = None  # its weights are in the lean form
+        return runner
 
     def estimate(self, observation: Observation) -> Estimate:
         """See ``Engine``."""
@@ -51,19 +79,35 @@ class PytorchEngine:
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
         """See ``BatchEngine``."""
+        from viva_ros.model.cuda_graph import run_eagerly
+
         images, proprio = pack_batch(observations, self.info)
-        torch, count = self._torch, len(observations)
+        task = np.full(len(observations), self._task, dtype=np.int64)
+        feeds = {'images': images, 'proprio': proprio, 'task': task}
         try:
-            with torch.inference_mode():
-                given = self._model(
-                    torch.from_numpy(images), torch.from_numpy(proprio), self._task.expand(count)
-                )
+            given = self._runner.run(feeds) if self._runner else run_eagerly(self._model, feeds)
         except RuntimeError as error:
             raise EngineError(f'torch failed: {error}') from error
-        arrays = [tensor.numpy() for tensor in given]
-        outputs = dict(zip(self._model.outputs, arrays, strict=True))
-        return unpack_batch(outputs, self.info, count)
+        outputs = dict(zip(self._names, given, strict=True))
+        return unpack_batch(outputs, self.info, len(observations))
+
+    def free(self) -> None:
+        """Give back memory that can be taken again."""
+        if self._runner:
+            self._runner.free()
 
     def close(self) -> None:
         """Free the model; nothing may be estimated after."""
-        self._model = None
+        self._model = self._runner = None
+
+
+def _made_for_it(folder: Path) -> Manifest | None:
+    """Give the description, if it is of an engine for PyTorch; a file changed is refused."""
+    if not (folder / manifests.MANIFEST).exists():
+        return None
+    manifest = manifests.read(folder)
+    if manifest.kind != KIND:
+        return None
+    manifests.check_parity(manifest)
+    manifests.read_graph(folder, manifest)
+    return manifest

@@ -1,7 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +13,18 @@ import pytest
 import torch
 
 from viva_ros.core.errors import EngineError, RecordingError
-from viva_ros.core.observation import Observation
+from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode
 from viva_ros.model import checkpoint
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.offline import export as module
+from viva_ros.offline import parity, staging
 from viva_ros.offline.export import export, main
+from viva_ros.offline.parity import Sample
+from viva_ros.offline.staging import Plan
+from viva_ros.runtime import cuda
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.engine import load
 
@@ -105,40 +111,124 @@ def test_the_baseline_is_exported_as_an_engine_without_cameras(
     assert engine.estimate(seen).value == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_graph_that_differs_is_refused_and_nothing_is_written(
-    tmp_path: Path, tiny: ViVa, slide: Callable[..., Episode], record: Record,
+@pytest.fixture
+def joints_alone(tmp_path: Path, tiny: ViVa) -> Path:
+    """A checkpoint that is exported within a moment."""
+    torch.manual_seed(0)
+    content = {'kind': 'proprio', 'ranges': tiny.ranges.to_dict(), 'tasks': ['slide'],
+               'horizon': 1.0, 'provenance': {}}  # fmt: skip
+    folder = tmp_path / 'proprio'
+    checkpoint.write_weights(folder, ProprioModel(tiny.ranges, 1).eval(), content)
+    return folder
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize('far', [0.02, math.inf, math.nan])
+def test_an_engine_that_differs_is_refused_and_nothing_is_left(
+    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
+    monkeypatch: pytest.MonkeyPatch, far: float,
+) -> None:  # fmt: skip
+    found = parity.Differences(far, far, 0.0, 0.0, 3)
+    monkeypatch.setattr(parity, 'compare', lambda *_: found)
+    paths = [record(tmp_path / 'r', slide(1))]
+    before = left(tmp_path)
+    with pytest.raises(EngineError, match=r'differs from PyTorch by .* in value, at most 0\.01'):
+        export(joints_alone, tmp_path / 'e', paths)
+    assert left(tmp_path) == before
+
+
+def test_an_engine_that_was_there_stays_whole_when_its_successor_fails(
+    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    checkpoint.write(tmp_path / 'checkpoint', tiny, {})
-    monkeypatch.setattr(module, 'make_graph', lambda source: b'graph')
-    for parity in (0.02, float('inf'), float('nan')):
-        monkeypatch.setattr(module, 'measure_parity', lambda *_, worst=parity: worst)
-        with pytest.raises(EngineError, match='differs from the model by'):
-            export(tmp_path / 'checkpoint', tmp_path / 'e', [record(tmp_path / 'r', slide(1))])
+    paths = [record(tmp_path / 'r', slide(1))]
+    made = export(joints_alone, tmp_path / 'e', paths)
+    monkeypatch.setattr(staging.manifests, 'write', lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export(joints_alone, tmp_path / 'e', paths)
+    assert load(tmp_path / 'e', 'slide').info.fingerprint == made.fingerprint
+    assert not [name for name in left(tmp_path) if name.endswith('.tmp')]
+
+
+def test_without_recorded_moments_nothing_is_exported(tmp_path: Path, joints_alone: Path) -> None:
+    with pytest.raises(RecordingError, match='no recorded moments to compare on'):
+        export(joints_alone, tmp_path / 'engine', [])
+
+
+def test_differences_are_the_largest_and_the_mean_of_all_moments(joints_alone: Path) -> None:
+    source = module.open_source(joints_alone)
+    samples = [Sample(None, np.zeros(3, dtype=np.float32), 'slide')] * 3
+    expected = [{'value': np.float64(v), 'forecast': np.zeros(3)} for v in (0.5, -0.5, 0.0)]
+    given = iter([(0.5001, 0.0), (-0.52, 0.3), (0.0003, 0.0)])
+
+    def ask(seen: Observation, task: str) -> Estimate:
+        value, first = next(given)
+        return Estimate(value, {'left_waist': first, 'left_gripper': 0.0, 'right_waist': 0.0})
+
+    found = parity.compare(source, samples, expected, ask)
+    assert found.value == pytest.approx(0.02)
+    assert found.value_mean == pytest.approx((0.0001 + 0.02 + 0.0003) / 3)
+    assert found.joints == pytest.approx(0.3)
+    assert found.joints_mean == pytest.approx(0.3 / 9)
+
+
+def test_an_estimate_that_is_not_finite_is_infinitely_far(joints_alone: Path) -> None:
+    def ask(seen: Observation, task: str) -> Estimate:
+        raise EngineError('engine gave value nan: not finite')
+
+    samples = [Sample(None, np.zeros(3, dtype=np.float32), 'slide')]
+    source = module.open_source(joints_alone)
+    found = parity.compare(source, samples, [{'value': np.float64(0.0)}], ask)
+    assert found.value == math.inf
+
+
+def test_the_description_says_what_the_engine_is_made_of_and_needs(
+    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record
+) -> None:
+    paths = [record(tmp_path / 'r', slide(1))]
+    made = export(joints_alone, tmp_path / 'e', paths, Plan('openvino'))
+    content = json.loads((tmp_path / 'e' / 'engine.json').read_text())
+    weights = hashlib.sha256((joints_alone / 'model.safetensors').read_bytes()).hexdigest()
+    graph = hashlib.sha256((tmp_path / 'e' / 'engine.onnx').read_bytes()).hexdigest()
+    assert (content['weights'], content['sha256']) == (weights, graph)
+    assert content['inputs']['proprio'] == {'type': 'float32', 'shape': ['B', 3]}
+    assert {'torch', 'onnx', 'onnxruntime', 'openvino'} <= set(content['libraries'])
+    assert content['runs'] == ['openvino', 'onnx']  # the one asked for first
+    found = content['differences']['openvino']
+    assert 0 <= found['value_mean'] <= found['value'] <= made.parity <= 1e-4
+    assert found['joints'] >= found['joints_mean'] >= 0
+    info = load(tmp_path / 'e', 'slide').info
+    assert info.kind == 'openvino'
+    assert info.library.startswith('openvino 20')
+
+
+@pytest.mark.parametrize(('plan', 'reason'), [
+    (Plan('onnx', 'bfloat16'), "is 'bfloat16', for onnx it must be one of float32, int8"),
+    (Plan('tensorrt'), 'tensorrt cannot be imported .* run '),
+    (Plan('tensorrt_rtx'), 'no GPU .* add --build-only and --capability'),
+])  # fmt: skip
+def test_what_cannot_be_built_here_is_one_error_with_its_remedy(
+    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
+    plan: Plan, reason: str,
+) -> None:  # fmt: skip
+    if plan.kind == 'tensorrt_rtx':
+        pytest.importorskip('tensorrt_rtx')
+        if cuda.probe().device:
+            pytest.skip('there is a GPU')
+    with pytest.raises(EngineError, match=reason):
+        export(joints_alone, tmp_path / 'e', [record(tmp_path / 'r', slide(1))], plan)
     assert not (tmp_path / 'e').exists()
 
 
-def test_without_recorded_moments_nothing_is_exported(
-    tmp_path: Path, tiny: ViVa, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint.write(tmp_path / 'checkpoint', tiny, {})
-    monkeypatch.setattr(module, 'make_graph', lambda source: b'graph')
-    with pytest.raises(RecordingError, match='no recorded moments to compare on'):
-        export(tmp_path / 'checkpoint', tmp_path / 'engine', [])
-
-
-def test_parity_is_the_largest_difference_of_all_moments(
-    tiny: ViVa, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    checkpoint.write(tmp_path / 'checkpoint', tiny, {})
-    source = module.open_source(tmp_path / 'checkpoint')
-    expected = [0.5, -0.5, 0.0]
-    model = iter(torch.tensor([[value]]) for value in expected)
-    monkeypatch.setattr(source.model, 'forward', lambda **_: next(model))
-    given = iter([0.5001, -0.52, 0.001])
-    monkeypatch.setattr(module, 'session', lambda graph: lambda feeds: [[next(given)]])
-    samples = [source.example()] * 3
-    assert module.measure_parity(source, b'', samples) == pytest.approx(0.02)
+def test_nothing_is_built_where_anyone_may_write(tmp_path: Path, joints_alone: Path) -> None:
+    place = tmp_path / 'open'
+    place.mkdir()
+    place.chmod(0o1777)  # sticky, as /tmp
+    with pytest.raises(EngineError, match='may be written by anyone, no engine is built there'):
+        export(joints_alone, place / 'a' / 'engine', [])
 
 
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:

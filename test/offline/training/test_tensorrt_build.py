@@ -1,0 +1,93 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""TensorRT for RTX builds without a GPU; what it builds cannot be run without one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from viva_ros.core.errors import EngineError
+from viva_ros.data.episode import Episode
+from viva_ros.model import checkpoint
+from viva_ros.model.viva import ViVa
+from viva_ros.offline import tensorrt_build as building
+from viva_ros.offline.export import main
+from viva_ros.runtime import cuda
+from viva_ros.runtime.engine import load
+
+RTX = 'tensorrt_rtx'
+pytest.importorskip(RTX)
+without_gpu = pytest.mark.skipif(cuda.probe().device is not None, reason='there is a GPU')
+
+
+def graph(kind: str = 'Relu') -> bytes:
+    """One operation on (batch, 4)."""
+    shape = ['batch', 4]
+    node = helper.make_node(kind, ['x'], ['y'], domain='' if kind == 'Relu' else 'nowhere')
+    proto = helper.make_model(
+        helper.make_graph(
+            [node], 'one', [helper.make_tensor_value_info('x', TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info('y', TensorProto.FLOAT, shape)],
+        ), opset_imports=[helper.make_opsetid('', building.OPSET)], ir_version=10,
+    )  # fmt: skip
+    if kind == 'Relu':
+        onnx.checker.check_model(proto)
+    return bytes(proto.SerializeToString())
+
+
+def test_an_engine_is_built_ahead_for_several_gpus() -> None:
+    built = building.build(graph(), RTX, ['86', '120'])
+    assert len(built.content) > 1000
+    assert built.gpu == {'name': '', 'capabilities': ['8.6', '12.0']}
+    assert set(built.libraries) == {RTX}
+
+
+def test_an_operation_that_is_not_supported_is_named() -> None:
+    with pytest.raises(EngineError, match=r'cannot parse the graph .*Abacus.*take the kind onnx'):
+        building.build(graph('Abacus'), RTX, ['86'])
+
+
+@pytest.mark.parametrize(('capabilities', 'reason'), [
+    (['8.6'], "capability is '8.6', must be two or three digits"),
+    (['11'], 'capability is 11, tensorrt_rtx knows 75 80 86 89'),
+])  # fmt: skip
+def test_a_gpu_that_it_does_not_know_is_refused(capabilities: list[str], reason: str) -> None:
+    with pytest.raises(EngineError, match=reason):
+        building.check(RTX, True, capabilities)
+
+
+@without_gpu
+def test_without_a_gpu_it_is_built_only_when_asked_for() -> None:
+    with pytest.raises(EngineError, match=r'no GPU to build and compare with .*add --build-only'):
+        building.check(RTX, False, ['86'])
+    building.check(RTX, True, ['86'])
+
+
+@pytest.mark.slow
+@without_gpu
+@pytest.mark.timeout(900)
+def test_the_exported_model_is_built_ahead_and_refused_until_it_is_compared(
+    tmp_path: Path, tiny: ViVa, slide: Callable[..., Episode],
+    record: Callable[[Path, Episode], Path], capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder, out = tmp_path / 'checkpoint', tmp_path / 'engine'
+    checkpoint.write(folder, tiny.eval(), {})
+    recording = record(tmp_path / 'r', slide(1))
+    given = ['--engine', RTX, '--precision', 'float16', '--build-only', '--capability', '89']
+    main([str(folder), '--out', str(out), *given, '--recordings', str(recording)])
+    assert 'not compared with PyTorch' in capsys.readouterr().out.replace('\n', ' ')
+    content = json.loads((out / 'engine.json').read_text())
+    assert content['gpu']['capabilities'] == ['8.9']
+    assert content['parity'] is None
+    assert content['precision'] == 'float16'
+    assert RTX in content['libraries']
+    with pytest.raises(EngineError, match='never compared with PyTorch'):
+        load(out, 'slide')
+    content['parity'] = 0.001  # as if it were: then the GPU is missing
+    (out / 'engine.json').write_text(json.dumps(content))
+    with pytest.raises(EngineError, match='is for a GPU: no GPU can be used'):
+        load(out, 'slide')

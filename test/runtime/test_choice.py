@@ -1,0 +1,56 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from viva_ros.core.errors import EngineError
+from viva_ros.runtime import choice
+from viva_ros.runtime.engine import KINDS, WRAPPERS, load
+
+MakeEngine = Callable[..., Path]
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
+    monkeypatch.setattr(choice, 'is_installed', lambda kind: kind in kinds)
+
+
+def test_every_kind_has_a_wrapper_and_a_library() -> None:
+    assert set(KINDS) == {'auto', *WRAPPERS}
+    assert set(WRAPPERS) == set(choice.MODULES)
+
+
+def test_the_first_that_is_there_is_taken_and_what_is_missing_told(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_engine(runs=('openvino', 'onnx'), kind='openvino')
+    installed(monkeypatch, 'onnx', 'openvino')
+    assert choice.choose(folder).kind == 'openvino'
+    installed(monkeypatch, 'onnx')
+    found = choice.choose(folder)
+    assert found.kind == 'onnx'
+    assert 'openvino not installed' in found.why
+    engine = load(folder, 'lift')
+    assert engine.info.kind == 'onnx'
+    assert engine.info.why == found.why
+
+
+def test_what_is_compiled_for_a_gpu_is_not_exchanged_in_silence(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch, 'onnx', 'openvino', 'pytorch')
+    folder = make_engine(kind='tensorrt', runs=('tensorrt',))
+    assert choice.choose(folder).kind == 'tensorrt'
+    with pytest.raises(EngineError):
+        load(folder, 'lift')
+
+
+def test_a_checkpoint_alone_is_run_by_pytorch(tmp_path: Path) -> None:
+    (tmp_path / 'model.json').write_text('{}')
+    assert choice.choose(tmp_path).kind == 'pytorch'
+
+
+def test_what_is_asked_for_is_taken(make_engine: MakeEngine) -> None:
+    assert choice.choose(make_engine(), 'openvino') == choice.Choice('openvino', 'asked for')

@@ -1,0 +1,103 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one file that a library is given, made of a checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from viva_ros.core.errors import EngineError
+from viva_ros.model.checkpoint import WEIGHTS
+from viva_ros.offline import eight_bits, parity
+from viva_ros.offline.graph import OPSET, Source, make_graph
+from viva_ros.offline.graph_session import run_of
+from viva_ros.offline.parity import Sample
+from viva_ros.runtime.manifest import FLOAT32, GRAPH, LARGEST_DIFFERENCE
+
+if TYPE_CHECKING:
+    from viva_ros.offline.staging import Plan
+
+INT8: Final = 'int8'
+HALVES: Final = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
+PRECISIONS: Final = {
+    'onnx': (FLOAT32, INT8), 'openvino': (FLOAT32, INT8), 'pytorch': (FLOAT32, *HALVES),
+    'tensorrt': (FLOAT32, *HALVES, INT8), 'tensorrt_rtx': (FLOAT32, *HALVES, INT8),
+}  # fmt: skip
+PLAN: Final = 'engine.plan'
+
+
+@dataclass(frozen=True)
+class EngineFile:
+    """
+    A file and how it was made.
+
+    :param name: within the folder
+    :param facts: for the provenance
+    :param gpu: that it is for; nothing for a CPU
+    :param libraries: versions that it is bound to
+    """
+
+    name: str
+    content: bytes
+    facts: Mapping[str, Any]
+    gpu: Mapping[str, Any] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+    """
+    Make it.
+
+    :param samples: of which 8 bits learn their ranges
+    :raises EngineError: if the library has no such precision, is missing, or cannot build
+    """
+    known = PRECISIONS[plan.kind]
+    if plan.precision not in known:
+        raise EngineError(
+            f'precision is {plan.precision!r}, for {plan.kind} it must be one of '
+            f'{", ".join(known)}'
+        )
+    if plan.kind == 'pytorch':
+        return _weights(source)
+    if plan.kind in ('tensorrt', 'tensorrt_rtx'):
+        return _built(source, plan, samples)
+    graph, facts = _graph(source, plan.precision, samples, OPSET)
+    return EngineFile(GRAPH, graph, facts)
+
+
+def _graph(
+    source: Source, precision: str, samples: Sequence[Sample], opset: int
+) -> tuple[bytes, dict[str, Any]]:
+    graph = make_graph(source, opset, HALVES.get(precision, torch.float32))
+    if precision != INT8:
+        return graph, {'opset': opset}
+    feeds = [sample.feeds(source) for sample in samples]
+    expected = parity.expect(source, samples)
+
+    def differ(made: bytes) -> float:
+        run = run_of(made)
+        return max(
+            abs(float(run(feed)[0][0]) - float(wanted['value']))
+            for feed, wanted in zip(feeds, expected, strict=True)
+        )
+
+    made, stayed = eight_bits.quantize_where_it_can(graph, feeds, differ, LARGEST_DIFFERENCE)
+    return made, {
+        'opset': opset, 'layers_in_8_bits': len(eight_bits.layers(graph)) - len(stayed),
+        'layers_in_float32': stayed,
+    }  # fmt: skip
+
+
+def _weights(source: Source) -> EngineFile:
+    return EngineFile(WEIGHTS, (source.folder / WEIGHTS).read_bytes(), {})
+
+
+def _built(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+    from viva_ros.offline import tensorrt_build as building
+
+    building.check(plan.kind, plan.build_only, plan.capabilities)
+    graph, facts = _graph(source, plan.precision, samples, building.OPSET)
+    built = building.build(graph, plan.kind, plan.capabilities)
+    return EngineFile(PLAN, built.content, facts, built.gpu, built.libraries)

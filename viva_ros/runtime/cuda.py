@@ -1,0 +1,201 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+CUDA memory and a stream, through pycuda where it is installed, else cuda-bindings.
+
+Some runtimes crash without a GPU though they can be imported: ``probe`` asks the driver first.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from viva_ros.core.errors import DeviceError, EngineError
+
+INSTALL: Final = "run 'pip install viva_ros[tensorrt]' (cuda-bindings), or install pycuda"
+
+
+@dataclass(frozen=True)
+class Device:
+    """
+    A GPU.
+
+    :param capability: such as '8.7'
+    :param memory: bytes, all of it
+    :param driver: of CUDA, such as '13.0'
+    """
+
+    name: str
+    capability: str
+    memory: int
+    driver: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found: a device, or why there is none."""
+
+    device: Device | None
+    reason: str = ''
+
+
+class Cuda(Protocol):
+    """What an engine needs; for one thread at a time."""
+
+    device: Device
+    stream: int
+
+    def buffer(self, size: int) -> int:
+        """Give the address of so many bytes on the GPU."""
+        ...
+
+    def pinned(self, shape: Sequence[int], kind: DTypeLike) -> NDArray[Any]:
+        """Give an array that is copied without a detour."""
+        ...
+
+    def upload(self, address: int, array: NDArray[Any]) -> None:
+        """Copy a pinned array to the GPU, in the stream."""
+        ...
+
+    def download(self, array: NDArray[Any], address: int) -> None:
+        """Copy to a pinned array, in the stream."""
+        ...
+
+    def enter(self) -> None:
+        """Make the calling thread use this device."""
+        ...
+
+    def wait(self) -> None:
+        """Wait until the stream is done."""
+        ...
+
+    def close(self) -> None:
+        """Free all."""
+        ...
+
+
+def probe() -> Probe:
+    """Ask the driver for its first GPU, through whatever is installed; never raises."""
+    try:
+        return Probe(_open_driver().device)
+    except EngineError as error:
+        return Probe(None, str(error))
+
+
+def open_cuda() -> Cuda:
+    """
+    Open the first GPU.
+
+    :raises EngineError: if there is none, or no library to reach it
+    """
+    if find_spec('pycuda') is not None:
+        from viva_ros.runtime.cuda_py import PyCuda
+
+        return PyCuda()
+    return BindingsCuda(_open_driver())
+
+
+class _Driver:
+    """The driver's functions, their codes turned into errors."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        try:
+            self.call('cuInit', 0)
+            self.handle = self.call('cuDeviceGet', 0)
+        except Exception as error:  # also if the driver's library is not there
+            raise EngineError(
+                f'no GPU can be used ({error}): look with nvidia-smi, install the NVIDIA driver, '
+                'or take an engine for the CPU'
+            ) from error
+        kinds = module.CUdevice_attribute
+        major, minor = (
+            self.call('cuDeviceGetAttribute', kind, self.handle)
+            for kind in (kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+                         kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)
+        )  # fmt: skip
+        name = self.call('cuDeviceGetName', 128, self.handle).split(b'\0')[0].decode()
+        version = int(self.call('cuDriverGetVersion'))
+        self.device = Device(
+            name, f'{major}.{minor}', int(self.call('cuDeviceTotalMem', self.handle)),
+            f'{version // 1000}.{version % 1000 // 10}',
+        )  # fmt: skip
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """
+        Call a function.
+
+        :raises DeviceError: with its name and the driver's
+        """
+        status, *given = getattr(self._module, name)(*arguments)
+        if int(status) != 0:
+            raise DeviceError(f'CUDA error {int(status)} ({status.name}) in {name}')
+        return given[0] if len(given) == 1 else given
+
+
+def _open_driver() -> _Driver:
+    try:
+        from cuda.bindings import driver
+    except ImportError as error:
+        raise EngineError(f'the GPU cannot be reached ({error}): {INSTALL}') from error
+    return _Driver(driver)
+
+
+class BindingsCuda:
+    """See ``Cuda``; by cuda-bindings."""
+
+    def __init__(self, driver: _Driver) -> None:
+        self._driver, self.device = driver, driver.device
+        self._context = driver.call('cuDevicePrimaryCtxRetain', driver.handle)
+        self.enter()
+        self._stream = driver.call('cuStreamCreate', 1)  # does not wait for the default stream
+        self.stream = int(self._stream)
+        self._buffers: list[Any] = []
+        self._pinned: list[Any] = []
+
+    def enter(self) -> None:
+        """See ``Cuda``."""
+        self._driver.call('cuCtxSetCurrent', self._context)
+
+    def buffer(self, size: int) -> int:
+        """See ``Cuda``."""
+        self._buffers.append(self._driver.call('cuMemAlloc', size))
+        return int(self._buffers[-1])
+
+    def pinned(self, shape: Sequence[int], kind: DTypeLike) -> NDArray[Any]:
+        """See ``Cuda``."""
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        address = int(self._driver.call('cuMemHostAlloc', size, 0))
+        self._pinned.append(address)
+        memory = (ctypes.c_byte * size).from_address(address)
+        return np.frombuffer(memory, dtype=kind).reshape(tuple(shape))
+
+    def upload(self, address: int, array: NDArray[Any]) -> None:
+        """See ``Cuda``."""
+        source = array.ctypes.data
+        self._driver.call('cuMemcpyHtoDAsync', address, source, array.nbytes, self._stream)
+
+    def download(self, array: NDArray[Any], address: int) -> None:
+        """See ``Cuda``."""
+        target = array.ctypes.data
+        self._driver.call('cuMemcpyDtoHAsync', target, address, array.nbytes, self._stream)
+
+    def wait(self) -> None:
+        """See ``Cuda``."""
+        self._driver.call('cuStreamSynchronize', self._stream)
+
+    def close(self) -> None:
+        """See ``Cuda``."""
+        self.enter()
+        for address in self._buffers:
+            self._driver.call('cuMemFree', address)
+        for address in self._pinned:
+            self._driver.call('cuMemFreeHost', address)
+        self._buffers, self._pinned = [], []
+        self._driver.call('cuStreamDestroy', self._stream)
+        self._driver.call('cuDevicePrimaryCtxRelease', self._driver.handle)
