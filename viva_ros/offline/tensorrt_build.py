@@ -100,7 +100,8 @@ def _parse(library: Any, network: Any, logger: Any, graph: bytes, kind: str) -> 
     parser = library.OnnxParser(network, logger)
     if parser.parse(graph):
         return
-    reasons = [parser.get_error(index).desc() for index in range(parser.num_errors)]
+    errors = [parser.get_error(index) for index in range(parser.num_errors)]
+    reasons = [f'{error.node_operator()}: {error.desc()}' for error in errors]
     raise EngineError(
         f'{kind} {library.__version__} cannot parse the graph ({"; ".join(reasons)}): upgrade '
         f'{kind}, or take the kind onnx'

@@ -32,8 +32,6 @@ class OpenvinoEngine:
         graph = portable.read(folder, task, 'openvino')
         self._library, self._threads, self._graph = openvino, threads, graph
         self._one, self._many = self._open(one=True), None
-        self._outputs = [output.any_name for output in self._one.model_outputs]
-        self._inputs = {item.any_name for item in self._one.model_inputs}
         version = openvino.__version__.split('-')[0]
         self.info = info_of(graph.manifest, 'openvino', f'openvino {version}')
 
@@ -50,10 +48,12 @@ class OpenvinoEngine:
         try:
             core = self._library.Core()
             model = core.read_model(self._graph.content, b'')
+            # Compiling may add names to a tensor: afterwards they are told by their order.
+            self._inputs = [item.any_name for item in model.inputs]
+            self._outputs = [output.any_name for output in model.outputs]
             if one:
-                model.reshape(
-                    {item.any_name: [1, *list(item.partial_shape)[1:]] for item in model.inputs}
-                )
+                shapes = {i.any_name: [1, *list(i.partial_shape)[1:]] for i in model.inputs}
+                model.reshape(shapes)
             return core.compile_model(model, 'CPU', hints).create_infer_request()
         except Exception as error:  # OpenVINO raises RuntimeError and errors of its own
             reason = str(error).strip().splitlines()[-1]
@@ -78,8 +78,10 @@ class OpenvinoEngine:
         count = len(observations)
         feeds = self._graph.feeds(images, proprio)
         try:
-            found = request.infer({name: feeds[name] for name in self._inputs})
-            given = {name: found[name].reshape(count, -1) for name in self._outputs}
+            found = request.infer([feeds[name] for name in self._inputs])
+            given = {
+                name: found[index].reshape(count, -1) for index, name in enumerate(self._outputs)
+            }
         except Exception as error:
             raise EngineError(f'openvino failed: {error}') from error
         shaped = {n: a if n == 'forecast' else a.reshape(count) for n, a in given.items()}
