@@ -47,7 +47,7 @@ def test_an_engine_is_built_ahead_for_several_gpus() -> None:
 
 
 def test_an_operation_that_is_not_supported_is_named() -> None:
-    with pytest.raises(EngineError, match=r'cannot parse the graph \(Abacus: .*take the kind onnx'):
+    with pytest.raises(EngineError, match=r'cannot parse the graph \(Abacus: .*the kind onnx'):
         building.build(graph('Abacus'), RTX, ['86'])
 
 
