@@ -32,7 +32,8 @@ class LeanViVa(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         viva = model.viva if isinstance(model, EarlyExit) else model
-        self.config, self.targets, self.outputs = viva.config, viva.targets, viva.outputs
+        self.config, self.ranges = viva.config, viva.ranges
+        self.targets, self.outputs = viva.targets, viva.outputs
         transformer, count = viva.transformer, viva.targets.count
         with torch.no_grad():
             self.encoder = _encoder(viva)

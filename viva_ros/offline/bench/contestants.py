@@ -22,8 +22,8 @@ from viva_ros.model.classifier import BinClassifier
 from viva_ros.model.lean import LeanViVa
 from viva_ros.model.viva import ViVa
 from viva_ros.offline.bench.stock import StockViVa
-from viva_ros.offline.export import session
 from viva_ros.offline.graph import Source, make_graph
+from viva_ros.offline.graph_session import run_of
 from viva_ros.runtime.engine import KINDS, EngineInfo, load
 from viva_ros.runtime.tensors import pack_batch, unpack_batch
 
@@ -136,7 +136,7 @@ def graph(model: str, networks: Networks, task: int) -> Run:
         'viva', lean, lean, info.cameras, info.image_size, ranges, info.horizon, info.tasks,
         info.fingerprint, {}, names,
     )  # fmt: skip
-    run_graph = session(make_graph(source))
+    run_graph = run_of(make_graph(source))
 
     def run(observation: Observation) -> Estimate:
         images, proprio = pack_batch([observation], info)
