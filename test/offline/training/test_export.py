@@ -206,6 +206,7 @@ def test_the_description_says_what_the_engine_is_made_of_and_needs(
     tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record
 ) -> None:
     paths = [record(tmp_path / 'r', slide(1))]
+    pytest.importorskip('openvino')
     made = export(joints_alone, tmp_path / 'e', paths, Plan('openvino'))
     content = json.loads((tmp_path / 'e' / 'engine.json').read_text())
     weights = hashlib.sha256((joints_alone / 'model.safetensors').read_bytes()).hexdigest()
