@@ -12,7 +12,9 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     engine = next(iter(infos.values())).fingerprint
     watched, content = measure(known, tested, engine, args.alpha, folder)
     if not args.without_retries:
-        content['retry'] = worth(watched[BOTH], args.scored / KNOWN)
+        with ProcessPoolExecutor(args.processes, get_context('spawn')) as pool:
+            content['retry'] = worth(watched[BOTH], args.scored / KNOWN, pool.map)
     write(args.out, watched, content)
     show(content)
     return 0
@@ -65,6 +68,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
     parser.add_argument('--alpha', type=float, default=0.05, help='share that may alarm')
     parser.add_argument('--scored', type=Path, required=True, help='folder for tables of values')
+    parser.add_argument('--processes', type=int, default=2, help='for retries; default: 2')
     parser.add_argument('--without-retries', action='store_true',
                         help='do not simulate what a retry is worth')  # fmt: skip
     parser.add_argument('--out', type=Path, required=True, help='JSON file; the plot lies beside')

@@ -54,9 +54,10 @@ def measures(
         'best_twa': detection([one.perfect for one in judged]).twa,
         'failures': {mode: _row(_of(groups[FAILURE], mode)) for mode in modes},
         'apart': {
-            mode: _quiet(_of(watched, mode))
-            for mode in sorted({one.case.label.failure or '' for one in watched})
-            if mode in BENIGN or any(one.case.label.failure == mode for one in groups[MENDED])
+            mode: _quiet(_of(groups[SUCCESS] + groups[MENDED], mode))
+            for mode in sorted(
+                {one.case.label.failure or '' for one in groups[MENDED]} | {*BENIGN}
+            )
         },
         'retries': {
             'succeeded': _quiet([one for one in groups[RETRY] if one.case.label.success]),

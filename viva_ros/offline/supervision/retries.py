@@ -30,6 +30,8 @@ from viva_ros.offline.trials import RETRY
 LATENCY: Final = 0.1  # s, from the stamp of the value to the retry
 DRAWS: Final = 2  # of the random trigger
 
+Players = Callable[[Callable[['Try'], bool], Sequence['Try']], Iterable[bool]]
+
 
 @dataclass(frozen=True)
 class Try:
@@ -61,18 +63,18 @@ def play(one: Try, robot: Callable[[Job], Robot] = start) -> bool:
         simulation.close()
 
 
-def play_all(
-    tries: Iterable[Try], known: Path, robot: Callable[[Job], Robot] = start
-) -> dict[str, bool]:
+def play_all(tries: Iterable[Try], known: Path, players: Players = map) -> dict[str, bool]:
     """
     Play what is not known yet, and keep what is: run it again to go on.
 
     :param known: JSON file of outcomes
+    :param players: plays several in order, as ``map`` does; that of a pool of processes, perhaps
     """
     outcomes: dict[str, bool] = json.loads(known.read_text()) if known.exists() else {}
     waiting = [one for one in dict.fromkeys(tries) if one.key not in outcomes]
-    for one in bar(waiting, 'retries', len(waiting)):
-        outcomes[one.key] = play(one, robot)
+    ends = bar(players(play, waiting), 'retries', len(waiting))
+    for one, end in zip(waiting, ends, strict=True):
+        outcomes[one.key] = end
         write_atomically(known, json.dumps(outcomes))
     return outcomes
 
@@ -96,9 +98,7 @@ def _at(one: Watched, time: float) -> Try:
     return Try(label.task, one.case.seed or 0, label.failure or 'none', round(time, 3))
 
 
-def worth(
-    watched: Sequence[Watched], known: Path, robot: Callable[[Job], Robot] = start
-) -> dict[str, Any]:
+def worth(watched: Sequence[Watched], known: Path, players: Players = map) -> dict[str, Any]:
     """
     Compare the three.
 
@@ -109,7 +109,7 @@ def worth(
     count = sum(one is not None for one in arms['viva retry'])
     for draw in range(DRAWS):
         arms[f'random {draw}'] = at_random(mine, count, draw)
-    outcomes = play_all((one for arm in arms.values() for one in arm if one), known, robot)
+    outcomes = play_all((one for arm in arms.values() for one in arm if one), known, players)
     plain = np.array([one.case.label.success for one in mine], dtype=np.float64)
     ends = {
         name: np.array([

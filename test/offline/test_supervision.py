@@ -1,0 +1,188 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What alerts and retries are worth: counted by hand, with a robot that is made up."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from viva_ros.core.events import Event, Level
+from viva_ros.core.series import ValueSeries
+from viva_ros.core.thresholds import Calibration
+from viva_ros.data.episode import Label
+from viva_ros.offline.jobs import Job
+from viva_ros.offline.supervision import retries
+from viva_ros.offline.supervision.episodes import Case
+from viva_ros.offline.supervision.measures import measures, share
+from viva_ros.offline.supervision.retries import Try, at_random, ours, play, play_all, worth
+from viva_ros.offline.supervision.watchers import Watched, cost, thresholds, watch, watchers
+
+S = 1_000_000_000
+BEGIN = 5 * S
+
+
+def series(values: list[float]) -> ValueSeries:
+    stamps = BEGIN + np.arange(len(values), dtype=np.int64) * (S // 10)
+    return ValueSeries(stamps, np.array(values))
+
+
+def case(
+    number: int, values: list[float], success: bool = True, mode: str = 'none', **times: float
+) -> Case:
+    label = Label('tray_lift', success, mode, None, times)
+    path = Path(f'tray_lift/episode_{number:06d}.mcap')
+    return Case(path, series(values), label, BEGIN, len(values) / 10)
+
+
+def alarm(at: float) -> Event:
+    stamp = BEGIN + round(at * S)
+    return Event(Level.ALARM, 'drop', stamp, stamp, 0.0, 0.5, 0.2, '', 'fell')
+
+
+def watched(number: int, *alarms: float, success: bool = True, **more) -> Watched:
+    one = case(number, [0.0] * 100, success, **more)
+    return Watched(one, tuple(alarm(at) for at in alarms))
+
+
+def rising(generator: np.random.Generator) -> list[float]:
+    noise = generator.normal(0.0, generator.uniform(0.01, 0.05), 100)
+    return list(np.linspace(-0.3, 0.95, 100) + noise)
+
+
+def test_a_share_has_the_exact_interval_of_clopper_and_pearson() -> None:
+    found = share(3, 40)
+    expected = stats.binomtest(3, 40).proportion_ci(0.95, 'exact')
+    assert (found['low'], found['high']) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert (share(0, 5)['low'], share(5, 5)['high']) == (0.0, 1.0)
+    assert np.isnan(share(0, 0)['share'])
+
+
+class Robot:
+    """Succeeds unless it fails at 3 s; tries again once, until 6 s."""
+
+    def __init__(self, job: Job) -> None:
+        self.time, self.mended, self.fails = 0.0, False, job.failure != 'none'
+        self.tried: list[float] = []
+
+    @property
+    def done(self) -> bool:
+        return self.time >= 10.0
+
+    def step(self) -> None:
+        self.time = round(self.time + 0.02, 9)
+
+    def retry(self) -> bool:
+        self.tried.append(self.time)
+        self.mended = self.time >= 3.0  # before, it tries again and then fails
+        return True
+
+    def truth(self):
+        return type('Truth', (), {'success': not self.fails or self.mended})()
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_episode_is_played_to_its_retry_and_to_its_end() -> None:
+    made: list[Robot] = []
+
+    def robot(job: Job) -> Robot:
+        made.append(Robot(job))
+        return made[-1]
+
+    assert play(Try('tray_lift', 1, 'slip', 4.0), robot)
+    assert made[0].tried == [4.0]
+    assert not play(Try('tray_lift', 1, 'slip', 2.0), robot)
+    assert not play(Try('tray_lift', 1, 'slip', 11.0), robot)  # over before
+    assert made[2].tried == []
+
+
+def test_what_is_known_is_not_played_again(tmp_path: Path) -> None:
+    played: list[str] = []
+
+    def players(_: Callable, waiting) -> list[bool]:
+        played.extend(one.key for one in waiting)
+        return [True for _ in waiting]
+
+    tries = [Try('tray_lift', 1, 'slip', 4.0), Try('tray_lift', 2, 'slip', 4.0)]
+    known = tmp_path / 'retries.json'
+    play_all(tries[:1], known, players)
+    assert play_all(tries, known, players) == {one.key: True for one in tries}
+    assert played == [one.key for one in tries]
+    assert set(json.loads(known.read_text())) == {one.key for one in tries}
+
+
+def test_ours_is_at_the_first_alarm_and_chance_has_as_many_retries() -> None:
+    rows = [watched(1, 4.0, 9.0, mode='slip', success=False), watched(2), watched(3, 5.0)]
+    first, none, third = ours(rows)
+    assert first == Try('tray_lift', 1, 'slip', 4.1)  # 0.1 s later
+    assert none is None and third == Try('tray_lift', 3, 'none', 5.1)
+    for seed in range(20):
+        drawn = [one for one in at_random(rows, 2, seed) if one is not None]
+        assert len(drawn) == 2
+        assert all(0.0 <= one.at <= 10.0 for one in drawn)
+    assert at_random(rows, 2, 1) == at_random(rows, 2, 1) != at_random(rows, 2, 2)
+
+
+def test_the_worth_of_a_retry_is_counted_over_all_episodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [watched(n, 4.0, success=False, mode='slip', inject=2.0) for n in range(4)]
+    rows += [watched(n) for n in range(4, 10)]
+
+    def players(_: Callable, waiting) -> list[bool]:
+        return [play(one, Robot) for one in waiting]
+
+    monkeypatch.setattr(retries, 'DRAWS', 1)
+    found = worth(rows, tmp_path / 'known.json', players)
+    assert found['no retry']['hits'] == 6 and found['viva retry']['hits'] == 10
+    assert found['retries'] == 4
+    assert found['viva over none']['gain'] == pytest.approx(0.4)
+    # a retry at random mends one that fails if it comes after 3 s of its 10 s
+    assert 6 <= found['random 0']['hits'] < 10
+    missed = (10 - found['random 0']['hits']) / 10
+    assert found['viva over random']['gain'] == pytest.approx(missed)
+    assert found['viva over random']['low'] >= 0.0
+
+
+def test_the_figures_of_a_watcher_counted_by_hand() -> None:
+    rows = [
+        watched(1, 4.0, success=False, mode='slip', inject=2.0, manifest=3.5),
+        watched(2, success=False, mode='stall', inject=2.0, manifest=5.0),
+        watched(3, 1.0), watched(4), watched(5), watched(6, mode='near_miss'),
+        watched(7, 3.0, mode='recovered_stall', manifest=2.0),
+        watched(8, 2.0, mode='retry_slip'),
+    ]  # fmt: skip
+    generator = np.random.default_rng(0)
+    known = [case(n, rising(generator)) for n in range(30)]
+    first = watchers()[1]  # value alone
+    made: dict[str, Calibration] = thresholds(first, known, 'e' * 16, 0.1)
+    found = measures(rows, made)
+    assert (found['false_alarms']['hits'], found['false_alarms']['of']) == (1, 4)
+    assert (found['detected']['hits'], found['detected']['of']) == (1, 2)
+    assert found['failures']['slip']['delay_median'] == pytest.approx(0.5)
+    assert found['failures']['slip']['by'] == {'drop': 1}
+    assert found['failures']['stall']['detected'] == 0.0
+    assert found['apart']['near_miss']['of'] == 1
+    assert found['apart']['recovered_stall']['hits'] == 1
+    assert (found['retries']['succeeded']['hits'], found['retries']['succeeded']['of']) == (1, 1)
+    # an alarm at the evidence of each: (1 - .35 + 1 - .5) / 2 and no false alarm
+    assert found['best_twa'] == pytest.approx(((0.65 + 0.5) / 2 + 1) / 2)
+    assert found['promise']['tray_lift']['episodes'] == 24
+
+
+def test_a_fall_is_seen_by_the_value_and_not_by_the_clock_and_an_update_costs_little() -> None:
+    generator = np.random.default_rng(1)
+    known = [case(n, rising(generator)) for n in range(40)]
+    falls = rising(generator)[:60] + [-0.5] * 40
+    test = case(99, falls, success=False, mode='slip', inject=5.9, manifest=6.0)
+    named = {one.name: one for one in watchers()}
+    by_value, clock = named['value alone'], named['time counter']
+    seen = watch(by_value, test, thresholds(by_value, known, 'e', 0.1))
+    assert 0.0 < seen.trial.delay < 1.5
+    assert not watch(clock, test, thresholds(clock, known, 'e', 0.1)).alarms
+    assert cost([test], thresholds(by_value, known, 'e', 0.1))['median_us'] > 0.0
