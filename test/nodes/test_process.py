@@ -31,7 +31,7 @@ def read(process: subprocess.Popen[bytes], name: str) -> str:
 
 @pytest.mark.parametrize('number', STOP, ids=STOP.get)
 @pytest.mark.parametrize('moment', [loading, joining])
-@pytest.mark.parametrize('node', ['monitor', 'supervisor', 'sim'])
+@pytest.mark.parametrize('node', ['monitor', 'supervisor', 'black_box', 'sim'])
 def test_a_node_that_has_hardly_begun_ends_without_a_word_of_error(
     processes, until, node: str, moment: Callable[..., bool], number: signal.Signals
 ) -> None:
@@ -42,7 +42,7 @@ def test_a_node_that_has_hardly_begun_ends_without_a_word_of_error(
     assert 'Traceback' not in processes.log(process)
 
 
-@pytest.mark.parametrize('node', ['monitor', 'supervisor', 'sim'])
+@pytest.mark.parametrize('node', ['monitor', 'supervisor', 'black_box', 'sim'])
 def test_a_node_in_a_background_job_heeds_ctrl_c(processes, until, node: str) -> None:
     """A shell has SIGINT ignored for what it runs in the background."""
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -60,4 +60,4 @@ def test_a_node_that_there_is_not_names_those_that_there_are() -> None:
     line = [sys.executable, '-m', 'viva_ros.nodes', 'robot']
     answer = subprocess.run(line, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
-    assert 'must be one of monitor, sim, supervisor' in answer.stderr
+    assert 'must be one of black_box, monitor, sim, supervisor' in answer.stderr

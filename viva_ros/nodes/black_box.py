@@ -20,10 +20,6 @@ from rclpy.serialization import deserialize_message
 from viva_ros.core.black_box import Kept, Ring, Take, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.events import ALARMING
-from viva_ros.data.episodes import TASK
-from viva_ros.data.labels import load, sidecar
-from viva_ros.data.messages import schema
-from viva_ros.data.writer import RecordingWriter
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
@@ -31,6 +27,16 @@ from viva_ros.nodes.diagnostics import ERROR, OK, Report
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import BlackBoxSettings
+
+try:  # a robot's computer may have onnxruntime alone
+    from viva_ros.data.episodes import TASK
+    from viva_ros.data.labels import load, sidecar
+    from viva_ros.data.messages import schema
+    from viva_ros.data.writer import RecordingWriter
+
+    MISSING = ''
+except ImportError as error:
+    MISSING = f"{error}: run 'pip install mcap rosbags', or do without the node black_box"
 
 PICTURES: Final = ('value_plot', 'value_markers')  # drawn only while someone subscribes
 OWN: Final = ('/rosout', '/parameter_events', '/clock')
@@ -46,10 +52,12 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('black_box', BlackBoxSettings(), **options)
-        self._writer: RecordingWriter | None = None
+        self._writer: 'RecordingWriter | None' = None
 
     def setup(self, settings: BlackBoxSettings) -> None:
         """Make the folder."""
+        if MISSING:
+            raise ConfigurationError(MISSING)
         self._folder = Path(settings.folder).expanduser()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -83,6 +83,8 @@ class ProcessEngine:
     def _go_on(self) -> None:
         """Use the new child, if it has loaded the engine."""
         if not self._child.spoke(0.0):
+            if time.monotonic() - self._began > LOAD_TIMEOUT:
+                self._restart()
             raise EngineError(f'{self._why}: it is being loaded anew')
         try:
             info = self._child.join(0.0)
