@@ -52,7 +52,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('black_box', BlackBoxSettings(), **options)
-        self._writer: 'RecordingWriter | None' = None
+        self._writer: RecordingWriter | None = None
 
     def setup(self, settings: BlackBoxSettings) -> None:
         """Make the folder."""
