@@ -22,6 +22,7 @@ from viva_ros.data.writer import RecordingWriter
 from viva_ros.demo.run import main as run_demo
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
+from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.recorder import Recorder, Topic
 from viva_ros.offline.scoring import score
 from viva_ros.runtime.engine import load
@@ -62,7 +63,7 @@ def serve_retries(listener) -> list[float]:
 
 
 def test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_silence(
-    watch, processes, listener, until
+    watch, processes, listener, until, record_property
 ):
     asked = serve_retries(listener)
     values = listener.listen(Value, 'value', qos.RELIABLE)
@@ -72,6 +73,8 @@ def test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_sil
     monitor.kill()
     until(lambda: alerts and alerts[-1].kind == 'silence', 'the alert of silence')
     assert alerts[-1].level == Alert.UNKNOWN and math.isnan(alerts[-1].value)
+    quiet = to_ns(alerts[-1].header.stamp) - to_ns(alerts[-1].onset)
+    record_property('silence_s', round(quiet * 1e-9, 3))
     processes.start('fake_monitor.py', *RAW)
     until(lambda: any(a.kind == 'silence' and a.level == Alert.OK for a in alerts), 'recovery')
     assert not asked

@@ -20,7 +20,7 @@ from viva_ros.core.errors import VivaError
 RCLError = rclpy_implementation.RCLError
 UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-TIDY_UP = 2.5  # s; then the process ends as it is
+TIDY_UP = 2.0  # s; then the process ends as it is
 Made = TypeVar('Made', bound=Node)
 
 
