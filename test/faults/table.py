@@ -100,7 +100,8 @@ ROWS = (
         ('nodes/test_end_to_end.py::'
          'test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_silence',
          SUPERVISORS +
-         'test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory'), 1.0, 'silence_s'),
+         'test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory'),
+        1.0, 'silence_s'),
     Row(17, 'supervisor dies in its cool-down', 'no burst of retries',
         (SUPERVISORS +
          'test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries',)),
