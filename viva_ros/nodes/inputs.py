@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.subscription import MessageInfo
@@ -23,6 +24,7 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.arrivals import Arrivals, advise
 from viva_ros.nodes.convert import joint_positions, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
+from viva_ros.nodes.groups import Taken
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import TYPES
 from viva_ros.runtime.engine import EngineInfo
@@ -59,9 +61,11 @@ class Inputs:
             self._subscribe(kind, camera, topic, qos.IMAGE, partial(self._store_image, camera))
             for camera, topic in topics.items()
         ]
-        self._subscriptions.append(
-            self._subscribe(JointState, JOINTS, JOINTS, qos.JOINTS, self._store_joints)
+        self._taken = Taken()
+        self._joints = self._subscribe(
+            JointState, JOINTS, JOINTS, qos.JOINTS, self._store_joints, self._taken
         )
+        self._subscriptions.append(self._joints)
 
     @property
     def topics(self) -> dict[str, str]:
@@ -72,8 +76,15 @@ class Inputs:
         """Say whether every camera has sent a picture newer than the stamps given, ns."""
         return all(self._newest[camera] > used.get(camera, -1) for camera in self._cameras)
 
+    def take_joints(self) -> None:
+        """Store the joint states that have come: a callback for each would cost far more."""
+        with self._joints.handle:
+            while (taken := self._joints.handle.take_message(JointState, False)) is not None:
+                self._store_joints(*taken)
+
     def select(self, now: int) -> Selection[Any] | Unknown:
         """Give the newest set of messages that belong together."""
+        self.take_joints()
         return self.buffer.select(now)
 
     def destroy(self) -> None:
@@ -83,6 +94,8 @@ class Inputs:
 
     def diagnose(self, report: Report, now: int, stale: float) -> None:
         """Report on each input: rate, age, and who does not publish."""
+        self.take_joints()
+        self._taken.open()
         for name, topic in self._names.items():
             share = self._arrivals[name].take()
             age = (now - self._newest[name]) * 1e-9
@@ -105,14 +118,15 @@ class Inputs:
                 report.add(name, OK, 'received', values)
 
     def _subscribe(
-        self, kind: type, name: str, topic: str, profile: Any, callback: Callable[..., None]
-    ) -> Any:
+        self, kind: type, name: str, topic: str, profile: Any, callback: Callable[..., None],
+        group: CallbackGroup | None = None,
+    ) -> Any:  # fmt: skip
         events = SubscriptionEventCallbacks(
             incompatible_qos=partial(self._on_incompatible, name),
             use_default_callbacks=False,
         )
         return self._node.create_subscription(
-            kind, topic, callback, profile, event_callbacks=events
+            kind, topic, callback, profile, callback_group=group, event_callbacks=events
         )
 
     def _on_incompatible(self, name: str, event: Any) -> None:

@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from viva_ros.core.errors import ConfigurationError, VivaError
 from viva_ros.nodes.diagnostics import Report
+from viva_ros.nodes.groups import Seldom
 from viva_ros.nodes.heartbeat import Heartbeat
 from viva_ros.nodes.params import Parameters
 
@@ -39,7 +40,10 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self.settings = defaults
         self.refusal = ''
         self.configured = self.active = False
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.seldom = Seldom()
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, '/diagnostics', 10, callback_group=self.seldom
+        )
         self.create_timer(1.0, self._publish_diagnostics, clock=self.steady)
         self._heartbeat = Heartbeat(self, self.is_well)
         self._autostart = self.create_timer(0.0, self._start_up, clock=self.steady)
@@ -176,6 +180,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             report.add('configuration', DiagnosticStatus.ERROR, self.refusal)
         else:
             report.add('configuration', DiagnosticStatus.OK, 'not configured')
+        self.seldom.open()
         self._diagnostics.publish(report.message(self.get_clock().now().to_msg()))
 
 

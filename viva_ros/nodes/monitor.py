@@ -36,7 +36,7 @@ from viva_ros.nodes.topics import camera_topics, check_inputs
 from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.observer import Observer
 
-LOOKS_PER_PERIOD = 5
+LOOKS_PER_PERIOD = 2
 PICTURE_PERIOD = 0.5  # s
 WELL_SHARE = 0.5  # of hang_after: without an answer for longer there is no sign of life
 SET_PERIODS = 2.0  # periods within which all inputs of a set must have come
@@ -67,7 +67,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._episodes, self._health = Episodes(), Health()
         self._inputs = Inputs(self, topics, settings, info, self._on_picture)
         self.keep(Inputs.destroy, self._inputs)
-        self._outputs = Outputs(self, settings.task, info.fingerprint, info.horizon)
+        self._outputs = Outputs(self, settings.task, info.fingerprint, info.horizon, self.seldom)
         self.keep(Outputs.destroy, self._outputs)
         self._listen()
         done = self.create_guard_condition(self._publish_outcome)
@@ -90,6 +90,9 @@ class Monitor(ManagedNode[MonitorSettings]):
             self.create_timer(period, self._look, clock=self.steady),
             self.create_timer(PICTURE_PERIOD, self._publish_pictures, clock=self.steady),
         ]
+        self._early = self.create_timer(period, self._look_early, clock=self.steady)
+        self._early.cancel()
+        self._tickers.append(self._early)
         self.get_logger().info(f'estimating at {self.settings.rate:g} Hz')
 
     def stop(self) -> None:
@@ -150,8 +153,19 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def _on_picture(self) -> None:
         """Look at once when the last camera of a set has sent: no timer is waited for."""
-        if self.active and self._inputs.complete(self._used):
+        if not self.active or not self._inputs.complete(self._used):
+            return
+        ahead = self._pace.due_at - time.monotonic()
+        if ahead <= 0.0:
             self._look()
+        elif self._early.is_canceled():
+            self._early.timer_period_ns = round(ahead * 1e9)
+            self._early.reset()
+
+    def _look_early(self) -> None:
+        """Look at a set that came before it was due."""
+        self._early.cancel()
+        self._look()
 
     def _look(self) -> None:
         """Give the worker the newest set, if it is time, it is idle, and there is a new one."""

@@ -4,8 +4,10 @@
 
 import math
 from collections import deque
+from typing import Any
 
 from geometry_msgs.msg import Point
+from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import ColorRGBA, Float32
@@ -35,19 +37,24 @@ CURVE_WIDTH, CURVE_HEIGHT = 1.0, 0.25  # m, of the marker's curve
 class Outputs:
     """The monitor's publishers; the last values are kept for the pictures."""
 
-    def __init__(self, node: LifecycleNode, task: str, engine: str, horizon: float) -> None:
+    def __init__(
+        self, node: LifecycleNode, task: str, engine: str, horizon: float, group: CallbackGroup
+    ) -> None:
+        """:param group: of the publishers' events."""
         self._task, self._engine, self._horizon = task, engine, horizon
         self._samples: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self._alerts: deque[tuple[float, str]] = deque(maxlen=50)
         self._node = node
-        self._value = node.create_publisher(Value, 'value', qos.RELIABLE)
-        self._scalar = node.create_publisher(Float32, 'value_scalar', qos.RELIABLE)
-        self._forecast = node.create_publisher(
-            FutureProprioception, 'future_proprioception', qos.RELIABLE
-        )
-        self._joints = node.create_publisher(JointState, 'future_joint_states', qos.RELIABLE)
-        self._plot = node.create_publisher(Image, 'value_plot', qos.RELIABLE)
-        self._markers = node.create_publisher(MarkerArray, 'value_markers', qos.RELIABLE)
+
+        def publisher(kind: type, topic: str) -> Any:
+            return node.create_publisher(kind, topic, qos.RELIABLE, callback_group=group)
+
+        self._value = publisher(Value, 'value')
+        self._scalar = publisher(Float32, 'value_scalar')
+        self._forecast = publisher(FutureProprioception, 'future_proprioception')
+        self._joints = publisher(JointState, 'future_joint_states')
+        self._plot = publisher(Image, 'value_plot')
+        self._markers = publisher(MarkerArray, 'value_markers')
 
     def destroy(self) -> None:
         """Cease to publish, for good."""
@@ -59,9 +66,10 @@ class Outputs:
     def publish(
         self, estimate: Estimate, selection: Selection[object], episode: str, now: int
     ) -> Value:
-        """Publish an estimate, all forms of it."""
+        """Publish an estimate; in its other forms too, where someone listens."""
         value = self._send(to_value(estimate, selection, now, self._horizon), episode)
-        self._scalar.publish(Float32(data=value.value))
+        if self._scalar.get_subscription_count():
+            self._scalar.publish(Float32(data=value.value))
         if estimate.forecast:
             self._publish_forecast(estimate, selection, episode)
         return value
@@ -69,11 +77,13 @@ class Outputs:
     def _publish_forecast(
         self, estimate: Estimate, selection: Selection[object], episode: str
     ) -> None:
-        forecast = to_forecast(estimate, selection.stamp, self._horizon)
-        forecast.engine, forecast.episode_id = self._engine, episode
-        self._forecast.publish(forecast)
-        ahead = selection.stamp + round(self._horizon * 1e9)
-        self._joints.publish(to_joint_state(estimate.forecast, ahead))
+        if self._forecast.get_subscription_count():
+            forecast = to_forecast(estimate, selection.stamp, self._horizon)
+            forecast.engine, forecast.episode_id = self._engine, episode
+            self._forecast.publish(forecast)
+        if self._joints.get_subscription_count():
+            ahead = selection.stamp + round(self._horizon * 1e9)
+            self._joints.publish(to_joint_state(estimate.forecast, ahead))
 
     def publish_unknown(self, unknown: Unknown, episode: str, now: int) -> Value:
         """Publish that there is no value."""
