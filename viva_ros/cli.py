@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: `viva COMMAND ...`; each command is a module with a ``main(argv)``."""
 
+import errno
 import gc
 import os
 import signal
@@ -72,8 +73,13 @@ def _run(name: str, rest: Sequence[str], interrupted: threading.Event) -> int:
             return STOPPED
         if not isinstance(error, VivaError | OSError):  # OSError: a full disk, missing rights
             raise
-        print(f'viva {name}: {error}', file=sys.stderr)
+        print(f'viva {name}: {error}{_remedy(error)}', file=sys.stderr)
         return 2
+
+
+def _remedy(error: Exception) -> str:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return ': make room, and run the same command again' * full
 
 
 def stopped(name: str) -> str:

@@ -36,8 +36,10 @@ def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
         _sync(temporary)
         temporary.chmod(0o644)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, name):
+            error.filename = str(path)  # the one that is missed, not its temporary name
         raise
     _sync(path.parent)
 

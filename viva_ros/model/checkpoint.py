@@ -56,7 +56,13 @@ def write_weights(folder: Path, module: nn.Module, content: Mapping[str, Any]) -
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
-    replace_atomically(folder / WEIGHTS, lambda path: save_file(state, path))
+    try:
+        replace_atomically(folder / WEIGHTS, lambda path: save_file(state, path))
+    except SafetensorError as error:
+        raise EngineError(
+            f'{folder / WEIGHTS} cannot be written ({error}): make room, and run the same command '
+            'again'
+        ) from error
     digest = hash_of(folder / WEIGHTS)
     described = {'format': FORMAT, **content, 'sha256': digest}
     write_atomically(folder / DESCRIPTION, json.dumps(described, indent=1) + '\n')

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.files import write_atomically
+from viva_ros.core.files import replace_atomically, write_atomically
 from viva_ros.data.episode import Episode
 from viva_ros.data.recording import read
 from viva_ros.data.sources import identity
@@ -106,17 +106,29 @@ def _is_whole(shard: Path, path: Path, key: str) -> bool:
 
 def _write_shard(shards: Path, how: Cut, path: Path) -> None:
     episodes = [episode for episode in read(path).episodes() if episode.label is not None]
-    write_shard(_shard(shards, path), episodes, how, identity(path))
+    if not episodes:
+        raise RecordingError(f'{path} has no episode with an outcome: leave it out, or label it')
+    try:
+        write_shard(_shard(shards, path), episodes, how, identity(path))
+    except RecordingError as error:
+        raise RecordingError(f'{path}: {error}') from error
+    except OSError as error:
+        raise _full(_shard(shards, path), error) from error
+
+
+def _full(path: Path, error: OSError) -> RecordingError:
+    return RecordingError(
+        f'{path} cannot be written ({error}): make room, and run the same command again; what is '
+        'finished is kept'
+    )
 
 
 def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any) -> None:
-    """Cut the labelled episodes of one recording and write them; the index last."""
+    """Cut the labelled episodes of one recording, one at least, and write them; the index last."""
     shard.mkdir(parents=True, exist_ok=True)
     (shard / 'index.json').unlink(missing_ok=True)
     pieces = [cut(e, how.cameras, how.joint_names, how.size, how.horizon, how.every)
               for e in episodes]  # fmt: skip
-    if not pieces:
-        raise RecordingError(f'{source} has no episode with an outcome: leave it out')
     for name in (IMAGES, *MOMENTS, *TRACK):
         rows = np.concatenate([getattr(piece, name) for piece in pieces])
         np.save(shard / f'{name}.npy', rows.astype(np.float32) if rows.dtype == float else rows)
@@ -157,13 +169,19 @@ def _join_images(
     path, note = joined.with_suffix('.npy'), joined.with_suffix('.json')
     if not (note.is_file() and path.is_file() and note.read_text(encoding='utf-8') == made_of):
         note.unlink(missing_ok=True)
-        first = np.load(shards[0] / 'images.npy', mmap_mode='r')
-        out = np.lib.format.open_memmap(path, 'w+', np.uint8, (count, *first.shape[1:]))
-        at = 0
-        for shard in bar(shards, 'joining', total=len(shards)):
-            piece = np.load(shard / 'images.npy')
-            out[at : at + len(piece)] = piece
-            at += len(piece)
-        out.flush()
-        write_atomically(note, made_of)
+        try:
+            replace_atomically(path, partial(_write_joined, shards, count))
+            write_atomically(note, made_of)
+        except OSError as error:
+            raise _full(path, error) from error
     return np.load(path, mmap_mode='r')
+
+
+def _write_joined(shards: Sequence[Path], count: int, path: Path) -> None:
+    """Write piece by piece: into memory mapped to a file, a full disk is met by a dead process."""
+    first = np.load(shards[0] / 'images.npy', mmap_mode='r')
+    header = {'descr': '|u1', 'fortran_order': False, 'shape': (count, *first.shape[1:])}
+    with path.open('wb') as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for shard in bar(shards, 'joining', total=len(shards)):
+            file.write(np.load(shard / 'images.npy').data)

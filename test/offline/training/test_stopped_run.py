@@ -4,6 +4,8 @@
 
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -53,3 +55,35 @@ def test_a_training_that_is_stopped_goes_on_with_the_stage_that_it_was_at(
     assert (run / 'vae.state').stat().st_mtime_ns == learnt
     assert (run / 'checkpoint' / 'model.safetensors').is_file()
     assert len(json.loads((run / 'run.json').read_text())['starts']) == 2
+
+
+def limited(size: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@pytest.mark.parametrize(('size', 'what'), [
+    # Decoded views of an episode are 12 x 3 of 32 x 32 x 3 bytes, 110 592; three are 331 776.
+    (60_000, r'shards/episode_000001-\w+ cannot be written'),
+    (200_000, r'cache/train\.npy|cache/train cannot be written'),
+])  # fmt: skip
+def test_where_files_cannot_grow_the_error_names_place_and_remedy(
+    tmp_path: Path, slide: Callable[..., Episode], record: Callable[[Path, Episode], Path],
+    size: int, what: str,
+) -> None:  # fmt: skip
+    for seed in (1, 2, 3):
+        record(tmp_path / 'r', slide(seed))
+    command = [
+        sys.executable, '-m', 'viva_ros.cli', 'train', '--recordings', str(tmp_path / 'r'),
+        '--out', str(tmp_path / 'run'), '--preset', 'tiny',
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=lambda: limited(size), check=False
+    )
+    said = done.stderr.splitlines()[-1]
+    assert done.returncode == 2, done.stderr
+    assert re.search(what, said), said
+    assert 'make room, and run the same command again' in said
+    assert 'Traceback' not in done.stderr
+    assert not list((tmp_path / 'run').rglob('*.tmp'))
+    assert not list((tmp_path / 'run').glob('cache/train.*'))

@@ -45,8 +45,12 @@ class Curve:
         row: dict[str, Any] = {'stage': self._stage, 'step': step}
         for figures in parts.values():
             row |= figures
-        with self._path.open('a', encoding='utf-8') as file:
-            file.write(json.dumps(row) + '\n')
+        try:
+            with self._path.open('a', encoding='utf-8') as file:
+                file.write(json.dumps(row) + '\n')
+        except OSError as error:
+            error.filename = str(self._path)  # a full disk does not tell it
+            raise
 
     def close(self) -> None:
         """End the event file."""
