@@ -1,12 +1,14 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import math
 from pathlib import Path
 
 import pytest
 
-from viva_ros.core.errors import CalibrationError
+from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.core.thresholds import calibration_file, load
 from viva_ros.data.episode import Label
+from viva_ros.offline import score
 from viva_ros.offline.calibrate import Sources, calibrate_engine, is_undisturbed, main
 
 
@@ -88,3 +90,35 @@ def test_thresholds_lie_beside_the_engine_and_say_what_they_hold_for(
     # The smallest rise is the first, which must hold 0.3 s: 0.44 - 0.0387 exp(-0.75) = 0.4217.
     assert found.thresholds['no_rise'].alarm == pytest.approx(-0.4217, abs=1e-4)
     assert 'at most 30% of new successes alarm' in capsys.readouterr().out
+
+
+def test_a_joint_that_is_not_a_number_is_refused_with_its_name(
+    tmp_path: Path, write, engine, label, rising
+) -> None:
+    paths = [write(tmp_path / f'{n}.mcap', rising, label=label()) for n in range(2)]
+    spoilt = list(rising)
+    spoilt[7] = spoilt[9] = math.nan
+    paths.append(write(tmp_path / 'nan.mcap', spoilt, label=label()))
+    expected = r'nan\.mcap: joint worth is not a finite number in 2 of 60 messages: leave the rec'
+    with pytest.raises(CalibrationError, match=expected):
+        calibrate_engine(lambda: engine, 'tray_lift', paths, 0.1, 0.3)
+
+
+def test_from_tables_of_values_the_thresholds_are_the_same(
+    tmp_path: Path, write, shipped, label, rising
+) -> None:
+    folder = tmp_path / 'calibration'
+    folder.mkdir()
+    for number in range(12):
+        worth = [one * (1 + 0.01 * number) for one in rising]
+        write(folder / f'{number:02d}.mcap', worth, label=label())
+    command = [str(folder), '--engine', str(shipped), '--alpha', '0.3']
+    assert main([*command, '--out', str(tmp_path / 'anew.json')]) == 0
+    assert score.main([str(folder), '--engine', str(shipped), '--out', str(tmp_path / 's')]) == 0
+    tables = ['--scored', str(tmp_path / 's'), '--out', str(tmp_path / 'tables.json')]
+    assert main([*command, *tables]) == 0
+    anew, again = (load(tmp_path / f'{name}.json') for name in ('anew', 'tables'))
+    assert again == anew
+    (tmp_path / 's' / '03_values.parquet').unlink()
+    with pytest.raises(RecordingError, match=r"03_values\.parquet is not there.*'viva score'"):
+        main([*command, *tables])
