@@ -76,6 +76,8 @@ def started(
             return processes[name]
 
         for name in programs:
+            if log_folder is not None:  # of an earlier run; one started again goes on in it
+                (log_folder / f'{name}.log').unlink(missing_ok=True)
             start(name)
         yield Started(processes, start)
 
