@@ -83,6 +83,7 @@ class Bench:
         """Send nonsense: what is said next is that there is no value, and why."""
         if not isinstance(message, bytes):
             message.header.stamp = to_time(time.time_ns() if stamp is None else stamp)
+        self._check('what came late')
         self.values.clear()
         self.send(**{name: message})
         end = time.monotonic() + 20.0
