@@ -16,7 +16,7 @@ from rich.console import Console
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.sources import find
-from viva_ros.offline.engine_file import PRECISIONS, make_file
+from viva_ros.offline.engine_file import INT8, PRECISIONS, make_file
 from viva_ros.offline.graph import open_source
 from viva_ros.offline.parity import take_samples
 from viva_ros.offline.staging import Plan, Stage
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = _parser().parse_args(argv)
     torch.set_num_threads(1)
-    paths = find(args.recordings)[: args.limit]
+    paths = find(args.recordings)[: args.limit] if args.recordings else []
     if args.measure:
         made = measure(args.checkpoint, paths)
         out = args.checkpoint
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('checkpoint', type=Path, help='folder, such as RUN/checkpoint')
     parser.add_argument('--out', type=Path, help='folder of the engine')
     parser.add_argument(
-        '--recordings', type=Path, nargs='+', required=True, help='to compare on: files or folders'
+        '--recordings', type=Path, nargs='+', default=[], help='to compare on: files or folders'
     )
     parser.add_argument('--limit', type=int, default=10, help='recordings; default: %(default)s')
     parser.add_argument(
@@ -87,7 +87,7 @@ def export(
     Write an engine's folder.
 
     :param folder: of the checkpoint
-    :param recordings: to compare on
+    :param recordings: to compare on, and to see the ranges of 8 bits
     :param plan: library and precision; None: onnxruntime, float32
     :raises EngineError: if the engine differs from the model too much, or cannot be made; nothing
         is written then
@@ -95,7 +95,8 @@ def export(
     plan = plan or Plan()
     check_building_place(out)
     source = open_source(folder)
-    samples = take_samples(source, recordings)
+    blind = plan.build_only and plan.precision != INT8
+    samples = [] if blind else take_samples(source, recordings)
     made = make_file(source, plan, samples)
     with Stage(out, folder) as stage:
         return stage.finish(source, plan, made, samples)

@@ -3,7 +3,6 @@
 """TensorRT for RTX builds without a GPU; what it builds cannot be run without one."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -11,13 +10,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from viva_ros.core.errors import EngineError
-from viva_ros.data.episode import Episode
-from viva_ros.model import checkpoint
-from viva_ros.model.viva import ViVa
 from viva_ros.offline import tensorrt_build as building
 from viva_ros.offline.export import main
 from viva_ros.runtime import cuda
 from viva_ros.runtime.engine import load
+from viva_ros.runtime.shipped import engine_folder
 
 RTX = 'tensorrt_rtx'
 pytest.importorskip(RTX)
@@ -70,24 +67,21 @@ def test_without_a_gpu_it_is_built_only_when_asked_for() -> None:
 @pytest.mark.slow
 @without_gpu
 @pytest.mark.timeout(900)
-def test_the_exported_model_is_built_ahead_and_refused_until_it_is_compared(
-    tmp_path: Path, tiny: ViVa, slide: Callable[..., Episode],
-    record: Callable[[Path, Episode], Path], capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    folder, out = tmp_path / 'checkpoint', tmp_path / 'engine'
-    checkpoint.write(folder, tiny.eval(), {})
-    recording = record(tmp_path / 'r', slide(1))
-    given = ['--engine', RTX, '--precision', 'float16', '--build-only', '--capability', '89']
-    main([str(folder), '--out', str(out), *given, '--recordings', str(recording)])
+def test_the_shipped_model_is_built_ahead_and_refused_until_it_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = engine_folder('', 'tray_lift'), tmp_path / 'engine'
+    given = ['--engine', RTX, '--precision', 'float16', '--build-only', '--capability', '86', '89']
+    assert main([str(folder), '--out', str(out), *given]) == 0
     assert 'not compared with PyTorch' in capsys.readouterr().out.replace('\n', ' ')
     content = json.loads((out / 'engine.json').read_text())
-    assert content['gpu']['capabilities'] == ['8.9']
+    assert content['gpu']['capabilities'] == ['8.6', '8.9']
     assert content['parity'] is None
     assert content['precision'] == 'float16'
     assert RTX in content['libraries']
     with pytest.raises(EngineError, match='never compared with PyTorch'):
-        load(out, 'slide')
-    content['parity'] = 0.001  # as if it were: then the GPU is missing
+        load(out, 'tray_lift')
+    content['parity'] = 0.001  # as if it had been
     (out / 'engine.json').write_text(json.dumps(content))
     with pytest.raises(EngineError, match='is for a GPU: no GPU can be used'):
-        load(out, 'slide')
+        load(out, 'tray_lift')
