@@ -92,7 +92,9 @@ def test_explanations_give_the_measured_figure_and_what_was_expected() -> None:
     assert explain('no_rise', 0.05, -0.08, settings) == (
         'value changed by -0.05 in 4 s, at least +0.08 is expected'
     )
-    assert explain('floor', 0.83, 0.75, settings) == 'value is -0.83, below its floor of -0.75'
+    assert explain('floor', 0.83, 0.75, settings) == (
+        'success is rated -0.83, below the floor of -0.75'
+    )
 
 
 @given(

@@ -30,4 +30,4 @@ def explain(kind: str, statistic: float, threshold: float, settings: RuleSetting
             f'joints are {statistic:.1f} times as far from where they were foreseen as usual, '
             f'threshold {threshold:.1f}'
         )
-    return f'value is {-statistic:.2f}, below its floor of {-threshold:.2f}'
+    return f'success is rated {-statistic:.2f}, below the floor of {-threshold:.2f}'
