@@ -4,7 +4,6 @@
 
 import json
 import os
-import resource
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from rclpy.node import Node
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime.engine import Engine
+from viva_ros.runtime.memory import peak_mib
 from viva_ros.runtime.process_engine import ProcessEngine
 
 BEAT: Final = 0.05  # s
@@ -84,9 +84,8 @@ class Log:
             return
         values = [(*v, *engine.seconds.get(v[0], (None, None))) for v in self.values]
         content: dict[str, Any] = {'beat': BEAT, 'beats': self.beats, 'values': values}
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         child = engine.process_id
-        content['memory_mib'] = (memory + (peak_memory(child) if child else 0)) / 1024
+        content['memory_mib'] = peak_mib() + (peak_mib(child) if child is not None else 0.0)
         write_atomically(self.path, json.dumps(content))
 
 
@@ -97,12 +96,3 @@ def cpu_seconds(process_id: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
-def peak_memory(process_id: int) -> int:
-    """Give the most memory that another process has held, KiB; 0 if it is gone."""
-    try:
-        lines = Path(f'/proc/{process_id}/status').read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith('VmHWM')), 0)

@@ -3,7 +3,6 @@
 """A process that loads one engine, estimates once, and tells its time and memory."""
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from viva_ros.core.observation import Observation
 from viva_ros.runtime.engine import load
+from viva_ros.runtime.memory import peak_mib
 
 
 def main(folder: str, task: str, kind: str) -> None:
@@ -25,7 +25,7 @@ def main(folder: str, task: str, kind: str) -> None:
     seconds = time.monotonic() - began
     figures = {
         'kind': engine.info.kind, 'first_estimate_s': seconds, 'torch': 'torch' in sys.modules,
-        'memory_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        'memory_mib': peak_mib(),
     }  # fmt: skip
     print(json.dumps(figures))
 
