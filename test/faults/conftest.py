@@ -88,10 +88,10 @@ class Robot:
         self.wait_for_values()
         begun, broken = len(self.values), time.time()
         self.change = change
-        tools.wait(lambda: self._found(begun, said), f'unknown with {said!r}', 10.0)
+        tools.wait(lambda: self._found(begun, said), f'unknown with {said!r}')
         found = self._found(begun, said)[0]
         assert found.status == Value.STATUS_UNKNOWN and found.value != found.value
-        tools.wait(lambda: self._warned(said), f'a warning of {said!r} in /diagnostics', 10.0)
+        tools.wait(lambda: self._warned(said), f'a warning of {said!r} in /diagnostics')
         self.wait_for_values()
         return max(0.0, found.header.stamp.sec + 1e-9 * found.header.stamp.nanosec - broken)
 

@@ -103,6 +103,13 @@ def test_two_monitors_that_contradict_each_other_alarm_once_and_are_named(
     )  # fmt: skip
 
 
+def child_of(process, name):
+    for child in psutil.Process(process.pid).children():
+        if child.status() != psutil.STATUS_ZOMBIE and name in child.cmdline():
+            return child
+    return None
+
+
 def test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory(
     processes, listener, until, tmp_path, record_property
 ):
@@ -110,8 +117,8 @@ def test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_me
     bringup = processes.start('viva_ros.nodes.bringup', 'monitor')
     for _ in range(2):
         until(lambda: heard, 'a sign of life', 60.0)
-        children = psutil.Process(bringup.pid).children()
-        monitor = next(c for c in children if 'monitor' in c.cmdline())
+        until(lambda: child_of(bringup, 'monitor'), 'its process')
+        monitor = child_of(bringup, 'monitor')
         monitor.kill()
         killed = time.monotonic()
         time.sleep(0.5)  # what was on its way has come
