@@ -37,7 +37,7 @@ class Effort:
     robots: tuple[int, ...]
 
 
-FULL: Final = Effort(15, 5, 2, 3.0, None, (1, 2, 4, 8))
+FULL: Final = Effort(12, 3, 2, 2.5, None, (1, 2, 4, 8))
 QUICK: Final = Effort(1, 1, 1, 1.5, 1, (1, 2))
 
 
@@ -115,7 +115,7 @@ def run_robots(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]
     from viva_ros.offline.bench import robots
 
     folder, rows = engine_folder(args.engine, args.task), []
-    fleets = robots.all_fleets(effort.robots) * effort.node_rounds
+    fleets = robots.all_fleets(effort.robots)
     with new_bar('robots', len(fleets)) as progress:
         for fleet in fleets:
             rows.append(robots.measure(fleet, folder, 'auto', args.task, effort.node_seconds))
