@@ -37,7 +37,7 @@ def stuff(tiny: ViVa, make_data: Callable[..., Data]) -> Material:
 
 def test_all_of_the_issue_take_part() -> None:
     assert [entry.name for entry in ENTRIES] == [
-        'viva', 'viva_success', 'value_only', 'regression', 'classifier', 'icvf', 'proprio',
+        'viva_success', 'viva', 'value_only', 'regression', 'classifier', 'icvf', 'proprio',
         'no_video', 'k10', 'k25', 'k75', 'frozen', 'images',
     ]  # fmt: skip
 
