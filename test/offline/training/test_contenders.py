@@ -44,7 +44,7 @@ def test_all_of_the_issue_take_part() -> None:
 
 def test_contenders_are_chosen_by_name_in_their_order() -> None:
     assert [entry.name for entry in chosen(['k75', 'viva'])] == ['viva', 'k75']
-    with pytest.raises(ConfigurationError, match='contender is vival, must be of viva, '):
+    with pytest.raises(ConfigurationError, match='contender is vival, must be of viva_success, '):
         chosen(['vival'])
 
 
