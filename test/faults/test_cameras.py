@@ -115,4 +115,6 @@ def test_a_camera_that_lags_behind_the_others_is_unknown_with_the_measured_skew(
 ):
     delay = robot.suffer({'right_wrist': shift}, 'at most 0.02 s is allowed')
     record_property('detection_s', round(delay, 3))
-    assert any('0.050 s newer' in e.message for e in robot.entries('monitor: value'))
+    # It lags by 50 ms; where a picture of the others has come meanwhile, by a period more.
+    told = [e.message for e in robot.entries('monitor: value')]
+    assert any(f'is {skew} s newer' in text for text in told for skew in ('0.050', '0.150'))
