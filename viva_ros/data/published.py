@@ -19,6 +19,7 @@ class Said:
     :param time: when it was received, ns
     :param value: NaN when unknown
     :param inputs: input name to stamp, ns; empty when unknown
+    :param progress: and success: probability, NaN where the engine tells none
     """
 
     time: int
@@ -31,6 +32,8 @@ class Said:
     episode: str
     engine: str
     inputs: Mapping[str, int]
+    progress: float = math.nan
+    success: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def values(recording: Recording) -> list[Said]:
             time, from_time(m.header.stamp), float(m.value), m.status == m.STATUS_OK,
             m.reason_kind, m.reason, m.task, m.episode_id, m.engine,
             {n: from_time(s) for n, s in zip(m.input_names, m.input_stamps, strict=True)},
+            *(float(getattr(m, name, math.nan)) for name in ('progress', 'success_probability')),
         )
         for time, m in recording.messages('value')
     ]  # fmt: skip

@@ -119,7 +119,11 @@ def _samples(recording: Recording, scores: Scores | None) -> list[Sample]:
     said = values(recording)
     if not said and scores is not None:
         return list(scores.samples)
-    return [Sample(s.stamp, s.value, s.reason, {}, s.episode, s.value) for s in said]
+    return [
+        Sample(s.stamp, s.value, s.reason, {}, s.episode, s.value,
+               progress=s.progress, success=s.success)
+        for s in said
+    ]  # fmt: skip
 
 
 def _judged(samples: Sequence[Sample], calibration: Calibration | None) -> tuple[Array, Array]:
