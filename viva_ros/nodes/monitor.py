@@ -49,6 +49,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         super().__init__('monitor', MonitorSettings(), **options)
         self._estimation: Estimation | None = None
         self._stuck = False
+        self._engine_news = ''
         self._engine_fault = ''
 
     def load_engine(self, settings: MonitorSettings) -> Engine:
@@ -122,7 +123,8 @@ class Monitor(ManagedNode[MonitorSettings]):
     def diagnose(self, report: Report) -> None:
         """Report on engine, inputs and values."""
         hangs = self._estimation.busy_for > self.settings.hang_after
-        fault = self._hang_text() if hangs else self._engine_fault
+        fault = self._hang_text() if hangs else self._engine_fault or self._engine_news
+        self._engine_news = ''  # a fault between two reports is told in the next
         level, text = (ERROR, fault) if fault else self._estimation.engine_state
         facts = {
             'fingerprint': self._info.fingerprint, 'task': self.settings.task,
@@ -216,6 +218,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         if isinstance(outcome.result, Unknown):
             of_engine = outcome.result.kind == 'engine'
             self._engine_fault = outcome.result.reason if of_engine else ''
+            self._engine_news = self._engine_fault or self._engine_news
             self._report_unknown(outcome.result, now)
             if outcome.fatal:
                 raise DeviceError(outcome.result.reason)
