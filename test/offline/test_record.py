@@ -83,7 +83,7 @@ def test_ctrl_c_ends_at_once_with_whole_files_and_nothing_else(tmp_path: Path) -
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 130
-    assert errors.rstrip().endswith('viva record: stopped')
+    assert errors.rstrip().endswith('viva record: stopped: run the same command again to go on')
     assert 'Traceback' not in errors
     names = os.listdir(tmp_path)
     assert names
