@@ -167,13 +167,16 @@ def test_values_of_another_engine_than_the_calibrated_one_are_unknown(robot, sta
     assert "calibration is for engine 'ffffffffffffffff'" in alert.text
 
 
-def test_of_two_supervisors_the_younger_asks_for_nothing(robot, start, until):
+def test_of_two_supervisors_the_younger_asks_for_nothing(robot, start, until, listener):
     robot.serve(accept=True)
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     start(*LIVE, *QUICK)
     robot.ready()
     younger = start(*LIVE, *QUICK)
-    until(lambda: len(robot.episodes) == 2, 'the second one')
-    time.sleep(1.0)
+    until(
+        lambda: any('is on this topic too' in s.message for d in diagnoses for s in d.status),
+        'the younger one to know',
+    )
     robot.fall()
     until(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
     time.sleep(0.5)
