@@ -2,9 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of several layers need."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(scope='module', autouse=True)
+def shared_memory() -> Iterator[None]:
+    """Remove what killed processes leave there: it is memory, and the tests kill many."""
+    yield
+    from viva_ros.nodes import leftovers
+
+    leftovers.remove()
+
 
 
 @pytest.fixture(scope='session')

@@ -68,7 +68,7 @@ class BinClassifier(nn.Module):
         :returns: (B, bins)
         """
         views = self.encoder(pixels.flatten(0, 1)).flatten(2).transpose(1, 2)  # (B V, 9, D)
-        views = views.reshape(len(pixels), -1, views.shape[2])
+        views = views.reshape(pixels.shape[0], -1, views.shape[2])
         others = [self.proprio(proprio), self.text(self.texts[task])]
         asking = torch.zeros_like(others[0])
         tokens = torch.cat([torch.stack([asking, *others], dim=1), views], dim=1)

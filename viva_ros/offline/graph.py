@@ -119,7 +119,19 @@ def make_graph(
         proto = onnx.load(str(path))
     _strip(proto)
     onnx.checker.check_model(proto)
+    _check_batch(proto)
     return bytes(proto.SerializeToString())
+
+
+def _check_batch(proto: onnx.ModelProto) -> None:
+    """The exporter takes a size for a constant without a word, if the model's code reads it so."""
+    for tensor in proto.graph.input:
+        first = tensor.type.tensor_type.shape.dim[0]
+        if not first.dim_param:
+            raise EngineError(
+                f'the graph takes {tensor.name} for {first.dim_value} observations only, must be '
+                'any number: the model reads its batch size as a number (len), use shape[0]'
+            )
 
 
 def _strip(proto: onnx.ModelProto) -> None:
