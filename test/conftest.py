@@ -17,7 +17,6 @@ def shared_memory() -> Iterator[None]:
     leftovers.remove()
 
 
-
 @pytest.fixture(scope='session')
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder like the published Wan2.2-TI2V, of tiny sizes; not to be written to."""

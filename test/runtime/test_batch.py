@@ -25,7 +25,7 @@ def observations(info, count: int) -> list[Observation]:
 
 
 @pytest.mark.timeout(300)  # torch takes long to import on a busy machine
-@pytest.mark.parametrize('kind', ['onnx', 'pytorch'])
+@pytest.mark.parametrize('kind', ['onnx', 'openvino', 'pytorch'])
 def test_the_shipped_engine_in_a_batch_and_one_by_one(kind: str) -> None:
     engine = load(engine_folder('', 'tray_lift'), 'tray_lift', kind)
     seen = observations(engine.info, 3)

@@ -27,10 +27,11 @@ def describe(source: Source, kind: str, precision: str, made: EngineFile) -> Man
     digest = hashlib.sha256(made.content).hexdigest()
     return Manifest(
         manifests.FORMAT, source.kind, digest, source.cameras, source.image_size, source.ranges,
-        source.horizon, source.tasks, manifests.fingerprint(source.fingerprint, digest),
+        source.horizon, source.tasks,
+        manifests.fingerprint(source.fingerprint, digest, made.seam),
         float('nan'), 0, provenance, kind, made.name, precision,
         GRAPHS if kind in GRAPHS else (kind,), made.gpu, {**_versions(), **made.libraries},
-        source.weights, _inputs(source), _texts(source),
+        source.weights, _inputs(source), _texts(source), seam=made.seam,
     )  # fmt: skip
 
 

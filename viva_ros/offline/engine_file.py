@@ -14,15 +14,18 @@ from viva_ros.offline import eight_bits, parity
 from viva_ros.offline.graph import OPSET, Source, make_graph
 from viva_ros.offline.graph_session import run_of
 from viva_ros.offline.parity import Sample
+from viva_ros.offline.seam import find_seam
 from viva_ros.runtime.manifest import FLOAT32, GRAPH, LARGEST_DIFFERENCE
 
 if TYPE_CHECKING:
     from viva_ros.offline.staging import Plan
 
 INT8: Final = 'int8'
-HALVES: Final = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
+BFLOAT16: Final = 'bfloat16'
+HALVES: Final = {'float16': torch.float16, BFLOAT16: torch.bfloat16}
+MARGIN: Final = 0.75  # of the difference allowed: moments that were not seen may differ more
 PRECISIONS: Final = {
-    'onnx': (FLOAT32, INT8), 'openvino': (FLOAT32, INT8), 'pytorch': (FLOAT32, *HALVES),
+    'onnx': (FLOAT32, INT8), 'openvino': (FLOAT32, BFLOAT16, INT8), 'pytorch': (FLOAT32, *HALVES),
     'tensorrt': (FLOAT32, *HALVES, INT8), 'tensorrt_rtx': (FLOAT32, *HALVES, INT8),
 }  # fmt: skip
 PLAN: Final = 'engine.plan'
@@ -37,6 +40,7 @@ class EngineFile:
     :param facts: for the provenance
     :param gpu: that it is for; nothing for a CPU
     :param libraries: versions that it is bound to
+    :param seam: up to which it is in bfloat16, see ``Manifest``
     """
 
     name: str
@@ -44,6 +48,7 @@ class EngineFile:
     facts: Mapping[str, Any]
     gpu: Mapping[str, Any] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
+    seam: str = ''
 
 
 def make_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
@@ -63,31 +68,51 @@ def make_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> Engine
         return _weights(source)
     if plan.kind in ('tensorrt', 'tensorrt_rtx'):
         return _built(source, plan, samples)
-    graph, facts = _graph(source, plan.precision, samples, OPSET)
+    if plan.precision == BFLOAT16:
+        graph = make_graph(source)
+        return EngineFile(GRAPH, graph, {'opset': OPSET}, seam=_seam(source, graph, samples))
+    graph, facts = _graph(source, plan, samples, OPSET)
     return EngineFile(GRAPH, graph, facts)
 
 
 def _graph(
-    source: Source, precision: str, samples: Sequence[Sample], opset: int
+    source: Source, plan: 'Plan', samples: Sequence[Sample], opset: int
 ) -> tuple[bytes, dict[str, Any]]:
-    graph = make_graph(source, opset, HALVES.get(precision, torch.float32))
-    if precision != INT8:
+    graph = make_graph(source, opset, HALVES.get(plan.precision, torch.float32))
+    if plan.precision != INT8:
         return graph, {'opset': opset}
-    feeds = [sample.feeds(source) for sample in samples]
-    expected = parity.expect(source, samples)
+    feeds, values = _moments(source, samples)
 
     def differ(made: bytes) -> float:
-        run = run_of(made)
+        run = run_of(made, plan.kind)
         return max(
-            abs(float(run(feed)[0][0]) - float(wanted['value']))
-            for feed, wanted in zip(feeds, expected, strict=True)
+            abs(float(run(feed)['value'].reshape(-1)[0]) - value)
+            for feed, value in zip(feeds, values, strict=True)
         )
 
-    made, stayed = eight_bits.quantize_where_it_can(graph, feeds, differ, LARGEST_DIFFERENCE)
+    made, stayed = eight_bits.quantize_where_it_can(
+        graph, feeds, differ, MARGIN * LARGEST_DIFFERENCE
+    )
     return made, {
         'opset': opset, 'layers_in_8_bits': len(eight_bits.layers(graph)) - len(stayed),
         'layers_in_float32': stayed,
     }  # fmt: skip
+
+
+def _seam(source: Source, graph: bytes, samples: Sequence[Sample]) -> str:
+    feeds, values = _moments(source, samples)
+    return find_seam(
+        graph, feeds, values, lambda seam: run_of(graph, 'openvino', seam),
+        MARGIN * LARGEST_DIFFERENCE,
+    )  # fmt: skip
+
+
+def _moments(
+    source: Source, samples: Sequence[Sample]
+) -> tuple[list[dict[str, Any]], list[float]]:
+    """Give moments as a graph takes them, and what the model says of them."""
+    expected = parity.expect(source, samples)
+    return [s.feeds(source) for s in samples], [float(one['value']) for one in expected]
 
 
 def _weights(source: Source) -> EngineFile:
@@ -98,6 +123,6 @@ def _built(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFil
     from viva_ros.offline import tensorrt_build as building
 
     building.check(plan.kind, plan.build_only, plan.capabilities)
-    graph, facts = _graph(source, plan.precision, samples, building.OPSET)
+    graph, facts = _graph(source, plan, samples, building.OPSET)
     built = building.build(graph, plan.kind, plan.capabilities)
     return EngineFile(PLAN, built.content, facts, built.gpu, built.libraries)

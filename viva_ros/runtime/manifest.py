@@ -54,6 +54,7 @@ class Manifest:
     :param inputs: name to type and shape, 'B' for any number
     :param texts: task to what tells it: text, encoder, SHA-256 of the embedding
     :param differences: from PyTorch float32, largest and mean, by kind, in value and joint units
+    :param seam: tensor up to which a CPU that can computes in bfloat16; empty: all in float32
     """
 
     format: int
@@ -78,6 +79,7 @@ class Manifest:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, Any] = field(default_factory=dict)
     differences: Mapping[str, Any] = field(default_factory=dict)
+    seam: str = ''
 
 
 #: Not in the first engines' files.
@@ -92,15 +94,17 @@ def write(folder: Path, manifest: Manifest) -> None:
     write_atomically(folder / MANIFEST, json.dumps(content, indent=1) + '\n')
 
 
-def fingerprint(checkpoint: str, graph: str) -> str:
+def fingerprint(checkpoint: str, graph: str, seam: str = '') -> str:
     """
     Name an engine by what it computes with: thresholds found with one graph are for no other.
 
     :param checkpoint: fingerprint of the weights and configuration it was made of
     :param graph: its SHA-256, which changes with opset, precision or libraries too
-    :returns: first 16 hex digits of a SHA-256 over both
+    :param seam: see ``Manifest``
+    :returns: first 16 hex digits of a SHA-256 over all
     """
-    return hashlib.sha256(f'{checkpoint} {graph}'.encode()).hexdigest()[:16]
+    parts = (checkpoint, graph, seam) if seam else (checkpoint, graph)
+    return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]
 
 
 def read(folder: Path) -> Manifest:
@@ -141,33 +145,12 @@ def check_fingerprint(path: Path, manifest: Manifest) -> None:
     checkpoint = manifest.provenance.get(CHECKPOINT)  # older engines do not name it
     if checkpoint is None:
         return
-    expected = fingerprint(str(checkpoint), manifest.sha256)
+    expected = fingerprint(str(checkpoint), manifest.sha256, manifest.seam)
     if manifest.fingerprint != expected:
         raise EngineError(
             f'{path} has fingerprint {manifest.fingerprint!r}, checkpoint and graph give '
             f'{expected!r}: {AGAIN}'
         )
-
-
-def read_graph(folder: Path, manifest: Manifest) -> bytes:
-    """
-    Read the graph that a description is of.
-
-    :raises EngineError: if it is missing or was changed
-    """
-    path = folder / manifest.file
-    check_file(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise EngineError(f'{path} cannot be read ({error}): {AGAIN}') from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != manifest.sha256:
-        raise EngineError(
-            f'{path} has SHA-256 {digest[:12]}.., {MANIFEST} says {manifest.sha256[:12]}..: '
-            f'{AGAIN}'
-        )
-    return content
 
 
 def info_of(manifest: Manifest, kind: str, library: str = '', device: str = 'CPU') -> EngineInfo:
@@ -176,36 +159,6 @@ def info_of(manifest: Manifest, kind: str, library: str = '', device: str = 'CPU
         manifest.cameras, manifest.ranges.names, manifest.horizon, manifest.image_size,
         manifest.tasks, manifest.fingerprint, kind, library, device,
     )  # fmt: skip
-
-
-def check_task(manifest: Manifest, task: str) -> int:
-    """
-    Give the index of a task.
-
-    :raises EngineError: naming those that the engine knows
-    """
-    if task not in manifest.tasks:
-        known = ', '.join(repr(name) for name in manifest.tasks)
-        raise EngineError(f'task is {task!r}, the engine knows {known}: set the parameter task')
-    return manifest.tasks.index(task)
-
-
-def check_parity(manifest: Manifest) -> None:
-    """
-    Refuse an engine that was exported although it differed from PyTorch.
-
-    :raises EngineError: with the difference
-    """
-    if math.isnan(manifest.parity):
-        raise EngineError(
-            'engine was built ahead and never compared with PyTorch: run '
-            "'viva export FOLDER --measure --recordings DIR' on the machine that it is for"
-        )
-    if not manifest.parity <= LARGEST_DIFFERENCE:
-        raise EngineError(
-            f'engine differs from PyTorch by {manifest.parity:.3g} in value, at most '
-            f'{LARGEST_DIFFERENCE} is allowed: {AGAIN}'
-        )
 
 
 def _parse(content: Mapping[str, Any]) -> Manifest:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError
 from viva_ros.runtime import manifest as manifests
+from viva_ros.runtime import verified
 from viva_ros.runtime.manifest import Manifest
 
 BATCH: Final = 'batch'  # name of the free axis in the graph
@@ -49,13 +50,13 @@ def read(folder: Path, task: str, kind: str) -> Graph:
     :raises EngineError: if a file is missing, changed or not a graph, or the task is not known
     """
     manifest = manifests.read(folder)
-    manifests.check_parity(manifest)
+    verified.check_parity(manifest)
     if manifest.kind not in GRAPHS:
         raise EngineError(
             f'{folder} is an engine for {manifest.kind}, asked for {kind}: set engine_kind to '
             f"auto, or run 'viva export {folder} --engine {kind} --out DIR --recordings DIR'"
         )
-    index = manifests.check_task(manifest, task)
-    content = manifests.read_graph(folder, manifest)
+    index = verified.check_task(manifest, task)
+    content = verified.read_graph(folder, manifest)
     shape = manifest.inputs.get('proprio', {}).get('shape', [1])
     return Graph(folder / manifest.file, content, manifest, index, shape[0] == 'B')

@@ -16,6 +16,7 @@ import numpy as np
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import manifest as manifests
+from viva_ros.runtime import verified
 from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.manifest import FLOAT32, Manifest
 from viva_ros.runtime.tensors import pack_batch, unpack_batch
@@ -108,6 +109,6 @@ def _made_for_it(folder: Path) -> Manifest | None:
     manifest = manifests.read(folder)
     if manifest.kind != KIND:
         return None
-    manifests.check_parity(manifest)
-    manifests.read_graph(folder, manifest)
+    verified.check_parity(manifest)
+    verified.read_graph(folder, manifest)
     return manifest

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import DeviceError, EngineError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime import cuda
+from viva_ros.runtime import cuda, verified
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.manifest import Manifest, info_of
 from viva_ros.runtime.tensors import pack_batch, unpack_batch
@@ -41,9 +41,9 @@ class TensorrtEngine:
         self._kind = kind
         manifest = manifests.read(folder)
         check_kind(manifest, folder, kind)
-        manifests.check_parity(manifest)
-        self._task = manifests.check_task(manifest, task)
-        content = manifests.read_graph(folder, manifest)
+        verified.check_parity(manifest)
+        self._task = verified.check_task(manifest, task)
+        content = verified.read_graph(folder, manifest)
         found = cuda.probe()
         if found.device is None:
             raise EngineError(f'{folder} is for a GPU: {found.reason}')

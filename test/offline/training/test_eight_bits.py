@@ -41,7 +41,7 @@ def differ(graph: bytes) -> Any:
 
     def by(made: bytes) -> float:
         run = run_of(made)
-        return max(float(np.abs(run(feed)[0] - whole(feed)[0]).max()) for feed in FEEDS)
+        return max(float(np.abs(run(feed)['y'] - whole(feed)['y']).max()) for feed in FEEDS)
 
     return by
 

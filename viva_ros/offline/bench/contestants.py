@@ -130,11 +130,10 @@ def eager(module: nn.Module, info: EngineInfo, task: int) -> Run:
 def graph(model: str, networks: Networks, task: int) -> Run:
     """Run a model's lean form as an exported graph, by onnxruntime."""
     lean, info = networks.modules[model][1], networks.info
-    names = _outputs(lean)
     ranges = _ranges(lean)
     source = Source(
         'viva', lean, lean, info.cameras, info.image_size, ranges, info.horizon, info.tasks,
-        info.fingerprint, {}, names,
+        info.fingerprint, {}, _outputs(lean),
     )  # fmt: skip
     run_graph = run_of(make_graph(source))
 
@@ -143,7 +142,7 @@ def graph(model: str, networks: Networks, task: int) -> Run:
         given = run_graph(
             {'images': images, 'proprio': proprio, 'task': np.array([task], dtype=np.int64)}
         )
-        return unpack_batch(dict(zip(names, given, strict=True)), info, 1)[0]
+        return unpack_batch(given, info, 1)[0]
 
     return run
 

@@ -1,0 +1,91 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A graph in two pieces, the first in bfloat16, as OpenVINO runs it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from viva_ros.runtime.engine import load
+from viva_ros.runtime.manifest import fingerprint
+from viva_ros.runtime.openvino_graph import Compiled, Source, can_bfloat16
+
+pytest.importorskip('openvino')
+EXACT = 1 + 2.0**-12  # float32 holds it; bfloat16, with 8 bits, makes 1 of it
+
+
+def two_products(rows: object = 'batch') -> bytes:
+    """Two layers: h = images @ first, y = h @ second + proprio; all weights are EXACT."""
+    first = np.full((4, 4), EXACT, dtype=np.float32)
+    proto = helper.make_model(
+        helper.make_graph(
+            [helper.make_node('MatMul', ['images', 'first'], ['h']),
+             helper.make_node('MatMul', ['h', 'second'], ['product']),
+             helper.make_node('Add', ['product', 'proprio'], ['y'])],
+            'two',
+            [helper.make_tensor_value_info('images', TensorProto.FLOAT, [rows, 4]),
+             helper.make_tensor_value_info('proprio', TensorProto.FLOAT, [rows, 4])],
+            [helper.make_tensor_value_info('y', TensorProto.FLOAT, [rows, 4])],
+            [numpy_helper.from_array(first, 'first'), numpy_helper.from_array(first, 'second')],
+        ), opset_imports=[helper.make_opsetid('', 20)], ir_version=10,
+    )  # fmt: skip
+    onnx.checker.check_model(proto)
+    return bytes(proto.SerializeToString())
+
+
+def feeds(batch: int) -> dict[str, np.ndarray]:
+    images = np.full((batch, 4), EXACT, dtype=np.float32)
+    images[-1] *= 2
+    return {'images': images, 'proprio': np.arange(4 * batch, dtype=np.float32).reshape(batch, 4)}
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_pieces_give_what_the_whole_gives(batch: int) -> None:
+    given = feeds(batch)
+    whole = Compiled(Source(two_products()), batch)(given)['y']
+    pieces = Compiled(Source(two_products(), seam='h'), batch)(given)['y']
+    expected = given['images'] @ np.full((4, 4), EXACT) @ np.full((4, 4), EXACT) + given['proprio']
+    assert whole == pytest.approx(expected, rel=1e-6)
+    assert pieces == pytest.approx(expected, rel=2**-8)
+    assert pieces.shape == (batch, 4)
+
+
+def test_what_is_before_the_seam_alone_is_rounded() -> None:
+    if not can_bfloat16():
+        pytest.skip('this CPU has no bfloat16')
+    given = feeds(1)
+    rounded = 4 * 2.0 * np.ones((1, 4))  # 4 products of 2 EXACT and EXACT, each of 8 bits
+    behind = rounded @ np.full((4, 4), EXACT) + given['proprio']
+    found = Compiled(Source(two_products(), seam='h'), 1)(given)['y']
+    assert found == pytest.approx(behind, rel=1e-6)
+
+
+def test_what_was_given_before_does_not_show() -> None:  # the inputs' memory is used again
+    run = Compiled(Source(two_products()), 1)
+    first, again = feeds(1), feeds(1)
+    again['images'] *= 3
+    kept = run(first)['y']
+    assert run(again)['y'][0, 0] == pytest.approx(3 * kept[0, 0], rel=1e-6)
+    assert run(first)['y'] == pytest.approx(kept)
+
+
+def test_a_seam_that_is_not_there_is_named() -> None:
+    with pytest.raises(KeyError, match='nowhere'):
+        Compiled(Source(two_products(), seam='nowhere'), 1)
+
+
+def test_the_seam_is_part_of_an_engines_name() -> None:
+    assert fingerprint('a', 'b', 'h') != fingerprint('a', 'b')
+    assert len(fingerprint('a', 'b', 'h')) == 16
+
+
+def test_an_engine_says_how_it_computes(make_engine) -> None:
+    folder: Path = make_engine()
+    assert 'bfloat16' not in load(folder, 'lift', 'openvino').info.library
+    make_engine(seam='pixels')
+    made = load(folder, 'lift', 'openvino')
+    assert 'bfloat16' in made.info.library
+    made.close()
