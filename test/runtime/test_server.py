@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several monitors on one engine: real sockets, a server in a thread or in a process."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from viva_ros.core.errors import EngineError
+from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime import exchange, shared
+from viva_ros.runtime import exchange, shared, wire
 from viva_ros.runtime.engine import Engine, EngineInfo, load
+from viva_ros.runtime.serve import warm_up
 from viva_ros.runtime.server import Server
 from viva_ros.runtime.shared import SharedEngine
 
@@ -230,13 +232,89 @@ def test_only_the_same_user_is_let_in(monkeypatch):
 
 def test_a_client_that_sends_more_than_one_request_at_a_time_is_sent_away(address):
     with serving(Gate(), address):
-        rude = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        rude = exchange.open_socket()
         rude.settimeout(PATIENCE)
         rude.connect(str(address))
-        assert rude.recv(1 << 16).endswith(b'\n')
-        rude.sendall(bytes(exchange.request_size(INFO) + 1))
-        assert rude.recv(1 << 16) == b''
+        assert exchange.from_greeting(rude.recv(wire.LONGEST), 'lift') == INFO
+        wire.take(rude, INFO)
+        rude.send(bytes(wire.REQUEST.size + 1))
+        assert rude.recv(wire.LONGEST) == b''
         rude.close()
         polite = connect(address)
         assert polite.estimate(seen(1.0)).value == 1.0
         polite.close()
+
+
+def test_a_client_that_asks_again_while_it_waits_is_sent_away(address):
+    with serving(Gate(), address, wait=PATIENCE):
+        rude, silent = exchange.open_socket(), connect(address)
+        silent.estimate(seen(1.0))  # so that the next is waited with
+        rude.settimeout(PATIENCE)
+        rude.connect(str(address))
+        rude.recv(wire.LONGEST)
+        wire.take(rude, INFO)
+        rude.send(wire.REQUEST.pack(1))
+        rude.send(wire.REQUEST.pack(2))
+        assert rude.recv(wire.LONGEST) == b''
+        rude.close()
+        silent.close()
+
+
+def test_a_client_cannot_take_the_memory_away_that_the_server_reads(address):
+    with serving(Gate(), address):
+        rude = exchange.open_socket()
+        rude.settimeout(PATIENCE)
+        rude.connect(str(address))
+        rude.recv(wire.LONGEST)
+        descriptor = socket.recv_fds(rude, wire.LONGEST, 1)[1][0]
+        with pytest.raises(PermissionError):
+            os.ftruncate(descriptor, 0)
+        os.close(descriptor)
+        rude.close()
+
+
+def test_an_observation_that_cannot_be_used_is_the_askers_own_error(address):
+    with serving(Gate(), address):
+        engine = connect(address)
+        with pytest.raises(InputError, match='camera head is missing'):
+            engine.estimate(Observation({}, {'waist': 1.0}, {}))
+        assert engine.is_served and engine.estimate(seen(1.0)).value == 1.0
+        engine.close()
+
+
+class Broken(Gate):
+    """Its device fails, and stays so."""
+
+    def estimate(self, observation: Observation) -> Estimate:
+        raise RuntimeError('CUDA error: an illegal memory access was encountered')
+
+
+def test_a_server_whose_device_has_failed_ends_and_monitors_go_on_by_themselves(address):
+    server = Server(Broken(), 'lift', address, 0.0, 8)
+    with ThreadPoolExecutor(1) as pool:
+        engine = pool.submit(connect, address)
+        server._receive()
+        engine = engine.result(PATIENCE)
+        answer = pool.submit(engine.estimate, seen(3.0))
+        with pytest.raises(DeviceError, match='device failed twice'):
+            server.run(lambda: False)
+        server.close()
+        assert answer.result(PATIENCE).value == -3.0 and not engine.is_served
+        engine.close()
+
+
+class AtMostThree(Gate):
+    """Has no memory for more."""
+
+    def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
+        if len(observations) > 3:
+            raise EngineError('no memory for so many')
+        return super().estimate_batch(observations)
+
+
+def test_every_size_of_batch_is_tried_before_anybody_waits_and_what_fails_is_never_asked(capsys):
+    gate = Gate()
+    assert warm_up(gate, 6) == 6 and gate.batches == [1, 2, 4, 6]
+    assert warm_up(AtMostThree(), 8) == 2
+    told = capsys.readouterr().out
+    assert '4 requests at once cannot be estimated: no memory for so many' in told

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from viva_ros.core.errors import InputError, VivaError
+from viva_ros.core.errors import VivaError
 from viva_ros.runtime import wire
 from viva_ros.runtime.engine import Engine, load
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         engine = load(Path(folder), task, kind)
     except VivaError as error:
-        connection.send(wire.REPLY.pack(0, wire.FAILED) + str(error).encode())
+        connection.send(wire.reply(0, *wire.failure(error)))
         return 1
     try:
         serve(engine, connection)
@@ -54,28 +54,22 @@ def end_with_parent() -> None:
 
 def serve(engine: Engine, connection: socket.socket) -> None:
     """Answer requests until the other end is closed."""
-    hello = wire.REPLY.pack(0, wire.DONE) + wire.info_text(engine.info).encode()
-    connection.send(hello)
+    connection.send(wire.reply(0, wire.DONE, wire.info_text(engine.info)))
     try:
         memory = wire.take(connection, engine.info)
     except EOFError:
         return
     while packet := connection.recv(wire.LONGEST):
         (number,) = wire.REQUEST.unpack(packet)
-        status, text = answer(engine, memory)
-        connection.send(wire.REPLY.pack(number, status) + text.encode()[: wire.LONGEST // 2])
+        connection.send(wire.reply(number, *answer(engine, memory)))
 
 
 def answer(engine: Engine, memory: wire.Memory) -> tuple[int, str]:
     """Estimate from what lies in the memory; give what came of it, and why."""
     try:
         memory.answer(engine.estimate(memory.observation()))
-    except InputError as error:
-        return wire.BAD_INPUT, str(error)
-    except VivaError as error:
-        return wire.FAILED, str(error)
-    except Exception as error:  # whatever a library raises
-        return wire.FAILED, f'engine failed: {error!r}'
+    except Exception as error:
+        return wire.failure(error)
     return wire.DONE, ''
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What monitors and an engine server say to each other, and where they meet.
+Where monitors and an engine server meet, and how they greet each other.
 
-A Unix socket in a folder of the user's own; either side looks who the other is. One request is
-the pictures as the engine takes them, then the joint positions; answers are lines of JSON.
+A Unix socket in a folder of the user's own; either side looks who the other is. What is asked and
+answered lies in memory that both share (see ``wire``), one for each monitor; the server makes it.
 """
 
 import json
@@ -12,20 +12,14 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from viva_ros.core.errors import EngineError
-from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime.engine import EngineInfo
-from viva_ros.runtime.tensors import pack
 
-VERSION: Final = 1
+VERSION: Final = 2
 NAME: Final = 'engine.sock'
 AUTO: Final = 'auto'  # as an address: the default one
 _CREDENTIALS: Final = struct.Struct('3i')  # pid, uid, gid
@@ -56,52 +50,24 @@ def is_same_user(connection: socket.socket) -> bool:
     return bool(_CREDENTIALS.unpack(given)[1] == os.getuid())
 
 
-def request_size(info: EngineInfo) -> int:
-    """Give the bytes of a request."""
-    height, width = info.image_size
-    return 3 * len(info.cameras) * height * width + 4 * len(info.joint_names)
-
-
-def to_request(observation: Observation, info: EngineInfo) -> bytes:
-    """
-    Give a request.
-
-    :raises InputError: as ``pack`` does
-    """
-    images, proprio = pack(observation, info)
-    return images.tobytes() + proprio.tobytes()
-
-
-def from_request(data: bytes | bytearray, info: EngineInfo) -> Observation:
-    """Give the observation of a request of the right size."""
-    shape = (len(info.cameras), *info.image_size, 3)
-    split = len(data) - 4 * len(info.joint_names)
-    images: NDArray[np.uint8] = np.frombuffer(data, np.uint8, split).reshape(shape)
-    proprio = np.frombuffer(data, np.float32, offset=split)
-    return Observation(
-        dict(zip(info.cameras, images, strict=True)),
-        dict(zip(info.joint_names, map(float, proprio), strict=True)), {},
-    )  # fmt: skip
-
-
-def to_line(content: Mapping[str, Any]) -> bytes:
-    """Give one line of JSON."""
-    return json.dumps(content).encode() + b'\n'
+def open_socket() -> socket.socket:
+    """Give a socket on which a packet comes whole or not at all."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def greeting(info: EngineInfo, task: str) -> bytes:
     """Give what a server says to who connects."""
-    return to_line({'version': VERSION, 'task': task, 'info': asdict(info)})
+    return json.dumps({'version': VERSION, 'task': task, 'info': asdict(info)}).encode()
 
 
-def from_greeting(line: bytes, task: str) -> EngineInfo:
+def from_greeting(packet: bytes, task: str) -> EngineInfo:
     """
     Read what a server says.
 
     :raises EngineError: if it is of another version, or serves another task
     """
     try:
-        content = json.loads(line)
+        content = json.loads(packet)
         version, served, info = content['version'], content['task'], dict(content['info'])
         lists = {'cameras', 'joint_names', 'image_size', 'tasks'} & set(info)
         made = EngineInfo(**{**info, **{name: tuple(info[name]) for name in lists}})
@@ -115,23 +81,6 @@ def from_greeting(line: bytes, task: str) -> EngineInfo:
             f"'viva serve --task {task}'"
         )
     return made
-
-
-def to_answer(estimate: Estimate) -> bytes:
-    """Give an answer."""
-    return to_line(asdict(estimate))
-
-
-def from_answer(line: bytes) -> Estimate:
-    """
-    Read an answer.
-
-    :raises EngineError: if it is that of a failure
-    """
-    content = json.loads(line)
-    if 'error' in content:
-        raise EngineError(str(content['error']))
-    return Estimate(**content)
 
 
 def _own_folder() -> Path:

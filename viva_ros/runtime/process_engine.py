@@ -139,7 +139,7 @@ class Child:
         try:
             if not self.spoke(timeout):
                 raise LostError(f'engine was not loaded after {timeout:g} s')
-            _, status, text = self._receive()
+            status, text = self._receive()
         except LostError as error:
             self.kill()
             raise EngineError(f'{error}: look at what it has written') from error
@@ -167,7 +167,7 @@ class Child:
             raise LostError(self._ending()) from error
         if not self.spoke(patience):
             raise LostError(f'engine has not answered for {patience:g} s, its process was killed')
-        _, status, text = self._receive()
+        status, text = self._receive()
         if status == wire.BAD_INPUT:
             raise InputError(text)
         if status == wire.FAILED:
@@ -184,15 +184,14 @@ class Child:
         except OSError:  # the other end is closed already
             pass
 
-    def _receive(self) -> tuple[int, int, str]:
+    def _receive(self) -> tuple[int, str]:
         try:
             packet = self._socket.recv(wire.LONGEST)
         except OSError:
             packet = b''
         if len(packet) < wire.REPLY.size:
             raise LostError(self._ending())
-        number, status = wire.REPLY.unpack_from(packet)
-        return number, status, packet[wire.REPLY.size :].decode(errors='replace')
+        return wire.read_reply(packet)
 
     def _ending(self) -> str:
         try:

@@ -13,9 +13,12 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from viva_ros.core.errors import ConfigurationError
+import numpy as np
+
+from viva_ros.core.errors import ConfigurationError, VivaError
+from viva_ros.core.observation import Observation
 from viva_ros.runtime import exchange
-from viva_ros.runtime.engine import KINDS, load
+from viva_ros.runtime.engine import KINDS, BatchEngine, Engine, load
 from viva_ros.runtime.server import Server
 from viva_ros.runtime.shipped import engine_folder
 
@@ -45,18 +48,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigurationError(f'--batch is {args.batch}, must be 1 to {MOST}')
     engine = load(engine_folder(args.engine, args.task), args.task, args.engine_kind)
     address = exchange.address_of(args.address)
-    server = Server(engine, args.task, address, args.wait_ms * 1e-3, args.batch)
+    batch = warm_up(engine, args.batch)
+    server = Server(engine, args.task, address, args.wait_ms * 1e-3, batch)
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    print(f'engine {engine.info.fingerprint} ({engine.info.kind}) at {address}', flush=True)
+    print(
+        f'engine {engine.info.fingerprint} ({engine.info.kind}) at {address}, '
+        f'{batch} at once', flush=True,
+    )  # fmt: skip
     try:
         server.run(over.is_set)
     finally:
         server.close()
     served = server.served
+    if served.apart:
+        print(f'{served.apart} batches failed and were estimated one by one')
     print(f'{served.requests} requests in {served.batches} batches')
     return 0
+
+
+def warm_up(engine: Engine, most: int) -> int:
+    """
+    Estimate once for every size of batch that libraries compile for, before anybody waits.
+
+    :param most: requests at once
+    :returns: how many there can be
+    :raises EngineError: if not even one can be estimated
+    """
+    info = engine.info
+    black = np.zeros((*info.image_size, 3), np.uint8)
+    one = Observation(dict.fromkeys(info.cameras, black), dict.fromkeys(info.joint_names, 0.0), {})
+    engine.estimate(one)
+    if not isinstance(engine, BatchEngine):
+        return 1
+    for count in sorted({min(most, 2**power) for power in range(1, most.bit_length() + 1)}):
+        try:
+            engine.estimate_batch([one] * count)
+        except VivaError as error:
+            print(f'{count} requests at once cannot be estimated: {error}', flush=True)
+            return count // 2
+    return most
 
 
 if __name__ == '__main__':

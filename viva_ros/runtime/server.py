@@ -8,40 +8,51 @@ another waits. A request waits for company only while others have asked lately, 
 time.
 """
 
+import math
 import selectors
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from viva_ros.core.errors import EngineError, VivaError
+from viva_ros.core.errors import DeviceError, EngineError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime import exchange
+from viva_ros.runtime import exchange, wire
+from viva_ros.runtime.device import with_one_more_try
 from viva_ros.runtime.engine import BatchEngine, Engine
 
 LATELY: Final = 0.5  # s; who has asked within is expected to ask again
-CHUNK: Final = 1 << 20  # bytes
 IDLE: Final = 0.2  # s, between looks whether to end
 
 
 @dataclass
 class Client:
-    """A monitor."""
+    """
+    A monitor.
+
+    :param number: of its request under way; None while it has none
+    """
 
     connection: socket.socket
-    received: bytearray = field(default_factory=bytearray)
-    asked: float = -LATELY
+    memory: wire.Memory
+    number: int | None = None
+    asked: float = -math.inf
 
 
 @dataclass(frozen=True)
 class Served:
-    """How many requests were served, in how many batches."""
+    """
+    How many requests were served, in how many batches.
+
+    :param apart: batches that failed, and were estimated one by one
+    """
 
     requests: int = 0
     batches: int = 0
+    apart: int = 0
 
 
 class Server:
@@ -56,7 +67,7 @@ class Server:
         self._engine, self._task, self._address = engine, task, address
         self._wait, self._batch = wait, batch
         self._clients: list[Client] = []
-        self._waiting: list[tuple[float, Client]] = []
+        self._waiting: list[Client] = []
         self.served = Served()
         self._selector = selectors.DefaultSelector()
         self._socket = _listen(address)
@@ -81,7 +92,7 @@ class Server:
     def _receive(self) -> None:
         timeout = IDLE
         if self._waiting:
-            timeout = max(0.0, self._waiting[0][0] + self._wait - time.monotonic())
+            timeout = max(0.0, self._waiting[0].asked + self._wait - time.monotonic())
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._socket:
                 self._welcome()
@@ -94,25 +105,28 @@ class Server:
             connection.close()
             return
         connection.setblocking(False)
-        client = Client(connection)
+        try:
+            connection.send(exchange.greeting(self._engine.info, self._task))
+            client = Client(connection, wire.share(connection, self._engine.info))
+        except OSError:  # gone already
+            connection.close()
+            return
         self._clients.append(client)
         self._selector.register(connection, selectors.EVENT_READ, client)
-        self._send(client, exchange.greeting(self._engine.info, self._task))
 
     def _read(self, client: Client) -> None:
         try:
-            data = client.connection.recv(CHUNK)
+            packet = client.connection.recv(wire.LONGEST)
         except BlockingIOError:
             return
         except OSError:
-            data = b''
-        client.received += data
-        size = exchange.request_size(self._engine.info)
-        if not data or len(client.received) > size:  # gone, or does not wait for its answer
-            self._drop(client)
-        elif len(client.received) == size:
-            client.asked = time.monotonic()
-            self._waiting.append((client.asked, client))
+            packet = b''
+        if len(packet) != wire.REQUEST.size or client.number is not None:
+            self._drop(client)  # gone, or does not wait for its answer
+            return
+        (client.number,) = wire.REQUEST.unpack(packet)
+        client.asked = time.monotonic()
+        self._waiting.append(client)
 
     def _is_time(self, now: float) -> bool:
         """Say whether nobody is to be waited for."""
@@ -120,41 +134,57 @@ class Server:
             return False
         expected = sum(now - client.asked < LATELY for client in self._clients)
         enough = min(self._batch, expected)
-        return len(self._waiting) >= enough or now - self._waiting[0][0] >= self._wait
+        return len(self._waiting) >= enough or now - self._waiting[0].asked >= self._wait
 
     def _serve(self) -> None:
         """Answer those who have waited longest."""
         now, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-        clients = [client for _, client in now]
-        observations = [exchange.from_request(c.received, self._engine.info) for c in clients]
-        for client, answer in zip(clients, self._estimate(observations), strict=True):
-            client.received = bytearray()
-            self._send(client, answer)
-        self.served = Served(self.served.requests + len(now), self.served.batches + 1)
+        estimates = self._estimate([client.memory.observation() for client in now])
+        for client, estimate in zip(now, estimates, strict=True):
+            self._answer(client, estimate)
+        self.served = replace(
+            self.served,
+            requests=self.served.requests + len(now),
+            batches=self.served.batches + 1,
+        )
 
-    def _estimate(self, observations: list[Observation]) -> list[bytes]:
-        try:
-            return [exchange.to_answer(estimate) for estimate in self._run(observations)]
-        except VivaError as error:
-            if len(observations) > 1:  # one of them may spoil it for all
-                return [answer for one in observations for answer in self._estimate([one])]
-            return [exchange.to_line({'error': str(error)})]
-
-    def _run(self, observations: list[Observation]) -> list[Estimate]:
+    def _estimate(self, observations: list[Observation]) -> list[Estimate | Exception]:
         if len(observations) > 1 and isinstance(self._engine, BatchEngine):
-            return self._engine.estimate_batch(observations)
-        return [self._engine.estimate(observation) for observation in observations]
+            try:
+                return list(self._engine.estimate_batch(observations))
+            except Exception:  # one may spoil it for all, or memory lack for so many
+                self.served = replace(self.served, apart=self.served.apart + 1)
+        return [self._estimate_one(observation) for observation in observations]
 
-    def _send(self, client: Client, line: bytes) -> None:
+    def _estimate_one(self, observation: Observation) -> Estimate | Exception:
+        """
+        Estimate, or give what went wrong.
+
+        :raises DeviceError: the server must end, so that monitors go on with engines of their own
+        """
         try:
-            client.connection.sendall(line)
+            return with_one_more_try(lambda: self._engine.estimate(observation), self._engine)
+        except DeviceError:
+            raise
+        except Exception as error:  # whatever a library raises
+            return error
+
+    def _answer(self, client: Client, estimate: Estimate | Exception) -> None:
+        number, client.number = client.number or 0, None
+        if isinstance(estimate, Estimate):
+            client.memory.answer(estimate)
+            packet = wire.reply(number)
+        else:
+            packet = wire.reply(number, *wire.failure(estimate))
+        try:
+            client.connection.send(packet)
         except OSError:  # gone, or does not read
             self._drop(client)
 
     def _drop(self, client: Client) -> None:
         if client in self._clients:
             self._clients.remove(client)
-            self._waiting = [one for one in self._waiting if one[1] is not client]
+            self._waiting = [one for one in self._waiting if one is not client]
             self._selector.unregister(client.connection)
             client.connection.close()
 
@@ -166,9 +196,9 @@ def _listen(address: Path) -> socket.socket:
     :raises EngineError: if another server is there, or the folder is not safe
     """
     exchange.check_folder(address.parent)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening = exchange.open_socket()
     if address.exists():
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
+        with exchange.open_socket() as probe, suppress(OSError):
             probe.connect(str(address))
             listening.close()
             raise EngineError(f'{address} is served already: end that server first')

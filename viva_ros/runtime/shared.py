@@ -7,19 +7,18 @@ When the server is gone or does not answer, the engine is loaded in this process
 looked for again from time to time. ``state`` says which of both it is.
 """
 
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from viva_ros.core.errors import EngineError
+from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime import exchange
+from viva_ros.runtime import exchange, wire
 from viva_ros.runtime.engine import Engine, EngineInfo
 
 AGAIN: Final = 5.0  # s, until the server is looked for again
-LONGEST: Final = 1 << 16  # bytes, of an answer
+HUNG_UP: Final = 'it hung up'
 
 
 class SharedEngine:
@@ -116,13 +115,17 @@ class _Connection:
     """
 
     def __init__(self, address: Path, task: str, patience: float) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket, self._number = exchange.open_socket(), 0
         try:
             self._socket.settimeout(patience)
             self._socket.connect(str(address))
             if not exchange.is_same_user(self._socket):
                 raise EngineError(f"the server at {address} is another user's: start your own")
-            self.info: EngineInfo = exchange.from_greeting(self._line(), task)
+            self.info: EngineInfo = exchange.from_greeting(self._receive(), task)
+            self._memory = wire.take(self._socket, self.info)
+        except EOFError as error:
+            self.close()
+            raise ConnectionError(HUNG_UP) from error
         except BaseException:
             self.close()
             raise
@@ -132,19 +135,25 @@ class _Connection:
         Have an observation estimated.
 
         :raises OSError: if the server is gone, or does not answer in time
+        :raises InputError: as ``Engine.estimate``
+        :raises EngineError: likewise
         """
-        self._socket.sendall(exchange.to_request(observation, self.info))
-        return exchange.from_answer(self._line())
+        self._memory.put(observation)
+        self._number += 1
+        self._socket.send(wire.REQUEST.pack(self._number))
+        status, text = wire.read_reply(self._receive())
+        if status == wire.BAD_INPUT:
+            raise InputError(text)
+        if status == wire.FAILED:
+            raise EngineError(text)
+        return self._memory.estimate()
 
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
 
-    def _line(self) -> bytes:
-        received = b''
-        while not received.endswith(b'\n'):
-            part = self._socket.recv(LONGEST)
-            if not part or len(received) > LONGEST:
-                raise ConnectionError('it hung up')
-            received += part
-        return received
+    def _receive(self) -> bytes:
+        packet = self._socket.recv(wire.LONGEST)
+        if not packet:
+            raise ConnectionError(HUNG_UP)
+        return packet

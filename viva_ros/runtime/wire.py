@@ -7,6 +7,7 @@ The memory has no name (memfd), so nothing is left of it when a process is kille
 pickled: who can write to the other end can give wrong numbers, but run nothing.
 """
 
+import fcntl
 import json
 import math
 import mmap
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from viva_ros.core.errors import InputError, VivaError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.tensors import pack
@@ -34,10 +36,11 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def share(connection: socket.socket, info: EngineInfo) -> 'Memory':
-    """Make memory for an engine, and send it to the other end."""
-    descriptor = os.memfd_create('viva_engine')
+    """Make memory for an engine, and send it to the other end, who cannot take it away again."""
+    descriptor = os.memfd_create('viva_engine', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(descriptor, sum(_sizes(info)))
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # that would be SIGBUS
         socket.send_fds(connection, [b'memory'], [descriptor])
         return Memory(descriptor, info)
     finally:
@@ -57,6 +60,24 @@ def take(connection: socket.socket, info: EngineInfo) -> 'Memory':
         return Memory(descriptors[0], info)
     finally:
         os.close(descriptors[0])
+
+
+def reply(number: int, status: int = DONE, text: str = '') -> bytes:
+    """Give what answers a request: what came of it, and why."""
+    return REPLY.pack(number, status) + text.encode()[: LONGEST // 2]
+
+
+def read_reply(packet: bytes) -> tuple[int, str]:
+    """Give what came of a request, and why."""
+    _, status = REPLY.unpack_from(packet)
+    return status, packet[REPLY.size :].decode(errors='replace')
+
+
+def failure(error: Exception) -> tuple[int, str]:
+    """Give what came of a request that an engine failed at, whatever its library raised."""
+    if isinstance(error, InputError):
+        return BAD_INPUT, str(error)
+    return FAILED, str(error) if isinstance(error, VivaError) else f'engine failed: {error!r}'
 
 
 def info_text(info: EngineInfo) -> str:

@@ -90,6 +90,7 @@ def test_json_table_and_picture_are_made_of_all_parts(tmp_path: Path, capsys):
          'batch': 1.0, 'phases': 'together'}
         for n in (1, 4) for where in ('server', 'own engine')
     ]  # fmt: skip
+    robots.append({**robots[0], 'where': 'engine alone', 'phases': 'one call'})
     start = [{'kind': 'onnx', 'torch': False, 'first_estimate_s': 0.4, 'memory_mib': 150.0}]
     found = {
         'machine': {'processor': 'one of a kind', 'date': '2026-01-01'},
@@ -117,6 +118,19 @@ def test_the_cost_of_a_robot_is_all_processor_time_by_estimates_against_one_alon
     assert four['batch'] == 2.5 and four['p95_ms'] == pytest.approx(16.0)
     # (0.12 + 4 * 0.01) / 40 = 4 ms each, against 8.
     assert [row['cost'] for row in fleets.with_cost([alone, four])] == [1.0, pytest.approx(0.5)]
+
+
+def test_the_engine_alone_is_held_against_itself_and_latency_against_as_many_with_their_own():
+    def row(robots: int, where: str, phases: str, cpu: float, p95: float) -> dict:
+        return {'robots': robots, 'where': where, 'phases': phases, 'cpu_ms': cpu, 'p95_ms': p95}
+
+    found = fleets.with_cost([
+        row(1, fleets.OWN, 'together', 8.0, 10.0), row(4, fleets.OWN, 'together', 8.0, 20.0),
+        row(4, fleets.SERVER, 'spread', 6.0, 30.0), row(1, fleets.ALONE, 'one call', 5.0, 5.0),
+        row(4, fleets.ALONE, 'one call', 4.0, 16.0),
+    ])  # fmt: skip
+    assert [one['cost'] for one in found] == [1.0, 1.0, 0.75, 1.0, 0.8]
+    assert [one.get('slower') for one in found] == [1.0, 1.0, 1.5, None, None]
 
 
 def test_a_fleet_that_lost_its_server_is_no_measurement():

@@ -35,10 +35,12 @@ class Effort:
     node_seconds: float
     cases: int | None
     robots: tuple[int, ...]
+    robot_rounds: int
+    robot_seconds: float
 
 
-FULL: Final = Effort(12, 3, 2, 2.5, None, (1, 2, 4, 8))
-QUICK: Final = Effort(1, 1, 1, 1.5, 1, (1, 2))
+FULL: Final = Effort(12, 3, 2, 2.5, None, (1, 2, 4, 8), 2, 5.0)
+QUICK: Final = Effort(1, 1, 1, 1.5, 1, (1, 2), 1, 1.5)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,14 +114,16 @@ def run_node(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
 
 def run_robots(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
     """Measure what a robot costs as their number grows."""
-    from viva_ros.offline.bench import robots
+    from viva_ros.offline.bench import batches, robots
 
-    folder, rows = engine_folder(args.engine, args.task), []
-    fleets = robots.all_fleets(effort.robots)
+    folder = engine_folder(args.engine, args.task)
+    fleets = robots.all_fleets(effort.robots) * effort.robot_rounds
+    rows = []
     with new_bar('robots', len(fleets)) as progress:
         for fleet in fleets:
-            rows.append(robots.measure(fleet, folder, 'auto', args.task, effort.node_seconds))
+            rows.append(robots.measure(fleet, folder, 'auto', args.task, effort.robot_seconds))
             progress.advance(progress.task_ids[0])
+    rows += batches.measure(effort.robots, folder, 'auto', args.task)
     return robots.with_cost(medians(rows, ('robots', 'where', 'phases')))
 
 

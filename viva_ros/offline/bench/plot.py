@@ -14,7 +14,7 @@ from viva_ros.core.files import replace_atomically
 
 OURS: Final = '#2f7d4f'
 OTHERS: Final = '#9aa0a6'
-LINES: Final = {'together': 'o-', 'spread': 'o--'}
+LINES: Final = {'together': 'o-', 'spread': 'o--', 'one call': 'o:'}
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
@@ -64,7 +64,7 @@ def draw_robots(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         mine = [row for row in rows if (row['where'], row['phases']) == (where, phases)]
         axes.plot(
             [r['robots'] for r in mine], [r['cpu_ms'] for r in mine], LINES[phases],
-            color=OURS if where == 'server' else OTHERS, label=f'{where}, {phases}',
+            color=OTHERS if where == 'own engine' else OURS, label=f'{where}, {phases}',
         )  # fmt: skip
     axes.set_xlabel('robots')
     axes.set_ylabel('processor time of an estimate, ms')

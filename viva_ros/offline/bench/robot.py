@@ -35,8 +35,10 @@ def main() -> None:
     def own() -> Engine:
         return load(args.engine, args.task, args.kind)
 
-    engine: Engine = own()
-    if args.address:
+    engine: Engine
+    if not args.address:
+        engine = own()
+    else:
         address, expected = address_of(args.address), named(args.engine)
         engine = SharedEngine(address, args.task, own, expected, PATIENCE)
     observation = look(engine)

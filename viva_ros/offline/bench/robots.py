@@ -8,7 +8,6 @@ the hardest case for latency; spread evenly over a period they meet by chance al
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,12 +21,14 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.offline.bench.processes import BenchError, environment, last_words, running
+from viva_ros.runtime.processor import cpu_seconds
 
 RATE: Final = 10.0  # Hz
 AHEAD: Final = 0.3  # s, from the last being ready to the first estimate
 PATIENCE: Final = 60.0  # s
 OWN: Final = 'own engine'
 SERVER: Final = 'server'
+ALONE: Final = 'engine alone'  # see batches
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,11 @@ def measure(fleet: Fleet, folder: Path, kind: str, task: str, seconds: float) ->
             _wait_for(address, server, words)
             options += ['--address', str(address)]
         robots = [_start(options, index, fleet, env, stack) for index in range(fleet.robots)]
-        before = 0.0 if server is None else cpu_seconds(server.pid)
-        runs = _run(robots)
-        after = 0.0 if server is None else cpu_seconds(server.pid)
+        runs, served = _run(robots, server)
         if server is not None:
             server.terminate()
             server.wait(PATIENCE)
-        return figures(fleet, runs, after - before, words.read_text() if server else '')
+        return figures(fleet, runs, served, words.read_text() if server else '')
 
 
 def figures(
@@ -103,15 +102,23 @@ def figures(
 
 
 def with_cost(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add what a robot costs as a share of one that is alone with an engine of its own."""
-    alone = next(row['cpu_ms'] for row in rows if row['robots'] == 1 and row['where'] == OWN)
-    return [{**row, 'cost': row['cpu_ms'] / alone} for row in rows]
+    """
+    Add what a robot costs as a share of one robot with an engine of its own.
 
-
-def cpu_seconds(process_id: int) -> float:
-    """Give the processor time of a process, s."""
-    fields = Path(f'/proc/{process_id}/stat').read_text().rpartition(')')[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+    The engine alone is held against itself with one observation, since it is always warm. Added
+    as well: p95 as a multiple of that of as many robots with engines of their own.
+    """
+    found = {(row['where'], row['robots'], row['phases']): row for row in rows}
+    made = []
+    for row in rows:
+        alone = row['where'] == ALONE
+        one = found[(ALONE, 1, 'one call') if alone else (OWN, 1, 'together')]
+        added = {'cost': row['cpu_ms'] / one['cpu_ms']}
+        same = found.get((OWN, row['robots'], 'together'))
+        if same is not None and not alone:
+            added['slower'] = row['p95_ms'] / same['p95_ms']
+        made.append({**row, **added})
+    return made
 
 
 def _start(
@@ -127,16 +134,22 @@ def _start(
     return robot
 
 
-def _run(robots: Sequence[subprocess.Popen[str]]) -> list[dict[str, Any]]:
+def _run(
+    robots: Sequence[subprocess.Popen[str]], server: subprocess.Popen[bytes] | None
+) -> tuple[list[dict[str, Any]], float]:
+    """Give what the robots say, and the server's processor time from when all were ready, s."""
     for robot in robots:
         if robot.stdout is None or robot.stdout.readline() != 'ready\n':
             raise BenchError('a robot of the benchmark does not start: look at what it has said')
+    before = cpu_seconds(server.pid) if server is not None else 0.0
     begin = time.monotonic() + AHEAD
     for robot in robots:
         assert robot.stdin is not None
         robot.stdin.write(f'{begin}\n')
         robot.stdin.flush()
-    return [json.loads(robot.communicate(timeout=PATIENCE)[0]) for robot in robots]
+    runs = [json.loads(robot.communicate(timeout=PATIENCE)[0]) for robot in robots]
+    after = cpu_seconds(server.pid) if server is not None else 0.0
+    return runs, after - before
 
 
 def _wait_for(address: Path, server: subprocess.Popen[bytes], words: Path) -> None:
