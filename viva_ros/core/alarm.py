@@ -11,7 +11,7 @@ stays LATCHED until somebody acknowledges it; it may alarm again meanwhile.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from viva_ros.core.events import VALUE_RULES, Level
@@ -120,17 +120,19 @@ class Alarm:
             return changes
         for kind, latch in self._latches.items():
             latch.update(stamp, readings[kind])
-        excess = {k: latch.excess(readings[k]) for k, latch in self._latches.items()}
-        crossing = [kind for kind in excess if excess[kind] > 0.0]
-        due = all(any(kind in crossing for kind in group) for group in self._groups)
-        if crossing and due and not self.cooling(stamp):
-            worst = max(crossing, key=excess.__getitem__)
+        crossing = [k for k, latch in self._latches.items() if latch.crossed(readings[k])]
+        if crossing and self._due(crossing) and not self.cooling(stamp):
+            worst = max(crossing, key=lambda k: self._latches[k].excess(readings[k]))
             return [*changes, self._alarm(stamp, worst, readings[worst].held)]
         return changes + self._follow(stamp, readings)
 
     @property
     def _resting_level(self) -> Level:
         return Level.LATCHED if self._latched else Level.OK
+
+    def _due(self, crossing: Sequence[str]) -> bool:
+        """Say whether the rules that cross are enough for an alarm."""
+        return all(any(kind in crossing for kind in group) for group in self._groups)
 
     def _settle(self, condition: Level) -> None:
         self.condition = condition
@@ -162,6 +164,8 @@ class Alarm:
 
     def _supported(self) -> Level:
         """Give the level that the rules hold up together."""
+        if not any(latch.level for latch in self._latches.values()):
+            return Level.OK
         levels = [max((self._latches[k].level for k in g), default=Level.OK) for g in self._groups]
         return min(levels)
 

@@ -91,5 +91,8 @@ def one_number(residual: Array, scales: Array) -> float:
     :returns: about 1 when all is as usual; NaN without a joint
     """
     ratio = residual / scales
+    total = float(ratio @ ratio)
+    if ratio.size and math.isfinite(total):
+        return math.sqrt(total / ratio.size)
     judged = ratio[np.isfinite(ratio)]
     return math.sqrt(float(judged @ judged) / judged.size) if judged.size else math.nan

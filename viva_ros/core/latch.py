@@ -19,6 +19,7 @@ class Latch:
     def __init__(self, threshold: Threshold, margin: float, unit: float = 1.0) -> None:
         """:param margin: below its threshold by this many units, a level ends"""
         self.threshold, self.unit = threshold, unit
+        self._warn, self._limit = threshold.warn, threshold.alarm
         self.level = Level.OK
         self._margin = margin * unit
         self._since: dict[Level, int] = {}
@@ -30,20 +31,25 @@ class Latch:
 
     def update(self, stamp: int, reading: Reading) -> None:
         """Raise to WARN or come down; ALARM is set from outside, since it depends on all rules."""
-        for level, limit in (
-            (Level.WARN, self.threshold.warn),
-            (Level.ALARM, self.threshold.alarm),
-        ):
-            if reading.statistic > limit:
+        statistic, held = reading
+        crossed = statistic > self._warn or held > self._warn
+        if not crossed and not self._since and self.level is Level.OK:
+            return  # as nearly always
+        for level, limit in ((Level.WARN, self._warn), (Level.ALARM, self._limit)):
+            if statistic > limit:
                 self._since.setdefault(level, stamp)
             else:
                 self._since.pop(level, None)
-        entered = Level.WARN if reading.held > self.threshold.warn else Level.OK
-        self.level = max(entered, min(self.level, self._supported(reading.statistic)))
+        entered = Level.WARN if held > self._warn else Level.OK
+        self.level = max(entered, min(self.level, self._supported(statistic)))
+
+    def crossed(self, reading: Reading) -> bool:
+        """Say whether an alarm's threshold is crossed for the debounce time."""
+        return reading.held > self._limit
 
     def excess(self, reading: Reading) -> float:
         """Give by how many units an alarm's threshold is crossed; NaN without a statistic."""
-        return (reading.held - self.threshold.alarm) / self.unit
+        return (reading.held - self._limit) / self.unit
 
     def onset(self, level: Level) -> int | None:
         """Give the stamp at which the present crossing began; None without one."""
@@ -51,9 +57,9 @@ class Latch:
 
     def _supported(self, statistic: float) -> Level:
         """Give the highest level that may stay; a statistic that is not there changes nothing."""
-        if not statistic < self.threshold.alarm - self._margin:
+        if not statistic < self._limit - self._margin:
             return Level.ALARM
-        return Level.OK if statistic < self.threshold.warn - self._margin else Level.WARN
+        return Level.OK if statistic < self._warn - self._margin else Level.WARN
 
 
 class Recovery:

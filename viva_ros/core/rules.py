@@ -21,7 +21,7 @@ they are calibrated on.
 
 import math
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -60,8 +60,7 @@ class RuleSettings:
         return max(self.drop_window, self.no_rise_window, self.foresight_window) + self.debounce
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """
     One rule's statistic at one stamp, in the unit of the rule.
 
@@ -116,6 +115,7 @@ class RuleBank:
         self._likely = Smoother(settings.smoothing)
         self._foresight = Foresight(settings.gap)
         self._residual = Window(settings.foresight_window)
+        self._agreement = settings.agreement
         self._held = {kind: Window(settings.debounce) for kind in RULES}
         self._names: tuple[str, ...] = ()
         self._first: int | None = None
@@ -183,8 +183,9 @@ class RuleBank:
         return self._residual.mean()
 
     def _read(self, kind: str, stamp: int, statistic: float) -> Reading:
+        window = self._held[kind]
         if math.isnan(statistic):
-            self._held[kind].reset()
+            window.reset()
             return NOTHING
-        self._held[kind].add(stamp, statistic)
-        return Reading(statistic, self._held[kind].held(self._settings.agreement))
+        window.add(stamp, statistic)
+        return Reading(statistic, window.held(self._agreement))

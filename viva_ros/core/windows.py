@@ -9,6 +9,7 @@ the one in force at its beginning.
 
 import math
 from collections import deque
+from itertools import islice
 
 
 def seconds(later: int, earlier: int) -> float:
@@ -48,10 +49,13 @@ class Window:
 
     def __init__(self, span: float) -> None:
         self._span = round(span * 1e9)
-        self._samples: deque[tuple[int, float]] = deque()
+        self._begin = 0  # of the window, ns
+        self._stamps: deque[int] = deque()
+        self._samples: deque[float] = deque()
 
     def reset(self) -> None:
         """Forget all samples."""
+        self._stamps.clear()
         self._samples.clear()
 
     def add(self, stamp: int, sample: float) -> None:
@@ -60,26 +64,25 @@ class Window:
 
         :raises ValueError: if it is not later than the last
         """
-        if self._samples and stamp <= self._samples[-1][0]:
-            raise ValueError(f'stamp {stamp} is not later than the last, {self._samples[-1][0]}')
-        self._samples.append((stamp, sample))
-        begin = stamp - self._span
-        while len(self._samples) > 1 and self._samples[1][0] <= begin:
+        stamps = self._stamps
+        if stamps and stamp <= stamps[-1]:
+            raise ValueError(f'stamp {stamp} is not later than the last, {stamps[-1]}')
+        stamps.append(stamp)
+        self._samples.append(sample)
+        self._begin = begin = stamp - self._span
+        while len(stamps) > 1 and stamps[1] <= begin:
+            stamps.popleft()
             self._samples.popleft()
-
-    @property
-    def _begin(self) -> int:
-        return self._samples[-1][0] - self._span
 
     @property
     def full(self) -> bool:
         """Whether the samples reach back over the whole span."""
-        return bool(self._samples) and self._samples[0][0] <= self._begin
+        return bool(self._stamps) and self._stamps[0] <= self._begin
 
     def maximum(self) -> float:
         """Largest sample inside; not empty."""
-        begin = self._begin
-        return max(sample for stamp, sample in self._samples if stamp >= begin)
+        before = self._stamps[0] < self._begin  # only the first may be
+        return max(islice(self._samples, 1, None) if before else self._samples)
 
     def held(self, share: float = 1.0) -> float:
         """
@@ -89,24 +92,21 @@ class Window:
         """
         if not self.full:
             return math.nan
-        samples = [sample for _, sample in self._samples]
         if share == 1.0:
-            return min(samples)
-        samples.sort(reverse=True)
+            return min(self._samples)
+        samples = sorted(self._samples, reverse=True)
         return samples[math.ceil(share * len(samples) - 1e-9) - 1]
 
     def mean(self) -> float:
         """Mean of the samples in force within the span; NaN until full."""
-        if not self.full:
-            return math.nan
-        return math.fsum(sample for _, sample in self._samples) / len(self._samples)
+        return math.fsum(self._samples) / len(self._samples) if self.full else math.nan
 
     def first(self) -> float:
         """Value at the beginning, interpolated between its neighbours; NaN until full."""
         if not self.full:
             return math.nan
-        stamp, sample = self._samples[0]
+        stamp, sample = self._stamps[0], self._samples[0]
         if stamp == self._begin:
             return sample
-        after, following = self._samples[1]
+        after, following = self._stamps[1], self._samples[1]
         return sample + (following - sample) * (self._begin - stamp) / (after - stamp)

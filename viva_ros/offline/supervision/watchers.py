@@ -7,9 +7,10 @@ Each is calibrated by the same code on the same successes with the same alpha, a
 judge that runs live.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import process_time
+from time import perf_counter
 from typing import Final
 
 import numpy as np
@@ -28,6 +29,7 @@ from viva_ros.offline.trials import FAILURE
 Change = Callable[[ValueSeries], ValueSeries]
 BOTH: Final = 'value and foresight'
 WARN_ALPHA: Final = 0.3
+PASSES: Final = 5  # of the measurement of cost
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,28 @@ def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration])
 
 
 def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict[str, float]:
-    """Give what one update of the judge takes, in microseconds of processor time."""
-    took = []
-    for case in cases:
-        judge, series = judge_of(calibrations[case.label.task]), case.series
-        given = [series.details(index) for index in range(len(series.stamps))]
-        values, stamps = series.values.tolist(), series.stamps.tolist()
-        begin = process_time()
-        for stamp, value, details in zip(stamps, values, given, strict=True):
-            judge.update(stamp, value, details=details)
-        took.append(1e6 * (process_time() - begin) / max(len(stamps), 1))
-    return {'median_us': float(np.median(took)), 'p95_us': float(np.quantile(took, 0.95))}
+    """
+    Give what an update of the judge takes, in microseconds.
+
+    Those in a cool-down, where the rules rest, are not counted. Of several passes the least counts
+    for each update: what else the machine did is no cost of ours.
+    """
+    passes = np.array([[took for case in cases for took in _pass(case, calibrations)]
+                       for _ in range(PASSES)])  # fmt: skip
+    took = 1e6 * passes.min(axis=0)
+    took = took[np.isfinite(took)]
+    return {
+        'updates': int(took.size), 'median_us': float(np.median(took)),
+        'p95_us': float(np.quantile(took, 0.95)),
+    }  # fmt: skip
+
+
+def _pass(case: Case, calibrations: Mapping[str, Calibration]) -> Iterator[float]:
+    """Give what each update of an episode took, s; infinity where the rules rested."""
+    judge, series = judge_of(calibrations[case.label.task]), case.series
+    for index, stamp in enumerate(series.stamps.tolist()):
+        value, details = float(series.values[index]), series.details(index)
+        begin = perf_counter()
+        judge.update(stamp, value, details=details)
+        took = perf_counter() - begin
+        yield took if judge.readings else math.inf
