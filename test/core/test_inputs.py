@@ -76,9 +76,9 @@ def test_every_missing_source_is_named() -> None:
 
 def test_a_stale_source_is_named_with_age_and_limit() -> None:
     reason = refused(filled(head=830).select(NOW), 'stale')
-    assert reason == 'newest message of /robot/head/image_raw is 0.83 s old, limit 0.5 s'
+    assert reason == 'newest message of /robot/head/image_raw is 0.83 s old, limit 0.3 s'
     assert 'joint_states is 0.60 s old' in refused(filled(joints=600).select(NOW), 'stale')
-    chosen(filled(500, 500, 500).select(NOW))
+    chosen(filled(299, 299, 299).select(NOW))
 
 
 def test_cameras_too_far_apart_are_refused_with_the_measured_skew() -> None:

@@ -166,8 +166,7 @@ def robot(running: Any) -> Iterator[Robot]:
     made = Robot(node)
     monitor = started.start(
         'fake_monitor.py', '--ros-args', '-p', 'transport:=raw', '-p', 'rate:=5.0',
-        '-p', 'sync.stale:=0.25', '-p', 'input_timeout:=0.0',
-        '-p', 'sync.slop:=0.02',
+        '-p', 'input_timeout:=0.0', '-p', 'sync.slop:=0.02',
     )  # fmt: skip
     tools.wait(lambda: len(made.values) > 3 and made.known(), 'values')
     made.process, made.log = monitor, lambda: started.log(monitor)

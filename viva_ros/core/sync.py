@@ -18,7 +18,7 @@ class SyncSettings:
     """What belongs together, and what is too old."""
 
     slop: float = setting(0.05, 'Most that input stamps may differ, s.', at_least=0.0)
-    stale: float = setting(0.5, 'Most age of an input, s.', above=0.0)
+    stale: float = setting(0.3, 'Most age of an input, s.', above=0.0)
     max_future: float = setting(0.1, 'Most that a stamp may lie ahead of now, s.', at_least=0.0)
     time_jump: float = setting(
         1.0, 'A stamp older than its predecessor by more than this resets all, s.', above=0.0

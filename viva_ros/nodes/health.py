@@ -3,7 +3,6 @@
 """How the monitor does: rate, latency, and why there was no value; reset once a second."""
 
 import os
-import resource
 from collections import deque
 
 import numpy as np
@@ -49,11 +48,6 @@ class Health:
             figures |= {'latency_p50_ms': f'{1e3 * p50:.1f}', 'latency_p95_ms': f'{1e3 * p95:.1f}'}
             figures['skew_max_ms'] = f'{1e3 * max(self._skews):.1f}'
         return figures
-
-
-def memory_mib() -> int:
-    """Give the most memory that this process has held, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def open_handles() -> int:

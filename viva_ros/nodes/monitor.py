@@ -24,7 +24,7 @@ from viva_ros.nodes.convert import decode, image_bytes
 from viva_ros.nodes.diagnostics import ERROR, Report
 from viva_ros.nodes.episodes import Episodes
 from viva_ros.nodes.estimation import Estimation, Outcome
-from viva_ros.nodes.health import Health, memory_mib, open_handles
+from viva_ros.nodes.health import Health, open_handles
 from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.loading import load_engine
 from viva_ros.nodes.managed import ManagedNode
@@ -34,9 +34,11 @@ from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import camera_topics, check_inputs
 from viva_ros.runtime.engine import Engine
+from viva_ros.runtime.memory import peak_mib
 from viva_ros.runtime.observer import Observer
 
 LOOKS_PER_PERIOD = 2
+LOOK = 0.05  # s, at most from one look to the next: how late a stale input may be noticed
 PICTURE_PERIOD = 0.5  # s
 WELL_SHARE = 0.5  # of hang_after: without an answer for longer there is no sign of life
 SET_PERIODS = 2.0  # periods within which all inputs of a set must have come
@@ -86,7 +88,8 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._last = self._resets = -1
         self._used: Mapping[str, int] = {}
         self._good = -math.inf
-        period = 1.0 / self.settings.rate / LOOKS_PER_PERIOD
+        self._known = False  # what was said last
+        period = min(1.0 / self.settings.rate / LOOKS_PER_PERIOD, LOOK)
         self._tickers = [
             self.create_timer(period, self._look, clock=self.steady),
             self.create_timer(PICTURE_PERIOD, self._publish_pictures, clock=self.steady),
@@ -128,7 +131,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         level, text = (ERROR, fault) if fault else self._estimation.engine_state
         facts = {
             'fingerprint': self._info.fingerprint, 'task': self.settings.task,
-            'memory_peak_mib': memory_mib(), 'handles': open_handles(),
+            'memory_peak_mib': f'{peak_mib():.0f}', 'handles': open_handles(),
             'engine_restarts': self._estimation.restarts,
         }  # fmt: skip
         report.add('engine', level, text, facts)
@@ -174,6 +177,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         steady = time.monotonic()
         now = self._now()
         if not self._pace.due(steady):
+            self._look_for_stale(steady, now)
             return
         if not self._estimation.idle:
             if self._estimation.busy_for > self.settings.hang_after:
@@ -189,6 +193,13 @@ class Monitor(ManagedNode[MonitorSettings]):
             self._pace.take(steady)
             self._last, self._good, self._used = chosen.stamp, steady, chosen.stamps
             self._estimation.submit(chosen, self._resets, wait)
+
+    def _look_for_stale(self, steady: float, now: int) -> None:
+        """Say at once that an input has ceased to come: that need not wait for the rate."""
+        if self._known and self._estimation.idle:
+            chosen = self._choose(steady, now)
+            if isinstance(chosen, Unknown) and chosen.kind == 'stale':
+                self._publish_unknown(chosen, steady, now)
 
     def _is_whole(self, steady: float) -> bool:
         """Say whether all cameras have sent anew, or it is too late to wait for the others."""
@@ -232,6 +243,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         episode = self._episodes.of_value(outcome.selection.stamp)
         value = self._outputs.publish(estimate, outcome.selection, episode, now)
         self._health.note(value.latency, value.skew)
+        self._known = True
         return value
 
     def _publish_unknown(self, unknown: Unknown, steady: float, now: int) -> None:
@@ -241,6 +253,7 @@ class Monitor(ManagedNode[MonitorSettings]):
     def _report_unknown(self, unknown: Unknown, now: int) -> None:
         self._outputs.publish_unknown(unknown, self._episodes.of_unknown(now), now)
         self._health.note_unknown(unknown.reason)
+        self._known = False
         self.get_logger().warning(f'unknown: {unknown.reason}', throttle_duration_sec=5.0)
 
     def _publish_pictures(self) -> None:
