@@ -154,12 +154,19 @@ def test_no_budget_needs_an_operator_at_once() -> None:
     assert kinds(machine.request(0.0, ALARM)) == ['retry_budget']
 
 
-def test_a_restarted_supervisor_remembers_the_budget_and_waits_before_it_asks() -> None:
-    machine = RetryMachine(LIVE, used=1, hold_until=6.0)
+def test_a_restarted_supervisor_waits_before_it_asks() -> None:
+    machine = RetryMachine(LIVE, hold_until=6.0)
     assert machine.request(1.0, ALARM) == []
     assert machine.tick(5.9, True) == []
     (event,) = machine.tick(6.0, True)
-    assert event.text == 'retry 2 of 2 is asked for'
+    assert event.text == 'retry 1 of 2 is asked for'
+
+
+def test_retries_asked_for_before_a_restart_count_for_the_hour() -> None:
+    machine = RetryMachine(RetrySettings(dry_run=False, hourly=2), asked=[-3000.0, -10.0])
+    assert kinds(machine.request(0.0, ALARM)) == ['retry_budget']
+    machine.acknowledge()
+    assert kinds(machine.request(600.5, ALARM)) == ['retry_requested']  # that of -3000 s is over
 
 
 def test_settings_are_checked() -> None:

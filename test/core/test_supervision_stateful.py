@@ -22,6 +22,7 @@ THRESHOLDS = {
     'drop': Threshold(0.1, 0.2), 'stall': Threshold(0.8, 1.2), 'floor': Threshold(0.3, 0.5),
 }  # fmt: skip
 COOL_DOWN, SILENT, BUDGET, HOURLY = 2.0, 0.8, 2, 5
+RETRIES = RetrySettings(dry_run=False, budget=BUDGET, hourly=HOURLY, timeout=1.0, backoff=0.5)
 TICK = 0.1
 
 
@@ -34,9 +35,7 @@ class Supervision(RuleBasedStateMachine):
         self.latch = latch
         self.judge = Judge(JudgeSettings(QUICK, alarm), THRESHOLDS, alpha=0.05)
         self.silence = Silence(SilenceSettings(SILENT, 5.0), 0.0)
-        self.machine = RetryMachine(
-            RetrySettings(dry_run=False, budget=BUDGET, hourly=HOURLY, timeout=1.0, backoff=0.5)
-        )
+        self.machine, self.rests_until = RetryMachine(RETRIES), 0.0
         self.now, self.stamp, self.episode = 0.0, 10**18, 1
         self.heard: float | None = None
         self.silent_since = 0.0
@@ -65,6 +64,7 @@ class Supervision(RuleBasedStateMachine):
         for event in events:
             if event.kind == 'retry_requested':
                 assert not self.blocked, 'a stopped robot is asked nothing'
+                assert self.now >= self.rests_until, 'a burst after a restart'
                 assert self.judge.level not in (Level.UNKNOWN, Level.PAUSED)
                 self.asked.append(self.now)
 
@@ -103,6 +103,14 @@ class Supervision(RuleBasedStateMachine):
     def next_episode(self) -> None:
         self.episode += 1
         self.machine.start_episode()
+
+    @rule()
+    def restart(self) -> None:
+        """Another takes over the retries, and what was kept of them."""
+        self.rests_until = self.now + COOL_DOWN
+        recent = [at for at in self.asked if at > self.now - 3600.0]
+        self.machine = RetryMachine(RETRIES, self.rests_until, recent)
+        self.machine.block(self.blocked)
 
     @rule()
     def stamps_go_back(self) -> None:

@@ -102,9 +102,11 @@ ROWS = (
          SUPERVISORS +
          'test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory'),
         1.0, 'silence_s'),
-    Row(17, 'supervisor dies in its cool-down', 'no burst of retries',
+    Row(17, 'supervisor dies in its cool-down', 'no burst of retries; those of the hour count on',
         (SUPERVISORS +
-         'test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries',)),
+         'test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries',
+         SUPERVISORS +
+         'test_a_supervisor_that_is_started_again_counts_the_retries_of_the_one_before_it')),
     Row(18, 'retry server missing, slow, refuses', 'time-out, back-off, a person is called',
         (SUPERVISORS +
          'test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_called',

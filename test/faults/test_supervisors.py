@@ -56,6 +56,29 @@ def test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries(
     assert fresh, 'an alert of the earlier run can be told from one of this'
 
 
+def test_a_supervisor_that_is_started_again_counts_the_retries_of_the_one_before_it(
+    player, start, until
+):
+    player.serve(accept=True)
+    options = (*LIVE, '-p', 'alarm.cool_down:=1.0', '-p', 'retry.hourly:=1')
+    first = start(*options)
+    player.ready()
+    time.sleep(1.0)
+    player.fall()
+    until(lambda: player.asked == 1, 'the retry')
+    first.kill()
+    first.wait()
+    player.alerts.clear()
+    player.episodes.clear()
+    start(*options)
+    player.ready()
+    player.fall()
+    player.hold(-0.5, lambda: 'retry_budget' in kinds(player.alerts), 'the budget of the hour')
+    spent = next(alert for alert in player.alerts if alert.kind == 'retry_budget')
+    assert spent.text == '1 of 1 retries of this hour are spent: see to the robot'
+    assert player.asked == 1
+
+
 def test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_called(
     player, start, listener, record_property
 ):

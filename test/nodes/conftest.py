@@ -94,8 +94,9 @@ def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE) ->
 
 
 @pytest.fixture
-def domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take a DDS domain for this test alone."""
+def domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Take a DDS domain, and a home for what nodes keep, for this test alone."""
+    monkeypatch.setenv('ROS_HOME', str(tmp_path / 'ros'))
     monkeypatch.setenv('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     for name in ('AMENT_PREFIX_PATH', 'FASTDDS_DEFAULT_PROFILES_FILE'):

@@ -12,14 +12,13 @@ service for each event of kind 'retry_requested'.
 import dataclasses
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
 from viva_ros.core.events import Event, Level
+from viva_ros.core.retry_memory import HOUR
 from viva_ros.core.settings import setting, validate
-
-HOUR: Final = 3600.0  # s
 
 
 @dataclass(frozen=True)
@@ -55,21 +54,21 @@ class RetryMachine:
     """
 
     def __init__(
-        self, settings: RetrySettings, used: int = 0, hold_until: float = -math.inf
+        self, settings: RetrySettings, hold_until: float = -math.inf, asked: Iterable[float] = ()
     ) -> None:
         """
         Begin idle.
 
-        :param used: retries already asked for in this episode, by a supervisor before this one
         :param hold_until: steady time before which nothing is asked: start conservatively
+        :param asked: when retries were asked for in the last hour, by a supervisor before this one
         """
         validate(settings)
         self._settings = settings
         self._hold_until = hold_until
         self._alarm: Event | None = None
         self._blocked = ''
-        self._asked: deque[float] = deque()  # steady times, of the last hour
-        self.used = used
+        self._asked = deque(asked)  # steady times, of the last hour
+        self.used = 0
         self._rest()
 
     def _rest(self) -> None:

@@ -21,7 +21,6 @@ from viva_ros.core.absence import Silence
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.events import RULES, Event, Level, worst
 from viva_ros.core.judge import Judge, JudgeSettings
-from viva_ros.core.retry import RetryMachine
 from viva_ros.core.thresholds import Calibration, calibration_file
 from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.msg import Alert, Value
@@ -31,7 +30,7 @@ from viva_ros.nodes.convert import to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
-from viva_ros.nodes.retry_client import retry_client
+from viva_ros.nodes.retries import Retries
 from viva_ros.nodes.robot_words import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings
 from viva_ros.runtime.manifest import named
@@ -70,13 +69,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
             made.combine, made.alpha,
         )  # fmt: skip
-        hold = time.monotonic() + settings.alarm.cool_down  # one before this may have asked
-        self._machine = RetryMachine(settings.retry, hold_until=hold)
         self._foreign = self._rival = self._incompatible = ''
         self._announcer = Announcer(self, self._session, settings.retry.budget)
         self.keep(Announcer.destroy, self._announcer)
-        self._retry = retry_client(self, settings.retry.action, self._accepted, self._refused)
-        self.keep(lambda client: client.destroy(), self._retry)
+        self._retries = Retries(
+            self, settings.retry, settings.alarm.cool_down,
+            lambda event: self._publish(event, self._now()),
+        )  # fmt: skip
+        self.keep(Retries.destroy, self._retries)
         self._robot = RobotWords(self, settings.robot)
         self.keep(RobotWords.destroy, self._robot)
         events = SubscriptionEventCallbacks(
@@ -132,7 +132,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _level(self) -> Level:
         silent = Level.UNKNOWN if self._silence.silent else Level.OK
-        return worst(self._judge.level, self._machine.level, silent)
+        return worst(self._judge.level, self._retries.level, silent)
 
     def _judge_value(self, message: Value) -> None:
         if not self.active:
@@ -169,26 +169,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _react(self, event: Event) -> None:
         """Ask for a retry on an alarm."""
         if event.kind == 'recovered':
-            self._machine.recovered()
+            self._retries.recovered()
         if event.level != Level.ALARM or event.kind not in RULES:
             return
         if self._rival:
             self.get_logger().warning(f'passive: {self._rival}')
             return
-        self._follow(self._machine.request(time.monotonic(), event))
-
-    def _follow(self, events: list[Event]) -> None:
-        """Publish what the retry machine says, and do what it asks."""
-        for event in events:
-            self._publish(event, self._now())
-            if event.kind == 'retry_requested':
-                self._retry.ask()
-
-    def _accepted(self) -> None:
-        self._follow(self._machine.accepted())
-
-    def _refused(self, reason: str) -> None:
-        self._follow(self._machine.refused(time.monotonic(), reason))
+        self._retries.request(event)
 
     def _tick(self) -> None:
         steady = time.monotonic()
@@ -198,10 +185,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self._publish(replace(event, level=self._level()) if ends else event, event.stamp)
         for event in self._judge.gate(self._now(), self._robot.executing):
             self._publish(event, event.stamp)
-        self._follow(self._machine.block(self._robot.stopped))
         unheard = self._judge.level in (Level.UNKNOWN, Level.PAUSED)
         known = not self._silence.silent and not unheard
-        self._follow(self._machine.tick(steady, known))
+        self._retries.tick(self._robot.stopped, known)
         if self.count_publishers('alert') < 2:
             self._rival = ''
 
@@ -211,10 +197,10 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self._rival = f'supervisor of session {message.session_id} is on this topic too'
 
     def _publish(self, event: Event, stamp: int) -> None:
-        self._announcer.say(event, stamp, self._machine.used)
+        self._announcer.say(event, stamp, self._retries.used)
 
     def _begin_episode(self) -> str:
-        self._machine.start_episode()
+        self._retries.start_episode()
         return self._announcer.begin_episode()
 
     def _serve_start_episode(
@@ -229,8 +215,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _serve_acknowledge(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        events = self._machine.acknowledge()
-        self._follow(events)
+        events = self._retries.acknowledge()
         for event in self._judge.acknowledge(self._now()):
             self._publish(event, event.stamp)
             events = [*events, event]
@@ -242,8 +227,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         figures: dict[str, object] = {
             'episode': self._announcer.episode,
             'smoothed': f'{self._judge.smoothed:.3f}',
-            'retries': f'{self._machine.used} of {self.settings.retry.budget}',
-            'retry': self._machine.state.value,
+            'retries': f'{self._retries.used} of {self.settings.retry.budget}',
+            'retry': self._retries.state,
             'dry_run': self.settings.retry.dry_run,
         }
         for kind, reading in self._judge.readings.items():
