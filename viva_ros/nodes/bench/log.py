@@ -3,7 +3,6 @@
 """What a node under test writes down of itself, the same for all of them."""
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.memory import peak_mib
 from viva_ros.runtime.process_engine import ProcessEngine
+from viva_ros.runtime.processor import cpu_seconds
 
 BEAT: Final = 0.05  # s
 
@@ -87,12 +87,3 @@ class Log:
         child = engine.process_id
         content['memory_mib'] = peak_mib() + (peak_mib(child) if child is not None else 0.0)
         write_atomically(self.path, json.dumps(content))
-
-
-def cpu_seconds(process_id: int) -> float:
-    """Give the processor time of another process, s; 0 if it is gone."""
-    try:
-        fields = Path(f'/proc/{process_id}/stat').read_text().rpartition(')')[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')

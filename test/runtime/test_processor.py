@@ -1,0 +1,33 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import math
+import subprocess
+import sys
+
+from viva_ros.runtime.processor import cpu_seconds
+
+CHILD = """
+import threading, time
+def work(seconds):
+    while time.thread_time() < seconds:
+        pass
+threads = [threading.Thread(target=work, args=(0.05,)) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(time.process_time(), flush=True)
+input()
+"""
+
+
+def test_the_time_of_a_process_is_that_of_all_its_threads_also_of_those_that_have_ended():
+    child = subprocess.Popen(
+        [sys.executable, '-c', CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    own = float(child.stdout.readline())
+    assert own >= 4 * 0.05
+    assert own <= cpu_seconds(child.pid) < own + 0.1
+    child.communicate('\n')
+    assert math.isnan(cpu_seconds(child.pid))
