@@ -24,6 +24,7 @@ from viva_ros.offline.moments import cut
 from viva_ros.runtime.manifest import LARGEST_DIFFERENCE
 
 EVERY: Final = 5  # frame: of which parity is measured
+LARGEST_SHARE: Final = 0.05  # of a joint's range, between the forecasts of engine and PyTorch
 Ask = Callable[[Observation, str], Estimate]
 
 
@@ -63,6 +64,7 @@ class Differences:
     :param value_mean: mean
     :param joints: largest of the forecast, rad or m; 0 without one
     :param joints_mean: mean
+    :param joints_share: largest of the forecast, as a share of the joint's range
     """
 
     value: float
@@ -70,6 +72,7 @@ class Differences:
     joints: float
     joints_mean: float
     moments: int
+    joints_share: float = 0.0
 
 
 def take_samples(source: Source, paths: Sequence[Path]) -> list[Sample]:
@@ -128,15 +131,17 @@ def compare(
         except EngineError as error:
             if 'not finite' not in str(error):
                 raise
-            return Differences(*4 * [float('inf')], len(samples))
+            return Differences(*4 * [float('inf')], len(samples), float('inf'))
         values.append(abs(estimate.value - float(wanted['value'])))
         if 'forecast' in wanted:
             given = np.array(list(estimate.forecast.values()))
             joints.append(np.abs(given - wanted['forecast']))
-    far = np.array(joints) if joints else np.zeros(1)
+    far = np.array(joints) if joints else np.zeros((1, len(source.ranges.names)))
+    span = np.array(source.ranges.high) - np.array(source.ranges.low)
+    share = far / np.where(span > 0, span, np.inf)
     return Differences(
         float(np.max(values)), float(np.mean(values)), float(far.max()), float(far.mean()),
-        len(samples),
+        len(samples), float(share.max()),
     )  # fmt: skip
 
 
@@ -151,4 +156,10 @@ def check(differences: Differences, what: str) -> None:
             f'{what} differs from PyTorch by {differences.value:.3g} in value, at most '
             f'{LARGEST_DIFFERENCE} is allowed: take another precision, or another version of '
             'the library'
+        )
+    if not differences.joints_share <= LARGEST_SHARE:
+        raise EngineError(
+            f"{what} differs from PyTorch by {differences.joints_share:.3g} of a joint's range in "
+            f'the forecast, at most {LARGEST_SHARE} is allowed: take another precision, or '
+            'another version of the library'
         )

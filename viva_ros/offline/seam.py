@@ -27,11 +27,13 @@ def seams(graph: bytes) -> list[str]:
 
     Shapes do not count: they are constants once the size of the batch is known.
     """
-    nodes = onnx.load_from_string(graph).graph.node
+    proto = onnx.load_from_string(graph).graph
+    nodes = proto.node
     last = {
         name: number for number, node in enumerate(nodes) if node.op_type != 'Shape'
         for name in node.input
     }  # fmt: skip
+    last |= {output.name: len(nodes) for output in proto.output}
     made, live, work = {PICTURES}, {PICTURES}, 0
     found: dict[int, str] = {}
     for number, node in enumerate(nodes):

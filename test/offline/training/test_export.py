@@ -190,6 +190,15 @@ def test_differences_are_the_largest_and_the_mean_of_all_moments(joints_alone: P
     assert found.value_mean == pytest.approx((0.0001 + 0.02 + 0.0003) / 3)
     assert found.joints == pytest.approx(0.3)
     assert found.joints_mean == pytest.approx(0.3 / 9)
+    waist = source.ranges.high[0] - source.ranges.low[0]
+    assert found.joints_share == pytest.approx(0.3 / waist)
+
+
+@pytest.mark.parametrize('share', [0.06, math.inf, math.nan])
+def test_a_forecast_that_differs_is_refused_though_the_value_is_right(share: float) -> None:
+    parity.check(parity.Differences(0.0, 0.0, 0.0, 0.0, 3, 0.04), 'the engine')
+    with pytest.raises(EngineError, match=r"the engine differs .* of a joint's range in the fore"):
+        parity.check(parity.Differences(0.0, 0.0, 0.0, 0.0, 3, share), 'the engine')
 
 
 def test_an_estimate_that_is_not_finite_is_infinitely_far(joints_alone: Path) -> None:

@@ -18,7 +18,8 @@ def graph() -> bytes:
     """
     A skip around the second product, and a shape that is asked of the pictures.
 
-    images -> a -> (b -> c, a + c = d) -> e; between a and d there are two paths.
+    images -> a -> (b -> c, a + c = d) -> e; between a and d there are two paths. Of the last
+    tensor two outputs are made, one after the other: from then on none holds all.
     """
     weights = numpy_helper.from_array(np.eye(2, dtype=np.float32), 'w')
     node = helper.make_node
@@ -31,9 +32,11 @@ def graph() -> bytes:
              node('Add', ['a', 'c'], ['d']),
              node('MatMul', ['d', 'w'], ['e']),
              node('Relu', ['e'], ['f']),
-             node('Reshape', ['f', 'size'], ['value'])],
+             node('Reshape', ['f', 'size'], ['value']),
+             node('MatMul', ['f', 'w'], ['forecast'])],
             'skip', [helper.make_tensor_value_info('images', TensorProto.FLOAT, [1, 2])],
-            [helper.make_tensor_value_info('value', TensorProto.FLOAT, [1, 2])], [weights],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2])
+             for name in ('value', 'forecast')], [weights],
         ), opset_imports=[helper.make_opsetid('', 20)], ir_version=10,
     )  # fmt: skip
     onnx.checker.check_model(proto)
