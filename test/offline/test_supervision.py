@@ -169,10 +169,28 @@ def test_the_figures_of_a_watcher_counted_by_hand() -> None:
     assert found['failures']['stall']['detected'] == 0.0
     assert found['apart']['near_miss']['of'] == 1
     assert found['apart']['recovered_stall']['hits'] == 1
-    assert (found['retries']['succeeded']['hits'], found['retries']['succeeded']['of']) == (1, 1)
+    assert (found['retries']['succeeded']['hits'], found['retries']['succeeded']['of']) == (0, 1)
+    assert found['retries']['succeeded, judged at once']['hits'] == 1
+    assert (found['by_task']['tray_lift']['hits'], found['by_task']['tray_lift']['of']) == (1, 4)
+    high = made['tray_lift'].coverage[1]
+    assert found['by_task']['tray_lift']['promised_low'] == pytest.approx(1.0 - high)
     # an alarm at the evidence of each: (1 - .35 + 1 - .5) / 2 and no false alarm
     assert found['best_twa'] == pytest.approx(((0.65 + 0.5) / 2 + 1) / 2)
+    # at the cause of each: (1 - .2 + 1 - .2) / 2
+    assert found['best_twa_of_causes'] == pytest.approx((0.8 + 1) / 2)
     assert found['promise']['tray_lift']['episodes'] == 24
+
+
+def test_after_a_retry_the_rules_rest_for_a_cool_down_as_they_do_live() -> None:
+    generator = np.random.default_rng(2)
+    by_value = watchers()[1]
+    made = thresholds(by_value, [case(n, rising(generator)) for n in range(40)], 'e', 0.1)
+    early, late = list(np.linspace(0.4, -0.6, 40)), list(np.linspace(-0.6, 0.9, 100))
+    home = watch(by_value, case(50, early + late, mode='retry_slip'), made)
+    assert home.alarms and not home.rested  # it falls while the arms go home, for 4 s
+    again = watch(by_value, case(51, early + late + early, mode='retry_slip'), made)
+    assert again.rested[0].stamp > BEGIN + 14 * S  # and this is a second failure
+    assert not watch(by_value, case(52, early + late), made).rested  # no retry
 
 
 def test_a_fall_is_seen_by_the_value_and_not_by_the_clock_and_an_update_costs_little() -> None:

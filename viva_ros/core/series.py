@@ -4,7 +4,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,15 @@ class ValueSeries:
     def duration(self) -> float:
         """From the first to the last value, s."""
         return float(self.stamps[-1] - self.stamps[0]) * 1e-9 if self.stamps.size else 0.0
+
+    def since(self, stamp: int) -> 'ValueSeries':
+        """Give what is not older than a stamp, ns."""
+        later = self.stamps >= stamp
+        parts = {
+            name: None if (part := getattr(self, name)) is None else part[later]
+            for name in ('values', 'success', 'progress', 'positions', 'forecast')
+        }
+        return replace(self, stamps=self.stamps[later], **parts)
 
     def details(self, index: int) -> Details:
         """Give what goes with one value."""

@@ -51,7 +51,9 @@ def measures(
             sum(one.trial.detection is not None for one in groups[FAILURE]), len(groups[FAILURE])
         ),
         'detection': asdict(found),
-        'best_twa': detection([one.perfect for one in judged]).twa,
+        'best_twa': detection([one.perfect('manifest') for one in judged]).twa,
+        'best_twa_of_causes': detection([one.perfect('inject') for one in judged]).twa,
+        'by_task': {task: _task(groups[SUCCESS], task, one) for task, one in calibrations.items()},
         'failures': {mode: _row(_of(groups[FAILURE], mode)) for mode in modes},
         'apart': {
             mode: _quiet(_of(groups[SUCCESS] + groups[MENDED], mode))
@@ -60,10 +62,20 @@ def measures(
             )
         },
         'retries': {
-            'succeeded': _quiet([one for one in groups[RETRY] if one.case.label.success]),
-            'failed': _quiet([one for one in groups[RETRY] if not one.case.label.success]),
+            'succeeded': _rested([one for one in groups[RETRY] if one.case.label.success]),
+            'failed': _rested([one for one in groups[RETRY] if not one.case.label.success]),
+            'succeeded, judged at once': _quiet(
+                [one for one in groups[RETRY] if one.case.label.success]
+            ),
         },
     }
+
+
+def _task(successes: Sequence[Watched], task: str, calibration: Calibration) -> dict[str, Any]:
+    """Set the false alarms of a task beside the spread of its promise."""
+    low, high = calibration.coverage
+    own = _quiet([one for one in successes if one.case.label.task == task])
+    return {**own, 'promised_low': 1.0 - high, 'promised_high': 1.0 - low}
 
 
 def promise(calibration: Calibration) -> dict[str, Any]:
@@ -92,3 +104,7 @@ def _row(watched: Sequence[Watched]) -> dict[str, Any]:
 
 def _quiet(watched: Sequence[Watched]) -> dict[str, Any]:
     return share(sum(bool(one.alarms) for one in watched), len(watched))
+
+
+def _rested(watched: Sequence[Watched]) -> dict[str, Any]:
+    return share(sum(bool(one.rested) for one in watched), len(watched))

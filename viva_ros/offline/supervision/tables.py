@@ -27,9 +27,10 @@ def overview(content: Mapping[str, Any]) -> Table:
             interval(one['detected']), f'{found["delay_median"]:.2f} s',
             f'{found["delay_p90"]:.2f} s', f'{found["twa"]:.3f}',
         )  # fmt: skip
+    shipped = content['watchers'][BOTH]
     table.caption = (
-        f"TWA of an alarm at each failure's first evidence: "
-        f'{content["watchers"][BOTH]["best_twa"]:.3f}'
+        f"TWA of an alarm at each failure's first evidence: {shipped['best_twa']:.3f}; where its "
+        f'cause begins: {shipped["best_twa_of_causes"]:.3f}'
     )
     return table
 
@@ -46,7 +47,7 @@ def by_mode(one: Mapping[str, Any]) -> Table:
     for mode, row in one['apart'].items():
         table.add_row(mode, str(row['of']), f'alarmed {row["hits"]}', '', '', 'no failure')
     for mode, row in one['retries'].items():
-        table.add_row(f'retries that {mode}', str(row['of']), f'alarmed {row["hits"]}', '', '', '')
+        table.add_row(f'retry that {mode}', str(row['of']), f'alarmed {row["hits"]}', '', '', '')
     return table
 
 

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from viva_ros.core.alarm import AlarmSettings
 from viva_ros.core.calibration import Choice, calibrate
 from viva_ros.core.detection import Trial
 from viva_ros.core.events import FLOOR, FORESIGHT, RULES, VALUE_RULES, Event, Level
@@ -24,11 +25,12 @@ from viva_ros.core.thresholds import AND, Calibration
 from viva_ros.offline.calibrate import is_undisturbed
 from viva_ros.offline.scoring import judge_of
 from viva_ros.offline.supervision.episodes import Case
-from viva_ros.offline.trials import FAILURE
+from viva_ros.offline.trials import FAILURE, RETRY
 
 Change = Callable[[ValueSeries], ValueSeries]
 BOTH: Final = 'value and foresight'
 WARN_ALPHA: Final = 0.3
+COOL_DOWN: Final = AlarmSettings().cool_down
 PASSES: Final = 5  # of the measurement of cost
 
 
@@ -97,10 +99,12 @@ class Watched:
     One episode as one watcher saw it.
 
     :param alarms: in order
+    :param rested: the same if the rules rest first for a cool-down, as live after a retry
     """
 
     case: Case
     alarms: tuple[Event, ...]
+    rested: tuple[Event, ...] = ()
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -114,16 +118,28 @@ class Watched:
         failed = case.group == FAILURE
         return Trial(failed, case.duration, self.times, times.get('inject'), times.get('manifest'))
 
-    @property
-    def perfect(self) -> Trial:
-        """The same for a watcher that alarms at the first physical evidence, and only then."""
-        at = self.trial.manifest
+    def perfect(self, moment: str) -> Trial:
+        """
+        Give the same for a watcher that alarms at one moment of a failure, and only then.
+
+        :param moment: 'manifest', its first physical evidence, or 'inject', when its cause begins
+        """
+        at = self.case.label.times.get(moment)
         return replace(self.trial, alarms=(at,) if self.trial.failed and at is not None else ())
 
 
 def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration]) -> Watched:
     """Let a watcher judge an episode."""
-    judge, series = judge_of(calibrations[case.label.task]), watcher.change(case.series)
+    calibration, series = calibrations[case.label.task], watcher.change(case.series)
+    alarms = _alarms(calibration, series)
+    if case.group != RETRY:
+        return Watched(case, alarms)
+    rest = round(COOL_DOWN * 1e9)
+    return Watched(case, alarms, _alarms(calibration, series.since(case.begin + rest)))
+
+
+def _alarms(calibration: Calibration, series: ValueSeries) -> tuple[Event, ...]:
+    judge = judge_of(calibration)
     events = [
         event
         for index, stamp in enumerate(series.stamps.tolist())
@@ -131,8 +147,7 @@ def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration])
             stamp, float(series.values[index]), details=series.details(index)
         )
     ]
-    alarms = [event for event in events if event.level == Level.ALARM and event.kind in RULES]
-    return Watched(case, tuple(alarms))
+    return tuple(e for e in events if e.level == Level.ALARM and e.kind in RULES)
 
 
 def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict[str, float]:
