@@ -110,9 +110,11 @@ def test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown(
     ],
 )
 def test_a_message_that_is_no_picture_is_dropped_and_named(robot, record_property, change, said):
+    begun = time.monotonic()
     record_property('detection_s', round(robot.suffer({'left_wrist': change}, said), 3))
     assert robot.process.poll() is None
-    assert robot.log().count(said) <= 2, 'throttled: once in five seconds'
+    most = 2 + (time.monotonic() - begun) // 5.0
+    assert robot.log().count(said) <= most, 'throttled: once in five seconds'
 
 
 def test_a_camera_that_lags_behind_the_others_is_unknown_with_the_measured_skew(
@@ -120,6 +122,6 @@ def test_a_camera_that_lags_behind_the_others_is_unknown_with_the_measured_skew(
 ):
     delay = robot.suffer({'right_wrist': shift}, 'at most 0.02 s is allowed')
     record_property('detection_s', round(delay, 3))
-    # It lags by 50 ms; where a picture of the others has come meanwhile, by a period more.
+    # It lags by 50 ms; where pictures of the others have come meanwhile, by their periods more.
     told = [e.message for e in robot.entries('monitor: value')]
-    assert any(f'is {skew} s newer' in text for text in told for skew in ('0.050', '0.150'))
+    assert any(re.search(r'is 0\.\d50 s newer', text) for text in told)

@@ -25,6 +25,7 @@ from viva_ros.core.thresholds import Calibration, Threshold
 from viva_ros.nodes.bringup import environment
 
 HERE = Path(__file__).parent
+PROPERLY = 4.0  # s; nodes end within 3
 PATIENCE = 30.0  # s; on a busy machine all takes long, and no test is about speed
 
 
@@ -78,11 +79,18 @@ class Processes:
         return next(self.folder.glob(f'{number}_*.log')).read_text(errors='replace')
 
     def end(self) -> None:
-        for process in self.all:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
+        """End all: properly where that is possible, for what is killed leaves shared memory."""
+        running = [process for process in self.all if process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        end = time.monotonic() + PROPERLY
+        for process in running:
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
                 process.kill()
-            process.wait()
+                process.wait()
 
 
 def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
