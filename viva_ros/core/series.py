@@ -46,11 +46,14 @@ class ValueSeries:
     def since(self, stamp: int) -> 'ValueSeries':
         """Give what is not older than a stamp, ns."""
         later = self.stamps >= stamp
-        parts = {
-            name: None if (part := getattr(self, name)) is None else part[later]
-            for name in ('values', 'success', 'progress', 'positions', 'forecast')
-        }
-        return replace(self, stamps=self.stamps[later], **parts)
+
+        def of(part: Array | None) -> Array | None:
+            return None if part is None else part[later]
+
+        return replace(
+            self, stamps=self.stamps[later], values=self.values[later], success=of(self.success),
+            progress=of(self.progress), positions=of(self.positions), forecast=of(self.forecast),
+        )  # fmt: skip
 
     def details(self, index: int) -> Details:
         """Give what goes with one value."""
