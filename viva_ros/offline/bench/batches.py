@@ -34,7 +34,7 @@ def measure(numbers: Sequence[int], folder: Path, kind: str, task: str) -> list[
     used = dict.fromkeys(numbers, 0.0)
     for turn in range(TURNS + 1):
         for number in numbers:
-            observations = [look(engine)] * number
+            observations = [look(engine.info)] * number
             for _ in range(CALLS):
                 began, before = time.monotonic(), time.process_time()
                 engine.estimate_batch(observations)

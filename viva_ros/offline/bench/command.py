@@ -85,17 +85,17 @@ def run_engines(args: argparse.Namespace, effort: Effort) -> dict[str, Any]:
     folder = engine_folder(args.engine, args.task)
     with new_bar('engines', effort.engine_rounds) as progress:
         return engines.measure(
-            folder, args.task, effort.engine_rounds, not args.quick,
+            folder, args.task, effort.engine_rounds,
             lambda: progress.advance(progress.task_ids[0]),
         )  # fmt: skip
 
 
 def run_start(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
-    """Time the start of the engines that can be loaded."""
+    """Time the start of the engines that can be loaded, and of models run eagerly."""
     from viva_ros.offline.bench import start
 
     folder = engine_folder(args.engine, args.task)
-    return start.measure(folder, args.task, start.loadable(folder, args.task), effort.start_rounds)
+    return start.measure(folder, args.task, effort.start_rounds)
 
 
 def run_node(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:

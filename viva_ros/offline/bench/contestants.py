@@ -6,7 +6,7 @@ What is timed: each model in each treatment, all given the same observation.
 The value-only model and the classifier have random weights: their time does not depend on them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ from viva_ros.offline.graph_session import run_of
 from viva_ros.runtime.engine import KINDS, EngineInfo, load
 from viva_ros.runtime.tensors import pack_batch, unpack_batch
 
+MODELS: Final = ('viva', 'value only', 'classifier')
 CAMERA_SIZE: Final = (128, 128)  # height, width, px: of the simulated cameras
 Run = Callable[[Observation], Estimate]
 
@@ -36,7 +37,7 @@ class Contestant:
     """
     One model in one treatment.
 
-    :param model: 'viva', 'value only' or 'classifier'
+    :param model: one of MODELS
     :param treatment: 'stock eager', 'lean eager', 'graph' or 'engine KIND'
     """
 
@@ -58,9 +59,9 @@ class Networks:
     modules: Mapping[str, tuple[nn.Module, nn.Module]]
 
 
-def make_networks(folder: Path) -> Networks:
+def make_networks(folder: Path, models: Collection[str] = MODELS) -> Networks:
     """
-    Build the three models of a checkpoint's sizes.
+    Build models of a checkpoint's sizes.
 
     :raises EngineError: if the folder has no ViVa checkpoint
     """
@@ -69,36 +70,40 @@ def make_networks(folder: Path) -> Networks:
     if not isinstance(viva, ViVa):
         raise EngineError(f'{folder} holds no ViVa: name the folder of one')
     config = viva.config
-    alone = ViVa(replace(config, targets=('value',)), viva.ranges, viva.text)
-    classifier = BinClassifier(config, viva.ranges)
     info = EngineInfo(
         config.cameras, config.joint_names, config.horizon, config.image_size, config.tasks,
         read.fingerprint, 'bench',
     )  # fmt: skip
-    modules = {
-        'viva': (StockViVa(viva), LeanViVa(viva)),
-        'value only': (StockViVa(alone), LeanViVa(alone)),
-        'classifier': (classifier, classifier),
-    }
+    modules = {model: make_forms(model, viva) for model in models}
     for stock, lean in modules.values():
         stock.eval(), lean.eval()
     return Networks(info, modules)
 
 
+def make_forms(model: str, viva: ViVa) -> tuple[nn.Module, nn.Module]:
+    """Give the stock and the lean form of one of MODELS; the classifier has but one."""
+    if model == 'classifier':
+        classifier = BinClassifier(viva.config, viva.ranges)
+        return classifier, classifier
+    if model == 'value only':
+        viva = ViVa(replace(viva.config, targets=('value',)), viva.ranges, viva.text)
+    return StockViVa(viva), LeanViVa(viva)
+
+
 def make_contestants(
-    networks: Networks, folder: Path, task: str, graphs: bool
+    networks: Networks, folder: Path, task: str
 ) -> tuple[list[Contestant], dict[str, str]]:
     """
     Give all contestants, and why an engine is not among them.
 
-    :param graphs: export the models without an engine too, so that all get the same treatment
+    Models without an engine are exported too, so that all get the same treatment.
     """
     made, index = [], networks.info.tasks.index(task)
     for model, (stock, lean) in networks.modules.items():
         made.append(Contestant(model, 'stock eager', eager(stock, networks.info, index)))
         if lean is not stock:
             made.append(Contestant(model, 'lean eager', eager(lean, networks.info, index)))
-        if graphs and model != 'viva':
+        if model != 'viva':
             made.append(Contestant(model, 'engine onnx', graph(model, networks, index)))
     missing: dict[str, str] = {}
     for kind in KINDS:

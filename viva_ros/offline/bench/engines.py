@@ -27,9 +27,7 @@ BURST: Final = 5  # estimates of one contestant at a time
 STOCK: Final = 'viva, stock eager'
 
 
-def measure(
-    folder: Path, task: str, rounds: int, graphs: bool, progress: Callable[[], None]
-) -> dict[str, Any]:
+def measure(folder: Path, task: str, rounds: int, progress: Callable[[], None]) -> dict[str, Any]:
     """
     Time all contestants.
 
@@ -39,7 +37,7 @@ def measure(
     """
     torch.set_num_threads(1)
     networks = make_networks(folder)
-    contestants, missing = make_contestants(networks, folder, task, graphs)
+    contestants, missing = make_contestants(networks, folder, task)
     times: dict[str, list[float]] = {one.name: [] for one in contestants}
     peaks: list[Peak] = []
     for turn in interleaved(contestants, rounds):

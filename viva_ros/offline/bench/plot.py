@@ -9,67 +9,111 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from viva_ros.core.files import replace_atomically
 
 OURS: Final = '#2f7d4f'
 OTHERS: Final = '#9aa0a6'
-LINES: Final = {'together': 'o-', 'spread': 'o--', 'one call': 'o:'}
+MODELS: Final = {'viva': OURS, 'value only': '#4878a8', 'classifier': '#c0843a'}
+EAGER: Final = 0.45  # opacity of what is run operation by operation
+LINES: Final = {
+    ('own engine', 'together'): ('o-', OTHERS, 'each with its own engine'),
+    ('server', 'together'): ('o-', OURS, 'one server, all ask at once'),
+    ('server', 'spread'): ('o--', OURS, 'one server, they ask in turn'),
+    ('engine alone', 'one call'): ('o:', 'black', 'one call of the engine, nothing else'),
+}
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
     """Draw all parts that were run."""
     panels = [part for part in PANELS if part in found]
-    figure = Figure(figsize=(8.0, 3.6 * max(1, len(panels))), layout='constrained')
+    columns = min(2, max(1, len(panels)))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(7.0 * columns, 5.0 * max(1, rows)), layout='constrained')
     FigureCanvasAgg(figure)
     for place, part in enumerate(panels):
-        PANELS[part](figure.add_subplot(len(panels), 1, place + 1), found[part])
+        axes = figure.add_subplot(rows, columns, place + 1)
+        axes.spines[['top', 'right']].set_visible(False)
+        axes.tick_params(labelsize=8)
+        PANELS[part](axes, found[part])
     described = found['machine']
-    figure.suptitle(f'{described["processor"]}, {described["date"]}', fontsize=9)
+    cores = f', {described["cores"]} cores' if 'cores' in described else ''
+    figure.suptitle(f'{described["processor"]}{cores}, {described["date"]}', fontsize=10)
     replace_atomically(path, lambda part: figure.savefig(part, format='png', dpi=110))
 
 
 def draw_engines(axes: Axes, found: Mapping[str, Any]) -> None:
     """Draw p50 as bars, p95 as whiskers."""
     rows = sorted(found['rows'], key=lambda row: -row['p50_ms'])
-    names = [row['name'] for row in rows]
-    colours = [OURS if row['treatment'].startswith('engine') else OTHERS for row in rows]
-    p50 = [row['p50_ms'] for row in rows]
-    above = [row['p95_ms'] - row['p50_ms'] for row in rows]
-    axes.barh(names, p50, xerr=[[0.0] * len(rows), above], color=colours, ecolor='black')
-    axes.set_xlabel('one estimate, three cameras, one thread: ms, p50 and p95')
     for place, row in enumerate(rows):
-        axes.text(0.0, place, f' {row["faster"]:.1f}x', va='center', color='white', fontsize=8)
+        eager = row['treatment'].endswith('eager')
+        colour, opacity = MODELS.get(row['model'], OTHERS), EAGER if eager else 1.0
+        axes.barh(place, row['p50_ms'], color=colour, alpha=opacity)
+        axes.plot([row['p50_ms'], row['p95_ms']], [place, place], color='black', linewidth=1.0)
+        text = f' {row["p50_ms"]:.1f} ms, {row["faster"]:.1f}x'
+        axes.text(row['p95_ms'], place, text, va='center', fontsize=8)
+    axes.set_yticks(range(len(rows)), [row['name'] for row in rows])
+    axes.set_xlim(right=1.25 * max(row['p95_ms'] for row in rows))
+    axes.set_xlabel('ms: p50, line to p95')
+    shown = {row['model'] for row in rows}
+    patches = [Patch(color=colour, label=name) for name, colour in MODELS.items() if name in shown]
+    axes.legend(handles=patches, loc='upper right', frameon=False, fontsize=8)
+    axes.set_title('One estimate: three cameras, one thread (pale: eager)', fontsize=10)
 
 
 def draw_node(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw what both nodes add, side by side."""
-    cases = list(dict.fromkeys(row['case'] for row in rows))
-    for shift, node, colour in ((-0.2, 'ours', OURS), (0.2, 'naive', OTHERS)):
-        mine = {row['case']: row for row in rows if row['node'] == node}
-        places = [place + shift for place, case in enumerate(cases) if case in mine]
-        chosen = [mine[case] for case in cases if case in mine]
-        p50 = [row['added_p50_ms'] for row in chosen]
-        above = [max(0.0, row['added_p95_ms'] - row['added_p50_ms']) for row in chosen]
-        axes.bar(places, p50, 0.4, yerr=[[0.0] * len(p50), above], color=colour, label=node)
-    axes.set_xticks(range(len(cases)), cases, rotation=35, ha='right', fontsize=7)
-    axes.set_ylabel('added to the engine, ms')
-    axes.legend()
+    """Draw what both nodes add, a row for each case."""
+    cases = list(dict.fromkeys(row['case'] for row in rows))[::-1]
+    for node, name, colour in (('ours', 'viva_ros', OURS), ('naive', 'plain node', OTHERS)):
+        mine = [row for row in rows if row['node'] == node]
+        places = [cases.index(row['case']) for row in mine]
+        p50, p95 = ([row[f'added_{which}_ms'] for row in mine] for which in ('p50', 'p95'))
+        axes.hlines(places, p50, p95, color=colour, linewidth=1.5)
+        axes.plot(p50, places, 'o', color=colour, label=name)
+        for row, place, right in zip(mine, places, p95, strict=True):
+            if row['delivered'] < 0.95:
+                text = f'  {row["delivered"]:.0%} delivered'
+                axes.text(right, place, text, va='center', fontsize=7, color='dimgrey')
+    axes.set_xscale('log')
+    axes.set_xlim(right=8.0 * max(row['added_p95_ms'] for row in rows))
+    axes.set_yticks(range(len(cases)), [case.replace('compressed', 'JPEG') for case in cases])
+    axes.grid(axis='x', alpha=0.3)
+    axes.set_xlabel('ms: p50, line to p95')
+    axes.legend(loc='upper right', frameon=False, fontsize=8)
+    axes.set_title('Stamp to value, less the engine: what a node adds', fontsize=10)
 
 
 def draw_robots(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw the cost of a robot over their number."""
-    kinds = dict.fromkeys((row['where'], row['phases']) for row in rows)
-    for where, phases in kinds:
-        mine = [row for row in rows if (row['where'], row['phases']) == (where, phases)]
-        axes.plot(
-            [r['robots'] for r in mine], [r['cpu_ms'] for r in mine], LINES[phases],
-            color=OTHERS if where == 'own engine' else OURS, label=f'{where}, {phases}',
-        )  # fmt: skip
+    for kind, (form, colour, name) in LINES.items():
+        mine = [row for row in rows if (row['where'], row['phases']) == kind]
+        if mine:
+            robots, cost = [row['robots'] for row in mine], [row['cost'] for row in mine]
+            axes.plot(robots, cost, form, color=colour, label=name)
+    numbers = sorted({row['robots'] for row in rows})
+    axes.set_xscale('log', base=2)
+    axes.set_xticks(numbers, [str(number) for number in numbers])
+    axes.set_ylim(0.0, 1.3 * max(row['cost'] for row in rows))
+    axes.grid(axis='y', alpha=0.3)
     axes.set_xlabel('robots')
-    axes.set_ylabel('processor time of an estimate, ms')
-    axes.set_ylim(bottom=0.0)
-    axes.legend()
+    axes.legend(loc='lower left', frameon=False, fontsize=8)
+    axes.set_title('Processor time of an estimate, of one robot with its own engine', fontsize=10)
 
 
-PANELS: Final = {'engines': draw_engines, 'node': draw_node, 'robots': draw_robots}
+def draw_start(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw memory, and say how long the start takes."""
+    ordered = sorted(rows, key=lambda row: -row['memory_mib'])
+    for place, row in enumerate(ordered):
+        axes.barh(place, row['memory_mib'], color=OTHERS if row['torch'] else OURS)
+        text = f' {row["memory_mib"]:.0f} MiB, {row["first_estimate_s"]:.1f} s'
+        axes.text(row['memory_mib'], place, text, va='center', fontsize=8)
+    axes.set_yticks(range(len(ordered)), [row['kind'] for row in ordered])
+    axes.set_xlim(right=1.3 * max(row['memory_mib'] for row in ordered))
+    axes.set_xlabel('MiB')
+    axes.set_title('Most memory, and time to the first estimate (grey: with torch)', fontsize=10)
+
+
+PANELS: Final = {
+    'engines': draw_engines, 'start': draw_start, 'node': draw_node, 'robots': draw_robots,
+}  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from viva_ros.core.observation import Observation
-from viva_ros.runtime.engine import Engine, load
+from viva_ros.runtime.engine import Engine, EngineInfo, load
 from viva_ros.runtime.exchange import address_of
 from viva_ros.runtime.manifest import named
 from viva_ros.runtime.shared import SharedEngine
@@ -41,7 +41,7 @@ def main() -> None:
     else:
         address, expected = address_of(args.address), named(args.engine)
         engine = SharedEngine(address, args.task, own, expected, PATIENCE)
-    observation = look(engine)
+    observation = look(engine.info)
     for _ in range(WARM):
         engine.estimate(observation)
     print('ready', flush=True)
@@ -51,9 +51,8 @@ def main() -> None:
     print(json.dumps({'seconds': times, 'cpu': used, 'served': served}))
 
 
-def look(engine: Engine) -> Observation:
+def look(info: EngineInfo) -> Observation:
     """Give an observation: noise as pictures."""
-    info = engine.info
     picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     joints = dict.fromkeys(info.joint_names, 0.1)
     return Observation(dict.fromkeys(info.cameras, picture), joints, {'images': 1})

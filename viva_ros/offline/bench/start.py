@@ -1,30 +1,38 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Start and memory of each engine, each time in a process of its own."""
+"""Start and memory of engines and eager models, each time in a process of its own."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from viva_ros.offline.bench.processes import BenchError, environment
 from viva_ros.runtime.engine import KINDS
 
+EAGER: Final = (
+    'viva, stock eager', 'viva, lean eager', 'value only, lean eager', 'classifier, stock eager',
+)  # fmt: skip
 
-def measure(folder: Path, task: str, kinds: Sequence[str], rounds: int) -> list[dict[str, Any]]:
+
+def measure(folder: Path, task: str, rounds: int) -> list[dict[str, Any]]:
     """
-    Load each engine in turn, some times.
+    Load each engine that starts here, and each of EAGER, in turn, some times.
 
-    :param kinds: that can be loaded here
     :returns: a row for each: median seconds from load to the first estimate, most memory held
     """
-    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
-    for _ in range(rounds):
-        for kind in kinds:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind in (*KINDS[1:], *EAGER):
+        try:
+            found[kind] = [_once(folder, task, kind)]
+        except BenchError:
+            if kind in EAGER:
+                raise
+    for _ in range(rounds - 1):
+        for kind in found:
             found[kind].append(_once(folder, task, kind))
     return [
         {
@@ -37,23 +45,10 @@ def measure(folder: Path, task: str, kinds: Sequence[str], rounds: int) -> list[
     ]
 
 
-def loadable(folder: Path, task: str) -> list[str]:
-    """Give the kinds of engine that start here."""
-    found = []
-    for kind in KINDS:
-        if kind != 'auto':
-            try:
-                _once(folder, task, kind)
-            except BenchError:
-                continue
-            found.append(kind)
-    return found
-
-
 def _once(folder: Path, task: str, kind: str) -> dict[str, Any]:
     module = 'viva_ros.offline.bench.first_estimate'
     line = [sys.executable, '-m', module, str(folder), task, kind]
     done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchError(f'engine {kind} does not start: {done.stderr[-500:].strip()}')
+        raise BenchError(f'{kind} does not start: {done.stderr[-500:].strip()}')
     return dict(json.loads(done.stdout))
