@@ -8,6 +8,7 @@ import pytest
 from viva_ros.core.expected import LEAST, Expected, Norm
 from viva_ros.core.foresight import Foresight, Proprioception, one_number
 from viva_ros.core.rules import Details, RuleBank, RuleSettings
+from viva_ros.core.wording import explain
 
 S = 1_000_000_000
 NAMES = ('waist', 'elbow')
@@ -92,3 +93,16 @@ def test_a_norm_measures_by_what_is_usual_at_a_progress() -> None:
         Norm((0.5,), (1.0,), (1.0,))
     with pytest.raises(ValueError, match='must be above 0'):
         Norm((), (1.0,), (0.0,))
+
+
+def test_the_joint_farthest_from_its_place_as_usual_goes_is_named() -> None:
+    bank = RuleBank(RuleSettings(), Expected(joints={'waist': 0.02, 'elbow': 0.2}))
+    assert bank.farthest() is None
+    bank.update(0, 0.5, Details(joints=joints(0.0, 0.0, (0.1, 0.3))))
+    assert bank.farthest() is None  # nothing was foreseen for now
+    bank.update(S, 0.5, Details(joints=joints(0.0, 0.0, (0.0, 0.0))))
+    assert bank.farthest() == ('waist', pytest.approx(0.1))  # 5 times as usual, the other 1.5
+    said = explain('foresight', 3.2, 2.5, RuleSettings(), bank.farthest())
+    assert said.endswith('as usual, threshold 2.5; most of all waist, by 0.100')
+    bank.reset()
+    assert bank.farthest() is None

@@ -63,7 +63,6 @@ class Judge:
         self._unknown = UnknownRun(settings.alarm.unknown_after)
         self._newest: int | None = None
         self._executing = True
-        self._stopped = False
         self.episode_id = ''
         self._forget()
 
@@ -186,7 +185,8 @@ class Judge:
 
     def _rule_event(self, change: Change, stamp: int, value: float) -> Event:
         kind, held, limit = change.kind, change.statistic, change.threshold
-        text = change.text or explain(kind, held, limit, self._settings.rules)
+        rules, farthest = self._settings.rules, self._bank.farthest()
+        text = change.text or explain(kind, held, limit, rules, farthest)
         event = self._event(change.level, kind, stamp, value, text, change.onset, held, limit)
         if kind not in RULES:
             return event

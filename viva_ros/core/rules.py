@@ -28,6 +28,7 @@ import numpy as np
 from viva_ros.core.events import DROP, FLOOR, FORESIGHT, NO_RISE, RULES, SLOPE, STALL
 from viva_ros.core.expected import Expected
 from viva_ros.core.foresight import Foresight, Proprioception, one_number
+from viva_ros.core.observation import Array
 from viva_ros.core.settings import setting, validate
 from viva_ros.core.trends import Lag, Stall
 from viva_ros.core.windows import Smoother, Window, seconds
@@ -118,6 +119,7 @@ class RuleBank:
         self._agreement = settings.agreement
         self._held = {kind: Window(settings.debounce) for kind in RULES}
         self._names: tuple[str, ...] = ()
+        self._apart: Array | None = None  # by joint, at the last stamp
         self._first: int | None = None
 
     def reset(self) -> None:
@@ -128,7 +130,7 @@ class RuleBank:
         ]  # fmt: skip
         for part in parts:
             part.reset()
-        self._first = None
+        self._first = self._apart = None
 
     def update(
         self, stamp: int, smoothed: float, details: Details = NO_DETAILS
@@ -164,6 +166,12 @@ class RuleBank:
             statistics |= {k: norms[k].measure(x, at) for k, x in statistics.items() if k in norms}
         return {kind: self._read(kind, stamp, statistics[kind]) for kind in RULES}
 
+    def farthest(self) -> tuple[str, float] | None:
+        """Name the joint farthest from where it was foreseen, as usual goes; and how far it is."""
+        if self._apart is None or not np.isfinite(ratio := self._apart / self._scales).any():
+            return None
+        return self._names[worst := int(np.nanargmax(ratio))], float(self._apart[worst])
+
     def _likelihood(self, stamp: int, smoothed: float, success: float) -> float:
         if not math.isfinite(success):
             return smoothed
@@ -171,6 +179,7 @@ class RuleBank:
 
     def _unforeseen(self, stamp: int, joints: Proprioception | None) -> float:
         residual = self._foresight.update(stamp, joints)
+        self._apart = residual
         if residual is None or joints is None:
             self._residual.reset()
             return math.nan

@@ -6,8 +6,15 @@ from viva_ros.core.events import DROP, FORESIGHT, NO_RISE, SLOPE, STALL
 from viva_ros.core.rules import RuleSettings
 
 
-def explain(kind: str, statistic: float, threshold: float, settings: RuleSettings) -> str:
-    """Say for a person what a rule's crossing means."""
+def explain(
+    kind: str, statistic: float, threshold: float, settings: RuleSettings,
+    farthest: tuple[str, float] | None = None,
+) -> str:  # fmt: skip
+    """
+    Say for a person what a rule's crossing means.
+
+    :param farthest: joint, and how far it is from where it was foreseen, rad or m
+    """
     if kind == DROP:
         return (
             f'value fell by {statistic:.2f} within {settings.drop_window:g} s, '
@@ -26,8 +33,9 @@ def explain(kind: str, statistic: float, threshold: float, settings: RuleSetting
     if kind == SLOPE:
         return f'value is {statistic:.2f} behind its usual rise, threshold {threshold:.2f}'
     if kind == FORESIGHT:
+        most = f'; most of all {farthest[0]}, by {farthest[1]:.3f}' if farthest else ''
         return (
             f'joints are {statistic:.1f} times as far from where they were foreseen as usual, '
-            f'threshold {threshold:.1f}'
+            f'threshold {threshold:.1f}{most}'
         )
     return f'success is rated {-statistic:.2f}, below the floor of {-threshold:.2f}'
