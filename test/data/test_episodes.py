@@ -13,7 +13,7 @@ from viva_ros.data.episode import Label
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
 from viva_ros.data.recording import read
 from viva_ros.data.writer import RecordingWriter
-from viva_ros.runtime.decode import decode_jpeg
+from viva_ros.runtime.jpeg import decode_jpeg
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
 

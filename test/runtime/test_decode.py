@@ -1,13 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.core.errors import InputError
-from viva_ros.runtime.decode import decode_image, decode_jpeg
+from viva_ros.runtime.decode import decode_image
 
 RED_THEN_BLUE = np.array([[[255, 0, 0], [0, 0, 255]]], dtype=np.uint8)
 
@@ -75,43 +74,3 @@ def test_whatever_the_fields_it_is_a_picture_of_that_size_or_an_input_error(
         return
     assert image.shape == (height, width, 3)
     assert image.dtype == np.uint8
-
-
-def jpeg(size: int = 24) -> bytes:
-    ramp = np.linspace(0, 255, size, dtype=np.uint8)
-    image = np.stack([np.tile(ramp, (size, 1)), np.tile(ramp[:, None], (1, size)),
-                      np.full((size, size), 40, np.uint8)], axis=-1)  # fmt: skip
-    return cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-
-
-def test_a_jpeg_comes_back_as_rgb() -> None:
-    image = decode_jpeg(jpeg())
-    assert image.shape == (24, 24, 3)
-    assert abs(int(image[12, 12, 0]) - 40) < 12  # it was the last channel of BGR
-    assert int(image[12, 23, 2]) > 230  # and this the first
-
-
-@given(cut=st.integers(0, len(jpeg()) - 1))
-def test_a_jpeg_cut_anywhere_is_refused_and_never_ends_in_grey(cut: int) -> None:
-    with pytest.raises(InputError):
-        decode_jpeg(jpeg()[:cut])
-
-
-def test_zeros_after_the_end_of_a_jpeg_do_no_harm() -> None:
-    np.testing.assert_array_equal(decode_jpeg(jpeg() + bytes(7)), decode_jpeg(jpeg()))
-
-
-@given(at=st.integers(0, len(jpeg()) - 1), flipped=st.integers(1, 255))
-def test_a_damaged_jpeg_is_a_picture_or_an_input_error(at: int, flipped: int) -> None:
-    data = bytearray(jpeg())
-    data[at] ^= flipped
-    try:
-        assert decode_jpeg(bytes(data)).ndim == 3
-    except InputError:
-        pass
-
-
-def test_a_png_is_refused_by_name() -> None:
-    png = cv2.imencode('.png', np.zeros((2, 2, 3), np.uint8))[1].tobytes()
-    with pytest.raises(InputError, match='it is no JPEG'):
-        decode_jpeg(png)

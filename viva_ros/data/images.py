@@ -15,7 +15,8 @@ from viva_ros.core.observation import Image
 from viva_ros.data.episode import Frames
 from viva_ros.data.messages import SECOND, deserialise
 from viva_ros.data.recording import Recording, Track
-from viva_ros.runtime.decode import decode_image, decode_jpeg
+from viva_ros.runtime.decode import decode_image
+from viva_ros.runtime.jpeg import decode_jpeg
 
 COMPRESSED: Final = 'sensor_msgs/msg/CompressedImage'
 RAW: Final = 'sensor_msgs/msg/Image'
@@ -31,15 +32,18 @@ def stamp_of(cdr: bytes) -> int:
     return int(sec) * SECOND + int(nanosec)
 
 
-def decode(message: Any) -> Image:
+def decode(message: Any, size: tuple[int, int] | None = None) -> Image:
     """
     Decode an image message.
 
+    :param size: (height, width) that it will be fitted into, px; None: it is wanted as sent
     :returns: (H, W, 3) RGB
     :raises InputError: if the picture is damaged or of an encoding that is not known
     """
     if message.__msgtype__ == COMPRESSED:
-        return _decode_png(message.data) if _is_png(message.data) else decode_jpeg(message.data)
+        if _is_png(message.data):
+            return _decode_png(message.data)
+        return decode_jpeg(message.data, size)
     return decode_image(
         message.encoding, message.height, message.width, message.step, message.data,
         bool(message.is_bigendian),
@@ -58,10 +62,16 @@ def _decode_png(data: NDArray[np.uint8]) -> Image:
 
 
 class Pictures(Sequence[Image]):
-    """The images of one topic; each is decoded on every access."""
+    """The images of one topic; each is decoded on every access, as ``decode`` does."""
 
-    def __init__(self, type_name: str, data: Sequence[bytes]) -> None:
-        self._type_name, self._data = type_name, data
+    def __init__(
+        self, type_name: str, data: Sequence[bytes], size: tuple[int, int] | None = None
+    ) -> None:
+        self._type_name, self._data, self._size = type_name, data, size
+
+    def fitting(self, size: tuple[int, int]) -> 'Pictures':
+        """Give the same images, as they are needed to be fitted into (height, width), px."""
+        return Pictures(self._type_name, self._data, size)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -74,8 +84,8 @@ class Pictures(Sequence[Image]):
 
     def __getitem__(self, index: int | slice) -> 'Image | Pictures':
         if isinstance(index, slice):
-            return Pictures(self._type_name, self._data[index])
-        return decode(deserialise(self._type_name, self._data[index]))
+            return Pictures(self._type_name, self._data[index], self._size)
+        return decode(deserialise(self._type_name, self._data[index]), self._size)
 
 
 def camera_tracks(recording: Recording) -> dict[str, Track]:

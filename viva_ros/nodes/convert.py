@@ -18,7 +18,8 @@ from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.core.rules import Details
 from viva_ros.msg import Alert, FutureProprioception, Value
-from viva_ros.runtime.decode import decode_jpeg, view_image
+from viva_ros.runtime.decode import view_image
+from viva_ros.runtime.jpeg import decode_jpeg
 
 SECOND = 1_000_000_000  # ns
 
@@ -43,15 +44,16 @@ def image_bytes(message: Image | CompressedImage) -> memoryview:
     return memoryview(message.data)
 
 
-def decode(message: Image | CompressedImage) -> Pixels:
+def decode(message: Image | CompressedImage, size: tuple[int, int] | None = None) -> Pixels:
     """
     Decode an image message.
 
+    :param size: (height, width) that it will be fitted into, px; None: it is wanted as sent
     :returns: (H, W, 3) RGB, perhaps a view of the message's own bytes
     :raises InputError: on an encoding, size or content that cannot be used
     """
     if isinstance(message, CompressedImage):
-        return decode_jpeg(image_bytes(message))
+        return decode_jpeg(image_bytes(message), size)
     return view_image(
         message.encoding, message.height, message.width, message.step, image_bytes(message),
         bool(message.is_bigendian),

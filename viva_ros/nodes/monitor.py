@@ -11,6 +11,7 @@ same rate, with the reason.
 import math
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from std_msgs.msg import String
@@ -75,7 +76,8 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._listen()
         done = self.create_guard_condition(self._publish_outcome)
         self.keep(self.destroy_guard_condition, done)
-        observer = Observer(self._inputs.topics, settings.picture, decode, image_bytes)
+        fitting = partial(decode, size=info.image_size)
+        observer = Observer(self._inputs.topics, settings.picture, fitting, image_bytes)
         self._estimation = Estimation(engine, observer, done.trigger)
         how = f'{info.library or info.kind} on {info.device}: {info.why}'
         self.get_logger().info(f'engine {info.fingerprint} for {settings.task}, {how}')

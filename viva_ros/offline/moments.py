@@ -12,6 +12,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array
 from viva_ros.core.returns import returns
 from viva_ros.data.episode import Episode, Joints
+from viva_ros.data.images import Pictures
 from viva_ros.runtime.images import letterbox
 
 
@@ -74,8 +75,11 @@ def cut(
     images = np.empty((len(stamps), len(cameras), *size, 3), dtype=np.uint8)
     for view, camera in enumerate(cameras):
         frames = episode.cameras[camera]
+        seen = frames.images
+        if isinstance(seen, Pictures):  # as a monitor decodes them
+            seen = seen.fitting(size)
         for row, index in enumerate(nearest(frames.stamps, stamps)):
-            images[row, view] = letterbox(frames.images[int(index)], size)
+            images[row, view] = letterbox(seen[int(index)], size)
     track, joints = episode.joints.stamps, _joints(episode.joints, joint_names)
     proprio, future = (joints_at(track, joints, stamps, later) for later in (0.0, horizon))
     returned = returns(len(all_stamps), episode.label.success)[::every]

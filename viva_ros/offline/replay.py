@@ -8,13 +8,14 @@ live timing is not repeatable. Else the monitor's own timer is imitated.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.inputs import InputBuffer, Selection, SyncSettings
-from viva_ros.core.observation import Observation, Unknown
+from viva_ros.core.observation import Image, Observation, Unknown
 from viva_ros.core.picture import PictureSettings
 from viva_ros.data.images import camera_tracks, decode
 from viva_ros.data.messages import from_time
@@ -22,6 +23,7 @@ from viva_ros.data.published import Said, values
 from viva_ros.data.recording import Recording
 from viva_ros.runtime.observer import Observer
 
+Decode = Callable[[Any], Image]
 FOREVER: Final = 1e9  # s; stamps of a recording are not searched for jumps of time
 
 
@@ -43,22 +45,25 @@ class Sight:
 
 
 def sights(
-    recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], rate: float
-) -> Iterator[Sight]:
+    recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], rate: float,
+    size: tuple[int, int] | None = None,
+) -> Iterator[Sight]:  # fmt: skip
     """
     Give the moments of a recording, in order.
 
     :param rate: of the imitated monitor, Hz; not used where one was recorded
+    :param size: (height, width) that the engine fits pictures into, px; None: they come as sent
     """
-    said = values(recording)
+    said, fitting = values(recording), partial(decode, size=size)
     if said:
-        return _repeat(recording, cameras, joint_names, said)
-    return _imitate(recording, cameras, joint_names, rate)
+        return _repeat(recording, cameras, joint_names, said, fitting)
+    return _imitate(recording, cameras, joint_names, rate, fitting)
 
 
 def _repeat(
-    recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], said: list[Said]
-) -> Iterator[Sight]:
+    recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], said: list[Said],
+    fitting: Decode,
+) -> Iterator[Sight]:  # fmt: skip
     """Give exactly what the recorded monitor used; what it called unknown stays unknown."""
     everything = SyncSettings(time_jump=FOREVER)
     buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, everything, keep_all=True)
@@ -69,26 +74,27 @@ def _repeat(
             yield Sight(one.stamp, Unknown(one.kind, one.reason), one.episode, math.nan)
             continue
         selection = buffer.select_at(one.inputs)
-        seen = selection if isinstance(selection, Unknown) else _decode(selection)
+        seen = selection if isinstance(selection, Unknown) else _decode(selection, fitting)
         yield Sight(one.stamp, seen, one.episode, one.value)
 
 
-def _decode(selection: Selection[Any]) -> Observation | Unknown:
+def _decode(selection: Selection[Any], fitting: Decode) -> Observation | Unknown:
     """Decode without a second opinion on the pictures: the monitor has looked at them."""
     try:
-        images = {c: decode(message) for c, message in selection.payloads.items()}
+        images = {c: fitting(message) for c, message in selection.payloads.items()}
     except InputError as error:
         return Unknown('input', str(error))
     return selection.observation(images)
 
 
 def _imitate(
-    recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], rate: float
-) -> Iterator[Sight]:
+    recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], rate: float,
+    fitting: Decode,
+) -> Iterator[Sight]:  # fmt: skip
     """Look every 1 / rate s of receive time, from the first image on."""
     buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, SyncSettings())
     observer: Observer[Any] = Observer(
-        {camera: camera for camera in cameras}, PictureSettings(), decode, content
+        {camera: camera for camera in cameras}, PictureSettings(), fitting, content
     )
     waiting = arrivals(recording, cameras)
     begin = next((time for time, camera, _ in waiting if camera), None)

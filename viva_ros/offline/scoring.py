@@ -140,7 +140,8 @@ def score(
 def look(recording: Recording, info: EngineInfo, rate: float = RATE) -> Iterator[Sight]:
     """Give the moments at which an engine is asked; a blind one keeps step with the cameras."""
     cameras = info.cameras or tuple(camera_tracks(recording))
-    return sights(recording, cameras, info.joint_names, rate)
+    size = info.image_size if info.cameras else None
+    return sights(recording, cameras, info.joint_names, rate, size)
 
 
 def estimates(moments: Iterable[Sight], engine: Engine, batch: int = 1) -> Iterator[Sample]:

@@ -3,7 +3,7 @@
 """
 From the bytes of an image message to RGB pixels: one code path, live and from a recording.
 
-What cannot be decoded whole is refused: a JPEG cut short would otherwise end in grey.
+Compressed pictures are read by ``jpeg``.
 """
 
 from typing import Final
@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
-
-JPEG_START: Final = b'\xff\xd8\xff'
-JPEG_END: Final = b'\xff\xd9'
 
 # Encoding: (bytes per channel, channels, what makes red, green and blue of them).
 _ENCODINGS: Final = {
@@ -71,24 +68,3 @@ def view_image(
     if conversion is None:
         return upper
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(upper), conversion), dtype=np.uint8)
-
-
-def decode_jpeg(data: bytes | memoryview | NDArray[np.uint8]) -> Image:
-    """
-    Decode the data of a sensor_msgs/CompressedImage in JPEG.
-
-    :returns: (height, width, 3) RGB
-    :raises InputError: if it is no JPEG, or is cut short or damaged
-    """
-    content = bytes(data)
-    if not content.startswith(JPEG_START):
-        raise InputError(f'compressed image begins with {content[:3].hex()!r}: it is no JPEG')
-    if not content.rstrip(b'\x00').endswith(JPEG_END):
-        raise InputError(f'JPEG of {len(content)} bytes has no end marker: it is cut short')
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise InputError(f'JPEG of {len(content)} bytes is refused: {error}') from error
-    if pixels is None:
-        raise InputError(f'JPEG of {len(content)} bytes is damaged')
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -1,0 +1,86 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+JPEG to RGB pixels, at 1/2, 1/4 or 1/8 of the size where an engine needs no more.
+
+A JPEG holds frequencies of blocks of 8 x 8 pixels: of a smaller picture the high ones are never
+computed. What cannot be decoded whole is refused: one cut short would otherwise end in grey.
+"""
+
+import struct
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import InputError
+from viva_ros.core.observation import Image
+
+START: Final = b'\xff\xd8\xff'
+END: Final = b'\xff\xd9'
+FORMS: Final = {
+    8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2,
+    1: cv2.IMREAD_COLOR,
+}  # fmt: skip
+LEAST: Final = 64  # px, of the shorter side: to say whether a picture is black or covered
+ALONE: Final = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+FRAMES: Final = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers that tell the size
+
+
+def decode_jpeg(
+    data: bytes | memoryview | NDArray[np.uint8], size: tuple[int, int] | None = None
+) -> Image:
+    """
+    Decode the data of a sensor_msgs/CompressedImage in JPEG.
+
+    :param size: (height, width) that it will be fitted into, px; None: it is wanted as sent
+    :returns: (height, width, 3) RGB, never smaller than it will be when fitted
+    :raises InputError: if it is no JPEG, or is cut short or damaged
+    """
+    content = bytes(data)
+    if not content.startswith(START):
+        raise InputError(f'compressed image begins with {content[:3].hex()!r}: it is no JPEG')
+    if not content.rstrip(b'\x00').endswith(END):
+        raise InputError(f'JPEG of {len(content)} bytes has no end marker: it is cut short')
+    form = FORMS[1 if size is None else reduction(sent_size(content), size)]
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), form)
+    except cv2.error as error:
+        raise InputError(f'JPEG of {len(content)} bytes is refused: {error}') from error
+    if pixels is None:
+        raise InputError(f'JPEG of {len(content)} bytes is damaged')
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def reduction(sent: tuple[int, int] | None, size: tuple[int, int]) -> int:
+    """
+    Give by how much a picture may be reduced: 1, 2, 4 or 8.
+
+    :param sent: its (height, width), px; None where it cannot be told. A picture may be turned
+        when decoded, so that both ways of fitting it count
+    :param size: (height, width) that it will be fitted into, px
+    """
+    if sent is None:
+        return 1
+    upright = min(size[0] / sent[0], size[1] / sent[1])
+    turned = min(size[0] / sent[1], size[1] / sent[0])
+    needed = max(upright, turned, LEAST / min(sent))
+    return next((factor for factor in FORMS if factor * needed <= 1.0), 1)
+
+
+def sent_size(content: bytes) -> tuple[int, int] | None:
+    """Give (height, width) of a JPEG by its header, px; None where it does not tell."""
+    place = 2
+    while place + 9 <= len(content) and content[place] == 0xFF:
+        marker = content[place + 1]
+        if marker in FRAMES:
+            height, width = struct.unpack_from('>HH', content, place + 5)
+            return (height, width) if height and width else None
+        if marker == 0xFF:  # there may be any number before a marker
+            place += 1
+        elif marker in ALONE:
+            place += 2
+        else:
+            place += 2 + int.from_bytes(content[place + 2 : place + 4])
+    return None
