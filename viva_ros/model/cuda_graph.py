@@ -4,7 +4,8 @@
 The lean form on a GPU, as one CUDA graph: thousands of launches become one.
 
 Inputs are pinned and copied in a stream of its own, so that nothing waits for other work on the
-device, and a policy beside it waits for nothing of ours.
+device, and a policy beside it waits for nothing of ours. Pictures go over as they came, and are
+fitted there.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from viva_ros.model.fit import Fit, Pictures
 from viva_ros.model.lean import LeanViVa
 
 WARM_UP: Final = 3  # runs before a capture: libraries choose their kernels and allocate
@@ -26,23 +28,27 @@ Arrays = Mapping[str, NDArray[Any]]
 class Captured:
     """One graph, for one number of observations."""
 
-    def __init__(self, lean: LeanViVa, feeds: Arrays, stream: 'torch.cuda.Stream') -> None:
-        device = lean.noisy.device
-        self._stream = stream
+    def __init__(
+        self, lean: LeanViVa, images: Tensor, feeds: Arrays, stream: 'torch.cuda.Stream'
+    ) -> None:
+        device = images.device
+        self._stream, self._images = stream, images.clone()
         self._pinned = {n: torch.from_numpy(a.copy()).pin_memory() for n, a in feeds.items()}
         self._given = {n: t.to(device) for n, t in self._pinned.items()}
+        torch.cuda.synchronize()  # these copies were made in another stream
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
-                lean(**self._given)
+                lean(self._images, **self._given)
             stream.synchronize()
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph, stream=stream):
-                self._outputs = lean(**self._given)
+                self._outputs = lean(self._images, **self._given)
         self._read = [torch.empty(t.shape, dtype=t.dtype).pin_memory() for t in self._outputs]
 
-    def run(self, feeds: Arrays) -> list[NDArray[Any]]:
-        """Copy in, replay, copy out."""
+    def run(self, images: Tensor, feeds: Arrays) -> list[NDArray[Any]]:
+        """Copy in, replay, copy out; in the stream that the images were made in."""
         with torch.cuda.stream(self._stream):
+            self._images.copy_(images)
             for name, pinned in self._pinned.items():
                 np.copyto(pinned.numpy(), feeds[name])
                 self._given[name].copy_(pinned, non_blocking=True)
@@ -64,23 +70,27 @@ class GraphedModel:
     def __init__(self, lean: LeanViVa, precision: torch.dtype) -> None:
         self._lean: LeanViVa | None = lean.to_precision(precision).to('cuda').eval()
         self._stream = torch.cuda.Stream()
+        self._fit = Fit(lean.config.image_size, lean.noisy.device)
         self._captured: dict[int, Captured] = {}
 
-    def run(self, feeds: Arrays) -> list[NDArray[Any]]:
+    def run(self, pictures: Pictures, feeds: Arrays) -> list[NDArray[Any]]:
         """
         Give the outputs.
 
-        :param feeds: images, proprio and task
+        :param pictures: for each observation its views, of any size
+        :param feeds: proprio and task
         :raises RuntimeError: as torch does
         """
-        count = len(feeds['proprio'])
+        count = len(pictures)
         with torch.inference_mode():
+            with torch.cuda.stream(self._stream):
+                images = self._fit(pictures)
             if count not in self._captured:
                 if len(self._captured) == MOST:
                     self._captured.pop(next(iter(self._captured)))
                 assert self._lean is not None
-                self._captured[count] = Captured(self._lean, feeds, self._stream)
-            return self._captured[count].run(feeds)
+                self._captured[count] = Captured(self._lean, images, feeds, self._stream)
+            return self._captured[count].run(images, feeds)
 
     def free(self) -> None:
         """Free the graphs and their memory; they are captured anew when they are needed."""

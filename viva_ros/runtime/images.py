@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from viva_ros.core.errors import InputError
+from viva_ros.core.letterbox import place
 from viva_ros.core.observation import Image
 
 
@@ -18,17 +19,24 @@ def letterbox(image: Image, size: tuple[int, int]) -> Image:
     :returns: (height, width, 3) uint8
     :raises InputError: if the image is of another type or shape
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise InputError(f'image is {image.dtype} {image.shape}, must be uint8 (H, W, 3)')
+    check(image)
     if image.shape[:2] == size:
         return np.ascontiguousarray(image)
-    scale = min(size[0] / image.shape[0], size[1] / image.shape[1])
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    shrinks = scale < 1.0
+    top, left, height, width = place((image.shape[0], image.shape[1]), size)
+    shrinks = size[0] < image.shape[0] or size[1] < image.shape[1]
     fitted = cv2.resize(
         image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
     boxed = np.zeros((*size, 3), dtype=np.uint8)
     boxed[top : top + height, left : left + width] = fitted
     return boxed
+
+
+def check(image: Image) -> None:
+    """
+    Refuse what is no picture.
+
+    :raises InputError: if the image is of another type or shape
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise InputError(f'image is {image.dtype} {image.shape}, must be uint8 (H, W, 3)')

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
@@ -19,10 +20,12 @@ from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime import verified
 from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.manifest import FLOAT32, Manifest
-from viva_ros.runtime.tensors import pack_batch, unpack_batch
+from viva_ros.runtime.tensors import arrange, pack_batch, unpack_batch
 from viva_ros.runtime.trust import check_file
 
 KIND = 'pytorch'
+Task = NDArray[np.int64]
+Outputs = list[NDArray[Any]]
 
 
 class PytorchEngine:
@@ -80,17 +83,25 @@ class PytorchEngine:
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
         """See ``BatchEngine``."""
-        from viva_ros.model.cuda_graph import run_eagerly
-
-        images, proprio = pack_batch(observations, self.info)
-        task = np.full(len(observations), self._task, dtype=np.int64)
-        feeds = {'images': images, 'proprio': proprio, 'task': task}
+        run = self._run_graph if self._runner else self._run_eagerly
         try:
-            given = self._runner.run(feeds) if self._runner else run_eagerly(self._model, feeds)
+            given = run(observations, np.full(len(observations), self._task, dtype=np.int64))
         except RuntimeError as error:
             raise EngineError(f'torch failed: {error}') from error
         outputs = dict(zip(self._names, given, strict=True))
         return unpack_batch(outputs, self.info, len(observations))
+
+    def _run_graph(self, observations: Sequence[Observation], task: Task) -> Outputs:
+        """Run on the GPU, which fits the pictures as well."""
+        pictures, proprio = zip(*(arrange(one, self.info) for one in observations), strict=True)
+        given: Outputs = self._runner.run(pictures, {'proprio': np.stack(proprio), 'task': task})
+        return given
+
+    def _run_eagerly(self, observations: Sequence[Observation], task: Task) -> Outputs:
+        from viva_ros.model.cuda_graph import run_eagerly
+
+        images, proprio = pack_batch(observations, self.info)
+        return run_eagerly(self._model, {'images': images, 'proprio': proprio, 'task': task})
 
     def free(self) -> None:
         """Give back memory that can be taken again."""

@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.joints import match_joints
-from viva_ros.core.observation import Estimate, Observation
+from viva_ros.core.observation import Estimate, Image, Observation
 from viva_ros.runtime.engine import EngineInfo
-from viva_ros.runtime.images import letterbox
+from viva_ros.runtime.images import check, letterbox
 
 
-def pack(
+def arrange(
     observation: Observation, info: EngineInfo
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+) -> tuple[list[Image], NDArray[np.float32]]:
     """
-    Give images (V, H, W, 3) and joint positions (J,) in the engine's order.
+    Give images as they are and joint positions (J,), in the engine's order.
 
     :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
     """
@@ -26,14 +26,25 @@ def pack(
     if missing:
         have = ', '.join(observation.images)
         raise InputError(f'camera {", ".join(missing)} is missing; there are {have or "none"}')
-    images = np.empty((len(info.cameras), *info.image_size, 3), dtype=np.uint8)
-    for view, name in enumerate(info.cameras):
+    for name in info.cameras:
         try:
-            images[view] = letterbox(observation.images[name], info.image_size)
+            check(observation.images[name])
         except InputError as error:
             raise InputError(f'camera {name}: {error}') from error
     joints = match_joints(observation.proprio, info.joint_names)
+    images = [observation.images[name] for name in info.cameras]
     return images, np.array(list(joints.values()), dtype=np.float32)
+
+
+def pack(
+    observation: Observation, info: EngineInfo
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Give images (V, H, W, 3), fitted to the engine, and joint positions, as ``arrange`` does."""
+    given, joints = arrange(observation, info)
+    images = np.empty((len(given), *info.image_size, 3), dtype=np.uint8)
+    for view, image in enumerate(given):
+        images[view] = letterbox(image, info.image_size)
+    return images, joints
 
 
 def pack_batch(

@@ -1,0 +1,62 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from viva_ros.model.fit import Fit, area_weights, line_weights
+from viva_ros.runtime.images import letterbox
+
+CPU = torch.device('cpu')
+SIDES = st.integers(8, 200)
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(smooth + random.normal(0.0, 20.0, smooth.shape), 0, 255).astype(np.uint8)
+
+
+def test_three_pixels_become_two_by_the_area_they_cover() -> None:
+    # Each of the two is 1.5 wide: one pixel and half of the middle one.
+    assert area_weights(3, 2).tolist() == pytest.approx(
+        np.array([[2 / 3, 1 / 3, 0.0], [0.0, 1 / 3, 2 / 3]])
+    )
+
+
+def test_two_pixels_become_four_by_nearness() -> None:
+    # Centres lie at -0.25 (taken as 0), 0.25, 0.75 and 1.25 (taken as 1).
+    wanted = [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
+    assert line_weights(2, 4).tolist() == wanted
+
+
+@settings(deadline=None)
+@given(height=SIDES, width=SIDES, rows=SIDES, columns=SIDES)
+def test_the_model_sees_what_it_sees_without_a_gpu_but_for_one_level(
+    height: int, width: int, rows: int, columns: int
+) -> None:
+    sent, size = picture(height, width), (rows, columns)
+    found = Fit(size, CPU)([[sent]])[0, 0].numpy()
+    assert found.shape == (*size, 3) and found.dtype == np.uint8
+    assert np.abs(found.astype(int) - letterbox(sent, size)).max() <= 1
+
+
+def test_views_of_several_observations_keep_their_places_whatever_their_sizes() -> None:
+    fit, size = Fit((12, 16), CPU), (12, 16)
+    given = [[picture(48, 64, 1), picture(12, 16, 2)], [picture(30, 30, 3), picture(5, 9, 4)]]
+    for _ in range(2):  # the second time with what was kept
+        found = fit(given).numpy().astype(int)
+        wanted = np.array([[letterbox(view, size) for view in views] for views in given])
+        assert np.abs(found - wanted).max() <= 1
+    np.testing.assert_array_equal(found[0, 1], given[0][1])
+
+
+def test_a_view_of_a_message_that_cannot_be_written_to_is_taken_as_it_is() -> None:
+    sent = np.frombuffer(picture(20, 24).tobytes(), np.uint8).reshape(20, 24, 3)[:, 4:]
+    assert np.abs(Fit((10, 10), CPU)([[sent]])[0, 0].numpy().astype(int)
+                  - letterbox(sent, (10, 10))).max() <= 1  # fmt: skip

@@ -1,0 +1,66 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The way of an observation through the CUDA graph, with a GPU that is none.
+
+A captured graph is the call itself here: what it gives for the first observation is checked, its
+replay and the copies' order in a stream need a real one.
+"""
+
+from contextlib import nullcontext
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from viva_ros.core.errors import InputError
+from viva_ros.core.observation import Observation
+from viva_ros.runtime.pytorch import PytorchEngine
+from viva_ros.runtime.shipped import engine_folder
+
+TASK = 'tray_lift'
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_module('viva_ros.model.cuda_graph')  # libraries look at torch.cuda
+    import_module('viva_ros.model.checkpoint')
+    to = torch.nn.Module.to
+
+    def stay(module: torch.nn.Module, target: Any) -> torch.nn.Module:
+        return module if target == 'cuda' else to(module, target)
+
+    monkeypatch.setattr(torch.nn.Module, 'to', stay)
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor: tensor)
+    stream = SimpleNamespace(synchronize=lambda: None)
+    for name, fake in {
+        'Stream': lambda: stream, 'stream': nullcontext, 'synchronize': lambda: None,
+        'CUDAGraph': lambda: SimpleNamespace(replay=lambda: None), 'empty_cache': lambda: None,
+        'graph': lambda *_, **__: nullcontext(), 'get_device_name': lambda: 'none at all',
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, fake)
+
+
+def test_pictures_of_any_size_give_the_value_that_the_model_gives_on_a_cpu(gpu: None) -> None:
+    folder = engine_folder('', TASK)
+    engine, plain = PytorchEngine(folder, TASK, 'cuda'), PytorchEngine(folder, TASK, 'cpu')
+    assert engine.info.device == 'none at all'
+    random = np.random.default_rng(0)
+    sizes = ((128, 128), (120, 160), engine.info.image_size)
+    pictures = [
+        np.repeat(np.repeat(random.integers(0, 256, (8, 8, 3), np.uint8), h // 8, 0), w // 8, 1)
+        for h, w in sizes
+    ]
+    images = dict(zip(engine.info.cameras, pictures, strict=True))
+    joints = dict.fromkeys(engine.info.joint_names, 0.1)
+    found, wanted = (e.estimate(Observation(images, joints, {})) for e in (engine, plain))
+    assert found.value == pytest.approx(wanted.value, abs=2e-3)
+    assert list(found.forecast.values()) == pytest.approx(list(wanted.forecast.values()), abs=2e-3)
+    engine.free()
+    with pytest.raises(InputError, match='camera head: image is float64'):
+        engine.estimate(Observation({**images, 'head': np.zeros((4, 4, 3))}, joints, {}))
+    engine.close()
+    plain.close()

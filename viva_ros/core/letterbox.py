@@ -1,0 +1,26 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a picture lies in a box of another shape: as large as it fits, in the middle."""
+
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Rows from ``top``, columns from ``left``; px."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def place(sent: tuple[int, int], box: tuple[int, int]) -> Place:
+    """
+    Give where a picture lies, its proportions kept.
+
+    :param sent: its (height, width), px
+    :param box: (height, width), px
+    """
+    scale = min(box[0] / sent[0], box[1] / sent[1])
+    height, width = (max(1, round(side * scale)) for side in sent)
+    return Place((box[0] - height) // 2, (box[1] - width) // 2, height, width)
