@@ -34,6 +34,7 @@ class EngineInfo:
     :param tasks: names of the tasks it was trained on
     :param fingerprint: 16 hex digits that name weights, configuration and exported graph
     :param kind: one of KINDS, but 'auto'
+    :param fits: whether pictures are best given as they came: it fits them on its device
     :param library: name and version
     :param device: 'CPU', or the GPU's name
     :param why: how this kind was chosen
@@ -49,6 +50,7 @@ class EngineInfo:
     library: str = field(default='', compare=False)
     device: str = field(default='CPU', compare=False)
     why: str = field(default='', compare=False)
+    fits: bool = field(default=False, compare=False)
 
 
 class Engine(Protocol):

@@ -64,7 +64,7 @@ class PytorchEngine:
         self.info = EngineInfo(
             config.cameras, config.joint_names, config.horizon, config.image_size, config.tasks,
             made.fingerprint if made else read.fingerprint, KIND, f'torch {torch.__version__}',
-            torch.cuda.get_device_name() if on_gpu else 'CPU',
+            torch.cuda.get_device_name() if on_gpu else 'CPU', fits=on_gpu,
         )  # fmt: skip
 
     def _graphed(self, precision: str) -> Any:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from viva_ros.core.errors import DeviceError, EngineError
-from viva_ros.core.observation import Estimate, Observation
+from viva_ros.core.observation import Estimate
 from viva_ros.runtime import exchange, wire
 from viva_ros.runtime.device import with_one_more_try
 from viva_ros.runtime.engine import BatchEngine, Engine
@@ -139,7 +139,7 @@ class Server:
     def _serve(self) -> None:
         """Answer those who have waited longest."""
         now, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-        estimates = self._estimate([client.memory.observation() for client in now])
+        estimates = self._estimate(now)
         for client, estimate in zip(now, estimates, strict=True):
             self._answer(client, estimate)
         self.served = replace(
@@ -148,21 +148,23 @@ class Server:
             batches=self.served.batches + 1,
         )
 
-    def _estimate(self, observations: list[Observation]) -> list[Estimate | Exception]:
-        if len(observations) > 1 and isinstance(self._engine, BatchEngine):
+    def _estimate(self, clients: list[Client]) -> list[Estimate | Exception]:
+        if len(clients) > 1 and isinstance(self._engine, BatchEngine):
             try:
+                observations = [client.memory.observation() for client in clients]
                 return list(self._engine.estimate_batch(observations))
             except Exception:  # one may spoil it for all, or memory lack for so many
                 self.served = replace(self.served, apart=self.served.apart + 1)
-        return [self._estimate_one(observation) for observation in observations]
+        return [self._estimate_one(client.memory) for client in clients]
 
-    def _estimate_one(self, observation: Observation) -> Estimate | Exception:
+    def _estimate_one(self, memory: wire.Memory) -> Estimate | Exception:
         """
         Estimate, or give what went wrong.
 
         :raises DeviceError: the server must end, so that monitors go on with engines of their own
         """
         try:
+            observation = memory.observation()
             return with_one_more_try(lambda: self._engine.estimate(observation), self._engine)
         except DeviceError:
             raise

@@ -20,14 +20,16 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import InputError, VivaError
-from viva_ros.core.observation import Estimate, Observation
+from viva_ros.core.observation import Estimate, Image, Observation
 from viva_ros.runtime.engine import EngineInfo
-from viva_ros.runtime.tensors import pack
+from viva_ros.runtime.images import letterbox
+from viva_ros.runtime.tensors import arrange
 
 REPLY: Final = struct.Struct('<QB')  # number of the request, what came of it; then a text
 DONE, BAD_INPUT, FAILED = range(3)
 REQUEST: Final = struct.Struct('<Q')
 LONGEST: Final = 1 << 16  # bytes of one packet
+LARGEST: Final = 3 * 1920 * 1200  # bytes of a picture that is handed over as it came
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -97,19 +99,21 @@ class Memory:
     """
     One observation and its estimate in shared memory; the socket tells whose turn it is.
 
-    Joints are float64 and pictures fitted to the engine, so that an engine on the other side sees
-    to the bit what it would have seen here.
+    Joints are float64, and pictures fitted to the engine unless it fits them itself, so that an
+    engine on the other side sees to the bit what it would have seen here.
     """
 
     def __init__(self, descriptor: int, info: EngineInfo) -> None:
         """Map the memory; the descriptor can be closed after."""
         self._info = info
         self._map = mmap.mmap(descriptor, sum(_sizes(info)))
-        images, joints, answer = _sizes(info)
-        shape = (len(info.cameras), *info.image_size, 3)
-        self._images = np.frombuffer(self._map, np.uint8, math.prod(shape)).reshape(shape)
-        self._joints = np.frombuffer(self._map, np.float64, joints // 8, images)
-        self._answer = np.frombuffer(self._map, np.float64, answer // 8, images + joints)
+        shapes, pictures, joints, answer = _sizes(info)
+        cameras, before = len(info.cameras), shapes + pictures
+        self._shapes = np.frombuffer(self._map, np.int64, 2 * cameras).reshape(-1, 2)
+        rooms = np.frombuffer(self._map, np.uint8, cameras * _room(info), shapes)
+        self._rooms = rooms.reshape(cameras, _room(info))
+        self._joints = np.frombuffer(self._map, np.float64, joints // 8, before)
+        self._answer = np.frombuffer(self._map, np.float64, answer // 8, before + joints)
 
     def put(self, observation: Observation) -> None:
         """
@@ -117,14 +121,32 @@ class Memory:
 
         :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
         """
-        self._images[:] = pack(observation, self._info)[0]
+        images, _ = arrange(observation, self._info)
+        for view, image in enumerate(images):
+            if not self._info.fits or image.size > LARGEST:
+                image = letterbox(image, self._info.image_size)
+            self._shapes[view] = image.shape[:2]
+            self._rooms[view, : image.size].reshape(image.shape)[:] = image
         self._joints[:] = [observation.proprio[name] for name in self._info.joint_names]
 
     def observation(self) -> Observation:
-        """Read it; its stamps stay behind, no engine looks at them."""
-        images = dict(zip(self._info.cameras, self._images, strict=True))
+        """
+        Read it; its stamps stay behind, no engine looks at them.
+
+        :raises InputError: if the other end tells a size that cannot be
+        """
+        images = {name: self._picture(view) for view, name in enumerate(self._info.cameras)}
         joints = dict(zip(self._info.joint_names, self._joints.tolist(), strict=True))
         return Observation(images, joints, {})
+
+    def _picture(self, view: int) -> Image:
+        height, width = self._info.image_size
+        if self._info.fits:
+            height, width = self._shapes[view].tolist()
+        size = 3 * height * width
+        if min(height, width) < 1 or size > self._rooms.shape[1]:
+            raise InputError(f'picture is told to be {width} x {height} pixels')
+        return self._rooms[view, :size].reshape(height, width, 3)
 
     def answer(self, estimate: Estimate) -> None:
         """Write an estimate."""
@@ -140,9 +162,13 @@ class Memory:
         return Estimate(value, joints, progress, success)
 
 
-def _sizes(info: EngineInfo) -> tuple[int, int, int]:
-    """Give the bytes of pictures (rounded up to 8), joints and answer."""
-    height, width = info.image_size
-    pictures = len(info.cameras) * height * width * 3
-    joints = len(info.joint_names)
-    return -(-pictures // 8) * 8, 8 * joints, 8 * (4 + joints)
+def _room(info: EngineInfo) -> int:
+    """Give the bytes kept for a picture; memory that is never written to costs nothing."""
+    fitted = 3 * math.prod(info.image_size)
+    return max(LARGEST, fitted) if info.fits else fitted
+
+
+def _sizes(info: EngineInfo) -> tuple[int, int, int, int]:
+    """Give the bytes of shapes, pictures (rounded up to 8), joints and answer."""
+    cameras, joints = len(info.cameras), len(info.joint_names)
+    return 16 * cameras, -(-cameras * _room(info) // 8) * 8, 8 * joints, 8 * (4 + joints)
