@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Weights and activations in 8 bits, where the value stays what it was.
+Weights and activations in 8 bits, where the value stays what it was; ranges as CPUs want them.
 
 The ranges of activations are seen on recorded frames. Then layers go back to float32, those first
 that change the value most when they alone are in 8 bits, until the engine is near enough.
@@ -74,29 +74,31 @@ def quantize(graph: bytes, feeds: Sequence[Feeds], names: Sequence[str]) -> byte
 
 
 def quantize_where_it_can(
-    graph: bytes, feeds: Sequence[Feeds], differ: Callable[[bytes], float], limit: float
-) -> tuple[bytes, list[str]]:
+    names: Sequence[str], make: Callable[[Sequence[str]], bytes], harm: Callable[[str], float],
+    differ: Callable[[bytes], float], limit: float,
+) -> tuple[bytes, list[str]]:  # fmt: skip
     """
     Put all layers into 8 bits but those that must stay.
 
+    :param names: of the layers
+    :param make: gives the graph with some of them in 8 bits
+    :param harm: about how much the value differs with one layer alone in 8 bits
     :param differ: largest difference in value that a graph makes
     :param limit: of it
     :returns: graph, and the names of the layers that stayed in float32
     :raises EngineError: if no layer can be in 8 bits
     """
-    names = layers(graph)
-    whole = quantize(graph, feeds, names)
-    if differ(whole) <= limit:
-        return whole, []
-    few = list(feeds)[:: max(1, len(feeds) // 8)]
-    harm = {name: differ(quantize(graph, few, [name])) for name in names}
-    worst_first = sorted(names, key=lambda name: -harm[name])
+    made = make(names)
+    if differ(made) <= limit:
+        return made, []
+    harms = {name: harm(name) for name in names}
+    worst_first = sorted(names, key=lambda name: -harms[name])
     for count in sorted({round(x) for x in np.linspace(1, len(names) - 1, STEPS)}):
         stay = worst_first[:count]
-        made = quantize(graph, feeds, [name for name in names if name not in stay])
+        made = make([name for name in names if name not in stay])
         if differ(made) <= limit:
             return made, stay
     raise EngineError(
-        f'no layer can be in 8 bits: with one alone the value differs by more than {limit}: use '
+        f'no layer can be in 8 bits: with one alone the value differs by more than {limit:g}: use '
         'float32'
     )

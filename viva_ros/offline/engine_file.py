@@ -4,8 +4,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
 
 from viva_ros.core.errors import EngineError
@@ -14,21 +16,26 @@ from viva_ros.offline import eight_bits, parity
 from viva_ros.offline.graph import OPSET, Source, make_graph
 from viva_ros.offline.graph_session import run_of
 from viva_ros.offline.parity import Sample
+from viva_ros.offline.rounding import Rounding
 from viva_ros.offline.seam import find_seam
 from viva_ros.runtime.manifest import FLOAT32, GRAPH, LARGEST_DIFFERENCE
+from viva_ros.runtime.portable import GRAPHS
 
 if TYPE_CHECKING:
     from viva_ros.offline.staging import Plan
 
 INT8: Final = 'int8'
+FP8: Final = 'fp8'
+EIGHT_BITS: Final = (INT8, FP8)
 BFLOAT16: Final = 'bfloat16'
 HALVES: Final = {'float16': torch.float16, BFLOAT16: torch.bfloat16}
 MARGIN: Final = 0.75  # of the difference allowed: moments that were not seen may differ more
 PRECISIONS: Final = {
     'onnx': (FLOAT32, INT8), 'openvino': (FLOAT32, BFLOAT16, INT8), 'pytorch': (FLOAT32, *HALVES),
-    'tensorrt': (FLOAT32, *HALVES, INT8), 'tensorrt_rtx': (FLOAT32, *HALVES, INT8),
+    'tensorrt': (FLOAT32, *HALVES, *EIGHT_BITS), 'tensorrt_rtx': (FLOAT32, *HALVES, *EIGHT_BITS),
 }  # fmt: skip
 PLAN: Final = 'engine.plan'
+FEW: Final = 32  # moments that tell which layer does harm
 
 
 @dataclass(frozen=True)
@@ -79,24 +86,32 @@ def _graph(
     source: Source, plan: 'Plan', samples: Sequence[Sample], opset: int
 ) -> tuple[bytes, dict[str, Any]]:
     graph = make_graph(source, opset, HALVES.get(plan.precision, torch.float32))
-    if plan.precision != INT8:
+    if plan.precision not in EIGHT_BITS:
         return graph, {'opset': opset}
     feeds, values = _moments(source, samples)
-
-    def differ(made: bytes) -> float:
-        run = run_of(made, plan.kind)
-        return max(
-            abs(float(run(feed)['value'].reshape(-1)[0]) - value)
-            for feed, value in zip(feeds, values, strict=True)
-        )
-
+    names, few = eight_bits.layers(graph), max(1, len(feeds) // FEW)
+    if plan.kind in GRAPHS:
+        make = partial(eight_bits.quantize, graph, feeds)
+        quick = partial(eight_bits.quantize, graph, feeds[::few])
+    else:
+        make = quick = Rounding(graph, feeds, plan.precision)
     made, stayed = eight_bits.quantize_where_it_can(
-        graph, feeds, differ, MARGIN * LARGEST_DIFFERENCE
-    )
+        names, make, lambda name: _differ(quick([name]), plan.kind, feeds[::few], values[::few]),
+        lambda made: _differ(made, plan.kind, feeds, values), MARGIN * LARGEST_DIFFERENCE,
+    )  # fmt: skip
     return made, {
-        'opset': opset, 'layers_in_8_bits': len(eight_bits.layers(graph)) - len(stayed),
+        'opset': opset, 'layers_in_8_bits': len(names) - len(stayed),
         'layers_in_float32': stayed,
     }  # fmt: skip
+
+
+def _differ(
+    graph: bytes, kind: str, feeds: Sequence[dict[str, Any]], values: Sequence[float]
+) -> float:
+    """Give the largest difference in value; NaN if one is."""
+    run = run_of(graph, kind)
+    found = [float(run(feed)['value'].reshape(-1)[0]) for feed in feeds]
+    return float(np.max(np.abs(np.array(found) - np.array(values))))
 
 
 def _seam(source: Source, graph: bytes, samples: Sequence[Sample]) -> str:
@@ -123,6 +138,7 @@ def _built(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFil
     from viva_ros.offline import tensorrt_build as building
 
     building.check(plan.kind, plan.build_only, plan.capabilities)
-    graph, facts = _graph(source, plan, samples, building.OPSET)
+    opset = building.OPSET if plan.precision in HALVES else OPSET
+    graph, facts = _graph(source, plan, samples, opset)
     built = building.build(graph, plan.kind, plan.capabilities)
     return EngineFile(PLAN, built.content, facts, built.gpu, built.libraries)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.sources import find
-from viva_ros.offline.engine_file import INT8, PRECISIONS, make_file
+from viva_ros.offline.engine_file import EIGHT_BITS, PRECISIONS, make_file
 from viva_ros.offline.graph import open_source
 from viva_ros.offline.parity import take_samples
 from viva_ros.offline.staging import Plan, Stage
@@ -95,7 +95,7 @@ def export(
     plan = plan or Plan()
     check_building_place(out)
     source = open_source(folder)
-    blind = plan.build_only and plan.precision != INT8
+    blind = plan.build_only and plan.precision not in EIGHT_BITS
     samples = [] if blind else take_samples(source, recordings)
     made = make_file(source, plan, samples)
     with Stage(out, folder) as stage:

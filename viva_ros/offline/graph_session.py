@@ -3,7 +3,7 @@
 """A graph in memory, run on one thread by the library that will run it on a robot."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import onnxruntime
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import EngineError
 from viva_ros.runtime.openvino_graph import Compiled, Source, can_bfloat16
 
+E4M3: Final = b'e4m3'  # in the names of tensors of a graph in such 8 bits
 Run = Callable[[dict[str, Any]], dict[str, NDArray[Any]]]
 
 
@@ -32,6 +33,8 @@ def run_of(graph: bytes, kind: str = 'onnx', seam: str = '') -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
+    if E4M3 in graph:  # its fused operations do not know these 8 bits
+        options.add_session_config_entry('session.disable_quant_qdq', '1')
     opened = onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
     names = [output.name for output in opened.get_outputs()]
     return lambda feeds: dict(zip(names, opened.run(None, feeds), strict=True))

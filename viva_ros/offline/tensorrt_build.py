@@ -16,7 +16,7 @@ from viva_ros.core.errors import EngineError
 from viva_ros.runtime import cuda
 from viva_ros.runtime.tensorrt import LARGEST_BATCH, import_library
 
-OPSET: Final = 23  # attention and RMS normalisation have operations of their own
+OPSET: Final = 23  # attention has an operation of its own; of halves alone, so far
 RTX: Final = 'tensorrt_rtx'
 BATCHES: Final = 1, 1, LARGEST_BATCH  # smallest, best served, largest
 CAPABILITY: Final = re.compile(r'\d{2,3}')

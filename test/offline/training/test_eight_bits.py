@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers in 8 bits, and back to float32 where the value breaks."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,13 @@ def differ(graph: bytes) -> Any:
     return by
 
 
+def where_it_can(graph: bytes, differ: Any, limit: float) -> tuple[bytes, list[str]]:
+    make = partial(eight_bits.quantize, graph, FEEDS)
+    return eight_bits.quantize_where_it_can(
+        eight_bits.layers(graph), make, lambda name: differ(make([name])), differ, limit
+    )
+
+
 def in_8_bits(graph: bytes) -> int:
     """Count weights that are stored so."""
     proto = onnx.load_from_string(graph)
@@ -54,7 +62,7 @@ def in_8_bits(graph: bytes) -> int:
 
 def test_all_layers_are_in_8_bits_where_the_limit_is_wide(graph: bytes) -> None:
     assert eight_bits.layers(graph) == ['first', 'second']
-    made, stayed = eight_bits.quantize_where_it_can(graph, FEEDS, differ(graph), 1e6)
+    made, stayed = where_it_can(graph, differ(graph), 1e6)
     assert stayed == []
     assert in_8_bits(made) >= 2
 
@@ -64,11 +72,11 @@ def test_the_layer_that_breaks_the_value_stays_in_float32(graph: bytes) -> None:
     alone = {name: by(eight_bits.quantize(graph, FEEDS, [name])) for name in ('first', 'second')}
     assert alone['second'] > alone['first']  # what was made so above
     limit = (alone['first'] + alone['second']) / 2
-    made, stayed = eight_bits.quantize_where_it_can(graph, FEEDS, by, limit)
+    made, stayed = where_it_can(graph, by, limit)
     assert stayed == ['second']
     assert by(made) <= limit
 
 
 def test_where_no_layer_can_be_in_8_bits_it_is_said(graph: bytes) -> None:
     with pytest.raises(EngineError, match=r'no layer can be in 8 bits.*use float32'):
-        eight_bits.quantize_where_it_can(graph, FEEDS, lambda made: 1.0, 0.01)
+        where_it_can(graph, lambda made: 1.0, 0.01)
