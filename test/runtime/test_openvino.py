@@ -63,6 +63,16 @@ def test_what_is_before_the_seam_alone_is_rounded() -> None:
     assert found == pytest.approx(behind, rel=1e-6)
 
 
+def test_an_input_of_both_pieces_reaches_both() -> None:
+    given = feeds(1)
+    proto = onnx.load_from_string(two_products())
+    proto.graph.node[2].input[1] = 'images'  # y = product + images
+    del proto.graph.input[1]
+    found = Compiled(Source(proto.SerializeToString(), seam='h'), 1)(given)['y']
+    expected = given['images'] @ np.full((4, 4), EXACT) @ np.full((4, 4), EXACT) + given['images']
+    assert found == pytest.approx(expected, rel=2**-8)
+
+
 def test_what_was_given_before_does_not_show() -> None:  # the inputs' memory is used again
     run = Compiled(Source(two_products()), 1)
     first, again = feeds(1), feeds(1)

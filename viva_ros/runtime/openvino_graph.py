@@ -64,7 +64,7 @@ class Compiled:
     """
 
     def __init__(self, source: Source, batch: int) -> None:
-        self._inputs: dict[str, NDArray[Any]] = {}
+        self._inputs: list[tuple[str, NDArray[Any]]] = []
         self._tensors: list[Any] = []  # they do not own the inputs' memory, and must live
         if source.seam:
             head, tail = cut(source, batch)
@@ -76,7 +76,7 @@ class Compiled:
 
     def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Give the outputs by name."""
-        for name, array in self._inputs.items():
+        for name, array in self._inputs:
             array[...] = feeds[name]
         for request in self._requests:
             request.infer()
@@ -103,7 +103,7 @@ class Compiled:
             array = np.zeros(tuple(port.shape), port.element_type.to_dtype())
             tensor = library().Tensor(array, shared_memory=True)
             request.set_input_tensor(index, tensor)
-            self._inputs[name] = array
+            self._inputs.append((name, array))
             self._tensors.append(tensor)
         return request
 
