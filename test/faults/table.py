@@ -64,7 +64,7 @@ ROWS = (
     Row(6, 'wrong size, encoding, step, truncated data, bad JPEG',
         'one throttled message, frame dropped, node lives',
         (CAMERAS + 'test_a_message_that_is_no_picture_is_dropped_and_named',
-         'runtime/test_decode.py::test_a_damaged_jpeg_is_a_picture_or_an_input_error',
+         'runtime/test_jpeg.py::test_a_damaged_jpeg_is_a_picture_or_an_input_error',
          'faults/test_fuzz.py::test_pictures_of_any_fields')),
     Row(7, 'joints: not finite, missing, more, in another order',
         'by name; unknown where one is missing or not finite',
