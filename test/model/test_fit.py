@@ -37,13 +37,14 @@ def test_two_pixels_become_four_by_nearness() -> None:
 
 @settings(deadline=None)
 @given(height=SIDES, width=SIDES, rows=SIDES, columns=SIDES)
-def test_the_model_sees_what_it_sees_without_a_gpu_but_for_one_level(
+def test_the_model_sees_what_it_sees_without_a_gpu_but_for_rounding(
     height: int, width: int, rows: int, columns: int
 ) -> None:
     sent, size = picture(height, width), (rows, columns)
     found = Fit(size, CPU)([[sent]])[0, 0].numpy()
     assert found.shape == (*size, 3) and found.dtype == np.uint8
-    assert np.abs(found.astype(int) - letterbox(sent, size)).max() <= 1
+    # OpenCV rounds after each halving, by at most half a level, and then once more.
+    assert np.abs(found.astype(int) - letterbox(sent, size)).max() <= 2
 
 
 def test_views_of_several_observations_keep_their_places_whatever_their_sizes() -> None:
@@ -52,7 +53,7 @@ def test_views_of_several_observations_keep_their_places_whatever_their_sizes() 
     for _ in range(2):  # the second time with what was kept
         found = fit(given).numpy().astype(int)
         wanted = np.array([[letterbox(view, size) for view in views] for views in given])
-        assert np.abs(found - wanted).max() <= 1
+        assert np.abs(found - wanted).max() <= 2
     np.testing.assert_array_equal(found[0, 1], given[0][1])
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,3 +56,11 @@ def test_the_picture_keeps_its_proportions_and_fills_one_side(
     assert abs(found[0] - max(1, height * scale)) <= 0.5 + 1e-9
     assert abs(found[1] - max(1, width * scale)) <= 0.5 + 1e-9
     assert found[0] == rows or found[1] == columns
+
+
+def test_halving_first_changes_what_is_seen_by_few_levels() -> None:
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    image = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
+    at_once = cv2.resize(image, (96, 72), interpolation=cv2.INTER_AREA).astype(int)
+    far = np.abs(letterbox(image, (96, 96))[12:84] - at_once)
+    assert far.max() <= 6 and far.mean() < 1.0

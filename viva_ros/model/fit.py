@@ -4,7 +4,7 @@
 Pictures fitted to a size where the model is: bytes go over as they came, the resize is there.
 
 Means over areas, and between pixels where a picture is enlarged, are two matrix products; they
-give what OpenCV's INTER_AREA and INTER_LINEAR give, but for rounding.
+give what OpenCV's INTER_AREA and INTER_LINEAR give step by step, but for rounding.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from viva_ros.core.letterbox import place
+from viva_ros.core.letterbox import halvings, place
 
 Pictures = Sequence[Sequence[NDArray[np.uint8]]]
 
@@ -28,7 +28,7 @@ class Fit:
 
     def __init__(self, size: tuple[int, int], device: torch.device) -> None:
         self._size, self._device = size, device
-        self._weights: dict[tuple[int, int], Tensor] = {}
+        self._weights: dict[tuple[int, int, int], Tensor] = {}
         self._sent: dict[tuple[int, ...], Tensor] = {}
 
     def __call__(self, pictures: Pictures) -> Tensor:
@@ -60,16 +60,20 @@ class Fit:
         if picture.shape[:2] == (height, width):
             return picture
         pixels = picture.permute(2, 0, 1).float()  # (3, H, W)
-        rows = self._between(picture.shape[0], height)
-        columns = self._between(picture.shape[1], width)
+        halves = halvings((picture.shape[0], picture.shape[1]), (height, width))
+        rows = self._between(picture.shape[0], height, halves)
+        columns = self._between(picture.shape[1], width, halves)
         fitted = rows @ pixels @ columns.T
         return fitted.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
 
-    def _between(self, sent: int, fitted: int) -> Tensor:
-        if (sent, fitted) not in self._weights:
-            make = area_weights if fitted < sent else line_weights
-            self._weights[sent, fitted] = make(sent, fitted).to(self._device)
-        return self._weights[sent, fitted]
+    def _between(self, sent: int, fitted: int, halves: int) -> Tensor:
+        key = sent, fitted, halves
+        if key not in self._weights:
+            halved = sent >> halves
+            make = area_weights if fitted < halved else line_weights
+            weights = make(halved, fitted) @ area_weights(sent, halved)
+            self._weights[key] = weights.to(self._device)
+        return self._weights[key]
 
 
 def area_weights(sent: int, fitted: int) -> Tensor:

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 from viva_ros.core.errors import InputError
-from viva_ros.core.letterbox import place
+from viva_ros.core.letterbox import halvings, place
 from viva_ros.core.observation import Image
 
 
 def letterbox(image: Image, size: tuple[int, int]) -> Image:
     """
-    Fit an image into a size, its proportions kept, black around it.
+    Fit an image into a size, its proportions kept, black around it; means over areas, by halves.
 
     :param image: (H, W, 3) uint8
     :param size: (height, width), px
@@ -22,11 +22,13 @@ def letterbox(image: Image, size: tuple[int, int]) -> Image:
     check(image)
     if image.shape[:2] == size:
         return np.ascontiguousarray(image)
-    top, left, height, width = place((image.shape[0], image.shape[1]), size)
+    sent = image.shape[0], image.shape[1]
+    top, left, height, width = place(sent, size)
     shrinks = size[0] < image.shape[0] or size[1] < image.shape[1]
-    fitted = cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    for _ in range(halvings(sent, (height, width))):
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=way)
+    fitted = cv2.resize(image, (width, height), interpolation=way)
     boxed = np.zeros((*size, 3), dtype=np.uint8)
     boxed[top : top + height, left : left + width] = fitted
     return boxed
