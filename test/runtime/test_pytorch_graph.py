@@ -59,6 +59,12 @@ def test_pictures_of_any_size_give_the_value_that_the_model_gives_on_a_cpu(gpu: 
     found, wanted = (e.estimate(Observation(images, joints, {})) for e in (engine, plain))
     assert found.value == pytest.approx(wanted.value, abs=2e-3)
     assert list(found.forecast.values()) == pytest.approx(list(wanted.forecast.values()), abs=2e-3)
+    batch = [Observation(images, dict.fromkeys(joints, 0.1 * n), {}) for n in range(3)]
+    graphs = engine._runner._captured
+    graphs.clear()
+    given = [one.value for one in engine.estimate_batch(batch)]
+    assert given == pytest.approx([plain.estimate(one).value for one in batch], abs=2e-3)
+    assert sorted(graphs) == [1, 2]  # two together and one: no graph for three
     engine.free()
     with pytest.raises(InputError, match='camera head: image is float64'):
         engine.estimate(Observation({**images, 'head': np.zeros((4, 4, 3))}, joints, {}))

@@ -24,6 +24,7 @@ from viva_ros.runtime.tensors import arrange, pack_batch, unpack_batch
 from viva_ros.runtime.trust import check_file
 
 KIND = 'pytorch'
+SIZES = (8, 4, 2, 1)  # of a batch; to capture a graph takes seconds
 Task = NDArray[np.int64]
 Outputs = list[NDArray[Any]]
 
@@ -82,7 +83,14 @@ class PytorchEngine:
         return self.estimate_batch([observation])[0]
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
-        """See ``BatchEngine``."""
+        """See ``BatchEngine``; on a GPU in parts that have a graph each."""
+        found: list[Estimate] = []
+        while rest := observations[len(found) :]:
+            fitting = next(size for size in SIZES if size <= len(rest))
+            found += self._run(rest[:fitting] if self._runner else rest)
+        return found
+
+    def _run(self, observations: Sequence[Observation]) -> list[Estimate]:
         run = self._run_graph if self._runner else self._run_eagerly
         try:
             given = run(observations, np.full(len(observations), self._task, dtype=np.int64))
