@@ -10,8 +10,9 @@ import pytest
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Label
+from viva_ros.data.episodes import stored_label
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
-from viva_ros.data.recording import read
+from viva_ros.data.recording import Recording, read
 from viva_ros.data.writer import RecordingWriter
 from viva_ros.runtime.jpeg import decode_jpeg
 
@@ -138,3 +139,9 @@ def test_times_count_from_the_first_frame_of_the_episode(tmp_path: Path, fill) -
 def test_an_episode_that_was_not_over_has_no_label(tmp_path: Path, fill) -> None:
     live(tmp_path / 'r.mcap', fill, done=False)
     assert read(tmp_path / 'r.mcap').episodes()[1].label is None
+
+
+def test_a_label_that_lacks_the_outcome_is_refused_by_what_it_lacks(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / 'one.mcap', {}, {'viva_episode': {'task': 'fold'}}, ())
+    with pytest.raises(RecordingError, match=r'one\.mcap has a label without success'):
+        stored_label(recording)

@@ -103,6 +103,10 @@ def stored_label(recording: Recording) -> Label | None:
     content: Mapping[str, Any] | None = recording.metadata.get(LABEL)
     if content is None:
         return None
+    if missing := [name for name in ('task', 'success') if name not in content]:
+        raise RecordingError(
+            f'{recording.path} has a label without {" and ".join(missing)}: record it again'
+        )
     try:
         marks = [Mark(str(k), float(at), str(text)) for k, at, text in content.get('marks', ())]
         return Label(

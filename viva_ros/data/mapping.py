@@ -189,7 +189,10 @@ class _Parser:
             self._fail(key, content, 'a mapping of names to values')
         unknown = sorted(set(map(str, content)) - set(allowed)) if allowed is not None else []
         if unknown:
-            self._fail(key, ', '.join(unknown), f'of {", ".join(allowed)}')
+            raise ConfigurationError(
+                f'{self._path}: {key} has {", ".join(map(repr, unknown))}, '
+                f'may have {", ".join(allowed)}'
+            )
         return dict(content)
 
     def _fail(self, key: str, value: Any, allowed: str) -> None:

@@ -34,7 +34,7 @@ def find(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         here = inside(path) if path.is_dir() else [path]
         if not here:
-            raise RecordingError(f'folder {path} has no *.mcap files, nor other {KINDS}')
+            raise RecordingError(f'folder {path} has no recordings: no {KINDS}')
         found += here
     return found
 

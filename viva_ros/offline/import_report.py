@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 MANY: Final = 60  # episodes; of more only the refused are listed
 
@@ -28,7 +28,8 @@ def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Give one line an episode."""
-    given = Table('episode', 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
+    name = Column('episode', overflow='fold')  # names often differ at their end alone
+    given = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
     for row in rows:
         given.add_row(
             row['name'], str(row['frames']), f'{row["duration"]:.1f}', rates(row['streams']),
