@@ -40,7 +40,7 @@ from viva_ros.offline.scored_files import header, is_whole
 from viva_ros.offline.scoring import score
 from viva_ros.offline.timeline import timelines
 from viva_ros.runtime.engine import Engine, load
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.runtime.shipped import engine_folder, tasks_known
 
 
 class Scorer:
@@ -99,6 +99,12 @@ class Scorer:
 
     def _engine(self, task: str) -> tuple[Engine, Calibration | None]:
         if task not in self._loaded:
+            known = tasks_known(self._order.engine)
+            if known and task not in known and not self._order.task:  # the next may be of another
+                raise RecordingError(
+                    f'it is of task {task!r}, there are engines for {", ".join(sorted(known))}: '
+                    'leave it out, or name an engine for it with --engine'
+                )
             folder = engine_folder(self._order.engine, task)
             engine = load(folder, task)
             found = calibration_of(folder, task, engine.info.fingerprint, self._order.calibration)

@@ -51,6 +51,18 @@ def engine_folder(given: str, task: str) -> Path:
     )
 
 
+def tasks_known(given: str) -> set[str]:
+    """
+    Give the tasks of an engine; empty if the folder has no description.
+
+    :param given: its path; empty for all that are shipped
+    :raises EngineError: if a description cannot be read
+    """
+    folders = [Path(given).expanduser()] if given else shared_folder('engines').iterdir()
+    paths = [folder / 'engine.json' for folder in folders]
+    return {task for path in paths if path.is_file() for task in _tasks(path)}
+
+
 def _tasks(path: Path) -> set[str]:
     try:
         return set(json.loads(path.read_text(encoding='utf-8')).get('tasks', ()))

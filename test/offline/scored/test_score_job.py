@@ -111,3 +111,17 @@ def test_one_that_cannot_be_used_does_not_spoil_its_batch(
     engine = str(write_engine(tmp_path / 'batched', 'batch'))
     outcome = attempt(replace(order, engine=engine, batch=4), Job(path, tmp_path, 'r'))
     assert (outcome.known, outcome.unknown) == (3, 1)
+
+
+def test_a_recording_of_a_task_that_the_engine_does_not_know_is_its_own_failure(
+    order, jobs, tmp_path: Path, write_engine, monkeypatch
+) -> None:
+    monkeypatch.setattr('viva_ros.offline.score_job.own_task', lambda recording: 'tray_lift')
+    engine = write_engine(tmp_path / 'other')
+    description = engine / 'engine.json'
+    content = description.read_text(encoding='utf-8').replace('tray_lift', 'fold')
+    description.write_text(content, encoding='utf-8')
+    outcome = attempt(replace(order, engine=str(engine), task=''), jobs[1])
+    assert outcome.state == FAILED
+    assert "task 'tray_lift', there are engines for fold" in outcome.text
+    assert attempt(replace(order, engine=str(engine), task='tray_lift'), jobs[1]).state == STOP
