@@ -43,6 +43,7 @@ GO_ON: Final = frozenset({'record', 'import', 'train', 'score', 'compare', 'supe
 #: These end by themselves, in their own time.
 INTERACTIVE: Final = frozenset({'demo', 'up', 'label'})
 STOPPED: Final = 130
+STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 PATIENCE: Final = 4.0  # s, for what does not heed Ctrl-C: a library that catches it
 
 
@@ -90,7 +91,7 @@ def stopped(name: str) -> str:
 
 def _heed_interrupts(name: str) -> threading.Event:
     """
-    Make SIGINT a KeyboardInterrupt, where a background shell has it ignored, too.
+    Make SIGINT and SIGTERM a KeyboardInterrupt, where a background shell has it ignored, too.
 
     Where that is not heeded in time the process ends at once: all that is written is whole.
 
@@ -103,15 +104,19 @@ def _heed_interrupts(name: str) -> threading.Event:
         os._exit(STOPPED)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is to interrupt the tidying up
+        for other in STOPS:
+            signal.signal(other, signal.SIG_IGN)  # nothing is to interrupt the tidying up
         interrupted.set()
         watch = threading.Timer(PATIENCE, end)
         watch.daemon = True
         watch.start()
         raise KeyboardInterrupt
 
-    interactive = name in INTERACTIVE
-    signal.signal(signal.SIGINT, signal.default_int_handler if interactive else interrupt)
+    if name in INTERACTIVE:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return interrupted
+    for number in STOPS:
+        signal.signal(number, interrupt)
     return interrupted
 
 

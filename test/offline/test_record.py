@@ -71,7 +71,10 @@ def test_real_episodes_are_recorded_once_and_a_second_run_goes_on(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_at_once_with_whole_files_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_at_once_with_whole_files_and_nothing_else(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     command = [sys.executable, '-m', 'viva_ros.cli', 'record', '--seeds', '0-40']
     process = subprocess.Popen(
         [*command, '--out', str(tmp_path), '--processes', '2', '--size', '16'],
@@ -80,7 +83,8 @@ def test_ctrl_c_ends_at_once_with_whole_files_and_nothing_else(tmp_path: Path) -
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob('episode_*.mcap')) and time.monotonic() < deadline:
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    # As a terminal does with Ctrl-C, and as a supervisor of services does.
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 130
     assert errors.rstrip().endswith('viva record: stopped: run the same command again to go on')

@@ -152,6 +152,40 @@ def test_a_description_that_cannot_be_read_is_refused(
         load(folder, 'lift')
 
 
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'cameras': ['wrist', 'head']},  # the same, in another order: silent nonsense
+        {'tasks': ['pass', 'lift']},
+        {'precision': 'int8'},
+    ],
+)
+def test_a_description_that_was_changed_is_refused(make_engine, change) -> None:
+    folder = make_engine()
+    content = json.loads((folder / 'engine.json').read_text())
+    load(folder, 'lift').close()
+    (folder / 'engine.json').write_text(json.dumps({**content, **change}))
+    with pytest.raises(EngineError, match=r'engine\.json was changed after it was written'):
+        load(folder, 'lift')
+
+
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        ({'runs': []}, 'runs .*must be of onnx'),
+        ({'runs': ['foo']}, "runs .*'foo'.*must be of onnx"),
+        ({'kind': 'foo'}, 'must be of onnx'),
+        ({'inputs': {'proprio': None}}, 'cannot be read'),
+    ],
+)
+def test_a_description_that_makes_no_sense_is_one_error(make_engine, change, reason) -> None:
+    folder = make_engine()
+    content = json.loads((folder / 'engine.json').read_text())
+    (folder / 'engine.json').write_text(json.dumps({**content, **change}))
+    with pytest.raises(EngineError, match=reason):
+        load(folder, 'lift')
+
+
 def test_a_field_that_is_not_known_is_named(make_engine: MakeEngine) -> None:
     folder = make_engine()
     content = json.loads((folder / 'engine.json').read_text())

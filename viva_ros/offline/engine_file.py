@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 INT8: Final = 'int8'
 FP8: Final = 'fp8'
+PROPRIO: Final = 'proprio'  # a model of joints alone
 EIGHT_BITS: Final = (INT8, FP8)
 BFLOAT16: Final = 'bfloat16'
 HALVES: Final = {'float16': torch.float16, BFLOAT16: torch.bfloat16}
@@ -70,6 +71,11 @@ def make_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> Engine
         raise EngineError(
             f'precision is {plan.precision!r}, for {plan.kind} it must be one of '
             f'{", ".join(known)}'
+        )
+    if source.kind == PROPRIO and (plan.precision in HALVES or plan.kind == 'pytorch'):
+        raise EngineError(
+            f'{source.folder} knows the joints alone, it has no {plan.precision} engine for '
+            f'{plan.kind}: take onnx or openvino, and float32'
         )
     if plan.kind == 'pytorch':
         return _weights(source)

@@ -20,6 +20,7 @@ from viva_ros.offline.engine_file import EIGHT_BITS, PRECISIONS, make_file
 from viva_ros.offline.graph import open_source
 from viva_ros.offline.parity import take_samples
 from viva_ros.offline.staging import Plan, Stage
+from viva_ros.offline.tensorrt_build import RTX
 from viva_ros.runtime.engine import WRAPPERS
 from viva_ros.runtime.manifest import FLOAT32, ONNX, Manifest
 from viva_ros.runtime.trust import check_building_place
@@ -36,6 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         if args.out is None:
             raise ConfigurationError('--out is missing: name a folder for the engine')
+        if args.capability and args.engine != RTX:
+            raise ConfigurationError(
+                f'--capability is for {RTX}, which can build ahead, not for {args.engine}: leave '
+                'it out'
+            )
         plan = Plan(args.engine, args.precision, args.build_only, tuple(args.capability))
         out = args.out
         made = export(args.checkpoint, out, paths, plan)

@@ -19,6 +19,7 @@ from viva_ros.model import checkpoint
 from viva_ros.model.lean import LeanViVa
 from viva_ros.model.proprio import ProprioModel
 
+LARGEST_GRAPH: Final = 2_000_000_000  # bytes: what protobuf can read, with some to spare
 OPSET: Final = 20  # what onnxruntime runs well on a CPU
 LARGEST_BATCH: Final = 1024
 
@@ -93,8 +94,16 @@ def make_graph(
     Give the ONNX graph of a model, weights inside, for any number of observations at a time.
 
     :param precision: of its arithmetic, if it is a video model; joints and estimates are float32
-    :raises EngineError: if the exporter knows no operation for a part of the model
+    :raises EngineError: if the exporter knows no operation for a part of the model, or its
+        weights are too large for one file
     """
+    size = sum(t.numel() * t.element_size() for t in source.lean.state_dict().values())
+    if size > LARGEST_GRAPH:
+        raise EngineError(
+            f'the model has {size / 1e9:.1f} GB of weights, a graph in one file can hold '
+            f'{LARGEST_GRAPH / 1e9:.1f} GB: use --engine pytorch, which runs the lean form as one '
+            'CUDA graph'
+        )
     lean = copy.deepcopy(source.lean)
     if isinstance(lean, LeanViVa):
         lean.to_precision(precision)

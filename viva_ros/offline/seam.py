@@ -68,6 +68,6 @@ def find_seam(
         else:
             return seam
     raise EngineError(
-        f'no part of the graph can be in bfloat16: the value differs by more than {limit:g}: use '
-        'float32'
+        'no first part of the graph can be in bfloat16: the value differs by more than '
+        f'{limit:g}: use float32'
     )

@@ -15,6 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+import torch
+
+from viva_ros.core.errors import EngineError
 from viva_ros.model import checkpoint
 from viva_ros.offline import parity
 from viva_ros.offline.engine_description import describe
@@ -45,6 +48,19 @@ class Plan:
     precision: str = FLOAT32
     build_only: bool = False
     capabilities: tuple[str, ...] = ()
+
+
+def check_gpu_for(precision: str) -> None:
+    """
+    Refuse to compare on a CPU, which runs the model as trained, what a GPU will run otherwise.
+
+    :raises EngineError: if there is no GPU
+    """
+    if not torch.cuda.is_available():
+        raise EngineError(
+            f'pytorch computes in {precision} on a GPU alone, and none is here to compare with: '
+            "add --build-only, and run 'viva export FOLDER --measure --recordings DIR' where it is"
+        )
 
 
 class Stage:
@@ -105,6 +121,8 @@ class Stage:
         self, manifest: Manifest, source: Source, samples: Sequence[Sample]
     ) -> Manifest:
         """Give the description with what was found by each library that can run the engine."""
+        if manifest.kind == 'pytorch' and manifest.precision != FLOAT32:
+            check_gpu_for(manifest.precision)
         kinds = [manifest.kind]
         if manifest.kind in GRAPHS:
             kinds += [kind for kind in GRAPHS if kind not in kinds and is_installed(kind)]

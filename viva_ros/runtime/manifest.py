@@ -18,7 +18,7 @@ from typing import Any, Final
 from viva_ros.core.errors import EngineError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
-from viva_ros.runtime.engine import EngineInfo
+from viva_ros.runtime.engine import WRAPPERS, EngineInfo
 from viva_ros.runtime.trust import AGAIN, check_file
 
 MANIFEST: Final = 'engine.json'
@@ -26,6 +26,7 @@ GRAPH: Final = 'engine.onnx'
 FORMAT: Final = 1
 LARGEST_DIFFERENCE: Final = 0.01  # between engine and PyTorch, in value
 CHECKPOINT: Final = 'checkpoint'  # in the provenance: its fingerprint
+CHECKSUM: Final = 'checksum'  # in the file; not in the first engines'
 ONNX: Final = 'onnx'
 FLOAT32: Final = 'float32'
 
@@ -91,7 +92,18 @@ def write(folder: Path, manifest: Manifest) -> None:
     """Write the description, last of all files."""
     parity = None if math.isnan(manifest.parity) else manifest.parity
     content = {**asdict(manifest), 'ranges': manifest.ranges.to_dict(), 'parity': parity}
+    content[CHECKSUM] = checksum(content)
     write_atomically(folder / MANIFEST, json.dumps(content, indent=1) + '\n')
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """
+    Give the checksum of a description: other cameras, or another order of them, are another.
+
+    :returns: first 16 hex digits of a SHA-256 over all but the checksum itself
+    """
+    others = {name: value for name, value in content.items() if name != CHECKSUM}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def fingerprint(checkpoint: str, graph: str, seam: str = '') -> str:
@@ -118,11 +130,16 @@ def read(folder: Path) -> Manifest:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         if content['format'] != FORMAT:
-            found = content['format']
-            raise EngineError(f'{path} has format {found!r}, must be {FORMAT}: {AGAIN}')
+            raise EngineError(
+                f'{path} has format {content["format"]!r}, must be {FORMAT}: {AGAIN}'
+            )
+        found = checksum(content)
+        wanted = content.pop(CHECKSUM, found)  # the first engines have none
         manifest = _parse(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError(f'{path} cannot be read ({error!r}): {AGAIN}') from error
+    if wanted != found:
+        raise EngineError(f'{path} was changed after it was written: {AGAIN}')
     check_fingerprint(path, manifest)
     return manifest
 
@@ -176,4 +193,10 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
     }  # fmt: skip
     if Path(content.get('file', GRAPH)).name != content.get('file', GRAPH):
         raise ValueError(f'file {content["file"]!r} is outside of the folder')
+    unknown = {*parts['runs'], content.get('kind', ONNX)} - set(WRAPPERS)
+    if unknown or not parts['runs']:
+        raise ValueError(f'runs {parts["runs"]}, must be of {", ".join(WRAPPERS)}')
+    for name, about in content.get('inputs', {}).items():
+        if not about['shape']:
+            raise ValueError(f'input {name} has no shape')
     return Manifest(**{**content, **parts})

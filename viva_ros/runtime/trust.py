@@ -54,8 +54,10 @@ def check_building_place(folder: Path) -> None:
     place = folder.absolute()
     while not place.exists():
         place = place.parent
-    if place.stat().st_mode & stat.S_IWOTH:
+    status = place.stat()
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (ROOT, os.geteuid())
+    if status.st_mode & stat.S_IWOTH or by_group:
         raise EngineError(
-            f'{place} may be written by anyone, no engine is built there: give a folder of your '
-            f"own, such as '~/engines/{folder.name}'"
+            f'{place} may be written by {"a group" if by_group else "anyone"}, no engine is built '
+            f"there: give a folder of your own, such as '~/engines/{folder.name}'"
         )

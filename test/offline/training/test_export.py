@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from viva_ros.core.errors import EngineError, RecordingError
+from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode
 from viva_ros.model import checkpoint
@@ -248,6 +248,36 @@ def test_what_cannot_be_built_here_is_one_error_with_its_remedy(
     with pytest.raises(EngineError, match=reason):
         export(joints_alone, tmp_path / 'e', [record(tmp_path / 'r', slide(1))], plan)
     assert not (tmp_path / 'e').exists()
+
+
+def test_what_cannot_be_for_the_joints_alone_is_refused(
+    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record
+) -> None:
+    paths = [record(tmp_path / 'r', slide(1))]
+    for plan in (Plan('pytorch'), Plan('openvino', 'bfloat16')):
+        with pytest.raises(EngineError, match=r'knows the joints alone.*take onnx or openvino'):
+            export(joints_alone, tmp_path / 'e', paths, plan)
+    assert not (tmp_path / 'e').exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_halves_of_pytorch_are_compared_on_a_gpu_or_not_at_all() -> None:
+    with pytest.raises(EngineError, match=r'bfloat16 on a GPU alone.*--measure'):
+        staging.check_gpu_for('bfloat16')
+
+
+def test_a_graph_larger_than_one_file_can_hold_is_refused(
+    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr('viva_ros.offline.graph.LARGEST_GRAPH', 100)
+    with pytest.raises(EngineError, match=r'GB of weights.*use --engine pytorch'):
+        export(joints_alone, tmp_path / 'e', [record(tmp_path / 'r', slide(1))])
+
+
+def test_gpus_are_named_for_the_library_that_builds_ahead_alone(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'--capability is for tensorrt_rtx'):
+        module.main([str(tmp_path), '--out', str(tmp_path / 'e'), '--capability', '89'])
 
 
 def test_nothing_is_built_where_anyone_may_write(tmp_path: Path, joints_alone: Path) -> None:

@@ -78,5 +78,5 @@ def test_a_value_that_is_no_number_is_beyond_every_limit(graph: bytes) -> None:
 
 def test_where_none_is_within_the_limit_it_is_said(graph: bytes) -> None:
     errors = {seam: [1.0] for seam in 'adf'}
-    with pytest.raises(EngineError, match=r'no part.*bfloat16.*0.005.*use float32'):
+    with pytest.raises(EngineError, match=r'no first part.*bfloat16.*0.005.*use float32'):
         find_seam(graph, [{'moment': np.array(0)}], [0.0], compile_with(errors, []), 0.005)

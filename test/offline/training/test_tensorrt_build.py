@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from viva_ros.core.errors import EngineError
 from viva_ros.offline import tensorrt_build as building
 from viva_ros.offline.export import main
-from viva_ros.runtime import cuda
+from viva_ros.runtime import cuda, manifest
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
 
@@ -82,6 +82,7 @@ def test_the_shipped_model_is_built_ahead_and_refused_until_it_is_compared(
     with pytest.raises(EngineError, match='never compared with PyTorch'):
         load(out, 'tray_lift')
     content['parity'] = 0.001  # as if it had been
+    content['checksum'] = manifest.checksum(content)
     (out / 'engine.json').write_text(json.dumps(content))
     with pytest.raises(EngineError, match='is for a GPU: no GPU can be used'):
         load(out, 'tray_lift')
