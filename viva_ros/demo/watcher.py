@@ -28,6 +28,7 @@ RELIABLE = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SENSOR = qos_profile_sensor_data
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
+TRIES = 3  # of a service call, within its time-out
 
 TOPICS = (
     *(Topic(f'{camera}/image_raw/compressed', CompressedImage, SENSOR) for camera in CAMERAS),
@@ -106,11 +107,11 @@ class Orders:
         client = self._clients[service]
         if not client.wait_for_service(timeout_sec=timeout):
             raise VivaError(f'no service {service} after {timeout:.0f} s: is its node up?')
-        future = client.call_async(request)
-        done = _wait(future, timeout)
-        if not done:
-            raise VivaError(f'{service} did not answer within {timeout:.0f} s')
-        return future.result()
+        for _ in range(TRIES):  # an answer is lost if its server does not know the client yet
+            future = client.call_async(request)
+            if _wait(future, timeout / TRIES):
+                return future.result()
+        raise VivaError(f'{service} did not answer within {timeout:.0f} s')
 
 
 @contextmanager
