@@ -11,9 +11,8 @@ from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.nodes.diagnostics import OK, WARN
 from viva_ros.runtime.device import with_one_more_try
-from viva_ros.runtime.engine import Engine
+from viva_ros.runtime.engine import Engine, Interruptible
 from viva_ros.runtime.observer import Observer
-from viva_ros.runtime.process_engine import ProcessEngine
 from viva_ros.runtime.shared import SharedEngine
 from viva_ros.runtime.worker import Worker
 
@@ -69,7 +68,7 @@ class Estimation:
     @property
     def restarts(self) -> int:
         """How often a process of the engine's own had to be started again."""
-        return self._engine.restarts if isinstance(self._engine, ProcessEngine) else 0
+        return self._engine.restarts if isinstance(self._engine, Interruptible) else 0
 
     def submit(self, selection: Selection[Any], generation: int, wait: float = 0.0) -> None:
         """Estimate from a selection, when idle."""
@@ -81,8 +80,8 @@ class Estimation:
 
     def close(self) -> bool:
         """End the thread and free the engine; False if an estimate hangs, which keeps both."""
-        if isinstance(self._engine, ProcessEngine):  # this ends an estimate that hangs
-            self._engine.close()
+        if isinstance(self._engine, Interruptible):
+            self._engine.interrupt()
         if not self._worker.close():
             return False
         self._engine.close()

@@ -73,6 +73,20 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Interruptible(Protocol):
+    """An engine that another thread can end an estimate of; it may be started again by itself."""
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        ...
+
+    def interrupt(self) -> None:
+        """End an estimate that hangs; the engine is of no use after."""
+        ...
+
+
+@runtime_checkable
 class BatchEngine(Protocol):
     """An engine that takes several observations in one call; ``estimate`` is a batch of one."""
 

@@ -74,6 +74,10 @@ class ProcessEngine:
         self._restart()
         self._child.join(LOAD_TIMEOUT)
 
+    def interrupt(self) -> None:
+        """End an estimate that hangs; the engine is of no use after."""
+        self.close()
+
     def close(self) -> None:
         """Kill the child: it has nothing to tidy up."""
         with self._guard:
