@@ -41,9 +41,7 @@ class Spare:
         """
         if self.engine is not None:
             return self.engine
-        if not self._loading and (
-            self.error is None or time.monotonic() - self._failed >= AGAIN
-        ):
+        if not self._loading and (self.error is None or time.monotonic() - self._failed >= AGAIN):
             self._loading = True
             threading.Thread(target=self._run, name='viva_spare', daemon=True).start()
         error = self.error

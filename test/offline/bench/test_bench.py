@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
+import os
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -132,6 +135,22 @@ def test_the_engine_alone_is_held_against_itself_and_latency_against_as_many_wit
     ])  # fmt: skip
     assert [one['cost'] for one in found] == [1.0, 1.0, 0.75, 1.0, 0.8]
     assert [one.get('slower') for one in found] == [1.0, 1.0, 1.5, None, None]
+    assert [one.get('slower_than_one') for one in found] == [1.0, 2.0, 3.0, None, None]
+
+
+@pytest.mark.parametrize(('program', 'told'), [
+    ("print('ready', flush=True); input(); sys.exit('camera fell off')",
+     r'ended in the middle \(exit code 1\): camera fell off'),
+    ("print('ready', flush=True); input(); os.kill(os.getpid(), 9)", r'exit code -9'),
+    ("sys.exit('no engine')", 'does not start: no engine'),
+    ("print('loading', file=sys.stderr, flush=True); time.sleep(60)", 'not ready in time'),
+    ("print('ready', flush=True); time.sleep(60)", 'hangs in the middle'),
+])  # fmt: skip
+def test_a_robot_that_ends_or_hangs_is_told_with_its_last_words(tmp_path, program, told):
+    line = [sys.executable, '-c', f'import os, sys, time; {program}']
+    with ExitStack() as stack, pytest.raises(BenchError, match=told):
+        robot = fleets.start(line, dict(os.environ), tmp_path / 'words.txt', stack)
+        fleets.run([robot], None, patience=2.0)
 
 
 def test_a_fleet_that_lost_its_server_is_no_measurement():

@@ -8,6 +8,7 @@ the hardest case for latency; spread evenly over a period they meet by chance al
 """
 
 import json
+import select
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,18 @@ class Fleet:
     phases: str
 
 
+@dataclass(frozen=True)
+class Robot:
+    """
+    A process, see ``robot``.
+
+    :param log: what it says besides its figures
+    """
+
+    process: subprocess.Popen[str]
+    log: Path
+
+
 def all_fleets(numbers: Sequence[int]) -> list[Fleet]:
     """Give each number of robots both ways, and spread for the server."""
     fleets = [Fleet(n, where, 'together') for n in numbers for where in (OWN, SERVER)]
@@ -69,8 +82,13 @@ def measure(fleet: Fleet, folder: Path, kind: str, task: str, seconds: float) ->
             )  # fmt: skip
             _wait_for(address, server, words)
             options += ['--address', str(address)]
-        robots = [_start(options, index, fleet, env, stack) for index in range(fleet.robots)]
-        runs, served = _run(robots, server)
+        robots = []
+        for index in range(fleet.robots):
+            phase = index / fleet.robots if fleet.phases == 'spread' else 0.0
+            line = [sys.executable, '-m', 'viva_ros.offline.bench.robot', *options]
+            log = Path(place) / f'{index}.txt'
+            robots.append(start([*line, '--phase', str(phase)], env, log, stack))
+        runs, served = run(robots, server, PATIENCE + seconds)
         if server is not None:
             server.terminate()
             server.wait(PATIENCE)
@@ -106,7 +124,8 @@ def with_cost(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     Add what a robot costs as a share of one robot with an engine of its own.
 
     The engine alone is held against itself with one observation, since it is always warm. Added
-    as well: p95 as a multiple of that of as many robots with engines of their own.
+    as well: p95 as a multiple of that of as many robots with engines of their own (``slower``),
+    and of that of one robot with its own (``slower_than_one``).
     """
     found = {(row['where'], row['robots'], row['phases']): row for row in rows}
     made = []
@@ -114,42 +133,73 @@ def with_cost(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         alone = row['where'] == ALONE
         one = found[(ALONE, 1, 'one call') if alone else (OWN, 1, 'together')]
         added = {'cost': row['cpu_ms'] / one['cpu_ms']}
-        same = found.get((OWN, row['robots'], 'together'))
-        if same is not None and not alone:
-            added['slower'] = row['p95_ms'] / same['p95_ms']
+        if not alone:
+            added['slower_than_one'] = row['p95_ms'] / one['p95_ms']
+            same = found.get((OWN, row['robots'], 'together'))
+            if same is not None:
+                added['slower'] = row['p95_ms'] / same['p95_ms']
         made.append({**row, **added})
     return made
 
 
-def _start(
-    options: Sequence[str], index: int, fleet: Fleet, env: dict[str, str], stack: ExitStack
-) -> subprocess.Popen[str]:
-    phase = index / fleet.robots if fleet.phases == 'spread' else 0.0
-    line = [sys.executable, '-m', 'viva_ros.offline.bench.robot', *options, '--phase', str(phase)]
-    robot = subprocess.Popen(
-        line, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    stack.callback(robot.wait)
-    stack.callback(robot.kill)
-    return robot
+def start(line: Sequence[str], env: dict[str, str], log: Path, stack: ExitStack) -> Robot:
+    """Start a robot that ends with the stack."""
+    pipe = subprocess.PIPE
+    with log.open('w') as words:
+        process = subprocess.Popen(line, env=env, stdin=pipe, stdout=pipe, stderr=words, text=True)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    return Robot(process, log)
 
 
-def _run(
-    robots: Sequence[subprocess.Popen[str]], server: subprocess.Popen[bytes] | None
+def run(
+    robots: Sequence[Robot], server: subprocess.Popen[bytes] | None, patience: float
 ) -> tuple[list[dict[str, Any]], float]:
-    """Give what the robots say, and the server's processor time from when all were ready, s."""
+    """
+    Give what the robots say, and the server's processor time from when all were ready, s.
+
+    :param patience: until all are ready, and from the beginning until each has ended, s
+    :raises BenchError: if one takes longer, or says something else
+    """
+    end = time.monotonic() + patience
     for robot in robots:
-        if robot.stdout is None or robot.stdout.readline() != 'ready\n':
-            raise BenchError('a robot of the benchmark does not start: look at what it has said')
+        _wait_until_ready(robot, end)
     before = cpu_seconds(server.pid) if server is not None else 0.0
     begin = time.monotonic() + AHEAD
     for robot in robots:
-        assert robot.stdin is not None
-        robot.stdin.write(f'{begin}\n')
-        robot.stdin.flush()
-    runs = [json.loads(robot.communicate(timeout=PATIENCE)[0]) for robot in robots]
+        assert robot.process.stdin is not None
+        try:
+            robot.process.stdin.write(f'{begin}\n')
+            robot.process.stdin.flush()
+        except BrokenPipeError:  # it has ended: what it said is told below
+            continue
+    runs = [_figures_of(robot, patience) for robot in robots]
     after = cpu_seconds(server.pid) if server is not None else 0.0
     return runs, after - before
+
+
+def _wait_until_ready(robot: Robot, end: float) -> None:
+    output = robot.process.stdout
+    assert output is not None
+    spoke = select.select([output], [], [], max(0.0, end - time.monotonic()))[0]
+    if not spoke:
+        raise BenchError(f'a robot of the benchmark is not ready in time: {last_words(robot.log)}')
+    if output.readline() != 'ready\n':
+        raise BenchError(f'a robot of the benchmark does not start: {last_words(robot.log)}')
+
+
+def _figures_of(robot: Robot, patience: float) -> dict[str, Any]:
+    try:
+        said = robot.process.communicate(timeout=patience)[0]
+        found: dict[str, Any] = json.loads(said)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f'a robot hangs in the middle: {last_words(robot.log)}') from error
+    except (ValueError, BrokenPipeError) as error:
+        raise BenchError(
+            f'a robot ended in the middle (exit code {robot.process.wait()}): '
+            f'{last_words(robot.log)}'
+        ) from error
+    return found
 
 
 def _wait_for(address: Path, server: subprocess.Popen[bytes], words: Path) -> None:
