@@ -5,6 +5,7 @@
 import json
 import math
 import platform
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
@@ -37,10 +38,25 @@ from viva_ros.offline.scored import (
     write_table,
 )
 from viva_ros.offline.scored_files import header, is_whole
-from viva_ros.offline.scoring import score
+from viva_ros.offline.scoring import Scores, score
 from viva_ros.offline.timeline import timelines
 from viva_ros.runtime.engine import Engine, load
 from viva_ros.runtime.shipped import engine_folder, tasks_known
+
+
+def check_known(scores: Scores) -> None:
+    """
+    Refuse a recording without any known value: a camera or joints that it lacks, say.
+
+    :raises RecordingError: with the most frequent reason
+    """
+    reasons = Counter(sample.reason for sample in scores.samples)
+    if reasons and not any(math.isfinite(sample.value) for sample in scores.samples):
+        reason, count = reasons.most_common(1)[0]
+        raise RecordingError(
+            f'no value is known at any of {len(scores.samples)} moments, at {count} because: '
+            f'{reason}: leave it out, or record it again'
+        )
 
 
 class Scorer:
@@ -84,6 +100,7 @@ class Scorer:
         task = self._order.task or own_task(recording)
         engine, calibration = self._engine(task)
         scores = score(recording, engine, task, calibration, self._order.rate, self._order.batch)
+        check_known(scores)
         episodes = timelines(recording, engine.info.cameras, self._order.corrections)
         made_of = {**self._made_of(job, task), 'input': made_from}
         content = header_of(scores, episodes, made_of, self._order.command)

@@ -1,5 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from viva_ros.offline.score_job import Scorer
 from viva_ros.offline.score_outcome import FAILED, SCORED, STOP, THERE, Job, Order
 from viva_ros.offline.scored_files import header, read_scored
+from viva_ros.offline.scoring import Scores, score
 
 
 def attempt(order: Order, job: Job):
@@ -60,6 +62,23 @@ def test_another_engine_scores_again(order, jobs, tmp_path: Path, write_engine) 
     outcome = attempt(replace(order, engine=str(other)), jobs[1])
     assert (outcome.state, outcome.engine) == (SCORED, '1111222233334444')
     assert read_scored(jobs[1].values).engine == '1111222233334444'
+
+
+def test_a_recording_without_a_known_value_is_a_failure_with_its_reason(
+    order, jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(*given: object) -> Scores:
+        found = score(*given)
+        samples = [replace(one, value=math.nan, reason='camera wrist: no image') for one in
+                   found.samples]  # fmt: skip
+        return replace(found, samples=[*samples[1:], replace(samples[0], reason='skew')])
+
+    monkeypatch.setattr('viva_ros.offline.score_job.score', blind)
+    outcome = attempt(order, jobs[0])
+    assert outcome.state == FAILED
+    assert 'no value is known' in outcome.text
+    assert 'because: camera wrist: no image' in outcome.text
+    assert not jobs[0].values.exists()
 
 
 def test_a_recording_that_is_gone_is_its_own_failure(order, jobs) -> None:

@@ -133,6 +133,13 @@ def test_nonsense_is_answered_with_what_is_allowed(options: list[str], said: str
         run_of(parse([*BASICS, *options]))
 
 
+def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / 'run').write_text('')
+    given = ['--recordings', 'recordings', '--out', str(tmp_path / 'run')]
+    with pytest.raises(ConfigurationError, match=r'out is .*run, a file: name a folder'):
+        run_of(parse(given))
+
+
 def test_a_head_deeper_than_the_model_is_refused(
     tmp_path: Path, make_data: Callable[..., Data]
 ) -> None:

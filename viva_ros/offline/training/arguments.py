@@ -88,6 +88,8 @@ def run_of(args: argparse.Namespace) -> Run:
     """
     if args.threads < 1:
         raise ConfigurationError(f'threads is {args.threads}, must be at least 1')
+    if args.out.exists() and not args.out.is_dir():
+        raise ConfigurationError(f'out is {args.out}, a file: name a folder for the run')
     if args.targets and ('value' not in args.targets or set(args.targets) - set(NAMES)):
         raise ConfigurationError(
             f'targets is {",".join(args.targets)}, must be of {",".join(NAMES)}, with value'
