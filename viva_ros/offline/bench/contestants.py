@@ -112,7 +112,7 @@ def make_contestants(
                 engine = load(folder, task, kind)
                 made.append(Contestant('viva', f'engine {kind}', engine.estimate))
             except EngineError as error:
-                missing[kind] = str(error)
+                missing[kind] = str(error).replace(str(folder), folder.name)
     return made, missing
 
 

@@ -86,17 +86,17 @@ def draw(watched: Mapping[str, Sequence[Watched]], content: Mapping[str, Any], o
 
 
 def _false_alarms(axis: Any, rows: Mapping[str, Any]) -> None:
-    for place, (name, one) in enumerate(rows.items()):
+    for place, one in enumerate(rows.values()):
         seen = one['false_alarms']
         axis.errorbar(
             seen['share'], place, fmt='o',
             xerr=[[seen['share'] - seen['low']], [seen['high'] - seen['share']]],
         )  # fmt: skip
-        axis.text(0.0, place + 0.2, name, fontsize=7)
     first = next(iter(rows.values()))
     axis.axvline(first['alpha'], color='grey', linestyle='--', label='promised at most')
-    axis.set(xlabel='successes with a false alarm', yticks=[])
-    axis.legend(fontsize=7)
+    axis.set_yticks(range(len(rows)), list(rows), fontsize=8)
+    axis.set(xlabel='successes with a false alarm', xlim=(0, None), ylim=(-0.5, len(rows) - 0.5))
+    axis.legend(fontsize=7, loc='lower right')
 
 
 def _retries(axis: Any, worth: Mapping[str, Any]) -> None:
