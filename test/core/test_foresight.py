@@ -37,6 +37,13 @@ def test_between_two_forecasts_it_is_interpolated() -> None:
     assert foresight.update(5 * S // 4, joints(0.0, 0.0)) == pytest.approx([0.6, 0.0])
 
 
+@pytest.mark.parametrize('horizon', [math.inf, math.nan, -1.0, 0.0])
+def test_a_horizon_that_is_no_time_foresees_nothing(horizon: float) -> None:
+    foresight = Foresight(gap=1.0)
+    assert foresight.update(0, joints(0.0, 0.0, (0.5, 0.2), horizon)) is None
+    assert foresight.update(S, joints(0.3, 0.3)) is None
+
+
 def test_over_a_gap_nothing_was_foreseen() -> None:
     foresight = Foresight(gap=1.0)
     foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))

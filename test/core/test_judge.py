@@ -39,6 +39,26 @@ def brief(events: list[Event]) -> list[tuple[str, str, float]]:
     return [(e.kind, e.level.name, e.stamp / S) for e in events]
 
 
+def test_when_the_clock_goes_on_and_no_value_comes_it_is_unknown_not_paused() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.1, 0.2]))
+    judge.update(11 * S, None, '/clock stands still', 'a', kind='paused')
+    assert judge.level == Level.PAUSED
+    stamps = [11 * S + tenth * S // 10 for tenth in range(15)]
+    events = [e for at in stamps for e in judge.update(at, None, 'no camera', 'a', kind='stale')]
+    assert brief(events) == [('unknown', 'UNKNOWN', 12.0)]
+    assert judge.level == Level.UNKNOWN
+
+
+def test_what_was_unknown_before_a_pause_is_said_to_be_unknown_after_it() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.1, *[None] * 8]))  # from 10.2 s on unknown: said at 11.2 s
+    judge.update(12 * S, None, '/clock stands still', 'a', kind='paused')
+    assert brief(judge.update(13 * S, None, 'no camera', 'a')) == [('unknown', 'UNKNOWN', 13.0)]
+    assert judge.level == Level.UNKNOWN
+    assert judge.update(13 * S + 1, None, 'no camera', 'a') == []
+
+
 def test_the_level_is_unknown_until_something_is_heard() -> None:
     judge = Judge(SETTINGS, DROP)
     assert judge.level == Level.UNKNOWN

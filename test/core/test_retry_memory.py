@@ -48,7 +48,7 @@ def test_a_clock_put_back_makes_a_retry_young_not_forgotten(tmp_path: Path) -> N
 def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -> None:
     path = tmp_path / 'retries.json'
     path.write_text(content)
-    with pytest.raises(VivaError, match=r'retries\.json .*the budget of the hour begins anew'):
+    with pytest.raises(VivaError, match=r'retries\.json .*they count as spent'):
         RetryMemory(path).recall(DAY, 0.0)
     RetryMemory(path).note(DAY)  # and it is mended
     assert RetryMemory(path).recall(DAY, 0.0) == [0.0]

@@ -155,6 +155,41 @@ def test_silence_and_unknown_are_reported_and_ask_for_nothing(robot, start, unti
     assert robot.asked == 0
 
 
+def test_what_was_to_be_asked_for_again_is_given_up_when_values_fall_silent(robot, start, until):
+    robot.serve(accept=False, message='the gripper is hot')
+    start(*LIVE, *QUICK, '-p', 'silence:=0.5', '-p', 'retry.backoff:=2.0')
+    robot.ready()
+    time.sleep(1.0)  # the first second after its start it asks for nothing
+    robot.fall()
+    until(lambda: 'retry_refused' in kinds(robot.alerts), 'the refusal')
+    until(lambda: 'silence' in kinds(robot.alerts), 'silence')
+    begin = time.monotonic()
+    robot.hold(None, lambda: time.monotonic() > begin + 3.0, 'unknown values, past the back-off')
+    begin = time.monotonic()
+    robot.hold(0.8, lambda: time.monotonic() > begin + 1.0, 'known values')
+    assert robot.asked == 1
+    assert kinds(robot.alerts).count('retry_requested') == 1
+
+
+def test_a_value_that_none_can_be_is_unknown_and_asks_for_nothing(robot, start):
+    robot.serve(accept=True)
+    start(*LIVE, *QUICK)
+    robot.ready()
+    robot.hold(0.5, lambda: robot.alerts, 'the start of an episode')
+    robot.hold(-5000.0, lambda: 'unknown' in kinds(robot.alerts), 'unknown')
+    told = next(alert for alert in robot.alerts if alert.kind == 'unknown')
+    assert 'value is -5000, must be in [-1, 1]' in told.text
+    assert robot.asked == 0
+
+
+def test_sessions_and_episodes_are_told_apart_though_the_simulated_clock_stands(robot, start):
+    start('-p', 'use_sim_time:=true')
+    robot.ready()
+    robot.hold(0.5, lambda: robot.alerts, 'the start of an episode')
+    assert robot.alerts[-1].session_id > 1_700_000_000 * SECOND
+    assert not robot.episodes[-1].data.startswith('1970')
+
+
 def test_start_episode_announces_another_one(robot, start, listener, until):
     start()
     robot.ready()

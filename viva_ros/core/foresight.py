@@ -61,7 +61,7 @@ class Foresight:
         if joints is None:
             return None
         foreseen = self._foreseen(stamp)
-        if joints.forecast is not None and joints.horizon > 0.0:
+        if joints.forecast is not None and 0.0 < joints.horizon < math.inf:
             at = stamp + round(float(np.float32(joints.horizon)) * 1e9)
             if not self._due or at > self._due[-1][0]:
                 self._due.append((at, joints.forecast))

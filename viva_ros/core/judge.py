@@ -134,8 +134,7 @@ class Judge:
         jumped = newest is not None and seconds(newest, stamp) > self._settings.alarm.time_jump
         if newest is not None and not jumped and episode_id == self.episode_id:
             return []
-        if jumped:
-            self._newest = stamp
+        self._newest = stamp if jumped else self._newest
         self.episode_id = episode_id
         self._forget()
         self._alarm.reset(forget_cool_down=jumped)
@@ -143,8 +142,9 @@ class Judge:
         return [self._event(self.level, 'episode_start', stamp, math.nan, text)]
 
     def _add_unknown(self, stamp: int, reason: str) -> list[Event]:
+        resumed, self._stopped = self._stopped, False
         onset = self._unknown.add(stamp)
-        if onset is None:
+        if onset is None and not (resumed and self._unknown.lasting):
             return []
         text = f'value is unknown: {reason or "no reason given"}'
         return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, text, onset)]

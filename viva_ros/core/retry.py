@@ -133,7 +133,7 @@ class RetryMachine:
         return self._ask(now) if known and self.state is RetryState.BACKING_OFF else []
 
     def recovered(self) -> None:
-        """Give up a retry that was to be asked for again: the value has risen by itself."""
+        """Give up a retry that was to be asked for again: what it was about is over."""
         if self.state is RetryState.BACKING_OFF:
             self._rest()
 

@@ -43,8 +43,8 @@ class RetryMemory:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise VivaError(
-                f'retries of the last hour cannot be read from {self.path} ({error}): the budget '
-                'of the hour begins anew; delete the file'
+                f'retries of the last hour cannot be read from {self.path} ({error}): they count '
+                'as spent; delete the file, or wait for an hour'
             ) from error
         ages = (max(0.0, day - stamp) for stamp in self._stamps)
         return sorted(steady - age for age in ages if age < HOUR)

@@ -9,12 +9,14 @@ is a process of its own: it lives when they do not, and a slow disk holds up nob
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from rclpy.node import NodeNameNonExistentError
 from rclpy.serialization import deserialize_message
 
 from viva_ros.core.black_box import Kept, Ring, Take, rotate
@@ -102,10 +104,11 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         found: dict[str, list[str]] = {}
         here = self.get_node_names_and_namespaces()
         for node in (self.settings.monitor, self.settings.supervisor):
-            if (node, self.get_namespace()) in here:
-                where = (node, self.get_namespace())
-                found |= dict(self.get_publisher_names_and_types_by_node(*where))
-                found |= dict(self.get_subscriber_names_and_types_by_node(*where))
+            where = (node, self.get_namespace())
+            if where in here:
+                with suppress(NodeNameNonExistentError):  # it has just gone
+                    found |= dict(self.get_publisher_names_and_types_by_node(*where))
+                    found |= dict(self.get_subscriber_names_and_types_by_node(*where))
         for topic, types in found.items():
             is_own = topic in OWN or topic.endswith(('transition_event', *PICTURES))
             if topic not in self._types and not is_own:
@@ -190,7 +193,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             self._fail(error)
 
     def _rotate(self, newest: Path) -> None:
-        paths = sorted(self._folder.glob(PATTERN))
+        begun = self._folder.glob(f'.{PATTERN}.part')  # by a process that was killed
+        paths = [*sorted(begun), *sorted(self._folder.glob(PATTERN))]
         stems = {name.split(':')[0] for name in load(sidecar(newest))}
         labelled = {path.name for path in paths if path.stem in stems} | {newest.name}
         sizes = {path.name: path.stat().st_size for path in paths}

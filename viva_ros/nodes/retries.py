@@ -28,7 +28,7 @@ class Retries:
         :param rest: for this long, s: a supervisor before this one may just have asked
         :param say: publishes an event
         """
-        self._node, self._say = node, say
+        self._node, self._say, self._hourly = node, say, settings.hourly
         self._memory = RetryMemory(memory_file(node))
         self._machine = RetryMachine(settings, time.monotonic() + rest, self._recall())
         self._client = retry_client(node, settings.action, self._accepted, self._refused)
@@ -60,7 +60,7 @@ class Retries:
         """Ask for a retry because of an alarm."""
         self._follow(self._machine.request(time.monotonic(), alarm))
 
-    def recovered(self) -> None:
+    def drop(self) -> None:
         """Give up what was to be asked for again."""
         self._machine.recovered()
 
@@ -98,7 +98,7 @@ class Retries:
             return self._memory.recall(time.time(), time.monotonic())
         except VivaError as error:
             self._node.get_logger().error(str(error))
-            return []
+            return [time.monotonic()] * self._hourly
 
     def _remember(self) -> None:
         """Note a retry before it is asked for: one who dies meanwhile has counted it."""

@@ -48,7 +48,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('supervisor', SupervisorSettings(), **options)
-        self._session = self.get_clock().now().nanoseconds
+        self._session = time.time_ns()  # not of /clock, which all begin with at 0
 
     def load_calibration(self, settings: SupervisorSettings) -> Calibration:
         """Load the thresholds; they must be for this task and these rules."""
@@ -99,6 +99,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def start(self) -> None:
         """Begin to watch, and an episode."""
         self._heard: float | None = None
+        self._known = False  # the newest value is a number, and was judged
         self._silence = Silence(self.settings.silence, time.monotonic())
         self._timer = self.create_timer(TICK, self._tick, clock=self.steady)
         self._begin_episode()
@@ -139,16 +140,21 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return
         self._heard = time.monotonic()
         self._check_engine(message)
-        known = message.status == Value.STATUS_OK and not self._foreign
+        odd = '' if message.status != Value.STATUS_OK else odd_value(message.value)
+        fault = self._foreign or odd
+        self._known = known = message.status == Value.STATUS_OK and not fault
         value = message.value if known else None
-        reason = self._foreign or message.reason
-        kind = '' if self._foreign else message.reason_kind
+        reason = fault or message.reason
+        kind = '' if fault else message.reason_kind
         events = self._judge.update(
             to_ns(message.header.stamp), value, reason, message.episode_id, to_details(message),
             kind,
         )  # fmt: skip
         for event in events:
-            self._publish(event, event.stamp)
+            if event.kind == 'episode_start':
+                self._retries.drop()
+            shown = event.level if event.kind in RULES else worst(event.level, self._retries.level)
+            self._publish(replace(event, level=shown), event.stamp)
             self._react(event)
 
     def _note_incompatible(self, event: Any) -> None:
@@ -169,7 +175,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _react(self, event: Event) -> None:
         """Ask for a retry on an alarm."""
         if event.kind == 'recovered':
-            self._retries.recovered()
+            self._retries.drop()
         if event.level != Level.ALARM or event.kind not in RULES:
             return
         if self._rival:
@@ -181,13 +187,17 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         steady = time.monotonic()
         event = self._silence.update(steady, self._heard, self._now(), self._announcer.episode)
         if event is not None:
+            self._known = False
+            self._retries.drop()  # what it was about is long ago when values come again
             ends = event.level == Level.OK  # values come again: what they say is what counts
-            self._publish(replace(event, level=self._level()) if ends else event, event.stamp)
+            shown = self._level() if ends else worst(event.level, self._retries.level)
+            self._publish(replace(event, level=shown), event.stamp)
         for event in self._judge.gate(self._now(), self._robot.executing):
+            self._known = False
+            self._retries.drop()  # it was about another task
             self._publish(event, event.stamp)
-        unheard = self._judge.level in (Level.UNKNOWN, Level.PAUSED)
-        known = not self._silence.silent and not unheard
-        self._retries.tick(self._robot.stopped, known)
+        unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
+        self._retries.tick(self._robot.stopped, self._known and not unheard)
         if self.count_publishers('alert') < 2:
             self._rival = ''
 
@@ -235,6 +245,11 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             if math.isfinite(reading.held):
                 figures[kind] = f'{reading.held:.3f}'
         return figures
+
+
+def odd_value(value: float) -> str:
+    """Say what is wrong with a value that is told to be known; '' if nothing is."""
+    return '' if -1.0 <= value <= 1.0 else f'value is {value:g}, must be in [-1, 1]'
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -70,7 +70,7 @@ def calibration_series(
         labels = [one.label for one in recording.episodes()] if recording else []
         if any(label and label.task == task and not label.success for label in labels):
             failures.append(path)
-        if recording and any(is_undisturbed(label, task) for label in labels):
+        if recording and labels and all(is_undisturbed(label, task) for label in labels):
             check_numbers(recording)
             series.append(series_of(_samples(recording, sources, engine, task)))
         else:
