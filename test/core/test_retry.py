@@ -125,11 +125,22 @@ def test_silence_or_unknown_values_never_ask_for_a_retry() -> None:
 def test_a_value_that_recovers_by_itself_ends_the_back_off() -> None:
     machine = asked()
     machine.refused(1.0, 'x')
-    machine.recovered()
+    machine.drop()
     assert machine.tick(50.0, True) == []
-    waiting = asked()
-    waiting.recovered()
-    assert waiting.state is RetryState.WAITING
+
+
+@pytest.mark.parametrize('again', [False, True])
+def test_what_is_over_before_the_answer_is_asked_for_again_only_by_another_alarm(
+    again: bool,
+) -> None:
+    machine = asked()
+    machine.drop()
+    assert machine.state is RetryState.WAITING  # the answer may still come
+    if again:
+        assert machine.request(1.0, ALARM) == []
+    assert kinds(machine.refused(2.0, 'x')) == ['retry_refused']
+    expected = ['retry_requested'] if again else []
+    assert kinds(machine.tick(50.0, True)) == expected
 
 
 def test_a_dry_run_says_so_asks_for_nothing_and_spends_nothing() -> None:
@@ -177,7 +188,7 @@ def test_settings_are_checked() -> None:
 ACTIONS = st.lists(
     st.tuples(
         st.floats(0.0, 10.0),
-        st.sampled_from(['request', 'accepted', 'refused', 'tick', 'quiet tick', 'recovered']),
+        st.sampled_from(['request', 'accepted', 'refused', 'tick', 'quiet tick', 'drop']),
     ),
     max_size=80,
 )
@@ -195,7 +206,7 @@ def test_never_more_retries_than_the_budget(actions, budget: int, dry_run: bool)
             'refused': lambda at: machine.refused(at, 'x'),
             'tick': lambda at: machine.tick(at, True),
             'quiet tick': lambda at: machine.tick(at, False),
-            'recovered': lambda at: machine.recovered() or [],
+            'drop': lambda at: machine.drop() or [],
         }
         new = calls[action](now)
         if action == 'quiet tick':

@@ -40,6 +40,7 @@ class Supervision(RuleBasedStateMachine):
         self.heard: float | None = None
         self.silent_since = 0.0
         self.executing, self.blocked, self.unknown = True, '', False
+        self.wanted = False  # an alarm of this task that nothing has overtaken
         self.alarms: list[tuple[int, bool]] = []  # stamp, and whether stamps still compare
         self.asked: list[float] = []
         self.compares = True
@@ -48,6 +49,8 @@ class Supervision(RuleBasedStateMachine):
     def take(self, events: list[Event], known: bool) -> None:
         """Note what matters, and act as the supervisor does."""
         for event in events:
+            if event.kind in ('episode_start', 'recovered'):
+                self.give_up()
             alarms = event.level == Level.ALARM and event.kind in RULES
             if alarms:
                 assert known and self.executing, 'an alarm without a value, or while paused'
@@ -57,15 +60,22 @@ class Supervision(RuleBasedStateMachine):
                 if self.alarms and self.compares:
                     assert event.stamp - self.alarms[-1][0] >= COOL_DOWN * S
                 self.alarms.append((event.stamp, True))
-                self.compares = True
+                self.compares = self.wanted = True
                 self.follow(self.machine.request(self.now, event))
+
+    def give_up(self) -> None:
+        """As the supervisor does: what was to be asked for again is about something past."""
+        self.wanted = False
+        self.machine.drop()
 
     def follow(self, events: list[Event]) -> None:
         for event in events:
             if event.kind == 'retry_requested':
                 assert not self.blocked, 'a stopped robot is asked nothing'
                 assert self.now >= self.rests_until, 'a burst after a restart'
-                assert self.judge.level not in (Level.UNKNOWN, Level.PAUSED)
+                assert self.wanted, 'it is about no alarm of this task'
+                assert not self.unknown, 'the newest value is not known'
+                assert self.now - self.heard <= SILENT + TICK, 'nobody says anything'
                 self.asked.append(self.now)
 
     @rule(value=st.floats(-1, 1), count=st.integers(1, 15))
@@ -102,6 +112,7 @@ class Supervision(RuleBasedStateMachine):
     @rule()
     def next_episode(self) -> None:
         self.episode += 1
+        self.wanted = False
         self.machine.start_episode()
 
     @rule()
@@ -121,6 +132,9 @@ class Supervision(RuleBasedStateMachine):
     def gate(self, executing: bool) -> None:
         self.executing = executing
         events = self.judge.gate(self.stamp, executing)
+        if events:
+            self.unknown = True  # until a value of the new task
+            self.give_up()
         assert {event.kind for event in events} <= {'paused'}
 
     @rule(blocked=st.sampled_from(['', 'the robot is stopped']))
@@ -146,8 +160,9 @@ class Supervision(RuleBasedStateMachine):
         event = self.silence.update(self.now, self.heard, self.stamp, '')
         if event is not None:
             assert event.level == (Level.UNKNOWN if self.silence.silent else Level.OK)
-        unheard = self.judge.level in (Level.UNKNOWN, Level.PAUSED)
-        self.follow(self.machine.tick(self.now, not self.silence.silent and not unheard))
+            self.give_up()
+        unheard = self.silence.silent or self.judge.level in (Level.UNKNOWN, Level.PAUSED)
+        self.follow(self.machine.tick(self.now, not self.unknown and not unheard))
 
     @invariant()
     def silence_is_never_longer_than_its_time_out_without_a_word(self) -> None:

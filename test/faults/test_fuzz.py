@@ -222,19 +222,19 @@ def supervised(running, wait_for, new_calibration):
 @fuzzed
 @given(
     st.integers(0, 255), numbers, stamps, words, st.lists(words, max_size=4),
-    st.lists(numbers, max_size=4), st.sampled_from(['tray_lift', '']) | words, cuts,
+    st.lists(numbers, max_size=4), st.sampled_from(['tray_lift', '']) | words, cuts, numbers,
 )  # fmt: skip
 def test_values_and_alerts_of_any_content_ask_for_no_retry(
-    supervised, status, x, stamp, episode, names, list_of, task, cut
+    supervised, status, x, stamp, episode, names, list_of, task, cut, horizon
 ):
     publisher, rival, asked = supervised
     at = to_time(time.time_ns() if stamp is None else stamp)
     message = Value(
         header=Header(stamp=at), status=status, value=x, progress=x, task=task, latency=x,
         episode_id=episode, engine='f' * 16, input_names=names, joint_names=names,
-        positions=list_of, forecast=list_of, horizon=x, reason=episode,
+        positions=list_of, forecast=list_of, horizon=horizon, reason=episode,
     )  # fmt: skip
-    assume(status != Value.STATUS_OK or task != 'tray_lift' or not math.isfinite(x))
+    assume(status != Value.STATUS_OK or task != 'tray_lift' or not -1.0 <= x <= 1.0)
     publisher.publish(message)
     cdr = bytearray(serialize_message(message)[: cut[0]])
     for at_byte, byte in cut[1]:

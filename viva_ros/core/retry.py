@@ -63,8 +63,7 @@ class RetryMachine:
         :param asked: when retries were asked for in the last hour, by a supervisor before this one
         """
         validate(settings)
-        self._settings = settings
-        self._hold_until = hold_until
+        self._settings, self._hold_until = settings, hold_until
         self._alarm: Event | None = None
         self._blocked = ''
         self._asked = deque(asked)  # steady times, of the last hour
@@ -72,9 +71,8 @@ class RetryMachine:
         self._rest()
 
     def _rest(self) -> None:
-        self.state = RetryState.IDLE
-        self._until = math.inf
-        self._failures = 0
+        self.state, self._until = RetryState.IDLE, math.inf
+        self._failures, self._over = 0, False  # whether what the alarm was about is over
 
     @property
     def level(self) -> Level:
@@ -85,6 +83,7 @@ class RetryMachine:
     def request(self, now: float, alarm: Event) -> list[Event]:
         """Ask for a retry because of an alarm; nothing, while one is under way or a person is."""
         if self.state is not RetryState.IDLE:
+            self._over = False
             return []
         self._alarm = alarm
         if self._settings.dry_run:
@@ -132,10 +131,11 @@ class RetryMachine:
             return self._fail(now, 'retry_timeout', text)
         return self._ask(now) if known and self.state is RetryState.BACKING_OFF else []
 
-    def recovered(self) -> None:
-        """Give up a retry that was to be asked for again: what it was about is over."""
+    def drop(self) -> None:
+        """Ask no more for what an alarm was about: it is over. An answer is still waited for."""
         if self.state is RetryState.BACKING_OFF:
             self._rest()
+        self._over = self.state is RetryState.WAITING
 
     def start_episode(self) -> None:
         """Begin an episode: the whole budget, nothing under way."""
@@ -171,6 +171,9 @@ class RetryMachine:
         event = self._event(Level.ALARM, kind, text)
         if self.used >= self._settings.budget:
             return [event, *self._give_up(self.used)]
+        if self._over:
+            self._rest()
+            return [event]
         self.state = RetryState.BACKING_OFF
         self._until = now + self._settings.backoff * 2.0**self._failures
         self._failures += 1

@@ -62,7 +62,7 @@ class Retries:
 
     def drop(self) -> None:
         """Give up what was to be asked for again."""
-        self._machine.recovered()
+        self._machine.drop()
 
     def acknowledge(self) -> list[Event]:
         """Take a person's word; give what there was to acknowledge."""
