@@ -3,7 +3,9 @@
 """An engine whose graph is made by hand: its values can be worked out in the head."""
 
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from onnx import TensorProto, helper
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.runtime import manifest as manifests
+from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.manifest import Manifest
+from viva_ros.runtime.server import Server
 
 JOINTS = ('left_waist', 'right_waist')
 
@@ -105,3 +109,31 @@ def manifest() -> Manifest:
 @pytest.fixture
 def change() -> Callable[..., Manifest]:
     return replace
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Path:
+    folder = tmp_path / 'own'
+    folder.mkdir(mode=0o700)
+    return folder / 'engine.sock'
+
+
+@pytest.fixture
+def serving() -> Callable[..., AbstractContextManager[Server]]:
+    """Run an engine server in a thread, for as long as a block lasts."""
+
+    @contextmanager
+    def serve(
+        engine: Engine, address: Path, wait: float = 0.0, batch: int = 8, task: str = 'lift'
+    ) -> Iterator[Server]:
+        server, over = Server(engine, task, address, wait, batch), threading.Event()
+        thread = threading.Thread(target=server.run, args=(over.is_set,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            over.set()
+            thread.join(20.0)
+            server.close()
+
+    return serve

@@ -8,9 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import pytest
 from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import exchange, shared, wire
-from viva_ros.runtime.engine import Engine, EngineInfo, load
+from viva_ros.runtime.engine import EngineInfo, load
 from viva_ros.runtime.serve import warm_up
 from viva_ros.runtime.server import Server
 from viva_ros.runtime.shared import SharedEngine
@@ -66,28 +65,6 @@ def seen(value: float) -> Observation:
     return Observation({'head': np.full((2, 2, 3), 7, np.uint8)}, {'waist': value}, {'head': 1})
 
 
-@contextmanager
-def serving(
-    engine: Engine, address: Path, wait: float = 0.0, batch: int = 8, task: str = 'lift'
-) -> Iterator[Server]:
-    server, over = Server(engine, task, address, wait, batch), threading.Event()
-    thread = threading.Thread(target=server.run, args=(over.is_set,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        over.set()
-        thread.join(PATIENCE)
-        server.close()
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> Path:
-    folder = tmp_path / 'own'
-    folder.mkdir(mode=0o700)
-    return folder / 'engine.sock'
-
-
 def connect(address: Path, task: str = 'lift', expected: str = '') -> SharedEngine:
     return SharedEngine(address, task, Own, expected, PATIENCE)
 
@@ -107,7 +84,7 @@ def settled(engine: SharedEngine, observation: Observation, wanted: float) -> Es
     raise AssertionError(f'never {wanted}: {engine.state}')
 
 
-def test_a_server_gives_what_the_engine_gives_in_process(make_engine, address):
+def test_a_server_gives_what_the_engine_gives_in_process(make_engine, address, serving):
     folder = make_engine()
     rng = np.random.default_rng(0)
     look = Observation(
@@ -123,7 +100,7 @@ def test_a_server_gives_what_the_engine_gives_in_process(make_engine, address):
         engine.close()
 
 
-def test_what_is_asked_while_the_engine_is_at_work_becomes_one_batch(address):
+def test_what_is_asked_while_the_engine_is_at_work_becomes_one_batch(address, serving):
     gate = Gate()
     with serving(gate, address) as server, ThreadPoolExecutor(4) as pool:
         engines = [connect(address) for _ in range(4)]
@@ -141,7 +118,7 @@ def test_what_is_asked_while_the_engine_is_at_work_becomes_one_batch(address):
     assert server.served.requests == 4
 
 
-def test_who_waits_longest_is_served_first_and_no_batch_is_larger_than_allowed(address):
+def test_who_waits_longest_is_served_first_and_no_batch_is_larger_than_allowed(address, serving):
     gate = Gate()
     with serving(gate, address, batch=2), ThreadPoolExecutor(4) as pool:
         engines = [connect(address) for _ in range(4)]
@@ -152,7 +129,7 @@ def test_who_waits_longest_is_served_first_and_no_batch_is_larger_than_allowed(a
     assert max(gate.batches) <= 2
 
 
-def test_a_request_does_not_wait_for_company_for_longer_than_told(address):
+def test_a_request_does_not_wait_for_company_for_longer_than_told(address, serving):
     gate = Gate()
     with serving(gate, address, wait=0.05):
         asks, silent = connect(address), connect(address)
@@ -163,7 +140,7 @@ def test_a_request_does_not_wait_for_company_for_longer_than_told(address):
     assert gate.batches == [1, 1]
 
 
-def test_one_request_that_fails_does_not_spoil_those_beside_it(address):
+def test_one_request_that_fails_does_not_spoil_those_beside_it(address, serving):
     gate = Gate()
     with serving(gate, address), ThreadPoolExecutor(3) as pool:
         engines = [connect(address) for _ in range(3)]
@@ -182,7 +159,9 @@ def test_one_request_that_fails_does_not_spoil_those_beside_it(address):
             engine.close()
 
 
-def test_without_a_server_the_engine_is_ones_own_and_later_the_server_again(address, monkeypatch):
+def test_without_a_server_the_engine_is_ones_own_and_later_the_server_again(
+    address, monkeypatch, serving
+):
     engine = connect(address)
     assert not engine.is_served
     assert engine.estimate(seen(3.0)).value == -3.0
@@ -195,7 +174,7 @@ def test_without_a_server_the_engine_is_ones_own_and_later_the_server_again(addr
     engine.close()
 
 
-def test_when_a_server_is_killed_an_engine_of_ones_own_is_loaded(make_engine, address):
+def test_when_a_server_is_killed_an_engine_of_ones_own_is_loaded(make_engine, address, serving):
     folder = make_engine()
     process = subprocess.Popen(
         [sys.executable, '-m', 'viva_ros.cli', 'serve', '--engine', str(folder), '--task', 'lift',
@@ -223,7 +202,7 @@ def test_when_a_server_is_killed_an_engine_of_ones_own_is_loaded(make_engine, ad
         process.wait()
 
 
-def test_a_server_with_another_engine_or_task_is_refused(address):
+def test_a_server_with_another_engine_or_task_is_refused(address, serving):
     with serving(Gate(), address):
         with pytest.raises(EngineError, match=r'runs engine f{16}, this monitor is for 0123'):
             connect(address, expected='0123')
@@ -231,7 +210,7 @@ def test_a_server_with_another_engine_or_task_is_refused(address):
             connect(address, 'pass')
 
 
-def test_an_address_that_is_taken_or_that_others_may_write_to_is_refused(address):
+def test_an_address_that_is_taken_or_that_others_may_write_to_is_refused(address, serving):
     with serving(Gate(), address), pytest.raises(EngineError, match='is served already'):
         Server(Gate(), 'lift', address, 0.0, 1)
     address.parent.chmod(0o777)
@@ -248,7 +227,7 @@ def test_only_the_same_user_is_let_in(monkeypatch):
     theirs.close()
 
 
-def test_a_client_that_sends_more_than_one_request_at_a_time_is_sent_away(address):
+def test_a_client_that_sends_more_than_one_request_at_a_time_is_sent_away(address, serving):
     with serving(Gate(), address):
         rude = exchange.open_socket()
         rude.settimeout(PATIENCE)
@@ -263,7 +242,7 @@ def test_a_client_that_sends_more_than_one_request_at_a_time_is_sent_away(addres
         polite.close()
 
 
-def test_a_client_that_asks_again_while_it_waits_is_sent_away(address):
+def test_a_client_that_asks_again_while_it_waits_is_sent_away(address, serving):
     with serving(Gate(), address, wait=PATIENCE):
         rude, silent = exchange.open_socket(), connect(address)
         silent.estimate(seen(1.0))  # so that the next is waited with
@@ -278,7 +257,7 @@ def test_a_client_that_asks_again_while_it_waits_is_sent_away(address):
         silent.close()
 
 
-def test_a_client_cannot_take_the_memory_away_that_the_server_reads(address):
+def test_a_client_cannot_take_the_memory_away_that_the_server_reads(address, serving):
     with serving(Gate(), address):
         rude = exchange.open_socket()
         rude.settimeout(PATIENCE)
@@ -291,7 +270,7 @@ def test_a_client_cannot_take_the_memory_away_that_the_server_reads(address):
         rude.close()
 
 
-def test_an_observation_that_cannot_be_used_is_the_askers_own_error(address):
+def test_an_observation_that_cannot_be_used_is_the_askers_own_error(address, serving):
     with serving(Gate(), address):
         engine = connect(address)
         with pytest.raises(InputError, match='camera head is missing'):

@@ -4,10 +4,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,26 +45,6 @@ class Fake:
 
     def close(self) -> None:
         self.closed = True
-
-
-@contextmanager
-def serving(engine: Engine, address: Path) -> Iterator[None]:
-    server, over = Server(engine, 'lift', address, 0.0, 8), threading.Event()
-    thread = threading.Thread(target=server.run, args=(over.is_set,))
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(PATIENCE)
-        server.close()
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> Path:
-    folder = tmp_path / 'own'
-    folder.mkdir(mode=0o700)
-    return folder / 'engine.sock'
 
 
 @pytest.fixture
@@ -142,7 +120,9 @@ def test_a_server_that_greets_but_does_not_answer_is_looked_for_ever_more_rarely
     listening.close()
 
 
-def test_an_engine_that_cannot_be_loaded_is_told_each_time_and_tried_again(address, monkeypatch):
+def test_an_engine_that_cannot_be_loaded_is_told_each_time_and_tried_again(
+    address, monkeypatch, serving
+):
     tries: list[int] = []
 
     def load() -> Engine:
@@ -166,7 +146,7 @@ def test_an_engine_that_cannot_be_loaded_is_told_each_time_and_tried_again(addre
     engine.close()
 
 
-def test_while_an_engine_is_loaded_an_estimate_is_refused_at_once(address):
+def test_while_an_engine_is_loaded_an_estimate_is_refused_at_once(address, serving):
     may_load = threading.Event()
 
     def load() -> Engine:
@@ -184,7 +164,7 @@ def test_while_an_engine_is_loaded_an_estimate_is_refused_at_once(address):
     engine.close()
 
 
-def test_an_engine_that_is_loaded_after_the_end_is_freed(address):
+def test_an_engine_that_is_loaded_after_the_end_is_freed(address, serving):
     may_load, made = threading.Event(), Fake()
 
     def load() -> Engine:
@@ -201,7 +181,7 @@ def test_an_engine_that_is_loaded_after_the_end_is_freed(address):
 
 @pytest.mark.usefixtures('_at_once')
 def test_when_the_server_is_back_to_stay_ones_own_engine_gives_its_memory_back(
-    address, monkeypatch
+    address, monkeypatch, serving,
 ):
     own = Fake()
     engine = SharedEngine(address, 'lift', lambda: own, '', PATIENCE)
@@ -214,7 +194,7 @@ def test_when_the_server_is_back_to_stay_ones_own_engine_gives_its_memory_back(
 
 
 @pytest.mark.usefixtures('_at_once')
-def test_without_a_name_the_first_engine_is_the_one_that_all_others_must_be(address):
+def test_without_a_name_the_first_engine_is_the_one_that_all_others_must_be(address, serving):
     other = replace(INFO, fingerprint='e' * 16)
     engine = SharedEngine(address, 'lift', Fake, '', PATIENCE)  # its own is the first
     with serving(Fake(1.0, other), address):
@@ -244,7 +224,7 @@ def test_ones_own_engine_can_be_freed_counted_and_interrupted_behind_it(address)
     assert work.close() and own.closed  # a hang is ended, not waited for
 
 
-def test_an_estimate_that_waits_for_a_server_is_ended_by_an_interrupt(address):
+def test_an_estimate_that_waits_for_a_server_is_ended_by_an_interrupt(address, serving):
     hung = Fake(1.0)
     with serving(hung, address):
         engine = SharedEngine(address, 'lift', Fake, '', PATIENCE)

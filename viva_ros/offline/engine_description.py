@@ -3,7 +3,6 @@
 """What is written beside an engine: where it comes from and what it needs."""
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from viva_ros.model.early_exit import EarlyExit
@@ -11,6 +10,7 @@ from viva_ros.model.viva import ViVa
 from viva_ros.offline.command import command_line
 from viva_ros.offline.engine_file import EngineFile
 from viva_ros.offline.graph import Source
+from viva_ros.offline.hardware import versions
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.manifest import CHECKPOINT, Manifest
 from viva_ros.runtime.portable import GRAPHS
@@ -30,19 +30,9 @@ def describe(source: Source, kind: str, precision: str, made: EngineFile) -> Man
         source.horizon, source.tasks,
         manifests.fingerprint(source.fingerprint, digest, made.seam),
         float('nan'), 0, provenance, kind, made.name, precision,
-        GRAPHS if kind in GRAPHS else (kind,), made.gpu, {**_versions(), **made.libraries},
+        GRAPHS if kind in GRAPHS else (kind,), made.gpu, {**versions(LIBRARIES), **made.libraries},
         source.weights, _inputs(source), _texts(source), seam=made.seam,
     )  # fmt: skip
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _inputs(source: Source) -> dict[str, Any]:

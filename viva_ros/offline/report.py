@@ -8,7 +8,6 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.table import Table
 from viva_ros.offline.command import command_line
 from viva_ros.offline.evaluation_tables import CHECKS, FIGURES, interval_text, number_text
 from viva_ros.offline.figures import IN_TIME
+from viva_ros.offline.hardware import processor
 from viva_ros.offline.trials import Result
 
 Figures = Mapping[str, Any]
@@ -58,12 +58,8 @@ def _episode(one: Result) -> dict[str, Any]:
 
 def hardware() -> str:
     """Name the processor and how many cores of it can be used."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path('/proc/cpuinfo')
-    if cpuinfo.exists():
-        lines = [line for line in cpuinfo.read_text().splitlines() if 'model name' in line]
-        model = lines[0].partition(':')[2].strip() if lines else model
-    return f'{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}'
+    cores = len(os.sched_getaffinity(0))
+    return f'{processor()}, {cores} cores, Python {platform.python_version()}'
 
 
 def plain(value: Any) -> Any:

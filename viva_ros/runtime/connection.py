@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from viva_ros.core.errors import EngineError, InputError
+from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import exchange, wire
 from viva_ros.runtime.engine import EngineInfo
@@ -69,11 +69,7 @@ class Connection:
         self._memory.put(observation)
         self._number += 1
         self._socket.send(wire.REQUEST.pack(self._number))
-        status, text = wire.read_reply(self._receive())
-        if status == wire.BAD_INPUT:
-            raise InputError(text)
-        if status == wire.FAILED:
-            raise EngineError(text)
+        wire.check_done(*wire.read_reply(self._receive()))
         return self._memory.estimate()
 
     def interrupt(self) -> None:

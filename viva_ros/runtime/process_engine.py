@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from viva_ros.core.errors import EngineError, InputError
+from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import wire
 from viva_ros.runtime.engine import EngineInfo
@@ -171,11 +171,7 @@ class Child:
             raise LostError(self._ending()) from error
         if not self.spoke(patience):
             raise LostError(f'engine has not answered for {patience:g} s, its process was killed')
-        status, text = self._receive()
-        if status == wire.BAD_INPUT:
-            raise InputError(text)
-        if status == wire.FAILED:
-            raise EngineError(text)
+        wire.check_done(*self._receive())
         return self._memory.estimate()
 
     def kill(self) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from viva_ros.core.errors import InputError, VivaError
+from viva_ros.core.errors import EngineError, InputError, VivaError
 from viva_ros.core.observation import Estimate, Image, Observation
 from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.images import letterbox
@@ -73,6 +73,19 @@ def read_reply(packet: bytes) -> tuple[int, str]:
     """Give what came of a request, and why."""
     _, status = REPLY.unpack_from(packet)
     return status, packet[REPLY.size :].decode(errors='replace')
+
+
+def check_done(status: int, text: str) -> None:
+    """
+    Raise what the other side failed with.
+
+    :raises InputError: as ``Engine.estimate``
+    :raises EngineError: likewise
+    """
+    if status == BAD_INPUT:
+        raise InputError(text)
+    if status == FAILED:
+        raise EngineError(text)
 
 
 def failure(error: Exception) -> tuple[int, str]:

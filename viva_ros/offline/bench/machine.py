@@ -5,11 +5,10 @@
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.offline.command import command_line
+from viva_ros.offline.hardware import processor, versions
 
 LIBRARIES: Final = (
     'numpy', 'opencv-python-headless', 'onnxruntime', 'openvino', 'torch', 'diffusers',
@@ -21,28 +20,8 @@ def describe() -> dict[str, Any]:
     """Give processor, memory, load, versions, date and command."""
     return {
         'command': command_line('bench'), 'date': f'{datetime.now(UTC):%Y-%m-%d}',
-        'processor': _processor(), 'cores': len(os.sched_getaffinity(0)),
+        'processor': processor(), 'cores': len(os.sched_getaffinity(0)),
         'memory_gib': round(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30, 1),
         'load_before': round(os.getloadavg()[0], 2), 'system': platform.platform(),
-        'python': platform.python_version(), 'libraries': _versions(),
+        'python': platform.python_version(), 'libraries': versions(LIBRARIES),
     }  # fmt: skip
-
-
-def _processor() -> str:
-    path = Path('/proc/cpuinfo')
-    if path.exists():
-        for line in path.read_text(errors='replace').splitlines():
-            name, _, value = line.partition(':')
-            if name.strip() == 'model name':
-                return value.strip()
-    return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

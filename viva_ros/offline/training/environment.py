@@ -5,13 +5,13 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 import viva_ros
+from viva_ros.offline.hardware import processor, versions
 
 LIBRARIES: Final = (
     'viva_ros', 'torch', 'diffusers', 'accelerate', 'peft', 'safetensors', 'numpy', 'tensorboard',
@@ -35,11 +35,12 @@ def revision(package: Path = Path(viva_ros.__file__).parent) -> dict[str, Any] |
 def environment() -> dict[str, Any]:
     """Give interpreter, libraries and hardware, for JSON."""
     cuda = torch.cuda.is_available()
+    found = versions(LIBRARIES)
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         'python': platform.python_version(), 'platform': platform.platform(),
-        'libraries': {name: _version(name) for name in LIBRARIES},
-        'processor': _processor(), 'cores': os.cpu_count(), 'threads': torch.get_num_threads(),
+        'libraries': {name: found.get(name) for name in LIBRARIES},
+        'processor': processor(), 'cores': os.cpu_count(), 'threads': torch.get_num_threads(),
         'gpus': gpus, 'cuda': torch.version.cuda if cuda else None,
     }  # fmt: skip
 
@@ -53,20 +54,3 @@ def _git(folder: Path, *command: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    """Name the processor as Linux does, else as Python does."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.machine()
