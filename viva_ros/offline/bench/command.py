@@ -40,7 +40,7 @@ class Effort:
 
 
 FULL: Final = Effort(12, 3, 2, 2.5, None, (1, 2, 4, 8), 2, 5.0)
-QUICK: Final = Effort(1, 1, 1, 1.5, 1, (1, 2), 1, 1.5)
+QUICK: Final = Effort(1, 1, 1, 3.0, 1, (1, 2), 1, 1.5)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

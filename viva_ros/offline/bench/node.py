@@ -103,12 +103,13 @@ def figures(
     :param sent: stamps of the last camera of each set, ns
     :raises BenchError: if there were too few values
     """
-    values = [value for value in log['values'] if value[3] is not None]
-    if len(values) < 3:
-        raise BenchError(f'{node} gave {len(values)} values at {case.name}: try when less runs')
-    end = values[-1][0]
-    begin = max(end - round(seconds * 1e9), values[0][0] + round(WARM * 1e9))
-    values = [value for value in values if begin < value[0] <= end]
+    given = [value for value in log['values'] if value[3] is not None]
+    end = given[-1][0] if given else 0
+    begin = max(end - round(seconds * 1e9), given[0][0] + round(WARM * 1e9)) if given else 0
+    values = [value for value in given if begin < value[0] <= end]
+    if not values:
+        many = f'{len(given)} values, none after its first {WARM} s'
+        raise BenchError(f'{node} gave {many}, at {case.name}: try when less runs')
     added = [1e3 * (latency - wait - engine) for _, latency, wait, engine, _ in values]
     due = sum(begin < stamp <= end for stamp in sent)
     beats = np.array(log['beats'])[1:]
