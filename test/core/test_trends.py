@@ -95,9 +95,7 @@ def test_the_onset_of_a_stall_is_the_change_point_that_ruptures_finds() -> None:
     times = np.arange(120) / 10
     values = np.where(times < 7.0, times / 10, 0.7) + 0.003 * np.sin(40 * times)
     stall = Stall(0.1)
-    lasted = [
-        stall.update(round(at * S), float(v)) for at, v in zip(times, values, strict=True)
-    ]
+    lasted = [stall.update(round(at * S), float(v)) for at, v in zip(times, values, strict=True)]
     onset = times[-1] - lasted[-1]  # since when less than .1 was gained: 1 s before it stopped
     rise = np.diff(values)
     change = ruptures.Dynp(model='l2', min_size=5).fit(rise[:, None]).predict(n_bkps=1)[0] / 10

@@ -88,7 +88,9 @@ def test_an_episode_beyond_a_limit_is_refused_and_the_others_are_taken(
         ({'torn': ('side', 2.0)}, 'has no end marker: it is cut short'),
         ({'nan': ('west_axis_2', 1.5)}, 'are no finite numbers: arm_west_axis_2 1 times'),
         ({'silent': ('top', -1.0, 0.6)}, 'top is silent for 0.600 s'),
-        ({'silent': ('top', 3.3, 9.0)}, 'top is silent for 0.735 s'  # from 3.267 s to 4.002 s
+        (
+            {'silent': ('top', 3.3, 9.0)},
+            'top is silent for 0.735 s',  # from 3.267 s to 4.002 s
         ),
         ({'silent': ('top', -1.0, 9.0)}, 'top has no messages'),
     ],
@@ -127,9 +129,7 @@ def test_a_bag_without_an_outcome_is_refused_with_the_ways_to_give_one(
     assert 'has no outcome on topic /acme/outcome: give it by --labels' in reason
 
 
-def test_a_table_of_outcomes_goes_before_the_topic(
-    tmp_path: Path, record, map_file: Path
-) -> None:
+def test_a_table_of_outcomes_goes_before_the_topic(tmp_path: Path, record, map_file: Path) -> None:
     record(tmp_path / 'bags/a')
     record(tmp_path / 'bags/b')
     table = tmp_path / 'labels.csv'
@@ -243,9 +243,7 @@ def test_a_raw_camera_a_bare_file_and_an_odd_size_are_taken(
     assert np.abs(episode.cameras['top'].images[10].astype(int) - given[10]).mean() < 2.0
 
 
-def test_a_bag_of_mcap_files_gives_what_one_of_sqlite_gives(
-    tmp_path: Path, record, robot
-) -> None:
+def test_a_bag_of_mcap_files_gives_what_one_of_sqlite_gives(tmp_path: Path, record, robot) -> None:
     bags = [record(tmp_path / 'lite'), record(tmp_path / 'mcap', plugin=StoragePlugin.MCAP)]
     assert [path.suffix for path in (tmp_path / 'mcap').iterdir() if path.stem == 'mcap']
     import_all(bags, robot, OUTCOME, tmp_path / 'set')

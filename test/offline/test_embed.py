@@ -44,9 +44,7 @@ def test_texts_are_cleaned_as_by_diffusers() -> None:
     assert clean('cup &amp;amp; plate') == 'cup & plate'
 
 
-def test_nothing_is_asked_of_the_network(
-    snapshot: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_asked_of_the_network(snapshot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError('the network was asked')
 

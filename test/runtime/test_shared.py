@@ -181,7 +181,9 @@ def test_an_engine_that_is_loaded_after_the_end_is_freed(address, serving):
 
 @pytest.mark.usefixtures('_at_once')
 def test_when_the_server_is_back_to_stay_ones_own_engine_gives_its_memory_back(
-    address, monkeypatch, serving,
+    address,
+    monkeypatch,
+    serving,
 ):
     own = Fake()
     engine = SharedEngine(address, 'lift', lambda: own, '', PATIENCE)

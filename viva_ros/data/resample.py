@@ -128,9 +128,7 @@ def measure(take: Take, at: Stamps, limits: Limits) -> Figures:
     )  # fmt: skip
 
 
-def _stream(
-    stamps: Stamps, first: int, last: int, at: Stamps, backwards: float
-) -> StreamFigures:
+def _stream(stamps: Stamps, first: int, last: int, at: Stamps, backwards: float) -> StreamFigures:
     if not stamps.size:
         return StreamFigures(0, 0.0, (last - first) * 1e-9, 0.0, 0.0)
     edges = np.concatenate([[first], stamps, [last]])

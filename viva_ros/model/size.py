@@ -123,6 +123,4 @@ def kept_by_block(config: ViVaConfig, kept: Mapping[str, int], rank: int = 0) ->
     letters = {
         'N': s.tokens, 'M': s.words, 'D': s.width, 'F': s.feed_forward, 'H': s.heads, 'R': rank,
     }  # fmt: skip
-    return sum(
-        count * math.prod(letters[letter] for letter in key) for key, count in kept.items()
-    )
+    return sum(count * math.prod(letters[letter] for letter in key) for key, count in kept.items())

@@ -20,9 +20,7 @@ from viva_ros.model.config import HASH, ViVaConfig
 from viva_ros.model.embeddings import Embeddings
 
 
-def table(
-    config: ViVaConfig, embeddings: Embeddings | None = None
-) -> tuple[ViVaConfig, Tensor]:
+def table(config: ViVaConfig, embeddings: Embeddings | None = None) -> tuple[ViVaConfig, Tensor]:
     """
     Give the table, (tasks, tokens, width), and the configuration that says what is in it.
 

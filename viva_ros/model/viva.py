@@ -131,9 +131,7 @@ class ViVa(nn.Module):
         errors = (predicted - flow.flow_velocity(clean, noise)).square().mean(dim=(1, 3, 4))
         return self.targets.weigh(errors, goals)
 
-    def video_loss(
-        self, clips: Tensor, task: Tensor, source: draws.Source = None
-    ) -> Tensor:
+    def video_loss(self, clips: Tensor, task: Tensor, source: draws.Source = None) -> Tensor:
         """
         Give the flow-matching loss of a video generator that is shown the first frame.
 

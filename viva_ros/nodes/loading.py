@@ -21,9 +21,7 @@ def load_engine(settings: MonitorSettings) -> Engine:
 
     def own() -> Engine:
         if settings.isolate:
-            return ProcessEngine(
-                folder, settings.task, settings.engine_kind, settings.hang_after
-            )
+            return ProcessEngine(folder, settings.task, settings.engine_kind, settings.hang_after)
         return load(folder, settings.task, settings.engine_kind)
 
     if not settings.engine_server:

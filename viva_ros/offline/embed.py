@@ -63,9 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def embed(
-    snapshot: Path, texts: Sequence[str], tasks: Sequence[str] | None = None
-) -> Embeddings:
+def embed(snapshot: Path, texts: Sequence[str], tasks: Sequence[str] | None = None) -> Embeddings:
     """
     Embed texts.
 

@@ -67,9 +67,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def import_all(
-    paths: Sequence[Path], how: Map, outcomes: Outcomes, out: Path
-) -> dict[str, Any]:
+def import_all(paths: Sequence[Path], how: Map, outcomes: Outcomes, out: Path) -> dict[str, Any]:
     """
     Import recordings into a new dataset.
 

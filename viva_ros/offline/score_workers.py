@@ -85,9 +85,7 @@ class Beside:
 
     def revive(self) -> None:
         """Make a new process."""
-        self._pool = ProcessPoolExecutor(
-            1, get_context('spawn'), begin, (_prepare, self._order)
-        )
+        self._pool = ProcessPoolExecutor(1, get_context('spawn'), begin, (_prepare, self._order))
 
     def close(self) -> None:
         """End the process; a table that it is writing is then not written."""

@@ -117,9 +117,7 @@ class Stage:
         self._move([MANIFEST])
         return manifest
 
-    def _measured(
-        self, manifest: Manifest, source: Source, samples: Sequence[Sample]
-    ) -> Manifest:
+    def _measured(self, manifest: Manifest, source: Source, samples: Sequence[Sample]) -> Manifest:
         """Give the description with what was found by each library that can run the engine."""
         if manifest.kind == 'pytorch' and manifest.precision != FLOAT32:
             check_gpu_for(manifest.precision)

@@ -59,9 +59,7 @@ class TensorrtEngine:
         self._library, self._context = library, self._engine.create_execution_context()
         self._buffers: dict[str, tuple[int, NDArray[Any]]] = {}
         self._allocate()
-        self.info = info_of(
-            manifest, kind, f'{kind} {library.__version__}', found.device.name
-        )
+        self.info = info_of(manifest, kind, f'{kind} {library.__version__}', found.device.name)
 
     def _allocate(self) -> None:
         """Give each tensor a place on the GPU and a pinned array, for the largest batch."""

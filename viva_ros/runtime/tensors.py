@@ -14,9 +14,7 @@ from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.images import check, letterbox
 
 
-def arrange(
-    observation: Observation, info: EngineInfo
-) -> tuple[list[Image], NDArray[np.float32]]:
+def arrange(observation: Observation, info: EngineInfo) -> tuple[list[Image], NDArray[np.float32]]:
     """
     Give images as they are and joint positions (J,), in the engine's order.
 

@@ -67,9 +67,7 @@ def seeds_of(labels: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
     return {task: sorted(seeds) for task, seeds in sorted(found.items())}
 
 
-def write(
-    folder: Path, module: nn.Module, config: ViVaConfig, provenance: dict[str, Any]
-) -> None:
+def write(folder: Path, module: nn.Module, config: ViVaConfig, provenance: dict[str, Any]) -> None:
     """
     Write a checkpoint that can be exported where there are engines of its kind, else weights.
 
