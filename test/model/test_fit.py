@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from viva_ros.model.fit import Fit, area_weights, line_weights
+from viva_ros.core.letterbox import area_weights
+from viva_ros.model.fit import Fit, line_weights
 from viva_ros.runtime.images import letterbox
 
 CPU = torch.device('cpu')

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.core.errors import InputError
-from viva_ros.runtime.images import letterbox
+from viva_ros.runtime.images import in_blocks, letterbox, shrink
 
 
 def test_an_image_of_the_right_size_is_left_alone() -> None:
@@ -64,3 +64,29 @@ def test_halving_first_changes_what_is_seen_by_few_levels() -> None:
     at_once = cv2.resize(image, (96, 72), interpolation=cv2.INTER_AREA).astype(int)
     far = np.abs(letterbox(image, (96, 96))[12:84] - at_once)
     assert far.max() <= 6 and far.mean() < 1.0
+
+
+def test_means_in_blocks_are_opencv_s_to_the_bit_at_the_sizes_of_the_shipped_engine() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    wanted = cv2.resize(image, (96, 96), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(letterbox(image, (96, 96)), wanted)
+
+
+@given(
+    st.tuples(st.integers(1, 16), st.integers(1, 12)),
+    st.tuples(st.integers(1, 16), st.integers(1, 12)),
+    st.tuples(st.integers(1, 16), st.integers(1, 16)),
+    st.integers(0, 99),
+)
+def test_means_in_blocks_are_opencv_s_but_for_rounding(rows, columns, kept, seed) -> None:
+    sent = rows[0] * rows[1], columns[0] * columns[1]
+    size = min(kept[0], rows[0]) * rows[1], min(kept[1], columns[0]) * columns[1]
+    assert in_blocks(sent[0], size[0]) and in_blocks(sent[1], size[1])
+    image = np.random.default_rng(seed).integers(0, 256, (*sent, 3), dtype=np.uint8)
+    wanted = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA).astype(int)
+    np.testing.assert_allclose(shrink(image, size), wanted, rtol=0, atol=1)
+
+
+@pytest.mark.parametrize(('sent', 'fitted'), [(127, 96), (96, 128), (340, 96)])
+def test_an_enlargement_or_a_large_block_is_not_for_blocks(sent: int, fitted: int) -> None:
+    assert not in_blocks(sent, fitted)

@@ -4,6 +4,9 @@
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Place(NamedTuple):
     """Rows from ``top``, columns from ``left``; px."""
@@ -37,3 +40,12 @@ def halvings(sent: tuple[int, int], fitted: tuple[int, int]) -> int:
     while height % 2 == width % 2 == 0 and height >= 2 * fitted[0] and width >= 2 * fitted[1]:
         count, height, width = count + 1, height // 2, width // 2
     return count
+
+
+def area_weights(sent: int, fitted: int) -> NDArray[np.float32]:
+    """Give the share of each pixel in each of fewer pixels, (fitted, sent)."""
+    edges = np.arange(fitted + 1) * (sent / fitted)
+    pixels = np.arange(sent)
+    upper = np.minimum(edges[1:, None], pixels + 1)
+    lower = np.maximum(edges[:-1, None], pixels)
+    return np.asarray((upper - lower).clip(min=0) * (fitted / sent), dtype=np.float32)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from viva_ros.core.letterbox import halvings, place
+from viva_ros.core.letterbox import area_weights, halvings, place
 
 Pictures = Sequence[Sequence[NDArray[np.uint8]]]
 
@@ -72,21 +72,12 @@ class Fit:
             halved = sent >> halves
             make = area_weights if fitted < halved else line_weights
             weights = make(halved, fitted) @ area_weights(sent, halved)
-            self._weights[key] = weights.to(self._device)
+            self._weights[key] = torch.from_numpy(weights).to(self._device)
         return self._weights[key]
 
 
-def area_weights(sent: int, fitted: int) -> Tensor:
-    """Give the share of each pixel in each of fewer pixels, (fitted, sent)."""
-    edges = torch.arange(fitted + 1, dtype=torch.float64) * (sent / fitted)
-    pixels = torch.arange(sent, dtype=torch.float64)
-    upper = torch.minimum(edges[1:, None], pixels + 1)
-    lower = torch.maximum(edges[:-1, None], pixels)
-    return ((upper - lower).clamp(min=0) * (fitted / sent)).float()
-
-
-def line_weights(sent: int, fitted: int) -> Tensor:
+def line_weights(sent: int, fitted: int) -> NDArray[np.float32]:
     """Give the share of each pixel in each of more pixels, by nearness, (fitted, sent)."""
-    centres = (torch.arange(fitted, dtype=torch.float64) + 0.5) * (sent / fitted) - 0.5
-    distance = centres.clamp(0, sent - 1)[:, None] - torch.arange(sent, dtype=torch.float64)
-    return (1 - distance.abs()).clamp(min=0).float()
+    centres = (np.arange(fitted) + 0.5) * (sent / fitted) - 0.5
+    distance = centres.clip(0, sent - 1)[:, None] - np.arange(sent)
+    return (1 - np.abs(distance)).clip(min=0).astype(np.float32)

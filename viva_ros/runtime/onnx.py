@@ -10,7 +10,7 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import portable
 from viva_ros.runtime.manifest import AGAIN, info_of
-from viva_ros.runtime.tensors import pack_batch, unpack_batch
+from viva_ros.runtime.tensors import pack, unpack
 
 
 class OnnxEngine:
@@ -68,14 +68,13 @@ class OnnxEngine:
         return self._run(self._many, observations)
 
     def _run(self, session: Any, observations: Sequence[Observation]) -> list[Estimate]:
-        images, proprio = pack_batch(observations, self.info)
-        count = len(observations)
+        images, proprio = pack(observations, self.info)
         feeds = self._graph.feeds(images, proprio)
         try:
             given = session.run(None, {name: feeds[name] for name in self._inputs})
         except Exception as error:
             raise EngineError(f'onnxruntime failed: {error}') from error
-        return unpack_batch(dict(zip(self._outputs, given, strict=True)), self.info, count)
+        return unpack(dict(zip(self._outputs, given, strict=True)), self.info)
 
     def close(self) -> None:
         """Free the sessions; nothing may be estimated after."""

@@ -11,7 +11,7 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import portable
 from viva_ros.runtime.manifest import AGAIN, info_of
 from viva_ros.runtime.openvino_graph import Compiled, Source, can_bfloat16, library
-from viva_ros.runtime.tensors import pack_batch, unpack_batch
+from viva_ros.runtime.tensors import pack, unpack
 
 SIZES: Final = (8, 4, 2, 1)  # of a batch; fixed shapes are faster than free ones
 
@@ -63,7 +63,7 @@ class OpenvinoEngine:
         return found
 
     def _run(self, observations: Sequence[Observation]) -> list[Estimate]:
-        images, proprio = pack_batch(observations, self.info)
+        images, proprio = pack(observations, self.info)
         count = len(observations)
         compiled = self._for(count)
         try:
@@ -74,7 +74,7 @@ class OpenvinoEngine:
             name: array.reshape((count, -1) if name == 'forecast' else count)
             for name, array in given.items()
         }
-        return unpack_batch(shaped, self.info, count)
+        return unpack(shaped, self.info)
 
     def close(self) -> None:
         """Free the compiled graphs; nothing may be estimated after."""

@@ -65,7 +65,8 @@ class Compiled:
 
     def __init__(self, source: Source, batch: int) -> None:
         self._inputs: list[tuple[str, NDArray[Any]]] = []
-        self._tensors: list[Any] = []  # they do not own the inputs' memory, and must live
+        self._outputs: dict[str, NDArray[Any]] = {}
+        self._tensors: list[Any] = []  # they do not own the memory, and must live
         if source.seam:
             head, tail = cut(source, batch)
             first, rest = self._compile(source, head, 'bfloat16'), self._compile(source, tail)
@@ -79,12 +80,8 @@ class Compiled:
         for name, array in self._inputs:
             array[...] = feeds[name]
         for request in self._requests:
-            request.infer()
-        last = self._requests[-1]
-        return {
-            name: last.get_output_tensor(index).data.copy()
-            for index, name in enumerate(self._outputs)
-        }
+            request.infer(share_outputs=True)
+        return {name: array.copy() for name, array in self._outputs.items()}
 
     def _compile(self, source: Source, model: Any, precision: str = 'float32') -> Any:
         hints = {
@@ -92,20 +89,25 @@ class Compiled:
             'INFERENCE_PRECISION_HINT': HINTS[precision],
         }  # fmt: skip
         # Compiling may add names to a tensor: afterwards they are told by their order.
-        names = [item.any_name for item in model.inputs]
-        self._outputs = [output.any_name for output in model.outputs]
+        inputs = [port.any_name for port in model.inputs]
+        outputs = [port.any_name for port in model.outputs]
         made = library().Core().compile_model(model, 'CPU', hints)
         request = made.create_infer_request()
-        for index, name in enumerate(names):
-            if name == source.seam:
-                continue
-            port = made.input(index)
-            array = np.zeros(tuple(port.shape), port.element_type.to_dtype())
-            tensor = library().Tensor(array, shared_memory=True)
-            request.set_input_tensor(index, tensor)
-            self._inputs.append((name, array))
-            self._tensors.append(tensor)
+        for index, name in enumerate(inputs):
+            if name != source.seam:
+                array, tensor = self._memory(made.input(index))
+                self._inputs.append((name, array))
+                request.set_input_tensor(index, tensor)
+        self._outputs = {}  # of the last piece
+        for index, name in enumerate(outputs):
+            self._outputs[name], tensor = self._memory(made.output(index))
+            request.set_output_tensor(index, tensor)
         return request
+
+    def _memory(self, port: Any) -> tuple[NDArray[Any], Any]:
+        array = np.zeros(tuple(port.shape), port.element_type.to_dtype())
+        self._tensors.append(library().Tensor(array, shared_memory=True))
+        return array, self._tensors[-1]
 
 
 def read(source: Source, batch: int) -> Any:

@@ -20,7 +20,7 @@ from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime import verified
 from viva_ros.runtime.engine import EngineInfo
 from viva_ros.runtime.manifest import FLOAT32, Manifest
-from viva_ros.runtime.tensors import arrange, pack_batch, unpack_batch
+from viva_ros.runtime.tensors import arrange, pack, unpack
 from viva_ros.runtime.trust import check_file
 
 KIND = 'pytorch'
@@ -97,7 +97,7 @@ class PytorchEngine:
         except RuntimeError as error:
             raise EngineError(f'torch failed: {error}') from error
         outputs = dict(zip(self._names, given, strict=True))
-        return unpack_batch(outputs, self.info, len(observations))
+        return unpack(outputs, self.info)
 
     def _run_graph(self, observations: Sequence[Observation], task: Task) -> Outputs:
         """Run on the GPU, which fits the pictures as well."""
@@ -108,7 +108,7 @@ class PytorchEngine:
     def _run_eagerly(self, observations: Sequence[Observation], task: Task) -> Outputs:
         from viva_ros.model.cuda_graph import run_eagerly
 
-        images, proprio = pack_batch(observations, self.info)
+        images, proprio = pack(observations, self.info)
         return run_eagerly(self._model, {'images': images, 'proprio': proprio, 'task': task})
 
     def free(self) -> None:

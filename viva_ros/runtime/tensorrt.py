@@ -21,7 +21,7 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import cuda, verified
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.manifest import Manifest, info_of
-from viva_ros.runtime.tensors import pack_batch, unpack_batch
+from viva_ros.runtime.tensors import pack, unpack
 
 INSTALL: Final = {
     'tensorrt': "install NVIDIA's TensorRT (JetPack has it; on a PC 'apt install tensorrt')",
@@ -80,10 +80,10 @@ class TensorrtEngine:
         found: list[Estimate] = []
         for start in range(0, len(observations), LARGEST_BATCH):
             part = observations[start : start + LARGEST_BATCH]
-            images, proprio = pack_batch(part, self.info)
+            images, proprio = pack(part, self.info)
             task = np.full(len(part), self._task)
             given = self._run({'images': images, 'proprio': proprio, 'task': task})
-            found += unpack_batch(given, self.info, len(part))
+            found += unpack(given, self.info)
         return found
 
     def _run(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an observation to an engine's arrays and back, by name, the same for every library."""
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,48 +37,39 @@ def arrange(observation: Observation, info: EngineInfo) -> tuple[list[Image], ND
 
 
 def pack(
-    observation: Observation, info: EngineInfo
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Give images (V, H, W, 3), fitted to the engine, and joint positions, as ``arrange`` does."""
-    given, joints = arrange(observation, info)
-    images = np.empty((len(given), *info.image_size, 3), dtype=np.uint8)
-    for view, image in enumerate(given):
-        images[view] = letterbox(image, info.image_size)
-    return images, joints
-
-
-def pack_batch(
     observations: Sequence[Observation], info: EngineInfo
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Give images (B, V, H, W, 3) and joint positions (B, J), as ``pack`` does."""
-    packed = [pack(observation, info) for observation in observations]
-    return np.stack([images for images, _ in packed]), np.stack([joints for _, joints in packed])
-
-
-def unpack_batch(
-    given: Mapping[str, NDArray[np.floating]], info: EngineInfo, count: int
-) -> list[Estimate]:
     """
-    Give the estimates of a batch, as ``unpack`` does.
+    Give images (B, V, H, W, 3), fitted to the engine, and joint positions (B, J).
 
-    :param given: as there, but (B,) and (B, J)
+    :raises InputError: as ``arrange`` does
     """
-    rows = ({name: array[row : row + 1] for name, array in given.items()} for row in range(count))
-    return [unpack(row, info) for row in rows]
+    count, views = len(observations), len(info.cameras)
+    images = np.empty((count, views, *info.image_size, 3), dtype=np.uint8)
+    proprio = np.empty((count, len(info.joint_names)), dtype=np.float32)
+    for row, observation in enumerate(observations):
+        given, proprio[row] = arrange(observation, info)
+        for view, image in enumerate(given):
+            images[row, view] = letterbox(image, info.image_size)
+    return images, proprio
 
 
-def unpack(given: Mapping[str, NDArray[np.floating]], info: EngineInfo) -> Estimate:
+def unpack(given: Mapping[str, NDArray[np.floating]], info: EngineInfo) -> list[Estimate]:
     """
-    Give the estimate of a batch of one.
+    Give the estimates of a batch.
 
-    :param given: value (1,), and perhaps forecast (1, J), progress (1,), success (1,)
+    :param given: value (B,), and perhaps forecast (B, J), progress (B,), success (B,)
     :raises EngineError: if a number is not finite
     """
-    for name, array in given.items():
-        if not np.isfinite(array).all():
-            raise EngineError(f'engine gave {name} {array[0]}: not finite')
-    forecast = given['forecast'][0] if 'forecast' in given else ()
-    names = info.joint_names if 'forecast' in given else ()
-    apart = {name: float(given[name][0]) for name in ('progress', 'success') if name in given}
-    joints = dict(zip(names, map(float, forecast), strict=True))
-    return Estimate(float(given['value'][0]), joints, **apart)
+    columns = [array.tolist() for array in given.values()]
+    rows = zip(*columns, strict=True)
+    return [_estimate(dict(zip(given, row, strict=True)), info.joint_names) for row in rows]
+
+
+def _estimate(row: Mapping[str, Any], joint_names: Sequence[str]) -> Estimate:
+    for name, found in row.items():
+        if not all(map(math.isfinite, found if isinstance(found, list) else [found])):
+            raise EngineError(f'engine gave {name} {found}: not finite')
+    joints = dict(zip(joint_names, row['forecast'], strict=True)) if 'forecast' in row else {}
+    apart = {name: row[name] for name in ('progress', 'success') if name in row}
+    return Estimate(row['value'], joints, **apart)

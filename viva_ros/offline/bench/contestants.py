@@ -25,7 +25,7 @@ from viva_ros.offline.bench.stock import StockViVa
 from viva_ros.offline.graph import Source, make_graph
 from viva_ros.offline.graph_session import run_of
 from viva_ros.runtime.engine import KINDS, EngineInfo, load
-from viva_ros.runtime.tensors import pack_batch, unpack_batch
+from viva_ros.runtime.tensors import pack, unpack
 
 MODELS: Final = ('viva', 'value only', 'classifier')
 CAMERA_SIZE: Final = (128, 128)  # height, width, px: of the simulated cameras
@@ -121,13 +121,13 @@ def eager(module: nn.Module, info: EngineInfo, task: int) -> Run:
     names = _outputs(module)
 
     def run(observation: Observation) -> Estimate:
-        images, proprio = pack_batch([observation], info)
+        images, proprio = pack([observation], info)
         with torch.inference_mode():
             given = module(
                 torch.from_numpy(images), torch.from_numpy(proprio), torch.tensor([task])
             )
         arrays = [tensor.numpy() for tensor in given]
-        return unpack_batch(dict(zip(names, arrays, strict=True)), info, 1)[0]
+        return unpack(dict(zip(names, arrays, strict=True)), info)[0]
 
     return run
 
@@ -143,11 +143,11 @@ def graph(model: str, networks: Networks, task: int) -> Run:
     run_graph = run_of(make_graph(source))
 
     def run(observation: Observation) -> Estimate:
-        images, proprio = pack_batch([observation], info)
+        images, proprio = pack([observation], info)
         given = run_graph(
             {'images': images, 'proprio': proprio, 'task': np.array([task], dtype=np.int64)}
         )
-        return unpack_batch(given, info, 1)[0]
+        return unpack(given, info)[0]
 
     return run
 
@@ -164,7 +164,7 @@ def look(info: EngineInfo, seed: int = 0) -> Observation:
 
 def inputs(info: EngineInfo, count: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """Give the tensors that a module is called with."""
-    images, proprio = pack_batch([look(info)] * count, info)
+    images, proprio = pack([look(info)] * count, info)
     task = torch.zeros(count, dtype=torch.int64)
     return torch.from_numpy(images), torch.from_numpy(proprio), task
 

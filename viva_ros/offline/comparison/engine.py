@@ -37,12 +37,11 @@ class ModuleEngine:
 
     def estimate(self, observation: Observation) -> Estimate:
         """See ``Engine``."""
-        images, proprio = pack(observation, self.info)
-        joints = torch.from_numpy(proprio)[None]
+        images, proprio = map(torch.from_numpy, pack([observation], self.info))
         with torch.inference_mode():
-            given = _give(self._module, torch.from_numpy(images)[None], joints, self._task)
+            given = _give(self._module, images, proprio, self._task)
         arrays = [tensor.numpy() for tensor in given]
-        return unpack(dict(zip(outputs(self._module), arrays, strict=True)), self.info)
+        return unpack(dict(zip(outputs(self._module), arrays, strict=True)), self.info)[0]
 
     def close(self) -> None:
         """Nothing is held that others do not hold."""
