@@ -200,6 +200,17 @@ def test_nan_and_none_are_the_same_and_leave_no_trace_in_the_windows() -> None:
     assert with_unknown.readings == without.readings
 
 
+@pytest.mark.parametrize('value', [1.01, -5000.0, math.inf, -math.inf])
+def test_a_value_beyond_its_range_is_unknown_and_says_so(value: float) -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.5, 0.5]))
+    assert judge.known
+    events = run(judge, series([value] * 12, start=10.4))
+    assert brief(events) == [('unknown', 'UNKNOWN', 11.4)]
+    assert f'value is {value:g}, must be in [-1, 1]' in events[0].text
+    assert not judge.known and judge.smoothed == 0.5
+
+
 def test_a_new_episode_starts_afresh() -> None:
     judge = Judge(SETTINGS, DROP)
     run(judge, series([0.9] * 5), 'a')

@@ -18,7 +18,10 @@ THRESHOLDS = {
 }
 COOL_DOWN = JudgeSettings().alarm.cool_down
 
-VALUES = st.one_of(st.floats(-1, 1), st.sampled_from([-0.9, 0.0, 0.9]), st.none())
+VALUES = st.one_of(
+    st.floats(-1, 1), st.sampled_from([-0.9, 0.0, 0.9]), st.none(),
+    st.sampled_from([-1.5, 7.0, math.inf, -math.inf]),
+)  # fmt: skip
 STEPS = st.one_of(st.integers(1, 400_000_000), st.integers(1, 3_000_000_000))
 SERIES = st.lists(
     st.tuples(STEPS, VALUES, st.sampled_from(['a', 'a', 'a', 'a', 'b'])), max_size=120

@@ -162,7 +162,7 @@ class Supervision(RuleBasedStateMachine):
             assert event.level == (Level.UNKNOWN if self.silence.silent else Level.OK)
             self.give_up()
         unheard = self.silence.silent or self.judge.level in (Level.UNKNOWN, Level.PAUSED)
-        self.follow(self.machine.tick(self.now, not self.unknown and not unheard))
+        self.follow(self.machine.tick(self.now, self.judge.known and not unheard))
 
     @invariant()
     def silence_is_never_longer_than_its_time_out_without_a_word(self) -> None:

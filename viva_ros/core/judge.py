@@ -34,8 +34,8 @@ class Judge:
     """
     Watches the values of one robot.
 
-    ``level``, ``episode_id``, ``smoothed`` (NaN before the first value) and ``readings`` (by rule;
-    empty in the cool-down) tell the present state.
+    ``level``, ``episode_id``, ``known`` (the newest value is a number), ``smoothed`` (NaN before
+    the first value) and ``readings`` (by rule; empty in the cool-down) tell the present state.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Judge:
         is not newer than the last is ignored. While no task is executed nothing is judged.
 
         :param stamp: of the value, or of the attempt, ns
-        :param value: in [-1, 1]; None or NaN when unknown
+        :param value: in [-1, 1]; None or NaN when unknown; one beyond is unknown as well
         :param reason: why it is unknown; kind: the same in one word
         :param details: what the engine tells beside a known value
         :returns: what changed, in order
@@ -95,7 +95,11 @@ class Judge:
         if not self._executing:
             return events
         value = math.nan if value is None else float(np.float32(value))
-        if not math.isfinite(value):
+        if not (math.isnan(value) or -1.0 <= value <= 1.0):
+            reason, kind = f'value is {value:g}, must be in [-1, 1]', ''
+            value = math.nan
+        self.known = not math.isnan(value)
+        if not self.known:
             return events + (self._stop if kind == PAUSED else self._add_unknown)(stamp, reason)
         if self._last is not None and stamp <= self._last:
             return events
@@ -121,6 +125,7 @@ class Judge:
 
     def _forget(self) -> None:
         self._last: int | None = None
+        self.known = False
         self.smoothed = math.nan
         self.readings: dict[str, Reading] = {}
         self._smoother.reset()

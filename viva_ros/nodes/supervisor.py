@@ -99,7 +99,6 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def start(self) -> None:
         """Begin to watch, and an episode."""
         self._heard: float | None = None
-        self._known = False  # the newest value is a number, and was judged
         self._silence = Silence(self.settings.silence, time.monotonic())
         self._timer = self.create_timer(TICK, self._tick, clock=self.steady)
         self._begin_episode()
@@ -140,12 +139,10 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return
         self._heard = time.monotonic()
         self._check_engine(message)
-        odd = '' if message.status != Value.STATUS_OK else odd_value(message.value)
-        fault = self._foreign or odd
-        self._known = known = message.status == Value.STATUS_OK and not fault
+        known = message.status == Value.STATUS_OK and not self._foreign
         value = message.value if known else None
-        reason = fault or message.reason
-        kind = '' if fault else message.reason_kind
+        reason = self._foreign or message.reason
+        kind = '' if self._foreign else message.reason_kind
         events = self._judge.update(
             to_ns(message.header.stamp), value, reason, message.episode_id, to_details(message),
             kind,
@@ -187,17 +184,15 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         steady = time.monotonic()
         event = self._silence.update(steady, self._heard, self._now(), self._announcer.episode)
         if event is not None:
-            self._known = False
             self._retries.drop()  # what it was about is long ago when values come again
             ends = event.level == Level.OK  # values come again: what they say is what counts
             shown = self._level() if ends else worst(event.level, self._retries.level)
             self._publish(replace(event, level=shown), event.stamp)
         for event in self._judge.gate(self._now(), self._robot.executing):
-            self._known = False
             self._retries.drop()  # it was about another task
             self._publish(event, event.stamp)
         unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
-        self._retries.tick(self._robot.stopped, self._known and not unheard)
+        self._retries.tick(self._robot.stopped, self._judge.known and not unheard)
         if self.count_publishers('alert') < 2:
             self._rival = ''
 
@@ -245,11 +240,6 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             if math.isfinite(reading.held):
                 figures[kind] = f'{reading.held:.3f}'
         return figures
-
-
-def odd_value(value: float) -> str:
-    """Say what is wrong with a value that is told to be known; '' if nothing is."""
-    return '' if -1.0 <= value <= 1.0 else f'value is {value:g}, must be in [-1, 1]'
 
 
 def main(argv: Sequence[str] | None = None) -> None:
