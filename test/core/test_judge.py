@@ -66,6 +66,26 @@ def test_the_level_is_unknown_until_something_is_heard() -> None:
     assert judge.level == Level.OK
 
 
+def test_an_episode_that_begins_without_a_value_is_unknown_until_there_is_one() -> None:
+    judge = Judge(SETTINGS, DROP)
+    (event,) = judge.update(10 * S, None, 'no camera', 'a')
+    assert (event.kind, event.level) == ('episode_start', Level.UNKNOWN)
+    assert event.text == "watching episode 'a'; value is unknown: no camera"
+    assert run(judge, series([None] * 9, start=10.2)) == []
+    assert judge.level == Level.UNKNOWN
+    assert brief(judge.update(13 * S, 0.1, '', 'a')) == [('unknown', 'OK', 13.0)]
+    assert brief(judge.update(14 * S, None, '', 'b')) == [('episode_start', 'UNKNOWN', 14.0)]
+
+
+def test_a_task_that_begins_without_a_value_is_unknown() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.9] * 5))
+    judge.gate(11 * S, False)
+    judge.update(12 * S, None, 'no camera', 'a')
+    assert brief(judge.gate(13 * S, True)) == [('paused', 'UNKNOWN', 13.0)]
+    assert brief(judge.update(14 * S, 0.1, '', 'a')) == [('unknown', 'OK', 14.0)]
+
+
 def test_a_drop_that_lasts_for_the_debounce_time_alarms_with_its_onset() -> None:
     judge = Judge(SETTINGS, DROP)
     events = run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))

@@ -26,6 +26,10 @@ class UnknownRun:
         self._began = None
         self.lasting = False
 
+    def begin(self, stamp: int) -> None:
+        """Begin with a level: nothing is known yet."""
+        self._began, self.lasting = stamp, True
+
     def add(self, stamp: int) -> int | None:
         """Add an unknown value; give the stamp where the run began when it becomes a level."""
         if self._began is None:

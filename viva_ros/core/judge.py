@@ -91,16 +91,19 @@ class Judge:
         :param details: what the engine tells beside a known value
         :returns: what changed, in order
         """
-        events = self._begin(stamp, episode_id)
-        if not self._executing:
-            return events
         value = math.nan if value is None else float(np.float32(value))
         if not (math.isnan(value) or -1.0 <= value <= 1.0):
             reason, kind = f'value is {value:g}, must be in [-1, 1]', ''
             value = math.nan
-        self.known = not math.isnan(value)
-        if not self.known:
-            return events + (self._stop if kind == PAUSED else self._add_unknown)(stamp, reason)
+        lack = f'value is unknown: {reason or "no reason given"}' if math.isnan(value) else ''
+        events = self._begin(stamp, episode_id, lack)
+        self.known = not lack
+        if not self._executing:
+            return events
+        if lack:
+            return events + (
+                self._stop(stamp, reason) if kind == PAUSED else self._add_unknown(stamp, lack)
+            )
         if self._last is not None and stamp <= self._last:
             return events
         events += self._end_unknown(stamp, value)
@@ -111,8 +114,10 @@ class Judge:
         """Take the robot's word whether it executes a task: only then is anything judged."""
         if executing == self._executing:
             return []
-        self._executing = executing
+        self._executing, known = executing, self.known
         self._forget()
+        if executing and not known:
+            self._unknown.begin(stamp)
         text = 'a task is executed: watching' if executing else 'no task is executed'
         return [self._event(self.level, 'paused', stamp, math.nan, text)]
 
@@ -134,7 +139,7 @@ class Judge:
         self._unknown.reset()
         self._stopped = False
 
-    def _begin(self, stamp: int, episode_id: str) -> list[Event]:
+    def _begin(self, stamp: int, episode_id: str, lack: str) -> list[Event]:
         newest, self._newest = self._newest, max(stamp, self._newest or stamp)
         jumped = newest is not None and seconds(newest, stamp) > self._settings.alarm.time_jump
         if newest is not None and not jumped and episode_id == self.episode_id:
@@ -143,16 +148,18 @@ class Judge:
         self.episode_id = episode_id
         self._forget()
         self._alarm.reset(forget_cool_down=jumped)
-        text = f'watching episode {episode_id!r}' + (': stamps went back' if jumped else '')
+        if lack:
+            self._unknown.begin(stamp)
+        why = ': stamps went back' if jumped else ''
+        text = f'watching episode {episode_id!r}{why}' + (f'; {lack}' if lack else '')
         return [self._event(self.level, 'episode_start', stamp, math.nan, text)]
 
-    def _add_unknown(self, stamp: int, reason: str) -> list[Event]:
+    def _add_unknown(self, stamp: int, lack: str) -> list[Event]:
         resumed, self._stopped = self._stopped, False
         onset = self._unknown.add(stamp)
         if onset is None and not (resumed and self._unknown.lasting):
             return []
-        text = f'value is unknown: {reason or "no reason given"}'
-        return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, text, onset)]
+        return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, lack, onset)]
 
     def _stop(self, stamp: int, reason: str) -> list[Event]:
         """The clock stands still: no fault, but nothing to judge."""
