@@ -105,10 +105,10 @@ def pack(path: Path, model: ViVa) -> Pack:
         stamps.append(sight.stamp)
         reasons.append(known.reason if isinstance(known, Unknown) else '')
         if not isinstance(known, Unknown):
-            seen.append(to_arrays(known, info))
+            seen.append(to_arrays([known], info))
     if not seen:
         raise RecordingError(f'{path} has no moment with all cameras and joints: leave it out')
-    images, proprio = (np.stack(column) for column in zip(*seen, strict=True))
+    images, proprio = (np.concatenate(column) for column in zip(*seen, strict=True))
     moments = Moments(path, label.task, np.array(stamps, dtype=np.int64), reasons)
     return Pack(moments, images, encode(model, images), proprio)
 
