@@ -104,12 +104,11 @@ def figures(
     :raises BenchError: if there were too few values
     """
     given = [value for value in log['values'] if value[3] is not None]
-    end = given[-1][0] if given else 0
-    begin = max(end - round(seconds * 1e9), given[0][0] + round(WARM * 1e9)) if given else 0
+    if len(given) < 3:
+        raise BenchError(f'{node} gave {len(given)} values at {case.name}: try when less runs')
+    end, warm = given[-1][0], given[0][0] + round(WARM * 1e9)
+    begin = max(end - round(seconds * 1e9), warm if warm < end else given[0][0])
     values = [value for value in given if begin < value[0] <= end]
-    if not values:
-        many = f'{len(given)} values, none after its first {WARM} s'
-        raise BenchError(f'{node} gave {many}, at {case.name}: try when less runs')
     added = [1e3 * (latency - wait - engine) for _, latency, wait, engine, _ in values]
     due = sum(begin < stamp <= end for stamp in sent)
     beats = np.array(log['beats'])[1:]
