@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.offline.bench import command
+from viva_ros.offline.bench import command, node
 from viva_ros.offline.bench import robots as fleets
 from viva_ros.offline.bench.contestants import Contestant
 from viva_ros.offline.bench.engines import interleaved
@@ -57,6 +57,26 @@ def test_a_node_that_gives_few_values_is_slow_not_unmeasured():
         a_log(count=4), [SECOND + n * SECOND // 10 for n in range(30)], 2.0, CASE, 'ours'
     )
     assert found['values'] == 3
+
+
+@pytest.mark.parametrize('failures', [0, 2, 3])
+def test_a_run_that_fails_is_tried_three_times(monkeypatch, failures):
+    tries = []
+
+    def measure(*given):
+        tries.append(given)
+        if len(tries) <= failures:
+            raise BenchError('no log')
+        return {'values': 7}
+
+    monkeypatch.setattr(node, 'measure', measure)
+    given = (CASE, 'naive', '', 'tray_lift', 1.0)
+    if failures < 3:
+        assert node.patiently(*given) == {'values': 7}
+    else:
+        with pytest.raises(BenchError, match='no log'):
+            node.patiently(*given)
+    assert tries == [given] * min(3, failures + 1)
 
 
 def test_the_median_of_runs_is_taken_by_case_and_node():

@@ -10,6 +10,7 @@ is sent, so that what a node adds can be told from what the sender takes.
 import argparse
 import json
 import os
+import signal
 import struct
 import time
 from collections.abc import Sequence
@@ -23,13 +24,13 @@ import rclpy
 from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.serialization import serialize_message
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.nodes.bringup import environment
 from viva_ros.nodes.convert import SECOND, header, to_image, to_joint_state
-from viva_ros.nodes.process import RCLError
 from viva_ros.runtime.engine import load
 from viva_ros.runtime.shipped import engine_folder
 
@@ -88,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     info = load(engine_folder(args.engine, args.task), args.task).info
     os.environ |= environment({'config': ''})
-    rclpy.init()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('bench_source')
     kind, suffix = (Image, '') if args.transport == 'raw' else (CompressedImage, '/compressed')
     cameras = []
@@ -102,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     publisher = node.create_publisher(JointState, 'joint_states', qos_profile_sensor_data)
     state = to_joint_state(dict.fromkeys(info.joint_names, 0.1), 1)
-    with suppress(KeyboardInterrupt, RCLError):  # told to end, perhaps in mid-message
+    with suppress(KeyboardInterrupt):  # told to end
         publish(cameras, Sender(publisher, [serialize_message(state)]), args.rate)
     write_atomically(args.log, json.dumps(cameras[-1].stamps))
 
@@ -111,7 +113,7 @@ def publish(cameras: Sequence[Sender], joints: Sender, rate: float) -> None:
     """Send at fixed times of the steady clock: joints several times as often as pictures."""
     period = 1.0 / rate
     due = time.monotonic()
-    while rclpy.ok():
+    while True:
         for part in range(JOINT_SETS):
             time.sleep(max(0.0, due - time.monotonic()))
             joints.send()

@@ -110,7 +110,7 @@ def run_node(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
     rows = []
     with new_bar('node', len(turns)) as progress:
         for case, name in turns:
-            rows.append(node.measure(case, name, args.engine, args.task, effort.node_seconds))
+            rows.append(node.patiently(case, name, args.engine, args.task, effort.node_seconds))
             progress.advance(progress.task_ids[0])
     return medians(rows, ('case', 'node'))
 
