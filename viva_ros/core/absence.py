@@ -18,25 +18,24 @@ class UnknownRun:
 
     def __init__(self, after: float) -> None:
         self._after = round(after * 1e9)
-        self._began: int | None = None
-        self.lasting = False
+        self.reset()
 
     def reset(self) -> None:
         """Forget the run."""
-        self._began = None
-        self.lasting = False
+        self._began: int | None = None
+        self.lasting = self._told = False
 
     def begin(self, stamp: int) -> None:
         """Begin with a level: nothing is known yet."""
         self._began, self.lasting = stamp, True
 
     def add(self, stamp: int) -> int | None:
-        """Add an unknown value; give the stamp where the run began when it becomes a level."""
+        """Add an unknown value; give the stamp where the run began when it is time to tell."""
         if self._began is None:
             self._began = stamp
-        if self.lasting or stamp - self._began < self._after:
+        if self._told or stamp - self._began < self._after:
             return None
-        self.lasting = True
+        self.lasting = self._told = True
         return self._began
 
     def end(self) -> int | None:
