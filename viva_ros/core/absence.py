@@ -9,8 +9,24 @@ Both are states of their own: neither is OK, and neither ever asks for a retry.
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from viva_ros.core.events import Event, Level
 from viva_ros.core.settings import setting, validate
+
+
+def settle(value: float | None, reason: str) -> tuple[float, str]:
+    """
+    Round a value as the Value message does; one that is none, or beyond [-1, 1], is unknown.
+
+    :returns: value and '', or NaN and a sentence that says why
+    """
+    value = math.nan if value is None else float(np.float32(value))
+    if -1.0 <= value <= 1.0:
+        return value, ''
+    if not math.isnan(value):
+        reason = f'value is {value:g}, must be in [-1, 1]'
+    return math.nan, f'value is unknown: {reason or "no reason given"}'
 
 
 class UnknownRun:
@@ -20,14 +36,9 @@ class UnknownRun:
         self._after = round(after * 1e9)
         self.reset()
 
-    def reset(self) -> None:
-        """Forget the run."""
-        self._began: int | None = None
-        self.lasting = self._told = False
-
-    def begin(self, stamp: int) -> None:
-        """Begin with a level: nothing is known yet."""
-        self._began, self.lasting = stamp, True
+    def reset(self, began: int | None = None) -> None:
+        """Forget the run; or begin one that is a level at once, since nothing is known yet."""
+        self._began, self.lasting, self._told = began, began is not None, False
 
     def add(self, stamp: int) -> int | None:
         """Add an unknown value; give the stamp where the run began when it is time to tell."""

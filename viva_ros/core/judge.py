@@ -3,18 +3,15 @@
 """
 The judge: one series of values in, events out.
 
-The live supervisor, the replay of a recording and the calibration all run this code. It is
-deterministic in what it is given: it reads no clock, and rounds each number to float32 where the
-Value message does.
+The live supervisor, the replay of a recording and the calibration all run this code. It reads no
+clock, and rounds each number to float32 where the Value message does.
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
-from viva_ros.core.absence import UnknownRun
+from viva_ros.core.absence import UnknownRun, settle
 from viva_ros.core.alarm import Alarm, Change, JudgeSettings
 from viva_ros.core.events import RULES, Event, Level
 from viva_ros.core.expected import Expected
@@ -91,19 +88,14 @@ class Judge:
         :param details: what the engine tells beside a known value
         :returns: what changed, in order
         """
-        value = math.nan if value is None else float(np.float32(value))
-        if not (math.isnan(value) or -1.0 <= value <= 1.0):
-            reason, kind = f'value is {value:g}, must be in [-1, 1]', ''
-            value = math.nan
-        lack = f'value is unknown: {reason or "no reason given"}' if math.isnan(value) else ''
+        value, lack = settle(value, reason)
         events = self._begin(stamp, episode_id, lack)
         self.known = not lack
         if not self._executing:
             return events
         if lack:
-            return events + (
-                self._stop(stamp, reason) if kind == PAUSED else self._add_unknown(stamp, lack)
-            )
+            add = self._stop if kind == PAUSED else self._add_unknown
+            return events + add(stamp, reason if kind == PAUSED else lack)
         if self._last is not None and stamp <= self._last:
             return events
         events += self._end_unknown(stamp, value)
@@ -114,10 +106,8 @@ class Judge:
         """Take the robot's word whether it executes a task: only then is anything judged."""
         if executing == self._executing:
             return []
-        self._executing, known = executing, self.known
-        self._forget()
-        if executing and not known:
-            self._unknown.begin(stamp)
+        self._executing = executing
+        self._forget(stamp if executing and not self.known else None)
         text = 'a task is executed: watching' if executing else 'no task is executed'
         return [self._event(self.level, 'paused', stamp, math.nan, text)]
 
@@ -128,7 +118,7 @@ class Judge:
         text = 'a person has seen to the alarm'
         return [self._event(self.level, 'acknowledged', stamp, math.nan, text)]
 
-    def _forget(self) -> None:
+    def _forget(self, unknown_since: int | None = None) -> None:
         self._last: int | None = None
         self.known = False
         self.smoothed = math.nan
@@ -136,7 +126,7 @@ class Judge:
         self._smoother.reset()
         self._bank.reset()
         self._trace.reset()
-        self._unknown.reset()
+        self._unknown.reset(unknown_since)
         self._stopped = False
 
     def _begin(self, stamp: int, episode_id: str, lack: str) -> list[Event]:
@@ -146,10 +136,8 @@ class Judge:
             return []
         self._newest = stamp if jumped else self._newest
         self.episode_id = episode_id
-        self._forget()
+        self._forget(stamp if lack else None)
         self._alarm.reset(forget_cool_down=jumped)
-        if lack:
-            self._unknown.begin(stamp)
         why = ': stamps went back' if jumped else ''
         text = f'watching episode {episode_id!r}{why}' + (f'; {lack}' if lack else '')
         return [self._event(self.level, 'episode_start', stamp, math.nan, text)]
