@@ -264,6 +264,13 @@ def test_a_value_that_is_not_newer_is_ignored() -> None:
     assert judge.smoothed == pytest.approx(0.6)
 
 
+def test_a_value_that_is_not_newer_does_not_make_it_known() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.5, None]))
+    judge.update(10 * S, 0.5, '', 'a')
+    assert not judge.known
+
+
 def test_an_unknown_attempt_stamped_after_the_next_value_is_no_jump() -> None:
     judge = Judge(SETTINGS, DROP)
     run(judge, series([0.6]))

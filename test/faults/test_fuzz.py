@@ -209,16 +209,10 @@ def supervised(running, wait_for, new_calibration):
 
     def is_judged() -> bool:
         stamp = to_time(time.time_ns())
-        publisher.publish(
-            Value(
-                header=Header(stamp=stamp),
-                episode_id='the last one',
-                value=0.5,
-                status=Value.STATUS_OK,
-                task='tray_lift',
-                engine='f' * 16,
-            )
-        )
+        publisher.publish(Value(
+            header=Header(stamp=stamp), episode_id='the last one', value=0.5,
+            status=Value.STATUS_OK, task='tray_lift', engine='f' * 16,
+        ))  # fmt: skip
         time.sleep(0.1)
         return any(alert.episode_id == 'the last one' for alert in alerts[count:])
 

@@ -90,14 +90,14 @@ class Judge:
         """
         value, lack = settle(value, reason)
         events = self._begin(stamp, episode_id, lack)
+        if not lack and self._last is not None and stamp <= self._last:
+            return events
         self.known = not lack
         if not self._executing:
             return events
         if lack:
-            add = self._stop if kind == PAUSED else self._add_unknown
-            return events + add(stamp, reason if kind == PAUSED else lack)
-        if self._last is not None and stamp <= self._last:
-            return events
+            stop = kind == PAUSED
+            return events + (self._stop(stamp, reason) if stop else self._add_unknown(stamp, lack))
         events += self._end_unknown(stamp, value)
         self._measure(stamp, value, details)
         return events + self._judge(stamp, value)

@@ -140,12 +140,10 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._heard = time.monotonic()
         self._check_engine(message)
         known = message.status == Value.STATUS_OK and not self._foreign
-        value = message.value if known else None
-        reason = self._foreign or message.reason
-        kind = '' if self._foreign else message.reason_kind
+        kind = '' if known or self._foreign else message.reason_kind
         events = self._judge.update(
-            to_ns(message.header.stamp), value, reason, message.episode_id, to_details(message),
-            kind,
+            to_ns(message.header.stamp), message.value if known else None,
+            self._foreign or message.reason, message.episode_id, to_details(message), kind,
         )  # fmt: skip
         for event in events:
             if event.kind == 'episode_start':

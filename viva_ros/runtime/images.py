@@ -14,6 +14,7 @@ from viva_ros.core.errors import InputError
 from viva_ros.core.letterbox import area_weights, halvings, place
 from viva_ros.core.observation import Image
 
+_row_weights = lru_cache(area_weights)
 BLOCK: Final = 16  # px at most: larger ones are more arithmetic than OpenCV's way
 
 
@@ -70,11 +71,6 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
     columns = _column_weights(image.shape[1] // count, size[1] // count)
     mean = rows.reshape(size[0] * count, -1) @ columns
     return np.rint(mean, out=mean).astype(np.uint8).reshape(*size, 3)
-
-
-@lru_cache
-def _row_weights(sent: int, fitted: int) -> NDArray[np.float32]:
-    return area_weights(sent, fitted)
 
 
 @lru_cache

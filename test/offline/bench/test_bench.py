@@ -188,6 +188,22 @@ def test_a_fleet_that_lost_its_server_is_no_measurement():
         )  # fmt: skip
 
 
+def test_a_run_that_fails_leaves_what_it_had_beside_what_was_there(monkeypatch, tmp_path):
+    def fail(*_):
+        raise BenchError('no log')
+
+    start = [{'kind': 'onnx', 'torch': False, 'first_estimate_s': 0.1, 'memory_mib': 95.0}]
+    parts = {'start': lambda *_: start, 'node': fail}
+    monkeypatch.setattr(command, 'RUN', {**command.RUN, **parts})
+    out = tmp_path / 'speed.json'
+    out.write_text('of an earlier run')
+    with pytest.raises(BenchError):
+        command.main(['--parts', 'start,node', '--out', str(out)])
+    assert out.read_text() == 'of an earlier run'
+    left = json.loads((tmp_path / 'speed.unfinished.json').read_text())
+    assert left['start'] == start and 'node' not in left
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_whole_benchmark_runs_from_end_to_end(tmp_path: Path):

@@ -64,9 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for part in parts:
             found[part] = RUN[part](args, effort)
-    finally:  # of a run that fails, what was measured before
+    except BaseException:  # what was measured before stays, beside what an earlier run left
         if found.keys() & RUN.keys():
-            write(args.out, found)
+            write(args.out.with_suffix('.unfinished.json'), found)
+        raise
+    write(args.out, found)
     return 0
 
 

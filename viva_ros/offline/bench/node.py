@@ -8,10 +8,10 @@ the engine's, and less the wait that the rate asks for.
 """
 
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -94,8 +94,10 @@ def patiently(case: Case, node: str, engine: str, task: str, seconds: float) -> 
     :raises BenchError: if it fails each time
     """
     for _ in range(TRIES - 1):
-        with suppress(BenchError):
+        try:
             return measure(case, node, engine, task, seconds)
+        except BenchError as error:
+            print(f'viva bench: measured again: {error}', file=sys.stderr)
     return measure(case, node, engine, task, seconds)
 
 
