@@ -35,12 +35,13 @@ def watch(processes, calibration, tmp_path):
 
 
 def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
-    watch, listener, until, tmp_path, monkeypatch
+    watch, listener, until, begin_episode, tmp_path, monkeypatch
 ):
     process, box = watch
     values = listener.listen(Value, 'value', qos.RELIABLE)
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
-    until(lambda: sum(v.status == Value.STATUS_OK for v in values) > 30, 'values')
+    begin_episode()
+    until(lambda: sum(v.executing and v.status == Value.STATUS_OK for v in values) > 30, 'values')
     (tmp_path / 'level').write_text('60')
     until(lambda: any(a.level == Alert.ALARM for a in alerts), 'an alarm')
     assert not list(box.glob('alert_*.mcap')), 'it has its name only when it is whole'

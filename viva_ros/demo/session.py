@@ -52,6 +52,7 @@ class Session:
     samples: list[Sample] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
+    level: int = 1  # of supervisor/state; unknown before the first
 
     @property
     def now(self) -> Moment | None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from viva_ros.core.events import ALARMING, Level
-from viva_ros.demo.session import Session
+from viva_ros.core.events import RULES, Level, is_alarming
+from viva_ros.demo.session import Notice, Session
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Check:
 
 def good_checks(part: Session) -> list[Check]:
     """A good episode: success, and no alarm."""
-    alarms = [n for n in part.notices if n.level in ALARMING]
+    alarms = [n for n in part.notices if is_alarming(n.level, n.kind)]
     values = [s.value for s in part.known()]
     return [
         Check('the robot succeeds', _succeeded(part), _outcome(part)),
@@ -33,7 +33,7 @@ def good_checks(part: Session) -> list[Check]:
 
 def failure_checks(part: Session) -> list[Check]:
     """A failure: alarm after its cause, and a retry that succeeds, or that the robot refuses."""
-    alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
+    alarm = first_alarm(part)
     checks = [
         Check('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
         Check('not before anything went wrong', _after_injection(part), _delays(part)),
@@ -60,6 +60,12 @@ def _refused_checks(part: Session) -> list[Check]:
     ]
 
 
+def first_alarm(part: Session) -> Notice | None:
+    """Return the first alarm of a rule; None without one."""
+    alarms = (n for n in part.notices if n.level == Level.ALARM and n.kind in RULES)
+    return next(alarms, None)
+
+
 def alarm_delay(part: Session, event: str) -> float | None:
     """
     Seconds from what went wrong to the first alarm; None without one of them.
@@ -68,7 +74,7 @@ def alarm_delay(part: Session, event: str) -> float | None:
 
     :param event: 'inject', the first wrong command or push, or 'manifest', the physical evidence
     """
-    alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
+    alarm = first_alarm(part)
     gaps = [(abs(getattr(m, event) - m.time), m) for m in part.moments]
     telling = [(gap, m) for gap, m in gaps if np.isfinite(gap)]
     if alarm is None or not telling:

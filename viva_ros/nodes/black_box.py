@@ -21,7 +21,7 @@ from rclpy.serialization import deserialize_message
 
 from viva_ros.core.black_box import Kept, Ring, Take, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.core.events import ALARMING
+from viva_ros.core.events import is_alarming
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
@@ -139,7 +139,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             self._hear(deserialize_message(cdr, Alert), now)
 
     def _hear(self, alert: Alert, now: int) -> None:
-        if alert.level not in ALARMING or abs(now - to_ns(alert.header.stamp)) > FRESH * 1e9:
+        is_fresh = abs(now - to_ns(alert.header.stamp)) <= FRESH * 1e9
+        if not is_fresh or not is_alarming(alert.level, alert.kind):
             return
         if self._writer is not None:
             self._take.extend(time.monotonic())

@@ -14,16 +14,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from std_msgs.msg import String
-
 from viva_ros.core.errors import DeviceError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
-from viva_ros.msg import Alert, Value
+from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
 from viva_ros.nodes.diagnostics import ERROR, Report
-from viva_ros.nodes.episodes import Episodes
+from viva_ros.nodes.episodes import Episodes, EpisodeState
 from viva_ros.nodes.estimation import Estimation, Outcome
 from viva_ros.nodes.health import Health, open_handles
 from viva_ros.nodes.inputs import Inputs
@@ -144,7 +142,7 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def _listen(self) -> None:
         for kind, topic, store in (
-            (String, 'episode', self._store_episode),
+            (Episode, 'episode', self._store_episode),
             (Alert, 'alert', self._outputs.note_alert),
         ):
             self.keep(
@@ -152,8 +150,9 @@ class Monitor(ManagedNode[MonitorSettings]):
                 self.create_subscription(kind, topic, store, qos.LATCHED_READER),
             )
 
-    def _store_episode(self, message: String) -> None:
-        self._episodes.announce(message.data, self._now())
+    def _store_episode(self, message: Episode) -> None:
+        state = EpisodeState(message.id, message.task, message.executing, message.reason)
+        self._episodes.announce(state, self._now())
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)

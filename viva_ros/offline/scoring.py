@@ -45,6 +45,7 @@ class Sample:
     :param proprio: joint name to position used; empty when unknown
     :param horizon: of the forecast, s; NaN when unknown
     :param kind: of an unknown value, in one word
+    :param executing: whether it is to be judged
     """
 
     stamp: int
@@ -59,6 +60,7 @@ class Sample:
     proprio: Mapping[str, float] = field(default_factory=dict)
     horizon: float = math.nan
     kind: str = ''
+    executing: bool = True
 
     @property
     def details(self) -> Details:
@@ -158,12 +160,12 @@ def _sample(sight: Sight, answer: Estimate | Unknown, horizon: float) -> Sample:
     if isinstance(answer, Unknown):
         lost = answer.kind == 'missing' and math.isfinite(math.nan if said is None else said)
         return Sample(sight.stamp, math.nan, answer.reason, {}, sight.episode, said, lost,
-                      kind=answer.kind)  # fmt: skip
+                      kind=answer.kind, executing=sight.executing)  # fmt: skip
     return Sample(
         sight.stamp, float(answer.value), '', answer.forecast, sight.episode, said,
         progress=float(answer.progress), success=float(answer.success),
         proprio=sight.seen.proprio if isinstance(sight.seen, Observation) else {},
-        horizon=horizon,
+        horizon=horizon, executing=sight.executing,
     )  # fmt: skip
 
 
@@ -200,7 +202,8 @@ def judge(samples: Iterable[Sample], calibration: Calibration | None) -> list[Ev
         event
         for one in samples
         for event in judge.update(
-            one.stamp, one.judged, one.reason, one.episode, one.details, one.kind
+            one.stamp, one.judged, one.reason, one.episode, one.details, one.kind,
+            one.executing,
         )
     ]
 

@@ -77,9 +77,19 @@ class Simulation:
         return self._steps / CONTROL_RATE
 
     @property
+    def succeeded(self) -> bool:
+        """Whether the goal has been reached and held."""
+        return self._record.success
+
+    @property
+    def executing(self) -> bool:
+        """Whether the robot is at its task: neither on the way back nor successful."""
+        return not self._going_home and not self.succeeded
+
+    @property
     def done(self) -> bool:
         """Whether success has been held, or the plan has ended without."""
-        return not self._going_home and (self._record.success or self._expert.finished)
+        return not self._going_home and (self.succeeded or self._expert.finished)
 
     def step(self) -> None:
         """One control step: the expert acts, the world moves on."""
