@@ -186,10 +186,12 @@ class EpisodeHook:
     """
     Starts and ends episodes at the supervisor, without ever waiting for it.
 
-    A supervisor that is not there yet is asked as soon as it is.
+    A supervisor that is not there yet is asked as soon as it is; one that does not answer (it was
+    killed and is started again, say) is asked once more.
     """
 
     PERIOD = 0.2  # s, between two looks for the supervisor
+    PATIENCE = 2.0  # s, for an answer
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -197,37 +199,38 @@ class EpisodeHook:
         self._end = node.create_client(Trigger, 'supervisor/end_episode')
         self._wish = ''
         self._started = False
-        self._looked = -math.inf
+        self._again = -math.inf  # steady time of the next look, s
+        self._pending: Future | None = None
 
     def begin(self, task: str) -> None:
         """Start an episode as soon as there is a supervisor."""
         self._wish, self._task, self._started = 'start', task, False
-        self.pursue(math.inf)
+        self._again = -math.inf
 
     def end(self) -> None:
         """End the episode, if one was started."""
         self._wish = 'end' if self._started else ''
-        self.pursue(math.inf)
+        self._again = -math.inf
 
     def pursue(self, now: float) -> None:
         """Call what is wished for, if it can be called; now is steady time, s."""
-        if not self._wish or now - self._looked < self.PERIOD:
+        if not self._wish or now < self._again:
             return
-        self._looked = time.monotonic()
+        self._again = now + self.PERIOD
         client = self._start if self._wish == 'start' else self._end
         if not client.service_is_ready():
             return
-        if self._wish == 'start':
-            self._started = True
-            future = client.call_async(StartEpisode.Request(task=self._task))
-        else:
-            future = client.call_async(Trigger.Request())
-        self._wish = ''
-        future.add_done_callback(self._note)
+        self._again = now + self.PATIENCE
+        start = StartEpisode.Request(task=self._task)
+        self._pending = client.call_async(start if self._wish == 'start' else Trigger.Request())
+        self._pending.add_done_callback(self._note)
 
     def _note(self, future: Future) -> None:
         answer = future.result()
-        if answer is not None and not answer.success:
+        if future is not self._pending or answer is None:
+            return
+        self._started, self._wish = self._wish == 'start' and answer.success, ''
+        if not answer.success:
             self._node.get_logger().warning(f'the supervisor refuses: {answer.message}')
 
 
