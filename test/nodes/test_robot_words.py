@@ -35,19 +35,19 @@ class Robot:
         self.canceled = 0
         self.words = {}
 
-    def serve(self, code: int = CancelGoal.Response.ERROR_NONE) -> None:
+    def serve(self, code: int = CancelGoal.Response.ERROR_NONE, agree: bool = True) -> None:
         def cancel(request, response):
             self.canceled += 1
             response.return_code = code
-            if code == CancelGoal.Response.ERROR_NONE:
+            if agree and code == CancelGoal.Response.ERROR_NONE:
                 response.goals_canceling = [GoalInfo(goal_id=GOAL)]
             return response
 
         self.listener.create_service(CancelGoal, 'fold/_action/cancel_goal', cancel)
         self.say(GoalStatus.STATUS_EXECUTING)
 
-    def say(self, status: int) -> None:
-        goal = GoalStatus(goal_info=GoalInfo(goal_id=GOAL), status=status)
+    def say(self, status: int, name: UUID = GOAL) -> None:
+        goal = GoalStatus(goal_info=GoalInfo(goal_id=name), status=status)
         self.status.publish(GoalStatusArray(status_list=[goal]))
 
     def hold(self, value: float, condition, what: str) -> None:
@@ -123,6 +123,32 @@ def test_a_rejected_cancelling_and_no_action_at_all_are_refusals(robot, start):
     robot.hold(-0.5, lambda: robot.kinds().count('retry_refused') == 2, 'the second one')
     last = [a for a in robot.alerts if a.kind == 'retry_refused'][-1]
     assert 'rejects it' in last.text or 'there is no action' in last.text
+
+
+def test_cancel_that_the_server_rejects_without_a_code_is_a_rejection(robot, start):
+    """As rclpy's action server answers when its callback rejects: no code, and no goal."""
+    robot.serve(agree=False)
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold')
+    robot.fall()
+    robot.hold(-0.5, lambda: 'retry_refused' in robot.kinds(), 'the refusal')
+    refused = next(a for a in robot.alerts if a.kind == 'retry_refused')
+    assert 'the action server rejects it' in refused.text
+
+
+def test_retry_by_cancel_is_done_when_another_goal_is_executed(robot, start):
+    robot.serve()
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.timeout:=30.0')
+    robot.fall()
+    robot.hold(-0.5, lambda: robot.canceled == 1, 'the cancelling')
+    robot.say(GoalStatus.STATUS_CANCELED)
+    robot.hold(-0.5, lambda: 'retry_accepted' in robot.kinds(), 'the acceptance')
+    robot.hold(-0.5, lambda: robot.episodes[-1].reason == 'the robot retries', 'the pause')
+    end = time.monotonic() + 3.0
+    robot.hold(-0.5, lambda: time.monotonic() > end, 'three cool-downs')
+    assert robot.canceled == 1
+    robot.say(GoalStatus.STATUS_EXECUTING, UUID(uuid=[7] * 16))
+    robot.hold(0.8, lambda: 'retry_done' in robot.kinds(), 'the end of the retry')
+    robot.hold(0.8, lambda: robot.episodes[-1].executing, 'the execution')
 
 
 def test_a_robot_that_reports_a_stop_is_asked_nothing(robot, start):
