@@ -202,7 +202,12 @@ def judge(samples: Iterable[Sample], calibration: Calibration | None) -> list[Ev
         event
         for one in samples
         for event in judge.update(
-            one.stamp, one.judged, one.reason, one.episode, one.details, one.kind,
+            one.stamp,
+            one.judged,
+            one.reason,
+            one.episode,
+            one.details,
+            one.kind,
             one.executing,
         )
     ]
