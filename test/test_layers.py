@@ -30,6 +30,7 @@ LAYERS = {
     'offline': {'core', 'model', 'runtime', 'data', 'sim', 'any'},
     'nodes': {'core', 'runtime', 'numpy', 'cv2', *ROS},
     'demo': {'core', 'runtime', 'data', 'offline', 'nodes', 'sim', 'any', *ROS},
+    'completion.py': {'cli.py'},
     'cli.py': {'core', 'model', 'runtime', 'data', 'sim', 'offline', 'nodes', 'demo', 'any'},
 }
 #: What a single file may import besides.
@@ -60,7 +61,7 @@ def place(name: str) -> str:
         return parts[0]
     if len(parts) == 1:
         return 'viva_ros'
-    ours = parts[1] if parts[1] != 'cli' else 'cli.py'
+    ours = f'{parts[1]}.py' if parts[1] in ('cli', 'completion') else parts[1]
     return f'viva_ros.{ours}' if ours in ('action', 'msg', 'srv') else ours
 
 

@@ -22,6 +22,7 @@ from rclpy.serialization import deserialize_message
 from viva_ros.core.black_box import Kept, Ring, Take, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.events import is_alarming
+from viva_ros.core.libraries import remedy
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
@@ -38,7 +39,7 @@ try:  # a robot's computer may have onnxruntime alone
 
     MISSING = ''
 except ImportError as error:
-    MISSING = f"{error}: run 'pip install mcap rosbags', or do without the node black_box"
+    MISSING = f'{error}: do without the node black_box, or {remedy(["mcap", "rosbags"])}'
 
 PICTURES: Final = ('value_plot', 'value_markers')  # drawn only while someone subscribes
 OWN: Final = ('/rosout', '/parameter_events', '/clock')
