@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A condition for a behaviour tree of py_trees: is the task going well?
+A condition for a behaviour tree of py_trees: whether the task is going well.
 
     pip install 'viva_ros[bt]'
     python examples/behaviour_tree.py        # prints the condition ten times a second

@@ -19,7 +19,7 @@ def kinds(events: list[Event]) -> list[str]:
 
 
 def asked(settings: RetrySettings = LIVE) -> RetryMachine:
-    """A machine that has asked at 0 s."""
+    """Return a machine that has asked at 0 s."""
     machine = RetryMachine(settings)
     assert kinds(machine.request(0.0, ALARM)) == ['retry_requested']
     return machine

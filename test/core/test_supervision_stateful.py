@@ -98,7 +98,7 @@ class Supervision(RuleBasedStateMachine):
 
     @rule()
     def fall(self) -> None:
-        """A value that falls far enough to alarm, unless something speaks against it."""
+        """Let the value fall far enough to alarm, unless something speaks against it."""
         self.values(value=0.9, count=12)
         self.values(value=-0.9, count=6)
 

@@ -186,7 +186,7 @@ def test_episodes_and_alerts_of_any_content_change_nothing(bench, text, kind, le
 
 @pytest.fixture(scope='module')
 def supervised(running, wait_for, new_calibration):
-    """A supervisor that may ask for retries, and one who counts whether it does."""
+    """Start a supervisor that may ask for retries, and count whether it does."""
     node, processes = running
     asked = []
 

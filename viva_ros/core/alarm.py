@@ -70,7 +70,11 @@ class Alarm:
     def __init__(
         self, settings: AlarmSettings, thresholds: Mapping[str, Threshold], combine: str = OR
     ) -> None:
-        """:param combine: 'or': any rule alarms; 'and': a rule of the value and the foresight"""
+        """
+        Combine rules.
+
+        :param combine: 'or': any rule alarms; 'and': a rule of the value and the foresight
+        """
         self._settings = settings
         self._recovery = Recovery(settings.recovery_rise)
         self._cool_until: int | None = None

@@ -167,7 +167,7 @@ class Judge:
         return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, lack, onset)]
 
     def _stop(self, stamp: int, reason: str) -> list[Event]:
-        """The clock stands still: no fault, but nothing to judge."""
+        """Pause where the clock stands still: no fault, but nothing to judge."""
         if self._stopped:
             return []
         self._stopped = True

@@ -51,7 +51,7 @@ def failure_checks(part: Session) -> list[Check]:
 
 
 def _refused_checks(part: Session) -> list[Check]:
-    """The robot says that it cannot try again on the scene as it is: a person is called."""
+    """Check that the robot cannot try again on the scene as it is: a person is called."""
     refusal = next(n.text for n in part.notices if n.kind == 'retry_refused')
     called = next((n.text for n in part.notices if n.level == Level.NEEDS_OPERATOR), '')
     return [

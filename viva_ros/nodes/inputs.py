@@ -71,7 +71,7 @@ class Inputs:
 
     @property
     def topics(self) -> dict[str, str]:
-        """Resolved topic of each camera."""
+        """Return the resolved topic of each camera."""
         return {name: topic for name, topic in self._names.items() if name != JOINTS}
 
     def complete(self, used: Mapping[str, int]) -> bool:

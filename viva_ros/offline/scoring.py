@@ -64,7 +64,7 @@ class Sample:
 
     @property
     def details(self) -> Details:
-        """What goes with the value, for the judge."""
+        """Return what goes with the value, for the judge."""
         if not self.proprio:
             return Details(self.success, self.progress)
         names = tuple(self.proprio)
@@ -77,7 +77,7 @@ class Sample:
 
     @property
     def judged(self) -> float:
-        """The value that the supervisor went by, as far as it is known."""
+        """Return the value that the supervisor went by, as far as it is known."""
         return self.said if self.lost and self.said is not None else self.value
 
 
@@ -99,12 +99,12 @@ class Scores:
 
     @property
     def series(self) -> ValueSeries:
-        """The values alone."""
+        """Return the values alone."""
         return series_of(self.samples)
 
     @property
     def alarms(self) -> list[Event]:
-        """The events that call for a retry."""
+        """Return the events that call for a retry."""
         return rule_alarms(self.events)
 
     @property

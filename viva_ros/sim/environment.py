@@ -73,7 +73,7 @@ class Simulation:
 
     @property
     def time(self) -> float:
-        """Simulated time since the episode started, s."""
+        """Return simulated time since the episode started, s."""
         return self._steps / CONTROL_RATE
 
     @property
@@ -112,7 +112,7 @@ class Simulation:
         return dict(zip(JOINT_NAMES, positions.tolist(), strict=True))
 
     def joint_commands(self) -> dict[str, float]:
-        """What the joints were last told to reach, by name."""
+        """Return what the joints were last told to reach, by name."""
         return dict(zip(JOINT_NAMES, self._command.tolist(), strict=True))
 
     def render(self) -> dict[str, Image]:
@@ -127,7 +127,7 @@ class Simulation:
         return images
 
     def truth(self) -> Truth:
-        """What is really going on."""
+        """Return what is really going on."""
         phase = self._expert.segment.phase
         return self._record.truth(
             self.time, self.task, self.seed, self.failure, phase, self._attempt

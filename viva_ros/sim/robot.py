@@ -83,7 +83,7 @@ def compile_robot(spec: mujoco.MjSpec) -> mujoco.MjModel:
 
 @lru_cache(maxsize=1)
 def bare_robot() -> mujoco.MjModel:
-    """The robot alone: the model that inverse kinematics is solved on."""
+    """Return the robot alone: the model that inverse kinematics is solved on."""
     return compile_robot(robot_spec())
 
 
