@@ -70,11 +70,7 @@ class Alarm:
     def __init__(
         self, settings: AlarmSettings, thresholds: Mapping[str, Threshold], combine: str = OR
     ) -> None:
-        """
-        Combine rules.
-
-        :param combine: 'or': any rule alarms; 'and': a rule of the value and the foresight
-        """
+        """Combine rules: 'or' any of them alarms, 'and' one of the value and the foresight."""
         self._settings = settings
         self._recovery = Recovery(settings.recovery_rise)
         self._cool_until: int | None = None
