@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from viva_ros.core.libraries import LIBRARIES, ROS
+from viva_ros.nodes.description import LAUNCHES
 from viva_ros.runtime.shipped import shared_folder
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +48,7 @@ def python_files(*folders: str) -> Iterator[Path]:
 
 
 def test_ros_packages_that_are_imported_are_run_dependencies():
-    used = set(imported(python_files('viva_ros', 'launch', 'examples'))) & ROS - {'viva_ros'}
+    used = set(imported(python_files('viva_ros', 'launch', 'examples'))) & ROS
     assert used >= {'rclpy', 'rcl_interfaces', 'action_msgs'}
     assert used - declared('depend', 'exec_depend') == set()
 
@@ -87,11 +90,22 @@ def test_configuration_launch_files_and_examples_are_installed():
     assert 'install(DIRECTORY config engines examples launch ' in listed
 
 
-def test_viva_is_installed_as_a_program():
-    """``ros2 run`` looks in lib/viva_ros; where CMake installed it, it prints the usage."""
+def program(name: str) -> Path:
+    """Return a program where ``ros2 run`` looks for it."""
     prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
-    found = [Path(prefix) / 'lib' / 'viva_ros' / 'viva' for prefix in prefixes if prefix]
-    program = next((path for path in found if path.exists()), None)
-    assert program is not None, 'viva_ros is not built: run scripts/setup or colcon build'
-    shown = subprocess.run([program, '--help'], capture_output=True, text=True, check=True).stdout
-    assert shown.startswith('usage: viva COMMAND')
+    found = [Path(prefix) / 'lib' / 'viva_ros' / name for prefix in prefixes if prefix]
+    installed = next((path for path in found if path.exists()), None)
+    assert installed is not None, 'viva_ros is not built: run scripts/setup or colcon build'
+    return installed
+
+
+@pytest.mark.parametrize('name', sorted({p.name for ps, _ in LAUNCHES.values() for p in ps}))
+def test_every_node_of_the_launch_files_is_a_program(name):
+    assert f"main('{name}')" in program(name).read_text(encoding='utf-8')
+    assert os.access(program(name), os.X_OK)
+
+
+def test_viva_is_a_program_that_prints_its_usage():
+    line = [program('viva'), '--help']
+    ran = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith('usage: viva COMMAND')

@@ -72,12 +72,14 @@ LIBRARIES: Final = {
     'yaml': Library('pyyaml>=6,<7', 'data', apt='python3-yaml'),
 }
 
-#: What only a ROS 2 installation brings; colcon builds the messages of this package.
+#: What only a ROS 2 installation brings.
 ROS: Final = frozenset({
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
     'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
-    'sensor_msgs', 'std_msgs', 'std_srvs', 'visualization_msgs', 'viva_ros',
+    'sensor_msgs', 'std_msgs', 'std_srvs', 'visualization_msgs',
 })  # fmt: skip
+#: Of this package, built by colcon or pip.
+INTERFACES: Final = frozenset({'viva_ros.action', 'viva_ros.msg', 'viva_ros.srv'})
 
 
 class Place(Enum):
@@ -124,9 +126,9 @@ def explain(error: ImportError) -> str | None:
     module = (error.name or '').partition('.')[0]
     if module in LIBRARIES:
         return f'{module} is not installed; {remedy(_missing_with(module))}'
-    if module not in ROS or not isinstance(error, ModuleNotFoundError):
+    name = error.name if error.name in INTERFACES else module
+    if name not in ROS | INTERFACES or not isinstance(error, ModuleNotFoundError):
         return None
-    name = error.name if module == 'viva_ros' else module
     if place() is Place.PIP:
         pip = [sys.executable, '-m', 'pip', 'install', 'viva_ros[ros]']
         return f'{name} is not installed; run: {shlex.join(pip)}'
