@@ -16,7 +16,7 @@ CALL = Event(Level.NEEDS_OPERATOR, 'retry_budget', 5, 3, NAN, NAN, NAN, 'a', '2 
 
 
 def kept(path: Path, *days: float) -> SupervisionMemory:
-    """A memory of another process, which has noted retries at these times of the day."""
+    """Return the memory of another process, which has noted retries at these times of the day."""
     memory = SupervisionMemory(path / 'folder' / 'retries.json')
     for day in days:
         memory.note_retry(day)

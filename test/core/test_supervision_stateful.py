@@ -141,7 +141,7 @@ class Supervision(RuleBasedStateMachine):
 
     @rule(executing=st.booleans())
     def execute(self, executing: bool) -> None:
-        """The robot's report reaches the machine at once, the judge with the next value."""
+        """Report execution: to the machine at once, to the judge with the next value."""
         self.executing = executing
         if not executing:
             self.wanted = False

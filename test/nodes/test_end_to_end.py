@@ -43,10 +43,10 @@ def watch(processes, calibration, tmp_path):
         (tmp_path / 'level').write_text('200')
         processes.start('fake_source.py', tmp_path, *CAMERAS, 'joint_states')
         processes.start(
-        'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
-        '-p', 'retry.dry_run:=false', '-p', 'alarm.cool_down:=1.0',
-        '-p', 'robot.executing_topic:=executing',
-    )  # fmt: skip
+            'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
+            '-p', 'retry.dry_run:=false', '-p', 'alarm.cool_down:=1.0',
+            '-p', 'robot.executing_topic:=executing',
+        )  # fmt: skip
         return processes.start('fake_monitor.py', *RAW)
 
     return start
@@ -161,7 +161,7 @@ def test_the_demo_shows_a_failure_that_is_caught_and_mended(domain, tmp_path):
     again = score(
         read(tmp_path / 'recording.mcap'), engine, 'tray_lift',
         load_calibration(calibration_file(folder, 'tray_lift')),
-    )  # fmt: skip
+        )  # fmt: skip
     assert all(difference <= EQUAL for difference in differences(again.samples))
     assert again.alarms
     assert_same_alarms(again)

@@ -85,6 +85,7 @@ class RetryMachine:
         validate(settings)
         self._settings, self._hold_until = settings, hold_until
         self._alarm = operator
+        self.cause: Event | None = None
         self._blocked = ''
         self._executes: bool | None = None
         self._asked = deque(asked)  # steady times, of the last hour
@@ -97,7 +98,7 @@ class RetryMachine:
         self.state, self._until = RetryState.IDLE, math.inf
         self._failures, self._over = 0, False  # whether what the alarm was about is over
         self._begun = False  # whether the robot has stopped executing since the request
-        self.cause: Event | None = None
+        self.cause = None
 
     @property
     def level(self) -> Level:

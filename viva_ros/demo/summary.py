@@ -21,7 +21,7 @@ class Check:
 
 
 def good_checks(part: Session) -> list[Check]:
-    """A good episode: success, and no alarm."""
+    """Check a good episode: success, and no alarm."""
     alarms = [n for n in part.notices if is_alarming(n.level, n.kind)]
     values = [s.value for s in part.known()]
     return [
@@ -32,7 +32,7 @@ def good_checks(part: Session) -> list[Check]:
 
 
 def failure_checks(part: Session) -> list[Check]:
-    """A failure: alarm after its cause, and a retry that succeeds, or that the robot refuses."""
+    """Check a failure: alarm after its cause, and a retry that succeeds or is refused."""
     alarm = first_alarm(part)
     checks = [
         Check('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
