@@ -7,6 +7,8 @@ import signal
 
 import numpy as np
 import pytest
+from rosbags.interfaces import QosDurability
+from rosbags.rosbag2 import Reader
 
 from viva_ros import cli
 from viva_ros.data.lerobot import episode_paths
@@ -16,6 +18,7 @@ from viva_ros.nodes import qos
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 RAW = ('--ros-args', '-p', 'transport:=raw')
+LATCHED = QosDurability.TRANSIENT_LOCAL
 MAP = 'rate: 10\nlimits: {max_gap: 5.0, max_skew: 1.0}\n'
 
 
@@ -57,6 +60,11 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
     known = [m for _, m in recording.messages('value') if m.status == Value.STATUS_OK]
     assert len(known) > 20 and known[0].value > 0.4 > known[-1].value
     assert {f'/{camera}/image_raw' for camera in CAMERAS} <= set(recording.tracks)
+    with Reader(path) as reader:
+        offers = {one.topic: one.ext.offered_qos_profiles for one in reader.connections}
+    assert all(offers.values()), 'each topic has the QoS of its publishers'
+    durable = {topic for topic, (offer, *_) in offers.items() if offer.durability == LATCHED}
+    assert {'/alert', '/episode'} <= durable and not {'/value', '/joint_states'} & durable
 
     monkeypatch.setattr('sys.stdin', io.StringIO('e 1.5 it slipped\nf\n'))
     assert cli.main(['label', str(box), '--unlabelled']) == 0

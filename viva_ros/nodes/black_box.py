@@ -29,6 +29,7 @@ from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, Report
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
+from viva_ros.nodes.recorder import channel_metadata
 from viva_ros.nodes.settings import BlackBoxSettings
 
 try:  # a robot's computer may have onnxruntime alone
@@ -70,6 +71,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             ) from error
         self._latched = {self.resolve_topic_name(name) for name in ('alert', 'episode')}
         self._types: dict[str, str] = {}
+        self._offers: dict[str, dict[str, str]] = {}
         self._task = self._fault = self._last = ''
 
     def start(self) -> None:
@@ -90,6 +92,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         for subscription in self._subscriptions_made:
             self.destroy_subscription(subscription)
         self._types.clear()
+        self._offers.clear()
 
     def teardown(self) -> None:
         """There is nothing else."""
@@ -132,12 +135,22 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         now = int(self.get_clock().now().nanoseconds)
         kept = Kept(topic, time.monotonic(), now, bytes(cdr))
         self._ring.add(kept)
+        if topic not in self._offers:
+            self._look_at_offers(topic)
         if self._writer is not None:
             self._write(kept)
         if self._types[topic] == 'viva_ros/msg/Value':
             self._newest_value = kept.cdr
         if self._types[topic] == 'viva_ros/msg/Alert':
             self._hear(deserialize_message(cdr, Alert), now)
+
+    def _look_at_offers(self, topic: str) -> None:
+        """Keep the QoS of a topic's publishers: they may be gone when a recording begins."""
+        found = channel_metadata(self, topic, self._types[topic])
+        if found or topic not in self._offers:
+            self._offers[topic] = found
+        if self._writer is not None:
+            self._writer.describe(topic, self._offers[topic])
 
     def _hear(self, alert: Alert, now: int) -> None:
         is_fresh = abs(now - to_ns(alert.header.stamp)) <= FRESH * 1e9
@@ -162,6 +175,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         if newest is not None:
             task = deserialize_message(newest, Value).task
             self._writer.metadata(TASK, {'task': task})
+        for topic in self._offers:
+            self._look_at_offers(topic)
         for kept in self._ring.content():
             self._write(kept)
 
