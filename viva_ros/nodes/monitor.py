@@ -24,6 +24,7 @@ from viva_ros.nodes.diagnostics import ERROR, Report
 from viva_ros.nodes.episodes import Episodes, EpisodeState
 from viva_ros.nodes.estimation import Estimation, Outcome
 from viva_ros.nodes.health import Health, open_handles
+from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.loading import load_engine
 from viva_ros.nodes.managed import ManagedNode
@@ -74,11 +75,14 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._listen()
         done = self.create_guard_condition(self._publish_outcome)
         self.keep(self.destroy_guard_condition, done)
-        fitting = partial(decode, size=info.image_size)
+        bridge = find_bridge()
+        fitting = partial(decode, size=info.image_size, view=bridge.view)
         observer = Observer(self._inputs.topics, settings.picture, fitting, image_bytes)
         self._estimation = Estimation(engine, observer, done.trigger)
         how = f'{info.library or info.kind} on {info.device}: {info.why}'
         self.get_logger().info(f'engine {info.fingerprint} for {settings.task}, {how}')
+        if settings.transport == 'raw':
+            self.get_logger().info(f'images are read by {bridge.why}')
 
     def start(self) -> None:
         """Begin to estimate."""
