@@ -42,7 +42,8 @@ try:  # a robot's computer may have onnxruntime alone
 except ImportError as error:
     MISSING = f'{error}: do without the node black_box, or {remedy(["mcap", "rosbags"])}'
 
-PICTURES: Final = ('value_plot', 'value_markers')  # drawn only while someone subscribes
+PICTURES: Final = ('value_plot', 'value_markers', 'value_cloud')  # made while someone subscribes
+LATCHED: Final = ('alert', 'episode', 'robot_description')
 OWN: Final = ('/rosout', '/parameter_events', '/clock')
 LOOK: Final = 1.0  # s, between looks at the graph
 TICK: Final = 0.2  # s
@@ -69,7 +70,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             raise ConfigurationError(
                 f'folder is {settings.folder!r}, which cannot be made ({error}): name another'
             ) from error
-        self._latched = {self.resolve_topic_name(name) for name in ('alert', 'episode')}
+        self._latched = {self.resolve_topic_name(name) for name in LATCHED}
         self._types: dict[str, str] = {}
         self._offers: dict[str, dict[str, str]] = {}
         self._task = self._fault = self._last = ''

@@ -70,7 +70,9 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._episodes, self._health = Episodes(), Health()
         self._inputs = Inputs(self, topics, settings, info, self._on_picture)
         self.keep(Inputs.destroy, self._inputs)
-        self._outputs = Outputs(self, settings.task, info.fingerprint, info.horizon, self.seldom)
+        self._outputs = Outputs(
+            self, settings.task, info.fingerprint, info.horizon, self.seldom, settings.cloud
+        )
         self.keep(Outputs.destroy, self._outputs)
         self._listen()
         done = self.create_guard_condition(self._publish_outcome)
@@ -143,6 +145,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._inputs.diagnose(report, now, self.settings.sync.stale)
         if self.active:
             self._health.diagnose(report)
+            self._outputs.diagnose(report)
 
     def _listen(self) -> None:
         for kind, topic, store in (

@@ -28,6 +28,8 @@ from viva_ros.nodes.convert import (
     to_value,
 )  # fmt: skip
 from viva_ros.nodes.episodes import EpisodeState
+from viva_ros.nodes.value_cloud import ValueCloud
+from viva_ros.runtime.point_cloud import CloudSettings
 from viva_ros.runtime.value_plot import draw_value
 
 SPAN = 20.0  # s, of the plot
@@ -39,8 +41,9 @@ class Outputs:
     """The monitor's publishers; the last values are kept for the pictures."""
 
     def __init__(
-        self, node: LifecycleNode, task: str, engine: str, horizon: float, group: CallbackGroup
-    ) -> None:
+        self, node: LifecycleNode, task: str, engine: str, horizon: float, group: CallbackGroup,
+        cloud: CloudSettings,
+    ) -> None:  # fmt: skip
         """:param group: of the publishers' events."""
         self._task, self._engine, self._horizon = task, engine, horizon
         self._samples: deque[tuple[float, float]] = deque(maxlen=KEPT)
@@ -56,6 +59,8 @@ class Outputs:
         self._joints = publisher(JointState, 'future_joint_states')
         self._plot = publisher(Image, 'value_plot')
         self._markers = publisher(MarkerArray, 'value_markers')
+        self._cloud = ValueCloud(node, cloud, group)
+        self.diagnose = self._cloud.diagnose
 
     def destroy(self) -> None:
         """Cease to publish, for good."""
@@ -63,6 +68,7 @@ class Outputs:
             self._value, self._scalar, self._forecast, self._joints, self._plot, self._markers
         ):  # fmt: skip
             self._node.destroy_publisher(publisher)
+        self._cloud.destroy()
 
     def publish(
         self, estimate: Estimate, selection: Selection[object], episode: EpisodeState, now: int
@@ -73,6 +79,7 @@ class Outputs:
             self._scalar.publish(Float32(data=value.value))
         if estimate.forecast:
             self._publish_forecast(estimate, selection, episode)
+        self._cloud.add(estimate, selection.stamp, episode, selection.proprio)
         return value
 
     def _publish_forecast(
@@ -103,6 +110,7 @@ class Outputs:
             self._plot.publish(to_image(image, now, frame_id))
         if self._markers.get_subscription_count():
             self._markers.publish(self._make_markers(now, frame_id, title))
+        self._cloud.publish(now)
 
     def _send(self, value: Value, episode: EpisodeState) -> Value:
         value.task, value.engine = self._task, self._engine

@@ -14,6 +14,7 @@ from viva_ros.core.robot_word import RobotSettings
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.settings import setting
 from viva_ros.runtime.engine import KINDS
+from viva_ros.runtime.point_cloud import CloudSettings
 
 TRANSPORTS = ('raw', 'compressed')
 
@@ -56,6 +57,7 @@ class MonitorSettings:
     frame_id: str = setting('base_link', 'Frame of the markers.')
     sync: SyncSettings = field(default_factory=SyncSettings)
     picture: PictureSettings = field(default_factory=PictureSettings)
+    cloud: CloudSettings = field(default_factory=CloudSettings)
 
 
 @dataclass(frozen=True)

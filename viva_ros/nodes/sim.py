@@ -35,6 +35,7 @@ from viva_ros.nodes.convert import header, to_image, to_joint_state
 from viva_ros.nodes.params import Parameters
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import SimSettings
+from viva_ros.sim.description import robot_description
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE
 from viva_ros.sim.sensor import add_noise
@@ -63,6 +64,8 @@ class Robot(Node):
         self._executing = self.create_publisher(Bool, 'executing', qos.RELIABLE)
         self.create_subscription(Episode, 'episode', self._store_episode, qos.LATCHED_READER)
         self._hook = EpisodeHook(self)
+        self._description = self.create_publisher(String, 'robot_description', qos.LATCHED)
+        self._description.publish(String(data=robot_description()))
         self.create_service(Trigger, 'start', self._serve_start)
         self.create_service(Trigger, 'retry', self._serve_retry)
         self._simulation: Simulation | None = None
