@@ -84,6 +84,6 @@ def test_the_launch_file_makes_these_nodes(urdf):
         'urdf', 'namespace',
     ]  # fmt: skip
     context = LaunchContext()
-    context.launch_configurations |= {'urdf': urdf, 'namespace': 'cell'}
+    context.launch_configurations.update(urdf=urdf, namespace='cell')
     nodes = description.entities[-1].execute(context)
     assert [node.node_package for node in nodes] == ['robot_state_publisher', 'tf2_ros']
