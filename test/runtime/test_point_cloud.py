@@ -69,6 +69,22 @@ def test_another_episode_begins_a_new_trail_if_that_is_set() -> None:
     assert values(alone) == [0.2] and values(all_of_them) == [0.1, 0.2]
 
 
+def test_what_comes_after_an_episode_leaves_its_trail_as_it_is() -> None:
+    trail = made()
+    add(trail, 1.0, 0.1, 'e1')
+    add(trail, 2.0, 0.2, '')
+    assert values(trail) == [0.1]
+    add(trail, 3.0, 0.3, 'e2')
+    assert values(trail) == [0.3]
+
+
+def test_before_the_first_episode_all_is_drawn() -> None:
+    trail = made()
+    add(trail, 1.0, 0.1, '')
+    add(trail, 2.0, 0.2, '')
+    assert values(trail) == [0.1, 0.2]
+
+
 def test_a_jump_back_in_time_begins_a_new_trail() -> None:
     trail = made()
     add(trail, 5.0, 0.1)

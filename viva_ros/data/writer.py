@@ -25,7 +25,7 @@ from viva_ros.data.messages import schema, serialise, type_hash
 CHUNK: Final = 1 << 18  # bytes: what a torn file loses at most
 QOS: Final = 'offered_qos_profiles'  # keys of a channel's metadata, as rosbag2 names them
 HASH: Final = 'topic_type_hash'
-#: Of rosbag2's metadata; of this version QoS policies are numbers, which Humble to Kilted read.
+#: Of rosbag2's metadata; in this version QoS policies are numbers, which all from Humble on read.
 ROSBAG2_VERSION: Final = 8
 
 

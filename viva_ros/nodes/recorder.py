@@ -69,8 +69,8 @@ def qos_text(profile: QoSProfile) -> str:
     """
     Return a profile as an entry of rosbag2's YAML list.
 
-    Policies are numbers, as in rosbag2's metadata up to version 8: Humble and Iron read no others;
-    Jazzy and Kilted, which write names, recognise numbers.
+    Policies are numbers, as in rosbag2's metadata up to version 8: Humble and Iron read no names;
+    Jazzy and later, which write names, recognise numbers.
     """
     return '\n'.join(
         (

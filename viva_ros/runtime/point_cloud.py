@@ -78,14 +78,17 @@ class Trail:
         """
         Keep an estimate; what is older than the span goes.
 
-        A stamp before the newest begins a new trail, and so does another episode if that is set.
+        A stamp before the newest begins a new trail, and so does another episode if that is set;
+        then what comes after an episode and belongs to none is not kept.
 
         :param stamp: ns
         :param joints: name to position, rad or m; the same names each time
         """
         newest = self._samples[-1].stamp if self._samples else stamp
-        ended = self._settings.episode_only and episode != self._episode
-        if stamp < newest or ended:
+        another = self._settings.episode_only and episode != self._episode
+        if another and not episode and stamp >= newest:
+            return
+        if stamp < newest or another:
             self._samples.clear()
         self._episode = episode
         if tuple(joints) != self._joints:
