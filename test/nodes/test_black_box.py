@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
+from std_msgs.msg import String
 
 from viva_ros import cli
 from viva_ros.data.lerobot import episode_paths
@@ -41,6 +42,8 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
     watch, listener, until, begin_episode, tmp_path, monkeypatch
 ):
     process, box = watch
+    robot = listener.create_publisher(String, 'robot_description', qos.LATCHED)
+    robot.publish(String(data='<robot name="r"/>'))  # before the black box listens
     values = listener.listen(Value, 'value', qos.RELIABLE)
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     begin_episode()
@@ -64,7 +67,9 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
         offers = {one.topic: one.ext.offered_qos_profiles for one in reader.connections}
     assert all(offers.values()), 'each topic has the QoS of its publishers'
     durable = {topic for topic, (offer, *_) in offers.items() if offer.durability == LATCHED}
-    assert {'/alert', '/episode'} <= durable and not {'/value', '/joint_states'} & durable
+    assert [m.data for _, m in recording.messages('robot_description')] == ['<robot name="r"/>']
+    assert {'/alert', '/episode', '/robot_description'} <= durable
+    assert not {'/value', '/joint_states'} & durable
 
     monkeypatch.setattr('sys.stdin', io.StringIO('e 1.5 it slipped\nf\n'))
     assert cli.main(['label', str(box), '--unlabelled']) == 0

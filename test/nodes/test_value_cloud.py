@@ -83,9 +83,13 @@ def test_each_value_is_a_point_where_the_grippers_were(watch, listener, until):
     assert len(shared) > 5 and all(abs(left[x] - said[x]) < 1e-6 for x in shared)
     assert (drawn[::2, 1] == 0.0).all() and (drawn[1::2, 1] == 1.0).all()
     assert np.isnan(drawn[:, 4:]).all(), 'this engine tells neither progress nor success'
-    until(lambda: entries(diagnoses, 'monitor: value_cloud'), 'a diagnosis of the cloud')
-    entry = entries(diagnoses, 'monitor: value_cloud')[-1]
-    assert (entry.level, entry.message) == (DiagnosticStatus.OK, 'published')
+
+    def diagnosed() -> bool:
+        found = entries(diagnoses, 'monitor: value_cloud')
+        return bool(found) and found[-1].level == DiagnosticStatus.OK
+
+    until(diagnosed, 'a diagnosis of the cloud')
+    assert entries(diagnoses, 'monitor: value_cloud')[-1].message == 'published'
 
 
 def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener, until):
@@ -98,6 +102,7 @@ def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener, un
         return any(e.level == DiagnosticStatus.WARN and text in e.message for e in found)
 
     until(lambda: warned('nothing received on /robot_description'), 'the lack of a description')
+    until(lambda: clouds, 'a cloud')
     assert not clouds[-1].width
     description = listener.create_publisher(String, 'robot_description', qos.LATCHED)
     description.publish(String(data='<robot'))
