@@ -6,7 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from viva_ros.runtime.point_cloud import FIELDS, KEPT, POINT_STEP, CloudSettings, Trail, pack
+from viva_ros.runtime.point_cloud import (
+    BATCH,
+    FIELDS,
+    KEPT,
+    POINT_STEP,
+    CloudSettings,
+    Trail,
+    pack,
+)
 from viva_ros.runtime.robot_description import RobotDescription
 
 SECOND = 1_000_000_000  # ns
@@ -135,8 +143,13 @@ def test_a_joint_that_the_engine_does_not_have_leaves_its_frames_out() -> None:
 def test_a_trail_has_a_greatest_length() -> None:
     trail = made(CloudSettings(SETTINGS.frames, 'base', 3600.0))
     for number in range(KEPT + 5):
-        add(trail, 0.01 * number, 0.0)
-    assert len(trail.points()) == 2 * KEPT
+        add(trail, 0.01 * number, float(number))
+    # A viewer that comes late gets the newest first, and all of them after some calls.
+    assert len(trail.points()) == 2 * BATCH and trail.points()[-1, 3] == KEPT + 4
+    for _ in range(KEPT // BATCH):
+        points = trail.points()
+    assert len(points) == 2 * KEPT
+    assert points[::2, 3].tolist() == [float(number) for number in range(5, KEPT + 5)]
 
 
 def test_points_are_packed_as_little_endian_floats() -> None:

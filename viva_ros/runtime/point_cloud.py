@@ -23,6 +23,7 @@ from viva_ros.runtime.robot_description import Chain, RobotDescription
 FIELDS: Final = ('x', 'y', 'z', 'value', 'progress', 'success', 'familiarity')
 POINT_STEP: Final = 4 * len(FIELDS)  # bytes
 KEPT: Final = 6000  # estimates at most: 10 minutes at 10 Hz
+BATCH: Final = 500  # estimates whose points are computed at once: 10 ms
 Channels = tuple[float, float, float, float]
 
 
@@ -109,9 +110,11 @@ class Trail:
         """
         Return all points, oldest first; frames with a fault are left out.
 
+        Of many new estimates the last ``BATCH`` have points now, the others at the next calls.
+
         :returns: (N, 7) as ``FIELDS``
         """
-        new = [sample for sample in self._samples if sample.points is None]
+        new = [sample for sample in self._samples if sample.points is None][-BATCH:]
         if new:
             positions = np.array([sample.positions for sample in new])
             by_name = dict(zip(self._joints, positions.T, strict=True))
