@@ -70,7 +70,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             raise ConfigurationError(
                 f'folder is {settings.folder!r}, which cannot be made ({error}): name another'
             ) from error
-        self._latched = {self.resolve_topic_name(name) for name in LATCHED}
+        latched = (*LATCHED, f'{settings.supervisor}/state')
+        self._latched = {self.resolve_topic_name(name) for name in latched}
         self._types: dict[str, str] = {}
         self._offers: dict[str, dict[str, str]] = {}
         self._task = self._fault = self._last = ''
