@@ -283,6 +283,7 @@ def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
 @pytest.mark.timeout(300)
 def test_simulated_robot_starts_ends_and_mends_its_episodes_by_itself(processes, listener, until):
     """`start` is the only call: failure, alert, retry, success, end of the episode."""
+    pytest.importorskip('mujoco', reason='mujoco is not installed')
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
     truths = listener.listen(GroundTruth, 'ground_truth', qos.RELIABLE)
