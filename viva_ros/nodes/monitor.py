@@ -26,16 +26,17 @@ from viva_ros.nodes.estimation import Estimation, Outcome
 from viva_ros.nodes.health import Health, open_handles
 from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import Inputs
-from viva_ros.nodes.loading import load_engine
+from viva_ros.nodes.loading import Interruption, Started, load_engine
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.outputs import Outputs
 from viva_ros.nodes.pace import Pace, Pause
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.nodes.topics import camera_topics, check_inputs
+from viva_ros.nodes.topics import InputSearch, camera_topics
 from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.memory import peak_mib
 from viva_ros.runtime.observer import Observer
+from viva_ros.runtime.preparation import nothing
 
 LOOKS_PER_PERIOD = 2
 LOOK = 0.05  # s, at most from one look to the next: how late a stale input may be noticed
@@ -50,23 +51,42 @@ class Monitor(ManagedNode[MonitorSettings]):
     def __init__(self, **options: Any) -> None:
         super().__init__('monitor', MonitorSettings(), **options)
         self._estimation: Estimation | None = None
+        self._search: InputSearch | None = None
         self._stuck = False
         self._engine_news = ''
         self._engine_fault = ''
 
-    def load_engine(self, settings: MonitorSettings) -> Engine:
-        """Load the engine that the parameters name."""
-        return load_engine(settings)
+    def load_engine(self, settings: MonitorSettings, started: Started = nothing) -> Engine:
+        """Load the engine that the parameters name; called in a thread, without rclpy."""
+        return load_engine(settings, started)
 
-    def setup(self, settings: MonitorSettings) -> None:
-        """Load the engine, look for the inputs, subscribe."""
-        engine = self.load_engine(settings)
+    def prepare(self, settings: MonitorSettings) -> None:
+        """Load the engine in the background."""
+        self._warn_of_stuck()
+        interruption = Interruption()
+        self.preparation.begin(
+            f'loading engine {settings.engine or "(shipped)"} of task {settings.task}',
+            partial(self.load_engine, settings, interruption.hold), interruption.interrupt,
+        )  # fmt: skip
+
+    def look(self, settings: MonitorSettings, engine: Engine) -> str:
+        """Look for the inputs."""
+        if settings.input_timeout == 0.0:
+            return ''
+        if self._search is None:
+            topics = camera_topics(settings, engine.info)
+            self._search = InputSearch(self, topics, settings, engine.info.joint_names)
+        return self._search.look()
+
+    def discard(self, engine: Engine) -> None:
+        """Free an engine that was loaded but is not needed."""
+        engine.close()
+
+    def setup(self, settings: MonitorSettings, engine: Engine) -> None:
+        """Subscribe, and hand the engine to its thread."""
         self._info = info = engine.info
         topics = camera_topics(settings, info)
-        if settings.input_timeout > 0.0:
-            check_inputs(
-                self, topics, settings.transport, info.joint_names, settings.input_timeout
-            )
+        self._end_search()
         self._episodes, self._health = Episodes(), Health()
         self._inputs = Inputs(self, topics, settings, info, self._on_picture)
         self.keep(Inputs.destroy, self._inputs)
@@ -111,16 +131,33 @@ class Monitor(ManagedNode[MonitorSettings]):
             self.destroy_timer(timer)
 
     def teardown(self) -> None:
-        """End the estimation."""
-        if self._estimation is not None and not self._estimation.close():
-            self.get_logger().error('an estimate hangs: its thread cannot be ended')
-            self._stuck = True
-        self._estimation = None
+        """End the estimation, in a thread: an estimate may hang."""
+        self._end_search()
+        estimation, self._estimation = self._estimation, None
+        if estimation is not None:
+            estimation.stop()
+            self.preparation.run_after(partial(self._close_estimation, estimation))
 
     def close(self) -> bool:
-        """End; False if the worker would not stop."""
-        super().close()
-        return not self._stuck
+        """End; False if a thread does not end."""
+        ended = super().close()
+        self._warn_of_stuck()
+        return ended and not self._stuck
+
+    def _close_estimation(self, estimation: Estimation) -> None:
+        if not estimation.close():
+            self._stuck = True
+
+    def _warn_of_stuck(self) -> None:
+        if self._stuck:
+            self.get_logger().error(
+                'an earlier estimate hangs, its thread cannot be ended: restart the node'
+            )
+
+    def _end_search(self) -> None:
+        search, self._search = self._search, None
+        if search is not None:
+            search.destroy()
 
     def is_well(self) -> bool:
         """Say whether values can come: the engine neither hangs nor fails."""

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         calibration.check(engine or calibration.engine, task, settings.rules)
         return calibration
 
-    def setup(self, settings: SupervisorSettings) -> None:
-        """Load the thresholds, create judge, topics and services."""
+    def prepare(self, settings: SupervisorSettings) -> None:
+        """Load the thresholds in the background: a disk may be slow."""
         check_retries(settings)
-        self._calibration = made = self.load_calibration(settings, settings.task)
+        self.preparation.begin('loading calibration', partial(self.load_calibration, settings, settings.task))
+
+    def setup(self, settings: SupervisorSettings, calibration: Calibration) -> None:
+        """Create judge, topics and services."""
+        self._calibration = made = calibration
         self._calibrations = {settings.task: made}
         self._judge = Judge(
             JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
