@@ -12,8 +12,6 @@ import signal
 import sys
 from importlib import import_module
 
-from viva_ros.core.libraries import explain
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -28,6 +26,8 @@ def main(name: str) -> None:
     try:
         module = import_module(f'viva_ros.nodes.{name}')
     except ImportError as error:
+        from viva_ros.core.libraries import explain
+
         text = explain(error)
         if text is None:
             raise

@@ -74,7 +74,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def prepare(self, settings: SupervisorSettings) -> None:
         """Load the thresholds in the background: a disk may be slow."""
         check_retries(settings)
-        self.preparation.begin('loading calibration', partial(self.load_calibration, settings, settings.task))
+        load = partial(self.load_calibration, settings, settings.task)
+        self.preparation.begin('loading calibration', load)
 
     def setup(self, settings: SupervisorSettings, calibration: Calibration) -> None:
         """Create judge, topics and services."""
