@@ -51,6 +51,8 @@ class FakeMonitor(Monitor):
 
     def load_engine(self, settings: MonitorSettings, started=nothing) -> Engine:
         time.sleep(float(os.environ.get('FAKE_LOADING', '0')))  # as a library in native code does
+        if settings.task not in ('tray_lift', 'fold'):
+            raise EngineError(f'no engine for {settings.task}: train one')
         return BrightnessEngine()
 
 

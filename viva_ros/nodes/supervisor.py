@@ -258,8 +258,12 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         if not self.active:
             return
         self._heard = time.monotonic()
-        self._check_engine(message)
-        known = message.status == Value.STATUS_OK and not self._foreign
+        known = message.status == Value.STATUS_OK
+        if known:
+            self._check_engine(message)
+        else:
+            self._foreign = ''  # its own reason counts
+        known = known and not self._foreign
         kind = '' if known or self._foreign else message.reason_kind
         events = self._judge.update(
             to_ns(message.header.stamp), message.value if known else None,
