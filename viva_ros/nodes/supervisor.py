@@ -370,7 +370,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _show(self) -> None:
         """Publish the state of all."""
-        if self._rival:
+        if self._rival or time.monotonic() - self._started < FIRST_WORD:
             return
         level, state = self._level(), self._situation()
         kind, reason = self._cause(level)
