@@ -18,7 +18,7 @@ from setuptools import Command, Distribution, find_packages, setup
 from setuptools.command.build import build
 
 HERE = Path(__file__).resolve().parent
-SHARED = ('config', 'engines', 'launch')
+SHARED = ('config', 'engines', 'examples', 'launch')
 
 # Without the extra 'ros' nothing of ROS is asked for: it would hide one that apt installed.
 EXTRAS = {
@@ -33,6 +33,7 @@ EXTRAS = {
         'ros-visualization-msgs~=5.5',
         'ros-diagnostic-msgs~=5.5',
         'ros-lifecycle-msgs~=2.3',
+        'ros-rcl-interfaces~=2.3',
     ],
     'sim': [
         'mujoco>=3.8,<3.9',  # a seed gives the same episode for one version of the physics
@@ -152,6 +153,8 @@ class BuildInterfaces(Command):
 
     def _is_wanted(self, path):
         if '.egg-info' in str(path) or '__pycache__' in path.parts:
+            return False
+        if path.parts[0] == 'bin':  # pip makes this program from entry_points
             return False
         if self.editable_mode and path.parts[:2] == ('share', 'viva_ros'):
             return path.parts[2] not in SHARED  # they become links

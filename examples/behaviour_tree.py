@@ -1,14 +1,15 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A condition for a behaviour tree of py_trees: is the task going well?
+A condition for a behaviour tree of py_trees: whether the task is going well.
 
     pip install 'viva_ros[bt]'
     python examples/behaviour_tree.py        # prints the condition ten times a second
 
 In a tree it stands before the task, in a sequence that is ticked again and again: while an alarm
 is on it fails, the task is stopped, and a fallback can go back and try again. What is not known is
-no success: then the condition is RUNNING, and the task waits.
+no success, nor is an alarm that a person must still acknowledge: then the condition is RUNNING,
+and the task waits. Where the tree retries, leave ``retry.dry_run: true``: there is one master.
 """
 
 import py_trees
@@ -17,24 +18,30 @@ from py_trees.common import Status
 from rclpy.node import Node
 
 from viva_ros.core.events import ALARMING, Level
-from viva_ros.msg import Alert
+from viva_ros.msg import SupervisorState
 from viva_ros.nodes import qos
 
-WAITING = (Level.UNKNOWN, Level.PAUSED)
+WAITING = (Level.UNKNOWN, Level.LATCHED)
 
 
 class GoesWell(py_trees.behaviour.Behaviour):
-    """SUCCESS while no alarm is on, FAILURE while one is, RUNNING while nothing is known."""
+    """
+    SUCCESS while no alarm is on, FAILURE while one is, RUNNING while nothing is known.
 
-    def __init__(self, node: Node, name: str = 'goes well', topic: str = 'alert') -> None:
+    Before a task, where nothing is judged (PAUSED), nothing speaks against it: SUCCESS.
+    """
+
+    def __init__(
+        self, node: Node, name: str = 'goes well', topic: str = 'supervisor/state'
+    ) -> None:
         super().__init__(name)
         self.level = int(Level.UNKNOWN)
-        node.create_subscription(Alert, topic, self.hear, qos.LATCHED_READER)
+        node.create_subscription(SupervisorState, topic, self.hear, qos.LATCHED_READER)
 
-    def hear(self, alert: Alert) -> None:
-        """Take in an alert; they are latched, so the last one holds."""
-        self.level = alert.level
-        self.feedback_message = alert.text
+    def hear(self, state: SupervisorState) -> None:
+        """Take the state of the supervision; it is latched, so the last one holds."""
+        self.level = state.level
+        self.feedback_message = state.reason
 
     def update(self) -> Status:
         """Tick."""

@@ -1,11 +1,140 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of several layers need."""
+"""
+What tests of several layers need, and which tests run where optional libraries are missing.
+
+By default a missing library is an error. ``colcon test`` runs on a robot's computer, which has
+what package.xml declares: it passes ``--skip-missing``, and each test file that needs more is
+skipped with a reason that names the library.
+"""
 
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+
+HERE: Final = Path(__file__).parent
+#: Of tests alone; those that viva_ros imports are in viva_ros.core.libraries.
+OF_TESTS: Final = frozenset({'mcap_ros2', 'playwright', 'river', 'ruptures', 'tokenizers'})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        '--skip-missing', action='store_true',
+        help='skip tests whose optional libraries are not installed, instead of failing',
+    )  # fmt: skip
+    parser.addoption(
+        '--folders',
+        metavar='A,B',
+        default='',
+        help='collect only these folders of test/ and the files in test/ itself',
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SKIPPED] = {}
+    wanted = chosen(config)
+    missing = [name for name in wanted if not (HERE / name).is_dir()]
+    if missing:
+        known = sorted(path.name for path in HERE.iterdir() if (path / 'conftest.py').exists())
+        raise pytest.UsageError(f'--folders has {missing}, must be of {", ".join(known)}')
+
+
+SKIPPED: Final = pytest.StashKey[dict[Path, str]]()
+
+
+def chosen(config: pytest.Config) -> list[str]:
+    """Return the folders of test/ to collect; empty for all."""
+    return [name for name in config.getoption('--folders').split(',') if name]
+
+
+def missing_library(error: BaseException | None) -> str:
+    """Return the name of the optional library for whose want an import failed, else ''."""
+    from viva_ros.core.libraries import LIBRARIES
+
+    if not isinstance(error, ModuleNotFoundError):
+        return ''
+    module = (error.name or '').partition('.')[0]
+    return module if module in LIBRARIES or module in OF_TESTS else ''
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out folders that were not chosen, or whose conftest.py lacks a library."""
+    if not collection_path.is_dir() or collection_path == HERE:
+        return None
+    wanted = chosen(config)
+    if wanted and collection_path.parent == HERE and collection_path.name not in wanted:
+        return True
+    setup = collection_path / 'conftest.py'
+    if config.getoption('--skip-missing') and setup.exists():
+        spec = spec_from_file_location(f'probed_{collection_path.name}', setup)
+        assert spec is not None and spec.loader is not None
+        try:
+            spec.loader.exec_module(module_from_spec(spec))
+        except ModuleNotFoundError as error:
+            if library := missing_library(error):
+                config.stash[SKIPPED][collection_path] = library
+                return True
+    return None
+
+
+class SkippedFile(pytest.Item):
+    """Stands for a test file that cannot be imported here."""
+
+    def __init__(self, *, reason: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.reason = reason
+
+    def runtest(self) -> None:
+        pytest.skip(self.reason)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, self.name
+
+
+class OptionalModule(pytest.Module):
+    """A test file that may lack an optional library."""
+
+    def collect(self) -> Any:
+        try:
+            return list(super().collect())
+        except self.CollectError as error:
+            if library := missing_library(error.__cause__):
+                return [skipped(self, self.path, library)]
+            raise
+
+
+def skipped(parent: Any, path: Path, library: str) -> SkippedFile:
+    reason = f'{library} is not installed'
+    return SkippedFile.from_parent(parent, name=path.stem, path=path, reason=reason)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
+    if not parent.config.getoption('--skip-missing'):
+        return None
+    return OptionalModule.from_parent(parent, path=module_path)
+
+
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Count the files of folders that were left out for want of a library."""
+    for folder, library in config.stash[SKIPPED].items():
+        items.extend(skipped(session, path, library) for path in sorted(folder.rglob('test_*.py')))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Skip a test that misses its library only when it runs."""
+    outcome = yield
+    if not item.config.getoption('--skip-missing') or call.excinfo is None:
+        return
+    if library := missing_library(call.excinfo.value):
+        report = outcome.get_result()  # type: ignore[attr-defined]
+        report.outcome = 'skipped'
+        report.longrepr = (str(item.path), 0, f'Skipped: {library} is not installed')
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -81,14 +81,3 @@ def test_the_fast_dds_profile_has_room_for_images():
     sizes = [int(e.text) for e in tree.iter() if e.tag.endswith('segment_size')]
     three_vga_images = 3 * 640 * 480 * 3
     assert sizes and sizes[0] >= 10 * three_vga_images
-
-
-def test_the_rviz_file_shows_what_the_monitor_draws_with_stock_displays():
-    content = yaml.safe_load((CONFIG / 'viva.rviz').read_text(encoding='utf-8'))
-    displays = content['Visualization Manager']['Displays']
-    topics = {d['Topic']['Value'] for d in displays if 'Topic' in d}
-    assert {'value_plot', 'value_markers'} <= topics
-    assert {d['Class'] for d in displays} <= {
-        'rviz_default_plugins/Grid', 'rviz_default_plugins/Image',
-        'rviz_default_plugins/MarkerArray',
-    }  # fmt: skip

@@ -17,7 +17,7 @@ ROS = {
     'action_msgs', 'rcl_interfaces', 'lifecycle_msgs', 'std_msgs', 'std_srvs', 'sensor_msgs',
     'sensor_msgs_py',
     'geometry_msgs', 'visualization_msgs', 'diagnostic_msgs', 'diagnostic_updater',
-    'rosgraph_msgs', 'viva_ros.msg', 'viva_ros.srv',
+    'rosgraph_msgs', 'viva_ros.msg', 'viva_ros.srv', 'viva_ros.action',
 }  # fmt: skip
 
 #: Layer to the layers and libraries that it may import; 'any' is any library but ROS.
@@ -30,6 +30,7 @@ LAYERS = {
     'offline': {'core', 'model', 'runtime', 'data', 'sim', 'any'},
     'nodes': {'core', 'runtime', 'numpy', 'cv2', *ROS},
     'demo': {'core', 'runtime', 'data', 'offline', 'nodes', 'sim', 'any', *ROS},
+    'completion.py': {'cli.py'},
     'cli.py': {'core', 'model', 'runtime', 'data', 'sim', 'offline', 'nodes', 'demo', 'any'},
 }
 #: What a single file may import besides.
@@ -60,8 +61,8 @@ def place(name: str) -> str:
         return parts[0]
     if len(parts) == 1:
         return 'viva_ros'
-    ours = parts[1] if parts[1] != 'cli' else 'cli.py'
-    return f'viva_ros.{ours}' if ours in ('msg', 'srv') else ours
+    ours = f'{parts[1]}.py' if parts[1] in ('cli', 'completion') else parts[1]
+    return f'viva_ros.{ours}' if ours in ('action', 'msg', 'srv') else ours
 
 
 def violations(file: str, source: str) -> list[str]:

@@ -55,12 +55,12 @@ def test_the_files_are_read_as_they_are_built():
         assert [name for _, name, _ in fields(path)] == list(built)
 
 
-@pytest.mark.parametrize(('message', 'type', 'name', 'comment'), ALL)
-def test_every_field_has_a_comment_with_unit_or_range(message, type, name, comment):
+@pytest.mark.parametrize(('message', 'kind', 'name', 'comment'), ALL)
+def test_every_field_has_a_comment_with_unit_or_range(message, kind, name, comment):
     if message == 'GroundTruth' and name in ('header', 'episode_id', 'task', 'seed'):
         return  # as in the other messages
     assert comment, f'{message}.{name} has no comment'
-    if type.partition('[')[0] in MEASURED:
+    if kind.partition('[')[0] in MEASURED:
         assert UNIT.search(comment), f'{message}.{name} has neither unit nor range: {comment}'
 
 

@@ -14,7 +14,7 @@ SOURCES = sorted(
     for folder in ('viva_ros', 'test', 'launch')
     for path in (ROOT / folder).rglob('*.py')
 )
-LONGEST_CORE_MODULE = 200
+LONGEST_CORE_MODULE = 450
 LONGEST_CORE_FUNCTION = 40  # lines, docstring included
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""On-robot value monitoring with ViVa: is the task progressing towards success?"""
+"""On-robot value monitoring with ViVa: whether the task progresses towards success."""
 
 from pkgutil import extend_path
 

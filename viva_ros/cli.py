@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Final
 
 from viva_ros.core.errors import VivaError
+from viva_ros.core.libraries import explain
 
 COMMANDS: Final = {
     'demo': ('viva_ros.demo.run', 'robot, monitor and supervisor, a good episode and a bad one'),
@@ -35,6 +36,7 @@ COMMANDS: Final = {
     'compare': ('viva_ros.offline.compare', 'ViVa against its baselines and ablations'),
     'plot': ('viva_ros.offline.plot', 'draw the picture of a recording'),
     'doctor': ('viva_ros.nodes.doctor', 'look at this machine and its robot, say what to mend'),
+    'completion': ('viva_ros.completion', 'print a script for TAB in bash, zsh or fish'),
 }
 
 
@@ -72,15 +74,21 @@ def _run(name: str, rest: Sequence[str], interrupted: threading.Event) -> int:
     except Exception as error:
         if interrupted.is_set():  # a library that was being loaded may make another error of it
             return STOPPED
-        if not isinstance(error, VivaError | OSError):  # OSError: a full disk, missing rights
+        text = _message(error)
+        if text is None:
             raise
-        print(f'viva {name}: {error}{_remedy(error)}', file=sys.stderr)
+        print(f'viva {name}: {text}', file=sys.stderr)
         return 2
 
 
-def _remedy(error: Exception) -> str:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return ': make room, and run the same command again' * full
+def _message(error: Exception) -> str | None:
+    """Return the line for an error that can be mended, None for any other."""
+    if isinstance(error, ImportError):
+        return explain(error)
+    if isinstance(error, OSError):  # a full disk, missing rights
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return f'{error}' + ': make room, and run the same command again' * full
+    return f'{error}' if isinstance(error, VivaError) else None
 
 
 def stopped(name: str) -> str:

@@ -20,7 +20,7 @@ S = 1_000_000_000
 
 
 def episode(generator: np.random.Generator, seconds: float = 12.0) -> ValueSeries:
-    """A success: from the base rate up to 1, with noise."""
+    """Return a success: from the base rate up to 1, with noise."""
     stamps = np.arange(0, round(seconds * S), S // 5)
     rising = -0.6 + 1.55 * stamps / stamps[-1]
     noise = generator.normal(0.0, generator.uniform(0.02, 0.15), len(stamps))

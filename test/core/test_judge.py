@@ -78,13 +78,19 @@ def test_an_episode_that_begins_without_a_value_is_unknown_until_there_is_one() 
     assert brief(judge.update(14 * S, None, '', 'b')) == [('episode_start', 'UNKNOWN', 14.0)]
 
 
-def test_a_task_that_begins_without_a_value_is_unknown() -> None:
+def test_execution_that_begins_without_a_value_is_unknown() -> None:
     judge = Judge(SETTINGS, DROP)
     run(judge, series([0.9] * 5))
-    judge.gate(11 * S, False)
-    judge.update(12 * S, None, 'no camera', 'a')
-    assert brief(judge.gate(13 * S, True)) == [('paused', 'UNKNOWN', 13.0)]
+    judge.update(12 * S, None, 'no camera', 'a', executing=False)
+    assert brief(judge.update(13 * S, None, 'no camera', 'a')) == [('paused', 'UNKNOWN', 13.0)]
     assert brief(judge.update(14 * S, 0.1, '', 'a')) == [('unknown', 'OK', 14.0)]
+
+
+def test_value_older_than_the_unknown_attempt_has_no_negative_duration() -> None:
+    judge = Judge(SETTINGS, DROP)
+    judge.update(10 * S, None, 'no camera', 'a')
+    (event,) = judge.update(10 * S - S // 10, 0.1, '', 'a')
+    assert event.text == 'value is known again'
 
 
 def test_a_drop_that_lasts_for_the_debounce_time_alarms_with_its_onset() -> None:
@@ -326,15 +332,52 @@ def test_a_stopped_clock_is_paused_and_no_fault() -> None:
     assert (event.kind, event.level, judge.level) == ('paused', Level.OK, Level.OK)
 
 
-def test_while_no_task_is_executed_nothing_is_judged() -> None:
+def test_nothing_is_judged_while_the_robot_does_not_execute() -> None:
     judge = Judge(SETTINGS, DROP)
     run(judge, series([0.9] * 5))
-    assert brief(judge.gate(11 * S, False)) == [('paused', 'PAUSED', 11.0)]
-    assert judge.gate(11 * S, False) == []
-    assert run(judge, series([-0.9] * 20, start=11.0)) == []
-    assert judge.level == Level.PAUSED
-    assert brief(judge.gate(15 * S, True)) == [('paused', 'OK', 15.0)]
-    assert run(judge, series([-0.9] * 10, start=15.0)) == []  # what was before is no drop
+    (event,) = judge.update(11 * S, 0.9, '', 'a', executing=False)
+    assert brief([event]) == [('paused', 'PAUSED', 11.0)]
+    assert event.text == 'not judged: the robot does not execute the task'
+    idle = [judge.update(at, -0.9, '', 'a', executing=False) for at, _ in series([0] * 20, 11.2)]
+    assert not any(idle) and judge.level == Level.PAUSED
+    events = run(judge, series([-0.9] * 10, start=15.2))
+    assert brief(events) == [('paused', 'OK', 15.2)]  # what was before is no drop
+
+
+def test_nothing_is_judged_outside_of_an_episode() -> None:
+    judge = Judge(SETTINGS, DROP | NO_RISE)
+    (event,) = judge.update(10 * S, 0.9, executing=False)
+    assert (event.kind, event.level) == ('paused', Level.PAUSED)
+    assert event.text == 'not judged: no episode is under way'
+    idle = [judge.update(at, -0.9, executing=False) for at, _ in series([0] * 30, 10.2)]
+    assert not any(idle)
+    assert brief(judge.update(20 * S, -0.9, '', 'a')) == [('episode_start', 'OK', 20.0)]
+    assert brief(judge.update(21 * S, 0.9, executing=False)) == [('paused', 'PAUSED', 21.0)]
+
+
+def test_execution_that_begins_ends_the_alarm_of_the_attempt_before() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))  # alarm at 10.8, cool until 13.8
+    judge.update(11 * S, 0.0, '', 'a', executing=False)
+    assert brief(judge.update(12 * S, 0.0, '', 'a')) == [('paused', 'OK', 12.0)]
+    events = run(judge, series([0.9] * 2 + [0.0] * 6, start=13.0))
+    assert brief(events)[-1] == ('drop', 'ALARM', 13.8)  # not before the cool-down is over
+
+
+def test_latched_alarm_shows_while_nothing_is_judged() -> None:
+    judge = Judge(JudgeSettings(PLAIN, replace(ALARM, latch=True)), DROP)
+    run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))
+    judge.update(12 * S, 0.0, executing=False)
+    assert judge.level == Level.LATCHED
+
+
+def test_other_thresholds_keep_the_cool_down() -> None:
+    judge = Judge(SETTINGS, DROP)
+    run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))  # cool until 13.8
+    judge.set_thresholds({'drop': Threshold(0.1, 0.2)}, alpha=0.05)
+    events = run(judge, series([0.9] * 2 + [0.6] * 9, start=12.0), 'b')
+    assert brief(events)[-1] == ('drop', 'ALARM', 13.8)
+    assert events[-1].alpha == 0.05
 
 
 def test_an_alarm_that_is_over_stays_latched_until_somebody_acknowledges_it() -> None:

@@ -19,39 +19,120 @@ def kinds(events: list[Event]) -> list[str]:
 
 
 def asked(settings: RetrySettings = LIVE) -> RetryMachine:
-    """A machine that has asked at 0 s."""
+    """Return a machine that has asked at 0 s."""
     machine = RetryMachine(settings)
     assert kinds(machine.request(0.0, ALARM)) == ['retry_requested']
     return machine
+
+
+def retried(machine: RetryMachine, at: float) -> None:
+    """Accept what is asked for, stop executing, and execute again."""
+    machine.accepted(at)
+    machine.executing(at, False)
+    machine.executing(at + 1.0, True)
 
 
 def test_an_alarm_asks_for_a_retry_and_the_event_tells_of_the_alarm() -> None:
     machine = RetryMachine(LIVE)
     (event,) = machine.request(0.0, ALARM)
     assert (event.kind, event.level, event.text) == (
-        'retry_requested', Level.ALARM, 'retry 1 of 2 is asked for',
+        'retry_requested', Level.ALARM, 'retry 1 of 2 is requested',
     )  # fmt: skip
     assert (event.stamp, event.onset, event.value, event.episode_id) == (5, 3, -0.4, 'a')
     assert machine.state is RetryState.WAITING
     assert machine.used == 1
 
 
-def test_an_accepted_retry_leaves_the_machine_ready_for_the_next_alarm() -> None:
+def test_accepted_retry_lasts_until_the_robot_executes_again() -> None:
     machine = asked()
-    assert kinds(machine.accepted()) == ['retry_accepted']
+    assert kinds(machine.accepted(1.0)) == ['retry_accepted']
+    assert machine.state is RetryState.RETRYING
+    assert machine.executing(1.5, True) == []  # it has not stopped yet
+    assert machine.executing(2.0, False) == []
+    assert machine.request(10.0, ALARM) == machine.tick(30.0, True) == []
+    (done,) = machine.executing(32.0, True)
+    assert (done.kind, done.level) == ('retry_done', Level.OK)
     assert machine.state is RetryState.IDLE
-    assert kinds(machine.request(10.0, ALARM)) == ['retry_requested']
+    assert kinds(machine.request(40.0, ALARM)) == ['retry_requested']
     assert machine.used == 2
+
+
+def test_robot_that_stops_before_its_answer_has_begun_the_retry() -> None:
+    machine = asked()
+    machine.executing(0.5, False)
+    machine.accepted(1.0)
+    assert kinds(machine.executing(20.0, True)) == ['retry_done']
+
+
+def test_retry_that_is_over_before_its_answer_is_done_with_it() -> None:
+    machine = asked()
+    machine.executing(0.5, False)
+    machine.executing(0.9, True)
+    assert kinds(machine.accepted(1.0)) == ['retry_accepted', 'retry_done']
+
+
+@pytest.mark.parametrize(('begins', 'at', 'limit'), [(False, 6.0, '5 s'), (True, 122.0, '120 s')])
+def test_retry_that_does_not_begin_or_end_requires_an_operator(begins, at, limit) -> None:
+    machine = asked()
+    machine.accepted(1.0)
+    if begins:
+        machine.executing(2.0, False)
+    assert machine.tick(at - 0.1, True) == []
+    (event,) = machine.tick(at, True)
+    assert (event.kind, event.level) == ('retry_unfinished', Level.NEEDS_OPERATOR)
+    assert limit in event.text and machine.cause is event
+
+
+def test_failed_result_counts_as_a_refusal() -> None:
+    machine = asked()
+    machine.accepted(1.0, begun=True)
+    (event,) = machine.finished(30.0, 'the gripper is stuck')
+    assert (event.kind, event.text) == ('retry_refused', 'retry failed: the gripper is stuck')
+    assert kinds(machine.tick(32.0, True)) == ['retry_requested']
+    machine.accepted(33.0, begun=True)
+    assert kinds(machine.finished(40.0)) == ['retry_done']
+    assert machine.finished(41.0) == []
+
+
+def test_task_that_ends_in_a_back_off_ends_the_request() -> None:
+    machine = asked()
+    machine.refused(1.0, 'x')
+    machine.executing(2.0, False)
+    machine.executing(3.0, True)
+    assert machine.tick(50.0, True) == []
+
+
+def test_operator_stays_required_over_episodes_and_restarts() -> None:
+    machine = asked(RetrySettings(dry_run=False, budget=1))
+    machine.refused(1.0, 'x')
+    cause = machine.cause
+    machine.start_episode()
+    assert machine.level == Level.NEEDS_OPERATOR and machine.used == 0
+    restarted = RetryMachine(LIVE, operator=cause)
+    assert restarted.level == Level.NEEDS_OPERATOR and restarted.cause is cause
+    assert restarted.request(5.0, ALARM) == []
+    assert kinds(restarted.acknowledge()) == ['acknowledged']
+    assert restarted.cause is None and kinds(restarted.request(6.0, ALARM)) == ['retry_requested']
+
+
+def test_settings_change_while_it_runs() -> None:
+    machine = asked()
+    machine.refused(1.0, 'x')
+    machine.apply(RetrySettings(dry_run=True))
+    assert machine.tick(50.0, True) == []
+    assert kinds(machine.request(51.0, ALARM)) == ['retry_dry_run']
+    machine.apply(RetrySettings(dry_run=False, budget=1))
+    assert kinds(machine.request(52.0, ALARM)) == ['retry_budget']
 
 
 def test_a_spent_budget_needs_an_operator_and_an_acknowledgement_restores_it() -> None:
     machine = asked()
-    machine.accepted()
+    retried(machine, 1.0)
     machine.request(10.0, ALARM)
-    machine.accepted()
+    retried(machine, 11.0)
     (event,) = machine.request(20.0, ALARM)
     assert (event.kind, event.level) == ('retry_budget', Level.NEEDS_OPERATOR)
-    assert event.text == '2 of 2 retries are spent: see to the robot'
+    assert event.text == '2 of 2 retries are spent: operator required'
     assert machine.level == Level.NEEDS_OPERATOR
     assert machine.request(30.0, ALARM) == []
     (event,) = machine.acknowledge()
@@ -86,22 +167,22 @@ def test_no_answer_within_the_time_out_counts_as_a_refusal() -> None:
 def test_an_acceptance_after_the_time_out_spares_a_second_retry() -> None:
     machine = asked()
     machine.tick(5.0, True)
-    assert kinds(machine.accepted()) == ['retry_accepted']
-    assert machine.tick(100.0, True) == []
+    assert kinds(machine.accepted(5.5)) == ['retry_accepted']
+    assert machine.tick(10.0, True) == []
     assert machine.used == 1
 
 
 def test_an_acceptance_after_the_budget_still_needs_the_operator() -> None:
     machine = asked(RetrySettings(dry_run=False, budget=1))
     machine.tick(5.0, True)
-    (event,) = machine.accepted()
+    (event,) = machine.accepted(6.0)
     assert (event.kind, event.level) == ('retry_accepted', Level.NEEDS_OPERATOR)
     assert machine.state is RetryState.NEEDS_OPERATOR
 
 
 def test_answers_to_nothing_are_ignored() -> None:
     machine = RetryMachine(LIVE)
-    assert machine.accepted() == machine.refused(0.0, 'x') == machine.acknowledge() == []
+    assert machine.accepted(0.0) == machine.refused(0.0, 'x') == machine.acknowledge() == []
     backing_off = asked()
     backing_off.refused(1.0, 'x')
     assert backing_off.refused(1.1, 'x') == []
@@ -153,11 +234,12 @@ def test_a_dry_run_says_so_asks_for_nothing_and_spends_nothing() -> None:
 
 
 def test_a_new_episode_has_the_whole_budget() -> None:
-    machine = asked(RetrySettings(dry_run=False, budget=1))
+    machine = asked()
     machine.refused(1.0, 'x')
-    assert machine.level == Level.NEEDS_OPERATOR
     machine.start_episode()
     assert (machine.state, machine.used) == (RetryState.IDLE, 0)
+    machine.start_episode(used=1)  # one that goes on after a restart
+    assert machine.used == 1
 
 
 def test_no_budget_needs_an_operator_at_once() -> None:
@@ -170,7 +252,7 @@ def test_a_restarted_supervisor_waits_before_it_asks() -> None:
     assert machine.request(1.0, ALARM) == []
     assert machine.tick(5.9, True) == []
     (event,) = machine.tick(6.0, True)
-    assert event.text == 'retry 1 of 2 is asked for'
+    assert event.text == 'retry 1 of 2 is requested'
 
 
 def test_retries_asked_for_before_a_restart_count_for_the_hour() -> None:
@@ -188,7 +270,9 @@ def test_settings_are_checked() -> None:
 ACTIONS = st.lists(
     st.tuples(
         st.floats(0.0, 10.0),
-        st.sampled_from(['request', 'accepted', 'refused', 'tick', 'quiet tick', 'drop']),
+        st.sampled_from(
+            ['request', 'accepted', 'refused', 'tick', 'quiet tick', 'drop', 'stops', 'executes']
+        ),
     ),
     max_size=80,
 )
@@ -202,7 +286,9 @@ def test_never_more_retries_than_the_budget(actions, budget: int, dry_run: bool)
         now += step
         calls = {
             'request': lambda at: machine.request(at, ALARM),
-            'accepted': lambda at: machine.accepted(),
+            'accepted': lambda at: machine.accepted(at),
+            'stops': lambda at: machine.executing(at, False),
+            'executes': lambda at: machine.executing(at, True),
             'refused': lambda at: machine.refused(at, 'x'),
             'tick': lambda at: machine.tick(at, True),
             'quiet tick': lambda at: machine.tick(at, False),
@@ -223,11 +309,11 @@ def test_the_budget_of_an_hour_counts_over_episodes_and_frees_itself() -> None:
     for at in (0.0, 10.0, 20.0):
         machine.start_episode()
         assert kinds(machine.request(at, ALARM)) == ['retry_requested']
-        machine.accepted()
+        retried(machine, at + 1.0)
     machine.start_episode()
     (event,) = machine.request(30.0, ALARM)
     assert (event.kind, event.level) == ('retry_budget', Level.NEEDS_OPERATOR)
-    assert event.text == '3 of 3 retries of this hour are spent: see to the robot'
+    assert event.text == '3 of 3 retries of this hour are spent: operator required'
     machine.acknowledge()
     assert kinds(machine.request(3599.0, ALARM)) == ['retry_budget']  # a person adds none
     machine.acknowledge()

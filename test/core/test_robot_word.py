@@ -3,21 +3,24 @@
 from viva_ros.core.robot_word import Word, executes, stopped
 
 
-def test_nobody_who_is_not_asked_is_missed() -> None:
-    word = Word(asked=False, timeout=2.0)
+def test_report_that_is_not_configured_is_not_missed() -> None:
+    word = Word('', 2.0, 0.0)
     assert executes(word, 100.0)
-    assert stopped(word, 100.0) == ''
+    assert stopped(word, 100.0) == word.silence(100.0) == ''
 
 
-def test_who_is_asked_must_be_heard() -> None:
-    word = Word(asked=True, timeout=2.0)
+def test_report_that_is_configured_must_come() -> None:
+    word = Word('/busy', 2.0, 0.0)
     assert not executes(word, 0.0)
-    assert 'does not say' in stopped(word, 0.0)
-    word.hear(True, 1.0)
-    assert executes(word, 3.0)
-    assert stopped(word, 3.0) == 'the robot is stopped'
-    assert not executes(word, 3.1)  # 2.1 s ago
-    assert 'does not say' in stopped(word, 3.1)
-    word.hear(False, 4.0)
-    assert not executes(word, 4.0)
-    assert stopped(word, 4.0) == ''
+    assert word.silence(2.0) == ''  # it may come yet
+    assert word.silence(2.1) == '/busy is not published yet (limit 2 s): not judged'
+    assert stopped(word, 1.0) == '/busy is not published yet'
+    word.hear(True, 3.0)
+    assert executes(word, 5.0) and word.silence(5.0) == ''
+    assert stopped(word, 5.0) == 'the robot is stopped'
+    assert not executes(word, 5.1)  # 2.1 s ago
+    assert word.silence(5.1) == '/busy is not published any more (limit 2 s): not judged'
+    assert stopped(word, 5.1) == word.silence(5.1)
+    word.hear(False, 6.0)
+    assert not executes(word, 6.0)
+    assert stopped(word, 6.0) == ''

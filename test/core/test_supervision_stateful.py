@@ -49,7 +49,7 @@ class Supervision(RuleBasedStateMachine):
     def take(self, events: list[Event], known: bool) -> None:
         """Note what matters, and act as the supervisor does."""
         for event in events:
-            if event.kind in ('episode_start', 'recovered'):
+            if event.kind in ('episode_start', 'recovered', 'paused'):
                 self.give_up()
             alarms = event.level == Level.ALARM and event.kind in RULES
             if alarms:
@@ -76,6 +76,7 @@ class Supervision(RuleBasedStateMachine):
                 assert self.wanted, 'it is about no alarm of this task'
                 assert not self.unknown, 'the newest value is not known'
                 assert self.now - self.heard <= SILENT + TICK, 'nobody says anything'
+                assert self.machine.state is RetryState.WAITING, 'one at a time'
                 self.asked.append(self.now)
 
     @rule(value=st.floats(-1, 1), count=st.integers(1, 15))
@@ -86,11 +87,18 @@ class Supervision(RuleBasedStateMachine):
         for _ in range(count):
             self.pass_time(TICK)
             self.heard, self.unknown = self.now, False
-            self.take(self.judge.update(self.stamp, value, '', str(self.episode)), True)
+            self.update(value, True)
+
+    def update(self, value: float, known: bool, kind: str = '') -> list[Event]:
+        events = self.judge.update(
+            self.stamp, value, 'why', str(self.episode), kind=kind, executing=self.executing
+        )
+        self.take(events, known)
+        return events
 
     @rule()
     def fall(self) -> None:
-        """A value that falls far enough to alarm, unless something speaks against it."""
+        """Let the value fall far enough to alarm, unless something speaks against it."""
         self.values(value=0.9, count=12)
         self.values(value=-0.9, count=6)
 
@@ -99,8 +107,7 @@ class Supervision(RuleBasedStateMachine):
         for _ in range(count):
             self.pass_time(TICK)
             self.heard, self.unknown = self.now, True
-            events = self.judge.update(self.stamp, math.nan, 'why', str(self.episode), kind=kind)
-            self.take(events, False)
+            events = self.update(math.nan, False, kind)
             assert all(event.level not in (Level.WARN, Level.ALARM) for event in events)
 
     @rule(seconds=st.floats(0.1, 7.0))
@@ -113,15 +120,19 @@ class Supervision(RuleBasedStateMachine):
     def next_episode(self) -> None:
         self.episode += 1
         self.wanted = False
+        needed = self.machine.level
         self.machine.start_episode()
+        assert self.machine.level == needed, 'an operator stays required'
 
     @rule()
     def restart(self) -> None:
         """Another takes over the retries, and what was kept of them."""
         self.rests_until = self.now + COOL_DOWN
         recent = [at for at in self.asked if at > self.now - 3600.0]
-        self.machine = RetryMachine(RETRIES, self.rests_until, recent)
+        needed = self.machine.level
+        self.machine = RetryMachine(RETRIES, self.rests_until, recent, self.machine.cause)
         self.machine.block(self.blocked)
+        assert self.machine.level == needed, 'an operator stays required'
 
     @rule()
     def stamps_go_back(self) -> None:
@@ -129,13 +140,12 @@ class Supervision(RuleBasedStateMachine):
         self.compares = False
 
     @rule(executing=st.booleans())
-    def gate(self, executing: bool) -> None:
+    def execute(self, executing: bool) -> None:
+        """Report execution: to the machine at once, to the judge with the next value."""
         self.executing = executing
-        events = self.judge.gate(self.stamp, executing)
-        if events:
-            self.unknown = True  # until a value of the new task
-            self.give_up()
-        assert {event.kind for event in events} <= {'paused'}
+        if not executing:
+            self.wanted = False
+        self.follow(self.machine.executing(self.now, executing))
 
     @rule(blocked=st.sampled_from(['', 'the robot is stopped']))
     def stop(self, blocked: str) -> None:
@@ -144,7 +154,7 @@ class Supervision(RuleBasedStateMachine):
 
     @rule(accept=st.booleans())
     def answer(self, accept: bool) -> None:
-        said = self.machine.accepted() if accept else self.machine.refused(self.now, 'no')
+        said = self.machine.accepted(self.now) if accept else self.machine.refused(self.now, 'no')
         self.follow(said)
 
     @rule()
@@ -183,8 +193,6 @@ class Supervision(RuleBasedStateMachine):
     def a_level_says_what_is_known(self) -> None:
         if not hasattr(self, 'judge'):
             return
-        if not self.executing:
-            assert self.judge.level == Level.PAUSED
         if self.judge.level == Level.LATCHED:
             assert self.latch
         if self.machine.state is RetryState.NEEDS_OPERATOR:

@@ -48,6 +48,7 @@ def test_values_and_alerts_come_back_as_they_were_said(tmp_path: Path) -> None:
     value = make(
         'viva_ros/msg/Value', header=header(5_000_000_123), status=1, value=0.25,
         reason_kind='', reason='', task='tray_lift', episode_id='e1', engine='f' * 16,
+        executing=False,
         latency=0.1, skew=0.0,
         progress=math.nan, success_probability=math.nan,
         input_names=['head', 'joint_states'],

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from mcap.reader import make_reader
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.messages import make
+from viva_ros.data.messages import make, type_hash
 from viva_ros.data.recording import read
-from viva_ros.data.writer import RecordingWriter, part_path
+from viva_ros.data.writer import HASH, QOS, RecordingWriter, part_path
 
 STRING = 'std_msgs/msg/String'
 
@@ -47,6 +48,78 @@ def test_the_same_messages_make_the_same_bytes(tmp_path: Path) -> None:
         with RecordingWriter(tmp_path / name) as writer:
             writer.write('/episode', STRING, text('x'), 5)
     assert (tmp_path / 'one').read_bytes() == (tmp_path / 'two').read_bytes()
+
+
+def rosbag2_record(path: Path) -> dict[str, object]:
+    """Return rosbag2's description of the bag, parsed as YAML as rosbag2 does."""
+    with path.open('rb') as file:
+        (content,) = [m for m in make_reader(file).iter_metadata() if m.name == 'rosbag2']
+    return yaml.safe_load(content.metadata['serialized_metadata'])
+
+
+def channel_metadata(path: Path) -> dict[str, dict[str, str]]:
+    with path.open('rb') as file:
+        summary = make_reader(file).get_summary()
+    return {channel.topic: channel.metadata for channel in summary.channels.values()}
+
+
+def test_a_channel_has_what_it_was_described_with_before_its_first_message(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        writer.describe('/episode', {QOS: 'first', HASH: 'RIHS01_1'})
+        writer.write('/episode', STRING, text('x'), 5)
+        writer.describe('/episode', {QOS: 'too late'})
+        writer.write('/episode', STRING, text('y'), 6)
+    assert channel_metadata(tmp_path / 'r.mcap') == {'/episode': {HASH: 'RIHS01_1', QOS: 'first'}}
+
+
+def test_an_unknown_qos_is_left_out_and_the_hash_is_that_of_the_schema(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        writer.write('/episode', STRING, text('x'), 5)
+        writer.describe('/other', {HASH: ''})  # its publishers differ
+        writer.write('/other', STRING, text('x'), 5)
+    # Of std_msgs/msg/String, as 'ros2 topic info --verbose' prints it.
+    expected = 'RIHS01_df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18'
+    assert type_hash(STRING) == expected
+    assert channel_metadata(tmp_path / 'r.mcap') == {
+        '/episode': {HASH: expected}, '/other': {HASH: ''},
+    }  # fmt: skip
+
+
+def test_the_file_describes_itself_as_rosbag2_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+    with RecordingWriter(tmp_path / 'r.mcap') as writer:
+        writer.describe('/episode', {QOS: '- history: 3'})
+        for time in (7, 5, 9):
+            writer.write('/episode', STRING, text('x'), time)
+        writer.write('/other', STRING, text('x'), 8)
+    # The keys that BagMetadata of version 8 must have (rosbag2_storage/yaml.hpp, Jazzy).
+    assert rosbag2_record(tmp_path / 'r.mcap') == {
+        'version': 8, 'storage_identifier': 'mcap',
+        'duration': {'nanoseconds': 4}, 'starting_time': {'nanoseconds_since_epoch': 5},
+        'message_count': 4,
+        'topics_with_message_count': [
+            {
+                'topic_metadata': {
+                    'name': name, 'type': STRING, 'serialization_format': 'cdr',
+                    'offered_qos_profiles': qos, 'type_description_hash': type_hash(STRING),
+                },
+                'message_count': count,
+            }
+            for name, qos, count in (('/episode', '- history: 3', 3), ('/other', '', 1))
+        ],
+        'compression_format': '', 'compression_mode': '', 'relative_file_paths': [], 'files': [],
+        'custom_data': {}, 'ros_distro': 'jazzy',
+    }  # fmt: skip
+    assert read(tmp_path / 'r.mcap').losses == ()
+
+
+def test_an_empty_file_describes_itself_too(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / 'r.mcap'):
+        pass
+    content = rosbag2_record(tmp_path / 'r.mcap')
+    assert (content['message_count'], content['topics_with_message_count']) == (0, [])
 
 
 def test_serialised_bytes_are_stored_untouched(tmp_path: Path) -> None:
@@ -90,7 +163,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from viva_ros.data.messages import make
+from viva_ros.data.messages import make, type_hash
 from viva_ros.data.writer import RecordingWriter
 writer = RecordingWriter(Path(sys.argv[1]))
 for number in range(10_000_000):

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Header, String
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from viva_ros.msg import Alert, Value
+from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_joint_state, to_ns, to_time
 
@@ -66,7 +66,7 @@ class Bench:
             topic.split('/')[0]: node.create_publisher(kind, topic, qos.JOINTS)
             for topic, kind in kinds.items()
         }
-        self.publishers['episode'] = node.create_publisher(String, 'episode', qos.LATCHED)
+        self.publishers['episode'] = node.create_publisher(Episode, 'episode', qos.LATCHED)
         self.publishers['alert'] = node.create_publisher(Alert, 'alert', qos.LATCHED)
 
     def send(self, **instead) -> int:
@@ -180,13 +180,13 @@ def test_bytes_that_are_no_message(bench, cut, name):
 def test_episodes_and_alerts_of_any_content_change_nothing(bench, text, kind, level, x, window):
     alert = Alert(level=level, kind=kind, text=text, value=x, statistic=x, threshold=x)
     alert.window_values = window
-    bench.send(episode=String(data=text), alert=alert, head=Image())
+    bench.send(episode=Episode(id=text, task=text), alert=alert, head=Image())
     time.sleep(0.002)
 
 
 @pytest.fixture(scope='module')
 def supervised(running, wait_for, new_calibration):
-    """A supervisor that may ask for retries, and one who counts whether it does."""
+    """Start a supervisor that may ask for retries, and count whether it does."""
     node, processes = running
     asked = []
 
@@ -202,6 +202,7 @@ def supervised(running, wait_for, new_calibration):
     process = processes.start(
         'viva_ros.nodes', 'supervisor', '--ros-args', '-p', f'calibration:={new_calibration}',
         '-p', 'retry.dry_run:=false', '-r', '__ns:=/watched', '-p', 'alarm.cool_down:=0.1',
+        '-p', 'robot.executing_topic:=executing',
     )  # fmt: skip
     wait_for(lambda: publisher.get_subscription_count(), 'the supervisor')
     yield publisher, rival, asked
@@ -210,7 +211,7 @@ def supervised(running, wait_for, new_calibration):
     def is_judged() -> bool:
         stamp = to_time(time.time_ns())
         publisher.publish(Value(
-            header=Header(stamp=stamp), episode_id='the last one', value=0.5,
+            header=Header(stamp=stamp), episode_id='the last one', value=0.5, executing=True,
             status=Value.STATUS_OK, task='tray_lift', engine='f' * 16,
         ))  # fmt: skip
         time.sleep(0.1)
@@ -233,7 +234,7 @@ def test_values_and_alerts_of_any_content_ask_for_no_retry(
     at = to_time(time.time_ns() if stamp is None else stamp)
     message = Value(
         header=Header(stamp=at), status=status, value=x, progress=x, task=task, latency=x,
-        episode_id=episode, engine='f' * 16, input_names=names, joint_names=names,
+        episode_id=episode, engine='f' * 16, executing=True, input_names=names, joint_names=names,
         positions=list_of, forecast=list_of, horizon=horizon, reason=episode,
     )  # fmt: skip
     assume(status != Value.STATUS_OK or task != 'tray_lift' or not -1.0 <= x <= 1.0)

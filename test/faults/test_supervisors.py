@@ -45,9 +45,8 @@ def test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries(
     first.kill()
     first.wait()
     player.alerts.clear()
-    player.episodes.clear()
     start(*LIVE, *CALM)
-    player.ready()
+    until(lambda: player.states[-1].session_id != session, 'the next supervisor')
     player.fall()
     until(lambda: Alert.ALARM in [alert.level for alert in player.alerts], 'the alarm')
     time.sleep(1.0)
@@ -66,16 +65,16 @@ def test_a_supervisor_that_is_started_again_counts_the_retries_of_the_one_before
     time.sleep(1.0)
     player.fall()
     until(lambda: player.asked == 1, 'the retry')
+    session = player.states[-1].session_id
     first.kill()
     first.wait()
     player.alerts.clear()
-    player.episodes.clear()
     start(*options)
-    player.ready()
+    until(lambda: player.states[-1].session_id != session, 'the next supervisor')
     player.fall()
     player.hold(-0.5, lambda: 'retry_budget' in kinds(player.alerts), 'the budget of the hour')
     spent = next(alert for alert in player.alerts if alert.kind == 'retry_budget')
-    assert spent.text == '1 of 1 retries of this hour are spent: see to the robot'
+    assert spent.text == '1 of 1 retries of this hour are spent: operator required'
     assert player.asked == 1
 
 
@@ -91,6 +90,7 @@ def test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_ca
     start(
         '-p', 'retry.dry_run:=false', '-p', 'retry.timeout:=0.4', '-p', 'retry.backoff:=0.3',
         '-p', 'alarm.cool_down:=1.0', '-p', 'retry.budget:=1',
+        '-p', 'robot.executing_topic:=executing',
     )  # fmt: skip
     player.ready()
     time.sleep(1.0)

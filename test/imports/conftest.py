@@ -1,8 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A robot that is not ours: two arms of six joints, two grippers in a message of its own, JPEG at 15
-Hz, in rosbag2's SQLite files. It lifts a block; where it fails, the block falls half-way.
+A robot that is not ours, recorded in rosbag2's SQLite files.
+
+It has two arms of six joints, two grippers in a message of its own, and JPEG at 15 Hz. It lifts a
+block; where it fails, the block falls half-way.
 """
 
 import json

@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration, Threshold
 from viva_ros.nodes.bringup import environment
+from viva_ros.srv import StartEpisode
 
 HERE = Path(__file__).parent
 PROPERLY = 4.0  # s; nodes end within 3
@@ -160,6 +161,19 @@ def write_calibration(folder: Path) -> Path:
     path = folder / 'calibration.json'
     made.save(path)
     return path
+
+
+@pytest.fixture
+def begin_episode(listener: Listener) -> Callable[..., str]:
+    """Give a function that starts an episode at a supervisor and returns its id."""
+
+    def begin(task: str = '', supervisor: str = 'supervisor') -> str:
+        request = StartEpisode.Request(task=task)
+        answer = listener.call(StartEpisode, f'{supervisor}/start_episode', request)
+        assert answer.success, answer.message
+        return str(answer.episode_id)
+
+    return begin
 
 
 @pytest.fixture

@@ -46,6 +46,8 @@ class BrightnessEngine:
 
 
 class FakeMonitor(Monitor):
+    """A monitor without a model."""
+
     def load_engine(self, settings: MonitorSettings) -> Engine:
         return BrightnessEngine()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.msg import Alert
+from viva_ros.msg import Alert, SupervisorState
 from viva_ros.nodes import qos
 
 EXAMPLE = Path(__file__).parents[2] / 'examples' / 'behaviour_tree.py'
@@ -18,15 +18,15 @@ def test_the_task_goes_on_only_while_no_alarm_is_on(listener, until):
     spec = importlib.util.spec_from_file_location('behaviour_tree', EXAMPLE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    alerts = listener.create_publisher(Alert, 'alert', qos.LATCHED)
+    states = listener.create_publisher(SupervisorState, 'supervisor/state', qos.LATCHED)
     condition = module.GoesWell(listener)
     task = py_trees.behaviours.Running('task')
     tree = py_trees.composites.Sequence('work', memory=False, children=[condition, task])
     status = py_trees.common.Status
 
     def ticked(level: int) -> tuple:
-        alerts.publish(Alert(level=level, text='because'))
-        until(lambda: condition.level == level, 'the alert')
+        states.publish(SupervisorState(level=level, reason='because'))
+        until(lambda: condition.level == level, 'the state')
         tree.tick_once()
         return condition.status, task.status
 
@@ -35,6 +35,7 @@ def test_the_task_goes_on_only_while_no_alarm_is_on(listener, until):
     assert ticked(Alert.OK) == (status.SUCCESS, status.RUNNING)
     assert ticked(Alert.ALARM) == (status.FAILURE, status.INVALID)  # the task is stopped
     assert condition.feedback_message == 'because'
-    assert ticked(Alert.LATCHED) == (status.SUCCESS, status.RUNNING)
-    assert ticked(Alert.PAUSED)[0] == status.RUNNING
+    assert ticked(Alert.LATCHED)[0] == status.RUNNING  # until a person acknowledges
+    assert ticked(Alert.UNKNOWN)[0] == status.RUNNING
+    assert ticked(Alert.PAUSED) == (status.SUCCESS, status.RUNNING)  # the task may begin
     assert ticked(Alert.NEEDS_OPERATOR) == (status.FAILURE, status.INVALID)

@@ -7,6 +7,9 @@ import signal
 
 import numpy as np
 import pytest
+from rosbags.interfaces import QosDurability
+from rosbags.rosbag2 import Reader
+from std_msgs.msg import String
 
 from viva_ros import cli
 from viva_ros.data.lerobot import episode_paths
@@ -16,6 +19,7 @@ from viva_ros.nodes import qos
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 RAW = ('--ros-args', '-p', 'transport:=raw')
+LATCHED = QosDurability.TRANSIENT_LOCAL
 MAP = 'rate: 10\nlimits: {max_gap: 5.0, max_skew: 1.0}\n'
 
 
@@ -35,12 +39,15 @@ def watch(processes, calibration, tmp_path):
 
 
 def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
-    watch, listener, until, tmp_path, monkeypatch
+    watch, listener, until, begin_episode, tmp_path, monkeypatch
 ):
     process, box = watch
+    robot = listener.create_publisher(String, 'robot_description', qos.LATCHED)
+    robot.publish(String(data='<robot name="r"/>'))  # before the black box listens
     values = listener.listen(Value, 'value', qos.RELIABLE)
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
-    until(lambda: sum(v.status == Value.STATUS_OK for v in values) > 30, 'values')
+    begin_episode()
+    until(lambda: sum(v.executing and v.status == Value.STATUS_OK for v in values) > 30, 'values')
     (tmp_path / 'level').write_text('60')
     until(lambda: any(a.level == Alert.ALARM for a in alerts), 'an alarm')
     assert not list(box.glob('alert_*.mcap')), 'it has its name only when it is whole'
@@ -56,6 +63,13 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
     known = [m for _, m in recording.messages('value') if m.status == Value.STATUS_OK]
     assert len(known) > 20 and known[0].value > 0.4 > known[-1].value
     assert {f'/{camera}/image_raw' for camera in CAMERAS} <= set(recording.tracks)
+    with Reader(path) as reader:
+        offers = {one.topic: one.ext.offered_qos_profiles for one in reader.connections}
+    assert all(offers.values()), 'each topic has the QoS of its publishers'
+    durable = {topic for topic, (offer, *_) in offers.items() if offer.durability == LATCHED}
+    assert [m.data for _, m in recording.messages('robot_description')] == ['<robot name="r"/>']
+    assert {'/alert', '/episode', '/robot_description'} <= durable
+    assert not {'/value', '/joint_states'} & durable
 
     monkeypatch.setattr('sys.stdin', io.StringIO('e 1.5 it slipped\nf\n'))
     assert cli.main(['label', str(box), '--unlabelled']) == 0

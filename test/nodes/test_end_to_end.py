@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import String
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from viva_ros.core.events import Level
 from viva_ros.core.thresholds import calibration_file
 from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.data.recording import read
 from viva_ros.data.writer import RecordingWriter
 from viva_ros.demo.run import main as run_demo
-from viva_ros.msg import Alert, Value
+from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.recorder import Recorder, Topic
@@ -42,16 +43,21 @@ def watch(processes, calibration, tmp_path):
         (tmp_path / 'level').write_text('200')
         processes.start('fake_source.py', tmp_path, *CAMERAS, 'joint_states')
         processes.start(
-        'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
-        '-p', 'retry.dry_run:=false', '-p', 'alarm.cool_down:=1.0',
-    )  # fmt: skip
+            'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
+            '-p', 'retry.dry_run:=false', '-p', 'alarm.cool_down:=1.0',
+            '-p', 'robot.executing_topic:=executing',
+        )  # fmt: skip
         return processes.start('fake_monitor.py', *RAW)
 
     return start
 
 
 def serve_retries(listener) -> list[float]:
+    """Execute the task, but for a second after each retry."""
     asked = []
+    words = listener.create_publisher(Bool, 'executing', qos.RELIABLE)
+    at_home = lambda: not asked or time.monotonic() > asked[-1] + 1.0  # noqa: E731
+    listener.create_timer(0.1, lambda: words.publish(Bool(data=at_home())))
 
     def answer(request, response):
         asked.append(time.monotonic())
@@ -63,13 +69,15 @@ def serve_retries(listener) -> list[float]:
 
 
 def test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_silence(
-    watch, processes, listener, until, record_property
+    watch, processes, listener, until, begin_episode, record_property
 ):
     asked = serve_retries(listener)
     values = listener.listen(Value, 'value', qos.RELIABLE)
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     monitor = watch()
-    until(lambda: len(values) > 10 and values[-1].status == Value.STATUS_OK, 'values')
+    begin_episode()
+    until(lambda: len(values) > 10 and values[-1].executing, 'values')
+    until(lambda: values[-1].status == Value.STATUS_OK, 'known values')
     monitor.kill()
     until(lambda: alerts and alerts[-1].kind == 'silence', 'the alert of silence')
     assert alerts[-1].level == Alert.UNKNOWN and math.isnan(alerts[-1].value)
@@ -82,27 +90,30 @@ def test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_sil
 
 
 def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
-    watch, listener, until, calibration, tmp_path
+    watch, listener, until, begin_episode, calibration, tmp_path
 ):
     asked = serve_retries(listener)
     path = tmp_path / 'live.mcap'
     topics = [Topic(f'{camera}/image_raw', Image, DEEP) for camera in CAMERAS]
     topics += [
         Topic('joint_states', JointState, qos.JOINTS), Topic('value', Value, qos.RELIABLE),
-        Topic('alert', Alert, qos.LATCHED_READER), Topic('episode', String, qos.LATCHED_READER),
+        Topic('alert', Alert, qos.LATCHED_READER), Topic('episode', Episode, qos.LATCHED_READER),
     ]  # fmt: skip
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     values = listener.listen(Value, 'value', qos.RELIABLE)
     with RecordingWriter(path) as writer:
         recorder = Recorder(listener, topics, writer)  # first, so that it misses nothing
         watch()
+        begin_episode()
         until(lambda: all(recorder.counts[topic.name] for topic in topics), 'every topic')
         told = len(values)
         until(lambda: sum(v.status == Value.STATUS_OK for v in values[told:]) > 25, 'values')
         (tmp_path / 'level').write_text('60')
         until(lambda: asked, 'the retry')
         (tmp_path / 'level').write_text('220')
-        until(lambda: any(a.kind == 'recovered' for a in alerts), 'the recovery')
+        until(lambda: any(a.kind == 'retry_done' for a in alerts), 'the end of the retry')
+        done = len(values)
+        until(lambda: any(v.executing for v in values[done:]), 'values that are judged again')
         recorder.stop()
     again = score(read(path), fake_engine(), 'tray_lift', load_calibration(calibration))
     said = [sample for sample in again.samples if sample.said is not None]
@@ -110,6 +121,8 @@ def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
     assert all(difference <= EQUAL for difference in differences(said))
     assert len(again.alarms) == 1
     assert_same_alarms(again)
+    paused = [event for event in again.events if event.level == Level.PAUSED]
+    assert [e.text for e in paused][-1] == 'not judged: the robot does not execute the task'
 
 
 def differences(samples):
@@ -148,7 +161,7 @@ def test_the_demo_shows_a_failure_that_is_caught_and_mended(domain, tmp_path):
     again = score(
         read(tmp_path / 'recording.mcap'), engine, 'tray_lift',
         load_calibration(calibration_file(folder, 'tray_lift')),
-    )  # fmt: skip
+        )  # fmt: skip
     assert all(difference <= EQUAL for difference in differences(again.samples))
     assert again.alarms
     assert_same_alarms(again)

@@ -1,38 +1,52 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-from viva_ros.nodes.episodes import Episodes
+from viva_ros.nodes.episodes import Episodes, EpisodeState
 
 SECOND = 1_000_000_000
+FIRST, SECOND_ONE = (
+    EpisodeState('first', 'fold', True, ''),
+    EpisodeState('second', 'fold', True, ''),
+)
 
 
 def announced_at_5_s() -> Episodes:
     episodes = Episodes()
-    episodes.announce('first', SECOND)
-    assert episodes.of_value(2 * SECOND) == 'first'
-    episodes.announce('second', 5 * SECOND)
+    episodes.announce(FIRST, SECOND)
+    assert episodes.of_value(2 * SECOND) == FIRST
+    episodes.announce(SECOND_ONE, 5 * SECOND)
     return episodes
 
 
 def test_before_any_announcement_there_is_no_episode():
-    assert Episodes().of_value(SECOND) == ''
+    state = Episodes('fold').of_value(SECOND)
+    assert (state.id, state.task, state.executing) == ('', 'fold', False)
 
 
 def test_what_was_seen_before_the_announcement_belongs_to_the_episode_before():
     episodes = announced_at_5_s()
-    assert episodes.of_value(5 * SECOND - 1) == 'first'
-    assert episodes.of_value(5 * SECOND) == 'second'
+    assert episodes.newest == SECOND_ONE
+    assert episodes.of_value(5 * SECOND - 1) == FIRST
+    assert episodes.of_value(5 * SECOND) == SECOND_ONE
 
 
 def test_unknown_does_not_begin_an_episode_while_earlier_values_may_still_come():
     episodes = announced_at_5_s()
-    assert episodes.of_unknown(5 * SECOND + 1) == 'first'
-    assert episodes.of_value(5 * SECOND - 1) == 'first'
-    assert episodes.of_unknown(6 * SECOND) == 'second'
+    assert episodes.of_unknown(5 * SECOND + 1) == FIRST
+    assert episodes.of_value(5 * SECOND - 1) == FIRST
+    assert episodes.of_unknown(6 * SECOND) == SECOND_ONE
 
 
 def test_an_id_does_not_come_back():
     episodes = announced_at_5_s()
-    assert episodes.of_value(5 * SECOND) == 'second'
-    assert episodes.of_value(4 * SECOND) == 'second'
-    assert episodes.of_unknown(5 * SECOND) == 'second'
+    assert episodes.of_value(5 * SECOND) == SECOND_ONE
+    assert episodes.of_value(4 * SECOND) == SECOND_ONE
+    assert episodes.of_unknown(5 * SECOND) == SECOND_ONE
+
+
+def test_two_announcements_within_a_period_are_both_seen():
+    episodes = Episodes()
+    pause = EpisodeState('first', 'fold', False, 'the robot retries')
+    for at, state in ((1, FIRST), (2, pause), (3, FIRST)):
+        episodes.announce(state, at * SECOND)
+    assert [episodes.of_value(at * SECOND) for at in (1, 2, 3)] == [FIRST, pause, FIRST]

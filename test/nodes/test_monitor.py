@@ -10,10 +10,10 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Float32, String
+from std_msgs.msg import Float32
 from visualization_msgs.msg import MarkerArray
 
-from viva_ros.msg import FutureProprioception, Value
+from viva_ros.msg import Episode, FutureProprioception, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_time
 
@@ -48,8 +48,8 @@ def test_value_and_forecast_come_from_cameras_and_joints(
     plots = listener.listen(Image, 'value_plot', qos.RELIABLE)
     markers = listener.listen(MarkerArray, 'value_markers', qos.RELIABLE)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
-    episode = listener.create_publisher(String, 'episode', qos.LATCHED)
-    episode.publish(String(data='e1'))
+    episode = listener.create_publisher(Episode, 'episode', qos.LATCHED)
+    episode.publish(Episode(id='e1', task='tray_lift', executing=True))
     processes.start('fake_source.py', tmp_path, *ALL)
     monitor = processes.start('fake_monitor.py', *RAW)
     until(lambda: len(known(values)) > 10 and plots and markers, 'values and pictures')
@@ -57,6 +57,7 @@ def test_value_and_forecast_come_from_cameras_and_joints(
     # Brightness 160 of 255 is 160 / 127.5 - 1.
     assert value.value == pytest.approx(160.0 / 127.5 - 1.0, abs=0.02)
     assert (value.task, value.engine, value.episode_id) == ('tray_lift', 'f' * 16, 'e1')
+    assert value.executing
     assert list(value.input_names) == list(ALL)
     assert all(stamp == value.header.stamp for stamp in value.input_stamps)
     assert value.skew == 0.0 and 0.0 < value.latency < 10.0

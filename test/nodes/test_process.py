@@ -21,7 +21,7 @@ def loading(process: subprocess.Popen[bytes]) -> bool:
 
 
 def joining(process: subprocess.Popen[bytes]) -> bool:
-    """The middleware is loaded, which is done when the context is made."""
+    """Return whether the middleware is loaded, as when the context is made."""
     return 'librmw_fastrtps' in read(process, 'maps')
 
 

@@ -10,9 +10,10 @@ from action_msgs.srv import CancelGoal
 from std_msgs.msg import Bool
 from unique_identifier_msgs.msg import UUID
 
-from viva_ros.msg import Alert, Value
+from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header
+from viva_ros.srv import StartEpisode
 
 LIVE = ('-p', 'retry.dry_run:=false', '-p', 'alarm.cool_down:=1.0', '-p', 'retry.backoff:=0.5')
 GOAL = UUID(uuid=list(range(16)))
@@ -29,31 +30,34 @@ class Robot:
             GoalStatusArray, 'fold/_action/status', qos.LATCHED
         )
         self.alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
+        self.episodes = listener.listen(Episode, 'episode', qos.LATCHED_READER)
         self.listener, self.until = listener, until
         self.canceled = 0
         self.words = {}
 
-    def serve(self, code: int = CancelGoal.Response.ERROR_NONE) -> None:
+    def serve(self, code: int = CancelGoal.Response.ERROR_NONE, agree: bool = True) -> None:
         def cancel(request, response):
             self.canceled += 1
             response.return_code = code
-            if code == CancelGoal.Response.ERROR_NONE:
+            if agree and code == CancelGoal.Response.ERROR_NONE:
                 response.goals_canceling = [GoalInfo(goal_id=GOAL)]
             return response
 
         self.listener.create_service(CancelGoal, 'fold/_action/cancel_goal', cancel)
         self.say(GoalStatus.STATUS_EXECUTING)
 
-    def say(self, status: int) -> None:
-        goal = GoalStatus(goal_info=GoalInfo(goal_id=GOAL), status=status)
+    def say(self, status: int, name: UUID = GOAL) -> None:
+        goal = GoalStatus(goal_info=GoalInfo(goal_id=name), status=status)
         self.status.publish(GoalStatusArray(status_list=[goal]))
 
     def hold(self, value: float, condition, what: str) -> None:
         def step() -> bool:
+            state = self.episodes[-1] if self.episodes else Episode()
             self.values.publish(
                 Value(
                     header=header(time.time_ns()), status=Value.STATUS_OK, value=value,
-                    task='tray_lift', engine='f' * 16,
+                    task='tray_lift', engine='f' * 16, episode_id=state.id,
+                    executing=state.executing,
                 )
             )  # fmt: skip
             for publisher, word in self.words.items():
@@ -66,8 +70,14 @@ class Robot:
     def kinds(self) -> list[str]:
         return [alert.kind for alert in self.alerts]
 
-    def fall(self) -> None:
+    def begin(self) -> None:
         self.until(lambda: self.values.get_subscription_count(), 'the supervisor')
+        request = StartEpisode.Request()
+        answer = self.listener.call(StartEpisode, 'supervisor/start_episode', request)
+        assert answer.success, answer.message
+
+    def fall(self) -> None:
+        self.begin()
         end = time.monotonic() + 3.0
         self.hold(0.8, lambda: time.monotonic() > end, 'a high value')
         self.hold(-0.5, lambda: Alert.ALARM in [a.level for a in self.alerts], 'an alarm')
@@ -91,7 +101,7 @@ def start(processes, calibration):
 
 def test_a_cancelled_goal_has_answered_only_when_it_has_come_to_its_end(robot, start):
     robot.serve()
-    start('-p', 'retry.action:=fold', '-p', 'retry.timeout:=30.0')
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.timeout:=30.0')
     robot.fall()
     robot.hold(-0.5, lambda: robot.canceled == 1, 'the cancelling')
     end = time.monotonic() + 1.0
@@ -104,7 +114,7 @@ def test_a_cancelled_goal_has_answered_only_when_it_has_come_to_its_end(robot, s
 
 
 def test_a_rejected_cancelling_and_no_action_at_all_are_refusals(robot, start):
-    start('-p', 'retry.action:=fold', '-p', 'retry.budget:=2')
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.budget:=2')
     robot.fall()
     robot.hold(-0.5, lambda: 'retry_refused' in robot.kinds(), 'the refusal')
     refused = next(a for a in robot.alerts if a.kind == 'retry_refused')
@@ -115,10 +125,36 @@ def test_a_rejected_cancelling_and_no_action_at_all_are_refusals(robot, start):
     assert 'rejects it' in last.text or 'there is no action' in last.text
 
 
+def test_cancel_that_the_server_rejects_without_a_code_is_a_rejection(robot, start):
+    """As rclpy's action server answers when its callback rejects: no code, and no goal."""
+    robot.serve(agree=False)
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold')
+    robot.fall()
+    robot.hold(-0.5, lambda: 'retry_refused' in robot.kinds(), 'the refusal')
+    refused = next(a for a in robot.alerts if a.kind == 'retry_refused')
+    assert 'the action server rejects it' in refused.text
+
+
+def test_retry_by_cancel_is_done_when_another_goal_is_executed(robot, start):
+    robot.serve()
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.timeout:=30.0')
+    robot.fall()
+    robot.hold(-0.5, lambda: robot.canceled == 1, 'the cancelling')
+    robot.say(GoalStatus.STATUS_CANCELED)
+    robot.hold(-0.5, lambda: 'retry_accepted' in robot.kinds(), 'the acceptance')
+    robot.hold(-0.5, lambda: robot.episodes[-1].reason == 'the robot retries', 'the pause')
+    end = time.monotonic() + 3.0
+    robot.hold(-0.5, lambda: time.monotonic() > end, 'three cool-downs')
+    assert robot.canceled == 1
+    robot.say(GoalStatus.STATUS_EXECUTING, UUID(uuid=[7] * 16))
+    robot.hold(0.8, lambda: 'retry_done' in robot.kinds(), 'the end of the retry')
+    robot.hold(0.8, lambda: robot.episodes[-1].executing, 'the execution')
+
+
 def test_a_robot_that_reports_a_stop_is_asked_nothing(robot, start):
     robot.serve()
     robot.words = {robot.stopped: True}
-    start('-p', 'retry.action:=fold', '-p', 'robot.stopped_topic:=stopped')
+    start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'robot.stopped_topic:=stopped')
     robot.fall()
     robot.hold(-0.5, lambda: 'retry_blocked' in robot.kinds(), 'the report')
     blocked = next(a for a in robot.alerts if a.kind == 'retry_blocked')
@@ -130,7 +166,7 @@ def test_a_robot_that_reports_a_stop_is_asked_nothing(robot, start):
 def test_nothing_is_judged_while_no_task_is_executed(robot, start):
     robot.words = {robot.executing: False}
     start('-p', 'robot.executing_topic:=executing')
-    robot.until(lambda: robot.values.get_subscription_count(), 'the supervisor')
+    robot.begin()
     robot.hold(0.8, lambda: 'paused' in robot.kinds(), 'the pause')
     end = time.monotonic() + 2.0
     robot.hold(0.8, lambda: time.monotonic() > end, 'a high value')
@@ -138,5 +174,6 @@ def test_nothing_is_judged_while_no_task_is_executed(robot, start):
     robot.hold(-0.8, lambda: time.monotonic() > end, 'a low value')
     assert Alert.ALARM not in [a.level for a in robot.alerts]
     robot.words = {robot.executing: True}
-    robot.hold(0.8, lambda: robot.kinds().count('paused') == 2, 'the task')
+    told = len(robot.alerts)
+    robot.hold(0.8, lambda: 'paused' in robot.kinds()[told:], 'the task')
     assert robot.alerts[-1].level == Alert.OK

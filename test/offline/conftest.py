@@ -122,7 +122,8 @@ def value(stamp: int, said: float) -> Any:
     return make(
         'viva_ros/msg/Value', header=header(stamp), status=int(known), value=said,
         reason_kind='' if known else 'stale', reason='' if known else 'head is 0.70 s old',
-        task='tray_lift', episode_id='e1', engine='0123456789abcdef', latency=0.1, skew=0.0,
+        task='tray_lift', episode_id='e1', engine='0123456789abcdef', executing=True,
+        latency=0.1, skew=0.0,
         progress=math.nan, success_probability=math.nan,
         input_names=[*CAMERAS, 'joint_states'] if known else [],
         input_stamps=[to_time(stamp)] * 3 if known else [],

@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
@@ -16,8 +21,9 @@ from viva_ros.core.thresholds import Calibration, Threshold
 from viva_ros.data.published import Moment
 from viva_ros.data.recording import read
 from viva_ros.offline.bands import LANES, Lanes
+from viva_ros.offline.marks import TEXT, draw_events
 from viva_ros.offline.plot import broken, main, plot
-from viva_ros.offline.story import alarm_level, tell, title
+from viva_ros.offline.story import Story, alarm_level, tell, title
 from viva_ros.offline.stretches import attempts, evident
 from viva_ros.offline.strip import picture_times, pictures
 
@@ -84,6 +90,38 @@ def test_where_all_lanes_are_full_there_is_no_text() -> None:
     assert None not in [lanes.place(0.0, 1.0) for _ in LANES]
     assert lanes.place(0.5, 1.5) is None
     assert lanes.place(1.0, 2.0) == LANES[0]
+
+
+def drawn(events: list[Event]) -> tuple[list[tuple[str, Bbox]], list[str]]:
+    """Draw events of a minute; returns the texts with their boxes, and the legend's entries."""
+    mpl.rcParams['font.size'] = TEXT
+    figure = Figure(figsize=(15, 5))
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set(xlim=(0.0, 60.0), ylim=(-1.1, 1.1))
+    none = np.empty(0)
+    draw_events(axes, Story(0, 60.0, none, none, none, none, [], events, [], [], []))
+    canvas.draw()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in axes.texts]
+    return boxes, axes.get_legend_handles_labels()[1]
+
+
+def happened(at: float, kind: str, level: Level = Level.OK) -> Event:
+    stamp = round(at * 1e9)
+    return Event(level, kind, stamp, stamp, 0.1, 0.5, 0.4, 'e', '')
+
+
+def test_texts_of_events_never_overlap_and_none_is_lost() -> None:
+    events = []
+    for at in (5.0, 20.0, 21.0, 57.0):
+        events += [
+            happened(at, 'drop', Level.ALARM), happened(at + 0.1, 'retry_accepted'),
+            happened(at + 0.6, 'retry_refused'),
+        ]  # fmt: skip
+    boxes, legend = drawn(events)
+    assert not [(a, b) for (a, one), (b, two) in combinations(boxes, 2) if one.overlaps(two)]
+    # Six events lie within 1.6 s, and there are five lanes: the sixth is a mark in the legend.
+    assert len(boxes) == 11 and legend == ['retry refused']
 
 
 def moment(at: float, **facts: object) -> Moment:

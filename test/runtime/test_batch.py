@@ -42,4 +42,5 @@ def test_one_that_cannot_be_used_is_an_error_of_the_batch() -> None:
     engine = load(engine_folder('', 'tray_lift'), 'tray_lift')
     good, bad = observations(engine.info, 2)
     with pytest.raises(InputError, match='is missing'):
-        engine.estimate_batch([good, Observation({}, bad.proprio, bad.stamps)])  # type: ignore[attr-defined]
+        batch = [good, Observation({}, bad.proprio, bad.stamps)]
+        engine.estimate_batch(batch)  # type: ignore[attr-defined]

@@ -46,7 +46,7 @@ def _episode(task: str, seed: int, failure: str) -> Episode:
 
 @pytest.fixture(scope='session')
 def episode():
-    """Play an episode, or give the one already played: ``episode(task, seed, failure)``."""
+    """Return a function that plays an episode, or returns the one already played."""
     return _episode
 
 

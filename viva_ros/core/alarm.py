@@ -70,18 +70,23 @@ class Alarm:
     def __init__(
         self, settings: AlarmSettings, thresholds: Mapping[str, Threshold], combine: str = OR
     ) -> None:
-        """:param combine: 'or': any rule alarms; 'and': a rule of the value and the foresight"""
+        """Combine rules: 'or' any of them alarms, 'and' one of the value and the foresight."""
         self._settings = settings
+        self._recovery = Recovery(settings.recovery_rise)
+        self._cool_until: int | None = None
+        self._latched = False
+        self.set_thresholds(thresholds, combine)
+
+    def set_thresholds(self, thresholds: Mapping[str, Threshold], combine: str = OR) -> None:
+        """Use other thresholds, and begin an episode."""
+        margin = self._settings.margin
         self._latches = {
-            kind: Latch(threshold, settings.margin, UNITS.get(kind, 1.0))
+            kind: Latch(threshold, margin, UNITS.get(kind, 1.0))
             for kind, threshold in thresholds.items()
         }
         value = [kind for kind in self._latches if kind in VALUE_RULES]
         others = [kind for kind in self._latches if kind not in VALUE_RULES]
         self._groups = [value, others] if combine == AND else [list(self._latches)]
-        self._recovery = Recovery(settings.recovery_rise)
-        self._cool_until: int | None = None
-        self._latched = False
         self.reset()
 
     def reset(self, forget_cool_down: bool = False) -> None:
@@ -90,7 +95,7 @@ class Alarm:
             self._cool_until = None
         self._resting = False
         self._entered: int | None = None
-        self._settle(self._resting_level)
+        self._settle(self.resting_level)
 
     def cooling(self, stamp: int) -> bool:
         """Say whether nothing may alarm at a stamp."""
@@ -127,7 +132,8 @@ class Alarm:
         return changes + self._follow(stamp, readings)
 
     @property
-    def _resting_level(self) -> Level:
+    def resting_level(self) -> Level:
+        """The level where no rule says anything: LATCHED until an alarm is acknowledged, or OK."""
         return Level.LATCHED if self._latched else Level.OK
 
     def _due(self, crossing: Sequence[str]) -> bool:
@@ -149,7 +155,7 @@ class Alarm:
             return []
         if self._dwelling(stamp):
             return []
-        self._settle(self._resting_level)
+        self._settle(self.resting_level)
         return [Change(self.condition, 'recovered', f'value rises again: {smoothed:.2f}')]
 
     def _alarm(self, stamp: int, kind: str, held: float) -> Change:
@@ -175,7 +181,7 @@ class Alarm:
         was = Level.OK if before == Level.LATCHED else before
         if now == was or (now < was and self._dwelling(stamp)):
             return []
-        self.condition = self._resting_level if now == Level.OK else now
+        self.condition = self.resting_level if now == Level.OK else now
         if now > was:
             self._entered = stamp
             kind = max(self._latches, key=lambda k: self._latches[k].level)

@@ -36,7 +36,7 @@ class Trial:
 
     @property
     def delay(self) -> float | None:
-        """Detection minus manifest, s; negative if it was seen to come; None without either."""
+        """Return detection minus manifest, s; negative if it was seen to come; None without."""
         if self.detection is None or self.manifest is None:
             return None
         return self.detection - self.manifest

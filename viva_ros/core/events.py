@@ -24,16 +24,20 @@ KINDS: Final = (
     'unknown',
     'paused',
     'silence',
+    'robot',
     'retry_requested',
     'retry_accepted',
+    'retry_done',
     'retry_refused',
     'retry_timeout',
+    'retry_unfinished',
     'retry_budget',
     'retry_blocked',
     'retry_dry_run',
     'recovered',
     'acknowledged',
     'episode_start',
+    'resumed',
 )
 
 
@@ -57,6 +61,16 @@ ORDER: Final = (
 
 #: Levels at which an alarm is on.
 ALARMING: Final = frozenset((Level.ALARM, Level.NEEDS_OPERATOR))
+
+
+def is_alarming(level: int, kind: str) -> bool:
+    """
+    Return whether an alert tells of an alarm, or of what became of its retry.
+
+    Any other alert carries the level that holds, which may be that of an earlier alarm.
+    """
+    of_alarm = kind in RULES or (kind.startswith('retry_') and kind != 'retry_done')
+    return level in ALARMING and of_alarm
 
 
 def worst(*levels: Level) -> Level:

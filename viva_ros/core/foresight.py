@@ -39,7 +39,7 @@ class Foresight:
     """Keeps forecasts until their time has come."""
 
     def __init__(self, gap: float) -> None:
-        """:param gap: two forecasts further apart than this tell nothing of the time between, s"""
+        """Keep forecasts; two further apart than ``gap`` s tell nothing of the time between."""
         self._gap = gap
         self._names: tuple[str, ...] = ()
         self._due: deque[tuple[int, Array]] = deque()

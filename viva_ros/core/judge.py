@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from viva_ros.core.absence import UnknownRun, settle
 from viva_ros.core.alarm import Alarm, Change, JudgeSettings
-from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.events import RULES, Event, Level, worst
 from viva_ros.core.expected import Expected
 from viva_ros.core.rules import NO_DETAILS, Details, Reading, RuleBank
 from viva_ros.core.settings import validate
@@ -25,6 +25,7 @@ from viva_ros.core.wording import explain
 __all__ = ['Judge', 'JudgeSettings']
 
 PAUSED = 'paused'  # kind of an unknown value: the clock stands still
+NO_EPISODE = 'no episode is under way'
 
 
 class Judge:
@@ -65,31 +66,33 @@ class Judge:
 
     @property
     def level(self) -> Level:
-        """The present level: PAUSED and UNKNOWN hide what the rules said before."""
+        """The present level: PAUSED and UNKNOWN hide what the rules said before; not a latch."""
         if not self._executing or self._stopped:
-            return Level.PAUSED
+            return worst(Level.PAUSED, self._alarm.resting_level)
         unknown = self._unknown.lasting or self._newest is None
         return Level.UNKNOWN if unknown else self._alarm.condition
 
     def update(
         self, stamp: int, value: float | None, reason: str = '', episode_id: str = '',
-        details: Details = NO_DETAILS, kind: str = '',
+        details: Details = NO_DETAILS, kind: str = '', executing: bool = True,
     ) -> list[Event]:  # fmt: skip
         """
         Add a value, or that there is none.
 
         Another episode id, or a stamp that goes back by more than ``time_jump``, begins an
-        episode: all is reset, but a cool-down lasts while stamps still compare. A known value that
-        is not newer than the last is ignored. While no task is executed nothing is judged.
+        episode: all is reset, but a cool-down lasts while stamps still compare. So does the begin
+        of execution: the robot may be anywhere. A known value that is not newer than the last is
+        ignored. What is not executed is not judged.
 
         :param stamp: of the value, or of the attempt, ns
         :param value: in [-1, 1]; None or NaN when unknown; one beyond is unknown as well
         :param reason: why it is unknown; kind: the same in one word
         :param details: what the engine tells beside a known value
+        :param executing: whether the robot executed a task when the inputs were seen
         :returns: what changed, in order
         """
         value, lack = settle(value, reason)
-        events = self._begin(stamp, episode_id, lack)
+        events = self._begin(stamp, episode_id, lack, executing)
         if not lack and self._last is not None and stamp <= self._last:
             return events
         self.known = not lack
@@ -102,21 +105,22 @@ class Judge:
         self._measure(stamp, value, details)
         return events + self._judge(stamp, value)
 
-    def gate(self, stamp: int, executing: bool) -> list[Event]:
-        """Take the robot's word whether it executes a task: only then is anything judged."""
-        if executing == self._executing:
-            return []
-        self._executing = executing
-        self._forget(stamp if executing and not self.known else None)
-        text = 'a task is executed: watching' if executing else 'no task is executed'
-        return [self._event(self.level, 'paused', stamp, math.nan, text)]
-
     def acknowledge(self, stamp: int) -> list[Event]:
         """Take a person's word that an alarm was seen to; nothing, if there was none."""
         if not self._alarm.acknowledge():
             return []
         text = 'a person has seen to the alarm'
         return [self._event(self.level, 'acknowledged', stamp, math.nan, text)]
+
+    def set_thresholds(
+        self, thresholds: Mapping[str, Threshold], expected: Expected | None = None,
+        combine: str = OR, alpha: float = math.nan,
+    ) -> None:  # fmt: skip
+        """Judge another task from now on; a cool-down and a latched alarm last."""
+        self._alpha = alpha
+        self._alarm.set_thresholds(thresholds, combine)
+        self._bank = RuleBank(self._settings.rules, expected)
+        self._forget()
 
     def _forget(self, unknown_since: int | None = None) -> None:
         self._last: int | None = None
@@ -129,18 +133,31 @@ class Judge:
         self._unknown.reset(unknown_since)
         self._stopped = False
 
-    def _begin(self, stamp: int, episode_id: str, lack: str) -> list[Event]:
+    def _begin(self, stamp: int, episode_id: str, lack: str, executing: bool) -> list[Event]:
+        """Reset where an episode, a clock or an execution begins anew; report what has begun."""
         newest, self._newest = self._newest, max(stamp, self._newest or stamp)
         jumped = newest is not None and seconds(newest, stamp) > self._settings.alarm.time_jump
-        if newest is not None and not jumped and episode_id == self.episode_id:
+        begins = newest is None or jumped or episode_id != self.episode_id
+        if not begins and executing == self._executing:
             return []
         self._newest = stamp if jumped else self._newest
-        self.episode_id = episode_id
-        self._forget(stamp if lack else None)
-        self._alarm.reset(forget_cool_down=jumped)
+        self.episode_id, self._executing = episode_id, executing
+        self._forget(stamp if lack and executing else None)
+        if begins or executing:
+            self._alarm.reset(forget_cool_down=jumped)
         why = ': stamps went back' if jumped else ''
-        text = f'watching episode {episode_id!r}{why}' + (f'; {lack}' if lack else '')
-        return [self._event(self.level, 'episode_start', stamp, math.nan, text)]
+        kind, text = self._begun(begins)
+        text += why + (f'; {lack}' if lack and executing else '')
+        return [self._event(self.level, kind, stamp, math.nan, text)]
+
+    def _begun(self, begins: bool) -> tuple[str, str]:
+        """Return kind and text of what has begun."""
+        if not self._executing:
+            idle = 'the robot does not execute the task' if self.episode_id else NO_EPISODE
+            return 'paused', f'not judged: {idle}'
+        if begins:
+            return 'episode_start', f'watching episode {self.episode_id!r}'
+        return 'paused', 'the robot executes the task: watching'
 
     def _add_unknown(self, stamp: int, lack: str) -> list[Event]:
         resumed, self._stopped = self._stopped, False
@@ -150,7 +167,7 @@ class Judge:
         return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, lack, onset)]
 
     def _stop(self, stamp: int, reason: str) -> list[Event]:
-        """The clock stands still: no fault, but nothing to judge."""
+        """Pause where the clock stands still: no fault, but nothing to judge."""
         if self._stopped:
             return []
         self._stopped = True
@@ -162,7 +179,9 @@ class Judge:
         if began is None:
             text = 'values come again'
             return [self._event(self.level, 'paused', stamp, value, text)] if stopped else []
-        text = f'value is known again after {seconds(stamp, began):.1f} s'
+        text = 'value is known again'
+        if stamp > began:  # an attempt is stamped with its time, a value with that of its inputs
+            text += f' after {seconds(stamp, began):.1f} s'
         return [self._event(self.level, 'unknown', stamp, value, text)]
 
     def _measure(self, stamp: int, value: float, details: Details) -> None:

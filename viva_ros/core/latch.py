@@ -17,7 +17,7 @@ class Latch:
     """The level of one rule, with hysteresis."""
 
     def __init__(self, threshold: Threshold, margin: float, unit: float = 1.0) -> None:
-        """:param margin: below its threshold by this many units, a level ends"""
+        """Hold a level until it is ``margin`` units below its threshold."""
         self.threshold, self.unit = threshold, unit
         self._warn, self._limit = threshold.warn, threshold.alarm
         self.level = Level.OK

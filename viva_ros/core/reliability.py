@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Is a probability true? Of the moments that were given 70 %, do 70 % end well?"""
+"""Whether a probability is true: of the moments that were given 70 %, 70 % end well."""
 
 from dataclasses import dataclass
 

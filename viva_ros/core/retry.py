@@ -1,12 +1,13 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Asking for a retry: a budget per episode and per hour, a time-out, a back-off, and then a person.
+Requests for a retry: a budget per episode and per hour, a time-out, a back-off, and then a person.
 
-Only an alarm asks; silence and unknown never do, nor is anything asked of a robot that reports a
-stop or a fault: what has stopped it is a person's to see to. An answer "accepted" that comes late
-counts, since the robot acts on it. Times are steady seconds, given by the caller, who calls the
-service for each event of kind 'retry_requested'.
+Only an alarm leads to a request; silence and unknown never do, nor is anything requested from a
+robot that reports a stop or a fault: what has stopped it is a person's to see to. "Accepted" is
+not "done": a retry lasts until the robot executes the task again, and meanwhile no other one is
+requested. An acceptance that comes late counts, since the robot acts on it. Times are steady
+seconds, given by the caller, which calls the robot for each event of kind 'retry_requested'.
 """
 
 import dataclasses
@@ -15,23 +16,37 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from viva_ros.core.events import Event, Level
-from viva_ros.core.retry_memory import HOUR
 from viva_ros.core.settings import setting, validate
+from viva_ros.core.supervision_memory import HOUR
+
+#: How a retry is requested: a service of std_srvs/Trigger, an action of viva_ros/Retry, or all
+#: goals of any action are canceled.
+TRIGGER, ACTION, CANCEL = 'trigger', 'action', 'cancel'
+WAYS: Final = (TRIGGER, ACTION, CANCEL)
 
 
 @dataclass(frozen=True)
 class RetrySettings:
-    """How often, how long, how patiently."""
+    """How a retry is requested, how often, and how long is waited."""
 
-    dry_run: bool = setting(True, 'Report the retry that would be asked for, and ask for none.')
-    action: str = setting(
-        '', 'Action whose goals a retry cancels; empty: the service retry is called.'
-    )
-    budget: int = setting(2, 'Retries asked for per episode, refused ones included.', at_least=0)
-    hourly: int = setting(20, 'Retries asked for within an hour, over all episodes.', at_least=0)
+    dry_run: bool = setting(True, 'Report the retry that would be requested, and request none.')
+    by: str = setting(
+        TRIGGER, 'Request by a std_srvs/Trigger service, a viva_ros/Retry action, or a cancel.',
+        choices=WAYS,
+    )  # fmt: skip
+    name: str = setting('retry', 'Name of that service or action.')
+    budget: int = setting(2, 'Retries requested per episode, refused ones included.', at_least=0)
+    hourly: int = setting(20, 'Retries requested within an hour, over all episodes.', at_least=0)
     timeout: float = setting(5.0, 'Time for the answer, s.', above=0.0)
+    begin_within: float = setting(
+        5.0, 'Time from the acceptance until the robot stops executing, s.', above=0.0
+    )
+    finish_within: float = setting(
+        120.0, 'Time from then until it executes the task again, s.', above=0.0
+    )
     backoff: float = setting(
         2.0, 'Wait after a refusal or time-out, s; doubles with each.', above=0.0
     )
@@ -42,37 +57,48 @@ class RetryState(Enum):
 
     IDLE = 'idle'
     WAITING = 'waiting for the answer'
+    RETRYING = 'retrying'
     BACKING_OFF = 'backing off'
     NEEDS_OPERATOR = 'waiting for a person'
 
 
 class RetryMachine:
     """
-    Decides when a retry is asked for; ``state`` and ``used`` tell where it stands.
+    Decides when a retry is requested.
 
-    Events carry stamp, value and episode of the alarm that led to them.
+    ``state`` and ``used`` (retries of this episode) hold now; ``cause`` is the event because of
+    which an operator is required, None if none is. Events carry stamp, value and episode of the
+    alarm that led to them.
     """
 
     def __init__(
-        self, settings: RetrySettings, hold_until: float = -math.inf, asked: Iterable[float] = ()
-    ) -> None:
+        self, settings: RetrySettings, hold_until: float = -math.inf, asked: Iterable[float] = (),
+        operator: Event | None = None,
+    ) -> None:  # fmt: skip
         """
-        Begin idle.
+        Begin idle, or waiting for a person.
 
-        :param hold_until: steady time before which nothing is asked: start conservatively
-        :param asked: when retries were asked for in the last hour, by a supervisor before this one
+        :param hold_until: steady time before which nothing is requested: start conservatively
+        :param asked: when retries were requested in the last hour, by an earlier process
+        :param operator: the event because of which an operator was required then
         """
         validate(settings)
         self._settings, self._hold_until = settings, hold_until
-        self._alarm: Event | None = None
+        self._alarm = operator
+        self.cause: Event | None = None
         self._blocked = ''
+        self._executes: bool | None = None
         self._asked = deque(asked)  # steady times, of the last hour
         self.used = 0
         self._rest()
+        if operator is not None:
+            self.state, self.cause = RetryState.NEEDS_OPERATOR, operator
 
     def _rest(self) -> None:
         self.state, self._until = RetryState.IDLE, math.inf
         self._failures, self._over = 0, False  # whether what the alarm was about is over
+        self._begun = False  # whether the robot has stopped executing since the request
+        self.cause = None
 
     @property
     def level(self) -> Level:
@@ -80,14 +106,20 @@ class RetryMachine:
         needed = self.state is RetryState.NEEDS_OPERATOR
         return Level.NEEDS_OPERATOR if needed else Level.OK
 
+    def apply(self, settings: RetrySettings) -> None:
+        """Use other settings from now on; a dry run ends a back-off."""
+        self._settings = settings
+        if settings.dry_run and self.state is RetryState.BACKING_OFF:
+            self._rest()
+
     def request(self, now: float, alarm: Event) -> list[Event]:
-        """Ask for a retry because of an alarm; nothing, while one is under way or a person is."""
+        """Request a retry because of an alarm; nothing, while one or a person is waited for."""
         if self.state is not RetryState.IDLE:
             self._over = False
             return []
         self._alarm = alarm
         if self._settings.dry_run:
-            return [self._event(Level.ALARM, 'retry_dry_run', 'dry run: no retry is asked for')]
+            return [self._event(Level.ALARM, 'retry_dry_run', 'dry run: no retry is requested')]
         if self._blocked:
             return self._refrain()
         if now < self._hold_until:
@@ -95,13 +127,53 @@ class RetryMachine:
             return []
         return self._ask(now)
 
-    def accepted(self) -> list[Event]:
-        """Take the robot's word that it retries, even after the time-out."""
-        if self.state is RetryState.IDLE:
+    def accepted(self, now: float, begun: bool = False) -> list[Event]:
+        """
+        Take the robot's answer that it retries, even after the time-out.
+
+        :param begun: whether it has stopped executing already
+        """
+        if self.state in (RetryState.IDLE, RetryState.RETRYING):
             return []
-        if self.state is not RetryState.NEEDS_OPERATOR:
-            self._rest()
-        return [self._event(self._alarm_level, 'retry_accepted', 'the robot retries')]
+        events = [self._event(self._alarm_level, 'retry_accepted', 'the robot retries')]
+        if self.state is RetryState.NEEDS_OPERATOR:
+            return events
+        begun = begun or self._begun
+        self._rest()
+        self.state, self._begun = RetryState.RETRYING, begun
+        limit = self._settings.finish_within if begun else self._settings.begin_within
+        self._until = now + limit
+        return events + (self.executing(now, self._executes) if self._executes else [])
+
+    def executing(self, now: float, executes: bool) -> list[Event]:
+        """
+        Take the robot's report whether it executes the task, where it reports that.
+
+        A retry begins when it does not, and is done when it does again.
+        """
+        self._executes = executes
+        if not executes:
+            if self.state is RetryState.BACKING_OFF:
+                self._rest()  # its task has ended: the alarm is about nothing any more
+            if self.state is RetryState.RETRYING and not self._begun:
+                self._until = now + self._settings.finish_within
+            self._over = self._over or self.state is RetryState.WAITING
+            self._begun = self.state in (RetryState.WAITING, RetryState.RETRYING)
+            return []
+        return self.finished(now) if self.state is RetryState.RETRYING and self._begun else []
+
+    def finished(self, now: float, failure: str = '') -> list[Event]:
+        """
+        Take the end of a retry: the robot executes the task again, or cannot.
+
+        :param failure: why not; '' if it does
+        """
+        if self.state is not RetryState.RETRYING:
+            return []
+        if failure:
+            return self._fail(now, 'retry_refused', f'retry failed: {failure}')
+        self._rest()
+        return [self._event(Level.OK, 'retry_done', 'the robot executes the task again')]
 
     def refused(self, now: float, reason: str) -> list[Event]:
         """Take a refusal, or that there is no such service; without effect on nothing asked."""
@@ -113,7 +185,7 @@ class RetryMachine:
         """
         Take the robot's word that it is stopped or at fault; '' that it is not.
 
-        A retry that was to be asked for again then needs a person.
+        A retry that was to be requested again then needs a person.
         """
         self._blocked = reason
         return self._refrain() if reason and self.state is RetryState.BACKING_OFF else []
@@ -122,31 +194,39 @@ class RetryMachine:
         """
         Let time pass; call it ten times a second.
 
-        :param known: whether values are heard and known: without, no retry is asked for
+        :param known: whether values are heard and known: without, no retry is requested
         """
         if now < self._until:
             return []
         if self.state is RetryState.WAITING:
             text = f'no answer to the retry within {self._settings.timeout:g} s'
             return self._fail(now, 'retry_timeout', text)
+        if self.state is RetryState.RETRYING:
+            return [self._call_operator('retry_unfinished', self._unfinished())]
         return self._ask(now) if known and self.state is RetryState.BACKING_OFF else []
 
     def drop(self) -> None:
-        """Ask no more for what an alarm was about: it is over. An answer is still waited for."""
+        """Request nothing more for an alarm that is over. An answer is still waited for."""
         if self.state is RetryState.BACKING_OFF:
             self._rest()
         self._over = self.state is RetryState.WAITING
 
-    def start_episode(self) -> None:
-        """Begin an episode: the whole budget, nothing under way."""
-        self.used = 0
-        self._rest()
+    def start_episode(self, used: int = 0) -> None:
+        """
+        Begin an episode, or end one: nothing is under way; an operator stays required.
+
+        :param used: retries of an episode that goes on
+        """
+        self.used = used
+        if self.state is not RetryState.NEEDS_OPERATOR:
+            self._rest()
 
     def acknowledge(self) -> list[Event]:
         """Take a person's word that the robot was seen to: the budget is whole again."""
         if self.state is not RetryState.NEEDS_OPERATOR:
             return []
-        self.start_episode()
+        self.used = 0
+        self._rest()
         return [self._event(Level.OK, 'acknowledged', 'a person has seen to the robot')]
 
     @property
@@ -164,7 +244,7 @@ class RetryMachine:
         self.used += 1
         self._asked.append(now)
         self.state, self._until = RetryState.WAITING, now + self._settings.timeout
-        text = f'retry {self.used} of {self._settings.budget} is asked for'
+        text = f'retry {self.used} of {self._settings.budget} is requested'
         return [self._event(Level.ALARM, 'retry_requested', text)]
 
     def _fail(self, now: float, kind: str, text: str) -> list[Event]:
@@ -176,23 +256,32 @@ class RetryMachine:
             return [event]
         self.state = RetryState.BACKING_OFF
         self._until = now + self._settings.backoff * 2.0**self._failures
-        self._failures += 1
+        self._failures, self._begun = self._failures + 1, False
         return [event]
 
     def _refrain(self) -> list[Event]:
-        """Ask nothing of a robot that is stopped."""
-        self._rest()
-        self.state = RetryState.NEEDS_OPERATOR
-        text = f'no retry is asked for: {self._blocked}; see to the robot'
-        return [self._event(Level.NEEDS_OPERATOR, 'retry_blocked', text)]
+        """Request nothing from a robot that is stopped."""
+        text = f'retry suppressed ({self._blocked}): operator required'
+        return [self._call_operator('retry_blocked', text)]
 
     def _give_up(self, used: int, in_an_hour: bool = False) -> list[Event]:
-        self._rest()
-        self.state = RetryState.NEEDS_OPERATOR
         budget = self._settings.hourly if in_an_hour else self._settings.budget
         when = ' of this hour' if in_an_hour else ''
-        text = f'{used} of {budget} retries{when} are spent: see to the robot'
-        return [self._event(Level.NEEDS_OPERATOR, 'retry_budget', text)]
+        text = f'{used} of {budget} retries{when} are spent: operator required'
+        return [self._call_operator('retry_budget', text)]
+
+    def _unfinished(self) -> str:
+        if self._begun:
+            what = 'the robot does not execute the task again within'
+            return f'{what} {self._settings.finish_within:g} s of a retry: operator required'
+        what = 'the robot accepted the retry and has not stopped executing within'
+        return f'{what} {self._settings.begin_within:g} s: operator required'
+
+    def _call_operator(self, kind: str, text: str) -> Event:
+        self._rest()
+        self.state = RetryState.NEEDS_OPERATOR
+        self.cause = self._event(Level.NEEDS_OPERATOR, kind, text)
+        return self.cause
 
     def _event(self, level: Level, kind: str, text: str) -> Event:
         if self._alarm is None:

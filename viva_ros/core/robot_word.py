@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the robot says of itself: whether it executes a task, and whether it is stopped or at fault.
+What the robot reports of itself: whether it executes a task, and whether it is stopped.
 
-Who asks for either must hear it regularly: a robot that has fallen silent is held to execute
-nothing, and to be stopped.
+A report that is configured must come regularly. Without it nothing is known: the task is not
+judged, which is UNKNOWN and not OK, and no retry is requested.
 """
 
 from dataclasses import dataclass
@@ -14,43 +14,58 @@ from viva_ros.core.settings import setting
 
 @dataclass(frozen=True)
 class RobotSettings:
-    """Topics of std_msgs/Bool by which the robot speaks of itself."""
+    """Topics of std_msgs/Bool on which the robot reports."""
 
-    executing_topic: str = setting('', 'True while a task is executed; empty: always so.')
-    stopped_topic: str = setting('', 'True while stopped or at fault; empty: never so.')
-    word_timeout: float = setting(2.0, 'Either must be heard this often, s.', above=0.0)
+    executing_topic: str = setting(
+        '', 'True while a task is executed; empty: for the whole of an episode.'
+    )
+    stopped_topic: str = setting('', 'True while stopped or at fault; empty: never.')
+    word_timeout: float = setting(2.0, 'Longest time between two reports, s.', above=0.0)
 
 
 class Word:
-    """One thing that the robot says again and again."""
+    """One report that the robot repeats."""
 
-    def __init__(self, asked: bool, timeout: float) -> None:
-        """:param asked: whether anybody wants to hear it"""
-        self.asked = asked
+    def __init__(self, topic: str, timeout: float, now: float) -> None:
+        """
+        Wait for the first report.
+
+        :param topic: '' if the report is not configured
+        :param now: steady time, s
+        """
+        self.topic = topic
         self._timeout = timeout
-        self._said = False
-        self._heard: float | None = None
+        self._said: bool | None = None
+        self._heard = now
 
     def hear(self, said: bool, now: float) -> None:
-        """Take it in, at a steady time, s."""
+        """Take a report, at a steady time, s."""
         self._said, self._heard = said, now
 
     def silent(self, now: float) -> bool:
-        """Say whether it was not heard for too long."""
-        return self._heard is None or now - self._heard > self._timeout
+        """Return whether no report has come for too long, though one is configured."""
+        return bool(self.topic) and now - self._heard > self._timeout
 
     def said(self, now: float) -> bool | None:
-        """Give what was said last; None if that is too long ago."""
+        """Return the last report; None before the first, and if it is too old."""
         return None if self.silent(now) else self._said
+
+    def silence(self, now: float) -> str:
+        """Return a sentence that names the topic, if the report does not come; else ''."""
+        if not self.silent(now):
+            return ''
+        since = 'yet' if self._said is None else 'any more'
+        return f'{self.topic} is not published {since} (limit {self._timeout:g} s): not judged'
 
 
 def executes(word: Word, now: float) -> bool:
-    """Say whether a task is executed, as far as is known."""
-    return not word.asked or word.said(now) is True
+    """Return whether a task is executed, as far as is known."""
+    return not word.topic or word.said(now) is True
 
 
 def stopped(word: Word, now: float) -> str:
-    """Give why nothing may be asked of the robot; '' if nothing speaks against it."""
-    if not word.asked or word.said(now) is False:
+    """Return why nothing may be requested from the robot; '' if nothing speaks against it."""
+    if not word.topic or word.said(now) is False:
         return ''
-    return 'the robot does not say that it is free' if word.silent(now) else 'the robot is stopped'
+    return 'the robot is stopped' if word.said(now) else \
+        word.silence(now) or f'{word.topic} is not published yet'  # fmt: skip

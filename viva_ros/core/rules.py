@@ -105,7 +105,7 @@ class RuleBank:
     """All rules over one series of smoothed values."""
 
     def __init__(self, settings: RuleSettings, expected: Expected | None = None) -> None:
-        """:param expected: what successes are like; without it no residual is judged"""
+        """Begin; without ``expected``, what successes are like, no residual is judged."""
         validate(settings)
         self._settings = settings
         self._expected = expected or Expected()

@@ -107,7 +107,7 @@ def _largest(
 
 
 def _norm(parts: Sequence[Sequence[float]]) -> Norm:
-    """A part that no episode tells of takes what is usual over all."""
+    """Fill a part that no episode tells of with what is usual over all."""
     everything = [value for part in parts for value in part]
     pairs = [usual(part if len(part) > 1 else everything) for part in parts]
     return Norm(PARTS, tuple(m for m, _ in pairs), tuple(s for _, s in pairs))

@@ -79,7 +79,7 @@ class Calibration:
 
     @property
     def alarms_per_hour(self) -> float:
-        """What alpha comes to in an hour of successful work, at one alarm an episode."""
+        """Return false alarms in an hour of successful work, at one alarm an episode."""
         return self.alpha * 3600.0 / self.seconds
 
     def to_json(self) -> str:

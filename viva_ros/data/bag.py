@@ -100,7 +100,7 @@ class _Chain(Sequence[bytes]):
 
     @property
     def heads(self) -> list[bytes]:
-        """The beginning of each."""
+        """Return the beginning of each."""
         parts = (self._first, self._second)
         return [head for part in parts for head in getattr(part, 'heads', part)]
 

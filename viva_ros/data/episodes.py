@@ -38,18 +38,19 @@ class Span:
 
 
 def spans(recording: Recording) -> list[Span]:
-    """Give the episodes announced, in order; one that is always where there are none."""
-    announced: dict[str, int] = {}
+    """Return the episodes announced, in order; one that is always where there are none."""
+    found: dict[str, Span] = {}
     for time, message in recording.messages('episode'):
-        if message.data:
-            announced.setdefault(message.data, time)  # latched: a late listener hears it again
-    if not announced:
-        return [Span('', *ALWAYS)]
-    begins = list(announced.values())
-    return [
-        Span(name, begin, end)
-        for (name, begin), end in zip(announced.items(), [*begins[1:], ALWAYS[1]], strict=True)
-    ]
+        name = getattr(message, 'id', None)
+        name = message.data if name is None else name  # a String in earlier versions
+        if name in found:  # latched: a late listener hears it again
+            continue
+        if found:
+            last = list(found.values())[-1]
+            found[last.id] = Span(last.id, last.begin, min(last.end, time))
+        if name:
+            found[name] = Span(name, time, ALWAYS[1])
+    return list(found.values()) or [Span('', *ALWAYS)]
 
 
 def episodes(recording: Recording) -> list[Episode]:

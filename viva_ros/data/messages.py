@@ -63,6 +63,16 @@ def schema(type_name: str) -> str:
     return str(_known(type_name).generate_msgdef(type_name, ros_version=2)[0])
 
 
+@cache
+def type_hash(type_name: str) -> str:
+    """
+    Return the hash of a type's definition (REP 2016), as in 'RIHS01_...'.
+
+    :raises RecordingError: if the type is not known
+    """
+    return str(_known(type_name).hash_rihs01(type_name))
+
+
 def serialise(type_name: str, message: Any) -> bytes:
     """Give the CDR bytes of a message made by ``make``."""
     return bytes(_known(type_name).serialize_cdr(message, type_name))

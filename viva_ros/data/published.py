@@ -20,6 +20,7 @@ class Said:
     :param value: NaN when unknown
     :param inputs: input name to stamp, ns; empty when unknown
     :param progress: and success: probability, NaN where the engine tells none
+    :param executing: whether it was to be judged; so was every value of earlier versions
     """
 
     time: int
@@ -34,6 +35,7 @@ class Said:
     inputs: Mapping[str, int]
     progress: float = math.nan
     success: float = math.nan
+    executing: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def values(recording: Recording) -> list[Said]:
             m.reason_kind, m.reason, m.task, m.episode_id, m.engine,
             {n: from_time(s) for n, s in zip(m.input_names, m.input_stamps, strict=True)},
             *(float(getattr(m, name, math.nan)) for name in ('progress', 'success_probability')),
+            bool(getattr(m, 'executing', True)),
         )
         for time, m in recording.messages('value')
     ]  # fmt: skip

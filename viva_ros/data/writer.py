@@ -4,7 +4,8 @@
 Writing a recording: an MCAP file of ROS 2 messages, under its final name only when whole.
 
 It grows as ``.NAME.part``; a process that dies leaves that file, which can still be read as far
-as it goes.
+as it goes. Channels and the metadata record ``rosbag2`` are those of rosbag2's MCAP storage, so
+that ``ros2 bag play`` publishes each topic with the QoS that it was recorded with.
 """
 
 import contextlib
@@ -19,9 +20,13 @@ from typing import Any, Final, Self
 from mcap.writer import CompressionType, Writer
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.messages import schema, serialise
+from viva_ros.data.messages import schema, serialise, type_hash
 
 CHUNK: Final = 1 << 18  # bytes: what a torn file loses at most
+QOS: Final = 'offered_qos_profiles'  # keys of a channel's metadata, as rosbag2 names them
+HASH: Final = 'topic_type_hash'
+#: Of rosbag2's metadata; in this version QoS policies are numbers, which all from Humble on read.
+ROSBAG2_VERSION: Final = 8
 
 
 def part_path(path: Path) -> Path:
@@ -47,6 +52,8 @@ class RecordingWriter:
         self._channels: dict[tuple[str, str], int] = {}
         self._schemas: dict[str, int] = {}
         self._counts: dict[int, int] = {}
+        self._described: dict[str, dict[str, str]] = {}
+        self._span: tuple[int, int] | None = None
         try:
             self._file = open(self._part, 'ab')  # noqa: SIM115, closed in close()
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,6 +71,16 @@ class RecordingWriter:
         self._writer = Writer(self._file, chunk_size=CHUNK, compression=CompressionType.NONE)
         self._writer.start(profile='ros2', library='viva_ros')
 
+    def describe(self, topic: str, metadata: Mapping[str, str]) -> None:
+        """
+        Set the metadata of a topic's channel; a channel that has a message keeps what it has.
+
+        :param topic: absolute, as in '/joint_states'
+        :param metadata: ``QOS`` and ``HASH``; what is not known is left out
+        """
+        if topic not in {name for name, _ in self._channels}:
+            self._described[topic] = dict(metadata)
+
     def write(self, topic: str, type_name: str, message: Any, log_time: int) -> None:
         """Append a message made by ``messages.make``; times in ns."""
         self.write_cdr(topic, type_name, serialise(type_name, message), log_time)
@@ -78,7 +95,10 @@ class RecordingWriter:
         :raises RecordingError: if the type is not known, or the disk is full
         """
         channel = self._channel(topic, type_name)
-        count = self._counts[channel] = self._counts.get(channel, -1) + 1
+        count = self._counts.get(channel, 0)
+        self._counts[channel] = count + 1
+        first, last = self._span or (log_time, log_time)
+        self._span = min(first, log_time), max(last, log_time)
         try:
             self._writer.add_message(channel, log_time, cdr, log_time, count)
         except OSError as error:
@@ -93,6 +113,7 @@ class RecordingWriter:
         if self._file.closed:
             return
         try:
+            self._writer.add_metadata('rosbag2', {'serialized_metadata': self._rosbag2_metadata()})
             self._writer.finish()  # type: ignore[no-untyped-call]
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -127,7 +148,39 @@ class RecordingWriter:
                 self._schemas[type_name] = self._writer.register_schema(
                     type_name, 'ros2msg', schema(type_name).encode()
                 )
+            # Where no publisher's hash was given, that of the definition which is written here.
+            metadata = {HASH: type_hash(type_name)} | self._described.get(topic, {})
+            self._described[topic] = metadata
             self._channels[topic, type_name] = self._writer.register_channel(
-                topic, 'cdr', self._schemas[type_name]
+                topic, 'cdr', self._schemas[type_name], metadata
             )
         return self._channels[topic, type_name]
+
+    def _rosbag2_metadata(self) -> str:
+        """Return rosbag2's description of the bag: JSON, which is YAML too."""
+        first, last = self._span or (0, 0)
+        content = {
+            'version': ROSBAG2_VERSION, 'storage_identifier': 'mcap',
+            'duration': {'nanoseconds': last - first},
+            'starting_time': {'nanoseconds_since_epoch': first},
+            'message_count': sum(self._counts.values()),
+            'topics_with_message_count': [
+                self._rosbag2_topic(topic, type_name, channel)
+                for (topic, type_name), channel in self._channels.items()
+            ],
+            'compression_format': '', 'compression_mode': '',
+            'relative_file_paths': [], 'files': [],  # a file does not know its own name
+            'custom_data': {}, 'ros_distro': os.environ.get('ROS_DISTRO', ''),
+        }  # fmt: skip
+        return json.dumps(content)
+
+    def _rosbag2_topic(self, topic: str, type_name: str, channel: int) -> dict[str, Any]:
+        described = self._described[topic]
+        return {
+            'topic_metadata': {
+                'name': topic, 'type': type_name, 'serialization_format': 'cdr',
+                'offered_qos_profiles': described.get(QOS, ''),
+                'type_description_hash': described[HASH],
+            },
+            'message_count': self._counts[channel],
+        }  # fmt: skip

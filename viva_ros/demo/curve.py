@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from viva_ros.core.events import ALARMING
+from viva_ros.core.events import is_alarming
 from viva_ros.demo.session import Session
 
 SPAN = 40.0  # s shown
@@ -64,7 +64,7 @@ class Curve:
     def _draw_alarms(self, grid: Grid, cells: list[list[tuple[str, str]]]) -> None:
         for notice in self._session.notices:
             column = grid.column((self._now - notice.stamp) * 1e-9)
-            if column is not None and notice.level in ALARMING:
+            if column is not None and is_alarming(notice.level, notice.kind):
                 for row in cells:
                     row[column] = ('!', 'red')
 

@@ -52,9 +52,10 @@ class Player:
         """
         values = {'task': task, 'seed': part.seed, 'failure': part.failure}
         self._orders.set_parameters('sim', values)
-        self._orders.trigger('start')  # first: the old scene's end must not count as this one's
+        if self._session.level == Level.NEEDS_OPERATOR:  # of the part before: that is seen to
+            self._orders.trigger('supervisor/acknowledge')
+        self._orders.trigger('start')  # the robot itself begins an episode
         start = self._watcher.stamp()
-        self._orders.trigger('supervisor/start_episode')
         self._wait(
             lambda: self._over(start, settle), EPISODE_LIMIT, part.title, 'the episode did not end'
         )

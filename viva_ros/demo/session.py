@@ -52,14 +52,15 @@ class Session:
     samples: list[Sample] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
+    level: int = 1  # of supervisor/state; unknown before the first
 
     @property
     def now(self) -> Moment | None:
-        """The newest ground truth."""
+        """Return the newest ground truth."""
         return self.moments[-1] if self.moments else None
 
     def since(self, stamp: int) -> 'Session':
-        """What came at or after a stamp."""
+        """Return what came at or after a stamp."""
         return Session(
             [s for s in self.samples if s.stamp >= stamp],
             [n for n in self.notices if n.stamp >= stamp],
@@ -71,5 +72,5 @@ class Session:
         return [notice.kind for notice in self.notices]
 
     def known(self) -> list[Sample]:
-        """Samples that carry a value."""
+        """Return the samples that carry a value."""
         return [sample for sample in self.samples if math.isfinite(sample.value)]

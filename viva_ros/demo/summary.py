@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from viva_ros.core.events import ALARMING, Level
-from viva_ros.demo.session import Session
+from viva_ros.core.events import RULES, Level, is_alarming
+from viva_ros.demo.session import Notice, Session
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Check:
 
 
 def good_checks(part: Session) -> list[Check]:
-    """A good episode: success, and no alarm."""
-    alarms = [n for n in part.notices if n.level in ALARMING]
+    """Check a good episode: success, and no alarm."""
+    alarms = [n for n in part.notices if is_alarming(n.level, n.kind)]
     values = [s.value for s in part.known()]
     return [
         Check('the robot succeeds', _succeeded(part), _outcome(part)),
@@ -32,8 +32,8 @@ def good_checks(part: Session) -> list[Check]:
 
 
 def failure_checks(part: Session) -> list[Check]:
-    """A failure: alarm after its cause, and a retry that succeeds, or that the robot refuses."""
-    alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
+    """Check a failure: alarm after its cause, and a retry that succeeds or is refused."""
+    alarm = first_alarm(part)
     checks = [
         Check('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
         Check('not before anything went wrong', _after_injection(part), _delays(part)),
@@ -51,13 +51,19 @@ def failure_checks(part: Session) -> list[Check]:
 
 
 def _refused_checks(part: Session) -> list[Check]:
-    """The robot says that it cannot try again on the scene as it is: a person is called."""
+    """Check that the robot cannot try again on the scene as it is: a person is called."""
     refusal = next(n.text for n in part.notices if n.kind == 'retry_refused')
     called = next((n.text for n in part.notices if n.level == Level.NEEDS_OPERATOR), '')
     return [
         Check('a retry is asked for, which the robot refuses', True, refusal),
         Check('the operator is called', bool(called), called or 'nobody is called'),
     ]
+
+
+def first_alarm(part: Session) -> Notice | None:
+    """Return the first alarm of a rule; None without one."""
+    alarms = (n for n in part.notices if n.level == Level.ALARM and n.kind in RULES)
+    return next(alarms, None)
 
 
 def alarm_delay(part: Session, event: str) -> float | None:
@@ -68,7 +74,7 @@ def alarm_delay(part: Session, event: str) -> float | None:
 
     :param event: 'inject', the first wrong command or push, or 'manifest', the physical evidence
     """
-    alarm = next((n for n in part.notices if n.level == Level.ALARM), None)
+    alarm = first_alarm(part)
     gaps = [(abs(getattr(m, event) - m.time), m) for m in part.moments]
     telling = [(gap, m) for gap, m in gaps if np.isfinite(gap)]
     if alarm is None or not telling:

@@ -15,13 +15,20 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, JointState
-from std_msgs.msg import Float32, String
+from std_msgs.msg import Bool, Float32
 from std_srvs.srv import Trigger
 
 from viva_ros.core.errors import VivaError
 from viva_ros.data.writer import RecordingWriter
 from viva_ros.demo.session import Moment, Notice, Sample, Session
-from viva_ros.msg import Alert, FutureProprioception, GroundTruth, Value
+from viva_ros.msg import (
+    Alert,
+    Episode,
+    FutureProprioception,
+    GroundTruth,
+    SupervisorState,
+    Value,
+)  # fmt: skip
 from viva_ros.nodes.recorder import Recorder, Topic
 
 RELIABLE = QoSProfile(depth=50)
@@ -38,7 +45,9 @@ TOPICS = (
     Topic('future_proprioception', FutureProprioception, RELIABLE),
     Topic('future_joint_states', JointState, RELIABLE),
     Topic('alert', Alert, LATCHED),
-    Topic('episode', String, LATCHED),
+    Topic('episode', Episode, LATCHED),
+    Topic('supervisor/state', SupervisorState, LATCHED),
+    Topic('executing', Bool, RELIABLE),
     Topic('ground_truth', GroundTruth, RELIABLE),
 )
 
@@ -52,6 +61,7 @@ class Watcher(Node):
         self.recorder = Recorder(self, TOPICS, writer)
         self.create_subscription(Value, 'value', self._add_value, RELIABLE)
         self.create_subscription(Alert, 'alert', self._add_alert, LATCHED)
+        self.create_subscription(SupervisorState, 'supervisor/state', self._store_state, LATCHED)
         self.create_subscription(GroundTruth, 'ground_truth', self._add_truth, RELIABLE)
 
     def stamp(self) -> int:
@@ -67,6 +77,9 @@ class Watcher(Node):
         self._session.notices.append(
             Notice(_ns(msg.header), msg.level, msg.kind, msg.value, msg.text, msg.episode_id)
         )
+
+    def _store_state(self, msg: SupervisorState) -> None:
+        self._session.level = msg.level
 
     def _add_truth(self, msg: GroundTruth) -> None:
         self._session.moments.append(

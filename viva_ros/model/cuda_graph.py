@@ -9,6 +9,7 @@ fitted there.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,17 @@ WARM_UP: Final = 3  # runs before a capture: libraries choose their kernels and 
 MOST: Final = 4  # sizes of batches with a graph of their own
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+@cache
+def stream() -> 'torch.cuda.Stream':
+    """
+    Return the stream of all models of this process.
+
+    cuBLAS keeps a workspace of 33 MB for each stream: with a stream of its own, each model that is
+    loaded and freed would leave one behind.
+    """
+    return torch.cuda.Stream()
 
 
 class Captured:
@@ -69,7 +81,7 @@ class GraphedModel:
 
     def __init__(self, lean: LeanViVa, precision: torch.dtype) -> None:
         self._lean: LeanViVa | None = lean.to_precision(precision).to('cuda').eval()
-        self._stream = torch.cuda.Stream()
+        self._stream = stream()
         self._fit = Fit(lean.config.image_size, lean.noisy.device)
         self._captured: dict[int, Captured] = {}
 

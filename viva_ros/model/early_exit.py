@@ -100,7 +100,7 @@ class EarlyExit(nn.Module):
 
     @property
     def targets(self) -> Targets:
-        """What is read."""
+        """Return what is read."""
         return self.viva.targets
 
     @property

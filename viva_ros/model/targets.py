@@ -65,7 +65,7 @@ class Targets:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What is read from them, in order: value, then what there is of the rest."""
+        """Return what is read from them, in order: value, then what there is of the rest."""
         forecast = ('forecast',) if PROPRIO in self.names else ()
         apart = ('progress', 'success') if SUCCESS in self.names else ()
         return ('value', *forecast, *apart)

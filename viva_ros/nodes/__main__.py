@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 from types import FrameType
 
+from viva_ros.core.libraries import explain
 from viva_ros.nodes.description import LAUNCHES
 
 
@@ -19,11 +20,19 @@ def main(name: str) -> None:
     """
     Run a node of this package.
 
-    :param name: 'monitor', 'supervisor' or 'sim'
+    :param name: 'monitor', 'supervisor', 'sim' or 'black_box'
+    :raises SystemExit: with a line of text, if a library is missing
     """
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGTERM, leave)
-    import_module(f'viva_ros.nodes.{name}').main()
+    try:
+        module = import_module(f'viva_ros.nodes.{name}')
+    except ImportError as error:
+        text = explain(error)
+        if text is None:
+            raise
+        sys.exit(f'{name}: {text}')
+    module.main()
 
 
 def leave(number: int, frame: FrameType | None) -> None:

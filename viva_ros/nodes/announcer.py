@@ -1,58 +1,96 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the supervisor says: alerts and episodes, both latched."""
+"""What the supervisor publishes: alerts, the episode and the state of all, each latched."""
 
-from datetime import UTC, datetime
-
+from builtin_interfaces.msg import Time
 from rclpy.node import Node
-from std_msgs.msg import String
 
-from viva_ros.core.events import ALARMING, Event
-from viva_ros.msg import Alert
+from viva_ros.core.events import ALARMING, Event, Level
+from viva_ros.msg import Alert, Episode, SupervisorState
 from viva_ros.nodes import qos
-from viva_ros.nodes.convert import to_alert
+from viva_ros.nodes.convert import header, to_alert
+from viva_ros.nodes.episodes import EpisodeState
 
 
 class Announcer:
     """
-    Publishes alerts and episode ids.
+    Publishes alerts, episodes and the state.
 
     :param session: start of this supervisor, ns: tells its alerts from those of one before
     """
 
-    def __init__(self, node: Node, session: int, budget: int) -> None:
-        self.session, self.episode = session, ''
-        self._node, self._budget = node, budget
-        self._count = 0
-        self._alert = node.create_publisher(Alert, 'alert', qos.LATCHED)
-        self._episode = node.create_publisher(String, 'episode', qos.LATCHED)
+    def __init__(self, node: Node, session: int) -> None:
+        self.session = session
+        self._node = node
+        self._announced: EpisodeState | None = None
+        self._state: SupervisorState | None = None
+        self._publishers = [
+            node.create_publisher(kind, topic, qos.LATCHED)
+            for kind, topic in (
+                (Alert, 'alert'), (Episode, 'episode'), (SupervisorState, '~/state'),
+            )
+        ]  # fmt: skip
 
     def destroy(self) -> None:
-        """Say no more."""
-        self._node.destroy_publisher(self._alert)
-        self._node.destroy_publisher(self._episode)
+        """Publish nothing more."""
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
 
-    def begin_episode(self) -> str:
-        """Announce a new episode; returns its id."""
-        self._count += 1
-        began = datetime.fromtimestamp(self.session * 1e-9, UTC)
-        self.episode = f'{began:%Y%m%dT%H%M%S}-{self.session % 10**6:06d}-{self._count:03d}'
-        self._episode.publish(String(data=self.episode))
-        return self.episode
+    def announce(self, state: EpisodeState, stamp: int) -> None:
+        """
+        Publish the state of the episode, if it has changed.
 
-    def say(self, event: Event, stamp: int, retries: int) -> None:
+        :param stamp: from when on it holds, ns
+        """
+        if state == self._announced:
+            return
+        self._announced = state
+        self._publishers[1].publish(
+            Episode(
+                header=header(stamp), id=state.id, task=state.task, executing=state.executing,
+                reason=state.reason,
+            )
+        )  # fmt: skip
+
+    def say(self, event: Event, level: Level, stamp: int, retries: int, budget: int) -> None:
         """
         Publish an event, and log it.
 
+        :param level: the worst that holds after it
         :param stamp: for the header, ns
-        :param retries: asked for in this episode so far
+        :param retries: requested in this episode so far
         """
         message = to_alert(event, stamp)
-        message.retries, message.retry_budget = retries, self._budget
+        message.level = int(level)
+        message.retries, message.retry_budget = retries, budget
         message.session_id = self.session
-        self._alert.publish(message)
+        self._publishers[0].publish(message)
         text = f'{event.level.name} {event.kind}: {event.text}'
         if event.level in ALARMING:  # two calls: rclpy ties a severity to the place
             self._node.get_logger().warning(text)
         else:
             self._node.get_logger().info(text)
+
+    def show(self, state: SupervisorState, now: int) -> None:
+        """
+        Publish the state of all, if it has changed.
+
+        :param state: without header, 'since' and session
+        :param now: ns
+        """
+        state.session_id = self.session
+        before = self._state
+        same_level = before is not None and before.level == state.level
+        state.since = before.since if same_level else Time(
+            sec=now // 10**9, nanosec=now % 10**9
+        )  # fmt: skip
+        if state == before:
+            return
+        self._state = state
+        # a copy with the header: kept without, so that it compares
+        message = SupervisorState(
+            header=header(now),
+            **{name: getattr(state, name)
+               for name in state.get_fields_and_field_types() if name != 'header'},
+        )  # fmt: skip
+        self._publishers[2].publish(message)

@@ -21,13 +21,15 @@ from rclpy.serialization import deserialize_message
 
 from viva_ros.core.black_box import Kept, Ring, Take, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.core.events import ALARMING
+from viva_ros.core.events import is_alarming
+from viva_ros.core.libraries import remedy
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, Report
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
+from viva_ros.nodes.recorder import channel_metadata
 from viva_ros.nodes.settings import BlackBoxSettings
 
 try:  # a robot's computer may have onnxruntime alone
@@ -38,9 +40,10 @@ try:  # a robot's computer may have onnxruntime alone
 
     MISSING = ''
 except ImportError as error:
-    MISSING = f"{error}: run 'pip install mcap rosbags', or do without the node black_box"
+    MISSING = f'{error}: do without the node black_box, or {remedy(["mcap", "rosbags"])}'
 
-PICTURES: Final = ('value_plot', 'value_markers')  # drawn only while someone subscribes
+PICTURES: Final = ('value_plot', 'value_markers', 'value_cloud')  # made while someone subscribes
+LATCHED: Final = ('alert', 'episode', 'robot_description')
 OWN: Final = ('/rosout', '/parameter_events', '/clock')
 LOOK: Final = 1.0  # s, between looks at the graph
 TICK: Final = 0.2  # s
@@ -67,8 +70,10 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             raise ConfigurationError(
                 f'folder is {settings.folder!r}, which cannot be made ({error}): name another'
             ) from error
-        self._latched = {self.resolve_topic_name(name) for name in ('alert', 'episode')}
+        latched = (*LATCHED, f'{settings.supervisor}/state')
+        self._latched = {self.resolve_topic_name(name) for name in latched}
         self._types: dict[str, str] = {}
+        self._offers: dict[str, dict[str, str]] = {}
         self._task = self._fault = self._last = ''
 
     def start(self) -> None:
@@ -89,6 +94,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         for subscription in self._subscriptions_made:
             self.destroy_subscription(subscription)
         self._types.clear()
+        self._offers.clear()
 
     def teardown(self) -> None:
         """There is nothing else."""
@@ -131,6 +137,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         now = int(self.get_clock().now().nanoseconds)
         kept = Kept(topic, time.monotonic(), now, bytes(cdr))
         self._ring.add(kept)
+        if topic not in self._offers:
+            self._look_at_offers(topic)
         if self._writer is not None:
             self._write(kept)
         if self._types[topic] == 'viva_ros/msg/Value':
@@ -138,8 +146,17 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         if self._types[topic] == 'viva_ros/msg/Alert':
             self._hear(deserialize_message(cdr, Alert), now)
 
+    def _look_at_offers(self, topic: str) -> None:
+        """Keep the QoS of a topic's publishers: they may be gone when a recording begins."""
+        found = channel_metadata(self, topic, self._types[topic])
+        if found or topic not in self._offers:
+            self._offers[topic] = found
+        if self._writer is not None:
+            self._writer.describe(topic, self._offers[topic])
+
     def _hear(self, alert: Alert, now: int) -> None:
-        if alert.level not in ALARMING or abs(now - to_ns(alert.header.stamp)) > FRESH * 1e9:
+        is_fresh = abs(now - to_ns(alert.header.stamp)) <= FRESH * 1e9
+        if not is_fresh or not is_alarming(alert.level, alert.kind):
             return
         if self._writer is not None:
             self._take.extend(time.monotonic())
@@ -160,6 +177,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         if newest is not None:
             task = deserialize_message(newest, Value).task
             self._writer.metadata(TASK, {'task': task})
+        for topic in self._offers:
+            self._look_at_offers(topic)
         for kept in self._ring.content():
             self._write(kept)
 

@@ -4,10 +4,8 @@
 Retry by cancelling: the goals of an action are cancelled, and its client tries again by itself.
 
 The robot has answered only when every goal that it agreed to cancel has come to its end: that a
-cancel was accepted says nothing about the arms.
+cancel was accepted says nothing about the arms. The retry is done when another goal is executed.
 """
-
-from collections.abc import Callable
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from action_msgs.srv import CancelGoal
@@ -15,7 +13,9 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from viva_ros.nodes import qos
+from viva_ros.nodes.retry_client import Answers, Request
 
+ACTIVE = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING)
 ENDED = {
     GoalStatus.STATUS_SUCCEEDED: 'succeeded',
     GoalStatus.STATUS_CANCELED: 'canceled',
@@ -29,20 +29,16 @@ REFUSED = {
 
 
 class CancelClient:
-    """Cancels all goals of an action, whatever its type; answers by one of two callbacks."""
+    """Cancels all goals of an action, whatever its type."""
 
-    def __init__(
-        self, node: Node, action: str, accepted: Callable[[], None],
-        refused: Callable[[str], None],
-    ) -> None:  # fmt: skip
-        """:param refused: with the reason, also when there is no such action or goal."""
-        self._node, self._action = node, action
-        self._accepted, self._refused = accepted, refused
-        self._client = node.create_client(CancelGoal, f'{action}/_action/cancel_goal')
+    def __init__(self, node: Node, name: str, answers: Answers) -> None:
+        self._node, self._name, self._answers = node, name, answers
+        self._client = node.create_client(CancelGoal, f'{name}/_action/cancel_goal')
         self._status = node.create_subscription(
-            GoalStatusArray, f'{action}/_action/status', self._hear, qos.LATCHED_READER
+            GoalStatusArray, f'{name}/_action/status', self._hear, qos.LATCHED_READER
         )
         self._waiting: set[bytes] = set()
+        self._retrying, self._before = False, set[bytes]()  # goals known before the retry
         self._states: dict[bytes, int] = {}
         self._pending: Future | None = None
 
@@ -52,12 +48,13 @@ class CancelClient:
         self._node.destroy_client(self._client)
         self._node.destroy_subscription(self._status)
 
-    def ask(self) -> None:
+    def ask(self, request: Request, attempt: int) -> None:
         """Cancel whatever is under way."""
         self._waiting.clear()
+        self._retrying, self._before = False, set(self._states)
         if not self._client.service_is_ready():
-            name = self._node.resolve_service_name(self._action)
-            self._refused(f'there is no action {name}')
+            name = self._node.resolve_service_name(self._name)
+            self._answers.refused(f'there is no action {name}')
             return
         self._pending = self._client.call_async(CancelGoal.Request())  # zeros: all goals
         self._pending.add_done_callback(self._answer)
@@ -68,11 +65,13 @@ class CancelClient:
         response = future.result()
         if response is None or response.return_code != CancelGoal.Response.ERROR_NONE:
             code = None if response is None else response.return_code
-            self._refused(REFUSED.get(code, 'no answer'))
+            self._answers.refused(REFUSED.get(code, 'no answer'))
             return
         self._waiting = {bytes(goal.goal_id.uuid) for goal in response.goals_canceling}
-        if not self._waiting:
-            self._refused('no goal is under way')
+        if not self._waiting:  # rclpy's server reports a rejected cancel without a code
+            active = any(state in ACTIVE for state in self._states.values())
+            rejected = REFUSED[CancelGoal.Response.ERROR_REJECTED]
+            self._answers.refused(rejected if active else 'no goal is under way')
             return
         self._look()
 
@@ -81,12 +80,17 @@ class CancelClient:
         self._look()
 
     def _look(self) -> None:
-        """Say how it came out, once all goals have ended."""
-        if not self._waiting or any(self._states.get(g) not in ENDED for g in self._waiting):
-            return
-        ends = {ENDED[self._states[goal]] for goal in self._waiting}
-        self._waiting.clear()
-        if ends == {'succeeded'}:
-            self._refused('the goal had succeeded before it could be canceled')
-        else:
-            self._accepted()
+        """Answer once all goals have ended, and once another is executed after that."""
+        if self._waiting and all(self._states.get(goal) in ENDED for goal in self._waiting):
+            ends = {ENDED[self._states[goal]] for goal in self._waiting}
+            self._waiting.clear()
+            self._retrying = ends != {'succeeded'}
+            if self._retrying:
+                self._answers.accepted(True)
+            else:
+                self._answers.refused('the goal had succeeded before it could be canceled')
+        if self._retrying and any(
+            state in ACTIVE for goal, state in self._states.items() if goal not in self._before
+        ):
+            self._retrying = False
+            self._answers.finished('')

@@ -18,7 +18,8 @@ from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.core.rules import Details
 from viva_ros.msg import Alert, FutureProprioception, Value
-from viva_ros.runtime.decode import view_image
+from viva_ros.nodes.image_bridge import View, takes, view_by
+from viva_ros.runtime.decode import check_image, view_image
 from viva_ros.runtime.jpeg import decode_jpeg
 
 SECOND = 1_000_000_000  # ns
@@ -44,20 +45,27 @@ def image_bytes(message: Image | CompressedImage) -> memoryview:
     return memoryview(message.data)
 
 
-def decode(message: Image | CompressedImage, size: tuple[int, int] | None = None) -> Pixels:
+def decode(
+    message: Image | CompressedImage, size: tuple[int, int] | None = None,
+    view: View | None = None,
+) -> Pixels:  # fmt: skip
     """
     Decode an image message.
 
     :param size: (height, width) that it will be fitted into, px; None: it is wanted as sent
+    :param view: cv_bridge's conversion to an array without a copy, for the messages that it
+        ``takes``; None: our own, which is equal to the pixel
     :returns: (H, W, 3) RGB, perhaps a view of the message's own bytes
     :raises InputError: on an encoding, size or content that cannot be used
     """
+    data = image_bytes(message)
     if isinstance(message, CompressedImage):
-        return decode_jpeg(image_bytes(message), size)
-    return view_image(
-        message.encoding, message.height, message.width, message.step, image_bytes(message),
-        bool(message.is_bigendian),
-    )  # fmt: skip
+        return decode_jpeg(data, size)
+    layout = message.encoding, message.height, message.width, message.step
+    if view is not None and takes(message):
+        check_image(*layout, len(data))
+        return view_by(view, message)
+    return view_image(*layout, data, bool(message.is_bigendian))
 
 
 def to_image(pixels: Pixels, stamp: int, frame_id: str) -> Image:

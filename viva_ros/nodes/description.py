@@ -55,6 +55,7 @@ SUPERVISOR = Program(
         'task': 'task',
         'calibration': 'calibration',
         'dry_run': 'retry.dry_run',
+        'executing_topic': 'robot.executing_topic',
         'autostart': 'autostart',
         'use_sim_time': 'use_sim_time',
     },
@@ -77,10 +78,14 @@ COMMON = (
     Argument('transport', "What the cameras send: 'raw' or 'compressed'."),
     Argument('calibration', "File with the thresholds; empty: the engine's."),
     Argument('dry_run', "'true': report retries and ask for none."),
+    Argument('executing_topic', 'Topic of std_msgs/Bool: true while the robot executes a task.'),
     Argument('autostart', "'true': configure and activate by themselves."),
     Argument('use_sim_time', "'true': time comes from /clock."),
 )
 FOLDER = Argument('black_box', "Folder for a recording of each alert; empty: black_box.yaml's.")
+
+#: The simulated robot reports what it executes and may try again.
+DEMO = {'dry_run': 'false', 'executing_topic': 'executing'}
 
 #: What can be started: its programs and arguments.
 LAUNCHES = {
@@ -88,7 +93,7 @@ LAUNCHES = {
     'demo': (
         (SIM, MONITOR, SUPERVISOR),
         (
-            *(Argument(a.name, a.doc, 'false') if a.name == 'dry_run' else a for a in COMMON),
+            *(Argument(a.name, a.doc, DEMO.get(a.name, a.default)) for a in COMMON),
             Argument('seed', 'Of the simulated scene.'),
             Argument('failure', 'What goes wrong in the simulation.'),
         ),

@@ -9,12 +9,11 @@ Callbacks only store. Nothing is decoded before it is used.
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import JointState
 
 from viva_ros.core.errors import InputError
@@ -28,6 +27,9 @@ from viva_ros.nodes.groups import Taken
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import TYPES
 from viva_ros.runtime.engine import EngineInfo
+
+#: Of rclpy: a TypedDict on Kilted, a dict with fewer keys and no name of its own on Jazzy.
+MessageInfo: TypeAlias = Mapping[str, Any]
 
 
 class Inputs:
@@ -69,7 +71,7 @@ class Inputs:
 
     @property
     def topics(self) -> dict[str, str]:
-        """Resolved topic of each camera."""
+        """Return the resolved topic of each camera."""
         return {name: topic for name, topic in self._names.items() if name != JOINTS}
 
     def complete(self, used: Mapping[str, int]) -> bool:
@@ -97,9 +99,10 @@ class Inputs:
         self.take_joints()
         self._taken.open()
         for name, topic in self._names.items():
-            share = self._arrivals[name].take()
+            share = self._arrivals[name].take(self._publishers(topic))
             age = (now - self._newest[name]) * 1e-9
-            values = {'topic': topic, 'rate_hz': share.received, 'sent_hz': share.sent}
+            sent = 'unknown' if share.sent is None else share.sent
+            values = {'topic': topic, 'rate_hz': share.received, 'sent_hz': sent}
             values['age_s'] = f'{age:.3f}'
             if name in self._faults:
                 report.add(name, ERROR, self._faults[name], values)
@@ -128,6 +131,10 @@ class Inputs:
         return self._node.create_subscription(
             kind, topic, callback, profile, callback_group=group, event_callbacks=events
         )
+
+    def _publishers(self, topic: str) -> list[bytes]:
+        found = self._node.get_publishers_info_by_topic(topic)
+        return [bytes(publisher.endpoint_gid) for publisher in found]
 
     def _on_incompatible(self, name: str, event: Any) -> None:
         policy = getattr(event.last_policy_kind, 'name', event.last_policy_kind)

@@ -34,7 +34,7 @@ class Leftover:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What belongs to it; the lock comes last."""
+        """Return what belongs to it; the lock comes last."""
         mutex = self.path.with_name(f'sem.{self.path.name}_mutex')
         return (self.path, mutex, self.path.with_name(self.path.name + LOCK))
 

@@ -14,18 +14,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from std_msgs.msg import String
-
 from viva_ros.core.errors import DeviceError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
-from viva_ros.msg import Alert, Value
+from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
 from viva_ros.nodes.diagnostics import ERROR, Report
-from viva_ros.nodes.episodes import Episodes
+from viva_ros.nodes.episodes import Episodes, EpisodeState
 from viva_ros.nodes.estimation import Estimation, Outcome
 from viva_ros.nodes.health import Health, open_handles
+from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.loading import load_engine
 from viva_ros.nodes.managed import ManagedNode
@@ -71,16 +70,21 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._episodes, self._health = Episodes(), Health()
         self._inputs = Inputs(self, topics, settings, info, self._on_picture)
         self.keep(Inputs.destroy, self._inputs)
-        self._outputs = Outputs(self, settings.task, info.fingerprint, info.horizon, self.seldom)
+        self._outputs = Outputs(
+            self, settings.task, info.fingerprint, info.horizon, self.seldom, settings.cloud
+        )
         self.keep(Outputs.destroy, self._outputs)
         self._listen()
         done = self.create_guard_condition(self._publish_outcome)
         self.keep(self.destroy_guard_condition, done)
-        fitting = partial(decode, size=info.image_size)
+        bridge = find_bridge()
+        fitting = partial(decode, size=info.image_size, view=bridge.view)
         observer = Observer(self._inputs.topics, settings.picture, fitting, image_bytes)
         self._estimation = Estimation(engine, observer, done.trigger)
         how = f'{info.library or info.kind} on {info.device}: {info.why}'
         self.get_logger().info(f'engine {info.fingerprint} for {settings.task}, {how}')
+        if settings.transport == 'raw':
+            self.get_logger().info(f'images are read by {bridge.why}')
 
     def start(self) -> None:
         """Begin to estimate."""
@@ -141,10 +145,11 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._inputs.diagnose(report, now, self.settings.sync.stale)
         if self.active:
             self._health.diagnose(report)
+            self._outputs.diagnose(report)
 
     def _listen(self) -> None:
         for kind, topic, store in (
-            (String, 'episode', self._store_episode),
+            (Episode, 'episode', self._store_episode),
             (Alert, 'alert', self._outputs.note_alert),
         ):
             self.keep(
@@ -152,8 +157,9 @@ class Monitor(ManagedNode[MonitorSettings]):
                 self.create_subscription(kind, topic, store, qos.LATCHED_READER),
             )
 
-    def _store_episode(self, message: String) -> None:
-        self._episodes.announce(message.data, self._now())
+    def _store_episode(self, message: Episode) -> None:
+        state = EpisodeState(message.id, message.task, message.executing, message.reason)
+        self._episodes.announce(state, self._now())
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import ColorRGBA, Float32
 from visualization_msgs.msg import Marker, MarkerArray
 
-from viva_ros.core.events import ALARMING
+from viva_ros.core.events import is_alarming
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.msg import Alert, FutureProprioception, Value
@@ -27,6 +27,9 @@ from viva_ros.nodes.convert import (
     to_unknown_value,
     to_value,
 )  # fmt: skip
+from viva_ros.nodes.episodes import EpisodeState
+from viva_ros.nodes.value_cloud import ValueCloud
+from viva_ros.runtime.point_cloud import CloudSettings
 from viva_ros.runtime.value_plot import draw_value
 
 SPAN = 20.0  # s, of the plot
@@ -38,8 +41,9 @@ class Outputs:
     """The monitor's publishers; the last values are kept for the pictures."""
 
     def __init__(
-        self, node: LifecycleNode, task: str, engine: str, horizon: float, group: CallbackGroup
-    ) -> None:
+        self, node: LifecycleNode, task: str, engine: str, horizon: float, group: CallbackGroup,
+        cloud: CloudSettings,
+    ) -> None:  # fmt: skip
         """:param group: of the publishers' events."""
         self._task, self._engine, self._horizon = task, engine, horizon
         self._samples: deque[tuple[float, float]] = deque(maxlen=KEPT)
@@ -55,6 +59,8 @@ class Outputs:
         self._joints = publisher(JointState, 'future_joint_states')
         self._plot = publisher(Image, 'value_plot')
         self._markers = publisher(MarkerArray, 'value_markers')
+        self._cloud = ValueCloud(node, cloud, group)
+        self.diagnose = self._cloud.diagnose
 
     def destroy(self) -> None:
         """Cease to publish, for good."""
@@ -62,9 +68,10 @@ class Outputs:
             self._value, self._scalar, self._forecast, self._joints, self._plot, self._markers
         ):  # fmt: skip
             self._node.destroy_publisher(publisher)
+        self._cloud.destroy()
 
     def publish(
-        self, estimate: Estimate, selection: Selection[object], episode: str, now: int
+        self, estimate: Estimate, selection: Selection[object], episode: EpisodeState, now: int
     ) -> Value:
         """Publish an estimate; in its other forms too, where someone listens."""
         value = self._send(to_value(estimate, selection, now, self._horizon), episode)
@@ -72,26 +79,27 @@ class Outputs:
             self._scalar.publish(Float32(data=value.value))
         if estimate.forecast:
             self._publish_forecast(estimate, selection, episode)
+        self._cloud.add(estimate, selection.stamp, episode, selection.proprio)
         return value
 
     def _publish_forecast(
-        self, estimate: Estimate, selection: Selection[object], episode: str
+        self, estimate: Estimate, selection: Selection[object], episode: EpisodeState
     ) -> None:
         if self._forecast.get_subscription_count():
             forecast = to_forecast(estimate, selection.stamp, self._horizon)
-            forecast.engine, forecast.episode_id = self._engine, episode
+            forecast.engine, forecast.episode_id = self._engine, episode.id
             self._forecast.publish(forecast)
         if self._joints.get_subscription_count():
             ahead = selection.stamp + round(self._horizon * 1e9)
             self._joints.publish(to_joint_state(estimate.forecast, ahead))
 
-    def publish_unknown(self, unknown: Unknown, episode: str, now: int) -> Value:
+    def publish_unknown(self, unknown: Unknown, episode: EpisodeState, now: int) -> Value:
         """Publish that there is no value."""
         return self._send(to_unknown_value(unknown, now), episode)
 
     def note_alert(self, alert: Alert) -> None:
         """Keep an alert for the plot."""
-        if alert.level in ALARMING:
+        if is_alarming(alert.level, alert.kind):
             self._alerts.append((to_ns(alert.header.stamp) * 1e-9, alert.kind))
 
     def publish_pictures(self, now: int, frame_id: str) -> None:
@@ -102,9 +110,11 @@ class Outputs:
             self._plot.publish(to_image(image, now, frame_id))
         if self._markers.get_subscription_count():
             self._markers.publish(self._make_markers(now, frame_id, title))
+        self._cloud.publish(now)
 
-    def _send(self, value: Value, episode: str) -> Value:
-        value.task, value.engine, value.episode_id = self._task, self._engine, episode
+    def _send(self, value: Value, episode: EpisodeState) -> Value:
+        value.task, value.engine = self._task, self._engine
+        value.episode_id, value.executing = episode.id, episode.executing
         self._samples.append((to_ns(value.header.stamp) * 1e-9, value.value))
         self._value.publish(value)
         return value

@@ -108,7 +108,7 @@ def end_in_time(codes: Sequence[int]) -> None:
 
 
 def ignore_signals() -> None:
-    """A second Ctrl-C must not interrupt the tidying up."""
+    """Ignore a second Ctrl-C: it must not interrupt the tidying up."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Retries as the supervisor carries them: what the core decides is asked, noted and said."""
+"""Retries as the supervisor carries them: what the core decides is requested, noted and said."""
 
 import os
 import time
@@ -11,27 +11,34 @@ from rclpy.node import Node
 
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
-from viva_ros.core.retry import RetryMachine, RetrySettings
-from viva_ros.core.retry_memory import RetryMemory
-from viva_ros.nodes.retry_client import retry_client
+from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
+from viva_ros.core.supervision_memory import Memory, OpenEpisode, SupervisionMemory, steady
+from viva_ros.nodes.retry_client import Answers, Request, retry_client
+
+ALIVE = 5.0  # s, between two signs of life in the file
+AWAY = 30.0  # s; for longer, and an episode does not go on
 
 
 class Retries:
-    """Asks the robot to try again, within its budgets, those of an earlier process included."""
+    """Requests retries, within the budgets, those of an earlier process included."""
 
     def __init__(
         self, node: Node, settings: RetrySettings, rest: float, say: Callable[[Event], None]
     ) -> None:
         """
-        Ask nothing yet.
+        Request nothing yet.
 
-        :param rest: for this long, s: a supervisor before this one may just have asked
+        :param rest: for this long, s: a supervisor before this one may just have requested
         :param say: publishes an event
         """
-        self._node, self._say, self._hourly = node, say, settings.hourly
-        self._memory = RetryMemory(memory_file(node))
-        self._machine = RetryMachine(settings, time.monotonic() + rest, self._recall())
-        self._client = retry_client(node, settings.action, self._accepted, self._refused)
+        self._node, self._say = node, say
+        self._memory = SupervisionMemory(memory_file(node))
+        kept, asked = self._recall(settings.hourly)
+        self._machine = RetryMachine(settings, time.monotonic() + rest, asked, kept.operator)
+        self._kept_alive = time.monotonic()
+        answers = Answers(self._accepted, self._refused, self._finished)
+        self._client = retry_client(node, settings, answers)
+        self.episode, self.away = kept.episode, self._memory.away(time.time())
 
     @property
     def level(self) -> Level:
@@ -39,34 +46,53 @@ class Retries:
         return self._machine.level
 
     @property
-    def state(self) -> str:
-        """What is waited for, for a person."""
-        return self._machine.state.value
+    def cause(self) -> Event | None:
+        """The event because of which an operator is required; None if none is."""
+        return self._machine.cause or self._memory.content.operator
+
+    @property
+    def state(self) -> RetryState:
+        """What is waited for."""
+        return self._machine.state
 
     @property
     def used(self) -> int:
-        """Retries asked for in this episode."""
+        """Retries requested in this episode."""
         return self._machine.used
 
+    def apply(self, settings: RetrySettings) -> None:
+        """Use other settings from now on."""
+        self._machine.apply(settings)
+
     def destroy(self) -> None:
-        """Ask no more."""
+        """Request no more."""
         self._client.destroy()
 
-    def start_episode(self) -> None:
-        """Begin an episode: the whole budget."""
-        self._machine.start_episode()
+    def open_episode(self, episode: OpenEpisode | None) -> None:
+        """Begin an episode, go on with one, or end it (None)."""
+        self._machine.start_episode(episode.used if episode else 0)
+        self.episode = episode
+        self._write(episode=episode)
 
-    def request(self, alarm: Event) -> None:
-        """Ask for a retry because of an alarm."""
+    def request(self, alarm: Event, task: str) -> None:
+        """Request a retry because of an alarm."""
+        self._request = Request(alarm, task)
         self._follow(self._machine.request(time.monotonic(), alarm))
 
     def drop(self) -> None:
-        """Give up what was to be asked for again."""
+        """Give up what was to be requested again."""
         self._machine.drop()
 
+    def executing(self, executes: bool) -> None:
+        """Take the robot's report whether it executes the task."""
+        self._follow(self._machine.executing(time.monotonic(), executes))
+
     def acknowledge(self) -> list[Event]:
-        """Take a person's word; give what there was to acknowledge."""
-        return self._follow(self._machine.acknowledge())
+        """Take a person's word; return what there was to acknowledge."""
+        events = self._follow(self._machine.acknowledge())
+        if events:
+            self._write(operator=None)
+        return events
 
     def tick(self, stopped: str, known: bool) -> None:
         """
@@ -77,40 +103,68 @@ class Retries:
         """
         self._follow(self._machine.block(stopped))
         self._follow(self._machine.tick(time.monotonic(), known))
+        if time.monotonic() - self._kept_alive > ALIVE:
+            self._kept_alive = time.monotonic()
+            try:
+                self._memory.keep_alive()
+            except OSError as error:
+                self._warn(error)
 
     def _follow(self, events: list[Event]) -> list[Event]:
         """Say what the machine says, and do what it asks."""
         for event in events:
-            self._say(event)
             if event.kind == 'retry_requested':
                 self._remember()
-                self._client.ask()
+            if event is self._machine.cause:
+                self._write(operator=event)
+            self._say(event)
+            if event.kind == 'retry_requested':
+                self._client.ask(self._request, self._machine.used)
         return events
 
-    def _accepted(self) -> None:
-        self._follow(self._machine.accepted())
+    def _accepted(self, begun: bool) -> None:
+        self._follow(self._machine.accepted(time.monotonic(), begun))
 
     def _refused(self, reason: str) -> None:
         self._follow(self._machine.refused(time.monotonic(), reason))
 
-    def _recall(self) -> list[float]:
+    def _finished(self, failure: str) -> None:
+        self._follow(self._machine.finished(time.monotonic(), failure))
+
+    def _recall(self, hourly: int) -> tuple[Memory, list[float]]:
         try:
-            return self._memory.recall(time.time(), time.monotonic())
+            kept = self._memory.recall(time.time())
         except VivaError as error:
             self._node.get_logger().error(str(error))
-            return [time.monotonic()] * self._hourly
+            return Memory(), [time.monotonic()] * hourly
+        return kept, steady(kept.asked, time.time(), time.monotonic())
 
     def _remember(self) -> None:
-        """Note a retry before it is asked for: one who dies meanwhile has counted it."""
+        """Note a retry before it is requested: one that dies meanwhile has counted it."""
         try:
-            self._memory.note(time.time())
+            self._memory.note_retry(time.time())
         except OSError as error:
-            text = f'a retry cannot be noted, so a restart forgets it: {error}'
-            self._node.get_logger().error(text)
+            self._warn(error)
+        if self.episode is not None:
+            self.episode = OpenEpisode(self.episode.id, self.episode.task, self._machine.used)
+            self._write(episode=self.episode)
+
+    def _write(self, **changes: object) -> None:
+        try:
+            self._memory.change(**changes)
+        except OSError as error:
+            self._warn(error)
+
+    def _warn(self, error: OSError) -> None:
+        self._node.get_logger().error(
+            f'the state of the supervisor cannot be kept in {self._memory.path}, a restart would '
+            f'forget it ({error}): free disk space, or set ROS_HOME to a folder that can be '
+            'written', throttle_duration_sec=30.0,
+        )  # fmt: skip
 
 
 def memory_file(node: Node) -> Path:
-    """Give a supervisor's own file, by domain and name: robots on one machine have theirs."""
+    """Return a supervisor's own file, by domain and name: robots on one machine have theirs."""
     home = Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser()
     name = node.get_fully_qualified_name().replace('/', '_')
     return home / 'viva_retries' / f'{node.context.get_domain_id()}{name}.json'

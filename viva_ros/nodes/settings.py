@@ -15,6 +15,7 @@ from viva_ros.core.robot_word import RobotSettings
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.settings import setting
 from viva_ros.runtime.engine import KINDS
+from viva_ros.runtime.point_cloud import CloudSettings
 
 TRANSPORTS = ('raw', 'compressed')
 
@@ -57,6 +58,7 @@ class MonitorSettings:
     frame_id: str = setting('base_link', 'Frame of the markers.')
     sync: SyncSettings = field(default_factory=SyncSettings)
     picture: PictureSettings = field(default_factory=PictureSettings)
+    cloud: CloudSettings = field(default_factory=CloudSettings)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The simulated robot as a node: cameras, joint states, and the services 'start' and 'retry'.
+The simulated robot as a node: cameras, joints, 'executing', and the services 'start' and 'retry'.
+
+It keeps the contract with the supervisor as any robot does: it starts and ends episodes, reports
+whether it executes the task, and tries again when asked.
 
 One thread does all, since a renderer belongs to the thread that made it: between two control steps
 the executor gets the time that is left. Before the first 'start' and after the end of an episode
@@ -19,26 +22,31 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import Image as Pixels
-from viva_ros.msg import GroundTruth
+from viva_ros.msg import Episode, GroundTruth
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header, to_image, to_joint_state
 from viva_ros.nodes.params import Parameters
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import SimSettings
+from viva_ros.sim.description import robot_description
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE
 from viva_ros.sim.sensor import add_noise
 from viva_ros.sim.tasks import check_mode, task_named
+from viva_ros.srv import StartEpisode
 
 STEP = 1.0 / CONTROL_RATE  # s
 LATE = 0.2  # s; behind by more than this, time lost is not made up for
 JPEG_QUALITY = 90
+GIVE_UP = 20.0  # s; after a plan that has ended without success
+REPORT = 0.1  # s, between two reports of 'executing'
 
 
 class Robot(Node):
@@ -53,7 +61,11 @@ class Robot(Node):
         self._compressed = self._image_publishers(CompressedImage, 'image_raw/compressed')
         self._joints = self.create_publisher(JointState, 'joint_states', qos_profile_sensor_data)
         self._truth = self.create_publisher(GroundTruth, 'ground_truth', qos.RELIABLE)
-        self.create_subscription(String, 'episode', self._store_episode, qos.LATCHED_READER)
+        self._executing = self.create_publisher(Bool, 'executing', qos.RELIABLE)
+        self.create_subscription(Episode, 'episode', self._store_episode, qos.LATCHED_READER)
+        self._hook = EpisodeHook(self)
+        self._description = self.create_publisher(String, 'robot_description', qos.LATCHED)
+        self._description.publish(String(data=robot_description()))
         self.create_service(Trigger, 'start', self._serve_start)
         self.create_service(Trigger, 'retry', self._serve_retry)
         self._simulation: Simulation | None = None
@@ -64,6 +76,7 @@ class Robot(Node):
         """Move on by one control step, if an episode is under way, and publish."""
         if self._moving:
             self._advance()
+        self._report()
         stamp = self.get_clock().now().nanoseconds
         self._joints.publish(to_joint_state(self._simulation.joint_positions(), stamp))
         self._steps += 1
@@ -78,6 +91,18 @@ class Robot(Node):
         else:
             self._simulation.step()
             self._rest = 0
+        if not self._over and (self._simulation.succeeded or self._rest * STEP > GIVE_UP):
+            self._over = True
+            self._hook.end()
+
+    def _report(self) -> None:
+        """Say whether the task is executed: at once when that changes, and again and again."""
+        executing = self._moving and not self._over and self._simulation.executing
+        now = time.monotonic()
+        if executing != self._reported or now - self._reported_at >= REPORT:
+            self._reported, self._reported_at = executing, now
+            self._executing.publish(Bool(data=executing))
+        self._hook.pursue(now)
 
     def close(self) -> bool:
         """Free the renderer."""
@@ -98,10 +123,13 @@ class Robot(Node):
             (settings.image_height, settings.image_width),
         )  # fmt: skip
         self._moving, self._steps, self._shots, self._rest = moving, 0, 0, 0
+        self._over, self._reported, self._reported_at = False, False, -math.inf
         if not self.context.ok():  # told to end meanwhile: do not keep it waiting
             return
         self._publish_images(self.get_clock().now().nanoseconds)  # the first one takes long
         self.began = time.monotonic()
+        if moving:
+            self._hook.begin(settings.task)
         how = 'running' if moving else "waiting for 'start'"
         self.get_logger().info(f'{settings.task}, seed {settings.seed}, {settings.failure}: {how}')
 
@@ -134,8 +162,8 @@ class Robot(Node):
             )
         )  # fmt: skip
 
-    def _store_episode(self, message: String) -> None:
-        self._episode = message.data
+    def _store_episode(self, message: Episode) -> None:
+        self._episode = message.id
 
     def _serve_start(
         self, request: Trigger.Request, response: Trigger.Response
@@ -148,13 +176,65 @@ class Robot(Node):
     def _serve_retry(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        if not self._moving:
-            response.message = 'no episode has been started'
+        if not self._moving or self._over:
+            response.message = 'no episode is under way: call start'
             return response
         response.success = self._simulation.retry()
         response.message = self._simulation.retry_refusal
         self.get_logger().info('retry: ' + (response.message or 'going back to try again'))
         return response
+
+
+class EpisodeHook:
+    """
+    Starts and ends episodes at the supervisor, without ever waiting for it.
+
+    A supervisor that is not there yet is asked as soon as it is; one that does not answer (it was
+    killed and is started again, say) is asked once more.
+    """
+
+    PERIOD = 0.2  # s, between two looks for the supervisor
+    PATIENCE = 2.0  # s, for an answer
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._start = node.create_client(StartEpisode, 'supervisor/start_episode')
+        self._end = node.create_client(Trigger, 'supervisor/end_episode')
+        self._wish = ''
+        self._started = False
+        self._again = -math.inf  # steady time of the next look, s
+        self._pending: Future | None = None
+
+    def begin(self, task: str) -> None:
+        """Start an episode as soon as there is a supervisor."""
+        self._wish, self._task, self._started = 'start', task, False
+        self._again = -math.inf
+
+    def end(self) -> None:
+        """End the episode, if one was started."""
+        self._wish = 'end' if self._started else ''
+        self._again = -math.inf
+
+    def pursue(self, now: float) -> None:
+        """Call what is wished for, if it can be called; now is steady time, s."""
+        if not self._wish or now < self._again:
+            return
+        self._again = now + self.PERIOD
+        client = self._start if self._wish == 'start' else self._end
+        if not client.service_is_ready():
+            return
+        self._again = now + self.PATIENCE
+        start = StartEpisode.Request(task=self._task)
+        self._pending = client.call_async(start if self._wish == 'start' else Trigger.Request())
+        self._pending.add_done_callback(self._note)
+
+    def _note(self, future: Future) -> None:
+        answer = future.result()
+        if future is not self._pending or answer is None:
+            return
+        self._started, self._wish = self._wish == 'start' and answer.success, ''
+        if not answer.success:
+            self._node.get_logger().warning(f'the supervisor refuses: {answer.message}')
 
 
 def check_settings(settings: SimSettings) -> None:

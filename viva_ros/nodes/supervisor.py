@@ -1,16 +1,18 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The supervisor: watches the value, raises alerts, and asks the robot to try again.
+The supervisor: watches the value, raises alerts, and requests retries from the robot.
 
-It judges by the same code that scores recordings. It outlives the monitor: silence is watched on
-the steady clock, and neither silence nor 'unknown' ever asks for a retry.
+It judges by the same code that scores recordings, and only while an episode is under way and the
+robot executes it. It outlives the monitor: silence is watched on the steady clock, and neither
+silence nor 'unknown' ever leads to a retry.
 """
 
+import itertools
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +20,31 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from std_srvs.srv import Trigger
 
 from viva_ros.core.absence import Silence
-from viva_ros.core.errors import CalibrationError
+from viva_ros.core.errors import CalibrationError, ConfigurationError, VivaError
 from viva_ros.core.events import RULES, Event, Level, worst
 from viva_ros.core.judge import Judge, JudgeSettings
+from viva_ros.core.retry import ACTION, TRIGGER, RetryState
+from viva_ros.core.supervision_memory import OpenEpisode
 from viva_ros.core.thresholds import Calibration, calibration_file
 from viva_ros.core.thresholds import load as load_calibration
-from viva_ros.msg import Alert, Value
+from viva_ros.msg import Alert, SupervisorState, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.announcer import Announcer
 from viva_ros.nodes.convert import to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
+from viva_ros.nodes.episodes import EpisodeState
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
-from viva_ros.nodes.retries import Retries
+from viva_ros.nodes.retries import AWAY, Retries
 from viva_ros.nodes.robot_words import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings
 from viva_ros.runtime.manifest import named
 from viva_ros.runtime.shipped import engine_folder
+from viva_ros.srv import StartEpisode
 
 TICK = 0.1  # s
+FIRST_WORD = 1.0  # s; a supervisor that was here before is heard within this time
+INACTIVE = 'not active: activate the supervisor first'
 DIAGNOSIS = {
     Level.OK: OK, Level.UNKNOWN: WARN, Level.WARN: WARN, Level.ALARM: ERROR,
     Level.NEEDS_OPERATOR: ERROR, Level.LATCHED: WARN, Level.PAUSED: OK,
@@ -49,170 +57,147 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def __init__(self, **options: Any) -> None:
         super().__init__('supervisor', SupervisorSettings(), **options)
         self._session = time.time_ns()  # not of /clock, which all begin with at 0
+        self._numbers = itertools.count(1)  # of episodes; none is used twice
 
-    def load_calibration(self, settings: SupervisorSettings) -> Calibration:
+    def load_calibration(self, settings: SupervisorSettings, task: str) -> Calibration:
         """Load the thresholds; they must be for this task and these rules."""
         path, engine = Path(settings.calibration).expanduser(), ''
         if settings.engine or not settings.calibration:
-            folder = engine_folder(settings.engine, settings.task)
+            folder = engine_folder(settings.engine, task)
             engine = named(folder)
-            path = path if settings.calibration else calibration_file(folder, settings.task)
+            path = path if settings.calibration else calibration_file(folder, task)
         calibration = load_calibration(path)
-        calibration.check(engine or calibration.engine, settings.task, settings.rules)
+        calibration.check(engine or calibration.engine, task, settings.rules)
         return calibration
 
     def setup(self, settings: SupervisorSettings) -> None:
         """Load the thresholds, create judge, topics and services."""
-        self._calibration = self.load_calibration(settings)
-        made = self._calibration
+        check_retries(settings)
+        self._calibration = made = self.load_calibration(settings, settings.task)
+        self._calibrations = {settings.task: made}
         self._judge = Judge(
             JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
             made.combine, made.alpha,
         )  # fmt: skip
-        self._foreign = self._rival = self._incompatible = ''
-        self._announcer = Announcer(self, self._session, settings.retry.budget)
+        self._foreign = self._rival = self._incompatible = self._robot_fault = ''
+        self._judged: Event | None = None
+        self._silent: Event | None = None
+        self._task = settings.task
+        self._announcer = Announcer(self, self._session)
         self.keep(Announcer.destroy, self._announcer)
         self._retries = Retries(
             self, settings.retry, settings.alarm.cool_down,
             lambda event: self._publish(event, self._now()),
         )  # fmt: skip
         self.keep(Retries.destroy, self._retries)
-        self._robot = RobotWords(self, settings.robot)
+        self._robot = RobotWords(self, settings.robot, self._hear_robot)
         self.keep(RobotWords.destroy, self._robot)
-        events = SubscriptionEventCallbacks(
-            incompatible_qos=self._note_incompatible, use_default_callbacks=False
-        )
-        for kind, topic, react in (
-            (Value, 'value', self._judge_value),
-            (Alert, 'alert', self._hear_alert),
+        self._subscribe()
+        for kind, service, serve in (
+            (StartEpisode, '~/start_episode', self._serve_start_episode),
+            (Trigger, '~/end_episode', self._serve_end_episode),
+            (Trigger, '~/acknowledge', self._serve_acknowledge),
         ):
-            subscription = self.create_subscription(
-                kind, topic, react, qos.RELIABLE, event_callbacks=events
-            )
-            self.keep(self.destroy_subscription, subscription)
-        for service, serve in (
-            ('~/acknowledge', self._serve_acknowledge),
-            ('~/start_episode', self._serve_start_episode),
-        ):
-            self.keep(self.destroy_service, self.create_service(Trigger, service, serve))
+            self.keep(self.destroy_service, self.create_service(kind, service, serve))
 
     def start(self) -> None:
-        """Begin to watch, and an episode."""
+        """Begin to watch; an episode goes on only if the supervisor was away for a moment."""
         self._heard: float | None = None
-        self._silence = Silence(self.settings.silence, time.monotonic())
+        self._started = time.monotonic()
+        self._silence = Silence(self.settings.silence, self._started)
         self._timer = self.create_timer(TICK, self._tick, clock=self.steady)
-        self._begin_episode()
-        how = 'dry run: no retry is asked for' if self.settings.retry.dry_run else 'retries are on'
+        how = 'dry run: no retry is requested' if self.settings.retry.dry_run else 'retries are on'
         self.get_logger().info(f'watching ({how})')
+        self._resume()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Watch no more; the episode ends."""
         self.destroy_timer(self._timer)
+        if self._retries.episode is not None and not self._rival:
+            self._retries.open_episode(None)
+            self._announce()
 
     def teardown(self) -> None:
         """All that there is to free was given to keep."""
 
+    def apply(self, settings: SupervisorSettings) -> None:
+        """
+        Use live parameters.
+
+        :raises ConfigurationError: if retries would be on without a way to see their end
+        """
+        check_retries(settings)
+        self._retries.apply(settings.retry)
+        how = 'dry run' if settings.retry.dry_run else 'on'
+        self.get_logger().info(f'retries: {how}, budget {settings.retry.budget}')
+
     def diagnose(self, report: Report) -> None:
         """Report the level, and what the rules say."""
         level = self._level() if self.active else Level.OK
-        fault = self._incompatible or self._foreign
+        fault = self._incompatible or self._foreign or self._robot.execution_unknown
         crowd = self._rival or self._crowd()
         text = fault or crowd or (level.name if self.active else 'not active')
         entry = ERROR if fault else WARN if crowd else DIAGNOSIS[level]
         report.add('watch', entry, text, self._figures())
 
-    def _crowd(self) -> str:
-        """Say that there is more than one monitor; of equal stamps the first value counts."""
-        count = self.count_publishers('value')
-        topic = self.resolve_topic_name('value')
-        return f'{count} monitors publish {topic}: end all but one' if count > 1 else ''
+    # Episodes.
 
-    def _now(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
-
-    def _level(self) -> Level:
-        silent = Level.UNKNOWN if self._silence.silent else Level.OK
-        return worst(self._judge.level, self._retries.level, silent)
-
-    def _judge_value(self, message: Value) -> None:
-        if not self.active:
+    def _resume(self) -> None:
+        """Go on with the episode of a supervisor that died a moment ago; forget an older one."""
+        kept, away = self._retries.episode, self._retries.away
+        if kept is None:
             return
-        self._heard = time.monotonic()
-        self._check_engine(message)
-        known = message.status == Value.STATUS_OK and not self._foreign
-        kind = '' if known or self._foreign else message.reason_kind
-        events = self._judge.update(
-            to_ns(message.header.stamp), message.value if known else None,
-            self._foreign or message.reason, message.episode_id, to_details(message), kind,
-        )  # fmt: skip
-        for event in events:
-            if event.kind == 'episode_start':
-                self._retries.drop()
-            shown = event.level if event.kind in RULES else worst(event.level, self._retries.level)
-            self._publish(replace(event, level=shown), event.stamp)
-            self._react(event)
-
-    def _note_incompatible(self, event: Any) -> None:
-        policy = getattr(event.last_policy_kind, 'name', event.last_policy_kind)
-        topic = self.resolve_topic_name('value')
-        self._incompatible = (
-            f'a publisher of {topic} or of alerts has incompatible QoS: {policy}, must be reliable'
-        )
-        self.get_logger().error(self._incompatible)
-
-    def _check_engine(self, message: Value) -> None:
+        if away > AWAY:
+            self._retries.open_episode(None)
+            self.get_logger().warning(
+                f'episode {kept.id!r} was under way when the supervisor ended {away:.0f} s ago: '
+                'it is over, nothing is judged until start_episode is called'
+            )
+            return
         try:
-            self._calibration.check(message.engine, message.task, self.settings.rules)
-            self._foreign = ''
-        except CalibrationError as error:
-            self._foreign = str(error)
-
-    def _react(self, event: Event) -> None:
-        """Ask for a retry on an alarm."""
-        if event.kind == 'recovered':
-            self._retries.drop()
-        if event.level != Level.ALARM or event.kind not in RULES:
+            self._calibration_of(kept.task)
+        except VivaError as error:
+            self._retries.open_episode(None)
+            self.get_logger().error(f'episode {kept.id!r} cannot go on: {error}')
             return
-        if self._rival:
-            self.get_logger().warning(f'passive: {self._rival}')
-            return
-        self._retries.request(event)
-
-    def _tick(self) -> None:
-        steady = time.monotonic()
-        event = self._silence.update(steady, self._heard, self._now(), self._announcer.episode)
-        if event is not None:
-            self._retries.drop()  # what it was about is long ago when values come again
-            ends = event.level == Level.OK  # values come again: what they say is what counts
-            shown = self._level() if ends else worst(event.level, self._retries.level)
-            self._publish(replace(event, level=shown), event.stamp)
-        for event in self._judge.gate(self._now(), self._robot.executing):
-            self._retries.drop()  # it was about another task
-            self._publish(event, event.stamp)
-        unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
-        self._retries.tick(self._robot.stopped, self._judge.known and not unheard)
-        if self.count_publishers('alert') < 2:
-            self._rival = ''
-
-    def _hear_alert(self, message: Alert) -> None:
-        """Two supervisors would both ask for retries: the younger one does not."""
-        if message.session_id < self._session and self.count_publishers('alert') > 1:
-            self._rival = f'supervisor of session {message.session_id} is on this topic too'
-
-    def _publish(self, event: Event, stamp: int) -> None:
-        self._announcer.say(event, stamp, self._retries.used)
-
-    def _begin_episode(self) -> str:
-        self._retries.start_episode()
-        return self._announcer.begin_episode()
+        self._task = kept.task
+        self._retries.open_episode(kept)
+        self._announce()
+        text = f'episode {kept.id!r} goes on: the supervisor was away for {away:.1f} s'
+        self._publish(self._event('resumed', Level.OK, text), self._now())
 
     def _serve_start_episode(
+        self, request: StartEpisode.Request, response: StartEpisode.Response
+    ) -> StartEpisode.Response:
+        response.message = self._refusal()
+        if response.message:
+            return response
+        task = request.task or self._task
+        try:
+            self._calibration_of(task)
+        except VivaError as error:
+            response.message = f'no episode of task {task!r} has begun: {error}'
+            return response
+        began = datetime.fromtimestamp(self._session * 1e-9, UTC)
+        name = f'{began:%Y%m%dT%H%M%S}-{self._session % 10**6:06d}-{next(self._numbers):03d}'
+        self._task = task
+        self._retries.open_episode(OpenEpisode(name, task))
+        self._announce()
+        response.success, response.episode_id = True, name
+        return response
+
+    def _serve_end_episode(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        response.success = self.active
-        response.message = (
-            self._begin_episode() if self.active else 'not active: activate it first'
-        )
+        response.message = self._refusal()
+        episode = self._retries.episode
+        if not response.message and episode is None:
+            response.message = 'no episode is under way: start_episode begins one'
+        if response.message or episode is None:
+            return response
+        self._retries.open_episode(None)
+        self._announce()
+        response.success, response.message = True, f'episode {episode.id} has ended'
         return response
 
     def _serve_acknowledge(
@@ -226,18 +211,237 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         response.message = events[0].text if events else 'nothing waits for an operator'
         return response
 
+    def _refusal(self) -> str:
+        """Return why no episode can begin or end; '' if one can."""
+        return (f'passive: {self._rival}' if self._rival else '') if self.active else INACTIVE
+
+    def _calibration_of(self, task: str) -> Calibration:
+        """
+        Return the thresholds for a task.
+
+        :raises VivaError: if there are none, naming the remedy
+        """
+        if task not in self._calibrations:
+            self._calibrations[task] = self.load_calibration(self.settings, task)
+        return self._calibrations[task]
+
+    def _situation(self) -> EpisodeState:
+        """Return what is announced: the episode, and whether it is judged."""
+        episode = self._retries.episode
+        if episode is None:
+            return EpisodeState(task=self._task)
+        reason = self._robot.execution_unknown
+        if not reason and not self._robot.executing:
+            reason = 'the robot does not execute the task'
+        if not reason and self._retries.state is RetryState.RETRYING and not self._sees_retries:
+            reason = 'the robot retries'
+        return EpisodeState(episode.id, episode.task, not reason, reason)
+
+    @property
+    def _sees_retries(self) -> bool:
+        """Whether the robot's own report tells when a retry begins and ends."""
+        return self._robot.reports_execution and self.settings.retry.by != ACTION
+
+    def _announce(self) -> None:
+        if not self._rival and self.context.ok():  # at the end of the process it is not
+            self._announcer.announce(self._situation(), self._now())
+
+    # Values.
+
+    def _judge_value(self, message: Value) -> None:
+        if not self.active:
+            return
+        self._heard = time.monotonic()
+        self._check_engine(message)
+        known = message.status == Value.STATUS_OK and not self._foreign
+        kind = '' if known or self._foreign else message.reason_kind
+        events = self._judge.update(
+            to_ns(message.header.stamp), message.value if known else None,
+            self._foreign or message.reason, message.episode_id, to_details(message), kind,
+            message.executing,
+        )  # fmt: skip
+        for event in events:
+            self._judged = event
+            if event.kind in ('episode_start', 'recovered', 'paused'):
+                self._retries.drop()  # what the alarm was about is over
+            self._publish(event, event.stamp)
+            self._react(event)
+        if events:
+            self._show()
+
+    def _check_engine(self, message: Value) -> None:
+        """Judge by the thresholds of the value's task; those of another engine are refused."""
+        calibration = self._calibrations.get(message.task, self._calibration)
+        try:
+            calibration.check(message.engine, message.task, self.settings.rules)
+            self._foreign = ''
+        except CalibrationError as error:
+            self._foreign = str(error)
+            return
+        if calibration is not self._calibration:
+            self._calibration = calibration
+            self._judge.set_thresholds(
+                calibration.thresholds, calibration.expected, calibration.combine,
+                calibration.alpha,
+            )  # fmt: skip
+
+    def _react(self, event: Event) -> None:
+        """Request a retry on an alarm of the episode under way."""
+        if event.level != Level.ALARM or event.kind not in RULES:
+            return
+        if self._rival:
+            self.get_logger().warning(f'passive: {self._rival}')
+            return
+        state = self._situation()
+        if state.executing and state.id == event.episode_id:
+            self._retries.request(event, state.task)
+
+    # The robot, and time.
+
+    def _hear_robot(self) -> None:
+        if self.active:
+            self._watch_robot()
+
+    def _watch_robot(self) -> None:
+        """Follow the robot's report of execution; its lack is UNKNOWN while an episode runs."""
+        if self._sees_retries:
+            self._retries.executing(self._robot.executing)
+        lack = self._robot.execution_unknown if self._retries.episode is not None else ''
+        if lack != self._robot_fault:
+            self._robot_fault = lack
+            text = lack or f'{self.settings.robot.executing_topic} is published again'
+            level = Level.UNKNOWN if lack else Level.OK
+            self._publish(self._event('robot', level, text), self._now())
+        if time.monotonic() - self._started > FIRST_WORD:
+            self._announce()
+
+    def _tick(self) -> None:
+        steady = time.monotonic()
+        event = self._silence.update(steady, self._heard, self._now(), self._situation().id)
+        if event is not None:
+            self._silent = event
+            self._retries.drop()  # what it was about is long ago when values come again
+            self._publish(event, event.stamp)
+        self._watch_robot()
+        unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
+        self._retries.tick(self._robot.stopped, self._judge.known and not unheard)
+        if self.count_publishers('alert') < 2:
+            self._rival = ''
+        self._show()
+
+    def _hear_alert(self, message: Alert) -> None:
+        """Two supervisors would both request retries: the younger one does not."""
+        if message.session_id < self._session and self.count_publishers('alert') > 1:
+            self._rival = f'supervisor of session {message.session_id} is on this topic too'
+
+    # What holds, and what is said.
+
+    def _level(self) -> Level:
+        lack = self._silence.silent or self._robot_fault
+        unknown = Level.UNKNOWN if lack else Level.OK
+        return worst(self._judge.level, self._retries.level, unknown)
+
+    def _cause(self, level: Level) -> tuple[str, str]:
+        """Return kind and text of what holds a level."""
+        cause = self._retries.cause
+        if level == Level.OK:
+            return '', ''
+        if level == self._retries.level and cause is not None:
+            return cause.kind, cause.text
+        if level == Level.UNKNOWN and self._silence.silent and self._silent is not None:
+            return self._silent.kind, self._silent.text
+        if level == Level.UNKNOWN and self._robot_fault:
+            return 'robot', self._robot_fault
+        if level == Level.LATCHED:
+            return 'recovered', 'an alarm is over: acknowledge it'
+        if self._judged is None:
+            return 'unknown', 'no value has been received yet'
+        return self._judged.kind, self._judged.text
+
+    def _show(self) -> None:
+        """Publish the state of all."""
+        if self._rival:
+            return
+        level, state = self._level(), self._situation()
+        kind, reason = self._cause(level)
+        self._announcer.show(
+            SupervisorState(
+                level=int(level), kind=kind, reason=reason, episode_id=state.id, task=state.task,
+                executing=state.executing, retry_state=self._retries.state.value,
+                dry_run=self.settings.retry.dry_run, retries=self._retries.used,
+                retry_budget=self.settings.retry.budget,
+            ),
+            self._now(),
+        )  # fmt: skip
+
+    def _publish(self, event: Event, stamp: int) -> None:
+        self._announcer.say(
+            event, self._level(), stamp, self._retries.used, self.settings.retry.budget
+        )
+
+    def _event(self, kind: str, level: Level, text: str) -> Event:
+        """Return an event of now that no value has led to."""
+        now, nan = self._now(), math.nan
+        return Event(level, kind, now, now, nan, nan, nan, self._situation().id, text)
+
+    def _subscribe(self) -> None:
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=self._note_incompatible, use_default_callbacks=False
+        )
+        subscribed: Sequence[tuple[type, str, Callable[[Any], None]]] = (
+            (Value, 'value', self._judge_value), (Alert, 'alert', self._hear_alert),
+        )  # fmt: skip
+        for kind, topic, react in subscribed:
+            subscription = self.create_subscription(
+                kind, topic, react, qos.RELIABLE, event_callbacks=events
+            )
+            self.keep(self.destroy_subscription, subscription)
+
+    def _note_incompatible(self, event: Any) -> None:
+        policy = getattr(event.last_policy_kind, 'name', event.last_policy_kind)
+        topic = self.resolve_topic_name('value')
+        self._incompatible = (
+            f'a publisher of {topic} or of alerts has incompatible QoS: {policy}, must be reliable'
+        )
+        self.get_logger().error(self._incompatible)
+
+    def _crowd(self) -> str:
+        """Say that there is more than one monitor; of equal stamps the first value counts."""
+        count = self.count_publishers('value')
+        topic = self.resolve_topic_name('value')
+        return f'{count} monitors publish {topic}: end all but one' if count > 1 else ''
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
     def _figures(self) -> dict[str, object]:
         figures: dict[str, object] = {
-            'episode': self._announcer.episode,
+            'episode': self._situation().id,
+            'task': self._situation().task,
             'smoothed': f'{self._judge.smoothed:.3f}',
             'retries': f'{self._retries.used} of {self.settings.retry.budget}',
-            'retry': self._retries.state,
+            'retry': self._retries.state.value,
             'dry_run': self.settings.retry.dry_run,
         }
         for kind, reading in self._judge.readings.items():
             if math.isfinite(reading.held):
                 figures[kind] = f'{reading.held:.3f}'
         return figures
+
+
+def check_retries(settings: SupervisorSettings) -> None:
+    """
+    Refuse retries whose end nobody would see.
+
+    :raises ConfigurationError: naming the parameters, and the remedies
+    """
+    retry = settings.retry
+    if not retry.dry_run and retry.by == TRIGGER and not settings.robot.executing_topic:
+        raise ConfigurationError(
+            'retry.dry_run is false and robot.executing_topic is empty: an accepted retry would '
+            'never be known to be done. Set robot.executing_topic to a topic of std_msgs/Bool '
+            "that the robot publishes, or retry.by to 'action', or retry.dry_run to true"
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -61,7 +61,7 @@ class Advantages:
 
     @property
     def free(self) -> Array:
-        """The advantages of the policy alone: those that count for the threshold."""
+        """Return the advantages of the policy alone: those that count for the threshold."""
         return self.final[~self.episode.corrected]
 
 

@@ -53,7 +53,7 @@ class Cut:
 
     @property
     def key(self) -> str:
-        """What shards depend on: all but the horizon."""
+        """Return what shards depend on: all but the horizon."""
         kept = {name: value for name, value in asdict(self).items() if name != 'horizon'}
         return json.dumps({'format': FORMAT, **kept})
 

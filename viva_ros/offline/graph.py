@@ -133,7 +133,7 @@ def make_graph(
 
 
 def _check_batch(proto: onnx.ModelProto) -> None:
-    """The exporter takes a size for a constant without a word, if the model's code reads it so."""
+    """Refuse a size that the exporter took for a constant without a word."""
     for tensor in proto.graph.input:
         first = tensor.type.tensor_type.shape.dim[0]
         if not first.dim_param:

@@ -28,7 +28,7 @@ def draw_events(axes: Any, story: Story) -> None:
     """
     Warnings on the curve; alarms and what came of them as texts, each in a lane of its own.
 
-    Where there are too many, the texts go to the legend.
+    Where there are too many, or no lane is free, the text goes to the legend.
     """
     marks = list(_marks(story))
     lanes = Lanes()
@@ -38,9 +38,7 @@ def draw_events(axes: Any, story: Story) -> None:
     for at, level, mark in marks:
         if mark[1] == RED and mark[2] == 'v':
             axes.axvline(at, color=RED, lw=1.4)
-        if len(marks) <= WRITTEN:
-            _write(axes, lanes, at, mark)
-        else:
+        if len(marks) > WRITTEN or not _write(axes, lanes, at, mark):
             _mark(axes, at, level, mark)
 
 
@@ -57,13 +55,14 @@ def _marks(story: Story) -> Iterator[tuple[float, float, tuple[str, str, str]]]:
             yield at, 0.85 if event.kind != 'recovered' else 0.7, MARKS[event.kind]
 
 
-def _write(axes: Any, lanes: Lanes, at: float, mark: tuple[str, str, str]) -> None:
+def _write(axes: Any, lanes: Lanes, at: float, mark: tuple[str, str, str]) -> bool:
+    """Draw a mark with its text; False if all lanes are full there."""
     text, colour, shape = mark
     end = at + width_of(f'    {text} ', axes, TEXT)
     beyond = end > axes.get_xlim()[1]
     height = lanes.place(2.0 * at - end if beyond else at, at if beyond else end)
     if height is None:
-        return
+        return False
     level = 2.2 * height - 1.1
     _mark(axes, at, level, ('', colour, shape))
     side = 'right' if beyond else 'left'
@@ -71,6 +70,7 @@ def _write(axes: Any, lanes: Lanes, at: float, mark: tuple[str, str, str]) -> No
         text, (at, level), ((-8 if beyond else 8), 0), textcoords='offset points', color=colour,
         fontweight='bold', ha=side, va='center', bbox=BEHIND,
     )  # fmt: skip
+    return True
 
 
 def _mark(axes: Any, at: float, level: float, mark: tuple[str, str, str]) -> None:

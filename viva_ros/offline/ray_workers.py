@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.libraries import remedy
 from viva_ros.offline.score_job import Scorer
 from viva_ros.offline.score_outcome import Job, Order, Outcome
 from viva_ros.offline.scored import tool_version
@@ -85,7 +86,7 @@ def start(address: str, order: Order, processes: int | None) -> list[RayWorker]:
         import ray
     except ImportError as error:
         raise ConfigurationError(
-            f"--ray needs ray ({error}): run 'pip install viva_ros[ray]', or use --processes"
+            f'--ray needs ray ({error}): use --processes, or {remedy(["ray"])}'
         ) from error
     _check_reachable(address)
     options: dict[str, Any] = {'log_to_driver': False, 'logging_level': 'ERROR'}

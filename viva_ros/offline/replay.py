@@ -36,12 +36,14 @@ class Sight:
     :param seen: what the engine is given, or why not
     :param episode: id under way; empty where none was announced
     :param said: the value published at that time, NaN if unknown; None where nobody published
+    :param executing: whether it is to be judged
     """
 
     stamp: int
     seen: Observation | Unknown
     episode: str = ''
     said: float | None = None
+    executing: bool = True
 
 
 def sights(
@@ -71,11 +73,12 @@ def _repeat(
         _add(buffer, source, message)
     for one in said:
         if not one.known:
-            yield Sight(one.stamp, Unknown(one.kind, one.reason), one.episode, math.nan)
+            unknown = Unknown(one.kind, one.reason)
+            yield Sight(one.stamp, unknown, one.episode, math.nan, one.executing)
             continue
         selection = buffer.select_at(one.inputs)
         seen = selection if isinstance(selection, Unknown) else _decode(selection, fitting)
-        yield Sight(one.stamp, seen, one.episode, one.value)
+        yield Sight(one.stamp, seen, one.episode, one.value, one.executing)
 
 
 def _decode(selection: Selection[Any], fitting: Decode) -> Observation | Unknown:

@@ -130,7 +130,7 @@ def by_mode(measured: Mapping[str, Figures]) -> Table:
 
 
 def apart(measured: Mapping[str, Figures]) -> Table:
-    """What is neither a clean success nor a failure."""
+    """Return a table of what is neither a clean success nor a failure."""
     title = 'Mended, and retried (judged afresh, without the cool-down that follows an alarm): '
     table = Table(title=f'{title}share with an alarm, Spearman with true progress')
     table.add_column('mode')

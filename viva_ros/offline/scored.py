@@ -36,7 +36,7 @@ SCHEMA: Final = pa.schema([
     ('episode', pa.int64()), ('frame', pa.int64()), ('stamp', pa.int64()),
     ('value', pa.float64()), ('progress', pa.float64()), ('success', pa.float64()),
     ('status', pa.string()), ('reason', pa.string()), ('alarm', pa.bool_()),
-    ('published', pa.float64()), ('correction', pa.bool_()),
+    ('published', pa.float64()), ('correction', pa.bool_()), ('executing', pa.bool_()),
 ])  # fmt: skip
 PROGRESS_SCHEMA: Final = pa.schema([
     ('index', pa.int64()), ('episode_index', pa.int64()), ('frame_index', pa.int64()),
@@ -70,6 +70,7 @@ def _row(sample: Sample, episodes: Sequence[Timeline], alarms: set[int]) -> dict
         'status': OK if known else UNKNOWN, 'reason': sample.reason,
         'alarm': sample.stamp in alarms, 'published': known_number(sample.said),
         'correction': one is not None and _corrected(one, sample.stamp),
+        'executing': sample.executing,
     }  # fmt: skip
     row |= {f'forecast.{name}': at for name, at in sample.forecast.items()}
     return row | {f'proprio.{name}': at for name, at in sample.proprio.items()}
@@ -79,7 +80,7 @@ def _gap(one: Timeline, frame: int) -> dict[str, Any]:
     stamp = int(one.stamps[frame])
     return {
         'episode': one.number, 'frame': frame, 'stamp': stamp, 'status': NOT_ASKED, 'reason': '',
-        'alarm': False, 'correction': _corrected(one, stamp),
+        'alarm': False, 'correction': _corrected(one, stamp), 'executing': None,
     }  # fmt: skip
 
 

@@ -60,6 +60,7 @@ def _sample(row: dict[str, Any], ids: dict[int, str], horizon: float) -> Sample:
         row['stamp'], _number(row['value']), row['reason'] or '', joints[FORECAST],
         ids.get(row['episode'], ''), said, False, _number(row['progress']),
         _number(row['success']), joints[PROPRIO], horizon,
+        executing=row.get('executing') is not False,  # the first tables had no such column
     )  # fmt: skip
 
 

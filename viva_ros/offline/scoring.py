@@ -45,6 +45,7 @@ class Sample:
     :param proprio: joint name to position used; empty when unknown
     :param horizon: of the forecast, s; NaN when unknown
     :param kind: of an unknown value, in one word
+    :param executing: whether it is to be judged
     """
 
     stamp: int
@@ -59,10 +60,11 @@ class Sample:
     proprio: Mapping[str, float] = field(default_factory=dict)
     horizon: float = math.nan
     kind: str = ''
+    executing: bool = True
 
     @property
     def details(self) -> Details:
-        """What goes with the value, for the judge."""
+        """Return what goes with the value, for the judge."""
         if not self.proprio:
             return Details(self.success, self.progress)
         names = tuple(self.proprio)
@@ -75,7 +77,7 @@ class Sample:
 
     @property
     def judged(self) -> float:
-        """The value that the supervisor went by, as far as it is known."""
+        """Return the value that the supervisor went by, as far as it is known."""
         return self.said if self.lost and self.said is not None else self.value
 
 
@@ -97,12 +99,12 @@ class Scores:
 
     @property
     def series(self) -> ValueSeries:
-        """The values alone."""
+        """Return the values alone."""
         return series_of(self.samples)
 
     @property
     def alarms(self) -> list[Event]:
-        """The events that call for a retry."""
+        """Return the events that call for a retry."""
         return rule_alarms(self.events)
 
     @property
@@ -158,12 +160,12 @@ def _sample(sight: Sight, answer: Estimate | Unknown, horizon: float) -> Sample:
     if isinstance(answer, Unknown):
         lost = answer.kind == 'missing' and math.isfinite(math.nan if said is None else said)
         return Sample(sight.stamp, math.nan, answer.reason, {}, sight.episode, said, lost,
-                      kind=answer.kind)  # fmt: skip
+                      kind=answer.kind, executing=sight.executing)  # fmt: skip
     return Sample(
         sight.stamp, float(answer.value), '', answer.forecast, sight.episode, said,
         progress=float(answer.progress), success=float(answer.success),
         proprio=sight.seen.proprio if isinstance(sight.seen, Observation) else {},
-        horizon=horizon,
+        horizon=horizon, executing=sight.executing,
     )  # fmt: skip
 
 
@@ -200,7 +202,13 @@ def judge(samples: Iterable[Sample], calibration: Calibration | None) -> list[Ev
         event
         for one in samples
         for event in judge.update(
-            one.stamp, one.judged, one.reason, one.episode, one.details, one.kind
+            one.stamp,
+            one.judged,
+            one.reason,
+            one.episode,
+            one.details,
+            one.kind,
+            one.executing,
         )
     ]
 

@@ -31,7 +31,7 @@ class Robot(Protocol):
 
     @property
     def time(self) -> float:
-        """Simulated time, s."""
+        """Return simulated time, s."""
 
     @property
     def done(self) -> bool:
@@ -47,7 +47,7 @@ class Robot(Protocol):
         """Camera name to RGB image."""
 
     def truth(self) -> Any:
-        """What is really going on."""
+        """Return what is really going on."""
 
     def retry(self) -> bool:
         """Go back and try again, if that is possible."""
@@ -171,7 +171,7 @@ class _Take:
         return retry_mode(self._job.failure) if self._start > 0.0 else self._job.failure
 
     def _times(self, truth: Any) -> dict[str, float]:
-        """Times since the first frame of this file; those before it are of another attempt."""
+        """Return times since the first frame of this file; earlier ones are of another attempt."""
         known = {name: getattr(truth, f'{name}_time') for name in TIMES}
         since = {name: at - self._start for name, at in known.items() if at is not None}
         return {name: round(at, 6) for name, at in since.items() if at >= 0.0}

@@ -121,7 +121,7 @@ def _samples(recording: Recording, scores: Scores | None) -> list[Sample]:
         return list(scores.samples)
     return [
         Sample(s.stamp, s.value, s.reason, {}, s.episode, s.value,
-               progress=s.progress, success=s.success)
+               progress=s.progress, success=s.success, executing=s.executing)
         for s in said
     ]  # fmt: skip
 
@@ -132,7 +132,10 @@ def _judged(samples: Sequence[Sample], calibration: Calibration | None) -> tuple
     judge = Judge(JudgeSettings(rules=rules), calibration.thresholds if calibration else {})
     smoothed, below = [], []
     for sample in samples:
-        judge.update(sample.stamp, sample.value, sample.reason, sample.episode, sample.details)
+        judge.update(
+            sample.stamp, sample.value, sample.reason, sample.episode, sample.details,
+            executing=sample.executing,
+        )  # fmt: skip
         known = math.isfinite(sample.value)
         smoothed.append(judge.smoothed if known else math.nan)
         below.append(alarm_level(judge, calibration) if known and calibration else math.nan)

@@ -62,7 +62,7 @@ class Result:
 
     @property
     def final(self) -> float:
-        """The last known value; NaN without one."""
+        """Return the last known value; NaN without one."""
         known = self.values[np.isfinite(self.values)]
         return float(known[-1]) if known.size else math.nan
 
@@ -78,7 +78,7 @@ class Result:
 
     @property
     def trial(self) -> Trial:
-        """The episode as detection counts it."""
+        """Return the episode as detection counts it."""
         failed = self.group == FAILURE
         return Trial(failed, self.duration, self.alarms, self.inject, self.manifest)
 

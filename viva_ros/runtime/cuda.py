@@ -10,14 +10,13 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from viva_ros.core.errors import DeviceError, EngineError
-
-INSTALL: Final = "run 'pip install viva_ros[tensorrt]' (cuda-bindings), or install pycuda"
+from viva_ros.core.libraries import remedy
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,9 @@ def _open_driver() -> _Driver:
     try:
         from cuda.bindings import driver
     except ImportError as error:
-        raise EngineError(f'the GPU cannot be reached ({error}): {INSTALL}') from error
+        raise EngineError(
+            f'the GPU cannot be reached ({error}): install pycuda, or {remedy(["cuda"])}'
+        ) from error
     return _Driver(driver)
 
 

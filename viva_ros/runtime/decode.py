@@ -50,21 +50,43 @@ def view_image(
     :returns: (height, width, 3) RGB; of 16 bits the upper 8 are kept
     :raises InputError: naming the encoding, size or step that does not fit
     """
+    check_image(encoding, height, width, step, len(data))
+    depth, channels, _ = _ENCODINGS[encoding]
+    row = width * channels * depth
+    raw = np.frombuffer(data, dtype=np.uint8)
+    pixels = raw.reshape(height, step)[:, :row].reshape(height, width, channels, depth)
+    return to_rgb(pixels[..., 0 if is_bigendian else depth - 1], encoding)
+
+
+def check_image(encoding: str, height: int, width: int, step: int, size: int) -> None:
+    """
+    Check the fields of a sensor_msgs/Image before its data are looked at.
+
+    :param size: bytes of its data
+    :raises InputError: naming the encoding, size or step that does not fit
+    """
     if encoding not in _ENCODINGS:
         raise InputError(f'encoding is {encoding!r}, must be one of {", ".join(_ENCODINGS)}')
-    depth, channels, conversion = _ENCODINGS[encoding]
+    depth, channels, _ = _ENCODINGS[encoding]
     if height < 1 or width < 1:
         raise InputError(f'image is {width} x {height} pixels, must be at least 1 x 1')
     row = width * channels * depth
     if step < row:
         raise InputError(f'step is {step} bytes, must be at least {row} for {width} {encoding}')
-    raw = np.frombuffer(data, dtype=np.uint8)
-    if raw.size != step * height:
+    if size != step * height:
         raise InputError(
-            f'image has {raw.size} bytes, must have {step * height} ({step} x {height} rows)'
+            f'image has {size} bytes, must have {step * height} ({step} x {height} rows)'
         )
-    pixels = raw.reshape(height, step)[:, :row].reshape(height, width, channels, depth)
-    upper = pixels[..., 0 if is_bigendian else depth - 1]
+
+
+def to_rgb(pixels: NDArray[np.uint8], encoding: str) -> Image:
+    """
+    Bring the channels of an encoding into the order red, green, blue.
+
+    :param pixels: (height, width, channels) or, of one channel, (height, width)
+    :returns: (height, width, 3); ``pixels`` itself where they are RGB already
+    """
+    conversion = _ENCODINGS[encoding][2]
     if conversion is None:
-        return upper
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(upper), conversion), dtype=np.uint8)
+        return pixels
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)

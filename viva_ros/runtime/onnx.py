@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from viva_ros.core.errors import EngineError
+from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import portable
 from viva_ros.runtime.manifest import AGAIN, info_of
@@ -26,7 +27,7 @@ class OnnxEngine:
             import onnxruntime
         except ImportError as error:
             raise EngineError(
-                f"onnxruntime cannot be imported ({error}): run 'pip install onnxruntime'"
+                f'onnxruntime cannot be imported ({error}); {remedy(["onnxruntime"])}'
             ) from error
         graph = portable.read(folder, task, 'onnx')
         self._library, self._threads, self._graph = onnxruntime, threads, graph

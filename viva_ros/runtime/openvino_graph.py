@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError
+from viva_ros.core.libraries import remedy
 
 BFLOAT16: Final = 'BF16'  # as a capability of a CPU
 HINTS: Final = {'float32': 'f32', 'bfloat16': 'bf16'}
@@ -45,8 +46,8 @@ def library() -> Any:
         import openvino
     except ImportError as error:
         raise EngineError(
-            f"openvino cannot be imported ({error}): run 'pip install viva_ros[openvino]', or "
-            'set engine_kind to onnx'
+            f'openvino cannot be imported ({error}): set engine_kind to onnx, or '
+            f'{remedy(["openvino"])}'
         ) from error
     return openvino
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError
+from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime import verified
@@ -44,8 +45,8 @@ class PytorchEngine:
             from viva_ros.model import checkpoint
         except ImportError as error:
             raise EngineError(
-                f"a checkpoint needs torch ({error}): run 'pip install viva_ros[train]', or use "
-                'an exported engine'
+                f'a checkpoint needs torch ({error}): use an exported engine, or '
+                f'{remedy(["torch", "diffusers", "safetensors"])}'
             ) from error
         for name in (checkpoint.DESCRIPTION, checkpoint.WEIGHTS):
             check_file(folder / name)

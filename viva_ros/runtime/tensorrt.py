@@ -17,16 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import DeviceError, EngineError
+from viva_ros.core.libraries import LIBRARIES, remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import cuda, verified
 from viva_ros.runtime import manifest as manifests
 from viva_ros.runtime.manifest import Manifest, info_of
 from viva_ros.runtime.tensors import pack, unpack
 
-INSTALL: Final = {
-    'tensorrt': "install NVIDIA's TensorRT (JetPack has it; on a PC 'apt install tensorrt')",
-    'tensorrt_rtx': "run 'pip install viva_ros[tensorrt]'",
-}
+#: No package index has this one: JetPack does, and NVIDIA's repository for apt.
+TENSORRT: Final = "install NVIDIA's TensorRT (JetPack has it; on a PC 'apt install tensorrt')"
 LARGEST_BATCH: Final = 8
 
 
@@ -168,7 +167,8 @@ def import_library(kind: str) -> Any:
     try:
         return import_module(kind)
     except ImportError as error:
-        raise EngineError(f'{kind} cannot be imported ({error}): {INSTALL[kind]}') from error
+        install = remedy([kind]) if kind in LIBRARIES else TENSORRT
+        raise EngineError(f'{kind} cannot be imported ({error}): {install}') from error
 
 
 def _again(manifest: Manifest) -> str:

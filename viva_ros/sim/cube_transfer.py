@@ -47,7 +47,7 @@ class Layout:
 
 
 def draw_layout(rng: np.random.Generator) -> Layout:
-    """A random layout: the cube in reach of the right arm, the mat in reach of the left."""
+    """Draw a layout: the cube in reach of the right arm, the mat in reach of the left."""
 
     def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
         shade = np.array(palette[rng.integers(len(palette))])
@@ -92,7 +92,7 @@ def add_objects(spec: mujoco.MjSpec, layout: Layout) -> None:
 
 
 def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator) -> Plan:
-    """The whole plan from where cube and mat are now, bent by the fault."""
+    """Return the whole plan from where cube and mat are now, bent by the fault."""
     speed = rng.uniform(0.85, 1.2) * fault.speed
     seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in SECONDS.items()}
     plan = Plan(start)
@@ -107,7 +107,7 @@ def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Ge
 
 
 def grasp_of(data: mujoco.MjData, side: int) -> Hand:
-    """The hand of a side (0 left, 1 right) at its end of the cube as it lies."""
+    """Return the hand of a side (0 left, 1 right) at its end of the cube as it lies."""
     sign = 1.0 if side else -1.0
     axis = data.body('cube').xmat.reshape(3, 3)[:, 0]
     axis = axis if axis[0] >= 0.0 else -axis

@@ -73,13 +73,23 @@ class Simulation:
 
     @property
     def time(self) -> float:
-        """Simulated time since the episode started, s."""
+        """Return simulated time since the episode started, s."""
         return self._steps / CONTROL_RATE
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the goal has been reached and held."""
+        return self._record.success
+
+    @property
+    def executing(self) -> bool:
+        """Whether the robot is at its task: neither on the way back nor successful."""
+        return not self._going_home and not self.succeeded
 
     @property
     def done(self) -> bool:
         """Whether success has been held, or the plan has ended without."""
-        return not self._going_home and (self._record.success or self._expert.finished)
+        return not self._going_home and (self.succeeded or self._expert.finished)
 
     def step(self) -> None:
         """One control step: the expert acts, the world moves on."""
@@ -102,7 +112,7 @@ class Simulation:
         return dict(zip(JOINT_NAMES, positions.tolist(), strict=True))
 
     def joint_commands(self) -> dict[str, float]:
-        """What the joints were last told to reach, by name."""
+        """Return what the joints were last told to reach, by name."""
         return dict(zip(JOINT_NAMES, self._command.tolist(), strict=True))
 
     def render(self) -> dict[str, Image]:
@@ -117,7 +127,7 @@ class Simulation:
         return images
 
     def truth(self) -> Truth:
-        """What is really going on."""
+        """Return what is really going on."""
         phase = self._expert.segment.phase
         return self._record.truth(
             self.time, self.task, self.seed, self.failure, phase, self._attempt

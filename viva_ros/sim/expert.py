@@ -45,7 +45,7 @@ class Expert:
 
     @property
     def segment(self) -> Segment:
-        """The part of the plan under way."""
+        """Return the part of the plan under way."""
         return self.plan.segment(self.elapsed)
 
     @property

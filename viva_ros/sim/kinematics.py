@@ -40,11 +40,11 @@ class Hand:
     roll: float = 0.0
 
     def moved(self, offset: Array) -> 'Hand':
-        """The same hand elsewhere."""
+        """Return the same hand elsewhere."""
         return replace(self, position=self.position + offset)
 
     def opened(self, opening: float) -> 'Hand':
-        """The same hand with another opening."""
+        """Return the same hand with another opening."""
         return replace(self, opening=opening)
 
     def rotation(self) -> Array:

@@ -90,7 +90,7 @@ class Plan:
         return time - frozen
 
     def segment(self, time: float) -> Segment:
-        """The segment under way at a time in the episode."""
+        """Return the segment under way at a time in the episode."""
         return self.segments[self._index(self.unfrozen(time))]
 
     def hands(self, time: float) -> Hands:

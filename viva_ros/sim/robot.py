@@ -16,6 +16,8 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Array
 from viva_ros.sim.room import add_room, aim, set_rendering
 
@@ -43,7 +45,7 @@ def robot_spec() -> mujoco.MjSpec:
     """
     Both arms with pads and cameras, on an empty table, ready for a task to add its objects.
 
-    :raises FileNotFoundError: if the gym-aloha wheel is not installed
+    :raises ConfigurationError: if the gym-aloha wheel is not installed
     """
     spec = mujoco.MjSpec.from_file(str(_assets() / 'bimanual_viperx_transfer_cube.xml'))
     for name in ('box', 'table', 'midair'):
@@ -81,7 +83,7 @@ def compile_robot(spec: mujoco.MjSpec) -> mujoco.MjModel:
 
 @lru_cache(maxsize=1)
 def bare_robot() -> mujoco.MjModel:
-    """The robot alone: the model that inverse kinematics is solved on."""
+    """Return the robot alone: the model that inverse kinematics is solved on."""
     return compile_robot(robot_spec())
 
 
@@ -119,9 +121,8 @@ class Arms:
 def _assets() -> Path:
     found = importlib.util.find_spec('gym_aloha')
     if found is None or found.origin is None:
-        raise FileNotFoundError(
-            "gym_aloha is not installed, the robot's meshes are in it: "
-            "run 'pip install --no-deps gym-aloha==0.1.5'"
+        raise ConfigurationError(
+            f"gym_aloha is not installed, the robot's meshes are in it; {remedy(['gym_aloha'])}"
         )
     return Path(found.origin).parent / 'assets'
 

@@ -89,7 +89,11 @@ def task_named(name: str) -> Task:
 
 
 def check_mode(task: str, mode: str) -> None:
-    """:raises ValueError: if a mode is neither a failure nor a variation of a task."""
+    """
+    Check a mode.
+
+    :raises ValueError: if a mode is neither a failure nor a variation of a task.
+    """
     allowed = (*VARIATIONS[task], *FAILURES[task])
     if mode not in allowed:
         raise ValueError(f'failure is {mode!r}, must be one of {allowed} for task {task!r}')

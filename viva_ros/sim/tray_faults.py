@@ -28,7 +28,7 @@ PHASES = ('reach', 'descend', 'lift', 'carry', 'lower')
 
 
 def draw_fault(mode: str, rng: np.random.Generator) -> Fault:
-    """The fault of a mode in ``FAILURES`` or ``VARIATIONS``, with its sizes and times drawn."""
+    """Return the fault of a mode in ``FAILURES`` or ``VARIATIONS``, its sizes and times drawn."""
     return _DRAW[mode](rng)
 
 

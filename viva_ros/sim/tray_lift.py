@@ -26,7 +26,7 @@ ABOVE = np.array([0.0, 0.0, 0.085])  # of the handles, before coming down, m
 
 
 def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator) -> Plan:
-    """The whole plan from where tray and platform are now, bent by the fault."""
+    """Return the whole plan from where tray and platform are now, bent by the fault."""
     speed = rng.uniform(0.85, 1.2) * fault.speed
     seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in _SECONDS.items()}
     grasp = grasp_of(data)

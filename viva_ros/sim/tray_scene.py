@@ -32,7 +32,7 @@ class Layout:
 
 
 def draw_layout(rng: np.random.Generator) -> Layout:
-    """A random layout within reach of both arms."""
+    """Draw a layout within reach of both arms."""
 
     def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
         shade = np.array(palette[rng.integers(len(palette))])

@@ -71,7 +71,7 @@ class Record:
         self._evidence = ''
 
     def expect(self, now: float, fault: Fault, plan: Plan, disturbance: Disturbance) -> None:
-        """A fault will be injected in the plan that starts now."""
+        """Note that a fault is injected in the plan that starts now."""
         first = min(_command_time(fault, plan), disturbance.slip_time, disturbance.push_time)
         self._inject = now + first if first < float('inf') else None
         self._visible = self._manifest = None
@@ -97,7 +97,7 @@ class Record:
     def truth(
         self, time: float, task: str, seed: int, failure: str, phase: str, attempt: int
     ) -> Truth:
-        """The truth at a time."""
+        """Return the truth at a time."""
         return Truth(
             time, task, seed, failure, phase, attempt, self._progress, self.success,
             bool(self._evidence) and not self.success,

@@ -115,7 +115,7 @@ def test_the_baseline_is_exported_as_an_engine_without_cameras(
 
 @pytest.fixture
 def joints_alone(tmp_path: Path, tiny: ViVa) -> Path:
-    """A checkpoint that is exported within a moment."""
+    """Return a checkpoint that is exported within a moment."""
     torch.manual_seed(0)
     content = {'kind': 'proprio', 'ranges': tiny.ranges.to_dict(), 'tasks': ['slide'],
                'horizon': 1.0, 'provenance': {}}  # fmt: skip

@@ -16,7 +16,7 @@ from viva_ros.offline.seam import Feeds, find_seam, seams
 @pytest.fixture
 def graph() -> bytes:
     """
-    A skip around the second product, and a shape that is asked of the pictures.
+    Return a graph with a skip around the second product and a shape asked of the pictures.
 
     images -> a -> (b -> c, a + c = d) -> e; between a and d there are two paths. Of the last
     tensor two outputs are made, one after the other: from then on none holds all.

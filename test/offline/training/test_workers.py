@@ -52,7 +52,8 @@ def test_weights_are_not_spread_over_one_process() -> None:
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(tmp_path: Path) -> None:
     workers = Workers(Hardware('cpu', accumulate=4))
     with pytest.raises(ConfigurationError, match='batch is 6, must be a multiple of 1 processes'):
-        Stage('s', nn.Linear(1, 1), Schedule(1, 6, 0.1, 1), tmp_path, 0, dict, workers=workers)  # type: ignore[arg-type]
+        module, once = nn.Linear(1, 1), Schedule(1, 6, 0.1, 1)
+        Stage('s', module, once, tmp_path, 0, dict, workers=workers)  # type: ignore[arg-type]
 
 
 def make_loss(module: nn.Linear, seen: list[Tensor]) -> Callable[[int, Source], dict[str, Tensor]]:

@@ -50,8 +50,9 @@ class TimedEngine:
 @dataclass
 class Log:
     """
-    Beats of a timer in the node's own executor, with the processor time used until then, s: by
-    this process, and by the one that has the engine.
+    Beats of a timer in the node's own executor, with the processor time used until then, s.
+
+    It is counted for this process and for the one that has the engine.
 
     :param path: what it is written to; beside it a file '.ready' tells of the first value
     :param values: [stamp, ns; latency, s; wait for the rate, s]

@@ -41,7 +41,7 @@ class Judged:
 
     @property
     def everything(self) -> list[Result]:
-        """The results of all tasks, one after the other."""
+        """Return the results of all tasks, one after the other."""
         return [one for rows in self.results.values() for one in rows]
 
 

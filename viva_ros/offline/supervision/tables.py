@@ -52,7 +52,7 @@ def by_mode(one: Mapping[str, Any]) -> Table:
 
 
 def retries(worth: Mapping[str, Any]) -> Table:
-    """What a retry is worth."""
+    """Return a table of what a retry is worth."""
     table = Table(
         '', 'success', title=f'{worth["retries"]} retries in {worth["episodes"]} episodes'
     )

@@ -69,7 +69,7 @@ def _as_it_is(series: ValueSeries) -> ValueSeries:
 
 
 def _bare(series: ValueSeries) -> ValueSeries:
-    """The value and nothing else."""
+    """Return the value and nothing else."""
     return ValueSeries(series.stamps, series.values)
 
 
@@ -113,7 +113,7 @@ class Watched:
 
     @property
     def trial(self) -> Trial:
-        """The episode as detection counts it."""
+        """Return the episode as detection counts it."""
         case, times = self.case, self.case.label.times
         failed = case.group == FAILURE
         return Trial(failed, case.duration, self.times, times.get('inject'), times.get('manifest'))

@@ -78,7 +78,8 @@ class StateFile:
             return None
         try:
             with safe_open(path, 'pt') as file:
-                return file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                names = file.keys()
+                return file.metadata(), {name: file.get_tensor(name) for name in names}
         except (OSError, SafetensorError) as error:
             raise RecordingError(f'{path} cannot be read ({error}): delete it') from error
 

@@ -1,0 +1,75 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Simulate episodes that no training, calibration or test has used, and keep some of their moments.
+
+`pack.sh` runs it; it needs the simulator (mujoco), not a GPU.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from viva_ros.data.recording import read
+from viva_ros.offline.jobs import Job, plan
+from viva_ros.offline.record import record
+from viva_ros.runtime.images import Image
+
+from .moments import FILE, Moment, Observation, save
+
+TASKS: Final = ('tray_lift', 'cube_transfer')
+FIRST_SEED: Final = 7_700_001  # of a range that nothing else draws from
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    parser.add_argument('--out', type=Path, default=FILE)
+    parser.add_argument('--episodes', type=int, default=10, help='of each task')
+    parser.add_argument('--moments', type=int, default=10, help='of each episode')
+    parser.add_argument('--processes', type=int, default=2)
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [job for task in TASKS for job in _jobs(task, args.episodes, Path(folder) / task)]
+        record(jobs, args.processes)
+        paths = [job.path for job in jobs if job.path.exists()]
+        moments = [moment for path in paths for moment in _cut(path, args.moments)]
+    save(args.out, moments)
+    failed = sum(not moment.success for moment in moments)
+    print(f'{len(moments)} moments, {failed} of failures: {args.out.stat().st_size} bytes')
+    return 0
+
+
+def _jobs(task: str, episodes: int, out: Path) -> list[Job]:
+    """Plan the first attempts of some seeds; half of them fail, as the mix has it."""
+    seeds = range(FIRST_SEED, FIRST_SEED + episodes)
+    return [job for job in plan(task, seeds, out) if job.retry_delay is None]
+
+
+def _cut(path: Path, count: int) -> list[Moment]:
+    """Return evenly spaced moments of a recording, with the joints nearest in time."""
+    found = []
+    for episode in read(path).episodes():
+        if episode.label is None:
+            continue
+        first = next(iter(episode.cameras.values()))
+        for row in np.linspace(0, len(first.stamps) - 1, count).round().astype(int):
+            stamp = int(first.stamps[row])
+            images: dict[str, Image] = {
+                name: np.asarray(frames.images[int(np.abs(frames.stamps - stamp).argmin())])
+                for name, frames in episode.cameras.items()
+            }
+            near = int(np.abs(episode.joints.stamps - stamp).argmin())
+            joints = episode.joints.positions[near].tolist()
+            proprio = dict(zip(episode.joints.names, joints, strict=True))
+            observation = Observation(images, proprio, {'images': stamp})
+            found.append(Moment(observation, episode.label.task, bool(episode.label.success)))
+    return found
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,29 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The forecast as a second robot in RViz: needs robot_state_publisher and the robot's URDF."""
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchDescription
+from viva_ros.nodes.ghost import ghost_nodes
+
+
+def make_nodes(context):
+    """Return the nodes, once the arguments are known."""
+    urdf, namespace = (
+        LaunchConfiguration(name).perform(context) for name in ('urdf', 'namespace')
+    )
+    return [Node(output='screen', **arguments) for arguments in ghost_nodes(urdf, namespace)]
+
+
+def generate_launch_description():
+    """Return what ros2 launch starts."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument('urdf', description='File of the robot description.'),
+            DeclareLaunchArgument('namespace', default_value='', description='Of the monitor.'),
+            OpaqueFunction(function=make_nodes),
+        ]
+    )

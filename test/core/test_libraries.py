@@ -1,0 +1,139 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Remedies for missing libraries fit the Python they are for."""
+
+import ast
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from viva_ros.core import libraries
+from viva_ros.core.libraries import LIBRARIES, Place, explain, place, remedy
+
+ROOT = Path(__file__).parents[2]
+PYTHON = '/opt/my python/bin/python'
+
+
+@pytest.fixture(autouse=True)
+def python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, 'executable', PYTHON)
+
+
+def asked_for_by_setup() -> dict[str, set[str]]:
+    """Return the requirements of setup.py by extra; '' for those that are always installed."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(ast.parse((ROOT / 'setup.py').read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'EXTRAS':
+            found |= {name: set(wanted) for name, wanted in ast.literal_eval(node.value).items()}
+        if isinstance(node, ast.keyword) and node.arg == 'install_requires':
+            found[''] = set(ast.literal_eval(node.value))
+    return found
+
+
+def test_requirements_are_those_of_setup():
+    asked = asked_for_by_setup()
+    for name, library in LIBRARIES.items():
+        if not library.alone:
+            assert library.requirement in asked[library.extra], name
+    setup = (ROOT / 'scripts' / 'setup').read_text(encoding='utf-8')
+    alone = [library for library in LIBRARIES.values() if library.alone]
+    assert all(f"pip install --no-deps '{library.requirement}'" in setup for library in alone)
+
+
+def test_every_library_that_is_imported_has_a_remedy():
+    bundled = {'tokenizers', 'ml_dtypes'}  # come with transformers and onnx
+    by_vendors = {'tensorrt', 'pycuda', 'tensorrt_rtx'}
+    known = sys.stdlib_module_names | LIBRARIES.keys() | libraries.ROS | {'viva_ros'}
+    known = known | bundled | by_vendors
+    for path in (ROOT / 'viva_ros').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or '']
+            unknown = {name.partition('.')[0] for name in names} - known
+            assert not unknown, f'{path} imports {unknown}'
+
+
+def test_extras_are_named_where_pip_installed_viva_ros():
+    assert remedy(['openvino'], Place.PIP) == (
+        f"run: '{PYTHON}' -m pip install 'viva_ros[openvino]'"
+    )
+    assert remedy(['torch', 'mcap'], Place.PIP).endswith("pip install 'viva_ros[data,train]'")
+    assert remedy(['onnxruntime'], Place.PIP).endswith("pip install 'onnxruntime>=1.20,<2'")
+
+
+@pytest.mark.parametrize('where', [Place.VIRTUAL, Place.OPEN])
+def test_a_colcon_workspace_installs_the_library_itself(where):
+    assert remedy(['openvino'], where) == (
+        f"run: '{PYTHON}' -m pip install 'openvino>=2025.0,<2027'"
+    )
+
+
+def test_the_robots_meshes_come_without_their_requirements():
+    assert remedy(['mujoco', 'gym_aloha'], Place.VIRTUAL) == (
+        f"run: '{PYTHON}' -m pip install 'mujoco>=3.8,<3.9' && "
+        f"'{PYTHON}' -m pip install --no-deps gym-aloha==0.1.5"
+    )
+    assert remedy(['mujoco', 'gym_aloha'], Place.PIP) == (
+        f"run: '{PYTHON}' -m pip install 'viva_ros[sim]' && "
+        f"'{PYTHON}' -m pip install --no-deps gym-aloha==0.1.5"
+    )
+
+
+def test_a_managed_python_gets_apt_or_an_environment():
+    assert (
+        remedy(['rich', 'yaml'], Place.MANAGED)
+        == 'run: sudo apt install python3-rich python3-yaml'
+    )
+    assert remedy(['rich', 'onnxruntime'], Place.MANAGED) == (
+        'run: python3 -m venv --system-site-packages ~/viva_venv && . ~/viva_venv/bin/activate && '
+        "pip install 'rich>=13,<16' 'onnxruntime>=1.20,<2'; then start it again in this shell"
+    )
+
+
+@pytest.mark.parametrize('name', LIBRARIES)
+@pytest.mark.parametrize('where', Place)
+def test_every_remedy_is_a_shell_command(name, where):
+    command = remedy([name], where).removeprefix('run: ').partition('; then')[0]
+    assert subprocess.run(['bash', '-n', '-c', command], check=False).returncode == 0
+    assert shlex.split(command)
+
+
+def test_a_missing_library_names_all_of_its_extra(monkeypatch):
+    monkeypatch.setattr(libraries, 'place', lambda: Place.VIRTUAL)
+    monkeypatch.setattr(libraries, 'find_spec', lambda name: None if name == 'gym_aloha' else name)
+    text = explain(ModuleNotFoundError("No module named 'mujoco'", name='mujoco.viewer'))
+    assert text is not None
+    assert text.startswith("mujoco is not installed; run: '/opt/my python/bin/python' -m pip ")
+    assert text.endswith('--no-deps gym-aloha==0.1.5')
+
+
+def test_missing_messages_name_the_setup_files_of_the_workspace(monkeypatch):
+    monkeypatch.setattr(libraries, 'place', lambda: Place.MANAGED)
+    text = explain(ModuleNotFoundError(name='viva_ros.msg'))
+    assert text is not None and text.startswith('viva_ros.msg is not found; source ROS 2')
+    monkeypatch.setattr(libraries, 'place', lambda: Place.PIP)
+    text = explain(ModuleNotFoundError(name='rclpy'))
+    assert text == f"rclpy is not installed; run: '{PYTHON}' -m pip install 'viva_ros[ros]'"
+
+
+def test_a_fault_of_our_own_is_not_explained():
+    assert explain(ModuleNotFoundError(name='viva_ros.nodes.monitr')) is None
+    assert explain(ImportError("cannot import name 'x'", name='rclpy')) is None
+
+
+def test_the_place_is_read_from_the_installation(monkeypatch, tmp_path):
+    monkeypatch.setattr(libraries, '_installed_by_pip', lambda: False)
+    monkeypatch.setattr(sys, 'base_prefix', '/usr')
+    monkeypatch.setattr(sys, 'prefix', '/opt/venv')
+    assert place() is Place.VIRTUAL
+    monkeypatch.setattr(sys, 'prefix', '/usr')
+    monkeypatch.setattr(libraries.sysconfig, 'get_path', lambda name: str(tmp_path))
+    assert place() is Place.OPEN
+    (tmp_path / 'EXTERNALLY-MANAGED').touch()
+    assert place() is Place.MANAGED

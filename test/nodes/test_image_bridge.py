@@ -1,0 +1,180 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+ROS 2's cv_bridge, where it is installed, and what is mistaken for it.
+
+The real one has no wheel: its tests are skipped without it. How it is found, and that it is used
+without a copy, is tested with stand-ins in folders laid out as ROS 2 installs them.
+"""
+
+import os
+import subprocess
+import sys
+from array import array
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensor_msgs.msg import Image
+
+from viva_ros.core.errors import InputError
+from viva_ros.nodes.convert import decode
+from viva_ros.nodes.image_bridge import CHANNELS, find_bridge, takes
+
+needs_cv_bridge = pytest.mark.skipif(
+    find_bridge().view is None,
+    reason=f"needs ROS 2's cv_bridge, which has no wheel: {find_bridge().why}",
+)
+
+VIEW = """
+import numpy as np
+CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
+class CvBridge:
+    def imgmsg_to_cv2(self, message, desired_encoding='passthrough'):
+        assert desired_encoding == 'passthrough'
+        rows = np.frombuffer(message.data, np.uint8).reshape(message.height, -1)
+        channels = CHANNELS[message.encoding]
+        pixels = rows[:, : message.width * channels]
+        if channels == 1:
+            return pixels
+        return pixels.reshape(message.height, message.width, channels)
+"""
+ASK = """
+from viva_ros.nodes.image_bridge import find_bridge
+print(find_bridge().view is not None, find_bridge().why)
+"""
+
+
+def image(
+    encoding: str, height: int = 2, width: int = 3, padding: int = 0, seed: int = 0
+) -> Image:
+    step = width * CHANNELS.get(encoding, 2) + padding
+    data = np.random.default_rng(seed).integers(0, 256, height * step, np.uint8)
+    return Image(
+        encoding=encoding, height=height, width=width, step=step, data=array('B', data.tobytes())
+    )
+
+
+def install(prefix: Path, code: str, site: Path | None = None) -> str:
+    """Install a cv_bridge as ROS 2 does; returns the folder for PYTHONPATH."""
+    index = prefix / 'share' / 'ament_index' / 'resource_index' / 'packages'
+    index.mkdir(parents=True)
+    (index / 'cv_bridge').touch()
+    site = site or prefix / 'lib' / 'python3' / 'site-packages'
+    (site / 'cv_bridge').mkdir(parents=True)
+    (site / 'cv_bridge' / '__init__.py').write_text(code)
+    return str(site)
+
+
+def ask(python_path: str, *prefixes: Path) -> str:
+    """Return what a new process finds."""
+    env = dict(os.environ)
+    env['PYTHONPATH'] = os.pathsep.join(filter(None, [python_path, env.get('PYTHONPATH')]))
+    env['AMENT_PREFIX_PATH'] = os.pathsep.join(map(str, prefixes or (sys.prefix,)))
+    line = [sys.executable, '-P', '-c', ASK]
+    return subprocess.run(line, env=env, check=True, capture_output=True, text=True).stdout
+
+
+@needs_cv_bridge
+@pytest.mark.parametrize('encoding', CHANNELS)
+@given(
+    height=st.integers(1, 40), width=st.integers(1, 40), padding=st.integers(0, 9),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_cv_bridge_and_opencv_give_equal_pixels(encoding, height, width, padding, seed):
+    message = image(encoding, height, width, padding, seed)
+    with_bridge = decode(message, view=find_bridge().view)
+    assert with_bridge.dtype == np.uint8 and np.array_equal(with_bridge, decode(message))
+
+
+@needs_cv_bridge
+def test_cv_bridge_views_rgb_without_a_copy():
+    message = image('rgb8')
+    pixels = decode(message, view=find_bridge().view)
+    assert np.shares_memory(pixels, np.frombuffer(message.data, np.uint8))
+
+
+@needs_cv_bridge
+@pytest.mark.parametrize('padding', range(1, 9))
+@pytest.mark.parametrize('encoding', CHANNELS)
+def test_rows_that_cv_bridge_shifts_are_those_it_does_not_take(encoding, padding):
+    message = image(encoding, 4, 5, padding)
+    channels = CHANNELS[encoding]
+    if not takes(message):
+        pixels = find_bridge().view(message).reshape(4, 5, channels)
+        rows = np.frombuffer(message.data, np.uint8).reshape(4, -1)[:, : 5 * channels]
+        assert not np.array_equal(pixels, rows.reshape(4, 5, channels))
+    assert takes(message) == (padding % channels == 0)
+
+
+def test_only_messages_that_cv_bridge_reads_as_we_do_are_given_to_it():
+    assert all(takes(image(encoding)) for encoding in CHANNELS)
+    assert takes(image('rgb8', padding=3)) and not takes(image('rgb8', padding=1))
+    assert takes(image('bgra8', padding=4)) and not takes(image('bgra8', padding=2))
+    assert not takes(image('mono16')) and not takes(image('bayer_rggb8'))
+    turned = image('rgb8')
+    turned.is_bigendian = 1
+    assert not takes(turned)
+
+
+@pytest.mark.parametrize('encoding', CHANNELS)
+def test_the_given_view_is_used_and_its_channels_ordered(encoding):
+    seen = []
+
+    def view(message):
+        seen.append(message)
+        return np.full((2, 3, CHANNELS[encoding]), np.arange(CHANNELS[encoding]), np.uint8)
+
+    message = image(encoding)
+    # Channels 0, 1, 2 are blue, green, red where the encoding has blue first.
+    order = {'mono8': [0, 0, 0], 'bgr8': [2, 1, 0], 'bgra8': [2, 1, 0]}
+    expected = order.get(encoding, [0, 1, 2])
+    assert decode(message, view=view).tolist() == [[expected] * 3] * 2
+    assert seen == [message]
+
+
+def test_a_malformed_message_is_refused_before_cv_bridge_sees_it():
+    message = image('rgb8')
+    message.data = array('B', bytes(5))
+    with pytest.raises(InputError, match='image has 5 bytes, must have 18'):
+        decode(message, view=lambda _: pytest.fail('it was looked at'))
+
+
+def test_an_error_of_cv_bridge_is_one_of_the_input():
+    def view(message):
+        raise TypeError('no such type')
+
+    with pytest.raises(InputError, match='cv_bridge cannot read a bgr8 image'):
+        decode(image('bgr8'), view=view)
+
+
+def test_a_cv_bridge_of_ros_2_is_used(tmp_path):
+    site = install(tmp_path, VIEW)
+    assert ask(site, tmp_path).startswith(f'True cv_bridge ({site}')
+
+
+def test_the_cv_bridge_of_pypi_is_never_imported(tmp_path):
+    (tmp_path / 'cv_bridge').mkdir()
+    (tmp_path / 'cv_bridge' / '__init__.py').write_text('raise SystemExit("imported")')
+    assert 'is no package of ROS 2' in ask(str(tmp_path))
+
+
+def test_one_that_hides_that_of_ros_2_is_never_imported(tmp_path):
+    site = install(tmp_path / 'ros', 'raise SystemExit("imported")', tmp_path / 'venv')
+    assert "hides ROS 2's cv_bridge" in ask(site, tmp_path / 'ros')
+
+
+@pytest.mark.parametrize(
+    ('code', 'reason'),
+    [
+        (VIEW.replace('return pixels', 'return 255 - pixels'), 'differently'),
+        ('class CvBridge: pass', 'fails: AttributeError'),
+        ('raise AttributeError("_ARRAY_API not found")', 'fails: AttributeError'),
+    ],
+)
+def test_a_cv_bridge_that_does_not_work_is_not_used(tmp_path, code, reason):
+    site = install(tmp_path, code)
+    answer = ask(site, tmp_path)
+    assert answer.startswith('False OpenCV') and reason in answer

@@ -1,0 +1,143 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The point cloud of values: of a real monitor over DDS, and as sensor_msgs_py makes it."""
+
+import math
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import String
+
+from viva_ros.core.observation import Estimate
+from viva_ros.msg import Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import header
+from viva_ros.nodes.diagnostics import Report
+from viva_ros.nodes.groups import Seldom
+from viva_ros.nodes.value_cloud import ValueCloud, create_cloud, to_cloud
+from viva_ros.runtime.point_cloud import FIELDS, CloudSettings
+
+CAMERAS = ('head', 'left_wrist', 'right_wrist')
+TWO_SLIDES = """
+<robot name="two">
+  <link name="base_link"/><link name="left"/><link name="right"/>
+  <joint name="left_waist" type="prismatic"><parent link="base_link"/><child link="left"/></joint>
+  <joint name="right_waist" type="prismatic">
+    <parent link="base_link"/><child link="right"/><origin xyz="0 1 0"/>
+  </joint>
+</robot>
+"""
+
+
+def points(cloud: PointCloud2) -> np.ndarray:
+    """Read a cloud as a viewer does, by the offsets of its fields; (N, 7)."""
+    assert (cloud.height, cloud.is_bigendian, cloud.is_dense) == (1, False, False)
+    assert cloud.row_step == cloud.width * cloud.point_step == len(cloud.data)
+    kind = np.dtype({
+        'names': [field.name for field in cloud.fields],
+        'formats': ['<f4' for _ in cloud.fields],
+        'offsets': [field.offset for field in cloud.fields],
+        'itemsize': cloud.point_step,
+    })  # fmt: skip
+    read = np.frombuffer(cloud.data, kind)
+    return np.array([read[name] for name in FIELDS]).T
+
+
+@pytest.fixture
+def watch(processes, listener, tmp_path):
+    """Return a function that starts cameras, joints and a monitor with parameters of the cloud."""
+
+    def start(*parameters: str) -> None:
+        (tmp_path / 'level').write_text('160')
+        processes.start('fake_source.py', tmp_path, *CAMERAS, 'joint_states')
+        arguments = [word for text in parameters for word in ('-p', text)]
+        processes.start('fake_monitor.py', '--ros-args', '-p', 'transport:=raw', *arguments)
+
+    return start
+
+
+def entries(diagnoses, name: str):
+    return [status for d in list(diagnoses) for status in d.status if status.name == name]
+
+
+def test_each_value_is_a_point_where_the_grippers_were(watch, listener, until):
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    clouds = listener.listen(PointCloud2, 'value_cloud', qos.RELIABLE)
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    description = listener.create_publisher(String, 'robot_description', qos.LATCHED)
+    description.publish(String(data=TWO_SLIDES))
+    watch("cloud.frames:=['left','right']")
+    until(lambda: clouds and clouds[-1].width > 20, 'points')
+    cloud = clouds[-1]
+    assert cloud.header.frame_id == 'base_link'
+    assert [field.name for field in cloud.fields] == list(FIELDS)
+    drawn = points(cloud)
+    said = {
+        round(v.positions[list(v.joint_names).index('left_waist')], 4): v.value
+        for v in list(values) if v.status == Value.STATUS_OK
+    }  # fmt: skip
+    left = {round(float(p[0]), 4): float(p[3]) for p in drawn[::2]}
+    shared = left.keys() & said.keys()
+    assert len(shared) > 5 and all(abs(left[x] - said[x]) < 1e-6 for x in shared)
+    assert (drawn[::2, 1] == 0.0).all() and (drawn[1::2, 1] == 1.0).all()
+    assert np.isnan(drawn[:, 4:]).all(), 'this engine tells neither progress nor success'
+
+    def diagnosed() -> bool:
+        found = entries(diagnoses, 'monitor: value_cloud')
+        return bool(found) and found[-1].level == DiagnosticStatus.OK
+
+    until(diagnosed, 'a diagnosis of the cloud')
+    assert entries(diagnoses, 'monitor: value_cloud')[-1].message == 'published'
+
+
+def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener, until):
+    clouds = listener.listen(PointCloud2, 'value_cloud', qos.RELIABLE)
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    watch("cloud.frames:=['left','nowhere']")
+
+    def warned(text: str) -> bool:
+        found = entries(diagnoses, 'monitor: value_cloud')
+        return any(e.level == DiagnosticStatus.WARN and text in e.message for e in found)
+
+    until(lambda: warned('nothing received on /robot_description'), 'the lack of a description')
+    until(lambda: clouds, 'a cloud')
+    assert not clouds[-1].width
+    description = listener.create_publisher(String, 'robot_description', qos.LATCHED)
+    description.publish(String(data='<robot'))
+    until(lambda: warned('/robot_description cannot be read: it is no XML'), 'the damage')
+    description.publish(String(data=TWO_SLIDES))
+    until(lambda: warned("there is no link 'nowhere'"), 'the name')
+    until(lambda: clouds[-1].width > 5, 'points')
+    assert (points(clouds[-1])[:, 1] == 0.0).all(), 'of the other frame alone'
+
+
+def test_nothing_is_computed_or_diagnosed_while_nobody_is_subscribed(listener):
+    cloud = ValueCloud(listener, CloudSettings(), Seldom())
+    cloud.add(Estimate(0.5, {}), 1, 'e', {'a': 0.0})
+    cloud.publish(2)
+    report = Report('monitor')
+    cloud.diagnose(report)
+    assert not report.message(header(0).stamp).status
+    assert cloud._count == 0
+    cloud.destroy()
+
+
+def test_an_empty_cloud_is_a_message_too():
+    cloud = to_cloud(np.empty((0, 7)), header(5, 'base_link'))
+    assert (cloud.width, cloud.point_step, len(cloud.data)) == (0, 28, 0)
+
+
+@pytest.mark.skipif(
+    create_cloud is None, reason='sensor_msgs_py is not installed: it has no wheel'
+)
+@pytest.mark.parametrize('count', [1, 2, 1000])
+def test_our_own_message_is_that_of_sensor_msgs_py(count):
+    rows = np.random.default_rng(count).normal(size=(count, 7))
+    rows[0, 6] = math.nan
+    theirs = to_cloud(rows, header(5, 'base_link'), create_cloud)
+    ours = to_cloud(rows, header(5, 'base_link'), None)
+    assert bytes(theirs.data) == bytes(ours.data)
+    for name in theirs.get_fields_and_field_types():
+        assert name == 'data' or getattr(theirs, name) == getattr(ours, name), name

@@ -1,0 +1,35 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The URDF of the simulated robot against the simulation that it describes."""
+
+import mujoco
+import numpy as np
+import pytest
+
+from viva_ros.runtime.robot_description import RobotDescription
+from viva_ros.sim.description import robot_description
+from viva_ros.sim.robot import JOINT_NAMES, Arms, bare_robot
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_links_are_where_the_simulation_has_them(seed: int) -> None:
+    model = bare_robot()
+    data = mujoco.MjData(model)
+    rng = np.random.default_rng(seed)
+    target = rng.uniform(-1.0, 1.0, 14)
+    target[[6, 13]] = rng.uniform(0.0, 0.07, 2)
+    Arms(model).place(data, target)
+    mujoco.mj_kinematics(model, data)
+    robot = RobotDescription(robot_description())
+    positions = {name: np.array([x]) for name, x in zip(JOINT_NAMES, target, strict=True)}
+    for side in ('left', 'right'):
+        for link in ('base_link', 'wrist_link', 'gripper_link', 'left_finger_link'):
+            ours = robot.chain('base_link', f'{side}_{link}').points(positions)[0]
+            body = f'vx300s_{side}' + (f'/{link}' if link != 'base_link' else '')
+            assert ours == pytest.approx(data.body(body).xpos, abs=1e-6), f'{side} {link}'
+
+
+def test_every_joint_state_is_a_joint_and_the_rest_are_fixed_or_follow() -> None:
+    robot = RobotDescription(robot_description())
+    needed = {name for link in robot.links for name in robot.chain(robot.root, link).joints}
+    assert needed == set(JOINT_NAMES)

@@ -1,0 +1,111 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""package.xml declares what is imported; colcon installs what it is to install."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from viva_ros.core.libraries import LIBRARIES, ROS
+from viva_ros.nodes.description import LAUNCHES
+from viva_ros.runtime.shipped import shared_folder
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ElementTree.parse(ROOT / 'package.xml').getroot()
+#: rosdep's key of a library that a robot needs; the others of LIBRARIES are optional.
+KEYS = {
+    'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'onnxruntime': 'python3-onnxruntime-pip',
+    'rich': 'python3-rich', 'yaml': 'python3-yaml',
+}  # fmt: skip
+TEST_KEYS = {
+    'hypothesis': 'python3-hypothesis', 'psutil': 'python3-psutil', 'pytest': 'python3-pytest',
+}  # fmt: skip
+
+
+def declared(*kinds: str) -> set[str]:
+    return {element.text or '' for kind in kinds for element in PACKAGE.iter(kind)}
+
+
+def imported(files: Iterable[Path]) -> Iterator[str]:
+    """Yield the first part of all names that are imported."""
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition('.')[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                yield (node.module or '').partition('.')[0]
+
+
+def python_files(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from (ROOT / folder).rglob('*.py')
+
+
+def test_ros_packages_that_are_imported_are_run_dependencies():
+    used = set(imported(python_files('viva_ros', 'launch', 'examples'))) & ROS
+    assert used >= {'rclpy', 'rcl_interfaces', 'action_msgs'}
+    assert used - declared('depend', 'exec_depend') == set()
+
+
+def test_message_packages_of_tests_are_declared():
+    used = {name for name in imported(python_files('test')) if name.endswith(('_msgs', '_srvs'))}
+    assert used - declared('depend', 'exec_depend', 'test_depend') == set()
+
+
+def test_libraries_that_every_robot_needs_are_run_dependencies():
+    used = set(imported(python_files('viva_ros/core', 'viva_ros/nodes'))) & LIBRARIES.keys()
+    used |= {'onnxruntime'}  # of runtime: one kind of engine, which is the default
+    assert {KEYS[name] for name in used} <= declared('exec_depend')
+    assert set(KEYS.values()) <= declared('exec_depend')
+    assert set(TEST_KEYS.values()) <= declared('test_depend')
+
+
+def test_interface_packages_are_build_and_run_dependencies():
+    types = {
+        line.split('/')[0]
+        for folder in ('msg', 'srv', 'action')
+        for path in (ROOT / folder).glob('*.*')
+        for line in path.read_text(encoding='utf-8').splitlines()
+        if '/' in line.split('#')[0].split(' ')[0]
+    }
+    assert types - {'viva_ros'} <= declared('depend')
+
+
+def test_the_package_names_its_website_repository_and_bugtracker():
+    kinds = {element.get('type') for element in PACKAGE.iter('url')}
+    assert kinds == {'website', 'repository', 'bugtracker'}
+
+
+def test_configuration_launch_files_and_examples_are_installed():
+    installed = {'config': 'monitor.yaml', 'launch': 'monitor.launch.py'}
+    for folder, file in (installed | {'examples': 'behaviour_tree.py'}).items():
+        assert (shared_folder(folder) / file).is_file()
+    listed = (ROOT / 'CMakeLists.txt').read_text(encoding='utf-8')
+    assert 'install(DIRECTORY config engines examples launch ' in listed
+
+
+def program(name: str) -> Path:
+    """Return a program where ``ros2 run`` looks for it."""
+    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
+    found = [Path(prefix) / 'lib' / 'viva_ros' / name for prefix in prefixes if prefix]
+    installed = next((path for path in found if path.exists()), None)
+    assert installed is not None, 'viva_ros is not built: run scripts/setup or colcon build'
+    return installed
+
+
+@pytest.mark.parametrize('name', sorted({p.name for ps, _ in LAUNCHES.values() for p in ps}))
+def test_every_node_of_the_launch_files_is_a_program(name):
+    assert f"main('{name}')" in program(name).read_text(encoding='utf-8')
+    assert os.access(program(name), os.X_OK)
+
+
+def test_viva_is_a_program_that_prints_its_usage():
+    line = [program('viva'), '--help']
+    ran = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith('usage: viva COMMAND')

@@ -1,0 +1,164 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The command that installs a missing Python library where viva_ros runs.
+
+Four places differ: an environment in which pip installed viva_ros (its extras are known there), a
+virtual environment of a colcon workspace, a Python that Debian or Ubuntu manages (PEP 668: pip
+refuses to install there), and any other Python.
+"""
+
+import shlex
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+#: Of the virtual environment proposed where pip may not install; docs/install.md has the same.
+ENVIRONMENT: Final = '~/viva_venv'
+
+
+@dataclass(frozen=True)
+class Library:
+    """
+    A library that is imported.
+
+    :param requirement: for pip, as in setup.py
+    :param extra: of setup.py; empty for what every installation by pip has
+    :param apt: Debian and Ubuntu package, if there is one
+    :param alone: whether pip must not install its requirements
+    """
+
+    requirement: str
+    extra: str = ''
+    apt: str = ''
+    alone: bool = False
+
+
+LIBRARIES: Final = {
+    'accelerate': Library('accelerate>=1.10,<2', 'train'),
+    'av': Library('av>=14,<18', 'data'),
+    'cuda': Library('cuda-bindings>=12.6,<14', 'tensorrt'),
+    'cv2': Library('opencv-python-headless>=4.9,<6', apt='python3-opencv'),
+    'diffusers': Library('diffusers>=0.42,<0.43', 'train'),
+    'google': Library('protobuf>=5,<8', 'train'),
+    'gym_aloha': Library('gym-aloha==0.1.5', 'sim', alone=True),
+    'matplotlib': Library('matplotlib>=3.9,<4', 'data'),
+    'mcap': Library('mcap>=1.3,<2', 'data'),
+    'mujoco': Library('mujoco>=3.8,<3.9', 'sim'),
+    'numpy': Library('numpy>=1.26,<3', apt='python3-numpy'),
+    'onnx': Library('onnx>=1.19,<2', 'train'),
+    'onnxruntime': Library('onnxruntime>=1.20,<2'),
+    'onnxscript': Library('onnxscript>=0.5,<1', 'train'),
+    'openvino': Library('openvino>=2025.0,<2027', 'openvino'),
+    'peft': Library('peft>=0.17,<0.20', 'train'),
+    'py_trees': Library('py_trees>=2.3,<3', 'bt'),
+    'pyarrow': Library('pyarrow>=17,<26', 'data'),
+    'ray': Library('ray>=2.48,<3', 'ray'),
+    'rich': Library('rich>=13,<16', apt='python3-rich'),
+    'rosbags': Library('rosbags>=0.10.11,<0.12', 'data'),
+    'safetensors': Library('safetensors>=0.5,<1', 'train'),
+    'scipy': Library('scipy>=1.13,<2', 'train'),
+    'sentencepiece': Library('sentencepiece>=0.2,<0.3', 'train'),
+    'tensorboard': Library('tensorboard>=2.18,<3', 'train'),
+    'tensorrt_rtx': Library('tensorrt-rtx-cu13>=1.4,<2', 'tensorrt'),
+    'torch': Library('torch>=2.9,<3', 'train'),
+    'transformers': Library('transformers>=4.57,<6', 'train'),
+    'yaml': Library('pyyaml>=6,<7', 'data', apt='python3-yaml'),
+}
+
+#: What only a ROS 2 installation brings.
+ROS: Final = frozenset({
+    'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
+    'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
+    'sensor_msgs', 'std_msgs', 'std_srvs', 'visualization_msgs',
+})  # fmt: skip
+#: Of this package, built by colcon or pip.
+INTERFACES: Final = frozenset({'viva_ros.action', 'viva_ros.msg', 'viva_ros.srv'})
+
+
+class Place(Enum):
+    """Where this Python comes from."""
+
+    PIP = auto()  # pip installed viva_ros here
+    VIRTUAL = auto()  # a virtual environment, into which pip did not install viva_ros
+    MANAGED = auto()  # the distribution's Python: pip may not install there
+    OPEN = auto()  # another Python, such as conda's
+
+
+def place() -> Place:
+    """Return where this Python comes from."""
+    if _installed_by_pip():
+        return Place.PIP
+    if sys.prefix != sys.base_prefix:
+        return Place.VIRTUAL
+    marker = Path(sysconfig.get_path('stdlib')) / 'EXTERNALLY-MANAGED'
+    return Place.MANAGED if marker.exists() else Place.OPEN
+
+
+def remedy(modules: Iterable[str], where: Place | None = None) -> str:
+    """
+    Return 'run: ' and the command that installs libraries where this Python runs.
+
+    :param modules: names of LIBRARIES, as they are imported
+    :param where: place instead of this Python's
+    """
+    libraries = [LIBRARIES[name] for name in modules]
+    where = where or place()
+    if where is not Place.MANAGED:
+        return f'run: {_pip([sys.executable, "-m", "pip", "install"], libraries, where)}'
+    if all(library.apt for library in libraries):
+        return f'run: sudo apt install {" ".join(library.apt for library in libraries)}'
+    pip = _pip(['pip', 'install'], libraries, where)
+    return (
+        f'run: python3 -m venv --system-site-packages {ENVIRONMENT} && '
+        f'. {ENVIRONMENT}/bin/activate && {pip}; then start it again in this shell'
+    )
+
+
+def explain(error: ImportError) -> str | None:
+    """Return what is missing and the remedy; None if it is nothing that can be installed."""
+    module = (error.name or '').partition('.')[0]
+    if module in LIBRARIES:
+        return f'{module} is not installed; {remedy(_missing_with(module))}'
+    name = error.name if error.name in INTERFACES else module
+    if name not in ROS | INTERFACES or not isinstance(error, ModuleNotFoundError):
+        return None
+    if place() is Place.PIP:
+        pip = [sys.executable, '-m', 'pip', 'install', 'viva_ros[ros]']
+        return f'{name} is not installed; run: {shlex.join(pip)}'
+    return (
+        f'{name} is not found; source ROS 2 and the workspace, such as: '
+        '. /opt/ros/jazzy/setup.bash && . install/setup.bash'
+    )
+
+
+def _missing_with(module: str) -> list[str]:
+    """Return a missing library and the others of its extra that are missing, too."""
+    extra = LIBRARIES[module].extra
+    others = [name for name in LIBRARIES if extra and LIBRARIES[name].extra == extra]
+    return [name for name in others or [module] if name == module or find_spec(name) is None]
+
+
+def _installed_by_pip() -> bool:
+    """Whether an installer left its name: colcon's metadata of this package has none."""
+    try:
+        return metadata.distribution('viva_ros').read_text('INSTALLER') is not None
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _pip(pip: Sequence[str], libraries: Sequence[Library], where: Place) -> str:
+    """Return a command line; two where one library must come without its requirements."""
+    alone = [library.requirement for library in libraries if library.alone]
+    others = [library for library in libraries if not library.alone]
+    wanted = [library.requirement for library in others]
+    if where is Place.PIP and others and all(library.extra for library in others):
+        wanted = [f'viva_ros[{",".join(sorted({library.extra for library in others}))}]']
+    lines = [[*pip, *wanted]] * bool(wanted) + [[*pip, '--no-deps', *alone]] * bool(alone)
+    return ' && '.join(shlex.join(line) for line in lines)

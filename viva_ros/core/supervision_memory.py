@@ -1,0 +1,165 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a supervisor must know after it was killed, kept in a file.
+
+Retries of the last hour count against the budget of the next process. An operator who is required
+stays required. An episode goes on if the supervisor was away for a moment only. Steady time begins
+anew with the machine, so the file has stamps of the wall clock. Where that was put back, a retry
+counts as just requested.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from viva_ros.core.errors import VivaError
+from viva_ros.core.events import Event, Level
+from viva_ros.core.files import write_atomically
+
+FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 2')  # the first has retries only
+HOUR: Final = 3600.0  # s
+
+
+@dataclass(frozen=True)
+class OpenEpisode:
+    """
+    An episode that has not ended.
+
+    :param used: retries requested in it
+    """
+
+    id: str
+    task: str
+    used: int = 0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """
+    The content of the file.
+
+    :param asked: when retries were requested, wall clock, s
+    :param operator: the event because of which an operator is required; None if none is
+    :param episode: that is under way; None if none is
+    """
+
+    asked: tuple[float, ...] = ()
+    operator: Event | None = None
+    episode: OpenEpisode | None = None
+
+
+@dataclass
+class SupervisionMemory:
+    """
+    The file of one supervisor; it and its folder are made when there is something to keep.
+
+    :param content: as last read or written
+    """
+
+    path: Path
+    content: Memory = field(default_factory=Memory)
+
+    def recall(self, now: float) -> Memory:
+        """
+        Read the file; retries of more than an hour ago are left out.
+
+        :param now: wall clock, s
+        :raises VivaError: if the file is there and cannot be read
+        """
+        try:
+            read = json.loads(self.path.read_text(encoding='utf-8'))
+            if read['format'] not in FORMATS:
+                raise ValueError(f'format is {read["format"]!r}, must be {FORMATS[-1]!r}')
+            recent = [float(at) for at in read['asked'] if now - float(at) < HOUR]
+            self.content = Memory(
+                tuple(min(at, now) for at in recent), _event(read.get('operator')),
+                _episode(read.get('episode')),
+            )  # fmt: skip
+        except FileNotFoundError:
+            self.content = Memory()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise VivaError(
+                f'the memory of the supervisor cannot be read from {self.path} ({error!r}): all '
+                'retries of the hour count as spent; delete the file, or wait for an hour'
+            ) from error
+        return self.content
+
+    def away(self, now: float) -> float:
+        """
+        Return for how long nobody has kept the file alive, s; infinite without one.
+
+        :param now: wall clock, s
+        """
+        try:
+            age = now - self.path.stat().st_mtime
+        except OSError:
+            return math.inf
+        return age if age >= 0.0 else math.inf
+
+    def keep_alive(self) -> None:
+        """
+        Note that the supervisor lives; call it now and then while an episode is under way.
+
+        :raises OSError: if the file cannot be touched
+        """
+        if self.content.episode is not None:
+            os.utime(self.path)
+
+    def change(self, **changes: Any) -> None:
+        """
+        Write the file with fields of ``Memory`` changed, if that changes anything.
+
+        :raises OSError: if it cannot be written
+        """
+        content = replace(self.content, **changes)
+        if content == self.content:
+            return
+        self.content = content
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, json.dumps(_written(content), indent=1) + '\n')
+
+    def note_retry(self, now: float) -> None:
+        """
+        Write that a retry is requested now, wall clock, s.
+
+        :raises OSError: if it cannot be written
+        """
+        recent = [min(at, now) for at in self.content.asked if now - at < HOUR]
+        self.change(asked=(*recent, now))
+
+
+def steady(asked: tuple[float, ...], wall: float, now: float) -> list[float]:
+    """Return wall-clock stamps as steady time, ascending, s; ``wall`` and ``now`` are the same."""
+    return sorted(now - max(0.0, wall - at) for at in asked)
+
+
+def _written(content: Memory) -> dict[str, Any]:
+    operator = content.operator
+    return {
+        'format': FORMATS[-1], 'asked': list(content.asked),
+        'operator': None if operator is None else {
+            'kind': operator.kind, 'stamp': operator.stamp, 'onset': operator.onset,
+            'episode': operator.episode_id, 'text': operator.text,
+        },
+        'episode': None if content.episode is None else asdict(content.episode),
+    }  # fmt: skip
+
+
+def _event(read: Mapping[str, Any] | None) -> Event | None:
+    if read is None:
+        return None
+    return Event(
+        Level.NEEDS_OPERATOR, str(read['kind']), int(read['stamp']), int(read['onset']), math.nan,
+        math.nan, math.nan, str(read['episode']), str(read['text']),
+    )  # fmt: skip
+
+
+def _episode(read: Mapping[str, Any] | None) -> OpenEpisode | None:
+    if read is None:
+        return None
+    return OpenEpisode(str(read['id']), str(read['task']), int(read['used']))
