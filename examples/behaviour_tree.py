@@ -3,7 +3,7 @@
 """
 A condition for a behaviour tree of py_trees: whether the task is going well.
 
-    pip install 'viva_ros[bt]'
+    sudo apt install ros-$ROS_DISTRO-py-trees     # or, without ROS 2: pip install 'viva_ros[bt]'
     python examples/behaviour_tree.py        # prints the condition ten times a second
 
 In a tree it stands before the task, in a sequence that is ticked again and again: while an alarm

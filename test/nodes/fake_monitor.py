@@ -4,7 +4,7 @@
 The real monitor with an engine that has no network, for tests of faults.
 
 Its value is the mean brightness of the head camera, so that a test sets it with a grey picture;
-FAKE_ENGINE=hang, slow, fail and device make it misbehave.
+FAKE_ENGINE=hang, slow, fail and device make it misbehave; FAKE_LOADING is how long it loads, s.
 """
 
 import os
@@ -18,6 +18,7 @@ from viva_ros.nodes.monitor import Monitor
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.runtime.engine import Engine, EngineInfo
+from viva_ros.runtime.preparation import nothing
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 JOINTS = ('left_waist', 'right_waist')
@@ -48,7 +49,10 @@ class BrightnessEngine:
 class FakeMonitor(Monitor):
     """A monitor without a model."""
 
-    def load_engine(self, settings: MonitorSettings) -> Engine:
+    def load_engine(self, settings: MonitorSettings, started=nothing) -> Engine:
+        time.sleep(float(os.environ.get('FAKE_LOADING', '0')))  # as a library in native code does
+        if settings.task not in ('tray_lift', 'fold'):
+            raise EngineError(f'no engine for {settings.task}: train one')
         return BrightnessEngine()
 
 

@@ -15,7 +15,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from viva_ros.action import Retry
-from viva_ros.msg import Alert, GroundTruth, SupervisorState
+from viva_ros.msg import Alert, GroundTruth, SupervisorState, Value
 from viva_ros.nodes import qos
 from viva_ros.srv import StartEpisode
 
@@ -241,13 +241,6 @@ def test_retry_by_action_tells_why_and_ends_with_its_result(robot, start, listen
     server.destroy()
 
 
-def set_parameter(listener, name, value):
-    parameter = Parameter(name, value=value).to_parameter_msg()
-    request = SetParameters.Request(parameters=[parameter])
-    (result,) = listener.call(SetParameters, 'supervisor/set_parameters', request).results
-    return result
-
-
 def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
     processes, listener, until, calibration
 ):
@@ -283,6 +276,7 @@ def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
 @pytest.mark.timeout(300)
 def test_simulated_robot_starts_ends_and_mends_its_episodes_by_itself(processes, listener, until):
     """`start` is the only call: failure, alert, retry, success, end of the episode."""
+    pytest.importorskip('mujoco', reason='mujoco is not installed')
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
     truths = listener.listen(GroundTruth, 'ground_truth', qos.RELIABLE)
@@ -295,3 +289,14 @@ def test_simulated_robot_starts_ends_and_mends_its_episodes_by_itself(processes,
     until(lambda: truths[-1].success, 'success', 120.0)
     until(lambda: states[-1].episode_id == '', 'the end of the episode')
     until(lambda: states[-1].level == Alert.PAUSED, 'an idle supervisor')
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    task = Parameter('task', value='cube_transfer').to_parameter_msg()
+    failure = Parameter('failure', value='none').to_parameter_msg()
+    request = SetParameters.Request(parameters=[task, failure])
+    results = listener.call(SetParameters, 'sim/set_parameters', request).results
+    assert all(result.successful for result in results)
+    assert listener.trigger('start').success  # monitor and supervisor follow to another task
+    of_task = lambda: [v for v in values if v.task == 'cube_transfer' and v.executing]  # noqa: E731
+    until(lambda: any(v.status == Value.STATUS_OK for v in of_task()), 'values of the other task')
+    until(lambda: states[-1].level in (Alert.OK, Alert.WARN), 'a judgement of the other task')
+    assert states[-1].task == 'cube_transfer'

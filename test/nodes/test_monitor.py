@@ -169,3 +169,25 @@ def test_time_that_jumps_back_or_stops(processes, listener, until, level, tmp_pa
     assert '/clock stands still' in unknown(values, 'paused')[0].reason
     timer.reset()
     until(lambda: values[-1].status == Value.STATUS_OK, 'a value again')
+
+
+def test_task_of_the_episode_loads_its_engine_while_values_are_unknown(
+    processes, listener, until, tmp_path
+):
+    (tmp_path / 'level').write_text('160')
+    values = listener.listen(Value, 'value', qos.RELIABLE)
+    episode = listener.create_publisher(Episode, 'episode', qos.LATCHED)
+    processes.start('fake_source.py', tmp_path, *ALL)
+    monitor = processes.start('fake_monitor.py', *RAW, FAKE_LOADING='1.5')
+    until(lambda: known(values), 'a value')
+    episode.publish(Episode(id='e1', task='fold', executing=True))
+    until(lambda: values[-1].status == Value.STATUS_UNKNOWN, 'the change of the engine')
+    until(lambda: "of task 'fold'" in values[-1].reason, 'the reason')
+    assert values[-1].task == 'fold' and values[-1].reason_kind == 'engine'
+    until(lambda: known(values)[-1].task == 'fold', 'values of the task')
+    episode.publish(Episode(id='e2', task='somersault', executing=True))
+    until(lambda: 'no engine for somersault' in values[-1].reason, 'the lack of an engine')
+    episode.publish(Episode(id='e3', task='tray_lift', executing=True))
+    until(lambda: known(values)[-1].task == 'tray_lift', 'values of the first task again')
+    until(lambda: known(values)[-1].episode_id == 'e3', 'the third episode')
+    assert monitor.poll() is None

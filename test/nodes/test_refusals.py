@@ -47,7 +47,8 @@ def refused(processes, listener, until):
             lambda: any(s.level == DiagnosticStatus.ERROR for d in diagnoses for s in d.status),
             'the diagnosis',
         )
-        text = next(s.message for d in diagnoses for s in d.status if s.level != b'\0')
+        errors = (s for d in diagnoses for s in d.status if s.level == DiagnosticStatus.ERROR)
+        text = next(errors).message
         assert process.poll() is None
         assert text in processes.log(process)
         return text

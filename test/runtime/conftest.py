@@ -10,9 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.runtime import manifest as manifests
@@ -25,6 +23,9 @@ JOINTS = ('left_waist', 'right_waist')
 
 def graph(with_images: bool = True) -> bytes:
     """Value = first joint + task (+ mean of the first view's red / 255); forecast = joints + 1."""
+    import onnx  # here, so that the tests without a graph run where it is not installed
+    from onnx import TensorProto, helper
+
     constants = [
         helper.make_tensor('one', TensorProto.FLOAT, [1], [1.0]),
         helper.make_tensor('byte', TensorProto.FLOAT, [1], [255.0]),

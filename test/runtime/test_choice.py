@@ -54,3 +54,12 @@ def test_a_checkpoint_alone_is_run_by_pytorch(tmp_path: Path) -> None:
 
 def test_what_is_asked_for_is_taken(make_engine: MakeEngine) -> None:
     assert choice.choose(make_engine(), 'openvino') == choice.Choice('openvino', 'asked for')
+
+
+def test_where_none_is_installed_the_error_names_what_every_robot_can_have(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch)
+    folder = make_engine(runs=('openvino', 'onnx'), kind='openvino')
+    assert choice.choose(folder).kind == 'onnx'
+    assert choice.choose(make_engine(kind='tensorrt', runs=('tensorrt',))).kind == 'tensorrt'

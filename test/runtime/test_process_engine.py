@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,31 @@ def test_an_engine_that_is_refused_here_is_refused_with_the_same_words(
     with pytest.raises(EngineError) as there:
         ProcessEngine(tmp_path, TASK, 'auto', PATIENCE)
     assert str(there.value) == str(here.value)
+
+
+def test_engine_outlives_the_thread_that_loaded_it() -> None:
+    """PR_SET_PDEATHSIG counts the thread that started a child as its parent."""
+    made: list[ProcessEngine] = []
+    load_it = partial(ProcessEngine, engine_folder('', TASK), TASK, 'auto', PATIENCE)
+    thread = threading.Thread(target=lambda: made.append(load_it()))
+    thread.start()
+    thread.join(60.0)
+    child = psutil.Process(made[0].process_id)
+    time.sleep(0.2)  # a signal needs a moment
+    assert child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    made[0].estimate(observation(made[0]))
+    assert made[0].restarts == 0
+    made[0].close()
+
+
+def test_interrupt_ends_an_engine_that_is_being_loaded() -> None:
+    children: list[int] = []
+
+    def interrupt(engine: ProcessEngine) -> None:
+        children.append(engine.process_id)
+        os.kill(engine.process_id, signal.SIGSTOP)  # else it might be loaded first
+        threading.Thread(target=engine.interrupt).start()
+
+    with pytest.raises(EngineError, match='SIGKILL'):
+        ProcessEngine(engine_folder('', TASK), TASK, 'auto', PATIENCE, interrupt)
+    assert not psutil.pid_exists(children[0])

@@ -3,17 +3,16 @@
 """
 A node as a program: ``python -m viva_ros.nodes monitor``.
 
-Its libraries take a second to load. Until then SIGINT and SIGTERM end the process at once.
+Its libraries take a second to load. Until then SIGINT and SIGTERM end the process at once; so
+nothing but signal handling is imported before.
 """
 
 import os
 import signal
 import sys
 from importlib import import_module
-from types import FrameType
 
-from viva_ros.core.libraries import explain
-from viva_ros.nodes.description import LAUNCHES
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(name: str) -> None:
@@ -23,11 +22,12 @@ def main(name: str) -> None:
     :param name: 'monitor', 'supervisor', 'sim' or 'black_box'
     :raises SystemExit: with a line of text, if a library is missing
     """
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGTERM, leave)
+    end_at_once_on_signals()
     try:
         module = import_module(f'viva_ros.nodes.{name}')
     except ImportError as error:
+        from viva_ros.core.libraries import explain
+
         text = explain(error)
         if text is None:
             raise
@@ -35,12 +35,21 @@ def main(name: str) -> None:
     module.main()
 
 
-def leave(number: int, frame: FrameType | None) -> None:
-    """End with exit code 0: there is nothing yet to tidy up."""
-    os._exit(0)
+def end_at_once_on_signals() -> None:
+    """
+    Have SIGINT and SIGTERM end the process with exit code 0: there is nothing to tidy up yet.
+
+    A process that starts this one may have blocked them, so that none comes too early.
+    """
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 if __name__ == '__main__':
+    end_at_once_on_signals()
+    from viva_ros.nodes.description import LAUNCHES
+
     names = sorted({program.name for programs, _ in LAUNCHES.values() for program in programs})
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         sys.exit(f'the first argument must be one of {", ".join(names)}')

@@ -59,7 +59,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         super().__init__('black_box', BlackBoxSettings(), **options)
         self._writer: RecordingWriter | None = None
 
-    def setup(self, settings: BlackBoxSettings) -> None:
+    def setup(self, settings: BlackBoxSettings, prepared: None) -> None:
         """Make the folder."""
         if MISSING:
             raise ConfigurationError(MISSING)

@@ -78,8 +78,16 @@ class Estimation:
         """Forget earlier pictures, when idle."""
         self._observer.reset()
 
+    def stop(self) -> None:
+        """Notify of no further outcome; returns at once."""
+        self._worker.stop()
+
     def close(self) -> bool:
-        """End the thread and free the engine; False if an estimate hangs, which keeps both."""
+        """
+        End the thread and free the engine; False if an estimate hangs, which keeps both.
+
+        Takes up to a second: called in a thread.
+        """
         if isinstance(self._engine, Interruptible):
             self._engine.interrupt()
         if not self._worker.close():

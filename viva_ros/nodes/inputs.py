@@ -25,7 +25,7 @@ from viva_ros.nodes.convert import joint_positions, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.groups import Taken
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.nodes.topics import TYPES
+from viva_ros.nodes.topics import TYPES, joint_topic
 from viva_ros.runtime.engine import EngineInfo
 
 #: Of rclpy: a TypedDict on Kilted, a dict with fewer keys and no name of its own on Jazzy.
@@ -49,7 +49,8 @@ class Inputs:
         self.complete_at = 0.0
         self._use_receipt = settings.receive_time
         self._unstamped: set[str] = set()
-        self._names = {JOINTS: node.resolve_topic_name(JOINTS)}
+        joint_states = joint_topic(settings)
+        self._names = {JOINTS: node.resolve_topic_name(joint_states)}
         self._names |= {camera: node.resolve_topic_name(topic) for camera, topic in topics.items()}
         self._arrivals = {name: Arrivals() for name in self._names}
         self._newest = dict.fromkeys(self._names, 0)
@@ -65,7 +66,7 @@ class Inputs:
         ]
         self._taken = Taken()
         self._joints = self._subscribe(
-            JointState, JOINTS, JOINTS, qos.JOINTS, self._store_joints, self._taken
+            JointState, JOINTS, joint_states, qos.JOINTS, self._store_joints, self._taken
         )
         self._subscriptions.append(self._joints)
 

@@ -1,34 +1,76 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A lifecycle node that refuses with a reason.
+A lifecycle node that answers at any time, and refuses with a reason.
 
-rclpy swallows what is raised in a transition. Here a VivaError is logged and becomes FAILURE, and
-the reason stays in /diagnostics while the node is not configured.
+Before the transition 'configure' the node is prepared: what takes long runs in a thread, what must
+be there is looked for by a timer, and the executor serves all else meanwhile. The transition
+itself is short. rclpy swallows what is raised in a transition. Here a VivaError is logged and
+becomes FAILURE, and the reason stays in /diagnostics while the node is not configured.
 """
 
 import gc
+import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.task import Future
 
 from viva_ros.core.errors import ConfigurationError, VivaError
 from viva_ros.nodes.diagnostics import Report
 from viva_ros.nodes.groups import Seldom
 from viva_ros.nodes.heartbeat import Heartbeat
 from viva_ros.nodes.params import Parameters
+from viva_ros.runtime.preparation import Preparation
 
 Settings = TypeVar('Settings')
-AUTOSTART_PERIOD = 2.0  # s
+LOOK = 0.1  # s, from one look at a preparation to the next
+CLOSING = 1.5  # s, for threads to end when the process does
+SUCCESS = TransitionCallbackReturn.SUCCESS
+LABELS = {
+    Transition.TRANSITION_CONFIGURE: 'configure',
+    Transition.TRANSITION_CLEANUP: 'cleanup',
+    Transition.TRANSITION_ACTIVATE: 'activate',
+    Transition.TRANSITION_DEACTIVATE: 'deactivate',
+}
 
 
 class AbsentInputError(ConfigurationError):
-    """An input is not there yet: autostart tries again."""
+    """An input is not there yet: autostart goes on looking."""
+
+
+@dataclass
+class Attempt(Generic[Settings]):
+    """
+    One way to 'configured'.
+
+    :param is_own: begun by autostart, not by a call of change_state
+    :param settings: as they were when it began
+    :param prepared: result of the preparation; None before
+    :param error: why the transition will fail
+    :param answer: completed with whether the transition can be made; None: nobody waits
+    """
+
+    is_own: bool
+    settings: Settings | None = None
+    prepared: Any = None
+    error: Exception | None = None
+    answer: Future | None = None
+
+    def reply(self, ready: bool) -> None:
+        """Complete the answer."""
+        answer, self.answer = self.answer, None
+        if answer is not None:
+            answer.set_result(ready)
 
 
 class ManagedNode(LifecycleNode, Generic[Settings]):
@@ -40,7 +82,10 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self.parameters = Parameters(self, defaults, hold=self._hold, apply=self._apply)
         self.settings = defaults
         self.refusal = ''
-        self.configured = self.active = False
+        self.configured = self.active = self._finalized = False
+        self.preparation: Preparation[Any] = Preparation(self.discard)
+        self._attempt: Attempt[Settings] | None = None
+        self._attempt_waits = ''  # what the attempt waits for
         self.seldom = Seldom()
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', 10, callback_group=self.seldom
@@ -48,12 +93,35 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self.create_timer(1.0, self._publish_diagnostics, clock=self.steady)
         self._heartbeat = Heartbeat(self, self.is_well)
         self._autostart = self.create_timer(0.0, self._start_up, clock=self.steady)
+        self._attempt_timer = self.create_timer(LOOK, self._go_on, clock=self.steady)
+        self._attempt_timer.cancel()
         self._made: list[Callable[[], Any]] = []
+        self._serve_change_state_itself()
 
     # What a child gives.
 
-    def setup(self, settings: Settings) -> None:
-        """Load and create all that is needed; raise VivaError to refuse."""
+    def prepare(self, settings: Settings) -> None:
+        """Begin what takes long in ``self.preparation``; raise VivaError to refuse."""
+
+    def look(self, settings: Settings, prepared: Any) -> str:
+        """
+        Look once for what must be there; called again and again after the preparation.
+
+        :returns: what is waited for, for a person; '' if all is there
+        :raises AbsentInputError: if it has been waited for long enough
+        :raises VivaError: to refuse
+        """
+        return ''
+
+    def discard(self, prepared: Any) -> None:
+        """Free what was prepared but is not needed; called in a thread, without rclpy."""
+
+    def setup(self, settings: Settings, prepared: Any) -> None:
+        """
+        Create all that is needed; raise VivaError to refuse.
+
+        :param prepared: result of the preparation; discarded if this raises
+        """
         raise NotImplementedError
 
     def start(self) -> None:
@@ -65,7 +133,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         raise NotImplementedError
 
     def teardown(self) -> None:
-        """Free what setup made, also after a setup that failed half-way."""
+        """Free what look and setup made, also after a setup that failed half-way."""
         raise NotImplementedError
 
     def diagnose(self, report: Report) -> None:
@@ -82,7 +150,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     # The lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load; FAILURE with a reason in the log if something does not fit."""
+        """Set up; FAILURE with a reason in the log if something does not fit."""
         return self._transition('configure', self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -101,6 +169,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything, for good."""
+        self._finalized = True
         return self._transition('shut down', self._clean_up)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -108,9 +177,9 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         return self._transition('recover', self._clean_up)
 
     def close(self) -> bool:
-        """End before the process does; False if something would not stop."""
+        """End before the process does; False if a thread does not end."""
         self._clean_up()
-        return True
+        return self.preparation.join(CLOSING)
 
     def keep(self, destroy: Callable[[Any], Any], entity: Any) -> Any:
         """Remember how to destroy an entity at clean-up; returns it."""
@@ -118,19 +187,29 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         return entity
 
     def _configure(self) -> None:
+        attempt, self._attempt = self._attempt or self._prepare_now(), None
+        self._attempt_timer.cancel()
         try:
-            settings = self.parameters.read()
-            self.setup(settings)
-        except VivaError:
-            self._clean_up()
+            if attempt.error is not None:
+                raise attempt.error
+            self.setup(attempt.settings, attempt.prepared)
+        except Exception as error:
+            self._drop_attempt(attempt)
+            if isinstance(error, VivaError):  # after others, on_error cleans up
+                self._clean_up()
             raise
-        self.settings, self.configured, self.refusal = settings, True, ''
+        self.settings, self.configured, self.refusal = attempt.settings, True, ''
 
     def _activate(self) -> None:
-        gc.collect()
-        gc.freeze()  # else all that was loaded is looked through again now and then: 50 ms
+        self.freeze_garbage()
         self.start()
         self.active = True
+
+    def freeze_garbage(self) -> None:
+        """Exclude all that was loaded from garbage collection, which takes 50 ms otherwise."""
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
     def _deactivate(self) -> None:
         self.active = False
@@ -140,6 +219,8 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         if self.active:
             self._deactivate()
         self.configured = False
+        self._cancel_attempt()
+        self.preparation.cancel()
         self.teardown()
         while self._made:
             self._made.pop()()
@@ -149,29 +230,149 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         try:
             act()
         except VivaError as error:
-            if str(error) != self.refusal:
-                self.get_logger().error(f'cannot {name}: {error}')
-            self.refusal = str(error)
-            self._waiting = isinstance(error, AbsentInputError)
+            self._refuse(name, error)
             return TransitionCallbackReturn.FAILURE
         except Exception:  # rclpy would swallow it
-            if not self.context.ok():  # a signal in its midst
+            if not self.context.ok():  # shut down in its midst
                 return TransitionCallbackReturn.FAILURE
             self.refusal = traceback.format_exc(limit=-1).strip()
             self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
             return TransitionCallbackReturn.ERROR
         return SUCCESS
 
+    def _refuse(self, name: str, error: VivaError) -> None:
+        """Log a refusal once, and keep it for /diagnostics."""
+        if str(error) != self.refusal:
+            self.get_logger().error(f'cannot {name}: {error}')
+        self.refusal = str(error)
+
+    # The way to 'configured'.
+
     def _start_up(self) -> None:
         self._autostart.cancel()
-        if not self.get_parameter('autostart').value or self.configured:
+        is_wanted = self.get_parameter('autostart').value and not self._finalized
+        if is_wanted and not self.configured and self._attempt is None:
+            self._begin_attempt(is_own=True)
+
+    def _begin_attempt(self, is_own: bool) -> Attempt[Settings]:
+        """Begin to prepare for 'configure'."""
+        self.refusal = self._attempt_waits = ''
+        self._attempt = attempt = Attempt(is_own)
+        try:
+            attempt.settings = self.parameters.read()
+            self.prepare(attempt.settings)
+        except Exception as error:  # the transition raises it
+            attempt.error = error
+        self._attempt_timer.reset()
+        return attempt
+
+    def _go_on(self) -> None:
+        """Go on with the attempt as far as that is possible without waiting."""
+        attempt = self._attempt
+        if attempt is None:
+            self._attempt_timer.cancel()
             return
-        self._waiting = False
-        if self.trigger_configure() == SUCCESS:
+        try:
+            if attempt.error is None and not self._attempt_is_ready(attempt):
+                return
+        except AbsentInputError as error:
+            if attempt.is_own:  # the robot may come up later
+                self._refuse('configure', error)
+                attempt.reply(False)
+                return
+            attempt.error = error
+        except Exception as error:  # the transition raises it
+            attempt.error = error
+        self._attempt_timer.cancel()
+        if attempt.answer is not None:
+            attempt.reply(True)
+        elif self.trigger_configure() == SUCCESS:
             self.trigger_activate()
-        elif self._waiting:  # the robot may come up later
-            self._autostart.timer_period_ns = round(AUTOSTART_PERIOD * 1e9)
-            self._autostart.reset()
+
+    def _attempt_is_ready(self, attempt: Attempt[Settings]) -> bool:
+        """Return whether the transition can be made; start again with parameters that changed."""
+        if self.parameters.read() != attempt.settings:
+            answer, attempt.answer = attempt.answer, None
+            self._clean_up()
+            self._begin_attempt(attempt.is_own).answer = answer
+            return False
+        if self.preparation.pending:
+            if not self.preparation.done:
+                return False
+            attempt.prepared = self.preparation.take()
+        self._attempt_waits = self.look(attempt.settings, attempt.prepared)
+        return not self._attempt_waits
+
+    def _prepare_now(self) -> Attempt[Settings]:
+        """Prepare while the caller waits: the transition is made from within the process."""
+        attempt = self._begin_attempt(is_own=False)
+        try:
+            while attempt.error is None and not self._attempt_is_ready(attempt):
+                time.sleep(LOOK)
+        except Exception as error:
+            attempt.error = error
+        return attempt
+
+    def _cancel_attempt(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            self._drop_attempt(attempt)
+            attempt.reply(False)
+
+    def _drop_attempt(self, attempt: Attempt[Settings]) -> None:
+        """Discard what was prepared for an attempt."""
+        prepared, attempt.prepared = attempt.prepared, None
+        if prepared is not None:
+            self.preparation.discard(prepared)
+
+    @property
+    def _attempt_state(self) -> str:
+        """How far the attempt has come, for a person."""
+        return self.preparation.state or self._attempt_waits or 'about to be configured'
+
+    # The service ~/change_state.
+
+    def _serve_change_state_itself(self) -> None:
+        """
+        Put a coroutine in front of rclpy's callback, so that 'configure' can wait.
+
+        In a group of its own it holds up no other callback while it does.
+        """
+        service = next(s for s in self.services if s.srv_type is ChangeState)
+        self._change_state = service.callback
+        service.callback = self._serve_change_state
+        service.callback_group = ReentrantCallbackGroup()
+        service.callback_group.add_entity(service)
+
+    async def _serve_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """Answer as rclpy does; 'configure' is prepared first, all that ends it cancels that."""
+        name = request.transition.label or LABELS.get(request.transition.id, 'shutdown')
+        response.success = False
+        attempt = self._attempt
+        if name == 'configure' and not self.configured and not self._finalized:
+            if attempt is not None and attempt.answer is not None:
+                return self._refuse_meanwhile(name, response)
+            attempt = attempt or self._begin_attempt(is_own=False)
+            attempt.answer = answer = Future()
+            if not await answer or self._attempt is None:
+                return response
+        elif attempt is not None and name == 'activate':
+            return self._refuse_meanwhile(name, response)
+        elif attempt is not None and name in ('cleanup', 'deactivate'):
+            self.get_logger().info(f'{name}: {self._attempt_state} is cancelled')
+            self._clean_up()
+            response.success = True
+            return response
+        return self._change_state(request, response)
+
+    def _refuse_meanwhile(self, name: str, response: ChangeState.Response) -> ChangeState.Response:
+        self.get_logger().error(
+            f"cannot {name}: {self._attempt_state}: wait until 'configure' is answered, or cancel "
+            "it by 'cleanup' or 'shutdown'"
+        )
+        return response
 
     def _hold(self) -> str:
         """Say why only live parameters can change."""
@@ -188,10 +389,9 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self.diagnose(report)
         elif self.refusal:
             report.add('configuration', DiagnosticStatus.ERROR, self.refusal)
+        elif self._attempt is not None:
+            report.add('configuration', DiagnosticStatus.WARN, self._attempt_state)
         else:
             report.add('configuration', DiagnosticStatus.OK, 'not configured')
         self.seldom.open()
         self._diagnostics.publish(report.message(self.get_clock().now().to_msg()))
-
-
-SUCCESS = TransitionCallbackReturn.SUCCESS

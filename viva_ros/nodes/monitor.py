@@ -11,31 +11,33 @@ same rate, with the reason.
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from viva_ros.core.errors import DeviceError
+from viva_ros.core.errors import DeviceError, VivaError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
-from viva_ros.nodes.diagnostics import ERROR, Report
+from viva_ros.nodes.diagnostics import ERROR, WARN, Report
 from viva_ros.nodes.episodes import Episodes, EpisodeState
 from viva_ros.nodes.estimation import Estimation, Outcome
 from viva_ros.nodes.health import Health, open_handles
 from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import Inputs
-from viva_ros.nodes.loading import load_engine
+from viva_ros.nodes.loading import Interruption, Started, load_engine
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.outputs import Outputs
 from viva_ros.nodes.pace import Pace, Pause
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.nodes.topics import camera_topics, check_inputs
+from viva_ros.nodes.topics import InputSearch, camera_topics
 from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.memory import peak_mib
 from viva_ros.runtime.observer import Observer
+from viva_ros.runtime.preparation import nothing
 
 LOOKS_PER_PERIOD = 2
 LOOK = 0.05  # s, at most from one look to the next: how late a stale input may be noticed
@@ -50,24 +52,44 @@ class Monitor(ManagedNode[MonitorSettings]):
     def __init__(self, **options: Any) -> None:
         super().__init__('monitor', MonitorSettings(), **options)
         self._estimation: Estimation | None = None
+        self._search: InputSearch | None = None
         self._stuck = False
         self._engine_news = ''
         self._engine_fault = ''
 
-    def load_engine(self, settings: MonitorSettings) -> Engine:
-        """Load the engine that the parameters name."""
-        return load_engine(settings)
+    def load_engine(self, settings: MonitorSettings, started: Started = nothing) -> Engine:
+        """Load the engine that the parameters name; called in a thread, without rclpy."""
+        return load_engine(settings, started)
 
-    def setup(self, settings: MonitorSettings) -> None:
-        """Load the engine, look for the inputs, subscribe."""
-        engine = self.load_engine(settings)
+    def prepare(self, settings: MonitorSettings) -> None:
+        """Load the engine in the background."""
+        self._warn_of_stuck()
+        interruption = Interruption()
+        self.preparation.begin(
+            f'loading engine {settings.engine or "(shipped)"} of task {settings.task!r}',
+            partial(self.load_engine, settings, interruption.hold), interruption.interrupt,
+        )  # fmt: skip
+
+    def look(self, settings: MonitorSettings, engine: Engine) -> str:
+        """Look for the inputs."""
+        if settings.input_timeout == 0.0:
+            return ''
+        if self._search is None:
+            topics = camera_topics(settings, engine.info)
+            self._search = InputSearch(self, topics, settings, engine.info.joint_names)
+        return self._search.look()
+
+    def discard(self, engine: Engine) -> None:
+        """Free an engine that was loaded but is not needed."""
+        engine.close()
+
+    def setup(self, settings: MonitorSettings, engine: Engine) -> None:
+        """Subscribe, and hand the engine to its thread."""
         self._info = info = engine.info
         topics = camera_topics(settings, info)
-        if settings.input_timeout > 0.0:
-            check_inputs(
-                self, topics, settings.transport, info.joint_names, settings.input_timeout
-            )
-        self._episodes, self._health = Episodes(), Health()
+        self._end_search()
+        self._task = settings.task
+        self._episodes, self._health = Episodes(settings.task), Health()
         self._inputs = Inputs(self, topics, settings, info, self._on_picture)
         self.keep(Inputs.destroy, self._inputs)
         self._outputs = Outputs(
@@ -75,16 +97,22 @@ class Monitor(ManagedNode[MonitorSettings]):
         )
         self.keep(Outputs.destroy, self._outputs)
         self._listen()
-        done = self.create_guard_condition(self._publish_outcome)
-        self.keep(self.destroy_guard_condition, done)
+        self._done = self.create_guard_condition(self._publish_outcome)
+        self.keep(self.destroy_guard_condition, self._done)
         bridge = find_bridge()
-        fitting = partial(decode, size=info.image_size, view=bridge.view)
-        observer = Observer(self._inputs.topics, settings.picture, fitting, image_bytes)
-        self._estimation = Estimation(engine, observer, done.trigger)
-        how = f'{info.library or info.kind} on {info.device}: {info.why}'
-        self.get_logger().info(f'engine {info.fingerprint} for {settings.task}, {how}')
+        self._fitting = partial(decode, size=info.image_size, view=bridge.view)
+        self._use(engine, settings)
         if settings.transport == 'raw':
             self.get_logger().info(f'images are read by {bridge.why}')
+
+    def _use(self, engine: Engine, settings: MonitorSettings) -> None:
+        """Hand an engine to a thread of its own."""
+        info, self._engine_fault = engine.info, ''
+        topics = self._inputs.topics
+        observer = Observer(topics, settings.picture, self._fitting, image_bytes)
+        self._estimation = Estimation(engine, observer, self._done.trigger)
+        how = f'{info.library or info.kind} on {info.device}: {info.why}'
+        self.get_logger().info(f'engine {info.fingerprint} for {self._task}, {how}')
 
     def start(self) -> None:
         """Begin to estimate."""
@@ -111,34 +139,56 @@ class Monitor(ManagedNode[MonitorSettings]):
             self.destroy_timer(timer)
 
     def teardown(self) -> None:
-        """End the estimation."""
-        if self._estimation is not None and not self._estimation.close():
-            self.get_logger().error('an estimate hangs: its thread cannot be ended')
-            self._stuck = True
-        self._estimation = None
+        """End the estimation, in a thread: an estimate may hang."""
+        self._end_search()
+        self._end_estimation()
+
+    def _end_estimation(self) -> None:
+        estimation, self._estimation = self._estimation, None
+        if estimation is not None:
+            estimation.stop()
+            self.preparation.run_after(partial(self._close_estimation, estimation))
 
     def close(self) -> bool:
-        """End; False if the worker would not stop."""
-        super().close()
-        return not self._stuck
+        """End; False if a thread does not end."""
+        ended = super().close()
+        self._warn_of_stuck()
+        return ended and not self._stuck
+
+    def _close_estimation(self, estimation: Estimation) -> None:
+        if not estimation.close():
+            self._stuck = True
+
+    def _warn_of_stuck(self) -> None:
+        if self._stuck:
+            self.get_logger().error(
+                'an earlier estimate hangs, its thread cannot be ended: restart the node'
+            )
+
+    def _end_search(self) -> None:
+        search, self._search = self._search, None
+        if search is not None:
+            search.destroy()
 
     def is_well(self) -> bool:
         """Say whether values can come: the engine neither hangs nor fails."""
-        if not self.active or self._estimation is None:
+        if not self.active:
             return True
-        patience = WELL_SHARE * self.settings.hang_after
-        return not self._engine_fault and self._estimation.busy_for < patience
+        busy_for = 0.0 if self._estimation is None else self._estimation.busy_for
+        return not self._engine_fault and busy_for < WELL_SHARE * self.settings.hang_after
 
     def diagnose(self, report: Report) -> None:
         """Report on engine, inputs and values."""
-        hangs = self._estimation.busy_for > self.settings.hang_after
+        estimation = self._estimation
+        hangs = estimation is not None and estimation.busy_for > self.settings.hang_after
         fault = self._hang_text() if hangs else self._engine_fault or self._engine_news
         self._engine_news = ''  # a fault between two reports is told in the next
-        level, text = (ERROR, fault) if fault else self._estimation.engine_state
+        state = (WARN, self.preparation.state) if estimation is None else estimation.engine_state
+        level, text = (ERROR, fault) if fault else state
         facts = {
-            'fingerprint': self._info.fingerprint, 'task': self.settings.task,
+            'fingerprint': self._info.fingerprint, 'task': self._task,
             'memory_peak_mib': f'{peak_mib():.0f}', 'handles': open_handles(),
-            'engine_restarts': self._estimation.restarts,
+            'engine_restarts': 0 if estimation is None else estimation.restarts,
         }  # fmt: skip
         report.add('engine', level, text, facts)
         now = self._now()
@@ -160,6 +210,42 @@ class Monitor(ManagedNode[MonitorSettings]):
     def _store_episode(self, message: Episode) -> None:
         state = EpisodeState(message.id, message.task, message.executing, message.reason)
         self._episodes.announce(state, self._now())
+        if message.task and message.task != self._task:
+            self._change_task(message.task)
+
+    def _change_task(self, task: str) -> None:
+        """
+        Load the engine of another task in the background; values are unknown meanwhile.
+
+        The engine in use is freed before: two may not fit into the memory.
+        """
+        self._task = task
+        self._outputs.change(task, self._info.fingerprint, self._info.horizon)
+        self._end_estimation()
+        self._engine_fault = ''
+        self.prepare(replace(self.settings, task=task))
+
+    def _finish_change(self) -> None:
+        """Take the engine of the task, or say why there is none."""
+        try:
+            engine = self.preparation.take()
+        except VivaError as error:
+            self._engine_fault = f'no engine for task {self._task!r}: {error}'
+            self.get_logger().error(self._engine_fault)
+            return
+        asked = (self._info.cameras, self._info.joint_names, self._info.image_size)
+        if (engine.info.cameras, engine.info.joint_names, engine.info.image_size) != asked:
+            self._engine_fault = (
+                f'the engine for task {self._task!r} has other cameras, joints or image size: '
+                'set the parameters task and engine, and configure the monitor again'
+            )
+            self.get_logger().error(self._engine_fault)
+            self.preparation.discard(engine)
+            return
+        self._info = engine.info
+        self._outputs.change(self._task, engine.info.fingerprint, engine.info.horizon)
+        self._last, self._used = -1, {}
+        self._use(engine, self.settings)
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -187,6 +273,12 @@ class Monitor(ManagedNode[MonitorSettings]):
         if not self._pace.due(steady):
             self._look_for_stale(steady, now)
             return
+        if self.preparation.done:
+            self._finish_change()
+        if self._estimation is None:
+            lack = self._engine_fault or self.preparation.state
+            self._publish_unknown(Unknown('engine', lack), steady, now)
+            return
         if not self._estimation.idle:
             if self._estimation.busy_for > self.settings.hang_after:
                 self._publish_unknown(Unknown('engine', self._hang_text()), steady, now)
@@ -204,7 +296,7 @@ class Monitor(ManagedNode[MonitorSettings]):
 
     def _look_for_stale(self, steady: float, now: int) -> None:
         """Say at once that an input has ceased to come: that need not wait for the rate."""
-        if self._known and self._estimation.idle:
+        if self._known and self._estimation is not None and self._estimation.idle:
             chosen = self._choose(steady, now)
             if isinstance(chosen, Unknown) and chosen.kind == 'stale':
                 self._publish_unknown(chosen, steady, now)

@@ -70,6 +70,11 @@ class Outputs:
             self._node.destroy_publisher(publisher)
         self._cloud.destroy()
 
+    def change(self, task: str, engine: str, horizon: float) -> None:
+        """Publish for another task and engine from now on; the curve begins anew."""
+        self._task, self._engine, self._horizon = task, engine, horizon
+        self._samples.clear()
+
     def publish(
         self, estimate: Estimate, selection: Selection[object], episode: EpisodeState, now: int
     ) -> Value:

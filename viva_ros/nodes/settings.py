@@ -41,6 +41,7 @@ class MonitorSettings:
     camera_topics: tuple[str, ...] = setting(
         ('',), "Topic of each of 'cameras'; empty: <camera>/image_raw. /compressed is added."
     )
+    joint_states_topic: str = setting('joint_states', 'Topic of the joint states.')
     transport: str = setting('compressed', 'What the cameras send.', choices=TRANSPORTS)
     rate: float = setting(10.0, 'Estimates asked for, Hz.', above=0.0, at_most=100.0)
     input_timeout: float = setting(

@@ -6,20 +6,22 @@ The simulated robot as a node: cameras, joints, 'executing', and the services 's
 It keeps the contract with the supervisor as any robot does: it starts and ends episodes, reports
 whether it executes the task, and tries again when asked.
 
-One thread does all, since a renderer belongs to the thread that made it: between two control steps
-the executor gets the time that is left. Before the first 'start' and after the end of an episode
-the robot stands still and goes on publishing.
+One thread steps and renders, since a renderer belongs to the thread that made it: a timer of the
+executor. A new scene is built in another; until it is there the old one stands still. Before the
+first 'start' and after the end of an episode the robot stands still and goes on publishing.
 """
 
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
@@ -35,6 +37,7 @@ from viva_ros.nodes.convert import header, to_image, to_joint_state
 from viva_ros.nodes.params import Parameters
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import SimSettings
+from viva_ros.runtime.preparation import Preparation
 from viva_ros.sim.description import robot_description
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE
@@ -44,6 +47,7 @@ from viva_ros.srv import StartEpisode
 
 STEP = 1.0 / CONTROL_RATE  # s
 LATE = 0.2  # s; behind by more than this, time lost is not made up for
+CLOSING = 1.5  # s, for a scene that is being built when the process ends
 JPEG_QUALITY = 90
 GIVE_UP = 20.0  # s; after a plan that has ended without success
 REPORT = 0.1  # s, between two reports of 'executing'
@@ -66,11 +70,39 @@ class Robot(Node):
         self._hook = EpisodeHook(self)
         self._description = self.create_publisher(String, 'robot_description', qos.LATCHED)
         self._description.publish(String(data=robot_description()))
-        self.create_service(Trigger, 'start', self._serve_start)
+        group = ReentrantCallbackGroup()  # 'start' waits for the scene, and must hold up nothing
+        self.create_service(Trigger, 'start', self._serve_start, callback_group=group)
         self.create_service(Trigger, 'retry', self._serve_retry)
         self._simulation: Simulation | None = None
+        self._next: Simulation | None = None  # built, not yet entered
+        self._preparation: Preparation[Simulation] = Preparation()
+        self._built = Future()
         self._noise = np.random.default_rng()
+        self._due = 0.0
         self._begin(self._settings.autostart)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._ticker = self.create_timer(STEP, self._tick, clock=steady)
+
+    def _tick(self) -> None:
+        """Step in real time; each part of entering a new scene has a turn of its own."""
+        if self._next is not None:
+            self._enter(self._next)
+        elif self._preparation.done:
+            self._next = self._preparation.take()
+            self._next.open_renderer()
+        elif self._simulation is not None:
+            self.step()
+        now = time.monotonic()
+        self._due += STEP
+        if (late := now - self._due) > LATE:
+            if self._simulation is not None and not self._preparation.pending:
+                self.get_logger().warning(
+                    f'the simulation is {late:.1f} s behind real time: the machine is too busy',
+                    throttle_duration_sec=5.0,
+                )
+            self._due = now
+        self._ticker.timer_period_ns = round(1e9 * max(0.0, self._due - now))
+        self._ticker.reset()
 
     def step(self) -> None:
         """Move on by one control step, if an episode is under way, and publish."""
@@ -105,33 +137,56 @@ class Robot(Node):
         self._hook.pursue(now)
 
     def close(self) -> bool:
-        """Free the renderer."""
-        if self._simulation is not None:
-            self._simulation.close()
-        return True
+        """Free the renderer; False if a scene is still being built."""
+        self._preparation.cancel()
+        for simulation in (self._simulation, self._next):
+            if simulation is not None:
+                simulation.close()
+        return self._preparation.join(CLOSING)
 
     def _read(self) -> SimSettings:
         settings = self._given.read()
         check_settings(settings)
         return settings
 
-    def _begin(self, moving: bool) -> None:
-        self.close()
+    def _begin(self, moving: bool) -> Future:
+        """
+        Build the scene in the background.
+
+        :returns: completed with whether it is the scene now, or another was begun meanwhile
+        """
         settings = self._settings
-        self._simulation = Simulation(
-            settings.task, settings.seed, settings.failure,
-            (settings.image_height, settings.image_width),
+        self._moving, self._moves_then = False, moving
+        if self._next is not None:
+            self._next.close()
+            self._next = None
+        self._built.set_result(False)
+        self._built = Future()
+        self._preparation.begin(
+            f'building the scene of {settings.task}',
+            partial(
+                Simulation, settings.task, settings.seed, settings.failure,
+                (settings.image_height, settings.image_width),
+            ),
         )  # fmt: skip
-        self._moving, self._steps, self._shots, self._rest = moving, 0, 0, 0
+        return self._built
+
+    def _enter(self, simulation: Simulation) -> None:
+        """Exchange the scene."""
+        if self._simulation is not None:
+            self._simulation.close()
+        self._simulation, self._next = simulation, None
+        self._moving, self._steps, self._shots, self._rest = self._moves_then, 0, 0, 0
         self._over, self._reported, self._reported_at = False, False, -math.inf
-        if not self.context.ok():  # told to end meanwhile: do not keep it waiting
-            return
         self._publish_images(self.get_clock().now().nanoseconds)  # the first one takes long
-        self.began = time.monotonic()
-        if moving:
-            self._hook.begin(settings.task)
-        how = 'running' if moving else "waiting for 'start'"
-        self.get_logger().info(f'{settings.task}, seed {settings.seed}, {settings.failure}: {how}')
+        self._due = time.monotonic()
+        if self._moving:
+            self._hook.begin(simulation.task)
+        how = 'running' if self._moving else "waiting for 'start'"
+        self.get_logger().info(
+            f'{simulation.task}, seed {simulation.seed}, {simulation.failure}: {how}'
+        )
+        self._built.set_result(True)
 
     def _image_publishers(self, kind: type, suffix: str) -> dict[str, Any]:
         return {
@@ -165,12 +220,12 @@ class Robot(Node):
     def _store_episode(self, message: Episode) -> None:
         self._episode = message.id
 
-    def _serve_start(
+    async def _serve_start(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        self._settings = self._read()
-        self._begin(moving=True)
-        response.success, response.message = True, self._settings.task
+        self._settings = settings = self._read()
+        response.success = await self._begin(moving=True)
+        response.message = settings.task if response.success else 'started again meanwhile'
         return response
 
     def _serve_retry(
@@ -262,26 +317,9 @@ def or_nan(time_: float | None) -> float:
     return math.nan if time_ is None else time_
 
 
-def spin(robot: Robot, executor: SingleThreadedExecutor) -> None:
-    """Step in real time until the context is shut down."""
-    due = time.monotonic()
-    while rclpy.ok():
-        robot.step()
-        due = max(due, robot.began) + STEP
-        if (late := time.monotonic() - due) > LATE:
-            robot.get_logger().warning(
-                f'the simulation is {late:.1f} s behind real time: the machine is too busy',
-                throttle_duration_sec=5.0,
-            )
-            due += late
-        executor.spin_once(timeout_sec=0.0)
-        while rclpy.ok() and (left := due - time.monotonic()) > 0.0:
-            executor.spin_once(timeout_sec=left)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the node."""
-    run(Robot, argv, spin)
+    run(Robot, argv)
 
 
 if __name__ == '__main__':

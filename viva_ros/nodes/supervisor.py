@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,15 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         calibration.check(engine or calibration.engine, task, settings.rules)
         return calibration
 
-    def setup(self, settings: SupervisorSettings) -> None:
-        """Load the thresholds, create judge, topics and services."""
+    def prepare(self, settings: SupervisorSettings) -> None:
+        """Load the thresholds in the background: a disk may be slow."""
         check_retries(settings)
-        self._calibration = made = self.load_calibration(settings, settings.task)
+        load = partial(self.load_calibration, settings, settings.task)
+        self.preparation.begin('loading calibration', load)
+
+    def setup(self, settings: SupervisorSettings, calibration: Calibration) -> None:
+        """Create judge, topics and services."""
+        self._calibration = made = calibration
         self._calibrations = {settings.task: made}
         self._judge = Judge(
             JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
@@ -252,8 +258,12 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         if not self.active:
             return
         self._heard = time.monotonic()
-        self._check_engine(message)
-        known = message.status == Value.STATUS_OK and not self._foreign
+        known = message.status == Value.STATUS_OK
+        if known:
+            self._check_engine(message)
+        else:
+            self._foreign = ''  # its own reason counts
+        known = known and not self._foreign
         kind = '' if known or self._foreign else message.reason_kind
         events = self._judge.update(
             to_ns(message.header.stamp), message.value if known else None,

@@ -5,17 +5,16 @@
 import time
 from collections.abc import Mapping, Sequence
 
-import rclpy
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from viva_ros.core.errors import ConfigurationError, InputError
-from viva_ros.core.inputs import JOINTS
 from viva_ros.core.joints import match_joints
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import joint_positions
+from viva_ros.nodes.groups import Taken
 from viva_ros.nodes.managed import AbsentInputError
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.runtime.engine import EngineInfo
@@ -23,6 +22,8 @@ from viva_ros.runtime.engine import EngineInfo
 TYPES = {'raw': ('sensor_msgs/msg/Image', Image)}
 TYPES['compressed'] = ('sensor_msgs/msg/CompressedImage', CompressedImage)
 JOINT_TYPE = 'sensor_msgs/msg/JointState'
+SEE = {JOINT_TYPE: 'the parameter joint_states_topic'}
+JOINT_TIMEOUT = 0.5  # s, for a message of a publisher that appears when input_timeout is over
 
 
 def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]:
@@ -45,86 +46,121 @@ def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]
             f'{list(cameras)}'
         )
     for topic in topics:
-        _check_name(topic)
+        _check_name(f'camera_topics has {topic!r}, must be names of topics', topic)
     suffix = '/compressed' if settings.transport == 'compressed' else ''
     by_name = {camera: topic + suffix for camera, topic in zip(cameras, topics, strict=True)}
     return {camera: by_name[camera] for camera in info.cameras}
 
 
-def check_inputs(
-    node: Node, topics: Mapping[str, str], kind: str, joints: Sequence[str], wait: float
-) -> None:
+def joint_topic(settings: MonitorSettings) -> str:
     """
-    Look whether every input is published, with the right type and joint names.
+    Return the topic of the joint states.
 
-    :param topics: camera to topic
-    :param kind: 'raw' or 'compressed'
-    :param joints: names that must be among the joint states
-    :param wait: for publishers to appear, s
-    :raises ConfigurationError: naming the topic, and what there is instead
+    :raises ConfigurationError: if it is not the name of a topic
     """
-    end = time.monotonic() + wait
-    wanted = dict.fromkeys(topics.values(), TYPES[kind][0]) | {JOINTS: JOINT_TYPE}
-    for topic, type_name in wanted.items():
-        while rclpy.ok() and not node.count_publishers(topic) and time.monotonic() < end:
-            time.sleep(0.05)
-        if not rclpy.ok():
-            raise AbsentInputError('told to end while waiting for inputs')
-        _check_publishers(node, topic, type_name, wait)
-    _check_joints(node, joints, max(0.5, end - time.monotonic()))
+    topic = settings.joint_states_topic
+    _check_name(f'joint_states_topic is {topic!r}, must be the name of a topic', topic)
+    return topic
 
 
-def _check_name(topic: str) -> None:
+class InputSearch:
+    """
+    Looks whether every input is published, with the right type and joint names.
+
+    ``look`` never waits: it asks the graph, and takes a joint state if one has come.
+    """
+
+    def __init__(
+        self, node: Node, topics: Mapping[str, str], settings: MonitorSettings,
+        joints: Sequence[str],
+    ) -> None:  # fmt: skip
+        """
+        Subscribe to the joint states.
+
+        :param topics: camera to topic
+        :param joints: names that must be among the joint states
+        """
+        self._node, self._wait, self._names = node, settings.input_timeout, joints
+        joint_states = joint_topic(settings)
+        self._topic = node.resolve_topic_name(joint_states)
+        kind = TYPES[settings.transport][0]
+        self._wanted = {node.resolve_topic_name(topic): kind for topic in topics.values()}
+        self._wanted |= {self._topic: JOINT_TYPE}
+        self._joints = node.create_subscription(
+            JointState, joint_states, lambda _: None, qos.JOINTS, callback_group=Taken()
+        )
+        self._began = time.monotonic()
+        self._complete_at: float | None = None
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._joints)
+
+    def look(self) -> str:
+        """
+        Look once.
+
+        :returns: what is waited for, for a person; '' if all inputs are there
+        :raises ConfigurationError: naming the topic, and what there is instead
+        :raises AbsentInputError: likewise, once ``input_timeout`` is over
+        """
+        waited = time.monotonic() - self._began
+        time_is_over = waited >= self._wait
+        absent = [topic for topic in self._wanted if not self._is_published(topic)]
+        if absent:
+            self._complete_at = None
+            if time_is_over:
+                raise AbsentInputError(self._absence(absent[0]))
+            return f'waiting for {", ".join(absent)} for {waited:.1f} of {self._wait:g} s'
+        if self._check_joints():
+            return ''
+        self._complete_at = self._complete_at or time.monotonic()
+        if time_is_over and time.monotonic() - self._complete_at >= JOINT_TIMEOUT:
+            raise AbsentInputError(
+                f'{self._topic} has a publisher, but nothing came: look at the driver'
+            )
+        return f'waiting for a message on {self._topic} for {waited:.1f} of {self._wait:g} s'
+
+    def _is_published(self, topic: str) -> bool:
+        """Return whether a topic has a publisher; refuse one of another type."""
+        kind = self._wanted[topic]
+        types = {info.topic_type for info in self._node.get_publishers_info_by_topic(topic)}
+        if types and kind not in types:
+            raise ConfigurationError(
+                f'{topic} is of type {", ".join(sorted(types))}, must be {kind}: see '
+                + SEE.get(kind, 'the parameters transport and camera_topics')
+            )
+        return bool(types)
+
+    def _absence(self, topic: str) -> str:
+        """Say that a topic is not published, and which topics of its type are."""
+        kind = self._wanted[topic]
+        others = [
+            name for name, kinds in self._node.get_topic_names_and_types() if kind in kinds
+            and self._node.count_publishers(name)
+        ]  # fmt: skip
+        return (
+            f'nothing publishes {topic} after {self._wait:g} s; {kind} is published on '
+            f'{", ".join(others) or "no topic"}: start the camera or robot driver, or remap the '
+            'topic'
+        )
+
+    def _check_joints(self) -> bool:
+        """Return whether a joint state has come; refuse one without the engine's joints."""
+        with self._joints.handle:
+            taken = self._joints.handle.take_message(JointState, False)
+        if taken is None:
+            return False
+        try:
+            match_joints(joint_positions(taken[0]), self._names, self._topic)
+        except InputError as error:
+            raise ConfigurationError(str(error)) from error
+        return True
+
+
+def _check_name(complaint: str, topic: str) -> None:
     try:
         validate_topic_name(topic)
     except InvalidTopicNameException as error:
         reason = ' '.join(str(error).split())
-        raise ConfigurationError(
-            f'camera_topics has {topic!r}, must be names of topics: {reason}'
-        ) from error
-
-
-def _check_joints(node: Node, joints: Sequence[str], wait: float) -> None:
-    topic = node.resolve_topic_name(JOINTS)
-    message = _take(node, wait)
-    if message is None:
-        raise AbsentInputError(f'{topic} has a publisher, but nothing came: look at the driver')
-    try:
-        match_joints(joint_positions(message), joints, topic)
-    except InputError as error:
-        raise ConfigurationError(str(error)) from error
-
-
-def _take(node: Node, wait: float) -> JointState | None:
-    """Wait for a message while the executor is busy with us."""
-    subscription = node.create_subscription(JointState, JOINTS, lambda _: None, qos.JOINTS)
-    end = time.monotonic() + wait
-    try:
-        while rclpy.ok() and time.monotonic() < end:
-            taken = subscription.handle.take_message(JointState, False)
-            if taken is not None:
-                return taken[0]
-            time.sleep(0.02)
-    finally:
-        node.destroy_subscription(subscription)
-    return None
-
-
-def _check_publishers(node: Node, topic: str, type_name: str, wait: float) -> None:
-    resolved = node.resolve_topic_name(topic)
-    types = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
-    if not types:
-        others = [
-            name for name, kinds in node.get_topic_names_and_types() if type_name in kinds
-            and node.count_publishers(name)
-        ]  # fmt: skip
-        there = f'{type_name} is published on {", ".join(others) or "no topic"}'
-        raise AbsentInputError(
-            f'nothing publishes {resolved} after {wait:g} s; {there}: start the camera or robot '
-            'driver, or remap the topic'
-        )
-    if type_name not in types:
-        raise ConfigurationError(
-            f'{resolved} is of type {", ".join(types)}, must be {type_name}: see the parameters '
-            'transport and camera_topics'
-        )
+        raise ConfigurationError(f'{complaint}: {reason}') from error

@@ -18,6 +18,7 @@ MODULES: Final = {
     'onnx': 'onnxruntime', 'openvino': 'openvino', 'pytorch': 'torch', 'tensorrt': 'tensorrt',
     'tensorrt_rtx': 'tensorrt_rtx',
 }  # fmt: skip
+ONNX: Final = 'onnx'
 CHECKPOINT: Final = 'model.json'
 
 
@@ -58,4 +59,5 @@ def choose(folder: Path, kind: str = 'auto') -> Choice:
             others = f', {" and ".join(missing)} not installed' if missing else ''
             return Choice(candidate, f'the engine was compared with PyTorch by it{others}')
         missing.append(candidate)
-    return Choice(runs[0], 'the engine is for it')
+    # None is: the error is to name the library that every robot can have.
+    return Choice(ONNX if ONNX in runs else runs[0], 'the engine is for it')

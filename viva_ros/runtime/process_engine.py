@@ -6,6 +6,7 @@ An engine in a process of its own: a library that hangs is killed with it, and s
 Who asks while the engine is loaded anew is told so at once; nothing is made up.
 """
 
+import os
 import select
 import signal
 import socket
@@ -13,13 +14,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.runtime import wire
 from viva_ros.runtime.engine import EngineInfo
+from viva_ros.runtime.preparation import nothing
 
 LOAD_TIMEOUT: Final = 120.0  # s
 RESTART_AFTER: Final = 1.0  # s between two starts, so that one that always fails costs little
@@ -32,11 +37,15 @@ class ProcessEngine:
     One thread estimates; ``close`` may be called by another, and ends an estimate that hangs.
     """
 
-    def __init__(self, folder: Path, task: str, kind: str, patience: float) -> None:
+    def __init__(
+        self, folder: Path, task: str, kind: str, patience: float,
+        started: Callable[['ProcessEngine'], Any] = nothing,
+    ) -> None:  # fmt: skip
         """
         Start the child, and wait until it has loaded the engine.
 
         :param patience: an answer that takes longer, s, is none: the child is killed
+        :param started: called with this engine before it waits: ``interrupt`` ends the wait
         :raises EngineError: as ``load`` would
         """
         self._arguments = [str(folder), task, kind]
@@ -47,6 +56,7 @@ class ProcessEngine:
         self._why = ''  # of the last restart
         self._child = Child(self._arguments)
         self._began = time.monotonic()
+        started(self)
         self.info = self._child.join(LOAD_TIMEOUT)
 
     @property
@@ -109,6 +119,19 @@ class ProcessEngine:
                 self.restarts += 1
 
 
+@cache
+def starter(process: int) -> ThreadPoolExecutor:
+    """
+    Return the thread that starts all children of this process, and lives as long as it does.
+
+    The kernel kills a child when the *thread* that started it ends (PR_SET_PDEATHSIG), and an
+    engine is often loaded in a thread that ends with loading.
+
+    :param process: its id; a thread is not copied by a fork
+    """
+    return ThreadPoolExecutor(1, 'viva_starter')
+
+
 class LostError(Exception):
     """The child hangs or is gone."""
 
@@ -120,10 +143,10 @@ class Child:
         self._socket, theirs = wire.pair()
         line = [sys.executable, '-m', 'viva_ros.runtime.engine_child', *arguments]
         with theirs:
-            self.process = subprocess.Popen(
-                [*line, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+            self.process = starter(os.getpid()).submit(
+                subprocess.Popen, [*line, str(theirs.fileno())], pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+            ).result()  # fmt: skip
         self._number = 0
         self.joined = False
 

@@ -31,6 +31,7 @@ class Worker(Generic[Job, Result]):
         self._results: deque[Result] = deque(maxlen=1)
         self._wake = threading.Event()
         self._began: float | None = None
+        self._guard = threading.Lock()  # between notify and stop
         self._open = True
         self._thread = threading.Thread(target=self._run, name='viva_worker', daemon=True)
         self._thread.start()
@@ -62,10 +63,15 @@ class Worker(Generic[Job, Result]):
         """Give the newest result, once."""
         return self._results.popleft() if self._results else None
 
+    def stop(self) -> None:
+        """Have the thread end after its present job, without a result; returns at once."""
+        with self._guard:
+            self._open = False
+        self._wake.set()
+
     def close(self, timeout: float = 1.0) -> bool:
         """End the thread after its present job; False if that lasts longer than the timeout, s."""
-        self._open = False
-        self._wake.set()
+        self.stop()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -76,6 +82,7 @@ class Worker(Generic[Job, Result]):
             if self._open and self._jobs:
                 result = self._work(self._jobs.popleft())
                 self._began = None
-                if self._open:
-                    self._results.append(result)
-                    self._notify()
+                with self._guard:
+                    if self._open:
+                        self._results.append(result)
+                        self._notify()

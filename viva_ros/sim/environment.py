@@ -115,15 +115,20 @@ class Simulation:
         """Return what the joints were last told to reach, by name."""
         return dict(zip(JOINT_NAMES, self._command.tolist(), strict=True))
 
-    def render(self) -> dict[str, Image]:
-        """Camera name to RGB image; call it, and :meth:`close`, from one thread."""
+    def open_renderer(self) -> mujoco.Renderer:
+        """Create the renderer, which takes longer than many images; call it as ``render``."""
         if self._renderer is None:
             height, width = self._image_size
             self._renderer = mujoco.Renderer(self._model, height, width)
+        return self._renderer
+
+    def render(self) -> dict[str, Image]:
+        """Camera name to RGB image; call it, and :meth:`close`, from one thread."""
+        renderer = self.open_renderer()
         images = {}
         for camera in CAMERAS:
-            self._renderer.update_scene(self._data, camera)
-            images[camera] = self._renderer.render()
+            renderer.update_scene(self._data, camera)
+            images[camera] = renderer.render()
         return images
 
     def truth(self) -> Truth:

@@ -12,9 +12,11 @@ from viva_ros.msg import Value
 from viva_ros.nodes.bench.log import Log, TimedEngine
 from viva_ros.nodes.bringup import environment
 from viva_ros.nodes.estimation import Outcome
+from viva_ros.nodes.loading import Started
 from viva_ros.nodes.monitor import Monitor
 from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import MonitorSettings
+from viva_ros.runtime.preparation import nothing
 
 
 class LoggedMonitor(Monitor):
@@ -25,9 +27,9 @@ class LoggedMonitor(Monitor):
         self._log = Log(Path(sys.argv[1]))
         self._log.start(self)
 
-    def load_engine(self, settings: MonitorSettings) -> TimedEngine:
+    def load_engine(self, settings: MonitorSettings, started: Started = nothing) -> TimedEngine:
         """Load the engine and time it."""
-        self._log.engine = TimedEngine(super().load_engine(settings))
+        self._log.engine = TimedEngine(super().load_engine(settings, started))
         return self._log.engine
 
     def publish_value(self, estimate: Estimate, outcome: Outcome, now: int) -> Value:
