@@ -8,21 +8,13 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from viva_ros.core.settings import validate
+from viva_ros.core.settings import flatten, unflatten, validate
+from viva_ros.nodes.arguments import arguments
 from viva_ros.nodes.description import LAUNCHES, PROFILE
-from viva_ros.nodes.params import flatten, unflatten
-from viva_ros.nodes.settings import (
-    BlackBoxSettings,
-    MonitorSettings,
-    SimSettings,
-    SupervisorSettings,
-)
+from viva_ros.nodes.settings import RENAMED
+from viva_ros.nodes.settings import SETTINGS as DEFAULTS
 
 CONFIG = Path(__file__).parents[1] / 'config'
-DEFAULTS = {
-    'monitor': MonitorSettings(), 'supervisor': SupervisorSettings(),
-    'black_box': BlackBoxSettings(), 'sim': SimSettings(),
-}  # fmt: skip
 
 
 def parameters(name: str) -> dict[str, object]:
@@ -34,7 +26,7 @@ def parameters(name: str) -> dict[str, object]:
             if isinstance(value, dict):
                 collect(value, f'{prefix}{key}.')
             else:
-                found[prefix + key] = value
+                found[prefix + key] = tuple(value) if isinstance(value, list) else value
 
     content = yaml.safe_load((CONFIG / f'{name}.yaml').read_text(encoding='utf-8'))
     collect(content['/**']['ros__parameters'], '')
@@ -55,25 +47,33 @@ def test_values_are_the_defaults_of_the_code(name):
 
 def test_on_a_robot_the_supervisor_asks_for_nothing_by_default():
     assert parameters('supervisor')['retry.dry_run'] is True
-    assert next(a for a in LAUNCHES['monitor'][1] if a.name == 'dry_run').default == ''
-    assert next(a for a in LAUNCHES['demo'][1] if a.name == 'dry_run').default == 'false'
+    shown = {launch: {a.name: a.default for a in arguments(launch)} for launch in LAUNCHES}
+    assert (shown['monitor']['dry_run'], shown['demo']['dry_run']) == ('true', 'false')
 
 
 @pytest.mark.parametrize('launch', LAUNCHES)
 def test_programs_name_files_and_parameters_that_exist(launch):
-    programs, arguments = LAUNCHES[launch]
-    names = {argument.name for argument in arguments}
+    programs, own = LAUNCHES[launch]
+    names = {argument.name for argument in own}
     for program in programs:
-        declared = parameters(Path(program.config).stem).keys() | {'use_sim_time'}
+        declared = parameters(program.name).keys() | {'use_sim_time'}
         assert set(program.parameters.values()) <= declared
-        assert set(program.parameters) <= names
+        assert {*program.parameters, program.switch} <= names | {'use_sim_time', ''}
         assert (CONFIG.parent / 'viva_ros' / 'nodes' / f'{program.name}.py').is_file()
 
 
 def test_every_argument_sets_something():
-    for programs, arguments in LAUNCHES.values():
-        used = {name for program in programs for name in program.parameters}
-        assert {argument.name for argument in arguments} - used == {'namespace', 'config'}
+    general = {'namespace', 'params_file', 'log_level', 'respawn'}
+    for programs, own in LAUNCHES.values():
+        used = {name for one in programs for name in (*one.parameters, one.switch)}
+        assert {argument.name for argument in own} - used == general
+
+
+def test_a_renamed_parameter_is_gone_and_what_replaces_it_is_there():
+    declared = {info.name for one in DEFAULTS.values() for info in flatten(one)}
+    for old, new in RENAMED.items():
+        assert old not in declared
+        assert any(f"'{name}: " in new for name in declared), new
 
 
 def test_the_fast_dds_profile_has_room_for_images():

@@ -28,7 +28,7 @@ LAYERS = {
     'data': {'core', 'any'},
     'sim': {'core', 'numpy', 'mujoco', 'gym_aloha'},
     'offline': {'core', 'model', 'runtime', 'data', 'sim', 'any'},
-    'nodes': {'core', 'runtime', 'numpy', 'cv2', *ROS},
+    'nodes': {'core', 'runtime', 'numpy', 'cv2', 'yaml', *ROS},
     'demo': {'core', 'runtime', 'data', 'offline', 'nodes', 'sim', 'any', *ROS},
     'completion.py': {'cli.py'},
     'cli.py': {'core', 'model', 'runtime', 'data', 'sim', 'offline', 'nodes', 'demo', 'any'},

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import math
 import pkgutil
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ import pytest
 
 import viva_ros.core
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.core.settings import describe, setting, validate
+from viva_ros.core.settings import Limits, describe, flatten, setting, unflatten, validate
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,37 @@ def test_describe_lists_name_default_sentence_and_limits_in_order() -> None:
     assert rows[0] == ('window', 2.0, 'Span looked back over, s.', 'above 0 and at most 10')
     assert [row[0] for row in rows] == ['window', 'count', 'mode', 'dry', 'names']
     assert rows[3][3] == 'finite' or rows[3][1] is True
+
+
+def test_bounds_are_closed_and_admit_exactly_what_the_limits_do() -> None:
+    limits = Limits(above=0.0, at_most=1.0)
+    low, high = limits.bounds()
+    assert (low, high) == (math.nextafter(0.0, 1.0), 1.0)
+    assert limits.admits(low) and limits.admits(high)
+    assert not limits.admits(0.0) and not limits.admits(math.nextafter(high, 2.0))
+    assert Limits(at_least=-1.0).bounds() == (-1.0, math.inf)
+    assert Limits(above=0.0, at_least=3.0).bounds() == (3.0, math.inf)
+    assert Limits().bounds() == (-math.inf, math.inf)
+
+
+def test_a_whole_number_has_32_bits() -> None:
+    validate(Example(count=2**31 - 1))
+    assert refusal(count=2**31) == 'count is 2147483648, must be a number of 32 bits'
+
+
+def test_nested_settings_are_listed_and_replaced_by_dotted_names() -> None:
+    rows = {info.name: info.default for info in flatten(Outer(Example(count=5)))}
+    assert list(rows)[:2] == ['inner.window', 'inner.count'] and rows['inner.count'] == 5
+    assert unflatten(Outer(), {'inner.count': 7}) == Outer(Example(count=7))
+
+
+def test_a_setting_may_change_while_a_node_is_configured_only_if_it_says_so() -> None:
+    @dataclass(frozen=True)
+    class Mixed:
+        held: int = setting(1, 'One.')
+        free: int = setting(1, 'Another.', live=True)
+
+    assert [info.live for info in describe(Mixed)] == [False, True]
 
 
 def test_a_field_without_a_sentence_is_no_setting() -> None:

@@ -137,7 +137,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         for name in ('AMENT_PREFIX_PATH', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-            patch.setenv(name, tools.environment({'config': ''})[name])
+            patch.setenv(name, tools.environment()[name])
         context = Context()
         rclpy.init(context=context)
         node = tools.Listener(context)

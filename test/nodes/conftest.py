@@ -66,7 +66,7 @@ class Processes:
     def start(self, what: str, *arguments: object, **extra: str) -> subprocess.Popen[bytes]:
         """Start a script of this folder ('x.py') or a module ('viva_ros.nodes.x')."""
         program = [str(HERE / what)] if what.endswith('.py') else ['-m', what]
-        env = environment({'config': ''}) | extra
+        env = environment() | extra
         log = (self.folder / f'{len(self.all)}_{Path(what).stem}.log').open('wb')
         line = [sys.executable, *program, *map(str, arguments)]
         process = subprocess.Popen(line, env=env, stdout=log, stderr=subprocess.STDOUT)
@@ -109,7 +109,7 @@ def domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     for name in ('AMENT_PREFIX_PATH', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-        monkeypatch.setenv(name, environment({'config': ''})[name])
+        monkeypatch.setenv(name, environment()[name])
 
 
 @pytest.fixture

@@ -5,43 +5,43 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from viva_ros import cli
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.nodes import bringup
-from viva_ros.nodes.description import MONITOR, SIM, SUPERVISOR
+from viva_ros.nodes.arguments import check_arguments
+from viva_ros.nodes.description import MONITOR
 
 
-def test_arguments_that_are_left_empty_do_not_hide_the_configuration_file():
-    line = bringup.command(MONITOR, bringup.check_options('monitor', {}))
-    assert line[1:5] == ['-m', 'viva_ros.nodes', 'monitor', '--ros-args']
-    assert line[-2] == '--params-file' and line[-1].endswith('config/monitor.yaml')
+def test_a_node_gets_its_namespace_its_parameters_and_the_log_level_that_was_given():
+    options = check_arguments('monitor', {'namespace': 'cell/left', 'log_level': 'warn'})
+    line = bringup.command(MONITOR, options, Path('/tmp/monitor.yaml'))
+    assert line[1:6] == ['-P', '-m', 'viva_ros.nodes', 'monitor', '--ros-args']
+    assert line[6:] == [
+        '-r', '__ns:=/cell/left', '--params-file', '/tmp/monitor.yaml', '--log-level', 'warn'
+    ]  # fmt: skip
+    assert '--log-level' not in bringup.command(MONITOR, check_arguments('monitor', {}), Path('x'))
 
 
-def test_an_argument_sets_the_parameter_of_every_node_that_has_it():
-    options = bringup.check_options('demo', {'task': 'cube_transfer', 'dry_run': True, 'seed': 3})
-    assert 'task:=cube_transfer' in bringup.command(SIM, options)
-    assert 'task:=cube_transfer' in bringup.command(MONITOR, options)
-    assert 'retry.dry_run:=true' in bringup.command(SUPERVISOR, options)
-    assert 'seed:=3' in bringup.command(SIM, options)
-
-
-def test_the_namespace_is_one_with_a_slash():
-    options = bringup.check_options('monitor', {'namespace': 'cell/left'})
-    assert '__ns:=/cell/left' in bringup.command(MONITOR, options)
-
-
-def test_unknown_arguments_and_folders_are_refused():
-    with pytest.raises(
-        ConfigurationError, match="'sped' is no argument of monitor, must be one of"
-    ):
-        bringup.check_options('monitor', {'sped': 1})
-    with pytest.raises(ConfigurationError, match="config is '/nowhere', must be a folder"):
-        bringup.config_folder({'config': '/nowhere'})
+def test_an_argument_that_is_no_pair_is_refused():
     with pytest.raises(ConfigurationError, match='must be NAME:=VALUE'):
         bringup.split_argument('task=x')
+
+
+def test_an_argument_that_cannot_be_used_starts_nothing(capsys):
+    assert cli.main(['up', 'monitor', 'enigne:=x']) == 2
+    shown = capsys.readouterr()
+    assert "has no argument 'enigne': is 'engine' meant?" in shown.err and shown.out == ''
+
+
+def test_the_help_text_shows_defaults_and_choices():
+    shown = bringup.list_arguments()
+    assert 'task             Task under way' in shown and "(default: 'tray_lift')" in shown
+    assert 'One of raw, compressed.' in shown
 
 
 def test_processes_that_do_not_heed_are_ended_by_force(monkeypatch):
@@ -62,6 +62,22 @@ def test_nodes_write_to_files_and_end_cleanly(domain, tmp_path):
             assert not nodes.ended() and time.monotonic() < end
             time.sleep(0.1)
     assert nodes.ended() == {'sim': 0, 'monitor': 0, 'supervisor': 0}
+
+
+def test_without_respawn_a_node_that_fails_ends_all(domain):
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'viva_ros.nodes.bringup', 'monitor', 'respawn:=false',
+         'black_box:=false'],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    lines = iter(process.stdout.readline, b'')
+    assert any(line.startswith(b'[supervisor]') for line in lines)
+    children = psutil.Process(process.pid).children()
+    assert len(children) == 2
+    children[0].kill()
+    rest = b''.join(lines).decode()
+    assert process.wait(20.0) == 1
+    assert 'monitor (exit code -9) ended: the others are ended too' in rest
 
 
 def test_ctrl_c_ends_all_and_is_no_error(domain):

@@ -22,9 +22,15 @@ from pathlib import Path
 from typing import IO
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.nodes.description import ADVISORY, LAUNCHES, PROFILE, PROFILE_VARIABLE, Program
+from viva_ros.nodes.arguments import (
+    Options,
+    added_environment,
+    arguments,
+    check_arguments,
+    parameter_files,
+)
+from viva_ros.nodes.description import ADVISORY, LAUNCHES, Program
 from viva_ros.nodes.respawn import Respawn
-from viva_ros.runtime.shipped import shared_folder
 
 STOP_TIMEOUT = 4.0  # s; nodes end within 3
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -53,21 +59,24 @@ def started(
     :param launch: one of LAUNCHES
     :param options: launch arguments; those left out have their defaults
     :param log_folder: where output goes, as NAME.log; to our own output with a prefix if None
-    :raises ConfigurationError: on an argument that the launch does not have
+    :raises ConfigurationError: on an argument that cannot be used
     """
-    given = check_options(launch, options)
+    given = check_arguments(launch, {name: as_text(value) for name, value in options.items()})
+    files, notes = parameter_files(given, namespace(given))
+    for note in notes:
+        print(f'viva up: {note}', file=sys.stderr)
     processes: dict[str, subprocess.Popen[bytes]] = {}
     with ExitStack() as stack:
         stack.callback(lambda: stop(processes.values()))
-        programs = {program.name: program for program in LAUNCHES[launch][0]}
+        programs = {program.name: program for program in given.programs}
 
         def start(name: str) -> subprocess.Popen[bytes]:
             output: IO[bytes] | int = subprocess.PIPE
             if log_folder is not None:
                 output = stack.enter_context((log_folder / f'{name}.log').open('ab'))
             processes[name] = subprocess.Popen(
-                command(programs[name], given), env=environment(given), stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT,
+                command(programs[name], given, files[name]), env=environment(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
                 preexec_fn=end_with_parent,
             )  # fmt: skip
@@ -82,50 +91,29 @@ def started(
         yield Started(processes, start)
 
 
-def check_options(launch: str, options: Mapping[str, object]) -> dict[str, str]:
-    """Give all arguments of a launch as text, defaults filled in."""
-    arguments = {argument.name: argument.default for argument in LAUNCHES[launch][1]}
-    for name, value in options.items():
-        if name not in arguments:
-            raise ConfigurationError(
-                f'{name!r} is no argument of {launch}, must be one of {", ".join(arguments)}'
-            )
-        arguments[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    return arguments
+def as_text(value: object) -> str:
+    """Return an argument as it would be written on a command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def command(program: Program, options: Mapping[str, str]) -> list[str]:
-    """Give the command line of one node."""
-    line = [sys.executable, '-m', 'viva_ros.nodes', program.name, '--ros-args']
-    if options['namespace']:
-        line += ['-r', f'__ns:=/{options["namespace"].strip("/")}']
-    line += ['--params-file', str(config_folder(options) / program.config)]
-    for argument, parameter in program.parameters.items():
-        if options.get(argument):
-            line += ['-p', f'{parameter}:={options[argument]}']
-    return line
+def namespace(options: Options) -> str:
+    """Return the absolute namespace of the nodes."""
+    return '/' + options.values['namespace'].strip('/')
 
 
-def config_folder(options: Mapping[str, str]) -> Path:
-    """
-    Give the folder with the parameter files.
-
-    :raises ConfigurationError: if there is none of that name
-    """
-    folder = Path(options['config']) if options['config'] else shared_folder('config')
-    if not folder.is_dir():
-        raise ConfigurationError(f'config is {str(folder)!r}, must be a folder')
-    return folder
+def command(program: Program, options: Options, parameters: Path) -> list[str]:
+    """Return the command line of one node."""
+    return [
+        sys.executable, '-P', '-m', 'viva_ros.nodes', program.name,
+        '--ros-args', '-r', f'__ns:={namespace(options)}', '--params-file', str(parameters),
+        *options.log_level,
+    ]  # fmt: skip
 
 
-def environment(options: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment of the nodes: ours, and what is needed to find messages."""
-    env = dict(os.environ)
+def environment() -> dict[str, str]:
+    """Return the environment of the nodes: ours, and what is needed to find messages."""
+    env = dict(os.environ) | added_environment()
     env.setdefault('AMENT_PREFIX_PATH', sys.prefix)
-    profile = config_folder(options) / PROFILE
-    if profile.is_file():
-        env.setdefault(PROFILE_VARIABLE, str(profile))
-    env.setdefault('OMP_NUM_THREADS', '1')  # more threads than cores make inference erratic
     env['PYTHONUNBUFFERED'] = '1'
     return env
 
@@ -169,12 +157,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('launch', choices=tuple(LAUNCHES), help='what to start')
     parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='launch arguments')
     args = parser.parse_args(argv)
-    options = dict(split_argument(text) for text in args.arguments)
+    given = dict(split_argument(text) for text in args.arguments)
+    options = check_arguments(args.launch, given)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     print(ADVISORY)
-    respawn = Respawn(program.name for program in LAUNCHES[args.launch][0] if program.respawn)
-    with started(args.launch, options) as nodes:
+    respawn = Respawn(one.name for one in options.programs if options.respawns(one))
+    with started(args.launch, given) as nodes:
         try:
             while not (ended := respawn.gone_for_good(nodes.ended(), time.monotonic())):
                 for name in respawn.due(time.monotonic()):
@@ -189,11 +178,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def list_arguments() -> str:
-    """Say which arguments each launch has."""
+    """Say which arguments each launch has, with their defaults and choices."""
     lines = []
-    for launch, (_, arguments) in LAUNCHES.items():
+    for launch in LAUNCHES:
         lines.append(f'arguments of {launch}:')
-        lines += [f'  {argument.name:14} {argument.doc}' for argument in arguments]
+        for one in arguments(launch):
+            choices = f' One of {", ".join(one.choices)}.' if one.choices else ''
+            lines.append(f'  {one.name:16} {one.doc}{choices} (default: {one.default!r})')
     return '\n'.join(lines)
 
 

@@ -3,10 +3,12 @@
 """
 What is started together, as plain data with two readers: the launch files, and ``bringup``.
 
-An argument sets the parameter of its name in every node that has one.
+An argument sets the parameter of its name in every node that has one. ``arguments`` checks what
+was given and fills in the defaults.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 
 @dataclass(frozen=True)
@@ -14,90 +16,107 @@ class Program:
     """
     One node.
 
-    :param name: of the node, and of the executable and module that it is
-    :param config: file in ``config/`` with its parameters
+    :param name: of the node, of the executable and module that it is, of its file in config/
     :param parameters: what arguments set: argument to parameter
     :param respawn: whether it is started again when it fails
+    :param switch: argument that is 'false' where the node is not wanted; '' if it always is
     """
 
     name: str
-    config: str
     parameters: dict[str, str]
     respawn: bool = True
+    switch: str = ''
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One launch argument; an empty default leaves what the configuration file says."""
+    """
+    One launch argument.
+
+    :param doc: one sentence; that of the parameter if empty
+    :param default: that of the parameter if None; else it counts less than a parameter file
+    :param choices: all texts allowed; any if empty
+    :param is_path: whether '~' and relative paths are made absolute
+    """
 
     name: str
-    doc: str
-    default: str = ''
+    doc: str = ''
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    is_path: bool = False
 
+
+FLAG: Final = ('true', 'false')
+LEVELS: Final = ('debug', 'info', 'warn', 'error', 'fatal')
+LIFECYCLE: Final = {'autostart': 'autostart', 'use_sim_time': 'use_sim_time'}
 
 MONITOR = Program(
     'monitor',
-    'monitor.yaml',
     {
-        'engine': 'engine',
-        'engine_server': 'engine_server',
-        'task': 'task',
-        'transport': 'transport',
-        'autostart': 'autostart',
-        'use_sim_time': 'use_sim_time',
+        'engine': 'engine', 'engine_server': 'engine_server', 'task': 'task',
+        'transport': 'transport', **LIFECYCLE,
     },
-)
+)  # fmt: skip
 SUPERVISOR = Program(
     'supervisor',
-    'supervisor.yaml',
     {
-        'engine': 'engine',
-        'task': 'task',
-        'calibration': 'calibration',
-        'dry_run': 'retry.dry_run',
-        'executing_topic': 'robot.executing_topic',
-        'autostart': 'autostart',
-        'use_sim_time': 'use_sim_time',
+        'engine': 'engine', 'task': 'task', 'calibration': 'calibration',
+        'dry_run': 'retry.dry_run', 'executing_topic': 'robot.executing_topic', **LIFECYCLE,
     },
-)
-BLACK_BOX = Program(
-    'black_box',
-    'black_box.yaml',
-    {'black_box': 'folder', 'autostart': 'autostart', 'use_sim_time': 'use_sim_time'},
-)
-SIM = Program(
-    'sim', 'sim.yaml', {'task': 'task', 'seed': 'seed', 'failure': 'failure'}, respawn=False
-)
+)  # fmt: skip
+BLACK_BOX = Program('black_box', {'black_box_folder': 'folder', **LIFECYCLE}, switch='black_box')
+SIM = Program('sim', {'task': 'task', 'seed': 'seed', 'failure': 'failure'}, respawn=False)
 
-COMMON = (
-    Argument('namespace', 'Namespace of all nodes.'),
-    Argument('config', "Folder with parameter files; empty: the package's own."),
-    Argument('engine', 'Folder of the engine; empty: the shipped one.'),
-    Argument('engine_server', "Socket of 'viva serve', or 'auto'; empty: an engine of its own."),
-    Argument('task', 'Task under way.'),
-    Argument('transport', "What the cameras send: 'raw' or 'compressed'."),
-    Argument('calibration', "File with the thresholds; empty: the engine's."),
-    Argument('dry_run', "'true': report retries and ask for none."),
-    Argument('executing_topic', 'Topic of std_msgs/Bool: true while the robot executes a task.'),
-    Argument('autostart', "'true': configure and activate by themselves."),
-    Argument('use_sim_time', "'true': time comes from /clock."),
+NODES = (
+    Argument('namespace', "Namespace of all nodes, below the launch file's own.", ''),
+    Argument(
+        'params_file',
+        "YAML file with a section for each node, over the package's defaults; empty: none.",
+        '', is_path=True,
+    ),
+    Argument('log_level', 'Of all nodes.', 'info', LEVELS),
+    Argument('respawn', 'Start a node again when it fails.', 'true', FLAG),
+)  # fmt: skip
+WATCH = (
+    Argument('engine', is_path=True),
+    Argument('engine_server', is_path=True),
+    Argument('task'),
+    Argument('transport'),
+    Argument('calibration', is_path=True),
+    Argument('dry_run'),
+    Argument('executing_topic', 'Topic of std_msgs/Bool, true while the robot executes a task.'),
+    Argument('autostart'),
 )
-FOLDER = Argument('black_box', "Folder for a recording of each alert; empty: black_box.yaml's.")
+BOX = (
+    Argument('black_box', 'Record what led to an alert.', 'true', FLAG),
+    Argument('black_box_folder', is_path=True),
+)
+CLOCK = Argument('use_sim_time', 'Take the time from /clock.', 'false', FLAG)
 
-#: The simulated robot reports what it executes and may try again.
+#: Defaults of the demo: the simulated robot reports what it executes and may try again.
 DEMO = {'dry_run': 'false', 'executing_topic': 'executing'}
 
 #: What can be started: its programs and arguments.
 LAUNCHES = {
-    'monitor': ((MONITOR, SUPERVISOR, BLACK_BOX), (*COMMON, FOLDER)),
+    'monitor': ((MONITOR, SUPERVISOR, BLACK_BOX), (*NODES, *WATCH, CLOCK, *BOX)),
     'demo': (
         (SIM, MONITOR, SUPERVISOR),
         (
-            *(Argument(a.name, a.doc, DEMO.get(a.name, a.default)) for a in COMMON),
-            Argument('seed', 'Of the simulated scene.'),
-            Argument('failure', 'What goes wrong in the simulation.'),
+            *NODES,
+            *(replace(a, default=DEMO.get(a.name)) for a in WATCH),
+            Argument('seed'),
+            Argument('failure'),
         ),
     ),
+}
+
+#: Arguments that a launch has no more, or never had, and what to do instead.
+GONE = {
+    'monitor': {'config': "use 'params_file', one YAML file with a section for each node"},
+    'demo': {
+        'config': "use 'params_file', one YAML file with a section for each node",
+        'use_sim_time': 'the simulated robot keeps the time of the day and has no /clock',
+    },
 }
 
 RESPAWN_DELAY = 1.0  # s, before a node that failed is started again

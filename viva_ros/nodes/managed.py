@@ -79,7 +79,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def __init__(self, name: str, defaults: Settings, **options: Any) -> None:
         super().__init__(name, **options)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.parameters = Parameters(self, defaults, self._refuse_while_configured)
+        self.parameters = Parameters(self, defaults, hold=self._hold, apply=self._apply)
         self.settings = defaults
         self.refusal = ''
         self.configured = self.active = self._finalized = False
@@ -139,6 +139,9 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def diagnose(self, report: Report) -> None:
         """Say how it goes, while configured."""
         raise NotImplementedError
+
+    def apply(self, settings: Settings) -> None:
+        """Take over live parameters that have changed; ``self.settings`` has them already."""
 
     def is_well(self) -> bool:
         """Say whether it gives signs of life; one that hangs gives none anyway."""
@@ -371,11 +374,14 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         )
         return response
 
-    def _refuse_while_configured(self, settings: Settings) -> None:
-        if self.configured:
-            raise ConfigurationError(
-                'parameters are read when configuring: deactivate and clean up the node first'
-            )
+    def _hold(self) -> str:
+        """Say why only live parameters can change."""
+        return 'read when configuring: deactivate and clean up the node first' * self.configured
+
+    def _apply(self, settings: Settings) -> None:
+        if self.configured and settings != self.settings:
+            self.settings = settings
+            self.apply(settings)
 
     def _publish_diagnostics(self) -> None:
         report = Report(self.get_name())

@@ -3,6 +3,7 @@
 """What the nodes are told, one dataclass each: the ROS parameters are made from these."""
 
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from viva_ros.core.absence import SilenceSettings
 from viva_ros.core.alarm import AlarmSettings
@@ -103,3 +104,13 @@ class SimSettings:
     camera_noise: float = setting(
         1.0, 'Standard deviation of the noise of the images, of 255.', at_least=0.0, at_most=50.0
     )
+
+
+#: The defaults of each node, by its name.
+SETTINGS: Final[dict[str, Any]] = {
+    'monitor': MonitorSettings(), 'supervisor': SupervisorSettings(),
+    'black_box': BlackBoxSettings(), 'sim': SimSettings(),
+}  # fmt: skip
+
+#: Parameters of earlier versions, of any node, and what is to be used instead.
+RENAMED: Final = {'retry.action': "'retry.by: cancel' and 'retry.name: <action>'"}

@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--kind', default='auto')
     parser.add_argument('--task', required=True)
     args = parser.parse_args(argv)
-    os.environ |= environment({'config': ''})
+    os.environ |= environment()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = engine_folder(args.engine, args.task)
     engine = TimedEngine(load(folder, args.task, args.kind))

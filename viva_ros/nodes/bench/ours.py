@@ -45,5 +45,5 @@ class LoggedMonitor(Monitor):
 
 
 if __name__ == '__main__':
-    os.environ |= environment({'config': ''})
+    os.environ |= environment()
     run(LoggedMonitor)

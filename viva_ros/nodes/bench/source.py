@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--log', type=Path, required=True, help='stamps sent, JSON')
     args = parser.parse_args(argv)
     info = load(engine_folder(args.engine, args.task), args.task).info
-    os.environ |= environment({'config': ''})
+    os.environ |= environment()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('bench_source')

@@ -1,0 +1,138 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which section is for which node, as rcl has it; files laid over each other."""
+
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rclpy.context import Context
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.nodes.parameter_file import ParameterFile, matches, value_node, write
+
+SECTIONS = """
+/**: {ros__parameters: {a: 1}}
+/**/monitor: {ros__parameters: {b: 2}}
+/monitor: {ros__parameters: {c: 3}}
+/cell/monitor: {ros__parameters: {d: 4}}
+/*/monitor: {ros__parameters: {e: 5}}
+cell: {monitor: {ros__parameters: {f: 6}}}
+/cell/*: {ros__parameters: {g: 7}}
+"""
+
+
+def file(folder: Path, text: str) -> ParameterFile:
+    path = folder / 'given.yaml'
+    path.write_text(text)
+    return ParameterFile(path)
+
+
+def seen_by_rcl(path: Path, namespace: str) -> dict[str, object]:
+    """Give what a node of rclpy is given by a file."""
+    context = Context()
+    line = ['--ros-args', '-r', f'__ns:={namespace}', '--params-file', str(path)]
+    rclpy.init(args=line, context=context)
+    node = rclpy.create_node('monitor', context=context)
+    given = {name: one.value for name, one in node._parameter_overrides.items()}
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
+    return given
+
+
+@pytest.mark.parametrize('namespace', ['/', '/cell', '/a/cell', '/cell/a'])
+def test_sections_are_for_the_nodes_that_rcl_takes_them_for(domain, tmp_path, namespace):
+    given = file(tmp_path, SECTIONS)
+    ours = given.of(f'{namespace.rstrip("/")}/monitor')
+    assert set(ours) == set(seen_by_rcl(given.path, namespace))
+
+
+def test_a_bare_name_is_for_a_node_in_any_namespace(tmp_path):
+    given = file(tmp_path, 'monitor: {ros__parameters: {task: fold}}')
+    assert set(given.of('/monitor')) == set(given.of('/cell/left/monitor')) == {'task'}
+    assert given.of('/monitor_2') == given.of('/monitor/a') == {}
+    assert not matches('/monitor', '/cell/monitor'), 'with a slash it is the root alone'
+
+
+def test_a_section_for_a_node_elsewhere_is_told(tmp_path):
+    given = file(tmp_path, '/left/monitor: {ros__parameters: {a: 1}}')
+    assert given.elsewhere('/right/monitor') == ['/left/monitor']
+    assert given.elsewhere('/left/monitor') == given.elsewhere('/right/supervisor') == []
+    both = file(tmp_path, '{/left/monitor: &p {ros__parameters: {a: 1}}, /right/monitor: *p}')
+    assert both.elsewhere('/right/monitor') == []
+
+
+LAYER = """
+monitor:
+  ros__parameters:
+    rate: 1e1
+    task: '5'
+    flag: on
+    names: [a, 'b c']
+    nothing: ['']
+    sync: {slop: 0.5, deep: {er: 0x10}}
+    long: a text that goes on and on and on and on and on and on and on and on and on and on and on
+    half: &half 0.25
+    other: *half
+"""
+
+
+def test_what_is_written_has_for_rcl_the_types_and_values_of_the_file(domain, tmp_path):
+    given = file(tmp_path, LAYER)
+    write(tmp_path / 'out.yaml', [given.of('/cell/monitor')])
+    assert seen_by_rcl(tmp_path / 'out.yaml', '/cell') == {
+        'rate': 10.0, 'task': '5', 'flag': True, 'names': ['a', 'b c'], 'nothing': [''],
+        'sync.slop': 0.5, 'sync.deep.er': 16, 'half': 0.25, 'other': 0.25,
+        'long': ' '.join(['a text that goes', *['on and'] * 10, 'on']),
+    }  # fmt: skip
+
+
+def test_later_sections_and_later_layers_win(domain, tmp_path):
+    given = file(
+        tmp_path, 'monitor: {ros__parameters: {a: 1, b: 1}}\n/**: {ros__parameters: {b: 2}}'
+    )
+    top = {'a': value_node('on'), 'c': value_node(True), 'd': value_node(2.5), 'e': value_node(7)}
+    write(tmp_path / 'out.yaml', [given.of('/monitor'), top])
+    seen = seen_by_rcl(tmp_path / 'out.yaml', '/')
+    assert seen == {'a': 'on', 'b': 2, 'c': True, 'd': 2.5, 'e': 7}
+
+
+def test_a_file_without_any_value_is_one_that_rcl_reads(domain, tmp_path):
+    write(tmp_path / 'out.yaml', [{}])
+    assert seen_by_rcl(tmp_path / 'out.yaml', '/') == {}
+
+
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [
+        ('rate: 5', "has 'rate' outside of ros__parameters, must be NODE: {ros__parameters:"),
+        ('monitor: {rate: 5}', "has 'rate' outside of ros__parameters"),
+        ('- monitor', 'holds no sections'),
+        ('', 'holds no sections'),
+        ('monitor: {ros__parameters: [1]}', 'ros__parameters without names'),
+        ('monitor: {ros__parameters: {[a]: 1}}', 'has no name in line 1'),
+        ('a: {ros__parameters: {b.c: 1, b: {c: 2}}}', "has 'b.c' twice, again in line 1"),
+        ('a: [', 'is no YAML: while parsing'),
+        ('a: {b: ' * 3000, 'is no YAML'),
+        ('\x00', 'is no YAML'),
+    ],
+)
+def test_what_is_no_parameter_file_is_refused_by_name(tmp_path, text, said):
+    with pytest.raises(ConfigurationError, match=r'given\.yaml') as caught:
+        file(tmp_path, text)
+    assert said in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path):
+    with pytest.raises(ConfigurationError, match=r'none.yaml cannot be read: .*No such file'):
+        ParameterFile(tmp_path / 'none.yaml')
+    (tmp_path / 'latin.yaml').write_bytes(b'a: \xe4')
+    with pytest.raises(ConfigurationError, match=r'latin\.yaml cannot be read'):
+        ParameterFile(tmp_path / 'latin.yaml')
+
+
+def test_the_written_file_is_plain_yaml(tmp_path):
+    write(tmp_path / 'out.yaml', [{'a.b': value_node('x')}])
+    content = yaml.safe_load((tmp_path / 'out.yaml').read_text())
+    assert content == {'/**': {'ros__parameters': {'a.b': 'x'}}}
