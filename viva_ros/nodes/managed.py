@@ -79,7 +79,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def __init__(self, name: str, defaults: Settings, **options: Any) -> None:
         super().__init__(name, **options)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.parameters = Parameters(self, defaults, hold=self._hold, apply=self._apply)
+        self.parameters = Parameters(self, defaults, self._check, self._hold, self._apply)
         self.settings = defaults
         self.refusal = ''
         self.configured = self.active = self._finalized = False
@@ -139,6 +139,9 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def diagnose(self, report: Report) -> None:
         """Say how it goes, while configured."""
         raise NotImplementedError
+
+    def check(self, settings: Settings) -> None:
+        """Refuse settings, each valid by itself, that do not fit; raise ConfigurationError."""
 
     def apply(self, settings: Settings) -> None:
         """Take over live parameters that have changed; ``self.settings`` has them already."""
@@ -377,6 +380,10 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def _hold(self) -> str:
         """Say why only live parameters can change."""
         return 'read when configuring: deactivate and clean up the node first' * self.configured
+
+    def _check(self, settings: Settings) -> None:
+        if self.configured:  # before, others may have to be set after it
+            self.check(settings)
 
     def _apply(self, settings: Settings) -> None:
         if self.configured and settings != self.settings:
