@@ -51,9 +51,15 @@ def chosen(config: pytest.Config) -> list[str]:
 
 
 def missing_library(error: BaseException | None) -> str:
-    """Return the name of the optional library for whose want an import failed, else ''."""
+    """
+    Return the name of the optional library for whose want an import failed, else ''.
+
+    :param error: of the import, or an error of ours that it caused
+    """
     from viva_ros.core.libraries import LIBRARIES
 
+    if not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__ if error is not None else None
     if not isinstance(error, ModuleNotFoundError):
         return ''
     module = (error.name or '').partition('.')[0]
