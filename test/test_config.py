@@ -76,6 +76,17 @@ def test_a_renamed_parameter_is_gone_and_what_replaces_it_is_there():
         assert any(f"'{name}: " in new for name in declared), new
 
 
+def test_diagnostics_are_grouped_by_node_in_any_namespace():
+    content = yaml.safe_load((CONFIG / 'diagnostics.yaml').read_text(encoding='utf-8'))
+    groups = content['/**']['ros__parameters']
+    for node in ('monitor', 'supervisor', 'black_box'):
+        assert groups[node]['type'] == 'diagnostic_aggregator/GenericAnalyzer'
+        (part,) = groups[node]['contains']  # diagnostic_aggregator looks for it anywhere
+        for namespace in ('', '/left', '/cell/right'):
+            assert part in f'{namespace}/{node}: engine'
+        assert part not in f'/joint_{node}: engine' and part not in f'/{node}_2: engine'
+
+
 def test_the_fast_dds_profile_has_room_for_images():
     tree = ElementTree.parse(CONFIG / PROFILE)
     sizes = [int(e.text) for e in tree.iter() if e.tag.endswith('segment_size')]

@@ -98,7 +98,7 @@ class Robot:
         return [value for value in self.values[begun:] if said in value.reason]
 
     def _warned(self, said: str) -> bool:
-        entries = self.entries('monitor: value')
+        entries = self.entries('/monitor: value')
         return any(e.level == DiagnosticStatus.WARN and said in e.message for e in entries)
 
     def entries(self, name: str) -> list[Any]:

@@ -96,8 +96,8 @@ def test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst(
     # Half a second for each: of ten pictures a second most are skipped, none is kept for later.
     gaps = [b - a for a, b in itertools.pairwise(stamps)]
     assert min(gaps) > 0 and sum(gaps) >= 400_000_000 * len(gaps)
-    until(lambda: 'latency_p50_ms' in str(source.entries('monitor: value')), 'diagnostics')
-    told = {v.key: v.value for v in source.entries('monitor: value')[-1].values}
+    until(lambda: 'latency_p50_ms' in str(source.entries('/monitor: value')), 'diagnostics')
+    told = {v.key: v.value for v in source.entries('/monitor: value')[-1].values}
     assert float(told['latency_p50_ms']) >= 500.0 and int(told['rate_hz']) <= 2
     record_property('end_s', round(end(process, number), 3))
 
@@ -117,7 +117,7 @@ def test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_s
     until(
         lambda: any(
             e.level == DiagnosticStatus.ERROR and 'has not answered' in e.message
-            for e in source.entries('monitor: engine')
+            for e in source.entries('/monitor: engine')
         ),
         'an error in /diagnostics',
     )
@@ -170,7 +170,7 @@ def test_an_engine_that_was_tampered_with_is_refused_with_the_reason_and_the_rem
         'viva_ros.nodes.monitor', '-p', f'engine:={folder}',
         first=lambda: any(
             e.level == DiagnosticStatus.ERROR and e.message == str(here.value)
-            for e in source.entries('monitor: configuration')
+            for e in source.entries('/monitor: configuration')
         ),
     )  # fmt: skip
     record_property('detection_s', round(time.monotonic() - began, 3))

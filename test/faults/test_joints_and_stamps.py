@@ -89,7 +89,7 @@ def test_a_camera_that_ceases_to_stamp_is_stale_and_its_driver_is_named(robot, r
     assert any(
         e.level == DiagnosticStatus.WARN
         and e.message == 'stamp of /head/image_raw is 0: its driver must set it, or receive_time'
-        for e in robot.entries('monitor: head')
+        for e in robot.entries('/monitor: head')
     )
 
 

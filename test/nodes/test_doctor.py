@@ -101,12 +101,47 @@ def test_a_running_robot_is_measured_and_what_is_missing_is_named(
     until(lambda: listener.count_publishers('value'), 'the monitor')
     assert doctor.main(['--seconds', '2.5']) == 1
     said = capsys.readouterr().out
-    assert 'OK    node monitor: runs' in said
-    assert 'WARN  node supervisor: is not on this domain' in said
+    assert 'OK    node /monitor: runs' in said
+    assert 'WARN  node /supervisor: is not on this domain' in said
     assert 'Hz; source_head: best effort, volatile' in said
     assert 'ERROR /right_wrist/image_raw: nobody publishes it\n      -> start its driver' in said
     assert 'OK    /value: reliable, volatile' in said
-    assert 'ERROR monitor: right_wrist: nothing received on /right_wrist/image_raw' in said
+    assert 'ERROR /monitor: right_wrist: nothing received on /right_wrist/image_raw' in said
+
+
+def test_of_two_robots_the_one_in_the_namespace_is_looked_at(
+    processes, listener, until, capsys, tmp_path
+) -> None:
+    (tmp_path / 'level').write_text('160')
+    here = ('--ros-args', '-r', '__ns:=/left')
+    processes.start('fake_source.py', tmp_path, *CAMERAS, 'joint_states', *here)
+    values = ('-p', 'transport:=raw', '-p', 'input_timeout:=0.0')
+    processes.start('fake_monitor.py', *here, *values)
+    processes.start('fake_monitor.py', '--ros-args', '-r', '__ns:=/right', *values)
+    for robot in ('left', 'right'):
+        until(lambda robot=robot: listener.count_publishers(f'/{robot}/value'), 'the monitor')
+
+    doctor.main(['--seconds', '2.5', '--namespace', 'left'])
+    said = capsys.readouterr().out
+    assert 'OK    node /left/monitor: runs' in said
+    assert 'OK    /left/value: reliable' in said and 'Hz; source_head' in said
+    assert 'right/' not in said, 'nothing of the other robot'
+
+    doctor.main(['--seconds', '2.5', '--namespace', '/right/'])
+    said = capsys.readouterr().out
+    assert 'ERROR /right/head/image_raw: nobody publishes it' in said
+    assert 'ERROR /right/monitor: head: nothing received' in said
+
+    doctor.main(['--seconds', '1'])
+    said = capsys.readouterr().out
+    assert 'WARN  node /monitor: is not there, but in /left, /right' in said
+    assert '-> viva doctor --namespace /left' in said
+
+
+def test_a_namespace_that_is_none_is_refused(capsys) -> None:
+    with pytest.raises(SystemExit):
+        doctor.main(['--namespace', 'a-b'])
+    assert "--namespace is 'a-b', must be one of ROS" in capsys.readouterr().err
 
 
 def test_deleting_says_how_much(monkeypatch, tmp_path, capsys) -> None:

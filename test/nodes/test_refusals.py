@@ -63,7 +63,7 @@ def test_nonsense_parameters(refused):
 
 def test_a_parameter_of_another_type(refused):
     text = refused('fake_monitor.py', '-p', 'task:=7')
-    assert text == 'task is 7, must be a text'
+    assert text == 'task is 7, must be a text: put it in quotes'
 
 
 def test_a_name_that_no_topic_can_have(refused):

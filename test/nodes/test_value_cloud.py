@@ -85,11 +85,11 @@ def test_each_value_is_a_point_where_the_grippers_were(watch, listener, until):
     assert np.isnan(drawn[:, 4:]).all(), 'this engine tells neither progress nor success'
 
     def diagnosed() -> bool:
-        found = entries(diagnoses, 'monitor: value_cloud')
+        found = entries(diagnoses, '/monitor: value_cloud')
         return bool(found) and found[-1].level == DiagnosticStatus.OK
 
     until(diagnosed, 'a diagnosis of the cloud')
-    assert entries(diagnoses, 'monitor: value_cloud')[-1].message == 'published'
+    assert entries(diagnoses, '/monitor: value_cloud')[-1].message == 'published'
 
 
 def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener, until):
@@ -98,7 +98,7 @@ def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener, un
     watch("cloud.frames:=['left','nowhere']")
 
     def warned(text: str) -> bool:
-        found = entries(diagnoses, 'monitor: value_cloud')
+        found = entries(diagnoses, '/monitor: value_cloud')
         return any(e.level == DiagnosticStatus.WARN and text in e.message for e in found)
 
     until(lambda: warned('nothing received on /robot_description'), 'the lack of a description')
@@ -117,7 +117,7 @@ def test_nothing_is_computed_or_diagnosed_while_nobody_is_subscribed(listener):
     cloud = ValueCloud(listener, CloudSettings(), Seldom())
     cloud.add(Estimate(0.5, {}), 1, 'e', {'a': 0.0})
     cloud.publish(2)
-    report = Report('monitor')
+    report = Report('/monitor', '/')
     cloud.diagnose(report)
     assert not report.message(header(0).stamp).status
     assert cloud._count == 0

@@ -63,7 +63,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         """Make the folder."""
         if MISSING:
             raise ConfigurationError(MISSING)
-        self._folder = Path(settings.folder).expanduser()
+        own = self.get_namespace().strip('/')  # two robots on one machine do not mix
+        self._folder = Path(settings.folder).expanduser() / own
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

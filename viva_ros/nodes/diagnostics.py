@@ -16,8 +16,14 @@ OK, WARN, ERROR, STALE = (
 class Report:
     """The entries of one node."""
 
-    def __init__(self, node: str) -> None:
-        self._node = node
+    def __init__(self, node: str, robot: str) -> None:
+        """
+        Begin without entries.
+
+        :param node: fully qualified name, which precedes the name of each entry
+        :param robot: its namespace, the hardware_id: '/' where there is none
+        """
+        self._node, self._robot = node, robot
         self._entries: list[DiagnosticStatus] = []
 
     def add(
@@ -27,8 +33,8 @@ class Report:
         pairs = [KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()]
         self._entries.append(
             DiagnosticStatus(
-                level=level, name=f'{self._node}: {name}', message=text, hardware_id='viva_ros',
-                values=pairs,
+                level=level, name=f'{self._node}: {name}', message=text,
+                hardware_id=self._robot, values=pairs,
             )
         )  # fmt: skip
 

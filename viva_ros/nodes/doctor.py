@@ -14,6 +14,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from viva_ros.nodes import findings, graph_findings, leftovers
+from viva_ros.nodes.arguments import NAMESPACE
 from viva_ros.nodes.findings import ERROR, Finding
 
 
@@ -47,6 +48,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not 0.0 < args.seconds <= 600.0:
         parser.error(f'--seconds is {args.seconds:g}, must be above 0 and at most 600')
+    if not NAMESPACE.fullmatch(args.namespace):
+        parser.error(f'--namespace is {args.namespace!r}, must be one of ROS, as in /cell')
+    args.namespace = '/' + args.namespace.strip('/')
     return args
 
 

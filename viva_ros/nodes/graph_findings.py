@@ -37,8 +37,7 @@ def look(namespace: str, cameras: Iterable[str], seconds: float) -> list[Finding
         _discover(node, executor)
         inputs = _inputs(node, cameras)
         counts, told = _listen(node, inputs, executor, seconds)
-        here = set(node.get_node_names())
-        findings = [_node(name, here) for name in NODES]
+        findings = [_node(node, name) for name in NODES]
         findings += [_input(node, topic, counts[topic], seconds) for topic in inputs]
         findings += [_result(node, topic, reliable) for topic, reliable in RESULTS.items()]
         return findings + told
@@ -58,14 +57,19 @@ def _discover(node: Node, executor: SingleThreadedExecutor) -> None:
     """Give the others time to be heard of: a second, and more where no monitor is known yet."""
     spin(executor, 1.0)
     end = time.monotonic() + DISCOVERY
-    while time.monotonic() < end and 'monitor' not in node.get_node_names():
+    while time.monotonic() < end and node.get_namespace() not in _spaces(node, 'monitor'):
         spin(executor, 0.2)
     spin(executor, 0.5)  # a node is known before its topics are
 
 
+def _spaces(node: Node, name: str) -> list[str]:
+    """List the namespaces in which a node of this name runs; robots differ by them."""
+    return sorted(space for one, space in node.get_node_names_and_namespaces() if one == name)
+
+
 def _inputs(node: Node, cameras: Iterable[str]) -> list[str]:
-    """Give the input topics of the running monitor, or those that one would have by default."""
-    if 'monitor' in node.get_node_names():
+    """List the input topics of the running monitor, or those that one would have by default."""
+    if node.get_namespace() in _spaces(node, 'monitor'):
         taken = node.get_subscriber_names_and_types_by_node('monitor', node.get_namespace())
         topics = [topic for topic, kinds in taken if kinds[0] in INPUTS]
         if topics:
@@ -92,10 +96,11 @@ def _listen(
             kind = getattr(import_module(f'{package}.msg'), name)
             node.create_subscription(kind, topic, count(topic), qos.JOINTS, raw=True)
     heard: dict[str, Finding] = {}
+    names = {f'{node.get_namespace().rstrip("/")}/{name}' for name in NODES}
 
     def hear(message: DiagnosticArray) -> None:
         for entry in message.status:
-            if entry.name.partition(':')[0] in NODES and entry.level in (DOUBT, FAULT):
+            if entry.name.partition(':')[0] in names and entry.level in (DOUBT, FAULT):
                 level = ERROR if entry.level == FAULT else WARN
                 heard[entry.name] = Finding(level, entry.name, entry.message, 'see /diagnostics')
 
@@ -104,11 +109,19 @@ def _listen(
     return counts, list(heard.values())
 
 
-def _node(name: str, here: Iterable[str]) -> Finding:
-    if name in here:
-        return Finding(OK, f'node {name}', 'runs')
+def _node(node: Node, name: str) -> Finding:
+    own, spaces = node.get_namespace(), _spaces(node, name)
+    subject = f'node {own.rstrip("/")}/{name}'
+    if spaces.count(own) > 1:
+        text = f'{spaces.count(own)} nodes have this name'
+        return Finding(ERROR, subject, text, 'end all but one, or give each a namespace')
+    if own in spaces:
+        return Finding(OK, subject, 'runs')
+    if spaces:
+        text = f'is not there, but in {", ".join(dict.fromkeys(spaces))}'
+        return Finding(WARN, subject, text, f'viva doctor --namespace {spaces[0]}')
     remedy = 'ros2 launch viva_ros monitor.launch.py, or viva up monitor'
-    return Finding(WARN, f'node {name}', 'is not on this domain', remedy)
+    return Finding(WARN, subject, 'is not on this domain', remedy)
 
 
 def _input(node: Node, topic: str, count: int, seconds: float) -> Finding:

@@ -391,7 +391,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self.apply(settings)
 
     def _publish_diagnostics(self) -> None:
-        report = Report(self.get_name())
+        report = Report(self.get_fully_qualified_name(), self.get_namespace())
         if self.configured:
             self.diagnose(report)
         elif self.refusal:

@@ -82,7 +82,9 @@ class BlackBoxSettings:
     """The black box."""
 
     autostart: bool = setting(True, 'Configure and activate without being asked.')
-    folder: str = setting('~/.ros/viva_black_box', 'Where recordings go.')
+    folder: str = setting(
+        '~/.ros/viva_black_box', 'Where recordings go; in a namespace, a folder of its name in it.'
+    )
     monitor: str = setting('monitor', 'Name of the node whose topics are recorded.')
     supervisor: str = setting('supervisor', 'Likewise; its alerts begin a recording.')
     limits: BlackBoxLimits = field(default_factory=BlackBoxLimits)
