@@ -1,0 +1,153 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two robots on one domain and one machine: what one does is none of the other's business."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from viva_ros.data.recording import read
+from viva_ros.msg import Alert, Value
+from viva_ros.nodes import qos
+
+CAMERAS = ('head', 'left_wrist', 'right_wrist')
+NODES = ('monitor', 'supervisor', 'black_box')
+
+
+class Robot:
+    """The hardware of one of them, and what is heard of its watch."""
+
+    def __init__(self, name, listener, processes, calibration, folder):
+        self.name, self.folder, self.asked = name, folder / name, 0
+        self.folder.mkdir()
+        self.look(200)
+        here = ('--ros-args', '-r', f'__ns:=/{name}')
+        processes.start('fake_source.py', self.folder, *CAMERAS, 'joint_states', *here)
+        processes.start('fake_monitor.py', *here, '-p', 'transport:=raw')
+        processes.start(
+            'viva_ros.nodes.supervisor', *here, '-p', f'calibration:={calibration}',
+            '-p', 'retry.dry_run:=false', '-p', 'robot.executing_topic:=executing',
+        )  # fmt: skip
+        processes.start(
+            'viva_ros.nodes.black_box', *here, '-p', f'folder:={folder / "box"}',
+            '-p', 'limits.after:=1.0',
+        )  # fmt: skip
+        self.values = listener.listen(Value, f'/{name}/value', qos.RELIABLE)
+        self.alerts = listener.listen(Alert, f'/{name}/alert', qos.LATCHED_READER)
+        listener.create_service(Trigger, f'/{name}/retry', self._retry)
+        executing = listener.create_publisher(Bool, f'/{name}/executing', qos.RELIABLE)
+        listener.create_timer(0.2, lambda: executing.publish(Bool(data=True)))
+
+    def look(self, brightness: int) -> None:
+        """Set what its cameras see, and so its value."""
+        (self.folder / 'level').write_text(str(brightness))
+
+    def _retry(self, request, response):
+        self.asked += 1
+        response.success = True
+        return response
+
+    @property
+    def known(self) -> int:
+        """How many values were judged."""
+        return sum(v.executing and v.status == Value.STATUS_OK for v in self.values)
+
+    @property
+    def alarms(self) -> list[str]:
+        raised = (Alert.ALARM, Alert.NEEDS_OPERATOR)
+        return [alert.kind for alert in self.alerts if alert.level in raised]
+
+
+@pytest.fixture
+def robots(listener, processes, calibration, tmp_path):
+    return [Robot(n, listener, processes, calibration, tmp_path) for n in ('left', 'right')]
+
+
+@pytest.mark.timeout(240)
+def test_a_failure_of_one_robot_is_alarmed_retried_and_recorded_for_it_alone(
+    robots, listener, until, begin_episode, tmp_path
+):
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    left, right = robots
+    episodes = {}
+    for robot in robots:
+        until(lambda: robot.values, f'the monitor of {robot.name}')  # noqa: B023
+        episodes[robot.name] = begin_episode(supervisor=f'/{robot.name}/supervisor')
+    for robot in robots:
+        until(lambda: robot.known > 30, f'values of {robot.name}')  # noqa: B023
+    before = right.known
+    left.look(60)
+    until(lambda: left.asked, 'a retry of the left')
+    box = tmp_path / 'box'
+    until(lambda: list(box.glob('left/alert_*.mcap')), 'the recording')
+    until(lambda: right.known > before + 10, 'values of the right')
+
+    assert left.asked == 1 and 'drop' in left.alarms
+    assert right.asked == 0 and right.alarms == []
+    for robot in robots:
+        ids = {value.episode_id for value in robot.values if value.executing}
+        assert ids == {episodes[robot.name]}
+    assert episodes['left'] != episodes['right']
+
+    assert [path.parent.name for path in box.rglob('*.mcap')] == ['left']
+    (path,) = box.glob('left/*.mcap')
+    recorded = set(read(path).tracks) - {'/diagnostics'}  # which all robots share
+    assert '/left/value' in recorded and not [t for t in recorded if not t.startswith('/left/')]
+
+    memories = {
+        path.name: json.loads(path.read_text())
+        for path in (Path(os.environ['ROS_HOME']) / 'viva_retries').glob('*.json')
+    }
+    asked = {name: content['asked'] for name, content in memories.items()}
+    domain = os.environ['ROS_DOMAIN_ID']
+    assert len(asked[f'{domain}_left_supervisor.json']) == 1
+    assert asked.get(f'{domain}_right_supervisor.json', []) == []
+
+    entries = [status for array in list(diagnoses) for status in array.status]
+    nodes = {(entry.name.partition(': ')[0], entry.hardware_id) for entry in entries}
+    assert nodes == {(f'/{r}/{n}', f'/{r}') for r in ('left', 'right') for n in NODES}
+
+
+@pytest.mark.timeout(240)
+def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, until, tmp_path):
+    def names(robot):
+        here = listener.get_node_names_and_namespaces()
+        return sorted(name for name, space in here if space == f'/{robot}')
+
+    started = {}
+    for robot in ('left', 'right'):
+        line = [sys.executable, '-P', '-m', 'viva_ros.nodes.bringup', 'demo']
+        with (tmp_path / f'{robot}.log').open('w') as log:
+            started[robot] = subprocess.Popen(
+                [*line, f'namespace:={robot}'], stdout=log, stderr=subprocess.STDOUT
+            )
+    try:
+        for robot in started:
+            until(lambda: names(robot) == ['monitor', 'sim', 'supervisor'], robot, 90.0)  # noqa: B023
+        values = {
+            robot: listener.listen(Value, f'/{robot}/value', qos.RELIABLE) for robot in started
+        }
+        for robot in started:
+            until(lambda: values[robot], f'values of {robot}', 90.0)  # noqa: B023
+        topics = dict(listener.get_topic_names_and_types())
+        shared = {'/diagnostics', '/parameter_events', '/rosout', '/clock'}
+        own = {f'/{robot}/' for robot in started}
+        assert [t for t in topics if t not in shared and not t.startswith(tuple(own))] == []
+        started['left'].send_signal(signal.SIGINT)
+        assert started['left'].wait(30.0) == 0
+        until(lambda: not names('left'), 'the end of the left')
+        heard = len(values['right'])
+        until(lambda: len(values['right']) > heard + 5, 'more values of the right')
+    finally:
+        for process in started.values():
+            process.send_signal(signal.SIGINT)
+            process.wait(30.0)
+    until(lambda: not names('right'), 'the end of the right')
