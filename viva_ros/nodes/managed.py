@@ -82,7 +82,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self.parameters = Parameters(self, defaults, self._check, self._hold, self._apply)
         self.settings = defaults
         self.refusal = ''
-        self.configured = self.active = self._finalized = False
+        self.configured = self.active = self._finalized = self._activates_itself = False
         self.preparation: Preparation[Any] = Preparation(self.discard)
         self._attempt: Attempt[Settings] | None = None
         self._attempt_waits = ''  # what the attempt waits for
@@ -210,7 +210,6 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def freeze_garbage(self) -> None:
         """Exclude all that was loaded from garbage collection, which takes 50 ms otherwise."""
-        gc.unfreeze()
         gc.collect()
         gc.freeze()
 
@@ -252,7 +251,13 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     # The way to 'configured'.
 
     def _start_up(self) -> None:
+        """Configure, and activate in another turn of the executor: either takes its time."""
         self._autostart.cancel()
+        if self._activates_itself:
+            self._activates_itself = False
+            if self.configured and not self.active:
+                self.trigger_activate()
+            return
         is_wanted = self.get_parameter('autostart').value and not self._finalized
         if is_wanted and not self.configured and self._attempt is None:
             self._begin_attempt(is_own=True)
@@ -290,7 +295,8 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         if attempt.answer is not None:
             attempt.reply(True)
         elif self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
+            self._activates_itself = True
+            self._autostart.reset()
 
     def _attempt_is_ready(self, attempt: Attempt[Settings]) -> bool:
         """Return whether the transition can be made; start again with parameters that changed."""
