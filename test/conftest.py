@@ -108,13 +108,9 @@ class OptionalModule(pytest.Module):
             return list(super().collect())
         except self.CollectError as error:
             if library := missing_library(error.__cause__):
-                return [skipped(self, self.path, library)]
+                reason = f'{library} is not installed'
+                return [SkippedFile.from_parent(self, name=self.path.stem, reason=reason)]
             raise
-
-
-def skipped(parent: Any, path: Path, library: str) -> SkippedFile:
-    reason = f'{library} is not installed'
-    return SkippedFile.from_parent(parent, name=path.stem, path=path, reason=reason)
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
@@ -128,7 +124,11 @@ def pytest_collection_modifyitems(
 ) -> None:
     """Count the files of folders that were left out for want of a library."""
     for folder, library in config.stash[SKIPPED].items():
-        items.extend(skipped(session, path, library) for path in sorted(folder.rglob('test_*.py')))
+        reason = f'{folder.relative_to(HERE)}: {library} is not installed'
+        for path in sorted(folder.rglob('test_*.py')):
+            name = str(path.relative_to(HERE))  # of the path itself, conftest.py would be imported
+            item = SkippedFile.from_parent(session, name=name, path=HERE, reason=reason)
+            items.append(item)
 
 
 @pytest.hookimpl(hookwrapper=True)
