@@ -75,15 +75,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return True
     setup = collection_path / 'conftest.py'
     if config.getoption('--skip-missing') and setup.exists():
-        spec = spec_from_file_location(f'probed_{collection_path.name}', setup)
-        assert spec is not None and spec.loader is not None
-        try:
-            spec.loader.exec_module(module_from_spec(spec))
-        except ModuleNotFoundError as error:
-            if library := missing_library(error):
-                config.stash[SKIPPED][collection_path] = library
-                return True
+        if reason := why_not(setup):
+            config.stash[SKIPPED][collection_path] = reason
+            return True
     return None
+
+
+def why_not(setup: Path) -> str:
+    """Import a conftest.py; return why it cannot be used here, else ''."""
+    spec = spec_from_file_location(f'probed_{setup.parent.name}', setup)
+    assert spec is not None and spec.loader is not None
+    try:
+        spec.loader.exec_module(module_from_spec(spec))
+    except ModuleNotFoundError as error:
+        if library := missing_library(error):
+            return f'{library} is not installed'
+        raise
+    except pytest.skip.Exception as skip:  # of importorskip: it would skip the whole session
+        return str(skip)
+    return ''
 
 
 class SkippedFile(pytest.Item):
@@ -123,8 +133,8 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """Count the files of folders that were left out for want of a library."""
-    for folder, library in config.stash[SKIPPED].items():
-        reason = f'{folder.relative_to(HERE)}: {library} is not installed'
+    for folder, why in config.stash[SKIPPED].items():
+        reason = f'{folder.relative_to(HERE)}: {why}'
         for path in sorted(folder.rglob('test_*.py')):
             name = str(path.relative_to(HERE))  # of the path itself, conftest.py would be imported
             item = SkippedFile.from_parent(session, name=name, path=HERE, reason=reason)
