@@ -15,7 +15,7 @@ ENGINES = {'torch', 'onnxruntime', 'openvino', 'tensorrt', 'pycuda', 'safetensor
 ROS = {
     'rclpy', 'launch', 'launch_ros', 'ament_index_python', 'cv_bridge', 'builtin_interfaces',
     'action_msgs', 'rcl_interfaces', 'lifecycle_msgs', 'std_msgs', 'std_srvs', 'sensor_msgs',
-    'sensor_msgs_py',
+    'sensor_msgs_py', 'bond',
     'geometry_msgs', 'visualization_msgs', 'diagnostic_msgs', 'diagnostic_updater',
     'rosgraph_msgs', 'viva_ros.msg', 'viva_ros.srv', 'viva_ros.action',
 }  # fmt: skip

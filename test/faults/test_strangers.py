@@ -14,6 +14,7 @@ import pytest
 
 CONFIG = Path(__file__).parents[2] / 'config'
 NODES = ('monitor', 'supervisor', 'black_box')
+BOND = '/bond'  # published only where the messages of the package bond are installed
 KINDS = {
     'topics publish': 'get_publisher_names_and_types_by_node',
     'topics subscribe': 'get_subscriber_names_and_types_by_node',
@@ -32,7 +33,7 @@ def allowed() -> dict[str, dict[str, set[str]]]:
             (verb,) = group.keys()
             assert group.get(verb) == 'ALLOW'
             names = {entry.text.replace('~', f'/{node}', 1) for entry in group}
-            kinds[f'{group.tag} {verb}'] |= {f'/{name.lstrip("/")}' for name in names}
+            kinds[f'{group.tag} {verb}'] |= {f'/{name.lstrip("/")}' for name in names} - {BOND}
     return found
 
 
@@ -49,7 +50,7 @@ def graph(processes, listener, calibration, tmp_path):
         here = [name for name in listener.get_node_names() if name in NODES]
         return {
             node: {
-                kind: {name for name, _ in getattr(listener, method)(node, '/')}
+                kind: {name for name, _ in getattr(listener, method)(node, '/')} - {BOND}
                 for kind, method in KINDS.items()
             }
             for node in here

@@ -26,6 +26,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.task import Future
 
 from viva_ros.core.errors import ConfigurationError, VivaError
+from viva_ros.nodes.bond import Bond
 from viva_ros.nodes.diagnostics import Report
 from viva_ros.nodes.groups import Seldom
 from viva_ros.nodes.heartbeat import Heartbeat
@@ -92,6 +93,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         )
         self.create_timer(1.0, self._publish_diagnostics, clock=self.steady)
         self._heartbeat = Heartbeat(self, self.is_well)
+        self._bond = Bond(self)
         self._autostart = self.create_timer(0.0, self._start_up, clock=self.steady)
         self._attempt_timer = self.create_timer(LOOK, self._go_on, clock=self.steady)
         self._attempt_timer.cancel()
@@ -207,6 +209,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self.freeze_garbage()
         self.start()
         self.active = True
+        self._bond.form()
 
     def freeze_garbage(self) -> None:
         """Exclude all that was loaded from garbage collection, which takes 50 ms otherwise."""
@@ -215,6 +218,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def _deactivate(self) -> None:
         self.active = False
+        self._bond.sever()
         self.stop()
 
     def _clean_up(self) -> None:
