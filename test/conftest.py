@@ -74,10 +74,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if wanted and collection_path.parent == HERE and collection_path.name not in wanted:
         return True
     setup = collection_path / 'conftest.py'
-    if config.getoption('--skip-missing') and setup.exists():
-        if reason := why_not(setup):
-            config.stash[SKIPPED][collection_path] = reason
-            return True
+    if config.getoption('--skip-missing') and setup.exists() and (reason := why_not(setup)):
+        config.stash[SKIPPED][collection_path] = reason
+        return True
     return None
 
 
