@@ -153,6 +153,12 @@ def listener(domain: None) -> Iterator[Listener]:
 
 
 @pytest.fixture
+def simulator() -> None:
+    """Skip a test of the simulated robot where its physics is not installed."""
+    pytest.importorskip('mujoco', reason='mujoco is not installed')
+
+
+@pytest.fixture
 def calibration(tmp_path: Path) -> Path:
     """Thresholds for the engine of fake_monitor.py: a fall of 0.5 alarms, nothing else does."""
     return write_calibration(tmp_path)

@@ -55,6 +55,7 @@ def test_processes_that_do_not_heed_are_ended_by_force(monkeypatch):
     assert process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.usefixtures('simulator')
 def test_nodes_write_to_files_and_end_cleanly(domain, tmp_path):
     with bringup.started('demo', {}, log_folder=tmp_path) as nodes:
         end = time.monotonic() + 60.0

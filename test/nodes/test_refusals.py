@@ -145,6 +145,7 @@ def test_what_was_refused_can_be_mended_and_configured(processes, listener, cali
     assert 'deactivate and clean up the node first' in late.reason
 
 
+@pytest.mark.usefixtures('simulator')
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
@@ -161,6 +162,7 @@ def test_what_a_process_cannot_begin_with_is_one_line_and_exit_code_1(processes,
     assert 'Traceback' not in processes.log(process)
 
 
+@pytest.mark.usefixtures('simulator')
 def test_the_robot_refuses_a_failure_that_its_task_does_not_have(processes, listener):
     processes.start('viva_ros.nodes.sim')
     result = set_parameter(listener, 'sim', 'failure', 'earthquake')
