@@ -23,21 +23,23 @@ from viva_ros.srv import StartEpisode
 
 
 class Hook:
-    """Thirty lines between a policy and the supervisor."""
+    """Forty lines between a policy and the supervisor."""
 
     def __init__(self, node, refusal=lambda: ''):
         """:param refusal: returns why the scene cannot be tried again; '' if it can"""
         self.executing, self.retry_wanted, self._refusal = False, False, refusal
+        self._log = node.get_logger()
         self._start = node.create_client(StartEpisode, 'supervisor/start_episode')
         self._end = node.create_client(Trigger, 'supervisor/end_episode')
         self._executing = node.create_publisher(Bool, 'executing', 10)
+        self._calls, self._pending = [], None  # what the supervisor has not answered yet
         node.create_service(Trigger, 'retry', self._serve_retry)
         node.create_timer(0.1, self._report)
 
     def begin(self, task=''):
-        """Start an episode; returns a future of the answer, which the policy need not await."""
+        """Start an episode, as soon as there is a supervisor."""
+        self._calls = [(self._start, StartEpisode.Request(task=task))]
         self.resume()
-        return self._start.call_async(StartEpisode.Request(task=task))
 
     def resume(self):
         """Execute the task, from the start or again."""
@@ -45,13 +47,22 @@ class Hook:
         self._report()
 
     def end(self):
-        """End the episode; returns a future of the answer."""
+        """End the episode."""
+        self._calls.append((self._end, Trigger.Request()))
         self.executing = self.retry_wanted = False
         self._report()
-        return self._end.call_async(Trigger.Request())
 
     def _report(self):
         self._executing.publish(Bool(data=self.executing))
+        if self._pending is None and self._calls and self._calls[0][0].service_is_ready():
+            client, request = self._calls.pop(0)
+            self._pending = client.call_async(request)
+            self._pending.add_done_callback(self._note)
+
+    def _note(self, future):
+        self._pending = None
+        if not future.result().success:  # an unknown task, for example: nothing is judged then
+            self._log.error(f'the supervisor refuses: {future.result().message}')
 
     def _serve_retry(self, request, response):
         response.message = self._refusal() if self.executing else 'no task is executed'

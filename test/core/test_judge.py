@@ -364,6 +364,16 @@ def test_execution_that_begins_ends_the_alarm_of_the_attempt_before() -> None:
     assert brief(events)[-1] == ('drop', 'ALARM', 13.8)  # not before the cool-down is over
 
 
+def test_latched_alarm_is_acknowledged_while_a_warning_is_on() -> None:
+    judge = Judge(JudgeSettings(PLAIN, replace(ALARM, latch=True)), DROP)
+    judge.latch()  # of an earlier process
+    assert judge.latched
+    run(judge, series([0.6] * 3 + [0.3] * 3))
+    assert judge.level == Level.WARN
+    (event,) = judge.acknowledge(13 * S)
+    assert event.kind == 'acknowledged' and not judge.latched
+
+
 def test_latched_alarm_shows_while_nothing_is_judged() -> None:
     judge = Judge(JudgeSettings(PLAIN, replace(ALARM, latch=True)), DROP)
     run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))

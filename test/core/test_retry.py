@@ -83,6 +83,45 @@ def test_retry_that_does_not_begin_or_end_requires_an_operator(begins, at, limit
     assert limit in event.text and machine.cause is event
 
 
+def test_acceptance_by_action_does_not_end_with_a_report_of_before() -> None:
+    machine = asked()
+    machine.executing(0.1, True)
+    assert kinds(machine.accepted(1.0, begun=True)) == ['retry_accepted']
+    assert machine.executing(1.1, True) == []  # the report is late: the goals have ended
+    machine.executing(1.2, False)
+    assert kinds(machine.executing(9.0, True)) == ['retry_done']
+
+
+def test_late_acceptance_counts_though_the_alarm_is_over() -> None:
+    machine = asked()
+    machine.start_episode()
+    assert machine.state is RetryState.IDLE
+    assert kinds(machine.accepted(7.0)) == ['retry_accepted']
+    assert machine.state is RetryState.RETRYING
+    assert machine.accepted(8.0) == []
+
+
+def test_retry_of_an_earlier_process_ends_with_the_first_report_or_an_operator() -> None:
+    machine = RetryMachine(LIVE)
+    machine.resume(0.0, ALARM)
+    assert machine.request(1.0, ALARM) == []
+    assert kinds(machine.executing(2.0, True)) == ['retry_done']
+    other = RetryMachine(LIVE)
+    other.resume(0.0, ALARM)
+    assert kinds(other.tick(120.0, True)) == ['retry_unfinished']
+
+
+@pytest.mark.parametrize('accepted', [False, True])
+def test_dry_run_that_begins_while_a_retry_is_under_way_requests_nothing(accepted) -> None:
+    machine = asked()
+    if accepted:
+        machine.accepted(0.5, begun=True)
+    machine.apply(RetrySettings(dry_run=True))
+    failed = machine.finished(1.0, 'x') if accepted else machine.refused(1.0, 'x')
+    assert kinds(failed) == ['retry_refused']
+    assert machine.tick(50.0, True) == []
+
+
 def test_failed_result_counts_as_a_refusal() -> None:
     machine = asked()
     machine.accepted(1.0, begun=True)

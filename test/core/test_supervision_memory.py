@@ -25,48 +25,48 @@ def kept(path: Path, *days: float) -> SupervisionMemory:
 
 def test_without_a_file_nothing_is_recalled_and_none_is_made(tmp_path: Path) -> None:
     memory = kept(tmp_path)
-    assert memory.recall(DAY) == Memory()
+    assert memory.recall(DAY, 20) == Memory()
     assert memory.away(DAY) == math.inf
     assert not memory.path.exists()
 
 
 def test_what_another_process_has_noted_comes_back_in_steady_time(tmp_path: Path) -> None:
-    asked = kept(tmp_path, DAY, DAY + 100.0).recall(DAY + 110.0).asked
+    asked = kept(tmp_path, DAY, DAY + 100.0).recall(DAY + 110.0, 20).asked
     assert steady(asked, DAY + 110.0, 50.0) == [-60.0, 40.0]  # 110 s and 10 s ago
 
 
 def test_what_is_an_hour_old_is_forgotten_in_memory_and_file(tmp_path: Path) -> None:
     memory = kept(tmp_path, DAY, DAY + 100.0)
-    assert memory.recall(DAY + 3600.0).asked == (DAY + 100.0,)
+    assert memory.recall(DAY + 3600.0, 20).asked == (DAY + 100.0,)
     memory.note_retry(DAY + 3600.0)
     assert '1000000.0' not in memory.path.read_text()
-    assert len(SupervisionMemory(memory.path).recall(DAY + 3600.0).asked) == 2
+    assert len(SupervisionMemory(memory.path).recall(DAY + 3600.0, 20).asked) == 2
 
 
 def test_a_clock_put_back_makes_a_retry_young_not_forgotten(tmp_path: Path) -> None:
     memory = kept(tmp_path, DAY)
-    assert memory.recall(DAY - 86_400.0).asked == (DAY - 86_400.0,)
+    assert memory.recall(DAY - 86_400.0, 20).asked == (DAY - 86_400.0,)
     memory.note_retry(DAY - 86_400.0)
-    asked = SupervisionMemory(memory.path).recall(DAY - 86_400.0 + 30.0).asked
+    asked = SupervisionMemory(memory.path).recall(DAY - 86_400.0 + 30.0, 20).asked
     assert steady(asked, DAY - 86_400.0 + 30.0, 40.0) == [10.0, 10.0]
 
 
 def test_operator_and_episode_come_back(tmp_path: Path) -> None:
-    episode = OpenEpisode('e1', 'fold', 1)
+    episode = OpenEpisode('e1', 'fold', 1, retrying=True)
     memory = kept(tmp_path, DAY)
-    memory.recall(DAY)
+    memory.recall(DAY, 20)
     memory.change(operator=CALL, episode=episode)
-    again = SupervisionMemory(memory.path).recall(DAY)
+    again = SupervisionMemory(memory.path).recall(DAY, 20)
     assert again.asked == (DAY,) and again.episode == episode
     assert again.operator is not None and again.operator.text == CALL.text
     assert (again.operator.level, again.operator.episode_id) == (Level.NEEDS_OPERATOR, 'a')
     memory.change(operator=None, episode=None)
-    assert SupervisionMemory(memory.path).recall(DAY) == Memory((DAY,))
+    assert SupervisionMemory(memory.path).recall(DAY, 20) == Memory((DAY,))
 
 
 def test_time_away_counts_from_the_last_sign_of_life(tmp_path: Path) -> None:
     memory = kept(tmp_path, DAY)
-    memory.recall(DAY)
+    memory.recall(DAY, 20)
     memory.change(episode=OpenEpisode('e1', 'fold'))
     os.utime(memory.path, (DAY, DAY))
     assert memory.away(DAY + 12.0) == 12.0
@@ -78,7 +78,7 @@ def test_time_away_counts_from_the_last_sign_of_life(tmp_path: Path) -> None:
 def test_file_of_the_first_format_is_read(tmp_path: Path) -> None:
     path = tmp_path / 'retries.json'
     path.write_text('{"format": "viva_ros retries 1", "asked": [1000000.0]}')
-    assert SupervisionMemory(path).recall(DAY) == Memory((DAY,))
+    assert SupervisionMemory(path).recall(DAY, 20) == Memory((DAY,))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,9 @@ def test_file_of_the_first_format_is_read(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -> None:
     path = tmp_path / 'retries.json'
     path.write_text(content)
+    memory = SupervisionMemory(path)
     with pytest.raises(VivaError, match=r'retries\.json .*count as spent'):
-        SupervisionMemory(path).recall(DAY)
-    SupervisionMemory(path).note_retry(DAY)  # and it is mended
-    assert SupervisionMemory(path).recall(DAY).asked == (DAY,)
+        memory.recall(DAY, 3)
+    assert path.with_suffix('.damaged').read_text() == content
+    memory.change(latched=True)  # what is written next keeps the budget spent
+    assert SupervisionMemory(path).recall(DAY, 3) == Memory((DAY,) * 3, latched=True)

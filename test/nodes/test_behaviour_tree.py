@@ -39,3 +39,34 @@ def test_the_task_goes_on_only_while_no_alarm_is_on(listener, until):
     assert ticked(Alert.UNKNOWN)[0] == status.RUNNING
     assert ticked(Alert.PAUSED) == (status.SUCCESS, status.RUNNING)  # the task may begin
     assert ticked(Alert.NEEDS_OPERATOR) == (status.FAILURE, status.INVALID)
+
+
+def test_the_way_home_runs_to_its_end_though_nothing_is_judged_there(listener, until):
+    py_trees = pytest.importorskip('py_trees')
+    spec = importlib.util.spec_from_file_location('behaviour_tree', EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    states = listener.create_publisher(SupervisorState, 'supervisor/state', qos.LATCHED)
+    condition, status = module.GoesWell(listener), py_trees.common.Status
+    task = py_trees.behaviours.Running('task')
+    home = py_trees.behaviours.TickCounter('home', 3, status.SUCCESS)
+    tree = module.make_tree(condition, task, home)
+
+    def ticked(level: int) -> tuple:
+        states.publish(SupervisorState(level=level))
+        until(lambda: condition.level == level, 'the state')
+        tree.tick_once()
+        return task.status, home.status
+
+    assert ticked(Alert.OK)[0] == status.RUNNING
+    assert ticked(Alert.ALARM) == (status.INVALID, status.RUNNING)
+    assert ticked(Alert.PAUSED) == (status.INVALID, status.RUNNING)  # on the way home
+    while home.status == status.RUNNING:
+        tree.tick_once()
+    assert home.status == status.SUCCESS and task.status == status.INVALID
+    tree.tick_once()
+    assert task.status == status.RUNNING
+    listener.destroy_publisher(states)
+    until(lambda: not listener.count_publishers('supervisor/state'), 'the end of the supervisor')
+    tree.tick_once()
+    assert condition.status == status.RUNNING  # not known

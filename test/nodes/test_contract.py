@@ -215,6 +215,55 @@ def test_episode_goes_on_after_a_kill_and_ends_with_an_orderly_stop(
     until(lambda: len(robot.episodes) > seen and robot.state.id == '', 'no episode')
 
 
+def test_younger_supervisor_is_passive_though_the_values_are_good(robot, start, listener, until):
+    """It neither takes the episode over nor ends it, and the elder goes on."""
+    robot.serve(accept=True)
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    start(*LIVE, *CALM)
+    robot.ready()
+    robot.hold(0.9, lambda: robot.alerts, 'the elder to have said something')
+    name, session = robot.state.id, robot.alerts[-1].session_id
+    younger = start(*LIVE, *CALM)
+    passive = lambda: any('is on this topic too' in s.message for d in diagnoses for s in d.status)  # noqa: E731
+    robot.hold(0.9, passive, 'the younger one to know')
+    hold_for(robot, 0.9, 2.0)
+    younger.send_signal(signal.SIGINT)
+    assert younger.wait(10.0) == 0
+    hold_for(robot, 0.9, 1.0)
+    assert robot.state.id == name and robot.state.executing
+    assert {alert.session_id for alert in robot.alerts} == {session}
+    robot.fall()
+    until(lambda: robot.asked == 1, 'the retry')
+
+
+def test_acknowledge_before_the_activation_is_answered(robot, start, listener, until):
+    robot.serve(accept=False, message='the payload is on the floor')
+    first = start(*LIVE, *CALM)
+    robot.ready()
+    time.sleep(0.6)
+    robot.fall()
+    robot.hold(-0.5, lambda: robot.states[-1].level == Alert.NEEDS_OPERATOR, 'the operator')
+    first.kill()
+    first.wait()
+    until(lambda: not listener.count_publishers('supervisor/state'), 'its end')
+    second = start(*LIVE, *CALM, '-p', 'autostart:=false')
+    until(lambda: listener.count_publishers('supervisor/transition_event'), 'the next one')
+    assert change_state(listener, 1)  # configure
+    assert listener.trigger('supervisor/acknowledge').success
+    assert change_state(listener, 3)  # activate
+    until(lambda: robot.states[-1].session_id == robot.alerts[-1].session_id, 'its state')
+    assert second.poll() is None
+
+
+def test_state_of_a_supervisor_that_is_deactivated_is_unknown(robot, start, listener, until):
+    start(*LIVE, *CALM)
+    robot.ready()
+    robot.hold(0.9, lambda: robot.states[-1].level == Alert.OK, 'a good state')
+    assert change_state(listener, 4)
+    until(lambda: robot.states[-1].level == Alert.UNKNOWN, 'the state')
+    assert 'not active' in robot.states[-1].reason
+
+
 def test_retry_by_action_tells_why_and_ends_with_its_result(robot, start, listener, until):
     goals, may_end = [], []
 
@@ -287,9 +336,7 @@ def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
     processes.start('viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
                     *LIVE, *CALM)  # fmt: skip
     until(lambda: states and states[-1].level == Alert.PAUSED, 'an idle supervisor')
-    future = hook.begin('tray_lift')
-    until(future.done, 'the episode')
-    assert future.result().success
+    hook.begin('tray_lift')
     until(lambda: states[-1].level == Alert.OK, 'a good episode')
     time.sleep(2.5)  # a high value to fall from
     (processes.folder / 'level').write_text('60')
@@ -298,9 +345,8 @@ def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
     (processes.folder / 'level').write_text('200')
     hook.resume()
     until(lambda: 'retry_done' in kinds(alerts), 'its end')
-    future = hook.end()
-    until(future.done, 'the end')
-    assert future.result().success
+    hook.end()
+    until(lambda: states[-1].episode_id == '', 'the end of the episode')
     until(lambda: states[-1].level == Alert.PAUSED, 'an idle supervisor')
 
 

@@ -102,14 +102,15 @@ def test_a_failure_of_one_robot_is_alarmed_retried_and_recorded_for_it_alone(
     recorded = set(read(path).tracks) - {'/diagnostics'}  # which all robots share
     assert '/left/value' in recorded and not [t for t in recorded if not t.startswith('/left/')]
 
+    domain = os.environ['ROS_DOMAIN_ID']
+    folder = Path(os.environ['ROS_HOME']) / 'viva_retries' / domain
     memories = {
-        path.name: json.loads(path.read_text())
-        for path in (Path(os.environ['ROS_HOME']) / 'viva_retries').glob('*.json')
+        str(path.relative_to(folder)): json.loads(path.read_text())
+        for path in folder.rglob('*.json')
     }
     asked = {name: content['asked'] for name, content in memories.items()}
-    domain = os.environ['ROS_DOMAIN_ID']
-    assert len(asked[f'{domain}_left_supervisor.json']) == 1
-    assert asked.get(f'{domain}_right_supervisor.json', []) == []
+    assert len(asked['left/supervisor.json']) == 1
+    assert asked.get('right/supervisor.json', []) == []
 
     entries = [status for array in list(diagnoses) for status in array.status]
     nodes = {(entry.name.partition(': ')[0], entry.hardware_id) for entry in entries}

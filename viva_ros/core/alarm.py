@@ -74,7 +74,7 @@ class Alarm:
         self._settings = settings
         self._recovery = Recovery(settings.recovery_rise)
         self._cool_until: int | None = None
-        self._latched = False
+        self.latched = False
         self.set_thresholds(thresholds, combine)
 
     def set_thresholds(self, thresholds: Mapping[str, Threshold], combine: str = OR) -> None:
@@ -108,9 +108,9 @@ class Alarm:
 
     def acknowledge(self) -> bool:
         """Take a person's word that the alarm was seen to; False if there is none to speak of."""
-        if self.condition not in (Level.ALARM, Level.LATCHED):
+        if self.condition is not Level.ALARM and not self.latched:
             return False
-        self._latched = False
+        self.latched = False
         self._settle(Level.OK)
         return True
 
@@ -134,7 +134,7 @@ class Alarm:
     @property
     def resting_level(self) -> Level:
         """The level where no rule says anything: LATCHED until an alarm is acknowledged, or OK."""
-        return Level.LATCHED if self._latched else Level.OK
+        return Level.LATCHED if self.latched else Level.OK
 
     def _due(self, crossing: Sequence[str]) -> bool:
         """Say whether the rules that cross are enough for an alarm."""
@@ -165,7 +165,7 @@ class Alarm:
         self._recovery.reset()
         self._cool_until = stamp + round(self._settings.cool_down * 1e9)
         self._resting, self._entered = True, stamp
-        self._latched = self._settings.latch
+        self.latched = self._settings.latch
         return Change(Level.ALARM, kind, '', onset, held, limit)
 
     def _supported(self) -> Level:

@@ -105,6 +105,16 @@ class Judge:
         self._measure(stamp, value, details)
         return events + self._judge(stamp, value)
 
+    @property
+    def latched(self) -> bool:
+        """Whether an alarm waits for acknowledgement, whatever the level is now."""
+        return self._alarm.latched
+
+    def latch(self) -> None:
+        """Have an alarm of an earlier process wait for acknowledgement."""
+        self._alarm.latched = True
+        self._alarm.reset()
+
     def acknowledge(self, stamp: int) -> list[Event]:
         """Take a person's word that an alarm was seen to; nothing, if there was none."""
         if not self._alarm.acknowledge():

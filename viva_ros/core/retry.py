@@ -90,6 +90,7 @@ class RetryMachine:
         self._settings, self._hold_until = settings, hold_until
         self._alarm = operator
         self.cause: Event | None = None
+        self._outstanding = False  # whether a request has no answer yet, however late
         self._blocked = ''
         self._executes: bool | None = None
         self._asked = deque(asked)  # steady times, of the last hour
@@ -101,7 +102,8 @@ class RetryMachine:
     def _rest(self) -> None:
         self.state, self._until = RetryState.IDLE, math.inf
         self._failures, self._over = 0, False  # whether what the alarm was about is over
-        self._begun = False  # whether the robot has stopped executing since the request
+        self._begun = False  # whether the robot has reported that it stopped, since the request
+        self._unfinished = ''  # what a retry under way has not come to, when its time is over
         self.cause = None
 
     @property
@@ -133,21 +135,44 @@ class RetryMachine:
 
     def accepted(self, now: float, begun: bool = False) -> list[Event]:
         """
-        Take the robot's answer that it retries, even after the time-out.
+        Take the robot's answer that it retries, even after the time-out, or in another episode.
 
         :param begun: whether it has stopped executing already
         """
-        if self.state in (RetryState.IDLE, RetryState.RETRYING):
+        outstanding, self._outstanding = self._outstanding, False
+        if self.state is RetryState.RETRYING or not outstanding:
             return []
         events = [self._event(self._alarm_level, 'retry_accepted', 'the robot retries')]
         if self.state is RetryState.NEEDS_OPERATOR:
             return events
-        begun = begun or self._begun
+        reported = self._begun
+        self._enter_retry(now, begun or reported)
+        self._begun = reported
+        over = reported and self._executes is True
+        return events + (self.finished(now) if over else [])
+
+    def resume(self, now: float, alarm: Event) -> None:
+        """Go on with a retry that an earlier process requested, because of an alarm."""
+        if self.state is not RetryState.NEEDS_OPERATOR:
+            self._alarm = alarm
+            self._enter_retry(now, True)
+            self._begun = True  # the next report of execution ends it
+
+    def _enter_retry(self, now: float, begun: bool) -> None:
         self._rest()
-        self.state, self._begun = RetryState.RETRYING, begun
-        limit = self._settings.finish_within if begun else self._settings.begin_within
+        self.state = RetryState.RETRYING
+        self._allow(now, begun)
+
+    def _allow(self, now: float, begun: bool) -> None:
+        """Set the time until which a retry must have begun, or be done."""
+        if begun:
+            limit, what = self._settings.finish_within, 'does not execute the task again within'
+        else:
+            limit, what = self._settings.begin_within, 'has not stopped executing within'
         self._until = now + limit
-        return events + (self.executing(now, self._executes) if self._executes else [])
+        self._unfinished = (
+            f'the robot accepted the retry and {what} {limit:g} s: operator required'
+        )
 
     def executing(self, now: float, executes: bool) -> list[Event]:
         """
@@ -160,7 +185,7 @@ class RetryMachine:
             if self.state is RetryState.BACKING_OFF:
                 self._rest()  # its task has ended: the alarm is about nothing any more
             if self.state is RetryState.RETRYING and not self._begun:
-                self._until = now + self._settings.finish_within
+                self._allow(now, True)
             self._over = self._over or self.state is RetryState.WAITING
             self._begun = self.state in (RetryState.WAITING, RetryState.RETRYING)
             return []
@@ -181,6 +206,7 @@ class RetryMachine:
 
     def refused(self, now: float, reason: str) -> list[Event]:
         """Take a refusal, or that there is no such service; without effect on nothing asked."""
+        self._outstanding = False
         if self.state is not RetryState.WAITING:
             return []
         return self._fail(now, 'retry_refused', f'retry refused: {reason}')
@@ -206,7 +232,7 @@ class RetryMachine:
             text = f'no answer to the retry within {self._settings.timeout:g} s'
             return self._fail(now, 'retry_timeout', text)
         if self.state is RetryState.RETRYING:
-            return [self._call_operator('retry_unfinished', self._unfinished())]
+            return [self._call_operator('retry_unfinished', self._unfinished)]
         return self._ask(now) if known and self.state is RetryState.BACKING_OFF else []
 
     def drop(self) -> None:
@@ -238,6 +264,9 @@ class RetryMachine:
         return max(self.level, Level.ALARM)
 
     def _ask(self, now: float) -> list[Event]:
+        if self._settings.dry_run:  # switched on meanwhile
+            self._rest()
+            return []
         if self._blocked:
             return self._refrain()
         while self._asked and self._asked[0] <= now - HOUR:
@@ -246,6 +275,7 @@ class RetryMachine:
         if spent or self.used >= self._settings.budget:
             return self._give_up(len(self._asked) if spent else self.used, spent)
         self.used += 1
+        self._outstanding = True
         self._asked.append(now)
         self.state, self._until = RetryState.WAITING, now + self._settings.timeout
         text = f'retry {self.used} of {self._settings.budget} is requested'
@@ -255,7 +285,7 @@ class RetryMachine:
         event = self._event(Level.ALARM, kind, text)
         if self.used >= self._settings.budget:
             return [event, *self._give_up(self.used)]
-        if self._over:
+        if self._over or self._settings.dry_run:
             self._rest()
             return [event]
         self.state = RetryState.BACKING_OFF
@@ -273,13 +303,6 @@ class RetryMachine:
         when = ' of this hour' if in_an_hour else ''
         text = f'{used} of {budget} retries{when} are spent: operator required'
         return [self._call_operator('retry_budget', text)]
-
-    def _unfinished(self) -> str:
-        if self._begun:
-            what = 'the robot does not execute the task again within'
-            return f'{what} {self._settings.finish_within:g} s of a retry: operator required'
-        what = 'the robot accepted the retry and has not stopped executing within'
-        return f'{what} {self._settings.begin_within:g} s: operator required'
 
     def _call_operator(self, kind: str, text: str) -> Event:
         self._rest()

@@ -58,9 +58,9 @@ class Word:
         return f'{self.topic} is not published {since} (limit {self._timeout:g} s): not judged'
 
 
-def executes(word: Word, now: float) -> bool:
-    """Return whether a task is executed, as far as is known."""
-    return not word.topic or word.said(now) is True
+def executes(word: Word, now: float) -> bool | None:
+    """Return whether a task is executed; None where a report is configured and does not come."""
+    return word.said(now) if word.topic else True
 
 
 def stopped(word: Word, now: float) -> str:

@@ -13,6 +13,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -31,11 +32,13 @@ class OpenEpisode:
     An episode that has not ended.
 
     :param used: retries requested in it
+    :param retrying: whether the robot has accepted one and does not execute again yet
     """
 
     id: str
     task: str
     used: int = 0
+    retrying: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,13 @@ class Memory:
     :param asked: when retries were requested, wall clock, s
     :param operator: the event because of which an operator is required; None if none is
     :param episode: that is under way; None if none is
+    :param latched: whether an alarm waits for acknowledgement
     """
 
     asked: tuple[float, ...] = ()
     operator: Event | None = None
     episode: OpenEpisode | None = None
+    latched: bool = False
 
 
 @dataclass
@@ -64,11 +69,14 @@ class SupervisionMemory:
     path: Path
     content: Memory = field(default_factory=Memory)
 
-    def recall(self, now: float) -> Memory:
+    def recall(self, now: float, hourly: int) -> Memory:
         """
         Read the file; retries of more than an hour ago are left out.
 
+        A file that cannot be read is put aside, and the budget of the hour counts as spent.
+
         :param now: wall clock, s
+        :param hourly: budget of the hour
         :raises VivaError: if the file is there and cannot be read
         """
         try:
@@ -78,14 +86,18 @@ class SupervisionMemory:
             recent = [float(at) for at in read['asked'] if now - float(at) < HOUR]
             self.content = Memory(
                 tuple(min(at, now) for at in recent), _event(read.get('operator')),
-                _episode(read.get('episode')),
+                _episode(read.get('episode')), bool(read.get('latched', False)),
             )  # fmt: skip
         except FileNotFoundError:
             self.content = Memory()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            aside = self.path.with_suffix('.damaged')
+            with suppress(OSError):
+                self.path.replace(aside)
+            self.content = Memory((now,) * hourly)
             raise VivaError(
                 f'the memory of the supervisor cannot be read from {self.path} ({error!r}): all '
-                'retries of the hour count as spent; delete the file, or wait for an hour'
+                f'retries of the hour count as spent for an hour; the file is kept as {aside.name}'
             ) from error
         return self.content
 
@@ -147,6 +159,7 @@ def _written(content: Memory) -> dict[str, Any]:
             'episode': operator.episode_id, 'text': operator.text,
         },
         'episode': None if content.episode is None else asdict(content.episode),
+        'latched': content.latched,
     }  # fmt: skip
 
 
@@ -162,4 +175,6 @@ def _event(read: Mapping[str, Any] | None) -> Event | None:
 def _episode(read: Mapping[str, Any] | None) -> OpenEpisode | None:
     if read is None:
         return None
-    return OpenEpisode(str(read['id']), str(read['task']), int(read['used']))
+    return OpenEpisode(
+        str(read['id']), str(read['task']), int(read['used']), bool(read.get('retrying', False))
+    )

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the supervisor publishes: alerts, the episode and the state of all, each latched."""
 
-from builtin_interfaces.msg import Time
 from rclpy.node import Node
 
 from viva_ros.core.events import ALARMING, Event, Level
 from viva_ros.msg import Alert, Episode, SupervisorState
 from viva_ros.nodes import qos
-from viva_ros.nodes.convert import header, to_alert
+from viva_ros.nodes.convert import header, to_alert, to_time
 from viva_ros.nodes.episodes import EpisodeState
 
 
@@ -71,19 +70,18 @@ class Announcer:
         else:
             self._node.get_logger().info(text)
 
-    def show(self, state: SupervisorState, now: int) -> None:
+    def show(self, state: SupervisorState, now: int, since: int | None = None) -> None:
         """
         Publish the state of all, if it has changed.
 
         :param state: without header, 'since' and session
         :param now: ns
+        :param since: when its level began, ns; None: when it was first shown
         """
         state.session_id = self.session
         before = self._state
         same_level = before is not None and before.level == state.level
-        state.since = before.since if same_level else Time(
-            sec=now // 10**9, nanosec=now % 10**9
-        )  # fmt: skip
+        state.since = before.since if same_level else to_time(now if since is None else since)
         if state == before:
             return
         self._state = state

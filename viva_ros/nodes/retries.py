@@ -5,6 +5,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rclpy.node import Node
@@ -12,7 +13,7 @@ from rclpy.node import Node
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
-from viva_ros.core.supervision_memory import Memory, OpenEpisode, SupervisionMemory, steady
+from viva_ros.core.supervision_memory import OpenEpisode, SupervisionMemory, steady
 from viva_ros.nodes.retry_client import Answers, Request, retry_client
 
 ALIVE = 5.0  # s, between two signs of life in the file
@@ -33,12 +34,19 @@ class Retries:
         """
         self._node, self._say = node, say
         self._memory = SupervisionMemory(memory_file(node))
-        kept, asked = self._recall(settings.hourly)
-        self._machine = RetryMachine(settings, time.monotonic() + rest, asked, kept.operator)
+        asked = self._recall(settings.hourly)
+        self.kept = self._memory.content  # by the process before this one
+        hold_until = time.monotonic() + rest
+        self._machine = RetryMachine(settings, hold_until, asked, self.kept.operator)
         self._kept_alive = time.monotonic()
         answers = Answers(self._accepted, self._refused, self._finished)
         self._client = retry_client(node, settings, answers)
-        self.episode, self.away = kept.episode, self._memory.away(time.time())
+        self.episode: OpenEpisode | None = None
+
+    @property
+    def away(self) -> float:
+        """For how long no supervisor has kept the episode alive, s."""
+        return self._memory.away(time.time())
 
     @property
     def level(self) -> Level:
@@ -74,6 +82,16 @@ class Retries:
         self.episode = episode
         self._write(episode=episode)
 
+    def resume(self, episode: OpenEpisode, alarm: Event) -> None:
+        """Go on with an episode, and with the retry that was under way in it."""
+        self.open_episode(episode)
+        if episode.retrying:
+            self._machine.resume(time.monotonic(), alarm)
+
+    def note_latch(self, latched: bool) -> None:
+        """Keep whether an alarm waits for acknowledgement."""
+        self._write(latched=latched)
+
     def request(self, alarm: Event, task: str) -> None:
         """Request a retry because of an alarm."""
         self._request = Request(alarm, task)
@@ -89,10 +107,11 @@ class Retries:
 
     def acknowledge(self) -> list[Event]:
         """Take a person's word; return what there was to acknowledge."""
-        events = self._follow(self._machine.acknowledge())
+        events = self._machine.acknowledge()
         if events:
             self._write(operator=None)
-        return events
+            self._note_episode()
+        return self._follow(events)
 
     def tick(self, stopped: str, known: bool) -> None:
         """
@@ -120,6 +139,8 @@ class Retries:
             self._say(event)
             if event.kind == 'retry_requested':
                 self._client.ask(self._request, self._machine.used)
+        if events:
+            self._note_episode()
         return events
 
     def _accepted(self, begun: bool) -> None:
@@ -131,13 +152,13 @@ class Retries:
     def _finished(self, failure: str) -> None:
         self._follow(self._machine.finished(time.monotonic(), failure))
 
-    def _recall(self, hourly: int) -> tuple[Memory, list[float]]:
+    def _recall(self, hourly: int) -> list[float]:
+        """Return when retries were requested in the last hour, steady time."""
         try:
-            kept = self._memory.recall(time.time())
+            self._memory.recall(time.time(), hourly)
         except VivaError as error:
             self._node.get_logger().error(str(error))
-            return Memory(), [time.monotonic()] * hourly
-        return kept, steady(kept.asked, time.time(), time.monotonic())
+        return steady(self._memory.content.asked, time.time(), time.monotonic())
 
     def _remember(self) -> None:
         """Note a retry before it is requested: one that dies meanwhile has counted it."""
@@ -145,8 +166,12 @@ class Retries:
             self._memory.note_retry(time.time())
         except OSError as error:
             self._warn(error)
+
+    def _note_episode(self) -> None:
+        """Keep what has become of the retries of the episode."""
         if self.episode is not None:
-            self.episode = OpenEpisode(self.episode.id, self.episode.task, self._machine.used)
+            retrying = self._machine.state is RetryState.RETRYING
+            self.episode = replace(self.episode, used=self._machine.used, retrying=retrying)
             self._write(episode=self.episode)
 
     def _write(self, **changes: object) -> None:
@@ -164,7 +189,8 @@ class Retries:
 
 
 def memory_file(node: Node) -> Path:
-    """Return a supervisor's own file, by domain and name: robots on one machine have theirs."""
+    """Return a supervisor's own file, by domain and full name: each robot has its own."""
     home = Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser()
-    name = node.get_fully_qualified_name().replace('/', '_')
-    return home / 'viva_retries' / f'{node.context.get_domain_id()}{name}.json'
+    *folders, name = node.get_fully_qualified_name().strip('/').split('/')
+    domain = str(node.context.get_domain_id())
+    return home.joinpath('viva_retries', domain, *folders, f'{name}.json')

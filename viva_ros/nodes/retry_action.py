@@ -48,7 +48,10 @@ class ActionClient:
 
     def _answer(self, future: Future) -> None:
         handle = future.result()
-        if handle is not None and handle.accepted:
+        accepted = handle is not None and handle.accepted
+        if accepted and future is not self._pending:  # too late: another goal was sent after it
+            handle.cancel_goal_async()
+        elif accepted:
             self._answers.accepted(True)
             self._pending = handle.get_result_async()
             self._pending.add_done_callback(self._end)

@@ -37,8 +37,8 @@ class RobotWords:
             self._node.destroy_subscription(subscription)
 
     @property
-    def executing(self) -> bool:
-        """Whether a task is executed."""
+    def executing(self) -> bool | None:
+        """Whether a task is executed; None where that is reported, but no report has come."""
         return executes(self._words[0], time.monotonic())
 
     @property

@@ -12,12 +12,14 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from viva_ros.core.absence import Silence
@@ -40,7 +42,7 @@ from viva_ros.nodes.retries import AWAY, Retries
 from viva_ros.nodes.robot_words import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings
 from viva_ros.runtime.manifest import named
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.runtime.shipped import engine_folder, tasks_known
 from viva_ros.srv import StartEpisode
 
 TICK = 0.1  # s
@@ -74,19 +76,34 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def prepare(self, settings: SupervisorSettings) -> None:
         """Load the thresholds in the background: a disk may be slow."""
         check_retries(settings)
-        load = partial(self.load_calibration, settings, settings.task)
-        self.preparation.begin('loading calibration', load)
+        self.preparation.begin('loading calibration', partial(self.load_all, settings))
 
-    def setup(self, settings: SupervisorSettings, calibration: Calibration) -> None:
+    def load_all(self, settings: SupervisorSettings) -> dict[str, Calibration | VivaError]:
+        """Load the thresholds of every task, or why there are none; those of the first must be."""
+        found: dict[str, Calibration | VivaError] = {}
+        found[settings.task] = self.load_calibration(settings, settings.task)
+        for task in sorted(tasks_known(settings.engine) - {settings.task}):
+            try:
+                found[task] = self.load_calibration(settings, task)
+            except VivaError as error:
+                found[task] = error
+        return found
+
+    def setup(
+        self, settings: SupervisorSettings, found: dict[str, Calibration | VivaError]
+    ) -> None:
         """Create judge, topics and services."""
-        self._calibration = made = calibration
-        self._calibrations = {settings.task: made}
+        self._lacking = {t: e for t, e in found.items() if isinstance(e, VivaError)}
+        self._calibrations = {t: c for t, c in found.items() if isinstance(c, Calibration)}
+        self._calibration = made = self._calibrations[settings.task]
         self._judge = Judge(
             JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
             made.combine, made.alpha,
         )  # fmt: skip
         self._foreign = self._rival = self._incompatible = self._robot_fault = ''
-        self._judged: Event | None = None
+        self._entered: dict[Level, Event] = {}  # what the judge's levels were entered with
+        self._may_resume = False
+        self._begin_watch(settings)
         self._silent: Event | None = None
         self._task = settings.task
         self._announcer = Announcer(self, self._session)
@@ -96,6 +113,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             lambda event: self._publish(event, self._now()),
         )  # fmt: skip
         self.keep(Retries.destroy, self._retries)
+        if self._retries.kept.latched:
+            self._judge.latch()
         self._robot = RobotWords(self, settings.robot, self._hear_robot)
         self.keep(RobotWords.destroy, self._robot)
         self._subscribe()
@@ -108,20 +127,26 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def start(self) -> None:
         """Begin to watch; an episode goes on only if the supervisor was away for a moment."""
-        self._heard: float | None = None
-        self._started = time.monotonic()
-        self._silence = Silence(self.settings.silence, self._started)
+        self._begin_watch(self.settings)
         self._timer = self.create_timer(TICK, self._tick, clock=self.steady)
         how = 'dry run: no retry is requested' if self.settings.retry.dry_run else 'retries are on'
         self.get_logger().info(f'watching ({how})')
-        self._resume()
+        self._may_resume = self._retries.kept.episode is not None
+
+    def _begin_watch(self, settings: SupervisorSettings) -> None:
+        self._heard: float | None = None
+        self._started = time.monotonic()
+        self._silence = Silence(settings.silence, self._started)
 
     def stop(self) -> None:
-        """Watch no more; the episode ends."""
+        """Watch no more; the episode ends, and the state is unknown."""
         self.destroy_timer(self._timer)
-        if self._retries.episode is not None and not self._rival:
-            self._retries.open_episode(None)
-            self._announce()
+        if self._rival or self._may_resume:  # it is another's, or nothing has been taken over yet
+            return
+        self._retries.open_episode(None)
+        self._announce()
+        if self.context.ok():
+            self._announcer.show(self._state(Level.UNKNOWN, 'unknown', INACTIVE), self._now())
 
     def teardown(self) -> None:
         """All that there is to free was given to keep."""
@@ -149,8 +174,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _resume(self) -> None:
         """Go on with the episode of a supervisor that died a moment ago; forget an older one."""
-        kept, away = self._retries.episode, self._retries.away
-        if kept is None:
+        kept, away = self._retries.kept.episode, self._retries.away
+        self._may_resume = False
+        if kept is None or self._rival:
             return
         if away > AWAY:
             self._retries.open_episode(None)
@@ -166,7 +192,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self.get_logger().error(f'episode {kept.id!r} cannot go on: {error}')
             return
         self._task = kept.task
-        self._retries.open_episode(kept)
+        alarm = self._event('retry_accepted', Level.ALARM, 'the robot retries')
+        self._retries.resume(kept, replace(alarm, episode_id=kept.id))
         self._announce()
         text = f'episode {kept.id!r} goes on: the supervisor was away for {away:.1f} s'
         self._publish(self._event('resumed', Level.OK, text), self._now())
@@ -177,6 +204,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         response.message = self._refusal()
         if response.message:
             return response
+        self._may_resume = False
         task = request.task or self._task
         try:
             self._calibration_of(task)
@@ -210,6 +238,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     ) -> Trigger.Response:
         events = self._retries.acknowledge()
         for event in self._judge.acknowledge(self._now()):
+            self._note(event)
             self._publish(event, event.stamp)
             events = [*events, event]
         response.success = bool(events)
@@ -226,8 +255,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
         :raises VivaError: if there are none, naming the remedy
         """
+        if task in self._lacking:
+            raise self._lacking[task]
         if task not in self._calibrations:
-            self._calibrations[task] = self.load_calibration(self.settings, task)
+            known = ', '.join(sorted(self._calibrations))
+            raise ConfigurationError(
+                f'no calibration is for task {task!r}, must be one of {known}'
+            )
         return self._calibrations[task]
 
     def _situation(self) -> EpisodeState:
@@ -258,10 +292,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return
         self._heard = time.monotonic()
         known = message.status == Value.STATUS_OK
-        if known:
-            self._check_engine(message)
-        else:
-            self._foreign = ''  # its own reason counts
+        self._follow_task(message.task)
+        self._foreign = self._engine_fault(message) if known else ''  # else its own reason counts
         known = known and not self._foreign
         kind = '' if known or self._foreign else message.reason_kind
         events = self._judge.update(
@@ -270,7 +302,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             message.executing,
         )  # fmt: skip
         for event in events:
-            self._judged = event
+            self._note(event)
             if event.kind in ('episode_start', 'recovered', 'paused'):
                 self._retries.drop()  # what the alarm was about is over
             self._publish(event, event.stamp)
@@ -278,21 +310,27 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         if events:
             self._show()
 
-    def _check_engine(self, message: Value) -> None:
-        """Judge by the thresholds of the value's task; those of another engine are refused."""
-        calibration = self._calibrations.get(message.task, self._calibration)
+    def _follow_task(self, task: str) -> None:
+        """Judge by the thresholds of the value's task."""
+        made = self._calibrations.get(task, self._calibration)
+        if made is not self._calibration:
+            self._calibration = made
+            self._judge.set_thresholds(made.thresholds, made.expected, made.combine, made.alpha)
+
+    def _engine_fault(self, message: Value) -> str:
+        """Return why a value cannot be judged by these thresholds; '' if it can."""
         try:
-            calibration.check(message.engine, message.task, self.settings.rules)
-            self._foreign = ''
+            self._calibration.check(message.engine, message.task, self.settings.rules)
         except CalibrationError as error:
-            self._foreign = str(error)
-            return
-        if calibration is not self._calibration:
-            self._calibration = calibration
-            self._judge.set_thresholds(
-                calibration.thresholds, calibration.expected, calibration.combine,
-                calibration.alpha,
-            )  # fmt: skip
+            return str(error)
+        return ''
+
+    def _note(self, event: Event) -> None:
+        """Keep what a level was entered with; a rule's level is held by the rule."""
+        of_rule = event.kind in RULES
+        if of_rule or event.level not in (Level.WARN, Level.ALARM):
+            self._entered[event.level] = event
+        self._retries.note_latch(self._judge.latched)
 
     def _react(self, event: Event) -> None:
         """Request a retry on an alarm of the episode under way."""
@@ -313,15 +351,16 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _watch_robot(self) -> None:
         """Follow the robot's report of execution; its lack is UNKNOWN while an episode runs."""
-        if self._sees_retries:
-            self._retries.executing(self._robot.executing)
+        executing = self._robot.executing
+        if self._sees_retries and executing is not None:
+            self._retries.executing(executing)
         lack = self._robot.execution_unknown if self._retries.episode is not None else ''
         if lack != self._robot_fault:
             self._robot_fault = lack
             text = lack or f'{self.settings.robot.executing_topic} is published again'
             level = Level.UNKNOWN if lack else Level.OK
             self._publish(self._event('robot', level, text), self._now())
-        if time.monotonic() - self._started > FIRST_WORD:
+        if not self._may_resume and time.monotonic() - self._started > FIRST_WORD:
             self._announce()
 
     def _tick(self) -> None:
@@ -331,6 +370,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self._silent = event
             self._retries.drop()  # what it was about is long ago when values come again
             self._publish(event, event.stamp)
+        if self._may_resume and steady - self._started > FIRST_WORD:
+            self._resume()
         self._watch_robot()
         unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
         self._retries.tick(self._robot.stopped, self._judge.known and not unheard)
@@ -363,24 +404,27 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return 'robot', self._robot_fault
         if level == Level.LATCHED:
             return 'recovered', 'an alarm is over: acknowledge it'
-        if self._judged is None:
+        entered = self._entered.get(level)
+        if entered is None:
             return 'unknown', 'no value has been received yet'
-        return self._judged.kind, self._judged.text
+        return entered.kind, entered.text
 
     def _show(self) -> None:
         """Publish the state of all."""
         if self._rival or time.monotonic() - self._started < FIRST_WORD:
             return
-        level, state = self._level(), self._situation()
-        kind, reason = self._cause(level)
-        self._announcer.show(
-            SupervisorState(
-                level=int(level), kind=kind, reason=reason, episode_id=state.id, task=state.task,
-                executing=state.executing, retry_state=self._retries.state.value,
-                dry_run=self.settings.retry.dry_run, retries=self._retries.used,
-                retry_budget=self.settings.retry.budget,
-            ),
-            self._now(),
+        level, cause = self._level(), self._retries.cause
+        since = cause.stamp if level == Level.NEEDS_OPERATOR and cause is not None else None
+        self._announcer.show(self._state(level, *self._cause(level)), self._now(), since)
+
+    def _state(self, level: Level, kind: str, reason: str) -> SupervisorState:
+        """Return the state of all, without its times and session."""
+        state = self._situation()
+        return SupervisorState(
+            level=int(level), kind=kind, reason=reason, episode_id=state.id, task=state.task,
+            executing=state.executing, retry_state=self._retries.state.value,
+            dry_run=self.settings.retry.dry_run, retries=self._retries.used,
+            retry_budget=self.settings.retry.budget,
         )  # fmt: skip
 
     def _publish(self, event: Event, stamp: int) -> None:
@@ -397,12 +441,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         events = SubscriptionEventCallbacks(
             incompatible_qos=self._note_incompatible, use_default_callbacks=False
         )
-        subscribed: Sequence[tuple[type, str, Callable[[Any], None]]] = (
-            (Value, 'value', self._judge_value), (Alert, 'alert', self._hear_alert),
-        )  # fmt: skip
-        for kind, topic, react in subscribed:
+        subscribed: Sequence[tuple[type, str, Callable[[Any], None], QoSProfile]] = (
+            (Value, 'value', self._judge_value, qos.RELIABLE),
+            (Alert, 'alert', self._hear_alert, qos.LATCHED_READER),  # an elder's, said before
+        )
+        for kind, topic, react, profile in subscribed:
             subscription = self.create_subscription(
-                kind, topic, react, qos.RELIABLE, event_callbacks=events
+                kind, topic, react, profile, event_callbacks=events
             )
             self.keep(self.destroy_subscription, subscription)
 
