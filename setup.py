@@ -70,6 +70,7 @@ EXTRAS = {
     'test': [
         'pytest>=8,<10',
         'pytest-timeout>=2.3,<3',
+        'pytest-xdist>=3.6,<4',  # two workers: most tests wait more than they compute
         'hypothesis>=6.100,<7',
         'scipy>=1.13,<2',
         'river>=0.22,<0.27',  # its statistics and ours are compared

@@ -51,9 +51,15 @@ def chosen(config: pytest.Config) -> list[str]:
 
 
 def missing_library(error: BaseException | None) -> str:
-    """Return the name of the optional library for whose want an import failed, else ''."""
+    """
+    Return the name of the optional library for whose want an import failed, else ''.
+
+    :param error: of the import, or an error of ours that it caused
+    """
     from viva_ros.core.libraries import LIBRARIES
 
+    if not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__ if error is not None else None
     if not isinstance(error, ModuleNotFoundError):
         return ''
     module = (error.name or '').partition('.')[0]
@@ -68,16 +74,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if wanted and collection_path.parent == HERE and collection_path.name not in wanted:
         return True
     setup = collection_path / 'conftest.py'
-    if config.getoption('--skip-missing') and setup.exists():
-        spec = spec_from_file_location(f'probed_{collection_path.name}', setup)
-        assert spec is not None and spec.loader is not None
-        try:
-            spec.loader.exec_module(module_from_spec(spec))
-        except ModuleNotFoundError as error:
-            if library := missing_library(error):
-                config.stash[SKIPPED][collection_path] = library
-                return True
+    if config.getoption('--skip-missing') and setup.exists() and (reason := why_not(setup)):
+        config.stash[SKIPPED][collection_path] = reason
+        return True
     return None
+
+
+def why_not(setup: Path) -> str:
+    """Import a conftest.py; return why it cannot be used here, else ''."""
+    spec = spec_from_file_location(f'probed_{setup.parent.name}', setup)
+    assert spec is not None and spec.loader is not None
+    try:
+        spec.loader.exec_module(module_from_spec(spec))
+    except ModuleNotFoundError as error:
+        if library := missing_library(error):
+            return f'{library} is not installed'
+        raise
+    except pytest.skip.Exception as skip:  # of importorskip: it would skip the whole session
+        return str(skip)
+    return ''
 
 
 class SkippedFile(pytest.Item):
@@ -102,13 +117,9 @@ class OptionalModule(pytest.Module):
             return list(super().collect())
         except self.CollectError as error:
             if library := missing_library(error.__cause__):
-                return [skipped(self, self.path, library)]
+                reason = f'{library} is not installed'
+                return [SkippedFile.from_parent(self, name=self.path.stem, reason=reason)]
             raise
-
-
-def skipped(parent: Any, path: Path, library: str) -> SkippedFile:
-    reason = f'{library} is not installed'
-    return SkippedFile.from_parent(parent, name=path.stem, path=path, reason=reason)
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
@@ -121,8 +132,12 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """Count the files of folders that were left out for want of a library."""
-    for folder, library in config.stash[SKIPPED].items():
-        items.extend(skipped(session, path, library) for path in sorted(folder.rglob('test_*.py')))
+    for folder, why in config.stash[SKIPPED].items():
+        reason = f'{folder.relative_to(HERE)}: {why}'
+        for path in sorted(folder.rglob('test_*.py')):
+            name = str(path.relative_to(HERE))  # of the path itself, conftest.py would be imported
+            item = SkippedFile.from_parent(session, name=name, path=HERE, reason=reason)
+            items.append(item)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -90,3 +90,21 @@ def test_the_list_of_commands_needs_no_heavy_library() -> None:
         [sys.executable, '-c', code], capture_output=True, text=True, cwd=root, check=True
     )
     assert shown.stdout.rstrip().endswith('[]')
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch, capsys) -> None:
+    def main(argv):
+        raise ModuleNotFoundError("No module named 'mujoco'", name='mujoco')
+
+    behave(monkeypatch, main)
+    assert cli.main(['record']) == 2
+    assert capsys.readouterr().err.startswith('viva record: mujoco is not installed; run: ')
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_traceback(monkeypatch) -> None:
+    def main(argv):
+        raise ModuleNotFoundError("No module named 'viva_ros.gone'", name='viva_ros.gone')
+
+    behave(monkeypatch, main)
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(['record'])

@@ -8,7 +8,6 @@ values come back. That it does come back is part of each fault.
 """
 
 import importlib.util
-import random
 import signal
 import sys
 import threading
@@ -134,7 +133,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give processes and a node of ours, in a domain for the tests of one file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('ROS_HOME', str(tmp_path_factory.mktemp('ros')))
-        patch.setenv('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
+        patch.setenv('ROS_DOMAIN_ID', str(tools.draw_domain()))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         for name in ('AMENT_PREFIX_PATH', 'FASTDDS_DEFAULT_PROFILES_FILE'):
             patch.setenv(name, tools.environment()[name])

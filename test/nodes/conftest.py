@@ -102,11 +102,18 @@ def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE) ->
         time.sleep(0.02)
 
 
+def draw_domain() -> int:
+    """Draw a DDS domain that no other worker of pytest-xdist draws."""
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+    return random.SystemRandom().choice(range(1 + worker, 102, workers))
+
+
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Take a DDS domain, and a home for what nodes keep, for this test alone."""
     monkeypatch.setenv('ROS_HOME', str(tmp_path / 'ros'))
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(draw_domain()))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     for name in ('AMENT_PREFIX_PATH', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         monkeypatch.setenv(name, environment()[name])

@@ -241,6 +241,38 @@ def test_retry_by_action_tells_why_and_ends_with_its_result(robot, start, listen
     server.destroy()
 
 
+def set_parameter(listener, name, value):
+    parameter = Parameter(name, value=value).to_parameter_msg()
+    request = SetParameters.Request(parameters=[parameter])
+    (result,) = listener.call(SetParameters, 'supervisor/set_parameters', request).results
+    return result
+
+
+def test_dry_run_and_budget_change_live_and_nothing_else_does(robot, start, listener, until):
+    robot.serve(accept=True)
+    start('-p', 'robot.executing_topic:=executing', *CALM)
+    robot.ready()
+    time.sleep(0.6)
+    robot.fall()
+    until(lambda: 'retry_dry_run' in kinds(robot.alerts), 'the report of a dry run')
+    refused = set_parameter(listener, 'alarm.cool_down', 1.0)
+    assert not refused.successful
+    assert 'only retry.budget, retry.dry_run may change now' in refused.reason
+    assert set_parameter(listener, 'retry.dry_run', False).successful
+    assert set_parameter(listener, 'retry.budget', 5).successful
+    until(lambda: robot.states[-1].retry_budget == 5 and not robot.states[-1].dry_run, 'it')
+    robot.hold(0.9, lambda: robot.states[-1].level == Alert.OK, 'the recovery')
+    robot.fall()
+    until(lambda: robot.asked == 1, 'the retry')
+
+
+def test_dry_run_cannot_end_live_without_a_report_of_execution(robot, start, listener):
+    start(*CALM)
+    listener.trigger('supervisor/acknowledge')  # it is there
+    refused = set_parameter(listener, 'retry.dry_run', False)
+    assert not refused.successful and 'robot.executing_topic is empty' in refused.reason
+
+
 def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
     processes, listener, until, calibration
 ):
@@ -280,7 +312,7 @@ def test_simulated_robot_starts_ends_and_mends_its_episodes_by_itself(processes,
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
     truths = listener.listen(GroundTruth, 'ground_truth', qos.RELIABLE)
-    processes.start('viva_ros.nodes.bringup', 'demo', 'seed:=90002', 'failure:=slip')
+    processes.start('viva_ros.nodes.bringup', 'demo')
     until(lambda: states and states[-1].level == Alert.PAUSED, 'an idle supervisor', 90.0)
     time.sleep(10.0)
     assert raising(alerts) == [] and kinds(alerts)[-1] == 'paused'

@@ -50,3 +50,10 @@ def test_two_announcements_within_a_period_are_both_seen():
     for at, state in ((1, FIRST), (2, pause), (3, FIRST)):
         episodes.announce(state, at * SECOND)
     assert [episodes.of_value(at * SECOND) for at in (1, 2, 3)] == [FIRST, pause, FIRST]
+
+
+def test_after_a_jump_of_time_the_newest_announcement_holds():
+    episodes = announced_at_5_s()
+    assert episodes.of_value(2 * SECOND) == FIRST
+    episodes.jump()
+    assert episodes.of_value(2 * SECOND) == SECOND_ONE

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated robot as its users see it: seeds, labels, faults, retries, errors."""
 
+import mujoco
 import numpy as np
 import pytest
 
 from viva_ros.sim.environment import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS, Simulation
-from viva_ros.sim.robot import CAMERAS, JOINT_NAMES
+from viva_ros.sim.renderer import CameraRenderer
+from viva_ros.sim.robot import CAMERAS, JOINT_NAMES, bare_robot
 
 EVERY_FAILURE = [(task, mode) for task in TASKS for mode in FAILURES[task]]
 EVERY_CAMERA_ONLY = [(task, mode) for task, mode in EVERY_FAILURE if mode in CAMERA_ONLY]
@@ -160,3 +162,19 @@ def test_images_are_the_same_for_the_same_seed(renders):
         assert first[camera].shape == (96, 128, 3) and first[camera].dtype == np.uint8
         assert first[camera].std() > 10.0
         assert np.array_equal(first[camera], second[camera])
+
+
+def test_renderer_of_the_bare_robot_renders_any_scene(renders):
+    renderer = CameraRenderer(bare_robot())
+    for task in TASKS:
+        own, lent = (Simulation(task, 3, image_size=(96, 128)) for _ in range(2))
+        lent.use(renderer)
+        images, again = own.render(), lent.render()
+        own.close()
+        lent.close()  # leaves the renderer open
+        for camera in CAMERAS:
+            assert np.ptp(images[camera]) > 50
+            np.testing.assert_array_equal(images[camera], again[camera])
+    other = mujoco.MjModel.from_xml_string('<mujoco/>')
+    assert not renderer.fits(other)
+    renderer.close()

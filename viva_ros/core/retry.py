@@ -32,13 +32,17 @@ WAYS: Final = (TRIGGER, ACTION, CANCEL)
 class RetrySettings:
     """How a retry is requested, how often, and how long is waited."""
 
-    dry_run: bool = setting(True, 'Report the retry that would be requested, and request none.')
+    dry_run: bool = setting(
+        True, 'Report the retry that would be requested, and request none.', live=True
+    )
     by: str = setting(
         TRIGGER, 'Request by a std_srvs/Trigger service, a viva_ros/Retry action, or a cancel.',
         choices=WAYS,
     )  # fmt: skip
     name: str = setting('retry', 'Name of that service or action.')
-    budget: int = setting(2, 'Retries requested per episode, refused ones included.', at_least=0)
+    budget: int = setting(
+        2, 'Retries requested per episode, refused ones included.', at_least=0, live=True
+    )
     hourly: int = setting(20, 'Retries requested within an hour, over all episodes.', at_least=0)
     timeout: float = setting(5.0, 'Time for the answer, s.', above=0.0)
     begin_within: float = setting(

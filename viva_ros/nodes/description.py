@@ -93,8 +93,10 @@ BOX = (
 )
 CLOCK = Argument('use_sim_time', 'Take the time from /clock.', 'false', FLAG)
 
-#: Defaults of the demo: the simulated robot reports what it executes and may try again.
-DEMO = {'dry_run': 'false', 'executing_topic': 'executing'}
+#: Defaults of the demo: the simulated robot reports what it executes, fails, and may try again.
+DEMO = {
+    'dry_run': 'false', 'executing_topic': 'executing', 'seed': '90002', 'failure': 'slip',
+}  # fmt: skip
 
 #: What can be started: its programs and arguments.
 LAUNCHES = {
@@ -104,8 +106,8 @@ LAUNCHES = {
         (
             *NODES,
             *(replace(a, default=DEMO.get(a.name)) for a in WATCH),
-            Argument('seed'),
-            Argument('failure'),
+            Argument('seed', default=DEMO['seed']),
+            Argument('failure', default=DEMO['failure']),
         ),
     ),
 }

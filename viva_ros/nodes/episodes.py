@@ -43,6 +43,11 @@ class Episodes:
         self.newest = state
         self._coming.append((now, state))
 
+    def jump(self) -> None:
+        """Use the newest announcement: time has jumped, and stamps do not compare any more."""
+        self._coming.clear()
+        self._present = self.newest
+
     def of_value(self, stamp: int) -> EpisodeState:
         """Return the state that a value belongs to, by the stamp of its newest input, ns."""
         while self._coming and stamp >= self._coming[0][0]:

@@ -80,10 +80,10 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def __init__(self, name: str, defaults: Settings, **options: Any) -> None:
         super().__init__(name, **options)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.parameters = Parameters(self, defaults, hold=self._hold, apply=self._apply)
+        self.parameters = Parameters(self, defaults, self._check, self._hold, self._apply)
         self.settings = defaults
         self.refusal = ''
-        self.configured = self.active = self._finalized = False
+        self.configured = self.active = self._finalized = self._activates_itself = False
         self.preparation: Preparation[Any] = Preparation(self.discard)
         self._attempt: Attempt[Settings] | None = None
         self._attempt_waits = ''  # what the attempt waits for
@@ -141,6 +141,9 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def diagnose(self, report: Report) -> None:
         """Say how it goes, while configured."""
         raise NotImplementedError
+
+    def check(self, settings: Settings) -> None:
+        """Refuse settings, each valid by itself, that do not fit; raise ConfigurationError."""
 
     def apply(self, settings: Settings) -> None:
         """Take over live parameters that have changed; ``self.settings`` has them already."""
@@ -210,7 +213,6 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def freeze_garbage(self) -> None:
         """Exclude all that was loaded from garbage collection, which takes 50 ms otherwise."""
-        gc.unfreeze()
         gc.collect()
         gc.freeze()
 
@@ -253,7 +255,13 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     # The way to 'configured'.
 
     def _start_up(self) -> None:
+        """Configure, and activate in another turn of the executor: either takes its time."""
         self._autostart.cancel()
+        if self._activates_itself:
+            self._activates_itself = False
+            if self.configured and not self.active:
+                self.trigger_activate()
+            return
         is_wanted = self.get_parameter('autostart').value and not self._finalized
         if is_wanted and not self.configured and self._attempt is None:
             self._begin_attempt(is_own=True)
@@ -291,7 +299,8 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         if attempt.answer is not None:
             attempt.reply(True)
         elif self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
+            self._activates_itself = True
+            self._autostart.reset()
 
     def _attempt_is_ready(self, attempt: Attempt[Settings]) -> bool:
         """Return whether the transition can be made; start again with parameters that changed."""
@@ -381,6 +390,10 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def _hold(self) -> str:
         """Say why only live parameters can change."""
         return 'read when configuring: deactivate and clean up the node first' * self.configured
+
+    def _check(self, settings: Settings) -> None:
+        if self.configured:  # before, others may have to be set after it
+            self.check(settings)
 
     def _apply(self, settings: Settings) -> None:
         if self.configured and settings != self.settings:

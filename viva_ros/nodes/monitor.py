@@ -317,6 +317,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             self._resets, self._last = self._inputs.buffer.resets, -1
             self._used = {}
             self._estimation.forget()
+            self._episodes.jump()
         if isinstance(chosen, Unknown) or chosen.stamp > self._last:
             return chosen
         return None

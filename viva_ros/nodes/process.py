@@ -8,6 +8,7 @@ fails. Here a signal ends the executor between two callbacks; the node is closed
 that is still valid.
 """
 
+import gc
 import os
 import signal
 import socket
@@ -91,6 +92,8 @@ def run(make: Callable[[], Made], argv: Sequence[str] | None = None) -> None:
     node: Made | None = None
     try:
         executor = start(argv)
+        gc.collect()
+        gc.freeze()  # what was imported stays: a collection of it would stop the executor
         node = make()
         executor.add_node(node)
         ending.executor = executor

@@ -7,8 +7,11 @@ It keeps the contract with the supervisor as any robot does: it starts and ends 
 whether it executes the task, and tries again when asked.
 
 One thread steps and renders, since a renderer belongs to the thread that made it: a timer of the
-executor. A new scene is built in another; until it is there the old one stands still. Before the
-first 'start' and after the end of an episode the robot stands still and goes on publishing.
+executor. The renderer is made before the node is on the graph, and serves all scenes. A new scene
+is built in another thread: 'start' is answered before it is there, and until then the old one
+stands still and its ground truth is not published, so that its end is not taken for that of the
+new one. Before the first 'start' and after the end of an episode the robot stands still and goes
+on publishing.
 """
 
 import math
@@ -19,7 +22,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
@@ -40,7 +42,8 @@ from viva_ros.nodes.settings import SimSettings
 from viva_ros.runtime.preparation import Preparation
 from viva_ros.sim.description import robot_description
 from viva_ros.sim.environment import Simulation
-from viva_ros.sim.robot import CAMERAS, CONTROL_RATE
+from viva_ros.sim.renderer import CameraRenderer
+from viva_ros.sim.robot import CAMERAS, CONTROL_RATE, bare_robot
 from viva_ros.sim.sensor import add_noise
 from viva_ros.sim.tasks import check_mode, task_named
 from viva_ros.srv import StartEpisode
@@ -57,6 +60,7 @@ class Robot(Node):
     """Carries one simulated episode after the other."""
 
     def __init__(self) -> None:
+        self._renderer = CameraRenderer(bare_robot())
         super().__init__('sim')
         self._given = Parameters(self, SimSettings(), check_settings)
         self._settings = self._read()
@@ -70,13 +74,10 @@ class Robot(Node):
         self._hook = EpisodeHook(self)
         self._description = self.create_publisher(String, 'robot_description', qos.LATCHED)
         self._description.publish(String(data=robot_description()))
-        group = ReentrantCallbackGroup()  # 'start' waits for the scene, and must hold up nothing
-        self.create_service(Trigger, 'start', self._serve_start, callback_group=group)
+        self.create_service(Trigger, 'start', self._serve_start)
         self.create_service(Trigger, 'retry', self._serve_retry)
         self._simulation: Simulation | None = None
-        self._next: Simulation | None = None  # built, not yet entered
         self._preparation: Preparation[Simulation] = Preparation()
-        self._built = Future()
         self._noise = np.random.default_rng()
         self._due = 0.0
         self._begin(self._settings.autostart)
@@ -84,12 +85,9 @@ class Robot(Node):
         self._ticker = self.create_timer(STEP, self._tick, clock=steady)
 
     def _tick(self) -> None:
-        """Step in real time; each part of entering a new scene has a turn of its own."""
-        if self._next is not None:
-            self._enter(self._next)
-        elif self._preparation.done:
-            self._next = self._preparation.take()
-            self._next.open_renderer()
+        """Step in real time; enter a new scene when it is built."""
+        if self._preparation.done:
+            self._enter(self._preparation.take())
         elif self._simulation is not None:
             self.step()
         now = time.monotonic()
@@ -115,7 +113,8 @@ class Robot(Node):
         if self._steps * STEP * self._settings.camera_rate >= self._shots:
             self._shots += 1
             self._publish_images(stamp)
-            self._publish_truth(stamp)
+            if not self._preparation.pending:
+                self._publish_truth(stamp)
 
     def _advance(self) -> None:
         if self._simulation.done:
@@ -139,9 +138,9 @@ class Robot(Node):
     def close(self) -> bool:
         """Free the renderer; False if a scene is still being built."""
         self._preparation.cancel()
-        for simulation in (self._simulation, self._next):
-            if simulation is not None:
-                simulation.close()
+        if self._simulation is not None:
+            self._simulation.close()
+        self._renderer.close()
         return self._preparation.join(CLOSING)
 
     def _read(self) -> SimSettings:
@@ -149,19 +148,10 @@ class Robot(Node):
         check_settings(settings)
         return settings
 
-    def _begin(self, moving: bool) -> Future:
-        """
-        Build the scene in the background.
-
-        :returns: completed with whether it is the scene now, or another was begun meanwhile
-        """
+    def _begin(self, moving: bool) -> None:
+        """Build the scene in the background."""
         settings = self._settings
         self._moving, self._moves_then = False, moving
-        if self._next is not None:
-            self._next.close()
-            self._next = None
-        self._built.set_result(False)
-        self._built = Future()
         self._preparation.begin(
             f'building the scene of {settings.task}',
             partial(
@@ -169,16 +159,16 @@ class Robot(Node):
                 (settings.image_height, settings.image_width),
             ),
         )  # fmt: skip
-        return self._built
 
     def _enter(self, simulation: Simulation) -> None:
         """Exchange the scene."""
         if self._simulation is not None:
             self._simulation.close()
-        self._simulation, self._next = simulation, None
+        simulation.use(self._renderer)
+        self._simulation = simulation
         self._moving, self._steps, self._shots, self._rest = self._moves_then, 0, 0, 0
         self._over, self._reported, self._reported_at = False, False, -math.inf
-        self._publish_images(self.get_clock().now().nanoseconds)  # the first one takes long
+        self._publish_images(self.get_clock().now().nanoseconds)
         self._due = time.monotonic()
         if self._moving:
             self._hook.begin(simulation.task)
@@ -186,7 +176,6 @@ class Robot(Node):
         self.get_logger().info(
             f'{simulation.task}, seed {simulation.seed}, {simulation.failure}: {how}'
         )
-        self._built.set_result(True)
 
     def _image_publishers(self, kind: type, suffix: str) -> dict[str, Any]:
         return {
@@ -220,19 +209,21 @@ class Robot(Node):
     def _store_episode(self, message: Episode) -> None:
         self._episode = message.id
 
-    async def _serve_start(
+    def _serve_start(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        self._settings = settings = self._read()
-        response.success = await self._begin(moving=True)
-        response.message = settings.task if response.success else 'started again meanwhile'
+        self._settings = self._read()
+        self._begin(moving=True)
+        response.success, response.message = True, self._settings.task
         return response
 
     def _serve_retry(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         if not self._moving or self._over:
-            response.message = 'no episode is under way: call start'
+            is_building = self._preparation.pending
+            none = 'no episode is under way: call start'
+            response.message = 'the scene is being built' if is_building else none
             return response
         response.success = self._simulation.retry()
         response.message = self._simulation.retry_refusal

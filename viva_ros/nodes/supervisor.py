@@ -126,13 +126,12 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def teardown(self) -> None:
         """All that there is to free was given to keep."""
 
-    def apply(self, settings: SupervisorSettings) -> None:
-        """
-        Use live parameters.
-
-        :raises ConfigurationError: if retries would be on without a way to see their end
-        """
+    def check(self, settings: SupervisorSettings) -> None:
+        """Refuse retries whose end nobody would see."""
         check_retries(settings)
+
+    def apply(self, settings: SupervisorSettings) -> None:
+        """Use live parameters."""
         self._retries.apply(settings.retry)
         how = 'dry run' if settings.retry.dry_run else 'on'
         self.get_logger().info(f'retries: {how}, budget {settings.retry.budget}')
@@ -370,7 +369,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _show(self) -> None:
         """Publish the state of all."""
-        if self._rival:
+        if self._rival or time.monotonic() - self._started < FIRST_WORD:
             return
         level, state = self._level(), self._situation()
         kind, reason = self._cause(level)

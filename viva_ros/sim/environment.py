@@ -15,6 +15,7 @@ from viva_ros.sim.disturbance import Disturbance
 from viva_ros.sim.expert import Expert, add_way_home, home_hands
 from viva_ros.sim.failures import NOMINAL, Fault
 from viva_ros.sim.plan import Plan
+from viva_ros.sim.renderer import CameraRenderer
 from viva_ros.sim.robot import (
     CAMERAS,
     CONTROL_RATE,
@@ -57,7 +58,8 @@ class Simulation:
         self.task, self.seed, self.failure = task, seed, failure
         self.retry_refusal = ''
         self._image_size = image_size
-        self._renderer: mujoco.Renderer | None = None
+        self._renderer: CameraRenderer | None = None
+        self._own_renderer: CameraRenderer | None = None
         self._sensor_rng = np.random.default_rng([seed, SENSOR])
         self._steps = 0
         self._attempt = 1
@@ -115,21 +117,19 @@ class Simulation:
         """Return what the joints were last told to reach, by name."""
         return dict(zip(JOINT_NAMES, self._command.tolist(), strict=True))
 
-    def open_renderer(self) -> mujoco.Renderer:
-        """Create the renderer, which takes longer than many images; call it as ``render``."""
-        if self._renderer is None:
-            height, width = self._image_size
-            self._renderer = mujoco.Renderer(self._model, height, width)
-        return self._renderer
-
     def render(self) -> dict[str, Image]:
         """Camera name to RGB image; call it, and :meth:`close`, from one thread."""
-        renderer = self.open_renderer()
-        images = {}
-        for camera in CAMERAS:
-            renderer.update_scene(self._data, camera)
-            images[camera] = renderer.render()
-        return images
+        if self._renderer is None:
+            self._renderer = self._own_renderer = CameraRenderer(self._model)
+        return {
+            camera: self._renderer.render(self._model, self._data, camera, self._image_size)
+            for camera in CAMERAS
+        }
+
+    def use(self, renderer: CameraRenderer) -> None:
+        """Render with one that exists, where that fits; it stays open at :meth:`close`."""
+        if self._renderer is None and renderer.fits(self._model):
+            self._renderer = renderer
 
     def truth(self) -> Truth:
         """Return what is really going on."""
@@ -162,9 +162,9 @@ class Simulation:
 
     def close(self) -> None:
         """Free the renderer, from the thread that rendered."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        if self._own_renderer is not None:
+            self._own_renderer.close()
+        self._renderer = self._own_renderer = None
 
     def _build(self) -> mujoco.MjModel:
         spec = robot_spec()
