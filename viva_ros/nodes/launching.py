@@ -110,7 +110,7 @@ def make_nodes(options: Options, context: LaunchContext) -> list[Node]:
             package='viva_ros', executable=program.name, name=program.name,
             namespace=absolute, output='screen', emulate_tty=True,
             respawn=options.respawns(program), respawn_delay=RESPAWN_DELAY,
-            parameters=[str(files[program.name])], ros_arguments=options.log_level,
+            parameters=[str(files[program.name])], ros_arguments=options.log_level or None,
             additional_env=added_environment(),
         )
         for program in options.programs
