@@ -50,6 +50,7 @@ class FakeMonitor(Monitor):
     """A monitor without a model."""
 
     def load_engine(self, settings: MonitorSettings, started=nothing) -> Engine:
+        print('the fake engine is loaded', flush=True)
         time.sleep(float(os.environ.get('FAKE_LOADING', '0')))  # as a library in native code does
         if settings.task not in ('tray_lift', 'fold'):
             raise EngineError(f'no engine for {settings.task}: train one')

@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node that is told to end does so in peace, however far it has come."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+NODES = ('monitor', 'supervisor', 'black_box', 'sim')
+PROGRAM = Path(__file__).parents[2] / 'cmake' / 'node.in'
 STOP = {signal.SIGINT: 'Ctrl-C', signal.SIGTERM: 'kill'}
 
 
@@ -40,6 +44,28 @@ def test_a_node_that_has_hardly_begun_ends_without_a_word_of_error(
     process.send_signal(number)
     assert process.wait(60.0) == 0
     assert 'Traceback' not in processes.log(process)
+
+
+@pytest.mark.parametrize('node', NODES)
+@pytest.mark.parametrize('delay', [0.0, 0.03, 0.3, 1.0, 2.0])
+def test_node_ends_without_an_error_at_any_moment(
+    domain: None, tmp_path: Path, node: str, delay: float
+) -> None:
+    """From the first instruction on: the installed program starts with both signals blocked."""
+    program = tmp_path / node
+    program.write_text(PROGRAM.read_text().replace('@program@', node))
+    program.chmod(0o755)
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    process = subprocess.Popen(
+        [program], env=os.environ | {'PATH': path, 'PYTHONPATH': str(PROGRAM.parents[1])},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP),  # else env could die
+    )  # fmt: skip
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60.0)[0].decode()
+    assert process.returncode == 0, told
+    assert 'Traceback' not in told and 'ERROR' not in told, told
 
 
 @pytest.mark.parametrize('node', ['monitor', 'supervisor', 'black_box', 'sim'])

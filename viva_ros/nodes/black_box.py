@@ -19,7 +19,7 @@ from typing import Any, Final
 from rclpy.node import NodeNameNonExistentError
 from rclpy.serialization import deserialize_message
 
-from viva_ros.core.black_box import Kept, Ring, Take, rotate
+from viva_ros.core.black_box import MIB, Kept, Ring, Take, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.events import is_alarming
 from viva_ros.core.libraries import remedy
@@ -27,16 +27,17 @@ from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, Report
-from viva_ros.nodes.managed import ManagedNode
+from viva_ros.nodes.managed import CLOSING, ManagedNode
 from viva_ros.nodes.process import run
 from viva_ros.nodes.recorder import channel_metadata
 from viva_ros.nodes.settings import BlackBoxSettings
 
 try:  # a robot's computer may have onnxruntime alone
+    from viva_ros.data.background_writer import BackgroundWriter
     from viva_ros.data.episodes import TASK
     from viva_ros.data.labels import load, sidecar
     from viva_ros.data.messages import schema
-    from viva_ros.data.writer import RecordingWriter
+    from viva_ros.data.writer import part_path
 
     MISSING = ''
 except ImportError as error:
@@ -47,6 +48,7 @@ LATCHED: Final = ('alert', 'episode', 'robot_description')
 OWN: Final = ('/rosout', '/parameter_events', '/clock')
 LOOK: Final = 1.0  # s, between looks at the graph
 TICK: Final = 0.2  # s
+BACKLOG: Final = 2.0  # of limits.memory: more that waits for the disk ends a recording
 FRESH: Final = 5.0  # s: an alert that is older was latched by an earlier run
 PATTERN: Final = 'alert_*.mcap'
 ALERT: Final = 'viva_alert'  # name of the metadata record
@@ -57,7 +59,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('black_box', BlackBoxSettings(), **options)
-        self._writer: RecordingWriter | None = None
+        self._writer: BackgroundWriter | None = None
+        self._closing: list[BackgroundWriter] = []
 
     def setup(self, settings: BlackBoxSettings, prepared: None) -> None:
         """Make the folder."""
@@ -99,6 +102,14 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
 
     def teardown(self) -> None:
         """There is nothing else."""
+
+    def close(self) -> bool:
+        """End; False if a recording is not written in time, which leaves what there is of it."""
+        ended = super().close()
+        until = time.monotonic() + CLOSING
+        written = [w.join(max(0.0, until - time.monotonic())) for w in self._closing]
+        self._report_closed()
+        return ended and all(written)
 
     def diagnose(self, report: Report) -> None:
         """Say what is kept, and which recording was the last."""
@@ -167,11 +178,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
     def _begin(self, alert: Alert, now: int) -> None:
         stamp = datetime.fromtimestamp(now * 1e-9, UTC)
         path = self._folder / f'alert_{stamp:%Y%m%dT%H%M%S}_{now % 10**9 // 10**6:03d}.mcap'
-        try:
-            self._writer = RecordingWriter(path)
-        except RecordingError as error:
-            self._fail(error)
-            return
+        self._writer = BackgroundWriter(path)
         self._take = Take(self.settings.limits, time.monotonic())
         self._writer.metadata(ALERT, describe(alert, self.settings))
         newest = getattr(self, '_newest_value', None)
@@ -186,44 +193,58 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
     def _write(self, kept: Kept) -> None:
         if self._writer is None or self._take.cut:
             return
-        try:
-            self._writer.write_cdr(kept.topic, self._types[kept.topic], kept.cdr, kept.time)
-            self._take.add(len(kept.cdr))
-        except RecordingError as error:
-            self._writer.discard()
-            self._writer = None
-            self._fail(error)
+        self._writer.write_cdr(kept.topic, self._types[kept.topic], kept.cdr, kept.time)
+        self._take.add(len(kept.cdr))
 
     def _tick(self) -> None:
-        if self._writer is not None and self._take.is_over(time.monotonic()):
+        self._report_closed()
+        if self._writer is None:
+            return
+        if self._writer.error is not None:
+            self._fail(self._writer.error)
+            self._writer = None
+        elif self._writer.backlog > BACKLOG * self.settings.limits.memory * MIB:
+            self._fail(RecordingError(f'{self._folder}: the disk is too slow, the recording ends'))
+            self._finish()
+        elif self._take.is_over(time.monotonic()):
             self._finish()
 
     def _finish(self) -> None:
+        """Have the recording closed; ``_report_closed`` tells when it is."""
         writer, self._writer = self._writer, None
         if writer is None:
             return
-        try:
-            if self._take.cut:
-                writer.metadata('viva_cut', {'limit_mib': self.settings.limits.file})
-            writer.close()
-            self._last, self._fault = str(writer.path), ''
-            self.get_logger().info(f'recorded {writer.path}: label it with viva label')
-            self._rotate(writer.path)
-        except (RecordingError, OSError) as error:
-            self._fail(error)
+        if self._take.cut:
+            writer.metadata('viva_cut', {'limit_mib': self.settings.limits.file})
+        writer.close(self._rotate)
+        self._closing.append(writer)
 
-    def _rotate(self, newest: Path) -> None:
-        begun = self._folder.glob(f'.{PATTERN}.part')  # by a process that was killed
+    def _report_closed(self) -> None:
+        """Report the recordings that have been closed since the last look."""
+        for writer in [writer for writer in self._closing if writer.done]:
+            self._closing.remove(writer)
+            if writer.error is not None:
+                self._fail(writer.error)
+                continue
+            self._last, self._fault = str(writer.path), writer.remark
+            self.get_logger().info(f'recorded {writer.path}: label it with viva label')
+
+    def _rotate(self, newest: Path) -> str:
+        """Delete old recordings; called in a thread. Return a fault, for a person."""
+        own = {part_path(writer.path) for writer in (self._writer, *self._closing) if writer}
+        begun = set(self._folder.glob(f'.{PATTERN}.part')) - own  # by a process that was killed
         paths = [*sorted(begun), *sorted(self._folder.glob(PATTERN))]
-        stems = {name.split(':')[0] for name in load(sidecar(newest))}
-        labelled = {path.name for path in paths if path.stem in stems} | {newest.name}
-        sizes = {path.name: path.stat().st_size for path in paths}
-        gone, fits = rotate(sizes, labelled, self.settings.limits)
-        for name in gone:
-            (self._folder / name).unlink()
-        if not fits:
-            limit = self.settings.limits.folder
-            self._fault = f'{self._folder} holds more than {limit:g} MiB, all labelled: move some'
+        try:
+            stems = {name.split(':')[0] for name in load(sidecar(newest))}
+            labelled = {path.name for path in paths if path.stem in stems} | {newest.name}
+            sizes = {path.name: path.stat().st_size for path in paths}
+            gone, fits = rotate(sizes, labelled, self.settings.limits)
+            for name in gone:
+                (self._folder / name).unlink()
+        except (RecordingError, OSError) as error:
+            return f'old recordings are not deleted: {error}'
+        limit = f'{self.settings.limits.folder:g} MiB'
+        return '' if fits else f'{self._folder} holds more than {limit}, all labelled: move some'
 
     def _fail(self, error: Exception) -> None:
         self._fault = str(error)
