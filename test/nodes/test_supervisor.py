@@ -191,7 +191,7 @@ def test_silence_and_unknown_are_reported_and_ask_for_nothing(robot, start, unti
 
 def test_what_was_to_be_asked_for_again_is_given_up_when_values_fall_silent(robot, start, until):
     robot.serve(accept=False, message='the gripper is hot')
-    start(*LIVE, *QUICK, '-p', 'silence:=0.5', '-p', 'retry.backoff:=2.0')
+    start(*LIVE, *QUICK, '-p', 'silence.silence_after:=0.5', '-p', 'retry.backoff:=2.0')
     robot.ready()
     time.sleep(1.0)  # the first second after its start it asks for nothing
     robot.fall()

@@ -428,6 +428,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         )  # fmt: skip
 
     def _publish(self, event: Event, stamp: int) -> None:
+        if self._rival:  # the elder says it
+            return
         self._announcer.say(
             event, self._level(), stamp, self._retries.used, self.settings.retry.budget
         )
