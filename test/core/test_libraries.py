@@ -3,6 +3,7 @@
 """Remedies for missing libraries fit the Python they are for."""
 
 import ast
+import re
 import shlex
 import subprocess
 import sys
@@ -41,6 +42,14 @@ def test_requirements_are_those_of_setup():
     setup = (ROOT / 'scripts' / 'setup').read_text(encoding='utf-8')
     alone = [library for library in LIBRARIES.values() if library.alone]
     assert all(f"pip install --no-deps '{library.requirement}'" in setup for library in alone)
+
+
+def test_requirements_in_the_documentation_are_these():
+    text = (ROOT / 'docs' / 'install.md').read_text(encoding='utf-8')
+    known = {library.requirement for library in LIBRARIES.values()} | {'numpy<2'}
+    found = set(re.findall(r"'([\w-]+[<>=][^']+)'", text))
+    assert found >= {'onnxruntime>=1.20,<2', 'mcap>=1.3,<2'}
+    assert found <= known
 
 
 def test_every_library_that_is_imported_has_a_remedy():
