@@ -3,6 +3,7 @@
 """Launch arguments: shown with the defaults that hold, checked, and laid over each other."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from viva_ros.nodes.arguments import (
 )
 from viva_ros.nodes.description import LAUNCHES, PROFILE_VARIABLE
 from viva_ros.nodes.settings import MonitorSettings, SupervisorSettings
+
+DOCS = Path(__file__).parents[2] / 'docs' / 'launch.md'
 
 
 def values(launch: str, given: dict[str, str], namespace: str = '/') -> dict[str, dict]:
@@ -63,6 +66,27 @@ def test_every_argument_has_a_sentence_and_a_default(launch):
     for argument in arguments(launch):
         assert argument.doc.endswith('.') and argument.default is not None, argument.name
         assert not argument.choices or argument.default in argument.choices
+
+
+def test_the_documentation_lists_every_argument_with_its_default():
+    rows = [line.split('|') for line in DOCS.read_text().splitlines() if line.startswith('| `')]
+    listed = {}
+    for _, names, defaults, _, _ in rows:
+        values = [text.strip(' `') for text in defaults.partition(', of the demo')[0].split(',')]
+        listed |= dict(zip(names.strip(' `').split('`, `'), values, strict=True))
+    shown = {a.name: a.default for launch in LAUNCHES for a in arguments(launch)}
+    shown |= {argument.name: argument.default for argument in arguments('monitor')}
+    assert {name: text.replace('empty', '').strip('`') for name, text in listed.items()} == shown
+
+
+def test_the_documented_parameter_file_is_one(tmp_path):
+    block = re.search(r'```yaml\n(monitor:.*?)```', DOCS.read_text(), re.DOTALL)
+    (tmp_path / 'robot.yaml').write_text(block[1])
+    given = {'params_file': str(tmp_path / 'robot.yaml')}
+    left = values('monitor', given, '/left')
+    assert (left['monitor']['transport'], left['monitor']['sync.slop']) == ('raw', 0.02)
+    assert (left['monitor']['rate'], values('monitor', given)['monitor']['rate']) == (5.0, 10.0)
+    assert left['supervisor']['robot.executing_topic'] == 'executing'
 
 
 # Checked.

@@ -8,6 +8,7 @@ Most tests start a recorder instead of each node, by the prefix that launch puts
 
 import importlib.util
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -49,7 +50,8 @@ line = sys.argv[1:]
 rules = {rule.partition(':=')[0]: rule.partition(':=')[2] for rule in line if ':=' in rule}
 files = [line[i + 1] for i, word in enumerate(line) if word == '--params-file']
 name = f"{rules['__ns'].rstrip('/')}/{rules['__node']}"
-content = {'line': line, 'params': pathlib.Path(files[-1]).read_text(), 'env': dict(os.environ)}
+params = pathlib.Path(files[-1]).read_text() if files else ''
+content = {'line': line, 'params': params, 'env': dict(os.environ)}
 path = pathlib.Path(__file__).parent / 'started' / f"{name.replace('/', '~')}.json"
 path.parent.mkdir(exist_ok=True)
 path.write_text(json.dumps(content))
@@ -60,8 +62,9 @@ import sys
 from launch import LaunchDescription
 from launch.actions import *
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import PushRosNamespace, SetParameter
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node, PushRosNamespace, SetParameter, SetRemap
+from launch_ros.substitutions import FindPackageShare
 
 def include(**arguments):
     source = PythonLaunchDescriptionSource({path!r})
@@ -273,6 +276,24 @@ def test_parameters_that_a_parent_sets_for_all_reach_our_nodes(launch):
     line = ' '.join(done.nodes['/monitor']['line'])
     assert 'use_sim_time:=True' in line
     assert done.value('/monitor', 'use_sim_time') is None, 'which would hide it'
+
+
+@needs_launch
+@pytest.mark.launch
+def test_the_documented_include_and_driver_are_taken_by_launch(launch, tmp_path):
+    (tmp_path / 'viva.yaml').write_text('monitor: {ros__parameters: {rate: 5.0}}')
+    docs = (LAUNCH.parent / 'docs' / 'launch.md').read_text()
+    group, driver = re.findall(r'```python\n(.*?)```', docs, re.DOTALL)
+    group = group.replace('/opt/cell/viva.yaml', str(tmp_path / 'viva.yaml'))
+    profile = driver.replace('profile = ', 'profile := ', 1).replace('\nNode(', ', Node(')
+    once = "SetLaunchConfiguration('task', 'fold'),"
+    done = launch(f'{once} {group.strip()}'.replace("'task': L", "'respawn': 'false', 'task': L"))
+    assert done.value('/left/monitor', 'rate') == 5.0
+    assert done.value('/left/supervisor', 'task') == 'fold'
+    assert 'joint_states:=/left_arm/joint_states' in done.nodes['/left/monitor']['line']
+    driver = profile.replace("'usb_cam'", "'viva_ros'").replace("'usb_cam_node_exe'", "'monitor'")
+    done = launch(f'({driver.strip()})[1],'.replace('Node(', "Node(name='n', namespace='m', "))
+    assert Path(done.nodes['/m/n']['env'][PROFILE_VARIABLE]).is_file()
 
 
 @pytest.mark.parametrize('name', LAUNCHES)
