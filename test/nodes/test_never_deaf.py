@@ -24,6 +24,7 @@ from rclpy.client import Client
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 from type_description_interfaces.srv import GetTypeDescription
 
 from viva_ros.msg import Alert, Value
@@ -169,7 +170,10 @@ def test_monitor_without_inputs_answers(probe, said, record_property):
 
 
 @pytest.mark.slow
-def test_monitor_that_loads_for_long_answers(probe, change, state, said, source, record_property):
+def test_monitor_that_loads_for_long_answers(
+    probe, change, state, said, source, listener, record_property
+):
+    beats = listener.listen(Header, 'monitor/heartbeat', qos.HEARTBEAT)
     prober = probe('fake_monitor.py', *MANUAL, FAKE_LOADING='5.0')
     answer = change(Transition.TRANSITION_CONFIGURE)
     began = time.monotonic()
@@ -181,6 +185,7 @@ def test_monitor_that_loads_for_long_answers(probe, change, state, said, source,
         assert time.monotonic() - began < PATIENCE
     assert time.monotonic() - began >= 4.0, 'it is answered when the engine is there'
     assert answer.result().success and state() == State.PRIMARY_STATE_INACTIVE
+    assert len(beats) > 5, 'the heart beats while the engine loads'
     assert second.done() and not second.result().success
     assert third.done() and not third.result().success
     assert any(text.startswith('loading engine (shipped) of task ') for text in said())

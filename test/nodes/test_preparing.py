@@ -52,7 +52,7 @@ def state(listener) -> int:
 
 
 def configure(listener) -> bool:
-    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    request = ChangeState.Request(transition=Transition(label='configure'))  # as ros2cli does
     return listener.call(ChangeState, 'monitor/change_state', request).success
 
 
@@ -123,8 +123,16 @@ def test_joint_states_have_any_topic(processes, listener, said, values, until, s
     assert list(values[-1].input_names)[-1:] in ([], ['joint_states'])
 
 
-def test_joint_states_topic_that_is_none_is_refused(processes, listener, said, until):
-    arguments = ('-p', 'autostart:=false', '-p', "joint_states_topic:='a b'")
-    processes.start('fake_monitor.py', *RAW, *arguments)
+@pytest.mark.parametrize(
+    ('topic', 'reason'),
+    [('a b', 'must not contain characters'), ('{x}/a', 'unknown substitution')],
+)
+def test_joint_states_topic_that_is_none_is_refused(
+    processes, listener, said, until, topic, reason
+):
+    arguments = ('-p', 'autostart:=false', '-p', f"joint_states_topic:='{topic}'")
+    monitor = processes.start('fake_monitor.py', *RAW, *arguments)
     assert not configure(listener)
-    until(lambda: any("joint_states_topic is 'a b', must be" in t for t in said()), 'the refusal')
+    text = f'joint_states_topic is {topic!r}, must be the name of a topic'
+    until(lambda: any(t.startswith(text) and reason in t for t in said()), 'the refusal')
+    assert 'Traceback' not in processes.log(monitor)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from rclpy.exceptions import InvalidTopicNameException
+from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -161,6 +162,7 @@ class InputSearch:
 def _check_name(complaint: str, topic: str) -> None:
     try:
         validate_topic_name(topic)
-    except InvalidTopicNameException as error:
+        expand_topic_name(topic, 'monitor', '/')  # a substitution that there is not
+    except (InvalidTopicNameException, ValueError) as error:
         reason = ' '.join(str(error).split())
         raise ConfigurationError(f'{complaint}: {reason}') from error
