@@ -355,13 +355,15 @@ def test_nothing_is_judged_outside_of_an_episode() -> None:
     assert brief(judge.update(21 * S, 0.9, executing=False)) == [('paused', 'PAUSED', 21.0)]
 
 
-def test_execution_that_begins_ends_the_alarm_of_the_attempt_before() -> None:
+def test_execution_that_begins_ends_the_alarm_and_rests_for_its_cool_down() -> None:
     judge = Judge(SETTINGS, DROP)
     run(judge, series([0.6, 0.6, 0.0, 0.0, 0.0]))  # alarm at 10.8, cool until 13.8
     judge.update(11 * S, 0.0, '', 'a', executing=False)
     assert brief(judge.update(12 * S, 0.0, '', 'a')) == [('paused', 'OK', 12.0)]
-    events = run(judge, series([0.9] * 2 + [0.0] * 6, start=13.0))
-    assert brief(events)[-1] == ('drop', 'ALARM', 13.8)  # not before the cool-down is over
+    run(judge, series([0.9] * 2, start=13.0))
+    assert judge.readings == {}  # the robot comes from elsewhere than any episode began
+    events = run(judge, series([0.9] * 2 + [0.0] * 6, start=13.8))
+    assert brief(events)[-1] == ('drop', 'ALARM', 14.6)
 
 
 def test_latched_alarm_is_acknowledged_while_a_warning_is_on() -> None:

@@ -27,6 +27,7 @@ from viva_ros.srv import StartEpisode
 
 HERE = Path(__file__).parent
 PROPERLY = 4.0  # s; nodes end within 3
+TRIES = 3  # of a service call, within the patience
 PATIENCE = 30.0  # s; on a busy machine all takes long, and no test is about speed
 
 
@@ -47,9 +48,14 @@ class Listener(Node):
         """Call a service and wait for the answer."""
         client = self.create_client(kind, service)
         assert client.wait_for_service(PATIENCE), f'no service {service}'
-        future = client.call_async(request)
-        wait(future.done, f'an answer of {service}')
-        return future.result()
+        for _ in range(TRIES):  # an answer is lost if its server does not know the client yet
+            future = client.call_async(request)
+            end = time.monotonic() + PATIENCE / TRIES
+            while not future.done() and time.monotonic() < end:
+                time.sleep(0.02)
+            if future.done():
+                return future.result()
+        raise AssertionError(f'waited {PATIENCE:.0f} s for an answer of {service}')
 
     def trigger(self, service: str) -> Any:
         """Call a std_srvs/Trigger service."""

@@ -78,9 +78,19 @@ class Robot:
 
     def fall(self) -> None:
         self.begin()
-        end = time.monotonic() + 3.0
-        self.hold(0.8, lambda: time.monotonic() > end, 'a high value')
-        self.hold(-0.5, lambda: Alert.ALARM in [a.level for a in self.alerts], 'an alarm')
+        alarming = (Alert.ALARM, Alert.NEEDS_OPERATOR)
+        for _ in range(3):  # again, if a busy machine missed it
+            end = time.monotonic() + 3.0
+            self.hold(0.8, lambda end=end: time.monotonic() > end, 'a high value')
+            end = time.monotonic() + 6.0
+            done = lambda end=end: time.monotonic() > end or self.alarmed(alarming)  # noqa: E731
+            self.hold(-0.5, done, 'an alarm')
+            if self.alarmed(alarming):
+                return
+        raise AssertionError('three falls, and no alarm')
+
+    def alarmed(self, levels) -> bool:
+        return any(alert.level in levels for alert in self.alerts)
 
 
 @pytest.fixture

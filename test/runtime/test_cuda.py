@@ -82,7 +82,10 @@ def test_without_a_gpu_there_is_a_reason_and_no_error(monkeypatch: pytest.Monkey
 def test_without_a_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
     monkeypatch.setattr(cuda, 'find_spec', lambda name: None)
-    assert 'cuda-bindings' in cuda.probe().reason
+    reason = cuda.probe().reason
+    assert 'pip install' in reason and (
+        'viva_ros[tensorrt]' in reason or 'cuda-bindings' in reason
+    )
     with pytest.raises(EngineError, match='the GPU cannot be reached'):
         cuda.open_cuda()
 

@@ -94,6 +94,10 @@ class Alarm:
         if forget_cool_down:
             self._cool_until = None
         self._resting = False
+        self.begin_attempt()
+
+    def begin_attempt(self) -> None:
+        """End the alarm of the attempt before; the rules rest until its cool-down is over."""
         self._entered: int | None = None
         self._settle(self.resting_level)
 

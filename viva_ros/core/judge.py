@@ -153,8 +153,10 @@ class Judge:
         self._newest = stamp if jumped else self._newest
         self.episode_id, self._executing = episode_id, executing
         self._forget(stamp if lack and executing else None)
-        if begins or executing:
+        if begins:
             self._alarm.reset(forget_cool_down=jumped)
+        elif executing:
+            self._alarm.begin_attempt()
         why = ': stamps went back' if jumped else ''
         kind, text = self._begun(begins)
         text += why + (f'; {lack}' if lack and executing else '')

@@ -76,7 +76,7 @@ LIBRARIES: Final = {
 ROS: Final = frozenset({
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
     'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
-    'sensor_msgs', 'std_msgs', 'std_srvs', 'visualization_msgs',
+    'sensor_msgs', 'sensor_msgs_py', 'std_msgs', 'std_srvs', 'visualization_msgs',
 })  # fmt: skip
 #: Of this package, built by colcon or pip.
 INTERFACES: Final = frozenset({'viva_ros.action', 'viva_ros.msg', 'viva_ros.srv'})
