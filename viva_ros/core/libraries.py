@@ -74,8 +74,8 @@ LIBRARIES: Final = {
 
 #: What only a ROS 2 installation brings.
 ROS: Final = frozenset({
-    'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
-    'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
+    'action_msgs', 'ament_index_python', 'bond', 'builtin_interfaces', 'diagnostic_msgs',
+    'geometry_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
     'sensor_msgs', 'sensor_msgs_py', 'std_msgs', 'std_srvs', 'visualization_msgs',
 })  # fmt: skip
 #: Of this package, built by colcon or pip.
