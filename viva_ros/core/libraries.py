@@ -75,8 +75,8 @@ LIBRARIES: Final = {
 #: What only a ROS 2 installation brings.
 ROS: Final = frozenset({
     'action_msgs', 'ament_index_python', 'bond', 'builtin_interfaces', 'diagnostic_msgs',
-    'geometry_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
-    'sensor_msgs', 'sensor_msgs_py', 'std_msgs', 'std_srvs', 'visualization_msgs',
+    'geometry_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy',
+    'rosgraph_msgs', 'sensor_msgs', 'sensor_msgs_py', 'std_msgs', 'std_srvs', 'visualization_msgs',
 })  # fmt: skip
 #: Of this package, built by colcon or pip.
 INTERFACES: Final = frozenset({'viva_ros.action', 'viva_ros.msg', 'viva_ros.srv'})
