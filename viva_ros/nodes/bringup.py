@@ -119,7 +119,12 @@ def environment() -> dict[str, str]:
 
 
 def end_with_parent() -> None:
-    """Have the kernel send SIGINT to this process when the one that started it is killed."""
+    """
+    Have the kernel send SIGINT to this process when the one that started it is killed.
+
+    Signals are blocked until the program handles them: else one at its start ends in a traceback.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 

@@ -229,8 +229,9 @@ class Monitor(ManagedNode[MonitorSettings]):
         """Take the engine of the task, or say why there is none."""
         try:
             engine = self.preparation.take()
-        except VivaError as error:
-            self._engine_fault = f'no engine for task {self._task!r}: {error}'
+        except Exception as error:  # whatever a library raises
+            text = error if isinstance(error, VivaError) else repr(error)
+            self._engine_fault = f'no engine for task {self._task!r}: {text}'
             self.get_logger().error(self._engine_fault)
             return
         asked = (self._info.cameras, self._info.joint_names, self._info.image_size)

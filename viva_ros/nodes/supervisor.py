@@ -46,7 +46,7 @@ from viva_ros.runtime.shipped import engine_folder, tasks_known
 from viva_ros.srv import StartEpisode
 
 TICK = 0.1  # s
-FIRST_WORD = 1.0  # s; a supervisor that was here before is heard within this time
+FIRST_WORD = 2.0  # s; a supervisor that was here before is heard within this time
 INACTIVE = 'not active: activate the supervisor first'
 DIAGNOSIS = {
     Level.OK: OK, Level.UNKNOWN: WARN, Level.WARN: WARN, Level.ALARM: ERROR,
@@ -101,6 +101,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             made.combine, made.alpha,
         )  # fmt: skip
         self._foreign = self._rival = self._incompatible = self._robot_fault = ''
+        self._elder = 0  # session of a supervisor that was here before; 0: none was heard
         self._entered: dict[Level, Event] = {}  # what the judge's levels were entered with
         self._may_resume = False
         self._begin_watch(settings)
@@ -365,24 +366,34 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _tick(self) -> None:
         steady = time.monotonic()
+        self._look_for_rival()
         event = self._silence.update(steady, self._heard, self._now(), self._situation().id)
         if event is not None:
             self._silent = event
             self._retries.drop()  # what it was about is long ago when values come again
             self._publish(event, event.stamp)
-        if self._may_resume and steady - self._started > FIRST_WORD:
-            self._resume()
+        if steady - self._started > FIRST_WORD:
+            if self._may_resume:
+                self._resume()
+            if not self._rival:
+                self._elder = 0  # it has ended: one that comes now is younger
         self._watch_robot()
         unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
         self._retries.tick(self._robot.stopped, self._judge.known and not unheard)
-        if self.count_publishers('alert') < 2:
-            self._rival = ''
         self._show()
 
     def _hear_alert(self, message: Alert) -> None:
-        """Two supervisors would both request retries: the younger one does not."""
-        if message.session_id < self._session and self.count_publishers('alert') > 1:
-            self._rival = f'supervisor of session {message.session_id} is on this topic too'
+        """Note an elder supervisor; its latched alert may come before the graph shows it."""
+        if message.session_id < self._session:
+            self._elder = int(message.session_id)
+            self._look_for_rival()
+
+    def _look_for_rival(self) -> None:
+        """Of two supervisors, which would both request retries, the younger is passive."""
+        if self.count_publishers('alert') < 2:
+            self._rival = ''
+        elif self._elder:
+            self._rival = f'supervisor of session {self._elder} is on this topic too'
 
     # What holds, and what is said.
 
