@@ -110,8 +110,12 @@ def test_an_argument_of_an_earlier_version_is_named_with_what_to_use():
     assert 'a folder is black_box_folder' in refusal('monitor', black_box='/tmp/box')
 
 
-def test_the_demo_has_no_simulated_time():
+def test_the_demo_has_no_simulated_time(tmp_path):
     assert 'has no /clock' in refusal('demo', use_sim_time='true')
+    (tmp_path / 'all.yaml').write_text('/**: {ros__parameters: {use_sim_time: true}}')
+    given = {'params_file': str(tmp_path / 'all.yaml')}
+    assert "all.yaml sets 'use_sim_time' in demo: the simulated robot" in refusal('demo', **given)
+    assert values('monitor', given)['monitor']['use_sim_time'] is True
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_the_demo_has_no_simulated_time():
         ({'seed': '-1'}, 'seed is -1, must be at least 0'),
         ({'namespace': 'a-b'}, "namespace is 'a-b', must be names of letters"),
         ({'params_file': '/nowhere.yaml'}, "params_file is '/nowhere.yaml', must be a file"),
-        ({'params_file': '/tmp'}, "params_file is '/tmp', must be a file"),
+        ({'params_file': '/tmp'}, 'must be a file: write its files as sections of one'),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_before_anything_starts(given, said):

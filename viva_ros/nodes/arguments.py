@@ -106,7 +106,7 @@ def parameter_files(options: Options, namespace: str) -> tuple[dict[str, Path], 
     given, notes = None, []
     if options.values['params_file']:
         given = ParameterFile(Path(options.values['params_file']))
-        notes = _check_sections(given, nodes)
+        notes = _check_sections(given, nodes, options.launch)
     folder = Path(tempfile.mkdtemp(prefix='viva_ros_'))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     files = {}
@@ -171,8 +171,9 @@ def _checked(launch: str, argument: Argument, text: str) -> str:
         text = str(Path(text).expanduser().absolute())
     elif setting := _setting(launch, name):
         check(name, _typed(setting, text), setting)
-    if name == 'params_file' and text and not Path(text).is_file():
-        raise ConfigurationError(f'params_file is {text!r}, must be a file')
+    if name == 'params_file' and not Path(text).is_file():
+        one = ': write its files as sections of one' * Path(text).is_dir()
+        raise ConfigurationError(f'params_file is {text!r}, must be a file{one}')
     return text
 
 
@@ -204,9 +205,12 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_sections(given: ParameterFile, nodes: Mapping[str, str]) -> list[str]:
+def _check_sections(given: ParameterFile, nodes: Mapping[str, str], launch: str) -> list[str]:
     """Refuse a file that is for none of the nodes; say what of it is not used."""
-    if not any(given.of(node) for node in nodes.values()):
+    names = {name for node in nodes.values() for name in given.of(node)}
+    for name in sorted(names & GONE[launch].keys()):
+        raise ConfigurationError(f'{given.path} sets {name!r} in {launch}: {GONE[launch][name]}')
+    if not names:
         sections = ', '.join(pattern for pattern, _ in given.sections) or 'none'
         raise ConfigurationError(
             f'{given.path} has no parameter for {", ".join(nodes.values())}; sections: {sections}'
