@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_the_list_of_commands_needs_no_heavy_library() -> None:
         [sys.executable, '-c', code], capture_output=True, text=True, cwd=root, check=True
     )
     assert shown.stdout.rstrip().endswith('[]')
+
+
+@pytest.mark.parametrize('arguments', [[], ['--help'], ['size', '--help']])
+def test_a_reader_that_ends_early_is_no_error(arguments: list[str]) -> None:
+    """As in `viva | head -1`; nobody reads from the first byte on."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = [sys.executable, '-P', '-m', 'viva_ros.cli', *arguments]
+    ended = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert ended.stderr == ''
+    assert ended.returncode in (0, 2, cli.BROKEN_PIPE)
 
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch, capsys) -> None:

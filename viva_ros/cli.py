@@ -5,6 +5,7 @@
 import errno
 import gc
 import os
+import select
 import signal
 import sys
 import threading
@@ -45,13 +46,32 @@ GO_ON: Final = frozenset({'record', 'import', 'train', 'score', 'compare', 'supe
 #: These end by themselves, in their own time.
 INTERACTIVE: Final = frozenset({'demo', 'up', 'label'})
 STOPPED: Final = 130
+OUTPUT: Final = 1  # file descriptor
+BROKEN_PIPE: Final = 128 + signal.SIGPIPE
 STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 PATIENCE: Final = 4.0  # s, for what does not heed Ctrl-C: a library that catches it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0 is well, 2 an error that can be mended, 130 Ctrl-C."""
+    """
+    Run a command.
+
+    :returns: 0: all is well; 2: an error that can be mended; 130: Ctrl-C; 141: the reader of what
+        is printed has ended, as in ``viva | head -1``
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(arguments)
+    except BrokenPipeError:
+        if _reader_is_gone():
+            return BROKEN_PIPE
+        raise
+    finally:
+        if _reader_is_gone():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)  # it is flushed at the end
+
+
+def _main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ('-h', '--help'):
         print(usage())
         return 0 if arguments else 2
@@ -74,11 +94,20 @@ def _run(name: str, rest: Sequence[str], interrupted: threading.Event) -> int:
     except Exception as error:
         if interrupted.is_set():  # a library that was being loaded may make another error of it
             return STOPPED
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return BROKEN_PIPE
         text = _message(error)
         if text is None:
             raise
         print(f'viva {name}: {text}', file=sys.stderr)
         return 2
+
+
+def _reader_is_gone() -> bool:
+    """Return whether the output is a pipe that nobody reads any more."""
+    look = select.poll()
+    look.register(OUTPUT, 0)
+    return any(event & select.POLLERR for _, event in look.poll(0))
 
 
 def _message(error: Exception) -> str | None:
