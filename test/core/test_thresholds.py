@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.core.errors import CalibrationError
+from viva_ros.core.errors import CalibrationError, ConfigurationError
 from viva_ros.core.events import RULES
 from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold, calibration_file, load
+from viva_ros.core.thresholds import (
+    Calibration,
+    TaskCalibrations,
+    Threshold,
+    calibration_file,
+    load,
+)
 
 MADE = Calibration(
     engine='0123456789abcdef',
@@ -97,3 +103,13 @@ def test_warn_is_at_most_alarm() -> None:
 def test_each_task_has_a_calibration_of_its_own_beside_the_engine() -> None:
     assert calibration_file(Path('e'), 'lift') == Path('e/calibration_lift.json')
     assert calibration_file(Path('e'), 'fold ../it').name == 'calibration_fold_.._it.json'
+
+
+def test_a_task_without_a_calibration_says_why() -> None:
+    made = TaskCalibrations({'tray_lift': MADE, 'cube': CalibrationError('cube.json is damaged')})
+    assert made.of('tray_lift') is MADE
+    with pytest.raises(CalibrationError, match='damaged'):
+        made.of('cube')
+    with pytest.raises(ConfigurationError, match=r"task 'fold', must be one of tray_lift$"):
+        made.of('fold')
+    assert made.get('cube') is None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from viva_ros.core.errors import CalibrationError, ConfigurationError
+from viva_ros.core.errors import CalibrationError, ConfigurationError, VivaError
 from viva_ros.core.events import RULES
 from viva_ros.core.expected import Expected, Norm
 from viva_ros.core.files import write_atomically
@@ -110,6 +110,40 @@ class Calibration:
                     f'calibration was made with {one.name} {own}, the setting is {asked}: '
                     f'set it to {own}, or {REMEDY} with {asked}'
                 )
+
+
+@dataclass(frozen=True)
+class TaskCalibrations:
+    """
+    The calibrations of one supervisor.
+
+    :param found: by task: its calibration, or why there is none
+    """
+
+    found: Mapping[str, Calibration | VivaError]
+
+    def of(self, task: str) -> Calibration:
+        """
+        Return the calibration of a task.
+
+        :raises VivaError: if there is none, naming the remedy
+        """
+        calibration = self.found.get(task)
+        if isinstance(calibration, VivaError):
+            raise calibration
+        if calibration is None:
+            known = ', '.join(
+                sorted(name for name, one in self.found.items() if isinstance(one, Calibration))
+            )
+            raise ConfigurationError(
+                f'no calibration is for task {task!r}, must be one of {known}'
+            )
+        return calibration
+
+    def get(self, task: str) -> Calibration | None:
+        """Return the calibration of a task; None if there is none."""
+        calibration = self.found.get(task)
+        return calibration if isinstance(calibration, Calibration) else None
 
 
 def calibration_file(folder: Path, task: str) -> Path:

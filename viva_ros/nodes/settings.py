@@ -8,9 +8,10 @@ from typing import Any, Final
 from viva_ros.core.absence import SilenceSettings
 from viva_ros.core.alarm import AlarmSettings
 from viva_ros.core.black_box import BlackBoxLimits
+from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.inputs import SyncSettings
 from viva_ros.core.picture import PictureSettings
-from viva_ros.core.retry import RetrySettings
+from viva_ros.core.retry import TRIGGER, RetrySettings
 from viva_ros.core.robot_word import RobotSettings
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.settings import setting
@@ -75,6 +76,21 @@ class SupervisorSettings:
     retry: RetrySettings = field(default_factory=RetrySettings)
     robot: RobotSettings = field(default_factory=RobotSettings)
     silence: SilenceSettings = field(default_factory=SilenceSettings)
+
+    def check_retries(self) -> None:
+        """
+        Refuse retries whose end nobody would see.
+
+        :raises ConfigurationError: naming the parameters, and the remedies
+        """
+        retry = self.retry
+        if not retry.dry_run and retry.by == TRIGGER and not self.robot.executing_topic:
+            raise ConfigurationError(
+                'retry.dry_run is false and robot.executing_topic is empty: an accepted retry '
+                'would never be known to be done. Set robot.executing_topic to a topic of '
+                "std_msgs/Bool that the robot publishes, or retry.by to 'action', or "
+                'retry.dry_run to true'
+            )
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from viva_ros.core.absence import Silence
-from viva_ros.core.errors import CalibrationError, ConfigurationError, VivaError
+from viva_ros.core.errors import CalibrationError, VivaError
 from viva_ros.core.events import RULES, Event, Level, worst
 from viva_ros.core.judge import Judge, JudgeSettings
-from viva_ros.core.retry import ACTION, TRIGGER, RetryState
+from viva_ros.core.retry import ACTION, RetryState
 from viva_ros.core.supervision_memory import OpenEpisode
-from viva_ros.core.thresholds import Calibration, calibration_file
+from viva_ros.core.thresholds import Calibration, TaskCalibrations, calibration_file
 from viva_ros.core.thresholds import load as load_calibration
 from viva_ros.msg import Alert, SupervisorState, Value
 from viva_ros.nodes import qos
@@ -75,10 +75,10 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def prepare(self, settings: SupervisorSettings) -> None:
         """Load the thresholds in the background: a disk may be slow."""
-        check_retries(settings)
+        settings.check_retries()
         self.preparation.begin('loading calibration', partial(self.load_all, settings))
 
-    def load_all(self, settings: SupervisorSettings) -> dict[str, Calibration | VivaError]:
+    def load_all(self, settings: SupervisorSettings) -> TaskCalibrations:
         """Load the thresholds of every task, or why there are none; those of the first must be."""
         found: dict[str, Calibration | VivaError] = {}
         found[settings.task] = self.load_calibration(settings, settings.task)
@@ -87,15 +87,12 @@ class Supervisor(ManagedNode[SupervisorSettings]):
                 found[task] = self.load_calibration(settings, task)
             except VivaError as error:
                 found[task] = error
-        return found
+        return TaskCalibrations(found)
 
-    def setup(
-        self, settings: SupervisorSettings, found: dict[str, Calibration | VivaError]
-    ) -> None:
+    def setup(self, settings: SupervisorSettings, found: TaskCalibrations) -> None:
         """Create judge, topics and services."""
-        self._lacking = {t: e for t, e in found.items() if isinstance(e, VivaError)}
-        self._calibrations = {t: c for t, c in found.items() if isinstance(c, Calibration)}
-        self._calibration = made = self._calibrations[settings.task]
+        self._calibrations = found
+        self._calibration = made = found.of(settings.task)
         self._judge = Judge(
             JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
             made.combine, made.alpha,
@@ -154,7 +151,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def check(self, settings: SupervisorSettings) -> None:
         """Refuse retries whose end nobody would see."""
-        check_retries(settings)
+        settings.check_retries()
 
     def apply(self, settings: SupervisorSettings) -> None:
         """Use live parameters."""
@@ -187,7 +184,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             )
             return
         try:
-            self._calibration_of(kept.task)
+            self._calibrations.of(kept.task)
         except VivaError as error:
             self._retries.open_episode(None)
             self.get_logger().error(f'episode {kept.id!r} cannot go on: {error}')
@@ -208,7 +205,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._may_resume = False
         task = request.task or self._task
         try:
-            self._calibration_of(task)
+            self._calibrations.of(task)
         except VivaError as error:
             response.message = f'no episode of task {task!r} has begun: {error}'
             return response
@@ -249,21 +246,6 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _refusal(self) -> str:
         """Return why no episode can begin or end; '' if one can."""
         return (f'passive: {self._rival}' if self._rival else '') if self.active else INACTIVE
-
-    def _calibration_of(self, task: str) -> Calibration:
-        """
-        Return the thresholds for a task.
-
-        :raises VivaError: if there are none, naming the remedy
-        """
-        if task in self._lacking:
-            raise self._lacking[task]
-        if task not in self._calibrations:
-            known = ', '.join(sorted(self._calibrations))
-            raise ConfigurationError(
-                f'no calibration is for task {task!r}, must be one of {known}'
-            )
-        return self._calibrations[task]
 
     def _situation(self) -> EpisodeState:
         """Return what is announced: the episode, and whether it is judged."""
@@ -313,7 +295,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _follow_task(self, task: str) -> None:
         """Judge by the thresholds of the value's task."""
-        made = self._calibrations.get(task, self._calibration)
+        made = self._calibrations.get(task) or self._calibration
         if made is not self._calibration:
             self._calibration = made
             self._judge.set_thresholds(made.thresholds, made.expected, made.combine, made.alpha)
@@ -494,21 +476,6 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             if math.isfinite(reading.held):
                 figures[kind] = f'{reading.held:.3f}'
         return figures
-
-
-def check_retries(settings: SupervisorSettings) -> None:
-    """
-    Refuse retries whose end nobody would see.
-
-    :raises ConfigurationError: naming the parameters, and the remedies
-    """
-    retry = settings.retry
-    if not retry.dry_run and retry.by == TRIGGER and not settings.robot.executing_topic:
-        raise ConfigurationError(
-            'retry.dry_run is false and robot.executing_topic is empty: an accepted retry would '
-            'never be known to be done. Set robot.executing_topic to a topic of std_msgs/Bool '
-            "that the robot publishes, or retry.by to 'action', or retry.dry_run to true"
-        )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
