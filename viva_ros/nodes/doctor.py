@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     found += of_engine
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        found += graph_findings.look(args.namespace, cameras, args.seconds)
+        joints: str = args.joint_states_topic
+        found += graph_findings.look(args.namespace, cameras, args.seconds, joints)
     finally:
         rclpy.try_shutdown()
     return report(found)
@@ -40,6 +41,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--engine', default='', help='folder; empty: the shipped one')
     parser.add_argument('--task', default='tray_lift', help='task under way')
     parser.add_argument('--namespace', default='/', help='of the robot')
+    parser.add_argument(
+        '--joint-states-topic', default='joint_states', metavar='TOPIC',
+        help='looked for where no monitor runs; default: %(default)s',
+    )  # fmt: skip
     parser.add_argument('--seconds', type=float, default=3.0, help='to measure rates for')
     parser.add_argument(
         '--clean', action='store_true',

@@ -23,19 +23,22 @@ DISCOVERY = 3.0  # s
 RESULTS = {'value': True, 'alert': True}  # whether its reader wants it reliable
 
 
-def look(namespace: str, cameras: Iterable[str], seconds: float) -> list[Finding]:
+def look(
+    namespace: str, cameras: Iterable[str], seconds: float, joints: str = 'joint_states'
+) -> list[Finding]:
     """
     Listen for a while.
 
     :param namespace: of the robot, as in '/cell'
     :param cameras: of the engine; used where no monitor runs
+    :param joints: topic of the joint states; the same
     """
     node = Node('viva_doctor', namespace=namespace)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         _discover(node, executor)
-        inputs = _inputs(node, cameras)
+        inputs = _inputs(node, cameras, joints)
         counts, told = _listen(node, inputs, executor, seconds)
         findings = [_node(node, name) for name in NODES]
         findings += [_input(node, topic, counts[topic], seconds) for topic in inputs]
@@ -67,14 +70,14 @@ def _spaces(node: Node, name: str) -> list[str]:
     return sorted(space for one, space in node.get_node_names_and_namespaces() if one == name)
 
 
-def _inputs(node: Node, cameras: Iterable[str]) -> list[str]:
+def _inputs(node: Node, cameras: Iterable[str], joints: str) -> list[str]:
     """List the input topics of the running monitor, or those that one would have by default."""
     if node.get_namespace() in _spaces(node, 'monitor'):
         taken = node.get_subscriber_names_and_types_by_node('monitor', node.get_namespace())
         topics = [topic for topic, kinds in taken if kinds[0] in INPUTS]
         if topics:
             return topics
-    names = [*(f'{camera}/image_raw/compressed' for camera in cameras), 'joint_states']
+    names = [*(f'{camera}/image_raw/compressed' for camera in cameras), joints]
     return [node.resolve_topic_name(name) for name in names]
 
 
@@ -127,7 +130,7 @@ def _node(node: Node, name: str) -> Finding:
 def _input(node: Node, topic: str, count: int, seconds: float) -> Finding:
     profiles = _profiles(node, topic)
     if not profiles:
-        remedy = 'start its driver, or set camera_topics and transport'
+        remedy = 'start its driver, or set camera_topics, transport and joint_states_topic'
         return Finding(ERROR, topic, 'nobody publishes it', remedy)
     text = f'{count / seconds:.1f} Hz; {"; ".join(profiles)}'
     if not count:
