@@ -184,7 +184,7 @@ def write_calibration(folder: Path) -> Path:
 
 @pytest.fixture
 def begin_episode(listener: Listener) -> Callable[..., str]:
-    """Give a function that starts an episode at a supervisor and returns its id."""
+    """Return a function that starts an episode at a supervisor and returns its id."""
 
     def begin(task: str = '', supervisor: str = 'supervisor') -> str:
         request = StartEpisode.Request(task=task)

@@ -23,7 +23,7 @@ DOCS = Path(__file__).parents[2] / 'docs' / 'launch.md'
 
 
 def values(launch: str, given: dict[str, str], namespace: str = '/') -> dict[str, dict]:
-    """Give the parameters that each node is started with."""
+    """Return the parameters that each node is started with."""
     files, _ = parameter_files(check_arguments(launch, given), namespace)
     return {
         name: yaml.safe_load(path.read_text())['/**']['ros__parameters']

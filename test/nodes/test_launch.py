@@ -85,7 +85,7 @@ class Launched:
     nodes: dict[str, dict]
 
     def value(self, node: str, parameter: str) -> object:
-        """Give a parameter that a node was started with."""
+        """Return a parameter that a node was started with."""
         content = yaml.safe_load(self.nodes[node]['params'])
         return content['/**']['ros__parameters'].get(parameter)
 

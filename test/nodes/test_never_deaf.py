@@ -143,7 +143,7 @@ def state(listener):
 
 @pytest.fixture
 def said(listener):
-    """Give the texts that /diagnostics has had of the configuration."""
+    """Return the texts that /diagnostics has had of the configuration."""
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
 
     def texts() -> list[str]:

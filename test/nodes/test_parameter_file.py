@@ -30,7 +30,7 @@ def file(folder: Path, text: str) -> ParameterFile:
 
 
 def seen_by_rcl(path: Path, namespace: str) -> dict[str, object]:
-    """Give what a node of rclpy is given by a file."""
+    """Return what a node of rclpy is given by a file."""
     context = Context()
     line = ['--ros-args', '-r', f'__ns:={namespace}', '--params-file', str(path)]
     rclpy.init(args=line, context=context)

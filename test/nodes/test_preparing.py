@@ -19,7 +19,7 @@ QUICK = (*RAW, '-p', 'input_timeout:=0.5')
 
 @pytest.fixture
 def said(listener):
-    """Give the texts that /diagnostics has had of the configuration."""
+    """Return the texts that /diagnostics has had of the configuration."""
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
 
     def texts() -> list[str]:
