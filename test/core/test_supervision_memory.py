@@ -8,7 +8,13 @@ import pytest
 
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
-from viva_ros.core.supervision_memory import Memory, OpenEpisode, SupervisionMemory, steady
+from viva_ros.core.supervision_memory import (
+    Lock,
+    Memory,
+    OpenEpisode,
+    SupervisionMemory,
+    steady,
+)
 
 DAY = 1_000_000.0
 NAN = math.nan
@@ -94,3 +100,20 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -
     assert path.with_suffix('.damaged').read_text() == content
     memory.change(latched=True)  # what is written next keeps the budget spent
     assert SupervisionMemory(path).recall(DAY, 3) == Memory((DAY,) * 3, latched=True)
+
+
+def test_of_two_that_ask_for_a_lock_the_first_has_it_until_it_ends(tmp_path: Path) -> None:
+    first, second = (Lock(tmp_path / 'made' / 's.lock', name) for name in ('1', '2'))
+    assert first.take() and first.take()
+    assert not second.take()
+    first.free()
+    assert second.take() and list(second.earlier) == ['1']
+    assert not first.take()
+    second.free()
+    assert first.take() and list(first.earlier) == ['2']  # itself it is not before itself
+
+
+def test_a_lock_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / 'file').touch()
+    with pytest.raises(OSError, match='file'):
+        Lock(tmp_path / 'file' / 's.lock', '1').take()

@@ -44,6 +44,10 @@ def hold_for(robot, value, seconds):
     robot.hold(value, lambda: time.monotonic() > end, f'{seconds} s')
 
 
+def said(diagnoses):
+    return [status.message for diagnosis in diagnoses for status in diagnosis.status]
+
+
 def raising(alerts):
     return [a.kind for a in alerts if a.level in (Alert.ALARM, Alert.NEEDS_OPERATOR)]
 
@@ -224,8 +228,10 @@ def test_younger_supervisor_is_passive_though_the_values_are_good(robot, start, 
     robot.hold(0.9, lambda: robot.alerts, 'the elder to have said something')
     name, session = robot.state.id, robot.alerts[-1].session_id
     younger = start(*LIVE, *CALM)
-    passive = lambda: any('is on this topic too' in s.message for d in diagnoses for s in d.status)  # noqa: E731
-    robot.hold(0.9, passive, 'the younger one to know')
+    robot.hold(
+        0.9, lambda: any('active on this machine' in s for s in said(diagnoses)),
+        'the younger one to know',
+    )  # fmt: skip
     hold_for(robot, 0.9, 2.0)
     younger.send_signal(signal.SIGINT)
     assert younger.wait(10.0) == 0
@@ -234,6 +240,28 @@ def test_younger_supervisor_is_passive_though_the_values_are_good(robot, start, 
     assert robot.states[-1].session_id == session
     robot.fall()
     until(lambda: robot.asked == 1, 'the retry')
+
+
+def test_passive_supervisor_takes_over_with_all_that_is_kept_when_the_active_one_is_killed(
+    robot, start, processes, listener, until
+):
+    robot.serve(accept=False, message='the payload is on the floor')
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    first = start(*LIVE, *CALM)
+    robot.ready()
+    second = start(*LIVE, *CALM)
+    until(lambda: any('active on this machine' in s for s in said(diagnoses)), 'a passive one')
+    name = robot.state.id
+    time.sleep(0.6)
+    robot.fall()
+    robot.hold(-0.5, lambda: robot.states[-1].level == Alert.NEEDS_OPERATOR, 'the operator')
+    session = robot.states[-1].session_id
+    first.kill()
+    until(lambda: 'this one takes over' in processes.log(second), 'the report')
+    robot.hold(0.9, lambda: robot.states[-1].session_id != session, 'its state')
+    assert robot.states[-1].level == Alert.NEEDS_OPERATOR
+    assert robot.states[-1].episode_id == robot.state.id == name
+    assert listener.trigger('supervisor/acknowledge').success
 
 
 def test_acknowledge_before_the_activation_is_answered(robot, start, listener, until):

@@ -116,10 +116,10 @@ def robot(listener, until):
 
 @pytest.fixture
 def start(processes, calibration):
-    def start_supervisor(*arguments):
+    def start_supervisor(*arguments, **environment):
         return processes.start(
             'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
-            *arguments,
+            *arguments, **environment,
         )  # fmt: skip
 
     return start_supervisor
@@ -232,16 +232,22 @@ def test_values_of_another_engine_than_the_calibrated_one_are_unknown(robot, sta
     assert "calibration is for engine 'ffffffffffffffff'" in alert.text
 
 
-def test_of_two_supervisors_the_younger_asks_for_nothing(robot, start, until, listener):
+@pytest.mark.parametrize('machine', ['the same', 'another'])
+def test_of_two_supervisors_the_younger_asks_for_nothing(
+    robot, start, until, listener, tmp_path, machine: str
+):
     robot.serve(accept=True)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     start(*LIVE, *QUICK)
     robot.ready()
-    younger = start(*LIVE, *QUICK)
-    until(
-        lambda: any('is on this topic too' in s.message for d in diagnoses for s in d.status),
+    robot.hold(0.9, lambda: robot.alerts, 'the elder to have said something')
+    other = {} if machine == 'the same' else {'ROS_HOME': str(tmp_path / 'other')}
+    younger = start(*LIVE, *QUICK, **other)
+    why = 'is on this topic too' if other else 'another supervisor of this name is active'
+    robot.hold(
+        0.9, lambda: any(why in s.message for d in diagnoses for s in d.status),
         'the younger one to know',
-    )
+    )  # fmt: skip
     robot.fall()
     until(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
     time.sleep(0.5)

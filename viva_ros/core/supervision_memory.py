@@ -9,14 +9,15 @@ anew with the machine, so the file has stamps of the wall clock. Where that was 
 counts as just requested.
 """
 
+import fcntl
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
@@ -24,6 +25,7 @@ from viva_ros.core.files import write_atomically
 
 FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 2')  # the first has retries only
 HOUR: Final = 3600.0  # s
+EARLIER: Final = 100  # who had a lock, as its file lists them
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,52 @@ class SupervisionMemory:
         """
         recent = [min(at, now) for at in self.content.asked if now - at < HOUR]
         self.change(asked=(*recent, now))
+
+
+class Lock:
+    """
+    What one process of a machine has at a time, in a file; the kernel frees it when that one ends.
+
+    :param path: is made with its folder, and stays; it lists who had the lock
+    :param name: of who takes it
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = path, name
+        self._file: IO[str] | None = None
+        self.earlier: Collection[str] = ()  # who had it before, and has it no longer
+
+    def take(self) -> bool:
+        """
+        Take it, or keep it; return whether this process has it now.
+
+        :raises OSError: if the file cannot be made or written
+        """
+        if self._file is not None:
+            return True
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open('a+', encoding='utf-8')
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.seek(0)
+            self.earlier = [one for one in file.read().split() if one != self._name][-EARLIER:]
+            file.truncate(0)
+            file.write('\n'.join((*self.earlier, self._name)) + '\n')
+            file.flush()
+        except BlockingIOError:
+            file.close()
+            return False
+        except (OSError, ValueError):
+            file.close()
+            raise
+        self._file = file
+        return True
+
+    def free(self) -> None:
+        """Leave it to others."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def steady(asked: tuple[float, ...], wall: float, now: float) -> list[float]:

@@ -32,16 +32,21 @@ class Retries:
         :param rest: for this long, s: a supervisor before this one may just have requested
         :param say: publishes an event
         """
-        self._node, self._say = node, say
+        self._node, self._say, self._rest = node, say, rest
         self._memory = SupervisionMemory(memory_file(node))
-        asked = self._recall(settings.hourly)
-        self.kept = self._memory.content  # by the process before this one
-        hold_until = time.monotonic() + rest
-        self._machine = RetryMachine(settings, hold_until, asked, self.kept.operator)
-        self._kept_alive = time.monotonic()
         answers = Answers(self._accepted, self._refused, self._finished)
         self._client = retry_client(node, settings, answers)
+        self.begin(settings)
+
+    def begin(self, settings: RetrySettings) -> None:
+        """Begin where the process before this one has ended, with no episode under way."""
+        asked = self._recall(settings.hourly)
+        self.kept = self._memory.content  # by the process before this one
+        hold_until = time.monotonic() + self._rest
+        self._machine = RetryMachine(settings, hold_until, asked, self.kept.operator)
+        self._kept_alive = time.monotonic()
         self.episode: OpenEpisode | None = None
+
 
     @property
     def away(self) -> float:

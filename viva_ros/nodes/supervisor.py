@@ -38,7 +38,8 @@ from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.episodes import EpisodeState
 from viva_ros.nodes.managed import ManagedNode
 from viva_ros.nodes.process import run
-from viva_ros.nodes.retries import AWAY, Retries
+from viva_ros.nodes.retries import AWAY, Retries, memory_file
+from viva_ros.nodes.rivals import Rivals
 from viva_ros.nodes.robot_words import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings
 from viva_ros.runtime.manifest import named
@@ -97,8 +98,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
             made.combine, made.alpha,
         )  # fmt: skip
-        self._foreign = self._rival = self._incompatible = self._robot_fault = ''
-        self._elder = 0  # session of a supervisor that was here before; 0: none was heard
+        self._foreign = self._incompatible = self._robot_fault = ''
         self._entered: dict[Level, Event] = {}  # what the judge's levels were entered with
         self._may_resume = False
         self._begin_watch(settings)
@@ -111,6 +111,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             lambda event: self._publish(event, self._now()),
         )  # fmt: skip
         self.keep(Retries.destroy, self._retries)
+        lock = memory_file(self).with_suffix('.lock')
+        self._rivals = Rivals(self, self._session, lock)
+        self.keep(Rivals.rest, self._rivals)
         if self._retries.kept.latched:
             self._judge.latch()
         self._robot = RobotWords(self, settings.robot, self._hear_robot)
@@ -126,6 +129,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def start(self) -> None:
         """Begin to watch; an episode goes on only if the supervisor was away for a moment."""
         self._begin_watch(self.settings)
+        self._rivals.look()
         self._timer = self.create_timer(TICK, self._tick, clock=self.steady)
         how = 'dry run: no retry is requested' if self.settings.retry.dry_run else 'retries are on'
         self.get_logger().info(f'watching ({how})')
@@ -139,12 +143,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def stop(self) -> None:
         """Watch no more; the episode ends, and the state is unknown."""
         self.destroy_timer(self._timer)
-        if self._rival or self._may_resume:  # it is another's, or nothing has been taken over yet
-            return
-        self._retries.open_episode(None)
-        self._announce()
-        if self.context.ok():
-            self._announcer.show(self._state(Level.UNKNOWN, 'unknown', INACTIVE), self._now())
+        passive = bool(self._rivals.reason)
+        if not passive and not self._may_resume:  # else another's, or not taken over yet
+            self._retries.open_episode(None)
+            self._announce()
+            if self.context.ok():
+                state = self._state(Level.UNKNOWN, 'unknown', INACTIVE)
+                self._announcer.show(state, self._now())
+        self._rivals.rest()
 
     def teardown(self) -> None:
         """All that there is to free was given to keep."""
@@ -163,7 +169,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Report the level, and what the rules say."""
         level = self._level() if self.active else Level.OK
         fault = self._incompatible or self._foreign or self._robot.execution_unknown
-        crowd = self._rival or self._crowd()
+        crowd = self._rivals.reason or self._crowd()
         text = fault or crowd or (level.name if self.active else 'not active')
         entry = ERROR if fault else WARN if crowd else DIAGNOSIS[level]
         report.add('watch', entry, text, self._figures())
@@ -174,7 +180,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Go on with the episode of a supervisor that died a moment ago; forget an older one."""
         kept, away = self._retries.kept.episode, self._retries.away
         self._may_resume = False
-        if kept is None or self._rival:
+        if kept is None or self._rivals.reason:
             return
         if away > AWAY:
             self._retries.open_episode(None)
@@ -245,7 +251,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _refusal(self) -> str:
         """Return why no episode can begin or end; '' if one can."""
-        return (f'passive: {self._rival}' if self._rival else '') if self.active else INACTIVE
+        if not self.active:
+            return INACTIVE
+        return f'passive: {self._rivals.reason}' if self._rivals.reason else ''
 
     def _situation(self) -> EpisodeState:
         """Return what is announced: the episode, and whether it is judged."""
@@ -265,7 +273,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         return self._robot.reports_execution and self.settings.retry.by != ACTION
 
     def _announce(self) -> None:
-        if not self._rival and self.context.ok():  # at the end of the process it is not
+        if not self._rivals.reason and self.context.ok():  # at the end of the process it is not
             self._announcer.announce(self._situation(), self._now())
 
     # Values.
@@ -313,14 +321,15 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         of_rule = event.kind in RULES
         if of_rule or event.level not in (Level.WARN, Level.ALARM):
             self._entered[event.level] = event
-        self._retries.note_latch(self._judge.latched)
+        if not self._rivals.reason:  # the memory is the active one's
+            self._retries.note_latch(self._judge.latched)
 
     def _react(self, event: Event) -> None:
         """Request a retry on an alarm of the episode under way."""
         if event.level != Level.ALARM or event.kind not in RULES:
             return
-        if self._rival:
-            self.get_logger().warning(f'passive: {self._rival}')
+        if self._rivals.reason:
+            self.get_logger().warning(f'passive: {self._rivals.reason}')
             return
         state = self._situation()
         if state.executing and state.id == event.episode_id:
@@ -348,17 +357,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _tick(self) -> None:
         steady = time.monotonic()
-        self._look_for_rival()
+        self._look_for_rivals()
         event = self._silence.update(steady, self._heard, self._now(), self._situation().id)
         if event is not None:
             self._silent = event
             self._retries.drop()  # what it was about is long ago when values come again
             self._publish(event, event.stamp)
-        if steady - self._started > FIRST_WORD:
-            if self._may_resume:
-                self._resume()
-            if not self._rival:
-                self._elder = 0  # it has ended: one that comes now is younger
+        if self._may_resume and steady - self._started > FIRST_WORD:
+            self._resume()
         self._watch_robot()
         unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
         self._retries.tick(self._robot.stopped, self._judge.known and not unheard)
@@ -366,16 +372,18 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _hear_alert(self, message: Alert) -> None:
         """Note an elder supervisor; its latched alert may come before the graph shows it."""
-        if message.session_id < self._session:
-            self._elder = int(message.session_id)
-            self._look_for_rival()
+        if self._rivals.hear(int(message.session_id)) and self.active:
+            self._look_for_rivals()
 
-    def _look_for_rival(self) -> None:
-        """Of two supervisors, which would both request retries, the younger is passive."""
-        if self.count_publishers('alert') < 2:
-            self._rival = ''
-        elif self._elder:
-            self._rival = f'supervisor of session {self._elder} is on this topic too'
+    def _look_for_rivals(self) -> None:
+        """Go on where the supervisor that was active has ended."""
+        if not self._rivals.look():
+            return
+        self.get_logger().warning('the supervisor that was active has ended: this one takes over')
+        self._retries.begin(self.settings.retry)
+        if self._retries.kept.latched:
+            self._judge.latch()
+        self._may_resume = self._retries.kept.episode is not None
 
     # What holds, and what is said.
 
@@ -404,7 +412,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _show(self) -> None:
         """Publish the state of all."""
-        if self._rival or time.monotonic() - self._started < FIRST_WORD:
+        if self._rivals.reason or time.monotonic() - self._started < FIRST_WORD:
             return
         level, cause = self._level(), self._retries.cause
         since = cause.stamp if level == Level.NEEDS_OPERATOR and cause is not None else None
@@ -421,7 +429,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         )  # fmt: skip
 
     def _publish(self, event: Event, stamp: int) -> None:
-        if self._rival:  # the elder says it
+        if self._rivals.reason:  # the elder says it
             return
         self._announcer.say(
             event, self._level(), stamp, self._retries.used, self.settings.retry.budget
