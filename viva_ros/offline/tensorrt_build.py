@@ -73,7 +73,7 @@ def build(graph: bytes, kind: str, capabilities: Sequence[str]) -> Built:
     """
     library = import_library(kind)
     logger = _logger(library)
-    builder = library.Builder(logger)
+    builder = _make_builder(library, logger, kind)
     flag = library.NetworkDefinitionCreationFlag.STRONGLY_TYPED
     network = builder.create_network(1 << int(flag))
     _parse(library, network, logger, graph, kind)
@@ -95,6 +95,16 @@ def build(graph: bytes, kind: str, capabilities: Sequence[str]) -> Built:
             'memory, or take another precision'
         )
     return Built(bytes(made), _gpu(capabilities), {kind: library.__version__})
+
+
+def _make_builder(library: Any, logger: Any, kind: str) -> Any:
+    try:
+        return library.Builder(logger)
+    except TypeError as error:  # the bindings raise it for a null pointer
+        raise EngineError(
+            f'{kind} {library.__version__} cannot build on this machine ({logger.last or error}): '
+            'look whether it supports this GPU and driver, or take the kind pytorch'
+        ) from error
 
 
 def _parse(library: Any, network: Any, logger: Any, graph: bytes, kind: str) -> None:

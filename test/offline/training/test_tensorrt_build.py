@@ -66,6 +66,17 @@ def test_an_operation_that_is_not_supported_is_named() -> None:
         building.build(graph('Abacus'), RTX, ['86'])
 
 
+def test_a_library_that_cannot_start_is_an_error_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(logger: object) -> None:
+        raise TypeError('pybind11::init(): factory function returned nullptr')
+
+    monkeypatch.setattr(building.import_library(RTX), 'Builder', fail)
+    with pytest.raises(EngineError, match=r'cannot build on this machine .*kind pytorch'):
+        building.build(graph(), RTX, ['86'])
+
+
 @pytest.mark.parametrize(('capabilities', 'reason'), [
     (['8.6'], "capability is '8.6', must be two or three digits"),
     (['11'], 'capability is 11, tensorrt_rtx knows 75 80 86 89'),
