@@ -49,16 +49,21 @@ def measure(part: Part) -> None:
     """Measure all rows."""
     with tempfile.TemporaryDirectory() as place:
         folder = private_copy(shared_folder('engines') / ENGINE, Path(place))
-        engines = {task: PytorchEngine(folder, task, 'cpu') for task in _tasks(folder)}
-        info = next(iter(engines.values())).info
-        moments = load(info, 2 if part.tiny else MOMENTS)
-        part.put('moments', {'count': len(moments.items), 'source': moments.source,
-                             'failures': sum(not m.success for m in moments.items)})  # fmt: skip
-        wanted = [engines[m.task].estimate(m.observation) for m in moments.items]
-        compare = Comparison(part, folder, info, moments.items, wanted)
+        compare = reference(part, folder)
         compare.all_precisions()
-        part.row('fitting', lambda: fitting(part, moments.items))
-        cycles(part, folder, moments.items[0])
+        part.row('fitting', lambda: fitting(part, compare.moments))
+        cycles(part, folder, compare.moments[0])
+
+
+def reference(part: Part, folder: Path) -> 'Comparison':
+    """Return the moments with the engine's estimates in float32 on the CPU, to compare with."""
+    engines = {task: PytorchEngine(folder, task, 'cpu') for task in _tasks(folder)}
+    info = next(iter(engines.values())).info
+    moments = load(info, 2 if part.tiny else MOMENTS)
+    part.put('moments', {'count': len(moments.items), 'source': moments.source,
+                         'failures': sum(not m.success for m in moments.items)})  # fmt: skip
+    wanted = [engines[m.task].estimate(m.observation) for m in moments.items]
+    return Comparison(part, folder, info, moments.items, wanted)
 
 
 def private_copy(source: Path, place: Path) -> Path:
@@ -92,8 +97,8 @@ class Comparison:
         self, part: Part, folder: Path, info: EngineInfo, moments: Sequence[Moment],
         wanted: Sequence[Estimate],
     ) -> None:  # fmt: skip
-        self._part, self._folder, self._info = part, folder, info
-        self._moments, self._wanted = moments, wanted
+        self._part, self._folder, self.info = part, folder, info
+        self.moments, self._wanted = moments, wanted
         ranges = checkpoint.read(folder).model.ranges
         span = np.array(ranges.high) - np.array(ranges.low)
         self._span = np.where(span > 0, span, np.inf)
@@ -115,8 +120,8 @@ class Comparison:
 
     def _as_shipped(self) -> dict[str, Any]:
         device = self._part.device.type
-        engines = {t: PytorchEngine(self._folder, t, device) for t in self._info.tasks}
-        found = self._differences(lambda seen, task: engines[task].estimate(seen))
+        engines = {t: PytorchEngine(self._folder, t, device) for t in self.info.tasks}
+        found = self.differences(lambda seen, task: engines[task].estimate(seen))
         for engine in engines.values():
             engine.close()
         return found
@@ -125,14 +130,14 @@ class Comparison:
         lean = LeanViVa(checkpoint.read(self._folder).model)
         if self._part.device.type == 'cpu':
             lean = lean.to_precision(kind).eval()
-            return self._differences(lambda seen, task: self._eager(lean, seen, task))
+            return self.differences(lambda seen, task: self._eager(lean, seen, task))
         graphed = GraphedModel(lean, kind)
-        found = self._differences(lambda seen, task: self._graph(graphed, seen, task))
+        found = self.differences(lambda seen, task: self._graph(graphed, seen, task))
         return found | self._graph_against_eager(graphed, lean)
 
-    def _differences(self, ask: Ask) -> dict[str, Any]:
+    def differences(self, ask: Ask) -> dict[str, Any]:
         """Return the differences in value and in joints, rad and share of the joint's range."""
-        given = [ask(moment.observation, moment.task) for moment in self._moments]
+        given = [ask(moment.observation, moment.task) for moment in self.moments]
         pairs = list(zip(given, self._wanted, strict=True))
         value = np.array([abs(a.value - b.value) for a, b in pairs])
         joints = np.abs([_vector(a) - _vector(b) for a, b in pairs])
@@ -145,30 +150,30 @@ class Comparison:
         }  # fmt: skip
 
     def _task(self, task: str) -> NDArray[np.int64]:
-        return np.array([self._info.tasks.index(task)], dtype=np.int64)
+        return np.array([self.info.tasks.index(task)], dtype=np.int64)
 
     def _graph(self, graphed: GraphedModel, seen: Observation, task: str) -> Estimate:
-        pictures, proprio = arrange(seen, self._info)
+        pictures, proprio = arrange(seen, self.info)
         feeds = {'proprio': proprio[None], 'task': self._task(task)}
         return self._estimate(graphed.run([pictures], feeds))
 
     def _eager(self, lean: LeanViVa, seen: Observation, task: str) -> Estimate:
-        images, proprio = pack([seen], self._info)
+        images, proprio = pack([seen], self.info)
         feeds = (torch.from_numpy(array) for array in (images, proprio, self._task(task)))
         with torch.inference_mode():
             return self._estimate([tensor.float().numpy() for tensor in lean(*feeds)])
 
     def _estimate(self, arrays: Sequence[NDArray[Any]]) -> Estimate:
         names = ('value', 'forecast', 'progress', 'success')[: len(arrays)]
-        return unpack(dict(zip(names, arrays, strict=True)), self._info)[0]
+        return unpack(dict(zip(names, arrays, strict=True)), self.info)[0]
 
     def _graph_against_eager(self, graphed: GraphedModel, lean: LeanViVa) -> dict[str, Any]:
         """Compare the graph with the same module, called operation by operation."""
         device, largest = self._part.device, 0.0
-        fit = Fit(self._info.image_size, device)
-        for moment in self._moments[:20]:
+        fit = Fit(self.info.image_size, device)
+        for moment in self.moments[:20]:
             replayed = self._graph(graphed, moment.observation, moment.task)
-            pictures, proprio = arrange(moment.observation, self._info)
+            pictures, proprio = arrange(moment.observation, self.info)
             with torch.inference_mode():
                 outputs = lean(
                     fit([pictures]), torch.from_numpy(proprio[None]).to(device),

@@ -13,6 +13,9 @@ SHOWN: Final = (
     ('graph_equals_eager', 'graph equals eager', '{}'), ('max_levels', 'levels', '{}'),
     ('flat', 'flat', '{}'), ('peak_gb', 'peak', '{:.1f} GB'),
     ('computed_gb', 'computed', '{:.1f} GB'), ('step_s', 'step', '{:.3f} s'),
+    ('build_s', 'build', '{:.1f} s'), ('load_s', 'load', '{:.2f} s'),
+    ('first_s', 'first', '{:.2f} s'), ('value_relative', 'value', '{:.2g} relative'),
+    ('right', 'right', '{}'), ('accepted', 'accepted', '{}'),
     ('layers', 'layers', '{}'), ('unique_graphs', 'graphs', '{}'), ('meets_aim', 'aim', '{}'),
 )  # fmt: skip
 WIDTH: Final = 58
@@ -57,7 +60,7 @@ def _nested(key: str, item: Mapping[str, Any]) -> str:
     if 'policy_p95_rise' in item:
         rise, monitor = item['policy_p95_rise'], item['monitor']
         return f'{key}: policy p95 {rise:+.1%}, monitor p95 {monitor["p95_ms"]:.1f} ms'
-    for name in ('value_max', 'p95_ms', 'kernel_relative'):
+    for name in ('value_max', 'p95_ms', 'kernel_relative', 'all_layers_ms'):
         if name in item:
             return f'{key} {_figure(item[name], name, "{:.3g}")}'
     return ''

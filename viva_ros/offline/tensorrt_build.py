@@ -73,10 +73,11 @@ def build(graph: bytes, kind: str, capabilities: Sequence[str]) -> Built:
     """
     library = import_library(kind)
     logger = _logger(library)
-    builder = library.Builder(logger)
+    builder = _make_builder(library, logger, kind)
     flag = library.NetworkDefinitionCreationFlag.STRONGLY_TYPED
     network = builder.create_network(1 << int(flag))
     _parse(library, network, logger, graph, kind)
+    _allow_decomposition(library, network)
     config = builder.create_builder_config()
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
@@ -96,6 +97,16 @@ def build(graph: bytes, kind: str, capabilities: Sequence[str]) -> Built:
     return Built(bytes(made), _gpu(capabilities), {kind: library.__version__})
 
 
+def _make_builder(library: Any, logger: Any, kind: str) -> Any:
+    try:
+        return library.Builder(logger)
+    except TypeError as error:  # the bindings raise it for a null pointer
+        raise EngineError(
+            f'{kind} {library.__version__} cannot build on this machine ({logger.last or error}): '
+            'look whether it supports this GPU and driver, or take the kind pytorch'
+        ) from error
+
+
 def _parse(library: Any, network: Any, logger: Any, graph: bytes, kind: str) -> None:
     parser = library.OnnxParser(network, logger)
     if parser.parse(graph):
@@ -106,6 +117,20 @@ def _parse(library: Any, network: Any, logger: Any, graph: bytes, kind: str) -> 
         f'{kind} {library.__version__} cannot parse the graph ({"; ".join(reasons)}): upgrade '
         f'{kind}, or take the kind onnx'
     )
+
+
+def _allow_decomposition(library: Any, network: Any) -> None:
+    """
+    Let attention without a kernel of its own become products and a softmax.
+
+    Else one such layer fails the build: the 5B's image encoder has a head of 640 channels.
+    """
+    boundary = getattr(library.LayerType, 'ATTENTION_INPUT', None)
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        if boundary is not None and layer.type == boundary:
+            layer.__class__ = library.IAttentionInputLayer  # the bindings return the base class
+            layer.attention.decomposable = True
 
 
 def _gpu(capabilities: Sequence[str]) -> dict[str, Any]:

@@ -77,6 +77,22 @@ def test_stopped_part_keeps_its_rows_and_the_next_runs(runs):
     assert read(runs[0], '2_latency')['state'] == 'done'
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_tensorrt_part_builds_ahead_and_skips_what_needs_a_gpu(tmp_path: Path):
+    pytest.importorskip('tensorrt_rtx')
+    run = start(tmp_path, '6')
+    printed = run.communicate()[0]
+    assert run.returncode == 0, printed
+    rows = read(tmp_path, '6_tensorrt_part')['rows']
+    assert '90' not in rows['library']['builds_ahead_for'].split()
+    assert rows['one operation, built ahead']['build_s'] > 0
+    for count in (1, 3):
+        assert rows[f'{count} layers: TensorRT-RTX built']['plan_gb'] > 0
+        assert 'needs CUDA' in rows[f'{count} layers: TensorRT-RTX']['skipped']
+    assert 'needs CUDA' in rows['shipped, float16']['skipped']
+
+
 def test_spent_budget_begins_no_part_and_says_so(tmp_path: Path):
     run = start(tmp_path, '1,2', '--budget', '0')
     assert run.communicate()[0].count('not begun: the budget is spent') == 2
@@ -86,5 +102,5 @@ def test_spent_budget_begins_no_part_and_says_so(tmp_path: Path):
 
 def test_unknown_part_is_refused(tmp_path: Path):
     run = start(tmp_path, '1,9')
-    assert "parts ['9'] are none of 0, 1, 2, 3, 4, 5" in run.communicate()[0]
+    assert "parts ['9'] are none of 0, 1, 2, 3, 4, 5, 6" in run.communicate()[0]
     assert run.returncode == 2

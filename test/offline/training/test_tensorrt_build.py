@@ -43,9 +43,38 @@ def test_an_engine_is_built_ahead_for_several_gpus() -> None:
     assert set(built.libraries) == {RTX}
 
 
+def attention(width: int) -> bytes:
+    """Attention of one head on (batch, 1, 480, width) in bfloat16."""
+    shape, kind = ['batch', 1, 480, width], TensorProto.BFLOAT16
+    names = ('query', 'key', 'value')
+    proto = helper.make_model(
+        helper.make_graph(
+            [helper.make_node('Attention', names, ['y'])], 'one',
+            [helper.make_tensor_value_info(name, kind, shape) for name in names],
+            [helper.make_tensor_value_info('y', kind, shape)],
+        ), opset_imports=[helper.make_opsetid('', building.OPSET)], ir_version=10,
+    )  # fmt: skip
+    return bytes(proto.SerializeToString())
+
+
+def test_attention_too_wide_for_a_kernel_is_decomposed() -> None:
+    assert len(building.build(attention(640), RTX, ['89']).content) > 1000
+
+
 def test_an_operation_that_is_not_supported_is_named() -> None:
     with pytest.raises(EngineError, match=r'cannot parse the graph \(Abacus: .*the kind onnx'):
         building.build(graph('Abacus'), RTX, ['86'])
+
+
+def test_a_library_that_cannot_start_is_an_error_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(logger: object) -> None:
+        raise TypeError('pybind11::init(): factory function returned nullptr')
+
+    monkeypatch.setattr(building.import_library(RTX), 'Builder', fail)
+    with pytest.raises(EngineError, match=r'cannot build on this machine .*kind pytorch'):
+        building.build(graph(), RTX, ['86'])
 
 
 @pytest.mark.parametrize(('capabilities', 'reason'), [
