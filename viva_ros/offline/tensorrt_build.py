@@ -61,7 +61,21 @@ def check(kind: str, build_only: bool, capabilities: Sequence[str]) -> ModuleTyp
             names = library.ComputeCapability.__members__
             known = ' '.join(name[2:] for name in names if name[2:].isdigit())
             raise EngineError(f'capability is {unknown[0]}, {RTX} knows {known}')
+        if found.device is not None and not capabilities:
+            _check_supported(library, found.device)
     return library
+
+
+def _check_supported(library: Any, device: cuda.Device) -> None:
+    """Refuse a GPU that the library builds for and then does not run on, such as an H200."""
+    names = library.ComputeCapability.__members__
+    known = sorted(int(name[2:]) for name in names if name[2:].isdigit())
+    here = int(device.capability.replace('.', ''))
+    if here not in known and here < known[-1]:  # a later GPU may be supported
+        raise EngineError(
+            f'{RTX} {library.__version__} does not run on {device.name} (sm_{here}), it knows '
+            f'{" ".join(map(str, known))}: take --engine pytorch, or tensorrt if installed'
+        )
 
 
 def build(graph: bytes, kind: str, capabilities: Sequence[str]) -> Built:

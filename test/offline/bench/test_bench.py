@@ -204,6 +204,7 @@ def test_a_run_that_fails_leaves_what_it_had_beside_what_was_there(monkeypatch, 
     assert left['start'] == start and 'node' not in left
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_whole_benchmark_runs_from_end_to_end(tmp_path: Path):

@@ -86,6 +86,20 @@ def test_a_gpu_that_it_does_not_know_is_refused(capabilities: list[str], reason:
         building.check(RTX, True, capabilities)
 
 
+@pytest.mark.parametrize(('capability', 'known'), [('9.0', False), ('8.9', True), ('13.0', True)])
+def test_a_gpu_that_it_builds_for_and_does_not_run_on_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capability: str, known: bool
+) -> None:
+    device = cuda.Device('NVIDIA H200', capability, 150 * 10**9, '13.0')
+    monkeypatch.setattr(cuda, 'probe', lambda: cuda.Probe(device))
+    if known:
+        building.check(RTX, False, [])
+        return
+    with pytest.raises(EngineError, match=r'does not run on NVIDIA H200 \(sm_90\).*pytorch'):
+        building.check(RTX, False, [])
+    building.check(RTX, True, ['89'])
+
+
 @without_gpu
 def test_without_a_gpu_it_is_built_only_when_asked_for() -> None:
     with pytest.raises(EngineError, match=r'no GPU to build and compare with .*add --build-only'):
