@@ -90,6 +90,7 @@ def robot(processes, calibration, listener, until, tmp_path):
     return watched, values
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 300)
 def test_memory_and_handles_stay_flat(robot):

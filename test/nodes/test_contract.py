@@ -379,6 +379,7 @@ def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
     until(lambda: states[-1].level == Alert.PAUSED, 'an idle supervisor')
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_simulated_robot_starts_ends_and_mends_its_episodes_by_itself(processes, listener, until):

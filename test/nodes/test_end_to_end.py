@@ -148,6 +148,7 @@ def fake_engine():
     return module.BrightnessEngine()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_demo_shows_a_failure_that_is_caught_and_mended(domain, tmp_path):

@@ -159,6 +159,7 @@ def source(processes, tmp_path: Path):
     return processes.start('fake_source.py', tmp_path, *ALL)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_monitor_without_inputs_answers(probe, said, record_property):
     """For longer than the 12 s from one try of autostart to the next, as it was."""
@@ -169,6 +170,7 @@ def test_monitor_without_inputs_answers(probe, said, record_property):
     assert any(text.startswith('nothing publishes /head/image_raw after 10 s') for text in said())
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_monitor_that_loads_for_long_answers(
     probe, change, state, said, source, listener, record_property
@@ -215,6 +217,7 @@ def test_loading_is_cancelled_at_once(
     assert prober.process.wait(20.0) == 0, 'while the cancelled loading goes on'
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_monitor_whose_engine_hangs_answers(
     probe, change, state, until, listener, source, record_property
@@ -258,6 +261,7 @@ def test_node_that_starts_answers(probe, node: str, record_property):
     prober.check(record_property)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_black_box_that_records_much_answers(
     probe, processes, listener, until, tmp_path, record_property

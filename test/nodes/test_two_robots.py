@@ -117,6 +117,7 @@ def test_a_failure_of_one_robot_is_alarmed_retried_and_recorded_for_it_alone(
     assert nodes == {(f'/{r}/{n}', f'/{r}') for r in ('left', 'right') for n in NODES}
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, until, tmp_path):
