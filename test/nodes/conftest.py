@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -22,6 +23,7 @@ from std_srvs.srv import Trigger
 
 from viva_ros.core.rules import RuleSettings
 from viva_ros.core.thresholds import Calibration, Threshold
+from viva_ros.nodes import qos
 from viva_ros.nodes.bringup import environment
 from viva_ros.srv import StartEpisode
 
@@ -193,6 +195,18 @@ def begin_episode(listener: Listener) -> Callable[..., str]:
         return str(answer.episode_id)
 
     return begin
+
+
+@pytest.fixture
+def said(listener: Listener) -> Callable[[], list[str]]:
+    """Return the texts that /diagnostics has had of the configuration."""
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+
+    def texts() -> list[str]:
+        entries = (s for d in list(diagnoses) for s in d.status if 'configuration' in s.name)
+        return [entry.message for entry in entries]
+
+    return texts
 
 
 @pytest.fixture

@@ -142,18 +142,6 @@ def state(listener):
 
 
 @pytest.fixture
-def said(listener):
-    """Return the texts that /diagnostics has had of the configuration."""
-    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
-
-    def texts() -> list[str]:
-        entries = (s for d in list(diagnoses) for s in d.status if 'configuration' in s.name)
-        return [entry.message for entry in entries]
-
-    return texts
-
-
-@pytest.fixture
 def source(processes, tmp_path: Path):
     (tmp_path / 'level').write_text('160')
     return processes.start('fake_source.py', tmp_path, *ALL)

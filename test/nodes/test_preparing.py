@@ -18,18 +18,6 @@ QUICK = (*RAW, '-p', 'input_timeout:=0.5')
 
 
 @pytest.fixture
-def said(listener):
-    """Return the texts that /diagnostics has had of the configuration."""
-    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
-
-    def texts() -> list[str]:
-        entries = (s for d in list(diagnoses) for s in d.status if 'configuration' in s.name)
-        return [entry.message for entry in entries]
-
-    return texts
-
-
-@pytest.fixture
 def values(listener):
     return listener.listen(Value, 'value', qos.RELIABLE)
 
