@@ -9,7 +9,7 @@ A condition for a behaviour tree of py_trees: whether the task is going well.
 In a tree it stands before the task, in a sequence that is ticked again and again: while an alarm
 is on it fails, the task is stopped, and the tree goes back and tries again. The selector above has
 a memory: on the way home nothing is judged, and the way home must not be interrupted. What is not
-known is no success, nor is an alarm that a person must still acknowledge: then the condition is
+known is no success, nor is what a person must still acknowledge or see to: then the condition is
 RUNNING, and the task waits. Where the tree retries, leave ``retry.dry_run: true``: there is one
 master.
 """
@@ -19,11 +19,11 @@ import rclpy
 from py_trees.common import Status
 from rclpy.node import Node
 
-from viva_ros.core.events import ALARMING, Level
+from viva_ros.core.events import Level
 from viva_ros.msg import SupervisorState
 from viva_ros.nodes import qos
 
-WAITING = (Level.UNKNOWN, Level.LATCHED)
+WAITING = (Level.UNKNOWN, Level.LATCHED, Level.NEEDS_OPERATOR)
 
 
 class GoesWell(py_trees.behaviour.Behaviour):
@@ -52,7 +52,7 @@ class GoesWell(py_trees.behaviour.Behaviour):
         if not self._supervisors():
             self.feedback_message = 'no supervisor'
             return Status.RUNNING
-        if self.level in ALARMING:
+        if self.level == Level.ALARM:
             return Status.FAILURE
         return Status.RUNNING if self.level in WAITING else Status.SUCCESS
 

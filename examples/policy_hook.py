@@ -13,17 +13,25 @@ The contract of a policy runner with viva_ros: episodes, ``executing`` and ``ret
     hook.end()                             # the task is over, however it ended
 
 It publishes ``executing`` ten times a second from the node's executor. Spin that in a thread of
-its own if the policy blocks.
+its own if the policy blocks. A call that gets no answer, or that the supervisor cannot take yet,
+is made again: it may have been killed and started again.
 """
+
+import time
+from collections import deque
+from functools import partial
 
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from viva_ros.srv import StartEpisode
 
+PATIENCE = 2.0  # s, for an answer, and between two tries
+NOT_YET = 'not active'  # how the answer of a supervisor begins that is configured only
+
 
 class Hook:
-    """Forty lines between a policy and the supervisor."""
+    """Fifty lines between a policy and the supervisor."""
 
     def __init__(self, node, refusal=lambda: ''):
         """:param refusal: returns why the scene cannot be tried again; '' if it can"""
@@ -32,42 +40,44 @@ class Hook:
         self._start = node.create_client(StartEpisode, 'supervisor/start_episode')
         self._end = node.create_client(Trigger, 'supervisor/end_episode')
         self._executing = node.create_publisher(Bool, 'executing', 10)
-        self._calls, self._pending = [], None  # what the supervisor has not answered yet
+        self._calls, self._again = deque(), 0.0  # not answered yet; when the next is made, s
         node.create_service(Trigger, 'retry', self._serve_retry)
         node.create_timer(0.1, self._report)
 
     def begin(self, task=''):
         """Start an episode, as soon as there is a supervisor."""
-        self._calls = [(self._start, StartEpisode.Request(task=task))]
+        self._calls.clear()
+        self._calls.append((self._start, StartEpisode.Request(task=task)))
         self.resume()
 
     def resume(self):
         """Execute the task, from the start or again."""
         self.executing, self.retry_wanted = True, False
-        self._report()
 
     def end(self):
         """End the episode."""
         self._calls.append((self._end, Trigger.Request()))
         self.executing = self.retry_wanted = False
-        self._report()
 
     def _report(self):
         self._executing.publish(Bool(data=self.executing))
-        if self._pending is None and self._calls and self._calls[0][0].service_is_ready():
-            client, request = self._calls.pop(0)
-            self._pending = client.call_async(request)
-            self._pending.add_done_callback(self._note)
+        call = next(iter(self._calls), None)
+        if call and time.monotonic() > self._again and call[0].service_is_ready():
+            self._again = time.monotonic() + PATIENCE
+            call[0].call_async(call[1]).add_done_callback(partial(self._note, call))
 
-    def _note(self, future):
-        self._pending = None
-        if not future.result().success:  # an unknown task, for example: nothing is judged then
-            self._log.error(f'the supervisor refuses: {future.result().message}')
+    def _note(self, call, future):
+        answer = future.result()
+        if not answer.success:  # an unknown task, for example: nothing is judged then
+            self._log.error(f'the supervisor refuses: {answer.message}')
+        if not answer.message.startswith(NOT_YET) and self._calls and self._calls[0] is call:
+            self._calls.popleft()
+            self._again = 0.0
 
     def _serve_retry(self, request, response):
         response.message = self._refusal() if self.executing else 'no task is executed'
         response.success = not response.message
         if response.success:
             self.retry_wanted, self.executing = True, False
-        self._report()  # before the answer: accepted means that nothing is judged any more
+        self._executing.publish(Bool(data=self.executing))  # accepted: nothing is judged any more
         return response

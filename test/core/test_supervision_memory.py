@@ -19,6 +19,7 @@ from viva_ros.core.supervision_memory import (
 DAY = 1_000_000.0
 NAN = math.nan
 CALL = Event(Level.NEEDS_OPERATOR, 'retry_budget', 5, 3, NAN, NAN, NAN, 'a', '2 of 2 are spent')
+LATCH = Event(Level.LATCHED, 'drop', 5, 3, NAN, NAN, NAN, 'a', 'the value fell')
 
 
 def kept(path: Path, *days: float) -> SupervisionMemory:
@@ -98,8 +99,8 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -
     with pytest.raises(VivaError, match=r'retries\.json .*count as spent'):
         memory.recall(DAY, 3)
     assert path.with_suffix('.damaged').read_text() == content
-    memory.change(latched=True)  # what is written next keeps the budget spent
-    assert SupervisionMemory(path).recall(DAY, 3) == Memory((DAY,) * 3, latched=True)
+    memory.change(latched=LATCH)  # what is written next keeps the budget spent
+    assert SupervisionMemory(path).recall(DAY, 3) == Memory((DAY,) * 3, latched=LATCH)
 
 
 def test_of_two_that_ask_for_a_lock_the_first_has_it_until_it_ends(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_the_task_goes_on_only_while_no_alarm_is_on(listener, until):
     assert ticked(Alert.LATCHED)[0] == status.RUNNING  # until a person acknowledges
     assert ticked(Alert.UNKNOWN)[0] == status.RUNNING
     assert ticked(Alert.PAUSED) == (status.SUCCESS, status.RUNNING)  # the task may begin
-    assert ticked(Alert.NEEDS_OPERATOR) == (status.FAILURE, status.INVALID)
+    assert ticked(Alert.NEEDS_OPERATOR) == (status.RUNNING, status.INVALID)  # it waits
 
 
 def test_the_way_home_runs_to_its_end_though_nothing_is_judged_there(listener, until):

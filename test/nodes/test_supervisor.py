@@ -243,7 +243,7 @@ def test_of_two_supervisors_the_younger_asks_for_nothing(
     robot.hold(0.9, lambda: robot.alerts, 'the elder to have said something')
     other = {} if machine == 'the same' else {'ROS_HOME': str(tmp_path / 'other')}
     younger = start(*LIVE, *QUICK, **other)
-    why = 'is on this topic too' if other else 'another supervisor of this name is active'
+    why = 'is on this topic too' if other else 'another supervisor of this name runs'
     robot.hold(
         0.9, lambda: any(why in s.message for d in diagnoses for s in d.status),
         'the younger one to know',

@@ -204,6 +204,12 @@ class RetryMachine:
         self._rest()
         return [self._event(Level.OK, 'retry_done', 'the robot executes the task again')]
 
+    def lose(self, text: str) -> list[Event]:
+        """Take that nothing will tell the end of the retry under way: a person must see to it."""
+        if self.state is not RetryState.RETRYING:
+            return []
+        return [self._call_operator('retry_unfinished', text)]
+
     def refused(self, now: float, reason: str) -> list[Event]:
         """Take a refusal, or that there is no such service; without effect on nothing asked."""
         self._outstanding = False

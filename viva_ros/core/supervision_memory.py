@@ -23,7 +23,7 @@ from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.files import write_atomically
 
-FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 2')  # the first has retries only
+FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 3')  # the first has retries only
 HOUR: Final = 3600.0  # s
 EARLIER: Final = 100  # who had a lock, as its file lists them
 
@@ -51,13 +51,13 @@ class Memory:
     :param asked: when retries were requested, wall clock, s
     :param operator: the event because of which an operator is required; None if none is
     :param episode: that is under way; None if none is
-    :param latched: whether an alarm waits for acknowledgement
+    :param latched: the alarm that waits for acknowledgement; None if none does
     """
 
     asked: tuple[float, ...] = ()
     operator: Event | None = None
     episode: OpenEpisode | None = None
-    latched: bool = False
+    latched: Event | None = None
 
 
 @dataclass
@@ -70,6 +70,7 @@ class SupervisionMemory:
 
     path: Path
     content: Memory = field(default_factory=Memory)
+    _unwritten: bool = False  # whether the file lacks what is in the content
 
     def recall(self, now: float, hourly: int) -> Memory:
         """
@@ -87,9 +88,11 @@ class SupervisionMemory:
                 raise ValueError(f'format is {read["format"]!r}, must be {FORMATS[-1]!r}')
             recent = [float(at) for at in read['asked'] if now - float(at) < HOUR]
             self.content = Memory(
-                tuple(min(at, now) for at in recent), _event(read.get('operator')),
-                _episode(read.get('episode')), bool(read.get('latched', False)),
+                tuple(min(at, now) for at in recent),
+                _event(read.get('operator'), Level.NEEDS_OPERATOR),
+                _episode(read.get('episode')), _event(read.get('latched'), Level.LATCHED),
             )  # fmt: skip
+            self._unwritten = False
         except FileNotFoundError:
             self.content = Memory()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -131,11 +134,12 @@ class SupervisionMemory:
         :raises OSError: if it cannot be written
         """
         content = replace(self.content, **changes)
-        if content == self.content:
+        if content == self.content and not self._unwritten:
             return
-        self.content = content
+        self.content, self._unwritten = content, True
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, json.dumps(_written(content), indent=1) + '\n')
+        self._unwritten = False
 
     def note_retry(self, now: float) -> None:
         """
@@ -199,23 +203,26 @@ def steady(asked: tuple[float, ...], wall: float, now: float) -> list[float]:
 
 
 def _written(content: Memory) -> dict[str, Any]:
-    operator = content.operator
     return {
         'format': FORMATS[-1], 'asked': list(content.asked),
-        'operator': None if operator is None else {
-            'kind': operator.kind, 'stamp': operator.stamp, 'onset': operator.onset,
-            'episode': operator.episode_id, 'text': operator.text,
-        },
+        'operator': _written_event(content.operator),
         'episode': None if content.episode is None else asdict(content.episode),
-        'latched': content.latched,
+        'latched': _written_event(content.latched),
+    }
+
+
+def _written_event(event: Event | None) -> dict[str, Any] | None:
+    return None if event is None else {
+        'kind': event.kind, 'stamp': event.stamp, 'onset': event.onset,
+        'episode': event.episode_id, 'text': event.text,
     }  # fmt: skip
 
 
-def _event(read: Mapping[str, Any] | None) -> Event | None:
+def _event(read: Mapping[str, Any] | None, level: Level) -> Event | None:
     if read is None:
         return None
     return Event(
-        Level.NEEDS_OPERATOR, str(read['kind']), int(read['stamp']), int(read['onset']), math.nan,
+        level, str(read['kind']), int(read['stamp']), int(read['onset']), math.nan,
         math.nan, math.nan, str(read['episode']), str(read['text']),
     )  # fmt: skip
 

@@ -1,6 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the supervisor publishes: alerts, the episode and the state of all, each latched."""
+"""
+What the supervisor in charge publishes: alerts, the episode and the state of all, each latched.
+
+One that is not in charge has no publishers: late readers would get its last words too.
+"""
+
+from typing import Any
 
 from rclpy.node import Node
 
@@ -13,7 +19,7 @@ from viva_ros.nodes.episodes import EpisodeState
 
 class Announcer:
     """
-    Publishes alerts, episodes and the state.
+    Publishes alerts, episodes and the state; nothing before it is opened.
 
     :param session: start of this supervisor, ns: tells its alerts from those of one before
     """
@@ -23,17 +29,29 @@ class Announcer:
         self._node = node
         self._announced: EpisodeState | None = None
         self._state: SupervisorState | None = None
-        self._publishers = [
-            node.create_publisher(kind, topic, qos.LATCHED)
-            for kind, topic in (
-                (Alert, 'alert'), (Episode, 'episode'), (SupervisorState, '~/state'),
-            )
-        ]  # fmt: skip
+        self._publishers: dict[type, Any] = {}
 
-    def destroy(self) -> None:
-        """Publish nothing more."""
-        for publisher in self._publishers:
-            self._node.destroy_publisher(publisher)
+    @property
+    def is_open(self) -> bool:
+        """Whether it publishes."""
+        return bool(self._publishers)
+
+    def open(self) -> None:
+        """Begin to publish."""
+        for kind, topic in (
+            (Alert, 'alert'), (Episode, 'episode'), (SupervisorState, '~/state'),
+        ):  # fmt: skip
+            self._publishers[kind] = self._node.create_publisher(kind, topic, qos.LATCHED)
+
+    def close(self) -> None:
+        """Publish nothing more; what was published is gone for late readers."""
+        while self._publishers:
+            self._node.destroy_publisher(self._publishers.popitem()[1])
+        self._announced = self._state = None
+
+    def _publish(self, message: Any) -> None:
+        if self.is_open and self._node.context.ok():  # at the end of the process it is not
+            self._publishers[type(message)].publish(message)
 
     def announce(self, state: EpisodeState, stamp: int) -> None:
         """
@@ -44,7 +62,7 @@ class Announcer:
         if state == self._announced:
             return
         self._announced = state
-        self._publishers[1].publish(
+        self._publish(
             Episode(
                 header=header(stamp), id=state.id, task=state.task, executing=state.executing,
                 reason=state.reason,
@@ -63,7 +81,9 @@ class Announcer:
         message.level = int(level)
         message.retries, message.retry_budget = retries, budget
         message.session_id = self.session
-        self._publishers[0].publish(message)
+        self._publish(message)
+        if not self.is_open:
+            return
         text = f'{event.level.name} {event.kind}: {event.text}'
         if event.level in ALARMING:  # two calls: rclpy ties a severity to the place
             self._node.get_logger().warning(text)
@@ -91,4 +111,4 @@ class Announcer:
             **{name: getattr(state, name)
                for name in state.get_fields_and_field_types() if name != 'header'},
         )  # fmt: skip
-        self._publishers[2].publish(message)
+        self._publish(message)

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -85,13 +85,22 @@ def check_arguments(launch: str, given: Mapping[str, str]) -> Options:
     for name in given:
         if name in GONE[launch]:
             raise ConfigurationError(f'{launch} has no argument {name!r}: {GONE[launch][name]}')
-        if name not in known:
-            near = nearest(name, known)
-            meant = f'is {near!r} meant?' if near else f'must be one of {", ".join(known)}'
-            raise ConfigurationError(f'{launch} has no argument {name!r}: {meant}')
+        check_name(launch, name, known)
     values = {name: argument.default or '' for name, argument in known.items()}
     checked = {n: _checked(launch, known[n], text) for n, text in given.items() if text}
     return Options(launch, values | checked, frozenset(checked))
+
+
+def check_name(launch: str, name: str, known: Collection[str]) -> None:
+    """
+    Refuse an argument that a launch file does not have.
+
+    :raises ConfigurationError: with the nearest known name
+    """
+    if name not in known:
+        near = nearest(name, known)
+        meant = f'is {near!r} meant?' if near else f'must be one of {", ".join(known)}'
+        raise ConfigurationError(f'{launch} has no argument {name!r}: {meant}')
 
 
 def parameter_files(options: Options, namespace: str) -> tuple[dict[str, Path], list[str]]:

@@ -125,8 +125,17 @@ def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
             signal_handler_options=SignalHandlerOptions.NO,
         )
     except (RCLError, UnknownROSArgsError) as error:
-        sys.exit(f'{error}: see the arguments after --ros-args')
+        sys.exit(
+            f'{error}: see the arguments after --ros-args, and whether {log_folder()} can be '
+            'written (ROS_LOG_DIR names another folder)'
+        )
     return SingleThreadedExecutor()
+
+
+def log_folder() -> str:
+    """Return the folder that rcl writes its log to."""
+    home = os.environ.get('ROS_HOME') or '~/.ros'
+    return os.path.expanduser(os.environ.get('ROS_LOG_DIR') or f'{home}/log')
 
 
 def ignore_signals() -> None:

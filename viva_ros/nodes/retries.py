@@ -13,8 +13,8 @@ from rclpy.node import Node
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
-from viva_ros.core.supervision_memory import OpenEpisode, SupervisionMemory, steady
-from viva_ros.nodes.retry_client import Answers, Request, retry_client
+from viva_ros.core.supervision_memory import Memory, OpenEpisode, SupervisionMemory, steady
+from viva_ros.nodes.retry_client import Answers, Request, Retrier, retry_client
 
 ALIVE = 5.0  # s, between two signs of life in the file
 AWAY = 30.0  # s; for longer, and an episode does not go on
@@ -27,25 +27,38 @@ class Retries:
         self, node: Node, settings: RetrySettings, rest: float, say: Callable[[Event], None]
     ) -> None:
         """
-        Request nothing yet.
+        Request nothing before ``begin``.
 
         :param rest: for this long, s: a supervisor before this one may just have requested
         :param say: publishes an event
         """
         self._node, self._say, self._rest = node, say, rest
+        self._settings = settings
         self._memory = SupervisionMemory(memory_file(node))
-        answers = Answers(self._accepted, self._refused, self._finished)
-        self._client = retry_client(node, settings, answers)
-        self.begin(settings)
+        self._client: Retrier | None = None
+        self.end()
 
-    def begin(self, settings: RetrySettings) -> None:
-        """Begin where the process before this one has ended, with no episode under way."""
-        asked = self._recall(settings.hourly)
-        self.kept = self._memory.content  # by the process before this one
+    def begin(self) -> None:
+        """Begin where the supervisor before this one has ended, with no episode under way."""
+        asked = self._recall(self._settings.hourly)
+        self.kept = self._memory.content.episode
         hold_until = time.monotonic() + self._rest
-        self._machine = RetryMachine(settings, hold_until, asked, self.kept.operator)
+        operator = self._memory.content.operator
+        self._machine = RetryMachine(self._settings, hold_until, asked, operator)
         self._kept_alive = time.monotonic()
+        answers = Answers(self._accepted, self._refused, self._finished)
+        self._client = retry_client(self._node, self._settings, answers)
+
+    def end(self) -> None:
+        """Request and keep nothing more: another supervisor is in charge, or none."""
+        if self._client is not None:
+            self._client.destroy()
+            self._client = None
+        self._memory.content = Memory()
+        self._machine = RetryMachine(self._settings)
         self.episode: OpenEpisode | None = None
+        self.kept: OpenEpisode | None = None  # of the supervisor before; it may go on
+        self._untold = False  # whether the answer that ends a retry is lost
 
 
     @property
@@ -73,32 +86,53 @@ class Retries:
         """Retries requested in this episode."""
         return self._machine.used
 
+    @property
+    def untold(self) -> bool:
+        """Whether only the robot's report of execution can tell the end of the retry."""
+        return self._untold and self.state is RetryState.RETRYING
+
+    @property
+    def latched(self) -> Event | None:
+        """The alarm that waits for acknowledgement; None if none does."""
+        return self._memory.content.latched
+
     def apply(self, settings: RetrySettings) -> None:
         """Use other settings from now on."""
+        self._settings = settings
         self._machine.apply(settings)
-
-    def destroy(self) -> None:
-        """Request no more."""
-        self._client.destroy()
 
     def open_episode(self, episode: OpenEpisode | None) -> None:
         """Begin an episode, go on with one, or end it (None)."""
         self._machine.start_episode(episode.used if episode else 0)
-        self.episode = episode
+        self.episode, self.kept = episode, None
         self._write(episode=episode)
 
-    def resume(self, episode: OpenEpisode, alarm: Event) -> None:
-        """Go on with an episode, and with the retry that was under way in it."""
-        self.open_episode(episode)
-        if episode.retrying:
-            self._machine.resume(time.monotonic(), alarm)
+    def resume(self, episode: OpenEpisode, alarm: Event, told: bool) -> None:
+        """
+        Go on with an episode, and with the retry that was under way in it.
 
-    def note_latch(self, latched: bool) -> None:
-        """Keep whether an alarm waits for acknowledgement."""
-        self._write(latched=latched)
+        :param alarm: stands for the one that led to the retry
+        :param told: whether the robot reports when it executes: nothing else tells its end now
+        """
+        self.open_episode(episode)
+        if not episode.retrying:
+            return
+        self._machine.resume(time.monotonic(), alarm)
+        self._untold = True
+        if not told:
+            self._follow(self._machine.lose(
+                'the supervisor was started again during a retry, whose end nothing tells now: '
+                'operator required'
+            ))  # fmt: skip
+
+    def note_latch(self, alarm: Event | None) -> None:
+        """Keep the alarm that waits for acknowledgement; None: none does."""
+        self._write(latched=alarm)
 
     def request(self, alarm: Event, task: str) -> None:
         """Request a retry because of an alarm."""
+        if self._client is None:
+            return
         self._request = Request(alarm, task)
         self._follow(self._machine.request(time.monotonic(), alarm))
 
@@ -125,6 +159,8 @@ class Retries:
         :param stopped: why the robot is stopped; '' if it is not
         :param known: whether values are heard and known
         """
+        if self._client is None:
+            return
         self._follow(self._machine.block(stopped))
         self._follow(self._machine.tick(time.monotonic(), known))
         if time.monotonic() - self._kept_alive > ALIVE:
@@ -142,13 +178,15 @@ class Retries:
             if event is self._machine.cause:
                 self._write(operator=event)
             self._say(event)
-            if event.kind == 'retry_requested':
+            if event.kind == 'retry_requested' and self._client is not None:
                 self._client.ask(self._request, self._machine.used)
         if events:
             self._note_episode()
         return events
 
     def _accepted(self, begun: bool) -> None:
+        if self._client is None:  # too late
+            return
         self._follow(self._machine.accepted(time.monotonic(), begun))
 
     def _refused(self, reason: str) -> None:
@@ -180,6 +218,8 @@ class Retries:
             self._write(episode=self.episode)
 
     def _write(self, **changes: object) -> None:
+        if self._client is None:  # the file is another's
+            return
         try:
             self._memory.change(**changes)
         except OSError as error:

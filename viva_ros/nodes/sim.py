@@ -236,11 +236,12 @@ class EpisodeHook:
     Starts and ends episodes at the supervisor, without ever waiting for it.
 
     A supervisor that is not there yet is asked as soon as it is; one that does not answer (it was
-    killed and is started again, say) is asked once more.
+    killed and is started again, say) or is not active yet is asked once more.
     """
 
     PERIOD = 0.2  # s, between two looks for the supervisor
     PATIENCE = 2.0  # s, for an answer
+    NOT_YET = 'not active'  # how the answer of a supervisor begins that is configured only
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -254,11 +255,13 @@ class EpisodeHook:
     def begin(self, task: str) -> None:
         """Start an episode as soon as there is a supervisor."""
         self._wish, self._task, self._started = 'start', task, False
+        self._pending = None
         self._again = -math.inf
 
     def end(self) -> None:
         """End the episode, if one was started."""
-        self._wish = 'end' if self._started else ''
+        asked = self._wish == 'start' and self._pending is not None  # it may have begun
+        self._wish = 'end' if self._started or asked else ''
         self._again = -math.inf
 
     def pursue(self, now: float) -> None:
@@ -272,15 +275,19 @@ class EpisodeHook:
         self._again = now + self.PATIENCE
         start = StartEpisode.Request(task=self._task)
         self._pending = client.call_async(start if self._wish == 'start' else Trigger.Request())
-        self._pending.add_done_callback(self._note)
+        self._pending.add_done_callback(partial(self._note, self._wish))
 
-    def _note(self, future: Future) -> None:
+    def _note(self, asked: str, future: Future) -> None:
         answer = future.result()
         if future is not self._pending or answer is None:
             return
-        self._started, self._wish = self._wish == 'start' and answer.success, ''
         if not answer.success:
             self._node.get_logger().warning(f'the supervisor refuses: {answer.message}')
+            if answer.message.startswith(self.NOT_YET):
+                return
+        self._started = asked == 'start' and answer.success
+        if self._wish == asked:
+            self._wish = ''
 
 
 def check_settings(settings: SimSettings) -> None:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile
+from rclpy.service import Service
 from std_srvs.srv import Trigger
 
 from viva_ros.core.absence import Silence
@@ -28,8 +28,7 @@ from viva_ros.core.events import RULES, Event, Level, worst
 from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.retry import ACTION, RetryState
 from viva_ros.core.supervision_memory import OpenEpisode
-from viva_ros.core.thresholds import Calibration, TaskCalibrations, calibration_file
-from viva_ros.core.thresholds import load as load_calibration
+from viva_ros.core.thresholds import TaskCalibrations
 from viva_ros.msg import Alert, SupervisorState, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.announcer import Announcer
@@ -42,8 +41,7 @@ from viva_ros.nodes.retries import AWAY, Retries, memory_file
 from viva_ros.nodes.rivals import Rivals
 from viva_ros.nodes.robot_words import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings
-from viva_ros.runtime.manifest import named
-from viva_ros.runtime.shipped import engine_folder, tasks_known
+from viva_ros.runtime.shipped import calibrations
 from viva_ros.srv import StartEpisode
 
 TICK = 0.1  # s
@@ -63,32 +61,12 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._session = time.time_ns()  # not of /clock, which all begin with at 0
         self._numbers = itertools.count(1)  # of episodes; none is used twice
 
-    def load_calibration(self, settings: SupervisorSettings, task: str) -> Calibration:
-        """Load the thresholds; they must be for this task and these rules."""
-        path, engine = Path(settings.calibration).expanduser(), ''
-        if settings.engine or not settings.calibration:
-            folder = engine_folder(settings.engine, task)
-            engine = named(folder)
-            path = path if settings.calibration else calibration_file(folder, task)
-        calibration = load_calibration(path)
-        calibration.check(engine or calibration.engine, task, settings.rules)
-        return calibration
-
     def prepare(self, settings: SupervisorSettings) -> None:
         """Load the thresholds in the background: a disk may be slow."""
         settings.check_retries()
-        self.preparation.begin('loading calibration', partial(self.load_all, settings))
-
-    def load_all(self, settings: SupervisorSettings) -> TaskCalibrations:
-        """Load the thresholds of every task, or why there are none; those of the first must be."""
-        found: dict[str, Calibration | VivaError] = {}
-        found[settings.task] = self.load_calibration(settings, settings.task)
-        for task in sorted(tasks_known(settings.engine) - {settings.task}):
-            try:
-                found[task] = self.load_calibration(settings, task)
-            except VivaError as error:
-                found[task] = error
-        return TaskCalibrations(found)
+        self.preparation.begin('loading calibration', partial(
+            calibrations, settings.engine, settings.calibration, settings.task, settings.rules,
+        ))  # fmt: skip
 
     def setup(self, settings: SupervisorSettings, found: TaskCalibrations) -> None:
         """Create judge, topics and services."""
@@ -100,40 +78,32 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         )  # fmt: skip
         self._foreign = self._incompatible = self._robot_fault = ''
         self._entered: dict[Level, Event] = {}  # what the judge's levels were entered with
-        self._may_resume = False
         self._begin_watch(settings)
         self._silent: Event | None = None
         self._task = settings.task
         self._announcer = Announcer(self, self._session)
-        self.keep(Announcer.destroy, self._announcer)
         self._retries = Retries(
             self, settings.retry, settings.alarm.cool_down,
             lambda event: self._publish(event, self._now()),
         )  # fmt: skip
-        self.keep(Retries.destroy, self._retries)
         lock = memory_file(self).with_suffix('.lock')
         self._rivals = Rivals(self, self._session, lock)
         self.keep(Rivals.rest, self._rivals)
-        if self._retries.kept.latched:
-            self._judge.latch()
+        self._offered: list[Service] = []
+        self.keep(Supervisor._hand_over, self)
         self._robot = RobotWords(self, settings.robot, self._hear_robot)
         self.keep(RobotWords.destroy, self._robot)
         self._subscribe()
-        for kind, service, serve in (
-            (StartEpisode, '~/start_episode', self._serve_start_episode),
-            (Trigger, '~/end_episode', self._serve_end_episode),
-            (Trigger, '~/acknowledge', self._serve_acknowledge),
-        ):
-            self.keep(self.destroy_service, self.create_service(kind, service, serve))
+        self._look_for_rivals()
 
     def start(self) -> None:
         """Begin to watch; an episode goes on only if the supervisor was away for a moment."""
         self._begin_watch(self.settings)
-        self._rivals.look()
+        self._look_for_rivals()
         self._timer = self.create_timer(TICK, self._tick, clock=self.steady)
         how = 'dry run: no retry is requested' if self.settings.retry.dry_run else 'retries are on'
-        self.get_logger().info(f'watching ({how})')
-        self._may_resume = self._retries.kept.episode is not None
+        passive = f'; passive: {self._rivals.reason}' if self._rivals.reason else ''
+        self.get_logger().info(f'watching ({how}{passive})')
 
     def _begin_watch(self, settings: SupervisorSettings) -> None:
         self._heard: float | None = None
@@ -141,16 +111,44 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._silence = Silence(settings.silence, self._started)
 
     def stop(self) -> None:
-        """Watch no more; the episode ends, and the state is unknown."""
+        """Watch no more; the episode ends, and the state is unknown unless a person is needed."""
         self.destroy_timer(self._timer)
-        passive = bool(self._rivals.reason)
-        if not passive and not self._may_resume:  # else another's, or not taken over yet
+        if self._retries.kept is None:  # else its episode has not been taken over yet
             self._retries.open_episode(None)
-            self._announce()
-            if self.context.ok():
-                state = self._state(Level.UNKNOWN, 'unknown', INACTIVE)
-                self._announcer.show(state, self._now())
-        self._rivals.rest()
+        self._announce()
+        self._show()
+
+    # Of several supervisors one is in charge: it has topics, services and memory.
+
+    def _look_for_rivals(self) -> None:
+        self._rivals.look(publishes=self._announcer.is_open)
+        if self._rivals.reason and self._announcer.is_open:
+            self.get_logger().warning(f'passive: {self._rivals.reason}')
+            self._hand_over()
+        elif not self._rivals.reason and not self._announcer.is_open:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Be in charge, and go on where the supervisor before this one has ended."""
+        self._announcer.open()
+        self._retries.begin()
+        if self._retries.latched is not None:
+            self._judge.latch()
+        kept = self._retries.kept
+        episode = f'episode {kept.id!r} is under way' if kept else 'no episode is under way'
+        self.get_logger().info(f'in charge: {episode}')
+        self._offered = [
+            self.create_service(StartEpisode, '~/start_episode', self._serve_start_episode),
+            self.create_service(Trigger, '~/end_episode', self._serve_end_episode),
+            self.create_service(Trigger, '~/acknowledge', self._serve_acknowledge),
+        ]
+
+    def _hand_over(self) -> None:
+        """Leave all to another one; a call that both answered would have two answers."""
+        while self._offered:
+            self.destroy_service(self._offered.pop())
+        self._retries.end()
+        self._announcer.close()
 
     def teardown(self) -> None:
         """All that there is to free was given to keep."""
@@ -178,9 +176,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _resume(self) -> None:
         """Go on with the episode of a supervisor that died a moment ago; forget an older one."""
-        kept, away = self._retries.kept.episode, self._retries.away
-        self._may_resume = False
-        if kept is None or self._rivals.reason:
+        kept, away = self._retries.kept, self._retries.away
+        if kept is None:
             return
         if away > AWAY:
             self._retries.open_episode(None)
@@ -197,7 +194,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return
         self._task = kept.task
         alarm = self._event('retry_accepted', Level.ALARM, 'the robot retries')
-        self._retries.resume(kept, replace(alarm, episode_id=kept.id))
+        told = self._robot.reports_execution
+        self._retries.resume(kept, replace(alarm, episode_id=kept.id), told)
         self._announce()
         text = f'episode {kept.id!r} goes on: the supervisor was away for {away:.1f} s'
         self._publish(self._event('resumed', Level.OK, text), self._now())
@@ -205,10 +203,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _serve_start_episode(
         self, request: StartEpisode.Request, response: StartEpisode.Response
     ) -> StartEpisode.Response:
-        response.message = self._refusal()
+        response.message = '' if self.active else INACTIVE
         if response.message:
             return response
-        self._may_resume = False
         task = request.task or self._task
         try:
             self._calibrations.of(task)
@@ -226,8 +223,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _serve_end_episode(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        response.message = self._refusal()
-        episode = self._retries.episode
+        response.message = '' if self.active else INACTIVE
+        episode = self._retries.episode or self._retries.kept
         if not response.message and episode is None:
             response.message = 'no episode is under way: start_episode begins one'
         if response.message or episode is None:
@@ -247,13 +244,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             events = [*events, event]
         response.success = bool(events)
         response.message = events[0].text if events else 'nothing waits for an operator'
+        self._show()
         return response
-
-    def _refusal(self) -> str:
-        """Return why no episode can begin or end; '' if one can."""
-        if not self.active:
-            return INACTIVE
-        return f'passive: {self._rivals.reason}' if self._rivals.reason else ''
 
     def _situation(self) -> EpisodeState:
         """Return what is announced: the episode, and whether it is judged."""
@@ -270,11 +262,11 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     @property
     def _sees_retries(self) -> bool:
         """Whether the robot's own report tells when a retry begins and ends."""
-        return self._robot.reports_execution and self.settings.retry.by != ACTION
+        by_result = self.settings.retry.by == ACTION and not self._retries.untold
+        return self._robot.reports_execution and not by_result
 
     def _announce(self) -> None:
-        if not self._rivals.reason and self.context.ok():  # at the end of the process it is not
-            self._announcer.announce(self._situation(), self._now())
+        self._announcer.announce(self._situation(), self._now())
 
     # Values.
 
@@ -321,15 +313,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         of_rule = event.kind in RULES
         if of_rule or event.level not in (Level.WARN, Level.ALARM):
             self._entered[event.level] = event
-        if not self._rivals.reason:  # the memory is the active one's
-            self._retries.note_latch(self._judge.latched)
+        if not self._judge.latched:
+            self._retries.note_latch(None)
+        elif self._retries.latched is None:
+            self._retries.note_latch(event)
 
     def _react(self, event: Event) -> None:
         """Request a retry on an alarm of the episode under way."""
         if event.level != Level.ALARM or event.kind not in RULES:
-            return
-        if self._rivals.reason:
-            self.get_logger().warning(f'passive: {self._rivals.reason}')
             return
         state = self._situation()
         if state.executing and state.id == event.episode_id:
@@ -347,12 +338,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         if self._sees_retries and executing is not None:
             self._retries.executing(executing)
         lack = self._robot.execution_unknown if self._retries.episode is not None else ''
+        if time.monotonic() - self._started < FIRST_WORD + self.settings.robot.word_timeout:
+            lack = self._robot_fault  # it may be there and not be discovered yet
         if lack != self._robot_fault:
             self._robot_fault = lack
             text = lack or f'{self.settings.robot.executing_topic} is published again'
             level = Level.UNKNOWN if lack else Level.OK
             self._publish(self._event('robot', level, text), self._now())
-        if not self._may_resume and time.monotonic() - self._started > FIRST_WORD:
+        if self._retries.kept is None and time.monotonic() - self._started > FIRST_WORD:
             self._announce()
 
     def _tick(self) -> None:
@@ -363,7 +356,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             self._silent = event
             self._retries.drop()  # what it was about is long ago when values come again
             self._publish(event, event.stamp)
-        if self._may_resume and steady - self._started > FIRST_WORD:
+        if steady - self._started > FIRST_WORD:
             self._resume()
         self._watch_robot()
         unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
@@ -372,22 +365,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _hear_alert(self, message: Alert) -> None:
         """Note an elder supervisor; its latched alert may come before the graph shows it."""
-        if self._rivals.hear(int(message.session_id)) and self.active:
+        if self._rivals.hear(int(message.session_id)):
             self._look_for_rivals()
-
-    def _look_for_rivals(self) -> None:
-        """Go on where the supervisor that was active has ended."""
-        if not self._rivals.look():
-            return
-        self.get_logger().warning('the supervisor that was active has ended: this one takes over')
-        self._retries.begin(self.settings.retry)
-        if self._retries.kept.latched:
-            self._judge.latch()
-        self._may_resume = self._retries.kept.episode is not None
 
     # What holds, and what is said.
 
     def _level(self) -> Level:
+        if not self.active:
+            return worst(Level.UNKNOWN, self._retries.level)
         lack = self._silence.silent or self._robot_fault
         unknown = Level.UNKNOWN if lack else Level.OK
         return worst(self._judge.level, self._retries.level, unknown)
@@ -399,12 +384,16 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return '', ''
         if level == self._retries.level and cause is not None:
             return cause.kind, cause.text
+        if not self.active:
+            return 'unknown', INACTIVE
         if level == Level.UNKNOWN and self._silence.silent and self._silent is not None:
             return self._silent.kind, self._silent.text
         if level == Level.UNKNOWN and self._robot_fault:
             return 'robot', self._robot_fault
         if level == Level.LATCHED:
-            return 'recovered', 'an alarm is over: acknowledge it'
+            alarm = self._retries.latched
+            what = f'an alarm ({alarm.kind}: {alarm.text})' if alarm else 'an alarm'
+            return 'recovered', f'{what} is over: acknowledge it'
         entered = self._entered.get(level)
         if entered is None:
             return 'unknown', 'no value has been received yet'
@@ -412,10 +401,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _show(self) -> None:
         """Publish the state of all."""
-        if self._rivals.reason or time.monotonic() - self._started < FIRST_WORD:
+        if self.active and time.monotonic() - self._started < FIRST_WORD:
             return
-        level, cause = self._level(), self._retries.cause
-        since = cause.stamp if level == Level.NEEDS_OPERATOR and cause is not None else None
+        level, causes = self._level(), {
+            Level.NEEDS_OPERATOR: self._retries.cause, Level.LATCHED: self._retries.latched,
+        }  # fmt: skip
+        cause = causes.get(level)
+        since = None if cause is None else cause.stamp
         self._announcer.show(self._state(level, *self._cause(level)), self._now(), since)
 
     def _state(self, level: Level, kind: str, reason: str) -> SupervisorState:
@@ -429,8 +421,6 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         )  # fmt: skip
 
     def _publish(self, event: Event, stamp: int) -> None:
-        if self._rivals.reason:  # the elder says it
-            return
         self._announcer.say(
             event, self._level(), stamp, self._retries.used, self.settings.retry.budget
         )

@@ -7,7 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from viva_ros.core.errors import ConfigurationError, EngineError
+from viva_ros.core.errors import ConfigurationError, EngineError, VivaError
+from viva_ros.core.rules import RuleSettings
+from viva_ros.core.thresholds import Calibration, TaskCalibrations, calibration_file, load
+from viva_ros.runtime.manifest import named
 
 
 def shared_folder(name: str) -> Path:
@@ -61,6 +64,37 @@ def tasks_known(given: str) -> set[str]:
     folders = [Path(given).expanduser()] if given else shared_folder('engines').iterdir()
     paths = [folder / 'engine.json' for folder in folders]
     return {task for path in paths if path.is_file() for task in _tasks(path)}
+
+
+def calibrations(engine: str, file: str, task: str, rules: RuleSettings) -> TaskCalibrations:
+    """
+    Load the calibration of each task of an engine, or why there is none.
+
+    :param engine: its folder; empty for the ones that are shipped
+    :param file: with the thresholds; empty for the engine's own of each task
+    :param task: whose calibration must be there
+    :raises VivaError: if it is not, or is for another engine or for other rules
+    """
+    found: dict[str, Calibration | VivaError] = {
+        task: _calibration(engine, file, task, rules)
+    }
+    for other in sorted(tasks_known(engine) - {task}):
+        try:
+            found[other] = _calibration(engine, file, other, rules)
+        except VivaError as error:
+            found[other] = error
+    return TaskCalibrations(found)
+
+
+def _calibration(engine: str, file: str, task: str, rules: RuleSettings) -> Calibration:
+    path, fingerprint = Path(file).expanduser(), ''
+    if engine or not file:
+        folder = engine_folder(engine, task)
+        fingerprint = named(folder)
+        path = path if file else calibration_file(folder, task)
+    calibration = load(path)
+    calibration.check(fingerprint or calibration.engine, task, rules)
+    return calibration
 
 
 def _tasks(path: Path) -> set[str]:
