@@ -17,8 +17,8 @@ its own if the policy blocks. A call that gets no answer, or that the supervisor
 is made again: it may have been killed and started again.
 """
 
+import threading
 import time
-from collections import deque
 from functools import partial
 
 from std_msgs.msg import Bool
@@ -40,14 +40,15 @@ class Hook:
         self._start = node.create_client(StartEpisode, 'supervisor/start_episode')
         self._end = node.create_client(Trigger, 'supervisor/end_episode')
         self._executing = node.create_publisher(Bool, 'executing', 10)
-        self._calls, self._again = deque(), 0.0  # not answered yet; when the next is made, s
+        self._calls, self._again = [], 0.0  # not answered yet; when the next is made, s
+        self._lock = threading.Lock()  # the policy may be in a thread of its own
         node.create_service(Trigger, 'retry', self._serve_retry)
         node.create_timer(0.1, self._report)
 
     def begin(self, task=''):
         """Start an episode, as soon as there is a supervisor."""
-        self._calls.clear()
-        self._calls.append((self._start, StartEpisode.Request(task=task)))
+        with self._lock:
+            self._calls = [(self._start, StartEpisode.Request(task=task))]
         self.resume()
 
     def resume(self):
@@ -56,12 +57,14 @@ class Hook:
 
     def end(self):
         """End the episode."""
-        self._calls.append((self._end, Trigger.Request()))
+        with self._lock:
+            self._calls.append((self._end, Trigger.Request()))
         self.executing = self.retry_wanted = False
 
     def _report(self):
         self._executing.publish(Bool(data=self.executing))
-        call = next(iter(self._calls), None)
+        with self._lock:
+            call = self._calls[0] if self._calls else None
         if call and time.monotonic() > self._again and call[0].service_is_ready():
             self._again = time.monotonic() + PATIENCE
             call[0].call_async(call[1]).add_done_callback(partial(self._note, call))
@@ -69,10 +72,13 @@ class Hook:
     def _note(self, call, future):
         answer = future.result()
         if not answer.success:  # an unknown task, for example: nothing is judged then
-            self._log.error(f'the supervisor refuses: {answer.message}')
-        if not answer.message.startswith(NOT_YET) and self._calls and self._calls[0] is call:
-            self._calls.popleft()
-            self._again = 0.0
+            self._log.error(
+                f'the supervisor refuses: {answer.message}', throttle_duration_sec=10.0
+            )
+        with self._lock:
+            if not answer.message.startswith(NOT_YET) and call in self._calls:
+                self._calls.remove(call)
+                self._again = 0.0
 
     def _serve_retry(self, request, response):
         response.message = self._refusal() if self.executing else 'no task is executed'

@@ -103,12 +103,29 @@ def test_late_acceptance_counts_though_the_alarm_is_over() -> None:
 
 def test_retry_of_an_earlier_process_ends_with_the_first_report_or_an_operator() -> None:
     machine = RetryMachine(LIVE)
-    machine.resume(0.0, ALARM)
+    machine.resume(0.0, ALARM, True)
     assert machine.request(1.0, ALARM) == []
     assert kinds(machine.executing(2.0, True)) == ['retry_done']
     other = RetryMachine(LIVE)
-    other.resume(0.0, ALARM)
+    other.resume(0.0, ALARM, True)
     assert kinds(other.tick(120.0, True)) == ['retry_unfinished']
+
+
+def test_retry_of_an_earlier_process_that_has_not_begun_does_not_end_with_execution() -> None:
+    machine = RetryMachine(LIVE)
+    machine.resume(0.0, ALARM, False)
+    assert machine.executing(0.1, True) == [] and machine.state is RetryState.RETRYING
+    machine.executing(1.0, False)
+    assert machine.begun
+    assert kinds(machine.executing(9.0, True)) == ['retry_done']
+
+
+def test_retry_whose_end_nothing_tells_needs_an_operator() -> None:
+    machine = RetryMachine(LIVE)
+    assert machine.lose('nobody knows') == []
+    machine.resume(0.0, ALARM, True)
+    assert kinds(machine.lose('nobody knows')) == ['retry_unfinished']
+    assert machine.state is RetryState.NEEDS_OPERATOR
 
 
 @pytest.mark.parametrize('accepted', [False, True])

@@ -90,7 +90,7 @@ def test_file_of_the_first_format_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     'content', ['', '{', '[]', '{"format": "viva_ros retries 0"}',
-                '{"format": "viva_ros supervision 2", "asked": [], "operator": 3}'],
+                '{"format": "viva_ros supervision 3", "asked": [], "operator": 3}'],
 )  # fmt: skip
 def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -> None:
     path = tmp_path / 'retries.json'

@@ -49,7 +49,9 @@ class Robot:
             if accept:
                 self.executing = False
                 self._words.publish(Bool(data=False))
-                threading.Timer(self.way_home, self.go).start()
+                home = threading.Timer(self.way_home, self.go)
+                home.daemon = True
+                home.start()
             return response
 
         self.listener.create_service(Trigger, 'retry', answer)

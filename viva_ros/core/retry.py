@@ -151,12 +151,21 @@ class RetryMachine:
         over = reported and self._executes is True
         return events + (self.finished(now) if over else [])
 
-    def resume(self, now: float, alarm: Event) -> None:
-        """Go on with a retry that an earlier process requested, because of an alarm."""
+    @property
+    def begun(self) -> bool:
+        """Whether the robot has reported, since the request, that it does not execute."""
+        return self._begun
+
+    def resume(self, now: float, alarm: Event, begun: bool) -> None:
+        """
+        Go on with a retry that an earlier process requested, because of an alarm.
+
+        :param begun: see the property; else the robot may report that it executes for a while
+        """
         if self.state is not RetryState.NEEDS_OPERATOR:
             self._alarm = alarm
-            self._enter_retry(now, True)
-            self._begun = True  # the next report of execution ends it
+            self._enter_retry(now, begun)
+            self._begun = begun  # the next report of execution ends it
 
     def _enter_retry(self, now: float, begun: bool) -> None:
         self._rest()

@@ -23,7 +23,8 @@ from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.files import write_atomically
 
-FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 3')  # the first has retries only
+#: The first has retries only, the second 'latched' as true or false.
+FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 2', 'viva_ros supervision 3')
 HOUR: Final = 3600.0  # s
 EARLIER: Final = 100  # who had a lock, as its file lists them
 
@@ -34,13 +35,15 @@ class OpenEpisode:
     An episode that has not ended.
 
     :param used: retries requested in it
-    :param retrying: whether the robot has accepted one and does not execute again yet
+    :param retrying: whether one is requested or accepted and not done
+    :param begun: whether the robot has reported, since then, that it does not execute
     """
 
     id: str
     task: str
     used: int = 0
     retrying: bool = False
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class SupervisionMemory:
             aside = self.path.with_suffix('.damaged')
             with suppress(OSError):
                 self.path.replace(aside)
-            self.content = Memory((now,) * hourly)
+            self.content, self._unwritten = Memory((now,) * hourly), True
             raise VivaError(
                 f'the memory of the supervisor cannot be read from {self.path} ({error!r}): all '
                 f'retries of the hour count as spent for an hour; the file is kept as {aside.name}'
@@ -173,7 +176,7 @@ class Lock:
         if self._file is not None:
             return True
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open('a+', encoding='utf-8')
+        file = self._path.open('a+', encoding='utf-8', errors='replace')
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.seek(0)
@@ -184,7 +187,7 @@ class Lock:
         except BlockingIOError:
             file.close()
             return False
-        except (OSError, ValueError):
+        except OSError:
             file.close()
             raise
         self._file = file
@@ -218,9 +221,11 @@ def _written_event(event: Event | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _event(read: Mapping[str, Any] | None, level: Level) -> Event | None:
-    if read is None:
+def _event(read: Mapping[str, Any] | bool | None, level: Level) -> Event | None:
+    if read is None or read is False:
         return None
+    if read is True:
+        read = {'kind': 'recovered', 'stamp': 0, 'onset': 0, 'episode': '', 'text': 'not known'}
     return Event(
         level, str(read['kind']), int(read['stamp']), int(read['onset']), math.nan,
         math.nan, math.nan, str(read['episode']), str(read['text']),
@@ -231,5 +236,6 @@ def _episode(read: Mapping[str, Any] | None) -> OpenEpisode | None:
     if read is None:
         return None
     return OpenEpisode(
-        str(read['id']), str(read['task']), int(read['used']), bool(read.get('retrying', False))
+        str(read['id']), str(read['task']), int(read['used']), bool(read.get('retrying', False)),
+        bool(read.get('begun', False)),
     )

@@ -37,7 +37,8 @@ class Announcer:
         return bool(self._publishers)
 
     def open(self) -> None:
-        """Begin to publish."""
+        """Begin to publish; all is published anew."""
+        self.repeat()
         for kind, topic in (
             (Alert, 'alert'), (Episode, 'episode'), (SupervisorState, '~/state'),
         ):  # fmt: skip
@@ -47,6 +48,13 @@ class Announcer:
         """Publish nothing more; what was published is gone for late readers."""
         while self._publishers:
             self._node.destroy_publisher(self._publishers.popitem()[1])
+
+    def has_said(self, state: EpisodeState) -> bool:
+        """Return whether this is what was last said of the episode; True before that."""
+        return self._announced is None or state == self._announced
+
+    def repeat(self) -> None:
+        """Publish episode and state again, when they are told next: another one has published."""
         self._announced = self._state = None
 
     def _publish(self, message: Any) -> None:
@@ -59,7 +67,7 @@ class Announcer:
 
         :param stamp: from when on it holds, ns
         """
-        if state == self._announced:
+        if state == self._announced or not self.is_open:
             return
         self._announced = state
         self._publish(
@@ -98,6 +106,8 @@ class Announcer:
         :param now: ns
         :param since: when its level began, ns; None: when it was first shown
         """
+        if not self.is_open:
+            return
         state.session_id = self.session
         before = self._state
         same_level = before is not None and before.level == state.level

@@ -117,7 +117,7 @@ class Retries:
         self.open_episode(episode)
         if not episode.retrying:
             return
-        self._machine.resume(time.monotonic(), alarm)
+        self._machine.resume(time.monotonic(), alarm, episode.begun)
         self._untold = True
         if not told:
             self._follow(self._machine.lose(
@@ -143,6 +143,7 @@ class Retries:
     def executing(self, executes: bool) -> None:
         """Take the robot's report whether it executes the task."""
         self._follow(self._machine.executing(time.monotonic(), executes))
+        self._note_episode()
 
     def acknowledge(self) -> list[Event]:
         """Take a person's word; return what there was to acknowledge."""
@@ -150,6 +151,9 @@ class Retries:
         if events:
             self._write(operator=None)
             self._note_episode()
+            if self.kept is not None:
+                self.kept = replace(self.kept, used=0)
+                self._write(episode=self.kept)
         return self._follow(events)
 
     def tick(self, stopped: str, known: bool) -> None:
@@ -165,6 +169,7 @@ class Retries:
         self._follow(self._machine.tick(time.monotonic(), known))
         if time.monotonic() - self._kept_alive > ALIVE:
             self._kept_alive = time.monotonic()
+            self._write()  # what could not be written before
             try:
                 self._memory.keep_alive()
             except OSError as error:
@@ -174,7 +179,9 @@ class Retries:
         """Say what the machine says, and do what it asks."""
         for event in events:
             if event.kind == 'retry_requested':
+                self._untold = False
                 self._remember()
+                self._note_episode()
             if event is self._machine.cause:
                 self._write(operator=event)
             self._say(event)
@@ -213,8 +220,11 @@ class Retries:
     def _note_episode(self) -> None:
         """Keep what has become of the retries of the episode."""
         if self.episode is not None:
-            retrying = self._machine.state is RetryState.RETRYING
-            self.episode = replace(self.episode, used=self._machine.used, retrying=retrying)
+            under_way = self._machine.state in (RetryState.WAITING, RetryState.RETRYING)
+            self.episode = replace(
+                self.episode, used=self._machine.used, retrying=under_way,
+                begun=under_way and self._machine.begun,
+            )  # fmt: skip
             self._write(episode=self.episode)
 
     def _write(self, **changes: object) -> None:

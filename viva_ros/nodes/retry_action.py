@@ -26,11 +26,13 @@ class ActionClient:
         self._node, self._settings, self._answers = node, settings, answers
         self._client = action.ActionClient(node, Retry, settings.name)
         self._pending: Future | None = None
+        self._destroyed = False
 
     def destroy(self) -> None:
         """Request no more; a goal that the robot has accepted goes on."""
         self._pending = None
         self._client.destroy()
+        self._destroyed = True
 
     def ask(self, request: Request, attempt: int) -> None:
         """Send a goal."""
@@ -47,6 +49,8 @@ class ActionClient:
         self._pending.add_done_callback(self._answer)
 
     def _answer(self, future: Future) -> None:
+        if self._destroyed:  # the goal goes on
+            return
         handle = future.result()
         accepted = handle is not None and handle.accepted
         if accepted and future is not self._pending:  # too late: another goal was sent after it
@@ -59,7 +63,7 @@ class ActionClient:
             self._answers.refused('no answer' if handle is None else 'the goal is rejected')
 
     def _end(self, future: Future) -> None:
-        if future is not self._pending:  # of an earlier goal
+        if self._destroyed or future is not self._pending:  # of an earlier goal
             return
         response = future.result()
         if response is not None and response.result.success:

@@ -29,7 +29,7 @@ class Rivals:
         self._node, self._session = node, session
         self._lock = Lock(path, str(session))
         self._elder, self._heard = 0, -SHOWN  # session of an elder one, 0: none; when, s
-        self._crowded = False
+        self._crowded = False  # whether another one publishes alerts
         self.reason = ''  # why this supervisor is not in charge; '' if it is
 
     def hear(self, session: int) -> bool:
@@ -63,7 +63,7 @@ class Rivals:
     def _take_lock(self) -> bool:
         try:
             return self._lock.take()
-        except (OSError, ValueError) as error:  # then others are known by their alerts alone
+        except OSError as error:  # then others are known by their alerts alone
             self._node.get_logger().error(
                 'no lock tells whether another supervisor of this name runs on this machine '
                 f'({error}): set ROS_HOME to a folder that can be written, or free disk space',

@@ -29,7 +29,7 @@ from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.retry import ACTION, RetryState
 from viva_ros.core.supervision_memory import OpenEpisode
 from viva_ros.core.thresholds import TaskCalibrations
-from viva_ros.msg import Alert, SupervisorState, Value
+from viva_ros.msg import Alert, Episode, SupervisorState, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.announcer import Announcer
 from viva_ros.nodes.convert import to_details, to_ns
@@ -44,7 +44,7 @@ from viva_ros.nodes.settings import SupervisorSettings
 from viva_ros.runtime.shipped import calibrations
 from viva_ros.srv import StartEpisode
 
-TICK = 0.1  # s
+TICK, LOOK = 0.1, 0.5  # s
 FIRST_WORD = 2.0  # s; a supervisor that was here before is heard within this time
 INACTIVE = 'not active: activate the supervisor first'
 DIAGNOSIS = {
@@ -71,13 +71,10 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def setup(self, settings: SupervisorSettings, found: TaskCalibrations) -> None:
         """Create judge, topics and services."""
         self._calibrations = found
-        self._calibration = made = found.of(settings.task)
-        self._judge = Judge(
-            JudgeSettings(settings.rules, settings.alarm), made.thresholds, made.expected,
-            made.combine, made.alpha,
-        )  # fmt: skip
+        self._calibration = found.of(settings.task)
+        self._judging = JudgeSettings(settings.rules, settings.alarm)
+        self._begin_judging()
         self._foreign = self._incompatible = self._robot_fault = ''
-        self._entered: dict[Level, Event] = {}  # what the judge's levels were entered with
         self._begin_watch(settings)
         self._silent: Event | None = None
         self._task = settings.task
@@ -90,11 +87,21 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self._rivals = Rivals(self, self._session, lock)
         self.keep(Rivals.rest, self._rivals)
         self._offered: list[Service] = []
+        self._contradicted = False
         self.keep(Supervisor._hand_over, self)
         self._robot = RobotWords(self, settings.robot, self._hear_robot)
         self.keep(RobotWords.destroy, self._robot)
         self._subscribe()
         self._look_for_rivals()
+        look = self.create_timer(LOOK, self._look_for_rivals, clock=self.steady)
+        self.keep(self.destroy_timer, look)  # also while it is not active
+
+    def _begin_judging(self) -> None:
+        made = self._calibration
+        self._judge = Judge(
+            self._judging, made.thresholds, made.expected, made.combine, made.alpha
+        )
+        self._entered: dict[Level, Event] = {}  # what the judge's levels were entered with
 
     def start(self) -> None:
         """Begin to watch; an episode goes on only if the supervisor was away for a moment."""
@@ -113,8 +120,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def stop(self) -> None:
         """Watch no more; the episode ends, and the state is unknown unless a person is needed."""
         self.destroy_timer(self._timer)
-        if self._retries.kept is None:  # else its episode has not been taken over yet
-            self._retries.open_episode(None)
+        self._retries.open_episode(None)
         self._announce()
         self._show()
 
@@ -122,8 +128,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _look_for_rivals(self) -> None:
         self._rivals.look(publishes=self._announcer.is_open)
+        if self._contradicted:  # a younger one that knew of none has said something else
+            self._contradicted = False
+            self._announcer.repeat()
         if self._rivals.reason and self._announcer.is_open:
             self.get_logger().warning(f'passive: {self._rivals.reason}')
+            if self._retries.cause is not None:
+                self.get_logger().error(f'still to be seen to: {self._retries.cause.text}')
             self._hand_over()
         elif not self._rivals.reason and not self._announcer.is_open:
             self._take_over()
@@ -132,6 +143,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Be in charge, and go on where the supervisor before this one has ended."""
         self._announcer.open()
         self._retries.begin()
+        self._begin_judging()  # what a passive one has judged, nobody has acknowledged
         if self._retries.latched is not None:
             self._judge.latch()
         kept = self._retries.kept
@@ -350,7 +362,6 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _tick(self) -> None:
         steady = time.monotonic()
-        self._look_for_rivals()
         event = self._silence.update(steady, self._heard, self._now(), self._situation().id)
         if event is not None:
             self._silent = event
@@ -367,6 +378,10 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Note an elder supervisor; its latched alert may come before the graph shows it."""
         if self._rivals.hear(int(message.session_id)):
             self._look_for_rivals()
+
+    def _hear_episode(self, message: Episode) -> None:
+        said = EpisodeState(message.id, message.task, message.executing, message.reason)
+        self._contradicted = self._announcer.is_open and not self._announcer.has_said(said)
 
     # What holds, and what is said.
 
@@ -437,6 +452,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         subscribed: Sequence[tuple[type, str, Callable[[Any], None], QoSProfile]] = (
             (Value, 'value', self._judge_value, qos.RELIABLE),
             (Alert, 'alert', self._hear_alert, qos.LATCHED_READER),  # an elder's, said before
+            (Episode, 'episode', self._hear_episode, qos.LATCHED_READER),
         )
         for kind, topic, react, profile in subscribed:
             subscription = self.create_subscription(
