@@ -34,7 +34,11 @@ class Hook:
     """Fifty lines between a policy and the supervisor."""
 
     def __init__(self, node, refusal=lambda: ''):
-        """:param refusal: returns why the scene cannot be tried again; '' if it can"""
+        """
+        Serve retries, and tell that no task is executed.
+
+        :param refusal: returns why the scene cannot be tried again; '' if it can
+        """
         self.executing, self.retry_wanted, self._refusal = False, False, refusal
         self._log = node.get_logger()
         self._start = node.create_client(StartEpisode, 'supervisor/start_episode')

@@ -93,7 +93,7 @@ def test_the_list_of_commands_needs_no_heavy_library() -> None:
     assert shown.stdout.rstrip().endswith('[]')
 
 
-@pytest.mark.parametrize('arguments', [[], ['--help'], ['size', '--help']])
+@pytest.mark.parametrize('arguments', [[], ['--help'], ['doctor', '--help']])
 def test_a_reader_that_ends_early_is_no_error(arguments: list[str]) -> None:
     """As in `viva | head -1`; nobody reads from the first byte on."""
     reader, writer = os.pipe()

@@ -31,6 +31,7 @@ def make_logger(library: Any) -> Any:
     """Return a logger that keeps warnings and errors in its list ``lines``, and prints nothing."""
 
     class Logger(library.ILogger):  # type: ignore[misc]
+
         def __init__(self) -> None:
             library.ILogger.__init__(self)
             self.lines: list[str] = []

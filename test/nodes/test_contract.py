@@ -382,7 +382,10 @@ def test_simulated_robot_starts_ends_and_mends_its_episodes_by_itself(processes,
     results = listener.call(SetParameters, 'sim/set_parameters', request).results
     assert all(result.successful for result in results)
     assert listener.trigger('start').success  # monitor and supervisor follow to another task
-    of_task = lambda: [v for v in values if v.task == 'cube_transfer' and v.executing]  # noqa: E731
+
+    def of_task():
+        return [v for v in values if v.task == 'cube_transfer' and v.executing]
+
     until(lambda: any(v.status == Value.STATUS_OK for v in of_task()), 'values of the other task')
     until(lambda: states[-1].level in (Alert.OK, Alert.WARN), 'a judgement of the other task')
     assert states[-1].task == 'cube_transfer'

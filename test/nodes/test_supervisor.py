@@ -72,7 +72,7 @@ class Robot:
 
     @property
     def state(self) -> Episode:
-        """The newest announcement."""
+        """Return the newest announcement."""
         return self.episodes[-1] if self.episodes else Episode()
 
     def ready(self) -> None:

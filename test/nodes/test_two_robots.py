@@ -134,7 +134,7 @@ def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, un
             )
     try:
         for robot in started:
-            until(lambda: names(robot) == ['monitor', 'sim', 'supervisor'], robot, 90.0)  # noqa: B023
+            until(lambda r=robot: names(r) == ['monitor', 'sim', 'supervisor'], robot, 90.0)
         values = {
             robot: listener.listen(Value, f'/{robot}/value', qos.RELIABLE) for robot in started
         }

@@ -137,7 +137,7 @@ class Alarm:
 
     @property
     def resting_level(self) -> Level:
-        """The level where no rule says anything: LATCHED until an alarm is acknowledged, or OK."""
+        """Return the level where no rule speaks: LATCHED until an alarm is acknowledged, or OK."""
         return Level.LATCHED if self.latched else Level.OK
 
     def _due(self, crossing: Sequence[str]) -> bool:

@@ -66,7 +66,7 @@ class Judge:
 
     @property
     def level(self) -> Level:
-        """The present level: PAUSED and UNKNOWN hide what the rules said before; not a latch."""
+        """Return the present level: PAUSED and UNKNOWN hide what the rules said before."""
         if not self._executing or self._stopped:
             return worst(Level.PAUSED, self._alarm.resting_level)
         unknown = self._unknown.lasting or self._newest is None

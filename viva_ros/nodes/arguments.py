@@ -54,7 +54,7 @@ class Options:
 
     @property
     def programs(self) -> list[Program]:
-        """The nodes that are wanted."""
+        """Return the nodes that are wanted."""
         return [
             program for program in LAUNCHES[self.launch][0]
             if not program.switch or self.values[program.switch] == 'true'

@@ -34,7 +34,11 @@ class Episodes:
     """
 
     def __init__(self, task: str = '') -> None:
-        """:param task: until one is announced"""
+        """
+        Begin without an episode.
+
+        :param task: until one is announced
+        """
         self._present = self.newest = EpisodeState(task=task)
         self._coming: deque[tuple[int, EpisodeState]] = deque()
 

@@ -60,7 +60,6 @@ class Retries:
         self.kept: OpenEpisode | None = None  # of the supervisor before; it may go on
         self._untold = False  # whether the answer that ends a retry is lost
 
-
     @property
     def away(self) -> float:
         """For how long no supervisor has kept the episode alive, s."""
@@ -73,12 +72,12 @@ class Retries:
 
     @property
     def cause(self) -> Event | None:
-        """The event because of which an operator is required; None if none is."""
+        """Return the event because of which an operator is required; None if none is."""
         return self._machine.cause or self._memory.content.operator
 
     @property
     def state(self) -> RetryState:
-        """What is waited for."""
+        """Return what is waited for."""
         return self._machine.state
 
     @property
@@ -93,7 +92,7 @@ class Retries:
 
     @property
     def latched(self) -> Event | None:
-        """The alarm that waits for acknowledgement; None if none does."""
+        """Return the alarm that waits for acknowledgement; None if none does."""
         return self._memory.content.latched
 
     def apply(self, settings: RetrySettings) -> None:

@@ -17,7 +17,11 @@ class RobotWords:
     """Hears whether the robot executes a task, and whether it is stopped or at fault."""
 
     def __init__(self, node: Node, settings: RobotSettings, notify: Callable[[], None]) -> None:
-        """:param notify: called after each report"""
+        """
+        Hear from now on.
+
+        :param notify: called after each report
+        """
         self._node, self._notify = node, notify
         self.reports_execution = bool(settings.executing_topic)
         self._words = [

@@ -67,7 +67,11 @@ class Preparation(Generic[Result]):
     """
 
     def __init__(self, discard: Callable[[Result], Any] = nothing) -> None:
-        """:param discard: frees a result that is not taken; called in a thread"""
+        """
+        Prepare nothing yet.
+
+        :param discard: frees a result that is not taken; called in a thread
+        """
         self._discard = discard
         self._job: Job[Result] | None = None
         self._interrupt: Callable[[], Any] = nothing

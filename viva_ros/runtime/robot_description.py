@@ -115,7 +115,7 @@ class RobotDescription:
     @property
     def root(self) -> str:
         """
-        The link that has no parent.
+        Return the link that has no parent.
 
         :raises InputError: if there is none, or more than one
         """
