@@ -114,6 +114,16 @@ def test_of_two_that_ask_for_a_lock_the_first_has_it_until_it_ends(tmp_path: Pat
     assert first.take() and list(first.earlier) == ['2']  # itself it is not before itself
 
 
+def test_a_lock_holds_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'write', fail)
+    first, second = (Lock(tmp_path / 's.lock', name) for name in ('1', '2'))
+    assert first.take()
+    assert not second.take()
+
+
 def test_a_lock_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
     with pytest.raises(OSError, match='file'):

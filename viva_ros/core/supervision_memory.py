@@ -171,7 +171,7 @@ class Lock:
         """
         Take it, or keep it; return whether this process has it now.
 
-        :raises OSError: if the file cannot be made or written
+        :raises OSError: if the file cannot be made or locked
         """
         if self._file is not None:
             return True
@@ -179,11 +179,6 @@ class Lock:
         file = self._path.open('a+', encoding='utf-8', errors='replace')
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.seek(0)
-            self.earlier = [one for one in file.read().split() if one != self._name][-EARLIER:]
-            file.truncate(0)
-            file.write('\n'.join((*self.earlier, self._name)) + '\n')
-            file.flush()
         except BlockingIOError:
             file.close()
             return False
@@ -191,6 +186,11 @@ class Lock:
             file.close()
             raise
         self._file = file
+        file.seek(0)
+        self.earlier = [one for one in file.read().split() if one != self._name][-EARLIER:]
+        with suppress(OSError):  # on a full disk the lock holds all the same
+            os.truncate(file.fileno(), 0)
+            os.write(file.fileno(), ('\n'.join((*self.earlier, self._name)) + '\n').encode())
         return True
 
     def free(self) -> None:
