@@ -183,7 +183,7 @@ setup(
     description='Watches a robot at work: value, forecast and alerts by the ViVa model',
     package_dir={'': '.'},  # with it an editable install is a .pth file, not an import hook
     packages=find_packages(include=['viva_ros', 'viva_ros.*']),
-    package_data={'viva_ros.offline': ['*.html']},
+    package_data={'viva_ros.evaluation': ['*.html']},
     python_requires='>=3.11,<3.14',  # numpy 2.4 starts, the ROS wheels end there
     install_requires=[
         'numpy>=1.26,<3',  # 1.26 is Ubuntu 24.04's
@@ -192,7 +192,7 @@ setup(
         'rich>=13,<16',
     ],
     extras_require=EXTRAS,
-    entry_points={'console_scripts': ['viva = viva_ros.cli:main']},
+    entry_points={'console_scripts': ['viva = viva_ros.cli.main:main']},
     distclass=BinaryDistribution,
     cmdclass={'build_interfaces': BuildInterfaces},
 )

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulated robot, monitor and supervisor; call the service 'start' to begin."""
 
-from viva_ros.nodes.launching import describe
+from viva_ros.bringup.launch_file import describe
 
 
 def generate_launch_description():

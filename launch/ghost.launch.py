@@ -7,9 +7,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from viva_ros.nodes.arguments import check_name
-from viva_ros.nodes.ghost import ghost_nodes
-from viva_ros.nodes.launching import OF_LAUNCH, names_passed
+from viva_ros.bringup.ghost import ghost_nodes
+from viva_ros.bringup.launch_arguments import check_name
+from viva_ros.bringup.launch_file import OF_LAUNCH, names_passed
 
 ARGUMENTS = ('urdf', 'namespace')
 
@@ -18,9 +18,7 @@ def make_nodes(context):
     """Return the nodes, once the arguments are known."""
     for name in sorted((names_passed('ghost', context) or set()) - set(OF_LAUNCH)):
         check_name('ghost', name, ARGUMENTS)
-    urdf, namespace = (
-        LaunchConfiguration(name).perform(context) for name in ARGUMENTS
-    )
+    urdf, namespace = (LaunchConfiguration(name).perform(context) for name in ARGUMENTS)
     return [Node(output='screen', **arguments) for arguments in ghost_nodes(urdf, namespace)]
 
 

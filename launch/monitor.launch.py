@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Monitor and supervisor, for a robot that publishes its cameras and joint states."""
 
-from viva_ros.nodes.launching import describe
+from viva_ros.bringup.launch_file import describe
 
 
 def generate_launch_description():

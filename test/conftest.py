@@ -156,7 +156,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def shared_memory() -> Iterator[None]:
     """Remove what killed processes leave there: it is memory, and the tests kill many."""
     yield
-    from viva_ros.nodes import leftovers
+    from viva_ros.doctor import shared_memory as leftovers
 
     leftovers.remove()
 
@@ -164,8 +164,8 @@ def shared_memory() -> Iterator[None]:
 @pytest.fixture(scope='session')
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder like the published Wan2.2-TI2V, of tiny sizes; not to be written to."""
+    from test.support import random_snapshot
     from viva_ros.model.presets import WAN_TINY
-    from viva_ros.offline import random_snapshot
 
     folder = tmp_path_factory.mktemp('wan') / 'snapshot'
     random_snapshot.write(folder, WAN_TINY, shard='20KB')

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from viva_ros import cli
+from viva_ros.cli import main as cli
 from viva_ros.core.errors import RecordingError
 
 
@@ -85,7 +85,7 @@ def test_a_programming_error_is_not_swallowed(monkeypatch) -> None:
 
 
 def test_the_list_of_commands_needs_no_heavy_library() -> None:
-    code = 'import sys, viva_ros.cli as c; c.main([]); print([m for m in ("torch", "mujoco", "cv2", "numpy") if m in sys.modules])'  # noqa: E501
+    code = 'import sys, viva_ros.cli.main as c; c.main([]); print([m for m in ("torch", "mujoco", "cv2", "numpy") if m in sys.modules])'  # noqa: E501
     root = Path(__file__).parents[1]
     shown = subprocess.run(
         [sys.executable, '-c', code], capture_output=True, text=True, cwd=root, check=True
@@ -98,7 +98,7 @@ def test_a_reader_that_ends_early_is_no_error(arguments: list[str]) -> None:
     """As in `viva | head -1`; nobody reads from the first byte on."""
     reader, writer = os.pipe()
     os.close(reader)
-    line = [sys.executable, '-P', '-m', 'viva_ros.cli', *arguments]
+    line = [sys.executable, '-P', '-m', 'viva_ros.cli.main', *arguments]
     ended = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert ended.stderr == ''

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from viva_ros import completion
-from viva_ros.completion import SHELLS, Argument, Command, read_arguments
+from viva_ros.cli import completion
+from viva_ros.cli.completion import SHELLS, Argument, Command, read_arguments
 
 COMMANDS = [
     Command(
@@ -122,7 +122,7 @@ def test_options_are_those_of_the_parser(monkeypatch):
 
 def test_a_command_whose_library_is_missing_keeps_its_name(monkeypatch, capsys):
     def load(name):
-        if name == 'viva_ros.offline.train':
+        if name == 'viva_ros.training.run':
             raise ModuleNotFoundError("No module named 'torch'", name='torch')
         return SimpleNamespace(main=lambda argv: argparse.ArgumentParser().parse_args(argv))
 
@@ -135,7 +135,7 @@ def test_a_command_whose_library_is_missing_keeps_its_name(monkeypatch, capsys):
 
 def test_the_real_commands_are_completed():
     shown = subprocess.run(
-        [sys.executable, '-P', '-m', 'viva_ros.cli', 'completion', 'bash'],
+        [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'completion', 'bash'],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert ' doctor completion' in shown.stdout

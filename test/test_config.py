@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from viva_ros.bringup.launch_arguments import arguments
 from viva_ros.core.settings import flatten, unflatten, validate
-from viva_ros.nodes.arguments import arguments
-from viva_ros.nodes.description import LAUNCHES, PROFILE
+from viva_ros.nodes.registry import LAUNCHES, PROFILE
 from viva_ros.nodes.settings import RENAMED
 from viva_ros.nodes.settings import SETTINGS as DEFAULTS
 

@@ -123,7 +123,7 @@ def test_each_engine_library_is_wrapped_by_one_file_of_the_runtime() -> None:
         ('core/drop.py', 'from . import rules\nimport math, numpy', []),
         ('core/drop.py', 'from viva_ros.msg import Value', ['core/drop.py imports viva_ros.msg']),
         ('data/bag.py', 'import mcap, rclpy', ['data/bag.py imports rclpy']),
-        ('data/bag.py', 'import viva_ros.offline.score', ['data/bag.py imports offline']),
+        ('data/bag.py', 'import viva_ros.scoring.run', ['data/bag.py imports offline']),
         ('nodes/monitor.py', 'import torch, rclpy', ['nodes/monitor.py imports torch']),
         ('nodes/monitor.py', 'import viva_ros.sim.robot', ['nodes/monitor.py imports sim']),
         ('nodes/sim.py', 'import viva_ros.sim.robot', []),

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from viva_ros.core.libraries import LIBRARIES, ROS
-from viva_ros.nodes.description import LAUNCHES
-from viva_ros.runtime.shipped import shared_folder
+from viva_ros.engine.resources import shared_folder
+from viva_ros.nodes.registry import LAUNCHES
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ElementTree.parse(ROOT / 'package.xml').getroot()

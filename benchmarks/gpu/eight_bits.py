@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.resources import shared_folder
 from viva_ros.model import checkpoint
-from viva_ros.model.lean import LeanViVa
-from viva_ros.runtime.engine import EngineInfo
-from viva_ros.runtime.shipped import shared_folder
+from viva_ros.model.inference import LeanViVa
 from viva_ros.runtime.tensors import pack
 
 from . import networks

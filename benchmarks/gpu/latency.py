@@ -15,7 +15,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from viva_ros.model.cuda_graph import GraphedModel
-from viva_ros.model.lean import LeanViVa
+from viva_ros.model.inference import LeanViVa
 from viva_ros.model.viva import ViVa, to_pixels
 
 from . import networks

@@ -14,10 +14,10 @@ from typing import Final
 
 import numpy as np
 
+from viva_ros.cli.record import record
 from viva_ros.data.recording import read
+from viva_ros.engine.preprocessing import Image
 from viva_ros.offline.jobs import Job, plan
-from viva_ros.offline.record import record
-from viva_ros.runtime.images import Image
 
 from .moments import FILE, Moment, Observation, save
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from viva_ros.core.observation import Image, Observation
-from viva_ros.runtime.engine import EngineInfo
+from viva_ros.engine.api import EngineInfo
 
 FILE: Final = Path(__file__).resolve().parent / 'pack' / 'moments.npz'
 CAMERA_SIZE: Final = (128, 128)  # height, width, px

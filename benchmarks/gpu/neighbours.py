@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 import numpy as np
 import torch
 
-from viva_ros.model.lean import LeanViVa
+from viva_ros.model.inference import LeanViVa
 
 from . import networks
 from .part import Part, run

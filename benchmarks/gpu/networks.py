@@ -18,11 +18,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import size
+from viva_ros.model import cost as size
 from viva_ros.model.blank import blank, fill, without_memory
 from viva_ros.model.config import TransformerConfig, ViVaConfig
 from viva_ros.model.fold import make_video_vae
-from viva_ros.model.lean import LeanViVa
+from viva_ros.model.inference import LeanViVa
 from viva_ros.model.presets import WAN_5B, WAN_TINY
 from viva_ros.model.pretrained import dtype_of
 from viva_ros.model.viva import ViVa

@@ -15,9 +15,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from viva_ros.offline import tensorrt_build as building
-from viva_ros.offline.graph import Source, make_graph
-from viva_ros.runtime.tensorrt import import_library
+from viva_ros.engine.backends.tensorrt import import_library
+from viva_ros.export import tensorrt as building
+from viva_ros.export.graph import Source, make_graph
 
 from . import networks
 from .correctness import set_tf32

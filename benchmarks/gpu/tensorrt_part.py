@@ -20,19 +20,19 @@ import numpy as np
 import torch
 
 from viva_ros.core.errors import EngineError
-from viva_ros.offline import tensorrt_build as building
+from viva_ros.engine import manifest as manifests
+from viva_ros.engine.api import Engine
+from viva_ros.engine.backends import cuda
+from viva_ros.engine.backends.pytorch import PytorchEngine
+from viva_ros.engine.backends.tensorrt import TensorrtRtxEngine, check_gpu, import_library
+from viva_ros.engine.manifest import FLOAT32, GRAPH
+from viva_ros.engine.resources import shared_folder
+from viva_ros.export import tensorrt as building
+from viva_ros.export.bundle import COPIED, Plan, Stage
+from viva_ros.export.graph import OPSET, make_graph, open_source
+from viva_ros.export.parity import Sample
 from viva_ros.offline.engine_description import describe
 from viva_ros.offline.engine_file import HALVES, PLAN, EngineFile, make_file
-from viva_ros.offline.graph import OPSET, make_graph, open_source
-from viva_ros.offline.parity import Sample
-from viva_ros.offline.staging import COPIED, Plan, Stage
-from viva_ros.runtime import cuda
-from viva_ros.runtime import manifest as manifests
-from viva_ros.runtime.engine import Engine
-from viva_ros.runtime.manifest import FLOAT32, GRAPH
-from viva_ros.runtime.pytorch import PytorchEngine
-from viva_ros.runtime.shipped import shared_folder
-from viva_ros.runtime.tensorrt import TensorrtRtxEngine, check_gpu, import_library
 from viva_ros.runtime.tensors import pack
 
 from . import correctness, tensorrt_layers

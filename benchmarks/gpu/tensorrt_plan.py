@@ -20,8 +20,8 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from viva_ros.offline import tensorrt_build as building
-from viva_ros.runtime.tensorrt import import_library
+from viva_ros.engine.backends.tensorrt import import_library
+from viva_ros.export import tensorrt as building
 
 NUMBERS: Final = (-1.0, 2.0, -3.0, 4.0)
 LONGEST: Final = 60.0  # s that one operation may take
@@ -31,7 +31,6 @@ def make_logger(library: Any) -> Any:
     """Return a logger that keeps warnings and errors in its list ``lines``, and prints nothing."""
 
     class Logger(library.ILogger):  # type: ignore[misc]
-
         def __init__(self) -> None:
             library.ILogger.__init__(self)
             self.lines: list[str] = []

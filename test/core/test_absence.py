@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from viva_ros.core.absence import Silence, SilenceSettings, UnknownRun
+from viva_ros.core.detection.staleness import Silence, SilenceSettings, UnknownRun
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.events import Level
 

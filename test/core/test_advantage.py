@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.core.advantage import (
+from viva_ros.advantage.estimator import (
     dropped,
     effect,
     indicator,
@@ -14,7 +14,7 @@ from viva_ros.core.advantage import (
     threshold,
     value_at,
 )
-from viva_ros.core.returns import returns, value_from_return
+from viva_ros.model.returns import returns, value_from_return
 
 NAN = float('nan')
 lengths = st.integers(1, 200)

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from viva_ros.core.calibration import Choice, ValueSeries, calibrate, scores
-from viva_ros.core.conformal import beta_cdf, beta_quantile, conformal_rank
+from viva_ros.calibration.conformal import beta_cdf, beta_quantile, conformal_rank
+from viva_ros.calibration.fit import Choice, ValueSeries, calibrate, scores
+from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.events import RULES, Level
-from viva_ros.core.judge import Judge, JudgeSettings
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Threshold
 
 S = 1_000_000_000
 

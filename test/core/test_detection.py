@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from viva_ros.core.detection import Trial, detection, placebo
+from viva_ros.metrics.detection import Trial, detection, placebo
 
 TRIALS = [
     Trial(True, 10.0, (5.0,), inject=3.0, manifest=4.0),  # detected at half, 1 s late

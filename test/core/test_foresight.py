@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from viva_ros.core.expected import LEAST, Expected, Norm
-from viva_ros.core.foresight import Foresight, Proprioception, one_number
-from viva_ros.core.rules import Details, RuleBank, RuleSettings
-from viva_ros.core.wording import explain
+from viva_ros.core.detection.alert_text import explain
+from viva_ros.core.detection.forecast_residual import Foresight, Proprioception, one_number
+from viva_ros.core.detection.reference import LEAST, Expected, Norm
+from viva_ros.core.detection.rules import Details, RuleBank, RuleSettings
 
 S = 1_000_000_000
 NAMES = ('waist', 'elbow')

@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.events import KINDS, RULES, Event, Level
-from viva_ros.core.judge import Judge, JudgeSettings
-from viva_ros.core.thresholds import Threshold
 
 THRESHOLDS = {
     'drop': Threshold(0.1, 0.2),

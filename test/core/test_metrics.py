@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from viva_ros.core.metrics import (
+from viva_ros.metrics.ranking import (
     auprc,
     auroc,
     bootstrap_interval,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.core.picture import FrozenPicture, PictureSettings, check_picture
+from viva_ros.core.image_checks import FrozenPicture, PictureSettings, check_picture
 
 S = 1_000_000_000
 SETTINGS = PictureSettings()

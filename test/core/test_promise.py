@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from viva_ros.core.calibration import joint_score
-from viva_ros.core.conformal import conformal_rank
-from viva_ros.core.rules import Reading
-from viva_ros.core.shape import needed, share_out, usual
+from viva_ros.calibration.conformal import conformal_rank
+from viva_ros.calibration.fit import joint_score
+from viva_ros.calibration.nonconformity import needed, share_out, usual
+from viva_ros.core.detection.rules import Reading
 
 DRAWS, N, ALPHA, RULES = 3000, 50, 0.1, 5
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from viva_ros.core.robot_word import Word, executes, stopped
+from viva_ros.core.robot_state import Word, executes, stopped
 
 
 def test_report_that_is_not_configured_is_not_missed() -> None:

@@ -8,13 +8,7 @@ import pytest
 
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
-from viva_ros.core.supervision_memory import (
-    Lock,
-    Memory,
-    OpenEpisode,
-    SupervisionMemory,
-    steady,
-)
+from viva_ros.core.supervision_memory import Lock, Memory, OpenEpisode, SupervisionMemory, steady
 
 DAY = 1_000_000.0
 NAN = math.nan

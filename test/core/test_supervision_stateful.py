@@ -8,13 +8,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from viva_ros.core.absence import Silence, SilenceSettings
-from viva_ros.core.alarm import AlarmSettings
+from viva_ros.core.detection.alarm import AlarmSettings
+from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.staleness import Silence, SilenceSettings
+from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.events import RULES, Event, Level
-from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Threshold
 
 S = 1_000_000_000
 QUICK = RuleSettings(drop_window=1.0, no_rise_window=1.0, floor_warm_up=0.5, debounce=0.2)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.core.errors import CalibrationError, ConfigurationError
-from viva_ros.core.events import RULES
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import (
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import (
     Calibration,
     TaskCalibrations,
     Threshold,
     calibration_file,
     load,
 )
+from viva_ros.core.errors import CalibrationError, ConfigurationError
+from viva_ros.core.events import RULES
 
 MADE = Calibration(
     engine='0123456789abcdef',

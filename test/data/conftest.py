@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import joint_state, jpeg_image, make
-from viva_ros.data.writer import RecordingWriter
 
 EPOCH = 1_000_000_000_000
 FRAME = 50_000_000  # ns

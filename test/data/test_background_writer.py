@@ -7,9 +7,9 @@ import pytest
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.background_writer import BackgroundWriter
+from viva_ros.data.bag.writer import part_path
 from viva_ros.data.messages import make, serialise
 from viva_ros.data.recording import read
-from viva_ros.data.writer import part_path
 
 PATIENCE = 30.0  # s
 KIND = 'std_msgs/msg/String'

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.episode import Label
-from viva_ros.data.episodes import stored_label
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
 from viva_ros.data.recording import Recording, read
-from viva_ros.data.writer import RecordingWriter
-from viva_ros.runtime.jpeg import decode_jpeg
+from viva_ros.data.segmentation import stored_label
+from viva_ros.engine.image_decoding import decode_jpeg
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
 

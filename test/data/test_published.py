@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from viva_ros.core.events import Level
-from viva_ros.data.episodes import Span, within
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, make, to_time
-from viva_ros.data.published import Moment, alerts, runs, stamp_of_event, values
+from viva_ros.data.recorded_messages import Moment, alerts, runs, stamp_of_event, values
 from viva_ros.data.recording import read
-from viva_ros.data.writer import RecordingWriter
+from viva_ros.data.segmentation import Span, within
 
 
 def moment(stamp: int, time: float, failure: str = 'none', manifest: float = math.nan) -> Moment:

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.recording import Recording, read
-from viva_ros.data.writer import RecordingWriter
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
 ANY = settings(

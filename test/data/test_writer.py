@@ -11,9 +11,9 @@ import yaml
 from mcap.reader import make_reader
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.writer import HASH, QOS, RecordingWriter, part_path
 from viva_ros.data.messages import make, type_hash
 from viva_ros.data.recording import read
-from viva_ros.data.writer import HASH, QOS, RecordingWriter, part_path
 
 STRING = 'std_msgs/msg/String'
 
@@ -164,7 +164,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from viva_ros.data.messages import make, type_hash
-from viva_ros.data.writer import RecordingWriter
+from viva_ros.data.bag.writer import RecordingWriter
 writer = RecordingWriter(Path(sys.argv[1]))
 for number in range(10_000_000):
     message = make('std_msgs/msg/String', data='x' * 1000)

@@ -7,8 +7,8 @@ import pytest
 
 from viva_ros.core.errors import CalibrationError, EngineError
 from viva_ros.demo.arguments import check_engine, parse
-from viva_ros.demo.run import main
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.demo.command import main
+from viva_ros.engine.resources import engine_folder
 
 
 @pytest.mark.parametrize(

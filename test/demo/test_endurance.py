@@ -3,8 +3,8 @@
 import math
 import os
 
-from viva_ros.demo.endurance import Gauge, live_report, minutes, resident
-from viva_ros.demo.session import Sample, Session
+from benchmarks.soak.endurance import Gauge, live_report, minutes, resident
+from viva_ros.demo.events import Sample, Session
 
 EPOCH = 1_000_000_000_000  # ns
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from viva_ros.core.events import Level
-from viva_ros.demo.session import Moment, Notice, Sample, Session
+from viva_ros.demo.events import Moment, Notice, Sample, Session
 from viva_ros.demo.summary import alarm_delay, failure_checks, good_checks, summarise
 
 EPOCH = 1_000_000_000_000  # ns

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from viva_ros.core.events import Level
 from viva_ros.demo.curve import Grid
-from viva_ros.demo.session import Moment, Notice, Sample, Session
+from viva_ros.demo.events import Moment, Notice, Sample, Session
 from viva_ros.demo.view import render
 
 NOW = 1_000_000_000_000  # ns

@@ -15,11 +15,11 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from std_msgs.msg import Header
 
 from viva_ros.core.errors import EngineError
+from viva_ros.engine.api import load
+from viva_ros.engine.manifest import read
+from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Value
 from viva_ros.nodes import qos
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.manifest import read
-from viva_ros.runtime.shipped import engine_folder
 
 OPTIONS = ('--ros-args', '-p', 'transport:=raw', '-p', 'input_timeout:=0.0')
 SHIPPED = engine_folder('', 'tray_lift')

@@ -19,10 +19,10 @@ import psutil
 import pytest
 
 from viva_ros.core.files import write_atomically
+from viva_ros.engine.manifest import read
+from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Value
 from viva_ros.nodes import qos
-from viva_ros.runtime.manifest import read
-from viva_ros.runtime.shipped import engine_folder
 
 SECONDS = float(os.environ.get('VIVA_SOAK_SECONDS', '25'))
 OUT = os.environ.get('VIVA_SOAK_OUT')

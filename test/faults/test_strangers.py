@@ -70,6 +70,6 @@ def test_the_policy_has_exactly_the_topics_and_services_of_the_live_graph(graph)
 
 
 def test_every_node_of_a_robot_has_an_enclave():
-    from viva_ros.nodes.description import LAUNCHES
+    from viva_ros.nodes.registry import LAUNCHES
 
     assert set(allowed()) == {program.name for program in LAUNCHES['monitor'][0]}

@@ -19,11 +19,11 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from viva_ros.data.lerobot_layout import COUNTED
-from viva_ros.data.lerobot_stats import of_rows
-from viva_ros.data.lerobot_video import encode
-from viva_ros.data.lerobot_writer import write_table
-from viva_ros.data.mapping import Map, load_map
+from viva_ros.data.conversion.topic_map import Map, load_map
+from viva_ros.data.lerobot.layout import COUNTED
+from viva_ros.data.lerobot.stats import of_rows
+from viva_ros.data.lerobot.video import encode
+from viva_ros.data.lerobot.writer import write_table
 
 EPOCH = 1_700_000_000_000_000_000  # ns
 GRIPPERS = """std_msgs/Header header

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from viva_ros.data.recording import read
+from viva_ros.engine.api import load
 from viva_ros.model import checkpoint
-from viva_ros.offline.replay import sights
-from viva_ros.runtime.engine import load
+from viva_ros.scoring.replay import sights
 
 CAMERAS = ('left_wrist', 'right_wrist', 'head')
 TEXT = 'Lift the block with both arms.'
@@ -22,7 +22,7 @@ TEXT = 'Lift the block with both arms.'
 
 def viva(*arguments: object) -> str:
     """Run a command, which must end well, and give what it printed."""
-    command = [sys.executable, '-m', 'viva_ros.cli', *map(str, arguments)]
+    command = [sys.executable, '-m', 'viva_ros.cli.main', *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from viva_ros.cli import main
+from viva_ros.cli.main import main
 from viva_ros.data.recording import read
-from viva_ros.offline.replay import sights
-from viva_ros.runtime.engine import load
+from viva_ros.engine.api import load
+from viva_ros.scoring.replay import sights
 
 STEPS = [f'--{stage}-steps' for stage in ('vae', 'video', 'viva', 'proprio')]
 JOINTS = 14

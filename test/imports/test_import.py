@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 
-from viva_ros.cli import main
+from viva_ros.cli.import_ import import_all
+from viva_ros.cli.main import main
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.label_sources import Outcomes
-from viva_ros.data.mapping import load_map
+from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.open import find, open_as_it_is
 from viva_ros.data.recording import read
-from viva_ros.data.sources import find, open_as_it_is
-from viva_ros.offline.import_recordings import import_all
 
 EPOCH = 1_700_000_000_000_000_000  # ns; the second camera is 2 ms late, the axes come at 50 Hz
 OUTCOME = Outcomes(topic='/acme/outcome')

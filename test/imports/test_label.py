@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from viva_ros.cli.import_ import import_all
 from viva_ros.core.errors import RecordingError
 from viva_ros.data import labels
+from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.episode import Label, Mark
-from viva_ros.data.label_sources import Outcomes
 from viva_ros.data.labels import Verdict, judged
-from viva_ros.data.mapping import load_map
+from viva_ros.data.open import find, identity
 from viva_ros.data.recording import read
-from viva_ros.data.sources import find, identity
-from viva_ros.offline.import_recordings import import_all
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def dataset(tmp_path: Path, record, robot) -> Path:
 
 def say(dataset: Path, *lines: str) -> str:
     done = subprocess.run(
-        [sys.executable, '-m', 'viva_ros.cli', 'label', str(dataset)],
+        [sys.executable, '-m', 'viva_ros.cli.main', 'label', str(dataset)],
         input='\n'.join(lines) + '\n', capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout

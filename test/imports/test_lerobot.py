@@ -10,15 +10,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from viva_ros.cli.import_ import import_all
 from viva_ros.core.errors import RecordingError
-from viva_ros.data import lerobot_layout, lerobot_stats
-from viva_ros.data.label_sources import Outcomes
-from viva_ros.data.lerobot_video import VideoImages
-from viva_ros.data.mapping import load_map
+from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.lerobot import layout as lerobot_layout
+from viva_ros.data.lerobot import stats as lerobot_stats
+from viva_ros.data.lerobot.video import VideoImages
+from viva_ros.data.open import find
 from viva_ros.data.recording import read
-from viva_ros.data.sources import find
-from viva_ros.offline.import_recordings import import_all
-from viva_ros.offline.replay import sights
+from viva_ros.scoring.replay import sights
 
 OUTCOME = Outcomes(topic='/acme/outcome')
 

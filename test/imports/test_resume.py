@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from viva_ros.cli import import_ as import_recordings
+from viva_ros.cli.import_ import import_all
 from viva_ros.core.errors import RecordingError
-from viva_ros.data import import_unit
-from viva_ros.data.label_sources import Outcomes
-from viva_ros.data.mapping import load_map
-from viva_ros.data.staging import Staging
-from viva_ros.offline import import_recordings
-from viva_ros.offline.import_recordings import import_all
+from viva_ros.data.conversion import convert as import_unit
+from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.conversion.workspace import Staging
 
 OUTCOME = Outcomes(topic='/acme/outcome', task='lift_block')
 BAGS = 5
@@ -46,7 +46,7 @@ def stopped_after(
 ) -> tuple[int, int, str]:  # fmt: skip
     """Run an import, stop it when so many recordings are done; give how many, code and errors."""
     command = [
-        sys.executable, '-m', 'viva_ros.cli', 'import', *map(str, bags),
+        sys.executable, '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
         '--map', str(map_file), '--out', str(out),
     ]  # fmt: skip
     process = subprocess.Popen(
@@ -107,7 +107,7 @@ def test_stopped_while_it_is_put_together_nothing_is_seen_and_it_goes_on(
     how, out = load_map(map_file), tmp_path / 'set'
     with monkeypatch.context() as patch:
         if where == 'assemble':
-            patch.setattr('viva_ros.data.lerobot_writer._episodes', stop)
+            patch.setattr('viva_ros.data.lerobot.writer._episodes', stop)
         else:
             patch.setattr(Staging, 'commit', stop)
         with pytest.raises(KeyboardInterrupt):
@@ -130,7 +130,7 @@ def test_where_files_cannot_grow_the_error_names_place_and_remedy(
     # 2 kB is less than a video, 30 kB less than the joined ones.
     out = tmp_path / 'set'
     command = [
-        sys.executable, '-m', 'viva_ros.cli', 'import', *map(str, bags),
+        sys.executable, '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
         '--map', str(map_file), '--out', str(out),
     ]  # fmt: skip
     done = subprocess.run(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from viva_ros.model import draws
-from viva_ros.model.draws import Share, Source
+from viva_ros.model import noise as draws
+from viva_ros.model.noise import Share, Source
 
 Draw = Callable[[int, Source], Tensor]
 DRAWS: dict[str, Draw] = {

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from viva_ros.core.observation import Observation
+from viva_ros.engine.api import load
 from viva_ros.model import checkpoint, latents
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.targets import Goals
 from viva_ros.model.viva import ViVa
-from viva_ros.runtime.engine import load
 
 TASK = torch.tensor([0, 1])
 

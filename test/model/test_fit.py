@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from viva_ros.core.letterbox import area_weights
+from viva_ros.engine.preprocessing import letterbox
 from viva_ros.model.fit import Fit, line_weights
-from viva_ros.runtime.images import letterbox
 
 CPU = torch.device('cpu')
 SIDES = st.integers(8, 200)

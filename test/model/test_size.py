@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from viva_ros.model import size
+from viva_ros.model import cost as size
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.lean import LeanViVa
+from viva_ros.model.inference import LeanViVa
 from viva_ros.model.presets import PRESETS, WAN_5B
 from viva_ros.model.viva import ViVa
 

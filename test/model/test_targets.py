@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from viva_ros.model.lean import LeanViVa
+from viva_ros.model.inference import LeanViVa
 from viva_ros.model.targets import Goals, Targets
 from viva_ros.model.viva import ViVa
 

@@ -21,10 +21,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold
+from viva_ros.bringup.command import environment
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.nodes import qos
-from viva_ros.nodes.bringup import environment
 from viva_ros.srv import StartEpisode
 
 HERE = Path(__file__).parent

@@ -14,11 +14,11 @@ import numpy as np
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.engine.api import Engine, EngineInfo
+from viva_ros.engine.background_task import nothing
+from viva_ros.nodes.main import run
 from viva_ros.nodes.monitor import Monitor
-from viva_ros.nodes.process import run
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.runtime.engine import Engine, EngineInfo
-from viva_ros.runtime.preparation import nothing
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 JOINTS = ('left_waist', 'right_waist')

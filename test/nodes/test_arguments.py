@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from viva_ros.core.errors import ConfigurationError
-from viva_ros.nodes.arguments import (
+from viva_ros.bringup.launch_arguments import (
     added_environment,
     arguments,
     check_arguments,
     parameter_files,
 )
-from viva_ros.nodes.description import LAUNCHES, PROFILE_VARIABLE
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.nodes.registry import LAUNCHES, PROFILE_VARIABLE
 from viva_ros.nodes.settings import MonitorSettings, SupervisorSettings
 
 DOCS = Path(__file__).parents[2] / 'docs' / 'launch.md'

@@ -11,8 +11,8 @@ from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import String
 
-from viva_ros import cli
-from viva_ros.data.lerobot import episode_paths
+from viva_ros.cli import main as cli
+from viva_ros.data.lerobot.reader import episode_paths
 from viva_ros.data.recording import read
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.nodes import doctor, findings, leftovers
-from viva_ros.nodes.findings import ERROR, OK, WARN
+from viva_ros.doctor import checks as findings
+from viva_ros.doctor import command as doctor
+from viva_ros.doctor import shared_memory as leftovers
+from viva_ros.doctor.checks import ERROR, OK, WARN
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 

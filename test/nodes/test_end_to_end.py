@@ -15,19 +15,19 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from viva_ros.core.detection.thresholds import calibration_file
+from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.events import Level
-from viva_ros.core.thresholds import calibration_file
-from viva_ros.core.thresholds import load as load_calibration
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.recording import read
-from viva_ros.data.writer import RecordingWriter
-from viva_ros.demo.run import main as run_demo
+from viva_ros.demo.command import main as run_demo
+from viva_ros.demo.topic_recorder import Recorder, Topic
+from viva_ros.engine.api import load
+from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
-from viva_ros.nodes.recorder import Recorder, Topic
-from viva_ros.offline.scoring import score
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.scoring.scorer import score
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 RAW = ('--ros-args', '-p', 'transport:=raw')

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from viva_ros.bringup.ghost import FORECAST, ghost_nodes
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.nodes.ghost import FORECAST, ghost_nodes
 
 LAUNCH = Path(__file__).parents[2] / 'launch' / 'ghost.launch.py'
 ARM = '<robot name="arm"><link name="world"/><link name="arm"/>{joint}</robot>'

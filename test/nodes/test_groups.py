@@ -9,7 +9,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
-from viva_ros.nodes.groups import Seldom, Taken
+from viva_ros.nodes.callback_groups import Seldom, Taken
 
 
 def test_what_is_seldom_looked_at_is_waited_for_only_a_moment_after_it_was_opened():

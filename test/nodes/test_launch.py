@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from viva_ros.nodes.description import LAUNCHES, PROFILE_VARIABLE
+from viva_ros.nodes.registry import LAUNCHES, PROFILE_VARIABLE
 
 LAUNCH = Path(__file__).parents[2] / 'launch'
 
@@ -154,8 +154,8 @@ def test_a_launch_file_starts_its_nodes_in_a_namespace_and_ends_them(name, nodes
 @pytest.mark.launch
 @pytest.mark.parametrize('name', LAUNCHES)
 def test_every_argument_is_declared_with_its_explanation_and_its_default(name):
-    from viva_ros.nodes.arguments import arguments
-    from viva_ros.nodes.launching import describe
+    from viva_ros.bringup.launch_arguments import arguments
+    from viva_ros.bringup.launch_file import describe
 
     declared = {action.name: action for action in describe(name).get_launch_arguments()}
     assert list(declared) == [argument.name for argument in arguments(name)]

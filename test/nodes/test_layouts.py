@@ -20,10 +20,10 @@ import pytest
 import yaml
 from sensor_msgs.msg import JointState, PointCloud2
 
+from viva_ros.bringup.command import started
+from viva_ros.bringup.ghost import NAME as GHOST
+from viva_ros.core.trajectory_cloud import FIELDS
 from viva_ros.nodes import qos
-from viva_ros.nodes.bringup import started
-from viva_ros.nodes.ghost import NAME as GHOST
-from viva_ros.runtime.point_cloud import FIELDS
 
 CONFIG = Path(__file__).parents[2] / 'config'
 FILES = ('viva.rviz', 'foxglove_layout.json', 'plotjuggler.xml', 'viva.perspective')

@@ -8,7 +8,7 @@ import pytest
 import rclpy
 from rclpy.context import Context
 
-from viva_ros.nodes.managed import SUCCESS, ManagedNode
+from viva_ros.nodes.lifecycle import SUCCESS, ManagedNode
 from viva_ros.nodes.settings import MonitorSettings
 
 

@@ -9,8 +9,8 @@ import rclpy
 import yaml
 from rclpy.context import Context
 
+from viva_ros.bringup.parameter_file import ParameterFile, matches, value_node, write
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.nodes.parameter_file import ParameterFile, matches, value_node, write
 
 SECTIONS = """
 /**: {ros__parameters: {a: 1}}

@@ -10,10 +10,10 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
 
-from viva_ros.core.thresholds import load as load_calibration
+from viva_ros.core.detection.thresholds import load as load_calibration
+from viva_ros.engine.manifest import named
+from viva_ros.engine.resources import engine_folder
 from viva_ros.nodes import qos
-from viva_ros.runtime.manifest import named
-from viva_ros.runtime.shipped import engine_folder
 
 MANUAL = ('--ros-args', '-p', 'autostart:=false')
 QUICK = ('-p', 'input_timeout:=1.0', '-p', 'transport:=raw')

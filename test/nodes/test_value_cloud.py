@@ -11,13 +11,13 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 
 from viva_ros.core.observation import Estimate
+from viva_ros.core.trajectory_cloud import FIELDS, CloudSettings
 from viva_ros.msg import Value
 from viva_ros.nodes import qos
+from viva_ros.nodes.callback_groups import Seldom
 from viva_ros.nodes.convert import header
 from viva_ros.nodes.diagnostics import Report
-from viva_ros.nodes.groups import Seldom
 from viva_ros.nodes.value_cloud import ValueCloud, create_cloud, to_cloud
-from viva_ros.runtime.point_cloud import FIELDS, CloudSettings
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 TWO_SLIDES = """

@@ -13,10 +13,10 @@ import pytest
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Estimate, Image, Observation
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, joint_state, jpeg_image, make, to_time
-from viva_ros.data.writer import RecordingWriter
-from viva_ros.offline.simulate import encode_jpeg
-from viva_ros.runtime.engine import EngineInfo
+from viva_ros.engine.api import EngineInfo
+from viva_ros.sim.recording import encode_jpeg
 
 EPOCH = 1_000_000_000_000  # ns
 STEP = 100_000_000  # ns
@@ -166,7 +166,10 @@ def label_() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def shipped(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make every command load the small engine, from an empty folder."""
-    from viva_ros.offline import calibrate, contest, plot, score_job
+    from viva_ros.calibration import data as calibrate
+    from viva_ros.evaluation import run as contest
+    from viva_ros.scoring import jobs as score_job
+    from viva_ros.visualization import plot
 
     folder = tmp_path / 'engine'
     folder.mkdir()

@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from viva_ros.offline.comparison.table import INTERVALS
+from benchmarks.ablation.table import INTERVALS
+from viva_ros.evaluation.results import FAILURE, RETRY, SUCCESS, Result
 from viva_ros.offline.figures import compared
-from viva_ros.offline.trials import FAILURE, RETRY, SUCCESS, Result
 
 TIMES = np.arange(4.0)
 SEEN = {'tips'}  # modes that only a camera can see

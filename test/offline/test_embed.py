@@ -12,13 +12,13 @@ import torch
 from diffusers import WanPipeline
 from safetensors.torch import load_file, save_file
 
+from viva_ros.cli.embed import add_to_checkpoint, add_to_file, clean, embed, main
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import checkpoint, embeddings, pretrained
 from viva_ros.model.embeddings import Embeddings
 from viva_ros.model.presets import preset
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.embed import add_to_checkpoint, add_to_file, clean, embed, main
 
 TEXTS = ('lift the tray', 'pass the red cube from the right hand to the left hand')
 JOINTS = ('a', 'b')

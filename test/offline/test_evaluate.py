@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from viva_ros.cli.evaluate import main, mean_duration
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.recording import Recording, read
-from viva_ros.offline.evaluate import main, mean_duration
+from viva_ros.evaluation.results import Result
 from viva_ros.offline.evaluation_tables import markdown
 from viva_ros.offline.figures import of_all
-from viva_ros.offline.trials import Result
 
 
 @pytest.fixture

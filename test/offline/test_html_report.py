@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold
-from viva_ros.offline.evaluate import main
-from viva_ros.offline.html_report import alarm_limits, trouble
-from viva_ros.offline.trials import Result
+from viva_ros.cli.evaluate import main
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration, Threshold
+from viva_ros.evaluation.html_report import alarm_limits, trouble
+from viva_ros.evaluation.results import Result
 
 EVIL = '</script><img src=x onerror=alert(1)>'
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from viva_ros.offline.measures import (
+from viva_ros.metrics.intervals import (
     area,
     difference,
     hourly,

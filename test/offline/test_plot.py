@@ -13,19 +13,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
-from viva_ros.core.judge import Judge, JudgeSettings
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold
-from viva_ros.data.published import Moment
+from viva_ros.data.recorded_messages import Moment
 from viva_ros.data.recording import read
 from viva_ros.offline.bands import LANES, Lanes
 from viva_ros.offline.marks import TEXT, draw_events
-from viva_ros.offline.plot import broken, main, plot
-from viva_ros.offline.story import Story, alarm_level, tell, title
 from viva_ros.offline.stretches import attempts, evident
 from viva_ros.offline.strip import picture_times, pictures
+from viva_ros.visualization.plot import broken, main, plot
+from viva_ros.visualization.timeline import Story, alarm_level, tell, title
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 
@@ -220,8 +220,8 @@ def test_an_engine_gives_the_values_where_none_were_recorded(
 
 
 def test_what_has_nothing_to_draw_is_refused(tmp_path: Path) -> None:
+    from viva_ros.data.bag.writer import RecordingWriter
     from viva_ros.data.messages import make
-    from viva_ros.data.writer import RecordingWriter
 
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         text = make('std_msgs/msg/String', data='one')

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from viva_ros.data.episode import Mark
+from viva_ros.evaluation.results import Result
 from viva_ros.offline.figures import figures
-from viva_ros.offline.trials import Result
 
 TIMES = np.arange(0.0, 6.0, 0.1)
 RISING = np.linspace(0.0, 1.0, len(TIMES))

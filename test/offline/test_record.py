@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from viva_ros.cli.record import main, parse_seeds
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.recording import read
 from viva_ros.offline.jobs import plan
-from viva_ros.offline.record import main, parse_seeds
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_real_episodes_are_recorded_once_and_a_second_run_goes_on(tmp_path: Path
 def test_a_signal_ends_at_once_with_whole_files_and_nothing_else(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    command = [sys.executable, '-m', 'viva_ros.cli', 'record', '--seeds', '0-40']
+    command = [sys.executable, '-m', 'viva_ros.cli.main', 'record', '--seeds', '0-40']
     process = subprocess.Popen(
         [*command, '--out', str(tmp_path), '--processes', '2', '--size', '16'],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold, calibration_file
-from viva_ros.offline.score import calibration_of, find, main
 from viva_ros.offline.scored_files import read_scored
+from viva_ros.scoring.run import calibration_of, find, main
 
 
 def calibration(engine: str = '0123456789abcdef') -> Calibration:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.core.events import Event, Level
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration, Threshold
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, make, to_time
 from viva_ros.data.recording import read
-from viva_ros.data.writer import RecordingWriter
-from viva_ros.offline.scoring import estimates, look, score
+from viva_ros.scoring.scorer import estimates, look, score
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from viva_ros.cli.size import main, table
 from viva_ros.model.presets import PRESETS
-from viva_ros.offline.size import main, table
 
 
 def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> None:

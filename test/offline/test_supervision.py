@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.supervision import retries
+from benchmarks.supervision.detectors import Watched, cost, thresholds, watch, watchers
+from benchmarks.supervision.episodes import Case
+from benchmarks.supervision.metrics import measures, share
+from benchmarks.supervision.retries import Try, at_random, ours, play, play_all, worth
+from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.events import Event, Level
-from viva_ros.core.series import ValueSeries
-from viva_ros.core.thresholds import Calibration
 from viva_ros.data.episode import Label
 from viva_ros.offline.jobs import Job
-from viva_ros.offline.supervision import retries
-from viva_ros.offline.supervision.episodes import Case
-from viva_ros.offline.supervision.measures import measures, share
-from viva_ros.offline.supervision.retries import Try, at_random, ours, play, play_all, worth
-from viva_ros.offline.supervision.watchers import Watched, cost, thresholds, watch, watchers
+from viva_ros.scoring.series import ValueSeries
 
 S = 1_000_000_000
 BEGIN = 5 * S

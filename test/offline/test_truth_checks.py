@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 
 from viva_ros.core.observation import Observation, Unknown
-from viva_ros.offline.baselines import TimeCounter
-from viva_ros.offline.contest import Contender
-from viva_ros.offline.replay import Sight
-from viva_ros.offline.truth_checks import (
+from viva_ros.evaluation.perturbations import (
     GREY,
     checks,
     covered,
@@ -19,6 +16,9 @@ from viva_ros.offline.truth_checks import (
     paused,
     shuffled,
 )
+from viva_ros.evaluation.run import Contender
+from viva_ros.evaluation.time_counter import TimeCounter
+from viva_ros.scoring.replay import Sight
 
 STEP = 100_000_000  # ns
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.runtime import manifest as manifests
-from viva_ros.runtime.engine import Engine
-from viva_ros.runtime.manifest import Manifest
-from viva_ros.runtime.server import Server
+from viva_ros.engine import manifest as manifests
+from viva_ros.engine.api import Engine
+from viva_ros.engine.manifest import Manifest
+from viva_ros.engine.remote.server import Server
 
 JOINTS = ('left_waist', 'right_waist')
 

@@ -7,8 +7,8 @@ import pytest
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Observation
-from viva_ros.runtime.engine import BatchEngine, load
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.engine.api import BatchEngine, load
+from viva_ros.engine.resources import engine_folder
 
 
 def observations(info, count: int) -> list[Observation]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import EngineError
-from viva_ros.runtime import choice
-from viva_ros.runtime.engine import KINDS, WRAPPERS, load
+from viva_ros.engine import factory as choice
+from viva_ros.engine.api import KINDS, WRAPPERS, load
 
 MakeEngine = Callable[..., Path]
 

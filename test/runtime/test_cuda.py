@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from viva_ros.core.errors import DeviceError, EngineError
-from viva_ros.runtime import cuda
+from viva_ros.engine.backends import cuda
 
 
 class Status(enum.IntEnum):

@@ -13,8 +13,8 @@ import pytest
 
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Observation
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.manifest import fingerprint
+from viva_ros.engine.api import load
+from viva_ros.engine.manifest import fingerprint
 
 MakeEngine = Callable[..., Path]
 

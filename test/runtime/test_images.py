@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.core.errors import InputError
-from viva_ros.runtime.images import in_blocks, letterbox, shrink
+from viva_ros.engine.preprocessing import in_blocks, letterbox, shrink
 
 
 def test_an_image_of_the_right_size_is_left_alone() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.core.errors import InputError
-from viva_ros.runtime.images import letterbox
-from viva_ros.runtime.jpeg import decode_jpeg, reduction, sent_size
+from viva_ros.engine.image_decoding import decode_jpeg, reduction, sent_size
+from viva_ros.engine.preprocessing import letterbox
 
 
 def jpeg(size: int = 24) -> bytes:

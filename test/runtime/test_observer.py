@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from viva_ros.core.errors import InputError
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Observation, Unknown
-from viva_ros.core.picture import PictureSettings
-from viva_ros.runtime.observer import Observer
+from viva_ros.engine.observation_builder import Observer
 
 SECOND = 1_000_000_000
 GOOD = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)

@@ -9,9 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.manifest import fingerprint
-from viva_ros.runtime.openvino_graph import Compiled, Source, can_bfloat16
+from viva_ros.engine.api import load
+from viva_ros.engine.backends.openvino import Compiled, can_bfloat16
+from viva_ros.engine.backends.openvino import GraphSource as Source
+from viva_ros.engine.manifest import fingerprint
 
 pytest.importorskip('openvino')
 EXACT = 1 + 2.0**-12  # float32 holds it; bfloat16, with 8 bits, makes 1 of it

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from viva_ros.runtime.point_cloud import (
+from viva_ros.core.trajectory_cloud import (
     BATCH,
     FIELDS,
     KEPT,
@@ -15,7 +15,7 @@ from viva_ros.runtime.point_cloud import (
     Trail,
     pack,
 )
-from viva_ros.runtime.robot_description import RobotDescription
+from viva_ros.core.urdf import RobotDescription
 
 SECOND = 1_000_000_000  # ns
 TWO_SLIDES = """

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from viva_ros.core.errors import EngineError
-from viva_ros.runtime.preparation import Preparation
+from viva_ros.engine.background_task import Preparation
 
 PATIENCE = 30.0  # s
 

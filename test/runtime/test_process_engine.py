@@ -16,9 +16,9 @@ import pytest
 
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.process_engine import ProcessEngine
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.engine.api import load
+from viva_ros.engine.isolated_process import ProcessEngine
+from viva_ros.engine.resources import engine_folder
 
 TASK = 'tray_lift'
 PATIENCE = 3.0  # s; generous: the machine may be busy

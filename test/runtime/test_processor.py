@@ -5,7 +5,7 @@ import math
 import subprocess
 import sys
 
-from viva_ros.runtime.processor import cpu_seconds
+from viva_ros.engine.usage import cpu_seconds
 
 CHILD = """
 import threading, time

@@ -18,8 +18,8 @@ import torch
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Observation
-from viva_ros.runtime.pytorch import PytorchEngine
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.engine.backends.pytorch import PytorchEngine
+from viva_ros.engine.resources import engine_folder
 
 TASK = 'tray_lift'
 

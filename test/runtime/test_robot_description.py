@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.core.errors import InputError
-from viva_ros.runtime.robot_description import LARGEST, RobotDescription
+from viva_ros.core.urdf import LARGEST, RobotDescription
 
 #: A turning arm of 2 m on a column of 1 m, a slide of the hand along y, a finger that follows it.
 ARM = """

@@ -17,11 +17,13 @@ import pytest
 
 from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime import exchange, shared, wire
-from viva_ros.runtime.engine import EngineInfo, load
+from viva_ros.engine import shared_memory as wire
+from viva_ros.engine.api import EngineInfo, load
+from viva_ros.engine.remote import client as shared
+from viva_ros.engine.remote import protocol as exchange
+from viva_ros.engine.remote.client import SharedEngine
+from viva_ros.engine.remote.server import Server
 from viva_ros.runtime.serve import warm_up
-from viva_ros.runtime.server import Server
-from viva_ros.runtime.shared import SharedEngine
 
 PATIENCE = 20.0  # s
 INFO = EngineInfo(('head',), ('waist',), 1.0, (2, 2), ('lift',), 'f' * 16, 'fake')
@@ -177,7 +179,7 @@ def test_without_a_server_the_engine_is_ones_own_and_later_the_server_again(
 def test_when_a_server_is_killed_an_engine_of_ones_own_is_loaded(make_engine, address, serving):
     folder = make_engine()
     process = subprocess.Popen(
-        [sys.executable, '-m', 'viva_ros.cli', 'serve', '--engine', str(folder), '--task', 'lift',
+        [sys.executable, '-m', 'viva_ros.cli.main', 'serve', '--engine', str(folder), '--task', 'lift',
          '--address', str(address)], stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

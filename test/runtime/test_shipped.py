@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.runtime import shipped
+from viva_ros.engine import resources as shipped
 
 
 @pytest.fixture

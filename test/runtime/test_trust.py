@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import EngineError
-from viva_ros.runtime import tensorrt, trust
-from viva_ros.runtime.cuda import Device
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.manifest import Manifest
+from viva_ros.engine import permissions as trust
+from viva_ros.engine.api import load
+from viva_ros.engine.backends import tensorrt
+from viva_ros.engine.backends.cuda import Device
+from viva_ros.engine.manifest import Manifest
 
 MakeEngine = Callable[..., Path]
 ORIN = Device('Orin', '8.7', 64 << 30, '12.6')

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.runtime.value_plot import (
+from viva_ros.nodes.value_image import (
     ALERT,
     BACKGROUND,
     BOTTOM,

@@ -8,9 +8,9 @@ import pytest
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Observation
-from viva_ros.runtime import wire
-from viva_ros.runtime.engine import EngineInfo
-from viva_ros.runtime.images import letterbox
+from viva_ros.engine import shared_memory as wire
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.preprocessing import letterbox
 
 INFO = EngineInfo(('head', 'wrist'), ('waist',), 1.0, (5, 7), ('lift',), 'f' * 16, 'fake')
 FITS = replace(INFO, fits=True)

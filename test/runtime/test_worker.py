@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from viva_ros.runtime.worker import Worker
+from viva_ros.engine.worker import Worker
 
 PATIENCE = 20.0  # s
 

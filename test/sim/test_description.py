@@ -6,9 +6,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from viva_ros.runtime.robot_description import RobotDescription
-from viva_ros.sim.description import robot_description
+from viva_ros.core.urdf import RobotDescription
 from viva_ros.sim.robot import JOINT_NAMES, Arms, bare_robot
+from viva_ros.sim.urdf import robot_description
 
 
 @pytest.mark.parametrize('seed', range(5))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from viva_ros.sim.environment import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS, Simulation
-from viva_ros.sim.renderer import CameraRenderer
 from viva_ros.sim.robot import CAMERAS, JOINT_NAMES, bare_robot
+from viva_ros.sim.scene import CameraRenderer
 
 EVERY_FAILURE = [(task, mode) for task in TASKS for mode in FAILURES[task]]
 EVERY_CAMERA_ONLY = [(task, mode) for task, mode in EVERY_FAILURE if mode in CAMERA_ONLY]

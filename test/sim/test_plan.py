@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from viva_ros.sim.kinematics import Hand, blend
-from viva_ros.sim.plan import TIME_OUT, Plan, Timing
+from viva_ros.sim.motion_plan import TIME_OUT, Plan, Timing
 
 
 def hand(x: float, opening: float = 0.0) -> Hand:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """When evidence counts, when it is forgotten, and how long success must be held."""
 
-from viva_ros.sim.judgement import Verdict
-from viva_ros.sim.truth import STALLED, SUCCESS_HELD, Record, Truth
+from viva_ros.sim.ground_truth import STALLED, SUCCESS_HELD, Record, Truth
+from viva_ros.sim.success import Verdict
 
 
 def verdict(placed: bool = False, evidence: str = '', healthy: bool = False) -> Verdict:

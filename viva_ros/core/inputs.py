@@ -17,7 +17,14 @@ from viva_ros.core.errors import InputError
 from viva_ros.core.joints import match_joints
 from viva_ros.core.observation import Image, Observation, Unknown
 from viva_ros.core.settings import validate
-from viva_ros.core.sync import RejectedError, Source, SyncSettings, check_skew, check_stamp, fits
+from viva_ros.core.time_sync import (
+    RejectedError,
+    Source,
+    SyncSettings,
+    check_skew,
+    check_stamp,
+    fits,
+)
 from viva_ros.core.windows import seconds
 
 __all__ = ['JOINTS', 'InputBuffer', 'Selection', 'SyncSettings']

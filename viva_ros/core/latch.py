@@ -5,9 +5,9 @@
 import math
 from typing import Final
 
+from viva_ros.core.detection.rules import Reading
+from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.events import FORESIGHT, STALL, Level
-from viva_ros.core.rules import Reading
-from viva_ros.core.thresholds import Threshold
 
 #: What is as much for a rule as 1 is for a value: margins and excesses are measured in it.
 UNITS: Final = {STALL: 10.0, FORESIGHT: 5.0}

@@ -207,7 +207,8 @@ def steady(asked: tuple[float, ...], wall: float, now: float) -> list[float]:
 
 def _written(content: Memory) -> dict[str, Any]:
     return {
-        'format': FORMATS[-1], 'asked': list(content.asked),
+        'format': FORMATS[-1],
+        'asked': list(content.asked),
         'operator': _written_event(content.operator),
         'episode': None if content.episode is None else asdict(content.episode),
         'latched': _written_event(content.latched),
@@ -236,6 +237,9 @@ def _episode(read: Mapping[str, Any] | None) -> OpenEpisode | None:
     if read is None:
         return None
     return OpenEpisode(
-        str(read['id']), str(read['task']), int(read['used']), bool(read.get('retrying', False)),
+        str(read['id']),
+        str(read['task']),
+        int(read['used']),
+        bool(read.get('retrying', False)),
         bool(read.get('begun', False)),
     )

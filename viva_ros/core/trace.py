@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
-from viva_ros.core.rules import NOTHING, Reading
+from viva_ros.core.detection.rules import NOTHING, Reading
 
 
 class Trace:

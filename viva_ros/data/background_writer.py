@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.writer import RecordingWriter
+from viva_ros.data.bag.writer import RecordingWriter
 
 
 class BackgroundWriter:

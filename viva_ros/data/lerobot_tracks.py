@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from viva_ros.core.observation import Array, Image
+from viva_ros.data.conversion.raw_episode import Stamps
 from viva_ros.data.images import RAW
 from viva_ros.data.messages import header, joint_state, serialise
 from viva_ros.data.recording import Track
-from viva_ros.data.take import Stamps
 
 JOINT_STATE = 'sensor_msgs/msg/JointState'
 

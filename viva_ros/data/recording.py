@@ -93,7 +93,7 @@ class Recording:
 
         :raises RecordingError: if there are no cameras or no joints
         """
-        from viva_ros.data.episodes import episodes  # which is made of recordings
+        from viva_ros.data.segmentation import episodes  # which is made of recordings
 
         return episodes(self)
 
@@ -105,6 +105,6 @@ def read(path: Path) -> Recording:
     :param path: one of those that ``sources.find`` gives
     :raises RecordingError: if there is no such file, or nothing in it can be read
     """
-    from viva_ros.data.sources import open_recording  # which makes recordings
+    from viva_ros.data.open import open_recording  # which makes recordings
 
     return open_recording(path)

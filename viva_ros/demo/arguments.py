@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from viva_ros.core.thresholds import calibration_file
-from viva_ros.core.thresholds import load as load_calibration
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.core.detection.thresholds import calibration_file
+from viva_ros.core.detection.thresholds import load as load_calibration
+from viva_ros.engine.api import load
+from viva_ros.engine.resources import engine_folder
 
 LONGEST = 86400  # s
 #: At some seeds the monitor errs: at 90002 the cube has a false alarm.
@@ -45,7 +45,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def check_mode(parser: argparse.ArgumentParser, task: str, failure: str) -> None:
     """Refuse a task or failure that the robot does not have, saying which it has."""
-    from viva_ros.sim.tasks import FAILURES, TASKS
+    from viva_ros.sim.tasks.registry import FAILURES, TASKS
 
     if task not in TASKS:
         parser.error(f'--task is {task!r}, must be one of {", ".join(TASKS)}')

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from viva_ros.core.events import is_alarming
-from viva_ros.demo.session import Session
+from viva_ros.demo.events import Session
 
 SPAN = 40.0  # s shown
 LABELS = (1.0, 0.5, 0.0, -0.5, -1.0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from viva_ros.core.events import RULES, Level, is_alarming
-from viva_ros.demo.session import Notice, Session
+from viva_ros.demo.events import Notice, Session
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from viva_ros.core.events import Level
 from viva_ros.demo.curve import Curve
-from viva_ros.demo.session import Moment, Notice, Sample, Session
+from viva_ros.demo.events import Moment, Notice, Sample, Session
 
 BAR = 12  # columns
 STYLES = {

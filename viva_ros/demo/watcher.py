@@ -19,17 +19,17 @@ from std_msgs.msg import Bool, Float32
 from std_srvs.srv import Trigger
 
 from viva_ros.core.errors import VivaError
-from viva_ros.data.writer import RecordingWriter
-from viva_ros.demo.session import Moment, Notice, Sample, Session
-from viva_ros.msg import (
+from viva_ros.data.bag.writer import RecordingWriter
+from viva_ros.demo.events import Moment, Notice, Sample, Session
+from viva_ros.demo.topic_recorder import Recorder, Topic
+from viva_ros.msg import (  # fmt: skip
     Alert,
     Episode,
     FutureProprioception,
     GroundTruth,
     SupervisorState,
     Value,
-)  # fmt: skip
-from viva_ros.nodes.recorder import Recorder, Topic
+)
 
 RELIABLE = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viva_ros.model.fit import Fit, Pictures
-from viva_ros.model.lean import LeanViVa
+from viva_ros.model.inference import LeanViVa
 
 WARM_UP: Final = 3  # runs before a capture: libraries choose their kernels and allocate
 MOST: Final = 4  # sizes of batches with a graph of their own

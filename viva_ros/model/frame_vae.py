@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812, as everyone calls it
 from torch import Tensor, nn
 
 from viva_ros.model.config import VaeConfig
-from viva_ros.model.frame_blocks import DownBlock, MidBlock, Norm, UpBlock
+from viva_ros.model.vae import DownBlock, MidBlock, Norm, UpBlock
 
 
 class Encoder(nn.Module):

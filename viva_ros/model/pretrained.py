@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import layout
+from viva_ros.model import wan_files as layout
 from viva_ros.model.blank import blank, fill, without_memory
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.embeddings import Embeddings

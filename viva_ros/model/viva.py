@@ -10,7 +10,9 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import draws, flow, latents
+from viva_ros.model import flow_matching as flow
+from viva_ros.model import latents
+from viva_ros.model import noise as draws
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.frame_vae import FrameVae
 from viva_ros.model.targets import Goals, Targets

@@ -48,7 +48,7 @@ def end_at_once_on_signals() -> None:
 
 if __name__ == '__main__':
     end_at_once_on_signals()
-    from viva_ros.nodes.description import LAUNCHES
+    from viva_ros.nodes.registry import LAUNCHES
 
     names = sorted({program.name for programs, _ in LAUNCHES.values() for program in programs})
     if len(sys.argv) < 2 or sys.argv[1] not in names:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from viva_ros.nodes.description import PROFILE, PROFILE_VARIABLE
+from viva_ros.nodes.registry import PROFILE, PROFILE_VARIABLE
 
 FEW: Final = 4  # frames sent, below which a share is not judged
 UNNAMED: Final = b''  # the publisher, where the message info has no publisher id

@@ -23,21 +23,21 @@ from viva_ros.core.black_box import MIB, Kept, Ring, Take, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.events import is_alarming
 from viva_ros.core.libraries import remedy
+from viva_ros.demo.topic_recorder import channel_metadata
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, Report
-from viva_ros.nodes.managed import CLOSING, ManagedNode
-from viva_ros.nodes.process import run
-from viva_ros.nodes.recorder import channel_metadata
+from viva_ros.nodes.lifecycle import CLOSING, ManagedNode
+from viva_ros.nodes.main import run
 from viva_ros.nodes.settings import BlackBoxSettings
 
 try:  # a robot's computer may have onnxruntime alone
     from viva_ros.data.background_writer import BackgroundWriter
-    from viva_ros.data.episodes import TASK
+    from viva_ros.data.bag.writer import part_path
     from viva_ros.data.labels import load, sidecar
     from viva_ros.data.messages import schema
-    from viva_ros.data.writer import part_path
+    from viva_ros.data.segmentation import TASK
 
     MISSING = ''
 except ImportError as error:

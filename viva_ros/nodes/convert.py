@@ -10,17 +10,17 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 
+from viva_ros.core.detection.forecast_residual import Proprioception
+from viva_ros.core.detection.rules import Details
 from viva_ros.core.errors import InputError
 from viva_ros.core.events import Event
-from viva_ros.core.foresight import Proprioception
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
-from viva_ros.core.rules import Details
+from viva_ros.engine.image_decoding import decode_jpeg
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes.image_bridge import View, takes, view_by
 from viva_ros.runtime.decode import check_image, view_image
-from viva_ros.runtime.jpeg import decode_jpeg
 
 SECOND = 1_000_000_000  # ns
 

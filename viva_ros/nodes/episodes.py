@@ -5,7 +5,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from viva_ros.core.judge import NO_EPISODE
+from viva_ros.core.detection.detector import NO_EPISODE
 
 GRACE = 1_000_000_000  # ns; inputs older than this are stale, and no value is made of them
 

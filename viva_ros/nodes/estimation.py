@@ -9,12 +9,12 @@ from typing import Any
 from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.engine.api import Engine, Interruptible
+from viva_ros.engine.observation_builder import Observer
+from viva_ros.engine.remote.client import SharedEngine
+from viva_ros.engine.worker import Worker
 from viva_ros.nodes.diagnostics import OK, WARN
 from viva_ros.runtime.device import with_one_more_try
-from viva_ros.runtime.engine import Engine, Interruptible
-from viva_ros.runtime.observer import Observer
-from viva_ros.runtime.shared import SharedEngine
-from viva_ros.runtime.worker import Worker
 
 
 @dataclass(frozen=True)

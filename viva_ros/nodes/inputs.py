@@ -19,14 +19,14 @@ from sensor_msgs.msg import JointState
 from viva_ros.core.errors import InputError
 from viva_ros.core.inputs import JOINTS, InputBuffer, Selection
 from viva_ros.core.observation import Unknown
+from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
 from viva_ros.nodes.arrivals import Arrivals, advise
+from viva_ros.nodes.callback_groups import Taken
 from viva_ros.nodes.convert import joint_positions, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
-from viva_ros.nodes.groups import Taken
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import TYPES, joint_topic
-from viva_ros.runtime.engine import EngineInfo
 
 #: Of rclpy: a TypedDict on Kilted, a dict with fewer keys and no name of its own on Jazzy.
 MessageInfo: TypeAlias = Mapping[str, Any]

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from viva_ros.engine.api import Engine, Interruptible, load
+from viva_ros.engine.background_task import nothing
+from viva_ros.engine.isolated_process import ProcessEngine
+from viva_ros.engine.manifest import named
+from viva_ros.engine.remote.client import SharedEngine
+from viva_ros.engine.remote.protocol import address_of
+from viva_ros.engine.resources import engine_folder
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.runtime.engine import Engine, Interruptible, load
-from viva_ros.runtime.exchange import address_of
-from viva_ros.runtime.manifest import named
-from viva_ros.runtime.preparation import nothing
-from viva_ros.runtime.process_engine import ProcessEngine
-from viva_ros.runtime.shared import SharedEngine
-from viva_ros.runtime.shipped import engine_folder
 
 Started = Callable[[Interruptible], Any]
 

@@ -18,6 +18,9 @@ from typing import Any
 from viva_ros.core.errors import DeviceError, VivaError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.engine.api import Engine
+from viva_ros.engine.background_task import nothing
+from viva_ros.engine.observation_builder import Observer
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
@@ -27,17 +30,14 @@ from viva_ros.nodes.estimation import Estimation, Outcome
 from viva_ros.nodes.health import Health, open_handles
 from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import Inputs
+from viva_ros.nodes.lifecycle import ManagedNode
 from viva_ros.nodes.loading import Interruption, Started, load_engine
-from viva_ros.nodes.managed import ManagedNode
+from viva_ros.nodes.main import run
 from viva_ros.nodes.outputs import Outputs
-from viva_ros.nodes.pace import Pace, Pause
-from viva_ros.nodes.process import run
+from viva_ros.nodes.rate_limit import Pace, Pause
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import InputSearch, camera_topics
-from viva_ros.runtime.engine import Engine
 from viva_ros.runtime.memory import peak_mib
-from viva_ros.runtime.observer import Observer
-from viva_ros.runtime.preparation import nothing
 
 LOOKS_PER_PERIOD = 2
 LOOK = 0.05  # s, at most from one look to the next: how late a stale input may be noticed

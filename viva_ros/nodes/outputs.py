@@ -16,6 +16,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from viva_ros.core.events import is_alarming
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.core.trajectory_cloud import CloudSettings
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import (
@@ -29,8 +30,7 @@ from viva_ros.nodes.convert import (
 )  # fmt: skip
 from viva_ros.nodes.episodes import EpisodeState
 from viva_ros.nodes.value_cloud import ValueCloud
-from viva_ros.runtime.point_cloud import CloudSettings
-from viva_ros.runtime.value_plot import draw_value
+from viva_ros.nodes.value_image import draw_value
 
 SPAN = 20.0  # s, of the plot
 KEPT = 2000

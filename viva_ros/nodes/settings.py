@@ -5,18 +5,18 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from viva_ros.core.absence import SilenceSettings
-from viva_ros.core.alarm import AlarmSettings
 from viva_ros.core.black_box import BlackBoxLimits
+from viva_ros.core.detection.alarm import AlarmSettings
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.staleness import SilenceSettings
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.inputs import SyncSettings
-from viva_ros.core.picture import PictureSettings
 from viva_ros.core.retry import TRIGGER, RetrySettings
-from viva_ros.core.robot_word import RobotSettings
-from viva_ros.core.rules import RuleSettings
+from viva_ros.core.robot_state import RobotSettings
 from viva_ros.core.settings import setting
-from viva_ros.runtime.engine import KINDS
-from viva_ros.runtime.point_cloud import CloudSettings
+from viva_ros.core.trajectory_cloud import CloudSettings
+from viva_ros.engine.api import KINDS
 
 TRANSPORTS = ('raw', 'compressed')
 

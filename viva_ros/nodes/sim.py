@@ -33,19 +33,19 @@ from std_srvs.srv import Trigger
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import Image as Pixels
+from viva_ros.engine.background_task import Preparation
 from viva_ros.msg import Episode, GroundTruth
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header, to_image, to_joint_state
-from viva_ros.nodes.params import Parameters
-from viva_ros.nodes.process import run
+from viva_ros.nodes.main import run
+from viva_ros.nodes.parameters import Parameters
 from viva_ros.nodes.settings import SimSettings
-from viva_ros.runtime.preparation import Preparation
-from viva_ros.sim.description import robot_description
 from viva_ros.sim.environment import Simulation
-from viva_ros.sim.renderer import CameraRenderer
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE, bare_robot
+from viva_ros.sim.scene import CameraRenderer
 from viva_ros.sim.sensor import add_noise
-from viva_ros.sim.tasks import check_mode, task_named
+from viva_ros.sim.tasks.registry import check_mode, task_named
+from viva_ros.sim.urdf import robot_description
 from viva_ros.srv import StartEpisode
 
 STEP = 1.0 / CONTROL_RATE  # s

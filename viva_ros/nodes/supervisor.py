@@ -22,26 +22,26 @@ from rclpy.qos import QoSProfile
 from rclpy.service import Service
 from std_srvs.srv import Trigger
 
-from viva_ros.core.absence import Silence
+from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.staleness import Silence
+from viva_ros.core.detection.thresholds import TaskCalibrations
 from viva_ros.core.errors import CalibrationError, VivaError
 from viva_ros.core.events import RULES, Event, Level, worst
-from viva_ros.core.judge import Judge, JudgeSettings
 from viva_ros.core.retry import ACTION, RetryState
 from viva_ros.core.supervision_memory import OpenEpisode
-from viva_ros.core.thresholds import TaskCalibrations
+from viva_ros.engine.resources import calibrations
 from viva_ros.msg import Alert, Episode, SupervisorState, Value
 from viva_ros.nodes import qos
-from viva_ros.nodes.announcer import Announcer
+from viva_ros.nodes.alert_publisher import Announcer
 from viva_ros.nodes.convert import to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.episodes import EpisodeState
-from viva_ros.nodes.managed import ManagedNode
-from viva_ros.nodes.process import run
+from viva_ros.nodes.leadership import Rivals
+from viva_ros.nodes.lifecycle import ManagedNode
+from viva_ros.nodes.main import run
 from viva_ros.nodes.retries import AWAY, Retries, memory_file
-from viva_ros.nodes.rivals import Rivals
-from viva_ros.nodes.robot_words import RobotWords
+from viva_ros.nodes.robot_state import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings
-from viva_ros.runtime.shipped import calibrations
 from viva_ros.srv import StartEpisode
 
 TICK, LOOK = 0.1, 0.5  # s

@@ -13,12 +13,12 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from viva_ros.core.errors import ConfigurationError, InputError
 from viva_ros.core.joints import match_joints
+from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
+from viva_ros.nodes.callback_groups import Taken
 from viva_ros.nodes.convert import joint_positions
-from viva_ros.nodes.groups import Taken
-from viva_ros.nodes.managed import AbsentInputError
+from viva_ros.nodes.lifecycle import AbsentInputError
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.runtime.engine import EngineInfo
 
 TYPES = {'raw': ('sensor_msgs/msg/Image', Image)}
 TYPES['compressed'] = ('sensor_msgs/msg/CompressedImage', CompressedImage)

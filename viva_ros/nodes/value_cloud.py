@@ -18,11 +18,11 @@ from std_msgs.msg import Header, String
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Array, Estimate
+from viva_ros.core.trajectory_cloud import FIELDS, POINT_STEP, CloudSettings, Trail, pack
+from viva_ros.core.urdf import RobotDescription
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header
 from viva_ros.nodes.diagnostics import OK, WARN, Report
-from viva_ros.runtime.point_cloud import FIELDS, POINT_STEP, CloudSettings, Trail, pack
-from viva_ros.runtime.robot_description import RobotDescription
 
 try:
     from sensor_msgs_py.point_cloud2 import create_cloud

@@ -5,8 +5,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from viva_ros.offline.story import Story
 from viva_ros.offline.stretches import Stretch
+from viva_ros.visualization.timeline import Story
 
 CHARACTER: Final = 0.62  # mean width of a letter, of the font's size
 LANES: Final = (0.95, 0.81, 0.67, 0.53, 0.39)  # heights of texts, of 1

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from viva_ros.offline.moments import joints_at, nearest
+from viva_ros.training.dataset import joints_at, nearest
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@
 import hashlib
 from typing import Any, Final
 
+from viva_ros.engine import manifest as manifests
+from viva_ros.engine.backends.onnx_graph import GRAPHS
+from viva_ros.engine.manifest import CHECKPOINT, Manifest
+from viva_ros.export.graph import Source
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
 from viva_ros.offline.command import command_line
 from viva_ros.offline.engine_file import EngineFile
-from viva_ros.offline.graph import Source
 from viva_ros.offline.hardware import versions
-from viva_ros.runtime import manifest as manifests
-from viva_ros.runtime.manifest import CHECKPOINT, Manifest
-from viva_ros.runtime.portable import GRAPHS
 
 LIBRARIES: Final = ('torch', 'diffusers', 'onnx', 'onnxscript', 'onnxruntime', 'openvino')
 

@@ -11,18 +11,19 @@ import numpy as np
 import torch
 
 from viva_ros.core.errors import EngineError
+from viva_ros.engine.backends.onnx_graph import GRAPHS
+from viva_ros.engine.manifest import FLOAT32, GRAPH, LARGEST_DIFFERENCE
+from viva_ros.export import parity
+from viva_ros.export.graph import OPSET, Source, make_graph
+from viva_ros.export.mixed_precision import find_seam
+from viva_ros.export.parity import Sample
+from viva_ros.export.quantization import Rounding
 from viva_ros.model.checkpoint import WEIGHTS
-from viva_ros.offline import eight_bits, parity
-from viva_ros.offline.graph import OPSET, Source, make_graph
+from viva_ros.offline import eight_bits
 from viva_ros.offline.graph_session import run_of
-from viva_ros.offline.parity import Sample
-from viva_ros.offline.rounding import Rounding
-from viva_ros.offline.seam import find_seam
-from viva_ros.runtime.manifest import FLOAT32, GRAPH, LARGEST_DIFFERENCE
-from viva_ros.runtime.portable import GRAPHS
 
 if TYPE_CHECKING:
-    from viva_ros.offline.staging import Plan
+    from viva_ros.export.bundle import Plan
 
 INT8: Final = 'int8'
 FP8: Final = 'fp8'
@@ -141,7 +142,7 @@ def _weights(source: Source) -> EngineFile:
 
 
 def _built(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
-    from viva_ros.offline import tensorrt_build as building
+    from viva_ros.export import tensorrt as building
 
     building.check(plan.kind, plan.build_only, plan.capabilities)
     opset = building.OPSET if plan.precision in HALVES else OPSET

@@ -7,18 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from viva_ros.core.detection import detection
-from viva_ros.offline.measures import Measure, differences, interval, known_mean, mean
-from viva_ros.offline.outcome_figures import (
-    IN_TIME,
-    detection_measures,
-    in_time,
-    placebo_figures,
-    ranking_measures,
-    reliability_figures,
-)
-from viva_ros.offline.progress_figures import progress_measures
-from viva_ros.offline.trials import (
+from viva_ros.evaluation.results import (
     FAILURE,
     MENDED,
     RETRY,
@@ -28,6 +17,17 @@ from viva_ros.offline.trials import (
     of_group,
     of_mode,
 )  # fmt: skip
+from viva_ros.evaluation.summary import progress_measures
+from viva_ros.metrics.detection import detection
+from viva_ros.metrics.intervals import Measure, differences, interval, known_mean, mean
+from viva_ros.offline.outcome_figures import (
+    IN_TIME,
+    detection_measures,
+    in_time,
+    placebo_figures,
+    ranking_measures,
+    reliability_figures,
+)
 
 __all__ = ['IN_TIME', 'by_task', 'compared', 'figures', 'measures', 'of_all', 'share_in_time']
 

@@ -9,7 +9,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError
-from viva_ros.runtime.openvino_graph import Compiled, Source, can_bfloat16
+from viva_ros.engine.backends.openvino import Compiled, can_bfloat16
+from viva_ros.engine.backends.openvino import GraphSource as Source
 
 E4M3: Final = b'e4m3'  # in the names of tensors of a graph in such 8 bits
 Run = Callable[[dict[str, Any]], dict[str, NDArray[Any]]]

@@ -39,7 +39,7 @@ def plan(
     :param failure: the mode of all; None draws it by ``mix``
     :raises ConfigurationError: if the task does not know the mode
     """
-    from viva_ros.sim.tasks import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS
+    from viva_ros.sim.tasks.registry import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS
 
     if task not in TASKS:
         raise ConfigurationError(f'task is {task!r}, must be one of {", ".join(TASKS)}')

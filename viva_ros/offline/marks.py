@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from viva_ros.core.events import RULES, Level
 from viva_ros.offline.bands import Lanes, width_of
-from viva_ros.offline.story import Story
+from viva_ros.visualization.timeline import Story
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 GREEN, ORANGE, RED, GREY = '#009E73', '#E69F00', '#D55E00', '#888888'

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from viva_ros.core.detection import Trial, detection, placebo
 from viva_ros.core.observation import Array
-from viva_ros.core.reliability import reliability
-from viva_ros.offline.measures import Measure, area, each, hourly, interval, known, mean, quantile
-from viva_ros.offline.trials import FAILURE, SUCCESS, Result, of_group
+from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, of_group
+from viva_ros.metrics.calibration import reliability
+from viva_ros.metrics.detection import Trial, detection, placebo
+from viva_ros.metrics.intervals import Measure, area, each, hourly, interval, known, mean, quantile
 
 PLACEBOS: Final = 50
 # After the evidence, s. In a failed episode the arms go on beyond the end of a successful one, so

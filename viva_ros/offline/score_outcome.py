@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from viva_ros.offline.scored import PROGRESS_SUFFIX, VALUES_SUFFIX
-from viva_ros.offline.scoring import Scores
+from viva_ros.scoring.scorer import Scores
+from viva_ros.scoring.store import PROGRESS_SUFFIX, VALUES_SUFFIX
 
 SCORED: Final = 'scored'
 THERE: Final = 'there already'

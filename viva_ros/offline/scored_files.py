@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array
-from viva_ros.core.smoothing import Mask
-from viva_ros.offline.scored import FORMAT, NOT_ASKED, PREFIX, SCHEMA, VALUES_SUFFIX, per_frame
+from viva_ros.scoring.smoothing import Mask
+from viva_ros.scoring.store import FORMAT, NOT_ASKED, PREFIX, SCHEMA, VALUES_SUFFIX, per_frame
 
 SCORE: Final = "make it with 'viva score'"
 TEXTS: Final = ('format', 'name', 'engine', 'task', 'version', 'command', 'data_set')
@@ -83,7 +83,7 @@ class Scored:
             values, known = per_frame(entry['frames'], frame[rows].tolist(), value[rows].tolist())
             stamps = self._stamps(entry, episode, frame, stamp)
             found.append(ScoredEpisode(
-                self.path, entry, stamps, values, known, _corrected(entry, stamps)
+                self.path, entry, stamps, values, known, _read_corrected(entry, stamps)
             ))  # fmt: skip
         return found
 
@@ -96,7 +96,7 @@ class Scored:
         return stamps.astype(np.int64)
 
 
-def _corrected(entry: Mapping[str, Any], stamps: NDArray[np.int64]) -> Mask:
+def _read_corrected(entry: Mapping[str, Any], stamps: NDArray[np.int64]) -> Mask:
     seconds = np.round((stamps - entry['begin']) * 1e-9, 9)
     held = np.zeros(len(stamps), dtype=np.bool_)
     for begin, end in entry['corrections']:

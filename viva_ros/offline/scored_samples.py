@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.sources import identity
-from viva_ros.offline.scored import NOT_ASKED, VALUES_SUFFIX
+from viva_ros.data.open import identity
+from viva_ros.engine.api import EngineInfo
 from viva_ros.offline.scored_files import SCORE, header, read_scored
-from viva_ros.offline.scoring import Sample
-from viva_ros.runtime.engine import EngineInfo
+from viva_ros.scoring.scorer import Sample
+from viva_ros.scoring.store import NOT_ASKED, VALUES_SUFFIX
 
 FORECAST, PROPRIO = 'forecast.', 'proprio.'
 

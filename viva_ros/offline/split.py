@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.sources import inside
+from viva_ros.data.open import inside
 
 SHARES: Final = {'train': 0.70, 'calibration': 0.15, 'test': 0.15}
 VALIDATION_SHARE: Final = 0.08  # of the training recordings

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from viva_ros.data.episodes import spans, within
-from viva_ros.data.published import Moment, runs, stamp_of_event
+from viva_ros.data.recorded_messages import Moment, runs, stamp_of_event
 from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import spans, within
 
 APART: Final = 300_000_000  # ns; the truth comes ten times a second
 

@@ -11,7 +11,7 @@ from matplotlib.patches import ConnectionPatch
 from viva_ros.core.observation import Image
 from viva_ros.data.images import camera_tracks, frames
 from viva_ros.data.recording import Recording
-from viva_ros.offline.story import ALWAYS, Story
+from viva_ros.visualization.timeline import ALWAYS, Story
 
 COLOURS = {'ALARM': '#D55E00', 'failure': 'black', 'success': '#009E73', '': '#888888'}
 

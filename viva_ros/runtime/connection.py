@@ -9,8 +9,9 @@ from typing import Final
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime import exchange, wire
-from viva_ros.runtime.engine import EngineInfo
+from viva_ros.engine import shared_memory as wire
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.remote import protocol as exchange
 
 PROMPT: Final = 0.05  # s, for what is there at once unless the server hangs
 HUNG_UP: Final = 'it hung up'

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from viva_ros.core.errors import EngineError
-from viva_ros.runtime.cuda import Device
+from viva_ros.engine.backends.cuda import Device
 
 
 class PyCuda:

@@ -8,9 +8,16 @@ from typing import Final
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.runtime import portable
-from viva_ros.runtime.manifest import AGAIN, info_of
-from viva_ros.runtime.openvino_graph import Compiled, Source, can_bfloat16, library
+from viva_ros.engine.backends import onnx_graph as portable
+from viva_ros.engine.backends.openvino import (
+    Compiled,
+    can_bfloat16,
+    library,
+)
+from viva_ros.engine.backends.openvino import (
+    GraphSource as Source,
+)
+from viva_ros.engine.manifest import AGAIN, info_of
 from viva_ros.runtime.tensors import pack, unpack
 
 SIZES: Final = (8, 4, 2, 1)  # of a batch; fixed shapes are faster than free ones

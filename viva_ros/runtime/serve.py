@@ -17,10 +17,10 @@ import numpy as np
 
 from viva_ros.core.errors import ConfigurationError, VivaError
 from viva_ros.core.observation import Observation
-from viva_ros.runtime import exchange
-from viva_ros.runtime.engine import KINDS, BatchEngine, Engine, load
-from viva_ros.runtime.server import Server
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.engine.api import KINDS, BatchEngine, Engine, load
+from viva_ros.engine.remote import protocol as exchange
+from viva_ros.engine.remote.server import Server
+from viva_ros.engine.resources import engine_folder
 
 MOST: Final = 64
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from viva_ros.core.errors import EngineError
-from viva_ros.runtime.engine import Engine, EngineInfo, Interruptible
+from viva_ros.engine.api import Engine, EngineInfo, Interruptible
 
 AGAIN: Final = 5.0  # s, until what failed is tried again
 

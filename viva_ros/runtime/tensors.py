@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.joints import match_joints
 from viva_ros.core.observation import Estimate, Image, Observation
-from viva_ros.runtime.engine import EngineInfo
-from viva_ros.runtime.images import check, letterbox
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.preprocessing import check, letterbox
 
 
 def arrange(observation: Observation, info: EngineInfo) -> tuple[list[Image], NDArray[np.float32]]:

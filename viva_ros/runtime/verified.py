@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 
 from viva_ros.core.errors import EngineError
-from viva_ros.runtime.manifest import LARGEST_DIFFERENCE, MANIFEST, Manifest
-from viva_ros.runtime.trust import AGAIN, check_file
+from viva_ros.engine.manifest import LARGEST_DIFFERENCE, MANIFEST, Manifest
+from viva_ros.engine.permissions import AGAIN, check_file
 
 
 def read_graph(folder: Path, manifest: Manifest) -> bytes:

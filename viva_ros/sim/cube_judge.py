@@ -5,9 +5,9 @@
 import mujoco
 import numpy as np
 
-from viva_ros.sim.cube_transfer import CUBE_HALF, LEFT_TAKES, MAT_HALF
-from viva_ros.sim.judgement import Touch, Verdict
-from viva_ros.sim.plan import Plan, Segment
+from viva_ros.sim.motion_plan import Plan, Segment
+from viva_ros.sim.success import Touch, Verdict
+from viva_ros.sim.tasks.cube_transfer import CUBE_HALF, LEFT_TAKES, MAT_HALF
 
 MOVED = 0.012  # m
 DROPPED = 0.05  # height below which a cube that should be carried has been dropped, m

@@ -7,7 +7,7 @@ import numpy as np
 
 from viva_ros.core.observation import Array
 from viva_ros.sim.failures import Fault, Push
-from viva_ros.sim.plan import Plan
+from viva_ros.sim.motion_plan import Plan
 
 SLIPPERY = 0.03
 PUSH_STIFFNESS, PUSH_DAMPING = 400.0, 30.0  # per kg

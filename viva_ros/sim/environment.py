@@ -14,8 +14,8 @@ from viva_ros.core.observation import Image
 from viva_ros.sim.disturbance import Disturbance
 from viva_ros.sim.expert import Expert, add_way_home, home_hands
 from viva_ros.sim.failures import NOMINAL, Fault
-from viva_ros.sim.plan import Plan
-from viva_ros.sim.renderer import CameraRenderer
+from viva_ros.sim.ground_truth import Record, Truth
+from viva_ros.sim.motion_plan import Plan
 from viva_ros.sim.robot import (
     CAMERAS,
     CONTROL_RATE,
@@ -26,8 +26,15 @@ from viva_ros.sim.robot import (
     robot_spec,
 )  # fmt: skip
 from viva_ros.sim.room import HEAD_POSITION, HEAD_TARGET, aim
-from viva_ros.sim.tasks import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS, check_mode, task_named
-from viva_ros.sim.truth import Record, Truth
+from viva_ros.sim.scene import CameraRenderer
+from viva_ros.sim.tasks.registry import (
+    CAMERA_ONLY,
+    FAILURES,
+    TASKS,
+    VARIATIONS,
+    check_mode,
+    task_named,
+)
 
 __all__ = ['CAMERA_ONLY', 'FAILURES', 'TASKS', 'VARIATIONS', 'Simulation', 'Truth']
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from viva_ros.core.observation import Array
 from viva_ros.sim.kinematics import Hand, solvers
-from viva_ros.sim.plan import Hands, Plan, Segment
+from viva_ros.sim.motion_plan import Hands, Plan, Segment
 from viva_ros.sim.robot import CONTROL_RATE, GRIPPER_OPEN
 
 HOME_X, HOME_Y, HOME_Z, HOME_PITCH = 0.24, 0.50, 0.20, 1.05

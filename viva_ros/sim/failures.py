@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.plan import Plan, Timing
+from viva_ros.sim.motion_plan import Plan, Timing
 
 Sides = tuple[bool, bool]
 NOMINAL = 'none'

@@ -15,7 +15,7 @@ import numpy as np
 from viva_ros.core.observation import Array
 from viva_ros.sim.failures import Fault
 from viva_ros.sim.kinematics import Hand
-from viva_ros.sim.plan import Hands, Plan
+from viva_ros.sim.motion_plan import Hands, Plan
 from viva_ros.sim.tray_scene import HANDLE, TRAY_HALF
 
 SQUEEZE = 0.0006  # how much narrower than the handle the hands close, m

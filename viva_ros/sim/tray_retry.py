@@ -5,9 +5,9 @@
 import mujoco
 import numpy as np
 
-from viva_ros.sim.judgement import Touch, tilt
-from viva_ros.sim.plan import Plan
-from viva_ros.sim.tray_judge import TILTED, TrayJudge
+from viva_ros.sim.motion_plan import Plan
+from viva_ros.sim.success import Touch, tilt
+from viva_ros.sim.tasks.tray_lift import TILTED, TrayJudge
 from viva_ros.sim.tray_lift import set_down
 
 REACH_X, REACH_Y = 0.08, (0.28, 0.76)  # of the tray's middle, m

@@ -10,15 +10,16 @@ from pathlib import Path
 import cv2
 import pytest
 
+from benchmarks.speed import main as command
+from benchmarks.speed import many_robots as fleets
+from benchmarks.speed import nodes as node
+from benchmarks.speed.engines import interleaved
+from benchmarks.speed.nodes import Case, all_cases, figures
+from benchmarks.speed.processes import BenchError
+from benchmarks.speed.variants import Contestant
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.offline.bench import command, node
-from viva_ros.offline.bench import robots as fleets
-from viva_ros.offline.bench.contestants import Contestant
-from viva_ros.offline.bench.engines import interleaved
 from viva_ros.offline.bench.limit import Peak
 from viva_ros.offline.bench.medians import medians
-from viva_ros.offline.bench.node import Case, all_cases, figures
-from viva_ros.offline.bench.processes import BenchError
 
 SECOND = 10**9
 CASE = Case(224, 224, 10.0, 'raw')

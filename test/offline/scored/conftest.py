@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from viva_ros.core.normalize import JointRanges
+from viva_ros.engine import manifest as manifests
+from viva_ros.engine.manifest import Manifest
 from viva_ros.offline.score_outcome import Job, Order
-from viva_ros.runtime import manifest as manifests
-from viva_ros.runtime.manifest import Manifest
 
 JOINTS = ('worth', 'other')
 FINGERPRINT = '00ff00ff00ff00ff'

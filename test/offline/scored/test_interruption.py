@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from viva_ros.cli import main
+from viva_ros.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 JOBS = """
@@ -99,7 +99,7 @@ def test_processes_beside_do_not_outlive_one_that_is_killed(tmp_path: Path) -> N
 def test_an_evaluation_that_is_stopped_leaves_nothing_and_can_be_run_again(
     folders: Path, small_engine: Path
 ) -> None:
-    command = ['-m', 'viva_ros.cli', 'evaluate', 'test', '--engine', str(small_engine),
+    command = ['-m', 'viva_ros.cli.main', 'evaluate', 'test', '--engine', str(small_engine),
                '--calibration-recordings', 'calibration', '--alpha', '0.3',
                '--out', 'out/e.json']  # fmt: skip
     running = start(command, folders)
@@ -119,7 +119,7 @@ def test_an_evaluation_that_is_stopped_leaves_nothing_and_can_be_run_again(
 
 @pytest.mark.slow
 def test_scoring_that_is_stopped_goes_on(folders: Path, small_engine: Path) -> None:
-    command = ['-m', 'viva_ros.cli', 'score', 'test', '--engine', str(small_engine)]
+    command = ['-m', 'viva_ros.cli.main', 'score', 'test', '--engine', str(small_engine)]
     tables = (folders / 'test').glob
     running = start(command, folders)
     said = interrupt(running, lambda: any(tables('*_values.parquet')))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.offline import ray_workers
-from viva_ros.offline.ray_workers import RayWorker
-from viva_ros.offline.score import main
 from viva_ros.offline.score_outcome import FAILED, SCORED, Job, Outcome
-from viva_ros.offline.score_workers import Here, share_out
+from viva_ros.scoring import ray_workers
+from viva_ros.scoring.ray_workers import RayWorker
+from viva_ros.scoring.run import main
+from viva_ros.scoring.workers import Here, share_out
 
 pytestmark = pytest.mark.slow
 ROOT = str(Path(__file__).parents[3])

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from viva_ros.offline.score_job import Scorer
 from viva_ros.offline.score_outcome import FAILED, SCORED, STOP, THERE, Job, Order
 from viva_ros.offline.scored_files import header, read_scored
-from viva_ros.offline.scoring import Scores, score
+from viva_ros.scoring.jobs import Scorer
+from viva_ros.scoring.scorer import Scores, score
 
 
 def attempt(order: Order, job: Job):
@@ -73,7 +73,7 @@ def test_a_recording_without_a_known_value_is_a_failure_with_its_reason(
                    found.samples]  # fmt: skip
         return replace(found, samples=[*samples[1:], replace(samples[0], reason='skew')])
 
-    monkeypatch.setattr('viva_ros.offline.score_job.score', blind)
+    monkeypatch.setattr('viva_ros.scoring.jobs.score', blind)
     outcome = attempt(order, jobs[0])
     assert outcome.state == FAILED
     assert 'no value is known' in outcome.text
@@ -99,7 +99,7 @@ def test_a_place_that_cannot_be_written_stops_all(order, jobs, monkeypatch) -> N
     def full(path, content):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('viva_ros.offline.scored.write_atomically', full)
+    monkeypatch.setattr('viva_ros.scoring.store.write_atomically', full)
     outcome = attempt(order, jobs[0])
     assert outcome.state == STOP
     assert 'No space left on device' in outcome.text
@@ -135,7 +135,7 @@ def test_one_that_cannot_be_used_does_not_spoil_its_batch(
 def test_a_recording_of_a_task_that_the_engine_does_not_know_is_its_own_failure(
     order, jobs, tmp_path: Path, write_engine, monkeypatch
 ) -> None:
-    monkeypatch.setattr('viva_ros.offline.score_job.own_task', lambda recording: 'tray_lift')
+    monkeypatch.setattr('viva_ros.scoring.jobs.own_task', lambda recording: 'tray_lift')
     engine = write_engine(tmp_path / 'other')
     description = engine / 'engine.json'
     content = description.read_text(encoding='utf-8').replace('tray_lift', 'fold')

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.offline.score import check_engine
 from viva_ros.offline.score_outcome import FAILED, SCORED, Job, Outcome
-from viva_ros.offline.score_workers import Beside, Here, share_out
 from viva_ros.offline.scored_files import is_whole, read_scored
+from viva_ros.scoring.run import check_engine
+from viva_ros.scoring.workers import Beside, Here, share_out
 
 ROOT = Path(__file__).parents[3]
 
@@ -74,7 +74,7 @@ def many(tmp_path: Path, write, small_engine: Path) -> list[str]:
     for number in range(12):
         write(folder / f'{number:02}.mcap', [0.01 * n for n in range(40)])
     return [
-        sys.executable, '-m', 'viva_ros.cli', 'score', str(folder), '--task', 'tray_lift',
+        sys.executable, '-m', 'viva_ros.cli.main', 'score', str(folder), '--task', 'tray_lift',
         '--engine', str(small_engine), '--processes', '2',
     ]  # fmt: skip
 

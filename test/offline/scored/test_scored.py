@@ -9,7 +9,10 @@ import pytest
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import Label
-from viva_ros.offline.scored import (
+from viva_ros.offline.scored_files import find_scored, is_whole, read_scored
+from viva_ros.scoring.frame_index import Timeline, labelled_corrections, place
+from viva_ros.scoring.scorer import Sample, Scores
+from viva_ros.scoring.store import (
     PROGRESS_SCHEMA,
     header_of,
     per_frame,
@@ -18,9 +21,6 @@ from viva_ros.offline.scored import (
     with_header,
     write_table,
 )
-from viva_ros.offline.scored_files import find_scored, is_whole, read_scored
-from viva_ros.offline.scoring import Sample, Scores
-from viva_ros.offline.timeline import Timeline, labelled_corrections, place
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 NAN = math.nan

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import make
 from viva_ros.data.recording import read
-from viva_ros.data.writer import RecordingWriter
-from viva_ros.offline.timeline import steering, timelines
+from viva_ros.scoring.frame_index import steering, timelines
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 

@@ -12,14 +12,14 @@ import torch
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.core.observation import Image
+from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.messages import joint_state, jpeg_image
-from viva_ros.data.writer import RecordingWriter
 from viva_ros.model.presets import preset
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import cache
-from viva_ros.offline.cache import Cut, Data
-from viva_ros.offline.simulate import encode_jpeg
+from viva_ros.sim.recording import encode_jpeg
+from viva_ros.training import cache
+from viva_ros.training.cache import Cut, Data
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 JOINTS = ('left_waist', 'left_gripper', 'right_waist')

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from viva_ros.model.presets import preset
-from viva_ros.offline.plan import Plan, Run
-from viva_ros.offline.train import train_on
-from viva_ros.offline.trainer import Schedule
+from viva_ros.training.config import Plan, Run
+from viva_ros.training.run import train_on
+from viva_ros.training.trainer import Schedule
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -19,12 +19,12 @@ from torch.distributed.tensor import DTensor
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model.presets import preset
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import stages
-from viva_ros.offline.augment import AugmentSettings
 from viva_ros.offline.dataset import Data
-from viva_ros.offline.trainer import Schedule, Stage
-from viva_ros.offline.training.beginning import bring_back
-from viva_ros.offline.training.workers import Hardware, Workers
+from viva_ros.training import losses as stages
+from viva_ros.training.augmentation import AugmentSettings
+from viva_ros.training.distributed import Hardware, Workers
+from viva_ros.training.initialization import bring_back
+from viva_ros.training.trainer import Schedule, Stage
 
 JOINTS = ('a', 'b', 'c')
 SCHEDULE = Schedule(4, 8, 1e-2, 2, average=0.5, save_every=2, measure_every=2)

@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import stages
-from viva_ros.offline.augment import AugmentSettings
-from viva_ros.offline.cache import Data
 from viva_ros.offline.training import adapters
+from viva_ros.training import losses as stages
+from viva_ros.training.augmentation import AugmentSettings
+from viva_ros.training.cache import Data
 
 RANK = 3
 

@@ -3,7 +3,7 @@
 
 import torch
 
-from viva_ros.offline.augment import AugmentSettings, augment, drop_views
+from viva_ros.training.augmentation import AugmentSettings, augment, drop_views
 
 STILL = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

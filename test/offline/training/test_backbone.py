@@ -11,17 +11,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from viva_ros.cli import embed, export
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.core.observation import Observation
 from viva_ros.data.episode import Episode
+from viva_ros.engine.api import load
 from viva_ros.model import checkpoint
 from viva_ros.model.presets import WAN_5B, preset
-from viva_ros.offline import embed, export, train
-from viva_ros.offline.plan import Plan, Run
 from viva_ros.offline.training.backbone import first_model
-from viva_ros.offline.training.workers import Hardware
-from viva_ros.runtime.engine import load
+from viva_ros.training import run as train
+from viva_ros.training.config import Plan, Run
+from viva_ros.training.distributed import Hardware
 
 TASKS = ('push', 'slide')
 RELEASED = ('left_wrist', 'right_wrist', 'head')

@@ -10,9 +10,9 @@ import pytest
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Episode
-from viva_ros.offline import cache
-from viva_ros.offline.cache import Cut, Data
-from viva_ros.offline.moments import cut
+from viva_ros.training import cache
+from viva_ros.training.cache import Cut, Data
+from viva_ros.training.dataset import cut
 
 Record = Callable[[Path, Episode], Path]
 

@@ -14,23 +14,23 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.ablation import main as module
+from benchmarks.ablation import table
+from benchmarks.ablation.baseline import Material
+from benchmarks.ablation.budget import Budget
+from benchmarks.ablation.engine import ModuleEngine, estimates
+from benchmarks.ablation.entries import ENTRIES, Entry
+from benchmarks.ablation.measure import observe
+from benchmarks.ablation.packs import Moments, Pack, encode, info_of, load, pack, save
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.data.episode import Episode
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import compare as module
-from viva_ros.offline import stages
-from viva_ros.offline.augment import AugmentSettings
-from viva_ros.offline.baselines.contender import Material
-from viva_ros.offline.comparison import table
-from viva_ros.offline.comparison.budget import Budget
-from viva_ros.offline.comparison.engine import ModuleEngine, estimates
-from viva_ros.offline.comparison.entries import ENTRIES, Entry
-from viva_ros.offline.comparison.estimating import observe
 from viva_ros.offline.comparison.judging import elapsed
-from viva_ros.offline.comparison.packs import Moments, Pack, encode, info_of, load, pack, save
 from viva_ros.offline.comparison.pool import Job, run
 from viva_ros.offline.comparison.training import open_module, parameters, seeds_of, write
 from viva_ros.offline.dataset import Data
+from viva_ros.training import losses as stages
+from viva_ros.training.augmentation import AugmentSettings
 
 Record = Callable[[Path, Episode], Path]
 

@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.ablation.baseline import Draw, Material
+from benchmarks.ablation.baselines import GoalLoss, goal_value
+from benchmarks.ablation.entries import ENTRIES, Entry, chosen
+from benchmarks.ablation.models.classifier import BinClassifier
+from benchmarks.ablation.models.goal_value import GoalValue
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.model.classifier import BinClassifier
-from viva_ros.model.goal_value import GoalValue
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import stages
-from viva_ros.offline.augment import AugmentSettings
-from viva_ros.offline.baselines.contender import Draw, Material
-from viva_ros.offline.baselines.goal_value import GoalLoss, goal_value
 from viva_ros.offline.baselines.regression import regression
 from viva_ros.offline.baselines.viva import EncodedLoss
-from viva_ros.offline.comparison.entries import ENTRIES, Entry, chosen
 from viva_ros.offline.dataset import Data
+from viva_ros.training import losses as stages
+from viva_ros.training.augmentation import AugmentSettings
 
 STILL = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -12,23 +12,24 @@ import numpy as np
 import pytest
 import torch
 
+from viva_ros.cli import export as module
+from viva_ros.cli.export import export, main
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode
+from viva_ros.engine import manifest as manifests
+from viva_ros.engine.api import load
+from viva_ros.engine.backends import cuda
+from viva_ros.engine.manifest import GRAPH
+from viva_ros.export import bundle as staging
+from viva_ros.export import parity
+from viva_ros.export.bundle import Plan
+from viva_ros.export.parity import Sample
 from viva_ros.model import checkpoint
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import export as module
-from viva_ros.offline import parity, staging
 from viva_ros.offline.engine_file import EngineFile
-from viva_ros.offline.export import export, main
-from viva_ros.offline.parity import Sample
-from viva_ros.offline.staging import Plan
-from viva_ros.runtime import cuda
-from viva_ros.runtime import manifest as manifests
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.manifest import GRAPH
 
 Record = Callable[[Path, Episode], Path]
 
@@ -270,7 +271,7 @@ def test_a_graph_larger_than_one_file_can_hold_is_refused(
     tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr('viva_ros.offline.graph.LARGEST_GRAPH', 100)
+    monkeypatch.setattr('viva_ros.export.graph.LARGEST_GRAPH', 100)
     with pytest.raises(EngineError, match=r'GB of weights.*use --engine pytorch'):
         export(joints_alone, tmp_path / 'e', [record(tmp_path / 'r', slide(1))])
 

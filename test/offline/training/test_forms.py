@@ -13,15 +13,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from viva_ros.cli.train import parse, run_of
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import checkpoint
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.presets import preset
-from viva_ros.offline.cache import Data
-from viva_ros.offline.plan import Run, plan
-from viva_ros.offline.train import train_on
-from viva_ros.offline.training.arguments import parse, run_of
-from viva_ros.offline.training.workers import Hardware
+from viva_ros.training.cache import Data
+from viva_ros.training.config import Run, plan
+from viva_ros.training.distributed import Hardware
+from viva_ros.training.run import train_on
 
 LENGTHS = {'vae': 3, 'video': 3, 'viva': 4, 'head': 4, 'proprio': 0}
 BLANK = preset('tiny', ('head', 'left_wrist', 'right_wrist'),

@@ -9,7 +9,7 @@ import pytest
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Episode, Frames, Joints
-from viva_ros.offline.moments import cut, nearest
+from viva_ros.training.dataset import cut, nearest
 
 CAMERAS, JOINTS = ('head', 'left_wrist'), ('right_waist', 'left_waist')
 

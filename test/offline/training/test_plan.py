@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.model import flow
-from viva_ros.offline import trainer
-from viva_ros.offline.plan import ONE_EPOCH, Plan, plan
-from viva_ros.offline.trainer import Schedule
+from viva_ros.model import flow_matching as flow
+from viva_ros.training import trainer
+from viva_ros.training.config import ONE_EPOCH, Plan, plan
+from viva_ros.training.trainer import Schedule
 
 MOMENTS = 1_000_000
 

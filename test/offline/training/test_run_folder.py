@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from viva_ros.console.provenance import environment, revision
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.presets import preset
-from viva_ros.offline.cache import Data
-from viva_ros.offline.plan import Run, plan
 from viva_ros.offline.training import run_folder
-from viva_ros.offline.training.environment import environment, revision
 from viva_ros.offline.training.selection import of_episodes
-from viva_ros.offline.training.workers import Hardware, Workers
+from viva_ros.training.cache import Data
+from viva_ros.training.config import Run, plan
+from viva_ros.training.distributed import Hardware, Workers
 
 LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
 CONFIG = preset('tiny', ('head',), ('a',), ('slide',))

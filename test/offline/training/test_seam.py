@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from viva_ros.core.errors import EngineError
-from viva_ros.offline.seam import Feeds, find_seam, seams
+from viva_ros.export.mixed_precision import Feeds, find_seam, seams
 
 
 @pytest.fixture

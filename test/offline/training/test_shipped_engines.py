@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from viva_ros.core.observation import Observation
+from viva_ros.engine.api import load
+from viva_ros.engine.manifest import LARGEST_DIFFERENCE
 from viva_ros.model import checkpoint
 from viva_ros.model.fold import unfold
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.manifest import LARGEST_DIFFERENCE
 
 ENGINES = Path(__file__).parents[3] / 'engines'
 FOLDERS = sorted(path.parent for path in ENGINES.glob('*/engine.json'))

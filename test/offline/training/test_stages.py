@@ -12,9 +12,10 @@ from torch import Tensor
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.targets import Goals
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import held_out, stages
-from viva_ros.offline.augment import AugmentSettings
-from viva_ros.offline.cache import Data
+from viva_ros.training import losses as stages
+from viva_ros.training import validation as held_out
+from viva_ros.training.augmentation import AugmentSettings
+from viva_ros.training.cache import Data
 
 STILL = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.offline.training.state import StateFile
+from viva_ros.training.checkpointing import StateFile
 
 
 def parts(folder: Path, count: int) -> list[StateFile]:

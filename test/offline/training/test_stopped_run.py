@@ -29,7 +29,7 @@ def test_a_training_that_is_stopped_goes_on_with_the_stage_that_it_was_at(
     lengths = {'vae': 2, 'video': 1, 'viva': 5, 'proprio': 0}
     steps = [text for name, n in lengths.items() for text in (f'--{name}-steps', str(n))]
     command = [
-        sys.executable, '-m', 'viva_ros.cli', 'train', '--recordings', str(tmp_path / 'r'),
+        sys.executable, '-m', 'viva_ros.cli.main', 'train', '--recordings', str(tmp_path / 'r'),
         '--out', str(run), '--preset', 'tiny', '--batch', '2', *steps,
     ]  # fmt: skip
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
@@ -75,7 +75,7 @@ def test_where_files_cannot_grow_the_error_names_place_and_remedy(
     for seed in (1, 2, 3):
         record(tmp_path / 'r/train', slide(seed))
     command = [
-        sys.executable, '-m', 'viva_ros.cli', 'train', '--recordings', str(tmp_path / 'r'),
+        sys.executable, '-m', 'viva_ros.cli.main', 'train', '--recordings', str(tmp_path / 'r'),
         '--out', str(tmp_path / 'run'), '--preset', 'tiny',
     ]  # fmt: skip
     done = subprocess.run(

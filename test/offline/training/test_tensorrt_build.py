@@ -9,12 +9,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from viva_ros.cli.export import main
 from viva_ros.core.errors import EngineError
-from viva_ros.offline import tensorrt_build as building
-from viva_ros.offline.export import main
-from viva_ros.runtime import cuda, manifest
-from viva_ros.runtime.engine import load
-from viva_ros.runtime.shipped import engine_folder
+from viva_ros.engine import manifest
+from viva_ros.engine.api import load
+from viva_ros.engine.backends import cuda
+from viva_ros.engine.resources import engine_folder
+from viva_ros.export import tensorrt as building
 
 RTX = 'tensorrt_rtx'
 pytest.importorskip(RTX)

@@ -15,11 +15,11 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.episode import Episode
 from viva_ros.model import checkpoint
 from viva_ros.model.presets import preset
-from viva_ros.offline import train as module
-from viva_ros.offline.cache import Data
-from viva_ros.offline.plan import Plan, Run, plan
-from viva_ros.offline.train import main, train_on
-from viva_ros.offline.trainer import Stage
+from viva_ros.training import run as module
+from viva_ros.training.cache import Data
+from viva_ros.training.config import Plan, Run, plan
+from viva_ros.training.run import main, train_on
+from viva_ros.training.trainer import Stage
 
 LENGTHS = {'vae': 4, 'video': 4, 'viva': 4, 'proprio': 4}
 BLANK = preset('tiny', ('head', 'left_wrist', 'right_wrist'),

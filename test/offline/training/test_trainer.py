@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.offline.trainer import Schedule, Stage
+from viva_ros.training.trainer import Schedule, Stage
 
 SCHEDULE = Schedule(6, 4, 0.1, 2, average=0.5, save_every=2, measure_every=3)
 

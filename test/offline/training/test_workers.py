@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.model.draws import Source, integers, normal
-from viva_ros.offline.trainer import Schedule, Stage
-from viva_ros.offline.training.workers import Hardware, Workers
+from viva_ros.model.noise import Source, integers, normal
+from viva_ros.training.distributed import Hardware, Workers
+from viva_ros.training.trainer import Schedule, Stage
 
 LAUNCH = """
 import torch
-from viva_ros.offline.training.workers import Hardware, Workers
+from viva_ros.training.distributed import Hardware, Workers
 workers = Workers(Hardware('cpu', 'bf16'))
 line = torch.nn.Linear(4, 4)
 with workers.autocast():

@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What any figure must be held against: each learns from the same data, one file for each."""
 
-from viva_ros.offline.baselines.time_counter import TimeCounter
+from viva_ros.evaluation.time_counter import TimeCounter
 
 __all__ = ['TimeCounter']

@@ -5,12 +5,12 @@
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from viva_ros.model.classifier import BinClassifier
+from benchmarks.ablation.baseline import Contender, Draw, Material
+from benchmarks.ablation.models.classifier import BinClassifier
 from viva_ros.model.viva import to_pixels
-from viva_ros.offline.augment import augment
-from viva_ros.offline.baselines.contender import Contender, Draw, Material
-from viva_ros.offline.stages import take
-from viva_ros.offline.trainer import Losses
+from viva_ros.training.augmentation import augment
+from viva_ros.training.losses import take
+from viva_ros.training.trainer import Losses
 
 
 class ClassifierLoss:

@@ -4,9 +4,9 @@
 
 import torch
 
+from benchmarks.ablation.baseline import Contender, Material
 from viva_ros.model.proprio import ProprioModel
-from viva_ros.offline.baselines.contender import Contender, Material
-from viva_ros.offline.stages import ProprioLoss
+from viva_ros.training.losses import ProprioLoss
 
 
 def proprio(material: Material) -> Contender:

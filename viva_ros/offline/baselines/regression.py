@@ -9,10 +9,10 @@ whose one noise is zero, and any engine of ViVa runs it.
 
 import torch
 
+from benchmarks.ablation.baseline import Contender, Draw, Material
 from viva_ros.model import latents
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.baselines.contender import Contender, Draw, Material
-from viva_ros.offline.trainer import Losses
+from viva_ros.training.trainer import Losses
 
 
 class RegressionLoss:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The video model that denoises the value alone: the paper's 'Vid-based', without a forecast."""
 
-from viva_ros.offline.baselines.contender import Contender, Material
+from benchmarks.ablation.baseline import Contender, Material
 from viva_ros.offline.baselines.viva import viva
 
 

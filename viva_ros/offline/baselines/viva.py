@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.ablation.baseline import Contender, Draw, Material
 from viva_ros.model.targets import IMAGES
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.baselines.contender import Contender, Draw, Material
-from viva_ros.offline.trainer import Losses
+from viva_ros.training.trainer import Losses
 
 
 class EncodedLoss:

@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from viva_ros.offline.bench.contestants import inputs
-from viva_ros.runtime.engine import EngineInfo
+from benchmarks.speed.variants import inputs
+from viva_ros.engine.api import EngineInfo
 
 SIDE: Final = 768  # of the matrices that arithmetic is measured with
 COPIED: Final = 64 << 20  # bytes

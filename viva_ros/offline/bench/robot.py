@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from viva_ros.core.observation import Observation
-from viva_ros.runtime.engine import Engine, EngineInfo, load
-from viva_ros.runtime.exchange import address_of
-from viva_ros.runtime.manifest import named
-from viva_ros.runtime.shared import SharedEngine
+from viva_ros.engine.api import Engine, EngineInfo, load
+from viva_ros.engine.manifest import named
+from viva_ros.engine.remote.client import SharedEngine
+from viva_ros.engine.remote.protocol import address_of
 
-PATIENCE = 5.0  # s
+ROBOT_PATIENCE = 5.0  # s
 WARM = 3  # estimates that do not count
 
 
@@ -40,13 +40,13 @@ def main() -> None:
         engine = own()
     else:
         address, expected = address_of(args.address), named(args.engine)
-        engine = SharedEngine(address, args.task, own, expected, PATIENCE)
+        engine = SharedEngine(address, args.task, own, expected, ROBOT_PATIENCE)
     observation = look(engine.info)
     for _ in range(WARM):
         engine.estimate(observation)
     print('ready', flush=True)
     begin = float(sys.stdin.readline()) + args.phase / args.rate
-    times, used = run(engine, observation, begin, args.rate, args.seconds)
+    times, used = run_robot(engine, observation, begin, args.rate, args.seconds)
     served = not isinstance(engine, SharedEngine) or engine.is_served
     print(json.dumps({'seconds': times, 'cpu': used, 'served': served}))
 
@@ -58,7 +58,7 @@ def look(info: EngineInfo) -> Observation:
     return Observation(dict.fromkeys(info.cameras, picture), joints, {'images': 1})
 
 
-def run(
+def run_robot(
     engine: Engine, observation: Observation, begin: float, rate: float, seconds: float
 ) -> tuple[list[float], float]:
     """Give the time of each estimate from when it was due, s, and all processor time used, s."""

@@ -10,15 +10,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from viva_ros.offline.bench.processes import BenchError, environment
-from viva_ros.runtime.engine import KINDS
+from benchmarks.speed.processes import BenchError, environment
+from viva_ros.engine.api import KINDS
 
 EAGER: Final = (
     'viva, stock eager', 'viva, lean eager', 'value only, lean eager', 'classifier, stock eager',
 )  # fmt: skip
 
 
-def measure(folder: Path, task: str, rounds: int) -> list[dict[str, Any]]:
+def measure_start(folder: Path, task: str, rounds: int) -> list[dict[str, Any]]:
     """
     Load each engine that starts here, and each of EAGER, in turn, some times.
 
@@ -46,7 +46,7 @@ def measure(folder: Path, task: str, rounds: int) -> list[dict[str, Any]]:
 
 
 def _once(folder: Path, task: str, kind: str) -> dict[str, Any]:
-    module = 'viva_ros.offline.bench.first_estimate'
+    module = 'benchmarks.speed.first_estimate'
     line = [sys.executable, '-m', module, str(folder), task, kind]
     done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from viva_ros.core.calibration import calibrate
-from viva_ros.core.rules import RuleSettings
-from viva_ros.core.thresholds import Calibration
-from viva_ros.data.published import truth
+from benchmarks.ablation.budget import Budget
+from benchmarks.ablation.packs import Given, Moments, file_of, load_moments
+from viva_ros.calibration.data import is_undisturbed
+from viva_ros.calibration.fit import calibrate
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.data.recorded_messages import truth
 from viva_ros.data.recording import read
-from viva_ros.offline.calibrate import is_undisturbed
-from viva_ros.offline.comparison.budget import Budget
-from viva_ros.offline.comparison.packs import Given, Moments, file_of, load_moments
-from viva_ros.offline.scoring import Sample, judge, rule_alarms, series_of
-from viva_ros.offline.trials import Result, result
+from viva_ros.evaluation.results import Result, result
+from viva_ros.scoring.scorer import Sample, judge, rule_alarms, series_of
 
 WARN_ALPHA = 0.3
 

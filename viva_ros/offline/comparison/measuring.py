@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from benchmarks.ablation.budget import Budget
+from benchmarks.ablation.entries import TIME, TIME_TITLE, chosen
+from benchmarks.ablation.measure import values_of
+from benchmarks.ablation.packs import file_of
+from benchmarks.ablation.train import material
+from viva_ros.cli.evaluate import camera_only
+from viva_ros.evaluation.results import Result
 from viva_ros.model import checkpoint
-from viva_ros.offline.comparison.budget import Budget
-from viva_ros.offline.comparison.entries import TIME, TIME_TITLE, chosen
-from viva_ros.offline.comparison.estimating import values_of
 from viva_ros.offline.comparison.judging import Judged, durations, elapsed, judged
-from viva_ros.offline.comparison.packs import file_of
-from viva_ros.offline.comparison.shared import material
 from viva_ros.offline.comparison.training import CHECKPOINT, folder_of, open_module, parameters
-from viva_ros.offline.evaluate import camera_only
 from viva_ros.offline.figures import figures
-from viva_ros.offline.trials import Result
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from viva_ros.offline.beside import processes as beside
-from viva_ros.offline.beside import uninterrupted
-from viva_ros.offline.progress import new_bar
+from viva_ros.console.process_pool import processes as beside
+from viva_ros.console.process_pool import uninterrupted
+from viva_ros.console.progress import new_bar
 
 POLL: Final = 2.0  # s
 

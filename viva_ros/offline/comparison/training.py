@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from torch import nn
 
+from benchmarks.ablation.baseline import Material
+from benchmarks.ablation.budget import Budget
+from benchmarks.ablation.entries import Entry, chosen
+from benchmarks.ablation.train import material
 from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.baselines.contender import Material
-from viva_ros.offline.comparison.budget import Budget
-from viva_ros.offline.comparison.entries import Entry, chosen
-from viva_ros.offline.comparison.shared import material
-from viva_ros.offline.trainer import Stage
+from viva_ros.training.trainer import Stage
 
 CHECKPOINT: Final = 'checkpoint'
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from viva_ros.console.progress import bar
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import embeddings as files
 from viva_ros.model import pretrained
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.text import table
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.plan import Run
-from viva_ros.offline.progress import bar
+from viva_ros.training.config import Run
 
 
 def first_model(run: Run, config: ViVaConfig, ranges: JointRanges) -> ViVa:

@@ -8,10 +8,10 @@ from typing import Final
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from viva_ros.model import size
+from viva_ros.model import cost as size
 from viva_ros.model.config import ViVaConfig
+from viva_ros.model.cost import Sizes
 from viva_ros.model.frame_vae import FrameVae
-from viva_ros.model.size import Sizes
 
 PRODUCTS: Final = ('projections', 'feed-forward', 'attention', 'attention to text')  # of blocks
 DENSE_BF16: Final = {'A100': 312e12, 'H100': 990e12}  # operations/s, by their makers

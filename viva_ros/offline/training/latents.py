@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
-from viva_ros.offline import stages
-from viva_ros.offline.cache import Data
-from viva_ros.offline.plan import Run
-from viva_ros.offline.training.workers import Workers
+from viva_ros.training import losses as stages
+from viva_ros.training.cache import Data
+from viva_ros.training.config import Run
+from viva_ros.training.distributed import Workers
 
 
 def stored_latents(

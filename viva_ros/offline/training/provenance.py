@@ -8,10 +8,10 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from viva_ros.offline.cache import Data
+from viva_ros.console.provenance import revision
 from viva_ros.offline.command import command_line
-from viva_ros.offline.plan import Run
-from viva_ros.offline.training.environment import revision
+from viva_ros.training.cache import Data
+from viva_ros.training.config import Run
 
 
 def provenance(run: Run, learn: Data, final: Mapping[str, float]) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from viva_ros.console.provenance import environment, revision
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.model.config import ViVaConfig
 from viva_ros.offline.command import command_line
 from viva_ros.offline.dataset import Data
-from viva_ros.offline.plan import Run
-from viva_ros.offline.training.environment import environment, revision
-from viva_ros.offline.training.workers import Workers
+from viva_ros.training.config import Run
+from viva_ros.training.distributed import Workers
 
 DESCRIPTION: Final = 'run.json'
 STARTS: Final = 'starts'

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.offline.cache import Data
+from viva_ros.training.cache import Data
 
 
 @dataclass(frozen=True)

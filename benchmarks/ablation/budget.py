@@ -1,0 +1,105 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a comparison is made of: everyone's data, and everyone's budget."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.ablation.entries import Entry
+from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.files import write_atomically
+from viva_ros.data.open import identity, inside
+from viva_ros.offline.split import split
+from viva_ros.training.trainer import Schedule
+
+PLAN: Final = 'plan.json'
+PARTS: Final = ('calibration', 'test')
+WARM_UP: Final = 200
+
+
+@dataclass(frozen=True)
+class Budget:
+    """
+    A comparison; the same twice gives the same figures.
+
+    :param recordings: folder with train, calibration and test
+    :param out: folder of the runs
+    :param cache: of decoded training data
+    :param steps: of ViVa and all that cost about as much
+    :param copies: of the training views, changed at random, besides those as they are
+    :param alpha: share of successes that may alarm
+    :param limit: use so many recordings of each part and task; 0 is all
+    :param processes: that work side by side, one thread each
+    """
+
+    recordings: Path
+    out: Path
+    cache: Path
+    preset: str = 'small'
+    seed: int = 0
+    steps: int = 1500
+    batch: int = 32
+    vae_steps: int = 1600
+    video_steps: int = 1500
+    copies: int = 2
+    alpha: float = 0.05
+    limit: int = 0
+    processes: int = 2
+
+    @property
+    def shared(self) -> Path:
+        """Folder of what everyone begins with."""
+        return self.out / 'shared'
+
+    def schedule(self, entry: Entry) -> Schedule:
+        """Give the schedule of one who takes part."""
+        steps = self.steps * entry.longer
+        return Schedule(
+            steps, self.batch * entry.wider, entry.rate, min(WARM_UP, max(1, steps // 5))
+        )
+
+    def paths(self, part: str) -> list[Path]:
+        """
+        Give the recordings of a part: 'train', 'calibration' or 'test'.
+
+        :raises RecordingError: if there are none
+        """
+        if part == 'train':
+            found = split(self.recordings)['train']
+        else:
+            found = inside(self.recordings / part)
+        if self.limit:
+            folders = sorted({path.parent for path in found})
+            found = [p for f in folders for p in [q for q in found if q.parent == f][: self.limit]]
+        if not found:
+            raise RecordingError(f'{self.recordings / part} has no recordings: run "viva record"')
+        return found
+
+    def keep(self) -> None:
+        """
+        Write the plan, or check it against the one that this folder was begun with.
+
+        :raises ConfigurationError: if it was another
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        path, plan = self.out / PLAN, self._plan()
+        if path.is_file():
+            begun = json.loads(path.read_text(encoding='utf-8'))
+            changed = [name for name in plan if begun.get(name) != plan[name]]
+            if changed:
+                was, now = ({name: p.get(name) for name in changed} for p in (begun, plan))
+                raise ConfigurationError(
+                    f'{path} was begun with {was}, asked for is {now}: choose another --out'
+                )
+        else:
+            write_atomically(path, json.dumps(plan, indent=1) + '\n')
+
+    def _plan(self) -> dict[str, Any]:
+        kept = replace(self, recordings=self.recordings.resolve())
+        plan = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(kept).items()
+                if name not in ('out', 'cache', 'processes')}  # fmt: skip
+        used = [identity(path) for part in ('train', *PARTS) for path in self.paths(part)]
+        return {**plan, 'files': hashlib.sha256(json.dumps(used).encode()).hexdigest()[:16]}

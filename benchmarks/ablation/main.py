@@ -1,0 +1,139 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Compare ViVa with its baselines and ablations: the same recordings, budget and judge.
+
+Decodes, trains the shared VAE and the video stage once, then everyone for as many steps, two side
+by side; calibrates each and judges each on the test recordings. Stopped and started again with
+the same arguments it goes on; more contenders may be named later.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import torch
+
+from benchmarks.ablation import table
+from benchmarks.ablation.budget import PARTS, PLAN, Budget
+from benchmarks.ablation.entries import ENTRIES, REFERENCES, TIME, VIVA, Entry, chosen
+from benchmarks.ablation.measure import estimate_all, latencies, step_times
+from benchmarks.ablation.packs import pack_part
+from benchmarks.ablation.train import encode_copy, gather, learn_frames, learn_motion
+from viva_ros.cli.evaluate import camera_only
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.model.presets import PRESETS
+from viva_ros.offline.comparison.measuring import examine
+from viva_ros.offline.comparison.pool import Job, run
+from viva_ros.offline.comparison.training import folder_of, step_of, train
+from viva_ros.offline.figures import compared
+
+SMOKE: Final = {
+    'preset': 'tiny', 'steps': 4, 'batch': 4, 'vae_steps': 4, 'video_steps': 2, 'copies': 1,
+    'alpha': 0.5, 'limit': 8,
+}  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse(argv)
+    names = ('preset', 'seed', 'steps', 'batch', 'vae_steps', 'video_steps', 'copies', 'alpha')
+    given = {name: getattr(args, name) for name in (*names, 'processes', 'limit')}
+    for name in ('steps', 'batch', 'vae_steps', 'video_steps', 'processes'):
+        if given[name] < 1:
+            raise ConfigurationError(f'{name} is {given[name]}, must be at least 1')
+    budget = Budget(args.recordings, args.out, args.cache or args.out / 'cache', **given)
+    if args.smoke:
+        budget = replace(budget, **SMOKE)
+    entries = chosen(args.contenders.split(',') if args.contenders else ())
+    compare(budget, entries, args.report)
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser('viva compare', description=__doc__)
+    parser.add_argument(
+        '--recordings', type=Path, default=Path('recordings'),
+        help='folder with train, calibration and test; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument('--out', type=Path, default=Path('runs/compare'), help='of the runs')
+    parser.add_argument('--report', type=Path, default=Path('benchmarks/compare'),
+                        help='JSON, Markdown and picture; default: %(default)s')  # fmt: skip
+    parser.add_argument('--cache', type=Path, help='of decoded data; default: OUT/cache')
+    known = ','.join(entry.name for entry in ENTRIES)
+    parser.add_argument('--contenders', default='', help=f'default: {known}')
+    parser.add_argument('--preset', default='small', choices=sorted(PRESETS))
+    for name, default in (('seed', 0), ('steps', 1500), ('batch', 32), ('vae-steps', 1600),
+                          ('video-steps', 1500), ('processes', 2)):  # fmt: skip
+        parser.add_argument(f'--{name}', type=int, default=default, help='default: %(default)s')
+    parser.add_argument('--copies', type=int, default=2, help='of the views, changed at random')
+    parser.add_argument('--alpha', type=float, default=0.05, help='share that may alarm')
+    parser.add_argument('--limit', type=int, default=0, help='recordings of a part and task')
+    parser.add_argument('--smoke', action='store_true', help='tiny, in seconds: is it in order?')
+    return parser.parse_args(argv)
+
+
+def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
+    """
+    Do all that is not done yet, and write the report.
+
+    :raises RecordingError: if recordings are missing or cannot be read
+    :raises ConfigurationError: if the folder was begun with another budget
+    """
+    budget.keep()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(budget.processes)
+    gather(budget)
+    learn_frames(budget)
+    run('shared', _shared(budget), budget.processes)
+    go = partial(run, processes=budget.processes)
+    go('training', [_training(budget, entry) for entry in entries])
+    names = [entry.name for entry in entries]
+    go('estimating', [Job(name, estimate_all, (budget, name)) for name in names])
+    found = go('judging', [Job(name, examine, (budget, name)) for name in (*names, TIME)])
+    rows = {name: one.figures for name, one in found.items()}
+    for name, one in found.items():
+        rows[name]['differences'] = {
+            other: compared(found[other].results, one.results, camera_only())
+            for other in REFERENCES
+            if other in found
+        }
+    add_costs(rows, latencies(budget, names), step_times(budget, names))
+    plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
+    plan['recordings'] = str(budget.recordings)
+    table.write(rows, plan, report)
+    print(table.markdown(rows))
+
+
+def _shared(budget: Budget) -> list[Job]:
+    """Video in one process; copies and packs in the others meanwhile."""
+    jobs = [Job('video', learn_motion, (budget,))]
+    jobs += [Job(f'copy {n}', encode_copy, (budget, n)) for n in range(1, budget.copies + 1)]
+    return jobs + [Job(part, pack_part, (budget, part, 0, 1)) for part in PARTS]
+
+
+def _training(budget: Budget, entry: Entry) -> Job:
+    steps = budget.schedule(entry).steps
+    done = partial(step_of, folder_of(budget, entry.name))
+    return Job(entry.name, train, (budget, entry.name), steps, done)
+
+
+def add_costs(
+    rows: dict[str, dict[str, Any]], latency: dict[str, float], step: dict[str, float]
+) -> None:
+    """Add the times of an estimate and of training, s, and the ratio of the first to ViVa's."""
+    for name, spent in latency.items():
+        rows[name]['latency'] = spent
+        rows[name]['training'] = step[name] * rows[name]['steps']
+        if VIVA in latency:
+            rows[name]['ratio'] = spent / latency[VIVA]
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,172 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a monitor would have seen of a recording, packed once for everyone.
+
+Decoding, matching and checks of the pictures are done by the code that runs live; after that
+everyone gets the same arrays.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.ablation.budget import Budget
+from benchmarks.ablation.train import FRAMES
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.observation import Unknown
+from viva_ros.data.recording import read
+from viva_ros.engine.api import EngineInfo
+from viva_ros.model import checkpoint
+from viva_ros.model.viva import ViVa
+from viva_ros.runtime.tensors import pack as to_arrays
+from viva_ros.scoring.scorer import Sample, look
+
+BATCH = 64
+
+#: What a contender gives for the moments that can be seen: 'value', and perhaps 'progress' and
+#: 'success', (N,) each.
+Given = Mapping[str, NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """
+    The moments of one recording at which a value is due; N of M can be seen.
+
+    :param stamps: of all, (M,) int64, ns
+    :param reasons: why a moment is unknown; empty where it is seen, (M,)
+    """
+
+    path: Path
+    task: str
+    stamps: NDArray[np.int64]
+    reasons: list[str]
+
+    def samples(self, given: Given) -> list[Sample]:
+        """Give the samples of a series of estimates, of the moments that were seen."""
+        known = np.array([not reason for reason in self.reasons])
+        columns = {name: np.full(len(known), np.nan) for name in ('value', 'progress', 'success')}
+        for name, numbers in given.items():
+            columns[name][known] = numbers
+        rows = zip(self.stamps.tolist(), self.reasons, *columns.values(), strict=True)
+        return [
+            Sample(stamp, float(value), reason, {}, '', None, False, float(progress), float(well))
+            for stamp, reason, value, progress, well in rows
+        ]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """
+    What can be seen at these moments.
+
+    :param images: (N, V, H, W, 3) uint8
+    :param latents: of the shared VAE, normalised, (N, V, C, h, w)
+    :param proprio: (N, J), rad or m
+    """
+
+    moments: Moments
+    images: NDArray[np.uint8]
+    latents: NDArray[np.float32]
+    proprio: NDArray[np.float32]
+
+
+def info_of(model: ViVa, fingerprint: str, kind: str) -> EngineInfo:
+    """Describe an engine with the inputs of a ViVa."""
+    config = model.config
+    return EngineInfo(
+        config.cameras, config.joint_names, config.horizon, config.image_size, config.tasks,
+        fingerprint, kind,
+    )  # fmt: skip
+
+
+def pack(path: Path, model: ViVa) -> Pack:
+    """
+    See a recording as a monitor would.
+
+    :param model: encodes the views
+    :raises RecordingError: if its outcome is not known
+    """
+    recording, info = read(path), info_of(model, '', 'pack')
+    label = recording.episodes()[0].label
+    if label is None:
+        raise RecordingError(f'{path} has no outcome: leave it out, or label it')
+    stamps, reasons, seen = [], [], []
+    for sight in look(recording, info):
+        known = sight.seen
+        stamps.append(sight.stamp)
+        reasons.append(known.reason if isinstance(known, Unknown) else '')
+        if not isinstance(known, Unknown):
+            seen.append(to_arrays([known], info))
+    if not seen:
+        raise RecordingError(f'{path} has no moment with all cameras and joints: leave it out')
+    images, proprio = (np.concatenate(column) for column in zip(*seen, strict=True))
+    moments = Moments(path, label.task, np.array(stamps, dtype=np.int64), reasons)
+    return Pack(moments, images, encode(model, images), proprio)
+
+
+def encode(model: ViVa, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Give normalised latents of many moments: (N, V, C, h, w)."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), BATCH):
+            parts.append(model.encode(torch.from_numpy(images[start : start + BATCH])).numpy())
+    return np.concatenate(parts)
+
+
+def pack_part(budget: Budget, part: str, share: int, shares: int) -> None:
+    """
+    Pack every ``shares``-th recording of a part, beginning with number ``share``.
+
+    :param part: 'calibration' or 'test'
+    """
+    model = checkpoint.read(budget.shared / FRAMES).model
+    folder = budget.shared / 'packs'
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in budget.paths(part)[share::shares]:
+        if not file_of(budget, path).is_file():
+            save(pack(path, model), file_of(budget, path))
+
+
+def file_of(budget: Budget, path: Path) -> Path:
+    """Give the file of the pack of a recording."""
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    return budget.shared / 'packs' / f'{path.stem}-{digest[:8]}.npz'
+
+
+def save(seen: Pack, file: Path) -> None:
+    """Write a pack, whole or not at all."""
+    moments = seen.moments
+    note: dict[str, Any] = {'task': moments.task, 'reasons': moments.reasons}
+    temporary = file.with_suffix('.part.npz')
+    np.savez(
+        temporary, note=np.array(json.dumps(note)), stamps=moments.stamps, images=seen.images,
+        latents=seen.latents, proprio=seen.proprio,
+    )  # fmt: skip
+    temporary.replace(file)
+
+
+def load(file: Path, path: Path) -> Pack:
+    """
+    Read what ``save`` wrote.
+
+    :param path: of the recording
+    """
+    moments = load_moments(file, path)
+    with np.load(file, allow_pickle=False) as content:
+        return Pack(moments, content['images'], content['latents'], content['proprio'])
+
+
+def load_moments(file: Path, path: Path) -> Moments:
+    """Read the moments alone, without what was seen."""
+    with np.load(file, allow_pickle=False) as content:
+        note = json.loads(str(content['note']))
+        return Moments(path, note['task'], content['stamps'], note['reasons'])

@@ -1,0 +1,168 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A comparison as JSON for the record, as a table and as a picture for people."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from viva_ros.core.files import write_atomically
+from viva_ros.evaluation.plots import BLUE, GREY
+from viva_ros.evaluation.tables import hardware, plain
+from viva_ros.offline.command import command_line
+from viva_ros.offline.evaluation_tables import interval_text
+from viva_ros.offline.figures import IN_TIME
+
+Rows = Mapping[str, Mapping[str, Any]]
+
+PANELS: Final = 6  # side by side
+
+#: Figures with an interval: key, heading, and whether more is better.
+INTERVALS: Final = (
+    ('spearman', 'Spearman with time', True),
+    ('true_order', 'Spearman with true progress', True),
+    ('auroc', 'AUROC by final value', True),
+    ('in_time', f'failures found within {IN_TIME:g} s', True),
+    ('camera_in_time', f'camera-only failures within {IN_TIME:g} s', True),
+    ('tpr', 'failures found', True),
+    ('false_alarms', 'false alarms', False),
+    ('retry_voc', 'Retry-VOC', True),
+    ('hesitation_rmse', 'Hesitation-RMSE', False),
+    ('err_dr', 'ErrDR', True),
+    ('err_false', 'errors seen in successes', False),
+)
+
+
+def write(rows: Rows, plan: Mapping[str, Any], out: Path) -> None:
+    """
+    Write OUT.json, OUT.md and OUT.png.
+
+    :param rows: of each contender, by name, in order
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        'format': 'viva_ros comparison 1', 'date': datetime.now(UTC).date().isoformat(),
+        'command': command_line('compare'), 'hardware': hardware(), 'plan': plan,
+        'contenders': rows,
+    }  # fmt: skip
+    text = json.dumps(plain(content), indent=1, allow_nan=False) + '\n'
+    write_atomically(out.with_suffix('.json'), text)
+    write_atomically(out.with_suffix('.md'), markdown(rows))
+    draw(rows, out.with_suffix('.png'))
+
+
+def markdown(rows: Rows) -> str:
+    """Give the tables: over all tasks, then of each."""
+    first = next(iter(rows.values()))
+    parts = [_section('All tasks', {name: row['all'] for name, row in rows.items()}, rows)]
+    if len(first['tasks']) > 1:
+        parts += [
+            _section(task, {name: row['tasks'][task] for name, row in rows.items()}, rows)
+            for task in first['tasks']
+        ]
+    parts += [_differences(rows, name) for name in first.get('differences', ())]
+    told = {name: row for name, row in rows.items() if row['all'].get('reliability')}
+    return '\n'.join([*parts, *([_reliability(told)] if told else []), _costs(rows)])
+
+
+def _section(title: str, figures: Rows, rows: Rows) -> str:
+    counts = next(iter(figures.values()))['detection']
+    head = ['', *(heading for _, heading, _ in INTERVALS)]
+    head += ['median delay, s', 'time-weighted accuracy']
+    told = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
+    told += '; 95 % interval over episodes in brackets.'
+    lines = [f'## {title}', '', told, '', *_head(head)]
+    for name, row in figures.items():
+        cells = [interval_text(row[key]) for key, _, _ in INTERVALS]
+        cells += [_number(row['detection'][key]) for key in ('delay_median', 'twa')]
+        lines.append(_line([rows[name]['title'], *cells]))
+    return '\n'.join([*lines, ''])
+
+
+def _differences(rows: Rows, reference: str) -> str:
+    told = 'Each figure less that of the reference, on the same episodes drawn again for both; '
+    told += '95 % interval. Bold: the interval does not hold 0.'
+    head = ['', *(heading for _, heading, _ in INTERVALS)]
+    title = f'## Differences from: {rows[reference]["title"]}'
+    lines = [title, '', told, '', *_head(head)]
+    for name, row in rows.items():
+        if name != reference:
+            cells = [_signed(row['differences'][reference][key]) for key, _, _ in INTERVALS]
+            lines.append(_line([row['title'], *cells]))
+    return '\n'.join([*lines, ''])
+
+
+def _signed(figure: Mapping[str, float]) -> str:
+    value, low, high = (figure[key] for key in ('value', 'low', 'high'))
+    if not math.isfinite(value):
+        return '-'
+    if not math.isfinite(low):
+        return f'{value:+.3f}'
+    text = f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
+    return f'**{text}**' if low > 0 or high < 0 else text
+
+
+def _reliability(rows: Rows) -> str:
+    told = 'Of the probability of success; each test episode weighs the same.'
+    lines = ['## Probabilities', '', told, '', *_head(['', 'expected calibration error', 'Brier'])]
+    for row in rows.values():
+        found = row['all']['reliability']
+        cells = [interval_text(found[key]) for key in ('ece', 'brier')]
+        lines.append(_line([row['title'], *cells]))
+    return '\n'.join([*lines, ''])
+
+
+def _costs(rows: Rows) -> str:
+    head = ['', 'parameters', 'steps', 'batch', 'training, s', 'estimate, ms', 'ratio to ViVa']
+    told = 'One thread, plain PyTorch. An estimate is of pictures decoded already; training is '
+    told += 'all steps at the processor time of one.'
+    lines = ['## Costs', '', told, '', *_head(head)]
+    for row in rows.values():
+        latency = row.get('latency', math.nan)
+        cells = [f'{row["parameters"]:,}', str(row['steps']), str(row['batch'])]
+        training = f'{row["training"]:.0f}' if 'training' in row else '-'
+        cells += [training, _number(1e3 * latency), _number(row.get('ratio'))]
+        lines.append(_line([row['title'], *cells]))
+    return '\n'.join([*lines, ''])
+
+
+def draw(rows: Rows, path: Path) -> None:
+    """Draw each figure with its interval, one panel a figure, one line a contender."""
+    mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
+    lines = -(-len(INTERVALS) // PANELS)
+    figure = Figure(figsize=(15, lines * (1.2 + 0.3 * len(rows))), layout='constrained')
+    panels = figure.subplots(lines, PANELS, sharey=True).flatten()
+    for axes in panels[len(INTERVALS) :]:
+        axes.set_visible(False)
+    for axes, (key, heading, more) in zip(panels, INTERVALS, strict=False):
+        for place, row in enumerate(rows.values()):
+            one = row['all'][key]
+            colour = BLUE if place == 0 else GREY
+            axes.plot([one['low'], one['high']], [place, place], color=colour, lw=2)
+            axes.plot(one['value'], place, 'o', color=colour)
+        axes.axvline(next(iter(rows.values()))['all'][key]['value'], color=BLUE, lw=0.6, ls=':')
+        axes.set_title(heading, fontsize=9)
+        axes.set_xlabel('more is better' if more else 'less is better')
+    panels[0].set_yticks(range(len(rows)), [row['title'] for row in rows.values()])
+    panels[0].invert_yaxis()
+    figure.savefig(path, dpi=110)
+
+
+def _head(cells: list[str]) -> list[str]:
+    return [_line(cells), _line(['---', *['---:'] * (len(cells) - 1)])]
+
+
+def _line(cells: list[str]) -> str:
+    return f'| {" | ".join(cells)} |'
+
+
+def _number(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return '-'
+    return f'{value:.3f}' if abs(value) < 10 else f'{value:.1f}'

@@ -1,0 +1,110 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a long demo is for: rate, latency and memory, minute by minute."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from viva_ros.demo.events import Sample, Session
+from viva_ros.evaluation.tables import hardware
+
+MINUTE = 60.0  # s
+
+
+class Gauge:
+    """Reads the memory of processes once a minute."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        """
+        Read for the first time.
+
+        :param processes: name to process id
+        """
+        self._processes = processes
+        self._due = time.monotonic()
+        self.memory: dict[str, list[float]] = {name: [] for name in processes}
+        self.load: list[float] = []
+        self.look()
+
+    def look(self) -> None:
+        """Read, if a minute is over."""
+        if time.monotonic() < self._due:
+            return
+        self._due += MINUTE
+        self.load.append(round(os.getloadavg()[0], 2))
+        for name, number in self._processes.items():
+            self.memory[name].append(resident(number))
+
+    def after(self, tick: Callable[[str], None]) -> Callable[[str], None]:
+        """Look after each tick."""
+
+        def both(title: str) -> None:
+            tick(title)
+            self.look()
+
+        return both
+
+
+def resident(process: int) -> float:
+    """Give the memory that a process holds, MiB; NaN if it is gone."""
+    try:
+        text = Path(f'/proc/{process}/status').read_text(encoding='utf-8')
+    except OSError:
+        return float('nan')
+    line = next((line for line in text.splitlines() if line.startswith('VmRSS')), '')
+    return round(int(line.split()[1]) / 1024, 1) if line else float('nan')
+
+
+def minutes(session: Session) -> list[dict[str, Any]]:
+    """Give rate and latency of each minute that is whole, from the first value on."""
+    known = session.known()
+    if not known:
+        return []
+    begin, end = known[0].stamp, session.samples[-1].stamp
+    count = int((end - begin) * 1e-9 / MINUTE)
+    return [_minute(session, number, begin + round(number * MINUTE * 1e9))
+            for number in range(count)]  # fmt: skip
+
+
+def live_report(session: Session, gauge: Gauge, command: str) -> dict[str, Any]:
+    """Gather what belongs in a benchmark file."""
+    rows = minutes(session)
+    return {
+        'format': 'viva_ros live 1',
+        'date': date.today().isoformat(),
+        'command': command,
+        'hardware': f'{hardware()}, no GPU used',
+        'niceness': os.nice(0),
+        'load_average': gauge.load,
+        'minutes': rows,
+        'growth_ms': {
+            name: round(rows[-1][name] - rows[0][name], 1) if rows else None
+            for name in ('p50_ms', 'p95_ms')
+        },
+        'memory_mib': gauge.memory,
+    }
+
+
+def _minute(session: Session, number: int, begin: int) -> dict[str, Any]:
+    end = begin + round(MINUTE * 1e9)
+    inside = [sample for sample in session.samples if begin <= sample.stamp < end]
+    known = [sample for sample in inside if np.isfinite(sample.value)]
+    return {
+        'minute': number + 1,
+        'rate_hz': round(len(known) / MINUTE, 2),
+        'unknown': len(inside) - len(known),
+        **{f'p{q}_ms': percentile(known, q) for q in (50, 95, 99)},
+    }
+
+
+def percentile(samples: list[Sample], share: int) -> float:
+    """Give a percentile of the latencies, ms; NaN without samples."""
+    if not samples:
+        return float('nan')
+    return round(float(np.percentile([1e3 * s.latency for s in samples], share)), 1)

@@ -1,0 +1,47 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A process that loads one engine or eager model, estimates once, and tells time and memory."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from viva_ros.core.observation import Estimate
+from viva_ros.engine.api import load
+from viva_ros.offline.bench.robot import look
+from viva_ros.runtime.memory import peak_mib
+
+
+def main(folder: str, task: str, what: str) -> None:
+    """
+    Print the figures as JSON.
+
+    :param what: kind of engine, or 'MODEL, TREATMENT' of one that is run eagerly
+    """
+    began = time.monotonic()
+    if ', ' in what:
+        estimate_eagerly(Path(folder), task, *what.split(', '))
+    else:
+        engine = load(Path(folder), task, what)
+        engine.estimate(look(engine.info))
+    figures = {
+        'first_estimate_s': time.monotonic() - began, 'torch': 'torch' in sys.modules,
+        'memory_mib': peak_mib(),
+    }  # fmt: skip
+    print(json.dumps(figures))
+
+
+def estimate_eagerly(folder: Path, task: str, model: str, treatment: str) -> Estimate:
+    """Estimate by PyTorch, operation by operation."""
+    from benchmarks.speed import variants as contestants  # torch, which engines do without
+
+    networks = contestants.make_networks(folder, (model,))
+    stock, lean = networks.modules[model]
+    module = stock if treatment == 'stock eager' else lean
+    info = networks.info
+    return contestants.eager(module, info, info.tasks.index(task))(look(info))
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:4])

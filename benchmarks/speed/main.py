@@ -1,0 +1,144 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva bench`: engines, the node, its start, and many robots on one engine, measured in one run.
+
+Contestants take turns, so that a busy moment of the machine hits all of them alike; figures are
+medians, and compared within the run alone. Written: JSON, and a picture beside it.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.speed import processes
+from viva_ros.console.progress import new_bar
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.files import write_atomically
+from viva_ros.engine.resources import engine_folder
+from viva_ros.offline.bench import machine
+from viva_ros.offline.bench.medians import medians
+
+PARTS: Final = ('engines', 'start', 'robots', 'node')
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long each part takes."""
+
+    engine_rounds: int
+    start_rounds: int
+    node_rounds: int
+    node_seconds: float
+    cases: int | None
+    robots: tuple[int, ...]
+    robot_rounds: int
+    robot_seconds: float
+
+
+FULL: Final = Effort(12, 3, 3, 2.5, None, (1, 2, 4, 8), 3, 5.0)
+QUICK: Final = Effort(1, 1, 1, 3.0, 1, (1, 2), 1, 1.5)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser('viva bench', description=__doc__)
+    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
+    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument('--parts', default=','.join(PARTS), help='default: %(default)s')
+    parser.add_argument(
+        '--out', type=Path, default=Path('benchmarks/speed.json'), help='default: %(default)s'
+    )
+    parser.add_argument('--quick', action='store_true', help='see that it works: no figures')
+    args = parser.parse_args(argv)
+    parts = args.parts.split(',')
+    for part in parts:
+        if part not in PARTS:
+            raise ConfigurationError(f'--parts has {part!r}, must be of {", ".join(PARTS)}')
+    os.environ.update(processes.ONE_THREAD)
+    effort = QUICK if args.quick else FULL
+    found: dict[str, Any] = {'machine': machine.describe(), 'quick': args.quick}
+    try:
+        for part in parts:
+            found[part] = RUN[part](args, effort)
+    except BaseException:  # what was measured before stays, beside what an earlier run left
+        if found.keys() & RUN.keys():
+            write(args.out.with_suffix('.unfinished.json'), found)
+        raise
+    write(args.out, found)
+    return 0
+
+
+def write(out: Path, found: dict[str, Any]) -> None:
+    """Write JSON and picture, and print the tables."""
+    from benchmarks.speed import plot
+    from viva_ros.offline.bench import table
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, json.dumps(found, indent=1) + '\n')
+    plot.draw(found, out.with_suffix('.png'))
+    table.show(found)
+    print(f'{out} and {out.with_suffix(".png")}')
+
+
+def run_engines(args: argparse.Namespace, effort: Effort) -> dict[str, Any]:
+    """Time the engines."""
+    from benchmarks.speed import engines  # torch, which not every part needs
+
+    folder = engine_folder(args.engine, args.task)
+    with new_bar('engines', effort.engine_rounds) as progress:
+        return engines.measure(
+            folder, args.task, effort.engine_rounds,
+            lambda: progress.advance(progress.task_ids[0]),
+        )  # fmt: skip
+
+
+def run_start(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
+    """Time the start of the engines that can be loaded, and of models run eagerly."""
+    from viva_ros.offline.bench import start
+
+    folder = engine_folder(args.engine, args.task)
+    return start.measure(folder, args.task, effort.start_rounds)
+
+
+def run_node(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
+    """Hold the monitor against a plain node."""
+    from benchmarks.speed import nodes as node
+
+    cases = node.all_cases()[: effort.cases]
+    turns = [(c, n) for _ in range(effort.node_rounds) for c in cases for n in node.NODES]
+    rows = []
+    with new_bar('node', len(turns)) as progress:
+        for case, name in turns:
+            rows.append(node.patiently(case, name, args.engine, args.task, effort.node_seconds))
+            progress.advance(progress.task_ids[0])
+    return medians(rows, ('case', 'node'))
+
+
+def run_robots(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
+    """Measure what a robot costs as their number grows."""
+    from benchmarks.speed import batches
+    from benchmarks.speed import many_robots as robots
+
+    folder = engine_folder(args.engine, args.task)
+    fleets = robots.all_fleets(effort.robots) * effort.robot_rounds
+    rows = []
+    with new_bar('robots', len(fleets)) as progress:
+        for fleet in fleets:
+            rows.append(robots.measure(fleet, folder, 'auto', args.task, effort.robot_seconds))
+            progress.advance(progress.task_ids[0])
+    rows += batches.measure(effort.robots, folder, 'auto', args.task)
+    return robots.with_cost(medians(rows, ('robots', 'where', 'phases')))
+
+
+RUN: Final[dict[str, Callable[[argparse.Namespace, Effort], Any]]] = {
+    'engines': run_engines, 'start': run_start, 'robots': run_robots, 'node': run_node,
+}  # fmt: skip
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

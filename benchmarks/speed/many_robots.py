@@ -1,0 +1,210 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a robot costs as their number grows: each with an engine of its own, or all with one server.
+
+Cost is processor time of all processes for one estimate. Robots that ask at the same moment are
+the hardest case for latency; spread evenly over a period they meet by chance alone.
+"""
+
+import json
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.speed.processes import BenchError, environment, last_words, running
+from viva_ros.engine.usage import cpu_seconds
+
+RATE: Final = 10.0  # Hz
+AHEAD: Final = 0.3  # s, from the last being ready to the first estimate
+PATIENCE: Final = 60.0  # s
+OWN: Final = 'own engine'
+SERVER: Final = 'server'
+ALONE: Final = 'engine alone'  # see batches
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """
+    So many robots.
+
+    :param where: OWN or SERVER
+    :param phases: 'together' or 'spread'
+    """
+
+    robots: int
+    where: str
+    phases: str
+
+
+@dataclass(frozen=True)
+class Robot:
+    """
+    A process, see ``robot``.
+
+    :param log: what it says besides its figures
+    """
+
+    process: subprocess.Popen[str]
+    log: Path
+
+
+def all_fleets(numbers: Sequence[int]) -> list[Fleet]:
+    """Give each number of robots both ways, and spread for the server."""
+    fleets = [Fleet(n, where, 'together') for n in numbers for where in (OWN, SERVER)]
+    return fleets + [Fleet(n, SERVER, 'spread') for n in numbers if n > 1]
+
+
+def measure(fleet: Fleet, folder: Path, kind: str, task: str, seconds: float) -> dict[str, Any]:
+    """
+    Run a fleet for some seconds.
+
+    :raises BenchError: if one of its processes fails
+    """
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        env, address, words = environment(), Path(place) / 'own' / 'e.sock', Path(place) / 's.txt'
+        engine = ['--engine', str(folder), '--task', task]
+        options = [*engine, '--kind', kind, '--rate', str(RATE), '--seconds', str(seconds)]
+        server = None
+        if fleet.where == SERVER:
+            server = stack.enter_context(
+                running('viva_ros.runtime.serve', *engine, '--engine-kind', kind,
+                        '--address', address, env=env, log=words)
+            )  # fmt: skip
+            _wait_for(address, server, words)
+            options += ['--address', str(address)]
+        robots = []
+        for index in range(fleet.robots):
+            phase = index / fleet.robots if fleet.phases == 'spread' else 0.0
+            line = [sys.executable, '-m', 'viva_ros.offline.bench.robot', *options]
+            log = Path(place) / f'{index}.txt'
+            robots.append(start([*line, '--phase', str(phase)], env, log, stack))
+        runs, served = run(robots, server, PATIENCE + seconds)
+        if server is not None:
+            server.terminate()
+            server.wait(PATIENCE)
+        return figures(fleet, runs, served, words.read_text() if server else '')
+
+
+def figures(
+    fleet: Fleet, runs: Sequence[dict[str, Any]], served: float, words: str
+) -> dict[str, Any]:
+    """
+    Make figures of what the robots and the server said.
+
+    :param served: processor time of the server, s
+    :param words: of the server: its last line tells requests and batches
+    """
+    if not all(run['served'] for run in runs):
+        raise BenchError(f'the server was lost with {fleet.robots} robots: {words[-300:]}')
+    times = [1e3 * seconds for run in runs for seconds in run['seconds']]
+    used = served + sum(run['cpu'] for run in runs)
+    made = {
+        'robots': fleet.robots, 'where': fleet.where, 'phases': fleet.phases,
+        'cpu_ms': 1e3 * used / len(times), 'p50_ms': float(np.percentile(times, 50)),
+        'p95_ms': float(np.percentile(times, 95)),
+    }  # fmt: skip
+    said = words.split('\n')[-2].split() if words.endswith('batches\n') else []
+    if said:
+        made['batch'] = int(said[0]) / max(1, int(said[3]))
+    return made
+
+
+def with_cost(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """
+    Add what a robot costs as a share of one robot with an engine of its own.
+
+    The engine alone is held against itself with one observation, since it is always warm. Added
+    as well: p95 as a multiple of that of as many robots with engines of their own (``slower``),
+    and of that of one robot with its own (``slower_than_one``).
+    """
+    found = {(row['where'], row['robots'], row['phases']): row for row in rows}
+    made = []
+    for row in rows:
+        alone = row['where'] == ALONE
+        one = found[(ALONE, 1, 'one call') if alone else (OWN, 1, 'together')]
+        added = {'cost': row['cpu_ms'] / one['cpu_ms']}
+        if not alone:
+            added['slower_than_one'] = row['p95_ms'] / one['p95_ms']
+            same = found.get((OWN, row['robots'], 'together'))
+            if same is not None:
+                added['slower'] = row['p95_ms'] / same['p95_ms']
+        made.append({**row, **added})
+    return made
+
+
+def start(line: Sequence[str], env: dict[str, str], log: Path, stack: ExitStack) -> Robot:
+    """Start a robot that ends with the stack."""
+    pipe = subprocess.PIPE
+    with log.open('w') as words:
+        process = subprocess.Popen(line, env=env, stdin=pipe, stdout=pipe, stderr=words, text=True)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    return Robot(process, log)
+
+
+def run(
+    robots: Sequence[Robot], server: subprocess.Popen[bytes] | None, patience: float
+) -> tuple[list[dict[str, Any]], float]:
+    """
+    Give what the robots say, and the server's processor time from when all were ready, s.
+
+    :param patience: until all are ready, and from the beginning until each has ended, s
+    :raises BenchError: if one takes longer, or says something else
+    """
+    end = time.monotonic() + patience
+    for robot in robots:
+        _wait_until_ready(robot, end)
+    before = cpu_seconds(server.pid) if server is not None else 0.0
+    begin = time.monotonic() + AHEAD
+    for robot in robots:
+        assert robot.process.stdin is not None
+        try:
+            robot.process.stdin.write(f'{begin}\n')
+            robot.process.stdin.flush()
+        except BrokenPipeError:  # it has ended: what it said is told below
+            continue
+    runs = [_figures_of(robot, patience) for robot in robots]
+    after = cpu_seconds(server.pid) if server is not None else 0.0
+    return runs, after - before
+
+
+def _wait_until_ready(robot: Robot, end: float) -> None:
+    output = robot.process.stdout
+    assert output is not None
+    spoke = select.select([output], [], [], max(0.0, end - time.monotonic()))[0]
+    if not spoke:
+        raise BenchError(f'a robot of the benchmark is not ready in time: {last_words(robot.log)}')
+    if output.readline() != 'ready\n':
+        raise BenchError(f'a robot of the benchmark does not start: {last_words(robot.log)}')
+
+
+def _figures_of(robot: Robot, patience: float) -> dict[str, Any]:
+    try:
+        said = robot.process.communicate(timeout=patience)[0]
+        found: dict[str, Any] = json.loads(said)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f'a robot hangs in the middle: {last_words(robot.log)}') from error
+    except (ValueError, BrokenPipeError) as error:
+        raise BenchError(
+            f'a robot ended in the middle (exit code {robot.process.wait()}): '
+            f'{last_words(robot.log)}'
+        ) from error
+    return found
+
+
+def _wait_for(address: Path, server: subprocess.Popen[bytes], words: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while not address.exists():
+        if server.poll() is not None or time.monotonic() > end:
+            raise BenchError(f'viva serve does not start: {last_words(words)}')
+        time.sleep(0.05)

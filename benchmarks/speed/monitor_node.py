@@ -1,0 +1,49 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The monitor as it is, with a log: its engine is timed, and its executor's beat is kept."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed.node_log import Log, TimedEngine
+from viva_ros.bringup.command import environment
+from viva_ros.core.observation import Estimate
+from viva_ros.engine.background_task import nothing
+from viva_ros.msg import Value
+from viva_ros.nodes.estimation import Outcome
+from viva_ros.nodes.loading import Started
+from viva_ros.nodes.main import run
+from viva_ros.nodes.monitor import Monitor
+from viva_ros.nodes.settings import MonitorSettings
+
+
+class LoggedMonitor(Monitor):
+    """Writes its log to the file named by the environment when it ends."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._log = Log(Path(sys.argv[1]))
+        self._log.start(self)
+
+    def load_engine(self, settings: MonitorSettings, started: Started = nothing) -> TimedEngine:
+        """Load the engine and time it."""
+        self._log.engine = TimedEngine(super().load_engine(settings, started))
+        return self._log.engine
+
+    def publish_value(self, estimate: Estimate, outcome: Outcome, now: int) -> Value:
+        """Publish, and note when."""
+        value = super().publish_value(estimate, outcome, now)
+        self._log.note(outcome.selection.stamp, value.latency, outcome.wait)
+        return value
+
+    def close(self) -> bool:
+        """End, and write the log."""
+        self._log.write()
+        return super().close()
+
+
+if __name__ == '__main__':
+    os.environ |= environment()
+    run(LoggedMonitor)

@@ -1,0 +1,178 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Those who watch: the value, the foresight, both, and what knows less.
+
+Each is calibrated by the same code on the same successes with the same alpha, and judged by the
+judge that runs live.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+from benchmarks.supervision.episodes import Case
+from viva_ros.calibration.data import is_undisturbed
+from viva_ros.calibration.fit import Choice, calibrate
+from viva_ros.core.detection.alarm import AlarmSettings
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import AND, Calibration
+from viva_ros.core.events import FLOOR, FORESIGHT, RULES, VALUE_RULES, Event, Level
+from viva_ros.evaluation.results import FAILURE, RETRY
+from viva_ros.metrics.detection import Trial
+from viva_ros.scoring.scorer import judge_of
+from viva_ros.scoring.series import ValueSeries
+
+Change = Callable[[ValueSeries], ValueSeries]
+BOTH: Final = 'value and foresight'
+WARN_ALPHA: Final = 0.3
+COOL_DOWN: Final = AlarmSettings().cool_down
+PASSES: Final = 5  # of the measurement of cost
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """
+    One who watches.
+
+    :param change: what it makes of a series
+    """
+
+    name: str
+    choice: Choice
+    change: Change
+    rules: RuleSettings = field(default_factory=RuleSettings)
+
+
+def watchers() -> list[Watcher]:
+    """Give all, the shipped one first."""
+    return [
+        Watcher(BOTH, Choice(RULES), _as_it_is),
+        Watcher('value alone', Choice(VALUE_RULES), _as_it_is),
+        Watcher('foresight alone', Choice((FORESIGHT,)), _as_it_is),
+        Watcher('value AND foresight', Choice(RULES, AND), _as_it_is),
+        Watcher('both, by progress', Choice(RULES, indexed=True), _as_it_is),
+        Watcher(
+            'raw threshold', Choice((FLOOR,)), _bare,
+            RuleSettings(smoothing=0.0, floor_warm_up=0.0, debounce=0.0),
+        ),
+        Watcher('time counter', Choice((FLOOR,)), _clock),
+    ]  # fmt: skip
+
+
+def _as_it_is(series: ValueSeries) -> ValueSeries:
+    return series
+
+
+def _bare(series: ValueSeries) -> ValueSeries:
+    """Return the value and nothing else."""
+    return ValueSeries(series.stamps, series.values)
+
+
+def _clock(series: ValueSeries) -> ValueSeries:
+    """Minus the elapsed time, in units of 100 s: its floor is a time-out."""
+    return ValueSeries(series.stamps, -(series.stamps - series.stamps[0]) * 1e-11)
+
+
+def thresholds(
+    watcher: Watcher, cases: Sequence[Case], engine: str, alpha: float
+) -> dict[str, Calibration]:
+    """Calibrate a watcher for each task, on the undisturbed successes."""
+    tasks = sorted({case.label.task for case in cases})
+    return {
+        task: calibrate(
+            [watcher.change(case.series) for case in cases if is_undisturbed(case.label, task)],
+            watcher.rules, engine=engine, task=task, alpha=alpha,
+            warn_alpha=max(alpha, WARN_ALPHA), choice=watcher.choice,
+        )
+        for task in tasks
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Watched:
+    """
+    One episode as one watcher saw it.
+
+    :param alarms: in order
+    :param rested: the same if the rules rest first for a cool-down, as live after a retry
+    """
+
+    case: Case
+    alarms: tuple[Event, ...]
+    rested: tuple[Event, ...] = ()
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Of the alarms, s since the first frame."""
+        return tuple((event.stamp - self.case.begin) * 1e-9 for event in self.alarms)
+
+    @property
+    def trial(self) -> Trial:
+        """Return the episode as detection counts it."""
+        case, times = self.case, self.case.label.times
+        failed = case.group == FAILURE
+        return Trial(failed, case.duration, self.times, times.get('inject'), times.get('manifest'))
+
+    def perfect(self, moment: str) -> Trial:
+        """
+        Give the same for a watcher that alarms at one moment of a failure, and only then.
+
+        :param moment: 'manifest', its first physical evidence, or 'inject', when its cause begins
+        """
+        at = self.case.label.times.get(moment)
+        return replace(self.trial, alarms=(at,) if self.trial.failed and at is not None else ())
+
+
+def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration]) -> Watched:
+    """Let a watcher judge an episode."""
+    calibration, series = calibrations[case.label.task], watcher.change(case.series)
+    alarms = _alarms(calibration, series)
+    if case.group != RETRY:
+        return Watched(case, alarms)
+    rest = round(COOL_DOWN * 1e9)
+    return Watched(case, alarms, _alarms(calibration, series.since(case.begin + rest)))
+
+
+def _alarms(calibration: Calibration, series: ValueSeries) -> tuple[Event, ...]:
+    judge = judge_of(calibration)
+    events = [
+        event
+        for index, stamp in enumerate(series.stamps.tolist())
+        for event in judge.update(
+            stamp, float(series.values[index]), details=series.details(index)
+        )
+    ]
+    return tuple(e for e in events if e.level == Level.ALARM and e.kind in RULES)
+
+
+def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict[str, float]:
+    """
+    Give what an update of the judge takes, in microseconds.
+
+    Those in a cool-down, where the rules rest, are not counted. Of several passes the least counts
+    for each update: what else the machine did is no cost of ours.
+    """
+    passes = np.array([[took for case in cases for took in _pass(case, calibrations)]
+                       for _ in range(PASSES)])  # fmt: skip
+    took = 1e6 * passes.min(axis=0)
+    took = took[np.isfinite(took)]
+    return {
+        'updates': int(took.size), 'median_us': float(np.median(took)),
+        'p95_us': float(np.quantile(took, 0.95)),
+    }  # fmt: skip
+
+
+def _pass(case: Case, calibrations: Mapping[str, Calibration]) -> Iterator[float]:
+    """Give what each update of an episode took, s; infinity where the rules rested."""
+    judge, series = judge_of(calibrations[case.label.task]), case.series
+    for index, stamp in enumerate(series.stamps.tolist()):
+        value, details = float(series.values[index]), series.details(index)
+        begin = perf_counter()
+        judge.update(stamp, value, details=details)
+        took = perf_counter() - begin
+        yield took if judge.readings else math.inf

@@ -1,0 +1,96 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scored episodes with their outcome; what is not scored yet is scored first."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.episode import Label
+from viva_ros.engine.api import EngineInfo
+from viva_ros.evaluation.results import group_of
+from viva_ros.offline.score_outcome import FAILED, STOP, Order
+from viva_ros.offline.scored_files import header
+from viva_ros.offline.scored_samples import is_scored, read_samples, table_of
+from viva_ros.scoring.run import plan, run
+from viva_ros.scoring.scorer import RATE, series_of
+from viva_ros.scoring.series import ValueSeries
+
+SEED: Final = re.compile(r'episode_(\d+)$')  # as 'viva record' names its files
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One episode.
+
+    :param begin: stamp of the first frame, ns
+    :param duration: from the first frame to the last, s
+    """
+
+    path: Path
+    series: ValueSeries
+    label: Label
+    begin: int
+    duration: float
+
+    @property
+    def group(self) -> str:
+        """As ``group_of`` names it."""
+        return group_of(self.label)
+
+    @property
+    def seed(self) -> int | None:
+        """Of the simulation, by the file's name; None for a retry, or a file of another name."""
+        found = SEED.match(self.path.stem)
+        return int(found[1]) if found else None
+
+
+def score_missing(
+    given: Sequence[Path], folder: Path, engine: Path, infos: Mapping[str, EngineInfo],
+    command: str,
+) -> None:  # fmt: skip
+    """
+    Score those recordings that have no table yet; run it again to go on.
+
+    :param infos: by task
+    :raises RecordingError: if one cannot be scored
+    """
+    missing = [
+        job for job in plan(given, folder)
+        if not any(is_scored(job.path, folder, info, task) for task, info in infos.items())
+    ]  # fmt: skip
+    if not missing:
+        return
+    order = Order(str(engine.absolute()), '', None, RATE, 1, '', command)
+    outcomes = run(missing, order, 1, None, Console(stderr=True))
+    failed = [one for one in outcomes if one.state in (FAILED, STOP)]
+    if failed:
+        raise RecordingError(f'{failed[0].path} cannot be scored: {failed[0].text}')
+
+
+def read_cases(paths: Sequence[Path], folder: Path, infos: Mapping[str, EngineInfo]) -> list[Case]:
+    """
+    Read scored episodes.
+
+    :raises RecordingError: if one has no outcome, or a task that the engine does not know
+    """
+    return [_case(path, folder, infos) for path in paths]
+
+
+def _case(path: Path, folder: Path, infos: Mapping[str, EngineInfo]) -> Case:
+    found = header(table_of(path, folder)) or {}
+    entry = (found.get('episodes') or [{}])[0]
+    if entry.get('success') is None or entry['task'] not in infos:
+        raise RecordingError(
+            f'{path} has no outcome, or a task unknown to the engine: leave it out'
+        )
+    label = Label(entry['task'], entry['success'], entry['failure'], None, entry['times'])
+    samples = read_samples(path, folder, infos[label.task], label.task)
+    duration = (entry['end'] - entry['begin']) * 1e-9
+    return Case(path, series_of(samples), label, entry['begin'], duration)

@@ -1,0 +1,142 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva supervise`: how far the supervision can be trusted, on recordings never used before.
+
+False alarms beside what was promised, failures and how soon they are found, what the second signal
+adds, what a retry is worth, and what an update costs. What takes long is kept below --scored: run
+the command again to go on.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.supervision import tables
+from benchmarks.supervision.detectors import BOTH, Watched, cost, thresholds, watch, watchers
+from benchmarks.supervision.episodes import Case, read_cases, score_missing
+from benchmarks.supervision.metrics import measures
+from benchmarks.supervision.retries import worth
+from viva_ros.cli.evaluate import check_apart
+from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.core.errors import CalibrationError
+from viva_ros.core.files import write_atomically
+from viva_ros.data.open import find
+from viva_ros.engine.api import EngineInfo, load
+from viva_ros.engine.resources import engine_folder
+from viva_ros.evaluation import tables as report
+from viva_ros.offline.command import command_line
+from viva_ros.scoring.jobs import calibration_of
+
+WIDTH = 120  # of the tables in a file
+KNOWN = 'retries.json'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse(argv)
+    folder = engine_folder(args.engine, 'tray_lift')
+    infos = engine_infos(folder)
+    calibrating, testing = find([args.calibration_recordings]), find(args.recordings)
+    check_apart(calibrating, testing)
+    given = [args.calibration_recordings, *args.recordings]
+    score_missing(given, args.scored, folder, infos, command_line('supervise'))
+    known, tested = (read_cases(paths, args.scored, infos) for paths in (calibrating, testing))
+    engine = next(iter(infos.values())).fingerprint
+    watched, content = measure(known, tested, engine, args.alpha, folder)
+    if not args.without_retries:
+        with ProcessPoolExecutor(args.processes, get_context('spawn')) as pool:
+            content['retry'] = worth(watched[BOTH], args.scored / KNOWN, pool.map)
+    write(args.out, watched, content)
+    show(content)
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser('viva supervise', description=__doc__.split('\n\n')[0])
+    parser.add_argument('recordings', type=Path, nargs='+', help='test recordings or folders')
+    parser.add_argument('--calibration-recordings', type=Path, required=True)
+    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
+    parser.add_argument('--alpha', type=float, default=0.05, help='share that may alarm')
+    parser.add_argument('--scored', type=Path, required=True, help='folder for tables of values')
+    parser.add_argument('--processes', type=int, default=2, help='for retries; default: 2')
+    parser.add_argument('--without-retries', action='store_true',
+                        help='do not simulate what a retry is worth')  # fmt: skip
+    parser.add_argument('--out', type=Path, required=True, help='JSON file; the plot lies beside')
+    return parser.parse_args(argv)
+
+
+def engine_infos(folder: Path) -> dict[str, EngineInfo]:
+    """Give what an engine is made for, by task."""
+    first = load(folder, next(iter(_tasks(folder)))).info
+    return {task: load(folder, task).info for task in first.tasks}
+
+
+def _tasks(folder: Path) -> list[str]:
+    found = [path.stem.removeprefix('calibration_') for path in folder.glob('calibration_*.json')]
+    if not found:
+        raise CalibrationError(f"{folder} has no calibration: run 'viva calibrate'")
+    return sorted(found)
+
+
+def measure(
+    known: Sequence[Case], tested: Sequence[Case], engine: str, alpha: float, folder: Path
+) -> tuple[dict[str, list[Watched]], dict[str, Any]]:
+    """Let everyone judge everything; the first has the engine's own thresholds."""
+    watched: dict[str, list[Watched]] = {}
+    figures: dict[str, Any] = {}
+    content: dict[str, Any] = {'engine': engine, 'alpha': alpha, 'episodes': len(tested)}
+    for watcher in watchers():
+        made: Mapping[str, Calibration] = thresholds(watcher, known, engine, alpha)
+        if watcher.name == BOTH:
+            made = {task: own(folder, task, engine, alpha) or one for task, one in made.items()}
+            content['cost'] = cost(tested[:40], made)
+        rows = [watch(watcher, case, made) for case in tested]
+        watched[watcher.name], figures[watcher.name] = rows, measures(rows, made)
+    return watched, {**content, 'watchers': figures}
+
+
+def own(folder: Path, task: str, engine: str, alpha: float) -> Calibration | None:
+    """Give the engine's own thresholds, if they are for the same alpha."""
+    found = calibration_of(folder, task, engine)
+    return found if found is not None and found.alpha == alpha else None
+
+
+def write(out: Path, watched: Mapping[str, Sequence[Watched]], content: Mapping[str, Any]) -> None:
+    """Write the JSON file, and the plot beside it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    about = {
+        'format': 'viva_ros supervision 1', 'date': datetime.now(UTC).date().isoformat(),
+        'command': command_line('supervise'), 'hardware': report.hardware(),
+    }  # fmt: skip
+    each = [
+        {
+            'name': one.case.path.stem, 'task': one.case.label.task,
+            'mode': one.case.label.failure, 'group': one.case.group,
+            'alarms': [[at, e.kind] for at, e in zip(one.times, one.alarms, strict=True)],
+            'manifest': one.case.label.times.get('manifest'),
+        }
+        for one in watched[BOTH]
+    ]  # fmt: skip
+    write_atomically(out, json.dumps(report.plain({**about, **content, 'each': each}), indent=1))
+    tables.draw(watched, content, out.with_suffix('.png'))
+
+
+def show(content: Mapping[str, Any]) -> None:
+    """Print the tables."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(tables.overview(content))
+    console.print(tables.by_mode(content['watchers'][BOTH]))
+    if 'retry' in content:
+        console.print(tables.retries(content['retry']))
+    took = content['cost']
+    console.print(f'an update takes {took["median_us"]:.0f} us, 95 %: {took["p95_us"]:.0f} us')

@@ -1,0 +1,110 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a watcher: false alarms beside the promise, detections, delays, rows by mode."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.supervision.detectors import Watched
+from viva_ros.calibration.conformal import beta_quantile
+from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS
+from viva_ros.metrics.detection import detection
+
+BENIGN = ('pause', 'slow', 'near_miss', 'early_release')  # variations that count as successes
+
+
+def share(hits: int, count: int) -> dict[str, float]:
+    """Give a share with its exact 95 % interval (Clopper & Pearson 1934); NaN of nothing."""
+    if count == 0:
+        return {
+            'hits': 0,
+            'of': 0,
+            'share': float('nan'),
+            'low': float('nan'),
+            'high': float('nan'),
+        }
+    low = beta_quantile(0.025, hits, count - hits + 1) if hits else 0.0
+    high = beta_quantile(0.975, hits + 1, count - hits) if hits < count else 1.0
+    return {'hits': hits, 'of': count, 'share': hits / count, 'low': low, 'high': high}
+
+
+def measures(
+    watched: Sequence[Watched], calibrations: Mapping[str, Calibration]
+) -> dict[str, Any]:
+    """Give all figures of one watcher."""
+    groups = {
+        group: [one for one in watched if one.case.group == group]
+        for group in (SUCCESS, FAILURE, MENDED, RETRY)
+    }
+    judged = groups[SUCCESS] + groups[FAILURE]
+    found = detection([one.trial for one in judged])
+    modes = sorted({one.case.label.failure or '' for one in groups[FAILURE]})
+    return {
+        'alpha': next(iter(calibrations.values())).alpha,
+        'promise': {task: promise(one) for task, one in calibrations.items()},
+        'false_alarms': share(
+            sum(bool(one.alarms) for one in groups[SUCCESS]), len(groups[SUCCESS])
+        ),
+        'detected': share(
+            sum(one.trial.detection is not None for one in groups[FAILURE]), len(groups[FAILURE])
+        ),
+        'detection': asdict(found),
+        'best_twa': detection([one.perfect('manifest') for one in judged]).twa,
+        'best_twa_of_causes': detection([one.perfect('inject') for one in judged]).twa,
+        'by_task': {task: _task(groups[SUCCESS], task, one) for task, one in calibrations.items()},
+        'failures': {mode: _row(_of(groups[FAILURE], mode)) for mode in modes},
+        'apart': {
+            mode: _quiet(_of(groups[SUCCESS] + groups[MENDED], mode))
+            for mode in sorted(
+                {one.case.label.failure or '' for one in groups[MENDED]} | {*BENIGN}
+            )
+        },
+        'retries': {
+            'succeeded': _rested([one for one in groups[RETRY] if one.case.label.success]),
+            'failed': _rested([one for one in groups[RETRY] if not one.case.label.success]),
+            'succeeded, judged at once': _quiet(
+                [one for one in groups[RETRY] if one.case.label.success]
+            ),
+        },
+    }
+
+
+def _task(successes: Sequence[Watched], task: str, calibration: Calibration) -> dict[str, Any]:
+    """Set the false alarms of a task beside the spread of its promise."""
+    low, high = calibration.coverage
+    own = _quiet([one for one in successes if one.case.label.task == task])
+    return {**own, 'promised_low': 1.0 - high, 'promised_high': 1.0 - low}
+
+
+def promise(calibration: Calibration) -> dict[str, Any]:
+    """Give what a calibration promises."""
+    low, high = calibration.coverage
+    return {
+        'episodes': calibration.episodes, 'shaping': calibration.shaping,
+        'false_alarms_low': 1.0 - high, 'false_alarms_high': 1.0 - low,
+        'false_alarms_per_hour': calibration.alarms_per_hour,
+        'thresholds': {kind: one.alarm for kind, one in calibration.thresholds.items()},
+    }  # fmt: skip
+
+
+def _of(watched: Sequence[Watched], mode: str) -> list[Watched]:
+    return [one for one in watched if one.case.label.failure == mode]
+
+
+def _row(watched: Sequence[Watched]) -> dict[str, Any]:
+    found = detection([one.trial for one in watched])
+    first = [one.alarms[0].kind for one in watched if one.alarms]
+    return {
+        'episodes': found.failures, 'detected': found.tpr, 'delay_median': found.delay_median,
+        'delay_p90': found.delay_p90, 'by': {kind: first.count(kind) for kind in sorted({*first})},
+    }  # fmt: skip
+
+
+def _quiet(watched: Sequence[Watched]) -> dict[str, Any]:
+    return share(sum(bool(one.alarms) for one in watched), len(watched))
+
+
+def _rested(watched: Sequence[Watched]) -> dict[str, Any]:
+    return share(sum(bool(one.rested) for one in watched), len(watched))

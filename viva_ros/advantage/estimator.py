@@ -1,0 +1,149 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The advantage of RECAP, from the values of whole episodes (METHOD, 5; arXiv 2511.14759).
+
+Was a step better than what was expected before it? G^ = 1 - V is the estimated cost-to-go and each
+step costs 1 / S, so that a value that is never surprised gives an advantage of 0 everywhere.
+Arrays go over the steps t = 1 .. T of one episode; NaN is unknown, and stays unknown.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.observation import Array
+from viva_ros.metrics.ranking import spearman
+from viva_ros.model.returns import return_from_value
+
+DIGITS = 12  # what is beyond is rounding: a perfect value gives 0, not 1e-17
+Mask = NDArray[np.bool_]
+
+
+def n_step_advantage(
+    values: Array, success: bool, steps: float, scale: float | None = None
+) -> Array:
+    """
+    Give the advantage of each step.
+
+    A[t] = G^[t] - G^[t + N] - N / S           for t + N <= T
+    A[t] = G^[t] - (T - t) / S - (0 or 1)      past the end, where success costs 0 and failure 1
+
+    With S = T the last is G^[t] - G[t]. A larger S, the longest episode of the task, charges for
+    time: then a short success earns more than a long one.
+
+    :param values: V, (T,); NaN where unknown
+    :param success: of the episode
+    :param steps: N > 0; a fraction is interpolated between two known neighbours
+    :param scale: S in steps, at least T; T if None
+    :returns: (T,); NaN where a value that it needs is unknown
+    :raises ValueError: if N is not positive, or S below T
+    """
+    length = len(values)
+    scale = float(length) if scale is None else scale
+    if not steps > 0.0 or scale < length:
+        raise ValueError(f'steps is {steps}, must be above 0; scale {scale}, at least {length}')
+    expected = return_from_value(np.asarray(values, dtype=np.float64))
+    step = np.arange(1, length + 1, dtype=np.float64)
+    inside = step + steps <= length + 1e-9
+    later = value_at(expected, np.minimum(step + steps, length) - 1.0)
+    charged = np.where(inside, steps, length - step) / scale
+    last = np.where(inside, later, 0.0 if success else 1.0)
+    return np.round(expected - last - charged, DIGITS) + 0.0  # no -0
+
+
+def value_at(values: Array, at: Array) -> Array:
+    """
+    Interpolate between neighbours.
+
+    :param at: places in ``values``, from 0
+    :returns: NaN where a neighbour that counts is NaN
+    """
+    low = np.floor(at + 1e-9).astype(np.int64)
+    share = np.maximum(at - low, 0.0)
+    share[share < 1e-9] = 0.0
+    high = np.minimum(low + (share > 0.0), max(len(values) - 1, 0))
+    between: Array = values[low] + share * (values[high] - values[low])
+    return between
+
+
+@dataclass(frozen=True)
+class Effect:
+    """
+    What smoothing did to the advantages; NaN where there are too few.
+
+    :param deviation: standard deviation, before and after
+    :param sign_changes: share of neighbours with unlike signs, before and after
+    :param rank_correlation: Spearman's, of before with after
+    """
+
+    deviation: tuple[float, float]
+    sign_changes: tuple[float, float]
+    rank_correlation: float
+
+
+def effect(before: Sequence[Array], after: Sequence[Array]) -> Effect:
+    """Compare the advantages of all episodes, step by step."""
+    one, other = _join(before), _join(after)
+    both = np.isfinite(one) & np.isfinite(other)
+    enough = int(both.sum()) >= 2
+    return Effect(
+        (_deviation(one), _deviation(other)), (sign_changes(before), sign_changes(after)),
+        spearman(one[both], other[both]) if enough else math.nan,
+    )  # fmt: skip
+
+
+def sign_changes(advantages: Sequence[Array]) -> float:
+    """Give the share of neighbouring known steps whose advantages have unlike signs."""
+    changes, pairs = 0, 0
+    for one in advantages:
+        signs = np.sign(one)
+        both = np.isfinite(signs[:-1]) & np.isfinite(signs[1:])
+        pairs += int(both.sum())
+        changes += int((signs[:-1] != signs[1:])[both].sum())
+    return changes / pairs if pairs else math.nan
+
+
+def threshold(advantages: Array, share: float) -> float:
+    """
+    Give eps, so that at most this share of the known advantages is above it; ties are not.
+
+    :param share: in (0, 1)
+    :returns: NaN if nothing is known
+    """
+    known = np.sort(advantages[np.isfinite(advantages)])
+    rank = math.ceil(len(known) * (1.0 - share) - 1e-9)  # 10 * (1 - .3) is 7, not 7.000...1
+    return float(known[max(rank, 1) - 1]) if known.size else math.nan
+
+
+def indicator(advantages: Array, eps: float, forced: Mask) -> Array:
+    """
+    Tell good steps from the others: 1[A > eps]; what a person corrected is good whatever A is.
+
+    :returns: (T,), 1 or 0; NaN where it is not known
+    """
+    known = np.where(advantages > eps, 1.0, 0.0)
+    return np.where(forced, 1.0, np.where(np.isfinite(advantages), known, np.nan))
+
+
+def dropped(length: int, share: float, seed: int, name: str) -> Mask:
+    """
+    Choose the steps at which a policy learns without the indicator.
+
+    :param name: of the episode: the choice depends on it and the seed, not on other episodes
+    """
+    draws = np.random.default_rng([seed, zlib.crc32(name.encode())]).random(length)
+    return np.asarray(draws < share)
+
+
+def _join(advantages: Sequence[Array]) -> Array:
+    return np.concatenate([np.empty(0), *advantages])
+
+
+def _deviation(advantages: Array) -> float:
+    known = advantages[np.isfinite(advantages)]
+    return float(known.std()) if known.size else math.nan

@@ -1,0 +1,189 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From scored episodes to advantages: seconds to steps, thresholds by task, the table written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from viva_ros.advantage.estimator import Effect, effect, indicator, n_step_advantage, threshold
+from viva_ros.core.errors import ConfigurationError, EngineError
+from viva_ros.core.observation import Array
+from viva_ros.offline.scored_files import Scored, ScoredEpisode
+from viva_ros.scoring.smoothing import smooth_average, smooth_median
+from viva_ros.scoring.store import filled
+
+NONE, AVERAGE, MEDIAN = 'none', 'average', 'median'
+RATES_ALIKE: Final = 0.05  # share by which control rates may differ and be called one
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    How advantages are made.
+
+    :param steps: N, in control steps; None where horizon is given
+    :param horizon: N, s; None where steps is given
+    :param charge_time: with the longest episode of the task in place of the episode's own length
+    :param smoothing: NONE, AVERAGE (its time constant is ``window``) or MEDIAN (its width)
+    :param window: s
+    :param share: of steps that are positive, for each task
+    :param drop: share of steps at which a policy is to learn without the indicator
+    """
+
+    steps: int | None
+    horizon: float | None
+    charge_time: bool
+    smoothing: str
+    window: float
+    share: float
+    drop: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Advantages:
+    """
+    Of one episode; arrays go over its frames.
+
+    :param filled: values, interpolated between those that were asked for
+    :param plain: advantages of these
+    :param final: of the smoothed values; the same without smoothing
+    """
+
+    episode: ScoredEpisode
+    task: str
+    filled: Array
+    plain: Array
+    final: Array
+
+    @property
+    def free(self) -> Array:
+        """Return the advantages of the policy alone: those that count for the threshold."""
+        return self.final[~self.episode.corrected]
+
+
+def check_engines(tables: Sequence[Scored]) -> str:
+    """
+    Give the fingerprint that all tables were made with.
+
+    :raises EngineError: if there are several: their values do not compare
+    """
+    names: dict[str, list[str]] = {}
+    for table in tables:
+        names.setdefault(table.engine, []).append(table.name)
+    if len(names) > 1:
+        told = '; '.join(f'{mark}: {len(of)}, such as {of[0]}' for mark, of in names.items())
+        raise EngineError(f'recordings were scored by several engines ({told}): score all by one')
+    return next(iter(names))
+
+
+def horizon_of(episodes: Sequence[ScoredEpisode], recipe: Recipe) -> float:
+    """
+    Give N in seconds.
+
+    :raises ConfigurationError: if steps last longer in one recording than in another, or if the
+        rate of none is known
+    """
+    if recipe.steps is None:
+        assert recipe.horizon is not None  # one of both is given
+        return recipe.horizon
+    rates = sorted(one.entry['control_rate'] for one in episodes if one.entry['control_rate'])
+    if not rates:
+        raise ConfigurationError('no recording tells its control rate: give --horizon in seconds')
+    if rates[-1] > rates[0] * (1.0 + RATES_ALIKE):
+        raise ConfigurationError(
+            f'control rates are {rates[0]:.3g} to {rates[-1]:.3g} Hz, so {recipe.steps} steps are '
+            'not one time: give --horizon in seconds'
+        )
+    return recipe.steps / float(np.median(rates))
+
+
+def period_of(episode: ScoredEpisode) -> float:
+    """Give the time from frame to frame, s; of a single frame so little that N is past its end."""
+    spans = np.diff(episode.stamps)
+    return float(spans.mean()) * 1e-9 if spans.size else 1e-9
+
+
+def compute(
+    episodes: Sequence[ScoredEpisode], tasks: Sequence[str], recipe: Recipe
+) -> list[Advantages]:
+    """
+    Give the advantages of episodes with an outcome.
+
+    :param tasks: of each episode
+    :raises ConfigurationError: if N is shorter than the time between two values
+    """
+    horizon = horizon_of(episodes, recipe)
+    longest: dict[str, float] = {}
+    for one, task in zip(episodes, tasks, strict=True):
+        longest[task] = max(longest.get(task, 0.0), _duration(one))
+    return [
+        _of_episode(one, task, horizon, longest[task], recipe)
+        for one, task in zip(episodes, tasks, strict=True)
+    ]
+
+
+def _duration(episode: ScoredEpisode) -> float:
+    """Give T steps in s."""
+    return len(episode.stamps) * period_of(episode)
+
+
+def _of_episode(
+    one: ScoredEpisode, task: str, horizon: float, longest: float, recipe: Recipe
+) -> Advantages:
+    period, count = period_of(one), len(one.stamps)
+    values = filled(one.values, one.asked)
+    check_spacing(one, horizon, period)
+    scale = max(longest / period, float(count)) if recipe.charge_time else None
+    success, steps = bool(one.entry['success']), horizon / period
+    plain = n_step_advantage(values, success, steps, scale)
+    smoothed = smooth(values, recipe, period)
+    return Advantages(
+        one, task, values, plain, n_step_advantage(smoothed, success, steps, scale)
+    )  # fmt: skip
+
+
+def check_spacing(one: ScoredEpisode, horizon: float, period: float) -> None:
+    """Refuse a horizon within which there is no second value: it would compare a line's points."""
+    gaps = np.diff(np.flatnonzero(one.asked))
+    usual = float(np.median(gaps)) * period if gaps.size else 0.0
+    if horizon < usual * (1.0 - 1e-6):
+        raise ConfigurationError(
+            f'N is {horizon:.3g} s, but {one.name} has a value every {usual:.3g} s: give more '
+            '--steps, or score at a higher --rate'
+        )
+
+
+def smooth(values: Array, recipe: Recipe, period: float) -> Array:
+    """Smooth values as the recipe says."""
+    if recipe.smoothing == AVERAGE:
+        return smooth_average(values, recipe.window / period)
+    if recipe.smoothing == MEDIAN:
+        return smooth_median(values, round(recipe.window / period / 2.0))
+    return values
+
+
+def thresholds(found: Sequence[Advantages], share: float) -> dict[str, float]:
+    """Give eps of each task; NaN where nothing is known."""
+    by_task: dict[str, list[Array]] = {}
+    for one in found:
+        by_task.setdefault(one.task, []).append(one.free)
+    return {task: threshold(np.concatenate(parts), share) for task, parts in by_task.items()}
+
+
+def effects(found: Sequence[Advantages]) -> dict[str, Effect]:
+    """Give what smoothing did, by task."""
+    tasks = sorted({one.task for one in found})
+    return {
+        task: effect([one.plain for one in found if one.task == task],
+                     [one.final for one in found if one.task == task])
+        for task in tasks
+    }  # fmt: skip
+
+
+def indicators(one: Advantages, eps: Mapping[str, float]) -> Array:
+    """Give 1 or 0 for each frame; NaN where it is not known."""
+    return indicator(one.final, eps[one.task], one.episode.corrected)

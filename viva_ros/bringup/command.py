@@ -1,0 +1,209 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+``viva up``: start nodes on a machine without ``launch``, from the list the launch files read.
+
+Each node is a process; its output gets a prefix, or goes to a file. They are ended together: by
+SIGINT, and by SIGKILL only where that is not heeded.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from viva_ros.bringup.launch_arguments import (
+    Options,
+    added_environment,
+    arguments,
+    check_arguments,
+    parameter_files,
+)
+from viva_ros.bringup.process import Respawn
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.nodes.registry import ADVISORY, LAUNCHES, Program
+
+STOP_TIMEOUT = 4.0  # s; nodes end within 3
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass(frozen=True)
+class Started:
+    """Running nodes, by name, and how to start one."""
+
+    processes: dict[str, subprocess.Popen[bytes]]
+    start: Callable[[str], subprocess.Popen[bytes]]
+
+    def ended(self) -> dict[str, int]:
+        """Give the exit codes of those that have ended."""
+        codes = {name: process.poll() for name, process in self.processes.items()}
+        return {name: code for name, code in codes.items() if code is not None}
+
+
+@contextmanager
+def started(
+    launch: str, options: Mapping[str, object], log_folder: Path | None = None
+) -> Iterator[Started]:
+    """
+    Start the nodes of a launch, and end them at the end of the block.
+
+    :param launch: one of LAUNCHES
+    :param options: launch arguments; those left out have their defaults
+    :param log_folder: where output goes, as NAME.log; to our own output with a prefix if None
+    :raises ConfigurationError: on an argument that cannot be used
+    """
+    given = check_arguments(launch, {name: as_text(value) for name, value in options.items()})
+    files, notes = parameter_files(given, namespace(given))
+    for note in notes:
+        print(f'viva up: {note}', file=sys.stderr)
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    with ExitStack() as stack:
+        stack.callback(lambda: stop(processes.values()))
+        programs = {program.name: program for program in given.programs}
+
+        def start(name: str) -> subprocess.Popen[bytes]:
+            output: IO[bytes] | int = subprocess.PIPE
+            if log_folder is not None:
+                output = stack.enter_context((log_folder / f'{name}.log').open('ab'))
+            processes[name] = subprocess.Popen(
+                command(programs[name], given, files[name]), env=environment(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+                preexec_fn=end_with_parent,
+            )  # fmt: skip
+            if log_folder is None:
+                start_echo(name, processes[name])
+            return processes[name]
+
+        for name in programs:
+            if log_folder is not None:  # of an earlier run; one started again goes on in it
+                (log_folder / f'{name}.log').unlink(missing_ok=True)
+            start(name)
+        yield Started(processes, start)
+
+
+def as_text(value: object) -> str:
+    """Return an argument as it would be written on a command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def namespace(options: Options) -> str:
+    """Return the absolute namespace of the nodes."""
+    return '/' + options.values['namespace'].strip('/')
+
+
+def command(program: Program, options: Options, parameters: Path) -> list[str]:
+    """Return the command line of one node."""
+    return [
+        sys.executable, '-P', '-m', 'viva_ros.nodes', program.name,
+        '--ros-args', '-r', f'__ns:={namespace(options)}', '--params-file', str(parameters),
+        *options.log_level,
+    ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the nodes: ours, and what is needed to find messages."""
+    env = dict(os.environ) | added_environment()
+    env.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+    env['PYTHONUNBUFFERED'] = '1'
+    return env
+
+
+def end_with_parent() -> None:
+    """
+    Have the kernel send SIGINT to this process when the one that started it is killed.
+
+    Signals are blocked until the program handles them: else one at its start ends in a traceback.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def start_echo(name: str, process: subprocess.Popen[bytes]) -> None:
+    """Print each line of a process after its name."""
+
+    def echo() -> None:
+        for line in process.stdout or ():
+            sys.stdout.write(f'[{name}] {line.decode(errors="replace")}')
+            sys.stdout.flush()
+
+    threading.Thread(target=echo, daemon=True).start()
+
+
+def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End processes that still run; by force those that do not heed."""
+    running = [process for process in processes if process.poll() is None]
+    for process in running:
+        process.send_signal(signal.SIGINT)
+    end = time.monotonic() + STOP_TIMEOUT
+    for process in running:
+        try:
+            process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Start nodes and stay until Ctrl-C, or until one of them ends."""
+    parser = argparse.ArgumentParser(
+        'viva up', description='start nodes, without launch', epilog=list_arguments(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument('launch', choices=tuple(LAUNCHES), help='what to start')
+    parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='launch arguments')
+    args = parser.parse_args(argv)
+    given = dict(split_argument(text) for text in args.arguments)
+    options = check_arguments(args.launch, given)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    print(ADVISORY)
+    respawn = Respawn(one.name for one in options.programs if options.respawns(one))
+    with started(args.launch, given) as nodes:
+        try:
+            while not (ended := respawn.gone_for_good(nodes.ended(), time.monotonic())):
+                for name in respawn.due(time.monotonic()):
+                    print(f'viva up: {name} failed and is started again', file=sys.stderr)
+                    nodes.start(name)
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            return 0
+    names = ', '.join(f'{name} (exit code {code})' for name, code in ended.items())
+    print(f'viva up: {names} ended: the others are ended too', file=sys.stderr)
+    return 1
+
+
+def list_arguments() -> str:
+    """Say which arguments each launch has, with their defaults and choices."""
+    lines = []
+    for launch in LAUNCHES:
+        lines.append(f'arguments of {launch}:')
+        for one in arguments(launch):
+            choices = f' One of {", ".join(one.choices)}.' if one.choices else ''
+            lines.append(f'  {one.name:16} {one.doc}{choices} (default: {one.default!r})')
+    return '\n'.join(lines)
+
+
+def split_argument(text: str) -> tuple[str, str]:
+    """
+    Split NAME:=VALUE.
+
+    :raises ConfigurationError: if it is not of this form
+    """
+    name, sign, value = text.partition(':=')
+    if not sign or not name:
+        raise ConfigurationError(f'argument is {text!r}, must be NAME:=VALUE')
+    return name, value
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,235 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Launch arguments as they were given: checked, and made into a parameter file for each node.
+
+An argument that was given counts more than a parameter file, and that more than a default. So what
+was not given is shown with its default, but not passed on.
+"""
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from viva_ros.bringup.parameter_file import ParameterFile, value_node, write
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.settings import SettingInfo, check, flatten
+from viva_ros.engine.remote.protocol import AUTO
+from viva_ros.engine.resources import shared_folder
+from viva_ros.nodes.parameter_names import nearest
+from viva_ros.nodes.registry import (
+    FLAG,
+    GONE,
+    LAUNCHES,
+    PROFILE,
+    PROFILE_VARIABLE,
+    Argument,
+    Program,
+)
+from viva_ros.nodes.settings import SETTINGS
+
+NAMESPACE: Final = re.compile(r'/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?', re.ASCII)
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    The arguments of a launch.
+
+    :param values: of all arguments, defaults filled in
+    :param given: names of those that were given
+    """
+
+    launch: str
+    values: Mapping[str, str]
+    given: frozenset[str]
+
+    @property
+    def programs(self) -> list[Program]:
+        """Return the nodes that are wanted."""
+        return [
+            program for program in LAUNCHES[self.launch][0]
+            if not program.switch or self.values[program.switch] == 'true'
+        ]  # fmt: skip
+
+    def respawns(self, program: Program) -> bool:
+        """Say whether a node is started again when it fails."""
+        return program.respawn and self.values['respawn'] == 'true'
+
+    @property
+    def log_level(self) -> list[str]:
+        """Arguments of a node, after --ros-args."""
+        return ['--log-level', self.values['log_level']] * ('log_level' in self.given)
+
+
+def arguments(launch: str) -> list[Argument]:
+    """List the arguments of a launch, with sentence, default and choices filled in."""
+    return [_filled(launch, argument) for argument in LAUNCHES[launch][1]]
+
+
+def check_arguments(launch: str, given: Mapping[str, str]) -> Options:
+    """
+    Check what was given, and fill in the rest; an empty text is as good as nothing.
+
+    :raises ConfigurationError: naming the argument, its value and what is allowed
+    """
+    known = {argument.name: argument for argument in arguments(launch)}
+    for name in given:
+        if name in GONE[launch]:
+            raise ConfigurationError(f'{launch} has no argument {name!r}: {GONE[launch][name]}')
+        check_name(launch, name, known)
+    values = {name: argument.default or '' for name, argument in known.items()}
+    checked = {n: _checked(launch, known[n], text) for n, text in given.items() if text}
+    return Options(launch, values | checked, frozenset(checked))
+
+
+def check_name(launch: str, name: str, known: Collection[str]) -> None:
+    """
+    Refuse an argument that a launch file does not have.
+
+    :raises ConfigurationError: with the nearest known name
+    """
+    if name not in known:
+        near = nearest(name, known)
+        meant = f'is {near!r} meant?' if near else f'must be one of {", ".join(known)}'
+        raise ConfigurationError(f'{launch} has no argument {name!r}: {meant}')
+
+
+def parameter_files(options: Options, namespace: str) -> tuple[dict[str, Path], list[str]]:
+    """
+    Write a file for each node, which is removed when this process ends.
+
+    :param namespace: absolute, of all nodes
+    :returns: files by name of the node, and what a person should know of the parameter file
+    :raises ConfigurationError: if the parameter file cannot be used
+    """
+    nodes = {one.name: f'{namespace.rstrip("/")}/{one.name}' for one in options.programs}
+    given, notes = None, []
+    if options.values['params_file']:
+        given = ParameterFile(Path(options.values['params_file']))
+        notes = _check_sections(given, nodes, options.launch)
+    folder = Path(tempfile.mkdtemp(prefix='viva_ros_'))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    files = {}
+    for program in options.programs:
+        node = nodes[program.name]
+        own = ParameterFile(shared_folder('config') / f'{program.name}.yaml')
+        layers = [own.of(node), _values(options, program, _presets(options))]
+        layers += [given.of(node)] if given else []
+        files[program.name] = folder / f'{program.name}.yaml'
+        write(files[program.name], [*layers, _values(options, program, options.given)])
+    return files, notes
+
+
+def added_environment() -> dict[str, str]:
+    """Return the variables that nodes need and that are not set."""
+    wanted = {
+        PROFILE_VARIABLE: str(shared_folder('config') / PROFILE),
+        'OMP_NUM_THREADS': '1',  # more threads than cores make inference erratic
+    }
+    return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+def _filled(launch: str, argument: Argument) -> Argument:
+    setting = _setting(launch, argument.name)
+    if setting is None:
+        return argument
+    default = argument.default
+    if default is None:
+        default = _text(setting.default)
+    choices = FLAG if isinstance(setting.default, bool) else setting.limits.choices or ()
+    return replace(argument, doc=argument.doc or setting.doc, default=default, choices=choices)
+
+
+def _setting(launch: str, name: str) -> SettingInfo | None:
+    """Return what an argument sets, in the first node that has it."""
+    for program in LAUNCHES[launch][0]:
+        for info in flatten(SETTINGS[program.name]):
+            if info.name == program.parameters.get(name):
+                return info
+    return None
+
+
+def _presets(options: Options) -> set[str]:
+    """Return the arguments whose default is not that of the parameter, and that were not given."""
+    own = {argument.name for argument in LAUNCHES[options.launch][1] if argument.default}
+    return {name for name in own - options.given if _setting(options.launch, name)}
+
+
+def _checked(launch: str, argument: Argument, text: str) -> str:
+    name = argument.name
+    if argument.choices:
+        text = text.lower() if argument.choices == FLAG else text
+        if text not in argument.choices:
+            allowed = ', '.join(map(repr, argument.choices))
+            folder = '; a folder is black_box_folder' if name == 'black_box' else ''
+            raise ConfigurationError(f'{name} is {text!r}, must be one of {allowed}{folder}')
+    elif name == 'namespace' and not NAMESPACE.fullmatch(text):
+        raise ConfigurationError(
+            f'namespace is {text!r}, must be names of letters, digits and _ between slashes'
+        )
+    elif argument.is_path and text and text != AUTO:
+        text = str(Path(text).expanduser().absolute())
+    elif setting := _setting(launch, name):
+        check(name, _typed(setting, text), setting)
+    if name == 'params_file' and not Path(text).is_file():
+        one = ': write its files as sections of one' * Path(text).is_dir()
+        raise ConfigurationError(f'params_file is {text!r}, must be a file{one}')
+    return text
+
+
+def _values(
+    options: Options, program: Program, names: Iterable[str]
+) -> dict[str, yaml.Node]:  # fmt: skip
+    """Return what some of the arguments set in a node."""
+    found = {}
+    settings = {info.name: info for info in flatten(SETTINGS[program.name])}
+    for name in sorted(set(names) & set(program.parameters)):
+        parameter, text = program.parameters[name], options.values[name]
+        # use_sim_time is a parameter of every node.
+        typed = _typed(settings[parameter], text) if parameter in settings else text == 'true'
+        found[parameter] = value_node(typed)
+    return found
+
+
+def _typed(setting: SettingInfo, text: str) -> bool | int | float | str:
+    """Return the value that a text means; the text itself where it means none."""
+    if isinstance(setting.default, str):
+        return text
+    try:
+        return text == 'true' if isinstance(setting.default, bool) else type(setting.default)(text)
+    except ValueError:
+        return text
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_sections(given: ParameterFile, nodes: Mapping[str, str], launch: str) -> list[str]:
+    """Refuse a file that is for none of the nodes; say what of it is not used."""
+    names = {name for node in nodes.values() for name in given.of(node)}
+    for name in sorted(names & GONE[launch].keys()):
+        raise ConfigurationError(f'{given.path} sets {name!r} in {launch}: {GONE[launch][name]}')
+    if not names:
+        sections = ', '.join(pattern for pattern, _ in given.sections) or 'none'
+        raise ConfigurationError(
+            f'{given.path} has no parameter for {", ".join(nodes.values())}; sections: {sections}'
+        )
+    notes = []
+    for node in nodes.values():
+        if other := given.elsewhere(node):
+            notes.append(f'{given.path}: {", ".join(other)} is not for {node}')
+    for pattern, _ in given.sections:
+        name = pattern.rpartition('/')[2]
+        if name not in SETTINGS and (near := nearest(name, SETTINGS)):
+            notes.append(f'{given.path}: section {pattern!r} is for no node: is {near!r} meant?')
+    return notes

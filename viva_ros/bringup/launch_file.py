@@ -1,0 +1,117 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The node list as the real ``launch`` wants it.
+
+An included launch file sees all arguments of the file that includes it, and leaves its own behind.
+Here only what is passed counts ('launch_arguments', or the command line), within a scope.
+"""
+
+import sys
+from pathlib import Path
+
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    LogInfo,
+    OpaqueFunction,
+)
+from launch.logging import get_logger
+from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
+from launch_ros.actions import Node
+from launch_ros.utilities.namespace_utils import make_namespace_absolute, prefix_namespace
+
+from launch import LaunchContext, LaunchDescription
+from viva_ros.bringup.launch_arguments import (
+    Options,
+    added_environment,
+    arguments,
+    check_arguments,
+    parameter_files,
+)
+from viva_ros.nodes.registry import ADVISORY, LAUNCHES, RESPAWN_DELAY
+
+#: What 'ros2 launch' itself adds to the arguments.
+OF_LAUNCH = ('launch-prefix', 'launch-prefix-filter')
+
+
+def describe(launch: str) -> LaunchDescription:
+    """Return the launch description of one of LAUNCHES."""
+    chosen: list[Options] = []
+
+    def choose(context: LaunchContext) -> None:
+        chosen[:] = [check_arguments(launch, take_given(launch, context))]
+        context.launch_configurations.update(chosen[0].values)
+
+    def start(context: LaunchContext) -> list[Node]:
+        return make_nodes(chosen[0], context)
+
+    declared = [
+        DeclareLaunchArgument(
+            one.name, default_value=one.default, description=one.doc,
+            choices=list(one.choices) or None,
+        )
+        for one in arguments(launch)
+    ]  # fmt: skip
+    actions = [OpaqueFunction(function=choose), *declared, LogInfo(msg=ADVISORY)]
+    return LaunchDescription([GroupAction([*actions, OpaqueFunction(function=start)])])
+
+
+def take_given(launch: str, context: LaunchContext) -> dict[str, str]:
+    """Return the arguments that were passed, and forget those that were only inherited."""
+    present = context.launch_configurations
+    passed = names_passed(launch, context)
+    names = {argument.name for argument in LAUNCHES[launch][1]}
+    inherited = [] if passed is None else sorted((names & set(present)) - passed)
+    if inherited:
+        get_logger('viva_ros').info(
+            f'{", ".join(inherited)} of the including launch file: not passed on in its '
+            "'launch_arguments', so not used"
+        )
+    for name in inherited:
+        del present[name]
+    given = names & set(present) if passed is None else passed - set(OF_LAUNCH)
+    return {name: present[name] for name in sorted(given)}
+
+
+def names_passed(launch: str, context: LaunchContext) -> set[str] | None:
+    """
+    Return the names of the arguments that this launch file is included with.
+
+    'ros2 launch' includes it too. ``launch`` does not tell an included file, but it executes it
+    within the action that includes it.
+
+    :returns: None where no such action is found: then all counts that is there
+    """
+    frame = sys._getframe()
+    while frame is not None:
+        for value in frame.f_locals.values():
+            if isinstance(value, IncludeLaunchDescription):
+                location = Path(value.launch_description_source.location)
+                if location.name == f'{launch}.launch.py':
+                    names = (name for name, _ in value.launch_arguments)
+                    texts = map(normalize_to_list_of_substitutions, names)
+                    return {perform_substitutions(context, text) for text in texts}
+        frame = frame.f_back
+    return None
+
+
+def make_nodes(options: Options, context: LaunchContext) -> list[Node]:
+    """Return the nodes, in the namespace that groups around them push and the argument adds."""
+    base = context.launch_configurations.get('ros_namespace')
+    namespace = options.values['namespace'] or None
+    absolute = make_namespace_absolute(prefix_namespace(base, namespace)) or '/'
+    files, notes = parameter_files(options, absolute)
+    for note in notes:
+        get_logger('viva_ros').warning(note)
+    return [
+        Node(
+            package='viva_ros', executable=program.name, name=program.name,
+            namespace=absolute, output='screen', emulate_tty=True,
+            respawn=options.respawns(program), respawn_delay=RESPAWN_DELAY,
+            parameters=[str(files[program.name])], ros_arguments=options.log_level or None,
+            additional_env=added_environment(),
+        )
+        for program in options.programs
+    ]  # fmt: skip

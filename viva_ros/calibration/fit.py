@@ -1,0 +1,187 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Conformal thresholds: a promise on false alarms, from successful episodes alone.
+
+An episode's score under a rule is its largest held statistic, taken from the judge itself. Several
+rules are several looks, and each would spend its own share of alpha. Here they share one: a rule's
+score is measured by what is usual for it, (S - middle) / spread, the episode's joint score is the
+largest of these, and one conformal threshold on the joint score gives each rule its own threshold,
+middle + threshold * spread. So the promise holds for all rules together, exactly, however they
+hang together; a Bonferroni correction spends more than it must. With 'and' an alarm needs a rule
+of the value and the foresight at the same time: the joint score is then the largest over time of
+the smaller of the two. Nothing is promised about misses.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from viva_ros.calibration.conformal import beta_quantile, conformal_rank, least_episodes
+from viva_ros.calibration.nonconformity import learn, needed, share_out, usual
+from viva_ros.core.detection.reference import Expected
+from viva_ros.core.detection.rules import Reading, RuleSettings
+from viva_ros.core.detection.thresholds import AND, OR, Calibration, Threshold
+from viva_ros.core.errors import CalibrationError
+from viva_ros.core.events import FORESIGHT, RULES, VALUE_RULES
+from viva_ros.scoring.series import ValueSeries, walk
+
+__all__ = ['Choice', 'ValueSeries', 'calibrate', 'scores']
+
+
+@dataclass(frozen=True)
+class Choice:
+    """
+    How rules are used together.
+
+    :param rules: those that may alarm; one that no episode can show is left out
+    :param combine: 'or' or 'and', see ``Alarm``
+    :param indexed: whether thresholds go by predicted progress, instead of being constant
+    """
+
+    rules: tuple[str, ...] = RULES
+    combine: str = OR
+    indexed: bool = False
+
+
+DEFAULT = Choice()
+
+
+def scores(
+    series: ValueSeries, rules: RuleSettings, expected: Expected | None = None
+) -> dict[str, float]:
+    """Give the largest held statistic of each rule over an episode; -inf if there is none."""
+    return _largest(walk(series, rules, expected))
+
+
+def _largest(readings: Iterable[Mapping[str, Reading]]) -> dict[str, float]:
+    largest = dict.fromkeys(RULES, -math.inf)
+    for one in readings:
+        for kind, reading in one.items():
+            if reading.held > largest[kind]:
+                largest[kind] = reading.held
+    return largest
+
+
+def calibrate(
+    episodes: Sequence[ValueSeries],
+    rules: RuleSettings,
+    *,
+    engine: str,
+    task: str,
+    alpha: float = 0.1,
+    warn_alpha: float = 0.3,
+    source: str = '',
+    choice: Choice = DEFAULT,
+) -> Calibration:
+    """
+    Set the thresholds of all rules.
+
+    :param episodes: successes only: nominal ones and benign variations, none used in training, in
+        an order that says nothing about them
+    :param alpha: share of successful episodes that may alarm, over all rules together
+    :param warn_alpha: the same for warnings, at least alpha
+    :param source: how the episodes were made, for a person
+    :raises CalibrationError: if episodes are too few, too short, or lack what a rule needs
+    """
+    if warn_alpha < alpha:
+        raise ValueError(f'warn_alpha is {warn_alpha}, must be at least alpha, {alpha}')
+    _check_number(len(episodes), alpha)
+    shaping, setting = share_out(episodes)
+    expected = learn(shaping, rules, choice.indexed)
+    shaped = [scores(one, rules, expected) for one in shaping]
+    walked = [list(walk(one, rules, expected)) for one in setting]
+    found = [_largest(readings) for readings in walked]
+    kinds = _kinds(choice, [*shaped, *found])
+    norms = {kind: usual([score[kind] for score in shaped]) for kind in kinds}
+    joint = [joint_score(readings, norms, choice.combine) for readings in walked]
+    n = len(setting)
+    rank, warn_rank = (conformal_rank(n, share) for share in (alpha, warn_alpha))
+    return Calibration(
+        engine, task, n, alpha, warn_alpha, rank, _spread(rank, n), rules,
+        _thresholds(norms, joint, found, warn_rank, rank), source, len(shaping), choice.combine,
+        expected, {kind: sorted(score[kind] for score in found)[rank - 1] for kind in kinds},
+        float(np.mean([one.duration for one in episodes])),
+    )  # fmt: skip
+
+
+def _thresholds(
+    norms: Mapping[str, tuple[float, float]], joint: Sequence[float],
+    found: Sequence[Mapping[str, float]], warn_rank: int, rank: int,
+) -> dict[str, Threshold]:  # fmt: skip
+    warn, alarm = (sorted(joint)[k - 1] for k in (warn_rank, rank))
+    return {
+        kind: Threshold(*(_threshold(kind, norm, at, joint, found) for at in (warn, alarm)))
+        for kind, norm in norms.items()
+    }
+
+
+def _check_number(n: int, alpha: float) -> None:
+    least = needed(least_episodes(alpha))
+    if n < least:
+        raise CalibrationError(
+            f'{n} successful episodes cannot promise a false-alarm rate of {alpha:.4g}: '
+            f'{least} are needed, every fifth of them to learn what is usual, '
+            f'{least - n} are missing; record them, or raise alpha'
+        )
+
+
+def _kinds(choice: Choice, scored: Sequence[Mapping[str, float]]) -> list[str]:
+    """Give the rules that every episode can show; those that none can are left out."""
+    kinds: list[str] = []
+    for kind in (kind for kind in RULES if kind in choice.rules):
+        short = sum(math.isinf(score[kind]) for score in scored)
+        if 0 < short < len(scored):
+            raise CalibrationError(
+                f'{short} of {len(scored)} episodes are too short for the rule {kind}, or lack '
+                'what it needs: leave them out, or shorten its window'
+            )
+        kinds += [] if short else [kind]
+    groups = [VALUE_RULES, (FORESIGHT,)] if choice.combine == AND else [RULES]
+    for group in groups:
+        if not set(group) & set(kinds):
+            raise CalibrationError(
+                f'no episode can show any of the rules {", ".join(group)}: they are too short, or '
+                'the engine makes no forecast'
+            )
+    return kinds
+
+
+def joint_score(
+    readings: Iterable[Mapping[str, Reading]], norms: Mapping[str, tuple[float, float]],
+    combine: str,
+) -> float:  # fmt: skip
+    """
+    Give the joint score of an episode.
+
+    :param norms: middle and spread by rule
+    """
+    largest = -math.inf
+    for one in readings:
+        excess = {k: (one[k].held - m) / s for k, (m, s) in norms.items() if k in one}
+        finite = {kind: value for kind, value in excess.items() if not math.isnan(value)}
+        if combine == AND:
+            value = max((finite[k] for k in finite if k in VALUE_RULES), default=-math.inf)
+            largest = max(largest, min(value, finite.get(FORESIGHT, -math.inf)))
+        else:
+            largest = max(largest, max(finite.values(), default=-math.inf))
+    return largest
+
+
+def _threshold(
+    kind: str, norm: tuple[float, float], limit: float, joint: Sequence[float],
+    found: Sequence[Mapping[str, float]],
+) -> float:  # fmt: skip
+    """Give a rule's threshold; an episode at the limit does not cross it by a rounding error."""
+    middle, spread = norm
+    threshold = middle + limit * spread
+    near = [score[kind] for score, one in zip(found, joint, strict=True)
+            if one <= limit and score[kind] <= threshold + 1e-9]  # fmt: skip
+    return max([threshold, *near])
+
+
+def _spread(rank: int, n: int) -> tuple[float, float]:
+    """Give the 5 % and 95 % quantile of the share of quiet successes."""
+    return beta_quantile(0.05, rank, n + 1 - rank), beta_quantile(0.95, rank, n + 1 - rank)

@@ -1,0 +1,220 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva label`: step through episodes and say how they ended, and when something happened.
+
+One line each: s success, f failure, m SECONDS [TEXT] milestone, e SECONDS [TEXT] error, t TASK,
+n next, b back, u undo, q quit. Every answer is stored at once in labels.json beside the
+recordings, which stay as they are; import and training use it.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.episode import Episode, Label, Mark
+from viva_ros.data.labels import Verdict, judged, load, save, sidecar
+from viva_ros.data.open import find
+from viva_ros.data.recording import read
+from viva_ros.offline.text_picture import strip
+
+KEYS = {'m': 'milestone', 'e': 'error'}
+HELP = 's success, f failure, m/e SECONDS [TEXT], t TASK, n next, b back, u undo, q quit'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser('viva label', description=__doc__)
+    parser.add_argument('recordings', type=Path, nargs='+', help='data sets, bags, or folders')
+    parser.add_argument('--unlabelled', action='store_true', help='only those without an outcome')
+    args = parser.parse_args(argv)
+    console = Console(highlight=False)
+    session = Session(find(args.recordings), args.unlabelled, console)
+    session.run(sys.stdin)
+    return 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """An answer that can be taken back: what stood in the file before."""
+
+    path: Path
+    name: str
+    before: Verdict | None
+    index: int
+
+
+@dataclass
+class Session:
+    """
+    Goes through recordings; ``index`` is the one shown.
+
+    :param only_new: skip what has an outcome already
+    """
+
+    paths: Sequence[Path]
+    only_new: bool
+    console: Console
+    index: int = 0
+    steps: list[Step] = field(default_factory=list)
+
+    def run(self, answers: TextIO) -> None:
+        """Show episode after episode, and take in lines until there are none or one quits."""
+        lines = self._lines(answers)
+        while self.index < len(self.paths):
+            episodes = self._open(self.paths[self.index])
+            for episode in episodes:
+                if self.only_new and episode.label is not None:
+                    continue
+                if not self._ask(episode, lines):
+                    return
+                if self._moved:
+                    break
+            self.index += 0 if self._moved else 1
+        self.console.print('no more episodes')
+
+    def _lines(self, answers: TextIO) -> Iterator[str]:
+        while True:
+            if answers.isatty():
+                self.console.print('> ', end='')
+            line = answers.readline()
+            if not line:
+                return
+            yield line.strip()
+
+    def _open(self, path: Path) -> list[Episode]:
+        self._moved = False
+        try:
+            return read(path).episodes()
+        except RecordingError as error:
+            self.console.print(f'[red]{path}: {error}')
+            return []
+
+    def _ask(self, episode: Episode, lines: Iterator[str]) -> bool:
+        """Take answers for one episode; False to quit."""
+        path = sidecar(self.paths[self.index])
+        self.console.print(self._head(episode), soft_wrap=True)
+        self.console.print(strip(episode), markup=False, soft_wrap=True)
+        for line in lines:
+            key, _, rest = line.partition(' ')
+            if key == 'q':
+                return False
+            if key == 'n':
+                return True
+            if key in ('b', 'u'):
+                if self._back(key):
+                    return True
+                continue
+            if self._store(path, episode, key, rest.strip()) and key in ('s', 'f'):
+                return True
+        return False  # the input has ended
+
+    def _back(self, key: str) -> bool:
+        """Go back one recording, or to where the last answer was given, which is taken back."""
+        if key == 'b':
+            self.index, self._moved = max(0, self.index - 1), True
+            return True
+        if not self.steps:
+            self.console.print('nothing to undo')
+            return False
+        step = self.steps.pop()
+        verdicts = load(step.path)
+        verdicts.pop(step.name, None)
+        if step.before is not None:
+            verdicts[step.name] = step.before
+        save(step.path, verdicts)
+        self.console.print(f'taken back: {step.name}')
+        self.index, self._moved = step.index, True
+        return True
+
+    def _store(self, path: Path, episode: Episode, key: str, rest: str) -> bool:
+        verdicts = load(path)
+        before = verdicts.get(episode.name)
+        try:
+            after = answer(before or Verdict(), key, rest, duration(episode))
+        except ValueError as error:
+            self.console.print(f'[red]{error}')
+            return False
+        verdicts[episode.name] = after
+        save(path, verdicts)
+        self.steps.append(Step(path, episode.name, before, self.index))
+        label = judged(episode.label, after)
+        self.console.print(f'  {describe(label, after)}', soft_wrap=True)
+        if label is not None and not label.task:
+            self.console.print('  the task is not named: t TASK, or --task when importing')
+        return True
+
+    def _head(self, episode: Episode) -> str:
+        cameras = ', '.join(
+            f'{name} {size(episode, name)}, {len(frames.stamps)} frames'
+            for name, frames in episode.cameras.items()
+        )
+        return (
+            f'\n[bold]{self.index + 1} of {len(self.paths)}: {episode.name}[/], '
+            f'{duration(episode):.1f} s; {cameras}; {len(episode.joints.names)} joints\n'
+            f'  {describe(episode.label, None)}\n  {HELP}'
+        )
+
+
+def answer(verdict: Verdict, key: str, rest: str, length: float) -> Verdict:
+    """
+    Give the verdict after one answer.
+
+    :param length: of the episode, s
+    :raises ValueError: if the answer is none, with what is allowed
+    """
+    if key in ('s', 'f') and not rest:
+        return replace(verdict, success=key == 's')
+    if key == 't' and rest:
+        return replace(verdict, task=rest)
+    if key in KEYS:
+        time, _, text = rest.partition(' ')
+        mark = Mark(KEYS[key], _seconds(time, length), text.strip())
+        marks = sorted([*verdict.marks, mark], key=lambda one: one.time)
+        return replace(verdict, marks=tuple(marks))
+    raise ValueError(f'{f"{key} {rest}".strip()!r} is no answer, must be one of: {HELP}')
+
+
+def _seconds(text: str, length: float) -> float:
+    try:
+        time = float(text)
+    except ValueError:
+        time = math.nan
+    if not 0.0 <= time <= length:
+        raise ValueError(f'time is {text!r}, must be seconds from 0 to {length:.1f}')
+    return time
+
+
+def duration(episode: Episode) -> float:
+    """Give the time from the first frame of any camera to the last, s."""
+    known = [frames.stamps for frames in episode.cameras.values() if frames.stamps.size]
+    if not known:
+        return 0.0
+    return (max(int(s[-1]) for s in known) - min(int(s[0]) for s in known)) * 1e-9
+
+
+def size(episode: Episode, camera: str) -> str:
+    """Give the size of a camera's pictures, as text."""
+    images = episode.cameras[camera].images
+    if not len(images):
+        return 'empty'
+    height, width = images[0].shape[:2]
+    return f'{width}x{height}'
+
+
+def describe(label: Label | None, verdict: Verdict | None) -> str:
+    """Say what is known of an episode."""
+    marks = label.marks if label else verdict.marks if verdict else ()
+    told = [f'{mark.kind} at {mark.time:.1f} s {mark.text}'.rstrip() for mark in marks]
+    if label is None:
+        return '; '.join(['no outcome', *told])
+    outcome = 'success' if label.success else 'failure'
+    why = f' ({label.failure})' if label.failure not in (None, 'none') else ''
+    return '; '.join([f'{outcome}{why}, task {label.task}', *told])

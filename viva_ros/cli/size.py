@@ -1,0 +1,121 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva size`: what a preset takes, computed: parameters, operations, memory; no weights are made.
+
+The formulas are in ``model/size.py``; tests hold them equal to what torch counts.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from rich.console import Console
+
+from viva_ros.model import cost as size
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.cost import Sizes
+from viva_ros.model.presets import PRESETS
+from viva_ros.offline.training import demands
+
+GB: Final = 1e9
+TERA: Final = 1e12
+BATCH: Final = 192  # of ViVa's authors
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser('viva size', description=__doc__.split('\n\n')[0])
+    parser.add_argument('--preset', default='wan2.2-5b', choices=sorted(PRESETS))
+    parser.add_argument(
+        '--batch', type=int, default=8, help='samples on a GPU at a time; default: %(default)s'
+    )
+    parser.add_argument('--rank', type=int, default=16, help='of LoRA; default: %(default)s')
+    args = parser.parse_args(argv)
+    if args.batch < 1 or args.rank < 1:
+        parser.error(f'batch is {args.batch}, rank {args.rank}: both must be at least 1')
+    Console(width=120, highlight=False).print(
+        table(PRESETS[args.preset], args.batch, args.rank), markup=False, soft_wrap=True
+    )
+    return 0
+
+
+def table(config: ViVaConfig, batch: int, rank: int) -> str:
+    """Give all as Markdown."""
+    s, encoding = Sizes.of(config), demands.encoding_operations(config)
+    heading = (
+        f'{config.preset}: D = {s.width}, F = {s.feed_forward}, L = {s.layers} blocks, '
+        f'N = {s.tokens} tokens, M = {s.words} words'
+    )
+    return '\n\n'.join([
+        heading, _parameters(config, rank), _operations(config, encoding),
+        _memory(config, batch, rank), _times(config, encoding), _inference_memory(config),
+    ])  # fmt: skip
+
+
+def _parameters(config: ViVaConfig, rank: int) -> str:
+    parts = size.parameters(config)
+    rows = {
+        **parts, 'transformer': sum(parts.values()),
+        'VAE, single-frame form': demands.vae_parameters(config),
+        f'LoRA, rank {rank}': demands.adapter_parameters(config, rank),
+    }  # fmt: skip
+    return _rows('| parameters | |', {name: f'{number:,}' for name, number in rows.items()})
+
+
+def _operations(config: ViVaConfig, encoding: int) -> str:
+    stock, lean = size.forward_operations(config), size.lean_operations(config)
+    rows = {name: f'{stock[name] / TERA:.3f} | {lean[name] / TERA:.3f}' for name in stock}
+    rows['views through the VAE'] = f'{encoding / TERA:.3f} | {encoding / TERA:.3f}'
+    sums = [(sum(parts.values()) + encoding) / TERA for parts in (stock, lean)]
+    rows['one estimate'] = f'{sums[0]:.3f} | {sums[1]:.3f}'
+    for name, number in demands.training_operations(config).items():
+        rows[f'one sample in training, {name}'] = f'{(number + encoding) / TERA:.3f} |'
+    return _rows('| TFLOP | stock | lean |', rows)
+
+
+def _memory(config: ViVaConfig, batch: int, rank: int) -> str:
+    rows = {}
+    ways = [(f'all weights, {n} GPU' + 's, FSDP' * (n > 1), n, 0) for n in (1, 2, 4, 8)]
+    for name, processes, adapters in [*ways, (f'LoRA of rank {rank}, 1 GPU', 1, rank)]:
+        for checkpointing in (True, False):
+            m = demands.training_memory(config, batch, processes, adapters, checkpointing)
+            parts = (m.weights, m.copies, m.gradients, m.moments, m.activations, m.total)
+            cells = ' | '.join(f'{part / GB:.1f}' for part in parts)
+            rows[name + ', checkpointing' * checkpointing] = cells
+    title = f'| GB on a GPU, {batch} samples at a time | weights | bf16 copies | gradients | '
+    return _rows(title + 'moments | activations | sum |', rows)
+
+
+def _times(config: ViVaConfig, encoding: int) -> str:
+    """Of a step of the authors' batch, with checkpointing."""
+    operations, rows = demands.training_operations(config), {}
+    ways = [('all weights', n) for n in (1, 4, 8)] + [('LoRA', 1)]
+    for name, processes in ways:
+        each = operations[f'{name}, checkpointing'] + encoding
+        times = [demands.step_time(each, BATCH, processes, peak)
+                 for peak in demands.DENSE_BF16.values()]  # fmt: skip
+        rows[f'{name}, {processes} GPU' + 's' * (processes > 1)] = ' | '.join(
+            f'{seconds:.1f}' for seconds in times
+        )
+    share = round(100 * demands.SHARE)
+    title = f'| s for a step of {BATCH} samples at {share} % of the peak, checkpointing | '
+    return _rows(title + ' | '.join(demands.DENSE_BF16) + ' |', rows)
+
+
+def _inference_memory(config: ViVaConfig) -> str:
+    whole, vae = sum(size.parameters(config).values()), demands.vae_parameters(config)
+    rows = {
+        name: f'{(width * whole + 4 * vae) / GB:.1f}'
+        for name, width in (('bfloat16', 2), ('float32', 4))
+    }
+    return _rows('| GB of weights for an estimate, transformer in | |', rows)
+
+
+def _rows(title: str, rows: Mapping[str, str]) -> str:
+    columns = title.count('|') - 1
+    return '\n'.join([title, '|---' * columns + '|', *(f'| {k} | {v} |' for k, v in rows.items())])
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,231 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The judge: one series of values in, events out.
+
+The live supervisor, the replay of a recording and the calibration all run this code. It reads no
+clock, and rounds each number to float32 where the Value message does.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from viva_ros.core.detection.alarm import Alarm, Change, JudgeSettings
+from viva_ros.core.detection.alert_text import explain
+from viva_ros.core.detection.reference import Expected
+from viva_ros.core.detection.rules import NO_DETAILS, Details, Reading, RuleBank
+from viva_ros.core.detection.staleness import UnknownRun, settle
+from viva_ros.core.detection.thresholds import OR, Threshold
+from viva_ros.core.events import RULES, Event, Level, worst
+from viva_ros.core.settings import validate
+from viva_ros.core.trace import Trace
+from viva_ros.core.windows import Smoother, seconds
+
+__all__ = ['Judge', 'JudgeSettings']
+
+PAUSED = 'paused'  # kind of an unknown value: the clock stands still
+NO_EPISODE = 'no episode is under way'
+
+
+class Judge:
+    """
+    Watches the values of one robot.
+
+    ``level``, ``episode_id``, ``known`` (the newest value is a number), ``smoothed`` (NaN before
+    the first value) and ``readings`` (by rule; empty in the cool-down) tell the present state.
+    """
+
+    def __init__(
+        self, settings: JudgeSettings, thresholds: Mapping[str, Threshold],
+        expected: Expected | None = None, combine: str = OR, alpha: float = math.nan,
+    ) -> None:  # fmt: skip
+        """
+        Begin without an episode; the level is UNKNOWN until something is heard.
+
+        :param thresholds: by rule; a rule without one never warns or alarms
+        :param expected: what successes are like
+        :param combine: see ``Alarm``
+        :param alpha: what the thresholds promise, for the events
+        :raises ConfigurationError: on a setting out of its range
+        :raises ValueError: on a threshold for something that is no rule
+        """
+        validate(settings)
+        if not set(thresholds) <= set(RULES):
+            raise ValueError(f'thresholds are for {sorted(thresholds)}, rules are {RULES}')
+        self._settings, self._alpha = settings, alpha
+        self._alarm = Alarm(settings.alarm, thresholds, combine)
+        self._bank = RuleBank(settings.rules, expected)
+        self._trace = Trace(settings.rules.span)
+        self._smoother = Smoother(settings.rules.smoothing)
+        self._unknown = UnknownRun(settings.alarm.unknown_after)
+        self._newest: int | None = None
+        self._executing = True
+        self.episode_id = ''
+        self._forget()
+
+    @property
+    def level(self) -> Level:
+        """Return the present level: PAUSED and UNKNOWN hide what the rules said before."""
+        if not self._executing or self._stopped:
+            return worst(Level.PAUSED, self._alarm.resting_level)
+        unknown = self._unknown.lasting or self._newest is None
+        return Level.UNKNOWN if unknown else self._alarm.condition
+
+    def update(
+        self, stamp: int, value: float | None, reason: str = '', episode_id: str = '',
+        details: Details = NO_DETAILS, kind: str = '', executing: bool = True,
+    ) -> list[Event]:  # fmt: skip
+        """
+        Add a value, or that there is none.
+
+        Another episode id, or a stamp that goes back by more than ``time_jump``, begins an
+        episode: all is reset, but a cool-down lasts while stamps still compare. So does the begin
+        of execution: the robot may be anywhere. A known value that is not newer than the last is
+        ignored. What is not executed is not judged.
+
+        :param stamp: of the value, or of the attempt, ns
+        :param value: in [-1, 1]; None or NaN when unknown; one beyond is unknown as well
+        :param reason: why it is unknown; kind: the same in one word
+        :param details: what the engine tells beside a known value
+        :param executing: whether the robot executed a task when the inputs were seen
+        :returns: what changed, in order
+        """
+        value, lack = settle(value, reason)
+        events = self._begin(stamp, episode_id, lack, executing)
+        if not lack and self._last is not None and stamp <= self._last:
+            return events
+        self.known = not lack
+        if not self._executing:
+            return events
+        if lack:
+            stop = kind == PAUSED
+            return events + (self._stop(stamp, reason) if stop else self._add_unknown(stamp, lack))
+        events += self._end_unknown(stamp, value)
+        self._measure(stamp, value, details)
+        return events + self._judge(stamp, value)
+
+    @property
+    def latched(self) -> bool:
+        """Whether an alarm waits for acknowledgement, whatever the level is now."""
+        return self._alarm.latched
+
+    def latch(self) -> None:
+        """Have an alarm of an earlier process wait for acknowledgement."""
+        self._alarm.latched = True
+        self._alarm.reset()
+
+    def acknowledge(self, stamp: int) -> list[Event]:
+        """Take a person's word that an alarm was seen to; nothing, if there was none."""
+        if not self._alarm.acknowledge():
+            return []
+        text = 'a person has seen to the alarm'
+        return [self._event(self.level, 'acknowledged', stamp, math.nan, text)]
+
+    def set_thresholds(
+        self, thresholds: Mapping[str, Threshold], expected: Expected | None = None,
+        combine: str = OR, alpha: float = math.nan,
+    ) -> None:  # fmt: skip
+        """Judge another task from now on; a cool-down and a latched alarm last."""
+        self._alpha = alpha
+        self._alarm.set_thresholds(thresholds, combine)
+        self._bank = RuleBank(self._settings.rules, expected)
+        self._forget()
+
+    def _forget(self, unknown_since: int | None = None) -> None:
+        self._last: int | None = None
+        self.known = False
+        self.smoothed = math.nan
+        self.readings: dict[str, Reading] = {}
+        self._smoother.reset()
+        self._bank.reset()
+        self._trace.reset()
+        self._unknown.reset(unknown_since)
+        self._stopped = False
+
+    def _begin(self, stamp: int, episode_id: str, lack: str, executing: bool) -> list[Event]:
+        """Reset where an episode, a clock or an execution begins anew; report what has begun."""
+        newest, self._newest = self._newest, max(stamp, self._newest or stamp)
+        jumped = newest is not None and seconds(newest, stamp) > self._settings.alarm.time_jump
+        begins = newest is None or jumped or episode_id != self.episode_id
+        if not begins and executing == self._executing:
+            return []
+        self._newest = stamp if jumped else self._newest
+        self.episode_id, self._executing = episode_id, executing
+        self._forget(stamp if lack and executing else None)
+        if begins:
+            self._alarm.reset(forget_cool_down=jumped)
+        elif executing:
+            self._alarm.begin_attempt()
+        why = ': stamps went back' if jumped else ''
+        kind, text = self._begun(begins)
+        text += why + (f'; {lack}' if lack and executing else '')
+        return [self._event(self.level, kind, stamp, math.nan, text)]
+
+    def _begun(self, begins: bool) -> tuple[str, str]:
+        """Return kind and text of what has begun."""
+        if not self._executing:
+            idle = 'the robot does not execute the task' if self.episode_id else NO_EPISODE
+            return 'paused', f'not judged: {idle}'
+        if begins:
+            return 'episode_start', f'watching episode {self.episode_id!r}'
+        return 'paused', 'the robot executes the task: watching'
+
+    def _add_unknown(self, stamp: int, lack: str) -> list[Event]:
+        resumed, self._stopped = self._stopped, False
+        onset = self._unknown.add(stamp)
+        if onset is None and not (resumed and self._unknown.lasting):
+            return []
+        return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, lack, onset)]
+
+    def _stop(self, stamp: int, reason: str) -> list[Event]:
+        """Pause where the clock stands still: no fault, but nothing to judge."""
+        if self._stopped:
+            return []
+        self._stopped = True
+        return [self._event(Level.PAUSED, 'paused', stamp, math.nan, reason or 'paused')]
+
+    def _end_unknown(self, stamp: int, value: float) -> list[Event]:
+        began, stopped = self._unknown.end(), self._stopped
+        self._stopped = False
+        if began is None:
+            text = 'values come again'
+            return [self._event(self.level, 'paused', stamp, value, text)] if stopped else []
+        text = 'value is known again'
+        if stamp > began:  # an attempt is stamped with its time, a value with that of its inputs
+            text += f' after {seconds(stamp, began):.1f} s'
+        return [self._event(self.level, 'unknown', stamp, value, text)]
+
+    def _measure(self, stamp: int, value: float, details: Details) -> None:
+        if self._last is not None and seconds(stamp, self._last) > self._settings.rules.gap:
+            self._smoother.reset()
+            self._bank.reset()
+            self._trace.reset()
+        self._last = stamp
+        self.smoothed = self._smoother.update(stamp, value)
+        holding = self._alarm.holding(stamp)
+        self.readings = {} if holding else self._bank.update(stamp, self.smoothed, details)
+        self._trace.add(stamp, value, self.readings)
+
+    def _judge(self, stamp: int, value: float) -> list[Event]:
+        changes = self._alarm.update(stamp, self.smoothed, self.readings)
+        events = [self._rule_event(change, stamp, value) for change in changes]
+        if any(change.level == Level.ALARM for change in changes):
+            self._bank.reset()
+        return events
+
+    def _rule_event(self, change: Change, stamp: int, value: float) -> Event:
+        kind, held, limit = change.kind, change.statistic, change.threshold
+        rules, farthest = self._settings.rules, self._bank.farthest()
+        text = change.text or explain(kind, held, limit, rules, farthest)
+        event = self._event(change.level, kind, stamp, value, text, change.onset, held, limit)
+        if kind not in RULES:
+            return event
+        return dataclasses.replace(event, alpha=self._alpha, window=self._trace.of(kind))
+
+    def _event(
+        self, level: Level, kind: str, stamp: int, value: float, text: str,
+        onset: int | None = None, statistic: float = math.nan, threshold: float = math.nan,
+    ) -> Event:  # fmt: skip
+        began = stamp if onset is None else onset
+        return Event(level, kind, stamp, began, value, statistic, threshold, self.episode_id, text)

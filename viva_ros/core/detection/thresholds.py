@@ -1,0 +1,202 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Thresholds of the value rules, and the file that carries them with all that they hold for."""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from viva_ros.core.detection.reference import Expected, Norm
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.errors import CalibrationError, ConfigurationError, VivaError
+from viva_ros.core.events import RULES
+from viva_ros.core.files import write_atomically
+from viva_ros.core.settings import validate
+
+FORMAT: Final = 'viva_ros calibration 2'
+OR: Final = 'or'
+AND: Final = 'and'
+REMEDY: Final = "run 'viva calibrate'"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """
+    Where a rule warns and where it alarms, in the unit of the rule; above is bad.
+
+    :raises ValueError: if warn is above alarm, or one is NaN
+    """
+
+    warn: float
+    alarm: float
+
+    def __post_init__(self) -> None:
+        if not self.warn <= self.alarm:
+            raise ValueError(f'warn is {self.warn}, must be at most alarm, {self.alarm}')
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """
+    Conformal thresholds, and what they hold for.
+
+    :param engine: fingerprint of the engine whose values were used
+    :param episodes: number n of successful episodes
+    :param alpha: promised share of successful episodes with a false alarm, over all rules
+    :param warn_alpha: the same for warnings
+    :param rank: k: each alarm threshold is the k-th smallest score
+    :param coverage: 5 % and 95 % quantile of the share of successful episodes that stay quiet
+    :param rules: settings that the statistics were made with
+    :param thresholds: by rule; a rule without one never alarms
+    :param source: how it was made, for a person: command, recordings
+    :param shaping: number of further episodes, which ``expected`` was learnt from
+    :param combine: 'or': any rule alarms; 'and': a rule of the value and the foresight
+    :param expected: what successes are like
+    :param alone: alarm threshold of each rule if it were the only one, at the same alpha
+    :param seconds: mean length of the successful episodes, s; NaN if it is not known
+    """
+
+    engine: str
+    task: str
+    episodes: int
+    alpha: float
+    warn_alpha: float
+    rank: int
+    coverage: tuple[float, float]
+    rules: RuleSettings
+    thresholds: Mapping[str, Threshold]
+    source: str
+    shaping: int = 0
+    combine: str = OR
+    expected: Expected = field(default_factory=Expected)
+    alone: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = math.nan
+
+    @property
+    def alarms_per_hour(self) -> float:
+        """Return false alarms in an hour of successful work, at one alarm an episode."""
+        return self.alpha * 3600.0 / self.seconds
+
+    def to_json(self) -> str:
+        """Give the text of the file."""
+        content = {'format': FORMAT, **dataclasses.asdict(self)}
+        content['seconds'] = None if math.isnan(self.seconds) else self.seconds
+        return json.dumps(content, indent=2) + '\n'
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_atomically(path, self.to_json())
+
+    def check(self, engine: str, task: str, rules: RuleSettings) -> None:
+        """
+        Refuse to judge what it was not made for.
+
+        :raises CalibrationError: naming what differs, and the remedy
+        """
+        for name, own, asked in (('engine', self.engine, engine), ('task', self.task, task)):
+            if own != asked:
+                raise CalibrationError(
+                    f'calibration is for {name} {own!r}, not for {asked!r}: {REMEDY} for it'
+                )
+        for one in dataclasses.fields(rules):
+            own, asked = getattr(self.rules, one.name), getattr(rules, one.name)
+            if own != asked:
+                raise CalibrationError(
+                    f'calibration was made with {one.name} {own}, the setting is {asked}: '
+                    f'set it to {own}, or {REMEDY} with {asked}'
+                )
+
+
+@dataclass(frozen=True)
+class TaskCalibrations:
+    """
+    The calibrations of one supervisor.
+
+    :param found: by task: its calibration, or why there is none
+    """
+
+    found: Mapping[str, Calibration | VivaError]
+
+    def of(self, task: str) -> Calibration:
+        """
+        Return the calibration of a task.
+
+        :raises VivaError: if there is none, naming the remedy
+        """
+        calibration = self.found.get(task)
+        if isinstance(calibration, VivaError):
+            raise calibration
+        if calibration is None:
+            known = ', '.join(
+                sorted(name for name, one in self.found.items() if isinstance(one, Calibration))
+            )
+            raise ConfigurationError(
+                f'no calibration is for task {task!r}, must be one of {known}'
+            )
+        return calibration
+
+    def get(self, task: str) -> Calibration | None:
+        """Return the calibration of a task; None if there is none."""
+        calibration = self.found.get(task)
+        return calibration if isinstance(calibration, Calibration) else None
+
+
+def calibration_file(folder: Path, task: str) -> Path:
+    """Name the calibration of an engine for one of its tasks, in the engine's folder."""
+    return folder / f'calibration_{re.sub(r"[^0-9A-Za-z_.-]+", "_", task)}.json'
+
+
+def load(path: Path) -> Calibration:
+    """
+    Read a calibration file; ``check`` it before use.
+
+    :raises CalibrationError: if it is missing, damaged or of another format
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise CalibrationError(f'calibration {path} cannot be read ({error}): {REMEDY}') from error
+    try:
+        return parse(content)
+    except (KeyError, TypeError, ValueError, ConfigurationError) as error:
+        raise CalibrationError(f'calibration {path} is damaged ({error!r}): {REMEDY}') from error
+
+
+def parse(content: Mapping[str, Any]) -> Calibration:
+    """
+    Build a calibration from the content of its file.
+
+    :raises KeyError: and TypeError, ValueError, ConfigurationError on content that does not fit
+    """
+    fields = dict(content)
+    if fields.pop('format') != FORMAT:
+        raise ValueError(f'format is {content["format"]!r}, must be {FORMAT!r}')
+    low, high = fields['coverage']
+    rules = RuleSettings(**fields['rules'])
+    validate(rules, 'rules.')
+    pairs = fields['thresholds']
+    if not pairs or not set(pairs) <= set(RULES):
+        raise ValueError(f'thresholds are for {list(pairs)}, must be for some of {list(RULES)}')
+    if fields['combine'] not in (OR, AND):
+        raise ValueError(f'combine is {fields["combine"]!r}, must be {OR!r} or {AND!r}')
+    thresholds = {k: Threshold(float(p['warn']), float(p['alarm'])) for k, p in pairs.items()}
+    seconds = math.nan if fields['seconds'] is None else float(fields['seconds'])
+    fields.update(
+        coverage=(low, high), rules=rules, thresholds=thresholds, seconds=seconds,
+        expected=_expected(fields['expected']),
+    )  # fmt: skip
+    return Calibration(**fields)
+
+
+def _expected(content: Mapping[str, Any]) -> Expected:
+    norms = {
+        kind: Norm(tuple(one['edges']), tuple(one['middle']), tuple(one['spread']))
+        for kind, one in content['norms'].items()
+    }
+    joints = {str(name): float(size) for name, size in content['joints'].items()}
+    return Expected(float(content['slope']), joints, norms)

@@ -1,0 +1,240 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reading rosbag2 bags: a folder with metadata.yaml, or a bare .db3 or .mcap file.
+
+SQLite files are read row by row with the standard library, so that a damaged one gives what it
+still holds, and pictures stay on disk until they are looked at.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, overload
+
+import yaml
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.mcap import read_mcap
+from viva_ros.data.messages import Definition
+from viva_ros.data.recording import Recording, Track
+
+METADATA: Final = 'metadata.yaml'
+SQLITE: Final = '.db3'
+HEAD: Final = 12  # bytes of a message up to and with the stamp in its header
+QUERY: Final = 'SELECT id, topic_id, timestamp, data FROM messages'
+
+
+def is_bag(path: Path) -> bool:
+    """Tell a bag of rosbag2 from other files and folders."""
+    return (path / METADATA).is_file() if path.is_dir() else path.suffix == SQLITE
+
+
+def read_bag(path: Path) -> Recording:
+    """
+    Read a bag, as far as it can be read.
+
+    :raises RecordingError: if nothing in it can be read
+    """
+    if not path.is_dir():
+        return read_sqlite(path) if path.suffix == SQLITE else read_mcap(path)
+    content = _metadata(path)
+    names = content.get('relative_file_paths') or []
+    files = [path / Path(str(name)).name for name in names]
+    if content.get('compression_format') or content.get('compression_mode'):
+        raise RecordingError(
+            f'bag {path} is compressed as {content.get("compression_mode")} by '
+            f'{content.get("compression_format")}: convert it with "ros2 bag convert" to one '
+            'without, or to MCAP with compression of its own'
+        )
+    if not files:
+        raise RecordingError(f'bag {path} names no files in {METADATA}: run "ros2 bag reindex"')
+    parts, lost = [], []
+    for file in files:
+        try:
+            parts.append(read_bag(file))
+        except RecordingError as error:
+            lost.append(str(error))
+    if not parts:
+        raise RecordingError('; '.join(lost))
+    return _joined(path, parts, lost, int(content.get('message_count') or 0))
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load((path / METADATA).read_text(encoding='utf-8'))
+        return dict(content['rosbag2_bagfile_information'])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise RecordingError(
+            f'{path / METADATA} cannot be read ({error!r}): run "ros2 bag reindex {path}"'
+        ) from error
+
+
+def _joined(path: Path, parts: list[Recording], lost: list[str], expected: int) -> Recording:
+    """Put the files of a bag one after the other."""
+    tracks: dict[str, Track] = {}
+    metadata: dict[str, Any] = {}
+    for part in parts:
+        metadata |= part.metadata
+        for topic, track in part.tracks.items():
+            before = tracks.get(topic)
+            if before is not None:
+                track = replace(
+                    track, times=before.times + track.times, data=_Chain(before.data, track.data)
+                )
+            tracks[topic] = track
+    losses = (*(loss for part in parts for loss in part.losses), *lost)
+    readable = min(part.readable for part in parts)
+    whole = not lost and all(part.whole for part in parts)
+    if not whole and expected:  # the bag says how many messages it had
+        readable = sum(len(track.times) for track in tracks.values()) / expected
+    return Recording(path, tracks, metadata, losses, readable, whole)
+
+
+class _Chain(Sequence[bytes]):
+    """One sequence after another."""
+
+    def __init__(self, first: Sequence[bytes], second: Sequence[bytes]) -> None:
+        self._first, self._second = first, second
+
+    @property
+    def heads(self) -> list[bytes]:
+        """Return the beginning of each."""
+        parts = (self._first, self._second)
+        return [head for part in parts for head in getattr(part, 'heads', part)]
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        split = len(self._first)
+        return self._first[index] if index < split else self._second[index - split]
+
+
+def read_sqlite(path: Path) -> Recording:
+    """
+    Read a .db3 file, as far as it can be read.
+
+    :raises RecordingError: if nothing in it can be read
+    """
+    if not path.is_file():
+        raise RecordingError(f'recording {path} is not there')
+    try:
+        base = _open(path)
+        topics = base.execute('SELECT id, name, type, serialization_format FROM topics').fetchall()
+        definitions = _definitions(base)
+    except (sqlite3.Error, RecordingError) as error:
+        raise RecordingError(
+            f'recording {path} ({path.stat().st_size} bytes) has nothing to read ({error}): is it '
+            'a rosbag2 file? "ros2 bag reindex" does not mend it'
+        ) from error
+    tracks, losses, rows = {}, [], {}
+    for number, name, type_name, coding in topics:
+        if coding != 'cdr':
+            losses.append(f'{name} is lost (serialised as {coding!r}, must be cdr)')
+            continue
+        rows[number] = _Rows(path)
+        tracks[number] = Track(name, type_name, [], rows[number], definitions.get(type_name))
+    readable, damage = _index(base, path, tracks, rows)
+    base.close()
+    if damage:
+        losses.append(damage)
+    if not any(track.times for track in tracks.values()):
+        raise RecordingError(f'recording {path} has no messages ({"; ".join(losses) or "empty"})')
+    by_topic = {track.topic: track for track in tracks.values()}
+    return Recording(path, by_topic, {}, tuple(losses), readable, not damage)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open without ever writing: no journal is made or played back."""
+    base = sqlite3.connect(f'file:{path.resolve()}?immutable=1', uri=True)
+    base.text_factory = lambda raw: raw.decode(errors='replace')
+    base.execute('PRAGMA writable_schema = ON')  # else a file shorter than it says is not read
+    return base
+
+
+def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
+    """Give the types that the bag defines; bags before Iron define none."""
+    query = 'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions'
+    try:
+        return {name: Definition(kind, text) for name, kind, text in base.execute(query)}
+    except sqlite3.Error:
+        return {}
+
+
+def _index(
+    base: sqlite3.Connection, path: Path, tracks: dict[int, Track], rows: dict[int, '_Rows']
+) -> tuple[float, str]:
+    """
+    Note where every message is, and stop at the damage.
+
+    :returns: share of the messages that are there, and what is lost
+    """
+    seen, newest = 0, None
+    try:
+        for row, topic, time, data in base.execute(QUERY):  # the data too: they may be damaged
+            seen += 1
+            if topic in tracks:
+                tracks[topic].times.append(time)
+                rows[topic].ids.append(row)
+                rows[topic].heads.append(data[:HEAD])
+                newest = time if newest is None else max(newest, time)
+    except sqlite3.Error as error:
+        after = '' if newest is None else f' after stamp {newest * 1e-9:.3f} s'
+        return _share(base, path, seen), f'the rest is lost{after} ({error})'
+    return 1.0, ''
+
+
+def _share(base: sqlite3.Connection, path: Path, seen: int) -> float:
+    """
+    Give the share of messages read, by the last id given.
+
+    Where that is lost too, by the size that the file says it had.
+    """
+    try:
+        (last,) = base.execute('SELECT max(id) FROM messages').fetchone()
+        return min(1.0, seen / max(int(last or 0), 1))
+    except sqlite3.Error:
+        with path.open('rb') as file:
+            head = file.read(32)
+        page = int.from_bytes(head[16:18], 'big')
+        expected = int.from_bytes(head[28:32], 'big') * (page if page > 1 else 1 << 16)
+        return min(1.0, path.stat().st_size / max(expected, 1))
+
+
+class _Rows(Sequence[bytes]):
+    """The messages of one topic, read from disk on access; their heads are in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.ids: list[int] = []
+        self.heads: list[bytes] = []
+        self._path = path
+        self._base: sqlite3.Connection | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> '_Rows': ...
+
+    def __getitem__(self, index: int | slice) -> 'bytes | _Rows':
+        if isinstance(index, slice):
+            part = _Rows(self._path)
+            part.ids, part.heads = self.ids[index], self.heads[index]
+            return part
+        if self._base is None:
+            self._base = _open(self._path)
+        try:
+            query = 'SELECT data FROM messages WHERE id = ?'
+            return bytes(self._base.execute(query, (self.ids[index],)).fetchone()[0])
+        except (sqlite3.Error, TypeError) as error:
+            raise RecordingError(
+                f'{self._path} is damaged at message {self.ids[index]} ({error}): leave it out'
+            ) from error

@@ -1,0 +1,195 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+One recording, brought to one rate and written where an import keeps what is finished.
+
+An episode beyond the limits is refused with its reasons, and leaves nothing but these.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
+from viva_ros.core.observation import Image
+from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.raw_episode import Stamps, Take, takes
+from viva_ros.data.conversion.resample import Figures, grid, held, joints_at, measure
+from viva_ros.data.conversion.topic_map import Map
+from viva_ros.data.conversion.workspace import Staging, Unit
+from viva_ros.data.definitions import with_definitions
+from viva_ros.data.episode import Frames, Label, Mark
+from viva_ros.data.lerobot import stats
+from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
+from viva_ros.data.lerobot.video import encode
+from viva_ros.data.lerobot.writer import Staged
+from viva_ros.data.open import identity, open_as_it_is
+from viva_ros.data.recording import Recording
+
+FORMAT: Final = 1  # of a unit; another number makes all anew
+
+
+def import_one(path: Path, how: Map, outcomes: Outcomes, staging: Staging) -> Unit:
+    """
+    Give the unit of a recording, made anew unless it is there.
+
+    :raises RecordingError: if it cannot be read at all, or the disk is full
+    """
+    key = key_of(path, how, outcomes)
+    unit = staging.find(key)
+    if unit is not None:
+        return unit
+    try:
+        with staging.begin(key) as folder:
+            staging.finish_unit(folder, _make(path, how, outcomes, folder))
+    except OSError as error:  # PyAV's are among them
+        raise RecordingError(
+            f'{staging.folder} cannot be written ({error}): make room, and run the same command '
+            'again; what is finished is kept'
+        ) from error
+    made = staging.find(key)
+    if made is None:
+        raise RecordingError(f'{staging.folder / key} is gone: run the same command again')
+    return made
+
+
+def key_of(path: Path, how: Map, outcomes: Outcomes) -> str:
+    """Give a name that changes with the recording, the map and the labels."""
+    made_of = [FORMAT, identity(path), how.text, repr(outcomes)]
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+
+
+def _make(path: Path, how: Map, outcomes: Outcomes, folder: Path) -> dict[str, Any]:
+    """Import all episodes of a recording; give the description of the unit."""
+    try:
+        recording = with_definitions(open_as_it_is(path), how.definitions)
+        found = takes(recording, how)
+    except (RecordingError, ConfigurationError) as error:
+        refused = Figures(path.stem, str(path), readable=0.0, refused=(str(error),))
+        return {'figures': [asdict(refused)], 'episodes': []}
+    if not found:
+        refused = Figures(path.stem, str(path), refused=('has no episode: leave it out',))
+        return {'figures': [asdict(refused)], 'episodes': []}
+    figures, episodes = [], []
+    for number, take in enumerate(found):
+        seen, episode = _import_take(take, recording, how, outcomes, folder, number)
+        figures.append(asdict(seen))
+        episodes += [episode] if episode else []
+    return {'figures': figures, 'episodes': episodes}
+
+
+def _import_take(
+    take: Take, recording: Recording, how: Map, outcomes: Outcomes, folder: Path, number: int
+) -> tuple[Figures, dict[str, Any] | None]:
+    moments = grid(take, how.rate)
+    figures = measure(take, moments, how.limits)
+    try:
+        label = outcomes.label(take, recording)
+        _check_names(take)
+    except RecordingError as error:
+        figures = replace(figures, refused=(*figures.refused, str(error)))
+    if figures.refused:
+        return figures, None
+    try:
+        return figures, _write(take, how.rate, moments, label, folder, number)
+    except RecordingError as error:
+        for leftover in folder.glob(f'{number}.*'):
+            leftover.unlink()
+        return replace(figures, refused=(str(error),)), None
+
+
+def _check_names(take: Take) -> None:
+    for kind, groups in (('joint', take.joints), ('action', take.action)):
+        names = [name for group in groups for name in group.names]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise RecordingError(
+                f'has {kind} {", ".join(twice)} twice: give them names of their own in the map'
+            )
+    if not take.cameras:
+        raise RecordingError('has no camera: name them in the map')
+
+
+def _write(
+    take: Take, fps: int, moments: Stamps, label: Label, folder: Path, number: int
+) -> dict[str, Any]:
+    """Write one episode and describe it."""
+    sizes, pictures = {}, {}
+    for camera, frames in take.cameras.items():
+        looker = _Looker(camera, frames, moments)
+        encode(folder / f'{number}.{camera}.mp4', looker.images(), fps)
+        sizes[camera], pictures[camera] = looker.size, stats.of_pictures(looker.pixels)
+    names = {STATE: [n for group in take.joints for n in group.names]}
+    np.save(folder / f'{number}.{STATE}.npy', joints_at(take.joints, moments).astype(np.float32))
+    if take.action:
+        names[ACTION] = [n for group in take.action for n in group.names]
+        rows = joints_at(take.action, moments).astype(np.float32)
+        np.save(folder / f'{number}.{ACTION}.npy', rows)
+    shape = Shape(fps, tuple(names[STATE]), tuple(names.get(ACTION, ())), sizes)
+    return {
+        'number': number, 'name': take.name, 'source': str(take.source), 'label': asdict(label),
+        'start': int(moments[0]), 'length': len(moments), 'shape': shape.to_dict(),
+        'pictures': {c: {n: v.tolist() for n, v in one.items()} for c, one in pictures.items()},
+    }  # fmt: skip
+
+
+class _Looker:
+    """Goes through the pictures of one camera once; all must be of one size."""
+
+    def __init__(self, camera: str, frames: Frames, moments: Stamps) -> None:
+        self._camera, self._frames = camera, frames
+        self._rows = held(frames.stamps, moments)
+        self.size = (0, 0)
+        self.pixels: list[Image] = []
+
+    def images(self) -> Iterator[Image]:
+        """
+        Give the picture of every moment.
+
+        :raises RecordingError: if one cannot be decoded, or is of another size
+        """
+        wanted = set(stats.looked_at(len(self._rows)).tolist())
+        last, image = -1, None
+        for at, row in enumerate(self._rows.tolist()):
+            if row != last or image is None:
+                last, image = row, self._decode(row)
+            if at in wanted:
+                self.pixels.append(stats.thinned(image))
+            yield image
+
+    def _decode(self, row: int) -> Image:
+        where = f'{self._camera} at stamp {int(self._frames.stamps[row]) * 1e-9:.3f} s'
+        try:
+            image = self._frames.images[row]
+        except InputError as error:
+            raise RecordingError(f'{where}: {error}') from error
+        height, width = image.shape[:2]
+        if self.size == (0, 0):
+            self.size = (height, width)
+        if self.size != (height, width):
+            raise RecordingError(
+                f'{where} is {width} x {height} pixels, before {self.size[1]} x {self.size[0]}: '
+                'part the recording there'
+            )
+        return image
+
+
+def staged(unit: Unit, episode: Mapping[str, Any]) -> Staged:
+    """Give an episode of a unit as the writer wants it."""
+    shape = Shape.from_dict(episode['shape'])
+    stem = str(unit.folder / str(episode['number']))
+    vectors = {STATE: Path(f'{stem}.{STATE}.npy')}
+    if shape.action_names:
+        vectors[ACTION] = Path(f'{stem}.{ACTION}.npy')
+    content = dict(episode['label'])
+    content['marks'] = tuple(Mark(**mark) for mark in content['marks'])
+    videos = {camera: Path(f'{stem}.{camera}.mp4') for camera in shape.sizes}
+    return Staged(
+        episode['name'], episode['source'], Label(**content), episode['start'],
+        episode['length'], vectors, videos, episode['pictures'],
+    )  # fmt: skip

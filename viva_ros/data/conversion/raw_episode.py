@@ -1,0 +1,228 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+One episode as it was recorded, before it is brought to one rate.
+
+A map says where its cameras and joints are; without one our own conventions do.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.data.conversion.topic_map import JointSource, Map
+from viva_ros.data.episode import Frames, Joints, Label
+from viva_ros.data.field_path import numbers
+from viva_ros.data.images import COMPRESSED, RAW, camera_tracks
+from viva_ros.data.labels import judged, load, sidecar
+from viva_ros.data.messages import from_time
+from viva_ros.data.recording import Recording, Track
+from viva_ros.data.segmentation import stored_label, task_of
+
+JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
+SOURCE: Final = 'viva_data_set'  # metadata record: feature to the topic that it is seen as
+DATASET_ACTION: Final = '/action'
+Stamps = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Take:
+    """
+    One episode: streams with stamps of their own.
+
+    :param joints: one for each topic that has some
+    :param action: likewise
+    :param backwards: stream to the furthest that its stamps went back, s
+    :param readable: share of the file, in [0, 1]
+    """
+
+    name: str
+    source: Path
+    cameras: Mapping[str, Frames]
+    joints: tuple[Joints, ...]
+    label: Label | None
+    task: str = ''
+    action: tuple[Joints, ...] = ()
+    backwards: Mapping[str, float] = field(default_factory=dict)
+    losses: tuple[str, ...] = ()
+    readable: float = 1.0
+    whole: bool = True
+
+    @property
+    def streams(self) -> dict[str, Stamps]:
+        """Stamps of every stream that an episode needs, ns."""
+        streams = {name: frames.stamps for name, frames in self.cameras.items()}
+        for group in (*self.joints, *self.action):
+            key = f'joints of {group.names[0]}' if group.names else 'joints'
+            streams[key] = group.stamps
+        return streams
+
+
+def takes(recording: Recording, how: Map) -> list[Take]:
+    """
+    Give the episodes of a recording as a map reads it.
+
+    :raises RecordingError, ConfigurationError: if it lacks a topic or field, or holds no episode
+    """
+    if how.cameras or how.joints:
+        return [mapped(recording, how)]
+    actions: tuple[Joints, ...] = ()
+    if DATASET_ACTION in recording.tracks and SOURCE in recording.metadata:
+        actions = (_joints(recording, JointSource(DATASET_ACTION, '', {}), how, {}),)
+    return [
+        Take(
+            one.name, recording.path, one.cameras, (one.joints,), one.label,
+            task_of(recording) or how.task, actions, {}, recording.losses, recording.readable,
+            recording.whole,
+        )
+        for one in recording.episodes()
+    ]  # fmt: skip
+
+
+def mapped(recording: Recording, how: Map) -> Take:
+    """Take the one episode of a recording of another robot."""
+    backwards: dict[str, float] = {}
+    cameras = {}
+    for name, track in camera_topics(recording, how).items():
+        stamps, rows = _order(_stamps(track, how.stamp), name, backwards)
+        cameras[name] = Frames(stamps, track.pictures(rows))
+    joints = how.joints or (JointSource('/joint_states', '', {}),)
+    groups = [_joints(recording, source, how, backwards) for source in joints]
+    actions = [_joints(recording, source, how, backwards) for source in how.action]
+    name, task = recording.path.stem, task_of(recording) or how.task
+    verdict = load(sidecar(recording.path)).get(name)
+    label = judged(stored_label(recording), verdict, task)
+    return Take(
+        name, recording.path, cameras, tuple(groups), label, task, tuple(actions), backwards,
+        recording.losses, recording.readable, recording.whole,
+    )  # fmt: skip
+
+
+def camera_topics(recording: Recording, how: Map) -> dict[str, Track]:
+    """
+    Give the topic of each camera of a map.
+
+    :raises RecordingError, ConfigurationError: if one is not there, or has no images
+    """
+    if not how.cameras:
+        return camera_tracks(recording)
+    found = {}
+    for name, topic in how.cameras.items():
+        track = find_track(recording, topic, f'cameras.{name}')
+        if track.type_name not in (COMPRESSED, RAW):
+            raise ConfigurationError(
+                f'{recording.path}: camera {name} is {topic} of {track.type_name}, must be '
+                f'{RAW} or {COMPRESSED}'
+            )
+        found[name] = track
+    return found
+
+
+def find_track(recording: Recording, topic: str, key: str) -> Track:
+    """
+    Find a topic of the map, or a feature of a data set.
+
+    :raises RecordingError: if it is not there
+    """
+    features: Mapping[str, str] = recording.metadata.get(SOURCE, {}).get('topics', {})
+    name = features.get(topic, topic)
+    track = recording.tracks.get(name) or recording.tracks.get(f'/{name}')
+    if track is None:
+        raise RecordingError(
+            f'{recording.path} lacks topic {topic} ({key} of the map), it has '
+            f'{", ".join(sorted(features or recording.tracks))}: correct the map, or leave it out'
+        )
+    return track
+
+
+def _stamps(track: Track, which: str) -> list[int]:
+    if which == 'received':
+        return list(track.times)
+    stamps = track.stamps()
+    if any(stamp <= 0 for stamp in stamps):
+        raise RecordingError(
+            f'{track.topic} has messages without a stamp: set "stamp: received" in the map, or '
+            'have its driver set it'
+        )
+    return stamps
+
+
+def _order(
+    given: Sequence[int], name: str, backwards: dict[str, float]
+) -> tuple[Stamps, list[int]]:
+    """Give stamps ascending, each once, and their rows; note how far they went back."""
+    raw = np.asarray(given, dtype=np.int64)
+    if raw.size:
+        back = float((np.maximum.accumulate(raw) - raw).max()) * 1e-9
+        backwards[name] = max(back, backwards.get(name, 0.0))
+    stamps, rows = np.unique(raw, return_index=True)
+    return stamps, rows.tolist()
+
+
+def _joints(
+    recording: Recording, source: JointSource, how: Map, backwards: dict[str, float]
+) -> Joints:
+    track = find_track(recording, source.topic, 'joints')
+    names, stamps, rows = tuple(source.names.values()), [], []
+    for time, message in track.messages():
+        if track.type_name == JOINT_STATE and not source.path:
+            names, row = _by_name(recording.path, source, message, names)
+        else:
+            row = _by_place(recording.path, source, message, track.type_name)
+        rows.append(row)
+        stamps.append(_stamp(time, message, how.stamp, track))
+    if not rows:
+        raise RecordingError(f'{recording.path} has no messages on {source.topic}: leave it out')
+    ordered, kept = _order(stamps, f'joints of {names[0]}', backwards)
+    return Joints(ordered, names, np.array([rows[i] for i in kept], dtype=np.float64))
+
+
+def _stamp(time: int, message: Any, which: str, track: Track) -> int:
+    if which == 'received':
+        return time
+    if not hasattr(message, 'header'):
+        raise ConfigurationError(
+            f'{track.topic} of {track.type_name} has no header, so no stamp: set "stamp: '
+            'received" in the map'
+        )
+    stamp = from_time(message.header.stamp)
+    if stamp <= 0:
+        raise RecordingError(
+            f'{track.topic} has messages without a stamp: set "stamp: received" in the map'
+        )
+    return stamp
+
+
+def _by_name(
+    path: Path, source: JointSource, message: Any, names: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[float]]:
+    """Pick positions of a JointState by name; without names all of the first message."""
+    positions = dict(zip(message.name, message.position.tolist(), strict=False))
+    theirs = tuple(source.names) or names or tuple(message.name)
+    missing = [name for name in theirs if name not in positions]
+    if missing or not theirs:
+        raise RecordingError(
+            f'{path}: {source.topic} lacks joint {", ".join(missing) or "names"}, it has '
+            f'{", ".join(positions)}: correct the names in the map'
+        )
+    ours = tuple(source.names.values()) or theirs
+    return ours, [positions[name] for name in theirs]
+
+
+def _by_place(path: Path, source: JointSource, message: Any, type_name: str) -> list[float]:
+    if not source.path:
+        raise ConfigurationError(
+            f'{path}: {source.topic} is a {type_name}, no JointState: give its "field" in the map'
+        )
+    row = numbers(message, source.path)
+    if row.size != len(source.names):
+        raise ConfigurationError(
+            f'{path}: field {source.path!r} of {source.topic} has {row.size} numbers, the map '
+            f'has {len(source.names)} names ({", ".join(source.names.values())})'
+        )
+    return [float(number) for number in row]

@@ -1,0 +1,157 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Names, paths and columns of LeRobot datasets, v3.0, and what we add to them.
+
+Ours are further columns of the episodes: 'success', and those that begin with 'viva/'.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from viva_ros.data.lerobot.video import KEY_EVERY, QUALITY, pixel_format
+
+VERSION: Final = 'v3.0'
+INFO, STATS, TASKS = 'meta/info.json', 'meta/stats.json', 'meta/tasks.parquet'
+FILE: Final = 'chunk-{chunk_index:03d}/file-{file_index:03d}'
+EPISODES: Final = f'meta/episodes/{FILE}.parquet'
+DATA: Final = f'data/{FILE}.parquet'
+VIDEO: Final = f'videos/{{video_key}}/{FILE}.mp4'
+FILES_A_CHUNK: Final = 1000
+DATA_LIMIT: Final = 100  # MB a file
+VIDEO_LIMIT: Final = 200  # MB a file
+STATE, ACTION, IMAGES = 'observation.state', 'action', 'observation.images.'
+SUCCESS, NAME, SOURCE = 'success', 'viva/name', 'viva/source'
+START, FAILURE, SEED = 'viva/start_stamp', 'viva/failure', 'viva/seed'
+TIMES, MARKS = 'viva/times', 'viva/marks'  # JSON
+OWN: Final = {
+    SUCCESS: pa.bool_(), NAME: pa.string(), SOURCE: pa.string(), START: pa.int64(),
+    FAILURE: pa.string(), SEED: pa.int64(), TIMES: pa.string(), MARKS: pa.string(),
+}  # fmt: skip
+COUNTED: Final = {
+    'timestamp': 'float32', 'frame_index': 'int64', 'episode_index': 'int64', 'index': 'int64',
+    'task_index': 'int64',
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shape:
+    """
+    What all episodes of a dataset have in common.
+
+    :param sizes: camera to (height, width), px
+    :param action_names: empty where actions are not known
+    """
+
+    fps: int
+    joint_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    sizes: Mapping[str, tuple[int, int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON takes it."""
+        sizes = {camera: list(size) for camera, size in self.sizes.items()}
+        return {
+            'fps': self.fps, 'joint_names': list(self.joint_names),
+            'action_names': list(self.action_names), 'sizes': sizes,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> 'Shape':
+        """Take it from JSON."""
+        sizes = {camera: (int(h), int(w)) for camera, (h, w) in content['sizes'].items()}
+        return cls(
+            int(content['fps']), tuple(content['joint_names']), tuple(content['action_names']),
+            sizes,
+        )  # fmt: skip
+
+    def difference(self, other: 'Shape') -> str:
+        """Say in what another shape differs; '' if in nothing."""
+        pairs = {
+            'rate': (self.fps, other.fps), 'joints': (self.joint_names, other.joint_names),
+            'action': (self.action_names, other.action_names),
+            'cameras': (dict(self.sizes), dict(other.sizes)),
+        }  # fmt: skip
+        return '; '.join(
+            f'{what} {theirs}, the others have {ours}'
+            for what, (ours, theirs) in pairs.items() if ours != theirs
+        )  # fmt: skip
+
+
+def vectors(shape: Shape) -> dict[str, tuple[str, ...]]:
+    """Give the features that are rows of numbers, with the names of their columns."""
+    action = {ACTION: shape.action_names} if shape.action_names else {}
+    return {STATE: shape.joint_names, **action}
+
+
+def features(shape: Shape) -> dict[str, Any]:
+    """Give the features as ``info.json`` has them."""
+    found: dict[str, Any] = {
+        key: {'dtype': 'float32', 'shape': [len(names)], 'names': list(names)}
+        for key, names in vectors(shape).items()
+    }
+    for camera, (height, width) in shape.sizes.items():
+        found[f'{IMAGES}{camera}'] = {
+            'dtype': 'video', 'shape': [height, width, 3],
+            'names': ['height', 'width', 'channels'],
+            'info': {
+                'video.height': height, 'video.width': width, 'video.codec': 'h264',
+                'video.pix_fmt': pixel_format(height, width), 'is_depth_map': False,
+                'video.fps': shape.fps, 'video.channels': 3, 'has_audio': False,
+                'video.g': KEY_EVERY, 'video.crf': QUALITY,
+            },
+        }  # fmt: skip
+    for key, kind in COUNTED.items():
+        found[key] = {'dtype': kind, 'shape': [1], 'names': None}
+    return found
+
+
+def info(shape: Shape, robot: str, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
+    """Give the content of ``info.json``."""
+    return {
+        'codebase_version': VERSION, 'robot_type': robot or None, 'total_episodes': episodes,
+        'total_frames': frames, 'total_tasks': tasks, 'chunks_size': FILES_A_CHUNK,
+        'data_files_size_in_mb': DATA_LIMIT, 'video_files_size_in_mb': VIDEO_LIMIT,
+        'fps': shape.fps, 'splits': {'train': f'0:{episodes}'}, 'data_path': DATA,
+        'video_path': VIDEO, 'features': features(shape),
+    }  # fmt: skip
+
+
+def data_schema(shape: Shape) -> pa.Schema:
+    """Give the columns of the data files."""
+    kinds = {'float32': pa.float32(), 'int64': pa.int64()}
+    columns = [
+        pa.field(key, pa.list_(pa.float32(), len(names)) if len(names) > 1 else pa.float32())
+        for key, names in vectors(shape).items()
+    ]
+    columns += [pa.field(key, kinds[kind]) for key, kind in COUNTED.items()]
+    return pa.schema(columns)
+
+
+def tasks_table(tasks: Sequence[str]) -> pa.Table:
+    """Give the tasks as pandas would write them, named by their text."""
+    columns = [
+        {'name': 'task_index', 'field_name': 'task_index', 'pandas_type': 'int64',
+         'numpy_type': 'int64', 'metadata': None},
+        {'name': 'task', 'field_name': 'task', 'pandas_type': 'unicode', 'numpy_type': 'object',
+         'metadata': None},
+    ]  # fmt: skip
+    note = {
+        'index_columns': ['task'], 'columns': columns, 'pandas_version': '2.0.0',
+        'column_indexes': [
+            {'name': None, 'field_name': None, 'pandas_type': 'unicode', 'numpy_type': 'object',
+             'metadata': {'encoding': 'UTF-8'}},
+        ],
+    }  # fmt: skip
+    table = pa.table({'task_index': pa.array(range(len(tasks)), pa.int64()),
+                      'task': pa.array(list(tasks), pa.string())})  # fmt: skip
+    return table.replace_schema_metadata({'pandas': json.dumps(note)})
+
+
+def place(number: int) -> dict[str, int]:
+    """Give chunk and file of the file so many from the first."""
+    return {'chunk_index': number // FILES_A_CHUNK, 'file_index': number % FILES_A_CHUNK}

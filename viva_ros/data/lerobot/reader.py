@@ -1,0 +1,267 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reading LeRobot datasets, v3.0 and v2.1: each episode is a recording like any other.
+
+Where a dataset has no clock, and only ours have one, stamps count from 1 s. An outcome is taken
+from our column 'success', or else from 'next.success' of the frames; without both there is none.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.observation import Array, Image
+from viva_ros.data.conversion.raw_episode import DATASET_ACTION, SOURCE
+from viva_ros.data.images import RAW
+from viva_ros.data.lerobot import layout
+from viva_ros.data.lerobot.video import VideoImages
+from viva_ros.data.lerobot_tracks import ImageTrack, joint_track
+from viva_ros.data.messages import SECOND
+from viva_ros.data.recording import Recording, Track
+from viva_ros.data.segmentation import LABEL, TASK
+
+READABLE: Final = ('v3.', 'v2.1')
+EPISODE: Final = 'episode_{:06d}'
+BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
+FRAME_SUCCESS: Final = 'next.success'
+
+
+def is_dataset(folder: Path) -> bool:
+    """Tell the folder of a dataset."""
+    return (folder / layout.INFO).is_file()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """
+    A dataset on disk.
+
+    :param cameras: name to feature
+    :param rows: what is known of each episode, in order
+    :param tasks: by index
+    """
+
+    root: Path
+    version: str
+    fps: float
+    features: Mapping[str, Any]
+    cameras: Mapping[str, str]
+    rows: Sequence[Mapping[str, Any]]
+    tasks: Mapping[int, str]
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def old(self) -> bool:
+        """Whether every episode has files of its own, as in v2.1."""
+        return self.version.startswith('v2')
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """Name the columns of a feature; by their place where the dataset does not."""
+        feature = self.features[key]
+        given = feature.get('names')
+        while isinstance(given, Mapping):  # {'motors': [...]}, as some have it
+            given = next(iter(given.values()), None)
+        count = int(np.prod(feature['shape']))
+        if isinstance(given, list) and len(given) == count:
+            return tuple(map(str, given))
+        return tuple(f'{key.rpartition(".")[2]}_{i}' for i in range(count))
+
+
+def open_dataset(root: Path) -> Dataset:
+    """
+    Read what a dataset says of itself.
+
+    :raises RecordingError: if it cannot be read, or is of a version that is not known
+    """
+    stamp = (root / layout.INFO).stat().st_mtime_ns if is_dataset(root) else 0
+    return _open(root.resolve(), stamp)
+
+
+@lru_cache(maxsize=8)
+def _open(root: Path, stamp: int) -> Dataset:
+    try:
+        info = json.loads((root / layout.INFO).read_text(encoding='utf-8'))
+        version = str(info['codebase_version'])
+        if not version.startswith(READABLE):
+            raise ValueError(f'version is {version}, must be v3.x or v2.1')
+        features = info['features']
+        kinds = {key: one['dtype'] for key, one in features.items()}
+        keys = [key for key, kind in kinds.items() if kind in ('video', 'image')]
+        cameras = {key.removeprefix(layout.IMAGES).replace('.', '_'): key for key in keys}
+        rows, tasks = _old_rows(root) if version.startswith('v2') else _rows(root)
+    except BROKEN as error:
+        raise RecordingError(
+            f'data set {root} cannot be read ({type(error).__name__}: {error}): fetch it again'
+        ) from error
+    return Dataset(root, version, float(info['fps']), features, cameras, rows, tasks, info)
+
+
+def _rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    rows: list[dict[str, Any]] = []
+    for path in sorted((root / 'meta/episodes').glob('*/*.parquet')):
+        file = pq.ParquetFile(path)
+        wanted = [n for n in file.schema_arrow.names if not n.startswith('stats/')]
+        rows += file.read(columns=wanted).to_pylist()
+    table = pq.read_table(root / layout.TASKS).to_pydict()
+    texts = table.get('task') or table.get('__index_level_0__') or []
+    rows.sort(key=lambda row: row['episode_index'])
+    return rows, dict(zip(table['task_index'], texts, strict=True))
+
+
+def _old_rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    rows, tasks = (
+        [json.loads(line) for line in (root / f'meta/{name}.jsonl').read_text().splitlines()]
+        for name in ('episodes', 'tasks')
+    )
+    rows.sort(key=lambda row: row['episode_index'])
+    return rows, {row['task_index']: row['task'] for row in tasks}
+
+
+def episode_paths(root: Path) -> list[Path]:
+    """Name the episodes of a dataset, in order; the names are not on disk."""
+    rows = open_dataset(root).rows
+    return [root / EPISODE.format(row['episode_index']) for row in rows]
+
+
+def number_of(path: Path) -> int | None:
+    """Give the number of the episode that a path names; None if it names none."""
+    digits = path.name.removeprefix('episode_')
+    named = path.name.startswith('episode_') and digits.isdigit()
+    return int(digits) if named and is_dataset(path.parent) else None
+
+
+def read_episode(path: Path) -> Recording:
+    """
+    Read the episode that a path names.
+
+    :raises RecordingError: if the dataset has no such episode, or it cannot be read
+    """
+    dataset, number = open_dataset(path.parent), number_of(path)
+    row = next((row for row in dataset.rows if row['episode_index'] == number), None)
+    if row is None:
+        raise RecordingError(f'{path.parent} has no episode {number}, but {len(dataset.rows)}')
+    try:
+        return _Reader(dataset, row, path).recording()
+    except BROKEN as error:
+        raise RecordingError(
+            f'{path} cannot be read ({type(error).__name__}: {error}): fetch the data set again'
+        ) from error
+
+
+class _Reader:
+    """Turns one episode of a dataset into a recording."""
+
+    def __init__(self, dataset: Dataset, row: Mapping[str, Any], path: Path) -> None:
+        self._dataset, self._row, self._path = dataset, row, path
+        self._number = int(row['episode_index'])
+        self._table = self._data()
+        self._times = self._column('timestamp').astype(np.float64)
+        start = int(row.get(layout.START) or SECOND)
+        steps = np.round(self._times * dataset.fps)
+        exact = np.allclose(steps / dataset.fps, self._times, atol=1e-4)  # float32 is coarse
+        seconds = steps / dataset.fps if exact else self._times
+        self._stamps = start + np.round(seconds * SECOND).astype(np.int64)
+        self._seconds = seconds
+
+    def recording(self) -> Recording:
+        if layout.STATE not in self._dataset.features:
+            raise RecordingError(f'{self._path.parent} has no {layout.STATE}: leave it out')
+        names = self._dataset.names(layout.STATE)
+        tracks: dict[str, Track] = {}
+        topics = {layout.STATE: '/joint_states', 'action': DATASET_ACTION}
+        for camera, key in self._dataset.cameras.items():
+            topic = topics[key] = f'/{camera}/image_raw'
+            tracks[topic] = ImageTrack(topic, RAW, self._stamps.tolist(), self._images(key))
+        joints = self._column(layout.STATE).reshape(len(self._stamps), -1)
+        tracks['/joint_states'] = joint_track('/joint_states', self._stamps, names, joints)
+        if 'action' in self._dataset.features:
+            action = self._column('action').reshape(len(self._stamps), -1)
+            names = self._dataset.names('action')
+            tracks[DATASET_ACTION] = joint_track(DATASET_ACTION, self._stamps, names, action)
+        metadata = {**self._metadata(), SOURCE: {'topics': topics}}
+        return Recording(self._path, tracks, metadata, ())
+
+    def _data(self) -> pa.Table:
+        if self._dataset.old:
+            chunk = self._number // int(self._dataset.info.get('chunks_size', 1000))
+            name = self._dataset.info['data_path'].format(
+                episode_chunk=chunk, episode_index=self._number
+            )
+            return pq.read_table(self._dataset.root / name)
+        place = {key: self._row[f'data/{key}'] for key in ('chunk_index', 'file_index')}
+        name = self._dataset.info['data_path'].format(**place)
+        return pq.read_table(
+            self._dataset.root / name, filters=[('episode_index', '=', self._number)]
+        )
+
+    def _column(self, name: str) -> Array:
+        return np.array(self._table[name].to_pylist(), dtype=np.float64)
+
+    def _images(self, key: str) -> Sequence[Image]:
+        if self._dataset.features[key]['dtype'] == 'image':
+            return StoredImages(self._table[key].to_pylist(), self._dataset.root)
+        place: dict[str, Any] = {'video_key': key}
+        begin = 0.0
+        if self._dataset.old:
+            chunk = self._number // int(self._dataset.info.get('chunks_size', 1000))
+            place |= {'episode_chunk': chunk, 'episode_index': self._number}
+        else:
+            names = ('chunk_index', 'file_index')
+            place |= {name: self._row[f'videos/{key}/{name}'] for name in names}
+            begin = float(self._row[f'videos/{key}/from_timestamp'])
+        path = self._dataset.root / self._dataset.info['video_path'].format(**place)
+        return VideoImages(path, begin + self._seconds, self._dataset.fps)
+
+    def _metadata(self) -> dict[str, dict[str, Any]]:
+        row = self._row
+        task = self._task()
+        success = row.get(layout.SUCCESS)
+        if success is None and FRAME_SUCCESS in self._table.column_names:
+            success = bool(self._column(FRAME_SUCCESS).any())
+        if success is None:
+            return {TASK: {'task': task}}
+        known = {
+            'task': task, 'success': bool(success), 'failure': row.get(layout.FAILURE),
+            'seed': row.get(layout.SEED), 'times': json.loads(row.get(layout.TIMES) or '{}'),
+            'marks': json.loads(row.get(layout.MARKS) or '[]'),
+        }  # fmt: skip
+        return {LABEL: known, TASK: {'task': task}}
+
+    def _task(self) -> str:
+        if self._row.get('tasks'):
+            return str(self._row['tasks'][0])
+        indices = self._table['task_index'].to_pylist() if self._table.num_rows else []
+        return self._dataset.tasks.get(indices[0], '') if indices else ''
+
+
+class StoredImages(Sequence[Image]):
+    """Pictures that lie in the data files themselves, as PNG or JPEG; decoded on access."""
+
+    def __init__(self, cells: Sequence[Mapping[str, Any]], root: Path) -> None:
+        self._cells, self._root = cells, root
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return StoredImages(self._cells[index], self._root)
+        cell = self._cells[index]
+        content = cell.get('bytes') or (self._root / str(cell['path'])).read_bytes()
+        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
+        if pixels is None:
+            raise RecordingError(f'{self._root}: picture {index} is damaged: fetch it again')
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+    def __iter__(self) -> Iterator[Image]:
+        return (self[i] for i in range(len(self)))

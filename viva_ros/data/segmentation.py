@@ -1,0 +1,164 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The episodes of a recording.
+
+A simulated recording is one episode, with its label beside it. A live one has several, told apart
+by the ids announced on ``episode``, labelled by the truth if a simulation said it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.conversion.topic_map import NAME as MAP
+from viva_ros.data.episode import Episode, Joints, Label, Mark
+from viva_ros.data.images import camera_tracks, frames
+from viva_ros.data.labels import judged, load, sidecar
+from viva_ros.data.messages import from_time
+from viva_ros.data.recorded_messages import Moment, runs, stamp_of_event, truth
+from viva_ros.data.recording import Recording
+
+LABEL: Final = 'viva_episode'  # name of the metadata record
+TASK: Final = 'viva_task'  # of the one that names a task alone
+TIMES: Final = ('inject', 'visible', 'manifest')
+ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
+
+
+@dataclass(frozen=True)
+class Span:
+    """Stamps [begin, end) of one episode, ns; id is empty where none was announced."""
+
+    id: str
+    begin: int
+    end: int
+
+
+def spans(recording: Recording) -> list[Span]:
+    """Return the episodes announced, in order; one that is always where there are none."""
+    found: dict[str, Span] = {}
+    for time, message in recording.messages('episode'):
+        name = getattr(message, 'id', None)
+        name = message.data if name is None else name  # a String in earlier versions
+        if name in found:  # latched: a late listener hears it again
+            continue
+        if found:
+            last = list(found.values())[-1]
+            found[last.id] = Span(last.id, last.begin, min(last.end, time))
+        if name:
+            found[name] = Span(name, time, ALWAYS[1])
+    return list(found.values()) or [Span('', *ALWAYS)]
+
+
+def episodes(recording: Recording) -> list[Episode]:
+    """
+    Give the episodes with at least one frame of some camera.
+
+    :raises RecordingError: if there are no cameras or no joints
+    """
+    return list(_episodes(recording))
+
+
+def _episodes(recording: Recording) -> Iterator[Episode]:
+    tracks = camera_tracks(recording)
+    moments = truth(recording)
+    joints = read_joints(recording)
+    verdicts = load(sidecar(recording.path))
+    if not tracks:
+        topics = ', '.join(recording.tracks)
+        raise RecordingError(
+            f'{recording.path} has no topic <camera>/image_raw or .../compressed, but {topics}: '
+            f'name its cameras in a {MAP} beside it'
+        )
+    for span in spans(recording):
+        name = recording.path.stem + (f':{span.id}' if span.id else '')
+        cameras = {c: frames(track, span.begin, span.end) for c, track in tracks.items()}
+        stamps = [int(camera.stamps[0]) for camera in cameras.values() if camera.stamps.size]
+        if stamps:
+            label = stored_label(recording) or true_label(within(moments, span), min(stamps))
+            label = judged(label, verdicts.get(name), task_of(recording))
+            yield Episode(name, cameras, _cut(joints, span), label)
+
+
+def task_of(recording: Recording) -> str:
+    """Give the task that a data set names even where it names no outcome; '' without one."""
+    return str(recording.metadata.get(TASK, {}).get('task', ''))
+
+
+def within(moments: Sequence[Moment], span: Span) -> list[Moment]:
+    """
+    Give the truth of one episode.
+
+    The simulation may begin a moment before or after the id is announced: of what it told in the
+    span, the episode told most of is meant.
+    """
+    inside = [m for m in moments if span.begin <= m.stamp < span.end]
+    return max(runs(inside), key=len, default=[])
+
+
+def stored_label(recording: Recording) -> Label | None:
+    """Give the label in the metadata, if there is one that can be read."""
+    content: Mapping[str, Any] | None = recording.metadata.get(LABEL)
+    if content is None:
+        return None
+    if missing := [name for name in ('task', 'success') if name not in content]:
+        raise RecordingError(
+            f'{recording.path} has a label without {" and ".join(missing)}: record it again'
+        )
+    try:
+        marks = [Mark(str(k), float(at), str(text)) for k, at, text in content.get('marks', ())]
+        return Label(
+            content['task'], bool(content['success']), content.get('failure'),
+            content.get('seed'), dict(content.get('times', {})), tuple(marks),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(
+            f'{recording.path} has a label that cannot be read ({error!r}): record it again'
+        ) from error
+
+
+def true_label(moments: list[Moment], first: int) -> Label | None:
+    """
+    Give the outcome that a simulation said; None if it was not over yet.
+
+    :param first: stamp of the first frame, ns; the times count from there
+    """
+    if not moments or not any(moment.done for moment in moments):
+        return None
+    last = moments[-1]
+    times = {name: (stamp_of_event(moments, name) - first) * 1e-9 for name in TIMES}
+    known = {name: at for name, at in times.items() if np.isfinite(at)}
+    return Label(last.task, last.success, last.failure, last.seed, known)
+
+
+def read_joints(recording: Recording) -> Joints:
+    """
+    Give all joint states, ascending, each stamp once; joints of every message, by name.
+
+    :raises RecordingError: if there are none, or the names change
+    """
+    by_stamp: dict[int, Any] = {}
+    for _, message in recording.messages('joint_states'):
+        by_stamp.setdefault(from_time(message.header.stamp), message)
+    if not by_stamp:
+        raise RecordingError(f'{recording.path} has no messages on joint_states')
+    names = tuple(by_stamp[min(by_stamp)].name)
+    rows = []
+    for stamp in sorted(by_stamp):
+        message = by_stamp[stamp]
+        row = dict(zip(message.name, message.position.tolist(), strict=False))
+        if set(row) != set(names):
+            raise RecordingError(
+                f'{recording.path} has joint_states of {sorted(row)} at {stamp} ns, before of '
+                f'{sorted(names)}: record one robot to a file'
+            )
+        rows.append([row[name] for name in names])
+    return Joints(np.array(sorted(by_stamp), dtype=np.int64), names, np.array(rows, dtype=float))
+
+
+def _cut(joints: Joints, span: Span) -> Joints:
+    kept = (joints.stamps >= span.begin) & (joints.stamps < span.end)
+    return Joints(joints.stamps[kept], joints.names, joints.positions[kept])

@@ -1,0 +1,91 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva doctor`: look at this machine and at the robot that runs on it, and say what to mend.
+
+Versions, shared memory and what dead processes left in it, engine, calibration, nodes, and of each
+input QoS and rate. Exit code 1 if there is an error.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+
+from viva_ros.bringup.launch_arguments import NAMESPACE
+from viva_ros.doctor import (
+    checks as findings,
+)
+from viva_ros.doctor import (
+    graph_checks as graph_findings,
+)
+from viva_ros.doctor import (
+    shared_memory as leftovers,
+)
+from viva_ros.doctor.checks import ERROR, Finding
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse(argv)
+    if args.clean:
+        return clean()
+    found = [*findings.versions(), *findings.shared_memory()]
+    of_engine, cameras = findings.engine(args.engine, args.task)
+    found += of_engine
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        joints: str = args.joint_states_topic
+        found += graph_findings.look(args.namespace, cameras, args.seconds, joints)
+    finally:
+        rclpy.try_shutdown()
+    return report(found)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser('viva doctor', description=__doc__)
+    parser.add_argument('--engine', default='', help='folder; empty: the shipped one')
+    parser.add_argument('--task', default='tray_lift', help='task under way')
+    parser.add_argument('--namespace', default='/', help='of the robot')
+    parser.add_argument(
+        '--joint-states-topic', default='joint_states', metavar='TOPIC',
+        help='looked for where no monitor runs; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument('--seconds', type=float, default=3.0, help='to measure rates for')
+    parser.add_argument(
+        '--clean', action='store_true',
+        help='only delete what dead processes left in shared memory; of the living nothing',
+    )  # fmt: skip
+    args = parser.parse_args(argv)
+    if not 0.0 < args.seconds <= 600.0:
+        parser.error(f'--seconds is {args.seconds:g}, must be above 0 and at most 600')
+    if not NAMESPACE.fullmatch(args.namespace):
+        parser.error(f'--namespace is {args.namespace!r}, must be one of ROS, as in /cell')
+    args.namespace = '/' + args.namespace.strip('/')
+    return args
+
+
+def clean() -> int:
+    """Delete the segments of dead processes."""
+    gone = leftovers.remove()
+    print(f'{len(gone)} segments of dead processes deleted, '
+          f'{sum(one.size for one in gone) / findings.MIB:.0f} MiB')  # fmt: skip
+    return 0
+
+
+def report(found: Sequence[Finding]) -> int:
+    """Print all, remedies under what they mend."""
+    for one in found:
+        print(f'{one.level.upper():5} {one.subject}: {one.text}')
+        if one.remedy:
+            print(f'      -> {one.remedy}')
+    errors = sum(one.level == ERROR for one in found)
+    doubts = sum(one.level == findings.WARN for one in found)
+    print(f'{errors} errors, {doubts} warnings')
+    return 1 if errors else 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

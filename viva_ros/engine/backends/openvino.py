@@ -1,0 +1,163 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A graph compiled by OpenVINO for a fixed number of observations, its inputs in memory of ours.
+
+It may be in two pieces: up to a tensor that all pictures pass through (the seam) in bfloat16,
+what follows in float32. The first is most of the work, the second what the value is sensitive to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.libraries import remedy
+
+BFLOAT16: Final = 'BF16'  # as a capability of a CPU
+HINTS: Final = {'float32': 'f32', 'bfloat16': 'bf16'}
+
+
+@dataclass(frozen=True)
+class GraphSource:
+    """
+    What is compiled.
+
+    :param content: an ONNX file
+    :param seam: name of a tensor; empty: all in float32
+    """
+
+    content: bytes
+    threads: int = 1
+    seam: str = ''
+
+
+def library() -> Any:
+    """
+    Give OpenVINO.
+
+    :raises EngineError: if it is not there
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineError(
+            f'openvino cannot be imported ({error}): set engine_kind to onnx, or '
+            f'{remedy(["openvino"])}'
+        ) from error
+    return openvino
+
+
+def can_bfloat16() -> bool:
+    """Say whether the CPU computes in bfloat16 by itself."""
+    return BFLOAT16 in library().Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
+class Compiled:
+    """
+    Runs a graph.
+
+    :param batch: observations in one call
+    """
+
+    def __init__(self, source: GraphSource, batch: int) -> None:
+        self._inputs: list[tuple[str, NDArray[Any]]] = []
+        self._outputs: dict[str, NDArray[Any]] = {}
+        self._tensors: list[Any] = []  # they do not own the memory, and must live
+        if source.seam:
+            head, tail = cut(source, batch)
+            first, rest = self._compile(source, head, 'bfloat16'), self._compile(source, tail)
+            rest.set_input_tensor(0, first.get_output_tensor(0))  # the seam, without a copy
+            self._requests = [first, rest]
+        else:
+            self._requests = [self._compile(source, read(source, batch))]
+
+    def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Give the outputs by name."""
+        for name, array in self._inputs:
+            array[...] = feeds[name]
+        for request in self._requests:
+            request.infer(share_outputs=True)
+        return {name: array.copy() for name, array in self._outputs.items()}
+
+    def _compile(self, source: GraphSource, model: Any, precision: str = 'float32') -> Any:
+        hints = {
+            'INFERENCE_NUM_THREADS': source.threads, 'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_PRECISION_HINT': HINTS[precision],
+        }  # fmt: skip
+        # Compiling may add names to a tensor: afterwards they are told by their order.
+        inputs = [port.any_name for port in model.inputs]
+        outputs = [port.any_name for port in model.outputs]
+        made = library().Core().compile_model(model, 'CPU', hints)
+        request = made.create_infer_request()
+        for index, name in enumerate(inputs):
+            if name != source.seam:
+                array, tensor = self._memory(made.input(index))
+                self._inputs.append((name, array))
+                request.set_input_tensor(index, tensor)
+        self._outputs = {}  # of the last piece
+        for index, name in enumerate(outputs):
+            self._outputs[name], tensor = self._memory(made.output(index))
+            request.set_output_tensor(index, tensor)
+        return request
+
+    def _memory(self, port: Any) -> tuple[NDArray[Any], Any]:
+        array = np.zeros(tuple(port.shape), port.element_type.to_dtype())
+        self._tensors.append(library().Tensor(array, shared_memory=True))
+        return array, self._tensors[-1]
+
+
+def read(source: GraphSource, batch: int) -> Any:
+    """Give the model for so many observations, shapes computed beforehand."""
+    model = library().Core().read_model(source.content, b'')
+    model.reshape({i.any_name: [batch, *list(i.partial_shape)[1:]] for i in model.inputs})
+    passes = import_module('openvino.passes')
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(model)
+    return model
+
+
+def cut(source: GraphSource, batch: int) -> tuple[Any, Any]:
+    """
+    Give the model before the seam and that behind it, whose first input is the seam.
+
+    :raises KeyError: if no tensor has its name
+    """
+    openvino, operations = library(), import_module('openvino.opset13')
+    before, behind = read(source, batch), read(source, batch)
+    until, since = _tensor(before, source.seam), _tensor(behind, source.seam)
+    head = openvino.Model([operations.result(until)], _parameters([until.get_node()]), 'head')
+    given = operations.parameter(since.get_shape(), since.get_element_type(), name=source.seam)
+    given.output(0).set_names({source.seam})
+    for target in list(since.get_target_inputs()):
+        target.replace_source_output(given.output(0))
+    results = behind.get_results()
+    others = [p for p in _parameters(results) if p.get_friendly_name() != source.seam]
+    return head, openvino.Model(results, [given, *others], 'tail')
+
+
+def _tensor(model: Any, name: str) -> Any:
+    for node in model.get_ordered_ops():
+        for output in node.outputs():
+            if name in output.get_names():
+                return output
+    raise KeyError(name)
+
+
+def _parameters(nodes: list[Any]) -> list[Any]:
+    """Give the inputs that nodes depend on."""
+    found, seen, left = [], set(), list(nodes)
+    while left:
+        node = left.pop()
+        if node.get_friendly_name() in seen:
+            continue
+        seen.add(node.get_friendly_name())
+        if node.get_type_name() == 'Parameter':
+            found.append(node)
+        left += [value.get_node() for value in node.input_values()]
+    return found

@@ -1,0 +1,179 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A TensorRT engine: built for one GPU and one version of the library, and executable code.
+
+`tensorrt` and `tensorrt_rtx` have the same interface. All is compared before either is given the
+file, and the driver is asked for a GPU before either is imported: they may crash without one.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import DeviceError, EngineError
+from viva_ros.core.libraries import LIBRARIES, remedy
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.engine import manifest as manifests
+from viva_ros.engine.backends import cuda
+from viva_ros.engine.manifest import Manifest, info_of
+from viva_ros.runtime import verified
+from viva_ros.runtime.tensors import pack, unpack
+
+#: No package index has this one: JetPack does, and NVIDIA's repository for apt.
+TENSORRT: Final = "install NVIDIA's TensorRT (JetPack has it; on a PC 'apt install tensorrt')"
+LARGEST_BATCH: Final = 8
+
+
+class TensorrtEngine:
+    """
+    Runs ``engine.plan``.
+
+    :raises EngineError: if it is for another GPU or version, or a file is missing or changed
+    """
+
+    def __init__(self, folder: Path, task: str, kind: str = 'tensorrt') -> None:
+        self._kind = kind
+        manifest = manifests.read(folder)
+        check_kind(manifest, folder, kind)
+        verified.check_parity(manifest)
+        self._task = verified.check_task(manifest, task)
+        content = verified.read_graph(folder, manifest)
+        found = cuda.probe()
+        if found.device is None:
+            raise EngineError(f'{folder} is for a GPU: {found.reason}')
+        check_gpu(manifest, found.device)
+        library = import_library(kind)
+        check_version(manifest, kind, library.__version__)
+        self._cuda = cuda.open_cuda()
+        self._logger = library.Logger(library.Logger.ERROR)
+        self._runtime = library.Runtime(self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(content)
+        if self._engine is None:
+            raise EngineError(f'{folder / manifest.file} cannot be loaded: {_again(manifest)}')
+        self._library, self._context = library, self._engine.create_execution_context()
+        self._buffers: dict[str, tuple[int, NDArray[Any]]] = {}
+        self._allocate()
+        self.info = info_of(manifest, kind, f'{kind} {library.__version__}', found.device.name)
+
+    def _allocate(self) -> None:
+        """Give each tensor a place on the GPU and a pinned array, for the largest batch."""
+        for index in range(self._engine.num_io_tensors):
+            name = self._engine.get_tensor_name(index)
+            kind = np.dtype(self._library.nptype(self._engine.get_tensor_dtype(name)))
+            shape = (LARGEST_BATCH, *tuple(self._engine.get_tensor_shape(name))[1:])
+            pinned = self._cuda.pinned(shape, kind)
+            self._buffers[name] = self._cuda.buffer(pinned.nbytes), pinned
+            self._context.set_tensor_address(name, self._buffers[name][0])
+
+    def estimate(self, observation: Observation) -> Estimate:
+        """See ``Engine``."""
+        return self.estimate_batch([observation])[0]
+
+    def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
+        """See ``BatchEngine``; more than the engine was built for go in several calls."""
+        found: list[Estimate] = []
+        for start in range(0, len(observations), LARGEST_BATCH):
+            part = observations[start : start + LARGEST_BATCH]
+            images, proprio = pack(part, self.info)
+            task = np.full(len(part), self._task)
+            given = self._run({'images': images, 'proprio': proprio, 'task': task})
+            found += unpack(given, self.info)
+        return found
+
+    def _run(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        count, gpu = len(feeds['proprio']), self._cuda
+        gpu.enter()
+        outputs = []
+        for name, (address, pinned) in self._buffers.items():
+            if name not in feeds:
+                outputs.append(name)
+                continue
+            pinned[:count] = feeds[name]
+            self._context.set_input_shape(name, (count, *pinned.shape[1:]))
+            gpu.upload(address, pinned[:count])
+        if not self._context.execute_async_v3(gpu.stream):
+            raise DeviceError(f'{self._kind} failed: CUDA error while it ran')
+        for name in outputs:
+            gpu.download(self._buffers[name][1][:count], self._buffers[name][0])
+        gpu.wait()
+        return {name: self._buffers[name][1][:count].copy() for name in outputs}
+
+    def close(self) -> None:
+        """Free engine and memory; nothing may be estimated after."""
+        self._context = self._engine = self._runtime = None
+        self._buffers = {}
+        self._cuda.close()
+
+
+#: The same with TensorRT for RTX.
+TensorrtRtxEngine = partial(TensorrtEngine, kind='tensorrt_rtx')
+
+
+def check_kind(manifest: Manifest, folder: Path, kind: str) -> None:
+    """
+    Refuse an engine of another library.
+
+    :raises EngineError: with the command that makes one
+    """
+    if manifest.kind != kind:
+        raise EngineError(
+            f'{folder} is an engine for {manifest.kind}, asked for {kind}: set engine_kind to '
+            f"auto, or run 'viva export {folder} --engine {kind} --out DIR --recordings DIR'"
+        )
+
+
+def check_gpu(manifest: Manifest, device: cuda.Device) -> None:
+    """
+    Refuse an engine for another GPU.
+
+    :raises EngineError: naming both
+    """
+    wanted = list(manifest.gpu.get('capabilities', ()))
+    name = str(manifest.gpu.get('name', ''))
+    is_other = bool(name) and name != device.name
+    if device.capability not in wanted or is_other:
+        have = ' and '.join(f'sm_{text.replace(".", "")}' for text in wanted) or 'no GPU'
+        raise EngineError(
+            f'engine is for {have}{f" ({name})" if name else ""}, this GPU is '
+            f'sm_{device.capability.replace(".", "")} ({device.name}): {_again(manifest)}'
+        )
+
+
+def check_version(manifest: Manifest, kind: str, version: str) -> None:
+    """
+    Refuse an engine that another version of the library has built.
+
+    :raises EngineError: naming both
+    """
+    made = manifest.libraries.get(kind)
+    if made != version:
+        raise EngineError(
+            f'engine is of {kind} {made}, installed is {version}: {_again(manifest)}, or install '
+            f'{kind} {made}'
+        )
+
+
+def import_library(kind: str) -> Any:
+    """
+    Import it; ask for a GPU before.
+
+    :raises EngineError: if it is not installed
+    """
+    try:
+        return import_module(kind)
+    except ImportError as error:
+        install = remedy([kind]) if kind in LIBRARIES else TENSORRT
+        raise EngineError(f'{kind} cannot be imported ({error}): {install}') from error
+
+
+def _again(manifest: Manifest) -> str:
+    return (
+        f"run 'viva export FOLDER --engine {manifest.kind} --precision {manifest.precision} "
+        "--out DIR --recordings DIR' here"
+    )

@@ -1,0 +1,225 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+An engine in a process of its own: a library that hangs is killed with it, and started again.
+
+Who asks while the engine is loaded anew is told so at once; nothing is made up.
+"""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.engine import shared_memory as wire
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.background_task import nothing
+
+LOAD_TIMEOUT: Final = 120.0  # s
+RESTART_AFTER: Final = 1.0  # s between two starts, so that one that always fails costs little
+
+
+class ProcessEngine:
+    """
+    Any engine, in a child; ``restarts`` counts how often it had to be started again.
+
+    One thread estimates; ``close`` may be called by another, and ends an estimate that hangs.
+    """
+
+    def __init__(
+        self, folder: Path, task: str, kind: str, patience: float,
+        started: Callable[['ProcessEngine'], Any] = nothing,
+    ) -> None:  # fmt: skip
+        """
+        Start the child, and wait until it has loaded the engine.
+
+        :param patience: an answer that takes longer, s, is none: the child is killed
+        :param started: called with this engine before it waits: ``interrupt`` ends the wait
+        :raises EngineError: as ``load`` would
+        """
+        self._arguments = [str(folder), task, kind]
+        self._patience = patience
+        self._guard = threading.Lock()  # between close and a restart
+        self._open = True
+        self.restarts = 0
+        self._why = ''  # of the last restart
+        self._child = Child(self._arguments)
+        self._began = time.monotonic()
+        started(self)
+        self.info = self._child.join(LOAD_TIMEOUT)
+
+    @property
+    def process_id(self) -> int:
+        """Of the child."""
+        return self._child.process.pid
+
+    def estimate(self, observation: Observation) -> Estimate:
+        """
+        See ``Engine``.
+
+        :raises EngineError: also while the engine is loaded anew
+        """
+        if not self._child.joined:
+            self._go_on()
+        try:
+            return self._child.ask(observation, self._patience)
+        except LostError as error:
+            self._why = str(error)
+            self._restart()
+            raise EngineError(f'{error}: it is started again') from error
+
+    def free(self) -> None:
+        """Free all that the engine holds, and wait until it is loaded anew."""
+        self._restart()
+        self._child.join(LOAD_TIMEOUT)
+
+    def interrupt(self) -> None:
+        """End an estimate that hangs; the engine is of no use after."""
+        self.close()
+
+    def close(self) -> None:
+        """Kill the child: it has nothing to tidy up."""
+        with self._guard:
+            self._open = False
+            self._child.kill()
+
+    def _go_on(self) -> None:
+        """Use the new child, if it has loaded the engine."""
+        if not self._child.spoke(0.0):
+            if time.monotonic() - self._began > LOAD_TIMEOUT:
+                self._restart()
+            raise EngineError(f'{self._why}: it is being loaded anew')
+        try:
+            info = self._child.join(0.0)
+        except EngineError:
+            if time.monotonic() - self._began > RESTART_AFTER:
+                self._restart()
+            raise
+        if info != self.info:
+            self._child.kill()
+            raise EngineError('engine was exchanged while it ran: clean up and configure again')
+
+    def _restart(self) -> None:
+        with self._guard:
+            self._child.kill()
+            if self._open:
+                self._child = Child(self._arguments)
+                self._began = time.monotonic()
+                self.restarts += 1
+
+
+@cache
+def starter(process: int) -> ThreadPoolExecutor:
+    """
+    Return the thread that starts all children of this process, and lives as long as it does.
+
+    The kernel kills a child when the *thread* that started it ends (PR_SET_PDEATHSIG), and an
+    engine is often loaded in a thread that ends with loading.
+
+    :param process: its id; a thread is not copied by a fork
+    """
+    return ThreadPoolExecutor(1, 'viva_starter')
+
+
+class LostError(Exception):
+    """The child hangs or is gone."""
+
+
+class Child:
+    """One process that loads an engine once."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self._socket, theirs = wire.pair()
+        line = [sys.executable, '-m', 'viva_ros.engine.isolated_child', *arguments]
+        with theirs:
+            self.process = starter(os.getpid()).submit(
+                subprocess.Popen, [*line, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            ).result()  # fmt: skip
+        self._number = 0
+        self.joined = False
+
+    def spoke(self, timeout: float) -> bool:
+        """Say whether there is something to read, or the other end was closed."""
+        try:
+            return bool(select.select([self._socket], [], [], timeout)[0])
+        except (OSError, ValueError):  # closed by another thread
+            return True
+
+    def join(self, timeout: float) -> EngineInfo:
+        """
+        Wait until it has loaded the engine, s.
+
+        :raises EngineError: as ``load`` would, or if it ended or took too long
+        """
+        try:
+            if not self.spoke(timeout):
+                raise LostError(f'engine was not loaded after {timeout:g} s')
+            status, text = self._receive()
+        except LostError as error:
+            self.kill()
+            raise EngineError(f'{error}: look at what it has written') from error
+        if status != wire.DONE:
+            self.kill()
+            raise EngineError(text)
+        info = wire.info_from(text)
+        self._memory = wire.share(self._socket, info)
+        self.joined = True
+        return info
+
+    def ask(self, observation: Observation, patience: float) -> Estimate:
+        """
+        Estimate.
+
+        :raises LostError: without an answer within so many seconds
+        :raises InputError: as ``Engine.estimate``
+        :raises EngineError: likewise
+        """
+        self._memory.put(observation)
+        self._number += 1
+        try:
+            self._socket.send(wire.REQUEST.pack(self._number))
+        except OSError as error:
+            raise LostError(self._ending()) from error
+        if not self.spoke(patience):
+            raise LostError(f'engine has not answered for {patience:g} s, its process was killed')
+        wire.check_done(*self._receive())
+        return self._memory.estimate()
+
+    def kill(self) -> None:
+        """End it by force; whoever waits for an answer is told at once."""
+        self.joined = False
+        self.process.kill()
+        self.process.wait()
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits
+        except OSError:  # the other end is closed already
+            pass
+
+    def _receive(self) -> tuple[int, str]:
+        try:
+            packet = self._socket.recv(wire.LONGEST)
+        except OSError:
+            packet = b''
+        if len(packet) < wire.REPLY.size:
+            raise LostError(self._ending())
+        return wire.read_reply(packet)
+
+    def _ending(self) -> str:
+        try:
+            code = self.process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return 'engine process has closed its end'
+        told = signal.Signals(-code).name if code < 0 else f'exit code {code}'
+        return f'engine process ended ({told})'

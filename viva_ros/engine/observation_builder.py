@@ -1,0 +1,68 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+From a synchronised set of messages to what an engine sees: decoded, and looked at.
+
+A picture that cannot be what a camera sees (broken, black, covered, frozen while the joints move)
+makes the observation unknown.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from viva_ros.core.errors import InputError
+from viva_ros.core.image_checks import FrozenPicture, PictureSettings, check_picture
+from viva_ros.core.inputs import Selection
+from viva_ros.core.observation import Image, Observation, Unknown
+
+Payload = TypeVar('Payload')
+
+
+class Observer(Generic[Payload]):
+    """Decodes and checks; give it the selections in the order of their stamps."""
+
+    def __init__(
+        self,
+        topics: Mapping[str, str],
+        settings: PictureSettings,
+        decode: Callable[[Payload], Image],
+        content: Callable[[Payload], bytes | memoryview],
+    ) -> None:
+        """
+        Begin with pictures not seen before.
+
+        :param topics: camera to what it is called in a reason
+        :param decode: raises InputError on a payload that cannot be decoded
+        :param content: the payload's bytes as received
+        """
+        self._topics, self._settings = dict(topics), settings
+        self._decode, self._content = decode, content
+        self._frozen = {camera: FrozenPicture(settings) for camera in topics}
+
+    def reset(self) -> None:
+        """Forget earlier pictures, e.g. when time jumps."""
+        for frozen in self._frozen.values():
+            frozen.reset()
+
+    def observe(self, selection: Selection[Payload]) -> Observation | Unknown:
+        """Give what the engine sees, or why it shall not; every camera is looked at."""
+        images, reasons = {}, []
+        for camera, topic in self._topics.items():
+            image = self._look(camera, selection)
+            if isinstance(image, str):
+                reasons.append(f'{topic}: {image}')
+            else:
+                images[camera] = image
+        if reasons:
+            return Unknown('input', '; '.join(reasons))
+        return selection.observation(images)
+
+    def _look(self, camera: str, selection: Selection[Payload]) -> Image | str:
+        payload, stamp = selection.payloads[camera], selection.stamps[camera]
+        frozen = self._frozen[camera].update(stamp, self._content(payload), selection.proprio)
+        try:
+            image = self._decode(payload)
+        except InputError as error:
+            return str(error)
+        reason = check_picture(image, self._settings) or frozen
+        return image if reason is None else reason

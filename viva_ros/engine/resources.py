@@ -1,0 +1,107 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where the files that come with the package lie: in the source tree, or as installed."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import (
+    Calibration,
+    TaskCalibrations,
+    calibration_file,
+    load,
+)
+from viva_ros.core.errors import ConfigurationError, EngineError, VivaError
+from viva_ros.engine.manifest import named
+
+
+def shared_folder(name: str) -> Path:
+    """
+    Find 'config', 'engines' or 'launch'.
+
+    :raises ConfigurationError: naming the places looked at
+    """
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    candidates = [Path(__file__).resolve().parents[2] / name]
+    candidates += [
+        Path(p) / 'share/viva_ros' / name for p in (*filter(None, prefixes), sys.prefix)
+    ]
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    looked = ', '.join(map(str, candidates))
+    raise ConfigurationError(f'folder {name!r} is none of {looked}: install the package again')
+
+
+def engine_folder(given: str, task: str) -> Path:
+    """
+    Give the folder of an engine.
+
+    :param given: its path; empty for the one that is shipped for the task
+    :raises EngineError: if none is shipped for the task, naming those that are
+    """
+    if given:
+        return Path(given).expanduser()
+    shipped = shared_folder('engines')
+    known: set[str] = set()
+    paths = sorted(shipped.glob('*/engine.json'))
+    for path in sorted(paths, key=lambda path: path.parent.name != task):  # its namesake first
+        tasks = _tasks(path)
+        if task in tasks:
+            return path.parent
+        known |= tasks
+    raise EngineError(
+        f'no engine in {shipped} is for task {task!r}; there are engines for '
+        f'{sorted(known) or "no task"}: name the folder of one in the parameter engine'
+    )
+
+
+def tasks_known(given: str) -> set[str]:
+    """
+    Give the tasks of an engine; empty if the folder has no description.
+
+    :param given: its path; empty for all that are shipped
+    :raises EngineError: if a description cannot be read
+    """
+    folders = [Path(given).expanduser()] if given else shared_folder('engines').iterdir()
+    paths = [folder / 'engine.json' for folder in folders]
+    return {task for path in paths if path.is_file() for task in _tasks(path)}
+
+
+def calibrations(engine: str, file: str, task: str, rules: RuleSettings) -> TaskCalibrations:
+    """
+    Load the calibration of each task of an engine, or why there is none.
+
+    :param engine: its folder; empty for the ones that are shipped
+    :param file: with the thresholds; empty for the engine's own of each task
+    :param task: whose calibration must be there
+    :raises VivaError: if it is not, or is for another engine or for other rules
+    """
+    found: dict[str, Calibration | VivaError] = {task: _calibration(engine, file, task, rules)}
+    for other in sorted(tasks_known(engine) - {task}):
+        try:
+            found[other] = _calibration(engine, file, other, rules)
+        except VivaError as error:
+            found[other] = error
+    return TaskCalibrations(found)
+
+
+def _calibration(engine: str, file: str, task: str, rules: RuleSettings) -> Calibration:
+    path, fingerprint = Path(file).expanduser(), ''
+    if engine or not file:
+        folder = engine_folder(engine, task)
+        fingerprint = named(folder)
+        path = path if file else calibration_file(folder, task)
+    calibration = load(path)
+    calibration.check(fingerprint or calibration.engine, task, rules)
+    return calibration
+
+
+def _tasks(path: Path) -> set[str]:
+    try:
+        return set(json.loads(path.read_text(encoding='utf-8')).get('tasks', ()))
+    except (OSError, ValueError, AttributeError) as error:
+        raise EngineError(f'{path} cannot be read ({error}): fetch it again') from error

@@ -1,0 +1,98 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation as one picture: do values part, when after the evidence, and who finds what."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from viva_ros.core.observation import Array
+from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, modes, of_group, of_mode
+from viva_ros.metrics.detection import detection
+from viva_ros.offline.figures import IN_TIME, share_in_time
+
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+BLUE, ORANGE, GREEN, GREY, RED = '#0072B2', '#E69F00', '#009E73', '#777777', '#D55E00'
+BARS: Final = (BLUE, ORANGE, GREY)
+AROUND: Final = np.arange(-4.0, 5.01, 0.1)  # s around the evidence
+
+
+def draw(results: Mapping[str, Sequence[Result]], camera_only: Collection[str], out: Path) -> None:
+    """Draw the first contender's values, and everyone's detections."""
+    mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
+    figure = Figure(figsize=(14, 4.6), layout='constrained')
+    progress, evidence, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
+    name, rows = next(iter(results.items()))
+    _draw_progress(progress, rows, name)
+    _draw_evidence(evidence, rows, camera_only)
+    _draw_bars(bars, results, camera_only)
+    figure.savefig(out, dpi=110)
+
+
+def _draw_progress(axes: Any, rows: Sequence[Result], name: str) -> None:
+    share = np.linspace(0.0, 1.0, 101)
+    for group, colour in ((SUCCESS, BLUE), (FAILURE, RED)):
+        curves = [_at(row, share * row.duration) for row in of_group(rows, group)]
+        for curve in curves:
+            axes.plot(share, curve, color=colour, alpha=0.12, lw=0.7)
+        if curves:
+            label = f'{group}, median of {len(curves)}'
+            axes.plot(share, np.nanmedian(curves, axis=0), color=colour, lw=2.2, label=label)
+    axes.set(xlabel='share of the episode', ylabel=f'value of {name}, rises towards success')
+    axes.set(ylim=(-1.05, 1.05), title='Outcome')
+    axes.legend(frameon=False, loc='upper left')
+
+
+def _draw_evidence(axes: Any, rows: Sequence[Result], camera_only: Collection[str]) -> None:
+    failures = [row for row in of_group(rows, FAILURE) if row.manifest is not None]
+    for label, colour, wanted in (
+        ('only cameras can tell', RED, True), ('the arms can tell', GREEN, False),
+    ):  # fmt: skip
+        chosen = [row for row in failures if (row.mode in camera_only) == wanted]
+        curves = [_at(row, (row.manifest or 0.0) + AROUND) for row in chosen]
+        for curve in curves:
+            axes.plot(AROUND, curve, color=colour, alpha=0.15, lw=0.7)
+        if curves:
+            seen = np.isfinite(curves).sum(axis=0) >= max(1, len(curves) // 3)
+            middle = np.full(AROUND.size, np.nan)
+            middle[seen] = np.nanmedian(np.array(curves)[:, seen], axis=0)
+            axes.plot(AROUND, middle, color=colour, lw=2.2, label=f'{label} ({len(curves)})')
+    axes.axvline(0.0, color='black', lw=1, ls='--')
+    axes.set(xlabel='s since the physical evidence', ylim=(-1.05, 1.05), title='Failures')
+    if failures:
+        axes.legend(frameon=False, loc='upper right')
+
+
+def _draw_bars(
+    axes: Any, results: Mapping[str, Sequence[Result]], camera_only: Collection[str]
+) -> None:
+    first = next(iter(results.values()))
+    names = modes(first, FAILURE)
+    ordered = [m for m in names if m in camera_only] + [m for m in names if m not in camera_only]
+    height = 0.8 / len(results)
+    for number, (name, rows) in enumerate(results.items()):
+        failures = [of_mode(rows, mode) for mode in ordered]
+        ever = [detection([r.trial for r in some]).tpr for some in failures]
+        soon = [share_in_time(some) for some in failures]
+        places = np.arange(len(ordered)) + (number - (len(results) - 1) / 2) * height
+        colour = BARS[number % len(BARS)]
+        axes.barh(places, ever, height=0.9 * height, color=colour, alpha=0.25)
+        axes.barh(places, soon, height=0.9 * height, color=colour, label=name)
+    labels = [f'{mode}{" (camera)" if mode in camera_only else ""}' for mode in ordered]
+    axes.set_yticks(range(len(ordered)), labels)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1.02), title='By failure')
+    axes.set_xlabel(f'share detected: until {IN_TIME:g} s after the evidence, pale: at all')
+    axes.legend(frameon=False, loc='upper center', bbox_to_anchor=(0.4, -0.12), ncols=3)
+
+
+def _at(row: Result, times: Array) -> Array:
+    """Values at given times, NaN outside of the episode."""
+    known = np.isfinite(row.values)
+    if not known.any():
+        return np.full(times.size, np.nan)
+    return np.interp(times, row.times[known], row.values[known], left=np.nan, right=np.nan)

@@ -1,0 +1,145 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+One judged episode, and which group it is counted with.
+
+Four groups are kept apart: undisturbed successes, failures, disturbances that ended well
+(recoveries and near misses, where an alarm is neither right nor wrong), and attempts that follow a
+retry.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.calibration.data import is_undisturbed
+from viva_ros.core.events import Event
+from viva_ros.core.observation import Array
+from viva_ros.data.episode import Episode, Label, Mark
+from viva_ros.data.recorded_messages import Moment
+from viva_ros.metrics.detection import Trial
+from viva_ros.metrics.ranking import spearman
+from viva_ros.scoring.scorer import Sample, series_of
+
+SUCCESS: Final = 'success'
+FAILURE: Final = 'failure'
+MENDED: Final = 'mended'
+RETRY: Final = 'retry'
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    One episode as one engine saw it; times in s since the first frame.
+
+    :param times: stamps of the values, s
+    :param progress: the true one at these times, in [0, 1]; NaN where it is not known
+    :param alarms: when rule alarms were raised
+    :param probability: of success, told at these times, in [0, 1]; None where it is not told
+    :param visible: of a failure, when a camera could first have told it; None if not known
+    :param marks: what a person saw happen
+    """
+
+    name: str
+    mode: str
+    group: str
+    success: bool
+    duration: float
+    times: Array
+    values: Array
+    alarms: tuple[float, ...]
+    inject: float | None
+    manifest: float | None
+    progress: Array
+    task: str = ''
+    probability: Array | None = None
+    visible: float | None = None
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def final(self) -> float:
+        """Return the last known value; NaN without one."""
+        known = self.values[np.isfinite(self.values)]
+        return float(known[-1]) if known.size else math.nan
+
+    @property
+    def order(self) -> float:
+        """Rank correlation of value and time; NaN with fewer than two values."""
+        return _rank_correlation(self.values, self.times)
+
+    @property
+    def true_order(self) -> float:
+        """Rank correlation of value and true progress, which counting time cannot win."""
+        return _rank_correlation(self.values, self.progress)
+
+    @property
+    def trial(self) -> Trial:
+        """Return the episode as detection counts it."""
+        failed = self.group == FAILURE
+        return Trial(failed, self.duration, self.alarms, self.inject, self.manifest)
+
+
+def _rank_correlation(values: Array, against: Array) -> float:
+    known = np.isfinite(values) & np.isfinite(against)
+    return spearman(values[known], against[known]) if known.sum() >= 2 else math.nan
+
+
+def group_of(label: Label) -> str:
+    """Name the group of an episode."""
+    if (label.failure or '').startswith('retry_'):
+        return RETRY
+    if is_undisturbed(label):
+        return SUCCESS
+    return MENDED if label.success else FAILURE
+
+
+def result(
+    episode: Episode, label: Label, samples: Sequence[Sample], alarms: Sequence[Event],
+    moments: Sequence[Moment],
+) -> Result:  # fmt: skip
+    """Set values and alarms beside what really happened."""
+    begin = min(int(camera.stamps[0]) for camera in episode.cameras.values() if camera.stamps.size)
+    end = max(int(camera.stamps[-1]) for camera in episode.cameras.values() if camera.stamps.size)
+    series = series_of(samples)
+    times = np.asarray((series.stamps - begin) * 1e-9, dtype=np.float64)
+    return Result(
+        episode.name, label.failure or 'none', group_of(label), label.success,
+        (end - begin) * 1e-9, times, series.values,
+        tuple((event.stamp - begin) * 1e-9 for event in alarms),
+        label.times.get('inject'), label.times.get('manifest'),
+        true_progress(series.stamps, moments), label.task, _told(samples),
+        label.times.get('visible'), label.marks,
+    )  # fmt: skip
+
+
+def _told(samples: Sequence[Sample]) -> Array | None:
+    """Give the probabilities of success; None where the engine gives none."""
+    told = np.array([sample.success for sample in samples], dtype=np.float64)
+    return told if np.isfinite(told).any() else None
+
+
+def true_progress(stamps: NDArray[np.int64], moments: Sequence[Moment]) -> Array:
+    """Give the progress last told at each stamp; NaN before the first."""
+    told = np.array([moment.stamp for moment in moments], dtype=np.int64)
+    progress = np.array([math.nan, *(moment.progress for moment in moments)], dtype=np.float64)
+    last: Array = progress[np.searchsorted(told, stamps, side='right')]
+    return last
+
+
+def of_group(results: Sequence[Result], group: str) -> list[Result]:
+    """Pick a group."""
+    return [r for r in results if r.group == group]
+
+
+def of_mode(results: Sequence[Result], mode: str, group: str = FAILURE) -> list[Result]:
+    """Pick a mode within a group."""
+    return [r for r in of_group(results, group) if r.mode == mode]
+
+
+def modes(results: Sequence[Result], group: str) -> list[str]:
+    """List the modes of a group."""
+    return sorted({r.mode for r in of_group(results, group)})

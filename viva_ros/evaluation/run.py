@@ -1,0 +1,209 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Everyone who is measured on the same recordings, at every task, by the judge that runs live.
+
+Each has an engine and thresholds for each task; all thresholds come from the same calibration
+recordings, unless an engine brings its own.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from viva_ros.calibration.data import calibrate_engine, is_undisturbed
+from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
+from viva_ros.data.episode import Episode, Label
+from viva_ros.data.recorded_messages import Moment, truth
+from viva_ros.data.recording import Recording, read
+from viva_ros.engine.api import Engine, EngineInfo, load
+from viva_ros.evaluation.results import Result, result
+from viva_ros.evaluation.time_counter import TimeCounter
+from viva_ros.scoring.jobs import calibration_of
+from viva_ros.scoring.replay import Sight
+from viva_ros.scoring.scorer import estimates, judge, look, rule_alarms
+
+VIVA, PROPRIO, TIME, OVERDUE = 'ViVa', 'proprioception only', 'time counter', 'time-out'
+WARN_ALPHA: Final = 0.3
+
+
+@dataclass(frozen=True)
+class Contender:
+    """
+    One who is measured.
+
+    :param engines: by task, each gives the engine for the next recording
+    :param calibrations: by task; without one it raises no alarm
+    """
+
+    name: str
+    engines: Mapping[str, Callable[[], Engine]]
+    calibrations: Mapping[str, Calibration]
+
+
+def enter(
+    named: Mapping[str, Path], tasks: Sequence[str], alpha: float, calibrating: Sequence[Path]
+) -> list[Contender]:
+    """
+    Load the engines, and give everyone thresholds; an engine keeps its own.
+
+    :param named: folders of engines by name
+    """
+    contenders = [_engine(name, folder, tasks, alpha, calibrating)
+                  for name, folder in named.items()]  # fmt: skip
+    first = contenders[0]
+    infos = {task: engine().info for task, engine in first.engines.items()}
+    alphas = {task: one.alpha for task, one in first.calibrations.items()}
+    return contenders + clocks(infos, alphas, calibrating)
+
+
+def _engine(
+    name: str, folder: Path, tasks: Sequence[str], alpha: float, calibrating: Sequence[Path]
+) -> Contender:
+    engines, calibrations = {}, {}
+    for task in tasks:
+        engine = load(folder, task)
+        engines[task] = partial(_same, engine)
+        own = calibration_of(folder, task, engine.info.fingerprint)
+        calibrations[task] = own or _thresholds(engines[task], task, alpha, calibrating)
+    return Contender(name, engines, calibrations)
+
+
+def _thresholds(
+    engine: Callable[[], Engine], task: str, alpha: float, calibrating: Sequence[Path]
+) -> Calibration:
+    return calibrate_engine(engine, task, calibrating, alpha, max(alpha, WARN_ALPHA))
+
+
+def clocks(
+    infos: Mapping[str, EngineInfo], alphas: Mapping[str, float], calibrating: Sequence[Path]
+) -> list[Contender]:
+    """Give the clock whose values rise with time, and the one that alarms when it is overdue."""
+    rising, overdue, calibrations = {}, {}, {}
+    for task, info in infos.items():
+        duration = mean_duration(calibrating, task)
+        rising[task] = partial(TimeCounter, info, duration)
+        overdue[task] = partial(TimeCounter, info, duration, overdue=True)
+        calibrations[task] = _thresholds(overdue[task], task, alphas[task], calibrating)
+    return [Contender(TIME, rising, {}), Contender(OVERDUE, overdue, calibrations)]
+
+
+def _same(engine: Engine) -> Engine:
+    return engine
+
+
+def mean_duration(paths: Sequence[Path], task: str = '') -> float:
+    """Give the mean length of the undisturbed successes at a task, s."""
+    spans = []
+    for path in paths:
+        for episode in read(path).episodes():
+            if is_undisturbed(episode.label, task):
+                spans.append((episode.joints.stamps[-1] - episode.joints.stamps[0]) * 1e-9)
+    if not spans:
+        of_task = f' at {task}' if task else ''
+        raise CalibrationError(f'no calibration recording is an undisturbed success{of_task}')
+    return float(np.mean(spans))
+
+
+def tasks_of(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
+    """
+    Give the task of each recording that an engine knows; the others are left out.
+
+    :param folder: of the engine
+    :raises RecordingError: if one has no outcome
+    :raises EngineError: if the engine knows none of the tasks
+    """
+    found = {}
+    for path in paths:
+        found[path] = labelled(read(path))[1].task
+    known = _known(folder, sorted(set(found.values())))
+    return {path: task for path, task in found.items() if task in known}
+
+
+def labelled(recording: Recording) -> tuple[Episode, Label]:
+    """
+    Give the episode of a recording and its outcome.
+
+    :raises RecordingError: if it has another number of episodes, or no outcome
+    """
+    episodes = recording.episodes()
+    if len(episodes) != 1:
+        raise RecordingError(
+            f'{recording.path} has {len(episodes)} episodes, must have 1: its values would be '
+            "mixed up; part it with 'viva import'"
+        )
+    if episodes[0].label is None:
+        raise RecordingError(f'{recording.path} has no outcome: leave it out, or label it')
+    return episodes[0], episodes[0].label
+
+
+def _known(folder: Path, asked: Sequence[str]) -> tuple[str, ...]:
+    """Give the tasks of an engine, by loading it for one of those asked for."""
+    for task in asked[:-1]:
+        try:
+            return load(folder, task).info.tasks
+        except EngineError:
+            continue  # perhaps it knows the next one
+    return load(folder, asked[-1]).info.tasks
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test recording as the monitor sees it, with the truth."""
+
+    episode: Episode
+    label: Label
+    task: str
+    sights: list[Sight]
+    moments: list[Moment]
+
+
+def cases(tasks: Mapping[Path, str], infos: Mapping[str, EngineInfo]) -> Iterator[Case]:
+    """Read test recordings, one after the other, and show how far it is."""
+    console = Console(stderr=True)
+    for path in track(list(tasks), 'evaluating', console=console):
+        recording, task = read(path), tasks[path]
+        for loss in recording.losses:
+            console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
+        episode = recording.episodes()[0]
+        assert episode.label is not None  # those without were refused
+        seen = list(look(recording, infos[task]))
+        yield Case(episode, episode.label, task, seen, truth(recording))
+
+
+def judged(case: Case, one: Contender) -> Result:
+    """Let one contender judge one recording."""
+    samples = list(estimates(case.sights, one.engines[case.task]()))
+    alarms = rule_alarms(judge(samples, one.calibrations.get(case.task)))
+    return result(case.episode, case.label, samples, alarms, case.moments)
+
+
+def run(contenders: Sequence[Contender], tasks: Mapping[Path, str]) -> dict[str, list[Result]]:
+    """
+    Judge every recording for everyone.
+
+    :param tasks: of the test recordings
+    """
+    results: dict[str, list[Result]] = {contender.name: [] for contender in contenders}
+    infos = {task: engine().info for task, engine in contenders[0].engines.items()}
+    for case in cases(tasks, infos):
+        for one in contenders:
+            results[one.name].append(judged(case, one))
+    return _with_clock(results)
+
+
+def _with_clock(results: dict[str, list[Result]]) -> dict[str, list[Result]]:
+    """Make one clock of two: values that rise with time, alarms of the time-out."""
+    alarms = results.pop(OVERDUE)
+    rising = results[TIME]
+    results[TIME] = [
+        replace(value, alarms=alarm.alarms) for value, alarm in zip(rising, alarms, strict=True)
+    ]
+    return results

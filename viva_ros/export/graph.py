@@ -1,0 +1,160 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a checkpoint to an ONNX graph."""
+
+import copy
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from viva_ros.core.errors import EngineError
+from viva_ros.core.normalize import JointRanges
+from viva_ros.model import checkpoint
+from viva_ros.model.inference import LeanViVa
+from viva_ros.model.proprio import ProprioModel
+
+LARGEST_GRAPH: Final = 2_000_000_000  # bytes: what protobuf can read, with some to spare
+OPSET: Final = 20  # what onnxruntime runs well on a CPU
+LARGEST_BATCH: Final = 1024
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    A checkpoint, as export needs it.
+
+    :param model: called with images, proprio, task (those that ``inputs`` names)
+    :param lean: gives the same numbers, faster
+    :param weights: SHA-256
+    """
+
+    kind: str
+    model: nn.Module
+    lean: nn.Module
+    cameras: tuple[str, ...]
+    image_size: tuple[int, int]
+    ranges: JointRanges
+    horizon: float
+    tasks: tuple[str, ...]
+    fingerprint: str
+    provenance: Mapping[str, Any]
+    outputs: tuple[str, ...] = ('value', 'forecast')
+    weights: str = ''
+    folder: Path = Path()
+
+    def example(self, batch: int = 1) -> dict[str, Tensor]:
+        """Give inputs of the right shapes, by name."""
+        task = torch.zeros(batch).long()
+        inputs = {'proprio': torch.zeros(batch, len(self.ranges.names)), 'task': task}
+        if not self.cameras:
+            return inputs
+        shape = (batch, len(self.cameras), *self.image_size, 3)
+        return {'images': torch.zeros(shape, dtype=torch.uint8), **inputs}
+
+
+def open_source(folder: Path) -> Source:
+    """
+    Read a checkpoint of either kind.
+
+    :raises EngineError: if it cannot be read
+    """
+    content = checkpoint.read_description(folder)
+    kind = content.get('kind')
+    if kind in checkpoint.KINDS.values():
+        found = checkpoint.read(folder)
+        config = found.model.config
+        return Source(
+            str(kind), found.model, LeanViVa(found.model).eval(), config.cameras,
+            config.image_size, found.model.ranges, config.horizon, config.tasks,
+            found.fingerprint, found.provenance, found.model.outputs, content['sha256'], folder,
+        )  # fmt: skip
+    if kind != 'proprio':
+        known = ', '.join((*checkpoint.KINDS.values(), 'proprio'))
+        raise EngineError(f'{folder} has kind {kind!r}, must be one of {known}')
+    ranges, tasks = JointRanges.from_dict(content['ranges']), tuple(content['tasks'])
+    model = ProprioModel(ranges, len(tasks)).eval()
+    checkpoint.read_weights(folder, model, content['sha256'])
+    mark = checkpoint.fingerprint(content['sha256'], {'tasks': list(tasks)}, content['ranges'])
+    return Source(
+        'proprio', model, model, (), (1, 1), ranges, float(content['horizon']), tasks, mark,
+        content['provenance'], weights=content['sha256'], folder=folder,
+    )  # fmt: skip
+
+
+def make_graph(
+    source: Source, opset: int = OPSET, precision: torch.dtype = torch.float32
+) -> bytes:
+    """
+    Give the ONNX graph of a model, weights inside, for any number of observations at a time.
+
+    :param precision: of its arithmetic, if it is a video model; joints and estimates are float32
+    :raises EngineError: if the exporter knows no operation for a part of the model, or its
+        weights are too large for one file
+    """
+    size = sum(t.numel() * t.element_size() for t in source.lean.state_dict().values())
+    if size > LARGEST_GRAPH:
+        raise EngineError(
+            f'the model has {size / 1e9:.1f} GB of weights, a graph in one file can hold '
+            f'{LARGEST_GRAPH / 1e9:.1f} GB: use --engine pytorch, which runs the lean form as one '
+            'CUDA graph'
+        )
+    lean = copy.deepcopy(source.lean)
+    if isinstance(lean, LeanViVa):
+        lean.to_precision(precision)
+    example = source.example(batch=2)  # an axis of 1 would be taken for a constant
+    axis = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'graph.onnx'
+        try:
+            program = torch.onnx.export(
+                lean, tuple(example.values()), dynamo=True,
+                opset_version=opset, input_names=list(example), output_names=list(source.outputs),
+                dynamic_shapes=tuple({0: axis} for _ in example), verbose=False,
+            )  # fmt: skip
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            raise EngineError(
+                f'the model has no ONNX form at opset {opset} ({reason}): try another version of '
+                'torch or onnxscript, or use the checkpoint itself (engine_kind pytorch)'
+            ) from error
+        assert program is not None
+        program.save(str(path), external_data=False)
+        proto = onnx.load(str(path))
+    _strip(proto)
+    onnx.checker.check_model(proto)
+    _check_batch(proto)
+    return bytes(proto.SerializeToString())
+
+
+def _check_batch(proto: onnx.ModelProto) -> None:
+    """Refuse a size that the exporter took for a constant without a word."""
+    for tensor in proto.graph.input:
+        first = tensor.type.tensor_type.shape.dim[0]
+        if not first.dim_param:
+            raise EngineError(
+                f'the graph takes {tensor.name} for {first.dim_value} observations only, must be '
+                'any number: the model reads its batch size as a number (len), use shape[0]'
+            )
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    """Leave out notes on where nodes come from: they name folders and double the size."""
+    for node in proto.graph.node:
+        node.doc_string = ''
+        del node.metadata_props[:]
+    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        value.doc_string = ''
+        del value.metadata_props[:]
+    for tensor in proto.graph.initializer:
+        tensor.doc_string = ''
+        del tensor.metadata_props[:]
+    del proto.graph.value_info[:]
+    del proto.graph.metadata_props[:]
+    del proto.metadata_props[:]
+    proto.doc_string = proto.graph.doc_string = ''

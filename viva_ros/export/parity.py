@@ -1,0 +1,165 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+How far an engine is from PyTorch in float32, on recorded moments.
+
+The engine is loaded and asked as a robot would, so that all between a picture and an estimate is
+compared.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import EngineError, RecordingError
+from viva_ros.core.observation import Estimate, Observation
+from viva_ros.data.recording import read
+from viva_ros.engine.manifest import LARGEST_DIFFERENCE
+from viva_ros.export.graph import Source
+from viva_ros.training.dataset import cut
+
+EVERY: Final = 5  # frame: of which parity is measured
+LARGEST_SHARE: Final = 0.05  # of a joint's range, between the forecasts of engine and PyTorch
+Ask = Callable[[Observation, str], Estimate]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """
+    A recorded moment.
+
+    :param images: (V, H, W, 3) uint8; none for a model of joints alone
+    :param proprio: (J,), rad or m
+    """
+
+    images: NDArray[np.uint8] | None
+    proprio: NDArray[np.float32]
+    task: str
+
+    def observation(self, source: Source) -> Observation:
+        """Give it as a robot sees it."""
+        views = () if self.images is None else self.images
+        images = dict(zip(source.cameras, views, strict=True))
+        joints = dict(zip(source.ranges.names, self.proprio.tolist(), strict=True))
+        return Observation(images, joints, {})
+
+    def feeds(self, source: Source) -> dict[str, NDArray[np.generic]]:
+        """Give it as a graph's inputs, (1, ...)."""
+        task = np.array([source.tasks.index(self.task)])
+        feeds: dict[str, NDArray[Any]] = {'proprio': self.proprio[None], 'task': task}
+        return feeds if self.images is None else {'images': self.images[None], **feeds}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """
+    From PyTorch in float32, over moments; inf where an estimate was not finite.
+
+    :param value: largest
+    :param value_mean: mean
+    :param joints: largest of the forecast, rad or m; 0 without one
+    :param joints_mean: mean
+    :param joints_share: largest of the forecast, as a share of the joint's range
+    """
+
+    value: float
+    value_mean: float
+    joints: float
+    joints_mean: float
+    moments: int
+    joints_share: float = 0.0
+
+
+def take_samples(source: Source, paths: Sequence[Path]) -> list[Sample]:
+    """
+    Give some moments of recordings, of every one of the model's tasks.
+
+    :raises RecordingError: if there are none
+    """
+    samples = [sample for path in paths for sample in _samples(source, path)]
+    if not samples:
+        raise RecordingError('there are no recorded moments to compare on: name recordings')
+    return samples
+
+
+def _samples(source: Source, path: Path) -> list[Sample]:
+    samples = []
+    for episode in read(path).episodes():
+        if episode.label is None or episode.label.task not in source.tasks:
+            continue
+        cameras = source.cameras or tuple(episode.cameras)[:1]
+        moments = cut(
+            episode, cameras, source.ranges.names, source.image_size, source.horizon, EVERY
+        )
+        for images, proprio in zip(moments.images, moments.proprio, strict=True):
+            seen = images if source.cameras else None
+            samples.append(Sample(seen, proprio.astype(np.float32), episode.label.task))
+    return samples
+
+
+def expect(source: Source, samples: Sequence[Sample]) -> list[dict[str, NDArray[np.floating]]]:
+    """Give what the model itself says in float32, by output."""
+    expected = []
+    for sample in samples:
+        feeds = {name: torch.from_numpy(a) for name, a in sample.feeds(source).items()}
+        with torch.inference_mode():
+            given = source.model(**feeds)
+        arrays = (tensor.numpy()[0] for tensor in given)
+        expected.append(dict(zip(source.outputs, arrays, strict=True)))
+    return expected
+
+
+def compare(
+    source: Source, samples: Sequence[Sample],
+    expected: Sequence[dict[str, NDArray[np.floating]]], ask: Ask,
+) -> Differences:  # fmt: skip
+    """
+    Measure.
+
+    :param expected: see ``expect``
+    :param ask: gives the estimate of an observation and a task; raises EngineError if not finite
+    """
+    values, joints = [], []
+    for sample, wanted in zip(samples, expected, strict=True):
+        try:
+            estimate = ask(sample.observation(source), sample.task)
+        except EngineError as error:
+            if 'not finite' not in str(error):
+                raise
+            return Differences(*4 * [float('inf')], len(samples), float('inf'))
+        values.append(abs(estimate.value - float(wanted['value'])))
+        if 'forecast' in wanted:
+            given = np.array(list(estimate.forecast.values()))
+            joints.append(np.abs(given - wanted['forecast']))
+    far = np.array(joints) if joints else np.zeros((1, len(source.ranges.names)))
+    span = np.array(source.ranges.high) - np.array(source.ranges.low)
+    share = far / np.where(span > 0, span, np.inf)
+    return Differences(
+        float(np.max(values)), float(np.mean(values)), float(far.max()), float(far.mean()),
+        len(samples), float(share.max()),
+    )  # fmt: skip
+
+
+def check(differences: Differences, what: str) -> None:
+    """
+    Refuse what is too far from PyTorch.
+
+    :raises EngineError: with how far
+    """
+    if not differences.value <= LARGEST_DIFFERENCE:
+        raise EngineError(
+            f'{what} differs from PyTorch by {differences.value:.3g} in value, at most '
+            f'{LARGEST_DIFFERENCE} is allowed: take another precision, or another version of '
+            'the library'
+        )
+    if not differences.joints_share <= LARGEST_SHARE:
+        raise EngineError(
+            f"{what} differs from PyTorch by {differences.joints_share:.3g} of a joint's range in "
+            f'the forecast, at most {LARGEST_SHARE} is allowed: take another precision, or '
+            'another version of the library'
+        )

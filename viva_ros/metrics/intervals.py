@@ -1,0 +1,190 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A figure as rows of numbers, one row an episode, that can be drawn again with replacement.
+
+Made so, every figure has its interval, and two contenders that judged the same episodes have one
+of their difference: intervals of two may overlap though one is better on nearly every episode, but
+episodes drawn once for both take out what is hard for everyone.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from viva_ros.core.exact_intervals import Interval, area_interval, share_interval, silence_interval
+from viva_ros.core.observation import Array
+from viva_ros.metrics.ranking import auprc, auroc, bootstrap_interval
+
+SEED: Final = 0
+DRAWS: Final = 1000
+ALIKE: Final = 6  # episodes that must differ alike: 2 * .5^6 < .05
+UNKNOWN: Final = (math.nan, math.nan)
+
+#: From rows that all agree, and their figure, to its interval; None where there is none.
+Exact = Callable[[Array, float], Interval | None]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """
+    One figure.
+
+    :param rows: one of numbers for each episode, (N, C); one with a NaN does not count
+    :param figure: of rows drawn, (..., M, C), M >= 1, to (...); NaN where these cannot tell
+    :param exact: its interval where drawing again changes nothing
+    """
+
+    rows: Array
+    figure: Callable[[Array], Array]
+    exact: Exact | None = None
+
+
+def interval(one: Measure) -> dict[str, float]:
+    """
+    Give value, low and high of the 95 % interval, and the number of episodes that count.
+
+    Where drawing again changes nothing there is no interval, unless an exact one stands in.
+    """
+    rows = one.rows[np.isfinite(one.rows).all(axis=1)]
+    value = float(one.figure(rows)) if len(rows) else math.nan
+    low = high = math.nan
+    if math.isfinite(value):
+        low, high = _drawn(lambda drawn: one.figure(rows[drawn]), len(rows))
+        if low == high:
+            low, high = (one.exact and one.exact(rows, value)) or UNKNOWN
+    return {'value': value, 'low': low, 'high': high, 'episodes': len(rows)}
+
+
+def difference(ours: Measure, theirs: Measure) -> dict[str, float]:
+    """
+    Give theirs less ours, over the episodes that count for both, drawn once for both.
+
+    Where drawing again changes nothing there is no interval of a handful of episodes.
+
+    :raises ValueError: if they are not over as many episodes
+    """
+    if ours.rows.shape != theirs.rows.shape:
+        raise ValueError(f'rows are {ours.rows.shape} and {theirs.rows.shape}, must be the same')
+    both = np.isfinite(ours.rows).all(axis=1) & np.isfinite(theirs.rows).all(axis=1)
+    mine, other = ours.rows[both], theirs.rows[both]
+
+    def gain(rows: NDArray[np.int64]) -> Array:
+        return theirs.figure(other[rows]) - ours.figure(mine[rows])
+
+    value = float(gain(np.arange(len(mine)))) if len(mine) else math.nan
+    low = high = math.nan
+    if math.isfinite(value):
+        low, high = _drawn(gain, len(mine))
+        if low == high and len(mine) < ALIKE:
+            low, high = UNKNOWN
+    return {'value': value, 'low': low, 'high': high, 'episodes': len(mine)}
+
+
+def differences(
+    ours: Mapping[str, Measure], theirs: Mapping[str, Measure]
+) -> dict[str, dict[str, float]]:
+    """Give the difference of every figure that both have."""
+    return {name: difference(one, theirs[name]) for name, one in ours.items() if name in theirs}
+
+
+def _drawn(figure: Callable[[NDArray[np.int64]], Array], count: int) -> tuple[float, float]:
+    return bootstrap_interval(figure, count, seed=SEED, draws=DRAWS)
+
+
+def mean(numbers: Sequence[float], share: bool = False) -> Measure:
+    """Measure a mean; what is not a number is left out."""
+    exact = _exact_share if share else None
+    return Measure(_column(numbers), lambda rows: rows.mean(axis=(-2, -1)), exact)
+
+
+def quantile(numbers: Sequence[float], at: float) -> Measure:
+    """Measure a quantile."""
+    return Measure(_column(numbers), lambda rows: np.quantile(rows[..., 0], at, axis=-1))
+
+
+def ratio(pairs: Sequence[tuple[float, float]]) -> Measure:
+    """Measure a sum over another."""
+    rows = _table(pairs, 2)
+    return Measure(rows, _quotient)
+
+
+def hourly(counts: Sequence[int], durations: Sequence[float]) -> Measure:
+    """Measure how often something happens an hour; durations in s."""
+    hours = [one / 3600.0 for one in durations]
+    return replace(ratio(list(zip(counts, hours, strict=True))), exact=_exact_silence)
+
+
+def positive(lists: Sequence[Sequence[float]]) -> Measure:
+    """Measure the share above 0 of all numbers, of episodes that have one."""
+    counts = [(sum(x > 0.0 for x in one), len(one)) if one else UNKNOWN for one in lists]
+    return replace(ratio(counts), exact=_exact_share)
+
+
+def root_mean_square(lists: Sequence[ArrayLike]) -> Measure:
+    """Measure the root of the mean square of all numbers, of episodes that have one."""
+    squares = [np.asarray(one, dtype=np.float64) ** 2 for one in lists]
+    sums = ratio([(float(x.sum()), x.size) if x.size else UNKNOWN for x in squares])
+    return Measure(sums.rows, lambda rows: np.sqrt(_quotient(rows)))
+
+
+def area(scores: Sequence[float], positives: Sequence[bool], precision: bool = False) -> Measure:
+    """Measure how well scores part positives from the others: AUROC, or AUPRC."""
+    part = auprc if precision else auroc
+    rows = _table(list(zip(scores, positives, strict=True)), 2)
+    exact = None if precision else _exact_area
+    return Measure(rows, each(lambda drawn: part(drawn[:, 0], drawn[:, 1] > 0.5)), exact)
+
+
+def each(figure: Callable[[Array], float]) -> Callable[[Array], Array]:
+    """Make a figure of rows (M, C) one of rows drawn, (..., M, C)."""
+
+    def figures(rows: Array) -> Array:
+        drawn = rows.reshape(-1, *rows.shape[-2:])
+        return np.array([figure(one) for one in drawn]).reshape(rows.shape[:-2])
+
+    return figures
+
+
+def _quotient(rows: Array) -> Array:
+    sums: Array = rows.sum(axis=-2)
+    return sums[..., 0] / sums[..., 1]
+
+
+def _exact_share(rows: Array, figure: float) -> Interval | None:
+    return share_interval(figure, len(rows)) if figure in (0.0, 1.0) else None
+
+
+def _exact_silence(rows: Array, figure: float) -> Interval | None:
+    hours = float(rows[:, 1].sum())
+    return silence_interval(hours) if figure == 0.0 and hours > 0.0 else None
+
+
+def _exact_area(rows: Array, figure: float) -> Interval | None:
+    positives = int(rows[:, 1].sum())
+    perfect = figure in (0.0, 1.0)
+    return area_interval(figure, positives, len(rows) - positives) if perfect else None
+
+
+def _column(numbers: Sequence[float]) -> Array:
+    return np.array(numbers, dtype=np.float64).reshape(-1, 1)
+
+
+def _table(rows: Sequence[Sequence[float]], columns: int) -> Array:
+    return np.array(rows, dtype=np.float64).reshape(-1, columns)
+
+
+def known(numbers: ArrayLike) -> Array:
+    """Give the numbers that are not NaN."""
+    given = np.asarray(numbers, dtype=np.float64)
+    return given[np.isfinite(given)]
+
+
+def known_mean(numbers: ArrayLike) -> float:
+    """Give the mean of the numbers that are not NaN; NaN without one."""
+    found = known(numbers)
+    return float(found.mean()) if found.size else math.nan

@@ -1,0 +1,165 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Frames and episodes of a recording, numbered as a data set numbers them.
+
+A frame is one of the engine's first camera, as in training: step t = frame + 1 of T.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.episode import Episode, Label
+from viva_ros.data.images import camera_tracks, frames
+from viva_ros.data.lerobot.reader import number_of, open_dataset
+from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import spans
+
+Stamps = NDArray[np.int64]
+Span = tuple[float, float]
+BEGIN: Final = 'correction_begin'
+END: Final = 'correction_end'
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """
+    One episode.
+
+    :param number: its index in the recording or data set
+    :param id: as announced while it was recorded; empty where none was
+    :param first: index of its first frame in the recording or data set
+    :param stamps: of the frames, (T,) ns, ascending
+    :param control_rate: of the joint states, Hz; NaN where that is not known
+    :param corrections: when a person had control, s since the first frame
+    """
+
+    number: int
+    id: str
+    first: int
+    stamps: Stamps
+    control_rate: float
+    label: Label | None
+    corrections: tuple[Span, ...]
+
+    def seconds(self, stamp: float) -> float:
+        """Give a stamp as the time since the first frame, s."""
+        return round(float(stamp - self.stamps[0]) * 1e-9, 9)
+
+
+def timelines(recording: Recording, cameras: Sequence[str], topic: str = '') -> list[Timeline]:
+    """
+    Give the episodes that have frames, in order.
+
+    :param cameras: of the engine; the first that was recorded counts the frames
+    :param topic: of std_msgs/Bool messages, true while a person corrects; empty for none
+    """
+    number, first = data_set_place(recording.path)
+    steered = steering(recording, topic) if topic else []
+    found = []
+    for name, stamps, episode in _episodes(recording, cameras):
+        label = episode.label if episode else None
+        begin = int(stamps[0])
+        corrected = [((a - begin) * 1e-9, (b - begin) * 1e-9) for a, b in steered]
+        duration = (int(stamps[-1]) - begin) * 1e-9
+        inside = [(max(a, 0.0), min(b, duration)) for a, b in corrected if b > 0 and a <= duration]
+        found.append(Timeline(
+            number, name, first, stamps, _rate(episode.joints.stamps) if episode else math.nan,
+            label, (*inside, *labelled_corrections(label, duration)),
+        ))  # fmt: skip
+        number, first = number + 1, first + len(stamps)
+    return found
+
+
+def data_set_place(path: Path) -> tuple[int, int]:
+    """Give the index of an episode in its data set and of its first frame; 0 and 0 without one."""
+    number = number_of(path)
+    if number is None:
+        return 0, 0
+    rows = open_dataset(path.parent).rows
+    before = sum(int(row['length']) for row in rows if row['episode_index'] < number)
+    own = next((row for row in rows if row['episode_index'] == number), {})
+    return number, int(own.get('dataset_from_index', before))
+
+
+def _episodes(
+    recording: Recording, cameras: Sequence[str]
+) -> list[tuple[str, Stamps, Episode | None]]:
+    """Give id, frame stamps and episode; where joints are missing there are frames still."""
+    try:
+        whole = recording.episodes()
+    except RecordingError:
+        tracks = camera_tracks(recording)
+        camera = _counting(cameras, list(tracks))
+        if camera is None:
+            return []
+        parts = [(s.id, frames(tracks[camera], s.begin, s.end).stamps) for s in spans(recording)]
+        return [(name, stamps, None) for name, stamps in parts if stamps.size]
+    found: list[tuple[str, Stamps, Episode | None]] = []
+    for episode in whole:
+        camera = _counting(cameras, [c for c, f in episode.cameras.items() if f.stamps.size])
+        if camera is not None:
+            name = episode.name.partition(':')[2]
+            found.append((name, episode.cameras[camera].stamps, episode))
+    return found
+
+
+def _counting(wanted: Sequence[str], there: Sequence[str]) -> str | None:
+    return next((c for c in wanted if c in there), min(there, default=None))
+
+
+def _rate(stamps: Stamps) -> float:
+    return 1e9 / float(np.median(np.diff(stamps))) if len(stamps) > 1 else math.nan
+
+
+def steering(recording: Recording, topic: str) -> list[tuple[int, int]]:
+    """
+    Give the stamps between which a topic of std_msgs/Bool was true, ns.
+
+    :raises RecordingError: if it is of another type
+    """
+    track = recording.find(topic.lstrip('/'))
+    if track is not None and track.type_name != 'std_msgs/msg/Bool':
+        raise RecordingError(
+            f'{recording.path}: topic {topic} is a {track.type_name}, must be std_msgs/msg/Bool'
+        )
+    found: list[tuple[int, int]] = []
+    begin, time = None, 0
+    for time, message in recording.messages(topic.lstrip('/')):
+        if message.data and begin is None:
+            begin = time
+        elif not message.data and begin is not None:
+            found.append((begin, time))
+            begin = None
+    return found if begin is None else [*found, (begin, max(time, 1 << 62))]
+
+
+def labelled_corrections(label: Label | None, duration: float) -> list[Span]:
+    """Give the spans of a label: times correction_begin and correction_end, with any suffix."""
+    times = label.times if label else {}
+    return sorted(
+        (at, times.get(END + name.removeprefix(BEGIN), duration))
+        for name, at in times.items() if name.startswith(BEGIN)
+    )  # fmt: skip
+
+
+def place(stamp: int, id_: str, episodes: Sequence[Timeline]) -> tuple[Timeline | None, int]:
+    """
+    Give the episode of a value and the frame that was the last at its stamp.
+
+    :param id_: the episode's, as far as it is known
+    :returns: frame -1 before the first; None without episodes
+    """
+    named = [one for one in episodes if id_ and one.id == id_]
+    begun = [one for one in episodes if one.stamps[0] <= stamp]
+    if not episodes:
+        return None, -1
+    one = (named or begun[-1:] or episodes[:1])[0]
+    return one, int(np.searchsorted(one.stamps, stamp, side='right')) - 1

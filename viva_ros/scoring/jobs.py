@@ -1,0 +1,179 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One recording to score, wherever that is done: here, in a process beside, or in a cluster."""
+
+import json
+import math
+import platform
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from viva_ros.core.detection.thresholds import Calibration, calibration_file
+from viva_ros.core.detection.thresholds import load as load_calibration
+from viva_ros.core.errors import RecordingError, VivaError
+from viva_ros.data.lerobot.reader import number_of
+from viva_ros.data.open import identity
+from viva_ros.data.recorded_messages import values
+from viva_ros.data.recording import Recording, read
+from viva_ros.data.segmentation import task_of
+from viva_ros.engine.api import Engine, load
+from viva_ros.engine.resources import engine_folder, tasks_known
+from viva_ros.offline.score_outcome import (
+    FAILED,
+    SCORED,
+    STOP,
+    THERE,
+    Job,
+    Order,
+    Outcome,
+    describe,
+    summary,
+)
+from viva_ros.offline.scored_files import header, is_whole
+from viva_ros.scoring.frame_index import timelines
+from viva_ros.scoring.scorer import Scores, score
+from viva_ros.scoring.store import (
+    header_of,
+    progress_table,
+    values_table,
+    with_header,
+    write_table,
+)
+
+
+def check_known(scores: Scores) -> None:
+    """
+    Refuse a recording without any known value: a camera or joints that it lacks, say.
+
+    :raises RecordingError: with the most frequent reason
+    """
+    reasons = Counter(sample.reason for sample in scores.samples)
+    if reasons and not any(math.isfinite(sample.value) for sample in scores.samples):
+        reason, count = reasons.most_common(1)[0]
+        raise RecordingError(
+            f'no value is known at any of {len(scores.samples)} moments, at {count} because: '
+            f'{reason}: leave it out, or record it again'
+        )
+
+
+class Scorer:
+    """Scores one recording after another; an engine is loaded once for each task."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._loaded: dict[str, tuple[Engine, Calibration | None]] = {}
+
+    def attempt(self, job: Job) -> Outcome:
+        """Score a recording; errors become outcomes, but for a mistake in the program."""
+        begin, host = monotonic(), platform.node()
+        try:
+            outcome = self._there(job) or self._score(job)
+        except RecordingError as error:
+            outcome = Outcome(job.path, FAILED, text=str(error))
+        except VivaError as error:  # of the engine or the disk: the next would fare no better
+            outcome = Outcome(job.path, STOP, text=f'at {job.path}: {error}')
+        return replace(outcome, seconds=monotonic() - begin, host=host)
+
+    def close(self) -> None:
+        """Free the engines."""
+        for engine, _ in self._loaded.values():
+            engine.close()
+        self._loaded.clear()
+
+    def _there(self, job: Job) -> Outcome | None:
+        """Give the earlier outcome, if its tables are whole and would come out the same."""
+        found = header(job.values)
+        if found is None or not is_whole(job.progress):
+            return None
+        if json.loads(json.dumps(self._made_of(job, found['task']))) != found['made_of']:
+            return None
+        summary = {k: math.nan if v is None else v for k, v in found['summary'].items()}
+        losses = tuple(found['losses'])
+        return Outcome(job.path, THERE, found['engine'], found['task'], losses=losses, **summary)
+
+    def _score(self, job: Job) -> Outcome:
+        made_from = identity_of(job.path)
+        recording = read(job.path)
+        task = self._order.task or own_task(recording)
+        engine, calibration = self._engine(task)
+        scores = score(recording, engine, task, calibration, self._order.rate, self._order.batch)
+        check_known(scores)
+        episodes = timelines(recording, engine.info.cameras, self._order.corrections)
+        made_of = {**self._made_of(job, task), 'input': made_from}
+        content = header_of(scores, episodes, made_of, self._order.command)
+        counts = summary(scores, len(episodes))
+        content['data_set'] = job.path.parent.name if number_of(job.path) is not None else ''
+        content['summary'] = {k: None if v != v else v for k, v in counts.items()}
+        write_table(job.progress, with_header(progress_table(scores, episodes), content))
+        write_table(job.values, with_header(values_table(scores, episodes), content))
+        return Outcome(
+            job.path, SCORED, scores.engine, task, losses=scores.losses, text=describe(scores),
+            **counts,
+        )  # fmt: skip
+
+    def _engine(self, task: str) -> tuple[Engine, Calibration | None]:
+        if task not in self._loaded:
+            known = tasks_known(self._order.engine)
+            if known and task not in known and not self._order.task:  # the next may be of another
+                raise RecordingError(
+                    f'it is of task {task!r}, there are engines for {", ".join(sorted(known))}: '
+                    'leave it out, or name an engine for it with --engine'
+                )
+            folder = engine_folder(self._order.engine, task)
+            engine = load(folder, task)
+            found = calibration_of(folder, task, engine.info.fingerprint, self._order.calibration)
+            self._loaded[task] = engine, found
+        return self._loaded[task]
+
+    def _made_of(self, job: Job, task: str) -> dict[str, Any]:
+        """Give all that the tables depend on, but for the version of this package."""
+        asked = self._order.task or task
+        engine, calibration = self._engine(asked)
+        return {
+            'input': identity_of(job.path), 'engine': engine.info.fingerprint, 'task': asked,
+            'rate': self._order.rate, 'corrections': self._order.corrections,
+            'calibration': asdict(calibration) if calibration else None,
+        }  # fmt: skip
+
+
+def calibration_of(
+    folder: Path, task: str, fingerprint: str, given: Path | None = None
+) -> Calibration | None:
+    """
+    Load and check the calibration of an engine; None if it has none and none is asked for.
+
+    :raises CalibrationError: if it cannot be read, or belongs to another engine
+    """
+    path = given or calibration_file(folder, task)
+    if given is None and not path.exists():
+        return None
+    calibration = load_calibration(path)
+    calibration.check(fingerprint, task, calibration.rules)
+    return calibration
+
+
+def identity_of(path: Path) -> list[Any]:
+    """Give what tells a recording from another, and from itself before a change."""
+    stamp = path.stat().st_mtime_ns if path.exists() else None
+    return [*identity(path), stamp]
+
+
+def own_task(recording: Recording) -> str:
+    """
+    Give the task that a recording says it is of.
+
+    :raises RecordingError: if it does not
+    """
+    try:
+        labels = [episode.label for episode in recording.episodes()]
+    except RecordingError:  # it lacks joints: there may be values yet
+        labels = []
+    named = [label.task for label in labels if label] + [one.task for one in values(recording)]
+    named.append(task_of(recording))
+    task = next((name for name in named if name), '')
+    if not task:
+        raise RecordingError(f'{recording.path} does not say its task: name it with --task')
+    return task

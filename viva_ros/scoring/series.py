@@ -1,0 +1,88 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The series of one episode, walked through by the code that judges live."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.forecast_residual import Proprioception
+from viva_ros.core.detection.reference import Expected
+from viva_ros.core.detection.rules import NO_DETAILS, Details, Reading, RuleSettings
+from viva_ros.core.observation import Array
+
+
+@dataclass(frozen=True)
+class ValueSeries:
+    """
+    The values of one episode, and what goes with them.
+
+    :param stamps: (N,), ns
+    :param values: (N,), in [-1, 1]; NaN where unknown
+    :param success: and progress: (N,), in [0, 1]; None where the engine tells none
+    :param names: of the J joints
+    :param positions: and forecast: (N, J), rad or m; None where there is none
+    :param horizon: of the forecast, s
+    """
+
+    stamps: NDArray[np.int64]
+    values: Array
+    success: Array | None = None
+    progress: Array | None = None
+    names: tuple[str, ...] = ()
+    positions: Array | None = None
+    forecast: Array | None = None
+    horizon: float = math.nan
+
+    @property
+    def duration(self) -> float:
+        """From the first to the last value, s."""
+        return float(self.stamps[-1] - self.stamps[0]) * 1e-9 if self.stamps.size else 0.0
+
+    def since(self, stamp: int) -> 'ValueSeries':
+        """Give what is not older than a stamp, ns."""
+        later = self.stamps >= stamp
+
+        def of(part: Array | None) -> Array | None:
+            return None if part is None else part[later]
+
+        return replace(
+            self, stamps=self.stamps[later], values=self.values[later], success=of(self.success),
+            progress=of(self.progress), positions=of(self.positions), forecast=of(self.forecast),
+        )  # fmt: skip
+
+    def details(self, index: int) -> Details:
+        """Give what goes with one value."""
+        if self.success is None and self.positions is None and self.progress is None:
+            return NO_DETAILS
+        return Details(
+            math.nan if self.success is None else float(self.success[index]),
+            math.nan if self.progress is None else float(self.progress[index]),
+            self._joints(index),
+        )
+
+    def _joints(self, index: int) -> Proprioception | None:
+        if self.positions is None or not np.isfinite(self.positions[index]).all():
+            return None
+        forecast = None if self.forecast is None else self.forecast[index]
+        told = forecast is not None and bool(np.isfinite(forecast).all())
+        return Proprioception(
+            self.names, self.positions[index], forecast if told else None, self.horizon
+        )
+
+
+def walk(
+    series: ValueSeries, rules: RuleSettings, expected: Expected | None = None
+) -> Iterator[dict[str, Reading]]:
+    """Give the readings of every value, as a judge that never alarms has them."""
+    judge = Judge(JudgeSettings(rules=rules), {}, expected)
+    for index, (stamp, value) in enumerate(
+        zip(series.stamps.tolist(), series.values.tolist(), strict=True)
+    ):
+        judge.update(stamp, value, details=series.details(index))
+        if math.isfinite(value):
+            yield judge.readings

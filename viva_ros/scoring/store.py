@@ -1,0 +1,197 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What scoring writes: a table of values, and a side table in the form of LeRobot.
+
+The side table has the columns of LeRobot 0.6's ``sarm_progress.parquet``, one row a frame, so that
+its sample weighting reads it.
+"""
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.files import write_atomically
+from viva_ros.core.observation import Array
+from viva_ros.scoring.frame_index import Timeline, place
+from viva_ros.scoring.scorer import Sample, Scores
+from viva_ros.scoring.smoothing import Mask, fill
+
+FORMAT: Final = 'viva_ros values 1'
+PREFIX: Final = 'viva.'
+OK, UNKNOWN, NOT_ASKED = 'ok', 'unknown', 'not_asked'
+VALUES_SUFFIX, PROGRESS_SUFFIX = '_values.parquet', '_progress.parquet'
+GAPS: Final = 2.5  # times the usual distance of two values, and no more is interpolated
+SCHEMA: Final = pa.schema([
+    ('episode', pa.int64()), ('frame', pa.int64()), ('stamp', pa.int64()),
+    ('value', pa.float64()), ('progress', pa.float64()), ('success', pa.float64()),
+    ('status', pa.string()), ('reason', pa.string()), ('alarm', pa.bool_()),
+    ('published', pa.float64()), ('correction', pa.bool_()), ('executing', pa.bool_()),
+])  # fmt: skip
+PROGRESS_SCHEMA: Final = pa.schema([
+    ('index', pa.int64()), ('episode_index', pa.int64()), ('frame_index', pa.int64()),
+    ('progress_sparse', pa.float32()),
+])  # fmt: skip
+
+
+def values_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
+    """Give one row a value, and one for each frame that no value was asked for."""
+    alarms = {event.stamp for event in scores.alarms}
+    rows = [_row(sample, episodes, alarms) for sample in scores.samples]
+    seen = {(row['episode'], row['frame']) for row in rows}
+    for one in episodes:
+        rows += [_gap(one, f) for f in range(len(one.stamps)) if (one.number, f) not in seen]
+    rows.sort(key=lambda row: (row['episode'], row['stamp']))
+    schema = SCHEMA
+    for kind in ('forecast', 'proprio'):
+        joints = sorted({name for sample in scores.samples for name in getattr(sample, kind)})
+        for name in joints:
+            schema = schema.append(pa.field(f'{kind}.{name}', pa.float64()))
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _row(sample: Sample, episodes: Sequence[Timeline], alarms: set[int]) -> dict[str, Any]:
+    one, frame = place(sample.stamp, sample.episode, episodes)
+    known = math.isfinite(sample.value)
+    row = {
+        'episode': one.number if one else 0, 'frame': frame if frame >= 0 else None,
+        'stamp': sample.stamp, 'value': known_number(sample.value),
+        'progress': known_number(sample.progress), 'success': known_number(sample.success),
+        'status': OK if known else UNKNOWN, 'reason': sample.reason,
+        'alarm': sample.stamp in alarms, 'published': known_number(sample.said),
+        'correction': one is not None and _corrected(one, sample.stamp),
+        'executing': sample.executing,
+    }  # fmt: skip
+    row |= {f'forecast.{name}': at for name, at in sample.forecast.items()}
+    return row | {f'proprio.{name}': at for name, at in sample.proprio.items()}
+
+
+def _gap(one: Timeline, frame: int) -> dict[str, Any]:
+    stamp = int(one.stamps[frame])
+    return {
+        'episode': one.number, 'frame': frame, 'stamp': stamp, 'status': NOT_ASKED, 'reason': '',
+        'alarm': False, 'correction': _corrected(one, stamp), 'executing': None,
+    }  # fmt: skip
+
+
+def _corrected(one: Timeline, stamp: int) -> bool:
+    return any(begin <= one.seconds(stamp) <= end for begin, end in one.corrections)
+
+
+def known_number(number: float | None) -> float | None:
+    """Give None for what is not known."""
+    return None if number is None or not math.isfinite(number) else float(number)
+
+
+def per_frame(count: int, frames: Sequence[int], values: Sequence[float]) -> tuple[Array, Mask]:
+    """
+    Give each frame its newest known value.
+
+    :param frames: of the values, in order; one below 0 is of none
+    :returns: values (count,), NaN where unknown; and whether one was asked for
+    """
+    found, asked = np.full(count, np.nan), np.zeros(count, dtype=np.bool_)
+    for frame, value in zip(frames, values, strict=True):
+        if 0 <= frame < count:
+            asked[frame] = True
+            if math.isfinite(value):
+                found[frame] = value
+    return found, asked
+
+
+def filled(values: Array, asked: Mask) -> Array:
+    """Interpolate frames without a value where values come at their usual distance."""
+    usual = np.diff(np.flatnonzero(asked))
+    return fill(values, asked, GAPS * float(np.median(usual)) if usual.size else 0.0)
+
+
+def progress_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
+    """Give LeRobot's table: the engine's progress, else (1 + V) / 2; NaN where unknown."""
+    apart = any(math.isfinite(sample.progress) for sample in scores.samples)
+    where = [place(sample.stamp, sample.episode, episodes) for sample in scores.samples]
+    columns: list[list[Any]] = [[], [], [], []]
+    for one in episodes:
+        pairs = [(frame, sample) for (of, frame), sample in zip(where, scores.samples, strict=True)
+                 if of is one]  # fmt: skip
+        found = [s.progress if apart else (1.0 + s.value) / 2.0 for _, s in pairs]
+        progress = filled(*per_frame(len(one.stamps), [frame for frame, _ in pairs], found))
+        count = range(len(one.stamps))
+        columns[0] += [one.first + frame for frame in count]
+        columns[1] += [one.number] * len(count)
+        columns[2] += count
+        columns[3] += progress.tolist()
+    table = pa.table(dict(zip(PROGRESS_SCHEMA.names, columns, strict=True)), PROGRESS_SCHEMA)
+    source = 'progress of the engine' if apart else '(1 + V) / 2'
+    return with_header(table, {'progress_of': source})
+
+
+def header_of(
+    scores: Scores, episodes: Sequence[Timeline], made_of: Mapping[str, Any], command: str
+) -> dict[str, Any]:
+    """Give what stands in the metadata of both tables, as JSON."""
+    return {
+        'format': FORMAT, 'name': scores.name, 'engine': scores.engine, 'task': scores.task,
+        'version': tool_version(), 'command': command, 'calibration': made_of['calibration'],
+        'made_of': made_of, 'losses': list(scores.losses),
+        'episodes': [episode_entry(one) for one in episodes],
+        'alarms': [
+            {k: known_number(v) if isinstance(v, float) else v
+             for k, v in asdict(event).items() if k != 'window'}
+            for event in scores.alarms
+        ],
+    }  # fmt: skip
+
+
+def episode_entry(one: Timeline) -> dict[str, Any]:
+    """Give what a reader needs to know of an episode; unknown is null."""
+    label = one.label
+    return {
+        'episode': one.number, 'id': one.id, 'index': one.first, 'frames': len(one.stamps),
+        'begin': int(one.stamps[0]), 'end': int(one.stamps[-1]),
+        'control_rate': known_number(one.control_rate), 'corrections': one.corrections,
+        'task': label.task if label else None, 'success': label.success if label else None,
+        'failure': label.failure if label else None, 'times': dict(label.times) if label else {},
+    }  # fmt: skip
+
+
+def with_header(table: pa.Table, header: Mapping[str, Any]) -> pa.Table:
+    """Add entries to the metadata; texts as they are, all else as JSON."""
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in header.items()}
+    entries = {f'{PREFIX}{key}': text for key, text in texts.items()}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **entries})
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """
+    Write a table, whole or not at all.
+
+    :raises ConfigurationError: if that is not possible, as on a full disk
+    """
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression='zstd')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise ConfigurationError(
+            f'{path} cannot be written ({error}): make room or choose another --out, then run the '
+            'same command again to go on'
+        ) from error
+
+
+def tool_version() -> str:
+    """Give the version of this package."""
+    try:
+        return version('viva_ros')
+    except PackageNotFoundError:
+        return 'not installed'

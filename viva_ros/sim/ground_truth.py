@@ -1,0 +1,115 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The truth about an episode: success, failure and the times at which they came about.
+
+Three times tell how early a monitor could have known: when the first wrong thing was done
+(``inject``), when a camera could first have seen a difference (``visible``) and when there was
+physical evidence (``manifest``).
+"""
+
+from dataclasses import dataclass
+
+from viva_ros.sim.disturbance import Disturbance
+from viva_ros.sim.failures import Fault
+from viva_ros.sim.motion_plan import Plan
+from viva_ros.sim.robot import CONTROL_RATE
+from viva_ros.sim.success import Verdict
+
+SUCCESS_HELD = 0.5  # s
+STALLED = 2.5  # s; longer than any pause
+
+
+@dataclass(frozen=True)
+class Truth:
+    """
+    What is really going on at one moment; times in s since the episode started.
+
+    :param failure: the mode that was asked for, whatever came of it
+    :param attempt: 1, and one more for each retry
+    :param progress: 0 to 1; falls when the object is lost
+    :param success: the goal has been reached and held
+    :param failed: there has been evidence of a failure in this attempt, and no recovery
+    :param inject_time: of the first wrong command or perturbation
+    :param visible_time: from which the scene differed from what the plan takes it to be
+    :param manifest_time: of the first physical evidence
+    """
+
+    time: float
+    task: str
+    seed: int
+    failure: str
+    phase: str
+    attempt: int
+    progress: float
+    success: bool
+    failed: bool
+    inject_time: float | None
+    visible_time: float | None
+    manifest_time: float | None
+    evidence: str = ''
+
+
+class Record:
+    """Gathers verdicts into the truth."""
+
+    def __init__(self) -> None:
+        self._inject: float | None = None
+        self._visible: float | None = None
+        self._manifest: float | None = None
+        self.start_attempt()
+
+    @property
+    def success(self) -> bool:
+        """Whether the goal has been held long enough."""
+        return self._held >= SUCCESS_HELD
+
+    def start_attempt(self) -> None:
+        """Forget what this attempt has shown; the times of the first failure stay."""
+        self._progress = 0.0
+        self._held = 0.0
+        self._evidence = ''
+
+    def expect(self, now: float, fault: Fault, plan: Plan, disturbance: Disturbance) -> None:
+        """Note that a fault is injected in the plan that starts now."""
+        first = min(_command_time(fault, plan), disturbance.slip_time, disturbance.push_time)
+        self._inject = now + first if first < float('inf') else None
+        self._visible = self._manifest = None
+
+    def update(self, verdict: Verdict, now: float, stalled_for: float, going_home: bool) -> None:
+        """Take in one control step."""
+        if going_home:
+            self._progress = min(verdict.progress, 0.1)
+            return
+        self._progress = verdict.progress
+        self._held = self._held + 1.0 / CONTROL_RATE if verdict.placed else 0.0
+        stalled = 'the arms have stopped' if stalled_for > STALLED else ''
+        evidence = verdict.evidence or stalled
+        if evidence:
+            self._evidence = evidence
+            self._manifest = now if self._manifest is None else self._manifest
+        elif verdict.healthy or self.success or self._evidence == 'the arms have stopped':
+            self._evidence = ''
+        injected = self._inject is not None and now >= self._inject
+        if self._visible is None and injected and (verdict.deviated or evidence):
+            self._visible = now
+
+    def truth(
+        self, time: float, task: str, seed: int, failure: str, phase: str, attempt: int
+    ) -> Truth:
+        """Return the truth at a time."""
+        return Truth(
+            time, task, seed, failure, phase, attempt, self._progress, self.success,
+            bool(self._evidence) and not self.success,
+            self._inject, self._visible, self._manifest, self._evidence,
+        )  # fmt: skip
+
+
+def _command_time(fault: Fault, plan: Plan) -> float:
+    times = [float('inf'), plan.timing.freeze_at, plan.timing.lag_from]
+    times += [at for at in plan.timing.release_at if at is not None]
+    if any(offset.any() for offset in fault.grasp_offsets):
+        times.append(0.0)
+    if fault.place_offset.any():
+        times.append(plan.when('carry', 0.0))
+    return min(times)

@@ -1,0 +1,186 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+One simulated episode, written as a recording.
+
+An attempt is an episode: what follows a retry has a file of its own, since its outcome says
+nothing about the attempt that failed.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import cv2
+import numpy as np
+
+from viva_ros.core.observation import Image
+from viva_ros.data.bag.writer import RecordingWriter
+from viva_ros.data.messages import SECOND, header, joint_state, jpeg_image, make
+from viva_ros.data.segmentation import LABEL, TIMES
+from viva_ros.offline.jobs import Job, retry_mode
+from viva_ros.sim.sensor import add_noise
+
+EPOCH: Final = 1_750_000_000 * SECOND  # ns; of the first stamp of every simulated episode
+STEPS_PER_FRAME: Final = 5  # 50 Hz joints, 10 Hz images
+JPEG_QUALITY: Final = 90
+NOISE: Final = 0x6E6F6973  # its stream of random numbers, apart from the others
+
+
+class Robot(Protocol):
+    """What is recorded of a simulation; viva_ros.sim.environment.Simulation is one."""
+
+    @property
+    def time(self) -> float:
+        """Return simulated time, s."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode is over."""
+
+    def step(self) -> None:
+        """One control step."""
+
+    def joint_positions(self) -> dict[str, float]:
+        """Joint name to position."""
+
+    def render(self) -> dict[str, Image]:
+        """Camera name to RGB image."""
+
+    def truth(self) -> Any:
+        """Return what is really going on."""
+
+    def retry(self) -> bool:
+        """Go back and try again, if that is possible."""
+
+    def close(self) -> None:
+        """Free the renderer."""
+
+
+class StoppedError(Exception):
+    """Recording was asked to stop."""
+
+
+def start(job: Job) -> Robot:
+    """Give a simulation of the job."""
+    from viva_ros.sim.environment import Simulation
+
+    return Simulation(job.task, job.seed, job.failure, job.image_size)
+
+
+def record_episode(
+    job: Job,
+    robot: Callable[[Job], Robot] = start,
+    stopped: Callable[[], bool] = lambda: False,
+) -> bool | None:
+    """
+    Run a job and write its file, whole or not at all.
+
+    :param stopped: asked at every step
+    :returns: whether the episode succeeded; None if a retry was not possible, and nothing written
+    :raises StoppedError: if ``stopped`` says so
+    """
+    simulation = robot(job)
+    try:
+        if job.retry_delay is not None and not _fail_and_retry(job, simulation, stopped):
+            return None
+        with RecordingWriter(job.path) as writer:
+            return _Take(job, simulation, writer).run(stopped)
+    finally:
+        simulation.close()
+
+
+def _fail_and_retry(job: Job, simulation: Robot, stopped: Callable[[], bool]) -> bool:
+    """Run to the moment of the retry, unrecorded; tell whether the robot tries again."""
+    until: float | None = None
+    while until is None or simulation.time < until:
+        if simulation.done:
+            return False
+        _advance(simulation, stopped)
+        manifest = simulation.truth().manifest_time
+        if manifest is not None and job.retry_delay is not None:
+            until = manifest + job.retry_delay
+    return simulation.retry()
+
+
+def _advance(simulation: Robot, stopped: Callable[[], bool]) -> None:
+    if stopped():
+        raise StoppedError
+    simulation.step()
+
+
+class _Take:
+    """Writes what a simulation does from now on."""
+
+    def __init__(self, job: Job, simulation: Robot, writer: RecordingWriter) -> None:
+        self._job, self._simulation, self._writer = job, simulation, writer
+        self._start = simulation.time
+        self._episode = job.path.stem
+        self._sensor = np.random.default_rng([job.seed, NOISE])
+
+    def run(self, stopped: Callable[[], bool]) -> bool:
+        """Record until the episode is over; give its outcome."""
+        steps = 0
+        self._add(True)
+        while not self._simulation.done:
+            _advance(self._simulation, stopped)
+            steps += 1
+            self._add(steps % STEPS_PER_FRAME == 0)
+        truth = self._simulation.truth()
+        self._label(truth)
+        return bool(truth.success)
+
+    def _add(self, with_images: bool) -> None:
+        stamp = EPOCH + round((self._simulation.time - self._start) * 1e9)
+        positions = self._simulation.joint_positions()
+        values = np.array(list(positions.values()), dtype=np.float64)
+        state = joint_state(stamp, list(positions), values)
+        self._writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, stamp)
+        if with_images:
+            for camera, clean in self._simulation.render().items():
+                self._add_image(camera, add_noise(clean, self._job.noise, self._sensor), stamp)
+            self._add_truth(self._simulation.truth(), stamp)
+
+    def _add_image(self, camera: str, image: Image, stamp: int) -> None:
+        message = jpeg_image(stamp, camera, encode_jpeg(image))
+        topic = f'/{camera}/image_raw/compressed'
+        self._writer.write(topic, 'sensor_msgs/msg/CompressedImage', message, stamp)
+
+    def _add_truth(self, truth: Any, stamp: int) -> None:
+        message = make(
+            'viva_ros/msg/GroundTruth', header=header(stamp), episode_id=self._episode,
+            task=truth.task, seed=truth.seed, failure=self._mode(), phase=truth.phase,
+            attempt=truth.attempt, progress=truth.progress, success=truth.success,
+            failed=truth.failed, done=self._simulation.done, time=truth.time - self._start,
+            **{f'{name}_time': self._times(truth).get(name, float('nan')) for name in TIMES},
+        )  # fmt: skip
+        self._writer.write('/ground_truth', 'viva_ros/msg/GroundTruth', message, stamp)
+
+    def _label(self, truth: Any) -> None:
+        self._writer.metadata(
+            LABEL,
+            {
+                'task': truth.task,
+                'success': bool(truth.success),
+                'failure': self._mode(),
+                'seed': int(truth.seed),
+                'times': self._times(truth),
+            },
+        )
+
+    def _mode(self) -> str:
+        return retry_mode(self._job.failure) if self._start > 0.0 else self._job.failure
+
+    def _times(self, truth: Any) -> dict[str, float]:
+        """Return times since the first frame of this file; earlier ones are of another attempt."""
+        known = {name: getattr(truth, f'{name}_time') for name in TIMES}
+        since = {name: at - self._start for name, at in known.items() if at is not None}
+        return {name: round(at, 6) for name, at in since.items() if at >= 0.0}
+
+
+def encode_jpeg(image: Image) -> bytes:
+    """Encode an RGB image."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise ValueError(f'image of shape {image.shape} cannot be encoded')
+    return jpeg.tobytes()

@@ -1,0 +1,187 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Training data on disk: decoded and resized once, then mapped into memory.
+
+Each recording becomes one shard; shards are joined into arrays. Recordings may be added: only
+theirs are made anew. A shard keeps the joints at all control steps, so that the forecast of any
+horizon is had without another decoding.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.console.process_pool import processes as beside
+from viva_ros.console.process_pool import uninterrupted
+from viva_ros.console.progress import bar
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.files import replace_atomically, write_atomically
+from viva_ros.data.episode import Episode
+from viva_ros.data.open import identity
+from viva_ros.data.recording import read
+from viva_ros.offline.dataset import Data, Track
+from viva_ros.training.dataset import cut
+
+__all__ = ['Cut', 'Data', 'join', 'load', 'write_shard']
+
+IMAGES: Final = 'images'
+MOMENTS: Final = ('stamps', 'proprio', 'returned')  # one row each moment
+TRACK: Final = ('joint_stamps', 'joints')  # one row each control step
+FORMAT: Final = 2
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How episodes are cut: see ``moments.cut``."""
+
+    cameras: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    size: tuple[int, int]
+    horizon: float
+    every: int
+
+    @property
+    def key(self) -> str:
+        """Return what shards depend on: all but the horizon."""
+        kept = {name: value for name, value in asdict(self).items() if name != 'horizon'}
+        return json.dumps({'format': FORMAT, **kept})
+
+
+def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: int = 1) -> Data:
+    """
+    Give the moments of recordings, from the cache as far as they are in it.
+
+    :param folder: of the cache
+    :param part: name of the joined file, such as 'train'
+    :raises RecordingError: if a recording cannot be read
+    """
+    shards = folder / 'shards'
+    shards.mkdir(parents=True, exist_ok=True)
+    todo = [path for path in paths if not _is_whole(_shard(shards, path), path, how.key)]
+    work = partial(_write_shard, shards, how)
+    if todo:
+        with _map(min(processes, len(todo))) as run:
+            with uninterrupted():
+                done = run(work, todo)
+            for _ in bar(done, 'reading recordings', total=len(todo)):
+                pass
+    return join([_shard(shards, path) for path in paths], folder / part, how)
+
+
+@contextmanager
+def _map(processes: int) -> Iterator[Any]:
+    if processes <= 1:
+        yield map
+        return
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+    with beside(processes, cv2.setNumThreads, 1) as pool:
+        yield pool.map
+
+
+def _shard(shards: Path, path: Path) -> Path:
+    """Give the folder of a recording: files of one name in other folders have others."""
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    return shards / f'{path.stem}-{digest[:8]}'
+
+
+def _is_whole(shard: Path, path: Path, key: str) -> bool:
+    """Tell whether a shard is of this file, as it is now, and cut as asked for."""
+    index = shard / 'index.json'
+    if not index.is_file():
+        return False
+    content = json.loads(index.read_text(encoding='utf-8'))
+    return bool(content['source'] == identity(path) and content['cut'] == key)
+
+
+def _write_shard(shards: Path, how: Cut, path: Path) -> None:
+    episodes = [episode for episode in read(path).episodes() if episode.label is not None]
+    if not episodes:
+        raise RecordingError(f'{path} has no episode with an outcome: leave it out, or label it')
+    try:
+        write_shard(_shard(shards, path), episodes, how, identity(path))
+    except RecordingError as error:
+        raise RecordingError(f'{path}: {error}') from error
+    except OSError as error:
+        raise _full(_shard(shards, path), error) from error
+
+
+def _full(path: Path, error: OSError) -> RecordingError:
+    return RecordingError(
+        f'{path} cannot be written ({error}): make room, and run the same command again; what is '
+        'finished is kept'
+    )
+
+
+def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any) -> None:
+    """Cut the labelled episodes of one recording, one at least, and write them; the index last."""
+    shard.mkdir(parents=True, exist_ok=True)
+    (shard / 'index.json').unlink(missing_ok=True)
+    pieces = [cut(e, how.cameras, how.joint_names, how.size, how.horizon, how.every)
+              for e in episodes]  # fmt: skip
+    for name in (IMAGES, *MOMENTS, *TRACK):
+        rows = np.concatenate([getattr(piece, name) for piece in pieces])
+        np.save(shard / f'{name}.npy', rows.astype(np.float32) if rows.dtype == float else rows)
+    labels = [
+        {'name': e.name, 'count': len(p.stamps), 'control_steps': len(p.joints), **asdict(e.label)}
+        for e, p in zip(episodes, pieces, strict=True) if e.label
+    ]  # fmt: skip
+    content = {'source': source, 'cut': how.key, 'labels': labels}
+    write_atomically(shard / 'index.json', json.dumps(content))
+
+
+def join(shards: Sequence[Path], joined: Path, how: Cut) -> Data:
+    """Join the shards' arrays; images into one file, unless it is there already."""
+    indices = [json.loads((shard / 'index.json').read_text()) for shard in shards]
+    labels = [label for index in indices for label in index['labels']]
+    counts = [label['count'] for label in labels]
+    rows = {
+        name: np.concatenate([np.load(shard / f'{name}.npy') for shard in shards])
+        for name in (*MOMENTS, *TRACK)
+    }
+    ends = np.cumsum([label['control_steps'] for label in labels])[:-1]
+    tracks = [
+        Track(*pair)
+        for pair in zip(*(np.split(rows[name], ends) for name in TRACK), strict=True)
+    ]  # fmt: skip
+    made_of = json.dumps([how.key, [index['source'] for index in indices]])
+    images = _join_images(shards, joined, made_of, sum(counts))
+    episode = np.repeat(np.arange(len(labels)), counts)
+    now = rows['proprio']
+    return Data(
+        images, now, now, rows['returned'], rows['stamps'], episode, labels, tracks
+    ).ahead(how.horizon)  # fmt: skip
+
+
+def _join_images(
+    shards: Sequence[Path], joined: Path, made_of: str, count: int
+) -> NDArray[np.uint8]:
+    path, note = joined.with_suffix('.npy'), joined.with_suffix('.json')
+    if not (note.is_file() and path.is_file() and note.read_text(encoding='utf-8') == made_of):
+        note.unlink(missing_ok=True)
+        try:
+            replace_atomically(path, partial(_write_joined, shards, count))
+            write_atomically(note, made_of)
+        except OSError as error:
+            raise _full(path, error) from error
+    return np.load(path, mmap_mode='r')
+
+
+def _write_joined(shards: Sequence[Path], count: int, path: Path) -> None:
+    """Write piece by piece: into memory mapped to a file, a full disk is met by a dead process."""
+    first = np.load(shards[0] / 'images.npy', mmap_mode='r')
+    header = {'descr': '|u1', 'fortran_order': False, 'shape': (count, *first.shape[1:])}
+    with path.open('wb') as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for shard in bar(shards, 'joining', total=len(shards)):
+            file.write(np.load(shard / 'images.npy').data)

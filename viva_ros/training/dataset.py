@@ -1,0 +1,106 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a model learns from: an episode cut into moments, as a monitor would have met them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.observation import Array
+from viva_ros.data.episode import Episode, Joints
+from viva_ros.data.images import Pictures
+from viva_ros.engine.preprocessing import letterbox
+from viva_ros.model.returns import returns
+
+
+@dataclass(frozen=True)
+class Moments:
+    """
+    N moments of one episode.
+
+    :param stamps: (N,) int64, ns
+    :param images: (N, V, H, W, 3) uint8, letterboxed
+    :param proprio: (N, J), rad or m
+    :param future: (N, J), one horizon later; near the end the last that there is
+    :param returned: G, (N,)
+    :param joint_stamps: of all joint states, (M,) int64, ns
+    :param joints: (M, J), rad or m
+    """
+
+    stamps: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    proprio: Array
+    future: Array
+    returned: Array
+    joint_stamps: NDArray[np.int64]
+    joints: Array
+
+
+def nearest(stamps: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """
+    Give the index of the stamp nearest to each wanted one; the earlier of two as near.
+
+    :param stamps: (N,), ascending, N >= 1
+    """
+    after = np.clip(np.searchsorted(stamps, wanted), 1, max(len(stamps) - 1, 1))
+    after = np.minimum(after, len(stamps) - 1)
+    before = np.maximum(after - 1, 0)
+    closer = np.abs(stamps[before] - wanted) <= np.abs(stamps[after] - wanted)
+    return np.where(closer, before, after)
+
+
+def cut(
+    episode: Episode, cameras: Sequence[str], joint_names: Sequence[str],
+    size: tuple[int, int], horizon: float, every: int = 1,
+) -> Moments:  # fmt: skip
+    """
+    Take the moments of the first camera's frames, with what is nearest to each.
+
+    :param size: (height, width) of the images, px
+    :param horizon: of the forecast, s
+    :param every: keep each so many-th frame
+    :raises RecordingError: if the episode has no label, or lacks a camera or joint
+    """
+    if episode.label is None:
+        raise RecordingError(f'{episode.name} has no outcome: leave it out')
+    missing = [name for name in cameras if name not in episode.cameras]
+    missing += [name for name in joint_names if name not in episode.joints.names]
+    if missing:
+        raise RecordingError(f'{episode.name} lacks {", ".join(missing)}: leave it out')
+    all_stamps = episode.cameras[cameras[0]].stamps
+    stamps = all_stamps[::every]
+    images = np.empty((len(stamps), len(cameras), *size, 3), dtype=np.uint8)
+    for view, camera in enumerate(cameras):
+        frames = episode.cameras[camera]
+        seen = frames.images
+        if isinstance(seen, Pictures):  # as a monitor decodes them
+            seen = seen.fitting(size)
+        for row, index in enumerate(nearest(frames.stamps, stamps)):
+            images[row, view] = letterbox(seen[int(index)], size)
+    track, joints = episode.joints.stamps, _joints(episode.joints, joint_names)
+    proprio, future = (joints_at(track, joints, stamps, later) for later in (0.0, horizon))
+    returned = returns(len(all_stamps), episode.label.success)[::every]
+    return Moments(stamps, images, proprio, future, returned, track, joints)
+
+
+def joints_at(
+    joint_stamps: NDArray[np.int64], joints: NDArray[np.floating], stamps: NDArray[np.int64],
+    later: float,
+) -> NDArray[np.floating]:  # fmt: skip
+    """
+    Give the joint positions nearest to moments, or to so much later; at the end the last.
+
+    :param joint_stamps: (M,), ns
+    :param joints: (M, J)
+    :param stamps: (N,), ns
+    :param later: s
+    :returns: (N, J)
+    """
+    return joints[nearest(joint_stamps, stamps + round(later * 1e9))]
+
+
+def _joints(joints: Joints, names: Sequence[str]) -> Array:
+    return joints.positions[:, [joints.names.index(name) for name in names]]

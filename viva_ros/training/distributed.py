@@ -1,0 +1,205 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The processes that train together, and what one of them computes on.
+
+One process needs nothing; several are started by `accelerate launch` or `torchrun`. However many
+they are, and in however many parts each takes its share, a step has the gradients of one process
+with the whole batch: see ``draws``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.model.noise import Share, Source
+from viva_ros.offline.training import sharding
+
+DEVICES: Final = ('auto', 'cpu', 'cuda')
+PRECISIONS: Final = ('fp32', 'bf16')
+PATIENCE: Final = timedelta(hours=12)  # the first process may read recordings for long
+
+Losses: TypeAlias = Mapping[str, Tensor]
+LossFunction: TypeAlias = Callable[[int, Source], Losses]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """
+    What a run computes on; none of it changes what is learnt but for rounding.
+
+    :param device: 'auto' is CUDA where there is one
+    :param precision: of products; weights and their averages stay in float32
+    :param accumulate: parts that each process takes its share of a batch in
+    :param shard: spread the transformer's weights over the processes (FSDP)
+    :param checkpointing: compute activations again instead of keeping them
+    """
+
+    device: str = 'auto'
+    precision: str = 'fp32'
+    accumulate: int = 1
+    shard: bool = False
+    checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in (('device', DEVICES), ('precision', PRECISIONS)):
+            if getattr(self, name) not in allowed:
+                given, known = getattr(self, name), ', '.join(allowed)
+                raise ConfigurationError(f'{name} is {given!r}, must be one of {known}')
+        if self.accumulate < 1:
+            raise ConfigurationError(f'accumulate is {self.accumulate}, must be at least 1')
+        if self.device == 'cuda' and not torch.cuda.is_available():
+            raise ConfigurationError('device is cuda, but there is none: use auto or cpu')
+
+
+class Workers:
+    """
+    All processes, as one of them sees them.
+
+    :raises ConfigurationError: if weights are to be spread over one process
+    """
+
+    def __init__(self, hardware: Hardware | None = None) -> None:
+        self.hardware = hardware or Hardware()
+        cpu = self.hardware.device == 'cpu' or not torch.cuda.is_available()
+        handlers = [
+            InitProcessGroupKwargs(timeout=PATIENCE),
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+        ]
+        precision = 'bf16' if self.hardware.precision == 'bf16' else 'no'
+        self._accelerator = Accelerator(
+            mixed_precision=precision, cpu=cpu, kwargs_handlers=handlers
+        )  # fmt: skip
+        self.rank = self._accelerator.process_index
+        self.count = self._accelerator.num_processes
+        self.device = self._accelerator.device
+        if self.hardware.shard and self.count == 1:
+            raise ConfigurationError(
+                'weights are to be spread over 1 process: start several with torchrun or '
+                'accelerate launch, or leave out --shard'
+            )
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes what all have in common."""
+        return self.rank == 0
+
+    def place(self, module: nn.Module) -> None:
+        """Move a module to the device, and spread it if that is asked for and it has blocks."""
+        if not self.is_spread(module):
+            module.to(self.device)
+        elif not sharding.is_sharded(module):
+            sharding.shard(module, self.device, self.hardware.precision)
+
+    def is_spread(self, module: nn.Module) -> bool:
+        """Tell whether a module's weights are to be spread over the processes."""
+        return self.hardware.shard and sharding.can_shard(module)
+
+    def share(self, module: nn.Module, loss: LossFunction) -> LossFunction:
+        """Give a loss whose gradients are averaged over the processes."""
+        if self.count > 1 and not self.is_spread(module):
+            shared: LossFunction = self._accelerator.prepare_model(_Module(module, loss))
+            return shared
+
+        def with_precision(batch: int, source: Source) -> Losses:
+            with self.autocast():
+                return loss(batch, source)
+
+        return with_precision
+
+    def backward(
+        self, loss: LossFunction, module: nn.Module, batch: int, generator: torch.Generator
+    ) -> Losses:
+        """
+        Add the gradients of a batch, and give its losses as this process saw them.
+
+        :param loss: from ``share``
+        :param batch: of all processes together
+        """
+        parts = self.count * self.hardware.accumulate
+        if parts == 1:
+            losses = loss(batch, generator)
+            losses['total'].backward()
+            return losses
+        begin, seen = generator.get_state(), []
+        for index in range(self.hardware.accumulate):
+            generator.set_state(begin)
+            share = Share(generator, index * self.count + self.rank, parts)
+            with self._silent(loss, module, index + 1 < self.hardware.accumulate):
+                losses = loss(batch // parts, share)
+                (losses['total'] / self.hardware.accumulate).backward()
+            seen.append({name: value.detach() for name, value in losses.items()})
+        return {name: torch.stack([row[name] for row in seen]).mean() for name in seen[0]}
+
+    def check(self, batch: int) -> None:
+        """
+        Refuse a batch that cannot be shared evenly.
+
+        :raises ConfigurationError: with the numbers
+        """
+        if batch % (self.count * self.hardware.accumulate):
+            raise ConfigurationError(
+                f'batch is {batch}, must be a multiple of {self.count} processes x '
+                f'{self.hardware.accumulate} parts: change --batch or --accumulate'
+            )
+
+    def mean(self, losses: Losses) -> dict[str, float]:
+        """Average losses over the processes."""
+        rows = torch.stack([value.detach().float() for value in losses.values()])
+        if self.count > 1:
+            rows = self._accelerator.reduce(rows.to(self.device), 'mean')
+        return dict(zip(losses, rows.tolist(), strict=True))
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Compute with the precision asked for."""
+        if self.hardware.precision == 'fp32':
+            return nullcontext()
+        context: AbstractContextManager[None] = self._accelerator.autocast()
+        return context
+
+    @contextmanager
+    def first_goes_ahead(self) -> Iterator[None]:
+        """Let the first process through, then the others: they find what it wrote."""
+        with self._accelerator.main_process_first():
+            yield
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        self._accelerator.wait_for_everyone()
+
+    def close(self) -> None:
+        """Leave the others."""
+        self._accelerator.end_training()
+
+    @contextmanager
+    def _silent(self, loss: LossFunction, module: nn.Module, silent: bool) -> Iterator[None]:
+        """Keep gradients to this process until its last part."""
+        if self.is_spread(module):
+            sharding.set_sync(module, not silent)
+            yield
+        elif silent and isinstance(loss, DistributedDataParallel):
+            with loss.no_sync():
+                yield
+        else:
+            yield
+
+
+class _Module(nn.Module):
+    """A loss as a module of the weights that it trains, whichever of their methods it calls."""
+
+    def __init__(self, module: nn.Module, loss: LossFunction) -> None:
+        super().__init__()
+        self.module, self._loss = module, loss
+
+    def forward(self, batch: int, source: Source) -> dict[str, Tensor]:
+        """Give the losses of a batch."""
+        return dict(self._loss(batch, source))

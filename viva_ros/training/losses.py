@@ -1,0 +1,221 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What each stage of training minimises, and on which draws from the data."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from viva_ros.console.progress import bar
+from viva_ros.model import noise as draws
+from viva_ros.model.proprio import ProprioModel
+from viva_ros.model.returns import latent_from_value, value_from_return
+from viva_ros.model.targets import IMAGES, Goals
+from viva_ros.model.viva import ViVa, to_pixels
+from viva_ros.training.augmentation import AugmentSettings, augment, drop_views
+from viva_ros.training.cache import Data
+from viva_ros.training.trainer import Losses
+
+KL_WEIGHT = 1e-4
+EDGE_WEIGHT = 0.5
+ENCODE_PIXELS = 64 * 3 * 96 * 96  # at once
+
+
+def take(array: NDArray[np.generic], rows: Tensor) -> Tensor:
+    """Read rows of an array, perhaps on disk, in ascending order; they come back as asked for."""
+    order = torch.argsort(rows)
+    sorted_rows = torch.from_numpy(np.asarray(array[rows[order].numpy()]))
+    return sorted_rows[torch.argsort(order)]
+
+
+@dataclass(frozen=True)
+class VaeLoss:
+    """Reconstruction of single views, with edges, and a small pull towards unit latents."""
+
+    model: ViVa
+    data: Data
+    settings: AugmentSettings
+
+    def __call__(self, batch: int, source: draws.Source) -> Losses:
+        """Give losses of a batch of views."""
+        rows = draws.integers(len(self.data.images), batch, source)
+        views = draws.integers(self.data.images.shape[1], batch, source)
+        images = take(self.data.images, rows)[torch.arange(batch), views].to(self.model.device)
+        pixels = augment(to_pixels(images), self.settings, source)
+        mean, logvar = self.model.vae.moments(pixels)
+        drawn = mean + (0.5 * logvar).exp() * draws.normal(mean.shape, source, mean.device)
+        made = self.model.vae.reconstruct(drawn)
+        pixel, edge = (made - pixels).abs().mean(), _edge_error(made, pixels)
+        divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+        total = pixel + EDGE_WEIGHT * edge + KL_WEIGHT * divergence
+        return {'total': total, 'pixel': pixel, 'edge': edge, 'divergence': divergence}
+
+
+def _edge_error(made: Tensor, pixels: Tensor) -> Tensor:
+    error = made - pixels
+    down = (error[:, :, 1:] - error[:, :, :-1]).abs().mean()
+    return down + (error[:, :, :, 1:] - error[:, :, :, :-1]).abs().mean()
+
+
+def encode_all(model: ViVa, data: Data) -> NDArray[np.float16]:
+    """Give the raw latents of all views: (N, V, C, H, W)."""
+    model.eval()
+    shape = (*data.images.shape[:2], *model.config.latent_shape)
+    out = np.empty(shape, dtype=np.float16)
+    size = max(1, ENCODE_PIXELS // math.prod(data.images.shape[1:4]))
+    starts = range(0, len(out), size)
+    with torch.inference_mode():
+        for start in bar(starts, 'encoding', total=len(starts)):
+            images = torch.from_numpy(np.array(data.images[start : start + size]))
+            latent = model.vae.encode(to_pixels(images.flatten(0, 1).to(model.device)))
+            latent = latent.float().cpu().unflatten(0, images.shape[:2])
+            out[start : start + size] = latent.numpy()
+    return out
+
+
+def set_statistics(model: ViVa, raw: NDArray[np.float16]) -> None:
+    """Take mean and standard deviation of each latent channel over the training views."""
+    model.latents_mean.copy_(torch.from_numpy(raw.mean(axis=(0, 1, 3, 4), dtype=np.float64)))
+    model.latents_std.copy_(torch.from_numpy(raw.std(axis=(0, 1, 3, 4), dtype=np.float64)))
+
+
+@dataclass(frozen=True)
+class VideoLoss:
+    """
+    Generation of clips of one camera, the first frame given.
+
+    :param raw: latents of all views from ``encode_all``
+    :param spacing: moments between the frames of a clip
+    """
+
+    model: ViVa
+    data: Data
+    raw: NDArray[np.float16]
+    spacing: int
+
+    def __call__(self, batch: int, source: draws.Source) -> Losses:
+        """Give losses of a batch of clips; past the end an episode stands still."""
+        first = draws.integers(len(self.raw), batch, source)
+        views = draws.integers(self.raw.shape[1], batch, source)
+        episode = torch.from_numpy(self.data.episode)
+        last = torch.searchsorted(episode, episode[first], right=True) - 1
+        steps = torch.arange(self.model.config.clip_frames) * self.spacing
+        rows = torch.minimum(first[:, None] + steps, last[:, None])  # (B, F)
+        clips = take(self.raw, rows.flatten()).unflatten(0, rows.shape)
+        clips = clips[torch.arange(batch), :, views].float()  # (B, F, C, H, W)
+        clips = clips.to(self.model.device)
+        normal = self.model.normalise_latents(clips.flatten(0, 1)).unflatten(0, rows.shape)
+        tasks = torch.from_numpy(self.data.task_index(self.model.config.tasks))
+        loss = self.model.video_loss(normal.transpose(1, 2), tasks[first].to(clips.device), source)
+        return {'total': loss}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """
+    What is learnt of all moments, as tensors.
+
+    :param proprio: normalised, (N, J)
+    :param future: normalised, one horizon later, (N, J)
+    :param latent: v = G - 1, (N,)
+    :param failed: 1 where the episode fails in the end, (N,)
+    :param task: index, (N,)
+    """
+
+    proprio: Tensor
+    future: Tensor
+    latent: Tensor
+    failed: Tensor
+    task: Tensor
+
+    def goals(self, rows: Tensor, images: Tensor | None = None) -> Goals:
+        """Give what some moments lead to."""
+        return Goals(self.latent[rows], self.future[rows], self.failed[rows], images)
+
+    @classmethod
+    def of(cls, data: Data, model: ViVa | ProprioModel, tasks: tuple[str, ...]) -> 'Labels':
+        """Compute them by the ranges of a model."""
+        ranges = model.ranges
+        value = value_from_return(data.returned.astype(np.float64))
+        normal = [ranges.normalise(joints) for joints in (data.proprio, data.future)]
+        failed = 1.0 - data.success
+        columns = [
+            torch.from_numpy(a).float() for a in (*normal, latent_from_value(value), failed)
+        ]  # fmt: skip
+        columns.append(torch.from_numpy(data.task_index(tasks)))
+        return cls(*(column.to(next(iter(model.buffers())).device) for column in columns))
+
+
+@dataclass(frozen=True)
+class ViVaLoss:
+    """The loss of the whole model on moments, their views changed at random."""
+
+    model: ViVa
+    data: Data
+    labels: Labels
+    settings: AugmentSettings
+
+    def __call__(self, batch: int, source: draws.Source) -> Losses:
+        """Give losses of a batch of moments; the VAE does not learn."""
+        rows = draws.integers(len(self.data.images), batch, source)
+        with torch.no_grad():
+            images = take(self.data.images, rows).to(self.model.device)
+            pixels = augment(to_pixels(images.flatten(0, 1)), self.settings, source)
+            latents = self.model.encode_pixels(pixels).unflatten(0, images.shape[:2])
+            latents = drop_views(latents, self.settings.drop, source)
+        proprio = self.labels.proprio[rows]
+        proprio = proprio + self.settings.joints * draws.normal(
+            proprio.shape, source, proprio.device
+        )  # fmt: skip
+        return self.model.loss(
+            latents, proprio.clamp(-1.0, 1.0), self.labels.goals(rows, self._later(rows)),
+            self.labels.task[rows], source,
+        )  # fmt: skip
+
+    def _later(self, rows: Tensor) -> Tensor | None:
+        """Give the views one horizon later, as they are, if the model denoises them."""
+        if IMAGES not in self.model.config.targets:
+            return None
+        horizon = round(self.model.config.horizon * 1e9)
+        later = torch.from_numpy(rows_ahead(self.data, rows.numpy(), horizon))
+        with torch.no_grad():
+            return self.model.encode(take(self.data.images, later).to(self.model.device))
+
+
+def rows_ahead(data: Data, rows: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:
+    """
+    Find the last moments of the same episodes that are not later than a horizon ahead.
+
+    :param horizon: ns
+    :returns: as many as rows; past the end an episode stands still
+    """
+    found = []
+    for row in rows:
+        first, end = np.searchsorted(data.episode, [data.episode[row], data.episode[row] + 1])
+        stamps = data.stamps[first:end]
+        found.append(first + np.searchsorted(stamps, data.stamps[row] + horizon, 'right') - 1)
+    return np.array(found, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class ProprioLoss:
+    """Regression of value and forecast from joints alone."""
+
+    model: ProprioModel
+    labels: Labels
+    settings: AugmentSettings
+
+    def __call__(self, batch: int, source: draws.Source) -> Losses:
+        """Give losses of a batch of moments, weighted as ViVa's."""
+        rows = draws.integers(len(self.labels.latent), batch, source)
+        proprio = self.labels.proprio[rows]
+        noise = draws.normal(proprio.shape, source, proprio.device)
+        noisy = proprio + self.settings.joints * noise
+        value, forecast = self.model.predict(noisy.clamp(-1.0, 1.0), self.labels.task[rows])
+        value_error = (value + self.labels.latent[rows]).square().mean()  # V = -v
+        forecast_error = (forecast - self.labels.future[rows]).square().mean()
+        return {'total': value_error + 0.5 * forecast_error, 'value': value_error}

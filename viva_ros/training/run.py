@@ -1,0 +1,212 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva train`: learn the frames, then motion, then value (METHOD, 2 and 3).
+
+Three stages: the VAE on single frames; the transformer as a generator of video; ViVa from there.
+Published weights (--backbone) take the place of the first two. A run that was stopped, however
+hard, goes on where it was when started again with the same arguments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from viva_ros.cli.train import parse, run_of
+from viva_ros.core.normalize import JointRanges
+from viva_ros.model import checkpoint
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.early_exit import EarlyExit
+from viva_ros.model.proprio import ProprioModel
+from viva_ros.model.viva import ViVa
+from viva_ros.offline.training import adapters, run_folder
+from viva_ros.offline.training.latents import stored_latents
+from viva_ros.offline.training.provenance import provenance
+from viva_ros.training import losses as stages
+from viva_ros.training import validation as held_out
+from viva_ros.training.cache import Data
+from viva_ros.training.config import Run
+from viva_ros.training.distributed import Workers
+from viva_ros.training.initialization import begin_model, bring_back, place
+from viva_ros.training.sources import gather
+from viva_ros.training.trainer import Stage
+
+CLIP_SPACING: Final = 0.4  # s between the frames of a clip
+FIRST_LOGVAR: Final = 6.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse(argv)
+    run = run_of(args)
+    torch.set_num_threads(run.threads)
+    cv2.setNumThreads(run.threads)
+    train(run)
+    return 0
+
+
+def train(run: Run) -> ViVa | EarlyExit:
+    """
+    Run all stages and write ``checkpoint/`` and the baseline's ``proprio/`` into the run's folder.
+
+    :raises RecordingError: if recordings cannot be read
+    :raises ConfigurationError: if what is asked for does not fit them, or a run that was begun
+    """
+    workers = Workers(run.hardware)
+    with workers.first_goes_ahead():
+        material = gather(run)
+    model = train_on(run, material.learn, material.hold, material.blank)
+    workers.close()
+    return model
+
+
+def train_on(run: Run, learn: Data, hold: Data | None, blank: ViVaConfig) -> ViVa | EarlyExit:
+    """
+    Run all stages on data at hand.
+
+    :param blank: configuration without tasks
+    """
+    run = replace(run, plan=run.plan.settled(len(learn.images)))
+    workers = Workers(run.hardware)
+    run.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(run.seed)
+    config = replace(blank, tasks=learn.tasks)
+    ranges = JointRanges.of(config.joint_names, [learn.proprio, learn.future])
+    model = begin_model(run, config, ranges)
+    described = run_folder.describe(run, model.config, learn, hold)
+    with workers.first_goes_ahead():
+        if workers.is_first:
+            run_folder.begin(run, described, workers)
+    place(model, workers)
+    if run.backbone is None:
+        train_vae(run, model, learn)
+        raw = stored_latents(run, model, learn, 'train')
+        stages.set_statistics(model, raw)
+        train_video(run, model, learn, raw)
+    final, made = train_value(run, model, learn, hold)
+    if workers.is_first:
+        checkpoint.write(run.out / 'checkpoint', made, provenance(run, learn, final))
+    workers.wait()
+    train_proprio(run, config, ranges, learn, hold)
+    return made.eval()
+
+
+def train_vae(run: Run, model: ViVa, learn: Data) -> None:
+    """Stage 1: single frames."""
+    if not run.plan.vae.steps:
+        return
+    model.vae.to(memory_format=torch.channels_last)
+    with torch.no_grad():  # drawn latents begin near their means, or the decoder sees only noise
+        model.vae.quant_conv.bias[model.config.vae.z_dim :] -= FIRST_LOGVAR
+    loss = stages.VaeLoss(model, learn, run.augment)
+    workers = Workers(run.hardware)
+    Stage('vae', model.vae, run.plan.vae, run.out, run.seed, loss, workers=workers).run()
+
+
+def train_video(run: Run, model: ViVa, learn: Data, raw: NDArray[np.float16]) -> None:
+    """Stage 2: motion."""
+    if not run.plan.video.steps:
+        return
+    loss = stages.VideoLoss(model, learn, raw, clip_spacing(learn))
+    workers, seed = Workers(run.hardware), run.seed + 1
+    _set_checkpointing(run, model)
+    Stage('video', model.transformer, run.plan.video, run.out, seed, loss, workers=workers).run()
+
+
+def clip_spacing(data: Data) -> int:
+    """Give the moments from one frame of a clip to the next."""
+    within = np.diff(data.episode) == 0
+    if not within.any():
+        return 1
+    between = float(np.median(np.diff(data.stamps)[within])) * 1e-9  # s
+    return max(1, round(CLIP_SPACING / between))
+
+
+def train_value(
+    run: Run, model: ViVa, learn: Data, hold: Data | None
+) -> tuple[dict[str, float], ViVa | EarlyExit]:
+    """Stage 3 in one of its forms: the whole transformer, adapters, or a head on frozen blocks."""
+    if run.head:
+        head = EarlyExit.of(model, run.head)
+        return _train_targets(run, head, head.head, learn, hold), head
+    if run.lora:
+        adapters.add(model.transformer, run.lora)
+    final = train_viva(run, model, learn, hold)
+    workers = Workers(run.hardware)
+    if run.lora:
+        if workers.is_first:
+            adapters.write(run.out / 'checkpoint' / 'adapter', model.transformer, run.lora)
+        adapters.merge(model.transformer)
+    bring_back(model, workers)
+    return final, model
+
+
+def train_viva(run: Run, model: ViVa, learn: Data, hold: Data | None) -> dict[str, float]:
+    """Stage 3: future proprioception and value; gives the held-out figures."""
+    _set_checkpointing(run, model)
+    return _train_targets(run, model, model.transformer, learn, hold)
+
+
+def _train_targets(
+    run: Run, model: ViVa | EarlyExit, module: torch.nn.Module, learn: Data, hold: Data | None
+) -> dict[str, float]:
+    """Train a part of a model on its targets, and give the held-out figures."""
+    name = 'head' if isinstance(model, EarlyExit) else 'viva'
+    labels = stages.Labels.of(learn, model, model.config.tasks)
+    loss = stages.ViVaLoss(model, learn, labels, run.augment)
+    held_raw = None if hold is None else stored_latents(run, model, hold, 'validation')
+
+    def measure() -> dict[str, float]:
+        if hold is None or held_raw is None:
+            return {}
+        held_labels = stages.Labels.of(hold, model, model.config.tasks)
+        return held_out.figures(hold, *held_out.predict(model, held_raw, held_labels))
+
+    workers, schedule = Workers(run.hardware), getattr(run.plan, name)
+    Stage(name, module, schedule, run.out, run.seed + 2, loss, measure, workers).run()
+    model.eval()
+    with torch.no_grad(), workers.autocast():
+        return measure()
+
+
+def train_proprio(
+    run: Run, config: ViVaConfig, ranges: JointRanges, learn: Data, hold: Data | None
+) -> None:
+    """Train the baseline and write it."""
+    if not run.plan.proprio.steps:
+        return
+    torch.manual_seed(run.seed)
+    tasks, workers = config.tasks, Workers(run.hardware)
+    model = ProprioModel(ranges, len(tasks)).to(workers.device)
+    labels = stages.Labels.of(learn, model, tasks)
+    loss = stages.ProprioLoss(model, labels, run.augment)
+    schedule = run.plan.proprio
+    Stage('proprio', model, schedule, run.out, run.seed + 3, loss, workers=workers).run()
+    model.eval()
+    final = {}
+    if hold is not None:
+        joints = torch.from_numpy(hold.proprio).to(workers.device)
+        task = torch.from_numpy(hold.task_index(tasks)).to(workers.device)
+        given = held_out.in_batches(lambda rows: model(joints[rows], task[rows]), len(joints))
+        final = held_out.figures(hold, *given)
+    content = {
+        'kind': 'proprio', 'ranges': ranges.to_dict(), 'tasks': list(tasks),
+        'horizon': config.horizon, 'provenance': provenance(run, learn, final),
+    }  # fmt: skip
+    if workers.is_first:
+        checkpoint.write_weights(run.out / 'proprio', model, content)
+    workers.wait()
+
+
+def _set_checkpointing(run: Run, model: ViVa) -> None:
+    if run.hardware.checkpointing:
+        model.transformer.enable_gradient_checkpointing()
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

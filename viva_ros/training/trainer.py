@@ -1,0 +1,214 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The training loop: AdamW, warm-up and cosine, clipped gradients, averaged weights.
+
+Its whole state, random numbers included, is written every so many steps, so that a run which was
+stopped goes on exactly as if it had not been.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from viva_ros.console.progress import new_bar
+from viva_ros.core.errors import RecordingError
+from viva_ros.offline.training.curve import Curve
+from viva_ros.offline.training.sharding import local, spread_like
+from viva_ros.training.checkpointing import StateFile
+from viva_ros.training.distributed import Losses, LossFunction, Workers
+
+__all__ = ['Losses', 'Schedule', 'Stage']
+
+BETAS: Final = (0.9, 0.95)
+WEIGHT_DECAY: Final = 0.01
+CLIP: Final = 1.0
+MOMENTS: Final = ('step', 'exp_avg', 'exp_avg_sq')  # of AdamW
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """
+    Length and pace of one stage.
+
+    :param steps: 0 leaves the stage out
+    :param batch: samples of one step, of all processes together
+    :param average: decay of the averaged weights; 0 keeps none
+    :param lowest: share of the learning rate that the cosine ends at; 1 stays at the full rate
+    :param save_every: steps between states written
+    :param measure_every: steps between held-out figures
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    warm_up: int
+    average: float = 0.998
+    lowest: float = 0.05
+    save_every: int = 200
+    measure_every: int = 500
+
+    def rate_at(self, step: int) -> float:
+        """Give the learning rate of a step, counted from 0."""
+        if step < self.warm_up:
+            return self.rate * (step + 1) / self.warm_up
+        done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
+        falling = 0.5 * (1 + math.cos(math.pi * done))
+        return self.rate * (self.lowest + (1 - self.lowest) * falling)
+
+
+class Stage:
+    """
+    One stage of training a module; only parameters that require a gradient are trained.
+
+    :param loss: gives named losses of a batch drawn with a generator; 'total' is minimised
+    :param measure: gives figures of the module with averaged weights
+    :param workers: that share the work; None for this process alone
+    """
+
+    def __init__(
+        self, name: str, module: nn.Module, schedule: Schedule, folder: Path, seed: int,
+        loss: LossFunction, measure: Callable[[], Mapping[str, float]] = dict,
+        workers: Workers | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.module, self.schedule = name, module, schedule
+        self._workers = workers or Workers()
+        self._workers.check(schedule.batch)
+        self._workers.place(module)
+        self._loss, self._measure, self._folder = loss, measure, folder
+        self._generator = torch.Generator().manual_seed(seed)
+        self._parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        self._optimiser = torch.optim.AdamW(
+            self._parameters.values(), lr=schedule.rate, betas=BETAS, weight_decay=WEIGHT_DECAY
+        )
+        self._average: dict[str, Tensor] = {}
+        if schedule.average:
+            self._average = {n: local(p).clone() for n, p in self._parameters.items()}
+        parts = self._workers.count if self._workers.is_spread(module) else 1
+        self._state = StateFile(folder, name, self._workers.rank, parts, self._workers.wait)
+        self._step = 0
+
+    def run(self, until: int | None = None) -> None:
+        """
+        Train, from the state written last, and leave the averaged weights in the module.
+
+        :param until: stop there and write the state, as if stopped
+        """
+        end = min(self.schedule.steps, until or self.schedule.steps)
+        self._resume()
+        if self._step < end:
+            self._train(end)
+        self._swap()
+
+    def _train(self, end: int) -> None:
+        shared = self._workers.share(self.module, self._loss)
+        curve = Curve(self._folder, self.name, self._step) if self._workers.is_first else None
+        started, first = time.monotonic(), self._step
+        with new_bar(self.name, self.schedule.steps, self._step, curve is not None) as progress:
+            while self._step < end:
+                losses = self._train_step(shared)
+                self._note(losses, curve, started, first)
+                total = float(losses['total'].detach())
+                text = f'{self.name} {total:.4f}'
+                progress.update(progress.task_ids[0], completed=self._step, description=text)
+                if self._step % self.schedule.save_every == 0 or self._step == end:
+                    self._save()
+        if curve is not None:
+            curve.close()
+
+    def _train_step(self, loss: LossFunction) -> Losses:
+        self.module.train()
+        for group in self._optimiser.param_groups:
+            group['lr'] = self.schedule.rate_at(self._step)
+        self._optimiser.zero_grad(set_to_none=True)
+        losses = self._workers.backward(loss, self.module, self.schedule.batch, self._generator)
+        nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
+        self._optimiser.step()
+        self._step += 1
+        if self._average:
+            decay = min(self.schedule.average, (1 + self._step) / (10 + self._step))
+            weights = [local(p) for p in self._parameters.values()]
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self._average.values()), weights, 1 - decay)
+        return losses
+
+    def _note(self, losses: Losses, curve: Curve | None, started: float, first: int) -> None:
+        """Append a row to the curve: losses often, held-out figures sometimes."""
+        step, every = self._step, self.schedule.measure_every
+        measuring = step % every == 0 or step == self.schedule.steps
+        if not measuring and step % max(1, every // 10) != 0:
+            return
+        pace = {
+            'seconds_a_step': round((time.monotonic() - started) / (step - first), 4),
+            'rate': self.schedule.rate_at(step - 1),
+        }
+        means = {name: round(value, 6) for name, value in self._workers.mean(losses).items()}
+        held_out: Mapping[str, float] = {}
+        if measuring:
+            self._swap()
+            self.module.eval()
+            with torch.no_grad(), self._workers.autocast():
+                held_out = self._measure()
+            self._swap()
+        if curve is not None:
+            curve.add(step, pace, means, held_out)
+
+    def _swap(self) -> None:
+        """Exchange the weights with the averaged ones."""
+        with torch.no_grad():
+            for name, average in self._average.items():
+                weight = local(self._parameters[name])
+                kept = weight.clone()
+                weight.copy_(average)
+                average.copy_(kept)
+
+    def _save(self) -> None:
+        state = {f'weight/{n}': local(p) for n, p in self._parameters.items()}
+        state |= {f'average/{n}': p for n, p in self._average.items()}
+        for name, parameter in self._parameters.items():
+            moments = self._optimiser.state[parameter]
+            state |= {f'adam/{name}/{key}': local(value) for key, value in moments.items()}
+        state['random'] = self._generator.get_state()
+        self._state.write(self._step, state, {'schedule': repr(self.schedule)})
+
+    def _resume(self) -> None:
+        found = self._state.read()
+        if found is None:
+            return
+        metadata, state = found
+        if metadata['schedule'] != repr(self.schedule):
+            raise RecordingError(
+                f'{self._folder} has a state of stage {self.name} trained by '
+                f'{metadata["schedule"]}, now asked for is {self.schedule}: choose another --out, '
+                'or delete it'
+            )
+        self._check_names(state)
+        self._step = int(metadata['step'])
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                local(parameter).copy_(state[f'weight/{name}'])
+                self._optimiser.state[parameter] = {
+                    key: spread_like(self._moment(state, name, key), parameter) for key in MOMENTS
+                }
+            for name, average in self._average.items():
+                average.copy_(state[f'average/{name}'])
+        self._generator.set_state(state['random'])
+
+    def _moment(self, state: Mapping[str, Tensor], name: str, key: str) -> Tensor:
+        moment = state[f'adam/{name}/{key}']
+        return moment if key == 'step' else moment.to(self._workers.device)
+
+    def _check_names(self, state: Mapping[str, Tensor]) -> None:
+        given = {key.removeprefix('weight/') for key in state if key.startswith('weight/')}
+        differ = sorted(given ^ set(self._parameters))
+        if differ:
+            raise RecordingError(
+                f'{self._folder} has a state of stage {self.name} of other weights '
+                f'({", ".join(differ[:3])}): choose another --out, or delete it'
+            )
