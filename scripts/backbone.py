@@ -31,17 +31,17 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from test.support import random_snapshot
+from support import random_snapshot
 from viva_ros.cli import embed
 from viva_ros.cli.export import session
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
 from viva_ros.export import graph
-from viva_ros.model import checkpoint, embeddings, pretrained
-from viva_ros.model.config import ViVaConfig
-from viva_ros.model.presets import WAN_5B
-from viva_ros.model.targets import Goals
-from viva_ros.offline.training import adapters
+from viva_ros.model import checkpoint, pretrained
+from viva_ros.model import text as embeddings
+from viva_ros.model.config import WAN_5B, ViVaConfig
+from viva_ros.model.latents import Goals
+from viva_ros.training import checkpointing as adapters
 
 JOINTS: Final = tuple(f'{arm}_{k}' for arm in ('left', 'right') for k in range(7))
 RANGES: Final = JointRanges(JOINTS, (-1.0,) * 14, (1.0,) * 14)

@@ -164,8 +164,8 @@ def shared_memory() -> Iterator[None]:
 @pytest.fixture(scope='session')
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder like the published Wan2.2-TI2V, of tiny sizes; not to be written to."""
-    from test.support import random_snapshot
-    from viva_ros.model.presets import WAN_TINY
+    from support import random_snapshot
+    from viva_ros.model.config import WAN_TINY
 
     folder = tmp_path_factory.mktemp('wan') / 'snapshot'
     random_snapshot.write(folder, WAN_TINY, shard='20KB')

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.dataset import Data
 from viva_ros.training.augmentation import AugmentSettings, drop_views
+from viva_ros.training.dataset import Data
 from viva_ros.training.losses import Labels, take
 from viva_ros.training.trainer import Losses
 

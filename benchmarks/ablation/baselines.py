@@ -7,15 +7,54 @@ Outcomes enter only where it is read, as endings of successes to be reached.
 """
 
 import copy
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from benchmarks.ablation.baseline import Contender, Draw, Material
+from benchmarks.ablation.models.classifier import BinClassifier
 from benchmarks.ablation.models.goal_value import DISCOUNT, GoalValue
+from viva_ros.model import latents
+from viva_ros.model.latents import IMAGES
+from viva_ros.model.proprio import ProprioModel
+from viva_ros.model.viva import ViVa, to_pixels
+from viva_ros.training.augmentation import augment
+from viva_ros.training.losses import ProprioLoss, take
 from viva_ros.training.trainer import Losses
+
+
+class ClassifierLoss:
+    """Cross-entropy of the return's bin; the encoder learns, so views are changed in each step."""
+
+    def __init__(self, material: Material, model: BinClassifier) -> None:
+        self._material, self._model, self._draw = material, model, Draw(material)
+        self._labels = material.labels(model.config)
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+        """Give losses of a batch of moments."""
+        rows, settings = self._draw.rows(batch, generator), self._material.augment
+        images = take(self._material.learn.images, rows)
+        pixels = augment(to_pixels(images.flatten(0, 1)), settings, generator)
+        pixels = pixels.unflatten(0, images.shape[:2])
+        kept = torch.rand(images.shape[:2], generator=generator) >= settings.drop
+        proprio = self._draw.joints(self._labels.proprio[rows], generator)
+        logits = self._model.logits(
+            pixels * kept[:, :, None, None, None], proprio, self._labels.task[rows]
+        )
+        returned = self._labels.latent[rows] + 1  # v = G - 1
+        loss = F.cross_entropy(logits, self._model.bins(returned))
+        return {'total': loss}
+
+
+def classifier(material: Material) -> Contender:
+    """Give the classifier."""
+    torch.manual_seed(material.seed)
+    model = BinClassifier(material.config, material.ranges)
+    return Contender(model, model, ClassifierLoss(material, model))
+
 
 EXPECTILE: Final = 0.9
 CURRENT: Final = 0.2  # share of goals; the rest are drawn from all moments
@@ -116,3 +155,88 @@ def set_goals(model: GoalValue, material: Material) -> None:
         ends = torch.from_numpy(chosen)
         model.goals[index] = model.look(material.latents(ends, 0), proprio[ends])
         model.duration[index] = float(np.mean([row.stop - row.start for row in rows]))
+
+
+def proprio(material: Material) -> Contender:
+    """Give the perceptron."""
+    torch.manual_seed(material.seed)
+    model = ProprioModel(material.ranges, len(material.config.tasks))
+    labels = material.labels(material.config)
+    return Contender(model, model, ProprioLoss(model, labels, material.augment))
+
+
+class RegressionLoss:
+    """Squared error of the target frames after the one step that is also taken live."""
+
+    def __init__(self, material: Material, model: ViVa) -> None:
+        self._model, self._draw = model, Draw(material)
+        self._labels = material.labels(model.config)
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+        """Give losses of a batch of moments."""
+        rows, model = self._draw.rows(batch, generator), self._model
+        views = self._draw.views(rows, generator)
+        proprio = self._draw.joints(self._labels.proprio[rows], generator)
+        goals = self._labels.goals(rows)
+        clean = model.targets.clean(goals, model.config.latent_shape)
+        blank = torch.zeros_like(clean)
+        video = torch.cat([latents.conditioning(proprio, views), blank], dim=2)
+        count, task = model.targets.count, self._labels.task[rows]
+        given = -model.velocity(video, torch.ones(batch), count, task)[:, :, -count:]
+        return model.targets.weigh((given - clean).square().mean(dim=(1, 3, 4)), goals)
+
+
+def regression(material: Material) -> Contender:
+    """Give the trunk without flow matching."""
+    model = material.viva()
+    model.noise.zero_()
+    return Contender(model, model.transformer, RegressionLoss(material, model))
+
+
+class EncodedLoss:
+    """ViVa's loss on moments whose views are encoded already."""
+
+    def __init__(self, material: Material, model: ViVa) -> None:
+        self._material, self._model, self._draw = material, model, Draw(material)
+        self._labels = material.labels(model.config)
+        self._ahead = torch.from_numpy(material.learn.rows_ahead(model.config.horizon))
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
+        """Give losses of a batch of moments."""
+        rows = self._draw.rows(batch, generator)
+        views = self._draw.views(rows, generator)
+        proprio = self._draw.joints(self._labels.proprio[rows], generator)
+        goals = self._labels.goals(rows, self._later(rows))
+        return self._model.loss(views, proprio, goals, self._labels.task[rows], generator)
+
+    def _later(self, rows: Tensor) -> Tensor | None:
+        if IMAGES not in self._model.config.targets:
+            return None
+        return self._material.latents(self._ahead[rows], 0)
+
+
+def viva(material: Material, **changes: Any) -> Contender:
+    """
+    Give ViVa, or an ablation.
+
+    :param changes: of the configuration; ``pretrained`` as in ``Material.viva``
+    """
+    model = material.viva(**changes)
+    return Contender(model, model.transformer, EncodedLoss(material, model))
+
+
+def frozen(material: Material) -> Contender:
+    """Give ViVa with the blocks as the video left them: only what leads in and out learns."""
+    model = material.viva()
+    model.transformer.blocks.requires_grad_(False)
+    model.transformer.condition_embedder.requires_grad_(False)
+    ends = nn.Module()
+    ends.patch_embedding = model.transformer.patch_embedding
+    ends.proj_out = model.transformer.proj_out
+    ends.scale_shift_table = model.transformer.scale_shift_table
+    return Contender(model, ends, EncodedLoss(material, model))
+
+
+def value_only(material: Material) -> Contender:
+    """Give ViVa without future proprioception."""
+    return viva(material, targets=('value',))

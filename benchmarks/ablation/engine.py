@@ -14,9 +14,9 @@ from benchmarks.ablation.packs import Pack
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.preprocessing import pack, unpack
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
-from viva_ros.runtime.tensors import pack, unpack
 
 BATCH = 64
 

@@ -8,13 +8,16 @@ from functools import partial
 from typing import Final
 
 from benchmarks.ablation.baseline import Contender, Material
-from benchmarks.ablation.baselines import goal_value
+from benchmarks.ablation.baselines import (
+    classifier,
+    frozen,
+    goal_value,
+    proprio,
+    regression,
+    value_only,
+    viva,
+)
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.offline.baselines.classifier import classifier
-from viva_ros.offline.baselines.proprio import proprio
-from viva_ros.offline.baselines.regression import regression
-from viva_ros.offline.baselines.value_only import value_only
-from viva_ros.offline.baselines.viva import frozen, viva
 
 SUCCESS_TARGETS: Final = ('proprio', 'value', 'success')
 IMAGES_TARGETS: Final = ('proprio', 'images', 'value')

@@ -10,28 +10,99 @@ the same arguments it goes on; more contenders may be named later.
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import torch
+from rich.console import Console
 
 from benchmarks.ablation import table
 from benchmarks.ablation.budget import PARTS, PLAN, Budget
 from benchmarks.ablation.entries import ENTRIES, REFERENCES, TIME, VIVA, Entry, chosen
-from benchmarks.ablation.measure import estimate_all, latencies, step_times
+from benchmarks.ablation.measure import estimate_all, examine, latencies, step_times
 from benchmarks.ablation.packs import pack_part
-from benchmarks.ablation.train import encode_copy, gather, learn_frames, learn_motion
+from benchmarks.ablation.train import (
+    encode_copy,
+    folder_of,
+    gather,
+    learn_frames,
+    learn_motion,
+    step_of,
+    train,
+)
 from viva_ros.cli.evaluate import camera_only
+from viva_ros.console.process_pool import processes as beside
+from viva_ros.console.process_pool import uninterrupted
+from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.model.presets import PRESETS
-from viva_ros.offline.comparison.measuring import examine
-from viva_ros.offline.comparison.pool import Job, run
-from viva_ros.offline.comparison.training import folder_of, step_of, train
-from viva_ros.offline.figures import compared
+from viva_ros.evaluation.summary import compared
+from viva_ros.model.config import PRESETS
+
+POLL: Final = 2.0  # s
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    One piece of work.
+
+    :param steps: how many it has
+    :param done: tells how many of them are over
+    """
+
+    name: str
+    work: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    steps: int = 1
+    done: Callable[[], int] = lambda: 0
+
+
+def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
+    """
+    Do all jobs and give what they return, by name; an error or Ctrl-C ends the rest at once.
+
+    :param what: for the progress bar
+    :param processes: 1 is this one
+    """
+    if processes == 1:
+        return {job.name: job.work(*job.arguments) for job in jobs}
+    os.environ['OMP_NUM_THREADS'] = '1'
+    console = Console(stderr=True)
+    with beside(processes, one_thread) as pool:
+        with uninterrupted():
+            running = {pool.submit(job.work, *job.arguments): job for job in jobs}
+        return _follow(what, running, console)
+
+
+def one_thread() -> None:
+    """Keep a process to one thread, so that two do not stand in each other's way."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _follow(what: str, running: Mapping[Future[Any], Job], console: Console) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    total = sum(job.steps for job in running.values())
+    waiting = set(running)
+    with new_bar(what, total) as progress:
+        while waiting:
+            over, waiting = wait(waiting, POLL, FIRST_COMPLETED)
+            for future in over:
+                found[running[future].name] = future.result()
+                left = f'{len(waiting)} left' if waiting else 'all done'
+                console.print(f'{what}: {running[future].name} done, {left}', highlight=False)
+            done = sum(job.steps for job in running.values() if job.name in found)
+            done += sum(min(running[future].done(), running[future].steps) for future in waiting)
+            progress.update(progress.task_ids[0], completed=done)
+    return {job.name: found[job.name] for job in running.values()}
+
 
 SMOKE: Final = {
     'preset': 'tiny', 'steps': 4, 'batch': 4, 'vae_steps': 4, 'video_steps': 2, 'copies': 1,

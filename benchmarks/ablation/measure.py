@@ -3,9 +3,11 @@
 """What each contender makes of every packed recording, kept on disk, and what that costs."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -13,13 +15,29 @@ from numpy.typing import NDArray
 
 from benchmarks.ablation.budget import PARTS, Budget
 from benchmarks.ablation.engine import ModuleEngine, estimates
-from benchmarks.ablation.entries import chosen
-from benchmarks.ablation.packs import Pack, file_of, info_of, load
-from benchmarks.ablation.train import MOTION, material
+from benchmarks.ablation.entries import TIME, TIME_TITLE, chosen
+from benchmarks.ablation.packs import Given, Moments, Pack, file_of, info_of, load, load_moments
+from benchmarks.ablation.train import (
+    CHECKPOINT,
+    MOTION,
+    folder_of,
+    material,
+    open_module,
+    parameters,
+)
+from viva_ros.calibration.data import is_undisturbed
+from viva_ros.calibration.fit import calibrate
+from viva_ros.cli.evaluate import camera_only
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.observation import Observation
+from viva_ros.data.recorded_messages import truth
+from viva_ros.data.recording import read
+from viva_ros.evaluation.results import Result, result
+from viva_ros.evaluation.summary import figures
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.comparison.training import CHECKPOINT, folder_of, open_module
+from viva_ros.scoring.scorer import Sample, judge, rule_alarms, series_of
 
 ROUNDS: Final = 40
 STEPS: Final = 5
@@ -117,3 +135,153 @@ def observe(seen: Pack, row: int, model: ViVa) -> Observation:
     images = dict(zip(config.cameras, seen.images[row], strict=True))
     joints = dict(zip(config.joint_names, map(float, seen.proprio[row]), strict=True))
     return Observation(images, joints, {'joint_states': int(seen.moments.stamps[0])})
+
+
+WARN_ALPHA = 0.3
+
+Values = Callable[[Moments], Given]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """
+    What came out for one contender.
+
+    :param results: of the test recordings, by task
+    """
+
+    results: Mapping[str, list[Result]]
+    calibrations: Mapping[str, Calibration]
+
+    @property
+    def everything(self) -> list[Result]:
+        """Return the results of all tasks, one after the other."""
+        return [one for rows in self.results.values() for one in rows]
+
+
+def moments(budget: Budget, part: str) -> Iterator[Moments]:
+    """Read the moments of a part, one recording after the other."""
+    return (load_moments(file_of(budget, path), path) for path in budget.paths(part))
+
+
+def judged(
+    budget: Budget, fingerprint: str, values: Values, alarming: Values | None = None
+) -> Judged:
+    """
+    Calibrate and test one contender.
+
+    :param values: of those moments of a recording that can be seen
+    :param alarming: values to alarm by, where they are others
+    """
+    alarming = alarming or values
+    thresholds = calibrated(budget, fingerprint, alarming)
+    results: dict[str, list[Result]] = {task: [] for task in thresholds}
+    for seen in moments(budget, 'test'):
+        recording = read(seen.path)
+        episode = recording.episodes()[0]
+        assert episode.label is not None  # a pack is made only of what has an outcome
+        samples = seen.samples(alarming(seen))
+        alarms = rule_alarms(judge(samples, thresholds[seen.task]))
+        if alarming is not values:
+            samples = seen.samples(values(seen))
+        told = truth(recording)
+        results[seen.task].append(result(episode, episode.label, samples, alarms, told))
+    return Judged(results, thresholds)
+
+
+def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Calibration]:
+    """Set the thresholds of each task."""
+    scored: dict[str, list[list[Sample]]] = {}
+    for seen in moments(budget, 'calibration'):
+        if any(is_undisturbed(episode.label) for episode in read(seen.path).episodes()):
+            scored.setdefault(seen.task, []).append(seen.samples(values(seen)))
+    return {
+        task: calibrate(
+            [series_of(samples) for samples in rows], RuleSettings(), engine=fingerprint,
+            task=task, alpha=budget.alpha, warn_alpha=max(budget.alpha, WARN_ALPHA),
+            source=f'{len(rows)} successes',
+        )
+        for task, rows in scored.items()
+    }  # fmt: skip
+
+
+def durations(budget: Budget) -> dict[str, float]:
+    """Give the mean length of the undisturbed successes among the calibration recordings, s."""
+    spans: dict[str, list[float]] = {}
+    for seen in moments(budget, 'calibration'):
+        if any(is_undisturbed(episode.label) for episode in read(seen.path).episodes()):
+            span = float(seen.stamps[-1] - seen.stamps[0]) * 1e-9
+            spans.setdefault(seen.task, []).append(span)
+    return {task: float(np.mean(rows)) for task, rows in spans.items()}
+
+
+def elapsed(durations: Mapping[str, float], seen: Moments, sign: float = 1.0) -> Given:
+    """
+    Give the values of a clock: elapsed time over the mean duration.
+
+    :param sign: -1 for one that falls, so that a floor becomes a time-out
+    """
+    known = np.array([not reason for reason in seen.reasons])
+    spent = (seen.stamps[known] - seen.stamps[0]) * 1e-9
+    return {'value': sign * spent / durations[seen.task]}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    What came out for one contender.
+
+    :param figures: for the record
+    :param results: of the test recordings of all tasks, in order
+    """
+
+    figures: dict[str, Any]
+    results: list[Result]
+
+
+def examine(budget: Budget, name: str) -> Measured:
+    """Calibrate, test and describe one contender."""
+    if name == TIME:
+        return examine_time(budget)
+    (entry,) = chosen([name])
+    found = values_of(budget, name)
+    module, fingerprint = open_module(entry, budget, material(budget))
+    schedule = budget.schedule(entry)
+    content = checkpoint.read_description(folder_of(budget, name) / CHECKPOINT)
+    tested = judged(budget, fingerprint, lambda seen: found[file_of(budget, seen.path).stem])
+    told = {
+        'title': entry.title, 'fingerprint': fingerprint, 'parameters': parameters(module),
+        'steps': schedule.steps, 'batch': schedule.batch,
+        'seconds': content['provenance']['seconds'],
+        **measured(tested),
+    }  # fmt: skip
+    return Measured(told, tested.everything)
+
+
+def examine_time(budget: Budget) -> Measured:
+    """Measure a clock: its values rise with time, its alarm is a time-out."""
+    lasting = durations(budget)
+    found = judged(
+        budget, 'time counter', partial(elapsed, lasting),
+        alarming=partial(elapsed, lasting, sign=-1.0),
+    )  # fmt: skip
+    told = {'title': TIME_TITLE, 'parameters': 0, 'steps': 0, 'batch': 0, 'seconds': 0.0,
+            **measured(found)}  # fmt: skip
+    return Measured(told, found.everything)
+
+
+def measure(budget: Budget, name: str) -> dict[str, Any]:
+    """Give the figures alone."""
+    return examine(budget, name).figures
+
+
+def measured(found: Judged) -> dict[str, Any]:
+    """Give the figures over all test recordings, and over those of each task."""
+    return {
+        'all': figures(found.everything, camera_only()),
+        'tasks': {task: figures(rows, camera_only()) for task, rows in found.results.items()},
+        'thresholds': {
+            task: {kind: limit.alarm for kind, limit in one.thresholds.items()}
+            for task, one in found.calibrations.items()
+        },
+    }

@@ -24,9 +24,9 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Unknown
 from viva_ros.data.recording import read
 from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.preprocessing import pack as to_arrays
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
-from viva_ros.runtime.tensors import pack as to_arrays
 from viva_ros.scoring.scorer import Sample, look
 
 BATCH = 64

@@ -12,12 +12,11 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from viva_ros.console.provenance import command_line
 from viva_ros.core.files import write_atomically
 from viva_ros.evaluation.plots import BLUE, GREY
-from viva_ros.evaluation.tables import hardware, plain
-from viva_ros.offline.command import command_line
-from viva_ros.offline.evaluation_tables import interval_text
-from viva_ros.offline.figures import IN_TIME
+from viva_ros.evaluation.summary import IN_TIME
+from viva_ros.evaluation.tables import hardware, interval_text, plain
 
 Rows = Mapping[str, Mapping[str, Any]]
 

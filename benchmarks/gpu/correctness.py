@@ -22,13 +22,11 @@ from numpy.typing import NDArray
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backends.pytorch import PytorchEngine
-from viva_ros.engine.preprocessing import letterbox
+from viva_ros.engine.preprocessing import arrange, letterbox, pack, unpack
 from viva_ros.engine.resources import shared_folder
 from viva_ros.model import checkpoint
-from viva_ros.model.cuda_graph import GraphedModel
-from viva_ros.model.fit import Fit
+from viva_ros.model.cuda_graph import Fit, GraphedModel
 from viva_ros.model.inference import LeanViVa
-from viva_ros.runtime.tensors import arrange, pack, unpack
 
 from .moments import Moment, load
 from .part import Part, free, run

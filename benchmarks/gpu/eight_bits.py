@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.preprocessing import pack
 from viva_ros.engine.resources import shared_folder
 from viva_ros.model import checkpoint
 from viva_ros.model.inference import LeanViVa
-from viva_ros.runtime.tensors import pack
 
 from . import networks
 from .correctness import ENGINE, private_copy

@@ -17,7 +17,7 @@ import numpy as np
 from viva_ros.cli.record import record
 from viva_ros.data.recording import read
 from viva_ros.engine.preprocessing import Image
-from viva_ros.offline.jobs import Job, plan
+from viva_ros.sim.recording import Job, plan
 
 from .moments import FILE, Moment, Observation, save
 

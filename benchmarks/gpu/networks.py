@@ -17,17 +17,15 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.speed.variants import StockViVa
 from viva_ros.core.normalize import JointRanges
+from viva_ros.model import cost as demands
 from viva_ros.model import cost as size
-from viva_ros.model.blank import blank, fill, without_memory
-from viva_ros.model.config import TransformerConfig, ViVaConfig
-from viva_ros.model.fold import make_video_vae
+from viva_ros.model.checkpoint import blank, fill, without_memory
+from viva_ros.model.config import WAN_5B, WAN_TINY, TransformerConfig, ViVaConfig
 from viva_ros.model.inference import LeanViVa
-from viva_ros.model.presets import WAN_5B, WAN_TINY
-from viva_ros.model.pretrained import dtype_of
+from viva_ros.model.pretrained import dtype_of, make_video_vae
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.bench.stock import StockViVa
-from viva_ros.offline.training import demands
 
 JOINTS: Final = tuple(f'joint_{n}' for n in range(14))
 WORDS: Final = 20  # tokens of the task's text; the rest of the 512 rows is padding

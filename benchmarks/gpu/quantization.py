@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from viva_ros.model.inference import LeanViVa
-from viva_ros.model.lean_blocks import SelfAttention
+from viva_ros.model.inference import LeanViVa, SelfAttention
 
 E4M3: Final = torch.float8_e4m3fn
 LARGEST: Final = 448.0  # number that E4M3 holds

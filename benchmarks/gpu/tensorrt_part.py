@@ -26,14 +26,21 @@ from viva_ros.engine.backends import cuda
 from viva_ros.engine.backends.pytorch import PytorchEngine
 from viva_ros.engine.backends.tensorrt import TensorrtRtxEngine, check_gpu, import_library
 from viva_ros.engine.manifest import FLOAT32, GRAPH
+from viva_ros.engine.preprocessing import pack
 from viva_ros.engine.resources import shared_folder
 from viva_ros.export import tensorrt as building
-from viva_ros.export.bundle import COPIED, Plan, Stage
+from viva_ros.export.bundle import (
+    COPIED,
+    HALVES,
+    PLAN,
+    EngineFile,
+    Plan,
+    Stage,
+    describe,
+    make_file,
+)
 from viva_ros.export.graph import OPSET, make_graph, open_source
 from viva_ros.export.parity import Sample
-from viva_ros.offline.engine_description import describe
-from viva_ros.offline.engine_file import HALVES, PLAN, EngineFile, make_file
-from viva_ros.runtime.tensors import pack
 
 from . import correctness, tensorrt_layers
 from .part import Part, SkipError, run

@@ -16,11 +16,12 @@ from typing import Any, Final
 
 import torch
 
+from viva_ros.model import cost as demands
 from viva_ros.model import noise as draws
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.targets import Goals
+from viva_ros.model.latents import Goals
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.training import adapters, demands
+from viva_ros.training import checkpointing as adapters
 from viva_ros.training.distributed import Hardware, Losses, Workers
 from viva_ros.training.initialization import place
 from viva_ros.training.trainer import Schedule, Stage

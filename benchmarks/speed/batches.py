@@ -13,9 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.speed.many_robots import ALONE
+from benchmarks.speed.many_robots import ALONE, look
 from viva_ros.engine.api import BatchEngine, load
-from viva_ros.offline.bench.robot import look
 
 TURNS: Final = 5  # each number of observations once
 CALLS: Final = 6  # in a turn

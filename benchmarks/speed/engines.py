@@ -6,22 +6,130 @@ Latency of models and engines: in turn, a few estimates each, so that a busy mom
 One thread; from three pictures as decoded, their resize included, to an estimate.
 """
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.speed.variants import (  # fmt: skip
+from benchmarks.speed.processes import BenchError, environment
+from benchmarks.speed.variants import (
     Contestant,
     Networks,
+    inputs,
     look,
     make_contestants,
     make_networks,
 )
-from viva_ros.offline.bench.limit import Peak, count_flops, measure_peak, weight_bytes
+from viva_ros.engine.api import KINDS, EngineInfo
+
+SIDE: Final = 768  # of the matrices that arithmetic is measured with
+COPIED: Final = 64 << 20  # bytes
+TRIES: Final = 5
+
+
+@dataclass(frozen=True)
+class Peak:
+    """
+    What one thread can do.
+
+    :param flops: float32 operations per second, a multiplication and an addition being two
+    :param bandwidth: bytes read per second
+    """
+
+    flops: float
+    bandwidth: float
+
+    def limit(self, flops: int, weights: int) -> float:
+        """
+        Give the least time of an estimate, s.
+
+        :param flops: of the network
+        :param weights: bytes that have to be read
+        """
+        return max(flops / self.flops, weights / self.bandwidth)
+
+
+def measure_peak() -> Peak:
+    """Measure both, the best of some tries."""
+    random = np.random.default_rng(0)
+    a, b = (torch.from_numpy(random.random((SIDE, SIDE), dtype=np.float32)) for _ in range(2))
+    block = np.ones(COPIED // 8)
+    fastest = min(_seconds(lambda: a @ b) for _ in range(TRIES))
+    read = min(_seconds(block.sum) for _ in range(TRIES))
+    return Peak(2 * SIDE**3 / fastest, COPIED / read)
+
+
+def count_flops(module: nn.Module, info: EngineInfo) -> int:
+    """Count the operations of one estimate."""
+    given = inputs(info)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:  # fused kernels go uncounted
+        module(*given)
+    return int(counter.get_total_flops())
+
+
+def weight_bytes(module: nn.Module) -> int:
+    """Give the bytes of a module's parameters and constants."""
+    held = [*module.parameters(), *module.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+
+def _seconds(work: object) -> float:
+    began = time.perf_counter()
+    work()  # type: ignore[operator]
+    return time.perf_counter() - began
+
+
+EAGER: Final = (
+    'viva, stock eager', 'viva, lean eager', 'value only, lean eager', 'classifier, stock eager',
+)  # fmt: skip
+
+
+def measure_start(folder: Path, task: str, rounds: int) -> list[dict[str, Any]]:
+    """
+    Load each engine that starts here, and each of EAGER, in turn, some times.
+
+    :returns: a row for each: median seconds from load to the first estimate, most memory held
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind in (*KINDS[1:], *EAGER):
+        try:
+            found[kind] = [_once(folder, task, kind)]
+        except BenchError:
+            if kind in EAGER:
+                raise
+    for _ in range(rounds - 1):
+        for kind in found:
+            found[kind].append(_once(folder, task, kind))
+    return [
+        {
+            'kind': kind,
+            'torch': runs[0]['torch'],
+            'first_estimate_s': float(np.median([run['first_estimate_s'] for run in runs])),
+            'memory_mib': max(run['memory_mib'] for run in runs),
+        }
+        for kind, runs in found.items()
+    ]
+
+
+def _once(folder: Path, task: str, kind: str) -> dict[str, Any]:
+    module = 'benchmarks.speed.first_estimate'
+    line = [sys.executable, '-m', module, str(folder), task, kind]
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f'{kind} does not start: {done.stderr[-500:].strip()}')
+    return dict(json.loads(done.stdout))
+
 
 BURST: Final = 5  # estimates of one contestant at a time
 STOCK: Final = 'viva, stock eager'

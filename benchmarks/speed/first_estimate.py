@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.speed.many_robots import look
 from viva_ros.core.observation import Estimate
 from viva_ros.engine.api import load
-from viva_ros.offline.bench.robot import look
-from viva_ros.runtime.memory import peak_mib
+from viva_ros.engine.usage import peak_mib
 
 
 def main(folder: str, task: str, what: str) -> None:

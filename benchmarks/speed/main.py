@@ -10,18 +10,55 @@ medians, and compared within the run alone. Written: JSON, and a picture beside 
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from benchmarks.speed import processes
 from viva_ros.console.progress import new_bar
+from viva_ros.console.provenance import command_line, processor, versions
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.engine.resources import engine_folder
-from viva_ros.offline.bench import machine
-from viva_ros.offline.bench.medians import medians
+
+LIBRARIES: Final = (
+    'numpy', 'opencv-python-headless', 'onnxruntime', 'openvino', 'torch', 'diffusers',
+    'tensorrt', 'tensorrt-rtx', 'rclpy', 'ros-rmw-fastrtps-cpp',
+)  # fmt: skip
+
+
+def describe() -> dict[str, Any]:
+    """Give processor, memory, load, versions, date and command."""
+    return {
+        'command': command_line('bench'), 'date': f'{datetime.now(UTC):%Y-%m-%d}',
+        'processor': processor(), 'cores': len(os.sched_getaffinity(0)),
+        'memory_gib': round(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30, 1),
+        'load_before': round(os.getloadavg()[0], 2), 'system': platform.platform(),
+        'python': platform.python_version(), 'libraries': versions(LIBRARIES),
+    }  # fmt: skip
+
+
+def medians(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[dict[str, Any]]:
+    """
+    Give one row for each case: the median of each figure over its runs.
+
+    :param by: keys that tell cases apart
+    """
+    runs: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        runs.setdefault(tuple(row[key] for key in by), []).append(row)
+    return [{key: _median(key, same) for key in same[0]} for same in runs.values()]
+
+
+def _median(key: str, runs: Sequence[Mapping[str, Any]]) -> Any:
+    first = runs[0][key]
+    return float(np.median([run[key] for run in runs])) if isinstance(first, float) else first
+
 
 PARTS: Final = ('engines', 'start', 'robots', 'node')
 
@@ -61,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ConfigurationError(f'--parts has {part!r}, must be of {", ".join(PARTS)}')
     os.environ.update(processes.ONE_THREAD)
     effort = QUICK if args.quick else FULL
-    found: dict[str, Any] = {'machine': machine.describe(), 'quick': args.quick}
+    found: dict[str, Any] = {'machine': describe(), 'quick': args.quick}
     try:
         for part in parts:
             found[part] = RUN[part](args, effort)
@@ -76,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write(out: Path, found: dict[str, Any]) -> None:
     """Write JSON and picture, and print the tables."""
     from benchmarks.speed import plot
-    from viva_ros.offline.bench import table
+    from benchmarks.speed import plot as table
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, json.dumps(found, indent=1) + '\n')
@@ -99,7 +136,7 @@ def run_engines(args: argparse.Namespace, effort: Effort) -> dict[str, Any]:
 
 def run_start(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
     """Time the start of the engines that can be loaded, and of models run eagerly."""
-    from viva_ros.offline.bench import start
+    from benchmarks.speed import engines as start
 
     folder = engine_folder(args.engine, args.task)
     return start.measure(folder, args.task, effort.start_rounds)

@@ -7,6 +7,7 @@ Cost is processor time of all processes for one estimate. Robots that ask at the
 the hardest case for latency; spread evenly over a period they meet by chance alone.
 """
 
+import argparse
 import json
 import select
 import subprocess
@@ -22,7 +23,71 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.speed.processes import BenchError, environment, last_words, running
+from viva_ros.core.observation import Observation
+from viva_ros.engine.api import Engine, EngineInfo, load
+from viva_ros.engine.manifest import named
+from viva_ros.engine.remote.client import SharedEngine
+from viva_ros.engine.remote.protocol import address_of
 from viva_ros.engine.usage import cpu_seconds
+
+ROBOT_PATIENCE = 5.0  # s
+WARM = 3  # estimates that do not count
+
+
+def main() -> None:
+    """Wait for a line, the time to begin at; then estimate, and print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--engine', type=Path, required=True)
+    parser.add_argument('--kind', required=True)
+    parser.add_argument('--task', required=True)
+    parser.add_argument('--address', default='')
+    parser.add_argument('--rate', type=float, required=True)
+    parser.add_argument('--seconds', type=float, required=True)
+    parser.add_argument('--phase', type=float, required=True, help='of a period')
+    args = parser.parse_args()
+
+    def own() -> Engine:
+        return load(args.engine, args.task, args.kind)
+
+    engine: Engine
+    if not args.address:
+        engine = own()
+    else:
+        address, expected = address_of(args.address), named(args.engine)
+        engine = SharedEngine(address, args.task, own, expected, ROBOT_PATIENCE)
+    observation = look(engine.info)
+    for _ in range(WARM):
+        engine.estimate(observation)
+    print('ready', flush=True)
+    begin = float(sys.stdin.readline()) + args.phase / args.rate
+    times, used = run_robot(engine, observation, begin, args.rate, args.seconds)
+    served = not isinstance(engine, SharedEngine) or engine.is_served
+    print(json.dumps({'seconds': times, 'cpu': used, 'served': served}))
+
+
+def look(info: EngineInfo) -> Observation:
+    """Give an observation: noise as pictures."""
+    picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    joints = dict.fromkeys(info.joint_names, 0.1)
+    return Observation(dict.fromkeys(info.cameras, picture), joints, {'images': 1})
+
+
+def run_robot(
+    engine: Engine, observation: Observation, begin: float, rate: float, seconds: float
+) -> tuple[list[float], float]:
+    """Give the time of each estimate from when it was due, s, and all processor time used, s."""
+    times, used = [], time.process_time()
+    for count in range(max(1, round(seconds * rate))):
+        due = begin + count / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        engine.estimate(observation)
+        times.append(time.monotonic() - due)
+    return times, time.process_time() - used
+
+
+if __name__ == '__main__':
+    main()
+
 
 RATE: Final = 10.0  # Hz
 AHEAD: Final = 0.3  # s, from the last being ready to the first estimate
@@ -77,7 +142,7 @@ def measure(fleet: Fleet, folder: Path, kind: str, task: str, seconds: float) ->
         server = None
         if fleet.where == SERVER:
             server = stack.enter_context(
-                running('viva_ros.runtime.serve', *engine, '--engine-kind', kind,
+                running('viva_ros.engine.remote.server', *engine, '--engine-kind', kind,
                         '--address', address, env=env, log=words)
             )  # fmt: skip
             _wait_for(address, server, words)
@@ -85,7 +150,7 @@ def measure(fleet: Fleet, folder: Path, kind: str, task: str, seconds: float) ->
         robots = []
         for index in range(fleet.robots):
             phase = index / fleet.robots if fleet.phases == 'spread' else 0.0
-            line = [sys.executable, '-m', 'viva_ros.offline.bench.robot', *options]
+            line = [sys.executable, '-m', 'benchmarks.speed.many_robots', *options]
             log = Path(place) / f'{index}.txt'
             robots.append(start([*line, '--phase', str(phase)], env, log, stack))
         runs, served = run(robots, server, PATIENCE + seconds)

@@ -12,8 +12,7 @@ from viva_ros.bringup.command import environment
 from viva_ros.core.observation import Estimate
 from viva_ros.engine.background_task import nothing
 from viva_ros.msg import Value
-from viva_ros.nodes.estimation import Outcome
-from viva_ros.nodes.loading import Started
+from viva_ros.nodes.estimation import Outcome, Started
 from viva_ros.nodes.main import run
 from viva_ros.nodes.monitor import Monitor
 from viva_ros.nodes.settings import MonitorSettings

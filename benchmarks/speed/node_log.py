@@ -16,8 +16,7 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.api import Engine
 from viva_ros.engine.isolated_process import ProcessEngine
-from viva_ros.engine.usage import cpu_seconds
-from viva_ros.runtime.memory import peak_mib
+from viva_ros.engine.usage import cpu_seconds, peak_mib
 
 BEAT: Final = 0.05  # s
 

@@ -24,7 +24,9 @@ from benchmarks.speed.processes import BenchError, environment, last_words, runn
 SIZES: Final = ((128, 128), (224, 224), (480, 640))  # height, width, px
 RATES: Final = (10.0, 30.0)  # Hz
 TRANSPORTS: Final = ('raw', 'compressed')
-NODES: Final = ('ours', 'naive')
+NODES: Final = {
+    'ours': 'benchmarks.speed.monitor_node', 'naive': 'benchmarks.speed.naive_node',
+}  # fmt: skip
 WARM: Final = 0.5  # s of values that do not count
 PATIENCE: Final = 60.0  # s, for the first value
 TRIES: Final = 3
@@ -67,9 +69,11 @@ def measure(case: Case, node: str, engine: str, task: str, seconds: float) -> di
             '--transport', case.transport, '--engine', engine, '--task', task, '--log', sent,
         ]  # fmt: skip
         with (
-            running('benchmarks.speed.camera_source', *source, env=env, log=Path(folder) / 's.txt'),
             running(
-                f'viva_ros.nodes.bench.{node}', log, *_arguments(node, case, engine, task),
+                'benchmarks.speed.camera_source', *source, env=env, log=Path(folder) / 's.txt'
+            ),
+            running(
+                NODES[node], log, *_arguments(node, case, engine, task),
                 env=env, log=words,
             ) as process,
         ):  # fmt: skip

@@ -13,19 +13,47 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
 from benchmarks.ablation.models.classifier import BinClassifier
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.api import KINDS, EngineInfo, load
-from viva_ros.export.graph import Source, make_graph
-from viva_ros.model import checkpoint
+from viva_ros.engine.preprocessing import pack, unpack
+from viva_ros.export.graph import Source, make_graph, run_of
+from viva_ros.model import checkpoint, latents
 from viva_ros.model.inference import LeanViVa
-from viva_ros.model.viva import ViVa
-from viva_ros.offline.bench.stock import StockViVa
-from viva_ros.offline.graph_session import run_of
-from viva_ros.runtime.tensors import pack, unpack
+from viva_ros.model.pretrained import unfold
+from viva_ros.model.viva import ViVa, to_pixels
+
+
+class StockViVa(nn.Module):
+    """Gives what ``ViVa.forward`` gives, without any of its savings."""
+
+    def __init__(self, viva: ViVa) -> None:
+        super().__init__()
+        self.viva = viva
+        self.vae = unfold(viva.vae, viva.config.vae).eval()
+        self.scheduler = FlowMatchEulerDiscreteScheduler(shift=viva.config.shift)
+
+    def forward(self, images: Tensor, proprio: Tensor, task: Tensor) -> tuple[Tensor, ...]:
+        """Estimate all outputs; as ``ViVa.forward``."""
+        viva = self.viva
+        pixels = to_pixels(images.flatten(0, 1))[:, :, None]  # (B V, 3, 1, H, W)
+        raw = self.vae.encode(pixels).latent_dist.mode()[:, :, 0]
+        views = viva.normalise_latents(raw).unflatten(0, images.shape[:2])
+        clean = latents.conditioning(viva.normalise_joints(proprio), views)
+        noise = viva.noise.expand(len(images), *viva.noise.shape)
+        self.scheduler.set_timesteps(1)
+        for time in self.scheduler.timesteps:
+            video = torch.cat([clean, noise], dim=2)
+            tau = time.expand(len(images)) / 1000.0
+            velocity = viva.velocity(video, tau, viva.targets.count, task)
+            flow = velocity[:, :, -viva.targets.count :]
+            noise = self.scheduler.step(flow, time, noise, return_dict=False)[0]
+        return viva.read(noise)
+
 
 MODELS: Final = ('viva', 'value only', 'classifier')
 CAMERA_SIZE: Final = (128, 128)  # height, width, px: of the simulated cameras

@@ -14,12 +14,11 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Label
 from viva_ros.engine.api import EngineInfo
 from viva_ros.evaluation.results import group_of
-from viva_ros.offline.score_outcome import FAILED, STOP, Order
-from viva_ros.offline.scored_files import header
-from viva_ros.offline.scored_samples import is_scored, read_samples, table_of
+from viva_ros.scoring.jobs import FAILED, STOP, Order
 from viva_ros.scoring.run import plan, run
 from viva_ros.scoring.scorer import RATE, series_of
 from viva_ros.scoring.series import ValueSeries
+from viva_ros.scoring.store import header, is_scored, read_samples, table_of
 
 SEED: Final = re.compile(r'episode_(\d+)$')  # as 'viva record' names its files
 

@@ -26,6 +26,7 @@ from benchmarks.supervision.episodes import Case, read_cases, score_missing
 from benchmarks.supervision.metrics import measures
 from benchmarks.supervision.retries import worth
 from viva_ros.cli.evaluate import check_apart
+from viva_ros.console.provenance import command_line
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.files import write_atomically
@@ -33,7 +34,6 @@ from viva_ros.data.open import find
 from viva_ros.engine.api import EngineInfo, load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.evaluation import tables as report
-from viva_ros.offline.command import command_line
 from viva_ros.scoring.jobs import calibration_of
 
 WIDTH = 120  # of the tables in a file

@@ -24,8 +24,7 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Array
 from viva_ros.evaluation.results import RETRY
 from viva_ros.metrics.ranking import bootstrap_interval
-from viva_ros.offline.jobs import Job
-from viva_ros.sim.recording import Robot, start
+from viva_ros.sim.recording import Job, Robot, start
 
 LATENCY: Final = 0.1  # s, from the stamp of the value to the retry
 DRAWS: Final = 2  # of the random trigger

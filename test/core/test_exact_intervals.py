@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from viva_ros.core.exact_intervals import area_interval, share_interval, silence_interval
+from viva_ros.metrics.intervals import area_interval, share_interval, silence_interval
 
 
 def test_what_all_agree_on_is_not_certain() -> None:

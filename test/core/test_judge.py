@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from viva_ros.core.detection.alarm import Alarm, AlarmSettings
+from viva_ros.core.detection.alarm import Alarm, AlarmSettings, Latch, Recovery
 from viva_ros.core.detection.detector import Judge, JudgeSettings
 from viva_ros.core.detection.rules import Reading, RuleSettings
 from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.events import Event, Level
-from viva_ros.core.latch import Latch, Recovery
 
 S = 1_000_000_000
 PLAIN = RuleSettings(

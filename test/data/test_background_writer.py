@@ -6,8 +6,7 @@ import threading
 import pytest
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.background_writer import BackgroundWriter
-from viva_ros.data.bag.writer import part_path
+from viva_ros.data.bag.writer import BackgroundWriter, part_path
 from viva_ros.data.messages import make, serialise
 from viva_ros.data.recording import read
 
@@ -35,7 +34,7 @@ def test_calls_are_written_in_their_order(tmp_path):
 def test_backlog_counts_what_the_disk_has_not_taken(tmp_path, monkeypatch):
     gate, message = threading.Event(), text('one')
     monkeypatch.setattr(
-        'viva_ros.data.background_writer.RecordingWriter.write_cdr',
+        'viva_ros.data.bag.writer.RecordingWriter.write_cdr',
         lambda *_: gate.wait(PATIENCE),
     )
     writer = BackgroundWriter(tmp_path / 'a.mcap')

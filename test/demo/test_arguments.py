@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import CalibrationError, EngineError
-from viva_ros.demo.arguments import check_engine, parse
-from viva_ros.demo.command import main
+from viva_ros.demo.command import check_engine, main, parse
 from viva_ros.engine.resources import engine_folder
 
 

@@ -7,9 +7,8 @@ import pytest
 from rich.console import Console
 
 from viva_ros.core.events import Level
-from viva_ros.demo.curve import Grid
 from viva_ros.demo.events import Moment, Notice, Sample, Session
-from viva_ros.demo.view import render
+from viva_ros.demo.view import Grid, render
 
 NOW = 1_000_000_000_000  # ns
 LABELS = ['+1.0', '+0.5', '+0.0', '-0.5', '-1.0']

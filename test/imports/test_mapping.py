@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.raw_episode import Take
 from viva_ros.data.conversion.resample import grid, held, measure, moments
-from viva_ros.data.conversion.topic_map import Limits, load_map, map_for
-from viva_ros.data.definitions import with_definitions
+from viva_ros.data.conversion.topic_map import Limits, load_map, map_for, numbers
 from viva_ros.data.episode import Frames, Joints
-from viva_ros.data.field_path import numbers
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.data.recording import Recording, Track
 

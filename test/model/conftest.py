@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model.presets import preset
+from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
 
 JOINTS = ('left_waist', 'left_gripper', 'right_waist')

@@ -8,9 +8,8 @@ import pytest
 import torch
 from diffusers import WanTransformer3DModel
 
-from viva_ros.model.config import ViVaConfig
-from viva_ros.model.fold import make_video_vae
-from viva_ros.model.presets import PRESETS, SMALL, WAN_5B, preset
+from viva_ros.model.config import PRESETS, SMALL, WAN_5B, ViVaConfig, preset
+from viva_ros.model.pretrained import make_video_vae
 
 
 def test_the_large_preset_has_the_parameters_of_wan_2_2_ti2v_5b() -> None:

@@ -13,7 +13,7 @@ from viva_ros.core.observation import Observation
 from viva_ros.engine.api import load
 from viva_ros.model import checkpoint, latents
 from viva_ros.model.early_exit import EarlyExit
-from viva_ros.model.targets import Goals
+from viva_ros.model.latents import Goals
 from viva_ros.model.viva import ViVa
 
 TASK = torch.tensor([0, 1])

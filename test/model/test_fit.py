@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from viva_ros.core.letterbox import area_weights
 from viva_ros.engine.preprocessing import letterbox
-from viva_ros.model.fit import Fit, line_weights
+from viva_ros.model.cuda_graph import Fit, line_weights
 
 CPU = torch.device('cpu')
 SIDES = st.integers(8, 200)

@@ -5,9 +5,8 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan
 
-from viva_ros.model.config import VaeConfig
-from viva_ros.model.fold import fold, make_video_vae, unfold
-from viva_ros.model.presets import SMALL, TINY
+from viva_ros.model.config import SMALL, TINY, VaeConfig
+from viva_ros.model.pretrained import fold, make_video_vae, unfold
 
 CONFIGS = {'tiny': TINY, 'small': SMALL}
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.model import latents
-from viva_ros.model.targets import Goals, Targets
+from viva_ros.model.latents import Goals, Targets
 
 
 def test_joints_fill_a_frame_over_and_over_and_the_last_repeat_is_cut() -> None:

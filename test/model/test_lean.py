@@ -15,11 +15,10 @@ from viva_ros.core.normalize import JointRanges
 from viva_ros.engine.resources import engine_folder
 from viva_ros.model import checkpoint
 from viva_ros.model import cost as size
+from viva_ros.model.config import WAN_5B
 from viva_ros.model.early_exit import EarlyExit
-from viva_ros.model.fold import make_video_vae
-from viva_ros.model.inference import LeanViVa
-from viva_ros.model.lean_text import TextKeys
-from viva_ros.model.presets import WAN_5B
+from viva_ros.model.inference import LeanViVa, TextKeys
+from viva_ros.model.pretrained import make_video_vae
 from viva_ros.model.viva import ViVa
 
 TASK = torch.tensor([0, 1])

@@ -13,9 +13,8 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import pretrained
-from viva_ros.model.config import ViVaConfig
-from viva_ros.model.embeddings import Embeddings
-from viva_ros.model.presets import TINY, preset
+from viva_ros.model.config import TINY, ViVaConfig, preset
+from viva_ros.model.text import Embeddings
 
 from .snapshots import change_json, change_map, change_weights, place_of
 

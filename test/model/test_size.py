@@ -15,9 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from viva_ros.model import cost as size
-from viva_ros.model.config import ViVaConfig
+from viva_ros.model.config import PRESETS, WAN_5B, ViVaConfig
 from viva_ros.model.inference import LeanViVa
-from viva_ros.model.presets import PRESETS, WAN_5B
 from viva_ros.model.viva import ViVa
 
 #: Reduced models: other numbers of blocks, heads, words, and times of tokens.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from viva_ros.model.inference import LeanViVa
-from viva_ros.model.targets import Goals, Targets
+from viva_ros.model.latents import Goals, Targets
 from viva_ros.model.viva import ViVa
 
 SHAPE = (1, 1, 2)

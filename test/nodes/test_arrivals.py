@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from std_msgs.msg import String
 
-from viva_ros.nodes.arrivals import Arrivals, Share, advise
+from viva_ros.nodes.inputs import Arrivals, Share, advise
 
 ONE = (b'a',)
 

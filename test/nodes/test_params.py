@@ -15,10 +15,9 @@ from rclpy.parameter import Parameter
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import flatten, setting
-from viva_ros.nodes import parameter_names
+from viva_ros.nodes import parameters as parameter_names
 from viva_ros.nodes.lifecycle import SUCCESS, ManagedNode
-from viva_ros.nodes.parameter_names import refused_names, unrelated_names
-from viva_ros.nodes.parameters import Parameters
+from viva_ros.nodes.parameters import Parameters, refused_names, unrelated_names
 from viva_ros.nodes.settings import SETTINGS
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.ablation.table import INTERVALS
 from viva_ros.evaluation.results import FAILURE, RETRY, SUCCESS, Result
-from viva_ros.offline.figures import compared
+from viva_ros.evaluation.summary import compared
 
 TIMES = np.arange(4.0)
 SEEN = {'tips'}  # modes that only a camera can see

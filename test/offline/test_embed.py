@@ -15,9 +15,10 @@ from safetensors.torch import load_file, save_file
 from viva_ros.cli.embed import add_to_checkpoint, add_to_file, clean, embed, main
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import checkpoint, embeddings, pretrained
-from viva_ros.model.embeddings import Embeddings
-from viva_ros.model.presets import preset
+from viva_ros.model import checkpoint, pretrained
+from viva_ros.model import text as embeddings
+from viva_ros.model.config import preset
+from viva_ros.model.text import Embeddings
 from viva_ros.model.viva import ViVa
 
 TEXTS = ('lift the tray', 'pass the red cube from the right hand to the left hand')

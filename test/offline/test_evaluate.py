@@ -10,8 +10,8 @@ from viva_ros.cli.evaluate import main, mean_duration
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.recording import Recording, read
 from viva_ros.evaluation.results import Result
-from viva_ros.offline.evaluation_tables import markdown
-from viva_ros.offline.figures import of_all
+from viva_ros.evaluation.summary import of_all
+from viva_ros.evaluation.tables import markdown
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from viva_ros.offline import mix
+from viva_ros.sim import recording as mix
 
 MODES = mix.kinds(('slip', 'stall', 'miss'), ('none', 'pause', 'slow'), {'slip'})
 

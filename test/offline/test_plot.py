@@ -20,12 +20,18 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.recorded_messages import Moment
 from viva_ros.data.recording import read
-from viva_ros.offline.bands import LANES, Lanes
-from viva_ros.offline.marks import TEXT, draw_events
-from viva_ros.offline.stretches import attempts, evident
-from viva_ros.offline.strip import picture_times, pictures
-from viva_ros.visualization.plot import broken, main, plot
-from viva_ros.visualization.timeline import Story, alarm_level, tell, title
+from viva_ros.visualization.plot import (
+    LANES,
+    TEXT,
+    Lanes,
+    broken,
+    draw_events,
+    main,
+    picture_times,
+    pictures,
+    plot,
+)
+from viva_ros.visualization.timeline import Story, alarm_level, attempts, evident, tell, title
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 

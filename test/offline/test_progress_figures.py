@@ -7,7 +7,7 @@ import pytest
 
 from viva_ros.data.episode import Mark
 from viva_ros.evaluation.results import Result
-from viva_ros.offline.figures import figures
+from viva_ros.evaluation.summary import figures
 
 TIMES = np.arange(0.0, 6.0, 0.1)
 RISING = np.linspace(0.0, 1.0, len(TIMES))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from viva_ros.cli.record import main, parse_seeds
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.recording import read
-from viva_ros.offline.jobs import plan
+from viva_ros.sim.recording import plan
 
 
 @pytest.mark.parametrize(

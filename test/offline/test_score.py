@@ -8,8 +8,8 @@ import pytest
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
-from viva_ros.offline.scored_files import read_scored
 from viva_ros.scoring.run import calibration_of, find, main
+from viva_ros.scoring.store import read_scored
 
 
 def calibration(engine: str = '0123456789abcdef') -> Calibration:

@@ -8,8 +8,7 @@ import pytest
 
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.recording import read
-from viva_ros.offline.jobs import Job, retry_of
-from viva_ros.sim.recording import EPOCH, StoppedError, record_episode
+from viva_ros.sim.recording import EPOCH, Job, StoppedError, record_episode, retry_of
 
 
 def job(tmp_path: Path, seed: int = 3, failure: str = 'none') -> Job:

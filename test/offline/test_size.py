@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from viva_ros.cli.size import main, table
-from viva_ros.model.presets import PRESETS
+from viva_ros.model.config import PRESETS
 
 
 def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> None:

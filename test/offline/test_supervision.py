@@ -18,8 +18,8 @@ from benchmarks.supervision.retries import Try, at_random, ours, play, play_all,
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import Label
-from viva_ros.offline.jobs import Job
 from viva_ros.scoring.series import ValueSeries
+from viva_ros.sim.recording import Job
 
 S = 1_000_000_000
 BEGIN = 5 * S

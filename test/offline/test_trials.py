@@ -8,7 +8,7 @@ import pytest
 
 from viva_ros.data.episode import Label
 from viva_ros.evaluation.results import Result, group_of, true_progress
-from viva_ros.offline.figures import figures, share_in_time
+from viva_ros.evaluation.summary import figures, share_in_time
 
 
 def made(

@@ -4,7 +4,7 @@
 import pytest
 
 from viva_ros.core.errors import DeviceError, EngineError, InputError
-from viva_ros.runtime.device import is_of_device, with_one_more_try
+from viva_ros.engine.worker import is_of_device, with_one_more_try
 
 FULL = RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')
 

@@ -222,7 +222,7 @@ def test_an_unknown_kind_and_a_missing_folder_are_refused(tmp_path: Path) -> Non
 def test_an_exported_engine_runs_without_torch(make_engine: MakeEngine) -> None:
     folder = make_engine()
     code = (
-        'import sys; from pathlib import Path; from viva_ros.runtime.engine import load; '
+        'import sys; from pathlib import Path; from viva_ros.engine.api import load; '
         f'engine = load(Path({str(folder)!r}), "lift"); engine.close(); '
         'assert not {"torch", "diffusers", "openvino"} & set(sys.modules), sys.modules'
     )

@@ -5,9 +5,9 @@ import math
 import subprocess
 import sys
 
-from viva_ros.runtime.memory import peak_mib
+from viva_ros.engine.usage import peak_mib
 
-CHILD = 'from viva_ros.runtime.memory import peak_mib; print(peak_mib())'
+CHILD = 'from viva_ros.engine.usage import peak_mib; print(peak_mib())'
 
 
 def test_the_peak_of_a_small_process_is_its_own_and_not_that_of_its_large_parent():

@@ -22,8 +22,7 @@ from viva_ros.engine.api import EngineInfo, load
 from viva_ros.engine.remote import client as shared
 from viva_ros.engine.remote import protocol as exchange
 from viva_ros.engine.remote.client import SharedEngine
-from viva_ros.engine.remote.server import Server
-from viva_ros.runtime.serve import warm_up
+from viva_ros.engine.remote.server import Server, warm_up
 
 PATIENCE = 20.0  # s
 INFO = EngineInfo(('head',), ('waist',), 1.0, (2, 2), ('lift',), 'f' * 16, 'fake')
@@ -179,8 +178,8 @@ def test_without_a_server_the_engine_is_ones_own_and_later_the_server_again(
 def test_when_a_server_is_killed_an_engine_of_ones_own_is_loaded(make_engine, address, serving):
     folder = make_engine()
     process = subprocess.Popen(
-        [sys.executable, '-m', 'viva_ros.cli.main', 'serve', '--engine', str(folder), '--task', 'lift',
-         '--address', str(address)], stdout=subprocess.PIPE, text=True,
+        [sys.executable, '-m', 'viva_ros.cli.main', 'serve', '--engine', str(folder),
+         '--task', 'lift', '--address', str(address)], stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert str(address) in process.stdout.readline()

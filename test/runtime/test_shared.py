@@ -16,11 +16,11 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.remote import client as shared
+from viva_ros.engine.remote import client as spare
 from viva_ros.engine.remote import protocol as exchange
 from viva_ros.engine.remote.client import SharedEngine
 from viva_ros.engine.remote.server import Server
 from viva_ros.nodes.estimation import Estimation
-from viva_ros.runtime import spare
 
 PATIENCE = 20.0  # s
 INFO = EngineInfo(('head',), ('waist',), 1.0, (2, 2), ('lift',), 'f' * 16, 'fake')

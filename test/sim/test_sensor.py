@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from viva_ros.sim.sensor import add_noise
+from viva_ros.sim.scene import add_noise
 
 GREY = np.full((64, 64, 3), 128, dtype=np.uint8)
 

@@ -4,7 +4,7 @@
 For tests and measurements: a folder like the published Wan2.2-TI2V-5B, its weights random.
 
 The published one was written by the same call, ``WanPipeline.save_pretrained``; only the numbers
-in its configurations differ. `python -m test.support.random_snapshot OUT --preset NAME`.
+in its configurations differ. `python test/support/random_snapshot.py OUT --preset NAME`.
 """
 
 import argparse
@@ -21,9 +21,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from torch import nn
 from transformers import T5TokenizerFast, UMT5Config, UMT5EncoderModel
 
-from viva_ros.model.config import ViVaConfig
-from viva_ros.model.fold import make_video_vae
-from viva_ros.model.presets import PRESETS, WAN_TINY
+from viva_ros.model.config import PRESETS, WAN_TINY, ViVaConfig
+from viva_ros.model.pretrained import make_video_vae
 
 #: What the tokenizer learns its pieces from; anything else goes by letters.
 TEXTS: Final = (

@@ -17,16 +17,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from viva_ros.advantage.estimator import dropped
-from viva_ros.advantage.labels import Advantages, Recipe, effects, indicators, thresholds
+from viva_ros.advantage.labels import Advantages, Recipe, effects, indicators, key_of, thresholds
 from viva_ros.advantage.report import as_text, picture, summary
 from viva_ros.console.progress import bar
+from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
-from viva_ros.offline.command import command_line
-from viva_ros.offline.corrections import key_of
-from viva_ros.offline.scored_files import Scored
 from viva_ros.scoring.lerobot_columns import join
-from viva_ros.scoring.store import tool_version, with_header, write_table
+from viva_ros.scoring.store import Scored, tool_version, with_header, write_table
 
 SUFFIX: Final = '_advantage.parquet'
 SUMMARY, PICTURE = 'advantage.json', 'advantage.png'

@@ -24,7 +24,7 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import SettingInfo, check, flatten
 from viva_ros.engine.remote.protocol import AUTO
 from viva_ros.engine.resources import shared_folder
-from viva_ros.nodes.parameter_names import nearest
+from viva_ros.nodes.parameters import nearest
 from viva_ros.nodes.registry import (
     FLAG,
     GONE,

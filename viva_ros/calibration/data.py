@@ -20,10 +20,10 @@ from viva_ros.data.episode import Label
 from viva_ros.data.recording import Recording, read
 from viva_ros.engine.api import Engine, load
 from viva_ros.engine.resources import engine_folder
-from viva_ros.offline.scored_samples import read_samples
 from viva_ros.scoring.run import find
 from viva_ros.scoring.scorer import RATE, Sample, estimates, look, series_of
 from viva_ros.scoring.series import ValueSeries
+from viva_ros.scoring.store import read_samples
 
 
 def is_undisturbed(label: Label | None, task: str = '') -> bool:

@@ -25,11 +25,12 @@ from viva_ros.advantage.labels import (
     check_engines,
     compute,
     horizon_of,
+    with_corrections,
+    with_outcomes,
 )
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.offline.corrections import with_corrections, with_outcomes
-from viva_ros.offline.scored_files import Scored, ScoredEpisode, find_scored, read_scored
+from viva_ros.scoring.store import Scored, ScoredEpisode, find_scored, read_scored
 
 STEPS = 50  # RECAP's N
 WIDTH = 130  # of the table in a file

@@ -23,12 +23,12 @@ from torch import Tensor
 
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.model import checkpoint, embeddings
+from viva_ros.model import checkpoint
+from viva_ros.model import text as embeddings
 from viva_ros.model.config import UMT5
 from viva_ros.model.early_exit import EarlyExit
-from viva_ros.model.embeddings import Embeddings
-from viva_ros.model.shards import AGAIN, Shards
-from viva_ros.model.wan_files import read_json
+from viva_ros.model.text import Embeddings
+from viva_ros.model.wan_files import AGAIN, Shards, read_json
 
 TOKENS: Final = 512
 ENCODER: Final = 'UMT5EncoderModel'

@@ -30,8 +30,8 @@ from viva_ros.evaluation.perturbations import measure_checks
 from viva_ros.evaluation.plots import draw
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.run import PROPRIO, VIVA, enter, mean_duration, run, tasks_of
-from viva_ros.offline.evaluation_tables import markdown
-from viva_ros.offline.figures import by_task, of_all
+from viva_ros.evaluation.summary import by_task, of_all
+from viva_ros.evaluation.tables import markdown
 
 __all__ = ['camera_only', 'main', 'mean_duration']
 

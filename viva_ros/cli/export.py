@@ -19,11 +19,10 @@ from viva_ros.data.open import find
 from viva_ros.engine.api import WRAPPERS
 from viva_ros.engine.manifest import FLOAT32, ONNX, Manifest
 from viva_ros.engine.permissions import check_building_place
-from viva_ros.export.bundle import Plan, Stage
+from viva_ros.export.bundle import EIGHT_BITS, PRECISIONS, Plan, Stage, make_file
 from viva_ros.export.graph import open_source
 from viva_ros.export.parity import take_samples
 from viva_ros.export.tensorrt import RTX
-from viva_ros.offline.engine_file import EIGHT_BITS, PRECISIONS, make_file
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from viva_ros.console.progress import bar
+from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.data import open as sources
@@ -28,7 +29,6 @@ from viva_ros.data.conversion.topic_map import Map, load_map
 from viva_ros.data.conversion.workspace import Staging, Unit
 from viva_ros.data.lerobot.layout import Shape
 from viva_ros.data.lerobot.writer import Staged, assemble
-from viva_ros.offline.command import command_line
 
 REPORT: Final = 'viva/import.json'  # in the dataset
 MAP_COPY: Final = 'viva/map.yaml'

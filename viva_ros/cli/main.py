@@ -35,7 +35,7 @@ COMMANDS: Final = {
     'advantage': ('viva_ros.cli.advantage', 'tell good steps from bad ones (RECAP)'),
     'evaluate': ('viva_ros.cli.evaluate', 'measure an engine on test recordings'),
     'supervise': ('benchmarks.supervision.main', 'how far the alerts can be trusted'),
-    'serve': ('viva_ros.runtime.serve', 'one engine for the monitors of several robots'),
+    'serve': ('viva_ros.engine.remote.server', 'one engine for the monitors of several robots'),
     'bench': ('benchmarks.speed.main', 'how fast engines and nodes are on this machine'),
     'compare': ('benchmarks.ablation.main', 'ViVa against its baselines and ablations'),
     'plot': ('viva_ros.visualization.plot', 'draw the picture of a recording'),

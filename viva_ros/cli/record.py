@@ -22,9 +22,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.offline.jobs import Job, plan
 from viva_ros.sim import recording as simulate
-from viva_ros.sim.recording import StoppedError
+from viva_ros.sim.recording import Job, StoppedError, plan
 
 # One thread each: the processes share the cores. Read when the libraries are loaded.
 WORKER_ENVIRONMENT = {'MUJOCO_GL': 'egl', 'LP_NUM_THREADS': '1', 'OMP_NUM_THREADS': '1'}

@@ -12,11 +12,10 @@ from typing import Final
 
 from rich.console import Console
 
+from viva_ros.model import cost as demands
 from viva_ros.model import cost as size
-from viva_ros.model.config import ViVaConfig
+from viva_ros.model.config import PRESETS, ViVaConfig
 from viva_ros.model.cost import Sizes
-from viva_ros.model.presets import PRESETS
-from viva_ros.offline.training import demands
 
 GB: Final = 1e9
 TERA: Final = 1e12

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.model.presets import PRESETS
-from viva_ros.model.targets import NAMES
+from viva_ros.model.config import PRESETS
+from viva_ros.model.latents import NAMES
 from viva_ros.training.config import PLANS, Plan, Run, plan
 from viva_ros.training.distributed import DEVICES, PRECISIONS, Hardware
 

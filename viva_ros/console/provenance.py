@@ -4,14 +4,48 @@
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 import viva_ros
-from viva_ros.offline.hardware import processor, versions
+
+
+def command_line(name: str) -> str:
+    """Give the running command as `viva NAME ...`, whichever way it was started."""
+    arguments = sys.argv[1:]
+    return shlex.join(['viva', name, *arguments[arguments[:1] == [name] :]])
+
+
+CPUS: Final = Path('/proc/cpuinfo')
+
+
+def processor() -> str:
+    """Name the processor as Linux does, else as Python does."""
+    try:
+        lines = CPUS.read_text(encoding='utf-8', errors='replace').splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """Give the versions of libraries by name; what is not installed is left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
 
 LIBRARIES: Final = (
     'viva_ros', 'torch', 'diffusers', 'accelerate', 'peft', 'safetensors', 'numpy', 'tensorboard',

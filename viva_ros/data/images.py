@@ -15,8 +15,7 @@ from viva_ros.core.observation import Image
 from viva_ros.data.episode import Frames
 from viva_ros.data.messages import SECOND, deserialise
 from viva_ros.data.recording import Recording, Track
-from viva_ros.engine.image_decoding import decode_jpeg
-from viva_ros.runtime.decode import decode_image
+from viva_ros.engine.image_decoding import decode_image, decode_jpeg
 
 COMPRESSED: Final = 'sensor_msgs/msg/CompressedImage'
 RAW: Final = 'sensor_msgs/msg/Image'

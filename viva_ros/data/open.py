@@ -16,7 +16,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.reader import is_bag, read_bag
 from viva_ros.data.conversion.mapped_recording import as_ours
 from viva_ros.data.conversion.topic_map import map_for
-from viva_ros.data.labels import load, sidecar
+from viva_ros.data.episode import load, sidecar
 from viva_ros.data.lerobot.layout import INFO
 from viva_ros.data.lerobot.reader import episode_paths, is_dataset, number_of, read_episode
 from viva_ros.data.recording import Recording

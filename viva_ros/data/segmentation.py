@@ -15,9 +15,8 @@ import numpy as np
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.topic_map import NAME as MAP
-from viva_ros.data.episode import Episode, Joints, Label, Mark
+from viva_ros.data.episode import Episode, Joints, Label, Mark, judged, load, sidecar
 from viva_ros.data.images import camera_tracks, frames
-from viva_ros.data.labels import judged, load, sidecar
 from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import Moment, runs, stamp_of_event, truth
 from viva_ros.data.recording import Recording

@@ -22,14 +22,7 @@ from viva_ros.core.errors import VivaError
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.demo.events import Moment, Notice, Sample, Session
 from viva_ros.demo.topic_recorder import Recorder, Topic
-from viva_ros.msg import (  # fmt: skip
-    Alert,
-    Episode,
-    FutureProprioception,
-    GroundTruth,
-    SupervisorState,
-    Value,
-)
+from viva_ros.msg import Alert, Episode, FutureProprioception, GroundTruth, SupervisorState, Value
 
 RELIABLE = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)

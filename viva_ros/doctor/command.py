@@ -14,15 +14,9 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from viva_ros.bringup.launch_arguments import NAMESPACE
-from viva_ros.doctor import (
-    checks as findings,
-)
-from viva_ros.doctor import (
-    graph_checks as graph_findings,
-)
-from viva_ros.doctor import (
-    shared_memory as leftovers,
-)
+from viva_ros.doctor import checks as findings
+from viva_ros.doctor import graph_checks as graph_findings
+from viva_ros.doctor import shared_memory as leftovers
 from viva_ros.doctor.checks import ERROR, Finding
 
 

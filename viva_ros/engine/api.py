@@ -14,7 +14,7 @@ from viva_ros.core.observation import Estimate, Observation
 #: Kind to the class that wraps its library, imported when it is loaded.
 WRAPPERS: Final = {
     'onnx': 'viva_ros.engine.backends.onnx:OnnxEngine',
-    'openvino': 'viva_ros.runtime.openvino:OpenvinoEngine',
+    'openvino': 'viva_ros.engine.backends.openvino:OpenvinoEngine',
     'tensorrt': 'viva_ros.engine.backends.tensorrt:TensorrtEngine',
     'tensorrt_rtx': 'viva_ros.engine.backends.tensorrt:TensorrtRtxEngine',
     'pytorch': 'viva_ros.engine.backends.pytorch:PytorchEngine',

@@ -17,6 +17,83 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
 
+# Encoding: (bytes per channel, channels, what makes red, green and blue of them).
+_ENCODINGS: Final = {
+    'rgb8': (1, 3, None),
+    'bgr8': (1, 3, cv2.COLOR_BGR2RGB),
+    'rgba8': (1, 4, cv2.COLOR_RGBA2RGB),
+    'bgra8': (1, 4, cv2.COLOR_BGRA2RGB),
+    'mono8': (1, 1, cv2.COLOR_GRAY2RGB),
+    'mono16': (2, 1, cv2.COLOR_GRAY2RGB),
+}
+
+
+def decode_image(
+    encoding: str, height: int, width: int, step: int,
+    data: bytes | memoryview | NDArray[np.uint8], is_bigendian: bool = False,
+) -> Image:  # fmt: skip
+    """
+    Decode the fields of a sensor_msgs/Image into a picture that can be kept and written to.
+
+    As ``view_image`` otherwise.
+    """
+    return np.array(view_image(encoding, height, width, step, data, is_bigendian))
+
+
+def view_image(
+    encoding: str, height: int, width: int, step: int,
+    data: bytes | memoryview | NDArray[np.uint8], is_bigendian: bool = False,
+) -> Image:  # fmt: skip
+    """
+    Decode the fields of a sensor_msgs/Image; what is RGB already is not copied.
+
+    :param step: bytes per row, padding included
+    :param is_bigendian: matters for 16 bits per channel only
+    :returns: (height, width, 3) RGB; of 16 bits the upper 8 are kept
+    :raises InputError: naming the encoding, size or step that does not fit
+    """
+    check_image(encoding, height, width, step, len(data))
+    depth, channels, _ = _ENCODINGS[encoding]
+    row = width * channels * depth
+    raw = np.frombuffer(data, dtype=np.uint8)
+    pixels = raw.reshape(height, step)[:, :row].reshape(height, width, channels, depth)
+    return to_rgb(pixels[..., 0 if is_bigendian else depth - 1], encoding)
+
+
+def check_image(encoding: str, height: int, width: int, step: int, size: int) -> None:
+    """
+    Check the fields of a sensor_msgs/Image before its data are looked at.
+
+    :param size: bytes of its data
+    :raises InputError: naming the encoding, size or step that does not fit
+    """
+    if encoding not in _ENCODINGS:
+        raise InputError(f'encoding is {encoding!r}, must be one of {", ".join(_ENCODINGS)}')
+    depth, channels, _ = _ENCODINGS[encoding]
+    if height < 1 or width < 1:
+        raise InputError(f'image is {width} x {height} pixels, must be at least 1 x 1')
+    row = width * channels * depth
+    if step < row:
+        raise InputError(f'step is {step} bytes, must be at least {row} for {width} {encoding}')
+    if size != step * height:
+        raise InputError(
+            f'image has {size} bytes, must have {step * height} ({step} x {height} rows)'
+        )
+
+
+def to_rgb(pixels: NDArray[np.uint8], encoding: str) -> Image:
+    """
+    Bring the channels of an encoding into the order red, green, blue.
+
+    :param pixels: (height, width, channels) or, of one channel, (height, width)
+    :returns: (height, width, 3); ``pixels`` itself where they are RGB already
+    """
+    conversion = _ENCODINGS[encoding][2]
+    if conversion is None:
+        return pixels
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)
+
+
 START: Final = b'\xff\xd8\xff'
 END: Final = b'\xff\xd9'
 FORMS: Final = {

@@ -22,8 +22,7 @@ import numpy as np
 from viva_ros.core.errors import EngineError, InputError, VivaError
 from viva_ros.core.observation import Estimate, Image, Observation
 from viva_ros.engine.api import EngineInfo
-from viva_ros.engine.preprocessing import letterbox
-from viva_ros.runtime.tensors import arrange
+from viva_ros.engine.preprocessing import arrange, letterbox
 
 REPLY: Final = struct.Struct('<QB')  # number of the request, what came of it; then a text
 DONE, BAD_INPUT, FAILED = range(3)

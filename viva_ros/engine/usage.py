@@ -8,7 +8,23 @@ all threads but the first.
 """
 
 import time
+from pathlib import Path
 from typing import Final
+
+
+def peak_mib(process: int | str = 'self') -> float:
+    """
+    Give the peak, MiB; NaN where it cannot be told.
+
+    ``getrusage`` will not do: its peak is that of the parent too, if that was larger.
+    """
+    try:
+        lines = Path(f'/proc/{process}/status').read_text(encoding='ascii').splitlines()
+    except OSError:
+        return float('nan')
+    found = (line.split()[1] for line in lines if line.startswith('VmHWM:'))
+    return float(next(found, 'nan')) / 1024
+
 
 #: Of the kernel's clock identifiers (linux/posix-timers.h): time on a processor, all threads.
 SCHEDULED: Final = 2

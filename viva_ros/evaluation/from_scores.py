@@ -23,9 +23,8 @@ from viva_ros.data.recorded_messages import truth
 from viva_ros.data.recording import read
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.run import labelled
-from viva_ros.offline.scored_files import Scored, find_scored, read_scored
 from viva_ros.scoring.scorer import Sample
-from viva_ros.scoring.store import NOT_ASKED
+from viva_ros.scoring.store import NOT_ASKED, Scored, find_scored, read_scored
 
 
 def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:

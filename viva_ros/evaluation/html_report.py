@@ -24,8 +24,7 @@ from viva_ros.core.observation import Array, Image
 from viva_ros.data.episode import Episode
 from viva_ros.data.recording import read
 from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS, Result
-from viva_ros.evaluation.tables import plain
-from viva_ros.offline.evaluation_tables import CHECKS, FIGURES
+from viva_ros.evaluation.tables import CHECKS, FIGURES, plain
 from viva_ros.visualization.timeline import alarm_level
 
 TEMPLATE: Final = Path(__file__).with_name('report.html')

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from viva_ros.core.observation import Array
 from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, modes, of_group, of_mode
+from viva_ros.evaluation.summary import IN_TIME, share_in_time
 from viva_ros.metrics.detection import detection
-from viva_ros.offline.figures import IN_TIME, share_in_time
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BLUE, ORANGE, GREEN, GREY, RED = '#0072B2', '#E69F00', '#009E73', '#777777', '#D55E00'

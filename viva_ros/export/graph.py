@@ -4,17 +4,20 @@
 
 import copy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import onnx
+import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.normalize import JointRanges
+from viva_ros.engine.backends.openvino import Compiled, GraphSource, can_bfloat16
 from viva_ros.model import checkpoint
 from viva_ros.model.inference import LeanViVa
 from viva_ros.model.proprio import ProprioModel
@@ -158,3 +161,32 @@ def _strip(proto: onnx.ModelProto) -> None:
     del proto.graph.metadata_props[:]
     del proto.metadata_props[:]
     proto.doc_string = proto.graph.doc_string = ''
+
+
+E4M3: Final = b'e4m3'  # in the names of tensors of a graph in such 8 bits
+Run = Callable[[dict[str, Any]], dict[str, NDArray[Any]]]
+
+
+def run_of(graph: bytes, kind: str = 'onnx', seam: str = '') -> Run:
+    """
+    Give a function that runs a graph on one observation, outputs by name.
+
+    :param kind: 'openvino'; all others are tried by onnxruntime
+    :param seam: up to which OpenVINO computes in bfloat16
+    :raises EngineError: if bfloat16 is asked for and cannot be had
+    """
+    if kind == 'openvino':
+        if seam and not can_bfloat16():
+            raise EngineError(
+                'this CPU has no bfloat16 (AVX512_BF16 or AMX), so that nothing can be compared: '
+                'export on one that has it, or take float32'
+            )
+        return Compiled(GraphSource(graph, 1, seam), 1)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    if E4M3 in graph:  # its fused operations do not know these 8 bits
+        options.add_session_config_entry('session.disable_quant_qdq', '1')
+    opened = onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
+    names = [output.name for output in opened.get_outputs()]
+    return lambda feeds: dict(zip(names, opened.run(None, feeds), strict=True))

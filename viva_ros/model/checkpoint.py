@@ -8,12 +8,13 @@ A checkpoint: weights in safetensors, everything else in JSON beside them, nothi
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
+from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -21,10 +22,51 @@ from torch import Tensor, nn
 from viva_ros.core.errors import EngineError
 from viva_ros.core.files import replace_atomically, write_atomically
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model.blank import blank, fill
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
+
+M = TypeVar('M', bound=nn.Module)
+K = TypeVar('K', ViVa, EarlyExit)
+
+
+def without_memory(make: Callable[[], M]) -> M:
+    """Make a module on the meta device."""
+    with torch.device('meta'):
+        return make()
+
+
+def blank(
+    config: ViVaConfig, ranges: JointRanges, text: Tensor | None = None, kind: type[K] = ViVa
+) -> K:
+    """
+    Give a model to be filled; its constants have memory.
+
+    :param text: embeddings of the tasks; None if they come with the weights
+    :param kind: ViVa, or what has one in its place
+    """
+    if text is None:
+        shape = (len(config.tasks), config.text_tokens, config.transformer.text_dim)
+        text = torch.full(shape, torch.nan)
+    model = without_memory(lambda: kind(config, ranges, text))
+    transformer = model.transformer if isinstance(model, ViVa) else model.viva.transformer
+    size = transformer.config
+    transformer.rope = WanRotaryPosEmbed(
+        size.attention_head_dim, size.patch_size, size.rope_max_seq_len
+    )
+    return model
+
+
+def fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """
+    Put weights into a module, in place of its own.
+
+    :param weights: of all that the module keeps; what has memory already may be left out
+    :raises RuntimeError: if one is missing, unexpected or of another shape
+    """
+    own = {name: tensor for name, tensor in module.state_dict().items() if not tensor.is_meta}
+    module.load_state_dict({**own, **weights}, assign=True)
+
 
 WEIGHTS: Final = 'model.safetensors'
 DESCRIPTION: Final = 'model.json'

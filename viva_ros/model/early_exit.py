@@ -18,7 +18,7 @@ from viva_ros.core.normalize import JointRanges
 from viva_ros.model import latents
 from viva_ros.model import noise as draws
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.targets import IMAGES, PROPRIO, Goals, Targets
+from viva_ros.model.latents import IMAGES, PROPRIO, Goals, Targets
 from viva_ros.model.viva import FULL_TIME, ViVa
 
 HIDDEN: Final = 256

@@ -9,15 +9,290 @@ the target frames are followed; latent statistics fold into the encoder's last c
 value is one dot product. No scheduler: z_0 = z_1 - v. Weights of what became constant are gone.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
 import torch
+import torch.nn.functional as F  # noqa: N812
+from diffusers.models.transformers.transformer_wan import WanAttention, WanTransformerBlock
 from torch import Tensor, nn
 
 from viva_ros.model import latents
 from viva_ros.model.early_exit import EarlyExit
-from viva_ros.model.lean_blocks import Block
-from viva_ros.model.lean_reading import Denoised, Headed
-from viva_ros.model.lean_text import TextKeys
+from viva_ros.model.latents import PROPRIO, SUCCESS, VALUE
 from viva_ros.model.viva import FULL_TIME, ViVa, denormalise, normalise
+
+NOTHING: Final = -1e4  # added to a logit, leaves no weight, and is a number in 16 bits too
+
+
+@dataclass(frozen=True)
+class TextKeys:
+    """
+    The rows of the tasks' texts that attention has to look at.
+
+    Texts are padded with rows of zeros, which no mask hides: all give the same key and value. One
+    of them with log(how many) added to its logit weighs as much as all of them.
+
+    :param rows: embedded, (tasks, L, D)
+    :param bias: of the logits, (tasks, 1, 1, L); None if all are 0
+    """
+
+    rows: Tensor
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, text: Tensor, embed: Callable[[Tensor], Tensor]) -> 'TextKeys':
+        """:param text: as the checkpoint has it, (tasks, tokens, width)."""
+        tokens, lengths = text.shape[1], lengths_of(text)
+        longest = max(lengths, default=tokens)
+        if longest >= tokens - 1:  # nothing is gained
+            return cls(embed(text), None)
+        bias = torch.full((len(text), 1, 1, longest + 1), NOTHING)
+        for task, length in enumerate(lengths):
+            bias[task, ..., :length] = 0.0
+            bias[task, ..., longest] = torch.tensor(float(tokens - length)).log()
+        return cls(embed(text[:, : longest + 1]), bias)
+
+
+def lengths_of(text: Tensor) -> list[int]:
+    """Count each task's rows up to the last that is not zeros: text is (tasks, tokens, width)."""
+    used = text.ne(0).any(dim=2)
+    return [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in used]
+
+
+class TextAttention(nn.Module):
+    """
+    WanAttention to the text, normalisation included.
+
+    One row has all the weight, whatever is asked: then what it adds is a constant of the task.
+    """
+
+    def __init__(self, block: WanTransformerBlock, text: TextKeys) -> None:
+        super().__init__()
+        attention = block.attn2
+        self.heads = attention.heads
+        key, value = attention.norm_k(attention.to_k(text.rows)), attention.to_v(text.rows)
+        self.is_constant = text.rows.shape[1] == 1
+        if self.is_constant:
+            self.register_buffer('added', attention.to_out[0](value))
+            return
+        key, value = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (key, value))
+        self.norm, self.query, self.norm_q = block.norm2, attention.to_q, attention.norm_q
+        self.out = attention.to_out[0]
+        self.register_buffer('key', key.contiguous())  # (tasks, heads, L, D / heads)
+        self.register_buffer('value', value.contiguous())
+        self.register_buffer('bias', text.bias)
+
+    def forward(self, x: Tensor, task: Tensor) -> Tensor:
+        """Give what is added to tokens: (B, tokens or 1, D)."""
+        if self.is_constant:
+            return self.added[task]
+        query = self.norm_q(self.query(self.norm(x)))
+        query = query.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        bias = None
+        if self.bias is not None:  # spelled out for each query: an exporter may not broadcast it
+            bias = self.bias[task].expand(-1, -1, x.shape[1], -1)
+        mixed = F.scaled_dot_product_attention(query, self.key[task], self.value[task], bias)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class Modulation(nn.Module):
+    """
+    Normalise tokens, then scale and shift them by constants.
+
+    :param shift: (1, D) for all alike, else one for each frame, (F, D)
+    :param scale: less 1, likewise
+    """
+
+    def __init__(self, shift: Tensor, scale: Tensor, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.register_buffer('shift', shift.clone())
+        self.register_buffer('scale', 1 + scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give (B, tokens, D)."""
+        if len(self.shift) == 1:
+            return F.layer_norm(x, x.shape[-1:], self.scale[0], self.shift[0], self.eps)
+        x = F.layer_norm(x, x.shape[-1:], eps=self.eps).unflatten(1, (len(self.shift), -1))
+        return (x * self.scale[:, None] + self.shift[:, None]).flatten(1, 2)
+
+
+class Block(nn.Module):
+    """
+    One block.
+
+    :param modulation: (1 or F, 6, D), without the block's own table
+    :param rotation: cosines and sines, (tokens, head_dim / 2) each
+    :param followed: how many last frames and tokens are followed; None for all
+    """
+
+    def __init__(
+        self, block: WanTransformerBlock, modulation: Tensor, text: TextKeys,
+        rotation: tuple[Tensor, Tensor], followed: tuple[int, int] | None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        table = block.scale_shift_table + modulation  # (1 or F, 6, D)
+        self.count = followed[1] if followed else None
+        self.before = Modulation(table[:, 0], table[:, 1], block.norm1.eps)
+        if followed and len(table) > 1:
+            table = table[-followed[0] :]
+        self.after = Modulation(table[:, 3], table[:, 4], block.norm3.eps)
+        self.register_buffer('gate', table[:, 2].clone())
+        self.register_buffer('gate_out', table[:, 5].clone())
+        self.attention = SelfAttention(block.attn1, rotation, self.count)
+        self.text = TextAttention(block, text)
+        self.feed_forward = block.ffn
+
+    def forward(self, x: Tensor, task: Tensor) -> Tensor:
+        """Give (B, tokens, D), or the last ``count`` of them."""
+        attended = self.attention(self.before(x))
+        if self.count is not None:
+            x = x[:, -self.count :]
+        x = x + _gated(attended, self.gate)
+        x = x + self.text(x, task)
+        return x + _gated(self.feed_forward(self.after(x)), self.gate_out)
+
+
+class SelfAttention(nn.Module):
+    """
+    WanAttention over the video, with one matrix for all three projections.
+
+    RoPE turns pairs of neighbours; here their rows are sorted so that it turns halves.
+
+    :param count: ask only for so many last tokens; None for all
+    """
+
+    def __init__(
+        self, attention: WanAttention, rotation: tuple[Tensor, Tensor], count: int | None
+    ) -> None:
+        super().__init__()
+        self.heads, self.count = attention.heads, count
+        self.eps = float(attention.norm_q.eps)
+        self.out = attention.to_out[0]
+        order = _halves_first(attention)
+        layers = (attention.to_q, attention.to_k, attention.to_v)
+        rows = (order, order, slice(None))
+        buffers = {
+            'weight': torch.cat([w.weight[r] for w, r in zip(layers, rows, strict=True)]),
+            'bias': torch.cat([w.bias[r] for w, r in zip(layers, rows, strict=True)]),
+            'norm_q': attention.norm_q.weight.detach()[order],
+            'norm_k': attention.norm_k.weight.detach()[order],
+            'cos': rotation[0][:, None].clone(), 'sin': rotation[1][:, None].clone(),
+        }  # fmt: skip
+        for name, buffer in buffers.items():
+            self.register_buffer(name, buffer)
+
+    def forward(self, normal: Tensor) -> Tensor:
+        """Attend: (B, tokens, D) to (B, tokens or count, D)."""
+        query, key, value = self._project(normal)
+        cos, sin = self.cos, self.sin
+        key = self._rotate(F.rms_norm(key, key.shape[-1:], self.norm_k, self.eps), cos, sin)
+        if self.count is not None:
+            cos, sin = cos[-self.count :], sin[-self.count :]
+        query = self._rotate(F.rms_norm(query, query.shape[-1:], self.norm_q, self.eps), cos, sin)
+        value = value.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def _project(self, normal: Tensor) -> tuple[Tensor, ...]:
+        """Give query, key and value; the query of the last ``count`` tokens alone."""
+        if self.count is None:
+            return F.linear(normal, self.weight, self.bias).chunk(3, dim=-1)
+        width = normal.shape[-1]
+        query = F.linear(normal[:, -self.count :], self.weight[:width], self.bias[:width])
+        return query, *F.linear(normal, self.weight[width:], self.bias[width:]).chunk(2, dim=-1)
+
+    def _rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """Rotate by halves: (B, tokens, D) to (B, heads, tokens, D / heads)."""
+        a, b = x.unflatten(2, (self.heads, -1)).chunk(2, dim=-1)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).transpose(1, 2)
+
+
+def _gated(x: Tensor, gate: Tensor) -> Tensor:
+    """Scale tokens, (B, tokens, D), by (1, D) for all alike or (F, D) for each frame."""
+    if len(gate) == 1:
+        return x * gate
+    return (x.unflatten(1, (len(gate), -1)) * gate[:, None]).flatten(1, 2)
+
+
+def _halves_first(attention: WanAttention) -> Tensor:
+    """Give the order of rows that puts the first of each rotated pair before all second ones."""
+    dim = attention.inner_dim // attention.heads
+    within = torch.cat([torch.arange(0, dim, 2), torch.arange(1, dim, 2)])
+    return (torch.arange(attention.heads)[:, None] * dim + within).flatten()
+
+
+Reading = tuple[dict[str, Tensor], Tensor | None]
+
+
+class Denoised(nn.Module):
+    """
+    One denoising step, z_0 = z_1 - v, and the mean of each frame of one number.
+
+    A mean of what a linear layer gives is one dot product with the mean of its rows.
+
+    :param time: embedded, (1 or F, D)
+    """
+
+    def __init__(self, viva: ViVa, time: Tensor) -> None:
+        super().__init__()
+        transformer, self.config, self.targets = viva.transformer, viva.config, viva.targets
+        shift, scale = (transformer.scale_shift_table + time[:, None]).unbind(1)
+        count = viva.targets.count if len(shift) > 1 else 1
+        self.norm = Modulation(shift[-count:], scale[-count:], transformer.norm_out.eps)
+        self.projection = transformer.proj_out if PROPRIO in viva.targets.names else None
+        self.register_buffer('weight', transformer.proj_out.weight.mean(dim=0))
+        self.register_buffer('bias', transformer.proj_out.bias.mean())
+        places = viva.targets.places
+        numbers = [name for name in (VALUE, SUCCESS) if name in places]
+        self.means = {n: float(viva.noise[:, places[n]].mean()) for n in numbers}
+        if self.projection is not None:
+            self.register_buffer('noise', viva.noise[None, :, places[PROPRIO]].clone())
+
+    def forward(self, x: Tensor) -> Reading:
+        """
+        Read.
+
+        :param x: the target frames' tokens, (B, tokens, D)
+        :returns: as ``Targets.tell`` wants it
+        """
+        frames = self.norm(x).unflatten(1, (self.targets.count, -1))  # (B, frames, tokens, D)
+        means = {}
+        for name, noise in self.means.items():
+            token = frames[:, self.targets.places[name].start].mean(dim=1)
+            means[name] = noise - ((token * self.weight).sum(dim=1) + self.bias).float()
+        if self.projection is None:
+            return means, None
+        frame = frames[:, self.targets.places[PROPRIO].start]
+        clean = (self.noise - self._unpatchify(self.projection(frame))).float()
+        return means, latents.read_proprio(clean, len(self.config.joint_names))
+
+    def _unpatchify(self, x: Tensor) -> Tensor:
+        """Patches of one frame to latents: (B, tokens, p p C) to (B, C, 1, H, W)."""
+        channels, height, width = self.config.latent_shape
+        _, p, q = self.config.transformer.patch_size
+        x = x.reshape(-1, height // p, width // q, p, q, channels)
+        return x.permute(0, 5, 1, 3, 2, 4).reshape(-1, channels, 1, height, width)
+
+
+class Headed(nn.Module):
+    """The head of an early exit: its numbers are read as they are."""
+
+    def __init__(self, model: EarlyExit) -> None:
+        super().__init__()
+        self.targets, self.head = model.targets, model.head
+
+    def forward(self, x: Tensor) -> Reading:
+        """See ``Denoised``."""
+        frames = x.unflatten(1, (self.targets.count, -1))
+        found = {
+            name: self.head[name](frames[:, place].flatten(1, 2)).float()
+            for name, place in self.targets.places.items()
+        }
+        return {n: found[n][:, 0] for n in found if n != PROPRIO}, found.get(PROPRIO)
+
 
 Model = ViVa | EarlyExit
 

@@ -1,23 +1,131 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The table of task texts that a model holds: one embedding for each of its tasks.
+Embeddings of task texts in a file, made once by `viva embed` where there is a text encoder.
 
-A model made of Wan2.2 reads embeddings of umT5, which `viva embed` makes. One too small for a
-text encoder hashes the task: a fixed random direction tells tasks apart, which is all that a
-handful of them needs. Either way the table is in the checkpoint, and a robot computes none.
+Rows in safetensors; tasks, texts and what made them in JSON beside it.
 """
 
 import hashlib
-from dataclasses import replace
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.errors import ConfigurationError, EngineError
+from viva_ros.core.files import write_atomically
 from viva_ros.model.config import HASH, ViVaConfig
-from viva_ros.model.embeddings import Embeddings
+
+FORMAT: Final = 1
+KEY: Final = 'text'
+AGAIN: Final = "make it again with 'viva embed'"
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """
+    Some tasks' texts as a text encoder reads them.
+
+    :param tasks: names, as in the recordings' labels and the monitor's parameter
+    :param texts: what was embedded, cleaned
+    :param lengths: tokens of each text; rows past them are zeros
+    :param encoder: first 16 hex digits of the SHA-256 over text encoder and tokenizer
+    :param rows: (tasks, tokens, width)
+    """
+
+    tasks: tuple[str, ...]
+    texts: tuple[str, ...]
+    lengths: tuple[int, ...]
+    encoder: str
+    rows: Tensor
+
+    def __post_init__(self) -> None:
+        counts = {len(self.tasks), len(self.texts), len(self.lengths), len(self.rows)}
+        if len(counts) != 1 or len(set(self.tasks)) != len(self.tasks) or self.rows.ndim != 3:
+            raise ValueError(f'embeddings of {self.tasks} have texts, lengths or rows of others')
+
+    def of(self, tasks: Sequence[str]) -> 'Embeddings':
+        """
+        Give those of some tasks, in their order.
+
+        :raises ConfigurationError: naming the tasks that have none, and the remedy
+        """
+        missing = [task for task in tasks if task not in self.tasks]
+        if missing:
+            raise ConfigurationError(
+                f'tasks {missing} have no embedding, there are {list(self.tasks)}: '
+                f'run \'viva embed "TEXT" --task "{missing[0]}" --snapshot DIR --out FILE\''
+            )
+        at = [self.tasks.index(task) for task in tasks]
+        texts, lengths = ([column[k] for k in at] for column in (self.texts, self.lengths))
+        return Embeddings(tuple(tasks), tuple(texts), tuple(lengths), self.encoder, self.rows[at])
+
+    def joined(self, newer: 'Embeddings') -> 'Embeddings':
+        """
+        Add others; where both have a task, theirs counts.
+
+        :raises ConfigurationError: if they are of another encoder or size
+        """
+        if self.encoder != newer.encoder or self.rows.shape[1:] != newer.rows.shape[1:]:
+            raise ConfigurationError(
+                f'embeddings are of encoder {self.encoder}, new ones of {newer.encoder}: embed '
+                'all tasks with the same snapshot'
+            )
+        tasks = tuple(dict.fromkeys(self.tasks + newer.tasks))
+        parts = [(newer if task in newer.tasks else self).of([task]) for task in tasks]
+        texts = tuple(part.texts[0] for part in parts)
+        lengths = tuple(part.lengths[0] for part in parts)
+        rows = torch.cat([part.rows.to(newer.rows.dtype) for part in parts])
+        return Embeddings(tasks, texts, lengths, self.encoder, rows)
+
+
+def write(path: Path, embeddings: Embeddings) -> None:
+    """Write rows to PATH and their description to PATH with .json, the latter last."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = save({KEY: embeddings.rows.contiguous()})
+    columns = zip(embeddings.tasks, embeddings.texts, embeddings.lengths, strict=True)
+    described = {
+        'format': FORMAT, 'encoder': embeddings.encoder,
+        'sha256': hashlib.sha256(content).hexdigest(),
+        'embeddings': [{'task': task, 'text': text, 'tokens': n} for task, text, n in columns],
+    }  # fmt: skip
+    write_atomically(path, content)
+    write_atomically(path.with_suffix('.json'), json.dumps(described, indent=1) + '\n')
+
+
+def read(path: Path) -> Embeddings:
+    """
+    Read embeddings.
+
+    :raises EngineError: if there are none, or the two files do not belong together
+    """
+    beside = path.with_suffix('.json')
+    try:
+        described = json.loads(beside.read_text(encoding='utf-8'))
+        content = path.read_bytes()
+        if described['format'] != FORMAT:
+            found = described['format']
+            raise EngineError(f'{beside} has format {found!r}, must be {FORMAT}: {AGAIN}')
+        if hashlib.sha256(content).hexdigest() != described['sha256']:
+            raise EngineError(f'{path} does not match {beside.name}: {AGAIN}')
+        return _parse(described, load(content)[KEY])
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        text = f'{path} or {beside.name} cannot be read ({error!r}): {AGAIN}'
+        raise EngineError(text) from error
+
+
+def _parse(described: dict[str, Any], rows: Tensor) -> Embeddings:
+    items = described['embeddings']
+    tasks, texts = ([str(item[key]) for item in items] for key in ('task', 'text'))
+    lengths = tuple(int(item['tokens']) for item in items)
+    return Embeddings(tuple(tasks), tuple(texts), lengths, str(described['encoder']), rows)
 
 
 def table(config: ViVaConfig, embeddings: Embeddings | None = None) -> tuple[ViVaConfig, Tensor]:

@@ -14,9 +14,9 @@ from viva_ros.model import flow_matching as flow
 from viva_ros.model import latents
 from viva_ros.model import noise as draws
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.frame_vae import FrameVae
-from viva_ros.model.targets import Goals, Targets
+from viva_ros.model.latents import Goals, Targets
 from viva_ros.model.text import table
+from viva_ros.model.vae import FrameVae
 
 FULL_TIME: Final = 1000.0  # the transformer's timestep at tau = 1
 

@@ -33,9 +33,8 @@ from viva_ros.nodes.main import run
 from viva_ros.nodes.settings import BlackBoxSettings
 
 try:  # a robot's computer may have onnxruntime alone
-    from viva_ros.data.background_writer import BackgroundWriter
-    from viva_ros.data.bag.writer import part_path
-    from viva_ros.data.labels import load, sidecar
+    from viva_ros.data.bag.writer import BackgroundWriter, part_path
+    from viva_ros.data.episode import load, sidecar
     from viva_ros.data.messages import schema
     from viva_ros.data.segmentation import TASK
 

@@ -17,10 +17,9 @@ from viva_ros.core.events import Event
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
-from viva_ros.engine.image_decoding import decode_jpeg
+from viva_ros.engine.image_decoding import check_image, decode_jpeg, view_image
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes.image_bridge import View, takes, view_by
-from viva_ros.runtime.decode import check_image, view_image
 
 SECOND = 1_000_000_000  # ns
 

@@ -1,9 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One /diagnostics message, filled entry by entry."""
+"""How the monitor does: rate, latency, and why there was no value; reset once a second."""
 
+import os
+from collections import deque
 from collections.abc import Mapping
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
@@ -41,3 +44,49 @@ class Report:
     def message(self, stamp: Time) -> DiagnosticArray:
         """Give the message."""
         return DiagnosticArray(header=Header(stamp=stamp), status=self._entries)
+
+
+KEPT = 100  # latencies
+
+
+class Health:
+    """Counts what was published."""
+
+    def __init__(self) -> None:
+        self._latencies: deque[float] = deque(maxlen=KEPT)
+        self._skews: deque[float] = deque(maxlen=KEPT)
+        self._known = self._unknown = 0
+        self._reason = ''
+
+    def note(self, latency: float, skew: float) -> None:
+        """Count a value; its latency, and how far its inputs were apart, s."""
+        self._latencies.append(latency)
+        self._skews.append(skew)
+        self._known += 1
+        self._reason = ''
+
+    def note_unknown(self, reason: str) -> None:
+        """Count that there was none."""
+        self._unknown += 1
+        self._reason = reason
+
+    def diagnose(self, report: Report) -> None:
+        """Report on the time since the last report."""
+        level, text = OK, f'{self._known} values in the last second'
+        if self._reason:
+            level, text = WARN, f'unknown: {self._reason}'
+        report.add('value', level, text, self._figures())
+        self._known = self._unknown = 0
+
+    def _figures(self) -> dict[str, object]:
+        figures: dict[str, object] = {'rate_hz': self._known, 'unknown_hz': self._unknown}
+        if self._latencies:
+            p50, p95 = np.percentile(self._latencies, (50, 95))
+            figures |= {'latency_p50_ms': f'{1e3 * p50:.1f}', 'latency_p95_ms': f'{1e3 * p95:.1f}'}
+            figures['skew_max_ms'] = f'{1e3 * max(self._skews):.1f}'
+        return figures
+
+
+def open_handles() -> int:
+    """Give the number of files, sockets and the like that this process holds open."""
+    return len(os.listdir('/proc/self/fd'))

@@ -10,34 +10,89 @@ same rate, with the reason.
 
 import math
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from viva_ros.core.detection.detector import NO_EPISODE
 from viva_ros.core.errors import DeviceError, VivaError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.engine.api import Engine
 from viva_ros.engine.background_task import nothing
 from viva_ros.engine.observation_builder import Observer
+from viva_ros.engine.usage import peak_mib
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
-from viva_ros.nodes.diagnostics import ERROR, WARN, Report
-from viva_ros.nodes.episodes import Episodes, EpisodeState
-from viva_ros.nodes.estimation import Estimation, Outcome
-from viva_ros.nodes.health import Health, open_handles
+from viva_ros.nodes.diagnostics import ERROR, WARN, Health, Report, open_handles
+from viva_ros.nodes.estimation import Estimation, Interruption, Outcome, Started, load_engine
 from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.lifecycle import ManagedNode
-from viva_ros.nodes.loading import Interruption, Started, load_engine
 from viva_ros.nodes.main import run
 from viva_ros.nodes.outputs import Outputs
 from viva_ros.nodes.rate_limit import Pace, Pause
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import InputSearch, camera_topics
-from viva_ros.runtime.memory import peak_mib
+
+GRACE = 1_000_000_000  # ns; inputs older than this are stale, and no value is made of them
+
+
+@dataclass(frozen=True)
+class EpisodeState:
+    """
+    What the supervisor announces.
+
+    :param id: '' while no episode is under way
+    :param executing: whether values are judged
+    :param reason: why not
+    """
+
+    id: str = ''
+    task: str = ''
+    executing: bool = False
+    reason: str = NO_EPISODE
+
+
+class Episodes:
+    """
+    The states announced, in order; none comes back after the next was used.
+
+    ``newest`` is the last announced, which may not have been used yet.
+    """
+
+    def __init__(self, task: str = '') -> None:
+        """
+        Begin without an episode.
+
+        :param task: until one is announced
+        """
+        self._present = self.newest = EpisodeState(task=task)
+        self._coming: deque[tuple[int, EpisodeState]] = deque()
+
+    def announce(self, state: EpisodeState, now: int) -> None:
+        """Note an announcement, received now, ns."""
+        self.newest = state
+        self._coming.append((now, state))
+
+    def jump(self) -> None:
+        """Use the newest announcement: time has jumped, and stamps do not compare any more."""
+        self._coming.clear()
+        self._present = self.newest
+
+    def of_value(self, stamp: int) -> EpisodeState:
+        """Return the state that a value belongs to, by the stamp of its newest input, ns."""
+        while self._coming and stamp >= self._coming[0][0]:
+            self._present = self._coming.popleft()[1]
+        return self._present
+
+    def of_unknown(self, now: int) -> EpisodeState:
+        """Return that of an attempt; values of the one before may still be on their way."""
+        return self.of_value(now - GRACE)
+
 
 LOOKS_PER_PERIOD = 2
 LOOK = 0.05  # s, at most from one look to the next: how late a stale input may be noticed

@@ -28,7 +28,7 @@ from viva_ros.nodes.convert import (
     to_unknown_value,
     to_value,
 )  # fmt: skip
-from viva_ros.nodes.episodes import EpisodeState
+from viva_ros.nodes.monitor import EpisodeState
 from viva_ros.nodes.value_cloud import ValueCloud
 from viva_ros.nodes.value_image import draw_value
 

@@ -8,10 +8,11 @@ that tools show sliders. A value that is refused keeps the old one. A start valu
 line) that does not fit does not end the node: ``read`` raises it at configure.
 """
 
+import difflib
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -32,7 +33,45 @@ from viva_ros.core.settings import (
     unflatten,
     validate,
 )
-from viva_ros.nodes.parameter_names import refused_names, unrelated_names
+from viva_ros.nodes.settings import RENAMED, SETTINGS
+
+NEAR: Final = 0.8  # of difflib's ratio: a letter missing, wrong or too much
+OURS: Final = frozenset(info.name for one in SETTINGS.values() for info in flatten(one))
+ELSEWHERE: Final = (
+    "if it is a parameter of another node, put it under that node's name, not under '/**'"
+)
+
+
+def refused_names(given: Iterable[str], declared: Collection[str]) -> list[str]:
+    """Return an error for each name that must be a slip or that has been renamed."""
+    found = []
+    for name in sorted(set(given) - set(declared)):
+        group = name.partition('.')[0] + '.'
+        near = nearest(name, declared)
+        if name in RENAMED:
+            found.append(f'there is no parameter {name!r} any more: use {RENAMED[name]}')
+        elif name in OURS:
+            continue
+        elif near:
+            found.append(f'there is no parameter {name!r}: is {near!r} meant? {ELSEWHERE}')
+        elif siblings := [one for one in declared if one.startswith(group)]:
+            known = ', '.join(siblings)
+            found.append(f'there is no parameter {name!r}, must be one of {known}; {ELSEWHERE}')
+    return found
+
+
+def unrelated_names(given: Iterable[str], declared: Collection[str]) -> list[str]:
+    """Return the names that are neither refused nor parameters of one of our other nodes."""
+    return [
+        name for name in sorted(set(given) - set(declared) - OURS)
+        if not refused_names([name], declared)
+    ]  # fmt: skip
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is nearly this one; '' if none is."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1, NEAR)), '')
+
 
 Settings = TypeVar('Settings')
 

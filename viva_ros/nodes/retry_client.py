@@ -1,17 +1,25 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The ways to request a retry from the robot, none of which waits."""
+"""
+Retry by cancelling: the goals of an action are cancelled, and its client tries again by itself.
+
+The robot has answered only when every goal that it agreed to cancel has come to its end: that a
+cancel was accepted says nothing about the arms. The retry is done when another goal is executed.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from action_msgs.msg import GoalStatus, GoalStatusArray
+from action_msgs.srv import CancelGoal
 from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from viva_ros.core.events import Event
 from viva_ros.core.retry import ACTION, CANCEL, RetrySettings
+from viva_ros.nodes import qos
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ def retry_client(node: Node, settings: RetrySettings, answers: Answers) -> Retri
 
         return ActionClient(node, settings, answers)
     if settings.by == CANCEL:
-        from viva_ros.nodes.cancel_client import CancelClient
+        pass
 
         return CancelClient(node, settings.name, answers)
     return TriggerClient(node, settings.name, answers)
@@ -88,3 +96,84 @@ class TriggerClient:
             self._answers.accepted(False)
         elif future is self._pending:  # a late refusal of an earlier call says nothing now
             self._answers.refused('no answer' if response is None else response.message)
+
+
+ACTIVE = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING)
+ENDED = {
+    GoalStatus.STATUS_SUCCEEDED: 'succeeded',
+    GoalStatus.STATUS_CANCELED: 'canceled',
+    GoalStatus.STATUS_ABORTED: 'aborted',
+}
+REFUSED = {
+    CancelGoal.Response.ERROR_REJECTED: 'the action server rejects it',
+    CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID: 'the action server knows no such goal',
+    CancelGoal.Response.ERROR_GOAL_TERMINATED: 'the goal has ended already',
+}
+
+
+class CancelClient:
+    """Cancels all goals of an action, whatever its type."""
+
+    def __init__(self, node: Node, name: str, answers: Answers) -> None:
+        self._node, self._name, self._answers = node, name, answers
+        self._client = node.create_client(CancelGoal, f'{name}/_action/cancel_goal')
+        self._status = node.create_subscription(
+            GoalStatusArray, f'{name}/_action/status', self._hear, qos.LATCHED_READER
+        )
+        self._waiting: set[bytes] = set()
+        self._retrying, self._before = False, set[bytes]()  # goals known before the retry
+        self._states: dict[bytes, int] = {}
+        self._pending: Future | None = None
+
+    def destroy(self) -> None:
+        """Ask no more."""
+        self._pending = None
+        self._node.destroy_client(self._client)
+        self._node.destroy_subscription(self._status)
+
+    def ask(self, request: Request, attempt: int) -> None:
+        """Cancel whatever is under way."""
+        self._waiting.clear()
+        self._retrying, self._before = False, set(self._states)
+        if not self._client.service_is_ready():
+            name = self._node.resolve_service_name(self._name)
+            self._answers.refused(f'there is no action {name}')
+            return
+        self._pending = self._client.call_async(CancelGoal.Request())  # zeros: all goals
+        self._pending.add_done_callback(self._answer)
+
+    def _answer(self, future: Future) -> None:
+        if future is not self._pending:  # of an earlier call
+            return
+        response = future.result()
+        if response is None or response.return_code != CancelGoal.Response.ERROR_NONE:
+            code = None if response is None else response.return_code
+            self._answers.refused(REFUSED.get(code, 'no answer'))
+            return
+        self._waiting = {bytes(goal.goal_id.uuid) for goal in response.goals_canceling}
+        if not self._waiting:  # rclpy's server reports a rejected cancel without a code
+            active = any(state in ACTIVE for state in self._states.values())
+            rejected = REFUSED[CancelGoal.Response.ERROR_REJECTED]
+            self._answers.refused(rejected if active else 'no goal is under way')
+            return
+        self._look()
+
+    def _hear(self, message: GoalStatusArray) -> None:
+        self._states = {bytes(s.goal_info.goal_id.uuid): s.status for s in message.status_list}
+        self._look()
+
+    def _look(self) -> None:
+        """Answer once all goals have ended, and once another is executed after that."""
+        if self._waiting and all(self._states.get(goal) in ENDED for goal in self._waiting):
+            ends = {ENDED[self._states[goal]] for goal in self._waiting}
+            self._waiting.clear()
+            self._retrying = ends != {'succeeded'}
+            if self._retrying:
+                self._answers.accepted(True)
+            else:
+                self._answers.refused('the goal had succeeded before it could be canceled')
+        if self._retrying and any(
+            state in ACTIVE for goal, state in self._states.items() if goal not in self._before
+        ):
+            self._retrying = False
+            self._answers.finished('')

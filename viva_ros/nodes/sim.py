@@ -42,8 +42,7 @@ from viva_ros.nodes.parameters import Parameters
 from viva_ros.nodes.settings import SimSettings
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE, bare_robot
-from viva_ros.sim.scene import CameraRenderer
-from viva_ros.sim.sensor import add_noise
+from viva_ros.sim.scene import CameraRenderer, add_noise
 from viva_ros.sim.tasks.registry import check_mode, task_named
 from viva_ros.sim.urdf import robot_description
 from viva_ros.srv import StartEpisode

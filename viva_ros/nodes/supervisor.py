@@ -35,10 +35,10 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.alert_publisher import Announcer
 from viva_ros.nodes.convert import to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
-from viva_ros.nodes.episodes import EpisodeState
 from viva_ros.nodes.leadership import Rivals
 from viva_ros.nodes.lifecycle import ManagedNode
 from viva_ros.nodes.main import run
+from viva_ros.nodes.monitor import EpisodeState
 from viva_ros.nodes.retries import AWAY, Retries, memory_file
 from viva_ros.nodes.robot_state import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from viva_ros.data.lerobot.reader import is_dataset
-from viva_ros.offline.score_outcome import Job
+from viva_ros.scoring.jobs import Job
 from viva_ros.scoring.store import PREFIX, PROGRESS_SUFFIX, with_header, write_table
 
 #: Of the metadata of the parts: what holds for the whole; differing entries are listed.

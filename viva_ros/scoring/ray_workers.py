@@ -17,8 +17,7 @@ from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.libraries import remedy
-from viva_ros.offline.score_outcome import Job, Order, Outcome
-from viva_ros.scoring.jobs import Scorer
+from viva_ros.scoring.jobs import Job, Order, Outcome, Scorer
 from viva_ros.scoring.store import tool_version
 
 QUIET: Final = {

@@ -17,8 +17,7 @@ from typing import Final, Protocol
 
 from viva_ros.console.process_pool import begin, uninterrupted
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.offline.score_outcome import FAILED, STOP, Job, Order, Outcome
-from viva_ros.scoring.jobs import Scorer
+from viva_ros.scoring.jobs import FAILED, STOP, Job, Order, Outcome, Scorer
 
 TRIES: Final = 2
 _scorer: Scorer | None = None  # of this process, where it is a worker

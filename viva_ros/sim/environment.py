@@ -25,8 +25,7 @@ from viva_ros.sim.robot import (
     compile_robot,
     robot_spec,
 )  # fmt: skip
-from viva_ros.sim.room import HEAD_POSITION, HEAD_TARGET, aim
-from viva_ros.sim.scene import CameraRenderer
+from viva_ros.sim.scene import HEAD_POSITION, HEAD_TARGET, CameraRenderer, aim
 from viva_ros.sim.tasks.registry import (
     CAMERA_ONLY,
     FAILURES,

@@ -7,18 +7,118 @@ An attempt is an episode: what follows a retry has a file of its own, since its 
 nothing about the attempt that failed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
 
+from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import SECOND, header, joint_state, jpeg_image, make
 from viva_ros.data.segmentation import LABEL, TIMES
-from viva_ros.offline.jobs import Job, retry_mode
-from viva_ros.sim.sensor import add_noise
+from viva_ros.sim.scene import add_noise
+
+NOMINAL: Final = 'none'
+SHARES: Final = {'nominal': 0.40, 'variation': 0.15, 'camera': 0.25, 'arms': 0.20}
+MODE, RETRY = 0x6D6F6465, 0x72657472  # streams of random numbers, apart from the simulation's
+RETRIED: Final = 0.35
+
+
+def kinds(
+    failures: Sequence[str], variations: Sequence[str], camera_only: Collection[str]
+) -> dict[str, list[str]]:
+    """Give the modes of each kind, in order."""
+    return {
+        'nominal': [NOMINAL],
+        'variation': [mode for mode in variations if mode != NOMINAL],
+        'camera': [mode for mode in failures if mode in camera_only],
+        'arms': [mode for mode in failures if mode not in camera_only],
+    }
+
+
+def mode_of(seed: int, modes: dict[str, list[str]], successes: bool = False) -> str:
+    """
+    Draw the mode of a seed.
+
+    :param modes: from ``kinds``
+    :param successes: draw only nominal ones and variations, in the same proportion
+    """
+    wanted = ('nominal', 'variation') if successes else tuple(SHARES)
+    shares = {kind: SHARES[kind] for kind in wanted if modes[kind]}
+    rng = np.random.default_rng([seed, MODE])
+    weights = np.array(list(shares.values()))
+    kind = str(rng.choice(list(shares), p=weights / weights.sum()))
+    return str(rng.choice(modes[kind]))
+
+
+def retry_delay(seed: int) -> float | None:
+    """Draw whether the robot tries again after a failure, and how long after its evidence, s."""
+    rng = np.random.default_rng([seed, RETRY])
+    return float(rng.uniform(0.3, 2.5)) if rng.random() < RETRIED else None
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    One episode to record.
+
+    :param retry_delay: record the retry of a failed episode, this long after its evidence, s;
+        None records the episode itself
+    :param noise: of the cameras, standard deviation of 255; drawn by seed
+    """
+
+    task: str
+    seed: int
+    failure: str
+    path: Path
+    image_size: tuple[int, int] = (128, 128)
+    retry_delay: float | None = None
+    noise: float = 1.0
+
+
+def plan(
+    task: str, seeds: Iterable[int], out: Path, failure: str | None = None,
+    successes: bool = False, image_size: tuple[int, int] = (128, 128), noise: float = 1.0,
+) -> list[Job]:  # fmt: skip
+    """
+    Give the episodes of these seeds, and the retries of some failures after them.
+
+    :param failure: the mode of all; None draws it by ``mix``
+    :raises ConfigurationError: if the task does not know the mode
+    """
+    from viva_ros.sim.tasks.registry import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS
+
+    if task not in TASKS:
+        raise ConfigurationError(f'task is {task!r}, must be one of {", ".join(TASKS)}')
+    if not 0.0 <= noise <= 50.0:
+        raise ConfigurationError(f'noise is {noise}, must be in [0, 50]')
+    modes = kinds(FAILURES[task], VARIATIONS[task], CAMERA_ONLY)
+    allowed = [mode for kind in modes.values() for mode in kind]
+    if failure is not None and failure not in allowed:
+        raise ConfigurationError(f'failure is {failure!r}, must be one of {", ".join(allowed)}')
+    jobs = []
+    for seed in seeds:
+        mode = failure or mode_of(seed, modes, successes)
+        job = Job(task, seed, mode, out / f'episode_{seed:06d}.mcap', image_size, noise=noise)
+        delay = retry_delay(seed) if mode in FAILURES[task] else None
+        jobs += [job] if delay is None else [job, retry_of(job, delay)]
+    return jobs
+
+
+def retry_mode(failure: str) -> str:
+    """Name the mode of an attempt that follows a failure."""
+    return f'retry_{failure}'
+
+
+def retry_of(job: Job, delay: float) -> Job:
+    """Give the job of the retry that follows a failed episode."""
+    path = job.path.with_name(f'{job.path.stem}_retry{job.path.suffix}')
+    return replace(job, path=path, retry_delay=delay)
+
 
 EPOCH: Final = 1_750_000_000 * SECOND  # ns; of the first stamp of every simulated episode
 STEPS_PER_FRAME: Final = 5  # 50 Hz joints, 10 Hz images

@@ -19,7 +19,7 @@ import numpy as np
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Array
-from viva_ros.sim.room import add_room, aim, set_rendering
+from viva_ros.sim.scene import add_room, aim, set_rendering
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 SIDES = ('left', 'right')

@@ -30,8 +30,7 @@ from viva_ros.core.files import replace_atomically, write_atomically
 from viva_ros.data.episode import Episode
 from viva_ros.data.open import identity
 from viva_ros.data.recording import read
-from viva_ros.offline.dataset import Data, Track
-from viva_ros.training.dataset import cut
+from viva_ros.training.dataset import Data, Track, cut
 
 __all__ = ['Cut', 'Data', 'join', 'load', 'write_shard']
 

@@ -8,18 +8,29 @@ when all parts are there, says which step counts. So a run that is killed at any
 process, finds the state before or the state after, never a mixture.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from diffusers import WanTransformer3DModel
+from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from viva_ros.console.provenance import command_line, environment, revision
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
+from viva_ros.model.config import ViVaConfig
+from viva_ros.training.config import Run
+from viva_ros.training.dataset import Data
+from viva_ros.training.distributed import Workers
 
 
 @dataclass(frozen=True)
@@ -104,3 +115,119 @@ class StateFile:
 
     def _part(self, step: int) -> Path:
         return self.folder / f'{self.stage}.state-{step:08d}-{self.rank}of{self.parts}'
+
+
+DESCRIPTION: Final = 'run.json'
+STARTS: Final = 'starts'
+
+
+def describe(run: Run, config: ViVaConfig, learn: Data, hold: Data | None) -> dict[str, Any]:
+    """Give all that weights depend on, but for the hardware."""
+    names = [label['name'] for label in learn.labels]
+    content = {
+        'config': config.to_dict(), 'plan': asdict(run.plan), 'augment': asdict(run.augment),
+        'seed': run.seed, 'lora': run.lora, 'head': run.head,
+        'backbone': None if run.backbone is None else str(run.backbone.resolve()),
+        'shard': run.hardware.shard, 'train': len(learn.labels), 'moments': len(learn.images),
+        'episodes': hashlib.sha256('\n'.join(names).encode()).hexdigest()[:16],
+        'validation': [] if hold is None else [label['name'] for label in hold.labels],
+    }  # fmt: skip
+    return dict(json.loads(json.dumps(content)))
+
+
+def begin(run: Run, content: Mapping[str, Any], workers: Workers) -> None:
+    """
+    Write what a run is, or check that it goes on as it was begun, and note the start.
+
+    :param content: from ``describe``
+    :raises ConfigurationError: naming the first thing that differs
+    """
+    path, starts = run.out / DESCRIPTION, []
+    if path.is_file():
+        before = json.loads(path.read_text(encoding='utf-8'))
+        starts = before.pop(STARTS, [])
+        for name, old, new in _differences('', before, content):
+            raise ConfigurationError(
+                f'{path} was begun with {name} {old!r}, now asked for is {new!r}: choose '
+                'another --out, or delete it'
+            )
+    start = {
+        'command': command_line('train'), 'git': revision(), 'environment': environment(),
+        'processes': workers.count, 'hardware': asdict(run.hardware),
+    }  # fmt: skip
+    write_atomically(path, json.dumps({**content, STARTS: [*starts, start]}, indent=1) + '\n')
+
+
+def started(folder: Path) -> list[dict[str, Any]]:
+    """Give the starts of a run, the first one first."""
+    return list(json.loads((folder / DESCRIPTION).read_text(encoding='utf-8'))[STARTS])
+
+
+def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Go through the leaves of two trees that are not the same."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from _differences(f'{name}.{key}'.lstrip('.'), old.get(key), new.get(key))
+    elif old != new:
+        yield name, old, new
+
+
+LAYERS: Final = r'.*\.(attn[12]\.(to_q|to_k|to_v|to_out\.0)|ffn\.net\.(0\.proj|2))'
+HEAD: Final = 'proj_out'
+
+
+def add(transformer: WanTransformer3DModel, rank: int) -> None:
+    """Freeze a transformer and put adapters, which change nothing yet, beside its layers."""
+    transformer.requires_grad_(False)
+    inject_adapter_in_model(adapter_config(rank), transformer)
+    transformer.get_submodule(HEAD).requires_grad_(True)
+    for parameter in transformer.parameters():
+        if parameter.requires_grad:  # also where the frozen weights are bfloat16
+            parameter.data = parameter.data.float()
+
+
+def adapter_config(rank: int) -> LoraConfig:
+    """Give peft's description of the adapters."""
+    return LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=LAYERS)
+
+
+def write(folder: Path, transformer: WanTransformer3DModel, rank: int) -> None:
+    """Write the adapters as peft does, and the output layer beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    adapters = {k: v.contiguous() for k, v in get_peft_model_state_dict(transformer).items()}
+    head = transformer.get_submodule(HEAD).state_dict()
+    write_atomically(folder / 'adapter_model.safetensors', save(adapters))
+    write_atomically(folder / f'{HEAD}.safetensors', save(head))
+    described = adapter_config(rank).to_dict()
+    content = json.dumps(described, default=lambda value: sorted(value), indent=1)
+    write_atomically(folder / 'adapter_config.json', content + '\n')
+
+
+def merge(transformer: WanTransformer3DModel) -> None:
+    """Add the adapters to the weights in float32, and take them away."""
+    transformer.float()
+    for name, layer in list(transformer.named_modules()):
+        if isinstance(layer, LoraLayer):
+            layer.merge(safe_merge=True)
+            owner = transformer.get_submodule(name.rpartition('.')[0])
+            setattr(owner, name.rpartition('.')[2], layer.get_base_layer())
+    transformer.requires_grad_(True)
+
+
+def provenance(run: Run, learn: Data, final: Mapping[str, float]) -> dict[str, Any]:
+    """
+    Give command, seeds, data and figures, for JSON.
+
+    :param final: held-out figures at the end
+    """
+    libraries = {name: version(name) for name in ('torch', 'diffusers', 'numpy')}
+    return {
+        'command': command_line('train'), 'git': revision(),
+        'seed': run.seed, 'plan': asdict(run.plan), 'augment': asdict(run.augment),
+        'lora': run.lora, 'head': run.head, 'hardware': asdict(run.hardware),
+        'backbone': None if run.backbone is None else run.backbone.name,
+        'episodes': len(learn.labels), 'moments': len(learn.images),
+        'successes': sum(bool(label['success']) for label in learn.labels),
+        'episode_seeds': sorted({label['seed'] for label in learn.labels if label['seed']}),
+        'held_out': dict(final), 'python': platform.python_version(), 'libraries': libraries,
+    }  # fmt: skip

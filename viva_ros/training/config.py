@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run of training is made of, and how long and fast each of its stages goes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,38 @@ from typing import Final
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.distributed import Hardware
-from viva_ros.training.trainer import Schedule
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """
+    Length and pace of one stage.
+
+    :param steps: 0 leaves the stage out
+    :param batch: samples of one step, of all processes together
+    :param average: decay of the averaged weights; 0 keeps none
+    :param lowest: share of the learning rate that the cosine ends at; 1 stays at the full rate
+    :param save_every: steps between states written
+    :param measure_every: steps between held-out figures
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    warm_up: int
+    average: float = 0.998
+    lowest: float = 0.05
+    save_every: int = 200
+    measure_every: int = 500
+
+    def rate_at(self, step: int) -> float:
+        """Give the learning rate of a step, counted from 0."""
+        if step < self.warm_up:
+            return self.rate * (step + 1) / self.warm_up
+        done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
+        falling = 0.5 * (1 + math.cos(math.pi * done))
+        return self.rate * (self.lowest + (1 - self.lowest) * falling)
+
 
 ONE_EPOCH: Final = -1  # as many steps as draw each moment once on average
 SKIPPED: Final = Schedule(0, 1, 1e-3, 1)

@@ -3,6 +3,7 @@
 """What each stage of training minimises, and on which draws from the data."""
 
 import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,15 @@ from torch import Tensor
 
 from viva_ros.console.progress import bar
 from viva_ros.model import noise as draws
+from viva_ros.model.early_exit import EarlyExit
+from viva_ros.model.latents import IMAGES, Goals
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.returns import latent_from_value, value_from_return
-from viva_ros.model.targets import IMAGES, Goals
 from viva_ros.model.viva import ViVa, to_pixels
 from viva_ros.training.augmentation import AugmentSettings, augment, drop_views
 from viva_ros.training.cache import Data
+from viva_ros.training.config import Run
+from viva_ros.training.distributed import Workers
 from viva_ros.training.trainer import Losses
 
 KL_WEIGHT = 1e-4
@@ -219,3 +223,25 @@ class ProprioLoss:
         value_error = (value + self.labels.latent[rows]).square().mean()  # V = -v
         forecast_error = (forecast - self.labels.future[rows]).square().mean()
         return {'total': value_error + 0.5 * forecast_error, 'value': value_error}
+
+
+def stored_latents(
+    run: Run, model: ViVa | EarlyExit, data: Data, part: str
+) -> NDArray[np.float16]:  # fmt: skip
+    """
+    Give the raw latents of all views, (N, V, C, H, W), on disk.
+
+    :param part: of the recordings, 'train' or 'validation'
+    """
+    path, workers = run.out / f'latents_{part}.npy', Workers(run.hardware)
+    with workers.first_goes_ahead():
+        if workers.is_first and not path.is_file():
+            viva = model.viva if isinstance(model, EarlyExit) else model
+            raw = encode_all(viva, data)
+            temporary = path.with_suffix('.part.npy')
+            with temporary.open('wb') as file:
+                np.save(file, raw)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    return np.load(path, mmap_mode='r')

@@ -24,15 +24,16 @@ from viva_ros.model.config import ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.training import adapters, run_folder
-from viva_ros.offline.training.latents import stored_latents
-from viva_ros.offline.training.provenance import provenance
+from viva_ros.training import checkpointing as adapters
+from viva_ros.training import checkpointing as run_folder
 from viva_ros.training import losses as stages
 from viva_ros.training import validation as held_out
 from viva_ros.training.cache import Data
+from viva_ros.training.checkpointing import provenance
 from viva_ros.training.config import Run
 from viva_ros.training.distributed import Workers
 from viva_ros.training.initialization import begin_model, bring_back, place
+from viva_ros.training.losses import stored_latents
 from viva_ros.training.sources import gather
 from viva_ros.training.trainer import Stage
 

@@ -2,20 +2,187 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run learns from and is measured on: recordings by part, cut into moments."""
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
-from viva_ros.core.errors import RecordingError
-from viva_ros.data.open import open_recording
-from viva_ros.model.config import ViVaConfig
-from viva_ros.model.presets import PRESETS, preset
-from viva_ros.offline.split import split
-from viva_ros.offline.training.robot import Robot, robot_of
-from viva_ros.offline.training.selection import of_tasks
+import numpy as np
+from numpy.typing import NDArray
+
+from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.data.episode import Episode
+from viva_ros.data.open import inside, open_recording
+from viva_ros.model.config import PRESETS, ViVaConfig, preset
 from viva_ros.training import cache
 from viva_ros.training.cache import Cut, Data
 from viva_ros.training.config import Run
+
+SHARES: Final = {'train': 0.70, 'calibration': 0.15, 'test': 0.15}
+VALIDATION_SHARE: Final = 0.08  # of the training recordings
+
+
+def split(folder: Path) -> dict[str, list[Path]]:
+    """
+    Give the recordings for 'train' and 'validation'.
+
+    The folder has a ``split.json`` (names of files by part), or a subfolder ``train``, or else
+    files that are told apart by the hash of their task and seed. Subfolders are looked into.
+
+    :raises RecordingError: if there is nothing to train on
+    """
+    parts = _parts(folder)
+    train = parts.get('train', [])
+    draw = partial(_draw, folder, 'v')
+    validation = parts.get('validation') or [p for p in train if draw(p) < VALIDATION_SHARE]
+    train = sorted(set(train) - set(validation))
+    if not train:
+        raise RecordingError(f'{folder} has no recordings to train on: run "viva record" first')
+    return {'train': train, 'validation': sorted(validation)}
+
+
+def _parts(folder: Path) -> dict[str, list[Path]]:
+    listed = folder / 'split.json'
+    if listed.is_file():
+        try:
+            content = json.loads(listed.read_text(encoding='utf-8'))
+            return {part: [folder / name for name in names] for part, names in content.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RecordingError(f'{listed} cannot be read ({error}): write it again') from error
+    if any((folder / part).is_dir() for part in SHARES):
+        return {'train': inside(folder / 'train')}
+    draw = partial(_draw, folder, 'part')
+    return {'train': [path for path in inside(folder) if draw(path) < SHARES['train']]}
+
+
+def _draw(folder: Path, stream: str, path: Path) -> float:
+    """Give a number in [0, 1), the same for an episode and its retry, by subfolder and seed."""
+    inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+    parts = inside.parts[1:-1] if inside.parts[0] in SHARES else inside.parts[:-1]
+    name = '/'.join([*parts, path.stem.removesuffix('_retry')])
+    digest = hashlib.sha256(f'{stream} {name}'.encode()).digest()
+    return int.from_bytes(digest[:8], 'big') / 2**64
+
+
+@dataclass(frozen=True)
+class Rows:
+    """
+    Some rows of an array on disk, read when asked for.
+
+    :param array: (M, ...)
+    :param rows: (N,)
+    """
+
+    array: NDArray[Any]
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return np.asarray(self.array[self.rows[key]])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As an array has it."""
+        return (len(self.rows), *self.array.shape[1:])
+
+
+def of_tasks(data: Data, tasks: Sequence[str]) -> Data:
+    """
+    Keep the episodes of some tasks.
+
+    :param tasks: none for all
+    :raises ConfigurationError: naming those that there are, if one has no episode
+    """
+    unknown = sorted(set(tasks) - set(data.tasks))
+    if unknown:
+        raise ConfigurationError(
+            f'tasks is {", ".join(unknown)}, the recordings are of {", ".join(data.tasks)}'
+        )
+    if not tasks or set(tasks) == set(data.tasks):
+        return data
+    return of_episodes(data, [k for k, label in enumerate(data.labels) if label['task'] in tasks])
+
+
+def of_episodes(data: Data, episodes: Sequence[int]) -> Data:
+    """Keep some episodes, by index, ascending."""
+    rows = np.flatnonzero(np.isin(data.episode, episodes))
+    changes: dict[str, Any] = {
+        'images': Rows(data.images, rows),
+        'episode': np.searchsorted(np.asarray(episodes), data.episode[rows]),
+    }
+    for field in fields(data):
+        if field.name not in changes:
+            changes[field.name] = _some(getattr(data, field.name), rows, episodes)
+    return replace(data, **changes)
+
+
+def _some(whole: Any, rows: NDArray[np.int64], episodes: Sequence[int]) -> Any:
+    """Take rows of an array, or those entries of a list, which has one for each episode."""
+    if isinstance(whole, list):
+        return [whole[k] for k in episodes] if whole else whole
+    return whole[rows]
+
+
+MOMENT_RATE: Final = 5.0  # Hz: frames nearer than that are nearly the same, and memory is short
+
+
+@dataclass(frozen=True)
+class Robot:
+    """
+    What a model must know of a robot.
+
+    :param frame_rate: of its first camera, Hz
+    :param control_rate: of its joint states, Hz
+    """
+
+    cameras: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    frame_rate: float
+    control_rate: float
+
+    @property
+    def every(self) -> int:
+        """Keep each so many-th frame."""
+        return max(1, round(self.frame_rate / MOMENT_RATE))
+
+
+def robot_of(
+    episode: Episode, cameras: Sequence[str] = (), usual: Sequence[str] = ()
+) -> Robot:  # fmt: skip
+    """
+    Read it off an episode.
+
+    :param cameras: to use, in this order; none for all
+    :param usual: order of a preset, kept where its cameras are those of the episode; else by name
+    :raises ConfigurationError: if the episode lacks one, or has a single frame or joint state
+    """
+    unknown = [name for name in cameras if name not in episode.cameras]
+    if unknown:
+        raise ConfigurationError(
+            f'cameras is {", ".join(unknown)}, {episode.name} has {", ".join(episode.cameras)}'
+        )
+    if len(set(cameras)) != len(cameras):
+        raise ConfigurationError(f'cameras is {", ".join(cameras)}, must be named once each')
+    order = usual if set(usual) == set(episode.cameras) else sorted(episode.cameras)
+    chosen = tuple(cameras) or tuple(order)
+    frame_rate = _rate(episode.name, chosen[0], episode.cameras[chosen[0]].stamps)
+    control_rate = _rate(episode.name, 'joint states', episode.joints.stamps)
+    return Robot(chosen, episode.joints.names, frame_rate, control_rate)
+
+
+def _rate(episode: str, what: str, stamps: NDArray[np.int64]) -> float:
+    """Give the median rate of stamps, Hz; to a whole number above 2, where jitter hides more."""
+    if len(stamps) < 2:
+        raise ConfigurationError(
+            f'{episode} has {len(stamps)} of {what}, must have two or more to tell their rate'
+        )
+    rate = 1e9 / float(np.median(np.diff(stamps)))
+    return float(round(rate)) if rate > 2 else rate
 
 
 @dataclass(frozen=True)

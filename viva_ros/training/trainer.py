@@ -7,22 +7,81 @@ Its whole state, random numbers included, is written every so many steps, so tha
 stopped goes on exactly as if it had not been.
 """
 
-import math
+import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import RecordingError
-from viva_ros.offline.training.curve import Curve
-from viva_ros.offline.training.sharding import local, spread_like
+from viva_ros.core.files import write_atomically
 from viva_ros.training.checkpointing import StateFile
-from viva_ros.training.distributed import Losses, LossFunction, Workers
+from viva_ros.training.config import Schedule
+from viva_ros.training.distributed import Losses, LossFunction, Workers, local, spread_like
+
+CURVE = 'curve.jsonl'
+EVENTS = 'tensorboard'
+
+
+class Curve:
+    """
+    Rows of one stage, in ``curve.jsonl`` of the run's folder and ``tensorboard/STAGE`` below.
+
+    :param step: that the stage goes on from; rows after it are of a run that was killed, and go
+    """
+
+    def __init__(self, folder: Path, stage: str, step: int) -> None:
+        self._stage, self._path = stage, folder / CURVE
+        self._forget_after(step)
+        self._writer = SummaryWriter(str(folder / EVENTS / stage), purge_step=step + 1)
+
+    def add(
+        self, step: int, pace: Mapping[str, float], losses: Mapping[str, float],
+        held_out: Mapping[str, float],
+    ) -> None:  # fmt: skip
+        """
+        Append a row.
+
+        :param pace: seconds of a step, learning rate
+        :param held_out: figures of validation recordings, where they were measured
+        """
+        parts = {'pace': pace, 'loss': losses, 'held_out': held_out}
+        for part, figures in parts.items():
+            for name, figure in figures.items():
+                self._writer.add_scalar(f'{part}/{name}', figure, step)
+        self._writer.flush()
+        row: dict[str, Any] = {'stage': self._stage, 'step': step}
+        for figures in parts.values():
+            row |= figures
+        try:
+            with self._path.open('a', encoding='utf-8') as file:
+                file.write(json.dumps(row) + '\n')
+        except OSError as error:
+            error.filename = str(self._path)  # a full disk does not tell it
+            raise
+
+    def close(self) -> None:
+        """End the event file."""
+        self._writer.close()
+
+    def _forget_after(self, step: int) -> None:
+        if not self._path.is_file():
+            return
+        kept = []
+        for line in self._path.read_text(encoding='utf-8').splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:  # killed while writing it
+                continue
+            if row['stage'] != self._stage or row['step'] <= step:
+                kept.append(line)
+        write_atomically(self._path, ''.join(f'{line}\n' for line in kept))
+
 
 __all__ = ['Losses', 'Schedule', 'Stage']
 
@@ -30,37 +89,6 @@ BETAS: Final = (0.9, 0.95)
 WEIGHT_DECAY: Final = 0.01
 CLIP: Final = 1.0
 MOMENTS: Final = ('step', 'exp_avg', 'exp_avg_sq')  # of AdamW
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """
-    Length and pace of one stage.
-
-    :param steps: 0 leaves the stage out
-    :param batch: samples of one step, of all processes together
-    :param average: decay of the averaged weights; 0 keeps none
-    :param lowest: share of the learning rate that the cosine ends at; 1 stays at the full rate
-    :param save_every: steps between states written
-    :param measure_every: steps between held-out figures
-    """
-
-    steps: int
-    batch: int
-    rate: float
-    warm_up: int
-    average: float = 0.998
-    lowest: float = 0.05
-    save_every: int = 200
-    measure_every: int = 500
-
-    def rate_at(self, step: int) -> float:
-        """Give the learning rate of a step, counted from 0."""
-        if step < self.warm_up:
-            return self.rate * (step + 1) / self.warm_up
-        done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
-        falling = 0.5 * (1 + math.cos(math.pi * done))
-        return self.rate * (self.lowest + (1 - self.lowest) * falling)
 
 
 class Stage:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.frame_vae import FrameVae
+from viva_ros.model.vae import FrameVae
 from viva_ros.model.viva import to_pixels
 
 HEADS: Final = 2

@@ -13,13 +13,12 @@ import pytest
 from benchmarks.speed import main as command
 from benchmarks.speed import many_robots as fleets
 from benchmarks.speed import nodes as node
-from benchmarks.speed.engines import interleaved
+from benchmarks.speed.engines import Peak, interleaved
+from benchmarks.speed.main import medians
 from benchmarks.speed.nodes import Case, all_cases, figures
 from benchmarks.speed.processes import BenchError
 from benchmarks.speed.variants import Contestant
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.offline.bench.limit import Peak
-from viva_ros.offline.bench.medians import medians
 
 SECOND = 10**9
 CASE = Case(224, 224, 10.0, 'raw')

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from viva_ros.core.normalize import JointRanges
 from viva_ros.engine import manifest as manifests
 from viva_ros.engine.manifest import Manifest
-from viva_ros.offline.score_outcome import Job, Order
+from viva_ros.scoring.jobs import Job, Order
 
 JOINTS = ('worth', 'other')
 FINGERPRINT = '00ff00ff00ff00ff'

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from viva_ros.cli.main import main
-from viva_ros.data.episode import Mark
-from viva_ros.data.labels import Verdict, save
+from viva_ros.data.episode import Mark, Verdict, save
 from viva_ros.evaluation.run import TIME, VIVA
 
 

@@ -26,7 +26,7 @@ def work(path):
     time.sleep(60)
 
 def main(argv):
-    from viva_ros.offline.comparison.pool import Job, run
+    from benchmarks.ablation.main import Job, run
     run('working', [Job(name, work, (name,)) for name in argv], 2)
 
 if __name__ == '__main__':

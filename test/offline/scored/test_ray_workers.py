@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.offline.score_outcome import FAILED, SCORED, Job, Outcome
 from viva_ros.scoring import ray_workers
+from viva_ros.scoring.jobs import FAILED, SCORED, Job, Outcome
 from viva_ros.scoring.ray_workers import RayWorker
 from viva_ros.scoring.run import main
 from viva_ros.scoring.workers import Here, share_out
@@ -88,8 +88,8 @@ def test_the_command_scores_on_a_cluster(jobs, cluster, small_engine, capsys) ->
 
 PRIVATE = """
 import os, psutil
-from viva_ros.offline import ray_workers
-from viva_ros.offline.score_outcome import Order
+from viva_ros.scoring import ray_workers
+from viva_ros.scoring.jobs import Order
 
 ray_workers.start('local', Order('', '', None, 10.0, 1, '', ''), 2)
 begun = psutil.Process().children(recursive=True)

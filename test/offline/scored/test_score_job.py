@@ -8,10 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from viva_ros.offline.score_outcome import FAILED, SCORED, STOP, THERE, Job, Order
-from viva_ros.offline.scored_files import header, read_scored
-from viva_ros.scoring.jobs import Scorer
+from viva_ros.scoring.jobs import FAILED, SCORED, STOP, THERE, Job, Order, Scorer
 from viva_ros.scoring.scorer import Scores, score
+from viva_ros.scoring.store import header, read_scored
 
 
 def attempt(order: Order, job: Job):

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.offline.score_outcome import FAILED, SCORED, Job, Outcome
-from viva_ros.offline.scored_files import is_whole, read_scored
+from viva_ros.scoring.jobs import FAILED, SCORED, Job, Outcome
 from viva_ros.scoring.run import check_engine
+from viva_ros.scoring.store import is_whole, read_scored
 from viva_ros.scoring.workers import Beside, Here, share_out
 
 ROOT = Path(__file__).parents[3]

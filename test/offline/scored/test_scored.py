@@ -9,14 +9,16 @@ import pytest
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import Label
-from viva_ros.offline.scored_files import find_scored, is_whole, read_scored
 from viva_ros.scoring.frame_index import Timeline, labelled_corrections, place
 from viva_ros.scoring.scorer import Sample, Scores
 from viva_ros.scoring.store import (
     PROGRESS_SCHEMA,
+    find_scored,
     header_of,
+    is_whole,
     per_frame,
     progress_table,
+    read_scored,
     values_table,
     with_header,
     write_table,

@@ -15,7 +15,7 @@ from viva_ros.core.observation import Image
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.messages import joint_state, jpeg_image
-from viva_ros.model.presets import preset
+from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
 from viva_ros.sim.recording import encode_jpeg
 from viva_ros.training import cache

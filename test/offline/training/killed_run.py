@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from viva_ros.model.presets import preset
+from viva_ros.model.config import preset
 from viva_ros.training.config import Plan, Run
 from viva_ros.training.run import train_on
 from viva_ros.training.trainer import Schedule

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model.presets import preset
+from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.dataset import Data
 from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings
+from viva_ros.training.dataset import Data
 from viva_ros.training.distributed import Hardware, Workers
 from viva_ros.training.initialization import bring_back
 from viva_ros.training.trainer import Schedule, Stage

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.training import adapters
+from viva_ros.training import checkpointing as adapters
 from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.cache import Data

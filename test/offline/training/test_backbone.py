@@ -18,11 +18,11 @@ from viva_ros.core.observation import Observation
 from viva_ros.data.episode import Episode
 from viva_ros.engine.api import load
 from viva_ros.model import checkpoint
-from viva_ros.model.presets import WAN_5B, preset
-from viva_ros.offline.training.backbone import first_model
+from viva_ros.model.config import WAN_5B, preset
 from viva_ros.training import run as train
 from viva_ros.training.config import Plan, Run
 from viva_ros.training.distributed import Hardware
+from viva_ros.training.initialization import first_model
 
 TASKS = ('push', 'slide')
 RELEASED = ('left_wrist', 'right_wrist', 'head')

@@ -20,17 +20,16 @@ from benchmarks.ablation.baseline import Material
 from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.engine import ModuleEngine, estimates
 from benchmarks.ablation.entries import ENTRIES, Entry
-from benchmarks.ablation.measure import observe
+from benchmarks.ablation.main import Job, run
+from benchmarks.ablation.measure import elapsed, observe
 from benchmarks.ablation.packs import Moments, Pack, encode, info_of, load, pack, save
+from benchmarks.ablation.train import open_module, parameters, seeds_of, write
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.data.episode import Episode
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.comparison.judging import elapsed
-from viva_ros.offline.comparison.pool import Job, run
-from viva_ros.offline.comparison.training import open_module, parameters, seeds_of, write
-from viva_ros.offline.dataset import Data
 from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings
+from viva_ros.training.dataset import Data
 
 Record = Callable[[Path, Episode], Path]
 

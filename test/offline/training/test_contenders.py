@@ -9,17 +9,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.ablation.baseline import Draw, Material
-from benchmarks.ablation.baselines import GoalLoss, goal_value
+from benchmarks.ablation.baselines import EncodedLoss, GoalLoss, goal_value, regression
 from benchmarks.ablation.entries import ENTRIES, Entry, chosen
 from benchmarks.ablation.models.classifier import BinClassifier
 from benchmarks.ablation.models.goal_value import GoalValue
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.baselines.regression import regression
-from viva_ros.offline.baselines.viva import EncodedLoss
-from viva_ros.offline.dataset import Data
 from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings
+from viva_ros.training.dataset import Data
 
 STILL = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

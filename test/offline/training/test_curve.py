@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from viva_ros.offline.training.curve import Curve
+from viva_ros.training.trainer import Curve
 
 
 def add(curve: Curve, step: int, held_out: dict[str, float] | None = None) -> None:

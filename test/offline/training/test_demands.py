@@ -11,17 +11,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from viva_ros.model import cost as size
-from viva_ros.model.config import ViVaConfig
-from viva_ros.model.presets import PRESETS, WAN_5B
-from viva_ros.model.pretrained import dtype_of
-from viva_ros.offline.training import adapters
-from viva_ros.offline.training.demands import (
+from viva_ros.model.config import PRESETS, WAN_5B, ViVaConfig
+from viva_ros.model.cost import (
     adapter_parameters,
     encoding_operations,
     step_time,
     training_memory,
     training_operations,
 )
+from viva_ros.model.pretrained import dtype_of
+from viva_ros.training import checkpointing as adapters
 
 CONFIG = replace(PRESETS['tiny'], text_tokens=5)
 

@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from viva_ros.core.errors import EngineError
-from viva_ros.offline import eight_bits
-from viva_ros.offline.graph_session import run_of
+from viva_ros.export import quantization as eight_bits
+from viva_ros.export.graph import run_of
 
 RANDOM = np.random.default_rng(0)
 FEEDS = [{'x': RANDOM.uniform(-1, 1, (1, 8)).astype(np.float32)} for _ in range(16)]

@@ -23,13 +23,12 @@ from viva_ros.engine.backends import cuda
 from viva_ros.engine.manifest import GRAPH
 from viva_ros.export import bundle as staging
 from viva_ros.export import parity
-from viva_ros.export.bundle import Plan
+from viva_ros.export.bundle import EngineFile, Plan
 from viva_ros.export.parity import Sample
 from viva_ros.model import checkpoint
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
-from viva_ros.offline.engine_file import EngineFile
 
 Record = Callable[[Path, Episode], Path]
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from viva_ros.cli.train import parse, run_of
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import checkpoint
+from viva_ros.model.config import preset
 from viva_ros.model.early_exit import EarlyExit
-from viva_ros.model.presets import preset
 from viva_ros.training.cache import Data
 from viva_ros.training.config import Run, plan
 from viva_ros.training.distributed import Hardware

@@ -10,12 +10,10 @@ import pytest
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.episode import Episode, Frames, Joints, Label
-from viva_ros.offline.training.robot import robot_of
-from viva_ros.offline.training.selection import of_episodes, of_tasks
 from viva_ros.training.cache import Data
 from viva_ros.training.config import Run, plan
 from viva_ros.training.run import clip_spacing
-from viva_ros.training.sources import gather
+from viva_ros.training.sources import gather, of_episodes, of_tasks, robot_of
 
 Record = Callable[[Path, Episode], Path]
 LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}

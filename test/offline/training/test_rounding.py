@@ -8,10 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from viva_ros.export import quantization as eight_bits
 from viva_ros.export import tensorrt as tensorrt_build
+from viva_ros.export.graph import run_of
 from viva_ros.export.quantization import Rounding, magnitudes
-from viva_ros.offline import eight_bits
-from viva_ros.offline.graph_session import run_of
 
 WEIGHTS = np.array([[1.0, -0.3], [0.25, 0.1]], dtype=np.float32)
 SEEN = [{'images': np.array([[0.5, -2.0]], dtype=np.float32)},

@@ -11,12 +11,12 @@ import pytest
 
 from viva_ros.console.provenance import environment, revision
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.model.presets import preset
-from viva_ros.offline.training import run_folder
-from viva_ros.offline.training.selection import of_episodes
+from viva_ros.model.config import preset
+from viva_ros.training import checkpointing as run_folder
 from viva_ros.training.cache import Data
 from viva_ros.training.config import Run, plan
 from viva_ros.training.distributed import Hardware, Workers
+from viva_ros.training.sources import of_episodes
 
 LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
 CONFIG = preset('tiny', ('head',), ('a',), ('slide',))

@@ -13,7 +13,7 @@ from viva_ros.core.observation import Observation
 from viva_ros.engine.api import load
 from viva_ros.engine.manifest import LARGEST_DIFFERENCE
 from viva_ros.model import checkpoint
-from viva_ros.model.fold import unfold
+from viva_ros.model.pretrained import unfold
 
 ENGINES = Path(__file__).parents[3] / 'engines'
 FOLDERS = sorted(path.parent for path in ENGINES.glob('*/engine.json'))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.offline.split import split
+from viva_ros.training.sources import split
 
 
 def touch(folder: Path, count: int) -> list[Path]:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from viva_ros.model.latents import Goals
 from viva_ros.model.proprio import ProprioModel
-from viva_ros.model.targets import Goals
 from viva_ros.model.viva import ViVa
 from viva_ros.training import losses as stages
 from viva_ros.training import validation as held_out

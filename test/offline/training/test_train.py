@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.episode import Episode
 from viva_ros.model import checkpoint
-from viva_ros.model.presets import preset
+from viva_ros.model.config import preset
 from viva_ros.training import run as module
 from viva_ros.training.cache import Data
 from viva_ros.training.config import Plan, Run, plan

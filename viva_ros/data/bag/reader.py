@@ -15,7 +15,7 @@ from typing import Any, Final, overload
 
 import yaml
 
-from viva_ros.core.errors import RecordingError
+from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.bag.mcap import read_mcap
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
@@ -238,3 +238,49 @@ class _Rows(Sequence[bytes]):
             raise RecordingError(
                 f'{self._path} is damaged at message {self.ids[index]} ({error}): leave it out'
             ) from error
+
+
+LINE: Final = '=' * 80
+
+
+def with_definitions(recording: Recording, folder: Path | None) -> Recording:
+    """
+    Give a recording whose topics know their types.
+
+    :param folder: of PACKAGE/msg/TYPE.msg; None changes nothing
+    :raises ConfigurationError: if the folder has none, or one cannot be read
+    """
+    if folder is None:
+        return recording
+    texts = _texts(folder)
+    tracks = {
+        topic: replace(track, definition=_definition(track.type_name, texts))
+        if track.type_name in texts and not (track.definition and track.definition.text)
+        else track
+        for topic, track in recording.tracks.items()
+    }
+    return replace(recording, tracks=tracks)
+
+
+def _definition(type_name: str, texts: dict[str, str]) -> Definition:
+    """Put a type and all others after it, as recordings do."""
+    others = [
+        f'{LINE}\nMSG: {name.replace("/msg/", "/")}\n{text}'
+        for name, text in texts.items() if name != type_name
+    ]  # fmt: skip
+    return Definition('ros2msg', '\n'.join([texts[type_name], *others]))
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    try:
+        found = {
+            f'{path.parent.parent.name}/msg/{path.stem}': path.read_text(encoding='utf-8')
+            for path in sorted(folder.glob('**/msg/*.msg'))
+        }
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f'definitions in {folder} cannot be read ({error})') from error
+    if not found:
+        raise ConfigurationError(
+            f'definitions is {folder}, which has no PACKAGE/msg/TYPE.msg: correct it in the map'
+        )
+    return found

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import from_topic
 from viva_ros.data.conversion.raw_episode import camera_topics, mapped
 from viva_ros.data.conversion.resample import held, joints_at
 from viva_ros.data.conversion.topic_map import Map
-from viva_ros.data.definitions import with_definitions
 from viva_ros.data.episode import Joints
 from viva_ros.data.images import SUFFIXES
-from viva_ros.data.lerobot_tracks import joint_track
+from viva_ros.data.lerobot.reader import joint_track
 from viva_ros.data.messages import to_time
 from viva_ros.data.recording import Recording, Track
 from viva_ros.data.segmentation import LABEL, TASK

@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.conversion.topic_map import JointSource, Map
-from viva_ros.data.episode import Frames, Joints, Label
-from viva_ros.data.field_path import numbers
+from viva_ros.data.conversion.topic_map import JointSource, Map, numbers
+from viva_ros.data.episode import Frames, Joints, Label, judged, load, sidecar
 from viva_ros.data.images import COMPRESSED, RAW, camera_tracks
-from viva_ros.data.labels import judged, load, sidecar
 from viva_ros.data.messages import from_time
 from viva_ros.data.recording import Recording, Track
 from viva_ros.data.segmentation import stored_label, task_of

@@ -11,7 +11,7 @@ from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.backends import onnx_graph as portable
 from viva_ros.engine.manifest import AGAIN, info_of
-from viva_ros.runtime.tensors import pack, unpack
+from viva_ros.engine.preprocessing import pack, unpack
 
 
 class OnnxEngine:

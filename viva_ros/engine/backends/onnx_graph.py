@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError
 from viva_ros.engine import manifest as manifests
+from viva_ros.engine import manifest as verified
 from viva_ros.engine.manifest import Manifest
-from viva_ros.runtime import verified
 
 BATCH: Final = 'batch'  # name of the free axis in the graph
 GRAPHS: Final = ('onnx', 'openvino')  # kinds that run one

@@ -18,11 +18,11 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import manifest as manifests
+from viva_ros.engine import manifest as verified
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.manifest import FLOAT32, Manifest
 from viva_ros.engine.permissions import check_file
-from viva_ros.runtime import verified
-from viva_ros.runtime.tensors import arrange, pack, unpack
+from viva_ros.engine.preprocessing import arrange, pack, unpack
 
 KIND = 'pytorch'
 SIZES = (8, 4, 2, 1)  # of a batch; to capture a graph takes seconds

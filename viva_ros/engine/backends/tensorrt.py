@@ -20,10 +20,10 @@ from viva_ros.core.errors import DeviceError, EngineError
 from viva_ros.core.libraries import LIBRARIES, remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import manifest as manifests
+from viva_ros.engine import manifest as verified
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.manifest import Manifest, info_of
-from viva_ros.runtime import verified
-from viva_ros.runtime.tensors import pack, unpack
+from viva_ros.engine.preprocessing import pack, unpack
 
 #: No package index has this one: JetPack does, and NVIDIA's repository for apt.
 TENSORRT: Final = "install NVIDIA's TensorRT (JetPack has it; on a PC 'apt install tensorrt')"

@@ -8,6 +8,9 @@ until then estimates fail at once. The server is looked for again from time to t
 for nobody: one that hangs is used when it goes on. ``state`` says which of both it is.
 """
 
+import select
+import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +18,168 @@ from typing import Final
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import Engine, EngineInfo, Interruptible
-from viva_ros.runtime.connection import PROMPT, Connection
-from viva_ros.runtime.device import Freeable
-from viva_ros.runtime.spare import Spare
+from viva_ros.engine.remote import protocol as exchange
+from viva_ros.engine.worker import Freeable
 
-AGAIN: Final = 5.0  # s, until the server is looked for again; doubled when it does not answer
+PROMPT: Final = 0.05  # s, for what is there at once unless the server hangs
+HUNG_UP: Final = 'it hung up'
+
+
+class Connection:
+    """
+    A connection to a server; ``join`` it when the server has spoken.
+
+    One that hangs is connected to all the same: the kernel does that for it.
+
+    :raises OSError: if there is none
+    :raises EngineError: if it is another user's
+    """
+
+    info: EngineInfo
+
+    def __init__(self, address: Path) -> None:
+        self._socket, self._number = exchange.open_socket(), 0
+        try:
+            self._socket.settimeout(PROMPT)
+            self._socket.connect(str(address))
+            if not exchange.is_same_user(self._socket):
+                raise EngineError(f"the server at {address} is another user's: start your own")
+        except BaseException:
+            self.close()
+            raise
+
+    def spoke(self, timeout: float) -> bool:
+        """Say whether there is something to read, or the server has hung up."""
+        return bool(select.select([self._socket], [], [], timeout)[0])
+
+    def join(self, task: str, patience: float) -> None:
+        """
+        Read the greeting, which is there, and take the memory.
+
+        :param patience: with an answer, s
+        :raises OSError: if the server is gone
+        :raises EngineError: if it is for another task
+        """
+        self.info = exchange.from_greeting(self._receive(), task)
+        try:
+            self._memory = wire.take(self._socket, self.info)
+        except EOFError as error:
+            raise ConnectionError(HUNG_UP) from error
+        self._socket.settimeout(patience)
+
+    def ask(self, observation: Observation) -> Estimate:
+        """
+        Have an observation estimated.
+
+        :raises OSError: if the server is gone, or does not answer in time
+        :raises InputError: as ``Engine.estimate``
+        :raises EngineError: likewise
+        """
+        self._memory.put(observation)
+        self._number += 1
+        self._socket.send(wire.REQUEST.pack(self._number))
+        wire.check_done(*wire.read_reply(self._receive()))
+        return self._memory.estimate()
+
+    def interrupt(self) -> None:
+        """Wake the thread that waits for an answer: there is none."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # closed already
+            return
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _receive(self) -> bytes:
+        packet = self._socket.recv(wire.LONGEST)
+        if not packet:
+            raise ConnectionError(HUNG_UP)
+        return packet
+
+
+AGAIN: Final = 5.0  # s, until what failed is tried again
+
+
+class Spare:
+    """
+    One thread asks for it; ``interrupt`` may be called by another.
+
+    :param load: gives the engine
+    :param check: what is loaded is compared with what was there before; raises EngineError
+    """
+
+    def __init__(self, load: Callable[[], Engine], check: Callable[[EngineInfo], None]) -> None:
+        self._load, self._check = load, check
+        self._guard = threading.Lock()  # between the end of loading and interrupt
+        self._loading, self._closed, self._failed = False, False, 0.0
+        self.engine: Engine | None = None
+        self.error: Exception | None = None  # why it could not be loaded
+
+    def load_now(self) -> Engine:
+        """Load it while the caller waits; nothing is there to compare it with."""
+        self.engine = self._load()
+        return self.engine
+
+    def get(self) -> Engine | None:
+        """
+        Give it, or None while it is loaded.
+
+        :raises EngineError: if that failed; it is tried again every AGAIN seconds
+        """
+        if self.engine is not None:
+            return self.engine
+        if not self._loading and (self.error is None or time.monotonic() - self._failed >= AGAIN):
+            self._loading = True
+            threading.Thread(target=self._run, name='viva_spare', daemon=True).start()
+        error = self.error
+        if error is not None:
+            raise EngineError(f'an engine of our own cannot be loaded: {error}') from error
+        return None
+
+    def drop(self) -> None:
+        """Give its memory back; it can be asked for again."""
+        with self._guard:
+            engine, self.engine, self.error = self.engine, None, None
+        if engine is not None:
+            engine.close()
+
+    def interrupt(self) -> None:
+        """End an estimate that hangs, where the engine can; it is of no use after."""
+        with self._guard:
+            self._closed = True
+            engine = self.engine
+        if isinstance(engine, Interruptible):
+            engine.interrupt()
+
+    def close(self) -> None:
+        """Free it; one that is being loaded is freed when it is."""
+        with self._guard:
+            self._closed = True
+        self.drop()
+
+    def _run(self) -> None:
+        try:
+            engine = self._load()
+            try:
+                self._check(engine.info)
+            except EngineError:
+                engine.close()
+                raise
+            with self._guard:
+                if not self._closed:
+                    self.engine, self.error = engine, None
+            if self._closed and self.engine is not engine:
+                engine.close()
+        except Exception as error:  # whatever a library raises
+            self.error, self._failed = error, time.monotonic()
+        finally:
+            self._loading = False
+
+
 RARELY: Final = 60.0  # s, at most
 SETTLED: Final = 60.0  # s of use, until an engine of our own is given up
 

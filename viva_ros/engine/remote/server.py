@@ -8,22 +8,28 @@ another waits. A request waits for company only while others have asked lately, 
 time.
 """
 
+import argparse
 import math
 import selectors
+import signal
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from viva_ros.core.errors import DeviceError, EngineError
-from viva_ros.core.observation import Estimate
+import numpy as np
+
+from viva_ros.core.errors import ConfigurationError, DeviceError, EngineError, VivaError
+from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
-from viva_ros.engine.api import BatchEngine, Engine
+from viva_ros.engine.api import KINDS, BatchEngine, Engine, load
 from viva_ros.engine.remote import protocol as exchange
-from viva_ros.runtime.device import with_one_more_try
+from viva_ros.engine.resources import engine_folder
+from viva_ros.engine.worker import with_one_more_try
 
 LATELY: Final = 0.5  # s; who has asked within is expected to ask again
 IDLE: Final = 0.2  # s, between looks whether to end
@@ -210,3 +216,76 @@ def _listen(address: Path) -> socket.socket:
     address.chmod(0o600)
     listening.listen()
     return listening
+
+
+MOST: Final = 64
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser('viva serve', description=__doc__)
+    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
+    parser.add_argument('--engine-kind', choices=KINDS, default='auto', help='default: auto')
+    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument(
+        '--address', default=exchange.AUTO, help="path of a socket; default: the user's own"
+    )
+    parser.add_argument(
+        '--wait-ms', type=float, default=2.0,
+        help='that a request waits for others at most; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--batch', type=int, default=8, help='most requests at once; default: %(default)s'
+    )
+    args = parser.parse_args(argv)
+    if not 0.0 <= args.wait_ms <= 1000.0:
+        raise ConfigurationError(f'--wait-ms is {args.wait_ms:g}, must be 0 to 1000')
+    if not 1 <= args.batch <= MOST:
+        raise ConfigurationError(f'--batch is {args.batch}, must be 1 to {MOST}')
+    engine = load(engine_folder(args.engine, args.task), args.task, args.engine_kind)
+    address = exchange.address_of(args.address)
+    batch = warm_up(engine, args.batch)
+    server = Server(engine, args.task, address, args.wait_ms * 1e-3, batch)
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    print(
+        f'engine {engine.info.fingerprint} ({engine.info.kind}) at {address}, '
+        f'{batch} at once', flush=True,
+    )  # fmt: skip
+    try:
+        server.run(over.is_set)
+    finally:
+        server.close()
+    served = server.served
+    if served.apart:
+        print(f'{served.apart} batches failed and were estimated one by one')
+    print(f'{served.requests} requests in {served.batches} batches')
+    return 0
+
+
+def warm_up(engine: Engine, most: int) -> int:
+    """
+    Estimate once for every size of batch that libraries compile for, before anybody waits.
+
+    :param most: requests at once
+    :returns: how many there can be
+    :raises EngineError: if not even one can be estimated
+    """
+    info = engine.info
+    black = np.zeros((*info.image_size, 3), np.uint8)
+    one = Observation(dict.fromkeys(info.cameras, black), dict.fromkeys(info.joint_names, 0.0), {})
+    engine.estimate(one)
+    if not isinstance(engine, BatchEngine):
+        return 1
+    for count in sorted({min(most, 2**power) for power in range(1, most.bit_length() + 1)}):
+        try:
+            engine.estimate_batch([one] * count)
+        except VivaError as error:
+            print(f'{count} requests at once cannot be estimated: {error}', flush=True)
+            return count // 2
+    return most
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -7,15 +7,18 @@ The cube is a little longer than wide, so that two grippers find room on it. Whe
 a failure, the left arm takes it directly if the right arm would have to reach across.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.failures import Fault
+from viva_ros.sim.failures import NOMINAL, Fault, Push
 from viva_ros.sim.kinematics import Hand
-from viva_ros.sim.motion_plan import Hands, Plan
+from viva_ros.sim.motion_plan import Hands, Plan, Segment
+from viva_ros.sim.success import Touch, Verdict
 
 CUBE_HALF = np.array([0.030, 0.014, 0.014])
 GRIP = 0.015  # from the middle of the cube to where each hand grips it, m
@@ -173,3 +176,235 @@ def _place(plan: Plan, seconds: dict[str, float], mat: Array, rng: np.random.Gen
     plan.move('lower', seconds['lower'], (down, rest), LEFT_HOLDS)
     plan.move('release', seconds['release'], (down.opened(OPEN), rest))
     plan.move('retreat', seconds['retreat'], (away.opened(OPEN), rest))
+
+
+FAILURES = (
+    'slip', 'missed_grasp', 'premature_release', 'misalignment', 'late_release', 'stall',
+    'nudge', 'target_moved',
+)  # fmt: skip
+VARIATIONS = (
+    NOMINAL, 'pause', 'slow', 'recovered_missed_grasp', 'recovered_stall', 'near_miss',
+    'early_release',
+)  # fmt: skip
+CAMERA_ONLY = frozenset({'slip', 'nudge', 'target_moved'})
+PHASES = ('reach', 'descend', 'lift', 'present', 'meet', 'carry', 'lower')
+LEFT, RIGHT = (True, False), (False, True)
+
+
+def draw_fault(mode: str, rng: np.random.Generator) -> Fault:
+    """Return the fault of a mode in ``FAILURES`` or ``VARIATIONS``, its sizes and times drawn."""
+    return _DRAW[mode](rng)
+
+
+def _slip(rng: np.random.Generator) -> Fault:
+    phase = ('lift', 'lift', 'present', 'part')[rng.integers(4)]
+    return Fault('slip', slip=(phase, rng.uniform(0.25, 0.75), (True, True)))
+
+
+def _missed_grasp(rng: np.random.Generator) -> Fault:
+    return Fault('missed_grasp', **_miss(rng))
+
+
+def _miss(rng: np.random.Generator) -> dict[str, Any]:
+    if rng.random() < 0.5:
+        offset = np.array([0.0, 0.0, rng.uniform(0.04, 0.055)])
+    else:
+        offset = np.array([0.0, rng.choice([-1.0, 1.0]) * rng.uniform(0.062, 0.08), 0.0])
+    return {'grasp_offsets': (np.zeros(3), offset), 'misses': RIGHT}
+
+
+def _premature_release(rng: np.random.Generator) -> Fault:
+    phase, side = (('lift', RIGHT), ('present', RIGHT), ('meet', RIGHT), ('part', LEFT))[
+        rng.integers(4)
+    ]
+    return Fault('premature_release', release=(phase, rng.uniform(0.25, 0.75), side))
+
+
+def _misalignment(rng: np.random.Generator) -> Fault:
+    if rng.random() < 0.5:
+        offset = np.array([rng.uniform(-0.065, -0.05), 0.0, 0.0])
+    else:
+        offset = np.array([0.0, 0.0, rng.uniform(0.045, 0.06)])
+    return Fault('misalignment', grasp_offsets=(offset, np.zeros(3)), misses=LEFT)
+
+
+def _late_release(rng: np.random.Generator) -> Fault:
+    return Fault('late_release', lag=(1, rng.uniform(2.2, 3.2)))
+
+
+def _stall(rng: np.random.Generator) -> Fault:
+    phase = PHASES[rng.integers(len(PHASES))]
+    return Fault('stall', freeze=(phase, rng.uniform(0.2, 0.8), float('inf')))
+
+
+def _nudge(rng: np.random.Generator) -> Fault:
+    by = np.array([rng.uniform(-0.02, 0.02), rng.choice([-1, 1]) * rng.uniform(0.06, 0.085), 0.0])
+    return Fault('nudge', push=Push('cube', 'reach', rng.uniform(0.3, 0.8), by))
+
+
+def _target_moved(rng: np.random.Generator) -> Fault:
+    by = np.array([rng.uniform(-0.02, 0.02), rng.choice([-1, 1]) * rng.uniform(0.09, 0.12), 0.0])
+    return Fault('target_moved', push=Push('mat', 'carry', rng.uniform(0.0, 0.7), by))
+
+
+def _pause(rng: np.random.Generator) -> Fault:
+    phase = PHASES[rng.integers(len(PHASES))]
+    return Fault('pause', freeze=(phase, rng.uniform(0.1, 0.9), rng.uniform(1.0, 2.3)))
+
+
+def _slow(rng: np.random.Generator) -> Fault:
+    return Fault('slow', speed=rng.uniform(0.6, 0.78))
+
+
+def _recovered_missed_grasp(rng: np.random.Generator) -> Fault:
+    return Fault('recovered_missed_grasp', regrasp=True, **_miss(rng))
+
+
+def _recovered_stall(rng: np.random.Generator) -> Fault:
+    phase = PHASES[rng.integers(len(PHASES))]
+    return Fault('recovered_stall', freeze=(phase, rng.uniform(0.2, 0.8), rng.uniform(3.2, 4.5)))
+
+
+def _near_miss(rng: np.random.Generator) -> Fault:
+    sign = rng.choice([-1.0, 1.0])
+    if rng.random() < 0.5:
+        by = np.array([0.0, sign * rng.uniform(0.006, 0.01), 0.0])
+        return Fault('near_miss', push=Push('cube', 'reach', rng.uniform(0.3, 0.8), by))
+    offset = np.array([0.0, sign * rng.uniform(0.015, 0.025), rng.uniform(0.01, 0.02)])
+    return Fault('near_miss', place_offset=offset)
+
+
+def _early_release(rng: np.random.Generator) -> Fault:
+    return Fault('early_release', release=('take', rng.uniform(0.96, 1.0), RIGHT))
+
+
+_DRAW: dict[str, Callable[[np.random.Generator], Fault]] = {
+    NOMINAL: lambda rng: Fault(),
+    'slip': _slip,
+    'missed_grasp': _missed_grasp,
+    'premature_release': _premature_release,
+    'misalignment': _misalignment,
+    'late_release': _late_release,
+    'stall': _stall,
+    'nudge': _nudge,
+    'target_moved': _target_moved,
+    'pause': _pause,
+    'slow': _slow,
+    'recovered_missed_grasp': _recovered_missed_grasp,
+    'recovered_stall': _recovered_stall,
+    'near_miss': _near_miss,
+    'early_release': _early_release,
+}
+
+
+MOVED = 0.012  # m
+DROPPED = 0.05  # height below which a cube that should be carried has been dropped, m
+CARRIED = ('present', 'meet', 'take', 'give', 'part', 'carry')
+REACH_X, REACH_Y = (-0.28, 0.28), (0.30, 0.72)
+
+
+class CubeJudge:
+    """Looks at the scene once per control step."""
+
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        self._touch = Touch(model)
+        self._cube, self._mat = data.body('cube'), data.body('mat')
+        self._pinch = [data.site(f'{side}_pinch') for side in ('left', 'right')]
+        self._origin = self._cube.xpos.copy()
+        self._mat_origin = self._mat.xpos.copy()
+        self._taker = 0 if self._origin[0] < LEFT_TAKES else 1
+        self._reach = max(self._distance(), 0.1)
+        self._since_release = 0
+
+    def look(self, data: mujoco.MjData, segment: Segment) -> Verdict:
+        """Judge the present moment."""
+        self._touch.look(data)
+        held = (self._touch.grip(0, 'cube'), self._touch.grip(1, 'cube'))
+        self._since_release = self._since_release + 1 if segment.phase == 'retreat' else 0
+        placed = self._placed()
+        evidence = self._evidence(segment, held, placed)
+        healthy = any(held) and self._cube.xpos[2] > DROPPED and not evidence
+        deviated = self._deviated(segment, held)
+        return Verdict(self._progress(held, placed), placed, evidence, healthy, deviated)
+
+    def _placed(self) -> bool:
+        inside = np.abs(self._cube.xpos - self._mat.xpos)[:2].max() < MAT_HALF
+        free = not (self._touch.hand_on(0, 'cube') or self._touch.hand_on(1, 'cube'))
+        low = self._cube.xpos[2] < CUBE_HALF[0] + 0.005
+        return bool(inside and free and low and self._touch.between('cube', 'world'))
+
+    def _evidence(self, segment: Segment, held: tuple[bool, bool], placed: bool) -> str:
+        for side, grip, hold in zip(('left', 'right'), segment.grips, held, strict=True):
+            if grip and not hold:
+                return f'the {side} hand holds nothing'
+        if segment.phase in CARRIED and self._cube.xpos[2] < DROPPED:
+            return 'the cube has been dropped'
+        if segment.phase == 'carry' and held[1]:
+            return 'the right hand has not let go'
+        if self._since_release > 15 and not placed:
+            return 'the cube is not on the mat'
+        return ''
+
+    def _deviated(self, segment: Segment, held: tuple[bool, bool]) -> bool:
+        if np.abs(self._mat.xpos - self._mat_origin).max() > MOVED:
+            return True
+        if segment.phase in ('reach', 'descend'):
+            return bool(np.linalg.norm(self._cube.xpos - self._origin) > MOVED)
+        sides = [side for side in (0, 1) if segment.grips[side]]
+        away = [np.linalg.norm(self._pinch[side].xpos - self._cube.xpos) for side in sides]
+        return bool(away) and min(away) > CUBE_HALF[0] + MOVED / 2
+
+    def _progress(self, held: tuple[bool, bool], placed: bool) -> float:
+        if placed:
+            return 1.0
+        height = float(np.clip(self._cube.xpos[2] / 0.12, 0.0, 1.0))
+        offset = np.linalg.norm((self._cube.xpos - self._mat.xpos)[:2])
+        if held == (False, True):
+            carried = float(np.clip(1.0 - self._cube.xpos[0] / 0.15, 0.0, 1.0))
+            return 0.3 + 0.1 * height + 0.15 * carried
+        if held == (True, True):
+            return 0.6
+        if held == (True, False):
+            near = float(np.clip(1.0 - offset / 0.2, 0.0, 1.0))
+            return 0.65 + 0.2 * near + 0.1 * near * (1.0 - height)
+        return 0.3 * (1.0 - min(self._distance() / self._reach, 1.0))
+
+    def _distance(self) -> float:
+        return float(np.linalg.norm(self._pinch[self._taker].xpos - self._cube.xpos))
+
+
+def recover(model: mujoco.MjModel, data: mujoco.MjData, way: Plan, plan: Plan) -> None:
+    """If a hand holds the cube, put it down where it is."""
+    touch = Touch(model)
+    touch.look(data)
+    held = [side for side in (1, 0) if touch.grip(side, 'cube')]
+    if not held:
+        return
+    hands, holder, other = list(way.end), held[0], 1 - held[0]
+    away = np.array([0.08 if other else -0.08, 0.0, 0.08])
+    hands[other] = hands[other].opened(0.066)
+    way.move('put down', 0.5, hands)
+    hands[other] = hands[other].moved(away)
+    way.move('put down', 0.8, hands)
+    low = hands[holder].position[2] - data.body('cube').xpos[2] + CUBE_HALF[2] + 0.002
+    hands[holder] = hands[holder].moved(np.array([0.0, 0.0, low - hands[holder].position[2]]))
+    way.move('put down', 1.6, hands)
+
+
+def refusal(model: mujoco.MjModel, data: mujoco.MjData) -> str:
+    """Why the scene cannot be tried again; empty if it can."""
+    touch = Touch(model)
+    touch.look(data)
+    if touch.grip(0, 'cube') or touch.grip(1, 'cube'):
+        return ''
+    x, y, z = data.body('cube').xpos
+    if z < -0.02:
+        return 'the cube has fallen off the table: put it back by hand'
+    if not (REACH_X[0] < x < REACH_X[1] and REACH_Y[0] < y < REACH_Y[1]):
+        return f'the cube is at x {x:.2f} m, y {y:.2f} m, out of reach: put it back by hand'
+    axis = data.body('cube').xmat.reshape(3, 3)[:, 0]
+    if abs(axis[2]) > 0.5:
+        return 'the cube stands on its end: lay it down by hand'
+    if abs(axis[0]) < 0.45:
+        return 'the cube lies across, out of reach of the fingers: turn it by hand'
+    return ''

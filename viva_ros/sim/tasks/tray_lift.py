@@ -2,14 +2,230 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tray lift: success, failure and progress, read from where things are and what they touch."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
 import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.motion_plan import Segment
+from viva_ros.sim.failures import Fault
+from viva_ros.sim.kinematics import Hand
+from viva_ros.sim.motion_plan import Hands, Plan, Segment
 from viva_ros.sim.success import Touch, Verdict, tilt
-from viva_ros.sim.tray_lift import LIFT
-from viva_ros.sim.tray_scene import HANDLE, PLATFORM_HALF, TRAY_HALF
+
+HANDLE = np.array([0.138, 0.0, 0.045])  # where to grip, in the tray's frame, m
+TRAY_HALF = np.array([0.105, 0.065, 0.004])
+PLATFORM_HALF = np.array([0.085, 0.055])
+PAYLOAD_RADIUS, PAYLOAD_HALF = 0.018, 0.047
+TRAY_COLOURS = ((0.16, 0.42, 0.66), (0.12, 0.52, 0.50), (0.35, 0.33, 0.62), (0.24, 0.48, 0.30))
+PAYLOAD_COLOURS = ((0.90, 0.35, 0.10), (0.85, 0.15, 0.18), (0.95, 0.72, 0.12), (0.80, 0.25, 0.55))
+PLATFORM_COLOURS = ((0.80, 0.80, 0.79), (0.55, 0.36, 0.22), (0.40, 0.41, 0.44))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything starts; positions in m, yaw in rad."""
+
+    tray: Array
+    tray_yaw: float
+    platform: Array
+    platform_height: float
+    payload: Array
+    handle_width: float
+    colours: tuple[Array, Array, Array]
+
+
+def draw_layout(rng: np.random.Generator) -> Layout:
+    """Draw a layout within reach of both arms."""
+
+    def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
+        shade = np.array(palette[rng.integers(len(palette))])
+        return np.clip(shade + rng.normal(0.0, 0.02, 3), 0.0, 1.0)
+
+    return Layout(
+        tray=np.array([rng.uniform(-0.02, 0.02), rng.uniform(0.57, 0.63)]),
+        tray_yaw=rng.uniform(-0.15, 0.15),
+        platform=np.array([rng.uniform(-0.02, 0.02), rng.uniform(0.355, 0.41)]),
+        platform_height=rng.uniform(0.025, 0.04),
+        payload=np.array([rng.uniform(-0.03, 0.03), rng.uniform(-0.018, 0.018)]),
+        handle_width=rng.uniform(0.019, 0.024),
+        colours=(colour(TRAY_COLOURS), colour(PAYLOAD_COLOURS), colour(PLATFORM_COLOURS)),
+    )
+
+
+def add_objects(spec: mujoco.MjSpec, layout: Layout) -> None:
+    """Put tray, payload and platform into the scene."""
+    tray, payload, platform = (np.append(colour, 1.0) for colour in layout.colours)
+    _add_tray(spec, layout, tray)
+    _add_payload(spec, layout, payload)
+    body = spec.worldbody.add_body(
+        name='platform', mocap=True, pos=[*layout.platform, layout.platform_height / 2]
+    )
+    body.add_geom(
+        name='platform', type=mujoco.mjtGeom.mjGEOM_BOX, rgba=platform,
+        size=[*PLATFORM_HALF, layout.platform_height / 2], friction=[0.8, 0.005, 0.0001],
+    )  # fmt: skip
+
+
+def _add_tray(spec: mujoco.MjSpec, layout: Layout, rgba: Array) -> None:
+    yaw = layout.tray_yaw / 2
+    body = spec.worldbody.add_body(
+        name='tray', pos=[*layout.tray, TRAY_HALF[2] + 0.0005],
+        quat=[np.cos(yaw), 0, 0, np.sin(yaw)],
+    )  # fmt: skip
+    body.add_freejoint(name='tray')
+    box = mujoco.mjtGeom.mjGEOM_BOX
+    x, y = TRAY_HALF[:2]
+    slick = {'friction': [0.6, 0.005, 0.0001]}
+    dark = rgba * [0.8, 0.8, 0.8, 1.0]
+    body.add_geom(name='tray', type=box, size=TRAY_HALF, rgba=rgba, mass=0.12, **slick)
+    for i, sign in enumerate((-1.0, 1.0)):
+        body.add_geom(
+            name=f'rim_y{i}', type=box, size=[x, 0.003, 0.008], pos=[0, sign * y, 0.006],
+            rgba=dark, mass=0.008, **slick,
+        )  # fmt: skip
+        body.add_geom(
+            name=f'rim_x{i}', type=box, size=[0.003, y, 0.008], pos=[sign * x, 0, 0.006],
+            rgba=dark, mass=0.008, **slick,
+        )  # fmt: skip
+        body.add_geom(
+            name=f'foot{i}', type=box, size=[0.022, 0.02, 0.004], pos=[sign * (x + 0.022), 0, 0],
+            rgba=dark, mass=0.008, **slick,
+        )  # fmt: skip
+        body.add_geom(
+            name=f'handle{i}', type=box, size=[0.013, layout.handle_width / 2, 0.03],
+            pos=[sign * HANDLE[0], 0, 0.033], rgba=[0.93, 0.93, 0.9, 1], mass=0.02,
+            friction=[1.0, 0.01, 0.0001], priority=2, condim=4,
+        )  # fmt: skip
+
+
+def _add_payload(spec: mujoco.MjSpec, layout: Layout, rgba: Array) -> None:
+    yaw = np.array([[np.cos(layout.tray_yaw), -np.sin(layout.tray_yaw)],
+                    [np.sin(layout.tray_yaw), np.cos(layout.tray_yaw)]])  # fmt: skip
+    height = 2 * TRAY_HALF[2] + PAYLOAD_HALF + 0.001
+    body = spec.worldbody.add_body(
+        name='payload', pos=[*(layout.tray + yaw @ layout.payload), height]
+    )
+    body.add_freejoint(name='payload')
+    cylinder = mujoco.mjtGeom.mjGEOM_CYLINDER
+    body.add_geom(
+        name='payload', type=cylinder, size=[PAYLOAD_RADIUS, PAYLOAD_HALF, 0], rgba=rgba,
+        mass=0.06, friction=[0.7, 0.005, 0.001], condim=6, priority=1,
+    )  # fmt: skip
+    for name, size, z, colour in (
+        ('band', [PAYLOAD_RADIUS + 0.0005, 0.009, 0], 0.0, [0.97, 0.97, 0.95, 1.0]),
+        ('cap', [0.011, 0.006, 0], PAYLOAD_HALF + 0.006, [0.15, 0.15, 0.17, 1.0]),
+    ):
+        body.add_geom(
+            name=name, type=cylinder, size=size, pos=[0, 0, z], rgba=colour, mass=0.0,
+            contype=0, conaffinity=0,
+        )  # fmt: skip
+
+
+SQUEEZE = 0.0006  # how much narrower than the handle the hands close, m
+OPEN, CLOSED = 0.066, 0.0
+PITCH = 1.05  # rad
+LIFT = 0.12  # m
+ABOVE = np.array([0.0, 0.0, 0.085])  # of the handles, before coming down, m
+
+
+def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator) -> Plan:
+    """Return the whole plan from where tray and platform are now, bent by the fault."""
+    speed = rng.uniform(0.85, 1.2) * fault.speed
+    seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in _SECONDS.items()}
+    grasp = grasp_of(data)
+    hold = grasp[0].opening
+    grasp = _each(grasp, lambda hand: hand.moved(rng.normal(0.0, 0.0012, 3)))
+    place = _place_hands(data, rng.normal(0.0, 0.002, 2), hold)
+    above = _each(grasp, lambda hand: hand.moved(ABOVE + rng.normal(0.0, 0.008, 3)))
+    carry_height = np.array([0.0, 0.0, LIFT + rng.normal(0.0, 0.008)])
+    plan = Plan(start)
+    _grasp(plan, seconds, above, grasp, fault)
+    lifted = _each(grasp, lambda hand: hand.moved(carry_height))
+    over = _each(place, lambda hand: hand.moved(carry_height + fault.place_offset * [1, 1, 0]))
+    down = _each(place, lambda hand: hand.moved(fault.place_offset))
+    opening = [CLOSED if miss and not fault.regrasp else hold for miss in fault.misses]
+    missing = (np.zeros(3), np.zeros(3)) if fault.regrasp else fault.grasp_offsets
+    for phase, hands in (('lift', lifted), ('carry', over), ('lower', down)):
+        ends = [hand.moved(missing[i]).opened(opening[i]) for i, hand in enumerate(hands)]
+        plan.move(phase, seconds[phase], ends, (True, True))
+    down = plan.end
+    plan.move('release', seconds['release'], _each(down, lambda hand: hand.opened(OPEN)))
+    plan.move('retreat', seconds['retreat'], _retreat(down))
+    plan.timing = fault.timing(plan, OPEN, lag_phase='lift')
+    return plan
+
+
+def set_down(plan: Plan, grasp: Hands) -> None:
+    """Bring what both hands still hold back to where it was picked up."""
+    high = _each(grasp, lambda hand: hand.moved(np.array([0.0, 0.0, LIFT])))
+    up = [
+        replace(now, position=np.append(now.position[:2], max(now.position[2], top.position[2])))
+        for now, top in zip(plan.end, high, strict=True)
+    ]
+    plan.move('put back', 0.8, up, (True, True))
+    plan.move('put back', 1.8, high, (True, True))
+    plan.move('put back', 1.4, grasp, (True, True))
+
+
+def grasp_of(data: mujoco.MjData) -> Hands:
+    """Hands at the handles of the tray as it is."""
+    hold = 2.0 * data.model.geom('handle0').size[1] - SQUEEZE
+    return _hands(data.body('tray').xpos, data.body('tray').xmat.reshape(3, 3), hold)
+
+
+_SECONDS = {
+    'reach': 1.7, 'descend': 1.1, 'close': 0.7, 'check': 0.5, 'reopen': 0.6, 'rise': 0.8,
+    'lift': 1.3, 'carry': 1.9, 'lower': 1.2, 'release': 0.5, 'retreat': 0.9,
+}  # fmt: skip
+
+
+def _each(hands: Hands, change: Callable[[Hand], Hand]) -> Hands:
+    return change(hands[0]), change(hands[1])
+
+
+def _hands(position: Array, rotation: Array, opening: float) -> Hands:
+    yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
+    left = Hand(position + rotation @ (HANDLE * [-1, 1, 1]), yaw, PITCH, opening)
+    right = Hand(position + rotation @ HANDLE, yaw + np.pi, PITCH, opening)
+    return left, right
+
+
+def _place_hands(data: mujoco.MjData, error: Array, hold: float) -> Hands:
+    platform = data.body('platform').xpos
+    top = 2.0 * platform[2] + TRAY_HALF[2] + 0.001
+    return _hands(np.array([*(platform[:2] + error), top]), np.eye(3), hold)
+
+
+def _grasp(
+    plan: Plan, seconds: dict[str, float], above: Hands, grasp: Hands, fault: Fault
+) -> None:
+    offsets = fault.grasp_offsets
+    wrong = [hand.moved(offsets[i]) for i, hand in enumerate(grasp)]
+    closed = [hand.opened(CLOSED) if fault.misses[i] else hand for i, hand in enumerate(wrong)]
+    first = [hand.moved(offsets[i]) for i, hand in enumerate(above)]
+    plan.move('reach', seconds['reach'], _opened(first))
+    plan.move('descend', seconds['descend'], _opened(wrong))
+    plan.move('close', seconds['close'], closed)
+    if not fault.regrasp:
+        return
+    plan.move('check', seconds['check'], plan.end, (True, True))
+    plan.move('reopen', seconds['reopen'], _opened(wrong))
+    plan.move('rise', seconds['rise'], _opened(above))
+    plan.move('descend', seconds['descend'], _opened(grasp))
+    plan.move('close', seconds['close'], grasp)
+
+
+def _opened(hands: Sequence[Hand]) -> list[Hand]:
+    return [hand.opened(OPEN) for hand in hands]
+
+
+def _retreat(down: Hands) -> Hands:
+    left, right = down
+    up = np.array([-0.05, 0.0, 0.07])
+    return left.moved(up).opened(OPEN), right.moved(up * [-1, 1, 1]).opened(OPEN)
+
 
 TILTED = np.radians(12.0)
 LEVEL = np.radians(6.0)
@@ -114,3 +330,37 @@ class TrayJudge:
         handles = [self._tray.xpos + rotation @ (HANDLE * [sign, 1, 1]) for sign in (-1, 1)]
         pairs = zip(handles, self._pinch, strict=True)
         return float(np.mean([np.linalg.norm(handle - hand.xpos) for handle, hand in pairs]))
+
+
+REACH_X, REACH_Y = 0.08, (0.28, 0.76)  # of the tray's middle, m
+TURNED = 0.5  # rad
+
+
+def recover(model: mujoco.MjModel, data: mujoco.MjData, way: Plan, plan: Plan) -> None:
+    """If both hands hold the tray, bring it back to where it was grasped."""
+    touch = Touch(model)
+    touch.look(data)
+    if touch.grip(0, 'tray') and touch.grip(1, 'tray'):
+        closes = [segment for segment in plan.segments if segment.phase == 'close']
+        set_down(way, closes[-1].end)
+
+
+def refusal(model: mujoco.MjModel, data: mujoco.MjData) -> str:
+    """Why the scene cannot be tried again; empty if it can."""
+    tray = data.body('tray')
+    if not TrayJudge(model, data).standing():
+        return 'the payload no longer stands on the tray: put it back by hand'
+    touch = Touch(model)
+    touch.look(data)
+    if touch.grip(0, 'tray') and touch.grip(1, 'tray'):
+        return ''
+    x, y, z = tray.xpos
+    if z < -0.05:
+        return 'the tray has fallen off the table: put it back by hand'
+    if abs(x) > REACH_X or not REACH_Y[0] < y < REACH_Y[1]:
+        return f'the tray is at x {x:.2f} m, y {y:.2f} m, out of reach: put it back by hand'
+    if tilt(tray.xmat) > TILTED:
+        return f'the tray is tilted by {np.degrees(tilt(tray.xmat)):.0f} deg: put it flat by hand'
+    if abs(np.arctan2(tray.xmat[3], tray.xmat[0])) > TURNED:
+        return 'the tray is turned too far: turn it back by hand'
+    return ''
