@@ -30,8 +30,8 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-
 from support import random_snapshot
+
 from viva_ros.cli import embed
 from viva_ros.cli.export import session
 from viva_ros.core.files import write_atomically

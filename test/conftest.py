@@ -165,6 +165,7 @@ def shared_memory() -> Iterator[None]:
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder like the published Wan2.2-TI2V, of tiny sizes; not to be written to."""
     from support import random_snapshot
+
     from viva_ros.model.config import WAN_TINY
 
     folder = tmp_path_factory.mktemp('wan') / 'snapshot'
