@@ -31,8 +31,9 @@ from viva_ros.cli.evaluate import camera_only
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.observation import Observation
+from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
-from viva_ros.data.recording import read
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.summary import figures
 from viva_ros.model import checkpoint
@@ -177,8 +178,8 @@ def judged(
     thresholds = calibrated(budget, fingerprint, alarming)
     results: dict[str, list[Result]] = {task: [] for task in thresholds}
     for seen in moments(budget, 'test'):
-        recording = read(seen.path)
-        episode = recording.episodes()[0]
+        recording = open_recording(seen.path)
+        episode = episodes_of(recording)[0]
         assert episode.label is not None  # a pack is made only of what has an outcome
         samples = seen.samples(alarming(seen))
         alarms = rule_alarms(judge(samples, thresholds[seen.task]))
@@ -193,7 +194,9 @@ def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Ca
     """Set the thresholds of each task."""
     scored: dict[str, list[list[Sample]]] = {}
     for seen in moments(budget, 'calibration'):
-        if any(is_undisturbed(episode.label) for episode in read(seen.path).episodes()):
+        if any(
+            is_undisturbed(episode.label) for episode in episodes_of(open_recording(seen.path))
+        ):
             scored.setdefault(seen.task, []).append(seen.samples(values(seen)))
     return {
         task: calibrate(
@@ -209,7 +212,9 @@ def durations(budget: Budget) -> dict[str, float]:
     """Give the mean length of the undisturbed successes among the calibration recordings, s."""
     spans: dict[str, list[float]] = {}
     for seen in moments(budget, 'calibration'):
-        if any(is_undisturbed(episode.label) for episode in read(seen.path).episodes()):
+        if any(
+            is_undisturbed(episode.label) for episode in episodes_of(open_recording(seen.path))
+        ):
             span = float(seen.stamps[-1] - seen.stamps[0]) * 1e-9
             spans.setdefault(seen.task, []).append(span)
     return {task: float(np.mean(rows)) for task, rows in spans.items()}

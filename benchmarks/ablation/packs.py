@@ -22,7 +22,8 @@ from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.train import FRAMES
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Unknown
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.preprocessing import pack as to_arrays
 from viva_ros.model import checkpoint
@@ -95,8 +96,8 @@ def pack(path: Path, model: ViVa) -> Pack:
     :param model: encodes the views
     :raises RecordingError: if its outcome is not known
     """
-    recording, info = read(path), info_of(model, '', 'pack')
-    label = recording.episodes()[0].label
+    recording, info = open_recording(path), info_of(model, '', 'pack')
+    label = episodes_of(recording)[0].label
     if label is None:
         raise RecordingError(f'{path} has no outcome: leave it out, or label it')
     stamps, reasons, seen = [], [], []

@@ -23,7 +23,8 @@ from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.entries import Entry, chosen
 from viva_ros.console.progress import bar
 from viva_ros.core.normalize import JointRanges
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig, preset
 from viva_ros.model.proprio import ProprioModel
@@ -47,7 +48,7 @@ BATCH: Final = 32
 def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
     """Give the training data, decoded if need be, and the configuration of ViVa."""
     paths = budget.paths('train')
-    names = read(paths[0]).episodes()[0].joints.names
+    names = episodes_of(open_recording(paths[0]))[0].joints.names
     blank = preset(budget.preset, CAMERAS, names, ())
     how = Cut(CAMERAS, names, blank.image_size, blank.horizon, KEEP_EVERY)
     part = f'compare_{budget.limit}' if budget.limit else 'compare'

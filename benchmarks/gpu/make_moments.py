@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 
 from viva_ros.cli.record import record
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.preprocessing import Image
 from viva_ros.sim.recording import Job, plan
 
@@ -53,7 +54,7 @@ def _jobs(task: str, episodes: int, out: Path) -> list[Job]:
 def _cut(path: Path, count: int) -> list[Moment]:
     """Return evenly spaced moments of a recording, with the joints nearest in time."""
     found = []
-    for episode in read(path).episodes():
+    for episode in episodes_of(open_recording(path)):
         if episode.label is None:
             continue
         first = next(iter(episode.cameras.values()))

@@ -8,7 +8,7 @@ import pytest
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import BackgroundWriter, part_path
 from viva_ros.data.messages import make, serialise
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
 
 PATIENCE = 30.0  # s
 KIND = 'std_msgs/msg/String'
@@ -26,7 +26,7 @@ def test_calls_are_written_in_their_order(tmp_path):
     writer.close(lambda path: f'{path.name} is there: {path.exists()}')
     assert writer.join(PATIENCE) and writer.error is None and writer.backlog == 0
     assert writer.remark == 'a.mcap is there: True'
-    recording = read(writer.path)
+    recording = open_recording(writer.path)
     assert recording.metadata['viva_task'] == {'task': 'tray_lift'}
     assert [m.data for _, m in recording.messages('said')] == [str(k) for k in range(50)]
 

@@ -12,15 +12,16 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.episode import Label
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
-from viva_ros.data.recording import Recording, read
-from viva_ros.data.segmentation import stored_label
+from viva_ros.data.open import open_recording
+from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import episodes_of, stored_label
 from viva_ros.engine.image_decoding import decode_jpeg
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
 
 
 def test_a_simulated_recording_is_one_episode_with_its_label(small: Path) -> None:
-    (episode,) = read(small).episodes()
+    (episode,) = episodes_of(open_recording(small))
     assert episode.name == 'small'
     assert episode.label == Label('tray_lift', False, 'slip', 3, {'manifest': 0.1})
     assert episode.joints.names == ('a', 'b')
@@ -29,7 +30,7 @@ def test_a_simulated_recording_is_one_episode_with_its_label(small: Path) -> Non
 
 
 def test_images_are_decoded_when_looked_at_as_a_monitor_does(small: Path, picture) -> None:
-    frames = read(small).episodes()[0].cameras['head']
+    frames = episodes_of(open_recording(small))[0].cameras['head']
     assert len(frames.images) == len(frames.stamps) == 6
     np.testing.assert_array_equal(frames.images[2], decode_jpeg(picture(2)))
     np.testing.assert_array_equal(frames.images[1:][-1], decode_jpeg(picture(5)))
@@ -44,7 +45,7 @@ def test_raw_images_are_read_too(tmp_path: Path) -> None:
         writer.write('/head/image_raw', 'sensor_msgs/msg/Image', message, EPOCH)
         state = joint_state(EPOCH, ['a'], np.zeros(1))
         writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH)
-    (episode,) = read(tmp_path / 'r.mcap').episodes()
+    (episode,) = episodes_of(open_recording(tmp_path / 'r.mcap'))
     assert episode.cameras['head'].images[0].tolist() == [[[3, 2, 1]]]
 
 
@@ -57,7 +58,7 @@ def test_stamps_ascend_and_are_there_once_however_they_came(tmp_path: Path, pict
             image = jpeg_image(stamp, 'head', picture(number))
             topic = '/head/image_raw/compressed'
             writer.write(topic, 'sensor_msgs/msg/CompressedImage', image, EPOCH + arrival)
-    (episode,) = read(tmp_path / 'r.mcap').episodes()
+    (episode,) = episodes_of(open_recording(tmp_path / 'r.mcap'))
     assert episode.joints.positions[:, 0].tolist() == [0.0, 1.0, 2.0]
     frames = episode.cameras['head']
     assert frames.stamps.tolist() == [EPOCH, EPOCH + 1, EPOCH + 2]
@@ -69,7 +70,7 @@ def test_joints_are_matched_by_name_in_every_message(tmp_path: Path, fill) -> No
         fill(writer, frames=1)
         state = joint_state(EPOCH + 1, ['b', 'a'], np.array([5.0, 6.0]))
         writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH + 1)
-    joints = read(tmp_path / 'r.mcap').episodes()[0].joints
+    joints = episodes_of(open_recording(tmp_path / 'r.mcap'))[0].joints
     assert joints.names == ('a', 'b')
     assert joints.positions[1].tolist() == [6.0, 5.0]
 
@@ -80,7 +81,7 @@ def test_joints_that_change_their_names_are_refused(tmp_path: Path, fill) -> Non
         state = joint_state(EPOCH + 1, ['a', 'c'], np.zeros(2))
         writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH + 1)
     with pytest.raises(RecordingError, match=r"of \['a', 'c'\] at .*, before of \['a', 'b'\]"):
-        read(tmp_path / 'r.mcap').episodes()
+        episodes_of(open_recording(tmp_path / 'r.mcap'))
 
 
 def test_a_recording_without_cameras_says_what_it_has(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_a_recording_without_cameras_says_what_it_has(tmp_path: Path) -> None:
         state = joint_state(EPOCH, ['a'], np.zeros(1))
         writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, EPOCH)
     with pytest.raises(RecordingError, match=r'no topic <camera>/image_raw .* but /joint_states'):
-        read(tmp_path / 'r.mcap').episodes()
+        episodes_of(open_recording(tmp_path / 'r.mcap'))
 
 
 def truth(stamp: int, **known: Any) -> Any:
@@ -120,7 +121,7 @@ def live(path: Path, fill: Callable[..., None], done: bool = True) -> None:
 
 def test_a_live_recording_falls_into_the_episodes_announced(tmp_path: Path, fill) -> None:
     live(tmp_path / 'r.mcap', fill)
-    first, second = read(tmp_path / 'r.mcap').episodes()
+    first, second = episodes_of(open_recording(tmp_path / 'r.mcap'))
     assert (first.name, second.name) == ('r:first', 'r:second')
     assert [len(e.cameras['head'].stamps) for e in (first, second)] == [3, 3]
     assert [len(e.joints.stamps) for e in (first, second)] == [3, 3]
@@ -129,7 +130,7 @@ def test_a_live_recording_falls_into_the_episodes_announced(tmp_path: Path, fill
 
 def test_times_count_from_the_first_frame_of_the_episode(tmp_path: Path, fill) -> None:
     live(tmp_path / 'r.mcap', fill)
-    label = read(tmp_path / 'r.mcap').episodes()[1].label
+    label = episodes_of(open_recording(tmp_path / 'r.mcap'))[1].label
     assert label is not None
     # It began 0.11 s before frame 5, which is 0.10 s after frame 3: 0.01 s before the first frame.
     assert label.times == {'manifest': pytest.approx(0.06 - 0.01, abs=1e-6)}
@@ -138,7 +139,7 @@ def test_times_count_from_the_first_frame_of_the_episode(tmp_path: Path, fill) -
 
 def test_an_episode_that_was_not_over_has_no_label(tmp_path: Path, fill) -> None:
     live(tmp_path / 'r.mcap', fill, done=False)
-    assert read(tmp_path / 'r.mcap').episodes()[1].label is None
+    assert episodes_of(open_recording(tmp_path / 'r.mcap'))[1].label is None
 
 
 def test_a_label_that_lacks_the_outcome_is_refused_by_what_it_lacks(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from viva_ros.core.events import Level
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, make, to_time
+from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import Moment, alerts, runs, stamp_of_event, values
-from viva_ros.data.recording import read
 from viva_ros.data.segmentation import Span, within
 
 
@@ -65,7 +65,7 @@ def test_values_and_alerts_come_back_as_they_were_said(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         writer.write('/cell/value', 'viva_ros/msg/Value', value, 6_000_000_000)
         writer.write('/cell/alert', 'viva_ros/msg/Alert', alert, 6_000_000_000)
-    recording = read(tmp_path / 'r.mcap')
+    recording = open_recording(tmp_path / 'r.mcap')
     (said,) = values(recording)
     assert (said.stamp, said.value, said.known) == (5_000_000_123, 0.25, True)
     assert said.inputs == {'head': 5_000_000_123, 'joint_states': 4_990_000_000}

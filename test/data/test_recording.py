@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import RecordingWriter
-from viva_ros.data.recording import Recording, read
+from viva_ros.data.open import open_recording
+from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import episodes_of
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
 ANY = settings(
@@ -18,7 +20,7 @@ ANY = settings(
 
 
 def test_what_was_written_is_read(small: Path) -> None:
-    recording = read(small)
+    recording = open_recording(small)
     assert recording.losses == ()
     assert {topic: len(track.data) for topic, track in recording.tracks.items()} == {
         '/joint_states': 6, '/head/image_raw/compressed': 6, '/wrist/image_raw/compressed': 6,
@@ -31,7 +33,7 @@ def test_what_was_written_is_read(small: Path) -> None:
 def test_half_a_file_gives_its_half_and_reports_the_loss(large: Path) -> None:
     whole = large.read_bytes()
     large.write_bytes(whole[: len(whole) // 2])
-    recording = read(large)
+    recording = open_recording(large)
     count = len(recording.messages('joint_states'))
     assert 12 <= count <= 30  # at most one chunk of 13 frames less than half
     assert 0.4 < recording.readable <= 1.0  # of what is there
@@ -45,7 +47,7 @@ def test_a_damaged_chunk_in_the_middle_costs_that_chunk_alone(large: Path) -> No
     data = bytearray(large.read_bytes())
     data[len(data) // 2] ^= 0xFF
     large.write_bytes(data)
-    recording = read(large)
+    recording = open_recording(large)
     values = [message.position[0] for _, message in recording.messages('joint_states')]
     assert values[0] == 0.0
     assert values[-1] == 59.0
@@ -56,7 +58,7 @@ def test_a_damaged_chunk_in_the_middle_costs_that_chunk_alone(large: Path) -> No
 
 def readable(path: Path) -> Recording | None:
     try:
-        return read(path)
+        return open_recording(path)
     except RecordingError:
         return None
 
@@ -90,23 +92,23 @@ def test_what_is_no_recording_is_refused(small: Path, content: bytes) -> None:
     other = small.with_name('other.mcap')
     other.write_bytes(content)
     with pytest.raises(RecordingError, match='is it an MCAP file'):
-        read(other)
+        open_recording(other)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r'none\.mcap cannot be read'):
-        read(tmp_path / 'none.mcap')
+        open_recording(tmp_path / 'none.mcap')
 
 
 def test_topics_are_found_in_any_namespace(tmp_path: Path, fill) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         fill(writer, '/cell/left')
-    recording = read(tmp_path / 'r.mcap')
+    recording = open_recording(tmp_path / 'r.mcap')
     track = recording.find('joint_states')
     assert track is not None
     assert track.topic == '/cell/left/joint_states'
     assert recording.find('states') is None
-    assert sorted(recording.episodes()[0].cameras) == ['head', 'wrist']
+    assert sorted(episodes_of(recording)[0].cameras) == ['head', 'wrist']
 
 
 def test_two_robots_in_one_file_are_not_mixed_up(tmp_path: Path, fill) -> None:
@@ -114,11 +116,11 @@ def test_two_robots_in_one_file_are_not_mixed_up(tmp_path: Path, fill) -> None:
         fill(writer, '/one')
         fill(writer, '/two')
     with pytest.raises(RecordingError, match='/one/joint_states, /two/joint_states'):
-        read(tmp_path / 'r.mcap').messages('joint_states')
+        open_recording(tmp_path / 'r.mcap').messages('joint_states')
 
 
 def test_reading_leaves_the_file_as_it_is(small: Path) -> None:
     before = small.read_bytes()
-    read(small).episodes()
+    episodes_of(open_recording(small))
     assert small.read_bytes() == before
     assert os.listdir(small.parent) == ['small.mcap']

@@ -13,7 +13,7 @@ from mcap.reader import make_reader
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import HASH, QOS, RecordingWriter, part_path
 from viva_ros.data.messages import make, type_hash
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
 
 STRING = 'std_msgs/msg/String'
 
@@ -112,7 +112,7 @@ def test_the_file_describes_itself_as_rosbag2_does(
         'compression_format': '', 'compression_mode': '', 'relative_file_paths': [], 'files': [],
         'custom_data': {}, 'ros_distro': 'jazzy',
     }  # fmt: skip
-    assert read(tmp_path / 'r.mcap').losses == ()
+    assert open_recording(tmp_path / 'r.mcap').losses == ()
 
 
 def test_an_empty_file_describes_itself_too(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_an_empty_file_describes_itself_too(tmp_path: Path) -> None:
 def test_serialised_bytes_are_stored_untouched(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         writer.write_cdr('/a/episode', STRING, b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00', 7)
-    track = read(tmp_path / 'r.mcap').tracks['/a/episode']
+    track = open_recording(tmp_path / 'r.mcap').tracks['/a/episode']
     assert (track.times, track.data[:]) == ([7], [b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00'])
 
 
@@ -137,7 +137,7 @@ def test_the_name_appears_only_when_the_file_is_whole(tmp_path: Path) -> None:
     assert target.read_bytes() == b'old'
     writer.close()
     writer.close()
-    assert len(read(target).messages('episode')) == 1
+    assert len(open_recording(target).messages('episode')) == 1
     assert os.listdir(tmp_path) == ['r.mcap']
 
 
@@ -152,7 +152,7 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
         with pytest.raises(RecordingError, match='being written by another process'):
             RecordingWriter(tmp_path / 'r.mcap')
         first.write('/episode', STRING, text('x'), 5)
-    assert len(read(tmp_path / 'r.mcap').messages('episode')) == 1
+    assert len(open_recording(tmp_path / 'r.mcap').messages('episode')) == 1
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_killed_writer_leaves_no_half_file_but_a_part_that_can_be_read(tmp_pat
         process.stdout.readline()
         process.send_signal(signal.SIGKILL)
     assert not target.exists()
-    rescued = read(part_path(target))
+    rescued = open_recording(part_path(target))
     assert len(rescued.messages('episode')) >= 1500  # all but the last chunk of 256 KiB
     assert 'the file ends early' in rescued.losses[0]
     RecordingWriter(target).discard()  # the lock died with its owner

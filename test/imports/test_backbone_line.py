@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
 from viva_ros.engine.api import load
 from viva_ros.model import checkpoint
 from viva_ros.scoring.replay import sights
@@ -59,7 +59,7 @@ def test_a_snapshot_in_the_published_layout_goes_from_bags_to_an_estimate(
     assert len(rows) >= 18  # of 2 s at 10 Hz
     onnx, pytorch = (load(engine, 'lift_block', kind) for kind in ('onnx', 'pytorch'))
     assert json.loads((engine / 'engine.json').read_text())['fingerprint'] == onnx.info.fingerprint
-    first = read(data / 'episode_000000')
+    first = open_recording(data / 'episode_000000')
     seen = next(
         sight for sight in sights(first, CAMERAS, onnx.info.joint_names, 10.0)
         if sight.stamp == rows[-1]['stamp']

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from viva_ros.cli.main import main
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
 from viva_ros.engine.api import load
 from viva_ros.scoring.replay import sights
 
@@ -47,7 +47,7 @@ def test_bags_of_another_robot_become_values_by_configuration_alone(
 
     # The bags themselves, as a monitor would have met them: a map beside them is all it takes.
     map_file.rename(bags / 'viva_map.yaml')
-    recording = read(bags / 'b0')
+    recording = open_recording(bags / 'b0')
     seen = [
         loaded.estimate(sight.seen)
         for sight in sights(recording, loaded.info.cameras, loaded.info.joint_names, 10.0)

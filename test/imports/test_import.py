@@ -14,8 +14,8 @@ from viva_ros.cli.main import main
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.topic_map import load_map
-from viva_ros.data.open import find, open_as_it_is
-from viva_ros.data.recording import read
+from viva_ros.data.open import find, open_as_it_is, open_recording
+from viva_ros.data.segmentation import episodes_of
 
 EPOCH = 1_700_000_000_000_000_000  # ns; the second camera is 2 ms late, the axes come at 50 Hz
 OUTCOME = Outcomes(topic='/acme/outcome')
@@ -39,7 +39,7 @@ def test_an_episode_has_the_newest_frame_and_joints_of_every_moment(
     bag = record(tmp_path / 'bag', seconds=2.0)
     import_all([bag], robot, OUTCOME, tmp_path / 'set')
     (path,) = find([tmp_path / 'set'])
-    episode, original = read(path).episodes()[0], open_as_it_is(bag)
+    episode, original = episodes_of(open_recording(path))[0], open_as_it_is(bag)
     # All streams are there from 0.002 to 2.000 s: 1.998 s at 15 Hz are 29 steps, 30 frames.
     stamps = EPOCH + 2_000_000 + np.round(np.arange(30) * 1e9 / 15).astype(np.int64)
     assert np.abs(episode.joints.stamps - stamps).max() <= 1
@@ -54,7 +54,7 @@ def test_an_episode_has_the_newest_frame_and_joints_of_every_moment(
 
 def test_pictures_come_back_as_they_were_but_for_the_codec(tmp_path: Path, record, robot) -> None:
     import_all([record(tmp_path / 'bag')], robot, OUTCOME, tmp_path / 'set')
-    shown = read(tmp_path / 'set/episode_000000').episodes()[0].cameras['side']
+    shown = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0].cameras['side']
     original = open_as_it_is(tmp_path / 'bag').tracks['/acme/side/image/compressed']
     given = original.pictures(range(60))
     for index in (59, 0, 31, 30, 32):  # not in order
@@ -77,7 +77,7 @@ def test_an_episode_beyond_a_limit_is_refused_and_the_others_are_taken(
     report = json.loads((out / 'viva/import.json').read_text())
     # The last frame before the gap is at 1.0 s, the next at 2.0 s.
     assert refused(report, 'b').startswith('side is silent for 1.000 s, at most 0.5 s is allowed')
-    labels = [read(path).episodes()[0].label for path in find([out])]
+    labels = [episodes_of(open_recording(path))[0].label for path in find([out])]
     assert [label.success for label in labels] == [True, False]
 
 
@@ -136,7 +136,7 @@ def test_a_table_of_outcomes_goes_before_the_topic(tmp_path: Path, record, map_f
     table.write_text('file,success,failure,task\na,no,slip,\nb,yes,,stack\n')
     arguments = ['--map', str(map_file), '--out', str(tmp_path / 'set'), '--labels', str(table)]
     assert main(['import', str(tmp_path / 'bags'), *arguments]) == 0
-    labels = [read(path).episodes()[0].label for path in find([tmp_path / 'set'])]
+    labels = [episodes_of(open_recording(path))[0].label for path in find([tmp_path / 'set'])]
     assert [(x.task, x.success, x.failure) for x in labels] == [
         ('lift_block', False, 'slip'), ('stack', True, None),
     ]  # fmt: skip
@@ -156,7 +156,7 @@ def test_a_wrong_word_in_the_table_is_named_with_its_line(
 def test_a_word_on_a_topic_is_an_outcome_with_its_reason(tmp_path: Path, record, robot) -> None:
     record(tmp_path / 'bag', success=False, outcome='std_msgs/msg/String')
     import_all([tmp_path / 'bag'], robot, OUTCOME, tmp_path / 'set')
-    label = read(tmp_path / 'set/episode_000000').episodes()[0].label
+    label = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0].label
     assert (label.success, label.failure) == (False, 'fell')
 
 
@@ -237,7 +237,7 @@ def test_a_raw_camera_a_bare_file_and_an_odd_size_are_taken(
     bare = tmp_path / 'bare.db3'
     shutil.copyfile(next(bag.glob('*.db3')), bare)
     import_all([bare], load_map(map_file), OUTCOME, tmp_path / 'set')
-    episode = read(tmp_path / 'set/episode_000000').episodes()[0]
+    episode = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0]
     given = open_as_it_is(bag).tracks['/acme/top/image'].pictures(range(60))
     assert episode.cameras['top'].images[10].shape == (63, 81, 3)
     assert np.abs(episode.cameras['top'].images[10].astype(int) - given[10]).mean() < 2.0
@@ -247,7 +247,7 @@ def test_a_bag_of_mcap_files_gives_what_one_of_sqlite_gives(tmp_path: Path, reco
     bags = [record(tmp_path / 'lite'), record(tmp_path / 'mcap', plugin=StoragePlugin.MCAP)]
     assert [path.suffix for path in (tmp_path / 'mcap').iterdir() if path.stem == 'mcap']
     import_all(bags, robot, OUTCOME, tmp_path / 'set')
-    one, other = (read(path).episodes()[0] for path in find([tmp_path / 'set']))
+    one, other = (episodes_of(open_recording(path))[0] for path in find([tmp_path / 'set']))
     np.testing.assert_array_equal(one.joints.positions, other.joints.positions)
     np.testing.assert_array_equal(one.cameras['top'].images[31], other.cameras['top'].images[31])
 
@@ -271,7 +271,7 @@ def test_a_bag_with_its_map_beside_it_is_a_recording_of_ours(
     record(tmp_path / 'bags/one', success=False)
     map_file.rename(tmp_path / 'bags/viva_map.yaml')
     (path,) = find([tmp_path / 'bags'])
-    (episode,) = read(path).episodes()
+    (episode,) = episodes_of(open_recording(path))
     assert set(episode.cameras) == {'top', 'side'}
     assert len(episode.cameras['top'].stamps) == 61
     assert episode.joints.positions.shape == (200, 14)  # the grippers begin 0.5 ms after the axes

@@ -13,8 +13,8 @@ from viva_ros.data import episode as labels
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.episode import Label, Mark, Verdict, judged
-from viva_ros.data.open import find, identity
-from viva_ros.data.recording import read
+from viva_ros.data.open import find, identity, open_recording
+from viva_ros.data.segmentation import episodes_of
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def say(dataset: Path, *lines: str) -> str:
 
 
 def label(dataset: Path, number: int) -> Label | None:
-    return read(dataset / f'episode_{number:06d}').episodes()[0].label
+    return episodes_of(open_recording(dataset / f'episode_{number:06d}'))[0].label
 
 
 def test_answers_are_stored_beside_the_recordings_and_read_with_them(dataset: Path) -> None:

@@ -17,8 +17,8 @@ from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.lerobot import layout as lerobot_layout
 from viva_ros.data.lerobot import stats as lerobot_stats
 from viva_ros.data.lerobot.video import VideoImages
-from viva_ros.data.open import find
-from viva_ros.data.recording import read
+from viva_ros.data.open import find, open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.scoring.replay import sights
 
 OUTCOME = Outcomes(topic='/acme/outcome')
@@ -100,7 +100,7 @@ def test_small_limits_part_the_files_and_everything_is_still_found(
     assert names == {'file-000.parquet', 'file-001.parquet'}
     assert (tmp_path / 'parted/data/chunk-001/file-000.parquet').is_file()
     for whole, parted in zip(find([dataset]), find([tmp_path / 'parted']), strict=True):
-        one, other = read(whole).episodes()[0], read(parted).episodes()[0]
+        one, other = episodes_of(open_recording(whole))[0], episodes_of(open_recording(parted))[0]
         np.testing.assert_array_equal(one.joints.positions, other.joints.positions)
         for camera in one.cameras:
             np.testing.assert_array_equal(
@@ -110,8 +110,8 @@ def test_small_limits_part_the_files_and_everything_is_still_found(
 
 def test_an_episode_of_a_dataset_is_seen_by_the_code_that_runs_live(dataset: Path) -> None:
     (path, *_) = find([dataset])
-    recording = read(path)
-    names = recording.episodes()[0].joints.names
+    recording = open_recording(path)
+    names = episodes_of(recording)[0].joints.names
     seen = list(sights(recording, ('side', 'top'), names, 10.0))
     assert len(seen) == 20  # of 1.933 s at 10 Hz
     observation = seen[5].seen
@@ -120,7 +120,7 @@ def test_an_episode_of_a_dataset_is_seen_by_the_code_that_runs_live(dataset: Pat
 
 
 def test_version_2_1_is_read_by_name_with_its_outcomes(old_dataset: Path) -> None:
-    first, second = (read(path).episodes()[0] for path in find([old_dataset]))
+    first, second = (episodes_of(open_recording(path))[0] for path in find([old_dataset]))
     assert first.joints.names == ('left_waist', 'left_grip', 'right_waist')
     np.testing.assert_allclose(second.joints.positions[3], [0.3, -0.6, 1.0], rtol=1e-6)
     assert [first.label.success, second.label.success] == [True, False]
@@ -143,7 +143,7 @@ def test_a_dataset_is_imported_with_other_names_and_its_actions(
     frames = pq.read_table(tmp_path / 'set/data/chunk-000/file-000.parquet').to_pydict()
     np.testing.assert_allclose(frames['observation.state'][3], [-0.6, 0.3], rtol=1e-6)
     np.testing.assert_allclose(frames['action'][3], [1.3, 0.4, 1.0], rtol=1e-6)
-    episode = read(tmp_path / 'set/episode_000001').episodes()[0]
+    episode = episodes_of(open_recording(tmp_path / 'set/episode_000001'))[0]
     assert list(episode.cameras) == ['front']
     assert (len(episode.joints.stamps), episode.label.success) == (25, False)
 
@@ -158,7 +158,7 @@ def test_a_dataset_of_another_version_is_refused(old_dataset: Path) -> None:
 def test_a_video_that_was_cut_is_refused_by_name(dataset: Path) -> None:
     path = dataset / 'videos/observation.images.top/chunk-000/file-000.mp4'
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    episode = read(dataset / 'episode_000002').episodes()[0]
+    episode = episodes_of(open_recording(dataset / 'episode_000002'))[0]
     with pytest.raises(RecordingError, match=r'file-000\.mp4 .*fetch it again'):
         _ = episode.cameras['top'].images[59]
 

@@ -13,7 +13,8 @@ from std_msgs.msg import String
 
 from viva_ros.cli import main as cli
 from viva_ros.data.lerobot.reader import episode_paths
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 
@@ -56,7 +57,7 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
     assert process.wait(20.0) == 0
     (path,) = box.glob('alert_*.mcap')
 
-    recording = read(path)
+    recording = open_recording(path)
     assert recording.whole and recording.metadata['viva_alert']['kind'] == 'drop'
     alarm = next(a for a in alerts if a.level == Alert.ALARM)
     assert any(m.level == Alert.ALARM for _, m in recording.messages('alert'))
@@ -73,7 +74,7 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
 
     monkeypatch.setattr('sys.stdin', io.StringIO('e 1.5 it slipped\nf\n'))
     assert cli.main(['label', str(box), '--unlabelled']) == 0
-    (episode,) = [one for one in read(path).episodes() if one.label is not None]
+    (episode,) = [one for one in episodes_of(open_recording(path)) if one.label is not None]
     assert not episode.label.success and episode.label.task == 'tray_lift'
     assert episode.name.endswith(alarm.episode_id)
     assert all(len(episode.cameras[camera].stamps) > 10 for camera in CAMERAS)
@@ -82,7 +83,7 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
     line = ['import', str(path), '--map', str(tmp_path / 'map.yaml')]
     assert cli.main([*line, '--out', str(tmp_path / 'set')]) == 0
     (imported,) = episode_paths(tmp_path / 'set')
-    (again,) = read(imported).episodes()
+    (again,) = episodes_of(open_recording(imported))
     assert not again.label.success and again.label.times['manifest'] == pytest.approx(1.5)
     seen = np.array([np.mean(again.cameras['head'].images[k]) for k in (0, -1)])
     # The picture was at 200 and fell to 60 of 255, plus or minus the codec.

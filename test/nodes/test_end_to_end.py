@@ -19,7 +19,7 @@ from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.events import Level
 from viva_ros.data.bag.writer import RecordingWriter
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
 from viva_ros.demo.command import main as run_demo
 from viva_ros.demo.topic_recorder import Recorder, Topic
 from viva_ros.engine.api import load
@@ -115,7 +115,7 @@ def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
         done = len(values)
         until(lambda: any(v.executing for v in values[done:]), 'values that are judged again')
         recorder.stop()
-    again = score(read(path), fake_engine(), 'tray_lift', load_calibration(calibration))
+    again = score(open_recording(path), fake_engine(), 'tray_lift', load_calibration(calibration))
     said = [sample for sample in again.samples if sample.said is not None]
     assert sum(math.isfinite(sample.value) for sample in said) > 20
     assert all(difference <= EQUAL for difference in differences(said))
@@ -160,7 +160,7 @@ def test_the_demo_shows_a_failure_that_is_caught_and_mended(domain, tmp_path):
     folder = engine_folder('', 'tray_lift')
     engine = load(folder, 'tray_lift')
     again = score(
-        read(tmp_path / 'recording.mcap'), engine, 'tray_lift',
+        open_recording(tmp_path / 'recording.mcap'), engine, 'tray_lift',
         load_calibration(calibration_file(folder, 'tray_lift')),
         )  # fmt: skip
     assert all(difference <= EQUAL for difference in differences(again.samples))

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-from viva_ros.nodes.monitor import Episodes, EpisodeState
+from viva_ros.core.episode_state import Episodes, EpisodeState
 
 SECOND = 1_000_000_000
 FIRST, SECOND_ONE = (

@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 
@@ -99,7 +99,7 @@ def test_a_failure_of_one_robot_is_alarmed_retried_and_recorded_for_it_alone(
 
     assert [path.parent.name for path in box.rglob('*.mcap')] == ['left']
     (path,) = box.glob('left/*.mcap')
-    recorded = set(read(path).tracks) - {'/diagnostics'}  # which all robots share
+    recorded = set(open_recording(path).tracks) - {'/diagnostics'}  # which all robots share
     assert '/left/value' in recorded and not [t for t in recorded if not t.startswith('/left/')]
 
     domain = os.environ['ROS_DOMAIN_ID']

@@ -8,7 +8,9 @@ import pytest
 
 from viva_ros.cli.evaluate import main, mean_duration
 from viva_ros.core.errors import CalibrationError, RecordingError
-from viva_ros.data.recording import Recording, read
+from viva_ros.data.open import open_recording
+from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import of_all
 from viva_ros.evaluation.tables import markdown
@@ -96,7 +98,7 @@ def test_several_episodes_in_a_recording_are_refused_by_name(
     folders, shipped, tmp_path: Path, monkeypatch
 ) -> None:
     calibration, test = folders
-    one = read(test / 'a.mcap').episodes()[0]
+    one = episodes_of(open_recording(test / 'a.mcap'))[0]
     monkeypatch.setattr(Recording, 'episodes', lambda self: [one, one])
     command = [str(test), '--engine', str(shipped), '--out', str(tmp_path / 'x.json')]
     with pytest.raises(RecordingError, match=r'a\.mcap has 2 episodes, must have 1'):

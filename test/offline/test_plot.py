@@ -18,8 +18,9 @@ from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
+from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import Moment
-from viva_ros.data.recording import read
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.visualization.plot import (
     LANES,
     TEXT,
@@ -66,7 +67,7 @@ def test_before_its_windows_fill_there_is_no_alarm_level() -> None:
 
 def test_a_story_counts_seconds_from_the_first_frame(tmp_path: Path, write) -> None:
     path = write(tmp_path / 'r.mcap', [0.1, 0.2, 0.3, 0.4], {1: 0.2, 2: math.nan, 3: 0.4})
-    story = tell(read(path))
+    story = tell(open_recording(path))
     np.testing.assert_allclose(story.times, [0.1, 0.2, 0.3])
     assert story.unknown == [(pytest.approx(0.2), pytest.approx(0.3))]
     assert story.end == pytest.approx(0.3)
@@ -162,7 +163,7 @@ def test_before_it_was_started_a_robot_waits() -> None:
 
 
 def story_with(alarms: list[float], write, tmp_path: Path):
-    story = tell(read(write(tmp_path / 'r.mcap', [0.0] * 81)))
+    story = tell(open_recording(write(tmp_path / 'r.mcap', [0.0] * 81)))
     for at in alarms:
         stamp = EPOCH + round(at * 1e9)
         story.events.append(Event(Level.ALARM, 'drop', stamp, stamp, 0.0, 0.0, 0.0, '', ''))
@@ -183,16 +184,16 @@ def test_there_are_never_more_pictures_than_places(tmp_path: Path, write) -> Non
 
 
 def test_the_picture_shown_is_the_last_at_or_before_the_time(tmp_path: Path, write) -> None:
-    recording = read(write(tmp_path / 'r.mcap', [0.0] * 3))
-    frames = recording.episodes()[0].cameras['head'].images
+    recording = open_recording(write(tmp_path / 'r.mcap', [0.0] * 3))
+    frames = episodes_of(recording)[0].cameras['head'].images
     shown = pictures(recording, [EPOCH - 1, EPOCH + STEP, EPOCH + 2 * STEP - 1, EPOCH + 9 * STEP])
     for image, expected in zip(shown, (0, 1, 1, 2), strict=True):
         np.testing.assert_array_equal(image, frames[expected])
 
 
 def test_the_title_says_what_happened(tmp_path: Path, write) -> None:
-    assert title(tell(read(write(tmp_path / 'a.mcap', [0.0])))) == 'no values recorded'
-    said = tell(read(write(tmp_path / 'b.mcap', [0.0, 0.1], {1: 0.1})))
+    assert title(tell(open_recording(write(tmp_path / 'a.mcap', [0.0])))) == 'no values recorded'
+    said = tell(open_recording(write(tmp_path / 'b.mcap', [0.0, 0.1], {1: 0.1})))
     assert title(said) == 'no alarm'
     called = Event(Level.NEEDS_OPERATOR, 'retry_budget', EPOCH, EPOCH, 0.0, 0.0, 0.0, '', '')
     said.events.append(called)

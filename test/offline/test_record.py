@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from viva_ros.cli.record import main, parse_seeds
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.sim.recording import plan
 
 
@@ -61,7 +62,7 @@ def test_real_episodes_are_recorded_once_and_a_second_run_goes_on(tmp_path: Path
     assert main(['--seeds', '4-5', *options]) == 0
     assert path.stat().st_mtime_ns == stored
     assert sorted(os.listdir(out)) == ['episode_000004.mcap', 'episode_000005.mcap']
-    (episode,) = read(path).episodes()
+    (episode,) = episodes_of(open_recording(path))
     assert sorted(episode.cameras) == ['head', 'left_wrist', 'right_wrist']
     assert episode.cameras['head'].images[0].shape == (32, 32, 3)
     assert len(episode.joints.names) == 14
@@ -92,4 +93,4 @@ def test_a_signal_ends_at_once_with_whole_files_and_nothing_else(
     names = os.listdir(tmp_path)
     assert names
     assert all(name.endswith('.mcap') and not name.startswith('.') for name in names)
-    assert all(read(tmp_path / name).losses == () for name in names)
+    assert all(open_recording(tmp_path / name).losses == () for name in names)

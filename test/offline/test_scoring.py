@@ -11,7 +11,7 @@ from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.core.events import Event, Level
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, make, to_time
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
 from viva_ros.scoring.scorer import estimates, look, score
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
@@ -27,7 +27,7 @@ def calibration() -> Calibration:
 
 
 def values(path: Path, engine, rate: float = 10.0) -> list[float]:
-    recording = read(path)
+    recording = open_recording(path)
     return [s.value for s in estimates(look(recording, engine.info, rate), engine)]
 
 
@@ -47,34 +47,38 @@ def test_a_rate_above_the_cameras_gives_each_set_once(tmp_path: Path, write, eng
 
 
 def test_what_the_engine_refuses_is_unknown_with_its_reason(tmp_path, write, engine) -> None:
-    scores = score(read(write(tmp_path / 'r.mcap', [0.5, 1.5])), engine, 'tray_lift')
+    scores = score(open_recording(write(tmp_path / 'r.mcap', [0.5, 1.5])), engine, 'tray_lift')
     assert math.isnan(scores.samples[1].value)
     assert scores.samples[1].reason == 'worth is 1.5, at most 1 is allowed'
 
 
 def test_a_camera_that_was_not_recorded_is_missing_by_name(tmp_path, write, engine) -> None:
-    source = read(write(tmp_path / 'r.mcap', [0.5, 0.6]))
+    source = open_recording(write(tmp_path / 'r.mcap', [0.5, 0.6]))
     with RecordingWriter(tmp_path / 'less.mcap') as writer:
         for topic in ('/joint_states', '/head/image_raw/compressed'):
             track = source.tracks[topic]
             for time, cdr in zip(track.times, track.data, strict=True):
                 writer.write_cdr(topic, track.type_name, cdr, time)
-    scores = score(read(tmp_path / 'less.mcap'), engine, 'tray_lift')
+    scores = score(open_recording(tmp_path / 'less.mcap'), engine, 'tray_lift')
     assert [sample.reason for sample in scores.samples] == ['nothing received on wrist'] * 2
 
 
 def test_scoring_twice_gives_the_same(tmp_path: Path, write, engine, rising) -> None:
-    recording = read(write(tmp_path / 'r.mcap', rising))
+    recording = open_recording(write(tmp_path / 'r.mcap', rising))
     one, two = (score(recording, engine, 'tray_lift', calibration()) for _ in range(2))
     np.testing.assert_array_equal(one.series.values, two.series.values)
     assert [repr(event) for event in one.events] == [repr(event) for event in two.events]
 
 
 def test_a_rising_value_raises_no_alarm_and_a_fall_does(tmp_path, write, engine, rising) -> None:
-    quiet = score(read(write(tmp_path / 'a.mcap', rising)), engine, 'tray_lift', calibration())
+    quiet = score(
+        open_recording(write(tmp_path / 'a.mcap', rising)), engine, 'tray_lift', calibration()
+    )
     assert quiet.alarms == []
     falls = [*rising, *[0.0] * 20]  # from 0.68 down to 0 after 6 s
-    scores = score(read(write(tmp_path / 'b.mcap', falls)), engine, 'tray_lift', calibration())
+    scores = score(
+        open_recording(write(tmp_path / 'b.mcap', falls)), engine, 'tray_lift', calibration()
+    )
     (alarm,) = scores.alarms
     assert alarm.kind == 'drop'
     # Smoothed (0.4 s) it has fallen by 0.3 after 0.3 s, and 0.3 s later that has held.
@@ -82,14 +86,16 @@ def test_a_rising_value_raises_no_alarm_and_a_fall_does(tmp_path, write, engine,
 
 
 def test_without_a_calibration_nothing_alarms(tmp_path: Path, write, engine, rising) -> None:
-    scores = score(read(write(tmp_path / 'r.mcap', [*rising, *[-1.0] * 30])), engine, 'tray_lift')
+    scores = score(
+        open_recording(write(tmp_path / 'r.mcap', [*rising, *[-1.0] * 30])), engine, 'tray_lift'
+    )
     assert scores.alarms == []
 
 
 def test_the_recorded_choice_of_inputs_is_used_again(tmp_path: Path, write, engine) -> None:
     said = {1: 0.2, 3: 0.4}
     path = write(tmp_path / 'r.mcap', [0.1, 0.2, 0.3, 0.4], said)
-    scores = score(read(path), engine, 'tray_lift')
+    scores = score(open_recording(path), engine, 'tray_lift')
     assert [sample.stamp for sample in scores.samples] == [EPOCH + STEP, EPOCH + 3 * STEP]
     assert [sample.value for sample in scores.samples] == [0.2, 0.4]
     assert [sample.episode for sample in scores.samples] == ['e1', 'e1']
@@ -100,26 +106,32 @@ def test_the_pictures_are_those_of_the_recorded_stamps(tmp_path: Path, write, en
     everything = write(tmp_path / 'a.mcap', [0.1, 0.2, 0.3])
     values(everything, engine)
     all_seen, engine.pictures = engine.pictures, []
-    score(read(write(tmp_path / 'b.mcap', [0.1, 0.2, 0.3], {2: 0.3})), engine, 'tray_lift')
+    score(
+        open_recording(write(tmp_path / 'b.mcap', [0.1, 0.2, 0.3], {2: 0.3})), engine, 'tray_lift'
+    )
     assert engine.pictures == [all_seen[2]]
     assert len(set(all_seen)) == 3
 
 
 def test_a_published_unknown_is_taken_over(tmp_path: Path, write, engine) -> None:
     path = write(tmp_path / 'r.mcap', [0.1, 0.2], {0: 0.1, 1: math.nan})
-    scores = score(read(path), engine, 'tray_lift')
+    scores = score(open_recording(path), engine, 'tray_lift')
     assert math.isnan(scores.samples[1].value)
     assert scores.samples[1].reason == 'head is 0.70 s old'
     assert scores.difference == pytest.approx(0.0, abs=1e-7)
 
 
 def test_a_value_that_the_engine_no_longer_gives_differs_without_end(tmp_path, write, engine):
-    scores = score(read(write(tmp_path / 'r.mcap', [1.5], {0: 0.4})), engine, 'tray_lift')
+    scores = score(
+        open_recording(write(tmp_path / 'r.mcap', [1.5], {0: 0.4})), engine, 'tray_lift'
+    )
     assert (scores.lost, scores.difference) == (0, math.inf)
 
 
 def test_a_value_that_differs_from_the_published_one_is_reported(tmp_path, write, engine) -> None:
-    scores = score(read(write(tmp_path / 'r.mcap', [0.1], {0: 0.4})), engine, 'tray_lift')
+    scores = score(
+        open_recording(write(tmp_path / 'r.mcap', [0.1], {0: 0.4})), engine, 'tray_lift'
+    )
     assert scores.difference == pytest.approx(0.3)
 
 
@@ -127,7 +139,7 @@ def test_where_the_recorder_missed_an_input_the_judge_goes_by_what_was_said(
     tmp_path: Path, write, engine
 ) -> None:
     path = write(tmp_path / 'r.mcap', [0.1], {0: 0.1})
-    source = read(path)
+    source = open_recording(path)
     with RecordingWriter(tmp_path / 'less.mcap') as writer:
         for topic, track in source.tracks.items():
             kept = zip(track.times, track.data, strict=True) if topic != '/joint_states' else ()
@@ -135,7 +147,7 @@ def test_where_the_recorder_missed_an_input_the_judge_goes_by_what_was_said(
                 writer.write_cdr(topic, track.type_name, cdr, time)
         state = source.tracks['/joint_states']
         writer.write_cdr('/other/joint_state', state.type_name, state.data[0], 0)
-    scores = score(read(tmp_path / 'less.mcap'), engine, 'tray_lift')
+    scores = score(open_recording(tmp_path / 'less.mcap'), engine, 'tray_lift')
     assert (scores.lost, scores.difference) == (1, None)
     assert math.isnan(scores.samples[0].value)
     assert [event.kind for event in scores.events] == ['episode_start']
@@ -144,7 +156,7 @@ def test_where_the_recorder_missed_an_input_the_judge_goes_by_what_was_said(
 
 
 def test_published_alarms_are_kept_beside_ours(tmp_path: Path, write, engine) -> None:
-    source = read(write(tmp_path / 'r.mcap', [0.1], {0: 0.1}))
+    source = open_recording(write(tmp_path / 'r.mcap', [0.1], {0: 0.1}))
     event = Event(Level.ALARM, 'drop', EPOCH, EPOCH - 5, 0.1, 0.4, 0.3, 'e1', 'fell')
     message = make(
         'viva_ros/msg/Alert', header=header(event.stamp), level=3, kind='drop', value=0.1,
@@ -158,7 +170,7 @@ def test_published_alarms_are_kept_beside_ours(tmp_path: Path, write, engine) ->
             for time, cdr in zip(track.times, track.data, strict=True):
                 writer.write_cdr(topic, track.type_name, cdr, time)
         writer.write('/alert', 'viva_ros/msg/Alert', message, EPOCH)
-    scores = score(read(tmp_path / 'more.mcap'), engine, 'tray_lift')
+    scores = score(open_recording(tmp_path / 'more.mcap'), engine, 'tray_lift')
     assert scores.alarms_said is not None
     (said,) = scores.alarms_said
     assert (said.kind, said.level, said.onset) == ('drop', Level.ALARM, EPOCH - 5)

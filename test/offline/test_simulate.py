@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
-from viva_ros.data.recording import read
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.sim.recording import EPOCH, Job, StoppedError, record_episode, retry_of
 
 
@@ -17,14 +18,14 @@ def job(tmp_path: Path, seed: int = 3, failure: str = 'none') -> Job:
 
 def test_joints_are_recorded_at_50_hz_and_cameras_and_truth_at_10(tmp_path: Path, robot) -> None:
     assert record_episode(job(tmp_path), robot) is True
-    recording = read(tmp_path / 'episode_000003.mcap')
+    recording = open_recording(tmp_path / 'episode_000003.mcap')
     counts = {topic: len(track.data) for topic, track in recording.tracks.items()}
     # Step 0 and 30 more; every fifth of them, and step 0, with images.
     assert counts == {
         '/joint_states': 31, '/head/image_raw/compressed': 7, '/wrist/image_raw/compressed': 7,
         '/ground_truth': 7,
     }  # fmt: skip
-    (episode,) = recording.episodes()
+    (episode,) = episodes_of(recording)
     np.testing.assert_array_equal(np.diff(episode.joints.stamps), 20_000_000)
     np.testing.assert_array_equal(np.diff(episode.cameras['head'].stamps), 100_000_000)
     assert episode.joints.stamps[0] == episode.cameras['head'].stamps[0] == EPOCH
@@ -32,7 +33,7 @@ def test_joints_are_recorded_at_50_hz_and_cameras_and_truth_at_10(tmp_path: Path
 
 def test_the_outcome_and_its_times_are_in_the_label(tmp_path: Path, robot) -> None:
     assert record_episode(job(tmp_path, failure='slip'), robot) is False
-    label = read(tmp_path / 'episode_000003.mcap').episodes()[0].label
+    label = episodes_of(open_recording(tmp_path / 'episode_000003.mcap'))[0].label
     assert label is not None
     assert (label.task, label.seed) == ('tray_lift', 3)
     assert (label.success, label.failure) == (False, 'slip')
@@ -51,8 +52,8 @@ def test_a_retry_is_an_episode_of_its_own_with_its_own_outcome(tmp_path: Path, r
     retry = retry_of(job(tmp_path, failure='slip'), 0.1)
     assert retry.path.name == 'episode_000003_retry.mcap'
     assert record_episode(retry, robot) is True
-    recording = read(retry.path)
-    label = recording.episodes()[0].label
+    recording = open_recording(retry.path)
+    label = episodes_of(recording)[0].label
     assert label is not None
     assert (label.failure, label.success) == ('retry_slip', True)
     assert label.times == {}  # those of the first attempt lie before the first frame

@@ -17,7 +17,9 @@ from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.core.events import RULES
 from viva_ros.data.episode import Label
-from viva_ros.data.recording import Recording, read
+from viva_ros.data.open import open_recording
+from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import Engine, load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.scoring.run import find
@@ -67,7 +69,7 @@ def calibration_series(
     console = Console(stderr=True)
     for path in track(sources.paths, 'calibrating', console=console):
         recording = whole(path, console)
-        labels = [one.label for one in recording.episodes()] if recording else []
+        labels = [one.label for one in episodes_of(recording)] if recording else []
         if any(label and label.task == task and not label.success for label in labels):
             failures.append(path)
         if recording and labels and all(is_undisturbed(label, task) for label in labels):
@@ -99,7 +101,7 @@ def check_numbers(recording: Recording) -> None:
 
     :raises CalibrationError: naming it, and how often
     """
-    for episode in recording.episodes():
+    for episode in episodes_of(recording):
         spoilt = ~np.isfinite(episode.joints.positions)
         if spoilt.any():
             column = int(spoilt.any(axis=0).argmax())
@@ -113,7 +115,7 @@ def check_numbers(recording: Recording) -> None:
 def whole(path: Path, console: Console) -> Recording | None:
     """Read a recording; None, and a line that says why, if something of it is lost."""
     try:
-        recording = read(path)
+        recording = open_recording(path)
     except RecordingError as error:
         console.print(f'left out: {error}', highlight=False, soft_wrap=True)
         return None

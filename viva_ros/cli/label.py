@@ -23,8 +23,8 @@ from rich.console import Console
 from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.observation import Image
 from viva_ros.data.episode import Episode, Label, Mark, Verdict, judged, load, save, sidecar
-from viva_ros.data.open import find
-from viva_ros.data.recording import read
+from viva_ros.data.open import find, open_recording
+from viva_ros.data.segmentation import episodes_of
 
 SHADES: Final = ' .:-=+*#%@'
 MOMENTS: Final = (0.0, 0.33, 0.67, 1.0)  # share of the episode
@@ -124,7 +124,7 @@ class Session:
     def _open(self, path: Path) -> list[Episode]:
         self._moved = False
         try:
-            return read(path).episodes()
+            return episodes_of(open_recording(path))
         except RecordingError as error:
             self.console.print(f'[red]{path}: {error}')
             return []

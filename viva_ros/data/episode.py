@@ -20,6 +20,8 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image
 
+Stamps = NDArray[np.int64]  # ns
+
 
 @dataclass(frozen=True)
 class Mark:

@@ -8,6 +8,7 @@ that a message has one definition.
 """
 
 import os
+import struct
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,6 +153,14 @@ def to_time(stamp: int) -> Any:
 def from_time(time: Any) -> int:
     """Give a builtin_interfaces/Time in ns."""
     return int(time.sec) * SECOND + int(time.nanosec)
+
+
+def stamp_of(cdr: bytes) -> int:
+    """Return the stamp in the header that a serialised message begins with, ns."""
+    if len(cdr) < 12:
+        raise RecordingError(f'a message of {len(cdr)} bytes has no header: leave it out')
+    sec, nanosec = struct.unpack_from('<iI' if cdr[1] & 1 else '>iI', cdr, 4)
+    return int(sec) * SECOND + int(nanosec)
 
 
 def header(stamp: int, frame_id: str = '') -> Any:

@@ -1,21 +1,22 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-A recording: topics with messages, whatever they were read from.
-
-``read`` opens anything that holds episodes: a recording of ours, a bag of another robot with its
-map, or one episode of a LeRobot dataset.
-"""
+"""A recording: topics with messages, whatever format they were read from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.observation import Image
-from viva_ros.data.episode import Episode
-from viva_ros.data.messages import Definition, deserialise
+from viva_ros.core.observation import Array, Image
+from viva_ros.data.episode import Frames, Stamps
+from viva_ros.data.images import COMPRESSED, SUFFIXES, Pictures
+from viva_ros.data.messages import Definition, deserialise, joint_state, serialise, stamp_of
+
+JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,26 @@ class Track:
 
     def stamps(self) -> list[int]:
         """Give the stamps of messages that begin with a header, in the order of the file, ns."""
-        from viva_ros.data.images import stamp_of  # which is made of tracks
-
         return [stamp_of(head) for head in getattr(self.data, 'heads', self.data)]
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
         """Give the pictures of some messages, decoded on access."""
-        from viva_ros.data.images import Pictures
-
         return Pictures(self.type_name, [self.data[row] for row in rows])
+
+    def frames(self, begin: int, end: int) -> Frames:
+        """Return the frames with stamps in [begin, end), ascending, each stamp once."""
+        stamps, first = np.unique(np.array(self.stamps(), dtype=np.int64), return_index=True)
+        kept = (stamps >= begin) & (stamps < end)
+        return Frames(stamps[kept], self.pictures(first[kept].tolist()))
+
+
+def joint_track(topic: str, stamps: Stamps, names: Sequence[str], positions: Array) -> Track:
+    """Return joint states as a topic; positions (N, J), rad or m."""
+    data = [
+        serialise(JOINT_STATE, joint_state(int(stamp), names, np.ascontiguousarray(row)))
+        for stamp, row in zip(stamps, positions, strict=True)
+    ]
+    return Track(topic, JOINT_STATE, stamps.tolist(), data)
 
 
 @dataclass(frozen=True)
@@ -87,24 +99,24 @@ class Recording:
         track = self.find(name)
         return list(track.messages()) if track else []
 
-    def episodes(self) -> list[Episode]:
+    @cached_property
+    def cameras(self) -> Mapping[str, Track]:
         """
-        Give the episodes with at least one frame of some camera.
+        The image topic of each camera; of one recorded both ways, the compressed topic.
 
-        :raises RecordingError: if there are no cameras or no joints
+        :raises RecordingError: if a camera is there in two namespaces
         """
-        from viva_ros.data.segmentation import episodes  # which is made of recordings
-
-        return episodes(self)
-
-
-def read(path: Path) -> Recording:
-    """
-    Read a recording, as far as it can be read.
-
-    :param path: one of those that ``sources.find`` gives
-    :raises RecordingError: if there is no such file, or nothing in it can be read
-    """
-    from viva_ros.data.open import open_recording  # which makes recordings
-
-    return open_recording(path)
+        found: dict[str, Track] = {}
+        for track in self.tracks.values():
+            suffix = SUFFIXES.get(track.type_name)
+            if suffix is None or not track.topic.endswith(suffix):
+                continue
+            camera = track.topic.removesuffix(suffix).rpartition('/')[2]
+            other = found.get(camera)
+            if other is not None and other.type_name == track.type_name:
+                raise RecordingError(
+                    f'{self.path} has {other.topic} and {track.topic}: record one robot to a file'
+                )
+            if other is None or track.type_name == COMPRESSED:
+                found[camera] = track
+        return dict(sorted(found.items()))

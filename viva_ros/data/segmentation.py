@@ -16,7 +16,6 @@ import numpy as np
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.topic_map import NAME as MAP
 from viva_ros.data.episode import Episode, Joints, Label, Mark, judged, load, sidecar
-from viva_ros.data.images import camera_tracks, frames
 from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import Moment, runs, stamp_of_event, truth
 from viva_ros.data.recording import Recording
@@ -52,7 +51,7 @@ def spans(recording: Recording) -> list[Span]:
     return list(found.values()) or [Span('', *ALWAYS)]
 
 
-def episodes(recording: Recording) -> list[Episode]:
+def episodes_of(recording: Recording) -> list[Episode]:
     """
     Give the episodes with at least one frame of some camera.
 
@@ -62,7 +61,7 @@ def episodes(recording: Recording) -> list[Episode]:
 
 
 def _episodes(recording: Recording) -> Iterator[Episode]:
-    tracks = camera_tracks(recording)
+    tracks = recording.cameras
     moments = truth(recording)
     joints = read_joints(recording)
     verdicts = load(sidecar(recording.path))
@@ -74,7 +73,7 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
         )
     for span in spans(recording):
         name = recording.path.stem + (f':{span.id}' if span.id else '')
-        cameras = {c: frames(track, span.begin, span.end) for c, track in tracks.items()}
+        cameras = {c: track.frames(span.begin, span.end) for c, track in tracks.items()}
         stamps = [int(camera.stamps[0]) for camera in cameras.values() if camera.stamps.size]
         if stamps:
             label = stored_label(recording) or true_label(within(moments, span), min(stamps))

@@ -19,8 +19,8 @@ from viva_ros.advantage.labels import check_engines
 from viva_ros.core.detection.thresholds import FORMAT, Calibration, parse
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.core.events import Event, Level
+from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
-from viva_ros.data.recording import read
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.run import labelled
 from viva_ros.scoring.scorer import Sample
@@ -62,7 +62,7 @@ def results_of(
     found: dict[str, list[Result]] = {name: [] for name in tables}
     judged = []
     for path in track(paths, 'evaluating', console=Console(stderr=True)):
-        recording = read(path)
+        recording = open_recording(path)
         episode, label = labelled(recording)
         if task and label.task != task:
             continue

@@ -22,7 +22,8 @@ from viva_ros.core.detection.rules import Details
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.episode import Episode
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS, Result
 from viva_ros.evaluation.tables import CHECKS, FIGURES, plain
 from viva_ros.visualization.timeline import alarm_level
@@ -57,7 +58,7 @@ def page(
     for row in stories:
         path = paths.get((results[row].task, results[row].name))
         if path is not None:
-            episodes[row]['strip'] = strip(read(path).episodes()[0])
+            episodes[row]['strip'] = strip(episodes_of(open_recording(path))[0])
     first = next(iter(next(iter(figures.values())).values()))
     content = {
         'title': title, 'about': about, 'figures': figures, 'rows': FIGURES, 'stories': stories,

@@ -15,7 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.observation import Array, Observation, Unknown
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import Engine
 from viva_ros.evaluation.results import FAILURE, SUCCESS, group_of, true_progress
 from viva_ros.evaluation.run import Case, Contender, cases
@@ -142,7 +143,7 @@ def _some(tasks: Mapping[Path, str], limit: int) -> dict[Path, str]:
     taken: dict[tuple[str, str], int] = {}
     picked = {}
     for path, task in tasks.items():
-        label = read(path).episodes()[0].label
+        label = episodes_of(open_recording(path))[0].label
         key = task, group_of(label) if label else ''
         if key[1] in (SUCCESS, FAILURE) and taken.get(key, 0) < limit:
             taken[key] = taken.get(key, 0) + 1

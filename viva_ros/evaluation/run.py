@@ -21,8 +21,10 @@ from viva_ros.calibration.data import calibrate_engine, is_undisturbed
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
 from viva_ros.data.episode import Episode, Label
+from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import Moment, truth
-from viva_ros.data.recording import Recording, read
+from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import Engine, EngineInfo, load
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.time_counter import TimeCounter
@@ -103,7 +105,7 @@ def mean_duration(paths: Sequence[Path], task: str = '') -> float:
     """Give the mean length of the undisturbed successes at a task, s."""
     spans = []
     for path in paths:
-        for episode in read(path).episodes():
+        for episode in episodes_of(open_recording(path)):
             if is_undisturbed(episode.label, task):
                 spans.append((episode.joints.stamps[-1] - episode.joints.stamps[0]) * 1e-9)
     if not spans:
@@ -122,7 +124,7 @@ def tasks_of(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
     """
     found = {}
     for path in paths:
-        found[path] = labelled(read(path))[1].task
+        found[path] = labelled(open_recording(path))[1].task
     known = _known(folder, sorted(set(found.values())))
     return {path: task for path, task in found.items() if task in known}
 
@@ -133,7 +135,7 @@ def labelled(recording: Recording) -> tuple[Episode, Label]:
 
     :raises RecordingError: if it has another number of episodes, or no outcome
     """
-    episodes = recording.episodes()
+    episodes = episodes_of(recording)
     if len(episodes) != 1:
         raise RecordingError(
             f'{recording.path} has {len(episodes)} episodes, must have 1: its values would be '
@@ -169,10 +171,10 @@ def cases(tasks: Mapping[Path, str], infos: Mapping[str, EngineInfo]) -> Iterato
     """Read test recordings, one after the other, and show how far it is."""
     console = Console(stderr=True)
     for path in track(list(tasks), 'evaluating', console=console):
-        recording, task = read(path), tasks[path]
+        recording, task = open_recording(path), tasks[path]
         for loss in recording.losses:
             console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
-        episode = recording.episodes()[0]
+        episode = episodes_of(recording)[0]
         assert episode.label is not None  # those without were refused
         seen = list(look(recording, infos[task]))
         yield Case(episode, episode.label, task, seen, truth(recording))

@@ -7,41 +7,42 @@ It is loaded from there as a robot would, compared, and moved only then: nothing
 nothing that differs is ever under a final name. The description is moved last.
 """
 
+import hashlib
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
 
 import numpy as np
 import torch
 
+from viva_ros.console.provenance import command_line, versions
 from viva_ros.core.errors import EngineError
+from viva_ros.engine import manifest as manifests
+from viva_ros.engine.api import Engine, load
 from viva_ros.engine.backends.onnx_graph import GRAPHS
-from viva_ros.engine.manifest import FLOAT32, GRAPH, LARGEST_DIFFERENCE
+from viva_ros.engine.factory import is_installed
+from viva_ros.engine.manifest import (
+    CHECKPOINT,
+    FLOAT32,
+    GRAPH,
+    LARGEST_DIFFERENCE,
+    MANIFEST,
+    ONNX,
+    Manifest,
+)
 from viva_ros.export import parity
 from viva_ros.export import quantization as eight_bits
 from viva_ros.export.graph import OPSET, Source, make_graph, run_of
 from viva_ros.export.mixed_precision import find_seam
-from viva_ros.export.parity import Sample
+from viva_ros.export.parity import Differences, Sample
 from viva_ros.export.quantization import Rounding
-from viva_ros.model.checkpoint import WEIGHTS
-
-if TYPE_CHECKING:
-    pass
-import hashlib
-import shutil
-import tempfile
-from dataclasses import asdict, replace
-from pathlib import Path
-from types import TracebackType
-
-from viva_ros.console.provenance import command_line, versions
-from viva_ros.engine import manifest as manifests
-from viva_ros.engine.api import Engine, load
-from viva_ros.engine.factory import is_installed
-from viva_ros.engine.manifest import CHECKPOINT, MANIFEST, ONNX, Manifest
-from viva_ros.export.parity import Differences
 from viva_ros.model import checkpoint
+from viva_ros.model.checkpoint import WEIGHTS
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.manifest import LARGEST_DIFFERENCE
 from viva_ros.export.graph import Source
 from viva_ros.training.dataset import cut
@@ -89,7 +90,7 @@ def take_samples(source: Source, paths: Sequence[Path]) -> list[Sample]:
 
 def _samples(source: Source, path: Path) -> list[Sample]:
     samples = []
-    for episode in read(path).episodes():
+    for episode in episodes_of(open_recording(path)):
         if episode.label is None or episode.label.task not in source.tasks:
             continue
         cameras = source.cameras or tuple(episode.cameras)[:1]

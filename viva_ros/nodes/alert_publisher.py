@@ -10,11 +10,11 @@ from typing import Any
 
 from rclpy.node import Node
 
+from viva_ros.core.episode_state import EpisodeState
 from viva_ros.core.events import ALARMING, Event, Level
 from viva_ros.msg import Alert, Episode, SupervisorState
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header, to_alert, to_time
-from viva_ros.nodes.monitor import EpisodeState
 
 
 class Announcer:

@@ -10,13 +10,12 @@ same rate, with the reason.
 
 import math
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from viva_ros.core.detection.detector import NO_EPISODE
+from viva_ros.core.episode_state import Episodes, EpisodeState
 from viva_ros.core.errors import DeviceError, VivaError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
@@ -37,62 +36,6 @@ from viva_ros.nodes.outputs import Outputs
 from viva_ros.nodes.rate_limit import Pace, Pause
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import InputSearch, camera_topics
-
-GRACE = 1_000_000_000  # ns; inputs older than this are stale, and no value is made of them
-
-
-@dataclass(frozen=True)
-class EpisodeState:
-    """
-    What the supervisor announces.
-
-    :param id: '' while no episode is under way
-    :param executing: whether values are judged
-    :param reason: why not
-    """
-
-    id: str = ''
-    task: str = ''
-    executing: bool = False
-    reason: str = NO_EPISODE
-
-
-class Episodes:
-    """
-    The states announced, in order; none comes back after the next was used.
-
-    ``newest`` is the last announced, which may not have been used yet.
-    """
-
-    def __init__(self, task: str = '') -> None:
-        """
-        Begin without an episode.
-
-        :param task: until one is announced
-        """
-        self._present = self.newest = EpisodeState(task=task)
-        self._coming: deque[tuple[int, EpisodeState]] = deque()
-
-    def announce(self, state: EpisodeState, now: int) -> None:
-        """Note an announcement, received now, ns."""
-        self.newest = state
-        self._coming.append((now, state))
-
-    def jump(self) -> None:
-        """Use the newest announcement: time has jumped, and stamps do not compare any more."""
-        self._coming.clear()
-        self._present = self.newest
-
-    def of_value(self, stamp: int) -> EpisodeState:
-        """Return the state that a value belongs to, by the stamp of its newest input, ns."""
-        while self._coming and stamp >= self._coming[0][0]:
-            self._present = self._coming.popleft()[1]
-        return self._present
-
-    def of_unknown(self, now: int) -> EpisodeState:
-        """Return that of an attempt; values of the one before may still be on their way."""
-        return self.of_value(now - GRACE)
-
 
 LOOKS_PER_PERIOD = 2
 LOOK = 0.05  # s, at most from one look to the next: how late a stale input may be noticed

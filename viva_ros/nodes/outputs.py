@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import ColorRGBA, Float32
 from visualization_msgs.msg import Marker, MarkerArray
 
+from viva_ros.core.episode_state import EpisodeState
 from viva_ros.core.events import is_alarming
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
@@ -28,7 +29,6 @@ from viva_ros.nodes.convert import (
     to_unknown_value,
     to_value,
 )  # fmt: skip
-from viva_ros.nodes.monitor import EpisodeState
 from viva_ros.nodes.value_cloud import ValueCloud
 from viva_ros.nodes.value_image import draw_value
 

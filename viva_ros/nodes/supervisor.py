@@ -25,6 +25,7 @@ from std_srvs.srv import Trigger
 from viva_ros.core.detection.detector import Judge, JudgeSettings
 from viva_ros.core.detection.staleness import Silence
 from viva_ros.core.detection.thresholds import TaskCalibrations
+from viva_ros.core.episode_state import EpisodeState
 from viva_ros.core.errors import CalibrationError, VivaError
 from viva_ros.core.events import RULES, Event, Level, worst
 from viva_ros.core.retry import ACTION, RetryState
@@ -38,7 +39,6 @@ from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.leadership import Rivals
 from viva_ros.nodes.lifecycle import ManagedNode
 from viva_ros.nodes.main import run
-from viva_ros.nodes.monitor import EpisodeState
 from viva_ros.nodes.retries import AWAY, Retries, memory_file
 from viva_ros.nodes.robot_state import RobotWords
 from viva_ros.nodes.settings import SupervisorSettings

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Episode, Label
-from viva_ros.data.images import camera_tracks, frames
 from viva_ros.data.lerobot.reader import number_of, open_dataset
 from viva_ros.data.recording import Recording
-from viva_ros.data.segmentation import spans
+from viva_ros.data.segmentation import episodes_of, spans
 
 Stamps = NDArray[np.int64]
 Span = tuple[float, float]
@@ -94,13 +93,13 @@ def _episodes(
 ) -> list[tuple[str, Stamps, Episode | None]]:
     """Give id, frame stamps and episode; where joints are missing there are frames still."""
     try:
-        whole = recording.episodes()
+        whole = episodes_of(recording)
     except RecordingError:
-        tracks = camera_tracks(recording)
+        tracks = recording.cameras
         camera = _counting(cameras, list(tracks))
         if camera is None:
             return []
-        parts = [(s.id, frames(tracks[camera], s.begin, s.end).stamps) for s in spans(recording)]
+        parts = [(s.id, tracks[camera].frames(s.begin, s.end).stamps) for s in spans(recording)]
         return [(name, stamps, None) for name, stamps in parts if stamps.size]
     found: list[tuple[str, Stamps, Episode | None]] = []
     for episode in whole:

@@ -15,10 +15,10 @@ from viva_ros.core.detection.thresholds import Calibration, calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import RecordingError, VivaError
 from viva_ros.data.lerobot.reader import number_of
-from viva_ros.data.open import identity
+from viva_ros.data.open import identity, open_recording
 from viva_ros.data.recorded_messages import values
-from viva_ros.data.recording import Recording, read
-from viva_ros.data.segmentation import task_of
+from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import episodes_of, task_of
 from viva_ros.engine.api import Engine, load
 from viva_ros.engine.resources import engine_folder, tasks_known
 from viva_ros.scoring.frame_index import timelines
@@ -184,7 +184,7 @@ class Scorer:
 
     def _score(self, job: Job) -> Outcome:
         made_from = identity_of(job.path)
-        recording = read(job.path)
+        recording = open_recording(job.path)
         task = self._order.task or own_task(recording)
         engine, calibration = self._engine(task)
         scores = score(recording, engine, task, calibration, self._order.rate, self._order.batch)
@@ -256,7 +256,7 @@ def own_task(recording: Recording) -> str:
     :raises RecordingError: if it does not
     """
     try:
-        labels = [episode.label for episode in recording.episodes()]
+        labels = [episode.label for episode in episodes_of(recording)]
     except RecordingError:  # it lacks joints: there may be values yet
         labels = []
     named = [label.task for label in labels if label] + [one.task for one in values(recording)]

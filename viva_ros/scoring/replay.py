@@ -17,7 +17,7 @@ from viva_ros.core.errors import InputError
 from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.inputs import InputBuffer, Selection, SyncSettings
 from viva_ros.core.observation import Image, Observation, Unknown
-from viva_ros.data.images import camera_tracks, decode
+from viva_ros.data.images import decode
 from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import Said, values
 from viva_ros.data.recording import Recording
@@ -131,7 +131,7 @@ def arrivals(recording: Recording, cameras: Sequence[str]) -> list[tuple[int, st
 
     Cameras that nobody asked for are left out; those that are not there will be missed.
     """
-    tracks = {c: t for c, t in camera_tracks(recording).items() if c in cameras}
+    tracks = {c: t for c, t in recording.cameras.items() if c in cameras}
     joints = recording.find('joint_states')
     named = [*tracks.items(), *([('', joints)] if joints else [])]
     received = [(time, name, m) for name, track in named for time, m in track.messages()]

@@ -20,7 +20,6 @@ from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.events import RULES, Event, Level
 from viva_ros.core.observation import Array, Estimate, Observation, Unknown
-from viva_ros.data.images import camera_tracks
 from viva_ros.data.recorded_messages import alerts
 from viva_ros.data.recording import Recording
 from viva_ros.engine.api import BatchEngine, Engine, EngineInfo
@@ -141,7 +140,7 @@ def score(
 
 def look(recording: Recording, info: EngineInfo, rate: float = RATE) -> Iterator[Sight]:
     """Give the moments at which an engine is asked; a blind one keeps step with the cameras."""
-    cameras = info.cameras or tuple(camera_tracks(recording))
+    cameras = info.cameras or tuple(recording.cameras)
     size = info.image_size if info.cameras else None
     return sights(recording, cameras, info.joint_names, rate, size)
 

@@ -28,8 +28,8 @@ from viva_ros.console.progress import bar
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import replace_atomically, write_atomically
 from viva_ros.data.episode import Episode
-from viva_ros.data.open import identity
-from viva_ros.data.recording import read
+from viva_ros.data.open import identity, open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.training.dataset import Data, Track, cut
 
 __all__ = ['Cut', 'Data', 'join', 'load', 'write_shard']
@@ -104,7 +104,9 @@ def _is_whole(shard: Path, path: Path, key: str) -> bool:
 
 
 def _write_shard(shards: Path, how: Cut, path: Path) -> None:
-    episodes = [episode for episode in read(path).episodes() if episode.label is not None]
+    episodes = [
+        episode for episode in episodes_of(open_recording(path)) if episode.label is not None
+    ]
     if not episodes:
         raise RecordingError(f'{path} has no episode with an outcome: leave it out, or label it')
     try:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.episode import Episode
 from viva_ros.data.open import inside, open_recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.model.config import PRESETS, ViVaConfig, preset
 from viva_ros.training import cache
 from viva_ros.training.cache import Cut, Data
@@ -240,7 +241,7 @@ def first_robot(
     :raises RecordingError: if none has
     """
     for path in paths:
-        for episode in open_recording(path).episodes():
+        for episode in episodes_of(open_recording(path)):
             if episode.label is not None:
                 return robot_of(episode, cameras, usual)
     raise RecordingError(f'none of {len(paths)} recordings has an outcome: label them first')

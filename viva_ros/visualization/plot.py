@@ -20,9 +20,10 @@ from matplotlib.patches import ConnectionPatch
 
 from viva_ros.core.events import RULES, Level
 from viva_ros.core.observation import Array, Image
-from viva_ros.data.images import camera_tracks, frames
+from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import runs
-from viva_ros.data.recording import Recording, read
+from viva_ros.data.recording import Recording
+from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.scoring.run import calibration_of
@@ -98,10 +99,10 @@ def pictures(recording: Recording, stamps: Sequence[int], camera: str = 'head') 
 
     :param camera: if it was not recorded, the first of the others
     """
-    tracks = camera_tracks(recording)
+    tracks = recording.cameras
     if not tracks:
         return []
-    shown = frames(tracks.get(camera, next(iter(tracks.values()))), *ALWAYS)
+    shown = tracks.get(camera, next(iter(tracks.values()))).frames(*ALWAYS)
     places = np.searchsorted(shown.stamps, np.array(stamps), side='right') - 1
     return [shown.images[max(0, int(place))] for place in places]
 
@@ -242,7 +243,7 @@ def plot(path: Path, out: Path, engine: str | None = None) -> tuple[str, ...]:
     :returns: what could not be read of it
     :raises RecordingError: if it cannot be read, or has nothing to draw
     """
-    recording = read(path)
+    recording = open_recording(path)
     story = _story(recording, engine)
     mpl.rcParams.update({'font.size': TEXT, 'axes.spines.top': False, 'axes.spines.right': False})
     figure = Figure(figsize=(15, 8.6), facecolor='white')
@@ -267,7 +268,7 @@ def plot(path: Path, out: Path, engine: str | None = None) -> tuple[str, ...]:
 def _story(recording: Recording, engine: str | None) -> Story:
     if engine is None:
         return tell(recording, calibration_for(recording))
-    episode = recording.episodes()[0]
+    episode = episodes_of(recording)[0]
     task = episode.label.task if episode.label else 'tray_lift'
     folder = engine_folder(engine, task)
     loaded = load(folder, task)

@@ -16,7 +16,6 @@ from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
 from viva_ros.core.events import DROP, FLOOR, NO_RISE, Event, Level
 from viva_ros.core.observation import Array
-from viva_ros.data.images import camera_tracks, frames
 from viva_ros.data.recorded_messages import Moment, alerts, runs, stamp_of_event, truth, values
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import spans, within
@@ -156,8 +155,8 @@ def tell(
     samples = _samples(recording, scores)
     moments = truth(recording)
     stamps = [s.stamp for s in samples] + [m.stamp for m in moments]
-    for track in camera_tracks(recording).values():
-        stamps += frames(track, *ALWAYS).stamps.tolist()
+    for track in recording.cameras.values():
+        stamps += track.frames(*ALWAYS).stamps.tolist()
     if not stamps:
         raise RecordingError(f'{recording.path} has no values and no pictures to draw')
     begin, end = min(stamps), max(stamps)

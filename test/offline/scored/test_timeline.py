@@ -9,7 +9,7 @@ import pytest
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import make
-from viva_ros.data.recording import read
+from viva_ros.data.open import open_recording
 from viva_ros.scoring.frame_index import steering, timelines
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
@@ -19,7 +19,7 @@ def with_topic(source: Path, topic: str, type_name: str, told: list[tuple[float,
     """Copy a recording and add messages at steps."""
     path = source.with_name(f'more_{source.name}')
     with RecordingWriter(path) as writer:
-        for name, track in read(source).tracks.items():
+        for name, track in open_recording(source).tracks.items():
             for time, cdr in zip(track.times, track.data, strict=True):
                 writer.write_cdr(name, track.type_name, cdr, time)
         for step, data in told:
@@ -28,7 +28,9 @@ def with_topic(source: Path, topic: str, type_name: str, told: list[tuple[float,
 
 
 def test_frames_are_those_of_the_engines_first_camera(tmp_path: Path, write, label) -> None:
-    recording = read(write(tmp_path / 'r.mcap', [0.1, 0.2, 0.3], label=label(success=False)))
+    recording = open_recording(
+        write(tmp_path / 'r.mcap', [0.1, 0.2, 0.3], label=label(success=False))
+    )
     (one,) = timelines(recording, ('wrist', 'head'))
     np.testing.assert_array_equal(one.stamps, EPOCH + np.arange(3) * STEP)
     assert (one.number, one.first, one.control_rate) == (0, 0, pytest.approx(10.0))
@@ -40,19 +42,19 @@ def test_announced_episodes_are_numbered_and_their_frames_counted_on(tmp_path, w
         write(tmp_path / 'r.mcap', [0.1] * 5), '/episode', 'std_msgs/msg/String',
         [(0, 'a'), (2, 'b'), (2.5, 'b')],
     )  # fmt: skip
-    found = timelines(read(path), ('head',))
+    found = timelines(open_recording(path), ('head',))
     assert [(one.number, one.id, one.first, len(one.stamps)) for one in found] == [
         (0, 'a', 0, 2), (1, 'b', 2, 3),
     ]  # fmt: skip
 
 
 def test_without_joints_there_are_frames_still(tmp_path: Path, write) -> None:
-    source = read(write(tmp_path / 'r.mcap', [0.1, 0.2]))
+    source = open_recording(write(tmp_path / 'r.mcap', [0.1, 0.2]))
     with RecordingWriter(tmp_path / 'less.mcap') as writer:
         track = source.tracks['/head/image_raw/compressed']
         for time, cdr in zip(track.times, track.data, strict=True):
             writer.write_cdr(track.topic, track.type_name, cdr, time)
-    (one,) = timelines(read(tmp_path / 'less.mcap'), ('head', 'wrist'))
+    (one,) = timelines(open_recording(tmp_path / 'less.mcap'), ('head', 'wrist'))
     assert (len(one.stamps), one.label) == (2, None)
     assert math.isnan(one.control_rate)
 
@@ -60,9 +62,9 @@ def test_without_joints_there_are_frames_still(tmp_path: Path, write) -> None:
 def test_a_topic_tells_when_a_person_had_control(tmp_path: Path, write) -> None:
     told = [(0, False), (1, True), (1.5, True), (2, False), (3.5, True)]
     path = with_topic(write(tmp_path / 'r.mcap', [0.1] * 5), '/held', 'std_msgs/msg/Bool', told)
-    (one,) = timelines(read(path), ('head',), 'held')
+    (one,) = timelines(open_recording(path), ('head',), 'held')
     assert one.corrections == (pytest.approx((0.1, 0.2)), pytest.approx((0.35, 0.4)))
-    (other,) = timelines(read(path), ('head',))
+    (other,) = timelines(open_recording(path), ('head',))
     assert other.corrections == ()
 
 
@@ -70,4 +72,4 @@ def test_a_topic_of_another_type_is_refused(tmp_path: Path, write) -> None:
     told = [(1, 'yes')]
     path = with_topic(write(tmp_path / 'r.mcap', [0.1]), '/held', 'std_msgs/msg/String', told)
     with pytest.raises(RecordingError, match='/held is a std_msgs/msg/String, must be'):
-        steering(read(path), '/held')
+        steering(open_recording(path), '/held')

@@ -19,11 +19,11 @@ from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.raw_episode import Stamps, Take, takes
+from viva_ros.data.conversion.raw_episode import Take, takes
 from viva_ros.data.conversion.resample import Figures, grid, held, joints_at, measure
 from viva_ros.data.conversion.topic_map import Map
 from viva_ros.data.conversion.workspace import Staging, Unit
-from viva_ros.data.episode import Frames, Label, Mark
+from viva_ros.data.episode import Frames, Label, Mark, Stamps
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
 from viva_ros.data.lerobot.video import encode

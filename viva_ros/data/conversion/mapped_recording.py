@@ -20,9 +20,8 @@ from viva_ros.data.conversion.resample import held, joints_at
 from viva_ros.data.conversion.topic_map import Map
 from viva_ros.data.episode import Joints
 from viva_ros.data.images import SUFFIXES
-from viva_ros.data.lerobot.reader import joint_track
 from viva_ros.data.messages import to_time
-from viva_ros.data.recording import Recording, Track
+from viva_ros.data.recording import Recording, Track, joint_track
 from viva_ros.data.segmentation import LABEL, TASK
 
 

@@ -12,20 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.conversion.topic_map import JointSource, Map, numbers
-from viva_ros.data.episode import Frames, Joints, Label, judged, load, sidecar
-from viva_ros.data.images import COMPRESSED, RAW, camera_tracks
+from viva_ros.data.episode import Frames, Joints, Label, Stamps, judged, load, sidecar
+from viva_ros.data.images import COMPRESSED, RAW
 from viva_ros.data.messages import from_time
-from viva_ros.data.recording import Recording, Track
-from viva_ros.data.segmentation import stored_label, task_of
+from viva_ros.data.recording import JOINT_STATE, Recording, Track
+from viva_ros.data.segmentation import episodes_of, stored_label, task_of
 
-JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
 SOURCE: Final = 'viva_data_set'  # metadata record: feature to the topic that it is seen as
 DATASET_ACTION: Final = '/action'
-Stamps = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def takes(recording: Recording, how: Map) -> list[Take]:
             task_of(recording) or how.task, actions, {}, recording.losses, recording.readable,
             recording.whole,
         )
-        for one in recording.episodes()
+        for one in episodes_of(recording)
     ]  # fmt: skip
 
 
@@ -108,7 +105,7 @@ def camera_topics(recording: Recording, how: Map) -> dict[str, Track]:
     :raises RecordingError, ConfigurationError: if one is not there, or has no images
     """
     if not how.cameras:
-        return camera_tracks(recording)
+        return recording.cameras
     found = {}
     for name, topic in how.cameras.items():
         track = find_track(recording, topic, f'cameras.{name}')

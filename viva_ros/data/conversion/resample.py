@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.data.conversion.raw_episode import Stamps, Take
+from viva_ros.data.conversion.raw_episode import Take
 from viva_ros.data.conversion.topic_map import Limits
-from viva_ros.data.episode import Joints
+from viva_ros.data.episode import Joints, Stamps
 
 SECOND: Final = 1_000_000_000  # ns
 PHASES: Final = 8

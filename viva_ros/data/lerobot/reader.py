@@ -21,15 +21,13 @@ import pyarrow.parquet as pq
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array, Image
-from viva_ros.data.conversion.raw_episode import DATASET_ACTION, SOURCE, Stamps
+from viva_ros.data.conversion.raw_episode import DATASET_ACTION, SOURCE
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.video import VideoImages
-from viva_ros.data.messages import SECOND, header, joint_state, serialise
-from viva_ros.data.recording import Recording, Track
+from viva_ros.data.messages import SECOND, header
+from viva_ros.data.recording import Recording, Track, joint_track
 from viva_ros.data.segmentation import LABEL, TASK
-
-JOINT_STATE = 'sensor_msgs/msg/JointState'
 
 
 class ImageMessage:
@@ -96,15 +94,6 @@ class SomeImages(Sequence[Image]):
         if isinstance(index, slice):
             return SomeImages(self._images, self._rows[index])
         return self._images[self._rows[index]]
-
-
-def joint_track(topic: str, stamps: Stamps, names: Sequence[str], positions: Array) -> Track:
-    """Give joint states as a topic; positions (N, J), rad or m."""
-    data = [
-        serialise(JOINT_STATE, joint_state(int(stamp), names, np.ascontiguousarray(row)))
-        for stamp, row in zip(stamps, positions, strict=True)
-    ]
-    return Track(topic, JOINT_STATE, stamps.tolist(), data)
 
 
 READABLE: Final = ('v3.', 'v2.1')

@@ -93,8 +93,6 @@ def open_cuda() -> Cuda:
     :raises EngineError: if there is none, or no library to reach it
     """
     if find_spec('pycuda') is not None:
-        pass
-
         return PyCuda()
     return BindingsCuda(_open_driver())
 
