@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.speed.many_robots import ALONE, look
-from viva_ros.engine.api import BatchEngine, load
+from viva_ros.engine.api import BatchEngine
+from viva_ros.engine.factory import load
 
 TURNS: Final = 5  # each number of observations once
 CALLS: Final = 6  # in a turn

@@ -30,7 +30,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from viva_ros.bringup.command import environment
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image as Pixels
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.nodes.convert import SECOND, header, to_image, to_joint_state
 

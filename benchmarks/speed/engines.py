@@ -30,7 +30,8 @@ from benchmarks.speed.variants import (
     make_contestants,
     make_networks,
 )
-from viva_ros.engine.api import KINDS, EngineInfo
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.backend import kinds
 
 SIDE: Final = 768  # of the matrices that arithmetic is measured with
 COPIED: Final = 64 << 20  # bytes
@@ -102,7 +103,7 @@ def measure_start(folder: Path, task: str, rounds: int) -> list[dict[str, Any]]:
     :returns: a row for each: median seconds from load to the first estimate, most memory held
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    for kind in (*KINDS[1:], *EAGER):
+    for kind in (*kinds()[1:], *EAGER):
         try:
             found[kind] = [_once(folder, task, kind)]
         except BenchError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.speed.many_robots import look
 from viva_ros.core.observation import Estimate
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.usage import peak_mib
 
 

@@ -24,7 +24,8 @@ import numpy as np
 
 from benchmarks.speed.processes import BenchError, environment, last_words, running
 from viva_ros.core.observation import Observation
-from viva_ros.engine.api import Engine, EngineInfo, load
+from viva_ros.engine.api import Engine, EngineInfo
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import named
 from viva_ros.engine.remote.client import SharedEngine
 from viva_ros.engine.remote.protocol import address_of

@@ -30,7 +30,7 @@ from benchmarks.speed.node_log import Log, TimedEngine
 from viva_ros.bringup.command import environment
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.core.observation import Observation
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Value
 

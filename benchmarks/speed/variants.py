@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from benchmarks.ablation.models.classifier import BinClassifier
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine.api import KINDS, EngineInfo, load
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.backend import kinds
+from viva_ros.engine.factory import load
 from viva_ros.engine.preprocessing import pack, unpack
 from viva_ros.export.graph import Source, make_graph, run_of
 from viva_ros.model import checkpoint, latents
@@ -134,7 +136,7 @@ def make_contestants(
         if model != 'viva':
             made.append(Contestant(model, 'engine onnx', graph(model, networks, index)))
     missing: dict[str, str] = {}
-    for kind in KINDS:
+    for kind in kinds():
         if kind != 'auto':
             try:
                 engine = load(folder, task, kind)

@@ -31,7 +31,8 @@ from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.open import find
-from viva_ros.engine.api import EngineInfo, load
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.evaluation import tables as report
 from viva_ros.scoring.jobs import calibration_of

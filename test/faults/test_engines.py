@@ -15,7 +15,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from std_msgs.msg import Header
 
 from viva_ros.core.errors import EngineError
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import read
 from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Value

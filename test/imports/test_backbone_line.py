@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from viva_ros.data.open import open_recording
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.model import checkpoint
 from viva_ros.scoring.replay import sights
 

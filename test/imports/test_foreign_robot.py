@@ -10,7 +10,7 @@ import pytest
 
 from viva_ros.cli.main import main
 from viva_ros.data.open import open_recording
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.scoring.replay import sights
 
 STEPS = [f'--{stage}-steps' for stage in ('vae', 'video', 'viva', 'proprio')]

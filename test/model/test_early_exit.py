@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from viva_ros.core.observation import Observation
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.model import checkpoint, latents
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.latents import Goals

@@ -22,7 +22,7 @@ from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.open import open_recording
 from viva_ros.demo.command import main as run_demo
 from viva_ros.demo.topic_recorder import Recorder, Topic
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos

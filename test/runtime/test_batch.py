@@ -7,7 +7,8 @@ import pytest
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Observation
-from viva_ros.engine.api import BatchEngine, load
+from viva_ros.engine.api import BatchEngine
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 
 

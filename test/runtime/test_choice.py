@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from viva_ros.core.errors import EngineError
 from viva_ros.engine import factory as choice
-from viva_ros.engine.api import KINDS, WRAPPERS, load
+from viva_ros.engine.backend import BACKENDS, kinds
+from viva_ros.engine.factory import load
 
 MakeEngine = Callable[..., Path]
 
@@ -17,9 +19,13 @@ def installed(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
     monkeypatch.setattr(choice, 'is_installed', lambda kind: kind in kinds)
 
 
-def test_every_kind_has_a_wrapper_and_a_library() -> None:
-    assert set(KINDS) == {'auto', *WRAPPERS}
-    assert set(WRAPPERS) == set(choice.MODULES)
+def test_every_backend_declares_how_it_is_loaded_and_built() -> None:
+    assert kinds() == ('auto', 'onnx', 'openvino', 'tensorrt', 'tensorrt_rtx', 'pytorch')
+    for backend in BACKENDS.values():
+        assert callable(backend.load)
+        module, name = backend.builder.split(':')
+        assert callable(getattr(import_module(module), name))
+        assert backend.precisions[0] == 'float32'
 
 
 def test_the_first_that_is_there_is_taken_and_what_is_missing_told(
@@ -53,7 +59,9 @@ def test_a_checkpoint_alone_is_run_by_pytorch(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_for_is_taken(make_engine: MakeEngine) -> None:
-    assert choice.choose(make_engine(), 'openvino') == choice.Choice('openvino', 'asked for')
+    assert choice.choose(make_engine(), 'openvino') == choice.BackendChoice(
+        'openvino', 'asked for'
+    )
 
 
 def test_where_none_is_installed_the_error_names_what_every_robot_can_have(

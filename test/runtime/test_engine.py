@@ -13,7 +13,7 @@ import pytest
 
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Observation
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import fingerprint
 
 MakeEngine = Callable[..., Path]
@@ -222,7 +222,7 @@ def test_an_unknown_kind_and_a_missing_folder_are_refused(tmp_path: Path) -> Non
 def test_an_exported_engine_runs_without_torch(make_engine: MakeEngine) -> None:
     folder = make_engine()
     code = (
-        'import sys; from pathlib import Path; from viva_ros.engine.api import load; '
+        'import sys; from pathlib import Path; from viva_ros.engine.factory import load; '
         f'engine = load(Path({str(folder)!r}), "lift"); engine.close(); '
         'assert not {"torch", "diffusers", "openvino"} & set(sys.modules), sys.modules'
     )

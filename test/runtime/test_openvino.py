@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from viva_ros.engine.api import load
 from viva_ros.engine.backends.openvino import Compiled, can_bfloat16
 from viva_ros.engine.backends.openvino import GraphSource as Source
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import fingerprint
 
 pytest.importorskip('openvino')

@@ -16,7 +16,7 @@ import pytest
 
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.isolated_process import ProcessEngine
 from viva_ros.engine.resources import engine_folder
 

@@ -18,7 +18,8 @@ import pytest
 from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
-from viva_ros.engine.api import EngineInfo, load
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.factory import load
 from viva_ros.engine.remote import client as shared
 from viva_ros.engine.remote import protocol as exchange
 from viva_ros.engine.remote.client import SharedEngine

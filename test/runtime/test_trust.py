@@ -10,9 +10,9 @@ import pytest
 
 from viva_ros.core.errors import EngineError
 from viva_ros.engine import permissions as trust
-from viva_ros.engine.api import load
 from viva_ros.engine.backends import tensorrt
 from viva_ros.engine.backends.cuda import Device
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import Manifest
 
 MakeEngine = Callable[..., Path]

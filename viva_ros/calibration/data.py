@@ -20,7 +20,8 @@ from viva_ros.data.episode import Label
 from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.engine.api import Engine, load
+from viva_ros.engine.api import Engine
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.scoring.run import find
 from viva_ros.scoring.scorer import RATE, Sample, estimates, look, series_of

@@ -16,10 +16,10 @@ from rich.console import Console
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.open import find
-from viva_ros.engine.api import WRAPPERS
+from viva_ros.engine.backend import BACKENDS
 from viva_ros.engine.manifest import FLOAT32, ONNX, Manifest
 from viva_ros.engine.permissions import check_building_place
-from viva_ros.export.bundle import EIGHT_BITS, PRECISIONS, Plan, Stage, make_file
+from viva_ros.export.bundle import EIGHT_BITS, Plan, Stage, make_file
 from viva_ros.export.graph import open_source
 from viva_ros.export.parity import take_samples
 from viva_ros.export.tensorrt import RTX
@@ -64,9 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--limit', type=int, default=10, help='recordings; default: %(default)s')
     parser.add_argument(
-        '--engine', choices=list(WRAPPERS), default=ONNX, help='library; default: %(default)s'
+        '--engine', choices=list(BACKENDS), default=ONNX, help='library; default: %(default)s'
     )
-    choices = sorted({precision for kind in PRECISIONS.values() for precision in kind})
+    choices = sorted({precision for one in BACKENDS.values() for precision in one.precisions})
     parser.add_argument(
         '--precision', choices=choices, default=FLOAT32, help='default: %(default)s'
     )

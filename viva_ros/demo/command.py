@@ -27,7 +27,7 @@ from viva_ros.core.files import write_atomically
 from viva_ros.demo import summary, view
 from viva_ros.demo.events import Session
 from viva_ros.demo.scenario import Part, Player
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.evaluation.tables import plain as as_json
 from viva_ros.nodes.registry import ADVISORY

@@ -15,7 +15,7 @@ from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import VivaError
 from viva_ros.doctor import shared_memory as leftovers
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import named
 from viva_ros.engine.resources import engine_folder, shared_folder
 from viva_ros.nodes.registry import PROFILE_VARIABLE

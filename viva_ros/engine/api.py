@@ -3,23 +3,10 @@
 """The engine protocol: what a robot loads and runs, whatever library is behind it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from importlib import import_module
-from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
-from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
-
-#: Kind to the class that wraps its library, imported when it is loaded.
-WRAPPERS: Final = {
-    'onnx': 'viva_ros.engine.backends.onnx:OnnxEngine',
-    'openvino': 'viva_ros.engine.backends.openvino:OpenvinoEngine',
-    'tensorrt': 'viva_ros.engine.backends.tensorrt:TensorrtEngine',
-    'tensorrt_rtx': 'viva_ros.engine.backends.tensorrt:TensorrtRtxEngine',
-    'pytorch': 'viva_ros.engine.backends.pytorch:PytorchEngine',
-}
-KINDS: Final = ('auto', *WRAPPERS)
 
 
 @dataclass(frozen=True)
@@ -33,7 +20,7 @@ class EngineInfo:
     :param image_size: (height, width) that images are letterboxed to, px
     :param tasks: names of the tasks it was trained on
     :param fingerprint: 16 hex digits that name weights, configuration and exported graph
-    :param kind: one of KINDS, but 'auto'
+    :param kind: of its backend
     :param fits: whether pictures are best given as they came: it fits them on its device
     :param library: name and version
     :param device: 'CPU', or the GPU's name
@@ -98,25 +85,3 @@ class BatchEngine(Protocol):
         :raises EngineError: if inference fails or gives a non-finite number
         """
         ...
-
-
-def load(path: Path, task: str, kind: str = 'auto') -> Engine:
-    """
-    Load an engine folder (engine.json beside its weights) after verifying it.
-
-    :param path: the folder
-    :param task: one of the engine's tasks
-    :param kind: one of KINDS; 'auto' takes what the engine is for and can be run here
-    :raises EngineError: naming what does not fit and the command that mends it
-    """
-    if kind not in KINDS:
-        raise EngineError(f'engine kind is {kind!r}, must be one of {", ".join(KINDS)}')
-    if not path.is_dir():
-        raise EngineError(f"{path} is no folder: name an engine's, or make one ('viva export')")
-    from viva_ros.engine.factory import choose
-
-    choice = choose(path, kind)
-    module, name = WRAPPERS[choice.kind].split(':')
-    engine: Engine = getattr(import_module(module), name)(path, task)
-    engine.info = replace(engine.info, why=choice.why)
-    return engine

@@ -1,33 +1,31 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Which library runs an engine's folder, and why.
+Load an engine: choose the library that runs its folder, and say why.
 
 An engine is for one library, or is a graph that several run. What is compiled for a GPU is never
 exchanged for something slower in silence: then loading fails, and says what to do.
 """
 
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from viva_ros.core.errors import EngineError
 from viva_ros.engine import manifest as manifests
+from viva_ros.engine.api import Engine
+from viva_ros.engine.backend import AUTO, BACKENDS, is_installed, kinds
 
-MODULES: Final = {
-    'onnx': 'onnxruntime', 'openvino': 'openvino', 'pytorch': 'torch', 'tensorrt': 'tensorrt',
-    'tensorrt_rtx': 'tensorrt_rtx',
-}  # fmt: skip
 ONNX: Final = 'onnx'
 CHECKPOINT: Final = 'model.json'
 
 
 @dataclass(frozen=True)
-class Choice:
+class BackendChoice:
     """
     What will run.
 
-    :param kind: as in ``engine.KINDS``, but 'auto'
+    :param kind: of its backend
     :param why: for the log
     """
 
@@ -35,12 +33,7 @@ class Choice:
     why: str
 
 
-def is_installed(kind: str) -> bool:
-    """Say whether the library of a kind can be found; it is not imported."""
-    return find_spec(MODULES[kind]) is not None
-
-
-def choose(folder: Path, kind: str = 'auto') -> Choice:
+def choose(folder: Path, kind: str = AUTO) -> BackendChoice:
     """
     Choose.
 
@@ -48,16 +41,35 @@ def choose(folder: Path, kind: str = 'auto') -> Choice:
     :param kind: 'auto', or what is asked for
     :raises EngineError: if the folder's description cannot be used
     """
-    if kind != 'auto':
-        return Choice(kind, 'asked for')
+    if kind != AUTO:
+        return BackendChoice(kind, 'asked for')
     if not (folder / manifests.MANIFEST).exists() and (folder / CHECKPOINT).exists():
-        return Choice('pytorch', 'the folder has a checkpoint, and no exported engine')
+        return BackendChoice('pytorch', 'the folder has a checkpoint, and no exported engine')
     runs = manifests.read(folder).runs
     missing = []
     for candidate in runs:
         if is_installed(candidate):
             others = f', {" and ".join(missing)} not installed' if missing else ''
-            return Choice(candidate, f'the engine was compared with PyTorch by it{others}')
+            return BackendChoice(candidate, f'the engine was compared with PyTorch by it{others}')
         missing.append(candidate)
     # None is: the error is to name the library that every robot can have.
-    return Choice(ONNX if ONNX in runs else runs[0], 'the engine is for it')
+    return BackendChoice(ONNX if ONNX in runs else runs[0], 'the engine is for it')
+
+
+def load(path: Path, task: str, kind: str = 'auto') -> Engine:
+    """
+    Load an engine folder (engine.json beside its weights) after verifying it.
+
+    :param path: the folder
+    :param task: one of the engine's tasks
+    :param kind: of a backend; 'auto' takes what the engine is for and can be run here
+    :raises EngineError: naming what does not fit and the command that mends it
+    """
+    if kind not in kinds():
+        raise EngineError(f'engine kind is {kind!r}, must be one of {", ".join(kinds())}')
+    if not path.is_dir():
+        raise EngineError(f"{path} is no folder: name an engine's, or make one ('viva export')")
+    choice = choose(path, kind)
+    engine = BACKENDS[choice.kind].load(path, task)
+    engine.info = replace(engine.info, why=choice.why)
+    return engine

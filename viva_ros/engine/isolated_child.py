@@ -17,7 +17,8 @@ from pathlib import Path
 
 from viva_ros.core.errors import VivaError
 from viva_ros.engine import shared_memory as wire
-from viva_ros.engine.api import Engine, load
+from viva_ros.engine.api import Engine
+from viva_ros.engine.factory import load
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

@@ -18,7 +18,8 @@ from typing import Any, Final
 from viva_ros.core.errors import EngineError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
-from viva_ros.engine.api import WRAPPERS, EngineInfo
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.backend import BACKENDS
 from viva_ros.engine.permissions import AGAIN, check_file
 
 MANIFEST: Final = 'engine.json'
@@ -193,9 +194,9 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
     }  # fmt: skip
     if Path(content.get('file', GRAPH)).name != content.get('file', GRAPH):
         raise ValueError(f'file {content["file"]!r} is outside of the folder')
-    unknown = {*parts['runs'], content.get('kind', ONNX)} - set(WRAPPERS)
+    unknown = {*parts['runs'], content.get('kind', ONNX)} - set(BACKENDS)
     if unknown or not parts['runs']:
-        raise ValueError(f'runs {parts["runs"]}, must be of {", ".join(WRAPPERS)}')
+        raise ValueError(f'runs {parts["runs"]}, must be of {", ".join(BACKENDS)}')
     for name, about in content.get('inputs', {}).items():
         if not about['shape']:
             raise ValueError(f'input {name} has no shape')

@@ -25,7 +25,8 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import Moment, truth
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.engine.api import Engine, EngineInfo, load
+from viva_ros.engine.api import Engine, EngineInfo
+from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.time_counter import TimeCounter
 from viva_ros.scoring.jobs import calibration_of

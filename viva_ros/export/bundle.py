@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -23,9 +24,9 @@ import torch
 from viva_ros.console.provenance import command_line, versions
 from viva_ros.core.errors import EngineError
 from viva_ros.engine import manifest as manifests
-from viva_ros.engine.api import Engine, load
-from viva_ros.engine.backends.onnx_graph import GRAPHS
-from viva_ros.engine.factory import is_installed
+from viva_ros.engine.api import Engine
+from viva_ros.engine.backend import BACKENDS, is_installed, runs_onnx
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import (
     CHECKPOINT,
     FLOAT32,
@@ -53,10 +54,6 @@ EIGHT_BITS: Final = (INT8, FP8)
 BFLOAT16: Final = 'bfloat16'
 HALVES: Final = {'float16': torch.float16, BFLOAT16: torch.bfloat16}
 MARGIN: Final = 0.75  # of the difference allowed: moments that were not seen may differ more
-PRECISIONS: Final = {
-    'onnx': (FLOAT32, INT8), 'openvino': (FLOAT32, BFLOAT16, INT8), 'pytorch': (FLOAT32, *HALVES),
-    'tensorrt': (FLOAT32, *HALVES, *EIGHT_BITS), 'tensorrt_rtx': (FLOAT32, *HALVES, *EIGHT_BITS),
-}  # fmt: skip
 PLAN: Final = 'engine.plan'
 FEW: Final = 32  # moments that tell which layer does harm
 
@@ -88,7 +85,7 @@ def make_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> Engine
     :param samples: of which 8 bits learn their ranges
     :raises EngineError: if the library has no such precision, is missing, or cannot build
     """
-    known = PRECISIONS[plan.kind]
+    known = BACKENDS[plan.kind].precisions
     if plan.precision not in known:
         raise EngineError(
             f'precision is {plan.precision!r}, for {plan.kind} it must be one of '
@@ -99,10 +96,13 @@ def make_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> Engine
             f'{source.folder} knows the joints alone, it has no {plan.precision} engine for '
             f'{plan.kind}: take onnx or openvino, and float32'
         )
-    if plan.kind == 'pytorch':
-        return _weights(source)
-    if plan.kind in ('tensorrt', 'tensorrt_rtx'):
-        return _built(source, plan, samples)
+    module, name = BACKENDS[plan.kind].builder.split(':')
+    made: EngineFile = getattr(import_module(module), name)(source, plan, samples)
+    return made
+
+
+def graph_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+    """Make an ONNX graph, which several libraries run."""
     if plan.precision == BFLOAT16:
         graph = make_graph(source)
         return EngineFile(GRAPH, graph, {'opset': OPSET}, seam=_seam(source, graph, samples))
@@ -118,7 +118,7 @@ def _graph(
         return graph, {'opset': opset}
     feeds, values = _moments(source, samples)
     names, few = eight_bits.layers(graph), max(1, len(feeds) // FEW)
-    if plan.kind in GRAPHS:
+    if BACKENDS[plan.kind].runs_onnx:
         make = partial(eight_bits.quantize, graph, feeds)
         quick = partial(eight_bits.quantize, graph, feeds[::few])
     else:
@@ -158,11 +158,13 @@ def _moments(
     return [s.feeds(source) for s in samples], [float(one['value']) for one in expected]
 
 
-def _weights(source: Source) -> EngineFile:
+def weights_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+    """Copy the weights: the engine is the checkpoint."""
     return EngineFile(WEIGHTS, (source.folder / WEIGHTS).read_bytes(), {})
 
 
-def _built(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+def compiled_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+    """Compile a graph by TensorRT or TensorRT-RTX."""
     from viva_ros.export import tensorrt as building
 
     building.check(plan.kind, plan.build_only, plan.capabilities)
@@ -187,7 +189,8 @@ def describe(source: Source, kind: str, precision: str, made: EngineFile) -> Man
         source.horizon, source.tasks,
         manifests.fingerprint(source.fingerprint, digest, made.seam),
         float('nan'), 0, provenance, kind, made.name, precision,
-        GRAPHS if kind in GRAPHS else (kind,), made.gpu, {**versions(LIBRARIES), **made.libraries},
+        runs_onnx() if BACKENDS[kind].runs_onnx else (kind,), made.gpu,
+        {**versions(LIBRARIES), **made.libraries},
         source.weights, _inputs(source), _texts(source), seam=made.seam,
     )  # fmt: skip
 
@@ -224,7 +227,7 @@ class Plan:
     """
     What is to be made.
 
-    :param kind: library, as in ``engine.KINDS``, but 'auto'
+    :param kind: library, a backend's kind
     :param precision: of its arithmetic
     :param build_only: do not compare: it is for another machine
     :param capabilities: of the GPUs that it is for, such as '86'; none: the one that is here
@@ -308,8 +311,9 @@ class Stage:
         if manifest.kind == 'pytorch' and manifest.precision != FLOAT32:
             check_gpu_for(manifest.precision)
         kinds = [manifest.kind]
-        if manifest.kind in GRAPHS:
-            kinds += [kind for kind in GRAPHS if kind not in kinds and is_installed(kind)]
+        if BACKENDS[manifest.kind].runs_onnx:
+            others = [kind for kind in runs_onnx() if kind not in kinds]
+            kinds += [kind for kind in others if is_installed(kind)]
         manifests.write(self.folder, replace(manifest, parity=0.0))  # to be loaded at all
         expected = parity.expect(source, samples)
         found: dict[str, Differences] = {}

@@ -10,8 +10,9 @@ from typing import Any
 from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
-from viva_ros.engine.api import Engine, Interruptible, load
+from viva_ros.engine.api import Engine, Interruptible
 from viva_ros.engine.background_task import nothing
+from viva_ros.engine.factory import load
 from viva_ros.engine.isolated_process import ProcessEngine
 from viva_ros.engine.manifest import named
 from viva_ros.engine.observation_builder import Observer

@@ -16,7 +16,7 @@ from viva_ros.core.retry import TRIGGER, RetrySettings
 from viva_ros.core.robot_state import RobotSettings
 from viva_ros.core.settings import setting
 from viva_ros.core.trajectory_cloud import CloudSettings
-from viva_ros.engine.api import KINDS
+from viva_ros.engine.backend import kinds
 
 TRANSPORTS = ('raw', 'compressed')
 
@@ -31,7 +31,7 @@ class MonitorSettings:
 
     autostart: bool = setting(True, 'Configure and activate without being asked.')
     engine: str = setting('', 'Folder of the engine; empty: the shipped one.')
-    engine_kind: str = setting('auto', 'Library that runs it.', choices=KINDS)
+    engine_kind: str = setting('auto', 'Library that runs it.', choices=kinds())
     engine_server: str = setting(
         '', "Socket of an engine server ('viva serve'); 'auto': the user's own; empty: none."
     )

@@ -19,7 +19,8 @@ from viva_ros.data.open import identity, open_recording
 from viva_ros.data.recorded_messages import values
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of, task_of
-from viva_ros.engine.api import Engine, load
+from viva_ros.engine.api import Engine
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder, tasks_known
 from viva_ros.scoring.frame_index import timelines
 from viva_ros.scoring.scorer import Scores, score

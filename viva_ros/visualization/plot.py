@@ -24,7 +24,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import runs
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.scoring.run import calibration_of
 from viva_ros.scoring.scorer import RATE, score

@@ -16,7 +16,7 @@ from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.core.observation import Observation
 from viva_ros.data.episode import Episode
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.model import checkpoint
 from viva_ros.model.config import WAN_5B, preset
 from viva_ros.training import run as train

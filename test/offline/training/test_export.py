@@ -18,8 +18,8 @@ from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode
 from viva_ros.engine import manifest as manifests
-from viva_ros.engine.api import load
 from viva_ros.engine.backends import cuda
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import GRAPH
 from viva_ros.export import bundle as staging
 from viva_ros.export import parity

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from viva_ros.core.observation import Observation
-from viva_ros.engine.api import load
+from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import LARGEST_DIFFERENCE
 from viva_ros.model import checkpoint
 from viva_ros.model.pretrained import unfold

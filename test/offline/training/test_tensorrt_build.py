@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 from viva_ros.cli.export import main
 from viva_ros.core.errors import EngineError
 from viva_ros.engine import manifest
-from viva_ros.engine.api import load
 from viva_ros.engine.backends import cuda
+from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.export import tensorrt as building
 

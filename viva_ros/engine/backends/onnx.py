@@ -4,11 +4,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.engine.backend import Backend
 from viva_ros.engine.backends import onnx_graph as portable
 from viva_ros.engine.manifest import AGAIN, info_of
 from viva_ros.engine.preprocessing import pack, unpack
@@ -80,3 +81,8 @@ class OnnxEngine:
     def close(self) -> None:
         """Free the sessions; nothing may be estimated after."""
         self._one = self._many = None
+
+
+BACKEND: Final = Backend(
+    'onnxruntime', OnnxEngine, ('float32', 'int8'), 'viva_ros.export.bundle:graph_file', True
+)

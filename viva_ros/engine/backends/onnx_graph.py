@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import EngineError
 from viva_ros.engine import manifest as manifests
 from viva_ros.engine import manifest as verified
+from viva_ros.engine.backend import BACKENDS
 from viva_ros.engine.manifest import Manifest
 
 BATCH: Final = 'batch'  # name of the free axis in the graph
-GRAPHS: Final = ('onnx', 'openvino')  # kinds that run one
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read(folder: Path, task: str, kind: str) -> Graph:
     """
     manifest = manifests.read(folder)
     verified.check_parity(manifest)
-    if manifest.kind not in GRAPHS:
+    if not BACKENDS[manifest.kind].runs_onnx:
         raise EngineError(
             f'{folder} is an engine for {manifest.kind}, asked for {kind}: set engine_kind to '
             f"auto, or run 'viva export {folder} --engine {kind} --out DIR --recordings DIR'"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.engine.backend import Backend
 from viva_ros.engine.backends import onnx_graph as portable
 from viva_ros.engine.manifest import AGAIN, info_of
 from viva_ros.engine.preprocessing import pack, unpack
@@ -234,3 +235,9 @@ class OpenvinoEngine:
     def close(self) -> None:
         """Free the compiled graphs; nothing may be estimated after."""
         self._compiled.clear()
+
+
+BACKEND: Final = Backend(
+    'openvino', OpenvinoEngine, ('float32', 'bfloat16', 'int8'),
+    'viva_ros.export.bundle:graph_file', True,
+)  # fmt: skip

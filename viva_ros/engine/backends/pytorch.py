@@ -9,7 +9,7 @@ one CUDA graph, in the precision that the engine was compared in (float32 for a 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import manifest as manifests
 from viva_ros.engine import manifest as verified
 from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.backend import Backend
 from viva_ros.engine.manifest import FLOAT32, Manifest
 from viva_ros.engine.permissions import check_file
 from viva_ros.engine.preprocessing import arrange, pack, unpack
@@ -132,3 +133,9 @@ def _made_for_it(folder: Path) -> Manifest | None:
     verified.check_parity(manifest)
     verified.read_graph(folder, manifest)
     return manifest
+
+
+BACKEND: Final = Backend(
+    'torch', PytorchEngine, ('float32', 'float16', 'bfloat16'),
+    'viva_ros.export.bundle:weights_file',
+)  # fmt: skip

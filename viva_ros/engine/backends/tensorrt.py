@@ -21,6 +21,7 @@ from viva_ros.core.libraries import LIBRARIES, remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import manifest as manifests
 from viva_ros.engine import manifest as verified
+from viva_ros.engine.backend import Backend
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.manifest import Manifest, info_of
 from viva_ros.engine.preprocessing import pack, unpack
@@ -177,3 +178,9 @@ def _again(manifest: Manifest) -> str:
         f"run 'viva export FOLDER --engine {manifest.kind} --precision {manifest.precision} "
         "--out DIR --recordings DIR' here"
     )
+
+
+PRECISIONS: Final = ('float32', 'float16', 'bfloat16', 'int8', 'fp8')
+BUILDER: Final = 'viva_ros.export.bundle:compiled_file'
+TENSORRT_BACKEND: Final = Backend('tensorrt', TensorrtEngine, PRECISIONS, BUILDER)
+RTX_BACKEND: Final = Backend('tensorrt_rtx', TensorrtRtxEngine, PRECISIONS, BUILDER)

@@ -26,7 +26,9 @@ import numpy as np
 from viva_ros.core.errors import ConfigurationError, DeviceError, EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
-from viva_ros.engine.api import KINDS, BatchEngine, Engine, load
+from viva_ros.engine.api import BatchEngine, Engine
+from viva_ros.engine.backend import kinds
+from viva_ros.engine.factory import load
 from viva_ros.engine.remote import protocol as exchange
 from viva_ros.engine.resources import engine_folder
 from viva_ros.engine.worker import with_one_more_try
@@ -225,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser('viva serve', description=__doc__)
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--engine-kind', choices=KINDS, default='auto', help='default: auto')
+    parser.add_argument('--engine-kind', choices=kinds(), default='auto', help='default: auto')
     parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
     parser.add_argument(
         '--address', default=exchange.AUTO, help="path of a socket; default: the user's own"

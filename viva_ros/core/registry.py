@@ -1,0 +1,97 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Registries: what can be added to the package, from within or by another package."""
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from viva_ros.core.errors import ConfigurationError
+
+T = TypeVar('T')
+
+
+class Registry(Generic[T]):
+    """
+    Things of one kind by name; each is defined in one module, which is imported when asked for.
+
+    Another package adds one by an entry point of the group. A name given twice is refused.
+
+    :param kind: for error texts, such as 'engine backend'
+    :param group: of the entry points, such as 'viva_ros.engine_backends'
+    :param builtin: name to 'module:attribute', in the order in which they are listed
+    """
+
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, str]) -> None:
+        self.kind, self.group = kind, group
+        self._loaders: dict[str, Callable[[], T]] = {}
+        self._loaded: dict[str, T] = {}
+        self._complete = False
+        for name, place in builtin.items():
+            self._add(name, lambda place=place: _import(place))  # type: ignore[misc]
+
+    def add(self, name: str, thing: T) -> None:
+        """
+        Add one from a running program.
+
+        :raises ConfigurationError: if the name is taken
+        """
+        self._find()
+        self._add(name, lambda: thing)
+
+    def remove(self, name: str) -> None:
+        """Remove one that ``add`` added."""
+        del self._loaders[name]
+        self._loaded.pop(name, None)
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names; nothing is imported."""
+        self._find()
+        return tuple(self._loaders)
+
+    def __getitem__(self, name: str) -> T:
+        """
+        Import what has this name.
+
+        :raises ConfigurationError: if nothing has it
+        """
+        self._find()
+        if name not in self._loaders:
+            known = ', '.join(self._loaders)
+            raise ConfigurationError(f'{self.kind} is {name!r}, must be one of {known}')
+        if name not in self._loaded:
+            self._loaded[name] = self._loaders[name]()
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._find()
+        return name in self._loaders
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def values(self) -> Iterator[T]:
+        """Import all, in the order of their names."""
+        return (self[name] for name in self.names())
+
+    def _add(self, name: str, loader: Callable[[], T]) -> None:
+        if name in self._loaders:
+            raise ConfigurationError(
+                f'{self.kind} {name!r} is defined twice: uninstall one of the packages with an '
+                f'entry point of this name in the group {self.group}'
+            )
+        self._loaders[name] = loader
+
+    def _find(self) -> None:
+        """Look for other packages once."""
+        if not self._complete:
+            self._complete = True
+            for point in entry_points(group=self.group):
+                self._add(point.name, point.load)
+
+
+def _import(place: str) -> T:  # type: ignore[type-var]
+    module, name = place.split(':')
+    thing: T = getattr(import_module(module), name)
+    return thing
