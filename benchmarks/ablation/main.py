@@ -36,13 +36,13 @@ from benchmarks.ablation.train import (
     step_of,
     train,
 )
-from viva_ros.cli.evaluate import camera_only
 from viva_ros.console.process_pool import processes as beside
 from viva_ros.console.process_pool import uninterrupted
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.evaluation.summary import compared
 from viva_ros.model.config import PRESETS
+from viva_ros.sim.tasks.registry import CAMERA_ONLY
 
 POLL: Final = 2.0  # s
 
@@ -171,7 +171,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     rows = {name: one.figures for name, one in found.items()}
     for name, one in found.items():
         rows[name]['differences'] = {
-            other: compared(found[other].results, one.results, camera_only())
+            other: compared(found[other].results, one.results, frozenset(CAMERA_ONLY))
             for other in REFERENCES
             if other in found
         }

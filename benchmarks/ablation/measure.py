@@ -27,7 +27,6 @@ from benchmarks.ablation.train import (
 )
 from viva_ros.calibration.data import is_undisturbed
 from viva_ros.calibration.fit import calibrate
-from viva_ros.cli.evaluate import camera_only
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.observation import Observation
@@ -39,6 +38,7 @@ from viva_ros.evaluation.summary import figures
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
 from viva_ros.scoring.scorer import Sample, judge, rule_alarms, series_of
+from viva_ros.sim.tasks.registry import CAMERA_ONLY
 
 ROUNDS: Final = 40
 STEPS: Final = 5
@@ -282,9 +282,10 @@ def measure(budget: Budget, name: str) -> dict[str, Any]:
 
 def measured(found: Judged) -> dict[str, Any]:
     """Give the figures over all test recordings, and over those of each task."""
+    cameras_alone = frozenset(CAMERA_ONLY)
     return {
-        'all': figures(found.everything, camera_only()),
-        'tasks': {task: figures(rows, camera_only()) for task, rows in found.results.items()},
+        'all': figures(found.everything, cameras_alone),
+        'tasks': {task: figures(rows, cameras_alone) for task, rows in found.results.items()},
         'thresholds': {
             task: {kind: limit.alarm for kind, limit in one.thresholds.items()}
             for task, one in found.calibrations.items()

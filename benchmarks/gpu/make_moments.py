@@ -14,11 +14,10 @@ from typing import Final
 
 import numpy as np
 
-from viva_ros.cli.record import record
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.preprocessing import Image
-from viva_ros.sim.recording import Job, plan
+from viva_ros.sim.recording import Job, plan, record
 
 from .moments import FILE, Moment, Observation, save
 

@@ -4,7 +4,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,6 @@ class Gauge:
         self.load.append(round(os.getloadavg()[0], 2))
         for name, number in self._processes.items():
             self.memory[name].append(resident(number))
-
-    def after(self, tick: Callable[[str], None]) -> Callable[[str], None]:
-        """Look after each tick."""
-
-        def both(title: str) -> None:
-            tick(title)
-            self.look()
-
-        return both
 
 
 def resident(process: int) -> float:

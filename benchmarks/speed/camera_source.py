@@ -27,7 +27,7 @@ from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from viva_ros.bringup.command import environment
+from viva_ros.bringup.processes import environment
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.engine.factory import load

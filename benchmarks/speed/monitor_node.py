@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.node_log import Log, TimedEngine
-from viva_ros.bringup.command import environment
+from viva_ros.bringup.processes import environment
 from viva_ros.core.observation import Estimate
 from viva_ros.engine.background_task import nothing
 from viva_ros.msg import Value

@@ -27,7 +27,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from benchmarks.speed.node_log import Log, TimedEngine
-from viva_ros.bringup.command import environment
+from viva_ros.bringup.processes import environment
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.core.observation import Observation
 from viva_ros.engine.factory import load

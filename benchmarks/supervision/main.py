@@ -25,7 +25,6 @@ from benchmarks.supervision.detectors import BOTH, Watched, cost, thresholds, wa
 from benchmarks.supervision.episodes import Case, read_cases, score_missing
 from benchmarks.supervision.metrics import measures
 from benchmarks.supervision.retries import worth
-from viva_ros.cli.evaluate import check_apart
 from viva_ros.console.provenance import command_line
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError
@@ -35,6 +34,7 @@ from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.evaluation import tables as report
+from viva_ros.evaluation.run import check_apart
 from viva_ros.scoring.jobs import calibration_of
 
 WIDTH = 120  # of the tables in a file

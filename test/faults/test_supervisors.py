@@ -137,7 +137,7 @@ def test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_me
     processes, listener, until, tmp_path, record_property
 ):
     heard = listener.listen(Header, 'monitor/heartbeat', qos.HEARTBEAT)
-    bringup = processes.start('viva_ros.bringup.command', 'monitor')
+    bringup = processes.start('viva_ros.bringup.processes', 'monitor')
     for _ in range(2):
         until(lambda: heard, 'a sign of life', 60.0)
         until(lambda: child_of(bringup, 'monitor'), 'its process')

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 
-from viva_ros.cli.import_ import import_all
 from viva_ros.cli.main import main
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.dataset import import_all
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.open import find, open_as_it_is, open_recording
 from viva_ros.data.segmentation import episodes_of

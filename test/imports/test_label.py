@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.cli.import_ import import_all
 from viva_ros.core.errors import RecordingError
 from viva_ros.data import episode as labels
 from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.dataset import import_all
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.episode import Label, Mark, Verdict, judged
 from viva_ros.data.open import find, identity, open_recording

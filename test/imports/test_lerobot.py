@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from viva_ros.cli.import_ import import_all
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.dataset import import_all
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.lerobot import layout as lerobot_layout
 from viva_ros.data.lerobot import stats as lerobot_stats

@@ -21,7 +21,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from viva_ros.bringup.command import environment
+from viva_ros.bringup.processes import environment
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.nodes import qos

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from viva_ros.bringup import command as bringup
+from viva_ros.bringup import processes as bringup
 from viva_ros.bringup.launch_arguments import check_arguments
 from viva_ros.cli import main as cli
 from viva_ros.core.errors import ConfigurationError
@@ -67,7 +67,7 @@ def test_nodes_write_to_files_and_end_cleanly(domain, tmp_path):
 
 def test_without_respawn_a_node_that_fails_ends_all(domain):
     process = subprocess.Popen(
-        [sys.executable, '-P', '-m', 'viva_ros.bringup.command', 'monitor', 'respawn:=false',
+        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor', 'respawn:=false',
          'black_box:=false'],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -83,7 +83,7 @@ def test_without_respawn_a_node_that_fails_ends_all(domain):
 
 def test_ctrl_c_ends_all_and_is_no_error(domain):
     process = subprocess.Popen(
-        [sys.executable, '-P', '-m', 'viva_ros.bringup.command', 'monitor'],
+        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor'],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     lines = iter(process.stdout.readline, b'')
@@ -95,7 +95,7 @@ def test_ctrl_c_ends_all_and_is_no_error(domain):
 
 def test_nodes_end_when_the_process_that_started_them_is_killed(domain, listener, until):
     process = subprocess.Popen(
-        [sys.executable, '-P', '-m', 'viva_ros.bringup.command', 'monitor'],
+        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor'],
         stdout=subprocess.DEVNULL,
     )
     until(lambda: {'monitor', 'supervisor'} <= set(listener.get_node_names()), 'the nodes')

@@ -15,12 +15,12 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from viva_ros.cli.demo import main as run_demo
 from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.events import Level
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.open import open_recording
-from viva_ros.demo.command import main as run_demo
 from viva_ros.demo.topic_recorder import Recorder, Topic
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder

@@ -20,8 +20,8 @@ import pytest
 import yaml
 from sensor_msgs.msg import JointState, PointCloud2
 
-from viva_ros.bringup.command import started
 from viva_ros.bringup.ghost import NAME as GHOST
+from viva_ros.bringup.processes import started
 from viva_ros.core.trajectory_cloud import FIELDS
 from viva_ros.nodes import qos
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-from viva_ros.bringup.process import Respawn
+from viva_ros.bringup.processes import Respawn
 
 
 def test_a_node_that_failed_is_started_again_after_a_second() -> None:

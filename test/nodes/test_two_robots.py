@@ -127,7 +127,7 @@ def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, un
 
     started = {}
     for robot in ('left', 'right'):
-        line = [sys.executable, '-P', '-m', 'viva_ros.bringup.command', 'demo']
+        line = [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'demo']
         with (tmp_path / f'{robot}.log').open('w') as log:
             started[robot] = subprocess.Popen(
                 [*line, f'namespace:={robot}'], stdout=log, stderr=subprocess.STDOUT

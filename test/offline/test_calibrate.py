@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.calibration.data import Sources, calibrate_engine, is_undisturbed, main
+from viva_ros.calibration.data import Sources, calibrate_engine, is_undisturbed
+from viva_ros.cli import score
+from viva_ros.cli.calibrate import main
 from viva_ros.core.detection.thresholds import calibration_file, load
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.episode import Label
-from viva_ros.scoring import run as score
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import torch
 from diffusers import WanPipeline
 from safetensors.torch import load_file, save_file
 
-from viva_ros.cli.embed import add_to_checkpoint, add_to_file, clean, embed, main
+from viva_ros.cli.embed import main
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import checkpoint, pretrained
@@ -20,6 +20,7 @@ from viva_ros.model import text as embeddings
 from viva_ros.model.config import preset
 from viva_ros.model.text import Embeddings
 from viva_ros.model.viva import ViVa
+from viva_ros.training.text_embeddings import add_to_checkpoint, add_to_file, clean, embed
 
 TEXTS = ('lift the tray', 'pass the red cube from the right hand to the left hand')
 JOINTS = ('a', 'b')

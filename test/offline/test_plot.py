@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from viva_ros.cli.plot import main
 from viva_ros.core.detection.detector import Judge, JudgeSettings
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
@@ -27,7 +28,6 @@ from viva_ros.visualization.plot import (
     Lanes,
     broken,
     draw_events,
-    main,
     picture_times,
     pictures,
     plot,

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from viva_ros.cli.score import main
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
-from viva_ros.scoring.run import calibration_of, find, main
+from viva_ros.scoring.run import calibration_of, find
 from viva_ros.scoring.store import read_scored
 
 

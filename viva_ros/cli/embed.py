@@ -10,29 +10,13 @@ as it is, and mends what a task's text should not have, such as curly quotes.
 """
 
 import argparse
-import hashlib
-import html
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
 
-import torch
 from rich.console import Console
-from torch import Tensor
 
-from viva_ros.console.progress import bar
-from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.model import checkpoint
-from viva_ros.model import text as embeddings
-from viva_ros.model.config import UMT5
-from viva_ros.model.early_exit import EarlyExit
-from viva_ros.model.text import Embeddings
-from viva_ros.model.wan_files import AGAIN, Shards, read_json
-
-TOKENS: Final = 512
-ENCODER: Final = 'UMT5EncoderModel'
-_CHUNK: Final = 1 << 24  # bytes
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.training.text_embeddings import add_to_checkpoint, add_to_file, check_name, embed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,143 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         mark = add_to_checkpoint(args.checkpoint, made)
         Console().print(f'checkpoint {args.checkpoint} is now {mark}: export it again')
     return 0
-
-
-def embed(snapshot: Path, texts: Sequence[str], tasks: Sequence[str] | None = None) -> Embeddings:
-    """
-    Embed texts.
-
-    :param tasks: their names; None takes the texts
-    :raises ConfigurationError: if a text is empty or too long, or names do not fit
-    :raises EngineError: naming what is missing in the snapshot
-    """
-    cleaned = [clean(text) for text in texts]
-    names = list(tasks) if tasks is not None else cleaned
-    if len(names) != len(cleaned) or len(set(names)) != len(names) or '' in (*names, *cleaned):
-        raise ConfigurationError(
-            f'tasks are {names} for texts {cleaned}, must be one name for each, all different'
-        )
-    _check(snapshot)
-    tokenizer, encoder = _load(snapshot)
-    numbers = [tokenizer(text).input_ids for text in cleaned]
-    for text, row in zip(cleaned, numbers, strict=True):
-        if len(row) > TOKENS:
-            raise ConfigurationError(
-                f'text has {len(row)} tokens, at most {TOKENS}: shorten {text[:40]!r}...'
-            )
-    rows = torch.stack([_encode(encoder, row) for row in numbers])
-    lengths = tuple(len(row) for row in numbers)
-    return Embeddings(tuple(names), tuple(cleaned), lengths, fingerprint(snapshot), rows)
-
-
-def clean(text: str) -> str:
-    """Resolve what HTML has escaped, once or twice, and make each run of blanks one."""
-    return ' '.join(html.unescape(html.unescape(text)).split())
-
-
-def add_to_file(path: Path, made: Embeddings) -> None:
-    """Add embeddings to a file, in place of older ones of the same tasks."""
-    check_name(path)
-    embeddings.write(path, embeddings.read(path).joined(made) if path.exists() else made)
-
-
-def check_name(path: Path) -> None:
-    """
-    Look at the name of a file before the work of hours.
-
-    :raises ConfigurationError: if it is not one of ours
-    """
-    if path.suffix != '.safetensors':
-        raise ConfigurationError(f'out is {path}, must end in .safetensors')
-
-
-def add_to_checkpoint(folder: Path, made: Embeddings) -> str:
-    """
-    Add tasks to a checkpoint, or change their texts; gives its new fingerprint.
-
-    :raises EngineError: if it cannot be read, or hashes its tasks
-    :raises ConfigurationError: if its texts are of another encoder
-    """
-    found = checkpoint.read(folder, dtype=None)
-    config = found.model.config
-    if config.text != UMT5:
-        raise EngineError(
-            f'{folder} has a model that hashes its tasks ({config.preset}), it must be one of '
-            'umT5: train one that begins as Wan2.2'
-        )
-    viva = found.model.viva if isinstance(found.model, EarlyExit) else found.model
-    lengths = tuple(int(row.any(dim=1).sum()) for row in viva.text)
-    own = Embeddings(config.tasks, config.texts, lengths, config.text_encoder, viva.text)
-    whole = own.joined(replace(made, rows=made.rows.float()))
-    viva.config = replace(config, tasks=whole.tasks, texts=whole.texts)
-    viva.text = whole.rows
-    later = [*found.provenance.get('embedded_later', ()), *made.tasks]
-    return checkpoint.write(folder, found.model, {**found.provenance, 'embedded_later': later})
-
-
-def fingerprint(snapshot: Path) -> str:
-    """Give the first 16 hex digits of the SHA-256 over text encoder and tokenizer."""
-    digest = hashlib.sha256()
-    paths = [
-        path for part in ('text_encoder', 'tokenizer')
-        for path in sorted((snapshot / part).iterdir()) if path.is_file()
-    ]  # fmt: skip
-    total = sum(-(-path.stat().st_size // _CHUNK) for path in paths)
-    for name, chunk in bar(_chunks(paths), 'hashing the text encoder', total):
-        digest.update(name)
-        digest.update(chunk)
-    return digest.hexdigest()[:16]
-
-
-def _chunks(paths: Sequence[Path]) -> Iterator[tuple[bytes, bytes]]:
-    for path in paths:
-        name = f'{path.parent.name}/{path.name}'.encode()
-        with path.open('rb') as file:
-            while chunk := file.read(_CHUNK):
-                yield name, chunk
-                name = b''
-
-
-def _check(snapshot: Path) -> None:
-    path = snapshot / 'model_index.json'
-    given = read_json(path).get('text_encoder')
-    if given != ['transformers', ENCODER]:
-        raise EngineError(f'{path}: text_encoder is {given}, must be {ENCODER}: {AGAIN}')
-    Shards(snapshot / 'text_encoder', 'model')  # each file whole, or an error that names it
-    if not (snapshot / 'tokenizer').is_dir():
-        raise EngineError(f'{snapshot} lacks the folder tokenizer: {AGAIN}')
-
-
-def _load(snapshot: Path) -> tuple[Any, Any]:
-    """Load tokenizer and encoder, in the type that its weights are published in."""
-    from transformers import AutoTokenizer, UMT5EncoderModel
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(snapshot / 'tokenizer', local_files_only=True)
-        encoder, report = UMT5EncoderModel.from_pretrained(
-            snapshot / 'text_encoder', local_files_only=True, dtype='auto',
-            output_loading_info=True, use_safetensors=True,
-        )  # fmt: skip
-    except (OSError, ValueError, RuntimeError) as error:
-        raise EngineError(f'{snapshot} has no umT5 that can be read ({error}): {AGAIN}') from error
-    wrong = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
-    if wrong:
-        raise EngineError(f'{snapshot / "text_encoder"} does not fit: {wrong}: {AGAIN}')
-    return tokenizer, encoder.eval()
-
-
-def _encode(encoder: Any, numbers: Sequence[int]) -> Tensor:
-    """Give (TOKENS, width), zeros past the text."""
-    with torch.inference_mode():
-        states = encoder(torch.tensor([numbers])).last_hidden_state[0]
-    if not bool(torch.isfinite(states).all()):
-        raise EngineError(
-            f'the text encoder gives numbers that are not finite ({states.dtype}): '
-            'use weights in bfloat16 or float32'
-        )
-    rows = torch.zeros(TOKENS, states.shape[1], dtype=states.dtype)
-    rows[: len(numbers)] = states
-    return rows
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from viva_ros.core.detection.thresholds import Calibration
-from viva_ros.core.errors import CalibrationError, ConfigurationError
+from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.open import find
 from viva_ros.engine.resources import engine_folder
@@ -29,7 +29,7 @@ from viva_ros.evaluation.html_report import page
 from viva_ros.evaluation.perturbations import measure_checks
 from viva_ros.evaluation.plots import draw
 from viva_ros.evaluation.results import Result
-from viva_ros.evaluation.run import PROPRIO, VIVA, enter, mean_duration, run, tasks_of
+from viva_ros.evaluation.run import PROPRIO, VIVA, check_apart, enter, mean_duration, run, tasks_of
 from viva_ros.evaluation.summary import by_task, of_all
 from viva_ros.evaluation.tables import markdown
 
@@ -180,19 +180,6 @@ def by_name(given: Sequence[str]) -> dict[str, str]:
             raise ConfigurationError(f'two are called {name!r}: use NAME=FOLDER')
         named[name] = folder
     return named
-
-
-def check_apart(calibrating: Sequence[Path], testing: Sequence[Path]) -> None:
-    """
-    Refuse to test on what was calibrated on.
-
-    :raises CalibrationError: naming the first recording that is in both
-    """
-    both = {path.resolve() for path in calibrating} & {path.resolve() for path in testing}
-    if both:
-        raise CalibrationError(
-            f'{min(both)} is in the test and in the calibration recordings: keep them apart'
-        )
 
 
 def camera_only() -> frozenset[str]:

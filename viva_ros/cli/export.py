@@ -17,11 +17,8 @@ from rich.console import Console
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.open import find
 from viva_ros.engine.backend import BACKENDS
-from viva_ros.engine.manifest import FLOAT32, ONNX, Manifest
-from viva_ros.engine.permissions import check_building_place
-from viva_ros.export.bundle import EIGHT_BITS, Plan, Stage, make_file
-from viva_ros.export.graph import open_source
-from viva_ros.export.parity import take_samples
+from viva_ros.engine.manifest import FLOAT32, ONNX
+from viva_ros.export.bundle import Plan, export, measure
 from viva_ros.export.tensorrt import RTX
 
 
@@ -83,40 +80,6 @@ def _parser() -> argparse.ArgumentParser:
         help='compare an engine that was built ahead, in the folder CHECKPOINT',
     )  # fmt: skip
     return parser
-
-
-def export(
-    folder: Path, out: Path, recordings: Sequence[Path], plan: Plan | None = None
-) -> Manifest:
-    """
-    Write an engine's folder.
-
-    :param folder: of the checkpoint
-    :param recordings: to compare on, and to see the ranges of 8 bits
-    :param plan: library and precision; None: onnxruntime, float32
-    :raises EngineError: if the engine differs from the model too much, or cannot be made; nothing
-        is written then
-    """
-    plan = plan or Plan()
-    check_building_place(out)
-    source = open_source(folder)
-    blind = plan.build_only and plan.precision not in EIGHT_BITS
-    samples = [] if blind else take_samples(source, recordings)
-    made = make_file(source, plan, samples)
-    with Stage(out, folder) as stage:
-        return stage.finish(source, plan, made, samples)
-
-
-def measure(folder: Path, recordings: Sequence[Path]) -> Manifest:
-    """
-    Compare an engine that was built ahead with its checkpoint, here, and write that down.
-
-    :raises EngineError: if it cannot be run here, or differs too much; it stays as it was then
-    """
-    source = open_source(folder)
-    samples = take_samples(source, recordings)
-    with Stage(folder, folder) as stage:
-        return stage.measure_again(source, samples)
 
 
 if __name__ == '__main__':

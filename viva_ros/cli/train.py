@@ -8,11 +8,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
+import cv2
+import torch
+
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.config import PRESETS
 from viva_ros.model.latents import NAMES
 from viva_ros.training.config import PLANS, Plan, Run, plan
 from viva_ros.training.distributed import DEVICES, PRECISIONS, Hardware
+from viva_ros.training.run import train
 
 STAGES: Final = tuple(field.name for field in fields(Plan))
 DESCRIPTION: Final = 'Train a model on recordings; stopped, it goes on when started again.'
@@ -108,3 +112,17 @@ def run_of(args: argparse.Namespace) -> Run:
         backbone=args.backbone, embeddings=args.embeddings, lora=args.lora, head=args.head,
         hardware=hardware,
     )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse(argv)
+    run = run_of(args)
+    torch.set_num_threads(run.threads)
+    cv2.setNumThreads(run.threads)
+    train(run)
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

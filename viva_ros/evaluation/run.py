@@ -210,3 +210,16 @@ def _with_clock(results: dict[str, list[Result]]) -> dict[str, list[Result]]:
         replace(value, alarms=alarm.alarms) for value, alarm in zip(rising, alarms, strict=True)
     ]
     return results
+
+
+def check_apart(calibrating: Sequence[Path], testing: Sequence[Path]) -> None:
+    """
+    Refuse to test on what was calibrated on.
+
+    :raises CalibrationError: naming the first recording that is in both
+    """
+    both = {path.resolve() for path in calibrating} & {path.resolve() for path in testing}
+    if both:
+        raise CalibrationError(
+            f'{min(both)} is in the test and in the calibration recordings: keep them apart'
+        )

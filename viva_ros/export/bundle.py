@@ -36,11 +36,12 @@ from viva_ros.engine.manifest import (
     ONNX,
     Manifest,
 )
+from viva_ros.engine.permissions import check_building_place
 from viva_ros.export import parity
 from viva_ros.export import quantization as eight_bits
-from viva_ros.export.graph import OPSET, Source, make_graph, run_of
+from viva_ros.export.graph import OPSET, Source, make_graph, open_source, run_of
 from viva_ros.export.mixed_precision import find_seam
-from viva_ros.export.parity import Differences, Sample
+from viva_ros.export.parity import Differences, Sample, take_samples
 from viva_ros.export.quantization import Rounding
 from viva_ros.model import checkpoint
 from viva_ros.model.checkpoint import WEIGHTS
@@ -348,3 +349,37 @@ class Stage:
         for name in dict.fromkeys(names):
             (self.folder / name).chmod(0o644)
             (self.folder / name).replace(self._out / name)
+
+
+def export(
+    folder: Path, out: Path, recordings: Sequence[Path], plan: Plan | None = None
+) -> Manifest:
+    """
+    Write an engine's folder.
+
+    :param folder: of the checkpoint
+    :param recordings: to compare on, and to see the ranges of 8 bits
+    :param plan: library and precision; None: onnxruntime, float32
+    :raises EngineError: if the engine differs from the model too much, or cannot be made; nothing
+        is written then
+    """
+    plan = plan or Plan()
+    check_building_place(out)
+    source = open_source(folder)
+    blind = plan.build_only and plan.precision not in EIGHT_BITS
+    samples = [] if blind else take_samples(source, recordings)
+    made = make_file(source, plan, samples)
+    with Stage(out, folder) as stage:
+        return stage.finish(source, plan, made, samples)
+
+
+def measure(folder: Path, recordings: Sequence[Path]) -> Manifest:
+    """
+    Compare an engine that was built ahead with its checkpoint, here, and write that down.
+
+    :raises EngineError: if it cannot be run here, or differs too much; it stays as it was then
+    """
+    source = open_source(folder)
+    samples = take_samples(source, recordings)
+    with Stage(folder, folder) as stage:
+        return stage.measure_again(source, samples)

@@ -1,15 +1,8 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-`viva score`: values and alarms of recordings, into tables beside them; they stay as they are.
+"""Score recordings: share them out to workers, and collect what came of each."""
 
-Each recording gets NAME_values.parquet and NAME_progress.parquet. Those that have them, made with
-the same engine of the same file, are left alone: run the command again to go on.
-"""
-
-import argparse
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,13 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from viva_ros.console.progress import new_bar
-from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.data.lerobot.reader import is_dataset
 from viva_ros.data.open import find
-from viva_ros.scoring.jobs import FAILED, THERE, Job, Order, Outcome, calibration_of
-from viva_ros.scoring.lerobot_columns import join_progress
-from viva_ros.scoring.scorer import RATE, Scores, score
+from viva_ros.scoring.jobs import FAILED, THERE, Job, Order, Outcome
 from viva_ros.scoring.workers import Beside, Here, Worker, share_out
 
 ROWS: Final = 40  # of the table; thousands would say nothing
@@ -85,57 +75,6 @@ def _figures(one: Outcome) -> tuple[str, ...]:
     span = f'{one.first:+.2f} to {one.last:+.2f}' if math.isfinite(one.first) else ''
     counts = (one.episodes, one.known, one.unknown)
     return one.task, *(str(count) for count in counts), span, str(one.alarms)
-
-
-__all__ = ['Scores', 'calibration_of', 'find', 'main', 'score']
-
-WIDTH = 120  # of the table in a file
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run `viva score`."""
-    args = parse(argv)
-    jobs = plan(args.recordings, args.out)
-    order = Order(
-        _absolute(args.engine), args.task, args.calibration and args.calibration.absolute(),
-        args.rate, args.batch, args.corrections, command_line('score'),
-    )  # fmt: skip
-    outcomes = run(jobs, order, args.processes, args.ray, Console())
-    join_progress(jobs)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table(outcomes))
-    return 2 if any(one.state == FAILED or one.losses for one in outcomes) else 0
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """
-    Read the command line.
-
-    :raises ConfigurationError: on a number out of its range
-    """
-    parser = argparse.ArgumentParser('viva score', description=__doc__)
-    parser.add_argument('recordings', type=Path, nargs='+', help='recordings, or folders of them')
-    parser.add_argument('--engine', default='', help="folder; default: the task's shipped one")
-    parser.add_argument('--task', default='', help="default: each recording's own")
-    parser.add_argument('--calibration', type=Path, help="default: the engine's for the task")
-    parser.add_argument('--rate', type=float, default=RATE, help='of an imitated monitor, Hz')
-    parser.add_argument('--out', type=Path, help='folder for the tables; default: beside')
-    parser.add_argument('--processes', type=int, help='default: 1; with --ray, one a CPU')
-    parser.add_argument(
-        '--batch', type=int, default=1, help='observations given at once to an engine that can'
-    )
-    parser.add_argument(
-        '--corrections', default='', metavar='TOPIC', help='std_msgs/Bool: a person has control'
-    )
-    parser.add_argument(
-        '--ray', nargs='?', const='local', metavar='ADDRESS',
-        help='score on a Ray cluster; without an address on one that is started here',
-    )  # fmt: skip
-    args = parser.parse_args(argv)
-    for name in ('processes', 'batch', 'rate'):
-        number = getattr(args, name)
-        if number is not None and not number > 0:
-            raise ConfigurationError(f'--{name} is {number}, must be above 0')
-    return args
 
 
 def plan(given: Sequence[Path], out: Path | None) -> list[Job]:
@@ -212,7 +151,3 @@ def check_engine(outcomes: Sequence[Outcome]) -> None:
                 f'{new.host} has engine {new.engine}, {one.host} has {one.engine} for task '
                 f'{new.task}: give all machines the same, then run the command again'
             )
-
-
-def _absolute(engine: str) -> str:
-    return str(Path(engine).expanduser().absolute()) if engine else ''

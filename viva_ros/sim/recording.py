@@ -7,15 +7,24 @@ An attempt is an episode: what follows a retry has a file of its own, since its 
 nothing about the attempt that failed.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import SECOND, header, joint_state, jpeg_image, make
@@ -284,3 +293,79 @@ def encode_jpeg(image: Image) -> bytes:
     if not done:
         raise ValueError(f'image of shape {image.shape} cannot be encoded')
     return jpeg.tobytes()
+
+
+def record(jobs: Collection[Job], processes: int = 2) -> dict[Path, bool | None]:
+    """
+    Run those jobs whose file is not there, and show a progress bar.
+
+    :returns: by path of those run: success, or None where a retry was not possible
+    :raises RecordingError: if a process dies
+    """
+    if processes < 1:
+        raise ConfigurationError(f'processes is {processes}, must be at least 1')
+    todo = [job for job in jobs if not job.path.exists()]
+    for folder in {job.path.parent for job in todo}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, value in WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    outcomes: dict[Path, bool | None] = {}
+    with _bar(len(jobs)) as bar, _pool(processes) as pool:
+        bar.advance(bar.task_ids[0], len(jobs) - len(todo))
+        futures = {pool.submit(_work, job): job for job in todo}
+        for future in as_completed(futures):
+            outcomes[futures[future].path] = _result(future, futures[future])
+            bar.advance(bar.task_ids[0])
+    return outcomes
+
+
+def _result(future: 'Future[bool | None]', job: Job) -> bool | None:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise RecordingError(
+            f'a process died around seed {job.seed}: is there memory left? Run it again to go on, '
+            'with fewer --processes'
+        ) from error
+
+
+def _bar(total: int) -> Progress:
+    columns = (
+        TextColumn('recording'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    progress = Progress(*columns, console=Console(stderr=True))
+    progress.add_task('recording', total=total)
+    return progress
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Give processes that leave no half file behind, however this block is left."""
+    context = multiprocessing.get_context('spawn')
+    stop = context.Event()
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(stop,))
+    try:
+        yield pool
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(stop: Event) -> None:
+    """Prepare a worker: Ctrl-C is the parent's to act on."""
+    global _stop
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(job: Job) -> bool | None:
+    stop = _stop
+    try:
+        return record_episode(job, stopped=stop.is_set if stop else lambda: False)
+    except StoppedError:
+        return None
+
+
+WORKER_ENVIRONMENT = {'MUJOCO_GL': 'egl', 'LP_NUM_THREADS': '1', 'OMP_NUM_THREADS': '1'}
+
+_stop: Event | None = None

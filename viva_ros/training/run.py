@@ -8,16 +8,13 @@ Published weights (--backbone) take the place of the first two. A run that was s
 hard, goes on where it was when started again with the same arguments.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from viva_ros.cli.train import parse, run_of
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig
@@ -39,16 +36,6 @@ from viva_ros.training.trainer import Stage
 
 CLIP_SPACING: Final = 0.4  # s between the frames of a clip
 FIRST_LOGVAR: Final = 6.0
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    args = parse(argv)
-    run = run_of(args)
-    torch.set_num_threads(run.threads)
-    cv2.setNumThreads(run.threads)
-    train(run)
-    return 0
 
 
 def train(run: Run) -> ViVa | EarlyExit:
@@ -207,7 +194,3 @@ def train_proprio(
 def _set_checkpointing(run: Run, model: ViVa) -> None:
     if run.hardware.checkpointing:
         model.transformer.enable_gradient_checkpointing()
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from viva_ros.cli import advantage
+from viva_ros.cli import advantage, score
 from viva_ros.cli import import_ as import_recordings
-from viva_ros.scoring import run as score
 
 LENGTHS = (8, 12)  # frames at 10 Hz
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from viva_ros.cli.score import main
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.scoring import ray_workers
 from viva_ros.scoring.jobs import FAILED, SCORED, Job, Outcome
 from viva_ros.scoring.ray_workers import RayWorker
-from viva_ros.scoring.run import main
 from viva_ros.scoring.workers import Here, share_out
 
 pytestmark = pytest.mark.slow

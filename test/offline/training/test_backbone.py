@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from viva_ros.cli import embed, export
+from viva_ros.cli import embed, export, train
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.core.observation import Observation
@@ -19,7 +19,6 @@ from viva_ros.data.episode import Episode
 from viva_ros.engine.factory import load
 from viva_ros.model import checkpoint
 from viva_ros.model.config import WAN_5B, preset
-from viva_ros.training import run as train
 from viva_ros.training.config import Plan, Run
 from viva_ros.training.distributed import Hardware
 from viva_ros.training.initialization import first_model

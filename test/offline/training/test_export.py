@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from viva_ros.cli import export as module
-from viva_ros.cli.export import export, main
+from viva_ros.cli.export import main
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode
@@ -21,9 +20,10 @@ from viva_ros.engine import manifest as manifests
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import GRAPH
+from viva_ros.export import bundle as module
 from viva_ros.export import bundle as staging
 from viva_ros.export import parity
-from viva_ros.export.bundle import EngineFile, Plan
+from viva_ros.export.bundle import EngineFile, Plan, export
 from viva_ros.export.parity import Sample
 from viva_ros.model import checkpoint
 from viva_ros.model.early_exit import EarlyExit
@@ -277,7 +277,7 @@ def test_a_graph_larger_than_one_file_can_hold_is_refused(
 
 def test_gpus_are_named_for_the_library_that_builds_ahead_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r'--capability is for tensorrt_rtx'):
-        module.main([str(tmp_path), '--out', str(tmp_path / 'e'), '--capability', '89'])
+        main([str(tmp_path), '--out', str(tmp_path / 'e'), '--capability', '89'])
 
 
 def test_nothing_is_built_where_anyone_may_write(tmp_path: Path, joints_alone: Path) -> None:

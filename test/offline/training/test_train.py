@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from viva_ros.cli.train import main
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.episode import Episode
 from viva_ros.model import checkpoint
@@ -18,7 +19,7 @@ from viva_ros.model.config import preset
 from viva_ros.training import run as module
 from viva_ros.training.cache import Data
 from viva_ros.training.config import Plan, Run, plan
-from viva_ros.training.run import main, train_on
+from viva_ros.training.run import train_on
 from viva_ros.training.trainer import Stage
 
 LENGTHS = {'vae': 4, 'video': 4, 'viva': 4, 'proprio': 4}

@@ -1,21 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-One engine for several monitors: what they ask at about the same time is one batch.
+"""Serve one engine to the monitors of several robots on this machine."""
 
-A monitor has one request under way, so the order of arrival is fair: nobody is served twice while
-another waits. A request waits for company only while others have asked lately, and for a bounded
-time.
-"""
-
-import argparse
 import math
 import selectors
-import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,14 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from viva_ros.core.errors import ConfigurationError, DeviceError, EngineError, VivaError
+from viva_ros.core.errors import DeviceError, EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import BatchEngine, Engine
-from viva_ros.engine.backend import kinds
-from viva_ros.engine.factory import load
 from viva_ros.engine.remote import protocol as exchange
-from viva_ros.engine.resources import engine_folder
 from viva_ros.engine.worker import with_one_more_try
 
 LATELY: Final = 0.5  # s; who has asked within is expected to ask again
@@ -220,52 +208,6 @@ def _listen(address: Path) -> socket.socket:
     return listening
 
 
-MOST: Final = 64
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C."""
-    parser = argparse.ArgumentParser('viva serve', description=__doc__)
-    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--engine-kind', choices=kinds(), default='auto', help='default: auto')
-    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
-    parser.add_argument(
-        '--address', default=exchange.AUTO, help="path of a socket; default: the user's own"
-    )
-    parser.add_argument(
-        '--wait-ms', type=float, default=2.0,
-        help='that a request waits for others at most; default: %(default)s',
-    )  # fmt: skip
-    parser.add_argument(
-        '--batch', type=int, default=8, help='most requests at once; default: %(default)s'
-    )
-    args = parser.parse_args(argv)
-    if not 0.0 <= args.wait_ms <= 1000.0:
-        raise ConfigurationError(f'--wait-ms is {args.wait_ms:g}, must be 0 to 1000')
-    if not 1 <= args.batch <= MOST:
-        raise ConfigurationError(f'--batch is {args.batch}, must be 1 to {MOST}')
-    engine = load(engine_folder(args.engine, args.task), args.task, args.engine_kind)
-    address = exchange.address_of(args.address)
-    batch = warm_up(engine, args.batch)
-    server = Server(engine, args.task, address, args.wait_ms * 1e-3, batch)
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
-    print(
-        f'engine {engine.info.fingerprint} ({engine.info.kind}) at {address}, '
-        f'{batch} at once', flush=True,
-    )  # fmt: skip
-    try:
-        server.run(over.is_set)
-    finally:
-        server.close()
-    served = server.served
-    if served.apart:
-        print(f'{served.apart} batches failed and were estimated one by one')
-    print(f'{served.requests} requests in {served.batches} batches')
-    return 0
-
-
 def warm_up(engine: Engine, most: int) -> int:
     """
     Estimate once for every size of batch that libraries compile for, before anybody waits.
@@ -287,7 +229,3 @@ def warm_up(engine: Engine, most: int) -> int:
             print(f'{count} requests at once cannot be estimated: {error}', flush=True)
             return count // 2
     return most
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -1,13 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-``viva up``: start nodes on a machine without ``launch``, from the list the launch files read.
+Start nodes on a machine without ``launch``, from the list that the launch files read.
 
 Each node is a process; its output gets a prefix, or goes to a file. They are ended together: by
 SIGINT, and by SIGKILL only where that is not heeded.
 """
 
-import argparse
 import ctypes
 import os
 import signal
@@ -15,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,10 @@ from typing import IO
 from viva_ros.bringup.launch_arguments import (
     Options,
     added_environment,
-    arguments,
     check_arguments,
     parameter_files,
 )
-from viva_ros.bringup.process import Respawn
-from viva_ros.core.errors import ConfigurationError
-from viva_ros.nodes.registry import ADVISORY, LAUNCHES, Program
+from viva_ros.nodes.registry import MOST_RESPAWNS, RESPAWN_DELAY, Program
 
 STOP_TIMEOUT = 4.0  # s; nodes end within 3
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -153,57 +150,41 @@ def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Start nodes and stay until Ctrl-C, or until one of them ends."""
-    parser = argparse.ArgumentParser(
-        'viva up', description='start nodes, without launch', epilog=list_arguments(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument('launch', choices=tuple(LAUNCHES), help='what to start')
-    parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='launch arguments')
-    args = parser.parse_args(argv)
-    given = dict(split_argument(text) for text in args.arguments)
-    options = check_arguments(args.launch, given)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    print(ADVISORY)
-    respawn = Respawn(one.name for one in options.programs if options.respawns(one))
-    with started(args.launch, given) as nodes:
-        try:
-            while not (ended := respawn.gone_for_good(nodes.ended(), time.monotonic())):
-                for name in respawn.due(time.monotonic()):
-                    print(f'viva up: {name} failed and is started again', file=sys.stderr)
-                    nodes.start(name)
-                time.sleep(0.2)
-        except KeyboardInterrupt:
-            return 0
-    names = ', '.join(f'{name} (exit code {code})' for name, code in ended.items())
-    print(f'viva up: {names} ended: the others are ended too', file=sys.stderr)
-    return 1
+SPAN = 60.0  # s
 
 
-def list_arguments() -> str:
-    """Say which arguments each launch has, with their defaults and choices."""
-    lines = []
-    for launch in LAUNCHES:
-        lines.append(f'arguments of {launch}:')
-        for one in arguments(launch):
-            choices = f' One of {", ".join(one.choices)}.' if one.choices else ''
-            lines.append(f'  {one.name:16} {one.doc}{choices} (default: {one.default!r})')
-    return '\n'.join(lines)
+class Respawn:
+    """Keeps account of one group of nodes."""
 
+    def __init__(self, names: Iterable[str]) -> None:
+        """:param names: of the nodes that are started again."""
+        self._starts: dict[str, deque[float]] = {name: deque() for name in names}
+        self._due: dict[str, float] = {}
 
-def split_argument(text: str) -> tuple[str, str]:
-    """
-    Split NAME:=VALUE.
+    def gone_for_good(self, ended: Mapping[str, int], now: float) -> dict[str, int]:
+        """
+        Give the nodes that ended by themselves, or failed too often; note those to start again.
 
-    :raises ConfigurationError: if it is not of this form
-    """
-    name, sign, value = text.partition(':=')
-    if not sign or not name:
-        raise ConfigurationError(f'argument is {text!r}, must be NAME:=VALUE')
-    return name, value
+        :param ended: exit codes by name; 0: it was told to end
+        :param now: s
+        """
+        gone = {}
+        for name, code in ended.items():
+            starts = self._starts.get(name)
+            while starts and now - starts[0] > SPAN:
+                starts.popleft()
+            if name in self._due:
+                continue
+            if starts is None or code == 0 or len(starts) >= MOST_RESPAWNS:
+                gone[name] = code
+            else:
+                self._due[name] = now + RESPAWN_DELAY
+        return gone
 
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    def due(self, now: float) -> list[str]:
+        """Give the nodes to start now."""
+        names = [name for name, at in self._due.items() if now >= at]
+        for name in names:
+            del self._due[name]
+            self._starts[name].append(now)
+        return names

@@ -1,0 +1,80 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`viva demo`: robot, monitor and supervisor as three processes, a good episode and a bad one."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from viva_ros.core.files import write_atomically
+from viva_ros.demo import summary
+from viva_ros.demo.run import DemoPlan, check_engine, draw, isolate, report, run
+from viva_ros.nodes.registry import ADVISORY
+
+#: At some seeds the monitor errs: at 90002 the cube has a false alarm.
+SEEDS = {'tray_lift': 90001, 'cube_transfer': 90003}
+
+ABOUT = 'robot, monitor and supervisor as three processes, a good episode and a bad one'
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser('viva demo', description=ABOUT)
+    parser.add_argument('--task', default='tray_lift', help='tray_lift or cube_transfer')
+    parser.add_argument('--failure', default='slip', help='what goes wrong in the second episode')
+    parser.add_argument(
+        '--seed', type=int,
+        help='of the layout; never trained on; default: one for each task that shows it well',
+    )  # fmt: skip
+    parser.add_argument('--out', type=Path, help='folder for recording, plot and summary')
+    parser.add_argument('--engine', type=Path, help='engine folder; default: the shipped one')
+    parser.add_argument('--headless', action='store_true', help='plain lines, no live view')
+    if any(one.startswith('--duration') for one in (sys.argv[2:] if argv is None else argv)):
+        parser.error('--duration is a benchmark now: scripts/soak --duration SECONDS')
+    args = parser.parse_args(argv)
+    check_mode(parser, args.task, args.failure)
+    args.seed = SEEDS[args.task] if args.seed is None else args.seed
+    if args.seed < 0:
+        parser.error(f'--seed is {args.seed}, must be 0 or more')
+    return args
+
+
+def check_mode(parser: argparse.ArgumentParser, task: str, failure: str) -> None:
+    """Refuse a task or failure that the robot does not have, saying which it has."""
+    from viva_ros.sim.tasks.registry import FAILURES, TASKS
+
+    if task not in TASKS:
+        parser.error(f'--task is {task!r}, must be one of {", ".join(TASKS)}')
+    if failure not in FAILURES[task]:
+        allowed = ', '.join(FAILURES[task])
+        parser.error(f'--failure is {failure!r}, must be one of {allowed} for {task}')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 only if what it shows happened."""
+    args = parse(argv)
+    check_engine(str(args.engine or ''), args.task)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as by Ctrl-C
+    isolate()
+    out = args.out or Path('demo_out') / datetime.now().strftime('%Y%m%d-%H%M%S')
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    console.print(ADVISORY, style='dim')
+    plan = DemoPlan(args.task, args.failure, args.seed, args.engine, args.headless)
+    session, checks = run(plan, out, console)
+    facts = {'task': args.task, 'failure': args.failure, 'seed': args.seed}
+    result = summary.summarise(session, checks, facts)
+    write_atomically(out / 'summary.json', json.dumps(result, indent=2) + '\n')
+    draw(out)
+    report(console, result, out)
+    return 0 if result['passed'] else 1
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,28 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+`viva plot`: one recording as one picture, to be understood at a glance.
+
+From above: the value with its alarm level and alerts, the truth where a simulation told it, and
+what the head camera saw, on one time axis.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from viva_ros.visualization.plot import plot
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser('viva plot', description=__doc__)
+    parser.add_argument('recording', type=Path, help='MCAP file')
+    parser.add_argument('--out', type=Path, help='PNG file; default: beside the recording')
+    parser.add_argument('--engine', help='score with this one, where no monitor was recorded')
+    args = parser.parse_args(argv)
+    out = args.out or args.recording.with_suffix('.png')
+    for loss in plot(args.recording, out, args.engine):
+        print(f'viva plot: {args.recording} is damaged: {loss}', file=sys.stderr)
+    return 0

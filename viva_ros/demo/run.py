@@ -1,0 +1,186 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the demo: robot, monitor and supervisor as three processes, and two episodes or more."""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from viva_ros.core.detection.thresholds import calibration_file
+from viva_ros.core.detection.thresholds import load as load_calibration
+from viva_ros.core.errors import VivaError
+from viva_ros.demo import summary, view
+from viva_ros.demo.events import Session
+from viva_ros.demo.scenario import Part, Player
+from viva_ros.engine.factory import load
+from viva_ros.engine.resources import engine_folder
+
+
+def check_engine(given: str, task: str) -> None:
+    """
+    Load engine and thresholds as the nodes will: better refused now than after a minute.
+
+    :raises VivaError: naming what does not fit
+    """
+    folder = engine_folder(given, task)
+    engine = load(folder, task)
+    engine.close()
+    calibration = load_calibration(calibration_file(folder, task))
+    calibration.check(engine.info.fingerprint, task, calibration.rules)
+
+
+def isolate() -> None:
+    """Keep the demo to itself: a domain of its own, and this machine only."""
+    os.environ.setdefault('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """
+    What the demo plays.
+
+    :param failure: injected in every second episode
+    :param seed: of the first layout
+    :param engine: folder; None: the shipped one
+    :param headless: print lines instead of a live view
+    :param duration: play more episodes until this long after the first values, s
+    """
+
+    task: str
+    failure: str
+    seed: int
+    engine: Path | None = None
+    headless: bool = False
+    duration: float = 0.0
+
+
+def unwatched(processes: Mapping[str, int]) -> Callable[[], None]:
+    """Look at nothing, see ``run``."""
+    return lambda: None
+
+
+def run(
+    plan: DemoPlan,
+    out: Path,
+    console: Console,
+    watch: Callable[[Mapping[str, int]], Callable[[], None]] = unwatched,
+) -> tuple[Session, dict[str, list[summary.Check]]]:
+    """
+    Play both parts while everything is recorded, and others until the duration is over.
+
+    :param watch: called with node names and process ids; what it returns is called at each tick
+    :returns: what was received, and what was checked in each part
+    :raises VivaError: if a node ends
+    """
+    from viva_ros.bringup.processes import started
+    from viva_ros.demo.watcher import watching
+
+    session = Session()
+    options: dict[str, Any] = {'task': plan.task}
+    if plan.engine:
+        options['engine'] = str(plan.engine)
+    with (
+        started('demo', options, log_folder=out) as nodes,
+        watching(out / 'recording.mcap', session) as (watcher, orders),
+        showing(session, watcher.stamp, console, plan.headless) as tick,
+    ):
+        look = watch({name: process.pid for name, process in nodes.processes.items()})
+
+        def step(title: str) -> None:
+            tick(title)
+            look()
+
+        player = Player(watcher, orders, session, guarded(step, nodes.ended))
+        player.wait_until_ready()
+        end = time.monotonic() + plan.duration
+        good, bad = (part(plan, number) for number in (0, 1))
+        checks = {
+            good.name: summary.good_checks(player.play(good, plan.task, settle=1.0)),
+            bad.name: summary.failure_checks(player.play(bad, plan.task, settle=12.0)),
+        }
+        for number in count(2):
+            if time.monotonic() >= end:
+                break
+            player.play(part(plan, number), plan.task, settle=12.0)
+        look()
+    return session, checks
+
+
+def part(plan: DemoPlan, number: int) -> Part:
+    """Give the nth episode: good ones and failures take turns."""
+    failure = plan.failure if number % 2 else 'none'
+    title = f'a failure: {failure}' if number % 2 else 'a good episode'
+    return Part('failure' if number % 2 else 'good', title, plan.seed + number, failure)
+
+
+def guarded(
+    tick: Callable[[str], None], ended: Callable[[], dict[str, int]]
+) -> Callable[[str], None]:
+    """Let each tick fail as soon as a node has ended."""
+
+    def check(title: str) -> None:
+        if codes := ended():
+            gone = ', '.join(f'{name} (exit code {code})' for name, code in codes.items())
+            raise VivaError(f'{gone} ended: see its log file')
+        tick(title)
+
+    return check
+
+
+@contextmanager
+def showing(
+    session: Session, stamp: Callable[[], int], console: Console, headless: bool
+) -> Iterator[Callable[[str], None]]:
+    """Show the session while it grows: a live view, or plain lines."""
+    if headless or not console.is_terminal:
+        yield plain(session, console)
+        return
+    with Live(console=console, screen=True, refresh_per_second=8) as live:
+        yield lambda title: live.update(view.render(session, title, stamp()))
+
+
+def plain(session: Session, console: Console) -> Callable[[str], None]:
+    """Print a line for each new title and each alert."""
+    shown = {'title': '', 'notices': 0}
+
+    def tick(title: str) -> None:
+        if title != shown['title']:
+            console.print(f'== {title}')
+            shown['title'] = title
+        for notice in session.notices[shown['notices'] :]:
+            console.print(view.line(notice))
+        shown['notices'] = len(session.notices)
+
+    return tick
+
+
+def draw(out: Path) -> None:
+    """Draw the picture of the recording."""
+    from viva_ros.visualization.plot import plot
+
+    plot(out / 'recording.mcap', out / 'plot.png')
+
+
+def report(console: Console, result: dict[str, Any], out: Path) -> None:
+    """Print what happened and where it lies."""
+    for name, checks in result['checks'].items():
+        console.print(f'[bold]{name}[/bold]')
+        for check in checks:
+            mark = '[green]yes[/green]' if check['passed'] else '[red]NO [/red]'
+            console.print(f'  {mark} {check["name"]}: {check["seen"]}')
+    latency = result['latency_ms']
+    console.print(
+        f'{result["values"]} values at {result["rate_hz"]} Hz, {result["unknown"]} unknown; '
+        f'stamp to publish p50 {latency["p50"]} ms, p95 {latency["p95"]} ms'
+    )
+    console.print(f'recording.mcap, plot.png and summary.json are in {out}')
