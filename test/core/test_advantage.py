@@ -14,7 +14,7 @@ from viva_ros.advantage.estimator import (
     threshold,
     value_at,
 )
-from viva_ros.model.returns import returns, value_from_return
+from viva_ros.core.returns import returns, value_from_return
 
 NAN = float('nan')
 lengths = st.integers(1, 200)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.model.returns import (
+from viva_ros.core.returns import (
     latent_from_value,
     progress,
     return_from_value,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.advantage.estimator import n_step_advantage
-from viva_ros.model.returns import returns, value_from_return
+from viva_ros.core.returns import returns, value_from_return
 from viva_ros.scoring.smoothing import fill, known_runs, smooth_average, smooth_median
 
 NAN = float('nan')

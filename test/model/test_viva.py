@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from viva_ros.core.normalize import JointRanges
+from viva_ros.core.returns import latent_from_value, returns, value_from_return
 from viva_ros.model import latents
 from viva_ros.model.latents import Goals
-from viva_ros.model.returns import latent_from_value, returns, value_from_return
 from viva_ros.model.viva import ViVa
 
 IMAGES = torch.zeros(1, 3, 4, 2, 2)

@@ -21,12 +21,12 @@ from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.events import Level
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.open import open_recording
-from viva_ros.demo.topic_recorder import Recorder, Topic
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
+from viva_ros.nodes.topic_recorder import Recorder, Topic
 from viva_ros.scoring.scorer import score
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')

@@ -20,9 +20,9 @@ from std_msgs.msg import Header, String
 
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import type_hash
-from viva_ros.demo.topic_recorder import Recorder, Topic, channel_metadata, qos_text
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
+from viva_ros.nodes.topic_recorder import Recorder, Topic, channel_metadata, qos_text
 
 TIMES = ('deadline', 'lifespan', 'liveliness_lease_duration')
 INFINITE = {'sec': 9223372036, 'nsec': 854775807}  # RMW_DURATION_INFINITE of rmw/time.h

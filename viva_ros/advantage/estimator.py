@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.observation import Array
+from viva_ros.core.returns import return_from_value
 from viva_ros.metrics.ranking import spearman
-from viva_ros.model.returns import return_from_value
 
 DIGITS = 12  # what is beyond is rounding: a perfect value gives 0, not 1e-17
 Mask = NDArray[np.bool_]

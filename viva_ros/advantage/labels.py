@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 
 from viva_ros.advantage.estimator import Effect, effect, indicator, n_step_advantage, threshold
-from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
+from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import Array
 from viva_ros.scoring.smoothing import smooth_average, smooth_median
-from viva_ros.scoring.store import Scored, ScoredEpisode, filled
+from viva_ros.scoring.store import ScoredEpisode, filled
 
 NONE, AVERAGE, MEDIAN = 'none', 'average', 'median'
 RATES_ALIKE: Final = 0.05  # share by which control rates may differ and be called one
@@ -65,21 +65,6 @@ class Advantages:
     def free(self) -> Array:
         """Return the advantages of the policy alone: those that count for the threshold."""
         return self.final[~self.episode.corrected]
-
-
-def check_engines(tables: Sequence[Scored]) -> str:
-    """
-    Give the fingerprint that all tables were made with.
-
-    :raises EngineError: if there are several: their values do not compare
-    """
-    names: dict[str, list[str]] = {}
-    for table in tables:
-        names.setdefault(table.engine, []).append(table.name)
-    if len(names) > 1:
-        told = '; '.join(f'{mark}: {len(of)}, such as {of[0]}' for mark, of in names.items())
-        raise EngineError(f'recordings were scored by several engines ({told}): score all by one')
-    return next(iter(names))
 
 
 def horizon_of(episodes: Sequence[ScoredEpisode], recipe: Recipe) -> float:

@@ -22,7 +22,6 @@ from viva_ros.advantage.labels import (
     MEDIAN,
     NONE,
     Recipe,
-    check_engines,
     compute,
     horizon_of,
     with_corrections,
@@ -30,7 +29,7 @@ from viva_ros.advantage.labels import (
 )
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.scoring.store import Scored, ScoredEpisode, find_scored, read_scored
+from viva_ros.scoring.store import Scored, ScoredEpisode, check_engines, find_scored, read_scored
 
 STEPS = 50  # RECAP's N
 WIDTH = 130  # of the table in a file

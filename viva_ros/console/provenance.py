@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run was started from and on: revision, libraries, hardware."""
 
-import os
 import platform
 import shlex
 import subprocess
@@ -11,8 +10,6 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
-
-import torch
 
 import viva_ros
 
@@ -47,11 +44,6 @@ def versions(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-LIBRARIES: Final = (
-    'viva_ros', 'torch', 'diffusers', 'accelerate', 'peft', 'safetensors', 'numpy', 'tensorboard',
-)  # fmt: skip
-
-
 def revision(package: Path = Path(viva_ros.__file__).parent) -> dict[str, Any] | None:
     """
     Give the git revision of the source tree, and whether files differ from it.
@@ -64,19 +56,6 @@ def revision(package: Path = Path(viva_ros.__file__).parent) -> dict[str, Any] |
         return None
     changes = _git(package, 'status', '--porcelain', '--untracked-files=no')
     return {'revision': _git(package, 'rev-parse', 'HEAD'), 'dirty': bool(changes)}
-
-
-def environment() -> dict[str, Any]:
-    """Give interpreter, libraries and hardware, for JSON."""
-    cuda = torch.cuda.is_available()
-    found = versions(LIBRARIES)
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        'python': platform.python_version(), 'platform': platform.platform(),
-        'libraries': {name: found.get(name) for name in LIBRARIES},
-        'processor': processor(), 'cores': os.cpu_count(), 'threads': torch.get_num_threads(),
-        'gpus': gpus, 'cuda': torch.version.cuda if cuda else None,
-    }  # fmt: skip
 
 
 def _git(folder: Path, *command: str) -> str | None:

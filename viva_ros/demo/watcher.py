@@ -21,8 +21,8 @@ from std_srvs.srv import Trigger
 from viva_ros.core.errors import VivaError
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.demo.events import Moment, Notice, Sample, Session
-from viva_ros.demo.topic_recorder import Recorder, Topic
 from viva_ros.msg import Alert, Episode, FutureProprioception, GroundTruth, SupervisorState, Value
+from viva_ros.nodes.topic_recorder import Recorder, Topic
 
 RELIABLE = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -15,7 +15,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from viva_ros.advantage.labels import check_engines
 from viva_ros.core.detection.thresholds import FORMAT, Calibration, parse
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.core.events import Event, Level
@@ -24,7 +23,7 @@ from viva_ros.data.recorded_messages import truth
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.run import labelled
 from viva_ros.scoring.scorer import Sample
-from viva_ros.scoring.store import NOT_ASKED, Scored, find_scored, read_scored
+from viva_ros.scoring.store import NOT_ASKED, Scored, check_engines, find_scored, read_scored
 
 
 def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:

@@ -23,7 +23,6 @@ from viva_ros.core.black_box import MIB, Kept, Ring, Take, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.events import is_alarming
 from viva_ros.core.libraries import remedy
-from viva_ros.demo.topic_recorder import channel_metadata
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_ns
@@ -31,6 +30,7 @@ from viva_ros.nodes.diagnostics import ERROR, OK, Report
 from viva_ros.nodes.lifecycle import CLOSING, ManagedNode
 from viva_ros.nodes.main import run
 from viva_ros.nodes.settings import BlackBoxSettings
+from viva_ros.nodes.topic_recorder import channel_metadata
 
 try:  # a robot's computer may have onnxruntime alone
     from viva_ros.data.bag.writer import BackgroundWriter, part_path

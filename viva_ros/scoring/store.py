@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Array
 from viva_ros.data.open import identity
@@ -395,3 +395,18 @@ def _sample(row: dict[str, Any], ids: dict[int, str], horizon: float) -> Sample:
 
 def _number(told: float | None) -> float:
     return math.nan if told is None else float(told)
+
+
+def check_engines(tables: Sequence[Scored]) -> str:
+    """
+    Give the fingerprint that all tables were made with.
+
+    :raises EngineError: if there are several: their values do not compare
+    """
+    names: dict[str, list[str]] = {}
+    for table in tables:
+        names.setdefault(table.engine, []).append(table.name)
+    if len(names) > 1:
+        told = '; '.join(f'{mark}: {len(of)}, such as {of[0]}' for mark, of in names.items())
+        raise EngineError(f'recordings were scored by several engines ({told}): score all by one')
+    return next(iter(names))

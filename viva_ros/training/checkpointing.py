@@ -10,6 +10,7 @@ process, finds the state before or the state after, never a mixture.
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from diffusers import WanTransformer3DModel
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
@@ -24,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from viva_ros.console.provenance import command_line, environment, revision
+from viva_ros.console.provenance import command_line, processor, revision, versions
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.model.config import ViVaConfig
@@ -230,4 +232,22 @@ def provenance(run: Run, learn: Data, final: Mapping[str, float]) -> dict[str, A
         'successes': sum(bool(label['success']) for label in learn.labels),
         'episode_seeds': sorted({label['seed'] for label in learn.labels if label['seed']}),
         'held_out': dict(final), 'python': platform.python_version(), 'libraries': libraries,
+    }  # fmt: skip
+
+
+LIBRARIES: Final = (
+    'viva_ros', 'torch', 'diffusers', 'accelerate', 'peft', 'safetensors', 'numpy', 'tensorboard',
+)  # fmt: skip
+
+
+def environment() -> dict[str, Any]:
+    """Give interpreter, libraries and hardware, for JSON."""
+    cuda = torch.cuda.is_available()
+    found = versions(LIBRARIES)
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        'python': platform.python_version(), 'platform': platform.platform(),
+        'libraries': {name: found.get(name) for name in LIBRARIES},
+        'processor': processor(), 'cores': os.cpu_count(), 'threads': torch.get_num_threads(),
+        'gpus': gpus, 'cuda': torch.version.cuda if cuda else None,
     }  # fmt: skip

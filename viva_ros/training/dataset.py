@@ -13,10 +13,10 @@ from torch import Tensor
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array
+from viva_ros.core.returns import returns
 from viva_ros.data.episode import Episode, Joints
 from viva_ros.data.images import Pictures
 from viva_ros.engine.preprocessing import letterbox
-from viva_ros.model.returns import returns
 
 
 @dataclass(frozen=True)

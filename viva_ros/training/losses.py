@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viva_ros.console.progress import bar
+from viva_ros.core.returns import latent_from_value, value_from_return
 from viva_ros.model import noise as draws
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.latents import IMAGES, Goals
 from viva_ros.model.proprio import ProprioModel
-from viva_ros.model.returns import latent_from_value, value_from_return
 from viva_ros.model.viva import ViVa, to_pixels
 from viva_ros.training.augmentation import AugmentSettings, augment, drop_views
 from viva_ros.training.cache import Data

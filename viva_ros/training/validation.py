@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viva_ros.core.observation import Array
+from viva_ros.core.returns import value_from_return
 from viva_ros.metrics.ranking import auroc, spearman
-from viva_ros.model.returns import value_from_return
 from viva_ros.model.viva import ViVa
 from viva_ros.training.cache import Data
 from viva_ros.training.losses import Labels

@@ -12,8 +12,8 @@ import pytest
 from viva_ros.advantage import files as advantage_files
 from viva_ros.cli.advantage import main
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
+from viva_ros.core.returns import returns, value_from_return
 from viva_ros.data.episode import Label
-from viva_ros.model.returns import returns, value_from_return
 from viva_ros.scoring.frame_index import Timeline
 from viva_ros.scoring.scorer import Sample, Scores
 from viva_ros.scoring.store import header_of, values_table, with_header, write_table

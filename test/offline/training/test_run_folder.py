@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.console.provenance import environment, revision
+from viva_ros.console.provenance import revision
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.config import preset
 from viva_ros.training import checkpointing as run_folder
 from viva_ros.training.cache import Data
+from viva_ros.training.checkpointing import environment
 from viva_ros.training.config import Run, plan
 from viva_ros.training.distributed import Hardware, Workers
 from viva_ros.training.sources import of_episodes
