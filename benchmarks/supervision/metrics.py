@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.supervision.detectors import Watched
-from viva_ros.calibration.conformal import beta_quantile
+from viva_ros.calibration.fit import beta_quantile
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS
 from viva_ros.metrics.detection import detection

@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from viva_ros.calibration.conformal import beta_cdf, beta_quantile, conformal_rank
-from viva_ros.calibration.fit import Choice, ValueSeries, calibrate, scores
+from viva_ros.calibration.fit import (
+    Choice,
+    ValueSeries,
+    beta_cdf,
+    beta_quantile,
+    calibrate,
+    conformal_rank,
+    scores,
+)
 from viva_ros.core.detection.detector import Judge, JudgeSettings
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Threshold

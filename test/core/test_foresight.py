@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from viva_ros.core.detection.alert_text import explain
+from viva_ros.core.detection.detector import explain
 from viva_ros.core.detection.forecast_residual import Foresight, Proprioception, one_number
 from viva_ros.core.detection.reference import LEAST, Expected, Norm
 from viva_ros.core.detection.rules import Details, RuleBank, RuleSettings

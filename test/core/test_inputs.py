@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from viva_ros.core.errors import ConfigurationError, InputError
 from viva_ros.core.inputs import JOINTS, InputBuffer, Selection, SyncSettings
-from viva_ros.core.joints import match_joints
+from viva_ros.core.normalize import match_joints
 from viva_ros.core.observation import Unknown
 
 MS = 1_000_000

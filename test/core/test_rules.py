@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.core.detection.alert_text import explain
+from viva_ros.core.detection.detector import explain
 from viva_ros.core.detection.rules import NOTHING, Reading, RuleBank, RuleSettings
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.events import RULES

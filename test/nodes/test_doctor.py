@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.cli import doctor as doctor
+from viva_ros.cli import doctor
 from viva_ros.doctor import checks as findings
 from viva_ros.doctor import shared_memory as leftovers
 from viva_ros.doctor.checks import ERROR, OK, WARN

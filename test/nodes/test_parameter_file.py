@@ -9,7 +9,7 @@ import rclpy
 import yaml
 from rclpy.context import Context
 
-from viva_ros.bringup.parameter_file import ParameterFile, matches, value_node, write
+from viva_ros.bringup.launch_arguments import ParameterFile, matches, value_node, write
 from viva_ros.core.errors import ConfigurationError
 
 SECTIONS = """

@@ -3,7 +3,7 @@
 import pytest
 
 from viva_ros.core.observation import Observation
-from viva_ros.evaluation.time_counter import TimeCounter
+from viva_ros.evaluation.run import TimeCounter
 
 
 def observed(seconds: float) -> Observation:

@@ -9,7 +9,8 @@ from viva_ros.cli.score import main
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
-from viva_ros.scoring.run import calibration_of, find
+from viva_ros.data.open import find
+from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.store import read_scored
 
 

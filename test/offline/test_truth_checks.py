@@ -16,8 +16,7 @@ from viva_ros.evaluation.perturbations import (
     paused,
     shuffled,
 )
-from viva_ros.evaluation.run import Contender
-from viva_ros.evaluation.time_counter import TimeCounter
+from viva_ros.evaluation.run import Contender, TimeCounter
 from viva_ros.scoring.replay import Sight
 
 STEP = 100_000_000  # ns

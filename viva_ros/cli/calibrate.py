@@ -12,9 +12,9 @@ from viva_ros.calibration.data import Sources, calibrate_engine
 from viva_ros.calibration.fit import DEFAULT, Choice
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
 from viva_ros.core.events import RULES
+from viva_ros.data.open import find
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
-from viva_ros.scoring.run import find
 from viva_ros.scoring.scorer import RATE
 
 

@@ -8,10 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from viva_ros.bringup.launch_arguments import (
-    arguments,
-    check_arguments,
-)
+from viva_ros.bringup.launch_arguments import arguments, check_arguments
 from viva_ros.bringup.processes import Respawn, started
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.nodes.registry import ADVISORY, LAUNCHES

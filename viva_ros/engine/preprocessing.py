@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError, InputError
-from viva_ros.core.joints import match_joints
 from viva_ros.core.letterbox import area_weights, halvings, place
+from viva_ros.core.normalize import match_joints
 from viva_ros.core.observation import Estimate, Image, Observation
 from viva_ros.engine.api import EngineInfo
 

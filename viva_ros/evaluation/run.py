@@ -20,6 +20,7 @@ from rich.progress import track
 from viva_ros.calibration.data import calibrate_engine, is_undisturbed
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
+from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode, Label
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import Moment, truth
@@ -28,10 +29,41 @@ from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
-from viva_ros.evaluation.time_counter import TimeCounter
 from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.replay import Sight
 from viva_ros.scoring.scorer import estimates, judge, look, rule_alarms
+
+
+class TimeCounter:
+    """
+    Value = elapsed time / mean duration: it rises with perfect order whatever happens.
+
+    As ``overdue`` it falls instead, so that the calibrated floor becomes a time-out: the only
+    alarm that a clock can give.
+    """
+
+    def __init__(self, info: EngineInfo, mean_duration: float, overdue: bool = False) -> None:
+        """
+        Begin an episode.
+
+        :param info: of the engine that it keeps step with
+        :param mean_duration: of successful episodes, s
+        """
+        name = 'overdue' if overdue else 'elapsed'
+        self.info = replace(info, fingerprint=f'time counter, {name}', kind='time')
+        self._rate = (-1.0 if overdue else 1.0) / mean_duration
+        self._begin: int | None = None
+
+    def estimate(self, observation: Observation) -> Estimate:
+        """Count from the first observation on."""
+        if self._begin is None:
+            self._begin = observation.stamp
+        elapsed = (observation.stamp - self._begin) * 1e-9
+        return Estimate(elapsed * self._rate, {})
+
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 VIVA, PROPRIO, TIME, OVERDUE = 'ViVa', 'proprioception only', 'time counter', 'time-out'
 WARN_ALPHA: Final = 0.3

@@ -12,7 +12,7 @@ from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from viva_ros.core.errors import ConfigurationError, InputError
-from viva_ros.core.joints import match_joints
+from viva_ros.core.normalize import match_joints
 from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
 from viva_ros.nodes.callback_groups import Taken

@@ -12,10 +12,9 @@ import numpy as np
 
 from viva_ros.core.observation import Image
 from viva_ros.sim.disturbance import Disturbance
-from viva_ros.sim.expert import Expert, add_way_home, home_hands
 from viva_ros.sim.failures import NOMINAL, Fault
 from viva_ros.sim.ground_truth import Record, Truth
-from viva_ros.sim.motion_plan import Plan
+from viva_ros.sim.motion_plan import Expert, Plan, add_way_home, home_hands
 from viva_ros.sim.robot import (
     CAMERAS,
     CONTROL_RATE,

@@ -23,8 +23,8 @@ from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.training import checkpointing as adapters
 from viva_ros.training import checkpointing as run_folder
+from viva_ros.training import losses as held_out
 from viva_ros.training import losses as stages
-from viva_ros.training import validation as held_out
 from viva_ros.training.cache import Data
 from viva_ros.training.checkpointing import provenance
 from viva_ros.training.config import Run

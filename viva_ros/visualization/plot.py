@@ -19,7 +19,7 @@ from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
-from viva_ros.scoring.run import calibration_of
+from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.scorer import RATE, score
 from viva_ros.visualization.timeline import (
     ALWAYS,

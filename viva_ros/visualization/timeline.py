@@ -20,7 +20,7 @@ from viva_ros.data.recorded_messages import Moment, alerts, runs, stamp_of_event
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import spans, within
 from viva_ros.engine.resources import engine_folder
-from viva_ros.scoring.run import calibration_of
+from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.scorer import Sample, Scores, rule_alarms
 
 APART: Final = 300_000_000  # ns; the truth comes ten times a second

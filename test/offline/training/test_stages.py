@@ -12,8 +12,8 @@ from torch import Tensor
 from viva_ros.model.latents import Goals
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
+from viva_ros.training import losses as held_out
 from viva_ros.training import losses as stages
-from viva_ros.training import validation as held_out
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.cache import Data
 

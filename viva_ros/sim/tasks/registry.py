@@ -12,22 +12,11 @@ import numpy as np
 from viva_ros.sim.failures import Fault
 from viva_ros.sim.motion_plan import Hands, Plan, Segment
 from viva_ros.sim.success import Verdict
-from viva_ros.sim.tasks import (
-    cube_transfer,
-    tray_lift,
-)
-from viva_ros.sim.tasks import (
-    cube_transfer as cube_faults,
-)
-from viva_ros.sim.tasks import (
-    cube_transfer as cube_judge,
-)
-from viva_ros.sim.tasks import (
-    tray_lift as tray_retry,
-)
-from viva_ros.sim.tasks import (
-    tray_lift as tray_scene,
-)
+from viva_ros.sim.tasks import cube_transfer, tray_lift
+from viva_ros.sim.tasks import cube_transfer as cube_faults
+from viva_ros.sim.tasks import cube_transfer as cube_judge
+from viva_ros.sim.tasks import tray_lift as tray_retry
+from viva_ros.sim.tasks import tray_lift as tray_scene
 from viva_ros.sim.tasks import tray_lift_failures as tray_faults
 from viva_ros.sim.tasks.tray_lift import TrayJudge
 
