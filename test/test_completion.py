@@ -12,18 +12,18 @@ from types import SimpleNamespace
 import pytest
 
 from viva_ros.cli import completion
-from viva_ros.cli.completion import SHELLS, Argument, Command, read_arguments
+from viva_ros.cli.completion import SHELLS, Command, CommandArgument, read_arguments
 
 COMMANDS = [
     Command(
         'record', "the robot's [left] arm: 5 s",
         (
-            Argument(('-h', '--help'), 'show this', False, ()),
-            Argument(('--task',), "which 'one'", True, ('cube', 'tray')),
-            Argument(('-o', '--out'), 'a folder: [new]', True, ()),
+            CommandArgument(('-h', '--help'), 'show this', False, ()),
+            CommandArgument(('--task',), "which 'one'", True, ('cube', 'tray')),
+            CommandArgument(('-o', '--out'), 'a folder: [new]', True, ()),
         ),
     ),
-    Command('up', 'start nodes', (Argument((), '', True, ('demo', 'monitor')),)),
+    Command('up', 'start nodes', (CommandArgument((), '', True, ('demo', 'monitor')),)),
 ]  # fmt: skip
 
 
@@ -114,9 +114,9 @@ def test_options_are_those_of_the_parser(monkeypatch):
     monkeypatch.setattr(completion, 'import_module', lambda name: SimpleNamespace(main=main))
     before = argparse.ArgumentParser.parse_args
     _, folder, rate, plain = read_arguments('any')
-    assert folder == Argument((), '', True, ())
-    assert rate == Argument(('--rate',), 'in Hz; default: 5.0', True, ())
-    assert plain == Argument(('--plain',), '100 % text', False, ())
+    assert folder == CommandArgument((), '', True, ())
+    assert rate == CommandArgument(('--rate',), 'in Hz; default: 5.0', True, ())
+    assert plain == CommandArgument(('--plain',), '100 % text', False, ())
     assert argparse.ArgumentParser.parse_args is before
 
 

@@ -37,7 +37,7 @@ from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.summary import figures
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
-from viva_ros.scoring.scorer import Sample, judge, rule_alarms, series_of
+from viva_ros.scoring.scorer import ScoredSample, judge, rule_alarms, series_of
 from viva_ros.sim.tasks.registry import CAMERA_ONLY
 
 ROUNDS: Final = 40
@@ -192,7 +192,7 @@ def judged(
 
 def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Calibration]:
     """Set the thresholds of each task."""
-    scored: dict[str, list[list[Sample]]] = {}
+    scored: dict[str, list[list[ScoredSample]]] = {}
     for seen in moments(budget, 'calibration'):
         if any(
             is_undisturbed(episode.label) for episode in episodes_of(open_recording(seen.path))

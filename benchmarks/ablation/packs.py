@@ -28,7 +28,7 @@ from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.preprocessing import pack as to_arrays
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
-from viva_ros.scoring.scorer import Sample, look
+from viva_ros.scoring.scorer import ScoredSample, look
 
 BATCH = 64
 
@@ -51,7 +51,7 @@ class Moments:
     stamps: NDArray[np.int64]
     reasons: list[str]
 
-    def samples(self, given: Given) -> list[Sample]:
+    def samples(self, given: Given) -> list[ScoredSample]:
         """Give the samples of a series of estimates, of the moments that were seen."""
         known = np.array([not reason for reason in self.reasons])
         columns = {name: np.full(len(known), np.nan) for name in ('value', 'progress', 'success')}
@@ -59,7 +59,9 @@ class Moments:
             columns[name][known] = numbers
         rows = zip(self.stamps.tolist(), self.reasons, *columns.values(), strict=True)
         return [
-            Sample(stamp, float(value), reason, {}, '', None, False, float(progress), float(well))
+            ScoredSample(
+                stamp, float(value), reason, {}, '', None, False, float(progress), float(well)
+            )
             for stamp, reason, value, progress, well in rows
         ]
 

@@ -34,7 +34,7 @@ from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings, augment
 from viva_ros.training.cache import Cut
 from viva_ros.training.dataset import Data
-from viva_ros.training.trainer import Schedule, Stage
+from viva_ros.training.trainer import Schedule, TrainStage
 
 CAMERAS: Final = ('head', 'left_wrist', 'right_wrist')
 KEEP_EVERY: Final = 2  # frame
@@ -70,7 +70,7 @@ def learn_frames(budget: Budget) -> None:
     steps = budget.vae_steps
     schedule = Schedule(steps, 16, 2e-3, min(100, max(1, steps // 5)))
     loss = stages.VaeLoss(model, data, AugmentSettings())
-    Stage('vae', model.vae, schedule, budget.shared, budget.seed, loss).run()
+    TrainStage('vae', model.vae, schedule, budget.shared, budget.seed, loss).run()
     raw = stages.encode_all(model.eval(), data)
     stages.set_statistics(model, raw)
     _save(_copy(budget, 0), raw)
@@ -86,7 +86,7 @@ def learn_motion(budget: Budget) -> None:
     steps = budget.video_steps
     schedule = Schedule(steps, 32, 1e-3, min(200, max(1, steps // 5)))
     loss = stages.VideoLoss(model, data, _open(_copy(budget, 0)), CLIP_SPACING)
-    Stage('video', model.transformer, schedule, budget.shared, budget.seed + 1, loss).run()
+    TrainStage('video', model.transformer, schedule, budget.shared, budget.seed + 1, loss).run()
     checkpoint.write(budget.shared / MOTION, model, {'stage': 'video', 'steps': steps})
 
 
@@ -156,7 +156,7 @@ def train(budget: Budget, name: str) -> None:
     if not entry.resumes:
         (folder / f'{name}.state').unlink(missing_ok=True)
     schedule = budget.schedule(entry)
-    Stage(name, contender.learns, schedule, folder, budget.seed + 2, contender.loss).run()
+    TrainStage(name, contender.learns, schedule, folder, budget.seed + 2, contender.loss).run()
     contender.finish()
     module = contender.module.eval()
     spent = seconds(folder, name, schedule.steps)

@@ -17,7 +17,7 @@ import numpy as np
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.preprocessing import Image
-from viva_ros.sim.recording import Job, plan, record
+from viva_ros.sim.recording import RecordJob, plan, record
 
 from .moments import FILE, Moment, Observation, save
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _jobs(task: str, episodes: int, out: Path) -> list[Job]:
+def _jobs(task: str, episodes: int, out: Path) -> list[RecordJob]:
     """Plan the first attempts of some seeds; half of them fail, as the mix has it."""
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     return [job for job in plan(task, seeds, out) if job.retry_delay is None]

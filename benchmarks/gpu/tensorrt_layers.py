@@ -17,7 +17,7 @@ from torch import Tensor
 
 from viva_ros.engine.backends.tensorrt import import_library
 from viva_ros.export import tensorrt as building
-from viva_ros.export.graph import Source, make_graph
+from viva_ros.export.graph import CheckpointSource, make_graph
 
 from . import networks
 from .correctness import set_tf32
@@ -118,7 +118,7 @@ class FewLayers:
         """Export and build."""
         viva, config = self._viva, self._viva.config
         lean = copy.deepcopy(self.lean).cpu()
-        source = Source(
+        source = CheckpointSource(
             'viva', lean, lean, config.cameras, config.image_size, viva.ranges, config.horizon,
             config.tasks, '', {}, viva.outputs,
         )  # fmt: skip

@@ -33,14 +33,14 @@ from viva_ros.export.bundle import (
     COPIED,
     HALVES,
     PLAN,
+    BundleStage,
     EngineFile,
-    Plan,
-    Stage,
+    ExportPlan,
     describe,
     make_file,
 )
 from viva_ros.export.graph import OPSET, make_graph, open_source
-from viva_ros.export.parity import Sample
+from viva_ros.export.parity import ParitySample
 
 from . import correctness, tensorrt_layers
 from .part import Part, SkipError, run
@@ -150,7 +150,7 @@ class Shipped:
     def _pytorch(self, precision: str) -> dict[str, Any]:
         """Compare the engine of PyTorch in the same way."""
         self._part.need_cuda('the engine of PyTorch on a GPU')
-        made = make_file(self._source, Plan(PYTORCH, precision), [])
+        made = make_file(self._source, ExportPlan(PYTORCH, precision), [])
         folder = self._write(PYTORCH, precision, made)
         return self._ask(folder, partial(PytorchEngine, device='cuda'))
 
@@ -175,7 +175,7 @@ class Shipped:
         return facts | self._ask(folder, TensorrtRtxEngine) | self._verdict(folder)
 
     def _write(self, kind: str, precision: str, made: EngineFile) -> Path:
-        """Write an engine's folder as ``Stage`` does, as if it had been compared."""
+        """Write an engine's folder as ``BundleStage`` does, as if it had been compared."""
         folder = self._place / f'{kind}_{precision}'
         folder.mkdir(mode=0o700)
         self._complete(folder)
@@ -213,9 +213,9 @@ class Shipped:
         samples = []
         for moment in chosen:
             images, proprio = pack([moment.observation], self._compare.info)
-            samples.append(Sample(images[0], proprio[0], moment.task))
+            samples.append(ParitySample(images[0], proprio[0], moment.task))
         try:
-            with Stage(folder, folder) as stage:
+            with BundleStage(folder, folder) as stage:
                 manifest = stage.measure_again(self._source, samples)
         except EngineError as error:
             return {'accepted': False, 'refused': str(error)[:200]}

@@ -23,8 +23,8 @@ from viva_ros.model.latents import Goals
 from viva_ros.model.viva import ViVa
 from viva_ros.training import checkpointing as adapters
 from viva_ros.training.distributed import Hardware, Losses, Workers
-from viva_ros.training.initialization import place
-from viva_ros.training.trainer import Schedule, Stage
+from viva_ros.training.run import place
+from viva_ros.training.trainer import Schedule, TrainStage
 
 from . import networks
 from .part import Part, free, run
@@ -127,7 +127,7 @@ def _train(
         adapters.add(viva.transformer, way.rank)
     schedule = Schedule(STEPS + 1, way.batch, 4e-5, 1, average=0.0, lowest=1.0)
     loss = make_loss(viva)
-    stage = Stage('viva', viva.transformer, schedule, folder, 0, loss, workers=workers)
+    stage = TrainStage('viva', viva.transformer, schedule, folder, 0, loss, workers=workers)
     shared, seconds, losses = workers.share(viva.transformer, loss), [], []
     for _ in range(2 if part.tiny else STEPS):
         began = time.perf_counter()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from viva_ros.demo.events import Sample, Session
+from viva_ros.demo.events import DemoSession, ValueSample
 from viva_ros.evaluation.tables import hardware
 
 MINUTE = 60.0  # s
@@ -52,7 +52,7 @@ def resident(process: int) -> float:
     return round(int(line.split()[1]) / 1024, 1) if line else float('nan')
 
 
-def minutes(session: Session) -> list[dict[str, Any]]:
+def minutes(session: DemoSession) -> list[dict[str, Any]]:
     """Give rate and latency of each minute that is whole, from the first value on."""
     known = session.known()
     if not known:
@@ -63,7 +63,7 @@ def minutes(session: Session) -> list[dict[str, Any]]:
             for number in range(count)]  # fmt: skip
 
 
-def live_report(session: Session, gauge: Gauge, command: str) -> dict[str, Any]:
+def live_report(session: DemoSession, gauge: Gauge, command: str) -> dict[str, Any]:
     """Gather what belongs in a benchmark file."""
     rows = minutes(session)
     return {
@@ -82,7 +82,7 @@ def live_report(session: Session, gauge: Gauge, command: str) -> dict[str, Any]:
     }
 
 
-def _minute(session: Session, number: int, begin: int) -> dict[str, Any]:
+def _minute(session: DemoSession, number: int, begin: int) -> dict[str, Any]:
     end = begin + round(MINUTE * 1e9)
     inside = [sample for sample in session.samples if begin <= sample.stamp < end]
     known = [sample for sample in inside if np.isfinite(sample.value)]
@@ -94,7 +94,7 @@ def _minute(session: Session, number: int, begin: int) -> dict[str, Any]:
     }
 
 
-def percentile(samples: list[Sample], share: int) -> float:
+def percentile(samples: list[ValueSample], share: int) -> float:
     """Give a percentile of the latencies, ms; NaN without samples."""
     if not samples:
         return float('nan')

@@ -12,7 +12,7 @@ from viva_ros.bringup.processes import environment
 from viva_ros.core.observation import Estimate
 from viva_ros.engine.background_task import nothing
 from viva_ros.msg import Value
-from viva_ros.nodes.estimation import Outcome, Started
+from viva_ros.nodes.estimation import EstimationOutcome, Started
 from viva_ros.nodes.main import run
 from viva_ros.nodes.monitor import Monitor
 from viva_ros.nodes.settings import MonitorSettings
@@ -31,7 +31,7 @@ class LoggedMonitor(Monitor):
         self._log.engine = TimedEngine(super().load_engine(settings, started))
         return self._log.engine
 
-    def publish_value(self, estimate: Estimate, outcome: Outcome, now: int) -> Value:
+    def publish_value(self, estimate: Estimate, outcome: EstimationOutcome, now: int) -> Value:
         """Publish, and note when."""
         value = super().publish_value(estimate, outcome, now)
         self._log.note(outcome.selection.stamp, value.latency, outcome.wait)

@@ -23,7 +23,7 @@ from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import kinds
 from viva_ros.engine.factory import load
 from viva_ros.engine.preprocessing import pack, unpack
-from viva_ros.export.graph import Source, make_graph, run_of
+from viva_ros.export.graph import CheckpointSource, make_graph, run_of
 from viva_ros.model import checkpoint, latents
 from viva_ros.model.inference import LeanViVa
 from viva_ros.model.pretrained import unfold
@@ -166,7 +166,7 @@ def graph(model: str, networks: Networks, task: int) -> Run:
     """Run a model's lean form as an exported graph, by onnxruntime."""
     lean, info = networks.modules[model][1], networks.info
     ranges = _ranges(lean)
-    source = Source(
+    source = CheckpointSource(
         'viva', lean, lean, info.cameras, info.image_size, ranges, info.horizon, info.tasks,
         info.fingerprint, {}, _outputs(lean),
     )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.supervision.episodes import Case
 from viva_ros.calibration.data import is_undisturbed
-from viva_ros.calibration.fit import Choice, calibrate
+from viva_ros.calibration.fit import CalibrationOptions, calibrate
 from viva_ros.core.detection.alarm import AlarmSettings
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import AND, Calibration
@@ -43,7 +43,7 @@ class Watcher:
     """
 
     name: str
-    choice: Choice
+    choice: CalibrationOptions
     change: Change
     rules: RuleSettings = field(default_factory=RuleSettings)
 
@@ -51,16 +51,16 @@ class Watcher:
 def watchers() -> list[Watcher]:
     """Give all, the shipped one first."""
     return [
-        Watcher(BOTH, Choice(RULES), _as_it_is),
-        Watcher('value alone', Choice(VALUE_RULES), _as_it_is),
-        Watcher('foresight alone', Choice((FORESIGHT,)), _as_it_is),
-        Watcher('value AND foresight', Choice(RULES, AND), _as_it_is),
-        Watcher('both, by progress', Choice(RULES, indexed=True), _as_it_is),
+        Watcher(BOTH, CalibrationOptions(RULES), _as_it_is),
+        Watcher('value alone', CalibrationOptions(VALUE_RULES), _as_it_is),
+        Watcher('foresight alone', CalibrationOptions((FORESIGHT,)), _as_it_is),
+        Watcher('value AND foresight', CalibrationOptions(RULES, AND), _as_it_is),
+        Watcher('both, by progress', CalibrationOptions(RULES, indexed=True), _as_it_is),
         Watcher(
-            'raw threshold', Choice((FLOOR,)), _bare,
+            'raw threshold', CalibrationOptions((FLOOR,)), _bare,
             RuleSettings(smoothing=0.0, floor_warm_up=0.0, debounce=0.0),
         ),
-        Watcher('time counter', Choice((FLOOR,)), _clock),
+        Watcher('time counter', CalibrationOptions((FLOOR,)), _clock),
     ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Array
 from viva_ros.evaluation.results import RETRY
 from viva_ros.metrics.ranking import bootstrap_interval
-from viva_ros.sim.recording import Job, Robot, start
+from viva_ros.sim.recording import RecordJob, SimulatedRecorder, start
 
 LATENCY: Final = 0.1  # s, from the stamp of the value to the retry
 DRAWS: Final = 2  # of the random trigger
@@ -47,9 +47,9 @@ class Try:
         return f'{self.task} {self.seed} {self.failure} {self.at:.3f}'
 
 
-def play(one: Try, robot: Callable[[Job], Robot] = start) -> bool:
+def play(one: Try, robot: Callable[[RecordJob], SimulatedRecorder] = start) -> bool:
     """Run an episode with its retry, without pictures; give its outcome."""
-    simulation = robot(Job(one.task, one.seed, one.failure, Path()))
+    simulation = robot(RecordJob(one.task, one.seed, one.failure, Path()))
     try:
         while not simulation.done and simulation.time < one.at:
             simulation.step()

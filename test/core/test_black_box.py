@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-from viva_ros.core.black_box import MIB, BlackBoxLimits, Kept, Ring, Take, rotate
+from viva_ros.core.black_box import MIB, BlackBoxLimits, EventRecording, Kept, Ring, rotate
 
 LIMITS = BlackBoxLimits(before=10.0, after=4.0, memory=1.0, file=1.0, folder=3.0)
 
@@ -34,7 +34,7 @@ def test_the_last_latched_message_from_before_stays_and_comes_first() -> None:
 
 
 def test_a_recording_goes_on_after_the_last_alert() -> None:
-    take = Take(LIMITS, 100.0)
+    take = EventRecording(LIMITS, 100.0)
     assert not take.is_over(103.9)
     take.extend(103.0)
     assert not take.is_over(106.9) and take.is_over(107.0)
@@ -42,7 +42,7 @@ def test_a_recording_goes_on_after_the_last_alert() -> None:
 
 
 def test_a_recording_that_is_too_large_is_closed_and_says_so() -> None:
-    take = Take(LIMITS, 100.0)
+    take = EventRecording(LIMITS, 100.0)
     take.add(MIB)
     assert not take.is_over(100.0)
     take.add(1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from viva_ros.calibration.fit import (
-    Choice,
+    CalibrationOptions,
     ValueSeries,
     beta_cdf,
     beta_quantile,
@@ -17,7 +17,7 @@ from viva_ros.calibration.fit import (
     conformal_rank,
     scores,
 )
-from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.errors import CalibrationError
@@ -89,7 +89,10 @@ def test_successes_raise_no_more_false_alarms_than_promised() -> None:
             [episode(generator) for _ in range(29)], rules, engine='e', task='t', alpha=0.1
         )
         for _ in range(25):
-            judge, series = Judge(JudgeSettings(rules), calibration.thresholds), episode(generator)
+            judge, series = (
+                Detector(DetectorSettings(rules), calibration.thresholds),
+                episode(generator),
+            )
             levels = [
                 event.level
                 for stamp, value in zip(series.stamps, series.values, strict=True)
@@ -107,7 +110,7 @@ def test_one_rule_alone_takes_the_kth_smallest_score_of_those_that_set_the_thres
     episodes = [episode(generator) for _ in range(40)]
     made = calibrate(
         episodes, RuleSettings(), engine='e', task='t', alpha=0.1, warn_alpha=0.2,
-        choice=Choice(('drop',)),
+        choice=CalibrationOptions(('drop',)),
     )  # fmt: skip
     # every fifth of 40 shapes the statistics; the other 32 set the threshold
     setting = [one for number, one in enumerate(episodes) if number % 5 != 4]
@@ -132,7 +135,7 @@ def test_a_rule_that_no_episode_can_show_is_left_out() -> None:
     with pytest.raises(CalibrationError, match='any of the rules foresight'):
         calibrate(
             [episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t',
-            choice=Choice(combine='and'),
+            choice=CalibrationOptions(combine='and'),
         )  # fmt: skip
 
 
@@ -188,7 +191,7 @@ def test_an_episode_alarms_exactly_if_a_score_is_above_its_threshold(samples, li
     values = np.array([value for _, value in samples])
     thresholds = {k: Threshold(x, x) for k, x in zip(RULES, limits, strict=True)}
     score = scores(ValueSeries(stamps, values), RuleSettings())
-    judge, alarmed = Judge(JudgeSettings(), thresholds), False
+    judge, alarmed = Detector(DetectorSettings(), thresholds), False
     for stamp, value in zip(stamps.tolist(), values.tolist(), strict=True):
         alarmed |= any(e.level == Level.ALARM for e in judge.update(stamp, value))
     assert alarmed == any(score[kind] > thresholds[kind].alarm for kind in RULES)

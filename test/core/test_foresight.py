@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from viva_ros.core.detection.detector import explain
-from viva_ros.core.detection.forecast_residual import Foresight, Proprioception, one_number
-from viva_ros.core.detection.reference import LEAST, Expected, Norm
+from viva_ros.core.detection.forecast_residual import ForecastResidual, Proprioception, one_number
+from viva_ros.core.detection.reference import LEAST, Reference, StatisticScale
 from viva_ros.core.detection.rules import Details, RuleBank, RuleSettings
 
 S = 1_000_000_000
@@ -22,7 +22,7 @@ def joints(
 
 
 def test_what_was_foreseen_a_horizon_ago_is_compared_with_what_is() -> None:
-    foresight = Foresight(gap=1.0)
+    foresight = ForecastResidual(gap=1.0)
     assert foresight.update(0, joints(0.0, 0.0, (0.5, 0.2))) is None
     assert foresight.update(S // 2, joints(0.1, 0.0, (0.7, 0.2))) is None
     found = foresight.update(S, joints(0.3, 0.3))
@@ -30,7 +30,7 @@ def test_what_was_foreseen_a_horizon_ago_is_compared_with_what_is() -> None:
 
 
 def test_between_two_forecasts_it_is_interpolated() -> None:
-    foresight = Foresight(gap=1.0)
+    foresight = ForecastResidual(gap=1.0)
     foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
     foresight.update(S // 2, joints(0.0, 0.0, (0.8, 0.0)))
     # due at 1.0 and 1.5 s: at 1.25 s it is half-way, .6
@@ -39,20 +39,20 @@ def test_between_two_forecasts_it_is_interpolated() -> None:
 
 @pytest.mark.parametrize('horizon', [math.inf, math.nan, -1.0, 0.0])
 def test_a_horizon_that_is_no_time_foresees_nothing(horizon: float) -> None:
-    foresight = Foresight(gap=1.0)
+    foresight = ForecastResidual(gap=1.0)
     assert foresight.update(0, joints(0.0, 0.0, (0.5, 0.2), horizon)) is None
     assert foresight.update(S, joints(0.3, 0.3)) is None
 
 
 def test_over_a_gap_nothing_was_foreseen() -> None:
-    foresight = Foresight(gap=1.0)
+    foresight = ForecastResidual(gap=1.0)
     foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
     foresight.update(3 * S, joints(0.0, 0.0, (0.8, 0.0)))
     assert foresight.update(7 * S // 2, joints(0.0, 0.0)) is None  # due at 1 and 4 s
 
 
 def test_other_joints_or_none_begin_anew() -> None:
-    foresight = Foresight(gap=1.0)
+    foresight = ForecastResidual(gap=1.0)
     foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
     assert foresight.update(S // 2, None) is None
     assert foresight.update(S, joints(0.0, 0.0)) is None
@@ -69,13 +69,13 @@ def test_one_number_is_the_root_mean_square_in_terms_of_what_is_usual() -> None:
 
 
 def test_no_joint_is_held_to_be_foreseen_better_than_can_be_measured() -> None:
-    assert Expected(joints={'waist': 1e-6}).scales(NAMES)[0] == LEAST
-    assert math.isnan(Expected(joints={'waist': 1e-6}).scales(NAMES)[1])
+    assert Reference(joints={'waist': 1e-6}).scales(NAMES)[0] == LEAST
+    assert math.isnan(Reference(joints={'waist': 1e-6}).scales(NAMES)[1])
 
 
 def test_the_rule_is_the_mean_over_its_window_once_that_is_filled() -> None:
     settings = RuleSettings(foresight_window=1.0, debounce=0.0)
-    bank = RuleBank(settings, Expected(joints={'waist': 0.1, 'elbow': 0.1}))
+    bank = RuleBank(settings, Reference(joints={'waist': 0.1, 'elbow': 0.1}))
     found = []
     for step in range(9):  # foreseen is .2 more than comes, at both joints: twice what is usual
         given = Details(joints=joints(0.0, 0.0, (0.2, 0.2)))
@@ -93,17 +93,17 @@ def test_without_what_is_usual_no_residual_is_judged() -> None:
 
 
 def test_a_norm_measures_by_what_is_usual_at_a_progress() -> None:
-    norm = Norm((0.5,), (1.0, 2.0), (0.5, 0.25))
+    norm = StatisticScale((0.5,), (1.0, 2.0), (0.5, 0.25))
     assert norm.measure(2.0, 0.2) == 2.0  # (2 - 1) / .5
     assert norm.measure(2.5, 0.5) == 2.0  # (2.5 - 2) / .25
     with pytest.raises(ValueError, match='1 edges need 2 parts'):
-        Norm((0.5,), (1.0,), (1.0,))
+        StatisticScale((0.5,), (1.0,), (1.0,))
     with pytest.raises(ValueError, match='must be above 0'):
-        Norm((), (1.0,), (0.0,))
+        StatisticScale((), (1.0,), (0.0,))
 
 
 def test_the_joint_farthest_from_its_place_as_usual_goes_is_named() -> None:
-    bank = RuleBank(RuleSettings(), Expected(joints={'waist': 0.02, 'elbow': 0.2}))
+    bank = RuleBank(RuleSettings(), Reference(joints={'waist': 0.02, 'elbow': 0.2}))
     assert bank.farthest() is None
     bank.update(0, 0.5, Details(joints=joints(0.0, 0.0, (0.1, 0.3))))
     assert bank.farthest() is None  # nothing was foreseen for now

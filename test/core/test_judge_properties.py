@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.events import KINDS, RULES, Event, Level
 
@@ -16,7 +16,7 @@ THRESHOLDS = {
     'no_rise': Threshold(-0.1, 0.0),
     'floor': Threshold(0.3, 0.5),
 }
-COOL_DOWN = JudgeSettings().alarm.cool_down
+COOL_DOWN = DetectorSettings().alarm.cool_down
 
 VALUES = st.one_of(
     st.floats(-1, 1), st.sampled_from([-0.9, 0.0, 0.9]), st.none(),
@@ -29,7 +29,7 @@ SERIES = st.lists(
 
 
 def replay(series: list[tuple[int, float | None, str]]) -> list[tuple[int, list[Event], Level]]:
-    judge, stamp, result = Judge(JudgeSettings(), THRESHOLDS), 10**18, []
+    judge, stamp, result = Detector(DetectorSettings(), THRESHOLDS), 10**18, []
     for step, value, episode in series:
         stamp += step
         events = judge.update(stamp, value, 'reason', episode)
@@ -106,7 +106,10 @@ def test_every_event_is_whole(series) -> None:
 @settings(max_examples=100)
 @given(st.lists(st.tuples(STEPS, st.floats(-1, 1)), min_size=1, max_size=80))
 def test_judging_after_a_reset_by_time_equals_judging_anew(samples) -> None:
-    used, fresh = Judge(JudgeSettings(), THRESHOLDS), Judge(JudgeSettings(), THRESHOLDS)
+    used, fresh = (
+        Detector(DetectorSettings(), THRESHOLDS),
+        Detector(DetectorSettings(), THRESHOLDS),
+    )
     used.update(2 * 10**18, 0.9)
     used.update(2 * 10**18 + 200_000_000, -0.9)
     stamp = 10**18

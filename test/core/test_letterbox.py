@@ -3,16 +3,16 @@
 
 import pytest
 
-from viva_ros.core.letterbox import Place, halvings, place
+from viva_ros.core.letterbox import LetterboxArea, halvings, place
 
 
 @pytest.mark.parametrize(
     ('sent', 'box', 'wanted'),
     [
-        ((480, 640), (96, 96), Place(12, 0, 72, 96)),
-        ((640, 480), (96, 96), Place(0, 12, 96, 72)),
-        ((10, 10), (20, 40), Place(0, 10, 20, 20)),
-        ((1, 1000), (8, 8), Place(3, 0, 1, 8)),  # never without a row
+        ((480, 640), (96, 96), LetterboxArea(12, 0, 72, 96)),
+        ((640, 480), (96, 96), LetterboxArea(0, 12, 96, 72)),
+        ((10, 10), (20, 40), LetterboxArea(0, 10, 20, 20)),
+        ((1, 1000), (8, 8), LetterboxArea(3, 0, 1, 8)),  # never without a row
     ],
 )
 def test_a_picture_lies_in_the_middle_as_large_as_it_fits(sent, box, wanted) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core import libraries
-from viva_ros.core.libraries import LIBRARIES, Place, explain, place, remedy
+from viva_ros.core.libraries import LIBRARIES, InstallPlace, explain, place, remedy
 
 ROOT = Path(__file__).parents[2]
 PYTHON = '/opt/my python/bin/python'
@@ -69,14 +69,16 @@ def test_every_library_that_is_imported_has_a_remedy():
 
 
 def test_extras_are_named_where_pip_installed_viva_ros():
-    assert remedy(['openvino'], Place.PIP) == (
+    assert remedy(['openvino'], InstallPlace.PIP) == (
         f"run: '{PYTHON}' -m pip install 'viva_ros[openvino]'"
     )
-    assert remedy(['torch', 'mcap'], Place.PIP).endswith("pip install 'viva_ros[data,train]'")
-    assert remedy(['onnxruntime'], Place.PIP).endswith("pip install 'onnxruntime>=1.20,<2'")
+    assert remedy(['torch', 'mcap'], InstallPlace.PIP).endswith(
+        "pip install 'viva_ros[data,train]'"
+    )
+    assert remedy(['onnxruntime'], InstallPlace.PIP).endswith("pip install 'onnxruntime>=1.20,<2'")
 
 
-@pytest.mark.parametrize('where', [Place.VIRTUAL, Place.OPEN])
+@pytest.mark.parametrize('where', [InstallPlace.VIRTUAL, InstallPlace.OPEN])
 def test_a_colcon_workspace_installs_the_library_itself(where):
     assert remedy(['openvino'], where) == (
         f"run: '{PYTHON}' -m pip install 'openvino>=2025.0,<2027'"
@@ -84,11 +86,11 @@ def test_a_colcon_workspace_installs_the_library_itself(where):
 
 
 def test_the_robots_meshes_come_without_their_requirements():
-    assert remedy(['mujoco', 'gym_aloha'], Place.VIRTUAL) == (
+    assert remedy(['mujoco', 'gym_aloha'], InstallPlace.VIRTUAL) == (
         f"run: '{PYTHON}' -m pip install 'mujoco>=3.8,<3.9' && "
         f"'{PYTHON}' -m pip install --no-deps gym-aloha==0.1.5"
     )
-    assert remedy(['mujoco', 'gym_aloha'], Place.PIP) == (
+    assert remedy(['mujoco', 'gym_aloha'], InstallPlace.PIP) == (
         f"run: '{PYTHON}' -m pip install 'viva_ros[sim]' && "
         f"'{PYTHON}' -m pip install --no-deps gym-aloha==0.1.5"
     )
@@ -96,17 +98,17 @@ def test_the_robots_meshes_come_without_their_requirements():
 
 def test_a_managed_python_gets_apt_or_an_environment():
     assert (
-        remedy(['rich', 'yaml'], Place.MANAGED)
+        remedy(['rich', 'yaml'], InstallPlace.MANAGED)
         == 'run: sudo apt install python3-rich python3-yaml'
     )
-    assert remedy(['rich', 'onnxruntime'], Place.MANAGED) == (
+    assert remedy(['rich', 'onnxruntime'], InstallPlace.MANAGED) == (
         'run: python3 -m venv --system-site-packages ~/viva_venv && . ~/viva_venv/bin/activate && '
         "pip install 'rich>=13,<16' 'onnxruntime>=1.20,<2'; then start it again in this shell"
     )
 
 
 @pytest.mark.parametrize('name', LIBRARIES)
-@pytest.mark.parametrize('where', Place)
+@pytest.mark.parametrize('where', InstallPlace)
 def test_every_remedy_is_a_shell_command(name, where):
     command = remedy([name], where).removeprefix('run: ').partition('; then')[0]
     assert subprocess.run(['bash', '-n', '-c', command], check=False).returncode == 0
@@ -114,7 +116,7 @@ def test_every_remedy_is_a_shell_command(name, where):
 
 
 def test_a_missing_library_names_all_of_its_extra(monkeypatch):
-    monkeypatch.setattr(libraries, 'place', lambda: Place.VIRTUAL)
+    monkeypatch.setattr(libraries, 'place', lambda: InstallPlace.VIRTUAL)
     monkeypatch.setattr(libraries, 'find_spec', lambda name: None if name == 'gym_aloha' else name)
     text = explain(ModuleNotFoundError("No module named 'mujoco'", name='mujoco.viewer'))
     assert text is not None
@@ -123,10 +125,10 @@ def test_a_missing_library_names_all_of_its_extra(monkeypatch):
 
 
 def test_missing_messages_name_the_setup_files_of_the_workspace(monkeypatch):
-    monkeypatch.setattr(libraries, 'place', lambda: Place.MANAGED)
+    monkeypatch.setattr(libraries, 'place', lambda: InstallPlace.MANAGED)
     text = explain(ModuleNotFoundError(name='viva_ros.msg'))
     assert text is not None and text.startswith('viva_ros.msg is not found; source ROS 2')
-    monkeypatch.setattr(libraries, 'place', lambda: Place.PIP)
+    monkeypatch.setattr(libraries, 'place', lambda: InstallPlace.PIP)
     text = explain(ModuleNotFoundError(name='rclpy'))
     assert text == f"rclpy is not installed; run: '{PYTHON}' -m pip install 'viva_ros[ros]'"
 
@@ -140,9 +142,9 @@ def test_the_place_is_read_from_the_installation(monkeypatch, tmp_path):
     monkeypatch.setattr(libraries, '_installed_by_pip', lambda: False)
     monkeypatch.setattr(sys, 'base_prefix', '/usr')
     monkeypatch.setattr(sys, 'prefix', '/opt/venv')
-    assert place() is Place.VIRTUAL
+    assert place() is InstallPlace.VIRTUAL
     monkeypatch.setattr(sys, 'prefix', '/usr')
     monkeypatch.setattr(libraries.sysconfig, 'get_path', lambda name: str(tmp_path))
-    assert place() is Place.OPEN
+    assert place() is InstallPlace.OPEN
     (tmp_path / 'EXTERNALLY-MANAGED').touch()
-    assert place() is Place.MANAGED
+    assert place() is InstallPlace.MANAGED

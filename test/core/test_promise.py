@@ -9,7 +9,7 @@ import pytest
 
 from viva_ros.calibration.fit import conformal_rank, joint_score
 from viva_ros.calibration.nonconformity import needed, share_out, usual
-from viva_ros.core.detection.rules import Reading
+from viva_ros.core.detection.rules import RuleReading
 
 DRAWS, N, ALPHA, RULES = 3000, 50, 0.1, 5
 
@@ -81,8 +81,8 @@ def test_enough_are_left_to_set_the_threshold() -> None:
 
 
 def test_and_takes_both_at_the_same_time() -> None:
-    def at(drop: float, foresight: float) -> dict[str, Reading]:
-        return {'drop': Reading(drop, drop), 'foresight': Reading(foresight, foresight)}
+    def at(drop: float, foresight: float) -> dict[str, RuleReading]:
+        return {'drop': RuleReading(drop, drop), 'foresight': RuleReading(foresight, foresight)}
 
     norms = {'drop': (0.0, 0.1), 'foresight': (1.0, 0.5)}
     apart = [at(0.5, 1.0), at(0.0, 3.0)]  # 5 and 0, then 0 and 4

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.core.detection.detector import explain
-from viva_ros.core.detection.rules import NOTHING, Reading, RuleBank, RuleSettings
+from viva_ros.core.detection.rules import NOTHING, RuleBank, RuleReading, RuleSettings
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.events import RULES
 
@@ -18,7 +18,7 @@ PLAIN = RuleSettings(
 )
 
 
-def feed(settings: RuleSettings, *samples: tuple[float, float]) -> dict[str, Reading]:
+def feed(settings: RuleSettings, *samples: tuple[float, float]) -> dict[str, RuleReading]:
     bank = RuleBank(settings)
     for at, value in samples:
         readings = bank.update(round(at * S), value)

@@ -11,7 +11,7 @@ import pytest
 
 import viva_ros.core
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.core.settings import Limits, describe, flatten, setting, unflatten, validate
+from viva_ros.core.settings import SettingLimits, describe, flatten, setting, unflatten, validate
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ def test_describe_lists_name_default_sentence_and_limits_in_order() -> None:
 
 
 def test_bounds_are_closed_and_admit_exactly_what_the_limits_do() -> None:
-    limits = Limits(above=0.0, at_most=1.0)
+    limits = SettingLimits(above=0.0, at_most=1.0)
     low, high = limits.bounds()
     assert (low, high) == (math.nextafter(0.0, 1.0), 1.0)
     assert limits.admits(low) and limits.admits(high)
     assert not limits.admits(0.0) and not limits.admits(math.nextafter(high, 2.0))
-    assert Limits(at_least=-1.0).bounds() == (-1.0, math.inf)
-    assert Limits(above=0.0, at_least=3.0).bounds() == (3.0, math.inf)
-    assert Limits().bounds() == (-math.inf, math.inf)
+    assert SettingLimits(at_least=-1.0).bounds() == (-1.0, math.inf)
+    assert SettingLimits(above=0.0, at_least=3.0).bounds() == (3.0, math.inf)
+    assert SettingLimits().bounds() == (-math.inf, math.inf)
 
 
 def test_a_whole_number_has_32_bits() -> None:
@@ -130,13 +130,13 @@ def all_settings() -> list[type]:
 def test_every_settings_class_of_the_core_is_frozen_valid_and_says_its_unit() -> None:
     names = {cls.__name__ for cls in all_settings()}
     assert names == {
-        'AlarmSettings', 'JudgeSettings', 'PictureSettings', 'RetrySettings', 'RobotSettings',
+        'AlarmSettings', 'DetectorSettings', 'PictureSettings', 'RetrySettings', 'RobotSettings',
         'RuleSettings', 'SilenceSettings', 'SyncSettings',
     }  # fmt: skip
     for cls in all_settings():
         validate(cls())
         assert cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
-        if cls.__name__ != 'JudgeSettings':
+        if cls.__name__ != 'DetectorSettings':
             for info in describe(cls):
                 assert info.doc.endswith('.') and len(info.doc) > 15, (cls, info.name)
                 if isinstance(info.default, float):

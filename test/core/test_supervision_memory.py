@@ -8,7 +8,13 @@ import pytest
 
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
-from viva_ros.core.supervision_memory import Lock, Memory, OpenEpisode, SupervisionMemory, steady
+from viva_ros.core.supervision_memory import (
+    Lock,
+    OpenEpisode,
+    SupervisionMemory,
+    SupervisionRecord,
+    steady,
+)
 
 DAY = 1_000_000.0
 NAN = math.nan
@@ -26,7 +32,7 @@ def kept(path: Path, *days: float) -> SupervisionMemory:
 
 def test_without_a_file_nothing_is_recalled_and_none_is_made(tmp_path: Path) -> None:
     memory = kept(tmp_path)
-    assert memory.recall(DAY, 20) == Memory()
+    assert memory.recall(DAY, 20) == SupervisionRecord()
     assert memory.away(DAY) == math.inf
     assert not memory.path.exists()
 
@@ -62,7 +68,7 @@ def test_operator_and_episode_come_back(tmp_path: Path) -> None:
     assert again.operator is not None and again.operator.text == CALL.text
     assert (again.operator.level, again.operator.episode_id) == (Level.NEEDS_OPERATOR, 'a')
     memory.change(operator=None, episode=None)
-    assert SupervisionMemory(memory.path).recall(DAY, 20) == Memory((DAY,))
+    assert SupervisionMemory(memory.path).recall(DAY, 20) == SupervisionRecord((DAY,))
 
 
 def test_time_away_counts_from_the_last_sign_of_life(tmp_path: Path) -> None:
@@ -79,7 +85,7 @@ def test_time_away_counts_from_the_last_sign_of_life(tmp_path: Path) -> None:
 def test_file_of_the_first_format_is_read(tmp_path: Path) -> None:
     path = tmp_path / 'retries.json'
     path.write_text('{"format": "viva_ros retries 1", "asked": [1000000.0]}')
-    assert SupervisionMemory(path).recall(DAY, 20) == Memory((DAY,))
+    assert SupervisionMemory(path).recall(DAY, 20) == SupervisionRecord((DAY,))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -
         memory.recall(DAY, 3)
     assert path.with_suffix('.damaged').read_text() == content
     memory.change(latched=LATCH)  # what is written next keeps the budget spent
-    assert SupervisionMemory(path).recall(DAY, 3) == Memory((DAY,) * 3, latched=LATCH)
+    assert SupervisionMemory(path).recall(DAY, 3) == SupervisionRecord((DAY,) * 3, latched=LATCH)
 
 
 def test_of_two_that_ask_for_a_lock_the_first_has_it_until_it_ends(tmp_path: Path) -> None:

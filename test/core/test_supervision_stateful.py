@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from viva_ros.core.detection.alarm import AlarmSettings
-from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.staleness import Silence, SilenceSettings
 from viva_ros.core.detection.thresholds import Threshold
@@ -33,7 +33,7 @@ class Supervision(RuleBasedStateMachine):
     def begin(self, latch: bool) -> None:
         alarm = AlarmSettings(cool_down=COOL_DOWN, latch=latch)
         self.latch = latch
-        self.judge = Judge(JudgeSettings(QUICK, alarm), THRESHOLDS, alpha=0.05)
+        self.judge = Detector(DetectorSettings(QUICK, alarm), THRESHOLDS, alpha=0.05)
         self.silence = Silence(SilenceSettings(SILENT, 5.0), 0.0)
         self.machine, self.rests_until = RetryMachine(RETRIES), 0.0
         self.now, self.stamp, self.episode = 0.0, 10**18, 1

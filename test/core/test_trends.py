@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.core.detection.rules import LONGEST, Lag, Stall
+from viva_ros.core.detection.rules import LONGEST, Cusum, StallTimer
 from viva_ros.core.windows import Smoother, Window
 
 S = 1_000_000_000
@@ -13,7 +13,7 @@ VALUES = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=80)
 
 
 def stalls(gain: float, *samples: tuple[float, float]) -> list[float]:
-    stall = Stall(gain)
+    stall = StallTimer(gain)
     return [stall.update(round(at * S), value) for at, value in samples]
 
 
@@ -31,7 +31,7 @@ def test_after_a_fall_it_is_enough_to_rise_from_where_the_value_is() -> None:
 
 
 def test_a_stall_is_not_measured_beyond_a_minute_and_its_memory_is_bounded() -> None:
-    stall = Stall(0.5)
+    stall = StallTimer(0.5)
     for second in range(200):
         last = stall.update(second * S, second * 1e-4)
     assert last == LONGEST
@@ -42,7 +42,7 @@ def test_a_stall_is_not_measured_beyond_a_minute_and_its_memory_is_bounded() -> 
 def test_the_stall_is_what_a_search_through_all_values_gives(
     values: list[float], gain: float
 ) -> None:
-    stall = Stall(gain)
+    stall = StallTimer(gain)
     for now, value in enumerate(values):
         lower = [at for at in range(now) if values[at] <= value - gain]
         expected = float(now - (lower[-1] if lower else 0))
@@ -50,7 +50,7 @@ def test_the_stall_is_what_a_search_through_all_values_gives(
 
 
 def test_the_lag_gathers_what_is_missing_and_forgets_as_the_value_catches_up() -> None:
-    lag = Lag(0.1)
+    lag = Cusum(0.1)
     assert lag.update(0, 0.0) == 0.0
     assert lag.update(2 * S, 0.05) == pytest.approx(0.15)  # .2 was due
     assert lag.update(3 * S, 0.05) == pytest.approx(0.25)
@@ -66,7 +66,7 @@ def test_the_lag_is_the_cusum_of_river(values: list[float]) -> None:
     """Page-Hinkley is CUSUM about a running mean: given that mean's deviations, both agree."""
     drift, stats = pytest.importorskip('river.drift'), pytest.importorskip('river.stats')
     theirs = drift.PageHinkley(min_instances=1, delta=0.0, threshold=1e9, alpha=1.0, mode='up')
-    ours, mean, level = Lag(0.0), stats.Mean(), 0.0
+    ours, mean, level = Cusum(0.0), stats.Mean(), 0.0
     ours.update(0, 0.0)
     theirs._min_increase = 0.0  # ours begins at 0 before the first value
     for number, value in enumerate(values, 1):
@@ -94,7 +94,7 @@ def test_the_onset_of_a_stall_is_the_change_point_that_ruptures_finds() -> None:
     ruptures = pytest.importorskip('ruptures')
     times = np.arange(120) / 10
     values = np.where(times < 7.0, times / 10, 0.7) + 0.003 * np.sin(40 * times)
-    stall = Stall(0.1)
+    stall = StallTimer(0.1)
     lasted = [stall.update(round(at * S), float(v)) for at, v in zip(times, values, strict=True)]
     onset = times[-1] - lasted[-1]  # since when less than .1 was gained: 1 s before it stopped
     rise = np.diff(values)

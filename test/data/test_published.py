@@ -10,12 +10,14 @@ from viva_ros.core.events import Level
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, make, to_time
 from viva_ros.data.open import open_recording
-from viva_ros.data.recorded_messages import Moment, alerts, runs, stamp_of_event, values
+from viva_ros.data.recorded_messages import TruthMessage, alerts, runs, stamp_of_event, values
 from viva_ros.data.segmentation import Span, within
 
 
-def moment(stamp: int, time: float, failure: str = 'none', manifest: float = math.nan) -> Moment:
-    return Moment(
+def moment(
+    stamp: int, time: float, failure: str = 'none', manifest: float = math.nan
+) -> TruthMessage:
+    return TruthMessage(
         stamp, '', 'tray_lift', 1, failure, '', 1, 0.0, False, False, False, time,
         math.nan, math.nan, manifest,
     )  # fmt: skip

@@ -4,20 +4,20 @@ import math
 import os
 
 from benchmarks.soak.endurance import Gauge, live_report, minutes, resident
-from viva_ros.demo.events import Sample, Session
+from viva_ros.demo.events import DemoSession, ValueSample
 
 EPOCH = 1_000_000_000_000  # ns
 
 
-def sample(at: float, latency: float, value: float = 0.5) -> Sample:
-    return Sample(EPOCH + round(at * 1e9), value, latency, '', 'e')
+def sample(at: float, latency: float, value: float = 0.5) -> ValueSample:
+    return ValueSample(EPOCH + round(at * 1e9), value, latency, '', 'e')
 
 
-def two_minutes() -> Session:
+def two_minutes() -> DemoSession:
     """One value a second; 10 ms in the first minute, 30 ms in the second; one is unknown."""
     samples = [sample(at, 0.010) for at in range(60)]
     samples += [sample(at, 0.030, math.nan if at == 90 else 0.5) for at in range(60, 125)]
-    return Session(samples)
+    return DemoSession(samples)
 
 
 def test_each_whole_minute_has_its_row() -> None:
@@ -36,7 +36,7 @@ def test_growth_is_the_last_minute_less_the_first() -> None:
 
 
 def test_of_less_than_a_minute_there_is_nothing_to_say() -> None:
-    report = live_report(Session([sample(0.0, 0.01)]), Gauge({}), 'viva demo')
+    report = live_report(DemoSession([sample(0.0, 0.01)]), Gauge({}), 'viva demo')
     assert report['minutes'] == []
     assert report['growth_ms'] == {'p50_ms': None, 'p95_ms': None}
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from viva_ros.core.events import Level
-from viva_ros.demo.events import Moment, Notice, Sample, Session
+from viva_ros.demo.events import DemoSession, DemoTruth, Notice, ValueSample
 from viva_ros.demo.summary import alarm_delay, failure_checks, good_checks, summarise
 
 EPOCH = 1_000_000_000_000  # ns
@@ -15,21 +15,23 @@ def ns(at: float) -> int:
     return EPOCH + round(at * 1e9)
 
 
-def moment(at: float, late: float = 0.0, **facts: object) -> Moment:
+def moment(at: float, late: float = 0.0, **facts: object) -> DemoTruth:
     told = {
         'attempt': 1, 'phase': 'lift', 'progress': 0.0, 'success': False, 'failed': False,
         'done': False, 'inject': 3.0, 'manifest': math.nan,
     }  # fmt: skip
-    return Moment(stamp=ns(at + late), time=at, **(told | facts))
+    return DemoTruth(stamp=ns(at + late), time=at, **(told | facts))
 
 
 def notice(at: float, kind: str, level: Level = Level.ALARM) -> Notice:
     return Notice(ns(at), level, kind, 0.0, kind, 'e')
 
 
-def session(moments: list[Moment], notices: list[Notice], values: dict[float, float]) -> Session:
-    samples = [Sample(ns(at), value, 0.02, '', 'e') for at, value in values.items()]
-    return Session(samples, notices, moments)
+def session(
+    moments: list[DemoTruth], notices: list[Notice], values: dict[float, float]
+) -> DemoSession:
+    samples = [ValueSample(ns(at), value, 0.02, '', 'e') for at, value in values.items()]
+    return DemoSession(samples, notices, moments)
 
 
 FELL_AND_ROSE = {0.1 * n: abs(n - 50) / 25 - 1.0 for n in range(101)}  # 1 to -1 at 5 s, and to 1

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from viva_ros.core.events import Level
-from viva_ros.demo.events import Moment, Notice, Sample, Session
+from viva_ros.demo.events import DemoSession, DemoTruth, Notice, ValueSample
 from viva_ros.demo.view import Grid, render
 
 NOW = 1_000_000_000_000  # ns
@@ -18,7 +18,7 @@ def ago(seconds: float) -> int:
     return NOW - round(seconds * 1e9)
 
 
-def shown(session: Session, width: int, height: int) -> list[str]:
+def shown(session: DemoSession, width: int, height: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
     with console.capture() as capture:
         console.print(render(session, 'a failure: slip', NOW))
@@ -26,17 +26,17 @@ def shown(session: Session, width: int, height: int) -> list[str]:
 
 
 @pytest.fixture
-def session() -> Session:
+def session() -> DemoSession:
     values = {38.0: -1.0, 20.0: 0.0, 0.0: 1.0}
-    samples = [Sample(ago(at), value, 0.04, '', 'e') for at, value in values.items()]
-    samples.append(Sample(ago(10.0), math.nan, math.nan, 'no picture of head', 'e'))
+    samples = [ValueSample(ago(at), value, 0.04, '', 'e') for at, value in values.items()]
+    samples.append(ValueSample(ago(10.0), math.nan, math.nan, 'no picture of head', 'e'))
     notices = [
         Notice(ago(30.0 - n), Level.WARN, 'drop', 0.0, f'the value fell by 0.{n}', 'e')
         for n in range(9)
     ]
     notices.append(Notice(ago(5.0), Level.ALARM, 'no_rise', 0.0, 'so long a sentence ' * 9, 'e'))
-    truth = Moment(NOW, 7.0, 2, 'lift', 0.5, False, False, False, math.nan, math.nan)
-    return Session(samples, notices, [truth])
+    truth = DemoTruth(NOW, 7.0, 2, 'lift', 0.5, False, False, False, math.nan, math.nan)
+    return DemoSession(samples, notices, [truth])
 
 
 @pytest.mark.parametrize(('width', 'height'), [(80, 24), (120, 40), (60, 16)])
@@ -67,5 +67,5 @@ def test_a_grid_has_a_place_for_all_that_is_shown_and_none_for_older() -> None:
 
 
 def test_before_anything_is_heard_it_waits() -> None:
-    text = '\n'.join(shown(Session(), 80, 24))
+    text = '\n'.join(shown(DemoSession(), 80, 24))
     assert 'waiting' in text and 'not heard yet' in text

@@ -12,7 +12,7 @@ from viva_ros.data import episode as labels
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.dataset import import_all
 from viva_ros.data.conversion.topic_map import load_map
-from viva_ros.data.episode import Label, Mark, Verdict, judged
+from viva_ros.data.episode import Annotation, Label, Mark, judged
 from viva_ros.data.open import find, identity, open_recording
 from viva_ros.data.segmentation import episodes_of
 
@@ -87,12 +87,12 @@ def test_a_damaged_file_of_labels_is_refused_by_name(dataset: Path) -> None:
 @pytest.mark.parametrize(
     ('known', 'verdict', 'expected'),
     [
-        (None, Verdict(True, 'fold'), Label('fold', True)),
-        (None, Verdict(None, 'fold', (Mark('error', 1.0),)), None),
+        (None, Annotation(True, 'fold'), Label('fold', True)),
+        (None, Annotation(None, 'fold', (Mark('error', 1.0),)), None),
         (Label('fold', True), None, Label('fold', True)),
-        (Label('fold', True, times={'inject': 1.0}), Verdict(False), Label('fold', False)),
+        (Label('fold', True, times={'inject': 1.0}), Annotation(False), Label('fold', False)),
         (
-            Label('fold', False, 'slip', 4, {'inject': 1.0}), Verdict(False, 'lift'),
+            Label('fold', False, 'slip', 4, {'inject': 1.0}), Annotation(False, 'lift'),
             Label('lift', False, 'slip', 4, {'inject': 1.0}),
         ),
     ],
@@ -102,6 +102,9 @@ def test_a_person_goes_before_what_the_recording_says(known, verdict, expected) 
 
 
 def test_labels_survive_the_file(tmp_path: Path) -> None:
-    given = {'a': Verdict(True, 'fold', (Mark('milestone', 1.5, 'x'),)), 'b:2': Verdict(None)}
+    given = {
+        'a': Annotation(True, 'fold', (Mark('milestone', 1.5, 'x'),)),
+        'b:2': Annotation(None),
+    }
     labels.save(tmp_path / 'labels.json', given)
     assert labels.load(tmp_path / 'labels.json') == given

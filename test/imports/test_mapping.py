@@ -8,9 +8,9 @@ import pytest
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.bag.reader import with_definitions
-from viva_ros.data.conversion.raw_episode import Take
+from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.conversion.resample import grid, held, measure, moments
-from viva_ros.data.conversion.topic_map import Limits, load_map, map_for, numbers
+from viva_ros.data.conversion.topic_map import ImportLimits, load_map, map_for, numbers
 from viva_ros.data.episode import Frames, Joints
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.data.recording import Recording, Track
@@ -85,11 +85,11 @@ def test_a_path_that_leads_nowhere_is_refused(path: str) -> None:
         numbers(MESSAGE, path)
 
 
-def take(camera: list[int], joints: list[int]) -> Take:
+def take(camera: list[int], joints: list[int]) -> RawEpisode:
     """Build an episode of one camera and one joint from stamps in ms."""
     frames = Frames(np.array(camera) * MS, [])
     states = Joints(np.array(joints) * MS, ('a',), np.zeros((len(joints), 1)))
-    return Take('t', Path('t'), {'head': frames}, (states,), None)
+    return RawEpisode('t', Path('t'), {'head': frames}, (states,), None)
 
 
 def test_moments_do_not_drift_and_end_with_the_last() -> None:
@@ -115,7 +115,7 @@ def test_jitter_of_a_camera_of_the_same_rate_repeats_no_frame() -> None:
 
 def test_figures_name_gap_rate_skew_and_repeated_frames() -> None:
     one = take([0, 100, 200, 600, 700], list(range(0, 701, 20)))
-    figures = measure(one, np.arange(0, 701, 100) * MS, Limits(max_gap=0.5, max_skew=0.2))
+    figures = measure(one, np.arange(0, 701, 100) * MS, ImportLimits(max_gap=0.5, max_skew=0.2))
     head = figures.streams['head']
     # Four intervals in 0.7 s; 200, 300, 400 and 500 ms hold the frame of 200 ms.
     assert (head.rate, head.gap, head.repeated) == (5.714, 0.4, round(3 / 7, 4))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from viva_ros.model import noise as draws
-from viva_ros.model.noise import Share, Source
+from viva_ros.model.noise import BatchShare, Source
 
 Draw = Callable[[int, Source], Tensor]
 DRAWS: dict[str, Draw] = {
@@ -29,7 +29,7 @@ def test_parts_of_a_batch_are_the_batch(name: str) -> None:
     whole = [draw(6, source) for _ in range(2)]
     sources = [generator() for _ in range(3)]
     for expected in whole:  # the second draw goes on where the first ended, in every process
-        parts = [draw(2, Share(sources[i], i, 3)) for i in range(3)]
+        parts = [draw(2, BatchShare(sources[i], i, 3)) for i in range(3)]
         assert torch.equal(torch.cat(parts), expected)
 
 
@@ -40,4 +40,4 @@ def test_numbers_are_those_of_torch_where_nothing_is_shared() -> None:
 
 def test_a_share_is_no_generator_so_that_nothing_draws_past_it() -> None:
     with pytest.raises(TypeError):
-        torch.rand(2, generator=Share(generator(), 0, 2))  # type: ignore[call-overload]
+        torch.rand(2, generator=BatchShare(generator(), 0, 2))  # type: ignore[call-overload]

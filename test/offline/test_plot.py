@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from viva_ros.cli.plot import main
-from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.open import open_recording
-from viva_ros.data.recorded_messages import Moment
+from viva_ros.data.recorded_messages import TruthMessage
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.visualization.plot import (
     LANES,
@@ -53,14 +53,14 @@ def calibration(**alarms: float) -> Calibration:
     ],
 )
 def test_the_alarm_level_is_where_the_first_rule_would_be_met(alarms, expected: float) -> None:
-    judge = Judge(JudgeSettings(rules=calibration(**alarms).rules), {})
+    judge = Detector(DetectorSettings(rules=calibration(**alarms).rules), {})
     for number, value in enumerate([0.2, 0.6, 0.5, 0.5, 0.5]):
         judge.update(EPOCH + 10 * number * STEP, value)
     assert alarm_level(judge, calibration(**alarms)) == pytest.approx(expected)
 
 
 def test_before_its_windows_fill_there_is_no_alarm_level() -> None:
-    judge = Judge(JudgeSettings(rules=calibration().rules), {})
+    judge = Detector(DetectorSettings(rules=calibration().rules), {})
     judge.update(EPOCH, 0.5)
     assert math.isnan(alarm_level(judge, calibration(no_rise=0.1, floor=0.2)))
 
@@ -131,13 +131,13 @@ def test_texts_of_events_never_overlap_and_none_is_lost() -> None:
     assert len(boxes) == 11 and legend == ['retry refused']
 
 
-def moment(at: float, **facts: object) -> Moment:
+def moment(at: float, **facts: object) -> TruthMessage:
     told = {
         'episode': 'e', 'task': 'tray_lift', 'seed': 1, 'failure': 'slip', 'phase': 'lift',
         'attempt': 1, 'progress': 0.0, 'success': False, 'failed': False, 'done': False,
         'inject': math.nan, 'visible': math.nan, 'manifest': math.nan,
     }  # fmt: skip
-    return Moment(stamp=EPOCH + round(at * 1e9), time=at, **(told | facts))
+    return TruthMessage(stamp=EPOCH + round(at * 1e9), time=at, **(told | facts))
 
 
 def test_each_attempt_that_fails_has_its_own_evidence() -> None:

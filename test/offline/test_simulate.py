@@ -9,11 +9,11 @@ import pytest
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.sim.recording import EPOCH, Job, StoppedError, record_episode, retry_of
+from viva_ros.sim.recording import EPOCH, RecordJob, StoppedError, record_episode, retry_of
 
 
-def job(tmp_path: Path, seed: int = 3, failure: str = 'none') -> Job:
-    return Job('tray_lift', seed, failure, tmp_path / f'episode_{seed:06d}.mcap')
+def job(tmp_path: Path, seed: int = 3, failure: str = 'none') -> RecordJob:
+    return RecordJob('tray_lift', seed, failure, tmp_path / f'episode_{seed:06d}.mcap')
 
 
 def test_joints_are_recorded_at_50_hz_and_cameras_and_truth_at_10(tmp_path: Path, robot) -> None:
@@ -76,7 +76,7 @@ def test_a_failure_that_never_shows_has_no_retry(tmp_path: Path, robot) -> None:
 def test_when_told_to_stop_it_leaves_no_file_and_closes_the_robot(tmp_path: Path, robot) -> None:
     made = []
 
-    def make(job: Job):
+    def make(job: RecordJob):
         made.append(robot(job))
         return made[-1]
 

@@ -19,7 +19,7 @@ from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import Label
 from viva_ros.scoring.series import ValueSeries
-from viva_ros.sim.recording import Job
+from viva_ros.sim.recording import RecordJob
 
 S = 1_000_000_000
 BEGIN = 5 * S
@@ -64,7 +64,7 @@ def test_a_share_has_the_exact_interval_of_clopper_and_pearson() -> None:
 class Robot:
     """Succeeds unless it fails at 3 s; tries again once, until 6 s."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RecordJob) -> None:
         self.time, self.mended, self.fails = 0.0, False, job.failure != 'none'
         self.tried: list[float] = []
 
@@ -90,7 +90,7 @@ class Robot:
 def test_an_episode_is_played_to_its_retry_and_to_its_end() -> None:
     made: list[Robot] = []
 
-    def robot(job: Job) -> Robot:
+    def robot(job: RecordJob) -> Robot:
         made.append(Robot(job))
         return made[-1]
 

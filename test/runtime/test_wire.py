@@ -16,7 +16,7 @@ INFO = EngineInfo(('head', 'wrist'), ('waist',), 1.0, (5, 7), ('lift',), 'f' * 1
 FITS = replace(INFO, fits=True)
 
 
-def both(info: EngineInfo) -> tuple[wire.Memory, wire.Memory]:
+def both(info: EngineInfo) -> tuple[wire.ObservationMemory, wire.ObservationMemory]:
     ours, theirs = wire.pair()
     made = wire.share(ours, info), wire.take(theirs, info)
     ours.close()

@@ -5,14 +5,14 @@ import threading
 
 import pytest
 
-from viva_ros.engine.worker import Worker
+from viva_ros.engine.worker import EngineWorker
 
 PATIENCE = 20.0  # s
 
 
 def test_a_job_is_done_in_another_thread_and_its_result_can_be_taken_once():
     done = threading.Event()
-    worker = Worker(lambda job: (job + 1, threading.current_thread().name), done.set)
+    worker = EngineWorker(lambda job: (job + 1, threading.current_thread().name), done.set)
     worker.submit(41)
     assert done.wait(PATIENCE)
     assert worker.take() == (42, 'viva_worker')
@@ -23,7 +23,7 @@ def test_a_job_is_done_in_another_thread_and_its_result_can_be_taken_once():
 
 def test_there_is_no_queue():
     go, done = threading.Event(), threading.Event()
-    worker = Worker(lambda _: go.wait(PATIENCE), done.set)
+    worker = EngineWorker(lambda _: go.wait(PATIENCE), done.set)
     worker.submit('first')
     assert not worker.idle and worker.busy_for > 0.0
     with pytest.raises(ValueError, match='busy'):
@@ -35,7 +35,7 @@ def test_there_is_no_queue():
 
 def test_only_the_newest_result_is_kept():
     done = threading.Semaphore(0)
-    worker = Worker(lambda job: job, done.release)
+    worker = EngineWorker(lambda job: job, done.release)
     for job in ('old', 'new'):
         worker.submit(job)
         assert done.acquire(timeout=PATIENCE)
@@ -50,7 +50,7 @@ def test_a_job_that_does_not_end_is_admitted_at_close():
         begun.set()
         go.wait(PATIENCE)
 
-    worker = Worker(endless, lambda: None)
+    worker = EngineWorker(endless, lambda: None)
     worker.submit('endless')
     assert begun.wait(PATIENCE)
     assert not worker.close(timeout=0.1)

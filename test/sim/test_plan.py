@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from viva_ros.sim.kinematics import Hand, blend
-from viva_ros.sim.motion_plan import TIME_OUT, Plan, Timing
+from viva_ros.sim.motion_plan import TIME_OUT, MotionPlan, Timing
 
 
 def hand(x: float, opening: float = 0.0) -> Hand:
     return Hand(np.array([x, 0.0, 0.0]), 0.0, 0.0, opening)
 
 
-def plan(timing: Timing | None = None) -> Plan:
+def plan(timing: Timing | None = None) -> MotionPlan:
     """Both hands go 1 m in 2 s, then stay for 1 s."""
-    made = Plan((hand(0.0), hand(0.0)), timing or Timing())
+    made = MotionPlan((hand(0.0), hand(0.0)), timing or Timing())
     made.move('go', 2.0, (hand(1.0), hand(1.0)))
     made.move('stay', 1.0, (hand(1.0), hand(1.0)), (True, True))
     return made
 
 
-def x(made: Plan, time: float) -> list[float]:
+def x(made: MotionPlan, time: float) -> list[float]:
     return [float(one.position[0]) for one in made.hands(time)]
 
 

@@ -3,11 +3,11 @@
 """When evidence counts, when it is forgotten, and how long success must be held."""
 
 from viva_ros.sim.ground_truth import STALLED, SUCCESS_HELD, Record, Truth
-from viva_ros.sim.success import Verdict
+from viva_ros.sim.success import SceneVerdict
 
 
-def verdict(placed: bool = False, evidence: str = '', healthy: bool = False) -> Verdict:
-    return Verdict(0.5, placed, evidence, healthy, False)
+def verdict(placed: bool = False, evidence: str = '', healthy: bool = False) -> SceneVerdict:
+    return SceneVerdict(0.5, placed, evidence, healthy, False)
 
 
 def truth(record: Record) -> Truth:

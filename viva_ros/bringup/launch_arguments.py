@@ -31,7 +31,7 @@ from viva_ros.nodes.registry import (
     LAUNCHES,
     PROFILE,
     PROFILE_VARIABLE,
-    Argument,
+    LaunchArgument,
     Program,
 )
 from viva_ros.nodes.settings import SETTINGS
@@ -204,7 +204,7 @@ class Options:
         return ['--log-level', self.values['log_level']] * ('log_level' in self.given)
 
 
-def arguments(launch: str) -> list[Argument]:
+def arguments(launch: str) -> list[LaunchArgument]:
     """List the arguments of a launch, with sentence, default and choices filled in."""
     return [_filled(launch, argument) for argument in LAUNCHES[launch][1]]
 
@@ -272,7 +272,7 @@ def added_environment() -> dict[str, str]:
     return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
-def _filled(launch: str, argument: Argument) -> Argument:
+def _filled(launch: str, argument: LaunchArgument) -> LaunchArgument:
     setting = _setting(launch, argument.name)
     if setting is None:
         return argument
@@ -298,7 +298,7 @@ def _presets(options: Options) -> set[str]:
     return {name for name in own - options.given if _setting(options.launch, name)}
 
 
-def _checked(launch: str, argument: Argument, text: str) -> str:
+def _checked(launch: str, argument: LaunchArgument, text: str) -> str:
     name = argument.name
     if argument.choices:
         text = text.lower() if argument.choices == FLAG else text

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from viva_ros.calibration.fit import DEFAULT, Choice, calibrate
+from viva_ros.calibration.fit import DEFAULT, CalibrationOptions, calibrate
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, RecordingError
@@ -19,7 +19,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import Engine
-from viva_ros.scoring.scorer import RATE, Sample, estimates, look, series_of
+from viva_ros.scoring.scorer import RATE, ScoredSample, estimates, look, series_of
 from viva_ros.scoring.series import ValueSeries
 from viva_ros.scoring.store import read_samples
 
@@ -84,7 +84,7 @@ def calibration_series(
 
 def _samples(
     recording: Recording, sources: Sources, engine: Callable[[], Engine], task: str
-) -> list[Sample]:
+) -> list[ScoredSample]:
     fresh = engine()
     if sources.scored is not None:
         return read_samples(recording.path, sources.scored, fresh.info, task)
@@ -122,7 +122,7 @@ def whole(path: Path, console: Console) -> Recording | None:
 
 def calibrate_engine(
     engine: Callable[[], Engine], task: str, paths: Sequence[Path] | Sources, alpha: float,
-    warn_alpha: float, choice: Choice = DEFAULT,
+    warn_alpha: float, choice: CalibrationOptions = DEFAULT,
 ) -> Calibration:  # fmt: skip
     """
     Set the thresholds of an engine.

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from viva_ros.calibration.nonconformity import learn, needed, share_out, usual
-from viva_ros.core.detection.reference import Expected
-from viva_ros.core.detection.rules import Reading, RuleSettings
+from viva_ros.core.detection.reference import Reference
+from viva_ros.core.detection.rules import RuleReading, RuleSettings
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, Threshold
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.events import FORESIGHT, RULES, VALUE_RULES
@@ -83,11 +83,11 @@ def beta_quantile(probability: float, a: int, b: int) -> float:
     return 0.5 * (low + high)
 
 
-__all__ = ['Choice', 'ValueSeries', 'calibrate', 'scores']
+__all__ = ['CalibrationOptions', 'ValueSeries', 'calibrate', 'scores']
 
 
 @dataclass(frozen=True)
-class Choice:
+class CalibrationOptions:
     """
     How rules are used together.
 
@@ -101,17 +101,17 @@ class Choice:
     indexed: bool = False
 
 
-DEFAULT = Choice()
+DEFAULT = CalibrationOptions()
 
 
 def scores(
-    series: ValueSeries, rules: RuleSettings, expected: Expected | None = None
+    series: ValueSeries, rules: RuleSettings, expected: Reference | None = None
 ) -> dict[str, float]:
     """Give the largest held statistic of each rule over an episode; -inf if there is none."""
     return _largest(walk(series, rules, expected))
 
 
-def _largest(readings: Iterable[Mapping[str, Reading]]) -> dict[str, float]:
+def _largest(readings: Iterable[Mapping[str, RuleReading]]) -> dict[str, float]:
     largest = dict.fromkeys(RULES, -math.inf)
     for one in readings:
         for kind, reading in one.items():
@@ -129,7 +129,7 @@ def calibrate(
     alpha: float = 0.1,
     warn_alpha: float = 0.3,
     source: str = '',
-    choice: Choice = DEFAULT,
+    choice: CalibrationOptions = DEFAULT,
 ) -> Calibration:
     """
     Set the thresholds of all rules.
@@ -183,7 +183,7 @@ def _check_number(n: int, alpha: float) -> None:
         )
 
 
-def _kinds(choice: Choice, scored: Sequence[Mapping[str, float]]) -> list[str]:
+def _kinds(choice: CalibrationOptions, scored: Sequence[Mapping[str, float]]) -> list[str]:
     """Give the rules that every episode can show; those that none can are left out."""
     kinds: list[str] = []
     for kind in (kind for kind in RULES if kind in choice.rules):
@@ -205,7 +205,7 @@ def _kinds(choice: Choice, scored: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 def joint_score(
-    readings: Iterable[Mapping[str, Reading]], norms: Mapping[str, tuple[float, float]],
+    readings: Iterable[Mapping[str, RuleReading]], norms: Mapping[str, tuple[float, float]],
     combine: str,
 ) -> float:  # fmt: skip
     """

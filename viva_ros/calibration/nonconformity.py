@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from viva_ros.core.detection.forecast_residual import Foresight
-from viva_ros.core.detection.reference import Expected, Norm
+from viva_ros.core.detection.forecast_residual import ForecastResidual
+from viva_ros.core.detection.reference import Reference, StatisticScale
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.events import RULES
 from viva_ros.core.observation import Array
@@ -43,7 +43,7 @@ def needed(least: int) -> int:
     return n
 
 
-def learn(shaping: Sequence[ValueSeries], rules: RuleSettings, indexed: bool) -> Expected:
+def learn(shaping: Sequence[ValueSeries], rules: RuleSettings, indexed: bool) -> Reference:
     """
     Learn slope, residuals and, if thresholds go by progress, the norms of the statistics.
 
@@ -51,8 +51,10 @@ def learn(shaping: Sequence[ValueSeries], rules: RuleSettings, indexed: bool) ->
     """
     slopes = [slope for one in shaping if math.isfinite(slope := _slope(one))]
     slope = SLACK * float(np.median(slopes)) if slopes else 0.0
-    plain = Expected(max(slope, 0.0), _residuals(shaping, rules.gap))
-    return Expected(plain.slope, plain.joints, _norms(shaping, rules, plain)) if indexed else plain
+    plain = Reference(max(slope, 0.0), _residuals(shaping, rules.gap))
+    return (
+        Reference(plain.slope, plain.joints, _norms(shaping, rules, plain)) if indexed else plain
+    )
 
 
 def _slope(series: ValueSeries) -> float:
@@ -68,7 +70,7 @@ def _residuals(shaping: Sequence[ValueSeries], gap: float) -> dict[str, float]:
     """Give the root mean square of the foresight residual by joint."""
     squares: dict[str, list[Array]] = {}
     for series in shaping:
-        foresight = Foresight(gap)
+        foresight = ForecastResidual(gap)
         for index, stamp in enumerate(series.stamps.tolist()):
             joints = series.details(index).joints
             residual = foresight.update(stamp, joints)
@@ -79,8 +81,8 @@ def _residuals(shaping: Sequence[ValueSeries], gap: float) -> dict[str, float]:
 
 
 def _norms(
-    shaping: Sequence[ValueSeries], rules: RuleSettings, expected: Expected
-) -> dict[str, Norm]:
+    shaping: Sequence[ValueSeries], rules: RuleSettings, expected: Reference
+) -> dict[str, StatisticScale]:
     """Give what is usual of the largest statistic within each part of the progress."""
     largest: dict[str, list[list[float]]] = {k: [[] for _ in range(len(PARTS) + 1)] for k in RULES}
     for series in shaping:
@@ -91,7 +93,7 @@ def _norms(
 
 
 def _largest(
-    series: ValueSeries, rules: RuleSettings, expected: Expected
+    series: ValueSeries, rules: RuleSettings, expected: Reference
 ) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {kind: {} for kind in RULES}
     known = np.flatnonzero(np.isfinite(series.values)).tolist()
@@ -106,11 +108,11 @@ def _largest(
     return found
 
 
-def _norm(parts: Sequence[Sequence[float]]) -> Norm:
+def _norm(parts: Sequence[Sequence[float]]) -> StatisticScale:
     """Fill a part that no episode tells of with what is usual over all."""
     everything = [value for part in parts for value in part]
     pairs = [usual(part if len(part) > 1 else everything) for part in parts]
-    return Norm(PARTS, tuple(m for m, _ in pairs), tuple(s for _, s in pairs))
+    return StatisticScale(PARTS, tuple(m for m, _ in pairs), tuple(s for _, s in pairs))
 
 
 def usual(values: Sequence[float]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from viva_ros.calibration.data import Sources, calibrate_engine
-from viva_ros.calibration.fit import DEFAULT, Choice
+from viva_ros.calibration.fit import DEFAULT, CalibrationOptions
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
 from viva_ros.core.events import RULES
 from viva_ros.data.open import find
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = engine_folder(args.engine, args.task)
     engine = load(folder, args.task)
     sources = Sources(find(args.recordings), RATE, args.scored, args.leave_out_failures)
-    choice = Choice(tuple(args.rules), args.combine, args.by_progress)
+    choice = CalibrationOptions(tuple(args.rules), args.combine, args.by_progress)
     found = calibrate_engine(
         lambda: engine, args.task, sources, args.alpha, args.warn_alpha, choice
     )

@@ -20,7 +20,7 @@ from importlib import import_module
 
 
 @dataclass(frozen=True)
-class Argument:
+class CommandArgument:
     """
     An option, or a positional argument.
 
@@ -40,10 +40,10 @@ class Command:
 
     name: str
     text: str
-    arguments: tuple[Argument, ...]
+    arguments: tuple[CommandArgument, ...]
 
     @property
-    def options(self) -> list[Argument]:
+    def options(self) -> list[CommandArgument]:
         """Those with flags."""
         return [argument for argument in self.arguments if argument.flags]
 
@@ -89,7 +89,7 @@ def read_commands() -> tuple[list[Command], dict[str, str]]:
     return found, without
 
 
-def read_arguments(module: str) -> tuple[Argument, ...]:
+def read_arguments(module: str) -> tuple[CommandArgument, ...]:
     """
     Return the arguments of the parser that a command makes first.
 
@@ -110,11 +110,11 @@ def read_arguments(module: str) -> tuple[Argument, ...]:
     raise TypeError(f'{module}.main does not parse a command line')
 
 
-def _argument(parser: argparse.ArgumentParser, action: argparse.Action) -> Argument:
+def _argument(parser: argparse.ArgumentParser, action: argparse.Action) -> CommandArgument:
     text = '' if action.help in (None, argparse.SUPPRESS) else action.help
     if text:
         text = parser._get_formatter()._expand_help(action)
-    return Argument(
+    return CommandArgument(
         tuple(action.option_strings), ' '.join((text or '').split()), action.nargs != 0,
         tuple(map(str, action.choices or ())),
     )  # fmt: skip
@@ -172,7 +172,7 @@ def _zsh_text(text: str) -> str:
     return text
 
 
-def _zsh_value(option: Argument) -> str:
+def _zsh_value(option: CommandArgument) -> str:
     return f':value:({" ".join(option.choices)})' if option.choices else ':value:_files'
 
 
@@ -197,7 +197,7 @@ def _fish_flag(flag: str) -> str:
     return f'-l {flag[2:]}' if flag.startswith('--') else f'-s {flag[1:]}'
 
 
-def _fish_value(option: Argument) -> str:
+def _fish_value(option: CommandArgument) -> str:
     return f' -x -a {_fish_text(" ".join(option.choices))}' if option.choices else ' -r -F'
 
 

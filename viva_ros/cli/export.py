@@ -18,7 +18,7 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.data.open import find
 from viva_ros.engine.backend import BACKENDS
 from viva_ros.engine.manifest import FLOAT32, ONNX
-from viva_ros.export.bundle import Plan, export, measure
+from viva_ros.export.bundle import ExportPlan, export, measure
 from viva_ros.export.tensorrt import RTX
 
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f'--capability is for {RTX}, which can build ahead, not for {args.engine}: leave '
                 'it out'
             )
-        plan = Plan(args.engine, args.precision, args.build_only, tuple(args.capability))
+        plan = ExportPlan(args.engine, args.precision, args.build_only, tuple(args.capability))
         out = args.out
         made = export(args.checkpoint, out, paths, plan)
     size = sum(path.stat().st_size for path in out.iterdir())

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.observation import Image
-from viva_ros.data.episode import Episode, Label, Mark, Verdict, judged, load, save, sidecar
+from viva_ros.data.episode import Annotation, Episode, Label, Mark, judged, load, save, sidecar
 from viva_ros.data.open import find, open_recording
 from viva_ros.data.segmentation import episodes_of
 
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--unlabelled', action='store_true', help='only those without an outcome')
     args = parser.parse_args(argv)
     console = Console(highlight=False)
-    session = Session(find(args.recordings), args.unlabelled, console)
+    session = LabelSession(find(args.recordings), args.unlabelled, console)
     session.run(sys.stdin)
     return 0
 
@@ -79,12 +79,12 @@ class Step:
 
     path: Path
     name: str
-    before: Verdict | None
+    before: Annotation | None
     index: int
 
 
 @dataclass
-class Session:
+class LabelSession:
     """
     Goes through recordings; ``index`` is the one shown.
 
@@ -170,7 +170,7 @@ class Session:
         verdicts = load(path)
         before = verdicts.get(episode.name)
         try:
-            after = answer(before or Verdict(), key, rest, duration(episode))
+            after = answer(before or Annotation(), key, rest, duration(episode))
         except ValueError as error:
             self.console.print(f'[red]{error}')
             return False
@@ -195,7 +195,7 @@ class Session:
         )
 
 
-def answer(verdict: Verdict, key: str, rest: str, length: float) -> Verdict:
+def answer(verdict: Annotation, key: str, rest: str, length: float) -> Annotation:
     """
     Give the verdict after one answer.
 
@@ -241,7 +241,7 @@ def size(episode: Episode, camera: str) -> str:
     return f'{width}x{height}'
 
 
-def describe(label: Label | None, verdict: Verdict | None) -> str:
+def describe(label: Label | None, verdict: Annotation | None) -> str:
     """Say what is known of an episode."""
     marks = label.marks if label else verdict.marks if verdict else ()
     told = [f'{mark.kind} at {mark.time:.1f} s {mark.text}'.rstrip() for mark in marks]

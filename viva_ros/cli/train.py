@@ -14,11 +14,11 @@ import torch
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.config import PRESETS
 from viva_ros.model.latents import NAMES
-from viva_ros.training.config import PLANS, Plan, Run, plan
+from viva_ros.training.config import PLANS, TrainConfig, TrainPlan, plan
 from viva_ros.training.distributed import DEVICES, PRECISIONS, Hardware
 from viva_ros.training.run import train
 
-STAGES: Final = tuple(field.name for field in fields(Plan))
+STAGES: Final = tuple(field.name for field in fields(TrainPlan))
 DESCRIPTION: Final = 'Train a model on recordings; stopped, it goes on when started again.'
 
 
@@ -31,7 +31,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     lengths = parser.add_argument_group('lengths')
     lengths.add_argument('--batch', type=int, help='of all stages; default: as planned')
     for name in STAGES:
-        usual = getattr(Plan(), name).steps
+        usual = getattr(TrainPlan(), name).steps
         lengths.add_argument(
             f'--{name}-steps', type=int, help=f"0 leaves it out; default: {usual}, or the preset's"
         )
@@ -84,7 +84,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(',') if name.strip())
 
 
-def run_of(args: argparse.Namespace) -> Run:
+def run_of(args: argparse.Namespace) -> TrainConfig:
     """
     Give the run that is asked for.
 
@@ -104,7 +104,7 @@ def run_of(args: argparse.Namespace) -> Run:
     lengths = {name: getattr(args, f'{name}_steps') for name in STAGES}
     if args.backbone is not None and args.preset not in PLANS:
         lengths = {**lengths, 'vae': 0, 'video': 0}
-    return Run(
+    return TrainConfig(
         tuple(args.recordings), args.out, args.preset, args.seed,
         plan(args.batch, lengths, args.preset), args.cache or args.out / 'cache', args.threads,
         cameras=tuple(args.cameras), tasks=tuple(args.tasks),

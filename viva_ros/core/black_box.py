@@ -71,7 +71,7 @@ class Ring:
         return [*sorted(self._held.values(), key=lambda kept: kept.steady), *self._kept]
 
 
-class Take:
+class EventRecording:
     """How long one recording goes on: until some time after the last alert, or its size limit."""
 
     def __init__(self, limits: BlackBoxLimits, now: float) -> None:

@@ -80,7 +80,7 @@ def check_skew(stamps: Mapping[str, int], slop: float) -> None:
         )
 
 
-class Source(Generic[Message]):
+class TopicBuffer(Generic[Message]):
     """The last messages of one topic, by stamp, ascending."""
 
     def __init__(self, kept: int | None) -> None:
@@ -167,8 +167,10 @@ class InputBuffer(Generic[Payload]):
         self._settings = settings
         self._joint_names = tuple(joint_names)
         self._topics = {name: name for name in (*cameras, JOINTS)} | dict(topics or {})
-        self._images = {c: Source[Payload](None if keep_all else KEPT_FRAMES) for c in cameras}
-        self._joints = Source[Mapping[str, float]](None if keep_all else KEPT_JOINTS)
+        self._images = {
+            c: TopicBuffer[Payload](None if keep_all else KEPT_FRAMES) for c in cameras
+        }
+        self._joints = TopicBuffer[Mapping[str, float]](None if keep_all else KEPT_JOINTS)
         self.resets = 0
 
     def add_image(self, camera: str, stamp: int, payload: Payload) -> None:
@@ -226,7 +228,7 @@ class InputBuffer(Generic[Payload]):
         except RejectedError as rejected:
             return rejected.unknown
 
-    def _sources(self) -> list[tuple[str, Source[Any]]]:
+    def _sources(self) -> list[tuple[str, TopicBuffer[Any]]]:
         return [*self._images.items(), (JOINTS, self._joints)]
 
     def _reset_on_jump(self, newest: int | None, stamp: int) -> None:

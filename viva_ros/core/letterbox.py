@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Place(NamedTuple):
+class LetterboxArea(NamedTuple):
     """Rows from ``top``, columns from ``left``; px."""
 
     top: int
@@ -17,7 +17,7 @@ class Place(NamedTuple):
     width: int
 
 
-def place(sent: tuple[int, int], box: tuple[int, int]) -> Place:
+def place(sent: tuple[int, int], box: tuple[int, int]) -> LetterboxArea:
     """
     Give where a picture lies, its proportions kept.
 
@@ -26,7 +26,7 @@ def place(sent: tuple[int, int], box: tuple[int, int]) -> Place:
     """
     scale = min(box[0] / sent[0], box[1] / sent[1])
     height, width = (max(1, round(side * scale)) for side in sent)
-    return Place((box[0] - height) // 2, (box[1] - width) // 2, height, width)
+    return LetterboxArea((box[0] - height) // 2, (box[1] - width) // 2, height, width)
 
 
 def halvings(sent: tuple[int, int], fitted: tuple[int, int]) -> int:

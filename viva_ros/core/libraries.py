@@ -82,7 +82,7 @@ ROS: Final = frozenset({
 INTERFACES: Final = frozenset({'viva_ros.action', 'viva_ros.msg', 'viva_ros.srv'})
 
 
-class Place(Enum):
+class InstallPlace(Enum):
     """Where this Python comes from."""
 
     PIP = auto()  # pip installed viva_ros here
@@ -91,17 +91,17 @@ class Place(Enum):
     OPEN = auto()  # another Python, such as conda's
 
 
-def place() -> Place:
+def place() -> InstallPlace:
     """Return where this Python comes from."""
     if _installed_by_pip():
-        return Place.PIP
+        return InstallPlace.PIP
     if sys.prefix != sys.base_prefix:
-        return Place.VIRTUAL
+        return InstallPlace.VIRTUAL
     marker = Path(sysconfig.get_path('stdlib')) / 'EXTERNALLY-MANAGED'
-    return Place.MANAGED if marker.exists() else Place.OPEN
+    return InstallPlace.MANAGED if marker.exists() else InstallPlace.OPEN
 
 
-def remedy(modules: Iterable[str], where: Place | None = None) -> str:
+def remedy(modules: Iterable[str], where: InstallPlace | None = None) -> str:
     """
     Return 'run: ' and the command that installs libraries where this Python runs.
 
@@ -110,7 +110,7 @@ def remedy(modules: Iterable[str], where: Place | None = None) -> str:
     """
     libraries = [LIBRARIES[name] for name in modules]
     where = where or place()
-    if where is not Place.MANAGED:
+    if where is not InstallPlace.MANAGED:
         return f'run: {_pip([sys.executable, "-m", "pip", "install"], libraries, where)}'
     if all(library.apt for library in libraries):
         return f'run: sudo apt install {" ".join(library.apt for library in libraries)}'
@@ -129,7 +129,7 @@ def explain(error: ImportError) -> str | None:
     name = error.name if error.name in INTERFACES else module
     if name not in ROS | INTERFACES or not isinstance(error, ModuleNotFoundError):
         return None
-    if place() is Place.PIP:
+    if place() is InstallPlace.PIP:
         pip = [sys.executable, '-m', 'pip', 'install', 'viva_ros[ros]']
         return f'{name} is not installed; run: {shlex.join(pip)}'
     return (
@@ -153,12 +153,12 @@ def _installed_by_pip() -> bool:
         return False
 
 
-def _pip(pip: Sequence[str], libraries: Sequence[Library], where: Place) -> str:
+def _pip(pip: Sequence[str], libraries: Sequence[Library], where: InstallPlace) -> str:
     """Return a command line; two where one library must come without its requirements."""
     alone = [library.requirement for library in libraries if library.alone]
     others = [library for library in libraries if not library.alone]
     wanted = [library.requirement for library in others]
-    if where is Place.PIP and others and all(library.extra for library in others):
+    if where is InstallPlace.PIP and others and all(library.extra for library in others):
         wanted = [f'viva_ros[{",".join(sorted({library.extra for library in others}))}]']
     lines = [[*pip, *wanted]] * bool(wanted) + [[*pip, '--no-deps', *alone]] * bool(alone)
     return ' && '.join(shlex.join(line) for line in lines)

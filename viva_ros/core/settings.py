@@ -27,7 +27,7 @@ T = TypeVar('T')
 
 
 @dataclass(frozen=True)
-class Limits:
+class SettingLimits:
     """What a setting may be; None where there is no such limit."""
 
     above: float | None = None
@@ -78,7 +78,7 @@ class SettingInfo:
     name: str
     default: Any
     doc: str
-    limits: Limits
+    limits: SettingLimits
     live: bool = False
 
 
@@ -100,7 +100,7 @@ def setting(
     :param choices: all values allowed, for text
     :param live: whether it may change while a node is configured
     """
-    limits = Limits(above, at_least, at_most, None if choices is None else tuple(choices))
+    limits = SettingLimits(above, at_least, at_most, None if choices is None else tuple(choices))
     metadata = {'doc': doc, 'limits': limits, 'live': live}
     field: T = dataclasses.field(default=default, metadata=metadata)
     return field

@@ -47,7 +47,7 @@ class OpenEpisode:
 
 
 @dataclass(frozen=True)
-class Memory:
+class SupervisionRecord:
     """
     The content of the file.
 
@@ -72,10 +72,10 @@ class SupervisionMemory:
     """
 
     path: Path
-    content: Memory = field(default_factory=Memory)
+    content: SupervisionRecord = field(default_factory=SupervisionRecord)
     _unwritten: bool = False  # whether the file lacks what is in the content
 
-    def recall(self, now: float, hourly: int) -> Memory:
+    def recall(self, now: float, hourly: int) -> SupervisionRecord:
         """
         Read the file; retries of more than an hour ago are left out.
 
@@ -90,19 +90,19 @@ class SupervisionMemory:
             if read['format'] not in FORMATS:
                 raise ValueError(f'format is {read["format"]!r}, must be {FORMATS[-1]!r}')
             recent = [float(at) for at in read['asked'] if now - float(at) < HOUR]
-            self.content = Memory(
+            self.content = SupervisionRecord(
                 tuple(min(at, now) for at in recent),
                 _event(read.get('operator'), Level.NEEDS_OPERATOR),
                 _episode(read.get('episode')), _event(read.get('latched'), Level.LATCHED),
             )  # fmt: skip
             self._unwritten = False
         except FileNotFoundError:
-            self.content = Memory()
+            self.content = SupervisionRecord()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             aside = self.path.with_suffix('.damaged')
             with suppress(OSError):
                 self.path.replace(aside)
-            self.content, self._unwritten = Memory((now,) * hourly), True
+            self.content, self._unwritten = SupervisionRecord((now,) * hourly), True
             raise VivaError(
                 f'the memory of the supervisor cannot be read from {self.path} ({error!r}): all '
                 f'retries of the hour count as spent for an hour; the file is kept as {aside.name}'
@@ -132,7 +132,7 @@ class SupervisionMemory:
 
     def change(self, **changes: Any) -> None:
         """
-        Write the file with fields of ``Memory`` changed, if that changes anything.
+        Write the file with fields of ``SupervisionRecord`` changed, if that changes anything.
 
         :raises OSError: if it cannot be written
         """
@@ -205,7 +205,7 @@ def steady(asked: tuple[float, ...], wall: float, now: float) -> list[float]:
     return sorted(now - max(0.0, wall - at) for at in asked)
 
 
-def _written(content: Memory) -> dict[str, Any]:
+def _written(content: SupervisionRecord) -> dict[str, Any]:
     return {
         'format': FORMATS[-1],
         'asked': list(content.asked),

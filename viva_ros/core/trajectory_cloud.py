@@ -41,7 +41,7 @@ class CloudSettings:
 
 
 @dataclass
-class Sample:
+class CloudSample:
     """
     One estimate.
 
@@ -71,7 +71,7 @@ class Trail:
         self._chains: list[Chain] = []
         self._joints: tuple[str, ...] = ()
         self._episode = ''
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._samples: deque[CloudSample] = deque(maxlen=KEPT)
 
     def add(
         self, stamp: int, episode: str, joints: Mapping[str, float], channels: Channels
@@ -97,7 +97,7 @@ class Trail:
             self._joints = tuple(joints)
             self._find_chains()
         positions = np.fromiter(joints.values(), float, len(joints))
-        self._samples.append(Sample(stamp, positions, channels))
+        self._samples.append(CloudSample(stamp, positions, channels))
         while self._samples[0].stamp < stamp - round(self._settings.span * 1e9):
             self._samples.popleft()
 

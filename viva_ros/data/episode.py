@@ -89,7 +89,7 @@ KINDS: Final = ('milestone', 'error')
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Annotation:
     """
     What a person said of an episode.
 
@@ -106,7 +106,7 @@ def sidecar(recording: Path) -> Path:
     return recording.parent / NAME
 
 
-def load(path: Path) -> dict[str, Verdict]:
+def load(path: Path) -> dict[str, Annotation]:
     """
     Give the verdicts in a file, by name of the episode; none without a file.
 
@@ -125,7 +125,7 @@ def load(path: Path) -> dict[str, Verdict]:
         ) from error
 
 
-def save(path: Path, verdicts: Mapping[str, Verdict]) -> None:
+def save(path: Path, verdicts: Mapping[str, Annotation]) -> None:
     """
     Write the verdicts.
 
@@ -139,15 +139,15 @@ def save(path: Path, verdicts: Mapping[str, Verdict]) -> None:
         raise RecordingError(f'{path} cannot be written ({error})') from error
 
 
-def _verdict(content: Mapping[str, Any]) -> Verdict:
+def _verdict(content: Mapping[str, Any]) -> Annotation:
     marks = [Mark(str(m['kind']), float(m['time']), str(m['text'])) for m in content['marks']]
     success = content['success']
     if success is not None and not isinstance(success, bool):
         raise ValueError(f'success is {success!r}, must be true, false or null')
-    return Verdict(success, str(content['task']), tuple(sorted(marks, key=lambda m: m.time)))
+    return Annotation(success, str(content['task']), tuple(sorted(marks, key=lambda m: m.time)))
 
 
-def judged(label: Label | None, verdict: Verdict | None, task: str = '') -> Label | None:
+def judged(label: Label | None, verdict: Annotation | None, task: str = '') -> Label | None:
     """
     Put a person's verdict over the label that an episode has.
 

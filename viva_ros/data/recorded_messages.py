@@ -12,7 +12,7 @@ from viva_ros.data.recording import Recording
 
 
 @dataclass(frozen=True)
-class Said:
+class ValueMessage:
     """
     One Value message.
 
@@ -39,7 +39,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Moment:
+class TruthMessage:
     """One GroundTruth message; times in s since the episode began, NaN where there is none."""
 
     stamp: int
@@ -63,9 +63,9 @@ class Moment:
         return {'inject': self.inject, 'visible': self.visible, 'manifest': self.manifest}[name]
 
 
-def runs(moments: Sequence[Moment]) -> list[list[Moment]]:
+def runs(moments: Sequence[TruthMessage]) -> list[list[TruthMessage]]:
     """Part the truth where its time goes back: there the simulation began another episode."""
-    parts: list[list[Moment]] = []
+    parts: list[list[TruthMessage]] = []
     for moment in moments:
         if not parts or moment.time < parts[-1][-1].time:
             parts.append([])
@@ -73,7 +73,7 @@ def runs(moments: Sequence[Moment]) -> list[list[Moment]]:
     return parts
 
 
-def stamp_of_event(run: Sequence[Moment], name: str) -> float:
+def stamp_of_event(run: Sequence[TruthMessage], name: str) -> float:
     """
     Give the stamp of an event, ns; NaN if there was none.
 
@@ -81,7 +81,7 @@ def stamp_of_event(run: Sequence[Moment], name: str) -> float:
     clock, so the further, the wronger.
 
     :param run: of one episode
-    :param name: as in ``Moment.told``
+    :param name: as in ``TruthMessage.told``
     """
     telling = [moment for moment in run if math.isfinite(moment.told(name))]
     if not telling:
@@ -90,10 +90,10 @@ def stamp_of_event(run: Sequence[Moment], name: str) -> float:
     return nearest.stamp + (nearest.told(name) - nearest.time) * 1e9
 
 
-def values(recording: Recording) -> list[Said]:
+def values(recording: Recording) -> list[ValueMessage]:
     """Give the published values, in the order received."""
     return [
-        Said(
+        ValueMessage(
             time, from_time(m.header.stamp), float(m.value), m.status == m.STATUS_OK,
             m.reason_kind, m.reason, m.task, m.episode_id, m.engine,
             {n: from_time(s) for n, s in zip(m.input_names, m.input_stamps, strict=True)},
@@ -116,10 +116,10 @@ def alerts(recording: Recording) -> list[Event]:
     ]  # fmt: skip
 
 
-def truth(recording: Recording) -> list[Moment]:
+def truth(recording: Recording) -> list[TruthMessage]:
     """Give the truth, in the order received; empty for a real robot."""
     return [
-        Moment(
+        TruthMessage(
             from_time(m.header.stamp), m.episode_id, m.task, m.seed, m.failure, m.phase,
             m.attempt, float(m.progress), m.success, m.failed, m.done, float(m.time),
             float(m.inject_time), float(m.visible_time), float(m.manifest_time),

@@ -17,7 +17,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.topic_map import NAME as MAP
 from viva_ros.data.episode import Episode, Joints, Label, Mark, judged, load, sidecar
 from viva_ros.data.messages import from_time
-from viva_ros.data.recorded_messages import Moment, runs, stamp_of_event, truth
+from viva_ros.data.recorded_messages import TruthMessage, runs, stamp_of_event, truth
 from viva_ros.data.recording import Recording
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
@@ -86,7 +86,7 @@ def task_of(recording: Recording) -> str:
     return str(recording.metadata.get(TASK, {}).get('task', ''))
 
 
-def within(moments: Sequence[Moment], span: Span) -> list[Moment]:
+def within(moments: Sequence[TruthMessage], span: Span) -> list[TruthMessage]:
     """
     Give the truth of one episode.
 
@@ -118,7 +118,7 @@ def stored_label(recording: Recording) -> Label | None:
         ) from error
 
 
-def true_label(moments: list[Moment], first: int) -> Label | None:
+def true_label(moments: list[TruthMessage], first: int) -> Label | None:
     """
     Give the outcome that a simulation said; None if it was not over yet.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Sample:
+class ValueSample:
     """One value message; value is NaN when unknown. Stamps in ns, latency in s."""
 
     stamp: int
@@ -30,7 +30,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Moment:
+class DemoTruth:
     """One ground-truth message; times in s since the episode began, NaN where there is none."""
 
     stamp: int
@@ -46,22 +46,22 @@ class Moment:
 
 
 @dataclass
-class Session:
+class DemoSession:
     """All samples, notices and ground truth of a run; lists, since another thread appends."""
 
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[ValueSample] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[DemoTruth] = field(default_factory=list)
     level: int = 1  # of supervisor/state; unknown before the first
 
     @property
-    def now(self) -> Moment | None:
+    def now(self) -> DemoTruth | None:
         """Return the newest ground truth."""
         return self.moments[-1] if self.moments else None
 
-    def since(self, stamp: int) -> 'Session':
+    def since(self, stamp: int) -> 'DemoSession':
         """Return what came at or after a stamp."""
-        return Session(
+        return DemoSession(
             [s for s in self.samples if s.stamp >= stamp],
             [n for n in self.notices if n.stamp >= stamp],
             [m for m in self.moments if m.stamp >= stamp],
@@ -71,6 +71,6 @@ class Session:
         """Kinds of the notices, in order."""
         return [notice.kind for notice in self.notices]
 
-    def known(self) -> list[Sample]:
+    def known(self) -> list[ValueSample]:
         """Return the samples that carry a value."""
         return [sample for sample in self.samples if math.isfinite(sample.value)]

@@ -20,7 +20,7 @@ from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Level
 from viva_ros.demo import summary, view
-from viva_ros.demo.events import Session
+from viva_ros.demo.events import DemoSession
 from viva_ros.demo.watcher import Orders, Watcher
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
@@ -43,7 +43,7 @@ class Player:
     """Gives the orders and waits; `tick` is called about ten times a second with a title."""
 
     def __init__(
-        self, watcher: Watcher, orders: Orders, session: Session, tick: Callable[[str], None]
+        self, watcher: Watcher, orders: Orders, session: DemoSession, tick: Callable[[str], None]
     ) -> None:
         self._watcher, self._orders = watcher, orders
         self._session, self._tick = session, tick
@@ -57,7 +57,7 @@ class Player:
             'no value arrived',
         )
 
-    def play(self, part: Part, task: str, settle: float) -> Session:
+    def play(self, part: Part, task: str, settle: float) -> DemoSession:
         """
         Play one episode to its end and return what was seen of it.
 
@@ -143,7 +143,7 @@ def run(
     out: Path,
     console: Console,
     watch: Callable[[Mapping[str, int]], Callable[[], None]] = unwatched,
-) -> tuple[Session, dict[str, list[summary.Check]]]:
+) -> tuple[DemoSession, dict[str, list[summary.DemoCheck]]]:
     """
     Play both parts while everything is recorded, and others until the duration is over.
 
@@ -154,7 +154,7 @@ def run(
     from viva_ros.bringup.processes import started
     from viva_ros.demo.watcher import watching
 
-    session = Session()
+    session = DemoSession()
     options: dict[str, Any] = {'task': plan.task}
     if plan.engine:
         options['engine'] = str(plan.engine)
@@ -208,7 +208,7 @@ def guarded(
 
 @contextmanager
 def showing(
-    session: Session, stamp: Callable[[], int], console: Console, headless: bool
+    session: DemoSession, stamp: Callable[[], int], console: Console, headless: bool
 ) -> Iterator[Callable[[str], None]]:
     """Show the session while it grows: a live view, or plain lines."""
     if headless or not console.is_terminal:
@@ -218,7 +218,7 @@ def showing(
         yield lambda title: live.update(view.render(session, title, stamp()))
 
 
-def plain(session: Session, console: Console) -> Callable[[str], None]:
+def plain(session: DemoSession, console: Console) -> Callable[[str], None]:
     """Print a line for each new title and each alert."""
     shown = {'title': '', 'notices': 0}
 

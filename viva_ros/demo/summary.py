@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from viva_ros.core.events import RULES, Level, is_alarming
-from viva_ros.demo.events import Notice, Session
+from viva_ros.demo.events import DemoSession, Notice
 
 
 @dataclass(frozen=True)
-class Check:
+class DemoCheck:
     """One thing that the demo is to show."""
 
     name: str
@@ -20,23 +20,23 @@ class Check:
     seen: str
 
 
-def good_checks(part: Session) -> list[Check]:
+def good_checks(part: DemoSession) -> list[DemoCheck]:
     """Check a good episode: success, and no alarm."""
     alarms = [n for n in part.notices if is_alarming(n.level, n.kind)]
     values = [s.value for s in part.known()]
     return [
-        Check('the robot succeeds', _succeeded(part), _outcome(part)),
-        Check('no alarm', not alarms, f'{len(alarms)} alarms'),
-        Check('the value rises', _rises(values), _span(values)),
+        DemoCheck('the robot succeeds', _succeeded(part), _outcome(part)),
+        DemoCheck('no alarm', not alarms, f'{len(alarms)} alarms'),
+        DemoCheck('the value rises', _rises(values), _span(values)),
     ]
 
 
-def failure_checks(part: Session) -> list[Check]:
+def failure_checks(part: DemoSession) -> list[DemoCheck]:
     """Check a failure: alarm after its cause, and a retry that succeeds or is refused."""
     alarm = first_alarm(part)
     checks = [
-        Check('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
-        Check('not before anything went wrong', _after_injection(part), _delays(part)),
+        DemoCheck('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
+        DemoCheck('not before anything went wrong', _after_injection(part), _delays(part)),
     ]
     kinds = part.kinds()
     if 'retry_refused' in kinds and 'retry_accepted' not in kinds:
@@ -44,29 +44,29 @@ def failure_checks(part: Session) -> list[Check]:
     after = [s.value for s in part.known() if alarm and s.stamp > alarm.stamp]
     return [
         *checks,
-        Check('a retry is accepted', 'retry_accepted' in kinds, ', '.join(kinds)),
-        Check('the robot succeeds after it', _succeeded(part), _outcome(part)),
-        Check('the value climbs again', _rises(after), _span(after)),
+        DemoCheck('a retry is accepted', 'retry_accepted' in kinds, ', '.join(kinds)),
+        DemoCheck('the robot succeeds after it', _succeeded(part), _outcome(part)),
+        DemoCheck('the value climbs again', _rises(after), _span(after)),
     ]
 
 
-def _refused_checks(part: Session) -> list[Check]:
+def _refused_checks(part: DemoSession) -> list[DemoCheck]:
     """Check that the robot cannot try again on the scene as it is: a person is called."""
     refusal = next(n.text for n in part.notices if n.kind == 'retry_refused')
     called = next((n.text for n in part.notices if n.level == Level.NEEDS_OPERATOR), '')
     return [
-        Check('a retry is asked for, which the robot refuses', True, refusal),
-        Check('the operator is called', bool(called), called or 'nobody is called'),
+        DemoCheck('a retry is asked for, which the robot refuses', True, refusal),
+        DemoCheck('the operator is called', bool(called), called or 'nobody is called'),
     ]
 
 
-def first_alarm(part: Session) -> Notice | None:
+def first_alarm(part: DemoSession) -> Notice | None:
     """Return the first alarm of a rule; None without one."""
     alarms = (n for n in part.notices if n.level == Level.ALARM and n.kind in RULES)
     return next(alarms, None)
 
 
-def alarm_delay(part: Session, event: str) -> float | None:
+def alarm_delay(part: DemoSession, event: str) -> float | None:
     """
     Seconds from what went wrong to the first alarm; None without one of them.
 
@@ -84,12 +84,12 @@ def alarm_delay(part: Session, event: str) -> float | None:
     return (alarm.stamp - nearest.stamp) * 1e-9 + ago
 
 
-def _after_injection(part: Session) -> bool:
+def _after_injection(part: DemoSession) -> bool:
     delay = alarm_delay(part, 'inject')
     return delay is not None and delay > 0.0
 
 
-def _delays(part: Session) -> str:
+def _delays(part: DemoSession) -> str:
     wrong, evident = alarm_delay(part, 'inject'), alarm_delay(part, 'manifest')
     if wrong is None:
         return 'no alarm, or nothing went wrong'
@@ -100,7 +100,7 @@ def _delays(part: Session) -> str:
 
 
 def summarise(
-    session: Session, checks: dict[str, list[Check]], facts: dict[str, Any]
+    session: DemoSession, checks: dict[str, list[DemoCheck]], facts: dict[str, Any]
 ) -> dict[str, Any]:
     """Gather the figures for summary.json."""
     latencies = [1e3 * s.latency for s in session.known()]
@@ -119,18 +119,18 @@ def summarise(
     }
 
 
-def _rate(session: Session) -> float:
+def _rate(session: DemoSession) -> float:
     known = session.known()
     if len(known) < 2:
         return 0.0
     return round((len(known) - 1) / ((known[-1].stamp - known[0].stamp) * 1e-9), 2)
 
 
-def _succeeded(part: Session) -> bool:
+def _succeeded(part: DemoSession) -> bool:
     return part.now is not None and part.now.success
 
 
-def _outcome(part: Session) -> str:
+def _outcome(part: DemoSession) -> str:
     if part.now is None:
         return 'robot not heard'
     word = 'success' if part.now.success else 'no success'

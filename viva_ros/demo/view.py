@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from viva_ros.core.events import Level, is_alarming
-from viva_ros.demo.events import Moment, Notice, Sample, Session
+from viva_ros.demo.events import DemoSession, DemoTruth, Notice, ValueSample
 
 SPAN = 40.0  # s shown
 LABELS = (1.0, 0.5, 0.0, -0.5, -1.0)
@@ -38,10 +38,10 @@ class Grid:
         return column if 0 <= column < self.columns else None
 
 
-class Curve:
+class ValuePlot:
     """Values as dots; '?' where unknown, '!' at an alarm."""
 
-    def __init__(self, session: Session, now: int) -> None:
+    def __init__(self, session: DemoSession, now: int) -> None:
         self._session, self._now = session, now
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -92,19 +92,19 @@ STYLES = {
 }  # fmt: skip
 
 
-def render(session: Session, title: str, now: int) -> RenderableType:
+def render(session: DemoSession, title: str, now: int) -> RenderableType:
     """Draw a session as it stands at stamp `now`, ns."""
     layout = Layout()
     layout.split_column(Layout(name='top', ratio=5), Layout(name='events', ratio=2))
     layout['top'].split_row(
-        Layout(Panel(Curve(session, now), title='value (rises towards success)'), ratio=3),
+        Layout(Panel(ValuePlot(session, now), title='value (rises towards success)'), ratio=3),
         Layout(Panel(status(session, now), title=title), ratio=2),
     )
     layout['events'].update(Panel(Events(session.notices), title='supervisor'))
     return layout
 
 
-def status(session: Session, now: int) -> RenderableType:
+def status(session: DemoSession, now: int) -> RenderableType:
     """Tell what robot, monitor and supervisor are at; above it why there is no value."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, min_width=10)
@@ -145,13 +145,13 @@ def line(notice: Notice) -> Text:
     return Text.assemble((f'{level.name:15s}', STYLES[level]), f'{notice.kind:16s} {notice.text}')
 
 
-def rate(samples: Sequence[Sample], now: int) -> float:
+def rate(samples: Sequence[ValueSample], now: int) -> float:
     """Known values per second over the last five seconds."""
     recent = [s for s in samples[-200:] if now - s.stamp < 5e9 and math.isfinite(s.value)]
     return len(recent) / 5.0
 
 
-def _truth(moment: Moment | None) -> list[tuple[str, RenderableType]]:
+def _truth(moment: DemoTruth | None) -> list[tuple[str, RenderableType]]:
     if moment is None:
         return [('robot', 'not heard yet')]
     state = 'succeeded' if moment.success else 'failing' if moment.failed else moment.phase
@@ -164,7 +164,7 @@ def _truth(moment: Moment | None) -> list[tuple[str, RenderableType]]:
     ]
 
 
-def _value(sample: Sample | None) -> Text:
+def _value(sample: ValueSample | None) -> Text:
     if sample is None:
         return Text('waiting', 'dim')
     if not math.isfinite(sample.value):
@@ -172,7 +172,7 @@ def _value(sample: Sample | None) -> Text:
     return Text(f'{sample.value:+.2f}', 'bold green' if sample.value > 0 else 'bold yellow')
 
 
-def _latency(sample: Sample | None) -> str:
+def _latency(sample: ValueSample | None) -> str:
     known = sample is not None and math.isfinite(sample.latency)
     return f'{1e3 * sample.latency:.0f} ms' if known and sample else '-'
 

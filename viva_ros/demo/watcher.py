@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 
 from viva_ros.core.errors import VivaError
 from viva_ros.data.bag.writer import RecordingWriter
-from viva_ros.demo.events import Moment, Notice, Sample, Session
+from viva_ros.demo.events import DemoSession, DemoTruth, Notice, ValueSample
 from viva_ros.msg import Alert, Episode, FutureProprioception, GroundTruth, SupervisorState, Value
 from viva_ros.nodes.topic_recorder import Recorder, Topic
 
@@ -48,7 +48,7 @@ TOPICS = (
 class Watcher(Node):
     """Fills a session, records every topic."""
 
-    def __init__(self, session: Session, writer: RecordingWriter) -> None:
+    def __init__(self, session: DemoSession, writer: RecordingWriter) -> None:
         super().__init__('viva_demo')
         self._session = session
         self.recorder = Recorder(self, TOPICS, writer)
@@ -63,7 +63,7 @@ class Watcher(Node):
 
     def _add_value(self, msg: Value) -> None:
         self._session.samples.append(
-            Sample(_ns(msg.header), msg.value, msg.latency, msg.reason, msg.episode_id)
+            ValueSample(_ns(msg.header), msg.value, msg.latency, msg.reason, msg.episode_id)
         )
 
     def _add_alert(self, msg: Alert) -> None:
@@ -76,7 +76,7 @@ class Watcher(Node):
 
     def _add_truth(self, msg: GroundTruth) -> None:
         self._session.moments.append(
-            Moment(
+            DemoTruth(
                 _ns(msg.header), msg.time, msg.attempt, msg.phase, msg.progress,
                 msg.success, msg.failed, msg.done, msg.inject_time, msg.manifest_time,
             )
@@ -121,7 +121,7 @@ class Orders:
 
 
 @contextmanager
-def watching(path: Path, session: Session) -> Iterator[tuple[Watcher, Orders]]:
+def watching(path: Path, session: DemoSession) -> Iterator[tuple[Watcher, Orders]]:
     """Spin a watcher in a thread; at the end the recording is whole and closed."""
     rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     writer = RecordingWriter(path)

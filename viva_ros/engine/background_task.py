@@ -21,7 +21,7 @@ def nothing(*_: Any) -> None:
     """Do nothing."""
 
 
-class Job(Generic[Result]):
+class BackgroundTask(Generic[Result]):
     """One call of a function, and its outcome; ``run`` in a thread, all else in the owner's."""
 
     def __init__(self, make: Callable[[], Result], discard: Callable[[Result], Any]) -> None:
@@ -73,7 +73,7 @@ class Preparation(Generic[Result]):
         :param discard: frees a result that is not taken; called in a thread
         """
         self._discard = discard
-        self._job: Job[Result] | None = None
+        self._job: BackgroundTask[Result] | None = None
         self._interrupt: Callable[[], Any] = nothing
         self._what, self._began = '', 0.0
         self._thread: threading.Thread | None = None  # the newest; it ends after all others
@@ -107,7 +107,7 @@ class Preparation(Generic[Result]):
         :param interrupt: called by ``cancel``, to end the function early where that is possible
         """
         self.cancel()
-        self._job = Job(make, self._discard)
+        self._job = BackgroundTask(make, self._discard)
         self._interrupt, self._what, self._began = interrupt, what, time.monotonic()
         self.run_after(self._job.run)
 

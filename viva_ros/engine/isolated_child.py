@@ -65,7 +65,7 @@ def serve(engine: Engine, connection: socket.socket) -> None:
         connection.send(wire.reply(number, *answer(engine, memory)))
 
 
-def answer(engine: Engine, memory: wire.Memory) -> tuple[int, str]:
+def answer(engine: Engine, memory: wire.ObservationMemory) -> tuple[int, str]:
     """Estimate from what lies in the memory; give what came of it, and why."""
     try:
         memory.answer(engine.estimate(memory.observation()))

@@ -36,19 +36,19 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def share(connection: socket.socket, info: EngineInfo) -> 'Memory':
+def share(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
     """Make memory for an engine, and send it to the other end, who cannot take it away again."""
     descriptor = os.memfd_create('viva_engine', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(descriptor, sum(_sizes(info)))
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # that would be SIGBUS
         socket.send_fds(connection, [b'memory'], [descriptor])
-        return Memory(descriptor, info)
+        return ObservationMemory(descriptor, info)
     finally:
         os.close(descriptor)
 
 
-def take(connection: socket.socket, info: EngineInfo) -> 'Memory':
+def take(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
     """
     Give the memory that the other end has made.
 
@@ -58,7 +58,7 @@ def take(connection: socket.socket, info: EngineInfo) -> 'Memory':
     if not descriptors:
         raise EOFError('the other end was closed')
     try:
-        return Memory(descriptors[0], info)
+        return ObservationMemory(descriptors[0], info)
     finally:
         os.close(descriptors[0])
 
@@ -107,7 +107,7 @@ def info_from(text: str) -> EngineInfo:
     return EngineInfo(**{**content, **lists, 'image_size': (height, width)})
 
 
-class Memory:
+class ObservationMemory:
     """
     One observation and its estimate in shared memory; the socket tells whose turn it is.
 

@@ -19,7 +19,7 @@ Job = TypeVar('Job')
 Result = TypeVar('Result')
 
 
-class Worker(Generic[Job, Result]):
+class EngineWorker(Generic[Job, Result]):
     """Runs a function on one job at a time; ``take`` gives what came out."""
 
     def __init__(self, work: Callable[[Job], Result], notify: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import Details
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.observation import Array, Image
@@ -107,7 +107,7 @@ def _episode(one: Result, calibration: Calibration | None) -> dict[str, Any]:
 
 def alarm_limits(one: Result, calibration: Calibration) -> Array:
     """Give the smoothed value below which an alarm would be due, (N,); NaN where none can be."""
-    judge = Judge(JudgeSettings(rules=calibration.rules), calibration.thresholds)
+    judge = Detector(DetectorSettings(rules=calibration.rules), calibration.thresholds)
     limits = []
     likely = np.full(len(one.times), math.nan) if one.probability is None else one.probability
     for at, value, success in zip(one.times, one.values, likely, strict=True):

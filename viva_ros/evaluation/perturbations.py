@@ -33,7 +33,7 @@ UNCHANGED: Final = 'as it was'
 
 
 @dataclass(frozen=True)
-class Check:
+class PerturbationCheck:
     """
     One way to fool a value.
 
@@ -102,18 +102,26 @@ def paused(sights: list[Sight]) -> Shown:
     return plain(sights)[:middle] + held + later
 
 
-def checks(cameras: Sequence[str], tasks: int) -> Iterator[Check]:
+def checks(cameras: Sequence[str], tasks: int) -> Iterator[PerturbationCheck]:
     """Give all checks for an engine with these cameras and so many tasks."""
-    yield Check(UNCHANGED, plain, 'the figures to compare with')
+    yield PerturbationCheck(UNCHANGED, plain, 'the figures to compare with')
     for camera in cameras:
-        yield Check(f'{camera} covered', lambda sights, c=camera: covered(c, sights),
+        yield PerturbationCheck(f'{camera} covered', lambda sights, c=camera: covered(c, sights),
                     'knows less: the order suffers, the value does not rise')  # fmt: skip
     if tasks > 1:
-        yield Check('wrong task', plain, 'falls: this is not that task', other_task=True)
-    yield Check('frames shuffled', shuffled, 'follows what it sees, not the time that it was told')
-    yield Check('twice the speed', doubled, 'is the same at each moment; no more alarms')
-    yield Check('half the speed', halved, 'is the same at each moment; may alarm: no progress')
-    yield Check('a pause of 2 s', paused, 'stays where it is')
+        yield PerturbationCheck(
+            'wrong task', plain, 'falls: this is not that task', other_task=True
+        )
+    yield PerturbationCheck(
+        'frames shuffled', shuffled, 'follows what it sees, not the time that it was told'
+    )
+    yield PerturbationCheck(
+        'twice the speed', doubled, 'is the same at each moment; no more alarms'
+    )
+    yield PerturbationCheck(
+        'half the speed', halved, 'is the same at each moment; may alarm: no progress'
+    )
+    yield PerturbationCheck('a pause of 2 s', paused, 'stays where it is')
 
 
 def measure_checks(
@@ -151,7 +159,9 @@ def _some(tasks: Mapping[Path, str], limit: int) -> dict[Path, str]:
     return picked
 
 
-def _measure(check: Check, case: Case, one: Contender, base: dict[int, float]) -> dict[str, float]:
+def _measure(
+    check: PerturbationCheck, case: Case, one: Contender, base: dict[int, float]
+) -> dict[str, float]:
     shown = check.change(case.sights)
     rows = [row for row, _ in shown]
     engine = _asked(check, case.task, one)
@@ -170,7 +180,7 @@ def _measure(check: Check, case: Case, one: Contender, base: dict[int, float]) -
     }
 
 
-def _asked(check: Check, task: str, one: Contender) -> Engine:
+def _asked(check: PerturbationCheck, task: str, one: Contender) -> Engine:
     if not check.other_task:
         return one.engines[task]()
     return next(engine() for other, engine in one.engines.items() if other != task)

@@ -20,10 +20,10 @@ from viva_ros.calibration.data import is_undisturbed
 from viva_ros.core.events import Event
 from viva_ros.core.observation import Array
 from viva_ros.data.episode import Episode, Label, Mark
-from viva_ros.data.recorded_messages import Moment
+from viva_ros.data.recorded_messages import TruthMessage
 from viva_ros.metrics.detection import Trial
 from viva_ros.metrics.ranking import spearman
-from viva_ros.scoring.scorer import Sample, series_of
+from viva_ros.scoring.scorer import ScoredSample, series_of
 
 SUCCESS: Final = 'success'
 FAILURE: Final = 'failure'
@@ -98,8 +98,8 @@ def group_of(label: Label) -> str:
 
 
 def result(
-    episode: Episode, label: Label, samples: Sequence[Sample], alarms: Sequence[Event],
-    moments: Sequence[Moment],
+    episode: Episode, label: Label, samples: Sequence[ScoredSample], alarms: Sequence[Event],
+    moments: Sequence[TruthMessage],
 ) -> Result:  # fmt: skip
     """Set values and alarms beside what really happened."""
     begin = min(int(camera.stamps[0]) for camera in episode.cameras.values() if camera.stamps.size)
@@ -116,13 +116,13 @@ def result(
     )  # fmt: skip
 
 
-def _told(samples: Sequence[Sample]) -> Array | None:
+def _told(samples: Sequence[ScoredSample]) -> Array | None:
     """Give the probabilities of success; None where the engine gives none."""
     told = np.array([sample.success for sample in samples], dtype=np.float64)
     return told if np.isfinite(told).any() else None
 
 
-def true_progress(stamps: NDArray[np.int64], moments: Sequence[Moment]) -> Array:
+def true_progress(stamps: NDArray[np.int64], moments: Sequence[TruthMessage]) -> Array:
     """Give the progress last told at each stamp; NaN before the first."""
     told = np.array([moment.stamp for moment in moments], dtype=np.int64)
     progress = np.array([math.nan, *(moment.progress for moment in moments)], dtype=np.float64)

@@ -23,7 +23,7 @@ from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode, Label
 from viva_ros.data.open import open_recording
-from viva_ros.data.recorded_messages import Moment, truth
+from viva_ros.data.recorded_messages import TruthMessage, truth
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import Engine, EngineInfo
@@ -197,7 +197,7 @@ class Case:
     label: Label
     task: str
     sights: list[Sight]
-    moments: list[Moment]
+    moments: list[TruthMessage]
 
 
 def cases(tasks: Mapping[Path, str], infos: Mapping[str, EngineInfo]) -> Iterator[Case]:

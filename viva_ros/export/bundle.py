@@ -39,9 +39,9 @@ from viva_ros.engine.manifest import (
 from viva_ros.engine.permissions import check_building_place
 from viva_ros.export import parity
 from viva_ros.export import quantization as eight_bits
-from viva_ros.export.graph import OPSET, Source, make_graph, open_source, run_of
+from viva_ros.export.graph import OPSET, CheckpointSource, make_graph, open_source, run_of
 from viva_ros.export.mixed_precision import find_seam
-from viva_ros.export.parity import Differences, Sample, take_samples
+from viva_ros.export.parity import Differences, ParitySample, take_samples
 from viva_ros.export.quantization import Rounding
 from viva_ros.model import checkpoint
 from viva_ros.model.checkpoint import WEIGHTS
@@ -79,7 +79,9 @@ class EngineFile:
     seam: str = ''
 
 
-def make_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+def make_file(
+    source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
+) -> EngineFile:
     """
     Make it.
 
@@ -102,7 +104,9 @@ def make_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> Engine
     return made
 
 
-def graph_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+def graph_file(
+    source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
+) -> EngineFile:
     """Make an ONNX graph, which several libraries run."""
     if plan.precision == BFLOAT16:
         graph = make_graph(source)
@@ -112,7 +116,7 @@ def graph_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> Engin
 
 
 def _graph(
-    source: Source, plan: 'Plan', samples: Sequence[Sample], opset: int
+    source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample], opset: int
 ) -> tuple[bytes, dict[str, Any]]:
     graph = make_graph(source, opset, HALVES.get(plan.precision, torch.float32))
     if plan.precision not in EIGHT_BITS:
@@ -143,7 +147,7 @@ def _differ(
     return float(np.max(np.abs(np.array(found) - np.array(values))))
 
 
-def _seam(source: Source, graph: bytes, samples: Sequence[Sample]) -> str:
+def _seam(source: CheckpointSource, graph: bytes, samples: Sequence[ParitySample]) -> str:
     feeds, values = _moments(source, samples)
     return find_seam(
         graph, feeds, values, lambda seam: run_of(graph, 'openvino', seam),
@@ -152,19 +156,23 @@ def _seam(source: Source, graph: bytes, samples: Sequence[Sample]) -> str:
 
 
 def _moments(
-    source: Source, samples: Sequence[Sample]
+    source: CheckpointSource, samples: Sequence[ParitySample]
 ) -> tuple[list[dict[str, Any]], list[float]]:
     """Give moments as a graph takes them, and what the model says of them."""
     expected = parity.expect(source, samples)
     return [s.feeds(source) for s in samples], [float(one['value']) for one in expected]
 
 
-def weights_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+def weights_file(
+    source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
+) -> EngineFile:
     """Copy the weights: the engine is the checkpoint."""
     return EngineFile(WEIGHTS, (source.folder / WEIGHTS).read_bytes(), {})
 
 
-def compiled_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> EngineFile:
+def compiled_file(
+    source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
+) -> EngineFile:
     """Compile a graph by TensorRT or TensorRT-RTX."""
     from viva_ros.export import tensorrt as building
 
@@ -178,7 +186,7 @@ def compiled_file(source: Source, plan: 'Plan', samples: Sequence[Sample]) -> En
 LIBRARIES: Final = ('torch', 'diffusers', 'onnx', 'onnxscript', 'onnxruntime', 'openvino')
 
 
-def describe(source: Source, kind: str, precision: str, made: EngineFile) -> Manifest:
+def describe(source: CheckpointSource, kind: str, precision: str, made: EngineFile) -> Manifest:
     """Give the description of an engine that was not compared yet."""
     provenance = {
         'export': command_line('export'), CHECKPOINT: source.fingerprint,
@@ -196,14 +204,14 @@ def describe(source: Source, kind: str, precision: str, made: EngineFile) -> Man
     )  # fmt: skip
 
 
-def _inputs(source: Source) -> dict[str, Any]:
+def _inputs(source: CheckpointSource) -> dict[str, Any]:
     return {
         name: {'type': str(tensor.dtype).removeprefix('torch.'), 'shape': ['B', *tensor.shape[1:]]}
         for name, tensor in source.example().items()
     }
 
 
-def _texts(source: Source) -> dict[str, Any]:
+def _texts(source: CheckpointSource) -> dict[str, Any]:
     """Tell what tells the tasks apart, so that two engines can be compared without weights."""
     model = source.model
     if not isinstance(model, ViVa | EarlyExit):
@@ -224,7 +232,7 @@ COPIED: Final = (checkpoint.WEIGHTS, checkpoint.DESCRIPTION)
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExportPlan:
     """
     What is to be made.
 
@@ -253,7 +261,7 @@ def check_gpu_for(precision: str) -> None:
         )
 
 
-class Stage:
+class BundleStage:
     """
     A folder beside the final one, gone at the end.
 
@@ -267,7 +275,7 @@ class Stage:
         parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', suffix='.tmp', dir=parent))
 
-    def __enter__(self) -> 'Stage':
+    def __enter__(self) -> 'BundleStage':
         return self
 
     def __exit__(
@@ -277,7 +285,11 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(
-        self, source: Source, plan: Plan, made: EngineFile, samples: Sequence[Sample]
+        self,
+        source: CheckpointSource,
+        plan: ExportPlan,
+        made: EngineFile,
+        samples: Sequence[ParitySample],
     ) -> Manifest:
         """
         Compare and move.
@@ -297,7 +309,7 @@ class Stage:
         self._move([*COPIED, made.name, MANIFEST])
         return manifest
 
-    def measure_again(self, source: Source, samples: Sequence[Sample]) -> Manifest:
+    def measure_again(self, source: CheckpointSource, samples: Sequence[ParitySample]) -> Manifest:
         """Compare the engine that is in the final folder."""
         manifest = manifests.read(self._out)
         for name in {*COPIED, manifest.file}:
@@ -307,7 +319,9 @@ class Stage:
         self._move([MANIFEST])
         return manifest
 
-    def _measured(self, manifest: Manifest, source: Source, samples: Sequence[Sample]) -> Manifest:
+    def _measured(
+        self, manifest: Manifest, source: CheckpointSource, samples: Sequence[ParitySample]
+    ) -> Manifest:
         """Give the description with what was found by each library that can run the engine."""
         if manifest.kind == 'pytorch' and manifest.precision != FLOAT32:
             check_gpu_for(manifest.precision)
@@ -331,7 +345,7 @@ class Stage:
         )  # fmt: skip
 
     def _compare(
-        self, kind: str, source: Source, samples: Sequence[Sample], expected: Any
+        self, kind: str, source: CheckpointSource, samples: Sequence[ParitySample], expected: Any
     ) -> Differences:
         engines: dict[str, Engine] = {}
         try:
@@ -352,7 +366,7 @@ class Stage:
 
 
 def export(
-    folder: Path, out: Path, recordings: Sequence[Path], plan: Plan | None = None
+    folder: Path, out: Path, recordings: Sequence[Path], plan: ExportPlan | None = None
 ) -> Manifest:
     """
     Write an engine's folder.
@@ -363,13 +377,13 @@ def export(
     :raises EngineError: if the engine differs from the model too much, or cannot be made; nothing
         is written then
     """
-    plan = plan or Plan()
+    plan = plan or ExportPlan()
     check_building_place(out)
     source = open_source(folder)
     blind = plan.build_only and plan.precision not in EIGHT_BITS
     samples = [] if blind else take_samples(source, recordings)
     made = make_file(source, plan, samples)
-    with Stage(out, folder) as stage:
+    with BundleStage(out, folder) as stage:
         return stage.finish(source, plan, made, samples)
 
 
@@ -381,5 +395,5 @@ def measure(folder: Path, recordings: Sequence[Path]) -> Manifest:
     """
     source = open_source(folder)
     samples = take_samples(source, recordings)
-    with Stage(folder, folder) as stage:
+    with BundleStage(folder, folder) as stage:
         return stage.measure_again(source, samples)

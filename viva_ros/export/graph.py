@@ -28,7 +28,7 @@ LARGEST_BATCH: Final = 1024
 
 
 @dataclass(frozen=True)
-class Source:
+class CheckpointSource:
     """
     A checkpoint, as export needs it.
 
@@ -61,7 +61,7 @@ class Source:
         return {'images': torch.zeros(shape, dtype=torch.uint8), **inputs}
 
 
-def open_source(folder: Path) -> Source:
+def open_source(folder: Path) -> CheckpointSource:
     """
     Read a checkpoint of either kind.
 
@@ -72,7 +72,7 @@ def open_source(folder: Path) -> Source:
     if kind in checkpoint.KINDS.values():
         found = checkpoint.read(folder)
         config = found.model.config
-        return Source(
+        return CheckpointSource(
             str(kind), found.model, LeanViVa(found.model).eval(), config.cameras,
             config.image_size, found.model.ranges, config.horizon, config.tasks,
             found.fingerprint, found.provenance, found.model.outputs, content['sha256'], folder,
@@ -84,14 +84,14 @@ def open_source(folder: Path) -> Source:
     model = ProprioModel(ranges, len(tasks)).eval()
     checkpoint.read_weights(folder, model, content['sha256'])
     mark = checkpoint.fingerprint(content['sha256'], {'tasks': list(tasks)}, content['ranges'])
-    return Source(
+    return CheckpointSource(
         'proprio', model, model, (), (1, 1), ranges, float(content['horizon']), tasks, mark,
         content['provenance'], weights=content['sha256'], folder=folder,
     )  # fmt: skip
 
 
 def make_graph(
-    source: Source, opset: int = OPSET, precision: torch.dtype = torch.float32
+    source: CheckpointSource, opset: int = OPSET, precision: torch.dtype = torch.float32
 ) -> bytes:
     """
     Give the ONNX graph of a model, weights inside, for any number of observations at a time.

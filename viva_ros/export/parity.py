@@ -21,7 +21,7 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.manifest import LARGEST_DIFFERENCE
-from viva_ros.export.graph import Source
+from viva_ros.export.graph import CheckpointSource
 from viva_ros.training.dataset import cut
 
 EVERY: Final = 5  # frame: of which parity is measured
@@ -30,7 +30,7 @@ Ask = Callable[[Observation, str], Estimate]
 
 
 @dataclass(frozen=True)
-class Sample:
+class ParitySample:
     """
     A recorded moment.
 
@@ -42,14 +42,14 @@ class Sample:
     proprio: NDArray[np.float32]
     task: str
 
-    def observation(self, source: Source) -> Observation:
+    def observation(self, source: CheckpointSource) -> Observation:
         """Give it as a robot sees it."""
         views = () if self.images is None else self.images
         images = dict(zip(source.cameras, views, strict=True))
         joints = dict(zip(source.ranges.names, self.proprio.tolist(), strict=True))
         return Observation(images, joints, {})
 
-    def feeds(self, source: Source) -> dict[str, NDArray[np.generic]]:
+    def feeds(self, source: CheckpointSource) -> dict[str, NDArray[np.generic]]:
         """Give it as a graph's inputs, (1, ...)."""
         task = np.array([source.tasks.index(self.task)])
         feeds: dict[str, NDArray[Any]] = {'proprio': self.proprio[None], 'task': task}
@@ -76,7 +76,7 @@ class Differences:
     joints_share: float = 0.0
 
 
-def take_samples(source: Source, paths: Sequence[Path]) -> list[Sample]:
+def take_samples(source: CheckpointSource, paths: Sequence[Path]) -> list[ParitySample]:
     """
     Give some moments of recordings, of every one of the model's tasks.
 
@@ -88,7 +88,7 @@ def take_samples(source: Source, paths: Sequence[Path]) -> list[Sample]:
     return samples
 
 
-def _samples(source: Source, path: Path) -> list[Sample]:
+def _samples(source: CheckpointSource, path: Path) -> list[ParitySample]:
     samples = []
     for episode in episodes_of(open_recording(path)):
         if episode.label is None or episode.label.task not in source.tasks:
@@ -99,11 +99,13 @@ def _samples(source: Source, path: Path) -> list[Sample]:
         )
         for images, proprio in zip(moments.images, moments.proprio, strict=True):
             seen = images if source.cameras else None
-            samples.append(Sample(seen, proprio.astype(np.float32), episode.label.task))
+            samples.append(ParitySample(seen, proprio.astype(np.float32), episode.label.task))
     return samples
 
 
-def expect(source: Source, samples: Sequence[Sample]) -> list[dict[str, NDArray[np.floating]]]:
+def expect(
+    source: CheckpointSource, samples: Sequence[ParitySample]
+) -> list[dict[str, NDArray[np.floating]]]:
     """Give what the model itself says in float32, by output."""
     expected = []
     for sample in samples:
@@ -116,7 +118,7 @@ def expect(source: Source, samples: Sequence[Sample]) -> list[dict[str, NDArray[
 
 
 def compare(
-    source: Source, samples: Sequence[Sample],
+    source: CheckpointSource, samples: Sequence[ParitySample],
     expected: Sequence[dict[str, NDArray[np.floating]]], ask: Ask,
 ) -> Differences:  # fmt: skip
     """

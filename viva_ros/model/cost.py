@@ -136,7 +136,7 @@ SHARE: Final = 0.4  # of that, in a well-fed training step
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryEstimate:
     """Bytes on one GPU in training, by what they hold."""
 
     weights: float
@@ -176,7 +176,7 @@ def training_operations(config: ViVaConfig) -> dict[str, int]:
 
 def training_memory(
     config: ViVaConfig, batch: int, processes: int = 1, rank: int = 0, checkpointing: bool = True
-) -> Memory:
+) -> MemoryEstimate:
     """
     Give the bytes on one GPU, products in bfloat16.
 
@@ -192,13 +192,13 @@ def training_memory(
     shown = kept + s.layers * between if checkpointing else s.layers * kept
     if rank:
         learning = adapter_parameters(config, rank)
-        return Memory(
+        return MemoryEstimate(
             2.0 * whole + 4.0 * (learning + vae), 2.0 * learning, 4.0 * learning, 8.0 * learning,
             float(batch * shown),
         )  # fmt: skip
     copies = 2.0 * whole if processes == 1 else 2 * 2.0 * block  # of all, or of two blocks
     part = whole / processes
-    return Memory(4.0 * (part + vae), copies, 4.0 * part, 8.0 * part, float(batch * shown))
+    return MemoryEstimate(4.0 * (part + vae), copies, 4.0 * part, 8.0 * part, float(batch * shown))
 
 
 def adapter_parameters(config: ViVaConfig, rank: int) -> int:

@@ -24,7 +24,7 @@ from viva_ros.model.viva import FULL_TIME, ViVa
 HIDDEN: Final = 256
 
 
-class Reading(nn.Module):
+class ReadOut(nn.Module):
     """
     From the features of one target frame to its numbers.
 
@@ -66,7 +66,7 @@ class EarlyExit(nn.Module):
         width = size.num_attention_heads * size.attention_head_dim
         joints = len(config.joint_names)
         self.head = nn.ModuleDict(
-            {name: Reading(width, joints if name == PROPRIO else 1) for name in config.targets}
+            {name: ReadOut(width, joints if name == PROPRIO else 1) for name in config.targets}
         )
 
     @classmethod

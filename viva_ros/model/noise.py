@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchShare:
     """
     One of several equal parts of a batch; no generator, so that nothing draws past it.
 
@@ -34,13 +34,13 @@ class Share:
         return whole.chunk(self.count)[self.index]
 
 
-Source: TypeAlias = torch.Generator | Share | None
+Source: TypeAlias = torch.Generator | BatchShare | None
 Device: TypeAlias = torch.device | str | None
 
 
 def normal(shape: Sequence[int], source: Source, device: Device = None) -> Tensor:
     """Draw from N(0, 1); the first dimension of the shape is this process's part of the batch."""
-    if isinstance(source, Share):
+    if isinstance(source, BatchShare):
         drawn = source.of(torch.randn(_whole(shape, source), generator=source.generator))
     else:
         drawn = torch.randn(tuple(shape), generator=source)
@@ -49,7 +49,7 @@ def normal(shape: Sequence[int], source: Source, device: Device = None) -> Tenso
 
 def uniform(shape: Sequence[int], source: Source, device: Device = None) -> Tensor:
     """Draw evenly from [0, 1); as ``normal``."""
-    if isinstance(source, Share):
+    if isinstance(source, BatchShare):
         drawn = source.of(torch.rand(_whole(shape, source), generator=source.generator))
     else:
         drawn = torch.rand(tuple(shape), generator=source)
@@ -58,11 +58,11 @@ def uniform(shape: Sequence[int], source: Source, device: Device = None) -> Tens
 
 def integers(high: int, count: int, source: Source) -> Tensor:
     """Draw ``count`` of 0 .. high - 1, on the CPU; as ``normal``."""
-    if isinstance(source, Share):
+    if isinstance(source, BatchShare):
         whole = torch.randint(high, (count * source.count,), generator=source.generator)
         return source.of(whole)
     return torch.randint(high, (count,), generator=source)
 
 
-def _whole(shape: Sequence[int], share: Share) -> tuple[int, ...]:
+def _whole(shape: Sequence[int], share: BatchShare) -> tuple[int, ...]:
     return (shape[0] * share.count, *shape[1:])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from viva_ros.model.config import VaeConfig
 
 
-class Norm(nn.Module):
+class ChannelNorm(nn.Module):
     """Normalise each pixel's channels to unit root mean square, then scale them."""
 
     def __init__(self, dim: int) -> None:
@@ -28,9 +28,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
-        self.norm1 = Norm(in_dim)
+        self.norm1 = ChannelNorm(in_dim)
         self.conv1 = nn.Conv2d(in_dim, out_dim, 3, padding=1)
-        self.norm2 = Norm(out_dim)
+        self.norm2 = ChannelNorm(out_dim)
         self.conv2 = nn.Conv2d(out_dim, out_dim, 3, padding=1)
         same = in_dim == out_dim
         self.conv_shortcut = nn.Identity() if same else nn.Conv2d(in_dim, out_dim, 1)
@@ -45,7 +45,7 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.norm = Norm(dim)
+        self.norm = ChannelNorm(dim)
         self.to_qkv = nn.Conv2d(dim, dim * 3, 1)
         self.proj = nn.Conv2d(dim, dim, 1)
 
@@ -166,7 +166,7 @@ class Encoder(nn.Module):
             for i, pair in enumerate(pairwise(dims))
         )
         self.mid_block = MidBlock(dims[-1])
-        self.norm_out = Norm(dims[-1])
+        self.norm_out = ChannelNorm(dims[-1])
         self.conv_out = nn.Conv2d(dims[-1], 2 * config.z_dim, 3, padding=1)
 
     def features(self, x: Tensor) -> Tensor:
@@ -194,7 +194,7 @@ class Decoder(nn.Module):
             UpBlock(*pair, config.num_res_blocks, temporal[i], i < len(dims) - 2)
             for i, pair in enumerate(pairwise(dims))
         )
-        self.norm_out = Norm(dims[-1])
+        self.norm_out = ChannelNorm(dims[-1])
         self.conv_out = nn.Conv2d(dims[-1], 3 * config.patch_size**2, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

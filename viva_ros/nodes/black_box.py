@@ -19,7 +19,7 @@ from typing import Any, Final
 from rclpy.node import NodeNameNonExistentError
 from rclpy.serialization import deserialize_message
 
-from viva_ros.core.black_box import MIB, Kept, Ring, Take, rotate
+from viva_ros.core.black_box import MIB, EventRecording, Kept, Ring, rotate
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.events import is_alarming
 from viva_ros.core.libraries import remedy
@@ -178,7 +178,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         stamp = datetime.fromtimestamp(now * 1e-9, UTC)
         path = self._folder / f'alert_{stamp:%Y%m%dT%H%M%S}_{now % 10**9 // 10**6:03d}.mcap'
         self._writer = BackgroundWriter(path)
-        self._take = Take(self.settings.limits, time.monotonic())
+        self._take = EventRecording(self.settings.limits, time.monotonic())
         self._writer.metadata(ALERT, describe(alert, self.settings))
         newest = getattr(self, '_newest_value', None)
         if newest is not None:

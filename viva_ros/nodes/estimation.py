@@ -19,7 +19,7 @@ from viva_ros.engine.observation_builder import Observer
 from viva_ros.engine.remote.client import SharedEngine
 from viva_ros.engine.remote.protocol import address_of
 from viva_ros.engine.resources import engine_folder
-from viva_ros.engine.worker import Worker, with_one_more_try
+from viva_ros.engine.worker import EngineWorker, with_one_more_try
 from viva_ros.nodes.diagnostics import OK, WARN
 from viva_ros.nodes.settings import MonitorSettings
 
@@ -71,7 +71,7 @@ class Interruption:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EstimationOutcome:
     """
     What came of one selection.
 
@@ -98,7 +98,7 @@ class Estimation:
     ) -> None:
         """:param notify: called in the worker's thread when an outcome can be taken."""
         self._engine, self._observer = engine, observer
-        self._worker: Worker[Job, Outcome] = Worker(self._work, notify)
+        self._worker: EngineWorker[Job, EstimationOutcome] = EngineWorker(self._work, notify)
         self.take = self._worker.take
 
     @property
@@ -148,13 +148,13 @@ class Estimation:
         self._engine.close()
         return True
 
-    def _work(self, job: Job) -> Outcome:
+    def _work(self, job: Job) -> EstimationOutcome:
         selection, generation, wait = job
         try:
-            return Outcome(selection, self._estimate(selection), generation, wait)
+            return EstimationOutcome(selection, self._estimate(selection), generation, wait)
         except DeviceError as error:
             unknown = Unknown('engine', str(error))
-            return Outcome(selection, unknown, generation, fatal=True)
+            return EstimationOutcome(selection, unknown, generation, fatal=True)
 
     def _estimate(self, selection: Selection[Any]) -> Estimate | Unknown:
         try:

@@ -35,7 +35,7 @@ UNNAMED: Final = b''  # the publisher, where the message info has no publisher i
 
 
 @dataclass(frozen=True)
-class Share:
+class FrameShare:
     """Frames sent and received within some time; ``sent`` is None where it cannot be counted."""
 
     sent: int | None
@@ -74,7 +74,7 @@ class Arrivals:
         self._received += 1
         self._sent += 1 + missed
 
-    def take(self, publishers: Collection[bytes]) -> Share:
+    def take(self, publishers: Collection[bytes]) -> FrameShare:
         """
         Return the counts since the last call.
 
@@ -83,7 +83,7 @@ class Arrivals:
         before, self._publishers = self._publishers, frozenset(publishers)
         same = len(self._publishers) == 1 and self._publishers == before
         unknown = self._unnumbered or (self._unnamed and not same)
-        share = Share(None if unknown else self._sent, self._received)
+        share = FrameShare(None if unknown else self._sent, self._received)
         if not same:  # the next number of an unnamed publisher may be another publisher's
             self._newest.pop(UNNAMED, None)
         self._sent = self._received = 0
@@ -91,7 +91,7 @@ class Arrivals:
         return share
 
 
-def advise(topic: str, share: Share) -> str:
+def advise(topic: str, share: FrameShare) -> str:
     """Say that frames do not come, and what may mend it."""
     text = f'{share.received} of {share.sent} frames of {topic} came'
     if os.environ.get(PROFILE_VARIABLE):

@@ -27,7 +27,13 @@ from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
 from viva_ros.nodes.diagnostics import ERROR, WARN, Health, Report, open_handles
-from viva_ros.nodes.estimation import Estimation, Interruption, Outcome, Started, load_engine
+from viva_ros.nodes.estimation import (
+    Estimation,
+    EstimationOutcome,
+    Interruption,
+    Started,
+    load_engine,
+)
 from viva_ros.nodes.image_bridge import find_bridge
 from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.lifecycle import ManagedNode
@@ -338,7 +344,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             self.publish_value(outcome.result, outcome, now)
         self._on_picture()  # the next set may have come meanwhile
 
-    def publish_value(self, estimate: Estimate, outcome: Outcome, now: int) -> Value:
+    def publish_value(self, estimate: Estimate, outcome: EstimationOutcome, now: int) -> Value:
         """Publish an estimate, and count it."""
         episode = self._episodes.of_value(outcome.selection.stamp)
         value = self._outputs.publish(estimate, outcome.selection, episode, now)

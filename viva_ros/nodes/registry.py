@@ -29,7 +29,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Argument:
+class LaunchArgument:
     """
     One launch argument.
 
@@ -68,30 +68,32 @@ BLACK_BOX = Program('black_box', {'black_box_folder': 'folder', **LIFECYCLE}, sw
 SIM = Program('sim', {'task': 'task', 'seed': 'seed', 'failure': 'failure'}, respawn=False)
 
 NODES = (
-    Argument('namespace', "Namespace of all nodes, below the launch file's own.", ''),
-    Argument(
+    LaunchArgument('namespace', "Namespace of all nodes, below the launch file's own.", ''),
+    LaunchArgument(
         'params_file',
         "YAML file with a section for each node, over the package's defaults; empty: none.",
         '', is_path=True,
     ),
-    Argument('log_level', 'Of all nodes.', 'info', LEVELS),
-    Argument('respawn', 'Start a node again when it fails.', 'true', FLAG),
+    LaunchArgument('log_level', 'Of all nodes.', 'info', LEVELS),
+    LaunchArgument('respawn', 'Start a node again when it fails.', 'true', FLAG),
 )  # fmt: skip
 WATCH = (
-    Argument('engine', is_path=True),
-    Argument('engine_server', is_path=True),
-    Argument('task'),
-    Argument('transport'),
-    Argument('calibration', is_path=True),
-    Argument('dry_run'),
-    Argument('executing_topic', 'Topic of std_msgs/Bool, true while the robot executes a task.'),
-    Argument('autostart'),
+    LaunchArgument('engine', is_path=True),
+    LaunchArgument('engine_server', is_path=True),
+    LaunchArgument('task'),
+    LaunchArgument('transport'),
+    LaunchArgument('calibration', is_path=True),
+    LaunchArgument('dry_run'),
+    LaunchArgument(
+        'executing_topic', 'Topic of std_msgs/Bool, true while the robot executes a task.'
+    ),
+    LaunchArgument('autostart'),
 )
 BOX = (
-    Argument('black_box', 'Record what led to an alert.', 'true', FLAG),
-    Argument('black_box_folder', is_path=True),
+    LaunchArgument('black_box', 'Record what led to an alert.', 'true', FLAG),
+    LaunchArgument('black_box_folder', is_path=True),
 )
-CLOCK = Argument('use_sim_time', 'Take the time from /clock.', 'false', FLAG)
+CLOCK = LaunchArgument('use_sim_time', 'Take the time from /clock.', 'false', FLAG)
 
 #: Defaults of the demo: the simulated robot reports what it executes, fails, and may try again.
 DEMO = {
@@ -106,8 +108,8 @@ LAUNCHES = {
         (
             *NODES,
             *(replace(a, default=DEMO.get(a.name)) for a in WATCH),
-            Argument('seed', default=DEMO['seed']),
-            Argument('failure', default=DEMO['failure']),
+            LaunchArgument('seed', default=DEMO['seed']),
+            LaunchArgument('failure', default=DEMO['failure']),
         ),
     ),
 }

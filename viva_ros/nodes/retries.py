@@ -13,7 +13,12 @@ from rclpy.node import Node
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
-from viva_ros.core.supervision_memory import Memory, OpenEpisode, SupervisionMemory, steady
+from viva_ros.core.supervision_memory import (
+    OpenEpisode,
+    SupervisionMemory,
+    SupervisionRecord,
+    steady,
+)
 from viva_ros.nodes.retry_client import Answers, Request, Retrier, retry_client
 
 ALIVE = 5.0  # s, between two signs of life in the file
@@ -54,7 +59,7 @@ class Retries:
         if self._client is not None:
             self._client.destroy()
             self._client = None
-        self._memory.content = Memory()
+        self._memory.content = SupervisionRecord()
         self._machine = RetryMachine(self._settings)
         self.episode: OpenEpisode | None = None
         self.kept: OpenEpisode | None = None  # of the supervisor before; it may go on

@@ -55,7 +55,7 @@ GIVE_UP = 20.0  # s; after a plan that has ended without success
 REPORT = 0.1  # s, between two reports of 'executing'
 
 
-class Robot(Node):
+class SimRobotNode(Node):
     """Carries one simulated episode after the other."""
 
     def __init__(self) -> None:
@@ -316,7 +316,7 @@ def or_nan(time_: float | None) -> float:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the node."""
-    run(Robot, argv)
+    run(SimRobotNode, argv)
 
 
 if __name__ == '__main__':

@@ -22,7 +22,7 @@ from rclpy.qos import QoSProfile
 from rclpy.service import Service
 from std_srvs.srv import Trigger
 
-from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.staleness import Silence
 from viva_ros.core.detection.thresholds import TaskCalibrations
 from viva_ros.core.episode_state import EpisodeState
@@ -72,7 +72,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Create judge, topics and services."""
         self._calibrations = found
         self._calibration = found.of(settings.task)
-        self._judging = JudgeSettings(settings.rules, settings.alarm)
+        self._judging = DetectorSettings(settings.rules, settings.alarm)
         self._begin_judging()
         self._foreign = self._incompatible = self._robot_fault = ''
         self._begin_watch(settings)
@@ -98,7 +98,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _begin_judging(self) -> None:
         made = self._calibration
-        self._judge = Judge(
+        self._judge = Detector(
             self._judging, made.thresholds, made.expected, made.combine, made.alpha
         )
         self._entered: dict[Level, Event] = {}  # what the judge's levels were entered with

@@ -27,7 +27,7 @@ BESIDE = 3  # px, between an alert's line and its label
 
 
 @dataclass(frozen=True)
-class Label:
+class AlertLabel:
     """The kind of an alert, and the box that it fills: left, top, right, bottom, px."""
 
     text: str
@@ -57,7 +57,7 @@ def draw_value(
     return image
 
 
-def lay_out(alerts: Sequence[tuple[int, str]]) -> list[Label]:
+def lay_out(alerts: Sequence[tuple[int, str]]) -> list[AlertLabel]:
     """
     Place the labels of alerts so that none lies on another, the newest nearest to the top.
 
@@ -66,7 +66,7 @@ def lay_out(alerts: Sequence[tuple[int, str]]) -> list[Label]:
 
     :param alerts: (column, px; kind), oldest first
     """
-    placed: list[Label] = []
+    placed: list[AlertLabel] = []
     rows: list[list[tuple[int, int]]] = [[] for _ in range(TOP + 1, SIZE[0] - BOTTOM - LANE, LANE)]
     for column, kind in reversed(alerts):
         text = kind[:LONGEST].encode('ascii', 'replace').decode()
@@ -77,7 +77,7 @@ def lay_out(alerts: Sequence[tuple[int, str]]) -> list[Label]:
             if all(left >= end or left + width <= begin for begin, end in taken):
                 taken.append((left, left + width))
                 top = TOP + 1 + LANE * number
-                placed.append(Label(text, (left, top, left + width, top + LANE - 1)))
+                placed.append(AlertLabel(text, (left, top, left + width, top + LANE - 1)))
                 break
     return placed
 

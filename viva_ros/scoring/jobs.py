@@ -62,7 +62,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Job:
+class ScoreJob:
     """A recording, and the folder and name that its tables get."""
 
     path: Path
@@ -81,7 +81,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScoreOutcome:
     """
     What became of a job; a row of the table at the end.
 
@@ -155,15 +155,15 @@ class Scorer:
         self._order = order
         self._loaded: dict[str, tuple[Engine, Calibration | None]] = {}
 
-    def attempt(self, job: Job) -> Outcome:
+    def attempt(self, job: ScoreJob) -> ScoreOutcome:
         """Score a recording; errors become outcomes, but for a mistake in the program."""
         begin, host = monotonic(), platform.node()
         try:
             outcome = self._there(job) or self._score(job)
         except RecordingError as error:
-            outcome = Outcome(job.path, FAILED, text=str(error))
+            outcome = ScoreOutcome(job.path, FAILED, text=str(error))
         except VivaError as error:  # of the engine or the disk: the next would fare no better
-            outcome = Outcome(job.path, STOP, text=f'at {job.path}: {error}')
+            outcome = ScoreOutcome(job.path, STOP, text=f'at {job.path}: {error}')
         return replace(outcome, seconds=monotonic() - begin, host=host)
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class Scorer:
             engine.close()
         self._loaded.clear()
 
-    def _there(self, job: Job) -> Outcome | None:
+    def _there(self, job: ScoreJob) -> ScoreOutcome | None:
         """Give the earlier outcome, if its tables are whole and would come out the same."""
         found = header(job.values)
         if found is None or not is_whole(job.progress):
@@ -181,9 +181,11 @@ class Scorer:
             return None
         summary = {k: math.nan if v is None else v for k, v in found['summary'].items()}
         losses = tuple(found['losses'])
-        return Outcome(job.path, THERE, found['engine'], found['task'], losses=losses, **summary)
+        return ScoreOutcome(
+            job.path, THERE, found['engine'], found['task'], losses=losses, **summary
+        )
 
-    def _score(self, job: Job) -> Outcome:
+    def _score(self, job: ScoreJob) -> ScoreOutcome:
         made_from = identity_of(job.path)
         recording = open_recording(job.path)
         task = self._order.task or own_task(recording)
@@ -198,7 +200,7 @@ class Scorer:
         content['summary'] = {k: None if v != v else v for k, v in counts.items()}
         write_table(job.progress, with_header(progress_table(scores, episodes), content))
         write_table(job.values, with_header(values_table(scores, episodes), content))
-        return Outcome(
+        return ScoreOutcome(
             job.path, SCORED, scores.engine, task, losses=scores.losses, text=describe(scores),
             **counts,
         )  # fmt: skip
@@ -217,7 +219,7 @@ class Scorer:
             self._loaded[task] = engine, found
         return self._loaded[task]
 
-    def _made_of(self, job: Job, task: str) -> dict[str, Any]:
+    def _made_of(self, job: ScoreJob, task: str) -> dict[str, Any]:
         """Give all that the tables depend on, but for the version of this package."""
         asked = self._order.task or task
         engine, calibration = self._engine(asked)

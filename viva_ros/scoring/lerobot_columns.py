@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from viva_ros.data.lerobot.reader import is_dataset
-from viva_ros.scoring.jobs import Job
+from viva_ros.scoring.jobs import ScoreJob
 from viva_ros.scoring.store import PREFIX, PROGRESS_SUFFIX, with_header, write_table
 
 #: Of the metadata of the parts: what holds for the whole; differing entries are listed.
 KEPT: Final = ('engine', 'task', 'version', 'command', 'progress_of', 'recipe')
 
 
-def join_progress(jobs: Sequence[Job]) -> list[Path]:
+def join_progress(jobs: Sequence[ScoreJob]) -> list[Path]:
     """Write DATASET_progress.parquet beside the tables of each data set's episodes."""
     parts: dict[Path, list[Path]] = {}
     for job in jobs:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.libraries import remedy
-from viva_ros.scoring.jobs import Job, Order, Outcome, Scorer
+from viva_ros.scoring.jobs import Order, ScoreJob, ScoreOutcome, Scorer
 from viva_ros.scoring.store import tool_version
 
 QUIET: Final = {
@@ -34,7 +34,7 @@ class Actor:
     def __init__(self, order: Order) -> None:
         self._scorer = Scorer(order)
 
-    def attempt(self, job: Job) -> Outcome:
+    def attempt(self, job: ScoreJob) -> ScoreOutcome:
         """Score a recording."""
         return self._scorer.attempt(job)
 
@@ -52,9 +52,9 @@ class RayWorker:
         self._make = ray.remote(num_cpus=1, max_restarts=0)(Actor)
         self.revive()
 
-    def submit(self, job: Job) -> 'Future[Outcome]':
+    def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
         """Begin."""
-        future: Future[Outcome] = self._actor.attempt.remote(job).future()
+        future: Future[ScoreOutcome] = self._actor.attempt.remote(job).future()
         return future
 
     def revive(self) -> None:

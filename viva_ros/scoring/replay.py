@@ -19,7 +19,7 @@ from viva_ros.core.inputs import InputBuffer, Selection, SyncSettings
 from viva_ros.core.observation import Image, Observation, Unknown
 from viva_ros.data.images import decode
 from viva_ros.data.messages import from_time
-from viva_ros.data.recorded_messages import Said, values
+from viva_ros.data.recorded_messages import ValueMessage, values
 from viva_ros.data.recording import Recording
 from viva_ros.engine.observation_builder import Observer
 
@@ -63,8 +63,8 @@ def sights(
 
 
 def _repeat(
-    recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], said: list[Said],
-    fitting: Decode,
+    recording: Recording, cameras: Sequence[str], joint_names: Sequence[str],
+    said: list[ValueMessage], fitting: Decode,
 ) -> Iterator[Sight]:  # fmt: skip
     """Give exactly what the recorded monitor used; what it called unknown stays unknown."""
     everything = SyncSettings(time_jump=FOREVER)

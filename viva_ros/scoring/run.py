@@ -16,13 +16,13 @@ from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.data.lerobot.reader import is_dataset
 from viva_ros.data.open import find
-from viva_ros.scoring.jobs import FAILED, THERE, Job, Order, Outcome
-from viva_ros.scoring.workers import Beside, Here, Worker, share_out
+from viva_ros.scoring.jobs import FAILED, THERE, Order, ScoreJob, ScoreOutcome
+from viva_ros.scoring.workers import Beside, Here, ScoreWorker, share_out
 
 ROWS: Final = 40  # of the table; thousands would say nothing
 
 
-def describe(outcome: Outcome, brief: bool) -> str:
+def describe(outcome: ScoreOutcome, brief: bool) -> str:
     """
     Say what a row of the table cannot.
 
@@ -35,7 +35,7 @@ def describe(outcome: Outcome, brief: bool) -> str:
     return '\n'.join([f'{outcome.path.name}:', *(f'  {line}' for line in lines)]) if lines else ''
 
 
-def table(outcomes: Sequence[Outcome]) -> Table:
+def table(outcomes: Sequence[ScoreOutcome]) -> Table:
     """Give a row a recording, the troubled first where there are many, and what it comes to."""
     counts = Counter('damaged' if one.losses else one.state for one in outcomes)
     title = ', '.join(f'{number} {state}' for state, number in sorted(counts.items()))
@@ -51,7 +51,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     if len(outcomes) > ROWS:
         shown.add_row(f'... {len(outcomes) - ROWS} more')
     shown.add_section()
-    whole = Outcome(
+    whole = ScoreOutcome(
         outcomes[0].path, '', engine='', task='', **{
             name: sum(getattr(one, name) for one in outcomes)
             for name in ('episodes', 'known', 'unknown', 'alarms')
@@ -61,15 +61,15 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     return shown
 
 
-def _trouble(outcome: Outcome) -> tuple[bool, bool, int, int]:
+def _trouble(outcome: ScoreOutcome) -> tuple[bool, bool, int, int]:
     return outcome.state != FAILED, not outcome.losses, -outcome.unknown, -outcome.alarms
 
 
-def _state(one: Outcome) -> str:
+def _state(one: ScoreOutcome) -> str:
     return f'{one.state}, damaged' if one.losses else one.state
 
 
-def _figures(one: Outcome) -> tuple[str, ...]:
+def _figures(one: ScoreOutcome) -> tuple[str, ...]:
     if one.state == FAILED:
         return ()
     span = f'{one.first:+.2f} to {one.last:+.2f}' if math.isfinite(one.first) else ''
@@ -77,14 +77,14 @@ def _figures(one: Outcome) -> tuple[str, ...]:
     return one.task, *(str(count) for count in counts), span, str(one.alarms)
 
 
-def plan(given: Sequence[Path], out: Path | None) -> list[Job]:
+def plan(given: Sequence[Path], out: Path | None) -> list[ScoreJob]:
     """
     Give each recording its place for the tables; folders keep their form below ``out``.
 
     :raises RecordingError: if there is nothing
     :raises ConfigurationError: if two recordings would be written to one place
     """
-    jobs: dict[Path, Job] = {}
+    jobs: dict[Path, ScoreJob] = {}
     for root in given:
         for path in dict.fromkeys(find([root])):
             job = _job(root.absolute(), path.absolute(), out and out.absolute())
@@ -97,21 +97,27 @@ def plan(given: Sequence[Path], out: Path | None) -> list[Job]:
     return list(jobs.values())
 
 
-def _job(root: Path, path: Path, out: Path | None) -> Job:
+def _job(root: Path, path: Path, out: Path | None) -> ScoreJob:
     name = path.name if path.is_dir() else path.stem
     in_data_set = is_dataset(path.parent)
     if out is not None:
         below = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()
-        return Job(path, out / below, name)
+        return ScoreJob(path, out / below, name)
     beside = path.parent
-    return Job(path, beside.with_name(f'{beside.name}_scored') if in_data_set else beside, name)
+    return ScoreJob(
+        path, beside.with_name(f'{beside.name}_scored') if in_data_set else beside, name
+    )
 
 
 def run(
-    jobs: Sequence[Job], order: Order, processes: int | None, ray: str | None, console: Console
-) -> list[Outcome]:
+    jobs: Sequence[ScoreJob],
+    order: Order,
+    processes: int | None,
+    ray: str | None,
+    console: Console,
+) -> list[ScoreOutcome]:
     """Score all, with a progress bar; what there is to say is said when it is known."""
-    outcomes: list[Outcome] = []
+    outcomes: list[ScoreOutcome] = []
     with _workers(order, min(processes or 0, len(jobs)) or None, ray) as workers, \
             new_bar('scoring', len(jobs)) as bar, \
             closing(share_out(jobs, workers)) as coming:  # fmt: skip
@@ -125,7 +131,9 @@ def run(
 
 
 @contextmanager
-def _workers(order: Order, processes: int | None, ray: str | None) -> Iterator[Sequence[Worker]]:
+def _workers(
+    order: Order, processes: int | None, ray: str | None
+) -> Iterator[Sequence[ScoreWorker]]:
     if ray is None:
         count = processes or 1
         yield [Here(order)] if count == 1 else [Beside(order) for _ in range(count)]
@@ -138,7 +146,7 @@ def _workers(order: Order, processes: int | None, ray: str | None) -> Iterator[S
         ray_workers.stop()
 
 
-def check_engine(outcomes: Sequence[Outcome]) -> None:
+def check_engine(outcomes: Sequence[ScoreOutcome]) -> None:
     """
     Refuse to go on where two machines have different engines in the same folder.
 

@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.forecast_residual import Proprioception
 from viva_ros.core.detection.rules import Details
 from viva_ros.core.detection.thresholds import Calibration
@@ -30,7 +30,7 @@ RATE = 10.0  # Hz, of the imitated monitor: that of its default settings
 
 
 @dataclass(frozen=True)
-class Sample:
+class ScoredSample:
     """
     One value.
 
@@ -91,7 +91,7 @@ class Scores:
     name: str
     task: str
     engine: str
-    samples: tuple[Sample, ...]
+    samples: tuple[ScoredSample, ...]
     events: tuple[Event, ...]
     alarms_said: tuple[Event, ...] | None
     losses: tuple[str, ...]
@@ -145,7 +145,7 @@ def look(recording: Recording, info: EngineInfo, rate: float = RATE) -> Iterator
     return sights(recording, cameras, info.joint_names, rate, size)
 
 
-def estimates(moments: Iterable[Sight], engine: Engine, batch: int = 1) -> Iterator[Sample]:
+def estimates(moments: Iterable[Sight], engine: Engine, batch: int = 1) -> Iterator[ScoredSample]:
     """Estimate every moment, in order."""
     waiting = iter(moments)
     while group := list(islice(waiting, batch)):
@@ -154,13 +154,13 @@ def estimates(moments: Iterable[Sight], engine: Engine, batch: int = 1) -> Itera
             yield _sample(sight, answer, engine.info.horizon)
 
 
-def _sample(sight: Sight, answer: Estimate | Unknown, horizon: float) -> Sample:
+def _sample(sight: Sight, answer: Estimate | Unknown, horizon: float) -> ScoredSample:
     said = sight.said
     if isinstance(answer, Unknown):
         lost = answer.kind == 'missing' and math.isfinite(math.nan if said is None else said)
-        return Sample(sight.stamp, math.nan, answer.reason, {}, sight.episode, said, lost,
+        return ScoredSample(sight.stamp, math.nan, answer.reason, {}, sight.episode, said, lost,
                       kind=answer.kind, executing=sight.executing)  # fmt: skip
-    return Sample(
+    return ScoredSample(
         sight.stamp, float(answer.value), '', answer.forecast, sight.episode, said,
         progress=float(answer.progress), success=float(answer.success),
         proprio=sight.seen.proprio if isinstance(sight.seen, Observation) else {},
@@ -194,7 +194,7 @@ def estimate(engine: Engine, seen: Observation | Unknown) -> Estimate | Unknown:
         return Unknown('engine', str(error))
 
 
-def judge(samples: Iterable[Sample], calibration: Calibration | None) -> list[Event]:
+def judge(samples: Iterable[ScoredSample], calibration: Calibration | None) -> list[Event]:
     """Give the events of a series of values, as the supervisor would."""
     judge = judge_of(calibration)
     return [
@@ -212,12 +212,12 @@ def judge(samples: Iterable[Sample], calibration: Calibration | None) -> list[Ev
     ]
 
 
-def judge_of(calibration: Calibration | None) -> Judge:
+def judge_of(calibration: Calibration | None) -> Detector:
     """Give a judge as the supervisor has it; without a calibration it never alarms."""
     if calibration is None:
-        return Judge(JudgeSettings(), {})
-    return Judge(
-        JudgeSettings(rules=calibration.rules), calibration.thresholds, calibration.expected,
+        return Detector(DetectorSettings(), {})
+    return Detector(
+        DetectorSettings(rules=calibration.rules), calibration.thresholds, calibration.expected,
         calibration.combine, calibration.alpha,
     )  # fmt: skip
 
@@ -227,7 +227,7 @@ def rule_alarms(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if event.level == Level.ALARM and event.kind in RULES]
 
 
-def series_of(samples: Sequence[Sample]) -> ValueSeries:
+def series_of(samples: Sequence[ScoredSample]) -> ValueSeries:
     """Give the series of samples: values, and what goes with them."""
 
     def column(numbers: Iterable[float]) -> Array:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from viva_ros.core.detection.detector import Judge, JudgeSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.forecast_residual import Proprioception
-from viva_ros.core.detection.reference import Expected
-from viva_ros.core.detection.rules import NO_DETAILS, Details, Reading, RuleSettings
+from viva_ros.core.detection.reference import Reference
+from viva_ros.core.detection.rules import NO_DETAILS, Details, RuleReading, RuleSettings
 from viva_ros.core.observation import Array
 
 
@@ -76,10 +76,10 @@ class ValueSeries:
 
 
 def walk(
-    series: ValueSeries, rules: RuleSettings, expected: Expected | None = None
-) -> Iterator[dict[str, Reading]]:
+    series: ValueSeries, rules: RuleSettings, expected: Reference | None = None
+) -> Iterator[dict[str, RuleReading]]:
     """Give the readings of every value, as a judge that never alarms has them."""
-    judge = Judge(JudgeSettings(rules=rules), {}, expected)
+    judge = Detector(DetectorSettings(rules=rules), {}, expected)
     for index, (stamp, value) in enumerate(
         zip(series.stamps.tolist(), series.values.tolist(), strict=True)
     ):

@@ -28,7 +28,7 @@ from viva_ros.core.observation import Array
 from viva_ros.data.open import identity
 from viva_ros.engine.api import EngineInfo
 from viva_ros.scoring.frame_index import Timeline, place
-from viva_ros.scoring.scorer import Sample, Scores
+from viva_ros.scoring.scorer import ScoredSample, Scores
 from viva_ros.scoring.smoothing import Mask, fill
 
 FORMAT: Final = 'viva_ros values 1'
@@ -64,7 +64,7 @@ def values_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema)
 
 
-def _row(sample: Sample, episodes: Sequence[Timeline], alarms: set[int]) -> dict[str, Any]:
+def _row(sample: ScoredSample, episodes: Sequence[Timeline], alarms: set[int]) -> dict[str, Any]:
     one, frame = place(sample.stamp, sample.episode, episodes)
     known = math.isfinite(sample.value)
     row = {
@@ -361,7 +361,7 @@ def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> boo
     return bool(same)
 
 
-def read_samples(recording: Path, folder: Path, info: EngineInfo, task: str) -> list[Sample]:
+def read_samples(recording: Path, folder: Path, info: EngineInfo, task: str) -> list[ScoredSample]:
     """
     Give the samples of a recording from its table.
 
@@ -378,14 +378,14 @@ def read_samples(recording: Path, folder: Path, info: EngineInfo, task: str) -> 
     return [_sample(row, ids, info.horizon) for row in rows if row['status'] != NOT_ASKED]
 
 
-def _sample(row: dict[str, Any], ids: dict[int, str], horizon: float) -> Sample:
+def _sample(row: dict[str, Any], ids: dict[int, str], horizon: float) -> ScoredSample:
     joints = {
         kind: {name.removeprefix(kind): at for name, at in row.items()
                if name.startswith(kind) and at is not None}
         for kind in (FORECAST, PROPRIO)
     }  # fmt: skip
     said = row['published']
-    return Sample(
+    return ScoredSample(
         row['stamp'], _number(row['value']), row['reason'] or '', joints[FORECAST],
         ids.get(row['episode'], ''), said, False, _number(row['progress']),
         _number(row['success']), joints[PROPRIO], horizon,

@@ -17,13 +17,13 @@ from typing import Final, Protocol
 
 from viva_ros.console.process_pool import begin, uninterrupted
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.scoring.jobs import FAILED, STOP, Job, Order, Outcome, Scorer
+from viva_ros.scoring.jobs import FAILED, STOP, Order, ScoreJob, ScoreOutcome, Scorer
 
 TRIES: Final = 2
 _scorer: Scorer | None = None  # of this process, where it is a worker
 
 
-class Worker(Protocol):
+class ScoreWorker(Protocol):
     """
     Scores one recording at a time.
 
@@ -32,7 +32,7 @@ class Worker(Protocol):
 
     deaths: tuple[type[Exception], ...]
 
-    def submit(self, job: Job) -> 'Future[Outcome]':
+    def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
         """Begin."""
         ...
 
@@ -53,9 +53,9 @@ class Here:
     def __init__(self, order: Order) -> None:
         self._scorer = Scorer(order)
 
-    def submit(self, job: Job) -> 'Future[Outcome]':
-        """See ``Worker``; it is done when this returns."""
-        future: Future[Outcome] = Future()
+    def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
+        """See ``ScoreWorker``; it is done when this returns."""
+        future: Future[ScoreOutcome] = Future()
         future.set_result(self._scorer.attempt(job))
         return future
 
@@ -77,8 +77,8 @@ class Beside:
         os.environ.setdefault('OMP_NUM_THREADS', '1')  # the processes share the cores
         self.revive()
 
-    def submit(self, job: Job) -> 'Future[Outcome]':
-        """See ``Worker``."""
+    def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
+        """See ``ScoreWorker``."""
         with uninterrupted():
             return self._pool.submit(_attempt, job)
 
@@ -98,12 +98,12 @@ def _prepare(order: Order) -> None:
     _scorer = Scorer(order)
 
 
-def _attempt(job: Job) -> Outcome:
+def _attempt(job: ScoreJob) -> ScoreOutcome:
     assert _scorer is not None  # set by _prepare
     return _scorer.attempt(job)
 
 
-def share_out(jobs: Sequence[Job], workers: Sequence[Worker]) -> Iterator[Outcome]:
+def share_out(jobs: Sequence[ScoreJob], workers: Sequence[ScoreWorker]) -> Iterator[ScoreOutcome]:
     """
     Give the outcomes as they come.
 
@@ -131,7 +131,9 @@ def share_out(jobs: Sequence[Job], workers: Sequence[Worker]) -> Iterator[Outcom
             worker.close()
 
 
-def _result(future: 'Future[Outcome]', worker: Worker, job: Job, number: int) -> Outcome | None:
+def _result(
+    future: 'Future[ScoreOutcome]', worker: ScoreWorker, job: ScoreJob, number: int
+) -> ScoreOutcome | None:
     """Give the outcome of a job; None if it is to be tried again."""
     try:
         return future.result()
@@ -140,7 +142,7 @@ def _result(future: 'Future[Outcome]', worker: Worker, job: Job, number: int) ->
         if number < TRIES:
             return None
         why = str(error).partition('\n')[0]
-        return Outcome(
+        return ScoreOutcome(
             job.path, FAILED, text=f'{job.path}: {number} workers died over it ({why}): is there '
             'memory left? Score it alone to see more',
         )  # fmt: skip

@@ -11,10 +11,9 @@ import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Image
-from viva_ros.sim.disturbance import Disturbance
-from viva_ros.sim.failures import NOMINAL, Fault
+from viva_ros.sim.failures import NOMINAL, Disturbance, Fault
 from viva_ros.sim.ground_truth import Record, Truth
-from viva_ros.sim.motion_plan import Expert, Plan, add_way_home, home_hands
+from viva_ros.sim.motion_plan import Expert, MotionPlan, add_way_home, home_hands
 from viva_ros.sim.robot import (
     CAMERAS,
     CONTROL_RATE,
@@ -155,7 +154,7 @@ class Simulation:
         if self.retry_refusal:
             return False
         self._disturbance.end()
-        way = Plan(self._expert.hands)
+        way = MotionPlan(self._expert.hands)
         if not self._going_home:
             self._task.recover(self._model, self._data, way, self._expert.plan)
         add_way_home(way, self._expert.home)

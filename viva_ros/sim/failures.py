@@ -1,19 +1,14 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-What may go wrong, as data: one :class:`Fault` says how the plan and the world are disturbed.
-
-A fault changes either what the arms are told (they can feel it) or only the world (cameras
-alone can tell). Its random numbers come from a stream of their own, so that an episode with a
-fault of the world is told exactly what the undisturbed episode of the same seed is told.
-"""
+"""What the outside world does to the scene: lost friction and pushes, at times in the plan."""
 
 from dataclasses import dataclass, field, replace
 
+import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.motion_plan import Plan, Timing
+from viva_ros.sim.motion_plan import MotionPlan, Timing
 
 Sides = tuple[bool, bool]
 NOMINAL = 'none'
@@ -71,7 +66,7 @@ class Fault:
     slip: tuple[str, float, Sides] | None = None
     push: Push | None = None
 
-    def timing(self, plan: Plan, opening: float, lag_phase: str) -> Timing:
+    def timing(self, plan: MotionPlan, opening: float, lag_phase: str) -> Timing:
         """How the fault bends a plan in time; ``opening`` of a hand that lets go, m."""
         timing = Timing(release_opening=opening)
         if self.freeze:
@@ -86,3 +81,72 @@ class Fault:
             left, right = (at if side else None for side in sides)
             timing = replace(timing, release_at=(left, right))
         return timing
+
+
+SLIPPERY = 0.03
+PUSH_STIFFNESS, PUSH_DAMPING = 400.0, 30.0  # per kg
+
+
+class Disturbance:
+    """
+    Applies the part of a fault that the arms are not told of.
+
+    :param slip_geoms: for each hand, the geoms whose friction it needs
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, data: mujoco.MjData, fault: Fault, plan: MotionPlan,
+        slip_geoms: tuple[tuple[str, ...], tuple[str, ...]],
+    ) -> None:  # fmt: skip
+        self._model, self._data, self._fault = model, data, fault
+        self._slip_geoms = slip_geoms
+        self._friction = model.geom_friction.copy()
+        self.slip_time = plan.when(*fault.slip[:2]) if fault.slip else np.inf
+        self.push_time = plan.when(fault.push.phase, fault.push.fraction) if fault.push else np.inf
+        self._origin: Array | None = None
+        self._toppled = False
+
+    def apply(self, elapsed: float) -> None:
+        """Disturb the next control step, at a time since the start of the plan."""
+        if self._fault.slip and elapsed >= self.slip_time:
+            for names, slips in zip(self._slip_geoms, self._fault.slip[2], strict=True):
+                for name in names if slips else ():
+                    self._model.geom(name).friction[:] = SLIPPERY, 0.0001, 0.0001
+        if self._fault.push:
+            self._push(self._fault.push, elapsed - self.push_time)
+
+    def end(self) -> None:
+        """Leave the scene to itself."""
+        self._model.geom_friction[:] = self._friction
+        self._data.xfrc_applied[:] = 0.0
+
+    def _push(self, push: Push, since: float) -> None:
+        body = self._data.body(push.body)
+        if since < 0.0:
+            return
+        if push.by is None:
+            self._topple(push, since)
+            return
+        if self._origin is None:
+            self._origin = body.xpos.copy()
+        s = min(since / push.seconds, 1.0)
+        target = self._origin + push.by * (s**3 * (10.0 - 15.0 * s + 6.0 * s**2))
+        mocap = self._model.body(push.body).mocapid[0]
+        if mocap >= 0:
+            self._data.mocap_pos[mocap] = target
+            return
+        mass = self._model.body(push.body).subtreemass[0] + 0.06
+        force = PUSH_STIFFNESS * (target - body.xpos) - PUSH_DAMPING * body.cvel[3:]
+        force[2] = 0.0
+        self._data.xfrc_applied[body.id, :3] = mass * force if s < 1.0 else 0.0
+
+    def _topple(self, push: Push, since: float) -> None:
+        body = self._data.body(push.body)
+        self._toppled |= body.xmat[8] < np.cos(np.radians(40.0))
+        force = np.zeros(6)
+        if since < push.seconds and not self._toppled:
+            weight = 9.81 * self._model.body(push.body).mass[0]
+            across = np.array([np.cos(push.direction), np.sin(push.direction), 0.0])
+            force[:3] = 0.25 * push.strength * weight * across
+            force[3:] = 0.01 * push.strength * weight * np.cross([0.0, 0.0, 1.0], across)
+        self._data.xfrc_applied[body.id] = force

@@ -10,11 +10,10 @@ physical evidence (``manifest``).
 
 from dataclasses import dataclass
 
-from viva_ros.sim.disturbance import Disturbance
-from viva_ros.sim.failures import Fault
-from viva_ros.sim.motion_plan import Plan
+from viva_ros.sim.failures import Disturbance, Fault
+from viva_ros.sim.motion_plan import MotionPlan
 from viva_ros.sim.robot import CONTROL_RATE
-from viva_ros.sim.success import Verdict
+from viva_ros.sim.success import SceneVerdict
 
 SUCCESS_HELD = 0.5  # s
 STALLED = 2.5  # s; longer than any pause
@@ -70,13 +69,15 @@ class Record:
         self._held = 0.0
         self._evidence = ''
 
-    def expect(self, now: float, fault: Fault, plan: Plan, disturbance: Disturbance) -> None:
+    def expect(self, now: float, fault: Fault, plan: MotionPlan, disturbance: Disturbance) -> None:
         """Note that a fault is injected in the plan that starts now."""
         first = min(_command_time(fault, plan), disturbance.slip_time, disturbance.push_time)
         self._inject = now + first if first < float('inf') else None
         self._visible = self._manifest = None
 
-    def update(self, verdict: Verdict, now: float, stalled_for: float, going_home: bool) -> None:
+    def update(
+        self, verdict: SceneVerdict, now: float, stalled_for: float, going_home: bool
+    ) -> None:
         """Take in one control step."""
         if going_home:
             self._progress = min(verdict.progress, 0.1)
@@ -105,7 +106,7 @@ class Record:
         )  # fmt: skip
 
 
-def _command_time(fault: Fault, plan: Plan) -> float:
+def _command_time(fault: Fault, plan: MotionPlan) -> float:
     times = [float('inf'), plan.timing.freeze_at, plan.timing.lag_from]
     times += [at for at in plan.timing.release_at if at is not None]
     if any(offset.any() for offset in fault.grasp_offsets):

@@ -52,7 +52,7 @@ class Timing:
 
 
 @dataclass
-class Plan:
+class MotionPlan:
     """Built with :meth:`move`, read with :meth:`hands` and :meth:`segment`."""
 
     start: Hands
@@ -145,9 +145,9 @@ class Expert:
         self._solvers = solvers()
         for solver, hand in zip(self._solvers, home, strict=True):
             solver.track(hand, iterations=60)
-        self.follow(Plan(home))
+        self.follow(MotionPlan(home))
 
-    def follow(self, plan: Plan) -> None:
+    def follow(self, plan: MotionPlan) -> None:
         """Start a plan from its beginning."""
         self.plan = plan
         self.elapsed = 0.0
@@ -183,7 +183,7 @@ class Expert:
         return np.concatenate(parts)
 
 
-def add_way_home(plan: Plan, home: Hands) -> None:
+def add_way_home(plan: MotionPlan, home: Hands) -> None:
     """Open, rise, go back to start."""
     up = np.array([0.0, 0.0, 0.10])
     opened = [hand.opened(home[i].opening) for i, hand in enumerate(plan.end)]

@@ -71,7 +71,7 @@ def retry_delay(seed: int) -> float | None:
 
 
 @dataclass(frozen=True)
-class Job:
+class RecordJob:
     """
     One episode to record.
 
@@ -92,7 +92,7 @@ class Job:
 def plan(
     task: str, seeds: Iterable[int], out: Path, failure: str | None = None,
     successes: bool = False, image_size: tuple[int, int] = (128, 128), noise: float = 1.0,
-) -> list[Job]:  # fmt: skip
+) -> list[RecordJob]:  # fmt: skip
     """
     Give the episodes of these seeds, and the retries of some failures after them.
 
@@ -112,7 +112,9 @@ def plan(
     jobs = []
     for seed in seeds:
         mode = failure or mode_of(seed, modes, successes)
-        job = Job(task, seed, mode, out / f'episode_{seed:06d}.mcap', image_size, noise=noise)
+        job = RecordJob(
+            task, seed, mode, out / f'episode_{seed:06d}.mcap', image_size, noise=noise
+        )
         delay = retry_delay(seed) if mode in FAILURES[task] else None
         jobs += [job] if delay is None else [job, retry_of(job, delay)]
     return jobs
@@ -123,7 +125,7 @@ def retry_mode(failure: str) -> str:
     return f'retry_{failure}'
 
 
-def retry_of(job: Job, delay: float) -> Job:
+def retry_of(job: RecordJob, delay: float) -> RecordJob:
     """Give the job of the retry that follows a failed episode."""
     path = job.path.with_name(f'{job.path.stem}_retry{job.path.suffix}')
     return replace(job, path=path, retry_delay=delay)
@@ -135,7 +137,7 @@ JPEG_QUALITY: Final = 90
 NOISE: Final = 0x6E6F6973  # its stream of random numbers, apart from the others
 
 
-class Robot(Protocol):
+class SimulatedRecorder(Protocol):
     """What is recorded of a simulation; viva_ros.sim.environment.Simulation is one."""
 
     @property
@@ -169,7 +171,7 @@ class StoppedError(Exception):
     """Recording was asked to stop."""
 
 
-def start(job: Job) -> Robot:
+def start(job: RecordJob) -> SimulatedRecorder:
     """Give a simulation of the job."""
     from viva_ros.sim.environment import Simulation
 
@@ -177,8 +179,8 @@ def start(job: Job) -> Robot:
 
 
 def record_episode(
-    job: Job,
-    robot: Callable[[Job], Robot] = start,
+    job: RecordJob,
+    robot: Callable[[RecordJob], SimulatedRecorder] = start,
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool | None:
     """
@@ -198,7 +200,9 @@ def record_episode(
         simulation.close()
 
 
-def _fail_and_retry(job: Job, simulation: Robot, stopped: Callable[[], bool]) -> bool:
+def _fail_and_retry(
+    job: RecordJob, simulation: SimulatedRecorder, stopped: Callable[[], bool]
+) -> bool:
     """Run to the moment of the retry, unrecorded; tell whether the robot tries again."""
     until: float | None = None
     while until is None or simulation.time < until:
@@ -211,7 +215,7 @@ def _fail_and_retry(job: Job, simulation: Robot, stopped: Callable[[], bool]) ->
     return simulation.retry()
 
 
-def _advance(simulation: Robot, stopped: Callable[[], bool]) -> None:
+def _advance(simulation: SimulatedRecorder, stopped: Callable[[], bool]) -> None:
     if stopped():
         raise StoppedError
     simulation.step()
@@ -220,7 +224,9 @@ def _advance(simulation: Robot, stopped: Callable[[], bool]) -> None:
 class _Take:
     """Writes what a simulation does from now on."""
 
-    def __init__(self, job: Job, simulation: Robot, writer: RecordingWriter) -> None:
+    def __init__(
+        self, job: RecordJob, simulation: SimulatedRecorder, writer: RecordingWriter
+    ) -> None:
         self._job, self._simulation, self._writer = job, simulation, writer
         self._start = simulation.time
         self._episode = job.path.stem
@@ -295,7 +301,7 @@ def encode_jpeg(image: Image) -> bytes:
     return jpeg.tobytes()
 
 
-def record(jobs: Collection[Job], processes: int = 2) -> dict[Path, bool | None]:
+def record(jobs: Collection[RecordJob], processes: int = 2) -> dict[Path, bool | None]:
     """
     Run those jobs whose file is not there, and show a progress bar.
 
@@ -319,7 +325,7 @@ def record(jobs: Collection[Job], processes: int = 2) -> dict[Path, bool | None]
     return outcomes
 
 
-def _result(future: 'Future[bool | None]', job: Job) -> bool | None:
+def _result(future: 'Future[bool | None]', job: RecordJob) -> bool | None:
     try:
         return future.result()
     except BrokenProcessPool as error:
@@ -358,7 +364,7 @@ def _begin(stop: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _work(job: Job) -> bool | None:
+def _work(job: RecordJob) -> bool | None:
     stop = _stop
     try:
         return record_episode(job, stopped=stop.is_set if stop else lambda: False)

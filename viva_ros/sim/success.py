@@ -19,7 +19,7 @@ DEBOUNCE = 0.13  # s
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SceneVerdict:
     """
     What one look at the scene says.
 

@@ -30,7 +30,7 @@ from viva_ros.core.files import replace_atomically, write_atomically
 from viva_ros.data.episode import Episode
 from viva_ros.data.open import identity, open_recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.training.dataset import Data, Track, cut
+from viva_ros.training.dataset import Data, JointTrack, cut
 
 __all__ = ['Cut', 'Data', 'join', 'load', 'write_shard']
 
@@ -152,7 +152,7 @@ def join(shards: Sequence[Path], joined: Path, how: Cut) -> Data:
     }
     ends = np.cumsum([label['control_steps'] for label in labels])[:-1]
     tracks = [
-        Track(*pair)
+        JointTrack(*pair)
         for pair in zip(*(np.split(rows[name], ends) for name in TRACK), strict=True)
     ]  # fmt: skip
     made_of = json.dumps([how.key, [index['source'] for index in indices]])

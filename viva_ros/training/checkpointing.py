@@ -30,7 +30,7 @@ from viva_ros.console.provenance import command_line, processor, revision, versi
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.model.config import ViVaConfig
-from viva_ros.training.config import Run
+from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import Data
 from viva_ros.training.distributed import Workers
 
@@ -123,7 +123,9 @@ DESCRIPTION: Final = 'run.json'
 STARTS: Final = 'starts'
 
 
-def describe(run: Run, config: ViVaConfig, learn: Data, hold: Data | None) -> dict[str, Any]:
+def describe(
+    run: TrainConfig, config: ViVaConfig, learn: Data, hold: Data | None
+) -> dict[str, Any]:
     """Give all that weights depend on, but for the hardware."""
     names = [label['name'] for label in learn.labels]
     content = {
@@ -137,7 +139,7 @@ def describe(run: Run, config: ViVaConfig, learn: Data, hold: Data | None) -> di
     return dict(json.loads(json.dumps(content)))
 
 
-def begin(run: Run, content: Mapping[str, Any], workers: Workers) -> None:
+def begin(run: TrainConfig, content: Mapping[str, Any], workers: Workers) -> None:
     """
     Write what a run is, or check that it goes on as it was begun, and note the start.
 
@@ -216,7 +218,7 @@ def merge(transformer: WanTransformer3DModel) -> None:
     transformer.requires_grad_(True)
 
 
-def provenance(run: Run, learn: Data, final: Mapping[str, float]) -> dict[str, Any]:
+def provenance(run: TrainConfig, learn: Data, final: Mapping[str, float]) -> dict[str, Any]:
     """
     Give command, seeds, data and figures, for JSON.
 

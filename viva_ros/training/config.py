@@ -49,7 +49,7 @@ SKIPPED: Final = Schedule(0, 1, 1e-3, 1)
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainPlan:
     """
     Schedules of the stages, in order, and of the baseline.
 
@@ -62,14 +62,14 @@ class Plan:
     head: Schedule = field(default_factory=lambda: Schedule(2000, 32, 1e-3, 200))
     proprio: Schedule = field(default_factory=lambda: Schedule(4000, 256, 1e-3, 200))
 
-    def settled(self, moments: int) -> 'Plan':
+    def settled(self, moments: int) -> 'TrainPlan':
         """Give the plan for a number of training moments: an epoch gets its length."""
         stages = {name: getattr(self, name) for name in asdict(self)}
-        return Plan(**{name: _settled(stage, moments) for name, stage in stages.items()})
+        return TrainPlan(**{name: _settled(stage, moments) for name, stage in stages.items()})
 
 
 #: Fine-tuning as ViVa's authors did it (METHOD, 3): its backbone has seen frames and motion.
-FINE_TUNING: Final = Plan(
+FINE_TUNING: Final = TrainPlan(
     vae=SKIPPED,
     video=SKIPPED,
     viva=Schedule(
@@ -81,7 +81,7 @@ PLANS: Final = {'wan2.2-5b': FINE_TUNING, 'wan2.2-tiny': FINE_TUNING}
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainConfig:
     """
     What a run of training is made of; the same twice gives the same weights.
 
@@ -99,7 +99,7 @@ class Run:
     out: Path
     preset: str
     seed: int
-    plan: Plan
+    plan: TrainPlan
     cache: Path
     threads: int = 1
     augment: AugmentSettings = field(default_factory=AugmentSettings)
@@ -131,14 +131,14 @@ class Run:
 
 def plan(
     batch: int | None, lengths: Mapping[str, int | None], preset: str = 'small'
-) -> Plan:  # fmt: skip
+) -> TrainPlan:  # fmt: skip
     """
     Give the plan of a preset with other lengths and batch.
 
     :param lengths: steps by stage; None for the preset's
     :raises ConfigurationError: if a length is below 0, or the batch below 1
     """
-    default, schedules = PLANS.get(preset, Plan()), {}
+    default, schedules = PLANS.get(preset, TrainPlan()), {}
     for name in asdict(default):
         stage: Schedule = getattr(default, name)
         steps = lengths.get(name)
@@ -150,7 +150,7 @@ def plan(
                 raise ConfigurationError(f'{name} steps is {steps}, must be at least 0')
             stage = _with_steps(stage, steps)
         schedules[name] = stage
-    return Plan(**schedules)
+    return TrainPlan(**schedules)
 
 
 def _settled(stage: Schedule, moments: int) -> Schedule:

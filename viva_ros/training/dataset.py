@@ -110,7 +110,7 @@ def _joints(joints: Joints, names: Sequence[str]) -> Array:
 
 
 @dataclass(frozen=True)
-class Track:
+class JointTrack:
     """Joint states of one episode: stamps (M,) int64 ns, positions (M, J), rad or m."""
 
     stamps: NDArray[np.int64]
@@ -139,7 +139,7 @@ class Data:
     stamps: NDArray[np.int64]
     episode: NDArray[np.int64]
     labels: list[dict[str, Any]]
-    tracks: list[Track] = field(default_factory=list)
+    tracks: list[JointTrack] = field(default_factory=list)
 
     @property
     def tasks(self) -> tuple[str, ...]:

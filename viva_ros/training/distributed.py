@@ -24,7 +24,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.model.noise import Share, Source
+from viva_ros.model.noise import BatchShare, Source
 
 
 def can_shard(module: nn.Module) -> bool:
@@ -202,7 +202,7 @@ class Workers:
         begin, seen = generator.get_state(), []
         for index in range(self.hardware.accumulate):
             generator.set_state(begin)
-            share = Share(generator, index * self.count + self.rank, parts)
+            share = BatchShare(generator, index * self.count + self.rank, parts)
             with self._silent(loss, module, index + 1 < self.hardware.accumulate):
                 losses = loss(batch // parts, share)
                 (losses['total'] / self.hardware.accumulate).backward()

@@ -23,7 +23,7 @@ from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa, to_pixels
 from viva_ros.training.augmentation import AugmentSettings, augment, drop_views
 from viva_ros.training.cache import Data
-from viva_ros.training.config import Run
+from viva_ros.training.config import TrainConfig
 from viva_ros.training.distributed import Workers
 from viva_ros.training.trainer import Losses
 
@@ -229,7 +229,7 @@ class ProprioLoss:
 
 
 def stored_latents(
-    run: Run, model: ViVa | EarlyExit, data: Data, part: str
+    run: TrainConfig, model: ViVa | EarlyExit, data: Data, part: str
 ) -> NDArray[np.float16]:  # fmt: skip
     """
     Give the raw latents of all views, (N, V, C, H, W), on disk.

@@ -8,37 +8,115 @@ Published weights (--backbone) take the place of the first two. A run that was s
 hard, goes on where it was when started again with the same arguments.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import torch
+from diffusers import WanTransformer3DModel
 from numpy.typing import NDArray
 
+from viva_ros.console.progress import bar
+from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import checkpoint
+from viva_ros.model import checkpoint, pretrained
+from viva_ros.model import text as files
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
+from viva_ros.model.text import table
 from viva_ros.model.viva import ViVa
 from viva_ros.training import checkpointing as adapters
 from viva_ros.training import checkpointing as run_folder
+from viva_ros.training import distributed as sharding
 from viva_ros.training import losses as held_out
 from viva_ros.training import losses as stages
 from viva_ros.training.cache import Data
 from viva_ros.training.checkpointing import provenance
-from viva_ros.training.config import Run
+from viva_ros.training.config import TrainConfig
 from viva_ros.training.distributed import Workers
-from viva_ros.training.initialization import begin_model, bring_back, place
 from viva_ros.training.losses import stored_latents
 from viva_ros.training.sources import gather
-from viva_ros.training.trainer import Stage
+from viva_ros.training.trainer import TrainStage
+
+
+def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+    """
+    Give a model with the weights of the backbone, or random ones where there is none.
+
+    Weights that are only looked through (adapters or a head learn instead) are in bfloat16 where
+    products are; those that learn are in float32.
+
+    :raises EngineError: if backbone or embeddings cannot be read, or do not fit the preset
+    :raises ConfigurationError: if a task has no embedding and the preset needs one
+    """
+    embeddings = None if run.embeddings is None else files.read(run.embeddings)
+    if run.backbone is None:
+        return ViVa(*_with_text(config, ranges, embeddings))
+    frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
+    dtype = torch.bfloat16 if frozen else torch.float32
+    return pretrained.load(run.backbone, config, ranges, embeddings, dtype, _watch)
+
+
+def _with_text(
+    config: ViVaConfig, ranges: JointRanges, embeddings: files.Embeddings | None
+) -> tuple[ViVaConfig, JointRanges, torch.Tensor]:
+    config, text = table(config, embeddings)
+    return config, ranges, text
+
+
+def _watch(names: Sequence[str]) -> Iterable[str]:
+    return bar(names, 'reading the backbone', len(names))
+
+
+def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+    """
+    Give a model with random weights, or those of a backbone.
+
+    :raises ConfigurationError: if targets or head do not fit the preset
+    """
+    layers = config.transformer.num_layers
+    if run.head > layers:
+        raise ConfigurationError(f'head is on {run.head} blocks, preset {run.preset} has {layers}')
+    if run.head and 'images' in run.targets:
+        raise ConfigurationError('targets has images, which a head does not read: leave them out')
+    config = replace(config, targets=run.targets or config.targets)
+    return first_model(run, config, ranges)
+
+
+def place(model: ViVa, workers: Workers) -> None:
+    """Move a model to the device, but for what its stage will spread over the processes."""
+    for child in model.children():
+        if not workers.is_spread(child):
+            child.to(workers.device)
+    for name, buffer in model.named_buffers(recurse=False):
+        model.register_buffer(
+            name, buffer.to(workers.device), name not in model._non_persistent_buffers_set
+        )
+    if workers.device.type == 'cuda':
+        torch.backends.cuda.matmul.allow_tf32 = workers.hardware.precision == 'bf16'
+
+
+def bring_back(model: ViVa, workers: Workers) -> None:
+    """Put a transformer that is spread together on the first process; the others keep none."""
+    spread = model.transformer
+    if not sharding.is_sharded(spread):
+        return
+    weights = sharding.gather(spread, workers.is_first)
+    with torch.device('meta'):
+        size = model.config.transformer.arguments(model.config.latent_shape[0])
+        model.transformer = WanTransformer3DModel(**size)
+    if workers.is_first:
+        model.transformer.load_state_dict(weights, assign=True)
+        model.transformer.rope = spread.rope.cpu()
+
 
 CLIP_SPACING: Final = 0.4  # s between the frames of a clip
 FIRST_LOGVAR: Final = 6.0
 
 
-def train(run: Run) -> ViVa | EarlyExit:
+def train(run: TrainConfig) -> ViVa | EarlyExit:
     """
     Run all stages and write ``checkpoint/`` and the baseline's ``proprio/`` into the run's folder.
 
@@ -53,7 +131,9 @@ def train(run: Run) -> ViVa | EarlyExit:
     return model
 
 
-def train_on(run: Run, learn: Data, hold: Data | None, blank: ViVaConfig) -> ViVa | EarlyExit:
+def train_on(
+    run: TrainConfig, learn: Data, hold: Data | None, blank: ViVaConfig
+) -> ViVa | EarlyExit:
     """
     Run all stages on data at hand.
 
@@ -84,7 +164,7 @@ def train_on(run: Run, learn: Data, hold: Data | None, blank: ViVaConfig) -> ViV
     return made.eval()
 
 
-def train_vae(run: Run, model: ViVa, learn: Data) -> None:
+def train_vae(run: TrainConfig, model: ViVa, learn: Data) -> None:
     """Stage 1: single frames."""
     if not run.plan.vae.steps:
         return
@@ -93,17 +173,19 @@ def train_vae(run: Run, model: ViVa, learn: Data) -> None:
         model.vae.quant_conv.bias[model.config.vae.z_dim :] -= FIRST_LOGVAR
     loss = stages.VaeLoss(model, learn, run.augment)
     workers = Workers(run.hardware)
-    Stage('vae', model.vae, run.plan.vae, run.out, run.seed, loss, workers=workers).run()
+    TrainStage('vae', model.vae, run.plan.vae, run.out, run.seed, loss, workers=workers).run()
 
 
-def train_video(run: Run, model: ViVa, learn: Data, raw: NDArray[np.float16]) -> None:
+def train_video(run: TrainConfig, model: ViVa, learn: Data, raw: NDArray[np.float16]) -> None:
     """Stage 2: motion."""
     if not run.plan.video.steps:
         return
     loss = stages.VideoLoss(model, learn, raw, clip_spacing(learn))
     workers, seed = Workers(run.hardware), run.seed + 1
     _set_checkpointing(run, model)
-    Stage('video', model.transformer, run.plan.video, run.out, seed, loss, workers=workers).run()
+    TrainStage(
+        'video', model.transformer, run.plan.video, run.out, seed, loss, workers=workers
+    ).run()
 
 
 def clip_spacing(data: Data) -> int:
@@ -116,7 +198,7 @@ def clip_spacing(data: Data) -> int:
 
 
 def train_value(
-    run: Run, model: ViVa, learn: Data, hold: Data | None
+    run: TrainConfig, model: ViVa, learn: Data, hold: Data | None
 ) -> tuple[dict[str, float], ViVa | EarlyExit]:
     """Stage 3 in one of its forms: the whole transformer, adapters, or a head on frozen blocks."""
     if run.head:
@@ -134,14 +216,18 @@ def train_value(
     return final, model
 
 
-def train_viva(run: Run, model: ViVa, learn: Data, hold: Data | None) -> dict[str, float]:
+def train_viva(run: TrainConfig, model: ViVa, learn: Data, hold: Data | None) -> dict[str, float]:
     """Stage 3: future proprioception and value; gives the held-out figures."""
     _set_checkpointing(run, model)
     return _train_targets(run, model, model.transformer, learn, hold)
 
 
 def _train_targets(
-    run: Run, model: ViVa | EarlyExit, module: torch.nn.Module, learn: Data, hold: Data | None
+    run: TrainConfig,
+    model: ViVa | EarlyExit,
+    module: torch.nn.Module,
+    learn: Data,
+    hold: Data | None,
 ) -> dict[str, float]:
     """Train a part of a model on its targets, and give the held-out figures."""
     name = 'head' if isinstance(model, EarlyExit) else 'viva'
@@ -156,14 +242,14 @@ def _train_targets(
         return held_out.figures(hold, *held_out.predict(model, held_raw, held_labels))
 
     workers, schedule = Workers(run.hardware), getattr(run.plan, name)
-    Stage(name, module, schedule, run.out, run.seed + 2, loss, measure, workers).run()
+    TrainStage(name, module, schedule, run.out, run.seed + 2, loss, measure, workers).run()
     model.eval()
     with torch.no_grad(), workers.autocast():
         return measure()
 
 
 def train_proprio(
-    run: Run, config: ViVaConfig, ranges: JointRanges, learn: Data, hold: Data | None
+    run: TrainConfig, config: ViVaConfig, ranges: JointRanges, learn: Data, hold: Data | None
 ) -> None:
     """Train the baseline and write it."""
     if not run.plan.proprio.steps:
@@ -174,7 +260,7 @@ def train_proprio(
     labels = stages.Labels.of(learn, model, tasks)
     loss = stages.ProprioLoss(model, labels, run.augment)
     schedule = run.plan.proprio
-    Stage('proprio', model, schedule, run.out, run.seed + 3, loss, workers=workers).run()
+    TrainStage('proprio', model, schedule, run.out, run.seed + 3, loss, workers=workers).run()
     model.eval()
     final = {}
     if hold is not None:
@@ -191,6 +277,6 @@ def train_proprio(
     workers.wait()
 
 
-def _set_checkpointing(run: Run, model: ViVa) -> None:
+def _set_checkpointing(run: TrainConfig, model: ViVa) -> None:
     if run.hardware.checkpointing:
         model.transformer.enable_gradient_checkpointing()

@@ -20,7 +20,7 @@ from viva_ros.data.segmentation import episodes_of
 from viva_ros.model.config import PRESETS, ViVaConfig, preset
 from viva_ros.training import cache
 from viva_ros.training.cache import Cut, Data
-from viva_ros.training.config import Run
+from viva_ros.training.config import TrainConfig
 
 SHARES: Final = {'train': 0.70, 'calibration': 0.15, 'test': 0.15}
 VALIDATION_SHARE: Final = 0.08  # of the training recordings
@@ -133,7 +133,7 @@ MOMENT_RATE: Final = 5.0  # Hz: frames nearer than that are nearly the same, and
 
 
 @dataclass(frozen=True)
-class Robot:
+class RobotSpec:
     """
     What a model must know of a robot.
 
@@ -154,7 +154,7 @@ class Robot:
 
 def robot_of(
     episode: Episode, cameras: Sequence[str] = (), usual: Sequence[str] = ()
-) -> Robot:  # fmt: skip
+) -> RobotSpec:  # fmt: skip
     """
     Read it off an episode.
 
@@ -173,7 +173,7 @@ def robot_of(
     chosen = tuple(cameras) or tuple(order)
     frame_rate = _rate(episode.name, chosen[0], episode.cameras[chosen[0]].stamps)
     control_rate = _rate(episode.name, 'joint states', episode.joints.stamps)
-    return Robot(chosen, episode.joints.names, frame_rate, control_rate)
+    return RobotSpec(chosen, episode.joints.names, frame_rate, control_rate)
 
 
 def _rate(episode: str, what: str, stamps: NDArray[np.int64]) -> float:
@@ -201,7 +201,7 @@ class Material:
     blank: ViVaConfig
 
 
-def gather(run: Run) -> Material:
+def gather(run: TrainConfig) -> Material:
     """
     Read the recordings of a run.
 
@@ -232,7 +232,7 @@ def split_all(folders: Sequence[Path]) -> dict[str, list[Path]]:
 
 def first_robot(
     paths: Sequence[Path], cameras: Sequence[str], usual: Sequence[str] = ()
-) -> Robot:  # fmt: skip
+) -> RobotSpec:  # fmt: skip
     """
     Read the robot off the first episode that has an outcome.
 
@@ -247,7 +247,7 @@ def first_robot(
     raise RecordingError(f'none of {len(paths)} recordings has an outcome: label them first')
 
 
-def blank_for(run: Run, robot: Robot) -> ViVaConfig:
+def blank_for(run: TrainConfig, robot: RobotSpec) -> ViVaConfig:
     """Give the preset of a run for a robot, without tasks."""
     config = preset(run.preset, robot.cameras, robot.joint_names, ())
     return replace(config, control_rate=robot.control_rate)

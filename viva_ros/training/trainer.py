@@ -28,7 +28,7 @@ CURVE = 'curve.jsonl'
 EVENTS = 'tensorboard'
 
 
-class Curve:
+class MetricLog:
     """
     Rows of one stage, in ``curve.jsonl`` of the run's folder and ``tensorboard/STAGE`` below.
 
@@ -83,7 +83,7 @@ class Curve:
         write_atomically(self._path, ''.join(f'{line}\n' for line in kept))
 
 
-__all__ = ['Losses', 'Schedule', 'Stage']
+__all__ = ['Losses', 'Schedule', 'TrainStage']
 
 BETAS: Final = (0.9, 0.95)
 WEIGHT_DECAY: Final = 0.01
@@ -91,7 +91,7 @@ CLIP: Final = 1.0
 MOMENTS: Final = ('step', 'exp_avg', 'exp_avg_sq')  # of AdamW
 
 
-class Stage:
+class TrainStage:
     """
     One stage of training a module; only parameters that require a gradient are trained.
 
@@ -136,7 +136,7 @@ class Stage:
 
     def _train(self, end: int) -> None:
         shared = self._workers.share(self.module, self._loss)
-        curve = Curve(self._folder, self.name, self._step) if self._workers.is_first else None
+        curve = MetricLog(self._folder, self.name, self._step) if self._workers.is_first else None
         started, first = time.monotonic(), self._step
         with new_bar(self.name, self.schedule.steps, self._step, curve is not None) as progress:
             while self._step < end:
@@ -166,7 +166,7 @@ class Stage:
                 torch._foreach_lerp_(list(self._average.values()), weights, 1 - decay)
         return losses
 
-    def _note(self, losses: Losses, curve: Curve | None, started: float, first: int) -> None:
+    def _note(self, losses: Losses, curve: MetricLog | None, started: float, first: int) -> None:
         """Append a row to the curve: losses often, held-out figures sometimes."""
         step, every = self._step, self.schedule.measure_every
         measuring = step % every == 0 or step == self.schedule.steps

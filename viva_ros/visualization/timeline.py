@@ -10,18 +10,25 @@ from typing import Final
 
 import numpy as np
 
-from viva_ros.core.detection.detector import Judge, JudgeSettings
-from viva_ros.core.detection.rules import Reading, RuleSettings
+from viva_ros.core.detection.detector import Detector, DetectorSettings
+from viva_ros.core.detection.rules import RuleReading, RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
 from viva_ros.core.events import DROP, FLOOR, NO_RISE, Event, Level
 from viva_ros.core.observation import Array
-from viva_ros.data.recorded_messages import Moment, alerts, runs, stamp_of_event, truth, values
+from viva_ros.data.recorded_messages import (
+    TruthMessage,
+    alerts,
+    runs,
+    stamp_of_event,
+    truth,
+    values,
+)
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import spans, within
 from viva_ros.engine.resources import engine_folder
 from viva_ros.scoring.jobs import calibration_of
-from viva_ros.scoring.scorer import Sample, Scores, rule_alarms
+from viva_ros.scoring.scorer import ScoredSample, Scores, rule_alarms
 
 APART: Final = 300_000_000  # ns; the truth comes ten times a second
 
@@ -36,7 +43,7 @@ class Stretch:
 
 
 def announced(
-    recording: Recording, moments: Sequence[Moment], begin: int, end: int
+    recording: Recording, moments: Sequence[TruthMessage], begin: int, end: int
 ) -> list[Stretch]:
     """Give the announced episodes, named by their number and what was injected."""
     found = []
@@ -56,12 +63,12 @@ def injected(failure: str) -> str:
     return 'nothing injected' if failure == 'none' else f'{failure.replace("_", " ")} injected'
 
 
-def attempts(moments: Sequence[Moment]) -> list[Stretch]:
+def attempts(moments: Sequence[TruthMessage]) -> list[Stretch]:
     """Give what the robot was at: its attempts, and the way back before each but the first."""
     return [part for run in runs(moments) for part in _attempts(run)]
 
 
-def _attempts(run: Sequence[Moment]) -> list[Stretch]:
+def _attempts(run: Sequence[TruthMessage]) -> list[Stretch]:
     parts = []
     for number in sorted({m.attempt for m in run}):
         of_it = [m for m in run if m.attempt == number]
@@ -75,7 +82,7 @@ def _attempts(run: Sequence[Moment]) -> list[Stretch]:
     return parts
 
 
-def evident(run: Sequence[Moment]) -> list[float]:
+def evident(run: Sequence[TruthMessage]) -> list[float]:
     """
     Give the stamps, ns, at which the failures of one episode became evident.
 
@@ -90,7 +97,7 @@ def evident(run: Sequence[Moment]) -> list[float]:
     return told + [stamp for stamp in rises if not told or stamp > first + APART]
 
 
-def succeeded(run: Sequence[Moment]) -> list[int]:
+def succeeded(run: Sequence[TruthMessage]) -> list[int]:
     """Give the stamp, ns, of the first success of one episode."""
     return [moment.stamp for moment in run if moment.success][:1]
 
@@ -119,7 +126,7 @@ class Story:
     alarm_below: Array
     unknown: list[tuple[float, float]]
     events: list[Event]
-    moments: list[Moment]
+    moments: list[TruthMessage]
     breaks: list[float]
     episodes: list[Stretch]
 
@@ -170,7 +177,7 @@ def tell(
     )  # fmt: skip
 
 
-def _breaks(samples: Sequence[Sample], begin: int) -> list[float]:
+def _breaks(samples: Sequence[ScoredSample], begin: int) -> list[float]:
     changes = [now for before, now in pairwise(samples) if now.episode != before.episode]
     return [(sample.stamp - begin) * 1e-9 for sample in changes]
 
@@ -187,21 +194,23 @@ def calibration_for(recording: Recording) -> Calibration | None:
         return None
 
 
-def _samples(recording: Recording, scores: Scores | None) -> list[Sample]:
+def _samples(recording: Recording, scores: Scores | None) -> list[ScoredSample]:
     said = values(recording)
     if not said and scores is not None:
         return list(scores.samples)
     return [
-        Sample(s.stamp, s.value, s.reason, {}, s.episode, s.value,
+        ScoredSample(s.stamp, s.value, s.reason, {}, s.episode, s.value,
                progress=s.progress, success=s.success, executing=s.executing)
         for s in said
     ]  # fmt: skip
 
 
-def _judged(samples: Sequence[Sample], calibration: Calibration | None) -> tuple[Array, Array]:
+def _judged(
+    samples: Sequence[ScoredSample], calibration: Calibration | None
+) -> tuple[Array, Array]:
     """Smooth as the judge does, and work its rules' conditions out as a level of the value."""
     rules = calibration.rules if calibration else RuleSettings()
-    judge = Judge(JudgeSettings(rules=rules), calibration.thresholds if calibration else {})
+    judge = Detector(DetectorSettings(rules=rules), calibration.thresholds if calibration else {})
     smoothed, below = [], []
     for sample in samples:
         judge.update(
@@ -214,7 +223,7 @@ def _judged(samples: Sequence[Sample], calibration: Calibration | None) -> tuple
     return np.array(smoothed, dtype=np.float64), np.array(below, dtype=np.float64)
 
 
-def alarm_level(judge: Judge, calibration: Calibration) -> float:
+def alarm_level(judge: Detector, calibration: Calibration) -> float:
     """
     Give the highest smoothed value at which a rule's condition would be met now.
 
@@ -232,7 +241,7 @@ def alarm_level(judge: Judge, calibration: Calibration) -> float:
     return max(levels, default=math.nan)
 
 
-def _unknown(samples: Sequence[Sample], begin: int) -> list[tuple[float, float]]:
+def _unknown(samples: Sequence[ScoredSample], begin: int) -> list[tuple[float, float]]:
     """Join neighbouring samples without a value to spans."""
     found: list[tuple[float, float]] = []
     for index, sample in enumerate(samples):
@@ -270,6 +279,6 @@ def title(story: Story) -> str:
     return '  |  '.join(parts)
 
 
-def _is_level(kind: str, reading: Reading, judge: Judge) -> bool:
+def _is_level(kind: str, reading: RuleReading, judge: Detector) -> bool:
     of_value = kind == FLOOR and reading.statistic == -judge.smoothed
     return math.isfinite(reading.statistic) and (of_value or kind in (DROP, NO_RISE))

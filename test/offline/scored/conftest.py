@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from viva_ros.core.normalize import JointRanges
 from viva_ros.engine import manifest as manifests
 from viva_ros.engine.manifest import Manifest
-from viva_ros.scoring.jobs import Job, Order
+from viva_ros.scoring.jobs import Order, ScoreJob
 
 JOINTS = ('worth', 'other')
 FINGERPRINT = '00ff00ff00ff00ff'
@@ -74,9 +74,9 @@ def order(small_engine: Path) -> Order:
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, write) -> list[Job]:
+def jobs(tmp_path: Path, write) -> list[ScoreJob]:
     """Four recordings of three values each."""
     folder = tmp_path / 'recordings'
     folder.mkdir()
     paths = [write(folder / f'{n}.mcap', [0.1 * n, 0.1 * n, 0.1 * n]) for n in range(4)]
-    return [Job(path, folder, path.stem) for path in paths]
+    return [ScoreJob(path, folder, path.stem) for path in paths]

@@ -15,7 +15,7 @@ from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.returns import returns, value_from_return
 from viva_ros.data.episode import Label
 from viva_ros.scoring.frame_index import Timeline
-from viva_ros.scoring.scorer import Sample, Scores
+from viva_ros.scoring.scorer import ScoredSample, Scores
 from viva_ros.scoring.store import header_of, values_table, with_header, write_table
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns: frames at 10 Hz
@@ -33,7 +33,7 @@ def write(
     label = None if success is None else Label(task, success)
     episodes = [Timeline(0, '', 0, stamps, rate, label, corrections)] if len(values) else []
     samples = tuple(
-        Sample(int(stamps[n]), value, '', {}, '', None)
+        ScoredSample(int(stamps[n]), value, '', {}, '', None)
         for n, value in enumerate(values) if n % asked == 0
     )  # fmt: skip
     scores = Scores(name, task, engine, samples, (), None, ())

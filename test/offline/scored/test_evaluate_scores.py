@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from viva_ros.cli.main import main
-from viva_ros.data.episode import Mark, Verdict, save
+from viva_ros.data.episode import Annotation, Mark, save
 from viva_ros.evaluation.run import TIME, VIVA
 
 
@@ -67,7 +67,7 @@ def test_outcomes_are_those_of_the_recordings_as_they_are_now(
     given = ('--engine', str(small_engine))
     main(['calibrate', str(places['calibration']), *given, '--alpha', '0.3'])
     main(['score', str(places['test']), *given, '--out', str(places['scored'])])
-    verdicts = {'b': Verdict(False, 'tray_lift', (Mark('error', 4.0, 'dropped'),))}
+    verdicts = {'b': Annotation(False, 'tray_lift', (Mark('error', 4.0, 'dropped'),))}
     save(places['test'] / 'labels.json', verdicts)
     content = evaluate(tmp_path / 'e.json', places['test'], '--scores', places['scored'])
     groups = {one['name']: one['group'] for one in content['episodes'][VIVA]}

@@ -13,7 +13,7 @@ import pytest
 from viva_ros.cli.score import main
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.scoring import ray_workers
-from viva_ros.scoring.jobs import FAILED, SCORED, Job, Outcome
+from viva_ros.scoring.jobs import FAILED, SCORED, ScoreJob, ScoreOutcome
 from viva_ros.scoring.ray_workers import RayWorker
 from viva_ros.scoring.workers import Here, share_out
 
@@ -26,7 +26,7 @@ class Mortal(RayWorker):
 
     dies: dict[str, int] = {}  # noqa: RUF012
 
-    def submit(self, job: Job) -> 'Future[Outcome]':
+    def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
         if self.dies.get(job.name, 0):
             self.dies[job.name] -= 1
             self._ray.kill(self._actor)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from viva_ros.scoring.jobs import FAILED, SCORED, STOP, THERE, Job, Order, Scorer
+from viva_ros.scoring.jobs import FAILED, SCORED, STOP, THERE, Order, ScoreJob, Scorer
 from viva_ros.scoring.scorer import Scores, score
 from viva_ros.scoring.store import header, read_scored
 
 
-def attempt(order: Order, job: Job):
+def attempt(order: Order, job: ScoreJob):
     scorer = Scorer(order)
     outcome = scorer.attempt(job)
     scorer.close()
@@ -30,17 +30,17 @@ def test_what_is_there_is_left_alone_and_reported_the_same(order, jobs) -> None:
     assert replace(first, **same) == replace(second, **same)
 
 
-def touch(order: Order, job: Job) -> Order:
+def touch(order: Order, job: ScoreJob) -> Order:
     os.utime(job.path, ns=(1, 1))
     return order
 
 
-def tear(order: Order, job: Job) -> Order:
+def tear(order: Order, job: ScoreJob) -> Order:
     job.values.write_bytes(job.values.read_bytes()[:-9])
     return order
 
 
-def lose(order: Order, job: Job) -> Order:
+def lose(order: Order, job: ScoreJob) -> Order:
     job.progress.unlink()
     return order
 
@@ -113,7 +113,7 @@ def test_a_batch_gives_what_one_by_one_gives(
     engine = str(write_engine(tmp_path / 'batched', several))
     found = []
     for batch in (1, 4):
-        job = Job(path, tmp_path / f'out{batch}', 'r')
+        job = ScoreJob(path, tmp_path / f'out{batch}', 'r')
         assert attempt(replace(order, engine=engine, batch=batch), job).known == 11
         found.append(pq.read_table(job.values).to_pydict())
     one, four = found
@@ -127,7 +127,7 @@ def test_one_that_cannot_be_used_does_not_spoil_its_batch(
 ) -> None:
     path = write(tmp_path / 'r.mcap', [0.1, float('nan'), 0.3, 0.4])
     engine = str(write_engine(tmp_path / 'batched', 'batch'))
-    outcome = attempt(replace(order, engine=engine, batch=4), Job(path, tmp_path, 'r'))
+    outcome = attempt(replace(order, engine=engine, batch=4), ScoreJob(path, tmp_path, 'r'))
     assert (outcome.known, outcome.unknown) == (3, 1)
 
 

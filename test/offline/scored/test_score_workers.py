@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.scoring.jobs import FAILED, SCORED, Job, Outcome
+from viva_ros.scoring.jobs import FAILED, SCORED, ScoreJob, ScoreOutcome
 from viva_ros.scoring.run import check_engine
 from viva_ros.scoring.store import is_whole, read_scored
 from viva_ros.scoring.workers import Beside, Here, share_out
@@ -26,7 +26,7 @@ class Mortal(Beside):
 
     dies: dict[str, int] = {}  # noqa: RUF012, set by each test
 
-    def submit(self, job: Job) -> 'Future[Outcome]':
+    def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
         if self.dies.get(job.name, 0):
             self.dies[job.name] -= 1
             return self._pool.submit(os._exit, 1)  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def test_what_is_wrong_for_all_stops_all(order, jobs) -> None:
 
 
 def test_machines_with_different_engines_are_found_out() -> None:
-    one = Outcome(Path('a'), SCORED, 'aa', 'lift', host='m1')
+    one = ScoreOutcome(Path('a'), SCORED, 'aa', 'lift', host='m1')
     check_engine([one, replace(one, engine='bb', task='pass')])
     with pytest.raises(EngineError, match='m2 has engine bb, m1 has aa'):
         check_engine([one, replace(one, engine='bb', host='m2')])

@@ -10,7 +10,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import Label
 from viva_ros.scoring.frame_index import Timeline, labelled_corrections, place
-from viva_ros.scoring.scorer import Sample, Scores
+from viva_ros.scoring.scorer import ScoredSample, Scores
 from viva_ros.scoring.store import (
     PROGRESS_SCHEMA,
     find_scored,
@@ -28,10 +28,10 @@ EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 NAN = math.nan
 
 
-def sample(step: float, value: float, episode: str = '', **more: float) -> Sample:
+def sample(step: float, value: float, episode: str = '', **more: float) -> ScoredSample:
     reason = '' if math.isfinite(value) else 'head is stale'
     stamp = EPOCH + round(step * STEP)
-    return Sample(stamp, value, reason, {'waist': 0.5}, episode, None, **more)
+    return ScoredSample(stamp, value, reason, {'waist': 0.5}, episode, None, **more)
 
 
 def timeline(count: int = 5, number: int = 0, first: int = 0, **more) -> Timeline:
@@ -40,7 +40,7 @@ def timeline(count: int = 5, number: int = 0, first: int = 0, **more) -> Timelin
     return Timeline(number, first=first, stamps=stamps, **content)
 
 
-def scores(*samples: Sample, events: tuple[Event, ...] = ()) -> Scores:
+def scores(*samples: ScoredSample, events: tuple[Event, ...] = ()) -> Scores:
     return Scores('r', 'tray_lift', 'ab' * 8, samples, events, None, ())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from viva_ros.model.config import preset
-from viva_ros.training.config import Plan, Run
+from viva_ros.training.config import TrainConfig, TrainPlan
 from viva_ros.training.run import train_on
 from viva_ros.training.trainer import Schedule
 
@@ -17,13 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from shared_step import JOINTS, make_data
 
 STAGE = Schedule(24, 4, 1e-2, 3, average=0.5, save_every=4, measure_every=8)
-PLAN = Plan(vae=STAGE, video=STAGE, viva=STAGE, proprio=STAGE)
+PLAN = TrainPlan(vae=STAGE, video=STAGE, viva=STAGE, proprio=STAGE)
 
 
 def run_in(out: Path) -> None:
     torch.set_num_threads(1)
     data, blank = make_data(), preset('tiny', ('head', 'wrist'), JOINTS, ())
-    train_on(Run((out,), out, 'tiny', 7, PLAN, out), data, data, blank)
+    train_on(TrainConfig((out,), out, 'tiny', 7, PLAN, out), data, data, blank)
 
 
 if __name__ == '__main__':

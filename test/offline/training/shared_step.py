@@ -23,8 +23,8 @@ from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.dataset import Data
 from viva_ros.training.distributed import Hardware, Workers
-from viva_ros.training.initialization import bring_back
-from viva_ros.training.trainer import Schedule, Stage
+from viva_ros.training.run import bring_back
+from viva_ros.training.trainer import Schedule, TrainStage
 
 JOINTS = ('a', 'b', 'c')
 SCHEDULE = Schedule(4, 8, 1e-2, 2, average=0.5, save_every=2, measure_every=2)
@@ -97,7 +97,7 @@ def weights(hardware: Hardware, folder: Path, until: int | None = None) -> dict[
     folder.mkdir(parents=True, exist_ok=True)
     model, workers = make_model(), Workers(hardware)
     module, loss = losses_of(model, make_data())['viva']
-    stage = Stage(
+    stage = TrainStage(
         'viva', module, SCHEDULE, folder, 3, loss,
         lambda: {'weight': float(whole(model.transformer.proj_out.bias)[0])}, workers,
     )  # fmt: skip

@@ -19,9 +19,9 @@ from viva_ros.data.episode import Episode
 from viva_ros.engine.factory import load
 from viva_ros.model import checkpoint
 from viva_ros.model.config import WAN_5B, preset
-from viva_ros.training.config import Plan, Run
+from viva_ros.training.config import TrainConfig, TrainPlan
 from viva_ros.training.distributed import Hardware
-from viva_ros.training.initialization import first_model
+from viva_ros.training.run import first_model
 
 TASKS = ('push', 'slide')
 RELEASED = ('left_wrist', 'right_wrist', 'head')
@@ -116,8 +116,10 @@ def test_weights_that_do_not_learn_are_read_in_the_type_of_products(
     expected: torch.dtype,
 ) -> None:  # fmt: skip
     config = preset('wan2.2-tiny', RELEASED, ('a',), TASKS)
-    run = Run((), tmp_path, 'wan2.2-tiny', 0, Plan(), tmp_path, backbone=snapshot, lora=lora,
-              embeddings=texts, head=head, hardware=Hardware(precision=precision))  # fmt: skip
+    run = TrainConfig(
+        (), tmp_path, 'wan2.2-tiny', 0, TrainPlan(), tmp_path, backbone=snapshot, lora=lora,
+        embeddings=texts, head=head, hardware=Hardware(precision=precision),
+    )  # fmt: skip
     model = first_model(run, config, JointRanges(('a',), (0.0,), (1.0,)))
     assert model.transformer.patch_embedding.weight.dtype == expected
     assert model.transformer.scale_shift_table.dtype == torch.float32
@@ -125,6 +127,6 @@ def test_weights_that_do_not_learn_are_read_in_the_type_of_products(
 
 def test_a_model_may_begin_with_texts_and_random_weights(tmp_path: Path, texts: Path) -> None:
     config = preset('wan2.2-tiny', RELEASED, ('a',), TASKS)
-    run = Run((), tmp_path, 'wan2.2-tiny', 0, Plan(), tmp_path, embeddings=texts)
+    run = TrainConfig((), tmp_path, 'wan2.2-tiny', 0, TrainPlan(), tmp_path, embeddings=texts)
     model = first_model(run, config, JointRanges(('a',), (0.0,), (1.0,)))
     assert torch.equal(model.text, load_file(texts)['text'].float())

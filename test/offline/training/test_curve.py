@@ -6,15 +6,15 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from viva_ros.training.trainer import Curve
+from viva_ros.training.trainer import MetricLog
 
 
-def add(curve: Curve, step: int, held_out: dict[str, float] | None = None) -> None:
+def add(curve: MetricLog, step: int, held_out: dict[str, float] | None = None) -> None:
     curve.add(step, {'rate': 0.1}, {'total': step / 10}, held_out or {})
 
 
 def test_rows_are_lines_of_json_and_points_of_tensorboard(tmp_path: Path) -> None:
-    curve = Curve(tmp_path, 'viva', 0)
+    curve = MetricLog(tmp_path, 'viva', 0)
     add(curve, 5)
     add(curve, 10, {'value_error': 0.25})
     curve.close()
@@ -30,13 +30,13 @@ def test_rows_are_lines_of_json_and_points_of_tensorboard(tmp_path: Path) -> Non
 
 def test_rows_of_a_run_that_was_killed_go_and_those_of_other_stages_stay(tmp_path: Path) -> None:
     for stage, steps in (('vae', (5, 30)), ('viva', (5, 10, 15))):
-        curve = Curve(tmp_path, stage, 0)
+        curve = MetricLog(tmp_path, stage, 0)
         for step in steps:
             add(curve, step)
         curve.close()
     with (tmp_path / 'curve.jsonl').open('a') as file:
         file.write('{"stage": "viva", "st')  # killed while writing
-    curve = Curve(tmp_path, 'viva', 10)
+    curve = MetricLog(tmp_path, 'viva', 10)
     add(curve, 15)
     curve.close()
     rows = [json.loads(line) for line in (tmp_path / 'curve.jsonl').read_text().splitlines()]

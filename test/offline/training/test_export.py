@@ -23,8 +23,8 @@ from viva_ros.engine.manifest import GRAPH
 from viva_ros.export import bundle as module
 from viva_ros.export import bundle as staging
 from viva_ros.export import parity
-from viva_ros.export.bundle import EngineFile, Plan, export
-from viva_ros.export.parity import Sample
+from viva_ros.export.bundle import EngineFile, ExportPlan, export
+from viva_ros.export.parity import ParitySample
 from viva_ros.model import checkpoint
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
@@ -135,7 +135,7 @@ def made_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, float], None]:
     def set_up(content: bytes, far: float) -> None:
         found = parity.Differences(far, far, 0.0, 0.0, 3)
         monkeypatch.setattr(module, 'make_file', lambda *_: EngineFile(GRAPH, content, {}))
-        monkeypatch.setattr(staging.Stage, '_compare', lambda *_: found)
+        monkeypatch.setattr(staging.BundleStage, '_compare', lambda *_: found)
 
     return set_up
 
@@ -177,7 +177,7 @@ def test_without_recorded_moments_nothing_is_exported(tmp_path: Path, joints_alo
 
 def test_differences_are_the_largest_and_the_mean_of_all_moments(joints_alone: Path) -> None:
     source = module.open_source(joints_alone)
-    samples = [Sample(None, np.zeros(3, dtype=np.float32), 'slide')] * 3
+    samples = [ParitySample(None, np.zeros(3, dtype=np.float32), 'slide')] * 3
     expected = [{'value': np.float64(v), 'forecast': np.zeros(3)} for v in (0.5, -0.5, 0.0)]
     given = iter([(0.5001, 0.0), (-0.52, 0.3), (0.0003, 0.0)])
 
@@ -205,7 +205,7 @@ def test_an_estimate_that_is_not_finite_is_infinitely_far(joints_alone: Path) ->
     def ask(seen: Observation, task: str) -> Estimate:
         raise EngineError('engine gave value nan: not finite')
 
-    samples = [Sample(None, np.zeros(3, dtype=np.float32), 'slide')]
+    samples = [ParitySample(None, np.zeros(3, dtype=np.float32), 'slide')]
     source = module.open_source(joints_alone)
     found = parity.compare(source, samples, [{'value': np.float64(0.0)}], ask)
     assert found.value == math.inf
@@ -216,7 +216,7 @@ def test_the_description_says_what_the_engine_is_made_of_and_needs(
 ) -> None:
     paths = [record(tmp_path / 'r', slide(1))]
     pytest.importorskip('openvino')
-    made = export(joints_alone, tmp_path / 'e', paths, Plan('openvino'))
+    made = export(joints_alone, tmp_path / 'e', paths, ExportPlan('openvino'))
     content = json.loads((tmp_path / 'e' / 'engine.json').read_text())
     weights = hashlib.sha256((joints_alone / 'model.safetensors').read_bytes()).hexdigest()
     graph = hashlib.sha256((tmp_path / 'e' / 'engine.onnx').read_bytes()).hexdigest()
@@ -233,13 +233,13 @@ def test_the_description_says_what_the_engine_is_made_of_and_needs(
 
 
 @pytest.mark.parametrize(('plan', 'reason'), [
-    (Plan('onnx', 'bfloat16'), "is 'bfloat16', for onnx it must be one of float32, int8"),
-    (Plan('tensorrt'), r'tensorrt cannot be imported .*: install .*JetPack has it'),
-    (Plan('tensorrt_rtx'), r'no GPU .* add --build-only and --capability'),
+    (ExportPlan('onnx', 'bfloat16'), "is 'bfloat16', for onnx it must be one of float32, int8"),
+    (ExportPlan('tensorrt'), r'tensorrt cannot be imported .*: install .*JetPack has it'),
+    (ExportPlan('tensorrt_rtx'), r'no GPU .* add --build-only and --capability'),
 ])  # fmt: skip
 def test_what_cannot_be_built_here_is_one_error_with_its_remedy(
     tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
-    plan: Plan, reason: str,
+    plan: ExportPlan, reason: str,
 ) -> None:  # fmt: skip
     if plan.kind == 'tensorrt_rtx':
         pytest.importorskip('tensorrt_rtx')
@@ -254,7 +254,7 @@ def test_what_cannot_be_for_the_joints_alone_is_refused(
     tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record
 ) -> None:
     paths = [record(tmp_path / 'r', slide(1))]
-    for plan in (Plan('pytorch'), Plan('openvino', 'bfloat16')):
+    for plan in (ExportPlan('pytorch'), ExportPlan('openvino', 'bfloat16')):
         with pytest.raises(EngineError, match=r'knows the joints alone.*take onnx or openvino'):
             export(joints_alone, tmp_path / 'e', paths, plan)
     assert not (tmp_path / 'e').exists()

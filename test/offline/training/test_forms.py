@@ -19,7 +19,7 @@ from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.training.cache import Data
-from viva_ros.training.config import Run, plan
+from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.distributed import Hardware
 from viva_ros.training.run import train_on
 
@@ -29,8 +29,8 @@ BLANK = preset('tiny', ('head', 'left_wrist', 'right_wrist'),
 BASICS = ('--recordings', 'r', '--out', 'o')
 
 
-def run_in(folder: Path, **changes: object) -> Run:
-    run = Run((folder,), folder, 'tiny', 0, plan(4, LENGTHS), folder / 'c')
+def run_in(folder: Path, **changes: object) -> TrainConfig:
+    run = TrainConfig((folder,), folder, 'tiny', 0, plan(4, LENGTHS), folder / 'c')
     return replace(run, **changes)  # type: ignore[arg-type]
 
 

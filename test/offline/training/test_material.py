@@ -11,7 +11,7 @@ import pytest
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.training.cache import Data
-from viva_ros.training.config import Run, plan
+from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.run import clip_spacing
 from viva_ros.training.sources import gather, of_episodes, of_tasks, robot_of
 
@@ -19,8 +19,10 @@ Record = Callable[[Path, Episode], Path]
 LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
 
 
-def run_of(folder: Path, *recordings: Path, **changes: object) -> Run:
-    return replace(Run(recordings, folder, 'tiny', 0, plan(2, LENGTHS), folder / 'c'), **changes)
+def run_of(folder: Path, *recordings: Path, **changes: object) -> TrainConfig:
+    return replace(
+        TrainConfig(recordings, folder, 'tiny', 0, plan(2, LENGTHS), folder / 'c'), **changes
+    )
 
 
 def labelled(episode: Episode, task: str) -> Episode:

@@ -11,7 +11,7 @@ from torch import nn
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import flow_matching as flow
 from viva_ros.training import trainer
-from viva_ros.training.config import ONE_EPOCH, Plan, plan
+from viva_ros.training.config import ONE_EPOCH, TrainPlan, plan
 from viva_ros.training.trainer import Schedule
 
 MOMENTS = 1_000_000
@@ -50,7 +50,7 @@ def test_an_epoch_of_a_few_moments_shrinks_its_warm_up() -> None:
 def test_lengths_asked_for_are_kept_and_others_are_the_preset_s() -> None:
     made = plan(7, {'vae': 10, 'viva': None})
     assert (made.vae.steps, made.vae.warm_up, made.vae.batch) == (10, 2, 7)
-    assert made.viva.steps == Plan().viva.steps
+    assert made.viva.steps == TrainPlan().viva.steps
     with pytest.raises(ConfigurationError, match='head steps is -3, must be at least 0'):
         plan(None, {'head': -3})
 

@@ -15,7 +15,7 @@ from viva_ros.model.config import preset
 from viva_ros.training import checkpointing as run_folder
 from viva_ros.training.cache import Data
 from viva_ros.training.checkpointing import environment
-from viva_ros.training.config import Run, plan
+from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.distributed import Hardware, Workers
 from viva_ros.training.sources import of_episodes
 
@@ -23,7 +23,7 @@ LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
 CONFIG = preset('tiny', ('head',), ('a',), ('slide',))
 
 
-def begin(run: Run, learn: Data) -> None:
+def begin(run: TrainConfig, learn: Data) -> None:
     content = run_folder.describe(run, CONFIG, learn, None)
     run_folder.begin(run, content, Workers(run.hardware))
 
@@ -32,7 +32,7 @@ def test_a_run_goes_on_as_begun_or_not_at_all(
     tmp_path: Path, make_data: Callable[..., Data]
 ) -> None:
     learn = make_data(range(1, 3))
-    run = Run((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
+    run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
     begin(run, learn)
     begin(replace(run, hardware=Hardware('cpu', accumulate=2)), learn)
     assert [start['hardware']['accumulate'] for start in run_folder.started(tmp_path)] == [1, 2]
@@ -46,7 +46,7 @@ def test_a_run_goes_on_as_begun_or_not_at_all(
 
 
 def test_it_says_what_it_was_started_with(tmp_path: Path, make_data: Callable[..., Data]) -> None:
-    run = Run((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
+    run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
     begin(run, make_data(range(1, 2)))
     content = json.loads((tmp_path / 'run.json').read_text())
     assert content['config']['preset'] == 'tiny'

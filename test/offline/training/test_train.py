@@ -18,17 +18,19 @@ from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.training import run as module
 from viva_ros.training.cache import Data
-from viva_ros.training.config import Plan, Run, plan
+from viva_ros.training.config import TrainConfig, TrainPlan, plan
 from viva_ros.training.run import train_on
-from viva_ros.training.trainer import Stage
+from viva_ros.training.trainer import TrainStage
 
 LENGTHS = {'vae': 4, 'video': 4, 'viva': 4, 'proprio': 4}
 BLANK = preset('tiny', ('head', 'left_wrist', 'right_wrist'),
                ('left_waist', 'left_gripper', 'right_waist'), ())  # fmt: skip
 
 
-def run_in(folder: Path, **changes: object) -> Run:
-    return replace(Run((folder,), folder, 'tiny', 0, plan(4, LENGTHS), folder / 'c'), **changes)
+def run_in(folder: Path, **changes: object) -> TrainConfig:
+    return replace(
+        TrainConfig((folder,), folder, 'tiny', 0, plan(4, LENGTHS), folder / 'c'), **changes
+    )
 
 
 def test_recordings_become_a_checkpoint_and_a_baseline(
@@ -76,12 +78,12 @@ def test_a_run_that_was_stopped_gives_the_same_weights(
     class StoppedError(Exception):
         pass
 
-    def stop_in_viva(self: Stage, until: int | None = None) -> None:
+    def stop_in_viva(self: TrainStage, until: int | None = None) -> None:
         run(self, 2 if self.name == 'viva' else until)
         if self.name == 'viva':
             raise StoppedError
 
-    run = Stage.run
+    run = TrainStage.run
     monkeypatch.setattr(module.Stage, 'run', stop_in_viva)
     with pytest.raises(StoppedError):
         train_on(run_in(tmp_path / 'parts'), learn, hold, BLANK)
@@ -112,9 +114,9 @@ def test_value_is_learnt_from_pictures_that_joints_cannot_tell(
 
 def test_schedules_shrink_their_warm_up_with_their_length() -> None:
     assert plan(None, LENGTHS).vae.warm_up == 1
-    assert plan(None, {**LENGTHS, 'vae': 5000}).vae.warm_up == Plan().vae.warm_up
+    assert plan(None, {**LENGTHS, 'vae': 5000}).vae.warm_up == TrainPlan().vae.warm_up
     assert plan(7, LENGTHS).viva.batch == 7
-    assert plan(None, LENGTHS).viva.batch == Plan().viva.batch
+    assert plan(None, LENGTHS).viva.batch == TrainPlan().viva.batch
 
 
 def test_a_length_below_zero_is_refused() -> None:

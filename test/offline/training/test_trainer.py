@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.training.trainer import Schedule, Stage
+from viva_ros.training.trainer import Schedule, TrainStage
 
 SCHEDULE = Schedule(6, 4, 0.1, 2, average=0.5, save_every=2, measure_every=3)
 
 
-def stage(folder: Path, seed: int = 0, schedule: Schedule = SCHEDULE) -> tuple[Stage, nn.Linear]:
+def stage(
+    folder: Path, seed: int = 0, schedule: Schedule = SCHEDULE
+) -> tuple[TrainStage, nn.Linear]:
     torch.manual_seed(1)
     module = nn.Linear(2, 1)
 
@@ -26,7 +28,7 @@ def stage(folder: Path, seed: int = 0, schedule: Schedule = SCHEDULE) -> tuple[S
     def measure() -> dict[str, float]:
         return {'weight': round(module.weight[0, 0].item(), 4)}
 
-    return Stage('line', module, schedule, folder, seed, loss, measure), module
+    return TrainStage('line', module, schedule, folder, seed, loss, measure), module
 
 
 def test_a_run_that_was_stopped_ends_exactly_as_one_that_was_not(tmp_path: Path) -> None:

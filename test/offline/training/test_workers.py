@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.noise import Source, integers, normal
 from viva_ros.training.distributed import Hardware, Workers
-from viva_ros.training.trainer import Schedule, Stage
+from viva_ros.training.trainer import Schedule, TrainStage
 
 LAUNCH = """
 import torch
@@ -53,7 +53,7 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(tmp_path: Path) -> None
     workers = Workers(Hardware('cpu', accumulate=4))
     with pytest.raises(ConfigurationError, match='batch is 6, must be a multiple of 1 processes'):
         module, once = nn.Linear(1, 1), Schedule(1, 6, 0.1, 1)
-        Stage('s', module, once, tmp_path, 0, dict, workers=workers)  # type: ignore[arg-type]
+        TrainStage('s', module, once, tmp_path, 0, dict, workers=workers)  # type: ignore[arg-type]
 
 
 def make_loss(module: nn.Linear, seen: list[Tensor]) -> Callable[[int, Source], dict[str, Tensor]]:

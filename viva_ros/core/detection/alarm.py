@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from viva_ros.core.detection.rules import Reading, RuleSettings
+from viva_ros.core.detection.rules import RuleReading, RuleSettings
 from viva_ros.core.detection.thresholds import AND, OR, Threshold
 from viva_ros.core.events import FORESIGHT, STALL, VALUE_RULES, Level
 from viva_ros.core.settings import setting
@@ -24,7 +24,7 @@ from viva_ros.core.settings import setting
 UNITS: Final = {STALL: 10.0, FORESIGHT: 5.0}
 
 
-class Latch:
+class Hysteresis:
     """The level of one rule, with hysteresis."""
 
     def __init__(self, threshold: Threshold, margin: float, unit: float = 1.0) -> None:
@@ -40,7 +40,7 @@ class Latch:
         self.level = level
         self._since.clear()
 
-    def update(self, stamp: int, reading: Reading) -> None:
+    def update(self, stamp: int, reading: RuleReading) -> None:
         """Raise to WARN or come down; ALARM is set from outside, since it depends on all rules."""
         statistic, held = reading
         crossed = statistic > self._warn or held > self._warn
@@ -54,11 +54,11 @@ class Latch:
         entered = Level.WARN if held > self._warn else Level.OK
         self.level = max(entered, min(self.level, self._supported(statistic)))
 
-    def crossed(self, reading: Reading) -> bool:
+    def crossed(self, reading: RuleReading) -> bool:
         """Say whether an alarm's threshold is crossed for the debounce time."""
         return reading.held > self._limit
 
-    def excess(self, reading: Reading) -> float:
+    def excess(self, reading: RuleReading) -> float:
         """Give by how many units an alarm's threshold is crossed; NaN without a statistic."""
         return (reading.held - self._limit) / self.unit
 
@@ -113,7 +113,7 @@ class AlarmSettings:
 
 
 @dataclass(frozen=True)
-class JudgeSettings:
+class DetectorSettings:
     """All that a judge is told, but for what a calibration brings."""
 
     rules: RuleSettings = field(default_factory=RuleSettings)
@@ -155,7 +155,7 @@ class Alarm:
         """Use other thresholds, and begin an episode."""
         margin = self._settings.margin
         self._latches = {
-            kind: Latch(threshold, margin, UNITS.get(kind, 1.0))
+            kind: Hysteresis(threshold, margin, UNITS.get(kind, 1.0))
             for kind, threshold in thresholds.items()
         }
         value = [kind for kind in self._latches if kind in VALUE_RULES]
@@ -192,7 +192,9 @@ class Alarm:
         self._settle(Level.OK)
         return True
 
-    def update(self, stamp: int, smoothed: float, readings: Mapping[str, Reading]) -> list[Change]:
+    def update(
+        self, stamp: int, smoothed: float, readings: Mapping[str, RuleReading]
+    ) -> list[Change]:
         """
         Add what the rules say of one value; on an ALARM their windows must restart.
 
@@ -253,7 +255,7 @@ class Alarm:
         levels = [max((self._latches[k].level for k in g), default=Level.OK) for g in self._groups]
         return min(levels)
 
-    def _follow(self, stamp: int, readings: Mapping[str, Reading]) -> list[Change]:
+    def _follow(self, stamp: int, readings: Mapping[str, RuleReading]) -> list[Change]:
         """Report WARN, and what has come down."""
         before, now = self.condition, self._supported()
         was = Level.OK if before == Level.LATCHED else before

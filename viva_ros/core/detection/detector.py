@@ -12,14 +12,14 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
-from viva_ros.core.detection.alarm import Alarm, Change, JudgeSettings
-from viva_ros.core.detection.reference import Expected
+from viva_ros.core.detection.alarm import Alarm, Change, DetectorSettings
+from viva_ros.core.detection.reference import Reference
 from viva_ros.core.detection.rules import (
     NO_DETAILS,
     NOTHING,
     Details,
-    Reading,
     RuleBank,
+    RuleReading,
     RuleSettings,
 )
 from viva_ros.core.detection.staleness import UnknownRun, settle
@@ -64,18 +64,18 @@ def explain(
     return f'success is rated {-statistic:.2f}, below the floor of {-threshold:.2f}'
 
 
-class Trace:
+class ReadingHistory:
     """The values and readings of the last ``span`` seconds."""
 
     def __init__(self, span: float) -> None:
         self._span = round(span * 1e9)
-        self._samples: deque[tuple[int, float, Mapping[str, Reading]]] = deque()
+        self._samples: deque[tuple[int, float, Mapping[str, RuleReading]]] = deque()
 
     def reset(self) -> None:
         """Forget all samples."""
         self._samples.clear()
 
-    def add(self, stamp: int, value: float, readings: Mapping[str, Reading]) -> None:
+    def add(self, stamp: int, value: float, readings: Mapping[str, RuleReading]) -> None:
         """Add a sample, later than the last, and drop what is too old."""
         self._samples.append((stamp, value, readings))
         while self._samples[0][0] < stamp - self._span:
@@ -89,13 +89,13 @@ class Trace:
         )
 
 
-__all__ = ['Judge', 'JudgeSettings']
+__all__ = ['Detector', 'DetectorSettings']
 
 PAUSED = 'paused'  # kind of an unknown value: the clock stands still
 NO_EPISODE = 'no episode is under way'
 
 
-class Judge:
+class Detector:
     """
     Watches the values of one robot.
 
@@ -104,8 +104,8 @@ class Judge:
     """
 
     def __init__(
-        self, settings: JudgeSettings, thresholds: Mapping[str, Threshold],
-        expected: Expected | None = None, combine: str = OR, alpha: float = math.nan,
+        self, settings: DetectorSettings, thresholds: Mapping[str, Threshold],
+        expected: Reference | None = None, combine: str = OR, alpha: float = math.nan,
     ) -> None:  # fmt: skip
         """
         Begin without an episode; the level is UNKNOWN until something is heard.
@@ -123,7 +123,7 @@ class Judge:
         self._settings, self._alpha = settings, alpha
         self._alarm = Alarm(settings.alarm, thresholds, combine)
         self._bank = RuleBank(settings.rules, expected)
-        self._trace = Trace(settings.rules.span)
+        self._trace = ReadingHistory(settings.rules.span)
         self._smoother = Smoother(settings.rules.smoothing)
         self._unknown = UnknownRun(settings.alarm.unknown_after)
         self._newest: int | None = None
@@ -190,7 +190,7 @@ class Judge:
         return [self._event(self.level, 'acknowledged', stamp, math.nan, text)]
 
     def set_thresholds(
-        self, thresholds: Mapping[str, Threshold], expected: Expected | None = None,
+        self, thresholds: Mapping[str, Threshold], expected: Reference | None = None,
         combine: str = OR, alpha: float = math.nan,
     ) -> None:  # fmt: skip
         """Judge another task from now on; a cool-down and a latched alarm last."""
@@ -203,7 +203,7 @@ class Judge:
         self._last: int | None = None
         self.known = False
         self.smoothed = math.nan
-        self.readings: dict[str, Reading] = {}
+        self.readings: dict[str, RuleReading] = {}
         self._smoother.reset()
         self._bank.reset()
         self._trace.reset()

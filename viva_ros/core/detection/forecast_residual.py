@@ -35,7 +35,7 @@ class Proprioception:
     horizon: float
 
 
-class Foresight:
+class ForecastResidual:
     """Keeps forecasts until their time has come."""
 
     def __init__(self, gap: float) -> None:

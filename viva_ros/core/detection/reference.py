@@ -16,7 +16,7 @@ LEAST: Final = 0.01  # rad or m; no joint is held to be foreseen better than thi
 
 
 @dataclass(frozen=True)
-class Norm:
+class StatisticScale:
     """
     How large a statistic usually grows in an episode, by predicted progress.
 
@@ -43,7 +43,7 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Expected:
+class Reference:
     """
     What the rules compare with.
 
@@ -55,7 +55,7 @@ class Expected:
 
     slope: float = 0.05
     joints: Mapping[str, float] = field(default_factory=dict)
-    norms: Mapping[str, Norm] = field(default_factory=dict)
+    norms: Mapping[str, StatisticScale] = field(default_factory=dict)
 
     def scales(self, names: tuple[str, ...]) -> Array:
         """Give the usual residuals, (J,); NaN for a joint that is not judged."""

@@ -26,8 +26,8 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from viva_ros.core.detection.forecast_residual import Foresight, Proprioception, one_number
-from viva_ros.core.detection.reference import Expected
+from viva_ros.core.detection.forecast_residual import ForecastResidual, Proprioception, one_number
+from viva_ros.core.detection.reference import Reference
 from viva_ros.core.events import DROP, FLOOR, FORESIGHT, NO_RISE, RULES, SLOPE, STALL
 from viva_ros.core.observation import Array
 from viva_ros.core.settings import setting, validate
@@ -36,7 +36,7 @@ from viva_ros.core.windows import Smoother, Window, seconds
 LONGEST: Final = 60.0  # s; a stall is not measured beyond
 
 
-class Stall:
+class StallTimer:
     """
     How long the value has gained less than ``gain``, s, up to 60.
 
@@ -70,7 +70,7 @@ class Stall:
         return min(seconds(stamp, since), LONGEST)
 
 
-class Lag:
+class Cusum:
     """
     One-sided CUSUM against the expected slope (Page 1954): C <- max(0, C + slope dt - dV).
 
@@ -128,7 +128,7 @@ class RuleSettings:
         return max(self.drop_window, self.no_rise_window, self.foresight_window) + self.debounce
 
 
-class Reading(NamedTuple):
+class RuleReading(NamedTuple):
     """
     One rule's statistic at one stamp, in the unit of the rule.
 
@@ -157,7 +157,7 @@ class Details:
 
 
 NO_DETAILS: Final = Details()
-NOTHING: Final = Reading(math.nan, math.nan)
+NOTHING: Final = RuleReading(math.nan, math.nan)
 SMALLEST: Final = -2.0
 
 
@@ -171,17 +171,17 @@ class Resettable(Protocol):
 class RuleBank:
     """All rules over one series of smoothed values."""
 
-    def __init__(self, settings: RuleSettings, expected: Expected | None = None) -> None:
+    def __init__(self, settings: RuleSettings, expected: Reference | None = None) -> None:
         """Begin; without ``expected``, what successes are like, no residual is judged."""
         validate(settings)
         self._settings = settings
-        self._expected = expected or Expected()
+        self._expected = expected or Reference()
         self._drop = Window(settings.drop_window)
         self._rise = Window(settings.no_rise_window)
-        self._stall = Stall(settings.stall_gain)
-        self._lag = Lag(self._expected.slope)
+        self._stall = StallTimer(settings.stall_gain)
+        self._lag = Cusum(self._expected.slope)
         self._likely = Smoother(settings.smoothing)
-        self._foresight = Foresight(settings.gap)
+        self._foresight = ForecastResidual(settings.gap)
         self._residual = Window(settings.foresight_window)
         self._agreement = settings.agreement
         self._held = {kind: Window(settings.debounce) for kind in RULES}
@@ -201,7 +201,7 @@ class RuleBank:
 
     def update(
         self, stamp: int, smoothed: float, details: Details = NO_DETAILS
-    ) -> dict[str, Reading]:
+    ) -> dict[str, RuleReading]:
         """
         Add a known value.
 
@@ -258,10 +258,10 @@ class RuleBank:
         self._residual.add(stamp, now)
         return self._residual.mean()
 
-    def _read(self, kind: str, stamp: int, statistic: float) -> Reading:
+    def _read(self, kind: str, stamp: int, statistic: float) -> RuleReading:
         window = self._held[kind]
         if math.isnan(statistic):
             window.reset()
             return NOTHING
         window.add(stamp, statistic)
-        return Reading(statistic, window.held(self._agreement))
+        return RuleReading(statistic, window.held(self._agreement))

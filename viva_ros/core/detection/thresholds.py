@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from viva_ros.core.detection.reference import Expected, Norm
+from viva_ros.core.detection.reference import Reference, StatisticScale
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.errors import CalibrationError, ConfigurationError, VivaError
 from viva_ros.core.events import RULES
@@ -73,7 +73,7 @@ class Calibration:
     source: str
     shaping: int = 0
     combine: str = OR
-    expected: Expected = field(default_factory=Expected)
+    expected: Reference = field(default_factory=Reference)
     alone: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan
 
@@ -193,10 +193,10 @@ def parse(content: Mapping[str, Any]) -> Calibration:
     return Calibration(**fields)
 
 
-def _expected(content: Mapping[str, Any]) -> Expected:
+def _expected(content: Mapping[str, Any]) -> Reference:
     norms = {
-        kind: Norm(tuple(one['edges']), tuple(one['middle']), tuple(one['spread']))
+        kind: StatisticScale(tuple(one['edges']), tuple(one['middle']), tuple(one['spread']))
         for kind, one in content['norms'].items()
     }
     joints = {str(name): float(size) for name, size in content['joints'].items()}
-    return Expected(float(content['slope']), joints, norms)
+    return Reference(float(content['slope']), joints, norms)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.conversion.raw_episode import Take
+from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.episode import Label
 from viva_ros.data.recording import Recording
 
@@ -33,7 +33,7 @@ class Outcomes:
     topic: str = ''
     task: str = ''
 
-    def label(self, take: Take, recording: Recording) -> Label:
+    def label(self, take: RawEpisode, recording: Recording) -> Label:
         """
         Give the label of an episode.
 
@@ -47,7 +47,7 @@ class Outcomes:
             )
         return replace(found, task=task)
 
-    def _find(self, take: Take, recording: Recording) -> Label:
+    def _find(self, take: RawEpisode, recording: Recording) -> Label:
         if self.success is not None:
             known = take.label or Label('', self.success)
             return known if known.success == self.success else Label(known.task, self.success)
@@ -62,7 +62,7 @@ class Outcomes:
             )
         return take.label
 
-    def _from_table(self, take: Take) -> Label:
+    def _from_table(self, take: RawEpisode) -> Label:
         keys = (str(take.source), take.source.name, take.source.stem, take.name)
         for key in keys:
             if key in self.table:

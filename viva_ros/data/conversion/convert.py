@@ -19,7 +19,7 @@ from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.raw_episode import Take, takes
+from viva_ros.data.conversion.raw_episode import RawEpisode, takes
 from viva_ros.data.conversion.resample import Figures, grid, held, joints_at, measure
 from viva_ros.data.conversion.topic_map import Map
 from viva_ros.data.conversion.workspace import Staging, Unit
@@ -84,7 +84,7 @@ def _make(path: Path, how: Map, outcomes: Outcomes, folder: Path) -> dict[str, A
 
 
 def _import_take(
-    take: Take, recording: Recording, how: Map, outcomes: Outcomes, folder: Path, number: int
+    take: RawEpisode, recording: Recording, how: Map, outcomes: Outcomes, folder: Path, number: int
 ) -> tuple[Figures, dict[str, Any] | None]:
     moments = grid(take, how.rate)
     figures = measure(take, moments, how.limits)
@@ -103,7 +103,7 @@ def _import_take(
         return replace(figures, refused=(str(error),)), None
 
 
-def _check_names(take: Take) -> None:
+def _check_names(take: RawEpisode) -> None:
     for kind, groups in (('joint', take.joints), ('action', take.action)):
         names = [name for group in groups for name in group.names]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -116,7 +116,7 @@ def _check_names(take: Take) -> None:
 
 
 def _write(
-    take: Take, fps: int, moments: Stamps, label: Label, folder: Path, number: int
+    take: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int
 ) -> dict[str, Any]:
     """Write one episode and describe it."""
     sizes, pictures = {}, {}

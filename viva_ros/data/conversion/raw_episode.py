@@ -26,7 +26,7 @@ DATASET_ACTION: Final = '/action'
 
 
 @dataclass(frozen=True)
-class Take:
+class RawEpisode:
     """
     One episode: streams with stamps of their own.
 
@@ -58,7 +58,7 @@ class Take:
         return streams
 
 
-def takes(recording: Recording, how: Map) -> list[Take]:
+def takes(recording: Recording, how: Map) -> list[RawEpisode]:
     """
     Give the episodes of a recording as a map reads it.
 
@@ -70,7 +70,7 @@ def takes(recording: Recording, how: Map) -> list[Take]:
     if DATASET_ACTION in recording.tracks and SOURCE in recording.metadata:
         actions = (_joints(recording, JointSource(DATASET_ACTION, '', {}), how, {}),)
     return [
-        Take(
+        RawEpisode(
             one.name, recording.path, one.cameras, (one.joints,), one.label,
             task_of(recording) or how.task, actions, {}, recording.losses, recording.readable,
             recording.whole,
@@ -79,7 +79,7 @@ def takes(recording: Recording, how: Map) -> list[Take]:
     ]  # fmt: skip
 
 
-def mapped(recording: Recording, how: Map) -> Take:
+def mapped(recording: Recording, how: Map) -> RawEpisode:
     """Take the one episode of a recording of another robot."""
     backwards: dict[str, float] = {}
     cameras = {}
@@ -92,7 +92,7 @@ def mapped(recording: Recording, how: Map) -> Take:
     name, task = recording.path.stem, task_of(recording) or how.task
     verdict = load(sidecar(recording.path)).get(name)
     label = judged(stored_label(recording), verdict, task)
-    return Take(
+    return RawEpisode(
         name, recording.path, cameras, tuple(groups), label, task, tuple(actions), backwards,
         recording.losses, recording.readable, recording.whole,
     )  # fmt: skip

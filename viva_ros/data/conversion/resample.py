@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.data.conversion.raw_episode import Take
-from viva_ros.data.conversion.topic_map import Limits
+from viva_ros.data.conversion.raw_episode import RawEpisode
+from viva_ros.data.conversion.topic_map import ImportLimits
 from viva_ros.data.episode import Joints, Stamps
 
 SECOND: Final = 1_000_000_000  # ns
@@ -66,7 +66,7 @@ class Figures:
     refused: tuple[str, ...] = ()
 
 
-def grid(take: Take, rate: int) -> Stamps:
+def grid(take: RawEpisode, rate: int) -> Stamps:
     """
     Give the moments at which all streams have begun and none has ended, (N,), ns.
 
@@ -106,7 +106,7 @@ def joints_at(groups: Sequence[Joints], at: Stamps) -> Array:
     return np.concatenate([g.positions[held(g.stamps, at)] for g in groups], axis=1)
 
 
-def measure(take: Take, at: Stamps, limits: Limits) -> Figures:
+def measure(take: RawEpisode, at: Stamps, limits: ImportLimits) -> Figures:
     """Measure an episode, and say why it is refused if it is."""
     streams = take.streams
     known = {name: stamps for name, stamps in streams.items() if stamps.size}
@@ -147,7 +147,7 @@ def _skew(streams: Mapping[str, Stamps], at: Stamps) -> float:
     return float((used.max(axis=0) - used.min(axis=0)).max()) * 1e-9
 
 
-def _not_finite(take: Take) -> dict[str, int]:
+def _not_finite(take: RawEpisode) -> dict[str, int]:
     counts = {}
     for group in (*take.joints, *take.action):
         broken = (~np.isfinite(group.positions)).sum(axis=0)
@@ -155,7 +155,9 @@ def _not_finite(take: Take) -> dict[str, int]:
     return counts
 
 
-def _refusals(take: Take, figures: Mapping[str, StreamFigures], limits: Limits) -> list[str]:
+def _refusals(
+    take: RawEpisode, figures: Mapping[str, StreamFigures], limits: ImportLimits
+) -> list[str]:
     reasons = []
     for name, one in figures.items():
         if not one.messages:
@@ -178,7 +180,7 @@ def _refusals(take: Take, figures: Mapping[str, StreamFigures], limits: Limits) 
     return reasons
 
 
-def _bad(at: Stamps, skew: float, broken: Mapping[str, int], limits: Limits) -> list[str]:
+def _bad(at: Stamps, skew: float, broken: Mapping[str, int], limits: ImportLimits) -> list[str]:
     reasons = []
     if len(at) < 2:
         reasons.append(

@@ -41,7 +41,7 @@ class JointSource:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ImportLimits:
     """
     What an episode may have; beyond that it is refused.
 
@@ -74,7 +74,7 @@ class Map:
     cameras: Mapping[str, str]
     joints: tuple[JointSource, ...]
     action: tuple[JointSource, ...]
-    limits: Limits
+    limits: ImportLimits
     label_topic: str
     task: str
     robot: str
@@ -169,14 +169,14 @@ class _Parser:
         named = {str(theirs): str(ours) for theirs, ours in names.items()}
         return JointSource(str(row['topic']), path.removeprefix('msg.'), named)
 
-    def _limits(self, content: Any) -> Limits:
-        allowed = [field.name for field in fields(Limits)]
+    def _limits(self, content: Any) -> ImportLimits:
+        allowed = [field.name for field in fields(ImportLimits)]
         limits = self._keys('limits', content or {}, allowed)
         for name, number in limits.items():
             most = 1.0 if name == 'min_readable' else float('inf')
             if not isinstance(number, int | float) or not 0.0 <= number <= most:
                 self._fail(f'limits.{name}', number, f'a number from 0 to {most:g}')
-        return Limits(**{name: float(number) for name, number in limits.items()})
+        return ImportLimits(**{name: float(number) for name, number in limits.items()})
 
     def _unique(self, names: list[Any]) -> None:
         twice = sorted({str(name) for name in names if names.count(name) > 1})

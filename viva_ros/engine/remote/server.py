@@ -34,7 +34,7 @@ class Client:
     """
 
     connection: socket.socket
-    memory: wire.Memory
+    memory: wire.ObservationMemory
     number: int | None = None
     asked: float = -math.inf
 
@@ -154,7 +154,7 @@ class Server:
                 self.served = replace(self.served, apart=self.served.apart + 1)
         return [self._estimate_one(client.memory) for client in clients]
 
-    def _estimate_one(self, memory: wire.Memory) -> Estimate | Exception:
+    def _estimate_one(self, memory: wire.ObservationMemory) -> Estimate | Exception:
         """
         Estimate, or give what went wrong.
 

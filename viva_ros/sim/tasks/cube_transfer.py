@@ -17,8 +17,8 @@ import numpy as np
 from viva_ros.core.observation import Array
 from viva_ros.sim.failures import NOMINAL, Fault, Push
 from viva_ros.sim.kinematics import Hand
-from viva_ros.sim.motion_plan import Hands, Plan, Segment
-from viva_ros.sim.success import Touch, Verdict
+from viva_ros.sim.motion_plan import Hands, MotionPlan, Segment
+from viva_ros.sim.success import SceneVerdict, Touch
 
 CUBE_HALF = np.array([0.030, 0.014, 0.014])
 GRIP = 0.015  # from the middle of the cube to where each hand grips it, m
@@ -40,7 +40,7 @@ RIGHT_HOLDS, LEFT_HOLDS = (False, True), (True, False)
 
 
 @dataclass(frozen=True)
-class Layout:
+class CubeLayout:
     """Where cube and mat start, m, and how the cube is turned, rad."""
 
     cube: Array
@@ -49,14 +49,14 @@ class Layout:
     colours: tuple[Array, Array]
 
 
-def draw_layout(rng: np.random.Generator) -> Layout:
+def draw_layout(rng: np.random.Generator) -> CubeLayout:
     """Draw a layout: the cube in reach of the right arm, the mat in reach of the left."""
 
     def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
         shade = np.array(palette[rng.integers(len(palette))])
         return np.clip(shade + rng.normal(0.0, 0.02, 3), 0.0, 1.0)
 
-    return Layout(
+    return CubeLayout(
         cube=np.array([rng.uniform(0.08, 0.18), rng.uniform(0.42, 0.58)]),
         yaw=rng.uniform(-0.4, 0.4),
         mat=np.array([rng.uniform(-0.20, -0.12), rng.uniform(0.42, 0.58)]),
@@ -64,7 +64,7 @@ def draw_layout(rng: np.random.Generator) -> Layout:
     )
 
 
-def add_objects(spec: mujoco.MjSpec, layout: Layout) -> None:
+def add_objects(spec: mujoco.MjSpec, layout: CubeLayout) -> None:
     """Put cube and mat into the scene."""
     cube, mat = (np.append(colour, 1.0) for colour in layout.colours)
     box = mujoco.mjtGeom.mjGEOM_BOX
@@ -94,11 +94,13 @@ def add_objects(spec: mujoco.MjSpec, layout: Layout) -> None:
     )  # fmt: skip
 
 
-def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator) -> Plan:
+def make_plan(
+    data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator
+) -> MotionPlan:
     """Return the whole plan from where cube and mat are now, bent by the fault."""
     speed = rng.uniform(0.85, 1.2) * fault.speed
     seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in SECONDS.items()}
-    plan = Plan(start)
+    plan = MotionPlan(start)
     taker = 0 if data.body('cube').xpos[0] < LEFT_TAKES else 1
     pick = grasp_of(data, taker).moved(rng.normal(0.0, 0.0012, 3))
     _pick(plan, seconds, taker, pick, fault, rng)
@@ -120,7 +122,7 @@ def grasp_of(data: mujoco.MjData, side: int) -> Hand:
 
 
 def _pick(
-    plan: Plan, seconds: dict[str, float], side: int, pick: Hand, fault: Fault,
+    plan: MotionPlan, seconds: dict[str, float], side: int, pick: Hand, fault: Fault,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     above = pick.moved(np.array([0.0, 0.0, 0.085]) + rng.normal(0.0, 0.008, 3)).opened(OPEN)
@@ -147,7 +149,7 @@ def _pick(
 
 
 def _hand_over(
-    plan: Plan, seconds: dict[str, float], fault: Fault, rng: np.random.Generator
+    plan: MotionPlan, seconds: dict[str, float], fault: Fault, rng: np.random.Generator
 ) -> None:
     along = np.array([GRIP, 0.0, 0.0])
     middle = MEETING + rng.normal(0.0, 0.012, 3)
@@ -165,7 +167,9 @@ def _hand_over(
     plan.move('part', seconds['part'], (taken, give.moved(away).opened(OPEN)), LEFT_HOLDS)
 
 
-def _place(plan: Plan, seconds: dict[str, float], mat: Array, rng: np.random.Generator) -> None:
+def _place(
+    plan: MotionPlan, seconds: dict[str, float], mat: Array, rng: np.random.Generator
+) -> None:
     error = np.append(rng.normal(0.0, 0.003, 2), 0.0)
     target = mat + error + [-GRIP, 0.0, CUBE_HALF[2] + 0.002]
     down = Hand(target, 0.0, PITCH, plan.end[0].opening)
@@ -316,7 +320,7 @@ class CubeJudge:
         self._reach = max(self._distance(), 0.1)
         self._since_release = 0
 
-    def look(self, data: mujoco.MjData, segment: Segment) -> Verdict:
+    def look(self, data: mujoco.MjData, segment: Segment) -> SceneVerdict:
         """Judge the present moment."""
         self._touch.look(data)
         held = (self._touch.grip(0, 'cube'), self._touch.grip(1, 'cube'))
@@ -325,7 +329,7 @@ class CubeJudge:
         evidence = self._evidence(segment, held, placed)
         healthy = any(held) and self._cube.xpos[2] > DROPPED and not evidence
         deviated = self._deviated(segment, held)
-        return Verdict(self._progress(held, placed), placed, evidence, healthy, deviated)
+        return SceneVerdict(self._progress(held, placed), placed, evidence, healthy, deviated)
 
     def _placed(self) -> bool:
         inside = np.abs(self._cube.xpos - self._mat.xpos)[:2].max() < MAT_HALF
@@ -373,7 +377,7 @@ class CubeJudge:
         return float(np.linalg.norm(self._pinch[self._taker].xpos - self._cube.xpos))
 
 
-def recover(model: mujoco.MjModel, data: mujoco.MjData, way: Plan, plan: Plan) -> None:
+def recover(model: mujoco.MjModel, data: mujoco.MjData, way: MotionPlan, plan: MotionPlan) -> None:
     """If a hand holds the cube, put it down where it is."""
     touch = Touch(model)
     touch.look(data)

@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 
 from viva_ros.sim.failures import Fault
-from viva_ros.sim.motion_plan import Hands, Plan, Segment
-from viva_ros.sim.success import Verdict
+from viva_ros.sim.motion_plan import Hands, MotionPlan, Segment
+from viva_ros.sim.success import SceneVerdict
 from viva_ros.sim.tasks import cube_transfer, tray_lift
 from viva_ros.sim.tasks import cube_transfer as cube_faults
 from viva_ros.sim.tasks import cube_transfer as cube_judge
@@ -21,10 +21,10 @@ from viva_ros.sim.tasks import tray_lift_failures as tray_faults
 from viva_ros.sim.tasks.tray_lift import TrayJudge
 
 
-class Judge(Protocol):
+class SuccessJudge(Protocol):
     """Looks at the scene once per control step."""
 
-    def look(self, data: mujoco.MjData, segment: Segment) -> Verdict:
+    def look(self, data: mujoco.MjData, segment: Segment) -> SceneVerdict:
         """Judge the present moment."""
 
 
@@ -48,9 +48,9 @@ class Task:
     draw_fault: Callable[[str, np.random.Generator], Fault]
     draw_layout: Callable[[np.random.Generator], Any]
     add_objects: Callable[[mujoco.MjSpec, Any], None]
-    make_plan: Callable[[mujoco.MjData, Hands, Fault, np.random.Generator], Plan]
-    judge: Callable[[mujoco.MjModel, mujoco.MjData], Judge]
-    recover: Callable[[mujoco.MjModel, mujoco.MjData, Plan, Plan], None]
+    make_plan: Callable[[mujoco.MjData, Hands, Fault, np.random.Generator], MotionPlan]
+    judge: Callable[[mujoco.MjModel, mujoco.MjData], SuccessJudge]
+    recover: Callable[[mujoco.MjModel, mujoco.MjData, MotionPlan, MotionPlan], None]
     refusal: Callable[[mujoco.MjModel, mujoco.MjData], str]
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from viva_ros.core.observation import Array
 from viva_ros.sim.failures import Fault
 from viva_ros.sim.kinematics import Hand
-from viva_ros.sim.motion_plan import Hands, Plan, Segment
-from viva_ros.sim.success import Touch, Verdict, tilt
+from viva_ros.sim.motion_plan import Hands, MotionPlan, Segment
+from viva_ros.sim.success import SceneVerdict, Touch, tilt
 
 HANDLE = np.array([0.138, 0.0, 0.045])  # where to grip, in the tray's frame, m
 TRAY_HALF = np.array([0.105, 0.065, 0.004])
@@ -24,7 +24,7 @@ PLATFORM_COLOURS = ((0.80, 0.80, 0.79), (0.55, 0.36, 0.22), (0.40, 0.41, 0.44))
 
 
 @dataclass(frozen=True)
-class Layout:
+class TrayLayout:
     """Where everything starts; positions in m, yaw in rad."""
 
     tray: Array
@@ -36,14 +36,14 @@ class Layout:
     colours: tuple[Array, Array, Array]
 
 
-def draw_layout(rng: np.random.Generator) -> Layout:
+def draw_layout(rng: np.random.Generator) -> TrayLayout:
     """Draw a layout within reach of both arms."""
 
     def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
         shade = np.array(palette[rng.integers(len(palette))])
         return np.clip(shade + rng.normal(0.0, 0.02, 3), 0.0, 1.0)
 
-    return Layout(
+    return TrayLayout(
         tray=np.array([rng.uniform(-0.02, 0.02), rng.uniform(0.57, 0.63)]),
         tray_yaw=rng.uniform(-0.15, 0.15),
         platform=np.array([rng.uniform(-0.02, 0.02), rng.uniform(0.355, 0.41)]),
@@ -54,7 +54,7 @@ def draw_layout(rng: np.random.Generator) -> Layout:
     )
 
 
-def add_objects(spec: mujoco.MjSpec, layout: Layout) -> None:
+def add_objects(spec: mujoco.MjSpec, layout: TrayLayout) -> None:
     """Put tray, payload and platform into the scene."""
     tray, payload, platform = (np.append(colour, 1.0) for colour in layout.colours)
     _add_tray(spec, layout, tray)
@@ -68,7 +68,7 @@ def add_objects(spec: mujoco.MjSpec, layout: Layout) -> None:
     )  # fmt: skip
 
 
-def _add_tray(spec: mujoco.MjSpec, layout: Layout, rgba: Array) -> None:
+def _add_tray(spec: mujoco.MjSpec, layout: TrayLayout, rgba: Array) -> None:
     yaw = layout.tray_yaw / 2
     body = spec.worldbody.add_body(
         name='tray', pos=[*layout.tray, TRAY_HALF[2] + 0.0005],
@@ -100,7 +100,7 @@ def _add_tray(spec: mujoco.MjSpec, layout: Layout, rgba: Array) -> None:
         )  # fmt: skip
 
 
-def _add_payload(spec: mujoco.MjSpec, layout: Layout, rgba: Array) -> None:
+def _add_payload(spec: mujoco.MjSpec, layout: TrayLayout, rgba: Array) -> None:
     yaw = np.array([[np.cos(layout.tray_yaw), -np.sin(layout.tray_yaw)],
                     [np.sin(layout.tray_yaw), np.cos(layout.tray_yaw)]])  # fmt: skip
     height = 2 * TRAY_HALF[2] + PAYLOAD_HALF + 0.001
@@ -130,7 +130,9 @@ LIFT = 0.12  # m
 ABOVE = np.array([0.0, 0.0, 0.085])  # of the handles, before coming down, m
 
 
-def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator) -> Plan:
+def make_plan(
+    data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator
+) -> MotionPlan:
     """Return the whole plan from where tray and platform are now, bent by the fault."""
     speed = rng.uniform(0.85, 1.2) * fault.speed
     seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in _SECONDS.items()}
@@ -140,7 +142,7 @@ def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Ge
     place = _place_hands(data, rng.normal(0.0, 0.002, 2), hold)
     above = _each(grasp, lambda hand: hand.moved(ABOVE + rng.normal(0.0, 0.008, 3)))
     carry_height = np.array([0.0, 0.0, LIFT + rng.normal(0.0, 0.008)])
-    plan = Plan(start)
+    plan = MotionPlan(start)
     _grasp(plan, seconds, above, grasp, fault)
     lifted = _each(grasp, lambda hand: hand.moved(carry_height))
     over = _each(place, lambda hand: hand.moved(carry_height + fault.place_offset * [1, 1, 0]))
@@ -157,7 +159,7 @@ def make_plan(data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Ge
     return plan
 
 
-def set_down(plan: Plan, grasp: Hands) -> None:
+def set_down(plan: MotionPlan, grasp: Hands) -> None:
     """Bring what both hands still hold back to where it was picked up."""
     high = _each(grasp, lambda hand: hand.moved(np.array([0.0, 0.0, LIFT])))
     up = [
@@ -199,7 +201,7 @@ def _place_hands(data: mujoco.MjData, error: Array, hold: float) -> Hands:
 
 
 def _grasp(
-    plan: Plan, seconds: dict[str, float], above: Hands, grasp: Hands, fault: Fault
+    plan: MotionPlan, seconds: dict[str, float], above: Hands, grasp: Hands, fault: Fault
 ) -> None:
     offsets = fault.grasp_offsets
     wrong = [hand.moved(offsets[i]) for i, hand in enumerate(grasp)]
@@ -249,7 +251,7 @@ class TrayJudge:
         self._carried_at: Array | None = None
         self._since_release = 0
 
-    def look(self, data: mujoco.MjData, segment: Segment) -> Verdict:
+    def look(self, data: mujoco.MjData, segment: Segment) -> SceneVerdict:
         """Judge the present moment."""
         self._touch.look(data)
         held = (self._touch.grip(0, 'tray'), self._touch.grip(1, 'tray'))
@@ -260,7 +262,7 @@ class TrayJudge:
         lifted = self._tray.xpos[2] > self._origin[2] + 0.02
         healthy = all(held) and lifted and not evidence and tilt(self._tray.xmat) < LEVEL
         deviated = self._deviated(segment, held)
-        return Verdict(self._progress(held, placed), placed, evidence, healthy, deviated)
+        return SceneVerdict(self._progress(held, placed), placed, evidence, healthy, deviated)
 
     def standing(self) -> bool:
         """Whether the payload stands upright on the tray."""
@@ -336,7 +338,7 @@ REACH_X, REACH_Y = 0.08, (0.28, 0.76)  # of the tray's middle, m
 TURNED = 0.5  # rad
 
 
-def recover(model: mujoco.MjModel, data: mujoco.MjData, way: Plan, plan: Plan) -> None:
+def recover(model: mujoco.MjModel, data: mujoco.MjData, way: MotionPlan, plan: MotionPlan) -> None:
     """If both hands hold the tray, bring it back to where it was grasped."""
     touch = Touch(model)
     touch.look(data)
