@@ -84,7 +84,7 @@ def test_a_run_that_was_stopped_gives_the_same_weights(
             raise StoppedError
 
     run = TrainStage.run
-    monkeypatch.setattr(module.Stage, 'run', stop_in_viva)
+    monkeypatch.setattr(module.TrainStage, 'run', stop_in_viva)
     with pytest.raises(StoppedError):
         train_on(run_in(tmp_path / 'parts'), learn, hold, BLANK)
     monkeypatch.undo()
