@@ -134,7 +134,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='folder with train, calibration and test; default: %(default)s',
     )  # fmt: skip
     parser.add_argument('--out', type=Path, default=Path('runs/compare'), help='of the runs')
-    parser.add_argument('--report', type=Path, default=Path('benchmarks/compare'),
+    parser.add_argument('--report', type=Path, default=Path('benchmarks/results/compare'),
                         help='JSON, Markdown and picture; default: %(default)s')  # fmt: skip
     parser.add_argument('--cache', type=Path, help='of decoded data; default: OUT/cache')
     known = ','.join(entry.name for entry in ENTRIES)

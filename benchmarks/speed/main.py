@@ -88,7 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
     parser.add_argument('--parts', default=','.join(PARTS), help='default: %(default)s')
     parser.add_argument(
-        '--out', type=Path, default=Path('benchmarks/speed.json'), help='default: %(default)s'
+        '--out',
+        type=Path,
+        default=Path('benchmarks/results/speed.json'),
+        help='default: %(default)s',
     )
     parser.add_argument('--quick', action='store_true', help='see that it works: no figures')
     args = parser.parse_args(argv)

@@ -4,7 +4,7 @@
 The 27 faults: what is expected, the tests that show it, and the time allowed for noticing.
 
 Run as a program it runs these tests and writes what was seen:
-``python test/faults/table.py --out benchmarks/faults.json`` (and .md beside it).
+``python test/faults/table.py --out benchmarks/results/faults.json`` (and .md beside it).
 """
 
 import argparse
@@ -142,7 +142,7 @@ ROWS = (
     Row(25, 'told to end in mid-inference', 'exit code 0 within 3 s on SIGINT and SIGTERM',
         (ENGINES + 'test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst',), 3.0,
         'end_s'),
-    Row(26, '24 h run', 'memory and handles flat (10 minutes at 50 Hz: benchmarks/soak.json)',
+    Row(26, '24 h run', 'memory and handles flat (10 minutes at 50 Hz: benchmarks/results/soak.json)',
         ('faults/test_soak.py::test_memory_and_handles_stay_flat',)),
     Row(27, 'a stranger on the domain', 'SROS2 policy is exactly the live graph; session told',
         ('faults/test_strangers.py::'
@@ -178,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = [judge(row, collector.seen) for row in ROWS]
     content = {
         'format': 'viva_ros faults 1', 'date': date.today().isoformat(),
-        'command': 'python test/faults/table.py --out benchmarks/faults.json',
+        'command': 'python test/faults/table.py --out benchmarks/results/faults.json',
         'hardware': f'{platform.machine()}, {os.cpu_count()} cores, no GPU used',
         'load_average': round(os.getloadavg()[0], 1), 'rows': rows,
     }  # fmt: skip
