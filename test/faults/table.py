@@ -142,7 +142,7 @@ ROWS = (
     Row(25, 'told to end in mid-inference', 'exit code 0 within 3 s on SIGINT and SIGTERM',
         (ENGINES + 'test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst',), 3.0,
         'end_s'),
-    Row(26, '24 h run', 'memory and handles flat (10 minutes at 50 Hz: benchmarks/results/soak.json)',
+    Row(26, '24 h run', 'memory and handles flat (10 minutes at 50 Hz: soak.json)',
         ('faults/test_soak.py::test_memory_and_handles_stay_flat',)),
     Row(27, 'a stranger on the domain', 'SROS2 policy is exactly the live graph; session told',
         ('faults/test_strangers.py::'
