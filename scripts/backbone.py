@@ -9,8 +9,8 @@ and run. Each part has a process of its own, so that its peak of memory is its o
 times, as the machine may be busy. The VAE's encoder has its real size; its decoder, which no
 estimate needs, is narrow.
 
-    python scripts/backbone.py --layers 1 --work /tmp/backbone \
-        --out benchmarks/results/backbone.json --date 2026-11-21
+    python scripts/backbone.py --layers 1 --work /tmp/backbone --out benchmarks/backbone.json \
+        --date 2026-11-21
 """
 
 import argparse
