@@ -1,0 +1,265 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The architecture of the package, read from its imports with ``ast``; nothing is imported."""
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+PACKAGE: Final = 'viva_ros'
+#: Rooms that ROS 2 generates.
+INTERFACES: Final = frozenset({'action', 'msg', 'srv'})
+#: Libraries that come with a ROS 2 installation.
+ROS: Final = frozenset({
+    'action_msgs', 'ament_index_python', 'bond', 'builtin_interfaces', 'cv_bridge',
+    'diagnostic_msgs', 'diagnostic_updater', 'geometry_msgs', 'launch', 'launch_ros',
+    'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs', 'sensor_msgs',
+    'sensor_msgs_py', 'std_msgs', 'std_srvs', 'visualization_msgs',
+})  # fmt: skip
+ANY: Final = 'any library but ROS'
+#: Libraries that run engines, each wrapped by one file of engine/backends/.
+ENGINES: Final = frozenset({
+    'cuda', 'onnxruntime', 'openvino', 'pycuda', 'safetensors', 'tensorrt', 'tensorrt_rtx', 'torch'
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layer:
+    """
+    What a room may import.
+
+    :param ours: other rooms, or modules of them such as 'engine.image_decoding'
+    :param libraries: names, or ANY, or of ROS
+    :param why: what the rule is good for
+    """
+
+    ours: frozenset[str]
+    libraries: frozenset[str]
+    why: str
+
+
+def _layer(ours: str, libraries: str | frozenset[str], why: str) -> Layer:
+    if isinstance(libraries, str):
+        libraries = frozenset({ANY} if libraries == ANY else libraries.split())
+    return Layer(frozenset(ours.split()), libraries, why)
+
+
+LAYERS: Final[Mapping[str, Layer]] = {
+    'core': _layer('', 'numpy', 'judged in milliseconds, without ROS, clock or GPU'),
+    'metrics': _layer('core', 'numpy scipy', 'a figure is a function of arrays'),
+    'model': _layer('core', 'numpy torch diffusers safetensors', 'one network everywhere'),
+    'engine': _layer('core', 'numpy cv2', 'a robot installs one backend'),
+    'console': _layer('core', 'rich', 'progress and processes look alike in all commands'),
+    'data': _layer('core console engine.image_decoding', ANY, 'same pixels live and recorded'),
+    'scoring': _layer('core engine data console', ANY, 'scoring needs no torch'),
+    'calibration': _layer('core engine data scoring', ANY, 'thresholds come from scored values'),
+    'advantage': _layer('core metrics data scoring console', ANY, 'works on tables of values'),
+    'training': _layer(
+        'core metrics model engine.preprocessing data console', ANY,
+        'same pixels in training and on the robot',
+    ),
+    'export': _layer(
+        'core model engine data training.dataset console', ANY, 'an engine equals its checkpoint'
+    ),
+    'visualization': _layer('core engine data scoring', ANY, 'a plot shows what was recorded'),
+    'evaluation': _layer(
+        'core metrics engine data scoring calibration visualization console', ANY,
+        'judged by the code that runs live',
+    ),
+    'sim': _layer('core data console', ANY, 'a recorded episode is a recording'),
+    'nodes': _layer(
+        'core engine action msg srv', ROS | {'numpy', 'cv2', 'yaml'}, 'a node sees no tensor'
+    ),
+    'bringup': _layer('core engine nodes', ROS | {'numpy', 'yaml'}, 'nodes start without a desk'),
+    'doctor': _layer('core engine nodes', ROS | {'numpy'}, 'runs on the robot'),
+    'demo': _layer(
+        'core engine data bringup nodes sim visualization msg srv', ROS | {ANY}, 'a user of all'
+    ),
+    'cli': _layer(
+        'core metrics model engine console data scoring calibration advantage training export '
+        'visualization evaluation sim nodes bringup doctor demo msg srv', ROS | {ANY},
+        'a command is a leaf: nothing imports it',
+    ),
+}  # fmt: skip
+
+#: What one file may import besides, and why.
+BEYOND: Final[Mapping[str, tuple[str, str]]] = {
+    'nodes/black_box.py': ('data', 'it writes recordings'),
+    'nodes/sim.py': ('sim', 'it carries the simulation'),
+    'engine/backends/pytorch.py': ('model torch', 'the engine that is the model itself'),
+    'engine/backends/onnx.py': ('onnxruntime', 'the library that it wraps'),
+    'engine/backends/openvino.py': ('openvino', 'the library that it wraps'),
+    'engine/backends/cuda.py': ('cuda pycuda', 'the libraries that it wraps'),
+    'bringup/launch_file.py': ('launch launch_ros', 'it makes launch files'),
+}
+
+#: Modules with one importer that stand alone all the same, and why.
+ALONE: Final[Mapping[str, str]] = {}
+
+
+def python_files(folder: str = PACKAGE, root: Path = ROOT) -> list[Path]:
+    """Return all sources below a folder, relative to the root, in order."""
+    return sorted(path.relative_to(root) for path in (root / folder).rglob('*.py'))
+
+
+def module_of(path: Path) -> str:
+    """Return the full name of a module."""
+    return '.'.join(path.with_suffix('').parts).removesuffix('.__init__')
+
+
+def imported(source: str, package: str) -> Iterator[str]:
+    """Yield the full name of all that a module of a package imports, in functions too."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = '.'.join(package.split('.')[: 1 - node.level or None]) if node.level else ''
+            module = '.'.join(part for part in (base, node.module) if part)
+            yield from (f'{module}.{alias.name}' for alias in node.names)
+
+
+def violations(file: str, source: str) -> list[str]:
+    """
+    List what a file may not import.
+
+    :param file: relative to the package, such as 'core/inputs.py'
+    """
+    room, _, rest = file.partition('/')
+    if not rest:  # __init__.py of the package
+        return [f'{file} imports {name}' for name in imported(source, PACKAGE)
+                if name.split('.')[0] not in sys.stdlib_module_names]  # fmt: skip
+    if room not in LAYERS:
+        return [f'{file} is in no layer: add the room {room} to test/support/architecture.py']
+    layer = LAYERS[room]
+    besides = set(BEYOND.get(file, ('', ''))[0].split())
+    package = '.'.join((PACKAGE, *Path(file).parent.parts))
+    found = []
+    for name in imported(source, package):
+        parts = name.split('.')
+        if parts[0] == PACKAGE:
+            target = '.'.join(parts[1:])
+            mine = {room, *layer.ours, *besides}
+            if target and not any(target == one or target.startswith(f'{one}.') for one in mine):
+                found.append(f'{file} imports {target}')
+        elif parts[0] == 'benchmarks':
+            found.append(f'{file} imports {name}')
+        elif parts[0] not in sys.stdlib_module_names | layer.libraries | besides and (
+            ANY not in layer.libraries or parts[0] in ROS
+        ):
+            found.append(f'{file} imports {parts[0]}')
+    return sorted(set(found))
+
+
+def all_violations(root: Path = ROOT) -> list[str]:
+    """List every forbidden import of the package."""
+    return [
+        line for path in python_files(root=root)
+        for line in violations(
+            path.relative_to(PACKAGE).as_posix(), (root / path).read_text(encoding='utf-8')
+        )
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Graph:
+    """
+    Who imports whom.
+
+    :param imports: module to modules
+    """
+
+    imports: Mapping[str, frozenset[str]]
+
+    def importers(self) -> dict[str, set[str]]:
+        """Return module to the modules that import it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for module, targets in self.imports.items():
+            for target in targets:
+                found[target].add(module)
+        return found
+
+    def circles(self) -> list[list[str]]:
+        """List groups of modules that import each other (Tarjan's components)."""
+        index: dict[str, int] = {}
+        low: dict[str, int] = {}
+        stack: list[str] = []
+        found: list[list[str]] = []
+
+        def visit(module: str) -> None:
+            index[module] = low[module] = len(index)
+            stack.append(module)
+            for target in sorted(self.imports[module]):
+                if target not in index:
+                    visit(target)
+                    low[module] = min(low[module], low[target])
+                elif target in stack:
+                    low[module] = min(low[module], index[target])
+            if low[module] == index[module]:
+                group = stack[stack.index(module) :]
+                del stack[stack.index(module) :]
+                if len(group) > 1:
+                    found.append(sorted(group))
+
+        for module in sorted(self.imports):
+            if module not in index:
+                visit(module)
+        return found
+
+    def depth(self) -> dict[str, int]:
+        """Return how many floors of imports of its own room lie below each module's room."""
+        floors: dict[str, int] = {}
+
+        def floor(module: str) -> int:
+            if module not in floors:
+                floors[module] = 0  # of a circle
+                room = module.split('.')[1:2]
+                inside = [t for t in self.imports[module] if t.split('.')[1:2] == room]
+                floors[module] = 1 + max(map(floor, inside), default=0)
+            return floors[module]
+
+        rooms: dict[str, int] = defaultdict(int)
+        for module in self.imports:
+            room = [*module.split('.'), ''][1]
+            rooms[room] = max(rooms[room], floor(module))
+        return rooms
+
+
+def read_graph(root: Path = ROOT) -> Graph:
+    """Read the imports among the modules of the package."""
+    paths = {module_of(path): path for path in python_files(root=root)}
+    imports = {}
+    for module, path in paths.items():
+        package = module if path.name == '__init__.py' else module.rpartition('.')[0]
+        names = imported((root / path).read_text(encoding='utf-8'), package)
+        targets = {name if name in paths else name.rpartition('.')[0] for name in names}
+        imports[module] = frozenset(t for t in targets if t in paths and t != module)
+    return Graph(imports)
+
+
+def class_places(root: Path = ROOT) -> dict[str, list[str]]:
+    """Return public class name to the modules that define it."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in python_files(root=root):
+        for node in ast.parse((root / path).read_text(encoding='utf-8')).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
+                places[node.name].append(module_of(path))
+    return places
+
+
+def modules(root: Path = ROOT) -> list[str]:
+    """Return the installed modules, empty package files aside."""
+    return [module_of(path) for path in python_files(root=root) if path.name != '__init__.py']
+
+
+def one_importer(graph: Graph, root: Path = ROOT) -> dict[str, str]:
+    """Return modules that exactly one other module imports, and that one."""
+    importers = graph.importers()
+    return {
+        module: next(iter(importers[module])) for module in modules(root)
+        if len(importers.get(module, ())) == 1
+    }  # fmt: skip
