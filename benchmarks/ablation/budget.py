@@ -11,7 +11,7 @@ from typing import Any, Final
 from benchmarks.ablation.entries import Entry
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
-from viva_ros.data.open import identity, inside
+from viva_ros.data.open import identity, inside, resolve
 from viva_ros.training.sources import split
 from viva_ros.training.trainer import Schedule
 
@@ -101,5 +101,5 @@ class Budget:
         kept = replace(self, recordings=self.recordings.resolve())
         plan = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(kept).items()
                 if name not in ('out', 'cache', 'processes')}  # fmt: skip
-        used = [identity(path) for part in ('train', *PARTS) for path in self.paths(part)]
+        used = [identity(resolve(path)) for part in ('train', *PARTS) for path in self.paths(part)]
         return {**plan, 'files': hashlib.sha256(json.dumps(used).encode()).hexdigest()[:16]}

@@ -1,32 +1,28 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Everything that holds episodes, under one name each.
+Find and open whatever holds episodes.
 
-A recording of ours and a bag are named by their path; an episode of a LeRobot dataset by a path
-that is not on disk, DATASET/episode_000012.
+A recording or a bag is named by its path; an episode of a LeRobot dataset by a path that is not
+on disk, DATASET/episode_000012. ``resolve`` says once what a path names.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.bag.reader import is_bag, read_bag
 from viva_ros.data.conversion.mapped_recording import as_ours
 from viva_ros.data.conversion.topic_map import map_for
 from viva_ros.data.episode import load, sidecar
-from viva_ros.data.lerobot.layout import INFO
-from viva_ros.data.lerobot.reader import episode_paths, is_dataset, number_of, read_episode
+from viva_ros.data.formats import FORMATS, EpisodeRef
 from viva_ros.data.recording import Recording
-
-KINDS: Final = '*.mcap files, bags (*.db3, or a folder with metadata.yaml) or LeRobot datasets'
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
     """
-    Give all recordings: files as they are, folders by what is in them and below, in order.
+    List all recordings: files as they are, folders by what is in them and below, in order.
 
     :raises RecordingError: if a folder has nothing
     """
@@ -34,57 +30,91 @@ def find(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         here = inside(path) if path.is_dir() else [path]
         if not here:
-            raise RecordingError(f'folder {path} has no recordings: no {KINDS}')
+            kinds = ' or '.join(one.text for one in FORMATS.values())
+            raise RecordingError(f'folder {path} has no recordings: no {kinds}')
         found += here
     return found
 
 
 def inside(folder: Path) -> list[Path]:
-    """Give all recordings in a folder and those below it, in order; hidden ones are left out."""
+    """List all recordings in a folder and those below it, in order, without hidden ones."""
     return list(_walk(folder)) if folder.is_dir() else []
 
 
 def _walk(path: Path) -> Iterator[Path]:
-    if is_bag(path) or (path.suffix == '.mcap' and path.is_file()):
-        yield path
-    elif is_dataset(path):
-        yield from episode_paths(path)
-    elif path.is_dir():
+    for one in FORMATS.values():
+        here = one.list_in(path)
+        if here is not None:
+            yield from here
+            return
+    if path.is_dir():
         for below in sorted(path.iterdir()):
             if not below.name.startswith('.'):
                 yield from _walk(below)
 
 
+def resolve(path: Path) -> EpisodeRef:
+    """
+    Return what a path names; whether it is there shows when it is opened.
+
+    :param path: one of those that ``find`` lists
+    """
+    for one in FORMATS.values():
+        ref = one.resolve(path)
+        if ref is not None:
+            return ref
+    return EpisodeRef(path, 'bag')
+
+
 def open_recording(path: Path) -> Recording:
     """
-    Open one of those that ``find`` gives; a bag that has a map beside it is seen as one of ours.
+    Open a recording; a bag that has a topic map beside it is read through the map.
+
+    :param path: one of those that ``find`` lists
+    :raises RecordingError: if nothing in it can be read
+    """
+    return open_ref(resolve(path))
+
+
+def open_ref(ref: EpisodeRef) -> Recording:
+    """
+    Open what ``resolve`` returned, as ``open_recording`` does.
 
     :raises RecordingError: if nothing in it can be read
     """
-    recording = open_as_it_is(path)
-    how = map_for(path) if number_of(path) is None else None
+    recording = _open(ref)
+    how = map_for(ref.path) if FORMATS[ref.format].has_map else None
     return recording if how is None else as_ours(recording, how)
 
 
 def open_as_it_is(path: Path) -> Recording:
     """
-    Open one of those that ``find`` gives, with the names that it has.
+    Open a recording with the names that it has.
 
+    :param path: one of those that ``find`` lists
     :raises RecordingError: if nothing in it can be read
     """
-    if number_of(path) is not None:
-        return read_episode(path)
-    if not path.exists():
-        raise RecordingError(f'recording {path} cannot be read (it is not there)')
-    return read_bag(path)
+    return _open(resolve(path))
 
 
-def identity(path: Path) -> list[Any]:
+def _open(ref: EpisodeRef) -> Recording:
+    if ref.dataset is None and not ref.path.exists():
+        raise RecordingError(f'recording {ref.path} cannot be read (it is not there)')
+    return FORMATS[ref.format].open(ref)
+
+
+def first_frame(ref: EpisodeRef) -> int:
+    """Return the index of a recording's first frame in its dataset, 0 without one."""
+    return FORMATS[ref.format].first_frame(ref)
+
+
+def identity(ref: EpisodeRef) -> list[Any]:
     """
-    Give what changes when a recording does, to be compared and written as JSON.
+    Return what changes when a recording does, to be compared and written as JSON.
 
     :raises RecordingError: if it is not there
     """
+    path, one = ref.path, FORMATS[ref.format]
     beside: list[Any] = []
     for name, verdict in sorted(load(sidecar(path)).items()):
         if name == path.stem or name.startswith(f'{path.stem}:'):
@@ -92,12 +122,9 @@ def identity(path: Path) -> list[Any]:
     how = map_for(path)
     if how is not None:
         beside.append(how.text)
-    number = number_of(path)
-    looked_at = path if number is None else path.parent / INFO
     try:
-        size = os.stat(looked_at).st_size
-        if number is not None or looked_at.is_dir():
-            beside.append(os.stat(looked_at).st_mtime_ns)
+        size = os.stat(one.file(ref)).st_size
+        beside += one.state(ref)
     except OSError as error:
         raise RecordingError(f'recording {path} cannot be read ({error})') from error
     return [str(path.resolve()), size, *beside]

@@ -9,7 +9,6 @@ A frame is one of the engine's first camera, as in training: step t = frame + 1 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,9 +16,8 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Episode, Label
-from viva_ros.data.lerobot.reader import number_of, open_dataset
 from viva_ros.data.recording import Recording
-from viva_ros.data.segmentation import episodes_of, spans
+from viva_ros.data.segmentation import spans
 
 Stamps = NDArray[np.int64]
 Span = tuple[float, float]
@@ -53,17 +51,22 @@ class Timeline:
         return round(float(stamp - self.stamps[0]) * 1e-9, 9)
 
 
-def timelines(recording: Recording, cameras: Sequence[str], topic: str = '') -> list[Timeline]:
+def timelines(
+    recording: Recording, episodes: Sequence[Episode] | None, cameras: Sequence[str],
+    topic: str = '', number: int = 0, first: int = 0,
+) -> list[Timeline]:  # fmt: skip
     """
-    Give the episodes that have frames, in order.
+    Return the episodes that have frames, in order, with the index of each frame.
 
+    :param episodes: of the recording; None if it lacks joints or cameras
     :param cameras: of the engine; the first that was recorded counts the frames
     :param topic: of std_msgs/Bool messages, true while a person corrects; empty for none
+    :param number: index of the first episode in its dataset
+    :param first: index of its first frame there
     """
-    number, first = data_set_place(recording.path)
     steered = steering(recording, topic) if topic else []
     found = []
-    for name, stamps, episode in _episodes(recording, cameras):
+    for name, stamps, episode in _frames(recording, episodes, cameras):
         label = episode.label if episode else None
         begin = int(stamps[0])
         corrected = [((a - begin) * 1e-9, (b - begin) * 1e-9) for a, b in steered]
@@ -77,24 +80,11 @@ def timelines(recording: Recording, cameras: Sequence[str], topic: str = '') -> 
     return found
 
 
-def data_set_place(path: Path) -> tuple[int, int]:
-    """Give the index of an episode in its data set and of its first frame; 0 and 0 without one."""
-    number = number_of(path)
-    if number is None:
-        return 0, 0
-    rows = open_dataset(path.parent).rows
-    before = sum(int(row['length']) for row in rows if row['episode_index'] < number)
-    own = next((row for row in rows if row['episode_index'] == number), {})
-    return number, int(own.get('dataset_from_index', before))
-
-
-def _episodes(
-    recording: Recording, cameras: Sequence[str]
+def _frames(
+    recording: Recording, episodes: Sequence[Episode] | None, cameras: Sequence[str]
 ) -> list[tuple[str, Stamps, Episode | None]]:
-    """Give id, frame stamps and episode; where joints are missing there are frames still."""
-    try:
-        whole = episodes_of(recording)
-    except RecordingError:
+    """Return id, frame stamps and episode; where joints are missing there are frames still."""
+    if episodes is None:
         tracks = recording.cameras
         camera = _counting(cameras, list(tracks))
         if camera is None:
@@ -102,7 +92,7 @@ def _episodes(
         parts = [(s.id, tracks[camera].frames(s.begin, s.end).stamps) for s in spans(recording)]
         return [(name, stamps, None) for name, stamps in parts if stamps.size]
     found: list[tuple[str, Stamps, Episode | None]] = []
-    for episode in whole:
+    for episode in episodes:
         camera = _counting(cameras, [c for c, f in episode.cameras.items() if f.stamps.size])
         if camera is not None:
             name = episode.name.partition(':')[2]

@@ -6,6 +6,7 @@ import json
 import math
 import platform
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -14,8 +15,9 @@ from typing import Any, Final
 from viva_ros.core.detection.thresholds import Calibration, calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import RecordingError, VivaError
-from viva_ros.data.lerobot.reader import number_of
-from viva_ros.data.open import identity, open_recording
+from viva_ros.data.episode import Episode
+from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.open import first_frame, identity, open_ref
 from viva_ros.data.recorded_messages import values
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of, task_of
@@ -65,9 +67,14 @@ class Order:
 class ScoreJob:
     """A recording, and the folder and name that its tables get."""
 
-    path: Path
+    ref: EpisodeRef
     folder: Path
     name: str
+
+    @property
+    def path(self) -> Path:
+        """Return what names the recording."""
+        return self.ref.path
 
     @property
     def values(self) -> Path:
@@ -159,7 +166,8 @@ class Scorer:
         """Score a recording; errors become outcomes, but for a mistake in the program."""
         begin, host = monotonic(), platform.node()
         try:
-            outcome = self._there(job) or self._score(job)
+            made_from = identity_of(job.ref)
+            outcome = self._there(job, made_from) or self._score(job, made_from)
         except RecordingError as error:
             outcome = ScoreOutcome(job.path, FAILED, text=str(error))
         except VivaError as error:  # of the engine or the disk: the next would fare no better
@@ -172,12 +180,12 @@ class Scorer:
             engine.close()
         self._loaded.clear()
 
-    def _there(self, job: ScoreJob) -> ScoreOutcome | None:
-        """Give the earlier outcome, if its tables are whole and would come out the same."""
+    def _there(self, job: ScoreJob, made_from: list[Any]) -> ScoreOutcome | None:
+        """Return the earlier outcome, if its tables are whole and would come out the same."""
         found = header(job.values)
         if found is None or not is_whole(job.progress):
             return None
-        if json.loads(json.dumps(self._made_of(job, found['task']))) != found['made_of']:
+        if json.loads(json.dumps(self._made_of(made_from, found['task']))) != found['made_of']:
             return None
         summary = {k: math.nan if v is None else v for k, v in found['summary'].items()}
         losses = tuple(found['losses'])
@@ -185,18 +193,21 @@ class Scorer:
             job.path, THERE, found['engine'], found['task'], losses=losses, **summary
         )
 
-    def _score(self, job: ScoreJob) -> ScoreOutcome:
-        made_from = identity_of(job.path)
-        recording = open_recording(job.path)
-        task = self._order.task or own_task(recording)
+    def _score(self, job: ScoreJob, made_from: list[Any]) -> ScoreOutcome:
+        recording = open_ref(job.ref)
+        found = known_episodes(recording)
+        task = self._order.task or own_task(recording, found)
         engine, calibration = self._engine(task)
         scores = score(recording, engine, task, calibration, self._order.rate, self._order.batch)
         check_known(scores)
-        episodes = timelines(recording, engine.info.cameras, self._order.corrections)
-        made_of = {**self._made_of(job, task), 'input': made_from}
+        episodes = timelines(
+            recording, found, engine.info.cameras, self._order.corrections, job.ref.index,
+            first_frame(job.ref),
+        )  # fmt: skip
+        made_of = self._made_of(made_from, task)
         content = header_of(scores, episodes, made_of, self._order.command)
         counts = summary(scores, len(episodes))
-        content['data_set'] = job.path.parent.name if number_of(job.path) is not None else ''
+        content['data_set'] = job.ref.dataset.name if job.ref.dataset else ''
         content['summary'] = {k: None if v != v else v for k, v in counts.items()}
         write_table(job.progress, with_header(progress_table(scores, episodes), content))
         write_table(job.values, with_header(values_table(scores, episodes), content))
@@ -219,12 +230,12 @@ class Scorer:
             self._loaded[task] = engine, found
         return self._loaded[task]
 
-    def _made_of(self, job: ScoreJob, task: str) -> dict[str, Any]:
-        """Give all that the tables depend on, but for the version of this package."""
+    def _made_of(self, made_from: list[Any], task: str) -> dict[str, Any]:
+        """Return all that the tables depend on, but for the version of this package."""
         asked = self._order.task or task
         engine, calibration = self._engine(asked)
         return {
-            'input': identity_of(job.path), 'engine': engine.info.fingerprint, 'task': asked,
+            'input': made_from, 'engine': engine.info.fingerprint, 'task': asked,
             'rate': self._order.rate, 'corrections': self._order.corrections,
             'calibration': asdict(calibration) if calibration else None,
         }  # fmt: skip
@@ -246,22 +257,27 @@ def calibration_of(
     return calibration
 
 
-def identity_of(path: Path) -> list[Any]:
-    """Give what tells a recording from another, and from itself before a change."""
-    stamp = path.stat().st_mtime_ns if path.exists() else None
-    return [*identity(path), stamp]
+def identity_of(ref: EpisodeRef) -> list[Any]:
+    """Return what tells a recording from another, and from itself before a change."""
+    stamp = ref.path.stat().st_mtime_ns if ref.path.exists() else None
+    return [*identity(ref), stamp]
 
 
-def own_task(recording: Recording) -> str:
+def known_episodes(recording: Recording) -> list[Episode] | None:
+    """Return the episodes of a recording; None if it lacks joints or cameras."""
+    try:
+        return episodes_of(recording)
+    except RecordingError:  # there may be values yet
+        return None
+
+
+def own_task(recording: Recording, episodes: Sequence[Episode] | None) -> str:
     """
-    Give the task that a recording says it is of.
+    Return the task that a recording says it is of.
 
     :raises RecordingError: if it does not
     """
-    try:
-        labels = [episode.label for episode in episodes_of(recording)]
-    except RecordingError:  # it lacks joints: there may be values yet
-        labels = []
+    labels = [episode.label for episode in episodes or ()]
     named = [label.task for label in labels if label] + [one.task for one in values(recording)]
     named.append(task_of(recording))
     task = next((name for name in named if name), '')

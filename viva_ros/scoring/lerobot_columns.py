@@ -9,7 +9,6 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from viva_ros.data.lerobot.reader import is_dataset
 from viva_ros.scoring.jobs import ScoreJob
 from viva_ros.scoring.store import PREFIX, PROGRESS_SUFFIX, with_header, write_table
 
@@ -21,8 +20,8 @@ def join_progress(jobs: Sequence[ScoreJob]) -> list[Path]:
     """Write DATASET_progress.parquet beside the tables of each data set's episodes."""
     parts: dict[Path, list[Path]] = {}
     for job in jobs:
-        if is_dataset(job.path.parent) and job.progress.exists():
-            whole = job.folder / f'{job.path.parent.name}{PROGRESS_SUFFIX}'
+        if job.ref.dataset is not None and job.progress.exists():
+            whole = job.folder / f'{job.ref.dataset.name}{PROGRESS_SUFFIX}'
             parts.setdefault(whole, []).append(job.progress)
     return join(parts)
 

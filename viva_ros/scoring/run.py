@@ -14,8 +14,7 @@ from rich.table import Table
 
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.data.lerobot.reader import is_dataset
-from viva_ros.data.open import find
+from viva_ros.data.open import find, resolve
 from viva_ros.scoring.jobs import FAILED, THERE, Order, ScoreJob, ScoreOutcome
 from viva_ros.scoring.workers import Beside, Here, ScoreWorker, share_out
 
@@ -99,13 +98,13 @@ def plan(given: Sequence[Path], out: Path | None) -> list[ScoreJob]:
 
 def _job(root: Path, path: Path, out: Path | None) -> ScoreJob:
     name = path.name if path.is_dir() else path.stem
-    in_data_set = is_dataset(path.parent)
+    ref = resolve(path)
     if out is not None:
         below = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()
-        return ScoreJob(path, out / below, name)
+        return ScoreJob(ref, out / below, name)
     beside = path.parent
     return ScoreJob(
-        path, beside.with_name(f'{beside.name}_scored') if in_data_set else beside, name
+        ref, beside.with_name(f'{beside.name}_scored') if ref.dataset else beside, name
     )
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Array
-from viva_ros.data.open import identity
+from viva_ros.data.open import identity, resolve
 from viva_ros.engine.api import EngineInfo
 from viva_ros.scoring.frame_index import Timeline, place
 from viva_ros.scoring.scorer import ScoredSample, Scores
@@ -357,7 +357,7 @@ def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> boo
     found = header(table_of(recording, folder))
     if found is None or (found['engine'], found['task']) != (info.fingerprint, task):
         return False
-    same = list(found['made_of']['input'][:-1]) == [*identity(recording)]
+    same = list(found['made_of']['input'][:-1]) == [*identity(resolve(recording))]
     return bool(same)
 
 

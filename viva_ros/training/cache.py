@@ -28,7 +28,7 @@ from viva_ros.console.progress import bar
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import replace_atomically, write_atomically
 from viva_ros.data.episode import Episode
-from viva_ros.data.open import identity, open_recording
+from viva_ros.data.open import identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.training.dataset import Data, JointTrack, cut
 
@@ -100,7 +100,7 @@ def _is_whole(shard: Path, path: Path, key: str) -> bool:
     if not index.is_file():
         return False
     content = json.loads(index.read_text(encoding='utf-8'))
-    return bool(content['source'] == identity(path) and content['cut'] == key)
+    return bool(content['source'] == identity(resolve(path)) and content['cut'] == key)
 
 
 def _write_shard(shards: Path, how: Cut, path: Path) -> None:
@@ -110,7 +110,7 @@ def _write_shard(shards: Path, how: Cut, path: Path) -> None:
     if not episodes:
         raise RecordingError(f'{path} has no episode with an outcome: leave it out, or label it')
     try:
-        write_shard(_shard(shards, path), episodes, how, identity(path))
+        write_shard(_shard(shards, path), episodes, how, identity(resolve(path)))
     except RecordingError as error:
         raise RecordingError(f'{path}: {error}') from error
     except OSError as error:

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from viva_ros.core.normalize import JointRanges
+from viva_ros.data.open import resolve
 from viva_ros.engine import manifest as manifests
 from viva_ros.engine.manifest import Manifest
 from viva_ros.scoring.jobs import Order, ScoreJob
@@ -79,4 +80,4 @@ def jobs(tmp_path: Path, write) -> list[ScoreJob]:
     folder = tmp_path / 'recordings'
     folder.mkdir()
     paths = [write(folder / f'{n}.mcap', [0.1 * n, 0.1 * n, 0.1 * n]) for n in range(4)]
-    return [ScoreJob(path, folder, path.stem) for path in paths]
+    return [ScoreJob(resolve(path), folder, path.stem) for path in paths]

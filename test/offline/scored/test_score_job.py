@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from viva_ros.data.open import resolve
 from viva_ros.scoring.jobs import FAILED, SCORED, STOP, THERE, Order, ScoreJob, Scorer
 from viva_ros.scoring.scorer import Scores, score
 from viva_ros.scoring.store import header, read_scored
@@ -113,7 +114,7 @@ def test_a_batch_gives_what_one_by_one_gives(
     engine = str(write_engine(tmp_path / 'batched', several))
     found = []
     for batch in (1, 4):
-        job = ScoreJob(path, tmp_path / f'out{batch}', 'r')
+        job = ScoreJob(resolve(path), tmp_path / f'out{batch}', 'r')
         assert attempt(replace(order, engine=engine, batch=batch), job).known == 11
         found.append(pq.read_table(job.values).to_pydict())
     one, four = found
@@ -127,14 +128,16 @@ def test_one_that_cannot_be_used_does_not_spoil_its_batch(
 ) -> None:
     path = write(tmp_path / 'r.mcap', [0.1, float('nan'), 0.3, 0.4])
     engine = str(write_engine(tmp_path / 'batched', 'batch'))
-    outcome = attempt(replace(order, engine=engine, batch=4), ScoreJob(path, tmp_path, 'r'))
+    outcome = attempt(
+        replace(order, engine=engine, batch=4), ScoreJob(resolve(path), tmp_path, 'r')
+    )
     assert (outcome.known, outcome.unknown) == (3, 1)
 
 
 def test_a_recording_of_a_task_that_the_engine_does_not_know_is_its_own_failure(
     order, jobs, tmp_path: Path, write_engine, monkeypatch
 ) -> None:
-    monkeypatch.setattr('viva_ros.scoring.jobs.own_task', lambda recording: 'tray_lift')
+    monkeypatch.setattr('viva_ros.scoring.jobs.own_task', lambda *_: 'tray_lift')
     engine = write_engine(tmp_path / 'other')
     description = engine / 'engine.json'
     content = description.read_text(encoding='utf-8').replace('tray_lift', 'fold')

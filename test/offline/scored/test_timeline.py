@@ -10,9 +10,17 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import make
 from viva_ros.data.open import open_recording
-from viva_ros.scoring.frame_index import steering, timelines
+from viva_ros.data.recording import Recording
+from viva_ros.scoring.frame_index import Timeline, steering, timelines
+from viva_ros.scoring.jobs import known_episodes
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
+
+
+def of_recording(
+    recording: Recording, cameras: tuple[str, ...], topic: str = ''
+) -> list[Timeline]:
+    return timelines(recording, known_episodes(recording), cameras, topic)
 
 
 def with_topic(source: Path, topic: str, type_name: str, told: list[tuple[float, object]]) -> Path:
@@ -31,7 +39,7 @@ def test_frames_are_those_of_the_engines_first_camera(tmp_path: Path, write, lab
     recording = open_recording(
         write(tmp_path / 'r.mcap', [0.1, 0.2, 0.3], label=label(success=False))
     )
-    (one,) = timelines(recording, ('wrist', 'head'))
+    (one,) = of_recording(recording, ('wrist', 'head'))
     np.testing.assert_array_equal(one.stamps, EPOCH + np.arange(3) * STEP)
     assert (one.number, one.first, one.control_rate) == (0, 0, pytest.approx(10.0))
     assert one.label is not None and one.label.success is False
@@ -42,7 +50,7 @@ def test_announced_episodes_are_numbered_and_their_frames_counted_on(tmp_path, w
         write(tmp_path / 'r.mcap', [0.1] * 5), '/episode', 'std_msgs/msg/String',
         [(0, 'a'), (2, 'b'), (2.5, 'b')],
     )  # fmt: skip
-    found = timelines(open_recording(path), ('head',))
+    found = of_recording(open_recording(path), ('head',))
     assert [(one.number, one.id, one.first, len(one.stamps)) for one in found] == [
         (0, 'a', 0, 2), (1, 'b', 2, 3),
     ]  # fmt: skip
@@ -54,7 +62,7 @@ def test_without_joints_there_are_frames_still(tmp_path: Path, write) -> None:
         track = source.tracks['/head/image_raw/compressed']
         for time, cdr in zip(track.times, track.data, strict=True):
             writer.write_cdr(track.topic, track.type_name, cdr, time)
-    (one,) = timelines(open_recording(tmp_path / 'less.mcap'), ('head', 'wrist'))
+    (one,) = of_recording(open_recording(tmp_path / 'less.mcap'), ('head', 'wrist'))
     assert (len(one.stamps), one.label) == (2, None)
     assert math.isnan(one.control_rate)
 
@@ -62,9 +70,9 @@ def test_without_joints_there_are_frames_still(tmp_path: Path, write) -> None:
 def test_a_topic_tells_when_a_person_had_control(tmp_path: Path, write) -> None:
     told = [(0, False), (1, True), (1.5, True), (2, False), (3.5, True)]
     path = with_topic(write(tmp_path / 'r.mcap', [0.1] * 5), '/held', 'std_msgs/msg/Bool', told)
-    (one,) = timelines(open_recording(path), ('head',), 'held')
+    (one,) = of_recording(open_recording(path), ('head',), 'held')
     assert one.corrections == (pytest.approx((0.1, 0.2)), pytest.approx((0.35, 0.4)))
-    (other,) = timelines(open_recording(path), ('head',))
+    (other,) = of_recording(open_recording(path), ('head',))
     assert other.corrections == ()
 
 

@@ -17,6 +17,7 @@ import yaml
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.bag.mcap import read_mcap
+from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -284,3 +285,23 @@ def _texts(folder: Path) -> dict[str, str]:
             f'definitions is {folder}, which has no PACKAGE/msg/TYPE.msg: correct it in the map'
         )
     return found
+
+
+def _list_in(path: Path) -> list[Path] | None:
+    recording = is_bag(path) or (path.suffix == '.mcap' and path.is_file())
+    return [path] if recording else None
+
+
+def _resolve(path: Path) -> EpisodeRef | None:
+    return EpisodeRef(path, 'bag') if _list_in(path) else None
+
+
+def _state(ref: EpisodeRef) -> list[Any]:
+    """Return the time of a folder's change: its size says nothing of its files."""
+    return [ref.path.stat().st_mtime_ns] if ref.path.is_dir() else []
+
+
+FORMAT: Final = RecordingFormat(
+    '*.mcap files or bags (*.db3, or a folder with metadata.yaml)',
+    _list_in, _resolve, lambda ref: read_bag(ref.path), state=_state, has_map=True,
+)  # fmt: skip

@@ -28,7 +28,7 @@ from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
 from viva_ros.data.lerobot.video import encode
 from viva_ros.data.lerobot.writer import Staged
-from viva_ros.data.open import identity, open_as_it_is
+from viva_ros.data.open import identity, open_as_it_is, resolve
 from viva_ros.data.recording import Recording
 
 FORMAT: Final = 1  # of a unit; another number makes all anew
@@ -60,7 +60,7 @@ def import_one(path: Path, how: Map, outcomes: Outcomes, staging: Staging) -> Un
 
 def key_of(path: Path, how: Map, outcomes: Outcomes) -> str:
     """Give a name that changes with the recording, the map and the labels."""
-    made_of = [FORMAT, identity(path), how.text, repr(outcomes)]
+    made_of = [FORMAT, identity(resolve(path)), how.text, repr(outcomes)]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
 

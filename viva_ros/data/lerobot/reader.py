@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, SOURCE
+from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.video import VideoImages
@@ -331,3 +332,29 @@ class StoredImages(Sequence[Image]):
 
     def __iter__(self) -> Iterator[Image]:
         return (self[i] for i in range(len(self)))
+
+
+def _list_in(path: Path) -> list[Path] | None:
+    return episode_paths(path) if is_dataset(path) else None
+
+
+def _resolve(path: Path) -> EpisodeRef | None:
+    number = number_of(path)
+    return None if number is None else EpisodeRef(path, 'lerobot', path.parent, number)
+
+
+def _info(ref: EpisodeRef) -> Path:
+    return ref.path.parent / layout.INFO
+
+
+def _first_frame(ref: EpisodeRef) -> int:
+    rows = open_dataset(ref.path.parent).rows
+    before = sum(int(row['length']) for row in rows if row['episode_index'] < ref.index)
+    own = next((row for row in rows if row['episode_index'] == ref.index), {})
+    return int(own.get('dataset_from_index', before))
+
+
+FORMAT: Final = RecordingFormat(
+    'LeRobot datasets', _list_in, _resolve, lambda ref: read_episode(ref.path), _info,
+    lambda ref: [_info(ref).stat().st_mtime_ns], _first_frame,
+)  # fmt: skip
