@@ -13,7 +13,7 @@ from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.dataset import import_all
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.episode import Annotation, Label, Mark, judged
-from viva_ros.data.open import find, identity, open_recording
+from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 
 
@@ -68,9 +68,9 @@ def test_what_is_no_answer_is_named_and_stores_nothing(dataset: Path) -> None:
 def test_an_import_takes_the_labels_and_a_new_label_is_a_new_recording(
     tmp_path: Path, dataset: Path, robot, map_file: Path
 ) -> None:
-    before = identity(dataset / 'episode_000000')
+    before = identity(resolve(dataset / 'episode_000000'))
     say(dataset, 'e 1', 'f', 'q')
-    assert identity(dataset / 'episode_000000') != before
+    assert identity(resolve(dataset / 'episode_000000')) != before
     map_file.write_text('rate: 15\n')
     import_all(find([dataset]), load_map(map_file), Outcomes(), tmp_path / 'again')
     copy = label(tmp_path / 'again', 0)
