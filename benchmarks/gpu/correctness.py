@@ -152,7 +152,7 @@ class Comparison:
 
     def _graph(self, graphed: GraphedModel, seen: Observation, task: str) -> Estimate:
         pictures, proprio = arrange(seen, self.info)
-        feeds = {'proprio': proprio[None], 'task': self._task(task)}
+        feeds = {'proprio': proprio[None].astype(np.float32), 'task': self._task(task)}
         return self._estimate(graphed.run([pictures], feeds))
 
     def _eager(self, lean: LeanViVa, seen: Observation, task: str) -> Estimate:
@@ -174,7 +174,7 @@ class Comparison:
             pictures, proprio = arrange(moment.observation, self.info)
             with torch.inference_mode():
                 outputs = lean(
-                    fit([pictures]), torch.from_numpy(proprio[None]).to(device),
+                    fit([pictures]), torch.from_numpy(proprio[None].astype(np.float32)).to(device),
                     torch.from_numpy(self._task(moment.task)).to(device),
                 )  # fmt: skip
             eager = self._estimate([tensor.cpu().numpy() for tensor in outputs])

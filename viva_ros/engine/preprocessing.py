@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.letterbox import area_weights, halvings, place
 from viva_ros.core.normalize import match_joints
-from viva_ros.core.observation import Estimate, Image, Observation
+from viva_ros.core.observation import Array, Estimate, Image, Observation
 from viva_ros.engine.api import EngineInfo
 
 _row_weights = lru_cache(area_weights)
@@ -93,9 +93,12 @@ def check(image: Image) -> None:
         raise InputError(f'image is {image.dtype} {image.shape}, must be uint8 (H, W, 3)')
 
 
-def arrange(observation: Observation, info: EngineInfo) -> tuple[list[Image], NDArray[np.float32]]:
+def arrange(observation: Observation, info: EngineInfo) -> tuple[list[Image], Array]:
     """
-    Give images as they are and joint positions (J,), in the engine's order.
+    Return images as they are and joint positions (J,), rad or m, in the engine's order.
+
+    Joints are matched by name, unless they are in the engine's order already: then the node has
+    matched them.
 
     :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
     """
@@ -108,9 +111,13 @@ def arrange(observation: Observation, info: EngineInfo) -> tuple[list[Image], ND
             check(observation.images[name])
         except InputError as error:
             raise InputError(f'camera {name}: {error}') from error
-    joints = match_joints(observation.proprio, info.joint_names)
-    images = [observation.images[name] for name in info.cameras]
-    return images, np.array(list(joints.values()), dtype=np.float32)
+    positions = observation.proprio
+    if tuple(positions) != info.joint_names:
+        positions = match_joints(positions, info.joint_names)
+    joints = np.fromiter(positions.values(), np.float64, len(positions))
+    if not np.isfinite(joints).all():
+        match_joints(positions, info.joint_names)  # its error names the joint
+    return [observation.images[name] for name in info.cameras], joints
 
 
 def pack(

@@ -133,13 +133,12 @@ class ObservationMemory:
 
         :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
         """
-        images, _ = arrange(observation, self._info)
+        images, self._joints[:] = arrange(observation, self._info)
         for view, image in enumerate(images):
             if not self._info.fits or image.size > LARGEST:
                 image = letterbox(image, self._info.image_size)
             self._shapes[view] = image.shape[:2]
             self._rooms[view, : image.size].reshape(image.shape)[:] = image
-        self._joints[:] = [observation.proprio[name] for name in self._info.joint_names]
 
     def observation(self) -> Observation:
         """

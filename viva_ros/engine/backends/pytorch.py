@@ -104,7 +104,9 @@ class PytorchEngine:
     def _run_graph(self, observations: Sequence[Observation], task: Task) -> Outputs:
         """Run on the GPU, which fits the pictures as well."""
         pictures, proprio = zip(*(arrange(one, self.info) for one in observations), strict=True)
-        given: Outputs = self._runner.run(pictures, {'proprio': np.stack(proprio), 'task': task})
+        given: Outputs = self._runner.run(
+            pictures, {'proprio': np.stack(proprio).astype(np.float32), 'task': task}
+        )
         return given
 
     def _run_eagerly(self, observations: Sequence[Observation], task: Task) -> Outputs:
