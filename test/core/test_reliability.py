@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.metrics.calibration import reliability
+from viva_ros.metrics.detection import reliability
 
 
 def test_bins_hold_what_was_told_and_what_came_true() -> None:

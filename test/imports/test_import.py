@@ -12,7 +12,7 @@ from rosbags.rosbag2 import StoragePlugin
 from viva_ros.cli.main import main
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.dataset import import_all
+from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.open import find, open_as_it_is, open_recording
 from viva_ros.data.segmentation import episodes_of

@@ -10,7 +10,7 @@ import pytest
 from viva_ros.core.errors import RecordingError
 from viva_ros.data import episode as labels
 from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.dataset import import_all
+from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.episode import Annotation, Label, Mark, judged
 from viva_ros.data.open import find, identity, open_recording, resolve

@@ -12,7 +12,7 @@ import pytest
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.dataset import import_all
+from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.lerobot import layout as lerobot_layout
 from viva_ros.data.lerobot import stats as lerobot_stats

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from viva_ros.data.conversion.dataset import show
+from viva_ros.data.conversion.convert import show
 
 ROW = {
     'source': 'bags', 'frames': 9, 'duration': 1.0, 'skew': 0.0, 'readable': 1.0, 'refused': (),

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from viva_ros.data import open as sources
 from viva_ros.data.conversion.annotations import Outcomes, read_table
-from viva_ros.data.conversion.dataset import import_all, show
+from viva_ros.data.conversion.convert import import_all, show
 from viva_ros.data.conversion.topic_map import load_map
 
 

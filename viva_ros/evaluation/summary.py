@@ -34,8 +34,7 @@ from viva_ros.evaluation.results import (
     of_group,
     of_mode,
 )  # fmt: skip
-from viva_ros.metrics.calibration import reliability
-from viva_ros.metrics.detection import Trial, detection, placebo
+from viva_ros.metrics.detection import Trial, detection, placebo, reliability
 from viva_ros.metrics.intervals import (
     Measure,
     area,
