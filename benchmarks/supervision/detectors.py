@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Those who watch: the value, the foresight, both, and what knows less.
+Those who watch: the value, the forecast residual, both, and what knows less.
 
 Each is calibrated by the same code on the same successes with the same alpha, and judged by the
 judge that runs live.
@@ -19,16 +19,16 @@ from benchmarks.supervision.episodes import Case
 from viva_ros.calibration.data import is_undisturbed
 from viva_ros.calibration.fit import CalibrationOptions, calibrate
 from viva_ros.core.detection.alarm import AlarmSettings
-from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.rules import RULES, RuleSettings, other_rules, value_rules
 from viva_ros.core.detection.thresholds import AND, Calibration
-from viva_ros.core.events import FLOOR, FORESIGHT, RULES, VALUE_RULES, Event, Level
+from viva_ros.core.events import Event, Level
 from viva_ros.evaluation.results import FAILURE, RETRY
 from viva_ros.metrics.detection import Trial
 from viva_ros.scoring.scorer import judge_of
 from viva_ros.scoring.series import ValueSeries
 
 Change = Callable[[ValueSeries], ValueSeries]
-BOTH: Final = 'value and foresight'
+BOTH: Final = 'value and forecast residual'
 WARN_ALPHA: Final = 0.3
 COOL_DOWN: Final = AlarmSettings().cool_down
 PASSES: Final = 5  # of the measurement of cost
@@ -51,16 +51,16 @@ class Watcher:
 def watchers() -> list[Watcher]:
     """Give all, the shipped one first."""
     return [
-        Watcher(BOTH, CalibrationOptions(RULES), _as_it_is),
-        Watcher('value alone', CalibrationOptions(VALUE_RULES), _as_it_is),
-        Watcher('foresight alone', CalibrationOptions((FORESIGHT,)), _as_it_is),
-        Watcher('value AND foresight', CalibrationOptions(RULES, AND), _as_it_is),
-        Watcher('both, by progress', CalibrationOptions(RULES, indexed=True), _as_it_is),
+        Watcher(BOTH, CalibrationOptions(RULES.names()), _as_it_is),
+        Watcher('value alone', CalibrationOptions(value_rules()), _as_it_is),
+        Watcher('forecast residual alone', CalibrationOptions(other_rules()), _as_it_is),
+        Watcher('value AND forecast residual', CalibrationOptions(RULES.names(), AND), _as_it_is),
+        Watcher('both, by progress', CalibrationOptions(RULES.names(), indexed=True), _as_it_is),
         Watcher(
-            'raw threshold', CalibrationOptions((FLOOR,)), _bare,
+            'raw threshold', CalibrationOptions(('floor',)), _bare,
             RuleSettings(smoothing=0.0, floor_warm_up=0.0, debounce=0.0),
         ),
-        Watcher('time counter', CalibrationOptions((FLOOR,)), _clock),
+        Watcher('time counter', CalibrationOptions(('floor',)), _clock),
     ]  # fmt: skip
 
 

@@ -18,10 +18,10 @@ from viva_ros.calibration.fit import (
     scores,
 )
 from viva_ros.core.detection.detector import Detector, DetectorSettings
-from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.errors import CalibrationError
-from viva_ros.core.events import RULES, Level
+from viva_ros.core.events import Level
 
 S = 1_000_000_000
 
@@ -130,9 +130,9 @@ def test_one_rule_alone_takes_the_kth_smallest_score_of_those_that_set_the_thres
 def test_a_rule_that_no_episode_can_show_is_left_out() -> None:
     generator = np.random.default_rng(9)
     made = calibrate([episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t')
-    assert 'foresight' not in made.thresholds  # no forecasts are there
+    assert 'forecast_residual' not in made.thresholds  # no forecasts are there
     assert {'drop', 'no_rise', 'stall', 'slope', 'floor'} == set(made.thresholds)
-    with pytest.raises(CalibrationError, match='any of the rules foresight'):
+    with pytest.raises(CalibrationError, match='any of the rules forecast_residual'):
         calibrate(
             [episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t',
             choice=CalibrationOptions(combine='and'),

@@ -418,18 +418,18 @@ def test_of_the_values_within_the_debounce_a_share_may_be_enough() -> None:
     assert run(Detector(strict, DROP), series(values))[1:] == []
 
 
-def test_with_and_a_rule_of_the_value_and_the_foresight_must_both_cross() -> None:
-    thresholds = DROP | {'foresight': Threshold(1.0, 2.0)}
+def test_with_and_a_value_rule_and_another_must_cross() -> None:
+    thresholds = DROP | {'forecast_residual': Threshold(1.0, 2.0)}
     either, both = (
         Alarm(ALARM, thresholds, how).update(0, 0.0, {
-            'drop': RuleReading(0.5, 0.5), 'foresight': RuleReading(1.5, 1.5),
+            'drop': RuleReading(0.5, 0.5), 'forecast_residual': RuleReading(1.5, 1.5),
         })
         for how in ('or', 'and')
     )  # fmt: skip
     assert [change.kind for change in either] == ['drop']
     assert [change.level for change in both] == [Level.WARN]  # both warn, one alarms
     (change,) = Alarm(ALARM, thresholds, 'and').update(0, 0.0, {
-        'drop': RuleReading(0.5, 0.5), 'foresight': RuleReading(2.5, 2.5),
+        'drop': RuleReading(0.5, 0.5), 'forecast_residual': RuleReading(2.5, 2.5),
     })  # fmt: skip
     assert change.level == Level.ALARM
 

@@ -80,10 +80,13 @@ def test_enough_are_left_to_set_the_threshold() -> None:
 
 
 def test_and_takes_both_at_the_same_time() -> None:
-    def at(drop: float, foresight: float) -> dict[str, RuleReading]:
-        return {'drop': RuleReading(drop, drop), 'foresight': RuleReading(foresight, foresight)}
+    def at(drop: float, residual: float) -> dict[str, RuleReading]:
+        return {
+            'drop': RuleReading(drop, drop),
+            'forecast_residual': RuleReading(residual, residual),
+        }
 
-    norms = {'drop': (0.0, 0.1), 'foresight': (1.0, 0.5)}
+    norms = {'drop': (0.0, 0.1), 'forecast_residual': (1.0, 0.5)}
     apart = [at(0.5, 1.0), at(0.0, 3.0)]  # 5 and 0, then 0 and 4
     assert joint_score(apart, norms, 'or') == pytest.approx(5.0)
     assert joint_score(apart, norms, 'and') == pytest.approx(0.0)

@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.core.detection.detector import explain
-from viva_ros.core.detection.rules import NOTHING, RuleBank, RuleReading, RuleSettings
+from viva_ros.core.detection.rules import NOTHING, RULES, RuleBank, RuleReading, RuleSettings
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.core.events import RULES
 
 S = 1_000_000_000
 PLAIN = RuleSettings(
@@ -85,14 +83,12 @@ def test_settings_out_of_range_are_refused() -> None:
 
 
 def test_explanations_give_the_measured_figure_and_what_was_expected() -> None:
-    settings = RuleSettings()
-    assert explain('drop', 0.42, 0.31, settings) == (
-        'value fell by 0.42 within 4 s, threshold 0.31'
-    )
-    assert explain('no_rise', 0.05, -0.08, settings) == (
+    bank = RuleBank(RuleSettings())
+    assert bank.explain('drop', 0.42, 0.31) == ('value fell by 0.42 within 4 s, threshold 0.31')
+    assert bank.explain('no_rise', 0.05, -0.08) == (
         'value changed by -0.05 in 4 s, at least +0.08 is expected'
     )
-    assert explain('floor', 0.83, 0.75, settings) == (
+    assert bank.explain('floor', 0.83, 0.75) == (
         'success is rated -0.83, below the floor of -0.75'
     )
 

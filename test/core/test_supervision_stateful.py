@@ -10,10 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from viva_ros.core.detection.alarm import AlarmSettings
 from viva_ros.core.detection.detector import Detector, DetectorSettings
-from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.staleness import Silence, SilenceSettings
 from viva_ros.core.detection.thresholds import Threshold
-from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.events import Event, Level
 from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
 
 S = 1_000_000_000

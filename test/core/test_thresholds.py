@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import (
     Calibration,
     TaskCalibrations,
@@ -15,7 +15,6 @@ from viva_ros.core.detection.thresholds import (
     load,
 )
 from viva_ros.core.errors import CalibrationError, ConfigurationError
-from viva_ros.core.events import RULES
 
 MADE = Calibration(
     engine='0123456789abcdef',

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.core.detection.rules import LONGEST, Cusum, StallTimer
+from viva_ros.core.detection.value_rules import LONGEST, Cusum, StallTimer
 from viva_ros.core.windows import Smoother, Window
 
 S = 1_000_000_000

@@ -9,23 +9,28 @@ score is measured by what is usual for it, (S - middle) / spread, the episode's 
 largest of these, and one conformal threshold on the joint score gives each rule its own threshold,
 middle + threshold * spread. So the promise holds for all rules together, exactly, however they
 hang together; a Bonferroni correction spends more than it must. With 'and' an alarm needs a rule
-of the value and the foresight at the same time: the joint score is then the largest over time of
-the smaller of the two. Nothing is promised about misses.
+of the value and the forecast residual at the same time: the joint score is then the largest over
+time of the smaller of the two. Nothing is promised about misses.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import numpy as np
 
 from viva_ros.core.detection.forecast_residual import ForecastResidual
 from viva_ros.core.detection.reference import Reference, StatisticScale
-from viva_ros.core.detection.rules import RuleReading, RuleSettings
+from viva_ros.core.detection.rules import (
+    RULES,
+    RuleReading,
+    RuleSettings,
+    other_rules,
+    value_rules,
+)
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, Threshold
 from viva_ros.core.errors import CalibrationError
-from viva_ros.core.events import FORESIGHT, RULES, VALUE_RULES
 from viva_ros.core.observation import Array
 from viva_ros.scoring.series import ValueSeries, walk
 
@@ -76,13 +81,13 @@ def _slope(series: ValueSeries) -> float:
 
 
 def _residuals(shaping: Sequence[ValueSeries], gap: float) -> dict[str, float]:
-    """Give the root mean square of the foresight residual by joint."""
+    """Give the root mean square of the forecast residual by joint."""
     squares: dict[str, list[Array]] = {}
     for series in shaping:
-        foresight = ForecastResidual(gap)
+        residuals = ForecastResidual(gap)
         for index, stamp in enumerate(series.stamps.tolist()):
             joints = series.details(index).joints
-            residual = foresight.update(stamp, joints)
+            residual = residuals.update(stamp, joints)
             if residual is not None and joints is not None:
                 for name, size in zip(joints.names, residual.tolist(), strict=True):
                     squares.setdefault(name, []).append(size * size)
@@ -199,7 +204,7 @@ class CalibrationOptions:
     :param indexed: whether thresholds go by predicted progress, instead of being constant
     """
 
-    rules: tuple[str, ...] = RULES
+    rules: tuple[str, ...] = field(default_factory=lambda: tuple(RULES))
     combine: str = OR
     indexed: bool = False
 
@@ -297,7 +302,7 @@ def _kinds(choice: CalibrationOptions, scored: Sequence[Mapping[str, float]]) ->
                 'what it needs: leave them out, or shorten its window'
             )
         kinds += [] if short else [kind]
-    groups = [VALUE_RULES, (FORESIGHT,)] if choice.combine == AND else [RULES]
+    groups = [value_rules(), other_rules()] if choice.combine == AND else [RULES.names()]
     for group in groups:
         if not set(group) & set(kinds):
             raise CalibrationError(
@@ -317,12 +322,16 @@ def joint_score(
     :param norms: middle and spread by rule
     """
     largest = -math.inf
+    groups = value_rules(), other_rules()
     for one in readings:
         excess = {k: (one[k].held - m) / s for k, (m, s) in norms.items() if k in one}
         finite = {kind: value for kind, value in excess.items() if not math.isnan(value)}
         if combine == AND:
-            value = max((finite[k] for k in finite if k in VALUE_RULES), default=-math.inf)
-            largest = max(largest, min(value, finite.get(FORESIGHT, -math.inf)))
+            sides = [
+                max((finite[k] for k in finite if k in group), default=-math.inf)
+                for group in groups
+            ]
+            largest = max(largest, min(sides))
         else:
             largest = max(largest, max(finite.values(), default=-math.inf))
     return largest

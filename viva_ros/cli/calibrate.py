@@ -10,8 +10,8 @@ from rich.console import Console
 
 from viva_ros.calibration.data import Sources, calibrate_engine
 from viva_ros.calibration.fit import DEFAULT, CalibrationOptions
+from viva_ros.core.detection.rules import RULES
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
-from viva_ros.core.events import RULES
 from viva_ros.data.open import find
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
@@ -44,10 +44,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
     parser.add_argument('--alpha', type=float, default=0.1, help='share that may alarm')
     parser.add_argument('--warn-alpha', type=float, default=0.3, help='that may warn')
-    parser.add_argument('--rules', nargs='+', choices=RULES, default=list(DEFAULT.rules),
+    parser.add_argument('--rules', nargs='+', choices=RULES.names(), default=list(DEFAULT.rules),
                         help='that may alarm; default: all')  # fmt: skip
     parser.add_argument('--combine', choices=(OR, AND), default=OR,
-                        help='any rule, or one of the value and the foresight')  # fmt: skip
+                        help='any rule, or a value rule and the forecast residual')  # fmt: skip
     parser.add_argument('--by-progress', action='store_true',
                         help='thresholds by predicted progress, not constant')  # fmt: skip
     parser.add_argument('--scored', type=Path, help="tables of 'viva score' for these recordings")

@@ -7,20 +7,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-DROP: Final = 'drop'
-NO_RISE: Final = 'no_rise'
-STALL: Final = 'stall'
-SLOPE: Final = 'slope'
-FLOOR: Final = 'floor'
-FORESIGHT: Final = 'foresight'
+from viva_ros.core.detection.rules import RULES
 
-#: The rules, in the order of their statistics; those of the value, and that of the joints.
-VALUE_RULES: Final = (DROP, NO_RISE, STALL, SLOPE, FLOOR)
-RULES: Final = (*VALUE_RULES, FORESIGHT)
-
-#: Every kind of event; the comment in Alert.msg lists the same.
-KINDS: Final = (
-    *RULES,
+#: Kinds of event that no rule leads to; the comment in Alert.msg lists them after the rules.
+OTHER_KINDS: Final = (
     'unknown',
     'paused',
     'silence',
@@ -39,6 +29,11 @@ KINDS: Final = (
     'episode_start',
     'resumed',
 )
+
+
+def kinds() -> tuple[str, ...]:
+    """Return every kind of event: the rules, those of other packages too, and OTHER_KINDS."""
+    return (*RULES, *OTHER_KINDS)
 
 
 class Level(IntEnum):
@@ -83,7 +78,7 @@ class Event:
     """
     A change of judgement.
 
-    :param kind: one of KINDS
+    :param kind: one of ``kinds()``
     :param stamp: of the value that led to it, ns; of the alarm for retry events
     :param onset: when the condition began, ns, <= stamp
     :param value: in [-1, 1]; NaN when unknown

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from viva_ros.core.events import RULES, Level, is_alarming
+from viva_ros.core.detection.rules import RULES
+from viva_ros.core.events import Level, is_alarming
 from viva_ros.demo.events import DemoSession, Notice
 
 

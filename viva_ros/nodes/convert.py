@@ -10,8 +10,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 
-from viva_ros.core.detection.forecast_residual import Proprioception
-from viva_ros.core.detection.rules import Details
+from viva_ros.core.detection.rules import Details, Proprioception
 from viva_ros.core.errors import InputError
 from viva_ros.core.events import Event
 from viva_ros.core.inputs import Selection

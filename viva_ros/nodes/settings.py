@@ -131,4 +131,7 @@ SETTINGS: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 #: Parameters of earlier versions, of any node, and what is to be used instead.
-RENAMED: Final = {'retry.action': "'retry.by: cancel' and 'retry.name: <action>'"}
+RENAMED: Final = {
+    'retry.action': "'retry.by: cancel' and 'retry.name: <action>'",
+    'rules.foresight_window': "'rules.forecast_residual_window: <s>'",
+}

@@ -23,11 +23,12 @@ from rclpy.service import Service
 from std_srvs.srv import Trigger
 
 from viva_ros.core.detection.detector import Detector, DetectorSettings
+from viva_ros.core.detection.rules import RULES
 from viva_ros.core.detection.staleness import Silence
 from viva_ros.core.detection.thresholds import TaskCalibrations
 from viva_ros.core.episode_state import EpisodeState
 from viva_ros.core.errors import CalibrationError, VivaError
-from viva_ros.core.events import RULES, Event, Level, worst
+from viva_ros.core.events import Event, Level, worst
 from viva_ros.core.retry import ACTION, RetryState
 from viva_ros.core.supervision_memory import OpenEpisode
 from viva_ros.engine.resources import calibrations

@@ -14,11 +14,10 @@ from itertools import islice
 import numpy as np
 
 from viva_ros.core.detection.detector import Detector, DetectorSettings
-from viva_ros.core.detection.forecast_residual import Proprioception
-from viva_ros.core.detection.rules import Details
+from viva_ros.core.detection.rules import RULES, Details, Proprioception
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import EngineError, InputError
-from viva_ros.core.events import RULES, Event, Level
+from viva_ros.core.events import Event, Level
 from viva_ros.core.observation import Array, Estimate, Observation, Unknown
 from viva_ros.data.recorded_messages import alerts
 from viva_ros.data.recording import Recording

@@ -10,9 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.detection.detector import Detector, DetectorSettings
-from viva_ros.core.detection.forecast_residual import Proprioception
 from viva_ros.core.detection.reference import Reference
-from viva_ros.core.detection.rules import NO_DETAILS, Details, RuleReading, RuleSettings
+from viva_ros.core.detection.rules import (
+    NO_DETAILS,
+    Details,
+    Proprioception,
+    RuleReading,
+    RuleSettings,
+)
 from viva_ros.core.observation import Array
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
-from viva_ros.core.events import RULES, Level
+from viva_ros.core.detection.rules import RULES
+from viva_ros.core.events import Level
 from viva_ros.core.observation import Array, Image
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import runs

@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from viva_ros.core.detection.detector import Detector, DetectorSettings
-from viva_ros.core.detection.rules import RuleReading, RuleSettings
+from viva_ros.core.detection.rules import RULES, RuleReading, RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
-from viva_ros.core.events import DROP, FLOOR, NO_RISE, Event, Level
+from viva_ros.core.events import Event, Level
 from viva_ros.core.observation import Array
 from viva_ros.data.recorded_messages import (
     TruthMessage,
@@ -280,5 +280,5 @@ def title(story: Story) -> str:
 
 
 def _is_level(kind: str, reading: RuleReading, judge: Detector) -> bool:
-    of_value = kind == FLOOR and reading.statistic == -judge.smoothed
-    return math.isfinite(reading.statistic) and (of_value or kind in (DROP, NO_RISE))
+    of_value = reading.statistic == -judge.smoothed  # the floor, without a success probability
+    return math.isfinite(reading.statistic) and (of_value or RULES[kind].falls_with_value)

@@ -13,15 +13,11 @@ stays LATCHED until somebody acknowledges it; it may alarm again meanwhile.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-from viva_ros.core.detection.rules import RuleReading, RuleSettings
+from viva_ros.core.detection.rules import RULES, RuleReading, RuleSettings
 from viva_ros.core.detection.thresholds import AND, OR, Threshold
-from viva_ros.core.events import FORESIGHT, STALL, VALUE_RULES, Level
+from viva_ros.core.events import Level
 from viva_ros.core.settings import setting
-
-#: What is as much for a rule as 1 is for a value: margins and excesses are measured in it.
-UNITS: Final = {STALL: 10.0, FORESIGHT: 5.0}
 
 
 class Hysteresis:
@@ -144,7 +140,7 @@ class Alarm:
     def __init__(
         self, settings: AlarmSettings, thresholds: Mapping[str, Threshold], combine: str = OR
     ) -> None:
-        """Combine rules: 'or' any of them alarms, 'and' one of the value and the foresight."""
+        """Combine rules: 'or': any of them alarms; 'and': a value rule and another rule."""
         self._settings = settings
         self._recovery = Recovery(settings.recovery_rise)
         self._cool_until: int | None = None
@@ -155,11 +151,11 @@ class Alarm:
         """Use other thresholds, and begin an episode."""
         margin = self._settings.margin
         self._latches = {
-            kind: Hysteresis(threshold, margin, UNITS.get(kind, 1.0))
+            kind: Hysteresis(threshold, margin, RULES[kind].unit)
             for kind, threshold in thresholds.items()
         }
-        value = [kind for kind in self._latches if kind in VALUE_RULES]
-        others = [kind for kind in self._latches if kind not in VALUE_RULES]
+        value = [kind for kind in self._latches if RULES[kind].of_value]
+        others = [kind for kind in self._latches if not RULES[kind].of_value]
         self._groups = [value, others] if combine == AND else [list(self._latches)]
         self.reset()
 

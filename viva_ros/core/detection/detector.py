@@ -17,51 +17,16 @@ from viva_ros.core.detection.reference import Reference
 from viva_ros.core.detection.rules import (
     NO_DETAILS,
     NOTHING,
+    RULES,
     Details,
     RuleBank,
     RuleReading,
-    RuleSettings,
 )
 from viva_ros.core.detection.staleness import UnknownRun, settle
 from viva_ros.core.detection.thresholds import OR, Threshold
-from viva_ros.core.events import DROP, FORESIGHT, NO_RISE, RULES, SLOPE, STALL, Event, Level, worst
+from viva_ros.core.events import Event, Level, worst
 from viva_ros.core.settings import validate
 from viva_ros.core.windows import Smoother, seconds
-
-
-def explain(
-    kind: str, statistic: float, threshold: float, settings: RuleSettings,
-    farthest: tuple[str, float] | None = None,
-) -> str:  # fmt: skip
-    """
-    Say for a person what a rule's crossing means.
-
-    :param farthest: joint, and how far it is from where it was foreseen, rad or m
-    """
-    if kind == DROP:
-        return (
-            f'value fell by {statistic:.2f} within {settings.drop_window:g} s, '
-            f'threshold {threshold:.2f}'
-        )
-    if kind == NO_RISE:
-        return (
-            f'value changed by {-statistic:+.2f} in {settings.no_rise_window:g} s, '
-            f'at least {-threshold:+.2f} is expected'
-        )
-    if kind == STALL:
-        return (
-            f'value gained less than {settings.stall_gain:g} in {statistic:.1f} s, '
-            f'successes never took longer than {threshold:.1f} s'
-        )
-    if kind == SLOPE:
-        return f'value is {statistic:.2f} behind its usual rise, threshold {threshold:.2f}'
-    if kind == FORESIGHT:
-        most = f'; most of all {farthest[0]}, by {farthest[1]:.3f}' if farthest else ''
-        return (
-            f'joints are {statistic:.1f} times as far from where they were foreseen as usual, '
-            f'threshold {threshold:.1f}{most}'
-        )
-    return f'success is rated {-statistic:.2f}, below the floor of {-threshold:.2f}'
 
 
 class ReadingHistory:
@@ -119,7 +84,8 @@ class Detector:
         """
         validate(settings)
         if not set(thresholds) <= set(RULES):
-            raise ValueError(f'thresholds are for {sorted(thresholds)}, rules are {RULES}')
+            known = ', '.join(RULES)
+            raise ValueError(f'thresholds are for {sorted(thresholds)}, rules are {known}')
         self._settings, self._alpha = settings, alpha
         self._alarm = Alarm(settings.alarm, thresholds, combine)
         self._bank = RuleBank(settings.rules, expected)
@@ -283,8 +249,7 @@ class Detector:
 
     def _rule_event(self, change: Change, stamp: int, value: float) -> Event:
         kind, held, limit = change.kind, change.statistic, change.threshold
-        rules, farthest = self._settings.rules, self._bank.farthest()
-        text = change.text or explain(kind, held, limit, rules, farthest)
+        text = change.text or self._bank.explain(kind, held, limit)
         event = self._event(change.level, kind, stamp, value, text, change.onset, held, limit)
         if kind not in RULES:
             return event

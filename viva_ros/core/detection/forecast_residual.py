@@ -1,38 +1,24 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The foresight residual: what was foreseen for now against what is.
+The rule ``forecast_residual``: joints predicted one horizon ago minus measured joints.
 
-Where imagination and execution agree, execution succeeds (VideoVLA). The model foretells the
-joints one horizon ahead; one horizon later the robot tells where they are. An arm that has
-stopped, or does not do what such a scene leads to, shows here whatever the value says.
+Where imagination and execution agree, execution succeeds (VideoVLA). The model predicts the
+joints one horizon ahead; one horizon later the robot measures them. An arm that has stopped, or
+does not do what such a scene leads to, shows here whatever the value is. The statistic is the mean
+of the residual over ``forecast_residual_window`` s, 1 where it is as large as in successes.
 """
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from viva_ros.core.detection.reference import Reference
+from viva_ros.core.detection.rules import Proprioception, Rule, RuleSettings, Sample
 from viva_ros.core.observation import Array
-from viva_ros.core.windows import seconds
-
-
-@dataclass(frozen=True)
-class Proprioception:
-    """
-    The joints that go with one value, as the Value message carries them.
-
-    :param names: in the order of the arrays
-    :param positions: (J,), rad or m
-    :param forecast: (J,), expected at stamp + horizon; None where there is none
-    :param horizon: s, above 0
-    """
-
-    names: tuple[str, ...]
-    positions: Array
-    forecast: Array | None
-    horizon: float
+from viva_ros.core.windows import Window, seconds
 
 
 class ForecastResidual:
@@ -96,3 +82,53 @@ def one_number(residual: Array, scales: Array) -> float:
         return math.sqrt(total / ratio.size)
     judged = ratio[np.isfinite(ratio)]
     return math.sqrt(float(judged @ judged) / judged.size) if judged.size else math.nan
+
+
+class ForecastResidualRule:
+    """The rule's state; ``farthest`` names the joint that an alert is mostly about."""
+
+    def __init__(self, settings: RuleSettings, expected: Reference) -> None:
+        self._expected = expected
+        self._residual = ForecastResidual(settings.gap)
+        self._mean = Window(settings.forecast_residual_window)
+        self._names: tuple[str, ...] = ()
+        self._apart: Array | None = None  # by joint, at the last stamp
+
+    def reset(self) -> None:
+        """Start again: every window is empty."""
+        self._residual.reset()
+        self._mean.reset()
+        self._apart = None
+
+    def update(self, sample: Sample) -> float:
+        """Add a sample and return the mean residual; NaN without a forecast for its stamp."""
+        joints = sample.details.joints
+        residual = self._apart = self._residual.update(sample.stamp, joints)
+        if residual is None or joints is None:
+            self._mean.reset()
+            return math.nan
+        if joints.names != self._names:
+            self._names, self._scales = joints.names, self._expected.scales(joints.names)
+        now = one_number(residual, self._scales)
+        if math.isnan(now):
+            return math.nan
+        self._mean.add(sample.stamp, now)
+        return self._mean.mean()
+
+    def farthest(self) -> tuple[str, float] | None:
+        """Return the joint farthest from its prediction in terms of its scale, and how far."""
+        if self._apart is None or not np.isfinite(ratio := self._apart / self._scales).any():
+            return None
+        return self._names[worst := int(np.nanargmax(ratio))], float(self._apart[worst])
+
+    def explain(self, statistic: float, threshold: float) -> str:
+        """Return the text of an alert."""
+        farthest = self.farthest()
+        most = f'; largest: {farthest[0]}, {farthest[1]:.3f}' if farthest else ''
+        return (
+            f'joints differ from their forecast {statistic:.1f} times as much as in successes, '
+            f'threshold {threshold:.1f}{most}'
+        )
+
+
+FORECAST_RESIDUAL: Final = Rule(ForecastResidualRule, unit=5.0, of_value=False)

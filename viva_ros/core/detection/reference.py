@@ -48,7 +48,7 @@ class Reference:
     What the rules compare with.
 
     :param slope: rise of the value that is expected at least, per s
-    :param joints: usual size of the foresight residual by joint, rad or m; a joint without one is
+    :param joints: usual size of the forecast residual by joint, rad or m; a joint without one is
         not judged
     :param norms: by rule; a rule with one is measured by it, and its threshold is one of that
     """

@@ -1,104 +1,24 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The rules: statistics that are the larger, the worse it goes.
+Alert rules: statistics of the value, or of what goes with it, that grow as the task goes worse.
 
-drop       largest smoothed value of the last ``drop_window`` s, minus the present one (drawdown)
-no_rise    smoothed value ``no_rise_window`` s ago, minus the present one
-stall      how long the smoothed value has gained less than ``stall_gain``, s
-slope      what the smoothed value has risen less than expected: a one-sided CUSUM
-floor      minus the smoothed probability of success, or minus the smoothed value where the engine
-           tells none, once ``floor_warm_up`` s are over
-foresight  joints as foreseen one horizon ago against joints now: mean over ``foresight_window`` s
-           of the residual, 1 when it is as usual
-
-A value starts at the base rate of success, so a failure often shows as a value that does not rise:
-a fall alone misses it, and the floor must be calibrated. Once the task is done the value need not
-rise. Each statistic counts when it *holds*: over the last ``debounce`` s at least the share
-``agreement`` of its samples is as large, and that is what thresholds are compared with, and what
-they are calibrated on.
+A rule is one file that defines a ``Rule``; ``RULES`` lists them, and another package adds one by
+an entry point. A statistic counts when it *holds*: over the last ``debounce`` s at least the share
+``agreement`` of its samples is as large. Thresholds are compared with what holds, and calibrated
+on it.
 """
 
 import math
-from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-import numpy as np
-
-from viva_ros.core.detection.forecast_residual import ForecastResidual, Proprioception, one_number
 from viva_ros.core.detection.reference import Reference
-from viva_ros.core.events import DROP, FLOOR, FORESIGHT, NO_RISE, RULES, SLOPE, STALL
 from viva_ros.core.observation import Array
+from viva_ros.core.registry import Registry
 from viva_ros.core.settings import setting, validate
-from viva_ros.core.windows import Smoother, Window, seconds
-
-LONGEST: Final = 60.0  # s; a stall is not measured beyond
-
-
-class StallTimer:
-    """
-    How long the value has gained less than ``gain``, s, up to 60.
-
-    That is the time since it was last lower than now by at least that much. It is measured from
-    wherever the value stands: after a fall it need not climb to its old height to be well.
-    """
-
-    def __init__(self, gain: float) -> None:
-        self._gain = gain
-        self.reset()
-
-    def reset(self) -> None:
-        """Start afresh."""
-        self._first: int | None = None
-        self._stamps: list[int] = []  # of the samples that no later one is as low as
-        self._values: list[float] = []  # theirs, rising
-
-    def update(self, stamp: int, value: float) -> float:
-        """Add a sample, later than the last; give the statistic."""
-        if self._first is None:
-            self._first = stamp
-        lower = bisect_right(self._values, value - self._gain)
-        since = self._stamps[lower - 1] if lower else self._first
-        while self._values and self._values[-1] >= value:
-            self._values.pop()
-            self._stamps.pop()
-        self._values.append(value)
-        self._stamps.append(stamp)
-        if seconds(stamp, self._stamps[0]) > LONGEST:
-            del self._stamps[0], self._values[0]
-        return min(seconds(stamp, since), LONGEST)
-
-
-class Cusum:
-    """
-    One-sided CUSUM against the expected slope (Page 1954): C <- max(0, C + slope dt - dV).
-
-    It gathers what the value has risen less than expected, and forgets it as the value catches up.
-    """
-
-    def __init__(self, slope: float) -> None:
-        """:param slope: rise that is expected at least, value per s."""
-        self._slope = slope
-        self.reset()
-
-    def reset(self) -> None:
-        """Start afresh."""
-        self._last: tuple[int, float] | None = None
-        self._sum = 0.0
-
-    def update(self, stamp: int, value: float) -> float:
-        """Add a sample, later than the last; give the statistic, >= 0, in units of value."""
-        if self._last is not None:
-            before, was = self._last
-            due = self._slope * seconds(stamp, before)
-            self._sum = max(0.0, self._sum + due - (value - was))
-        self._last = stamp, value
-        return self._sum
-
-    def forgive(self) -> None:
-        """Forget what has been gathered: the task is done."""
-        self._sum = 0.0
+from viva_ros.core.windows import Window, seconds
 
 
 @dataclass(frozen=True)
@@ -114,7 +34,7 @@ class RuleSettings:
     done_above: float = setting(
         0.8, 'A smoothed value above this need not rise.', at_least=-1.0, at_most=1.0
     )
-    foresight_window: float = setting(2.0, 'Span of the mean residual, s.', above=0.0)
+    forecast_residual_window: float = setting(2.0, 'Span of the mean residual, s.', above=0.0)
     floor_warm_up: float = setting(4.0, 'Time before the floor counts, s.', at_least=0.0)
     debounce: float = setting(0.3, 'Time that a crossing must last, s.', at_least=0.0)
     agreement: float = setting(
@@ -125,20 +45,27 @@ class RuleSettings:
     @property
     def span(self) -> float:
         """How far back the windows reach, s."""
-        return max(self.drop_window, self.no_rise_window, self.foresight_window) + self.debounce
+        return (
+            max(self.drop_window, self.no_rise_window, self.forecast_residual_window)
+            + self.debounce
+        )
 
 
-class RuleReading(NamedTuple):
+@dataclass(frozen=True)
+class Proprioception:
     """
-    One rule's statistic at one stamp, in the unit of the rule.
+    The joints that go with one value, as the Value message carries them.
 
-    :param statistic: NaN until its window is filled
-    :param held: what at least the share ``agreement`` of the statistics over the debounce time
-        reach; NaN until that is covered
+    :param names: in the order of the arrays
+    :param positions: (J,), rad or m
+    :param forecast: (J,), expected at stamp + horizon; None where there is none
+    :param horizon: s, above 0
     """
 
-    statistic: float
-    held: float
+    names: tuple[str, ...]
+    positions: Array
+    forecast: Array | None
+    horizon: float
 
 
 @dataclass(frozen=True)
@@ -157,47 +84,121 @@ class Details:
 
 
 NO_DETAILS: Final = Details()
-NOTHING: Final = RuleReading(math.nan, math.nan)
-SMALLEST: Final = -2.0
 
 
-class Resettable(Protocol):
-    """What forgets."""
+class Sample(NamedTuple):
+    """
+    What a rule sees of one known value.
+
+    :param stamp: ns, later than that of the last
+    :param smoothed: value
+    :param done: whether the smoothed value is above ``done_above``: it need not rise any more
+    :param warm: whether ``floor_warm_up`` s have passed since the first value
+    """
+
+    stamp: int
+    smoothed: float
+    done: bool
+    warm: bool
+    details: Details
+
+
+class RuleState(Protocol):
+    """One rule at work on one series of values."""
 
     def reset(self) -> None:
-        """Start afresh."""
+        """Start again: every window is empty."""
+
+    def update(self, sample: Sample) -> float:
+        """Add a sample and return the statistic; NaN where there is none yet."""
+
+    def explain(self, statistic: float, threshold: float) -> str:
+        """Return the text of an alert: what is wrong, with numbers and units."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """
+    An alert rule.
+
+    :param start: makes the state for a series, from the settings and what successes are like
+    :param unit: size of a statistic that matters as much as 1 in units of value
+    :param of_value: whether it judges the value; with ``combine: and`` an alarm needs one rule
+        that does, and one that does not
+    :param falls_with_value: whether the statistic shrinks by what the value rises by
+    """
+
+    start: Callable[[RuleSettings, Reference], RuleState]
+    unit: float = 1.0
+    of_value: bool = True
+    falls_with_value: bool = False
+
+
+#: In the order of their statistics.
+RULES: Final[Registry[Rule]] = Registry(
+    'rule',
+    'viva_ros.alert_rules',
+    {
+        'drop': 'viva_ros.core.detection.value_rules:DROP',
+        'no_rise': 'viva_ros.core.detection.value_rules:NO_RISE',
+        'stall': 'viva_ros.core.detection.value_rules:STALL',
+        'slope': 'viva_ros.core.detection.value_rules:SLOPE',
+        'floor': 'viva_ros.core.detection.value_rules:FLOOR',
+        'forecast_residual': 'viva_ros.core.detection.forecast_residual:FORECAST_RESIDUAL',
+    },
+)
+
+
+def value_rules() -> tuple[str, ...]:
+    """Return the names of the rules that judge the value."""
+    return tuple(name for name in RULES if RULES[name].of_value)
+
+
+def other_rules() -> tuple[str, ...]:
+    """Return the names of the rules that judge what goes with the value."""
+    return tuple(name for name in RULES if not RULES[name].of_value)
+
+
+class RuleReading(NamedTuple):
+    """
+    One rule's statistic at one stamp, in the unit of the rule.
+
+    :param statistic: NaN until its window is filled
+    :param held: what at least the share ``agreement`` of the statistics over the debounce time
+        reach; NaN until that is covered
+    """
+
+    statistic: float
+    held: float
+
+
+NOTHING: Final = RuleReading(math.nan, math.nan)
 
 
 class RuleBank:
     """All rules over one series of smoothed values."""
 
     def __init__(self, settings: RuleSettings, expected: Reference | None = None) -> None:
-        """Begin; without ``expected``, what successes are like, no residual is judged."""
+        """
+        Begin with empty windows.
+
+        :param expected: what successes are like; without it no forecast residual is judged
+        """
         validate(settings)
         self._settings = settings
         self._expected = expected or Reference()
-        self._drop = Window(settings.drop_window)
-        self._rise = Window(settings.no_rise_window)
-        self._stall = StallTimer(settings.stall_gain)
-        self._lag = Cusum(self._expected.slope)
-        self._likely = Smoother(settings.smoothing)
-        self._foresight = ForecastResidual(settings.gap)
-        self._residual = Window(settings.foresight_window)
-        self._agreement = settings.agreement
-        self._held = {kind: Window(settings.debounce) for kind in RULES}
-        self._names: tuple[str, ...] = ()
-        self._apart: Array | None = None  # by joint, at the last stamp
+        self._states = {name: RULES[name].start(settings, self._expected) for name in RULES}
+        self._windows = [
+            (name, state, Window(settings.debounce)) for name, state in self._states.items()
+        ]
         self._first: int | None = None
 
     def reset(self) -> None:
-        """Start afresh: every window is empty."""
-        parts: list[Resettable] = [
-            self._drop, self._rise, self._stall, self._lag, self._likely, self._foresight,
-            self._residual, *self._held.values(),
-        ]  # fmt: skip
-        for part in parts:
-            part.reset()
-        self._first = self._apart = None
+        """Start again: every window is empty."""
+        for _, state, window in self._windows:
+            state.reset()
+            window.reset()
+        self._first = None
 
     def update(
         self, stamp: int, smoothed: float, details: Details = NO_DETAILS
@@ -211,57 +212,29 @@ class RuleBank:
         :raises ValueError: if the stamp is not later than the last
         """
         self._first = stamp if self._first is None else self._first
-        warm = seconds(stamp, self._first) >= self._settings.floor_warm_up
-        self._drop.add(stamp, smoothed)
-        self._rise.add(stamp, smoothed)
-        done = smoothed > self._settings.done_above
-        stall, lag = self._stall.update(stamp, smoothed), self._lag.update(stamp, smoothed)
-        if done:
-            self._lag.forgive()
-        statistics = {
-            DROP: self._drop.maximum() - smoothed,
-            NO_RISE: SMALLEST if done and self._rise.full else self._rise.first() - smoothed,
-            STALL: 0.0 if done else stall,
-            SLOPE: 0.0 if done else lag,
-            FLOOR: -self._likelihood(stamp, smoothed, details.success) if warm else math.nan,
-            FORESIGHT: self._unforeseen(stamp, details.joints),
-        }
-        progress = details.progress
-        at = progress if math.isfinite(progress) else 0.5 * (1.0 + smoothed)
-        norms = self._expected.norms
-        if norms:
-            statistics |= {k: norms[k].measure(x, at) for k, x in statistics.items() if k in norms}
-        return {kind: self._read(kind, stamp, statistics[kind]) for kind in RULES}
+        sample = Sample(
+            stamp, smoothed, smoothed > self._settings.done_above,
+            seconds(stamp, self._first) >= self._settings.floor_warm_up, details,
+        )  # fmt: skip
+        readings: dict[str, RuleReading] = {}
+        for name, state, window in self._windows:
+            statistic = state.update(sample)
+            if name in self._expected.norms:
+                statistic = self._expected.norms[name].measure(statistic, _progress(sample))
+            if math.isnan(statistic):
+                window.reset()
+                readings[name] = NOTHING
+            else:
+                window.add(stamp, statistic)
+                readings[name] = RuleReading(statistic, window.held(self._settings.agreement))
+        return readings
 
-    def farthest(self) -> tuple[str, float] | None:
-        """Name the joint farthest from where it was foreseen, as usual goes; and how far it is."""
-        if self._apart is None or not np.isfinite(ratio := self._apart / self._scales).any():
-            return None
-        return self._names[worst := int(np.nanargmax(ratio))], float(self._apart[worst])
+    def explain(self, name: str, statistic: float, threshold: float) -> str:
+        """Return the text of an alert by a rule, at the last stamp."""
+        return self._states[name].explain(statistic, threshold)
 
-    def _likelihood(self, stamp: int, smoothed: float, success: float) -> float:
-        if not math.isfinite(success):
-            return smoothed
-        return self._likely.update(stamp, float(np.float32(success)))
 
-    def _unforeseen(self, stamp: int, joints: Proprioception | None) -> float:
-        residual = self._foresight.update(stamp, joints)
-        self._apart = residual
-        if residual is None or joints is None:
-            self._residual.reset()
-            return math.nan
-        if joints.names != self._names:
-            self._names, self._scales = joints.names, self._expected.scales(joints.names)
-        now = one_number(residual, self._scales)
-        if math.isnan(now):
-            return math.nan
-        self._residual.add(stamp, now)
-        return self._residual.mean()
-
-    def _read(self, kind: str, stamp: int, statistic: float) -> RuleReading:
-        window = self._held[kind]
-        if math.isnan(statistic):
-            window.reset()
-            return NOTHING
-        window.add(stamp, statistic)
-        return RuleReading(statistic, window.held(self._agreement))
+def _progress(sample: Sample) -> float:
+    """Return the predicted progress, or what the value says of it where there is none."""
+    progress = sample.details.progress
+    return progress if math.isfinite(progress) else 0.5 * (1.0 + sample.smoothed)

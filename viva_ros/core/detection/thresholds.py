@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.detection.reference import Reference, StatisticScale
-from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.errors import CalibrationError, ConfigurationError, VivaError
-from viva_ros.core.events import RULES
 from viva_ros.core.files import write_atomically
 from viva_ros.core.settings import validate
 
-FORMAT: Final = 'viva_ros calibration 2'
+FORMAT: Final = 'viva_ros calibration 3'
+WITH_FORESIGHT: Final = 'viva_ros calibration 2'  # the name of forecast_residual until then
 OR: Final = 'or'
 AND: Final = 'and'
 REMEDY: Final = "run 'viva calibrate'"
@@ -55,7 +55,7 @@ class Calibration:
     :param thresholds: by rule; a rule without one never alarms
     :param source: how it was made, for a person: command, recordings
     :param shaping: number of further episodes, which ``expected`` was learnt from
-    :param combine: 'or': any rule alarms; 'and': a rule of the value and the foresight
+    :param combine: 'or': any rule alarms; 'and': a rule of the value and one of what goes with it
     :param expected: what successes are like
     :param alone: alarm threshold of each rule if it were the only one, at the same alpha
     :param seconds: mean length of the successful episodes, s; NaN if it is not known
@@ -174,8 +174,9 @@ def parse(content: Mapping[str, Any]) -> Calibration:
     :raises KeyError: and TypeError, ValueError, ConfigurationError on content that does not fit
     """
     fields = dict(content)
-    if fields.pop('format') != FORMAT:
-        raise ValueError(f'format is {content["format"]!r}, must be {FORMAT!r}')
+    if (found := fields.pop('format')) != FORMAT:
+        renamed = ': the rule foresight is named forecast_residual now' * (found == WITH_FORESIGHT)
+        raise ValueError(f'format is {found!r}, must be {FORMAT!r}{renamed}')
     low, high = fields['coverage']
     rules = RuleSettings(**fields['rules'])
     validate(rules, 'rules.')

@@ -5,10 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from viva_ros.core.detection.detector import explain
-from viva_ros.core.detection.forecast_residual import ForecastResidual, Proprioception, one_number
+from viva_ros.core.detection.forecast_residual import (
+    ForecastResidual,
+    ForecastResidualRule,
+    one_number,
+)
 from viva_ros.core.detection.reference import LEAST, Reference, StatisticScale
-from viva_ros.core.detection.rules import Details, RuleBank, RuleSettings
+from viva_ros.core.detection.rules import Details, Proprioception, RuleBank, RuleSettings, Sample
 
 S = 1_000_000_000
 NAMES = ('waist', 'elbow')
@@ -22,43 +25,43 @@ def joints(
 
 
 def test_what_was_foreseen_a_horizon_ago_is_compared_with_what_is() -> None:
-    foresight = ForecastResidual(gap=1.0)
-    assert foresight.update(0, joints(0.0, 0.0, (0.5, 0.2))) is None
-    assert foresight.update(S // 2, joints(0.1, 0.0, (0.7, 0.2))) is None
-    found = foresight.update(S, joints(0.3, 0.3))
+    residuals = ForecastResidual(gap=1.0)
+    assert residuals.update(0, joints(0.0, 0.0, (0.5, 0.2))) is None
+    assert residuals.update(S // 2, joints(0.1, 0.0, (0.7, 0.2))) is None
+    found = residuals.update(S, joints(0.3, 0.3))
     assert found == pytest.approx([0.2, 0.1])  # |.3 - .5|, |.3 - .2|
 
 
 def test_between_two_forecasts_it_is_interpolated() -> None:
-    foresight = ForecastResidual(gap=1.0)
-    foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
-    foresight.update(S // 2, joints(0.0, 0.0, (0.8, 0.0)))
+    residuals = ForecastResidual(gap=1.0)
+    residuals.update(0, joints(0.0, 0.0, (0.4, 0.0)))
+    residuals.update(S // 2, joints(0.0, 0.0, (0.8, 0.0)))
     # due at 1.0 and 1.5 s: at 1.25 s it is half-way, .6
-    assert foresight.update(5 * S // 4, joints(0.0, 0.0)) == pytest.approx([0.6, 0.0])
+    assert residuals.update(5 * S // 4, joints(0.0, 0.0)) == pytest.approx([0.6, 0.0])
 
 
 @pytest.mark.parametrize('horizon', [math.inf, math.nan, -1.0, 0.0])
 def test_a_horizon_that_is_no_time_foresees_nothing(horizon: float) -> None:
-    foresight = ForecastResidual(gap=1.0)
-    assert foresight.update(0, joints(0.0, 0.0, (0.5, 0.2), horizon)) is None
-    assert foresight.update(S, joints(0.3, 0.3)) is None
+    residuals = ForecastResidual(gap=1.0)
+    assert residuals.update(0, joints(0.0, 0.0, (0.5, 0.2), horizon)) is None
+    assert residuals.update(S, joints(0.3, 0.3)) is None
 
 
 def test_over_a_gap_nothing_was_foreseen() -> None:
-    foresight = ForecastResidual(gap=1.0)
-    foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
-    foresight.update(3 * S, joints(0.0, 0.0, (0.8, 0.0)))
-    assert foresight.update(7 * S // 2, joints(0.0, 0.0)) is None  # due at 1 and 4 s
+    residuals = ForecastResidual(gap=1.0)
+    residuals.update(0, joints(0.0, 0.0, (0.4, 0.0)))
+    residuals.update(3 * S, joints(0.0, 0.0, (0.8, 0.0)))
+    assert residuals.update(7 * S // 2, joints(0.0, 0.0)) is None  # due at 1 and 4 s
 
 
 def test_other_joints_or_none_begin_anew() -> None:
-    foresight = ForecastResidual(gap=1.0)
-    foresight.update(0, joints(0.0, 0.0, (0.4, 0.0)))
-    assert foresight.update(S // 2, None) is None
-    assert foresight.update(S, joints(0.0, 0.0)) is None
-    foresight.update(2 * S, joints(0.0, 0.0, (0.4, 0.0)))
+    residuals = ForecastResidual(gap=1.0)
+    residuals.update(0, joints(0.0, 0.0, (0.4, 0.0)))
+    assert residuals.update(S // 2, None) is None
+    assert residuals.update(S, joints(0.0, 0.0)) is None
+    residuals.update(2 * S, joints(0.0, 0.0, (0.4, 0.0)))
     other = Proprioception(('wrist', 'elbow'), np.zeros(2), None, 1.0)
-    assert foresight.update(3 * S, other) is None
+    assert residuals.update(3 * S, other) is None
 
 
 def test_one_number_is_the_root_mean_square_in_terms_of_what_is_usual() -> None:
@@ -74,21 +77,21 @@ def test_no_joint_is_held_to_be_foreseen_better_than_can_be_measured() -> None:
 
 
 def test_the_rule_is_the_mean_over_its_window_once_that_is_filled() -> None:
-    settings = RuleSettings(foresight_window=1.0, debounce=0.0)
+    settings = RuleSettings(forecast_residual_window=1.0, debounce=0.0)
     bank = RuleBank(settings, Reference(joints={'waist': 0.1, 'elbow': 0.1}))
     found = []
     for step in range(9):  # foreseen is .2 more than comes, at both joints: twice what is usual
         given = Details(joints=joints(0.0, 0.0, (0.2, 0.2)))
-        found.append(bank.update(step * S // 4, 0.5, given)['foresight'].statistic)
+        found.append(bank.update(step * S // 4, 0.5, given)['forecast_residual'].statistic)
     assert all(math.isnan(one) for one in found[:8])  # from 1 s on residuals, at 2 s a window
     assert found[8] == pytest.approx(2.0)
 
 
 def test_without_what_is_usual_no_residual_is_judged() -> None:
-    bank = RuleBank(RuleSettings(foresight_window=0.5))
+    bank = RuleBank(RuleSettings(forecast_residual_window=0.5))
     for step in range(20):
         given = Details(joints=joints(0.0, 0.0, (9.0, 9.0)))
-        reading = bank.update(step * S // 4, 0.5, given)['foresight']
+        reading = bank.update(step * S // 4, 0.5, given)['forecast_residual']
     assert math.isnan(reading.statistic)
 
 
@@ -102,14 +105,20 @@ def test_a_norm_measures_by_what_is_usual_at_a_progress() -> None:
         StatisticScale((), (1.0,), (0.0,))
 
 
-def test_the_joint_farthest_from_its_place_as_usual_goes_is_named() -> None:
-    bank = RuleBank(RuleSettings(), Reference(joints={'waist': 0.02, 'elbow': 0.2}))
-    assert bank.farthest() is None
-    bank.update(0, 0.5, Details(joints=joints(0.0, 0.0, (0.1, 0.3))))
-    assert bank.farthest() is None  # nothing was foreseen for now
-    bank.update(S, 0.5, Details(joints=joints(0.0, 0.0, (0.0, 0.0))))
-    assert bank.farthest() == ('waist', pytest.approx(0.1))  # 5 times as usual, the other 1.5
-    said = explain('foresight', 3.2, 2.5, RuleSettings(), bank.farthest())
-    assert said.endswith('as usual, threshold 2.5; most of all waist, by 0.100')
-    bank.reset()
-    assert bank.farthest() is None
+def test_text_names_the_joint_farthest_from_its_forecast() -> None:
+    rule = ForecastResidualRule(
+        RuleSettings(), Reference(joints={'waist': 0.02, 'elbow': 0.2})
+    )  # fmt: skip
+    assert rule.farthest() is None
+    rule.update(sample(0, joints(0.0, 0.0, (0.1, 0.3))))
+    assert rule.farthest() is None  # nothing was predicted for now
+    rule.update(sample(S, joints(0.0, 0.0, (0.0, 0.0))))
+    assert rule.farthest() == ('waist', pytest.approx(0.1))  # 5 times its scale, the other 1.5
+    text = rule.explain(3.2, 2.5)
+    assert text.endswith('as in successes, threshold 2.5; largest: waist, 0.100')
+    rule.reset()
+    assert rule.farthest() is None
+
+
+def sample(stamp: int, seen: Proprioception) -> Sample:
+    return Sample(stamp, 0.5, done=False, warm=True, details=Details(joints=seen))

@@ -1,0 +1,190 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The rules that judge the value.
+
+drop     largest smoothed value of the last ``drop_window`` s, minus the present one (drawdown)
+no_rise  smoothed value ``no_rise_window`` s ago, minus the present one
+stall    how long the smoothed value has gained less than ``stall_gain``, s
+slope    what the smoothed value lags behind the reference slope: a one-sided CUSUM
+floor    minus the smoothed probability of success, or minus the smoothed value where the engine
+         outputs none, once ``floor_warm_up`` s are over
+
+A value starts at the base rate of success, so a failure often shows as a value that does not rise:
+a fall alone misses it, and the floor must be calibrated. Once the task is done the value need not
+rise.
+"""
+
+import math
+from bisect import bisect_right
+from typing import Final
+
+import numpy as np
+
+from viva_ros.core.detection.reference import Reference
+from viva_ros.core.detection.rules import Rule, RuleSettings, Sample
+from viva_ros.core.windows import Smoother, Window, seconds
+
+SMALLEST: Final = -2.0  # that a value can lie below another by
+LONGEST: Final = 60.0  # s; a stall is not measured beyond
+
+
+class StallTimer:
+    """
+    How long the value has gained less than ``gain``, s, up to 60.
+
+    That is the time since it was last lower than now by at least that much. It is measured from
+    wherever the value stands: after a fall it need not climb to its old height to be well.
+    """
+
+    def __init__(self, gain: float) -> None:
+        self._gain = gain
+        self.reset()
+
+    def reset(self) -> None:
+        """Start afresh."""
+        self._first: int | None = None
+        self._stamps: list[int] = []  # of the samples that no later one is as low as
+        self._values: list[float] = []  # theirs, rising
+
+    def update(self, stamp: int, value: float) -> float:
+        """Add a sample, later than the last; give the statistic."""
+        if self._first is None:
+            self._first = stamp
+        lower = bisect_right(self._values, value - self._gain)
+        since = self._stamps[lower - 1] if lower else self._first
+        while self._values and self._values[-1] >= value:
+            self._values.pop()
+            self._stamps.pop()
+        self._values.append(value)
+        self._stamps.append(stamp)
+        if seconds(stamp, self._stamps[0]) > LONGEST:
+            del self._stamps[0], self._values[0]
+        return min(seconds(stamp, since), LONGEST)
+
+
+class Cusum:
+    """
+    One-sided CUSUM against the expected slope (Page 1954): C <- max(0, C + slope dt - dV).
+
+    It gathers what the value has risen less than expected, and forgets it as the value catches up.
+    """
+
+    def __init__(self, slope: float) -> None:
+        """:param slope: rise that is expected at least, value per s."""
+        self._slope = slope
+        self.reset()
+
+    def reset(self) -> None:
+        """Start afresh."""
+        self._last: tuple[int, float] | None = None
+        self._sum = 0.0
+
+    def update(self, stamp: int, value: float) -> float:
+        """Add a sample, later than the last; give the statistic, >= 0, in units of value."""
+        if self._last is not None:
+            before, was = self._last
+            due = self._slope * seconds(stamp, before)
+            self._sum = max(0.0, self._sum + due - (value - was))
+        self._last = stamp, value
+        return self._sum
+
+    def forgive(self) -> None:
+        """Forget what has been gathered: the task is done."""
+        self._sum = 0.0
+
+
+class _Drop:
+    def __init__(self, settings: RuleSettings, expected: Reference) -> None:
+        self._span, self._window = settings.drop_window, Window(settings.drop_window)
+
+    def reset(self) -> None:
+        self._window.reset()
+
+    def update(self, sample: Sample) -> float:
+        self._window.add(sample.stamp, sample.smoothed)
+        return self._window.maximum() - sample.smoothed
+
+    def explain(self, statistic: float, threshold: float) -> str:
+        return f'value fell by {statistic:.2f} within {self._span:g} s, threshold {threshold:.2f}'
+
+
+class _NoRise:
+    def __init__(self, settings: RuleSettings, expected: Reference) -> None:
+        self._span, self._window = settings.no_rise_window, Window(settings.no_rise_window)
+
+    def reset(self) -> None:
+        self._window.reset()
+
+    def update(self, sample: Sample) -> float:
+        self._window.add(sample.stamp, sample.smoothed)
+        if sample.done and self._window.full:
+            return SMALLEST
+        return self._window.first() - sample.smoothed
+
+    def explain(self, statistic: float, threshold: float) -> str:
+        return (
+            f'value changed by {-statistic:+.2f} in {self._span:g} s, '
+            f'at least {-threshold:+.2f} is expected'
+        )
+
+
+class _Stall:
+    def __init__(self, settings: RuleSettings, expected: Reference) -> None:
+        self._gain, self._timer = settings.stall_gain, StallTimer(settings.stall_gain)
+
+    def reset(self) -> None:
+        self._timer.reset()
+
+    def update(self, sample: Sample) -> float:
+        statistic = self._timer.update(sample.stamp, sample.smoothed)
+        return 0.0 if sample.done else statistic
+
+    def explain(self, statistic: float, threshold: float) -> str:
+        return (
+            f'value gained less than {self._gain:g} in {statistic:.1f} s, '
+            f'successes never took longer than {threshold:.1f} s'
+        )
+
+
+class _Slope:
+    def __init__(self, settings: RuleSettings, expected: Reference) -> None:
+        self._cusum = Cusum(expected.slope)
+
+    def reset(self) -> None:
+        self._cusum.reset()
+
+    def update(self, sample: Sample) -> float:
+        statistic = self._cusum.update(sample.stamp, sample.smoothed)
+        if not sample.done:
+            return statistic
+        self._cusum.forgive()
+        return 0.0
+
+    def explain(self, statistic: float, threshold: float) -> str:
+        return f'value is {statistic:.2f} behind its usual rise, threshold {threshold:.2f}'
+
+
+class _Floor:
+    def __init__(self, settings: RuleSettings, expected: Reference) -> None:
+        self._success = Smoother(settings.smoothing)
+
+    def reset(self) -> None:
+        self._success.reset()
+
+    def update(self, sample: Sample) -> float:
+        if not sample.warm:
+            return math.nan
+        if not math.isfinite(sample.details.success):
+            return -sample.smoothed
+        return -self._success.update(sample.stamp, float(np.float32(sample.details.success)))
+
+    def explain(self, statistic: float, threshold: float) -> str:
+        return f'success is rated {-statistic:.2f}, below the floor of {-threshold:.2f}'
+
+
+DROP: Final = Rule(_Drop, falls_with_value=True)
+NO_RISE: Final = Rule(_NoRise, falls_with_value=True)
+STALL: Final = Rule(_Stall, unit=10.0)
+SLOPE: Final = Rule(_Slope)
+FLOOR: Final = Rule(_Floor)
