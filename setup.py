@@ -67,6 +67,12 @@ EXTRAS = {
         'cuda-bindings>=12.6,<14',  # imports without a driver
     ],
     'ray': ['ray>=2.48,<3'],  # `viva score --ray`
+    'docs': [  # scripts/docs
+        'mkdocs-material>=9.7,<10',  # fixes until May 2027; mkdocs.yml names its successor
+        'mkdocstrings-python>=2,<3',  # the Python API, from the sources: nothing is imported
+        'docutils>=0.21,<1',  # CHANGELOG.rst as a page
+        'ruff>=0.14,<0.18',  # wraps long signatures
+    ],
     'test': [
         'pytest>=8,<10',
         'pytest-timeout>=2.3,<3',

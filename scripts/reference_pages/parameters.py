@@ -61,9 +61,9 @@ def _groups(settings: Any) -> Iterator[tuple[str, str, list[SettingInfo]]]:
 
 def _section(prefix: str, sentence: str, settings: list[SettingInfo]) -> str:
     rows = [
-        [code(info.name), TYPES[type(info.default)], code(scalar(info.default)),
-         cell(allowed(info)), 'live' if info.live else '', cell(info.doc)]
+        [code(info.name), TYPES[type(info.default)], code(scalar(info.default)), cell(info.doc),
+         '; '.join([cell(allowed(info))] * bool(allowed(info)) + ['*live*'] * info.live)]
         for info in settings
     ]  # fmt: skip
     heading = f'### `{prefix}`\n\n{sentence}\n\n' if prefix else ''
-    return heading + table(['parameter', 'type', 'default', 'allowed', '', 'meaning'], rows)
+    return heading + table(['parameter', 'type', 'default', 'meaning', 'allowed'], rows)

@@ -25,8 +25,6 @@ except `value_plot`, `value_markers` and `value_cloud`.
 ## Topics
 """
 AFTER: Final = """\
-## QoS
-
 * *best effort*: a lost message is not sent again. A *reliable* publisher serves such a subscriber.
 * *reliable*: a subscriber needs a reliable publisher.
 * *transient local*: a late subscriber receives the last message, if it subscribes with transient
@@ -40,20 +38,20 @@ AFTER: Final = """\
 
 def make() -> str:
     """Return the page."""
-    rows = [
-        [code(one.name), code(one.type), _end(one.published), _end(one.subscribed),
-         cell(one.rate), cell(one.doc)]
-        for one in TOPICS
+    topics = [
+        [code(one.name), code(one.type), cell(one.rate), cell(one.doc)] for one in TOPICS
     ]  # fmt: skip
-    head = ['topic', 'type', 'published by', 'subscribed by', 'rate', 'content']
-    calls = [
+    services = [
         [code(one.name), code(one.type), _names(one.servers) or 'the robot',
          _names(one.clients) or 'the robot or an operator', cell(one.doc)]
         for one in SERVICES
     ]  # fmt: skip
+    ends = [[code(one.name), _end(one.published), _end(one.subscribed)] for one in TOPICS]
     return '\n'.join([
-        INTRODUCTION, table(head, rows), '## Services and actions\n',
-        table(['name', 'type', 'offered by', 'called by', ''], calls), AFTER,
+        INTRODUCTION, table(['topic', 'type', 'rate', 'content'], topics),
+        '## Services and actions\n',
+        table(['name', 'type', 'offered by', 'called by', 'content'], services),
+        '## QoS\n', table(['topic', 'published by', 'subscribed by'], ends), AFTER,
     ])  # fmt: skip
 
 

@@ -90,10 +90,10 @@ class Sample(NamedTuple):
     """
     What a rule sees of one known value.
 
-    :param stamp: ns, later than that of the last
-    :param smoothed: value
-    :param done: whether the smoothed value is above ``done_above``: it need not rise any more
-    :param warm: whether ``floor_warm_up`` s have passed since the first value
+    :ivar stamp: ns, later than that of the last
+    :ivar smoothed: value
+    :ivar done: whether the smoothed value is above ``done_above``: it need not rise any more
+    :ivar warm: whether ``floor_warm_up`` s have passed since the first value
     """
 
     stamp: int
@@ -163,8 +163,8 @@ class RuleReading(NamedTuple):
     """
     One rule's statistic at one stamp, in the unit of the rule.
 
-    :param statistic: NaN until its window is filled
-    :param held: what at least the share ``agreement`` of the statistics over the debounce time
+    :ivar statistic: NaN until its window is filled
+    :ivar held: what at least the share ``agreement`` of the statistics over the debounce time
         reach; NaN until that is covered
     """
 

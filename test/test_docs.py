@@ -1,0 +1,142 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pages of docs/ agree with the code: quoted texts, modules, commands, parameters, links, nav."""
+
+import ast
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from viva_ros.cli.main import COMMANDS
+from viva_ros.core.events import KINDS
+from viva_ros.core.settings import flatten
+from viva_ros.nodes.settings import SETTINGS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / 'docs'
+PAGES = sorted(DOCS.rglob('*.md'))
+MADE_BY_HOOK = {'contributing.md', 'changelog.md'}
+VARIABLE = '…'
+
+
+def texts(source: str) -> Iterator[str]:
+    """Yield each text of a module but docstrings; what is filled in becomes an ellipsis."""
+    tree = ast.parse(source)
+    skipped = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            skipped |= {id(part) for part in ast.walk(node) if part is not node}
+            skipped -= {id(p) for p in ast.walk(node) if isinstance(p, ast.FormattedValue)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            parts = (p.value if isinstance(p, ast.Constant) else VARIABLE for p in node.values)
+            yield ''.join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def quoted(page: str) -> list[str]:
+    """Return the texts in the columns 'text' of the tables of a page."""
+    found, column = [], None
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip('| ').split(' | ')]
+        if not line.startswith('|'):
+            column = None
+        elif column is None:
+            column = cells.index('text') if 'text' in cells else -1
+        elif column >= 0 and not line.startswith('| ---'):
+            found.append(cells[column].strip('`'))
+    return found
+
+
+def test_texts_of_troubleshooting_are_texts_of_the_code():
+    known = {
+        text for path in (ROOT / 'viva_ros').rglob('*.py')
+        for text in texts(path.read_text(encoding='utf-8'))
+    }  # fmt: skip
+    wanted = quoted((DOCS / 'troubleshooting.md').read_text(encoding='utf-8'))
+    assert len(wanted) > 100
+    missing = [text for text in wanted if not any(text in one for one in known)]
+    near = {text: difflib.get_close_matches(text, known, 1, 0.5) for text in missing}
+    assert near == {}, 'texts that the code does not have, and the nearest that it has'
+
+
+def test_text_with_variables_is_read_from_the_source():
+    source = "def f():\n    '''Doc.'''\n    return f'{x:.1f} s old, ' f'limit {y}' + 'end'\n"
+    assert sorted(texts(source)) == ['end', '… s old, limit …']
+
+
+def test_tables_give_their_column_of_texts():
+    page = '| kind | text |\n| --- | --- |\n| `a` | `b … c` |\n\n| fix |\n| --- |\n| d |\n'
+    assert quoted(page) == ['b … c']
+
+
+def test_troubleshooting_has_every_kind_of_alert_and_of_unknown_value():
+    page = (DOCS / 'troubleshooting.md').read_text(encoding='utf-8')
+    assert [kind for kind in KINDS if f'| `{kind}` |' not in page] == []
+    for kind in ('missing', 'stale', 'skew', 'input', 'engine', 'paused'):
+        assert f'\n### {kind}\n' in page
+
+
+def test_modules_of_the_python_api_exist():
+    for path in (DOCS / 'reference' / 'api').glob('*.md'):
+        for name in re.findall(r'^::: (\S+)', path.read_text(encoding='utf-8'), re.MULTILINE):
+            file = ROOT / name.replace('.', '/')
+            assert file.with_suffix('.py').is_file() or (file / '__init__.py').is_file(), name
+
+
+def test_commands_in_code_blocks_exist():
+    wrong = []
+    for path in PAGES:
+        for block in re.findall(r'^```.*?^```', path.read_text('utf-8'), re.MULTILINE | re.DOTALL):
+            for name in re.findall(r'(?:^|\s)viva ([a-z]+)\b(?! ?=)', block):
+                if name not in COMMANDS:
+                    wrong.append(f'{path.name}: viva {name}')
+    assert wrong == []
+
+
+def test_parameters_named_in_pages_exist():
+    known = {info.name for one in SETTINGS.values() for info in flatten(one)}
+    groups = {name.partition('.')[0] for name in known if '.' in name}
+    named = re.compile(rf'`((?:{"|".join(sorted(groups))})\.(?!py\b)[a-z_]+)\b')
+    wrong = {
+        f'{path.name}: {name}' for path in PAGES if path.name != 'parameters.md'
+        for name in named.findall(path.read_text(encoding='utf-8')) if name not in known
+    }  # fmt: skip
+    assert wrong == set()
+
+
+def test_navigation_names_every_page_once():
+    class Loader(yaml.SafeLoader):
+        """Reads mkdocs.yml, which may have tags of Python."""
+
+    Loader.add_multi_constructor('tag:yaml.org,2002:python/', lambda *_: None)
+    nav = yaml.load((ROOT / 'mkdocs.yml').read_text(encoding='utf-8'), Loader)['nav']
+
+    def leaves(node: object) -> Iterator[str]:
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            yield from (leaf for value in node.values() for leaf in leaves(value))
+        elif isinstance(node, list):
+            yield from (leaf for value in node for leaf in leaves(value))
+
+    named = list(leaves(nav))
+    present = {path.relative_to(DOCS).as_posix() for path in PAGES} | MADE_BY_HOOK
+    assert present - set(named) == set()  # the strict build refuses a name without a page
+    assert len(named) == len(set(named))
+
+
+def test_links_of_pages_lead_to_files():
+    wrong = []
+    for path in PAGES:
+        for target in re.findall(r'\]\(([^)\s#:]+)(?:#[^)\s]*)?\)', path.read_text('utf-8')):
+            file = path.parent / target
+            if not file.exists() and file.resolve() not in {DOCS / name for name in MADE_BY_HOOK}:
+                wrong.append(f'{path.name}: {target}')
+    assert wrong == []
