@@ -45,7 +45,7 @@ def test_written_files_pass_the_check(tmp_path):
 
 
 @pytest.mark.parametrize('node', SETTINGS)
-def test_comment_of_parameter_has_sentence_range_and_default(node):
+def test_parameter_comment_has_sentence_range_default(node):
     lines = config.make(node).splitlines()
     for info in flatten(SETTINGS[node]):
         name = info.name.rpartition('.')[2]

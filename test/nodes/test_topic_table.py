@@ -13,7 +13,7 @@ from rclpy.qos import QoSProfile
 from viva_ros.nodes import qos
 from viva_ros.nodes.black_box import BlackBox
 from viva_ros.nodes.monitor import Monitor
-from viva_ros.nodes.sim import Robot
+from viva_ros.nodes.sim import SimRobotNode
 from viva_ros.nodes.supervisor import Supervisor
 
 CAMERA = 'head'
@@ -111,7 +111,7 @@ def of(nodes, found):
     return {one for one in found if one[0] in nodes}
 
 
-def test_monitor_creates_the_topics_of_the_table(made):
+def test_monitor_creates_what_the_table_lists(made):
     for transport in ('raw', 'compressed'):
         end(configure(Monitor, transport=transport, input_timeout=0.0, isolate=False))
     found = renamed(of(['monitor'], made[0]))
@@ -120,7 +120,7 @@ def test_monitor_creates_the_topics_of_the_table(made):
     assert found - expected_topics() == set()
 
 
-def test_supervisor_creates_the_topics_and_services_of_the_table(made):
+def test_supervisor_creates_what_the_table_lists(made):
     told = {'robot__executing_topic': 'executing', 'robot__stopped_topic': 'stopped'}
     for way in ('trigger', 'cancel'):
         end(configure(Supervisor, retry__by=way, **told))
@@ -131,15 +131,15 @@ def test_supervisor_creates_the_topics_and_services_of_the_table(made):
     assert own == of(['supervisor'], expected_services())
 
 
-def test_black_box_creates_the_topics_of_the_table(made, tmp_path):
+def test_black_box_creates_what_the_table_lists(made, tmp_path):
     end(configure(BlackBox, folder=str(tmp_path)))
     missing = of(['black_box'], expected_topics()) - made[0]
     assert {(one[2], one[0]) for one in missing} <= OPTIONAL
     assert of(['black_box'], made[0]) - expected_topics() == set()
 
 
-def test_simulated_robot_creates_the_topics_and_services_of_the_table(made):
-    robot = Robot()
+def test_simulated_robot_creates_what_the_table_lists(made):
+    robot = SimRobotNode()
     robot.close()
     robot.destroy_node()
     assert renamed(of(['sim'], made[0])) == of(['sim'], expected_topics())
