@@ -7,9 +7,10 @@ find_package(ament_cmake_pytest REQUIRED)
 
 option(VIVA_ALL_TESTS "Test recording, training, scoring and the demo, too: an hour" OFF)
 
-set(folders core,data,nodes,runtime,sim)
+set(folders core,metrics,engine,data,nodes,bringup,doctor,sim)
 if(VIVA_ALL_TESTS)
-  set(folders ${folders},demo,faults,imports,model,offline)
+  set(folders ${folders},advantage,calibration,cli,demo,evaluation,examples,export,faults)
+  set(folders ${folders},model,scoring,training,visualization,workflow)
 endif()
 
 ament_add_pytest_test(pytest test TIMEOUT 7200

@@ -1,19 +1,26 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What tests of several layers need, and which tests run where optional libraries are missing.
+Which tests run where optional libraries are missing; fixtures of several rooms.
+
+Builders are plain functions and classes in test/support. Fixtures that several rooms use are in
+the plugins named here, all others in the conftest.py of their room.
 
 By default a missing library is an error. ``colcon test`` runs on a robot's computer, which has
 what package.xml declares: it passes ``--skip-missing``, and each test file that needs more is
 skipped with a reason that names the library.
 """
 
+import os
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import settings
+
+pytest_plugins = ['support.fixtures', 'support.ros_fixtures']
 
 HERE: Final = Path(__file__).parent
 #: Of tests alone; those that viva_ros imports are in viva_ros.core.libraries.
@@ -34,11 +41,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Properties are searched at random, and the same way each time in CI; never by the clock.
+    settings.register_profile('viva_ros', deadline=None, derandomize='CI' in os.environ)
+    settings.load_profile('viva_ros')
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # of processes that tests start
     config.stash[SKIPPED] = {}
     wanted = chosen(config)
     missing = [name for name in wanted if not (HERE / name).is_dir()]
     if missing:
-        known = sorted(path.name for path in HERE.iterdir() if (path / 'conftest.py').exists())
+        known = sorted(path.name for path in HERE.iterdir() if any(path.rglob('test_*.py')))
         raise pytest.UsageError(f'--folders has {missing}, must be of {", ".join(known)}')
 
 
@@ -150,24 +161,3 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report = outcome.get_result()  # type: ignore[attr-defined]
         report.outcome = 'skipped'
         report.longrepr = (str(item.path), 0, f'Skipped: {library} is not installed')
-
-
-@pytest.fixture(scope='module', autouse=True)
-def shared_memory() -> Iterator[None]:
-    """Remove what killed processes leave there: it is memory, and the tests kill many."""
-    yield
-    from viva_ros.doctor import shared_memory as leftovers
-
-    leftovers.remove()
-
-
-@pytest.fixture(scope='session')
-def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder like the published Wan2.2-TI2V, of tiny sizes; not to be written to."""
-    from support import random_snapshot
-
-    from viva_ros.model.config import WAN_TINY
-
-    folder = tmp_path_factory.mktemp('wan') / 'snapshot'
-    random_snapshot.write(folder, WAN_TINY, shard='20KB')
-    return folder

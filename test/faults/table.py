@@ -51,20 +51,20 @@ ROWS = (
         (CAMERAS + 'test_a_camera_whose_process_is_stopped_or_killed_is_stale_and_comes_back',
          MONITOR + 'test_a_killed_camera_gives_unknown_and_recovers'), 0.4),
     Row(2, 'a camera never starts', 'error that names the topic, and what publishes instead',
-        ('nodes/test_refusals.py::'
+        ('nodes/test_configure_errors.py::'
          'test_a_camera_that_nobody_publishes_names_those_that_there_are',)),
     Row(3, 'incompatible QoS', 'error that names topic and policy',
         ('nodes/test_supervisor.py::'
          'test_a_best_effort_value_is_an_error_that_names_topic_and_policy',)),
     Row(4, 'frozen picture while joints move', 'warning, unknown',
         (CAMERAS + 'test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown',
-         'core/test_picture.py::test_the_same_bytes_while_a_joint_moves_are_a_frozen_camera')),
+         'core/test_image_checks.py::test_the_same_bytes_while_a_joint_moves_are_a_frozen_camera')),
     Row(5, 'black, saturated or covered camera', 'warning, unknown',
         (CAMERAS + 'test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown',)),
     Row(6, 'wrong size, encoding, step, truncated data, bad JPEG',
         'one throttled message, frame dropped, node lives',
         (CAMERAS + 'test_a_message_that_is_no_picture_is_dropped_and_named',
-         'runtime/test_jpeg.py::test_a_damaged_jpeg_is_a_picture_or_an_input_error',
+         'engine/test_image_decoding_jpeg.py::test_a_damaged_jpeg_is_a_picture_or_an_input_error',
          'faults/test_fuzz.py::test_pictures_of_any_fields')),
     Row(7, 'joints: not finite, missing, more, in another order',
         'by name; unknown where one is missing or not finite',
@@ -91,13 +91,13 @@ ROWS = (
          'test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_so',), 2.0),
     Row(14, 'device out of memory or broken', 'one more try, then exit code 1; never to the CPU',
         (ENGINES + 'test_a_device_that_fails_twice_ends_the_process_with_an_error',
-         'runtime/test_device.py::'
+         'engine/test_worker_retry.py::'
          'test_a_second_failure_ends_the_process_and_never_moves_the_engine')),
     Row(15, 'engine missing, changed, writable by all', 'refused with reason and remedy',
         (ENGINES +
          'test_an_engine_that_was_tampered_with_is_refused_with_the_reason_and_the_remedy',)),
     Row(16, 'monitor dies', 'unknown within 1 s, no retry of silence, started again',
-        ('nodes/test_end_to_end.py::'
+        ('workflow/test_end_to_end.py::'
          'test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_silence',
          SUPERVISORS +
          'test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory'),
@@ -117,28 +117,28 @@ ROWS = (
         'one alarm per cool-down, named, session told apart',
         (SUPERVISORS +
          'test_two_monitors_that_contradict_each_other_alarm_once_and_are_named',
-         'core/test_judge_properties.py::'
+         'core/detection/test_detector_properties.py::'
          'test_a_flapping_value_alarms_at_most_once_per_cool_down',
          SUPERVISORS +
          'test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries')),
     Row(20, 'two supervisors', 'the younger is passive and says so',
         ('nodes/test_supervisor.py::test_of_two_supervisors_the_younger_asks_for_nothing',)),
     Row(21, 'nonsense parameters at run time', 'refused with a reason, the old value stays',
-        ('nodes/test_refusals.py::test_a_refused_value_keeps_the_old_one',)),
+        ('nodes/test_configure_errors.py::test_a_refused_value_keeps_the_old_one',)),
     Row(22, 'remains in shared memory after SIGKILL', 'starts all the same; doctor finds them',
         (SUPERVISORS +
          'test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory',
-         'nodes/test_doctor.py::'
+         'doctor/test_checks.py::'
          'test_a_killed_node_leaves_a_segment_which_is_found_and_no_living_one_is')),
     Row(23, 'truncated recording', 'reads what is there, reports the loss',
         ('data/test_recording.py::test_half_a_file_gives_its_half_and_reports_the_loss',
-         'imports/test_import.py::'
+         'data/conversion/test_dataset.py::'
          'test_what_can_be_read_of_a_torn_bag_is_told_and_taken_only_if_allowed')),
     Row(24, 'killed or disk full while writing', 'no half file; goes on',
-        ('data/test_writer.py::'
+        ('data/bag/test_writer.py::'
          'test_a_killed_writer_leaves_no_half_file_but_a_part_that_can_be_read',
          'core/test_files.py::test_a_full_disk_leaves_the_old_file_and_no_litter',
-         'imports/test_resume.py::test_where_files_cannot_grow_the_error_names_place_and_remedy')),
+         'data/conversion/test_dataset_resume.py::test_where_files_cannot_grow_the_error_names_place_and_remedy')),
     Row(25, 'told to end in mid-inference', 'exit code 0 within 3 s on SIGINT and SIGTERM',
         (ENGINES + 'test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst',), 3.0,
         'end_s'),

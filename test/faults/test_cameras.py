@@ -7,6 +7,7 @@ import signal
 import time
 
 import pytest
+from support.ros import wait
 
 from viva_ros.msg import Value
 from viva_ros.nodes.convert import to_ns, to_time
@@ -118,12 +119,12 @@ def test_a_message_that_is_no_picture_is_dropped_and_named(robot, record_propert
 
 
 def test_a_camera_that_lags_behind_the_others_is_unknown_with_the_measured_skew(
-    robot, record_property, until
+    robot, record_property
 ):
     delay = robot.suffer({'right_wrist': shift}, 'at most 0.02 s is allowed')
     record_property('detection_s', round(delay, 3))
     # Where joint states are still on their way, the skew told is theirs, whole periods of 100 ms.
     begun, lag = len(robot.values), r'is 0\.050 s newer than \S*right_wrist/image_raw'
     robot.change = {'right_wrist': shift}
-    until(lambda: any(re.search(lag, value.reason) for value in robot.values[begun:]), 'the lag')
+    wait(lambda: any(re.search(lag, value.reason) for value in robot.values[begun:]), 'the lag')
     robot.wait_for_values()

@@ -13,6 +13,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
 from std_msgs.msg import Header
+from support.publishing_robot import PublishingRobot
+from support.ros import wait
 
 from viva_ros.core.errors import EngineError
 from viva_ros.engine.factory import load
@@ -43,17 +45,17 @@ class Lease:
 
 
 @pytest.fixture(scope='module')
-def source(running, new_robot):
+def source(running):
     """Give a robot with the joints of the shipped engine and of the fake one."""
     node, _ = running
     joints = ('right_waist', *read(SHIPPED).ranges.names)
-    made = new_robot(node, tuple(dict.fromkeys(joints)))
+    made = PublishingRobot(node, tuple(dict.fromkeys(joints)))
     yield made
     made.close()
 
 
 @pytest.fixture
-def monitor(running, source, until):
+def monitor(running, source):
     """Start a monitor; wait for what it is to say first."""
     _, processes = running
     started = []
@@ -63,7 +65,7 @@ def monitor(running, source, until):
         source.diagnoses.clear()
         process = processes.start(script, *OPTIONS, *arguments, **extra)
         started.append(process)
-        until(first or source.known, f'what {script} says')
+        wait(first or source.known, f'what {script} says')
         return process
 
     yield start
@@ -87,34 +89,34 @@ def end(process, number) -> float:
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst(
-    source, monitor, until, record_property, number
+    source, monitor, record_property, number
 ):
     process = monitor('fake_monitor.py', FAKE_ENGINE='slow')
-    until(lambda: len(known(source.values)) > 3, 'values')
+    wait(lambda: len(known(source.values)) > 3, 'values')
     given = known(source.values)
     stamps = [v.header.stamp.sec * 10**9 + v.header.stamp.nanosec for v in given]
     # Half a second for each: of ten pictures a second most are skipped, none is kept for later.
     gaps = [b - a for a, b in itertools.pairwise(stamps)]
     assert min(gaps) > 0 and sum(gaps) >= 400_000_000 * len(gaps)
-    until(lambda: 'latency_p50_ms' in str(source.entries('/monitor: value')), 'diagnostics')
+    wait(lambda: 'latency_p50_ms' in str(source.entries('/monitor: value')), 'diagnostics')
     told = {v.key: v.value for v in source.entries('/monitor: value')[-1].values}
     assert float(told['latency_p50_ms']) >= 500.0 and int(told['rate_hz']) <= 2
     record_property('end_s', round(end(process, number), 3))
 
 
 def test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_so(
-    running, source, monitor, until, record_property
+    running, source, monitor, record_property
 ):
     lease = Lease(running[0], 'monitor/heartbeat')
     process = monitor('viva_ros.nodes.monitor', '-p', 'hang_after:=1.0')
-    until(lambda: lease.alive, 'a sign of life')
+    wait(lambda: lease.alive, 'a sign of life')
     (child,) = psutil.Process(process.pid).children()
     before = source.values[-1]
     child.suspend()
     hung = time.time()
-    until(lambda: lease.lost, 'the end of the lease')
+    wait(lambda: lease.lost, 'the end of the lease')
     record_property('detection_s', round(lease.lost[0] - hung, 3))
-    until(
+    wait(
         lambda: any(
             e.level == DiagnosticStatus.ERROR and 'has not answered' in e.message
             for e in source.entries('/monitor: engine')
@@ -122,8 +124,8 @@ def test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_s
         'an error in /diagnostics',
     )
     count = len(source.values)
-    until(lambda: len(source.values) > count and source.known(), 'values again')
-    until(lambda: lease.alive, 'a sign of life again')
+    wait(lambda: len(source.values) > count and source.known(), 'values again')
+    wait(lambda: lease.alive, 'a sign of life again')
     between = source.values[source.values.index(before) + 1 :]
     assert any(v.reason_kind == 'engine' and v.value != v.value for v in between)
     assert not child.is_running() and len(psutil.Process(process.pid).children()) == 1
@@ -135,7 +137,7 @@ def test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_s
 
 
 def test_a_device_that_fails_twice_ends_the_process_with_an_error(
-    running, source, monitor, until, record_property
+    running, source, monitor, record_property
 ):
     _, processes = running
     process = monitor(

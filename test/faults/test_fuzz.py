@@ -18,6 +18,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
+from support.ros import wait
 
 from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
@@ -119,9 +120,9 @@ class Bench:
 
 
 @pytest.fixture(scope='module')
-def bench(running, wait_for):
+def bench(running):
     node, processes = running
-    made = Bench(node, wait_for)
+    made = Bench(node, wait)
     process = processes.start(
         'fake_monitor.py', '--ros-args', '-p', 'transport:=raw', '-p', 'input_timeout:=0.0',
         '-p', 'sync.slop:=0.001', '-p', 'rate:=50.0', '-p', 'sync.stale:=5.0',
@@ -186,7 +187,7 @@ def test_episodes_and_alerts_of_any_content_change_nothing(bench, text, kind, le
 
 
 @pytest.fixture(scope='module')
-def supervised(running, wait_for, new_calibration):
+def supervised(running, new_calibration):
     """Start a supervisor that may ask for retries, and count whether it does."""
     node, processes = running
     asked = []
@@ -205,7 +206,7 @@ def supervised(running, wait_for, new_calibration):
         '-p', 'retry.dry_run:=false', '-r', '__ns:=/watched', '-p', 'alarm.cool_down:=0.1',
         '-p', 'robot.executing_topic:=executing',
     )  # fmt: skip
-    wait_for(lambda: publisher.get_subscription_count(), 'the supervisor')
+    wait(lambda: publisher.get_subscription_count(), 'the supervisor')
     yield publisher, rival, asked
     count = len(alerts)
 
@@ -218,7 +219,7 @@ def supervised(running, wait_for, new_calibration):
         time.sleep(0.1)
         return any(alert.episode_id == 'the last one' for alert in alerts[count:])
 
-    wait_for(is_judged, 'a judgement after nonsense')
+    wait(is_judged, 'a judgement after nonsense')
     assert not asked and process.poll() is None, processes.log(process)
     assert 'Traceback' not in processes.log(process)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from support.ros import wait
 
 from viva_ros.core.files import write_atomically
 from viva_ros.engine.manifest import read
@@ -64,7 +65,7 @@ class Gauge:
 
 
 @pytest.fixture
-def robot(processes, calibration, listener, until, tmp_path):
+def robot(processes, calibration, listener, tmp_path):
     """Start all; give the processes to look at, and the values."""
     values = listener.listen(Value, 'value', qos.RELIABLE)
     joints = ','.join(read(engine_folder('', 'tray_lift')).ranges.names)
@@ -84,7 +85,7 @@ def robot(processes, calibration, listener, until, tmp_path):
             '-p', f'limits.memory:={RING}', '-p', 'limits.folder:=20.0',
         ),
     }  # fmt: skip
-    until(lambda: any(value.status == Value.STATUS_OK for value in values), 'a value', 90.0)
+    wait(lambda: any(value.status == Value.STATUS_OK for value in values), 'a value', 90.0)
     watched = {name: psutil.Process(one.pid) for name, one in started.items() if name != 'source'}
     (watched['engine'],) = watched['monitor'].children()
     return watched, values

@@ -2,53 +2,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 16 to 19 and 22 of the table of faults: processes that die, and who notices."""
 
-import importlib.util
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
+from support.judged_robot import LIVE, JudgedRobot, kinds
+from support.ros import wait
 
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 
-NODES = Path(__file__).parents[1] / 'nodes'
-spec = importlib.util.spec_from_file_location('test_supervisor', NODES / 'test_supervisor.py')
-tools = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tools)
-LIVE, kinds = tools.LIVE, tools.kinds
 CALM = ('-p', 'alarm.cool_down:=30.0')
 
 
 @pytest.fixture
-def player(listener, until):
+def player(listener):
     """Give a monitor and robot played by the test."""
-    return tools.Robot(listener, until)
-
-
-start = tools.start
+    return JudgedRobot(listener)
 
 
 def test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries(
-    player, start, until
+    player, start_supervisor
 ):
     player.serve(accept=True)
-    first = start(*LIVE, '-p', 'alarm.cool_down:=1.0')
+    first = start_supervisor(*LIVE, '-p', 'alarm.cool_down:=1.0')
     player.ready()
     time.sleep(1.0)  # after its start it asks for nothing for as long as a cool-down
     player.fall()
-    until(lambda: player.asked == 1, 'the retry')
+    wait(lambda: player.asked == 1, 'the retry')
     session = player.alerts[-1].session_id
     first.kill()
     first.wait()
     player.alerts.clear()
-    start(*LIVE, *CALM)
-    until(lambda: player.states[-1].session_id != session, 'the next supervisor')
+    start_supervisor(*LIVE, *CALM)
+    wait(lambda: player.states[-1].session_id != session, 'the next supervisor')
     player.fall()
-    until(lambda: Alert.ALARM in [alert.level for alert in player.alerts], 'the alarm')
+    wait(lambda: Alert.ALARM in [alert.level for alert in player.alerts], 'the alarm')
     time.sleep(1.0)
     assert player.asked == 1
     fresh = [alert for alert in player.alerts if alert.session_id != session]
@@ -56,21 +48,21 @@ def test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries(
 
 
 def test_a_supervisor_that_is_started_again_counts_the_retries_of_the_one_before_it(
-    player, start, until
+    player, start_supervisor
 ):
     player.serve(accept=True)
     options = (*LIVE, '-p', 'alarm.cool_down:=1.0', '-p', 'retry.hourly:=1')
-    first = start(*options)
+    first = start_supervisor(*options)
     player.ready()
     time.sleep(1.0)
     player.fall()
-    until(lambda: player.asked == 1, 'the retry')
+    wait(lambda: player.asked == 1, 'the retry')
     session = player.states[-1].session_id
     first.kill()
     first.wait()
     player.alerts.clear()
-    start(*options)
-    until(lambda: player.states[-1].session_id != session, 'the next supervisor')
+    start_supervisor(*options)
+    wait(lambda: player.states[-1].session_id != session, 'the next supervisor')
     player.fall()
     player.hold(-0.5, lambda: 'retry_budget' in kinds(player.alerts), 'the budget of the hour')
     spent = next(alert for alert in player.alerts if alert.kind == 'retry_budget')
@@ -79,7 +71,7 @@ def test_a_supervisor_that_is_started_again_counts_the_retries_of_the_one_before
 
 
 def test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_called(
-    player, start, listener, record_property
+    player, start_supervisor, listener, record_property
 ):
     def never(request, response):
         time.sleep(1.5)
@@ -87,7 +79,7 @@ def test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_ca
         return response
 
     listener.create_service(Trigger, 'retry', never)
-    start(
+    start_supervisor(
         '-p', 'retry.dry_run:=false', '-p', 'retry.timeout:=0.4', '-p', 'retry.backoff:=0.3',
         '-p', 'alarm.cool_down:=1.0', '-p', 'retry.budget:=1',
         '-p', 'robot.executing_topic:=executing',
@@ -105,11 +97,11 @@ def test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_ca
 
 
 def test_two_monitors_that_contradict_each_other_alarm_once_and_are_named(
-    player, start, listener, until
+    player, start_supervisor, listener
 ):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     listener.create_publisher(Value, 'value', qos.RELIABLE)
-    start(*LIVE, *CALM)
+    start_supervisor(*LIVE, *CALM)
     player.ready()
     end, value = time.monotonic() + 5.0, 0.8
     while time.monotonic() < end:
@@ -117,7 +109,7 @@ def test_two_monitors_that_contradict_each_other_alarm_once_and_are_named(
         player.send(value)
         time.sleep(0.1)
     assert [a.level for a in player.alerts].count(Alert.ALARM) <= 1
-    until(
+    wait(
         lambda: any(
             s.level == DiagnosticStatus.WARN and '2 monitors publish /value' in s.message
             for d in diagnoses for s in d.status
@@ -134,18 +126,18 @@ def child_of(process, name):
 
 
 def test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory(
-    processes, listener, until, tmp_path, record_property
+    processes, listener, tmp_path, record_property
 ):
     heard = listener.listen(Header, 'monitor/heartbeat', qos.HEARTBEAT)
     bringup = processes.start('viva_ros.bringup.processes', 'monitor')
     for _ in range(2):
-        until(lambda: heard, 'a sign of life', 60.0)
-        until(lambda: child_of(bringup, 'monitor'), 'its process')
+        wait(lambda: heard, 'a sign of life', 60.0)
+        wait(lambda: child_of(bringup, 'monitor'), 'its process')
         monitor = child_of(bringup, 'monitor')
         monitor.kill()
         killed = time.monotonic()
         time.sleep(0.5)  # what was on its way has come
         heard.clear()
-    until(lambda: heard, 'another', 60.0)
+    wait(lambda: heard, 'another', 60.0)
     record_property('back_s', round(time.monotonic() - killed, 3))
     assert 'monitor failed and is started again' in processes.log(bringup)

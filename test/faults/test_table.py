@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import ast
-import importlib.util
 from pathlib import Path
 
+from faults import table
+
 TEST = Path(__file__).parents[1]
-spec = importlib.util.spec_from_file_location('fault_table', Path(__file__).with_name('table.py'))
-table = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(table)
 
 
 def test_all_27_faults_have_a_row_in_order_and_tests_that_exist() -> None:

@@ -18,8 +18,8 @@ RANGES = JointRanges(JOINTS, (-1.0, 0.0, 2.0), (1.0, 0.5, 2.0))  # the last neve
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+def in_one_thread(one_thread: None) -> None:
+    """Let torch add in one order: tests compare sums of floats."""
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from support.snapshot_changes import change_json, change_map, change_weights, place_of
 
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import pretrained
 from viva_ros.model.config import TINY, ViVaConfig, preset
 from viva_ros.model.text import Embeddings
-
-from .snapshots import change_json, change_map, change_weights, place_of
 
 JOINTS = tuple(f'joint_{k}' for k in range(14))
 RANGES = JointRanges(JOINTS, (-1.0,) * 14, (1.0,) * 14)

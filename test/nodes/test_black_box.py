@@ -10,6 +10,7 @@ import pytest
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import String
+from support.ros import wait
 
 from viva_ros.cli import main as cli
 from viva_ros.data.lerobot.reader import episode_paths
@@ -40,7 +41,7 @@ def watch(processes, calibration, tmp_path):
 
 
 def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
-    watch, listener, until, begin_episode, tmp_path, monkeypatch
+    watch, listener, begin_episode, tmp_path, monkeypatch
 ):
     process, box = watch
     robot = listener.create_publisher(String, 'robot_description', qos.LATCHED)
@@ -48,11 +49,11 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
     values = listener.listen(Value, 'value', qos.RELIABLE)
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     begin_episode()
-    until(lambda: sum(v.executing and v.status == Value.STATUS_OK for v in values) > 30, 'values')
+    wait(lambda: sum(v.executing and v.status == Value.STATUS_OK for v in values) > 30, 'values')
     (tmp_path / 'level').write_text('60')
-    until(lambda: any(a.level == Alert.ALARM for a in alerts), 'an alarm')
+    wait(lambda: any(a.level == Alert.ALARM for a in alerts), 'an alarm')
     assert not list(box.glob('alert_*.mcap')), 'it has its name only when it is whole'
-    until(lambda: list(box.glob('alert_*.mcap')), 'the recording')
+    wait(lambda: list(box.glob('alert_*.mcap')), 'the recording')
     process.send_signal(signal.SIGINT)
     assert process.wait(20.0) == 0
     (path,) = box.glob('alert_*.mcap')

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float32
+from support.ros import wait
 from visualization_msgs.msg import MarkerArray
 
 from viva_ros.msg import Episode, FutureProprioception, Value
@@ -38,9 +39,7 @@ def level(tmp_path: Path):
     return set_level
 
 
-def test_value_and_forecast_come_from_cameras_and_joints(
-    processes, listener, until, level, tmp_path
-):
+def test_value_and_forecast_come_from_cameras_and_joints(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     scalars = listener.listen(Float32, 'value_scalar', qos.RELIABLE)
     forecasts = listener.listen(FutureProprioception, 'future_proprioception', qos.RELIABLE)
@@ -52,7 +51,7 @@ def test_value_and_forecast_come_from_cameras_and_joints(
     episode.publish(Episode(id='e1', task='tray_lift', executing=True))
     processes.start('fake_source.py', tmp_path, *ALL)
     monitor = processes.start('fake_monitor.py', *RAW)
-    until(lambda: len(known(values)) > 10 and plots and markers, 'values and pictures')
+    wait(lambda: len(known(values)) > 10 and plots and markers, 'values and pictures')
     value = known(values)[-1]
     # Brightness 160 of 255 is 160 / 127.5 - 1.
     assert value.value == pytest.approx(160.0 / 127.5 - 1.0, abs=0.02)
@@ -69,7 +68,7 @@ def test_value_and_forecast_come_from_cameras_and_joints(
     assert ahead[-1].header.stamp.sec - forecasts[-1].header.stamp.sec in (0, 1, 2)
     assert (plots[-1].width, plots[-1].height, plots[-1].encoding) == (480, 240, 'rgb8')
     assert 'value +0.25' in markers[-1].markers[0].text
-    until(
+    wait(
         lambda: any('values in the last second' in s.message for d in diagnoses for s in d.status),
         'a diagnosis of the values',
     )
@@ -80,73 +79,71 @@ def test_value_and_forecast_come_from_cameras_and_joints(
     assert monitor.wait(10.0) == 0
 
 
-def test_a_killed_camera_gives_unknown_and_recovers(processes, listener, until, level, tmp_path):
+def test_a_killed_camera_gives_unknown_and_recovers(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, 'left_wrist', 'right_wrist', 'joint_states')
     head = processes.start('fake_source.py', tmp_path, 'head')
     processes.start('fake_monitor.py', *RAW)
-    until(lambda: known(values), 'a value')
+    wait(lambda: known(values), 'a value')
     head.kill()
-    until(lambda: unknown(values, 'stale'), 'unknown')
+    wait(lambda: unknown(values, 'stale'), 'unknown')
     lost = unknown(values, 'stale')[0]
     assert lost.reason.startswith('newest message of /head/image_raw is')
     assert math.isnan(lost.value) and not lost.input_names
     processes.start('fake_source.py', tmp_path, 'head')
-    until(lambda: values[-1].status == Value.STATUS_OK, 'recovery')
+    wait(lambda: values[-1].status == Value.STATUS_OK, 'recovery')
 
 
-def test_cameras_too_far_apart_in_time_give_unknown(processes, listener, until, level, tmp_path):
+def test_cameras_too_far_apart_in_time_give_unknown(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, 'left_wrist', 'right_wrist', 'joint_states')
     (tmp_path / 'other').mkdir()
     (tmp_path / 'other' / 'late').write_text('0.05')
     processes.start('fake_source.py', tmp_path / 'other', 'head')
     processes.start('fake_monitor.py', *RAW, '-p', 'sync.slop:=0.02')
-    until(lambda: unknown(values, 'skew'), 'skew')
+    wait(lambda: unknown(values, 'skew'), 'skew')
     assert 'at most 0.02 s is allowed' in unknown(values, 'skew')[0].reason
 
 
-def test_a_black_camera_gives_unknown(processes, listener, until, level, tmp_path):
+def test_a_black_camera_gives_unknown(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, *ALL)
     processes.start('fake_monitor.py', *RAW)
-    until(lambda: known(values), 'a value')
+    wait(lambda: known(values), 'a value')
     level(-60.0)
-    until(lambda: unknown(values, 'input'), 'unknown')
+    wait(lambda: unknown(values, 'input'), 'unknown')
     assert '/head/image_raw: black' in unknown(values, 'input')[-1].reason
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_an_engine_that_hangs_is_reported_and_does_not_keep_the_node_alive(
-    processes, listener, until, level, tmp_path, number
+    processes, listener, level, tmp_path, number
 ):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, *ALL)
     monitor = processes.start('fake_monitor.py', *RAW, FAKE_ENGINE='hang')
-    until(lambda: unknown(values, 'engine'), 'unknown')
+    wait(lambda: unknown(values, 'engine'), 'unknown')
     assert 'has not answered' in unknown(values, 'engine')[0].reason
     monitor.send_signal(number)
     assert monitor.wait(10.0) == 0
 
 
-def test_an_engine_that_fails_gives_unknown_with_its_reason(
-    processes, listener, until, level, tmp_path
-):
+def test_an_engine_that_fails_gives_unknown_with_its_reason(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, *ALL)
     processes.start('fake_monitor.py', *RAW, FAKE_ENGINE='fail')
-    until(lambda: len(unknown(values, 'engine')) > 3, 'unknown')
+    wait(lambda: len(unknown(values, 'engine')) > 3, 'unknown')
     assert values[-1].reason == 'the engine is out of order: get another'
 
 
-def test_namespaces_and_remapping_work(processes, listener, until, level, tmp_path):
+def test_namespaces_and_remapping_work(processes, listener, level, tmp_path):
     values = listener.listen(Value, '/left_cell/worth', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, *ALL, '--ros-args', '-r', '__ns:=/left_cell')
     processes.start('fake_monitor.py', *RAW, '-r', '__ns:=/left_cell', '-r', 'value:=worth')
-    until(lambda: known(values), 'a value')
+    wait(lambda: known(values), 'a value')
 
 
-def test_time_that_jumps_back_or_stops(processes, listener, until, level, tmp_path):
+def test_time_that_jumps_back_or_stops(processes, listener, level, tmp_path):
     """A recording that is played again, then paused: /clock tells the time."""
     values = listener.listen(Value, 'value', qos.RELIABLE)
     clock = listener.create_publisher(Clock, '/clock', qos.RELIABLE)
@@ -158,36 +155,36 @@ def test_time_that_jumps_back_or_stops(processes, listener, until, level, tmp_pa
     timer = listener.create_timer(0.02, tick)
     processes.start('fake_source.py', tmp_path, *ALL)
     processes.start('fake_monitor.py', *RAW, '-p', 'use_sim_time:=true')
-    until(lambda: known(values), 'a value')
+    wait(lambda: known(values), 'a value')
     count, before = len(values), known(values)[-1].header.stamp.sec
     shift = -1000
     (tmp_path / 'late').write_text(str(shift))
-    until(lambda: known(values[count:]), 'a value')
-    until(lambda: known(values)[-1].header.stamp.sec < before - 900, 'a value of the earlier time')
+    wait(lambda: known(values[count:]), 'a value')
+    wait(lambda: known(values)[-1].header.stamp.sec < before - 900, 'a value of the earlier time')
     timer.cancel()
-    until(lambda: unknown(values, 'paused'), 'the pause')
+    wait(lambda: unknown(values, 'paused'), 'the pause')
     assert '/clock stands still' in unknown(values, 'paused')[0].reason
     timer.reset()
-    until(lambda: values[-1].status == Value.STATUS_OK, 'a value again')
+    wait(lambda: values[-1].status == Value.STATUS_OK, 'a value again')
 
 
 def test_task_of_the_episode_loads_its_engine_while_values_are_unknown(
-    processes, listener, until, tmp_path
+    processes, listener, tmp_path
 ):
     (tmp_path / 'level').write_text('160')
     values = listener.listen(Value, 'value', qos.RELIABLE)
     episode = listener.create_publisher(Episode, 'episode', qos.LATCHED)
     processes.start('fake_source.py', tmp_path, *ALL)
     monitor = processes.start('fake_monitor.py', *RAW, FAKE_LOADING='1.5')
-    until(lambda: known(values), 'a value')
+    wait(lambda: known(values), 'a value')
     episode.publish(Episode(id='e1', task='fold', executing=True))
-    until(lambda: values[-1].status == Value.STATUS_UNKNOWN, 'the change of the engine')
-    until(lambda: "of task 'fold'" in values[-1].reason, 'the reason')
+    wait(lambda: values[-1].status == Value.STATUS_UNKNOWN, 'the change of the engine')
+    wait(lambda: "of task 'fold'" in values[-1].reason, 'the reason')
     assert values[-1].task == 'fold' and values[-1].reason_kind == 'engine'
-    until(lambda: known(values)[-1].task == 'fold', 'values of the task')
+    wait(lambda: known(values)[-1].task == 'fold', 'values of the task')
     episode.publish(Episode(id='e2', task='somersault', executing=True))
-    until(lambda: 'no engine for somersault' in values[-1].reason, 'the lack of an engine')
+    wait(lambda: 'no engine for somersault' in values[-1].reason, 'the lack of an engine')
     episode.publish(Episode(id='e3', task='tray_lift', executing=True))
-    until(lambda: known(values)[-1].task == 'tray_lift', 'values of the first task again')
-    until(lambda: known(values)[-1].episode_id == 'e3', 'the third episode')
+    wait(lambda: known(values)[-1].task == 'tray_lift', 'values of the first task again')
+    wait(lambda: known(values)[-1].episode_id == 'e3', 'the third episode')
     assert monitor.poll() is None

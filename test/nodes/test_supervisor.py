@@ -2,138 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import signal
-import threading
 import time
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from std_msgs.msg import Bool
-from std_srvs.srv import Trigger
+from support.judged_robot import LIVE, QUICK, kinds
+from support.ros import wait
 
-from viva_ros.msg import Alert, Episode, SupervisorState, Value
+from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
-from viva_ros.nodes.convert import header
-from viva_ros.srv import StartEpisode
 
-SECOND = 1_000_000_000
-LIVE = (
-    '-p', 'retry.dry_run:=false', '-p', 'retry.timeout:=2.0', '-p', 'retry.backoff:=0.5',
-    '-p', 'robot.executing_topic:=executing',
-)  # fmt: skip
-QUICK = ('-p', 'alarm.cool_down:=1.0')
+SECOND = 1_000_000_000  # ns
 
 
-def kinds(alerts):
-    return [alert.kind for alert in alerts]
-
-
-class Robot:
-    """Publishes values at 10 Hz of a stamp clock of its own, executes, and serves retries."""
-
-    def __init__(self, listener, until) -> None:
-        self._publisher = listener.create_publisher(Value, 'value', qos.RELIABLE)
-        self._words = listener.create_publisher(Bool, 'executing', qos.RELIABLE)
-        listener.create_timer(0.1, lambda: self._words.publish(Bool(data=self.executing)))
-        self.listener, self._until = listener, until
-        self.alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
-        self.episodes = listener.listen(Episode, 'episode', qos.LATCHED_READER)
-        self.states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
-        self.executing, self.asked, self.way_home = True, 0, 0.5
-
-    def serve(self, accept: bool, message: str = '') -> None:
-        """Serve retries: an accepted one stops execution for the way home."""
-
-        def answer(request, response):
-            self.asked += 1
-            response.success, response.message = accept, message
-            if accept:
-                self.executing = False
-                self._words.publish(Bool(data=False))
-                home = threading.Timer(self.way_home, self.go)
-                home.daemon = True
-                home.start()
-            return response
-
-        self.listener.create_service(Trigger, 'retry', answer)
-
-    def go(self) -> None:
-        """Execute the task (again)."""
-        self.executing = True
-
-    def begin(self, task: str = '') -> str:
-        """Start an episode; returns its id, once the robot is known to execute."""
-        answer = self.listener.call(
-            StartEpisode, 'supervisor/start_episode', StartEpisode.Request(task=task)
-        )
-        assert answer.success, answer.message
-        self._until(lambda: self.state.id == answer.episode_id, 'the announcement')
-        self._until(lambda: self.state.executing == self.executing, 'the word of the robot')
-        return answer.episode_id
-
-    @property
-    def state(self) -> Episode:
-        """Return the newest announcement."""
-        return self.episodes[-1] if self.episodes else Episode()
-
-    def ready(self) -> None:
-        self._until(lambda: self._publisher.get_subscription_count(), 'the supervisor')
-        self.begin()
-
-    def send(self, value: float | None, engine: str = 'f' * 16, task: str = 'tray_lift') -> None:
-        message = Value(header=header(time.time_ns()), task=task, engine=engine)
-        message.episode_id, message.executing = self.state.id, self.state.executing
-        if value is None:
-            message.status, message.reason_kind = Value.STATUS_UNKNOWN, 'stale'
-            message.reason, message.value = 'the camera is gone', float('nan')
-        else:
-            message.status, message.value = Value.STATUS_OK, value
-        self._publisher.publish(message)
-
-    def hold(self, value: float | None, condition, what: str, **extra) -> None:
-        """Send a value ten times a second until something is so."""
-
-        def step() -> bool:
-            self.send(value, **extra)
-            time.sleep(0.1)
-            return condition()
-
-        self._until(step, what)
-
-    def fall(self) -> None:
-        """Let the value stand high for a while, then fall; again, if a busy machine missed it."""
-        begin, told = time.monotonic(), len(self.alerts)
-
-        def step() -> bool:
-            self.send(0.8 if (time.monotonic() - begin) % 10.0 < 2.0 else -0.5)
-            time.sleep(0.1)
-            return Alert.ALARM in [a.level for a in self.alerts[told:]]
-
-        self._until(step, 'an alarm')
-
-
-@pytest.fixture
-def robot(listener, until):
-    return Robot(listener, until)
-
-
-@pytest.fixture
-def start(processes, calibration):
-    def start_supervisor(*arguments, **environment):
-        return processes.start(
-            'viva_ros.nodes.supervisor', '--ros-args', '-p', f'calibration:={calibration}',
-            *arguments, **environment,
-        )  # fmt: skip
-
-    return start_supervisor
-
-
-def test_a_fall_alarms_and_the_retry_is_asked_for_and_its_acceptance_reported(robot, start, until):
+def test_a_fall_alarms_and_the_retry_is_asked_for_and_its_acceptance_reported(
+    robot, start_supervisor
+):
     robot.serve(accept=True)
-    supervisor = start(*LIVE, *QUICK)
+    supervisor = start_supervisor(*LIVE, *QUICK)
     robot.ready()
     time.sleep(1.0)  # the first second after its start it asks for nothing
     robot.fall()
-    until(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
+    wait(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
     alarm = next(a for a in robot.alerts if a.kind == 'drop' and a.level == Alert.ALARM)
     assert alarm.statistic > alarm.threshold == 0.5
     assert alarm.episode_id == robot.state.id
@@ -144,18 +34,18 @@ def test_a_fall_alarms_and_the_retry_is_asked_for_and_its_acceptance_reported(ro
     assert supervisor.wait(10.0) == 0
 
 
-def test_without_leave_it_asks_for_nothing(robot, start, until):
+def test_without_leave_it_asks_for_nothing(robot, start_supervisor):
     robot.serve(accept=True)
-    start(*QUICK)
+    start_supervisor(*QUICK)
     robot.ready()
     robot.fall()
-    until(lambda: 'retry_dry_run' in kinds(robot.alerts), 'the report of a dry run')
+    wait(lambda: 'retry_dry_run' in kinds(robot.alerts), 'the report of a dry run')
     assert robot.asked == 0
 
 
-def test_refusals_spend_the_budget_until_a_person_acknowledges(robot, start, until, listener):
+def test_refusals_spend_the_budget_until_a_person_acknowledges(robot, start_supervisor, listener):
     robot.serve(accept=False, message='the payload is on the floor')
-    start(*LIVE, *QUICK)
+    start_supervisor(*LIVE, *QUICK)
     robot.ready()
     time.sleep(1.0)
     robot.fall()
@@ -164,12 +54,12 @@ def test_refusals_spend_the_budget_until_a_person_acknowledges(robot, start, unt
     refused = [a for a in robot.alerts if a.kind == 'retry_refused']
     assert len(refused) == 2 and 'the payload is on the floor' in refused[0].text
     assert listener.trigger('supervisor/acknowledge').success
-    until(lambda: robot.alerts[-1].kind == 'acknowledged', 'the acknowledgement')
+    wait(lambda: robot.alerts[-1].kind == 'acknowledged', 'the acknowledgement')
     assert not listener.trigger('supervisor/acknowledge').success
 
 
-def test_a_robot_without_retry_service_counts_as_a_refusal(robot, start):
-    start(*LIVE, *QUICK)
+def test_a_robot_without_retry_service_counts_as_a_refusal(robot, start_supervisor):
+    start_supervisor(*LIVE, *QUICK)
     robot.ready()
     time.sleep(1.0)
     robot.fall()
@@ -178,27 +68,29 @@ def test_a_robot_without_retry_service_counts_as_a_refusal(robot, start):
     assert 'there is no service /retry' in refused.text
 
 
-def test_silence_and_unknown_are_reported_and_ask_for_nothing(robot, start, until):
+def test_silence_and_unknown_are_reported_and_ask_for_nothing(robot, start_supervisor):
     robot.serve(accept=True)
-    start(*LIVE)
+    start_supervisor(*LIVE)
     robot.ready()
     robot.hold(0.5, lambda: 'episode_start' in kinds(robot.alerts), 'the first value')
     robot.hold(None, lambda: 'unknown' in kinds(robot.alerts), 'unknown')
     assert 'the camera is gone' in robot.alerts[-1].text
-    until(lambda: 'silence' in kinds(robot.alerts), 'silence')
+    wait(lambda: 'silence' in kinds(robot.alerts), 'silence')
     assert robot.alerts[-1].level == Alert.UNKNOWN
     robot.hold(0.5, lambda: robot.alerts[-1].level == Alert.OK, 'values again')
     assert robot.asked == 0
 
 
-def test_what_was_to_be_asked_for_again_is_given_up_when_values_fall_silent(robot, start, until):
+def test_what_was_to_be_asked_for_again_is_given_up_when_values_fall_silent(
+    robot, start_supervisor
+):
     robot.serve(accept=False, message='the gripper is hot')
-    start(*LIVE, *QUICK, '-p', 'silence.silence_after:=0.5', '-p', 'retry.backoff:=2.0')
+    start_supervisor(*LIVE, *QUICK, '-p', 'silence.silence_after:=0.5', '-p', 'retry.backoff:=2.0')
     robot.ready()
     time.sleep(1.0)  # the first second after its start it asks for nothing
     robot.fall()
-    until(lambda: 'retry_refused' in kinds(robot.alerts), 'the refusal')
-    until(lambda: 'silence' in kinds(robot.alerts), 'silence')
+    wait(lambda: 'retry_refused' in kinds(robot.alerts), 'the refusal')
+    wait(lambda: 'silence' in kinds(robot.alerts), 'silence')
     begin = time.monotonic()
     robot.hold(None, lambda: time.monotonic() > begin + 3.0, 'unknown values, past the back-off')
     begin = time.monotonic()
@@ -207,9 +99,9 @@ def test_what_was_to_be_asked_for_again_is_given_up_when_values_fall_silent(robo
     assert kinds(robot.alerts).count('retry_requested') == 1
 
 
-def test_a_value_that_none_can_be_is_unknown_and_asks_for_nothing(robot, start):
+def test_a_value_that_none_can_be_is_unknown_and_asks_for_nothing(robot, start_supervisor):
     robot.serve(accept=True)
-    start(*LIVE, *QUICK)
+    start_supervisor(*LIVE, *QUICK)
     robot.ready()
     robot.hold(0.5, lambda: robot.alerts, 'the start of an episode')
     robot.hold(-5000.0, lambda: 'unknown' in kinds(robot.alerts), 'unknown')
@@ -218,16 +110,18 @@ def test_a_value_that_none_can_be_is_unknown_and_asks_for_nothing(robot, start):
     assert robot.asked == 0
 
 
-def test_sessions_and_episodes_are_told_apart_though_the_simulated_clock_stands(robot, start):
-    start('-p', 'use_sim_time:=true')
+def test_sessions_and_episodes_are_told_apart_though_the_simulated_clock_stands(
+    robot, start_supervisor
+):
+    start_supervisor('-p', 'use_sim_time:=true')
     robot.ready()
     robot.hold(0.5, lambda: robot.alerts, 'the start of an episode')
     assert robot.alerts[-1].session_id > 1_700_000_000 * SECOND
     assert not robot.state.id.startswith('1970')
 
 
-def test_values_of_another_engine_than_the_calibrated_one_are_unknown(robot, start):
-    start()
+def test_values_of_another_engine_than_the_calibrated_one_are_unknown(robot, start_supervisor):
+    start_supervisor()
     robot.ready()
     robot.hold(0.5, lambda: 'unknown' in kinds(robot.alerts), 'unknown', engine='e' * 16)
     alert = next(a for a in robot.alerts if a.kind == 'unknown')
@@ -236,32 +130,32 @@ def test_values_of_another_engine_than_the_calibrated_one_are_unknown(robot, sta
 
 @pytest.mark.parametrize('machine', ['the same', 'another'])
 def test_of_two_supervisors_the_younger_asks_for_nothing(
-    robot, start, until, listener, tmp_path, machine: str
+    robot, start_supervisor, listener, tmp_path, machine: str
 ):
     robot.serve(accept=True)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
-    start(*LIVE, *QUICK)
+    start_supervisor(*LIVE, *QUICK)
     robot.ready()
     robot.hold(0.9, lambda: robot.alerts, 'the elder to have said something')
     other = {} if machine == 'the same' else {'ROS_HOME': str(tmp_path / 'other')}
-    younger = start(*LIVE, *QUICK, **other)
+    younger = start_supervisor(*LIVE, *QUICK, **other)
     why = 'is on this topic too' if other else 'another supervisor of this name runs'
     robot.hold(
         0.9, lambda: any(why in s.message for d in diagnoses for s in d.status),
         'the younger one to know',
     )  # fmt: skip
     robot.fall()
-    until(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
+    wait(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
     time.sleep(0.5)
     assert robot.asked == 1
     assert younger.poll() is None
 
 
-def test_a_best_effort_value_is_an_error_that_names_topic_and_policy(start, listener, until):
+def test_a_best_effort_value_is_an_error_that_names_topic_and_policy(start_supervisor, listener):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     listener.create_publisher(Value, 'value', qos.IMAGE)
-    start()
-    until(
+    start_supervisor()
+    wait(
         lambda: any('incompatible QoS' in s.message for d in diagnoses for s in d.status),
         'the diagnosis',
     )

@@ -13,6 +13,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
+from support.ros import wait
 
 from viva_ros.data.open import open_recording
 from viva_ros.msg import Alert, Value
@@ -73,22 +74,22 @@ def robots(listener, processes, calibration, tmp_path):
 
 @pytest.mark.timeout(240)
 def test_a_failure_of_one_robot_is_alarmed_retried_and_recorded_for_it_alone(
-    robots, listener, until, begin_episode, tmp_path
+    robots, listener, begin_episode, tmp_path
 ):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     left, right = robots
     episodes = {}
     for robot in robots:
-        until(lambda: robot.values, f'the monitor of {robot.name}')  # noqa: B023
+        wait(lambda: robot.values, f'the monitor of {robot.name}')  # noqa: B023
         episodes[robot.name] = begin_episode(supervisor=f'/{robot.name}/supervisor')
     for robot in robots:
-        until(lambda: robot.known > 30, f'values of {robot.name}')  # noqa: B023
+        wait(lambda: robot.known > 30, f'values of {robot.name}')  # noqa: B023
     before = right.known
     left.look(60)
-    until(lambda: left.asked, 'a retry of the left')
+    wait(lambda: left.asked, 'a retry of the left')
     box = tmp_path / 'box'
-    until(lambda: list(box.glob('left/alert_*.mcap')), 'the recording')
-    until(lambda: right.known > before + 10, 'values of the right')
+    wait(lambda: list(box.glob('left/alert_*.mcap')), 'the recording')
+    wait(lambda: right.known > before + 10, 'values of the right')
 
     assert left.asked == 1 and 'drop' in left.alarms
     assert right.asked == 0 and right.alarms == []
@@ -120,7 +121,7 @@ def test_a_failure_of_one_robot_is_alarmed_retried_and_recorded_for_it_alone(
 @pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, until, tmp_path):
+def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, tmp_path):
     def names(robot):
         here = listener.get_node_names_and_namespaces()
         return sorted(name for name, space in here if space == f'/{robot}')
@@ -134,23 +135,23 @@ def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, un
             )
     try:
         for robot in started:
-            until(lambda r=robot: names(r) == ['monitor', 'sim', 'supervisor'], robot, 90.0)
+            wait(lambda r=robot: names(r) == ['monitor', 'sim', 'supervisor'], robot, 90.0)
         values = {
             robot: listener.listen(Value, f'/{robot}/value', qos.RELIABLE) for robot in started
         }
         for robot in started:
-            until(lambda: values[robot], f'values of {robot}', 90.0)  # noqa: B023
+            wait(lambda: values[robot], f'values of {robot}', 90.0)  # noqa: B023
         topics = dict(listener.get_topic_names_and_types())
         shared = {'/diagnostics', '/parameter_events', '/rosout', '/clock'}
         own = {f'/{robot}/' for robot in started}
         assert [t for t in topics if t not in shared and not t.startswith(tuple(own))] == []
         started['left'].send_signal(signal.SIGINT)
         assert started['left'].wait(30.0) == 0
-        until(lambda: not names('left'), 'the end of the left')
+        wait(lambda: not names('left'), 'the end of the left')
         heard = len(values['right'])
-        until(lambda: len(values['right']) > heard + 5, 'more values of the right')
+        wait(lambda: len(values['right']) > heard + 5, 'more values of the right')
     finally:
         for process in started.values():
             process.send_signal(signal.SIGINT)
             process.wait(30.0)
-    until(lambda: not names('right'), 'the end of the right')
+    wait(lambda: not names('right'), 'the end of the right')

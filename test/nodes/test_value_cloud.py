@@ -9,6 +9,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
+from support.ros import wait
 
 from viva_ros.core.observation import Estimate
 from viva_ros.core.trajectory_cloud import FIELDS, CloudSettings
@@ -62,7 +63,7 @@ def entries(diagnoses, name: str):
     return [status for d in list(diagnoses) for status in d.status if status.name == name]
 
 
-def test_each_value_is_a_point_where_the_grippers_were(watch, listener, until):
+def test_each_value_is_a_point_where_the_grippers_were(watch, listener):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     clouds = listener.listen(PointCloud2, 'value_cloud', qos.RELIABLE)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
@@ -81,7 +82,7 @@ def test_each_value_is_a_point_where_the_grippers_were(watch, listener, until):
         left = {round(float(p[0]), 4): float(p[3]) for p in points(clouds[-1])[::2]}
         return [(left[x], told[x]) for x in left.keys() & told.keys()]
 
-    until(lambda: len(shared()) > 5, 'points')
+    wait(lambda: len(shared()) > 5, 'points')
     assert all(abs(drawn - told) < 1e-6 for drawn, told in shared())
     cloud = clouds[-1]
     assert cloud.header.frame_id == 'base_link'
@@ -94,11 +95,11 @@ def test_each_value_is_a_point_where_the_grippers_were(watch, listener, until):
         found = entries(diagnoses, '/monitor: value_cloud')
         return bool(found) and found[-1].level == DiagnosticStatus.OK
 
-    until(diagnosed, 'a diagnosis of the cloud')
+    wait(diagnosed, 'a diagnosis of the cloud')
     assert entries(diagnoses, '/monitor: value_cloud')[-1].message == 'published'
 
 
-def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener, until):
+def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener):
     clouds = listener.listen(PointCloud2, 'value_cloud', qos.RELIABLE)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     watch("cloud.frames:=['left','nowhere']")
@@ -107,15 +108,15 @@ def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener, un
         found = entries(diagnoses, '/monitor: value_cloud')
         return any(e.level == DiagnosticStatus.WARN and text in e.message for e in found)
 
-    until(lambda: warned('nothing received on /robot_description'), 'the lack of a description')
-    until(lambda: clouds, 'a cloud')
+    wait(lambda: warned('nothing received on /robot_description'), 'the lack of a description')
+    wait(lambda: clouds, 'a cloud')
     assert not clouds[-1].width
     description = listener.create_publisher(String, 'robot_description', qos.LATCHED)
     description.publish(String(data='<robot'))
-    until(lambda: warned('/robot_description cannot be read: it is no XML'), 'the damage')
+    wait(lambda: warned('/robot_description cannot be read: it is no XML'), 'the damage')
     description.publish(String(data=TWO_SLIDES))
-    until(lambda: warned("there is no link 'nowhere'"), 'the name')
-    until(lambda: clouds[-1].width > 5, 'points')
+    wait(lambda: warned("there is no link 'nowhere'"), 'the name')
+    wait(lambda: clouds[-1].width > 5, 'points')
     assert (points(clouds[-1])[:, 1] == 0.0).all(), 'of the other frame alone'
 
 

@@ -1,0 +1,8 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def in_one_thread(one_thread: None) -> None:
+    """Let torch add in one order: tests compare sums of floats."""

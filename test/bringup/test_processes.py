@@ -1,0 +1,108 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support.ros import wait
+
+from viva_ros.bringup import processes as bringup
+from viva_ros.bringup.launch_arguments import check_arguments
+from viva_ros.cli import main as cli
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.nodes.registry import MONITOR
+
+
+def test_a_node_gets_its_namespace_its_parameters_and_the_log_level_that_was_given():
+    options = check_arguments('monitor', {'namespace': 'cell/left', 'log_level': 'warn'})
+    line = bringup.command(MONITOR, options, Path('/tmp/monitor.yaml'))
+    assert line[1:6] == ['-P', '-m', 'viva_ros.nodes', 'monitor', '--ros-args']
+    assert line[6:] == [
+        '-r', '__ns:=/cell/left', '--params-file', '/tmp/monitor.yaml', '--log-level', 'warn'
+    ]  # fmt: skip
+    assert '--log-level' not in bringup.command(MONITOR, check_arguments('monitor', {}), Path('x'))
+
+
+def test_an_argument_that_is_no_pair_is_refused():
+    with pytest.raises(ConfigurationError, match='must be NAME:=VALUE'):
+        bringup.split_argument('task=x')
+
+
+def test_an_argument_that_cannot_be_used_starts_nothing(capsys):
+    assert cli.main(['up', 'monitor', 'enigne:=x']) == 2
+    shown = capsys.readouterr()
+    assert "has no argument 'enigne': is 'engine' meant?" in shown.err and shown.out == ''
+
+
+def test_the_help_text_shows_defaults_and_choices():
+    shown = bringup.list_arguments()
+    assert 'task             Task under way' in shown and "(default: 'tray_lift')" in shown
+    assert 'One of raw, compressed.' in shown
+
+
+def test_processes_that_do_not_heed_are_ended_by_force(monkeypatch):
+    monkeypatch.setattr(bringup, 'STOP_TIMEOUT', 0.5)
+    deaf = (
+        'import signal, time; signal.signal(2, signal.SIG_IGN); print(flush=True); time.sleep(99)'
+    )
+    process = subprocess.Popen([sys.executable, '-c', deaf], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    bringup.stop([process])
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.usefixtures('simulator')
+def test_nodes_write_to_files_and_end_cleanly(domain, tmp_path):
+    with bringup.started('demo', {}, log_folder=tmp_path) as nodes:
+        end = time.monotonic() + 60.0
+        while 'waiting for' not in (tmp_path / 'sim.log').read_text():
+            assert not nodes.ended() and time.monotonic() < end
+            time.sleep(0.1)
+    assert nodes.ended() == {'sim': 0, 'monitor': 0, 'supervisor': 0}
+
+
+def test_without_respawn_a_node_that_fails_ends_all(domain):
+    process = subprocess.Popen(
+        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor', 'respawn:=false',
+         'black_box:=false'],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    lines = iter(process.stdout.readline, b'')
+    assert any(line.startswith(b'[supervisor]') for line in lines)
+    children = psutil.Process(process.pid).children()
+    assert len(children) == 2
+    children[0].kill()
+    rest = b''.join(lines).decode()
+    assert process.wait(20.0) == 1
+    assert 'monitor (exit code -9) ended: the others are ended too' in rest
+
+
+def test_ctrl_c_ends_all_and_is_no_error(domain):
+    process = subprocess.Popen(
+        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor'],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    lines = iter(process.stdout.readline, b'')
+    assert b'not a safety function' in next(lines)
+    assert any(line.startswith(b'[') for line in lines)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20.0) == 0
+
+
+def test_nodes_end_when_the_process_that_started_them_is_killed(domain, listener):
+    process = subprocess.Popen(
+        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor'],
+        stdout=subprocess.DEVNULL,
+    )
+    wait(lambda: {'monitor', 'supervisor'} <= set(listener.get_node_names()), 'the nodes')
+    children = psutil.Process(process.pid).children()
+    assert len(children) == 3
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=20.0)
+    assert not alive

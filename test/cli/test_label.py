@@ -1,0 +1,111 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.foreign_robot import write_bag
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data import episode as labels
+from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.convert import import_all
+from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.episode import Annotation, Label, Mark, judged
+from viva_ros.data.open import find, identity, open_recording, resolve
+from viva_ros.data.segmentation import episodes_of
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, foreign_map) -> Path:
+    """Give two episodes of 2 s, the second a failure."""
+    bags = [write_bag(tmp_path / f'b{n}', seconds=2.0, success=n == 0) for n in range(2)]
+    import_all(bags, foreign_map, Outcomes(topic='/acme/outcome'), tmp_path / 'set')
+    return tmp_path / 'set'
+
+
+def say(dataset: Path, *lines: str) -> str:
+    done = subprocess.run(
+        [sys.executable, '-m', 'viva_ros.cli.main', 'label', str(dataset)],
+        input='\n'.join(lines) + '\n', capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def label(dataset: Path, number: int) -> Label | None:
+    return episodes_of(open_recording(dataset / f'episode_{number:06d}'))[0].label
+
+
+def test_answers_are_stored_beside_the_recordings_and_read_with_them(dataset: Path) -> None:
+    before = {p: p.read_bytes() for p in dataset.rglob('*') if p.is_file()}
+    shown = say(dataset, 'm 0.4', 'e 1.2 it slips', 'f', 's', 'q')
+    assert '1 of 2: episode_000000, 1.9 s; ' in shown
+    assert 'top 80x64, 30 frames' in shown
+    assert 'failure, task lift_block; milestone at 0.4 s; error at 1.2 s it slips' in shown
+    assert 'no more episodes' in shown
+    first, second = label(dataset, 0), label(dataset, 1)
+    assert (first.success, first.times, second.success) == (False, {'manifest': 1.2}, True)
+    assert first.marks == (Mark('milestone', 0.4), Mark('error', 1.2, 'it slips'))
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_an_answer_can_be_taken_back(dataset: Path) -> None:
+    shown = say(dataset, 'f', 's', 'q') + say(dataset, 'f', 'u', 'n', 'u', 'q')
+    assert 'taken back: episode_000000' in shown
+    assert 'nothing to undo' in shown
+    assert label(dataset, 0).success is False  # as the first run has left it
+
+
+def test_what_is_no_answer_is_named_and_stores_nothing(dataset: Path) -> None:
+    shown = say(dataset, 'x', 'm 99', 'e soon', 't', 'q')
+    assert "'x' is no answer, must be one of: s success, f failure" in shown
+    assert "time is '99', must be seconds from 0 to 1.9" in shown
+    assert "time is 'soon'" in shown
+    assert not (dataset / 'labels.json').exists()
+
+
+def test_an_import_takes_the_labels_and_a_new_label_is_a_new_recording(
+    tmp_path: Path, dataset: Path, foreign_map, map_file: Path
+) -> None:
+    before = identity(resolve(dataset / 'episode_000000'))
+    say(dataset, 'e 1', 'f', 'q')
+    assert identity(resolve(dataset / 'episode_000000')) != before
+    map_file.write_text('rate: 15\n')
+    import_all(find([dataset]), load_map(map_file), Outcomes(), tmp_path / 'again')
+    copy = label(tmp_path / 'again', 0)
+    assert (copy.success, copy.times) == (False, {'manifest': 1.0})
+    assert copy.marks == (Mark('error', 1.0),)
+
+
+def test_a_damaged_file_of_labels_is_refused_by_name(dataset: Path) -> None:
+    (dataset / 'labels.json').write_text(json.dumps({'format': 'viva_ros labels 1'}))
+    with pytest.raises(RecordingError, match=r'labels\.json cannot be read .*mend it, or delete'):
+        label(dataset, 0)
+
+
+@pytest.mark.parametrize(
+    ('known', 'verdict', 'expected'),
+    [
+        (None, Annotation(True, 'fold'), Label('fold', True)),
+        (None, Annotation(None, 'fold', (Mark('error', 1.0),)), None),
+        (Label('fold', True), None, Label('fold', True)),
+        (Label('fold', True, times={'inject': 1.0}), Annotation(False), Label('fold', False)),
+        (
+            Label('fold', False, 'slip', 4, {'inject': 1.0}), Annotation(False, 'lift'),
+            Label('lift', False, 'slip', 4, {'inject': 1.0}),
+        ),
+    ],
+)  # fmt: skip
+def test_a_person_goes_before_what_the_recording_says(known, verdict, expected) -> None:
+    assert judged(known, verdict) == expected
+
+
+def test_labels_survive_the_file(tmp_path: Path) -> None:
+    given = {
+        'a': Annotation(True, 'fold', (Mark('milestone', 1.5, 'x'),)),
+        'b:2': Annotation(None),
+    }
+    labels.save(tmp_path / 'labels.json', given)
+    assert labels.load(tmp_path / 'labels.json') == given

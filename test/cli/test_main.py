@@ -1,0 +1,123 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from viva_ros.cli import main as cli
+from viva_ros.core.errors import RecordingError
+
+
+@pytest.mark.parametrize('name', cli.COMMANDS)
+def test_every_command_has_a_main_and_a_help_text(name: str, capsys) -> None:
+    module = importlib.import_module(cli.COMMANDS[name][0])
+    with pytest.raises(SystemExit) as ended:
+        module.main(['--help'])
+    assert ended.value.code == 0
+    assert f'usage: viva {name}' in capsys.readouterr().out
+
+
+def test_without_a_command_they_are_listed(capsys) -> None:
+    assert cli.main([]) == 2
+    shown = capsys.readouterr().out
+    for name, (_, text) in cli.COMMANDS.items():
+        assert name in shown
+        assert text in shown
+
+
+def test_an_unknown_command_is_answered_with_those_there_are(capsys) -> None:
+    assert cli.main(['dance']) == 2
+    assert "no command 'dance', must be one of demo, up, record" in capsys.readouterr().err
+
+
+def behave(monkeypatch, main) -> None:
+    monkeypatch.setattr(cli, 'import_module', lambda name: SimpleNamespace(main=main))
+
+
+def test_what_can_be_mended_is_one_line_and_exit_code_2(monkeypatch, capsys) -> None:
+    def main(argv):
+        raise RecordingError('r.mcap cannot be read: fetch it again')
+
+    behave(monkeypatch, main)
+    assert cli.main(['score', 'r.mcap']) == 2
+    assert capsys.readouterr().err == 'viva score: r.mcap cannot be read: fetch it again\n'
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_traceback(monkeypatch, capsys) -> None:
+    behave(monkeypatch, lambda argv: Path('/proc/nowhere').mkdir())
+    assert cli.main(['demo']) == 2
+    assert "No such file or directory: '/proc/nowhere'" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_exit_code_130_without_a_traceback(monkeypatch, capsys) -> None:
+    def main(argv):
+        raise KeyboardInterrupt
+
+    behave(monkeypatch, main)
+    assert cli.main(['train']) == 130
+    assert capsys.readouterr().err == 'viva train: stopped: run the same command again to go on\n'
+
+
+def test_options_and_exit_code_pass_through(monkeypatch) -> None:
+    seen = []
+
+    def main(argv):
+        seen.append(argv)
+        return 1
+
+    behave(monkeypatch, main)
+    assert cli.main(['demo', '--seed', '4']) == 1
+    assert seen == [['--seed', '4']]
+
+
+def test_a_programming_error_is_not_swallowed(monkeypatch) -> None:
+    def main(argv):
+        raise ZeroDivisionError
+
+    behave(monkeypatch, main)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(['plot', 'x'])
+
+
+def test_the_list_of_commands_needs_no_heavy_library() -> None:
+    code = 'import sys, viva_ros.cli.main as c; c.main([]); print([m for m in ("torch", "mujoco", "cv2", "numpy") if m in sys.modules])'  # noqa: E501
+    root = Path(__file__).parents[2]
+    shown = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert shown.stdout.rstrip().endswith('[]')
+
+
+@pytest.mark.parametrize('arguments', [[], ['--help'], ['doctor', '--help']])
+def test_a_reader_that_ends_early_is_no_error(arguments: list[str]) -> None:
+    """As in `viva | head -1`; nobody reads from the first byte on."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = [sys.executable, '-P', '-m', 'viva_ros.cli.main', *arguments]
+    ended = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert ended.stderr == ''
+    assert ended.returncode in (0, 2, cli.BROKEN_PIPE)
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch, capsys) -> None:
+    def main(argv):
+        raise ModuleNotFoundError("No module named 'mujoco'", name='mujoco')
+
+    behave(monkeypatch, main)
+    assert cli.main(['record']) == 2
+    assert capsys.readouterr().err.startswith('viva record: mujoco is not installed; run: ')
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_traceback(monkeypatch) -> None:
+    def main(argv):
+        raise ModuleNotFoundError("No module named 'viva_ros.gone'", name='viva_ros.gone')
+
+    behave(monkeypatch, main)
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(['record'])

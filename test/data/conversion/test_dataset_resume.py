@@ -1,0 +1,176 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An import that is killed, or that meets a full disk, goes on; nothing half-written is seen."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from support.foreign_robot import write_bag
+
+from viva_ros.cli import import_ as import_recordings
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.conversion import convert as import_unit
+from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.convert import import_all
+from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.conversion.workspace import Staging
+
+OUTCOME = Outcomes(topic='/acme/outcome', task='lift_block')
+BAGS = 5
+GO_ON = 'viva import: stopped: run the same command again to go on'
+
+
+@pytest.fixture
+def bags(tmp_path: Path) -> list[Path]:
+    return [write_bag(tmp_path / f'bags/b{n}', seed=n, success=n != 1) for n in range(BAGS)]
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """Give all files but the report, which has the command."""
+    files = [p for p in sorted(out.rglob('*')) if p.is_file() and p.name != 'import.json']
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+def whole_units(folder: Path) -> int:
+    return sum(path.parent.suffix != '.tmp' for path in folder.glob('*/unit.json'))
+
+
+def stopped_after(
+    units: int, bags: list[Path], map_file: Path, out: Path, how: int = signal.SIGKILL
+) -> tuple[int, int, str]:  # fmt: skip
+    """Run an import, stop it when so many recordings are done; give how many, code and errors."""
+    command = [
+        sys.executable, '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
+        '--map', str(map_file), '--out', str(out),
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    folder = out.with_name(f'.{out.name}.part')
+    while process.poll() is None and whole_units(folder) < units:
+        assert not out.exists()
+    process.send_signal(how)
+    said = process.communicate()[1]
+    return whole_units(folder), process.returncode, said
+
+
+def killed_after(units: int, bags: list[Path], map_file: Path, out: Path) -> int:
+    return stopped_after(units, bags, map_file, out)[0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_an_import_with_a_line_that_says_how_to_go_on(
+    tmp_path: Path, bags: list[Path], map_file: Path
+) -> None:
+    out = tmp_path / 'set'
+    kept, code, said = stopped_after(1, bags, map_file, out, signal.SIGINT)
+    assert code == 130
+    assert said.rstrip().endswith(GO_ON), said  # on the line of the bar, if that was about to end
+    assert 'Traceback' not in said
+    assert 1 <= kept < BAGS
+    assert not out.exists()
+    assert not list((tmp_path / '.set.part').glob('*.tmp'))
+
+
+@pytest.mark.slow
+def test_killed_twice_an_import_ends_as_if_it_had_not_been(
+    tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch
+) -> None:
+    how, out = load_map(map_file), tmp_path / 'set'
+    assert killed_after(1, bags, map_file, out) >= 1
+    assert not out.exists()
+    kept = killed_after(3, bags, map_file, out)
+    made = []
+    real = import_unit._make
+    monkeypatch.setattr(import_unit, '_make', lambda *a: made.append(a[0]) or real(*a))
+    if not out.exists():  # else it had been quicker than the signal
+        import_all(bags, how, OUTCOME, out)
+        assert len(made) == BAGS - kept
+    import_all(bags, how, OUTCOME, tmp_path / 'straight')
+    assert content(out) == content(tmp_path / 'straight')
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith('.')] == []
+
+
+@pytest.mark.parametrize('where', ['assemble', 'commit'])
+def test_stopped_while_it_is_put_together_nothing_is_seen_and_it_goes_on(
+    tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch, where: str
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    how, out = load_map(map_file), tmp_path / 'set'
+    with monkeypatch.context() as patch:
+        if where == 'assemble':
+            patch.setattr('viva_ros.data.lerobot.writer._episodes', stop)
+        else:
+            patch.setattr(Staging, 'commit', stop)
+        with pytest.raises(KeyboardInterrupt):
+            import_all(bags, how, OUTCOME, out)
+    assert not out.exists()
+    monkeypatch.setattr(import_unit, '_make', stop)  # all units are there
+    assert len(import_all(bags, how, OUTCOME, out)['episodes']) == BAGS
+    assert len(pq.read_table(out / 'data/chunk-000/file-000.parquet')) == BAGS * 60
+
+
+def limited(size: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@pytest.mark.parametrize('size', [2_000, 30_000])
+def test_where_files_cannot_grow_the_error_names_place_and_remedy(
+    tmp_path: Path, bags: list[Path], map_file: Path, size: int
+) -> None:
+    # 2 kB is less than a video, 30 kB less than the joined ones.
+    out = tmp_path / 'set'
+    command = [
+        sys.executable, '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
+        '--map', str(map_file), '--out', str(out),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=lambda: limited(size), check=False
+    )
+    assert done.returncode == 2
+    assert 'Traceback' not in done.stderr
+    assert 'cannot be written' in done.stderr
+    assert 'make room, and run the same command again' in done.stderr
+    assert not out.exists()
+    assert not list(tmp_path.glob('.set.part/*.tmp'))
+    import_all(bags, load_map(map_file), OUTCOME, out)
+    assert len(pq.read_table(out / 'meta/episodes/chunk-000/file-000.parquet')) == BAGS
+
+
+def test_two_imports_into_one_dataset_do_not_meet(
+    tmp_path: Path, bags: list[Path], map_file: Path
+) -> None:
+    how, out = load_map(map_file), tmp_path / 'set'
+    made = pytest.raises(RecordingError, match='is being made by another import')
+    with Staging(out).locked(), made:
+        import_all(bags, how, OUTCOME, out)
+
+
+def test_a_changed_map_makes_the_units_anew(
+    tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / 'set'
+    with monkeypatch.context() as patch:
+        patch.setattr(import_recordings, 'assemble', stop)
+        with pytest.raises(KeyboardInterrupt):
+            import_all(bags, load_map(map_file), OUTCOME, out)
+    map_file.write_text(map_file.read_text().replace('rate: 15', 'rate: 5'))
+    import_all(bags, load_map(map_file), OUTCOME, out)
+    frames = pq.read_table(out / 'data/chunk-000/file-000.parquet')
+    # 3.998 s at 5 Hz are 19 steps, 20 frames an episode.
+    assert len(frames) == BAGS * 20
+    assert np.isclose(frames['timestamp'][19].as_py(), 3.8)
+    assert os.listdir(tmp_path / 'set') and not (tmp_path / '.set.part').exists()

@@ -1,0 +1,123 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What happens between the request to configure a monitor and the transition."""
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from support.ros import wait
+
+from viva_ros.msg import Value
+from viva_ros.nodes import qos
+
+ALL = ('head', 'left_wrist', 'right_wrist', 'joint_states')
+RAW = ('--ros-args', '-p', 'transport:=raw')
+QUICK = (*RAW, '-p', 'input_timeout:=0.5')
+
+
+@pytest.fixture
+def values(listener):
+    return listener.listen(Value, 'value', qos.RELIABLE)
+
+
+@pytest.fixture
+def source(processes, tmp_path):
+    def start(*arguments: str):
+        (tmp_path / 'level').write_text('160')
+        return processes.start('fake_source.py', tmp_path, *ALL, *arguments)
+
+    return start
+
+
+def is_known(values) -> bool:
+    return any(value.status == Value.STATUS_OK for value in values)
+
+
+def state(listener) -> int:
+    return listener.call(GetState, 'monitor/get_state', GetState.Request()).current_state.id
+
+
+def configure(listener) -> bool:
+    request = ChangeState.Request(transition=Transition(label='configure'))  # as ros2cli does
+    return listener.call(ChangeState, 'monitor/change_state', request).success
+
+
+def test_inputs_that_come_late_are_found_and_the_engine_is_loaded_once(
+    processes, said, values, source
+):
+    monitor = processes.start('fake_monitor.py', *QUICK)
+    wait(lambda: any(text.startswith('nothing publishes') for text in said()), 'the refusal')
+    source()
+    wait(lambda: is_known(values), 'a value')
+    log = processes.log(monitor)
+    assert log.count('the fake engine is loaded') == 1
+    assert log.count('cannot configure: nothing publishes /head/image_raw after 0.5 s') == 1
+
+
+def test_configure_from_outside_is_refused_while_autostart_goes_on(
+    processes, listener, said, values, source
+):
+    processes.start('fake_monitor.py', *RAW, '-p', 'input_timeout:=3.0')
+    wait(lambda: any(text.startswith('waiting for') for text in said()), 'the wait')
+    assert not configure(listener)
+    assert state(listener) == State.PRIMARY_STATE_UNCONFIGURED
+    source()
+    wait(lambda: is_known(values), 'a value')
+    assert state(listener) == State.PRIMARY_STATE_ACTIVE
+
+
+def test_configure_from_outside_takes_over_what_autostart_has_begun(processes, listener, source):
+    source()
+    processes.start('fake_monitor.py', *RAW, FAKE_LOADING='3.0')
+    assert configure(listener)
+    assert state(listener) == State.PRIMARY_STATE_INACTIVE, 'who configures also activates'
+
+
+def test_parameters_that_change_meanwhile_count(processes, listener, said, values, source):
+    monitor = processes.start('fake_monitor.py', *QUICK, '-p', 'camera_topics:=[/a, /b, /c]')
+    source()
+    wait(lambda: any('nothing publishes /a after' in text for text in said()), 'the refusal')
+    mended = Parameter('camera_topics', value=['']).to_parameter_msg()
+    request = SetParameters.Request(parameters=[mended])
+    assert listener.call(SetParameters, 'monitor/set_parameters', request).results[0].successful
+    wait(lambda: is_known(values), 'a value')
+    assert 'Traceback' not in processes.log(monitor)
+
+
+def test_engine_that_cannot_be_loaded_ends_autostart(processes, listener, said):
+    processes.start('viva_ros.nodes.monitor', '--ros-args', '-p', 'engine:=/nowhere')
+    wait(lambda: any('/nowhere' in text for text in said()), 'the refusal')
+    assert state(listener) == State.PRIMARY_STATE_UNCONFIGURED
+    assert not any(text.startswith('waiting for') for text in said())
+
+
+def test_joint_states_have_any_topic(processes, listener, said, values, source):
+    diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
+    topic = ('-p', 'joint_states_topic:=/arms/states')
+    processes.start('fake_monitor.py', *RAW, *topic)
+    wait(lambda: any('/arms/states' in text for text in said()), 'the wait')
+    source('--ros-args', '-r', 'joint_states:=/arms/states')
+    wait(lambda: is_known(values), 'a value')
+
+    def told() -> set[str]:
+        entries = [s for d in list(diagnoses) for s in d.status if 'joint_states' in s.name]
+        return {value.value for entry in entries for value in entry.values}
+
+    wait(lambda: '/arms/states' in told(), 'the topic in /diagnostics')
+    assert list(values[-1].input_names)[-1:] in ([], ['joint_states'])
+
+
+@pytest.mark.parametrize(
+    ('topic', 'reason'),
+    [('a b', 'must not contain characters'), ('{x}/a', 'unknown substitution')],
+)
+def test_joint_states_topic_that_is_none_is_refused(processes, listener, said, topic, reason):
+    arguments = ('-p', 'autostart:=false', '-p', f"joint_states_topic:='{topic}'")
+    monitor = processes.start('fake_monitor.py', *RAW, *arguments)
+    assert not configure(listener)
+    text = f'joint_states_topic is {topic!r}, must be the name of a topic'
+    wait(lambda: any(t.startswith(text) and reason in t for t in said()), 'the refusal')
+    assert 'Traceback' not in processes.log(monitor)

@@ -1,0 +1,107 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Fixtures that several rooms use: small engines, recordings, datasets and models.
+
+This is a plugin of the whole suite: libraries are imported where a fixture is used, so that tests
+that do not need them run without them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.recordings import WorthEngine
+    from viva_ros.data.conversion.topic_map import Map
+    from viva_ros.model.viva import ViVa
+    from viva_ros.training.cache import Data
+
+
+@pytest.fixture
+def one_thread() -> None:
+    """Let torch compute in one thread, as sums then have one order."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder like the published Wan2.2-TI2V, of tiny sizes; not to be written to."""
+    from support import random_snapshot
+    from viva_ros.model.config import WAN_TINY
+
+    folder = tmp_path_factory.mktemp('wan') / 'snapshot'
+    random_snapshot.write(folder, WAN_TINY, shard='20KB')
+    return folder
+
+
+@pytest.fixture
+def worth_engine() -> 'WorthEngine':
+    from support.recordings import WorthEngine
+
+    return WorthEngine()
+
+
+@pytest.fixture
+def worth_engine_folder(
+    tmp_path: Path, worth_engine: 'WorthEngine', monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Make every command load the small engine, from an empty folder."""
+    from viva_ros.calibration import data as calibrate
+    from viva_ros.evaluation import run as contest
+    from viva_ros.scoring import jobs as score_job
+    from viva_ros.visualization import plot
+
+    folder = tmp_path / 'engine'
+    folder.mkdir()
+    for module in (calibrate, contest, plot, score_job):
+        monkeypatch.setattr(module, 'load', lambda path, task, kind='auto': worth_engine)
+    return folder
+
+
+@pytest.fixture
+def small_engine(tmp_path: Path) -> Path:
+    """Return the folder of a real engine that other processes can load."""
+    from support.onnx_engines import write_worth_engine
+
+    return write_worth_engine(tmp_path / 'small')
+
+
+@pytest.fixture
+def map_file(tmp_path: Path) -> Path:
+    """Return the topic map of the foreign robot, as a file."""
+    from support.foreign_robot import MAP
+
+    path = tmp_path / 'map.yaml'
+    path.write_text(MAP)
+    return path
+
+
+@pytest.fixture
+def foreign_map(map_file: Path) -> 'Map':
+    from viva_ros.data.conversion.topic_map import load_map
+
+    return load_map(map_file)
+
+
+@pytest.fixture
+def make_slide_data(tmp_path: Path) -> Callable[..., 'Data']:
+    """Return a function that returns the moments of some slides."""
+    from support.slides import write_shards
+
+    def make(seeds: range, part: str = 'train') -> 'Data':
+        shards = [tmp_path / 'shards' / f'{seed}' for seed in seeds]
+        return write_shards(shards, seeds, tmp_path / part)
+
+    return make
+
+
+@pytest.fixture
+def tiny_viva() -> 'ViVa':
+    from support.slides import make_tiny_viva
+
+    return make_tiny_viva()

@@ -1,0 +1,110 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A robot with its monitor, played by a test, for a real supervisor; and options of that."""
+
+import threading
+import time
+
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from support.ros import Listener, wait
+from viva_ros.msg import Alert, Episode, SupervisorState, Value
+from viva_ros.nodes import qos
+from viva_ros.nodes.convert import header
+from viva_ros.srv import StartEpisode
+
+LIVE = (
+    '-p', 'retry.dry_run:=false', '-p', 'retry.timeout:=2.0', '-p', 'retry.backoff:=0.5',
+    '-p', 'robot.executing_topic:=executing',
+)  # fmt: skip
+QUICK = ('-p', 'alarm.cool_down:=1.0')
+CALM = ('-p', 'alarm.cool_down:=0.5')  # so that the cool-down does not hide what is asked for
+
+
+def kinds(alerts):
+    return [alert.kind for alert in alerts]
+
+
+class JudgedRobot:
+    """Publishes values at 10 Hz of a stamp clock of its own, executes, and serves retries."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._publisher = listener.create_publisher(Value, 'value', qos.RELIABLE)
+        self._words = listener.create_publisher(Bool, 'executing', qos.RELIABLE)
+        listener.create_timer(0.1, lambda: self._words.publish(Bool(data=self.executing)))
+        self.listener = listener
+        self.alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
+        self.episodes = listener.listen(Episode, 'episode', qos.LATCHED_READER)
+        self.states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
+        self.executing, self.asked, self.way_home = True, 0, 0.5
+
+    def serve(self, accept: bool, message: str = '') -> None:
+        """Serve retries: an accepted one stops execution for the way home."""
+
+        def answer(request, response):
+            self.asked += 1
+            response.success, response.message = accept, message
+            if accept:
+                self.executing = False
+                self._words.publish(Bool(data=False))
+                home = threading.Timer(self.way_home, self.go)
+                home.daemon = True
+                home.start()
+            return response
+
+        self.listener.create_service(Trigger, 'retry', answer)
+
+    def go(self) -> None:
+        """Execute the task (again)."""
+        self.executing = True
+
+    def begin(self, task: str = '') -> str:
+        """Start an episode; returns its id, once the robot is known to execute."""
+        answer = self.listener.call(
+            StartEpisode, 'supervisor/start_episode', StartEpisode.Request(task=task)
+        )
+        assert answer.success, answer.message
+        wait(lambda: self.state.id == answer.episode_id, 'the announcement')
+        wait(lambda: self.state.executing == self.executing, 'the word of the robot')
+        return answer.episode_id
+
+    @property
+    def state(self) -> Episode:
+        """Return the newest announcement."""
+        return self.episodes[-1] if self.episodes else Episode()
+
+    def ready(self) -> None:
+        wait(lambda: self._publisher.get_subscription_count(), 'the supervisor')
+        self.begin()
+
+    def send(self, value: float | None, engine: str = 'f' * 16, task: str = 'tray_lift') -> None:
+        message = Value(header=header(time.time_ns()), task=task, engine=engine)
+        message.episode_id, message.executing = self.state.id, self.state.executing
+        if value is None:
+            message.status, message.reason_kind = Value.STATUS_UNKNOWN, 'stale'
+            message.reason, message.value = 'the camera is gone', float('nan')
+        else:
+            message.status, message.value = Value.STATUS_OK, value
+        self._publisher.publish(message)
+
+    def hold(self, value: float | None, condition, what: str, **extra) -> None:
+        """Send a value ten times a second until something is so."""
+
+        def step() -> bool:
+            self.send(value, **extra)
+            time.sleep(0.1)
+            return condition()
+
+        wait(step, what)
+
+    def fall(self) -> None:
+        """Let the value stand high for a while, then fall; again, if a busy machine missed it."""
+        begin, told = time.monotonic(), len(self.alerts)
+
+        def step() -> bool:
+            self.send(0.8 if (time.monotonic() - begin) % 10.0 < 2.0 else -0.5)
+            time.sleep(0.1)
+            return Alert.ALARM in [a.level for a in self.alerts[told:]]
+
+        wait(step, 'an alarm')

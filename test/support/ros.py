@@ -1,0 +1,166 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Real processes over real DDS: a node that listens, processes, and waiting for what they do.
+
+The fixtures are in support/ros_fixtures.py, which needs no rclpy to be imported.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from viva_ros.bringup.processes import environment
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration, Threshold
+
+HERE = Path(__file__).parent
+PROPERLY = 4.0  # s; nodes end within 3
+TRIES = 3  # of a service call, within the patience
+PATIENCE = 30.0  # s; on a busy machine all takes long, and no test is about speed
+
+
+class Listener(Node):
+    """Collects what is published."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__('listener', context=context)
+        self.heard: dict[str, list[Any]] = {}
+
+    def listen(self, kind: type, topic: str, profile: Any) -> list[Any]:
+        """Give the list that grows as messages come."""
+        messages = self.heard.setdefault(topic, [])
+        self.create_subscription(kind, topic, messages.append, profile)
+        return messages
+
+    def call(self, kind: Any, service: str, request: Any) -> Any:
+        """Call a service and wait for the answer."""
+        client = self.create_client(kind, service)
+        assert client.wait_for_service(PATIENCE), f'no service {service}'
+        for _ in range(TRIES):  # an answer is lost if its server does not know the client yet
+            future = client.call_async(request)
+            end = time.monotonic() + PATIENCE / TRIES
+            while not future.done() and time.monotonic() < end:
+                time.sleep(0.02)
+            if future.done():
+                return future.result()
+        raise AssertionError(f'waited {PATIENCE:.0f} s for an answer of {service}')
+
+    def trigger(self, service: str) -> Any:
+        """Call a std_srvs/Trigger service."""
+        return self.call(Trigger, service, Trigger.Request())
+
+
+class Processes:
+    """Starts processes, and ends all of them at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.all: list[subprocess.Popen[bytes]] = []
+
+    def start(self, what: str, *arguments: object, **extra: str) -> subprocess.Popen[bytes]:
+        """Start a script of test/support ('x.py') or a module ('viva_ros.nodes.x')."""
+        program = [str(HERE / what)] if what.endswith('.py') else ['-m', what]
+        env = environment() | extra
+        log = (self.folder / f'{len(self.all)}_{Path(what).stem}.log').open('wb')
+        line = [sys.executable, *program, *map(str, arguments)]
+        process = subprocess.Popen(line, env=env, stdout=log, stderr=subprocess.STDOUT)
+        log.close()
+        self.all.append(process)
+        return process
+
+    def log(self, process: subprocess.Popen[bytes]) -> str:
+        """Give what a process has written."""
+        number = self.all.index(process)
+        return next(self.folder.glob(f'{number}_*.log')).read_text(errors='replace')
+
+    def end(self) -> None:
+        """End all: properly where that is possible, for what is killed leaves shared memory."""
+        running = [process for process in self.all if process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        end = time.monotonic() + PROPERLY
+        for process in running:
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
+    """Wait until something is so; fail with its name if that takes too long."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, f'waited {patience:.0f} s for {what}'
+        time.sleep(0.02)
+
+
+def draw_domain() -> int:
+    """Draw a DDS domain that no other worker of pytest-xdist draws."""
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+    return random.SystemRandom().choice(range(1 + worker, 102, workers))
+
+
+def enter_domain(patch: pytest.MonkeyPatch, home: Path) -> None:
+    """Set a DDS domain of this machine alone, and a home for what nodes keep."""
+    patch.setenv('ROS_HOME', str(home))
+    patch.setenv('ROS_DOMAIN_ID', str(draw_domain()))
+    patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    for name in ('AMENT_PREFIX_PATH', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+        patch.setenv(name, environment()[name])
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
+    """Run a listener in a thread, for as long as a block lasts."""
+    context = Context()
+    rclpy.init(context=context)
+    node = Listener(context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown(timeout_sec=2.0)
+        thread.join(timeout=5.0)
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
+
+
+def write_calibration(folder: Path) -> Path:
+    """Write thresholds for the engine of fake_monitor.py: a fall of 0.5 alarms, nothing else."""
+    never = Threshold(9.0, 9.0)
+    made = Calibration(
+        'f' * 16, 'tray_lift', 40, 0.1, 0.3, 38, (0.9, 1.0), RuleSettings(),
+        {'drop': Threshold(0.3, 0.5), 'no_rise': never, 'floor': never}, 'by hand',
+    )  # fmt: skip
+    path = folder / 'calibration.json'
+    made.save(path)
+    return path

@@ -1,0 +1,116 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.slides import CUT, slide_episode, write_slide
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.episode import Episode
+from viva_ros.training import cache
+from viva_ros.training.cache import Data
+from viva_ros.training.dataset import cut
+
+Record = Callable[[Path, Episode], Path]
+
+
+def test_moments_of_all_recordings_are_joined_in_order(tmp_path: Path) -> None:
+    episodes = [slide_episode(1, frames=8), slide_episode(3, frames=6)]
+    paths = [write_slide(tmp_path / 'r', episode) for episode in episodes]
+    data = cache.load(paths, tmp_path / 'cache', CUT, 'train')
+    assert data.images.shape == (4 + 3, 3, 32, 32, 3)
+    assert data.episode.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert [label['success'] for label in data.labels] == [True, False]
+    assert data.returned.tolist() == pytest.approx([7 / 8, 5 / 8, 3 / 8, 1 / 8,
+                                                    1 + 5 / 6, 1 + 3 / 6, 1 + 1 / 6])  # fmt: skip
+    expected = cut(episodes[0], CUT.cameras, CUT.joint_names, CUT.size, CUT.horizon, 2)
+    np.testing.assert_allclose(data.proprio[:4], expected.proprio, atol=1e-6)
+    assert np.abs(data.images[:4].astype(int) - expected.images.astype(int)).mean() < 3  # JPEG
+
+
+def test_what_is_in_the_cache_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_slide(tmp_path / 'r', slide_episode(seed)) for seed in (1, 2)]
+    first = cache.load(paths, tmp_path / 'cache', CUT, 'train')
+    reads: list[Path] = []
+    read = cache.read
+    monkeypatch.setattr(cache, 'read', lambda path: reads.append(path) or read(path))
+    again = cache.load(paths, tmp_path / 'cache', CUT, 'train')
+    assert not reads
+    np.testing.assert_array_equal(first.images, again.images)
+    more = [*paths, write_slide(tmp_path / 'r', slide_episode(5))]
+    assert len(cache.load(more, tmp_path / 'cache', CUT, 'train').labels) == 3
+    assert reads == more[2:]
+    cache.load(paths, tmp_path / 'cache', replace(CUT, every=1), 'train')
+    assert reads == [*more[2:], *paths]
+
+
+def test_parts_share_shards_but_not_arrays(tmp_path: Path) -> None:
+    paths = [write_slide(tmp_path / 'r', slide_episode(seed)) for seed in (1, 2)]
+    train = cache.load(paths[:1], tmp_path / 'cache', CUT, 'train')
+    held = cache.load(paths[1:], tmp_path / 'cache', CUT, 'validation')
+    assert train.labels[0]['seed'] == 1
+    assert held.labels[0]['seed'] == 2
+    assert {path.name for path in (tmp_path / 'cache').glob('*.npy')} == {
+        'train.npy', 'validation.npy',
+    }  # fmt: skip
+
+
+def test_a_recording_without_an_outcome_is_refused(tmp_path: Path) -> None:
+    path = write_slide(tmp_path / 'r', replace(slide_episode(1), label=None))
+    with pytest.raises(RecordingError, match='no episode with an outcome: leave it out'):
+        cache.load([path], tmp_path / 'cache', CUT, 'train')
+
+
+def test_tasks_are_numbered_as_asked_for(make_slide_data: Callable[..., Data]) -> None:
+    data = make_slide_data(range(2))
+    assert data.tasks == ('slide',)
+    assert set(data.task_index(('other', 'slide'))) == {1}
+
+
+def test_files_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    paths = [write_slide(tmp_path / task, replace(slide_episode(1, frames=frames)))
+             for task, frames in (('slide', 8), ('push', 6))]  # fmt: skip
+    data = cache.load(paths, tmp_path / 'cache', CUT, 'train', processes=2)
+    assert data.episode.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert data.stamps[[3, 6]].tolist() == [600_000_000, 400_000_000]
+
+
+def test_another_horizon_needs_no_other_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_slide(tmp_path / 'r', slide_episode(seed, frames=6)) for seed in (1, 3)]
+    data = cache.load(paths, tmp_path / 'cache', CUT, 'train')
+    monkeypatch.setattr(cache, 'read', None)
+    other = cache.load(paths, tmp_path / 'cache', replace(CUT, horizon=0.1), 'train')
+    # 26 joint samples at 20 ms: joint 'left_waist' is k / 25; moments are 10 samples apart.
+    assert other.future[:3, 0].tolist() == pytest.approx([5 / 25, 15 / 25, 1.0])
+    assert other.future[3:, 0].tolist() == pytest.approx([5 / 25, 15 / 25, 1.0])
+    np.testing.assert_array_equal(data.ahead(0.1).future, other.future)
+    assert data.future[:, 0].tolist() == [1.0] * 6  # 1 s is beyond the end
+    assert other.future.dtype == np.float32
+
+
+def test_the_moment_one_horizon_later_is_of_the_same_episode(
+    make_slide_data: Callable[..., Data],
+) -> None:
+    data = make_slide_data(range(1, 3))  # two episodes of 6 moments, 0.2 s apart
+    assert data.rows_ahead(0.4).tolist() == [2, 3, 4, 5, 5, 5, 8, 9, 10, 11, 11, 11]
+
+
+def test_every_moment_knows_how_its_episode_ended(make_slide_data: Callable[..., Data]) -> None:
+    assert make_slide_data(range(2, 4)).success.tolist() == [True] * 6 + [False] * 6
+
+
+def test_tasks_weigh_the_same_whatever_their_number_of_moments(
+    make_slide_data: Callable[..., Data],
+) -> None:
+    data = make_slide_data(range(1, 5))
+    labels = [{**label, 'task': 'slide' if i else 'push'} for i, label in enumerate(data.labels)]
+    weights = replace(data, labels=labels).balance()
+    assert weights.tolist() == pytest.approx([1 / 6] * 6 + [1 / 18] * 18)

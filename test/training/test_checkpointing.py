@@ -1,0 +1,81 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from viva_ros.console.provenance import revision
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.model.config import preset
+from viva_ros.training import checkpointing as run_folder
+from viva_ros.training.cache import Data
+from viva_ros.training.checkpointing import environment
+from viva_ros.training.config import TrainConfig, plan
+from viva_ros.training.distributed import Hardware, Workers
+from viva_ros.training.sources import of_episodes
+
+LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
+CONFIG = preset('tiny', ('head',), ('a',), ('slide',))
+
+
+def begin(run: TrainConfig, learn: Data) -> None:
+    content = run_folder.describe(run, CONFIG, learn, None)
+    run_folder.begin(run, content, Workers(run.hardware))
+
+
+def test_a_run_goes_on_as_begun_or_not_at_all(
+    tmp_path: Path, make_slide_data: Callable[..., Data]
+) -> None:
+    learn = make_slide_data(range(1, 3))
+    run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
+    begin(run, learn)
+    begin(replace(run, hardware=Hardware('cpu', accumulate=2)), learn)
+    assert [start['hardware']['accumulate'] for start in run_folder.started(tmp_path)] == [1, 2]
+    with pytest.raises(ConfigurationError, match='was begun with seed 0, now asked for is 1: ch'):
+        begin(replace(run, seed=1), learn)
+    with pytest.raises(ConfigurationError, match=r'begun with plan\.head\.batch 2, now .* is 3'):
+        begin(replace(run, plan=plan(3, LENGTHS)), learn)
+    with pytest.raises(ConfigurationError, match='begun with episodes '):
+        begin(run, of_episodes(learn, [1]))
+    assert len(run_folder.started(tmp_path)) == 2
+
+
+def test_it_says_what_it_was_started_with(
+    tmp_path: Path, make_slide_data: Callable[..., Data]
+) -> None:
+    run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
+    begin(run, make_slide_data(range(1, 2)))
+    content = json.loads((tmp_path / 'run.json').read_text())
+    assert content['config']['preset'] == 'tiny'
+    assert content['starts'][0]['environment']['libraries']['torch']
+    assert content['starts'][0]['command'].startswith('viva train')
+    assert environment()['cores'] >= 1
+
+
+def test_the_revision_is_that_of_the_source_and_dirty_where_it_was_changed(tmp_path: Path) -> None:
+    package = tmp_path / 'package'
+    package.mkdir()
+    (package / 'a.py').write_text('1')
+
+    def git(*command: str) -> str:
+        author = ('-c', 'user.name=n', '-c', 'user.email=e@e')
+        done = subprocess.run(['git', '-C', str(tmp_path), *author, *command],
+                              capture_output=True, text=True, check=True)  # fmt: skip
+        return done.stdout.strip()
+
+    assert revision(package) is None
+    git('init', '-q')
+    git('add', 'package')
+    git('commit', '-qm', 'one')
+    head = git('rev-parse', 'HEAD')
+    assert revision(package) == {'revision': head, 'dirty': False}
+    (package / 'a.py').write_text('2')
+    assert revision(package) == {'revision': head, 'dirty': True}
+    inner = package / 'site' / 'package'
+    inner.mkdir(parents=True)
+    assert revision(inner) is None  # installed inside of another one's repository

@@ -1,0 +1,87 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two processes, real ones that talk over gloo, have the gradients of one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+SCRIPT = Path(__file__).parents[1] / 'support' / 'shared_step.py'
+
+MODES = ('shared', 'in_parts', 'spread', 'spread_in_parts')
+
+
+@pytest.fixture(scope='module')
+def one_process() -> dict[str, dict[str, Tensor]]:
+    from support import shared_step
+
+    torch.set_num_threads(1)
+    return {mode: shared_step.gradients(shared_step.MODES[mode]) for mode in MODES[:2]}
+
+
+@pytest.fixture(scope='module')
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp('two')
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    done = subprocess.run([*launch, str(SCRIPT), str(out), *MODES], capture_output=True,
+                          text=True, check=False, env=environment)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def assert_alike(given: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Differences may be a millionth of a tensor's largest element, or of the rounding there."""
+    assert given.keys() == expected.keys()
+    for name, tensor in expected.items():
+        largest = float(tensor.abs().max())
+        torch.testing.assert_close(
+            given[name], tensor, rtol=1e-3, atol=3e-5 * max(largest, 1e-2), msg=name
+        )
+
+
+def test_a_batch_taken_in_parts_has_the_gradients_of_the_whole(
+    one_process: dict[str, dict[str, Tensor]],
+) -> None:
+    whole = one_process['shared']
+    assert {name.split('/')[0] for name in whole} == {'vae', 'video', 'viva'}
+    assert_alike(one_process['in_parts'], whole)
+    changed = {name: 1.01 * tensor for name, tensor in whole.items()}
+    with pytest.raises(AssertionError):
+        assert_alike(changed, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize('mode', MODES)
+def test_two_processes_have_the_gradients_of_one(
+    mode: str, one_process: dict[str, dict[str, Tensor]], two_processes: Path
+) -> None:
+    given = load_file(two_processes / mode / 'gradients.safetensors')
+    assert_alike(given, one_process['shared'])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_weights_spread_over_processes_are_kept_by_parts_and_learn_the_same(
+    two_processes: Path,
+) -> None:
+    spread = two_processes / 'spread'
+    assert sorted(path.name for path in spread.glob('viva.state*')) == [
+        'viva.state-00000004-0of2', 'viva.state-00000004-1of2', 'viva.state.json',
+    ]  # fmt: skip
+    whole = load_file(two_processes / 'shared' / 'weights.safetensors')
+    given = load_file(spread / 'weights.safetensors')
+    assert given.keys() == whole.keys()
+    from support import shared_step
+
+    begun = shared_step.make_model().transformer.state_dict()
+    moved = sum(float((weight - begun[name]).abs().sum()) for name, weight in whole.items())
+    apart = sum(float((weight - given[name]).abs().sum()) for name, weight in whole.items())
+    assert apart < 0.02 * moved  # not 0: Adam steps at full size where a slope is only rounding

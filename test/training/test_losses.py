@@ -1,0 +1,175 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from viva_ros.model.latents import Goals
+from viva_ros.model.proprio import ProprioModel
+from viva_ros.model.viva import ViVa
+from viva_ros.training import losses as held_out
+from viva_ros.training import losses as stages
+from viva_ros.training.augmentation import AugmentSettings
+from viva_ros.training.cache import Data
+
+STILL = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_rows_come_back_in_the_order_asked_for() -> None:
+    array = np.arange(10) * 10
+    assert stages.take(array, torch.tensor([7, 2, 7, 0])).tolist() == [70, 20, 70, 0]
+
+
+def test_statistics_are_those_of_each_channel(tiny_viva: ViVa) -> None:
+    raw = np.zeros((2, 3, 4, 2, 2), dtype=np.float16)
+    raw[:, :, 1] = 3.0
+    raw[0, :, 2], raw[1, :, 2] = 1.0, 5.0
+    stages.set_statistics(tiny_viva, raw)
+    assert tiny_viva.latents_mean.tolist() == [0.0, 3.0, 3.0, 0.0]
+    assert tiny_viva.latents_std.tolist() == [0.0, 0.0, 2.0, 0.0]
+
+
+def test_all_views_are_encoded_as_the_model_does(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data]
+) -> None:
+    data = make_slide_data(range(1, 3))
+    raw = stages.encode_all(tiny_viva, data)
+    with torch.inference_mode():
+        expected = tiny_viva.encode(torch.from_numpy(np.array(data.images[3:4])))
+    assert raw.shape == (12, 3, 4, 2, 2)
+    np.testing.assert_allclose(raw[3], expected[0].numpy(), atol=2e-3)
+
+
+def test_clips_are_of_one_camera_and_stand_still_at_the_end_of_an_episode(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_slide_data(range(1, 3))  # two episodes of 6 moments
+    raw = np.zeros((12, 3, 4, 2, 2), dtype=np.float16)
+    raw += np.arange(12)[:, None, None, None, None] + 100 * np.arange(3)[:, None, None, None]
+    seen: list[Tensor] = []
+
+    def video_loss(clips: Tensor, task: Tensor, source: torch.Generator) -> Tensor:
+        seen.append(clips)
+        return torch.zeros(())
+
+    monkeypatch.setattr(tiny_viva, 'video_loss', video_loss)
+    stages.VideoLoss(tiny_viva, data, raw, spacing=2)(64, generator())
+    clips = seen[0][:, 0, :, 0, 0]  # (B, F)
+    for clip in clips.int().tolist():
+        camera, first = clip[0] // 100, clip[0] % 100
+        last = 5 if first < 6 else 11
+        assert clip == [100 * camera + min(first + 2 * k, last) for k in range(7)]
+    assert len({clip[0] // 100 for clip in clips.int().tolist()}) == 3
+
+
+def test_moments_meet_their_own_labels(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_slide_data(range(1, 4))  # the third fails
+    labels = stages.Labels.of(data, tiny_viva, ('slide',))
+    # v = G - 1: from the first moment of a success, G = 11/12, and of a failure, G = 1 + 11/12.
+    assert labels.latent[[0, 12]].tolist() == pytest.approx([-1 / 12, 11 / 12])
+    assert labels.failed[[0, 6, 12]].tolist() == [0.0, 0.0, 1.0]
+    seen: list[tuple[Tensor, Tensor, Goals]] = []
+
+    def loss(latents: Tensor, proprio: Tensor, goals: Goals, *_: object) -> dict[str, Tensor]:
+        seen.append((latents, proprio, goals))
+        return {'total': torch.zeros(())}
+
+    monkeypatch.setattr(tiny_viva, 'loss', loss)
+    stages.ViVaLoss(tiny_viva, data, labels, STILL)(8, generator())
+    latents, proprio, goals = seen[0]
+    assert goals.future is not None
+    assert latents.shape == (8, 3, 4, 2, 2)
+    for row in range(8):
+        here = (labels.proprio - proprio[row]).abs().sum(1) < 1e-6
+        assert (here & (labels.latent == goals.latent[row])).any()
+        assert torch.equal(goals.future[row], labels.future[here][0])
+
+
+def test_later_moments_are_of_the_same_episode_and_not_later_than_asked(
+    make_slide_data: Callable[..., Data],
+) -> None:
+    data = make_slide_data(range(1, 3))  # two episodes of 6 moments
+    apart = int(data.stamps[1] - data.stamps[0])
+    rows = np.array([0, 3, 4, 5, 6, 10])
+    assert stages.rows_ahead(data, rows, 2 * apart).tolist() == [2, 5, 5, 5, 8, 11]
+    assert stages.rows_ahead(data, rows, 2 * apart - 1).tolist() == [1, 4, 5, 5, 7, 11]
+
+
+def test_each_loss_can_be_lowered(tiny_viva: ViVa, make_slide_data: Callable[..., Data]) -> None:
+    data = make_slide_data(range(1, 3))
+    labels = stages.Labels.of(data, tiny_viva, ('slide',))
+    raw = stages.encode_all(tiny_viva, data)
+    proprio = ProprioModel(tiny_viva.ranges, 1)
+    losses = [
+        (stages.VaeLoss(tiny_viva, data, AugmentSettings()), tiny_viva.vae),
+        (stages.VideoLoss(tiny_viva, data, raw, 1), tiny_viva.transformer),
+        (stages.ViVaLoss(tiny_viva, data, labels, AugmentSettings()), tiny_viva.transformer),
+        (stages.ProprioLoss(proprio, labels, AugmentSettings()), proprio),
+    ]
+    for loss, module in losses:
+        optimiser = torch.optim.Adam(module.parameters(), lr=1e-3)
+        before = float(loss(4, generator())['total'].detach())
+        for _ in range(8):
+            optimiser.zero_grad()
+            loss(4, generator())['total'].backward()
+            optimiser.step()
+        assert float(loss(4, generator())['total'].detach()) < before, type(loss).__name__
+
+
+def test_the_vae_does_not_learn_in_the_last_stage(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data]
+) -> None:
+    data = make_slide_data(range(1, 2))
+    labels = stages.Labels.of(data, tiny_viva, ('slide',))
+    stages.ViVaLoss(tiny_viva, data, labels, AugmentSettings())(2, generator())['total'].backward()
+    assert all(parameter.grad is None for parameter in tiny_viva.vae.parameters())
+    assert any(parameter.grad is not None for parameter in tiny_viva.transformer.parameters())
+
+
+def test_figures_of_a_perfect_model_are_perfect(make_slide_data: Callable[..., Data]) -> None:
+    data = make_slide_data(range(1, 4))
+    perfect = held_out.figures(data, 1.0 - data.returned, data.future)
+    assert perfect == pytest.approx(
+        {'value_error': 0.0, 'forecast_error': 0.0, 'spearman': 1.0, 'auroc': 1.0}, abs=1e-5
+    )
+    turned = held_out.figures(data, data.returned - 1.0, data.future + 0.5)
+    assert turned['spearman'] == pytest.approx(-1.0)
+    assert turned['auroc'] == 0.0
+    assert turned['forecast_error'] == pytest.approx(0.5, abs=1e-5)
+
+
+def test_held_out_values_are_those_of_the_model(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data]
+) -> None:
+    data = make_slide_data(range(1, 3))
+    tiny_viva.eval()
+    labels = stages.Labels.of(data, tiny_viva, ('slide',))
+    values, forecasts = held_out.predict(tiny_viva, stages.encode_all(tiny_viva, data), labels)
+    rows = slice(4, 6)
+    with torch.inference_mode():
+        images = torch.from_numpy(np.array(data.images[rows]))
+        joints = torch.from_numpy(data.proprio[rows])
+        expected = tiny_viva(images, joints, torch.zeros(2, dtype=torch.long))
+    np.testing.assert_allclose(values[rows], expected[0].numpy(), atol=5e-3)  # float16 latents
+    np.testing.assert_allclose(forecasts[rows], expected[1].numpy(), atol=5e-3)
+
+
+def test_noise_on_joints_leaves_the_labels_alone(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data]
+) -> None:
+    data = make_slide_data(range(1, 2))
+    labels = stages.Labels.of(data, tiny_viva, ('slide',))
+    before = labels.proprio.clone()
+    stages.ViVaLoss(tiny_viva, data, labels, replace(STILL, joints=0.5))(4, generator())
+    assert torch.equal(labels.proprio, before)

@@ -1,0 +1,85 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A training that is stopped by one Ctrl-C says how to go on, and does."""
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.slides import slide_episode, write_slide
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_training_that_is_stopped_goes_on_with_the_stage_that_it_was_at(tmp_path: Path) -> None:
+    for seed in (1, 2, 3):
+        write_slide(tmp_path / 'r', slide_episode(seed))
+    run = tmp_path / 'run'
+    lengths = {'vae': 2, 'video': 1, 'viva': 5, 'proprio': 0}
+    steps = [text for name, n in lengths.items() for text in (f'--{name}-steps', str(n))]
+    command = [
+        sys.executable, '-m', 'viva_ros.cli.main', 'train', '--recordings', str(tmp_path / 'r'),
+        '--out', str(run), '--preset', 'tiny', '--batch', '2', *steps,
+    ]  # fmt: skip
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+
+    def start() -> 'subprocess.Popen[str]':
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+    process = start()
+    while not (run / 'vae.state').exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    # Where the bar was about to end, it is on the same line.
+    assert said.endswith('viva train: stopped: run the same command again to go on\n')
+    assert 'Traceback' not in said
+    assert not (run / 'checkpoint').exists()
+    learnt = (run / 'vae.state').stat().st_mtime_ns
+
+    again = start()
+    said = again.communicate(timeout=200)[1]
+    assert again.returncode == 0, said
+    assert (run / 'vae.state').stat().st_mtime_ns == learnt
+    assert (run / 'checkpoint' / 'model.safetensors').is_file()
+    assert len(json.loads((run / 'run.json').read_text())['starts']) == 2
+
+
+def limited(size: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@pytest.mark.parametrize(('size', 'what'), [
+    # Decoded views of an episode are 6 x 3 of 32 x 32 x 3 bytes, 55 296; those of two 110 592.
+    (40_000, r'shards/episode_000001-\w+ cannot be written'),
+    (100_000, r'cache/train\.npy cannot be written'),
+])  # fmt: skip
+def test_where_files_cannot_grow_the_error_names_place_and_remedy(
+    tmp_path: Path, size: int, what: str
+) -> None:
+    for seed in (1, 2, 3):
+        write_slide(tmp_path / 'r/train', slide_episode(seed))
+    command = [
+        sys.executable, '-m', 'viva_ros.cli.main', 'train', '--recordings', str(tmp_path / 'r'),
+        '--out', str(tmp_path / 'run'), '--preset', 'tiny',
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=lambda: limited(size), check=False
+    )
+    said = done.stderr.splitlines()[-1]
+    assert done.returncode == 2, done.stderr
+    assert re.search(what, said), said
+    assert 'make room, and run the same command again' in said
+    assert 'Traceback' not in done.stderr
+    assert not list((tmp_path / 'run').rglob('*.tmp'))
+    assert not list((tmp_path / 'run').glob('cache/train.*'))

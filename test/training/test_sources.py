@@ -1,0 +1,111 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.slides import slide_episode, write_slide
+
+from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.data.episode import Episode, Frames, Joints, Label
+from viva_ros.training.cache import Data
+from viva_ros.training.config import TrainConfig, plan
+from viva_ros.training.run import clip_spacing
+from viva_ros.training.sources import gather, of_episodes, of_tasks, robot_of
+
+Record = Callable[[Path, Episode], Path]
+LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
+
+
+def run_of(folder: Path, *recordings: Path, **changes: object) -> TrainConfig:
+    return replace(
+        TrainConfig(recordings, folder, 'tiny', 0, plan(2, LENGTHS), folder / 'c'), **changes
+    )
+
+
+def labelled(episode: Episode, task: str) -> Episode:
+    return replace(episode, label=replace(episode.label or Label('', True), task=task))
+
+
+def test_cameras_joints_and_rates_are_those_of_the_recordings() -> None:
+    stamps = np.arange(30, dtype=np.int64) * 33_300_000  # 30 Hz, as cameras put it
+    joints = Joints(stamps, ('a', 'b'), np.zeros((30, 2)))
+    pictures = [np.zeros((8, 8, 3), dtype=np.uint8)] * 30
+    cameras = {name: Frames(stamps, pictures) for name in ('wrist', 'chest')}
+    robot = robot_of(Episode('e', cameras, joints, None))
+    assert robot.cameras == ('chest', 'wrist')
+    assert robot.joint_names == ('a', 'b')
+    assert (robot.frame_rate, robot.control_rate) == (30.0, 30.0)
+    assert robot.every == 6  # moments at 5 Hz
+    assert robot_of(Episode('e', cameras, joints, None), ('wrist',)).cameras == ('wrist',)
+    for usual, expected in (
+        (('wrist', 'chest'), ('wrist', 'chest')), (('wrist', 'head'), ('chest', 'wrist')),
+    ):  # fmt: skip
+        assert robot_of(Episode('e', cameras, joints, None), (), usual).cameras == expected
+
+
+def test_a_camera_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(ConfigurationError, match=r'cameras is chest, .* has head, left_wrist'):
+        robot_of(slide_episode(1), ('head', 'chest'))
+    with pytest.raises(ConfigurationError, match='must be named once each'):
+        robot_of(slide_episode(1), ('head', 'head'))
+
+
+def test_rates_of_one_frame_are_not_guessed() -> None:
+    episode = slide_episode(1)
+    head = episode.cameras['head']
+    short = {'head': Frames(head.stamps[:1], head.images[:1])}
+    with pytest.raises(ConfigurationError, match='has 1 of head, must have two or more'):
+        robot_of(replace(episode, cameras=short))
+
+
+def test_folders_of_two_tasks_become_one_set_in_the_order_of_the_cameras_asked_for(
+    tmp_path: Path,
+) -> None:
+    for task in ('lift', 'pass'):
+        for seed in (1, 2):
+            write_slide(tmp_path / task / 'train', labelled(slide_episode(seed), task))
+        (tmp_path / task / 'validation').mkdir()
+    cameras = ('right_wrist', 'head')
+    run = run_of(tmp_path, tmp_path / 'lift', tmp_path / 'pass', cameras=cameras)
+    material = gather(run)
+    assert material.learn.tasks == ('lift', 'pass')
+    assert material.blank.cameras == cameras
+    assert material.blank.control_rate == 50.0
+    assert material.learn.images.shape[1] == 2
+    only = gather(replace(run, tasks=('pass',)))
+    assert only.learn.tasks == ('pass',)
+    with pytest.raises(ConfigurationError, match='tasks is fold, the recordings are of lift, pas'):
+        gather(replace(run, tasks=('fold',)))
+
+
+def test_recordings_without_any_outcome_are_refused(tmp_path: Path) -> None:
+    write_slide(tmp_path / 'r' / 'train', replace(slide_episode(1), label=None))
+    with pytest.raises(RecordingError, match='none of 1 recordings has an outcome'):
+        gather(run_of(tmp_path, tmp_path / 'r'))
+
+
+def test_a_choice_of_episodes_has_their_moments_and_no_copy_of_the_images(
+    make_slide_data: Callable[..., Data],
+) -> None:
+    data = make_slide_data(range(1, 4))  # three episodes of 6 moments
+    part = of_episodes(data, [0, 2])
+    assert part.episode.tolist() == [0] * 6 + [1] * 6
+    assert [label['name'] for label in part.labels] == ['episode_000001', 'episode_000003']
+    assert part.images.shape == (12, *data.images.shape[1:])
+    np.testing.assert_array_equal(part.images[np.array([0, 7])], data.images[[0, 13]])
+    np.testing.assert_array_equal(part.images[5:7], data.images[[5, 12]])
+    np.testing.assert_array_equal(part.returned, data.returned[[*range(6), *range(12, 18)]])
+    assert of_tasks(data, ()) is data
+
+
+def test_frames_of_a_clip_are_two_fifths_of_a_second_apart(
+    make_slide_data: Callable[..., Data],
+) -> None:
+    data = make_slide_data(range(1, 3))
+    assert clip_spacing(data) == 2  # moments are 0.2 s apart
+    assert clip_spacing(replace(data, stamps=data.stamps // 4)) == 8
+    assert clip_spacing(replace(data, episode=np.arange(12))) == 1

@@ -1,0 +1,72 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The layout of the 5B from bags to an estimate, every step by the command line in a process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from support.foreign_robot import write_bag
+
+from viva_ros.data.open import open_recording
+from viva_ros.engine.factory import load
+from viva_ros.model import checkpoint
+from viva_ros.scoring.replay import sights
+
+CAMERAS = ('left_wrist', 'right_wrist', 'head')
+TEXT = 'Lift the block with both arms.'
+
+
+def viva(*arguments: object) -> str:
+    """Run a command, which must end well, and give what it printed."""
+    command = [sys.executable, '-m', 'viva_ros.cli.main', *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_snapshot_in_the_published_layout_goes_from_bags_to_an_estimate(
+    tmp_path: Path, snapshot: Path, map_file: Path
+) -> None:
+    old = '  top: /acme/top/image/compressed\n  side: /acme/side/image/compressed\n'
+    views = ''.join(f'  {camera}: /acme/{camera}/image/compressed\n' for camera in CAMERAS)
+    map_file.write_text(map_file.read_text().replace(old, views))
+    for number in range(3):
+        write_bag(tmp_path / f'bags/b{number}', seed=number, success=number != 1, seconds=2.0,
+               cameras=CAMERAS)  # fmt: skip
+    data, run, engine = (tmp_path / name for name in ('set', 'run', 'engine'))
+    texts = tmp_path / 'texts.safetensors'
+
+    viva('import', tmp_path / 'bags', '--map', map_file, '--out', data)
+    viva('embed', TEXT, '--task', 'lift_block', '--snapshot', snapshot, '--out', texts)
+    viva('train', '--preset', 'wan2.2-tiny', '--backbone', snapshot, '--embeddings', texts,
+         '--recordings', data, '--out', run, '--batch', 2, '--viva-steps', 1,
+         '--proprio-steps', 0)  # fmt: skip
+    model = checkpoint.read(run / 'checkpoint').model
+    assert model.config.cameras == CAMERAS  # the published order, not that of the alphabet
+    assert len(model.config.joint_names) == 14
+    viva('export', run / 'checkpoint', '--out', engine, '--recordings', data)
+    viva('score', data, '--engine', engine, '--out', tmp_path / 'scored')
+
+    tables = sorted((tmp_path / 'scored').glob('*_values.parquet'))
+    assert [t.name for t in tables] == [f'episode_{n:06d}_values.parquet' for n in range(3)]
+    rows = [row for row in pq.read_table(tables[0]).to_pylist() if row['status'] == 'ok']
+    assert len(rows) >= 18  # of 2 s at 10 Hz
+    onnx, pytorch = (load(engine, 'lift_block', kind) for kind in ('onnx', 'pytorch'))
+    assert json.loads((engine / 'engine.json').read_text())['fingerprint'] == onnx.info.fingerprint
+    first = open_recording(data / 'episode_000000')
+    seen = next(
+        sight for sight in sights(first, CAMERAS, onnx.info.joint_names, 10.0)
+        if sight.stamp == rows[-1]['stamp']
+    )  # fmt: skip
+    given = onnx.estimate(seen.seen)
+    assert given.value == pytest.approx(rows[-1]['value'], abs=1e-6)
+    assert given.value == pytest.approx(pytorch.estimate(seen.seen).value, abs=1e-4)
+    assert set(given.forecast) == set(model.config.joint_names)
+    assert not torch.equal(model.text, torch.zeros_like(model.text))
