@@ -119,8 +119,8 @@ def test_a_field_without_a_sentence_is_no_setting() -> None:
 
 def all_settings() -> list[type]:
     found = []
-    for info in pkgutil.iter_modules(viva_ros.core.__path__):
-        module = importlib.import_module(f'viva_ros.core.{info.name}')
+    for info in pkgutil.walk_packages(viva_ros.core.__path__, 'viva_ros.core.'):
+        module = importlib.import_module(info.name)
         for name, thing in inspect.getmembers(module, inspect.isclass):
             if name.endswith('Settings') and thing.__module__ == module.__name__:
                 found.append(thing)
@@ -130,8 +130,8 @@ def all_settings() -> list[type]:
 def test_every_settings_class_of_the_core_is_frozen_valid_and_says_its_unit() -> None:
     names = {cls.__name__ for cls in all_settings()}
     assert names == {
-        'AlarmSettings', 'DetectorSettings', 'PictureSettings', 'RetrySettings', 'RobotSettings',
-        'RuleSettings', 'SilenceSettings', 'SyncSettings',
+        'AlarmSettings', 'CloudSettings', 'DetectorSettings', 'PictureSettings', 'RetrySettings',
+        'RobotSettings', 'RuleSettings', 'SilenceSettings', 'SyncSettings',
     }  # fmt: skip
     for cls in all_settings():
         validate(cls())

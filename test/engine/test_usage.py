@@ -5,19 +5,46 @@ import math
 import subprocess
 import sys
 
-from viva_ros.engine.usage import peak_mib
+from viva_ros.engine.usage import cpu_seconds, peak_mib
 
-CHILD = 'from viva_ros.engine.usage import peak_mib; print(peak_mib())'
+PEAK_OF_CHILD = 'from viva_ros.engine.usage import peak_mib; print(peak_mib())'
+WORK_OF_CHILD = """
+import threading, time
+def work(seconds):
+    while time.thread_time() < seconds:
+        pass
+threads = [threading.Thread(target=work, args=(0.05,)) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(time.process_time(), flush=True)
+input()
+"""
 
 
 def test_the_peak_of_a_small_process_is_its_own_and_not_that_of_its_large_parent():
     ballast = b'x' * (300 << 20)
     assert peak_mib() > len(ballast) >> 20
     child = subprocess.run(
-        [sys.executable, '-c', CHILD], capture_output=True, text=True, check=True
+        [sys.executable, '-c', PEAK_OF_CHILD], capture_output=True, text=True, check=True
     )
     assert 5.0 < float(child.stdout) < 200.0
 
 
 def test_of_a_process_that_is_gone_it_cannot_be_told():
     assert math.isnan(peak_mib(2**22 + 1))
+
+
+def test_the_time_of_a_process_is_that_of_all_its_threads_also_of_those_that_have_ended():
+    child = subprocess.Popen(
+        [sys.executable, '-c', WORK_OF_CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    own = float(child.stdout.readline())
+    assert own >= 4 * 0.05
+    assert own <= cpu_seconds(child.pid) < own + 0.1
+    child.communicate('\n')
+    assert math.isnan(cpu_seconds(child.pid))

@@ -91,7 +91,7 @@ ROWS = (
          'test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_so',), 2.0),
     Row(14, 'device out of memory or broken', 'one more try, then exit code 1; never to the CPU',
         (ENGINES + 'test_a_device_that_fails_twice_ends_the_process_with_an_error',
-         'engine/test_worker_retry.py::'
+         'engine/test_worker.py::'
          'test_a_second_failure_ends_the_process_and_never_moves_the_engine')),
     Row(15, 'engine missing, changed, writable by all', 'refused with reason and remedy',
         (ENGINES +

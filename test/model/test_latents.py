@@ -1,13 +1,17 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.model import latents
+from viva_ros.model.inference import LeanViVa
 from viva_ros.model.latents import Goals, Targets
+from viva_ros.model.viva import ViVa
 
 
 def test_joints_fill_a_frame_over_and_over_and_the_last_repeat_is_cut() -> None:
@@ -54,3 +58,77 @@ def test_joints_read_back_as_they_were_injected(
     frame = latents.inject_proprio(given_joints, shape)
     assert frame.shape == (1, *shape)
     torch.testing.assert_close(latents.read_proprio(frame, len(joints)), given_joints)
+
+
+SHAPE = (1, 1, 2)
+APART = Targets(('proprio', 'value', 'success'), 3)
+ALL = ('proprio', 'images', 'value', 'success')
+
+
+@pytest.mark.parametrize('names', [('value', 'proprio'), ('proprio',), ('value', 'reward'), ()])
+def test_targets_are_known_names_in_order_with_value(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match='must be of'):
+        Targets(names, 3)
+
+
+def test_frames_are_counted_and_outputs_named() -> None:
+    assert (Targets(('value',), 3).count, Targets(('value',), 3).outputs) == (1, ('value',))
+    assert (Targets(ALL, 3).count, APART.count) == (6, 3)
+    assert APART.outputs == ('value', 'forecast', 'progress', 'success')
+
+
+def test_all_frames_are_put_in_order() -> None:
+    later = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1, 1).expand(1, 2, *SHAPE)
+    goals = Goals(torch.tensor([-0.5]), torch.tensor([[0.1, 0.2]]), torch.tensor([0.0]), later)
+    frames = Targets(ALL, 2).clean(goals, SHAPE)[0, 0, :, 0]
+    # v = -.5 on a success: half remains, 2 * .5 - 1 = 0; no failure is -1.
+    expected = [[0.1, 0.2], [3, 3], [4, 4], [0, 0], [-1, -1]]
+    torch.testing.assert_close(frames, torch.tensor(expected))
+
+
+@pytest.mark.parametrize(('latent', 'failed', 'progress', 'success'), [
+    (-1.0, 0.0, 1.0, 1.0),  # G = 0: done
+    (-0.25, 0.0, 0.25, 1.0),  # G = .75 on a success
+    (0.75, 1.0, 0.25, 0.0),  # G = 1.75 on a failure: .75 remains, and 1
+])  # fmt: skip
+def test_progress_and_success_are_read_back_and_make_the_value(
+    latent: float, failed: float, progress: float, success: float
+) -> None:
+    goals = Goals(torch.tensor([latent]), torch.tensor([[0.1, 0.2]]), torch.tensor([failed]))
+    found = APART.read(APART.clean(goals, SHAPE), 2)
+    assert float(found['progress']) == pytest.approx(progress)
+    assert float(found['success']) == pytest.approx(success)
+    assert float(found['value']) == pytest.approx(-latent)
+
+
+def test_progress_is_learnt_from_successes_alone_and_the_outcome_from_all() -> None:
+    errors = torch.tensor([[1.0, 2.0, 3.0], [5.0, 40.0, 7.0]])
+    goals = Goals(torch.zeros(2), torch.zeros(2, 2), torch.tensor([0.0, 1.0]))
+    parts = APART.weigh(errors, goals)
+    assert (float(parts['proprio']), float(parts['value'])) == (3.0, (2.0 + 0.0) / 2)
+    assert float(parts['success']) == 5.0
+    assert float(parts['total']) == 0.5 * 3.0 + 1.0 + 5.0
+
+
+def test_a_batch_of_failures_teaches_no_progress() -> None:
+    goals = Goals(torch.zeros(1), torch.zeros(1, 2), torch.ones(1))
+    assert float(APART.weigh(torch.tensor([[1.0, 9.0, 2.0]]), goals)['value']) == 0.0
+
+
+def test_a_goal_that_is_denoised_may_not_be_missing() -> None:
+    with pytest.raises(ValueError, match='goals of success are missing'):
+        APART.clean(Goals(torch.zeros(1), torch.zeros(1, 2)), SHAPE)
+
+
+@pytest.mark.parametrize('names', [('value',), ('proprio', 'value', 'success'), ALL])
+def test_the_lean_form_gives_the_same_outputs(
+    make_viva: Callable[..., ViVa], names: tuple[str, ...]
+) -> None:
+    viva = make_viva(targets=names)
+    images = torch.randint(0, 256, (2, 3, 32, 32, 3)).byte()
+    joints, task = torch.tensor([[0.5, 0.2, 2.0], [-0.5, 0.4, 2.0]]), torch.tensor([0, 1])
+    with torch.inference_mode():
+        expected, given = viva(images, joints, task), LeanViVa(viva)(images, joints, task)
+    assert len(expected) == len(viva.outputs)
+    for name, one, other in zip(viva.outputs, expected, given, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-5, rtol=0, msg=name)

@@ -1,5 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import io
 import json
 import shutil
 import sqlite3
@@ -7,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from rosbags.rosbag2 import StoragePlugin
 from support.foreign_robot import write_bag
 
 from viva_ros.cli.main import main
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.convert import import_all
+from viva_ros.data.conversion.convert import import_all, show
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.open import find, open_as_it_is, open_recording
 from viva_ros.data.segmentation import episodes_of
@@ -277,3 +279,19 @@ def test_a_bag_with_its_map_beside_it_is_a_recording_of_ours(
     assert len(episode.cameras['top'].stamps) == 61
     assert episode.joints.positions.shape == (200, 14)  # the grippers begin 0.5 ms after the axes
     assert episode.label.success is False
+
+
+ROW = {
+    'source': 'bags', 'frames': 9, 'duration': 1.0, 'skew': 0.0, 'readable': 1.0, 'refused': (),
+    'losses': (), 'streams': {'left_wrist': {'rate': 10.0, 'gap': 0.1}},
+}  # fmt: skip
+
+
+def test_episodes_are_told_apart_in_a_narrow_terminal() -> None:
+    out = io.StringIO()
+    names = ['episode_000001', 'episode_000002']
+    show([{**ROW, 'name': name} for name in names], Console(file=out, width=80))
+    column = ''.join(
+        line.split('│')[1].strip() for line in out.getvalue().splitlines() if '│' in line
+    )
+    assert all(name in column for name in names)
