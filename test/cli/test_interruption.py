@@ -31,7 +31,7 @@ def main(argv):
     run('working', [Job(name, work, (name,)) for name in argv], 2)
 
 if __name__ == '__main__':
-    from viva_ros import cli
+    from viva_ros.cli import main as cli
     cli.import_module = lambda name: SimpleNamespace(main=main)
     raise SystemExit(cli.main(['compare', *sys.argv[1:]]))
 """

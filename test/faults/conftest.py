@@ -20,7 +20,7 @@ from support.ros import Listener, Processes, enter_domain, listening, wait, writ
 def running(
     shared_memory: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Listener, Processes]]:
-    """Give processes and a node of ours, in a domain for the tests of one file."""
+    """Return processes and a node of ours, in a domain for the tests of one file."""
     with pytest.MonkeyPatch.context() as patch:
         enter_domain(patch, tmp_path_factory.mktemp('ros'))
         with listening() as node:
@@ -31,7 +31,7 @@ def running(
 
 @pytest.fixture(scope='module')
 def robot(running: tuple[Listener, Processes]) -> Iterator[PublishingRobot]:
-    """Give a robot that a monitor of five estimates a second watches."""
+    """Return a robot that a monitor of five estimates a second watches."""
     node, started = running
     made = PublishingRobot(node)
     monitor = started.start(
@@ -48,5 +48,5 @@ def robot(running: tuple[Listener, Processes]) -> Iterator[PublishingRobot]:
 
 @pytest.fixture(scope='module')
 def new_calibration(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give thresholds for a whole file."""
+    """Return thresholds for a whole file."""
     return write_calibration(tmp_path_factory.mktemp('calibration'))

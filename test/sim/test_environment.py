@@ -5,6 +5,7 @@
 import mujoco
 import numpy as np
 import pytest
+from support.simulated_episodes import episode, play
 
 from viva_ros.sim.environment import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS, Simulation
 from viva_ros.sim.robot import CAMERAS, JOINT_NAMES, bare_robot
@@ -37,7 +38,7 @@ def test_the_tasks_and_modes_are_these():
 
 @pytest.mark.parametrize('task', TASKS)
 @pytest.mark.parametrize('seed', [0, 1])
-def test_an_undisturbed_episode_succeeds_without_any_evidence_of_failure(episode, task, seed):
+def test_an_undisturbed_episode_succeeds_without_any_evidence_of_failure(task, seed):
     truth = episode(task, seed, 'none').truth
     assert truth.success and not truth.failed
     assert (truth.inject_time, truth.visible_time, truth.manifest_time) == (None, None, None)
@@ -45,25 +46,25 @@ def test_an_undisturbed_episode_succeeds_without_any_evidence_of_failure(episode
 
 
 @pytest.mark.parametrize(('task', 'mode'), EVERY_FAILURE)
-def test_a_failure_fails_and_its_times_are_in_order(episode, task, mode):
+def test_a_failure_fails_and_its_times_are_in_order(task, mode):
     truth = episode(task, 1, mode).truth
     assert not truth.success and truth.failed and truth.evidence
     assert 0.0 <= truth.inject_time <= truth.visible_time <= truth.manifest_time <= truth.time
 
 
 @pytest.mark.parametrize('mode', VARIATIONS['tray_lift'][1:])
-def test_a_variation_of_the_tray_lift_succeeds(episode, mode):
+def test_a_variation_of_the_tray_lift_succeeds(mode):
     assert episode('tray_lift', 1, mode).truth.success
 
 
 @pytest.mark.parametrize(('task', 'mode'), EVERY_CAMERA_ONLY)
-def test_a_failure_that_only_cameras_see_leaves_the_commands_alone(episode, task, mode):
+def test_a_failure_that_only_cameras_see_leaves_the_commands_alone(task, mode):
     nominal, failed = episode(task, 1, 'none').commands, episode(task, 1, mode).commands
     length = min(len(nominal), len(failed))
     assert np.array_equal(nominal[:length], failed[:length])
 
 
-def test_a_slip_cannot_be_read_off_the_joints(episode):
+def test_a_slip_cannot_be_read_off_the_joints():
     nominal = episode('tray_lift', 1, 'none').joints
     failed = episode('tray_lift', 1, 'slip').joints
     length = min(len(nominal), len(failed))
@@ -73,24 +74,24 @@ def test_a_slip_cannot_be_read_off_the_joints(episode):
     assert difference[grippers].max() < 0.002  # m; handles differ in width by 5 mm
 
 
-def test_a_failure_that_the_arms_make_is_in_the_commands(episode):
+def test_a_failure_that_the_arms_make_is_in_the_commands():
     nominal = episode('tray_lift', 1, 'none').commands
     failed = episode('tray_lift', 1, 'missed_grasp').commands
     assert not np.array_equal(nominal[:100], failed[:100])
 
 
-def test_the_same_seed_gives_the_same_joints_to_the_bit(episode, play_on):
-    again = play_on(Simulation('tray_lift', 1, 'slip'))
+def test_the_same_seed_gives_the_same_joints_to_the_bit():
+    again = play(Simulation('tray_lift', 1, 'slip'))
     assert np.array_equal(again.joints, episode('tray_lift', 1, 'slip').joints)
     assert again.truths == episode('tray_lift', 1, 'slip').truths
 
 
-def test_another_seed_gives_another_episode(episode):
+def test_another_seed_gives_another_episode():
     first, second = episode('tray_lift', 0, 'none'), episode('tray_lift', 1, 'none')
     assert not np.array_equal(first.joints[0], second.joints[0])
 
 
-def test_progress_rises_and_falls_when_the_tray_is_lost(episode):
+def test_progress_rises_and_falls_when_the_tray_is_lost():
     nominal = [truth.progress for truth in episode('tray_lift', 1, 'none').truths]
     assert nominal[-1] == 1.0 and min(np.diff(nominal)) > -0.1
     slipped = [truth.progress for truth in episode('tray_lift', 1, 'slip').truths]
@@ -98,29 +99,29 @@ def test_progress_rises_and_falls_when_the_tray_is_lost(episode):
 
 
 @pytest.mark.parametrize(('task', 'mode', 'seed'), RETRIED)
-def test_a_retry_recovers_on_the_scene_as_it_is(play_on, task, mode, seed):
+def test_a_retry_recovers_on_the_scene_as_it_is(task, mode, seed):
     simulation = Simulation(task, seed, mode)
-    assert not play_on(simulation).truth.success
+    assert not play(simulation).truth.success
     assert simulation.retry(), simulation.retry_refusal
     assert not simulation.done and not simulation.truth().failed
-    truth = play_on(simulation).truth
+    truth = play(simulation).truth
     assert truth.success and truth.attempt == 2
     assert truth.manifest_time is not None  # of the first attempt
 
 
-def test_a_retry_is_refused_with_a_reason_when_the_payload_has_fallen(play_on):
+def test_a_retry_is_refused_with_a_reason_when_the_payload_has_fallen():
     simulation = Simulation('tray_lift', 0, 'payload_tips')
-    play_on(simulation)
+    play(simulation)
     assert not simulation.retry()
     assert 'payload no longer stands' in simulation.retry_refusal
     assert simulation.done and simulation.truth().attempt == 1
 
 
-def test_a_retry_may_fail_again_when_asked_to(play_on):
+def test_a_retry_may_fail_again_when_asked_to():
     simulation = Simulation('tray_lift', 2, 'slip')
-    play_on(simulation)
+    play(simulation)
     assert simulation.retry('slip')
-    again = play_on(simulation).truth
+    again = play(simulation).truth
     assert again.attempt == 2 and not again.success and again.inject_time > 8.0
 
 

@@ -51,7 +51,7 @@ def worth_engine_folder(
     tmp_path: Path, worth_engine: 'WorthEngine', monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """Make every command load the small engine, from an empty folder."""
-    from viva_ros.calibration import data as calibrate
+    from viva_ros.cli import calibrate
     from viva_ros.evaluation import run as contest
     from viva_ros.scoring import jobs as score_job
     from viva_ros.visualization import plot

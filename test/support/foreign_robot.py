@@ -171,7 +171,7 @@ def write_bag(
 
 
 def moving(number: int) -> np.ndarray:
-    """Give a picture whose bright bar says which it is: its left edge is at 2 * number."""
+    """Return a picture whose bright bar says which it is: its left edge is at 2 * number."""
     image = np.full((48, 96, 3), 40, dtype=np.uint8)
     image[10:30, 2 * number : 2 * number + 12] = (220, 180, 160)
     return image

@@ -72,7 +72,7 @@ class PublishingRobot:
         return any(e.level == DiagnosticStatus.WARN and said in e.message for e in entries)
 
     def entries(self, name: str) -> list[Any]:
-        """Give the entries of a name in /diagnostics."""
+        """Return the entries of a name in /diagnostics."""
         return [s for d in list(self.diagnoses) for s in d.status if s.name == name]
 
     def close(self) -> None:

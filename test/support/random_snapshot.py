@@ -80,7 +80,7 @@ def write(folder: Path, config: ViVaConfig, shard: str = '5GB', seed: int = 0) -
 
 
 def make_tokenizer() -> T5TokenizerFast:
-    """Give a unigram tokenizer of T5's kind, trained on the spot."""
+    """Return a unigram tokenizer of T5's kind, trained on the spot."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
@@ -95,7 +95,7 @@ def make_tokenizer() -> T5TokenizerFast:
 
 
 def make_text_encoder(config: ViVaConfig, vocabulary: int) -> UMT5EncoderModel:
-    """Give a umT5 as wide as the model's text, of two layers."""
+    """Return a umT5 as wide as the model's text, of two layers."""
     width = config.transformer.text_dim
     size: dict[str, Any] = {'d_model': width, 'd_kv': 4, 'd_ff': 32, 'num_layers': 2}
     return UMT5EncoderModel(UMT5Config(vocab_size=vocabulary, num_heads=4, **size))

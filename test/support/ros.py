@@ -43,7 +43,7 @@ class Listener(Node):
         self.heard: dict[str, list[Any]] = {}
 
     def listen(self, kind: type, topic: str, profile: Any) -> list[Any]:
-        """Give the list that grows as messages come."""
+        """Return the list that grows as messages come."""
         messages = self.heard.setdefault(topic, [])
         self.create_subscription(kind, topic, messages.append, profile)
         return messages
@@ -85,7 +85,7 @@ class Processes:
         return process
 
     def log(self, process: subprocess.Popen[bytes]) -> str:
-        """Give what a process has written."""
+        """Return what a process has written."""
         number = self.all.index(process)
         return next(self.folder.glob(f'{number}_*.log')).read_text(errors='replace')
 

@@ -75,7 +75,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def gradients(hardware: Hardware) -> dict[str, Tensor]:
-    """Give the gradients of each stage's loss, and the losses."""
+    """Return the gradients of each stage's loss, and the losses."""
     workers, found = Workers(hardware), {}
     for name in ('vae', 'video', 'viva'):
         module, loss = losses_of(make_model(), make_data())[name]

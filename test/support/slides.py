@@ -34,7 +34,7 @@ def picture(at: float, red: bool, size: int = 40) -> Image:
 
 
 def slide_episode(seed: int, frames: int = 12, success: bool | None = None) -> Episode:
-    """Give an episode that fails, if at all, half way: only the cameras know."""
+    """Return an episode that fails, if at all, half way: only the cameras know."""
     well = seed % 3 != 0 if success is None else success
     stamps = np.arange(frames, dtype=np.int64) * FRAME
     images = [picture(k / frames, not well and k >= frames // 2) for k in range(frames)]

@@ -18,7 +18,7 @@ def change_json(path: Path, **changes: Any) -> None:
 
 
 def place_of(folder: Path, name: str) -> Path:
-    """Give the shard that holds a weight."""
+    """Return the shard that holds a weight."""
     return folder / json.loads((folder / INDEX).read_text())['weight_map'][name]
 
 
