@@ -10,7 +10,6 @@ from support.recordings import RISING, make_label, write_recording
 from viva_ros.cli.evaluate import main, mean_duration
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.open import open_recording
-from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import of_all
@@ -118,7 +117,7 @@ def test_several_episodes_in_a_recording_are_refused_by_name(
 ) -> None:
     calibration, test = folders
     one = episodes_of(open_recording(test / 'a.mcap'))[0]
-    monkeypatch.setattr(Recording, 'episodes', lambda self: [one, one])
+    monkeypatch.setattr('viva_ros.evaluation.run.episodes_of', lambda recording: [one, one])
     command = [str(test), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
     with pytest.raises(RecordingError, match=r'a\.mcap has 2 episodes, must have 1'):
         main([*command, '--calibration-recordings', str(calibration)])

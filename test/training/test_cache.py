@@ -38,8 +38,8 @@ def test_what_is_in_the_cache_is_not_read_again(
     paths = [write_slide(tmp_path / 'r', slide_episode(seed)) for seed in (1, 2)]
     first = cache.load(paths, tmp_path / 'cache', CUT, 'train')
     reads: list[Path] = []
-    read = cache.read
-    monkeypatch.setattr(cache, 'read', lambda path: reads.append(path) or read(path))
+    read = cache.open_recording
+    monkeypatch.setattr(cache, 'open_recording', lambda path: reads.append(path) or read(path))
     again = cache.load(paths, tmp_path / 'cache', CUT, 'train')
     assert not reads
     np.testing.assert_array_equal(first.images, again.images)
@@ -86,7 +86,7 @@ def test_another_horizon_needs_no_other_decoding(
 ) -> None:
     paths = [write_slide(tmp_path / 'r', slide_episode(seed, frames=6)) for seed in (1, 3)]
     data = cache.load(paths, tmp_path / 'cache', CUT, 'train')
-    monkeypatch.setattr(cache, 'read', None)
+    monkeypatch.setattr(cache, 'open_recording', None)
     other = cache.load(paths, tmp_path / 'cache', replace(CUT, horizon=0.1), 'train')
     # 26 joint samples at 20 ms: joint 'left_waist' is k / 25; moments are 10 samples apart.
     assert other.future[:3, 0].tolist() == pytest.approx([5 / 25, 15 / 25, 1.0])
