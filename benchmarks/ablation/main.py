@@ -36,6 +36,7 @@ from benchmarks.ablation.train import (
     step_of,
     train,
 )
+from viva_ros.console import program
 from viva_ros.console.process_pool import processes as beside
 from viva_ros.console.process_pool import uninterrupted
 from viva_ros.console.progress import new_bar
@@ -45,6 +46,7 @@ from viva_ros.model.config import PRESETS
 from viva_ros.sim.tasks.registry import CAMERA_ONLY
 
 POLL: Final = 2.0  # s
+COMPARE: Final = program.Program('scripts/compare', resumes=True)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser('viva compare', description=__doc__)
+    parser = argparse.ArgumentParser('scripts/compare', description=__doc__)
     parser.add_argument(
         '--recordings', type=Path, default=Path('recordings'),
         help='folder with train, calibration and test; default: %(default)s',
@@ -207,4 +209,4 @@ def add_costs(
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    raise SystemExit(program.run(COMPARE, main, is_process=True))

@@ -47,7 +47,7 @@ def write(rows: Rows, plan: Mapping[str, Any], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     content = {
         'format': 'viva_ros comparison 1', 'date': datetime.now(UTC).date().isoformat(),
-        'command': command_line('compare'), 'hardware': hardware(), 'plan': plan,
+        'command': command_line('scripts/compare'), 'hardware': hardware(), 'plan': plan,
         'contenders': rows,
     }  # fmt: skip
     text = json.dumps(plain(content), indent=1, allow_nan=False) + '\n'

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva bench`: engines, the node, its start, and many robots on one engine, measured in one run.
+`scripts/bench`: engines, the node, its start, and many robots on one engine, measured in one run.
 
 Contestants take turns, so that a busy moment of the machine hits all of them alike; figures are
 medians, and compared within the run alone. Written: JSON, and a picture beside it.
@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.speed import processes
+from viva_ros.console.program import Program, run
 from viva_ros.console.progress import new_bar
 from viva_ros.console.provenance import command_line, processor, versions
 from viva_ros.core.errors import ConfigurationError
@@ -35,7 +36,7 @@ LIBRARIES: Final = (
 def describe() -> dict[str, Any]:
     """Give processor, memory, load, versions, date and command."""
     return {
-        'command': command_line('bench'), 'date': f'{datetime.now(UTC):%Y-%m-%d}',
+        'command': command_line('scripts/bench'), 'date': f'{datetime.now(UTC):%Y-%m-%d}',
         'processor': processor(), 'cores': len(os.sched_getaffinity(0)),
         'memory_gib': round(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30, 1),
         'load_before': round(os.getloadavg()[0], 2), 'system': platform.platform(),
@@ -83,7 +84,7 @@ QUICK: Final = Effort(1, 1, 1, 3.0, 1, (1, 2), 1, 1.5)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser('viva bench', description=__doc__)
+    parser = argparse.ArgumentParser('scripts/bench', description=__doc__)
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
     parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
     parser.add_argument('--parts', default=','.join(PARTS), help='default: %(default)s')
@@ -181,4 +182,4 @@ RUN: Final[dict[str, Callable[[argparse.Namespace, Effort], Any]]] = {
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    raise SystemExit(run(Program('scripts/bench'), main, is_process=True))

@@ -101,7 +101,7 @@ def patiently(case: Case, node: str, engine: str, task: str, seconds: float) -> 
         try:
             return measure(case, node, engine, task, seconds)
         except BenchError as error:
-            print(f'viva bench: measured again: {error}', file=sys.stderr)
+            print(f'scripts/bench: measured again: {error}', file=sys.stderr)
     return measure(case, node, engine, task, seconds)
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva supervise`: how far the supervision can be trusted, on recordings never used before.
+`scripts/supervise`: how far the supervision can be trusted, on recordings never used before.
 
 False alarms beside what was promised, failures and how soon they are found, what the second signal
 adds, what a retry is worth, and what an update costs. What takes long is kept below --scored: run
@@ -25,6 +25,7 @@ from benchmarks.supervision.detectors import BOTH, Watched, cost, thresholds, wa
 from benchmarks.supervision.episodes import Case, read_cases, score_missing
 from benchmarks.supervision.metrics import measures
 from benchmarks.supervision.retries import worth
+from viva_ros.console.program import Program, run
 from viva_ros.console.provenance import command_line
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     calibrating, testing = find([args.calibration_recordings]), find(args.recordings)
     check_apart(calibrating, testing)
     given = [args.calibration_recordings, *args.recordings]
-    score_missing(given, args.scored, folder, infos, command_line('supervise'))
+    score_missing(given, args.scored, folder, infos, command_line('scripts/supervise'))
     known, tested = (read_cases(paths, args.scored, infos) for paths in (calibrating, testing))
     engine = next(iter(infos.values())).fingerprint
     watched, content = measure(known, tested, engine, args.alpha, folder)
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser('viva supervise', description=__doc__.split('\n\n')[0])
+    parser = argparse.ArgumentParser('scripts/supervise', description=__doc__.split('\n\n')[0])
     parser.add_argument('recordings', type=Path, nargs='+', help='test recordings or folders')
     parser.add_argument('--calibration-recordings', type=Path, required=True)
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
@@ -117,7 +118,7 @@ def write(out: Path, watched: Mapping[str, Sequence[Watched]], content: Mapping[
     out.parent.mkdir(parents=True, exist_ok=True)
     about = {
         'format': 'viva_ros supervision 1', 'date': datetime.now(UTC).date().isoformat(),
-        'command': command_line('supervise'), 'hardware': report.hardware(),
+        'command': command_line('scripts/supervise'), 'hardware': report.hardware(),
     }  # fmt: skip
     each = [
         {
@@ -141,3 +142,7 @@ def show(content: Mapping[str, Any]) -> None:
         console.print(tables.retries(content['retry']))
     took = content['cost']
     console.print(f'an update takes {took["median_us"]:.0f} us, 95 %: {took["p95_us"]:.0f} us')
+
+
+if __name__ == '__main__':
+    raise SystemExit(run(Program('scripts/supervise', resumes=True), main, is_process=True))

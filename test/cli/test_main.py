@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import importlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from viva_ros.cli import main as cli
+from viva_ros.console import program
+from viva_ros.console.program import BROKEN_PIPE
 from viva_ros.core.errors import RecordingError
 
 
@@ -33,6 +37,17 @@ def test_without_a_command_they_are_listed(capsys) -> None:
 def test_an_unknown_command_is_answered_with_those_there_are(capsys) -> None:
     assert cli.main(['dance']) == 2
     assert "no command 'dance', must be one of demo, up, record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', cli.MOVED)
+def test_former_command_names_the_new_one(name: str, capsys) -> None:
+    assert cli.main([name, '--help']) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f'viva {name}: moved out of the package; in a checkout of the repository, run '
+        f'{cli.MOVED[name]}\n'
+    )
+    assert os.access(Path(__file__).parents[1] / cli.MOVED[name], os.X_OK)
 
 
 def behave(monkeypatch, main) -> None:
@@ -61,6 +76,59 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback(monkeypatch, capsys) -> Non
     behave(monkeypatch, main)
     assert cli.main(['train']) == 130
     assert capsys.readouterr().err == 'viva train: stopped: run the same command again to go on\n'
+
+
+def test_signal_handlers_are_restored_after_a_call(monkeypatch) -> None:
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def main(argv):
+        assert (signal.getsignal(signal.SIGTERM) == handlers[1]) == (name == 'demo')
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise RecordingError('no')
+
+    behave(monkeypatch, main)
+    for name in ('train', 'demo'):
+        cli.main([name])
+        assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_signal_during_a_call_reaches_the_caller(monkeypatch, capsys) -> None:
+    seen = []
+    monkeypatch.setattr(program, 'PATIENCE', 0.05)
+    behave(monkeypatch, lambda argv: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        assert cli.main(['train']) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    time.sleep(0.1)  # a timer that was left running would end this process
+    assert seen == [signal.SIGINT]
+    assert capsys.readouterr().err.startswith('viva train: stopped')
+
+
+SUITE = """
+import signal, time
+from types import SimpleNamespace
+from viva_ros.cli import main as cli
+
+def test_first(monkeypatch):
+    monkeypatch.setattr(cli, 'import_module', lambda name: SimpleNamespace(main=lambda argv: 0))
+    assert cli.main(['train']) == 0
+
+def test_second():
+    signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_interrupted_test_suite_prints_its_summary(tmp_path: Path) -> None:
+    (tmp_path / 'test_suite.py').write_text(SUITE)
+    line = [sys.executable, '-m', 'pytest', '-q', '-c', os.devnull, '--rootdir', '.']
+    env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])}
+    ended = subprocess.run(
+        line, capture_output=True, text=True, cwd=tmp_path, env=env, check=False
+    )
+    assert ended.returncode == pytest.ExitCode.INTERRUPTED
+    assert '1 passed' in ended.stdout and 'KeyboardInterrupt' in ended.stdout
 
 
 def test_options_and_exit_code_pass_through(monkeypatch) -> None:
@@ -102,7 +170,7 @@ def test_a_reader_that_ends_early_is_no_error(arguments: list[str]) -> None:
     ended = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert ended.stderr == ''
-    assert ended.returncode in (0, 2, cli.BROKEN_PIPE)
+    assert ended.returncode in (0, 2, BROKEN_PIPE)
 
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch, capsys) -> None:

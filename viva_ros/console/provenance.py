@@ -15,9 +15,14 @@ import viva_ros
 
 
 def command_line(name: str) -> str:
-    """Give the running command as `viva NAME ...`, whichever way it was started."""
+    """
+    Return the running command as it is typed, whichever way it was started.
+
+    :param name: of a command of viva, or the path of a script, such as 'scripts/bench'
+    """
     arguments = sys.argv[1:]
-    return shlex.join(['viva', name, *arguments[arguments[:1] == [name] :]])
+    program = [name] if '/' in name else ['viva', name]
+    return shlex.join([*program, *arguments[arguments[:1] == [name] :]])
 
 
 CPUS: Final = Path('/proc/cpuinfo')

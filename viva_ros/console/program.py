@@ -1,0 +1,155 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run a command of the command line: interrupts, errors in one line, exit codes."""
+
+import errno
+import gc
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Final
+
+from viva_ros.core.errors import VivaError
+from viva_ros.core.libraries import explain
+
+FAILED: Final = 2
+STOPPED: Final = 130
+OUTPUT: Final = 1  # file descriptor
+BROKEN_PIPE: Final = 128 + signal.SIGPIPE
+STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+PATIENCE: Final = 4.0  # s, for a library that catches Ctrl-C and continues
+
+
+@dataclass(frozen=True)
+class Program:
+    """
+    How a command behaves when it is interrupted.
+
+    :param title: as it is typed, such as 'viva train'
+    :param resumes: it keeps what is finished, and continues from there
+    :param interactive: it ends by itself after Ctrl-C, in its own time
+    """
+
+    title: str
+    resumes: bool = False
+    interactive: bool = False
+
+    @property
+    def stopped(self) -> str:
+        """The line that is printed when the command was interrupted."""
+        again = ': run the same command again' + ' to go on' * self.resumes
+        return f'{self.title}: stopped' + again * (not self.interactive)
+
+
+@dataclass
+class _Interrupt:
+    """The signal that stopped a command, and the timer that ends a process that continues."""
+
+    number: int = 0
+    watch: threading.Timer | None = field(default=None, repr=False)
+
+
+def run(program: Program, command: Callable[[], int | None], is_process: bool) -> int:
+    """
+    Run a command.
+
+    :param is_process: the process ends after it. Otherwise the caller's signal handlers are set
+        again, and receive the signal that stopped the command
+    :returns: 0: all is well; 2: an error that the user can correct; 130: interrupted; 141: the
+        reader of the output has ended, as in ``viva | head -1``
+    """
+    try:
+        with _interrupts(program, is_process) as interrupt:
+            code = _run(program, command, interrupt)
+            if code == STOPPED:
+                print(program.stopped, file=sys.stderr)
+                if is_process:
+                    gc.freeze()  # otherwise exit collects the garbage of all of torch, for seconds
+        return code
+    except BrokenPipeError:
+        if _reader_is_gone():
+            return BROKEN_PIPE
+        raise
+    finally:
+        if _reader_is_gone():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)  # it is flushed at exit
+
+
+def _run(program: Program, command: Callable[[], int | None], interrupt: _Interrupt) -> int:
+    try:
+        return int(command() or 0)
+    except KeyboardInterrupt:
+        return STOPPED
+    except Exception as error:
+        if interrupt.number:  # a library raised another error when it was interrupted on import
+            return STOPPED
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return BROKEN_PIPE
+        text = _message(error)
+        if text is None:
+            raise
+        print(f'{program.title}: {text}', file=sys.stderr)
+        return FAILED
+
+
+def _message(error: Exception) -> str | None:
+    """Return the line for an error that the user can correct, None for any other."""
+    if isinstance(error, ImportError):
+        return explain(error)
+    if isinstance(error, OSError):  # a full disk, missing rights
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return f'{error}' + ': make room, and run the same command again' * full
+    return f'{error}' if isinstance(error, VivaError) else None
+
+
+def _reader_is_gone() -> bool:
+    """Return whether the output is a pipe without a reader."""
+    look = select.poll()
+    look.register(OUTPUT, 0)
+    return any(event & select.POLLERR for _, event in look.poll(0))
+
+
+@contextmanager
+def _interrupts(program: Program, is_process: bool) -> Iterator[_Interrupt]:
+    """
+    Turn SIGINT and SIGTERM into a KeyboardInterrupt, also where a background shell ignores them.
+
+    A process that does not stop in time is ended at once: files are complete at any moment.
+    """
+    interrupt = _Interrupt()
+    before = {number: signal.getsignal(number) for number in STOPS}
+
+    def end() -> None:
+        print(program.stopped, file=sys.stderr, flush=True)
+        os._exit(STOPPED)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for other in STOPS:
+            signal.signal(other, signal.SIG_IGN)  # a second Ctrl-C must not interrupt clean-up
+        interrupt.number = number
+        interrupt.watch = threading.Timer(PATIENCE, end)
+        interrupt.watch.daemon = True
+        interrupt.watch.start()
+        raise KeyboardInterrupt
+
+    if program.interactive:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    else:
+        for number in STOPS:
+            signal.signal(number, stop)
+    try:
+        yield interrupt
+    finally:
+        if not is_process:
+            if interrupt.watch is not None:
+                interrupt.watch.cancel()
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            if interrupt.number:
+                signal.raise_signal(interrupt.number)
