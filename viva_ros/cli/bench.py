@@ -30,8 +30,9 @@ from viva_ros.console.progress import new_bar
 from viva_ros.console.provenance import processor
 from viva_ros.core.errors import EngineError, VivaError
 from viva_ros.core.observation import Observation
-from viva_ros.engine.api import KINDS, EngineInfo, load
-from viva_ros.engine.factory import choose
+from viva_ros.engine.api import EngineInfo
+from viva_ros.engine.backend import AUTO, kinds
+from viva_ros.engine.factory import choose, load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.engine.usage import peak_mib
 
@@ -69,9 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
     parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
-    parser.add_argument(
-        '--kinds', nargs='+', choices=KINDS[1:], default=KINDS[1:], help='default: all'
-    )
+    known = [kind for kind in kinds() if kind != AUTO]
+    parser.add_argument('--kinds', nargs='+', choices=known, default=known, help='default: all')
     parser.add_argument('--rounds', type=int, default=12, help='default: %(default)s')
     parser.add_argument(
         '--camera-size', type=int, nargs=2, default=(128, 128), metavar=('HEIGHT', 'WIDTH'),
