@@ -31,7 +31,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from viva_ros.cli import embed
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
 from viva_ros.export import graph
@@ -41,6 +40,7 @@ from viva_ros.model.config import PRESETS, WAN_5B, WAN_TINY, ViVaConfig
 from viva_ros.model.cost import Sizes
 from viva_ros.model.latents import Goals
 from viva_ros.training import checkpointing as adapters
+from viva_ros.training import text_embeddings
 
 JOINTS: Final = tuple(f'{arm}_{k}' for arm in ('left', 'right') for k in range(7))
 RANGES: Final = JointRanges(JOINTS, (-1.0,) * 14, (1.0,) * 14)
@@ -69,8 +69,8 @@ def write_snapshot(work: Path, config: ViVaConfig) -> dict[str, Any]:
 
 def embed_texts(work: Path, config: ViVaConfig) -> dict[str, Any]:
     """Embed the texts of two tasks."""
-    made = embed.embed(work / 'snapshot', ('lift the tray', 'pass the cube'), TASKS)
-    embed.add_to_file(work / 'texts.safetensors', made)
+    made = text_embeddings.embed(work / 'snapshot', ('lift the tray', 'pass the cube'), TASKS)
+    text_embeddings.add_to_file(work / 'texts.safetensors', made)
     return {'rows': list(made.rows.shape)}
 
 

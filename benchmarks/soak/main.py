@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.soak.endurance import Gauge, live_report
+from viva_ros.console import program
 from viva_ros.console.provenance import command_line
 from viva_ros.core.files import write_atomically
 from viva_ros.demo.run import DemoPlan, check_engine, isolate, run
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.task, args.failure, args.seed, headless=args.headless, duration=args.duration
     )
     session, _ = run(plan, args.out, Console(), watch)
-    report = live_report(session, gauges[0], command_line('soak'))
+    report = live_report(session, gauges[0], command_line('scripts/soak'))
     path = args.out / 'live.json'
     write_atomically(path, json.dumps(plain(report), indent=1) + '\n')
     print(path)
@@ -59,4 +60,5 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    soak = program.Program('scripts/soak', interactive=True)
+    raise SystemExit(program.run(soak, main, is_process=True))

@@ -122,7 +122,7 @@ def test_options_are_those_of_the_parser(monkeypatch):
 
 def test_a_command_whose_library_is_missing_keeps_its_name(monkeypatch, capsys):
     def load(name):
-        if name == 'viva_ros.training.run':
+        if name == 'viva_ros.cli.train':
             raise ModuleNotFoundError("No module named 'torch'", name='torch')
         return SimpleNamespace(main=lambda argv: argparse.ArgumentParser().parse_args(argv))
 
