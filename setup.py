@@ -187,6 +187,11 @@ setup(
     version='0.1.0',
     license='Apache-2.0',
     description='Watches a robot at work: value, forecast and alerts by the ViVa model',
+    author='The viva_ros authors',
+    maintainer='The viva_ros maintainers',
+    maintainer_email='viva_ros@users.noreply.github.com',  # GitHub delivers nothing to it
+    url='https://github.com/viva-ros/viva_ros',
+    project_urls={'Bug Tracker': 'https://github.com/viva-ros/viva_ros/issues'},
     package_dir={'': '.'},  # with it an editable install is a .pth file, not an import hook
     packages=find_packages(include=['viva_ros', 'viva_ros.*']),
     package_data={'viva_ros.evaluation': ['*.html']},

@@ -4,6 +4,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,13 @@ KEYS = {
 TEST_KEYS = {
     'hypothesis': 'python3-hypothesis', 'psutil': 'python3-psutil', 'pytest': 'python3-pytest',
 }  # fmt: skip
+
+#: File to the pattern of the version in it; the first match counts.
+VERSIONED = {
+    'setup.py': r"^    version='([\d.]+)'",
+    'CITATION.cff': r'^version: ([\d.]+)$',
+    'CHANGELOG.rst': r'^([\d.]+) \(\d{4}-\d\d-\d\d\)$',
+}
 
 
 def declared(*kinds: str) -> set[str]:
@@ -81,6 +89,13 @@ def test_interface_packages_are_build_and_run_dependencies():
 def test_the_package_names_its_website_repository_and_bugtracker():
     kinds = {element.get('type') for element in PACKAGE.iter('url')}
     assert kinds == {'website', 'repository', 'bugtracker'}
+
+
+def test_release_has_one_version_everywhere():
+    version = PACKAGE.findtext('version')
+    texts = {name: (ROOT / name).read_text(encoding='utf-8') for name in VERSIONED}
+    found = {name: re.findall(VERSIONED[name], text, re.M)[:1] for name, text in texts.items()}
+    assert found == {name: [version] for name in VERSIONED}
 
 
 def test_configuration_launch_files_and_examples_are_installed():
