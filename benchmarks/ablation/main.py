@@ -46,7 +46,7 @@ from viva_ros.model.config import PRESETS
 from viva_ros.sim.tasks.registry import CAMERA_ONLY
 
 POLL: Final = 2.0  # s
-COMPARE: Final = program.Program('scripts/compare', resumes=True)
+COMPARE: Final = program.ConsoleProgram('scripts/compare', resumes=True)
 
 
 @dataclass(frozen=True)

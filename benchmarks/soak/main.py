@@ -60,5 +60,5 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    soak = program.Program('scripts/soak', interactive=True)
+    soak = program.ConsoleProgram('scripts/soak', interactive=True)
     raise SystemExit(program.run(soak, main, is_process=True))

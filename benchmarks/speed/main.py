@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.speed import processes
-from viva_ros.console.program import Program, run
+from viva_ros.console.program import ConsoleProgram, run
 from viva_ros.console.progress import new_bar
 from viva_ros.console.provenance import command_line, processor, versions
 from viva_ros.core.errors import ConfigurationError
@@ -182,4 +182,4 @@ RUN: Final[dict[str, Callable[[argparse.Namespace, Effort], Any]]] = {
 
 
 if __name__ == '__main__':
-    raise SystemExit(run(Program('scripts/bench'), main, is_process=True))
+    raise SystemExit(run(ConsoleProgram('scripts/bench'), main, is_process=True))

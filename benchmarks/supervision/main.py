@@ -25,7 +25,7 @@ from benchmarks.supervision.detectors import BOTH, Watched, cost, thresholds, wa
 from benchmarks.supervision.episodes import Case, read_cases, score_missing
 from benchmarks.supervision.metrics import measures
 from benchmarks.supervision.retries import worth
-from viva_ros.console.program import Program, run
+from viva_ros.console.program import ConsoleProgram, run
 from viva_ros.console.provenance import command_line
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError
@@ -145,4 +145,4 @@ def show(content: Mapping[str, Any]) -> None:
 
 
 if __name__ == '__main__':
-    raise SystemExit(run(Program('scripts/supervise', resumes=True), main, is_process=True))
+    raise SystemExit(run(ConsoleProgram('scripts/supervise', resumes=True), main, is_process=True))

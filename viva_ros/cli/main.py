@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
-from viva_ros.console.program import FAILED, Program, run
+from viva_ros.console.program import FAILED, ConsoleProgram, run
 
 #: Name to the module and the line of ``viva --help``.
 COMMANDS: Final = {
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else ''
-    program = Program(f'viva {name}'.strip(), name in RESUMES, name in INTERACTIVE)
+    program = ConsoleProgram(f'viva {name}'.strip(), name in RESUMES, name in INTERACTIVE)
     return run(program, lambda: _main(arguments), is_process=argv is None)
 
 

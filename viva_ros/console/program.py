@@ -27,7 +27,7 @@ PATIENCE: Final = 4.0  # s, for a library that catches Ctrl-C and continues
 
 
 @dataclass(frozen=True)
-class Program:
+class ConsoleProgram:
     """
     How a command behaves when it is interrupted.
 
@@ -55,7 +55,7 @@ class _Interrupt:
     watch: threading.Timer | None = field(default=None, repr=False)
 
 
-def run(program: Program, command: Callable[[], int | None], is_process: bool) -> int:
+def run(program: ConsoleProgram, command: Callable[[], int | None], is_process: bool) -> int:
     """
     Run a command.
 
@@ -81,7 +81,7 @@ def run(program: Program, command: Callable[[], int | None], is_process: bool) -
             os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)  # it is flushed at exit
 
 
-def _run(program: Program, command: Callable[[], int | None], interrupt: _Interrupt) -> int:
+def _run(program: ConsoleProgram, command: Callable[[], int | None], interrupt: _Interrupt) -> int:
     try:
         return int(command() or 0)
     except KeyboardInterrupt:
@@ -116,7 +116,7 @@ def _reader_is_gone() -> bool:
 
 
 @contextmanager
-def _interrupts(program: Program, is_process: bool) -> Iterator[_Interrupt]:
+def _interrupts(program: ConsoleProgram, is_process: bool) -> Iterator[_Interrupt]:
     """
     Turn SIGINT and SIGTERM into a KeyboardInterrupt, also where a background shell ignores them.
 
