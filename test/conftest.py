@@ -22,6 +22,8 @@ from hypothesis import settings
 
 pytest_plugins = ['support.fixtures', 'support.ros_fixtures']
 
+pytest_plugins = ['support.selection']
+
 HERE: Final = Path(__file__).parent
 #: Of tests alone; those that viva_ros imports are in viva_ros.core.libraries.
 OF_TESTS: Final = frozenset({'mcap_ros2', 'playwright', 'river', 'ruptures', 'tokenizers'})

@@ -24,6 +24,8 @@ from viva_ros.msg import Alert, Episode, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import to_joint_state, to_ns, to_time
 
+pytestmark = pytest.mark.slow
+
 CASES = int(os.environ.get('VIVA_FUZZ_CASES', '25'))
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 JOINTS = ('left_waist', 'right_waist')
