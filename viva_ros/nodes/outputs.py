@@ -84,7 +84,7 @@ class Outputs:
             self._scalar.publish(Float32(data=value.value))
         if estimate.forecast:
             self._publish_forecast(estimate, selection, episode)
-        self._cloud.add(estimate, selection.stamp, episode, selection.proprio)
+        self._cloud.add(estimate, selection.stamp, episode.id, selection.proprio)
         return value
 
     def _publish_forecast(
