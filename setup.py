@@ -194,7 +194,7 @@ setup(
     project_urls={'Bug Tracker': 'https://github.com/viva-ros/viva_ros/issues'},
     package_dir={'': '.'},  # with it an editable install is a .pth file, not an import hook
     packages=find_packages(include=['viva_ros', 'viva_ros.*']),
-    package_data={'viva_ros.evaluation': ['*.html']},
+    package_data={'viva_ros': ['py.typed'], 'viva_ros.evaluation': ['*.html']},
     python_requires='>=3.11,<3.14',  # numpy 2.4 starts, the ROS wheels end there
     install_requires=[
         'numpy>=1.26,<3',  # 1.26 is Ubuntu 24.04's

@@ -106,6 +106,16 @@ def test_configuration_launch_files_and_examples_are_installed():
     assert 'install(DIRECTORY config engines examples launch ' in listed
 
 
+def test_types_are_installed():
+    assert (ROOT / 'viva_ros' / 'py.typed').read_text(encoding='utf-8') == ''
+    tree = ast.parse((ROOT / 'setup.py').read_text(encoding='utf-8'))
+    (data,) = (ast.literal_eval(node.value) for node in ast.walk(tree)
+               if isinstance(node, ast.keyword) and node.arg == 'package_data')  # fmt: skip
+    assert 'py.typed' in data['viva_ros']
+    # CMake installs the whole folder.
+    assert 'install(DIRECTORY ${PROJECT_NAME}/' in (ROOT / 'CMakeLists.txt').read_text()
+
+
 def program(name: str) -> Path:
     """Return a program where ``ros2 run`` looks for it."""
     prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]

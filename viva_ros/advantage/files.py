@@ -65,7 +65,7 @@ def table_of(found: Sequence[Advantages], eps: Mapping[str, float], recipe: Reci
 def write(
     tables: Sequence[Scored], found: Sequence[Advantages], recipe: Recipe, horizon: float,
     engine: str, out: Path | None, left_out: Sequence[str],
-) -> dict[str, object]:  # fmt: skip
+) -> dict[str, Any]:  # fmt: skip
     """Write all files, the summary last; give what stands in it."""
     eps, command = thresholds(found, recipe.share), command_line('advantage')
     top = out or tables[0].path.parent

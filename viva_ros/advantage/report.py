@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from rich.table import Table
 
 from viva_ros.advantage.estimator import Effect
 from viva_ros.advantage.labels import Advantages, Recipe, indicators
-from viva_ros.core.observation import Array
 from viva_ros.scoring.store import known_number, tool_version
 
 FORMAT = 'viva_ros advantages 1'
@@ -61,7 +61,7 @@ def _of_task(
     }  # fmt: skip
 
 
-def _share(hits: Array) -> float:
+def _share(hits: NDArray[np.bool_]) -> float:
     return float(hits.mean()) if hits.size else math.nan
 
 

@@ -9,6 +9,7 @@ Here only what is passed counts ('launch_arguments', or the command line), withi
 
 import sys
 from pathlib import Path
+from types import FrameType
 
 from launch.actions import (
     DeclareLaunchArgument,
@@ -84,7 +85,7 @@ def names_passed(launch: str, context: LaunchContext) -> set[str] | None:
 
     :returns: None where no such action is found: then all counts that is there
     """
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         for value in frame.f_locals.values():
             if isinstance(value, IncludeLaunchDescription):

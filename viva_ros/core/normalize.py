@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Array
@@ -52,7 +53,7 @@ class JointRanges:
                 raise ValueError(f'range of {name} is {low} to {high}, must be finite, ascending')
 
     @classmethod
-    def of(cls, names: Sequence[str], episodes: Iterable[Array]) -> 'JointRanges':
+    def of(cls, names: Sequence[str], episodes: Iterable[NDArray[np.floating]]) -> 'JointRanges':
         """
         Measure the ranges.
 
@@ -75,7 +76,7 @@ class JointRanges:
         """Give positions in the order of the names, (J,); KeyError names a missing joint."""
         return np.array([proprio[name] for name in self.names], dtype=np.float64)
 
-    def normalise(self, positions: Array) -> Array:
+    def normalise(self, positions: NDArray[np.floating]) -> Array:
         """
         Map positions to [-1, 1] and clamp; a joint that never moved maps to 0.
 

@@ -86,7 +86,8 @@ class Chain:
         count = len(next(iter(positions.values()), np.zeros(1)))
         base, tip = (compose(joints, positions, count) for joints in (self.up, self.down))
         offset = tip[:, :3, 3] - base[:, :3, 3]
-        return np.einsum('nij,ni->nj', base[:, :3, :3], offset)
+        turned: Array = np.einsum('nij,ni->nj', base[:, :3, :3], offset)
+        return turned
 
 
 class RobotDescription:

@@ -97,7 +97,8 @@ def values(recording: Recording) -> list[ValueMessage]:
             time, from_time(m.header.stamp), float(m.value), m.status == m.STATUS_OK,
             m.reason_kind, m.reason, m.task, m.episode_id, m.engine,
             {n: from_time(s) for n, s in zip(m.input_names, m.input_stamps, strict=True)},
-            *(float(getattr(m, name, math.nan)) for name in ('progress', 'success_probability')),
+            float(getattr(m, 'progress', math.nan)),
+            float(getattr(m, 'success_probability', math.nan)),
             bool(getattr(m, 'executing', True)),
         )
         for time, m in recording.messages('value')

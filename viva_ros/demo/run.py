@@ -220,7 +220,7 @@ def showing(
 
 def plain(session: DemoSession, console: Console) -> Callable[[str], None]:
     """Print a line for each new title and each alert."""
-    shown = {'title': '', 'notices': 0}
+    shown: dict[str, Any] = {'title': '', 'notices': 0}
 
     def tick(title: str) -> None:
         if title != shown['title']:

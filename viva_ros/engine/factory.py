@@ -46,7 +46,7 @@ def choose(folder: Path, kind: str = AUTO) -> BackendChoice:
     if not (folder / manifests.MANIFEST).exists() and (folder / CHECKPOINT).exists():
         return BackendChoice('pytorch', 'the folder has a checkpoint, and no exported engine')
     runs = manifests.read(folder).runs
-    missing = []
+    missing: list[str] = []
     for candidate in runs:
         if is_installed(candidate):
             others = f', {" and ".join(missing)} not installed' if missing else ''

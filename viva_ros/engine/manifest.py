@@ -185,7 +185,7 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
     if missing or unexpected:
         raise ValueError(f'misses {missing}, has unexpected {unexpected}')
     height, width = (int(side) for side in content['image_size'])
-    parts = {
+    parts: dict[str, Any] = {
         'ranges': JointRanges.from_dict(content['ranges']), 'image_size': (height, width),
         'cameras': tuple(map(str, content['cameras'])), 'tasks': tuple(map(str, content['tasks'])),
         'horizon': float(content['horizon']),

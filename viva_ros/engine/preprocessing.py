@@ -22,6 +22,10 @@ _row_weights = lru_cache(area_weights)
 BLOCK: Final = 16  # px at most: larger ones are more arithmetic than OpenCV's way
 
 
+#: OpenCV's types have any number for a pixel; it keeps uint8.
+_resize: Final[Any] = cv2.resize
+
+
 def letterbox(image: Image, size: tuple[int, int]) -> Image:
     """
     Fit an image into a size, its proportions kept, black around it; means over areas, by halves.
@@ -39,13 +43,13 @@ def letterbox(image: Image, size: tuple[int, int]) -> Image:
     shrinks = size[0] < image.shape[0] or size[1] < image.shape[1]
     way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     for _ in range(halvings(sent, (height, width))):
-        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=way)
+        image = _resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=way)
     if image.shape[:2] == (height, width):
         fitted = image
     elif in_blocks(image.shape[0], height) and in_blocks(image.shape[1], width):
         fitted = shrink(image, (height, width))
     else:
-        fitted = cv2.resize(image, (width, height), interpolation=way)
+        fitted = _resize(image, (width, height), interpolation=way)
     if fitted.shape[:2] == size:
         return fitted
     boxed = np.zeros((*size, 3), dtype=np.uint8)

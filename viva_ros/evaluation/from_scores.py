@@ -106,7 +106,7 @@ def _sample(row: Mapping[str, Any]) -> ScoredSample:
 
 def alarms_of(table: Scored) -> list[Event]:
     """Give the alarms; a number that is not known is NaN again."""
-    told = [{k: math.nan if v is None else v for k, v in one.items()}
+    told: list[dict[str, Any]] = [{k: math.nan if v is None else v for k, v in one.items()}
             for one in table.header['alarms']]  # fmt: skip
     return [Event(**{**one, 'level': Level(one['level'])}) for one in told]
 

@@ -9,6 +9,7 @@ runs live. What a good value does stands beside each.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +107,7 @@ def checks(cameras: Sequence[str], tasks: int) -> Iterator[PerturbationCheck]:
     """Give all checks for an engine with these cameras and so many tasks."""
     yield PerturbationCheck(UNCHANGED, plain, 'the figures to compare with')
     for camera in cameras:
-        yield PerturbationCheck(f'{camera} covered', lambda sights, c=camera: covered(c, sights),
+        yield PerturbationCheck(f'{camera} covered', partial(covered, camera),
                     'knows less: the order suffers, the value does not rise')  # fmt: skip
     if tasks > 1:
         yield PerturbationCheck(

@@ -149,7 +149,10 @@ def reliability_figures(results: Sequence[Result]) -> dict[str, Any] | None:
 
     def at(rows: Array) -> Any:
         chosen = [columns[row] for row in rows[:, 0].astype(np.int64)]
-        return reliability(*(np.concatenate(parts) for parts in zip(*chosen, strict=True)))
+        probability, outcome, weights = (
+            np.concatenate(parts) for parts in zip(*chosen, strict=True)
+        )
+        return reliability(probability, outcome, weights)
 
     every = np.arange(len(columns), dtype=np.float64).reshape(-1, 1)
     whole = at(every)

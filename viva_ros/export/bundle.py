@@ -10,7 +10,7 @@ nothing that differs is ever under a final name. The description is moved last.
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -123,6 +123,8 @@ def _graph(
         return graph, {'opset': opset}
     feeds, values = _moments(source, samples)
     names, few = eight_bits.layers(graph), max(1, len(feeds) // FEW)
+    make: Callable[[Sequence[str]], bytes]
+    quick: Callable[[Sequence[str]], bytes]
     if BACKENDS[plan.kind].runs_onnx:
         make = partial(eight_bits.quantize, graph, feeds)
         quick = partial(eight_bits.quantize, graph, feeds[::few])

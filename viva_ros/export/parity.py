@@ -134,7 +134,8 @@ def compare(
         except EngineError as error:
             if 'not finite' not in str(error):
                 raise
-            return Differences(*4 * [float('inf')], len(samples), float('inf'))
+            inf = float('inf')
+            return Differences(inf, inf, inf, inf, len(samples), inf)
         values.append(abs(estimate.value - float(wanted['value'])))
         if 'forecast' in wanted:
             given = np.array(list(estimate.forecast.values()))

@@ -158,7 +158,7 @@ def _gpu(capabilities: Sequence[str]) -> dict[str, Any]:
 
 
 def _logger(library: Any) -> Any:
-    class Logger(library.ILogger):  # type: ignore[misc, name-defined]
+    class Logger(library.ILogger):
         """Keeps the last error, and prints nothing."""
 
         def __init__(self) -> None:

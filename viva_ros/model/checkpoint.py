@@ -200,7 +200,7 @@ def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> Checkpoint:
     content = read_description(folder)
     try:
         config = ViVaConfig.from_dict(content['config'])
-        kinds = {name: kind for kind, name in KINDS.items()}
+        kinds: dict[str, type[Any]] = {name: kind for kind, name in KINDS.items()}
         kind = kinds[content['kind']]
         model = blank(config, JointRanges.from_dict(content['ranges']), kind=kind)
     except (KeyError, TypeError, ValueError) as error:

@@ -304,6 +304,8 @@ class LeanViVa(nn.Module):
     :param model: its weights are copied where they are folded, else shared
     """
 
+    noisy: Tensor
+
     def __init__(self, model: Model) -> None:
         super().__init__()
         viva = model.viva if isinstance(model, EarlyExit) else model

@@ -64,8 +64,8 @@ class Embeddings:
                 f'run \'viva embed "TEXT" --task "{missing[0]}" --snapshot DIR --out FILE\''
             )
         at = [self.tasks.index(task) for task in tasks]
-        texts, lengths = ([column[k] for k in at] for column in (self.texts, self.lengths))
-        return Embeddings(tuple(tasks), tuple(texts), tuple(lengths), self.encoder, self.rows[at])
+        texts, lengths = tuple(self.texts[k] for k in at), tuple(self.lengths[k] for k in at)
+        return Embeddings(tuple(tasks), texts, lengths, self.encoder, self.rows[at])
 
     def joined(self, newer: 'Embeddings') -> 'Embeddings':
         """

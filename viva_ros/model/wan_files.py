@@ -196,7 +196,7 @@ def _check_scheduler(path: Path) -> None:
 def _with_statistics(path: Path, config: ViVaConfig) -> ViVaConfig:
     """Take mean and standard deviation of the latent channels where they are not known yet."""
     content, channels = read_json(path), config.vae.z_dim
-    found = {}
+    found: dict[str, Any] = {}
     for key in ('latents_mean', 'latents_std'):
         values = content.get(key)
         if not isinstance(values, list) or len(values) != channels:

@@ -110,8 +110,10 @@ class Announcer:
             return
         state.session_id = self.session
         before = self._state
-        same_level = before is not None and before.level == state.level
-        state.since = before.since if same_level else to_time(now if since is None else since)
+        if before is not None and before.level == state.level:
+            state.since = before.since
+        else:
+            state.since = to_time(now if since is None else since)
         if state == before:
             return
         self._state = state

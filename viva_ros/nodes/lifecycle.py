@@ -224,6 +224,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         try:
             if attempt.error is not None:
                 raise attempt.error
+            assert attempt.settings is not None  # it is read before an error can be
             self.setup(attempt.settings, attempt.prepared)
         except Exception as error:
             self._drop_attempt(attempt)

@@ -321,6 +321,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         if self._resets != self._inputs.buffer.resets:
             self._resets, self._last = self._inputs.buffer.resets, -1
             self._used = {}
+            assert self._estimation is not None
             self._estimation.forget()
             self._episodes.jump()
         if isinstance(chosen, Unknown) or chosen.stamp > self._last:
@@ -367,6 +368,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._outputs.publish_pictures(now, self.settings.frame_id)
 
     def _hang_text(self) -> str:
+        assert self._estimation is not None
         return (
             f'the engine has not answered for {self._estimation.busy_for:.1f} s, limit '
             f'{self.settings.hang_after:g} s: restart the node'

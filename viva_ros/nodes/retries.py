@@ -41,6 +41,8 @@ class Retries:
         self._settings = settings
         self._memory = SupervisionMemory(memory_file(node))
         self._client: Retrier | None = None
+        self.episode: OpenEpisode | None = None
+        self.kept: OpenEpisode | None = None  # of the supervisor before; it may go on
         self.end()
 
     def begin(self) -> None:
@@ -61,8 +63,7 @@ class Retries:
             self._client = None
         self._memory.content = SupervisionRecord()
         self._machine = RetryMachine(self._settings)
-        self.episode: OpenEpisode | None = None
-        self.kept: OpenEpisode | None = None  # of the supervisor before; it may go on
+        self.episode = self.kept = None
         self._untold = False  # whether the answer that ends a retry is lost
 
     @property

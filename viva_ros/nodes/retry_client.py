@@ -9,7 +9,7 @@ cancel was accepted says nothing about the arms. The retry is done when another 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from action_msgs.srv import CancelGoal
@@ -188,7 +188,7 @@ class ActionClient:
 
         self._node, self._settings, self._answers = node, settings, answers
         self._client = action.ActionClient(node, Retry, settings.name)
-        self._pending: Future | None = None
+        self._pending: Any = None  # a goal that is sent, then its result
         self._destroyed = False
 
     def destroy(self) -> None:
@@ -214,7 +214,7 @@ class ActionClient:
     def _answer(self, future: Future) -> None:
         if self._destroyed:  # the goal goes on
             return
-        handle = future.result()
+        handle: Any = future.result()
         accepted = handle is not None and handle.accepted
         if accepted and future is not self._pending:  # too late: another goal was sent after it
             handle.cancel_goal_async()

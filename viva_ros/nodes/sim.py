@@ -76,12 +76,21 @@ class SimRobotNode(Node):
         self.create_service(Trigger, 'start', self._serve_start)
         self.create_service(Trigger, 'retry', self._serve_retry)
         self._simulation: Simulation | None = None
+        self._moving = self._over = self._reported = False
+        self._steps = self._shots = self._rest = 0
+        self._reported_at = -math.inf
         self._preparation: Preparation[Simulation] = Preparation()
         self._noise = np.random.default_rng()
         self._due = 0.0
         self._begin(self._settings.autostart)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._ticker = self.create_timer(STEP, self._tick, clock=steady)
+
+    @property
+    def _scene(self) -> Simulation:
+        """The simulation, once its scene is built."""
+        assert self._simulation is not None
+        return self._simulation
 
     def _tick(self) -> None:
         """Step in real time; enter a new scene when it is built."""
@@ -107,7 +116,7 @@ class SimRobotNode(Node):
             self._advance()
         self._report()
         stamp = self.get_clock().now().nanoseconds
-        self._joints.publish(to_joint_state(self._simulation.joint_positions(), stamp))
+        self._joints.publish(to_joint_state(self._scene.joint_positions(), stamp))
         self._steps += 1
         if self._steps * STEP * self._settings.camera_rate >= self._shots:
             self._shots += 1
@@ -116,18 +125,18 @@ class SimRobotNode(Node):
                 self._publish_truth(stamp)
 
     def _advance(self) -> None:
-        if self._simulation.done:
+        if self._scene.done:
             self._rest += 1
         else:
-            self._simulation.step()
+            self._scene.step()
             self._rest = 0
-        if not self._over and (self._simulation.succeeded or self._rest * STEP > GIVE_UP):
+        if not self._over and (self._scene.succeeded or self._rest * STEP > GIVE_UP):
             self._over = True
             self._hook.end()
 
     def _report(self) -> None:
         """Say whether the task is executed: at once when that changes, and again and again."""
-        executing = self._moving and not self._over and self._simulation.executing
+        executing = self._moving and not self._over and self._scene.executing
         now = time.monotonic()
         if executing != self._reported or now - self._reported_at >= REPORT:
             self._reported, self._reported_at = executing, now
@@ -183,7 +192,7 @@ class SimRobotNode(Node):
         }
 
     def _publish_images(self, stamp: int) -> None:
-        for camera, clean in self._simulation.render().items():
+        for camera, clean in self._scene.render().items():
             pixels = add_noise(clean, self._settings.camera_noise, self._noise)
             frame = f'{camera}_camera'
             if self._raw[camera].get_subscription_count():
@@ -192,14 +201,14 @@ class SimRobotNode(Node):
                 self._compressed[camera].publish(compress(pixels, stamp, frame))
 
     def _publish_truth(self, stamp: int) -> None:
-        truth = self._simulation.truth()
+        truth = self._scene.truth()
         elapsed = truth.time + self._rest * STEP  # simulated time stops when all is done
         self._truth.publish(
             GroundTruth(
                 header=header(stamp), episode_id=self._episode,
                 task=truth.task, seed=truth.seed, failure=truth.failure, phase=truth.phase,
                 attempt=truth.attempt, progress=truth.progress,
-                success=truth.success, failed=truth.failed, done=self._simulation.done,
+                success=truth.success, failed=truth.failed, done=self._scene.done,
                 inject_time=or_nan(truth.inject_time), visible_time=or_nan(truth.visible_time),
                 manifest_time=or_nan(truth.manifest_time), time=elapsed,
             )
@@ -224,8 +233,8 @@ class SimRobotNode(Node):
             none = 'no episode is under way: call start'
             response.message = 'the scene is being built' if is_building else none
             return response
-        response.success = self._simulation.retry()
-        response.message = self._simulation.retry_refusal
+        response.success = self._scene.retry()
+        response.message = self._scene.retry_refusal
         self.get_logger().info('retry: ' + (response.message or 'going back to try again'))
         return response
 

@@ -187,7 +187,9 @@ class Scorer:
             return None
         if json.loads(json.dumps(self._made_of(made_from, found['task']))) != found['made_of']:
             return None
-        summary = {k: math.nan if v is None else v for k, v in found['summary'].items()}
+        summary: dict[str, Any] = {
+            k: math.nan if v is None else v for k, v in found['summary'].items()
+        }
         losses = tuple(found['losses'])
         return ScoreOutcome(
             job.path, THERE, found['engine'], found['task'], losses=losses, **summary

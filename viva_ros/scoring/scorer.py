@@ -234,14 +234,14 @@ def series_of(samples: Sequence[ScoredSample]) -> ValueSeries:
 
     stamps = np.array([sample.stamp for sample in samples], dtype=np.int64)
     names = next((tuple(s.proprio) for s in samples if s.proprio), ())
-    tables = [
+    positions, forecast = (
         np.array([[getattr(s, kind).get(n, math.nan) for n in names] for s in samples], np.float64)
         if any(getattr(s, kind) for s in samples) and names else None
         for kind in ('proprio', 'forecast')
-    ]  # fmt: skip
+    )  # fmt: skip
     return ValueSeries(
         stamps, column(s.value for s in samples), column(s.success for s in samples),
-        column(s.progress for s in samples), names, *tables,
+        column(s.progress for s in samples), names, positions, forecast,
         next((s.horizon for s in samples if math.isfinite(s.horizon)), math.nan),
     )  # fmt: skip
 

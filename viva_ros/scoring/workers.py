@@ -9,7 +9,7 @@ known: it is tried once more by a new worker, then reported.
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
@@ -103,14 +103,17 @@ def _attempt(job: ScoreJob) -> ScoreOutcome:
     return _scorer.attempt(job)
 
 
-def share_out(jobs: Sequence[ScoreJob], workers: Sequence[ScoreWorker]) -> Iterator[ScoreOutcome]:
+def share_out(
+    jobs: Sequence[ScoreJob], workers: Sequence[ScoreWorker]
+) -> Generator[ScoreOutcome, None, None]:
     """
     Give the outcomes as they come.
 
     :raises ConfigurationError: if one says that the others would fare no better
     """
     waiting = deque((job, 1) for job in jobs)
-    idle, busy = deque(workers), {}
+    idle = deque(workers)
+    busy: dict[Future[ScoreOutcome], tuple[ScoreWorker, ScoreJob, int]] = {}
     try:
         while waiting or busy:
             while waiting and idle:

@@ -10,6 +10,7 @@ robot changes the plan (late arm, early release, stall); a fault of the world do
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -177,7 +178,7 @@ class Expert:
 
     def targets(self) -> Array:
         """Joint targets of the current hands, (14,)."""
-        parts = []
+        parts: list[Any] = []
         for solver, hand in zip(self._solvers, self.hands, strict=True):
             parts += [solver.track(hand), [hand.opening]]
         return np.concatenate(parts)

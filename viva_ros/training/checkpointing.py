@@ -78,8 +78,8 @@ class StateFile:
         """
         self.wait()  # none deletes what another has not seen
         if self.rank == 0:
-            for path in self.folder.glob(f'.{self.stage}.state*.tmp'):  # killed while writing
-                path.unlink(missing_ok=True)
+            for left in self.folder.glob(f'.{self.stage}.state*.tmp'):  # killed while writing
+                left.unlink(missing_ok=True)
         path = self._path if self.parts == 1 else self._counted()
         other = self._index if self.parts == 1 else self._path
         if other.is_file():

@@ -35,8 +35,8 @@ class Moments:
 
     stamps: NDArray[np.int64]
     images: NDArray[np.uint8]
-    proprio: Array
-    future: Array
+    proprio: NDArray[np.floating]
+    future: NDArray[np.floating]
     returned: Array
     joint_stamps: NDArray[np.int64]
     joints: Array

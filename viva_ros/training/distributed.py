@@ -47,7 +47,7 @@ def shard(module: nn.Module, device: torch.device, precision: str) -> None:
     policy = MixedPrecisionPolicy()
     if precision == 'bf16':
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
-    blocks: nn.ModuleList = module.blocks  # type: ignore[assignment]
+    blocks: nn.ModuleList = module.blocks
     for block in blocks:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(module, mesh=mesh, mp_policy=policy)

@@ -98,7 +98,7 @@ def mapped(recording: Recording, how: Map) -> RawEpisode:
     )  # fmt: skip
 
 
-def camera_topics(recording: Recording, how: Map) -> dict[str, Track]:
+def camera_topics(recording: Recording, how: Map) -> Mapping[str, Track]:
     """
     Give the topic of each camera of a map.
 

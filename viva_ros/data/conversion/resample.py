@@ -148,7 +148,7 @@ def _skew(streams: Mapping[str, Stamps], at: Stamps) -> float:
 
 
 def _not_finite(take: RawEpisode) -> dict[str, int]:
-    counts = {}
+    counts: dict[str, int] = {}
     for group in (*take.joints, *take.action):
         broken = (~np.isfinite(group.positions)).sum(axis=0)
         counts |= {name: int(n) for name, n in zip(group.names, broken, strict=True) if n}

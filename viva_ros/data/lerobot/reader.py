@@ -248,7 +248,8 @@ class _Reader:
         topics = {layout.STATE: '/joint_states', 'action': DATASET_ACTION}
         for camera, key in self._dataset.cameras.items():
             topic = topics[key] = f'/{camera}/image_raw'
-            tracks[topic] = ImageTrack(topic, RAW, self._stamps.tolist(), self._images(key))
+            images: Any = self._images(key)  # of a Track they are messages
+            tracks[topic] = ImageTrack(topic, RAW, self._stamps.tolist(), images)
         joints = self._column(layout.STATE).reshape(len(self._stamps), -1)
         tracks['/joint_states'] = joint_track('/joint_states', self._stamps, names, joints)
         if 'action' in self._dataset.features:

@@ -171,7 +171,7 @@ class BindingsCuda:
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
         address = int(self._driver.call('cuMemHostAlloc', size, 0))
         self._pinned.append(address)
-        memory = (ctypes.c_byte * size).from_address(address)
+        memory: Any = (ctypes.c_byte * size).from_address(address)
         return np.frombuffer(memory, dtype=kind).reshape(tuple(shape))
 
     def upload(self, address: int, array: NDArray[Any]) -> None:

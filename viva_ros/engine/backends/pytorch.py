@@ -104,6 +104,7 @@ class PytorchEngine:
     def _run_graph(self, observations: Sequence[Observation], task: Task) -> Outputs:
         """Run on the GPU, which fits the pictures as well."""
         pictures, proprio = zip(*(arrange(one, self.info) for one in observations), strict=True)
+        assert self._runner is not None
         given: Outputs = self._runner.run(
             pictures, {'proprio': np.stack(proprio).astype(np.float32), 'task': task}
         )
