@@ -44,6 +44,7 @@ EXTRAS = {
         'matplotlib>=3.9,<4',
         'av>=14,<18',  # FFmpeg with its encoders, in one wheel: video of LeRobot datasets
         'pyarrow>=17,<26',  # parquet
+        'scipy>=1.13,<2',  # figures and their intervals
         'pyyaml>=6,<7',  # the map of topics to cameras and joints
     ],
     'train': [
@@ -52,7 +53,6 @@ EXTRAS = {
         'safetensors>=0.5,<1',
         'onnx>=1.19,<2',  # opset 23
         'onnxscript>=0.5,<1',
-        'scipy>=1.13,<2',  # only to cross-check our own statistics
         'accelerate>=1.10,<2',  # one process or many, bf16, FSDP
         'peft>=0.17,<0.20',  # LoRA on diffusers' modules
         'tensorboard>=2.18,<3',  # held-out curves

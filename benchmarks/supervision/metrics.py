@@ -2,32 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of a watcher: false alarms beside the promise, detections, delays, rows by mode."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from benchmarks.supervision.detectors import Watched
-from viva_ros.calibration.fit import beta_quantile
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS
 from viva_ros.metrics.detection import detection
+from viva_ros.metrics.intervals import UNKNOWN, share_interval
 
 BENIGN = ('pause', 'slow', 'near_miss', 'early_release')  # variations that count as successes
 
 
 def share(hits: int, count: int) -> dict[str, float]:
-    """Give a share with its exact 95 % interval (Clopper & Pearson 1934); NaN of nothing."""
-    if count == 0:
-        return {
-            'hits': 0,
-            'of': 0,
-            'share': float('nan'),
-            'low': float('nan'),
-            'high': float('nan'),
-        }
-    low = beta_quantile(0.025, hits, count - hits + 1) if hits else 0.0
-    high = beta_quantile(0.975, hits + 1, count - hits) if hits < count else 1.0
-    return {'hits': hits, 'of': count, 'share': hits / count, 'low': low, 'high': high}
+    """Return a share with its exact 95 % interval (Clopper & Pearson 1934); NaN of nothing."""
+    low, high = share_interval(hits, count) if count else UNKNOWN
+    portion = hits / count if count else math.nan
+    return {'hits': hits, 'of': count, 'share': portion, 'low': low, 'high': high}
 
 
 def measures(

@@ -11,12 +11,11 @@ from scipy import stats
 from viva_ros.metrics.ranking import (
     auprc,
     auroc,
+    aurocs,
     bootstrap_interval,
     event_response,
     kendall_tau_a,
     pearson,
-    ranks,
-    rmse,
     spearman,
 )
 
@@ -27,12 +26,20 @@ PAIRS = (
 )
 
 
+def same(x: np.ndarray) -> np.ndarray:
+    """Return the pairs of x: 1 where the first is greater, -1 where the second is, 0 for ties."""
+    return np.sign(x[:, None] - x[None, :])
+
+
 @given(PAIRS)
-def test_pearson_and_spearman_are_those_of_scipy_ties_included(pair) -> None:
+def test_correlations_equal_their_definition_ties_included(pair) -> None:
     x, y = pair
-    assert pearson(x, y) == pytest.approx(stats.pearsonr(x, y).statistic)
-    assert spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
-    np.testing.assert_array_equal(ranks(y), stats.rankdata(y))
+    a, b = x - x.mean(), y - y.mean()
+    assert pearson(x, y) == pytest.approx((a @ b) / math.sqrt((a @ a) * (b @ b)), abs=1e-12)
+    # the average rank less its mean is half the sum of the signs of the pairs
+    a, b = same(x).sum(axis=1), same(y).sum(axis=1)
+    expected = (a @ b) / math.sqrt((a @ a) * (b @ b))
+    assert spearman(x, y) == pytest.approx(expected, abs=1e-12)
 
 
 @given(PAIRS)
@@ -43,15 +50,24 @@ def test_kendall_tau_a_is_that_of_scipy_without_ties(pair) -> None:
 
 
 @given(PAIRS)
-def test_auroc_is_the_mann_whitney_u_of_scipy(pair) -> None:
+def test_auroc_equals_its_definition_and_mann_whitney(pair) -> None:
     x, y = pair
     positive = y > 0.0
     if positive.any() and not positive.all():
         for scores in (x, np.round(x)):
+            won = same(scores)[positive][:, ~positive]
+            assert auroc(scores, positive) == pytest.approx((won.mean() + 1) / 2, abs=1e-12)
             u = stats.mannwhitneyu(scores[positive], scores[~positive]).statistic
-            assert auroc(scores, positive) == pytest.approx(
-                u / (positive.sum() * (~positive).sum())
-            )
+            assert auroc(scores, positive) == pytest.approx(u / won.size, abs=1e-12)
+
+
+def test_aurocs_of_rows_are_those_of_each_row() -> None:
+    generator = np.random.default_rng(0)
+    scores, positive = np.round(generator.normal(size=(50, 6)), 1), generator.random((50, 6)) > 0.7
+    positive[0], positive[1] = True, False  # no area
+    expected = [auroc(row, label) for row, label in zip(scores, positive, strict=True)]
+    np.testing.assert_array_equal(aurocs(scores, positive), expected)
+    assert np.isnan(expected[:2]).all() and np.isfinite(expected).sum() > 30
 
 
 def test_correlations_by_hand() -> None:
@@ -62,13 +78,20 @@ def test_correlations_by_hand() -> None:
     assert kendall_tau_a([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
     # a tie counts as neither: one of three pairs is tied, two concordant
     assert kendall_tau_a([1, 2, 3], [1, 1, 2]) == pytest.approx(2 / 3)
-    assert ranks([5.0, 1.0, 5.0]).tolist() == [2.5, 1.0, 2.5]
+    # ranks 1.5 1.5 3 and 1 2 3: (.5 * 1 + 0 + 1 * 1) / sqrt(1.5 * 2)
+    assert spearman([1, 1, 2], [1, 2, 3]) == pytest.approx(1.5 / math.sqrt(3.0))
 
 
 def test_a_constant_has_no_correlation() -> None:
     assert math.isnan(pearson([1, 1, 1], [1, 2, 3]))
     # .1 + .1 + .1 is not .3: their mean is off by rounding, and still they are constant.
     assert math.isnan(pearson([0.1, 0.1, 0.1], [1, 2, 4]))
+    assert math.isnan(spearman([1, 2, 4], [0.1, 0.1, 0.1]))
+
+
+@pytest.mark.parametrize('figure', [pearson, spearman])
+def test_a_correlation_with_an_unknown_number_is_unknown(figure) -> None:
+    assert math.isnan(figure([0.1, math.nan, 0.3], [1.0, 2.0, 3.0]))
 
 
 @pytest.mark.parametrize('figure', [auroc, auprc])
@@ -98,6 +121,8 @@ def test_areas_by_hand() -> None:
     assert auroc([0.5, 0.5], [True, False]) == pytest.approx(0.5)
     assert auprc([0.5, 0.5], [True, False]) == pytest.approx(0.5)
     assert math.isnan(auroc([0.1, 0.2], [True, True]))
+    assert math.isnan(auroc([], []))
+    assert math.isnan(auroc([0.1], [True]))
     assert math.isnan(auprc([0.1, 0.2], [False, False]))
 
 
@@ -105,10 +130,6 @@ def test_auprc_does_not_depend_on_the_order_within_ties() -> None:
     assert auprc([0.5, 0.5, 0.1], [True, False, False]) == auprc(
         [0.5, 0.5, 0.1], [False, True, False]
     )
-
-
-def test_rmse_by_hand() -> None:
-    assert rmse([0.0, 3.0], [0.0, 7.0]) == pytest.approx(math.sqrt(8.0))
 
 
 def test_the_response_to_an_event_is_positive_when_it_goes_the_right_way() -> None:
@@ -152,12 +173,27 @@ def test_the_bootstrap_is_repeatable_and_leaves_out_what_is_not_a_number() -> No
     assert not math.isnan(first[0])
 
 
+@pytest.mark.parametrize('count', [2, 5, 40])
+def test_bootstrap_interval_equals_that_of_scipy(count: int) -> None:
+    x = np.random.default_rng(7).normal(size=count)
+    found = bootstrap_interval(lambda rows: x[rows].mean(axis=-1), count, seed=3)
+    theirs = stats.bootstrap(
+        (np.arange(count),), lambda rows, axis: x[rows].mean(axis=axis),
+        n_resamples=1000, method='percentile', random_state=np.random.default_rng(3),
+    ).confidence_interval  # fmt: skip
+    assert found == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_a_bootstrap_of_one_episode_is_its_figure() -> None:
+    assert bootstrap_interval(lambda rows: 0.7 + rows.mean(axis=-1), 1, seed=0) == (0.7, 0.7)
+
+
 def test_a_bootstrap_that_never_gives_a_number_has_no_interval() -> None:
     low, high = bootstrap_interval(lambda index: np.full(len(index), np.nan), 5, seed=1, draws=10)
     assert math.isnan(low) and math.isnan(high)
 
 
-@pytest.mark.parametrize('figure', [pearson, spearman, kendall_tau_a, rmse])
+@pytest.mark.parametrize('figure', [pearson, spearman, kendall_tau_a])
 def test_lengths_that_differ_are_a_mistake(figure) -> None:
     with pytest.raises(ValueError, match='must be the same'):
         figure([1.0, 2.0], [1.0, 2.0, 3.0])

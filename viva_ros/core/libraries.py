@@ -63,7 +63,7 @@ LIBRARIES: Final = {
     'rich': Library('rich>=13,<16', apt='python3-rich'),
     'rosbags': Library('rosbags>=0.10.11,<0.12', 'data'),
     'safetensors': Library('safetensors>=0.5,<1', 'train'),
-    'scipy': Library('scipy>=1.13,<2', 'train'),
+    'scipy': Library('scipy>=1.13,<2', 'data', apt='python3-scipy'),
     'sentencepiece': Library('sentencepiece>=0.2,<0.3', 'train'),
     'tensorboard': Library('tensorboard>=2.18,<3', 'train'),
     'tensorrt_rtx': Library('tensorrt-rtx-cu13>=1.4,<2', 'tensorrt'),

@@ -15,41 +15,45 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
 
 from viva_ros.core.observation import Array
-from viva_ros.metrics.ranking import auprc, auroc, bootstrap_interval
+from viva_ros.metrics.ranking import auprc, aurocs, bootstrap_interval
 
 Interval = tuple[float, float]
 NORMAL = 1.959964  # quantile .975 of the normal distribution
+LEVEL = 0.95
 TAIL = 0.025
 
 
-def share_interval(share: float, count: int) -> Interval:
+def share_interval(hits: int, count: int) -> Interval:
     """
-    Give the exact 95 % interval (Clopper-Pearson) of a share that is 0 or 1.
+    Return the exact 95 % interval of a share (Clopper & Pearson 1934).
 
-    :param count: number of episodes, at least 1
+    :raises ValueError: unless 0 <= ``hits`` <= ``count`` and ``count`` >= 1
     """
-    if share not in (0.0, 1.0) or count < 1:
-        raise ValueError(f'share is {share} of {count}, must be 0 or 1 of at least 1')
-    doubt = 1.0 - TAIL ** (1.0 / count)
-    return (1.0 - doubt, 1.0) if share else (0.0, doubt)
+    if not 0 <= hits <= count or count < 1:
+        raise ValueError(f'{hits} of {count} is no share, must be 0 to all of at least 1')
+    found = stats.binomtest(hits, count).proportion_ci(LEVEL, method='exact')
+    return float(found.low), float(found.high)
 
 
-def silence_interval(hours: float) -> Interval:
+def rate_interval(events: int, hours: float) -> Interval:
     """
-    Give the exact 95 % interval (Poisson, two-sided) of a rate per hour of what has not happened.
+    Return the exact 95 % interval of a rate per hour (Poisson, two-sided; Garwood 1936).
 
-    :param hours: watched, above 0
+    :param events: at least 0
+    :param hours: observed, above 0
     """
-    if not hours > 0.0:
-        raise ValueError(f'hours are {hours}, must be above 0')
-    return 0.0, -math.log(TAIL) / hours
+    if events < 0 or not hours > 0.0:
+        raise ValueError(f'{events} events in {hours} h, must be at least 0 in above 0')
+    low = stats.gamma.ppf(TAIL, events) if events else 0.0
+    return float(low / hours), float(stats.gamma.ppf(1.0 - TAIL, events + 1) / hours)
 
 
 def area_interval(area: float, positives: int, negatives: int) -> Interval:
     """
-    Give the 95 % score interval of an AUROC that is 0 or 1 (Newcombe 2006, method 5).
+    Return the 95 % score interval of an AUROC that is 0 or 1 (Newcombe 2006, method 5).
 
     The far end is the area t from which 1 lies as far as 1.96 standard errors at t: with
     N = (m + n) / 2 - 1, V(t) = t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t))) / (m n).
@@ -60,18 +64,15 @@ def area_interval(area: float, positives: int, negatives: int) -> Interval:
         raise ValueError(
             f'area is {area} of {positives} and {negatives}, must be 0 or 1 of at least 1'
         )
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2.0
-        spread = NORMAL * math.sqrt(_variance(middle, positives, negatives))
-        low, high = (middle, high) if 1.0 - middle > spread else (low, middle)
+    pairs, mean = positives * negatives, (positives + negatives) / 2.0 - 1.0
+
+    def excess(t: float) -> float:
+        """Return ((1 - t)^2 - 1.96^2 V(t)) m n / (1 - t), which has one root inside (0, 1)."""
+        bracket = 1.0 + mean * ((1.0 - t) / (2.0 - t) + t / (1.0 + t))
+        return (1.0 - t) * pairs - NORMAL**2 * t * bracket
+
+    low = float(optimize.brentq(excess, 0.0, 1.0, xtol=1e-15))
     return (low, 1.0) if area else (0.0, 1.0 - low)
-
-
-def _variance(area: float, positives: int, negatives: int) -> float:
-    miss, mean = 1.0 - area, (positives + negatives) / 2.0 - 1.0
-    bracket = 1.0 + mean * (miss / (2.0 - area) + area / (1.0 + area))
-    return area * miss * bracket / (positives * negatives)
 
 
 SEED: Final = 0
@@ -170,7 +171,7 @@ def ratio(pairs: Sequence[tuple[float, float]]) -> Measure:
 def hourly(counts: Sequence[int], durations: Sequence[float]) -> Measure:
     """Measure how often something happens an hour; durations in s."""
     hours = [one / 3600.0 for one in durations]
-    return replace(ratio(list(zip(counts, hours, strict=True))), exact=_exact_silence)
+    return replace(ratio(list(zip(counts, hours, strict=True))), exact=_exact_rate)
 
 
 def positive(lists: Sequence[Sequence[float]]) -> Measure:
@@ -188,10 +189,10 @@ def root_mean_square(lists: Sequence[ArrayLike]) -> Measure:
 
 def area(scores: Sequence[float], positives: Sequence[bool], precision: bool = False) -> Measure:
     """Measure how well scores part positives from the others: AUROC, or AUPRC."""
-    part = auprc if precision else auroc
     rows = _table(list(zip(scores, positives, strict=True)), 2)
-    exact = None if precision else _exact_area
-    return Measure(rows, each(lambda drawn: part(drawn[:, 0], drawn[:, 1] > 0.5)), exact)
+    if precision:
+        return Measure(rows, each(lambda drawn: auprc(drawn[:, 0], drawn[:, 1] > 0.5)))
+    return Measure(rows, lambda drawn: aurocs(drawn[..., 0], drawn[..., 1] > 0.5), _exact_area)
 
 
 def each(figure: Callable[[Array], float]) -> Callable[[Array], Array]:
@@ -210,12 +211,12 @@ def _quotient(rows: Array) -> Array:
 
 
 def _exact_share(rows: Array, figure: float) -> Interval | None:
-    return share_interval(figure, len(rows)) if figure in (0.0, 1.0) else None
+    return share_interval(int(figure) * len(rows), len(rows)) if figure in (0.0, 1.0) else None
 
 
-def _exact_silence(rows: Array, figure: float) -> Interval | None:
+def _exact_rate(rows: Array, figure: float) -> Interval | None:
     hours = float(rows[:, 1].sum())
-    return silence_interval(hours) if figure == 0.0 and hours > 0.0 else None
+    return rate_interval(0, hours) if figure == 0.0 and hours > 0.0 else None
 
 
 def _exact_area(rows: Array, figure: float) -> Interval | None:

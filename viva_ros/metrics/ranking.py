@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from viva_ros.core.observation import Array
 
@@ -18,49 +19,60 @@ ROUNDING = 1e-9  # a change of the displayed value below it is none
 
 
 def pearson(x: ArrayLike, y: ArrayLike) -> float:
-    """Linear correlation, in [-1, 1]; NaN where one side is constant."""
+    """Return the linear correlation, in [-1, 1]; NaN where one side is constant."""
     a, b = _pair(x, y)
-    if np.ptp(a) == 0.0 or np.ptp(b) == 0.0:  # their mean may differ from them by rounding
-        return float('nan')
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt(a @ a) * np.sqrt(b @ b))
-    return float(np.clip((a @ b) / scale, -1.0, 1.0)) if scale > 0.0 else float('nan')
+    return float('nan') if _constant(a) or _constant(b) else float(np.corrcoef(a, b)[0, 1])
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> float:
-    """Correlation of average ranks, in [-1, 1]: the value-order correlation when x is time."""
+    """
+    Return the correlation of average ranks, in [-1, 1]: the value-order correlation over time.
+
+    :returns: NaN where one side is constant or has a NaN
+    """
     a, b = _pair(x, y)
-    return pearson(ranks(a), ranks(b))
+    return float('nan') if _constant(a) or _constant(b) else float(stats.spearmanr(a, b).statistic)
 
 
 def kendall_tau_a(x: ArrayLike, y: ArrayLike) -> float:
-    """(concordant - discordant) / (n (n - 1) / 2), in [-1, 1]: ties count as neither."""
+    """
+    Return (concordant - discordant) / (n (n - 1) / 2), in [-1, 1]: ties count as neither.
+
+    ``scipy.stats.kendalltau`` has the variants b and c, which divide by other numbers of pairs.
+    """
     a, b = _pair(x, y)
     signs = np.sign(a[:, None] - a[None, :]) * np.sign(b[:, None] - b[None, :])
     return float(signs.sum() / (len(a) * (len(a) - 1)))
 
 
-def ranks(x: ArrayLike) -> Array:
-    """Ranks from 1; equal numbers share the average of theirs."""
-    _, group, counts = np.unique(np.asarray(x), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    averages: Array = last - (counts - 1) / 2.0
-    return averages[group]
-
-
 def auroc(scores: ArrayLike, positive: ArrayLike) -> float:
     """
-    Probability that a positive scores above a negative, ties half (Mann-Whitney U).
+    Return the probability that a positive scores above a negative, ties half (Mann-Whitney U).
 
     :param positive: (N,) bool
     :returns: in [0, 1]; NaN where one class is empty
     """
     score, label = _labelled(scores, positive)
-    hits, misses = int(label.sum()), int((~label).sum())
-    if not hits or not misses:
-        return float('nan')
-    rank_sum = float(ranks(score)[label].sum())
-    return (rank_sum - hits * (hits + 1) / 2.0) / (hits * misses)
+    return float(aurocs(score, label)) if score.size else float('nan')
+
+
+def aurocs(scores: Array, positive: NDArray[np.bool_]) -> Array:
+    """
+    Return the AUROC of each row.
+
+    U = R - m (m + 1) / 2 from the sum R of the ranks of m positives, as in Mann & Whitney (1947).
+    ``scipy.stats.mannwhitneyu`` returns the same U, but takes one row at a time where the number
+    of positives varies, and adds a p-value: seconds for an interval by resampling.
+
+    :param scores: (..., N), N >= 1, without NaN
+    :param positive: (..., N)
+    :returns: (...); NaN where one class is empty
+    """
+    hits = positive.sum(axis=-1)
+    rank_sum = np.where(positive, stats.rankdata(scores, axis=-1), 0.0).sum(axis=-1)
+    with np.errstate(invalid='ignore'):  # 0 / 0 where a class is empty
+        areas: Array = (rank_sum - hits * (hits + 1) / 2.0) / (hits * (scores.shape[-1] - hits))
+    return areas
 
 
 def auprc(scores: ArrayLike, positive: ArrayLike) -> float:
@@ -79,12 +91,6 @@ def auprc(scores: ArrayLike, positive: ArrayLike) -> float:
     hits = np.cumsum(label)[last_of_ties]
     precision = hits / (np.flatnonzero(last_of_ties) + 1)
     return float(precision @ np.diff(hits, prepend=0) / hits[-1])
-
-
-def rmse(x: ArrayLike, y: ArrayLike) -> float:
-    """Root of the mean squared difference; on hesitation frames the Hesitation-RMSE."""
-    a, b = _pair(x, y)
-    return float(np.sqrt(np.mean((a - b) ** 2)))
 
 
 def event_response(before: ArrayLike, after: ArrayLike, direction: int) -> float:
@@ -115,7 +121,11 @@ def bootstrap_interval(
     level: float = 0.95,
 ) -> tuple[float, float]:
     """
-    Percentile interval of a figure over episodes drawn again with replacement.
+    Return the percentile interval of a figure over episodes drawn again with replacement.
+
+    Equal to ``scipy.stats.bootstrap(method='percentile')`` of the episode numbers with the same
+    generator, except in two cases of small or uneven sets: scipy refuses a single episode, and
+    one draw without a figure (such as an AUROC of one class) makes its interval NaN.
 
     :param figure: of episode numbers, (draws, count), to the figure of each draw, (draws,); NaN
         draws are left out
@@ -137,6 +147,10 @@ def _pair(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
         raise ValueError(f'shapes are {a.shape} and {b.shape}, must be the same (N,), N >= 2')
     return a, b
+
+
+def _constant(x: Array) -> bool:
+    return float(np.ptp(x)) == 0.0  # their variance may differ from 0 by rounding
 
 
 def _labelled(

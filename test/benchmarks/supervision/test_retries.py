@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from benchmarks.supervision import retries
 from benchmarks.supervision.detectors import Watched, cost, thresholds, watch, watchers
@@ -55,8 +54,7 @@ def rising(generator: np.random.Generator) -> list[float]:
 
 def test_a_share_has_the_exact_interval_of_clopper_and_pearson() -> None:
     found = share(3, 40)
-    expected = stats.binomtest(3, 40).proportion_ci(0.95, 'exact')
-    assert (found['low'], found['high']) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert (found['low'], found['high']) == pytest.approx((0.0157, 0.2039), abs=1e-4)
     assert (share(0, 5)['low'], share(5, 5)['high']) == (0.0, 1.0)
     assert np.isnan(share(0, 0)['share'])
 
