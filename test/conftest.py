@@ -26,7 +26,7 @@ pytest_plugins = ['support.selection']
 
 HERE: Final = Path(__file__).parent
 #: Of tests alone; those that viva_ros imports are in viva_ros.core.libraries.
-OF_TESTS: Final = frozenset({'mcap_ros2', 'playwright', 'river', 'ruptures', 'tokenizers'})
+OF_TESTS: Final = frozenset({'mcap_ros2', 'playwright', 'tokenizers'})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
