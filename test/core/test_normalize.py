@@ -34,12 +34,6 @@ def test_ranges_are_measured_over_all_episodes() -> None:
     assert JointRanges.of(['a', 'b'], episodes) == JointRanges(('a', 'b'), (-2.0, 4.0), (1.0, 5.0))
 
 
-def test_positions_are_put_in_order_by_name() -> None:
-    assert RANGES.vector({'finger': 2.0, 'other': 3.0, 'waist': 1.0}).tolist() == [1.0, 2.0]
-    with pytest.raises(KeyError, match='finger'):
-        RANGES.vector({'waist': 1.0})
-
-
 def test_ranges_survive_json() -> None:
     assert JointRanges.from_dict(json.loads(json.dumps(RANGES.to_dict()))) == RANGES
 

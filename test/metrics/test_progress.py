@@ -12,7 +12,6 @@ from viva_ros.metrics.progress import (
     drift,
     hesitation,
     responses,
-    share_positive,
 )
 
 TIMES = np.arange(10) * 0.1
@@ -76,11 +75,6 @@ def test_values_are_gathered_by_true_progress() -> None:
 def test_a_pause_ends_where_the_progress_is_no_longer_known() -> None:
     progress = np.array([0.2, 0.2, 0.2, 0.2, 0.2, np.nan, 0.2, 0.2, 0.2, 0.2])
     assert hesitation(TIMES, progress, 0.0) == slice(3, 5)
-
-
-def test_shares_count_what_is_above_zero() -> None:
-    assert share_positive([0.1, -0.2, 0.0, 0.3]) == 0.5
-    assert np.isnan(share_positive([]))
 
 
 def test_levels_are_crossed_where_they_are_first_reached() -> None:

@@ -28,7 +28,7 @@ def play(simulation: Simulation) -> Episode:
     commands, joints, truths = [], [], []
     while not simulation.done:
         simulation.step()
-        commands.append(list(simulation.joint_commands().values()))
+        commands.append(simulation._data.ctrl.copy())
         joints.append(list(simulation.joint_positions().values()))
         truths.append(simulation.truth())
     return Episode(np.array(commands), np.array(joints), tuple(truths))

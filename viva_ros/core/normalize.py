@@ -72,10 +72,6 @@ class JointRanges:
         """Give names, low and high as lists, for JSON."""
         return {'names': list(self.names), 'low': list(self.low), 'high': list(self.high)}
 
-    def vector(self, proprio: Mapping[str, float]) -> Array:
-        """Give positions in the order of the names, (J,); KeyError names a missing joint."""
-        return np.array([proprio[name] for name in self.names], dtype=np.float64)
-
     def normalise(self, positions: NDArray[np.floating]) -> Array:
         """
         Map positions to [-1, 1] and clamp; a joint that never moved maps to 0.

@@ -51,8 +51,3 @@ def return_from_value(value: Number) -> Number:
 def latent_from_value(value: Number) -> Number:
     """Latent v = G - 1 = -V, in [-1, 1)."""
     return -value
-
-
-def value_from_latent(latent: Number) -> Number:
-    """V = -v."""
-    return -latent

@@ -10,7 +10,6 @@ robot stands still, where something goes wrong, and where a try has failed and a
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from viva_ros.core.observation import Array
 from viva_ros.metrics.ranking import event_response, spearman
@@ -77,12 +76,6 @@ def by_progress(values: Array, progress: Array, bins: int) -> Array:
     total = np.bincount(place, values[known], bins)
     means: Array = np.divide(total, count, out=np.full(bins, np.nan), where=count > 0)
     return means
-
-
-def share_positive(numbers: ArrayLike) -> float:
-    """Share above 0; NaN of none: MDR of milestones, ErrDR of errors."""
-    given = np.asarray(numbers, dtype=np.float64)
-    return float((given > 0).mean()) if given.size else float('nan')
 
 
 def crossings(times: Array, progress: Array, levels: Sequence[float]) -> list[float]:

@@ -113,7 +113,6 @@ def lean_operations(config: ViVaConfig, words: int | None = None) -> dict[str, i
 #: Bytes that a block keeps for the backward pass, of its products in bfloat16 and the rest in
 #: float32, by what they are a multiple of; and with frozen weights and adapters of rank R.
 KEPT: Final[Mapping[str, int]] = {'ND': 68, 'NF': 4, 'N': 36, 'NH': 8, 'MD': 12, 'M': 4, 'D': 32}
-KEPT_FP32: Final[Mapping[str, int]] = {**KEPT, 'ND': 88, 'NF': 8, 'MD': 16}
 KEPT_LORA: Final[Mapping[str, int]] = {**KEPT, 'ND': 50, 'NR': 16, 'MR': 4}
 
 

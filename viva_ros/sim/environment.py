@@ -102,8 +102,7 @@ class Simulation:
         if self._going_home and self._expert.finished:
             self._begin(self._next_failure)
         self._steps += 1
-        self._command = self._expert.step()
-        self._arms.command(self._data, self._command)
+        self._arms.command(self._data, self._expert.step())
         if not self._going_home:
             self._disturbance.apply(self._expert.elapsed)
         mujoco.mj_step(self._model, self._data, SUBSTEPS)
@@ -116,10 +115,6 @@ class Simulation:
         """Measured joint angles, rad, and gripper openings, m, by name."""
         positions = self._arms.positions(self._data) + self._noise
         return dict(zip(JOINT_NAMES, positions.tolist(), strict=True))
-
-    def joint_commands(self) -> dict[str, float]:
-        """Return what the joints were last told to reach, by name."""
-        return dict(zip(JOINT_NAMES, self._command.tolist(), strict=True))
 
     def render(self) -> dict[str, Image]:
         """Camera name to RGB image; call it, and :meth:`close`, from one thread."""
@@ -180,9 +175,8 @@ class Simulation:
         return compile_robot(spec)
 
     def _settle(self) -> None:
-        self._command = self._expert.targets()
         self._noise = np.zeros(14)
-        self._arms.place(self._data, self._command)
+        self._arms.place(self._data, self._expert.targets())
         mujoco.mj_step(self._model, self._data, 150)
         mujoco.mj_forward(self._model, self._data)
 
