@@ -26,7 +26,7 @@ from benchmarks.ablation.train import (
     parameters,
 )
 from viva_ros.calibration.data import is_undisturbed
-from viva_ros.calibration.fit import calibrate
+from viva_ros.calibration.fit import WARN_ALPHA, calibrate
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.observation import Observation
@@ -137,8 +137,6 @@ def observe(seen: Pack, row: int, model: ViVa) -> Observation:
     joints = dict(zip(config.joint_names, map(float, seen.proprio[row]), strict=True))
     return Observation(images, joints, {'joint_states': int(seen.moments.stamps[0])})
 
-
-WARN_ALPHA = 0.3
 
 Values = Callable[[Moments], Given]
 

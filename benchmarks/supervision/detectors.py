@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.supervision.episodes import Case
 from viva_ros.calibration.data import is_undisturbed
-from viva_ros.calibration.fit import CalibrationOptions, calibrate
+from viva_ros.calibration.fit import WARN_ALPHA, CalibrationOptions, calibrate
 from viva_ros.core.detection.alarm import AlarmSettings
 from viva_ros.core.detection.rules import RULES, RuleSettings, other_rules, value_rules
 from viva_ros.core.detection.thresholds import AND, Calibration
@@ -29,7 +29,6 @@ from viva_ros.scoring.series import ValueSeries
 
 Change = Callable[[ValueSeries], ValueSeries]
 BOTH: Final = 'value and forecast residual'
-WARN_ALPHA: Final = 0.3
 COOL_DOWN: Final = AlarmSettings().cool_down
 PASSES: Final = 5  # of the measurement of cost
 

@@ -35,7 +35,9 @@ from viva_ros.core.errors import CalibrationError
 from viva_ros.core.observation import Array
 from viva_ros.scoring.series import ValueSeries, walk
 
-__all__ = ['CalibrationOptions', 'ValueSeries', 'calibrate', 'scores']
+__all__ = ['WARN_ALPHA', 'CalibrationOptions', 'ValueSeries', 'calibrate', 'scores']
+
+WARN_ALPHA: Final = 0.3  # share of successes that may warn, by default
 
 FIFTH: Final = 5
 PARTS: Final = (0.25, 0.5, 0.75)  # of predicted progress
@@ -207,7 +209,7 @@ def calibrate(
     engine: str,
     task: str,
     alpha: float = 0.1,
-    warn_alpha: float = 0.3,
+    warn_alpha: float = WARN_ALPHA,
     source: str = '',
     choice: CalibrationOptions = DEFAULT,
 ) -> Calibration:

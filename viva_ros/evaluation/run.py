@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from viva_ros.calibration.data import calibrate_engine, is_undisturbed
+from viva_ros.calibration.fit import WARN_ALPHA
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
@@ -66,7 +66,6 @@ class TimeCounter:
 
 
 VIVA, PROPRIO, TIME, OVERDUE = 'ViVa', 'proprioception only', 'time counter', 'time-out'
-WARN_ALPHA: Final = 0.3
 
 
 @dataclass(frozen=True)
