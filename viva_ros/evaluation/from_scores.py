@@ -22,8 +22,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.run import labelled
-from viva_ros.scoring.scorer import ScoredSample
-from viva_ros.scoring.store import NOT_ASKED, Scored, check_engines, find_scored, read_scored
+from viva_ros.scoring.store import Scored, check_engines, find_scored, read_scored, samples_of
 
 
 def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
@@ -89,19 +88,6 @@ def table_of(tables: Mapping[Path, Scored], path: Path) -> Scored:
     if stat is not None and [stat.st_size, stat.st_mtime_ns] != [input_[1], input_[-1]]:
         raise RecordingError(f'{path} was changed after it was scored: score it again')
     return table
-
-
-def samples_of(table: Scored) -> list[ScoredSample]:
-    """Give the values as scoring gave them, in order."""
-    rows = table.table.sort_by('stamp').to_pylist()
-    return [_sample(row) for row in rows if row['status'] != NOT_ASKED]
-
-
-def _sample(row: Mapping[str, Any]) -> ScoredSample:
-    numbers = [math.nan if row[k] is None else row[k] for k in ('value', 'progress', 'success')]
-    return ScoredSample(
-        row['stamp'], numbers[0], row['reason'], {}, '', None, False, numbers[1], numbers[2]
-    )
 
 
 def alarms_of(table: Scored) -> list[Event]:

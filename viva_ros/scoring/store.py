@@ -372,10 +372,18 @@ def read_samples(recording: Path, folder: Path, info: EngineInfo, task: str) -> 
         raise RecordingError(
             f'{path} is not there, or not of {recording} by engine {info.fingerprint}: {SCORE}'
         )
-    scored = read_scored(path)
+    return samples_of(read_scored(path), info.horizon)
+
+
+def samples_of(scored: Scored, horizon: float = math.nan) -> list[ScoredSample]:
+    """
+    Return the samples of a table, in order of their stamps.
+
+    :param horizon: of the engine, s; NaN where no forecast is judged
+    """
     ids = {entry['episode']: entry['id'] for entry in scored.header['episodes']}
-    rows = scored.table.to_pylist()
-    return [_sample(row, ids, info.horizon) for row in rows if row['status'] != NOT_ASKED]
+    rows = scored.table.sort_by('stamp').to_pylist()
+    return [_sample(row, ids, horizon) for row in rows if row['status'] != NOT_ASKED]
 
 
 def _sample(row: dict[str, Any], ids: dict[int, str], horizon: float) -> ScoredSample:
