@@ -14,6 +14,7 @@ import numpy as np
 from viva_ros.advantage.estimator import Effect, effect, indicator, n_step_advantage, threshold
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import Array
+from viva_ros.data.conversion.annotations import outcome_at
 from viva_ros.scoring.smoothing import smooth_average, smooth_median
 from viva_ros.scoring.store import ScoredEpisode, filled
 
@@ -176,8 +177,6 @@ def indicators(one: Advantages, eps: Mapping[str, float]) -> Array:
     return indicator(one.final, eps[one.task], one.episode.corrected)
 
 
-WORDS: Final = {'1': True, 'true': True, 'success': True, 'yes': True,
-                '0': False, 'false': False, 'failure': False, 'no': False}  # fmt: skip
 Key = tuple[str, int]
 
 
@@ -195,12 +194,8 @@ def with_outcomes(episodes: Sequence[ScoredEpisode], path: Path) -> list[ScoredE
     known = {key_of(one) for one in episodes}
     said: dict[Key, bool] = {}
     for where, row in _rows(path, ('recording', 'success')):
-        word = row['success'].strip().lower()
-        if word not in WORDS:
-            raise ConfigurationError(
-                f'{where}: success is {word!r}, must be one of {", ".join(WORDS)}'
-            )
-        said[_key(where, row, known)] = WORDS[word]
+        success = outcome_at(where, row['success'])
+        said[_key(where, row, known)] = success
     return [
         replace(one, entry={**one.entry, 'success': said.get(key_of(one), one.entry['success'])})
         for one in episodes

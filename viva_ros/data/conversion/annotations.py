@@ -93,12 +93,7 @@ def read_table(path: Path) -> dict[str, Label]:
 
 
 def _row(path: Path, line: int, row: dict[str, Any]) -> Label:
-    success = outcome(row['success'])
-    if success is None:
-        raise ConfigurationError(
-            f'{path}, line {line}: success is {row["success"]!r}, must be one of '
-            f'{", ".join((*YES, *NO))}'
-        )
+    success = outcome_at(f'{path}, line {line}', row['success'])
     return Label(row.get('task') or '', success, row.get('failure') or None)
 
 
@@ -106,6 +101,21 @@ def outcome(text: str | None) -> bool | None:
     """Give the outcome that a word stands for; None if it stands for none."""
     word = (text or '').strip().lower()
     return True if word in YES else False if word in NO else None
+
+
+def outcome_at(where: str, text: str | None) -> bool:
+    """
+    Return the outcome that a word of a table stands for.
+
+    :param where: file and line, for the error
+    :raises ConfigurationError: if it stands for none
+    """
+    found = outcome(text)
+    if found is None:
+        raise ConfigurationError(
+            f'{where}: success is {text!r}, must be one of {", ".join((*YES, *NO))}'
+        )
+    return found
 
 
 def from_topic(recording: Recording, topic: str) -> Label:
