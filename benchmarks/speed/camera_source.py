@@ -29,10 +29,11 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from viva_ros.bringup.processes import environment
 from viva_ros.core.files import write_atomically
+from viva_ros.core.observation import SECOND
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
-from viva_ros.nodes.convert import SECOND, header, to_image, to_joint_state
+from viva_ros.nodes.convert import header, to_image, to_joint_state
 
 PICTURES: Final = 8  # different ones, so that no camera looks frozen
 STAMP_AT: Final = 4  # bytes; after the CDR header

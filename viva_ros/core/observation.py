@@ -5,12 +5,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float64]
+
+SECOND: Final = 1_000_000_000  # ns
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.observation import Array
-
-SECOND: Final = 1_000_000_000  # ns
+from viva_ros.core.observation import SECOND, Array
 
 
 @cache

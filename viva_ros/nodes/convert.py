@@ -14,13 +14,11 @@ from viva_ros.core.detection.rules import Details, Proprioception
 from viva_ros.core.errors import InputError
 from viva_ros.core.events import Event
 from viva_ros.core.inputs import Selection
-from viva_ros.core.observation import Estimate, Unknown
+from viva_ros.core.observation import SECOND, Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.engine.image_decoding import check_image, decode_jpeg, view_image
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes.image_bridge import View, takes, view_by
-
-SECOND = 1_000_000_000  # ns
 
 
 def to_ns(stamp: Time) -> int:

@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.core.observation import Image
+from viva_ros.core.observation import SECOND, Image
 from viva_ros.data.bag.writer import RecordingWriter
-from viva_ros.data.messages import SECOND, header, joint_state, jpeg_image, make
+from viva_ros.data.messages import header, joint_state, jpeg_image, make
 from viva_ros.data.segmentation import LABEL, TIMES
 from viva_ros.sim.scene import add_noise
 

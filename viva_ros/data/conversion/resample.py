@@ -14,12 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from viva_ros.core.observation import Array
+from viva_ros.core.observation import SECOND, Array
 from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.conversion.topic_map import ImportLimits
 from viva_ros.data.episode import Joints, Stamps
 
-SECOND: Final = 1_000_000_000  # ns
 PHASES: Final = 8
 
 

@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.observation import Array, Image
+from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, SOURCE
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.video import VideoImages
-from viva_ros.data.messages import SECOND, header
+from viva_ros.data.messages import header
 from viva_ros.data.recording import Recording, Track, joint_track
 from viva_ros.data.segmentation import LABEL, TASK
 
