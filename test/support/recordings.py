@@ -15,7 +15,7 @@ from viva_ros.core.observation import Estimate, Image, Observation
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, joint_state, jpeg_image, make, to_time
 from viva_ros.engine.api import EngineInfo
-from viva_ros.sim.recording import encode_jpeg
+from viva_ros.sim.scene import encode_jpeg
 
 EPOCH = 1_000_000_000_000  # ns
 STEP = 100_000_000  # ns

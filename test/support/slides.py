@@ -16,7 +16,7 @@ from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.messages import joint_state, jpeg_image
 from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
-from viva_ros.sim.recording import encode_jpeg
+from viva_ros.sim.scene import encode_jpeg
 from viva_ros.training import cache
 from viva_ros.training.cache import Cut, Data
 

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -42,7 +41,7 @@ from viva_ros.nodes.parameters import Parameters
 from viva_ros.nodes.settings import SimSettings
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.robot import CAMERAS, CONTROL_RATE, bare_robot
-from viva_ros.sim.scene import CameraRenderer, add_noise
+from viva_ros.sim.scene import CameraRenderer, add_noise, encode_jpeg
 from viva_ros.sim.tasks.registry import check_mode, task_named
 from viva_ros.sim.urdf import robot_description
 from viva_ros.srv import StartEpisode
@@ -50,7 +49,6 @@ from viva_ros.srv import StartEpisode
 STEP = 1.0 / CONTROL_RATE  # s
 LATE = 0.2  # s; behind by more than this, time lost is not made up for
 CLOSING = 1.5  # s, for a scene that is being built when the process ends
-JPEG_QUALITY = 90
 GIVE_UP = 20.0  # s; after a plan that has ended without success
 REPORT = 0.1  # s, between two reports of 'executing'
 
@@ -312,10 +310,9 @@ def check_settings(settings: SimSettings) -> None:
 
 
 def compress(pixels: Pixels, stamp: int, frame_id: str) -> CompressedImage:
-    """Give an RGB image as JPEG."""
-    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-    return CompressedImage(header=header(stamp, frame_id), format='jpeg', data=data.tobytes())
+    """Return an RGB image as JPEG."""
+    data = encode_jpeg(pixels)
+    return CompressedImage(header=header(stamp, frame_id), format='jpeg', data=data)
 
 
 def or_nan(time_: float | None) -> float:

@@ -19,7 +19,6 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -29,7 +28,7 @@ from viva_ros.core.observation import SECOND, Image
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
 from viva_ros.data.segmentation import LABEL, TIMES
-from viva_ros.sim.scene import add_noise
+from viva_ros.sim.scene import add_noise, encode_jpeg
 
 NOMINAL: Final = 'none'
 SHARES: Final = {'nominal': 0.40, 'variation': 0.15, 'camera': 0.25, 'arms': 0.20}
@@ -133,7 +132,6 @@ def retry_of(job: RecordJob, delay: float) -> RecordJob:
 
 EPOCH: Final = 1_750_000_000 * SECOND  # ns; of the first stamp of every simulated episode
 STEPS_PER_FRAME: Final = 5  # 50 Hz joints, 10 Hz images
-JPEG_QUALITY: Final = 90
 NOISE: Final = 0x6E6F6973  # its stream of random numbers, apart from the others
 
 
@@ -290,15 +288,6 @@ class _Take:
         known = {name: getattr(truth, f'{name}_time') for name in TIMES}
         since = {name: at - self._start for name, at in known.items() if at is not None}
         return {name: round(at, 6) for name, at in since.items() if at >= 0.0}
-
-
-def encode_jpeg(image: Image) -> bytes:
-    """Encode an RGB image."""
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    done, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise ValueError(f'image of shape {image.shape} cannot be encoded')
-    return jpeg.tobytes()
 
 
 def record(jobs: Collection[RecordJob], processes: int = 2) -> dict[Path, bool | None]:

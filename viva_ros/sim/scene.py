@@ -10,6 +10,7 @@ settings, so what is uploaded once serves them all.
 
 from typing import Final
 
+import cv2
 import mujoco
 import numpy as np
 
@@ -17,6 +18,7 @@ from viva_ros.core.observation import Array, Image
 
 HEAD_POSITION = np.array([0.0, -0.04, 0.60])
 HEAD_TARGET = np.array([0.0, 0.49, 0.05])
+JPEG_QUALITY: Final = 90
 
 
 def aim(position: Array, target: Array) -> Array:
@@ -68,6 +70,15 @@ def add_room(spec: mujoco.MjSpec) -> None:
     world.add_camera(
         name='head', pos=HEAD_POSITION, quat=aim(HEAD_POSITION, HEAD_TARGET), fovy=46.0
     )
+
+
+def encode_jpeg(image: Image) -> bytes:
+    """Return an RGB image as JPEG, as the simulated cameras publish and record it."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise ValueError(f'image of shape {image.shape} cannot be encoded')
+    return jpeg.tobytes()
 
 
 def add_noise(pixels: Image, deviation: float, generator: np.random.Generator) -> Image:
