@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from viva_ros.demo.events import DemoSession, ValueSample
+from viva_ros.engine.usage import resident_mib
 from viva_ros.evaluation.tables import hardware
 
 MINUTE = 60.0  # s
@@ -39,17 +39,7 @@ class Gauge:
         self._due += MINUTE
         self.load.append(round(os.getloadavg()[0], 2))
         for name, number in self._processes.items():
-            self.memory[name].append(resident(number))
-
-
-def resident(process: int) -> float:
-    """Give the memory that a process holds, MiB; NaN if it is gone."""
-    try:
-        text = Path(f'/proc/{process}/status').read_text(encoding='utf-8')
-    except OSError:
-        return float('nan')
-    line = next((line for line in text.splitlines() if line.startswith('VmRSS')), '')
-    return round(int(line.split()[1]) / 1024, 1) if line else float('nan')
+            self.memory[name].append(round(resident_mib(number), 1))
 
 
 def minutes(session: DemoSession) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import math
 import subprocess
 import sys
 
-from viva_ros.engine.usage import cpu_seconds, peak_mib
+from viva_ros.engine.usage import cpu_seconds, peak_mib, resident_mib
 
 PEAK_OF_CHILD = 'from viva_ros.engine.usage import peak_mib; print(peak_mib())'
 WORK_OF_CHILD = """
@@ -32,8 +32,16 @@ def test_the_peak_of_a_small_process_is_its_own_and_not_that_of_its_large_parent
     assert 5.0 < float(child.stdout) < 200.0
 
 
-def test_of_a_process_that_is_gone_it_cannot_be_told():
+def test_a_process_that_is_gone_has_no_memory():
     assert math.isnan(peak_mib(2**22 + 1))
+    assert math.isnan(resident_mib(2**22 + 1))
+
+
+def test_resident_memory_falls_below_the_peak_when_memory_is_freed():
+    ballast = b'x' * (300 << 20)
+    assert resident_mib() > len(ballast) >> 20
+    del ballast
+    assert resident_mib() < peak_mib() - 200.0
 
 
 def test_the_time_of_a_process_is_that_of_all_its_threads_also_of_those_that_have_ended():

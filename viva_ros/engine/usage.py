@@ -18,11 +18,20 @@ def peak_mib(process: int | str = 'self') -> float:
 
     ``getrusage`` will not do: its peak is that of the parent too, if that was larger.
     """
+    return _status_mib(process, 'VmHWM')
+
+
+def resident_mib(process: int | str = 'self') -> float:
+    """Return the memory that a process holds now, MiB; NaN if it is gone."""
+    return _status_mib(process, 'VmRSS')
+
+
+def _status_mib(process: int | str, key: str) -> float:
     try:
-        lines = Path(f'/proc/{process}/status').read_text(encoding='ascii').splitlines()
+        lines = Path(f'/proc/{process}/status').read_text(encoding='utf-8').splitlines()
     except OSError:
         return float('nan')
-    found = (line.split()[1] for line in lines if line.startswith('VmHWM:'))
+    found = (line.split()[1] for line in lines if line.startswith(f'{key}:'))
     return float(next(found, 'nan')) / 1024
 
 
