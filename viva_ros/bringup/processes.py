@@ -7,7 +7,6 @@ Each node is a process; its output gets a prefix, or goes to a file. They are en
 SIGINT, and by SIGKILL only where that is not heeded.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -27,10 +26,10 @@ from viva_ros.bringup.launch_arguments import (
     check_arguments,
     parameter_files,
 )
+from viva_ros.engine.usage import signal_at_end_of_parent
 from viva_ros.nodes.registry import MOST_RESPAWNS, RESPAWN_DELAY, Program
 
 STOP_TIMEOUT = 4.0  # s; nodes end within 3
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def end_with_parent() -> None:
     Signals are blocked until the program handles them: else one at its start ends in a traceback.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+    signal_at_end_of_parent(signal.SIGINT)
 
 
 def start_echo(name: str, process: subprocess.Popen[bytes]) -> None:

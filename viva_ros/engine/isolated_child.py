@@ -7,7 +7,6 @@ It loads an engine, says what it is made for, and answers one request after the 
 with the process that started it, however that one ends.
 """
 
-import ctypes
 import os
 import signal
 import socket
@@ -19,8 +18,7 @@ from viva_ros.core.errors import VivaError
 from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import Engine
 from viva_ros.engine.factory import load
-
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from viva_ros.engine.usage import signal_at_end_of_parent
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
 def end_with_parent() -> None:
     """Have the kernel kill this process when the one that started it ends; a hang included."""
     parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal_at_end_of_parent(signal.SIGKILL)
     if os.getppid() != parent or parent == 1:  # it was quicker
         sys.exit(0)
 

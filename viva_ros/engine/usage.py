@@ -1,12 +1,13 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The processor time of another process, in nanoseconds of Linux' own count.
+What Linux tells of processes: memory, processor time, the end of a parent.
 
-/proc/PID/stat counts ticks of 10 ms, as much as an estimate takes; /proc/PID/schedstat leaves out
-all threads but the first.
+Processor time is the count of the kernel in nanoseconds: /proc/PID/stat counts ticks of
+10 ms, as much as an estimate takes; /proc/PID/schedstat leaves out all threads but the first.
 """
 
+import ctypes
 import time
 from pathlib import Path
 from typing import Final
@@ -45,3 +46,11 @@ def cpu_seconds(process_id: int) -> float:
         return time.clock_gettime((~process_id << 3) | SCHEDULED)
     except OSError:
         return float('nan')
+
+
+PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+
+
+def signal_at_end_of_parent(number: int) -> None:
+    """Have the kernel send a signal to this process when the thread that started it ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
