@@ -34,12 +34,11 @@ from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings, augment
 from viva_ros.training.cache import Cut
 from viva_ros.training.dataset import Data
+from viva_ros.training.run import clip_spacing, prepare_vae
 from viva_ros.training.trainer import Schedule, TrainStage
 
 CAMERAS: Final = ('head', 'left_wrist', 'right_wrist')
 KEEP_EVERY: Final = 2  # frame
-CLIP_SPACING: Final = 2  # moments: 0.4 s
-FIRST_LOGVAR: Final = 6.0
 FRAMES: Final = 'frames'  # checkpoint after the VAE
 MOTION: Final = 'motion'  # and after the video
 BATCH: Final = 32
@@ -63,9 +62,7 @@ def learn_frames(budget: Budget) -> None:
     data, config = gather(budget)
     torch.manual_seed(budget.seed)
     model = ViVa(config, JointRanges.of(config.joint_names, [t.joints for t in data.tracks]))
-    model.vae.to(memory_format=torch.channels_last)
-    with torch.no_grad():  # drawn latents begin near their means, or the decoder sees only noise
-        model.vae.quant_conv.bias[config.vae.z_dim :] -= FIRST_LOGVAR
+    prepare_vae(model)
     budget.shared.mkdir(parents=True, exist_ok=True)
     steps = budget.vae_steps
     schedule = Schedule(steps, 16, 2e-3, min(100, max(1, steps // 5)))
@@ -85,7 +82,7 @@ def learn_motion(budget: Budget) -> None:
     model = checkpoint.read(budget.shared / FRAMES).model
     steps = budget.video_steps
     schedule = Schedule(steps, 32, 1e-3, min(200, max(1, steps // 5)))
-    loss = stages.VideoLoss(model, data, _open(_copy(budget, 0)), CLIP_SPACING)
+    loss = stages.VideoLoss(model, data, _open(_copy(budget, 0)), clip_spacing(data))
     TrainStage('video', model.transformer, schedule, budget.shared, budget.seed + 1, loss).run()
     checkpoint.write(budget.shared / MOTION, model, {'stage': 'video', 'steps': steps})
 

@@ -168,12 +168,17 @@ def train_vae(run: TrainConfig, model: ViVa, learn: Data) -> None:
     """Stage 1: single frames."""
     if not run.plan.vae.steps:
         return
-    model.vae.to(memory_format=torch.channels_last)
-    with torch.no_grad():  # drawn latents begin near their means, or the decoder sees only noise
-        model.vae.quant_conv.bias[model.config.vae.z_dim :] -= FIRST_LOGVAR
+    prepare_vae(model)
     loss = stages.VaeLoss(model, learn, run.augment)
     workers = Workers(run.hardware)
     TrainStage('vae', model.vae, run.plan.vae, run.out, run.seed, loss, workers=workers).run()
+
+
+def prepare_vae(model: ViVa) -> None:
+    """Make drawn latents begin near their means, or the decoder sees only noise."""
+    model.vae.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        model.vae.quant_conv.bias[model.config.vae.z_dim :] -= FIRST_LOGVAR
 
 
 def train_video(run: TrainConfig, model: ViVa, learn: Data, raw: NDArray[np.float16]) -> None:
@@ -189,7 +194,7 @@ def train_video(run: TrainConfig, model: ViVa, learn: Data, raw: NDArray[np.floa
 
 
 def clip_spacing(data: Data) -> int:
-    """Give the moments from one frame of a clip to the next."""
+    """Return the moments from one frame of a clip to the next."""
     within = np.diff(data.episode) == 0
     if not within.any():
         return 1
