@@ -66,7 +66,9 @@ LAYERS: Final[Mapping[str, Layer]] = {
     'export': _layer(
         'core model engine data training.dataset console', ANY, 'an engine equals its checkpoint'
     ),
-    'visualization': _layer('core engine data scoring', ANY, 'a plot shows what was recorded'),
+    'visualization': _layer(
+        'core engine data scoring console', ANY, 'a plot shows what was recorded'
+    ),
     'evaluation': _layer(
         'core metrics engine data scoring calibration visualization console', ANY,
         'judged by the code that runs live',

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from viva_ros.advantage.estimator import Effect
 from viva_ros.advantage.labels import Advantages, Recipe, indicators
+from viva_ros.console.palette import GREEN, GREY, RED
 from viva_ros.scoring.store import known_number, tool_version
 
 FORMAT = 'viva_ros advantages 1'
-GREEN, RED, GREY = '#009e73', '#d55e00', '#777777'
 
 
 def summary(

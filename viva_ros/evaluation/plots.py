@@ -10,13 +10,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED
 from viva_ros.core.observation import Array
 from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, modes, of_group, of_mode
 from viva_ros.evaluation.summary import IN_TIME, share_in_time
 from viva_ros.metrics.detection import detection
 
-# Okabe and Ito's colours, which colour-blind people can tell apart.
-BLUE, ORANGE, GREEN, GREY, RED = '#0072B2', '#E69F00', '#009E73', '#777777', '#D55E00'
 BARS: Final = (BLUE, ORANGE, GREY)
 AROUND: Final = np.arange(-4.0, 5.01, 0.1)  # s around the evidence
 

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
+from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from viva_ros.core.detection.rules import RULES
 from viva_ros.core.events import Level
 from viva_ros.core.observation import Array, Image
@@ -84,7 +85,7 @@ class Lanes:
         return None
 
 
-COLOURS = {'ALARM': '#D55E00', 'failure': 'black', 'success': '#009E73', '': '#888888'}
+COLOURS = {'ALARM': RED, 'failure': 'black', 'success': GREEN, '': GREY}
 
 
 def pictures(recording: Recording, stamps: Sequence[int], camera: str = 'head') -> list[Image]:
@@ -140,8 +141,6 @@ def draw_pictures(strip: Sequence[Any], axes: Any, recording: Recording, story: 
         frame.figure.add_artist(line)
 
 
-# Okabe and Ito's colours, which colour-blind people can tell apart.
-GREEN, ORANGE, RED, GREY = '#009E73', '#E69F00', '#D55E00', '#888888'
 TEXT: Final = 10.0  # size of letters, points
 WRITTEN: Final = 12  # texts; more of them would cover the curve
 BEHIND: Final = {'fc': 'white', 'ec': 'none', 'pad': 0.8, 'alpha': 0.75}
@@ -210,7 +209,6 @@ def _mark(axes: Any, at: float, level: float, mark: tuple[str, str, str]) -> Non
     axes.plot(at, level, shape, label=text or None, **style)
 
 
-BLUE, SKY = '#0072B2', '#56B4E9'
 PICTURES: Final = 9
 COLUMNS: Final = 10  # of the legend
 GAP: Final = 0.9  # s
