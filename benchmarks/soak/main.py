@@ -15,6 +15,7 @@ from viva_ros.console import program
 from viva_ros.console.provenance import command_line
 from viva_ros.core.files import write_atomically
 from viva_ros.demo.run import DemoPlan, check_engine, isolate, run
+from viva_ros.engine.resources import DEFAULT_TASK
 from viva_ros.evaluation.tables import plain
 
 LONGEST = 86400  # s
@@ -48,7 +49,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('scripts/soak', description=__doc__)
     parser.add_argument('--duration', type=float, default=480.0, help='s; default: %(default)g')
-    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
     parser.add_argument('--failure', default='slip', help='in every second episode')
     parser.add_argument('--seed', type=int, default=90001, help='of the first layout')
     parser.add_argument('--out', type=Path, required=True, help='folder for live.json')

@@ -25,7 +25,7 @@ from viva_ros.console.progress import new_bar
 from viva_ros.console.provenance import command_line, processor, versions
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
-from viva_ros.engine.resources import engine_folder
+from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 
 LIBRARIES: Final = (
     'numpy', 'opencv-python-headless', 'onnxruntime', 'openvino', 'torch', 'diffusers',
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('scripts/bench', description=__doc__)
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
     parser.add_argument('--parts', default=','.join(PARTS), help='default: %(default)s')
     parser.add_argument(
         '--out',

@@ -33,7 +33,7 @@ from viva_ros.core.files import write_atomically
 from viva_ros.data.open import find
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
-from viva_ros.engine.resources import engine_folder
+from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.evaluation import tables as report
 from viva_ros.evaluation.run import check_apart
 from viva_ros.scoring.jobs import calibration_of
@@ -45,7 +45,7 @@ KNOWN = 'retries.json'
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parse(argv)
-    folder = engine_folder(args.engine, 'tray_lift')
+    folder = engine_folder(args.engine, DEFAULT_TASK)
     infos = engine_infos(folder)
     calibrating, testing = find([args.calibration_recordings]), find(args.recordings)
     check_apart(calibrating, testing)

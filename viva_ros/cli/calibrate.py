@@ -14,7 +14,7 @@ from viva_ros.core.detection.rules import RULES
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
 from viva_ros.data.open import find
 from viva_ros.engine.factory import load
-from viva_ros.engine.resources import engine_folder
+from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.scoring.scorer import RATE
 
 
@@ -41,7 +41,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('viva calibrate', description=__doc__)
     parser.add_argument('recordings', type=Path, nargs='+', help='MCAP files or folders of them')
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
     parser.add_argument('--alpha', type=float, default=0.1, help='share that may alarm')
     parser.add_argument('--warn-alpha', type=float, default=WARN_ALPHA, help='that may warn')
     parser.add_argument('--rules', nargs='+', choices=RULES.names(), default=list(DEFAULT.rules),

@@ -15,6 +15,7 @@ from rich.console import Console
 from viva_ros.core.files import write_atomically
 from viva_ros.demo import summary
 from viva_ros.demo.run import DemoPlan, check_engine, draw, isolate, report, run
+from viva_ros.engine.resources import DEFAULT_TASK
 from viva_ros.nodes.registry import ADVISORY
 
 #: At some seeds the monitor errs: at 90002 the cube has a false alarm.
@@ -26,7 +27,7 @@ ABOUT = 'robot, monitor and supervisor as three processes, a good episode and a 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva demo', description=ABOUT)
-    parser.add_argument('--task', default='tray_lift', help='tray_lift or cube_transfer')
+    parser.add_argument('--task', default=DEFAULT_TASK, help='tray_lift or cube_transfer')
     parser.add_argument('--failure', default='slip', help='what goes wrong in the second episode')
     parser.add_argument(
         '--seed', type=int,

@@ -18,6 +18,7 @@ from viva_ros.doctor import checks as findings
 from viva_ros.doctor import graph_checks as graph_findings
 from viva_ros.doctor import shared_memory as leftovers
 from viva_ros.doctor.checks import ERROR, Finding
+from viva_ros.engine.resources import DEFAULT_TASK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva doctor', description=__doc__)
     parser.add_argument('--engine', default='', help='folder; empty: the shipped one')
-    parser.add_argument('--task', default='tray_lift', help='task under way')
+    parser.add_argument('--task', default=DEFAULT_TASK, help='task under way')
     parser.add_argument('--namespace', default='/', help='of the robot')
     parser.add_argument(
         '--joint-states-topic', default='joint_states', metavar='TOPIC',

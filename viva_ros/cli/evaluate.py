@@ -22,7 +22,7 @@ from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.open import find
-from viva_ros.engine.resources import engine_folder
+from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.evaluation import tables as report
 from viva_ros.evaluation.from_scores import calibrations_of, engine_of, read_tables, results_of
 from viva_ros.evaluation.html_report import page
@@ -158,7 +158,7 @@ def engines(args: argparse.Namespace) -> dict[str, Path]:
 
     :raises ConfigurationError: if two have the same name
     """
-    task = args.task or 'tray_lift'
+    task = args.task or DEFAULT_TASK
     folders = by_name(args.engine or [''])
     named = {name: engine_folder(folder, task) for name, folder in folders.items()}
     if args.proprio:

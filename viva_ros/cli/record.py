@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from viva_ros.engine.resources import DEFAULT_TASK
 from viva_ros.sim.recording import plan, record
 
 # One thread each: the processes share the cores. Read when the libraries are loaded.
@@ -21,7 +22,7 @@ from viva_ros.sim.recording import plan, record
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `viva record`."""
     parser = argparse.ArgumentParser('viva record', description=__doc__.split('\n\n')[0])
-    parser.add_argument('--task', default='tray_lift', help='tray_lift or cube_transfer')
+    parser.add_argument('--task', default=DEFAULT_TASK, help='tray_lift or cube_transfer')
     parser.add_argument('--seeds', type=parse_seeds, required=True, help='as in 0-699 or 3,5,8-9')
     parser.add_argument('--out', type=Path, required=True, help='folder for the recordings')
     parser.add_argument('--processes', type=int, default=2, help='default: %(default)s')

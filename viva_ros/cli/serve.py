@@ -19,7 +19,7 @@ from viva_ros.engine.backend import kinds
 from viva_ros.engine.factory import load
 from viva_ros.engine.remote import protocol as exchange
 from viva_ros.engine.remote.server import Server, warm_up
-from viva_ros.engine.resources import engine_folder
+from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 
 MOST: Final = 64
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser('viva serve', description=__doc__)
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
     parser.add_argument('--engine-kind', choices=kinds(), default='auto', help='default: auto')
-    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
     parser.add_argument(
         '--address', default=exchange.AUTO, help="path of a socket; default: the user's own"
     )

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import (
@@ -16,6 +17,8 @@ from viva_ros.core.detection.thresholds import (
 )
 from viva_ros.core.errors import ConfigurationError, EngineError, VivaError
 from viva_ros.engine.manifest import named
+
+DEFAULT_TASK: Final = 'tray_lift'  # of the shipped engine, where no task is named
 
 
 def shared_folder(name: str) -> Path:

@@ -17,6 +17,7 @@ from viva_ros.core.robot_state import RobotSettings
 from viva_ros.core.settings import setting
 from viva_ros.core.trajectory_cloud import CloudSettings
 from viva_ros.engine.backend import kinds
+from viva_ros.engine.resources import DEFAULT_TASK
 
 TRANSPORTS = ('raw', 'compressed')
 
@@ -35,7 +36,7 @@ class MonitorSettings:
     engine_server: str = setting(
         '', "Socket of an engine server ('viva serve'); 'auto': the user's own; empty: none."
     )
-    task: str = setting('tray_lift', 'Task under way, one of those the engine was trained on.')
+    task: str = setting(DEFAULT_TASK, 'Task under way, one of those the engine was trained on.')
     cameras: tuple[str, ...] = setting(
         ('',), "Names of the engine's cameras, to give them topics below; empty: in its order."
     )
@@ -69,7 +70,7 @@ class SupervisorSettings:
 
     autostart: bool = setting(True, 'Configure and activate without being asked.')
     engine: str = setting('', 'Folder of the engine; empty: the shipped one.')
-    task: str = setting('tray_lift', 'Task under way; the calibration must be for it.')
+    task: str = setting(DEFAULT_TASK, 'Task under way; the calibration must be for it.')
     calibration: str = setting('', "File with the thresholds; empty: the engine's for the task.")
     rules: RuleSettings = field(default_factory=RuleSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
@@ -111,7 +112,7 @@ class SimSettings:
     """The simulated robot; task, seed and failure take effect at the next 'start'."""
 
     autostart: bool = setting(False, 'Start the episode without being asked.')
-    task: str = setting('tray_lift', 'What the robot does.')
+    task: str = setting(DEFAULT_TASK, 'What the robot does.')
     seed: int = setting(0, 'Layout of the scene, and how the arms move.', at_least=0)
     failure: str = setting('none', 'What goes wrong, or varies.')
     image_height: int = setting(128, 'Height of the images, px.', at_least=16, at_most=960)

@@ -20,7 +20,7 @@ from viva_ros.data.recorded_messages import runs
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.factory import load
-from viva_ros.engine.resources import engine_folder
+from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.scorer import RATE, score
 from viva_ros.visualization.timeline import (
@@ -248,7 +248,7 @@ def _story(recording: Recording, engine: str | None) -> Story:
     if engine is None:
         return tell(recording, calibration_for(recording))
     episode = episodes_of(recording)[0]
-    task = episode.label.task if episode.label else 'tray_lift'
+    task = episode.label.task if episode.label else DEFAULT_TASK
     folder = engine_folder(engine, task)
     loaded = load(folder, task)
     calibration = calibration_of(folder, task, loaded.info.fingerprint)
