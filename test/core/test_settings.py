@@ -6,12 +6,22 @@ import inspect
 import math
 import pkgutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 import viva_ros.core
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.core.settings import SettingLimits, describe, flatten, setting, unflatten, validate
+from viva_ros.core.settings import (
+    SettingLimits,
+    describe,
+    flatten,
+    required,
+    setting,
+    setting_of,
+    unflatten,
+    validate,
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,9 @@ def test_bounds_are_closed_and_admit_exactly_what_the_limits_do() -> None:
     assert SettingLimits(at_least=-1.0).bounds() == (-1.0, math.inf)
     assert SettingLimits(above=0.0, at_least=3.0).bounds() == (3.0, math.inf)
     assert SettingLimits().bounds() == (-math.inf, math.inf)
+    assert SettingLimits(below=1.0).bounds() == (-math.inf, math.nextafter(1.0, 0.0))
+    assert not SettingLimits(below=1.0).admits(1.0)
+    assert str(SettingLimits(above=0.0, below=1.0)) == 'above 0 and below 1'
 
 
 def test_a_whole_number_has_32_bits() -> None:
@@ -97,6 +110,46 @@ def test_nested_settings_are_listed_and_replaced_by_dotted_names() -> None:
     rows = {info.name: info.default for info in flatten(Outer(Example(count=5)))}
     assert list(rows)[:2] == ['inner.window', 'inner.count'] and rows['inner.count'] == 5
     assert unflatten(Outer(), {'inner.count': 7}) == Outer(Example(count=7))
+
+
+@dataclass(frozen=True)
+class Paths:
+    folder: Path = field(metadata=required('Where to write.'))
+    cache: Path | None = setting(None, 'Where to keep frames.')
+    inputs: tuple[Path, ...] = setting((), 'What to read.')
+    count: int | None = setting(None, 'How many.', at_least=1)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        ({'folder': 'out'}, "folder is 'out', must be a path"),
+        ({'cache': 3}, 'cache is 3, must be a path'),
+        ({'inputs': ('a.mcap',)}, "inputs is ['a.mcap'], must be a list of paths"),
+        ({'count': 0}, 'count is 0, must be at least 1'),
+        ({'count': 1.5}, 'count is 1.5, must be a whole number'),
+    ],
+)
+def test_paths_and_optional_settings_are_checked(changes: dict[str, object], text: str) -> None:
+    good = Paths(Path('out'))
+    validate(good)
+    validate(dataclasses.replace(good, cache=Path('c'), inputs=(Path('a.mcap'),), count=1))
+    with pytest.raises(ConfigurationError) as caught:
+        validate(dataclasses.replace(good, **changes))  # type: ignore[arg-type]
+    assert str(caught.value) == text
+
+
+def test_a_required_setting_has_no_default() -> None:
+    assert setting_of(Paths, 'folder').default is dataclasses.MISSING
+    with pytest.raises(ValueError, match="has no field 'colour'"):
+        setting_of(Paths, 'colour')
+
+
+def test_nested_settings_can_be_left_unchecked() -> None:
+    outer = Outer(Example(count=-1))
+    validate(outer, nested=False)
+    with pytest.raises(ConfigurationError, match=r'inner\.count is -1'):
+        validate(outer)
 
 
 def test_a_setting_may_change_while_a_node_is_configured_only_if_it_says_so() -> None:
@@ -140,4 +193,4 @@ def test_every_settings_class_of_the_core_is_frozen_valid_and_says_its_unit() ->
             for info in describe(cls):
                 assert info.doc.endswith('.') and len(info.doc) > 15, (cls, info.name)
                 if isinstance(info.default, float):
-                    assert dataclasses.astuple(info.limits) != (None,) * 4, (cls, info.name)
+                    assert info.limits != SettingLimits(), (cls, info.name)

@@ -3,21 +3,24 @@
 """
 Settings are frozen dataclasses: default, unit, range and sentence of each stand here once.
 
-ROS parameters, their checks and the README's table are all made from these fields.
+ROS parameters, command-line options and their checks are all made from these fields.
 """
 
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 from viva_ros.core.errors import ConfigurationError
 
-WORDS: Final = {
+WORDS: Final[dict[type, str]] = {
     bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text',
-    tuple: 'a list of texts',
+    Path: 'a path',
 }  # fmt: skip
+LISTS: Final[dict[type, str]] = {str: 'a list of texts', Path: 'a list of paths'}
 
 #: Bounds of every whole number: what a slider of rqt can hold.
 INT_MIN: Final = -(2**31)
@@ -34,6 +37,7 @@ class SettingLimits:
     at_least: float | None = None
     at_most: float | None = None
     choices: tuple[str, ...] | None = None
+    below: float | None = None
 
     def admits(self, value: object) -> bool:
         """Say whether a value is allowed; a number that is not finite never is."""
@@ -46,13 +50,17 @@ class SettingLimits:
             and (self.above is None or value > self.above)
             and (self.at_least is None or value >= self.at_least)
             and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
         )
 
     def __str__(self) -> str:
         """Say in words what is allowed, e.g. 'above 0 and at most 1'."""
         if self.choices is not None:
             return 'one of ' + ', '.join(repr(choice) for choice in self.choices)
-        bounds = (('above', self.above), ('at least', self.at_least), ('at most', self.at_most))
+        bounds = (
+            ('above', self.above), ('at least', self.at_least), ('at most', self.at_most),
+            ('below', self.below),
+        )  # fmt: skip
         words = [f'{word} {bound:g}' for word, bound in bounds if bound is not None]
         return ' and '.join(words) or 'finite'
 
@@ -64,15 +72,21 @@ class SettingLimits:
         """
         lowest = [] if self.at_least is None else [self.at_least]
         lowest += [] if self.above is None else [math.nextafter(self.above, math.inf)]
-        return max(lowest, default=-math.inf), math.inf if self.at_most is None else self.at_most
+        highest = [] if self.at_most is None else [self.at_most]
+        highest += [] if self.below is None else [math.nextafter(self.below, -math.inf)]
+        return max(lowest, default=-math.inf), min(highest, default=math.inf)
 
 
 @dataclass(frozen=True)
 class SettingInfo:
     """
-    One ROS parameter.
+    One ROS parameter, or one option of a command.
 
+    :param default: ``dataclasses.MISSING`` where a value is required
     :param live: whether it may change while a node is configured
+    :param kind: bool, int, float, str, Path or tuple
+    :param entry: kind of the entries of a tuple: str or Path
+    :param optional: whether it may be None
     """
 
     name: str
@@ -80,6 +94,9 @@ class SettingInfo:
     doc: str
     limits: SettingLimits
     live: bool = False
+    kind: type = str
+    entry: type = str
+    optional: bool = False
 
 
 def setting(
@@ -89,21 +106,34 @@ def setting(
     above: float | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
+    below: float | None = None,
     choices: Sequence[str] | None = None,
     live: bool = False,
 ) -> T:
     """
     Declare a field of a settings dataclass.
 
-    :param default: bool, int, float, str or a tuple of str
+    :param default: bool, int, float, str or a tuple of str; options of commands: also None, a Path
+        or a tuple of Path
     :param doc: one sentence with the unit
     :param choices: all values allowed, for text
     :param live: whether it may change while a node is configured
     """
-    limits = SettingLimits(above, at_least, at_most, None if choices is None else tuple(choices))
+    limits = SettingLimits(
+        above, at_least, at_most, None if choices is None else tuple(choices), below
+    )
     metadata = {'doc': doc, 'limits': limits, 'live': live}
     field: T = dataclasses.field(default=default, metadata=metadata)
     return field
+
+
+def required(doc: str, *, at_least: float | None = None) -> dict[str, Any]:
+    """
+    Return the metadata of a setting without a default: ``field(metadata=required(...))``.
+
+    :param doc: one sentence with the unit
+    """
+    return {'doc': doc, 'limits': SettingLimits(at_least=at_least), 'live': False}
 
 
 def describe(settings: Any) -> list[SettingInfo]:
@@ -113,6 +143,18 @@ def describe(settings: Any) -> list[SettingInfo]:
     :raises ValueError: on a field that was not made by ``setting``
     """
     return [_describe_field(field) for field in dataclasses.fields(settings)]
+
+
+def setting_of(settings: Any, name: str) -> SettingInfo:
+    """
+    Return one setting of a dataclass, type or instance.
+
+    :raises ValueError: on a field that was not made by ``setting``, or does not exist
+    """
+    for field in dataclasses.fields(settings):
+        if field.name == name:
+            return _describe_field(field)
+    raise ValueError(f'{settings} has no field {name!r}')
 
 
 def flatten(settings: Any, prefix: str = '') -> Iterator[SettingInfo]:
@@ -143,9 +185,11 @@ def check(name: str, value: object, info: SettingInfo) -> None:
 
     :raises ConfigurationError: naming the setting, its value and what is allowed
     """
-    kind = type(info.default)
-    if not _is_of(kind, value):
-        raise ConfigurationError(f'{name} is {_plain(value)!r}, must be {WORDS[kind]}')
+    if value is None and info.optional:
+        return
+    if not _is_of(info, value):
+        allowed = LISTS[info.entry] if info.kind is tuple else WORDS[info.kind]
+        raise ConfigurationError(f'{name} is {_plain(value)!r}, must be {allowed}')
     if not info.limits.admits(value):
         allowed = str(info.limits)
         if isinstance(value, float) and not math.isfinite(value) and allowed != 'finite':
@@ -155,17 +199,19 @@ def check(name: str, value: object, info: SettingInfo) -> None:
         raise ConfigurationError(f'{name} is {value!r}, must be a number of 32 bits')
 
 
-def validate(settings: Any, prefix: str = '') -> None:
+def validate(settings: Any, prefix: str = '', *, nested: bool = True) -> None:
     """
     Check every setting for its type and range, those of nested settings too.
 
     :param prefix: put before each name in the error, e.g. 'rules.'
+    :param nested: False skips nested settings, which check themselves when they are made
     :raises ConfigurationError: naming the setting, its value and what is allowed
     """
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
-            validate(value, f'{prefix}{field.name}.')
+            if nested:
+                validate(value, f'{prefix}{field.name}.')
         else:
             check(prefix + field.name, value, _describe_field(field))
 
@@ -173,15 +219,26 @@ def validate(settings: Any, prefix: str = '') -> None:
 def _describe_field(field: dataclasses.Field[Any]) -> SettingInfo:
     if 'doc' not in field.metadata:
         raise ValueError(f'{field.name} is no setting: declare it with setting()')
-    return SettingInfo(field.name, field.default, **field.metadata)
+    kind, entry, optional = _kinds(field.type)
+    return SettingInfo(
+        field.name, field.default, **field.metadata, kind=kind, entry=entry, optional=optional
+    )
 
 
-def _is_of(kind: type, value: object) -> bool:
-    if isinstance(value, bool) or kind is bool:
-        return isinstance(value, bool) and kind is bool
-    if kind is tuple:
-        return isinstance(value, tuple) and all(isinstance(entry, str) for entry in value)
-    return isinstance(value, int | float if kind is float else kind)
+def _kinds(annotation: Any) -> tuple[type, type, bool]:
+    """Return the kind, the kind of the entries of a tuple, and whether None is allowed."""
+    optional = isinstance(annotation, UnionType)
+    if optional:
+        annotation = next(part for part in get_args(annotation) if part is not NoneType)
+    return get_origin(annotation) or annotation, (*get_args(annotation), str)[0], optional
+
+
+def _is_of(info: SettingInfo, value: object) -> bool:
+    if isinstance(value, bool) or info.kind is bool:
+        return isinstance(value, bool) and info.kind is bool
+    if info.kind is tuple:
+        return isinstance(value, tuple) and all(isinstance(one, info.entry) for one in value)
+    return isinstance(value, int | float if info.kind is float else info.kind)
 
 
 def _plain(value: object) -> object:
