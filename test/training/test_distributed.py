@@ -28,8 +28,8 @@ with workers.autocast():
 @pytest.mark.parametrize(
     ('changes', 'said'),
     [
-        ({'device': 'tpu'}, "device is 'tpu', must be one of auto, cpu, cuda"),
-        ({'precision': 'fp16'}, "precision is 'fp16', must be one of fp32, bf16"),
+        ({'device': 'tpu'}, "device is 'tpu', must be one of 'auto', 'cpu', 'cuda'"),
+        ({'precision': 'fp16'}, "precision is 'fp16', must be one of 'fp32', 'bf16'"),
         ({'accumulate': 0}, 'accumulate is 0, must be at least 1'),
     ],
 )

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.settings import check, required, setting, setting_of, validate
+from viva_ros.model.config import PRESETS
+from viva_ros.model.latents import NAMES, VALUE
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.distributed import Hardware
 
@@ -18,16 +21,14 @@ class Schedule:
     """
     Length and pace of one stage.
 
-    :param steps: 0 leaves the stage out
-    :param batch: samples of one step, of all processes together
     :param average: decay of the averaged weights; 0 keeps none
     :param lowest: share of the learning rate that the cosine ends at; 1 stays at the full rate
     :param save_every: steps between states written
     :param measure_every: steps between held-out figures
     """
 
-    steps: int
-    batch: int
+    steps: int = field(metadata=required('Steps of the stage; 0 skips it.', at_least=0))
+    batch: int = field(metadata=required('Samples of each step, over all processes.', at_least=1))
     rate: float
     warm_up: int
     average: float = 0.998
@@ -44,7 +45,8 @@ class Schedule:
         return self.rate * (self.lowest + (1 - self.lowest) * falling)
 
 
-ONE_EPOCH: Final = -1  # as many steps as draw each moment once on average
+#: Steps of a preset that draw each moment once on average; ``settled`` replaces it.
+ONE_EPOCH: Final = -1
 SKIPPED: Final = Schedule(0, 1, 1e-3, 1)
 
 
@@ -83,40 +85,55 @@ PLANS: Final = {'wan2.2-5b': FINE_TUNING, 'wan2.2-tiny': FINE_TUNING}
 @dataclass(frozen=True)
 class TrainConfig:
     """
-    What a run of training is made of; the same twice gives the same weights.
+    A training run; two runs with the same configuration give the same weights.
 
-    :param recordings: folders, each split on its own
-    :param cameras: to use, in the order of the model's views; none for all
-    :param tasks: to learn; none for all
-    :param targets: that the model denoises; none for the preset's
-    :param backbone: folder of published weights to begin with, instead of the first two stages
-    :param embeddings: of the tasks' texts, where the preset reads them
-    :param lora: rank of adapters to train instead of the weights; 0 trains the weights
-    :param head: train only a head on this many frozen blocks; 0 trains the transformer
+    :raises ConfigurationError: if a value is out of range, or two exclude each other
     """
 
-    recordings: tuple[Path, ...]
-    out: Path
-    preset: str
-    seed: int
-    plan: TrainPlan
-    cache: Path
-    threads: int = 1
+    recordings: tuple[Path, ...] = field(
+        metadata=required('Folders of recordings; each is split for validation on its own.')
+    )
+    out: Path = field(
+        metadata=required('Folder of the run; an interrupted run continues from its files.')
+    )
+    preset: str = setting('small', 'Size of the model.', choices=sorted(PRESETS))
+    seed: int = setting(0, 'Seed of all random draws.')
+    plan: TrainPlan = field(default_factory=TrainPlan)
+    cache: Path | None = setting(None, 'Folder of decoded frames; default: OUT/cache.')
+    threads: int = setting(1, 'CPU threads.', at_least=1)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    cameras: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    backbone: Path | None = None
-    embeddings: Path | None = None
-    lora: int = 0
-    head: int = 0
+    cameras: tuple[str, ...] = setting(
+        (), "Names of the cameras, in the order of the model's views; default: all."
+    )
+    tasks: tuple[str, ...] = setting((), 'Names of the tasks; default: all.')
+    targets: tuple[str, ...] = setting(
+        (), f'Targets of the denoising, of {",".join(NAMES)}; default: those of the preset.'
+    )
+    backbone: Path | None = setting(
+        None, 'Folder of pretrained Wan2.2-TI2V weights; replaces the stages vae and video.'
+    )
+    embeddings: Path | None = setting(
+        None, "File of task text embeddings, written by 'viva embed'."
+    )
+    lora: int = setting(
+        0, 'Rank of LoRA adapters, trained on frozen weights; 0: no adapters.', at_least=0
+    )
+    head: int = setting(
+        0, 'Train only a head, on this number of frozen blocks; 0: train the transformer.',
+        at_least=0,
+    )  # fmt: skip
     hardware: Hardware = field(default_factory=Hardware)
 
     def __post_init__(self) -> None:
-        if min(self.lora, self.head) < 0 or (self.lora and self.head):
+        validate(self, nested=False)
+        if self.targets and (VALUE not in self.targets or set(self.targets) - set(NAMES)):
+            raise ConfigurationError(
+                f'targets is {",".join(self.targets)}, must be of {",".join(NAMES)}, with value'
+            )
+        if self.lora and self.head:
             raise ConfigurationError(
                 f'lora is {self.lora} and head is {self.head}: one may be above 0, adapters or a '
-                'head on a frozen trunk'
+                'head on frozen blocks'
             )
         if self.hardware.shard and (self.lora or self.head):
             raise ConfigurationError(
@@ -128,26 +145,31 @@ class TrainConfig:
                 '--vae-steps above 0'
             )
 
+    @property
+    def cache_folder(self) -> Path:
+        """Return the folder of decoded frames."""
+        return self.cache or self.out / 'cache'
+
 
 def plan(
-    batch: int | None, lengths: Mapping[str, int | None], preset: str = 'small'
-) -> TrainPlan:  # fmt: skip
+    batch: int | None, lengths: Mapping[str, int | None], preset: str = TrainConfig.preset
+) -> TrainPlan:
     """
-    Give the plan of a preset with other lengths and batch.
+    Return the plan of a preset with other lengths and another batch.
 
-    :param lengths: steps by stage; None for the preset's
-    :raises ConfigurationError: if a length is below 0, or the batch below 1
+    :param batch: of all stages; None: as in the preset
+    :param lengths: steps by stage; None: as in the preset
+    :raises ConfigurationError: if a length or the batch is out of range
     """
     default, schedules = PLANS.get(preset, TrainPlan()), {}
     for name in asdict(default):
         stage: Schedule = getattr(default, name)
         steps = lengths.get(name)
-        stage = replace(stage, batch=stage.batch if batch is None else batch)
-        if stage.batch < 1:
-            raise ConfigurationError(f'{name} batch is {stage.batch}, must be at least 1')
+        if batch is not None:
+            check(f'{name} batch', batch, setting_of(Schedule, 'batch'))
+            stage = replace(stage, batch=batch)
         if steps is not None:
-            if steps < 0:
-                raise ConfigurationError(f'{name} steps is {steps}, must be at least 0')
+            check(f'{name} steps', steps, setting_of(Schedule, 'steps'))
             stage = _with_steps(stage, steps)
         schedules[name] = stage
     return TrainPlan(**schedules)

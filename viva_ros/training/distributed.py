@@ -24,6 +24,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.settings import setting, validate
 from viva_ros.model.noise import BatchShare, Source
 
 
@@ -104,28 +105,30 @@ LossFunction: TypeAlias = Callable[[int, Source], Losses]
 @dataclass(frozen=True)
 class Hardware:
     """
-    What a run computes on; none of it changes what is learnt but for rounding.
+    Device, precision and memory use of a run; results depend on them only through rounding.
 
-    :param device: 'auto' is CUDA where there is one
-    :param precision: of products; weights and their averages stay in float32
-    :param accumulate: parts that each process takes its share of a batch in
-    :param shard: spread the transformer's weights over the processes (FSDP)
-    :param checkpointing: compute activations again instead of keeping them
+    :raises ConfigurationError: if a value is out of range, or there is no CUDA device
     """
 
-    device: str = 'auto'
-    precision: str = 'fp32'
-    accumulate: int = 1
-    shard: bool = False
-    checkpointing: bool = False
+    device: str = setting(
+        'auto', 'Device; auto: CUDA if available, otherwise the CPU.', choices=DEVICES
+    )
+    precision: str = setting(
+        'fp32', 'Precision of products; weights and their averages stay in float32.',
+        choices=PRECISIONS,
+    )  # fmt: skip
+    accumulate: int = setting(
+        1, 'Gradient accumulation: micro-batches of each step, to save memory.', at_least=1
+    )
+    shard: bool = setting(
+        False, 'Shard the transformer weights over the processes, to save memory (FSDP).'
+    )
+    checkpointing: bool = setting(
+        False, 'Recompute activations in the backward pass, to save memory.'
+    )
 
     def __post_init__(self) -> None:
-        for name, allowed in (('device', DEVICES), ('precision', PRECISIONS)):
-            if getattr(self, name) not in allowed:
-                given, known = getattr(self, name), ', '.join(allowed)
-                raise ConfigurationError(f'{name} is {given!r}, must be one of {known}')
-        if self.accumulate < 1:
-            raise ConfigurationError(f'accumulate is {self.accumulate}, must be at least 1')
+        validate(self)
         if self.device == 'cuda' and not torch.cuda.is_available():
             raise ConfigurationError('device is cuda, but there is none: use auto or cpu')
 

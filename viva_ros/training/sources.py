@@ -212,10 +212,11 @@ def gather(run: TrainConfig) -> Material:
     robot = first_robot(parts['train'], run.cameras, PRESETS[run.preset].cameras)
     blank = blank_for(run, robot)
     how = Cut(blank.cameras, blank.joint_names, blank.image_size, blank.horizon, robot.every)
-    learn = of_tasks(cache.load(parts['train'], run.cache, how, 'train', run.threads), run.tasks)
+    folder = run.cache_folder
+    learn = of_tasks(cache.load(parts['train'], folder, how, 'train', run.threads), run.tasks)
     held = None
     if parts['validation']:
-        held = cache.load(parts['validation'], run.cache, how, 'validation', run.threads)
+        held = cache.load(parts['validation'], folder, how, 'validation', run.threads)
         known = [task for task in held.tasks if task in learn.tasks]
         held = of_tasks(held, known) if known else None
     return Material(learn, held, blank)
