@@ -1,46 +1,77 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-`viva export`: make an engine of a checkpoint, and measure that it gives the same values.
-
-The engine's folder has the file that robots run, its description, and a copy of the checkpoint.
-All is made in a folder beside it and moved there when it is known to be right.
-"""
+"""The command line of `viva export`."""
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import torch
 from rich.console import Console
 
+from viva_ros.console.arguments import add_options, read_options
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.settings import required, setting, validate
 from viva_ros.data.open import find
 from viva_ros.engine.backend import BACKENDS
-from viva_ros.engine.manifest import FLOAT32, ONNX
 from viva_ros.export.bundle import ExportPlan, export, measure
 from viva_ros.export.tensorrt import RTX
+
+DESCRIPTION: Final = (
+    'Make an engine from a checkpoint and compare its values with PyTorch. The folder OUT holds '
+    'the engine file, its description and a copy of the checkpoint; an engine whose values differ '
+    'is not written.'
+)
+
+
+@dataclass(frozen=True)
+class ExportArguments:
+    """
+    What the command reads and writes; the engine itself is an ``ExportPlan``.
+
+    :raises ConfigurationError: if a value is out of range
+    """
+
+    checkpoint: Path = field(
+        metadata=required('Folder of the checkpoint, such as RUN/checkpoint.')
+    )
+    out: Path | None = setting(None, 'Folder of the engine; required without --measure.')
+    recordings: tuple[Path, ...] = setting(
+        (), 'Recordings to compare the engine with PyTorch on: files or folders.'
+    )
+    limit: int = setting(10, 'Largest number of recordings to compare on.', at_least=1)
+    measure: bool = setting(
+        False,
+        'Compare an engine that was built with --build-only, on this machine; CHECKPOINT is its '
+        'folder.',
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    args = _parser().parse_args(argv)
+    args = parse(argv)
+    given = ExportArguments(**read_options(args, ExportArguments))
+    plan = ExportPlan(**read_options(args, ExportPlan))
     torch.set_num_threads(1)
-    paths = find(args.recordings)[: args.limit] if args.recordings else []
-    if args.measure:
-        made = measure(args.checkpoint, paths)
-        out = args.checkpoint
+    paths = find(given.recordings)[: given.limit] if given.recordings else []
+    if given.measure:
+        made = measure(given.checkpoint, paths)
+        out = given.checkpoint
     else:
-        if args.out is None:
+        if given.out is None:
             raise ConfigurationError('--out is missing: name a folder for the engine')
-        if args.capability and args.engine != RTX:
+        if plan.capabilities and plan.kind != RTX:
             raise ConfigurationError(
-                f'--capability is for {RTX}, which can build ahead, not for {args.engine}: leave '
-                'it out'
+                f'--capability is for {RTX}, which can build ahead, not for {plan.kind}: leave it '
+                'out'
             )
-        plan = ExportPlan(args.engine, args.precision, args.build_only, tuple(args.capability))
-        out = args.out
-        made = export(args.checkpoint, out, paths, plan)
+        out = given.out
+        made = export(given.checkpoint, out, paths, plan)
     size = sum(path.stat().st_size for path in out.iterdir())
     Console().print(
         f'engine {made.fingerprint} in {out}, {size / 1e6:.1f} MB, for {" or ".join(made.runs)}; '
@@ -52,34 +83,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser('viva export', description=__doc__)
-    parser.add_argument('checkpoint', type=Path, help='folder, such as RUN/checkpoint')
-    parser.add_argument('--out', type=Path, help='folder of the engine')
-    parser.add_argument(
-        '--recordings', type=Path, nargs='+', default=[], help='to compare on: files or folders'
-    )
-    parser.add_argument('--limit', type=int, default=10, help='recordings; default: %(default)s')
-    parser.add_argument(
-        '--engine', choices=list(BACKENDS), default=ONNX, help='library; default: %(default)s'
-    )
-    choices = sorted({precision for one in BACKENDS.values() for precision in one.precisions})
-    parser.add_argument(
-        '--precision', choices=choices, default=FLOAT32, help='default: %(default)s'
-    )
-    parser.add_argument(
-        '--build-only', action='store_true',
-        help='build for a GPU that is not here; compare there, with --measure',
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser('viva export', description=DESCRIPTION)
+    precisions = {precision for one in BACKENDS.values() for precision in one.precisions}
+    add_options(parser, ExportArguments, flags={'checkpoint': 'checkpoint'})
+    add_options(
+        parser, ExportPlan, flags={'kind': '--engine', 'capabilities': '--capability'},
+        keywords={
+            'kind': {'choices': BACKENDS.names()}, 'precision': {'choices': sorted(precisions)},
+            'capabilities': {'metavar': 'SM'},
+        },
     )  # fmt: skip
-    parser.add_argument(
-        '--capability', nargs='+', default=[], metavar='SM',
-        help='GPUs that tensorrt_rtx builds for, such as 86 89; default: the one that is here',
-    )  # fmt: skip
-    parser.add_argument(
-        '--measure', action='store_true',
-        help='compare an engine that was built ahead, in the folder CHECKPOINT',
-    )  # fmt: skip
-    return parser
+    return parser.parse_args(argv)
 
 
 if __name__ == '__main__':

@@ -23,6 +23,7 @@ import torch
 
 from viva_ros.console.provenance import command_line, versions
 from viva_ros.core.errors import EngineError
+from viva_ros.core.settings import setting, validate
 from viva_ros.engine import manifest as manifests
 from viva_ros.engine.api import Engine
 from viva_ros.engine.backend import BACKENDS, is_installed, runs_onnx
@@ -236,18 +237,25 @@ COPIED: Final = (checkpoint.WEIGHTS, checkpoint.DESCRIPTION)
 @dataclass(frozen=True)
 class ExportPlan:
     """
-    What is to be made.
+    The engine to make.
 
-    :param kind: library, a backend's kind
-    :param precision: of its arithmetic
-    :param build_only: do not compare: it is for another machine
-    :param capabilities: of the GPUs that it is for, such as '86'; none: the one that is here
+    :param kind: one of BACKENDS
+    :raises ConfigurationError: if a value has the wrong type
     """
 
-    kind: str = ONNX
-    precision: str = FLOAT32
-    build_only: bool = False
-    capabilities: tuple[str, ...] = ()
+    kind: str = setting(ONNX, 'Library that runs the engine.')
+    precision: str = setting(FLOAT32, 'Precision of the arithmetic.')
+    build_only: bool = setting(
+        False, 'Build for a GPU of another machine, without the comparison; see --measure.'
+    )
+    capabilities: tuple[str, ...] = setting(
+        (),
+        'Compute capabilities of the GPUs that tensorrt_rtx builds for, such as 86 89; default: '
+        'that of the GPU of this machine.',
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 def check_gpu_for(precision: str) -> None:
