@@ -35,10 +35,10 @@ from viva_ros.core.errors import CalibrationError
 from viva_ros.core.observation import Array
 from viva_ros.scoring.series import ValueSeries, walk
 
-__all__ = ['WARN_ALPHA', 'CalibrationOptions', 'ValueSeries', 'calibrate', 'scores']
+__all__ = ['ALPHA', 'WARN_ALPHA', 'CalibrationOptions', 'ValueSeries', 'calibrate', 'scores']
 
-WARN_ALPHA: Final = 0.3  # share of successes that may warn, by default
-
+ALPHA: Final = 0.1  # share of successful episodes that may raise an alarm
+WARN_ALPHA: Final = 0.3  # the same for a warning
 FIFTH: Final = 5
 PARTS: Final = (0.25, 0.5, 0.75)  # of predicted progress
 SLACK: Final = 0.5  # of the usual slope is expected at least: CUSUM's allowance
@@ -208,7 +208,7 @@ def calibrate(
     *,
     engine: str,
     task: str,
-    alpha: float = 0.1,
+    alpha: float = ALPHA,
     warn_alpha: float = WARN_ALPHA,
     source: str = '',
     choice: CalibrationOptions = DEFAULT,

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from viva_ros.calibration.data import Sources, calibrate_engine
-from viva_ros.calibration.fit import DEFAULT, WARN_ALPHA, CalibrationOptions
+from viva_ros.calibration.fit import ALPHA, DEFAULT, WARN_ALPHA, CalibrationOptions
 from viva_ros.core.detection.rules import RULES
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
 from viva_ros.data.open import find
@@ -42,7 +42,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('recordings', type=Path, nargs='+', help='MCAP files or folders of them')
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
     parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
-    parser.add_argument('--alpha', type=float, default=0.1, help='share that may alarm')
+    parser.add_argument('--alpha', type=float, default=ALPHA, help='share that may alarm')
     parser.add_argument('--warn-alpha', type=float, default=WARN_ALPHA, help='that may warn')
     parser.add_argument('--rules', nargs='+', choices=RULES.names(), default=list(DEFAULT.rules),
                         help='that may alarm; default: all')  # fmt: skip

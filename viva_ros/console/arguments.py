@@ -71,7 +71,8 @@ def help_text(info: SettingInfo) -> str:
     if info.kind in (int, float) and str(info.limits) != 'finite':
         notes.append(str(info.limits))
     if info.kind is not bool and info.default not in (MISSING, None, '', ()):
-        notes.append(f'default: {info.default}')
+        words = info.default if info.kind is tuple else (info.default,)
+        notes.append(f'default: {" ".join(map(str, words))}')
     text = info.doc.removesuffix('.') + f' ({"; ".join(notes)})' * bool(notes)
     return text.replace('%', '%%')
 

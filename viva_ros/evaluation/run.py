@@ -8,7 +8,7 @@ recordings, unless an engine brings its own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +17,16 @@ from rich.console import Console
 from rich.progress import track
 
 from viva_ros.calibration.data import calibrate_engine, is_undisturbed
-from viva_ros.calibration.fit import WARN_ALPHA
+from viva_ros.calibration.fit import ALPHA, WARN_ALPHA
 from viva_ros.core.detection.thresholds import Calibration
-from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
+from viva_ros.core.errors import (
+    CalibrationError,
+    ConfigurationError,
+    EngineError,
+    RecordingError,
+)
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.core.settings import required, setting, validate
 from viva_ros.data.episode import Episode, Label
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import TruthMessage, truth
@@ -66,6 +72,59 @@ class TimeCounter:
 
 
 VIVA, PROPRIO, TIME, OVERDUE = 'ViVa', 'proprioception only', 'time counter', 'time-out'
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """
+    What is measured, on which recordings, and where the results are written.
+
+    :raises ConfigurationError: if a value is out of range, or two exclude each other
+    """
+
+    recordings: tuple[Path, ...] = field(metadata=required('Test recordings: files or folders.'))
+    out: Path = field(
+        metadata=required('JSON file of the results; tables (.md) and plots (.png) next to it.')
+    )
+    report: Path | None = setting(None, 'HTML file of a report page.')
+    engine: tuple[str, ...] = setting(
+        (), 'Engine to measure; repeat to compare with others; default: the shipped engine.'
+    )
+    proprio: Path | None = setting(None, 'Folder of the proprioception-only engine.')
+    task: str = setting('', 'Evaluate this task only; default: all tasks of the engine.')
+    calibration_recordings: Path | None = setting(
+        None,
+        'Folder of recordings to calibrate engines without thresholds and the time-out on; '
+        'required without --scores.',
+    )
+    scores: tuple[str, ...] = setting(
+        (),
+        "Folder of tables of 'viva score', to take values and alarms from instead of running an "
+        'engine; repeat to compare.',
+    )
+    alpha: float = setting(
+        ALPHA, 'Share of successful episodes that may raise an alarm.', above=0.0, below=1.0
+    )
+    checks: int = setting(
+        0,
+        'Also test the values under perturbed inputs, on this number of recordings of each task '
+        'and outcome; 0: no tests.',
+        at_least=0,
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
+        others = (self.engine, self.proprio, self.checks, self.calibration_recordings)
+        if self.scores and any(others):
+            raise ConfigurationError(
+                '--scores takes values and alarms as they are: leave out --engine, --proprio, '
+                '--checks and --calibration-recordings'
+            )
+        if not self.scores and self.calibration_recordings is None:
+            raise ConfigurationError(
+                '--calibration-recordings is missing: name a folder of recordings that are not '
+                'in the test'
+            )
 
 
 @dataclass(frozen=True)
