@@ -59,3 +59,17 @@ def test_damaged_bytes_are_a_recording_error(cut: int) -> None:
     whole = messages.serialise('sensor_msgs/msg/JointState', state)
     with pytest.raises(RecordingError, match='damaged'):
         messages.deserialise('sensor_msgs/msg/JointState', whole[:cut])
+
+
+def test_idl_definition_of_several_files_is_read() -> None:
+    line = '=' * 80
+    text = (
+        f'{line}\nIDL: acme_msgs/msg/Hand\n'
+        'module acme_msgs { module msg { struct Hand { acme_msgs::msg::Finger finger; }; }; };\n'
+        f'{line}\nIDL: acme_msgs/msg/Finger\n'
+        'module acme_msgs { module msg { struct Finger { float angle; }; }; };\n'
+    )
+    cdr = b'\x00\x01\x00\x00' + np.float32(0.5).tobytes()
+    definition = messages.Definition('ros2idl', text)
+    hand = messages.deserialise('acme_msgs/msg/Hand', cdr, definition)
+    assert hand.finger.angle == 0.5

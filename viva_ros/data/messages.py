@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
@@ -22,6 +22,8 @@ from rosbags.typesys.store import Typestore
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND, Array
+
+IDL_LINE: Final = '=' * 80 + '\n'
 
 
 @cache
@@ -90,15 +92,21 @@ class Definition:
     text: str
 
 
+def _types_of(type_name: str, definition: Definition) -> dict[str, Any]:
+    """Parse a definition; rosbag2 puts a line before each of several IDL files."""
+    if definition.language != 'ros2idl':
+        return dict(get_types_from_msg(definition.text, type_name))
+    parts = definition.text.split(f'{IDL_LINE}IDL: ')
+    texts = [part.partition('\n')[2] for part in parts[1:]] or parts
+    return {name: one for text in texts for name, one in get_types_from_idl(text).items()}
+
+
 @cache
 def _with_definition(type_name: str, definition: Definition) -> Typestore:
     """Give the known types and those of a definition; what is known already stays as it is."""
     store = get_typestore(Stores.ROS2_KILTED)
     try:
-        if definition.language == 'ros2idl':
-            types = get_types_from_idl(definition.text)
-        else:
-            types = get_types_from_msg(definition.text, type_name)
+        types = _types_of(type_name, definition)
         store.register({name: one for name, one in types.items() if name not in store.types})
     except Exception as error:  # the parser lets whatever it meets through
         raise RecordingError(
