@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading an MCAP file of ROS 2 messages, whole or torn.
+Salvage of MCAP files of ROS 2 messages.
 
 The file is read front to back and its index is not needed, so a file that was cut short, or has a
 damaged chunk in its middle, gives what it still holds; ``losses`` says what it does not.
@@ -126,6 +126,14 @@ def read_mcap(path: Path) -> Recording:
     )  # fmt: skip
 
 
+def metadata_content(record: Metadata) -> dict[str, Any]:
+    """Return the entries of a metadata record, decoded if all are JSON."""
+    try:
+        return {key: json.loads(text) for key, text in record.metadata.items()}
+    except ValueError:  # written by another tool
+        return dict(record.metadata)
+
+
 class _Reading:
     """
     Gathers the records of a file.
@@ -211,11 +219,7 @@ class _Reading:
             self._last = message.log_time
 
     def _add_metadata(self, record: Metadata) -> None:
-        try:
-            content = {key: json.loads(text) for key, text in record.metadata.items()}
-        except ValueError:  # written by another tool
-            content = dict(record.metadata)
-        self.metadata[record.name] = content
+        self.metadata[record.name] = metadata_content(record)
 
     def _lose(self, what: str, why: object) -> None:
         after = '' if self._last is None else f' after stamp {self._last * 1e-9:.3f} s'

@@ -3,8 +3,8 @@
 """
 Reading rosbag2 bags: a folder with metadata.yaml, or a bare .db3 or .mcap file.
 
-SQLite files are read row by row with the standard library, so that a damaged one gives what it
-still holds, and pictures stay on disk until they are looked at.
+Intact bags are read through ``rosbags.highlevel.AnyReader``. Damaged ones, and those whose receive
+times go back, are read in the order of the file by the salvage readers, which report the losses.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.data.bag.indexed import NotIntactError, read_intact
 from viva_ros.data.bag.mcap import read_mcap
 from viva_ros.data.bag.sqlite import read_sqlite
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
@@ -36,6 +37,19 @@ def read_bag(path: Path) -> Recording:
 
     :raises RecordingError: if nothing in it can be read
     """
+    try:
+        return read_intact(path)
+    except NotIntactError as reason:
+        return salvage(path, reason)
+
+
+def salvage(path: Path, reason: object = '') -> Recording:
+    """
+    Read a bag in the order of its files, as far as it can be read.
+
+    :param reason: why AnyReader does not read it
+    :raises RecordingError: if nothing in it can be read, or rosbag2 has compressed it
+    """
     if not path.is_dir():
         return read_sqlite(path) if path.suffix == SQLITE else read_mcap(path)
     content = _metadata(path)
@@ -44,15 +58,16 @@ def read_bag(path: Path) -> Recording:
     if content.get('compression_format') or content.get('compression_mode'):
         raise RecordingError(
             f'bag {path} is compressed as {content.get("compression_mode")} by '
-            f'{content.get("compression_format")}: convert it with "ros2 bag convert" to one '
-            'without, or to MCAP with compression of its own'
+            f'{content.get("compression_format")} and cannot be read so ({reason}): convert it '
+            'with "ros2 bag convert" to one without compression, or to MCAP with compression of '
+            'its own'
         )
     if not files:
         raise RecordingError(f'bag {path} names no files in {METADATA}: run "ros2 bag reindex"')
     parts, lost = [], []
     for file in files:
         try:
-            parts.append(read_bag(file))
+            parts.append(salvage(file))
         except RecordingError as error:
             lost.append(str(error))
     if not parts:

@@ -1,0 +1,257 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reading intact bags, compressed ones included, through ``rosbags.highlevel.AnyReader``.
+
+AnyReader trusts the index of a file and sorts messages by receive time. A bag is therefore
+refused here if its messages are not those that the index counts, or if the receive times of a
+topic go back: sorting would interleave two stretches of time and hide that the clock was set.
+"""
+
+import os
+import struct
+import weakref
+import zlib
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from mcap.opcode import Opcode
+from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection, MessageDefinitionFormat
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.mcap import HEAD, LARGE, metadata_content
+from viva_ros.data.bag.sqlite import open_database
+from viva_ros.data.messages import Definition, typestore
+from viva_ros.data.recording import Recording, Track
+
+LANGUAGES: Final = {
+    MessageDefinitionFormat.MSG: 'ros2msg', MessageDefinitionFormat.IDL: 'ros2idl',
+}  # fmt: skip
+FOOTER: Final = 37  # bytes at the end of an MCAP file: the last record and the magic
+CHECKSUM_END: Final = 12  # of these, the checksum and the magic, which it does not cover
+AHEAD: Final = 8  # messages skipped rather than searched for again
+INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'messages'"
+STEPS_BACK: Final = """
+SELECT total(step < 0) FROM (
+  SELECT timestamp - lag(timestamp) OVER (PARTITION BY topic_id ORDER BY id) AS step
+  FROM messages)
+"""
+
+
+class NotIntactError(Exception):
+    """A bag that AnyReader refuses, or would not return as it was recorded."""
+
+
+def read_intact(path: Path) -> Recording:
+    """
+    Read a bag file, or a folder with ``metadata.yaml``; large messages stay on disk.
+
+    :raises NotIntactError: if it is damaged, or not in order of time
+    """
+    try:
+        return _read(path)
+    except NotIntactError:
+        raise
+    except Exception as error:  # parsers and decompressors raise errors of their own
+        raise NotIntactError(f'{type(error).__name__}: {error}') from error
+
+
+def _read(path: Path) -> Recording:
+    source = Source(path)
+    metadata: dict[str, Any] = {}
+    for file in source.files():
+        metadata |= _check_sqlite(file) if file.suffix == '.db3' else _check_mcap(file)
+    reader = source.reader
+    data: dict[str, IndexedMessages] = {}
+    tracks: dict[str, Track] = {}
+    for one in reader.connections:
+        if one.topic in tracks and tracks[one.topic].type_name != one.msgtype:
+            raise NotIntactError(f'{one.topic} has two types')
+        if one.topic not in tracks:
+            data[one.topic] = IndexedMessages(path, source, one.topic)
+            tracks[one.topic] = _track(one, data[one.topic])
+    counts = Counter({_key(one): 0 for one in reader.connections})
+    for connection, time, message in reader.messages():
+        counts[_key(connection)] += 1
+        times = data[connection.topic].times
+        if times and time < times[-1]:  # in a later file: within one, messages are sorted
+            raise NotIntactError('receive times go back')
+        data[connection.topic].add(time, message)
+    expected = {_key(one): one.msgcount for one in reader.connections}
+    if dict(counts) != expected or not counts.total():
+        raise NotIntactError(f'{counts.total()} messages of {sum(expected.values())}')
+    return Recording(path, tracks, metadata, ())
+
+
+def _key(connection: Connection) -> tuple[int, int]:
+    return id(connection.owner), connection.id
+
+
+def _track(connection: Connection, data: 'IndexedMessages') -> Track:
+    coding = getattr(connection.ext, 'serialization_format', '')
+    if coding != 'cdr':
+        raise NotIntactError(f'{connection.topic} is serialised as {coding!r}')
+    language = LANGUAGES.get(connection.msgdef.format)
+    definition = Definition(language, connection.msgdef.data) if language else None
+    return Track(connection.topic, connection.msgtype, data.times, data, definition)
+
+
+class Source:
+    """An open AnyReader; it is closed when the last topic of the recording is released."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open()
+
+    def _open(self) -> None:
+        self._process = os.getpid()
+        self._reader = AnyReader([self._path], default_typestore=typestore())
+        self._reader.open()
+        weakref.finalize(self, _close, self._reader)
+
+    @property
+    def reader(self) -> AnyReader:
+        """The reader of this process: after a fork, two would move the same file position."""
+        if self._process != os.getpid():
+            self._open()
+        return self._reader
+
+    def files(self) -> list[Path]:
+        """Return the storage files, decompressed where the bag compresses whole files."""
+        first: Any = self.reader.readers[0]
+        storage = first.storage
+        return [Path(one.path) for one in getattr(storage, 'storages', [storage])]
+
+
+def _close(reader: AnyReader) -> None:
+    with suppress(Exception):
+        reader.close()
+
+
+class IndexedMessages(Sequence[bytes]):
+    """The messages of one topic in order of time; large ones are read on access."""
+
+    def __init__(self, path: Path, source: Source, topic: str) -> None:
+        self.times: list[int] = []  # ns
+        self.heads: list[bytes] = []
+        self._path, self._source, self._topic = path, source, topic
+        self._messages: list[bytes | None] = []
+        # Messages from the last place read, so that reading in order opens a chunk once.
+        self._reader: AnyReader | None = None
+        self._stream: Iterator[bytes] = iter(())
+        self._next = 0
+
+    def add(self, time: int, message: bytes) -> None:
+        """Append a message."""
+        self.times.append(time)
+        self.heads.append(bytes(message[:HEAD]))
+        self._messages.append(None if len(message) > LARGE else bytes(message))
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        message = self._messages[index]
+        if message is not None:
+            return message
+        why: object = 'a message differs'
+        try:
+            found = self._read(index)
+            if found[:HEAD] == self.heads[index]:
+                return bytes(found)
+        except Exception as error:  # as in ``read_intact``
+            why = error
+        raise RecordingError(
+            f'recording {self._path} has changed since it was opened ({why}): open it again'
+        )
+
+    def _read(self, index: int) -> bytes:
+        reader = self._source.reader
+        if reader is not self._reader or not 0 <= index - self._next < AHEAD:
+            time = self.times[index]
+            self._reader, self._stream = reader, _stream(reader, self._topic, time)
+            self._next = bisect_left(self.times, time)
+        skipped, self._next = index - self._next, index + 1
+        return next(islice(self._stream, skipped, None))
+
+
+def _stream(reader: AnyReader, topic: str, time: int) -> Iterator[bytes]:
+    """Yield the messages of a topic from a receive time on, ns."""
+    connections = [one for one in reader.connections if one.topic == topic]
+    for _, _, message in reader.messages(connections, start=time):
+        yield message
+
+
+def _check_sqlite(path: Path) -> Mapping[str, Any]:
+    """Check the pages and the index of a file, and the order of its messages."""
+    with closing(open_database(path)) as base:
+        (found,) = base.execute('PRAGMA integrity_check(1)').fetchone()
+        if found != 'ok':
+            raise NotIntactError(str(found))
+        if base.execute(INDEXES).fetchone() is None:
+            raise NotIntactError('it has no index')
+        (back,) = base.execute(STEPS_BACK).fetchone()
+    if back:
+        raise NotIntactError('receive times go back')
+    return {}
+
+
+def _check_mcap(path: Path) -> Mapping[str, Any]:
+    """
+    Check the index of a file, and the order of its messages.
+
+    :returns: its metadata records
+    """
+    with path.open('rb') as file:
+        reader = make_reader(file)
+        summary = reader.get_summary()
+        # Without chunks AnyReader reads from the front, and only one topic at a time.
+        if summary is None or summary.statistics is None or not summary.chunk_indexes:
+            raise NotIntactError('it has no index')
+        _check_sum(file)
+        statistics = summary.statistics
+        records = list(reader.iter_metadata())
+        found = (len(summary.chunk_indexes), len(records))
+        if found != (statistics.chunk_count, statistics.metadata_count):
+            raise NotIntactError(f'the index has {found} chunks and metadata records')
+        newest: dict[str, int] = {}
+        for chunk in sorted(summary.chunk_indexes, key=lambda one: one.chunk_start_offset):
+            by_topic: dict[str, list[tuple[int, int]]] = {}
+            for channel, offset in chunk.message_index_offsets.items():
+                entries = by_topic.setdefault(summary.channels[channel].topic, [])
+                entries += _places_and_times(file, offset)
+            for topic, entries in by_topic.items():
+                for _, time in sorted(entries):
+                    if time < newest.get(topic, 0):
+                        raise NotIntactError('receive times go back')
+                    newest[topic] = time
+    return {record.name: metadata_content(record) for record in records}
+
+
+def _places_and_times(file: BinaryIO, offset: int) -> list[tuple[int, int]]:
+    """Return place in the chunk and receive time of the messages of one channel in one chunk."""
+    file.seek(offset)
+    opcode, _, _, size = struct.unpack('<BQHI', file.read(15))
+    if opcode != Opcode.MESSAGE_INDEX:
+        raise NotIntactError('the index is damaged')
+    return [(place, time) for time, place in struct.iter_unpack('<QQ', file.read(size))]
+
+
+def _check_sum(file: BinaryIO) -> None:
+    """Compare the summary with its checksum, if it has one."""
+    file.seek(-FOOTER, os.SEEK_END)
+    footer = file.read(FOOTER)
+    start, _, checksum = struct.unpack('<QQI', footer[9:29])
+    file.seek(start)
+    if checksum and zlib.crc32(file.read()[:-CHECKSUM_END]) != checksum:
+        raise NotIntactError('the checksum of the index differs')
