@@ -8,7 +8,7 @@ import pytest
 from support.simulated_episodes import episode, play
 
 from viva_ros.sim.environment import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS, Simulation
-from viva_ros.sim.robot import CAMERAS, JOINT_NAMES, bare_robot
+from viva_ros.sim.robots.viperx import CAMERAS, JOINT_NAMES, bare_robot
 from viva_ros.sim.scene import CameraRenderer
 
 EVERY_FAILURE = [(task, mode) for task in TASKS for mode in FAILURES[task]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from viva_ros.sim.kinematics import Hand, Solver
-from viva_ros.sim.robot import CAMERAS, JOINT_NAMES, Arms, bare_robot
+from viva_ros.sim.robots.viperx import CAMERAS, JOINT_NAMES, Arms, bare_robot
 from viva_ros.sim.scene import aim
 
 HELD = np.array([0.3, -0.5, 0.9, 0.4, 0.6, 0.2, 0.03, -0.3, -0.4, 0.8, -0.4, 0.7, 0.1, 0.06])

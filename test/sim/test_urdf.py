@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from viva_ros.core.urdf import RobotDescription
-from viva_ros.sim.robot import JOINT_NAMES, Arms, bare_robot
+from viva_ros.sim.robots.viperx import JOINT_NAMES, Arms, bare_robot
 from viva_ros.sim.urdf import robot_description
 
 

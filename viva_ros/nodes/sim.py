@@ -40,7 +40,7 @@ from viva_ros.nodes.main import run
 from viva_ros.nodes.parameters import Parameters
 from viva_ros.nodes.settings import SimSettings
 from viva_ros.sim.environment import Simulation
-from viva_ros.sim.robot import CAMERAS, CONTROL_RATE, bare_robot
+from viva_ros.sim.robots.viperx import CAMERAS, CONTROL_RATE, bare_robot
 from viva_ros.sim.scene import CameraRenderer, add_noise, encode_jpeg
 from viva_ros.sim.tasks.registry import check_mode, task_named
 from viva_ros.sim.urdf import robot_description

@@ -14,7 +14,7 @@ from viva_ros.core.observation import Image
 from viva_ros.sim.failures import NOMINAL, Disturbance, Fault
 from viva_ros.sim.ground_truth import Record, Truth
 from viva_ros.sim.motion_plan import Expert, MotionPlan, add_way_home, home_hands
-from viva_ros.sim.robot import (
+from viva_ros.sim.robots.viperx import (
     CAMERAS,
     CONTROL_RATE,
     JOINT_NAMES,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from viva_ros.sim.failures import Disturbance, Fault
 from viva_ros.sim.motion_plan import MotionPlan
-from viva_ros.sim.robot import CONTROL_RATE
+from viva_ros.sim.robots.viperx import CONTROL_RATE
 from viva_ros.sim.success import SceneVerdict
 
 SUCCESS_HELD = 0.5  # s

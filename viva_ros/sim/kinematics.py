@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.robot import ARM_JOINTS, SIDES, bare_robot
+from viva_ros.sim.robots.viperx import ARM_JOINTS, SIDES, bare_robot
 
 WRISTS_DOWN = np.array([0.0, -0.96, 1.16, 0.0, 0.85, 0.0])  # else the solution may flip branch
 MAXIMUM_STEP = 0.08  # rad per iteration

@@ -16,7 +16,7 @@ import numpy as np
 
 from viva_ros.core.observation import Array
 from viva_ros.sim.kinematics import Hand, blend, solvers
-from viva_ros.sim.robot import CONTROL_RATE, GRIPPER_OPEN
+from viva_ros.sim.robots.viperx import CONTROL_RATE, GRIPPER_OPEN
 
 Hands = tuple[Hand, Hand]
 TIME_OUT = 4.0  # how much longer than planned a stalled episode is waited for, s

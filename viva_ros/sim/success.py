@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.robot import CONTROL_RATE, SIDES
+from viva_ros.sim.robots.viperx import CONTROL_RATE, SIDES
 
 DEBOUNCE = 0.13  # s
 

@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.robot import FINGER_ZERO, GRIPPER_OPEN, SIDES, bare_robot
+from viva_ros.sim.robots.viperx import FINGER_ZERO, GRIPPER_OPEN, SIDES, bare_robot
 
 ROOT = 'base_link'  # the simulated world
 ROD = 0.02  # m, radius
