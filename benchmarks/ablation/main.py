@@ -43,7 +43,7 @@ from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.evaluation.summary import compared
 from viva_ros.model.config import PRESETS
-from viva_ros.sim.tasks.registry import CAMERA_ONLY
+from viva_ros.sim.tasks.registry import camera_only
 
 POLL: Final = 2.0  # s
 COMPARE: Final = program.ConsoleProgram('scripts/compare', resumes=True)
@@ -173,7 +173,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     rows = {name: one.figures for name, one in found.items()}
     for name, one in found.items():
         rows[name]['differences'] = {
-            other: compared(found[other].results, one.results, frozenset(CAMERA_ONLY))
+            other: compared(found[other].results, one.results, camera_only())
             for other in REFERENCES
             if other in found
         }

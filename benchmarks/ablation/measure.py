@@ -38,7 +38,7 @@ from viva_ros.evaluation.summary import figures
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
 from viva_ros.scoring.scorer import ScoredSample, judge, rule_alarms, series_of
-from viva_ros.sim.tasks.registry import CAMERA_ONLY
+from viva_ros.sim.tasks.registry import camera_only
 
 ROUNDS: Final = 40
 STEPS: Final = 5
@@ -280,7 +280,7 @@ def measure(budget: Budget, name: str) -> dict[str, Any]:
 
 def measured(found: Judged) -> dict[str, Any]:
     """Give the figures over all test recordings, and over those of each task."""
-    cameras_alone = frozenset(CAMERA_ONLY)
+    cameras_alone = camera_only()
     return {
         'all': figures(found.everything, cameras_alone),
         'tasks': {task: figures(rows, cameras_alone) for task, rows in found.results.items()},

@@ -29,6 +29,7 @@ from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig, preset
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa, to_pixels
+from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
 from viva_ros.training import cache
 from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings, augment
@@ -37,7 +38,6 @@ from viva_ros.training.dataset import Data
 from viva_ros.training.run import clip_spacing, prepare_vae
 from viva_ros.training.trainer import Schedule, TrainStage
 
-CAMERAS: Final = ('head', 'left_wrist', 'right_wrist')
 KEEP_EVERY: Final = 2  # frame
 FRAMES: Final = 'frames'  # checkpoint after the VAE
 MOTION: Final = 'motion'  # and after the video
@@ -48,8 +48,9 @@ def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
     """Give the training data, decoded if need be, and the configuration of ViVa."""
     paths = budget.paths('train')
     names = episodes_of(open_recording(paths[0]))[0].joints.names
-    blank = preset(budget.preset, CAMERAS, names, ())
-    how = Cut(CAMERAS, names, blank.image_size, blank.horizon, KEEP_EVERY)
+    cameras = ROBOTS[DEFAULT_ROBOT].cameras
+    blank = preset(budget.preset, cameras, names, ())
+    how = Cut(cameras, names, blank.image_size, blank.horizon, KEEP_EVERY)
     part = f'compare_{budget.limit}' if budget.limit else 'compare'
     data = cache.load(paths, budget.cache, how, part, budget.processes)
     return data, replace(blank, tasks=data.tasks)

@@ -18,10 +18,10 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.preprocessing import Image
 from viva_ros.sim.recording import RecordJob, plan, record
+from viva_ros.sim.tasks.registry import TASKS
 
 from .moments import FILE, Moment, Observation, save
 
-TASKS: Final = ('tray_lift', 'cube_transfer')
 FIRST_SEED: Final = 7_700_001  # of a range that nothing else draws from
 
 

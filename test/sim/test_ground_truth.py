@@ -15,7 +15,7 @@ def truth(record: Record) -> Truth:
 
 
 def test_evidence_stays_until_the_task_is_healthy_again():
-    record = Record()
+    record = Record(0.02)
     record.update(verdict(evidence='the tray is tilted'), 1.0, 0.0, False)
     record.update(verdict(), 1.1, 0.0, False)
     assert truth(record).failed and truth(record).manifest_time == 1.0
@@ -24,7 +24,7 @@ def test_evidence_stays_until_the_task_is_healthy_again():
 
 
 def test_success_must_be_held():
-    record = Record()
+    record = Record(0.02)
     steps = round(SUCCESS_HELD * 50)
     for _ in range(steps - 1):
         record.update(verdict(placed=True), 1.0, 0.0, False)
@@ -37,7 +37,7 @@ def test_success_must_be_held():
 
 
 def test_a_pause_is_no_failure_and_a_stall_is_one_until_it_ends():
-    record = Record()
+    record = Record(0.02)
     record.update(verdict(), 1.0, STALLED - 0.1, False)
     assert not truth(record).failed
     record.update(verdict(), 1.0, STALLED + 0.1, False)
@@ -47,6 +47,6 @@ def test_a_pause_is_no_failure_and_a_stall_is_one_until_it_ends():
 
 
 def test_nothing_counts_on_the_way_home():
-    record = Record()
+    record = Record(0.02)
     record.update(verdict(evidence='the tray is tilted'), 1.0, 0.0, True)
     assert not truth(record).failed and truth(record).manifest_time is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from viva_ros.sim.kinematics import Hand, Solver
-from viva_ros.sim.robots.viperx import CAMERAS, JOINT_NAMES, Arms, bare_robot
+from viva_ros.sim.robots.viperx import CAMERAS, JOINT_NAMES, ROBOT, Arms
 from viva_ros.sim.scene import aim
 
 HELD = np.array([0.3, -0.5, 0.9, 0.4, 0.6, 0.2, 0.03, -0.3, -0.4, 0.8, -0.4, 0.7, 0.1, 0.06])
@@ -19,13 +19,13 @@ def test_there_are_seven_joints_an_arm_and_three_cameras():
         'left_wrist_rotate', 'left_gripper', 'right_waist', 'right_shoulder', 'right_elbow',
         'right_forearm_roll', 'right_wrist_angle', 'right_wrist_rotate', 'right_gripper',
     )  # fmt: skip
-    model = bare_robot()
+    model = ROBOT.bare_model
     assert tuple(model.camera(i).name for i in range(model.ncam)) != ()
     assert {model.camera(i).name for i in range(model.ncam)} == set(CAMERAS)
 
 
 def test_the_arms_hold_a_pose_without_creeping():
-    model = bare_robot()
+    model = ROBOT.bare_model
     data, arms = mujoco.MjData(model), Arms(model)
     arms.place(data, HELD)
     mujoco.mj_step(model, data, 1000)  # 2 s
@@ -36,8 +36,8 @@ def test_the_arms_hold_a_pose_without_creeping():
 def test_inverse_kinematics_reaches_the_hand_asked_for(side):
     sign, yaw = (-1.0, 0.2) if side == 'left' else (1.0, np.pi - 0.2)
     wanted = Hand(np.array([sign * 0.14, 0.55, 0.06]), yaw, 1.0, 0.05)
-    joints = Solver(side).track(wanted, iterations=100)
-    model = bare_robot()
+    joints = Solver(ROBOT, ROBOT.hands[side == 'right']).track(wanted, iterations=100)
+    model = ROBOT.bare_model
     data, arms = mujoco.MjData(model), Arms(model)
     pose = HELD.copy()
     pose[slice(0, 6) if side == 'left' else slice(7, 13)] = joints

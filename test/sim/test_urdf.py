@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 
 from viva_ros.core.urdf import RobotDescription
-from viva_ros.sim.robots.viperx import JOINT_NAMES, Arms, bare_robot
+from viva_ros.sim.robots.viperx import JOINT_NAMES, ROBOT
 from viva_ros.sim.urdf import robot_description
 
 
 @pytest.mark.parametrize('seed', range(5))
 def test_links_are_where_the_simulation_has_them(seed: int) -> None:
-    model = bare_robot()
+    model = ROBOT.bare_model
     data = mujoco.MjData(model)
     rng = np.random.default_rng(seed)
     target = rng.uniform(-1.0, 1.0, 14)
     target[[6, 13]] = rng.uniform(0.0, 0.07, 2)
-    Arms(model).place(data, target)
+    ROBOT.joints(model).place(data, target)
     mujoco.mj_kinematics(model, data)
-    robot = RobotDescription(robot_description())
+    robot = RobotDescription(robot_description(ROBOT))
     positions = {name: np.array([x]) for name, x in zip(JOINT_NAMES, target, strict=True)}
     for side in ('left', 'right'):
         for link in ('base_link', 'wrist_link', 'gripper_link', 'left_finger_link'):
@@ -30,6 +30,6 @@ def test_links_are_where_the_simulation_has_them(seed: int) -> None:
 
 
 def test_every_joint_state_is_a_joint_and_the_rest_are_fixed_or_follow() -> None:
-    robot = RobotDescription(robot_description())
+    robot = RobotDescription(robot_description(ROBOT))
     needed = {name for link in robot.links for name in robot.chain(robot.root, link).joints}
     assert needed == set(JOINT_NAMES)

@@ -93,6 +93,10 @@ LAYERS: Final[Mapping[str, Layer]] = {
 BEYOND: Final[Mapping[str, tuple[str, str]]] = {
     'nodes/black_box.py': ('data', 'it writes recordings'),
     'nodes/sim.py': ('sim', 'it carries the simulation'),
+    'nodes/settings.py': (
+        'sim.robots.registry sim.tasks.registry',
+        'parameters list what can be simulated',
+    ),
     'engine/backends/pytorch.py': ('model torch', 'the engine that is the model itself'),
     'engine/backends/onnx.py': ('onnxruntime', 'the library that it wraps'),
     'engine/backends/openvino.py': ('openvino', 'the library that it wraps'),

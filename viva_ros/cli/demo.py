@@ -17,9 +17,7 @@ from viva_ros.demo import summary
 from viva_ros.demo.run import DemoPlan, check_engine, draw, isolate, report, run
 from viva_ros.engine.resources import DEFAULT_TASK
 from viva_ros.nodes.registry import ADVISORY
-
-#: At some seeds the monitor errs: at 90002 the cube has a false alarm.
-SEEDS = {'tray_lift': 90001, 'cube_transfer': 90003}
+from viva_ros.sim.tasks.registry import TASKS
 
 ABOUT = 'robot, monitor and supervisor as three processes, a good episode and a bad one'
 
@@ -27,7 +25,7 @@ ABOUT = 'robot, monitor and supervisor as three processes, a good episode and a 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva demo', description=ABOUT)
-    parser.add_argument('--task', default=DEFAULT_TASK, help='tray_lift or cube_transfer')
+    parser.add_argument('--task', default=DEFAULT_TASK, help=f'one of {", ".join(TASKS)}')
     parser.add_argument('--failure', default='slip', help='what goes wrong in the second episode')
     parser.add_argument(
         '--seed', type=int,
@@ -40,20 +38,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error('--duration is a benchmark now: scripts/soak --duration SECONDS')
     args = parser.parse_args(argv)
     check_mode(parser, args.task, args.failure)
-    args.seed = SEEDS[args.task] if args.seed is None else args.seed
+    args.seed = TASKS[args.task].demo_seed if args.seed is None else args.seed
     if args.seed < 0:
         parser.error(f'--seed is {args.seed}, must be 0 or more')
     return args
 
 
 def check_mode(parser: argparse.ArgumentParser, task: str, failure: str) -> None:
-    """Refuse a task or failure that the robot does not have, saying which it has."""
-    from viva_ros.sim.tasks.registry import FAILURES, TASKS
-
+    """End with an error that lists the valid names if a task or its failure is unknown."""
     if task not in TASKS:
         parser.error(f'--task is {task!r}, must be one of {", ".join(TASKS)}')
-    if failure not in FAILURES[task]:
-        allowed = ', '.join(FAILURES[task])
+    if failure not in TASKS[task].failures:
+        allowed = ', '.join(TASKS[task].failures)
         parser.error(f'--failure is {failure!r}, must be one of {allowed} for {task}')
 
 

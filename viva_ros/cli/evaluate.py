@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ from viva_ros.evaluation.run import (
 )
 from viva_ros.evaluation.summary import by_task, of_all
 from viva_ros.evaluation.tables import markdown
+from viva_ros.sim.tasks import registry as simulated
 
 __all__ = ['camera_only', 'main', 'mean_duration']
 
@@ -169,9 +171,5 @@ def by_name(given: Sequence[str]) -> dict[str, str]:
 
 
 def camera_only() -> frozenset[str]:
-    """Return the injected failures that only a camera can see; none without the simulation."""
-    try:
-        from viva_ros.sim.tasks.registry import CAMERA_ONLY
-    except ImportError:
-        return frozenset()
-    return frozenset(CAMERA_ONLY)
+    """Return the injected failures that only cameras can detect; none without the simulator."""
+    return simulated.camera_only() if find_spec('mujoco') is not None else frozenset()

@@ -15,6 +15,8 @@ from rich.console import Console
 
 from viva_ros.engine.resources import DEFAULT_TASK
 from viva_ros.sim.recording import plan, record
+from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
+from viva_ros.sim.tasks.registry import TASKS
 
 # One thread each: the processes share the cores. Read when the libraries are loaded.
 
@@ -22,7 +24,8 @@ from viva_ros.sim.recording import plan, record
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `viva record`."""
     parser = argparse.ArgumentParser('viva record', description=__doc__.split('\n\n')[0])
-    parser.add_argument('--task', default=DEFAULT_TASK, help='tray_lift or cube_transfer')
+    parser.add_argument('--task', default=DEFAULT_TASK, help=f'one of {", ".join(TASKS)}')
+    parser.add_argument('--robot', default=DEFAULT_ROBOT, help=f'one of {", ".join(ROBOTS)}')
     parser.add_argument('--seeds', type=parse_seeds, required=True, help='as in 0-699 or 3,5,8-9')
     parser.add_argument('--out', type=Path, required=True, help='folder for the recordings')
     parser.add_argument('--processes', type=int, default=2, help='default: %(default)s')
@@ -33,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help='of the cameras, standard deviation of 255; default 1')  # fmt: skip
     args = parser.parse_args(argv)
     size = (args.size, args.size)
-    jobs = plan(args.task, args.seeds, args.out, args.failure, args.successes, size, args.noise)
+    jobs = plan(
+        args.task, args.seeds, args.out, args.failure, args.successes, size, args.noise, args.robot
+    )
     outcomes = record(jobs, args.processes)
     written = [success for success in outcomes.values() if success is not None]
     Console().print(

@@ -23,15 +23,14 @@ from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.demo.events import DemoSession, DemoTruth, Notice, ValueSample
 from viva_ros.msg import Alert, Episode, FutureProprioception, GroundTruth, SupervisorState, Value
 from viva_ros.nodes.topic_recorder import Recorder, Topic
+from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
 
 RELIABLE = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SENSOR = qos_profile_sensor_data
-CAMERAS = ('head', 'left_wrist', 'right_wrist')
 TRIES = 3  # of a service call, within its time-out
 
 TOPICS = (
-    *(Topic(f'{camera}/image_raw/compressed', CompressedImage, SENSOR) for camera in CAMERAS),
     Topic('joint_states', JointState, SENSOR),
     Topic('value', Value, RELIABLE),
     Topic('value_scalar', Float32, RELIABLE),
@@ -45,13 +44,21 @@ TOPICS = (
 )
 
 
+def image_topics() -> tuple[Topic, ...]:
+    """Return the topics of the cameras of the simulated robot."""
+    cameras = ROBOTS[DEFAULT_ROBOT].cameras
+    return tuple(
+        Topic(f'{camera}/image_raw/compressed', CompressedImage, SENSOR) for camera in cameras
+    )
+
+
 class Watcher(Node):
     """Fills a session, records every topic."""
 
     def __init__(self, session: DemoSession, writer: RecordingWriter) -> None:
         super().__init__('viva_demo')
         self._session = session
-        self.recorder = Recorder(self, TOPICS, writer)
+        self.recorder = Recorder(self, (*image_topics(), *TOPICS), writer)
         self.create_subscription(Value, 'value', self._add_value, RELIABLE)
         self.create_subscription(Alert, 'alert', self._add_alert, LATCHED)
         self.create_subscription(SupervisorState, 'supervisor/state', self._store_state, LATCHED)

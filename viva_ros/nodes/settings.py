@@ -18,6 +18,8 @@ from viva_ros.core.settings import setting
 from viva_ros.core.trajectory_cloud import CloudSettings
 from viva_ros.engine.backend import kinds
 from viva_ros.engine.resources import DEFAULT_TASK
+from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
+from viva_ros.sim.tasks.registry import TASKS
 
 TRANSPORTS = ('raw', 'compressed')
 
@@ -109,19 +111,22 @@ class BlackBoxSettings:
 
 @dataclass(frozen=True)
 class SimSettings:
-    """The simulated robot; task, seed and failure take effect at the next 'start'."""
+    """The simulated robot; a change takes effect at the next 'start', one of robot at no time."""
 
-    autostart: bool = setting(False, 'Start the episode without being asked.')
-    task: str = setting(DEFAULT_TASK, 'What the robot does.')
-    seed: int = setting(0, 'Layout of the scene, and how the arms move.', at_least=0)
-    failure: str = setting('none', 'What goes wrong, or varies.')
+    autostart: bool = setting(False, "Start an episode without the service 'start'.")
+    robot: str = setting(
+        DEFAULT_ROBOT, 'Simulated robot; fixed while the node runs.', choices=ROBOTS.names()
+    )
+    task: str = setting(DEFAULT_TASK, 'Simulated task.', choices=TASKS.names())
+    seed: int = setting(0, 'Seed of the layout and of the motion.', at_least=0)
+    failure: str = setting('none', 'Failure or variation of the task; none: neither.')
     image_height: int = setting(128, 'Height of the images, px.', at_least=16, at_most=960)
     image_width: int = setting(128, 'Width of the images, px.', at_least=16, at_most=960)
     camera_rate: float = setting(
         10.0, 'Images per second and camera, Hz.', above=0.0, at_most=50.0
     )
     camera_noise: float = setting(
-        1.0, 'Standard deviation of the noise of the images, of 255.', at_least=0.0, at_most=50.0
+        1.0, 'Standard deviation of the image noise, steps of 1 / 255.', at_least=0.0, at_most=50.0
     )
 
 

@@ -1,17 +1,16 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The simulated robot as a node: cameras, joints, 'executing', and the services 'start' and 'retry'.
+Node of a simulated robot: cameras, joints, 'executing', and the services 'start' and 'retry'.
 
-It keeps the contract with the supervisor as any robot does: it starts and ends episodes, reports
-whether it executes the task, and tries again when asked.
+Its interface to the supervisor is that of any robot: it starts and ends episodes, reports whether
+it executes the task, and retries on request.
 
-One thread steps and renders, since a renderer belongs to the thread that made it: a timer of the
-executor. The renderer is made before the node is on the graph, and serves all scenes. A new scene
-is built in another thread: 'start' is answered before it is there, and until then the old one
-stands still and its ground truth is not published, so that its end is not taken for that of the
-new one. Before the first 'start' and after the end of an episode the robot stands still and goes
-on publishing.
+A timer of the executor steps and renders, since a renderer belongs to the thread that created it.
+The renderer is created before the first service, takes a second, and serves all scenes. Another
+thread builds a new scene: 'start' is answered first. Until the new scene is ready, the old one
+stands still and its ground truth is not published. Before the first 'start' and after the end of
+an episode the robot stands still, and images and joints are published.
 """
 
 import math
@@ -24,6 +23,7 @@ import numpy as np
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
+from rclpy.parameter_service import ParameterService
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -40,27 +40,30 @@ from viva_ros.nodes.main import run
 from viva_ros.nodes.parameters import Parameters
 from viva_ros.nodes.settings import SimSettings
 from viva_ros.sim.environment import Simulation
-from viva_ros.sim.robots.viperx import CAMERAS, CONTROL_RATE, bare_robot
+from viva_ros.sim.robots.registry import ROBOTS
 from viva_ros.sim.scene import CameraRenderer, add_noise, encode_jpeg
-from viva_ros.sim.tasks.registry import check_mode, task_named
+from viva_ros.sim.tasks.registry import TASKS
 from viva_ros.sim.urdf import robot_description
 from viva_ros.srv import StartEpisode
 
-STEP = 1.0 / CONTROL_RATE  # s
-LATE = 0.2  # s; behind by more than this, time lost is not made up for
+LATE = 0.2  # s; a longer delay is not caught up
 CLOSING = 1.5  # s, for a scene that is being built when the process ends
-GIVE_UP = 20.0  # s; after a plan that has ended without success
-REPORT = 0.1  # s, between two reports of 'executing'
+GIVE_UP = 20.0  # s, from the end of a plan without success to the end of the episode
+REPORT = 0.1  # s, between two messages of 'executing'
 
 
 class SimRobotNode(Node):
-    """Carries one simulated episode after the other."""
+    """Runs simulated episodes, one at a time."""
 
     def __init__(self) -> None:
-        self._renderer = CameraRenderer(bare_robot())
-        super().__init__('sim')
-        self._given = Parameters(self, SimSettings(), check_settings)
+        super().__init__('sim', start_parameter_services=False)
+        self._robot_name = ''
+        self._given = Parameters(self, SimSettings(), self._check)
         self._settings = self._read()
+        self._robot_name, self._robot = self._settings.robot, ROBOTS[self._settings.robot]
+        self._step = self._robot.control_period
+        self._renderer = CameraRenderer(self._robot.bare_model)
+        self._parameter_services = ParameterService(self)
         self._episode = ''
         self._raw = self._image_publishers(Image, 'image_raw')
         self._compressed = self._image_publishers(CompressedImage, 'image_raw/compressed')
@@ -70,7 +73,7 @@ class SimRobotNode(Node):
         self.create_subscription(Episode, 'episode', self._store_episode, qos.LATCHED_READER)
         self._hook = EpisodeHook(self)
         self._description = self.create_publisher(String, 'robot_description', qos.LATCHED)
-        self._description.publish(String(data=robot_description()))
+        self._description.publish(String(data=robot_description(self._robot)))
         self.create_service(Trigger, 'start', self._serve_start)
         self.create_service(Trigger, 'retry', self._serve_retry)
         self._simulation: Simulation | None = None
@@ -82,7 +85,7 @@ class SimRobotNode(Node):
         self._due = 0.0
         self._begin(self._settings.autostart)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._ticker = self.create_timer(STEP, self._tick, clock=steady)
+        self._ticker = self.create_timer(self._step, self._tick, clock=steady)
 
     @property
     def _scene(self) -> Simulation:
@@ -91,17 +94,18 @@ class SimRobotNode(Node):
         return self._simulation
 
     def _tick(self) -> None:
-        """Step in real time; enter a new scene when it is built."""
+        """Step in real time; change to a new scene when it is built."""
         if self._preparation.done:
             self._enter(self._preparation.take())
         elif self._simulation is not None:
             self.step()
         now = time.monotonic()
-        self._due += STEP
+        self._due += self._step
         if (late := now - self._due) > LATE:
             if self._simulation is not None and not self._preparation.pending:
                 self.get_logger().warning(
-                    f'the simulation is {late:.1f} s behind real time: the machine is too busy',
+                    f'the simulation is {late:.1f} s behind real time: reduce the load of this '
+                    'machine, camera_rate or the image size',
                     throttle_duration_sec=5.0,
                 )
             self._due = now
@@ -109,14 +113,14 @@ class SimRobotNode(Node):
         self._ticker.reset()
 
     def step(self) -> None:
-        """Move on by one control step, if an episode is under way, and publish."""
+        """Advance a running episode by one control step, and publish."""
         if self._moving:
             self._advance()
         self._report()
         stamp = self.get_clock().now().nanoseconds
         self._joints.publish(to_joint_state(self._scene.joint_positions(), stamp))
         self._steps += 1
-        if self._steps * STEP * self._settings.camera_rate >= self._shots:
+        if self._steps * self._step * self._settings.camera_rate >= self._shots:
             self._shots += 1
             self._publish_images(stamp)
             if not self._preparation.pending:
@@ -128,12 +132,12 @@ class SimRobotNode(Node):
         else:
             self._scene.step()
             self._rest = 0
-        if not self._over and (self._scene.succeeded or self._rest * STEP > GIVE_UP):
+        if not self._over and (self._scene.succeeded or self._rest * self._step > GIVE_UP):
             self._over = True
             self._hook.end()
 
     def _report(self) -> None:
-        """Say whether the task is executed: at once when that changes, and again and again."""
+        """Publish 'executing' on each change, and periodically."""
         executing = self._moving and not self._over and self._scene.executing
         now = time.monotonic()
         if executing != self._reported or now - self._reported_at >= REPORT:
@@ -142,7 +146,7 @@ class SimRobotNode(Node):
         self._hook.pursue(now)
 
     def close(self) -> bool:
-        """Free the renderer; False if a scene is still being built."""
+        """Free the renderer; return False if a scene is still being built."""
         self._preparation.cancel()
         if self._simulation is not None:
             self._simulation.close()
@@ -151,23 +155,36 @@ class SimRobotNode(Node):
 
     def _read(self) -> SimSettings:
         settings = self._given.read()
-        check_settings(settings)
+        self._check(settings)
         return settings
 
+    def _check(self, settings: SimSettings) -> None:
+        """
+        Check the failure, which depends on the task, and that the robot stays the same.
+
+        :raises ConfigurationError: if one of them does not hold
+        """
+        TASKS[settings.task].check_mode(settings.failure)
+        if self._robot_name not in ('', settings.robot):
+            raise ConfigurationError(
+                f'robot is {self._robot_name!r} and cannot change while the node runs: start the '
+                f'node with robot:={settings.robot}'
+            )
+
     def _begin(self, moving: bool) -> None:
-        """Build the scene in the background."""
+        """Build a scene in the background."""
         settings = self._settings
         self._moving, self._moves_then = False, moving
         self._preparation.begin(
             f'building the scene of {settings.task}',
             partial(
                 Simulation, settings.task, settings.seed, settings.failure,
-                (settings.image_height, settings.image_width),
+                (settings.image_height, settings.image_width), settings.robot,
             ),
         )  # fmt: skip
 
     def _enter(self, simulation: Simulation) -> None:
-        """Exchange the scene."""
+        """Change to a scene."""
         if self._simulation is not None:
             self._simulation.close()
         simulation.use(self._renderer)
@@ -186,7 +203,7 @@ class SimRobotNode(Node):
     def _image_publishers(self, kind: type, suffix: str) -> dict[str, Any]:
         return {
             camera: self.create_publisher(kind, f'{camera}/{suffix}', qos_profile_sensor_data)
-            for camera in CAMERAS
+            for camera in self._robot.cameras
         }
 
     def _publish_images(self, stamp: int) -> None:
@@ -200,7 +217,7 @@ class SimRobotNode(Node):
 
     def _publish_truth(self, stamp: int) -> None:
         truth = self._scene.truth()
-        elapsed = truth.time + self._rest * STEP  # simulated time stops when all is done
+        elapsed = truth.time + self._rest * self._step  # simulated time stops when done
         self._truth.publish(
             GroundTruth(
                 header=header(stamp), episode_id=self._episode,
@@ -228,26 +245,26 @@ class SimRobotNode(Node):
     ) -> Trigger.Response:
         if not self._moving or self._over:
             is_building = self._preparation.pending
-            none = 'no episode is under way: call start'
+            none = 'no episode is running: call start'
             response.message = 'the scene is being built' if is_building else none
             return response
         response.success = self._scene.retry()
         response.message = self._scene.retry_refusal
-        self.get_logger().info('retry: ' + (response.message or 'going back to try again'))
+        self.get_logger().info('retry: ' + (response.message or 'returning to the start'))
         return response
 
 
 class EpisodeHook:
     """
-    Starts and ends episodes at the supervisor, without ever waiting for it.
+    Starts and ends episodes at the supervisor, without waiting for it.
 
-    A supervisor that is not there yet is asked as soon as it is; one that does not answer (it was
-    killed and is started again, say) or is not active yet is asked once more.
+    The call is made as soon as the service is available. It is repeated if there is no answer (the
+    supervisor was restarted) or if the supervisor is not active yet.
     """
 
-    PERIOD = 0.2  # s, between two looks for the supervisor
+    PERIOD = 0.2  # s, between two checks for the service
     PATIENCE = 2.0  # s, for an answer
-    NOT_YET = 'not active'  # how the answer of a supervisor begins that is configured only
+    NOT_YET = 'not active'  # start of the answer of a supervisor that is not active
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -255,23 +272,27 @@ class EpisodeHook:
         self._end = node.create_client(Trigger, 'supervisor/end_episode')
         self._wish = ''
         self._started = False
-        self._again = -math.inf  # steady time of the next look, s
+        self._again = -math.inf  # steady time of the next check, s
         self._pending: Future | None = None
 
     def begin(self, task: str) -> None:
-        """Start an episode as soon as there is a supervisor."""
+        """Start an episode as soon as the supervisor is available."""
         self._wish, self._task, self._started = 'start', task, False
         self._pending = None
         self._again = -math.inf
 
     def end(self) -> None:
-        """End the episode, if one was started."""
-        asked = self._wish == 'start' and self._pending is not None  # it may have begun
+        """End the episode if one was started."""
+        asked = self._wish == 'start' and self._pending is not None  # it may have started
         self._wish = 'end' if self._started or asked else ''
         self._again = -math.inf
 
     def pursue(self, now: float) -> None:
-        """Call what is wished for, if it can be called; now is steady time, s."""
+        """
+        Call the requested service if it is available.
+
+        :param now: steady time, s
+        """
         if not self._wish or now < self._again:
             return
         self._again = now + self.PERIOD
@@ -288,25 +309,12 @@ class EpisodeHook:
         if future is not self._pending or answer is None:
             return
         if not answer.success:
-            self._node.get_logger().warning(f'the supervisor refuses: {answer.message}')
+            self._node.get_logger().warning(f'supervisor refuses to {asked}: {answer.message}')
             if answer.message.startswith(self.NOT_YET):
                 return
         self._started = asked == 'start' and answer.success
         if self._wish == asked:
             self._wish = ''
-
-
-def check_settings(settings: SimSettings) -> None:
-    """
-    Check what depends on the task.
-
-    :raises ConfigurationError: naming what is not allowed, and what is
-    """
-    try:
-        task_named(settings.task)
-        check_mode(settings.task, settings.failure)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from error
 
 
 def compress(pixels: Pixels, stamp: int, frame_id: str) -> CompressedImage:
@@ -316,7 +324,7 @@ def compress(pixels: Pixels, stamp: int, frame_id: str) -> CompressedImage:
 
 
 def or_nan(time_: float | None) -> float:
-    """Give NaN for a time that there is not."""
+    """Return a time, or NaN for None."""
     return math.nan if time_ is None else time_
 
 

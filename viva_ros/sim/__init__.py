@@ -1,8 +1,8 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated robot: real physics and rendered cameras for the demo, the tests and the data."""
+"""Simulated robots and tasks: physics and rendered cameras, for the demo, tests and data."""
 
 import os
 
-# Before anything imports mujoco, which reads it then: a robot has no screen.
+# mujoco reads it on import; a robot has no screen.
 os.environ.setdefault('MUJOCO_GL', 'egl')

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the outside world does to the scene: lost friction and pushes, at times in the plan."""
+"""Faults of an episode: of the plan, and disturbances of the scene (lost friction, pushes)."""
 
 from dataclasses import dataclass, field, replace
 
@@ -23,10 +23,12 @@ class Push:
     """
     A push on one object.
 
-    :param body: which one
-    :param by: (3,) how far it is moved, m; None topples it
-    :param strength: of a topple, in multiples of what just tips the object
-    :param seconds: how long a move takes, or a topple lasts at most
+    :param body: name of the object
+    :param phase: of the plan, at a ``fraction`` of which the push starts
+    :param by: (3,) displacement, m; None topples the object
+    :param direction: of a topple, about the vertical, rad
+    :param strength: of a topple, in multiples of the force that just tips the object
+    :param seconds: duration of a displacement; maximum duration of a topple
     """
 
     body: str
@@ -41,17 +43,18 @@ class Push:
 @dataclass(frozen=True)
 class Fault:
     """
-    How one episode is disturbed; the default disturbs nothing.
+    Faults of one episode; the default is none.
 
-    :param grasp_offsets: of each hand from where it should close, m
-    :param misses: which hands close all the way, as on nothing
-    :param regrasp: the robot notices the miss and grasps again
-    :param place_offset: from where the object should be put, m
+    :param grasp_offsets: (3,) of each hand from the grasp, m
+    :param misses: hands that close completely, without an object
+    :param regrasp: the robot detects the missed grasp and repeats it
+    :param place_offset: (3,) from the place for the object, m
     :param speed: factor on the speed of the plan
-    :param freeze: phase, fraction of it, and seconds for which the arms stop
-    :param lag: side that lifts late, and seconds
+    :param freeze: phase, fraction of it, and duration of a stop of both arms, s
+    :param lag: hand that lifts late (0 left, 1 right), and delay, s
     :param release: phase, fraction and hands that open too early
     :param slip: phase, fraction and hands whose grasp loses friction
+    :param push: on an object
     """
 
     mode: str = NOMINAL
@@ -67,7 +70,12 @@ class Fault:
     push: Push | None = None
 
     def timing(self, plan: MotionPlan, opening: float, lag_phase: str) -> Timing:
-        """How the fault bends a plan in time; ``opening`` of a hand that lets go, m."""
+        """
+        Return the delays of a plan.
+
+        :param opening: of a hand that releases, m
+        :param lag_phase: phase at whose start a late hand begins to lag
+        """
         timing = Timing(release_opening=opening)
         if self.freeze:
             phase, fraction, length = self.freeze
@@ -89,9 +97,9 @@ PUSH_STIFFNESS, PUSH_DAMPING = 400.0, 30.0  # per kg
 
 class Disturbance:
     """
-    Applies the part of a fault that the arms are not told of.
+    Applies the faults that are not in the plan: slips and pushes.
 
-    :param slip_geoms: for each hand, the geoms whose friction it needs
+    :param slip_geoms: for each hand, the geoms that lose friction in a slip
     """
 
     def __init__(
@@ -107,7 +115,11 @@ class Disturbance:
         self._toppled = False
 
     def apply(self, elapsed: float) -> None:
-        """Disturb the next control step, at a time since the start of the plan."""
+        """
+        Disturb the next control step.
+
+        :param elapsed: time since the start of the plan, s
+        """
         if self._fault.slip and elapsed >= self.slip_time:
             for names, slips in zip(self._slip_geoms, self._fault.slip[2], strict=True):
                 for name in names if slips else ():
@@ -116,7 +128,7 @@ class Disturbance:
             self._push(self._fault.push, elapsed - self.push_time)
 
     def end(self) -> None:
-        """Leave the scene to itself."""
+        """Restore friction and remove all forces."""
         self._model.geom_friction[:] = self._friction
         self._data.xfrc_applied[:] = 0.0
 

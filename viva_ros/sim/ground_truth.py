@@ -1,18 +1,17 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The truth about an episode: success, failure and the times at which they came about.
+Ground truth of an episode: success, failure and their times.
 
-Three times tell how early a monitor could have known: when the first wrong thing was done
-(``inject``), when a camera could first have seen a difference (``visible``) and when there was
-physical evidence (``manifest``).
+Three times bound how early a monitor can detect a failure: the first wrong command or perturbation
+(``inject``), the first difference that a camera can see (``visible``) and the first physical
+evidence (``manifest``).
 """
 
 from dataclasses import dataclass
 
 from viva_ros.sim.failures import Disturbance, Fault
 from viva_ros.sim.motion_plan import MotionPlan
-from viva_ros.sim.robots.viperx import CONTROL_RATE
 from viva_ros.sim.success import SceneVerdict
 
 SUCCESS_HELD = 0.5  # s
@@ -22,16 +21,17 @@ STALLED = 2.5  # s; longer than any pause
 @dataclass(frozen=True)
 class Truth:
     """
-    What is really going on at one moment; times in s since the episode started.
+    Ground truth at one time; times in s since the start of the episode.
 
-    :param failure: the mode that was asked for, whatever came of it
-    :param attempt: 1, and one more for each retry
-    :param progress: 0 to 1; falls when the object is lost
+    :param failure: injected mode, whether or not it led to a failure
+    :param attempt: 1 plus the number of retries
+    :param progress: in [0, 1]; falls when the object is lost
     :param success: the goal has been reached and held
-    :param failed: there has been evidence of a failure in this attempt, and no recovery
-    :param inject_time: of the first wrong command or perturbation
-    :param visible_time: from which the scene differed from what the plan takes it to be
-    :param manifest_time: of the first physical evidence
+    :param failed: evidence of a failure in this attempt without a recovery
+    :param inject_time: first wrong command or perturbation
+    :param visible_time: first difference between the scene and the expectation of the plan
+    :param manifest_time: first physical evidence
+    :param evidence: of the failure, in words
     """
 
     time: float
@@ -50,9 +50,14 @@ class Truth:
 
 
 class Record:
-    """Gathers verdicts into the truth."""
+    """
+    Collects verdicts into the ground truth.
 
-    def __init__(self) -> None:
+    :param period: time between two verdicts, s
+    """
+
+    def __init__(self, period: float) -> None:
+        self._period = period
         self._inject: float | None = None
         self._visible: float | None = None
         self._manifest: float | None = None
@@ -64,13 +69,13 @@ class Record:
         return self._held >= SUCCESS_HELD
 
     def start_attempt(self) -> None:
-        """Forget what this attempt has shown; the times of the first failure stay."""
+        """Reset progress and evidence; the times of the first failure are kept."""
         self._progress = 0.0
         self._held = 0.0
         self._evidence = ''
 
     def expect(self, now: float, fault: Fault, plan: MotionPlan, disturbance: Disturbance) -> None:
-        """Note that a fault is injected in the plan that starts now."""
+        """Set the time at which a plan that starts now injects its fault."""
         first = min(_command_time(fault, plan), disturbance.slip_time, disturbance.push_time)
         self._inject = now + first if first < float('inf') else None
         self._visible = self._manifest = None
@@ -78,12 +83,12 @@ class Record:
     def update(
         self, verdict: SceneVerdict, now: float, stalled_for: float, going_home: bool
     ) -> None:
-        """Take in one control step."""
+        """Add the verdict of one control step."""
         if going_home:
             self._progress = min(verdict.progress, 0.1)
             return
         self._progress = verdict.progress
-        self._held = self._held + 1.0 / CONTROL_RATE if verdict.placed else 0.0
+        self._held = self._held + self._period if verdict.placed else 0.0
         stalled = 'the arms have stopped' if stalled_for > STALLED else ''
         evidence = verdict.evidence or stalled
         if evidence:
@@ -98,7 +103,7 @@ class Record:
     def truth(
         self, time: float, task: str, seed: int, failure: str, phase: str, attempt: int
     ) -> Truth:
-        """Return the truth at a time."""
+        """Return the ground truth at a time."""
         return Truth(
             time, task, seed, failure, phase, attempt, self._progress, self.success,
             bool(self._evidence) and not self.success,

@@ -1,12 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Where the hands are to be, and the joints that bring them there.
+Hand poses, and inverse kinematics of one arm.
 
-A hand is a point between the finger pads, a heading, how far it points down, and an opening.
-Joints follow by damped least squares (Wampler 1986) from the last *commanded* joints, never from
-the measured ones: what the arms are told then depends on the plan alone, so that a disturbance
-of the scene leaves no trace in it.
+A hand is the point between the finger pads, a heading, a pitch and an opening. Joint angles follow
+by damped least squares (Wampler 1986) from the last *commanded* angles, never from the measured
+ones: commands depend on the plan alone, so that a disturbance of the scene does not show in them.
 """
 
 from dataclasses import dataclass, replace
@@ -15,9 +14,8 @@ import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.robots.viperx import ARM_JOINTS, SIDES, bare_robot
+from viva_ros.sim.robots.registry import SimHand, SimRobot
 
-WRISTS_DOWN = np.array([0.0, -0.96, 1.16, 0.0, 0.85, 0.0])  # else the solution may flip branch
 MAXIMUM_STEP = 0.08  # rad per iteration
 
 
@@ -28,9 +26,9 @@ class Hand:
 
     :param position: (3,) between the finger pads, m
     :param yaw: heading of the fingers about the vertical, rad
-    :param pitch: how far the fingers point down, rad
+    :param pitch: angle by which the fingers point down, rad
     :param opening: distance between the pads, m
-    :param roll: about the fingers' own direction, rad
+    :param roll: about the direction of the fingers, rad
     """
 
     position: Array
@@ -40,15 +38,15 @@ class Hand:
     roll: float = 0.0
 
     def moved(self, offset: Array) -> 'Hand':
-        """Return the same hand elsewhere."""
+        """Return the hand with its position shifted by an offset."""
         return replace(self, position=self.position + offset)
 
     def opened(self, opening: float) -> 'Hand':
-        """Return the same hand with another opening."""
+        """Return the hand with another opening."""
         return replace(self, opening=opening)
 
     def rotation(self) -> Array:
-        """Rotation matrix of the gripper link, (3, 3)."""
+        """Return the rotation matrix of the gripper link, (3, 3)."""
         cy, sy, cp, sp = np.cos(self.yaw), np.sin(self.yaw), np.cos(self.pitch), np.sin(self.pitch)
         cr, sr = np.cos(self.roll), np.sin(self.roll)
         heading = np.array([[cy, -sy, 0.0], [sy, cy, 0.0], [0.0, 0.0, 1.0]])
@@ -58,7 +56,11 @@ class Hand:
 
 
 def blend(start: Hand, end: Hand, fraction: float) -> Hand:
-    """Between two hands on a minimum-jerk profile (Flash & Hogan 1985), fraction in [0, 1]."""
+    """
+    Interpolate between two hands on a minimum-jerk profile (Flash & Hogan 1985).
+
+    :param fraction: of the time, in [0, 1]
+    """
     s = fraction**3 * (10.0 - 15.0 * fraction + 6.0 * fraction**2)
     return Hand(
         start.position + s * (end.position - start.position),
@@ -70,22 +72,22 @@ def blend(start: Hand, end: Hand, fraction: float) -> Hand:
 
 
 class Solver:
-    """Keeps the commanded joints of one arm and moves them to where its hand should be."""
+    """Inverse kinematics of one arm; keeps its commanded joint angles."""
 
-    def __init__(self, side: str, damping: float = 0.03) -> None:
-        self._model = bare_robot()
+    def __init__(self, robot: SimRobot, hand: SimHand, damping: float = 0.03) -> None:
+        self._model = robot.bare_model
         self._data = mujoco.MjData(self._model)
-        self._site = self._model.site(f'{side}_pinch').id
-        joints = [self._model.joint(f'vx300s_{side}/{name}') for name in ARM_JOINTS]
+        self._site = self._model.site(hand.site).id
+        joints = [self._model.joint(name) for name in hand.joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
         self._range = np.array([joint.range for joint in joints])
         self._damping = damping**2 * np.eye(6)
         self._jacobian = np.zeros((6, self._model.nv))
-        self.joints = WRISTS_DOWN.copy()
+        self.joints = np.array(hand.rest)
 
     def track(self, hand: Hand, iterations: int = 2) -> Array:
-        """Move the joints towards a hand; returns them, (6,) rad."""
+        """Move the joints towards a hand and return their angles; (joints,), rad."""
         for _ in range(iterations):
             error = self._error(hand)
             jacobian = self._jacobian[:, self._dofs]
@@ -106,9 +108,3 @@ class Solver:
         turn = 0.5 * (turn - turn.T)
         axis = [turn[2, 1], turn[0, 2], turn[1, 0]]
         return np.concatenate([hand.position - self._data.site_xpos[self._site], axis])
-
-
-def solvers() -> tuple[Solver, Solver]:
-    """One solver per arm, left first."""
-    left, right = (Solver(side) for side in SIDES)
-    return left, right

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A plan: what both hands do, phase by phase, and how a fault may bend its timing.
+Motion plan of both hands, phase by phase, with timing faults, and the expert that follows it.
 
-Everything that the arms will be told is in the plan when the episode starts. A fault of the
-robot changes the plan (late arm, early release, stall); a fault of the world does not.
+The plan contains all commands when the episode starts. A fault of the robot changes the plan (late
+arm, early release, stall); a fault of the world does not.
 """
 
 from bisect import bisect_right
@@ -15,16 +15,21 @@ from typing import Any
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.kinematics import Hand, blend, solvers
-from viva_ros.sim.robots.viperx import CONTROL_RATE, GRIPPER_OPEN
+from viva_ros.sim.kinematics import Hand, Solver, blend
+from viva_ros.sim.robots.registry import SimRobot
 
 Hands = tuple[Hand, Hand]
-TIME_OUT = 4.0  # how much longer than planned a stalled episode is waited for, s
+TIME_OUT = 4.0  # s; a stalled episode ends this much later than planned
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One phase: from where the last one ended to ``end``; ``grips``: each hand should hold."""
+    """
+    One phase of a plan.
+
+    :param end: hands at its end; it starts where the previous segment ends
+    :param grips: whether each hand is to hold an object
+    """
 
     phase: str
     start_time: float
@@ -36,11 +41,12 @@ class Segment:
 @dataclass(frozen=True)
 class Timing:
     """
-    How a plan is bent in time; all times in seconds of the undisturbed plan.
+    Delays of a plan; all times in seconds of the undisturbed plan.
 
-    :param freeze_at: when the arms stop, and for how long (``freeze_for``)
-    :param lag_from: when one arm (``lag_side``) starts to be late, and by how much (``lag``)
-    :param release_at: when each hand opens too early; None for never
+    :param freeze_at: the arms stop at this time for ``freeze_for``
+    :param lag_from: the arm ``lag_side`` is late by ``lag`` from this time on
+    :param release_at: each hand opens too early at this time; None for never
+    :param release_opening: of a hand that opens too early, m
     """
 
     freeze_at: float = float('inf')
@@ -54,7 +60,7 @@ class Timing:
 
 @dataclass
 class MotionPlan:
-    """Built with :meth:`move`, read with :meth:`hands` and :meth:`segment`."""
+    """Poses of both hands over time: append with :meth:`move`, read with :meth:`hands`."""
 
     start: Hands
     timing: Timing = field(default_factory=Timing)
@@ -62,12 +68,12 @@ class MotionPlan:
 
     @property
     def end(self) -> Hands:
-        """Where the hands are after the last segment so far."""
+        """Hands at the end of the last segment."""
         return self.segments[-1].end if self.segments else self.start
 
     @property
     def duration(self) -> float:
-        """Time until the last segment ends, with all delays, s."""
+        """Time until the last segment ends, delays included, s."""
         length = self.segments[-1].end_time + self.timing.lag
         if self.timing.freeze_at >= length:
             return length
@@ -77,29 +83,38 @@ class MotionPlan:
         self, phase: str, seconds: float, hands: Sequence[Hand],
         grips: tuple[bool, bool] = (False, False),
     ) -> None:  # fmt: skip
-        """Append a phase: where both hands, left first, are at its end."""
+        """
+        Append a phase.
+
+        :param hands: at its end, left first
+        """
         left, right = hands
         start = self.segments[-1].end_time if self.segments else 0.0
         self.segments.append(Segment(phase, start, start + seconds, (left, right), grips))
 
     def when(self, phase: str, fraction: float) -> float:
-        """Time in the undisturbed plan at which a fraction of the (last such) phase is over."""
+        """
+        Return the time in the undisturbed plan at which a fraction of a phase is over.
+
+        :param phase: its last segment counts
+        :raises ValueError: if the plan has no such phase
+        """
         for segment in reversed(self.segments):
             if segment.phase == phase:
                 return segment.start_time + fraction * (segment.end_time - segment.start_time)
         raise ValueError(f'phase is {phase!r}, the plan has {[s.phase for s in self.segments]}')
 
     def unfrozen(self, time: float) -> float:
-        """Map time in the episode to time in the plan."""
+        """Convert a time in the episode to a time in the plan."""
         frozen = min(max(time - self.timing.freeze_at, 0.0), self.timing.freeze_for)
         return time - frozen
 
     def segment(self, time: float) -> Segment:
-        """Return the segment under way at a time in the episode."""
+        """Return the segment at a time in the episode."""
         return self.segments[self._index(self.unfrozen(time))]
 
     def hands(self, time: float) -> Hands:
-        """Where both hands should be at a time in the episode."""
+        """Return the poses of both hands at a time in the episode."""
         left, right = (self._hand(side, self.unfrozen(time)) for side in (0, 1))
         return left, right
 
@@ -124,15 +139,13 @@ class MotionPlan:
         return replace(hand, opening=min(opening, timing.release_opening))
 
 
-HOME_X, HOME_Y, HOME_Z, HOME_PITCH = 0.24, 0.50, 0.20, 1.05
-
-
-def home_hands(rng: np.random.Generator) -> Hands:
-    """Where the hands start: open, apart, pointing in and down; slightly different each time."""
+def home_hands(robot: SimRobot, rng: np.random.Generator) -> Hands:
+    """Draw the hands at the start of an episode: near the home of the robot, open."""
     hands = []
-    for sign, yaw in ((-1.0, 0.0), (1.0, np.pi)):
-        position = np.array([sign * HOME_X, HOME_Y, HOME_Z]) + rng.normal(0.0, 0.01, 3)
-        hands.append(Hand(position, yaw, HOME_PITCH + rng.normal(0.0, 0.02), GRIPPER_OPEN - 0.006))
+    for hand in robot.hands:
+        position = np.array(hand.home) + rng.normal(0.0, 0.01, 3)
+        pitch = hand.home_pitch + rng.normal(0.0, 0.02)
+        hands.append(Hand(position, hand.home_yaw, pitch, robot.home_opening))
     left, right = hands
     return left, right
 
@@ -140,44 +153,45 @@ def home_hands(rng: np.random.Generator) -> Hands:
 class Expert:
     """Follows a plan with both arms at the control rate."""
 
-    def __init__(self, home: Hands) -> None:
+    def __init__(self, robot: SimRobot, home: Hands) -> None:
         self.home = home
         self.hands = home
-        self._solvers = solvers()
+        self._period = robot.control_period
+        self._solvers = [Solver(robot, hand) for hand in robot.hands]
         for solver, hand in zip(self._solvers, home, strict=True):
             solver.track(hand, iterations=60)
         self.follow(MotionPlan(home))
 
     def follow(self, plan: MotionPlan) -> None:
-        """Start a plan from its beginning."""
+        """Start a plan."""
         self.plan = plan
         self.elapsed = 0.0
 
     @property
     def finished(self) -> bool:
-        """Whether the plan is over."""
+        """Whether the plan has ended."""
         return self.elapsed >= self.plan.duration
 
     @property
     def segment(self) -> Segment:
-        """Return the part of the plan under way."""
+        """Current segment of the plan."""
         return self.plan.segment(self.elapsed)
 
     @property
     def stalled_for(self) -> float:
-        """For how long the plan has stood still, s; 0 while it runs."""
+        """Time since the plan stopped, s; 0 while it runs."""
         timing = self.plan.timing
         since = self.elapsed - timing.freeze_at
         return since if 0.0 < since < timing.freeze_for else 0.0
 
     def step(self) -> Array:
-        """Go on by one control step; returns the joint targets, (14,) rad and m."""
-        self.elapsed += 1.0 / CONTROL_RATE
+        """Advance by one control step; return the joint targets as :meth:`targets`."""
+        self.elapsed += self._period
         self.hands = self.plan.hands(self.elapsed)
         return self.targets()
 
     def targets(self) -> Array:
-        """Joint targets of the current hands, (14,)."""
+        """Return the joint targets of the current hands; (joint names,), rad and m."""
         parts: list[Any] = []
         for solver, hand in zip(self._solvers, self.hands, strict=True):
             parts += [solver.track(hand), [hand.opening]]
@@ -185,7 +199,7 @@ class Expert:
 
 
 def add_way_home(plan: MotionPlan, home: Hands) -> None:
-    """Open, rise, go back to start."""
+    """Append the return to the start: open, rise, move."""
     up = np.array([0.0, 0.0, 0.10])
     opened = [hand.opened(home[i].opening) for i, hand in enumerate(plan.end)]
     plan.move('open', 0.6, opened)

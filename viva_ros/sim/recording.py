@@ -1,10 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One simulated episode, written as a recording.
+Plan and record simulated episodes.
 
-An attempt is an episode: what follows a retry has a file of its own, since its outcome says
-nothing about the attempt that failed.
+Each attempt is one episode: a retry has a file of its own, with its own outcome.
 """
 
 import multiprocessing
@@ -28,18 +27,21 @@ from viva_ros.core.observation import SECOND, Image
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
 from viva_ros.data.segmentation import LABEL, TIMES
+from viva_ros.sim.environment import Simulation
+from viva_ros.sim.failures import NOMINAL
+from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
 from viva_ros.sim.scene import add_noise, encode_jpeg
+from viva_ros.sim.tasks.registry import TASKS
 
-NOMINAL: Final = 'none'
 SHARES: Final = {'nominal': 0.40, 'variation': 0.15, 'camera': 0.25, 'arms': 0.20}
-MODE, RETRY = 0x6D6F6465, 0x72657472  # streams of random numbers, apart from the simulation's
-RETRIED: Final = 0.35
+MODE, RETRY = 0x6D6F6465, 0x72657472  # streams of random numbers; the simulation uses others
+RETRIED: Final = 0.35  # share of failures
 
 
 def kinds(
     failures: Sequence[str], variations: Sequence[str], camera_only: Collection[str]
 ) -> dict[str, list[str]]:
-    """Give the modes of each kind, in order."""
+    """Return the modes of each kind, in order."""
     return {
         'nominal': [NOMINAL],
         'variation': [mode for mode in variations if mode != NOMINAL],
@@ -53,7 +55,7 @@ def mode_of(seed: int, modes: dict[str, list[str]], successes: bool = False) -> 
     Draw the mode of a seed.
 
     :param modes: from ``kinds``
-    :param successes: draw only nominal ones and variations, in the same proportion
+    :param successes: draw only undisturbed episodes and variations, in the same proportion
     """
     wanted = ('nominal', 'variation') if successes else tuple(SHARES)
     shares = {kind: SHARES[kind] for kind in wanted if modes[kind]}
@@ -64,7 +66,7 @@ def mode_of(seed: int, modes: dict[str, list[str]], successes: bool = False) -> 
 
 
 def retry_delay(seed: int) -> float | None:
-    """Draw whether the robot tries again after a failure, and how long after its evidence, s."""
+    """Draw the time of a retry after the evidence of a failure, s; None for no retry."""
     rng = np.random.default_rng([seed, RETRY])
     return float(rng.uniform(0.3, 2.5)) if rng.random() < RETRIED else None
 
@@ -74,9 +76,9 @@ class RecordJob:
     """
     One episode to record.
 
-    :param retry_delay: record the retry of a failed episode, this long after its evidence, s;
-        None records the episode itself
-    :param noise: of the cameras, standard deviation of 255; drawn by seed
+    :param retry_delay: record the retry of a failed episode, which starts this long after the
+        evidence, s; None records the episode itself
+    :param noise: of the cameras, standard deviation in steps of 1 / 255; drawn by seed
     """
 
     task: str
@@ -86,57 +88,59 @@ class RecordJob:
     image_size: tuple[int, int] = (128, 128)
     retry_delay: float | None = None
     noise: float = 1.0
+    robot: str = DEFAULT_ROBOT
 
 
 def plan(
     task: str, seeds: Iterable[int], out: Path, failure: str | None = None,
     successes: bool = False, image_size: tuple[int, int] = (128, 128), noise: float = 1.0,
+    robot: str = DEFAULT_ROBOT,
 ) -> list[RecordJob]:  # fmt: skip
     """
-    Give the episodes of these seeds, and the retries of some failures after them.
+    Return the episodes of some seeds; each may be followed by a retry.
 
-    :param failure: the mode of all; None draws it by ``mix``
-    :raises ConfigurationError: if the task does not know the mode
+    :param failure: mode of all episodes; None draws it by seed, see ``mode_of``
+    :raises ConfigurationError: if task, failure or robot is unknown, or the noise out of range
     """
-    from viva_ros.sim.tasks.registry import CAMERA_ONLY, FAILURES, TASKS, VARIATIONS
-
-    if task not in TASKS:
-        raise ConfigurationError(f'task is {task!r}, must be one of {", ".join(TASKS)}')
+    known = TASKS[task]
+    if failure is not None:
+        known.check_mode(failure)
+    if robot not in ROBOTS:
+        raise ConfigurationError(f'robot is {robot!r}, must be one of {", ".join(ROBOTS)}')
     if not 0.0 <= noise <= 50.0:
         raise ConfigurationError(f'noise is {noise}, must be in [0, 50]')
-    modes = kinds(FAILURES[task], VARIATIONS[task], CAMERA_ONLY)
-    allowed = [mode for kind in modes.values() for mode in kind]
-    if failure is not None and failure not in allowed:
-        raise ConfigurationError(f'failure is {failure!r}, must be one of {", ".join(allowed)}')
+    modes = kinds(known.failures, known.variations, known.camera_only)
     jobs = []
     for seed in seeds:
         mode = failure or mode_of(seed, modes, successes)
         job = RecordJob(
-            task, seed, mode, out / f'episode_{seed:06d}.mcap', image_size, noise=noise
-        )
-        delay = retry_delay(seed) if mode in FAILURES[task] else None
+            task, seed, mode, out / f'episode_{seed:06d}.mcap', image_size, noise=noise,
+            robot=robot,
+        )  # fmt: skip
+        delay = retry_delay(seed) if mode in known.failures else None
         jobs += [job] if delay is None else [job, retry_of(job, delay)]
     return jobs
 
 
 def retry_mode(failure: str) -> str:
-    """Name the mode of an attempt that follows a failure."""
+    """Return the mode of an attempt that follows a failure."""
     return f'retry_{failure}'
 
 
 def retry_of(job: RecordJob, delay: float) -> RecordJob:
-    """Give the job of the retry that follows a failed episode."""
+    """Return the job that records the retry of a failed episode."""
     path = job.path.with_name(f'{job.path.stem}_retry{job.path.suffix}')
     return replace(job, path=path, retry_delay=delay)
 
 
-EPOCH: Final = 1_750_000_000 * SECOND  # ns; of the first stamp of every simulated episode
-STEPS_PER_FRAME: Final = 5  # 50 Hz joints, 10 Hz images
-NOISE: Final = 0x6E6F6973  # its stream of random numbers, apart from the others
+EPOCH: Final = 1_750_000_000 * SECOND  # ns; first stamp of every simulated episode
+FRAME_PERIOD: Final = 0.1  # s between images; joints are recorded at each control step
+TOLERANCE: Final = 1e-6  # s, for the sum of control periods
+NOISE: Final = 0x6E6F6973  # stream of random numbers of the camera noise
 
 
 class SimulatedRecorder(Protocol):
-    """What is recorded of a simulation; viva_ros.sim.environment.Simulation is one."""
+    """The part of ``viva_ros.sim.environment.Simulation`` that a recording needs."""
 
     @property
     def time(self) -> float:
@@ -144,36 +148,34 @@ class SimulatedRecorder(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether the episode is over."""
+        """Whether the episode has ended."""
 
     def step(self) -> None:
-        """One control step."""
+        """Advance by one control step."""
 
     def joint_positions(self) -> dict[str, float]:
-        """Joint name to position."""
+        """Return positions by joint name."""
 
     def render(self) -> dict[str, Image]:
-        """Camera name to RGB image."""
+        """Return RGB images by camera."""
 
     def truth(self) -> Any:
-        """Return what is really going on."""
+        """Return the ground truth."""
 
     def retry(self) -> bool:
-        """Go back and try again, if that is possible."""
+        """Start a retry; return whether one is possible."""
 
     def close(self) -> None:
         """Free the renderer."""
 
 
 class StoppedError(Exception):
-    """Recording was asked to stop."""
+    """A recording was stopped before the end of its episode."""
 
 
 def start(job: RecordJob) -> SimulatedRecorder:
-    """Give a simulation of the job."""
-    from viva_ros.sim.environment import Simulation
-
-    return Simulation(job.task, job.seed, job.failure, job.image_size)
+    """Return the simulation of a job."""
+    return Simulation(job.task, job.seed, job.failure, job.image_size, job.robot)
 
 
 def record_episode(
@@ -182,11 +184,12 @@ def record_episode(
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool | None:
     """
-    Run a job and write its file, whole or not at all.
+    Run a job and write its file atomically.
 
-    :param stopped: asked at every step
-    :returns: whether the episode succeeded; None if a retry was not possible, and nothing written
-    :raises StoppedError: if ``stopped`` says so
+    :param robot: returns the simulation of a job
+    :param stopped: returns whether to stop; called at every step
+    :returns: whether the episode succeeded; None if no retry was possible and no file is written
+    :raises StoppedError: if ``stopped`` returns true
     """
     simulation = robot(job)
     try:
@@ -201,7 +204,7 @@ def record_episode(
 def _fail_and_retry(
     job: RecordJob, simulation: SimulatedRecorder, stopped: Callable[[], bool]
 ) -> bool:
-    """Run to the moment of the retry, unrecorded; tell whether the robot tries again."""
+    """Run to the retry without recording; return whether the robot starts it."""
     until: float | None = None
     while until is None or simulation.time < until:
         if simulation.done:
@@ -220,35 +223,36 @@ def _advance(simulation: SimulatedRecorder, stopped: Callable[[], bool]) -> None
 
 
 class _Take:
-    """Writes what a simulation does from now on."""
+    """Writes a simulation from its present state to the end of the episode."""
 
     def __init__(
         self, job: RecordJob, simulation: SimulatedRecorder, writer: RecordingWriter
     ) -> None:
         self._job, self._simulation, self._writer = job, simulation, writer
         self._start = simulation.time
+        self._frames = 0
         self._episode = job.path.stem
         self._sensor = np.random.default_rng([job.seed, NOISE])
 
     def run(self, stopped: Callable[[], bool]) -> bool:
-        """Record until the episode is over; give its outcome."""
-        steps = 0
-        self._add(True)
+        """Record until the episode ends; return whether it succeeded."""
+        self._add()
         while not self._simulation.done:
             _advance(self._simulation, stopped)
-            steps += 1
-            self._add(steps % STEPS_PER_FRAME == 0)
+            self._add()
         truth = self._simulation.truth()
         self._label(truth)
         return bool(truth.success)
 
-    def _add(self, with_images: bool) -> None:
-        stamp = EPOCH + round((self._simulation.time - self._start) * 1e9)
+    def _add(self) -> None:
+        elapsed = self._simulation.time - self._start
+        stamp = EPOCH + round(elapsed * 1e9)
         positions = self._simulation.joint_positions()
         values = np.array(list(positions.values()), dtype=np.float64)
         state = joint_state(stamp, list(positions), values)
         self._writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, stamp)
-        if with_images:
+        if elapsed >= self._frames * FRAME_PERIOD - TOLERANCE:
+            self._frames += 1
             for camera, clean in self._simulation.render().items():
                 self._add_image(camera, add_noise(clean, self._job.noise, self._sensor), stamp)
             self._add_truth(self._simulation.truth(), stamp)
@@ -284,7 +288,7 @@ class _Take:
         return retry_mode(self._job.failure) if self._start > 0.0 else self._job.failure
 
     def _times(self, truth: Any) -> dict[str, float]:
-        """Return times since the first frame of this file; earlier ones are of another attempt."""
+        """Return the times of this attempt, since its first frame."""
         known = {name: getattr(truth, f'{name}_time') for name in TIMES}
         since = {name: at - self._start for name, at in known.items() if at is not None}
         return {name: round(at, 6) for name, at in since.items() if at >= 0.0}
@@ -292,10 +296,10 @@ class _Take:
 
 def record(jobs: Collection[RecordJob], processes: int = 2) -> dict[Path, bool | None]:
     """
-    Run those jobs whose file is not there, and show a progress bar.
+    Run the jobs whose file does not exist, and show a progress bar.
 
-    :returns: by path of those run: success, or None where a retry was not possible
-    :raises RecordingError: if a process dies
+    :returns: by path of each job run: success, or None if no retry was possible
+    :raises RecordingError: if a worker process dies
     """
     if processes < 1:
         raise ConfigurationError(f'processes is {processes}, must be at least 1')
@@ -319,8 +323,8 @@ def _result(future: 'Future[bool | None]', job: RecordJob) -> bool | None:
         return future.result()
     except BrokenProcessPool as error:
         raise RecordingError(
-            f'a process died around seed {job.seed}: is there memory left? Run it again to go on, '
-            'with fewer --processes'
+            f'a worker process died near seed {job.seed}, probably for lack of memory: run the '
+            'command again with fewer --processes; it records the missing files'
         ) from error
 
 
@@ -335,7 +339,7 @@ def _bar(total: int) -> Progress:
 
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Give processes that leave no half file behind, however this block is left."""
+    """Start worker processes that leave no partial file, however the block is left."""
     context = multiprocessing.get_context('spawn')
     stop = context.Event()
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(stop,))
@@ -347,7 +351,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin(stop: Event) -> None:
-    """Prepare a worker: Ctrl-C is the parent's to act on."""
+    """Prepare a worker: only the parent process handles Ctrl-C."""
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,13 +1,14 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A renderer that outlives its scene.
+A simulated scene: table and room, camera noise, and a renderer for several scenes.
 
-``mujoco.Renderer`` belongs to one model, and uploading the robot's meshes takes 0.2 s of processor
-time with the interpreter locked. All scenes here have the same meshes, textures and visual
-settings, so what is uploaded once serves them all.
+``mujoco.Renderer`` belongs to one model, and uploading the meshes of the robot takes 0.2 s of
+processor time with the interpreter locked. All scenes of a robot have the same meshes, textures
+and visual settings, so one upload serves them all.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -15,14 +16,22 @@ import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array, Image
+from viva_ros.sim.robots.registry import SceneCamera, SimRobot
 
-HEAD_POSITION = np.array([0.0, -0.04, 0.60])
-HEAD_TARGET = np.array([0.0, 0.49, 0.05])
 JPEG_QUALITY: Final = 90
 
 
+@dataclass(frozen=True)
+class Scene:
+    """A robot and the objects of a task: the compiled model and its state."""
+
+    robot: SimRobot
+    model: mujoco.MjModel
+    data: mujoco.MjData
+
+
 def aim(position: Array, target: Array) -> Array:
-    """Orientation (w, x, y, z) of a camera that looks at a target with the horizon level."""
+    """Return the orientation (w, x, y, z) of a camera that looks at a target, horizon level."""
     back = (position - target) / np.linalg.norm(position - target)
     right = np.cross([0.0, 0.0, 1.0], back)
     right /= np.linalg.norm(right)
@@ -33,7 +42,7 @@ def aim(position: Array, target: Array) -> Array:
 
 
 def set_rendering(spec: mujoco.MjSpec) -> None:
-    """No shadows, no multisampling: six times faster without a GPU."""
+    """Render without shadows and multisampling: six times faster without a GPU."""
     spec.visual.quality.shadowsize = 0
     spec.visual.quality.offsamples = 0
     spec.visual.map.znear = 0.005
@@ -44,8 +53,8 @@ def set_rendering(spec: mujoco.MjSpec) -> None:
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
 
 
-def add_room(spec: mujoco.MjSpec) -> None:
-    """Add table, floor, sky, lights and the head camera."""
+def add_room(spec: mujoco.MjSpec, camera: SceneCamera) -> None:
+    """Add table, floor, sky, lights and a camera."""
     spec.add_texture(
         name='sky', type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=64, height=64,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
@@ -67,9 +76,8 @@ def add_room(spec: mujoco.MjSpec) -> None:
             pos=[x, -0.4, 1.6], dir=[-x, 0.8, -1.6], diffuse=[0.3, 0.3, 0.29],
             specular=[0.12, 0.12, 0.12],
         )  # fmt: skip
-    world.add_camera(
-        name='head', pos=HEAD_POSITION, quat=aim(HEAD_POSITION, HEAD_TARGET), fovy=46.0
-    )
+    position, target = np.array(camera.position), np.array(camera.target)
+    world.add_camera(name=camera.name, pos=position, quat=aim(position, target), fovy=camera.fovy)
 
 
 def encode_jpeg(image: Image) -> bytes:
@@ -83,10 +91,10 @@ def encode_jpeg(image: Image) -> bytes:
 
 def add_noise(pixels: Image, deviation: float, generator: np.random.Generator) -> Image:
     """
-    Give a picture with Gaussian noise.
+    Return an image with Gaussian noise.
 
     :param pixels: (H, W, 3)
-    :param deviation: of each number, in steps of 1 / 255; 0 changes nothing
+    :param deviation: standard deviation, in steps of 1 / 255; 0 returns the image itself
     """
     if deviation == 0.0:
         return pixels
@@ -94,7 +102,7 @@ def add_noise(pixels: Image, deviation: float, generator: np.random.Generator) -
     return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
 
 
-MAX_GEOMS: Final = 10_000  # as mujoco.Renderer has it
+MAX_GEOMS: Final = 10_000  # as in mujoco.Renderer
 UPLOADED: Final = (
     'mesh_vert', 'mesh_normal', 'mesh_texcoord', 'mesh_face', 'mesh_graph', 'tex_data',
     'tex_type', 'tex_height', 'tex_width', 'hfield_data', 'skin_vert', 'skin_face',
@@ -102,10 +110,10 @@ UPLOADED: Final = (
 
 
 class CameraRenderer:
-    """Renders the cameras of any model with the meshes of the first; used by one thread."""
+    """Renders the cameras of all models with the same meshes; for one thread."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        """Upload meshes and textures."""
+        """Upload the meshes and textures of a model."""
         self._model = model
         visual = model.vis.global_
         self._gl = mujoco.GLContext(visual.offwidth, visual.offheight)
@@ -117,7 +125,7 @@ class CameraRenderer:
         self._scene = mujoco.MjvScene(model, MAX_GEOMS)
 
     def fits(self, model: mujoco.MjModel) -> bool:
-        """Return whether what was uploaded is what a model needs."""
+        """Return whether the uploaded meshes, textures and buffers are those of a model."""
         size = model.vis.global_
         return (
             all(
@@ -136,7 +144,7 @@ class CameraRenderer:
         """
         Return the RGB image of a camera.
 
-        :param model: one that ``fits``
+        :param model: a model for which :meth:`fits` is true
         :param size: height and width, px
         """
         view = mujoco.MjvCamera()
@@ -149,10 +157,10 @@ class CameraRenderer:
         mujoco.mjr_render(rectangle, self._scene, self._context)
         pixels = np.empty((*size, 3), dtype=np.uint8)
         mujoco.mjr_readPixels(pixels, None, rectangle, self._context)
-        return np.ascontiguousarray(pixels[::-1])  # OpenGL begins below
+        return np.ascontiguousarray(pixels[::-1])  # OpenGL starts at the bottom row
 
     def close(self) -> None:
-        """Free what was uploaded."""
+        """Free the uploaded meshes and textures."""
         self._gl.make_current()
         self._context.free()
         self._gl.free()

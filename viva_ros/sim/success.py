@@ -1,19 +1,17 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What physically happened: the types in which a task's judge answers, and contact reading.
+Success criteria of tasks: the verdict on a scene, and debounced contacts.
 
-Contacts flicker from step to step, so a touch counts as lost only after it has been gone for
-``DEBOUNCE``.
+Contacts flicker from step to step: a contact counts as lost after ``DEBOUNCE`` without it.
 """
 
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.robots.viperx import CONTROL_RATE, SIDES
+from viva_ros.sim.scene import Scene
 
 DEBOUNCE = 0.13  # s
 
@@ -21,13 +19,13 @@ DEBOUNCE = 0.13  # s
 @dataclass(frozen=True)
 class SceneVerdict:
     """
-    What one look at the scene says.
+    State of the task at one control step.
 
-    :param progress: 0 to 1 along the task
-    :param placed: the goal is reached at this moment
-    :param evidence: of a failure at this moment, in words; empty for none
-    :param healthy: the task is visibly well under way, earlier evidence no longer counts
-    :param deviated: something is not where the plan takes it to be
+    :param progress: in [0, 1]
+    :param placed: the goal is reached
+    :param evidence: of a failure, in words; empty for none
+    :param healthy: the task is clearly under way: earlier evidence no longer counts
+    :param deviated: an object is not where the plan expects it
     """
 
     progress: float
@@ -38,36 +36,37 @@ class SceneVerdict:
 
 
 class Touch:
-    """Which bodies the hands and objects touch, debounced."""
+    """Debounced contacts between bodies."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        self._body = np.array(model.geom_bodyid)
+    def __init__(self, scene: Scene) -> None:
+        self._model, self._data = scene.model, scene.data
+        self._period = scene.robot.control_period
+        self._body = np.array(self._model.geom_bodyid)
         self._pads = tuple(
-            frozenset(int(self._body[model.geom(f'{side}_{finger}_pad').id])
-                      for finger in ('left_finger', 'right_finger'))
-            for side in SIDES
-        )  # fmt: skip
+            frozenset(int(self._body[self._model.geom(pad).id]) for pad in hand.pads)
+            for hand in scene.robot.hands
+        )
         self._age: dict[tuple[int, int], float] = {}
-        self._model = model
 
-    def look(self, data: mujoco.MjData) -> None:
+    def update(self) -> None:
         """Read the contacts of one control step."""
+        data = self._data
         for pair in self._age:
-            self._age[pair] += 1.0 / CONTROL_RATE
+            self._age[pair] += self._period
         for pair in np.sort(self._body[data.contact.geom], axis=1) if data.ncon else ():
             self._age[int(pair[0]), int(pair[1])] = 0.0
 
     def between(self, first: str, second: str) -> bool:
-        """Whether two bodies touch."""
+        """Return whether two bodies touch."""
         a, b = sorted((self._model.body(first).id, self._model.body(second).id))
         return self._age.get((a, b), 1.0) < DEBOUNCE
 
     def grip(self, hand: int, body: str) -> bool:
-        """Whether both fingers of a hand (0 left, 1 right) touch a body."""
+        """Return whether both fingers of a hand (0 left, 1 right) touch a body."""
         return max(self._ages(hand, body)) < DEBOUNCE
 
     def hand_on(self, hand: int, body: str) -> bool:
-        """Whether any finger of a hand touches a body."""
+        """Return whether any finger of a hand (0 left, 1 right) touches a body."""
         return min(self._ages(hand, body)) < DEBOUNCE
 
     def _ages(self, hand: int, body: str) -> list[float]:
@@ -77,5 +76,9 @@ class Touch:
 
 
 def tilt(rotation: Array) -> float:
-    """Angle between an object's own vertical and the world's, rad; rotation as 9 numbers."""
+    """
+    Return the angle between the z axis of an object and that of the world, rad.
+
+    :param rotation: (9,), row by row
+    """
     return float(np.arccos(np.clip(rotation[8], -1.0, 1.0)))

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The simulated robot as a URDF, made from the model that is simulated.
+The URDF of a simulated robot, made from its simulated model.
 
-Links are rods from joint to joint: enough to see the arms in RViz, and exact where their frames
-are. Names are those of the joint states; the fingers follow the opening of their gripper.
+Frames are exact; the shape of a link is a rod to each child link, which shows the arms in RViz.
+Names are those of the joint states.
 """
 
 from functools import cache
@@ -15,9 +15,9 @@ import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.robots.viperx import FINGER_ZERO, GRIPPER_OPEN, SIDES, bare_robot
+from viva_ros.sim.robots.registry import SimRobot, UrdfNames
 
-ROOT = 'base_link'  # the simulated world
+ROOT = 'base_link'  # world frame of the simulation
 ROD = 0.02  # m, radius
 COLOUR = '0.33 0.35 0.39 1'
 KINDS = {
@@ -27,27 +27,26 @@ KINDS = {
 
 
 @cache
-def robot_description() -> str:
+def robot_description(robot: SimRobot) -> str:
     """
-    Return the URDF.
+    Return the URDF of a robot.
 
-    :raises ValueError: if the model has a joint that URDF does not
+    :raises ValueError: if URDF has no joint of the kind of one of the model
     """
-    model = bare_robot()
-    robot = Element('robot', name='vx300s_bimanual')
-    SubElement(robot, 'link', name=ROOT)
-    for body in range(1, model.nbody):
-        _add_link(robot, model, body)
-        _add_joint(robot, model, body)
-    for side in SIDES:
-        _add_opening(robot, side)
-    ElementTree.indent(robot)
-    return ElementTree.tostring(robot, encoding='unicode')
+    root = Element('robot', name=robot.urdf.robot)
+    SubElement(root, 'link', name=ROOT)
+    for body in range(1, robot.bare_model.nbody):
+        _add_link(root, robot.bare_model, robot.urdf, body)
+        _add_joint(root, robot.bare_model, robot.urdf, body)
+    for name, parent in robot.urdf.openings:
+        _add_opening(root, name, parent, robot.gripper_open)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding='unicode')
 
 
-def _add_link(robot: Element, model: mujoco.MjModel, body: int) -> None:
-    """Add a link, with a rod to each body that it carries."""
-    link = SubElement(robot, 'link', name=_link(model, body))
+def _add_link(root: Element, model: mujoco.MjModel, names: UrdfNames, body: int) -> None:
+    """Add the link of a body, with a rod to each of its children."""
+    link = SubElement(root, 'link', name=_link(model, names, body))
     for child in np.flatnonzero(model.body_parentid == body):
         offset = model.body_pos[child]
         length = float(np.linalg.norm(offset))
@@ -59,17 +58,21 @@ def _add_link(robot: Element, model: mujoco.MjModel, body: int) -> None:
         SubElement(SubElement(visual, 'material', name='rod'), 'color', rgba=COLOUR)
 
 
-def _add_joint(robot: Element, model: mujoco.MjModel, body: int) -> None:
+def _add_joint(root: Element, model: mujoco.MjModel, names: UrdfNames, body: int) -> None:
     """Add the joint between a body and its parent."""
     address, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
     moves = count == 1 and int(model.jnt_type[address]) in KINDS
     if count and not (moves and not model.jnt_pos[address].any()):
-        raise ValueError(f'joints of {model.body(body).name} have no form in a URDF')
-    name = _name(model.joint(address).name) if moves else f'{_link(model, body)}_fixed'
+        raise ValueError(
+            f'body {model.body(body).name!r} has {count} joints, URDF allows one hinge or slide '
+            'joint through the origin of the body'
+        )
+    link = _link(model, names, body)
+    name = names.name_of(model.joint(address).name) if moves else f'{link}_fixed'
     kind = KINDS[int(model.jnt_type[address])] if moves else 'fixed'
-    joint = SubElement(robot, 'joint', name=name, type=kind)
-    SubElement(joint, 'parent', link=_link(model, int(model.body_parentid[body])))
-    SubElement(joint, 'child', link=_link(model, body))
+    joint = SubElement(root, 'joint', name=name, type=kind)
+    SubElement(joint, 'parent', link=_link(model, names, int(model.body_parentid[body])))
+    SubElement(joint, 'child', link=link)
     rpy = _rpy(model.body_quat[body])
     SubElement(joint, 'origin', xyz=_text(model.body_pos[body]), rpy=_text(rpy))
     if not moves:
@@ -79,32 +82,26 @@ def _add_joint(robot: Element, model: mujoco.MjModel, body: int) -> None:
     SubElement(
         joint, 'limit', lower=f'{lower:.6g}', upper=f'{upper:.6g}', effort='0', velocity='0'
     )
-    if 'finger' in name:
-        sign = -1.0 if 'right_finger' in name else 1.0
-        SubElement(
-            joint, 'mimic', joint=f'{name.split("_")[0]}_gripper', multiplier=str(0.5 * sign),
-            offset=str(sign * FINGER_ZERO),
-        )  # fmt: skip
+    for one in names.mimics:
+        if one.joint == name:
+            SubElement(
+                joint, 'mimic', joint=one.leader, multiplier=str(one.multiplier),
+                offset=str(one.offset),
+            )  # fmt: skip
 
 
-def _add_opening(robot: Element, side: str) -> None:
-    """Add the joint that the joint states have for a gripper: its opening, m."""
-    SubElement(robot, 'link', name=f'{side}_gripper_opening')
-    joint = SubElement(robot, 'joint', name=f'{side}_gripper', type='prismatic')
-    SubElement(joint, 'parent', link=f'{side}_gripper_link')
-    SubElement(joint, 'child', link=f'{side}_gripper_opening')
+def _add_opening(root: Element, name: str, parent: str, largest: float) -> None:
+    """Add the opening of a gripper, m, as a joint of its own."""
+    SubElement(root, 'link', name=f'{name}_opening')
+    joint = SubElement(root, 'joint', name=name, type='prismatic')
+    SubElement(joint, 'parent', link=parent)
+    SubElement(joint, 'child', link=f'{name}_opening')
     SubElement(joint, 'axis', xyz='0 1 0')
-    SubElement(joint, 'limit', lower='0', upper=str(GRIPPER_OPEN), effort='0', velocity='0')
+    SubElement(joint, 'limit', lower='0', upper=str(largest), effort='0', velocity='0')
 
 
-def _link(model: mujoco.MjModel, body: int) -> str:
-    return _name(model.body(body).name) if body else ROOT
-
-
-def _name(name: str) -> str:
-    """Turn a name of the model, 'vx300s_left/waist', into that of the joint states."""
-    side, _, rest = name.removeprefix('vx300s_').partition('/')
-    return f'{side}_{rest or "base_link"}'
+def _link(model: mujoco.MjModel, names: UrdfNames, body: int) -> str:
+    return names.name_of(model.body(body).name) if body else ROOT
 
 
 def _rpy(quaternion: Array) -> Array:

@@ -1,16 +1,15 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The bimanual ViperX 300: which files, gains, grippers and cameras make up the robot.
+The bimanual ViperX 300: model files, gains, grippers and cameras.
 
-The meshes and kinematics come from the installed ``gym-aloha`` wheel, found without importing
-it, since importing it would pull a pinned mujoco and 640 MB more. Everything else is ours: its
-gains let the wrist creep under load, its cameras show little at 128x128, and its finger meshes
-give flickering contacts, so grasps are made by two box pads per gripper instead.
+Meshes and kinematics come from the installed ``gym-aloha`` wheel. It is located without an import,
+which would load a pinned mujoco and 640 MB more. Gains, cameras and finger contacts are replaced:
+with its gains the wrist creeps under load, its cameras show little at 128x128, and contacts of its
+finger meshes flicker. Grasps use two box pads per gripper instead.
 """
 
 import importlib.util
-from functools import lru_cache
 from pathlib import Path
 
 import mujoco
@@ -19,6 +18,7 @@ import numpy as np
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Array
+from viva_ros.sim.robots.registry import MimicJoint, SceneCamera, SimHand, SimRobot, UrdfNames
 from viva_ros.sim.scene import add_room, aim, set_rendering
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
@@ -27,7 +27,6 @@ ARM_JOINTS = (
     'waist', 'shoulder', 'elbow', 'forearm_roll', 'wrist_angle', 'wrist_rotate',
 )  # fmt: skip
 JOINT_NAMES = tuple(f'{side}_{joint}' for side in SIDES for joint in (*ARM_JOINTS, 'gripper'))
-CONTROL_RATE = 50.0  # Hz
 PHYSICS_STEP = 0.002  # s
 
 GRIPPER_OPEN = 0.072  # m between the finger pads
@@ -40,10 +39,14 @@ ARMATURE = np.array([0.2, 0.2, 0.2, 0.04, 0.04, 0.02])  # kg m^2
 ARM_COLOUR, FINGER_COLOUR = (0.33, 0.35, 0.39, 1.0), (0.24, 0.25, 0.28, 1.0)
 FINGER_STIFFNESS, FINGER_DAMPING, FINGER_ARMATURE = 20_000.0, 350.0, 0.4
 
+WRISTS_DOWN = (0.0, -0.96, 1.16, 0.0, 0.85, 0.0)  # another start may end in another branch
+HOME_X, HOME_Y, HOME_Z = 0.24, 0.50, 0.20
+HEAD = SceneCamera('head', (0.0, -0.04, 0.60), (0.0, 0.49, 0.05), fovy=46.0)
+
 
 def robot_spec() -> mujoco.MjSpec:
     """
-    Both arms with pads and cameras, on an empty table, ready for a task to add its objects.
+    Return both arms with pads and cameras at an empty table.
 
     :raises ConfigurationError: if the gym-aloha wheel is not installed
     """
@@ -54,7 +57,7 @@ def robot_spec() -> mujoco.MjSpec:
         spec.delete(thing)
     _set_physics(spec)
     set_rendering(spec)
-    add_room(spec)
+    add_room(spec, HEAD)
     for body in spec.bodies:
         if body.name.startswith('vx300s'):
             body.gravcomp = 1.0
@@ -81,12 +84,6 @@ def compile_robot(spec: mujoco.MjSpec) -> mujoco.MjModel:
     return model
 
 
-@lru_cache(maxsize=1)
-def bare_robot() -> mujoco.MjModel:
-    """Return the robot alone: the model that inverse kinematics is solved on."""
-    return compile_robot(robot_spec())
-
-
 class Arms:
     """Reads and commands the fourteen joints of a compiled model, in ``JOINT_NAMES`` order."""
 
@@ -99,7 +96,7 @@ class Arms:
         self._mirrored_ctrl = np.array([_actuator(model, name) for name in mirrored])
 
     def positions(self, data: mujoco.MjData) -> Array:
-        """Joint angles, rad, and gripper openings, m: (14,)."""
+        """Return joint angles, rad, and gripper openings, m; (14,)."""
         positions = data.qpos[self._qpos].copy()
         positions[[6, 13]] -= data.qpos[self._mirrored_qpos] + 2.0 * FINGER_ZERO
         return positions
@@ -112,7 +109,7 @@ class Arms:
         data.ctrl[self._mirrored_ctrl] = -finger
 
     def place(self, data: mujoco.MjData, target: Array) -> None:
-        """Put the arms at a target at once, at rest."""
+        """Set the positions to a target at once, at rest."""
         self.command(data, target)
         data.qpos[self._qpos] = data.ctrl[self._ctrl]
         data.qpos[self._mirrored_qpos] = data.ctrl[self._mirrored_ctrl]
@@ -122,7 +119,7 @@ def _assets() -> Path:
     found = importlib.util.find_spec('gym_aloha')
     if found is None or found.origin is None:
         raise ConfigurationError(
-            f"gym_aloha is not installed, the robot's meshes are in it; {remedy(['gym_aloha'])}"
+            f'gym_aloha is not installed: it has the meshes of the robot; {remedy(["gym_aloha"])}'
         )
     return Path(found.origin).parent / 'assets'
 
@@ -150,7 +147,7 @@ def _add_pads(spec: mujoco.MjSpec, side: str) -> None:
 def _add_wrist_camera(spec: mujoco.MjSpec, side: str) -> None:
     gripper = spec.body(f'vx300s_{side}/gripper_link')
     position, target = np.array([-0.01, 0.0, 0.11]), np.array([0.19, 0.0, 0.025])
-    # In the link's own frame its z axis is 'up', so the world helper serves here as well.
+    # The z axis of the link points up, as that of the world does for `aim`.
     gripper.add_camera(name=f'{side}_wrist', pos=position, quat=aim(position, target), fovy=60.0)
 
 
@@ -169,3 +166,46 @@ def _set_gains(
 def _actuator(model: mujoco.MjModel, joint: str) -> int:
     joint_id = model.joint(joint).id
     return int(np.flatnonzero(model.actuator_trnid[:, 0] == joint_id)[0])
+
+
+def _urdf_name(name: str) -> str:
+    """Return the name in the joint states of a name in the model, such as 'vx300s_left/waist'."""
+    side, _, rest = name.removeprefix('vx300s_').partition('/')
+    return f'{side}_{rest or "base_link"}'
+
+
+def _hand(side: str) -> SimHand:
+    sign, yaw = (-1.0, 0.0) if side == 'left' else (1.0, np.pi)
+    return SimHand(
+        site=f'{side}_pinch',
+        joints=tuple(f'vx300s_{side}/{joint}' for joint in ARM_JOINTS),
+        pads=(f'{side}_left_finger_pad', f'{side}_right_finger_pad'),
+        rest=WRISTS_DOWN,
+        home=(sign * HOME_X, HOME_Y, HOME_Z),
+        home_yaw=yaw,
+        home_pitch=1.05,
+    )
+
+
+ROBOT = SimRobot(
+    name='viperx',
+    cameras=CAMERAS,
+    joint_names=JOINT_NAMES,
+    make_spec=robot_spec,
+    compile=compile_robot,
+    joints=Arms,
+    hands=(_hand('left'), _hand('right')),
+    gripper_open=GRIPPER_OPEN,
+    home_opening=GRIPPER_OPEN - 0.006,
+    encoder_noise=2 * (*6 * (3e-4,), 4e-4),
+    urdf=UrdfNames(
+        robot='vx300s_bimanual',
+        name_of=_urdf_name,
+        mimics=tuple(
+            MimicJoint(f'{side}_{finger}', f'{side}_gripper', 0.5 * sign, sign * FINGER_ZERO)
+            for side in SIDES for finger, sign in (('left_finger', 1.0), ('right_finger', -1.0))
+        ),
+        openings=tuple((f'{side}_gripper', f'{side}_gripper_link') for side in SIDES),
+    ),
+    scene_camera=HEAD,
+)  # fmt: skip

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Cube transfer: the right arm picks a cube up, hands it to the left arm, which puts it on a mat.
+Cube transfer: the right arm picks up a cube, the left arm takes it and puts it on a mat.
 
-The cube is a little longer than wide, so that two grippers find room on it. Where it lies after
-a failure, the left arm takes it directly if the right arm would have to reach across.
+The cube is longer than wide, so that two grippers fit on it. After a failure the left arm picks it
+up if it lies on the left.
 """
 
 from collections.abc import Callable
@@ -18,17 +18,19 @@ from viva_ros.core.observation import Array
 from viva_ros.sim.failures import NOMINAL, Fault, Push
 from viva_ros.sim.kinematics import Hand
 from viva_ros.sim.motion_plan import Hands, MotionPlan, Segment
+from viva_ros.sim.scene import Scene
 from viva_ros.sim.success import SceneVerdict, Touch
+from viva_ros.sim.tasks.registry import Task
 
 CUBE_HALF = np.array([0.030, 0.014, 0.014])
-GRIP = 0.015  # from the middle of the cube to where each hand grips it, m
-HOLD = 2.0 * (CUBE_HALF[1] - 0.0006)  # opening that squeezes the cube
+GRIP = 0.015  # from the middle of the cube to the grasp of each hand, m
+HOLD = 2.0 * (CUBE_HALF[1] - 0.0006)  # opening that holds the cube, m
 OPEN, CLOSED = 0.066, 0.0
 TIGHT = HOLD - 0.003
 PITCH = 1.05  # rad
 MEETING = np.array([0.0, 0.50, 0.17])
 MAT_HALF = 0.05
-LEFT_TAKES = -0.03  # x below which the left arm picks the cube up itself, m
+LEFT_TAKES = -0.03  # x below which the left arm picks up the cube, m
 CUBE_COLOURS = ((0.86, 0.16, 0.16), (0.95, 0.55, 0.10), (0.20, 0.55, 0.85), (0.55, 0.25, 0.65))
 MAT_COLOURS = ((0.15, 0.50, 0.30), (0.16, 0.30, 0.55), (0.30, 0.30, 0.33))
 SECONDS = {
@@ -41,7 +43,7 @@ RIGHT_HOLDS, LEFT_HOLDS = (False, True), (True, False)
 
 @dataclass(frozen=True)
 class CubeLayout:
-    """Where cube and mat start, m, and how the cube is turned, rad."""
+    """Positions of cube and mat at the start, m, and yaw of the cube, rad."""
 
     cube: Array
     yaw: float
@@ -50,7 +52,7 @@ class CubeLayout:
 
 
 def draw_layout(rng: np.random.Generator) -> CubeLayout:
-    """Draw a layout: the cube in reach of the right arm, the mat in reach of the left."""
+    """Draw a layout: the cube within reach of the right arm, the mat within that of the left."""
 
     def colour(palette: tuple[tuple[float, ...], ...]) -> Array:
         shade = np.array(palette[rng.integers(len(palette))])
@@ -65,7 +67,7 @@ def draw_layout(rng: np.random.Generator) -> CubeLayout:
 
 
 def add_objects(spec: mujoco.MjSpec, layout: CubeLayout) -> None:
-    """Put cube and mat into the scene."""
+    """Add cube and mat."""
     cube, mat = (np.append(colour, 1.0) for colour in layout.colours)
     box = mujoco.mjtGeom.mjGEOM_BOX
     body = spec.worldbody.add_body(
@@ -81,7 +83,7 @@ def add_objects(spec: mujoco.MjSpec, layout: CubeLayout) -> None:
         name='stripe', type=box, size=[0.004, CUBE_HALF[1] + 4e-4, CUBE_HALF[2] + 4e-4],
         rgba=[0.96, 0.96, 0.94, 1.0], mass=0.0, contype=0, conaffinity=0,
     )  # fmt: skip
-    for i, sign in enumerate((-1.0, 1.0)):  # knobs, so that it never comes to stand on its end
+    for i, sign in enumerate((-1.0, 1.0)):  # knobs: the cube cannot stand on its end
         body.add_geom(
             name=f'knob{i}', type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012, 0, 0],
             pos=[sign * (CUBE_HALF[0] - 0.002), 0, 0], rgba=[0.96, 0.96, 0.94, 1.0], mass=0.0,
@@ -95,9 +97,10 @@ def add_objects(spec: mujoco.MjSpec, layout: CubeLayout) -> None:
 
 
 def make_plan(
-    data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator
-) -> MotionPlan:
-    """Return the whole plan from where cube and mat are now, bent by the fault."""
+    scene: Scene, start: Hands, fault: Fault, rng: np.random.Generator
+) -> MotionPlan:  # fmt: skip
+    """Return the plan from the present positions of cube and mat, with the fault."""
+    data = scene.data
     speed = rng.uniform(0.85, 1.2) * fault.speed
     seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in SECONDS.items()}
     plan = MotionPlan(start)
@@ -112,7 +115,7 @@ def make_plan(
 
 
 def grasp_of(data: mujoco.MjData, side: int) -> Hand:
-    """Return the hand of a side (0 left, 1 right) at its end of the cube as it lies."""
+    """Return the grasp of a hand (0 left, 1 right) at its end of the cube."""
     sign = 1.0 if side else -1.0
     axis = data.body('cube').xmat.reshape(3, 3)[:, 0]
     axis = axis if axis[0] >= 0.0 else -axis
@@ -127,7 +130,7 @@ def _pick(
 ) -> None:  # fmt: skip
     above = pick.moved(np.array([0.0, 0.0, 0.085]) + rng.normal(0.0, 0.008, 3)).opened(OPEN)
     grips = RIGHT_HOLDS if side else LEFT_HOLDS
-    # The offset of the left hand belongs to the hand-over, unless it is the one that picks.
+    # The offset of the left hand is for the hand-over, unless the left hand picks up.
     offset = fault.grasp_offsets[side]
     wrong, end = pick.moved(offset), CLOSED if fault.misses[side] else HOLD
 
@@ -196,7 +199,7 @@ LEFT, RIGHT = (True, False), (False, True)
 
 
 def draw_fault(mode: str, rng: np.random.Generator) -> Fault:
-    """Return the fault of a mode in ``FAILURES`` or ``VARIATIONS``, its sizes and times drawn."""
+    """Return the fault of a mode, its sizes and times drawn."""
     return _DRAW[mode](rng)
 
 
@@ -302,27 +305,28 @@ _DRAW: dict[str, Callable[[np.random.Generator], Fault]] = {
 
 
 MOVED = 0.012  # m
-DROPPED = 0.05  # height below which a cube that should be carried has been dropped, m
+DROPPED = 0.05  # height below which a carried cube counts as dropped, m
 CARRIED = ('present', 'meet', 'take', 'give', 'part', 'carry')
 REACH_X, REACH_Y = (-0.28, 0.28), (0.30, 0.72)
 
 
 class CubeJudge:
-    """Looks at the scene once per control step."""
+    """Success, evidence of failure and progress of the transfer."""
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        self._touch = Touch(model)
+    def __init__(self, scene: Scene) -> None:
+        data = scene.data
+        self._touch = Touch(scene)
         self._cube, self._mat = data.body('cube'), data.body('mat')
-        self._pinch = [data.site(f'{side}_pinch') for side in ('left', 'right')]
+        self._pinch = [data.site(hand.site) for hand in scene.robot.hands]
         self._origin = self._cube.xpos.copy()
         self._mat_origin = self._mat.xpos.copy()
         self._taker = 0 if self._origin[0] < LEFT_TAKES else 1
         self._reach = max(self._distance(), 0.1)
         self._since_release = 0
 
-    def look(self, data: mujoco.MjData, segment: Segment) -> SceneVerdict:
-        """Judge the present moment."""
-        self._touch.look(data)
+    def look(self, segment: Segment) -> SceneVerdict:
+        """Judge one control step."""
+        self._touch.update()
         held = (self._touch.grip(0, 'cube'), self._touch.grip(1, 'cube'))
         self._since_release = self._since_release + 1 if segment.phase == 'retreat' else 0
         placed = self._placed()
@@ -377,10 +381,10 @@ class CubeJudge:
         return float(np.linalg.norm(self._pinch[self._taker].xpos - self._cube.xpos))
 
 
-def recover(model: mujoco.MjModel, data: mujoco.MjData, way: MotionPlan, plan: MotionPlan) -> None:
-    """If a hand holds the cube, put it down where it is."""
-    touch = Touch(model)
-    touch.look(data)
+def recover(scene: Scene, way: MotionPlan, plan: MotionPlan) -> None:
+    """If a hand holds the cube, put it down below that hand."""
+    touch = Touch(scene)
+    touch.update()
     held = [side for side in (1, 0) if touch.grip(side, 'cube')]
     if not held:
         return
@@ -390,25 +394,39 @@ def recover(model: mujoco.MjModel, data: mujoco.MjData, way: MotionPlan, plan: M
     way.move('put down', 0.5, hands)
     hands[other] = hands[other].moved(away)
     way.move('put down', 0.8, hands)
-    low = hands[holder].position[2] - data.body('cube').xpos[2] + CUBE_HALF[2] + 0.002
+    cube = scene.data.body('cube')
+    low = hands[holder].position[2] - cube.xpos[2] + CUBE_HALF[2] + 0.002
     hands[holder] = hands[holder].moved(np.array([0.0, 0.0, low - hands[holder].position[2]]))
     way.move('put down', 1.6, hands)
 
 
-def refusal(model: mujoco.MjModel, data: mujoco.MjData) -> str:
-    """Why the scene cannot be tried again; empty if it can."""
-    touch = Touch(model)
-    touch.look(data)
+def refusal(scene: Scene) -> str:
+    """Return why no retry is possible; '' if one is."""
+    touch = Touch(scene)
+    touch.update()
     if touch.grip(0, 'cube') or touch.grip(1, 'cube'):
         return ''
-    x, y, z = data.body('cube').xpos
+    cube = scene.data.body('cube')
+    x, y, z = cube.xpos
     if z < -0.02:
         return 'the cube has fallen off the table: put it back by hand'
     if not (REACH_X[0] < x < REACH_X[1] and REACH_Y[0] < y < REACH_Y[1]):
         return f'the cube is at x {x:.2f} m, y {y:.2f} m, out of reach: put it back by hand'
-    axis = data.body('cube').xmat.reshape(3, 3)[:, 0]
+    axis = cube.xmat.reshape(3, 3)[:, 0]
     if abs(axis[2]) > 0.5:
         return 'the cube stands on its end: lay it down by hand'
     if abs(axis[0]) < 0.45:
         return 'the cube lies across, out of reach of the fingers: turn it by hand'
     return ''
+
+
+TASK = Task(
+    name='cube_transfer',
+    failures=FAILURES, variations=VARIATIONS, camera_only=CAMERA_ONLY,
+    slip_geoms=(('cube',), ('cube',)),
+    demo_seed=90003,  # at 90002 the monitor has a false alarm
+    draw_fault=draw_fault, draw_layout=draw_layout, add_objects=add_objects, make_plan=make_plan,
+    judge=CubeJudge,
+    recover=recover,
+    refusal=refusal,
+)  # fmt: skip

@@ -1,31 +1,33 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tasks that the simulated robot knows, each as one :class:`Task`."""
+"""
+The tasks that can be simulated: a task is one file in ``tasks/``, see ``Task``.
+
+This module imports no simulator: commands and parameters list the tasks without one.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import mujoco
-import numpy as np
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.registry import Registry
 
-from viva_ros.sim.failures import Fault
-from viva_ros.sim.motion_plan import Hands, MotionPlan, Segment
-from viva_ros.sim.success import SceneVerdict
-from viva_ros.sim.tasks import cube_transfer, tray_lift
-from viva_ros.sim.tasks import cube_transfer as cube_faults
-from viva_ros.sim.tasks import cube_transfer as cube_judge
-from viva_ros.sim.tasks import tray_lift as tray_retry
-from viva_ros.sim.tasks import tray_lift as tray_scene
-from viva_ros.sim.tasks import tray_lift_failures as tray_faults
-from viva_ros.sim.tasks.tray_lift import TrayJudge
+if TYPE_CHECKING:
+    import mujoco
+    import numpy as np
+
+    from viva_ros.sim.failures import Fault
+    from viva_ros.sim.motion_plan import Hands, MotionPlan, Segment
+    from viva_ros.sim.scene import Scene
+    from viva_ros.sim.success import SceneVerdict
 
 
 class SuccessJudge(Protocol):
-    """Looks at the scene once per control step."""
+    """Judges the scene that it was made for."""
 
-    def look(self, data: mujoco.MjData, segment: Segment) -> SceneVerdict:
-        """Judge the present moment."""
+    def look(self, segment: 'Segment') -> 'SceneVerdict':
+        """Judge one control step; called at each."""
 
 
 @dataclass(frozen=True)
@@ -33,64 +35,64 @@ class Task:
     """
     Everything that differs from task to task.
 
+    :param name: as in the registry
     :param failures: modes that fail
-    :param variations: modes that succeed; the first is the nominal one
-    :param camera_only: failures that leave no trace in what the arms are told
-    :param slip_geoms: for each hand, the geoms whose friction it needs
-    :param recover: begins the way back: puts down what is held
-    :param refusal: why the scene cannot be tried again; empty if it can
+    :param variations: modes that succeed; the first is the undisturbed one, 'none'
+    :param camera_only: failures that do not change the commands of the arms
+    :param slip_geoms: for each hand, the geoms that lose friction in a slip
+    :param demo_seed: seed at which the demo shows the task, used neither in training nor tests
+    :param draw_fault: returns the fault of a mode, its sizes and times drawn
+    :param draw_layout: draws where the objects start, for ``add_objects``
+    :param add_objects: adds the objects to the spec of the robot
+    :param make_plan: returns the motion from the present scene and hands, with the fault
+    :param judge: returns the judge of an attempt that starts with the present scene
+    :param recover: appends to a plan (third argument: the plan that it interrupts) how the hands
+        put down what they hold, before a retry
+    :param refusal: returns why no retry is possible on the present scene; '' if one is
     """
 
+    name: str
     failures: tuple[str, ...]
     variations: tuple[str, ...]
     camera_only: frozenset[str]
     slip_geoms: tuple[tuple[str, ...], tuple[str, ...]]
-    draw_fault: Callable[[str, np.random.Generator], Fault]
-    draw_layout: Callable[[np.random.Generator], Any]
-    add_objects: Callable[[mujoco.MjSpec, Any], None]
-    make_plan: Callable[[mujoco.MjData, Hands, Fault, np.random.Generator], MotionPlan]
-    judge: Callable[[mujoco.MjModel, mujoco.MjData], SuccessJudge]
-    recover: Callable[[mujoco.MjModel, mujoco.MjData, MotionPlan, MotionPlan], None]
-    refusal: Callable[[mujoco.MjModel, mujoco.MjData], str]
+    demo_seed: int
+    draw_fault: 'Callable[[str, np.random.Generator], Fault]'
+    draw_layout: 'Callable[[np.random.Generator], Any]'
+    add_objects: 'Callable[[mujoco.MjSpec, Any], None]'
+    make_plan: 'Callable[[Scene, Hands, Fault, np.random.Generator], MotionPlan]'
+    judge: 'Callable[[Scene], SuccessJudge]'
+    recover: 'Callable[[Scene, MotionPlan, MotionPlan], None]'
+    refusal: 'Callable[[Scene], str]'
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """All modes, variations first."""
+        return (*self.variations, *self.failures)
+
+    def check_mode(self, mode: str) -> None:
+        """
+        Check a mode.
+
+        :raises ConfigurationError: if it is neither a variation nor a failure of the task
+        """
+        if mode not in self.modes:
+            raise ConfigurationError(
+                f'failure is {mode!r}, must be one of {", ".join(self.modes)} '
+                f'for task {self.name!r}'
+            )
 
 
-_TASKS = {
-    'tray_lift': Task(
-        tray_faults.FAILURES, tray_faults.VARIATIONS, tray_faults.CAMERA_ONLY,
-        (('handle0',), ('handle1',)),
-        tray_faults.draw_fault, tray_scene.draw_layout, tray_scene.add_objects,
-        tray_lift.make_plan, TrayJudge, tray_retry.recover, tray_retry.refusal,
-    ),
-    'cube_transfer': Task(
-        cube_faults.FAILURES, cube_faults.VARIATIONS, cube_faults.CAMERA_ONLY,
-        (('cube',), ('cube',)),
-        cube_faults.draw_fault, cube_transfer.draw_layout, cube_transfer.add_objects,
-        cube_transfer.make_plan, cube_judge.CubeJudge, cube_judge.recover, cube_judge.refusal,
-    ),
-}  # fmt: skip
-TASKS = tuple(_TASKS)
-FAILURES = {name: task.failures for name, task in _TASKS.items()}
-VARIATIONS = {name: task.variations for name, task in _TASKS.items()}
-CAMERA_ONLY = frozenset().union(*(task.camera_only for task in _TASKS.values()))
+TASKS: Final[Registry[Task]] = Registry(
+    'task',
+    'viva_ros.sim_tasks',
+    {
+        'tray_lift': 'viva_ros.sim.tasks.tray_lift:TASK',
+        'cube_transfer': 'viva_ros.sim.tasks.cube_transfer:TASK',
+    },
+)
 
 
-def task_named(name: str) -> Task:
-    """
-    Find a task.
-
-    :raises ValueError: if there is none of that name
-    """
-    if name not in _TASKS:
-        raise ValueError(f'task is {name!r}, must be one of {TASKS}')
-    return _TASKS[name]
-
-
-def check_mode(task: str, mode: str) -> None:
-    """
-    Check a mode.
-
-    :raises ValueError: if a mode is neither a failure nor a variation of a task.
-    """
-    allowed = (*VARIATIONS[task], *FAILURES[task])
-    if mode not in allowed:
-        raise ValueError(f'failure is {mode!r}, must be one of {allowed} for task {task!r}')
+def camera_only() -> frozenset[str]:
+    """Return the failures of all tasks that only cameras can detect."""
+    return frozenset().union(*(task.camera_only for task in TASKS.values()))

@@ -1,20 +1,23 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tray lift: success, failure and progress, read from where things are and what they touch."""
+"""Tray lift: both arms lift a tray with a payload and put it on a platform."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import mujoco
 import numpy as np
 
 from viva_ros.core.observation import Array
-from viva_ros.sim.failures import Fault
+from viva_ros.sim.failures import NOMINAL, Fault, Push, Sides
 from viva_ros.sim.kinematics import Hand
 from viva_ros.sim.motion_plan import Hands, MotionPlan, Segment
+from viva_ros.sim.scene import Scene
 from viva_ros.sim.success import SceneVerdict, Touch, tilt
+from viva_ros.sim.tasks.registry import Task
 
-HANDLE = np.array([0.138, 0.0, 0.045])  # where to grip, in the tray's frame, m
+HANDLE = np.array([0.138, 0.0, 0.045])  # grasp in the frame of the tray, m
 TRAY_HALF = np.array([0.105, 0.065, 0.004])
 PLATFORM_HALF = np.array([0.085, 0.055])
 PAYLOAD_RADIUS, PAYLOAD_HALF = 0.018, 0.047
@@ -25,7 +28,7 @@ PLATFORM_COLOURS = ((0.80, 0.80, 0.79), (0.55, 0.36, 0.22), (0.40, 0.41, 0.44))
 
 @dataclass(frozen=True)
 class TrayLayout:
-    """Where everything starts; positions in m, yaw in rad."""
+    """Poses at the start; positions in m, yaw in rad."""
 
     tray: Array
     tray_yaw: float
@@ -55,7 +58,7 @@ def draw_layout(rng: np.random.Generator) -> TrayLayout:
 
 
 def add_objects(spec: mujoco.MjSpec, layout: TrayLayout) -> None:
-    """Put tray, payload and platform into the scene."""
+    """Add tray, payload and platform."""
     tray, payload, platform = (np.append(colour, 1.0) for colour in layout.colours)
     _add_tray(spec, layout, tray)
     _add_payload(spec, layout, payload)
@@ -123,17 +126,18 @@ def _add_payload(spec: mujoco.MjSpec, layout: TrayLayout, rgba: Array) -> None:
         )  # fmt: skip
 
 
-SQUEEZE = 0.0006  # how much narrower than the handle the hands close, m
+SQUEEZE = 0.0006  # the hands close to this much less than the width of a handle, m
 OPEN, CLOSED = 0.066, 0.0
 PITCH = 1.05  # rad
 LIFT = 0.12  # m
-ABOVE = np.array([0.0, 0.0, 0.085])  # of the handles, before coming down, m
+ABOVE = np.array([0.0, 0.0, 0.085])  # of the hands over the handles, before they descend, m
 
 
 def make_plan(
-    data: mujoco.MjData, start: Hands, fault: Fault, rng: np.random.Generator
-) -> MotionPlan:
-    """Return the whole plan from where tray and platform are now, bent by the fault."""
+    scene: Scene, start: Hands, fault: Fault, rng: np.random.Generator
+) -> MotionPlan:  # fmt: skip
+    """Return the plan from the present positions of tray and platform, with the fault."""
+    data = scene.data
     speed = rng.uniform(0.85, 1.2) * fault.speed
     seconds = {name: length * rng.uniform(0.93, 1.07) / speed for name, length in _SECONDS.items()}
     grasp = grasp_of(data)
@@ -160,7 +164,7 @@ def make_plan(
 
 
 def set_down(plan: MotionPlan, grasp: Hands) -> None:
-    """Bring what both hands still hold back to where it was picked up."""
+    """Append the return of the tray, held by both hands, to its grasp."""
     high = _each(grasp, lambda hand: hand.moved(np.array([0.0, 0.0, LIFT])))
     up = [
         replace(now, position=np.append(now.position[:2], max(now.position[2], top.position[2])))
@@ -172,7 +176,7 @@ def set_down(plan: MotionPlan, grasp: Hands) -> None:
 
 
 def grasp_of(data: mujoco.MjData) -> Hands:
-    """Hands at the handles of the tray as it is."""
+    """Return the hands at the handles of the tray."""
     hold = 2.0 * data.model.geom('handle0').size[1] - SQUEEZE
     return _hands(data.body('tray').xpos, data.body('tray').xmat.reshape(3, 3), hold)
 
@@ -229,21 +233,155 @@ def _retreat(down: Hands) -> Hands:
     return left.moved(up).opened(OPEN), right.moved(up * [-1, 1, 1]).opened(OPEN)
 
 
+FAILURES = (
+    'slip', 'missed_grasp', 'premature_release', 'misalignment', 'asynchronous_lift', 'stall',
+    'nudge', 'payload_tips', 'platform_moved',
+)  # fmt: skip
+VARIATIONS = (
+    NOMINAL, 'pause', 'slow', 'recovered_missed_grasp', 'recovered_stall', 'near_miss',
+)  # fmt: skip
+CAMERA_ONLY = frozenset({'slip', 'nudge', 'payload_tips', 'platform_moved'})
+BOTH: Sides = (True, True)
+ONE: tuple[Sides, Sides] = ((True, False), (False, True))
+PHASES = ('reach', 'descend', 'lift', 'carry', 'lower')  # of a stop
+
+
+def draw_fault(mode: str, rng: np.random.Generator) -> Fault:
+    """
+    Return the fault of a mode, its sizes and times drawn.
+
+    Sizes are such that a failure nearly always fails and often leaves the payload upright, so that
+    a retry is possible.
+    """
+    return _DRAW[mode](rng)
+
+
+def _slip(rng: np.random.Generator) -> Fault:
+    return Fault('slip', slip=('lift', rng.uniform(0.3, 0.65), (True, True)))
+
+
+def _missed_grasp(rng: np.random.Generator) -> Fault:
+    return Fault('missed_grasp', **_miss(rng))
+
+
+def _miss(rng: np.random.Generator) -> dict[str, Any]:
+    sides: Sides = BOTH if rng.random() < 0.75 else ONE[rng.integers(2)]
+    if rng.random() < 0.5:
+        offset = np.array([0.0, 0.0, rng.uniform(0.05, 0.07)])
+    else:
+        offset = np.array([0.0, rng.choice([-1.0, 1.0]) * rng.uniform(0.065, 0.08), 0.0])
+    return {'grasp_offsets': tuple(offset * miss for miss in sides), 'misses': sides}
+
+
+def _premature_release(rng: np.random.Generator) -> Fault:
+    phase, fraction = ('lift', rng.uniform(0.3, 0.7))
+    if rng.random() < 0.35:
+        phase, fraction = 'carry', rng.uniform(0.1, 0.7)
+    sides: Sides = BOTH if rng.random() < 0.65 else ONE[rng.integers(2)]
+    return Fault('premature_release', release=(phase, fraction, sides))
+
+
+def _misalignment(rng: np.random.Generator) -> Fault:
+    # Half over the edge of the platform, so that it tips, or next to it, so that it drops.
+    away = rng.uniform(0.085, 0.115) if rng.random() < 0.35 else rng.uniform(0.132, 0.15)
+    offset = np.array([rng.uniform(-0.02, 0.02), away, 0.0])
+    return Fault('misalignment', place_offset=offset)
+
+
+def _asynchronous_lift(rng: np.random.Generator) -> Fault:
+    return Fault('asynchronous_lift', lag=(int(rng.integers(2)), rng.uniform(1.0, 1.6)))
+
+
+def _stall(rng: np.random.Generator) -> Fault:
+    phase = PHASES[rng.integers(len(PHASES))]
+    return Fault('stall', freeze=(phase, rng.uniform(0.2, 0.8), float('inf')))
+
+
+def _nudge(rng: np.random.Generator) -> Fault:
+    by = np.array([rng.uniform(-0.01, 0.01), rng.uniform(0.065, 0.09), 0.0])
+    return Fault('nudge', push=Push('tray', 'reach', rng.uniform(0.3, 0.85), by))
+
+
+def _payload_tips(rng: np.random.Generator) -> Fault:
+    phase = ('lift', 'carry', 'carry', 'lower')[rng.integers(4)]
+    direction, fraction = rng.uniform(-np.pi, np.pi), rng.uniform(0.2, 0.8)
+    return Fault('payload_tips', push=Push('payload', phase, fraction, None, direction, 2.5, 1.0))
+
+
+def _platform_moved(rng: np.random.Generator) -> Fault:
+    away = rng.uniform(0.09, 0.115) if rng.random() < 0.35 else rng.uniform(0.132, 0.15)
+    by = np.array([rng.uniform(-0.03, 0.03), -away, 0.0])
+    return Fault('platform_moved', push=Push('platform', 'carry', rng.uniform(0.0, 0.7), by))
+
+
+def _pause(rng: np.random.Generator) -> Fault:
+    phase = PHASES[rng.integers(len(PHASES))]
+    return Fault('pause', freeze=(phase, rng.uniform(0.1, 0.9), rng.uniform(1.0, 2.3)))
+
+
+def _slow(rng: np.random.Generator) -> Fault:
+    return Fault('slow', speed=rng.uniform(0.55, 0.75))
+
+
+def _recovered_missed_grasp(rng: np.random.Generator) -> Fault:
+    return Fault('recovered_missed_grasp', regrasp=True, **_miss(rng))
+
+
+def _recovered_stall(rng: np.random.Generator) -> Fault:
+    phase = PHASES[rng.integers(len(PHASES))]
+    return Fault('recovered_stall', freeze=(phase, rng.uniform(0.2, 0.8), rng.uniform(3.2, 4.5)))
+
+
+def _near_miss(rng: np.random.Generator) -> Fault:
+    kind = rng.integers(4)
+    if kind == 0:
+        return Fault('near_miss', lag=(int(rng.integers(2)), rng.uniform(0.1, 0.2)))
+    if kind == 1:
+        direction = rng.uniform(-np.pi, np.pi)
+        push = Push('payload', 'carry', rng.uniform(0.2, 0.8), None, direction, 1.3, 0.055)
+        return Fault('near_miss', push=push)
+    if kind == 2:
+        by = np.array([0.0, rng.choice([-1.0, 1.0]) * rng.uniform(0.008, 0.014), 0.0])
+        return Fault('near_miss', push=Push('tray', 'reach', rng.uniform(0.3, 0.85), by))
+    aside = rng.choice([-1.0, 1.0]) * rng.uniform(0.015, 0.025)
+    return Fault('near_miss', place_offset=np.array([0.0, aside, rng.uniform(0.005, 0.015)]))
+
+
+_DRAW: dict[str, Callable[[np.random.Generator], Fault]] = {
+    NOMINAL: lambda rng: Fault(),
+    'slip': _slip,
+    'missed_grasp': _missed_grasp,
+    'premature_release': _premature_release,
+    'misalignment': _misalignment,
+    'asynchronous_lift': _asynchronous_lift,
+    'stall': _stall,
+    'nudge': _nudge,
+    'payload_tips': _payload_tips,
+    'platform_moved': _platform_moved,
+    'pause': _pause,
+    'slow': _slow,
+    'recovered_missed_grasp': _recovered_missed_grasp,
+    'recovered_stall': _recovered_stall,
+    'near_miss': _near_miss,
+}
+
+
 TILTED = np.radians(12.0)
 LEVEL = np.radians(6.0)
 TOPPLED = np.radians(35.0)
-MOVED = 0.014  # m, more than a grasp shifts the tray by itself
+MOVED = 0.014  # m; a grasp alone shifts the tray by less
 AFTER_RELEASE = ('retreat',)
 
 
 class TrayJudge:
-    """Looks at the scene once per control step."""
+    """Success, evidence of failure and progress of the lift."""
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        self._touch = Touch(model)
+    def __init__(self, scene: Scene) -> None:
+        data = scene.data
+        self._touch = Touch(scene)
         self._tray, self._payload = data.body('tray'), data.body('payload')
         self._platform = data.body('platform')
-        self._pinch = [data.site(f'{side}_pinch') for side in ('left', 'right')]
+        self._pinch = [data.site(hand.site) for hand in scene.robot.hands]
         self._origin = self._tray.xpos.copy()
         self._platform_origin = self._platform.xpos.copy()
         self._payload_origin = self._payload_in_tray()
@@ -251,9 +389,9 @@ class TrayJudge:
         self._carried_at: Array | None = None
         self._since_release = 0
 
-    def look(self, data: mujoco.MjData, segment: Segment) -> SceneVerdict:
-        """Judge the present moment."""
-        self._touch.look(data)
+    def look(self, segment: Segment) -> SceneVerdict:
+        """Judge one control step."""
+        self._touch.update()
         held = (self._touch.grip(0, 'tray'), self._touch.grip(1, 'tray'))
         released = segment.phase in AFTER_RELEASE
         self._since_release = self._since_release + 1 if released else 0
@@ -265,7 +403,7 @@ class TrayJudge:
         return SceneVerdict(self._progress(held, placed), placed, evidence, healthy, deviated)
 
     def standing(self) -> bool:
-        """Whether the payload stands upright on the tray."""
+        """Return whether the payload stands upright on the tray."""
         inside = np.abs(self._payload_in_tray()) < [TRAY_HALF[0], TRAY_HALF[1], 0.08]
         return bool(inside.all()) and tilt(self._payload.xmat) < TOPPLED
 
@@ -334,26 +472,26 @@ class TrayJudge:
         return float(np.mean([np.linalg.norm(handle - hand.xpos) for handle, hand in pairs]))
 
 
-REACH_X, REACH_Y = 0.08, (0.28, 0.76)  # of the tray's middle, m
+REACH_X, REACH_Y = 0.08, (0.28, 0.76)  # of the middle of the tray, m
 TURNED = 0.5  # rad
 
 
-def recover(model: mujoco.MjModel, data: mujoco.MjData, way: MotionPlan, plan: MotionPlan) -> None:
-    """If both hands hold the tray, bring it back to where it was grasped."""
-    touch = Touch(model)
-    touch.look(data)
+def recover(scene: Scene, way: MotionPlan, plan: MotionPlan) -> None:
+    """If both hands hold the tray, return it to its grasp."""
+    touch = Touch(scene)
+    touch.update()
     if touch.grip(0, 'tray') and touch.grip(1, 'tray'):
         closes = [segment for segment in plan.segments if segment.phase == 'close']
         set_down(way, closes[-1].end)
 
 
-def refusal(model: mujoco.MjModel, data: mujoco.MjData) -> str:
-    """Why the scene cannot be tried again; empty if it can."""
-    tray = data.body('tray')
-    if not TrayJudge(model, data).standing():
+def refusal(scene: Scene) -> str:
+    """Return why no retry is possible; '' if one is."""
+    tray = scene.data.body('tray')
+    if not TrayJudge(scene).standing():
         return 'the payload no longer stands on the tray: put it back by hand'
-    touch = Touch(model)
-    touch.look(data)
+    touch = Touch(scene)
+    touch.update()
     if touch.grip(0, 'tray') and touch.grip(1, 'tray'):
         return ''
     x, y, z = tray.xpos
@@ -366,3 +504,15 @@ def refusal(model: mujoco.MjModel, data: mujoco.MjData) -> str:
     if abs(np.arctan2(tray.xmat[3], tray.xmat[0])) > TURNED:
         return 'the tray is turned too far: turn it back by hand'
     return ''
+
+
+TASK = Task(
+    name='tray_lift',
+    failures=FAILURES, variations=VARIATIONS, camera_only=CAMERA_ONLY,
+    slip_geoms=(('handle0',), ('handle1',)),
+    demo_seed=90001,
+    draw_fault=draw_fault, draw_layout=draw_layout, add_objects=add_objects, make_plan=make_plan,
+    judge=TrayJudge,
+    recover=recover,
+    refusal=refusal,
+)  # fmt: skip
