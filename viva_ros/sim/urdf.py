@@ -50,6 +50,8 @@ def _add_link(root: Element, model: mujoco.MjModel, names: UrdfNames, body: int)
     for child in np.flatnonzero(model.body_parentid == body):
         offset = model.body_pos[child]
         length = float(np.linalg.norm(offset))
+        if length == 0.0:
+            continue
         visual = SubElement(link, 'visual')
         pitch, yaw = np.arccos(offset[2] / length), np.arctan2(offset[1], offset[0])
         SubElement(visual, 'origin', xyz=_text(0.5 * offset), rpy=_text([0.0, pitch, yaw]))
