@@ -151,6 +151,7 @@ def test_what_was_refused_can_be_mended_and_configured(processes, listener, cali
     ('arguments', 'said'),
     [
         (('-p', 'seed:=-1'), 'seed is -1, must be at least 0'),
+        (('-p', 'robot:=arm'), "robot is 'arm', must be one of 'viperx'"),
         (('-p', 'failure:=earthquake'), "failure is 'earthquake', must be one of"),
         (('-p', 'engine:='), 'see the arguments after --ros-args'),
         (('--params-file', '/nowhere.yaml'), 'see the arguments after --ros-args'),

@@ -32,7 +32,7 @@ def test_a_robot_without_its_meshes_names_them(domain):
     ended = start_without('gym_aloha', 'sim')
     _, told = ended.communicate(timeout=60)
     assert ended.returncode == 1
-    assert "gym_aloha is not installed, the robot's meshes are in it; run: " in told
+    assert 'gym_aloha is not installed: it has the meshes of the robot; run: ' in told
     assert 'pip install --no-deps gym-aloha==0.1.5' in told
     assert 'Traceback' not in told
 

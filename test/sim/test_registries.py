@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import sim_toys
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.urdf import RobotDescription
@@ -22,13 +23,11 @@ from viva_ros.sim.robots.registry import ROBOTS, SimRobot
 from viva_ros.sim.tasks.registry import TASKS
 from viva_ros.sim.urdf import robot_description
 
-TOYS = Path(__file__).parent / 'toys'
-
 
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimRobot]:
     """Add robot and task to the registries of this process."""
-    monkeypatch.syspath_prepend(str(TOYS))
+    monkeypatch.syspath_prepend(str(sim_toys.TOYS))
     from gantry import ROBOT
     from touch_mat import TASK
 
@@ -39,20 +38,6 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimRobot]:
     TASKS.remove('touch_mat')
     for name in ('gantry', 'touch_mat'):
         del sys.modules[name]
-
-
-@pytest.fixture
-def installed(tmp_path: Path) -> dict[str, str]:
-    """Return the environment of a process in which both are an installed package."""
-    info = tmp_path / 'site' / 'toys-1.0.dist-info'
-    info.mkdir(parents=True)
-    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n')
-    (info / 'entry_points.txt').write_text(
-        '[viva_ros.sim_robots]\ngantry = gantry:ROBOT\n'
-        '[viva_ros.sim_tasks]\ntouch_mat = touch_mat:TASK\n'
-    )
-    paths = (str(info.parent), str(TOYS), os.environ.get('PYTHONPATH', ''))
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
 
 
 def play(failure: str) -> Simulation:
@@ -109,16 +94,15 @@ def test_recording_of_an_added_robot_is_read_back(toys, renders, tmp_path: Path)
     assert truth(recording)[-1].failed
 
 
-def test_command_records_robot_and_task_of_an_installed_package(
-    renders, installed: dict[str, str], tmp_path: Path
-) -> None:
+def test_command_records_robot_and_task_of_an_installed_package(renders, tmp_path: Path) -> None:
     """Both are found by their entry points, in the command and in its worker process."""
     command = [
         sys.executable, '-m', 'viva_ros.cli.main', 'record', '--task', 'touch_mat',
         '--robot', 'gantry', '--seeds', '0-1', '--failure', 'none', '--size', '32',
         '--processes', '1', '--out', str(tmp_path / 'out'),
     ]  # fmt: skip
-    ended = subprocess.run(command, env=installed, capture_output=True, text=True, timeout=120)
+    env = {**os.environ, 'PYTHONPATH': sim_toys.install(tmp_path / 'site')}
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     for seed in (0, 1):
         recording = open_recording(tmp_path / 'out' / f'episode_{seed:06d}.mcap')

@@ -7,10 +7,10 @@ Its interface to the supervisor is that of any robot: it starts and ends episode
 it executes the task, and retries on request.
 
 A timer of the executor steps and renders, since a renderer belongs to the thread that created it.
-The renderer is created before the first service, takes a second, and serves all scenes. Another
-thread builds a new scene: 'start' is answered first. Until the new scene is ready, the old one
-stands still and its ground truth is not published. Before the first 'start' and after the end of
-an episode the robot stands still, and images and joints are published.
+The renderer is created before the first service and serves all scenes. Another thread builds a new
+scene: 'start' is answered first. Until the new scene is ready, the old one stands still and its
+ground truth is not published. Before the first 'start' and after the end of an episode the robot
+stands still, and images and joints are published.
 """
 
 import math
@@ -63,7 +63,6 @@ class SimRobotNode(Node):
         self._robot_name, self._robot = self._settings.robot, ROBOTS[self._settings.robot]
         self._step = self._robot.control_period
         self._renderer = CameraRenderer(self._robot.bare_model)
-        self._parameter_services = ParameterService(self)
         self._episode = ''
         self._raw = self._image_publishers(Image, 'image_raw')
         self._compressed = self._image_publishers(CompressedImage, 'image_raw/compressed')
@@ -86,6 +85,7 @@ class SimRobotNode(Node):
         self._begin(self._settings.autostart)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._ticker = self.create_timer(self._step, self._tick, clock=steady)
+        self._parameter_services = ParameterService(self)
 
     @property
     def _scene(self) -> Simulation:
