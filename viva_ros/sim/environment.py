@@ -99,7 +99,7 @@ class Simulation:
         mujoco.mj_fwdPosition(self._model, self._data)
         verdict = self._judge.look(self._expert.segment)
         self._record.update(verdict, self.time, self._expert.stalled_for, self._going_home)
-        self._noise = self._sensor_rng.normal(size=len(self._noise)) * self._encoder_noise
+        self._noise = self._sensor_rng.normal(size=len(self._encoder_noise)) * self._encoder_noise
 
     def joint_positions(self) -> dict[str, float]:
         """Return measured joint angles, rad, and gripper openings, m, by name."""
