@@ -10,7 +10,7 @@ import yaml
 
 from viva_ros.core.settings import SettingInfo, flatten
 from viva_ros.nodes.settings import SETTINGS
-from viva_ros.sim.tasks.registry import FAILURES, TASKS, VARIATIONS
+from viva_ros.sim.tasks.registry import TASKS
 
 WIDTH: Final = 99
 INDENT: Final = 2
@@ -52,7 +52,7 @@ def make(node: str) -> str:
 
 def failures() -> str:
     """Return a sentence that lists the tasks and failures of the simulated robot."""
-    modes = [f'{task}: {", ".join((*VARIATIONS[task], *FAILURES[task]))}' for task in TASKS]
+    modes = [f'{task}: {", ".join(TASKS[task].modes)}' for task in TASKS]
     return f'Variations and failures of {"; of ".join(modes)}.'
 
 
