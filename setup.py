@@ -47,6 +47,10 @@ EXTRAS = {
         'scipy>=1.13,<2',  # figures and their intervals
         'pyyaml>=6,<7',  # the map of topics to cameras and joints
     ],
+    'report': [  # `viva evaluate --report`
+        'altair>=6,<7',  # declares the charts; a major version is one of Vega-Lite
+        'vl-convert-python>=1.9,<2',  # Vega as one script, so that the page needs no network
+    ],
     'train': [
         'torch>=2.9,<3',  # weights_only loading and the dynamo exporter
         'diffusers>=0.42,<0.43',  # the Wan classes' inner names are used for injection

@@ -1,9 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page is opened in a real browser, without a network."""
+"""The evaluation page in a real browser, without a network."""
 
 import json
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +15,31 @@ import numpy as np
 import pytest
 from support.recordings import RISING, make_label, write_recording
 
+from viva_ros.cli import evaluate
 from viva_ros.cli.evaluate import main
+from viva_ros.cli.main import main as viva
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
-from viva_ros.evaluation.html_report import alarm_limits, trouble
+from viva_ros.evaluation.html_report import alarm_limits, fill, library, trouble
 from viva_ros.evaluation.results import Result
 
 EVIL = '</script><img src=x onerror=alert(1)>'
 
 
+#: The page, once it is made: the evaluation is slow, and no test changes the page.
+MADE: list[Path] = []
+
+
 @pytest.fixture
-def report(tmp_path: Path, worth_engine_folder) -> Path:
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Evaluate two successes and two failures, one of them with a name that is markup."""
+    if not MADE:
+        engine = request.getfixturevalue('worth_engine_folder')
+        MADE.append(evaluated(tmp_path_factory.mktemp('report'), engine))
+    return MADE[0]
+
+
+def evaluated(tmp_path: Path, engine: Path) -> Path:
     calibration, test = tmp_path / 'calibration', tmp_path / 'test'
     calibration.mkdir()
     test.mkdir()
@@ -39,13 +54,7 @@ def report(tmp_path: Path, worth_engine_folder) -> Path:
         test / 'd.mcap', RISING, label=make_label(False, 'slip', inject=2.9, manifest=3.0)
     )
     out = tmp_path / 'report.html'
-    command = [
-        str(test),
-        '--engine',
-        str(worth_engine_folder),
-        '--calibration-recordings',
-        str(calibration),
-    ]
+    command = [str(test), '--engine', str(engine), '--calibration-recordings', str(calibration)]
     assert main([*command, '--out', str(tmp_path / 'x.json'), '--report', str(out),
                  '--checks', '1']) == 0  # fmt: skip
     return out
@@ -62,52 +71,155 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+class Watch:
+    """Collect what a page must not do: errors, warnings, dialogs and requests."""
+
+    def __init__(self, page: Any) -> None:
+        self.troubles: list[str] = []
+        page.on('console', lambda message: self.troubles.append(message.text))
+        page.on('pageerror', lambda error: self.troubles.append(str(error)))
+        page.on('dialog', lambda dialog: self.troubles.append('markup from a recording was run'))
+        page.on('request', lambda request: self._request(request.url))
+
+    def _request(self, address: str) -> None:
+        if not address.startswith(('file:', 'data:')):
+            self.troubles.append(f'request to {address}')
+
+
+def opened(browser: Any, path: Path, width: int, height: int) -> tuple[Any, Watch]:
+    """Open a file without a network; return it once its charts are drawn."""
+    page = browser.new_page(viewport={'width': width, 'height': height}, offline=True)
+    watch = Watch(page)
+    page.goto(path.as_uri())
+    cards = page.locator('#stories .card').count()
+    page.wait_for_function(
+        'cards => document.querySelectorAll("#stories .chart svg").length == cards', arg=cards
+    )
+    return page, watch
+
+
+def point_at(page: Any, chart: Any, x: float) -> None:
+    """Move the pointer to a chart's middle height, at a share of its width."""
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    for shift in (-3, 0):  # a chart answers to a pointer that moves
+        page.mouse.move(box['x'] + x * box['width'] + shift, box['y'] + box['height'] / 2)
+
+
 @pytest.mark.slow
-def test_the_page_works_in_a_browser_and_asks_for_nothing(report: Path, browser: Any) -> None:
-    page = browser.new_page(viewport={'width': 1200, 'height': 1600})
-    troubles: list[str] = []
-    page.on('console', lambda message: troubles.append(message.text))
-    page.on('pageerror', lambda error: troubles.append(str(error)))
-    page.on('dialog', lambda dialog: troubles.append('markup from a recording was run'))
-    asked: list[str] = []
-    page.on('request', lambda request: asked.append(request.url))
-    page.goto(report.as_uri())
+def test_page_shows_an_evaluation_without_a_network(report: Path, browser: Any) -> None:
+    page, watch = opened(browser, report, 1200, 1600)
     # Figures: one column for each contender, after the label.
     assert page.locator('#figures thead th').all_inner_texts() == ['', 'ViVa', 'time counter']
     assert page.locator('#figures tr', has_text='failures found').first.inner_text() == (
         # Of 2 and 2 of 2: none found may still be .842 found, 1 - .025^(1/2).
         'failures found \u2191\t0.500 [0.000, 1.000]\u2007\t0.000 [0.000, 0.842]\u2007'
     )
-    # The missed failure is the worst; its card comes first, with pictures of both cameras.
+    page.locator('#figures tbody tr').first.locator('td').nth(1).hover()
+    assert page.locator('#tip').inner_text() == '2 episodes'
+    # The missed failure is the worst; its card comes first, with images of both cameras.
     first = page.locator('#stories .card').first
     assert 'A failure that was not found.' in first.inner_text()
     assert first.locator('img').count() == 2 * 9
     assert page.evaluate('document.querySelector("#stories img").naturalWidth') > 0
-    # A curve tells its numbers where the pointer is.
-    first.locator('rect.area').hover()
-    assert 'value V' in page.locator('#tip').inner_text()
-    # A heading sorts, once up and once down; a row shows its curve.
+    chart = first.locator('.chart')
+    assert chart.get_attribute('aria-label') == 'value of d over time'
+    assert 'evidence' in chart.locator('svg text').all_text_contents()
+    # The readout has the values at the pointer: d rises by 0.2 a second from -0.5.
+    point_at(page, chart, 0.5)
+    lines = page.locator('#tip').inner_text().splitlines()
+    time = float(lines[0].removesuffix(' s'))
+    value = float(lines[1].removeprefix('value V'))
+    assert 2.0 < time < 4.0
+    assert value == pytest.approx(-0.5 + 0.2 * time, abs=0.03)
+    assert lines[-1].startswith('alarm below')
+    # A heading sorts, once up and once down; a click or Enter on a row shows its curve.
     page.click('#episodes button[data-key=final]')
     up = page.locator('#episodes tbody tr td:nth-child(7)').all_inner_texts()
     assert up == sorted(up, key=float)
     page.click('#episodes button[data-key=final]')
     assert page.locator('#episodes tbody tr td:nth-child(7)').all_inner_texts() == up[::-1]
     page.locator('#episodes tbody tr').last.click()
-    assert page.locator('#chosen svg').count() == 1
+    page.wait_for_selector('#chosen .chart svg')
+    page.locator('#episodes tbody tr').first.press('Enter')
+    page.wait_for_selector('#chosen .chart svg')
+    assert page.locator('#chosen .card').count() == 1
+    name = page.locator('#episodes tbody tr.chosen td').first.inner_text()
+    assert page.locator('#chosen h3').inner_text().startswith(f'{name} ')
     # The name that is markup is shown as it is.
     assert EVIL in page.locator('#episodes').inner_text()
     assert page.locator('#checks tbody tr').count() >= 7
-    assert not troubles
-    assert [url for url in asked if not url.startswith(('file:', 'data:'))] == []
+    assert not watch.troubles
 
 
-def test_the_data_in_the_page_cannot_end_its_script(report: Path) -> None:
+def content(report: Path) -> dict[str, Any]:
+    """Return the JSON in a page."""
+    text = report.read_text(encoding='utf-8')
+    return dict(json.loads(text.partition('id="data">')[2].partition('</script>')[0]))
+
+
+@pytest.mark.slow
+def test_charts_fit_narrow_pages_and_show_marks_as_text(
+    report: Path, browser: Any, tmp_path: Path
+) -> None:
+    """The page is made again from its data, with a mark that is markup and a probability."""
+    data = content(report)
+    worst = data['episodes'][data['stories'][0]]
+    worst['marks'] = [[EVIL, 1.0]]
+    worst['alarms'] = [worst['duration']]
+    worst['probability'] = [0.25] * len(worst['times'])
+    data['reliability'] = {
+        'ece': {'value': 0.1, 'low': 0.0, 'high': 0.2}, 'brier': {'value': 0.2},
+        'told': [0.25, None], 'seen': [0.5, None], 'episodes': [3.0, 0.0],
+    }  # fmt: skip
+    path = tmp_path / 'changed.html'
+    path.write_text(fill(data), encoding='utf-8')
+    page, watch = opened(browser, path, 400, 800)
+    assert page.evaluate('document.documentElement.scrollWidth') == 400
+    chart = page.locator('#stories .card').first.locator('.chart')
+    assert EVIL in chart.locator('svg text').all_text_contents()
+    # Text is as large as on a wide page, and the label of an alarm at the end stays inside.
+    label = chart.locator('svg text', has_text='alarm')
+    assert label.evaluate('e => e.getBoundingClientRect().height') > 10
+    assert label.evaluate('e => e.getBoundingClientRect().right') <= 400
+    point_at(page, chart, 0.5)
+    assert 'probability of success  0.25' in page.locator('#tip').inner_text()
+    assert page.locator('#key').inner_text().split('\n') == [
+        'value V', 'probability of success', 'alarm where the smoothed value is below', 'alarm',
+        'physical evidence, or a mark',
+    ]  # fmt: skip
+    # One bin has episodes.
+    dots = page.locator('#reliability svg .mark-symbol path')
+    assert dots.count() == 1
+    dots.first.hover()
+    assert page.locator('#tip').inner_text() == (
+        'predicted 0.25\nsucceeded 0.50\nweight 3.0 episodes'
+    )
+    assert not watch.troubles
+
+
+def test_data_in_the_page_cannot_end_its_script(report: Path) -> None:
     text = report.read_text(encoding='utf-8')
     data = text.partition('id="data">')[2].partition('</script>')[0]
     assert '<' not in data
     assert json.loads(data)['episodes'][2]['mode'] == EVIL
-    assert 'http://' not in text.replace('http://www.w3.org', '')
-    assert 'https://' not in text
+    assert library() in text
+    assert not re.search('</script', library(), re.IGNORECASE)
+    assert 'https://' not in text.replace(library(), '')
+    assert 'http://' not in text.replace(library(), '')
+
+
+def test_missing_chart_library_fails_before_measuring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, 'altair', None)
+    monkeypatch.delitem(sys.modules, 'viva_ros.evaluation.html_report')
+    monkeypatch.delattr('viva_ros.evaluation.html_report')
+    monkeypatch.setattr(evaluate, 'of_engines', lambda args: pytest.fail('measured'))
+    arguments = ['evaluate', str(tmp_path), '--calibration-recordings', str(tmp_path)]
+    arguments += ['--out', str(tmp_path / 'x.json'), '--report', str(tmp_path / 'x.html')]
+    assert viva(arguments) == 2
+    assert 'altair is not installed; run: ' in capsys.readouterr().err
 
 
 def judged(group: str, alarms: tuple[float, ...] = (), manifest: float | None = None) -> Result:

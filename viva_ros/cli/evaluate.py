@@ -21,7 +21,6 @@ from viva_ros.data.open import find
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.evaluation import tables as report
 from viva_ros.evaluation.from_scores import calibrations_of, engine_of, read_tables, results_of
-from viva_ros.evaluation.html_report import page
 from viva_ros.evaluation.perturbations import measure_checks
 from viva_ros.evaluation.plots import draw
 from viva_ros.evaluation.results import Result
@@ -54,6 +53,8 @@ ALL = 'all tasks'
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     config = parse(argv)
+    if config.report:
+        from viva_ros.evaluation import html_report  # noqa: F401 (missing libraries: fail first)
     judged = of_scores(config) if config.scores else of_engines(config)
     results, checks = judged.results, judged.checks
     measured, parts = of_all(results, camera_only()), by_task(results, camera_only())
@@ -127,6 +128,8 @@ def parse(argv: Sequence[str] | None) -> EvaluationConfig:
 
 def write_report(out: Path, scopes: Mapping[str, Any], judged: Judged) -> None:
     """Write the report page of the first engine."""
+    from viva_ros.evaluation.html_report import page  # needs the extra 'report'
+
     rows = next(iter(judged.results.values()))
     places = {(one.task, one.name): path for one, path in zip(rows, judged.paths, strict=True)}
     title = f'viva_ros: engine {judged.engine["fingerprint"]} on {len(rows)} test episodes'

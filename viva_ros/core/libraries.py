@@ -42,6 +42,7 @@ class Library:
 
 LIBRARIES: Final = {
     'accelerate': Library('accelerate>=1.10,<2', 'train'),
+    'altair': Library('altair>=6,<7', 'report'),
     'av': Library('av>=14,<18', 'data'),
     'cuda': Library('cuda-bindings>=12.6,<14', 'tensorrt'),
     'cv2': Library('opencv-python-headless>=4.9,<6', apt='python3-opencv'),
@@ -69,6 +70,7 @@ LIBRARIES: Final = {
     'tensorrt_rtx': Library('tensorrt-rtx-cu13>=1.4,<2', 'tensorrt'),
     'torch': Library('torch>=2.9,<3', 'train'),
     'transformers': Library('transformers>=4.57,<6', 'train'),
+    'vl_convert': Library('vl-convert-python>=1.9,<2', 'report'),
     'yaml': Library('pyyaml>=6,<7', 'data', apt='python3-yaml'),
 }
 

@@ -1,21 +1,27 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-An evaluation as one page: it needs no network, and nothing but a browser.
+An evaluation as one HTML file that contains its data, its images and its plotting library.
 
-``report.html`` is the page; what it shows is JSON inside it. Text from recordings is put into the
-page as text alone, never as markup.
+``report.html`` is the template. Tables and image strips are plain HTML; the charts are Vega-Lite,
+declared here with Altair and drawn in the browser from the JSON in the page. The page shows text
+from recordings as text only, never as markup.
 """
 
 import base64
 import json
 import math
+import string
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import altair as alt
 import cv2
 import numpy as np
+import vl_convert
 
 from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import Details
@@ -37,6 +43,51 @@ LATE: Final = 5.0  # s: as bad as a failure that is never found
 GROUPS: Final = {
     SUCCESS: 'success', FAILURE: 'failure', MENDED: 'mended by itself', RETRY: 'after a retry',
 }  # fmt: skip
+HEIGHT: Final = 220  # px, of a curve
+SHOWN: Final = alt.TooltipContent(content='data')  # report.html shows its text
+LEFT, RIGHT = 36, 16  # px, around a curve; the image strip in report.html has the same margins
+
+
+@dataclass(frozen=True)
+class Series:
+    """
+    A line of a curve.
+
+    :param key: of an episode in the page's data
+    :param short: label in the readout at the pointer
+    :param colour: in CSS; a variable of report.html, so that it follows the colour scheme
+    :param width: px
+    :param dash: lengths of a dash and of a gap, px
+    :param style: of the border that stands for it in the key
+    """
+
+    key: str
+    label: str
+    short: str
+    colour: str
+    width: float
+    dash: tuple[float, float] = (1, 0)
+    style: str = 'solid'
+
+
+SERIES: Final = (
+    Series('value', 'value V', 'value V', 'var(--value)', 2.2),
+    Series('progress', 'true progress', 'true progress', 'var(--truth)', 1.5, (7, 3), 'dashed'),
+    Series(
+        'probability', 'probability of success', 'probability of success', 'var(--chance)', 1.5,
+        (1.5, 3), 'dotted',
+    ),
+    Series(
+        'limit', 'alarm where the smoothed value is below', 'alarm below', 'var(--alarm)', 1.2,
+        (3, 3), 'dashed',
+    ),
+)  # fmt: skip
+
+
+class PageTemplate(string.Template):
+    """A template whose placeholders do not look like JavaScript's."""
+
+    delimiter = '@@'
 
 
 def page(
@@ -45,7 +96,7 @@ def page(
     paths: Mapping[tuple[str, str], Path], calibrations: Mapping[str, Calibration],
 ) -> str:  # fmt: skip
     """
-    Give the page.
+    Return the page.
 
     :param figures: by scope ('all tasks', or a task), then by contender, the measured one first
     :param results: of the measured one
@@ -69,10 +120,112 @@ def page(
             for name, row in checks.items()
         ],
     }  # fmt: skip
+    return fill(content)
+
+
+def fill(content: Mapping[str, Any]) -> str:
+    """Return the page with its data, its charts and the library that draws them."""
+    series = [one for one in SERIES if any(episode[one.key] for episode in content['episodes'])]
+    charts = {'curve': curve_chart(series), 'reliability': reliability_chart()}
+    content = {**content, 'series': [asdict(one) for one in series], 'charts': charts}
     text = json.dumps(plain(content), allow_nan=False, separators=(',', ':'))
-    # Inside of a script nothing may look like its end.
+    # Inside a script element no text may look like its end.
     text = text.replace('<', '\\u003c').replace('\u2028', '\\u2028').replace('\u2029', '\\u2029')
-    return TEMPLATE.read_text(encoding='utf-8').replace('__DATA__', text)
+    template = PageTemplate(TEMPLATE.read_text(encoding='utf-8'))
+    return template.substitute(data=text, library=library())
+
+
+@cache
+def library() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one JavaScript module without imports."""
+    version = alt.SCHEMA_VERSION.removeprefix('v').rpartition('.')[0]
+    return vl_convert.javascript_bundle(vl_version=version).replace('</script', '<\\/script')
+
+
+def curve_chart(series: Sequence[Series]) -> dict[str, Any]:
+    """
+    Return the Vega-Lite chart of an episode.
+
+    The page sets the parameter ``end`` (s) and three datasets: samples (t, series, v), marks
+    (t, text, alarm, v) and moments (t, text: what is shown at the pointer).
+    """
+    keys = [one.key for one in series]
+    end = alt.param(name='end', value=1.0)
+    x = alt.X('t:Q', title=None).scale(domain=alt.ExprRef('[0, end]'), nice=False)
+    x = x.axis(grid=False, labelExpr="datum.label + ' s'", tickMinStep=1, labelPadding=8)
+    y = alt.Y('v:Q', title=None).scale(domain=[-1, 1])
+    y = y.axis(values=[-1, -0.5, 0, 0.5, 1], format='~', minExtent=LEFT, maxExtent=LEFT)
+
+    def by_series(channel: Any, values: Sequence[Any]) -> Any:
+        return channel('series:O', legend=None).scale(domain=keys, range=values)
+
+    lines = alt.Chart(alt.NamedData('samples')).mark_line(strokeJoin='round').encode(
+        x, y,
+        by_series(alt.Color, [one.colour for one in series]),
+        by_series(alt.StrokeDash, [list(one.dash) for one in series]),
+        by_series(alt.StrokeWidth, [one.width for one in series]),
+    )  # fmt: skip
+    marks = alt.Chart(alt.NamedData('marks'))
+    rules = marks.mark_rule(strokeWidth=1.5).encode(
+        x,
+        color=alt.when('datum.alarm').then(alt.value('var(--alarm)')).otherwise(
+            alt.value('var(--ink)')
+        ),
+        strokeDash=alt.when('datum.alarm').then(alt.value([1, 0])).otherwise(alt.value([4, 3])),
+    )  # fmt: skip
+    late = 'datum.t > 0.92 * end'  # there is no room on the right
+    texts = marks.mark_text(
+        align=alt.ExprRef(f"{late} ? 'right' : 'left'"), dx=alt.ExprRef(f'{late} ? -4 : 4'),
+        dy=-5, baseline='bottom', color='var(--soft)',
+    ).encode(x, y, text='text:N')  # fmt: skip
+    near = alt.selection_point(
+        name='near', fields=['t'], nearest=True, on='pointermove', clear='pointerout', empty=False
+    )
+    opacity = alt.when(near).then(alt.value(1)).otherwise(alt.value(0))
+    moments = alt.Chart(alt.NamedData('moments')).mark_rule(color='var(--soft)', tooltip=SHOWN)
+    moments = moments.encode(x, opacity=opacity).add_params(near)
+    chart = alt.layer(lines, rules, texts, moments).add_params(end)
+    return _declaration(chart.properties(width='container', height=HEIGHT))
+
+
+def reliability_chart() -> dict[str, Any]:
+    """
+    Return the Vega-Lite chart of predicted probability against success rate.
+
+    The page sets the dataset bins (told, seen, share, text).
+    """
+    unit, quarters = alt.Scale(domain=[0, 1]), [0, 0.25, 0.5, 0.75, 1]
+    x = alt.X('told:Q', title='predicted probability', scale=unit).axis(
+        values=quarters, format='.2~f'
+    )
+    y = alt.Y('seen:Q', title='share that succeeded', scale=unit).axis(
+        values=quarters, format='.2~f'
+    )
+    ends = alt.Chart(alt.InlineData([{'told': end, 'seen': end} for end in (0, 1)]))
+    bins = alt.Chart(alt.NamedData('bins')).mark_circle(
+        color='var(--value)', opacity=0.65, tooltip=SHOWN
+    )
+    area = alt.Scale(domain=[0, 1], range=[math.pi * radius**2 for radius in (4, 20)])
+    chart = alt.layer(
+        ends.mark_line(color='var(--other)', strokeDash=[4, 4], strokeWidth=1).encode(x, y),
+        bins.encode(x, y, alt.Size('share:Q', legend=None, scale=area)),
+    )  # fmt: skip
+    return _declaration(chart.properties(width='container', height=320))
+
+
+def _declaration(chart: alt.LayerChart) -> dict[str, Any]:
+    """Return a chart in the page's style, without the address of its schema."""
+    styled = chart.configure(
+        autosize=alt.AutoSizeParams(type='fit-x', contains='padding'), background='transparent',
+        font='system-ui, sans-serif', padding={'left': 0, 'right': RIGHT, 'top': 4, 'bottom': 0},
+    ).configure_view(stroke=None)  # fmt: skip
+    styled = styled.configure_axis(
+        domain=False, ticks=False, gridColor='var(--line)', labelColor='var(--soft)',
+        titleColor='var(--soft)', labelFontSize=12, titleFontSize=12, titleFontWeight='normal',
+    ).configure_text(fontSize=12)  # fmt: skip
+    declared: dict[str, Any] = styled.to_dict()
+    del declared['$schema']
+    return declared
 
 
 def trouble(one: Result) -> float:
