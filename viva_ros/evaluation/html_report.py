@@ -259,7 +259,7 @@ def _episode(one: Result, calibration: Calibration | None) -> dict[str, Any]:
 
 
 def alarm_limits(one: Result, calibration: Calibration) -> Array:
-    """Give the smoothed value below which an alarm would be due, (N,); NaN where none can be."""
+    """Return the smoothed value below which an alarm would be due, (N,); NaN where none can be."""
     judge = Detector(DetectorSettings(rules=calibration.rules), calibration.thresholds)
     limits = []
     likely = np.full(len(one.times), math.nan) if one.probability is None else one.probability
@@ -275,7 +275,7 @@ def _rounded(numbers: Any) -> list[float]:
 
 
 def _told(one: Result) -> str:
-    """Say in a sentence how it was judged."""
+    """Return a sentence on how an episode was judged."""
     if one.group == FAILURE:
         if one.trial.detection is None:
             return 'A failure that was not found.'
@@ -290,7 +290,7 @@ def _told(one: Result) -> str:
 
 
 def strip(episode: Episode) -> dict[str, Any]:
-    """Give small pictures of all cameras at even times; text for the page's images."""
+    """Return small images of all cameras at even times, as data URLs."""
     tracks = {name: track for name, track in episode.cameras.items() if track.stamps.size}
     begin = min(int(track.stamps[0]) for track in tracks.values())
     end = max(int(track.stamps[-1]) for track in tracks.values())
@@ -303,7 +303,7 @@ def strip(episode: Episode) -> dict[str, Any]:
 
 
 def _data_address(image: Image) -> str:
-    """Give a picture as an address that holds it."""
+    """Return an image as a data URL."""
     height, width = image.shape[:2]
     small = cv2.resize(
         image, (WIDE, max(1, round(WIDE * height / width))), interpolation=cv2.INTER_AREA
