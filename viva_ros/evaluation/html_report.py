@@ -139,7 +139,9 @@ def fill(content: Mapping[str, Any]) -> str:
 def library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one JavaScript module without imports."""
     version = alt.SCHEMA_VERSION.removeprefix('v').rpartition('.')[0]
-    return vl_convert.javascript_bundle(vl_version=version).replace('</script', '<\\/script')
+    return vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;', version).replace(
+        '</script', '<\\/script'
+    )
 
 
 def curve_chart(series: Sequence[Series]) -> dict[str, Any]:
@@ -213,7 +215,7 @@ def reliability_chart() -> dict[str, Any]:
     return _declaration(chart.properties(width='container', height=320))
 
 
-def _declaration(chart: alt.LayerChart) -> dict[str, Any]:
+def _declaration(chart: alt.LayerChart | alt.FacetChart) -> dict[str, Any]:
     """Return a chart in the page's style, without the address of its schema."""
     styled = chart.configure(
         autosize=alt.AutoSizeParams(type='fit-x', contains='padding'), background='transparent',
