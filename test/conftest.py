@@ -20,9 +20,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ['support.fixtures', 'support.ros_fixtures']
-
-pytest_plugins = ['support.selection']
+pytest_plugins = ['support.fixtures', 'support.ros_fixtures', 'support.selection']
 
 HERE: Final = Path(__file__).parent
 #: Of tests alone; those that viva_ros imports are in viva_ros.core.libraries.
