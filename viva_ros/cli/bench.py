@@ -65,14 +65,18 @@ class EngineFigures:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        'viva bench', description=__doc__.partition(': ')[2],
+        'viva bench', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--task', default='tray_lift', help='default: %(default)s')
+    parser.add_argument('--task', default='tray_lift', help='of the engine; default: %(default)s')
     known = [kind for kind in kinds() if kind != AUTO]
-    parser.add_argument('--kinds', nargs='+', choices=known, default=known, help='default: all')
-    parser.add_argument('--rounds', type=int, default=12, help='default: %(default)s')
+    parser.add_argument(
+        '--kinds', nargs='+', choices=known, default=known, help='engine kinds; default: all'
+    )
+    parser.add_argument(
+        '--rounds', type=int, default=12, help='turns of each kind; default: %(default)s'
+    )
     parser.add_argument(
         '--camera-size', type=int, nargs=2, default=(128, 128), metavar=('HEIGHT', 'WIDTH'),
         help='of the images, px; default: 128 128',
