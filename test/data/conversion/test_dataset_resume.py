@@ -16,7 +16,6 @@ from support.foreign_robot import write_bag
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion import convert as import_unit
-from viva_ros.data.conversion import dataset as import_recordings
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.conversion.topic_map import load_map
