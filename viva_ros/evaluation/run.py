@@ -86,7 +86,7 @@ class EvaluationConfig:
     out: Path = field(
         metadata=required('JSON file of the results; tables (.md) and plots (.png) next to it.')
     )
-    report: Path | None = setting(None, 'HTML file of a report page.')
+    report: Path | None = setting(None, "HTML file of a report page (needs the extra 'report').")
     engine: tuple[str, ...] = setting(
         (), 'Engine to measure; repeat to compare with others; default: the shipped engine.'
     )
