@@ -33,7 +33,7 @@ from viva_ros.core.observation import Observation
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import AUTO, kinds
 from viva_ros.engine.factory import choose, load
-from viva_ros.engine.resources import engine_folder
+from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.engine.usage import peak_mib
 
 BURST: Final = 5  # estimates of a kind in its turn, after one that is not counted
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--task', default='tray_lift', help='of the engine; default: %(default)s')
+    parser.add_argument('--task', default=DEFAULT_TASK, help='of the engine; default: %(default)s')
     known = [kind for kind in kinds() if kind != AUTO]
     parser.add_argument(
         '--kinds', nargs='+', choices=known, default=known, help='engine kinds; default: all'
