@@ -163,7 +163,7 @@ def test_a_changed_map_makes_the_units_anew(
 
     out = tmp_path / 'set'
     with monkeypatch.context() as patch:
-        patch.setattr(import_recordings, 'assemble', stop)
+        patch.setattr(import_unit, 'assemble', stop)
         with pytest.raises(KeyboardInterrupt):
             import_all(bags, load_map(map_file), OUTCOME, out)
     map_file.write_text(map_file.read_text().replace('rate: 15', 'rate: 5'))
