@@ -9,8 +9,8 @@ option(VIVA_ALL_TESTS "Test recording, training, scoring and the demo, too: an h
 
 set(folders core,metrics,engine,data,nodes,bringup,doctor,sim)
 if(VIVA_ALL_TESTS)
-  set(folders ${folders},advantage,calibration,cli,demo,evaluation,examples,export,faults)
-  set(folders ${folders},model,scoring,training,visualization,workflow)
+  set(folders ${folders},advantage,benchmarks,calibration,cli,console,demo,evaluation,examples,export)
+  set(folders ${folders},faults,model,scoring,training,visualization,workflow)
 endif()
 
 ament_add_pytest_test(pytest test TIMEOUT 7200

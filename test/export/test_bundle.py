@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.slides import slide_episode, write_slide
 
 from viva_ros.cli.export import main
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
@@ -51,11 +52,11 @@ def lively(viva: ViVa) -> ViVa:
 
 @pytest.mark.slow
 def test_an_exported_engine_gives_the_values_of_its_checkpoint(
-    tmp_path: Path, tiny: ViVa, slide: Callable[..., Episode], record: Record
+    tmp_path: Path, tiny_viva: ViVa
 ) -> None:
     folder, out = tmp_path / 'checkpoint', tmp_path / 'engine'
-    mark = checkpoint.write(folder, lively(tiny), {'seed': 4})
-    record(tmp_path / 'r', slide(1))
+    mark = checkpoint.write(folder, lively(tiny_viva), {'seed': 4})
+    write_slide(tmp_path / 'r', slide_episode(1))
     assert main([str(folder), '--out', str(out), '--recordings', str(tmp_path / 'r')]) == 0
     described = json.loads((out / 'engine.json').read_text())
     assert described['parity'] <= 1e-4
@@ -78,13 +79,15 @@ def test_an_exported_engine_gives_the_values_of_its_checkpoint(
 
 
 @pytest.mark.slow
-def test_an_early_exit_is_exported_as_any_other_model(
-    tmp_path: Path, tiny: ViVa, slide: Callable[..., Episode], record: Record
-) -> None:
+def test_an_early_exit_is_exported_as_any_other_model(tmp_path: Path, tiny_viva: ViVa) -> None:
     torch.manual_seed(2)
-    head = EarlyExit.of(lively(tiny), 1).eval()
+    head = EarlyExit.of(lively(tiny_viva), 1).eval()
     checkpoint.write(tmp_path / 'checkpoint', head, {})
-    made = export(tmp_path / 'checkpoint', tmp_path / 'engine', [record(tmp_path / 'r', slide(1))])
+    made = export(
+        tmp_path / 'checkpoint',
+        tmp_path / 'engine',
+        [write_slide(tmp_path / 'r', slide_episode(1))],
+    )
     assert made.model == 'early_exit'
     seen = [observation(seed) for seed in range(3)]
     onnx, pytorch = (load(tmp_path / 'engine', 'slide', kind) for kind in ('onnx', 'pytorch'))
@@ -95,32 +98,34 @@ def test_an_early_exit_is_exported_as_any_other_model(
 
 
 def test_the_baseline_is_exported_as_an_engine_without_cameras(
-    tmp_path: Path, tiny: ViVa, slide: Callable[..., Episode], record: Record
+    tmp_path: Path, tiny_viva: ViVa
 ) -> None:
-    model = ProprioModel(tiny.ranges, 1).eval()
-    content = {'kind': 'proprio', 'ranges': tiny.ranges.to_dict(), 'tasks': ['slide'],
+    model = ProprioModel(tiny_viva.ranges, 1).eval()
+    content = {'kind': 'proprio', 'ranges': tiny_viva.ranges.to_dict(), 'tasks': ['slide'],
                'horizon': 1.0, 'provenance': {}}  # fmt: skip
     checkpoint.write_weights(tmp_path / 'proprio', model, content)
-    made = export(tmp_path / 'proprio', tmp_path / 'engine', [record(tmp_path / 'r', slide(1))])
+    made = export(
+        tmp_path / 'proprio', tmp_path / 'engine', [write_slide(tmp_path / 'r', slide_episode(1))]
+    )
     assert made.cameras == ()
     assert made.parity <= 1e-4
     engine = load(tmp_path / 'engine', 'slide')
     joints = observation(0).proprio
     with torch.inference_mode():
-        row = torch.tensor([[joints[name] for name in tiny.ranges.names]])
+        row = torch.tensor([[joints[name] for name in tiny_viva.ranges.names]])
         expected = float(model(row, torch.zeros(1, dtype=torch.long))[0])
     seen = Observation({}, joints, {'joint_states': 0})
     assert engine.estimate(seen).value == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.fixture
-def joints_alone(tmp_path: Path, tiny: ViVa) -> Path:
+def joints_alone(tmp_path: Path, tiny_viva: ViVa) -> Path:
     """Return a checkpoint that is exported within a moment."""
     torch.manual_seed(0)
-    content = {'kind': 'proprio', 'ranges': tiny.ranges.to_dict(), 'tasks': ['slide'],
+    content = {'kind': 'proprio', 'ranges': tiny_viva.ranges.to_dict(), 'tasks': ['slide'],
                'horizon': 1.0, 'provenance': {}}  # fmt: skip
     folder = tmp_path / 'proprio'
-    checkpoint.write_weights(folder, ProprioModel(tiny.ranges, 1).eval(), content)
+    checkpoint.write_weights(folder, ProprioModel(tiny_viva.ranges, 1).eval(), content)
     return folder
 
 
@@ -142,11 +147,10 @@ def made_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, float], None]:
 
 @pytest.mark.parametrize('far', [0.02, math.inf, math.nan])
 def test_an_engine_that_differs_is_refused_and_nothing_is_left(
-    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
-    made_of: Callable[[bytes, float], None], far: float,
-) -> None:  # fmt: skip
+    tmp_path: Path, joints_alone: Path, made_of: Callable[[bytes, float], None], far: float
+) -> None:
     made_of(b'graph', far)
-    paths = [record(tmp_path / 'r', slide(1))]
+    paths = [write_slide(tmp_path / 'r', slide_episode(1))]
     before = left(tmp_path)
     with pytest.raises(EngineError, match=r'differs from PyTorch by .* in value, at most 0\.01'):
         export(joints_alone, tmp_path / 'e', paths)
@@ -154,10 +158,12 @@ def test_an_engine_that_differs_is_refused_and_nothing_is_left(
 
 
 def test_an_engine_that_was_there_stays_whole_when_its_successor_fails(
-    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
-    made_of: Callable[[bytes, float], None], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    paths = [record(tmp_path / 'r', slide(1))]
+    tmp_path: Path,
+    joints_alone: Path,
+    made_of: Callable[[bytes, float], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths = [write_slide(tmp_path / 'r', slide_episode(1))]
     made_of(b'first', 0.0)
     export(joints_alone, tmp_path / 'e', paths)
     before = {path.name: path.read_bytes() for path in (tmp_path / 'e').iterdir()}
@@ -212,9 +218,9 @@ def test_an_estimate_that_is_not_finite_is_infinitely_far(joints_alone: Path) ->
 
 
 def test_the_description_says_what_the_engine_is_made_of_and_needs(
-    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record
+    tmp_path: Path, joints_alone: Path
 ) -> None:
-    paths = [record(tmp_path / 'r', slide(1))]
+    paths = [write_slide(tmp_path / 'r', slide_episode(1))]
     pytest.importorskip('openvino')
     made = export(joints_alone, tmp_path / 'e', paths, ExportPlan('openvino'))
     content = json.loads((tmp_path / 'e' / 'engine.json').read_text())
@@ -238,22 +244,21 @@ def test_the_description_says_what_the_engine_is_made_of_and_needs(
     (ExportPlan('tensorrt_rtx'), r'no GPU .* add --build-only and --capability'),
 ])  # fmt: skip
 def test_what_cannot_be_built_here_is_one_error_with_its_remedy(
-    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
-    plan: ExportPlan, reason: str,
-) -> None:  # fmt: skip
+    tmp_path: Path, joints_alone: Path, plan: ExportPlan, reason: str
+) -> None:
     if plan.kind == 'tensorrt_rtx':
         pytest.importorskip('tensorrt_rtx')
         if cuda.probe().device:
             pytest.skip('there is a GPU')
     with pytest.raises(EngineError, match=reason):
-        export(joints_alone, tmp_path / 'e', [record(tmp_path / 'r', slide(1))], plan)
+        export(joints_alone, tmp_path / 'e', [write_slide(tmp_path / 'r', slide_episode(1))], plan)
     assert not (tmp_path / 'e').exists()
 
 
 def test_what_cannot_be_for_the_joints_alone_is_refused(
-    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record
+    tmp_path: Path, joints_alone: Path
 ) -> None:
-    paths = [record(tmp_path / 'r', slide(1))]
+    paths = [write_slide(tmp_path / 'r', slide_episode(1))]
     for plan in (ExportPlan('pytorch'), ExportPlan('openvino', 'bfloat16')):
         with pytest.raises(EngineError, match=r'knows the joints alone.*take onnx or openvino'):
             export(joints_alone, tmp_path / 'e', paths, plan)
@@ -267,12 +272,11 @@ def test_halves_of_pytorch_are_compared_on_a_gpu_or_not_at_all() -> None:
 
 
 def test_a_graph_larger_than_one_file_can_hold_is_refused(
-    tmp_path: Path, joints_alone: Path, slide: Callable[..., Episode], record: Record,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    tmp_path: Path, joints_alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr('viva_ros.export.graph.LARGEST_GRAPH', 100)
     with pytest.raises(EngineError, match=r'GB of weights.*use --engine pytorch'):
-        export(joints_alone, tmp_path / 'e', [record(tmp_path / 'r', slide(1))])
+        export(joints_alone, tmp_path / 'e', [write_slide(tmp_path / 'r', slide_episode(1))])
 
 
 def test_gpus_are_named_for_the_library_that_builds_ahead_alone(tmp_path: Path) -> None:
@@ -295,16 +299,18 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_engine_that_tells_progress_from_risk_gives_both(
-    tmp_path: Path, slide: Callable[..., Episode], record: Record, tiny: ViVa
+    tmp_path: Path, tiny_viva: ViVa
 ) -> None:
     torch.manual_seed(1)
-    apart = ViVa(replace(tiny.config, targets=('proprio', 'value', 'success')), tiny.ranges)
+    apart = ViVa(
+        replace(tiny_viva.config, targets=('proprio', 'value', 'success')), tiny_viva.ranges
+    )
     folder, out = tmp_path / 'checkpoint', tmp_path / 'engine'
     checkpoint.write(folder, lively(apart), {})
-    export(folder, out, [record(tmp_path / 'r', slide(1))])
+    export(folder, out, [write_slide(tmp_path / 'r', slide_episode(1))])
     given, expected = (load(out, 'slide', kind).estimate(observation(3))
                        for kind in ('onnx', 'pytorch'))  # fmt: skip
     assert given.value == pytest.approx(given.progress + given.success - 1, abs=1e-6)
     for name in ('value', 'progress', 'success'):
         assert getattr(given, name) == pytest.approx(getattr(expected, name), abs=1e-5)
-    assert set(given.forecast) == set(tiny.config.joint_names)
+    assert set(given.forecast) == set(tiny_viva.config.joint_names)
