@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from viva_ros.cli.main import COMMANDS
+from viva_ros.cli import COMMANDS
 from viva_ros.core.events import KINDS
 from viva_ros.core.settings import flatten
 from viva_ros.nodes.settings import SETTINGS

@@ -10,7 +10,7 @@ from typing import Any, Final
 from unittest import mock
 
 from scripts.reference_pages.markdown import GENERATED, cell, code, table
-from viva_ros.cli.main import COMMANDS
+from viva_ros.cli import COMMANDS
 
 INTRODUCTION: Final = f"""\
 # Commands

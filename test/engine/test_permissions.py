@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import EngineError
-from viva_ros.engine import permissions as trust
+from viva_ros.engine import manifest as trust
 from viva_ros.engine.backends import tensorrt
 from viva_ros.engine.backends.cuda import Device
 from viva_ros.engine.factory import load

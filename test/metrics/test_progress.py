@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viva_ros.metrics.progress import (
+from viva_ros.metrics.ranking import (
     by_progress,
     corrected_order,
     crossings,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from viva_ros.model import flow_matching as flow
+from viva_ros.model import viva as flow
 
 
 def test_tau_zero_is_clean_and_tau_one_is_noise() -> None:

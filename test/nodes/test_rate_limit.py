@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-from viva_ros.nodes.rate_limit import Pace, Pause
+from viva_ros.nodes.estimation import Pace, Pause
 
 
 def test_at_10_hz_an_estimate_is_due_90_ms_after_the_last():

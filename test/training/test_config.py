@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.model import flow_matching as flow
+from viva_ros.model import viva as flow
 from viva_ros.training import trainer
 from viva_ros.training.config import ONE_EPOCH, TrainPlan, plan
 from viva_ros.training.trainer import Schedule

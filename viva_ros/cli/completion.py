@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def read_commands() -> tuple[list[Command], dict[str, str]]:
     """Return all commands; and those without options, with the library that is missing."""
-    from viva_ros.cli.main import COMMANDS
+    from viva_ros.cli import COMMANDS
 
     found, without = [], {}
     for name, (module, text) in COMMANDS.items():

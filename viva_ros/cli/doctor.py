@@ -15,7 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from viva_ros.bringup.launch_arguments import NAMESPACE
 from viva_ros.doctor import checks as findings
-from viva_ros.doctor import graph_checks as graph_findings
+from viva_ros.doctor import checks as graph_findings
 from viva_ros.doctor import shared_memory as leftovers
 from viva_ros.doctor.checks import ERROR, Finding
 from viva_ros.engine.resources import DEFAULT_TASK

@@ -1,15 +1,23 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `viva doctor` finds without a node: versions, shared memory, engine and calibration."""
+"""What `viva doctor` finds on the graph: who publishes what, with which QoS, and how often."""
 
 import os
 import platform
 import shutil
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
@@ -18,6 +26,9 @@ from viva_ros.doctor import shared_memory as leftovers
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import named
 from viva_ros.engine.resources import engine_folder, shared_folder
+from viva_ros.nodes import qos
+from viva_ros.nodes.diagnostics import ERROR as FAULT
+from viva_ros.nodes.diagnostics import WARN as DOUBT
 from viva_ros.nodes.registry import PROFILE_VARIABLE
 
 OK: Final = 'ok'
@@ -129,3 +140,150 @@ def _room() -> Finding:
         remedy = 'viva doctor --clean; of a container, --shm-size'
         return Finding(WARN, 'shared memory', text, remedy)
     return Finding(OK, 'shared memory', f'/dev/shm has {free / MIB:.0f} MiB free')
+
+
+NODES = ('monitor', 'supervisor', 'black_box')
+INPUTS = tuple(f'sensor_msgs/msg/{kind}' for kind in ('Image', 'CompressedImage', 'JointState'))
+DISCOVERY = 3.0  # s
+RESULTS = {'value': True, 'alert': True}  # whether its reader wants it reliable
+
+
+def look(
+    namespace: str, cameras: Iterable[str], seconds: float, joints: str = 'joint_states'
+) -> list[Finding]:
+    """
+    Listen for a while.
+
+    :param namespace: of the robot, as in '/cell'
+    :param cameras: of the engine; used where no monitor runs
+    :param joints: topic of the joint states; the same
+    """
+    node = Node('viva_doctor', namespace=namespace)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        _discover(node, executor)
+        inputs = _inputs(node, cameras, joints)
+        counts, told = _listen(node, inputs, executor, seconds)
+        findings = [_node(node, name) for name in NODES]
+        findings += [_input(node, topic, counts[topic], seconds) for topic in inputs]
+        findings += [_result(node, topic, reliable) for topic, reliable in RESULTS.items()]
+        return findings + told
+    finally:
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+
+
+def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
+    """Handle what comes for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        executor.spin_once(timeout_sec=max(0.0, end - time.monotonic()))
+
+
+def _discover(node: Node, executor: SingleThreadedExecutor) -> None:
+    """Give the others time to be heard of: a second, and more where no monitor is known yet."""
+    spin(executor, 1.0)
+    end = time.monotonic() + DISCOVERY
+    while time.monotonic() < end and node.get_namespace() not in _spaces(node, 'monitor'):
+        spin(executor, 0.2)
+    spin(executor, 0.5)  # a node is known before its topics are
+
+
+def _spaces(node: Node, name: str) -> list[str]:
+    """List the namespaces in which a node of this name runs; robots differ by them."""
+    return sorted(space for one, space in node.get_node_names_and_namespaces() if one == name)
+
+
+def _inputs(node: Node, cameras: Iterable[str], joints: str) -> list[str]:
+    """List the input topics of the running monitor, or those that one would have by default."""
+    if node.get_namespace() in _spaces(node, 'monitor'):
+        taken = node.get_subscriber_names_and_types_by_node('monitor', node.get_namespace())
+        topics = [topic for topic, kinds in taken if kinds[0] in INPUTS]
+        if topics:
+            return topics
+    names = [*(f'{camera}/image_raw/compressed' for camera in cameras), joints]
+    return [node.resolve_topic_name(name) for name in names]
+
+
+def _listen(
+    node: Node, topics: Iterable[str], executor: SingleThreadedExecutor, seconds: float
+) -> tuple[Mapping[str, int], list[Finding]]:
+    counts = dict.fromkeys(topics, 0)
+    types = dict(node.get_topic_names_and_types())
+
+    def count(topic: str) -> Any:
+        def add(_: bytes) -> None:
+            counts[topic] += 1
+
+        return add
+
+    for topic in counts:
+        if topic in types:
+            package, _, name = types[topic][0].split('/')
+            kind = getattr(import_module(f'{package}.msg'), name)
+            node.create_subscription(kind, topic, count(topic), qos.JOINTS, raw=True)
+    heard: dict[str, Finding] = {}
+    names = {f'{node.get_namespace().rstrip("/")}/{name}' for name in NODES}
+
+    def hear(message: DiagnosticArray) -> None:
+        for entry in message.status:
+            if entry.name.partition(':')[0] in names and entry.level in (DOUBT, FAULT):
+                level = ERROR if entry.level == FAULT else WARN
+                heard[entry.name] = Finding(level, entry.name, entry.message, 'see /diagnostics')
+
+    node.create_subscription(DiagnosticArray, '/diagnostics', hear, qos.RELIABLE)
+    spin(executor, seconds)
+    return counts, list(heard.values())
+
+
+def _node(node: Node, name: str) -> Finding:
+    own, spaces = node.get_namespace(), _spaces(node, name)
+    subject = f'node {own.rstrip("/")}/{name}'
+    if spaces.count(own) > 1:
+        text = f'{spaces.count(own)} nodes have this name'
+        return Finding(ERROR, subject, text, 'end all but one, or give each a namespace')
+    if own in spaces:
+        return Finding(OK, subject, 'runs')
+    if spaces:
+        text = f'is not there, but in {", ".join(dict.fromkeys(spaces))}'
+        return Finding(WARN, subject, text, f'viva doctor --namespace {spaces[0]}')
+    remedy = 'ros2 launch viva_ros monitor.launch.py, or viva up monitor'
+    return Finding(WARN, subject, 'is not on this domain', remedy)
+
+
+def _input(node: Node, topic: str, count: int, seconds: float) -> Finding:
+    profiles = _profiles(node, topic)
+    if not profiles:
+        remedy = 'start its driver, or set camera_topics, transport and joint_states_topic'
+        return Finding(ERROR, topic, 'nobody publishes it', remedy)
+    text = f'{count / seconds:.1f} Hz; {"; ".join(profiles)}'
+    if not count:
+        remedy = 'look at the driver; is the shared memory full? (above)'
+        return Finding(ERROR, topic, f'nothing came in {seconds:g} s; {text}', remedy)
+    return Finding(OK, topic, text)
+
+
+def _result(node: Node, topic: str, reliable: bool) -> Finding:
+    resolved = node.resolve_topic_name(topic)
+    infos = node.get_publishers_info_by_topic(resolved)
+    if not infos:
+        return Finding(WARN, resolved, 'nobody publishes it', 'start the nodes')
+    if len(infos) > 1:
+        names = ', '.join(info.node_name for info in infos)
+        return Finding(WARN, resolved, f'{len(infos)} publish it ({names})', 'end all but one')
+    if reliable and infos[0].qos_profile.reliability != ReliabilityPolicy.RELIABLE:
+        return Finding(ERROR, resolved, 'is best effort, its reader wants reliable', 'change it')
+    return Finding(OK, resolved, describe(infos[0].qos_profile))
+
+
+def _profiles(node: Node, topic: str) -> list[str]:
+    infos = node.get_publishers_info_by_topic(topic)
+    return [f'{info.node_name}: {describe(info.qos_profile)}' for info in infos]
+
+
+def describe(profile: QoSProfile) -> str:
+    """Give the QoS that decides whether two fit, in words."""
+    how = 'reliable' if profile.reliability == ReliabilityPolicy.RELIABLE else 'best effort'
+    latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    return f'{how}, {"transient local" if latched else "volatile"}'

@@ -10,6 +10,9 @@ changed by anyone is refused.
 import hashlib
 import json
 import math
+import os
+import shlex
+import stat
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
@@ -20,7 +23,55 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import BACKENDS
-from viva_ros.engine.permissions import AGAIN, check_file
+
+AGAIN: Final = "make it with 'viva export', or fetch it again"
+ROOT: Final = 0
+
+
+def check_file(path: Path) -> None:
+    """
+    Refuse a file that is missing, that others may write to, or that is another user's.
+
+    :raises EngineError: saying which, and what mends it
+    """
+    for place in (path, path.parent):
+        try:
+            status = place.stat()
+        except OSError as error:
+            raise EngineError(f'{path} is not there ({error.strerror}): {AGAIN}') from error
+        # In a sticky folder, as /tmp is, nobody else can exchange the user's files.
+        is_sticky = stat.S_ISDIR(status.st_mode) and bool(status.st_mode & stat.S_ISVTX)
+        name = shlex.quote(str(place))
+        if status.st_mode & stat.S_IWOTH and not is_sticky:
+            raise EngineError(f"{place} may be written by anyone: run 'chmod o-w {name}'")
+        # A group of the user's own has the user's number.
+        if status.st_mode & stat.S_IWGRP and status.st_gid not in (ROOT, os.geteuid()):
+            raise EngineError(f"{place} may be written by a group: run 'chmod g-w {name}'")
+        if status.st_uid not in (ROOT, os.geteuid()):
+            raise EngineError(
+                f'{place} belongs to user {status.st_uid}, must be yours ({os.geteuid()}) or '
+                f"root's: look who made it, then run 'sudo chown {os.geteuid()} {name}'"
+            )
+
+
+def check_building_place(folder: Path) -> None:
+    """
+    Refuse to build where anyone may write, sticky or not: a file there is not ours for sure.
+
+    :param folder: it need not be there yet
+    :raises EngineError: naming the folder that is open
+    """
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    status = place.stat()
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (ROOT, os.geteuid())
+    if status.st_mode & stat.S_IWOTH or by_group:
+        raise EngineError(
+            f'{place} may be written by {"a group" if by_group else "anyone"}, no engine is built '
+            f"there: give a folder of your own, such as '~/engines/{folder.name}'"
+        )
+
 
 MANIFEST: Final = 'engine.json'
 GRAPH: Final = 'engine.onnx'

@@ -19,12 +19,7 @@ from rich.progress import track
 from viva_ros.calibration.data import calibrate_engine, is_undisturbed
 from viva_ros.calibration.fit import ALPHA, WARN_ALPHA
 from viva_ros.core.detection.thresholds import Calibration
-from viva_ros.core.errors import (
-    CalibrationError,
-    ConfigurationError,
-    EngineError,
-    RecordingError,
-)
+from viva_ros.core.errors import CalibrationError, ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.core.settings import required, setting, validate
 from viva_ros.data.episode import Episode, Label

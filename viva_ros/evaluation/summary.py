@@ -49,16 +49,17 @@ from viva_ros.metrics.intervals import (
     quantile,
     root_mean_square,
 )
-from viva_ros.metrics.progress import (
+from viva_ros.metrics.ranking import (
     Span,
     by_progress,
     corrected_order,
     crossings,
     drift,
     hesitation,
+    kendall_tau_a,
+    pearson,
     responses,
 )
-from viva_ros.metrics.ranking import kendall_tau_a, pearson
 
 PLACEBOS: Final = 50
 # After the evidence, s. In a failed episode the arms go on beyond the end of a successful one, so

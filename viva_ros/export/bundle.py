@@ -36,8 +36,8 @@ from viva_ros.engine.manifest import (
     MANIFEST,
     ONNX,
     Manifest,
+    check_building_place,
 )
-from viva_ros.engine.permissions import check_building_place
 from viva_ros.export import parity
 from viva_ros.export import quantization as eight_bits
 from viva_ros.export.graph import OPSET, CheckpointSource, make_graph, open_source, run_of

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ViVa: a video generator that denoises future proprioception and value (METHOD, 2 to 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import torch
@@ -10,13 +10,62 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import flow_matching as flow
 from viva_ros.model import latents
 from viva_ros.model import noise as draws
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.latents import Goals, Targets
 from viva_ros.model.text import table
 from viva_ros.model.vae import FrameVae
+
+
+def interpolate(clean: Tensor, noise: Tensor, tau: Tensor) -> Tensor:
+    """Give the point of the path at tau, (B,)."""
+    tau = tau.view(-1, *[1] * (clean.ndim - 1))
+    return (1 - tau) * clean + tau * noise
+
+
+def flow_velocity(clean: Tensor, noise: Tensor) -> Tensor:
+    """Give what the network learns: the path's constant derivative by tau."""
+    return noise - clean
+
+
+def shift_tau(s: Tensor, shift: float) -> Tensor:
+    """Move times towards noise: tau = shift s / (1 + (shift - 1) s)."""
+    return shift * s / (1 + (shift - 1) * s)
+
+
+def draw_tau(
+    count: int, shift: float, noise_share: float, source: draws.Source = None,
+    device: draws.Device = None,
+) -> Tensor:  # fmt: skip
+    """
+    Draw noise levels for training.
+
+    :param noise_share: probability of tau = 1 exactly, where one-step inference works; without
+        it the value, repeated over its frame, can be read off the noisy frame near tau = 1
+    :returns: (count,), in [0, 1]
+    """
+    tau = shift_tau(draws.uniform((count,), source, device), shift)
+    pure = draws.uniform((count,), source, device) < noise_share
+    return torch.where(pure, 1.0, tau)
+
+
+def denoise(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:
+    """
+    Follow the flow from noise to clean in equal Euler steps; one step is z_0 = z_1 - v.
+
+    :param velocity: of (noisy, tau (B,))
+    :param noise: z_1, (B, ...)
+    :raises ValueError: if steps is below 1
+    """
+    if steps < 1:
+        raise ValueError(f'denoising steps are {steps}, must be at least 1')
+    z = noise
+    for step in range(steps, 0, -1):
+        tau = torch.full((noise.shape[0],), step / steps, dtype=z.dtype, device=z.device)
+        z = z - velocity(z, tau) / steps
+    return z
+
 
 FULL_TIME: Final = 1000.0  # the transformer's timestep at tau = 1
 
@@ -123,14 +172,14 @@ class ViVa(nn.Module):
         """
         clean = self.targets.clean(goals, self.config.latent_shape)
         noise = draws.normal(clean.shape, source, clean.device)
-        tau = flow.draw_tau(
+        tau = draw_tau(
             len(clean), self.config.shift, self.config.noise_share, source, clean.device
         )
-        noisy = flow.interpolate(clean, noise, tau)
+        noisy = interpolate(clean, noise, tau)
         video = torch.cat([latents.conditioning(proprio, images), noisy], dim=2)
         count = self.targets.count
         predicted = self.velocity(video, tau, count, task)[:, :, -count:]
-        errors = (predicted - flow.flow_velocity(clean, noise)).square().mean(dim=(1, 3, 4))
+        errors = (predicted - flow_velocity(clean, noise)).square().mean(dim=(1, 3, 4))
         return self.targets.weigh(errors, goals)
 
     def video_loss(self, clips: Tensor, task: Tensor, source: draws.Source = None) -> Tensor:
@@ -141,10 +190,10 @@ class ViVa(nn.Module):
         """
         first, clean = clips[:, :, :1], clips[:, :, 1:]
         noise = draws.normal(clean.shape, source, clean.device)
-        tau = flow.draw_tau(len(clean), self.config.shift, 0.0, source, clean.device)
-        video = torch.cat([first, flow.interpolate(clean, noise, tau)], dim=2)
+        tau = draw_tau(len(clean), self.config.shift, 0.0, source, clean.device)
+        video = torch.cat([first, interpolate(clean, noise, tau)], dim=2)
         predicted = self.velocity(video, tau, clean.shape[2], task)[:, :, 1:]
-        return (predicted - flow.flow_velocity(clean, noise)).square().mean()
+        return (predicted - flow_velocity(clean, noise)).square().mean()
 
     def denoise(self, images: Tensor, proprio: Tensor, task: Tensor, steps: int = 1) -> Tensor:
         """
@@ -161,7 +210,7 @@ class ViVa(nn.Module):
             video = torch.cat([clean, noisy], dim=2)
             return self.velocity(video, tau, count, task)[:, :, -count:]
 
-        return flow.denoise(velocity, noise, steps)
+        return denoise(velocity, noise, steps)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ from viva_ros.nodes.estimation import (
     Estimation,
     EstimationOutcome,
     Interruption,
+    Pace,
+    Pause,
     Started,
     load_engine,
 )
@@ -39,7 +41,6 @@ from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.lifecycle import ManagedNode
 from viva_ros.nodes.main import run
 from viva_ros.nodes.outputs import Outputs
-from viva_ros.nodes.rate_limit import Pace, Pause
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import InputSearch, camera_topics
 

@@ -26,8 +26,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.bag.mcap import HEAD, LARGE, metadata_content
-from viva_ros.data.bag.sqlite import open_database
+from viva_ros.data.bag.salvage import HEAD, LARGE, metadata_content, open_database
 from viva_ros.data.messages import Definition, typestore
 from viva_ros.data.recording import Recording, Track
 

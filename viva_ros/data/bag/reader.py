@@ -16,8 +16,7 @@ import yaml
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
-from viva_ros.data.bag.mcap import read_mcap
-from viva_ros.data.bag.sqlite import read_sqlite
+from viva_ros.data.bag.salvage import read_mcap, read_sqlite
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track

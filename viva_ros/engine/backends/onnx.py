@@ -3,17 +3,67 @@
 """The engine that ships: an ONNX graph run by onnxruntime, without torch."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine.backend import Backend
-from viva_ros.engine.backends import onnx_graph as portable
-from viva_ros.engine.manifest import info_of
-from viva_ros.engine.permissions import AGAIN
+from viva_ros.engine import manifest as manifests
+from viva_ros.engine import manifest as verified
+from viva_ros.engine.backend import BACKENDS, Backend
+from viva_ros.engine.manifest import AGAIN, Manifest, info_of
 from viva_ros.engine.preprocessing import pack, unpack
+
+BATCH: Final = 'batch'  # name of the free axis in the graph
+
+
+@dataclass(frozen=True)
+class Graph:
+    """
+    A graph and what it is of.
+
+    :param content: the ONNX file
+    :param task: index
+    :param takes_many: one call is for any number of observations
+    """
+
+    path: Path
+    content: bytes
+    manifest: Manifest
+    task: int
+    takes_many: bool
+
+    def feeds(
+        self, images: NDArray[np.uint8], proprio: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.generic]]:
+        """Name the inputs: (B, V, H, W, 3) and (B, J); a graph without cameras takes no images."""
+        task = np.full(len(proprio), self.task, dtype=np.int64)
+        return {'images': images, 'proprio': proprio, 'task': task}
+
+
+def read(folder: Path, task: str, kind: str) -> Graph:
+    """
+    Read and verify.
+
+    :param kind: of the library that will run it
+    :raises EngineError: if a file is missing, changed or not a graph, or the task is not known
+    """
+    manifest = manifests.read(folder)
+    verified.check_parity(manifest)
+    if not BACKENDS[manifest.kind].runs_onnx:
+        raise EngineError(
+            f'{folder} is an engine for {manifest.kind}, asked for {kind}: set engine_kind to '
+            f"auto, or run 'viva export {folder} --engine {kind} --out DIR --recordings DIR'"
+        )
+    index = verified.check_task(manifest, task)
+    content = verified.read_graph(folder, manifest)
+    shape = manifest.inputs.get('proprio', {}).get('shape', [1])
+    return Graph(folder / manifest.file, content, manifest, index, shape[0] == 'B')
 
 
 class OnnxEngine:
@@ -31,7 +81,7 @@ class OnnxEngine:
             raise EngineError(
                 f'onnxruntime cannot be imported ({error}); {remedy(["onnxruntime"])}'
             ) from error
-        graph = portable.read(folder, task, 'onnx')
+        graph = read(folder, task, 'onnx')
         self._library, self._threads, self._graph = onnxruntime, threads, graph
         self._one, self._many = self._open(one=True), None
         self._outputs = [output.name for output in self._one.get_outputs()]
@@ -48,7 +98,7 @@ class OnnxEngine:
         options.intra_op_num_threads = options.inter_op_num_threads = self._threads
         options.log_severity_level = 3
         if one:
-            options.add_free_dimension_override_by_name(portable.BATCH, 1)
+            options.add_free_dimension_override_by_name(BATCH, 1)
         try:
             return self._library.InferenceSession(
                 self._graph.content, options, providers=['CPUExecutionProvider']

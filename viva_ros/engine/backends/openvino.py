@@ -20,9 +20,8 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.backend import Backend
-from viva_ros.engine.backends import onnx_graph as portable
-from viva_ros.engine.manifest import info_of
-from viva_ros.engine.permissions import AGAIN
+from viva_ros.engine.backends import onnx as portable
+from viva_ros.engine.manifest import AGAIN, info_of
 from viva_ros.engine.preprocessing import pack, unpack
 
 BFLOAT16: Final = 'BF16'  # as a capability of a CPU

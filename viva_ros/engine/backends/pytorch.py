@@ -21,8 +21,7 @@ from viva_ros.engine import manifest as manifests
 from viva_ros.engine import manifest as verified
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import Backend
-from viva_ros.engine.manifest import FLOAT32, Manifest
-from viva_ros.engine.permissions import check_file
+from viva_ros.engine.manifest import FLOAT32, Manifest, check_file
 from viva_ros.engine.preprocessing import arrange, pack, unpack
 
 KIND = 'pytorch'
