@@ -107,13 +107,13 @@ BEYOND: Final[Mapping[str, tuple[str, str]]] = {
 #: Modules with one importer that stand alone all the same, and why.
 ALONE: Final[Mapping[str, str]] = {
     'viva_ros.advantage.files': 'tables of pyarrow apart from the arithmetic of labels',
-    'viva_ros.console.program': 'signals and exit codes of every console program; benchmarks use it, too',
+    'viva_ros.console.program': 'signals and exit codes of console programs, benchmarks too',
     'viva_ros.core.detection.forecast_residual': 'a rule: the registry loads it by name',
-    'viva_ros.data.bag.indexed': 'the reader of intact bags, apart from the salvage of damaged ones',
+    'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
     'viva_ros.data.conversion.convert': 'the work of `viva import`',
-    'viva_ros.data.conversion.mapped_recording': 'a foreign bag through its map; used wherever recordings are opened',
-    'viva_ros.data.conversion.workspace': 'a folder that an import resumes from: files alone, no data',
-    'viva_ros.data.lerobot.writer': 'the LeRobot format: its reader is used without it',
+    'viva_ros.data.conversion.mapped_recording': 'a foreign bag read through its map',
+    'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
+    'viva_ros.data.lerobot.writer': 'its reader is used without it',
     'viva_ros.demo.run': 'the work of `viva demo`; scripts/soak runs it, too',
     'viva_ros.demo.view': 'what the demo shows in a terminal, apart from what it does',
     'viva_ros.demo.watcher': 'the ROS node of the demo',
