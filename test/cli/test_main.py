@@ -47,7 +47,7 @@ def test_former_command_names_the_new_one(name: str, capsys) -> None:
         f'viva {name}: moved out of the package; in a checkout of the repository, run '
         f'{cli.MOVED[name]}\n'
     )
-    assert os.access(Path(__file__).parents[1] / cli.MOVED[name], os.X_OK)
+    assert os.access(Path(__file__).parents[2] / cli.MOVED[name], os.X_OK)
 
 
 def behave(monkeypatch, main) -> None:
@@ -123,7 +123,7 @@ def test_second():
 def test_interrupted_test_suite_prints_its_summary(tmp_path: Path) -> None:
     (tmp_path / 'test_suite.py').write_text(SUITE)
     line = [sys.executable, '-m', 'pytest', '-q', '-c', os.devnull, '--rootdir', '.']
-    env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[1])}
+    env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
     ended = subprocess.run(
         line, capture_output=True, text=True, cwd=tmp_path, env=env, check=False
     )
