@@ -2,21 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node of the simulated robot, with robot and task of another package."""
 
-import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from support import sim_toys
+from support.ros import wait
 
 from viva_ros.msg import GroundTruth
 from viva_ros.nodes import qos
 
-pytest.importorskip('mujoco', reason='mujoco is not installed: no simulated robot')
 
-
-def test_robot_of_another_package_runs_its_task_live(processes, listener, until, tmp_path):
+def test_robot_of_another_package_runs_its_task_live(processes, listener, simulator, tmp_path):
     images = listener.listen(Image, 'top/image_raw', qos_profile_sensor_data)
     joints = listener.listen(JointState, 'joint_states', qos_profile_sensor_data)
     truths = listener.listen(GroundTruth, 'ground_truth', qos.RELIABLE)
@@ -26,7 +24,7 @@ def test_robot_of_another_package_runs_its_task_live(processes, listener, until,
         '-p', 'autostart:=true', '-p', 'image_height:=32', '-p', 'image_width:=48',
         PYTHONPATH=sim_toys.install(tmp_path / 'site'),
     )  # fmt: skip
-    until(lambda: truths and truths[-1].success, 'the success')
+    wait(lambda: truths and truths[-1].success, 'the success')
     assert truths[-1].task == 'touch_mat'
     assert (images[0].height, images[0].width) == (32, 48)
     assert joints[0].name[3:5] == ['left_gripper', 'right_x']
