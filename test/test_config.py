@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parents[1] / 'config'
 
 
 def parameters(name: str) -> dict[str, object]:
-    """Give the parameters in a file by dotted name."""
+    """Return the parameters in a file by dotted name."""
     found: dict[str, object] = {}
 
     def collect(content: dict[str, object], prefix: str) -> None:

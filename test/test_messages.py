@@ -29,7 +29,7 @@ def paragraphs(text: str) -> list[list[str]]:
 
 
 def fields(path: Path) -> list[tuple[str, str, str]]:
-    """Give (type, name, comment) of each field; a comment holds for its whole paragraph."""
+    """Return (type, name, comment) of each field; a comment holds for its whole paragraph."""
     found = []
     for lines in paragraphs(path.read_text(encoding='utf-8')):
         comment = ' '.join(line.lstrip('# ') for line in lines if line.startswith('#'))

@@ -65,7 +65,7 @@ class Material:
 
     def viva(self, pretrained: bool = True, **changes: Any) -> ViVa:
         """
-        Give a ViVa with the shared VAE.
+        Return a ViVa with the shared VAE.
 
         :param pretrained: begin with the transformer that was trained on video
         :param changes: of the configuration
@@ -81,11 +81,11 @@ class Material:
         return model
 
     def labels(self, config: ViVaConfig) -> Labels:
-        """Give what is learnt, with the forecast of a configuration's horizon."""
+        """Return what is learnt, with the forecast of a configuration's horizon."""
         return Labels.of(self.learn.ahead(config.horizon), self.base, config.tasks)
 
     def latents(self, rows: Tensor, copy: int) -> Tensor:
-        """Give normalised latents of the views of some moments: (B, V, C, H, W)."""
+        """Return normalised latents of the views of some moments: (B, V, C, H, W)."""
         raw = take(self.copies[copy], rows).float()
         return self.base.normalise_latents(raw.flatten(0, 1)).unflatten(0, raw.shape[:2])
 
@@ -97,7 +97,7 @@ class Draw:
         self._material, self._weights = material, material.learn.balance()
 
     def rows(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Give the rows of a batch, (B,)."""
+        """Return the rows of a batch, (B,)."""
         return torch.multinomial(self._weights, batch, replacement=True, generator=generator)
 
     def copy(self, generator: torch.Generator) -> int:
@@ -105,7 +105,7 @@ class Draw:
         return int(torch.randint(len(self._material.copies), (), generator=generator))
 
     def views(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Give latents of the views of some moments, some views dropped."""
+        """Return latents of the views of some moments, some views dropped."""
         latents = self._material.latents(rows, self.copy(generator))
         return drop_views(latents, self._material.augment.drop, generator)
 

@@ -34,7 +34,7 @@ class ClassifierLoss:
         self._labels = material.labels(model.config)
 
     def __call__(self, batch: int, generator: torch.Generator) -> Losses:
-        """Give losses of a batch of moments."""
+        """Return losses of a batch of moments."""
         rows, settings = self._draw.rows(batch, generator), self._material.augment
         images = take(self._material.learn.images, rows)
         pixels = augment(to_pixels(images.flatten(0, 1)), settings, generator)
@@ -50,7 +50,7 @@ class ClassifierLoss:
 
 
 def classifier(material: Material) -> Contender:
-    """Give the classifier."""
+    """Return the classifier."""
     torch.manual_seed(material.seed)
     model = BinClassifier(material.config, material.ranges)
     return Contender(model, model, ClassifierLoss(material, model))
@@ -75,7 +75,7 @@ class GoalLoss:
         self._pairs = list(zip(_parameters(self._target), _parameters(model), strict=True))
 
     def __call__(self, batch: int, generator: torch.Generator) -> Losses:
-        """Give losses of a batch of moments, each followed by the next of its episode."""
+        """Return losses of a batch of moments, each followed by the next of its episode."""
         self._follow()
         rows = self._draw.rows(batch, generator)
         goals = self.goals(rows, generator)
@@ -98,7 +98,7 @@ class GoalLoss:
         self, states: Tensor, following: Tensor, goals: Tensor, there: Tensor
     ) -> Tensor:  # fmt: skip
         """
-        Give the expectile loss of both heads.
+        Return the expectile loss of both heads.
 
         A step costs 1 - discount, so that V is in [-1, 0]; at the goal it costs nothing and ends.
 
@@ -129,7 +129,7 @@ def _parameters(model: GoalValue) -> list[nn.Parameter]:
 
 
 def goal_value(material: Material) -> Contender:
-    """Give the goal-conditioned value, with endings of training successes as its goals."""
+    """Return the goal-conditioned value, with endings of training successes as its goals."""
     torch.manual_seed(material.seed)
     model = GoalValue(material.config, material.ranges, GOALS)
     model.vae.load_state_dict(material.base.vae.state_dict())
@@ -158,7 +158,7 @@ def set_goals(model: GoalValue, material: Material) -> None:
 
 
 def proprio(material: Material) -> Contender:
-    """Give the perceptron."""
+    """Return the perceptron."""
     torch.manual_seed(material.seed)
     model = ProprioModel(material.ranges, len(material.config.tasks))
     labels = material.labels(material.config)
@@ -173,7 +173,7 @@ class RegressionLoss:
         self._labels = material.labels(model.config)
 
     def __call__(self, batch: int, generator: torch.Generator) -> Losses:
-        """Give losses of a batch of moments."""
+        """Return losses of a batch of moments."""
         rows, model = self._draw.rows(batch, generator), self._model
         views = self._draw.views(rows, generator)
         proprio = self._draw.joints(self._labels.proprio[rows], generator)
@@ -187,7 +187,7 @@ class RegressionLoss:
 
 
 def regression(material: Material) -> Contender:
-    """Give the trunk without flow matching."""
+    """Return the trunk without flow matching."""
     model = material.viva()
     model.noise.zero_()
     return Contender(model, model.transformer, RegressionLoss(material, model))
@@ -202,7 +202,7 @@ class EncodedLoss:
         self._ahead = torch.from_numpy(material.learn.rows_ahead(model.config.horizon))
 
     def __call__(self, batch: int, generator: torch.Generator) -> Losses:
-        """Give losses of a batch of moments."""
+        """Return losses of a batch of moments."""
         rows = self._draw.rows(batch, generator)
         views = self._draw.views(rows, generator)
         proprio = self._draw.joints(self._labels.proprio[rows], generator)
@@ -217,7 +217,7 @@ class EncodedLoss:
 
 def viva(material: Material, **changes: Any) -> Contender:
     """
-    Give ViVa, or an ablation.
+    Return ViVa, or an ablation.
 
     :param changes: of the configuration; ``pretrained`` as in ``Material.viva``
     """
@@ -226,7 +226,7 @@ def viva(material: Material, **changes: Any) -> Contender:
 
 
 def frozen(material: Material) -> Contender:
-    """Give ViVa with the blocks as the video left them: only what leads in and out learns."""
+    """Return ViVa with the blocks as the video left them: only what leads in and out learns."""
     model = material.viva()
     model.transformer.blocks.requires_grad_(False)
     model.transformer.condition_embedder.requires_grad_(False)
@@ -238,5 +238,5 @@ def frozen(material: Material) -> Contender:
 
 
 def value_only(material: Material) -> Contender:
-    """Give ViVa without future proprioception."""
+    """Return ViVa without future proprioception."""
     return viva(material, targets=('value',))

@@ -55,7 +55,7 @@ class Budget:
         return self.out / 'shared'
 
     def schedule(self, entry: Entry) -> Schedule:
-        """Give the schedule of one who takes part."""
+        """Return the schedule of one who takes part."""
         steps = self.steps * entry.longer
         return Schedule(
             steps, self.batch * entry.wider, entry.rate, min(WARM_UP, max(1, steps // 5))
@@ -63,7 +63,7 @@ class Budget:
 
     def paths(self, part: str) -> list[Path]:
         """
-        Give the recordings of a part: 'train', 'calibration' or 'test'.
+        Return the recordings of a part: 'train', 'calibration' or 'test'.
 
         :raises RecordingError: if there are none
         """

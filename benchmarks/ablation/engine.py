@@ -64,7 +64,7 @@ def _give(module: nn.Module, images: Tensor, proprio: Tensor, task: Tensor) -> S
 
 def estimates(module: nn.Module, seen: Pack, task: int) -> dict[str, NDArray[np.floating]]:
     """
-    Give all outputs for a pack, batch by batch: the numbers of ``estimate``, to rounding.
+    Return all outputs for a pack, batch by batch: the numbers of ``estimate``, to rounding.
 
     :param task: index
     :returns: by name, (N, ...)

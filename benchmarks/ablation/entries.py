@@ -66,7 +66,7 @@ ENTRIES: Final = (
 
 def chosen(names: Iterable[str]) -> list[Entry]:
     """
-    Give entries by name, in their order; all where none is named.
+    Return entries by name, in their order; all where none is named.
 
     :raises ConfigurationError: if there is none of a name
     """

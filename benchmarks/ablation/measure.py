@@ -69,7 +69,7 @@ def estimate_all(budget: Budget, name: str) -> None:
 
 
 def values_file(budget: Budget, name: str) -> Path:
-    """Give the file of the estimates of one contender."""
+    """Return the file of the estimates of one contender."""
     return folder_of(budget, name) / 'values.npz'
 
 
@@ -131,7 +131,7 @@ def step_times(budget: Budget, names: Sequence[str], rounds: int = STEPS) -> dic
 
 
 def observe(seen: Pack, row: int, model: ViVa) -> Observation:
-    """Give one moment of a pack as an observation."""
+    """Return one moment of a pack as an observation."""
     config = model.config
     images = dict(zip(config.cameras, seen.images[row], strict=True))
     joints = dict(zip(config.joint_names, map(float, seen.proprio[row]), strict=True))
@@ -207,7 +207,7 @@ def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Ca
 
 
 def durations(budget: Budget) -> dict[str, float]:
-    """Give the mean length of the undisturbed successes among the calibration recordings, s."""
+    """Return the mean length of the undisturbed successes among the calibration recordings, s."""
     spans: dict[str, list[float]] = {}
     for seen in moments(budget, 'calibration'):
         if any(
@@ -220,7 +220,7 @@ def durations(budget: Budget) -> dict[str, float]:
 
 def elapsed(durations: Mapping[str, float], seen: Moments, sign: float = 1.0) -> Given:
     """
-    Give the values of a clock: elapsed time over the mean duration.
+    Return the values of a clock: elapsed time over the mean duration.
 
     :param sign: -1 for one that falls, so that a floor becomes a time-out
     """
@@ -274,12 +274,12 @@ def examine_time(budget: Budget) -> Measured:
 
 
 def measure(budget: Budget, name: str) -> dict[str, Any]:
-    """Give the figures alone."""
+    """Return the figures alone."""
     return examine(budget, name).figures
 
 
 def measured(found: Judged) -> dict[str, Any]:
-    """Give the figures over all test recordings, and over those of each task."""
+    """Return the figures over all test recordings, and over those of each task."""
     cameras_alone = camera_only()
     return {
         'all': figures(found.everything, cameras_alone),

@@ -52,7 +52,7 @@ class Moments:
     reasons: list[str]
 
     def samples(self, given: Given) -> list[ScoredSample]:
-        """Give the samples of a series of estimates, of the moments that were seen."""
+        """Return the samples of a series of estimates, of the moments that were seen."""
         known = np.array([not reason for reason in self.reasons])
         columns = {name: np.full(len(known), np.nan) for name in ('value', 'progress', 'success')}
         for name, numbers in given.items():
@@ -117,7 +117,7 @@ def pack(path: Path, model: ViVa) -> Pack:
 
 
 def encode(model: ViVa, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Give normalised latents of many moments: (N, V, C, h, w)."""
+    """Return normalised latents of many moments: (N, V, C, h, w)."""
     parts = []
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
@@ -140,7 +140,7 @@ def pack_part(budget: Budget, part: str, share: int, shares: int) -> None:
 
 
 def file_of(budget: Budget, path: Path) -> Path:
-    """Give the file of the pack of a recording."""
+    """Return the file of the pack of a recording."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
     return budget.shared / 'packs' / f'{path.stem}-{digest[:8]}.npz'
 

@@ -57,7 +57,7 @@ def write(rows: Rows, plan: Mapping[str, Any], out: Path) -> None:
 
 
 def markdown(rows: Rows) -> str:
-    """Give the tables: over all tasks, then of each."""
+    """Return the tables: over all tasks, then of each."""
     first = next(iter(rows.values()))
     parts = [_section('All tasks', {name: row['all'] for name, row in rows.items()}, rows)]
     if len(first['tasks']) > 1:

@@ -45,7 +45,7 @@ BATCH: Final = 32
 
 
 def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
-    """Give the training data, decoded if need be, and the configuration of ViVa."""
+    """Return the training data, decoded if need be, and the configuration of ViVa."""
     paths = budget.paths('train')
     names = episodes_of(open_recording(paths[0]))[0].joints.names
     cameras = ROBOTS[DEFAULT_ROBOT].cameras
@@ -134,12 +134,12 @@ CHECKPOINT: Final = 'checkpoint'
 
 
 def folder_of(budget: Budget, name: str) -> Path:
-    """Give the folder of one who takes part."""
+    """Return the folder of one who takes part."""
     return budget.out / name
 
 
 def is_trained(budget: Budget, name: str) -> bool:
-    """Tell whether its training is over."""
+    """Return whether its training is over."""
     return (folder_of(budget, name) / CHECKPOINT / checkpoint.DESCRIPTION).is_file()
 
 
@@ -169,7 +169,7 @@ def train(budget: Budget, name: str) -> None:
 
 
 def seeds_of(labels: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
-    """Give the seeds of the episodes, by task; of those that have one."""
+    """Return the seeds of the episodes, by task; of those that have one."""
     found: dict[str, set[int]] = {}
     for label in labels:
         if label['seed'] is not None:
@@ -195,7 +195,7 @@ def write(folder: Path, module: nn.Module, config: ViVaConfig, provenance: dict[
 
 
 def open_module(entry: Entry, budget: Budget, shared: Material) -> tuple[nn.Module, str]:
-    """Give a trained module and its fingerprint."""
+    """Return a trained module and its fingerprint."""
     folder = folder_of(budget, entry.name) / CHECKPOINT
     content = checkpoint.read_description(folder)
     if content['kind'] == 'viva':
@@ -207,14 +207,14 @@ def open_module(entry: Entry, budget: Budget, shared: Material) -> tuple[nn.Modu
 
 
 def seconds(folder: Path, name: str, steps: int) -> float:
-    """Give the time of all steps at the pace noted last, s."""
+    """Return the time of all steps at the pace noted last, s."""
     rows = [json.loads(line) for line in (folder / 'curve.jsonl').read_text().splitlines()]
     paces = [row['seconds_a_step'] for row in rows if row['stage'] == name]
     return float(paces[-1] * steps) if paces else float('nan')
 
 
 def step_of(folder: Path) -> int:
-    """Give how far a training is, from its curve; 0 before it begins."""
+    """Return how far a training is, from its curve; 0 before it begins."""
     curve = folder / 'curve.jsonl'
     if not curve.is_file():
         return 0

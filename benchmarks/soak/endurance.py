@@ -43,7 +43,7 @@ class Gauge:
 
 
 def minutes(session: DemoSession) -> list[dict[str, Any]]:
-    """Give rate and latency of each minute that is whole, from the first value on."""
+    """Return rate and latency of each minute that is whole, from the first value on."""
     known = session.known()
     if not known:
         return []
@@ -85,7 +85,7 @@ def _minute(session: DemoSession, number: int, begin: int) -> dict[str, Any]:
 
 
 def percentile(samples: list[ValueSample], share: int) -> float:
-    """Give a percentile of the latencies, ms; NaN without samples."""
+    """Return a percentile of the latencies, ms; NaN without samples."""
     if not samples:
         return float('nan')
     return round(float(np.percentile([1e3 * s.latency for s in samples], share)), 1)

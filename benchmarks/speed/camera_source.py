@@ -58,7 +58,7 @@ class Sender:
 
 
 def pictures(height: int, width: int, seed: int) -> list[Pixels]:
-    """Give pictures with large shapes and some noise, as a camera's are."""
+    """Return pictures with large shapes and some noise, as a camera's are."""
     random = np.random.default_rng(seed)
     made = []
     for _ in range(PICTURES):
@@ -70,7 +70,7 @@ def pictures(height: int, width: int, seed: int) -> list[Pixels]:
 
 
 def message_of(pixels: Pixels, transport: str) -> Image | CompressedImage:
-    """Give a picture as the camera sends it."""
+    """Return a picture as the camera sends it."""
     if transport == 'raw':
         return to_image(pixels, 1, 'camera')
     _, content = cv2.imencode('.jpg', pixels[..., ::-1])

@@ -52,7 +52,7 @@ class Peak:
 
     def limit(self, flops: int, weights: int) -> float:
         """
-        Give the least time of an estimate, s.
+        Return the least time of an estimate, s.
 
         :param flops: of the network
         :param weights: bytes that have to be read
@@ -80,7 +80,7 @@ def count_flops(module: nn.Module, info: EngineInfo) -> int:
 
 
 def weight_bytes(module: nn.Module) -> int:
-    """Give the bytes of a module's parameters and constants."""
+    """Return the bytes of a module's parameters and constants."""
     held = [*module.parameters(), *module.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in held)
 
@@ -162,7 +162,7 @@ def measure(folder: Path, task: str, rounds: int, progress: Callable[[], None]) 
 
 
 def interleaved(contestants: Sequence[Contestant], rounds: int) -> Iterator[list[Contestant]]:
-    """Give the order of each round: the first is another every time."""
+    """Yield the order of each round: the first is another every time."""
     for index in range(rounds):
         start = index % len(contestants)
         yield [*contestants[start:], *contestants[:start]]
@@ -184,7 +184,7 @@ def rows(
     contestants: Sequence[Contestant], times: dict[str, list[float]], networks: Networks,
     peak: Peak,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Give the figures of each contestant; 'faster' is against the stock form of ViVa."""
+    """Return the figures of each contestant; 'faster' is against the stock form of ViVa."""
     stock = float(np.median(times[STOCK]))
     made = []
     for one in contestants:

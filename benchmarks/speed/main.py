@@ -34,7 +34,7 @@ LIBRARIES: Final = (
 
 
 def describe() -> dict[str, Any]:
-    """Give processor, memory, load, versions, date and command."""
+    """Return processor, memory, load, versions, date and command."""
     return {
         'command': command_line('scripts/bench'), 'date': f'{datetime.now(UTC):%Y-%m-%d}',
         'processor': processor(), 'cores': len(os.sched_getaffinity(0)),
@@ -46,7 +46,7 @@ def describe() -> dict[str, Any]:
 
 def medians(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[dict[str, Any]]:
     """
-    Give one row for each case: the median of each figure over its runs.
+    Return one row for each case: the median of each figure over its runs.
 
     :param by: keys that tell cases apart
     """

@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def look(info: EngineInfo) -> Observation:
-    """Give an observation: noise as pictures."""
+    """Return an observation: noise as pictures."""
     picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     joints = dict.fromkeys(info.joint_names, 0.1)
     return Observation(dict.fromkeys(info.cameras, picture), joints, {'images': 1})
@@ -76,7 +76,7 @@ def look(info: EngineInfo) -> Observation:
 def run_robot(
     engine: Engine, observation: Observation, begin: float, rate: float, seconds: float
 ) -> tuple[list[float], float]:
-    """Give the time of each estimate from when it was due, s, and all processor time used, s."""
+    """Return the time of each estimate from when it was due, s, and all processor time used, s."""
     times, used = [], time.process_time()
     for count in range(max(1, round(seconds * rate))):
         due = begin + count / rate
@@ -222,7 +222,7 @@ def run(
     robots: Sequence[Robot], server: subprocess.Popen[bytes] | None, patience: float
 ) -> tuple[list[dict[str, Any]], float]:
     """
-    Give what the robots say, and the server's processor time from when all were ready, s.
+    Return what the robots say, and the server's processor time from when all were ready, s.
 
     :param patience: until all are ready, and from the beginning until each has ended, s
     :raises BenchError: if one takes longer, or says something else

@@ -48,7 +48,7 @@ class Case:
 
 
 def all_cases() -> list[Case]:
-    """Give every size, rate and transport."""
+    """Return every size, rate and transport."""
     return [Case(*size, rate, way) for size, way, rate in product(SIZES, TRANSPORTS, RATES)]
 
 

@@ -166,7 +166,7 @@ def show(found: Mapping[str, Any]) -> None:
 def make(
     title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]]
 ) -> Table:
-    """Give one table; what a row has not stays empty."""
+    """Return one table; what a row has not stays empty."""
     table = Table(title=title, box=SIMPLE_HEAD)
     for heading, (_, form) in columns.items():
         table.add_column(heading, no_wrap=True, justify='right' if form[:1] == '.' else 'left')

@@ -23,7 +23,7 @@ class BenchError(VivaError):
 
 
 def environment() -> dict[str, str]:
-    """Give an environment of our own: one thread, this machine only, a domain by chance."""
+    """Return an environment of our own: one thread, this machine only, a domain by chance."""
     domain = {'ROS_DOMAIN_ID': str(random.SystemRandom().randint(1, 101))}
     return {**os.environ, **ONE_THREAD, **domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
 
@@ -58,5 +58,5 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def last_words(log: Path) -> str:
-    """Give the end of what a process said."""
+    """Return the end of what a process said."""
     return log.read_text(errors='replace')[-1000:].strip()

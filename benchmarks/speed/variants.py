@@ -111,7 +111,7 @@ def make_networks(folder: Path, models: Collection[str] = MODELS) -> Networks:
 
 
 def make_forms(model: str, viva: ViVa) -> tuple[nn.Module, nn.Module]:
-    """Give the stock and the lean form of one of MODELS; the classifier has but one."""
+    """Return the stock and the lean form of one of MODELS; the classifier has but one."""
     if model == 'classifier':
         classifier = BinClassifier(viva.config, viva.ranges)
         return classifier, classifier
@@ -124,7 +124,7 @@ def make_contestants(
     networks: Networks, folder: Path, task: str
 ) -> tuple[list[Contestant], dict[str, str]]:
     """
-    Give all contestants, and why an engine is not among them.
+    Return all contestants, and why an engine is not among them.
 
     Models without an engine are exported too, so that all get the same treatment.
     """
@@ -183,7 +183,7 @@ def graph(model: str, networks: Networks, task: int) -> Run:
 
 
 def look(info: EngineInfo, seed: int = 0) -> Observation:
-    """Give an observation: noise as pictures, since time does not depend on what is seen."""
+    """Return an observation: noise as pictures, since time does not depend on what is seen."""
     random = np.random.default_rng(seed)
     images = {
         camera: random.integers(0, 256, (*CAMERA_SIZE, 3), dtype=np.uint8)
@@ -193,7 +193,7 @@ def look(info: EngineInfo, seed: int = 0) -> Observation:
 
 
 def inputs(info: EngineInfo, count: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the tensors that a module is called with."""
+    """Return the tensors that a module is called with."""
     images, proprio = pack([look(info)] * count, info)
     task = torch.zeros(count, dtype=torch.int64)
     return torch.from_numpy(images), torch.from_numpy(proprio), task

@@ -48,7 +48,7 @@ class Watcher:
 
 
 def watchers() -> list[Watcher]:
-    """Give all, the shipped one first."""
+    """Return all, the shipped one first."""
     return [
         Watcher(BOTH, CalibrationOptions(RULES.names()), _as_it_is),
         Watcher('value alone', CalibrationOptions(value_rules()), _as_it_is),
@@ -119,7 +119,7 @@ class Watched:
 
     def perfect(self, moment: str) -> Trial:
         """
-        Give the same for a watcher that alarms at one moment of a failure, and only then.
+        Return the same for a watcher that alarms at one moment of a failure, and only then.
 
         :param moment: 'manifest', its first physical evidence, or 'inject', when its cause begins
         """
@@ -151,7 +151,7 @@ def _alarms(calibration: Calibration, series: ValueSeries) -> tuple[Event, ...]:
 
 def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict[str, float]:
     """
-    Give what an update of the judge takes, in microseconds.
+    Return what an update of the judge takes, in microseconds.
 
     Those in a cool-down, where the rules rest, are not counted. Of several passes the least counts
     for each update: what else the machine did is no cost of ours.
@@ -167,7 +167,7 @@ def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict
 
 
 def _pass(case: Case, calibrations: Mapping[str, Calibration]) -> Iterator[float]:
-    """Give what each update of an episode took, s; infinity where the rules rested."""
+    """Yield what each update of an episode took, s; infinity where the rules rested."""
     judge, series = judge_of(calibrations[case.label.task]), case.series
     for index, stamp in enumerate(series.stamps.tolist()):
         value, details = float(series.values[index]), series.details(index)

@@ -78,7 +78,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def engine_infos(folder: Path) -> dict[str, EngineInfo]:
-    """Give what an engine is made for, by task."""
+    """Return what an engine is made for, by task."""
     first = load(folder, next(iter(_tasks(folder)))).info
     return {task: load(folder, task).info for task in first.tasks}
 
@@ -108,7 +108,7 @@ def measure(
 
 
 def own(folder: Path, task: str, engine: str, alpha: float) -> Calibration | None:
-    """Give the engine's own thresholds, if they are for the same alpha."""
+    """Return the engine's own thresholds, if they are for the same alpha."""
     found = calibration_of(folder, task, engine)
     return found if found is not None and found.alpha == alpha else None
 

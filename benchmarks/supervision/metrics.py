@@ -26,7 +26,7 @@ def share(hits: int, count: int) -> dict[str, float]:
 def measures(
     watched: Sequence[Watched], calibrations: Mapping[str, Calibration]
 ) -> dict[str, Any]:
-    """Give all figures of one watcher."""
+    """Return all figures of one watcher."""
     groups = {
         group: [one for one in watched if one.case.group == group]
         for group in (SUCCESS, FAILURE, MENDED, RETRY)
@@ -72,7 +72,7 @@ def _task(successes: Sequence[Watched], task: str, calibration: Calibration) -> 
 
 
 def promise(calibration: Calibration) -> dict[str, Any]:
-    """Give what a calibration promises."""
+    """Return what a calibration promises."""
     low, high = calibration.coverage
     return {
         'episodes': calibration.episodes, 'shaping': calibration.shaping,

@@ -79,12 +79,12 @@ def play_all(tries: Iterable[Try], known: Path, players: Players = map) -> dict[
 
 
 def ours(watched: Sequence[Watched]) -> list[Try | None]:
-    """Give the retry of each episode: at its first alarm; None without one."""
+    """Return the retry of each episode: at its first alarm; None without one."""
     return [_at(one, one.times[0] + LATENCY) if one.alarms else None for one in watched]
 
 
 def at_random(watched: Sequence[Watched], count: int, seed: int) -> list[Try | None]:
-    """Give as many retries to episodes and times drawn by length, one to an episode at most."""
+    """Return as many retries to episodes and times drawn by length, one to an episode at most."""
     generator = np.random.default_rng(seed)
     lengths = np.array([one.case.duration for one in watched], dtype=np.float64)
     drawn = generator.choice(len(watched), size=count, replace=False, p=lengths / lengths.sum())

@@ -113,7 +113,7 @@ def uses() -> list[tuple[str, Use]]:
 
 
 def has_field(type_name: str, field: str) -> bool:
-    """Say whether a message has a field, by its name with dots or slashes; [:] is any entry."""
+    """Return whether a message has a field, by its name with dots or slashes; [:] is any entry."""
     package, _, name = type_name.split('/')
     kind = getattr(import_module(f'{package}.msg'), name)
     first, *rest = re.split(r'[./]', field.replace('[:]', ''))

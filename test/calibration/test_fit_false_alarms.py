@@ -21,7 +21,7 @@ def scores(generator: np.random.Generator, count: int) -> np.ndarray:
 
 
 def joint_thresholds(drawn: np.ndarray) -> np.ndarray:
-    """Give the thresholds as ``calibrate`` sets them."""
+    """Return the thresholds as ``calibrate`` sets them."""
     shaping, setting = (np.array(part) for part in share_out(list(drawn)))
     norms = np.array([usual(column.tolist()) for column in shaping.T])
     joint = np.sort(((setting - norms[:, 0]) / norms[:, 1]).max(axis=1))

@@ -20,7 +20,7 @@ from viva_ros.data.segmentation import episodes_of
 
 @pytest.fixture
 def dataset(tmp_path: Path, foreign_map) -> Path:
-    """Give two episodes of 2 s, the second a failure."""
+    """Return two episodes of 2 s, the second a failure."""
     bags = [write_bag(tmp_path / f'b{n}', seconds=2.0, success=n == 0) for n in range(2)]
     import_all(bags, foreign_map, Outcomes(topic='/acme/outcome'), tmp_path / 'set')
     return tmp_path / 'set'

@@ -17,7 +17,7 @@ from viva_ros.evaluation.run import TIME, VIVA
 
 @pytest.fixture
 def places(tmp_path: Path) -> dict[str, Path]:
-    """Give folders of recordings; of those to test, two succeed and two fail."""
+    """Return folders of recordings; of those to test, two succeed and two fail."""
     places = {name: tmp_path / name for name in ('calibration', 'test', 'scored')}
     for name in ('calibration', 'test'):
         places[name].mkdir()

@@ -48,7 +48,7 @@ def test_a_seam_is_where_one_tensor_holds_all_and_the_last_before_more_work(grap
 
 
 def compile_with(errors: dict[str, list[float]], ran: list[str]) -> Callable:
-    """Give what errs by so much at each moment when cut at a seam."""
+    """Return what errs by so much at each moment when cut at a seam."""
 
     def compile_at(seam: str):
         def run(feed: Feeds):

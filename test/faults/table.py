@@ -188,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def judge(row: Row, seen: Seen) -> dict[str, Any]:
-    """Say whether a row is green; one whose tests did not all run is not."""
+    """Return whether a row is green; one whose tests did not all run is not."""
     cases = [case for test in row.tests for case in seen.get(test, [('not run', {})])]
     outcomes = [outcome for outcome, _ in cases]
     times = [measured[row.measure] for _, measured in cases if row.measure in measured]
@@ -204,7 +204,7 @@ def judge(row: Row, seen: Seen) -> dict[str, Any]:
 
 
 def markdown(content: dict[str, Any]) -> str:
-    """Give the table for people."""
+    """Return the table for people."""
     lines = [
         f'Made by `{content["command"]}` on {content["date"]} ({content["hardware"]}; load '
         f'{content["load_average"]}). Times are the slowest of all cases of a row.', '',

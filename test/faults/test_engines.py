@@ -46,7 +46,7 @@ class Lease:
 
 @pytest.fixture(scope='module')
 def source(running):
-    """Give a robot with the joints of the shipped engine and of the fake one."""
+    """Return a robot with the joints of the shipped engine and of the fake one."""
     node, _ = running
     joints = ('right_waist', *read(SHIPPED).ranges.names)
     made = PublishingRobot(node, tuple(dict.fromkeys(joints)))

@@ -47,7 +47,7 @@ cuts = st.tuples(st.integers(4, 400), changes)
 
 
 def good(name: str, stamp: int, count: int):
-    """Give a message that a value can be made of."""
+    """Return a message that a value can be made of."""
     if name == 'joint_states':
         return to_joint_state(dict.fromkeys(JOINTS, 0.01 * (count % 100)), stamp)
     pixels = bytes((7 * k + count) % 256 for k in range(8 * 8 * 3))
@@ -138,7 +138,7 @@ def bench(running):
 
 
 def is_picture(message) -> bool:
-    """Say whether fields agree: the rule of sensor_msgs/Image, worked out here once more."""
+    """Return whether fields agree: the rule of sensor_msgs/Image, worked out here once more."""
     size = CHANNELS.get(message.encoding, 0) * message.width
     right = message.step >= size > 0 and message.height > 0
     return right and len(message.data) == message.step * message.height

@@ -20,7 +20,7 @@ CALM = ('-p', 'alarm.cool_down:=30.0')
 
 @pytest.fixture
 def player(listener):
-    """Give a monitor and robot played by the test."""
+    """Return a monitor and robot played by the test."""
     return JudgedRobot(listener)
 
 

@@ -93,7 +93,7 @@ def test_operations_of_the_lean_form_are_those_that_are_counted(
 
 
 def kept(config: ViVaConfig, batch: int, context: AbstractContextManager[None]) -> int:
-    """Give the bytes kept for the backward pass, weights not counted."""
+    """Return the bytes kept for the backward pass, weights not counted."""
     model = transformer(config).train()
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     seen: dict[int, Tensor] = {}

@@ -26,7 +26,7 @@ CONFIG = replace(PRESETS['tiny'], text_tokens=5)
 
 
 def counted(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
-    """Give what torch counts of a step."""
+    """Return what torch counts of a step."""
     model = WanTransformer3DModel(**config.transformer.arguments(config.vae.z_dim)).train()
     if rank:
         adapters.add(model, rank)

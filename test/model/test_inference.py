@@ -116,7 +116,7 @@ def test_in_sixteen_bits_it_stays_near_and_estimates_are_float32(viva: ViVa) -> 
 
 
 def of_5b(blocks: int, **changes: Any) -> ViVa:
-    """Give so many blocks of the 5B without memory."""
+    """Return so many blocks of the 5B without memory."""
     config = replace(
         WAN_5B, joint_names=('a', 'b'), tasks=('lift',),
         transformer=replace(WAN_5B.transformer, num_layers=blocks), **changes,

@@ -28,7 +28,7 @@ EMBEDDINGS = Embeddings(
 
 @pytest.fixture
 def folder(snapshot: Path, tmp_path: Path) -> Path:
-    """Give a copy that may be spoilt."""
+    """Return a copy that may be spoilt."""
     return Path(shutil.copytree(snapshot, tmp_path / 'snapshot'))
 
 

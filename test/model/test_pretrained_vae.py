@@ -12,7 +12,7 @@ CONFIGS = {'tiny': TINY, 'small': SMALL}
 
 
 def lively(config: VaeConfig) -> AutoencoderKLWan:
-    """Give a VAE whose gammas and biases differ from their initial ones and zeros."""
+    """Return a VAE whose gammas and biases differ from their initial ones and zeros."""
     torch.manual_seed(0)
     vae = make_video_vae(config).eval()
     with torch.no_grad():

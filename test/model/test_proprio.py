@@ -11,7 +11,7 @@ RANGES = JointRanges(('a', 'b'), (0.0, 5.0), (2.0, 5.0))
 
 
 def still(value: float, forecast: list[float]) -> ProprioModel:
-    """Give a model that always predicts the same."""
+    """Return a model that always predicts the same."""
     model = ProprioModel(RANGES, 1)
     with torch.no_grad():
         model.layers[-1].weight.zero_()

@@ -148,7 +148,7 @@ def test_simulated_robot_creates_what_the_table_lists(made):
 
 
 def renamed(found):
-    """Give every camera the same name."""
+    """Return every camera the same name."""
     cameras = {one[2].split('/')[0] for one in found if '/image_raw' in one[2]}
     assert len(cameras) > 1
     return {(*one[:2], re.sub(rf'^({"|".join(cameras)})/', f'{CAMERA}/', one[2]), *one[3:])

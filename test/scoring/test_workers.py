@@ -69,7 +69,7 @@ def test_machines_with_different_engines_are_found_out() -> None:
 
 @pytest.fixture
 def many(tmp_path: Path, small_engine: Path) -> list[str]:
-    """Give a command that scores twelve recordings."""
+    """Return a command that scores twelve recordings."""
     folder = tmp_path / 'many'
     folder.mkdir()
     for number in range(12):

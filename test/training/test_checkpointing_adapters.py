@@ -28,7 +28,7 @@ def lively(viva: ViVa) -> ViVa:
 
 
 def seen_by(viva: ViVa) -> Tensor:
-    """Give the velocity of all frames for a fixed input."""
+    """Return the velocity of all frames for a fixed input."""
     generator = torch.Generator().manual_seed(2)
     frames = viva.config.frames
     video = torch.randn((2, viva.config.latent_shape[0], frames, 2, 2), generator=generator)

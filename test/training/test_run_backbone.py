@@ -46,7 +46,7 @@ def texts(tmp_path: Path, snapshot: Path) -> Path:
 
 
 def published(snapshot: Path) -> dict[str, torch.Tensor]:
-    """Give the weights of the snapshot's transformer, as diffusers wrote them."""
+    """Return the weights of the snapshot's transformer, as diffusers wrote them."""
     shards = (snapshot / 'transformer').glob('*.safetensors')
     return {name: weight for shard in shards for name, weight in load_file(shard).items()}
 

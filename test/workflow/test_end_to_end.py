@@ -126,7 +126,7 @@ def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
 
 
 def differences(samples):
-    """Give all, but for the time before the recorder had found every topic."""
+    """Return all, but for the time before the recorder had found every topic."""
     pairs = [(s.value, s.said) for s in samples if s.said is not None and math.isfinite(s.said)]
     known = itertools.dropwhile(lambda pair: math.isnan(pair[0]), pairs)
     return [abs(ours - said) for ours, said in known]

@@ -28,7 +28,7 @@ def n_step_advantage(
     values: Array, success: bool, steps: float, scale: float | None = None
 ) -> Array:
     """
-    Give the advantage of each step.
+    Return the advantage of each step.
 
     A[t] = G^[t] - G^[t + N] - N / S           for t + N <= T
     A[t] = G^[t] - (T - t) / S - (0 or 1)      past the end, where success costs 0 and failure 1
@@ -98,7 +98,7 @@ def effect(before: Sequence[Array], after: Sequence[Array]) -> Effect:
 
 
 def sign_changes(advantages: Sequence[Array]) -> float:
-    """Give the share of neighbouring known steps whose advantages have unlike signs."""
+    """Return the share of neighbouring known steps whose advantages have unlike signs."""
     changes, pairs = 0, 0
     for one in advantages:
         signs = np.sign(one)
@@ -110,7 +110,7 @@ def sign_changes(advantages: Sequence[Array]) -> float:
 
 def threshold(advantages: Array, share: float) -> float:
     """
-    Give eps, so that at most this share of the known advantages is above it; ties are not.
+    Return eps, so that at most this share of the known advantages is above it; ties are not.
 
     :param share: in (0, 1)
     :returns: NaN if nothing is known

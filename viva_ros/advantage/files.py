@@ -37,7 +37,7 @@ SCHEMA: Final = pa.schema([
 
 
 def columns(one: Advantages, eps: Mapping[str, float], recipe: Recipe) -> dict[str, Any]:
-    """Give the rows of an episode, by column; unknown is null."""
+    """Return the rows of an episode, by column; unknown is null."""
     entry, count = one.episode.entry, len(one.final)
     name, number = key_of(one.episode)
     return {
@@ -57,7 +57,7 @@ def _nullable(numbers: NDArray[np.float64]) -> pa.Array:
 
 
 def table_of(found: Sequence[Advantages], eps: Mapping[str, float], recipe: Recipe) -> pa.Table:
-    """Give the table of one recording."""
+    """Return the table of one recording."""
     parts = [pa.table(columns(one, eps, recipe), SCHEMA) for one in found]
     return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
 

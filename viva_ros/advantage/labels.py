@@ -70,7 +70,7 @@ class Advantages:
 
 def horizon_of(episodes: Sequence[ScoredEpisode], recipe: Recipe) -> float:
     """
-    Give N in seconds.
+    Return N in seconds.
 
     :raises ConfigurationError: if steps last longer in one recording than in another, or if the
         rate of none is known
@@ -99,7 +99,7 @@ def compute(
     episodes: Sequence[ScoredEpisode], tasks: Sequence[str], recipe: Recipe
 ) -> list[Advantages]:
     """
-    Give the advantages of episodes with an outcome.
+    Return the advantages of episodes with an outcome.
 
     :param tasks: of each episode
     :raises ConfigurationError: if N is shorter than the time between two values
@@ -115,7 +115,7 @@ def compute(
 
 
 def _duration(episode: ScoredEpisode) -> float:
-    """Give T steps in s."""
+    """Return T steps in s."""
     return len(episode.stamps) * period_of(episode)
 
 
@@ -155,7 +155,7 @@ def smooth(values: Array, recipe: Recipe, period: float) -> Array:
 
 
 def thresholds(found: Sequence[Advantages], share: float) -> dict[str, float]:
-    """Give eps of each task; NaN where nothing is known."""
+    """Return eps of each task; NaN where nothing is known."""
     by_task: dict[str, list[Array]] = {}
     for one in found:
         by_task.setdefault(one.task, []).append(one.free)
@@ -163,7 +163,7 @@ def thresholds(found: Sequence[Advantages], share: float) -> dict[str, float]:
 
 
 def effects(found: Sequence[Advantages]) -> dict[str, Effect]:
-    """Give what smoothing did, by task."""
+    """Return what smoothing did, by task."""
     tasks = sorted({one.task for one in found})
     return {
         task: effect([one.plain for one in found if one.task == task],
@@ -173,7 +173,7 @@ def effects(found: Sequence[Advantages]) -> dict[str, Effect]:
 
 
 def indicators(one: Advantages, eps: Mapping[str, float]) -> Array:
-    """Give 1 or 0 for each frame; NaN where it is not known."""
+    """Return 1 or 0 for each frame; NaN where it is not known."""
     return indicator(one.final, eps[one.task], one.episode.corrected)
 
 

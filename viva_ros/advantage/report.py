@@ -26,7 +26,7 @@ def summary(
     found: Sequence[Advantages], eps: Mapping[str, float], changed: Mapping[str, Effect],
     recipe: Recipe, horizon: float, engine: str, command: str, left_out: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
-    """Give the content of the JSON file; what is not known is null."""
+    """Return the content of the JSON file; what is not known is null."""
     return _plain({
         'format': FORMAT, 'engine': engine, 'version': tool_version(), 'command': command,
         'recipe': asdict(recipe), 'horizon': horizon, 'left_out': list(left_out),
@@ -74,7 +74,7 @@ def _plain(content: Any) -> Any:
 
 
 def as_text(content: Mapping[str, Any]) -> str:
-    """Give the text of the JSON file."""
+    """Return the text of the JSON file."""
     return json.dumps(content, indent=1, allow_nan=False) + '\n'
 
 
@@ -117,7 +117,7 @@ def _draw(axes: Any, found: Sequence[Advantages], eps: float) -> None:
 
 
 def table(content: Mapping[str, Any]) -> Table:
-    """Give a row a task."""
+    """Return a row a task."""
     shown = Table(title=f'advantages over {content["horizon"]:.3g} s', title_justify='left')
     names = ('task', 'episodes', 'steps known', 'threshold', 'positive', 'forced', 'std of A',
              'sign changes', 'rank correlation')  # fmt: skip

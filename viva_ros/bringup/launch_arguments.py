@@ -115,7 +115,7 @@ class ParameterFile:
 
 def matches(pattern: str, node: str) -> bool:
     """
-    Say whether a section is for a node.
+    Return whether a section is for a node.
 
     :param pattern: tokens between slashes; '*' is any one token, '**' any number of them
     :param node: fully qualified name
@@ -195,7 +195,7 @@ class Options:
         ]  # fmt: skip
 
     def respawns(self, program: Program) -> bool:
-        """Say whether a node is started again when it fails."""
+        """Return whether a node is started again when it fails."""
         return program.respawn and self.values['respawn'] == 'true'
 
     @property

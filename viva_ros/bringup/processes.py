@@ -40,7 +40,7 @@ class Started:
     start: Callable[[str], subprocess.Popen[bytes]]
 
     def ended(self) -> dict[str, int]:
-        """Give the exit codes of those that have ended."""
+        """Return the exit codes of those that have ended."""
         codes = {name: process.poll() for name, process in self.processes.items()}
         return {name: code for name, code in codes.items() if code is not None}
 
@@ -162,7 +162,7 @@ class Respawn:
 
     def gone_for_good(self, ended: Mapping[str, int], now: float) -> dict[str, int]:
         """
-        Give the nodes that ended by themselves, or failed too often; note those to start again.
+        Return the nodes that ended by themselves, or failed too often; note those to start again.
 
         :param ended: exit codes by name; 0: it was told to end
         :param now: s
@@ -181,7 +181,7 @@ class Respawn:
         return gone
 
     def due(self, now: float) -> list[str]:
-        """Give the nodes to start now."""
+        """Return the nodes to start now."""
         names = [name for name, at in self._due.items() if now >= at]
         for name in names:
             del self._due[name]

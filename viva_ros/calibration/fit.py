@@ -48,14 +48,14 @@ T = TypeVar('T')
 
 
 def share_out(episodes: Sequence[T]) -> tuple[list[T], list[T]]:
-    """Give the episodes that shape the statistics, and those that set the threshold."""
+    """Return the episodes that shape the statistics, and those that set the threshold."""
     shaping = [one for number, one in enumerate(episodes) if number % FIFTH == FIFTH - 1]
     setting = [one for number, one in enumerate(episodes) if number % FIFTH != FIFTH - 1]
     return shaping, setting
 
 
 def needed(least: int) -> int:
-    """Give how many episodes leave ``least`` to set the threshold, and one to shape."""
+    """Return how many episodes leave ``least`` to set the threshold, and one to shape."""
     n = FIFTH
     while n - n // FIFTH < least:
         n += 1
@@ -86,7 +86,7 @@ def _slope(series: ValueSeries) -> float:
 
 
 def _residuals(shaping: Sequence[ValueSeries], gap: float) -> dict[str, float]:
-    """Give the root mean square of the forecast residual by joint."""
+    """Return the root mean square of the forecast residual by joint."""
     squares: dict[str, list[Array]] = {}
     for series in shaping:
         residuals = ForecastResidual(gap)
@@ -102,7 +102,7 @@ def _residuals(shaping: Sequence[ValueSeries], gap: float) -> dict[str, float]:
 def _norms(
     shaping: Sequence[ValueSeries], rules: RuleSettings, expected: Reference
 ) -> dict[str, StatisticScale]:
-    """Give what is usual of the largest statistic within each part of the progress."""
+    """Return what is usual of the largest statistic within each part of the progress."""
     largest: dict[str, list[list[float]]] = {k: [[] for _ in range(len(PARTS) + 1)] for k in RULES}
     for series in shaping:
         for kind, parts in _largest_by_progress(series, rules, expected).items():
@@ -135,7 +135,7 @@ def _norm(parts: Sequence[Sequence[float]]) -> StatisticScale:
 
 
 def usual(values: Sequence[float]) -> tuple[float, float]:
-    """Give the median of values, and the mean of their distance to it where they are above."""
+    """Return the median of values, and the mean of their distance to it where they are above."""
     middle = float(np.median(values))
     above = [value - middle for value in values if value > middle]
     return middle, max(float(np.mean(above)) if above else 0.0, LEAST_SPREAD)
@@ -143,7 +143,7 @@ def usual(values: Sequence[float]) -> tuple[float, float]:
 
 def conformal_rank(n: int, alpha: float) -> int:
     """
-    Give k = ceil((n + 1)(1 - alpha)), from 1.
+    Return k = ceil((n + 1)(1 - alpha)), from 1.
 
     :raises ValueError: if alpha is not inside (0, 1)
     :raises CalibrationError: if k > n, with the number of episodes that are missing
@@ -159,7 +159,7 @@ def conformal_rank(n: int, alpha: float) -> int:
 
 def least_episodes(alpha: float) -> int:
     """
-    Give the smallest n with k <= n: 9, 19, 99 for alpha = .1, .05, .01.
+    Return the smallest n with k <= n: 9, 19, 99 for alpha = .1, .05, .01.
 
     :raises ValueError: if alpha is not inside (0, 1)
     """
@@ -189,7 +189,7 @@ DEFAULT = CalibrationOptions()
 def scores(
     series: ValueSeries, rules: RuleSettings, expected: Reference | None = None
 ) -> dict[str, float]:
-    """Give the largest held statistic of each rule over an episode; -inf if there is none."""
+    """Return the largest held statistic of each rule over an episode; -inf if there is none."""
     return _largest(walk(series, rules, expected))
 
 
@@ -266,7 +266,7 @@ def _check_number(n: int, alpha: float) -> None:
 
 
 def _kinds(choice: CalibrationOptions, scored: Sequence[Mapping[str, float]]) -> list[str]:
-    """Give the rules that every episode can show; those that none can are left out."""
+    """Return the rules that every episode can show; those that none can are left out."""
     kinds: list[str] = []
     for kind in (kind for kind in RULES if kind in choice.rules):
         short = sum(math.isinf(score[kind]) for score in scored)
@@ -291,7 +291,7 @@ def joint_score(
     combine: str,
 ) -> float:  # fmt: skip
     """
-    Give the joint score of an episode.
+    Return the joint score of an episode.
 
     :param norms: middle and spread by rule
     """
@@ -315,7 +315,7 @@ def _threshold(
     kind: str, norm: tuple[float, float], limit: float, joint: Sequence[float],
     found: Sequence[Mapping[str, float]],
 ) -> float:  # fmt: skip
-    """Give a rule's threshold; an episode at the limit does not cross it by a rounding error."""
+    """Return a rule's threshold; an episode at the limit does not cross it by a rounding error."""
     middle, spread = norm
     threshold = middle + limit * spread
     near = [score[kind] for score, one in zip(found, joint, strict=True)

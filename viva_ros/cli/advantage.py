@@ -83,7 +83,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """
-    Give the recipe that the options mean.
+    Return the recipe that the options mean.
 
     :raises ConfigurationError: on one out of its range
     """
@@ -126,7 +126,7 @@ def read_all(paths: Sequence[Path]) -> tuple[list[Scored], list[str]]:
 def gather(
     tables: Sequence[Scored], labels: Path | None, corrections: Path | None
 ) -> tuple[list[ScoredEpisode], list[str]]:
-    """Give the episodes as people see them, and what has to be left out, for a person."""
+    """Return the episodes as people see them, and what has to be left out, for a person."""
     episodes = [one for table in tables for one in table.episodes]
     episodes = with_outcomes(episodes, labels) if labels else episodes
     episodes = with_corrections(episodes, corrections) if corrections else episodes

@@ -49,7 +49,7 @@ def strip(episode: Episode) -> str:
 
 
 def characters(image: Image) -> list[str]:
-    """Give rows of characters, the brighter the denser; spread over what the picture has."""
+    """Return rows of characters, the brighter the denser; spread over what the picture has."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float64)
     low, high = float(small.min()), float(small.max())
@@ -197,7 +197,7 @@ class LabelSession:
 
 def answer(verdict: Annotation, key: str, rest: str, length: float) -> Annotation:
     """
-    Give the verdict after one answer.
+    Return the verdict after one answer.
 
     :param length: of the episode, s
     :raises ValueError: if the answer is none, with what is allowed
@@ -225,7 +225,7 @@ def _seconds(text: str, length: float) -> float:
 
 
 def duration(episode: Episode) -> float:
-    """Give the time from the first frame of any camera to the last, s."""
+    """Return the time from the first frame of any camera to the last, s."""
     known = [frames.stamps for frames in episode.cameras.values() if frames.stamps.size]
     if not known:
         return 0.0
@@ -233,7 +233,7 @@ def duration(episode: Episode) -> float:
 
 
 def size(episode: Episode, camera: str) -> str:
-    """Give the size of a camera's pictures, as text."""
+    """Return the size of a camera's pictures, as text."""
     images = episode.cameras[camera].images
     if not len(images):
         return 'empty'

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def table(config: ViVaConfig, batch: int, rank: int) -> str:
-    """Give all as Markdown."""
+    """Return all as Markdown."""
     s, encoding = Sizes.of(config), demands.encoding_operations(config)
     heading = (
         f'{config.preset}: D = {s.width}, F = {s.feed_forward}, L = {s.layers} blocks, '

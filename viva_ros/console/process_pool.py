@@ -24,7 +24,7 @@ def processes(
     count: int, prepare: Callable[..., Any], *given: Any
 ) -> Iterator[ProcessPoolExecutor]:  # fmt: skip
     """
-    Give fresh processes; left by an error or Ctrl-C, they are ended, whatever they are at.
+    Return fresh processes; left by an error or Ctrl-C, they are ended, whatever they are at.
 
     :param prepare: called in each with what is given
     """

@@ -12,7 +12,7 @@ T = TypeVar('T')
 
 
 def new_bar(what: str, total: int, done: int = 0, shown: bool = True) -> Progress:
-    """Give a progress bar with one task, to be used as a context manager."""
+    """Return a progress bar with one task, to be used as a context manager."""
     columns = (
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     )  # fmt: skip

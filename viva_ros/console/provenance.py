@@ -39,7 +39,7 @@ def processor() -> str:
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
-    """Give the versions of libraries by name; what is not installed is left out."""
+    """Return the versions of libraries by name; what is not installed is left out."""
     found = {}
     for name in names:
         try:
@@ -51,7 +51,7 @@ def versions(names: Sequence[str]) -> dict[str, str]:
 
 def revision(package: Path = Path(viva_ros.__file__).parent) -> dict[str, Any] | None:
     """
-    Give the git revision of the source tree, and whether files differ from it.
+    Return the git revision of the source tree, and whether files differ from it.
 
     :param package: folder of the source
     :returns: None where it is unknown: installed as a wheel, or git is not there

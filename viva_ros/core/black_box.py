@@ -67,7 +67,7 @@ class Ring:
                 self._held[gone.topic] = gone
 
     def content(self) -> list[Kept]:
-        """Give all messages in the order in which they came, latched ones from before first."""
+        """Return all messages in the order in which they came, latched ones from before first."""
         return [*sorted(self._held.values(), key=lambda kept: kept.steady), *self._kept]
 
 
@@ -91,7 +91,7 @@ class EventRecording:
         self.cut = self.size > self._limits.file * MIB
 
     def is_over(self, now: float) -> bool:
-        """Say whether it is to be closed, s."""
+        """Return whether it is to be closed, s."""
         return now >= self._end or self.cut
 
 

@@ -69,7 +69,7 @@ def is_alarming(level: int, kind: str) -> bool:
 
 
 def worst(*levels: Level) -> Level:
-    """Give the level that concerns a person most."""
+    """Return the level that concerns a person most."""
     return max(levels, key=ORDER.index)
 
 

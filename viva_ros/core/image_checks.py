@@ -54,7 +54,7 @@ def check_picture(image: Image, settings: PictureSettings) -> str | None:
 
 def _percentile(counts: NDArray[np.intp], share: float) -> float:
     """
-    Give what numpy's percentile gives of the pixels, without sorting them.
+    Return what numpy's percentile gives of the pixels, without sorting them.
 
     :param counts: pixels of each level, (256,)
     """

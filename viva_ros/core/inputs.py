@@ -60,7 +60,7 @@ def check_stamp(topic: str, stamp: int, now: int, settings: SyncSettings) -> Non
 
 
 def fits(stamps: Mapping[str, int], slop: float) -> bool:
-    """Say whether stamps, ns, lie within the slop, s."""
+    """Return whether stamps, ns, lie within the slop, s."""
     return not stamps or seconds(max(stamps.values()), min(stamps.values())) <= slop
 
 
@@ -100,7 +100,7 @@ class TopicBuffer(Generic[Message]):
                 del self.messages[next(iter(self.messages))]
 
     def has(self, stamp: int) -> bool:
-        """Say whether there is a message with exactly this stamp."""
+        """Return whether there is a message with exactly this stamp."""
         return stamp in self.messages
 
     def nearest(self, stamp: int) -> int:
@@ -246,7 +246,7 @@ class InputBuffer(Generic[Payload]):
             check_stamp(topic, stamp or 0, now, self._settings)
 
     def _frames(self) -> dict[str, int]:
-        """Give the newest frames; if they do not fit, those nearest to the slowest camera's."""
+        """Return the newest frames; if they do not fit, those nearest to the slowest camera's."""
         newest = {camera: source.newest or 0 for camera, source in self._images.items()}
         if fits(newest, self._settings.slop):
             return newest

@@ -19,7 +19,7 @@ class LetterboxArea(NamedTuple):
 
 def place(sent: tuple[int, int], box: tuple[int, int]) -> LetterboxArea:
     """
-    Give where a picture lies, its proportions kept.
+    Return where a picture lies, its proportions kept.
 
     :param sent: its (height, width), px
     :param box: (height, width), px
@@ -31,7 +31,7 @@ def place(sent: tuple[int, int], box: tuple[int, int]) -> LetterboxArea:
 
 def halvings(sent: tuple[int, int], fitted: tuple[int, int]) -> int:
     """
-    Give how often a picture is halved before it is fitted, which is far quicker than to fit it.
+    Return how often a picture is halved before it is fitted, which is far quicker than to fit it.
 
     :param sent: its (height, width), px; only even sides are halved
     :param fitted: (height, width) that it must not fall below, px
@@ -43,7 +43,7 @@ def halvings(sent: tuple[int, int], fitted: tuple[int, int]) -> int:
 
 
 def area_weights(sent: int, fitted: int) -> NDArray[np.float32]:
-    """Give the share of each pixel in each of fewer pixels, (fitted, sent)."""
+    """Return the share of each pixel in each of fewer pixels, (fitted, sent)."""
     edges = np.arange(fitted + 1) * (sent / fitted)
     pixels = np.arange(sent)
     upper = np.minimum(edges[1:, None], pixels + 1)

@@ -69,7 +69,7 @@ class JointRanges:
         return cls(*(tuple(content[key]) for key in ('names', 'low', 'high')))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give names, low and high as lists, for JSON."""
+        """Return names, low and high as lists, for JSON."""
         return {'names': list(self.names), 'low': list(self.low), 'high': list(self.high)}
 
     def normalise(self, positions: NDArray[np.floating]) -> Array:

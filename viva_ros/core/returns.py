@@ -18,7 +18,7 @@ Number = TypeVar('Number', float, Array)
 
 def progress(length: int) -> Array:
     """
-    Give the share of an episode that is over at each step: t / T for t = 1 .. T.
+    Return the share of an episode that is over at each step: t / T for t = 1 .. T.
 
     :returns: (length,), in (0, 1]
     :raises ValueError: if length is below 1
@@ -30,7 +30,7 @@ def progress(length: int) -> Array:
 
 def returns(length: int, success: bool) -> Array:
     """
-    Give the return of each step t = 1 .. T: G[t] = (T - t) / T, plus 1 on failure.
+    Return the return of each step t = 1 .. T: G[t] = (T - t) / T, plus 1 on failure.
 
     :returns: (length,); in [0, 1) on success, in [1, 2) on failure
     :raises ValueError: if length is below 1

@@ -40,7 +40,7 @@ class SettingLimits:
     below: float | None = None
 
     def admits(self, value: object) -> bool:
-        """Say whether a value is allowed; a number that is not finite never is."""
+        """Return whether a value is allowed; a number that is not finite never is."""
         if self.choices is not None:
             return value in self.choices
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -242,5 +242,5 @@ def _is_of(info: SettingInfo, value: object) -> bool:
 
 
 def _plain(value: object) -> object:
-    """Give a sequence, of whatever library, as a list."""
+    """Return a sequence, of whatever library, as a list."""
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

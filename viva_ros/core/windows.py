@@ -13,7 +13,7 @@ from itertools import islice
 
 
 def seconds(later: int, earlier: int) -> float:
-    """Give the time between two stamps, s."""
+    """Return the time between two stamps, s."""
     return (later - earlier) * 1e-9
 
 
@@ -86,7 +86,7 @@ class Window:
 
     def held(self, share: float = 1.0) -> float:
         """
-        Give what at least a share of the samples in force within the span reach; NaN until full.
+        Return what at least a share of the samples in force within the span reach; NaN until full.
 
         :param share: in (0, 1]: the k-th largest of n, k = ceil(share n); 1 is the smallest
         """

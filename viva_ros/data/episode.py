@@ -102,13 +102,13 @@ class Annotation:
 
 
 def sidecar(recording: Path) -> Path:
-    """Give the file that has the labels of a recording, whether it is there or not."""
+    """Return the file that has the labels of a recording, whether it is there or not."""
     return recording.parent / NAME
 
 
 def load(path: Path) -> dict[str, Annotation]:
     """
-    Give the verdicts in a file, by name of the episode; none without a file.
+    Return the verdicts in a file, by name of the episode; none without a file.
 
     :raises RecordingError: if it is damaged
     """

@@ -58,7 +58,7 @@ class Pictures(Sequence[Image]):
         self._type_name, self._data, self._size = type_name, data, size
 
     def fitting(self, size: tuple[int, int]) -> 'Pictures':
-        """Give the same images, as they are needed to be fitted into (height, width), px."""
+        """Return the same images, as they are needed to be fitted into (height, width), px."""
         return Pictures(self._type_name, self._data, size)
 
     def __len__(self) -> int:

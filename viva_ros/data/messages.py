@@ -28,13 +28,13 @@ IDL_LINE: Final = '=' * 80 + '\n'
 
 @cache
 def _standard() -> Typestore:
-    """Give the message types of ROS 2 Kilted."""
+    """Return the message types of ROS 2 Kilted."""
     return get_typestore(Stores.ROS2_KILTED)
 
 
 @cache
 def typestore() -> Typestore:
-    """Give all known message types: those of ROS 2 Kilted and of this package."""
+    """Return all known message types: those of ROS 2 Kilted and of this package."""
     store = get_typestore(Stores.ROS2_KILTED)
     for path in sorted(_definitions().glob('*.msg')):
         store.register(get_types_from_msg(path.read_text(), f'viva_ros/msg/{path.stem}'))
@@ -56,7 +56,7 @@ def _definitions() -> Path:
 @cache
 def schema(type_name: str) -> str:
     """
-    Give the definition of a type with all that it is made of, as MCAP's ``ros2msg`` wants it.
+    Return the definition of a type with all that it is made of, as MCAP's ``ros2msg`` wants it.
 
     :param type_name: as in 'sensor_msgs/msg/Image'
     :raises RecordingError: if the type is not known
@@ -75,7 +75,7 @@ def type_hash(type_name: str) -> str:
 
 
 def serialise(type_name: str, message: Any) -> bytes:
-    """Give the CDR bytes of a message made by ``make``."""
+    """Return the CDR bytes of a message made by ``make``."""
     return bytes(_known(type_name).serialize_cdr(message, type_name))
 
 
@@ -103,7 +103,7 @@ def _types_of(type_name: str, definition: Definition) -> dict[str, Any]:
 
 @cache
 def _with_definition(type_name: str, definition: Definition) -> Typestore:
-    """Give the known types and those of a definition; what is known already stays as it is."""
+    """Return the known types and those of a definition; what is known already stays as it is."""
     store = get_typestore(Stores.ROS2_KILTED)
     try:
         types = _types_of(type_name, definition)
@@ -118,7 +118,7 @@ def _with_definition(type_name: str, definition: Definition) -> Typestore:
 
 def deserialise(type_name: str, cdr: bytes, definition: Definition | None = None) -> Any:
     """
-    Give the message in CDR bytes.
+    Return the message in CDR bytes.
 
     :param definition: as recorded; used for all but the types of ROS 2, since ours may change
     :raises RecordingError: if the bytes are damaged, or the type is not known
@@ -151,13 +151,13 @@ def _known(type_name: str) -> Typestore:
 
 
 def to_time(stamp: int) -> Any:
-    """Give a stamp in ns as builtin_interfaces/Time."""
+    """Return a stamp in ns as builtin_interfaces/Time."""
     sec, nanosec = divmod(stamp, SECOND)
     return make('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
 
 
 def from_time(time: Any) -> int:
-    """Give a builtin_interfaces/Time in ns."""
+    """Return a builtin_interfaces/Time in ns."""
     return int(time.sec) * SECOND + int(time.nanosec)
 
 
@@ -170,12 +170,12 @@ def stamp_of(cdr: bytes) -> int:
 
 
 def header(stamp: int, frame_id: str = '') -> Any:
-    """Give a std_msgs/Header; stamp in ns."""
+    """Return a std_msgs/Header; stamp in ns."""
     return make('std_msgs/msg/Header', stamp=to_time(stamp), frame_id=frame_id)
 
 
 def joint_state(stamp: int, names: Sequence[str], positions: Array) -> Any:
-    """Give a sensor_msgs/JointState with positions alone."""
+    """Return a sensor_msgs/JointState with positions alone."""
     none = np.empty(0, dtype=np.float64)
     return make(
         'sensor_msgs/msg/JointState',
@@ -184,7 +184,7 @@ def joint_state(stamp: int, names: Sequence[str], positions: Array) -> Any:
 
 
 def jpeg_image(stamp: int, frame_id: str, jpeg: bytes) -> Any:
-    """Give a sensor_msgs/CompressedImage; the format string is that of image_transport."""
+    """Return a sensor_msgs/CompressedImage; the format string is that of image_transport."""
     return make(
         'sensor_msgs/msg/CompressedImage',
         header=header(stamp, frame_id), format='bgr8; jpeg compressed bgr8',

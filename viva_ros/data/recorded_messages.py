@@ -59,7 +59,7 @@ class TruthMessage:
     manifest: float
 
     def told(self, name: str) -> float:
-        """Give one of the times 'inject', 'visible' and 'manifest', s, or NaN."""
+        """Return one of the times 'inject', 'visible' and 'manifest', s, or NaN."""
         return {'inject': self.inject, 'visible': self.visible, 'manifest': self.manifest}[name]
 
 
@@ -75,7 +75,7 @@ def runs(moments: Sequence[TruthMessage]) -> list[list[TruthMessage]]:
 
 def stamp_of_event(run: Sequence[TruthMessage], name: str) -> float:
     """
-    Give the stamp of an event, ns; NaN if there was none.
+    Return the stamp of an event, ns; NaN if there was none.
 
     It is reckoned from the message next to it: a simulation on a busy machine falls behind the
     clock, so the further, the wronger.
@@ -91,7 +91,7 @@ def stamp_of_event(run: Sequence[TruthMessage], name: str) -> float:
 
 
 def values(recording: Recording) -> list[ValueMessage]:
-    """Give the published values, in the order received."""
+    """Return the published values, in the order received."""
     return [
         ValueMessage(
             time, from_time(m.header.stamp), float(m.value), m.status == m.STATUS_OK,
@@ -106,7 +106,7 @@ def values(recording: Recording) -> list[ValueMessage]:
 
 
 def alerts(recording: Recording) -> list[Event]:
-    """Give the published alerts as the events that they were made of, in the order received."""
+    """Return the published alerts as the events that they were made of, in the order received."""
     return [
         Event(
             Level(m.level), m.kind, from_time(m.header.stamp), from_time(m.onset),
@@ -118,7 +118,7 @@ def alerts(recording: Recording) -> list[Event]:
 
 
 def truth(recording: Recording) -> list[TruthMessage]:
-    """Give the truth, in the order received; empty for a real robot."""
+    """Return the truth, in the order received; empty for a real robot."""
     return [
         TruthMessage(
             from_time(m.header.stamp), m.episode_id, m.task, m.seed, m.failure, m.phase,

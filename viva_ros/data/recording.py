@@ -34,16 +34,16 @@ class Track:
     definition: Definition | None = None
 
     def messages(self) -> Iterator[tuple[int, Any]]:
-        """Give receive times and messages."""
+        """Yield receive times and messages."""
         for time, cdr in zip(self.times, self.data, strict=True):
             yield time, deserialise(self.type_name, cdr, self.definition)
 
     def stamps(self) -> list[int]:
-        """Give the stamps of messages that begin with a header, in the order of the file, ns."""
+        """Return the stamps of messages that begin with a header, in the order of the file, ns."""
         return [stamp_of(head) for head in getattr(self.data, 'heads', self.data)]
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Give the pictures of some messages, decoded on access."""
+        """Return the pictures of some messages, decoded on access."""
         return Pictures(self.type_name, [self.data[row] for row in rows])
 
     def frames(self, begin: int, end: int) -> Frames:
@@ -95,7 +95,7 @@ class Recording:
         return found[0] if found else None
 
     def messages(self, name: str) -> list[tuple[int, Any]]:
-        """Give receive times and messages of a topic; empty if it was not recorded."""
+        """Return receive times and messages of a topic; empty if it was not recorded."""
         track = self.find(name)
         return list(track.messages()) if track else []
 

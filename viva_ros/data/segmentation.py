@@ -53,7 +53,7 @@ def spans(recording: Recording) -> list[Span]:
 
 def episodes_of(recording: Recording) -> list[Episode]:
     """
-    Give the episodes with at least one frame of some camera.
+    Return the episodes with at least one frame of some camera.
 
     :raises RecordingError: if there are no cameras or no joints
     """
@@ -82,13 +82,13 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
 
 
 def task_of(recording: Recording) -> str:
-    """Give the task that a data set names even where it names no outcome; '' without one."""
+    """Return the task that a data set names even where it names no outcome; '' without one."""
     return str(recording.metadata.get(TASK, {}).get('task', ''))
 
 
 def within(moments: Sequence[TruthMessage], span: Span) -> list[TruthMessage]:
     """
-    Give the truth of one episode.
+    Return the truth of one episode.
 
     The simulation may begin a moment before or after the id is announced: of what it told in the
     span, the episode told most of is meant.
@@ -98,7 +98,7 @@ def within(moments: Sequence[TruthMessage], span: Span) -> list[TruthMessage]:
 
 
 def stored_label(recording: Recording) -> Label | None:
-    """Give the label in the metadata, if there is one that can be read."""
+    """Return the label in the metadata, if there is one that can be read."""
     content: Mapping[str, Any] | None = recording.metadata.get(LABEL)
     if content is None:
         return None
@@ -120,7 +120,7 @@ def stored_label(recording: Recording) -> Label | None:
 
 def true_label(moments: list[TruthMessage], first: int) -> Label | None:
     """
-    Give the outcome that a simulation said; None if it was not over yet.
+    Return the outcome that a simulation said; None if it was not over yet.
 
     :param first: stamp of the first frame, ns; the times count from there
     """
@@ -134,7 +134,7 @@ def true_label(moments: list[TruthMessage], first: int) -> Label | None:
 
 def read_joints(recording: Recording) -> Joints:
     """
-    Give all joint states, ascending, each stamp once; joints of every message, by name.
+    Return all joint states, ascending, each stamp once; joints of every message, by name.
 
     :raises RecordingError: if there are none, or the names change
     """

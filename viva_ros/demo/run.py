@@ -186,7 +186,7 @@ def run(
 
 
 def part(plan: DemoPlan, number: int) -> Part:
-    """Give the nth episode: good ones and failures take turns."""
+    """Return the nth episode: good ones and failures take turns."""
     failure = plan.failure if number % 2 else 'none'
     title = f'a failure: {failure}' if number % 2 else 'a good episode'
     return Part('failure' if number % 2 else 'good', title, plan.seed + number, failure)

@@ -29,11 +29,11 @@ class Grid:
     columns: int
 
     def row(self, value: float) -> int:
-        """Give the row of a value; 0 is the highest."""
+        """Return the row of a value; 0 is the highest."""
         return round((1.0 - min(max(value, -1.0), 1.0)) / 2.0 * (self.rows - 1))
 
     def column(self, age: float) -> int | None:
-        """Give the column of what is so old, s; None if that is not shown."""
+        """Return the column of what is so old, s; None if that is not shown."""
         column = self.columns - 1 - int(age / SPAN * self.columns)
         return column if 0 <= column < self.columns else None
 

@@ -182,7 +182,7 @@ def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
 
 
 def _discover(node: Node, executor: SingleThreadedExecutor) -> None:
-    """Give the others time to be heard of: a second, and more where no monitor is known yet."""
+    """Return the others time to be heard of: a second, and more where no monitor is known yet."""
     spin(executor, 1.0)
     end = time.monotonic() + DISCOVERY
     while time.monotonic() < end and node.get_namespace() not in _spaces(node, 'monitor'):
@@ -283,7 +283,7 @@ def _profiles(node: Node, topic: str) -> list[str]:
 
 
 def describe(profile: QoSProfile) -> str:
-    """Give the QoS that decides whether two fit, in words."""
+    """Return the QoS that decides whether two fit, in words."""
     how = 'reliable' if profile.reliability == ReliabilityPolicy.RELIABLE else 'best effort'
     latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
     return f'{how}, {"transient local" if latched else "volatile"}'

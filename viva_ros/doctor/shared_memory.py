@@ -41,7 +41,7 @@ class Leftover:
 
 def find(folder: Path = SHARED, young: float = YOUNG) -> list[Leftover]:
     """
-    Give the segments whose owner is gone.
+    Return the segments whose owner is gone.
 
     :param young: those made within the last so many seconds are let be
     """
@@ -64,7 +64,7 @@ def _segments(folder: Path) -> Iterator[Leftover]:
 
 
 def _with_lock(leftover: Leftover, young: float, remove: bool) -> bool:
-    """Say whether the lock could be had; remove the files under it."""
+    """Return whether the lock could be had; remove the files under it."""
     lock = leftover.files[-1]
     try:
         if time.time() - lock.stat().st_mtime < young:

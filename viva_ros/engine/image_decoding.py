@@ -132,7 +132,7 @@ def decode_jpeg(
 
 def reduction(sent: tuple[int, int] | None, size: tuple[int, int]) -> int:
     """
-    Give by how much a picture may be reduced: 1, 2, 4 or 8.
+    Return by how much a picture may be reduced: 1, 2, 4 or 8.
 
     :param sent: its (height, width), px; None where it cannot be told. A picture may be turned
         when decoded, so that both ways of fitting it count
@@ -147,7 +147,7 @@ def reduction(sent: tuple[int, int] | None, size: tuple[int, int]) -> int:
 
 
 def sent_size(content: bytes) -> tuple[int, int] | None:
-    """Give (height, width) of a JPEG by its header, px; None where it does not tell."""
+    """Return (height, width) of a JPEG by its header, px; None where it does not tell."""
     place = 2
     while place + 9 <= len(content) and content[place] == 0xFF:
         marker = content[place + 1]

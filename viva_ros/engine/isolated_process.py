@@ -151,7 +151,7 @@ class Child:
         self.joined = False
 
     def spoke(self, timeout: float) -> bool:
-        """Say whether there is something to read, or the other end was closed."""
+        """Return whether there is something to read, or the other end was closed."""
         try:
             return bool(select.select([self._socket], [], [], timeout)[0])
         except (OSError, ValueError):  # closed by another thread

@@ -150,7 +150,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 def checksum(content: Mapping[str, Any]) -> str:
     """
-    Give the checksum of a description: other cameras, or another order of them, are another.
+    Return the checksum of a description: other cameras, or another order of them, are another.
 
     :returns: first 16 hex digits of a SHA-256 over all but the checksum itself
     """
@@ -198,7 +198,7 @@ def read(folder: Path) -> Manifest:
 
 def named(folder: Path) -> str:
     """
-    Give the fingerprint of the engine in a folder; '' where it holds a checkpoint alone.
+    Return the fingerprint of the engine in a folder; '' where it holds a checkpoint alone.
 
     :raises EngineError: if there is a description that cannot be used
     """
@@ -223,7 +223,7 @@ def check_fingerprint(path: Path, manifest: Manifest) -> None:
 
 
 def info_of(manifest: Manifest, kind: str, library: str = '', device: str = 'CPU') -> EngineInfo:
-    """Give what an engine says of itself."""
+    """Return what an engine says of itself."""
     return EngineInfo(
         manifest.cameras, manifest.ranges.names, manifest.horizon, manifest.image_size,
         manifest.tasks, manifest.fingerprint, kind, library, device,
@@ -277,7 +277,7 @@ def read_graph(folder: Path, manifest: Manifest) -> bytes:
 
 def check_task(manifest: Manifest, task: str) -> int:
     """
-    Give the index of a task.
+    Return the index of a task.
 
     :raises EngineError: naming those that the engine knows
     """

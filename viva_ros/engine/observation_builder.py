@@ -45,7 +45,7 @@ class Observer(Generic[Payload]):
             frozen.reset()
 
     def observe(self, selection: Selection[Payload]) -> Observation | Unknown:
-        """Give what the engine sees, or why it shall not; every camera is looked at."""
+        """Return what the engine sees, or why it shall not; every camera is looked at."""
         images, reasons = {}, []
         for camera, topic in self._topics.items():
             image = self._look(camera, selection)

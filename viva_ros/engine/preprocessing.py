@@ -58,7 +58,7 @@ def letterbox(image: Image, size: tuple[int, int]) -> Image:
 
 
 def in_blocks(sent: int, fitted: int) -> bool:
-    """Say whether so many pixels become fewer in blocks that are small, e.g. 4 and 3."""
+    """Return whether so many pixels become fewer in blocks that are small, e.g. 4 and 3."""
     return fitted <= sent <= BLOCK * gcd(sent, fitted)
 
 
@@ -83,7 +83,7 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
 
 @lru_cache
 def _column_weights(sent: int, fitted: int) -> NDArray[np.float32]:
-    """Give the weights for pixels of three numbers, from the right, (3 sent, 3 fitted)."""
+    """Return the weights for pixels of three numbers, from the right, (3 sent, 3 fitted)."""
     return np.kron(area_weights(sent, fitted).T, np.eye(3, dtype=np.float32))
 
 
@@ -128,7 +128,7 @@ def pack(
     observations: Sequence[Observation], info: EngineInfo
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """
-    Give images (B, V, H, W, 3), fitted to the engine, and joint positions (B, J).
+    Return images (B, V, H, W, 3), fitted to the engine, and joint positions (B, J).
 
     :raises InputError: as ``arrange`` does
     """
@@ -144,7 +144,7 @@ def pack(
 
 def unpack(given: Mapping[str, NDArray[np.floating]], info: EngineInfo) -> list[Estimate]:
     """
-    Give the estimates of a batch.
+    Return the estimates of a batch.
 
     :param given: value (B,), and perhaps forecast (B, J), progress (B,), success (B,)
     :raises EngineError: if a number is not finite

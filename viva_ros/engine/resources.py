@@ -41,7 +41,7 @@ def shared_folder(name: str) -> Path:
 
 def engine_folder(given: str, task: str) -> Path:
     """
-    Give the folder of an engine.
+    Return the folder of an engine.
 
     :param given: its path; empty for the one that is shipped for the task
     :raises EngineError: if none is shipped for the task, naming those that are
@@ -64,7 +64,7 @@ def engine_folder(given: str, task: str) -> Path:
 
 def tasks_known(given: str) -> set[str]:
     """
-    Give the tasks of an engine; empty if the folder has no description.
+    Return the tasks of an engine; empty if the folder has no description.
 
     :param given: its path; empty for all that are shipped
     :raises EngineError: if a description cannot be read

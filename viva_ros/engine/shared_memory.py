@@ -32,7 +32,7 @@ LARGEST: Final = 3 * 1920 * 1200  # bytes of a picture that is handed over as it
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Give two connected ends; a packet comes whole or not at all."""
+    """Return two connected ends; a packet comes whole or not at all."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
@@ -50,7 +50,7 @@ def share(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
 
 def take(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
     """
-    Give the memory that the other end has made.
+    Return the memory that the other end has made.
 
     :raises EOFError: if there is no other end any more
     """
@@ -64,12 +64,12 @@ def take(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
 
 
 def reply(number: int, status: int = DONE, text: str = '') -> bytes:
-    """Give what answers a request: what came of it, and why."""
+    """Return what answers a request: what came of it, and why."""
     return REPLY.pack(number, status) + text.encode()[: LONGEST // 2]
 
 
 def read_reply(packet: bytes) -> tuple[int, str]:
-    """Give what came of a request, and why."""
+    """Return what came of a request, and why."""
     _, status = REPLY.unpack_from(packet)
     return status, packet[REPLY.size :].decode(errors='replace')
 
@@ -88,14 +88,14 @@ def check_done(status: int, text: str) -> None:
 
 
 def failure(error: Exception) -> tuple[int, str]:
-    """Give what came of a request that an engine failed at, whatever its library raised."""
+    """Return what came of a request that an engine failed at, whatever its library raised."""
     if isinstance(error, InputError):
         return BAD_INPUT, str(error)
     return FAILED, str(error) if isinstance(error, VivaError) else f'engine failed: {error!r}'
 
 
 def info_text(info: EngineInfo) -> str:
-    """Give what an engine is made for as text."""
+    """Return what an engine is made for as text."""
     return json.dumps(asdict(info))
 
 
@@ -174,12 +174,12 @@ class ObservationMemory:
 
 
 def _room(info: EngineInfo) -> int:
-    """Give the bytes kept for a picture; memory that is never written to costs nothing."""
+    """Return the bytes kept for a picture; memory that is never written to costs nothing."""
     fitted = 3 * math.prod(info.image_size)
     return max(LARGEST, fitted) if info.fits else fitted
 
 
 def _sizes(info: EngineInfo) -> tuple[int, int, int, int]:
-    """Give the bytes of shapes, pictures (rounded up to 8), joints and answer."""
+    """Return the bytes of shapes, pictures (rounded up to 8), joints and answer."""
     cameras, joints = len(info.cameras), len(info.joint_names)
     return 16 * cameras, -(-cameras * _room(info) // 8) * 8, 8 * joints, 8 * (4 + joints)

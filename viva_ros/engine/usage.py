@@ -15,7 +15,7 @@ from typing import Final
 
 def peak_mib(process: int | str = 'self') -> float:
     """
-    Give the peak, MiB; NaN where it cannot be told.
+    Return the peak, MiB; NaN where it cannot be told.
 
     ``getrusage`` will not do: its peak is that of the parent too, if that was larger.
     """
@@ -41,7 +41,7 @@ SCHEDULED: Final = 2
 
 
 def cpu_seconds(process_id: int) -> float:
-    """Give the time that all threads of a process have run, s; NaN if it is gone."""
+    """Return the time that all threads of a process have run, s; NaN if it is gone."""
     try:
         return time.clock_gettime((~process_id << 3) | SCHEDULED)
     except OSError:

@@ -63,7 +63,7 @@ class EngineWorker(Generic[Job, Result]):
         self._wake.set()
 
     def take(self) -> Result | None:
-        """Give the newest result, once."""
+        """Return the newest result, once."""
         return self._results.popleft() if self._results else None
 
     def stop(self) -> None:
@@ -108,7 +108,7 @@ class Freeable(Protocol):
 
 
 def is_of_device(error: BaseException) -> bool:
-    """Say whether an error, or one that led to it, is the device's."""
+    """Return whether an error, or one that led to it, is the device's."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, DeviceError | MemoryError):

@@ -91,14 +91,14 @@ def table_of(tables: Mapping[Path, Scored], path: Path) -> Scored:
 
 
 def alarms_of(table: Scored) -> list[Event]:
-    """Give the alarms; a number that is not known is NaN again."""
+    """Return the alarms; a number that is not known is NaN again."""
     told: list[dict[str, Any]] = [{k: math.nan if v is None else v for k, v in one.items()}
             for one in table.header['alarms']]  # fmt: skip
     return [Event(**{**one, 'level': Level(one['level'])}) for one in told]
 
 
 def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
-    """Give the thresholds that the alarms were judged by, by task."""
+    """Return the thresholds that the alarms were judged by, by task."""
     return {
         table.header['task']: parse({'format': FORMAT, **table.header['calibration']})
         for table in tables.values()
@@ -106,7 +106,7 @@ def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
 
 
 def engine_of(tables: Mapping[Path, Scored]) -> dict[str, Any]:
-    """Give what tables tell of their engine."""
+    """Return what tables tell of their engine."""
     some = next(iter(tables.values()))
     names = [name.removeprefix('forecast.') for name in some.table.column_names
              if name.startswith('forecast.')]  # fmt: skip

@@ -104,7 +104,7 @@ def paused(sights: list[Sight]) -> Shown:
 
 
 def checks(cameras: Sequence[str], tasks: int) -> Iterator[PerturbationCheck]:
-    """Give all checks for an engine with these cameras and so many tasks."""
+    """Yield all checks for an engine with these cameras and so many tasks."""
     yield PerturbationCheck(UNCHANGED, plain, 'the figures to compare with')
     for camera in cameras:
         yield PerturbationCheck(f'{camera} covered', partial(covered, camera),

@@ -117,13 +117,13 @@ def result(
 
 
 def _told(samples: Sequence[ScoredSample]) -> Array | None:
-    """Give the probabilities of success; None where the engine gives none."""
+    """Return the probabilities of success; None where the engine gives none."""
     told = np.array([sample.success for sample in samples], dtype=np.float64)
     return told if np.isfinite(told).any() else None
 
 
 def true_progress(stamps: NDArray[np.int64], moments: Sequence[TruthMessage]) -> Array:
-    """Give the progress last told at each stamp; NaN before the first."""
+    """Return the progress last told at each stamp; NaN before the first."""
     told = np.array([moment.stamp for moment in moments], dtype=np.int64)
     progress = np.array([math.nan, *(moment.progress for moment in moments)], dtype=np.float64)
     last: Array = progress[np.searchsorted(told, stamps, side='right')]

@@ -173,7 +173,7 @@ def _thresholds(
 def clocks(
     infos: Mapping[str, EngineInfo], alphas: Mapping[str, float], calibrating: Sequence[Path]
 ) -> list[Contender]:
-    """Give the clock whose values rise with time, and the one that alarms when it is overdue."""
+    """Return the clock whose values rise with time, and the one that alarms when it is overdue."""
     rising, overdue, calibrations = {}, {}, {}
     for task, info in infos.items():
         duration = mean_duration(calibrating, task)
@@ -188,7 +188,7 @@ def _same(engine: Engine) -> Engine:
 
 
 def mean_duration(paths: Sequence[Path], task: str = '') -> float:
-    """Give the mean length of the undisturbed successes at a task, s."""
+    """Return the mean length of the undisturbed successes at a task, s."""
     spans = []
     for path in paths:
         for episode in episodes_of(open_recording(path)):
@@ -202,7 +202,7 @@ def mean_duration(paths: Sequence[Path], task: str = '') -> float:
 
 def tasks_of(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
     """
-    Give the task of each recording that an engine knows; the others are left out.
+    Return the task of each recording that an engine knows; the others are left out.
 
     :param folder: of the engine
     :raises RecordingError: if one has no outcome
@@ -217,7 +217,7 @@ def tasks_of(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
 
 def labelled(recording: Recording) -> tuple[Episode, Label]:
     """
-    Give the episode of a recording and its outcome.
+    Return the episode of a recording and its outcome.
 
     :raises RecordingError: if it has another number of episodes, or no outcome
     """
@@ -233,7 +233,7 @@ def labelled(recording: Recording) -> tuple[Episode, Label]:
 
 
 def _known(folder: Path, asked: Sequence[str]) -> tuple[str, ...]:
-    """Give the tasks of an engine, by loading it for one of those asked for."""
+    """Return the tasks of an engine, by loading it for one of those asked for."""
     for task in asked[:-1]:
         try:
             return load(folder, task).info.tasks

@@ -111,7 +111,7 @@ def detection_measures(
 
 
 def in_time(one: Trial) -> bool:
-    """Tell whether a failure is detected before its evidence or soon after."""
+    """Return whether a failure is detected before its evidence or soon after."""
     return one.delay is not None and one.delay <= IN_TIME
 
 
@@ -131,7 +131,7 @@ def balanced(failures: Sequence[float], successes: Sequence[float]) -> Measure:
 
 
 def placebo_figures(judged: Sequence[Result]) -> dict[str, float]:
-    """Give what as many alarms at random would have found: mean over draws."""
+    """Return what as many alarms at random would have found: mean over draws."""
     trials = [one.trial for one in judged]
     names = ('tpr', 'tnr', 'balanced_accuracy', 'twa')
     if not any(trial.alarms for trial in trials):
@@ -190,7 +190,7 @@ BINS: Final = 10  # of the true progress
 
 
 def progress_measures(results: Sequence[Result]) -> dict[str, Measure]:
-    """Give all of them."""
+    """Return all of them."""
     good = of_group(results, SUCCESS)
     errors = [*of_group(results, FAILURE), *of_group(results, MENDED)]
     spans = [span for one in errors for span in error_spans(one)]
@@ -213,7 +213,7 @@ def progress_measures(results: Sequence[Result]) -> dict[str, Measure]:
 
 
 def tries(results: Sequence[Result]) -> list[list[tuple[Array, Array]]]:
-    """Give values and progress of each failed try, with what mended it or followed it."""
+    """Return values and progress of each failed try, with what mended it or followed it."""
     by_name = {(one.task, one.name): one for one in results}
     found = [[_part(one)] for one in of_group(results, MENDED) if one.manifest is not None]
     for retry in of_group(results, RETRY):
@@ -225,7 +225,7 @@ def tries(results: Sequence[Result]) -> list[list[tuple[Array, Array]]]:
 
 def retry_gaps(results: Sequence[Result]) -> list[float]:
     """
-    Give how much higher the value is in each retry that succeeds than it is in successes.
+    Return how much higher the value is in each retry that succeeds than it is in successes.
 
     At the same true progress, mean over its bins; the successes are taken as they are.
     """
@@ -242,7 +242,7 @@ def retry_gaps(results: Sequence[Result]) -> list[float]:
 
 
 def error_spans(one: Result) -> list[Span]:
-    """Give when each error could be seen and when it was evident; marks of a person are both."""
+    """Return when each error could be seen and when it was evident; marks of a person are both."""
     found = [(mark.time, mark.time) for mark in one.marks if mark.kind == 'error']
     if one.manifest is not None:
         visible = one.manifest if one.visible is None else min(one.visible, one.manifest)
@@ -251,13 +251,13 @@ def error_spans(one: Result) -> list[Span]:
 
 
 def at_errors(one: Result) -> list[float]:
-    """Give the responses to errors."""
+    """Return the responses to errors."""
     return responses(one.values, one.times, error_spans(one), -1, WINDOW)
 
 
 def at_nothing(one: Result, lengths: Sequence[float]) -> list[float]:
     """
-    Give responses to errors that did not happen, at moments fixed by the episode's name.
+    Return responses to errors that did not happen, at moments fixed by the episode's name.
 
     :param lengths: of the errors that did, s
     """
@@ -270,7 +270,7 @@ def at_nothing(one: Result, lengths: Sequence[float]) -> list[float]:
 
 
 def at_milestones(one: Result) -> list[float]:
-    """Give the responses to milestones marked, and to true progress in undisturbed successes."""
+    """Return the responses to milestones marked, and to true progress in undisturbed successes."""
     events = [mark.time for mark in one.marks if mark.kind == 'milestone']
     if one.group == SUCCESS:
         events += crossings(one.times, one.progress, MILESTONES)
@@ -278,7 +278,7 @@ def at_milestones(one: Result) -> list[float]:
 
 
 def at_pause(one: Result) -> list[float]:
-    """Give the response to the middle of a pause, as if it were a milestone."""
+    """Return the response to the middle of a pause, as if it were a milestone."""
     times = one.times[_still(one)]
     if len(times) < 2:
         return []
@@ -288,7 +288,7 @@ def at_pause(one: Result) -> list[float]:
 
 
 def _still(one: Result) -> slice:
-    """Give the frames of the pause in a success; none where it has none."""
+    """Return the frames of the pause in a success; none where it has none."""
     if not one.success or one.inject is None or one.mode not in STANDING_STILL:
         return slice(0, 0)
     return hesitation(one.times, one.progress, one.inject)
@@ -313,7 +313,7 @@ __all__ = ['IN_TIME', 'by_task', 'compared', 'figures', 'measures', 'of_all', 's
 
 def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str, Any]:
     """
-    Give all figures of one engine.
+    Return all figures of one engine.
 
     :param camera_only: modes that only a camera can see
     """
@@ -337,7 +337,7 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
 
 
 def measures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str, Measure]:
-    """Give all figures that have an interval, and a difference from those of another engine."""
+    """Return all figures that have an interval, and a difference from those of another engine."""
     good = of_group(results, SUCCESS)
     ended = [*good, *of_group(results, FAILURE), *of_group(results, MENDED)]
     return {
@@ -353,7 +353,7 @@ def compared(
     ours: Sequence[Result], theirs: Sequence[Result], camera_only: Collection[str]
 ) -> dict[str, dict[str, float]]:
     """
-    Give every figure of theirs less ours, with its interval over the same episodes drawn again.
+    Return every figure of theirs less ours, with its interval over the same episodes drawn again.
 
     :raises ValueError: if the episodes are others
     """
@@ -365,7 +365,7 @@ def compared(
 def of_all(
     results: Mapping[str, Sequence[Result]], camera_only: Collection[str]
 ) -> dict[str, dict[str, Any]]:
-    """Give the figures of everyone, with the differences from the first."""
+    """Return the figures of everyone, with the differences from the first."""
     first = next(iter(results.values()))
     return {
         name: {
@@ -379,7 +379,7 @@ def of_all(
 def by_task(
     results: Mapping[str, Sequence[Result]], camera_only: Collection[str]
 ) -> dict[str, dict[str, Any]]:
-    """Give the figures of everyone at each task; nothing where there is but one."""
+    """Return the figures of everyone at each task; nothing where there is but one."""
     tasks = sorted({one.task for rows in results.values() for one in rows})
     if len(tasks) < 2:
         return {}

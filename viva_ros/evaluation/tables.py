@@ -64,7 +64,7 @@ CHECKS: Final = (
 
 def markdown(scopes: Mapping[str, Mapping[str, Figures]], checks: Mapping[str, Figures]) -> str:
     """
-    Give the tables of figures, of failures by their mode, and of checks.
+    Return the tables of figures, of failures by their mode, and of checks.
 
     :param scopes: figures by contender, over all tasks and of each
     """
@@ -154,7 +154,7 @@ def content(
     checks: Mapping[str, Figures], results: Mapping[str, Sequence[Result]], engine: Figures,
 ) -> str:  # fmt: skip
     """
-    Give the text of the result file; NaN becomes null.
+    Return the text of the result file; NaN becomes null.
 
     :param measured: figures over all tasks, by contender
     :param tasks: the same of each task

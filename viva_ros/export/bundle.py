@@ -144,7 +144,7 @@ def _graph(
 def _differ(
     graph: bytes, kind: str, feeds: Sequence[dict[str, Any]], values: Sequence[float]
 ) -> float:
-    """Give the largest difference in value; NaN if one is."""
+    """Return the largest difference in value; NaN if one is."""
     run = run_of(graph, kind)
     found = [float(run(feed)['value'].reshape(-1)[0]) for feed in feeds]
     return float(np.max(np.abs(np.array(found) - np.array(values))))
@@ -161,7 +161,7 @@ def _seam(source: CheckpointSource, graph: bytes, samples: Sequence[ParitySample
 def _moments(
     source: CheckpointSource, samples: Sequence[ParitySample]
 ) -> tuple[list[dict[str, Any]], list[float]]:
-    """Give moments as a graph takes them, and what the model says of them."""
+    """Return moments as a graph takes them, and what the model says of them."""
     expected = parity.expect(source, samples)
     return [s.feeds(source) for s in samples], [float(one['value']) for one in expected]
 
@@ -190,7 +190,7 @@ LIBRARIES: Final = ('torch', 'diffusers', 'onnx', 'onnxscript', 'onnxruntime', '
 
 
 def describe(source: CheckpointSource, kind: str, precision: str, made: EngineFile) -> Manifest:
-    """Give the description of an engine that was not compared yet."""
+    """Return the description of an engine that was not compared yet."""
     provenance = {
         'export': command_line('export'), CHECKPOINT: source.fingerprint,
         'training': dict(source.provenance), **made.facts,
@@ -332,7 +332,7 @@ class BundleStage:
     def _measured(
         self, manifest: Manifest, source: CheckpointSource, samples: Sequence[ParitySample]
     ) -> Manifest:
-        """Give the description with what was found by each library that can run the engine."""
+        """Return the description with what was found by each library that can run the engine."""
         if manifest.kind == 'pytorch' and manifest.precision != FLOAT32:
             check_gpu_for(manifest.precision)
         kinds = [manifest.kind]

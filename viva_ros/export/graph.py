@@ -52,7 +52,7 @@ class CheckpointSource:
     folder: Path = Path()
 
     def example(self, batch: int = 1) -> dict[str, Tensor]:
-        """Give inputs of the right shapes, by name."""
+        """Return inputs of the right shapes, by name."""
         task = torch.zeros(batch).long()
         inputs = {'proprio': torch.zeros(batch, len(self.ranges.names)), 'task': task}
         if not self.cameras:
@@ -94,7 +94,7 @@ def make_graph(
     source: CheckpointSource, opset: int = OPSET, precision: torch.dtype = torch.float32
 ) -> bytes:
     """
-    Give the ONNX graph of a model, weights inside, for any number of observations at a time.
+    Return the ONNX graph of a model, weights inside, for any number of observations at a time.
 
     :param precision: of its arithmetic, if it is a video model; joints and estimates are float32
     :raises EngineError: if the exporter knows no operation for a part of the model, or its
@@ -169,7 +169,7 @@ Run = Callable[[dict[str, Any]], dict[str, NDArray[Any]]]
 
 def run_of(graph: bytes, kind: str = 'onnx', seam: str = '') -> Run:
     """
-    Give a function that runs a graph on one observation, outputs by name.
+    Return a function that runs a graph on one observation, outputs by name.
 
     :param kind: 'openvino'; all others are tried by onnxruntime
     :param seam: up to which OpenVINO computes in bfloat16

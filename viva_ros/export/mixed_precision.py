@@ -52,7 +52,7 @@ def find_seam(
     compile_at: Callable[[str], Run], limit: float,
 ) -> str:  # fmt: skip
     """
-    Give the last seam at which no value differs by more than a limit.
+    Return the last seam at which no value differs by more than a limit.
 
     :param values: that the model gives in float32
     :param compile_at: gives what runs the graph with a seam

@@ -78,7 +78,7 @@ class Differences:
 
 def take_samples(source: CheckpointSource, paths: Sequence[Path]) -> list[ParitySample]:
     """
-    Give some moments of recordings, of every one of the model's tasks.
+    Return some moments of recordings, of every one of the model's tasks.
 
     :raises RecordingError: if there are none
     """
@@ -106,7 +106,7 @@ def _samples(source: CheckpointSource, path: Path) -> list[ParitySample]:
 def expect(
     source: CheckpointSource, samples: Sequence[ParitySample]
 ) -> list[dict[str, NDArray[np.floating]]]:
-    """Give what the model itself says in float32, by output."""
+    """Return what the model itself says in float32, by output."""
     expected = []
     for sample in samples:
         feeds = {name: torch.from_numpy(a) for name, a in sample.feeds(source).items()}

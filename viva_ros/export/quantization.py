@@ -38,7 +38,7 @@ class Reader(CalibrationDataReader):
         self._left = iter(feeds)
 
     def get_next(self) -> Feeds | None:
-        """Give the next frame; None after the last."""
+        """Return the next frame; None after the last."""
         return next(self._left, None)
 
 
@@ -151,7 +151,7 @@ class Rounding:
         self._magnitudes = magnitudes(graph, list(feeds)[:: max(1, len(feeds) // FRAMES)])
 
     def __call__(self, names: Sequence[str]) -> bytes:
-        """Give the graph with the layers of some names in 8 bits."""
+        """Return the graph with the layers of some names in 8 bits."""
         proto = onnx.load_from_string(self._graph)
         weights = {tensor.name: tensor for tensor in proto.graph.initializer}
         nodes, done = [], {}
@@ -175,7 +175,7 @@ class Rounding:
     def _pair(
         self, graph: onnx.GraphProto, name: str, weights: Mapping[str, TensorProto]
     ) -> list[onnx.NodeProto]:
-        """Give the nodes that round a tensor, and add what they need to the graph."""
+        """Return the nodes that round a tensor, and add what they need to the graph."""
         bits, stem = self._bits, f'{name}_{self._bits.name}'
         array = numpy_helper.to_array(weights[name]) if name in weights else None
         largest = self._magnitudes[name] if array is None else float(np.abs(array).max())
@@ -199,7 +199,7 @@ class Rounding:
 
 
 def magnitudes(graph: bytes, feeds: Sequence[Feeds]) -> dict[str, float]:
-    """Give the largest magnitude of each tensor that a layer takes, over frames."""
+    """Return the largest magnitude of each tensor that a layer takes, over frames."""
     proto = onnx.load_from_string(graph)
     weights = {tensor.name for tensor in proto.graph.initializer}
     given = {item.name for item in (*proto.graph.input, *proto.graph.output)}

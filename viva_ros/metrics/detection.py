@@ -142,7 +142,7 @@ def detection(trials: Sequence[Trial]) -> Detection:
 
 
 def placebo(trials: Sequence[Trial], seed: int) -> list[Trial]:
-    """Give the same alarms to episodes and times drawn at random: what detection must beat."""
+    """Return the same alarms to episodes and times drawn at random: what detection must beat."""
     generator = np.random.default_rng(seed)
     total = sum(len(trial.alarms) for trial in trials)
     durations = np.array([trial.duration for trial in trials], dtype=np.float64)

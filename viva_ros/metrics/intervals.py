@@ -101,7 +101,7 @@ class Measure:
 
 def interval(one: Measure) -> dict[str, float]:
     """
-    Give value, low and high of the 95 % interval, and the number of episodes that count.
+    Return value, low and high of the 95 % interval, and the number of episodes that count.
 
     Where drawing again changes nothing there is no interval, unless an exact one stands in.
     """
@@ -117,7 +117,7 @@ def interval(one: Measure) -> dict[str, float]:
 
 def difference(ours: Measure, theirs: Measure) -> dict[str, float]:
     """
-    Give theirs less ours, over the episodes that count for both, drawn once for both.
+    Return theirs less ours, over the episodes that count for both, drawn once for both.
 
     Where drawing again changes nothing there is no interval of a handful of episodes.
 
@@ -143,7 +143,7 @@ def difference(ours: Measure, theirs: Measure) -> dict[str, float]:
 def differences(
     ours: Mapping[str, Measure], theirs: Mapping[str, Measure]
 ) -> dict[str, dict[str, float]]:
-    """Give the difference of every figure that both have."""
+    """Return the difference of every figure that both have."""
     return {name: difference(one, theirs[name]) for name, one in ours.items() if name in theirs}
 
 
@@ -234,12 +234,12 @@ def _table(rows: Sequence[Sequence[float]], columns: int) -> Array:
 
 
 def known(numbers: ArrayLike) -> Array:
-    """Give the numbers that are not NaN."""
+    """Return the numbers that are not NaN."""
     given = np.asarray(numbers, dtype=np.float64)
     return given[np.isfinite(given)]
 
 
 def known_mean(numbers: ArrayLike) -> float:
-    """Give the mean of the numbers that are not NaN; NaN without one."""
+    """Return the mean of the numbers that are not NaN; NaN without one."""
     found = known(numbers)
     return float(found.mean()) if found.size else math.nan

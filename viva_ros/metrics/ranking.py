@@ -187,7 +187,7 @@ def hesitation(times: Array, progress: Array, start: float) -> slice:
 
 
 def drift(values: Array, frames: slice) -> Array:
-    """Give how far the values are from the first of some frames: in a pause it should be 0."""
+    """Return how far the values are from the first of some frames: in a pause it should be 0."""
     seen = values[frames]
     seen = seen[np.isfinite(seen)]
     return seen - seen[0] if seen.size else seen
@@ -197,7 +197,7 @@ def responses(
     values: Array, times: Array, events: Sequence[Span], direction: int, window: float
 ) -> list[float]:
     """
-    Give the response (ERS) of a value to events, those that have values on both sides.
+    Return the response (ERS) of a value to events, those that have values on both sides.
 
     :param events: when each began and when it was over, s; the same of what takes no time
     :param direction: 1 for milestones, -1 for errors
@@ -215,7 +215,7 @@ def responses(
 
 def by_progress(values: Array, progress: Array, bins: int) -> Array:
     """
-    Give the mean value in each of some equal bins of the true progress.
+    Return the mean value in each of some equal bins of the true progress.
 
     :param progress: in [0, 1], (N,)
     :returns: (bins,); NaN where there is none

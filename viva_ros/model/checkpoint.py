@@ -40,7 +40,7 @@ def blank(
     config: ViVaConfig, ranges: JointRanges, text: Tensor | None = None, kind: type[K] = ViVa
 ) -> K:
     """
-    Give a model to be filled; its constants have memory.
+    Return a model to be filled; its constants have memory.
 
     :param text: embeddings of the tasks; None if they come with the weights
     :param kind: ViVa, or what has one in its place
@@ -131,7 +131,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def hash_of(path: Path) -> str:
-    """Give the SHA-256 of a file of any size."""
+    """Return the SHA-256 of a file of any size."""
     digest = hashlib.sha256()
     with path.open('rb') as file:
         while chunk := file.read(_CHUNK):
@@ -212,6 +212,6 @@ def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> Checkpoint:
 
 
 def fingerprint(digest: str, config: Mapping[str, Any], ranges: Mapping[str, Any]) -> str:
-    """Give the first 16 hex digits of the SHA-256 over weights and configuration."""
+    """Return the first 16 hex digits of the SHA-256 over weights and configuration."""
     canonical = json.dumps([digest, config, ranges], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -38,7 +38,7 @@ class VaeConfig:
         return int(self.patch_size * 2 ** (len(self.dim_mult) - 1))
 
     def arguments(self) -> dict[str, Any]:
-        """Give the arguments of AutoencoderKLWan."""
+        """Return the arguments of AutoencoderKLWan."""
         channels = 3 * self.patch_size**2
         return {
             'base_dim': self.base_dim, 'decoder_base_dim': self.decoder_base_dim,
@@ -63,7 +63,7 @@ class TransformerConfig:
     patch_size: tuple[int, int, int] = (1, 2, 2)
 
     def arguments(self, channels: int) -> dict[str, Any]:
-        """Give the arguments of WanTransformer3DModel."""
+        """Return the arguments of WanTransformer3DModel."""
         return {**asdict(self), 'in_channels': channels, 'out_channels': channels}
 
 
@@ -145,7 +145,7 @@ class ViVaConfig:
         return (height // rows) * (width // columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all fields, for JSON."""
+        """Return all fields, for JSON."""
         return asdict(self)
 
     @classmethod
@@ -240,7 +240,7 @@ def preset(
     name: str, cameras: Sequence[str], joint_names: Sequence[str], tasks: Sequence[str]
 ) -> ViVaConfig:
     """
-    Give a preset for a robot and its tasks.
+    Return a preset for a robot and its tasks.
 
     :raises ValueError: if there is no such preset
     """

@@ -49,7 +49,7 @@ class Sizes:
 
 
 def parameters(config: ViVaConfig) -> dict[str, int]:
-    """Give the transformer's parameters by part."""
+    """Return the transformer's parameters by part."""
     s = Sizes.of(config)
     d, f = s.width, s.feed_forward
     attention = 4 * (d * d + d) + 2 * d  # q, k, v, out; norms of q and k
@@ -65,7 +65,7 @@ def parameters(config: ViVaConfig) -> dict[str, int]:
 
 def forward_operations(config: ViVaConfig) -> dict[str, int]:
     """
-    Give the operations of one sample's way through the transformer, by part.
+    Return the operations of one sample's way through the transformer, by part.
 
     For each token: 8 D^2 in the projections of self-attention, 4 D^2 in those of cross-attention,
     4 D F in the feed-forward; 4 D for each token or word that is attended to. For each word: 4 D^2
@@ -87,7 +87,7 @@ def forward_operations(config: ViVaConfig) -> dict[str, int]:
 
 def lean_operations(config: ViVaConfig, words: int | None = None) -> dict[str, int]:
     """
-    Give those of the lean form (``lean``): nothing that depends on text, time or noise alone.
+    Return those of the lean form (``lean``): nothing that depends on text, time or noise alone.
 
     In the last block only the T target tokens ask and are followed; their noise is embedded
     beforehand. A frame of one number is read by one dot product, that of the joints whole.
@@ -118,7 +118,7 @@ KEPT_LORA: Final[Mapping[str, int]] = {**KEPT, 'ND': 50, 'NR': 16, 'MR': 4}
 
 def kept_by_block(config: ViVaConfig, kept: Mapping[str, int], rank: int = 0) -> int:
     """
-    Give the bytes that one block keeps of one sample, attention without its matrix of weights.
+    Return the bytes that one block keeps of one sample, attention without its matrix of weights.
 
     :param kept: one of the tables above
     """
@@ -152,7 +152,7 @@ class MemoryEstimate:
 
 def training_operations(config: ViVaConfig) -> dict[str, int]:
     """
-    Give the operations of one sample in a training step, by way of training.
+    Return the operations of one sample in a training step, by way of training.
 
     Forwards, then two products for each one: gradients of its input and of its weight; none of an
     input that is given (latents, times, texts). With checkpointing the blocks go forwards twice.
@@ -177,7 +177,7 @@ def training_memory(
     config: ViVaConfig, batch: int, processes: int = 1, rank: int = 0, checkpointing: bool = True
 ) -> MemoryEstimate:
     """
-    Give the bytes on one GPU, products in bfloat16.
+    Return the bytes on one GPU, products in bfloat16.
 
     :param batch: samples on that GPU at a time
     :param processes: that weights, gradients and moments are spread over (FSDP)
@@ -222,7 +222,7 @@ def encoding_operations(config: ViVaConfig) -> int:
 
 def step_time(operations: float, batch: int, processes: int, peak: float) -> float:
     """
-    Give the seconds of a training step at SHARE of the peak.
+    Return the seconds of a training step at SHARE of the peak.
 
     :param operations: of one sample
     :param batch: of all processes together

@@ -37,7 +37,7 @@ class Fit:
 
     def __call__(self, pictures: Pictures) -> Tensor:
         """
-        Give what the model takes; what was given before must have been used.
+        Return what the model takes; what was given before must have been used.
 
         :param pictures: for each observation its views, (H, W, 3)
         :returns: (B, V, height, width, 3) uint8, on the device
@@ -81,7 +81,7 @@ class Fit:
 
 
 def line_weights(sent: int, fitted: int) -> NDArray[np.float32]:
-    """Give the share of each pixel in each of more pixels, by nearness, (fitted, sent)."""
+    """Return the share of each pixel in each of more pixels, by nearness, (fitted, sent)."""
     centres = (np.arange(fitted) + 0.5) * (sent / fitted) - 0.5
     distance = centres.clip(0, sent - 1)[:, None] - np.arange(sent)
     return (1 - np.abs(distance)).clip(min=0).astype(np.float32)
@@ -154,7 +154,7 @@ class GraphedModel:
 
     def run(self, pictures: Pictures, feeds: Arrays) -> list[NDArray[Any]]:
         """
-        Give the outputs.
+        Return the outputs.
 
         :param pictures: for each observation its views, of any size
         :param feeds: proprio and task
@@ -178,7 +178,7 @@ class GraphedModel:
 
 
 def run_eagerly(model: torch.nn.Module, feeds: Arrays) -> list[NDArray[Any]]:
-    """Give the outputs of a model on the CPU."""
+    """Return the outputs of a model on the CPU."""
     given: dict[str, Tensor] = {name: torch.from_numpy(a) for name, a in feeds.items()}
     with torch.inference_mode():
         return [tensor.numpy() for tensor in model(**given)]

@@ -124,7 +124,7 @@ class EarlyExit(nn.Module):
 
     def features(self, images: Tensor, proprio: Tensor, task: Tensor) -> Tensor:
         """
-        Give what the last block used makes of the target frames.
+        Return what the last block used makes of the target frames.
 
         :param images: latents, (B, V, C, H, W)
         :param proprio: (B, J), normalised
@@ -167,7 +167,7 @@ class EarlyExit(nn.Module):
         source: draws.Source = None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """
-        Give the squared errors of what is read, weighed as ViVa's.
+        Return the squared errors of what is read, weighed as ViVa's.
 
         :param source: not used: nothing is drawn
         """

@@ -85,7 +85,7 @@ class TextAttention(nn.Module):
         self.register_buffer('bias', text.bias)
 
     def forward(self, x: Tensor, task: Tensor) -> Tensor:
-        """Give what is added to tokens: (B, tokens or 1, D)."""
+        """Return what is added to tokens: (B, tokens or 1, D)."""
         if self.is_constant:
             return self.added[task]
         query = self.norm_q(self.query(self.norm(x)))
@@ -112,7 +112,7 @@ class Modulation(nn.Module):
         self.register_buffer('scale', 1 + scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give (B, tokens, D)."""
+        """Return (B, tokens, D)."""
         if len(self.shift) == 1:
             return F.layer_norm(x, x.shape[-1:], self.scale[0], self.shift[0], self.eps)
         x = F.layer_norm(x, x.shape[-1:], eps=self.eps).unflatten(1, (len(self.shift), -1))
@@ -146,7 +146,7 @@ class Block(nn.Module):
         self.feed_forward = block.ffn
 
     def forward(self, x: Tensor, task: Tensor) -> Tensor:
-        """Give (B, tokens, D), or the last ``count`` of them."""
+        """Return (B, tokens, D), or the last ``count`` of them."""
         attended = self.attention(self.before(x))
         if self.count is not None:
             x = x[:, -self.count :]
@@ -197,7 +197,7 @@ class SelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _project(self, normal: Tensor) -> tuple[Tensor, ...]:
-        """Give query, key and value; the query of the last ``count`` tokens alone."""
+        """Return query, key and value; the query of the last ``count`` tokens alone."""
         if self.count is None:
             return F.linear(normal, self.weight, self.bias).chunk(3, dim=-1)
         width = normal.shape[-1]
@@ -218,7 +218,7 @@ def _gated(x: Tensor, gate: Tensor) -> Tensor:
 
 
 def _halves_first(attention: WanAttention) -> Tensor:
-    """Give the order of rows that puts the first of each rotated pair before all second ones."""
+    """Return the order of rows that puts the first of each rotated pair before all second ones."""
     dim = attention.inner_dim // attention.heads
     within = torch.cat([torch.arange(0, dim, 2), torch.arange(1, dim, 2)])
     return (torch.arange(attention.heads)[:, None] * dim + within).flatten()
@@ -385,12 +385,12 @@ class LeanViVa(nn.Module):
         return tuple(found[name] for name in self.outputs)
 
     def _embed(self, video: Tensor) -> Tensor:
-        """Give tokens: (B, C, F, H, W) to (B, tokens, D)."""
+        """Return tokens: (B, C, F, H, W) to (B, tokens, D)."""
         return self.patch(video).flatten(2).transpose(1, 2)
 
 
 def _encoder(viva: ViVa) -> nn.Sequential:
-    """Give the encoder on patches, its last convolution telling normalised means."""
+    """Return the encoder on patches, its last convolution telling normalised means."""
     encoder, folded = viva.vae.encoder, _fold_encoder_out(viva)
     return nn.Sequential(
         encoder.conv_in, *encoder.down_blocks, encoder.mid_block, encoder.norm_out, nn.SiLU(),
@@ -399,7 +399,7 @@ def _encoder(viva: ViVa) -> nn.Sequential:
 
 
 def _modulations(viva: ViVa) -> tuple[Tensor, Tensor]:
-    """Give time embedding, (1 or F, D), and modulations, (1 or F, 6, D), at tau = 1."""
+    """Return time embedding, (1 or F, D), and modulations, (1 or F, 6, D), at tau = 1."""
     embedder, config = viva.transformer.condition_embedder, viva.config
     times = torch.full((1,), FULL_TIME)
     if config.per_token_times:
@@ -410,7 +410,7 @@ def _modulations(viva: ViVa) -> tuple[Tensor, Tensor]:
 
 
 def _rotation(viva: ViVa) -> tuple[Tensor, Tensor]:
-    """Give cosines and sines of each token, (tokens, head_dim / 2)."""
+    """Return cosines and sines of each token, (tokens, head_dim / 2)."""
     channels, _, height, width = viva.noise.shape
     cos, sin = viva.transformer.rope(torch.zeros(1, channels, viva.config.frames, height, width))
     return cos[0, :, 0, 0::2], sin[0, :, 0, 1::2]

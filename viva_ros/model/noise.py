@@ -30,7 +30,7 @@ class BatchShare:
     count: int
 
     def of(self, whole: Tensor) -> Tensor:
-        """Give the part of what was drawn for the whole batch."""
+        """Return the part of what was drawn for the whole batch."""
         return whole.chunk(self.count)[self.index]
 
 

@@ -41,7 +41,7 @@ def make_video_vae(
 
 
 def fold(vae: AutoencoderKLWan, config: VaeConfig) -> FrameVae:
-    """Give the single-frame form with the same weights."""
+    """Return the single-frame form with the same weights."""
     frame_vae = FrameVae(config)
     frame_vae.load_state_dict(fold_weights(vae.state_dict()))
     return frame_vae
@@ -50,7 +50,7 @@ def fold(vae: AutoencoderKLWan, config: VaeConfig) -> FrameVae:
 def unfold(
     frame_vae: FrameVae, config: VaeConfig, mean: Tensor | None = None, std: Tensor | None = None
 ) -> AutoencoderKLWan:
-    """Give the video VAE that does the same on single frames; its other taps are zeros."""
+    """Return the video VAE that does the same on single frames; its other taps are zeros."""
     vae = make_video_vae(config, mean, std)
     vae.load_state_dict(unfold_weights(frame_vae.state_dict(), vae.state_dict()))
     return vae
@@ -71,12 +71,12 @@ def unfold_weights(folded: Mapping[str, Tensor], video: Mapping[str, Tensor]) ->
 
 
 def is_folded(name: str) -> bool:
-    """Tell whether a weight of the video VAE matters to single frames."""
+    """Return whether a weight of the video VAE matters to single frames."""
     return '.time_conv.' not in name
 
 
 def fold_weight(name: str, weight: Tensor) -> Tensor:
-    """Give what one frame needs of a weight of the video VAE."""
+    """Return what one frame needs of a weight of the video VAE."""
     if weight.ndim == 5:
         return weight[:, :, -1].clone()
     return weight.flatten()[:, None, None].clone() if name.endswith('.gamma') else weight.clone()
@@ -104,7 +104,7 @@ def load(
     dtype: torch.dtype = torch.float32, watch: Watch = iter,
 ) -> ViVa:  # fmt: skip
     """
-    Give a model with the weights of a published folder, on the CPU.
+    Return a model with the weights of a published folder, on the CPU.
 
     :param folder: with model_index.json, transformer/, vae/ and scheduler/; no other is read
     :param ranges: of the joints, by the configuration's names
@@ -135,7 +135,7 @@ def load(
 
 
 def dtype_of(name: str, dtype: torch.dtype) -> torch.dtype:
-    """Give the type that a weight of the transformer has in a model of some type."""
+    """Return the type that a weight of the transformer has in a model of some type."""
     return torch.float32 if set(name.split('.')) & set(KEPT) else dtype
 
 

@@ -34,7 +34,7 @@ class ProprioModel(nn.Module):
 
     def predict(self, proprio: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Give value, (B,), and normalised forecast, (B, J).
+        Return value, (B,), and normalised forecast, (B, J).
 
         :param proprio: (B, J), normalised
         :param task: index, (B,)

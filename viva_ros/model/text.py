@@ -53,7 +53,7 @@ class Embeddings:
 
     def of(self, tasks: Sequence[str]) -> 'Embeddings':
         """
-        Give those of some tasks, in their order.
+        Return those of some tasks, in their order.
 
         :raises ConfigurationError: naming the tasks that have none, and the remedy
         """
@@ -130,7 +130,7 @@ def _parse(described: dict[str, Any], rows: Tensor) -> Embeddings:
 
 def table(config: ViVaConfig, embeddings: Embeddings | None = None) -> tuple[ViVaConfig, Tensor]:
     """
-    Give the table, (tasks, tokens, width), and the configuration that says what is in it.
+    Return the table, (tasks, tokens, width), and the configuration that says what is in it.
 
     :param embeddings: of the configuration's tasks at least
     :raises ConfigurationError: if some are wanted and missing, or do not fit

@@ -170,7 +170,7 @@ class Encoder(nn.Module):
         self.conv_out = nn.Conv2d(dims[-1], 2 * config.z_dim, 3, padding=1)
 
     def features(self, x: Tensor) -> Tensor:
-        """Give what the last convolution sees: (B, D, H/16, W/16)."""
+        """Return what the last convolution sees: (B, D, H/16, W/16)."""
         x = self.conv_in(x)
         for block in self.down_blocks:
             x = block(x)
@@ -217,7 +217,7 @@ class FrameVae(nn.Module):
 
     def moments(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Give mean and log-variance of the posterior.
+        Return mean and log-variance of the posterior.
 
         :param pixels: (B, 3, H, W)
         :returns: twice (B, C, H/16, W/16); the log-variance clamped as diffusers does
@@ -226,11 +226,11 @@ class FrameVae(nn.Module):
         return mean, logvar.clamp(-30.0, 20.0)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Give the posterior's mode: (B, 3, H, W) to (B, C, H/16, W/16)."""
+        """Return the posterior's mode: (B, 3, H, W) to (B, C, H/16, W/16)."""
         return self.moments(pixels)[0]
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Give pixels, clamped to [-1, 1]: (B, C, H/16, W/16) to (B, 3, H, W)."""
+        """Return pixels, clamped to [-1, 1]: (B, C, H/16, W/16) to (B, 3, H, W)."""
         return self.reconstruct(latents).clamp(-1.0, 1.0)
 
     def reconstruct(self, latents: Tensor) -> Tensor:

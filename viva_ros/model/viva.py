@@ -19,13 +19,13 @@ from viva_ros.model.vae import FrameVae
 
 
 def interpolate(clean: Tensor, noise: Tensor, tau: Tensor) -> Tensor:
-    """Give the point of the path at tau, (B,)."""
+    """Return the point of the path at tau, (B,)."""
     tau = tau.view(-1, *[1] * (clean.ndim - 1))
     return (1 - tau) * clean + tau * noise
 
 
 def flow_velocity(clean: Tensor, noise: Tensor) -> Tensor:
-    """Give what the network learns: the path's constant derivative by tau."""
+    """Return what the network learns: the path's constant derivative by tau."""
     return noise - clean
 
 
@@ -134,7 +134,7 @@ class ViVa(nn.Module):
         return normalise(positions, self.low, self.span)
 
     def denormalise_joints(self, normalised: Tensor) -> Tensor:
-        """Give positions, (B, J), rad or m."""
+        """Return positions, (B, J), rad or m."""
         return denormalise(normalised, self.low, self.span)
 
     def velocity(self, video: Tensor, tau: Tensor, noisy: int, task: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ class ViVa(nn.Module):
         return self.transformer(video.to(kind), times, text, return_dict=False)[0].float()
 
     def times(self, time: Tensor, frames: int, noisy: int) -> Tensor:
-        """Give the times of a video's tokens: (B,) for all alike, or (B, tokens)."""
+        """Return the times of a video's tokens: (B,) for all alike, or (B, tokens)."""
         if not self.config.per_token_times:
             return time
         is_noisy = torch.arange(frames, device=time.device) >= frames - noisy
@@ -164,7 +164,7 @@ class ViVa(nn.Module):
         source: draws.Source = None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """
-        Give the flow-matching loss on the target frames.
+        Return the flow-matching loss on the target frames.
 
         :param images: latents as ``encode`` gives them, (B, V, C, H, W)
         :param proprio: (B, J), normalised
@@ -184,7 +184,7 @@ class ViVa(nn.Module):
 
     def video_loss(self, clips: Tensor, task: Tensor, source: draws.Source = None) -> Tensor:
         """
-        Give the flow-matching loss of a video generator that is shown the first frame.
+        Return the flow-matching loss of a video generator that is shown the first frame.
 
         :param clips: latents of one camera over time, (B, C, F, H, W)
         """
@@ -258,10 +258,10 @@ def denormalise(normalised: Tensor, low: Tensor, span: Tensor) -> Tensor:
 
 
 def to_pixels(images: Tensor) -> Tensor:
-    """Give pixels in [-1, 1]: (B, H, W, 3) uint8 to (B, 3, H, W)."""
+    """Return pixels in [-1, 1]: (B, H, W, 3) uint8 to (B, 3, H, W)."""
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _constant(numbers: Sequence[float]) -> Tensor:
-    """Give a tensor with memory even where parameters are made without."""
+    """Return a tensor with memory even where parameters are made without."""
     return torch.tensor(numbers, dtype=torch.float32, device='cpu')

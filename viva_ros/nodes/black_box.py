@@ -251,7 +251,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
 
 
 def describe(alert: Alert, settings: BlackBoxSettings) -> dict[str, Any]:
-    """Give what belongs in the metadata of a recording."""
+    """Return what belongs in the metadata of a recording."""
     return {
         'kind': alert.kind, 'text': alert.text, 'stamp': to_ns(alert.header.stamp),
         'onset': to_ns(alert.onset), 'episode': alert.episode_id, 'session': alert.session_id,

@@ -28,7 +28,7 @@ class Seldom(CallbackGroup):
         self._until = time.monotonic() + self.MOMENT
 
     def can_execute(self, entity: Any) -> bool:
-        """Say whether to wait for it."""
+        """Return whether to wait for it."""
         return time.monotonic() < self._until
 
     def beginning_execution(self, entity: Any) -> bool:
@@ -48,5 +48,5 @@ class Taken(Seldom):
     """
 
     def can_execute(self, entity: Any) -> bool:
-        """Say whether to wait for it."""
+        """Return whether to wait for it."""
         return not isinstance(entity, Subscription) and super().can_execute(entity)

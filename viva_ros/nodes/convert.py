@@ -22,22 +22,22 @@ from viva_ros.nodes.image_bridge import View, takes, view_by
 
 
 def to_ns(stamp: Time) -> int:
-    """Give a stamp in ns."""
+    """Return a stamp in ns."""
     return int(stamp.sec) * SECOND + int(stamp.nanosec)
 
 
 def to_time(stamp: int) -> Time:
-    """Give a stamp, ns, as a message."""
+    """Return a stamp, ns, as a message."""
     return Time(sec=stamp // SECOND, nanosec=stamp % SECOND)
 
 
 def header(stamp: int, frame_id: str = '') -> Header:
-    """Give a header with a stamp, ns."""
+    """Return a header with a stamp, ns."""
     return Header(stamp=to_time(stamp), frame_id=frame_id)
 
 
 def image_bytes(message: Image | CompressedImage) -> memoryview:
-    """Give the data of an image message as received, without a copy."""
+    """Return the data of an image message as received, without a copy."""
     return memoryview(message.data)
 
 
@@ -65,7 +65,7 @@ def decode(
 
 
 def to_image(pixels: Pixels, stamp: int, frame_id: str) -> Image:
-    """Give an RGB image, (H, W, 3), as a message."""
+    """Return an RGB image, (H, W, 3), as a message."""
     height, width = pixels.shape[:2]
     return Image(
         header=header(stamp, frame_id), height=height, width=width, encoding='rgb8',
@@ -75,7 +75,7 @@ def to_image(pixels: Pixels, stamp: int, frame_id: str) -> Image:
 
 def joint_positions(message: JointState) -> dict[str, float]:
     """
-    Give the positions of a joint state by name.
+    Return the positions of a joint state by name.
 
     :raises InputError: if there are more or fewer names than positions
     """
@@ -86,7 +86,7 @@ def joint_positions(message: JointState) -> dict[str, float]:
 
 
 def to_joint_state(positions: Mapping[str, float], stamp: int) -> JointState:
-    """Give positions by name, rad or m, as a message."""
+    """Return positions by name, rad or m, as a message."""
     return JointState(
         header=header(stamp), name=list(positions), position=[float(x) for x in positions.values()]
     )
@@ -95,7 +95,7 @@ def to_joint_state(positions: Mapping[str, float], stamp: int) -> JointState:
 def to_value(
     estimate: Estimate, selection: Selection[object], now: int, horizon: float = math.nan
 ) -> Value:
-    """Give an estimate as a message; task, episode and engine are the caller's to fill in."""
+    """Return an estimate as a message; task, episode and engine are the caller's to fill in."""
     return Value(
         header=header(selection.stamp),
         status=Value.STATUS_OK,
@@ -115,7 +115,7 @@ def to_value(
 
 
 def to_details(message: Value) -> Details:
-    """Give what goes with the value of a message; joints that do not fit are left out."""
+    """Return what goes with the value of a message; joints that do not fit are left out."""
     names, count = tuple(message.joint_names), len(message.joint_names)
     joints = None
     if count and len(message.positions) == count and np.isfinite(message.positions).all():
@@ -128,7 +128,7 @@ def to_details(message: Value) -> Details:
 
 
 def to_unknown_value(unknown: Unknown, stamp: int) -> Value:
-    """Give the lack of a value as a message; task, episode and engine are left to the caller."""
+    """Return the lack of a value as a message; task, episode and engine are left to the caller."""
     return Value(
         header=header(stamp), status=Value.STATUS_UNKNOWN,
         reason_kind=unknown.kind, reason=unknown.reason,
@@ -138,7 +138,7 @@ def to_unknown_value(unknown: Unknown, stamp: int) -> Value:
 
 
 def to_forecast(estimate: Estimate, stamp: int, horizon: float) -> FutureProprioception:
-    """Give a forecast as a message; episode and engine are left to the caller."""
+    """Return a forecast as a message; episode and engine are left to the caller."""
     return FutureProprioception(
         header=header(stamp),
         joint_names=list(estimate.forecast),
@@ -148,7 +148,7 @@ def to_forecast(estimate: Estimate, stamp: int, horizon: float) -> FutureProprio
 
 
 def to_alert(event: Event, stamp: int) -> Alert:
-    """Give an event as a message; retries and session are left to the caller."""
+    """Return an event as a message; retries and session are left to the caller."""
     return Alert(
         header=header(stamp), level=int(event.level), kind=event.kind,
         value=event.value, statistic=event.statistic, threshold=event.threshold,

@@ -42,7 +42,7 @@ class Report:
         )  # fmt: skip
 
     def message(self, stamp: Time) -> DiagnosticArray:
-        """Give the message."""
+        """Return the message."""
         return DiagnosticArray(header=Header(stamp=stamp), status=self._entries)
 
 
@@ -88,5 +88,5 @@ class Health:
 
 
 def open_handles() -> int:
-    """Give the number of files, sockets and the like that this process holds open."""
+    """Return the number of files, sockets and the like that this process holds open."""
     return len(os.listdir('/proc/self/fd'))

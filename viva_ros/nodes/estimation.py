@@ -195,11 +195,11 @@ class Pace:
         return self._last + self._spacing
 
     def due(self, now: float) -> bool:
-        """Say whether it is time, s."""
+        """Return whether it is time, s."""
         return now >= self.due_at
 
     def overdue(self, now: float) -> bool:
-        """Say whether it is time to take what there is, s: who is awaited may not come."""
+        """Return whether it is time to take what there is, s: who is awaited may not come."""
         return now >= self._last + LATE * self._spacing
 
     def take(self, now: float) -> None:

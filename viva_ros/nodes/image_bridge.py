@@ -46,7 +46,7 @@ class Bridge:
 
 def takes(message: Image) -> bool:
     """
-    Say whether cv_bridge reads a message as we do.
+    Return whether cv_bridge reads a message as we do.
 
     It takes the pixels of a row for ``step / channels``, which shifts all rows if that is no whole
     number, and with numpy 2 it fails on big-endian messages.

@@ -151,7 +151,7 @@ class Inputs:
         return {name: topic for name, topic in self._names.items() if name != JOINTS}
 
     def complete(self, used: Mapping[str, int]) -> bool:
-        """Say whether every camera has sent a picture newer than the stamps given, ns."""
+        """Return whether every camera has sent a picture newer than the stamps given, ns."""
         return all(self._newest[camera] > used.get(camera, -1) for camera in self._cameras)
 
     def take_joints(self) -> None:
@@ -161,7 +161,7 @@ class Inputs:
                 self._store_joints(*taken)
 
     def select(self, now: int) -> Selection[Any] | Unknown:
-        """Give the newest set of messages that belong together."""
+        """Return the newest set of messages that belong together."""
         self.take_joints()
         return self.buffer.select(now)
 

@@ -176,7 +176,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         """Take over live parameters that have changed; ``self.settings`` has them already."""
 
     def is_well(self) -> bool:
-        """Say whether it gives signs of life; one that hangs gives none anyway."""
+        """Return whether it gives signs of life; one that hangs gives none anyway."""
         return True
 
     # The lifecycle.

@@ -176,7 +176,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             search.destroy()
 
     def is_well(self) -> bool:
-        """Say whether values can come: the engine neither hangs nor fails."""
+        """Return whether values can come: the engine neither hangs nor fails."""
         if not self.active:
             return True
         busy_for = 0.0 if self._estimation is None else self._estimation.busy_for
@@ -273,7 +273,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._look()
 
     def _look(self) -> None:
-        """Give the worker the newest set, if it is time, it is idle, and there is a new one."""
+        """Return the worker the newest set, if it is time, it is idle, and there is a new one."""
         steady = time.monotonic()
         now = self._now()
         if not self._pace.due(steady):
@@ -308,7 +308,7 @@ class Monitor(ManagedNode[MonitorSettings]):
                 self._publish_unknown(chosen, steady, now)
 
     def _is_whole(self, steady: float) -> bool:
-        """Say whether all cameras have sent anew, or it is too late to wait for the others."""
+        """Return whether all cameras have sent anew, or it is too late to wait for the others."""
         return self._inputs.complete(self._used) or self._pace.overdue(steady)
 
     def _may_pass(self, unknown: Unknown, steady: float) -> bool:

@@ -227,5 +227,5 @@ def _coerce(default: Any, value: Any) -> Any:
 
 
 def _is_of_rclpy(node: Node, name: str) -> bool:
-    """Say whether a name is one that every node of rclpy has."""
+    """Return whether a name is one that every node of rclpy has."""
     return node.has_parameter(name) or name.startswith('qos_overrides.')

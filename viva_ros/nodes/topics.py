@@ -29,7 +29,7 @@ JOINT_TIMEOUT = 0.5  # s, for a message of a publisher that appears when input_t
 
 def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]:
     """
-    Give the topic of each of the engine's cameras.
+    Return the topic of each of the engine's cameras.
 
     :raises ConfigurationError: if the cameras are not those of the engine
     """

@@ -47,7 +47,7 @@ class Timeline:
     corrections: tuple[Span, ...]
 
     def seconds(self, stamp: float) -> float:
-        """Give a stamp as the time since the first frame, s."""
+        """Return a stamp as the time since the first frame, s."""
         return round(float(stamp - self.stamps[0]) * 1e-9, 9)
 
 
@@ -110,7 +110,7 @@ def _rate(stamps: Stamps) -> float:
 
 def steering(recording: Recording, topic: str) -> list[tuple[int, int]]:
     """
-    Give the stamps between which a topic of std_msgs/Bool was true, ns.
+    Return the stamps between which a topic of std_msgs/Bool was true, ns.
 
     :raises RecordingError: if it is of another type
     """
@@ -131,7 +131,7 @@ def steering(recording: Recording, topic: str) -> list[tuple[int, int]]:
 
 
 def labelled_corrections(label: Label | None, duration: float) -> list[Span]:
-    """Give the spans of a label: times correction_begin and correction_end, with any suffix."""
+    """Return the spans of a label: times correction_begin and correction_end, with any suffix."""
     times = label.times if label else {}
     return sorted(
         (at, times.get(END + name.removeprefix(BEGIN), duration))
@@ -141,7 +141,7 @@ def labelled_corrections(label: Label | None, duration: float) -> list[Span]:
 
 def place(stamp: int, id_: str, episodes: Sequence[Timeline]) -> tuple[Timeline | None, int]:
     """
-    Give the episode of a value and the frame that was the last at its stamp.
+    Return the episode of a value and the frame that was the last at its stamp.
 
     :param id_: the episode's, as far as it is known
     :returns: frame -1 before the first; None without episodes

@@ -39,7 +39,7 @@ class Actor:
         return self._scorer.attempt(job)
 
     def version(self) -> str:
-        """Give that of the package on its machine."""
+        """Return that of the package on its machine."""
         return tool_version()
 
 
@@ -62,7 +62,7 @@ class RayWorker:
         self._actor = self._make.options(scheduling_strategy='SPREAD').remote(self._order)
 
     def version(self) -> str:
-        """Give that of the package where the actor runs; waits until it does."""
+        """Return that of the package where the actor runs; waits until it does."""
         return str(self._ray.get(self._actor.version.remote()))
 
     def close(self) -> None:

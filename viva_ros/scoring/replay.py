@@ -51,7 +51,7 @@ def sights(
     size: tuple[int, int] | None = None,
 ) -> Iterator[Sight]:  # fmt: skip
     """
-    Give the moments of a recording, in order.
+    Return the moments of a recording, in order.
 
     :param rate: of the imitated monitor, Hz; not used where one was recorded
     :param size: (height, width) that the engine fits pictures into, px; None: they come as sent
@@ -66,7 +66,7 @@ def _repeat(
     recording: Recording, cameras: Sequence[str], joint_names: Sequence[str],
     said: list[ValueMessage], fitting: Decode,
 ) -> Iterator[Sight]:  # fmt: skip
-    """Give exactly what the recorded monitor used; what it called unknown stays unknown."""
+    """Yield exactly what the recorded monitor used; what it called unknown stays unknown."""
     everything = SyncSettings(time_jump=FOREVER)
     buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, everything, keep_all=True)
     for _, source, message in arrivals(recording, cameras):
@@ -127,7 +127,7 @@ def _look(buffer: InputBuffer[Any], observer: Observer[Any], now: int) -> Sight:
 
 def arrivals(recording: Recording, cameras: Sequence[str]) -> list[tuple[int, str, Any]]:
     """
-    Give all inputs in the order received: time, camera ('' for joints) and message.
+    Return all inputs in the order received: time, camera ('' for joints) and message.
 
     Cameras that nobody asked for are left out; those that are not there will be missed.
     """
@@ -139,7 +139,7 @@ def arrivals(recording: Recording, cameras: Sequence[str]) -> list[tuple[int, st
 
 
 def content(message: Any) -> memoryview:
-    """Give the bytes of a picture as received."""
+    """Return the bytes of a picture as received."""
     return memoryview(message.data)
 
 

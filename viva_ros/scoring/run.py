@@ -35,7 +35,7 @@ def describe(outcome: ScoreOutcome, brief: bool) -> str:
 
 
 def table(outcomes: Sequence[ScoreOutcome]) -> Table:
-    """Give a row a recording, the troubled first where there are many, and what it comes to."""
+    """Return a row a recording, the troubled first where there are many, and what it comes to."""
     counts = Counter('damaged' if one.losses else one.state for one in outcomes)
     title = ', '.join(f'{number} {state}' for state, number in sorted(counts.items()))
     shown = Table(title=f'{len(outcomes)} recordings: {title}', title_justify='left')

@@ -122,7 +122,7 @@ def score(
     rate: float = RATE, batch: int = 1,
 ) -> Scores:  # fmt: skip
     """
-    Give values and events of a recording.
+    Return values and events of a recording.
 
     :param calibration: without one there are no alarms
     :param rate: of the imitated monitor, where none was recorded, Hz
@@ -138,7 +138,7 @@ def score(
 
 
 def look(recording: Recording, info: EngineInfo, rate: float = RATE) -> Iterator[Sight]:
-    """Give the moments at which an engine is asked; a blind one keeps step with the cameras."""
+    """Return the moments at which an engine is asked; a blind one keeps step with the cameras."""
     cameras = info.cameras or tuple(recording.cameras)
     size = info.image_size if info.cameras else None
     return sights(recording, cameras, info.joint_names, rate, size)
@@ -194,7 +194,7 @@ def estimate(engine: Engine, seen: Observation | Unknown) -> Estimate | Unknown:
 
 
 def judge(samples: Iterable[ScoredSample], calibration: Calibration | None) -> list[Event]:
-    """Give the events of a series of values, as the supervisor would."""
+    """Return the events of a series of values, as the supervisor would."""
     judge = judge_of(calibration)
     return [
         event
@@ -212,7 +212,7 @@ def judge(samples: Iterable[ScoredSample], calibration: Calibration | None) -> l
 
 
 def judge_of(calibration: Calibration | None) -> Detector:
-    """Give a judge as the supervisor has it; without a calibration it never alarms."""
+    """Return a judge as the supervisor has it; without a calibration it never alarms."""
     if calibration is None:
         return Detector(DetectorSettings(), {})
     return Detector(
@@ -227,7 +227,7 @@ def rule_alarms(events: Iterable[Event]) -> list[Event]:
 
 
 def series_of(samples: Sequence[ScoredSample]) -> ValueSeries:
-    """Give the series of samples: values, and what goes with them."""
+    """Return the series of samples: values, and what goes with them."""
 
     def column(numbers: Iterable[float]) -> Array:
         return np.array(list(numbers), dtype=np.float64)

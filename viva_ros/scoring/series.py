@@ -49,7 +49,7 @@ class ValueSeries:
         return float(self.stamps[-1] - self.stamps[0]) * 1e-9 if self.stamps.size else 0.0
 
     def since(self, stamp: int) -> 'ValueSeries':
-        """Give what is not older than a stamp, ns."""
+        """Return what is not older than a stamp, ns."""
         later = self.stamps >= stamp
 
         def of(part: Array | None) -> Array | None:
@@ -61,7 +61,7 @@ class ValueSeries:
         )  # fmt: skip
 
     def details(self, index: int) -> Details:
-        """Give what goes with one value."""
+        """Return what goes with one value."""
         if self.success is None and self.positions is None and self.progress is None:
             return NO_DETAILS
         return Details(
@@ -83,7 +83,7 @@ class ValueSeries:
 def walk(
     series: ValueSeries, rules: RuleSettings, expected: Reference | None = None
 ) -> Iterator[dict[str, RuleReading]]:
-    """Give the readings of every value, as a judge that never alarms has them."""
+    """Yield the readings of every value, as a judge that never alarms has them."""
     judge = Detector(DetectorSettings(rules=rules), {}, expected)
     for index, (stamp, value) in enumerate(
         zip(series.stamps.tolist(), series.values.tolist(), strict=True)

@@ -38,7 +38,7 @@ def fill(values: Array, asked: Mask, largest_gap: float) -> Array:
 
 
 def known_runs(values: Array) -> list[slice]:
-    """Give the stretches without an unknown value."""
+    """Return the stretches without an unknown value."""
     known = np.concatenate(([False], np.isfinite(values), [False]))
     edges = np.flatnonzero(known[1:] != known[:-1])
     return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

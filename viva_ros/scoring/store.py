@@ -49,7 +49,7 @@ PROGRESS_SCHEMA: Final = pa.schema([
 
 
 def values_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
-    """Give one row a value, and one for each frame that no value was asked for."""
+    """Return one row a value, and one for each frame that no value was asked for."""
     alarms = {event.stamp for event in scores.alarms}
     rows = [_row(sample, episodes, alarms) for sample in scores.samples]
     seen = {(row['episode'], row['frame']) for row in rows}
@@ -93,7 +93,7 @@ def _corrected(one: Timeline, stamp: int) -> bool:
 
 
 def known_number(number: float | None) -> float | None:
-    """Give None for what is not known."""
+    """Return None for what is not known."""
     return None if number is None or not math.isfinite(number) else float(number)
 
 
@@ -120,7 +120,7 @@ def filled(values: Array, asked: Mask) -> Array:
 
 
 def progress_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
-    """Give LeRobot's table: the engine's progress, else (1 + V) / 2; NaN where unknown."""
+    """Return LeRobot's table: the engine's progress, else (1 + V) / 2; NaN where unknown."""
     apart = any(math.isfinite(sample.progress) for sample in scores.samples)
     where = [place(sample.stamp, sample.episode, episodes) for sample in scores.samples]
     columns: list[list[Any]] = [[], [], [], []]
@@ -142,7 +142,7 @@ def progress_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
 def header_of(
     scores: Scores, episodes: Sequence[Timeline], made_of: Mapping[str, Any], command: str
 ) -> dict[str, Any]:
-    """Give what stands in the metadata of both tables, as JSON."""
+    """Return what stands in the metadata of both tables, as JSON."""
     return {
         'format': FORMAT, 'name': scores.name, 'engine': scores.engine, 'task': scores.task,
         'version': tool_version(), 'command': command, 'calibration': made_of['calibration'],
@@ -157,7 +157,7 @@ def header_of(
 
 
 def episode_entry(one: Timeline) -> dict[str, Any]:
-    """Give what a reader needs to know of an episode; unknown is null."""
+    """Return what a reader needs to know of an episode; unknown is null."""
     label = one.label
     return {
         'episode': one.number, 'id': one.id, 'index': one.first, 'frames': len(one.stamps),
@@ -194,7 +194,7 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 def tool_version() -> str:
-    """Give the version of this package."""
+    """Return the version of this package."""
     try:
         return version('viva_ros')
     except PackageNotFoundError:
@@ -252,7 +252,7 @@ class Scored:
 
     @cached_property
     def episodes(self) -> list[ScoredEpisode]:
-        """Give the episodes with their frames."""
+        """Return the episodes with their frames."""
         columns = {name: self.table[name] for name in ('episode', 'frame', 'stamp', 'value')}
         episode, stamp = (columns[n].to_numpy() for n in ('episode', 'stamp'))
         frame = columns['frame'].fill_null(-1).to_numpy()
@@ -286,7 +286,7 @@ def _read_corrected(entry: Mapping[str, Any], stamps: NDArray[np.int64]) -> Mask
 
 
 def header(path: Path) -> dict[str, Any] | None:
-    """Give what the metadata of a table tell; None if it is missing, torn or not ours."""
+    """Return what the metadata of a table tell; None if it is missing, torn or not ours."""
     try:
         return _parse(pq.read_schema(path).metadata or {})
     except (OSError, pa.ArrowException, ValueError, KeyError):
@@ -305,7 +305,7 @@ def _parse(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a table of ours can be read."""
+    """Return whether a table of ours can be read."""
     return header(path) is not None
 
 
@@ -329,7 +329,7 @@ def read_scored(path: Path) -> Scored:
 
 def find_scored(paths: Iterable[Path]) -> list[Path]:
     """
-    Give tables as they are, folders by the tables in them and below, in order, each once.
+    Return tables as they are, folders by the tables in them and below, in order, each once.
 
     :raises RecordingError: if a folder has none
     """
@@ -353,7 +353,7 @@ def table_of(recording: Path, folder: Path) -> Path:
 
 
 def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> bool:
-    """Tell whether there is a table of a recording as it is, by this engine, with its joints."""
+    """Return whether there is a table of a recording as it is, by this engine, with its joints."""
     found = header(table_of(recording, folder))
     if found is None or (found['engine'], found['task']) != (info.fingerprint, task):
         return False
@@ -363,7 +363,7 @@ def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> boo
 
 def read_samples(recording: Path, folder: Path, info: EngineInfo, task: str) -> list[ScoredSample]:
     """
-    Give the samples of a recording from its table.
+    Return the samples of a recording from its table.
 
     :raises RecordingError: if there is no table, or one of another engine, task or recording
     """
@@ -407,7 +407,7 @@ def _number(told: float | None) -> float:
 
 def check_engines(tables: Sequence[Scored]) -> str:
     """
-    Give the fingerprint that all tables were made with.
+    Return the fingerprint that all tables were made with.
 
     :raises EngineError: if there are several: their values do not compare
     """

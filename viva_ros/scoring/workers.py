@@ -107,7 +107,7 @@ def share_out(
     jobs: Sequence[ScoreJob], workers: Sequence[ScoreWorker]
 ) -> Generator[ScoreOutcome, None, None]:
     """
-    Give the outcomes as they come.
+    Yield the outcomes as they come.
 
     :raises ConfigurationError: if one says that the others would fare no better
     """
@@ -137,7 +137,7 @@ def share_out(
 def _result(
     future: 'Future[ScoreOutcome]', worker: ScoreWorker, job: ScoreJob, number: int
 ) -> ScoreOutcome | None:
-    """Give the outcome of a job; None if it is to be tried again."""
+    """Return the outcome of a job; None if it is to be tried again."""
     try:
         return future.result()
     except worker.deaths as error:

@@ -59,7 +59,7 @@ class Cut:
 
 def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: int = 1) -> Data:
     """
-    Give the moments of recordings, from the cache as far as they are in it.
+    Return the moments of recordings, from the cache as far as they are in it.
 
     :param folder: of the cache
     :param part: name of the joined file, such as 'train'
@@ -89,13 +89,13 @@ def _map(processes: int) -> Iterator[Any]:
 
 
 def _shard(shards: Path, path: Path) -> Path:
-    """Give the folder of a recording: files of one name in other folders have others."""
+    """Return the folder of a recording: files of one name in other folders have others."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
     return shards / f'{path.stem}-{digest[:8]}'
 
 
 def _is_whole(shard: Path, path: Path, key: str) -> bool:
-    """Tell whether a shard is of this file, as it is now, and cut as asked for."""
+    """Return whether a shard is of this file, as it is now, and cut as asked for."""
     index = shard / 'index.json'
     if not index.is_file():
         return False

@@ -71,7 +71,7 @@ class StateFile:
 
     def read(self) -> tuple[dict[str, str], dict[str, Tensor]] | None:
         """
-        Give metadata and tensors of the state written last; None where there is none.
+        Return metadata and tensors of the state written last; None where there is none.
 
         :raises ConfigurationError: if it is of another number of processes
         :raises RecordingError: if it cannot be read
@@ -126,7 +126,7 @@ STARTS: Final = 'starts'
 def describe(
     run: TrainConfig, config: ViVaConfig, learn: Data, hold: Data | None
 ) -> dict[str, Any]:
-    """Give all that weights depend on, but for the hardware."""
+    """Return all that weights depend on, but for the hardware."""
     names = [label['name'] for label in learn.labels]
     content = {
         'config': config.to_dict(), 'plan': asdict(run.plan), 'augment': asdict(run.augment),
@@ -163,7 +163,7 @@ def begin(run: TrainConfig, content: Mapping[str, Any], workers: Workers) -> Non
 
 
 def started(folder: Path) -> list[dict[str, Any]]:
-    """Give the starts of a run, the first one first."""
+    """Return the starts of a run, the first one first."""
     return list(json.loads((folder / DESCRIPTION).read_text(encoding='utf-8'))[STARTS])
 
 
@@ -191,7 +191,7 @@ def add(transformer: WanTransformer3DModel, rank: int) -> None:
 
 
 def adapter_config(rank: int) -> LoraConfig:
-    """Give peft's description of the adapters."""
+    """Return peft's description of the adapters."""
     return LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=LAYERS)
 
 
@@ -220,7 +220,7 @@ def merge(transformer: WanTransformer3DModel) -> None:
 
 def provenance(run: TrainConfig, learn: Data, final: Mapping[str, float]) -> dict[str, Any]:
     """
-    Give command, seeds, data and figures, for JSON.
+    Return command, seeds, data and figures, for JSON.
 
     :param final: held-out figures at the end
     """
@@ -243,7 +243,7 @@ LIBRARIES: Final = (
 
 
 def environment() -> dict[str, Any]:
-    """Give interpreter, libraries and hardware, for JSON."""
+    """Return interpreter, libraries and hardware, for JSON."""
     cuda = torch.cuda.is_available()
     found = versions(LIBRARIES)
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

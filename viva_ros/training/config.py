@@ -37,7 +37,7 @@ class Schedule:
     measure_every: int = 500
 
     def rate_at(self, step: int) -> float:
-        """Give the learning rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         if step < self.warm_up:
             return self.rate * (step + 1) / self.warm_up
         done = (step - self.warm_up) / max(1, self.steps - self.warm_up)
@@ -65,7 +65,7 @@ class TrainPlan:
     proprio: Schedule = field(default_factory=lambda: Schedule(4000, 256, 1e-3, 200))
 
     def settled(self, moments: int) -> 'TrainPlan':
-        """Give the plan for a number of training moments: an epoch gets its length."""
+        """Return the plan for a number of training moments: an epoch gets its length."""
         stages = {name: getattr(self, name) for name in asdict(self)}
         return TrainPlan(**{name: _settled(stage, moments) for name, stage in stages.items()})
 

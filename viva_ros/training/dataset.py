@@ -44,7 +44,7 @@ class Moments:
 
 def nearest(stamps: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     """
-    Give the index of the stamp nearest to each wanted one; the earlier of two as near.
+    Return the index of the stamp nearest to each wanted one; the earlier of two as near.
 
     :param stamps: (N,), ascending, N >= 1
     """
@@ -94,7 +94,7 @@ def joints_at(
     later: float,
 ) -> NDArray[np.floating]:  # fmt: skip
     """
-    Give the joint positions nearest to moments, or to so much later; at the end the last.
+    Return the joint positions nearest to moments, or to so much later; at the end the last.
 
     :param joint_stamps: (M,), ns
     :param joints: (M, J)
@@ -153,12 +153,12 @@ class Data:
         return outcomes[self.episode]
 
     def task_index(self, tasks: Sequence[str]) -> NDArray[np.int64]:
-        """Give the place of each moment's task in ``tasks``, (N,)."""
+        """Return the place of each moment's task in ``tasks``, (N,)."""
         places = np.array([tasks.index(label['task']) for label in self.labels], dtype=np.int64)
         return places[self.episode]
 
     def ahead(self, horizon: float) -> 'Data':
-        """Give the same moments with the forecast of another horizon, s."""
+        """Return the same moments with the forecast of another horizon, s."""
         futures = [
             joints_at(track.stamps, track.joints, self.stamps[self.rows_of(index)], horizon)
             for index, track in enumerate(self.tracks)
@@ -166,12 +166,12 @@ class Data:
         return replace(self, future=np.concatenate(futures))
 
     def rows_of(self, episode: int) -> slice:
-        """Give the rows of one episode."""
+        """Return the rows of one episode."""
         begin, end = np.searchsorted(self.episode, (episode, episode + 1))
         return slice(int(begin), int(end))
 
     def rows_ahead(self, horizon: float) -> NDArray[np.int64]:
-        """Give for each moment the row of the moment nearest to one horizon later, (N,)."""
+        """Return for each moment the row of the moment nearest to one horizon later, (N,)."""
         rows = np.empty(len(self.stamps), dtype=np.int64)
         for index in range(len(self.labels)):
             mine = self.rows_of(index)
@@ -180,6 +180,6 @@ class Data:
         return rows
 
     def balance(self) -> Tensor:
-        """Give a weight for each moment such that every task weighs the same, (N,)."""
+        """Return a weight for each moment such that every task weighs the same, (N,)."""
         task = torch.from_numpy(self.task_index(self.tasks))
         return 1.0 / torch.bincount(task).double()[task]

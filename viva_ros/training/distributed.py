@@ -29,12 +29,12 @@ from viva_ros.model.noise import BatchShare, Source
 
 
 def can_shard(module: nn.Module) -> bool:
-    """Tell whether it is made of blocks that can be gathered one after the other."""
+    """Return whether it is made of blocks that can be gathered one after the other."""
     return isinstance(getattr(module, 'blocks', None), nn.ModuleList)
 
 
 def is_sharded(module: nn.Module) -> bool:
-    """Tell whether it was spread already."""
+    """Return whether it was spread already."""
     return isinstance(module, FSDPModule)
 
 
@@ -64,7 +64,7 @@ def set_sync(module: nn.Module, sync: bool) -> None:
 
 
 def local(tensor: Tensor) -> Tensor:
-    """Give this process's part of a tensor, sharing its memory."""
+    """Return this process's part of a tensor, sharing its memory."""
     tensor = tensor.detach()
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
@@ -81,7 +81,7 @@ def spread_like(part: Tensor, like: Tensor) -> Tensor:
 
 def gather(module: nn.Module, keep: bool) -> dict[str, Tensor]:
     """
-    Give the whole weights by name, on the CPU; all processes call.
+    Return the whole weights by name, on the CPU; all processes call.
 
     :param keep: whether this process wants them; the others get none
     """
@@ -173,11 +173,11 @@ class Workers:
             shard(module, self.device, self.hardware.precision)
 
     def is_spread(self, module: nn.Module) -> bool:
-        """Tell whether a module's weights are to be spread over the processes."""
+        """Return whether a module's weights are to be spread over the processes."""
         return self.hardware.shard and can_shard(module)
 
     def share(self, module: nn.Module, loss: LossFunction) -> LossFunction:
-        """Give a loss whose gradients are averaged over the processes."""
+        """Return a loss whose gradients are averaged over the processes."""
         if self.count > 1 and not self.is_spread(module):
             shared: LossFunction = self._accelerator.prepare_model(_Module(module, loss))
             return shared
@@ -273,5 +273,5 @@ class _Module(nn.Module):
         self.module, self._loss = module, loss
 
     def forward(self, batch: int, source: Source) -> dict[str, Tensor]:
-        """Give the losses of a batch."""
+        """Return the losses of a batch."""
         return dict(self._loss(batch, source))

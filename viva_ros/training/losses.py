@@ -48,7 +48,7 @@ class VaeLoss:
     settings: AugmentSettings
 
     def __call__(self, batch: int, source: draws.Source) -> Losses:
-        """Give losses of a batch of views."""
+        """Return losses of a batch of views."""
         rows = draws.integers(len(self.data.images), batch, source)
         views = draws.integers(self.data.images.shape[1], batch, source)
         images = take(self.data.images, rows)[torch.arange(batch), views].to(self.model.device)
@@ -69,7 +69,7 @@ def _edge_error(made: Tensor, pixels: Tensor) -> Tensor:
 
 
 def encode_all(model: ViVa, data: Data) -> NDArray[np.float16]:
-    """Give the raw latents of all views: (N, V, C, H, W)."""
+    """Return the raw latents of all views: (N, V, C, H, W)."""
     model.eval()
     shape = (*data.images.shape[:2], *model.config.latent_shape)
     out = np.empty(shape, dtype=np.float16)
@@ -105,7 +105,7 @@ class VideoLoss:
     spacing: int
 
     def __call__(self, batch: int, source: draws.Source) -> Losses:
-        """Give losses of a batch of clips; past the end an episode stands still."""
+        """Return losses of a batch of clips; past the end an episode stands still."""
         first = draws.integers(len(self.raw), batch, source)
         views = draws.integers(self.raw.shape[1], batch, source)
         episode = torch.from_numpy(self.data.episode)
@@ -140,7 +140,7 @@ class Labels:
     task: Tensor
 
     def goals(self, rows: Tensor, images: Tensor | None = None) -> Goals:
-        """Give what some moments lead to."""
+        """Return what some moments lead to."""
         return Goals(self.latent[rows], self.future[rows], self.failed[rows], images)
 
     @classmethod
@@ -167,7 +167,7 @@ class ViVaLoss:
     settings: AugmentSettings
 
     def __call__(self, batch: int, source: draws.Source) -> Losses:
-        """Give losses of a batch of moments; the VAE does not learn."""
+        """Return losses of a batch of moments; the VAE does not learn."""
         rows = draws.integers(len(self.data.images), batch, source)
         with torch.no_grad():
             images = take(self.data.images, rows).to(self.model.device)
@@ -184,7 +184,7 @@ class ViVaLoss:
         )  # fmt: skip
 
     def _later(self, rows: Tensor) -> Tensor | None:
-        """Give the views one horizon later, as they are, if the model denoises them."""
+        """Return the views one horizon later, as they are, if the model denoises them."""
         if IMAGES not in self.model.config.targets:
             return None
         horizon = round(self.model.config.horizon * 1e9)
@@ -217,7 +217,7 @@ class ProprioLoss:
     settings: AugmentSettings
 
     def __call__(self, batch: int, source: draws.Source) -> Losses:
-        """Give losses of a batch of moments, weighted as ViVa's."""
+        """Return losses of a batch of moments, weighted as ViVa's."""
         rows = draws.integers(len(self.labels.latent), batch, source)
         proprio = self.labels.proprio[rows]
         noise = draws.normal(proprio.shape, source, proprio.device)
@@ -232,7 +232,7 @@ def stored_latents(
     run: TrainConfig, model: ViVa | EarlyExit, data: Data, part: str
 ) -> NDArray[np.float16]:  # fmt: skip
     """
-    Give the raw latents of all views, (N, V, C, H, W), on disk.
+    Return the raw latents of all views, (N, V, C, H, W), on disk.
 
     :param part: of the recordings, 'train' or 'validation'
     """
@@ -255,7 +255,7 @@ BATCH = 64
 
 def predict(model: ViVa, raw: NDArray[np.float16], labels: Labels) -> tuple[Array, Array]:
     """
-    Give values and forecasts of all moments.
+    Return values and forecasts of all moments.
 
     :param raw: latents from ``encode_all``, (N, V, C, H, W)
     :returns: V, (N,); joint positions, (N, J), rad or m, NaN where they are not denoised

@@ -43,7 +43,7 @@ from viva_ros.training.trainer import TrainStage
 
 def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
     """
-    Give a model with the weights of the backbone, or random ones where there is none.
+    Return a model with the weights of the backbone, or random ones where there is none.
 
     Weights that are only looked through (adapters or a head learn instead) are in bfloat16 where
     products are; those that learn are in float32.
@@ -72,7 +72,7 @@ def _watch(names: Sequence[str]) -> Iterable[str]:
 
 def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
     """
-    Give a model with random weights, or those of a backbone.
+    Return a model with random weights, or those of a backbone.
 
     :raises ConfigurationError: if targets or head do not fit the preset
     """

@@ -28,7 +28,7 @@ VALIDATION_SHARE: Final = 0.08  # of the training recordings
 
 def split(folder: Path) -> dict[str, list[Path]]:
     """
-    Give the recordings for 'train' and 'validation'.
+    Return the recordings for 'train' and 'validation'.
 
     The folder has a ``split.json`` (names of files by part), or a subfolder ``train``, or else
     files that are told apart by the hash of their task and seed. Subfolders are looked into.
@@ -60,7 +60,7 @@ def _parts(folder: Path) -> dict[str, list[Path]]:
 
 
 def _draw(folder: Path, stream: str, path: Path) -> float:
-    """Give a number in [0, 1), the same for an episode and its retry, by subfolder and seed."""
+    """Return a number in [0, 1), the same for an episode and its retry, by subfolder and seed."""
     inside = path.relative_to(folder) if path.is_relative_to(folder) else path
     parts = inside.parts[1:-1] if inside.parts[0] in SHARES else inside.parts[:-1]
     name = '/'.join([*parts, path.stem.removesuffix('_retry')])
@@ -177,7 +177,7 @@ def robot_of(
 
 
 def _rate(episode: str, what: str, stamps: NDArray[np.int64]) -> float:
-    """Give the median rate of stamps, Hz; to a whole number above 2, where jitter hides more."""
+    """Return the median rate of stamps, Hz; to a whole number above 2, where jitter hides more."""
     if len(stamps) < 2:
         raise ConfigurationError(
             f'{episode} has {len(stamps)} of {what}, must have two or more to tell their rate'
@@ -249,6 +249,6 @@ def first_robot(
 
 
 def blank_for(run: TrainConfig, robot: RobotSpec) -> ViVaConfig:
-    """Give the preset of a run for a robot, without tasks."""
+    """Return the preset of a run for a robot, without tasks."""
     config = preset(run.preset, robot.cameras, robot.joint_names, ())
     return replace(config, control_rate=robot.control_rate)

@@ -95,7 +95,7 @@ def add_to_checkpoint(folder: Path, made: Embeddings) -> str:
 
 
 def fingerprint(snapshot: Path) -> str:
-    """Give the first 16 hex digits of the SHA-256 over text encoder and tokenizer."""
+    """Return the first 16 hex digits of the SHA-256 over text encoder and tokenizer."""
     digest = hashlib.sha256()
     paths = [
         path for part in ('text_encoder', 'tokenizer')
@@ -146,7 +146,7 @@ def _load(snapshot: Path) -> tuple[Any, Any]:
 
 
 def _encode(encoder: Any, numbers: Sequence[int]) -> Tensor:
-    """Give (TOKENS, width), zeros past the text."""
+    """Return (TOKENS, width), zeros past the text."""
     with torch.inference_mode():
         states = encoder(torch.tensor([numbers])).last_hidden_state[0]
     if not bool(torch.isfinite(states).all()):

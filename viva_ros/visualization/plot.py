@@ -90,7 +90,7 @@ COLOURS = {'ALARM': RED, 'failure': 'black', 'success': GREEN, '': GREY}
 
 def pictures(recording: Recording, stamps: Sequence[int], camera: str = 'head') -> list[Image]:
     """
-    Give one camera's picture at, or the last before, each stamp.
+    Return one camera's picture at, or the last before, each stamp.
 
     :param camera: if it was not recorded, the first of the others
     """
@@ -173,7 +173,7 @@ def draw_events(axes: Any, story: Story) -> None:
 
 
 def _marks(story: Story) -> Iterator[tuple[float, float, tuple[str, str, str]]]:
-    """Give time, height and look of alarms and of what came of them."""
+    """Yield time, height and look of alarms and of what came of them."""
     alarmed = False
     for event in story.events:
         at = story.seconds(event.stamp)

@@ -45,7 +45,7 @@ class Stretch:
 def announced(
     recording: Recording, moments: Sequence[TruthMessage], begin: int, end: int
 ) -> list[Stretch]:
-    """Give the announced episodes, named by their number and what was injected."""
+    """Return the announced episodes, named by their number and what was injected."""
     found = []
     for span in spans(recording):
         first, last = max(span.begin, begin), min(span.end, end)
@@ -64,7 +64,7 @@ def injected(failure: str) -> str:
 
 
 def attempts(moments: Sequence[TruthMessage]) -> list[Stretch]:
-    """Give what the robot was at: its attempts, and the way back before each but the first."""
+    """Return what the robot was at: its attempts, and the way back before each but the first."""
     return [part for run in runs(moments) for part in _attempts(run)]
 
 
@@ -84,7 +84,7 @@ def _attempts(run: Sequence[TruthMessage]) -> list[Stretch]:
 
 def evident(run: Sequence[TruthMessage]) -> list[float]:
     """
-    Give the stamps, ns, at which the failures of one episode became evident.
+    Return the stamps, ns, at which the failures of one episode became evident.
 
     A simulation tells the time of the first; of those in later attempts, that there is one.
     """
@@ -98,7 +98,7 @@ def evident(run: Sequence[TruthMessage]) -> list[float]:
 
 
 def succeeded(run: Sequence[TruthMessage]) -> list[int]:
-    """Give the stamp, ns, of the first success of one episode."""
+    """Return the stamp, ns, of the first success of one episode."""
     return [moment.stamp for moment in run if moment.success][:1]
 
 
@@ -131,7 +131,7 @@ class Story:
     episodes: list[Stretch]
 
     def seconds(self, stamp: float) -> float:
-        """Give a stamp, ns, on the picture's axis."""
+        """Return a stamp, ns, on the picture's axis."""
         return (stamp - self.begin) * 1e-9
 
     @property
@@ -183,7 +183,7 @@ def _breaks(samples: Sequence[ScoredSample], begin: int) -> list[float]:
 
 
 def calibration_for(recording: Recording) -> Calibration | None:
-    """Give the shipped thresholds, if they are those of the engine that was recorded."""
+    """Return the shipped thresholds, if they are those of the engine that was recorded."""
     said = values(recording)
     if not said:
         return None
@@ -225,7 +225,7 @@ def _judged(
 
 def alarm_level(judge: Detector, calibration: Calibration) -> float:
     """
-    Give the highest smoothed value at which a rule's condition would be met now.
+    Return the highest smoothed value at which a rule's condition would be met now.
 
     The statistics of fall, lack of rise and, where no probability of success is told, floor shrink
     by what the value rises by: it is the present value plus what the statistic is above its

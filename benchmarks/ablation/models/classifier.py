@@ -75,7 +75,7 @@ class BinClassifier(nn.Module):
         return self.head(self.layers(tokens + self.place)[:, 0])
 
     def bins(self, returned: Tensor) -> Tensor:
-        """Give the bin nearest to each return, (B,)."""
+        """Return the bin nearest to each return, (B,)."""
         return (returned * ((BINS - 1) / HIGHEST)).round().long().clamp(0, BINS - 1)
 
     def forward(self, images: Tensor, proprio: Tensor, task: Tensor) -> tuple[Tensor]:
@@ -95,7 +95,7 @@ class BinClassifier(nn.Module):
 
 
 def _encoder(width: int) -> nn.Sequential:
-    """Give (N, width, 3, 3) of pixels (N, 3, H, W), at a sixteenth of the side and pooled."""
+    """Return (N, width, 3, 3) of pixels (N, 3, H, W), at a sixteenth of the side and pooled."""
     inner = [max(1, width * part // 8 // GROUPS) * GROUPS for part in (2, 4, 6)]
     sides = [3, *inner, width]
     layers: list[nn.Module] = []

@@ -54,11 +54,11 @@ class GoalValue(nn.Module):
 
     @staticmethod
     def look(latents: Tensor, proprio: Tensor) -> Tensor:
-        """Give one row of each moment: (B, V, C, H, W) and normalised (B, J) to (B, size)."""
+        """Return one row of each moment: (B, V, C, H, W) and normalised (B, J) to (B, size)."""
         return torch.cat([latents.flatten(1), proprio], dim=1)
 
     def values(self, states: Tensor, goals: Tensor) -> Tensor:
-        """Give V(s, g) of each head: twice (B, size) to (2, B)."""
+        """Return V(s, g) of each head: twice (B, size) to (2, B)."""
         return self._join(self.state(states), self.goal(goals))
 
     def _join(self, state: Tensor, goal: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ NO_RISE = {'no_rise': Threshold(warn=-0.2, alarm=-0.1)}
 
 
 def series(values: Iterable[float | None], start: float = 10.0) -> list[tuple[int, float | None]]:
-    """Give values at 5 Hz."""
+    """Return values at 5 Hz."""
     return [(round((start + 0.2 * i) * S), value) for i, value in enumerate(values)]
 
 

@@ -32,7 +32,7 @@ def bags(tmp_path: Path) -> list[Path]:
 
 
 def content(out: Path) -> dict[str, bytes]:
-    """Give all files but the report, which has the command."""
+    """Return all files but the report, which has the command."""
     files = [p for p in sorted(out.rglob('*')) if p.is_file() and p.name != 'import.json']
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 

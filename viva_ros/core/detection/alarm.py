@@ -51,15 +51,15 @@ class Hysteresis:
         self.level = max(entered, min(self.level, self._supported(statistic)))
 
     def crossed(self, reading: RuleReading) -> bool:
-        """Say whether an alarm's threshold is crossed for the debounce time."""
+        """Return whether an alarm's threshold is crossed for the debounce time."""
         return reading.held > self._limit
 
     def excess(self, reading: RuleReading) -> float:
-        """Give by how many units an alarm's threshold is crossed; NaN without a statistic."""
+        """Return by how many units an alarm's threshold is crossed; NaN without a statistic."""
         return (reading.held - self._limit) / self.unit
 
     def onset(self, level: Level) -> int | None:
-        """Give the stamp at which the present crossing began; None without one."""
+        """Return the stamp at which the present crossing began; None without one."""
         return self._since.get(level)
 
     def _supported(self, statistic: float) -> Level:
@@ -172,7 +172,7 @@ class Alarm:
         self._settle(self.resting_level)
 
     def cooling(self, stamp: int) -> bool:
-        """Say whether nothing may alarm at a stamp."""
+        """Return whether nothing may alarm at a stamp."""
         return self._cool_until is not None and stamp < self._cool_until
 
     def holding(self, stamp: int) -> bool:
@@ -213,7 +213,7 @@ class Alarm:
         return Level.LATCHED if self.latched else Level.OK
 
     def _due(self, crossing: Sequence[str]) -> bool:
-        """Say whether the rules that cross are enough for an alarm."""
+        """Return whether the rules that cross are enough for an alarm."""
         return all(any(kind in crossing for kind in group) for group in self._groups)
 
     def _settle(self, condition: Level) -> None:
@@ -222,7 +222,7 @@ class Alarm:
             latch.reset(Level.ALARM if condition == Level.ALARM else Level.OK)
 
     def _dwelling(self, stamp: int) -> bool:
-        """Say whether the present level is too young to end."""
+        """Return whether the present level is too young to end."""
         since = math.inf if self._entered is None else (stamp - self._entered) * 1e-9
         return since < self._settings.dwell
 
@@ -245,7 +245,7 @@ class Alarm:
         return Change(Level.ALARM, kind, '', onset, held, limit)
 
     def _supported(self) -> Level:
-        """Give the level that the rules hold up together."""
+        """Return the level that the rules hold up together."""
         if not any(latch.level for latch in self._latches.values()):
             return Level.OK
         levels = [max((self._latches[k].level for k in g), default=Level.OK) for g in self._groups]

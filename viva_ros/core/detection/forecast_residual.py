@@ -54,7 +54,7 @@ class ForecastResidual:
         return None if foreseen is None else np.abs(joints.positions - foreseen)
 
     def _foreseen(self, stamp: int) -> Array | None:
-        """Give the forecast for a stamp, between those for just before and after it."""
+        """Return the forecast for a stamp, between those for just before and after it."""
         while len(self._due) > 1 and self._due[1][0] <= stamp:
             self._due.popleft()
         if not self._due or self._due[0][0] > stamp:
@@ -70,7 +70,7 @@ class ForecastResidual:
 
 def one_number(residual: Array, scales: Array) -> float:
     """
-    Give the root mean square over joints of residuals in terms of their usual size.
+    Return the root mean square over joints of residuals in terms of their usual size.
 
     :param residual: (J,), rad or m
     :param scales: (J,), likewise; NaN leaves a joint out

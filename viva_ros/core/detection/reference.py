@@ -37,7 +37,7 @@ class StatisticScale:
             raise ValueError(f'spread is {self.spread}, must be above 0')
 
     def measure(self, statistic: float, progress: float) -> float:
-        """Give by how many spreads a statistic is above the middle at a progress, in [0, 1]."""
+        """Return by how many spreads a statistic is above the middle at a progress, in [0, 1]."""
         part = bisect_right(self.edges, progress)
         return (statistic - self.middle[part]) / self.spread[part]
 
@@ -58,6 +58,6 @@ class Reference:
     norms: Mapping[str, StatisticScale] = field(default_factory=dict)
 
     def scales(self, names: tuple[str, ...]) -> Array:
-        """Give the usual residuals, (J,); NaN for a joint that is not judged."""
+        """Return the usual residuals, (J,); NaN for a joint that is not judged."""
         found = [self.joints.get(name, math.nan) for name in names]
         return np.array([x if math.isnan(x) else max(x, LEAST) for x in found], dtype=np.float64)

@@ -83,7 +83,7 @@ class Calibration:
         return self.alpha * 3600.0 / self.seconds
 
     def to_json(self) -> str:
-        """Give the text of the file."""
+        """Return the text of the file."""
         content = {'format': FORMAT, **dataclasses.asdict(self)}
         content['seconds'] = None if math.isnan(self.seconds) else self.seconds
         return json.dumps(content, indent=2) + '\n'

@@ -133,7 +133,7 @@ LINE: Final = '=' * 80
 
 def with_definitions(recording: Recording, folder: Path | None) -> Recording:
     """
-    Give a recording whose topics know their types.
+    Return a recording whose topics know their types.
 
     :param folder: of PACKAGE/msg/TYPE.msg; None changes nothing
     :raises ConfigurationError: if the folder has none, or one cannot be read

@@ -39,7 +39,7 @@ class Chunks:
 
     def message(self, place: Place) -> bytes:
         """
-        Give the bytes of a message.
+        Return the bytes of a message.
 
         :raises RecordingError: if they are no longer there
         """
@@ -274,7 +274,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
-    """Give the types that the bag defines; bags before Iron define none."""
+    """Return the types that the bag defines; bags before Iron define none."""
     query = 'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions'
     try:
         return {name: Definition(kind, text) for name, kind, text in base.execute(query)}
@@ -307,7 +307,7 @@ def _index(
 
 def _share(base: sqlite3.Connection, path: Path, seen: int) -> float:
     """
-    Give the share of messages read, by the last id given.
+    Return the share of messages read, by the last id given.
 
     Where that is lost too, by the size that the file says it had.
     """

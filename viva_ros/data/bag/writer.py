@@ -32,7 +32,7 @@ ROSBAG2_VERSION: Final = 8
 
 
 def part_path(path: Path) -> Path:
-    """Give the name that a recording has while it grows."""
+    """Return the name that a recording has while it grows."""
     return path.with_name(f'.{path.name}.part')
 
 

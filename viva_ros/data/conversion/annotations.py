@@ -35,7 +35,7 @@ class Outcomes:
 
     def label(self, take: RawEpisode, recording: Recording) -> Label:
         """
-        Give the label of an episode.
+        Return the label of an episode.
 
         :raises RecordingError: if there is none, or it names no task
         """
@@ -98,7 +98,7 @@ def _row(path: Path, line: int, row: dict[str, Any]) -> Label:
 
 
 def outcome(text: str | None) -> bool | None:
-    """Give the outcome that a word stands for; None if it stands for none."""
+    """Return the outcome that a word stands for; None if it stands for none."""
     word = (text or '').strip().lower()
     return True if word in YES else False if word in NO else None
 
@@ -120,7 +120,7 @@ def outcome_at(where: str, text: str | None) -> bool:
 
 def from_topic(recording: Recording, topic: str) -> Label:
     """
-    Give the outcome in the last message of a topic, a Bool, or a String such as 'failure: slip'.
+    Return the outcome in the last message of a topic, a Bool, or a String such as 'failure: slip'.
 
     :raises RecordingError: if nothing was said there, or it cannot be understood
     """

@@ -41,7 +41,7 @@ FORMAT: Final = 1  # of a unit; another number makes all anew
 
 def import_one(path: Path, how: Map, outcomes: Outcomes, staging: Staging) -> Unit:
     """
-    Give the unit of a recording, made anew unless it is there.
+    Return the unit of a recording, made anew unless it is there.
 
     :raises RecordingError: if it cannot be read at all, or the disk is full
     """
@@ -64,7 +64,7 @@ def import_one(path: Path, how: Map, outcomes: Outcomes, staging: Staging) -> Un
 
 
 def key_of(path: Path, how: Map, outcomes: Outcomes) -> str:
-    """Give a name that changes with the recording, the map and the labels."""
+    """Return a name that changes with the recording, the map and the labels."""
     made_of = [FORMAT, identity(resolve(path)), how.text, repr(outcomes)]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
@@ -154,7 +154,7 @@ class _Looker:
 
     def images(self) -> Iterator[Image]:
         """
-        Give the picture of every moment.
+        Yield the picture of every moment.
 
         :raises RecordingError: if one cannot be decoded, or is of another size
         """
@@ -185,7 +185,7 @@ class _Looker:
 
 
 def staged(unit: Unit, episode: Mapping[str, Any]) -> Staged:
-    """Give an episode of a unit as the writer wants it."""
+    """Return an episode of a unit as the writer wants it."""
     shape = Shape.from_dict(episode['shape'])
     stem = str(unit.folder / str(episode['number']))
     vectors = {STATE: Path(f'{stem}.{STATE}.npy')}
@@ -219,7 +219,7 @@ def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Give one line an episode."""
+    """Return one line an episode."""
     name = Column('episode', overflow='fold')  # names often differ at their end alone
     given = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
     for row in rows:
@@ -232,13 +232,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def rates(streams: Mapping[str, Any]) -> str:
-    """Give the slowest stream, and the rate of the fastest."""
+    """Return the slowest stream, and the rate of the fastest."""
     found = sorted((one['rate'], name) for name, one in streams.items())
     return f'{found[0][1]} {found[0][0]:.1f} .. {found[-1][0]:.1f}' if found else ''
 
 
 def widest(streams: Mapping[str, Any]) -> float:
-    """Give the longest time without a message, s."""
+    """Return the longest time without a message, s."""
     return max((one['gap'] for one in streams.values()), default=0.0)
 
 
@@ -320,7 +320,7 @@ def _finish(
 
 
 def _there_already(out: Path, made_of: str) -> dict[str, Any]:
-    """Give the report of a dataset made of the same; refuse any other."""
+    """Return the report of a dataset made of the same; refuse any other."""
     try:
         report = json.loads((out / REPORT).read_text(encoding='utf-8'))
         if report['made_of'] == made_of:

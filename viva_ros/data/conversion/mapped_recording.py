@@ -71,11 +71,11 @@ class ReceivedTrack(Track):
     """A topic whose messages are stamped by when they were received."""
 
     def messages(self) -> Any:
-        """Give receive times and messages."""
+        """Yield receive times and messages."""
         for time, message in super().messages():
             message.header.stamp = to_time(time)
             yield time, message
 
     def stamps(self) -> list[int]:
-        """Give the stamps, ns."""
+        """Return the stamps, ns."""
         return self.times

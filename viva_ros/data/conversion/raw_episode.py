@@ -60,7 +60,7 @@ class RawEpisode:
 
 def takes(recording: Recording, how: Map) -> list[RawEpisode]:
     """
-    Give the episodes of a recording as a map reads it.
+    Return the episodes of a recording as a map reads it.
 
     :raises RecordingError, ConfigurationError: if it lacks a topic or field, or holds no episode
     """
@@ -100,7 +100,7 @@ def mapped(recording: Recording, how: Map) -> RawEpisode:
 
 def camera_topics(recording: Recording, how: Map) -> Mapping[str, Track]:
     """
-    Give the topic of each camera of a map.
+    Return the topic of each camera of a map.
 
     :raises RecordingError, ConfigurationError: if one is not there, or has no images
     """
@@ -150,7 +150,7 @@ def _stamps(track: Track, which: str) -> list[int]:
 def _order(
     given: Sequence[int], name: str, backwards: dict[str, float]
 ) -> tuple[Stamps, list[int]]:
-    """Give stamps ascending, each once, and their rows; note how far they went back."""
+    """Return stamps ascending, each once, and their rows; note how far they went back."""
     raw = np.asarray(given, dtype=np.int64)
     if raw.size:
         back = float((np.maximum.accumulate(raw) - raw).max()) * 1e-9

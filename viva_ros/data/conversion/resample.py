@@ -67,7 +67,7 @@ class Figures:
 
 def grid(take: RawEpisode, rate: int) -> Stamps:
     """
-    Give the moments at which all streams have begun and none has ended, (N,), ns.
+    Return the moments at which all streams have begun and none has ended, (N,), ns.
 
     Moments that fall together with the frames of a camera of the same rate would meet now the one
     and now the other beside them, as stamps jitter. So the grid begins with the first moment or up
@@ -84,7 +84,7 @@ def grid(take: RawEpisode, rate: int) -> Stamps:
 
 
 def moments(begin: int, end: int, rate: int) -> Stamps:
-    """Give t[k] = begin + k / rate up to the end, each rounded by itself, (N,), ns."""
+    """Return t[k] = begin + k / rate up to the end, each rounded by itself, (N,), ns."""
     count = max(0, (end - begin + 1) * rate // SECOND + 1) if end >= begin else 0
     steps = np.arange(count, dtype=np.int64)
     return begin + (steps * SECOND + rate // 2) // rate
@@ -96,12 +96,12 @@ def repeats(stamps: Stamps, at: Stamps) -> int:
 
 
 def held(stamps: Stamps, at: Stamps) -> Stamps:
-    """Give the index of the newest stamp that is not later than each moment, (N,)."""
+    """Return the index of the newest stamp that is not later than each moment, (N,)."""
     return np.searchsorted(stamps, at, side='right').astype(np.int64) - 1
 
 
 def joints_at(groups: Sequence[Joints], at: Stamps) -> Array:
-    """Give positions of all groups side by side, (N, J)."""
+    """Return positions of all groups side by side, (N, J)."""
     return np.concatenate([g.positions[held(g.stamps, at)] for g in groups], axis=1)
 
 

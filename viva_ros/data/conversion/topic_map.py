@@ -104,7 +104,7 @@ def load_map(path: Path) -> Map:
 
 
 def map_for(recording: Path) -> Map | None:
-    """Give the map that lies with a bag or in one of the folders above it; None without one."""
+    """Return the map that lies with a bag or in one of the folders above it; None without one."""
     here = recording.resolve()
     for folder in [here, *here.parents][: FOLDERS_UP + 1]:
         if (folder / NAME).is_file():
@@ -236,7 +236,7 @@ def parse(path: str) -> tuple[Step, ...]:
 
 def numbers(message: Any, path: str) -> Array:
     """
-    Give the numbers at a path, (N,).
+    Return the numbers at a path, (N,).
 
     :raises ConfigurationError: if the message has no such field
     """

@@ -70,7 +70,7 @@ class Staging:
             lock.close()
 
     def find(self, key: str) -> Unit | None:
-        """Give a unit that is whole; None if it is not there."""
+        """Return a unit that is whole; None if it is not there."""
         folder = self.folder / key
         if not (folder / UNIT).is_file():
             return None
@@ -79,7 +79,7 @@ class Staging:
 
     @contextlib.contextmanager
     def begin(self, key: str) -> Iterator[Path]:
-        """Give a folder to write a unit into; it is there under its name when all went well."""
+        """Return a folder to write a unit into; it is there under its name when all went well."""
         temporary = self.folder / f'{key}.tmp'
         temporary.mkdir()
         try:
@@ -101,7 +101,7 @@ class Staging:
 
     def commit(self) -> None:
         """
-        Give the assembled dataset its name, and forget the units.
+        Return the assembled dataset its name, and forget the units.
 
         :raises RecordingError: if there is something of that name
         """

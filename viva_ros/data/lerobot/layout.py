@@ -83,13 +83,13 @@ class Shape:
 
 
 def vectors(shape: Shape) -> dict[str, tuple[str, ...]]:
-    """Give the features that are rows of numbers, with the names of their columns."""
+    """Return the features that are rows of numbers, with the names of their columns."""
     action = {ACTION: shape.action_names} if shape.action_names else {}
     return {STATE: shape.joint_names, **action}
 
 
 def features(shape: Shape) -> dict[str, Any]:
-    """Give the features as ``info.json`` has them."""
+    """Return the features as ``info.json`` has them."""
     found: dict[str, Any] = {
         key: {'dtype': 'float32', 'shape': [len(names)], 'names': list(names)}
         for key, names in vectors(shape).items()
@@ -111,7 +111,7 @@ def features(shape: Shape) -> dict[str, Any]:
 
 
 def info(shape: Shape, robot: str, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
-    """Give the content of ``info.json``."""
+    """Return the content of ``info.json``."""
     return {
         'codebase_version': VERSION, 'robot_type': robot or None, 'total_episodes': episodes,
         'total_frames': frames, 'total_tasks': tasks, 'chunks_size': FILES_A_CHUNK,
@@ -122,7 +122,7 @@ def info(shape: Shape, robot: str, episodes: int, frames: int, tasks: int) -> di
 
 
 def data_schema(shape: Shape) -> pa.Schema:
-    """Give the columns of the data files."""
+    """Return the columns of the data files."""
     kinds = {'float32': pa.float32(), 'int64': pa.int64()}
     columns = [
         pa.field(key, pa.list_(pa.float32(), len(names)) if len(names) > 1 else pa.float32())
@@ -133,7 +133,7 @@ def data_schema(shape: Shape) -> pa.Schema:
 
 
 def tasks_table(tasks: Sequence[str]) -> pa.Table:
-    """Give the tasks as pandas would write them, named by their text."""
+    """Return the tasks as pandas would write them, named by their text."""
     columns = [
         {'name': 'task_index', 'field_name': 'task_index', 'pandas_type': 'int64',
          'numpy_type': 'int64', 'metadata': None},
@@ -153,5 +153,5 @@ def tasks_table(tasks: Sequence[str]) -> pa.Table:
 
 
 def place(number: int) -> dict[str, int]:
-    """Give chunk and file of the file so many from the first."""
+    """Return chunk and file of the file so many from the first."""
     return {'chunk_index': number // FILES_A_CHUNK, 'file_index': number % FILES_A_CHUNK}

@@ -68,17 +68,17 @@ class ImageTrack(Track):
     """A camera of a data set: stamps are ``times``, and ``data`` are images, no messages."""
 
     def messages(self) -> Iterator[tuple[int, Any]]:
-        """Give stamps and messages."""
+        """Yield stamps and messages."""
         images: Any = self.data
         for row, time in enumerate(self.times):
             yield time, ImageMessage(time, images, row)
 
     def stamps(self) -> list[int]:
-        """Give the stamps, ns."""
+        """Return the stamps, ns."""
         return self.times
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Give some of the images, decoded on access."""
+        """Return some of the images, decoded on access."""
         return SomeImages(self.data, rows)
 
 
@@ -201,7 +201,7 @@ def episode_paths(root: Path) -> list[Path]:
 
 
 def number_of(path: Path) -> int | None:
-    """Give the number of the episode that a path names; None if it names none."""
+    """Return the number of the episode that a path names; None if it names none."""
     digits = path.name.removeprefix('episode_')
     named = path.name.startswith('episode_') and digits.isdigit()
     return int(digits) if named and is_dataset(path.parent) else None

@@ -37,12 +37,12 @@ def of_rows(rows: NDArray[Any]) -> dict[str, Array]:
 
 
 def looked_at(count: int) -> NDArray[np.int64]:
-    """Give the places of the pictures that stand for an episode, evenly spread."""
+    """Return the places of the pictures that stand for an episode, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).round().astype(np.int64))
 
 
 def thinned(image: Image) -> Image:
-    """Give every so many-th pixel of a picture, as rows of colours, (P, 3)."""
+    """Return every so many-th pixel of a picture, as rows of colours, (P, 3)."""
     return np.ascontiguousarray(image[::EVERY, ::EVERY]).reshape(-1, 3)
 
 

@@ -33,7 +33,7 @@ KEPT: Final = 8  # decoded pictures of one camera
 
 
 def pixel_format(height: int, width: int) -> str:
-    """Give the format in which a size can be written."""
+    """Return the format in which a size can be written."""
     return 'yuv444p' if height % 2 or width % 2 else 'yuv420p'
 
 
@@ -107,7 +107,7 @@ def join(parts: Sequence[Path], counts: Sequence[int], out: Path, fps: int) -> N
 
 
 def given_head(stream: Any) -> bytes:
-    """Give what a decoder must know before the first frame."""
+    """Return what a decoder must know before the first frame."""
     return bytes(stream.codec_context.extradata or b'')
 
 
@@ -156,7 +156,7 @@ class VideoImages(Sequence[Image]):
         return self._kept[index]
 
     def some(self, rows: Sequence[int]) -> 'VideoImages':
-        """Give the pictures in some places."""
+        """Return the pictures in some places."""
         return VideoImages(self._path, self._times[list(rows)], 0.5 / self._tolerance)
 
     def __reduce__(self) -> tuple[Any, ...]:  # an open file does not travel to another process

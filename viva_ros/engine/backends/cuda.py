@@ -50,11 +50,11 @@ class Cuda(Protocol):
     stream: int
 
     def buffer(self, size: int) -> int:
-        """Give the address of so many bytes on the GPU."""
+        """Return the address of so many bytes on the GPU."""
         ...
 
     def pinned(self, shape: Sequence[int], kind: DTypeLike) -> NDArray[Any]:
-        """Give an array that is copied without a detour."""
+        """Return an array that is copied without a detour."""
         ...
 
     def upload(self, address: int, array: NDArray[Any]) -> None:

@@ -44,7 +44,7 @@ class GraphSource:
 
 def library() -> Any:
     """
-    Give OpenVINO.
+    Return OpenVINO.
 
     :raises EngineError: if it is not there
     """
@@ -59,7 +59,7 @@ def library() -> Any:
 
 
 def can_bfloat16() -> bool:
-    """Say whether the CPU computes in bfloat16 by itself."""
+    """Return whether the CPU computes in bfloat16 by itself."""
     return BFLOAT16 in library().Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
 
 
@@ -83,7 +83,7 @@ class Compiled:
             self._requests = [self._compile(source, read(source, batch))]
 
     def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Give the outputs by name."""
+        """Return the outputs by name."""
         for name, array in self._inputs:
             array[...] = feeds[name]
         for request in self._requests:
@@ -118,7 +118,7 @@ class Compiled:
 
 
 def read(source: GraphSource, batch: int) -> Any:
-    """Give the model for so many observations, shapes computed beforehand."""
+    """Return the model for so many observations, shapes computed beforehand."""
     model = library().Core().read_model(source.content, b'')
     model.reshape({i.any_name: [batch, *list(i.partial_shape)[1:]] for i in model.inputs})
     passes = import_module('openvino.passes')
@@ -130,7 +130,7 @@ def read(source: GraphSource, batch: int) -> Any:
 
 def cut(source: GraphSource, batch: int) -> tuple[Any, Any]:
     """
-    Give the model before the seam and that behind it, whose first input is the seam.
+    Return the model before the seam and that behind it, whose first input is the seam.
 
     :raises KeyError: if no tensor has its name
     """
@@ -156,7 +156,7 @@ def _tensor(model: Any, name: str) -> Any:
 
 
 def _parameters(nodes: list[Any]) -> list[Any]:
-    """Give the inputs that nodes depend on."""
+    """Return the inputs that nodes depend on."""
     found, seen, left = [], set(), list(nodes)
     while left:
         node = left.pop()
@@ -193,7 +193,7 @@ class OpenvinoEngine:
         self.info = info_of(graph.manifest, 'openvino', how)
 
     def _for(self, batch: int) -> Compiled:
-        """Give the graph for so many observations; it is compiled when it is first asked for."""
+        """Return the graph for so many observations; it is compiled when it is first asked for."""
         if batch not in self._compiled:
             try:
                 self._compiled[batch] = Compiled(self._source, batch)

@@ -126,7 +126,7 @@ class PytorchEngine:
 
 
 def _made_for_it(folder: Path) -> Manifest | None:
-    """Give the description, if it is of an engine for PyTorch; a file changed is refused."""
+    """Return the description, if it is of an engine for PyTorch; a file changed is refused."""
     if not (folder / manifests.MANIFEST).exists():
         return None
     manifest = manifests.read(folder)

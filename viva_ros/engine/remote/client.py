@@ -51,7 +51,7 @@ class Connection:
             raise
 
     def spoke(self, timeout: float) -> bool:
-        """Say whether there is something to read, or the server has hung up."""
+        """Return whether there is something to read, or the server has hung up."""
         return bool(select.select([self._socket], [], [], timeout)[0])
 
     def join(self, task: str, patience: float) -> None:
@@ -141,7 +141,7 @@ class Spare:
         return None
 
     def drop(self) -> None:
-        """Give its memory back; it can be asked for again."""
+        """Return its memory back; it can be asked for again."""
         with self._guard:
             engine, self.engine, self.error = self.engine, None, None
         if engine is not None:

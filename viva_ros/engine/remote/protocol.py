@@ -26,7 +26,7 @@ _CREDENTIALS: Final = struct.Struct('3i')  # pid, uid, gid
 
 
 def address_of(given: str) -> Path:
-    """Give the path of a socket; 'auto' is the user's own."""
+    """Return the path of a socket; 'auto' is the user's own."""
     return Path(given).expanduser() if given != AUTO else _own_folder() / NAME
 
 
@@ -45,18 +45,18 @@ def check_folder(folder: Path) -> None:
 
 
 def is_same_user(connection: socket.socket) -> bool:
-    """Say whether the process at the other end is this user's."""
+    """Return whether the process at the other end is this user's."""
     given = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return bool(_CREDENTIALS.unpack(given)[1] == os.getuid())
 
 
 def open_socket() -> socket.socket:
-    """Give a socket on which a packet comes whole or not at all."""
+    """Return a socket on which a packet comes whole or not at all."""
     return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def greeting(info: EngineInfo, task: str) -> bytes:
-    """Give what a server says to who connects."""
+    """Return what a server says to who connects."""
     return json.dumps({'version': VERSION, 'task': task, 'info': asdict(info)}).encode()
 
 

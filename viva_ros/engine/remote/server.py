@@ -126,7 +126,7 @@ class Server:
         self._waiting.append(client)
 
     def _is_time(self, now: float) -> bool:
-        """Say whether nobody is to be waited for."""
+        """Return whether nobody is to be waited for."""
         if not self._waiting:
             return False
         expected = sum(now - client.asked < LATELY for client in self._clients)
