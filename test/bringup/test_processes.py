@@ -15,6 +15,7 @@ from viva_ros.bringup import processes as bringup
 from viva_ros.bringup.launch_arguments import check_arguments
 from viva_ros.bringup.processes import Respawn
 from viva_ros.cli import main as cli
+from viva_ros.cli import up
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.nodes.registry import MONITOR
 
@@ -31,7 +32,7 @@ def test_a_node_gets_its_namespace_its_parameters_and_the_log_level_that_was_giv
 
 def test_an_argument_that_is_no_pair_is_refused():
     with pytest.raises(ConfigurationError, match='must be NAME:=VALUE'):
-        bringup.split_argument('task=x')
+        up.split_argument('task=x')
 
 
 def test_an_argument_that_cannot_be_used_starts_nothing(capsys):
@@ -41,7 +42,7 @@ def test_an_argument_that_cannot_be_used_starts_nothing(capsys):
 
 
 def test_the_help_text_shows_defaults_and_choices():
-    shown = bringup.list_arguments()
+    shown = up.list_arguments()
     assert 'task             Task under way' in shown and "(default: 'tray_lift')" in shown
     assert 'One of raw, compressed.' in shown
 
@@ -69,7 +70,7 @@ def test_nodes_write_to_files_and_end_cleanly(domain, tmp_path):
 
 def test_without_respawn_a_node_that_fails_ends_all(domain):
     process = subprocess.Popen(
-        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor', 'respawn:=false',
+        [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'up', 'monitor', 'respawn:=false',
          'black_box:=false'],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -85,7 +86,7 @@ def test_without_respawn_a_node_that_fails_ends_all(domain):
 
 def test_ctrl_c_ends_all_and_is_no_error(domain):
     process = subprocess.Popen(
-        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor'],
+        [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'up', 'monitor'],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     lines = iter(process.stdout.readline, b'')
@@ -97,7 +98,7 @@ def test_ctrl_c_ends_all_and_is_no_error(domain):
 
 def test_nodes_end_when_the_process_that_started_them_is_killed(domain, listener):
     process = subprocess.Popen(
-        [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'monitor'],
+        [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'up', 'monitor'],
         stdout=subprocess.DEVNULL,
     )
     wait(lambda: {'monitor', 'supervisor'} <= set(listener.get_node_names()), 'the nodes')

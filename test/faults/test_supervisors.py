@@ -129,7 +129,7 @@ def test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_me
     processes, listener, tmp_path, record_property
 ):
     heard = listener.listen(Header, 'monitor/heartbeat', qos.HEARTBEAT)
-    bringup = processes.start('viva_ros.bringup.processes', 'monitor')
+    bringup = processes.start('viva_ros.cli.main', 'up', 'monitor')
     for _ in range(2):
         wait(lambda: heard, 'a sign of life', 60.0)
         wait(lambda: child_of(bringup, 'monitor'), 'its process')

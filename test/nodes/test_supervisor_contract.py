@@ -356,7 +356,7 @@ def test_simulated_robot_starts_ends_and_mends_its_episodes_by_itself(processes,
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
     truths = listener.listen(GroundTruth, 'ground_truth', qos.RELIABLE)
-    processes.start('viva_ros.bringup.processes', 'demo')
+    processes.start('viva_ros.cli.main', 'up', 'demo')
     wait(lambda: states and states[-1].level == Alert.PAUSED, 'an idle supervisor', 90.0)
     time.sleep(10.0)
     assert raising(alerts) == [] and kinds(alerts)[-1] == 'paused'

@@ -128,7 +128,7 @@ def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, tm
 
     started = {}
     for robot in ('left', 'right'):
-        line = [sys.executable, '-P', '-m', 'viva_ros.bringup.processes', 'demo']
+        line = [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'up', 'demo']
         with (tmp_path / f'{robot}.log').open('w') as log:
             started[robot] = subprocess.Popen(
                 [*line, f'namespace:={robot}'], stdout=log, stderr=subprocess.STDOUT
