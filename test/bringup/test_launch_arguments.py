@@ -72,7 +72,7 @@ def test_the_documentation_lists_every_argument_with_its_default():
     rows = [line.split('|') for line in DOCS.read_text().splitlines() if line.startswith('| `')]
     listed = {}
     for _, names, defaults, _, _ in rows:
-        values = [text.strip(' `') for text in defaults.partition(', of the demo')[0].split(',')]
+        values = [text.strip(' `') for text in defaults.partition('; demo')[0].split(',')]
         listed |= dict(zip(names.strip(' `').split('`, `'), values, strict=True))
     shown = {a.name: a.default for launch in LAUNCHES for a in arguments(launch)}
     shown |= {argument.name: argument.default for argument in arguments('monitor')}
