@@ -145,7 +145,6 @@ def fake_engine():
 
 
 @pytest.mark.alone
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_demo_shows_a_failure_that_is_caught_and_mended(domain, tmp_path):
     """The real robot, engine, monitor and supervisor: value falls, alert, retry, success."""
