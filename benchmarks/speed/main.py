@@ -140,10 +140,10 @@ def run_engines(args: argparse.Namespace, effort: Effort) -> dict[str, Any]:
 
 def run_start(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
     """Time the start of the engines that can be loaded, and of models run eagerly."""
-    from benchmarks.speed import engines as start
+    from benchmarks.speed import engines
 
     folder = engine_folder(args.engine, args.task)
-    return start.measure(folder, args.task, effort.start_rounds)
+    return engines.measure_start(folder, args.task, effort.start_rounds)
 
 
 def run_node(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
