@@ -125,7 +125,7 @@ class Robot:
 
 
 def all_fleets(numbers: Sequence[int]) -> list[Fleet]:
-    """Give each number of robots both ways, and spread for the server."""
+    """Return each number of robots both ways, and spread for the server."""
     fleets = [Fleet(n, where, 'together') for n in numbers for where in (OWN, SERVER)]
     return fleets + [Fleet(n, SERVER, 'spread') for n in numbers if n > 1]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.added_package import write_package
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.registry import Registry
@@ -49,13 +50,7 @@ TOY_FORMAT = RecordingFormat(
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install a package with an entry point, and write a recording of its format."""
     site = tmp_path / 'site'
-    info = site / 'toy_format-1.0.dist-info'
-    info.mkdir(parents=True)
-    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: toy-format\nVersion: 1.0\n')
-    (info / 'entry_points.txt').write_text(
-        '[viva_ros.recording_formats]\ntoy = toy_format:FORMAT\n'
-    )
-    (site / 'toy_format.py').write_text('')
+    write_package(site, 'toy_format', FORMATS.group, 'toy = toy_format:FORMAT')
     monkeypatch.syspath_prepend(str(site))
     import toy_format
 

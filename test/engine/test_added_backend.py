@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.added_package import write_package
 
 BACKEND = """
 from viva_ros.core.observation import Estimate
@@ -45,13 +46,8 @@ print(kinds()[-1], engine.info.kind, engine.estimate(Observation({}, {'a': 1.0},
 def package(tmp_path: Path) -> Path:
     """Write a package with an entry point, as pip installs it."""
     site = tmp_path / 'site'
-    info = site / 'constant_backend-1.0.dist-info'
-    info.mkdir(parents=True)
-    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: constant-backend\nVersion: 1.0\n')
-    (info / 'entry_points.txt').write_text(
-        '[viva_ros.engine_backends]\nconstant = constant_backend:BACKEND\n'
-    )
-    (site / 'constant_backend.py').write_text(BACKEND)
+    entry = 'constant = constant_backend:BACKEND'
+    write_package(site, 'constant_backend', 'viva_ros.engine_backends', entry, BACKEND)
     return site
 
 

@@ -90,7 +90,7 @@ def horizon_of(episodes: Sequence[ScoredEpisode], recipe: Recipe) -> float:
 
 
 def period_of(episode: ScoredEpisode) -> float:
-    """Give the time from frame to frame, s; of a single frame so little that N is past its end."""
+    """Return the time between frames, s; for a single frame so little that N is past its end."""
     spans = np.diff(episode.stamps)
     return float(spans.mean()) * 1e-9 if spans.size else 1e-9
 
@@ -256,7 +256,7 @@ def _some(known: set[Key]) -> str:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Give each row and where it stands."""
+    """Yield each row and its place."""
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file)

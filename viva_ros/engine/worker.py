@@ -52,7 +52,7 @@ class EngineWorker(Generic[Job, Result]):
 
     def submit(self, job: Job) -> None:
         """
-        Give it a job.
+        Submit a job.
 
         :raises ValueError: if it is not idle
         """

@@ -43,14 +43,14 @@ class ParitySample:
     task: str
 
     def observation(self, source: CheckpointSource) -> Observation:
-        """Give it as a robot sees it."""
+        """Return the sample as a robot sees it."""
         views = () if self.images is None else self.images
         images = dict(zip(source.cameras, views, strict=True))
         joints = dict(zip(source.ranges.names, self.proprio.tolist(), strict=True))
         return Observation(images, joints, {})
 
     def feeds(self, source: CheckpointSource) -> dict[str, NDArray[np.generic]]:
-        """Give it as a graph's inputs, (1, ...)."""
+        """Return the sample as a graph's inputs, (1, ...)."""
         task = np.array([source.tasks.index(self.task)])
         feeds: dict[str, NDArray[Any]] = {'proprio': self.proprio[None], 'task': task}
         return feeds if self.images is None else {'images': self.images[None], **feeds}

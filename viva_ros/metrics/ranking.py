@@ -229,7 +229,7 @@ def by_progress(values: Array, progress: Array, bins: int) -> Array:
 
 
 def crossings(times: Array, progress: Array, levels: Sequence[float]) -> list[float]:
-    """Give when the true progress first reaches each level, s; those not reached are left out."""
+    """Return when the true progress first reaches each level, s; others are left out."""
     found = []
     for level in levels:
         reached = progress >= level

@@ -158,7 +158,7 @@ def table(config: ViVaConfig, embeddings: Embeddings | None = None) -> tuple[ViV
 
 
 def embed_task(text: str, tokens: int, dim: int) -> Tensor:
-    """Give normal numbers seeded by the text, each row of unit root mean square: (tokens, dim)."""
+    """Return normal numbers seeded by the text, rows of unit root mean square: (tokens, dim)."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], 'big')
     rows = np.random.default_rng(seed).standard_normal((tokens, dim))
     rows /= np.sqrt((rows**2).mean(axis=1, keepdims=True))

@@ -233,7 +233,7 @@ class Inputs:
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
 
     def _stamp(self, name: str, message: Any) -> int:
-        """Give the stamp of a message, ns; of one without, the time of receipt if that is set."""
+        """Return the stamp of a message, ns; without one the time of receipt, if that is set."""
         stamp = to_ns(message.header.stamp)
         if stamp == 0 and self._use_receipt:
             return int(self._node.get_clock().now().nanoseconds)

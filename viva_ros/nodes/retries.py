@@ -142,7 +142,7 @@ class Retries:
         self._follow(self._machine.request(time.monotonic(), alarm))
 
     def drop(self) -> None:
-        """Give up what was to be requested again."""
+        """Cancel what was to be requested again."""
         self._machine.drop()
 
     def executing(self, executes: bool) -> None:

@@ -78,7 +78,7 @@ def _figures(one: ScoreOutcome) -> tuple[str, ...]:
 
 def plan(given: Sequence[Path], out: Path | None) -> list[ScoreJob]:
     """
-    Give each recording its place for the tables; folders keep their form below ``out``.
+    Return a job for each recording; folders keep their form below ``out``.
 
     :raises RecordingError: if there is nothing
     :raises ConfigurationError: if two recordings would be written to one place

@@ -99,7 +99,7 @@ def known_number(number: float | None) -> float | None:
 
 def per_frame(count: int, frames: Sequence[int], values: Sequence[float]) -> tuple[Array, Mask]:
     """
-    Give each frame its newest known value.
+    Assign to each frame its newest known value.
 
     :param frames: of the values, in order; one below 0 is of none
     :returns: values (count,), NaN where unknown; and whether one was asked for
@@ -270,7 +270,7 @@ class Scored:
 
     @staticmethod
     def _stamps(entry: Mapping[str, Any], episode: Any, frame: Any, stamp: Any) -> Any:
-        """Give each frame's stamp, as far as its values tell it."""
+        """Return each frame's stamp, where its values contain it."""
         stamps = np.linspace(entry['begin'], entry['end'], entry['frames']).round()
         rows = (episode == entry['episode']) & (frame >= 0)
         stamps[frame[rows]] = stamp[rows]

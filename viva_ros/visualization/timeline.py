@@ -280,5 +280,6 @@ def title(story: Story) -> str:
 
 
 def _is_level(kind: str, reading: RuleReading, judge: Detector) -> bool:
-    of_value = reading.statistic == -judge.smoothed  # the floor, without a success probability
-    return math.isfinite(reading.statistic) and (of_value or RULES[kind].falls_with_value)
+    return math.isfinite(reading.statistic) and RULES[kind].falls_with_value(
+        reading.statistic, judge.smoothed
+    )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.added_package import write_package
 
 from viva_ros.core.detection import alarm, detector, rules
 from viva_ros.core.detection.detector import Detector, DetectorSettings
@@ -44,11 +45,7 @@ class Jitter:
 
 @pytest.fixture
 def jitter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    info = tmp_path / 'jitter_rule-1.0.dist-info'
-    info.mkdir()
-    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: jitter-rule\nVersion: 1.0\n')
-    (info / 'entry_points.txt').write_text('[viva_ros.alert_rules]\njitter = jitter_rule:RULE\n')
-    (tmp_path / 'jitter_rule.py').write_text('RULE = None\n')
+    write_package(tmp_path, 'jitter_rule', RULES.group, 'jitter = jitter_rule:RULE')
     monkeypatch.syspath_prepend(str(tmp_path))
     import jitter_rule
 

@@ -63,7 +63,7 @@ class Hysteresis:
         return self._since.get(level)
 
     def _supported(self, statistic: float) -> Level:
-        """Give the highest level that may stay; a statistic that is not there changes nothing."""
+        """Return the highest level that may stay; a missing statistic changes nothing."""
         if not statistic < self._limit - self._margin:
             return Level.ALARM
         return Level.OK if statistic < self._warn - self._margin else Level.WARN

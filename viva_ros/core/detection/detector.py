@@ -47,7 +47,7 @@ class ReadingHistory:
             self._samples.popleft()
 
     def of(self, kind: str) -> tuple[tuple[int, float, float], ...]:
-        """Give stamp (ns), value and a rule's statistic of each sample; NaN where it had none."""
+        """Return stamp (ns), value and a rule's statistic of each sample; NaN without one."""
         return tuple(
             (stamp, value, readings.get(kind, NOTHING).statistic if readings else math.nan)
             for stamp, value, readings in self._samples

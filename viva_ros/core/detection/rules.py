@@ -125,13 +125,14 @@ class Rule:
     :param unit: size of a statistic that matters as much as 1 in units of value
     :param of_value: whether it judges the value; with ``combine: and`` an alarm needs one rule
         that does, and one that does not
-    :param falls_with_value: whether the statistic shrinks by what the value rises by
+    :param falls_with_value: of a statistic and the smoothed value, whether the statistic shrinks
+        by what the value rises by
     """
 
     start: Callable[[RuleSettings, Reference], RuleState]
     unit: float = 1.0
     of_value: bool = True
-    falls_with_value: bool = False
+    falls_with_value: Callable[[float, float], bool] = lambda statistic, smoothed: False
 
 
 #: In the order of their statistics.

@@ -183,8 +183,9 @@ class _Floor:
         return f'success is rated {-statistic:.2f}, below the floor of {-threshold:.2f}'
 
 
-DROP: Final = Rule(_Drop, falls_with_value=True)
-NO_RISE: Final = Rule(_NoRise, falls_with_value=True)
+DROP: Final = Rule(_Drop, falls_with_value=lambda statistic, smoothed: True)
+NO_RISE: Final = Rule(_NoRise, falls_with_value=lambda statistic, smoothed: True)
 STALL: Final = Rule(_Stall, unit=10.0)
 SLOPE: Final = Rule(_Slope)
-FLOOR: Final = Rule(_Floor)
+#: It is of the value where the engine outputs no probability of success.
+FLOOR: Final = Rule(_Floor, falls_with_value=lambda statistic, smoothed: statistic == -smoothed)

@@ -126,7 +126,7 @@ class RecordingWriter:
             self._file.close()
 
     def discard(self) -> None:
-        """Give up: leave no file."""
+        """Stop, and leave no file."""
         if not self._file.closed:
             self._file.close()
             with contextlib.suppress(FileNotFoundError):
@@ -250,7 +250,7 @@ class BackgroundWriter:
         self._calls.put(None)
 
     def discard(self) -> None:
-        """Give up: leave no file."""
+        """Stop, and leave no file."""
         self._calls.put(RecordingWriter.discard)
         self._calls.put(None)
 

@@ -53,7 +53,7 @@ class Shape:
     sizes: Mapping[str, tuple[int, int]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON takes it."""
+        """Return the content for JSON."""
         sizes = {camera: list(size) for camera, size in self.sizes.items()}
         return {
             'fps': self.fps, 'joint_names': list(self.joint_names),

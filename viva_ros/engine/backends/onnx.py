@@ -14,7 +14,6 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import manifest as manifests
-from viva_ros.engine import manifest as verified
 from viva_ros.engine.backend import BACKENDS, Backend
 from viva_ros.engine.manifest import AGAIN, Manifest, info_of
 from viva_ros.engine.preprocessing import pack, unpack
@@ -54,14 +53,14 @@ def read(folder: Path, task: str, kind: str) -> Graph:
     :raises EngineError: if a file is missing, changed or not a graph, or the task is not known
     """
     manifest = manifests.read(folder)
-    verified.check_parity(manifest)
+    manifests.check_parity(manifest)
     if not BACKENDS[manifest.kind].runs_onnx:
         raise EngineError(
             f'{folder} is an engine for {manifest.kind}, asked for {kind}: set engine_kind to '
             f"auto, or run 'viva export {folder} --engine {kind} --out DIR --recordings DIR'"
         )
-    index = verified.check_task(manifest, task)
-    content = verified.read_graph(folder, manifest)
+    index = manifests.check_task(manifest, task)
+    content = manifests.read_graph(folder, manifest)
     shape = manifest.inputs.get('proprio', {}).get('shape', [1])
     return Graph(folder / manifest.file, content, manifest, index, shape[0] == 'B')
 

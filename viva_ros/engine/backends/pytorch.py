@@ -18,7 +18,6 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import manifest as manifests
-from viva_ros.engine import manifest as verified
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import Backend
 from viva_ros.engine.manifest import FLOAT32, Manifest, check_file
@@ -116,7 +115,7 @@ class PytorchEngine:
         return run_eagerly(self._model, {'images': images, 'proprio': proprio, 'task': task})
 
     def free(self) -> None:
-        """Give back memory that can be taken again."""
+        """Free memory that can be allocated again."""
         if self._runner:
             self._runner.free()
 
@@ -132,8 +131,8 @@ def _made_for_it(folder: Path) -> Manifest | None:
     manifest = manifests.read(folder)
     if manifest.kind != KIND:
         return None
-    verified.check_parity(manifest)
-    verified.read_graph(folder, manifest)
+    manifests.check_parity(manifest)
+    manifests.read_graph(folder, manifest)
     return manifest
 
 

@@ -20,7 +20,6 @@ from viva_ros.core.errors import DeviceError, EngineError
 from viva_ros.core.libraries import LIBRARIES, remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import manifest as manifests
-from viva_ros.engine import manifest as verified
 from viva_ros.engine.backend import Backend
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.manifest import Manifest, info_of
@@ -42,9 +41,9 @@ class TensorrtEngine:
         self._kind = kind
         manifest = manifests.read(folder)
         check_kind(manifest, folder, kind)
-        verified.check_parity(manifest)
-        self._task = verified.check_task(manifest, task)
-        content = verified.read_graph(folder, manifest)
+        manifests.check_parity(manifest)
+        self._task = manifests.check_task(manifest, task)
+        content = manifests.read_graph(folder, manifest)
         found = cuda.probe()
         if found.device is None:
             raise EngineError(f'{folder} is for a GPU: {found.reason}')
@@ -63,7 +62,7 @@ class TensorrtEngine:
         self.info = info_of(manifest, kind, f'{kind} {library.__version__}', found.device.name)
 
     def _allocate(self) -> None:
-        """Give each tensor a place on the GPU and a pinned array, for the largest batch."""
+        """Allocate GPU memory and a pinned array for each tensor, for the largest batch."""
         for index in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(index)
             kind = np.dtype(self._library.nptype(self._engine.get_tensor_dtype(name)))

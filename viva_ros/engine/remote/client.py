@@ -126,7 +126,7 @@ class Spare:
 
     def get(self) -> Engine | None:
         """
-        Give it, or None while it is loaded.
+        Return the engine, or None while it is loaded.
 
         :raises EngineError: if that failed; it is tried again every AGAIN seconds
         """
@@ -323,7 +323,7 @@ class SharedEngine:
             self._wait = min(2.0 * self._wait, RARELY)
 
     def _settle(self) -> None:
-        """Give up our own engine when the server has been there for long enough."""
+        """Close our own engine when the server has been there for long enough."""
         if time.monotonic() - self._since >= SETTLED:
             self._wait = AGAIN
             self._spare.drop()
