@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Outcomes given by people: ``labels.json`` beside the recordings, which stay as they are.
+Episodes and their labels; annotations of people lie in ``labels.json`` beside the recordings.
 
 What stands there goes before what a recording says of itself. The first error marked is the
 moment at which a failure shows ('manifest'), as evaluation takes it.

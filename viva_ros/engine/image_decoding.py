@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-JPEG to RGB pixels, at 1/2, 1/4 or 1/8 of the size where an engine needs no more.
+Decode raw and JPEG images to RGB; JPEG at 1/2, 1/4 or 1/8 of the size where that is enough.
 
 A JPEG holds frequencies of blocks of 8 x 8 pixels: of a smaller picture the high ones are never
 computed. What cannot be decoded whole is refused: one cut short would otherwise end in grey.

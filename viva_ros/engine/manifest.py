@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-``engine.json``: what an engine is, and the hash of the graph that it describes.
+``engine.json``: description, hash and ownership of an engine, checked before it is loaded.
 
 All is checked before a library is given the graph: a file that was changed, exchanged or may be
 changed by anyone is refused.

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What Linux tells of processes: memory, processor time, the end of a parent.
+Memory and processor time of processes, and ending with the parent, on Linux.
 
 Processor time is the count of the kernel in nanoseconds: /proc/PID/stat counts ticks of
 10 ms, as much as an estimate takes; /proc/PID/schedstat leaves out all threads but the first.

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One thread for one slow function: the executor goes on while it runs.
+The thread that runs an engine, and one retry after an error of its device.
 
 There is no queue. Who has work asks first whether the worker is idle, and then gives the newest.
 """

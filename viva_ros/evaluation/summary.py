@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Figures that a clock cannot win, of one engine over many judged episodes (METHOD, 8).
+Figures of one engine over many episodes, none of which elapsed time alone can win.
 
 Retry-VOC: over a failed try together with the retry that followed it, or with its own recovery.
 After a retry: how much higher the value is than at the same true progress of undisturbed

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-An engine's folder before it has its name.
+Make an engine's folder: file, description, comparison with PyTorch, and only then its name.
 
 It is loaded from there as a robot would, compared, and moved only then: nothing half-written and
 nothing that differs is ever under a final name. The description is moved last.

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Weights and inputs of layers in 8 bits, as GPUs want them: symmetric, one scale for a tensor.
+Quantization to 8 bits: int8 for CPUs, symmetric int8 and fp8 for GPUs.
 
 Written into the graph as pairs of QuantizeLinear and DequantizeLinear. The largest magnitude seen
 on recorded frames becomes the largest number that 8 bits hold: integers, or E4M3 (4 bits of

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A figure as rows of numbers, one row an episode, that can be drawn again with replacement.
+Confidence intervals: bootstrap over episodes, and exact ones for shares and rates.
 
 Made so, every figure has its interval, and two contenders that judged the same episodes have one
 of their difference: intervals of two may overlap though one is better on nearly every episode, but

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks of the single-frame VAE, named and parametrised as diffusers' own are."""
+"""The VAE for single frames; its blocks have the names and parameters of diffusers."""
 
 from itertools import pairwise
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Retry by cancelling: the goals of an action are cancelled, and its client tries again by itself.
+Request a retry from the robot: by a service, by an action, or by cancelling a goal.
 
-The robot has answered only when every goal that it agreed to cancel has come to its end: that a
-cancel was accepted says nothing about the arms. The retry is done when another goal is executed.
+After a cancel the robot has answered only when every goal that it agreed to cancel has ended: that
+a cancel was accepted says nothing about the arms. The retry is done when another goal is executed.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture of a recording tells, as numbers: no drawing here."""
+"""The content of the plot of a recording, as numbers; nothing is drawn here."""
 
 import math
 from collections.abc import Sequence

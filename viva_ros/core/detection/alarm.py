@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-From statistics to conditions: OK, WARN, ALARM, LATCHED.
+From statistics to levels: hysteresis of each rule, and the state of the alarm.
 
 Entering a level takes a statistic that is above its threshold for the debounce time; leaving it
 takes one that is below threshold - margin, and a level lasts for the dwell time at least. An

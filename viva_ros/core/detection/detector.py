@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The judge: one series of values in, events out.
+The anomaly detector: one series of values in, events out.
 
 The live supervisor, the replay of a recording and the calibration all run this code. It reads no
 clock, and rounds each number to float32 where the Value message does.

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One recording, brought to one rate and written where an import keeps what is finished.
+Import recordings into a LeRobot dataset: each is resampled, written, then all are joined.
 
 An episode beyond the limits is refused with its reasons, and leaves nothing but these.
 """
