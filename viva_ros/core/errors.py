@@ -1,10 +1,34 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong and be mended by an operator; a caller's mistake is a ValueError."""
+"""
+Errors that an operator can correct. A caller's mistake is a ``ValueError``.
+
+Each error has a code: the subject and what is wrong with it, such as ``engine-hash``. A code is
+raised for one cause, and stays when the text changes.
+"""
+
+import re
+from typing import Final
+
+CODE: Final = re.compile(r'[a-z0-9]+(-[a-z0-9]+)+')
 
 
 class VivaError(Exception):
-    """Base of all errors that an operator can mend; the text names thing, value, remedy."""
+    """
+    Base of all errors that an operator can correct.
+
+    :param code: the cause, in lower case with hyphens
+    :param text: the thing, its value, what is allowed, and a remedy
+    """
+
+    def __init__(self, code: str, text: str = '') -> None:
+        if not text:  # TODO: while codes are introduced
+            code, text = '', code
+        super().__init__(code, text)
+        self.code, self.text = code, text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class ConfigurationError(VivaError):
@@ -16,7 +40,7 @@ class EngineError(VivaError):
 
 
 class DeviceError(EngineError):
-    """The device under an engine has failed: the process must end and be started again."""
+    """The device of an engine has failed. The process must end and start again."""
 
 
 class InputError(VivaError):
