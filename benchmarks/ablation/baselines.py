@@ -18,11 +18,10 @@ from benchmarks.ablation.baseline import Contender, Draw, Material
 from benchmarks.ablation.models.classifier import BinClassifier
 from benchmarks.ablation.models.goal_value import DISCOUNT, GoalValue
 from viva_ros.model import latents
-from viva_ros.model.latents import IMAGES
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa, to_pixels
 from viva_ros.training.augmentation import augment
-from viva_ros.training.losses import ProprioLoss, take
+from viva_ros.training.losses import ProprioLoss, ViVaLoss, take
 from viva_ros.training.trainer import Losses
 
 
@@ -193,26 +192,10 @@ def regression(material: Material) -> Contender:
     return Contender(model, model.transformer, RegressionLoss(material, model))
 
 
-class EncodedLoss:
-    """ViVa's loss on moments whose views are encoded already."""
-
-    def __init__(self, material: Material, model: ViVa) -> None:
-        self._material, self._model, self._draw = material, model, Draw(material)
-        self._labels = material.labels(model.config)
-        self._ahead = torch.from_numpy(material.learn.rows_ahead(model.config.horizon))
-
-    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
-        """Return losses of a batch of moments."""
-        rows = self._draw.rows(batch, generator)
-        views = self._draw.views(rows, generator)
-        proprio = self._draw.joints(self._labels.proprio[rows], generator)
-        goals = self._labels.goals(rows, self._later(rows))
-        return self._model.loss(views, proprio, goals, self._labels.task[rows], generator)
-
-    def _later(self, rows: Tensor) -> Tensor | None:
-        if IMAGES not in self._model.config.targets:
-            return None
-        return self._material.latents(self._ahead[rows], 0)
+def encoded_loss(material: Material, model: ViVa) -> ViVaLoss:
+    """Return ViVa's loss on moments whose views are encoded already."""
+    labels = material.labels(model.config)
+    return ViVaLoss(model, material.learn, labels, material.augment, material.copies)
 
 
 def viva(material: Material, **changes: Any) -> Contender:
@@ -222,7 +205,7 @@ def viva(material: Material, **changes: Any) -> Contender:
     :param changes: of the configuration; ``pretrained`` as in ``Material.viva``
     """
     model = material.viva(**changes)
-    return Contender(model, model.transformer, EncodedLoss(material, model))
+    return Contender(model, model.transformer, encoded_loss(material, model))
 
 
 def frozen(material: Material) -> Contender:
@@ -234,7 +217,7 @@ def frozen(material: Material) -> Contender:
     ends.patch_embedding = model.transformer.patch_embedding
     ends.proj_out = model.transformer.proj_out
     ends.scale_shift_table = model.transformer.scale_shift_table
-    return Contender(model, ends, EncodedLoss(material, model))
+    return Contender(model, ends, encoded_loss(material, model))
 
 
 def value_only(material: Material) -> Contender:

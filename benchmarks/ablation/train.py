@@ -21,18 +21,17 @@ from torch import nn
 from benchmarks.ablation.baseline import Material
 from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.entries import Entry, chosen
-from viva_ros.console.progress import bar
 from viva_ros.core.normalize import JointRanges
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig, preset
 from viva_ros.model.proprio import ProprioModel
-from viva_ros.model.viva import ViVa, to_pixels
+from viva_ros.model.viva import ViVa
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
 from viva_ros.training import cache
 from viva_ros.training import losses as stages
-from viva_ros.training.augmentation import AugmentSettings, augment
+from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.cache import Cut
 from viva_ros.training.dataset import Data
 from viva_ros.training.run import clip_spacing, prepare_vae
@@ -41,7 +40,6 @@ from viva_ros.training.trainer import Schedule, TrainStage
 KEEP_EVERY: Final = 2  # frame
 FRAMES: Final = 'frames'  # checkpoint after the VAE
 MOTION: Final = 'motion'  # and after the video
-BATCH: Final = 32
 
 
 def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
@@ -92,20 +90,11 @@ def encode_copy(budget: Budget, number: int) -> None:
     """Encode all views, changed at random; the number is the seed."""
     if _copy(budget, number).is_file():
         return
-    data, config = gather(budget)
+    data, _ = gather(budget)
     model = checkpoint.read(budget.shared / FRAMES).model
     model.vae.to(memory_format=torch.channels_last)
-    generator = torch.Generator().manual_seed(budget.seed + 1000 + number)
-    shape = (*data.images.shape[:2], *config.latent_shape)
-    raw = np.empty(shape, dtype=np.float16)
-    starts = range(0, len(raw), BATCH)
-    with torch.inference_mode():
-        for start in bar(starts, f'encoding copy {number}', total=len(starts)):
-            images = torch.from_numpy(np.array(data.images[start : start + BATCH]))
-            pixels = to_pixels(images.flatten(0, 1))
-            latent = model.vae.encode(augment(pixels, AugmentSettings(), generator))
-            raw[start : start + BATCH] = latent.unflatten(0, images.shape[:2]).numpy()
-    _save(_copy(budget, number), raw)
+    generator = torch.Generator().manual_seed(budget.seed + stages.COPY_SEED + number)
+    _save(_copy(budget, number), stages.encode_all(model, data, AugmentSettings(), generator))
 
 
 def material(budget: Budget) -> Material:

@@ -96,14 +96,52 @@ def test_moments_meet_their_own_labels(
         assert torch.equal(goals.future[row], labels.future[here][0])
 
 
-def test_later_moments_are_of_the_same_episode_and_not_later_than_asked(
-    make_slide_data: Callable[..., Data],
+def test_tasks_are_drawn_equally_often(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = make_slide_data(range(1, 3))  # two episodes of 6 moments
-    apart = int(data.stamps[1] - data.stamps[0])
-    rows = np.array([0, 3, 4, 5, 6, 10])
-    assert stages.rows_ahead(data, rows, 2 * apart).tolist() == [2, 5, 5, 5, 8, 11]
-    assert stages.rows_ahead(data, rows, 2 * apart - 1).tolist() == [1, 4, 5, 5, 7, 11]
+    data = make_slide_data(range(1, 5))
+    labels = [{**label, 'task': 'push' if k == 0 else 'slide'}
+              for k, label in enumerate(data.labels)]  # fmt: skip
+    data = replace(data, labels=labels)  # 6 moments of push, 18 of slide
+    tasks: list[int] = []
+
+    def loss(_: Tensor, proprio: Tensor, goals: Goals, task: Tensor, *__: object) -> object:
+        tasks.extend(task.tolist())
+        return {'total': torch.zeros(())}
+
+    monkeypatch.setattr(tiny_viva, 'loss', loss)
+    learnt = stages.Labels.of(data, tiny_viva, ('push', 'slide'))
+    stages.ViVaLoss(tiny_viva, data, learnt, STILL)(400, generator())
+    # Binomial with n = 400 and p = 1/2 has a deviation of 10; drawn by moments it would be 100.
+    assert 150 < tasks.count(0) < 250
+
+
+def test_stored_latents_give_the_loss_of_encoded_views(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data]
+) -> None:
+    data = make_slide_data(range(1, 3))
+    labels = stages.Labels.of(data, tiny_viva, ('slide',))
+    raw = stages.encode_all(tiny_viva, data)
+    encoding = stages.ViVaLoss(tiny_viva, data, labels, STILL)(8, generator())
+    stored = stages.ViVaLoss(tiny_viva, data, labels, STILL, [raw])
+    rows = torch.arange(12)
+    views = stored._stored(raw, rows)
+    with torch.no_grad():
+        expected = tiny_viva.encode(torch.from_numpy(np.array(data.images)))
+    torch.testing.assert_close(views, expected, atol=2e-3, rtol=0)
+    assert stored(8, generator()).keys() == encoding.keys()
+
+
+def test_augmented_copies_differ_and_are_reproducible(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data]
+) -> None:
+    data = make_slide_data(range(1, 2))
+    plain = stages.encode_all(tiny_viva, data)
+    copies = [stages.encode_all(tiny_viva, data, AugmentSettings(), generator(seed))
+              for seed in (1, 1, 2)]  # fmt: skip
+    assert np.array_equal(copies[0], copies[1])
+    assert not np.array_equal(copies[0], copies[2])
+    assert not np.array_equal(copies[0], plain)
 
 
 def test_each_loss_can_be_lowered(tiny_viva: ViVa, make_slide_data: Callable[..., Data]) -> None:

@@ -31,6 +31,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_options(data, TrainConfig, 'recordings', 'out', 'cache', 'cameras', 'tasks')
     add_options(
         model, TrainConfig, 'preset', 'seed', 'targets', 'backbone', 'embeddings', 'lora', 'head',
+        'copies',
         keywords={'targets': {'type': _names, 'nargs': None}},
     )  # fmt: skip
     hardware = parser.add_argument_group('hardware')

@@ -64,5 +64,24 @@ def integers(high: int, count: int, source: Source) -> Tensor:
     return torch.randint(high, (count,), generator=source)
 
 
+def integer(high: int, source: Source) -> int:
+    """Draw one of 0 .. high - 1, the same in all processes."""
+    generator = source.generator if isinstance(source, BatchShare) else source
+    return int(torch.randint(high, (), generator=generator))
+
+
+def weighted(weights: Tensor, count: int, source: Source) -> Tensor:
+    """
+    Draw ``count`` indices in proportion to their weights, with replacement; as ``integers``.
+
+    :param weights: (N,), at least 0, N at most 2**24 (a limit of torch)
+    """
+    share = isinstance(source, BatchShare)
+    total = count * source.count if share else count
+    generator = source.generator if share else source
+    whole = torch.multinomial(weights, total, replacement=True, generator=generator)
+    return source.of(whole) if share else whole
+
+
 def _whole(shape: Sequence[int], share: BatchShare) -> tuple[int, ...]:
     return (shape[0] * share.count, *shape[1:])

@@ -130,7 +130,7 @@ def describe(
     names = [label['name'] for label in learn.labels]
     content = {
         'config': config.to_dict(), 'plan': asdict(run.plan), 'augment': asdict(run.augment),
-        'seed': run.seed, 'lora': run.lora, 'head': run.head,
+        'seed': run.seed, 'copies': run.copy_count, 'lora': run.lora, 'head': run.head,
         'backbone': None if run.backbone is None else str(run.backbone.resolve()),
         'shard': run.hardware.shard, 'train': len(learn.labels), 'moments': len(learn.images),
         'episodes': hashlib.sha256('\n'.join(names).encode()).hexdigest()[:16],

@@ -82,6 +82,9 @@ FINE_TUNING: Final = TrainPlan(
 PLANS: Final = {'wan2.2-5b': FINE_TUNING, 'wan2.2-tiny': FINE_TUNING}
 
 
+COPIES: Final = 2  # encoded; an epoch of fine-tuning draws each moment once, so it has none
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """
@@ -102,6 +105,11 @@ class TrainConfig:
     cache: Path | None = setting(None, 'Folder of decoded frames; default: OUT/cache.')
     threads: int = setting(1, 'CPU threads.', at_least=1)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    copies: int | None = setting(
+        None, 'Augmented copies of all views, encoded once for the last stage, which takes each '
+        'batch from one of them or from the views as recorded; 0: augment and encode in each '
+        f'step; default: {COPIES}, or 0 with --backbone.', at_least=0,
+    )  # fmt: skip
     cameras: tuple[str, ...] = setting(
         (), "Names of the cameras, in the order of the model's views; default: all."
     )
@@ -144,6 +152,11 @@ class TrainConfig:
                 f'preset {self.preset} has no VAE to begin with: give --backbone DIR, or '
                 '--vae-steps above 0'
             )
+
+    @property
+    def copy_count(self) -> int:
+        """Return the number of augmented copies of the latents."""
+        return (COPIES if self.backbone is None else 0) if self.copies is None else self.copies
 
     @property
     def cache_folder(self) -> Path:

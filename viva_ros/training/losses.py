@@ -4,8 +4,9 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from viva_ros.training.trainer import Losses
 KL_WEIGHT = 1e-4
 EDGE_WEIGHT = 0.5
 ENCODE_PIXELS = 64 * 3 * 96 * 96  # at once
+COPY_SEED = 1000  # added to the seed of a run and the number of a copy
 
 
 def take(array: NDArray[np.generic], rows: Tensor) -> Tensor:
@@ -68,8 +70,14 @@ def _edge_error(made: Tensor, pixels: Tensor) -> Tensor:
     return down + (error[:, :, :, 1:] - error[:, :, :, :-1]).abs().mean()
 
 
-def encode_all(model: ViVa, data: Data) -> NDArray[np.float16]:
-    """Return the raw latents of all views: (N, V, C, H, W)."""
+def encode_all(
+    model: ViVa, data: Data, settings: AugmentSettings | None = None, source: draws.Source = None
+) -> NDArray[np.float16]:
+    """
+    Return the raw latents of all views: (N, V, C, H, W).
+
+    :param settings: augment the views before they are encoded; None: as recorded
+    """
     model.eval()
     shape = (*data.images.shape[:2], *model.config.latent_shape)
     out = np.empty(shape, dtype=np.float16)
@@ -78,8 +86,10 @@ def encode_all(model: ViVa, data: Data) -> NDArray[np.float16]:
     with torch.inference_mode():
         for start in bar(starts, 'encoding', total=len(starts)):
             images = torch.from_numpy(np.array(data.images[start : start + size]))
-            latent = model.vae.encode(to_pixels(images.flatten(0, 1).to(model.device)))
-            latent = latent.float().cpu().unflatten(0, images.shape[:2])
+            pixels = to_pixels(images.flatten(0, 1).to(model.device))
+            if settings is not None:
+                pixels = augment(pixels, settings, source)
+            latent = model.vae.encode(pixels).float().cpu().unflatten(0, images.shape[:2])
             out[start : start + size] = latent.numpy()
     return out
 
@@ -159,21 +169,24 @@ class Labels:
 
 @dataclass(frozen=True)
 class ViVaLoss:
-    """The loss of the whole model on moments, their views changed at random."""
+    """
+    The loss of the whole model on moments; each task is drawn equally often.
+
+    :param copies: raw latents of all views, (N, V, C, H, W) each: as recorded, then augmented;
+        a batch takes those of one copy. None: views are augmented and encoded in each step
+    """
 
     model: ViVa
     data: Data
     labels: Labels
     settings: AugmentSettings
+    copies: Sequence[NDArray[np.float16]] = ()
 
     def __call__(self, batch: int, source: draws.Source) -> Losses:
-        """Return losses of a batch of moments; the VAE does not learn."""
-        rows = draws.integers(len(self.data.images), batch, source)
+        """Return losses of a batch of moments; the VAE is not trained."""
+        rows = draws.weighted(self._weights, batch, source)
         with torch.no_grad():
-            images = take(self.data.images, rows).to(self.model.device)
-            pixels = augment(to_pixels(images.flatten(0, 1)), self.settings, source)
-            latents = self.model.encode_pixels(pixels).unflatten(0, images.shape[:2])
-            latents = drop_views(latents, self.settings.drop, source)
+            latents = drop_views(self._views(rows, source), self.settings.drop, source)
         proprio = self.labels.proprio[rows]
         proprio = proprio + self.settings.joints * draws.normal(
             proprio.shape, source, proprio.device
@@ -183,29 +196,36 @@ class ViVaLoss:
             self.labels.task[rows], source,
         )  # fmt: skip
 
+    @cached_property
+    def _weights(self) -> Tensor:
+        return self.data.balance()
+
+    @cached_property
+    def _rows_ahead(self) -> Tensor:
+        return torch.from_numpy(self.data.rows_ahead(self.model.config.horizon))
+
+    def _views(self, rows: Tensor, source: draws.Source) -> Tensor:
+        """Return normalised latents of augmented views, (B, V, C, H, W)."""
+        if self.copies:
+            return self._stored(self.copies[draws.integer(len(self.copies), source)], rows)
+        images = take(self.data.images, rows).to(self.model.device)
+        pixels = augment(to_pixels(images.flatten(0, 1)), self.settings, source)
+        return self.model.encode_pixels(pixels).unflatten(0, images.shape[:2])
+
     def _later(self, rows: Tensor) -> Tensor | None:
-        """Return the views one horizon later, as they are, if the model denoises them."""
+        """Return the views one horizon later, not augmented, if the model denoises them."""
         if IMAGES not in self.model.config.targets:
             return None
-        horizon = round(self.model.config.horizon * 1e9)
-        later = torch.from_numpy(rows_ahead(self.data, rows.numpy(), horizon))
+        later = self._rows_ahead[rows]
         with torch.no_grad():
+            if self.copies:
+                return self._stored(self.copies[0], later)
             return self.model.encode(take(self.data.images, later).to(self.model.device))
 
-
-def rows_ahead(data: Data, rows: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:
-    """
-    Find the last moments of the same episodes that are not later than a horizon ahead.
-
-    :param horizon: ns
-    :returns: as many as rows; past the end an episode stands still
-    """
-    found = []
-    for row in rows:
-        first, end = np.searchsorted(data.episode, [data.episode[row], data.episode[row] + 1])
-        stamps = data.stamps[first:end]
-        found.append(first + np.searchsorted(stamps, data.stamps[row] + horizon, 'right') - 1)
-    return np.array(found, dtype=np.int64)
+    def _stored(self, raw: NDArray[np.float16], rows: Tensor) -> Tensor:
+        """Return normalised latents of stored ones, (B, V, C, H, W)."""
+        latents = take(raw, rows).to(self.model.device).float()
+        return self.model.normalise_latents(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
 
 
 @dataclass(frozen=True)
@@ -228,19 +248,29 @@ class ProprioLoss:
         return {'total': value_error + 0.5 * forecast_error, 'value': value_error}
 
 
+def latent_copies(
+    run: TrainConfig, model: ViVa | EarlyExit, data: Data
+) -> list[NDArray[np.float16]]:  # fmt: skip
+    """Return the raw latents of the training views: as recorded, then augmented."""
+    return [stored_latents(run, model, data, 'train', copy) for copy in range(run.copy_count + 1)]
+
+
 def stored_latents(
-    run: TrainConfig, model: ViVa | EarlyExit, data: Data, part: str
+    run: TrainConfig, model: ViVa | EarlyExit, data: Data, part: str, copy: int = 0
 ) -> NDArray[np.float16]:  # fmt: skip
     """
     Return the raw latents of all views, (N, V, C, H, W), on disk.
 
     :param part: of the recordings, 'train' or 'validation'
+    :param copy: 0: views as recorded; above: number of an augmented copy
     """
-    path, workers = run.out / f'latents_{part}.npy', Workers(run.hardware)
+    name = f'latents_{part}_{copy}.npy' if copy else f'latents_{part}.npy'
+    path, workers = run.out / name, Workers(run.hardware)
     with workers.first_goes_ahead():
         if workers.is_first and not path.is_file():
             viva = model.viva if isinstance(model, EarlyExit) else model
-            raw = encode_all(viva, data)
+            generator = torch.Generator().manual_seed(run.seed + COPY_SEED + copy)
+            raw = encode_all(viva, data, run.augment if copy else None, generator)
             temporary = path.with_suffix('.part.npy')
             with temporary.open('wb') as file:
                 np.save(file, raw)

@@ -36,7 +36,7 @@ from viva_ros.training.cache import Data
 from viva_ros.training.checkpointing import provenance
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.distributed import Workers
-from viva_ros.training.losses import stored_latents
+from viva_ros.training.losses import latent_copies, stored_latents
 from viva_ros.training.sources import gather
 from viva_ros.training.trainer import TrainStage
 
@@ -144,7 +144,7 @@ def train_on(
     run.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(run.seed)
     config = replace(blank, tasks=learn.tasks)
-    ranges = JointRanges.of(config.joint_names, [learn.proprio, learn.future])
+    ranges = JointRanges.of(config.joint_names, [track.joints for track in learn.tracks])
     model = begin_model(run, config, ranges)
     described = run_folder.describe(run, model.config, learn, hold)
     with workers.first_goes_ahead():
@@ -237,7 +237,8 @@ def _train_targets(
     """Train a part of a model on its targets, and give the held-out figures."""
     name = 'head' if isinstance(model, EarlyExit) else 'viva'
     labels = stages.Labels.of(learn, model, model.config.tasks)
-    loss = stages.ViVaLoss(model, learn, labels, run.augment)
+    copies = latent_copies(run, model, learn) if run.copy_count else ()
+    loss = stages.ViVaLoss(model, learn, labels, run.augment, copies)
     held_raw = None if hold is None else stored_latents(run, model, hold, 'validation')
 
     def measure() -> dict[str, float]:
@@ -265,7 +266,7 @@ def train_proprio(
     labels = stages.Labels.of(learn, model, tasks)
     loss = stages.ProprioLoss(model, labels, run.augment)
     schedule = run.plan.proprio
-    TrainStage('proprio', model, schedule, run.out, run.seed + 3, loss, workers=workers).run()
+    TrainStage('proprio', model, schedule, run.out, run.seed + 2, loss, workers=workers).run()
     model.eval()
     final = {}
     if hold is not None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.ablation.baseline import Draw, Material
-from benchmarks.ablation.baselines import EncodedLoss, GoalLoss, goal_value, regression
+from benchmarks.ablation.baselines import GoalLoss, encoded_loss, goal_value, regression
 from benchmarks.ablation.entries import ENTRIES, Entry, chosen
 from benchmarks.ablation.models.classifier import BinClassifier
 from benchmarks.ablation.models.goal_value import GoalValue
@@ -96,8 +96,8 @@ def test_views_encoded_beforehand_are_those_that_the_model_sees(stuff: Material)
 
 
 def test_another_horizon_has_another_forecast_to_learn(stuff: Material) -> None:
-    near = EncodedLoss(stuff, stuff.viva(horizon_steps=10))._labels
-    far = EncodedLoss(stuff, stuff.viva())._labels
+    near = encoded_loss(stuff, stuff.viva(horizon_steps=10)).labels
+    far = encoded_loss(stuff, stuff.viva()).labels
     # joint 'left_waist' is k / 55 at 20 ms k: 10 steps later it has gone on by 10 / 55 of [0, 1].
     gone = (near.future - near.proprio)[0, 0]
     assert float(gone) == pytest.approx(2 * 10 / 55, abs=1e-5)
@@ -115,7 +115,7 @@ def test_future_images_are_those_one_horizon_later(
         return {'total': torch.zeros(())}
 
     monkeypatch.setattr(model, 'loss', loss)
-    EncodedLoss(stuff, model)(16, generator())
+    encoded_loss(stuff, model)(16, generator())
     views, later = seen
     known = stuff.latents(torch.arange(18), 0)  # 3 episodes of 6 moments, 0.2 s apart
     for now, then in zip(views, later, strict=True):
