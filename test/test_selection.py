@@ -3,6 +3,7 @@
 """The plugin in support/selection.py, in a suite of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,11 @@ def run(folder: Path, *options: str, **extra: str) -> 'subprocess.CompletedProce
             '--rootdir', '.', '-p', 'no:cacheprovider', *options]  # fmt: skip
     env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parent), **extra}
     env = {key: value for key, value in env.items() if not key.startswith('PYTEST_')}
-    return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    env['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'
+    return subprocess.run(
+        line, cwd=folder, env=env, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a job
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(('expression', 'selected'), [

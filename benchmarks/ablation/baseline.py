@@ -95,7 +95,8 @@ class Draw:
     """Draws moments, all tasks alike, with views and joints changed at random."""
 
     def __init__(self, material: Material) -> None:
-        self._material, self._weights = material, material.learn.balance()
+        self._material = material
+        self._weights = torch.from_numpy(material.learn.balance())
 
     def rows(self, batch: int, generator: torch.Generator) -> Tensor:
         """Return the rows of a batch, (B,)."""

@@ -21,19 +21,23 @@ ROOT = Path(__file__).parents[2]
 JOBS = """
 import sys, time
 from pathlib import Path
+from viva_ros.console import program
+from viva_ros.console.process_pool import processes, uninterrupted
 
 def work(path):
     Path(path).touch()
     time.sleep(600)
 
 def main():
-    from benchmarks.ablation.main import Job, run
-    run('working', [Job(name, work, (name,)) for name in sys.argv[1:]], 2)
+    with processes(2, int) as pool:
+        with uninterrupted():
+            jobs = [pool.submit(work, name) for name in sys.argv[1:]]
+        for job in jobs:
+            job.result()
 
 if __name__ == '__main__':
-    from benchmarks.ablation.main import COMPARE
-    from viva_ros.console import program
-    raise SystemExit(program.run(COMPARE, main, is_process=True))
+    title = program.ConsoleProgram('viva work', resumes=True)
+    raise SystemExit(program.run(title, main, is_process=True))
 """
 
 
@@ -56,7 +60,7 @@ def interrupt(running: 'subprocess.Popen[str]', when: Callable[[], bool]) -> str
     assert running.returncode == 130, said
     assert 'Traceback' not in said
     assert not psutil.wait_procs(others, timeout=30)[1]
-    found = re.search('(viva |scripts/).*$', said.strip().splitlines()[-1])
+    found = re.search('viva .*$', said.strip().splitlines()[-1])
     assert found is not None, said
     return found[0]  # a progress bar may stand before it
 
@@ -76,7 +80,7 @@ def test_work_side_by_side_ends_at_once_with_the_processes_that_do_it(tmp_path: 
     (tmp_path / 'jobs.py').write_text(JOBS)
     running = start(['jobs.py', 'a', 'b', 'c'], tmp_path)
     said = interrupt(running, lambda: (tmp_path / 'a').exists() and (tmp_path / 'b').exists())
-    assert said == 'scripts/compare: stopped: run the same command again to go on'
+    assert said == 'viva work: stopped: run the same command again to go on'
     assert not (tmp_path / 'c').exists()
 
 

@@ -124,9 +124,11 @@ def test_interrupted_test_suite_prints_its_summary(tmp_path: Path) -> None:
     (tmp_path / 'test_suite.py').write_text(SUITE)
     line = [sys.executable, '-m', 'pytest', '-q', '-c', os.devnull, '--rootdir', '.']
     env = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
+    env['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'
     ended = subprocess.run(
-        line, capture_output=True, text=True, cwd=tmp_path, env=env, check=False
-    )
+        line, capture_output=True, text=True, cwd=tmp_path, env=env, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a job
+    )  # fmt: skip
     assert ended.returncode == pytest.ExitCode.INTERRUPTED
     assert '1 passed' in ended.stdout and 'KeyboardInterrupt' in ended.stdout
 

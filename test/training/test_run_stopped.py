@@ -10,10 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support.slides import slide_episode, write_slide
+
+from viva_ros.cli.main import main
 
 
 @pytest.mark.slow
@@ -54,9 +58,17 @@ def test_a_training_that_is_stopped_goes_on_with_the_stage_that_it_was_at(tmp_pa
     assert len(json.loads((run / 'run.json').read_text())['starts']) == 2
 
 
-def limited(size: int) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """Let the kernel refuse longer files, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize(('size', 'what'), [
@@ -65,21 +77,17 @@ def limited(size: int) -> None:
     (100_000, r'cache/train\.npy cannot be written'),
 ])  # fmt: skip
 def test_where_files_cannot_grow_the_error_names_place_and_remedy(
-    tmp_path: Path, size: int, what: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int, what: str
 ) -> None:
     for seed in (1, 2, 3):
         write_slide(tmp_path / 'r/train', slide_episode(seed))
-    command = [
-        sys.executable, '-m', 'viva_ros.cli.main', 'train', '--recordings', str(tmp_path / 'r'),
-        '--out', str(tmp_path / 'run'), '--preset', 'tiny',
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, capture_output=True, text=True, preexec_fn=lambda: limited(size), check=False
-    )
-    said = done.stderr.splitlines()[-1]
-    assert done.returncode == 2, done.stderr
+    command = ['train', '--recordings', str(tmp_path / 'r'), '--out', str(tmp_path / 'run'),
+               '--preset', 'tiny']  # fmt: skip
+    with files_at_most(size):
+        code = main(command)
+    said = capsys.readouterr().err
+    assert code == 2, said
     assert re.search(what, said), said
     assert 'make room, and run the same command again' in said
-    assert 'Traceback' not in done.stderr
     assert not list((tmp_path / 'run').rglob('*.tmp'))
     assert not list((tmp_path / 'run').glob('cache/train.*'))

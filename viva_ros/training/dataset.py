@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array
@@ -179,7 +177,7 @@ class Data:
             rows[mine] = mine.start + nearest(stamps, stamps + round(horizon * 1e9))
         return rows
 
-    def balance(self) -> Tensor:
+    def balance(self) -> Array:
         """Return a weight for each moment such that every task weighs the same, (N,)."""
-        task = torch.from_numpy(self.task_index(self.tasks))
-        return 1.0 / torch.bincount(task).double()[task]
+        task = self.task_index(self.tasks)
+        return 1.0 / np.bincount(task)[task]

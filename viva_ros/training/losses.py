@@ -198,7 +198,7 @@ class ViVaLoss:
 
     @cached_property
     def _weights(self) -> Tensor:
-        return self.data.balance()
+        return torch.from_numpy(self.data.balance())
 
     @cached_property
     def _rows_ahead(self) -> Tensor:

@@ -168,9 +168,13 @@ def test_what_costs_little_a_step_takes_more_and_wider_ones() -> None:
     assert (schedules['proprio'].steps, schedules['proprio'].batch) == (200, 32)
 
 
-def test_jobs_give_what_they_return_in_their_order() -> None:
+@pytest.mark.parametrize('processes', [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_jobs_give_what_they_return_in_their_order(processes: int) -> None:
     jobs = [Job('late', sorted, ([3, 1],)), Job('early', len, ('four',))]
-    assert list(run('counting', jobs, 2).items()) == [('late', [1, 3]), ('early', 4)]
+    assert list(run('counting', jobs, processes).items()) == [('late', [1, 3]), ('early', 4)]
+
+
+def test_error_of_a_job_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         run('dividing', [Job('odd', divmod, (1, 0))], 1)
 
