@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 from viva_ros.cli.completion import CommandArgument, read_arguments
 from viva_ros.console.arguments import add_options, read_options
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import required, setting, validate
 
 
@@ -69,7 +69,7 @@ def test_options_make_the_dataclass() -> None:
 
 def test_a_range_is_refused_by_the_dataclass_not_by_the_parser() -> None:
     args = parser_of(Toy).parse_args(['--inputs', 'a', '--rate', '101'])
-    with pytest.raises(ConfigurationError, match=r'^rate is 101\.0, must be above 0 and at most'):
+    with raises('setting-out-of-range', 'rate', 101.0, 'above 0 and at most 100'):
         validate(Toy(**read_options(args, Toy)))
 
 

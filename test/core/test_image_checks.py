@@ -3,9 +3,8 @@
 import array
 
 import numpy as np
-import pytest
+from support.errors import raises
 
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.image_checks import FrozenPicture, PictureSettings, check_picture
 
 S = 1_000_000_000
@@ -82,5 +81,5 @@ def test_bytes_are_taken_as_the_middleware_gives_them() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ConfigurationError, match='frozen_after'):
+    with raises('setting-out-of-range', 'frozen_after', 0.0, 'above 0'):
         FrozenPicture(PictureSettings(frozen_after=0.0))

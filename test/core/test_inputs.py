@@ -5,8 +5,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.errors import raises
 
-from viva_ros.core.errors import ConfigurationError, InputError
+from viva_ros.core.errors import InputError
 from viva_ros.core.inputs import JOINTS, InputBuffer, Selection, SyncSettings
 from viva_ros.core.normalize import match_joints
 from viva_ros.core.observation import Unknown
@@ -207,7 +208,7 @@ def test_a_camera_nobody_asked_for_is_a_mistake() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ConfigurationError, match=r'slop is -0\.1, must be at least 0'):
+    with raises('setting-out-of-range', 'slop', -0.1, 'at least 0'):
         InputBuffer(CAMERAS, NAMES, SyncSettings(slop=-0.1))
 
 
@@ -240,5 +241,9 @@ def test_joints_are_matched_by_name_or_refused(positions: dict[str, float]) -> N
     if good:
         assert match_joints(positions, ('b', 'a')) == {'b': positions['b'], 'a': positions['a']}
     else:
-        with pytest.raises(InputError, match=r'joint_states (lacks|is not finite)'):
+        with pytest.raises(InputError) as caught:
             match_joints(positions, ('b', 'a'))
+        missing = {'a', 'b'} - positions.keys()
+        assert caught.value.code == ('joints-missing' if missing else 'joints-not-finite')
+        assert 'joint_states' in caught.value.text
+        assert all(name in caught.value.text for name in missing)

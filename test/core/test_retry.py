@@ -5,8 +5,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.errors import raises
 
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.events import kinds as event_kinds
 from viva_ros.core.retry import RetryMachine, RetrySettings, RetryState
@@ -320,7 +320,7 @@ def test_retries_asked_for_before_a_restart_count_for_the_hour() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ConfigurationError, match='budget is -1'):
+    with raises('setting-out-of-range', 'budget', -1):
         RetryMachine(RetrySettings(budget=-1))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 import viva_ros.core
 from viva_ros.core.errors import ConfigurationError
@@ -38,10 +39,10 @@ class Outer:
     inner: Example = field(default_factory=Example)
 
 
-def refusal(**changes: object) -> str:
+def check_error(code: str, text: str, **changes: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
         validate(Example(**changes))  # type: ignore[arg-type]
-    return str(caught.value)
+    assert (caught.value.code, caught.value.text) == (code, text)
 
 
 def test_defaults_are_valid() -> None:
@@ -50,25 +51,29 @@ def test_defaults_are_valid() -> None:
 
 
 def test_an_error_names_the_setting_its_value_and_what_is_allowed() -> None:
-    assert refusal(window=0.0) == 'window is 0.0, must be above 0 and at most 10'
-    assert refusal(window=11.0) == 'window is 11.0, must be above 0 and at most 10'
-    assert refusal(count=-1) == 'count is -1, must be at least 0'
-    assert refusal(mode='medium') == "mode is 'medium', must be one of 'fast', 'slow'"
+    code = 'setting-out-of-range'
+    check_error(code, 'window is 0.0, must be above 0 and at most 10', window=0.0)
+    check_error(code, 'window is 11.0, must be above 0 and at most 10', window=11.0)
+    check_error(code, 'count is -1, must be at least 0', count=-1)
+    check_error(code, "mode is 'medium', must be one of 'fast', 'slow'", mode='medium')
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:
-    assert 'window is nan' in refusal(window=float('nan'))
-    assert refusal(window=float('inf')) == 'window is inf, must be finite, above 0 and at most 10'
+    with raises('setting-out-of-range', 'window is nan'):
+        validate(Example(window=float('nan')))
+    text = 'window is inf, must be finite, above 0 and at most 10'
+    check_error('setting-out-of-range', text, window=float('inf'))
 
 
 def test_a_wrong_type_is_refused_by_name() -> None:
-    assert refusal(count=2.5) == 'count is 2.5, must be a whole number'
-    assert refusal(window='2') == "window is '2', must be a number"
-    assert refusal(window=True) == 'window is True, must be a number'
-    assert refusal(count=True) == 'count is True, must be a whole number'
-    assert refusal(dry=1) == 'dry is 1, must be true or false'
-    assert refusal(names=(1, 2)) == 'names is [1, 2], must be a list of texts'
-    assert refusal(names='head') == "names is 'head', must be a list of texts"
+    code = 'setting-type'
+    check_error(code, 'count is 2.5, must be a whole number', count=2.5)
+    check_error(code, "window is '2', must be a number", window='2')
+    check_error(code, 'window is True, must be a number', window=True)
+    check_error(code, 'count is True, must be a whole number', count=True)
+    check_error(code, 'dry is 1, must be true or false', dry=1)
+    check_error(code, 'names is [1, 2], must be a list of texts', names=(1, 2))
+    check_error(code, "names is 'head', must be a list of texts", names='head')
 
 
 def test_a_whole_number_will_do_for_a_float() -> None:
@@ -76,7 +81,7 @@ def test_a_whole_number_will_do_for_a_float() -> None:
 
 
 def test_the_error_of_a_nested_setting_gives_its_path() -> None:
-    with pytest.raises(ConfigurationError, match=r'^inner\.count is -1'):
+    with raises('setting-out-of-range', 'inner.count', -1):
         validate(Outer(Example(count=-1)))
 
 
@@ -103,7 +108,8 @@ def test_bounds_are_closed_and_admit_exactly_what_the_limits_do() -> None:
 
 def test_a_whole_number_has_32_bits() -> None:
     validate(Example(count=2**31 - 1))
-    assert refusal(count=2**31) == 'count is 2147483648, must be a number of 32 bits'
+    text = 'count is 2147483648, must be a number of 32 bits'
+    check_error('setting-out-of-range', text, count=2**31)
 
 
 def test_nested_settings_are_listed_and_replaced_by_dotted_names() -> None:
@@ -121,22 +127,23 @@ class Paths:
 
 
 @pytest.mark.parametrize(
-    ('changes', 'text'),
+    ('changes', 'code', 'text'),
     [
-        ({'folder': 'out'}, "folder is 'out', must be a path"),
-        ({'cache': 3}, 'cache is 3, must be a path'),
-        ({'inputs': ('a.mcap',)}, "inputs is ['a.mcap'], must be a list of paths"),
-        ({'count': 0}, 'count is 0, must be at least 1'),
-        ({'count': 1.5}, 'count is 1.5, must be a whole number'),
+        ({'folder': 'out'}, 'setting-type', "folder is 'out', must be a path"),
+        ({'cache': 3}, 'setting-type', 'cache is 3, must be a path'),
+        ({'inputs': ('a.mcap',)}, 'setting-type', "inputs is ['a.mcap'], must be a list of paths"),
+        ({'count': 0}, 'setting-out-of-range', 'count is 0, must be at least 1'),
+        ({'count': 1.5}, 'setting-type', 'count is 1.5, must be a whole number'),
     ],
 )
-def test_paths_and_optional_settings_are_checked(changes: dict[str, object], text: str) -> None:
+def test_paths_and_optional_settings_are_checked(
+    changes: dict[str, object], code: str, text: str
+) -> None:
     good = Paths(Path('out'))
     validate(good)
     validate(dataclasses.replace(good, cache=Path('c'), inputs=(Path('a.mcap'),), count=1))
-    with pytest.raises(ConfigurationError) as caught:
+    with raises(code, text):
         validate(dataclasses.replace(good, **changes))  # type: ignore[arg-type]
-    assert str(caught.value) == text
 
 
 def test_a_required_setting_has_no_default() -> None:
@@ -148,7 +155,7 @@ def test_a_required_setting_has_no_default() -> None:
 def test_nested_settings_can_be_left_unchecked() -> None:
     outer = Outer(Example(count=-1))
     validate(outer, nested=False)
-    with pytest.raises(ConfigurationError, match=r'inner\.count is -1'):
+    with raises('setting-out-of-range', 'inner.count', -1):
         validate(outer)
 
 

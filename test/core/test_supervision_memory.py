@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
-from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.supervision_memory import (
     Lock,
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -
     path = tmp_path / 'retries.json'
     path.write_text(content)
     memory = SupervisionMemory(path)
-    with pytest.raises(VivaError, match=r'retries\.json .*count as spent'):
+    with raises('supervision-memory-damaged', path, 'spent for an hour', 'retries.damaged'):
         memory.recall(DAY, 3)
     assert path.with_suffix('.damaged').read_text() == content
     memory.change(latched=LATCH)  # what is written next keeps the budget spent

@@ -12,13 +12,13 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+from support.errors import raises
 from support.recordings import RISING, write_recording
 
 from viva_ros.cli.plot import main
 from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
-from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import TruthMessage
@@ -239,5 +239,5 @@ def test_what_has_nothing_to_draw_is_refused(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         text = make('std_msgs/msg/String', data='one')
         writer.write('/episode', 'std_msgs/msg/String', text, 5)
-    with pytest.raises(RecordingError, match='no values and no pictures'):
+    with raises('plot-empty', 'r.mcap'):
         plot(tmp_path / 'r.mcap', tmp_path / 'r.png')

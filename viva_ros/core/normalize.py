@@ -25,11 +25,13 @@ def match_joints(
     """
     missing = [name for name in names if name not in positions]
     if missing:
-        raise InputError(f'{topic} lacks {", ".join(missing)}; it has {", ".join(positions)}')
+        raise InputError(
+            'joints-missing', f'{topic} lacks {", ".join(missing)}; it has {", ".join(positions)}'
+        )
     picked = {name: float(positions[name]) for name in names}
     broken = [f'{name} = {picked[name]}' for name in names if not math.isfinite(picked[name])]
     if broken:
-        raise InputError(f'{topic} is not finite: {", ".join(broken)}')
+        raise InputError('joints-not-finite', f'{topic} is not finite: {", ".join(broken)}')
     return picked
 
 

@@ -59,7 +59,9 @@ class Registry(Generic[T]):
         self._find()
         if name not in self._loaders:
             known = ', '.join(self._loaders)
-            raise ConfigurationError(f'{self.kind} is {name!r}, must be one of {known}')
+            raise ConfigurationError(
+                'registry-name-unknown', f'{self.kind} is {name!r}, must be one of {known}'
+            )
         if name not in self._loaded:
             self._loaded[name] = self._loaders[name]()
         return self._loaded[name]
@@ -78,8 +80,9 @@ class Registry(Generic[T]):
     def _add(self, name: str, loader: Callable[[], T]) -> None:
         if name in self._loaders:
             raise ConfigurationError(
+                'registry-name-duplicate',
                 f'{self.kind} {name!r} is defined twice: uninstall one of the packages with an '
-                f'entry point of this name in the group {self.group}'
+                f'entry point of this name in the group {self.group}',
             )
         self._loaders[name] = loader
 

@@ -189,14 +189,16 @@ def check(name: str, value: object, info: SettingInfo) -> None:
         return
     if not _is_of(info, value):
         allowed = LISTS[info.entry] if info.kind is tuple else WORDS[info.kind]
-        raise ConfigurationError(f'{name} is {_plain(value)!r}, must be {allowed}')
+        raise ConfigurationError('setting-type', f'{name} is {_plain(value)!r}, must be {allowed}')
     if not info.limits.admits(value):
         allowed = str(info.limits)
         if isinstance(value, float) and not math.isfinite(value) and allowed != 'finite':
             allowed = f'finite, {allowed}'
-        raise ConfigurationError(f'{name} is {value!r}, must be {allowed}')
+        raise ConfigurationError('setting-out-of-range', f'{name} is {value!r}, must be {allowed}')
     if type(value) is int and not INT_MIN <= value <= INT_MAX:
-        raise ConfigurationError(f'{name} is {value!r}, must be a number of 32 bits')
+        raise ConfigurationError(
+            'setting-out-of-range', f'{name} is {value!r}, must be a number of 32 bits'
+        )
 
 
 def validate(settings: Any, prefix: str = '', *, nested: bool = True) -> None:

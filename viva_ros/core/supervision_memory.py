@@ -104,8 +104,10 @@ class SupervisionMemory:
                 self.path.replace(aside)
             self.content, self._unwritten = SupervisionRecord((now,) * hourly), True
             raise VivaError(
+                'supervision-memory-damaged',
                 f'the memory of the supervisor cannot be read from {self.path} ({error!r}): all '
-                f'retries of the hour count as spent for an hour; the file is kept as {aside.name}'
+                'retries of the hour count as spent for an hour; the file is kept as '
+                f'{aside.name}',
             ) from error
         return self.content
 

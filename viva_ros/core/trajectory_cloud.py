@@ -146,8 +146,9 @@ class Trail:
         missing = [joint for joint in chain.joints if joint not in self._joints]
         if missing and self._joints:
             raise InputError(
+                'cloud-joint-unknown',
                 f'joint {missing[0]!r} between {base!r} and {frame!r} is not among the joints of '
-                'the engine: set cloud.fixed_frame to a link beyond it'
+                'the engine: set cloud.fixed_frame to a link beyond it',
             )
         return chain
 

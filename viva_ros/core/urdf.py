@@ -100,11 +100,13 @@ class RobotDescription:
         :raises InputError: naming what cannot be read
         """
         if len(text) > LARGEST:
-            raise InputError(f'it has {len(text)} characters, must have at most {LARGEST}')
+            raise InputError(
+                'urdf-too-long', f'it has {len(text)} characters, must have at most {LARGEST}'
+            )
         try:
             root = ElementTree.fromstring(text)
         except ElementTree.ParseError as error:
-            raise InputError(f'it is no XML ({error})') from error
+            raise InputError('urdf-xml', f'it is no XML ({error})') from error
         self.links = tuple(
             unique([required(link, 'name') for link in root.findall('link')], 'link')
         )
@@ -122,7 +124,7 @@ class RobotDescription:
         """
         roots = [link for link in self.links if link not in self._above]
         if len(roots) != 1:
-            raise InputError(f'links without a parent are {roots}, must be one')
+            raise InputError('urdf-root', f'links without a parent are {roots}, must be one')
         return roots[0]
 
     def chain(self, base: str, tip: str) -> Chain:
@@ -137,12 +139,15 @@ class RobotDescription:
             down.pop()
         tops = [path[-1].parent if path else link for path, link in ((up, base), (down, tip))]
         if tops[0] != tops[1]:
-            raise InputError(f'links {base!r} and {tip!r} are not connected')
+            raise InputError(
+                'urdf-links-unconnected', f'links {base!r} and {tip!r} are not connected'
+            )
         for joint in (*up, *down):
             if joint.kind not in KNOWN:
                 raise InputError(
+                    'urdf-joint-type',
                     f'joint {joint.name!r} between {base!r} and {tip!r} is {joint.kind!r}, must '
-                    f'be one of {", ".join(KNOWN)}'
+                    f'be one of {", ".join(KNOWN)}',
                 )
         return Chain(tuple(reversed(up)), tuple(reversed(down)))
 
@@ -150,11 +155,14 @@ class RobotDescription:
         """Yield the joints from a link up to the root."""
         if link not in self.links:
             near = difflib.get_close_matches(link, self.links, 3) or self.links[:3]
-            raise InputError(f'there is no link {link!r}; links are {", ".join(near)}, ...')
+            raise InputError(
+                'urdf-link-unknown',
+                f'there is no link {link!r}; links are {", ".join(near)}, ...',
+            )
         met: set[str] = set()
         while link in self._above:
             if link in met:
-                raise InputError(f'link {link!r} is its own ancestor')
+                raise InputError('urdf-loop', f'link {link!r} is its own ancestor')
             met.add(link)
             yield self._above[link]
             link = self._above[link].parent
@@ -194,7 +202,9 @@ def read_joint(element: Any) -> Joint:
     axis = np.array([1.0, 0.0, 0.0]) if given is None else numbers(given, 'xyz', '1 0 0', name)
     length = float(np.linalg.norm(axis))
     if length == 0.0:
-        raise InputError(f'joint {name!r} has the axis 0 0 0, must have a length')
+        raise InputError(
+            'urdf-axis-zero', f'joint {name!r} has the axis 0 0 0, must have a length'
+        )
     return Joint(
         name, required(element, 'type'), parent, child, origin, axis / length, mimicry(element)
     )
@@ -220,7 +230,8 @@ def numbers(element: Any, attribute: str, default: str, joint: str, count: int =
         found = np.empty(0)
     if len(found) != count or not np.isfinite(found).all():
         raise InputError(
-            f'joint {joint!r} has {attribute} {text[:60]!r}, must be {count} finite numbers'
+            'urdf-number',
+            f'joint {joint!r} has {attribute} {text[:60]!r}, must be {count} finite numbers',
         )
     return found
 
@@ -229,7 +240,7 @@ def only(element: Any, tag: str, joint: str) -> Any:
     """Return the element of a tag."""
     found = element.find(tag)
     if found is None:
-        raise InputError(f'joint {joint!r} has no <{tag}>')
+        raise InputError('urdf-element-missing', f'joint {joint!r} has no <{tag}>')
     return found
 
 
@@ -237,7 +248,7 @@ def required(element: Any, attribute: str) -> str:
     """Return an attribute that must be there."""
     text: str | None = element.get(attribute)
     if not text:
-        raise InputError(f'a <{element.tag}> has no {attribute}')
+        raise InputError('urdf-attribute-missing', f'a <{element.tag}> has no {attribute}')
     return text
 
 
@@ -245,5 +256,5 @@ def unique(names: list[str], what: str) -> list[str]:
     """Refuse a name that is there twice."""
     for name, count in Counter(names).items():
         if count > 1:
-            raise InputError(f'{what} {name!r} is there {count} times')
+            raise InputError('urdf-name-duplicate', f'{what} {name!r} is there {count} times')
     return names

@@ -165,7 +165,7 @@ def tell(
     for track in recording.cameras.values():
         stamps += track.frames(*ALWAYS).stamps.tolist()
     if not stamps:
-        raise RecordingError(f'{recording.path} has no values and no pictures to draw')
+        raise RecordingError('plot-empty', f'{recording.path} has no values and no images to draw')
     begin, end = min(stamps), max(stamps)
     events = alerts(recording) or list(scores.events if scores else ())
     smoothed, below = _judged(samples, calibration)

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+from support.errors import raises
 
 from viva_ros.core.detection.alarm import Alarm, AlarmSettings, Hysteresis, Recovery
 from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import RuleReading, RuleSettings
 from viva_ros.core.detection.thresholds import Threshold
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.events import Event, Level
 
 S = 1_000_000_000
@@ -296,7 +296,7 @@ def test_thresholds_for_something_else_are_a_mistake() -> None:
 
 
 def test_settings_are_checked_with_their_path() -> None:
-    with pytest.raises(ConfigurationError, match=r'alarm\.cool_down is 0\.0'):
+    with raises('setting-out-of-range', 'alarm.cool_down', 0.0):
         Detector(DetectorSettings(alarm=AlarmSettings(cool_down=0.0)), {})
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.errors import raises
 
 from viva_ros.core.detection.rules import NOTHING, RULES, RuleBank, RuleReading, RuleSettings
-from viva_ros.core.errors import ConfigurationError
 
 S = 1_000_000_000
 PLAIN = RuleSettings(
@@ -78,7 +78,7 @@ def test_reset_empties_every_window() -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r'no_rise_window is 0\.0, must be above 0'):
+    with raises('setting-out-of-range', 'no_rise_window', 0.0, 'above 0'):
         RuleBank(RuleSettings(no_rise_window=0.0))
 
 

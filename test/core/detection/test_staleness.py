@@ -1,9 +1,8 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import pytest
+from support.errors import raises
 
 from viva_ros.core.detection.staleness import Silence, SilenceSettings, UnknownRun
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.events import Level
 
 S = 1_000_000_000
@@ -43,7 +42,7 @@ def test_silence_is_never_an_alarm() -> None:
 
 
 def test_silence_settings_are_checked() -> None:
-    with pytest.raises(ConfigurationError, match='silence_after'):
+    with raises('setting-out-of-range', 'silence_after', 0.0):
         Silence(SilenceSettings(silence_after=0.0), now=0.0)
 
 

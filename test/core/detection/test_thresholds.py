@@ -1,10 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import (
@@ -14,7 +16,7 @@ from viva_ros.core.detection.thresholds import (
     calibration_file,
     load,
 )
-from viva_ros.core.errors import CalibrationError, ConfigurationError
+from viva_ros.core.errors import CalibrationError
 
 MADE = Calibration(
     engine='0123456789abcdef',
@@ -47,48 +49,62 @@ def test_a_calibration_read_back_is_the_same(tmp_path: Path) -> None:
 
 def test_it_is_refused_for_another_engine_task_or_rule_setting() -> None:
     MADE.check('0123456789abcdef', 'tray_lift', RuleSettings())
-    with pytest.raises(CalibrationError, match=r"for engine '0123456789abcdef', not for 'ff'"):
+    remedy = "run 'viva calibrate'"
+    with raises('calibration-engine', "'0123456789abcdef'", "'ff'", remedy, of=CalibrationError):
         MADE.check('ff', 'tray_lift', RuleSettings())
-    with pytest.raises(CalibrationError, match=r"for task 'tray_lift', not for 'cube'"):
+    with raises('calibration-task', "'tray_lift'", "'cube'", remedy, of=CalibrationError):
         MADE.check('0123456789abcdef', 'cube', RuleSettings())
-    with pytest.raises(CalibrationError, match=r'debounce 0\.3, the setting is 0\.5: set it to'):
+    with raises('calibration-rules', 'debounce', 0.3, 0.5, remedy, of=CalibrationError):
         MADE.check('0123456789abcdef', 'tray_lift', replace(RuleSettings(), debounce=0.5))
 
 
 def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationError, match=r"c\.json cannot be read.*run 'viva calibrate'"):
+    with raises('calibration-unreadable', tmp_path / 'c.json', "run 'viva calibrate'"):
         load(tmp_path / 'c.json')
 
 
 @pytest.mark.parametrize(
-    'changes',
+    ('changes', 'named'),
     [
-        {'format': 'another'},
-        {'thresholds': {kind: {'warn': 0.3, 'alarm': 0.2} for kind in RULES}},
-        {'thresholds': {kind: {'warn': float('nan'), 'alarm': 0.2} for kind in RULES}},
-        {'thresholds': {kind: {'warn': 'low', 'alarm': 'high'} for kind in RULES}},
-        {'thresholds': {kind: {'warn': 0.1} for kind in RULES}},
-        {'thresholds': {'dorp': {'warn': 0.1, 'alarm': 0.2}}},
-        {'combine': 'xor'},
-        {'expected': {}},
-        {'format': 'viva_ros calibration 1'},
-        {'thresholds': {}},
-        {'rules': {'debounce': -1.0}},
-        {'rules': {'window': 2.0}},
-        {'coverage': [0.1]},
-        {'unexpected': 1},
+        ({'format': 'another'}, "'another'"),
+        ({'thresholds': {kind: {'warn': 0.3, 'alarm': 0.2} for kind in RULES}}, 'warn is 0.3'),
+        ({'thresholds': {kind: {'warn': math.nan, 'alarm': 0.2} for kind in RULES}}, 'nan'),
+        ({'thresholds': {kind: {'warn': 'low', 'alarm': 'high'} for kind in RULES}}, "'low'"),
+        ({'thresholds': {kind: {'warn': 0.1} for kind in RULES}}, "'alarm'"),
+        ({'thresholds': {'dorp': {'warn': 0.1, 'alarm': 0.2}}}, "'dorp'"),
+        ({'combine': 'xor'}, "'xor'"),
+        ({'expected': {}}, "'norms'"),
+        ({'format': 'viva_ros calibration 1'}, 'viva_ros calibration 3'),
+        ({'format': 'viva_ros calibration 2'}, 'forecast_residual'),
+        ({'thresholds': {}}, 'thresholds'),
+        ({'rules': {'debounce': -1.0}}, 'rules.debounce is -1.0'),
+        ({'rules': {'window': 2.0}}, "'window'"),
+        ({'coverage': [0.1]}, '2'),
+        ({'unexpected': 1}, "'unexpected'"),
     ],
 )
-def test_a_damaged_file_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_damaged_calibration_is_refused(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
     damage(tmp_path / 'c.json', **changes)
-    with pytest.raises(CalibrationError, match='is damaged'):
+    with raises('calibration-damaged', tmp_path / 'c.json', named, "run 'viva calibrate'"):
         load(tmp_path / 'c.json')
 
 
-@pytest.mark.parametrize('text', ['', '[]', '{', '{}', 'null', '\x00'])
-def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ('text', 'code'),
+    [
+        ('', 'calibration-unreadable'),
+        ('{', 'calibration-unreadable'),
+        ('\x00', 'calibration-unreadable'),
+        ('[]', 'calibration-damaged'),
+        ('{}', 'calibration-damaged'),
+        ('null', 'calibration-damaged'),
+    ],
+)
+def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, code: str) -> None:
     (tmp_path / 'c.json').write_text(text)
-    with pytest.raises(CalibrationError, match="run 'viva calibrate'"):
+    with raises(code, 'c.json', "run 'viva calibrate'"):
         load(tmp_path / 'c.json')
 
 
@@ -105,10 +121,11 @@ def test_each_task_has_a_calibration_of_its_own_beside_the_engine() -> None:
 
 
 def test_a_task_without_a_calibration_says_why() -> None:
-    made = TaskCalibrations({'tray_lift': MADE, 'cube': CalibrationError('cube.json is damaged')})
+    damaged = CalibrationError('calibration-damaged', 'cube.json is damaged')
+    made = TaskCalibrations({'tray_lift': MADE, 'cube': damaged})
     assert made.of('tray_lift') is MADE
-    with pytest.raises(CalibrationError, match='damaged'):
+    with raises('calibration-damaged', 'cube.json'):
         made.of('cube')
-    with pytest.raises(ConfigurationError, match=r"task 'fold', must be one of tray_lift$"):
+    with raises('calibration-missing', "'fold'", 'tray_lift'):
         made.of('fold')
     assert made.get('cube') is None

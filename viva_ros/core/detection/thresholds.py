@@ -98,18 +98,22 @@ class Calibration:
 
         :raises CalibrationError: naming what differs, and the remedy
         """
-        for name, own, asked in (('engine', self.engine, engine), ('task', self.task, task)):
-            if own != asked:
+        if self.engine != engine:
+            raise CalibrationError('calibration-engine', _mismatch('engine', self.engine, engine))
+        if self.task != task:
+            raise CalibrationError('calibration-task', _mismatch('task', self.task, task))
+        for setting in dataclasses.fields(rules):
+            used, present = getattr(self.rules, setting.name), getattr(rules, setting.name)
+            if used != present:
                 raise CalibrationError(
-                    f'calibration is for {name} {own!r}, not for {asked!r}: {REMEDY} for it'
+                    'calibration-rules',
+                    f'calibration was made with {setting.name} {used}, the setting is {present}: '
+                    f'set it to {used}, or {REMEDY} with {present}',
                 )
-        for one in dataclasses.fields(rules):
-            own, asked = getattr(self.rules, one.name), getattr(rules, one.name)
-            if own != asked:
-                raise CalibrationError(
-                    f'calibration was made with {one.name} {own}, the setting is {asked}: '
-                    f'set it to {own}, or {REMEDY} with {asked}'
-                )
+
+
+def _mismatch(name: str, calibrated: str, present: str) -> str:
+    return f'calibration is for {name} {calibrated!r}, not for {present!r}: {REMEDY} for it'
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ class TaskCalibrations:
                 sorted(name for name, one in self.found.items() if isinstance(one, Calibration))
             )
             raise ConfigurationError(
-                f'no calibration is for task {task!r}, must be one of {known}'
+                'calibration-missing',
+                f'no calibration is for task {task!r}, must be one of {known}',
             )
         return calibration
 
@@ -160,11 +165,16 @@ def load(path: Path) -> Calibration:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
-        raise CalibrationError(f'calibration {path} cannot be read ({error}): {REMEDY}') from error
+        raise CalibrationError(
+            'calibration-unreadable', f'calibration {path} cannot be read ({error}): {REMEDY}'
+        ) from error
     try:
         return parse(content)
     except (KeyError, TypeError, ValueError, ConfigurationError) as error:
-        raise CalibrationError(f'calibration {path} is damaged ({error!r}): {REMEDY}') from error
+        cause = f'{type(error).__name__}: {error}'
+        raise CalibrationError(
+            'calibration-damaged', f'calibration {path} is damaged ({cause}): {REMEDY}'
+        ) from error
 
 
 def parse(content: Mapping[str, Any]) -> Calibration:
