@@ -37,8 +37,8 @@ def help_of(settings: type, *names: str) -> str:
     return ' '.join(parser_of(settings, *names).format_help().split())
 
 
-def test_default_range_and_sentence_follow_the_field() -> None:
-    """Three options of three types, before and after their declarations change."""
+def test_help_has_description_range_and_default_of_the_field() -> None:
+    """Options of three types before and after a change of their declarations."""
     before = help_of(Toy, 'rate', 'mode', 'names')
     assert '--rate RATE Sampling rate, Hz (above 0 and at most 100; default: 5.0)' in before
     assert '--mode {fast,slow} Method (default: fast)' in before
@@ -57,9 +57,9 @@ def test_default_range_and_sentence_follow_the_field() -> None:
     assert (args.rate, args.mode, args.names) == (7.5, 'exact', ['left', 'right'])
 
 
-def test_options_make_the_dataclass() -> None:
-    given = ['--inputs', 'a', 'b', '--rate', '2', '--folder', 'out', '--names', 'x', '--dry-run']
-    args = parser_of(Toy).parse_args(given)
+def test_options_create_the_dataclass() -> None:
+    command = ['--inputs', 'a', 'b', '--rate', '2', '--folder', 'out', '--names', 'x', '--dry-run']
+    args = parser_of(Toy).parse_args(command)
     made = Toy(**read_options(args, Toy))
     assert made == Toy((Path('a'), Path('b')), 2.0, 'fast', Path('out'), ('x',), True)
     validate(made)
@@ -67,7 +67,7 @@ def test_options_make_the_dataclass() -> None:
     assert plain == Toy((Path('a'),))
 
 
-def test_a_range_is_refused_by_the_dataclass_not_by_the_parser() -> None:
+def test_value_out_of_range_is_refused_by_the_dataclass() -> None:
     args = parser_of(Toy).parse_args(['--inputs', 'a', '--rate', '101'])
     with raises('setting-out-of-range', 'rate', 101.0, 'above 0 and at most 100'):
         validate(Toy(**read_options(args, Toy)))
@@ -81,7 +81,7 @@ def test_a_range_is_refused_by_the_dataclass_not_by_the_parser() -> None:
         (['--inputs', 'a', '--mode', 'best'], "argument --mode: invalid choice: 'best'"),
     ],
 )
-def test_a_malformed_command_line_is_exit_code_2(given: list[str], text: str, capsys) -> None:
+def test_malformed_command_line_exits_with_2(given: list[str], text: str, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         parser_of(Toy).parse_args(given)
     assert ended.value.code == 2
@@ -99,7 +99,7 @@ def test_flags_and_keywords_replace_those_of_the_setting() -> None:
     assert parser.parse_args(['a']).names == []  # a default is not changed by appending
 
 
-def test_a_field_without_a_sentence_has_no_option() -> None:
+def test_field_without_description_has_no_option() -> None:
     plain = dataclasses.make_dataclass('Plain', [('rate', float, field(default=1.0))])
     with pytest.raises(ValueError, match='rate is no setting'):
         parser_of(plain)

@@ -10,7 +10,7 @@ def kept(steady: float, topic: str = '/value', size: int = 8) -> Kept:
     return Kept(topic, steady, round(steady * 1e9), bytes(size))
 
 
-def test_what_is_older_than_the_span_goes() -> None:
+def test_messages_older_than_the_span_are_dropped() -> None:
     ring = Ring(LIMITS, set())
     for second in range(21):
         ring.add(kept(float(second)))
@@ -18,14 +18,14 @@ def test_what_is_older_than_the_span_goes() -> None:
     assert ring.size == 11 * 8
 
 
-def test_the_oldest_make_room_where_memory_is_short() -> None:
+def test_oldest_messages_are_dropped_at_the_memory_limit() -> None:
     ring = Ring(LIMITS, set())
     for second in range(5):
         ring.add(kept(float(second), size=MIB // 2))
     assert [message.steady for message in ring.content()] == [3.0, 4.0]
 
 
-def test_the_last_latched_message_from_before_stays_and_comes_first() -> None:
+def test_last_message_of_a_latched_topic_is_kept_and_first() -> None:
     ring = Ring(LIMITS, {'/episode'})
     ring.add(kept(0.0, '/episode'))
     ring.add(kept(1.0, '/episode'))
@@ -33,23 +33,23 @@ def test_the_last_latched_message_from_before_stays_and_comes_first() -> None:
     assert [(m.topic, m.steady) for m in ring.content()] == [('/episode', 1.0), ('/value', 30.0)]
 
 
-def test_a_recording_goes_on_after_the_last_alert() -> None:
-    take = EventRecording(LIMITS, 100.0)
-    assert not take.is_over(103.9)
-    take.extend(103.0)
-    assert not take.is_over(106.9) and take.is_over(107.0)
-    assert not take.cut
+def test_recording_ends_after_the_last_alert() -> None:
+    recording = EventRecording(LIMITS, 100.0)
+    assert not recording.is_over(103.9)
+    recording.extend(103.0)
+    assert not recording.is_over(106.9) and recording.is_over(107.0)
+    assert not recording.cut
 
 
-def test_a_recording_that_is_too_large_is_closed_and_says_so() -> None:
-    take = EventRecording(LIMITS, 100.0)
-    take.add(MIB)
-    assert not take.is_over(100.0)
-    take.add(1)
-    assert take.is_over(100.0) and take.cut
+def test_recording_above_the_size_limit_is_closed_and_cut() -> None:
+    recording = EventRecording(LIMITS, 100.0)
+    recording.add(MIB)
+    assert not recording.is_over(100.0)
+    recording.add(1)
+    assert recording.is_over(100.0) and recording.cut
 
 
-def test_the_oldest_recordings_go_but_none_that_a_person_has_labelled() -> None:
+def test_rotation_deletes_oldest_recordings_without_a_label() -> None:
     sizes = {'a': MIB, 'b': MIB, 'c': MIB, 'd': MIB, 'e': MIB}
     assert rotate(sizes, {'a'}, LIMITS) == (['b', 'c'], True)
     assert rotate(sizes, {'a', 'b', 'c', 'd'}, LIMITS) == (['e'], False)

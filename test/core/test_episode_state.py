@@ -18,33 +18,33 @@ def announced_at_5_s() -> Episodes:
     return episodes
 
 
-def test_before_any_announcement_there_is_no_episode():
+def test_value_before_any_announcement_has_no_episode():
     state = Episodes('fold').of_value(SECOND)
     assert (state.id, state.task, state.executing) == ('', 'fold', False)
 
 
-def test_what_was_seen_before_the_announcement_belongs_to_the_episode_before():
+def test_value_stamped_before_announcement_has_previous_state():
     episodes = announced_at_5_s()
     assert episodes.newest == SECOND_ONE
     assert episodes.of_value(5 * SECOND - 1) == FIRST
     assert episodes.of_value(5 * SECOND) == SECOND_ONE
 
 
-def test_unknown_does_not_begin_an_episode_while_earlier_values_may_still_come():
+def test_unknown_keeps_previous_state_during_grace_period():
     episodes = announced_at_5_s()
     assert episodes.of_unknown(5 * SECOND + 1) == FIRST
     assert episodes.of_value(5 * SECOND - 1) == FIRST
     assert episodes.of_unknown(6 * SECOND) == SECOND_ONE
 
 
-def test_an_id_does_not_come_back():
+def test_earlier_state_is_not_used_again():
     episodes = announced_at_5_s()
     assert episodes.of_value(5 * SECOND) == SECOND_ONE
     assert episodes.of_value(4 * SECOND) == SECOND_ONE
     assert episodes.of_unknown(5 * SECOND) == SECOND_ONE
 
 
-def test_two_announcements_within_a_period_are_both_seen():
+def test_two_announcements_within_a_period_are_both_used():
     episodes = Episodes()
     pause = EpisodeState('first', 'fold', False, 'the robot retries')
     for at, state in ((1, FIRST), (2, pause), (3, FIRST)):
@@ -52,7 +52,7 @@ def test_two_announcements_within_a_period_are_both_seen():
     assert [episodes.of_value(at * SECOND) for at in (1, 2, 3)] == [FIRST, pause, FIRST]
 
 
-def test_after_a_jump_of_time_the_newest_announcement_holds():
+def test_newest_state_is_used_after_a_jump_of_time():
     episodes = announced_at_5_s()
     assert episodes.of_value(2 * SECOND) == FIRST
     episodes.jump()

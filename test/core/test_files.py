@@ -8,7 +8,7 @@ import pytest
 from viva_ros.core.files import write_atomically
 
 
-def test_text_is_written_as_utf8_and_replaces_what_was_there(tmp_path: Path) -> None:
+def test_text_is_written_as_utf8_and_replaces_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / 'a.json'
     target.write_text('old')
     write_atomically(target, 'Wörter')
@@ -16,22 +16,22 @@ def test_text_is_written_as_utf8_and_replaces_what_was_there(tmp_path: Path) -> 
     assert os.listdir(tmp_path) == ['a.json']
 
 
-def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path, monkeypatch) -> None:
+def test_reader_sees_the_old_file_until_the_write_is_complete(tmp_path, monkeypatch) -> None:
     target = tmp_path / 'a.bin'
     write_atomically(target, b'old')
-    seen = []
+    contents = []
     real = os.fsync
 
-    def look_then_sync(handle: int) -> None:
-        seen.append(target.read_bytes())
+    def record_then_sync(handle: int) -> None:
+        contents.append(target.read_bytes())
         real(handle)
 
-    monkeypatch.setattr(os, 'fsync', look_then_sync)
+    monkeypatch.setattr(os, 'fsync', record_then_sync)
     write_atomically(target, b'new')
-    assert seen == [b'old', b'new']  # file before the rename, folder after it
+    assert contents == [b'old', b'new']  # file before the rename, folder after it
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch) -> None:
+def test_full_disk_keeps_old_file_and_no_temporary_file(tmp_path, monkeypatch) -> None:
     target = tmp_path / 'a.bin'
     write_atomically(target, b'old')
 
@@ -45,6 +45,6 @@ def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch) ->
     assert os.listdir(tmp_path) == ['a.bin']
 
 
-def test_others_may_read_the_file_but_not_write_it(tmp_path: Path) -> None:
+def test_written_file_has_mode_644(tmp_path: Path) -> None:
     write_atomically(tmp_path / 'a', b'')
     assert (tmp_path / 'a').stat().st_mode & 0o777 == 0o644

@@ -20,11 +20,11 @@ def flat(level: int) -> np.ndarray:
     return np.full((48, 64, 3), level, np.uint8)
 
 
-def test_an_ordinary_picture_is_believed() -> None:
+def test_ordinary_image_is_accepted() -> None:
     assert check_picture(gradient(), SETTINGS) is None
 
 
-def test_black_saturated_and_covered_pictures_are_named_with_the_measured_figure() -> None:
+def test_black_saturated_and_covered_images_are_rejected() -> None:
     assert check_picture(flat(3), SETTINGS) == 'black: brightest 1 % at 3 of 255, at least 16'
     assert check_picture(flat(255), SETTINGS) == (
         'saturated: darkest 1 % at 255 of 255, at most 240'
@@ -32,19 +32,19 @@ def test_black_saturated_and_covered_pictures_are_named_with_the_measured_figure
     assert check_picture(flat(90), SETTINGS) == 'covered: contrast 0 of 255, at least 6'
 
 
-def test_a_dark_scene_with_something_in_it_is_believed() -> None:
+def test_dark_scene_with_an_object_is_accepted() -> None:
     night = flat(4)
     night[10:20, 10:20] = 60
     assert check_picture(night, SETTINGS) is None
 
 
-def test_a_few_hot_pixels_do_not_save_a_black_picture() -> None:
+def test_black_image_with_hot_pixels_is_rejected() -> None:
     hot = flat(0)
     hot[0, 0] = 255
     assert (check_picture(hot, SETTINGS) or '').startswith('black')
 
 
-def test_the_same_bytes_while_a_joint_moves_are_a_frozen_camera() -> None:
+def test_same_bytes_with_moving_joint_mean_frozen_camera() -> None:
     frozen = FrozenPicture(SETTINGS)
     reasons = [frozen.update(i * S // 10, b'same', {'waist': 0.02 * i}) for i in range(13)]
     # over 1 s old and over .05 rad moved first at 1.1 s: .22 rad
@@ -52,19 +52,19 @@ def test_the_same_bytes_while_a_joint_moves_are_a_frozen_camera() -> None:
     assert reasons[11] == 'frozen: same picture for 1.1 s while a joint moved by 0.22'
 
 
-def test_the_same_bytes_while_the_robot_rests_are_no_fault() -> None:
+def test_same_bytes_with_resting_robot_are_accepted() -> None:
     frozen = FrozenPicture(SETTINGS)
     assert not any(frozen.update(i * S, b'same', {'waist': 0.3}) for i in range(20))
 
 
-def test_a_joint_that_moves_there_and_back_has_moved() -> None:
+def test_joint_motion_there_and_back_counts_as_motion() -> None:
     frozen = FrozenPicture(SETTINGS)
     for i, position in enumerate([0.0, 0.2, 0.0]):
         reason = frozen.update(i * S, b'same', {'waist': position})
     assert 'moved by 0.20' in (reason or '')
 
 
-def test_a_new_picture_and_time_that_goes_back_begin_anew() -> None:
+def test_new_image_or_time_jump_resets_the_frozen_check() -> None:
     frozen = FrozenPicture(SETTINGS)
     frozen.update(0, b'one', {'waist': 0.0})
     assert frozen.update(5 * S, b'two', {'waist': 1.0}) is None
@@ -74,12 +74,12 @@ def test_a_new_picture_and_time_that_goes_back_begin_anew() -> None:
     assert frozen.update(9 * S, b'two', {'waist': 3.0}) is None
 
 
-def test_bytes_are_taken_as_the_middleware_gives_them() -> None:
+def test_frozen_check_accepts_memoryview_and_bytes() -> None:
     frozen = FrozenPicture(SETTINGS)
     frozen.update(0, memoryview(array.array('B', b'same')), {'waist': 0.0})
     assert frozen.update(2 * S, b'same', {'waist': 1.0}) is not None
 
 
-def test_settings_are_checked() -> None:
+def test_invalid_picture_settings_are_refused() -> None:
     with raises('setting-out-of-range', 'frozen_after', 0.0, 'above 0'):
         FrozenPicture(PictureSettings(frozen_after=0.0))

@@ -15,7 +15,7 @@ from viva_ros.core.letterbox import LetterboxArea, halvings, place
         ((1, 1000), (8, 8), LetterboxArea(3, 0, 1, 8)),  # never without a row
     ],
 )
-def test_a_picture_lies_in_the_middle_as_large_as_it_fits(sent, box, wanted) -> None:
+def test_image_is_centred_and_as_large_as_possible(sent, box, wanted) -> None:
     assert place(sent, box) == wanted
 
 
@@ -30,5 +30,5 @@ def test_a_picture_lies_in_the_middle_as_large_as_it_fits(sent, box, wanted) -> 
         ((50, 50), (96, 96), 0),
     ],
 )
-def test_a_picture_is_halved_while_it_is_even_and_large_enough(sent, fitted, count) -> None:
+def test_image_is_halved_while_even_and_large_enough(sent, fitted, count) -> None:
     assert halvings(sent, fitted) == count

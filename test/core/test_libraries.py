@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Remedies for missing libraries fit the Python they are for."""
+"""Remedies for missing libraries fit the Python that runs."""
 
 import ast
 import re
@@ -23,8 +23,8 @@ def python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, 'executable', PYTHON)
 
 
-def asked_for_by_setup() -> dict[str, set[str]]:
-    """Return the requirements of setup.py by extra; '' for those that are always installed."""
+def requirements_of_setup() -> dict[str, set[str]]:
+    """Return the requirements of setup.py by extra; '' without an extra."""
     found: dict[str, set[str]] = {}
     for node in ast.walk(ast.parse((ROOT / 'setup.py').read_text(encoding='utf-8'))):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'EXTRAS':
@@ -34,17 +34,17 @@ def asked_for_by_setup() -> dict[str, set[str]]:
     return found
 
 
-def test_requirements_are_those_of_setup():
-    asked = asked_for_by_setup()
+def test_requirements_equal_those_of_setup():
+    required = requirements_of_setup()
     for name, library in LIBRARIES.items():
         if not library.alone:
-            assert library.requirement in asked[library.extra], name
+            assert library.requirement in required[library.extra], name
     setup = (ROOT / 'scripts' / 'setup').read_text(encoding='utf-8')
     alone = [library for library in LIBRARIES.values() if library.alone]
     assert all(f"pip install --no-deps '{library.requirement}'" in setup for library in alone)
 
 
-def test_requirements_in_the_documentation_are_these():
+def test_requirements_in_install_page_are_known():
     text = (ROOT / 'docs' / 'install.md').read_text(encoding='utf-8')
     known = {library.requirement for library in LIBRARIES.values()} | {'numpy<2'}
     found = set(re.findall(r"'([\w-]+[<>=][^']+)'", text))
@@ -52,11 +52,11 @@ def test_requirements_in_the_documentation_are_these():
     assert found <= known
 
 
-def test_every_library_that_is_imported_has_a_remedy():
-    bundled = {'tokenizers', 'ml_dtypes'}  # come with transformers and onnx
-    by_vendors = {'tensorrt', 'pycuda', 'tensorrt_rtx'}
+def test_every_imported_library_has_a_remedy():
+    bundled = {'tokenizers', 'ml_dtypes'}  # installed with transformers and onnx
+    of_vendors = {'tensorrt', 'pycuda', 'tensorrt_rtx'}
     known = sys.stdlib_module_names | LIBRARIES.keys() | libraries.ROS | {'viva_ros'}
-    known = known | bundled | by_vendors
+    known = known | bundled | of_vendors
     for path in (ROOT / 'viva_ros').rglob('*.py'):
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             names = []
@@ -68,7 +68,7 @@ def test_every_library_that_is_imported_has_a_remedy():
             assert not unknown, f'{path} imports {unknown}'
 
 
-def test_extras_are_named_where_pip_installed_viva_ros():
+def test_remedy_in_pip_installation_names_the_extras():
     assert remedy(['openvino'], InstallPlace.PIP) == (
         f"run: '{PYTHON}' -m pip install 'viva_ros[openvino]'"
     )
@@ -79,13 +79,13 @@ def test_extras_are_named_where_pip_installed_viva_ros():
 
 
 @pytest.mark.parametrize('where', [InstallPlace.VIRTUAL, InstallPlace.OPEN])
-def test_a_colcon_workspace_installs_the_library_itself(where):
+def test_remedy_in_colcon_workspace_names_the_library(where):
     assert remedy(['openvino'], where) == (
         f"run: '{PYTHON}' -m pip install 'openvino>=2025.0,<2027'"
     )
 
 
-def test_the_robots_meshes_come_without_their_requirements():
+def test_gym_aloha_is_installed_without_requirements():
     assert remedy(['mujoco', 'gym_aloha'], InstallPlace.VIRTUAL) == (
         f"run: '{PYTHON}' -m pip install 'mujoco>=3.8,<3.9' && "
         f"'{PYTHON}' -m pip install --no-deps gym-aloha==0.1.5"
@@ -96,7 +96,7 @@ def test_the_robots_meshes_come_without_their_requirements():
     )
 
 
-def test_a_managed_python_gets_apt_or_an_environment():
+def test_remedy_in_managed_python_is_apt_or_an_environment():
     assert (
         remedy(['rich', 'yaml'], InstallPlace.MANAGED)
         == 'run: sudo apt install python3-rich python3-yaml'
@@ -109,13 +109,13 @@ def test_a_managed_python_gets_apt_or_an_environment():
 
 @pytest.mark.parametrize('name', LIBRARIES)
 @pytest.mark.parametrize('where', InstallPlace)
-def test_every_remedy_is_a_shell_command(name, where):
+def test_every_remedy_is_a_valid_shell_command(name, where):
     command = remedy([name], where).removeprefix('run: ').partition('; then')[0]
     assert subprocess.run(['bash', '-n', '-c', command], check=False).returncode == 0
     assert shlex.split(command)
 
 
-def test_a_missing_library_names_all_of_its_extra(monkeypatch):
+def test_missing_library_names_all_libraries_of_its_extra(monkeypatch):
     monkeypatch.setattr(libraries, 'place', lambda: InstallPlace.VIRTUAL)
     monkeypatch.setattr(libraries, 'find_spec', lambda name: None if name == 'gym_aloha' else name)
     text = explain(ModuleNotFoundError("No module named 'mujoco'", name='mujoco.viewer'))
@@ -124,7 +124,7 @@ def test_a_missing_library_names_all_of_its_extra(monkeypatch):
     assert text.endswith('--no-deps gym-aloha==0.1.5')
 
 
-def test_missing_messages_name_the_setup_files_of_the_workspace(monkeypatch):
+def test_missing_ros_module_names_setup_files_or_extra(monkeypatch):
     monkeypatch.setattr(libraries, 'place', lambda: InstallPlace.MANAGED)
     text = explain(ModuleNotFoundError(name='viva_ros.msg'))
     assert text is not None and text.startswith('viva_ros.msg is not found; source ROS 2')
@@ -133,12 +133,12 @@ def test_missing_messages_name_the_setup_files_of_the_workspace(monkeypatch):
     assert text == f"rclpy is not installed; run: '{PYTHON}' -m pip install 'viva_ros[ros]'"
 
 
-def test_a_fault_of_our_own_is_not_explained():
+def test_import_error_of_own_module_has_no_remedy():
     assert explain(ModuleNotFoundError(name='viva_ros.nodes.monitr')) is None
     assert explain(ImportError("cannot import name 'x'", name='rclpy')) is None
 
 
-def test_the_place_is_read_from_the_installation(monkeypatch, tmp_path):
+def test_origin_of_python_is_detected(monkeypatch, tmp_path):
     monkeypatch.setattr(libraries, '_installed_by_pip', lambda: False)
     monkeypatch.setattr(sys, 'base_prefix', '/usr')
     monkeypatch.setattr(sys, 'prefix', '/opt/venv')

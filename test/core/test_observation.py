@@ -9,13 +9,13 @@ from viva_ros.core.observation import Observation
 STAMPS = {'head': 5_000_000_000, 'left_wrist': 4_960_000_000, 'joint_states': 4_980_000_000}
 
 
-def test_the_stamp_is_that_of_the_newest_input_and_the_skew_spans_all() -> None:
+def test_observation_stamp_is_newest_and_skew_covers_all() -> None:
     observation = Observation({}, {}, STAMPS)
     assert observation.stamp == 5_000_000_000
     assert observation.skew == pytest.approx(0.04)
 
 
-def test_a_selection_becomes_an_observation_with_its_decoded_images() -> None:
+def test_selection_with_images_becomes_an_observation() -> None:
     images = {'head': np.zeros((2, 2, 3), np.uint8)}
     selection = Selection({'head': b'jpeg'}, {'waist': 0.1}, STAMPS)
     observation = selection.observation(images)

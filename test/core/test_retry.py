@@ -19,21 +19,21 @@ def kinds(events: list[Event]) -> list[str]:
     return [event.kind for event in events]
 
 
-def asked(settings: RetrySettings = LIVE) -> RetryMachine:
-    """Return a machine that has asked at 0 s."""
+def waiting(settings: RetrySettings = LIVE) -> RetryMachine:
+    """Return a machine that has requested a retry at 0 s."""
     machine = RetryMachine(settings)
     assert kinds(machine.request(0.0, ALARM)) == ['retry_requested']
     return machine
 
 
-def retried(machine: RetryMachine, at: float) -> None:
-    """Accept what is asked for, stop executing, and execute again."""
+def complete_retry(machine: RetryMachine, at: float) -> None:
+    """Accept the request, stop executing, and execute again."""
     machine.accepted(at)
     machine.executing(at, False)
     machine.executing(at + 1.0, True)
 
 
-def test_an_alarm_asks_for_a_retry_and_the_event_tells_of_the_alarm() -> None:
+def test_alarm_requests_retry_with_its_stamp_and_value() -> None:
     machine = RetryMachine(LIVE)
     (event,) = machine.request(0.0, ALARM)
     assert (event.kind, event.level, event.text) == (
@@ -44,11 +44,11 @@ def test_an_alarm_asks_for_a_retry_and_the_event_tells_of_the_alarm() -> None:
     assert machine.used == 1
 
 
-def test_accepted_retry_lasts_until_the_robot_executes_again() -> None:
-    machine = asked()
+def test_accepted_retry_is_done_when_robot_executes_again() -> None:
+    machine = waiting()
     assert kinds(machine.accepted(1.0)) == ['retry_accepted']
     assert machine.state is RetryState.RETRYING
-    assert machine.executing(1.5, True) == []  # it has not stopped yet
+    assert machine.executing(1.5, True) == []  # the robot has not stopped yet
     assert machine.executing(2.0, False) == []
     assert machine.request(10.0, ALARM) == machine.tick(30.0, True) == []
     (done,) = machine.executing(32.0, True)
@@ -58,23 +58,23 @@ def test_accepted_retry_lasts_until_the_robot_executes_again() -> None:
     assert machine.used == 2
 
 
-def test_robot_that_stops_before_its_answer_has_begun_the_retry() -> None:
-    machine = asked()
+def test_stop_before_the_answer_begins_the_retry() -> None:
+    machine = waiting()
     machine.executing(0.5, False)
     machine.accepted(1.0)
     assert kinds(machine.executing(20.0, True)) == ['retry_done']
 
 
-def test_retry_that_is_over_before_its_answer_is_done_with_it() -> None:
-    machine = asked()
+def test_retry_over_before_the_answer_is_done_on_acceptance() -> None:
+    machine = waiting()
     machine.executing(0.5, False)
     machine.executing(0.9, True)
     assert kinds(machine.accepted(1.0)) == ['retry_accepted', 'retry_done']
 
 
 @pytest.mark.parametrize(('begins', 'at', 'limit'), [(False, 6.0, '5 s'), (True, 122.0, '120 s')])
-def test_retry_that_does_not_begin_or_end_requires_an_operator(begins, at, limit) -> None:
-    machine = asked()
+def test_retry_without_begin_or_end_requires_operator(begins, at, limit) -> None:
+    machine = waiting()
     machine.accepted(1.0)
     if begins:
         machine.executing(2.0, False)
@@ -84,17 +84,17 @@ def test_retry_that_does_not_begin_or_end_requires_an_operator(begins, at, limit
     assert limit in event.text and machine.cause is event
 
 
-def test_acceptance_by_action_does_not_end_with_a_report_of_before() -> None:
-    machine = asked()
+def test_late_report_of_execution_does_not_end_action_retry() -> None:
+    machine = waiting()
     machine.executing(0.1, True)
     assert kinds(machine.accepted(1.0, begun=True)) == ['retry_accepted']
-    assert machine.executing(1.1, True) == []  # the report is late: the goals have ended
+    assert machine.executing(1.1, True) == []  # a late report: the goals have ended
     machine.executing(1.2, False)
     assert kinds(machine.executing(9.0, True)) == ['retry_done']
 
 
-def test_late_acceptance_counts_though_the_alarm_is_over() -> None:
-    machine = asked()
+def test_late_acceptance_counts_after_the_alarm_is_over() -> None:
+    machine = waiting()
     machine.start_episode()
     assert machine.state is RetryState.IDLE
     assert kinds(machine.accepted(7.0)) == ['retry_accepted']
@@ -102,7 +102,7 @@ def test_late_acceptance_counts_though_the_alarm_is_over() -> None:
     assert machine.accepted(8.0) == []
 
 
-def test_retry_of_an_earlier_process_ends_with_the_first_report_or_an_operator() -> None:
+def test_resumed_retry_ends_by_report_or_operator() -> None:
     machine = RetryMachine(LIVE)
     machine.resume(0.0, ALARM, True)
     assert machine.request(1.0, ALARM) == []
@@ -112,7 +112,7 @@ def test_retry_of_an_earlier_process_ends_with_the_first_report_or_an_operator()
     assert kinds(other.tick(120.0, True)) == ['retry_unfinished']
 
 
-def test_retry_of_an_earlier_process_that_has_not_begun_does_not_end_with_execution() -> None:
+def test_resumed_retry_before_stop_is_not_ended_by_execution() -> None:
     machine = RetryMachine(LIVE)
     machine.resume(0.0, ALARM, False)
     assert machine.executing(0.1, True) == [] and machine.state is RetryState.RETRYING
@@ -121,17 +121,17 @@ def test_retry_of_an_earlier_process_that_has_not_begun_does_not_end_with_execut
     assert kinds(machine.executing(9.0, True)) == ['retry_done']
 
 
-def test_retry_whose_end_nothing_tells_needs_an_operator() -> None:
+def test_retry_without_observable_end_requires_operator() -> None:
     machine = RetryMachine(LIVE)
-    assert machine.lose('nobody knows') == []
+    assert machine.lose('no reports') == []
     machine.resume(0.0, ALARM, True)
-    assert kinds(machine.lose('nobody knows')) == ['retry_unfinished']
+    assert kinds(machine.lose('no reports')) == ['retry_unfinished']
     assert machine.state is RetryState.NEEDS_OPERATOR
 
 
 @pytest.mark.parametrize('accepted', [False, True])
-def test_dry_run_that_begins_while_a_retry_is_under_way_requests_nothing(accepted) -> None:
-    machine = asked()
+def test_dry_run_during_a_retry_requests_nothing_more(accepted) -> None:
+    machine = waiting()
     if accepted:
         machine.accepted(0.5, begun=True)
     machine.apply(RetrySettings(dry_run=True))
@@ -140,8 +140,8 @@ def test_dry_run_that_begins_while_a_retry_is_under_way_requests_nothing(accepte
     assert machine.tick(50.0, True) == []
 
 
-def test_failed_result_counts_as_a_refusal() -> None:
-    machine = asked()
+def test_failed_action_result_counts_as_refusal() -> None:
+    machine = waiting()
     machine.accepted(1.0, begun=True)
     (event,) = machine.finished(30.0, 'the gripper is stuck')
     assert (event.kind, event.text) == ('retry_refused', 'retry failed: the gripper is stuck')
@@ -151,8 +151,8 @@ def test_failed_result_counts_as_a_refusal() -> None:
     assert machine.finished(41.0) == []
 
 
-def test_task_that_ends_in_a_back_off_ends_the_request() -> None:
-    machine = asked()
+def test_end_of_task_during_back_off_cancels_the_retry() -> None:
+    machine = waiting()
     machine.refused(1.0, 'x')
     machine.executing(2.0, False)
     machine.executing(3.0, True)
@@ -160,7 +160,7 @@ def test_task_that_ends_in_a_back_off_ends_the_request() -> None:
 
 
 def test_operator_stays_required_over_episodes_and_restarts() -> None:
-    machine = asked(RetrySettings(dry_run=False, budget=1))
+    machine = waiting(RetrySettings(dry_run=False, budget=1))
     machine.refused(1.0, 'x')
     cause = machine.cause
     machine.start_episode()
@@ -172,8 +172,8 @@ def test_operator_stays_required_over_episodes_and_restarts() -> None:
     assert restarted.cause is None and kinds(restarted.request(6.0, ALARM)) == ['retry_requested']
 
 
-def test_settings_change_while_it_runs() -> None:
-    machine = asked()
+def test_settings_change_during_back_off_takes_effect() -> None:
+    machine = waiting()
     machine.refused(1.0, 'x')
     machine.apply(RetrySettings(dry_run=True))
     assert machine.tick(50.0, True) == []
@@ -182,11 +182,11 @@ def test_settings_change_while_it_runs() -> None:
     assert kinds(machine.request(52.0, ALARM)) == ['retry_budget']
 
 
-def test_a_spent_budget_needs_an_operator_and_an_acknowledgement_restores_it() -> None:
-    machine = asked()
-    retried(machine, 1.0)
+def test_spent_budget_requires_operator_until_acknowledged() -> None:
+    machine = waiting()
+    complete_retry(machine, 1.0)
     machine.request(10.0, ALARM)
-    retried(machine, 11.0)
+    complete_retry(machine, 11.0)
     (event,) = machine.request(20.0, ALARM)
     assert (event.kind, event.level) == ('retry_budget', Level.NEEDS_OPERATOR)
     assert event.text == '2 of 2 retries are spent: operator required'
@@ -198,20 +198,20 @@ def test_a_spent_budget_needs_an_operator_and_an_acknowledgement_restores_it() -
     assert kinds(machine.request(40.0, ALARM)) == ['retry_requested']
 
 
-def test_refusals_back_off_twice_as_long_each_time() -> None:
-    machine = asked(RetrySettings(dry_run=False, budget=3, backoff=2.0))
+def test_back_off_doubles_with_each_refusal() -> None:
+    machine = waiting(RetrySettings(dry_run=False, budget=3, backoff=2.0))
     (event,) = machine.refused(1.0, 'arm is moving')
     assert event.text == 'retry refused: arm is moving'
     assert machine.tick(2.9, True) == []
     assert kinds(machine.tick(3.0, True)) == ['retry_requested']
     machine.refused(3.5, 'arm is moving')
-    assert machine.tick(7.4, True) == []  # 4 s this time
+    assert machine.tick(7.4, True) == []  # the back-off is 4 s now
     assert kinds(machine.tick(7.5, True)) == ['retry_requested']
     assert kinds(machine.refused(8.0, 'no')) == ['retry_refused', 'retry_budget']
 
 
-def test_no_answer_within_the_time_out_counts_as_a_refusal() -> None:
-    machine = asked()
+def test_retry_timeout_counts_as_refusal() -> None:
+    machine = waiting()
     assert machine.tick(4.9, True) == []
     (event,) = machine.tick(5.0, True)
     assert (event.kind, event.text) == ('retry_timeout', 'no answer to the retry within 5 s')
@@ -221,57 +221,57 @@ def test_no_answer_within_the_time_out_counts_as_a_refusal() -> None:
     assert machine.tick(100.0, True) == []
 
 
-def test_an_acceptance_after_the_time_out_spares_a_second_retry() -> None:
-    machine = asked()
+def test_acceptance_after_timeout_prevents_a_second_retry() -> None:
+    machine = waiting()
     machine.tick(5.0, True)
     assert kinds(machine.accepted(5.5)) == ['retry_accepted']
     assert machine.tick(10.0, True) == []
     assert machine.used == 1
 
 
-def test_an_acceptance_after_the_budget_still_needs_the_operator() -> None:
-    machine = asked(RetrySettings(dry_run=False, budget=1))
+def test_acceptance_after_spent_budget_still_requires_operator() -> None:
+    machine = waiting(RetrySettings(dry_run=False, budget=1))
     machine.tick(5.0, True)
     (event,) = machine.accepted(6.0)
     assert (event.kind, event.level) == ('retry_accepted', Level.NEEDS_OPERATOR)
     assert machine.state is RetryState.NEEDS_OPERATOR
 
 
-def test_answers_to_nothing_are_ignored() -> None:
+def test_answer_without_a_request_is_ignored() -> None:
     machine = RetryMachine(LIVE)
     assert machine.accepted(0.0) == machine.refused(0.0, 'x') == machine.acknowledge() == []
-    backing_off = asked()
+    backing_off = waiting()
     backing_off.refused(1.0, 'x')
     assert backing_off.refused(1.1, 'x') == []
 
 
-def test_while_one_retry_is_under_way_no_other_is_asked_for() -> None:
-    machine = asked()
+def test_alarm_during_a_retry_requests_no_other() -> None:
+    machine = waiting()
     assert machine.request(1.0, ALARM) == []
     machine.refused(2.0, 'x')
     assert machine.request(2.5, ALARM) == []
     assert machine.used == 1
 
 
-def test_silence_or_unknown_values_never_ask_for_a_retry() -> None:
-    machine = asked()
+def test_unknown_values_delay_the_retry() -> None:
+    machine = waiting()
     machine.refused(1.0, 'x')
     assert machine.tick(50.0, False) == []
     assert kinds(machine.tick(50.1, True)) == ['retry_requested']
 
 
-def test_a_value_that_recovers_by_itself_ends_the_back_off() -> None:
-    machine = asked()
+def test_recovery_during_back_off_cancels_the_retry() -> None:
+    machine = waiting()
     machine.refused(1.0, 'x')
     machine.drop()
     assert machine.tick(50.0, True) == []
 
 
 @pytest.mark.parametrize('again', [False, True])
-def test_what_is_over_before_the_answer_is_asked_for_again_only_by_another_alarm(
+def test_refusal_after_recovery_needs_another_alarm_to_retry(
     again: bool,
 ) -> None:
-    machine = asked()
+    machine = waiting()
     machine.drop()
     assert machine.state is RetryState.WAITING  # the answer may still come
     if again:
@@ -281,7 +281,7 @@ def test_what_is_over_before_the_answer_is_asked_for_again_only_by_another_alarm
     assert kinds(machine.tick(50.0, True)) == expected
 
 
-def test_a_dry_run_says_so_asks_for_nothing_and_spends_nothing() -> None:
+def test_dry_run_reports_and_keeps_the_budget() -> None:
     machine = RetryMachine(RetrySettings())
     for second in range(5):
         (event,) = machine.request(float(second), ALARM)
@@ -290,21 +290,21 @@ def test_a_dry_run_says_so_asks_for_nothing_and_spends_nothing() -> None:
     assert machine.level == Level.OK
 
 
-def test_a_new_episode_has_the_whole_budget() -> None:
-    machine = asked()
+def test_new_episode_has_the_full_budget() -> None:
+    machine = waiting()
     machine.refused(1.0, 'x')
     machine.start_episode()
     assert (machine.state, machine.used) == (RetryState.IDLE, 0)
-    machine.start_episode(used=1)  # one that goes on after a restart
+    machine.start_episode(used=1)  # the episode continues after a restart
     assert machine.used == 1
 
 
-def test_no_budget_needs_an_operator_at_once() -> None:
+def test_zero_budget_requires_operator_at_once() -> None:
     machine = RetryMachine(RetrySettings(dry_run=False, budget=0))
     assert kinds(machine.request(0.0, ALARM)) == ['retry_budget']
 
 
-def test_a_restarted_supervisor_waits_before_it_asks() -> None:
+def test_restarted_supervisor_waits_before_a_request() -> None:
     machine = RetryMachine(LIVE, hold_until=6.0)
     assert machine.request(1.0, ALARM) == []
     assert machine.tick(5.9, True) == []
@@ -312,14 +312,15 @@ def test_a_restarted_supervisor_waits_before_it_asks() -> None:
     assert event.text == 'retry 1 of 2 is requested'
 
 
-def test_retries_asked_for_before_a_restart_count_for_the_hour() -> None:
+def test_retries_before_a_restart_count_for_the_hour() -> None:
     machine = RetryMachine(RetrySettings(dry_run=False, hourly=2), asked=[-3000.0, -10.0])
     assert kinds(machine.request(0.0, ALARM)) == ['retry_budget']
     machine.acknowledge()
-    assert kinds(machine.request(600.5, ALARM)) == ['retry_requested']  # that of -3000 s is over
+    # the retry of -3000 s is older than an hour
+    assert kinds(machine.request(600.5, ALARM)) == ['retry_requested']
 
 
-def test_settings_are_checked() -> None:
+def test_invalid_retry_settings_are_refused() -> None:
     with raises('setting-out-of-range', 'budget', -1):
         RetryMachine(RetrySettings(budget=-1))
 
@@ -336,7 +337,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS, st.integers(0, 4), st.booleans())
-def test_never_more_retries_than_the_budget(actions, budget: int, dry_run: bool) -> None:
+def test_retries_never_exceed_the_budget(actions, budget: int, dry_run: bool) -> None:
     settings = RetrySettings(dry_run=dry_run, budget=budget)
     machine, now, events = RetryMachine(settings), 0.0, []
     for step, action in actions:
@@ -355,29 +356,30 @@ def test_never_more_retries_than_the_budget(actions, budget: int, dry_run: bool)
         if action == 'quiet tick':
             assert 'retry_requested' not in kinds(new)
         events += new
-    asked_for = kinds(events).count('retry_requested')
-    assert asked_for == machine.used <= (0 if dry_run else budget)
+    requested = kinds(events).count('retry_requested')
+    assert requested == machine.used <= (0 if dry_run else budget)
     assert set(kinds(events)) <= set(event_kinds())
     assert not math.isnan(machine.used)
 
 
-def test_the_budget_of_an_hour_counts_over_episodes_and_frees_itself() -> None:
+def test_hourly_budget_spans_episodes_and_recovers() -> None:
     machine = RetryMachine(RetrySettings(dry_run=False, budget=2, hourly=3))
     for at in (0.0, 10.0, 20.0):
         machine.start_episode()
         assert kinds(machine.request(at, ALARM)) == ['retry_requested']
-        retried(machine, at + 1.0)
+        complete_retry(machine, at + 1.0)
     machine.start_episode()
     (event,) = machine.request(30.0, ALARM)
     assert (event.kind, event.level) == ('retry_budget', Level.NEEDS_OPERATOR)
     assert event.text == '3 of 3 retries of this hour are spent: operator required'
     machine.acknowledge()
-    assert kinds(machine.request(3599.0, ALARM)) == ['retry_budget']  # a person adds none
+    assert kinds(machine.request(3599.0, ALARM)) == ['retry_budget']  # not restored
     machine.acknowledge()
-    assert kinds(machine.request(3600.5, ALARM)) == ['retry_requested']  # that of 0 s is over
+    # the retry of 0 s is older than an hour
+    assert kinds(machine.request(3600.5, ALARM)) == ['retry_requested']
 
 
-def test_a_robot_that_is_stopped_is_asked_nothing_and_needs_a_person() -> None:
+def test_stopped_robot_gets_no_request_but_an_operator() -> None:
     machine = RetryMachine(LIVE)
     assert machine.block('the robot is stopped') == []
     (event,) = machine.request(0.0, ALARM)
@@ -389,11 +391,11 @@ def test_a_robot_that_is_stopped_is_asked_nothing_and_needs_a_person() -> None:
     assert kinds(machine.request(1.0, ALARM)) == ['retry_requested']
 
 
-def test_a_stop_while_waiting_ends_what_would_be_asked_again() -> None:
-    machine = asked()
+def test_stop_during_back_off_cancels_the_retry() -> None:
+    machine = waiting()
     machine.block('the robot is stopped')
     assert kinds(machine.tick(5.0, True)) == ['retry_timeout']
     assert kinds(machine.tick(7.0, True)) == ['retry_blocked']
-    other = asked()
+    other = waiting()
     other.refused(1.0, 'busy')
     assert kinds(other.block('the robot is stopped')) == ['retry_blocked']

@@ -14,21 +14,21 @@ from viva_ros.core.returns import (
 )
 
 
-def test_returns_of_a_success_of_four_steps() -> None:
+def test_returns_of_a_success_with_four_steps() -> None:
     assert returns(4, success=True).tolist() == [0.75, 0.5, 0.25, 0.0]
 
 
-def test_a_failure_costs_exactly_1_more_at_every_step() -> None:
+def test_failure_adds_1_to_the_return_of_every_step() -> None:
     assert returns(4, success=False).tolist() == [1.75, 1.5, 1.25, 1.0]
 
 
-def test_the_value_rises_towards_success_and_is_the_progress_so_far() -> None:
+def test_value_of_a_success_equals_its_progress() -> None:
     assert value_from_return(returns(4, success=True)).tolist() == [0.25, 0.5, 0.75, 1.0]
     assert value_from_return(returns(4, success=False)).tolist() == [-0.75, -0.5, -0.25, 0.0]
     np.testing.assert_array_equal(progress(4), value_from_return(returns(4, success=True)))
 
 
-def test_the_latent_is_the_return_minus_1() -> None:
+def test_latent_is_the_return_minus_1() -> None:
     for success in (True, False):
         returned = returns(5, success)
         latent = latent_from_value(value_from_return(returned))
@@ -42,7 +42,7 @@ def test_value_from_return_inverts_return_from_value(value: float) -> None:
 
 
 @given(st.integers(1, 500), st.booleans())
-def test_returns_stay_in_their_half_and_fall(length: int, success: bool) -> None:
+def test_returns_fall_within_their_unit_interval(length: int, success: bool) -> None:
     returned = returns(length, success)
     assert returned.shape == (length,)
     base = 0.0 if success else 1.0
@@ -50,6 +50,6 @@ def test_returns_stay_in_their_half_and_fall(length: int, success: bool) -> None
     assert np.all(np.diff(returned) < 0.0)
 
 
-def test_an_episode_has_at_least_one_step() -> None:
+def test_returns_of_an_empty_episode_raise_value_error() -> None:
     with pytest.raises(ValueError, match='length is 0, must be at least 1'):
         returns(0, success=True)

@@ -27,11 +27,11 @@ from viva_ros.core.settings import (
 
 @dataclass(frozen=True)
 class Example:
-    window: float = setting(2.0, 'Span looked back over, s.', above=0.0, at_most=10.0)
-    count: int = setting(3, 'How many.', at_least=0)
-    mode: str = setting('fast', 'How.', choices=('fast', 'slow'))
-    dry: bool = setting(True, 'Whether not to act.')
-    names: tuple[str, ...] = setting((), 'Which.')
+    window: float = setting(2.0, 'Length of the window, s.', above=0.0, at_most=10.0)
+    count: int = setting(3, 'Number of items.', at_least=0)
+    mode: str = setting('fast', 'Method.', choices=('fast', 'slow'))
+    dry: bool = setting(True, 'Report only.')
+    names: tuple[str, ...] = setting((), 'Names.')
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def test_defaults_are_valid() -> None:
     validate(Outer())
 
 
-def test_an_error_names_the_setting_its_value_and_what_is_allowed() -> None:
+def test_value_out_of_range_is_refused() -> None:
     code = 'setting-out-of-range'
     check_error(code, 'window is 0.0, must be above 0 and at most 10', window=0.0)
     check_error(code, 'window is 11.0, must be above 0 and at most 10', window=11.0)
@@ -58,14 +58,14 @@ def test_an_error_names_the_setting_its_value_and_what_is_allowed() -> None:
     check_error(code, "mode is 'medium', must be one of 'fast', 'slow'", mode='medium')
 
 
-def test_numbers_that_are_not_finite_are_refused() -> None:
+def test_non_finite_number_is_refused() -> None:
     with raises('setting-out-of-range', 'window is nan'):
         validate(Example(window=float('nan')))
     text = 'window is inf, must be finite, above 0 and at most 10'
     check_error('setting-out-of-range', text, window=float('inf'))
 
 
-def test_a_wrong_type_is_refused_by_name() -> None:
+def test_value_of_wrong_type_is_refused() -> None:
     code = 'setting-type'
     check_error(code, 'count is 2.5, must be a whole number', count=2.5)
     check_error(code, "window is '2', must be a number", window='2')
@@ -76,23 +76,23 @@ def test_a_wrong_type_is_refused_by_name() -> None:
     check_error(code, "names is 'head', must be a list of texts", names='head')
 
 
-def test_a_whole_number_will_do_for_a_float() -> None:
+def test_int_is_accepted_for_a_float() -> None:
     validate(Example(window=3))
 
 
-def test_the_error_of_a_nested_setting_gives_its_path() -> None:
+def test_error_of_a_nested_setting_has_its_path() -> None:
     with raises('setting-out-of-range', 'inner.count', -1):
         validate(Outer(Example(count=-1)))
 
 
-def test_describe_lists_name_default_sentence_and_limits_in_order() -> None:
+def test_describe_lists_settings_in_order() -> None:
     rows = [(i.name, i.default, i.doc, str(i.limits)) for i in describe(Example)]
-    assert rows[0] == ('window', 2.0, 'Span looked back over, s.', 'above 0 and at most 10')
+    assert rows[0] == ('window', 2.0, 'Length of the window, s.', 'above 0 and at most 10')
     assert [row[0] for row in rows] == ['window', 'count', 'mode', 'dry', 'names']
     assert rows[3][3] == 'finite' or rows[3][1] is True
 
 
-def test_bounds_are_closed_and_admit_exactly_what_the_limits_do() -> None:
+def test_bounds_equal_the_admitted_values() -> None:
     limits = SettingLimits(above=0.0, at_most=1.0)
     low, high = limits.bounds()
     assert (low, high) == (math.nextafter(0.0, 1.0), 1.0)
@@ -106,13 +106,13 @@ def test_bounds_are_closed_and_admit_exactly_what_the_limits_do() -> None:
     assert str(SettingLimits(above=0.0, below=1.0)) == 'above 0 and below 1'
 
 
-def test_a_whole_number_has_32_bits() -> None:
+def test_int_beyond_32_bits_is_refused() -> None:
     validate(Example(count=2**31 - 1))
     text = 'count is 2147483648, must be a number of 32 bits'
     check_error('setting-out-of-range', text, count=2**31)
 
 
-def test_nested_settings_are_listed_and_replaced_by_dotted_names() -> None:
+def test_nested_settings_have_dotted_names() -> None:
     rows = {info.name: info.default for info in flatten(Outer(Example(count=5)))}
     assert list(rows)[:2] == ['inner.window', 'inner.count'] and rows['inner.count'] == 5
     assert unflatten(Outer(), {'inner.count': 7}) == Outer(Example(count=7))
@@ -120,10 +120,10 @@ def test_nested_settings_are_listed_and_replaced_by_dotted_names() -> None:
 
 @dataclass(frozen=True)
 class Paths:
-    folder: Path = field(metadata=required('Where to write.'))
-    cache: Path | None = setting(None, 'Where to keep frames.')
-    inputs: tuple[Path, ...] = setting((), 'What to read.')
-    count: int | None = setting(None, 'How many.', at_least=1)
+    folder: Path = field(metadata=required('Output folder.'))
+    cache: Path | None = setting(None, 'Folder of cached frames.')
+    inputs: tuple[Path, ...] = setting((), 'Input files.')
+    count: int | None = setting(None, 'Number of items.', at_least=1)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ class Paths:
         ({'count': 1.5}, 'setting-type', 'count is 1.5, must be a whole number'),
     ],
 )
-def test_paths_and_optional_settings_are_checked(
+def test_invalid_path_or_optional_setting_is_refused(
     changes: dict[str, object], code: str, text: str
 ) -> None:
     good = Paths(Path('out'))
@@ -146,20 +146,20 @@ def test_paths_and_optional_settings_are_checked(
         validate(dataclasses.replace(good, **changes))  # type: ignore[arg-type]
 
 
-def test_a_required_setting_has_no_default() -> None:
+def test_required_setting_has_no_default() -> None:
     assert setting_of(Paths, 'folder').default is dataclasses.MISSING
     with pytest.raises(ValueError, match="has no field 'colour'"):
         setting_of(Paths, 'colour')
 
 
-def test_nested_settings_can_be_left_unchecked() -> None:
+def test_validate_can_skip_nested_settings() -> None:
     outer = Outer(Example(count=-1))
     validate(outer, nested=False)
     with raises('setting-out-of-range', 'inner.count', -1):
         validate(outer)
 
 
-def test_a_setting_may_change_while_a_node_is_configured_only_if_it_says_so() -> None:
+def test_setting_is_live_only_if_declared() -> None:
     @dataclass(frozen=True)
     class Mixed:
         held: int = setting(1, 'One.')
@@ -168,13 +168,13 @@ def test_a_setting_may_change_while_a_node_is_configured_only_if_it_says_so() ->
     assert [info.live for info in describe(Mixed)] == [False, True]
 
 
-def test_a_field_without_a_sentence_is_no_setting() -> None:
+def test_field_without_description_is_refused() -> None:
     @dataclass(frozen=True)
-    class Careless:
+    class Undocumented:
         window: float = 2.0
 
     with pytest.raises(ValueError, match='window is no setting'):
-        describe(Careless)
+        describe(Undocumented)
 
 
 def all_settings() -> list[type]:
@@ -187,7 +187,7 @@ def all_settings() -> list[type]:
     return found
 
 
-def test_every_settings_class_of_the_core_is_frozen_valid_and_says_its_unit() -> None:
+def test_settings_of_core_are_frozen_valid_and_described() -> None:
     names = {cls.__name__ for cls in all_settings()}
     assert names == {
         'AlarmSettings', 'CloudSettings', 'DetectorSettings', 'PictureSettings', 'RetrySettings',

@@ -22,45 +22,45 @@ CALL = Event(Level.NEEDS_OPERATOR, 'retry_budget', 5, 3, NAN, NAN, NAN, 'a', '2 
 LATCH = Event(Level.LATCHED, 'drop', 5, 3, NAN, NAN, NAN, 'a', 'the value fell')
 
 
-def kept(path: Path, *days: float) -> SupervisionMemory:
-    """Return the memory of another process, which has noted retries at these times of the day."""
+def memory_with(path: Path, *times: float) -> SupervisionMemory:
+    """Return a new memory on the file of a process that recorded retries at these times, s."""
     memory = SupervisionMemory(path / 'folder' / 'retries.json')
-    for day in days:
-        memory.note_retry(day)
+    for time in times:
+        memory.note_retry(time)
     return SupervisionMemory(memory.path)
 
 
-def test_without_a_file_nothing_is_recalled_and_none_is_made(tmp_path: Path) -> None:
-    memory = kept(tmp_path)
+def test_recall_without_a_file_is_empty(tmp_path: Path) -> None:
+    memory = memory_with(tmp_path)
     assert memory.recall(DAY, 20) == SupervisionRecord()
     assert memory.away(DAY) == math.inf
     assert not memory.path.exists()
 
 
-def test_what_another_process_has_noted_comes_back_in_steady_time(tmp_path: Path) -> None:
-    asked = kept(tmp_path, DAY, DAY + 100.0).recall(DAY + 110.0, 20).asked
+def test_retries_of_another_process_convert_to_steady_time(tmp_path: Path) -> None:
+    asked = memory_with(tmp_path, DAY, DAY + 100.0).recall(DAY + 110.0, 20).asked
     assert steady(asked, DAY + 110.0, 50.0) == [-60.0, 40.0]  # 110 s and 10 s ago
 
 
-def test_what_is_an_hour_old_is_forgotten_in_memory_and_file(tmp_path: Path) -> None:
-    memory = kept(tmp_path, DAY, DAY + 100.0)
+def test_retries_older_than_an_hour_are_dropped(tmp_path: Path) -> None:
+    memory = memory_with(tmp_path, DAY, DAY + 100.0)
     assert memory.recall(DAY + 3600.0, 20).asked == (DAY + 100.0,)
     memory.note_retry(DAY + 3600.0)
     assert '1000000.0' not in memory.path.read_text()
     assert len(SupervisionMemory(memory.path).recall(DAY + 3600.0, 20).asked) == 2
 
 
-def test_a_clock_put_back_makes_a_retry_young_not_forgotten(tmp_path: Path) -> None:
-    memory = kept(tmp_path, DAY)
+def test_clock_set_back_keeps_a_retry_as_recent(tmp_path: Path) -> None:
+    memory = memory_with(tmp_path, DAY)
     assert memory.recall(DAY - 86_400.0, 20).asked == (DAY - 86_400.0,)
     memory.note_retry(DAY - 86_400.0)
     asked = SupervisionMemory(memory.path).recall(DAY - 86_400.0 + 30.0, 20).asked
     assert steady(asked, DAY - 86_400.0 + 30.0, 40.0) == [10.0, 10.0]
 
 
-def test_operator_and_episode_come_back(tmp_path: Path) -> None:
+def test_operator_and_episode_are_recalled(tmp_path: Path) -> None:
     episode = OpenEpisode('e1', 'fold', 1, retrying=True)
-    memory = kept(tmp_path, DAY)
+    memory = memory_with(tmp_path, DAY)
     memory.recall(DAY, 20)
     memory.change(operator=CALL, episode=episode)
     again = SupervisionMemory(memory.path).recall(DAY, 20)
@@ -71,18 +71,18 @@ def test_operator_and_episode_come_back(tmp_path: Path) -> None:
     assert SupervisionMemory(memory.path).recall(DAY, 20) == SupervisionRecord((DAY,))
 
 
-def test_time_away_counts_from_the_last_sign_of_life(tmp_path: Path) -> None:
-    memory = kept(tmp_path, DAY)
+def test_time_away_counts_from_keep_alive(tmp_path: Path) -> None:
+    memory = memory_with(tmp_path, DAY)
     memory.recall(DAY, 20)
     memory.change(episode=OpenEpisode('e1', 'fold'))
     os.utime(memory.path, (DAY, DAY))
     assert memory.away(DAY + 12.0) == 12.0
-    assert memory.away(DAY - 1.0) == math.inf  # the clock was put back: nothing is known
+    assert memory.away(DAY - 1.0) == math.inf  # the clock was set back
     memory.keep_alive()
     assert memory.path.stat().st_mtime > DAY
 
 
-def test_file_of_the_first_format_is_read(tmp_path: Path) -> None:
+def test_file_of_format_1_is_read(tmp_path: Path) -> None:
     path = tmp_path / 'retries.json'
     path.write_text('{"format": "viva_ros retries 1", "asked": [1000000.0]}')
     assert SupervisionMemory(path).recall(DAY, 20) == SupervisionRecord((DAY,))
@@ -92,18 +92,18 @@ def test_file_of_the_first_format_is_read(tmp_path: Path) -> None:
     'content', ['', '{', '[]', '{"format": "viva_ros retries 0"}',
                 '{"format": "viva_ros supervision 3", "asked": [], "operator": 3}'],
 )  # fmt: skip
-def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -> None:
+def test_damaged_memory_is_renamed_and_spends_the_budget(tmp_path: Path, content: str) -> None:
     path = tmp_path / 'retries.json'
     path.write_text(content)
     memory = SupervisionMemory(path)
     with raises('supervision-memory-damaged', path, 'spent for an hour', 'retries.damaged'):
         memory.recall(DAY, 3)
     assert path.with_suffix('.damaged').read_text() == content
-    memory.change(latched=LATCH)  # what is written next keeps the budget spent
+    memory.change(latched=LATCH)  # the next write keeps the budget spent
     assert SupervisionMemory(path).recall(DAY, 3) == SupervisionRecord((DAY,) * 3, latched=LATCH)
 
 
-def test_of_two_that_ask_for_a_lock_the_first_has_it_until_it_ends(tmp_path: Path) -> None:
+def test_lock_is_held_by_the_first_until_it_is_freed(tmp_path: Path) -> None:
     first, second = (Lock(tmp_path / 'made' / 's.lock', name) for name in ('1', '2'))
     assert first.take() and first.take()
     assert not second.take()
@@ -111,10 +111,10 @@ def test_of_two_that_ask_for_a_lock_the_first_has_it_until_it_ends(tmp_path: Pat
     assert second.take() and list(second.earlier) == ['1']
     assert not first.take()
     second.free()
-    assert first.take() and list(first.earlier) == ['2']  # itself it is not before itself
+    assert first.take() and list(first.earlier) == ['2']  # the own name is left out
 
 
-def test_a_lock_holds_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_holds_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, 'No space left on device')
 
@@ -124,7 +124,7 @@ def test_a_lock_holds_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not second.take()
 
 
-def test_a_lock_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+def test_lock_without_a_folder_raises_os_error(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
     with pytest.raises(OSError, match='file'):
         Lock(tmp_path / 'file' / 's.lock', '1').take()

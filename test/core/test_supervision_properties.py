@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The promises of the supervision, whatever comes in whatever order: judge, silence and retry."""
+"""Invariants of the supervision for any order of inputs: detector, silence and retry."""
 
 import math
 
@@ -27,57 +27,57 @@ TICK = 0.1
 
 
 class Supervision(RuleBasedStateMachine):
-    """Judge, silence and retry machine as the supervisor holds them, on one clock."""
+    """Detector, silence and retry machine as in the supervisor, on one clock."""
 
     @initialize(latch=st.booleans())
     def begin(self, latch: bool) -> None:
         alarm = AlarmSettings(cool_down=COOL_DOWN, latch=latch)
         self.latch = latch
-        self.judge = Detector(DetectorSettings(QUICK, alarm), THRESHOLDS, alpha=0.05)
+        self.detector = Detector(DetectorSettings(QUICK, alarm), THRESHOLDS, alpha=0.05)
         self.silence = Silence(SilenceSettings(SILENT, 5.0), 0.0)
-        self.machine, self.rests_until = RetryMachine(RETRIES), 0.0
+        self.machine, self.hold_until = RetryMachine(RETRIES), 0.0
         self.now, self.stamp, self.episode = 0.0, 10**18, 1
         self.heard: float | None = None
         self.silent_since = 0.0
         self.executing, self.blocked, self.unknown = True, '', False
-        self.wanted = False  # an alarm of this task that nothing has overtaken
-        self.alarms: list[tuple[int, bool]] = []  # stamp, and whether stamps still compare
-        self.asked: list[float] = []
-        self.compares = True
+        self.alarm_pending = False  # an alarm of this task that is not over
+        self.alarms: list[tuple[int, bool]] = []  # stamp, and whether stamps are comparable
+        self.requested: list[float] = []
+        self.comparable = True
         self.reported = False
 
-    def take(self, events: list[Event], known: bool) -> None:
-        """Note what matters, and act as the supervisor does."""
+    def process(self, events: list[Event], known: bool) -> None:
+        """Check events, and act as the supervisor does."""
         for event in events:
             if event.kind in ('episode_start', 'recovered', 'paused'):
-                self.give_up()
+                self.cancel_retry()
             alarms = event.level == Level.ALARM and event.kind in RULES
             if alarms:
-                assert known and self.executing, 'an alarm without a value, or while paused'
+                assert known and self.executing, 'no alarm without a value, or while paused'
                 assert event.statistic > event.threshold
                 assert event.onset <= event.stamp and event.alpha == 0.05
                 assert event.window[-1][0] == event.stamp
-                if self.alarms and self.compares:
+                if self.alarms and self.comparable:
                     assert event.stamp - self.alarms[-1][0] >= COOL_DOWN * S
                 self.alarms.append((event.stamp, True))
-                self.compares = self.wanted = True
+                self.comparable = self.alarm_pending = True
                 self.follow(self.machine.request(self.now, event))
 
-    def give_up(self) -> None:
-        """As the supervisor does: what was to be asked for again is about something past."""
-        self.wanted = False
+    def cancel_retry(self) -> None:
+        """Cancel a pending retry, as the supervisor does when the alarm is over."""
+        self.alarm_pending = False
         self.machine.drop()
 
     def follow(self, events: list[Event]) -> None:
         for event in events:
             if event.kind == 'retry_requested':
-                assert not self.blocked, 'a stopped robot is asked nothing'
-                assert self.now >= self.rests_until, 'a burst after a restart'
-                assert self.wanted, 'it is about no alarm of this task'
-                assert not self.unknown, 'the newest value is not known'
-                assert self.now - self.heard <= SILENT + TICK, 'nobody says anything'
-                assert self.machine.state is RetryState.WAITING, 'one at a time'
-                self.asked.append(self.now)
+                assert not self.blocked, 'a stopped robot gets no request'
+                assert self.now >= self.hold_until, 'no request directly after a restart'
+                assert self.alarm_pending, 'a request needs an alarm of this task'
+                assert not self.unknown, 'the newest value is known'
+                assert self.now - self.heard <= SILENT + TICK, 'values arrive'
+                assert self.machine.state is RetryState.WAITING, 'one retry at a time'
+                self.requested.append(self.now)
 
     @rule(value=st.floats(-1, 1), count=st.integers(1, 15))
     def hold(self, value: float, count: int) -> None:
@@ -90,15 +90,15 @@ class Supervision(RuleBasedStateMachine):
             self.update(value, True)
 
     def update(self, value: float, known: bool, kind: str = '') -> list[Event]:
-        events = self.judge.update(
+        events = self.detector.update(
             self.stamp, value, 'why', str(self.episode), kind=kind, executing=self.executing
         )
-        self.take(events, known)
+        self.process(events, known)
         return events
 
     @rule()
     def fall(self) -> None:
-        """Let the value fall far enough to alarm, unless something speaks against it."""
+        """Let the value fall far enough for an alarm."""
         self.values(value=0.9, count=12)
         self.values(value=-0.9, count=6)
 
@@ -112,39 +112,39 @@ class Supervision(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0.1, 7.0))
     def quiet(self, seconds: float) -> None:
-        """Nobody says anything."""
+        """Pass time without a message."""
         for _ in range(round(seconds / TICK)):
             self.pass_time(TICK)
 
     @rule()
     def next_episode(self) -> None:
         self.episode += 1
-        self.wanted = False
+        self.alarm_pending = False
         needed = self.machine.level
         self.machine.start_episode()
         assert self.machine.level == needed, 'an operator stays required'
 
     @rule()
     def restart(self) -> None:
-        """Another takes over the retries, and what was kept of them."""
-        self.rests_until = self.now + COOL_DOWN
-        recent = [at for at in self.asked if at > self.now - 3600.0]
+        """Start another retry machine with the recorded retries and cause."""
+        self.hold_until = self.now + COOL_DOWN
+        recent = [at for at in self.requested if at > self.now - 3600.0]
         needed = self.machine.level
-        self.machine = RetryMachine(RETRIES, self.rests_until, recent, self.machine.cause)
+        self.machine = RetryMachine(RETRIES, self.hold_until, recent, self.machine.cause)
         self.machine.block(self.blocked)
         assert self.machine.level == needed, 'an operator stays required'
 
     @rule()
     def stamps_go_back(self) -> None:
         self.stamp -= 100 * S
-        self.compares = False
+        self.comparable = False
 
     @rule(executing=st.booleans())
     def execute(self, executing: bool) -> None:
-        """Report execution: to the machine at once, to the judge with the next value."""
+        """Report execution: to the machine at once, to the detector with the next value."""
         self.executing = executing
         if not executing:
-            self.wanted = False
+            self.alarm_pending = False
         self.follow(self.machine.executing(self.now, executing))
 
     @rule(blocked=st.sampled_from(['', 'the robot is stopped']))
@@ -154,28 +154,28 @@ class Supervision(RuleBasedStateMachine):
 
     @rule(accept=st.booleans())
     def answer(self, accept: bool) -> None:
-        said = self.machine.accepted(self.now) if accept else self.machine.refused(self.now, 'no')
-        self.follow(said)
+        machine = self.machine
+        self.follow(machine.accepted(self.now) if accept else machine.refused(self.now, 'no'))
 
     @rule()
     def acknowledge(self) -> None:
         self.follow(self.machine.acknowledge())
-        self.judge.acknowledge(self.stamp)
-        assert self.judge.level not in (Level.ALARM, Level.LATCHED)
+        self.detector.acknowledge(self.stamp)
+        assert self.detector.level not in (Level.ALARM, Level.LATCHED)
 
     def pass_time(self, seconds: float) -> None:
-        """Let both clocks run, and tick as the supervisor does."""
+        """Advance both clocks, and tick as the supervisor does."""
         self.now += seconds
         self.stamp += round(seconds * S)
         event = self.silence.update(self.now, self.heard, self.stamp, '')
         if event is not None:
             assert event.level == (Level.UNKNOWN if self.silence.silent else Level.OK)
-            self.give_up()
-        unheard = self.silence.silent or self.judge.level in (Level.UNKNOWN, Level.PAUSED)
-        self.follow(self.machine.tick(self.now, self.judge.known and not unheard))
+            self.cancel_retry()
+        unheard = self.silence.silent or self.detector.level in (Level.UNKNOWN, Level.PAUSED)
+        self.follow(self.machine.tick(self.now, self.detector.known and not unheard))
 
     @invariant()
-    def silence_is_never_longer_than_its_time_out_without_a_word(self) -> None:
+    def silence_is_reported_within_its_timeout(self) -> None:
         if not hasattr(self, 'silence'):
             return
         allowed = 5.0 if self.heard is None else SILENT
@@ -184,16 +184,16 @@ class Supervision(RuleBasedStateMachine):
             assert self.silence.silent
 
     @invariant()
-    def no_more_retries_than_the_budget_of_an_hour(self) -> None:
-        if hasattr(self, 'asked'):
-            assert len([at for at in self.asked if at > self.now - 3600.0]) <= HOURLY
+    def retries_never_exceed_the_hourly_budget(self) -> None:
+        if hasattr(self, 'requested'):
+            assert len([at for at in self.requested if at > self.now - 3600.0]) <= HOURLY
             assert self.machine.used <= BUDGET
 
     @invariant()
-    def a_level_says_what_is_known(self) -> None:
-        if not hasattr(self, 'judge'):
+    def levels_are_consistent(self) -> None:
+        if not hasattr(self, 'detector'):
             return
-        if self.judge.level == Level.LATCHED:
+        if self.detector.level == Level.LATCHED:
             assert self.latch
         if self.machine.state is RetryState.NEEDS_OPERATOR:
             assert self.machine.level == Level.NEEDS_OPERATOR

@@ -37,7 +37,7 @@ def made(settings: CloudSettings = SETTINGS) -> Trail:
 
 
 def add(trail: Trail, second: float, value: float, episode: str = 'e', left: float = 0.0) -> None:
-    joints = {'r': 0.0, 'l': left}  # in the engine's order, not the description's
+    joints = {'r': 0.0, 'l': left}  # in the order of the engine, not of the description
     trail.add(round(second * SECOND), episode, joints, (value, 0.5, 0.25, math.nan))
 
 
@@ -46,38 +46,38 @@ def values(trail: Trail) -> list[float]:
     return trail.points()[::2, 3].tolist()
 
 
-def test_an_estimate_becomes_a_point_for_each_frame() -> None:
+def test_estimate_has_one_point_per_frame() -> None:
     trail = made()
     add(trail, 1.0, -0.5, left=0.2)
     expected = [[0.2, 0.0, 0.0, -0.5, 0.5, 0.25], [0.0, 1.0, 0.0, -0.5, 0.5, 0.25]]
     points = trail.points()
     assert points[:, :6] == pytest.approx(np.array(expected))
-    assert np.isnan(points[:, 6]).all(), 'familiarity is not known yet'
+    assert np.isnan(points[:, 6]).all(), 'familiarity is unknown'
 
 
-def test_points_come_in_the_order_of_time_and_are_kept() -> None:
+def test_points_are_in_order_of_time() -> None:
     trail = made()
     for second in range(3):
         add(trail, second, 0.1 * second)
         assert values(trail) == pytest.approx([0.1 * k for k in range(second + 1)])
 
 
-def test_what_is_older_than_the_span_goes() -> None:
+def test_points_older_than_the_span_are_dropped() -> None:
     trail = made()
     for second in range(15):
         add(trail, second, float(second))
     assert values(trail) == list(range(4, 15))
 
 
-def test_another_episode_begins_a_new_trail_if_that_is_set() -> None:
-    alone, all_of_them = made(), made(CloudSettings(SETTINGS.frames, 'base', 10.0, False))
-    for trail in (alone, all_of_them):
+def test_episode_only_begins_a_new_trail_per_episode() -> None:
+    present, both = made(), made(CloudSettings(SETTINGS.frames, 'base', 10.0, False))
+    for trail in (present, both):
         add(trail, 1.0, 0.1, 'e1')
         add(trail, 2.0, 0.2, 'e2')
-    assert values(alone) == [0.2] and values(all_of_them) == [0.1, 0.2]
+    assert values(present) == [0.2] and values(both) == [0.1, 0.2]
 
 
-def test_what_comes_after_an_episode_leaves_its_trail_as_it_is() -> None:
+def test_estimate_after_an_episode_is_ignored() -> None:
     trail = made()
     add(trail, 1.0, 0.1, 'e1')
     add(trail, 2.0, 0.2, '')
@@ -86,21 +86,21 @@ def test_what_comes_after_an_episode_leaves_its_trail_as_it_is() -> None:
     assert values(trail) == [0.3]
 
 
-def test_before_the_first_episode_all_is_drawn() -> None:
+def test_estimates_before_the_first_episode_are_drawn() -> None:
     trail = made()
     add(trail, 1.0, 0.1, '')
     add(trail, 2.0, 0.2, '')
     assert values(trail) == [0.1, 0.2]
 
 
-def test_a_jump_back_in_time_begins_a_new_trail() -> None:
+def test_time_jump_back_begins_a_new_trail() -> None:
     trail = made()
     add(trail, 5.0, 0.1)
     add(trail, 1.0, 0.2)
     assert values(trail) == [0.2]
 
 
-def test_estimates_before_the_description_have_points_once_it_is_there() -> None:
+def test_earlier_estimates_get_points_with_the_description() -> None:
     trail = Trail(SETTINGS)
     add(trail, 1.0, 0.1, left=0.3)
     assert trail.points().shape == (0, len(FIELDS))
@@ -108,7 +108,7 @@ def test_estimates_before_the_description_have_points_once_it_is_there() -> None
     assert trail.points()[0, :4].tolist() == pytest.approx([0.3, 0.0, 0.0, 0.1])
 
 
-def test_another_description_moves_all_points() -> None:
+def test_new_description_recomputes_all_points() -> None:
     trail = made()
     add(trail, 1.0, 0.1)
     assert trail.points()[1, 1] == 1.0
@@ -116,7 +116,7 @@ def test_another_description_moves_all_points() -> None:
     assert trail.points()[1, 1] == 2.0
 
 
-def test_a_frame_that_is_not_known_is_left_out_and_named() -> None:
+def test_unknown_frame_is_left_out_with_a_fault() -> None:
     trail = made(CloudSettings(('left', 'middle', 'right'), 'base', 10.0))
     add(trail, 1.0, 0.1)
     assert trail.points()[:, 1].tolist() == [0.0, 1.0]
@@ -124,13 +124,13 @@ def test_a_frame_that_is_not_known_is_left_out_and_named() -> None:
     assert "there is no link 'middle'" in trail.faults['middle']
 
 
-def test_without_the_fixed_frame_there_is_no_point() -> None:
+def test_unknown_fixed_frame_yields_no_points() -> None:
     trail = made(CloudSettings(SETTINGS.frames, 'world', 10.0))
     add(trail, 1.0, 0.1)
     assert not len(trail.points()) and set(trail.faults) == {'left', 'right'}
 
 
-def test_a_joint_that_the_engine_does_not_have_leaves_its_frames_out() -> None:
+def test_frame_with_a_joint_unknown_to_engine_is_left_out() -> None:
     trail = made()
     trail.add(SECOND, 'e', {'l': 0.2}, (0.1, 0.5, 0.25, math.nan))
     assert trail.points()[:, :2].tolist() == [[0.2, 0.0]]
@@ -140,11 +140,11 @@ def test_a_joint_that_the_engine_does_not_have_leaves_its_frames_out() -> None:
     )
 
 
-def test_a_trail_has_a_greatest_length() -> None:
+def test_trail_has_a_maximum_length() -> None:
     trail = made(CloudSettings(SETTINGS.frames, 'base', 3600.0))
     for number in range(KEPT + 5):
         add(trail, 0.01 * number, float(number))
-    # A viewer that comes late gets the newest first, and all of them after some calls.
+    # A late subscriber receives the newest points first, and all of them after some calls.
     assert len(trail.points()) == 2 * BATCH and trail.points()[-1, 3] == KEPT + 4
     for _ in range(KEPT // BATCH):
         points = trail.points()

@@ -12,7 +12,7 @@ from support.errors import raises
 from viva_ros.core.errors import InputError
 from viva_ros.core.urdf import LARGEST, RobotDescription
 
-#: A turning arm of 2 m on a column of 1 m, a slide of the hand along y, a finger that follows it.
+#: A revolute arm of 2 m on a column of 1 m, a hand that slides along y, and a mimic finger.
 ARM = """
 <robot name="arm">
   <link name="base"/><link name="arm"/><link name="hand"/><link name="finger"/><link name="eye"/>
@@ -40,50 +40,50 @@ def point(base: str, tip: str, turn: float = 0.0, slide: float = 0.0) -> list[fl
     return RobotDescription(ARM).chain(base, tip).points(positions)[0].tolist()
 
 
-def test_a_revolute_joint_turns_about_its_axis() -> None:
+def test_revolute_joint_turns_about_its_axis() -> None:
     assert point('base', 'hand') == pytest.approx([2.0, 0.0, 1.0])
     assert point('base', 'hand', turn=QUARTER) == pytest.approx([0.0, 2.0, 1.0])
 
 
-def test_a_prismatic_joint_moves_along_its_axis_in_the_turned_frame() -> None:
+def test_prismatic_joint_moves_along_its_turned_axis() -> None:
     # The arm points along y; its own y, along which the hand slides, points along -x.
     assert point('base', 'hand', QUARTER, 0.25) == pytest.approx([-0.25, 2.0, 1.0])
 
 
-def test_a_joint_that_mimics_follows_with_factor_and_offset() -> None:
+def test_mimic_joint_follows_with_factor_and_offset() -> None:
     # 0.5 - 2 * 0.25 is 0, 0.5 - 2 * 0.1 is 0.3.
     assert point('base', 'finger', 0.0, 0.25) == pytest.approx([2.0, 0.25, 1.0])
     assert point('base', 'finger', 0.0, 0.1) == pytest.approx([2.0, 0.1, 1.3])
     assert RobotDescription(ARM).chain('base', 'finger').joints == ('turn', 'slide')
 
 
-def test_a_base_on_another_branch_is_the_frame_of_the_points() -> None:
+def test_points_are_in_the_frame_of_a_base_on_another_branch() -> None:
     # The eye is at z = 3 and turned by a quarter: its x is the world's y, its y the world's -x.
     assert point('eye', 'hand') == pytest.approx([0.0, -2.0, -2.0])
 
 
-def test_from_a_link_to_its_ancestor_the_joints_are_inverted() -> None:
+def test_chain_to_an_ancestor_is_inverted() -> None:
     assert point('arm', 'base', turn=QUARTER) == pytest.approx([0.0, 0.0, -1.0])
     assert point('hand', 'arm', 0.0, 0.5) == pytest.approx([-2.0, -0.5, 0.0])
     assert point('arm', 'arm', 1.0) == [0.0, 0.0, 0.0]
 
 
-def test_a_batch_gives_the_points_of_each() -> None:
+def test_batch_of_positions_yields_all_points() -> None:
     chain = RobotDescription(ARM).chain('base', 'hand')
     positions = {'turn': np.array([0.0, QUARTER, math.pi]), 'slide': np.zeros(3)}
     expected = [[2.0, 0.0, 1.0], [0.0, 2.0, 1.0], [-2.0, 0.0, 1.0]]
     assert chain.points(positions) == pytest.approx(np.array(expected))
 
 
-def test_roll_pitch_and_yaw_turn_about_the_fixed_axes_in_this_order() -> None:
+def test_roll_pitch_and_yaw_turn_about_fixed_axes() -> None:
     text = ARM.replace('rpy="0 0 1.5707963267948966"', f'rpy="{QUARTER} 0 {QUARTER}"')
     robot = RobotDescription(text)
-    # Seen from the eye, first turned about x, then about z: its axes are the world's y, z and x.
+    # Turned about x, then about z: the axes of the eye are y, z and x of the world.
     positions = {'turn': np.zeros(1), 'slide': np.zeros(1)}
     assert robot.chain('eye', 'hand').points(positions)[0] == pytest.approx([0.0, -2.0, 2.0])
 
 
-def test_the_root_is_the_link_without_a_parent() -> None:
+def test_root_is_the_link_without_a_parent() -> None:
     assert RobotDescription(ARM).root == 'base'
     with raises('urdf-root', "['base', 'stray']"):
         _ = RobotDescription(
@@ -112,24 +112,24 @@ def test_malformed_description_is_refused(old: str, new: str, code: str, named: 
         RobotDescription(ARM.replace(old, new))
 
 
-def test_a_link_that_is_not_there_is_named_with_the_nearest() -> None:
+def test_unknown_link_is_refused_with_similar_names() -> None:
     with raises('urdf-link-unknown', "'hands'", 'links are hand, '):
         RobotDescription(ARM).chain('base', 'hands')
 
 
-def test_links_without_a_connection_have_no_chain() -> None:
+def test_chain_of_unconnected_links_is_refused() -> None:
     text = ARM.replace('<link name="base"/>', '<link name="base"/><link name="stray"/>')
     with raises('urdf-links-unconnected', "'base'", "'stray'"):
         RobotDescription(text).chain('base', 'stray')
 
 
-def test_a_joint_without_one_position_is_refused() -> None:
+def test_unsupported_joint_type_is_refused() -> None:
     text = ARM.replace('name="turn" type="revolute"', 'name="turn" type="floating"')
     with raises('urdf-joint-type', "joint 'turn'", "'base' and 'hand'", 'floating', 'revolute'):
         RobotDescription(text).chain('base', 'hand')
 
 
-def test_a_loop_of_links_ends() -> None:
+def test_loop_of_links_is_refused() -> None:
     loop = ARM.replace('</robot>', """
       <joint name="back" type="fixed"><parent link="hand"/><child link="base"/></joint></robot>
     """)  # fmt: skip
@@ -137,13 +137,13 @@ def test_a_loop_of_links_ends() -> None:
         RobotDescription(loop).chain('base', 'eye')
 
 
-def test_a_description_that_is_too_long_is_not_parsed() -> None:
+def test_too_long_description_is_refused() -> None:
     with raises('urdf-too-long', LARGEST + 1, LARGEST):
         RobotDescription(' ' * (LARGEST + 1))
 
 
 @given(st.integers(0, len(ARM)), st.integers(0, 40), st.text(max_size=10))
-def test_a_damaged_description_is_read_or_refused(place: int, cut: int, text: str) -> None:
+def test_damaged_description_is_read_or_refused(place: int, cut: int, text: str) -> None:
     try:
         RobotDescription(ARM[:place] + text + ARM[place + cut :]).chain('base', 'finger')
     except InputError as error:

@@ -18,13 +18,13 @@ def window_of(span: float, *samples: tuple[float, float]) -> Window:
     return window
 
 
-def test_smoothing_closes_63_percent_of_a_step_in_one_time_constant() -> None:
+def test_smoother_reaches_63_percent_in_one_time_constant() -> None:
     smoother = Smoother(0.5)
     smoother.update(0, 0.0)
     assert smoother.update(S // 2, 1.0) == pytest.approx(1.0 - math.exp(-1.0))
 
 
-def test_the_first_sample_passes_through_and_so_does_the_first_after_a_reset() -> None:
+def test_first_sample_passes_through_also_after_reset() -> None:
     smoother = Smoother(0.5)
     assert smoother.update(0, -0.6) == -0.6
     smoother.update(S, 0.4)
@@ -32,7 +32,7 @@ def test_the_first_sample_passes_through_and_so_does_the_first_after_a_reset() -
     assert smoother.update(2 * S, 0.1) == 0.1
 
 
-def test_a_time_constant_of_zero_does_not_smooth() -> None:
+def test_zero_time_constant_does_not_smooth() -> None:
     smoother = Smoother(0.0)
     smoother.update(0, 0.0)
     assert smoother.update(1, 1.0) == 1.0
@@ -44,7 +44,7 @@ def test_a_time_constant_of_zero_does_not_smooth() -> None:
     st.floats(-1, 1),
     st.lists(st.integers(1, 300_000_000), min_size=1, max_size=8),
 )
-def test_a_step_is_smoothed_the_same_however_often_it_is_sampled(
+def test_smoothing_is_independent_of_the_sampling_rate(
     constant: float, start: float, end: float, steps: list[int]
 ) -> None:
     often, once = Smoother(constant), Smoother(constant)
@@ -57,25 +57,25 @@ def test_a_step_is_smoothed_the_same_however_often_it_is_sampled(
     assert result == pytest.approx(once.update(stamp, end), abs=1e-9)
 
 
-def test_a_window_is_full_when_its_samples_reach_back_over_its_span() -> None:
+def test_window_is_full_when_samples_cover_the_span() -> None:
     assert not window_of(1.0).full
     assert not window_of(1.0, (0.0, 5.0), (0.9, 5.0)).full
     assert window_of(1.0, (0.0, 5.0), (1.0, 5.0)).full
 
 
-def test_the_maximum_is_of_the_samples_inside() -> None:
+def test_maximum_is_of_the_samples_inside() -> None:
     window = window_of(1.0, (0.0, 9.0), (0.5, 3.0), (1.2, 1.0))
     assert window.maximum() == 3.0  # the 9 at 0.0 is older than 1.2 - 1.0
     assert window_of(1.0, (0.2, 9.0), (1.2, 1.0)).maximum() == 9.0  # the edge is inside
 
 
-def test_the_beginning_is_interpolated_between_its_neighbours() -> None:
+def test_first_is_interpolated_between_samples() -> None:
     window = window_of(1.0, (7.0, 0.2), (7.4, 1.0), (8.1, 5.0))
     assert window.first() == pytest.approx(0.4)  # at 7.1, a quarter of the way from .2 to 1
     assert math.isnan(window_of(1.0, (7.0, 0.0), (7.9, 1.0)).first())
 
 
-def test_the_held_minimum_counts_the_sample_in_force_when_the_window_begins() -> None:
+def test_held_includes_sample_in_force_at_the_begin() -> None:
     window = window_of(0.3, (0.0, 1.0), (0.2, 7.0), (0.4, 8.0))
     assert window.held() == 1.0  # begins at 0.1, where the sample of 0.0 still holds
     window.add(round(0.6 * S), 9.0)
@@ -83,10 +83,10 @@ def test_the_held_minimum_counts_the_sample_in_force_when_the_window_begins() ->
     assert math.isnan(window_of(0.3, (0.0, 1.0), (0.2, 7.0)).held())
 
 
-def test_a_window_of_no_span_holds_the_last_sample() -> None:
+def test_window_without_span_holds_the_last_sample() -> None:
     assert window_of(0.0, (0.0, 1.0), (0.2, 7.0)).held() == 7.0
 
 
-def test_stamps_must_ascend() -> None:
+def test_stamp_that_does_not_ascend_raises_value_error() -> None:
     with pytest.raises(ValueError, match='not later than the last'):
         window_of(1.0, (1.0, 0.0), (1.0, 0.0))

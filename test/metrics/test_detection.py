@@ -9,7 +9,7 @@ from viva_ros.metrics.detection import Trial, detection, placebo
 
 TRIALS = [
     Trial(True, 10.0, (5.0,), inject=3.0, manifest=4.0),  # detected at half, 1 s late
-    Trial(True, 10.0, (1.0, 2.5), inject=2.0, manifest=4.0),  # 1.0 is before its cause
+    Trial(True, 10.0, (1.0, 2.5), inject=2.0, manifest=4.0),  # 1.0 is before the cause
     Trial(True, 10.0, (), inject=2.0, manifest=4.0),
     Trial(True, 10.0, (1.0,), inject=2.0, manifest=4.0),  # a false alarm is no detection
     Trial(False, 1800.0, ()),
@@ -17,7 +17,7 @@ TRIALS = [
 ]
 
 
-def test_figures_by_hand() -> None:
+def test_detection_metrics_by_hand() -> None:
     found = detection(TRIALS)
     assert (found.failures, found.successes) == (4, 2)
     assert found.tpr == 2 / 4
@@ -31,22 +31,22 @@ def test_figures_by_hand() -> None:
     assert found.false_alarms_per_hour == pytest.approx(2.0)  # in 2 x half an hour
 
 
-def test_nothing_to_count_is_not_a_number() -> None:
+def test_metrics_of_an_empty_set_are_nan() -> None:
     assert math.isnan(detection(TRIALS[4:]).tpr)
     assert math.isnan(detection(TRIALS[:4]).tnr)
     assert math.isnan(detection(TRIALS[2:3]).delay_median)
 
 
-def test_an_alarm_at_the_very_moment_of_the_cause_counts() -> None:
+def test_alarm_at_the_time_of_the_cause_is_a_detection() -> None:
     assert Trial(True, 10.0, (2.0,), inject=2.0).detection == 2.0
 
 
-def test_a_success_detects_nothing() -> None:
+def test_success_has_no_detection() -> None:
     assert TRIALS[5].detection is None
     assert TRIALS[5].delay is None
 
 
-def test_a_placebo_has_the_same_number_of_alarms_at_random() -> None:
+def test_placebo_keeps_the_number_of_alarms() -> None:
     random = placebo(TRIALS, seed=1)
     assert sum(len(trial.alarms) for trial in random) == 6
     assert all(0.0 <= t <= trial.duration for trial in random for t in trial.alarms)
@@ -54,7 +54,7 @@ def test_a_placebo_has_the_same_number_of_alarms_at_random() -> None:
     assert random == placebo(TRIALS, seed=1) != placebo(TRIALS, seed=2)
 
 
-def test_a_placebo_alarms_in_proportion_to_time() -> None:
+def test_placebo_alarms_are_proportional_to_duration() -> None:
     trials = [Trial(False, 30.0, tuple(np.zeros(400))), Trial(True, 10.0, ())]
     first, second = (trial.alarms for trial in placebo(trials, seed=0))
     assert len(first) == pytest.approx(300, abs=30)  # standard error 8.7

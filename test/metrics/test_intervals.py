@@ -10,15 +10,15 @@ from scipy import stats
 from viva_ros.metrics.intervals import area_interval, rate_interval, share_interval
 
 
-def test_what_all_agree_on_is_not_certain() -> None:
-    # 20 of 20: the true share p may be so low that p^20 = .025, that is .025^(1/20) = .8316
+def test_share_interval_of_all_or_none_has_width() -> None:
+    # 20 of 20: the lower bound p has p^20 = .025, so p = .025^(1/20) = .8316
     assert share_interval(20, 20) == (pytest.approx(0.8316, abs=1e-4), 1.0)
     assert share_interval(0, 20) == (0.0, pytest.approx(1 - 0.8316, abs=1e-4))
     assert share_interval(0, 1) == (0.0, pytest.approx(0.975))
 
 
 @pytest.mark.parametrize(('hits', 'count'), [(0, 0), (-1, 5), (6, 5)])
-def test_what_is_no_share_is_refused(hits: int, count: int) -> None:
+def test_invalid_share_raises_value_error(hits: int, count: int) -> None:
     with pytest.raises(ValueError, match=f'{hits} of {count} is no share'):
         share_interval(hits, count)
 
@@ -41,8 +41,8 @@ def test_share_interval_leaves_a_tail_on_each_side(count: int, data: st.DataObje
     assert (low, high) == pytest.approx(tuple(expected), abs=2e-12)
 
 
-def test_what_has_not_happened_yet_may_happen() -> None:
-    # None in 2 h: at 1.84 an hour 3.69 are expected, and none has probability exp(-3.69) = .025.
+def test_rate_interval_of_no_event_has_width() -> None:
+    # No event in 2 h: at 1.84 per hour its probability is exp(-3.69) = .025.
     assert rate_interval(0, 2.0) == (0.0, pytest.approx(1.8444, abs=1e-4))
     with pytest.raises(ValueError, match='above 0'):
         rate_interval(0, 0.0)
@@ -62,10 +62,10 @@ def test_rate_interval_leaves_a_tail_on_each_side(events: int) -> None:
     assert stats.poisson.cdf(events, 2.0 * high) == pytest.approx(0.025)
 
 
-def test_a_perfect_area_of_few_episodes_is_not_certain() -> None:
+def test_area_interval_of_a_perfect_auroc_has_width() -> None:
     low, high = area_interval(1.0, 10, 20)
     assert high == 1.0
-    # At the low end 1 lies 1.96 standard errors away; N = (10 + 20) / 2 - 1 = 14.
+    # 1 is 1.96 standard errors above the low end; N = (10 + 20) / 2 - 1 = 14.
     inner = 1.0 + 14.0 * ((1.0 - low) / (2.0 - low) + low / (1.0 + low))
     assert 1.0 - low == pytest.approx(1.959964 * math.sqrt(low * (1.0 - low) * inner / 200.0))
     assert area_interval(0.0, 10, 20) == (0.0, pytest.approx(1.0 - low))
@@ -74,7 +74,7 @@ def test_a_perfect_area_of_few_episodes_is_not_certain() -> None:
 
 
 @given(st.integers(1, 200), st.integers(1, 200))
-def test_more_episodes_leave_less_doubt(positives: int, negatives: int) -> None:
+def test_area_interval_narrows_with_more_episodes(positives: int, negatives: int) -> None:
     low, _ = area_interval(1.0, positives, negatives)
     assert 0.0 < low < 1.0
     assert area_interval(1.0, positives + 10, negatives + 10)[0] > low

@@ -22,7 +22,7 @@ FEW = settings(max_examples=20, deadline=None)  # each draws 1000 times
 NUMBERS = st.lists(st.floats(-10, 10) | st.just(math.nan), min_size=1, max_size=12)
 
 
-def test_values_by_hand_leave_out_what_is_not_known() -> None:
+def test_values_by_hand_leave_out_nan() -> None:
     assert interval(mean([1.0, math.nan, 2.0]))['value'] == 1.5
     assert interval(mean([1.0, math.nan, 2.0]))['episodes'] == 2
     assert interval(quantile([1.0, 2.0, math.nan, 4.0], 0.5))['value'] == 2.0
@@ -36,13 +36,13 @@ def test_values_by_hand_leave_out_what_is_not_known() -> None:
     assert interval(hourly([1, 2], [1800.0, 5400.0]))['value'] == pytest.approx(1.5)
 
 
-def test_of_two_episodes_the_interval_reaches_from_one_to_the_other() -> None:
-    # Drawn again both are the lower in a quarter of the draws, and the higher in another.
+def test_interval_of_two_episodes_covers_both() -> None:
+    # A quarter of the draws has the lower episode twice, another quarter the higher.
     found = interval(mean([1.0, 3.0]))
     assert (found['low'], found['high']) == (1.0, 3.0)
 
 
-def test_where_all_agree_there_is_an_exact_interval_or_none() -> None:
+def test_equal_draws_have_an_exact_interval_or_none() -> None:
     share = interval(mean([1.0] * 20, share=True))
     assert (share['low'], share['high']) == (pytest.approx(0.8316, abs=1e-4), 1.0)
     answered = interval(positive([[-0.1]] * 20))
@@ -57,14 +57,14 @@ def test_where_all_agree_there_is_an_exact_interval_or_none() -> None:
         assert math.isnan(found['low']) and math.isnan(found['high'])
 
 
-def test_nothing_is_no_number() -> None:
+def test_measure_of_no_episode_is_nan() -> None:
     for one in (mean([]), mean([math.nan]), positive([[]]), area([], []), hourly([], [])):
         found = interval(one)
         assert found['episodes'] == 0
         assert math.isnan(found['value']) and math.isnan(found['low'])
 
 
-def test_a_small_gain_on_every_episode_is_seen_though_the_intervals_overlap() -> None:
+def test_paired_difference_detects_a_small_consistent_gain() -> None:
     hard = np.linspace(0.0, 1.0, 10)
     ours, theirs = mean(hard.tolist()), mean((hard + 0.01 + 0.001 * hard).tolist())
     assert interval(theirs)['low'] < interval(ours)['high']
@@ -73,26 +73,26 @@ def test_a_small_gain_on_every_episode_is_seen_though_the_intervals_overlap() ->
     assert found['low'] > 0.0
 
 
-def test_episodes_that_one_side_does_not_know_are_left_out_of_both() -> None:
+def test_difference_leaves_out_episodes_unknown_to_one() -> None:
     found = difference(mean([0.0, 5.0, 1.0]), mean([1.0, math.nan, 2.0]))
     assert (found['value'], found['episodes']) == (1.0, 2)
 
 
-def test_a_handful_of_episodes_that_differ_alike_leave_it_open() -> None:
+def test_fewer_than_six_equal_differences_have_no_interval() -> None:
     five = difference(mean([0.0] * 5), mean([1.0] * 5))
     assert five['value'] == 1.0 and math.isnan(five['low'])
     six = difference(mean([0.0] * 6), mean([1.0] * 6))
     assert (six['low'], six['high']) == (1.0, 1.0)
 
 
-def test_other_episodes_cannot_be_compared() -> None:
+def test_difference_of_other_episodes_raises_value_error() -> None:
     with pytest.raises(ValueError, match='must be the same'):
         difference(mean([1.0]), mean([1.0, 2.0]))
 
 
 @FEW
 @given(NUMBERS)
-def test_the_order_of_episodes_does_not_change_a_value(numbers: list[float]) -> None:
+def test_value_is_independent_of_the_order_of_episodes(numbers: list[float]) -> None:
     one, other = interval(mean(numbers)), interval(mean(numbers[::-1]))
     assert one['value'] == pytest.approx(other['value'], nan_ok=True)
     assert one['episodes'] == sum(math.isfinite(x) for x in numbers)
@@ -100,7 +100,7 @@ def test_the_order_of_episodes_does_not_change_a_value(numbers: list[float]) -> 
 
 @FEW
 @given(NUMBERS)
-def test_an_interval_of_a_mean_lies_within_its_numbers(numbers: list[float]) -> None:
+def test_interval_of_a_mean_lies_within_its_numbers(numbers: list[float]) -> None:
     found = interval(mean(numbers))
     if math.isfinite(found['low']):
         known = [x for x in numbers if math.isfinite(x)]
@@ -109,9 +109,9 @@ def test_an_interval_of_a_mean_lies_within_its_numbers(numbers: list[float]) -> 
 
 @FEW
 @given(st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=6, max_size=12))
-def test_theirs_less_ours_is_ours_less_theirs_turned_round(pairs) -> None:
+def test_difference_changes_sign_when_sides_are_swapped(pairs) -> None:
     ours, theirs = (mean([pair[side] for pair in pairs]) for side in (0, 1))
-    there, back = difference(ours, theirs), difference(theirs, ours)
-    assert there['value'] == pytest.approx(-back['value'])
-    assert there['low'] == pytest.approx(-back['high'], abs=1e-9)
-    assert there['high'] == pytest.approx(-back['low'], abs=1e-9)
+    forth, back = difference(ours, theirs), difference(theirs, ours)
+    assert forth['value'] == pytest.approx(-back['value'])
+    assert forth['low'] == pytest.approx(-back['high'], abs=1e-9)
+    assert forth['high'] == pytest.approx(-back['low'], abs=1e-9)

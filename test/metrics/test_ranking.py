@@ -32,7 +32,7 @@ def same(x: np.ndarray) -> np.ndarray:
 
 
 @given(PAIRS)
-def test_correlations_equal_their_definition_ties_included(pair) -> None:
+def test_correlations_with_ties_equal_their_definition(pair) -> None:
     x, y = pair
     a, b = x - x.mean(), y - y.mean()
     assert pearson(x, y) == pytest.approx((a @ b) / math.sqrt((a @ a) * (b @ b)), abs=1e-12)
@@ -43,7 +43,7 @@ def test_correlations_equal_their_definition_ties_included(pair) -> None:
 
 
 @given(PAIRS)
-def test_kendall_tau_a_is_that_of_scipy_without_ties(pair) -> None:
+def test_kendall_tau_a_without_ties_equals_scipy(pair) -> None:
     x, _ = pair
     order = np.arange(len(x))
     assert kendall_tau_a(x, order) == pytest.approx(stats.kendalltau(x, order).statistic)
@@ -61,7 +61,7 @@ def test_auroc_equals_its_definition_and_mann_whitney(pair) -> None:
             assert auroc(scores, positive) == pytest.approx(u / won.size, abs=1e-12)
 
 
-def test_aurocs_of_rows_are_those_of_each_row() -> None:
+def test_aurocs_equal_auroc_of_each_row() -> None:
     generator = np.random.default_rng(0)
     scores, positive = np.round(generator.normal(size=(50, 6)), 1), generator.random((50, 6)) > 0.7
     positive[0], positive[1] = True, False  # no area
@@ -82,26 +82,26 @@ def test_correlations_by_hand() -> None:
     assert spearman([1, 1, 2], [1, 2, 3]) == pytest.approx(1.5 / math.sqrt(3.0))
 
 
-def test_a_constant_has_no_correlation() -> None:
+def test_correlation_with_a_constant_is_nan() -> None:
     assert math.isnan(pearson([1, 1, 1], [1, 2, 3]))
-    # .1 + .1 + .1 is not .3: their mean is off by rounding, and still they are constant.
+    # The mean of .1, .1, .1 differs from .1 by rounding; the series is constant all the same.
     assert math.isnan(pearson([0.1, 0.1, 0.1], [1, 2, 4]))
     assert math.isnan(spearman([1, 2, 4], [0.1, 0.1, 0.1]))
 
 
 @pytest.mark.parametrize('figure', [pearson, spearman])
-def test_a_correlation_with_an_unknown_number_is_unknown(figure) -> None:
+def test_correlation_with_a_nan_is_nan(figure) -> None:
     assert math.isnan(figure([0.1, math.nan, 0.3], [1.0, 2.0, 3.0]))
 
 
 @pytest.mark.parametrize('figure', [auroc, auprc])
-def test_a_score_that_is_not_known_has_no_rank(figure) -> None:
+def test_nan_score_raises_value_error(figure) -> None:
     with pytest.raises(ValueError, match='1 scores are not known'):
         figure([0.1, math.nan], [True, False])
 
 
 @given(PAIRS, st.floats(0.1, 10.0), st.floats(-5.0, 5.0))
-def test_ranks_do_not_care_how_a_value_is_scaled(pair, scale: float, shift: float) -> None:
+def test_rank_metrics_are_invariant_to_scale_and_shift(pair, scale: float, shift: float) -> None:
     x, y = pair
     positive = y > 0.0
     assert spearman(scale * x + shift, y) == pytest.approx(spearman(x, y))
@@ -132,12 +132,12 @@ def test_auprc_does_not_depend_on_the_order_within_ties() -> None:
     )
 
 
-def test_the_response_to_an_event_is_positive_when_it_goes_the_right_way() -> None:
+def test_event_response_is_positive_in_expected_direction() -> None:
     before, after = [0.0, 0.0], [-0.5, -0.5]  # displayed .5 .5 and .25 .25
     assert event_response(before, after, -1) == pytest.approx(0.5, abs=1e-5)
     assert event_response(before, after, 1) == pytest.approx(-0.5, abs=1e-5)
     assert event_response(before, before, -1) == pytest.approx(0.0)
-    # Means of 7 and of 8 times .4 differ by rounding: that is no response.
+    # The means of 7 and of 8 times .4 differ by rounding, which is no response.
     assert (
         event_response([0.4] * 7, [0.4] * 8, 1) == event_response([0.4] * 8, [0.4] * 7, 1) == 0.0
     )
@@ -145,14 +145,14 @@ def test_the_response_to_an_event_is_positive_when_it_goes_the_right_way() -> No
     assert math.isnan(event_response(before, [], 1))
 
 
-def test_a_value_below_its_range_turns_no_response_round() -> None:
-    # Displayed 0 where V is -1.2, not -.1: a fall from there is none, a rise is a rise.
+def test_event_response_below_the_range_keeps_its_sign() -> None:
+    # V = -1.2 is displayed as 0, not -.1: a fall from there is no response, a rise is one.
     assert event_response([-1.2], [-1.4], -1) == 0.0
     assert event_response([-1.2], [0.0], 1) > 0.0
     assert event_response([-1.2], [0.0], -1) < 0.0
 
 
-def test_the_bootstrap_interval_holds_the_mean_as_often_as_it_says() -> None:
+def test_bootstrap_interval_has_its_nominal_coverage() -> None:
     generator, hits = np.random.default_rng(0), 0
     for trial in range(200):
         drawn = generator.normal(size=50)
@@ -164,7 +164,7 @@ def test_the_bootstrap_interval_holds_the_mean_as_often_as_it_says() -> None:
     assert 0.81 <= hits / 200 <= 0.97
 
 
-def test_the_bootstrap_is_repeatable_and_leaves_out_what_is_not_a_number() -> None:
+def test_bootstrap_is_repeatable_and_leaves_out_nan() -> None:
     def figure(index):
         return np.where(index[:, 0] == 0, np.nan, index.mean(axis=-1))
 
@@ -184,27 +184,27 @@ def test_bootstrap_interval_equals_that_of_scipy(count: int) -> None:
     assert found == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
-def test_a_bootstrap_of_one_episode_is_its_figure() -> None:
+def test_bootstrap_of_one_episode_is_its_figure() -> None:
     assert bootstrap_interval(lambda rows: 0.7 + rows.mean(axis=-1), 1, seed=0) == (0.7, 0.7)
 
 
-def test_a_bootstrap_that_never_gives_a_number_has_no_interval() -> None:
+def test_bootstrap_of_nan_figures_has_no_interval() -> None:
     low, high = bootstrap_interval(lambda index: np.full(len(index), np.nan), 5, seed=1, draws=10)
     assert math.isnan(low) and math.isnan(high)
 
 
 @pytest.mark.parametrize('figure', [pearson, spearman, kendall_tau_a])
-def test_lengths_that_differ_are_a_mistake(figure) -> None:
+def test_different_lengths_raise_value_error(figure) -> None:
     with pytest.raises(ValueError, match='must be the same'):
         figure([1.0, 2.0], [1.0, 2.0, 3.0])
 
 
-def test_one_number_has_no_correlation() -> None:
+def test_correlation_of_one_number_raises_value_error() -> None:
     with pytest.raises(ValueError, match='N >= 2'):
         spearman([1.0], [1.0])
 
 
 @pytest.mark.parametrize('figure', [auroc, auprc])
-def test_as_many_labels_as_scores_are_needed(figure) -> None:
+def test_different_numbers_of_labels_raise_value_error(figure) -> None:
     with pytest.raises(ValueError, match='must be the same'):
         figure([0.1, 0.2], [True])

@@ -33,7 +33,14 @@ from viva_ros.visualization.plot import (
     pictures,
     plot,
 )
-from viva_ros.visualization.timeline import Story, alarm_level, attempts, evident, tell, title
+from viva_ros.visualization.timeline import (
+    PlotContent,
+    alarm_level,
+    attempts,
+    evidence_stamps,
+    plot_content,
+    title,
+)
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 
@@ -47,33 +54,33 @@ def calibration(**alarms: float) -> Calibration:
 @pytest.mark.parametrize(
     ('alarms', 'expected'),
     [
-        ({'drop': 0.3}, 0.6 - 0.3),  # below the highest of the last 4 s
+        ({'drop': 0.3}, 0.6 - 0.3),  # below the maximum of the last 4 s
         ({'floor': 0.7}, -0.7),
         ({'no_rise': -0.1}, 0.2 + 0.1),  # 4 s ago it was 0.2, and 0.1 more is expected
-        ({'drop': 0.3, 'floor': 0.7}, 0.3),  # the first that would be met
+        ({'drop': 0.3, 'floor': 0.7}, 0.3),  # the higher level
     ],
 )
-def test_the_alarm_level_is_where_the_first_rule_would_be_met(alarms, expected: float) -> None:
-    judge = Detector(DetectorSettings(rules=calibration(**alarms).rules), {})
+def test_alarm_level_is_that_of_the_first_rule_to_alarm(alarms, expected: float) -> None:
+    detector = Detector(DetectorSettings(rules=calibration(**alarms).rules), {})
     for number, value in enumerate([0.2, 0.6, 0.5, 0.5, 0.5]):
-        judge.update(EPOCH + 10 * number * STEP, value)
-    assert alarm_level(judge, calibration(**alarms)) == pytest.approx(expected)
+        detector.update(EPOCH + 10 * number * STEP, value)
+    assert alarm_level(detector, calibration(**alarms)) == pytest.approx(expected)
 
 
-def test_before_its_windows_fill_there_is_no_alarm_level() -> None:
-    judge = Detector(DetectorSettings(rules=calibration().rules), {})
-    judge.update(EPOCH, 0.5)
-    assert math.isnan(alarm_level(judge, calibration(no_rise=0.1, floor=0.2)))
+def test_alarm_level_is_nan_until_windows_are_full() -> None:
+    detector = Detector(DetectorSettings(rules=calibration().rules), {})
+    detector.update(EPOCH, 0.5)
+    assert math.isnan(alarm_level(detector, calibration(no_rise=0.1, floor=0.2)))
 
 
-def test_a_story_counts_seconds_from_the_first_frame(tmp_path: Path) -> None:
+def test_plot_time_starts_at_the_first_frame(tmp_path: Path) -> None:
     path = write_recording(
         tmp_path / 'r.mcap', [0.1, 0.2, 0.3, 0.4], {1: 0.2, 2: math.nan, 3: 0.4}
     )
-    story = tell(open_recording(path))
-    np.testing.assert_allclose(story.times, [0.1, 0.2, 0.3])
-    assert story.unknown == [(pytest.approx(0.2), pytest.approx(0.3))]
-    assert story.end == pytest.approx(0.3)
+    content = plot_content(open_recording(path))
+    np.testing.assert_allclose(content.times, [0.1, 0.2, 0.3])
+    assert content.unknown == [(pytest.approx(0.2), pytest.approx(0.3))]
+    assert content.end == pytest.approx(0.3)
 
 
 def test_lines_are_broken_at_gaps() -> None:
@@ -82,20 +89,20 @@ def test_lines_are_broken_at_gaps() -> None:
     np.testing.assert_array_equal(numbers, [1.0, 2.0, np.nan, 3.0])
 
 
-def test_lines_are_broken_where_another_episode_begins() -> None:
+def test_lines_are_broken_at_the_start_of_an_episode() -> None:
     times, numbers = broken(np.array([0.0, 0.5, 1.0]), np.array([1.0, 2.0, 3.0]), [0.5])
     np.testing.assert_array_equal(times, [0.0, np.nan, 0.5, 1.0])
     np.testing.assert_array_equal(numbers, [1.0, np.nan, 2.0, 3.0])
 
 
-def test_texts_that_would_overlap_stand_in_lanes_below_each_other() -> None:
+def test_overlapping_texts_are_placed_in_separate_lanes() -> None:
     lanes = Lanes()
     assert [lanes.place(0.0, 2.0), lanes.place(1.0, 3.0), lanes.place(2.0, 4.0)] == [
         LANES[0], LANES[1], LANES[0],
     ]  # fmt: skip
 
 
-def test_where_all_lanes_are_full_there_is_no_text() -> None:
+def test_text_is_left_out_if_all_lanes_are_full() -> None:
     lanes = Lanes()
     assert None not in [lanes.place(0.0, 1.0) for _ in LANES]
     assert lanes.place(0.5, 1.5) is None
@@ -103,14 +110,14 @@ def test_where_all_lanes_are_full_there_is_no_text() -> None:
 
 
 def drawn(events: list[Event]) -> tuple[list[tuple[str, Bbox]], list[str]]:
-    """Draw events of a minute; returns the texts with their boxes, and the legend's entries."""
+    """Draw events of a minute; return the texts with their boxes, and the legend entries."""
     mpl.rcParams['font.size'] = TEXT
     figure = Figure(figsize=(15, 5))
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set(xlim=(0.0, 60.0), ylim=(-1.1, 1.1))
     none = np.empty(0)
-    draw_events(axes, Story(0, 60.0, none, none, none, none, [], events, [], [], []))
+    draw_events(axes, PlotContent(0, 60.0, none, none, none, none, [], events, [], [], []))
     canvas.draw()
     boxes = [(text.get_text(), text.get_window_extent()) for text in axes.texts]
     return boxes, axes.get_legend_handles_labels()[1]
@@ -121,7 +128,7 @@ def happened(at: float, kind: str, level: Level = Level.OK) -> Event:
     return Event(level, kind, stamp, stamp, 0.1, 0.5, 0.4, 'e', '')
 
 
-def test_texts_of_events_never_overlap_and_none_is_lost() -> None:
+def test_event_texts_do_not_overlap_and_the_rest_is_in_legend() -> None:
     events = []
     for at in (5.0, 20.0, 21.0, 57.0):
         events += [
@@ -135,58 +142,58 @@ def test_texts_of_events_never_overlap_and_none_is_lost() -> None:
 
 
 def moment(at: float, **facts: object) -> TruthMessage:
-    told = {
+    defaults = {
         'episode': 'e', 'task': 'tray_lift', 'seed': 1, 'failure': 'slip', 'phase': 'lift',
         'attempt': 1, 'progress': 0.0, 'success': False, 'failed': False, 'done': False,
         'inject': math.nan, 'visible': math.nan, 'manifest': math.nan,
     }  # fmt: skip
-    return TruthMessage(stamp=EPOCH + round(at * 1e9), time=at, **(told | facts))
+    return TruthMessage(stamp=EPOCH + round(at * 1e9), time=at, **(defaults | facts))
 
 
-def test_each_attempt_that_fails_has_its_own_evidence() -> None:
+def test_each_failed_attempt_has_its_own_evidence() -> None:
     run = [moment(0.1), moment(0.2, failed=True, manifest=0.15)]
     run += [moment(0.3, failed=True, manifest=0.15), moment(1.0, attempt=2, manifest=0.15)]
     run += [moment(2.0, attempt=2, failed=True, manifest=0.15)]
     run += [moment(2.1, attempt=2, failed=True, manifest=0.15)]
-    assert [(at - EPOCH) * 1e-9 for at in evident(run)] == pytest.approx([0.15, 2.0])
+    assert [(at - EPOCH) * 1e-9 for at in evidence_stamps(run)] == pytest.approx([0.15, 2.0])
 
 
-def test_attempts_and_the_way_back_follow_each_other() -> None:
+def test_attempts_and_motions_back_alternate() -> None:
     run = [moment(0.0), moment(1.0), moment(1.1, attempt=2, phase='open')]
     run += [moment(2.0, attempt=2, phase='home'), moment(3.0, attempt=2)]
-    seen = [(s.name, (s.begin - EPOCH) * 1e-9, (s.end - EPOCH) * 1e-9) for s in attempts(run)]
-    assert seen == [
+    found = [(s.name, (s.begin - EPOCH) * 1e-9, (s.end - EPOCH) * 1e-9) for s in attempts(run)]
+    assert found == [
         ('attempt 1', 0.0, 1.0), ('goes back', 1.1, 2.0), ('attempt 2', 2.0, 3.0),
     ]  # fmt: skip
 
 
-def test_before_it_was_started_a_robot_waits() -> None:
+def test_robot_waits_before_its_start() -> None:
     waiting = [moment(0.0), replace(moment(0.1), time=0.0)]
-    assert [stretch.name for stretch in attempts(waiting)] == ['waits']
+    assert [span.name for span in attempts(waiting)] == ['waits']
 
 
-def story_with(alarms: list[float], write, tmp_path: Path):
-    story = tell(open_recording(write(tmp_path / 'r.mcap', [0.0] * 81)))
+def content_with(alarms: list[float], write, tmp_path: Path):
+    content = plot_content(open_recording(write(tmp_path / 'r.mcap', [0.0] * 81)))
     for at in alarms:
         stamp = EPOCH + round(at * 1e9)
-        story.events.append(Event(Level.ALARM, 'drop', stamp, stamp, 0.0, 0.0, 0.0, '', ''))
-    return story
+        content.events.append(Event(Level.ALARM, 'drop', stamp, stamp, 0.0, 0.0, 0.0, '', ''))
+    return content
 
 
-def test_pictures_stand_at_even_times_and_at_the_alarms(tmp_path: Path) -> None:
-    story = story_with([2.6, 2.7], write_recording, tmp_path)
-    assert picture_times(story, 5) == [
+def test_images_are_at_equidistant_times_and_at_alarms(tmp_path: Path) -> None:
+    content = content_with([2.6, 2.7], write_recording, tmp_path)
+    assert picture_times(content, 5) == [
         (0.0, ''), (pytest.approx(2.6), 'ALARM'), (pytest.approx(2.7), 'ALARM'), (6.0, ''),
         (8.0, ''),
     ]  # fmt: skip
 
 
-def test_there_are_never_more_pictures_than_places(tmp_path: Path) -> None:
-    story = story_with([1.0, 2.0, 3.0, 4.0, 5.0], write_recording, tmp_path)
-    assert len(picture_times(story, 4)) == 4
+def test_number_of_images_is_limited(tmp_path: Path) -> None:
+    content = content_with([1.0, 2.0, 3.0, 4.0, 5.0], write_recording, tmp_path)
+    assert len(picture_times(content, 4)) == 4
 
 
-def test_the_picture_shown_is_the_last_at_or_before_the_time(tmp_path: Path) -> None:
+def test_image_is_the_last_at_or_before_the_time(tmp_path: Path) -> None:
     recording = open_recording(write_recording(tmp_path / 'r.mcap', [0.0] * 3))
     frames = episodes_of(recording)[0].cameras['head'].images
     shown = pictures(recording, [EPOCH - 1, EPOCH + STEP, EPOCH + 2 * STEP - 1, EPOCH + 9 * STEP])
@@ -194,27 +201,27 @@ def test_the_picture_shown_is_the_last_at_or_before_the_time(tmp_path: Path) -> 
         np.testing.assert_array_equal(image, frames[expected])
 
 
-def test_the_title_says_what_happened(tmp_path: Path) -> None:
+def test_title_names_alarms_and_operator(tmp_path: Path) -> None:
     assert (
-        title(tell(open_recording(write_recording(tmp_path / 'a.mcap', [0.0]))))
+        title(plot_content(open_recording(write_recording(tmp_path / 'a.mcap', [0.0]))))
         == 'no values recorded'
     )
-    said = tell(open_recording(write_recording(tmp_path / 'b.mcap', [0.0, 0.1], {1: 0.1})))
-    assert title(said) == 'no alarm'
+    recorded = plot_content(
+        open_recording(write_recording(tmp_path / 'b.mcap', [0.0, 0.1], {1: 0.1}))
+    )
+    assert title(recorded) == 'no alarm'
     called = Event(Level.NEEDS_OPERATOR, 'retry_budget', EPOCH, EPOCH, 0.0, 0.0, 0.0, '', '')
-    said.events.append(called)
-    assert title(said) == 'no alarm  |  the operator is called'
+    recorded.events.append(called)
+    assert title(recorded) == 'no alarm  |  the operator is called'
 
 
-def test_a_picture_is_drawn_of_a_recording_without_values(tmp_path: Path) -> None:
+def test_recording_without_values_is_drawn(tmp_path: Path) -> None:
     path = write_recording(tmp_path / 'r.mcap', [0.0] * 20)
     assert main([str(path)]) == 0
     assert cv2.imread(str(tmp_path / 'r.png')).shape == (860, 1500, 3)
 
 
-def test_of_a_damaged_recording_the_rest_is_drawn_and_the_loss_is_told(
-    tmp_path: Path, capsys
-) -> None:
+def test_damaged_recording_is_drawn_and_its_loss_reported(tmp_path: Path, capsys) -> None:
     path = write_recording(tmp_path / 'r.mcap', [0.0] * 300)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
     assert main([str(path)]) == 0
@@ -222,7 +229,7 @@ def test_of_a_damaged_recording_the_rest_is_drawn_and_the_loss_is_told(
     assert cv2.imread(str(tmp_path / 'r.png')) is not None
 
 
-def test_an_engine_gives_the_values_where_none_were_recorded(
+def test_engine_estimates_values_if_none_were_recorded(
     tmp_path: Path, worth_engine_folder
 ) -> None:
     path = write_recording(tmp_path / 'r.mcap', RISING)
@@ -232,7 +239,7 @@ def test_an_engine_gives_the_values_where_none_were_recorded(
     assert (without[100:450] != scored[100:450]).any()
 
 
-def test_what_has_nothing_to_draw_is_refused(tmp_path: Path) -> None:
+def test_recording_without_content_is_refused(tmp_path: Path) -> None:
     from viva_ros.data.bag.writer import RecordingWriter
     from viva_ros.data.messages import make
 

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         joints: str = args.joint_states_topic
-        found += graph_findings.look(args.namespace, cameras, args.seconds, joints)
+        found += graph_findings.check_graph(args.namespace, cameras, args.seconds, joints)
     finally:
         rclpy.try_shutdown()
     return report(found)

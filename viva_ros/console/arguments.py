@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Command-line options made from settings dataclasses.
+Command-line options from settings dataclasses.
 
 A field declared with ``core.settings.setting`` becomes an argparse option: its name, type,
 choices, range, default and help come from the field, and the dataclass checks the values as it
@@ -35,7 +35,7 @@ def add_options(
     :param parser: a parser, or a group of one
     :param names: fields to add, in the order of the help; none: all
     :param flags: field to option where the names differ; without dashes: a positional argument
-    :param keywords: field to keywords of ``add_argument``, in place of those from the setting
+    :param keywords: field to keywords of ``add_argument`` that replace those of the setting
     """
     for name in names or [field.name for field in fields(settings)]:
         flag = (flags or {}).get(name, '')
@@ -49,24 +49,24 @@ def add_option(
     Add the option of one setting.
 
     :param flag: of the option; empty: the name of the setting; without dashes: positional
-    :param keywords: of ``add_argument``, in place of those from the setting
+    :param keywords: of ``add_argument``; these replace those of the setting
     """
     flag = flag or '--' + info.name.replace('_', '-')
-    made = {'help': help_text(info), **_keywords(info)}
+    defaults = {'help': help_text(info), **_keywords(info)}
     if flag.startswith('-'):
-        made |= {'dest': info.name, 'required': info.default is MISSING}
-    parser.add_argument(flag, **made | keywords)
+        defaults |= {'dest': info.name, 'required': info.default is MISSING}
+    parser.add_argument(flag, **defaults | keywords)
 
 
 def read_options(args: argparse.Namespace, settings: type) -> dict[str, Any]:
-    """Return the values of those fields of a dataclass that have an option, by field name."""
-    given = {field.name: getattr(args, field.name) for field in fields(settings)
-             if hasattr(args, field.name)}  # fmt: skip
-    return {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+    """Return the values of the options by name of their field in a dataclass."""
+    values = {field.name: getattr(args, field.name) for field in fields(settings)
+              if hasattr(args, field.name)}  # fmt: skip
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
 
 
 def help_text(info: SettingInfo) -> str:
-    """Return the sentence of a setting with its range and its default."""
+    """Return the description of a setting with its range and default."""
     notes = []
     if info.kind in (int, float) and str(info.limits) != 'finite':
         notes.append(str(info.limits))

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The colours of all pictures, which colour-blind people can tell apart (Okabe & Ito 2008).
+Colours of all figures, distinct for colour-blind people (Okabe & Ito 2008).
 
-It stands here because the advantage, evaluation and visualization rooms share no other one.
+The packages advantage, evaluation and visualization share only this package.
 """
 
 from typing import Final

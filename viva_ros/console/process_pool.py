@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Processes beside this one that do not outlive it, and that end at once when it is stopped.
+A process pool that does not outlive its parent, and that ends at once when the parent is stopped.
 
-What they do can be killed at any moment: files appear under their names when whole, and work goes
-on from what was finished.
+The work can be killed at any moment: files are renamed when complete, and a restart continues from
+finished work.
 """
 
 import os
@@ -16,20 +16,20 @@ from contextlib import contextmanager
 from multiprocessing import active_children, connection, get_context, parent_process
 from typing import Any, Final
 
-PATIENCE: Final = 2.0  # s for a process to end by itself
+PATIENCE: Final = 2.0  # s until a process that does not end is killed
 
 
 @contextmanager
 def processes(
-    count: int, prepare: Callable[..., Any], *given: Any
+    count: int, prepare: Callable[..., Any], *arguments: Any
 ) -> Iterator[ProcessPoolExecutor]:  # fmt: skip
     """
-    Return fresh processes; left by an error or Ctrl-C, they are ended, whatever they are at.
+    Start a pool of new processes; an error or Ctrl-C in the block ends them at once.
 
-    :param prepare: called in each with what is given
+    :param prepare: called in each process with ``arguments``
     """
     others = set(active_children())
-    pool = ProcessPoolExecutor(count, get_context('spawn'), begin, (prepare, *given))
+    pool = ProcessPoolExecutor(count, get_context('spawn'), begin, (prepare, *arguments))
     try:
         yield pool
     except BaseException:
@@ -45,9 +45,9 @@ def processes(
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """
-    Hold Ctrl-C back, also from processes that begin in this block, that is: at ``submit``.
+    Block Ctrl-C in this block, also for processes that start in it, at ``submit``.
 
-    A terminal sends it to them as well, and before ``begin`` they would answer with a traceback.
+    A terminal sends Ctrl-C to these too, and before ``begin`` they would print a traceback.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -56,11 +56,11 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def begin(prepare: Callable[..., Any], *given: Any) -> None:
-    """Prepare a process: Ctrl-C is for the parent to act on; it ends with its parent."""
+def begin(prepare: Callable[..., Any], *arguments: Any) -> None:
+    """Prepare a process: it ignores Ctrl-C, which the parent handles, and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    prepare(*given)
+    prepare(*arguments)
 
 
 def _end_with_parent() -> None:

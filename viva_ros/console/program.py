@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run a command of the command line: interrupts, errors in one line, exit codes."""
+"""Run a command: interrupts, errors in one line, exit codes."""
 
 import errno
 import gc
@@ -29,11 +29,11 @@ PATIENCE: Final = 4.0  # s, for a library that catches Ctrl-C and continues
 @dataclass(frozen=True)
 class ConsoleProgram:
     """
-    How a command behaves when it is interrupted.
+    Behaviour of a command when it is interrupted.
 
-    :param title: as it is typed, such as 'viva train'
-    :param resumes: it keeps what is finished, and continues from there
-    :param interactive: it ends by itself after Ctrl-C, in its own time
+    :param title: as typed by the user, such as 'viva train'
+    :param resumes: whether it keeps finished work and continues from there
+    :param interactive: whether it handles Ctrl-C itself
     """
 
     title: str
@@ -42,7 +42,7 @@ class ConsoleProgram:
 
     @property
     def stopped(self) -> str:
-        """The line that is printed when the command was interrupted."""
+        """Line to print after an interruption."""
         again = ': run the same command again' + ' to go on' * self.resumes
         return f'{self.title}: stopped' + again * (not self.interactive)
 
@@ -59,10 +59,10 @@ def run(program: ConsoleProgram, command: Callable[[], int | None], is_process: 
     """
     Run a command.
 
-    :param is_process: the process ends after it. Otherwise the caller's signal handlers are set
-        again, and receive the signal that stopped the command
-    :returns: 0: all is well; 2: an error that the user can correct; 130: interrupted; 141: the
-        reader of the output has ended, as in ``viva | head -1``
+    :param is_process: whether the process ends after the command. Otherwise the signal handlers of
+        the caller are restored, and receive the signal that stopped the command
+    :returns: 0: success; 2: an error that the user can correct; 130: interrupted; 141: the reader
+        of the output has ended, as in ``viva | head -1``
     """
     try:
         with _interrupts(program, is_process) as interrupt:
@@ -70,7 +70,7 @@ def run(program: ConsoleProgram, command: Callable[[], int | None], is_process: 
             if code == STOPPED:
                 print(program.stopped, file=sys.stderr)
                 if is_process:
-                    gc.freeze()  # otherwise exit collects the garbage of all of torch, for seconds
+                    gc.freeze()  # else garbage collection of torch takes seconds at exit
         return code
     except BrokenPipeError:
         if _reader_is_gone():
@@ -78,7 +78,7 @@ def run(program: ConsoleProgram, command: Callable[[], int | None], is_process: 
         raise
     finally:
         if _reader_is_gone():
-            os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)  # it is flushed at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)  # Python flushes the output at exit
 
 
 def _run(program: ConsoleProgram, command: Callable[[], int | None], interrupt: _Interrupt) -> int:
@@ -99,7 +99,7 @@ def _run(program: ConsoleProgram, command: Callable[[], int | None], interrupt: 
 
 
 def _message(error: Exception) -> str | None:
-    """Return the line for an error that the user can correct, None for any other."""
+    """Return the line for an error that the user can correct; None for any other."""
     if isinstance(error, ImportError):
         return explain(error)
     if isinstance(error, OSError):  # a full disk, missing rights
@@ -110,9 +110,9 @@ def _message(error: Exception) -> str | None:
 
 def _reader_is_gone() -> bool:
     """Return whether the output is a pipe without a reader."""
-    look = select.poll()
-    look.register(OUTPUT, 0)
-    return any(event & select.POLLERR for _, event in look.poll(0))
+    poll = select.poll()
+    poll.register(OUTPUT, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def new_bar(what: str, total: int, done: int = 0, shown: bool = True) -> Progres
 
 
 def bar(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """Go through items and show how far."""
+    """Yield the items and show a progress bar."""
     with new_bar(what, total) as progress:
         for item in items:
             yield item

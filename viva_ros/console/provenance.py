@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run was started from and on: revision, libraries, hardware."""
+"""Provenance of a run: command, revision, libraries, hardware."""
 
 import platform
 import shlex
@@ -16,9 +16,9 @@ import viva_ros
 
 def command_line(name: str) -> str:
     """
-    Return the running command as it is typed, whichever way it was started.
+    Return the running command as a user types it, for each way to start it.
 
-    :param name: of a command of viva, or the path of a script, such as 'scripts/bench'
+    :param name: command of viva, or path of a script, such as 'scripts/bench'
     """
     arguments = sys.argv[1:]
     program = [name] if '/' in name else ['viva', name]
@@ -29,7 +29,7 @@ CPUS: Final = Path('/proc/cpuinfo')
 
 
 def processor() -> str:
-    """Name the processor as Linux does, else as Python does."""
+    """Return the name of the processor from Linux, else from Python."""
     try:
         lines = CPUS.read_text(encoding='utf-8', errors='replace').splitlines()
     except OSError:
@@ -39,7 +39,7 @@ def processor() -> str:
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
-    """Return the versions of libraries by name; what is not installed is left out."""
+    """Return the versions of the installed libraries by name."""
     found = {}
     for name in names:
         try:
@@ -54,10 +54,12 @@ def revision(package: Path = Path(viva_ros.__file__).parent) -> dict[str, Any] |
     Return the git revision of the source tree, and whether files differ from it.
 
     :param package: folder of the source
-    :returns: None where it is unknown: installed as a wheel, or git is not there
+    :returns: None if unknown: installed as a wheel, or without git
     """
     top = _git(package, 'rev-parse', '--show-toplevel')
-    if top is None or Path(top).resolve() != package.resolve().parent:  # another one's repository
+    if (
+        top is None or Path(top).resolve() != package.resolve().parent
+    ):  # the repository of another project
         return None
     changes = _git(package, 'status', '--porcelain', '--untracked-files=no')
     return {'revision': _git(package, 'rev-parse', 'HEAD'), 'dirty': bool(changes)}

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a black box keeps in memory, until when it writes, and which old recordings it gives up.
+Ring buffer of the black box, end of a recording, and rotation of old recordings.
 
-Messages are opaque bytes; times are given: steady, s, for keeping, and ns for the file.
+Messages are opaque bytes. Times are arguments: steady time, s, for the buffer; ns for the file.
 """
 
 from collections import deque
@@ -17,24 +17,27 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class BlackBoxLimits:
-    """How much is kept, and for how long."""
+    """Durations and size limits of the recordings."""
 
-    before: float = setting(30.0, 'Recorded from before an alert, s.', above=0.0)
-    after: float = setting(10.0, 'Recorded after the last alert, s.', above=0.0)
-    memory: float = setting(256.0, 'Most that is kept in memory, MiB.', above=0.0)
-    file: float = setting(512.0, 'Most size of one recording, MiB.', above=0.0)
+    before: float = setting(30.0, 'Recorded time before an alert, s.', above=0.0)
+    after: float = setting(10.0, 'Recorded time after the last alert, s.', above=0.0)
+    memory: float = setting(256.0, 'Size limit of the messages in memory, MiB.', above=0.0)
+    file: float = setting(512.0, 'Size limit of one recording, MiB.', above=0.0)
     folder: float = setting(
-        4096.0, 'Most size of all, MiB: the oldest without a label go first.', above=0.0
+        4096.0,
+        'Size limit of all recordings, MiB; the oldest without a label are deleted.',
+        above=0.0,
     )
 
 
 @dataclass(frozen=True)
 class Kept:
     """
-    One message.
+    One message of the buffer.
 
-    :param steady: when it came, s
-    :param time: when it came, on the clock of the node, ns
+    :param steady: time of receipt, steady clock, s
+    :param time: time of receipt, clock of the node, ns
+    :param cdr: serialized message
     """
 
     topic: str
@@ -44,7 +47,7 @@ class Kept:
 
 
 class Ring:
-    """The last seconds of all topics; of latched ones at least the last message."""
+    """The last ``before`` seconds of all topics, and the last message of each latched topic."""
 
     def __init__(self, limits: BlackBoxLimits, latched: Set[str]) -> None:
         validate(limits)
@@ -54,25 +57,25 @@ class Ring:
         self.size = 0
 
     def add(self, message: Kept) -> None:
-        """Add the newest message; the oldest make room."""
+        """Add the newest message; drop the oldest beyond the limits of time and memory."""
         self._kept.append(message)
         self.size += len(message.cdr)
         oldest = message.steady - self._limits.before
         while self._kept and (
             self._kept[0].steady < oldest or self.size > self._limits.memory * MIB
         ):
-            gone = self._kept.popleft()
-            self.size -= len(gone.cdr)
-            if gone.topic in self._latched:
-                self._held[gone.topic] = gone
+            dropped = self._kept.popleft()
+            self.size -= len(dropped.cdr)
+            if dropped.topic in self._latched:
+                self._held[dropped.topic] = dropped
 
     def content(self) -> list[Kept]:
-        """Return all messages in the order in which they came, latched ones from before first."""
+        """Return all messages by time of receipt; older ones of latched topics come first."""
         return [*sorted(self._held.values(), key=lambda kept: kept.steady), *self._kept]
 
 
 class EventRecording:
-    """How long one recording goes on: until some time after the last alert, or its size limit."""
+    """The end of one recording: ``after`` seconds after the last alert, or its size limit."""
 
     def __init__(self, limits: BlackBoxLimits, now: float) -> None:
         """:param now: steady time of the first alert, s."""
@@ -82,16 +85,16 @@ class EventRecording:
         self.cut = False
 
     def extend(self, now: float) -> None:
-        """Go on after another alert, s."""
+        """Extend the recording after another alert, at a steady time, s."""
         self._end = now + self._limits.after
 
     def add(self, size: int) -> None:
-        """Count what was written, bytes."""
+        """Count written bytes."""
         self.size += size
         self.cut = self.size > self._limits.file * MIB
 
     def is_over(self, now: float) -> bool:
-        """Return whether it is to be closed, s."""
+        """Return whether the recording must be closed at a steady time, s."""
         return now >= self._end or self.cut
 
 
@@ -102,14 +105,14 @@ def rotate(
     Choose the recordings to delete.
 
     :param sizes: bytes by name, the oldest first
-    :param labelled: names that a person has given an outcome, which stay
-    :returns: names, and whether the rest is within the limit
+    :param labelled: names with a label from a person; these are kept
+    :returns: names to delete, and whether the remaining size is within the limit
     """
-    total, gone = sum(sizes.values()), []
+    total, deleted = sum(sizes.values()), []
     for name, size in sizes.items():
         if total <= limits.folder * MIB:
             break
         if name not in labelled:
-            gone.append(name)
+            deleted.append(name)
             total -= size
-    return gone, total <= limits.folder * MIB
+    return deleted, total <= limits.folder * MIB

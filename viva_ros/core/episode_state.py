@@ -1,23 +1,23 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which episode a value belongs to: what was seen before an announcement is not of it."""
+"""The episode of a value: inputs stamped before an announcement belong to the state before."""
 
 from collections import deque
 from dataclasses import dataclass
 
 from viva_ros.core.detection.detector import NO_EPISODE
 
-GRACE = 1_000_000_000  # ns; inputs older than this are stale, and no value is made of them
+GRACE = 1_000_000_000  # ns; older inputs are stale and yield no value
 
 
 @dataclass(frozen=True)
 class EpisodeState:
     """
-    What the supervisor announces.
+    An announcement of the supervisor.
 
     :param id: '' while no episode is under way
     :param executing: whether values are judged
-    :param reason: why not
+    :param reason: why values are not judged
     """
 
     id: str = ''
@@ -28,36 +28,36 @@ class EpisodeState:
 
 class Episodes:
     """
-    The states announced, in order; none comes back after the next was used.
+    The announced states in order; a state is not used again after its successor.
 
-    ``newest`` is the last announced, which may not have been used yet.
+    ``newest`` is the last announced state; it may not be in use yet.
     """
 
     def __init__(self, task: str = '') -> None:
         """
-        Begin without an episode.
+        Start without an episode.
 
-        :param task: until one is announced
+        :param task: task until the first announcement
         """
-        self._present = self.newest = EpisodeState(task=task)
-        self._coming: deque[tuple[int, EpisodeState]] = deque()
+        self._current = self.newest = EpisodeState(task=task)
+        self._pending: deque[tuple[int, EpisodeState]] = deque()
 
     def announce(self, state: EpisodeState, now: int) -> None:
-        """Note an announcement, received now, ns."""
+        """Add an announcement; ``now`` is the time of receipt, ns."""
         self.newest = state
-        self._coming.append((now, state))
+        self._pending.append((now, state))
 
     def jump(self) -> None:
-        """Use the newest announcement: time has jumped, and stamps do not compare any more."""
-        self._coming.clear()
-        self._present = self.newest
+        """Use the newest announcement: after a jump of time, stamps cannot be compared."""
+        self._pending.clear()
+        self._current = self.newest
 
     def of_value(self, stamp: int) -> EpisodeState:
-        """Return the state that a value belongs to, by the stamp of its newest input, ns."""
-        while self._coming and stamp >= self._coming[0][0]:
-            self._present = self._coming.popleft()[1]
-        return self._present
+        """Return the state of a value by the stamp of its newest input, ns."""
+        while self._pending and stamp >= self._pending[0][0]:
+            self._current = self._pending.popleft()[1]
+        return self._current
 
     def of_unknown(self, now: int) -> EpisodeState:
-        """Return that of an attempt; values of the one before may still be on their way."""
+        """Return the state of an attempt without a value; earlier values may still arrive."""
         return self.of_value(now - GRACE)

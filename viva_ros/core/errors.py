@@ -32,7 +32,7 @@ class VivaError(Exception):
 
 
 class ConfigurationError(VivaError):
-    """A parameter, topic or joint name does not fit."""
+    """A parameter, topic or joint name is invalid."""
 
 
 class EngineError(VivaError):
@@ -40,7 +40,7 @@ class EngineError(VivaError):
 
 
 class DeviceError(EngineError):
-    """The device of an engine has failed. The process must end and start again."""
+    """The device of an engine has failed. The process must be restarted."""
 
 
 class InputError(VivaError):

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a judgement is made of: levels, kinds and events; the Alert message carries them."""
+"""Levels, kinds and events of the supervision; the Alert message carries them."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Final
 
 from viva_ros.core.detection.rules import RULES
 
-#: Kinds of event that no rule leads to; the comment in Alert.msg lists them after the rules.
+#: Kinds of event other than rules; the comment in Alert.msg lists them after the rules.
 OTHER_KINDS: Final = (
     'unknown',
     'paused',
@@ -32,12 +32,12 @@ OTHER_KINDS: Final = (
 
 
 def kinds() -> tuple[str, ...]:
-    """Return every kind of event: the rules, those of other packages too, and OTHER_KINDS."""
+    """Return every kind of event: all rules, also of other packages, and OTHER_KINDS."""
     return (*RULES, *OTHER_KINDS)
 
 
 class Level(IntEnum):
-    """The constants of Alert.msg, which are in no order."""
+    """The constants of Alert.msg; their numbers are not ordered by severity, see ORDER."""
 
     OK = 0
     UNKNOWN = 1
@@ -48,7 +48,7 @@ class Level(IntEnum):
     PAUSED = 6
 
 
-#: From the least to the most that concerns a person.
+#: By increasing severity.
 ORDER: Final = (
     Level.OK, Level.PAUSED, Level.LATCHED, Level.UNKNOWN, Level.WARN, Level.ALARM,
     Level.NEEDS_OPERATOR,
@@ -60,33 +60,33 @@ ALARMING: Final = frozenset((Level.ALARM, Level.NEEDS_OPERATOR))
 
 def is_alarming(level: int, kind: str) -> bool:
     """
-    Return whether an alert tells of an alarm, or of what became of its retry.
+    Return whether an alert reports an alarm or a step of its retry.
 
-    Any other alert carries the level that holds, which may be that of an earlier alarm.
+    Any other alert carries the present level, which may be that of an earlier alarm.
     """
     of_alarm = kind in RULES or (kind.startswith('retry_') and kind != 'retry_done')
     return level in ALARMING and of_alarm
 
 
 def worst(*levels: Level) -> Level:
-    """Return the level that concerns a person most."""
+    """Return the most severe level."""
     return max(levels, key=ORDER.index)
 
 
 @dataclass(frozen=True)
 class Event:
     """
-    A change of judgement.
+    A change of the supervision.
 
     :param kind: one of ``kinds()``
-    :param stamp: of the value that led to it, ns; of the alarm for retry events
+    :param stamp: of the value that caused it, ns; of the alarm for retry events
     :param onset: when the condition began, ns, <= stamp
     :param value: in [-1, 1]; NaN when unknown
-    :param statistic: debounced, in the unit of its rule; NaN where there is none
-    :param threshold: that it crossed; NaN where there is none
-    :param text: for a person
-    :param alpha: share of successes that may alarm falsely, over all rules; NaN likewise
-    :param window: stamp (ns), value and statistic of the samples that led to it
+    :param statistic: debounced, in the unit of its rule; NaN without one
+    :param threshold: that the statistic crossed; NaN without one
+    :param text: message for a person
+    :param alpha: share of successes that may raise a false alarm, over all rules; NaN without one
+    :param window: stamp (ns), value and statistic of the samples in the windows of the rule
     """
 
     level: Level

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writing files so that a reader never meets half of one."""
+"""Atomic writes: a reader never sees a partial file."""
 
 import os
 import tempfile
@@ -14,7 +14,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
     :param path: its folder must exist; a file there is replaced
     :param content: text is written as UTF-8
-    :raises OSError: if it cannot be written; the temporary file is then gone, the old file whole
+    :raises OSError: if the write fails; the temporary file is deleted, the old file unchanged
     """
     data = content.encode() if isinstance(content, str) else content
     replace_atomically(path, lambda temporary: _write(temporary, data))
@@ -22,11 +22,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
-    Have a file written under a temporary name, fsync it, and rename it: for one too large to hold.
+    Write a file under a temporary name with a callback, fsync it, and rename it.
 
     :param path: its folder must exist; a file there is replaced
-    :param write: writes the whole file to the path that it is given
-    :raises OSError: if it cannot be written; the temporary file is then gone, the old file whole
+    :param write: writes the whole file to the path of its argument
+    :raises OSError: if the write fails; the temporary file is deleted, the old file unchanged
     """
     handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
     os.close(handle)
@@ -39,7 +39,7 @@ def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, name):
-            error.filename = str(path)  # the one that is missed, not its temporary name
+            error.filename = str(path)  # the target, not its temporary name
         raise
     _sync(path.parent)
 
@@ -49,7 +49,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Make a file, or the renames in a folder, last through a power cut."""
+    """Flush a file, or the renames in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a picture can be what a camera sees: not black, saturated, covered or frozen."""
+"""Plausibility of camera images: neither black, saturated, covered nor frozen."""
 
 import math
 import zlib
@@ -17,29 +17,33 @@ from viva_ros.core.windows import seconds
 
 @dataclass(frozen=True)
 class PictureSettings:
-    """When a picture is not believed."""
+    """Limits of plausible images."""
 
     black_below: float = setting(
-        16.0, 'A picture whose brightest 1 % are below this is black, of 255.', at_least=0.0
+        16.0, 'An image is black if its brightest 1 % are below this, of 255.', at_least=0.0
     )
     saturated_above: float = setting(
-        240.0, 'A picture whose darkest 1 % are above this is saturated, of 255.', at_most=255.0
+        240.0, 'An image is saturated if its darkest 1 % are above this, of 255.', at_most=255.0
     )
     uniform_below: float = setting(
-        6.0, 'A picture with less than this between its 1 % and 99 % is covered.', at_least=0.0
+        6.0,
+        'A lens is covered if the 1 % and 99 % percentiles differ by less, of 255.',
+        at_least=0.0,
     )
-    frozen_after: float = setting(1.0, 'Same bytes for this long may be frozen, s.', above=0.0)
+    frozen_after: float = setting(
+        1.0, 'Time of identical images after which a camera may be frozen, s.', above=0.0
+    )
     frozen_travel: float = setting(
-        0.05, 'It is, if a joint has moved by more than this, rad or m.', above=0.0
+        0.05, 'The camera is frozen if a joint moved by more in that time, rad or m.', above=0.0
     )
 
 
 def check_picture(image: Image, settings: PictureSettings) -> str | None:
     """
-    Look at every fourth pixel both ways.
+    Check every fourth row and column of an image.
 
     :param image: (H, W, 3) uint8
-    :returns: why it is not believed, with the measured figure; None if it is
+    :returns: what is wrong, with the measured value; None if the image is plausible
     """
     counts = np.bincount(image[::4, ::4].reshape(-1), minlength=256)
     dark, bright = _percentile(counts, 0.01), _percentile(counts, 0.99)
@@ -54,9 +58,9 @@ def check_picture(image: Image, settings: PictureSettings) -> str | None:
 
 def _percentile(counts: NDArray[np.intp], share: float) -> float:
     """
-    Return what numpy's percentile gives of the pixels, without sorting them.
+    Return a percentile of the pixels, as numpy does, without sorting them.
 
-    :param counts: pixels of each level, (256,)
+    :param counts: number of pixels of each level, (256,)
     """
     upto = np.cumsum(counts)
     place = share * float(upto[-1] - 1)
@@ -65,7 +69,7 @@ def _percentile(counts: NDArray[np.intp], share: float) -> float:
 
 
 class FrozenPicture:
-    """Finds a camera that sends the same bytes with new stamps while the joints move; one each."""
+    """Detects a camera that repeats the same bytes with new stamps while joints move."""
 
     def __init__(self, settings: PictureSettings) -> None:
         validate(settings)
@@ -73,7 +77,7 @@ class FrozenPicture:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the picture, e.g. when time jumps."""
+        """Forget the last image, e.g. when time jumps."""
         self._digest: tuple[int, int] | None = None
         self._since = 0
         self._low: dict[str, float] = {}
@@ -83,12 +87,12 @@ class FrozenPicture:
         self, stamp: int, data: bytes | memoryview, proprio: Mapping[str, float]
     ) -> str | None:
         """
-        Compare a frame with the last.
+        Compare a frame with the previous one.
 
         :param stamp: of the frame, ns
         :param data: its bytes as received
         :param proprio: joint positions at that time, rad or m
-        :returns: why the camera is not believed; None if it is
+        :returns: what is wrong, with the measured values; None if the camera works
         """
         digest = (len(data), zlib.crc32(data))
         if digest != self._digest or stamp < self._since:

@@ -1,12 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-From single messages to one synchronised set: the newest frames that belong together.
+Time synchronizer: the newest messages of all inputs that belong together.
 
-The newest frame of each camera is taken; where these are further apart than the slop, because one
-has just arrived and its fellows are on their way, the set before it. Joints are those nearest to
-the newest of the frames. What does not fit is never filled in: the answer is then Unknown with a
-reason. Payloads are opaque: nothing is decoded here.
+The newest frame of each camera is used. If these differ by more than the slop, because only some
+cameras have sent their next frame, the previous set is used. Joint states are those nearest to the
+newest of these frames. Nothing is filled in: without a matching set the result is Unknown with a
+reason. Payloads are opaque and are not decoded here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,20 @@ Message = TypeVar('Message')
 
 @dataclass(frozen=True)
 class SyncSettings:
-    """What belongs together, and what is too old."""
+    """Limits of the stamps of one set."""
 
-    slop: float = setting(0.05, 'Most that input stamps may differ, s.', at_least=0.0)
-    stale: float = setting(0.3, 'Most age of an input, s.', above=0.0)
-    max_future: float = setting(0.1, 'Most that a stamp may lie ahead of now, s.', at_least=0.0)
+    slop: float = setting(0.05, 'Largest difference between input stamps, s.', at_least=0.0)
+    stale: float = setting(0.3, 'Largest age of an input, s.', above=0.0)
+    max_future: float = setting(0.1, 'Largest time of a stamp ahead of now, s.', at_least=0.0)
     time_jump: float = setting(
-        1.0, 'A stamp older than its predecessor by more than this resets all, s.', above=0.0
+        1.0,
+        'A stamp older than its predecessor by more than this resets all inputs, s.',
+        above=0.0,
     )
 
 
 class RejectedError(Exception):
-    """Carries the Unknown out of one of the checks below."""
+    """A failed check of this module, with the Unknown to return."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -44,9 +46,9 @@ class RejectedError(Exception):
 
 def check_stamp(topic: str, stamp: int, now: int, settings: SyncSettings) -> None:
     """
-    Refuse a message that is without a stamp, ahead of time, or too old.
+    Reject a message that has no stamp, is ahead of time, or is too old.
 
-    :raises RejectedError: of kind 'input' or 'stale', with the measured figure
+    :raises RejectedError: of kind 'input' or 'stale', with the measured value
     """
     age = seconds(now, stamp)
     if stamp <= 0:
@@ -60,16 +62,16 @@ def check_stamp(topic: str, stamp: int, now: int, settings: SyncSettings) -> Non
 
 
 def fits(stamps: Mapping[str, int], slop: float) -> bool:
-    """Return whether stamps, ns, lie within the slop, s."""
+    """Return whether stamps, ns, are within the slop, s."""
     return not stamps or seconds(max(stamps.values()), min(stamps.values())) <= slop
 
 
 def check_skew(stamps: Mapping[str, int], slop: float) -> None:
     """
-    Refuse a set that is too far apart in time.
+    Reject a set whose stamps differ by more than the slop.
 
     :param stamps: by topic, ns
-    :raises RejectedError: of kind 'skew', with the measured figure
+    :raises RejectedError: of kind 'skew', with the measured value
     """
     if not fits(stamps, slop):
         first, last = min(stamps, key=stamps.__getitem__), max(stamps, key=stamps.__getitem__)
@@ -93,7 +95,7 @@ class TopicBuffer(Generic[Message]):
         return next(reversed(self.messages), None)
 
     def add(self, stamp: int, message: Message) -> None:
-        """Add a message; one that is not newer than the last came late and is left out."""
+        """Add a message; a late one, which is not newer than the last, is ignored."""
         if self.newest is None or stamp > self.newest:
             self.messages[stamp] = message
             if self._kept is not None and len(self.messages) > self._kept:
@@ -104,7 +106,7 @@ class TopicBuffer(Generic[Message]):
         return stamp in self.messages
 
     def nearest(self, stamp: int) -> int:
-        """Stamp of the message nearest to a stamp; not empty."""
+        """Return the stamp of the message nearest to a stamp; the buffer must not be empty."""
         return min(self.messages, key=lambda other: abs(other - stamp))
 
 
@@ -123,7 +125,7 @@ class Selection(Generic[Payload]):
     One synchronised set.
 
     :param payloads: by camera, as they were added
-    :param proprio: joint name to position, rad or m, in the order asked for
+    :param proprio: joint name to position, rad or m, in the order of the buffer
     :param stamps: by camera, then 'joint_states', ns
     """
 
@@ -142,12 +144,12 @@ class Selection(Generic[Payload]):
         return seconds(self.stamp, min(self.stamps.values()))
 
     def observation(self, images: Mapping[str, Image]) -> Observation:
-        """Pair the decoded images with joints and stamps."""
+        """Combine decoded images with joints and stamps."""
         return Observation(images, self.proprio, self.stamps)
 
 
 class InputBuffer(Generic[Payload]):
-    """Holds the last messages of each source; ``resets`` counts jumps of time."""
+    """The last messages of each source; ``resets`` counts jumps of time."""
 
     def __init__(
         self,
@@ -158,9 +160,9 @@ class InputBuffer(Generic[Payload]):
         keep_all: bool = False,
     ) -> None:
         """
-        Begin empty.
+        Start empty.
 
-        :param topics: by source, what to call it in a reason, e.g. its resolved topic
+        :param topics: source to its name in reasons, e.g. its resolved topic
         :param keep_all: keep every message, for ``select_at`` on a recording
         """
         validate(settings)
@@ -178,7 +180,7 @@ class InputBuffer(Generic[Payload]):
         Add a frame; see ``resets`` for jumps of time.
 
         :param stamp: ns, from the message header
-        :raises ValueError: if the camera is not one of those asked for
+        :raises ValueError: if the camera is not one of ``cameras``
         """
         if camera not in self._images:
             raise ValueError(f'camera is {camera!r}, must be one of {list(self._images)}')
@@ -186,7 +188,7 @@ class InputBuffer(Generic[Payload]):
         self._images[camera].add(stamp, payload)
 
     def add_joints(self, stamp: int, positions: Mapping[str, float]) -> None:
-        """Add joint positions by name, rad or m; joints that nobody asked for are ignored."""
+        """Add joint positions by name, rad or m; joints not in ``joint_names`` are ignored."""
         self._reset_on_jump(self._joints.newest, stamp)
         self._joints.add(stamp, positions)
 
@@ -197,10 +199,10 @@ class InputBuffer(Generic[Payload]):
 
     def select(self, now: int) -> Selection[Payload] | Unknown:
         """
-        Choose the set to estimate from.
+        Select the set for an estimate.
 
         :param now: on the clock of the stamps, ns
-        :returns: Unknown of kind 'missing', 'stale', 'skew' or 'input' where there is none
+        :returns: Unknown of kind 'missing', 'stale', 'skew' or 'input' if there is none
         """
         try:
             self._check_newest(now)
@@ -214,10 +216,10 @@ class InputBuffer(Generic[Payload]):
 
     def select_at(self, stamps: Mapping[str, int]) -> Selection[Payload] | Unknown:
         """
-        Choose exactly the inputs with these stamps, as a Value message lists them.
+        Select exactly the inputs with these stamps, as a Value message lists them.
 
         :param stamps: by camera, and 'joint_states', ns
-        :returns: Unknown of kind 'missing' if one is not there
+        :returns: Unknown of kind 'missing' if an input has no such message
         """
         try:
             for name, source in self._sources():
@@ -246,7 +248,7 @@ class InputBuffer(Generic[Payload]):
             check_stamp(topic, stamp or 0, now, self._settings)
 
     def _frames(self) -> dict[str, int]:
-        """Return the newest frames; if they do not fit, those nearest to the slowest camera's."""
+        """Return the newest frames; if these differ too much, those nearest to the oldest one."""
         newest = {camera: source.newest or 0 for camera, source in self._images.items()}
         if fits(newest, self._settings.slop):
             return newest

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a picture lies in a box of another shape: as large as it fits, in the middle."""
+"""Letterboxing: an image, as large as possible, in the middle of a box of another shape."""
 
 from typing import NamedTuple
 
@@ -17,35 +17,35 @@ class LetterboxArea(NamedTuple):
     width: int
 
 
-def place(sent: tuple[int, int], box: tuple[int, int]) -> LetterboxArea:
+def place(source: tuple[int, int], box: tuple[int, int]) -> LetterboxArea:
     """
-    Return where a picture lies, its proportions kept.
+    Return the area of an image in a box; the aspect ratio is kept.
 
-    :param sent: its (height, width), px
+    :param source: (height, width) of the image, px
     :param box: (height, width), px
     """
-    scale = min(box[0] / sent[0], box[1] / sent[1])
-    height, width = (max(1, round(side * scale)) for side in sent)
+    scale = min(box[0] / source[0], box[1] / source[1])
+    height, width = (max(1, round(side * scale)) for side in source)
     return LetterboxArea((box[0] - height) // 2, (box[1] - width) // 2, height, width)
 
 
-def halvings(sent: tuple[int, int], fitted: tuple[int, int]) -> int:
+def halvings(source: tuple[int, int], target: tuple[int, int]) -> int:
     """
-    Return how often a picture is halved before it is fitted, which is far quicker than to fit it.
+    Return how often to halve an image before it is resized; halving is much faster.
 
-    :param sent: its (height, width), px; only even sides are halved
-    :param fitted: (height, width) that it must not fall below, px
+    :param source: (height, width) of the image, px; only even sides are halved
+    :param target: smallest (height, width) after halving, px
     """
-    count, (height, width) = 0, sent
-    while height % 2 == width % 2 == 0 and height >= 2 * fitted[0] and width >= 2 * fitted[1]:
+    count, (height, width) = 0, source
+    while height % 2 == width % 2 == 0 and height >= 2 * target[0] and width >= 2 * target[1]:
         count, height, width = count + 1, height // 2, width // 2
     return count
 
 
-def area_weights(sent: int, fitted: int) -> NDArray[np.float32]:
-    """Return the share of each pixel in each of fewer pixels, (fitted, sent)."""
-    edges = np.arange(fitted + 1) * (sent / fitted)
-    pixels = np.arange(sent)
+def area_weights(source: int, target: int) -> NDArray[np.float32]:
+    """Return the weight of each source pixel in each of fewer target pixels, (target, source)."""
+    edges = np.arange(target + 1) * (source / target)
+    pixels = np.arange(source)
     upper = np.minimum(edges[1:, None], pixels + 1)
     lower = np.maximum(edges[:-1, None], pixels)
-    return np.asarray((upper - lower).clip(min=0) * (fitted / sent), dtype=np.float32)
+    return np.asarray((upper - lower).clip(min=0) * (target / source), dtype=np.float32)

@@ -3,9 +3,9 @@
 """
 The command that installs a missing Python library where viva_ros runs.
 
-Four places differ: an environment in which pip installed viva_ros (its extras are known there), a
-virtual environment of a colcon workspace, a Python that Debian or Ubuntu manages (PEP 668: pip
-refuses to install there), and any other Python.
+Four places are distinguished: an environment in which pip installed viva_ros (its extras are known
+there), a virtual environment of a colcon workspace, a Python that Debian or Ubuntu manages (PEP
+668: pip refuses to install there), and any other Python.
 """
 
 import shlex
@@ -19,18 +19,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-#: Of the virtual environment proposed where pip may not install; docs/install.md has the same.
+#: Proposed virtual environment where pip may not install; docs/install.md has the same.
 ENVIRONMENT: Final = '~/viva_venv'
 
 
 @dataclass(frozen=True)
 class Library:
     """
-    A library that is imported.
+    A library that viva_ros imports.
 
     :param requirement: for pip, as in setup.py
-    :param extra: of setup.py; empty for what every installation by pip has
-    :param apt: Debian and Ubuntu package, if there is one
+    :param extra: of setup.py; empty if every installation by pip has the library
+    :param apt: Debian and Ubuntu package; empty if there is none
     :param alone: whether pip must not install its requirements
     """
 
@@ -74,18 +74,18 @@ LIBRARIES: Final = {
     'yaml': Library('pyyaml>=6,<7', 'data', apt='python3-yaml'),
 }
 
-#: What only a ROS 2 installation brings.
+#: Modules of a ROS 2 installation.
 ROS: Final = frozenset({
     'action_msgs', 'ament_index_python', 'bond', 'builtin_interfaces', 'diagnostic_msgs',
     'geometry_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy',
     'rosgraph_msgs', 'sensor_msgs', 'sensor_msgs_py', 'std_msgs', 'std_srvs', 'visualization_msgs',
 })  # fmt: skip
-#: Of this package, built by colcon or pip.
+#: Modules of this package that colcon or pip builds.
 INTERFACES: Final = frozenset({'viva_ros.action', 'viva_ros.msg', 'viva_ros.srv'})
 
 
 class InstallPlace(Enum):
-    """Where this Python comes from."""
+    """Origin of this Python."""
 
     PIP = auto()  # pip installed viva_ros here
     VIRTUAL = auto()  # a virtual environment, into which pip did not install viva_ros
@@ -94,7 +94,7 @@ class InstallPlace(Enum):
 
 
 def place() -> InstallPlace:
-    """Return where this Python comes from."""
+    """Return the origin of this Python."""
     if _installed_by_pip():
         return InstallPlace.PIP
     if sys.prefix != sys.base_prefix:
@@ -105,10 +105,10 @@ def place() -> InstallPlace:
 
 def remedy(modules: Iterable[str], where: InstallPlace | None = None) -> str:
     """
-    Return 'run: ' and the command that installs libraries where this Python runs.
+    Return 'run: ' and the command that installs libraries for this Python.
 
-    :param modules: names of LIBRARIES, as they are imported
-    :param where: place instead of this Python's
+    :param modules: names of LIBRARIES, as in an import statement
+    :param where: origin of the Python; None: of this one
     """
     libraries = [LIBRARIES[name] for name in modules]
     where = where or place()
@@ -124,7 +124,7 @@ def remedy(modules: Iterable[str], where: InstallPlace | None = None) -> str:
 
 
 def explain(error: ImportError) -> str | None:
-    """Return what is missing and the remedy; None if it is nothing that can be installed."""
+    """Return the missing library and the remedy; None if no installation provides it."""
     module = (error.name or '').partition('.')[0]
     if module in LIBRARIES:
         return f'{module} is not installed; {remedy(_missing_with(module))}'
@@ -141,14 +141,14 @@ def explain(error: ImportError) -> str | None:
 
 
 def _missing_with(module: str) -> list[str]:
-    """Return a missing library and the others of its extra that are missing, too."""
+    """Return a missing library and all other missing libraries of its extra."""
     extra = LIBRARIES[module].extra
     others = [name for name in LIBRARIES if extra and LIBRARIES[name].extra == extra]
     return [name for name in others or [module] if name == module or find_spec(name) is None]
 
 
 def _installed_by_pip() -> bool:
-    """Whether an installer left its name: colcon's metadata of this package has none."""
+    """Return whether the metadata names an installer: the metadata of colcon does not."""
     try:
         return metadata.distribution('viva_ros').read_text('INSTALLER') is not None
     except metadata.PackageNotFoundError:
@@ -156,7 +156,7 @@ def _installed_by_pip() -> bool:
 
 
 def _pip(pip: Sequence[str], libraries: Sequence[Library], where: InstallPlace) -> str:
-    """Return a command line; two where one library must come without its requirements."""
+    """Return a command line; two if a library must be installed without its requirements."""
     alone = [library.requirement for library in libraries if library.alone]
     others = [library for library in libraries if not library.alone]
     wanted = [library.requirement for library in others]

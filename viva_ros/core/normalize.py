@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Joint positions to [-1, 1] and back, by the range of each joint in the training episodes."""
+"""Normalisation of joint positions to [-1, 1] by their ranges in the training episodes."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ def match_joints(
     positions: Mapping[str, float], names: Sequence[str], topic: str = 'joint_states'
 ) -> dict[str, float]:
     """
-    Pick joints by name; others are ignored.
+    Select joints by name; others are ignored.
 
     :returns: in the order of ``names``, rad or m
     :raises InputError: if one is missing or not finite
@@ -28,19 +28,19 @@ def match_joints(
         raise InputError(
             'joints-missing', f'{topic} lacks {", ".join(missing)}; it has {", ".join(positions)}'
         )
-    picked = {name: float(positions[name]) for name in names}
-    broken = [f'{name} = {picked[name]}' for name in names if not math.isfinite(picked[name])]
+    selected = {name: float(positions[name]) for name in names}
+    broken = [f'{name} = {selected[name]}' for name in names if not math.isfinite(selected[name])]
     if broken:
         raise InputError('joints-not-finite', f'{topic} is not finite: {", ".join(broken)}')
-    return picked
+    return selected
 
 
 @dataclass(frozen=True)
 class JointRanges:
     """
-    Smallest and largest position of each joint, rad or m; names and numbers in one order.
+    Smallest and largest position of each joint, rad or m, in the order of ``names``.
 
-    :raises ValueError: if lengths differ, a name comes twice, or a range is empty or not finite
+    :raises ValueError: if lengths differ, a name is repeated, or a range is empty or not finite
     """
 
     names: tuple[str, ...]
@@ -49,7 +49,7 @@ class JointRanges:
 
     def __post_init__(self) -> None:
         if not len(self.names) == len(set(self.names)) == len(self.low) == len(self.high):
-            raise ValueError(f'{self.names} need one name, low and high each, names only once')
+            raise ValueError(f'joints are {self.names}: need unique names, one low and high each')
         for name, low, high in zip(self.names, self.low, self.high, strict=True):
             if not (np.isfinite(low) and np.isfinite(high) and low <= high):
                 raise ValueError(f'range of {name} is {low} to {high}, must be finite, ascending')
@@ -67,7 +67,7 @@ class JointRanges:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> 'JointRanges':
-        """Read what ``to_dict`` gave."""
+        """Read the output of ``to_dict``."""
         return cls(*(tuple(content[key]) for key in ('names', 'low', 'high')))
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the model sees, and what it gives: the two types that every layer shares."""
+"""Inputs and outputs of the model: the types that every layer shares."""
 
 import math
 from collections.abc import Mapping
@@ -44,13 +44,14 @@ class Observation:
 @dataclass(frozen=True)
 class Estimate:
     """
-    What an engine makes of one observation.
+    The output of an engine for one observation.
 
-    :param value: V = 1 - G, in [-1, 1]; rises towards success (METHOD: V > 0 expects success)
-    :param forecast: joint name to position expected one horizon ahead, rad or m; empty where an
-        engine makes none
-    :param progress: how far a success would be, in [0, 1]; NaN where an engine mixes it with risk
-    :param success: probability of success in the end, in [0, 1]; NaN likewise
+    :param value: V = 1 - G, in [-1, 1]; rises towards success; above 0 success is expected
+    :param forecast: joint name to position predicted one horizon ahead, rad or m; empty if the
+        engine predicts none
+    :param progress: of a successful episode at this point, in [0, 1]; NaN if the engine does not
+        separate progress from risk
+    :param success: probability that the episode ends in success, in [0, 1]; NaN likewise
     """
 
     value: float
@@ -62,10 +63,10 @@ class Estimate:
 @dataclass(frozen=True)
 class Unknown:
     """
-    No value, and why: a state of its own, never OK and never an alert of a drop.
+    A missing value with its reason: neither OK nor a drop of the value.
 
     :param kind: one word, e.g. 'missing', 'stale', 'skew', 'input', 'engine', 'paused'
-    :param reason: for a person: the thing, its value, what is allowed, the remedy
+    :param reason: message for a person: the thing, its value, what is allowed, the remedy
     """
 
     kind: str

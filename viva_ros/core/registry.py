@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Registries: what can be added to the package, from within or by another package."""
+"""Registries of the parts that this package defines and that another package can add."""
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -14,13 +14,13 @@ T = TypeVar('T')
 
 class Registry(Generic[T]):
     """
-    Things of one kind by name; each is defined in one module, which is imported when asked for.
+    Objects of one kind by name; each is defined in one module, which is imported on first use.
 
-    Another package adds one by an entry point of the group. A name given twice is refused.
+    Another package adds an object by an entry point of the group. A duplicate name is refused.
 
     :param kind: for error texts, such as 'engine backend'
     :param group: of the entry points, such as 'viva_ros.engine_backends'
-    :param builtin: name to 'module:attribute', in the order in which they are listed
+    :param builtin: name to 'module:attribute', in the order of ``names``
     """
 
     def __init__(self, kind: str, group: str, builtin: Mapping[str, str]) -> None:
@@ -33,7 +33,7 @@ class Registry(Generic[T]):
 
     def add(self, name: str, thing: T) -> None:
         """
-        Add one from a running program.
+        Add an object of the running program.
 
         :raises ConfigurationError: if the name is taken
         """
@@ -41,20 +41,20 @@ class Registry(Generic[T]):
         self._add(name, lambda: thing)
 
     def remove(self, name: str) -> None:
-        """Remove one that ``add`` added."""
+        """Remove an object that ``add`` added."""
         del self._loaders[name]
         self._loaded.pop(name, None)
 
     def names(self) -> tuple[str, ...]:
-        """Return all names; nothing is imported."""
+        """Return all names without importing the objects."""
         self._find()
         return tuple(self._loaders)
 
     def __getitem__(self, name: str) -> T:
         """
-        Import what has this name.
+        Return the object of a name, imported on first use.
 
-        :raises ConfigurationError: if nothing has it
+        :raises ConfigurationError: if the name is unknown
         """
         self._find()
         if name not in self._loaders:
@@ -74,7 +74,7 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def values(self) -> Iterator[T]:
-        """Import all, in the order of their names."""
+        """Import and yield all objects, in the order of ``names``."""
         return (self[name] for name in self.names())
 
     def _add(self, name: str, loader: Callable[[], T]) -> None:
@@ -87,7 +87,7 @@ class Registry(Generic[T]):
         self._loaders[name] = loader
 
     def _find(self) -> None:
-        """Look for other packages once."""
+        """Read the entry points of other packages once."""
         if not self._complete:
             self._complete = True
             for point in entry_points(group=self.group):

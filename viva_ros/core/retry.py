@@ -1,13 +1,13 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Requests for a retry: a budget per episode and per hour, a time-out, a back-off, and then a person.
+Retry requests: budgets per episode and per hour, a time-out, a back-off, and then an operator.
 
-Only an alarm leads to a request; silence and unknown never do, nor is anything requested from a
-robot that reports a stop or a fault: what has stopped it is a person's to see to. "Accepted" is
-not "done": a retry lasts until the robot executes the task again, and meanwhile no other one is
-requested. An acceptance that comes late counts, since the robot acts on it. Times are steady
-seconds, given by the caller, which calls the robot for each event of kind 'retry_requested'.
+Only an alarm requests a retry. Silence and unknown values never do, and a robot that reports a
+stop or a fault gets no request: an operator must clear it. An accepted retry is not done: it lasts
+until the robot executes the task again, and until then no other retry is requested. A late
+acceptance counts, because the robot acts on it. Times are steady seconds from the caller, which
+calls the robot for each event of kind 'retry_requested'.
 """
 
 import dataclasses
@@ -22,15 +22,15 @@ from viva_ros.core.events import Event, Level
 from viva_ros.core.settings import setting, validate
 from viva_ros.core.supervision_memory import HOUR
 
-#: How a retry is requested: a service of std_srvs/Trigger, an action of viva_ros/Retry, or all
-#: goals of any action are canceled.
+#: Ways to request a retry: a std_srvs/Trigger service, a viva_ros/Retry action, or the
+#: cancellation of all goals of an action.
 TRIGGER, ACTION, CANCEL = 'trigger', 'action', 'cancel'
 WAYS: Final = (TRIGGER, ACTION, CANCEL)
 
 
 @dataclass(frozen=True)
 class RetrySettings:
-    """How a retry is requested, how often, and how long is waited."""
+    """Way, budgets and time-outs of retry requests."""
 
     dry_run: bool = setting(
         True, 'Report the retry that would be requested, and request none.', live=True
@@ -41,23 +41,23 @@ class RetrySettings:
     )  # fmt: skip
     name: str = setting('retry', 'Name of that service or action.')
     budget: int = setting(
-        2, 'Retries requested per episode, refused ones included.', at_least=0, live=True
+        2, 'Retry requests per episode at most, refused ones included.', at_least=0, live=True
     )
-    hourly: int = setting(20, 'Retries requested within an hour, over all episodes.', at_least=0)
-    timeout: float = setting(5.0, 'Time for the answer, s.', above=0.0)
+    hourly: int = setting(20, 'Retry requests per hour at most, over all episodes.', at_least=0)
+    timeout: float = setting(5.0, 'Time-out of the answer to a request, s.', above=0.0)
     begin_within: float = setting(
-        5.0, 'Time from the acceptance until the robot stops executing, s.', above=0.0
+        5.0, 'Time-out from the acceptance until the robot stops executing, s.', above=0.0
     )
     finish_within: float = setting(
-        120.0, 'Time from then until it executes the task again, s.', above=0.0
+        120.0, 'Time-out from that stop until the robot executes the task again, s.', above=0.0
     )
     backoff: float = setting(
-        2.0, 'Wait after a refusal or time-out, s; doubles with each.', above=0.0
+        2.0, 'Wait after a refusal or time-out, s; doubles each time.', above=0.0
     )
 
 
 class RetryState(Enum):
-    """What the machine is waiting for."""
+    """State of the retry machine."""
 
     IDLE = 'idle'
     WAITING = 'waiting for the answer'
@@ -70,9 +70,8 @@ class RetryMachine:
     """
     Decides when a retry is requested.
 
-    ``state`` and ``used`` (retries of this episode) hold now; ``cause`` is the event because of
-    which an operator is required, None if none is. Events carry stamp, value and episode of the
-    alarm that led to them.
+    ``state`` and ``used`` (retries of this episode) are the present state; ``cause`` is the event
+    that requires an operator, or None. Events carry stamp, value and episode of their alarm.
     """
 
     def __init__(
@@ -80,20 +79,20 @@ class RetryMachine:
         operator: Event | None = None,
     ) -> None:  # fmt: skip
         """
-        Begin idle, or waiting for a person.
+        Start idle, or waiting for an operator.
 
-        :param hold_until: steady time before which nothing is requested: start conservatively
-        :param asked: when retries were requested in the last hour, by an earlier process
-        :param operator: the event because of which an operator was required then
+        :param hold_until: steady time before which nothing is requested, s
+        :param asked: steady times of the requests of earlier processes in the last hour, s
+        :param operator: event of an earlier process that still requires an operator
         """
         validate(settings)
         self._settings, self._hold_until = settings, hold_until
         self._alarm = operator
         self.cause: Event | None = None
-        self._outstanding = False  # whether a request has no answer yet, however late
+        self._outstanding = False  # whether a request has no answer yet
         self._blocked = ''
         self._executes: bool | None = None
-        self._asked = deque(asked)  # steady times, of the last hour
+        self._requested = deque(asked)  # steady times of the requests in the last hour
         self.used = 0
         self._rest()
         if operator is not None:
@@ -101,14 +100,14 @@ class RetryMachine:
 
     def _rest(self) -> None:
         self.state, self._until = RetryState.IDLE, math.inf
-        self._failures, self._over = 0, False  # whether what the alarm was about is over
-        self._begun = False  # whether the robot has reported that it stopped, since the request
-        self._unfinished = ''  # what a retry under way has not come to, when its time is over
+        self._failures, self._alarm_over = 0, False  # whether the cause of the alarm is over
+        self._begun = False  # whether the robot has reported a stop since the request
+        self._unfinished = ''  # alert text if the retry exceeds its time-out
         self.cause = None
 
     @property
     def level(self) -> Level:
-        """NEEDS_OPERATOR, or OK where this machine has nothing to add to the judge's level."""
+        """NEEDS_OPERATOR; OK if the level of the detector is not changed by this machine."""
         needed = self.state is RetryState.NEEDS_OPERATOR
         return Level.NEEDS_OPERATOR if needed else Level.OK
 
@@ -119,25 +118,25 @@ class RetryMachine:
             self._rest()
 
     def request(self, now: float, alarm: Event) -> list[Event]:
-        """Request a retry because of an alarm; nothing, while one or a person is waited for."""
+        """Request a retry for an alarm, unless a retry or an operator is pending."""
         if self.state is not RetryState.IDLE:
-            self._over = False
+            self._alarm_over = False
             return []
         self._alarm = alarm
         if self._settings.dry_run:
             return [self._event(Level.ALARM, 'retry_dry_run', 'dry run: no retry is requested')]
         if self._blocked:
-            return self._refrain()
+            return self._suppress()
         if now < self._hold_until:
             self.state, self._until = RetryState.BACKING_OFF, self._hold_until
             return []
-        return self._ask(now)
+        return self._send_request(now)
 
     def accepted(self, now: float, begun: bool = False) -> list[Event]:
         """
-        Take the robot's answer that it retries, even after the time-out, or in another episode.
+        Process the acceptance of the robot, also after the time-out or in another episode.
 
-        :param begun: whether it has stopped executing already
+        :param begun: whether the robot has already stopped executing
         """
         outstanding, self._outstanding = self._outstanding, False
         if self.state is RetryState.RETRYING or not outstanding:
@@ -158,9 +157,9 @@ class RetryMachine:
 
     def resume(self, now: float, alarm: Event, begun: bool) -> None:
         """
-        Go on with a retry that an earlier process requested, because of an alarm.
+        Continue a retry that an earlier process requested for an alarm.
 
-        :param begun: see the property; else the robot may report that it executes for a while
+        :param begun: see the property; if False, the robot has ``begin_within`` s to stop
         """
         if self.state is not RetryState.NEEDS_OPERATOR:
             self._alarm = alarm
@@ -170,41 +169,41 @@ class RetryMachine:
     def _enter_retry(self, now: float, begun: bool) -> None:
         self._rest()
         self.state = RetryState.RETRYING
-        self._allow(now, begun)
+        self._set_deadline(now, begun)
 
-    def _allow(self, now: float, begun: bool) -> None:
-        """Set the time until which a retry must have begun, or be done."""
+    def _set_deadline(self, now: float, begun: bool) -> None:
+        """Set the deadline until which a retry must begin, or be done."""
         if begun:
-            limit, what = self._settings.finish_within, 'does not execute the task again within'
+            limit, fault = self._settings.finish_within, 'does not execute the task again within'
         else:
-            limit, what = self._settings.begin_within, 'has not stopped executing within'
+            limit, fault = self._settings.begin_within, 'has not stopped executing within'
         self._until = now + limit
         self._unfinished = (
-            f'the robot accepted the retry and {what} {limit:g} s: operator required'
+            f'the robot accepted the retry and {fault} {limit:g} s: operator required'
         )
 
     def executing(self, now: float, executes: bool) -> list[Event]:
         """
-        Take the robot's report whether it executes the task, where it reports that.
+        Process a report whether the robot executes the task.
 
-        A retry begins when it does not, and is done when it does again.
+        A retry begins when the robot stops executing, and is done when it executes again.
         """
         self._executes = executes
         if not executes:
             if self.state is RetryState.BACKING_OFF:
-                self._rest()  # its task has ended: the alarm is about nothing any more
+                self._rest()  # the task of the alarm has ended
             if self.state is RetryState.RETRYING and not self._begun:
-                self._allow(now, True)
-            self._over = self._over or self.state is RetryState.WAITING
+                self._set_deadline(now, True)
+            self._alarm_over = self._alarm_over or self.state is RetryState.WAITING
             self._begun = self.state in (RetryState.WAITING, RetryState.RETRYING)
             return []
         return self.finished(now) if self.state is RetryState.RETRYING and self._begun else []
 
     def finished(self, now: float, failure: str = '') -> list[Event]:
         """
-        Take the end of a retry: the robot executes the task again, or cannot.
+        Process the end of a retry: the robot executes the task again, or cannot.
 
-        :param failure: why not; '' if it does
+        :param failure: why it cannot; '' on success
         """
         if self.state is not RetryState.RETRYING:
             return []
@@ -214,13 +213,13 @@ class RetryMachine:
         return [self._event(Level.OK, 'retry_done', 'the robot executes the task again')]
 
     def lose(self, text: str) -> list[Event]:
-        """Take that nothing will tell the end of the retry under way: a person must see to it."""
+        """Require an operator: the end of the present retry cannot be observed."""
         if self.state is not RetryState.RETRYING:
             return []
         return [self._call_operator('retry_unfinished', text)]
 
     def refused(self, now: float, reason: str) -> list[Event]:
-        """Take a refusal, or that there is no such service; without effect on nothing asked."""
+        """Process a refusal or a missing service; ignored without a pending request."""
         self._outstanding = False
         if self.state is not RetryState.WAITING:
             return []
@@ -228,18 +227,18 @@ class RetryMachine:
 
     def block(self, reason: str) -> list[Event]:
         """
-        Take the robot's word that it is stopped or at fault; '' that it is not.
+        Set why the robot is stopped or at fault; '' if it is not.
 
-        A retry that was to be requested again then needs a person.
+        A retry in back-off then requires an operator.
         """
         self._blocked = reason
-        return self._refrain() if reason and self.state is RetryState.BACKING_OFF else []
+        return self._suppress() if reason and self.state is RetryState.BACKING_OFF else []
 
     def tick(self, now: float, known: bool) -> list[Event]:
         """
-        Let time pass; call it ten times a second.
+        Check the time-outs; call it ten times a second.
 
-        :param known: whether values are heard and known: without, no retry is requested
+        :param known: whether values arrive and are known; otherwise no retry is requested
         """
         if now < self._until:
             return []
@@ -248,50 +247,50 @@ class RetryMachine:
             return self._fail(now, 'retry_timeout', text)
         if self.state is RetryState.RETRYING:
             return [self._call_operator('retry_unfinished', self._unfinished)]
-        return self._ask(now) if known and self.state is RetryState.BACKING_OFF else []
+        return self._send_request(now) if known and self.state is RetryState.BACKING_OFF else []
 
     def drop(self) -> None:
-        """Request nothing more for an alarm that is over. An answer is still waited for."""
+        """Cancel a pending retry of an alarm that is over; an answer is still awaited."""
         if self.state is RetryState.BACKING_OFF:
             self._rest()
-        self._over = self.state is RetryState.WAITING
+        self._alarm_over = self.state is RetryState.WAITING
 
     def start_episode(self, used: int = 0) -> None:
         """
-        Begin an episode, or end one: nothing is under way; an operator stays required.
+        Begin or end an episode: no retry is under way; an operator stays required.
 
-        :param used: retries of an episode that goes on
+        :param used: retries already requested, if an episode continues after a restart
         """
         self.used = used
         if self.state is not RetryState.NEEDS_OPERATOR:
             self._rest()
 
     def acknowledge(self) -> list[Event]:
-        """Take a person's word that the robot was seen to: the budget is whole again."""
+        """Process the acknowledgement of an operator: the budget is restored."""
         if self.state is not RetryState.NEEDS_OPERATOR:
             return []
         self.used = 0
         self._rest()
-        return [self._event(Level.OK, 'acknowledged', 'a person has seen to the robot')]
+        return [self._event(Level.OK, 'acknowledged', 'acknowledged by an operator')]
 
     @property
     def _alarm_level(self) -> Level:
         return max(self.level, Level.ALARM)
 
-    def _ask(self, now: float) -> list[Event]:
-        if self._settings.dry_run:  # switched on meanwhile
+    def _send_request(self, now: float) -> list[Event]:
+        if self._settings.dry_run:  # switched on during the back-off
             self._rest()
             return []
         if self._blocked:
-            return self._refrain()
-        while self._asked and self._asked[0] <= now - HOUR:
-            self._asked.popleft()
-        spent = len(self._asked) >= self._settings.hourly
+            return self._suppress()
+        while self._requested and self._requested[0] <= now - HOUR:
+            self._requested.popleft()
+        spent = len(self._requested) >= self._settings.hourly
         if spent or self.used >= self._settings.budget:
-            return self._give_up(len(self._asked) if spent else self.used, spent)
+            return self._budget_spent(len(self._requested) if spent else self.used, spent)
         self.used += 1
         self._outstanding = True
-        self._asked.append(now)
+        self._requested.append(now)
         self.state, self._until = RetryState.WAITING, now + self._settings.timeout
         text = f'retry {self.used} of {self._settings.budget} is requested'
         return [self._event(Level.ALARM, 'retry_requested', text)]
@@ -299,8 +298,8 @@ class RetryMachine:
     def _fail(self, now: float, kind: str, text: str) -> list[Event]:
         event = self._event(Level.ALARM, kind, text)
         if self.used >= self._settings.budget:
-            return [event, *self._give_up(self.used)]
-        if self._over or self._settings.dry_run:
+            return [event, *self._budget_spent(self.used)]
+        if self._alarm_over or self._settings.dry_run:
             self._rest()
             return [event]
         self.state = RetryState.BACKING_OFF
@@ -308,12 +307,12 @@ class RetryMachine:
         self._failures, self._begun = self._failures + 1, False
         return [event]
 
-    def _refrain(self) -> list[Event]:
-        """Request nothing from a robot that is stopped."""
+    def _suppress(self) -> list[Event]:
+        """Require an operator instead of a retry, because the robot is stopped."""
         text = f'retry suppressed ({self._blocked}): operator required'
         return [self._call_operator('retry_blocked', text)]
 
-    def _give_up(self, used: int, in_an_hour: bool = False) -> list[Event]:
+    def _budget_spent(self, used: int, in_an_hour: bool = False) -> list[Event]:
         budget = self._settings.hourly if in_an_hour else self._settings.budget
         when = ' of this hour' if in_an_hour else ''
         text = f'{used} of {budget} retries{when} are spent: operator required'

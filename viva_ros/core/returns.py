@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Labels: from the outcome of an episode to return, value and latent.
+Training labels: return, value and latent from the outcome of an episode (arXiv 2604.08168).
 
-Cost-to-go G falls with progress; the value V = 1 - G rises towards success. Each sign stands here
-once (METHOD, 1).
+Cost-to-go G falls with progress; the value V = 1 - G rises towards success. Each sign is defined
+here only.
 """
 
 from typing import TypeVar
@@ -18,7 +18,7 @@ Number = TypeVar('Number', float, Array)
 
 def progress(length: int) -> Array:
     """
-    Return the share of an episode that is over at each step: t / T for t = 1 .. T.
+    Return the elapsed share of an episode at each step: t / T for t = 1 .. T.
 
     :returns: (length,), in (0, 1]
     :raises ValueError: if length is below 1

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the robot reports of itself: whether it executes a task, and whether it is stopped.
+Reports of the robot: whether it executes a task, and whether it is stopped.
 
-A report that is configured must come regularly. Without it nothing is known: the task is not
-judged, which is UNKNOWN and not OK, and no retry is requested.
+A configured report must arrive regularly. Without it values are not judged (UNKNOWN, not OK) and
+no retry is requested.
 """
 
 from dataclasses import dataclass
@@ -14,17 +14,19 @@ from viva_ros.core.settings import setting
 
 @dataclass(frozen=True)
 class RobotSettings:
-    """Topics of std_msgs/Bool on which the robot reports."""
+    """Topics of the reports of the robot, std_msgs/Bool."""
 
     executing_topic: str = setting(
-        '', 'True while a task is executed; empty: for the whole of an episode.'
+        '', 'Topic that is true while a task is executed; empty: during each episode.'
     )
-    stopped_topic: str = setting('', 'True while stopped or at fault; empty: never.')
+    stopped_topic: str = setting(
+        '', 'Topic that is true while the robot is stopped or at fault; empty: never.'
+    )
     word_timeout: float = setting(2.0, 'Longest time between two reports, s.', above=0.0)
 
 
-class Word:
-    """One report that the robot repeats."""
+class RobotReport:
+    """One report that the robot repeats on a topic."""
 
     def __init__(self, topic: str, timeout: float, now: float) -> None:
         """
@@ -35,37 +37,38 @@ class Word:
         """
         self.topic = topic
         self._timeout = timeout
-        self._said: bool | None = None
-        self._heard = now
+        self._last: bool | None = None
+        self._received = now
 
-    def hear(self, said: bool, now: float) -> None:
-        """Take a report, at a steady time, s."""
-        self._said, self._heard = said, now
+    def receive(self, value: bool, now: float) -> None:
+        """Store a report that was received at a steady time, s."""
+        self._last, self._received = value, now
 
-    def silent(self, now: float) -> bool:
-        """Return whether no report has come for too long, though one is configured."""
-        return bool(self.topic) and now - self._heard > self._timeout
+    def is_stale(self, now: float) -> bool:
+        """Return whether the report is configured and has exceeded its time-out."""
+        return bool(self.topic) and now - self._received > self._timeout
 
-    def said(self, now: float) -> bool | None:
-        """Return the last report; None before the first, and if it is too old."""
-        return None if self.silent(now) else self._said
+    def value(self, now: float) -> bool | None:
+        """Return the last report; None before the first, and after the time-out."""
+        return None if self.is_stale(now) else self._last
 
-    def silence(self, now: float) -> str:
-        """Return a sentence that names the topic, if the report does not come; else ''."""
-        if not self.silent(now):
+    def stale_text(self, now: float) -> str:
+        """Return a sentence that names the topic after the time-out; else ''."""
+        if not self.is_stale(now):
             return ''
-        since = 'yet' if self._said is None else 'any more'
+        since = 'yet' if self._last is None else 'any more'
         return f'{self.topic} is not published {since} (limit {self._timeout:g} s): not judged'
 
 
-def executes(word: Word, now: float) -> bool | None:
-    """Return whether a task is executed; None where a report is configured and does not come."""
-    return word.said(now) if word.topic else True
+def executes(report: RobotReport, now: float) -> bool | None:
+    """Return whether a task is executed; None without a recent report, if one is configured."""
+    return report.value(now) if report.topic else True
 
 
-def stopped(word: Word, now: float) -> str:
-    """Return why nothing may be requested from the robot; '' if nothing speaks against it."""
-    if not word.topic or word.said(now) is False:
+def stopped(report: RobotReport, now: float) -> str:
+    """Return why no retry may be requested from the robot; '' if one may be requested."""
+    if not report.topic or report.value(now) is False:
         return ''
-    return 'the robot is stopped' if word.said(now) else \
-        word.silence(now) or f'{word.topic} is not published yet'  # fmt: skip
+    if report.value(now):
+        return 'the robot is stopped'
+    return report.stale_text(now) or f'{report.topic} is not published yet'

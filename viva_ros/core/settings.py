@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Settings are frozen dataclasses: default, unit, range and sentence of each stand here once.
+Settings are frozen dataclasses: a field declares default, unit, range and description once.
 
-ROS parameters, command-line options and their checks are all made from these fields.
+ROS parameters, command-line options and their checks are generated from these fields.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ WORDS: Final[dict[type, str]] = {
 }  # fmt: skip
 LISTS: Final[dict[type, str]] = {str: 'a list of texts', Path: 'a list of paths'}
 
-#: Bounds of every whole number: what a slider of rqt can hold.
+#: Bounds of whole numbers: the range of a slider in rqt.
 INT_MIN: Final = -(2**31)
 INT_MAX: Final = 2**31 - 1
 
@@ -31,7 +31,7 @@ T = TypeVar('T')
 
 @dataclass(frozen=True)
 class SettingLimits:
-    """What a setting may be; None where there is no such limit."""
+    """Allowed values of a setting; None: no such limit."""
 
     above: float | None = None
     at_least: float | None = None
@@ -40,7 +40,7 @@ class SettingLimits:
     below: float | None = None
 
     def admits(self, value: object) -> bool:
-        """Return whether a value is allowed; a number that is not finite never is."""
+        """Return whether a value is allowed; NaN and infinity never are."""
         if self.choices is not None:
             return value in self.choices
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -54,7 +54,7 @@ class SettingLimits:
         )
 
     def __str__(self) -> str:
-        """Say in words what is allowed, e.g. 'above 0 and at most 1'."""
+        """Return the limits in words, e.g. 'above 0 and at most 1'."""
         if self.choices is not None:
             return 'one of ' + ', '.join(repr(choice) for choice in self.choices)
         bounds = (
@@ -66,7 +66,7 @@ class SettingLimits:
 
     def bounds(self) -> tuple[float, float]:
         """
-        Return the smallest and the largest number allowed; infinite where there is no limit.
+        Return the smallest and the largest number allowed; infinite without a limit.
 
         An exclusive bound becomes the next double.
         """
@@ -82,7 +82,7 @@ class SettingInfo:
     """
     One ROS parameter, or one option of a command.
 
-    :param default: ``dataclasses.MISSING`` where a value is required
+    :param default: ``dataclasses.MISSING`` if a value is required
     :param live: whether it may change while a node is configured
     :param kind: bool, int, float, str, Path or tuple
     :param entry: kind of the entries of a tuple: str or Path
@@ -244,5 +244,5 @@ def _is_of(info: SettingInfo, value: object) -> bool:
 
 
 def _plain(value: object) -> object:
-    """Return a sequence, of whatever library, as a list."""
+    """Return a sequence of any library as a list."""
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -1,12 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a supervisor must know after it was killed, kept in a file.
+State of a supervisor that survives the process, in a file.
 
-Retries of the last hour count against the budget of the next process. An operator who is required
-stays required. An episode goes on if the supervisor was away for a moment only. Steady time begins
-anew with the machine, so the file has stamps of the wall clock. Where that was put back, a retry
-counts as just requested.
+Retries of the last hour count against the budget of the next process. A required operator stays
+required. An episode continues after a short interruption. The steady clock restarts with the
+machine, so the file has stamps of the wall clock; if that was set back, a retry counts as just
+requested.
 """
 
 import fcntl
@@ -23,10 +23,10 @@ from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
 from viva_ros.core.files import write_atomically
 
-#: The first has retries only, the second 'latched' as true or false.
+#: Format 1 has retries only; format 2 has 'latched' as true or false.
 FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 2', 'viva_ros supervision 3')
 HOUR: Final = 3600.0  # s
-EARLIER: Final = 100  # who had a lock, as its file lists them
+EARLIER: Final = 100  # earlier owners that a lock file lists at most
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class OpenEpisode:
 
     :param used: retries requested in it
     :param retrying: whether one is requested or accepted and not done
-    :param begun: whether the robot has reported, since then, that it does not execute
+    :param begun: whether the robot has since reported that it does not execute
     """
 
     id: str
@@ -51,10 +51,10 @@ class SupervisionRecord:
     """
     The content of the file.
 
-    :param asked: when retries were requested, wall clock, s
-    :param operator: the event because of which an operator is required; None if none is
-    :param episode: that is under way; None if none is
-    :param latched: the alarm that waits for acknowledgement; None if none does
+    :param asked: times of retry requests, wall clock, s
+    :param operator: the event that requires an operator; None without one
+    :param episode: the episode under way; None without one
+    :param latched: the alarm that waits for acknowledgement; None without one
     """
 
     asked: tuple[float, ...] = ()
@@ -66,24 +66,24 @@ class SupervisionRecord:
 @dataclass
 class SupervisionMemory:
     """
-    The file of one supervisor; it and its folder are made when there is something to keep.
+    The file of one supervisor; file and folder are created by the first change.
 
     :param content: as last read or written
     """
 
     path: Path
     content: SupervisionRecord = field(default_factory=SupervisionRecord)
-    _unwritten: bool = False  # whether the file lacks what is in the content
+    _unwritten: bool = False  # whether the content differs from the file
 
     def recall(self, now: float, hourly: int) -> SupervisionRecord:
         """
-        Read the file; retries of more than an hour ago are left out.
+        Read the file; retries older than an hour are left out.
 
-        A file that cannot be read is put aside, and the budget of the hour counts as spent.
+        A file that cannot be read is renamed, and the hourly budget counts as spent.
 
         :param now: wall clock, s
-        :param hourly: budget of the hour
-        :raises VivaError: if the file is there and cannot be read
+        :param hourly: retry budget of an hour
+        :raises VivaError: if the file exists and cannot be read
         """
         try:
             read = json.loads(self.path.read_text(encoding='utf-8'))
@@ -92,28 +92,29 @@ class SupervisionMemory:
             recent = [float(at) for at in read['asked'] if now - float(at) < HOUR]
             self.content = SupervisionRecord(
                 tuple(min(at, now) for at in recent),
-                _event(read.get('operator'), Level.NEEDS_OPERATOR),
-                _episode(read.get('episode')), _event(read.get('latched'), Level.LATCHED),
-            )  # fmt: skip
+                _read_event(read.get('operator'), Level.NEEDS_OPERATOR),
+                _read_episode(read.get('episode')),
+                _read_event(read.get('latched'), Level.LATCHED),
+            )
             self._unwritten = False
         except FileNotFoundError:
             self.content = SupervisionRecord()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            aside = self.path.with_suffix('.damaged')
+            renamed = self.path.with_suffix('.damaged')
             with suppress(OSError):
-                self.path.replace(aside)
+                self.path.replace(renamed)
             self.content, self._unwritten = SupervisionRecord((now,) * hourly), True
             raise VivaError(
                 'supervision-memory-damaged',
                 f'the memory of the supervisor cannot be read from {self.path} ({error!r}): all '
                 'retries of the hour count as spent for an hour; the file is kept as '
-                f'{aside.name}',
+                f'{renamed.name}',
             ) from error
         return self.content
 
     def away(self, now: float) -> float:
         """
-        Return for how long nobody has kept the file alive, s; infinite without one.
+        Return the time since the last sign of life of a supervisor, s; infinite without a file.
 
         :param now: wall clock, s
         """
@@ -125,7 +126,7 @@ class SupervisionMemory:
 
     def keep_alive(self) -> None:
         """
-        Note that the supervisor lives; call it now and then while an episode is under way.
+        Update the modification time of the file; call it regularly during an episode.
 
         :raises OSError: if the file cannot be touched
         """
@@ -134,7 +135,7 @@ class SupervisionMemory:
 
     def change(self, **changes: Any) -> None:
         """
-        Write the file with fields of ``SupervisionRecord`` changed, if that changes anything.
+        Change fields of the ``SupervisionRecord``, and write the file if they differ.
 
         :raises OSError: if it cannot be written
         """
@@ -143,13 +144,14 @@ class SupervisionMemory:
             return
         self.content, self._unwritten = content, True
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path, json.dumps(_written(content), indent=1) + '\n')
+        write_atomically(self.path, json.dumps(_to_dict(content), indent=1) + '\n')
         self._unwritten = False
 
     def note_retry(self, now: float) -> None:
         """
-        Write that a retry is requested now, wall clock, s.
+        Record that a retry is requested now.
 
+        :param now: wall clock, s
         :raises OSError: if it cannot be written
         """
         recent = [min(at, now) for at in self.content.asked if now - at < HOUR]
@@ -158,22 +160,22 @@ class SupervisionMemory:
 
 class Lock:
     """
-    What one process of a machine has at a time, in a file; the kernel frees it when that one ends.
+    A file lock that one process of the machine holds; the kernel frees it when the process ends.
 
-    :param path: is made with its folder, and stays; it lists who had the lock
-    :param name: of who takes it
+    :param path: created with its folder, and kept; lists the owners of the lock
+    :param name: of this owner
     """
 
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name
         self._file: IO[str] | None = None
-        self.earlier: Collection[str] = ()  # who had it before, and has it no longer
+        self.earlier: Collection[str] = ()  # names of earlier owners
 
     def take(self) -> bool:
         """
-        Take it, or keep it; return whether this process has it now.
+        Acquire or keep the lock; return whether this process holds it.
 
-        :raises OSError: if the file cannot be made or locked
+        :raises OSError: if the file cannot be created or locked
         """
         if self._file is not None:
             return True
@@ -190,41 +192,41 @@ class Lock:
         self._file = file
         file.seek(0)
         self.earlier = [one for one in file.read().split() if one != self._name][-EARLIER:]
-        with suppress(OSError):  # on a full disk the lock holds all the same
+        with suppress(OSError):  # the lock holds on a full disk too
             os.truncate(file.fileno(), 0)
             os.write(file.fileno(), ('\n'.join((*self.earlier, self._name)) + '\n').encode())
         return True
 
     def free(self) -> None:
-        """Leave it to others."""
+        """Release the lock."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
 
 def steady(asked: tuple[float, ...], wall: float, now: float) -> list[float]:
-    """Return wall-clock stamps as steady time, ascending, s; ``wall`` and ``now`` are the same."""
+    """Convert wall-clock to steady time, ascending, s; ``wall`` and ``now`` are equal times."""
     return sorted(now - max(0.0, wall - at) for at in asked)
 
 
-def _written(content: SupervisionRecord) -> dict[str, Any]:
+def _to_dict(content: SupervisionRecord) -> dict[str, Any]:
     return {
         'format': FORMATS[-1],
         'asked': list(content.asked),
-        'operator': _written_event(content.operator),
+        'operator': _event_to_dict(content.operator),
         'episode': None if content.episode is None else asdict(content.episode),
-        'latched': _written_event(content.latched),
+        'latched': _event_to_dict(content.latched),
     }
 
 
-def _written_event(event: Event | None) -> dict[str, Any] | None:
+def _event_to_dict(event: Event | None) -> dict[str, Any] | None:
     return None if event is None else {
         'kind': event.kind, 'stamp': event.stamp, 'onset': event.onset,
         'episode': event.episode_id, 'text': event.text,
     }  # fmt: skip
 
 
-def _event(read: Mapping[str, Any] | bool | None, level: Level) -> Event | None:
+def _read_event(read: Mapping[str, Any] | bool | None, level: Level) -> Event | None:
     if read is None or read is False:
         return None
     if read is True:
@@ -235,7 +237,7 @@ def _event(read: Mapping[str, Any] | bool | None, level: Level) -> Event | None:
     )  # fmt: skip
 
 
-def _episode(read: Mapping[str, Any] | None) -> OpenEpisode | None:
+def _read_episode(read: Mapping[str, Any] | None) -> OpenEpisode | None:
     if read is None:
         return None
     return OpenEpisode(

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The way of the grippers through the task as points in space, each with the value at that moment.
+Point cloud of the gripper trajectories, each point with the value at its time.
 
-An estimate is kept with the joints that it was made from, so that the points are computed only
-when someone looks, and are those of the estimate's own stamp.
+Each estimate is stored with its joint positions: points are computed only for a subscriber, and
+are those of the stamp of the estimate.
 """
 
 from collections import deque
@@ -33,11 +33,11 @@ class CloudSettings:
 
     frames: tuple[str, ...] = setting(
         ('left_gripper_link', 'right_gripper_link'),
-        'Links of robot_description whose way is drawn; empty: an empty cloud.',
+        'Links of robot_description whose trajectory is drawn; empty: an empty cloud.',
     )
     fixed_frame: str = setting('base_link', 'Link that the points are relative to.')
     span: float = setting(120.0, 'Age of the oldest point, s.', above=0.0, at_most=3600.0)
-    episode_only: bool = setting(True, 'Draw the present episode alone.')
+    episode_only: bool = setting(True, 'Draw only the present episode.')
 
 
 @dataclass
@@ -47,8 +47,8 @@ class CloudSample:
 
     :param stamp: ns
     :param positions: of the trail's joints, (J,), rad or m
-    :param channels: value, progress, success, familiarity; NaN where not known
-    :param points: what it has become, one row a frame, (F, 7); None where not computed yet
+    :param channels: value, progress, success, familiarity; NaN if unknown
+    :param points: computed points, one row a frame, (F, 7); None before
     """
 
     stamp: int
@@ -59,9 +59,9 @@ class CloudSample:
 
 class Trail:
     """
-    The estimates of the last seconds, and the points that they become.
+    The estimates of the last ``span`` seconds, and their points.
 
-    :ivar faults: why a frame has no points, by frame
+    :ivar faults: frame to the reason why it has no points
     """
 
     def __init__(self, settings: CloudSettings) -> None:
@@ -77,10 +77,10 @@ class Trail:
         self, stamp: int, episode: str, joints: Mapping[str, float], channels: Channels
     ) -> None:
         """
-        Keep an estimate; what is older than the span goes.
+        Add an estimate; drop those that are older than the span.
 
-        A stamp before the newest begins a new trail, and so does another episode if that is set;
-        then what comes after an episode and belongs to none is not kept.
+        A stamp before the newest begins a new trail. With ``episode_only`` another episode does
+        too, and estimates between episodes are ignored.
 
         :param stamp: ns
         :param joints: name to position, rad or m; the same names each time
@@ -102,7 +102,7 @@ class Trail:
             self._samples.popleft()
 
     def describe(self, robot: RobotDescription | None) -> None:
-        """Take a robot description; all points are computed again. None: there is none."""
+        """Set the robot description (None: there is none); all points are computed again."""
         self._robot = robot
         self._find_chains()
 
@@ -110,7 +110,7 @@ class Trail:
         """
         Return all points, oldest first; frames with a fault are left out.
 
-        Of many new estimates the last ``BATCH`` have points now, the others at the next calls.
+        A call computes at most ``BATCH`` new estimates, the newest first.
 
         :returns: (N, 7) as ``FIELDS``
         """

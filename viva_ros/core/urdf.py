@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Forward kinematics of a robot description (URDF): where a link is at given joint positions.
+Forward kinematics of a robot description (URDF): link positions from joint positions.
 
-Only what that needs is read: joints with their parents, origins and axes. All poses of a batch are
-computed together.
+Only joints with their parents, origins and axes are read. All poses of a batch are computed
+together.
 """
 
 import difflib
@@ -27,9 +27,9 @@ KNOWN: Final = (*ROTATING, 'prismatic', 'fixed')
 @dataclass(frozen=True)
 class Joint:
     """
-    One joint; its child's frame is the joint's own.
+    One joint; the frame of the child is the frame of the joint.
 
-    :param kind: 'revolute', 'continuous', 'prismatic', 'fixed', or one that has no position here
+    :param kind: 'revolute', 'continuous', 'prismatic', 'fixed', or an unsupported type
     :param origin: pose in the parent's frame, (4, 4)
     :param axis: unit vector, (3,)
     :param mimics: joint whose position it follows, with factor and offset
@@ -78,7 +78,7 @@ class Chain:
 
     def points(self, positions: Mapping[str, Array]) -> Array:
         """
-        Return where the tip is in the base's frame.
+        Return the position of the tip in the frame of the base.
 
         :param positions: (N,) for each of ``joints``
         :returns: (N, 3), m
@@ -86,8 +86,8 @@ class Chain:
         count = len(next(iter(positions.values()), np.zeros(1)))
         base, tip = (compose(joints, positions, count) for joints in (self.up, self.down))
         offset = tip[:, :3, 3] - base[:, :3, 3]
-        turned: Array = np.einsum('nij,ni->nj', base[:, :3, :3], offset)
-        return turned
+        in_base: Array = np.einsum('nij,ni->nj', base[:, :3, :3], offset)
+        return in_base
 
 
 class RobotDescription:
@@ -97,7 +97,7 @@ class RobotDescription:
         """
         Read a URDF.
 
-        :raises InputError: naming what cannot be read
+        :raises InputError: if the text is no valid URDF
         """
         if len(text) > LARGEST:
             raise InputError(
@@ -131,7 +131,7 @@ class RobotDescription:
         """
         Return the joints from one link to another.
 
-        :raises InputError: if a link is not there, or they are not connected by known joints
+        :raises InputError: if a link is unknown, or no supported joints connect the links
         """
         up, down = (list(self._ancestry(link)) for link in (base, tip))
         while up and down and up[-1] is down[-1]:
@@ -159,11 +159,11 @@ class RobotDescription:
                 'urdf-link-unknown',
                 f'there is no link {link!r}; links are {", ".join(near)}, ...',
             )
-        met: set[str] = set()
+        visited: set[str] = set()
         while link in self._above:
-            if link in met:
+            if link in visited:
                 raise InputError('urdf-loop', f'link {link!r} is its own ancestor')
-            met.add(link)
+            visited.add(link)
             yield self._above[link]
             link = self._above[link].parent
 
@@ -191,26 +191,27 @@ def read_joint(element: Any) -> Joint:
     name = required(element, 'name')
     parent, child = (required(only(element, tag, name), 'link') for tag in ('parent', 'child'))
     origin = np.eye(4)
-    place = element.find('origin')
-    if place is not None:
-        roll, pitch, yaw = numbers(place, 'rpy', '0 0 0', name)
+    origin_element = element.find('origin')
+    if origin_element is not None:
+        roll, pitch, yaw = numbers(origin_element, 'rpy', '0 0 0', name)
         z, y, x = np.eye(3)[::-1]
         turns = [rotations(a, np.array([t]))[0] for a, t in ((z, yaw), (y, pitch), (x, roll))]
         origin[:3, :3] = turns[0] @ turns[1] @ turns[2]
-        origin[:3, 3] = numbers(place, 'xyz', '0 0 0', name)
-    given = element.find('axis')
-    axis = np.array([1.0, 0.0, 0.0]) if given is None else numbers(given, 'xyz', '1 0 0', name)
+        origin[:3, 3] = numbers(origin_element, 'xyz', '0 0 0', name)
+    axis, axis_element = np.array([1.0, 0.0, 0.0]), element.find('axis')
+    if axis_element is not None:
+        axis = numbers(axis_element, 'xyz', '1 0 0', name)
     length = float(np.linalg.norm(axis))
     if length == 0.0:
         raise InputError(
             'urdf-axis-zero', f'joint {name!r} has the axis 0 0 0, must have a length'
         )
     return Joint(
-        name, required(element, 'type'), parent, child, origin, axis / length, mimicry(element)
+        name, required(element, 'type'), parent, child, origin, axis / length, read_mimic(element)
     )
 
 
-def mimicry(element: Any) -> tuple[str, float, float] | None:
+def read_mimic(element: Any) -> tuple[str, float, float] | None:
     """Read the <mimic> element of a joint."""
     mimic = element.find('mimic')
     if mimic is None:
@@ -222,7 +223,7 @@ def mimicry(element: Any) -> tuple[str, float, float] | None:
 
 
 def numbers(element: Any, attribute: str, default: str, joint: str, count: int = 3) -> Array:
-    """Read finite numbers of an attribute."""
+    """Read the finite numbers of an attribute."""
     text = element.get(attribute, default)
     try:
         found = np.array([float(word) for word in text.split()])
@@ -237,7 +238,7 @@ def numbers(element: Any, attribute: str, default: str, joint: str, count: int =
 
 
 def only(element: Any, tag: str, joint: str) -> Any:
-    """Return the element of a tag."""
+    """Return the child element of a tag."""
     found = element.find(tag)
     if found is None:
         raise InputError('urdf-element-missing', f'joint {joint!r} has no <{tag}>')
@@ -245,7 +246,7 @@ def only(element: Any, tag: str, joint: str) -> Any:
 
 
 def required(element: Any, attribute: str) -> str:
-    """Return an attribute that must be there."""
+    """Return an attribute that must not be empty."""
     text: str | None = element.get(attribute)
     if not text:
         raise InputError('urdf-attribute-missing', f'a <{element.tag}> has no {attribute}')
@@ -253,8 +254,8 @@ def required(element: Any, attribute: str) -> str:
 
 
 def unique(names: list[str], what: str) -> list[str]:
-    """Refuse a name that is there twice."""
+    """Refuse a duplicate name."""
     for name, count in Counter(names).items():
         if count > 1:
-            raise InputError('urdf-name-duplicate', f'{what} {name!r} is there {count} times')
+            raise InputError('urdf-name-duplicate', f'{what} {name!r} is defined {count} times')
     return names

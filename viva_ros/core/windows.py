@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Smoothing and windows over samples that come irregularly; stamps in ns, spans in s.
+Smoothing and sliding windows of irregular samples; stamps in ns, spans in s.
 
-A sample holds until the next one comes: a window therefore keeps, beside the samples inside it,
-the one in force at its beginning.
+A sample holds until the next one: a window therefore also keeps the sample in force at its
+beginning.
 """
 
 import math
@@ -30,11 +30,11 @@ class Smoother:
         self._smoothed = math.nan
 
     def reset(self) -> None:
-        """Forget all; the next sample is passed through."""
+        """Forget all samples; the next one passes through."""
         self._stamp = None
 
     def update(self, stamp: int, sample: float) -> float:
-        """Add a sample, later than the last; give the average."""
+        """Add a sample, later than the last, and return the average."""
         if self._stamp is None or self._time_constant == 0.0:
             self._smoothed = sample
         else:
@@ -45,7 +45,7 @@ class Smoother:
 
 
 class Window:
-    """The samples of the last ``span`` seconds, and the one in force when they began."""
+    """The samples of the last ``span`` seconds, and the one in force at their beginning."""
 
     def __init__(self, span: float) -> None:
         self._span = round(span * 1e9)
@@ -60,9 +60,9 @@ class Window:
 
     def add(self, stamp: int, sample: float) -> None:
         """
-        Add a sample and drop what is too old.
+        Add a sample and drop those that are too old.
 
-        :raises ValueError: if it is not later than the last
+        :raises ValueError: if the stamp is not later than the last
         """
         stamps = self._stamps
         if stamps and stamp <= stamps[-1]:
@@ -76,17 +76,17 @@ class Window:
 
     @property
     def full(self) -> bool:
-        """Whether the samples reach back over the whole span."""
+        """Whether the samples cover the whole span."""
         return bool(self._stamps) and self._stamps[0] <= self._begin
 
     def maximum(self) -> float:
-        """Largest sample inside; not empty."""
-        before = self._stamps[0] < self._begin  # only the first may be
+        """Return the largest sample inside; the window must not be empty."""
+        before = self._stamps[0] < self._begin  # true of the first sample only
         return max(islice(self._samples, 1, None) if before else self._samples)
 
     def held(self, share: float = 1.0) -> float:
         """
-        Return what at least a share of the samples in force within the span reach; NaN until full.
+        Return the level that a share of the samples in force in the span reach; NaN until full.
 
         :param share: in (0, 1]: the k-th largest of n, k = ceil(share n); 1 is the smallest
         """
@@ -98,11 +98,11 @@ class Window:
         return samples[math.ceil(share * len(samples) - 1e-9) - 1]
 
     def mean(self) -> float:
-        """Mean of the samples in force within the span; NaN until full."""
+        """Return the mean of the samples in force in the span; NaN until full."""
         return math.fsum(self._samples) / len(self._samples) if self.full else math.nan
 
     def first(self) -> float:
-        """Value at the beginning, interpolated between its neighbours; NaN until full."""
+        """Return the value at the beginning, interpolated between samples; NaN until full."""
         if not self.full:
             return math.nan
         stamp, sample = self._stamps[0], self._samples[0]

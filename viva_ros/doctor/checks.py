@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `viva doctor` finds on the graph: who publishes what, with which QoS, and how often."""
+"""Checks of `viva doctor`: versions, shared memory, engine, nodes, topics with QoS and rate."""
 
 import os
 import platform
@@ -35,7 +35,7 @@ OK: Final = 'ok'
 WARN: Final = 'warn'
 ERROR: Final = 'error'
 LIBRARIES: Final = ('numpy', 'opencv-python-headless', 'onnxruntime', 'torch')
-ROOM: Final = 16 << 20  # bytes: a smaller segment loses images of 640 x 480
+ROOM: Final = 16 << 20  # bytes; smaller segments lose images of 640 x 480
 MIB: Final = 1 << 20
 FREE: Final = 512 * MIB
 
@@ -45,7 +45,7 @@ class Finding:
     """
     One line of the report.
 
-    :param remedy: what to do; empty where all is well
+    :param remedy: a command or an instruction; empty without a fault
     """
 
     level: str
@@ -55,23 +55,23 @@ class Finding:
 
 
 def versions() -> list[Finding]:
-    """Say what is installed, and which domain this shell is on."""
-    known = []
+    """Return installed versions, and the ROS settings of this shell."""
+    installed = []
     for name in ('viva_ros', 'ros-rclpy', 'ros-fastdds', *LIBRARIES):
         try:
-            known.append(f'{name} {version(name)}')
-        except PackageNotFoundError:  # an apt ROS, or an extra that is not asked for
-            known.append(f'{name} not from pip')
+            installed.append(f'{name} {version(name)}')
+        except PackageNotFoundError:  # an apt ROS, or an extra that is not installed
+            installed.append(f'{name} not from pip')
     names = ('ROS_DISTRO', 'RMW_IMPLEMENTATION', 'ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE')
     settings = ', '.join(f'{name}={os.environ.get(name, "(not set)")}' for name in names)
     return [
-        Finding(OK, 'versions', f'Python {platform.python_version()}, {", ".join(known)}'),
+        Finding(OK, 'versions', f'Python {platform.python_version()}, {", ".join(installed)}'),
         Finding(OK, 'domain', settings),
     ]
 
 
 def shared_memory() -> list[Finding]:
-    """Look at the profile of Fast DDS, the room for it, and what dead processes left."""
+    """Check the profile of Fast DDS, free shared memory, and segments of dead processes."""
     dead = leftovers.find()
     size = sum(one.size for one in dead) / MIB
     found = [_profile(), _room()]
@@ -83,14 +83,15 @@ def shared_memory() -> list[Finding]:
     return found
 
 
-def engine(given: str, task: str) -> tuple[list[Finding], tuple[str, ...]]:
+def engine(name: str, task: str) -> tuple[list[Finding], tuple[str, ...]]:
     """
-    Load the engine, and the thresholds that belong to it.
+    Load an engine and its calibration.
 
-    :returns: findings, and the engine's cameras
+    :param name: folder; empty: the shipped engine of the task
+    :returns: findings, and the cameras of the engine
     """
     try:
-        folder = engine_folder(given, task)
+        folder = engine_folder(name, task)
         loaded = load(folder, task)
     except VivaError as error:
         return [Finding(ERROR, 'engine', str(error), 'viva export, or --engine FOLDER')], ()
@@ -117,7 +118,7 @@ def _profile() -> Finding:
     remedy = f'export {PROFILE_VARIABLE}={own}'
     path = os.environ.get(PROFILE_VARIABLE, '')
     if not path:
-        text = f'{PROFILE_VARIABLE} is not set: of raw 640x480 images most get lost'
+        text = f'{PROFILE_VARIABLE} is not set: most raw images of 640x480 are lost'
         return Finding(WARN, 'segment', text, remedy)
     try:
         tree = ElementTree.parse(path)
@@ -126,7 +127,9 @@ def _profile() -> Finding:
     sizes = [int(e.text or 0) for e in tree.iter() if e.tag.endswith('segment_size')]
     if not sizes or max(sizes) < ROOM:
         held = f'{max(sizes, default=512 << 10) / MIB:.1f} MiB'
-        return Finding(WARN, 'segment', f'{path} gives segments of {held}, too few', remedy)
+        return Finding(
+            WARN, 'segment', f'{path} has segments of {held}, need {ROOM / MIB:.0f} MiB', remedy
+        )
     return Finding(OK, 'segment', f'{path}: {max(sizes) / MIB:.0f} MiB for each process')
 
 
@@ -145,18 +148,19 @@ def _room() -> Finding:
 NODES = ('monitor', 'supervisor', 'black_box')
 INPUTS = tuple(f'sensor_msgs/msg/{kind}' for kind in ('Image', 'CompressedImage', 'JointState'))
 DISCOVERY = 3.0  # s
-RESULTS = {'value': True, 'alert': True}  # whether its reader wants it reliable
+RESULTS = {'value': True, 'alert': True}  # whether the subscriber requires reliable
 
 
-def look(
+def check_graph(
     namespace: str, cameras: Iterable[str], seconds: float, joints: str = 'joint_states'
 ) -> list[Finding]:
     """
-    Listen for a while.
+    Check nodes and topics of a robot.
 
-    :param namespace: of the robot, as in '/cell'
-    :param cameras: of the engine; used where no monitor runs
-    :param joints: topic of the joint states; the same
+    :param namespace: of the robot, such as '/cell'
+    :param cameras: of the engine; used if no monitor runs
+    :param seconds: duration of the measurement of rates
+    :param joints: topic of the joint states; used if no monitor runs
     """
     node = Node('viva_doctor', namespace=namespace)
     executor = SingleThreadedExecutor()
@@ -164,51 +168,52 @@ def look(
     try:
         _discover(node, executor)
         inputs = _inputs(node, cameras, joints)
-        counts, told = _listen(node, inputs, executor, seconds)
+        counts, diagnostics = _measure(node, inputs, executor, seconds)
         findings = [_node(node, name) for name in NODES]
         findings += [_input(node, topic, counts[topic], seconds) for topic in inputs]
         findings += [_result(node, topic, reliable) for topic, reliable in RESULTS.items()]
-        return findings + told
+        return findings + diagnostics
     finally:
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
 
 
 def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
-    """Handle what comes for a while."""
+    """Run the callbacks for a time, s."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         executor.spin_once(timeout_sec=max(0.0, end - time.monotonic()))
 
 
 def _discover(node: Node, executor: SingleThreadedExecutor) -> None:
-    """Return the others time to be heard of: a second, and more where no monitor is known yet."""
+    """Wait for discovery: 1.5 s, and up to 3 s more until a monitor is known."""
     spin(executor, 1.0)
     end = time.monotonic() + DISCOVERY
     while time.monotonic() < end and node.get_namespace() not in _spaces(node, 'monitor'):
         spin(executor, 0.2)
-    spin(executor, 0.5)  # a node is known before its topics are
+    spin(executor, 0.5)  # topics are discovered after their node
 
 
 def _spaces(node: Node, name: str) -> list[str]:
-    """List the namespaces in which a node of this name runs; robots differ by them."""
+    """Return the namespaces in which a node of this name runs, one for each robot."""
     return sorted(space for one, space in node.get_node_names_and_namespaces() if one == name)
 
 
 def _inputs(node: Node, cameras: Iterable[str], joints: str) -> list[str]:
-    """List the input topics of the running monitor, or those that one would have by default."""
+    """Return the input topics of the running monitor, or the default topics."""
     if node.get_namespace() in _spaces(node, 'monitor'):
-        taken = node.get_subscriber_names_and_types_by_node('monitor', node.get_namespace())
-        topics = [topic for topic, kinds in taken if kinds[0] in INPUTS]
+        inputs = node.get_subscriber_names_and_types_by_node('monitor', node.get_namespace())
+        topics = [topic for topic, kinds in inputs if kinds[0] in INPUTS]
         if topics:
             return topics
     names = [*(f'{camera}/image_raw/compressed' for camera in cameras), joints]
     return [node.resolve_topic_name(name) for name in names]
 
 
-def _listen(
+def _measure(
     node: Node, topics: Iterable[str], executor: SingleThreadedExecutor, seconds: float
 ) -> tuple[Mapping[str, int], list[Finding]]:
+    """Return the number of messages of each topic, and warnings of ``/diagnostics``."""
     counts = dict.fromkeys(topics, 0)
     types = dict(node.get_topic_names_and_types())
 
@@ -223,18 +228,20 @@ def _listen(
             package, _, name = types[topic][0].split('/')
             kind = getattr(import_module(f'{package}.msg'), name)
             node.create_subscription(kind, topic, count(topic), qos.JOINTS, raw=True)
-    heard: dict[str, Finding] = {}
+    received: dict[str, Finding] = {}
     names = {f'{node.get_namespace().rstrip("/")}/{name}' for name in NODES}
 
-    def hear(message: DiagnosticArray) -> None:
+    def store(message: DiagnosticArray) -> None:
         for entry in message.status:
             if entry.name.partition(':')[0] in names and entry.level in (DOUBT, FAULT):
                 level = ERROR if entry.level == FAULT else WARN
-                heard[entry.name] = Finding(level, entry.name, entry.message, 'see /diagnostics')
+                received[entry.name] = Finding(
+                    level, entry.name, entry.message, 'see /diagnostics'
+                )
 
-    node.create_subscription(DiagnosticArray, '/diagnostics', hear, qos.RELIABLE)
+    node.create_subscription(DiagnosticArray, '/diagnostics', store, qos.RELIABLE)
     spin(executor, seconds)
-    return counts, list(heard.values())
+    return counts, list(received.values())
 
 
 def _node(node: Node, name: str) -> Finding:
@@ -242,25 +249,25 @@ def _node(node: Node, name: str) -> Finding:
     subject = f'node {own.rstrip("/")}/{name}'
     if spaces.count(own) > 1:
         text = f'{spaces.count(own)} nodes have this name'
-        return Finding(ERROR, subject, text, 'end all but one, or give each a namespace')
+        return Finding(ERROR, subject, text, 'end all but one, or start each in a namespace')
     if own in spaces:
         return Finding(OK, subject, 'runs')
     if spaces:
-        text = f'is not there, but in {", ".join(dict.fromkeys(spaces))}'
+        text = f'runs in another namespace: {", ".join(dict.fromkeys(spaces))}'
         return Finding(WARN, subject, text, f'viva doctor --namespace {spaces[0]}')
     remedy = 'ros2 launch viva_ros monitor.launch.py, or viva up monitor'
-    return Finding(WARN, subject, 'is not on this domain', remedy)
+    return Finding(WARN, subject, 'does not run on this domain', remedy)
 
 
 def _input(node: Node, topic: str, count: int, seconds: float) -> Finding:
     profiles = _profiles(node, topic)
     if not profiles:
         remedy = 'start its driver, or set camera_topics, transport and joint_states_topic'
-        return Finding(ERROR, topic, 'nobody publishes it', remedy)
+        return Finding(ERROR, topic, 'has no publisher', remedy)
     text = f'{count / seconds:.1f} Hz; {"; ".join(profiles)}'
     if not count:
-        remedy = 'look at the driver; is the shared memory full? (above)'
-        return Finding(ERROR, topic, f'nothing came in {seconds:g} s; {text}', remedy)
+        remedy = 'check the driver, and the shared memory above'
+        return Finding(ERROR, topic, f'no message in {seconds:g} s; {text}', remedy)
     return Finding(OK, topic, text)
 
 
@@ -268,12 +275,13 @@ def _result(node: Node, topic: str, reliable: bool) -> Finding:
     resolved = node.resolve_topic_name(topic)
     infos = node.get_publishers_info_by_topic(resolved)
     if not infos:
-        return Finding(WARN, resolved, 'nobody publishes it', 'start the nodes')
+        return Finding(WARN, resolved, 'has no publisher', 'start the nodes')
     if len(infos) > 1:
         names = ', '.join(info.node_name for info in infos)
-        return Finding(WARN, resolved, f'{len(infos)} publish it ({names})', 'end all but one')
+        return Finding(WARN, resolved, f'has {len(infos)} publishers ({names})', 'end all but one')
     if reliable and infos[0].qos_profile.reliability != ReliabilityPolicy.RELIABLE:
-        return Finding(ERROR, resolved, 'is best effort, its reader wants reliable', 'change it')
+        remedy = 'publish it with reliable QoS'
+        return Finding(ERROR, resolved, 'is best effort, its subscriber is reliable', remedy)
     return Finding(OK, resolved, describe(infos[0].qos_profile))
 
 
@@ -283,7 +291,7 @@ def _profiles(node: Node, topic: str) -> list[str]:
 
 
 def describe(profile: QoSProfile) -> str:
-    """Return the QoS that decides whether two fit, in words."""
+    """Return reliability and durability in words; they decide about compatibility."""
     how = 'reliable' if profile.reliability == ReliabilityPolicy.RELIABLE else 'best effort'
     latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
     return f'{how}, {"transient local" if latched else "volatile"}'

@@ -161,7 +161,7 @@ def reliability_figures(results: Sequence[Result]) -> dict[str, Any] | None:
         'ece': interval(Measure(every, each(lambda rows: float(at(rows).error)))),
         'brier': interval(Measure(every, each(lambda rows: float(at(rows).brier)))),
         'edges': whole.edges.tolist(), 'episodes': whole.counts.tolist(),
-        'told': whole.told.tolist(), 'seen': whole.seen.tolist(),
+        'told': whole.predicted.tolist(), 'seen': whole.observed.tolist(),
     }  # fmt: skip
 
 

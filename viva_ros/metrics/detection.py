@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How well alarms tell failures from successes, and how soon."""
+"""Metrics of failure detection: rates, delays and the reliability of probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,20 +14,21 @@ from viva_ros.core.observation import Array
 @dataclass(frozen=True)
 class Reliability:
     """
-    A reliability diagram and its sums.
+    A reliability diagram and its summary.
 
     :param edges: of the bins, (B + 1,)
-    :param counts: weights that fell into each bin, (B,)
-    :param told: mean probability told in each bin, (B,); NaN in empty ones
-    :param seen: share that came true, (B,); NaN in empty ones
-    :param error: expected calibration error: mean |told - seen|, weighed by counts, in [0, 1]
+    :param counts: sum of weights in each bin, (B,)
+    :param predicted: mean predicted probability in each bin, (B,); NaN in empty bins
+    :param observed: observed share of positives, (B,); NaN in empty bins
+    :param error: expected calibration error, the mean of |predicted - observed| weighted by
+        counts, in [0, 1]
     :param brier: mean squared error of the probability, in [0, 1]
     """
 
     edges: Array
     counts: Array
-    told: Array
-    seen: Array
+    predicted: Array
+    observed: Array
     error: float
     brier: float
 
@@ -40,8 +41,8 @@ def reliability(
 
     :param probability: in [0, 1], (N,)
     :param outcome: bool, (N,)
-    :param weights: (N,); moments of an episode share its outcome, so give each episode the same
-    :raises ValueError: if shapes differ, there are none, or a probability is outside of [0, 1]
+    :param weights: (N,); samples of an episode share its outcome, so give episodes equal weights
+    :raises ValueError: if shapes differ or are empty, or a probability is outside of [0, 1]
     """
     p, y = np.asarray(probability, dtype=np.float64), np.asarray(outcome, dtype=np.float64)
     w = np.ones(p.shape) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -52,12 +53,12 @@ def reliability(
     place = np.minimum((p * bins).astype(np.int64), bins - 1)
     counts = np.bincount(place, w, bins).astype(np.float64)
     with np.errstate(invalid='ignore'):
-        told = np.bincount(place, w * p, bins) / counts
-        seen = np.bincount(place, w * y, bins) / counts
+        predicted = np.bincount(place, w * p, bins) / counts
+        observed = np.bincount(place, w * y, bins) / counts
     full = counts > 0
-    error = float(counts[full] @ np.abs(told[full] - seen[full]) / counts.sum())
+    error = float(counts[full] @ np.abs(predicted[full] - observed[full]) / counts.sum())
     brier = float(w @ (p - y) ** 2 / w.sum())
-    return Reliability(np.linspace(0.0, 1.0, bins + 1), counts, told, seen, error, brier)
+    return Reliability(np.linspace(0.0, 1.0, bins + 1), counts, predicted, observed, error, brier)
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,11 @@ class Trial:
     """
     One judged episode; times in s since its first frame.
 
-    :param failed: whether a failure happened in it, mended or not
+    :param failed: whether a failure happened, also if a retry corrected it
     :param duration: above 0
-    :param alarms: when an ALARM was raised, ascending
-    :param inject: of a failure, when its cause began; an alarm before is none of its detection
-    :param manifest: of a failure, its first physical evidence; None if not known
+    :param alarms: times of the alarms, ascending
+    :param inject: start of the cause of a failure; an earlier alarm does not detect it
+    :param manifest: first physical evidence of a failure; None if unknown
     """
 
     failed: bool
@@ -80,13 +81,13 @@ class Trial:
 
     @property
     def detection(self) -> float | None:
-        """First alarm that can be due to the failure, s; None if missed or nothing failed."""
+        """First alarm after the cause of the failure, s; None if missed, or without a failure."""
         begin = self.inject or 0.0
         return next((t for t in self.alarms if self.failed and t >= begin), None)
 
     @property
     def delay(self) -> float | None:
-        """Return detection minus manifest, s; negative if it was seen to come; None without."""
+        """Return detection minus manifest, s, negative before the evidence; None without one."""
         if self.detection is None or self.manifest is None:
             return None
         return self.detection - self.manifest
@@ -95,14 +96,14 @@ class Trial:
 @dataclass(frozen=True)
 class Detection:
     """
-    Figures over episodes; NaN where there is nothing to count.
+    Metrics over episodes; NaN for an empty set.
 
-    :param tpr: failures detected
-    :param tnr: successful episodes without an alarm
+    :param tpr: share of failures that are detected
+    :param tnr: share of successful episodes without an alarm
     :param delay_median: detection minus manifest, s
     :param relative_delay: DT, mean of detection / duration over detected failures
     :param twa: 1/2 [(1/N_F) sum over detected of (1 - DT) + TN/N_S]
-    :param false_alarms_per_hour: of successful execution
+    :param false_alarms_per_hour: in successful episodes
     """
 
     failures: int
@@ -142,7 +143,7 @@ def detection(trials: Sequence[Trial]) -> Detection:
 
 
 def placebo(trials: Sequence[Trial], seed: int) -> list[Trial]:
-    """Return the same alarms to episodes and times drawn at random: what detection must beat."""
+    """Move each alarm to a random episode and time: a baseline that detection must beat."""
     generator = np.random.default_rng(seed)
     total = sum(len(trial.alarms) for trial in trials)
     durations = np.array([trial.duration for trial in trials], dtype=np.float64)

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Confidence intervals: bootstrap over episodes, and exact ones for shares and rates.
+Confidence intervals: bootstrap over episodes, and exact intervals of shares and rates.
 
-Made so, every figure has its interval, and two contenders that judged the same episodes have one
-of their difference: intervals of two may overlap though one is better on nearly every episode, but
-episodes drawn once for both take out what is hard for everyone.
+The difference of two methods on the same episodes has a paired interval: each draw of episodes is
+used for both methods. Their separate intervals may overlap although one method is better on nearly
+every episode.
 """
 
 import math
@@ -55,10 +55,10 @@ def area_interval(area: float, positives: int, negatives: int) -> Interval:
     """
     Return the 95 % score interval of an AUROC that is 0 or 1 (Newcombe 2006, method 5).
 
-    The far end is the area t from which 1 lies as far as 1.96 standard errors at t: with
+    The other end of the interval of 1 is the area t with 1 - t equal to 1.96 standard errors: with
     N = (m + n) / 2 - 1, V(t) = t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t))) / (m n).
 
-    :param positives: and negatives: how many there are, m and n, at least 1
+    :param positives: and negatives: their numbers m and n, at least 1
     """
     if area not in (0.0, 1.0) or positives < 1 or negatives < 1:
         raise ValueError(
@@ -77,21 +77,21 @@ def area_interval(area: float, positives: int, negatives: int) -> Interval:
 
 SEED: Final = 0
 DRAWS: Final = 1000
-ALIKE: Final = 6  # episodes that must differ alike: 2 * .5^6 < .05
+ALIKE: Final = 6  # smallest number of equal differences with an interval: 2 * .5^6 < .05
 UNKNOWN: Final = (math.nan, math.nan)
 
-#: From rows that all agree, and their figure, to its interval; None where there is none.
+#: From rows that all agree, and their figure, to its interval; None without an interval.
 Exact = Callable[[Array, float], Interval | None]
 
 
 @dataclass(frozen=True)
 class Measure:
     """
-    One figure.
+    One figure over episodes.
 
-    :param rows: one of numbers for each episode, (N, C); one with a NaN does not count
-    :param figure: of rows drawn, (..., M, C), M >= 1, to (...); NaN where these cannot tell
-    :param exact: its interval where drawing again changes nothing
+    :param rows: numbers of each episode, (N, C); an episode with a NaN is left out
+    :param figure: of drawn rows, (..., M, C), M >= 1, to (...); NaN if it is not defined
+    :param exact: interval of the figure for the case that all draws are equal
     """
 
     rows: Array
@@ -101,15 +101,15 @@ class Measure:
 
 def interval(one: Measure) -> dict[str, float]:
     """
-    Return value, low and high of the 95 % interval, and the number of episodes that count.
+    Return value, low and high of the 95 % interval, and the number of episodes.
 
-    Where drawing again changes nothing there is no interval, unless an exact one stands in.
+    If all draws are equal the interval is the exact one, or NaN if the measure has none.
     """
     rows = one.rows[np.isfinite(one.rows).all(axis=1)]
     value = float(one.figure(rows)) if len(rows) else math.nan
     low = high = math.nan
     if math.isfinite(value):
-        low, high = _drawn(lambda drawn: one.figure(rows[drawn]), len(rows))
+        low, high = _bootstrap(lambda drawn: one.figure(rows[drawn]), len(rows))
         if low == high:
             low, high = (one.exact and one.exact(rows, value)) or UNKNOWN
     return {'value': value, 'low': low, 'high': high, 'episodes': len(rows)}
@@ -117,42 +117,42 @@ def interval(one: Measure) -> dict[str, float]:
 
 def difference(ours: Measure, theirs: Measure) -> dict[str, float]:
     """
-    Return theirs less ours, over the episodes that count for both, drawn once for both.
+    Return ``theirs`` minus ``ours`` over the episodes known to both, with a paired bootstrap.
 
-    Where drawing again changes nothing there is no interval of a handful of episodes.
+    If all draws are equal, fewer than ``ALIKE`` episodes have no interval.
 
-    :raises ValueError: if they are not over as many episodes
+    :raises ValueError: if the numbers of episodes differ
     """
     if ours.rows.shape != theirs.rows.shape:
         raise ValueError(f'rows are {ours.rows.shape} and {theirs.rows.shape}, must be the same')
     both = np.isfinite(ours.rows).all(axis=1) & np.isfinite(theirs.rows).all(axis=1)
-    mine, other = ours.rows[both], theirs.rows[both]
+    own, other = ours.rows[both], theirs.rows[both]
 
     def gain(rows: NDArray[np.int64]) -> Array:
-        return theirs.figure(other[rows]) - ours.figure(mine[rows])
+        return theirs.figure(other[rows]) - ours.figure(own[rows])
 
-    value = float(gain(np.arange(len(mine)))) if len(mine) else math.nan
+    value = float(gain(np.arange(len(own)))) if len(own) else math.nan
     low = high = math.nan
     if math.isfinite(value):
-        low, high = _drawn(gain, len(mine))
-        if low == high and len(mine) < ALIKE:
+        low, high = _bootstrap(gain, len(own))
+        if low == high and len(own) < ALIKE:
             low, high = UNKNOWN
-    return {'value': value, 'low': low, 'high': high, 'episodes': len(mine)}
+    return {'value': value, 'low': low, 'high': high, 'episodes': len(own)}
 
 
 def differences(
     ours: Mapping[str, Measure], theirs: Mapping[str, Measure]
 ) -> dict[str, dict[str, float]]:
-    """Return the difference of every figure that both have."""
+    """Return the difference of each figure that both have."""
     return {name: difference(one, theirs[name]) for name, one in ours.items() if name in theirs}
 
 
-def _drawn(figure: Callable[[NDArray[np.int64]], Array], count: int) -> tuple[float, float]:
+def _bootstrap(figure: Callable[[NDArray[np.int64]], Array], count: int) -> tuple[float, float]:
     return bootstrap_interval(figure, count, seed=SEED, draws=DRAWS)
 
 
 def mean(numbers: Sequence[float], share: bool = False) -> Measure:
-    """Measure a mean; what is not a number is left out."""
+    """Measure a mean; NaN is left out."""
     exact = _exact_share if share else None
     return Measure(_column(numbers), lambda rows: rows.mean(axis=(-2, -1)), exact)
 
@@ -163,32 +163,32 @@ def quantile(numbers: Sequence[float], at: float) -> Measure:
 
 
 def ratio(pairs: Sequence[tuple[float, float]]) -> Measure:
-    """Measure a sum over another."""
+    """Measure the quotient of two sums."""
     rows = _table(pairs, 2)
     return Measure(rows, _quotient)
 
 
 def hourly(counts: Sequence[int], durations: Sequence[float]) -> Measure:
-    """Measure how often something happens an hour; durations in s."""
+    """Measure a rate per hour; durations in s."""
     hours = [one / 3600.0 for one in durations]
     return replace(ratio(list(zip(counts, hours, strict=True))), exact=_exact_rate)
 
 
 def positive(lists: Sequence[Sequence[float]]) -> Measure:
-    """Measure the share above 0 of all numbers, of episodes that have one."""
+    """Measure the share of numbers above 0; episodes without a number are left out."""
     counts = [(sum(x > 0.0 for x in one), len(one)) if one else UNKNOWN for one in lists]
     return replace(ratio(counts), exact=_exact_share)
 
 
 def root_mean_square(lists: Sequence[ArrayLike]) -> Measure:
-    """Measure the root of the mean square of all numbers, of episodes that have one."""
+    """Measure the root mean square; episodes without a number are left out."""
     squares = [np.asarray(one, dtype=np.float64) ** 2 for one in lists]
     sums = ratio([(float(x.sum()), x.size) if x.size else UNKNOWN for x in squares])
     return Measure(sums.rows, lambda rows: np.sqrt(_quotient(rows)))
 
 
 def area(scores: Sequence[float], positives: Sequence[bool], precision: bool = False) -> Measure:
-    """Measure how well scores part positives from the others: AUROC, or AUPRC."""
+    """Measure the AUROC of scores, or with ``precision`` their AUPRC."""
     rows = _table(list(zip(scores, positives, strict=True)), 2)
     if precision:
         return Measure(rows, each(lambda drawn: auprc(drawn[:, 0], drawn[:, 1] > 0.5)))
@@ -196,7 +196,7 @@ def area(scores: Sequence[float], positives: Sequence[bool], precision: bool = F
 
 
 def each(figure: Callable[[Array], float]) -> Callable[[Array], Array]:
-    """Make a figure of rows (M, C) one of rows drawn, (..., M, C)."""
+    """Vectorise a figure of rows, (M, C), to drawn rows, (..., M, C)."""
 
     def figures(rows: Array) -> Array:
         drawn = rows.reshape(-1, *rows.shape[-2:])
@@ -235,8 +235,8 @@ def _table(rows: Sequence[Sequence[float]], columns: int) -> Array:
 
 def known(numbers: ArrayLike) -> Array:
     """Return the numbers that are not NaN."""
-    given = np.asarray(numbers, dtype=np.float64)
-    return given[np.isfinite(given)]
+    array = np.asarray(numbers, dtype=np.float64)
+    return array[np.isfinite(array)]
 
 
 def known_mean(numbers: ArrayLike) -> float:

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Figures on values and outcomes: correlations, ranking of outcomes, event response, intervals.
+Metrics of values and outcomes: correlation, ranking, event response, bootstrap, progress.
 
-Values are V, rising towards success. A correlation with time rewards counting time: show it beside
-the others, never alone.
+Values are V, rising towards success. A clock has a perfect correlation with time: never report
+this correlation alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +15,11 @@ from scipy import stats
 
 from viva_ros.core.observation import Array
 
-ROUNDING = 1e-9  # a change of the displayed value below it is none
+ROUNDING = 1e-9  # a smaller change of the displayed value is rounding
 
 
 def pearson(x: ArrayLike, y: ArrayLike) -> float:
-    """Return the linear correlation, in [-1, 1]; NaN where one side is constant."""
+    """Return the linear correlation, in [-1, 1]; NaN if one side is constant."""
     a, b = _pair(x, y)
     return float('nan') if _constant(a) or _constant(b) else float(np.corrcoef(a, b)[0, 1])
 
@@ -28,7 +28,7 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
     """
     Return the correlation of average ranks, in [-1, 1]: the value-order correlation over time.
 
-    :returns: NaN where one side is constant or has a NaN
+    :returns: NaN if one side is constant or has a NaN
     """
     a, b = _pair(x, y)
     return float('nan') if _constant(a) or _constant(b) else float(stats.spearmanr(a, b).statistic)
@@ -36,7 +36,7 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
 
 def kendall_tau_a(x: ArrayLike, y: ArrayLike) -> float:
     """
-    Return (concordant - discordant) / (n (n - 1) / 2), in [-1, 1]: ties count as neither.
+    Return (concordant - discordant) / (n (n - 1) / 2), in [-1, 1]; a tied pair is neither.
 
     ``scipy.stats.kendalltau`` has the variants b and c, which divide by other numbers of pairs.
     """
@@ -50,7 +50,7 @@ def auroc(scores: ArrayLike, positive: ArrayLike) -> float:
     Return the probability that a positive scores above a negative, ties half (Mann-Whitney U).
 
     :param positive: (N,) bool
-    :returns: in [0, 1]; NaN where one class is empty
+    :returns: in [0, 1]; NaN if one class is empty
     """
     score, label = _labelled(scores, positive)
     return float(aurocs(score, label)) if score.size else float('nan')
@@ -66,7 +66,7 @@ def aurocs(scores: Array, positive: NDArray[np.bool_]) -> Array:
 
     :param scores: (..., N), N >= 1, without NaN
     :param positive: (..., N)
-    :returns: (...); NaN where one class is empty
+    :returns: (...); NaN if one class is empty
     """
     hits = positive.sum(axis=-1)
     rank_sum = np.where(positive, stats.rankdata(scores, axis=-1), 0.0).sum(axis=-1)
@@ -77,7 +77,7 @@ def aurocs(scores: Array, positive: NDArray[np.bool_]) -> Array:
 
 def auprc(scores: ArrayLike, positive: ArrayLike) -> float:
     """
-    Average precision: precision at each score that is a positive's, weighed by the recall gained.
+    Return the average precision: precision at each score, weighted by the gain of recall.
 
     :param positive: (N,) bool
     :returns: in [0, 1]; NaN without a positive
@@ -95,14 +95,14 @@ def auprc(scores: ArrayLike, positive: ArrayLike) -> float:
 
 def event_response(before: ArrayLike, after: ArrayLike, direction: int) -> float:
     """
-    Relative change of the value across an event, positive when it goes the right way (ERS).
+    Return the event response (ERS): the relative change of the value in the expected direction.
 
     direction * (after - before) / (before + 1e-6), each the mean of the displayed value
-    1 - G / 2 = (1 + V) / 2, which is 0 at least.
+    1 - G / 2 = (1 + V) / 2, which is at least 0.
 
     :param before: values in the window before the event, (N,); after: in that after it, (M,)
     :param direction: 1 for a milestone, -1 for an error
-    :returns: NaN where one side has no value
+    :returns: NaN if one side has no value
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (before, after)]
     if not all(side.size for side in sides):
@@ -121,7 +121,7 @@ def bootstrap_interval(
     level: float = 0.95,
 ) -> tuple[float, float]:
     """
-    Return the percentile interval of a figure over episodes drawn again with replacement.
+    Return the percentile bootstrap interval of a figure over episodes.
 
     Equal to ``scipy.stats.bootstrap(method='percentile')`` of the episode numbers with the same
     generator, except in two cases of small or uneven sets: scipy refuses a single episode, and
@@ -130,7 +130,7 @@ def bootstrap_interval(
     :param figure: of episode numbers, (draws, count), to the figure of each draw, (draws,); NaN
         draws are left out
     :param count: number of episodes
-    :returns: NaN where no draw has a figure
+    :returns: low and high; NaN if no draw has a figure
     """
     generator = np.random.default_rng(seed)
     samples = figure(generator.integers(0, count, (draws, count)))
@@ -150,7 +150,7 @@ def _pair(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
 
 
 def _constant(x: Array) -> bool:
-    return float(np.ptp(x)) == 0.0  # their variance may differ from 0 by rounding
+    return float(np.ptp(x)) == 0.0  # the variance may differ from 0 by rounding
 
 
 def _labelled(
@@ -164,44 +164,44 @@ def _labelled(
     return score, label
 
 
-STILL = 0.02  # of progress
-AFTER = 0.3  # s: the value may lag the pause so long
+STILL = 0.02  # largest change of progress in a pause
+AFTER = 0.3  # s: allowed lag of the value behind the start of a pause
 
 Span = tuple[float, float]
 
 
 def hesitation(times: Array, progress: Array, start: float) -> slice:
     """
-    Find the frames of a hesitation: from its start, as long as the true progress stays.
+    Return the frames of a hesitation: from its start, while the true progress is constant.
 
     :param times: s, ascending, (N,)
-    :param progress: true, in [0, 1], (N,); NaN where it is not known
-    :returns: frames without those shortly after the start; empty where there are none
+    :param progress: true progress, in [0, 1], (N,); NaN if unknown
+    :returns: frames from ``AFTER`` s after the start; may be empty
     """
     first = int(np.searchsorted(times, start + AFTER))
     if first >= len(times) or not np.isfinite(progress[first]):
         return slice(first, first)
-    moved = ~(np.abs(progress[first:] - progress[first]) <= STILL)  # nor where it is not known
+    moved = ~(np.abs(progress[first:] - progress[first]) <= STILL)  # also if unknown
     length = int(np.argmax(moved)) if moved.any() else len(moved)
     return slice(first, first + length)
 
 
 def drift(values: Array, frames: slice) -> Array:
-    """Return how far the values are from the first of some frames: in a pause it should be 0."""
-    seen = values[frames]
-    seen = seen[np.isfinite(seen)]
-    return seen - seen[0] if seen.size else seen
+    """Return the values in some frames minus their first known value; 0 is ideal in a pause."""
+    known = values[frames]
+    known = known[np.isfinite(known)]
+    return known - known[0] if known.size else known
 
 
 def responses(
     values: Array, times: Array, events: Sequence[Span], direction: int, window: float
 ) -> list[float]:
     """
-    Return the response (ERS) of a value to events, those that have values on both sides.
+    Return the response (ERS) of a value to each event with values on both sides.
 
-    :param events: when each began and when it was over, s; the same of what takes no time
+    :param events: start and end of each, s; equal for an instant
     :param direction: 1 for milestones, -1 for errors
-    :param window: before the beginning and after the end, s
+    :param window: duration before the start and after the end, s
     """
     known = np.isfinite(values)
     values, times = values[known], times[known]
@@ -215,10 +215,10 @@ def responses(
 
 def by_progress(values: Array, progress: Array, bins: int) -> Array:
     """
-    Return the mean value in each of some equal bins of the true progress.
+    Return the mean value in equal bins of the true progress.
 
     :param progress: in [0, 1], (N,)
-    :returns: (bins,); NaN where there is none
+    :returns: (bins,); NaN in empty bins
     """
     known = np.isfinite(values) & np.isfinite(progress)
     place = np.clip((progress[known] * bins).astype(np.int64), 0, bins - 1)
@@ -229,7 +229,7 @@ def by_progress(values: Array, progress: Array, bins: int) -> Array:
 
 
 def crossings(times: Array, progress: Array, levels: Sequence[float]) -> list[float]:
-    """Return when the true progress first reaches each level, s; others are left out."""
+    """Return the time of the first crossing of each level that progress reaches, s."""
     found = []
     for level in levels:
         reached = progress >= level
@@ -240,10 +240,10 @@ def crossings(times: Array, progress: Array, levels: Sequence[float]) -> list[fl
 
 def corrected_order(parts: Sequence[tuple[Array, Array]]) -> float:
     """
-    Rank correlation of value and true progress over a failed try and what follows it (Retry-VOC).
+    Return the rank correlation of value and true progress over all attempts (Retry-VOC).
 
-    :param parts: values and progress of each try, in order
-    :returns: in [-1, 1]; NaN where less than two frames are known
+    :param parts: values and progress of each attempt, in order
+    :returns: in [-1, 1]; NaN if fewer than two frames are known
     """
     values = np.concatenate([part[0] for part in parts])
     progress = np.concatenate([part[1] for part in parts])

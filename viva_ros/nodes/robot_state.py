@@ -9,7 +9,7 @@ from functools import partial
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
-from viva_ros.core.robot_state import RobotSettings, Word, executes, stopped
+from viva_ros.core.robot_state import RobotReport, RobotSettings, executes, stopped
 from viva_ros.nodes import qos
 
 
@@ -25,8 +25,8 @@ class RobotWords:
         self._node, self._notify = node, notify
         self.reports_execution = bool(settings.executing_topic)
         self._words = [
-            Word(node.resolve_topic_name(topic) if topic else '', settings.word_timeout,
-                 time.monotonic())
+            RobotReport(node.resolve_topic_name(topic) if topic else '', settings.word_timeout,
+                        time.monotonic())
             for topic in (settings.executing_topic, settings.stopped_topic)
         ]  # fmt: skip
         self._subscriptions = [
@@ -48,13 +48,13 @@ class RobotWords:
     @property
     def execution_unknown(self) -> str:
         """Why it is not known whether a task is executed; '' if it is known."""
-        return self._words[0].silence(time.monotonic())
+        return self._words[0].stale_text(time.monotonic())
 
     @property
     def stopped(self) -> str:
         """Why nothing may be requested from the robot; '' if nothing speaks against it."""
         return stopped(self._words[1], time.monotonic())
 
-    def _hear(self, word: Word, message: Bool) -> None:
-        word.hear(message.data, time.monotonic())
+    def _hear(self, word: RobotReport, message: Bool) -> None:
+        word.receive(message.data, time.monotonic())
         self._notify()

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw a recording: the value with its alerts, the ground truth, and pictures below."""
+"""Draw a recording: value with alerts, ground truth, and images."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,23 +25,23 @@ from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.scorer import RATE, score
 from viva_ros.visualization.timeline import (
     ALWAYS,
-    Story,
-    Stretch,
+    NamedSpan,
+    PlotContent,
     attempts,
     calibration_for,
-    tell,
+    plot_content,
     title,
 )
 
-CHARACTER: Final = 0.62  # mean width of a letter, of the font's size
-LANES: Final = (0.95, 0.81, 0.67, 0.53, 0.39)  # heights of texts, of 1
+CHARACTER: Final = 0.62  # mean width of a letter, relative to the font size
+LANES: Final = (0.95, 0.81, 0.67, 0.53, 0.39)  # relative heights of texts
 
 
 def width_of(text: str, axes: Any, size: float) -> float:
     """
-    Estimate how long a text is, in units of the axis of time.
+    Estimate the length of a text on the time axis, s.
 
-    :param size: of its letters, points
+    :param size: font size, points
     """
     inches = axes.get_position().width * axes.figure.get_figwidth()
     begin, end = axes.get_xlim()
@@ -49,35 +49,36 @@ def width_of(text: str, axes: Any, size: float) -> float:
 
 
 def draw_band(
-    axes: Any, story: Story, stretches: Sequence[Stretch], bottom: float, height: float
+    axes: Any, content: PlotContent, spans: Sequence[NamedSpan], bottom: float, height: float
 ) -> None:
     """
-    Draw stretches as a row of boxes, each with its name if there is room.
+    Draw spans as a row of boxes, each with its name if that fits.
 
-    :param bottom: of the row, of the axes' height; above 1 is above them
+    :param bottom: of the row, relative to the height of the axes; above 1: above the axes
+    :param height: relative to the height of the axes
     """
     size = 8.5
-    for number, stretch in enumerate(stretches):
-        begin, end = story.seconds(stretch.begin), story.seconds(stretch.end)
+    for number, span in enumerate(spans):
+        begin, end = content.seconds(span.begin), content.seconds(span.end)
         axes.axvspan(
             begin, end, bottom, bottom + height, clip_on=False, lw=0.8, ec='white',
             fc=('#e4e4e4', '#d2d2d2')[number % 2],
         )  # fmt: skip
-        if width_of(stretch.name, axes, size) < end - begin:
+        if width_of(span.name, axes, size) < end - begin:
             axes.text(
-                0.5 * (begin + end), bottom + 0.46 * height, stretch.name, fontsize=size,
+                0.5 * (begin + end), bottom + 0.46 * height, span.name, fontsize=size,
                 ha='center', va='center', transform=axes.get_xaxis_transform(),
             )  # fmt: skip
 
 
 class Lanes:
-    """Gives each text the highest lane that is free where it stands."""
+    """Places each text in the highest lane that is free at its position."""
 
     def __init__(self) -> None:
         self._ends = [float('-inf')] * len(LANES)
 
     def place(self, begin: float, end: float) -> float | None:
-        """Take room for a text; its height of 1, None if all lanes are full there."""
+        """Reserve space for a text and return its relative height; None if all lanes are full."""
         for number, height in enumerate(LANES):
             if self._ends[number] <= begin:
                 self._ends[number] = end
@@ -90,9 +91,9 @@ COLOURS = {'ALARM': RED, 'failure': 'black', 'success': GREEN, '': GREY}
 
 def pictures(recording: Recording, stamps: Sequence[int], camera: str = 'head') -> list[Image]:
     """
-    Return one camera's picture at, or the last before, each stamp.
+    Return the last image of one camera at or before each stamp.
 
-    :param camera: if it was not recorded, the first of the others
+    :param camera: if it was not recorded, the first camera is used
     """
     tracks = recording.cameras
     if not tracks:
@@ -102,16 +103,16 @@ def pictures(recording: Recording, stamps: Sequence[int], camera: str = 'head') 
     return [shown.images[max(0, int(place))] for place in places]
 
 
-def picture_times(story: Story, count: int) -> list[tuple[float, str]]:
+def picture_times(content: PlotContent, count: int) -> list[tuple[float, str]]:
     """
-    Choose even times, and move the nearest between the ends to each alarm, failure and success.
+    Return equidistant times, the inner ones moved to the alarms, failures and successes nearby.
 
     :returns: ascending times, s, with 'ALARM', 'failure', 'success' or ''
     """
-    times = np.linspace(0.0, story.end, count)
-    wanted = [(story.seconds(event.stamp), 'ALARM') for event in story.alarms]
-    wanted += [(at, 'failure') for at in story.evidence]
-    wanted += [(at, 'success') for at in story.successes]
+    times = np.linspace(0.0, content.end, count)
+    wanted = [(content.seconds(event.stamp), 'ALARM') for event in content.alarms]
+    wanted += [(at, 'failure') for at in content.evidence]
+    wanted += [(at, 'success') for at in content.successes]
     chosen: dict[int, tuple[float, str]] = {}
     for at, name in wanted[: count - 2]:
         free = [place for place in range(1, count - 1) if place not in chosen]
@@ -120,10 +121,12 @@ def picture_times(story: Story, count: int) -> list[tuple[float, str]]:
     return sorted([*even, *chosen.values()])
 
 
-def draw_pictures(strip: Sequence[Any], axes: Any, recording: Recording, story: Story) -> None:
-    """Pictures in the order of time, each tied to the axis."""
-    moments = picture_times(story, len(strip))
-    images = pictures(recording, [story.begin + round(at * 1e9) for at, _ in moments])
+def draw_pictures(
+    strip: Sequence[Any], axes: Any, recording: Recording, content: PlotContent
+) -> None:
+    """Draw images in order of time, each connected to its time on the axis."""
+    moments = picture_times(content, len(strip))
+    images = pictures(recording, [content.begin + round(at * 1e9) for at, _ in moments])
     for place, (at, name) in enumerate(moments):
         frame = strip[place]
         frame.set(xticks=[], yticks=[])
@@ -141,8 +144,8 @@ def draw_pictures(strip: Sequence[Any], axes: Any, recording: Recording, story: 
         frame.figure.add_artist(line)
 
 
-TEXT: Final = 10.0  # size of letters, points
-WRITTEN: Final = 12  # texts; more of them would cover the curve
+TEXT: Final = 10.0  # font size, points
+WRITTEN: Final = 12  # largest number of texts; more would cover the curve
 BEHIND: Final = {'fc': 'white', 'ec': 'none', 'pad': 0.8, 'alpha': 0.75}
 MARKS: Final = {
     'retry_accepted': ('retry', GREEN, '^'),
@@ -154,17 +157,17 @@ MARKS: Final = {
 }
 
 
-def draw_events(axes: Any, story: Story) -> None:
+def draw_events(axes: Any, content: PlotContent) -> None:
     """
-    Warnings on the curve; alarms and what came of them as texts, each in a lane of its own.
+    Draw warnings on the curve, and alarms and retries as texts, each in its own lane.
 
-    Where there are too many, or no lane is free, the text goes to the legend.
+    With too many texts, or without a free lane, the text is in the legend.
     """
-    marks = list(_marks(story))
+    marks = list(_marks(content))
     lanes = Lanes()
-    for event in story.events:
+    for event in content.events:
         if event.kind in RULES and event.level == Level.WARN:
-            _mark(axes, story.seconds(event.stamp), event.value, ('warning', ORANGE, 'v'))
+            _mark(axes, content.seconds(event.stamp), event.value, ('warning', ORANGE, 'v'))
     for at, level, mark in marks:
         if mark[1] == RED and mark[2] == 'v':
             axes.axvline(at, color=RED, lw=1.4)
@@ -172,21 +175,22 @@ def draw_events(axes: Any, story: Story) -> None:
             _mark(axes, at, level, mark)
 
 
-def _marks(story: Story) -> Iterator[tuple[float, float, tuple[str, str, str]]]:
-    """Yield time, height and look of alarms and of what came of them."""
+def _marks(content: PlotContent) -> Iterator[tuple[float, float, tuple[str, str, str]]]:
+    """Yield time, height and style of each alarm and of the events of its retry."""
     alarmed = False
-    for event in story.events:
-        at = story.seconds(event.stamp)
+    for event in content.events:
+        at = content.seconds(event.stamp)
         if event.kind in RULES and event.level == Level.ALARM:
             alarmed = True
             yield at, 1.0, (f'ALARM: {event.kind.replace("_", " ")}', RED, 'v')
-        elif event.kind in MARKS and (alarmed or event.kind != 'recovered'):  # not of a warning
+        # the end of a warning has no mark
+        elif event.kind in MARKS and (alarmed or event.kind != 'recovered'):
             alarmed = alarmed and event.kind != 'recovered'
             yield at, 0.85 if event.kind != 'recovered' else 0.7, MARKS[event.kind]
 
 
 def _write(axes: Any, lanes: Lanes, at: float, mark: tuple[str, str, str]) -> bool:
-    """Draw a mark with its text; False if all lanes are full there."""
+    """Draw a mark with its text; return False if all lanes are full."""
     text, colour, shape = mark
     end = at + width_of(f'    {text} ', axes, TEXT)
     beyond = end > axes.get_xlim()[1]
@@ -218,12 +222,12 @@ def plot(path: Path, out: Path, engine: str | None = None) -> tuple[str, ...]:
     """
     Draw a recording.
 
-    :param engine: folder of the engine that gives values where none were recorded
-    :returns: what could not be read of it
-    :raises RecordingError: if it cannot be read, or has nothing to draw
+    :param engine: folder of the engine that estimates values if none were recorded
+    :returns: losses of the recording, as sentences
+    :raises RecordingError: if the recording cannot be read, or is empty
     """
     recording = open_recording(path)
-    story = _story(recording, engine)
+    content = _content(recording, engine)
     mpl.rcParams.update({'font.size': TEXT, 'axes.spines.top': False, 'axes.spines.right': False})
     figure = Figure(figsize=(15, 8.6), facecolor='white')
     grid = figure.add_gridspec(
@@ -232,21 +236,21 @@ def plot(path: Path, out: Path, engine: str | None = None) -> tuple[str, ...]:
     )  # fmt: skip
     above = figure.add_subplot(grid[0, :])
     below = figure.add_subplot(grid[1, :], sharex=above)
-    above.set_xlim(min(0.0, -0.01 * story.end), story.end * 1.005)
-    _draw_value(above, story)
-    _draw_truth(below, story)
-    _explain(above, below)
+    above.set_xlim(min(0.0, -0.01 * content.end), content.end * 1.005)
+    _draw_value(above, content)
+    _draw_truth(below, content)
+    _draw_legend(above, below)
     strip = [figure.add_subplot(grid[2, place]) for place in range(PICTURES)]
-    draw_pictures(strip, below, recording, story)
-    text = title(story) + ('  |  damaged: parts are lost' if recording.losses else '')
+    draw_pictures(strip, below, recording, content)
+    text = title(content) + ('  |  damaged: parts are lost' if recording.losses else '')
     figure.suptitle(text, x=0.06, ha='left', fontsize=14, fontweight='bold')
     figure.savefig(out, dpi=100)
     return recording.losses
 
 
-def _story(recording: Recording, engine: str | None) -> Story:
+def _content(recording: Recording, engine: str | None) -> PlotContent:
     if engine is None:
-        return tell(recording, calibration_for(recording))
+        return plot_content(recording, calibration_for(recording))
     episode = episodes_of(recording)[0]
     task = episode.label.task if episode.label else DEFAULT_TASK
     folder = engine_folder(engine, task)
@@ -254,66 +258,66 @@ def _story(recording: Recording, engine: str | None) -> Story:
     calibration = calibration_of(folder, task, loaded.info.fingerprint)
     scores = score(recording, loaded, task, calibration, RATE)
     loaded.close()
-    return tell(recording, calibration, scores)
+    return plot_content(recording, calibration, scores)
 
 
-def _draw_value(axes: Any, story: Story) -> None:
-    """Value, smoothed value, alarm level, unknown spans, alerts."""
+def _draw_value(axes: Any, content: PlotContent) -> None:
+    """Draw value, smoothed value, alarm level, unknown spans and alerts."""
     axes.set(ylim=(-1.1, 1.1), yticks=(-1.0, -0.5, 0.0, 0.5, 1.0))
     axes.set_ylabel('value: rises towards success')
     axes.text(-0.005, -0.02, 'time, s', transform=axes.transAxes, ha='right', va='top')
-    axes.plot(story.times, story.values, '.', color=SKY, ms=4, label='value V')
-    axes.plot(*broken(story.times, story.smoothed, story.breaks), color=BLUE, lw=2.4,
+    axes.plot(content.times, content.values, '.', color=SKY, ms=4, label='value V')
+    axes.plot(*broken(content.times, content.smoothed, content.breaks), color=BLUE, lw=2.4,
               label='smoothed')  # fmt: skip
-    if np.isfinite(story.alarm_below).any():
-        line = broken(story.times, story.alarm_below, story.breaks)
+    if np.isfinite(content.alarm_below).any():
+        line = broken(content.times, content.alarm_below, content.breaks)
         axes.plot(*line, color=RED, lw=1.3, ls='--', label='alarm below')
-    for number, (begin, end) in enumerate(story.unknown):
+    for number, (begin, end) in enumerate(content.unknown):
         label = 'unknown' if not number else None
         axes.axvspan(begin, end, color='#dddddd', hatch='//', ec='#bbbbbb', lw=0, label=label)
     axes.axhline(0.0, color='#cccccc', lw=0.8, zorder=0)
-    for at in story.evidence:
+    for at in content.evidence:
         axes.axvline(at, color='black', lw=1.0, ls=':', zorder=0)
-    draw_events(axes, story)
-    draw_band(axes, story, story.episodes, 1.01, 0.055)
+    draw_events(axes, content)
+    draw_band(axes, content, content.episodes, 1.01, 0.055)
 
 
-def _explain(above: Any, below: Any) -> None:
-    """One legend for both, each name once, above all."""
-    known: dict[str, Any] = {}
+def _draw_legend(above: Any, below: Any) -> None:
+    """Draw one legend for both axes, above them, each name once."""
+    handles: dict[str, Any] = {}
     for axes in (above, below):
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-            known.setdefault(name, handle)
+            handles.setdefault(name, handle)
     above.legend(
-        known.values(), known, frameon=False, ncols=min(len(known), COLUMNS), fontsize=9,
+        handles.values(), handles, frameon=False, ncols=min(len(handles), COLUMNS), fontsize=9,
         loc='lower left', bbox_to_anchor=(-0.008, 1.06), columnspacing=1.4, handletextpad=0.5,
     )  # fmt: skip
 
 
 def broken(times: Array, numbers: Array, breaks: Sequence[float] = ()) -> tuple[Array, Array]:
-    """Put a NaN into every gap and break, so that no line is drawn across it."""
+    """Insert NaN at each gap and break, so that no line is drawn across it."""
     gaps = np.flatnonzero(np.diff(times) > GAP) + 1
     gaps = np.union1d(gaps, np.searchsorted(times, np.array(breaks)))
     return np.insert(times, gaps, np.nan), np.insert(numbers, gaps, np.nan)
 
 
-def _draw_truth(axes: Any, story: Story) -> None:
-    """Progress, and the spans in which something was wrong."""
+def _draw_truth(axes: Any, content: PlotContent) -> None:
+    """Draw true progress, and the spans of failure and success."""
     axes.set(ylim=(-0.05, 1.15), yticks=[0, 1], ylabel='truth')
     axes.xaxis.set_visible(False)
-    if not story.moments:
-        axes.text(0.5, 0.5, 'not known: no simulation', transform=axes.transAxes, ha='center')
+    if not content.moments:
+        axes.text(0.5, 0.5, 'unknown: not a simulation', transform=axes.transAxes, ha='center')
         return
-    times = np.array([story.seconds(m.stamp) for m in story.moments], dtype=np.float64)
-    progress = np.array([m.progress for m in story.moments], dtype=np.float64)
-    failed = np.array([m.failed for m in story.moments])
-    success = np.array([m.success for m in story.moments])
-    starts = [story.seconds(run[0].stamp) for run in runs(story.moments)]
+    times = np.array([content.seconds(m.stamp) for m in content.moments], dtype=np.float64)
+    progress = np.array([m.progress for m in content.moments], dtype=np.float64)
+    failed = np.array([m.failed for m in content.moments])
+    success = np.array([m.success for m in content.moments])
+    starts = [content.seconds(run[0].stamp) for run in runs(content.moments)]
     line = broken(times, progress, starts)
     axes.plot(*line, color='black', lw=1.6, label='true progress')
     for where, colour, label in ((failed, RED, 'failed'), (success, GREEN, 'success')):
         shade = {'color': colour, 'alpha': 0.22, 'lw': 0, 'label': label}
         axes.fill_between(times, -0.05, 1.15, where=where, **shade)
-    for at in story.evidence:
+    for at in content.evidence:
         axes.axvline(at, color='black', lw=1.2, ls=':', label='evidence of a failure')
-    draw_band(axes, story, attempts(story.moments), 1.02, 0.17)
+    draw_band(axes, content, attempts(content.moments), 1.02, 0.17)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The content of the plot of a recording, as numbers; nothing is drawn here."""
+"""The content of the plot of a recording, as numbers, without drawing."""
 
 import math
 from collections.abc import Sequence
@@ -30,75 +30,75 @@ from viva_ros.engine.resources import engine_folder
 from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.scorer import ScoredSample, Scores, rule_alarms
 
-APART: Final = 300_000_000  # ns; the truth comes ten times a second
+APART: Final = 300_000_000  # ns; the ground truth has 10 Hz
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Stamps [begin, end) that have a name, ns."""
+class NamedSpan:
+    """A named interval of stamps [begin, end), ns."""
 
     begin: int
     end: int
     name: str
 
 
-def announced(
+def announced_episodes(
     recording: Recording, moments: Sequence[TruthMessage], begin: int, end: int
-) -> list[Stretch]:
-    """Return the announced episodes, named by their number and what was injected."""
+) -> list[NamedSpan]:
+    """Return the announced episodes, named by number and injected failure."""
     found = []
     for span in spans(recording):
         first, last = max(span.begin, begin), min(span.end, end)
         if span.id and first < last:
             name = f'episode {span.id.rpartition("-")[2]}'
-            told = within(moments, span)
-            if told and told[-1].time > 0.0:  # it did not only wait
-                name += f': {injected(told[-1].failure)}'
-            found.append(Stretch(first, last, name))
+            inside = within(moments, span)
+            if inside and inside[-1].time > 0.0:  # the robot did not only wait
+                name += f': {injected(inside[-1].failure)}'
+            found.append(NamedSpan(first, last, name))
     return found
 
 
 def injected(failure: str) -> str:
-    """Say what was injected, in words."""
+    """Return the injected failure in words."""
     return 'nothing injected' if failure == 'none' else f'{failure.replace("_", " ")} injected'
 
 
-def attempts(moments: Sequence[TruthMessage]) -> list[Stretch]:
-    """Return what the robot was at: its attempts, and the way back before each but the first."""
+def attempts(moments: Sequence[TruthMessage]) -> list[NamedSpan]:
+    """Return the attempts, and the motion back before each attempt but the first."""
     return [part for run in runs(moments) for part in _attempts(run)]
 
 
-def _attempts(run: Sequence[TruthMessage]) -> list[Stretch]:
+def _attempts(run: Sequence[TruthMessage]) -> list[NamedSpan]:
     parts = []
     for number in sorted({m.attempt for m in run}):
-        of_it = [m for m in run if m.attempt == number]
-        begin, end = of_it[0].stamp, of_it[-1].stamp
-        back = [m.stamp for m in of_it if m.phase == 'home']
+        attempt = [m for m in run if m.attempt == number]
+        begin, end = attempt[0].stamp, attempt[-1].stamp
+        back = [m.stamp for m in attempt if m.phase == 'home']
         if back:
-            parts.append(Stretch(begin, back[-1], 'goes back'))
+            parts.append(NamedSpan(begin, back[-1], 'goes back'))
             begin = back[-1]
-        waits = of_it[-1].time == 0.0
-        parts.append(Stretch(begin, end, 'waits' if waits else f'attempt {number}'))
+        waits = attempt[-1].time == 0.0
+        parts.append(NamedSpan(begin, end, 'waits' if waits else f'attempt {number}'))
     return parts
 
 
-def evident(run: Sequence[TruthMessage]) -> list[float]:
+def evidence_stamps(run: Sequence[TruthMessage]) -> list[float]:
     """
     Return the stamps, ns, at which the failures of one episode became evident.
 
-    A simulation tells the time of the first; of those in later attempts, that there is one.
+    The ground truth has the time of the first failure; a later one is a rise of ``failed``.
     """
     first = stamp_of_event(run, 'manifest')
-    told = [first] if math.isfinite(first) else []
+    found = [first] if math.isfinite(first) else []
     rises = [
         now.stamp for before, now in pairwise(run)
         if now.failed and not (before.failed and before.attempt == now.attempt)
     ]  # fmt: skip
-    return told + [stamp for stamp in rises if not told or stamp > first + APART]
+    return found + [stamp for stamp in rises if not found or stamp > first + APART]
 
 
-def succeeded(run: Sequence[TruthMessage]) -> list[int]:
-    """Return the stamp, ns, of the first success of one episode."""
+def success_stamps(run: Sequence[TruthMessage]) -> list[int]:
+    """Return the stamp of the first success of one episode, ns; empty without one."""
     return [moment.stamp for moment in run if moment.success][:1]
 
 
@@ -106,16 +106,16 @@ ALWAYS = (-(1 << 62), 1 << 62)
 
 
 @dataclass(frozen=True)
-class Story:
+class PlotContent:
     """
-    A recording from its first value or frame on; times in s from there.
+    The content of a recording; times in s from its first value or frame.
 
     :param values: NaN when unknown
-    :param smoothed: as the judge smooths, NaN before the first
-    :param alarm_below: smoothed value below which some rule's condition is met; NaN where none is
+    :param smoothed: smoothed by the detector; NaN when unknown
+    :param alarm_below: smoothed value below which a rule crosses its threshold; NaN without one
     :param unknown: spans without a value
-    :param breaks: of the lines: the first value of another episode
-    :param episodes: the announced ones
+    :param breaks: times of the first value of each later episode, where lines are broken
+    :param episodes: the announced episodes
     """
 
     begin: int
@@ -128,36 +128,36 @@ class Story:
     events: list[Event]
     moments: list[TruthMessage]
     breaks: list[float]
-    episodes: list[Stretch]
+    episodes: list[NamedSpan]
 
     def seconds(self, stamp: float) -> float:
-        """Return a stamp, ns, on the picture's axis."""
+        """Convert a stamp, ns, to the axis of the plot, s."""
         return (stamp - self.begin) * 1e-9
 
     @property
     def alarms(self) -> list[Event]:
-        """Alarms of the rules."""
+        """The alarms of the rules."""
         return rule_alarms(self.events)
 
     @property
     def evidence(self) -> list[float]:
-        """When failures became evident, s; more than once where a retry failed as well."""
-        return [self.seconds(at) for run in runs(self.moments) for at in evident(run)]
+        """Times at which failures became evident, s; several if a retry failed too."""
+        return [self.seconds(at) for run in runs(self.moments) for at in evidence_stamps(run)]
 
     @property
     def successes(self) -> list[float]:
-        """When episodes succeeded, s."""
-        return [self.seconds(at) for run in runs(self.moments) for at in succeeded(run)]
+        """Times at which episodes succeeded, s."""
+        return [self.seconds(at) for run in runs(self.moments) for at in success_stamps(run)]
 
 
-def tell(
+def plot_content(
     recording: Recording, calibration: Calibration | None = None, scores: Scores | None = None
-) -> Story:
+) -> PlotContent:
     """
-    Gather a story.
+    Return the content of the plot of a recording.
 
-    :param scores: used where no values were published
-    :raises RecordingError: if there is neither a value nor a picture
+    :param scores: used if no values were published
+    :raises RecordingError: if the recording has neither values nor images
     """
     samples = _samples(recording, scores)
     moments = truth(recording)
@@ -168,12 +168,12 @@ def tell(
         raise RecordingError('plot-empty', f'{recording.path} has no values and no images to draw')
     begin, end = min(stamps), max(stamps)
     events = alerts(recording) or list(scores.events if scores else ())
-    smoothed, below = _judged(samples, calibration)
+    smoothed, below = _alarm_levels(samples, calibration)
     times = np.array([(s.stamp - begin) * 1e-9 for s in samples], dtype=np.float64)
-    return Story(
+    return PlotContent(
         begin, (end - begin) * 1e-9, times, np.array([s.value for s in samples], dtype=np.float64),
         smoothed, below, _unknown(samples, begin), events, moments,
-        _breaks(samples, begin), announced(recording, moments, begin, end),
+        _breaks(samples, begin), announced_episodes(recording, moments, begin, end),
     )  # fmt: skip
 
 
@@ -183,66 +183,68 @@ def _breaks(samples: Sequence[ScoredSample], begin: int) -> list[float]:
 
 
 def calibration_for(recording: Recording) -> Calibration | None:
-    """Return the shipped thresholds, if they are those of the engine that was recorded."""
-    said = values(recording)
-    if not said:
+    """Return the shipped calibration if it belongs to the engine of the recorded values."""
+    recorded = values(recording)
+    if not recorded:
         return None
     try:
-        folder = engine_folder('', said[-1].task)
-        return calibration_of(folder, said[-1].task, said[-1].engine)
-    except (EngineError, CalibrationError):  # of another engine: its thresholds are not known
+        folder = engine_folder('', recorded[-1].task)
+        return calibration_of(folder, recorded[-1].task, recorded[-1].engine)
+    except (EngineError, CalibrationError):  # values of another engine: its thresholds are unknown
         return None
 
 
 def _samples(recording: Recording, scores: Scores | None) -> list[ScoredSample]:
-    said = values(recording)
-    if not said and scores is not None:
+    recorded = values(recording)
+    if not recorded and scores is not None:
         return list(scores.samples)
     return [
         ScoredSample(s.stamp, s.value, s.reason, {}, s.episode, s.value,
                progress=s.progress, success=s.success, executing=s.executing)
-        for s in said
+        for s in recorded
     ]  # fmt: skip
 
 
-def _judged(
+def _alarm_levels(
     samples: Sequence[ScoredSample], calibration: Calibration | None
 ) -> tuple[Array, Array]:
-    """Smooth as the judge does, and work its rules' conditions out as a level of the value."""
+    """Return the smoothed values of the detector, and the alarm level at each."""
     rules = calibration.rules if calibration else RuleSettings()
-    judge = Detector(DetectorSettings(rules=rules), calibration.thresholds if calibration else {})
+    detector = Detector(
+        DetectorSettings(rules=rules), calibration.thresholds if calibration else {}
+    )
     smoothed, below = [], []
     for sample in samples:
-        judge.update(
+        detector.update(
             sample.stamp, sample.value, sample.reason, sample.episode, sample.details,
             executing=sample.executing,
         )  # fmt: skip
         known = math.isfinite(sample.value)
-        smoothed.append(judge.smoothed if known else math.nan)
-        below.append(alarm_level(judge, calibration) if known and calibration else math.nan)
+        smoothed.append(detector.smoothed if known else math.nan)
+        below.append(alarm_level(detector, calibration) if known and calibration else math.nan)
     return np.array(smoothed, dtype=np.float64), np.array(below, dtype=np.float64)
 
 
-def alarm_level(judge: Detector, calibration: Calibration) -> float:
+def alarm_level(detector: Detector, calibration: Calibration) -> float:
     """
-    Return the highest smoothed value at which a rule's condition would be met now.
+    Return the highest smoothed value at which a rule would cross its alarm threshold now.
 
-    The statistics of fall, lack of rise and, where no probability of success is told, floor shrink
-    by what the value rises by: it is the present value plus what the statistic is above its
-    threshold. The other rules have no such level. NaN while all windows fill.
+    The statistics of drop, no_rise and, without a probability of success, floor fall by the rise
+    of the value: their level is the present value plus the statistic minus its threshold. The
+    other rules have no such level. NaN while all windows fill.
     """
     levels = [
-        judge.smoothed + reading.statistic - calibration.thresholds[kind].alarm
-        for kind, reading in judge.readings.items()
+        detector.smoothed + reading.statistic - calibration.thresholds[kind].alarm
+        for kind, reading in detector.readings.items()
         if kind in calibration.thresholds
-        and _is_level(kind, reading, judge)
+        and _is_level(kind, reading, detector)
         and math.isfinite(reading.statistic)
     ]
     return max(levels, default=math.nan)
 
 
 def _unknown(samples: Sequence[ScoredSample], begin: int) -> list[tuple[float, float]]:
-    """Join neighbouring samples without a value to spans."""
+    """Return the spans of consecutive samples without a value, s."""
     found: list[tuple[float, float]] = []
     for index, sample in enumerate(samples):
         if math.isfinite(sample.value):
@@ -257,29 +259,29 @@ def _unknown(samples: Sequence[ScoredSample], begin: int) -> list[tuple[float, f
     return found
 
 
-def title(story: Story) -> str:
-    """Say in one line what happened."""
+def title(content: PlotContent) -> str:
+    """Return the title: task, failures, alarms, retries and outcome."""
     parts = []
-    told = {m.failure: None for m in story.moments}
-    wrong = [injected(failure) for failure in told if failure != 'none']
-    if told:
-        parts.append(f'{story.moments[-1].task}: {", ".join(wrong) or injected("none")}')
-    if not story.times.size:
+    failures = {m.failure: None for m in content.moments}
+    texts = [injected(failure) for failure in failures if failure != 'none']
+    if failures:
+        parts.append(f'{content.moments[-1].task}: {", ".join(texts) or injected("none")}')
+    if not content.times.size:
         parts.append('no values recorded')
     else:
-        count = len(story.alarms)
+        count = len(content.alarms)
         parts.append('no alarm' if not count else f'{count} alarm{"s" if count > 1 else ""}')
-    retries = sum(event.kind == 'retry_accepted' for event in story.events)
+    retries = sum(event.kind == 'retry_accepted' for event in content.events)
     if retries:
         parts.append(f'{retries} retr{"ies" if retries > 1 else "y"}')
-    if any(event.level == Level.NEEDS_OPERATOR for event in story.events):
+    if any(event.level == Level.NEEDS_OPERATOR for event in content.events):
         parts.append('the operator is called')
-    if story.moments:
-        parts.append(f'{"" if story.moments[-1].success else "no "}success in the end')
+    if content.moments:
+        parts.append(f'{"" if content.moments[-1].success else "no "}success in the end')
     return '  |  '.join(parts)
 
 
-def _is_level(kind: str, reading: RuleReading, judge: Detector) -> bool:
+def _is_level(kind: str, reading: RuleReading, detector: Detector) -> bool:
     return math.isfinite(reading.statistic) and RULES[kind].falls_with_value(
-        reading.statistic, judge.smoothed
+        reading.statistic, detector.smoothed
     )

@@ -31,11 +31,11 @@ SERIES = st.lists(
 
 
 def replay(series: list[tuple[int, float | None, str]]) -> list[tuple[int, list[Event], Level]]:
-    judge, stamp, result = Detector(DetectorSettings(), THRESHOLDS), 10**18, []
+    detector, stamp, result = Detector(DetectorSettings(), THRESHOLDS), 10**18, []
     for step, value, episode in series:
         stamp += step
-        events = judge.update(stamp, value, 'reason', episode)
-        result.append((stamp, events, judge.level))
+        events = detector.update(stamp, value, 'reason', episode)
+        result.append((stamp, events, detector.level))
     return result
 
 
@@ -45,7 +45,7 @@ def flapping(period: int) -> list[tuple[int, float | None, str]]:
 
 @settings(max_examples=300)
 @given(SERIES)
-def test_no_two_alarms_come_within_the_cool_down_even_across_episodes(series) -> None:
+def test_no_two_alarms_are_within_the_cool_down(series) -> None:
     alarms = [
         event.stamp
         for _, events, _ in replay(series)
@@ -56,7 +56,7 @@ def test_no_two_alarms_come_within_the_cool_down_even_across_episodes(series) ->
     assert all(gap >= COOL_DOWN * 1e9 for gap in gaps)
 
 
-def test_a_flapping_value_alarms_at_most_once_per_cool_down() -> None:
+def test_flapping_value_alarms_once_per_cool_down_at_most() -> None:
     for period in (1, 2, 3, 5, 10, 20):
         alarms = [e for _, es, _ in replay(flapping(period)) for e in es if e.level == Level.ALARM]
         assert len(alarms) <= 120 / COOL_DOWN + 1
@@ -65,14 +65,14 @@ def test_a_flapping_value_alarms_at_most_once_per_cool_down() -> None:
 
 @settings(max_examples=200)
 @given(SERIES)
-def test_an_unknown_sample_never_raises_a_rule(series) -> None:
+def test_unknown_sample_raises_no_rule_event(series) -> None:
     for (_, events, _), (_, value, _) in zip(replay(series), series, strict=True):
         if value is None:
             assert {event.kind for event in events} <= {'unknown', 'episode_start'}
 
 
 @given(st.lists(st.integers(1, 2_000_000_000), max_size=60))
-def test_nothing_but_unknown_is_never_an_alarm(steps) -> None:
+def test_series_of_unknown_values_never_alarms(steps) -> None:
     for _, events, level in replay([(step, None, 'a') for step in steps]):
         assert level in (Level.OK, Level.UNKNOWN)
         assert all(event.level < Level.WARN for event in events)
@@ -80,7 +80,7 @@ def test_nothing_but_unknown_is_never_an_alarm(steps) -> None:
 
 @settings(max_examples=100)
 @given(SERIES)
-def test_a_replay_gives_the_same_events_and_rounding_to_float32_changes_nothing(series) -> None:
+def test_replay_is_deterministic_and_float32_safe(series) -> None:
     rounded = [
         (step, None if value is None else float(np.float32(value)), episode)
         for step, value, episode in series
@@ -90,7 +90,7 @@ def test_a_replay_gives_the_same_events_and_rounding_to_float32_changes_nothing(
 
 @settings(max_examples=200)
 @given(SERIES)
-def test_every_event_is_whole(series) -> None:
+def test_every_event_is_consistent(series) -> None:
     for stamp, events, level in replay(series):
         for event in events:
             assert event.kind in event_kinds()
@@ -107,7 +107,7 @@ def test_every_event_is_whole(series) -> None:
 
 @settings(max_examples=100)
 @given(st.lists(st.tuples(STEPS, st.floats(-1, 1)), min_size=1, max_size=80))
-def test_judging_after_a_reset_by_time_equals_judging_anew(samples) -> None:
+def test_detector_after_time_jump_equals_a_new_detector(samples) -> None:
     used, fresh = (
         Detector(DetectorSettings(), THRESHOLDS),
         Detector(DetectorSettings(), THRESHOLDS),

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which statistics are a level on the axis of the value."""
+"""Statistics that fall by the rise of the value."""
 
 import pytest
 

@@ -33,32 +33,33 @@ def test_drop_needs_no_full_window() -> None:
     assert readings['drop'].statistic == pytest.approx(0.3)
 
 
-def test_no_rise_is_the_value_a_window_ago_minus_the_present_one() -> None:
+def test_no_rise_is_value_a_window_ago_minus_present_value() -> None:
     rising = feed(PLAIN, (0.0, -0.5), (1.0, -0.2), (2.0, 0.1))
     assert rising['no_rise'].statistic == pytest.approx(-0.6)
     flat = feed(PLAIN, (0.0, -0.5), (1.0, -0.4), (2.0, -0.5))
     assert flat['no_rise'].statistic == pytest.approx(0.0)
 
 
-def test_no_rise_and_floor_wait_until_their_windows_are_filled() -> None:
+def test_no_rise_and_floor_wait_for_full_windows() -> None:
     readings = feed(PLAIN, (0.0, -0.5), (1.0, -0.5), (1.9, -0.5))
     assert readings['no_rise'] == readings['floor'] == NOTHING
     assert not math.isnan(readings['drop'].statistic)
 
 
-def test_a_finished_task_need_not_rise() -> None:
+def test_finished_task_has_no_no_rise() -> None:
     readings = feed(PLAIN, (0.0, 0.95), (1.0, 0.95), (2.0, 0.95))
     assert readings['no_rise'].statistic == -2.0
     readings = feed(PLAIN, (0.0, 0.95), (1.0, 0.95), (2.0, 0.95), (2.1, 0.75))
-    assert readings['no_rise'].statistic == pytest.approx(0.2)  # and counts again when it is not
+    # below done_above the rule applies again
+    assert readings['no_rise'].statistic == pytest.approx(0.2)
 
 
-def test_floor_is_minus_the_value() -> None:
+def test_floor_without_success_probability_is_minus_the_value() -> None:
     readings = feed(PLAIN, (0.0, -0.5), (1.0, -0.5), (2.0, -0.7))
     assert readings['floor'].statistic == pytest.approx(0.7)
 
 
-def test_a_statistic_is_held_at_its_smallest_over_the_debounce_time() -> None:
+def test_held_statistic_is_the_minimum_over_the_debounce() -> None:
     bank = RuleBank(replace(PLAIN, debounce=0.3))
     values = [(0.0, 0.9), (0.2, 0.4), (0.4, 0.2), (0.6, 0.5)]
     held = [bank.update(round(at * S), value)['drop'].held for at, value in values]
@@ -77,12 +78,12 @@ def test_reset_empties_every_window() -> None:
     assert readings['no_rise'] == readings['floor'] == NOTHING
 
 
-def test_settings_out_of_range_are_refused() -> None:
+def test_invalid_rule_settings_are_refused() -> None:
     with raises('setting-out-of-range', 'no_rise_window', 0.0, 'above 0'):
         RuleBank(RuleSettings(no_rise_window=0.0))
 
 
-def test_explanations_give_the_measured_figure_and_what_was_expected() -> None:
+def test_explanation_names_statistic_and_threshold() -> None:
     bank = RuleBank(RuleSettings())
     assert bank.explain('drop', 0.42, 0.31) == ('value fell by 0.42 within 4 s, threshold 0.31')
     assert bank.explain('no_rise', 0.05, -0.08) == (
@@ -109,7 +110,7 @@ def test_statistics_depend_on_time_differences_alone(
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=60), st.floats(0.0, 1.0))
-def test_held_never_exceeds_the_statistic_and_drop_is_never_negative(
+def test_held_is_at_most_the_statistic_and_drop_at_least_0(
     values: list[float], debounce: float
 ) -> None:
     bank = RuleBank(RuleSettings(debounce=debounce))

@@ -12,7 +12,7 @@ def silence() -> Silence:
     return Silence(SilenceSettings(silence_after=0.8, start_after=20.0), now=100.0)
 
 
-def test_silence_of_the_monitor_becomes_a_level_once_and_ends_when_it_is_heard() -> None:
+def test_silence_is_reported_once_and_ends_with_a_message() -> None:
     watch = silence()
     assert watch.update(100.5, 100.0, 7 * S, 'a') is None
     event = watch.update(101.0, 100.0, 7 * S, 'a')
@@ -28,7 +28,7 @@ def test_silence_of_the_monitor_becomes_a_level_once_and_ends_when_it_is_heard()
     assert not watch.silent
 
 
-def test_before_the_first_message_there_is_more_time() -> None:
+def test_silence_before_the_first_message_has_longer_timeout() -> None:
     watch = silence()
     assert watch.update(119.9, None, S, '') is None
     event = watch.update(120.1, None, 120 * S, '')
@@ -41,12 +41,12 @@ def test_silence_is_never_an_alarm() -> None:
     assert [event.level for event in events if event] == [Level.UNKNOWN]
 
 
-def test_silence_settings_are_checked() -> None:
+def test_invalid_silence_settings_are_refused() -> None:
     with raises('setting-out-of-range', 'silence_after', 0.0):
         Silence(SilenceSettings(silence_after=0.0), now=0.0)
 
 
-def test_a_run_of_unknown_values_becomes_a_level_when_it_lasts() -> None:
+def test_lasting_unknown_run_is_reported_once() -> None:
     run = UnknownRun(after=1.0)
     assert [run.add(at * S // 2) for at in (2, 3, 4, 5)] == [None, None, 1 * S, None]
     assert run.lasting
@@ -54,8 +54,8 @@ def test_a_run_of_unknown_values_becomes_a_level_when_it_lasts() -> None:
     assert not run.lasting
 
 
-def test_a_short_run_leaves_nothing() -> None:
+def test_short_unknown_run_is_not_reported() -> None:
     run = UnknownRun(after=1.0)
     run.add(0)
     assert run.end() is None
-    assert run.add(S) is None  # begins anew, is no second old
+    assert run.add(S) is None  # the run begins here, with a duration of 0

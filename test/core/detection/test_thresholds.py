@@ -42,12 +42,12 @@ def damage(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_a_calibration_read_back_is_the_same(tmp_path: Path) -> None:
+def test_calibration_round_trips_through_its_file(tmp_path: Path) -> None:
     MADE.save(tmp_path / 'c.json')
     assert load(tmp_path / 'c.json') == MADE
 
 
-def test_it_is_refused_for_another_engine_task_or_rule_setting() -> None:
+def test_calibration_of_another_engine_or_task_is_refused() -> None:
     MADE.check('0123456789abcdef', 'tray_lift', RuleSettings())
     remedy = "run 'viva calibrate'"
     with raises('calibration-engine', "'0123456789abcdef'", "'ff'", remedy, of=CalibrationError):
@@ -58,7 +58,7 @@ def test_it_is_refused_for_another_engine_task_or_rule_setting() -> None:
         MADE.check('0123456789abcdef', 'tray_lift', replace(RuleSettings(), debounce=0.5))
 
 
-def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:
     with raises('calibration-unreadable', tmp_path / 'c.json', "run 'viva calibrate'"):
         load(tmp_path / 'c.json')
 
@@ -108,19 +108,19 @@ def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, code: str) -
         load(tmp_path / 'c.json')
 
 
-def test_warn_is_at_most_alarm() -> None:
+def test_threshold_with_warn_above_alarm_raises_value_error() -> None:
     with pytest.raises(ValueError, match=r'warn is 0\.3, must be at most alarm, 0\.2'):
         Threshold(0.3, 0.2)
     with pytest.raises(ValueError, match='warn is nan'):
         Threshold(float('nan'), 0.2)
 
 
-def test_each_task_has_a_calibration_of_its_own_beside_the_engine() -> None:
+def test_calibration_file_is_named_by_task() -> None:
     assert calibration_file(Path('e'), 'lift') == Path('e/calibration_lift.json')
     assert calibration_file(Path('e'), 'fold ../it').name == 'calibration_fold_.._it.json'
 
 
-def test_a_task_without_a_calibration_says_why() -> None:
+def test_task_without_calibration_is_refused() -> None:
     damaged = CalibrationError('calibration-damaged', 'cube.json is damaged')
     made = TaskCalibrations({'tray_lift': MADE, 'cube': damaged})
     assert made.of('tray_lift') is MADE

@@ -20,20 +20,20 @@ def stalls(gain: float, *samples: tuple[float, float]) -> list[float]:
     return [stall.update(round(at * S), value) for at, value in samples]
 
 
-def test_a_stall_lasts_since_the_value_was_last_lower_by_the_gain() -> None:
-    # at 2 s it is .1 above that of 0 s; at 3 s still only that of 0 s is lower by .1
+def test_stall_is_time_since_value_was_lower_by_the_gain() -> None:
+    # at 2 and 3 s only the value of 0 s is lower by .1
     found = stalls(0.1, (0, 0.0), (1, 0.05), (2, 0.1), (3, 0.1), (4, 0.2))
-    # at 4 s: lower by .1 is the one at 3 s (.1 <= .2 - .1, up to rounding)
+    # at 4 s the value of 3 s is lower by .1 (.1 <= .2 - .1, up to rounding)
     assert found[:4] == [0.0, 1.0, 2.0, 3.0]
     assert found[4] == pytest.approx(1.0)
 
 
-def test_after_a_fall_it_is_enough_to_rise_from_where_the_value_is() -> None:
+def test_stall_ends_with_a_rise_from_the_lowered_value() -> None:
     found = stalls(0.1, (0, 0.9), (1, 0.2), (2, 0.2), (3, 0.35))
-    assert found == [0.0, 1.0, 2.0, 1.0]  # lower by .1 than .35 was the value of 2 s
+    assert found == [0.0, 1.0, 2.0, 1.0]  # the value of 2 s is lower than .35 by more than .1
 
 
-def test_a_stall_is_not_measured_beyond_a_minute_and_its_memory_is_bounded() -> None:
+def test_stall_and_its_memory_are_limited() -> None:
     stall = StallTimer(0.5)
     for second in range(200):
         last = stall.update(second * S, second * 1e-4)
@@ -42,9 +42,7 @@ def test_a_stall_is_not_measured_beyond_a_minute_and_its_memory_is_bounded() -> 
 
 
 @given(VALUES, st.floats(0.01, 1.0))
-def test_the_stall_is_what_a_search_through_all_values_gives(
-    values: list[float], gain: float
-) -> None:
+def test_stall_equals_exhaustive_search(values: list[float], gain: float) -> None:
     stall = StallTimer(gain)
     for now, value in enumerate(values):
         lower = [at for at in range(now) if values[at] <= value - gain]
@@ -52,23 +50,23 @@ def test_the_stall_is_what_a_search_through_all_values_gives(
         assert stall.update(now * S, value) == pytest.approx(min(expected, LONGEST))
 
 
-def test_the_lag_gathers_what_is_missing_and_forgets_as_the_value_catches_up() -> None:
-    lag = Cusum(0.1)
-    assert lag.update(0, 0.0) == 0.0
-    assert lag.update(2 * S, 0.05) == pytest.approx(0.15)  # .2 was due
-    assert lag.update(3 * S, 0.05) == pytest.approx(0.25)
-    assert lag.update(4 * S, 0.25) == pytest.approx(0.15)  # .2 came, .1 was due
-    assert lag.update(5 * S, 0.9) == 0.0
-    lag.update(6 * S, 0.5)
-    lag.forgive()
-    assert lag.update(7 * S, 0.6) == pytest.approx(0.0, abs=1e-12)
+def test_cusum_grows_with_missing_rise_and_decays() -> None:
+    cusum = Cusum(0.1)
+    assert cusum.update(0, 0.0) == 0.0
+    assert cusum.update(2 * S, 0.05) == pytest.approx(0.15)  # .2 was expected
+    assert cusum.update(3 * S, 0.05) == pytest.approx(0.25)
+    assert cusum.update(4 * S, 0.25) == pytest.approx(0.15)  # rose by .2, .1 was expected
+    assert cusum.update(5 * S, 0.9) == 0.0
+    cusum.update(6 * S, 0.5)
+    cusum.clear()
+    assert cusum.update(7 * S, 0.6) == pytest.approx(0.0, abs=1e-12)
 
 
 @given(VALUES, st.floats(0.0, 0.2))
-def test_cusum_is_the_largest_sum_that_ends_now(values: list[float], slope: float) -> None:
+def test_cusum_equals_the_largest_partial_sum(values: list[float], slope: float) -> None:
     """The CUSUM is the largest sum of shortfalls over all stretches that end now, at least 0."""
-    lag = Cusum(slope)
-    found = [lag.update(number * S, value) for number, value in enumerate(values)]
+    cusum = Cusum(slope)
+    found = [cusum.update(number * S, value) for number, value in enumerate(values)]
     missing = slope - np.diff(values)
     for now, one in enumerate(found):
         sums = [missing[start:now].sum() for start in range(now)]
@@ -89,10 +87,10 @@ def test_drawdown_and_smoothing_equal_their_definitions(values: list[float]) -> 
         assert found == pytest.approx(smooth[number], abs=1e-9)
 
 
-def test_the_onset_of_a_stall_is_where_the_rise_ends() -> None:
+def test_onset_of_a_stall_is_the_end_of_the_rise() -> None:
     times = np.arange(120) / 10
     values = np.where(times < 7.0, times / 10, 0.7) + 0.003 * np.sin(40 * times)
     stall = StallTimer(0.1)
     lasted = [stall.update(round(at * S), float(v)) for at, v in zip(times, values, strict=True)]
-    onset = times[-1] - lasted[-1]  # since when less than .1 was gained: 1 s before it stopped
+    onset = times[-1] - lasted[-1]  # 1 s before the stop, because .1 takes 1 s
     assert onset + 1.0 == pytest.approx(7.0, abs=0.3)

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The anomaly detector: one series of values in, events out.
+The anomaly detector: a series of values in, events out.
 
-The live supervisor, the replay of a recording and the calibration all run this code. It reads no
-clock, and rounds each number to float32 where the Value message does.
+The live supervisor, the replay of a recording and the calibration run this code. It reads no
+clock, and rounds each number to float32 as the Value message does.
 """
 
 import dataclasses
@@ -41,13 +41,13 @@ class ReadingHistory:
         self._samples.clear()
 
     def add(self, stamp: int, value: float, readings: Mapping[str, RuleReading]) -> None:
-        """Add a sample, later than the last, and drop what is too old."""
+        """Add a sample, later than the last, and drop samples that are too old."""
         self._samples.append((stamp, value, readings))
         while self._samples[0][0] < stamp - self._span:
             self._samples.popleft()
 
     def of(self, kind: str) -> tuple[tuple[int, float, float], ...]:
-        """Return stamp (ns), value and a rule's statistic of each sample; NaN without one."""
+        """Return stamp (ns), value and the statistic of a rule, NaN without, of each sample."""
         return tuple(
             (stamp, value, readings.get(kind, NOTHING).statistic if readings else math.nan)
             for stamp, value, readings in self._samples
@@ -64,8 +64,8 @@ class Detector:
     """
     Watches the values of one robot.
 
-    ``level``, ``episode_id``, ``known`` (the newest value is a number), ``smoothed`` (NaN before
-    the first value) and ``readings`` (by rule; empty in the cool-down) tell the present state.
+    The present state: ``level``, ``episode_id``, ``known`` (the newest value is a number),
+    ``smoothed`` (NaN before the first value) and ``readings`` (by rule; empty in the cool-down).
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class Detector:
         expected: Reference | None = None, combine: str = OR, alpha: float = math.nan,
     ) -> None:  # fmt: skip
         """
-        Begin without an episode; the level is UNKNOWN until something is heard.
+        Start without an episode; the level is UNKNOWN until the first update.
 
         :param thresholds: by rule; a rule without one never warns or alarms
-        :param expected: what successes are like
+        :param expected: reference of successful episodes
         :param combine: see ``Alarm``
-        :param alpha: what the thresholds promise, for the events
-        :raises ConfigurationError: on a setting out of its range
-        :raises ValueError: on a threshold for something that is no rule
+        :param alpha: calibrated rate of false alarms, for the events
+        :raises ConfigurationError: if a setting is out of its range
+        :raises ValueError: if a threshold has the name of no rule
         """
         validate(settings)
         if not set(thresholds) <= set(RULES):
@@ -95,11 +95,11 @@ class Detector:
         self._newest: int | None = None
         self._executing = True
         self.episode_id = ''
-        self._forget()
+        self._reset()
 
     @property
     def level(self) -> Level:
-        """Return the present level: PAUSED and UNKNOWN hide what the rules said before."""
+        """Return the present level; PAUSED and UNKNOWN override the level of the rules."""
         if not self._executing or self._stopped:
             return worst(Level.PAUSED, self._alarm.resting_level)
         unknown = self._unknown.lasting or self._newest is None
@@ -110,62 +110,64 @@ class Detector:
         details: Details = NO_DETAILS, kind: str = '', executing: bool = True,
     ) -> list[Event]:  # fmt: skip
         """
-        Add a value, or that there is none.
+        Add a value, known or unknown.
 
         Another episode id, or a stamp that goes back by more than ``time_jump``, begins an
-        episode: all is reset, but a cool-down lasts while stamps still compare. So does the begin
-        of execution: the robot may be anywhere. A known value that is not newer than the last is
-        ignored. What is not executed is not judged.
+        episode: everything is reset, except a cool-down while stamps are comparable. The start of
+        execution does the same, because the robot may be in any state. A known value that is not
+        newer than the last is ignored. Values are not judged while the robot does not execute.
 
         :param stamp: of the value, or of the attempt, ns
-        :param value: in [-1, 1]; None or NaN when unknown; one beyond is unknown as well
-        :param reason: why it is unknown; kind: the same in one word
-        :param details: what the engine tells beside a known value
-        :param executing: whether the robot executed a task when the inputs were seen
-        :returns: what changed, in order
+        :param value: in [-1, 1]; unknown if None, NaN or out of range
+        :param reason: why the value is unknown; kind: the same in one word
+        :param details: other outputs of the engine
+        :param executing: whether the robot executed a task at the stamp of the inputs
+        :returns: the changes in order
         """
-        value, lack = settle(value, reason)
-        events = self._begin(stamp, episode_id, lack, executing)
-        if not lack and self._last is not None and stamp <= self._last:
+        value, fault = settle(value, reason)
+        events = self._begin(stamp, episode_id, fault, executing)
+        if not fault and self._last is not None and stamp <= self._last:
             return events
-        self.known = not lack
+        self.known = not fault
         if not self._executing:
             return events
-        if lack:
+        if fault:
             stop = kind == PAUSED
-            return events + (self._stop(stamp, reason) if stop else self._add_unknown(stamp, lack))
+            return events + (
+                self._stop(stamp, reason) if stop else self._add_unknown(stamp, fault)
+            )
         events += self._end_unknown(stamp, value)
         self._measure(stamp, value, details)
         return events + self._judge(stamp, value)
 
     @property
     def latched(self) -> bool:
-        """Whether an alarm waits for acknowledgement, whatever the level is now."""
+        """Whether an alarm waits for acknowledgement, at any level."""
         return self._alarm.latched
 
     def latch(self) -> None:
-        """Have an alarm of an earlier process wait for acknowledgement."""
+        """Set that an alarm of an earlier process waits for acknowledgement."""
         self._alarm.latched = True
         self._alarm.reset()
 
     def acknowledge(self, stamp: int) -> list[Event]:
-        """Take a person's word that an alarm was seen to; nothing, if there was none."""
+        """Acknowledge an alarm; without one there is no event."""
         if not self._alarm.acknowledge():
             return []
-        text = 'a person has seen to the alarm'
+        text = 'acknowledged by an operator'
         return [self._event(self.level, 'acknowledged', stamp, math.nan, text)]
 
     def set_thresholds(
         self, thresholds: Mapping[str, Threshold], expected: Reference | None = None,
         combine: str = OR, alpha: float = math.nan,
     ) -> None:  # fmt: skip
-        """Judge another task from now on; a cool-down and a latched alarm last."""
+        """Set the thresholds of another task; a cool-down and a latched alarm stay."""
         self._alpha = alpha
         self._alarm.set_thresholds(thresholds, combine)
         self._bank = RuleBank(self._settings.rules, expected)
-        self._forget()
+        self._reset()
 
-    def _forget(self, unknown_since: int | None = None) -> None:
+    def _reset(self, unknown_since: int | None = None) -> None:
         self._last: int | None = None
         self.known = False
         self.smoothed = math.nan
@@ -176,8 +178,8 @@ class Detector:
         self._unknown.reset(unknown_since)
         self._stopped = False
 
-    def _begin(self, stamp: int, episode_id: str, lack: str, executing: bool) -> list[Event]:
-        """Reset where an episode, a clock or an execution begins anew; report what has begun."""
+    def _begin(self, stamp: int, episode_id: str, fault: str, executing: bool) -> list[Event]:
+        """Reset at the start of an episode or of execution, or after a jump of time."""
         newest, self._newest = self._newest, max(stamp, self._newest or stamp)
         jumped = newest is not None and seconds(newest, stamp) > self._settings.alarm.time_jump
         begins = newest is None or jumped or episode_id != self.episode_id
@@ -185,18 +187,18 @@ class Detector:
             return []
         self._newest = stamp if jumped else self._newest
         self.episode_id, self._executing = episode_id, executing
-        self._forget(stamp if lack and executing else None)
+        self._reset(stamp if fault and executing else None)
         if begins:
             self._alarm.reset(forget_cool_down=jumped)
         elif executing:
             self._alarm.begin_attempt()
         why = ': stamps went back' if jumped else ''
         kind, text = self._begun(begins)
-        text += why + (f'; {lack}' if lack and executing else '')
+        text += why + (f'; {fault}' if fault and executing else '')
         return [self._event(self.level, kind, stamp, math.nan, text)]
 
     def _begun(self, begins: bool) -> tuple[str, str]:
-        """Return kind and text of what has begun."""
+        """Return kind and text of the event of a start."""
         if not self._executing:
             idle = 'the robot does not execute the task' if self.episode_id else NO_EPISODE
             return 'paused', f'not judged: {idle}'
@@ -204,15 +206,15 @@ class Detector:
             return 'episode_start', f'watching episode {self.episode_id!r}'
         return 'paused', 'the robot executes the task: watching'
 
-    def _add_unknown(self, stamp: int, lack: str) -> list[Event]:
+    def _add_unknown(self, stamp: int, fault: str) -> list[Event]:
         resumed, self._stopped = self._stopped, False
         onset = self._unknown.add(stamp)
         if onset is None and not (resumed and self._unknown.lasting):
             return []
-        return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, lack, onset)]
+        return [self._event(Level.UNKNOWN, 'unknown', stamp, math.nan, fault, onset)]
 
     def _stop(self, stamp: int, reason: str) -> list[Event]:
-        """Pause where the clock stands still: no fault, but nothing to judge."""
+        """Pause while the clock stands still: this is no fault, but there are no values."""
         if self._stopped:
             return []
         self._stopped = True
@@ -222,7 +224,7 @@ class Detector:
         began, stopped = self._unknown.end(), self._stopped
         self._stopped = False
         if began is None:
-            text = 'values come again'
+            text = 'values arrive again'
             return [self._event(self.level, 'paused', stamp, value, text)] if stopped else []
         text = 'value is known again'
         if stamp > began:  # an attempt is stamped with its time, a value with that of its inputs

@@ -3,10 +3,10 @@
 """
 The rule ``forecast_residual``: joints predicted one horizon ago minus measured joints.
 
-Where imagination and execution agree, execution succeeds (VideoVLA). The model predicts the
-joints one horizon ahead; one horizon later the robot measures them. An arm that has stopped, or
-does not do what such a scene leads to, shows here whatever the value is. The statistic is the mean
-of the residual over ``forecast_residual_window`` s, 1 where it is as large as in successes.
+If prediction and execution agree, execution succeeds (VideoVLA). The model predicts the joint
+positions one horizon ahead; one horizon later the robot measures them. An arm that has stopped, or
+moves in another way than the scene predicts, has a large residual at any value. The statistic is
+the mean of the residual over ``forecast_residual_window`` s, scaled to 1 for successful episodes.
 """
 
 import math
@@ -22,10 +22,10 @@ from viva_ros.core.windows import Window, seconds
 
 
 class ForecastResidual:
-    """Keeps forecasts until their time has come."""
+    """Compares each forecast with the joint positions one horizon later."""
 
     def __init__(self, gap: float) -> None:
-        """Keep forecasts; two further apart than ``gap`` s tell nothing of the time between."""
+        """:param gap: largest time between two forecasts to interpolate, s."""
         self._gap = gap
         self._names: tuple[str, ...] = ()
         self._due: deque[tuple[int, Array]] = deque()
@@ -36,25 +36,25 @@ class ForecastResidual:
 
     def update(self, stamp: int, joints: Proprioception | None) -> Array | None:
         """
-        Compare what was foreseen for now with what is, and keep what is foreseen now.
+        Compare the joints with the forecast for this stamp, and store their forecast.
 
         :param stamp: ns, later than the last
-        :returns: (J,), absolute difference by joint, rad or m; None where nothing was foreseen
+        :returns: (J,), absolute difference by joint, rad or m; None without a forecast
         """
         if joints is None or joints.names != self._names:
             self.reset()
             self._names = () if joints is None else joints.names
         if joints is None:
             return None
-        foreseen = self._foreseen(stamp)
+        forecast = self._forecast_at(stamp)
         if joints.forecast is not None and 0.0 < joints.horizon < math.inf:
             at = stamp + round(float(np.float32(joints.horizon)) * 1e9)
             if not self._due or at > self._due[-1][0]:
                 self._due.append((at, joints.forecast))
-        return None if foreseen is None else np.abs(joints.positions - foreseen)
+        return None if forecast is None else np.abs(joints.positions - forecast)
 
-    def _foreseen(self, stamp: int) -> Array | None:
-        """Return the forecast for a stamp, between those for just before and after it."""
+    def _forecast_at(self, stamp: int) -> Array | None:
+        """Return the forecast for a stamp, interpolated between its neighbours."""
         while len(self._due) > 1 and self._due[1][0] <= stamp:
             self._due.popleft()
         if not self._due or self._due[0][0] > stamp:
@@ -68,58 +68,58 @@ class ForecastResidual:
         return first + (second - first) * ((stamp - before) / (after - before))
 
 
-def one_number(residual: Array, scales: Array) -> float:
+def scaled_rms(residual: Array, scales: Array) -> float:
     """
-    Return the root mean square over joints of residuals in terms of their usual size.
+    Return the root mean square over joints of residuals divided by their scales.
 
     :param residual: (J,), rad or m
-    :param scales: (J,), likewise; NaN leaves a joint out
-    :returns: about 1 when all is as usual; NaN without a joint
+    :param scales: usual residual of each joint, (J,), rad or m; NaN leaves a joint out
+    :returns: about 1 in successful episodes; NaN without a joint
     """
     ratio = residual / scales
     total = float(ratio @ ratio)
     if ratio.size and math.isfinite(total):
         return math.sqrt(total / ratio.size)
-    judged = ratio[np.isfinite(ratio)]
-    return math.sqrt(float(judged @ judged) / judged.size) if judged.size else math.nan
+    known = ratio[np.isfinite(ratio)]
+    return math.sqrt(float(known @ known) / known.size) if known.size else math.nan
 
 
 class ForecastResidualRule:
-    """The rule's state; ``farthest`` names the joint that an alert is mostly about."""
+    """The state of the rule; ``farthest`` returns the joint with the largest residual."""
 
     def __init__(self, settings: RuleSettings, expected: Reference) -> None:
         self._expected = expected
         self._residual = ForecastResidual(settings.gap)
         self._mean = Window(settings.forecast_residual_window)
         self._names: tuple[str, ...] = ()
-        self._apart: Array | None = None  # by joint, at the last stamp
+        self._last: Array | None = None  # by joint, at the last stamp
 
     def reset(self) -> None:
-        """Start again: every window is empty."""
+        """Empty all windows."""
         self._residual.reset()
         self._mean.reset()
-        self._apart = None
+        self._last = None
 
     def update(self, sample: Sample) -> float:
         """Add a sample and return the mean residual; NaN without a forecast for its stamp."""
         joints = sample.details.joints
-        residual = self._apart = self._residual.update(sample.stamp, joints)
+        residual = self._last = self._residual.update(sample.stamp, joints)
         if residual is None or joints is None:
             self._mean.reset()
             return math.nan
         if joints.names != self._names:
             self._names, self._scales = joints.names, self._expected.scales(joints.names)
-        now = one_number(residual, self._scales)
+        now = scaled_rms(residual, self._scales)
         if math.isnan(now):
             return math.nan
         self._mean.add(sample.stamp, now)
         return self._mean.mean()
 
     def farthest(self) -> tuple[str, float] | None:
-        """Return the joint farthest from its prediction in terms of its scale, and how far."""
-        if self._apart is None or not np.isfinite(ratio := self._apart / self._scales).any():
+        """Return the joint with the largest scaled residual, and the residual, rad or m."""
+        if self._last is None or not np.isfinite(ratio := self._last / self._scales).any():
             return None
-        return self._names[worst := int(np.nanargmax(ratio))], float(self._apart[worst])
+        return self._names[worst := int(np.nanargmax(ratio))], float(self._last[worst])
 
     def explain(self, statistic: float, threshold: float) -> str:
         """Return the text of an alert."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What successes are like: learnt from some of them, of which no threshold is then made."""
+"""Reference of successful episodes; the thresholds are calibrated on other episodes."""
 
 import math
 from bisect import bisect_right
@@ -12,17 +12,17 @@ import numpy as np
 
 from viva_ros.core.observation import Array
 
-LEAST: Final = 0.01  # rad or m; no joint is held to be foreseen better than this
+LEAST: Final = 0.01  # rad or m; smallest scale of the forecast residual of a joint
 
 
 @dataclass(frozen=True)
 class StatisticScale:
     """
-    How large a statistic usually grows in an episode, by predicted progress.
+    Location and scale of a statistic in successful episodes, by predicted progress.
 
-    :param edges: between the parts, in (0, 1), ascending, E >= 0
-    :param middle: of the largest statistic in each part, E + 1
-    :param spread: above 0, E + 1
+    :param edges: between the parts of progress, in (0, 1), ascending, E >= 0
+    :param middle: of the largest statistic of an episode in each part, E + 1
+    :param spread: of the same, above 0, E + 1
     :raises ValueError: if the lengths do not fit or a spread is not above 0
     """
 
@@ -45,12 +45,11 @@ class StatisticScale:
 @dataclass(frozen=True)
 class Reference:
     """
-    What the rules compare with.
+    Reference of the rules.
 
-    :param slope: rise of the value that is expected at least, per s
-    :param joints: usual size of the forecast residual by joint, rad or m; a joint without one is
-        not judged
-    :param norms: by rule; a rule with one is measured by it, and its threshold is one of that
+    :param slope: minimum expected rise of the value, 1/s
+    :param joints: usual forecast residual by joint, rad or m; other joints are not judged
+    :param norms: by rule: its statistic and threshold are in spreads above the middle
     """
 
     slope: float = 0.05
@@ -58,6 +57,6 @@ class Reference:
     norms: Mapping[str, StatisticScale] = field(default_factory=dict)
 
     def scales(self, names: tuple[str, ...]) -> Array:
-        """Return the usual residuals, (J,); NaN for a joint that is not judged."""
+        """Return the usual residual of each joint, (J,); NaN for a joint that is not judged."""
         found = [self.joints.get(name, math.nan) for name in names]
         return np.array([x if math.isnan(x) else max(x, LEAST) for x in found], dtype=np.float64)

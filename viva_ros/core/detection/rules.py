@@ -1,12 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Alert rules: statistics of the value, or of what goes with it, that grow as the task goes worse.
+Alert rules: statistics of the value, or of the joints, that grow when the task goes worse.
 
 A rule is one file that defines a ``Rule``; ``RULES`` lists them, and another package adds one by
-an entry point. A statistic counts when it *holds*: over the last ``debounce`` s at least the share
-``agreement`` of its samples is as large. Thresholds are compared with what holds, and calibrated
-on it.
+an entry point. The *held* statistic is the level that at least the share ``agreement`` of the
+samples in the last ``debounce`` s reach. Thresholds are calibrated on held statistics, and
+compared with them.
 """
 
 import math
@@ -23,19 +23,23 @@ from viva_ros.core.windows import Window, seconds
 
 @dataclass(frozen=True)
 class RuleSettings:
-    """How statistics are made of values; a calibration holds for these settings alone."""
+    """Parameters of the statistics; a calibration is valid only for these settings."""
 
-    smoothing: float = setting(0.4, 'Time constant of the smoothing, s.', at_least=0.0)
-    drop_window: float = setting(4.0, 'Span in which a fall is looked for, s.', above=0.0)
-    no_rise_window: float = setting(4.0, 'Span in which the value should rise, s.', above=0.0)
+    smoothing: float = setting(0.4, 'Time constant of the value smoothing, s.', at_least=0.0)
+    drop_window: float = setting(4.0, 'Window of the rule drop, s.', above=0.0)
+    no_rise_window: float = setting(4.0, 'Window in which the value must rise, s.', above=0.0)
     stall_gain: float = setting(
-        0.1, 'Rise that ends a stall, in units of value.', above=0.0, at_most=2.0
+        0.1, 'Rise of the value that ends a stall.', above=0.0, at_most=2.0
     )
     done_above: float = setting(
         0.8, 'A smoothed value above this need not rise.', at_least=-1.0, at_most=1.0
     )
-    forecast_residual_window: float = setting(2.0, 'Span of the mean residual, s.', above=0.0)
-    floor_warm_up: float = setting(4.0, 'Time before the floor counts, s.', at_least=0.0)
+    forecast_residual_window: float = setting(
+        2.0, 'Window of the mean forecast residual, s.', above=0.0
+    )
+    floor_warm_up: float = setting(
+        4.0, 'Time from the first value until the rule floor starts, s.', at_least=0.0
+    )
     debounce: float = setting(0.3, 'Time that a crossing must last, s.', at_least=0.0)
     agreement: float = setting(
         1.0, 'Share of the values in that time that must cross.', above=0.0, at_most=1.0
@@ -44,7 +48,7 @@ class RuleSettings:
 
     @property
     def span(self) -> float:
-        """How far back the windows reach, s."""
+        """Longest time that a window covers, s."""
         return (
             max(self.drop_window, self.no_rise_window, self.forecast_residual_window)
             + self.debounce
@@ -54,11 +58,11 @@ class RuleSettings:
 @dataclass(frozen=True)
 class Proprioception:
     """
-    The joints that go with one value, as the Value message carries them.
+    The joints of one value, as the Value message carries them.
 
     :param names: in the order of the arrays
     :param positions: (J,), rad or m
-    :param forecast: (J,), expected at stamp + horizon; None where there is none
+    :param forecast: predicted positions at stamp + horizon, (J,); None without a forecast
     :param horizon: s, above 0
     """
 
@@ -71,11 +75,11 @@ class Proprioception:
 @dataclass(frozen=True)
 class Details:
     """
-    What an engine tells beside the value.
+    Outputs of an engine other than the value.
 
-    :param success: probability of success, in [0, 1]; NaN where it tells none
+    :param success: probability of success, in [0, 1]; NaN if the engine has none
     :param progress: in [0, 1]; NaN likewise
-    :param joints: with their forecast; None where they are not known
+    :param joints: joints with their forecast; None if unknown
     """
 
     success: float = math.nan
@@ -88,11 +92,11 @@ NO_DETAILS: Final = Details()
 
 class Sample(NamedTuple):
     """
-    What a rule sees of one known value.
+    The input of a rule for one known value.
 
-    :ivar stamp: ns, later than that of the last
-    :ivar smoothed: value
-    :ivar done: whether the smoothed value is above ``done_above``: it need not rise any more
+    :ivar stamp: ns, later than that of the previous sample
+    :ivar smoothed: smoothed value, in [-1, 1]
+    :ivar done: whether the smoothed value is above ``done_above`` and need not rise
     :ivar warm: whether ``floor_warm_up`` s have passed since the first value
     """
 
@@ -104,16 +108,16 @@ class Sample(NamedTuple):
 
 
 class RuleState(Protocol):
-    """One rule at work on one series of values."""
+    """The state of one rule on one series of values."""
 
     def reset(self) -> None:
-        """Start again: every window is empty."""
+        """Empty all windows."""
 
     def update(self, sample: Sample) -> float:
-        """Add a sample and return the statistic; NaN where there is none yet."""
+        """Add a sample and return the statistic; NaN until it is defined."""
 
     def explain(self, statistic: float, threshold: float) -> str:
-        """Return the text of an alert: what is wrong, with numbers and units."""
+        """Return the text of an alert: the fault with numbers and units."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +125,12 @@ class Rule:
     """
     An alert rule.
 
-    :param start: makes the state for a series, from the settings and what successes are like
-    :param unit: size of a statistic that matters as much as 1 in units of value
-    :param of_value: whether it judges the value; with ``combine: and`` an alarm needs one rule
-        that does, and one that does not
-    :param falls_with_value: of a statistic and the smoothed value, whether the statistic shrinks
-        by what the value rises by
+    :param start: returns the state for a new series, from settings and reference
+    :param unit: size of the statistic that corresponds to 1 in units of value
+    :param of_value: whether the rule judges the value; with ``combine: and`` an alarm needs one
+        such rule and one other
+    :param falls_with_value: of a statistic and the smoothed value: whether the statistic falls by
+        the rise of the value
     """
 
     start: Callable[[RuleSettings, Reference], RuleState]
@@ -156,17 +160,17 @@ def value_rules() -> tuple[str, ...]:
 
 
 def other_rules() -> tuple[str, ...]:
-    """Return the names of the rules that judge what goes with the value."""
+    """Return the names of the rules that judge other outputs than the value."""
     return tuple(name for name in RULES if not RULES[name].of_value)
 
 
 class RuleReading(NamedTuple):
     """
-    One rule's statistic at one stamp, in the unit of the rule.
+    The statistic of one rule at one stamp, in the unit of the rule.
 
-    :ivar statistic: NaN until its window is filled
-    :ivar held: what at least the share ``agreement`` of the statistics over the debounce time
-        reach; NaN until that is covered
+    :ivar statistic: NaN until its window is full
+    :ivar held: level that at least the share ``agreement`` of the statistics in the debounce time
+        reach; NaN until that time is covered
     """
 
     statistic: float
@@ -177,13 +181,13 @@ NOTHING: Final = RuleReading(math.nan, math.nan)
 
 
 class RuleBank:
-    """All rules over one series of smoothed values."""
+    """All rules on one series of smoothed values."""
 
     def __init__(self, settings: RuleSettings, expected: Reference | None = None) -> None:
         """
-        Begin with empty windows.
+        Start with empty windows.
 
-        :param expected: what successes are like; without it no forecast residual is judged
+        :param expected: reference of successful episodes; None: no forecast residual is judged
         """
         validate(settings)
         self._settings = settings
@@ -195,7 +199,7 @@ class RuleBank:
         self._first: int | None = None
 
     def reset(self) -> None:
-        """Start again: every window is empty."""
+        """Empty all windows."""
         for _, state, window in self._windows:
             state.reset()
             window.reset()
@@ -231,11 +235,11 @@ class RuleBank:
         return readings
 
     def explain(self, name: str, statistic: float, threshold: float) -> str:
-        """Return the text of an alert by a rule, at the last stamp."""
+        """Return the text of an alert of a rule, at the last stamp."""
         return self._states[name].explain(statistic, threshold)
 
 
 def _progress(sample: Sample) -> float:
-    """Return the predicted progress, or what the value says of it where there is none."""
+    """Return the predicted progress, or an estimate from the value if there is none."""
     progress = sample.details.progress
     return progress if math.isfinite(progress) else 0.5 * (1.0 + sample.smoothed)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Thresholds of the value rules, and the file that carries them with all that they hold for."""
+"""Thresholds of the rules, and the calibration file with the conditions of their validity."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.settings import validate
 
 FORMAT: Final = 'viva_ros calibration 3'
-WITH_FORESIGHT: Final = 'viva_ros calibration 2'  # the name of forecast_residual until then
+WITH_FORESIGHT: Final = 'viva_ros calibration 2'  # names the rule forecast_residual 'foresight'
 OR: Final = 'or'
 AND: Final = 'and'
 REMEDY: Final = "run 'viva calibrate'"
@@ -27,7 +27,7 @@ REMEDY: Final = "run 'viva calibrate'"
 @dataclass(frozen=True)
 class Threshold:
     """
-    Where a rule warns and where it alarms, in the unit of the rule; above is bad.
+    Warning and alarm thresholds of a rule, in its unit; a statistic above them is a fault.
 
     :raises ValueError: if warn is above alarm, or one is NaN
     """
@@ -43,22 +43,22 @@ class Threshold:
 @dataclass(frozen=True)
 class Calibration:
     """
-    Conformal thresholds, and what they hold for.
+    Conformal thresholds, and the conditions of their validity.
 
-    :param engine: fingerprint of the engine whose values were used
+    :param engine: fingerprint of the engine of the values
     :param episodes: number n of successful episodes
-    :param alpha: promised share of successful episodes with a false alarm, over all rules
+    :param alpha: largest share of successful episodes with a false alarm, over all rules
     :param warn_alpha: the same for warnings
     :param rank: k: each alarm threshold is the k-th smallest score
-    :param coverage: 5 % and 95 % quantile of the share of successful episodes that stay quiet
-    :param rules: settings that the statistics were made with
+    :param coverage: 5 % and 95 % quantile of the share of successful episodes without an alarm
+    :param rules: settings of the statistics
     :param thresholds: by rule; a rule without one never alarms
-    :param source: how it was made, for a person: command, recordings
-    :param shaping: number of further episodes, which ``expected`` was learnt from
-    :param combine: 'or': any rule alarms; 'and': a rule of the value and one of what goes with it
-    :param expected: what successes are like
-    :param alone: alarm threshold of each rule if it were the only one, at the same alpha
-    :param seconds: mean length of the successful episodes, s; NaN if it is not known
+    :param source: command and recordings, for a person
+    :param shaping: number of further episodes, from which ``expected`` was learnt
+    :param combine: 'or': any rule alarms; 'and': a rule of the value and another rule must
+    :param expected: reference of successful episodes
+    :param alone: alarm threshold of each rule as the only rule, at the same alpha
+    :param seconds: mean duration of the successful episodes, s; NaN if unknown
     """
 
     engine: str
@@ -79,7 +79,7 @@ class Calibration:
 
     @property
     def alarms_per_hour(self) -> float:
-        """Return false alarms in an hour of successful work, at one alarm an episode."""
+        """Return the false alarms per hour of successful work, at one alarm per episode."""
         return self.alpha * 3600.0 / self.seconds
 
     def to_json(self) -> str:
@@ -89,14 +89,14 @@ class Calibration:
         return json.dumps(content, indent=2) + '\n'
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         write_atomically(path, self.to_json())
 
     def check(self, engine: str, task: str, rules: RuleSettings) -> None:
         """
-        Refuse to judge what it was not made for.
+        Check that the thresholds are valid for an engine, a task and rule settings.
 
-        :raises CalibrationError: naming what differs, and the remedy
+        :raises CalibrationError: if one differs; the text names it, and the remedy
         """
         if self.engine != engine:
             raise CalibrationError('calibration-engine', _mismatch('engine', self.engine, engine))
@@ -121,7 +121,7 @@ class TaskCalibrations:
     """
     The calibrations of one supervisor.
 
-    :param found: by task: its calibration, or why there is none
+    :param found: by task: its calibration, or the error that prevents one
     """
 
     found: Mapping[str, Calibration | VivaError]
@@ -130,7 +130,7 @@ class TaskCalibrations:
         """
         Return the calibration of a task.
 
-        :raises VivaError: if there is none, naming the remedy
+        :raises VivaError: if the task has none; the text names the remedy
         """
         calibration = self.found.get(task)
         if isinstance(calibration, VivaError):
@@ -152,7 +152,7 @@ class TaskCalibrations:
 
 
 def calibration_file(folder: Path, task: str) -> Path:
-    """Name the calibration of an engine for one of its tasks, in the engine's folder."""
+    """Return the path of the calibration for a task in the folder of an engine."""
     return folder / f'calibration_{re.sub(r"[^0-9A-Za-z_.-]+", "_", task)}.json'
 
 
@@ -181,7 +181,7 @@ def parse(content: Mapping[str, Any]) -> Calibration:
     """
     Build a calibration from the content of its file.
 
-    :raises KeyError: and TypeError, ValueError, ConfigurationError on content that does not fit
+    :raises KeyError: and TypeError, ValueError, ConfigurationError if the content is invalid
     """
     fields = dict(content)
     if (found := fields.pop('format')) != FORMAT:

@@ -3,15 +3,16 @@
 """
 The rules that judge the value.
 
-drop     largest smoothed value of the last ``drop_window`` s, minus the present one (drawdown)
-no_rise  smoothed value ``no_rise_window`` s ago, minus the present one
-stall    how long the smoothed value has gained less than ``stall_gain``, s
-slope    what the smoothed value lags behind the reference slope: a one-sided CUSUM
-floor    minus the smoothed probability of success, or minus the smoothed value where the engine
-         outputs none, once ``floor_warm_up`` s are over
+drop     maximum of the smoothed value in the last ``drop_window`` s minus its present value
+         (drawdown)
+no_rise  smoothed value ``no_rise_window`` s ago minus its present value
+stall    time in which the smoothed value has risen by less than ``stall_gain``, s
+slope    one-sided CUSUM of the value increments against the reference slope of successful episodes
+floor    minus the smoothed probability of success, or minus the smoothed value if the engine has
+         none, after ``floor_warm_up`` s
 
-A value starts at the base rate of success, so a failure often shows as a value that does not rise:
-a fall alone misses it, and the floor must be calibrated. Once the task is done the value need not
+A value starts at the base rate of success. In many failures it does not fall but fails to rise:
+the rule drop misses these, and the floor must be calibrated. The value of a finished task need not
 rise.
 """
 
@@ -25,16 +26,16 @@ from viva_ros.core.detection.reference import Reference
 from viva_ros.core.detection.rules import Rule, RuleSettings, Sample
 from viva_ros.core.windows import Smoother, Window, seconds
 
-SMALLEST: Final = -2.0  # that a value can lie below another by
-LONGEST: Final = 60.0  # s; a stall is not measured beyond
+SMALLEST: Final = -2.0  # smallest difference of two values
+LONGEST: Final = 60.0  # s; upper limit of the statistic
 
 
 class StallTimer:
     """
-    How long the value has gained less than ``gain``, s, up to 60.
+    Time in which the value has risen by less than ``gain``, s, up to 60.
 
-    That is the time since it was last lower than now by at least that much. It is measured from
-    wherever the value stands: after a fall it need not climb to its old height to be well.
+    This is the time since the value was last lower than now by at least ``gain``. After a fall the
+    value need not return to its former level to end a stall.
     """
 
     def __init__(self, gain: float) -> None:
@@ -42,13 +43,13 @@ class StallTimer:
         self.reset()
 
     def reset(self) -> None:
-        """Start afresh."""
+        """Forget all samples."""
         self._first: int | None = None
-        self._stamps: list[int] = []  # of the samples that no later one is as low as
-        self._values: list[float] = []  # theirs, rising
+        self._stamps: list[int] = []  # of samples below all later samples
+        self._values: list[float] = []  # of the same samples, ascending
 
     def update(self, stamp: int, value: float) -> float:
-        """Add a sample, later than the last; give the statistic."""
+        """Add a sample, later than the last, and return the statistic."""
         if self._first is None:
             self._first = stamp
         lower = bisect_right(self._values, value - self._gain)
@@ -67,30 +68,30 @@ class Cusum:
     """
     One-sided CUSUM against the expected slope (Page 1954): C <- max(0, C + slope dt - dV).
 
-    It gathers what the value has risen less than expected, and forgets it as the value catches up.
+    The sum grows while the value rises less than expected, and falls while it rises more.
     """
 
     def __init__(self, slope: float) -> None:
-        """:param slope: rise that is expected at least, value per s."""
+        """:param slope: minimum expected rise, value per s."""
         self._slope = slope
         self.reset()
 
     def reset(self) -> None:
-        """Start afresh."""
+        """Forget all samples."""
         self._last: tuple[int, float] | None = None
         self._sum = 0.0
 
     def update(self, stamp: int, value: float) -> float:
-        """Add a sample, later than the last; give the statistic, >= 0, in units of value."""
+        """Add a sample, later than the last, and return the sum, >= 0, in units of value."""
         if self._last is not None:
-            before, was = self._last
-            due = self._slope * seconds(stamp, before)
-            self._sum = max(0.0, self._sum + due - (value - was))
+            last_stamp, last_value = self._last
+            expected = self._slope * seconds(stamp, last_stamp)
+            self._sum = max(0.0, self._sum + expected - (value - last_value))
         self._last = stamp, value
         return self._sum
 
-    def forgive(self) -> None:
-        """Forget what has been gathered: the task is done."""
+    def clear(self) -> None:
+        """Set the sum to 0: the task is done."""
         self._sum = 0.0
 
 
@@ -158,7 +159,7 @@ class _Slope:
         statistic = self._cusum.update(sample.stamp, sample.smoothed)
         if not sample.done:
             return statistic
-        self._cusum.forgive()
+        self._cusum.clear()
         return 0.0
 
     def explain(self, statistic: float, threshold: float) -> str:
@@ -187,5 +188,5 @@ DROP: Final = Rule(_Drop, falls_with_value=lambda statistic, smoothed: True)
 NO_RISE: Final = Rule(_NoRise, falls_with_value=lambda statistic, smoothed: True)
 STALL: Final = Rule(_Stall, unit=10.0)
 SLOPE: Final = Rule(_Slope)
-#: It is of the value where the engine outputs no probability of success.
+#: The statistic is minus the value if the engine has no probability of success.
 FLOOR: Final = Rule(_Floor, falls_with_value=lambda statistic, smoothed: statistic == -smoothed)
