@@ -74,16 +74,16 @@ def test_value_out_of_range_is_refused_by_the_dataclass() -> None:
 
 
 @pytest.mark.parametrize(
-    ('given', 'text'),
+    ('command', 'text'),
     [
         ([], 'the following arguments are required: --inputs'),
         (['--inputs', 'a', '--rate', 'fast'], "argument --rate: invalid float value: 'fast'"),
         (['--inputs', 'a', '--mode', 'best'], "argument --mode: invalid choice: 'best'"),
     ],
 )
-def test_malformed_command_line_exits_with_2(given: list[str], text: str, capsys) -> None:
+def test_malformed_command_line_exits_with_2(command: list[str], text: str, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
-        parser_of(Toy).parse_args(given)
+        parser_of(Toy).parse_args(command)
     assert ended.value.code == 2
     assert text in capsys.readouterr().err
 

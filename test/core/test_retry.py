@@ -313,7 +313,7 @@ def test_restarted_supervisor_waits_before_a_request() -> None:
 
 
 def test_retries_before_a_restart_count_for_the_hour() -> None:
-    machine = RetryMachine(RetrySettings(dry_run=False, hourly=2), asked=[-3000.0, -10.0])
+    machine = RetryMachine(RetrySettings(dry_run=False, hourly=2), requested=[-3000.0, -10.0])
     assert kinds(machine.request(0.0, ALARM)) == ['retry_budget']
     machine.acknowledge()
     # the retry of -3000 s is older than an hour

@@ -38,8 +38,8 @@ def test_recall_without_a_file_is_empty(tmp_path: Path) -> None:
 
 
 def test_retries_of_another_process_convert_to_steady_time(tmp_path: Path) -> None:
-    asked = memory_with(tmp_path, DAY, DAY + 100.0).recall(DAY + 110.0, 20).asked
-    assert steady(asked, DAY + 110.0, 50.0) == [-60.0, 40.0]  # 110 s and 10 s ago
+    requested = memory_with(tmp_path, DAY, DAY + 100.0).recall(DAY + 110.0, 20).asked
+    assert steady(requested, DAY + 110.0, 50.0) == [-60.0, 40.0]  # 110 s and 10 s ago
 
 
 def test_retries_older_than_an_hour_are_dropped(tmp_path: Path) -> None:
@@ -54,8 +54,8 @@ def test_clock_set_back_keeps_a_retry_as_recent(tmp_path: Path) -> None:
     memory = memory_with(tmp_path, DAY)
     assert memory.recall(DAY - 86_400.0, 20).asked == (DAY - 86_400.0,)
     memory.note_retry(DAY - 86_400.0)
-    asked = SupervisionMemory(memory.path).recall(DAY - 86_400.0 + 30.0, 20).asked
-    assert steady(asked, DAY - 86_400.0 + 30.0, 40.0) == [10.0, 10.0]
+    requested = SupervisionMemory(memory.path).recall(DAY - 86_400.0 + 30.0, 20).asked
+    assert steady(requested, DAY - 86_400.0 + 30.0, 40.0) == [10.0, 10.0]
 
 
 def test_operator_and_episode_are_recalled(tmp_path: Path) -> None:

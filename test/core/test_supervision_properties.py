@@ -37,7 +37,7 @@ class Supervision(RuleBasedStateMachine):
         self.silence = Silence(SilenceSettings(SILENT, 5.0), 0.0)
         self.machine, self.hold_until = RetryMachine(RETRIES), 0.0
         self.now, self.stamp, self.episode = 0.0, 10**18, 1
-        self.heard: float | None = None
+        self.received: float | None = None
         self.silent_since = 0.0
         self.executing, self.blocked, self.unknown = True, '', False
         self.alarm_pending = False  # an alarm of this task that is not over
@@ -75,7 +75,7 @@ class Supervision(RuleBasedStateMachine):
                 assert self.now >= self.hold_until, 'no request directly after a restart'
                 assert self.alarm_pending, 'a request needs an alarm of this task'
                 assert not self.unknown, 'the newest value is known'
-                assert self.now - self.heard <= SILENT + TICK, 'values arrive'
+                assert self.now - self.received <= SILENT + TICK, 'values arrive'
                 assert self.machine.state is RetryState.WAITING, 'one retry at a time'
                 self.requested.append(self.now)
 
@@ -86,7 +86,7 @@ class Supervision(RuleBasedStateMachine):
     def values(self, value: float, count: int) -> None:
         for _ in range(count):
             self.pass_time(TICK)
-            self.heard, self.unknown = self.now, False
+            self.received, self.unknown = self.now, False
             self.update(value, True)
 
     def update(self, value: float, known: bool, kind: str = '') -> list[Event]:
@@ -106,7 +106,7 @@ class Supervision(RuleBasedStateMachine):
     def unknowns(self, count: int, kind: str) -> None:
         for _ in range(count):
             self.pass_time(TICK)
-            self.heard, self.unknown = self.now, True
+            self.received, self.unknown = self.now, True
             events = self.update(math.nan, False, kind)
             assert all(event.level not in (Level.WARN, Level.ALARM) for event in events)
 
@@ -167,7 +167,7 @@ class Supervision(RuleBasedStateMachine):
         """Advance both clocks, and tick as the supervisor does."""
         self.now += seconds
         self.stamp += round(seconds * S)
-        event = self.silence.update(self.now, self.heard, self.stamp, '')
+        event = self.silence.update(self.now, self.received, self.stamp, '')
         if event is not None:
             assert event.level == (Level.UNKNOWN if self.silence.silent else Level.OK)
             self.cancel_retry()
@@ -178,8 +178,8 @@ class Supervision(RuleBasedStateMachine):
     def silence_is_reported_within_its_timeout(self) -> None:
         if not hasattr(self, 'silence'):
             return
-        allowed = 5.0 if self.heard is None else SILENT
-        quiet = self.now - (self.heard or 0.0)
+        allowed = 5.0 if self.received is None else SILENT
+        quiet = self.now - (self.received or 0.0)
         if quiet > allowed + TICK + 1e-6:
             assert self.silence.silent
 

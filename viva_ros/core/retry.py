@@ -75,14 +75,14 @@ class RetryMachine:
     """
 
     def __init__(
-        self, settings: RetrySettings, hold_until: float = -math.inf, asked: Iterable[float] = (),
-        operator: Event | None = None,
+        self, settings: RetrySettings, hold_until: float = -math.inf,
+        requested: Iterable[float] = (), operator: Event | None = None,
     ) -> None:  # fmt: skip
         """
         Start idle, or waiting for an operator.
 
         :param hold_until: steady time before which nothing is requested, s
-        :param asked: steady times of the requests of earlier processes in the last hour, s
+        :param requested: steady times of the requests of earlier processes in the last hour, s
         :param operator: event of an earlier process that still requires an operator
         """
         validate(settings)
@@ -92,7 +92,7 @@ class RetryMachine:
         self._outstanding = False  # whether a request has no answer yet
         self._blocked = ''
         self._executes: bool | None = None
-        self._requested = deque(asked)  # steady times of the requests in the last hour
+        self._requested = deque(requested)  # steady times of the requests in the last hour
         self.used = 0
         self._rest()
         if operator is not None:

@@ -204,9 +204,9 @@ class Lock:
             self._file = None
 
 
-def steady(asked: tuple[float, ...], wall: float, now: float) -> list[float]:
+def steady(requested: tuple[float, ...], wall: float, now: float) -> list[float]:
     """Convert wall-clock to steady time, ascending, s; ``wall`` and ``now`` are equal times."""
-    return sorted(now - max(0.0, wall - at) for at in asked)
+    return sorted(now - max(0.0, wall - at) for at in requested)
 
 
 def _to_dict(content: SupervisionRecord) -> dict[str, Any]:
