@@ -123,7 +123,7 @@ def test_completion_offers_the_choices(module: str, flag: str, choices: tuple[st
 OPTIONS = {
     'train': '--help --recordings --out --cache --cameras --tasks --preset --seed --targets '
              '--backbone --embeddings --lora --head --device --precision --accumulate --shard '
-             '--checkpointing --threads --batch --vae-steps --video-steps --viva-steps '
+             '--checkpointing --threads --batch --copies --vae-steps --video-steps --viva-steps '
              '--head-steps --proprio-steps',
     'export': '--help --out --recordings --limit --engine --precision --build-only --capability '
               '--measure',
