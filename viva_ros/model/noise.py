@@ -76,11 +76,11 @@ def weighted(weights: Tensor, count: int, source: Source) -> Tensor:
 
     :param weights: (N,), at least 0, N at most 2**24 (a limit of torch)
     """
-    share = isinstance(source, BatchShare)
-    total = count * source.count if share else count
-    generator = source.generator if share else source
-    whole = torch.multinomial(weights, total, replacement=True, generator=generator)
-    return source.of(whole) if share else whole
+    if isinstance(source, BatchShare):
+        total = count * source.count
+        whole = torch.multinomial(weights, total, replacement=True, generator=source.generator)
+        return source.of(whole)
+    return torch.multinomial(weights, count, replacement=True, generator=source)
 
 
 def _whole(shape: Sequence[int], share: BatchShare) -> tuple[int, ...]:
