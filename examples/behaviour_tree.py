@@ -1,17 +1,16 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A condition for a behaviour tree of py_trees: whether the task is going well.
+A py_trees condition on the state of the supervisor.
 
     sudo apt install ros-$ROS_DISTRO-py-trees     # or, without ROS 2: pip install 'viva_ros[bt]'
-    python examples/behaviour_tree.py        # prints the condition ten times a second
+    python examples/behaviour_tree.py             # prints the tree ten times a second
 
-In a tree it stands before the task, in a sequence that is ticked again and again: while an alarm
-is on it fails, the task is stopped, and the tree goes back and tries again. The selector above has
-a memory: on the way home nothing is judged, and the way home must not be interrupted. What is not
-known is no success, nor is what a person must still acknowledge or see to: then the condition is
-RUNNING, and the task waits. Where the tree retries, leave ``retry.dry_run: true``: there is one
-master.
+The condition is the first child of a sequence without memory, before the task. During an alarm it
+fails: the sequence stops the task, and the selector above runs the return to the start. The
+selector has memory, so that the return, which is not supervised, is not interrupted. While the
+value is unknown, or an operator is required, the condition is RUNNING and the task waits. Keep
+``retry.dry_run: true`` if the tree retries: only one program may start a retry.
 """
 
 import py_trees
@@ -26,29 +25,29 @@ from viva_ros.nodes import qos
 WAITING = (Level.UNKNOWN, Level.LATCHED, Level.NEEDS_OPERATOR)
 
 
-class GoesWell(py_trees.behaviour.Behaviour):
+class SupervisorCondition(py_trees.behaviour.Behaviour):
     """
-    SUCCESS while no alarm is on, FAILURE while one is, RUNNING while nothing is known.
+    FAILURE during an alarm; RUNNING while unknown, latched or in need of an operator.
 
-    Before a task, where nothing is judged (PAUSED), nothing speaks against it: SUCCESS. A state
-    that nobody publishes any more is not known.
+    Else SUCCESS, also while paused, such as before the task. Without a supervisor the state is
+    unknown.
     """
 
     def __init__(
-        self, node: Node, name: str = 'goes well', topic: str = 'supervisor/state'
+        self, node: Node, name: str = 'no alarm', topic: str = 'supervisor/state'
     ) -> None:
         super().__init__(name)
         self.level = int(Level.UNKNOWN)
         self._supervisors = lambda: node.count_publishers(topic)
-        node.create_subscription(SupervisorState, topic, self.hear, qos.LATCHED_READER)
+        node.create_subscription(SupervisorState, topic, self.store, qos.LATCHED_READER)
 
-    def hear(self, state: SupervisorState) -> None:
-        """Take the state of the supervision; it is latched, so the last one holds."""
+    def store(self, state: SupervisorState) -> None:
+        """Store the state; the topic is transient local, so the last state is received."""
         self.level = state.level
         self.feedback_message = state.reason
 
     def update(self) -> Status:
-        """Tick."""
+        """Return the status of a tick."""
         if not self._supervisors():
             self.feedback_message = 'no supervisor'
             return Status.RUNNING
@@ -61,18 +60,18 @@ def make_tree(
     condition: py_trees.behaviour.Behaviour, task: py_trees.behaviour.Behaviour,
     way_home: py_trees.behaviour.Behaviour,
 ) -> py_trees.behaviour.Behaviour:  # fmt: skip
-    """Return a tree that works while it goes well, else goes home, and begins again."""
+    """Return a tree that runs the task under the condition, else the way home, and repeats."""
     work = py_trees.composites.Sequence('work', memory=False, children=[condition, task])
     return py_trees.composites.Selector('work or go home', memory=True, children=[work, way_home])
 
 
 def main() -> None:
-    """Tick a task that never ends, and a way home of 30 ticks."""
+    """Tick a tree of an endless task and a way home of 30 ticks."""
     rclpy.init()
     node = Node('behaviour_tree')
     task = py_trees.behaviours.Running('the task')
     way_home = py_trees.behaviours.TickCounter('the way home', 30, Status.SUCCESS)
-    tree = make_tree(GoesWell(node), task, way_home)
+    tree = make_tree(SupervisorCondition(node), task, way_home)
     node.create_timer(0.1, lambda: (tree.tick_once(), print(py_trees.display.unicode_tree(
         tree, show_status=True))))  # fmt: skip
     try:

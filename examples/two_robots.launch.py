@@ -1,13 +1,13 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Two robots on one machine, each in a namespace of its own. Here they are simulated.
+Two simulated robots on one machine, each in its own namespace.
 
     ros2 launch viva_ros two_robots.launch.py
     ros2 service call /left/start std_srvs/srv/Trigger
 
-For your robots: start the drivers in the groups, include monitor.launch.py instead of the demo,
-and pass a params_file. A section 'monitor' in it is for both robots, '/left/monitor' for one.
+For real robots: start the drivers in the groups, include monitor.launch.py instead of the demo,
+and pass a params_file. Its section 'monitor' applies to both robots, '/left/monitor' to one.
 """
 
 from pathlib import Path
@@ -19,16 +19,16 @@ from launch_ros.actions import PushRosNamespace
 
 from launch import LaunchDescription
 
-#: Launch arguments by namespace; what an including file has under the same name is not inherited.
+#: Launch arguments by namespace; they override those of an including file.
 ROBOTS = {'left': {'seed': '90001'}, 'right': {'seed': '90003', 'task': 'cube_transfer'}}
 
 
 def generate_launch_description():
-    """Return what ros2 launch starts."""
+    """Return the launch description of both robots."""
     file = Path(get_package_share_directory('viva_ros')) / 'launch' / 'demo.launch.py'
     groups = []
     for namespace, arguments in ROBOTS.items():
         source = PythonLaunchDescriptionSource(str(file))
-        watch = IncludeLaunchDescription(source, launch_arguments=arguments.items())
-        groups.append(GroupAction([PushRosNamespace(namespace), watch]))
+        demo = IncludeLaunchDescription(source, launch_arguments=arguments.items())
+        groups.append(GroupAction([PushRosNamespace(namespace), demo]))
     return LaunchDescription(groups)
