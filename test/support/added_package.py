@@ -1,16 +1,18 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A package with an entry point, as pip installs it."""
+"""An installed package with an entry point."""
 
 from pathlib import Path
 
 
 def write_package(site: Path, module: str, group: str, entry: str, code: str = '') -> None:
     """
-    Write a module and the metadata of its distribution.
+    Write a module and the metadata of its distribution, as pip installs them.
 
     :param site: folder for ``sys.path``
+    :param group: of entry points, such as 'viva_ros.sim_robots'
     :param entry: such as 'toy = toy_module:THING'
+    :param code: of the module
     """
     info = site / f'{module}-1.0.dist-info'
     info.mkdir(parents=True)

@@ -1,24 +1,26 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The robot and the task of ``test/sim/toys`` as an installed package."""
+"""Robot and task of ``test/sim/toys`` as installed packages."""
 
 import os
 from pathlib import Path
+
+from support.added_package import write_package
+from viva_ros.sim.robots.registry import ROBOTS
+from viva_ros.sim.tasks.registry import TASKS
 
 TOYS = Path(__file__).resolve().parents[1] / 'sim' / 'toys'
 
 
 def install(site: Path) -> str:
     """
-    Write the metadata of a package with two entry points.
+    Write a package for each of them, with its entry point.
 
-    :returns: PYTHONPATH of a process in which the package is installed
+    :returns: PYTHONPATH of a process in which the packages are installed
     """
-    info = site / 'toys-1.0.dist-info'
-    info.mkdir(parents=True)
-    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n')
-    (info / 'entry_points.txt').write_text(
-        '[viva_ros.sim_robots]\ngantry = gantry:ROBOT\n'
-        '[viva_ros.sim_tasks]\ntouch_mat = touch_mat:TASK\n'
-    )
-    return os.pathsep.join((str(site), str(TOYS), os.environ.get('PYTHONPATH', '')))
+    for module, group, thing in (
+        ('gantry', ROBOTS.group, 'ROBOT'), ('touch_mat', TASKS.group, 'TASK'),
+    ):  # fmt: skip
+        code = (TOYS / f'{module}.py').read_text()
+        write_package(site, module, group, f'{module} = {module}:{thing}', code)
+    return os.pathsep.join((str(site), os.environ.get('PYTHONPATH', '')))

@@ -35,6 +35,9 @@ class Registry(Generic[T]):
         """
         Add an object of the running program.
 
+        Spawned worker processes, such as those of `viva record` and `viva score`, do not have it;
+        an entry point adds it in every process.
+
         :raises ConfigurationError: if the name is taken
         """
         self._find()
