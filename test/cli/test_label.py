@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 from support.foreign_robot import write_bag
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.data import episode as labels
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
@@ -81,7 +81,7 @@ def test_an_import_takes_the_labels_and_a_new_label_is_a_new_recording(
 
 def test_a_damaged_file_of_labels_is_refused_by_name(dataset: Path) -> None:
     (dataset / 'labels.json').write_text(json.dumps({'format': 'viva_ros labels 1'}))
-    with pytest.raises(RecordingError, match=r'labels\.json cannot be read .*mend it, or delete'):
+    with raises('labels-unreadable', 'labels.json', 'repair it, or delete it'):
         label(dataset, 0)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A small recording: two cameras and two joints, a quarter of a second."""
+"""A small recording of 0.25 s: two cameras and two joints."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ EPOCH = 1_000_000_000_000
 FRAME = 50_000_000  # ns
 
 
-def _picture(level: int) -> bytes:
+def _jpeg(level: int) -> bytes:
     image = np.random.default_rng(level).integers(0, 255, (32, 24, 3), dtype=np.uint8)
     return cv2.imencode('.jpg', image)[1].tobytes()
 
@@ -27,7 +27,7 @@ def _fill(writer: RecordingWriter, namespace: str = '', frames: int = 6) -> None
         state = joint_state(stamp, ['a', 'b'], np.array([0.1 * number, -1.0]))
         writer.write(f'{namespace}/joint_states', 'sensor_msgs/msg/JointState', state, stamp)
         for camera in ('head', 'wrist'):
-            image = jpeg_image(stamp, camera, _picture(number))
+            image = jpeg_image(stamp, camera, _jpeg(number))
             topic = f'{namespace}/{camera}/image_raw/compressed'
             writer.write(topic, 'sensor_msgs/msg/CompressedImage', image, stamp)
 
@@ -40,7 +40,7 @@ LABEL = {
 
 @pytest.fixture
 def picture() -> Callable[[int], bytes]:
-    return _picture
+    return _jpeg
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def small(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """Several chunks, so that a cut leaves something."""
+    """Write a recording of several chunks."""
     with RecordingWriter(tmp_path / 'large.mcap') as writer:
         for number in range(60):
             stamp = EPOCH + number * FRAME

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recording formats, those of other packages too."""
+"""Recording formats of this package and of others."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.added_package import write_package
+from support.errors import raises
 
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.registry import Registry
 from viva_ros.data.episode import Stamps
 from viva_ros.data.formats import FORMATS, EpisodeRef, RecordingFormat
@@ -23,7 +23,7 @@ from viva_ros.scoring.run import plan
 
 
 def read_toy(ref: EpisodeRef) -> Recording:
-    """Read a JSON file with the grey levels of a camera, ten a second."""
+    """Read a JSON file with the grey levels of a camera at 10 Hz."""
     levels = json.loads(ref.path.read_text())['levels']
     stamps: Stamps = 10**9 + np.arange(len(levels), dtype=np.int64) * 10**8
     image = 'sensor_msgs/msg/Image'
@@ -73,7 +73,7 @@ def test_format_of_another_package_is_found_and_read(toy: Path) -> None:
     assert [int(image[0, 0, 0]) for image in episode.cameras['head'].images] == [10, 20, 30]
 
 
-def test_format_of_another_package_is_scored_like_any_other(toy: Path) -> None:
+def test_format_of_another_package_is_scored(toy: Path) -> None:
     (job,) = plan([toy.parent], None)
     assert job.ref.format == 'toy'
     assert known_episodes(open_recording(job.path)) is not None
@@ -86,14 +86,14 @@ def test_path_of_a_file_resolves_to_a_bag(tmp_path: Path) -> None:
     assert resolve(tmp_path / 'missing.mcap') == EpisodeRef(tmp_path / 'missing.mcap', 'bag')
 
 
-def test_name_defined_twice_is_refused() -> None:
+def test_duplicate_name_is_refused() -> None:
     registry: Registry[int] = Registry('number', 'viva_ros.no_such_group', {'one': 'math:pi'})
-    with pytest.raises(ConfigurationError, match="number 'one' is defined twice"):
+    with raises('registry-name-duplicate', "number 'one'", 'viva_ros.no_such_group', 'uninstall'):
         registry.add('one', 1)
 
 
-def test_unknown_name_lists_those_known() -> None:
+def test_unknown_name_is_refused_with_known_names() -> None:
     registry: Registry[float] = Registry('number', 'viva_ros.no_such_group', {'pi': 'math:pi'})
     assert registry['pi'] == pytest.approx(3.14159, abs=1e-5)
-    with pytest.raises(ConfigurationError, match="number is 'e', must be one of pi"):
+    with raises('registry-name-unknown', "number is 'e'", 'pi'):
         registry['e']

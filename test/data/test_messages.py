@@ -3,23 +3,22 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.errors import raises
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.data import messages
 
 DEFINITIONS = sorted(Path(__file__).parents[2].glob('msg/*.msg'))
 
 
-def test_every_message_of_the_package_is_known() -> None:
+def test_typestore_has_every_message_of_the_package() -> None:
     assert len(DEFINITIONS) >= 4
     for path in DEFINITIONS:
         assert f'viva_ros/msg/{path.stem}' in messages.typestore().types
 
 
-def test_a_schema_brings_the_definitions_that_it_is_made_of() -> None:
+def test_schema_contains_the_definitions_of_its_field_types() -> None:
     text = messages.schema('viva_ros/msg/Value')
     assert 'float32 value' in text
     assert 'MSG: std_msgs/Header' in text
@@ -28,36 +27,36 @@ def test_a_schema_brings_the_definitions_that_it_is_made_of() -> None:
 
 
 @given(stamp=st.integers(0, (2**31 - 1) * 1_000_000_000))
-def test_a_stamp_survives_its_message(stamp: int) -> None:
+def test_stamp_equals_after_round_trip(stamp: int) -> None:
     assert messages.from_time(messages.to_time(stamp)) == stamp
 
 
-def test_bytes_are_little_endian_cdr_as_on_the_wire() -> None:
+def test_serialised_bytes_are_little_endian_cdr() -> None:
     text = messages.make('std_msgs/msg/String', data='ab')
     assert messages.serialise('std_msgs/msg/String', text)[:11] == bytes(
         [0, 1, 0, 0, 3, 0, 0, 0, ord('a'), ord('b'), 0]
     )
 
 
-def test_joints_come_back_by_name() -> None:
+def test_joint_state_equals_after_round_trip() -> None:
     state = messages.joint_state(1_500_000_000, ['a', 'b'], np.array([0.5, -2.0]))
-    back = messages.deserialise(
+    read = messages.deserialise(
         'sensor_msgs/msg/JointState', messages.serialise('sensor_msgs/msg/JointState', state)
     )
-    assert (back.header.stamp.sec, back.header.stamp.nanosec) == (1, 500_000_000)
-    assert dict(zip(back.name, back.position.tolist(), strict=True)) == {'a': 0.5, 'b': -2.0}
+    assert (read.header.stamp.sec, read.header.stamp.nanosec) == (1, 500_000_000)
+    assert dict(zip(read.name, read.position.tolist(), strict=True)) == {'a': 0.5, 'b': -2.0}
 
 
-def test_a_type_that_nobody_knows_is_refused_by_name() -> None:
-    with pytest.raises(RecordingError, match="'acme_msgs/msg/Secret' is not known"):
+def test_unknown_type_is_refused_by_name() -> None:
+    with raises('type-unknown', "'acme_msgs/msg/Secret'", '"definitions"'):
         messages.schema('acme_msgs/msg/Secret')
 
 
 @given(cut=st.integers(0, 40))
-def test_damaged_bytes_are_a_recording_error(cut: int) -> None:
+def test_truncated_bytes_are_refused(cut: int) -> None:
     state = messages.joint_state(0, ['a', 'b'], np.array([0.5, -2.0]))
     whole = messages.serialise('sensor_msgs/msg/JointState', state)
-    with pytest.raises(RecordingError, match='damaged'):
+    with raises('message-damaged', 'sensor_msgs/msg/JointState', f'{len(whole[:cut])} bytes'):
         messages.deserialise('sensor_msgs/msg/JointState', whole[:cut])
 
 

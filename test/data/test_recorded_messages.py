@@ -23,30 +23,30 @@ def moment(
     )  # fmt: skip
 
 
-def test_the_truth_is_parted_where_its_time_goes_back() -> None:
-    told = [moment(n, time) for n, time in enumerate((0.0, 0.1, 0.2, 0.0, 0.1))]
-    assert [[m.stamp for m in run] for run in runs(told)] == [[0, 1, 2], [3, 4]]
+def test_truth_is_split_where_its_time_goes_back() -> None:
+    moments = [moment(n, time) for n, time in enumerate((0.0, 0.1, 0.2, 0.0, 0.1))]
+    assert [[m.stamp for m in run] for run in runs(moments)] == [[0, 1, 2], [3, 4]]
     assert runs([]) == []
 
 
-def test_of_a_span_the_episode_told_most_of_is_meant() -> None:
-    told = [
+def test_truth_of_a_span_is_that_of_its_longest_run() -> None:
+    moments = [
         moment(8, 5.0, 'before'), moment(10, 0.0, 'slip'), moment(11, 0.1, 'slip'),
         moment(12, 0.2, 'slip'), moment(13, 0.0, 'next'), moment(20, 0.1, 'next'),
     ]  # fmt: skip
-    assert [m.stamp for m in within(told, Span('x', 8, 20))] == [10, 11, 12]
-    assert within(told, Span('x', 100, 200)) == []
+    assert [m.stamp for m in within(moments, Span('x', 8, 20))] == [10, 11, 12]
+    assert within(moments, Span('x', 100, 200)) == []
 
 
-def test_an_event_is_reckoned_from_the_message_next_to_it() -> None:
+def test_event_stamp_is_extrapolated_from_nearest_message() -> None:
     # The simulation runs at half speed: 0.1 s of it take 0.2 s.
-    told = [moment(round(n * 2e8), n * 0.1, manifest=0.52) for n in range(11)]
-    assert stamp_of_event(told, 'manifest') == pytest.approx(5 * 2e8 + 0.02e9)
-    assert math.isnan(stamp_of_event(told, 'visible'))
+    moments = [moment(round(n * 2e8), n * 0.1, manifest=0.52) for n in range(11)]
+    assert stamp_of_event(moments, 'manifest') == pytest.approx(5 * 2e8 + 0.02e9)
+    assert math.isnan(stamp_of_event(moments, 'visible'))
     assert math.isnan(stamp_of_event([], 'manifest'))
 
 
-def test_values_and_alerts_come_back_as_they_were_said(tmp_path: Path) -> None:
+def test_values_and_alerts_equal_after_round_trip(tmp_path: Path) -> None:
     value = make(
         'viva_ros/msg/Value', header=header(5_000_000_123), status=1, value=0.25,
         reason_kind='', reason='', task='tray_lift', episode_id='e1', engine='f' * 16,
@@ -68,9 +68,9 @@ def test_values_and_alerts_come_back_as_they_were_said(tmp_path: Path) -> None:
         writer.write('/cell/value', 'viva_ros/msg/Value', value, 6_000_000_000)
         writer.write('/cell/alert', 'viva_ros/msg/Alert', alert, 6_000_000_000)
     recording = open_recording(tmp_path / 'r.mcap')
-    (said,) = values(recording)
-    assert (said.stamp, said.value, said.known) == (5_000_000_123, 0.25, True)
-    assert said.inputs == {'head': 5_000_000_123, 'joint_states': 4_990_000_000}
+    (found,) = values(recording)
+    assert (found.stamp, found.value, found.known) == (5_000_000_123, 0.25, True)
+    assert found.inputs == {'head': 5_000_000_123, 'joint_states': 4_990_000_000}
     (event,) = alerts(recording)
     assert (event.level, event.kind, event.stamp, event.onset) == (Level.ALARM, 'drop', 9, 7)
     assert (event.value, event.statistic, event.threshold) == (0.5, 0.75, 0.25)

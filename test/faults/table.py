@@ -131,14 +131,14 @@ ROWS = (
          'doctor/test_checks.py::'
          'test_a_killed_node_leaves_a_segment_which_is_found_and_no_living_one_is')),
     Row(23, 'truncated recording', 'reads what is there, reports the loss',
-        ('data/test_recording.py::test_half_a_file_gives_its_half_and_reports_the_loss',
+        ('data/test_recording.py::test_truncated_file_is_read_and_reports_the_loss',
          'data/conversion/test_convert.py::'
-         'test_what_can_be_read_of_a_torn_bag_is_told_and_taken_only_if_allowed')),
+         'test_truncated_bag_is_imported_only_above_min_readable')),
     Row(24, 'killed or disk full while writing', 'no half file; goes on',
         ('data/bag/test_writer.py::'
-         'test_a_killed_writer_leaves_no_half_file_but_a_part_that_can_be_read',
+         'test_killed_writer_leaves_a_readable_part_file',
          'core/test_files.py::test_a_full_disk_leaves_the_old_file_and_no_litter',
-         'data/conversion/test_convert_resume.py::test_where_files_cannot_grow_the_error_names_place_and_remedy')),
+         'data/conversion/test_convert_resume.py::test_full_disk_error_names_folder_and_remedy')),
     Row(25, 'told to end in mid-inference', 'exit code 0 within 3 s on SIGINT and SIGTERM',
         (ENGINES + 'test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst',), 3.0,
         'end_s'),

@@ -7,7 +7,7 @@ import viva_ros.sim  # noqa: F401  (sets MUJOCO_GL before mujoco is imported)
 
 @pytest.fixture(scope='session')
 def renders() -> None:
-    """Skip where there is no EGL to render with."""
+    """Skip without EGL, which renders the images."""
     import mujoco
 
     model = mujoco.MjModel.from_xml_string('<mujoco><worldbody/></mujoco>')

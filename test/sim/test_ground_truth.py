@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""When evidence counts, when it is forgotten, and how long success must be held."""
+"""Duration of evidence, and the hold time of success."""
 
 from viva_ros.sim.ground_truth import STALLED, SUCCESS_HELD, Record, Truth
 from viva_ros.sim.success import SceneVerdict
@@ -14,7 +14,7 @@ def truth(record: Record) -> Truth:
     return record.truth(1.0, 'tray_lift', 0, 'none', 'carry', 1)
 
 
-def test_evidence_stays_until_the_task_is_healthy_again():
+def test_evidence_lasts_until_the_task_is_healthy():
     record = Record(0.02)
     record.update(verdict(evidence='the tray is tilted'), 1.0, 0.0, False)
     record.update(verdict(), 1.1, 0.0, False)
@@ -23,7 +23,7 @@ def test_evidence_stays_until_the_task_is_healthy_again():
     assert not truth(record).failed and truth(record).manifest_time == 1.0
 
 
-def test_success_must_be_held():
+def test_success_requires_the_hold_time():
     record = Record(0.02)
     steps = round(SUCCESS_HELD * 50)
     for _ in range(steps - 1):
@@ -36,7 +36,7 @@ def test_success_must_be_held():
     assert not record.success
 
 
-def test_a_pause_is_no_failure_and_a_stall_is_one_until_it_ends():
+def test_stall_is_a_failure_until_it_ends_and_a_pause_is_not():
     record = Record(0.02)
     record.update(verdict(), 1.0, STALLED - 0.1, False)
     assert not truth(record).failed
@@ -46,7 +46,7 @@ def test_a_pause_is_no_failure_and_a_stall_is_one_until_it_ends():
     assert not truth(record).failed
 
 
-def test_nothing_counts_on_the_way_home():
+def test_evidence_on_the_way_home_is_ignored():
     record = Record(0.02)
     record.update(verdict(evidence='the tray is tilted'), 1.0, 0.0, True)
     assert not truth(record).failed and truth(record).manifest_time is None

@@ -17,7 +17,7 @@ def job(tmp_path: Path, seed: int = 3, failure: str = 'none') -> RecordJob:
     return RecordJob('tray_lift', seed, failure, tmp_path / f'episode_{seed:06d}.mcap')
 
 
-def test_joints_are_recorded_at_50_hz_and_cameras_and_truth_at_10(tmp_path: Path) -> None:
+def test_joints_are_recorded_at_50_hz_cameras_and_truth_at_10(tmp_path: Path) -> None:
     assert record_episode(job(tmp_path), ScriptedRobot) is True
     recording = open_recording(tmp_path / 'episode_000003.mcap')
     counts = {topic: len(track.data) for topic, track in recording.tracks.items()}
@@ -32,7 +32,7 @@ def test_joints_are_recorded_at_50_hz_and_cameras_and_truth_at_10(tmp_path: Path
     assert episode.joints.stamps[0] == episode.cameras['head'].stamps[0] == EPOCH
 
 
-def test_the_outcome_and_its_times_are_in_the_label(tmp_path: Path) -> None:
+def test_label_has_outcome_and_times(tmp_path: Path) -> None:
     assert record_episode(job(tmp_path, failure='slip'), ScriptedRobot) is False
     label = episodes_of(open_recording(tmp_path / 'episode_000003.mcap'))[0].label
     assert label is not None
@@ -41,7 +41,7 @@ def test_the_outcome_and_its_times_are_in_the_label(tmp_path: Path) -> None:
     assert label.times == {'inject': 0.2, 'manifest': 0.4}
 
 
-def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
+def test_equal_seed_gives_an_equal_file(tmp_path: Path) -> None:
     for folder in ('one', 'two'):
         (tmp_path / folder).mkdir()
         record_episode(job(tmp_path / folder), ScriptedRobot)
@@ -49,7 +49,7 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_a_retry_is_an_episode_of_its_own_with_its_own_outcome(tmp_path: Path) -> None:
+def test_retry_is_a_separate_episode_with_its_outcome(tmp_path: Path) -> None:
     retry = retry_of(job(tmp_path, failure='slip'), 0.1)
     assert retry.path.name == 'episode_000003_retry.mcap'
     assert record_episode(retry, ScriptedRobot) is True
@@ -57,24 +57,24 @@ def test_a_retry_is_an_episode_of_its_own_with_its_own_outcome(tmp_path: Path) -
     label = episodes_of(recording)[0].label
     assert label is not None
     assert (label.failure, label.success) == ('retry_slip', True)
-    assert label.times == {}  # those of the first attempt lie before the first frame
+    assert label.times == {}  # those of the first attempt precede the first frame
     first = truth(recording)[0]
     assert (first.stamp, first.time, first.attempt) == (EPOCH, 0.0, 2)
     # Evidence at 0.4 s, and the retry 0.1 s later: 25 of 30 steps are over, 10 more follow.
     assert len(recording.messages('joint_states')) == 11
 
 
-def test_a_retry_that_the_robot_refuses_is_not_recorded(tmp_path: Path) -> None:
+def test_refused_retry_is_not_recorded(tmp_path: Path) -> None:
     retry = retry_of(job(tmp_path, seed=13, failure='slip'), 0.1)
     assert record_episode(retry, ScriptedRobot) is None
     assert os.listdir(tmp_path) == []
 
 
-def test_a_failure_that_never_shows_has_no_retry(tmp_path: Path) -> None:
+def test_episode_without_evidence_has_no_retry(tmp_path: Path) -> None:
     assert record_episode(retry_of(job(tmp_path), 0.1), ScriptedRobot) is None
 
 
-def test_when_told_to_stop_it_leaves_no_file_and_closes_the_robot(tmp_path: Path) -> None:
+def test_stopped_recording_leaves_no_file_and_closes_the_robot(tmp_path: Path) -> None:
     made = []
 
     def make(job: RecordJob):

@@ -4,20 +4,20 @@ from collections import Counter
 
 import pytest
 
-from viva_ros.sim import recording as mix
+from viva_ros.sim import recording
 
-MODES = mix.kinds(('slip', 'stall', 'miss'), ('none', 'pause', 'slow'), {'slip'})
+MODES = recording.kinds(('slip', 'stall', 'miss'), ('none', 'pause', 'slow'), {'slip'})
 
 
-def test_modes_fall_into_four_kinds() -> None:
+def test_modes_have_four_kinds() -> None:
     assert MODES == {
         'nominal': ['none'], 'variation': ['pause', 'slow'], 'camera': ['slip'],
         'arms': ['stall', 'miss'],
     }  # fmt: skip
 
 
-def test_the_shares_are_those_stated() -> None:
-    drawn = Counter(mix.mode_of(seed, MODES) for seed in range(4000))
+def test_drawn_modes_have_the_documented_shares() -> None:
+    drawn = Counter(recording.mode_of(seed, MODES) for seed in range(4000))
     variations = {'pause': 0.075, 'slow': 0.075}
     expected = {'none': 0.40, **variations, 'slip': 0.25, 'stall': 0.1, 'miss': 0.1}
     for mode, share in expected.items():
@@ -25,21 +25,21 @@ def test_the_shares_are_those_stated() -> None:
         assert drawn[mode] / 4000 == pytest.approx(share, abs=4 * deviation)
 
 
-def test_without_failures_the_others_keep_their_proportion() -> None:
-    drawn = Counter(mix.mode_of(seed, MODES, successes=True) for seed in range(4000))
+def test_shares_without_failures_keep_their_proportion() -> None:
+    drawn = Counter(recording.mode_of(seed, MODES, successes=True) for seed in range(4000))
     assert set(drawn) == {'none', 'pause', 'slow'}
     assert drawn['none'] / 4000 == pytest.approx(0.40 / 0.55, abs=0.03)
 
 
-def test_a_seed_always_draws_the_same() -> None:
-    assert [mix.mode_of(seed, MODES) for seed in range(50)] == [
-        mix.mode_of(seed, MODES) for seed in range(50)
+def test_equal_seed_draws_equal_mode_and_delay() -> None:
+    assert [recording.mode_of(seed, MODES) for seed in range(50)] == [
+        recording.mode_of(seed, MODES) for seed in range(50)
     ]
-    assert mix.retry_delay(7) == mix.retry_delay(7)
+    assert recording.retry_delay(7) == recording.retry_delay(7)
 
 
-def test_a_third_of_the_seeds_retry_within_the_stated_delay() -> None:
-    delays = [mix.retry_delay(seed) for seed in range(2000)]
+def test_a_third_of_the_seeds_retry_after_0_3_to_2_5_s() -> None:
+    delays = [recording.retry_delay(seed) for seed in range(2000)]
     retried = [delay for delay in delays if delay is not None]
     assert len(retried) / 2000 == pytest.approx(0.35, abs=0.045)
     assert 0.3 <= min(retried) <= max(retried) <= 2.5

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot and a task of another package, one file each, are used as those of this package."""
+"""A simulated robot and a simulated task of other packages, one file each."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import sim_toys
+from support.errors import raises
 
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.urdf import RobotDescription
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
@@ -47,7 +47,7 @@ def play(failure: str) -> Simulation:
     return simulation
 
 
-def test_added_robot_does_the_added_task(toys: SimRobot) -> None:
+def test_added_robot_executes_the_added_task(toys: SimRobot) -> None:
     simulation = play('none')
     assert simulation.succeeded and not simulation.truth().failed
     assert tuple(simulation.joint_positions()) == toys.joint_names
@@ -57,7 +57,7 @@ def test_added_robot_does_the_added_task(toys: SimRobot) -> None:
 
 
 @pytest.mark.parametrize('failure', ['miss', 'nudge'])
-def test_failure_of_an_added_task_fails_and_is_retried(toys: SimRobot, failure: str) -> None:
+def test_failure_of_an_added_task_fails_and_retry_succeeds(toys: SimRobot, failure: str) -> None:
     simulation = play(failure)
     known = simulation.truth()
     assert known.failed and known.evidence == 'the hand is not at the mat'
@@ -95,7 +95,7 @@ def test_recording_of_an_added_robot_is_read_back(toys, renders, tmp_path: Path)
 
 
 def test_command_records_robot_and_task_of_an_installed_package(renders, tmp_path: Path) -> None:
-    """Both are found by their entry points, in the command and in its worker process."""
+    """The command and its worker process find both by their entry points."""
     command = [
         sys.executable, '-m', 'viva_ros.cli.main', 'record', '--task', 'touch_mat',
         '--robot', 'gantry', '--seeds', '0-1', '--failure', 'none', '--size', '32',
@@ -111,17 +111,17 @@ def test_command_records_robot_and_task_of_an_installed_package(renders, tmp_pat
         assert list(episode.cameras) == ['top']
 
 
-def test_robot_whose_joints_do_not_agree_is_refused(toys: SimRobot) -> None:
+def test_robot_with_inconsistent_joint_counts_is_refused(toys: SimRobot) -> None:
     values = {name: getattr(toys, name) for name in toys.__dataclass_fields__}
     with pytest.raises(ValueError, match=r'8 joint names and 7 values .* hands have 8 joints'):
         SimRobot(**{**values, 'encoder_noise': (1e-4,) * 7})
 
 
-def test_name_of_a_shipped_robot_cannot_be_taken(toys: SimRobot) -> None:
-    with pytest.raises(ConfigurationError, match="robot 'viperx' is defined twice"):
+def test_robot_with_the_name_of_a_shipped_one_is_refused(toys: SimRobot) -> None:
+    with raises('registry-name-duplicate', "robot 'viperx'", ROBOTS.group):
         ROBOTS.add('viperx', toys)
 
 
 @pytest.mark.parametrize('registry', [ROBOTS, TASKS], ids=['robots', 'tasks'])
-def test_names_are_those_in_the_registry(registry) -> None:
+def test_registered_names_equal_their_name_fields(registry) -> None:
     assert [one.name for one in registry.values()] == list(registry)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The URDF of the simulated robot against the simulation that it describes."""
+"""The URDF of the simulated robot, compared with the simulation."""
 
 import mujoco
 import numpy as np
@@ -12,7 +12,7 @@ from viva_ros.sim.urdf import robot_description
 
 
 @pytest.mark.parametrize('seed', range(5))
-def test_links_are_where_the_simulation_has_them(seed: int) -> None:
+def test_urdf_links_have_the_poses_of_the_simulation(seed: int) -> None:
     model = ROBOT.bare_model
     data = mujoco.MjData(model)
     rng = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ def test_links_are_where_the_simulation_has_them(seed: int) -> None:
             assert ours == pytest.approx(data.body(body).xpos, abs=1e-6), f'{side} {link}'
 
 
-def test_every_joint_state_is_a_joint_and_the_rest_are_fixed_or_follow() -> None:
+def test_urdf_joints_are_joint_states_fixed_or_mimic() -> None:
     robot = RobotDescription(robot_description(ROBOT))
     needed = {name for link in robot.links for name in robot.chain(robot.root, link).joints}
     assert needed == set(JOINT_NAMES)

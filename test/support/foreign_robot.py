@@ -18,7 +18,7 @@ import pyarrow as pa
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from viva_ros.data.lerobot.layout import COUNTED
+from viva_ros.data.lerobot.layout import INDEX_COLUMNS
 from viva_ros.data.lerobot.stats import of_rows
 from viva_ros.data.lerobot.video import encode
 from viva_ros.data.lerobot.writer import write_table
@@ -189,7 +189,7 @@ def write_old_lerobot_dataset(root: Path, lengths: tuple[int, ...] = (20, 25)) -
         },
         'next.success': {'dtype': 'bool', 'shape': [1], 'names': None},
     }  # fmt: skip
-    for key, kind in COUNTED.items():
+    for key, kind in INDEX_COLUMNS.items():
         features[key] = {'dtype': kind, 'shape': [1], 'names': None}
     rows, described, before = [], [], 0
     for number, length in enumerate(lengths):

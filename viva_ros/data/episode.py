@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Episodes and their labels; annotations of people lie in ``labels.json`` beside the recordings.
+Episodes, their labels, and the annotations of people in ``labels.json``.
 
-What stands there goes before what a recording says of itself. The first error marked is the
-moment at which a failure shows ('manifest'), as evaluation takes it.
+The file is in the folder of the recordings; its entries override the labels in the recordings. The
+first marked error is the time 'manifest' of the label.
 """
 
 import json
@@ -26,7 +26,7 @@ Stamps = NDArray[np.int64]  # ns
 @dataclass(frozen=True)
 class Mark:
     """
-    Something that a person saw happen.
+    An annotated event of an episode.
 
     :param kind: 'milestone', or 'error'
     :param time: s since the first frame
@@ -40,11 +40,10 @@ class Mark:
 @dataclass(frozen=True)
 class Label:
     """
-    The outcome, and what evaluation may know about it.
+    The outcome of an episode.
 
-    :param success: of the whole episode
-    :param failure: injected failure or variation, 'none' if nominal; None where nobody knows
-    :param times: seconds since the first frame of 'inject', 'visible', 'manifest' and other events
+    :param failure: injected failure or variation, 'none' if nominal; None if unknown
+    :param times: of 'inject', 'visible', 'manifest' and other events, s since the first frame
     :param marks: in order of time
     """
 
@@ -75,7 +74,7 @@ class Joints:
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode of one recording; label is None where none was given."""
+    """One episode of a recording; ``label`` is None for an unlabelled episode."""
 
     name: str
     cameras: Mapping[str, Frames]
@@ -91,9 +90,9 @@ KINDS: Final = ('milestone', 'error')
 @dataclass(frozen=True)
 class Annotation:
     """
-    What a person said of an episode.
+    The annotation of an episode by a person.
 
-    :param success: None where only marks were made
+    :param success: None if only events were marked
     """
 
     success: bool | None = None
@@ -102,44 +101,45 @@ class Annotation:
 
 
 def sidecar(recording: Path) -> Path:
-    """Return the file that has the labels of a recording, whether it is there or not."""
+    """Return the path of the labels of a recording; the file need not exist."""
     return recording.parent / NAME
 
 
 def load(path: Path) -> dict[str, Annotation]:
     """
-    Return the verdicts in a file, by name of the episode; none without a file.
+    Return the annotations in a file, by name of the episode; empty without a file.
 
-    :raises RecordingError: if it is damaged
+    :raises RecordingError: if the file is damaged
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         if content['format'] != FORMAT:
             raise ValueError(f'format is {content["format"]!r}, must be {FORMAT!r}')
-        return {name: _verdict(one) for name, one in content['episodes'].items()}
+        return {name: _annotation(one) for name, one in content['episodes'].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordingError(
-            f'{path} cannot be read ({error!r}): mend it, or delete it and label again'
+            'labels-unreadable',
+            f'{path} cannot be read ({error!r}): repair it, or delete it and label again',
         ) from error
 
 
-def save(path: Path, verdicts: Mapping[str, Annotation]) -> None:
+def save(path: Path, annotations: Mapping[str, Annotation]) -> None:
     """
-    Write the verdicts.
+    Write annotations by name of the episode.
 
-    :raises RecordingError: if it cannot be written
+    :raises RecordingError: if the file cannot be written
     """
-    episodes = {name: asdict(verdict) for name, verdict in sorted(verdicts.items())}
+    episodes = {name: asdict(one) for name, one in sorted(annotations.items())}
     content = {'format': FORMAT, 'episodes': episodes}
     try:
         write_atomically(path, json.dumps(content, indent=1) + '\n')
     except OSError as error:
-        raise RecordingError(f'{path} cannot be written ({error})') from error
+        raise RecordingError('labels-unwritable', f'{path} cannot be written ({error})') from error
 
 
-def _verdict(content: Mapping[str, Any]) -> Annotation:
+def _annotation(content: Mapping[str, Any]) -> Annotation:
     marks = [Mark(str(m['kind']), float(m['time']), str(m['text'])) for m in content['marks']]
     success = content['success']
     if success is not None and not isinstance(success, bool):
@@ -147,25 +147,25 @@ def _verdict(content: Mapping[str, Any]) -> Annotation:
     return Annotation(success, str(content['task']), tuple(sorted(marks, key=lambda m: m.time)))
 
 
-def judged(label: Label | None, verdict: Annotation | None, task: str = '') -> Label | None:
+def judged(label: Label | None, annotation: Annotation | None, task: str = '') -> Label | None:
     """
-    Put a person's verdict over the label that an episode has.
+    Return the label of an episode with the annotation of a person applied.
 
-    :param task: where nobody names it
+    :param task: used if neither label nor annotation has one
     """
-    if verdict is None:
+    if annotation is None:
         return label
-    success = verdict.success if verdict.success is not None else label and label.success
+    success = annotation.success if annotation.success is not None else label and label.success
     if success is None:
         return None
     known = label or Label(task, bool(success))
     times = dict(known.times)
     if label is not None and label.success != success:
-        times.clear()  # they were of another outcome
-    errors = [mark.time for mark in verdict.marks if mark.kind == 'error']
+        times.clear()  # they belong to the other outcome
+    errors = [mark.time for mark in annotation.marks if mark.kind == 'error']
     if errors:
         times['manifest'] = min(errors)
     return replace(
-        known, task=verdict.task or known.task, success=bool(success), times=times,
-        marks=verdict.marks or known.marks,
+        known, task=annotation.task or known.task, success=bool(success), times=times,
+        marks=annotation.marks or known.marks,
     )  # fmt: skip

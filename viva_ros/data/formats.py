@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recording formats: each is one file that finds, names and opens recordings of its kind."""
+"""Recording formats: each module finds, resolves and opens recordings of one format."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from viva_ros.data.recording import Recording
 @dataclass(frozen=True)
 class EpisodeRef:
     """
-    What a path names, resolved once.
+    The recording or episode of a path, resolved once.
 
-    :param path: as it was given; it need not exist on disk, such as DATASET/episode_000012
+    :param path: unchanged; it need not exist on disk, such as DATASET/episode_000012
     :param format: name in FORMATS
-    :param dataset: folder of the dataset that it is an episode of; None for a recording by itself
+    :param dataset: folder of the dataset; None for a single recording
     :param index: of the episode in the dataset
     """
 
@@ -29,12 +29,12 @@ class EpisodeRef:
 
 
 def first_frame(ref: EpisodeRef) -> int:
-    """Return 0: a recording by itself begins with its own first frame."""
+    """Return 0, the first frame of a single recording."""
     return 0
 
 
-def nothing_else(ref: EpisodeRef) -> list[Any]:
-    """Return no more than name and size of a file, see ``RecordingFormat.state``."""
+def no_state(ref: EpisodeRef) -> list[Any]:
+    """Return no state besides the file size, see ``RecordingFormat.state``."""
     return []
 
 
@@ -43,14 +43,14 @@ class RecordingFormat:
     """
     A format of recordings.
 
-    :param text: what it looks like on disk, for error texts
-    :param list_in: lists the recordings that a path is or holds; None if it is of another format
-    :param resolve: names one recording; None if the path is of another format
-    :param open: reads it; raises RecordingError
-    :param file: whose size tells whether a recording has changed
-    :param state: what else tells that, as JSON
-    :param first_frame: index of the first frame in its dataset
-    :param has_map: whether a topic map beside it applies
+    :param text: files of the format, for error texts
+    :param list_in: returns the recordings at a path or in it; None if it has another format
+    :param resolve: returns the reference of one recording; None if it has another format
+    :param open: reads a recording; raises RecordingError
+    :param file: returns the file whose size changes with the recording
+    :param state: returns further values that change with the recording, for JSON
+    :param first_frame: returns the index of the first frame in the dataset
+    :param has_map: whether a topic map in the folder of the recording applies
     """
 
     text: str
@@ -58,13 +58,13 @@ class RecordingFormat:
     resolve: Callable[[Path], EpisodeRef | None]
     open: Callable[[EpisodeRef], Recording]
     file: Callable[[EpisodeRef], Path] = lambda ref: ref.path
-    state: Callable[[EpisodeRef], list[Any]] = nothing_else
+    state: Callable[[EpisodeRef], list[Any]] = no_state
     first_frame: Callable[[EpisodeRef], int] = first_frame
     has_map: bool = False
 
 
-#: By name, in the order in which they are tried; files that no other format knows are read as
-#: MCAP, so that what a killed recorder left can be read under any name.
+#: By name, in the order in which they are tried. A file of no other format is read as MCAP: the
+#: file of a killed recorder has another suffix.
 FORMATS: Final[Registry[RecordingFormat]] = Registry(
     'recording format',
     'viva_ros.recording_formats',

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Decode recorded images, on access."""
+"""Decoding of recorded images on access."""
 
 from collections.abc import Sequence
 from typing import Any, Final, overload
@@ -24,9 +24,9 @@ def decode(message: Any, size: tuple[int, int] | None = None) -> Image:
     """
     Decode an image message.
 
-    :param size: (height, width) that it will be fitted into, px; None: it is wanted as sent
+    :param size: (height, width) to which the caller resizes it, px; None for full resolution
     :returns: (H, W, 3) RGB
-    :raises InputError: if the picture is damaged or of an encoding that is not known
+    :raises InputError: if the image is damaged or its encoding is unknown
     """
     if message.__msgtype__ == COMPRESSED:
         if _is_png(message.data):
@@ -45,7 +45,7 @@ def _is_png(data: NDArray[np.uint8]) -> bool:
 def _decode_png(data: NDArray[np.uint8]) -> Image:
     pixels = cv2.imdecode(np.asarray(data), cv2.IMREAD_COLOR)
     if pixels is None:
-        raise InputError(f'PNG of {len(data)} bytes is damaged')
+        raise InputError('png-damaged', f'PNG of {len(data)} bytes is damaged')
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
@@ -58,7 +58,7 @@ class Pictures(Sequence[Image]):
         self._type_name, self._data, self._size = type_name, data, size
 
     def fitting(self, size: tuple[int, int]) -> 'Pictures':
-        """Return the same images, as they are needed to be fitted into (height, width), px."""
+        """Return the same images for a caller that resizes them to (height, width), px."""
         return Pictures(self._type_name, self._data, size)
 
     def __len__(self) -> int:

@@ -3,8 +3,8 @@
 """
 ROS 2 messages without ROS: the same bytes (CDR) and schemas as on the wire.
 
-The definitions of this package are read from ``msg/``, of the source tree or as installed, so
-that a message has one definition.
+The definitions of this package are read from ``msg/`` of the source tree or of the installation:
+each message has one definition.
 """
 
 import os
@@ -34,7 +34,7 @@ def _standard() -> Typestore:
 
 @cache
 def typestore() -> Typestore:
-    """Return all known message types: those of ROS 2 Kilted and of this package."""
+    """Return the message types of ROS 2 Kilted and of this package."""
     store = get_typestore(Stores.ROS2_KILTED)
     for path in sorted(_definitions().glob('*.msg')):
         store.register(get_types_from_msg(path.read_text(), f'viva_ros/msg/{path.stem}'))
@@ -42,24 +42,26 @@ def typestore() -> Typestore:
 
 
 def _definitions() -> Path:
-    """Find the folder of our message definitions."""
+    """Return the folder of the message definitions of this package."""
     prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
     candidates = [Path(__file__).resolve().parents[2] / 'msg']
     candidates += [Path(p) / 'share/viva_ros/msg' for p in (sys.prefix, *filter(None, prefixes))]
     for folder in candidates:
         if (folder / 'Value.msg').is_file():
             return folder
-    looked = ', '.join(map(str, candidates))
-    raise RecordingError(f'Value.msg is in none of {looked}: install the package again')
+    searched = ', '.join(map(str, candidates))
+    raise RecordingError(
+        'messages-missing', f'Value.msg is in none of {searched}: install the package again'
+    )
 
 
 @cache
 def schema(type_name: str) -> str:
     """
-    Return the definition of a type with all that it is made of, as MCAP's ``ros2msg`` wants it.
+    Return the definition of a type and of its field types, in MCAP's encoding ``ros2msg``.
 
-    :param type_name: as in 'sensor_msgs/msg/Image'
-    :raises RecordingError: if the type is not known
+    :param type_name: such as 'sensor_msgs/msg/Image'
+    :raises RecordingError: if the type is unknown
     """
     return str(_known(type_name).generate_msgdef(type_name, ros_version=2)[0])
 
@@ -67,9 +69,9 @@ def schema(type_name: str) -> str:
 @cache
 def type_hash(type_name: str) -> str:
     """
-    Return the hash of a type's definition (REP 2016), as in 'RIHS01_...'.
+    Return the hash of a type's definition (REP 2016), such as 'RIHS01_...'.
 
-    :raises RecordingError: if the type is not known
+    :raises RecordingError: if the type is unknown
     """
     return str(_known(type_name).hash_rihs01(type_name))
 
@@ -82,10 +84,10 @@ def serialise(type_name: str, message: Any) -> bytes:
 @dataclass(frozen=True)
 class Definition:
     """
-    How a recording defines a type.
+    The definition of a type in a recording.
 
     :param language: 'ros2msg' or 'ros2idl'
-    :param text: with all that the type is made of
+    :param text: with the definitions of the field types
     """
 
     language: str
@@ -93,7 +95,7 @@ class Definition:
 
 
 def _types_of(type_name: str, definition: Definition) -> dict[str, Any]:
-    """Parse a definition; rosbag2 puts a line before each of several IDL files."""
+    """Parse a definition; rosbag2 separates several IDL files by a line."""
     if definition.language != 'ros2idl':
         return dict(get_types_from_msg(definition.text, type_name))
     parts = definition.text.split(f'{IDL_LINE}IDL: ')
@@ -103,15 +105,16 @@ def _types_of(type_name: str, definition: Definition) -> dict[str, Any]:
 
 @cache
 def _with_definition(type_name: str, definition: Definition) -> Typestore:
-    """Return the known types and those of a definition; what is known already stays as it is."""
+    """Return the types of ROS 2 and those of a definition; ROS 2 takes precedence."""
     store = get_typestore(Stores.ROS2_KILTED)
     try:
         types = _types_of(type_name, definition)
         store.register({name: one for name, one in types.items() if name not in store.types})
-    except Exception as error:  # the parser lets whatever it meets through
+    except Exception as error:  # the parser raises errors of many types
         raise RecordingError(
-            f'the definition of {type_name} in the recording cannot be read ({error!r}): give its '
-            '.msg files in the map, under "definitions"'
+            'type-definition',
+            f'the definition of {type_name} in the recording cannot be read ({error!r}): name the '
+            'folder of its .msg files as "definitions" in the map',
         ) from error
     return store
 
@@ -120,8 +123,9 @@ def deserialise(type_name: str, cdr: bytes, definition: Definition | None = None
     """
     Return the message in CDR bytes.
 
-    :param definition: as recorded; used for all but the types of ROS 2, since ours may change
-    :raises RecordingError: if the bytes are damaged, or the type is not known
+    :param definition: as recorded; it takes precedence over this package's, which may have
+        changed, but not over ROS 2's
+    :raises RecordingError: if the bytes are damaged, or the type is unknown
     """
     if definition is not None and definition.text and type_name not in _standard().types:
         store = _with_definition(type_name, definition)
@@ -129,14 +133,15 @@ def deserialise(type_name: str, cdr: bytes, definition: Definition | None = None
         store = _known(type_name)
     try:
         return store.deserialize_cdr(cdr, type_name)
-    except Exception as error:  # rosbags lets whatever its generated code meets through
+    except Exception as error:  # the generated code of rosbags raises errors of many types
         raise RecordingError(
-            f'a {type_name} of {len(cdr)} bytes is damaged ({error!r}): leave it out'
+            'message-damaged',
+            f'a {type_name} of {len(cdr)} bytes is damaged ({error!r}): leave the recording out',
         ) from error
 
 
 def make(type_name: str, **fields: Any) -> Any:
-    """Build a message from all of its fields; sequences of numbers are arrays."""
+    """Return a message with these fields; all are required, sequences of numbers are arrays."""
     return _known(type_name).types[type_name](**fields)
 
 
@@ -144,27 +149,31 @@ def _known(type_name: str) -> Typestore:
     store = typestore()
     if type_name not in store.types:
         raise RecordingError(
-            f'message type {type_name!r} is not known, and the recording does not define it: give '
-            'its .msg files in the map, under "definitions"'
+            'type-unknown',
+            f'message type {type_name!r} is unknown, and the recording does not define it: name '
+            'the folder of its .msg files as "definitions" in the map',
         )
     return store
 
 
 def to_time(stamp: int) -> Any:
-    """Return a stamp in ns as builtin_interfaces/Time."""
+    """Return a stamp, ns, as builtin_interfaces/Time."""
     sec, nanosec = divmod(stamp, SECOND)
     return make('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
 
 
 def from_time(time: Any) -> int:
-    """Return a builtin_interfaces/Time in ns."""
+    """Return a builtin_interfaces/Time as stamp, ns."""
     return int(time.sec) * SECOND + int(time.nanosec)
 
 
 def stamp_of(cdr: bytes) -> int:
-    """Return the stamp in the header that a serialised message begins with, ns."""
+    """Return the header stamp of a serialised message that begins with its header, ns."""
     if len(cdr) < 12:
-        raise RecordingError(f'a message of {len(cdr)} bytes has no header: leave it out')
+        raise RecordingError(
+            'message-truncated',
+            f'a message of {len(cdr)} bytes has no header: leave the recording out',
+        )
     sec, nanosec = struct.unpack_from('<iI' if cdr[1] & 1 else '>iI', cdr, 4)
     return int(sec) * SECOND + int(nanosec)
 
@@ -175,7 +184,7 @@ def header(stamp: int, frame_id: str = '') -> Any:
 
 
 def joint_state(stamp: int, names: Sequence[str], positions: Array) -> Any:
-    """Return a sensor_msgs/JointState with positions alone."""
+    """Return a sensor_msgs/JointState with positions only; stamp in ns."""
     none = np.empty(0, dtype=np.float64)
     return make(
         'sensor_msgs/msg/JointState',
@@ -184,7 +193,7 @@ def joint_state(stamp: int, names: Sequence[str], positions: Array) -> Any:
 
 
 def jpeg_image(stamp: int, frame_id: str, jpeg: bytes) -> Any:
-    """Return a sensor_msgs/CompressedImage; the format string is that of image_transport."""
+    """Return a sensor_msgs/CompressedImage with image_transport's format string; stamp in ns."""
     return make(
         'sensor_msgs/msg/CompressedImage',
         header=header(stamp, frame_id), format='bgr8; jpeg compressed bgr8',

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Find and open whatever holds episodes.
+Finding and opening recordings of all formats.
 
-A recording or a bag is named by its path; an episode of a LeRobot dataset by a path that is not
-on disk, DATASET/episode_000012. ``resolve`` says once what a path names.
+A recording has the path of its file or folder. An episode of a LeRobot dataset has the path
+DATASET/episode_000012, which is not on disk. ``resolve`` returns what a path refers to.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.conversion.mapped_recording import as_ours
+from viva_ros.data.conversion.mapped_recording import apply_map
 from viva_ros.data.conversion.topic_map import map_for
 from viva_ros.data.episode import load, sidecar
 from viva_ros.data.formats import FORMATS, EpisodeRef
@@ -22,22 +22,24 @@ from viva_ros.data.recording import Recording
 
 def find(paths: Iterable[Path]) -> list[Path]:
     """
-    List all recordings: files as they are, folders by what is in them and below, in order.
+    Return all recordings, in order: files, and the recordings in folders and their subfolders.
 
-    :raises RecordingError: if a folder has nothing
+    :raises RecordingError: if a folder has no recordings
     """
     found: list[Path] = []
     for path in paths:
         here = inside(path) if path.is_dir() else [path]
         if not here:
             kinds = ' or '.join(one.text for one in FORMATS.values())
-            raise RecordingError(f'folder {path} has no recordings: no {kinds}')
+            raise RecordingError(
+                'recordings-missing', f'folder {path} has no recordings: no {kinds}'
+            )
         found += here
     return found
 
 
 def inside(folder: Path) -> list[Path]:
-    """List all recordings in a folder and those below it, in order, without hidden ones."""
+    """Return all recordings in a folder and its subfolders, in order, without hidden ones."""
     return list(_walk(folder)) if folder.is_dir() else []
 
 
@@ -55,9 +57,9 @@ def _walk(path: Path) -> Iterator[Path]:
 
 def resolve(path: Path) -> EpisodeRef:
     """
-    Return what a path names; whether it is there shows when it is opened.
+    Return the recording or episode of a path; it need not exist.
 
-    :param path: one of those that ``find`` lists
+    :param path: from ``find``
     """
     for one in FORMATS.values():
         ref = one.resolve(path)
@@ -68,9 +70,9 @@ def resolve(path: Path) -> EpisodeRef:
 
 def open_recording(path: Path) -> Recording:
     """
-    Open a recording; a bag that has a topic map beside it is read through the map.
+    Open a recording; a topic map in the folder of a bag is applied.
 
-    :param path: one of those that ``find`` lists
+    :param path: from ``find``
     :raises RecordingError: if nothing in it can be read
     """
     return open_ref(resolve(path))
@@ -78,20 +80,20 @@ def open_recording(path: Path) -> Recording:
 
 def open_ref(ref: EpisodeRef) -> Recording:
     """
-    Open what ``resolve`` returned, as ``open_recording`` does.
+    Open the recording of a reference, as ``open_recording`` does.
 
     :raises RecordingError: if nothing in it can be read
     """
     recording = _open(ref)
-    how = map_for(ref.path) if FORMATS[ref.format].has_map else None
-    return recording if how is None else as_ours(recording, how)
+    topic_map = map_for(ref.path) if FORMATS[ref.format].has_map else None
+    return recording if topic_map is None else apply_map(recording, topic_map)
 
 
-def open_as_it_is(path: Path) -> Recording:
+def open_unmapped(path: Path) -> Recording:
     """
-    Open a recording with the names that it has.
+    Open a recording with its own topics, without a topic map.
 
-    :param path: one of those that ``find`` lists
+    :param path: from ``find``
     :raises RecordingError: if nothing in it can be read
     """
     return _open(resolve(path))
@@ -99,32 +101,36 @@ def open_as_it_is(path: Path) -> Recording:
 
 def _open(ref: EpisodeRef) -> Recording:
     if ref.dataset is None and not ref.path.exists():
-        raise RecordingError(f'recording {ref.path} cannot be read (it is not there)')
+        raise RecordingError(
+            'recording-missing', f'recording {ref.path} cannot be read (it does not exist)'
+        )
     return FORMATS[ref.format].open(ref)
 
 
 def first_frame(ref: EpisodeRef) -> int:
-    """Return the index of a recording's first frame in its dataset, 0 without one."""
+    """Return the index of a recording's first frame in its dataset; 0 without a dataset."""
     return FORMATS[ref.format].first_frame(ref)
 
 
 def identity(ref: EpisodeRef) -> list[Any]:
     """
-    Return what changes when a recording does, to be compared and written as JSON.
+    Return values for JSON that change with the recording, its labels or its topic map.
 
-    :raises RecordingError: if it is not there
+    :raises RecordingError: if the recording does not exist
     """
     path, one = ref.path, FORMATS[ref.format]
-    beside: list[Any] = []
-    for name, verdict in sorted(load(sidecar(path)).items()):
+    state: list[Any] = []
+    for name, annotation in sorted(load(sidecar(path)).items()):
         if name == path.stem or name.startswith(f'{path.stem}:'):
-            beside.append(repr(verdict))
-    how = map_for(path)
-    if how is not None:
-        beside.append(how.text)
+            state.append(repr(annotation))
+    topic_map = map_for(path)
+    if topic_map is not None:
+        state.append(topic_map.text)
     try:
         size = os.stat(one.file(ref)).st_size
-        beside += one.state(ref)
+        state += one.state(ref)
     except OSError as error:
-        raise RecordingError(f'recording {path} cannot be read ({error})') from error
-    return [str(path.resolve()), size, *beside]
+        raise RecordingError(
+            'recording-unreadable', f'recording {path} cannot be read ({error})'
+        ) from error
+    return [str(path.resolve()), size, *state]

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was said while a recording was made: values, alerts, and the truth of a simulation."""
+"""Values, alerts and ground truth in a recording."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,12 @@ class ValueMessage:
     """
     One Value message.
 
-    :param time: when it was received, ns
+    :param time: receive time, ns
     :param value: NaN when unknown
     :param inputs: input name to stamp, ns; empty when unknown
-    :param progress: and success: probability, NaN where the engine tells none
-    :param executing: whether it was to be judged; so was every value of earlier versions
+    :param progress: in [0, 1]; NaN if the engine has no such output
+    :param success: probability; NaN if the engine has no such output
+    :param executing: whether the supervisor evaluates the value; true in earlier versions
     """
 
     time: int
@@ -40,7 +41,7 @@ class ValueMessage:
 
 @dataclass(frozen=True)
 class TruthMessage:
-    """One GroundTruth message; times in s since the episode began, NaN where there is none."""
+    """One GroundTruth message; times in s since the start of the episode, NaN for no event."""
 
     stamp: int
     episode: str
@@ -58,13 +59,13 @@ class TruthMessage:
     visible: float
     manifest: float
 
-    def told(self, name: str) -> float:
+    def event_time(self, name: str) -> float:
         """Return one of the times 'inject', 'visible' and 'manifest', s, or NaN."""
         return {'inject': self.inject, 'visible': self.visible, 'manifest': self.manifest}[name]
 
 
 def runs(moments: Sequence[TruthMessage]) -> list[list[TruthMessage]]:
-    """Part the truth where its time goes back: there the simulation began another episode."""
+    """Split the truth where its time goes back: the simulation started another episode."""
     parts: list[list[TruthMessage]] = []
     for moment in moments:
         if not parts or moment.time < parts[-1][-1].time:
@@ -75,23 +76,23 @@ def runs(moments: Sequence[TruthMessage]) -> list[list[TruthMessage]]:
 
 def stamp_of_event(run: Sequence[TruthMessage], name: str) -> float:
     """
-    Return the stamp of an event, ns; NaN if there was none.
+    Return the stamp of an event, ns; NaN for no event.
 
-    It is reckoned from the message next to it: a simulation on a busy machine falls behind the
-    clock, so the further, the wronger.
+    It is extrapolated from the message nearest in time: a simulation on a busy machine lags behind
+    the clock, so the error grows with the distance.
 
-    :param run: of one episode
-    :param name: as in ``TruthMessage.told``
+    :param run: messages of one episode
+    :param name: as in ``TruthMessage.event_time``
     """
-    telling = [moment for moment in run if math.isfinite(moment.told(name))]
-    if not telling:
+    known = [moment for moment in run if math.isfinite(moment.event_time(name))]
+    if not known:
         return math.nan
-    nearest = min(telling, key=lambda moment: abs(moment.told(name) - moment.time))
-    return nearest.stamp + (nearest.told(name) - nearest.time) * 1e9
+    nearest = min(known, key=lambda moment: abs(moment.event_time(name) - moment.time))
+    return nearest.stamp + (nearest.event_time(name) - nearest.time) * 1e9
 
 
 def values(recording: Recording) -> list[ValueMessage]:
-    """Return the published values, in the order received."""
+    """Return the published values in the order of receipt."""
     return [
         ValueMessage(
             time, from_time(m.header.stamp), float(m.value), m.status == m.STATUS_OK,
@@ -106,7 +107,7 @@ def values(recording: Recording) -> list[ValueMessage]:
 
 
 def alerts(recording: Recording) -> list[Event]:
-    """Return the published alerts as the events that they were made of, in the order received."""
+    """Return the events of the published alerts in the order of receipt."""
     return [
         Event(
             Level(m.level), m.kind, from_time(m.header.stamp), from_time(m.onset),
@@ -118,7 +119,7 @@ def alerts(recording: Recording) -> list[Event]:
 
 
 def truth(recording: Recording) -> list[TruthMessage]:
-    """Return the truth, in the order received; empty for a real robot."""
+    """Return the ground truth in the order of receipt; empty for a real robot."""
     return [
         TruthMessage(
             from_time(m.header.stamp), m.episode_id, m.task, m.seed, m.failure, m.phase,

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A recording: topics with messages, whatever format they were read from."""
+"""A recording of any format: topics with messages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +22,10 @@ JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
 @dataclass(frozen=True)
 class Track:
     """
-    One topic: type, and the messages in the order of the file with receive times, ns.
+    One topic: its type, and its messages in the order of the file.
 
-    :param definition: of the type, as recorded; None where it is known anyway
+    :param times: of receipt, ns
+    :param definition: of the type, as recorded; None for a type that needs none
     """
 
     topic: str
@@ -43,11 +44,11 @@ class Track:
         return [stamp_of(head) for head in getattr(self.data, 'heads', self.data)]
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Return the pictures of some messages, decoded on access."""
+        """Return the images of some messages, decoded on access."""
         return Pictures(self.type_name, [self.data[row] for row in rows])
 
     def frames(self, begin: int, end: int) -> Frames:
-        """Return the frames with stamps in [begin, end), ascending, each stamp once."""
+        """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""
         stamps, first = np.unique(np.array(self.stamps(), dtype=np.int64), return_index=True)
         kept = (stamps >= begin) & (stamps < end)
         return Frames(stamps[kept], self.pictures(first[kept].tolist()))
@@ -65,14 +66,14 @@ def joint_track(topic: str, stamps: Stamps, names: Sequence[str], positions: Arr
 @dataclass(frozen=True)
 class Recording:
     """
-    What a file holds.
+    The content of a recording.
 
-    :param tracks: by topic, absolute
-    :param metadata: by the name of the record
-    :param losses: what could not be read, for a person; empty for a whole file
-    :param readable: share that could be read, of what was recorded where that is known, else of
-        the bytes that are there, in [0, 1]
-    :param whole: False where the end is missing, or something within
+    :param tracks: by absolute topic
+    :param metadata: by name of the record
+    :param losses: texts that describe the unreadable parts; empty for an intact file
+    :param readable: share that can be read, in [0, 1]: of the recorded messages if their number is
+        known, else of the bytes of the file
+    :param whole: False if the end or a part is missing
     """
 
     path: Path
@@ -84,27 +85,29 @@ class Recording:
 
     def find(self, name: str) -> Track | None:
         """
-        Find the topic of a relative name, in whatever namespace.
+        Return the topic with a relative name, in any namespace; None if there is none.
 
-        :raises RecordingError: if two namespaces have it
+        :raises RecordingError: if several namespaces have it
         """
         found = [track for topic, track in self.tracks.items() if f'/{topic}'.endswith(f'/{name}')]
         if len(found) > 1:
             topics = ', '.join(track.topic for track in found)
-            raise RecordingError(f'{self.path} has {topics}: record one robot to a file')
+            raise RecordingError(
+                'topic-ambiguous', f'{self.path} has {topics}: record one robot per file'
+            )
         return found[0] if found else None
 
     def messages(self, name: str) -> list[tuple[int, Any]]:
-        """Return receive times and messages of a topic; empty if it was not recorded."""
+        """Return receive times, ns, and messages of a topic; empty if it was not recorded."""
         track = self.find(name)
         return list(track.messages()) if track else []
 
     @cached_property
     def cameras(self) -> Mapping[str, Track]:
         """
-        The image topic of each camera; of one recorded both ways, the compressed topic.
+        The image topic of each camera; the compressed topic if both forms were recorded.
 
-        :raises RecordingError: if a camera is there in two namespaces
+        :raises RecordingError: if several namespaces have the same camera
         """
         found: dict[str, Track] = {}
         for track in self.tracks.values():
@@ -115,7 +118,8 @@ class Recording:
             other = found.get(camera)
             if other is not None and other.type_name == track.type_name:
                 raise RecordingError(
-                    f'{self.path} has {other.topic} and {track.topic}: record one robot to a file'
+                    'camera-ambiguous',
+                    f'{self.path} has {other.topic} and {track.topic}: record one robot per file',
                 )
             if other is None or track.type_name == COMPRESSED:
                 found[camera] = track

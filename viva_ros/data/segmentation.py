@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The episodes of a recording.
+Segmentation of a recording into labelled episodes.
 
-A simulated recording is one episode, with its label beside it. A live one has several, told apart
-by the ids announced on ``episode``, labelled by the truth if a simulation said it.
+A recording of `viva record` is one episode, with its label in the metadata. A live recording is
+split by the ids on ``episode``; the ground truth of a simulation, if recorded, is its label.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ from viva_ros.data.recorded_messages import TruthMessage, runs, stamp_of_event, 
 from viva_ros.data.recording import Recording
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
-TASK: Final = 'viva_task'  # of the one that names a task alone
+TASK: Final = 'viva_task'  # metadata record with a task and no outcome
 TIMES: Final = ('inject', 'visible', 'manifest')
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
 
 
 @dataclass(frozen=True)
 class Span:
-    """Stamps [begin, end) of one episode, ns; id is empty where none was announced."""
+    """Stamps [begin, end) of one episode, ns; id is empty if none was published."""
 
     id: str
     begin: int
@@ -36,12 +36,12 @@ class Span:
 
 
 def spans(recording: Recording) -> list[Span]:
-    """Return the episodes announced, in order; one that is always where there are none."""
+    """Return the spans of the published ids, in order; without ids, one unlimited span."""
     found: dict[str, Span] = {}
     for time, message in recording.messages('episode'):
         name = getattr(message, 'id', None)
         name = message.data if name is None else name  # a String in earlier versions
-        if name in found:  # latched: a late listener hears it again
+        if name in found:  # transient local: a late subscriber receives it again
             continue
         if found:
             last = list(found.values())[-1]
@@ -53,9 +53,9 @@ def spans(recording: Recording) -> list[Span]:
 
 def episodes_of(recording: Recording) -> list[Episode]:
     """
-    Return the episodes with at least one frame of some camera.
+    Return the episodes that have an image.
 
-    :raises RecordingError: if there are no cameras or no joints
+    :raises RecordingError: if the recording has no cameras or no joints
     """
     return list(_episodes(recording))
 
@@ -64,12 +64,13 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
     tracks = recording.cameras
     moments = truth(recording)
     joints = read_joints(recording)
-    verdicts = load(sidecar(recording.path))
+    annotations = load(sidecar(recording.path))
     if not tracks:
         topics = ', '.join(recording.tracks)
         raise RecordingError(
+            'cameras-missing',
             f'{recording.path} has no topic <camera>/image_raw or .../compressed, but {topics}: '
-            f'name its cameras in a {MAP} beside it'
+            f'name its cameras in a {MAP} in its folder',
         )
     for span in spans(recording):
         name = recording.path.stem + (f':{span.id}' if span.id else '')
@@ -77,34 +78,39 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
         stamps = [int(camera.stamps[0]) for camera in cameras.values() if camera.stamps.size]
         if stamps:
             label = stored_label(recording) or true_label(within(moments, span), min(stamps))
-            label = judged(label, verdicts.get(name), task_of(recording))
+            label = judged(label, annotations.get(name), task_of(recording))
             yield Episode(name, cameras, _cut(joints, span), label)
 
 
 def task_of(recording: Recording) -> str:
-    """Return the task that a data set names even where it names no outcome; '' without one."""
+    """Return the task in the metadata, which a dataset has even without an outcome; else ''."""
     return str(recording.metadata.get(TASK, {}).get('task', ''))
 
 
 def within(moments: Sequence[TruthMessage], span: Span) -> list[TruthMessage]:
     """
-    Return the truth of one episode.
+    Return the ground truth of one episode.
 
-    The simulation may begin a moment before or after the id is announced: of what it told in the
-    span, the episode told most of is meant.
+    The simulation may start shortly before or after the id is published: of several runs in the
+    span, the longest is returned.
     """
     inside = [m for m in moments if span.begin <= m.stamp < span.end]
     return max(runs(inside), key=len, default=[])
 
 
 def stored_label(recording: Recording) -> Label | None:
-    """Return the label in the metadata, if there is one that can be read."""
+    """
+    Return the label in the metadata; None if there is none.
+
+    :raises RecordingError: if it is incomplete or damaged
+    """
     content: Mapping[str, Any] | None = recording.metadata.get(LABEL)
     if content is None:
         return None
     if missing := [name for name in ('task', 'success') if name not in content]:
         raise RecordingError(
-            f'{recording.path} has a label without {" and ".join(missing)}: record it again'
+            'label-incomplete',
+            f'{recording.path} has a label without {" and ".join(missing)}: record it again',
         )
     try:
         marks = [Mark(str(k), float(at), str(text)) for k, at, text in content.get('marks', ())]
@@ -114,15 +120,16 @@ def stored_label(recording: Recording) -> Label | None:
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(
-            f'{recording.path} has a label that cannot be read ({error!r}): record it again'
+            'label-unreadable',
+            f'{recording.path} has a label that cannot be read ({error!r}): record it again',
         ) from error
 
 
 def true_label(moments: list[TruthMessage], first: int) -> Label | None:
     """
-    Return the outcome that a simulation said; None if it was not over yet.
+    Return the label from the ground truth; None if the episode did not end.
 
-    :param first: stamp of the first frame, ns; the times count from there
+    :param first: stamp of the first frame, ns; the times of the label start there
     """
     if not moments or not any(moment.done for moment in moments):
         return None
@@ -134,7 +141,7 @@ def true_label(moments: list[TruthMessage], first: int) -> Label | None:
 
 def read_joints(recording: Recording) -> Joints:
     """
-    Return all joint states, ascending, each stamp once; joints of every message, by name.
+    Return all joint states; stamps ascend, each occurs once, and joints are matched by name.
 
     :raises RecordingError: if there are none, or the names change
     """
@@ -142,7 +149,7 @@ def read_joints(recording: Recording) -> Joints:
     for _, message in recording.messages('joint_states'):
         by_stamp.setdefault(from_time(message.header.stamp), message)
     if not by_stamp:
-        raise RecordingError(f'{recording.path} has no messages on joint_states')
+        raise RecordingError('joints-missing', f'{recording.path} has no messages on joint_states')
     names = tuple(by_stamp[min(by_stamp)].name)
     rows = []
     for stamp in sorted(by_stamp):
@@ -150,8 +157,9 @@ def read_joints(recording: Recording) -> Joints:
         row = dict(zip(message.name, message.position.tolist(), strict=False))
         if set(row) != set(names):
             raise RecordingError(
+                'joints-changed',
                 f'{recording.path} has joint_states of {sorted(row)} at {stamp} ns, before of '
-                f'{sorted(names)}: record one robot to a file'
+                f'{sorted(names)}: record one robot per file',
             )
         rows.append([row[name] for name in names])
     return Joints(np.array(sorted(by_stamp), dtype=np.int64), names, np.array(rows, dtype=float))

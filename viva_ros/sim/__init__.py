@@ -4,5 +4,5 @@
 
 import os
 
-# mujoco reads it on import; a robot has no screen.
+# mujoco reads it on import; EGL renders without a display.
 os.environ.setdefault('MUJOCO_GL', 'egl')

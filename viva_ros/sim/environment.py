@@ -97,7 +97,7 @@ class Simulation:
             self._disturbance.apply(self._expert.elapsed)
         mujoco.mj_step(self._model, self._data, self._substeps)
         mujoco.mj_fwdPosition(self._model, self._data)
-        verdict = self._judge.look(self._expert.segment)
+        verdict = self._judge.update(self._expert.segment)
         self._record.update(verdict, self.time, self._expert.stalled_for, self._going_home)
         self._noise = self._sensor_rng.normal(size=len(self._encoder_noise)) * self._encoder_noise
 

@@ -34,7 +34,7 @@ from viva_ros.sim.scene import add_noise, encode_jpeg
 from viva_ros.sim.tasks.registry import TASKS
 
 SHARES: Final = {'nominal': 0.40, 'variation': 0.15, 'camera': 0.25, 'arms': 0.20}
-MODE, RETRY = 0x6D6F6465, 0x72657472  # streams of random numbers; the simulation uses others
+MODE, RETRY = 0x6D6F6465, 0x72657472  # random streams, different from the simulation's
 RETRIED: Final = 0.35  # share of failures
 
 
@@ -97,7 +97,7 @@ def plan(
     robot: str = DEFAULT_ROBOT,
 ) -> list[RecordJob]:  # fmt: skip
     """
-    Return the episodes of some seeds; each may be followed by a retry.
+    Return the jobs for some seeds; a failed episode may have a second job for its retry.
 
     :param failure: mode of all episodes; None draws it by seed, see ``mode_of``
     :raises ConfigurationError: if task, failure or robot is unknown, or the noise out of range
@@ -106,9 +106,11 @@ def plan(
     if failure is not None:
         known.check_mode(failure)
     if robot not in ROBOTS:
-        raise ConfigurationError(f'robot is {robot!r}, must be one of {", ".join(ROBOTS)}')
+        raise ConfigurationError(
+            'recorder-robot-unknown', f'robot is {robot!r}, must be one of {", ".join(ROBOTS)}'
+        )
     if not 0.0 <= noise <= 50.0:
-        raise ConfigurationError(f'noise is {noise}, must be in [0, 50]')
+        raise ConfigurationError('recorder-noise-range', f'noise is {noise}, must be in [0, 50]')
     modes = kinds(known.failures, known.variations, known.camera_only)
     jobs = []
     for seed in seeds:
@@ -144,7 +146,7 @@ class SimulatedRecorder(Protocol):
 
     @property
     def time(self) -> float:
-        """Return simulated time, s."""
+        """Simulated time, s."""
 
     @property
     def done(self) -> bool:
@@ -196,7 +198,7 @@ def record_episode(
         if job.retry_delay is not None and not _fail_and_retry(job, simulation, stopped):
             return None
         with RecordingWriter(job.path) as writer:
-            return _Take(job, simulation, writer).run(stopped)
+            return _EpisodeWriter(job, simulation, writer).run(stopped)
     finally:
         simulation.close()
 
@@ -222,7 +224,7 @@ def _advance(simulation: SimulatedRecorder, stopped: Callable[[], bool]) -> None
     simulation.step()
 
 
-class _Take:
+class _EpisodeWriter:
     """Writes a simulation from its present state to the end of the episode."""
 
     def __init__(
@@ -302,7 +304,9 @@ def record(jobs: Collection[RecordJob], processes: int = 2) -> dict[Path, bool |
     :raises RecordingError: if a worker process dies
     """
     if processes < 1:
-        raise ConfigurationError(f'processes is {processes}, must be at least 1')
+        raise ConfigurationError(
+            'recorder-processes-range', f'processes is {processes}, must be at least 1'
+        )
     todo = [job for job in jobs if not job.path.exists()]
     for folder in {job.path.parent for job in todo}:
         folder.mkdir(parents=True, exist_ok=True)
@@ -323,8 +327,9 @@ def _result(future: 'Future[bool | None]', job: RecordJob) -> bool | None:
         return future.result()
     except BrokenProcessPool as error:
         raise RecordingError(
+            'recorder-worker-died',
             f'a worker process died near seed {job.seed}, probably for lack of memory: run the '
-            'command again with fewer --processes; it records the missing files'
+            'command again with fewer --processes; it records the missing files',
         ) from error
 
 

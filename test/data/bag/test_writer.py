@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from mcap.reader import make_reader
+from support.errors import raises
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import HASH, QOS, RecordingWriter, part_path
 from viva_ros.data.messages import make, type_hash
 from viva_ros.data.open import open_recording
@@ -22,7 +22,7 @@ def text(content: str) -> object:
     return make(STRING, data=content)
 
 
-def test_another_ros2_reader_decodes_it(small: Path) -> None:
+def test_recording_is_decoded_by_another_ros2_reader(small: Path) -> None:
     decoder = pytest.importorskip('mcap_ros2.decoder', reason='mcap-ros2-support is not installed')
     with small.open('rb') as file:
         reader = make_reader(file, decoder_factories=[decoder.DecoderFactory()])
@@ -35,7 +35,7 @@ def test_another_ros2_reader_decodes_it(small: Path) -> None:
     assert bytes(images[0].data[:3]) == b'\xff\xd8\xff'
 
 
-def test_an_index_lets_players_seek(small: Path) -> None:
+def test_recording_has_an_index(small: Path) -> None:
     with small.open('rb') as file:
         summary = make_reader(file).get_summary()
     assert summary.statistics.message_count == 18
@@ -43,7 +43,7 @@ def test_an_index_lets_players_seek(small: Path) -> None:
     assert {channel.message_encoding for channel in summary.channels.values()} == {'cdr'}
 
 
-def test_the_same_messages_make_the_same_bytes(tmp_path: Path) -> None:
+def test_equal_messages_are_written_as_equal_files(tmp_path: Path) -> None:
     for name in ('one', 'two'):
         with RecordingWriter(tmp_path / name) as writer:
             writer.write('/episode', STRING, text('x'), 5)
@@ -63,7 +63,7 @@ def channel_metadata(path: Path) -> dict[str, dict[str, str]]:
     return {channel.topic: channel.metadata for channel in summary.channels.values()}
 
 
-def test_a_channel_has_what_it_was_described_with_before_its_first_message(tmp_path: Path) -> None:
+def test_channel_metadata_is_fixed_by_the_first_message(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         writer.describe('/episode', {QOS: 'first', HASH: 'RIHS01_1'})
         writer.write('/episode', STRING, text('x'), 5)
@@ -72,7 +72,7 @@ def test_a_channel_has_what_it_was_described_with_before_its_first_message(tmp_p
     assert channel_metadata(tmp_path / 'r.mcap') == {'/episode': {HASH: 'RIHS01_1', QOS: 'first'}}
 
 
-def test_an_unknown_qos_is_left_out_and_the_hash_is_that_of_the_schema(tmp_path: Path) -> None:
+def test_channel_without_qos_has_the_hash_of_its_schema(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         writer.write('/episode', STRING, text('x'), 5)
         writer.describe('/other', {HASH: ''})  # its publishers differ
@@ -85,7 +85,7 @@ def test_an_unknown_qos_is_left_out_and_the_hash_is_that_of_the_schema(tmp_path:
     }  # fmt: skip
 
 
-def test_the_file_describes_itself_as_rosbag2_does(
+def test_metadata_record_is_that_of_rosbag2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('ROS_DISTRO', 'jazzy')
@@ -115,21 +115,21 @@ def test_the_file_describes_itself_as_rosbag2_does(
     assert open_recording(tmp_path / 'r.mcap').losses == ()
 
 
-def test_an_empty_file_describes_itself_too(tmp_path: Path) -> None:
+def test_empty_file_has_the_metadata_record(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap'):
         pass
     content = rosbag2_record(tmp_path / 'r.mcap')
     assert (content['message_count'], content['topics_with_message_count']) == (0, [])
 
 
-def test_serialised_bytes_are_stored_untouched(tmp_path: Path) -> None:
+def test_serialised_bytes_are_stored_unchanged(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as writer:
         writer.write_cdr('/a/episode', STRING, b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00', 7)
     track = open_recording(tmp_path / 'r.mcap').tracks['/a/episode']
     assert (track.times, track.data[:]) == ([7], [b'\x00\x01\x00\x00\x02\x00\x00\x00x\x00'])
 
 
-def test_the_name_appears_only_when_the_file_is_whole(tmp_path: Path) -> None:
+def test_final_name_appears_when_the_file_is_closed(tmp_path: Path) -> None:
     target = tmp_path / 'r.mcap'
     target.write_bytes(b'old')
     writer = RecordingWriter(target)
@@ -141,22 +141,22 @@ def test_the_name_appears_only_when_the_file_is_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ['r.mcap']
 
 
-def test_an_exception_leaves_no_file(tmp_path: Path) -> None:
+def test_exception_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), RecordingWriter(tmp_path / 'r.mcap'):
         raise KeyboardInterrupt
     assert os.listdir(tmp_path) == []
 
 
-def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
+def test_second_writer_of_a_file_is_refused(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / 'r.mcap') as first:
-        with pytest.raises(RecordingError, match='being written by another process'):
+        with raises('recording-locked', 'r.mcap', 'another name'):
             RecordingWriter(tmp_path / 'r.mcap')
         first.write('/episode', STRING, text('x'), 5)
     assert len(open_recording(tmp_path / 'r.mcap').messages('episode')) == 1
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r'absent/r\.mcap cannot be written'):
+def test_missing_folder_is_refused_by_name(tmp_path: Path) -> None:
+    with raises('recording-unwritable', 'absent/r.mcap', 'another folder'):
         RecordingWriter(tmp_path / 'absent' / 'r.mcap')
 
 
@@ -170,11 +170,11 @@ for number in range(10_000_000):
     message = make('std_msgs/msg/String', data='x' * 1000)
     writer.write('/episode', 'std_msgs/msg/String', message, number)
     if number == 2000:
-        print('far enough', flush=True)
+        print('ready', flush=True)
 """
 
 
-def test_a_killed_writer_leaves_no_half_file_but_a_part_that_can_be_read(tmp_path: Path) -> None:
+def test_killed_writer_leaves_a_readable_part_file(tmp_path: Path) -> None:
     target = tmp_path / 'r.mcap'
     with subprocess.Popen(
         [sys.executable, '-c', KILLED, str(target)], stdout=subprocess.PIPE
@@ -183,7 +183,7 @@ def test_a_killed_writer_leaves_no_half_file_but_a_part_that_can_be_read(tmp_pat
         process.stdout.readline()
         process.send_signal(signal.SIGKILL)
     assert not target.exists()
-    rescued = open_recording(part_path(target))
-    assert len(rescued.messages('episode')) >= 1500  # all but the last chunk of 256 KiB
-    assert 'the file ends early' in rescued.losses[0]
-    RecordingWriter(target).discard()  # the lock died with its owner
+    recording = open_recording(part_path(target))
+    assert len(recording.messages('episode')) >= 1500  # all but the last chunk of 256 KiB
+    assert 'the file ends early' in recording.losses[0]
+    RecordingWriter(target).discard()  # the lock ended with its process

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 from rosbags.rosbag2 import StoragePlugin
+from support.errors import raises
 from support.foreign_robot import write_bag
 
 from viva_ros.cli.main import main
-from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all, show
 from viva_ros.data.conversion.topic_map import load_map
-from viva_ros.data.open import find, open_as_it_is, open_recording
+from viva_ros.data.open import find, open_recording, open_unmapped
 from viva_ros.data.segmentation import episodes_of
 
 EPOCH = 1_700_000_000_000_000_000  # ns; the second camera is 2 ms late, the axes come at 50 Hz
@@ -30,20 +30,20 @@ def refused(report: dict, name: str) -> str:
 
 
 def one(tmp_path: Path, bag: Path, how, outcomes: Outcomes = OUTCOME) -> str:
-    """Import a good bag and another; give the reasons against the other."""
+    """Import a good bag and another one; return the reasons to refuse the other."""
     report = import_all([tmp_path / 'good', bag], how, outcomes, tmp_path / 'set')
     assert not refused(report, 'good')
     return refused(report, bag.stem)
 
 
-def test_an_episode_has_the_newest_frame_and_joints_of_every_moment(
+def test_episode_has_newest_frame_and_joints_at_each_grid_time(
     tmp_path: Path, foreign_map
 ) -> None:
     bag = write_bag(tmp_path / 'bag', seconds=2.0)
     import_all([bag], foreign_map, OUTCOME, tmp_path / 'set')
     (path,) = find([tmp_path / 'set'])
-    episode, original = episodes_of(open_recording(path))[0], open_as_it_is(bag)
-    # All streams are there from 0.002 to 2.000 s: 1.998 s at 15 Hz are 29 steps, 30 frames.
+    episode, original = episodes_of(open_recording(path))[0], open_unmapped(bag)
+    # All streams have messages from 0.002 to 2.000 s: 1.998 s at 15 Hz are 29 steps, 30 frames.
     stamps = EPOCH + 2_000_000 + np.round(np.arange(30) * 1e9 / 15).astype(np.int64)
     assert np.abs(episode.joints.stamps - stamps).max() <= 1
     assert set(episode.cameras) == {'top', 'side'}
@@ -55,10 +55,10 @@ def test_an_episode_has_the_newest_frame_and_joints_of_every_moment(
     assert (episode.label.task, episode.label.success) == ('lift_block', True)
 
 
-def test_pictures_come_back_as_they_were_but_for_the_codec(tmp_path: Path, foreign_map) -> None:
+def test_imported_images_differ_only_by_the_codec(tmp_path: Path, foreign_map) -> None:
     import_all([write_bag(tmp_path / 'bag')], foreign_map, OUTCOME, tmp_path / 'set')
     shown = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0].cameras['side']
-    original = open_as_it_is(tmp_path / 'bag').tracks['/acme/side/image/compressed']
+    original = open_unmapped(tmp_path / 'bag').tracks['/acme/side/image/compressed']
     given = original.pictures(range(60))
     for index in (59, 0, 31, 30, 32):  # not in order
         error = np.abs(shown.images[index].astype(int) - given[index]).mean()
@@ -66,7 +66,7 @@ def test_pictures_come_back_as_they_were_but_for_the_codec(tmp_path: Path, forei
         assert error < 2.5 < other
 
 
-def test_an_episode_beyond_a_limit_is_refused_and_the_others_are_taken(
+def test_only_the_episode_beyond_a_limit_is_refused(
     tmp_path: Path, map_file: Path, capsys
 ) -> None:
     bags = tmp_path / 'bags'
@@ -89,7 +89,7 @@ def test_an_episode_beyond_a_limit_is_refused_and_the_others_are_taken(
     [
         ({'resized': ('top', 2.0)}, 'top at stamp 1700000002.000 s is 40 x 32 pixels, before 80'),
         ({'torn': ('side', 2.0)}, 'has no end marker: it is cut short'),
-        ({'nan': ('west_axis_2', 1.5)}, 'are no finite numbers: arm_west_axis_2 1 times'),
+        ({'nan': ('west_axis_2', 1.5)}, 'positions are not finite: arm_west_axis_2 1 times'),
         ({'silent': ('top', -1.0, 0.6)}, 'top is silent for 0.600 s'),
         (
             {'silent': ('top', 3.3, 9.0)},
@@ -98,7 +98,7 @@ def test_an_episode_beyond_a_limit_is_refused_and_the_others_are_taken(
         ({'silent': ('top', -1.0, 9.0)}, 'top has no messages'),
     ],
 )
-def test_bad_streams_are_refused_by_name(tmp_path: Path, foreign_map, change, reason) -> None:
+def test_invalid_stream_is_refused_by_name(tmp_path: Path, foreign_map, change, reason) -> None:
     write_bag(tmp_path / 'good')
     assert reason in one(tmp_path, write_bag(tmp_path / 'bad', change=change), foreign_map)
 
@@ -112,27 +112,25 @@ def test_bad_streams_are_refused_by_name(tmp_path: Path, foreign_map, change, re
         (('[west_gripper]', '[west_gripper, wrist]'), 'has 1 numbers, the map has 2 names'),
     ],
 )
-def test_a_map_that_does_not_fit_names_what_there_is(
+def test_map_mismatch_error_lists_recorded_names(
     tmp_path: Path, map_file: Path, edit, reason: str, capsys
 ) -> None:
     map_file.write_text(map_file.read_text().replace(*edit))
     bag, out = write_bag(tmp_path / 'bag'), tmp_path / 'set'
-    with pytest.raises(RecordingError, match='no episode of 1 recordings could be taken'):
+    with raises('import-empty', '1 recordings', out):
         import_all([bag], load_map(map_file), OUTCOME, out)
     assert not out.exists()
     assert reason in ' '.join(capsys.readouterr().out.split())
 
 
-def test_a_bag_without_an_outcome_is_refused_with_the_ways_to_give_one(
-    tmp_path: Path, foreign_map
-) -> None:
+def test_bag_without_outcome_is_refused_with_remedies(tmp_path: Path, foreign_map) -> None:
     write_bag(tmp_path / 'good')
-    bag = write_bag(tmp_path / 'mute', outcome=None)
+    bag = write_bag(tmp_path / 'unlabelled', outcome=None)
     reason = one(tmp_path, bag, foreign_map)
-    assert 'has no outcome on topic /acme/outcome: give it by --labels' in reason
+    assert 'has no outcome on topic /acme/outcome: set --labels FILE.csv' in reason
 
 
-def test_a_table_of_outcomes_goes_before_the_topic(tmp_path: Path, map_file: Path) -> None:
+def test_outcome_of_table_precedes_that_of_topic(tmp_path: Path, map_file: Path) -> None:
     write_bag(tmp_path / 'bags/a')
     write_bag(tmp_path / 'bags/b')
     table = tmp_path / 'labels.csv'
@@ -145,7 +143,7 @@ def test_a_table_of_outcomes_goes_before_the_topic(tmp_path: Path, map_file: Pat
     ]  # fmt: skip
 
 
-def test_a_wrong_word_in_the_table_is_named_with_its_line(
+def test_invalid_outcome_in_table_is_reported_with_its_line(
     tmp_path: Path, map_file: Path, capsys
 ) -> None:
     table = tmp_path / 'labels.csv'
@@ -156,21 +154,19 @@ def test_a_wrong_word_in_the_table_is_named_with_its_line(
     assert "labels.csv, line 3: success is 'perhaps', must be one of true" in shown
 
 
-def test_a_word_on_a_topic_is_an_outcome_with_its_reason(tmp_path: Path, foreign_map) -> None:
+def test_string_topic_has_outcome_and_failure(tmp_path: Path, foreign_map) -> None:
     write_bag(tmp_path / 'bag', success=False, outcome='std_msgs/msg/String')
     import_all([tmp_path / 'bag'], foreign_map, OUTCOME, tmp_path / 'set')
     label = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0].label
     assert (label.success, label.failure) == (False, 'fell')
 
 
-def test_what_can_be_read_of_a_torn_bag_is_told_and_taken_only_if_allowed(
-    tmp_path: Path, map_file: Path
-) -> None:
+def test_truncated_bag_is_imported_only_above_min_readable(tmp_path: Path, map_file: Path) -> None:
     write_bag(tmp_path / 'good')
     bag = write_bag(tmp_path / 'torn', success=False)
     base = next(bag.glob('*.db3'))
     base.write_bytes(base.read_bytes()[: base.stat().st_size * 6 // 10])
-    recording = open_as_it_is(bag)
+    recording = open_unmapped(bag)
     assert 0.3 < recording.readable < 0.8
     assert len(recording.losses) == 1
     outcome = Outcomes(success=False, task='lift_block')
@@ -182,31 +178,29 @@ def test_what_can_be_read_of_a_torn_bag_is_told_and_taken_only_if_allowed(
     assert 20 < report['episodes'][0]['frames'] < 50
 
 
-def test_a_file_without_its_end_is_refused_though_all_of_it_can_be_read(
-    tmp_path: Path, map_file: Path
-) -> None:
+def test_file_without_end_is_refused_at_min_readable_1(tmp_path: Path, map_file: Path) -> None:
     how = {'change': {'raw': 'side'}, 'size': (160, 200)}  # several chunks of 1 MB
     map_file.write_text(map_file.read_text().replace('side/image/compressed', 'side/image'))
     write_bag(tmp_path / 'good', **how)
     bag = write_bag(tmp_path / 'whole', plugin=StoragePlugin.MCAP, **how)
     bare, content = tmp_path / 'bare.mcap', next(bag.glob('*.mcap')).read_bytes()
     bare.write_bytes(content[: len(content) * 7 // 10])
-    recording = open_as_it_is(bare)
+    recording = open_unmapped(bare)
     assert (recording.whole, 0.0 < recording.readable <= 1.0) == (False, True)
     reason = one(tmp_path, bare, load_map(map_file), Outcomes(success=True, task='lift_block'))
     assert 'the file ends early' in reason
 
 
-def test_what_is_no_bag_is_refused_by_name(tmp_path: Path, foreign_map) -> None:
+def test_invalid_bag_is_refused_by_name(tmp_path: Path, foreign_map) -> None:
     write_bag(tmp_path / 'good')
     wrong = tmp_path / 'wrong.db3'
     wrong.write_bytes(b'not a database at all' * 50)
     reason = one(tmp_path, wrong, foreign_map)
-    assert 'wrong.db3 (1050 bytes) has nothing to read' in reason
+    assert 'wrong.db3 (1050 bytes) has no readable messages' in reason
     assert 'is it a rosbag2 file?' in reason
 
 
-def test_an_empty_bag_is_refused(tmp_path: Path, foreign_map) -> None:
+def test_empty_bag_is_refused(tmp_path: Path, foreign_map) -> None:
     write_bag(tmp_path / 'good')
     bag = write_bag(tmp_path / 'empty')
     with sqlite3.connect(next(bag.glob('*.db3'))) as base:
@@ -214,9 +208,7 @@ def test_an_empty_bag_is_refused(tmp_path: Path, foreign_map) -> None:
     assert 'has no messages' in one(tmp_path, bag, foreign_map)
 
 
-def test_episodes_of_another_shape_are_refused_by_what_differs(
-    tmp_path: Path, foreign_map
-) -> None:
+def test_episode_of_another_image_size_is_refused(tmp_path: Path, foreign_map) -> None:
     write_bag(tmp_path / 'good')
     bag = write_bag(tmp_path / 'wide', size=(64, 96))
     assert "cameras {'side': (64, 96), 'top': (64, 96)}" in one(
@@ -224,7 +216,7 @@ def test_episodes_of_another_shape_are_refused_by_what_differs(
     ).replace("{'top': (64, 96), 'side': (64, 96)}", "{'side': (64, 96), 'top': (64, 96)}")
 
 
-def test_a_camera_slower_than_the_limits_allow_is_refused(tmp_path: Path, foreign_map) -> None:
+def test_camera_below_max_skew_rate_is_refused(tmp_path: Path, foreign_map) -> None:
     write_bag(tmp_path / 'good')
     bag = write_bag(tmp_path / 'slow', rate=4.0)
     # At 4 Hz a frame is held for up to 0.25 s; the grid of 15 Hz meets it 0.2 s or more late.
@@ -232,21 +224,19 @@ def test_a_camera_slower_than_the_limits_allow_is_refused(tmp_path: Path, foreig
     assert 's apart, at most 0.2 s is allowed (max_skew)' in reason
 
 
-def test_a_raw_camera_a_bare_file_and_an_odd_size_are_taken(
-    tmp_path: Path, map_file: Path
-) -> None:
+def test_bare_file_with_raw_images_of_odd_size_is_imported(tmp_path: Path, map_file: Path) -> None:
     map_file.write_text(map_file.read_text().replace('top/image/compressed', 'top/image'))
     bag = write_bag(tmp_path / 'bag', change={'raw': 'top'}, size=(63, 81))
     bare = tmp_path / 'bare.db3'
     shutil.copyfile(next(bag.glob('*.db3')), bare)
     import_all([bare], load_map(map_file), OUTCOME, tmp_path / 'set')
     episode = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0]
-    given = open_as_it_is(bag).tracks['/acme/top/image'].pictures(range(60))
+    given = open_unmapped(bag).tracks['/acme/top/image'].pictures(range(60))
     assert episode.cameras['top'].images[10].shape == (63, 81, 3)
     assert np.abs(episode.cameras['top'].images[10].astype(int) - given[10]).mean() < 2.0
 
 
-def test_a_bag_of_mcap_files_gives_what_one_of_sqlite_gives(tmp_path: Path, foreign_map) -> None:
+def test_mcap_and_sqlite_bags_are_imported_equally(tmp_path: Path, foreign_map) -> None:
     bags = [write_bag(tmp_path / 'lite'), write_bag(tmp_path / 'mcap', plugin=StoragePlugin.MCAP)]
     assert [path.suffix for path in (tmp_path / 'mcap').iterdir() if path.stem == 'mcap']
     import_all(bags, foreign_map, OUTCOME, tmp_path / 'set')
@@ -255,7 +245,7 @@ def test_a_bag_of_mcap_files_gives_what_one_of_sqlite_gives(tmp_path: Path, fore
     np.testing.assert_array_equal(one.cameras['top'].images[31], other.cameras['top'].images[31])
 
 
-def test_the_same_import_again_changes_nothing_and_another_is_refused(
+def test_repeated_import_changes_nothing_and_another_is_refused(
     tmp_path: Path, map_file: Path, capsys
 ) -> None:
     bag, out = write_bag(tmp_path / 'bag'), tmp_path / 'set'
@@ -265,10 +255,10 @@ def test_the_same_import_again_changes_nothing_and_another_is_refused(
     assert main(command) == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob('*')} == before
     assert main([*command, '--failure']) == 2
-    assert 'is there already, and is not made of these' in capsys.readouterr().err
+    assert 'exists already, from other recordings' in capsys.readouterr().err
 
 
-def test_a_bag_with_its_map_beside_it_is_a_recording_of_ours(
+def test_bag_with_a_map_in_its_folder_is_read_through_the_map(
     tmp_path: Path, map_file: Path
 ) -> None:
     write_bag(tmp_path / 'bags/one', success=False)
@@ -287,7 +277,7 @@ ROW = {
 }  # fmt: skip
 
 
-def test_episodes_are_told_apart_in_a_narrow_terminal() -> None:
+def test_episode_names_are_complete_in_a_narrow_terminal() -> None:
     out = io.StringIO()
     names = ['episode_000001', 'episode_000002']
     show([{**ROW, 'name': name} for name in names], Console(file=out, width=80))

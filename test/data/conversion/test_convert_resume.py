@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An import that is killed, or that meets a full disk, goes on; nothing half-written is seen."""
+"""Resumption of an import after a kill or a full disk; no incomplete dataset appears."""
 
 import os
 import resource
@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from support.errors import raises
 from support.foreign_robot import write_bag
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion import convert as import_unit
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
@@ -23,7 +23,7 @@ from viva_ros.data.conversion.workspace import Staging
 
 OUTCOME = Outcomes(topic='/acme/outcome', task='lift_block')
 BAGS = 5
-GO_ON = 'viva import: stopped: run the same command again to go on'
+RESUME = 'viva import: stopped: run the same command again to go on'
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def whole_units(folder: Path) -> int:
 def stopped_after(
     units: int, bags: list[Path], map_file: Path, out: Path, how: int = signal.SIGKILL
 ) -> tuple[int, int, str]:  # fmt: skip
-    """Run an import, stop it when so many recordings are done; give how many, code and errors."""
+    """Stop an import after some units; return number of units, exit code and stderr."""
     command = [
         sys.executable, '-m', 'viva_ros.cli.main', 'import', *map(str, bags),
         '--map', str(map_file), '--out', str(out),
@@ -56,8 +56,8 @@ def stopped_after(
     while process.poll() is None and whole_units(folder) < units:
         assert not out.exists()
     process.send_signal(how)
-    said = process.communicate()[1]
-    return whole_units(folder), process.returncode, said
+    text = process.communicate()[1]
+    return whole_units(folder), process.returncode, text
 
 
 def killed_after(units: int, bags: list[Path], map_file: Path, out: Path) -> int:
@@ -65,21 +65,21 @@ def killed_after(units: int, bags: list[Path], map_file: Path, out: Path) -> int
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_an_import_with_a_line_that_says_how_to_go_on(
+def test_ctrl_c_ends_an_import_with_the_command_to_resume(
     tmp_path: Path, bags: list[Path], map_file: Path
 ) -> None:
     out = tmp_path / 'set'
-    kept, code, said = stopped_after(1, bags, map_file, out, signal.SIGINT)
+    kept, code, text = stopped_after(1, bags, map_file, out, signal.SIGINT)
     assert code == 130
-    assert said.rstrip().endswith(GO_ON), said  # on the line of the bar, if that was about to end
-    assert 'Traceback' not in said
+    assert text.rstrip().endswith(RESUME), text  # after the progress bar, perhaps on its line
+    assert 'Traceback' not in text
     assert 1 <= kept < BAGS
     assert not out.exists()
     assert not list((tmp_path / '.set.part').glob('*.tmp'))
 
 
 @pytest.mark.slow
-def test_killed_twice_an_import_ends_as_if_it_had_not_been(
+def test_import_killed_twice_equals_an_uninterrupted_one(
     tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch
 ) -> None:
     how, out = load_map(map_file), tmp_path / 'set'
@@ -89,16 +89,16 @@ def test_killed_twice_an_import_ends_as_if_it_had_not_been(
     made = []
     real = import_unit._make
     monkeypatch.setattr(import_unit, '_make', lambda *a: made.append(a[0]) or real(*a))
-    if not out.exists():  # else it had been quicker than the signal
+    if not out.exists():  # else it ended before the signal
         import_all(bags, how, OUTCOME, out)
         assert len(made) == BAGS - kept
-    import_all(bags, how, OUTCOME, tmp_path / 'straight')
-    assert content(out) == content(tmp_path / 'straight')
+    import_all(bags, how, OUTCOME, tmp_path / 'uninterrupted')
+    assert content(out) == content(tmp_path / 'uninterrupted')
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith('.')] == []
 
 
 @pytest.mark.parametrize('where', ['assemble', 'commit'])
-def test_stopped_while_it_is_put_together_nothing_is_seen_and_it_goes_on(
+def test_import_stopped_during_assembly_resumes(
     tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch, where: str
 ) -> None:
     def stop(*_: object) -> None:
@@ -113,7 +113,7 @@ def test_stopped_while_it_is_put_together_nothing_is_seen_and_it_goes_on(
         with pytest.raises(KeyboardInterrupt):
             import_all(bags, how, OUTCOME, out)
     assert not out.exists()
-    monkeypatch.setattr(import_unit, '_make', stop)  # all units are there
+    monkeypatch.setattr(import_unit, '_make', stop)  # all units exist
     assert len(import_all(bags, how, OUTCOME, out)['episodes']) == BAGS
     assert len(pq.read_table(out / 'data/chunk-000/file-000.parquet')) == BAGS * 60
 
@@ -124,7 +124,7 @@ def limited(size: int) -> None:
 
 
 @pytest.mark.parametrize('size', [2_000, 30_000])
-def test_where_files_cannot_grow_the_error_names_place_and_remedy(
+def test_full_disk_error_names_folder_and_remedy(
     tmp_path: Path, bags: list[Path], map_file: Path, size: int
 ) -> None:
     # 2 kB is less than a video, 30 kB less than the joined ones.
@@ -139,23 +139,22 @@ def test_where_files_cannot_grow_the_error_names_place_and_remedy(
     assert done.returncode == 2
     assert 'Traceback' not in done.stderr
     assert 'cannot be written' in done.stderr
-    assert 'make room, and run the same command again' in done.stderr
+    assert 'free disk space and run the same command again' in done.stderr
     assert not out.exists()
     assert not list(tmp_path.glob('.set.part/*.tmp'))
     import_all(bags, load_map(map_file), OUTCOME, out)
     assert len(pq.read_table(out / 'meta/episodes/chunk-000/file-000.parquet')) == BAGS
 
 
-def test_two_imports_into_one_dataset_do_not_meet(
+def test_second_import_into_a_dataset_is_refused(
     tmp_path: Path, bags: list[Path], map_file: Path
 ) -> None:
     how, out = load_map(map_file), tmp_path / 'set'
-    made = pytest.raises(RecordingError, match='is being made by another import')
-    with Staging(out).locked(), made:
+    with Staging(out).locked(), raises('workspace-locked', out, 'another --out'):
         import_all(bags, how, OUTCOME, out)
 
 
-def test_a_changed_map_makes_the_units_anew(
+def test_changed_map_imports_all_recordings_again(
     tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch
 ) -> None:
     def stop(*_: object) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The layout that LeRobot reads; that it does was tried with LeRobot itself."""
+"""Layout of a written dataset; LeRobot itself has read one."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from support.errors import raises
 from support.foreign_robot import write_bag
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.conversion.topic_map import load_map
@@ -35,7 +35,7 @@ def dataset(tmp_path: Path, foreign_map) -> Path:
     return tmp_path / 'set'
 
 
-def test_the_files_are_those_of_version_3(dataset: Path) -> None:
+def test_dataset_has_the_files_of_version_3(dataset: Path) -> None:
     files = {str(p.relative_to(dataset)) for p in dataset.rglob('*') if p.is_file()}
     assert files == {
         'meta/info.json', 'meta/stats.json', 'meta/tasks.parquet',
@@ -52,7 +52,7 @@ def test_the_files_are_those_of_version_3(dataset: Path) -> None:
     assert info['features']['observation.images.top']['shape'] == [64, 80, 3]
 
 
-def test_episodes_say_where_their_frames_are(dataset: Path) -> None:
+def test_episode_table_has_frame_indices_and_times(dataset: Path) -> None:
     rows = pq.read_table(dataset / 'meta/episodes/chunk-000/file-000.parquet').to_pylist()
     assert [(r['dataset_from_index'], r['dataset_to_index']) for r in rows] == [
         (0, 30), (30, 75), (75, 135),
@@ -68,13 +68,13 @@ def test_episodes_say_where_their_frames_are(dataset: Path) -> None:
     assert len(frames['observation.state'][0]) == 14
 
 
-def test_the_tasks_are_named_as_pandas_names_rows(dataset: Path) -> None:
+def test_task_table_has_pandas_index(dataset: Path) -> None:
     table = pq.read_table(dataset / 'meta/tasks.parquet')
     assert table.to_pydict() == {'task_index': [0], 'task': ['lift_block']}
     assert json.loads(table.schema.metadata[b'pandas'])['index_columns'] == ['task']
 
 
-def test_videos_have_a_key_frame_near_every_picture_and_none_that_looks_ahead(
+def test_video_has_frequent_key_frames_and_no_b_frames(
     dataset: Path,
 ) -> None:
     with av.open(str(dataset / 'videos/observation.images.top/chunk-000/file-000.mp4')) as video:
@@ -90,19 +90,19 @@ def test_videos_have_a_key_frame_near_every_picture_and_none_that_looks_ahead(
     assert {0, 30, 75} <= set(keys)
 
 
-def test_small_limits_part_the_files_and_everything_is_still_found(
+def test_dataset_of_several_files_equals_that_of_one(
     tmp_path: Path, dataset: Path, foreign_map, monkeypatch
 ) -> None:
     monkeypatch.setattr(lerobot_layout, 'VIDEO_LIMIT', 0.04)
     monkeypatch.setattr(lerobot_layout, 'DATA_LIMIT', 0.004)
-    monkeypatch.setattr(lerobot_layout, 'FILES_A_CHUNK', 2)
+    monkeypatch.setattr(lerobot_layout, 'FILES_PER_CHUNK', 2)
     bags = sorted((tmp_path / 'bags').iterdir())
-    import_all(bags, foreign_map, OUTCOME, tmp_path / 'parted')
-    names = {p.name for p in (tmp_path / 'parted/data').rglob('*.parquet')}
+    import_all(bags, foreign_map, OUTCOME, tmp_path / 'split')
+    names = {p.name for p in (tmp_path / 'split/data').rglob('*.parquet')}
     assert names == {'file-000.parquet', 'file-001.parquet'}
-    assert (tmp_path / 'parted/data/chunk-001/file-000.parquet').is_file()
-    for whole, parted in zip(find([dataset]), find([tmp_path / 'parted']), strict=True):
-        one, other = episodes_of(open_recording(whole))[0], episodes_of(open_recording(parted))[0]
+    assert (tmp_path / 'split/data/chunk-001/file-000.parquet').is_file()
+    for whole, split in zip(find([dataset]), find([tmp_path / 'split']), strict=True):
+        one, other = episodes_of(open_recording(whole))[0], episodes_of(open_recording(split))[0]
         np.testing.assert_array_equal(one.joints.positions, other.joints.positions)
         for camera in one.cameras:
             np.testing.assert_array_equal(
@@ -110,18 +110,18 @@ def test_small_limits_part_the_files_and_everything_is_still_found(
             )
 
 
-def test_an_episode_of_a_dataset_is_seen_by_the_code_that_runs_live(dataset: Path) -> None:
+def test_dataset_episode_gives_observations_as_in_live_operation(dataset: Path) -> None:
     (path, *_) = find([dataset])
     recording = open_recording(path)
     names = episodes_of(recording)[0].joints.names
-    seen = list(sights(recording, ('side', 'top'), names, 10.0))
-    assert len(seen) == 20  # of 1.933 s at 10 Hz
-    observation = seen[5].seen
+    moments = list(sights(recording, ('side', 'top'), names, 10.0))
+    assert len(moments) == 20  # of 1.933 s at 10 Hz
+    observation = moments[5].seen
     assert set(observation.images) == {'side', 'top'}
     assert set(observation.proprio) == set(names)
 
 
-def test_version_2_1_is_read_by_name_with_its_outcomes(old_lerobot_dataset: Path) -> None:
+def test_dataset_of_version_2_1_is_read_with_outcomes(old_lerobot_dataset: Path) -> None:
     first, second = (episodes_of(open_recording(path))[0] for path in find([old_lerobot_dataset]))
     assert first.joints.names == ('left_waist', 'left_grip', 'right_waist')
     np.testing.assert_allclose(second.joints.positions[3], [0.3, -0.6, 1.0], rtol=1e-6)
@@ -132,7 +132,7 @@ def test_version_2_1_is_read_by_name_with_its_outcomes(old_lerobot_dataset: Path
         assert int(np.flatnonzero(row > 130)[0]) == 2 * index
 
 
-def test_a_dataset_is_imported_with_other_names_and_its_actions(
+def test_dataset_is_imported_with_renamed_joints_and_actions(
     tmp_path: Path, old_lerobot_dataset: Path
 ) -> None:
     path = tmp_path / 'map.yaml'
@@ -150,33 +150,35 @@ def test_a_dataset_is_imported_with_other_names_and_its_actions(
     assert (len(episode.joints.stamps), episode.label.success) == (25, False)
 
 
-def test_a_dataset_of_another_version_is_refused(old_lerobot_dataset: Path) -> None:
+def test_dataset_of_unknown_version_is_refused(old_lerobot_dataset: Path) -> None:
     info = old_lerobot_dataset / 'meta/info.json'
     info.write_text(info.read_text().replace('v2.1', 'v1.6'))
-    with pytest.raises(RecordingError, match=r'version is v1\.6, must be v3\.x or v2\.1'):
+    with raises('dataset-unreadable', old_lerobot_dataset, 'v1.6', 'v3.x or v2.1'):
         find([old_lerobot_dataset])
 
 
-def test_a_video_that_was_cut_is_refused_by_name(dataset: Path) -> None:
+def test_truncated_video_is_refused_by_name(dataset: Path) -> None:
     path = dataset / 'videos/observation.images.top/chunk-000/file-000.mp4'
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    episode = episodes_of(open_recording(dataset / 'episode_000002'))[0]
-    with pytest.raises(RecordingError, match=r'file-000\.mp4 .*fetch it again'):
-        _ = episode.cameras['top'].images[59]
+    content = path.read_bytes()
+    for length, code in ((len(content) // 2, 'video-frame-missing'), (100, 'video-unreadable')):
+        path.write_bytes(content[:length])
+        episode = episodes_of(open_recording(dataset / 'episode_000002'))[0]
+        with raises(code, path, '8.933 s', 'download it again'):
+            _ = episode.cameras['top'].images[59]
 
 
-def test_a_picture_between_frames_is_not_made_up(dataset: Path) -> None:
+def test_time_without_video_frame_is_refused(dataset: Path) -> None:
     path = dataset / 'videos/observation.images.top/chunk-000/file-000.mp4'
     images = VideoImages(path, np.array([20.0]), 15)
-    with pytest.raises(RecordingError, match=r'has no frame at 20\.000 s'):
+    with raises('video-frame-missing', path, '20.000 s', 'download it again'):
         _ = images[0]
 
 
-def test_statistics_of_parts_are_those_of_the_whole() -> None:
+def test_aggregated_statistics_equal_those_of_all_rows() -> None:
     rows = [np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([[10.0, 4.0]])]
-    together = lerobot_stats.together([lerobot_stats.of_rows(part) for part in rows])
+    found = lerobot_stats.aggregate([lerobot_stats.of_rows(part) for part in rows])
     # Columns 0, 2, 10 and 1, 1, 4: means 4 and 2, variances (16 + 4 + 36) / 3 and (1 + 1 + 4) / 3.
-    np.testing.assert_allclose(together['mean'], [4.0, 2.0])
-    np.testing.assert_allclose(together['std'], [np.sqrt(56 / 3), np.sqrt(2.0)])
-    np.testing.assert_allclose([together['min'], together['max']], [[0.0, 1.0], [10.0, 4.0]])
-    assert together['count'].tolist() == [3]
+    np.testing.assert_allclose(found['mean'], [4.0, 2.0])
+    np.testing.assert_allclose(found['std'], [np.sqrt(56 / 3), np.sqrt(2.0)])
+    np.testing.assert_allclose([found['min'], found['max']], [[0.0, 1.0], [10.0, 4.0]])
+    assert found['count'].tolist() == [3]

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A task of another package: the left hand goes to a mat, on any robot that reaches it."""
+"""A task of another package: the left hand moves to a mat."""
 
 import mujoco
 import numpy as np
@@ -41,7 +41,7 @@ def make_plan(scene: Scene, start: Hands, fault: Fault, rng: np.random.Generator
 
 
 class MatJudge:
-    """The left hand is to be near the mat."""
+    """Success: the left hand is near the mat."""
 
     def __init__(self, scene: Scene) -> None:
         self._hand = scene.data.site(scene.robot.hands[0].site)
@@ -49,7 +49,7 @@ class MatJudge:
         self._origin, self._waited = self._mat.xpos.copy(), 0
         self._whole = self._distance()
 
-    def look(self, segment: Segment) -> SceneVerdict:
+    def update(self, segment: Segment) -> SceneVerdict:
         placed = self._distance() < NEAR
         self._waited += segment.phase == 'wait'
         evidence = 'the hand is not at the mat' if self._waited > 10 and not placed else ''

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading intact bags, compressed ones included, through ``rosbags.highlevel.AnyReader``.
+Reading intact bags, including compressed ones, through ``rosbags.highlevel.AnyReader``.
 
-AnyReader trusts the index of a file and sorts messages by receive time. A bag is therefore
-refused here if its messages are not those that the index counts, or if the receive times of a
-topic go back: sorting would interleave two stretches of time and hide that the clock was set.
+AnyReader relies on the index of a file and sorts messages by receive time. This module therefore
+refuses a bag whose message counts differ from the index, or in which the receive times of a topic
+go back: sorting would mix two intervals and hide that the clock was set.
 """
 
 import os
@@ -35,7 +35,7 @@ LANGUAGES: Final = {
 }  # fmt: skip
 FOOTER: Final = 37  # bytes at the end of an MCAP file: the last record and the magic
 CHECKSUM_END: Final = 12  # of these, the checksum and the magic, which it does not cover
-AHEAD: Final = 8  # messages skipped rather than searched for again
+SKIP_LIMIT: Final = 8  # messages skipped in the stream before a new search by time
 INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'messages'"
 STEPS_BACK: Final = """
 SELECT total(step < 0) FROM (
@@ -45,20 +45,20 @@ SELECT total(step < 0) FROM (
 
 
 class NotIntactError(Exception):
-    """A bag that AnyReader refuses, or would not return as it was recorded."""
+    """A bag that AnyReader cannot read, or would return in another order."""
 
 
 def read_intact(path: Path) -> Recording:
     """
     Read a bag file, or a folder with ``metadata.yaml``; large messages stay on disk.
 
-    :raises NotIntactError: if it is damaged, or not in order of time
+    :raises NotIntactError: if it is damaged, or receive times go back
     """
     try:
         return _read(path)
     except NotIntactError:
         raise
-    except Exception as error:  # parsers and decompressors raise errors of their own
+    except Exception as error:  # parsers and decompressors raise errors of many types
         raise NotIntactError(f'{type(error).__name__}: {error}') from error
 
 
@@ -117,13 +117,13 @@ class Source:
 
     @property
     def reader(self) -> AnyReader:
-        """The reader of this process: after a fork, two would move the same file position."""
+        """The reader of this process; processes must not share a file position after a fork."""
         if self._process != os.getpid():
             self._open()
         return self._reader
 
     def files(self) -> list[Path]:
-        """Return the storage files, decompressed where the bag compresses whole files."""
+        """Return the storage files, decompressed if the bag is compressed by file."""
         first: Any = self.reader.readers[0]
         storage = first.storage
         return [Path(one.path) for one in getattr(storage, 'storages', [storage])]
@@ -135,14 +135,14 @@ def _close(reader: AnyReader) -> None:
 
 
 class IndexedMessages(Sequence[bytes]):
-    """The messages of one topic in order of time; large ones are read on access."""
+    """The messages of one topic, ordered by receive time; large ones are read on access."""
 
     def __init__(self, path: Path, source: Source, topic: str) -> None:
         self.times: list[int] = []  # ns
         self.heads: list[bytes] = []
         self._path, self._source, self._topic = path, source, topic
         self._messages: list[bytes | None] = []
-        # Messages from the last place read, so that reading in order opens a chunk once.
+        # Messages after the last one read: sequential access opens each chunk once.
         self._reader: AnyReader | None = None
         self._stream: Iterator[bytes] = iter(())
         self._next = 0
@@ -163,20 +163,21 @@ class IndexedMessages(Sequence[bytes]):
         message = self._messages[index]
         if message is not None:
             return message
-        why: object = 'a message differs'
+        reason: object = 'a message differs'
         try:
             found = self._read(index)
             if found[:HEAD] == self.heads[index]:
                 return bytes(found)
         except Exception as error:  # as in ``read_intact``
-            why = error
+            reason = error
         raise RecordingError(
-            f'recording {self._path} has changed since it was opened ({why}): open it again'
+            'bag-changed',
+            f'recording {self._path} has changed since it was opened ({reason}): open it again',
         )
 
     def _read(self, index: int) -> bytes:
         reader = self._source.reader
-        if reader is not self._reader or not 0 <= index - self._next < AHEAD:
+        if reader is not self._reader or not 0 <= index - self._next < SKIP_LIMIT:
             time = self.times[index]
             self._reader, self._stream = reader, _stream(reader, self._topic, time)
             self._next = bisect_left(self.times, time)
@@ -185,7 +186,7 @@ class IndexedMessages(Sequence[bytes]):
 
 
 def _stream(reader: AnyReader, topic: str, time: int) -> Iterator[bytes]:
-    """Yield the messages of a topic from a receive time on, ns."""
+    """Yield the messages of a topic that were received at a time, ns, or later."""
     connections = [one for one in reader.connections if one.topic == topic]
     for _, _, message in reader.messages(connections, start=time):
         yield message
@@ -228,7 +229,7 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
             by_topic: dict[str, list[tuple[int, int]]] = {}
             for channel, offset in chunk.message_index_offsets.items():
                 entries = by_topic.setdefault(summary.channels[channel].topic, [])
-                entries += _places_and_times(file, offset)
+                entries += _offsets_and_times(file, offset)
             for topic, entries in by_topic.items():
                 for _, time in sorted(entries):
                     if time < newest.get(topic, 0):
@@ -237,13 +238,13 @@ def _check_mcap(path: Path) -> Mapping[str, Any]:
     return {record.name: metadata_content(record) for record in records}
 
 
-def _places_and_times(file: BinaryIO, offset: int) -> list[tuple[int, int]]:
-    """Return place in the chunk and receive time of the messages of one channel in one chunk."""
+def _offsets_and_times(file: BinaryIO, offset: int) -> list[tuple[int, int]]:
+    """Return offset in the chunk and receive time, ns, of one channel's messages in a chunk."""
     file.seek(offset)
     opcode, _, _, size = struct.unpack('<BQHI', file.read(15))
     if opcode != Opcode.MESSAGE_INDEX:
         raise NotIntactError('the index is damaged')
-    return [(place, time) for time, place in struct.iter_unpack('<QQ', file.read(size))]
+    return [(start, time) for time, start in struct.iter_unpack('<QQ', file.read(size))]
 
 
 def _check_sum(file: BinaryIO) -> None:

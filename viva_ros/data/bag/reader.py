@@ -3,8 +3,8 @@
 """
 Reading rosbag2 bags: a folder with metadata.yaml, or a bare .db3 or .mcap file.
 
-Intact bags are read through ``rosbags.highlevel.AnyReader``. Damaged ones, and those whose receive
-times go back, are read in the order of the file by the salvage readers, which report the losses.
+Intact bags are read through ``rosbags.highlevel.AnyReader``. Damaged bags, and bags whose receive
+times go back, are read by the salvage readers in the order of the file, with a report of losses.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ SQLITE: Final = '.db3'
 
 
 def is_bag(path: Path) -> bool:
-    """Tell a bag of rosbag2 from other files and folders."""
+    """Return whether a path is a rosbag2 bag: a folder with metadata.yaml, or a .db3 file."""
     return (path / METADATA).is_file() if path.is_dir() else path.suffix == SQLITE
 
 
@@ -46,7 +46,7 @@ def salvage(path: Path, reason: object = '') -> Recording:
     """
     Read a bag in the order of its files, as far as it can be read.
 
-    :param reason: why AnyReader does not read it
+    :param reason: why AnyReader cannot read it
     :raises RecordingError: if nothing in it can be read, or rosbag2 has compressed it
     """
     if not path.is_dir():
@@ -56,13 +56,16 @@ def salvage(path: Path, reason: object = '') -> Recording:
     files = [path / Path(str(name)).name for name in names]
     if content.get('compression_format') or content.get('compression_mode'):
         raise RecordingError(
-            f'bag {path} is compressed as {content.get("compression_mode")} by '
-            f'{content.get("compression_format")} and cannot be read so ({reason}): convert it '
-            'with "ros2 bag convert" to one without compression, or to MCAP with compression of '
-            'its own'
+            'bag-compressed',
+            f'bag {path} has {content.get("compression_format")} compression by '
+            f'{content.get("compression_mode")} and is not intact ({reason}): convert it with '
+            '"ros2 bag convert" to a bag without compression, or to MCAP with its own compression',
         )
     if not files:
-        raise RecordingError(f'bag {path} names no files in {METADATA}: run "ros2 bag reindex"')
+        raise RecordingError(
+            'bag-without-files',
+            f'bag {path} has no files in {METADATA}: run "ros2 bag reindex {path}"',
+        )
     parts, lost = [], []
     for file in files:
         try:
@@ -70,7 +73,7 @@ def salvage(path: Path, reason: object = '') -> Recording:
         except RecordingError as error:
             lost.append(str(error))
     if not parts:
-        raise RecordingError('; '.join(lost))
+        raise RecordingError('bag-unreadable', '; '.join(lost))
     return _joined(path, parts, lost, int(content.get('message_count') or 0))
 
 
@@ -80,12 +83,13 @@ def _metadata(path: Path) -> dict[str, Any]:
         return dict(content['rosbag2_bagfile_information'])
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise RecordingError(
-            f'{path / METADATA} cannot be read ({error!r}): run "ros2 bag reindex {path}"'
+            'bag-metadata',
+            f'{path / METADATA} cannot be read ({error!r}): run "ros2 bag reindex {path}"',
         ) from error
 
 
 def _joined(path: Path, parts: list[Recording], lost: list[str], expected: int) -> Recording:
-    """Put the files of a bag one after the other."""
+    """Concatenate the files of a bag."""
     tracks: dict[str, Track] = {}
     metadata: dict[str, Any] = {}
     for part in parts:
@@ -100,13 +104,13 @@ def _joined(path: Path, parts: list[Recording], lost: list[str], expected: int) 
     losses = (*(loss for part in parts for loss in part.losses), *lost)
     readable = min(part.readable for part in parts)
     whole = not lost and all(part.whole for part in parts)
-    if not whole and expected:  # the bag says how many messages it had
+    if not whole and expected:  # the metadata has the number of recorded messages
         readable = sum(len(track.times) for track in tracks.values()) / expected
     return Recording(path, tracks, metadata, losses, readable, whole)
 
 
 class _Chain(Sequence[bytes]):
-    """One sequence after another."""
+    """Concatenation of two sequences."""
 
     def __init__(self, first: Sequence[bytes], second: Sequence[bytes]) -> None:
         self._first, self._second = first, second
@@ -133,10 +137,10 @@ LINE: Final = '=' * 80
 
 def with_definitions(recording: Recording, folder: Path | None) -> Recording:
     """
-    Return a recording whose topics know their types.
+    Return a recording with the type definitions of a folder for topics that have none.
 
-    :param folder: of PACKAGE/msg/TYPE.msg; None changes nothing
-    :raises ConfigurationError: if the folder has none, or one cannot be read
+    :param folder: with PACKAGE/msg/TYPE.msg; None returns the recording unchanged
+    :raises ConfigurationError: if the folder has no definitions, or one cannot be read
     """
     if folder is None:
         return recording
@@ -151,7 +155,7 @@ def with_definitions(recording: Recording, folder: Path | None) -> Recording:
 
 
 def _definition(type_name: str, texts: dict[str, str]) -> Definition:
-    """Put a type and all others after it, as recordings do."""
+    """Return the definition of a type, followed by all others, as in a recording."""
     others = [
         f'{LINE}\nMSG: {name.replace("/msg/", "/")}\n{text}'
         for name, text in texts.items() if name != type_name
@@ -166,10 +170,13 @@ def _texts(folder: Path) -> dict[str, str]:
             for path in sorted(folder.glob('**/msg/*.msg'))
         }
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f'definitions in {folder} cannot be read ({error})') from error
+        raise ConfigurationError(
+            'definitions-unreadable', f'definitions in {folder} cannot be read ({error})'
+        ) from error
     if not found:
         raise ConfigurationError(
-            f'definitions is {folder}, which has no PACKAGE/msg/TYPE.msg: correct it in the map'
+            'definitions-missing',
+            f'definitions is {folder}, which has no PACKAGE/msg/TYPE.msg: correct it in the map',
         )
     return found
 
@@ -184,7 +191,7 @@ def _resolve(path: Path) -> EpisodeRef | None:
 
 
 def _state(ref: EpisodeRef) -> list[Any]:
-    """Return the time of a folder's change: its size says nothing of its files."""
+    """Return the modification time of a folder, whose size does not depend on its files."""
     return [ref.path.stat().st_mtime_ns] if ref.path.is_dir() else []
 
 

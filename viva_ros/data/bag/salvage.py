@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Salvage of MCAP files of ROS 2 messages.
+Salvage of damaged MCAP and SQLite files of ROS 2 messages.
 
-The file is read front to back and its index is not needed, so a file that was cut short, or has a
-damaged chunk in its middle, gives what it still holds; ``losses`` says what it does not.
+A file is read from front to back without its index. A truncated MCAP file is read up to its end; a
+damaged chunk is skipped. ``Recording.losses`` describes the unreadable parts.
 """
 
 import json
@@ -25,13 +25,13 @@ from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
 LARGE: Final = 2048  # bytes: longer messages stay on disk
-HEAD: Final = 12  # bytes up to and with the stamp of a header
-OPENED: Final = 4  # chunks kept, a few MB each
+HEAD: Final = 12  # bytes: CDR header and the stamp of a message header
+OPENED: Final = 4  # decoded chunks in memory, a few MB each
 Place = tuple[int, int]  # offset of the chunk in the file, number of the message in it
 
 
 class Chunks:
-    """The chunks of one file, a few of them opened."""
+    """The chunks of one file; the last few read are kept decoded."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -41,7 +41,7 @@ class Chunks:
         """
         Return the bytes of a message.
 
-        :raises RecordingError: if they are no longer there
+        :raises RecordingError: if the file has changed
         """
         offset, number = place
         if offset not in self._opened:
@@ -61,7 +61,8 @@ class Chunks:
                 records = breakup_chunk(Chunk.read(stream))
         except (OSError, McapError, ValueError) as error:
             raise RecordingError(
-                f'recording {self._path} has changed since it was opened ({error}): open it again'
+                'mcap-changed',
+                f'recording {self._path} has changed since it was opened ({error}): open it again',
             ) from error
         return [record.data for record in records if isinstance(record, Message)]
 
@@ -75,7 +76,7 @@ class MessageData(Sequence[bytes]):
         self.heads: list[bytes] = []
 
     def add(self, data: bytes, place: Place | None) -> None:
-        """Append a message; with a place it may stay on disk."""
+        """Append a message; a large one with a place stays on disk."""
         large = place is not None and len(data) > LARGE
         self._messages.append(place if large and place is not None else data)
         self.heads.append(bytes(data[:HEAD]))
@@ -90,20 +91,20 @@ class MessageData(Sequence[bytes]):
         return message if isinstance(message, bytes) else self._chunks.message(message)
 
 
-# What a library made for whole files may meet in a torn one.
+# Errors of libraries for intact files when they read a truncated one.
 TORN: Final = (
     McapError, ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError,
     OSError, struct.error,
 )  # fmt: skip
 MAGIC: Final = b'\x89MCAP0\r\n'  # at the beginning of a file
-RECORD_LIMIT: Final = 1 << 30  # bytes: a longer record is a damaged length
+RECORD_LIMIT: Final = 1 << 30  # bytes; a larger length is damaged
 
 
 def read_mcap(path: Path) -> Recording:
     """
     Read an MCAP file, as far as it can be read.
 
-    :raises RecordingError: if there is no such file, or nothing in it can be read
+    :raises RecordingError: if the file does not exist, or nothing in it can be read
     """
     reading = _Reading(path)
     try:
@@ -112,12 +113,15 @@ def read_mcap(path: Path) -> Recording:
             reader = StreamReader(file, emit_chunks=True, record_size_limit=RECORD_LIMIT)
             reading.run(reader, file.tell)
     except OSError as error:
-        raise RecordingError(f'recording {path} cannot be read ({error})') from error
-    if not reading.tracks:
-        why = '; '.join(reading.losses) or 'it has no messages'
         raise RecordingError(
-            f'recording {path} ({size} bytes) has nothing to read ({why}): is it an MCAP file '
-            'of ROS 2 messages?'
+            'mcap-unreadable', f'recording {path} cannot be read ({error})'
+        ) from error
+    if not reading.tracks:
+        reason = '; '.join(reading.losses) or 'it has no messages'
+        raise RecordingError(
+            'mcap-empty',
+            f'recording {path} ({size} bytes) has no readable messages ({reason}): is it an MCAP '
+            'file of ROS 2 messages?',
         )
     readable = 1.0 if reading.whole else reading.read / max(size, 1)
     readable *= 1.0 - reading.damaged / max(size, 1)
@@ -128,7 +132,7 @@ def read_mcap(path: Path) -> Recording:
 
 
 def metadata_content(record: Metadata) -> dict[str, Any]:
-    """Return the entries of a metadata record, decoded if all are JSON."""
+    """Return the entries of a metadata record; decoded if all of them are JSON."""
     try:
         return {key: json.loads(text) for key, text in record.metadata.items()}
     except ValueError:  # written by another tool
@@ -137,11 +141,11 @@ def metadata_content(record: Metadata) -> dict[str, Any]:
 
 class _Reading:
     """
-    Gathers the records of a file.
+    Collects the records of a file.
 
-    :param whole: whether the end of the data was met
-    :param read: bytes up to the end of the last whole record
-    :param damaged: bytes of chunks that cannot be read
+    :param whole: whether the end of the data was reached
+    :param read: bytes up to the end of the last complete record
+    :param damaged: bytes of unreadable chunks
     """
 
     def __init__(self, path: Path) -> None:
@@ -157,9 +161,9 @@ class _Reading:
 
     def run(self, reader: StreamReader, position: Callable[[], int]) -> None:
         """
-        Take in all records up to the end, or to the damage.
+        Read all records up to the end of the data, or to the damage.
 
-        :param position: gives the place in the file
+        :param position: returns the offset in the file
         """
         try:
             for record in reader.records:
@@ -188,7 +192,7 @@ class _Reading:
     def _add_chunk(self, chunk: Chunk) -> None:
         try:
             records = breakup_chunk(chunk, validate_crc=True)
-        except Exception as error:  # decompressors raise errors of their own
+        except Exception as error:  # decompressors raise errors of many types
             seconds = (chunk.message_end_time - chunk.message_start_time) * 1e-9
             self._lose(f'{seconds:.1f} s of messages', error)
             self.damaged += len(chunk.data)
@@ -222,10 +226,11 @@ class _Reading:
     def _add_metadata(self, record: Metadata) -> None:
         self.metadata[record.name] = metadata_content(record)
 
-    def _lose(self, what: str, why: object) -> None:
+    def _lose(self, part: str, reason: object) -> None:
         after = '' if self._last is None else f' after stamp {self._last * 1e-9:.3f} s'
-        detail = f'{type(why).__name__}: {why}' if isinstance(why, Exception) else why
-        self.losses.append(f'{what} is lost{after} ({detail})')
+        failed = isinstance(reason, Exception)
+        detail = f'{type(reason).__name__}: {reason}' if failed else reason
+        self.losses.append(f'{part} is lost{after} ({detail})')
 
 
 QUERY: Final = 'SELECT id, topic_id, timestamp, data FROM messages'
@@ -238,15 +243,16 @@ def read_sqlite(path: Path) -> Recording:
     :raises RecordingError: if nothing in it can be read
     """
     if not path.is_file():
-        raise RecordingError(f'recording {path} is not there')
+        raise RecordingError('sqlite-missing', f'recording {path} does not exist')
     try:
         base = open_database(path)
         topics = base.execute('SELECT id, name, type, serialization_format FROM topics').fetchall()
         definitions = _definitions(base)
     except (sqlite3.Error, RecordingError) as error:
         raise RecordingError(
-            f'recording {path} ({path.stat().st_size} bytes) has nothing to read ({error}): is it '
-            'a rosbag2 file? "ros2 bag reindex" does not mend it'
+            'sqlite-unreadable',
+            f'recording {path} ({path.stat().st_size} bytes) has no readable messages ({error}): '
+            'is it a rosbag2 file? "ros2 bag reindex" does not repair it',
         ) from error
     tracks, losses, rows = {}, [], {}
     for number, name, type_name, coding in topics:
@@ -260,21 +266,23 @@ def read_sqlite(path: Path) -> Recording:
     if damage:
         losses.append(damage)
     if not any(track.times for track in tracks.values()):
-        raise RecordingError(f'recording {path} has no messages ({"; ".join(losses) or "empty"})')
+        raise RecordingError(
+            'sqlite-empty', f'recording {path} has no messages ({"; ".join(losses) or "empty"})'
+        )
     by_topic = {track.topic: track for track in tracks.values()}
     return Recording(path, by_topic, {}, tuple(losses), readable, not damage)
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open without ever writing: no journal is made or played back."""
+    """Open a database read-only: SQLite neither writes nor replays a journal."""
     base = sqlite3.connect(f'file:{path.resolve()}?immutable=1', uri=True)
     base.text_factory = lambda raw: raw.decode(errors='replace')
-    base.execute('PRAGMA writable_schema = ON')  # else a file shorter than it says is not read
+    base.execute('PRAGMA writable_schema = ON')  # required to read a truncated file
     return base
 
 
 def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
-    """Return the types that the bag defines; bags before Iron define none."""
+    """Return the type definitions of the bag; bags before Iron have none."""
     query = 'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions'
     try:
         return {name: Definition(kind, text) for name, kind, text in base.execute(query)}
@@ -286,14 +294,14 @@ def _index(
     base: sqlite3.Connection, path: Path, tracks: dict[int, Track], rows: dict[int, '_Rows']
 ) -> tuple[float, str]:
     """
-    Note where every message is, and stop at the damage.
+    Add the messages to the tracks, up to the damage.
 
-    :returns: share of the messages that are there, and what is lost
+    :returns: share of the messages that can be read, in [0, 1], and the loss; '' for none
     """
-    seen, newest = 0, None
+    count, newest = 0, None
     try:
-        for row, topic, time, data in base.execute(QUERY):  # the data too: they may be damaged
-            seen += 1
+        for row, topic, time, data in base.execute(QUERY):  # with the data, which may be damaged
+            count += 1
             if topic in tracks:
                 tracks[topic].times.append(time)
                 rows[topic].ids.append(row)
@@ -301,19 +309,19 @@ def _index(
                 newest = time if newest is None else max(newest, time)
     except sqlite3.Error as error:
         after = '' if newest is None else f' after stamp {newest * 1e-9:.3f} s'
-        return _share(base, path, seen), f'the rest is lost{after} ({error})'
+        return _share(base, path, count), f'the rest is lost{after} ({error})'
     return 1.0, ''
 
 
-def _share(base: sqlite3.Connection, path: Path, seen: int) -> float:
+def _share(base: sqlite3.Connection, path: Path, count: int) -> float:
     """
-    Return the share of messages read, by the last id given.
+    Return the share of messages read, in [0, 1].
 
-    Where that is lost too, by the size that the file says it had.
+    The total is the last message id; if that is lost, the file size in the header is used.
     """
     try:
         (last,) = base.execute('SELECT max(id) FROM messages').fetchone()
-        return min(1.0, seen / max(int(last or 0), 1))
+        return min(1.0, count / max(int(last or 0), 1))
     except sqlite3.Error:
         with path.open('rb') as file:
             head = file.read(32)
@@ -352,5 +360,6 @@ class _Rows(Sequence[bytes]):
             return bytes(self._base.execute(query, (self.ids[index],)).fetchone()[0])
         except (sqlite3.Error, TypeError) as error:
             raise RecordingError(
-                f'{self._path} is damaged at message {self.ids[index]} ({error}): leave it out'
+                'sqlite-damaged',
+                f'{self._path} is damaged at message {self.ids[index]} ({error}): leave it out',
             ) from error

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Writing a recording: an MCAP file of ROS 2 messages, under its final name only when whole.
+Writing a recording: an MCAP file of ROS 2 messages, renamed to its final name when complete.
 
-It grows as ``.NAME.part``; a process that dies leaves that file, which can still be read as far
-as it goes. Channels and the metadata record ``rosbag2`` are those of rosbag2's MCAP storage, so
-that ``ros2 bag play`` publishes each topic with the QoS that it was recorded with.
+It is written as ``.NAME.part``; a killed process leaves that file, and its messages can be read.
+Channels and the metadata record ``rosbag2`` are those of rosbag2's MCAP storage, so that
+``ros2 bag play`` publishes each topic with its recorded QoS.
 """
 
 import contextlib
@@ -24,30 +24,30 @@ from mcap.writer import CompressionType, Writer
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.messages import schema, serialise, type_hash
 
-CHUNK: Final = 1 << 18  # bytes: what a torn file loses at most
+CHUNK: Final = 1 << 18  # bytes; the maximum loss of a truncated file
 QOS: Final = 'offered_qos_profiles'  # keys of a channel's metadata, as rosbag2 names them
 HASH: Final = 'topic_type_hash'
-#: Of rosbag2's metadata; in this version QoS policies are numbers, which all from Humble on read.
+#: Of rosbag2's metadata; its QoS policies are numbers, which Humble and later read.
 ROSBAG2_VERSION: Final = 8
 
 
 def part_path(path: Path) -> Path:
-    """Return the name that a recording has while it grows."""
+    """Return the path of a recording while it is written."""
     return path.with_name(f'.{path.name}.part')
 
 
 class RecordingWriter:
     """
-    Appends messages to one new recording; used by one thread at a time.
+    Appends messages to a new recording; for one thread at a time.
 
-    As a context manager it closes the file, or discards it when an exception passes.
+    As a context manager it closes the file, or discards it after an exception.
     """
 
     def __init__(self, path: Path) -> None:
         """
-        Begin; an existing file of that name stays until ``close``.
+        Create the file; an existing file of this name stays until ``close``.
 
-        :raises RecordingError: if the file cannot be made, or is being written by someone else
+        :raises RecordingError: if the file cannot be created, or another process writes it
         """
         self.path = path
         self._part = part_path(path)
@@ -62,39 +62,41 @@ class RecordingWriter:
         except BlockingIOError as error:
             self._file.close()
             raise RecordingError(
-                f'{path} is being written by another process: choose another name'
+                'recording-locked',
+                f'{path} is being written by another process: choose another name',
             ) from error
         except OSError as error:
             raise RecordingError(
-                f'{path} cannot be written ({error}): choose another place'
+                'recording-unwritable',
+                f'{path} cannot be written ({error}): choose another folder',
             ) from error
         self._file.truncate(0)
-        # JPEG and CDR of floats hardly shrink, and readers without zstd should manage.
+        # JPEG and CDR of floats hardly compress, and readers need no zstd.
         self._writer = Writer(self._file, chunk_size=CHUNK, compression=CompressionType.NONE)
         self._writer.start(profile='ros2', library='viva_ros')
 
     def describe(self, topic: str, metadata: Mapping[str, str]) -> None:
         """
-        Set the metadata of a topic's channel; a channel that has a message keeps what it has.
+        Set the metadata of a topic's channel; no effect after the first message of the topic.
 
-        :param topic: absolute, as in '/joint_states'
-        :param metadata: ``QOS`` and ``HASH``; what is not known is left out
+        :param topic: absolute, such as '/joint_states'
+        :param metadata: ``QOS`` and ``HASH``, as far as known
         """
         if topic not in {name for name, _ in self._channels}:
             self._described[topic] = dict(metadata)
 
     def write(self, topic: str, type_name: str, message: Any, log_time: int) -> None:
-        """Append a message made by ``messages.make``; times in ns."""
+        """Append a message from ``messages.make``; receive time in ns."""
         self.write_cdr(topic, type_name, serialise(type_name, message), log_time)
 
     def write_cdr(self, topic: str, type_name: str, cdr: bytes, log_time: int) -> None:
         """
         Append a serialised message.
 
-        :param topic: absolute, as in '/joint_states'
-        :param type_name: as in 'sensor_msgs/msg/JointState'
-        :param log_time: when it was received, ns
-        :raises RecordingError: if the type is not known, or the disk is full
+        :param topic: absolute, such as '/joint_states'
+        :param type_name: such as 'sensor_msgs/msg/JointState'
+        :param log_time: receive time, ns
+        :raises RecordingError: if the type is unknown, or the disk is full
         """
         channel = self._channel(topic, type_name)
         count = self._counts.get(channel, 0)
@@ -104,14 +106,16 @@ class RecordingWriter:
         try:
             self._writer.add_message(channel, log_time, cdr, log_time, count)
         except OSError as error:
-            raise RecordingError(f'{self.path} cannot be written ({error})') from error
+            raise RecordingError(
+                'recording-unwritable', f'{self.path} cannot be written ({error})'
+            ) from error
 
     def metadata(self, name: str, content: Mapping[str, Any]) -> None:
         """Append a metadata record; each entry is stored as JSON."""
         self._writer.add_metadata(name, {key: json.dumps(v) for key, v in content.items()})
 
     def close(self) -> None:
-        """Finish the file and give it its name; twice is once."""
+        """Finish and rename the file; a second call has no effect."""
         if self._file.closed:
             return
         try:
@@ -121,12 +125,14 @@ class RecordingWriter:
             os.fsync(self._file.fileno())
             self._part.replace(self.path)
         except OSError as error:
-            raise RecordingError(f'{self.path} cannot be written ({error})') from error
+            raise RecordingError(
+                'recording-unwritable', f'{self.path} cannot be written ({error})'
+            ) from error
         finally:
             self._file.close()
 
     def discard(self) -> None:
-        """Stop, and leave no file."""
+        """Stop and delete the file."""
         if not self._file.closed:
             self._file.close()
             with contextlib.suppress(FileNotFoundError):
@@ -150,7 +156,7 @@ class RecordingWriter:
                 self._schemas[type_name] = self._writer.register_schema(
                     type_name, 'ros2msg', schema(type_name).encode()
                 )
-            # Where no publisher's hash was given, that of the definition which is written here.
+            # Without a publisher's hash, that of the written definition.
             metadata = {HASH: type_hash(type_name)} | self._described.get(topic, {})
             self._described[topic] = metadata
             self._channels[topic, type_name] = self._writer.register_channel(
@@ -171,7 +177,7 @@ class RecordingWriter:
                 for (topic, type_name), channel in self._channels.items()
             ],
             'compression_format': '', 'compression_mode': '',
-            'relative_file_paths': [], 'files': [],  # a file does not know its own name
+            'relative_file_paths': [], 'files': [],  # the file may be renamed
             'custom_data': {}, 'ros_distro': os.environ.get('ROS_DISTRO', ''),
         }  # fmt: skip
         return json.dumps(content)
@@ -190,30 +196,30 @@ class RecordingWriter:
 
 class BackgroundWriter:
     """
-    The calls of a ``RecordingWriter``, which return at once and are done in their order.
+    A ``RecordingWriter`` in a thread; calls are queued and return at once.
 
-    After an error the file is discarded, ``error`` is set, and further calls do nothing.
+    After an error the file is discarded, ``error`` is set, and further calls have no effect.
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin; whether the file can be made is known later."""
+        """Start the thread, which creates the file; ``error`` is set if it cannot."""
         self.path = path
         self.error: Exception | None = None
-        self.remark = ''  # what ``then`` of close has returned
-        self._put = self._written = 0  # bytes
+        self.remark = ''  # the result of ``then`` in ``close``
+        self._queued = self._written = 0  # bytes
         self._calls: SimpleQueue[Callable[[RecordingWriter], Any] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name='viva_recording', daemon=True)
         self._thread.start()
 
     @property
     def done(self) -> bool:
-        """Whether all is written and closed, or discarded."""
+        """Whether the file is closed or discarded."""
         return not self._thread.is_alive()
 
     @property
     def backlog(self) -> int:
-        """Bytes that are not yet written."""
-        return 0 if self.done else self._put - self._written
+        """Bytes in the queue."""
+        return 0 if self.done else self._queued - self._written
 
     def describe(self, topic: str, metadata: Mapping[str, str]) -> None:
         """Set the metadata of a topic's channel."""
@@ -227,7 +233,7 @@ class BackgroundWriter:
         """Append a serialised message."""
         if self.done:
             return
-        self._put += len(cdr)
+        self._queued += len(cdr)
 
         def write(writer: RecordingWriter) -> None:
             writer.write_cdr(topic, type_name, cdr, log_time)
@@ -237,9 +243,9 @@ class BackgroundWriter:
 
     def close(self, then: Callable[[Path], str] = lambda _: '') -> None:
         """
-        Finish the file and give it its name.
+        Finish and rename the file.
 
-        :param then: called in the thread with the path; returns a remark
+        :param then: called in the thread with the path; returns ``remark``
         """
 
         def finish(writer: RecordingWriter) -> None:
@@ -250,12 +256,12 @@ class BackgroundWriter:
         self._calls.put(None)
 
     def discard(self) -> None:
-        """Stop, and leave no file."""
+        """Stop and delete the file."""
         self._calls.put(RecordingWriter.discard)
         self._calls.put(None)
 
     def join(self, timeout: float) -> bool:
-        """Wait until all is written; False if that takes longer than the timeout, s."""
+        """Wait until the file is closed; return False after the timeout, s."""
         self._thread.join(timeout)
         return self.done
 

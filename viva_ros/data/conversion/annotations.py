@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where an import takes outcomes from: a flag, a CSV file, a topic, or the recording itself."""
+"""Sources of outcomes for an import: an option, a CSV file, a topic, or the recording."""
 
 import csv
 from dataclasses import dataclass, field, replace
@@ -20,12 +20,12 @@ COLUMNS: Final = ('file', 'success', 'failure', 'task')
 @dataclass(frozen=True)
 class Outcomes:
     """
-    How an import labels episodes; the first that is given counts.
+    Sources of the labels of an import; the first that is set is used.
 
-    :param success: of all
-    :param table: file to outcome; empty without a CSV file
-    :param topic: of a std_msgs Bool or String; '' is none
-    :param task: where nobody else names it
+    :param success: of all episodes
+    :param table: file to label, from a CSV file; empty for none
+    :param topic: of a std_msgs Bool or String; '' for none
+    :param task: used if no other source has one
     """
 
     success: bool | None = None
@@ -33,50 +33,54 @@ class Outcomes:
     topic: str = ''
     task: str = ''
 
-    def label(self, take: RawEpisode, recording: Recording) -> Label:
+    def label(self, episode: RawEpisode, recording: Recording) -> Label:
         """
         Return the label of an episode.
 
-        :raises RecordingError: if there is none, or it names no task
+        :raises RecordingError: if no source has an outcome, or none has a task
         """
-        found = self._find(take, recording)
-        task = found.task or take.task or self.task
+        found = self._find(episode, recording)
+        task = found.task or episode.task or self.task
         if not task:
             raise RecordingError(
-                'names no task: give --task, "task" in the map, or a column of the CSV file'
+                'episode-task-missing',
+                'has no task: set --task, "task" in the map, or a column of the CSV file',
             )
         return replace(found, task=task)
 
-    def _find(self, take: RawEpisode, recording: Recording) -> Label:
+    def _find(self, episode: RawEpisode, recording: Recording) -> Label:
         if self.success is not None:
-            known = take.label or Label('', self.success)
+            known = episode.label or Label('', self.success)
             return known if known.success == self.success else Label(known.task, self.success)
         if self.table:
-            return self._from_table(take)
+            return self._from_table(episode)
         if self.topic:
             return from_topic(recording, self.topic)
-        if take.label is None:
+        if episode.label is None:
             raise RecordingError(
-                'has no outcome: give --success, --failure, --labels FILE.csv, "label: {topic: '
-                '...}" in the map, or run "viva label"'
+                'outcome-missing',
+                'has no outcome: set --success, --failure, --labels FILE.csv or "label: {topic: '
+                '...}" in the map, or run "viva label"',
             )
-        return take.label
+        return episode.label
 
-    def _from_table(self, take: RawEpisode) -> Label:
-        keys = (str(take.source), take.source.name, take.source.stem, take.name)
+    def _from_table(self, episode: RawEpisode) -> Label:
+        source = episode.source
+        keys = (str(source), source.name, source.stem, episode.name)
         for key in keys:
             if key in self.table:
                 return self.table[key]
         raise RecordingError(
-            f'is not in the CSV file, neither as {keys[1]} nor as {keys[3]}: add a line for it'
+            'table-row-missing',
+            f'is not in the CSV file, neither as {keys[1]} nor as {keys[3]}: add a line for it',
         )
 
 
 def read_table(path: Path) -> dict[str, Label]:
     """
-    Read a CSV file with columns file, success and, if need be, failure and task.
+    Read a CSV file with the columns file and success, and optionally failure and task.
 
-    :raises ConfigurationError: naming file, line, value and what is allowed
+    :raises ConfigurationError: with file, line, value and the valid values
     """
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
@@ -84,12 +88,13 @@ def read_table(path: Path) -> dict[str, Label]:
             missing = {'file', 'success'} - set(reader.fieldnames or ())
             if missing:
                 raise ConfigurationError(
+                    'table-columns',
                     f'{path} lacks column {", ".join(sorted(missing))}, must have '
-                    f'{", ".join(COLUMNS[:2])} and may have {", ".join(COLUMNS[2:])}'
+                    f'{", ".join(COLUMNS[:2])} and may have {", ".join(COLUMNS[2:])}',
                 )
             return {row['file']: _row(path, reader.line_num, row) for row in reader}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f'{path} cannot be read ({error})') from error
+        raise ConfigurationError('table-unreadable', f'{path} cannot be read ({error})') from error
 
 
 def _row(path: Path, line: int, row: dict[str, Any]) -> Label:
@@ -98,46 +103,49 @@ def _row(path: Path, line: int, row: dict[str, Any]) -> Label:
 
 
 def outcome(text: str | None) -> bool | None:
-    """Return the outcome that a word stands for; None if it stands for none."""
+    """Return the outcome of a word such as 'yes' or 'fail'; None for any other word."""
     word = (text or '').strip().lower()
     return True if word in YES else False if word in NO else None
 
 
 def outcome_at(where: str, text: str | None) -> bool:
     """
-    Return the outcome that a word of a table stands for.
+    Return the outcome of a word in a table.
 
-    :param where: file and line, for the error
-    :raises ConfigurationError: if it stands for none
+    :param where: file and line, for the error text
+    :raises ConfigurationError: if the word has no outcome
     """
     found = outcome(text)
     if found is None:
         raise ConfigurationError(
-            f'{where}: success is {text!r}, must be one of {", ".join((*YES, *NO))}'
+            'outcome-word',
+            f'{where}: success is {text!r}, must be one of {", ".join((*YES, *NO))}',
         )
     return found
 
 
 def from_topic(recording: Recording, topic: str) -> Label:
     """
-    Return the outcome in the last message of a topic, a Bool, or a String such as 'failure: slip'.
+    Return the label from the last message of a topic: Bool, or String such as 'failure: slip'.
 
-    :raises RecordingError: if nothing was said there, or it cannot be understood
+    :raises RecordingError: if the topic has no such message
     """
     track = recording.tracks.get(topic) or recording.tracks.get(f'/{topic}')
-    said = [message for _, message in track.messages()] if track else []
-    last = said[-1] if said else None
+    messages = [message for _, message in track.messages()] if track else []
+    last = messages[-1] if messages else None
     if last is None or not hasattr(last, 'data'):
         raise RecordingError(
-            f'has no outcome on topic {topic}: give it by --labels, or run "viva label"'
+            'outcome-topic-empty',
+            f'has no outcome on topic {topic}: set --labels FILE.csv, or run "viva label"',
         )
     if isinstance(last.data, str):
         word, _, failure = last.data.partition(':')
         success = outcome(word)
         if success is None:
             raise RecordingError(
+                'outcome-topic-word',
                 f'has {last.data!r} on topic {topic}, must begin with one of '
-                f'{", ".join((*YES, *NO))}'
+                f'{", ".join((*YES, *NO))}',
             )
         return Label('', success, failure.strip() or None)
     return Label('', bool(last.data))

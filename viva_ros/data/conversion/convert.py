@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Import recordings into a LeRobot dataset: each is resampled, written, then all are joined.
+Import of recordings into a LeRobot dataset: resample and write each one, then join them.
 
-An episode beyond the limits is refused with its reasons, and leaves nothing but these.
+An episode beyond the limits is refused; the report has the reasons.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.raw_episode import RawEpisode, takes
+from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
 from viva_ros.data.conversion.resample import Figures, grid, held, joints_at, measure
 from viva_ros.data.conversion.topic_map import Map
 from viva_ros.data.conversion.workspace import Staging, Unit
@@ -32,18 +32,18 @@ from viva_ros.data.episode import Frames, Label, Mark, Stamps
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
 from viva_ros.data.lerobot.video import encode
-from viva_ros.data.lerobot.writer import Staged, assemble
-from viva_ros.data.open import identity, open_as_it_is, resolve
+from viva_ros.data.lerobot.writer import StagedEpisode, assemble
+from viva_ros.data.open import identity, open_unmapped, resolve
 from viva_ros.data.recording import Recording
 
-FORMAT: Final = 1  # of a unit; another number makes all anew
+FORMAT: Final = 1  # of a unit; units of another format are imported again
 
 
 def import_one(path: Path, how: Map, outcomes: Outcomes, staging: Staging) -> Unit:
     """
-    Return the unit of a recording, made anew unless it is there.
+    Return the unit of a recording; import the recording unless its unit exists.
 
-    :raises RecordingError: if it cannot be read at all, or the disk is full
+    :raises RecordingError: if the recording cannot be read, or the disk is full
     """
     key = key_of(path, how, outcomes)
     unit = staging.find(key)
@@ -52,28 +52,32 @@ def import_one(path: Path, how: Map, outcomes: Outcomes, staging: Staging) -> Un
     try:
         with staging.begin(key) as folder:
             staging.finish_unit(folder, _make(path, how, outcomes, folder))
-    except OSError as error:  # PyAV's are among them
+    except OSError as error:  # PyAV's errors included
         raise RecordingError(
-            f'{staging.folder} cannot be written ({error}): make room, and run the same command '
-            'again; what is finished is kept'
+            'import-unwritable',
+            f'{staging.folder} cannot be written ({error}): free disk space and run the same '
+            'command again; imported recordings are kept',
         ) from error
     made = staging.find(key)
     if made is None:
-        raise RecordingError(f'{staging.folder / key} is gone: run the same command again')
+        raise RecordingError(
+            'import-unit-missing',
+            f'{staging.folder / key} was deleted: run the same command again',
+        )
     return made
 
 
 def key_of(path: Path, how: Map, outcomes: Outcomes) -> str:
-    """Return a name that changes with the recording, the map and the labels."""
+    """Return a hash that changes with the recording, the map and the labels."""
     made_of = [FORMAT, identity(resolve(path)), how.text, repr(outcomes)]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
 
 def _make(path: Path, how: Map, outcomes: Outcomes, folder: Path) -> dict[str, Any]:
-    """Import all episodes of a recording; give the description of the unit."""
+    """Import all episodes of a recording; return the description of the unit."""
     try:
-        recording = with_definitions(open_as_it_is(path), how.definitions)
-        found = takes(recording, how)
+        recording = with_definitions(open_unmapped(path), how.definitions)
+        found = raw_episodes(recording, how)
     except (RecordingError, ConfigurationError) as error:
         refused = Figures(path.stem, str(path), readable=0.0, refused=(str(error),))
         return {'figures': [asdict(refused)], 'episodes': []}
@@ -81,70 +85,71 @@ def _make(path: Path, how: Map, outcomes: Outcomes, folder: Path) -> dict[str, A
         refused = Figures(path.stem, str(path), refused=('has no episode: leave it out',))
         return {'figures': [asdict(refused)], 'episodes': []}
     figures, episodes = [], []
-    for number, take in enumerate(found):
-        seen, episode = _import_take(take, recording, how, outcomes, folder, number)
-        figures.append(asdict(seen))
+    for number, raw in enumerate(found):
+        own, episode = _import_episode(raw, recording, how, outcomes, folder, number)
+        figures.append(asdict(own))
         episodes += [episode] if episode else []
     return {'figures': figures, 'episodes': episodes}
 
 
-def _import_take(
-    take: RawEpisode, recording: Recording, how: Map, outcomes: Outcomes, folder: Path, number: int
+def _import_episode(
+    raw: RawEpisode, recording: Recording, how: Map, outcomes: Outcomes, folder: Path, number: int
 ) -> tuple[Figures, dict[str, Any] | None]:
-    moments = grid(take, how.rate)
-    figures = measure(take, moments, how.limits)
+    moments = grid(raw, how.rate)
+    figures = measure(raw, moments, how.limits)
     try:
-        label = outcomes.label(take, recording)
-        _check_names(take)
+        label = outcomes.label(raw, recording)
+        _check_names(raw)
     except RecordingError as error:
         figures = replace(figures, refused=(*figures.refused, str(error)))
     if figures.refused:
         return figures, None
     try:
-        return figures, _write(take, how.rate, moments, label, folder, number)
+        return figures, _write(raw, how.rate, moments, label, folder, number)
     except RecordingError as error:
         for leftover in folder.glob(f'{number}.*'):
             leftover.unlink()
         return replace(figures, refused=(str(error),)), None
 
 
-def _check_names(take: RawEpisode) -> None:
-    for kind, groups in (('joint', take.joints), ('action', take.action)):
+def _check_names(raw: RawEpisode) -> None:
+    for kind, groups in (('joint', raw.joints), ('action', raw.action)):
         names = [name for group in groups for name in group.names]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise RecordingError(
-                f'has {kind} {", ".join(twice)} twice: give them names of their own in the map'
+                'joint-twice',
+                f'has {kind} {", ".join(twice)} twice: set different names in the map',
             )
-    if not take.cameras:
-        raise RecordingError('has no camera: name them in the map')
+    if not raw.cameras:
+        raise RecordingError('camera-missing', 'has no camera: name its cameras in the map')
 
 
 def _write(
-    take: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int
+    raw: RawEpisode, fps: int, moments: Stamps, label: Label, folder: Path, number: int
 ) -> dict[str, Any]:
-    """Write one episode and describe it."""
+    """Write one episode; return its description."""
     sizes, pictures = {}, {}
-    for camera, frames in take.cameras.items():
-        looker = _Looker(camera, frames, moments)
-        encode(folder / f'{number}.{camera}.mp4', looker.images(), fps)
-        sizes[camera], pictures[camera] = looker.size, stats.of_pictures(looker.pixels)
-    names = {STATE: [n for group in take.joints for n in group.names]}
-    np.save(folder / f'{number}.{STATE}.npy', joints_at(take.joints, moments).astype(np.float32))
-    if take.action:
-        names[ACTION] = [n for group in take.action for n in group.names]
-        rows = joints_at(take.action, moments).astype(np.float32)
+    for camera, frames in raw.cameras.items():
+        stream = _CameraStream(camera, frames, moments)
+        encode(folder / f'{number}.{camera}.mp4', stream.images(), fps)
+        sizes[camera], pictures[camera] = stream.size, stats.of_images(stream.pixels)
+    names = {STATE: [n for group in raw.joints for n in group.names]}
+    np.save(folder / f'{number}.{STATE}.npy', joints_at(raw.joints, moments).astype(np.float32))
+    if raw.action:
+        names[ACTION] = [n for group in raw.action for n in group.names]
+        rows = joints_at(raw.action, moments).astype(np.float32)
         np.save(folder / f'{number}.{ACTION}.npy', rows)
     shape = Shape(fps, tuple(names[STATE]), tuple(names.get(ACTION, ())), sizes)
     return {
-        'number': number, 'name': take.name, 'source': str(take.source), 'label': asdict(label),
+        'number': number, 'name': raw.name, 'source': str(raw.source), 'label': asdict(label),
         'start': int(moments[0]), 'length': len(moments), 'shape': shape.to_dict(),
         'pictures': {c: {n: v.tolist() for n, v in one.items()} for c, one in pictures.items()},
     }  # fmt: skip
 
 
-class _Looker:
-    """Goes through the pictures of one camera once; all must be of one size."""
+class _CameraStream:
+    """The resampled images of one camera, all of one size."""
 
     def __init__(self, camera: str, frames: Frames, moments: Stamps) -> None:
         self._camera, self._frames = camera, frames
@@ -154,17 +159,17 @@ class _Looker:
 
     def images(self) -> Iterator[Image]:
         """
-        Yield the picture of every moment.
+        Yield the image of each grid time.
 
-        :raises RecordingError: if one cannot be decoded, or is of another size
+        :raises RecordingError: if one cannot be decoded, or has another size
         """
-        wanted = set(stats.looked_at(len(self._rows)).tolist())
+        wanted = set(stats.sample_indices(len(self._rows)).tolist())
         last, image = -1, None
         for at, row in enumerate(self._rows.tolist()):
             if row != last or image is None:
                 last, image = row, self._decode(row)
             if at in wanted:
-                self.pixels.append(stats.thinned(image))
+                self.pixels.append(stats.subsample(image))
             yield image
 
     def _decode(self, row: int) -> Image:
@@ -172,20 +177,21 @@ class _Looker:
         try:
             image = self._frames.images[row]
         except InputError as error:
-            raise RecordingError(f'{where}: {error}') from error
+            raise RecordingError('image-undecodable', f'{where}: {error}') from error
         height, width = image.shape[:2]
         if self.size == (0, 0):
             self.size = (height, width)
         if self.size != (height, width):
             raise RecordingError(
+                'image-size',
                 f'{where} is {width} x {height} pixels, before {self.size[1]} x {self.size[0]}: '
-                'part the recording there'
+                'split the recording there',
             )
         return image
 
 
-def staged(unit: Unit, episode: Mapping[str, Any]) -> Staged:
-    """Return an episode of a unit as the writer wants it."""
+def staged_episode(unit: Unit, episode: Mapping[str, Any]) -> StagedEpisode:
+    """Return an episode of a unit for the writer of the dataset."""
     shape = Shape.from_dict(episode['shape'])
     stem = str(unit.folder / str(episode['number']))
     vectors = {STATE: Path(f'{stem}.{STATE}.npy')}
@@ -194,18 +200,18 @@ def staged(unit: Unit, episode: Mapping[str, Any]) -> Staged:
     content = dict(episode['label'])
     content['marks'] = tuple(Mark(**mark) for mark in content['marks'])
     videos = {camera: Path(f'{stem}.{camera}.mp4') for camera in shape.sizes}
-    return Staged(
+    return StagedEpisode(
         episode['name'], episode['source'], Label(**content), episode['start'],
         episode['length'], vectors, videos, episode['pictures'],
     )  # fmt: skip
 
 
-MANY: Final = 60  # episodes; of more only the refused are listed
+MANY: Final = 60  # episodes; a longer list has only the refused ones
 
 
 def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
     """
-    List episodes, and why some were refused.
+    Print a table of episodes, and the reasons for which some were refused.
 
     :param rows: ``resample.Figures`` as dicts
     """
@@ -219,26 +225,26 @@ def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return one line an episode."""
-    name = Column('episode', overflow='fold')  # names often differ at their end alone
-    given = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
+    """Return a table with one line per episode."""
+    name = Column('episode', overflow='fold')  # names often differ only at their end
+    lines = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
     for row in rows:
-        given.add_row(
+        lines.add_row(
             row['name'], str(row['frames']), f'{row["duration"]:.1f}', rates(row['streams']),
-            f'{widest(row["streams"]):.3f}', f'{row["skew"]:.3f}', f'{row["readable"]:.1%}',
-            'refused' if row['refused'] else 'taken',
+            f'{longest_gap(row["streams"]):.3f}', f'{row["skew"]:.3f}', f'{row["readable"]:.1%}',
+            'refused' if row['refused'] else 'imported',
         )  # fmt: skip
-    return given
+    return lines
 
 
 def rates(streams: Mapping[str, Any]) -> str:
-    """Return the slowest stream, and the rate of the fastest."""
+    """Return the slowest stream with its rate, and the rate of the fastest, Hz."""
     found = sorted((one['rate'], name) for name, one in streams.items())
     return f'{found[0][1]} {found[0][0]:.1f} .. {found[-1][0]:.1f}' if found else ''
 
 
-def widest(streams: Mapping[str, Any]) -> float:
-    """Return the longest time without a message, s."""
+def longest_gap(streams: Mapping[str, Any]) -> float:
+    """Return the longest interval without a message, s."""
     return max((one['gap'] for one in streams.values()), default=0.0)
 
 
@@ -251,26 +257,27 @@ def import_all(paths: Sequence[Path], how: Map, outcomes: Outcomes, out: Path) -
     """
     Import recordings into a new dataset.
 
-    :returns: the report, as it lies in the dataset
-    :raises RecordingError: if no episode could be taken, or the disk is full
+    :returns: the report, which is also written into the dataset
+    :raises RecordingError: if no episode could be imported, or the disk is full
     """
     keys = [key_of(path, how, outcomes) for path in paths]
     made_of = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
     if out.exists():
-        return _there_already(out, made_of)
+        return _existing_report(out, made_of)
     staging = Staging(out)
     with staging.locked():
         units = [
             import_one(path, how, outcomes, staging)
             for path in bar(paths, 'importing', total=len(paths))
         ]
-        episodes, shape = fit(units)
+        episodes, shape = matching_episodes(units)
         rows = [row for unit in units for row in unit.figures]
         if shape is None:
             show(rows, Console(highlight=False))
             raise RecordingError(
-                f'no episode of {len(paths)} recordings could be taken, and {out} is not made: '
-                'see the reasons above'
+                'import-empty',
+                f'no episode of {len(paths)} recordings could be imported, and {out} is not '
+                'created: see the reasons above',
             )
         report = {
             'format': 'viva_ros import 1', 'made_of': made_of, 'command': command_line('import'),
@@ -280,14 +287,14 @@ def import_all(paths: Sequence[Path], how: Map, outcomes: Outcomes, out: Path) -
     return report
 
 
-def fit(units: Sequence[Unit]) -> tuple[list[Staged], Shape | None]:
+def matching_episodes(units: Sequence[Unit]) -> tuple[list[StagedEpisode], Shape | None]:
     """
-    Pick the episodes that have cameras, sizes and joints in common with the first.
+    Return the episodes with the cameras, sizes and joints of the first.
 
-    The figures of the others get the reason.
+    The others are refused; the reason is added to their figures.
     """
     shape: Shape | None = None
-    taken: list[Staged] = []
+    found: list[StagedEpisode] = []
     for unit in units:
         accepted = [row for row in unit.figures if not row['refused']]
         for row, episode in zip(accepted, unit.episodes, strict=True):
@@ -297,14 +304,15 @@ def fit(units: Sequence[Unit]) -> tuple[list[Staged], Shape | None]:
             if difference:
                 row['refused'] = [f'has {difference}: import it into a dataset of its own']
             else:
-                taken.append(staged(unit, episode))
-    return taken, shape
+                found.append(staged_episode(unit, episode))
+    return found, shape
 
 
 def _finish(
-    staging: Staging, episodes: Sequence[Staged], shape: Shape, how: Map, report: dict[str, Any]
-) -> None:
-    """Put the dataset together and give it its name."""
+    staging: Staging, episodes: Sequence[StagedEpisode], shape: Shape, how: Map,
+    report: dict[str, Any],
+) -> None:  # fmt: skip
+    """Assemble and rename the dataset."""
     try:
         staging.clear_dataset()
         assemble(staging.dataset, episodes, shape, how.robot)
@@ -314,13 +322,14 @@ def _finish(
         staging.commit()
     except OSError as error:
         raise RecordingError(
-            f'{staging.dataset} cannot be written ({error}): make room, and run the same command '
-            'again; what is finished is kept'
+            'import-unwritable',
+            f'{staging.dataset} cannot be written ({error}): free disk space and run the same '
+            'command again; imported recordings are kept',
         ) from error
 
 
-def _there_already(out: Path, made_of: str) -> dict[str, Any]:
-    """Return the report of a dataset made of the same; refuse any other."""
+def _existing_report(out: Path, made_of: str) -> dict[str, Any]:
+    """Return the report of a dataset from the same recordings, map and labels; else raise."""
     try:
         report = json.loads((out / REPORT).read_text(encoding='utf-8'))
         if report['made_of'] == made_of:
@@ -328,6 +337,7 @@ def _there_already(out: Path, made_of: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError):
         pass
     raise ConfigurationError(
-        f'{out} is there already, and is not made of these recordings, map and labels: choose '
-        'another --out'
+        'dataset-exists',
+        f'{out} exists already, from other recordings, another map or other labels: choose '
+        'another --out',
     )

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A bag of another robot, seen as a recording of ours.
+Application of a topic map to a recording of another robot.
 
-Its cameras get our topics, and its joints become one ``joint_states``, by name; whatever reads
-recordings then needs to know nothing of the robot. Pictures stay as they were recorded.
+Cameras get the topics of this package, and all joints are joined in one ``joint_states`` by name,
+so that readers of recordings do not depend on the robot. Images are unchanged.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ import numpy as np
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import from_topic
-from viva_ros.data.conversion.raw_episode import camera_topics, mapped
+from viva_ros.data.conversion.raw_episode import camera_topics, mapped_episode
 from viva_ros.data.conversion.resample import held, joints_at
 from viva_ros.data.conversion.topic_map import Map
 from viva_ros.data.episode import Joints
@@ -25,23 +25,23 @@ from viva_ros.data.recording import Recording, Track, joint_track
 from viva_ros.data.segmentation import LABEL, TASK
 
 
-def as_ours(recording: Recording, how: Map) -> Recording:
+def apply_map(recording: Recording, how: Map) -> Recording:
     """
-    Rename what a map names.
+    Return a recording with the cameras, joints and labels of a topic map.
 
     :raises RecordingError, ConfigurationError: if the recording lacks a topic or field
     """
     if not (how.cameras or how.joints):
         return recording
     recording = with_definitions(recording, how.definitions)
-    take = mapped(recording, how)
+    episode = mapped_episode(recording, how)
     tracks: dict[str, Track] = {}
     for camera, track in camera_topics(recording, how).items():
-        ours = f'/{camera}{SUFFIXES[track.type_name]}'
+        renamed = f'/{camera}{SUFFIXES[track.type_name]}'
         if how.stamp == 'received':
-            track = ReceivedTrack(ours, track.type_name, track.times, track.data)
-        tracks[ours] = replace(track, topic=ours)
-    joints = together(take.joints)
+            track = ReceivedTrack(renamed, track.type_name, track.times, track.data)
+        tracks[renamed] = replace(track, topic=renamed)
+    joints = join_joints(episode.joints)
     tracks['/joint_states'] = joint_track(
         '/joint_states', joints.stamps, joints.names, joints.positions
     )
@@ -54,24 +54,27 @@ def as_ours(recording: Recording, how: Map) -> Recording:
     return replace(recording, tracks=tracks, metadata=metadata)
 
 
-def together(groups: tuple[Joints, ...]) -> Joints:
-    """Join groups at the stamps of the first; the others are held from their last message."""
+def join_joints(groups: tuple[Joints, ...]) -> Joints:
+    """Join groups at the stamps of the first; the others hold their last message."""
     if len(groups) == 1:
         return groups[0]
     stamps = groups[0].stamps
     begun = np.all([held(group.stamps, stamps) >= 0 for group in groups], axis=0)
     names = tuple(name for group in groups for name in group.names)
     if not begun.any():
-        raise RecordingError(f'joints {", ".join(names)} were never there at one time')
+        raise RecordingError(
+            'joints-disjoint',
+            f'joints {", ".join(names)} have no time in common: correct the topics in the map',
+        )
     return Joints(stamps[begun], names, joints_at(groups, stamps[begun]))
 
 
 @dataclass(frozen=True)
 class ReceivedTrack(Track):
-    """A topic whose messages are stamped by when they were received."""
+    """A topic whose stamps are the receive times."""
 
     def messages(self) -> Any:
-        """Yield receive times and messages."""
+        """Yield receive times, ns, and messages stamped with them."""
         for time, message in super().messages():
             message.header.stamp = to_time(time)
             yield time, message

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One episode as it was recorded, before it is brought to one rate.
+One episode as recorded, before resampling to one rate.
 
-A map says where its cameras and joints are; without one our own conventions do.
+A topic map defines its cameras and joints; without a map, the conventions of this package do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,19 +21,21 @@ from viva_ros.data.messages import from_time
 from viva_ros.data.recording import JOINT_STATE, Recording, Track
 from viva_ros.data.segmentation import episodes_of, stored_label, task_of
 
-SOURCE: Final = 'viva_data_set'  # metadata record: feature to the topic that it is seen as
+SOURCE: Final = 'viva_data_set'  # metadata record: feature of the dataset to its topic
 DATASET_ACTION: Final = '/action'
 
 
 @dataclass(frozen=True)
 class RawEpisode:
     """
-    One episode: streams with stamps of their own.
+    One episode: streams, each with its own stamps.
 
-    :param joints: one for each topic that has some
-    :param action: likewise
-    :param backwards: stream to the furthest that its stamps went back, s
+    :param joints: of each topic with joints
+    :param action: of each topic with actions
+    :param backwards: stream to the largest step back of its stamps, s
+    :param losses: as in ``Recording``
     :param readable: share of the file, in [0, 1]
+    :param whole: as in ``Recording``
     """
 
     name: str
@@ -50,7 +52,7 @@ class RawEpisode:
 
     @property
     def streams(self) -> dict[str, Stamps]:
-        """Stamps of every stream that an episode needs, ns."""
+        """Stamps of each stream of the episode, ns."""
         streams = {name: frames.stamps for name, frames in self.cameras.items()}
         for group in (*self.joints, *self.action):
             key = f'joints of {group.names[0]}' if group.names else 'joints'
@@ -58,14 +60,14 @@ class RawEpisode:
         return streams
 
 
-def takes(recording: Recording, how: Map) -> list[RawEpisode]:
+def raw_episodes(recording: Recording, how: Map) -> list[RawEpisode]:
     """
-    Return the episodes of a recording as a map reads it.
+    Return the episodes of a recording under a map.
 
-    :raises RecordingError, ConfigurationError: if it lacks a topic or field, or holds no episode
+    :raises RecordingError, ConfigurationError: if a topic or field is missing
     """
     if how.cameras or how.joints:
-        return [mapped(recording, how)]
+        return [mapped_episode(recording, how)]
     actions: tuple[Joints, ...] = ()
     if DATASET_ACTION in recording.tracks and SOURCE in recording.metadata:
         actions = (_joints(recording, JointSource(DATASET_ACTION, '', {}), how, {}),)
@@ -79,8 +81,8 @@ def takes(recording: Recording, how: Map) -> list[RawEpisode]:
     ]  # fmt: skip
 
 
-def mapped(recording: Recording, how: Map) -> RawEpisode:
-    """Take the one episode of a recording of another robot."""
+def mapped_episode(recording: Recording, how: Map) -> RawEpisode:
+    """Return the only episode of a recording of another robot."""
     backwards: dict[str, float] = {}
     cameras = {}
     for name, track in camera_topics(recording, how).items():
@@ -90,8 +92,8 @@ def mapped(recording: Recording, how: Map) -> RawEpisode:
     groups = [_joints(recording, source, how, backwards) for source in joints]
     actions = [_joints(recording, source, how, backwards) for source in how.action]
     name, task = recording.path.stem, task_of(recording) or how.task
-    verdict = load(sidecar(recording.path)).get(name)
-    label = judged(stored_label(recording), verdict, task)
+    annotation = load(sidecar(recording.path)).get(name)
+    label = judged(stored_label(recording), annotation, task)
     return RawEpisode(
         name, recording.path, cameras, tuple(groups), label, task, tuple(actions), backwards,
         recording.losses, recording.readable, recording.whole,
@@ -102,7 +104,7 @@ def camera_topics(recording: Recording, how: Map) -> Mapping[str, Track]:
     """
     Return the topic of each camera of a map.
 
-    :raises RecordingError, ConfigurationError: if one is not there, or has no images
+    :raises RecordingError, ConfigurationError: if a topic is missing, or has no images
     """
     if not how.cameras:
         return recording.cameras
@@ -111,8 +113,9 @@ def camera_topics(recording: Recording, how: Map) -> Mapping[str, Track]:
         track = find_track(recording, topic, f'cameras.{name}')
         if track.type_name not in (COMPRESSED, RAW):
             raise ConfigurationError(
+                'camera-type',
                 f'{recording.path}: camera {name} is {topic} of {track.type_name}, must be '
-                f'{RAW} or {COMPRESSED}'
+                f'{RAW} or {COMPRESSED}',
             )
         found[name] = track
     return found
@@ -120,38 +123,41 @@ def camera_topics(recording: Recording, how: Map) -> Mapping[str, Track]:
 
 def find_track(recording: Recording, topic: str, key: str) -> Track:
     """
-    Find a topic of the map, or a feature of a data set.
+    Return the track of a topic in the map, or of a feature of a dataset.
 
-    :raises RecordingError: if it is not there
+    :param key: of the map, for the error text
+    :raises RecordingError: if the recording lacks it
     """
     features: Mapping[str, str] = recording.metadata.get(SOURCE, {}).get('topics', {})
     name = features.get(topic, topic)
     track = recording.tracks.get(name) or recording.tracks.get(f'/{name}')
     if track is None:
         raise RecordingError(
+            'topic-missing',
             f'{recording.path} lacks topic {topic} ({key} of the map), it has '
-            f'{", ".join(sorted(features or recording.tracks))}: correct the map, or leave it out'
+            f'{", ".join(sorted(features or recording.tracks))}: correct the map, or leave it out',
         )
     return track
 
 
-def _stamps(track: Track, which: str) -> list[int]:
-    if which == 'received':
+def _stamps(track: Track, source: str) -> list[int]:
+    if source == 'received':
         return list(track.times)
     stamps = track.stamps()
     if any(stamp <= 0 for stamp in stamps):
         raise RecordingError(
+            'stamp-missing',
             f'{track.topic} has messages without a stamp: set "stamp: received" in the map, or '
-            'have its driver set it'
+            'set the stamp in its driver',
         )
     return stamps
 
 
 def _order(
-    given: Sequence[int], name: str, backwards: dict[str, float]
+    recorded: Sequence[int], name: str, backwards: dict[str, float]
 ) -> tuple[Stamps, list[int]]:
-    """Return stamps ascending, each once, and their rows; note how far they went back."""
-    raw = np.asarray(given, dtype=np.int64)
+    """Return ascending stamps, each once, and their rows; set the largest step back."""
+    raw = np.asarray(recorded, dtype=np.int64)
     if raw.size:
         back = float((np.maximum.accumulate(raw) - raw).max()) * 1e-9
         backwards[name] = max(back, backwards.get(name, 0.0))
@@ -172,23 +178,27 @@ def _joints(
         rows.append(row)
         stamps.append(_stamp(time, message, how.stamp, track))
     if not rows:
-        raise RecordingError(f'{recording.path} has no messages on {source.topic}: leave it out')
+        raise RecordingError(
+            'topic-empty', f'{recording.path} has no messages on {source.topic}: leave it out'
+        )
     ordered, kept = _order(stamps, f'joints of {names[0]}', backwards)
     return Joints(ordered, names, np.array([rows[i] for i in kept], dtype=np.float64))
 
 
-def _stamp(time: int, message: Any, which: str, track: Track) -> int:
-    if which == 'received':
+def _stamp(time: int, message: Any, source: str, track: Track) -> int:
+    if source == 'received':
         return time
     if not hasattr(message, 'header'):
         raise ConfigurationError(
+            'header-missing',
             f'{track.topic} of {track.type_name} has no header, so no stamp: set "stamp: '
-            'received" in the map'
+            'received" in the map',
         )
     stamp = from_time(message.header.stamp)
     if stamp <= 0:
         raise RecordingError(
-            f'{track.topic} has messages without a stamp: set "stamp: received" in the map'
+            'stamp-missing',
+            f'{track.topic} has messages without a stamp: set "stamp: received" in the map',
         )
     return stamp
 
@@ -196,14 +206,15 @@ def _stamp(time: int, message: Any, which: str, track: Track) -> int:
 def _by_name(
     path: Path, source: JointSource, message: Any, names: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[float]]:
-    """Pick positions of a JointState by name; without names all of the first message."""
+    """Return positions of a JointState by name; without names, those of the first message."""
     positions = dict(zip(message.name, message.position.tolist(), strict=False))
     theirs = tuple(source.names) or names or tuple(message.name)
     missing = [name for name in theirs if name not in positions]
     if missing or not theirs:
         raise RecordingError(
+            'joint-missing',
             f'{path}: {source.topic} lacks joint {", ".join(missing) or "names"}, it has '
-            f'{", ".join(positions)}: correct the names in the map'
+            f'{", ".join(positions)}: correct the names in the map',
         )
     ours = tuple(source.names.values()) or theirs
     return ours, [positions[name] for name in theirs]
@@ -212,12 +223,14 @@ def _by_name(
 def _by_place(path: Path, source: JointSource, message: Any, type_name: str) -> list[float]:
     if not source.path:
         raise ConfigurationError(
-            f'{path}: {source.topic} is a {type_name}, no JointState: give its "field" in the map'
+            'joint-field-unset',
+            f'{path}: {source.topic} is a {type_name}, no JointState: set its "field" in the map',
         )
     row = numbers(message, source.path)
     if row.size != len(source.names):
         raise ConfigurationError(
+            'joint-field-size',
             f'{path}: field {source.path!r} of {source.topic} has {row.size} numbers, the map '
-            f'has {len(source.names)} names ({", ".join(source.names.values())})'
+            f'has {len(source.names)} names ({", ".join(source.names.values())})',
         )
     return [float(number) for number in row]

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-An episode brought to one rate, and what that costs.
+Resampling of an episode to one rate, and its quality figures.
 
-At every moment of the grid each stream gives its newest message that is not later: what a robot
-would have known then. Joints are held, not interpolated: between two of them the robot told
-nothing, and an angle may wrap. Nothing is filled in: figures beyond the limits refuse the episode.
+Zero-order hold: at each grid time, each stream has its newest message that is not later, as on the
+live robot. Joints are not interpolated, because angles may wrap. Gaps are not filled: an episode
+whose figures exceed the limits is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.conversion.topic_map import ImportLimits
 from viva_ros.data.episode import Joints, Stamps
 
-PHASES: Final = 8
+PHASES: Final = 8  # candidate starts of the grid per period
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,11 @@ class StreamFigures:
     """
     One stream of an episode.
 
-    :param rate: mean, Hz; 0 with fewer than two messages
-    :param gap: longest time without a message, from the first of all streams to the last, s
-    :param backwards: furthest that its stamps went back, s
-    :param repeated: share of the frames written that repeat the one before
+    :param rate: mean, Hz; 0 for fewer than two messages
+    :param gap: longest interval without a message, from the first message of any stream to the
+        last, s
+    :param backwards: largest step back of its stamps, s
+    :param repeated: share of the written frames that repeat the previous one
     """
 
     messages: int
@@ -43,13 +44,13 @@ class StreamFigures:
 @dataclass(frozen=True)
 class Figures:
     """
-    What was seen of an episode.
+    Quality figures of an episode.
 
     :param start: stamp of the first frame, ns
-    :param duration: of what is written, s
-    :param skew: largest between the stamps used for one frame, s
-    :param not_finite: joint to the number of positions that are no number
-    :param refused: reasons; empty where all is within the limits
+    :param duration: from the first frame to the last, s
+    :param skew: largest difference between the stamps of one frame, s
+    :param not_finite: joint to the number of positions that are not finite
+    :param refused: reasons; empty for an episode within the limits
     """
 
     name: str
@@ -65,65 +66,68 @@ class Figures:
     refused: tuple[str, ...] = ()
 
 
-def grid(take: RawEpisode, rate: int) -> Stamps:
+def grid(episode: RawEpisode, rate: int) -> Stamps:
     """
-    Return the moments at which all streams have begun and none has ended, (N,), ns.
+    Return the grid times between the last start and the first end of a stream, (N,), ns.
 
-    Moments that fall together with the frames of a camera of the same rate would meet now the one
-    and now the other beside them, as stamps jitter. So the grid begins with the first moment or up
-    to one period later, in eighths, where the fewest frames are repeated.
+    With a camera at the same rate, jitter around the grid times would repeat some frames and drop
+    others. Of ``PHASES`` starts within one period, the grid has the one that repeats the fewest
+    frames.
+
+    :param rate: Hz
     """
-    streams = take.streams
+    streams = episode.streams
     if not streams or any(stamps.size == 0 for stamps in streams.values()):
         return np.empty(0, dtype=np.int64)
     begin = max(int(stamps[0]) for stamps in streams.values())
     end = min(int(stamps[-1]) for stamps in streams.values())
-    cameras = [frames.stamps for frames in take.cameras.values()]
+    cameras = [frames.stamps for frames in episode.cameras.values()]
     grids = [moments(begin + SECOND * i // (PHASES * rate), end, rate) for i in range(PHASES)]
     return min(grids, key=lambda one: sum(repeats(stamps, one) for stamps in cameras))
 
 
 def moments(begin: int, end: int, rate: int) -> Stamps:
-    """Return t[k] = begin + k / rate up to the end, each rounded by itself, (N,), ns."""
+    """Return t[k] = begin + k / rate up to the end, each rounded separately, (N,), ns."""
     count = max(0, (end - begin + 1) * rate // SECOND + 1) if end >= begin else 0
     steps = np.arange(count, dtype=np.int64)
     return begin + (steps * SECOND + rate // 2) // rate
 
 
 def repeats(stamps: Stamps, at: Stamps) -> int:
-    """Count the moments that have the same frame as the one before."""
+    """Return the number of grid times that have the frame of the previous one."""
     return int((np.diff(held(stamps, at)) == 0).sum())
 
 
 def held(stamps: Stamps, at: Stamps) -> Stamps:
-    """Return the index of the newest stamp that is not later than each moment, (N,)."""
+    """Return the index of the newest stamp that is not later than each grid time, (N,)."""
     return np.searchsorted(stamps, at, side='right').astype(np.int64) - 1
 
 
 def joints_at(groups: Sequence[Joints], at: Stamps) -> Array:
-    """Return positions of all groups side by side, (N, J)."""
+    """Return the positions of all groups at each grid time, (N, J), rad or m."""
     return np.concatenate([g.positions[held(g.stamps, at)] for g in groups], axis=1)
 
 
-def measure(take: RawEpisode, at: Stamps, limits: ImportLimits) -> Figures:
-    """Measure an episode, and say why it is refused if it is."""
-    streams = take.streams
+def measure(episode: RawEpisode, at: Stamps, limits: ImportLimits) -> Figures:
+    """Return the figures of an episode, with the reasons to refuse it."""
+    streams = episode.streams
     known = {name: stamps for name, stamps in streams.items() if stamps.size}
     first = min((int(stamps[0]) for stamps in known.values()), default=0)
     last = max((int(stamps[-1]) for stamps in known.values()), default=0)
     figures = {
-        name: _stream(stamps, first, last, at, take.backwards.get(name, 0.0))
+        name: _stream(stamps, first, last, at, episode.backwards.get(name, 0.0))
         for name, stamps in streams.items()
     }
     start = int(at[0]) if at.size else 0
     duration = float(at[-1] - at[0]) * 1e-9 if at.size else 0.0
-    skew, broken = _skew(streams, at), _not_finite(take)
+    skew, not_finite = _skew(streams, at), _not_finite(episode)
     reasons = [
-        *_refusals(take, figures, limits), *_bad(at, skew, broken, limits),
+        *_stream_refusals(episode, figures, limits),
+        *_frame_refusals(at, skew, not_finite, limits),
     ]  # fmt: skip
     return Figures(
-        take.name, str(take.source), start, len(at), round(duration, 6), round(skew, 6),
-        take.readable, figures, broken, take.losses, tuple(reasons),
+        episode.name, str(episode.source), start, len(at), round(duration, 6), round(skew, 6),
+        episode.readable, figures, not_finite, episode.losses, tuple(reasons),
     )  # fmt: skip
 
 
@@ -146,16 +150,16 @@ def _skew(streams: Mapping[str, Stamps], at: Stamps) -> float:
     return float((used.max(axis=0) - used.min(axis=0)).max()) * 1e-9
 
 
-def _not_finite(take: RawEpisode) -> dict[str, int]:
+def _not_finite(episode: RawEpisode) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for group in (*take.joints, *take.action):
-        broken = (~np.isfinite(group.positions)).sum(axis=0)
-        counts |= {name: int(n) for name, n in zip(group.names, broken, strict=True) if n}
+    for group in (*episode.joints, *episode.action):
+        by_joint = (~np.isfinite(group.positions)).sum(axis=0)
+        counts |= {name: int(n) for name, n in zip(group.names, by_joint, strict=True) if n}
     return counts
 
 
-def _refusals(
-    take: RawEpisode, figures: Mapping[str, StreamFigures], limits: ImportLimits
+def _stream_refusals(
+    episode: RawEpisode, figures: Mapping[str, StreamFigures], limits: ImportLimits
 ) -> list[str]:
     reasons = []
     for name, one in figures.items():
@@ -171,26 +175,29 @@ def _refusals(
                 f'stamps of {name} go back by {one.backwards:.3f} s: the clock was set, or two '
                 'robots share the topic'
             )
-    if take.readable < limits.min_readable or (limits.min_readable == 1.0 and not take.whole):
+    incomplete = limits.min_readable == 1.0 and not episode.whole
+    if episode.readable < limits.min_readable or incomplete:
         reasons.append(
-            f'{take.readable:.1%} of the file can be read ({"; ".join(take.losses)}), at least '
-            f'{limits.min_readable:.1%} is asked for (min_readable): the outcome may be cut off'
+            f'{episode.readable:.1%} of the file can be read ({"; ".join(episode.losses)}), must '
+            f'be at least {limits.min_readable:.1%} (min_readable): the outcome may be missing'
         )
     return reasons
 
 
-def _bad(at: Stamps, skew: float, broken: Mapping[str, int], limits: ImportLimits) -> list[str]:
+def _frame_refusals(
+    at: Stamps, skew: float, not_finite: Mapping[str, int], limits: ImportLimits
+) -> list[str]:
     reasons = []
     if len(at) < 2:
         reasons.append(
-            f'has {len(at)} moments at which all streams have something, must be at least 2'
+            f'has {len(at)} frames for which all streams have a message, must be at least 2'
         )
     if skew > limits.max_skew:
         reasons.append(
             f'inputs of one frame are {skew:.3f} s apart, at most {limits.max_skew:g} s is '
-            'allowed (max_skew): is a stream slower than the rate asked for?'
+            'allowed (max_skew): is a stream slower than the rate in the map?'
         )
-    if broken:
-        counts = ', '.join(f'{name} {count} times' for name, count in broken.items())
-        reasons.append(f'positions are no finite numbers: {counts}')
+    if not_finite:
+        counts = ', '.join(f'{name} {count} times' for name, count in not_finite.items())
+        reasons.append(f'positions are not finite: {counts}')
     return reasons

@@ -1,10 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The map of a robot: which topics are its cameras and joints, in a YAML file.
+Topic map of a robot: its camera and joint topics, in a YAML file.
 
-``viva import --map`` names it; for bags that are read where they lie it is ``viva_map.yaml`` in
-their folder or one above. Cameras and joints left out are found by our own conventions.
+``viva import --map`` names the file. For bags that are read in place it is ``viva_map.yaml`` in
+the folder of the bag or in one above. Cameras and joints that the map omits are found by the
+conventions of this package.
 """
 
 import re
@@ -23,16 +24,17 @@ from viva_ros.core.observation import Array
 NAME: Final = 'viva_map.yaml'
 HIGHEST_RATE: Final = 1000  # Hz
 STAMPS: Final = ('header', 'received')
-FOLDERS_UP: Final = 3  # in which a map is looked for
+FOLDERS_UP: Final = 3  # above the bag, in which a map is searched
 
 
 @dataclass(frozen=True)
 class JointSource:
     """
-    Joints from one topic.
+    Joints of one topic.
 
-    :param path: of the positions in the message, as in 'left.position[0:7]'; '' is a JointState
-    :param names: ours by place with a path; of a JointState its name to ours, empty is all as is
+    :param path: of the positions in the message, such as 'left.position[0:7]'; '' for a JointState
+    :param names: recorded name to joint name; with a path, in the order of the numbers; empty for
+        all joints of a JointState, unchanged
     """
 
     topic: str
@@ -43,11 +45,12 @@ class JointSource:
 @dataclass(frozen=True)
 class ImportLimits:
     """
-    What an episode may have; beyond that it is refused.
+    Limits of an import; an episode beyond them is refused.
 
-    :param max_gap: between two messages of a stream, or a stream and the first or last of all, s
-    :param max_skew: between the stamps used for one frame, s
-    :param min_readable: share of the file, in [0, 1]; at 1 its end must be there too
+    :param max_gap: longest interval without a message of a stream, from the first message of any
+        stream to the last, s
+    :param max_skew: between the stamps of one frame, s
+    :param min_readable: share of the file, in [0, 1]; 1 requires its end too
     """
 
     max_gap: float = 0.5
@@ -58,16 +61,17 @@ class ImportLimits:
 @dataclass(frozen=True)
 class Map:
     """
-    What is read of a recording; see ``docs`` of `viva import`.
+    A topic map, see ``docs/import.md``.
 
-    :param rate: of the frames written, Hz
-    :param cameras: our name to topic, or feature of a data set; empty: all that are found
-    :param joints: in order; empty: joint_states
-    :param action: likewise; empty: none
-    :param label_topic: of a std_msgs Bool or String with the outcome; '' is none
-    :param task: where a recording does not name it
+    :param rate: of the written frames, Hz
+    :param cameras: name to topic, or to feature of a dataset; empty for all cameras found
+    :param joints: in order; empty for joint_states
+    :param action: in order; empty for none
+    :param label_topic: of a std_msgs Bool or String with the outcome; '' for none
+    :param task: used if the recording has none
     :param stamp: of messages, 'header' or 'received'
-    :param definitions: folder of PACKAGE/msg/TYPE.msg, for bags that do not define their types
+    :param definitions: folder with PACKAGE/msg/TYPE.msg, for bags without type definitions
+    :param text: content of the file
     """
 
     rate: int
@@ -93,18 +97,20 @@ def load_map(path: Path) -> Map:
     """
     Read and check a map.
 
-    :raises ConfigurationError: naming file, key, value and what is allowed
+    :raises ConfigurationError: with file, key, value and the valid values
     """
     try:
         text = path.read_text(encoding='utf-8')
         content = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f'map {path} cannot be read ({error})') from error
+        raise ConfigurationError(
+            'map-unreadable', f'map {path} cannot be read ({error})'
+        ) from error
     return _Parser(path).map(content, text)
 
 
 def map_for(recording: Path) -> Map | None:
-    """Return the map that lies with a bag or in one of the folders above it; None without one."""
+    """Return the map in the folder of a bag or in one of those above; None without a map."""
     here = recording.resolve()
     for folder in [here, *here.parents][: FOLDERS_UP + 1]:
         if (folder / NAME).is_file():
@@ -113,7 +119,7 @@ def map_for(recording: Path) -> Map | None:
 
 
 class _Parser:
-    """Turns what YAML gives into a map; every complaint names the file and the key."""
+    """Converts parsed YAML into a map; errors have the file and the key."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -129,7 +135,7 @@ class _Parser:
         label = self._keys('label', content.get('label') or {}, ('topic',))
         definitions = content.get('definitions')
         joints = self._joints('joints', content.get('joints'))
-        self._unique([ours for source in joints for ours in source.names.values()])
+        self._unique([name for source in joints for name in source.names.values()])
         return Map(
             rate, self._cameras(content.get('cameras') or {}), joints,
             self._joints('action', content.get('action')), self._limits(content.get('limits')),
@@ -160,14 +166,14 @@ class _Parser:
             self._unique(names)
             names = {str(name): str(name) for name in names}
         if not isinstance(names, Mapping):
-            self._fail(f'{key}.names', names, 'a list of names, or theirs: ours')
+            self._fail(f'{key}.names', names, 'a list of names, or recorded name: joint name')
         path = self._text(f'{key}.field', row.get('field', ''))
         if path and not names:
             self._fail(f'{key}.names', names, 'a list of names, one for each number of the field')
         if not row.get('topic'):
             self._fail(f'{key}.topic', row.get('topic'), 'the name of a topic')
-        named = {str(theirs): str(ours) for theirs, ours in names.items()}
-        return JointSource(str(row['topic']), path.removeprefix('msg.'), named)
+        renamed = {str(recorded): str(name) for recorded, name in names.items()}
+        return JointSource(str(row['topic']), path.removeprefix('msg.'), renamed)
 
     def _limits(self, content: Any) -> ImportLimits:
         allowed = [field.name for field in fields(ImportLimits)]
@@ -194,13 +200,16 @@ class _Parser:
         unknown = sorted(set(map(str, content)) - set(allowed)) if allowed is not None else []
         if unknown:
             raise ConfigurationError(
+                'map-key',
                 f'{self._path}: {key} has {", ".join(map(repr, unknown))}, '
-                f'may have {", ".join(allowed)}'
+                f'may have {", ".join(allowed)}',
             )
         return dict(content)
 
     def _fail(self, key: str, value: Any, allowed: str) -> None:
-        raise ConfigurationError(f'{self._path}: {key} is {value!r}, must be {allowed}')
+        raise ConfigurationError(
+            'map-value', f'{self._path}: {key} is {value!r}, must be {allowed}'
+        )
 
 
 STEP: Final = re.compile(r'(?:^|\.)([A-Za-z_]\w*)|\[(-?\d*)(:?)(-?\d*)\]')
@@ -210,9 +219,9 @@ Step = str | int | slice
 @cache
 def parse(path: str) -> tuple[Step, ...]:
     """
-    Split a path into names, places and slices.
+    Split a path into names, indices and slices.
 
-    :raises ConfigurationError: if it is none
+    :raises ConfigurationError: if its syntax is invalid
     """
     steps: list[Step] = []
     at = 0
@@ -220,8 +229,9 @@ def parse(path: str) -> tuple[Step, ...]:
         found = STEP.match(path, at)
         if found is None or found.end() == at or found.group(0) == '[]':
             raise ConfigurationError(
-                f'field {path!r} cannot be read from {path[at:]!r} on, must be names, [i] and '
-                '[a:b], such as left.position[0:7]'
+                'field-syntax',
+                f'field {path!r} is invalid from {path[at:]!r} on, must be names, [i] and [a:b], '
+                'such as left.position[0:7]',
             )
         name, first, colon, last = found.groups()
         if name is not None:
@@ -236,32 +246,34 @@ def parse(path: str) -> tuple[Step, ...]:
 
 def numbers(message: Any, path: str) -> Array:
     """
-    Return the numbers at a path, (N,).
+    Return the numbers at a path in a message, (N,).
 
     :raises ConfigurationError: if the message has no such field
     """
     value, many = message, False
     for step in parse(path):
         try:
-            value, many = _take(value, step, many)
+            value, many = _follow(value, step, many)
         except (AttributeError, IndexError, TypeError) as error:
             kind = getattr(message, '__msgtype__', type(message).__name__)
             fields = getattr(message, '__dataclass_fields__', ())
             known = ', '.join(name for name in fields if not name.startswith('_'))
             raise ConfigurationError(
-                f'field {path!r} is not in {kind} ({error}); it has {known}'
+                'field-missing', f'field {path!r} is not in {kind} ({error}); it has {known}'
             ) from error
     try:
         return np.atleast_1d(np.asarray(value, dtype=np.float64)).ravel()
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f'field {path!r} is no number: {value!r}') from error
+        raise ConfigurationError(
+            'field-not-number', f'field {path!r} is not a number: {value!r}'
+        ) from error
 
 
-def _take(value: Any, step: Step, many: bool) -> tuple[Any, bool]:
+def _follow(value: Any, step: Step, many: bool) -> tuple[Any, bool]:
+    """Return the value one step further, and whether it is a list of elements."""
     if isinstance(step, str):
         if many:
             return [getattr(element, step) for element in value], True
         return getattr(value, step), False
-    taken = value[step]
-    plain = isinstance(taken, np.ndarray)
-    return taken, isinstance(step, slice) and not plain
+    selected = value[step]
+    return selected, isinstance(step, slice) and not isinstance(selected, np.ndarray)

@@ -1,10 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Work under way: what is finished of an import lies in a hidden folder beside the dataset.
+Working folder of an import: a hidden folder next to the dataset.
 
-Each recording becomes a unit, written under a temporary name and renamed when whole; the dataset
-appears under its name by one rename at the end. An import that is killed goes on from its units.
+Each imported recording is a unit, which is written under a temporary name and renamed when
+complete. At the end the dataset is renamed to its final path. A killed import resumes from its
+units.
 """
 
 import contextlib
@@ -26,10 +27,10 @@ UNIT: Final = 'unit.json'
 @dataclass(frozen=True)
 class Unit:
     """
-    What came of one recording.
+    The imported episodes of one recording.
 
-    :param figures: of each of its episodes, the refused ones too
-    :param episodes: of those that were written: see ``import_unit``
+    :param figures: ``resample.Figures`` of all its episodes, refused ones included
+    :param episodes: descriptions of the written ones, see ``convert``
     """
 
     folder: Path
@@ -48,15 +49,17 @@ class Staging:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """
-        Keep others out.
+        Lock the folder.
 
-        :raises RecordingError: if another import works there, or it cannot be made
+        :raises RecordingError: if another import has locked it, or it cannot be created
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = open(self.folder / 'lock', 'w')  # noqa: SIM115, closed below
         except OSError as error:
-            raise RecordingError(f'{self.folder} cannot be made ({error})') from error
+            raise RecordingError(
+                'workspace-unwritable', f'{self.folder} cannot be created ({error})'
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for leftover in self.folder.glob('*.tmp'):
@@ -64,13 +67,15 @@ class Staging:
             yield
         except BlockingIOError as error:
             raise RecordingError(
-                f'{self.out} is being made by another import: wait for it, or choose another --out'
+                'workspace-locked',
+                f'{self.out} is being written by another import: wait for its end, or choose '
+                'another --out',
             ) from error
         finally:
             lock.close()
 
     def find(self, key: str) -> Unit | None:
-        """Return a unit that is whole; None if it is not there."""
+        """Return a complete unit; None if there is none."""
         folder = self.folder / key
         if not (folder / UNIT).is_file():
             return None
@@ -79,7 +84,7 @@ class Staging:
 
     @contextlib.contextmanager
     def begin(self, key: str) -> Iterator[Path]:
-        """Return a folder to write a unit into; it is there under its name when all went well."""
+        """Yield a temporary folder for a unit; rename it unless the block raises."""
         temporary = self.folder / f'{key}.tmp'
         temporary.mkdir()
         try:
@@ -92,32 +97,33 @@ class Staging:
             raise
 
     def finish_unit(self, folder: Path, unit: Mapping[str, Any]) -> None:
-        """Write the description of a unit, last."""
+        """Write the description of a unit; call it last."""
         write_atomically(folder / UNIT, json.dumps(unit, indent=1))
 
     def clear_dataset(self) -> None:
-        """Forget a dataset that was not put together to the end."""
+        """Delete an incomplete dataset."""
         shutil.rmtree(self.dataset, ignore_errors=True)
 
     def commit(self) -> None:
         """
-        Return the assembled dataset its name, and forget the units.
+        Rename the assembled dataset to its final path, and delete the units.
 
-        :raises RecordingError: if there is something of that name
+        :raises RecordingError: if the path exists
         """
         _sync(self.dataset)
         try:
             self.dataset.rename(self.out)
         except OSError as error:
             raise RecordingError(
-                f'{self.out} cannot be given its name ({error}): choose another --out'
+                'dataset-unwritable',
+                f'{self.dataset} cannot be renamed to {self.out} ({error}): choose another --out',
             ) from error
         _sync_one(self.out.parent)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:
-    """Make everything in a folder last through a power cut."""
+    """Flush a folder and its content to disk."""
     for path in folder.rglob('*'):
         _sync_one(path)
     _sync_one(folder)

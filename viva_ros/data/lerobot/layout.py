@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Names, paths and columns of LeRobot datasets, v3.0, and what we add to them.
+Paths and columns of LeRobot datasets, v3.0, and the columns that this package adds.
 
-Ours are further columns of the episodes: 'success', and those that begin with 'viva/'.
+The episode table gets 'success' and columns whose names begin with 'viva/'.
 """
 
 import json
@@ -21,18 +21,18 @@ FILE: Final = 'chunk-{chunk_index:03d}/file-{file_index:03d}'
 EPISODES: Final = f'meta/episodes/{FILE}.parquet'
 DATA: Final = f'data/{FILE}.parquet'
 VIDEO: Final = f'videos/{{video_key}}/{FILE}.mp4'
-FILES_A_CHUNK: Final = 1000
-DATA_LIMIT: Final = 100  # MB a file
-VIDEO_LIMIT: Final = 200  # MB a file
+FILES_PER_CHUNK: Final = 1000
+DATA_LIMIT: Final = 100  # MB per file
+VIDEO_LIMIT: Final = 200  # MB per file
 STATE, ACTION, IMAGES = 'observation.state', 'action', 'observation.images.'
 SUCCESS, NAME, SOURCE = 'success', 'viva/name', 'viva/source'
 START, FAILURE, SEED = 'viva/start_stamp', 'viva/failure', 'viva/seed'
 TIMES, MARKS = 'viva/times', 'viva/marks'  # JSON
-OWN: Final = {
+EXTRA_COLUMNS: Final = {
     SUCCESS: pa.bool_(), NAME: pa.string(), SOURCE: pa.string(), START: pa.int64(),
     FAILURE: pa.string(), SEED: pa.int64(), TIMES: pa.string(), MARKS: pa.string(),
 }  # fmt: skip
-COUNTED: Final = {
+INDEX_COLUMNS: Final = {
     'timestamp': 'float32', 'frame_index': 'int64', 'episode_index': 'int64', 'index': 'int64',
     'task_index': 'int64',
 }  # fmt: skip
@@ -41,10 +41,11 @@ COUNTED: Final = {
 @dataclass(frozen=True)
 class Shape:
     """
-    What all episodes of a dataset have in common.
+    The properties that all episodes of a dataset share.
 
+    :param fps: Hz
+    :param action_names: empty without actions
     :param sizes: camera to (height, width), px
-    :param action_names: empty where actions are not known
     """
 
     fps: int
@@ -62,7 +63,7 @@ class Shape:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> 'Shape':
-        """Take it from JSON."""
+        """Return the shape from the content of JSON."""
         sizes = {camera: (int(h), int(w)) for camera, (h, w) in content['sizes'].items()}
         return cls(
             int(content['fps']), tuple(content['joint_names']), tuple(content['action_names']),
@@ -70,26 +71,26 @@ class Shape:
         )  # fmt: skip
 
     def difference(self, other: 'Shape') -> str:
-        """Say in what another shape differs; '' if in nothing."""
+        """Return the differences of another shape as a text; '' for none."""
         pairs = {
             'rate': (self.fps, other.fps), 'joints': (self.joint_names, other.joint_names),
             'action': (self.action_names, other.action_names),
             'cameras': (dict(self.sizes), dict(other.sizes)),
         }  # fmt: skip
         return '; '.join(
-            f'{what} {theirs}, the others have {ours}'
-            for what, (ours, theirs) in pairs.items() if ours != theirs
+            f'{name} {theirs}, the others have {ours}'
+            for name, (ours, theirs) in pairs.items() if ours != theirs
         )  # fmt: skip
 
 
 def vectors(shape: Shape) -> dict[str, tuple[str, ...]]:
-    """Return the features that are rows of numbers, with the names of their columns."""
+    """Return the vector features with the names of their elements."""
     action = {ACTION: shape.action_names} if shape.action_names else {}
     return {STATE: shape.joint_names, **action}
 
 
 def features(shape: Shape) -> dict[str, Any]:
-    """Return the features as ``info.json`` has them."""
+    """Return the features for ``info.json``."""
     found: dict[str, Any] = {
         key: {'dtype': 'float32', 'shape': [len(names)], 'names': list(names)}
         for key, names in vectors(shape).items()
@@ -105,7 +106,7 @@ def features(shape: Shape) -> dict[str, Any]:
                 'video.g': KEY_EVERY, 'video.crf': QUALITY,
             },
         }  # fmt: skip
-    for key, kind in COUNTED.items():
+    for key, kind in INDEX_COLUMNS.items():
         found[key] = {'dtype': kind, 'shape': [1], 'names': None}
     return found
 
@@ -114,7 +115,7 @@ def info(shape: Shape, robot: str, episodes: int, frames: int, tasks: int) -> di
     """Return the content of ``info.json``."""
     return {
         'codebase_version': VERSION, 'robot_type': robot or None, 'total_episodes': episodes,
-        'total_frames': frames, 'total_tasks': tasks, 'chunks_size': FILES_A_CHUNK,
+        'total_frames': frames, 'total_tasks': tasks, 'chunks_size': FILES_PER_CHUNK,
         'data_files_size_in_mb': DATA_LIMIT, 'video_files_size_in_mb': VIDEO_LIMIT,
         'fps': shape.fps, 'splits': {'train': f'0:{episodes}'}, 'data_path': DATA,
         'video_path': VIDEO, 'features': features(shape),
@@ -128,19 +129,19 @@ def data_schema(shape: Shape) -> pa.Schema:
         pa.field(key, pa.list_(pa.float32(), len(names)) if len(names) > 1 else pa.float32())
         for key, names in vectors(shape).items()
     ]
-    columns += [pa.field(key, kinds[kind]) for key, kind in COUNTED.items()]
+    columns += [pa.field(key, kinds[kind]) for key, kind in INDEX_COLUMNS.items()]
     return pa.schema(columns)
 
 
 def tasks_table(tasks: Sequence[str]) -> pa.Table:
-    """Return the tasks as pandas would write them, named by their text."""
+    """Return the tasks as pandas writes them, with the text as index."""
     columns = [
         {'name': 'task_index', 'field_name': 'task_index', 'pandas_type': 'int64',
          'numpy_type': 'int64', 'metadata': None},
         {'name': 'task', 'field_name': 'task', 'pandas_type': 'unicode', 'numpy_type': 'object',
          'metadata': None},
     ]  # fmt: skip
-    note = {
+    pandas = {
         'index_columns': ['task'], 'columns': columns, 'pandas_version': '2.0.0',
         'column_indexes': [
             {'name': None, 'field_name': None, 'pandas_type': 'unicode', 'numpy_type': 'object',
@@ -149,9 +150,9 @@ def tasks_table(tasks: Sequence[str]) -> pa.Table:
     }  # fmt: skip
     table = pa.table({'task_index': pa.array(range(len(tasks)), pa.int64()),
                       'task': pa.array(list(tasks), pa.string())})  # fmt: skip
-    return table.replace_schema_metadata({'pandas': json.dumps(note)})
+    return table.replace_schema_metadata({'pandas': json.dumps(pandas)})
 
 
 def place(number: int) -> dict[str, int]:
-    """Return chunk and file of the file so many from the first."""
-    return {'chunk_index': number // FILES_A_CHUNK, 'file_index': number % FILES_A_CHUNK}
+    """Return chunk and file index of the n-th file, counted from 0."""
+    return {'chunk_index': number // FILES_PER_CHUNK, 'file_index': number % FILES_PER_CHUNK}

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading LeRobot datasets, v3.0 and v2.1: each episode is a recording like any other.
+Reading LeRobot datasets, v3.0 and v2.1: each episode is opened as a recording.
 
-Where a dataset has no clock, and only ours have one, stamps count from 1 s. An outcome is taken
-from our column 'success', or else from 'next.success' of the frames; without both there is none.
+Stamps start at 'viva/start_stamp', or at 1 s in datasets of other tools. The outcome is the column
+'success' of the episode, else 'next.success' of its frames; without both there is none.
 """
 
 import json
@@ -32,7 +32,7 @@ from viva_ros.data.segmentation import LABEL, TASK
 
 
 class ImageMessage:
-    """A sensor_msgs/Image whose pixels are decoded when they are asked for."""
+    """A sensor_msgs/Image that is decoded on access."""
 
     __msgtype__ = RAW
     encoding = 'rgb8'
@@ -65,10 +65,10 @@ class ImageMessage:
 
 @dataclass(frozen=True)
 class ImageTrack(Track):
-    """A camera of a data set: stamps are ``times``, and ``data`` are images, no messages."""
+    """A camera of a dataset: ``times`` are stamps, ``data`` are images instead of messages."""
 
     def messages(self) -> Iterator[tuple[int, Any]]:
-        """Yield stamps and messages."""
+        """Yield stamps, ns, and messages."""
         images: Any = self.data
         for row, time in enumerate(self.times):
             yield time, ImageMessage(time, images, row)
@@ -78,12 +78,12 @@ class ImageTrack(Track):
         return self.times
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Return some of the images, decoded on access."""
-        return SomeImages(self.data, rows)
+        """Return the images of some rows, decoded on access."""
+        return ImageSubset(self.data, rows)
 
 
-class SomeImages(Sequence[Image]):
-    """Images in some places of a sequence."""
+class ImageSubset(Sequence[Image]):
+    """Images at some indices of a sequence."""
 
     def __init__(self, images: Any, rows: Sequence[int]) -> None:
         self._images, self._rows = images, rows
@@ -93,29 +93,31 @@ class SomeImages(Sequence[Image]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return SomeImages(self._images, self._rows[index])
+            return ImageSubset(self._images, self._rows[index])
         return self._images[self._rows[index]]
 
 
 READABLE: Final = ('v3.', 'v2.1')
 EPISODE: Final = 'episode_{:06d}'
-BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
+READ_ERRORS: Final = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
 FRAME_SUCCESS: Final = 'next.success'
 
 
 def is_dataset(folder: Path) -> bool:
-    """Tell the folder of a dataset."""
+    """Return whether a folder is a dataset."""
     return (folder / layout.INFO).is_file()
 
 
 @dataclass(frozen=True)
 class Dataset:
     """
-    A dataset on disk.
+    The metadata of a dataset on disk.
 
+    :param fps: Hz
     :param cameras: name to feature
-    :param rows: what is known of each episode, in order
-    :param tasks: by index
+    :param rows: of the episode table, in order
+    :param tasks: index to text
+    :param info: content of ``info.json``
     """
 
     root: Path
@@ -129,26 +131,26 @@ class Dataset:
 
     @property
     def old(self) -> bool:
-        """Whether every episode has files of its own, as in v2.1."""
+        """Whether each episode has its own files, as in v2.1."""
         return self.version.startswith('v2')
 
     def names(self, key: str) -> tuple[str, ...]:
-        """Name the columns of a feature; by their place where the dataset does not."""
+        """Return the element names of a feature; numbered names if the dataset has none."""
         feature = self.features[key]
-        given = feature.get('names')
-        while isinstance(given, Mapping):  # {'motors': [...]}, as some have it
-            given = next(iter(given.values()), None)
+        names = feature.get('names')
+        while isinstance(names, Mapping):  # {'motors': [...]} in some datasets
+            names = next(iter(names.values()), None)
         count = int(np.prod(feature['shape']))
-        if isinstance(given, list) and len(given) == count:
-            return tuple(map(str, given))
+        if isinstance(names, list) and len(names) == count:
+            return tuple(map(str, names))
         return tuple(f'{key.rpartition(".")[2]}_{i}' for i in range(count))
 
 
 def open_dataset(root: Path) -> Dataset:
     """
-    Read what a dataset says of itself.
+    Read the metadata of a dataset.
 
-    :raises RecordingError: if it cannot be read, or is of a version that is not known
+    :raises RecordingError: if it cannot be read, or its version is unknown
     """
     stamp = (root / layout.INFO).stat().st_mtime_ns if is_dataset(root) else 0
     return _open(root.resolve(), stamp)
@@ -166,9 +168,10 @@ def _open(root: Path, stamp: int) -> Dataset:
         keys = [key for key, kind in kinds.items() if kind in ('video', 'image')]
         cameras = {key.removeprefix(layout.IMAGES).replace('.', '_'): key for key in keys}
         rows, tasks = _old_rows(root) if version.startswith('v2') else _rows(root)
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise RecordingError(
-            f'data set {root} cannot be read ({type(error).__name__}: {error}): fetch it again'
+            'dataset-unreadable',
+            f'dataset {root} cannot be read ({type(error).__name__}: {error}): download it again',
         ) from error
     return Dataset(root, version, float(info['fps']), features, cameras, rows, tasks, info)
 
@@ -195,38 +198,42 @@ def _old_rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
 
 
 def episode_paths(root: Path) -> list[Path]:
-    """Name the episodes of a dataset, in order; the names are not on disk."""
+    """Return the paths of the episodes of a dataset, in order; they are not on disk."""
     rows = open_dataset(root).rows
     return [root / EPISODE.format(row['episode_index']) for row in rows]
 
 
-def number_of(path: Path) -> int | None:
-    """Return the number of the episode that a path names; None if it names none."""
+def episode_index(path: Path) -> int | None:
+    """Return the index of the episode of a path; None for any other path."""
     digits = path.name.removeprefix('episode_')
-    named = path.name.startswith('episode_') and digits.isdigit()
-    return int(digits) if named and is_dataset(path.parent) else None
+    matches = path.name.startswith('episode_') and digits.isdigit()
+    return int(digits) if matches and is_dataset(path.parent) else None
 
 
 def read_episode(path: Path) -> Recording:
     """
-    Read the episode that a path names.
+    Read the episode of a path.
 
     :raises RecordingError: if the dataset has no such episode, or it cannot be read
     """
-    dataset, number = open_dataset(path.parent), number_of(path)
-    row = next((row for row in dataset.rows if row['episode_index'] == number), None)
+    dataset, index = open_dataset(path.parent), episode_index(path)
+    row = next((row for row in dataset.rows if row['episode_index'] == index), None)
     if row is None:
-        raise RecordingError(f'{path.parent} has no episode {number}, but {len(dataset.rows)}')
+        raise RecordingError(
+            'episode-unknown',
+            f'{path.parent} has no episode {index}, it has {len(dataset.rows)} episodes',
+        )
     try:
         return _Reader(dataset, row, path).recording()
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise RecordingError(
-            f'{path} cannot be read ({type(error).__name__}: {error}): fetch the data set again'
+            'episode-unreadable',
+            f'{path} cannot be read ({type(error).__name__}: {error}): download the dataset again',
         ) from error
 
 
 class _Reader:
-    """Turns one episode of a dataset into a recording."""
+    """Reads one episode of a dataset as a recording."""
 
     def __init__(self, dataset: Dataset, row: Mapping[str, Any], path: Path) -> None:
         self._dataset, self._row, self._path = dataset, row, path
@@ -235,20 +242,22 @@ class _Reader:
         self._times = self._column('timestamp').astype(np.float64)
         start = int(row.get(layout.START) or SECOND)
         steps = np.round(self._times * dataset.fps)
-        exact = np.allclose(steps / dataset.fps, self._times, atol=1e-4)  # float32 is coarse
+        exact = np.allclose(steps / dataset.fps, self._times, atol=1e-4)  # of float32
         seconds = steps / dataset.fps if exact else self._times
         self._stamps = start + np.round(seconds * SECOND).astype(np.int64)
         self._seconds = seconds
 
     def recording(self) -> Recording:
         if layout.STATE not in self._dataset.features:
-            raise RecordingError(f'{self._path.parent} has no {layout.STATE}: leave it out')
+            raise RecordingError(
+                'state-missing', f'{self._path.parent} has no {layout.STATE}: leave it out'
+            )
         names = self._dataset.names(layout.STATE)
         tracks: dict[str, Track] = {}
         topics = {layout.STATE: '/joint_states', 'action': DATASET_ACTION}
         for camera, key in self._dataset.cameras.items():
             topic = topics[key] = f'/{camera}/image_raw'
-            images: Any = self._images(key)  # of a Track they are messages
+            images: Any = self._images(key)  # instead of messages
             tracks[topic] = ImageTrack(topic, RAW, self._stamps.tolist(), images)
         joints = self._column(layout.STATE).reshape(len(self._stamps), -1)
         tracks['/joint_states'] = joint_track('/joint_states', self._stamps, names, joints)
@@ -313,7 +322,7 @@ class _Reader:
 
 
 class StoredImages(Sequence[Image]):
-    """Pictures that lie in the data files themselves, as PNG or JPEG; decoded on access."""
+    """Images in the data files, as PNG or JPEG; decoded on access."""
 
     def __init__(self, cells: Sequence[Mapping[str, Any]], root: Path) -> None:
         self._cells, self._root = cells, root
@@ -328,7 +337,9 @@ class StoredImages(Sequence[Image]):
         content = cell.get('bytes') or (self._root / str(cell['path'])).read_bytes()
         pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
         if pixels is None:
-            raise RecordingError(f'{self._root}: picture {index} is damaged: fetch it again')
+            raise RecordingError(
+                'image-damaged', f'{self._root}: image {index} is damaged: download it again'
+            )
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
     def __iter__(self) -> Iterator[Image]:
@@ -340,8 +351,8 @@ def _list_in(path: Path) -> list[Path] | None:
 
 
 def _resolve(path: Path) -> EpisodeRef | None:
-    number = number_of(path)
-    return None if number is None else EpisodeRef(path, 'lerobot', path.parent, number)
+    index = episode_index(path)
+    return None if index is None else EpisodeRef(path, 'lerobot', path.parent, index)
 
 
 def _info(ref: EpisodeRef) -> Path:

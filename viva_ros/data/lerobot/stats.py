@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Statistics in LeRobot's form: minimum, maximum, mean, standard deviation, count and quantiles.
+Statistics in LeRobot's format: minimum, maximum, mean, standard deviation, count and quantiles.
 
-They describe all episodes; what a model is normalised by comes from its training episodes alone.
+They cover all episodes; normalisation of a model uses only its training episodes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from viva_ros.core.observation import Array, Image
 
 QUANTILES: Final = {'q01': 0.01, 'q10': 0.10, 'q50': 0.50, 'q90': 0.90, 'q99': 0.99}
-LOOKED_AT: Final = 64  # pictures of an episode
-EVERY: Final = 4  # pixel, both ways
+SAMPLES: Final = 64  # images per episode
+PIXEL_STEP: Final = 4  # in rows and columns
 Statistics = Mapping[str, Array]
 
 
 def of_rows(rows: NDArray[Any]) -> dict[str, Array]:
     """
-    Describe numbers.
+    Return the statistics of numbers.
 
     :param rows: (N,) or (N, D), N >= 1
-    :returns: (D,) each, (1,) of one column; 'count' is (1,)
+    :returns: (D,) each, with D = 1 for (N,); 'count' is (1,)
     """
     values = np.asarray(rows, dtype=np.float64).reshape(len(rows), -1)
     found = {
@@ -36,33 +36,33 @@ def of_rows(rows: NDArray[Any]) -> dict[str, Array]:
     return found | dict(zip(QUANTILES, quantiles, strict=True))
 
 
-def looked_at(count: int) -> NDArray[np.int64]:
-    """Return the places of the pictures that stand for an episode, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).round().astype(np.int64))
+def sample_indices(count: int) -> NDArray[np.int64]:
+    """Return the indices of up to ``SAMPLES`` of the images of an episode, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(np.int64))
 
 
-def thinned(image: Image) -> Image:
-    """Return every so many-th pixel of a picture, as rows of colours, (P, 3)."""
-    return np.ascontiguousarray(image[::EVERY, ::EVERY]).reshape(-1, 3)
+def subsample(image: Image) -> Image:
+    """Return the pixels of every ``PIXEL_STEP``-th row and column, (P, 3)."""
+    return np.ascontiguousarray(image[::PIXEL_STEP, ::PIXEL_STEP]).reshape(-1, 3)
 
 
-def of_pictures(pixels: Sequence[Image]) -> dict[str, Array]:
+def of_images(pixels: Sequence[Image]) -> dict[str, Array]:
     """
-    Describe colours, scaled to [0, 1].
+    Return the statistics of colours, scaled to [0, 1].
 
-    :param pixels: of each picture, from ``thinned``
-    :returns: (3, 1, 1) each; 'count' is the number of pictures, (1,)
+    :param pixels: of each image, from ``subsample``
+    :returns: (3, 1, 1) each; 'count' is the number of images, (1,)
     """
     found = of_rows(np.concatenate(list(pixels)).astype(np.float64) / 255.0)
     shaped = {name: value.reshape(3, 1, 1) for name, value in found.items() if name != 'count'}
     return {**shaped, 'count': np.array([len(pixels)])}
 
 
-def together(parts: Sequence[Statistics]) -> dict[str, Array]:
+def aggregate(parts: Sequence[Statistics]) -> dict[str, Array]:
     """
-    Describe all episodes by what is known of each.
+    Return the statistics of all episodes from those of each.
 
-    Quantiles cannot be had exactly: below the median the lowest, above it the highest is given.
+    Quantiles are bounds: the minimum over the episodes up to the median, the maximum above it.
     """
     counts = np.array([float(part['count'][0]) for part in parts])
     weights = counts / counts.sum()

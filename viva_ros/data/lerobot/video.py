@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Pictures as video: H.264 in MP4, which every player and LeRobot read. It is lossy.
+Video of camera images: H.264 in MP4, lossy, which all players and LeRobot read.
 
-A key frame every few frames and no frame that looks ahead: any picture is near a key frame, and
-videos are joined by copying packets. A side of an odd number of pixels rules out 4:2:0 colour,
-then 4:4:4 is written.
+A key frame every ``KEY_EVERY`` frames and no B-frames: a seek decodes few frames, and videos are
+joined by copying packets. Images with an odd width or height are written with 4:4:4 chroma instead
+of 4:2:0.
 """
 
 import collections
@@ -24,24 +24,25 @@ from viva_ros.core.observation import Image
 
 CODEC: Final = 'libx264'
 KEY_EVERY: Final = 4  # frames
-QUALITY: Final = 18  # CRF: lower is better; 18 is seen as lossless by most
+QUALITY: Final = 18  # CRF; lower is better, 18 is visually almost lossless
 OPTIONS: Final = {
     'crf': str(QUALITY), 'preset': 'veryfast', 'g': str(KEY_EVERY), 'bf': '0', 'sc_threshold': '0',
     'threads': '1',
 }  # fmt: skip
-KEPT: Final = 8  # decoded pictures of one camera
+KEPT: Final = 8  # decoded images of one camera in memory
 
 
 def pixel_format(height: int, width: int) -> str:
-    """Return the format in which a size can be written."""
+    """Return the pixel format for an image size, px."""
     return 'yuv444p' if height % 2 or width % 2 else 'yuv420p'
 
 
 def encode(path: Path, images: Iterable[Image], fps: int) -> int:
     """
-    Write images of one size as a video; image i is shown at i / fps s.
+    Write images of one size as a video; image i has the time i / fps, s.
 
     :param images: (H, W, 3) RGB each
+    :param fps: Hz
     :returns: number of images
     :raises OSError: if the file cannot be written
     """
@@ -63,17 +64,17 @@ def encode(path: Path, images: Iterable[Image], fps: int) -> int:
 
 def _check(path: Path, expected: int) -> None:
     """
-    Look whether all is in the file: a disk that is full as a file is closed goes unnoticed else.
+    Check the number of images in a file; PyAV does not report a full disk on close.
 
     :raises OSError: if images are missing
     """
     try:
         with av.open(str(path)) as container:
-            there = sum(packet.dts is not None for packet in container.demux(video=0))
+            count = sum(packet.dts is not None for packet in container.demux(video=0))
     except FFmpegError as error:
-        raise OSError(f'{path} is not whole ({error})') from error
-    if there != expected:
-        raise OSError(f'{path} has {there} images of {expected}')
+        raise OSError(f'{path} is incomplete ({error})') from error
+    if count != expected:
+        raise OSError(f'{path} has {count} images of {expected}')
 
 
 def _stream(out: Any, fps: int, height: int, width: int) -> Any:
@@ -86,34 +87,36 @@ def _stream(out: Any, fps: int, height: int, width: int) -> Any:
 
 def join(parts: Sequence[Path], counts: Sequence[int], out: Path, fps: int) -> None:
     """
-    Put videos one after the other without encoding them again.
+    Concatenate videos without encoding them again.
 
-    :param counts: images of each
-    :raises RecordingError: if they were not encoded alike
+    :param counts: number of images of each
+    :raises RecordingError: if their encodings differ
     """
     with av.open(str(out), 'w', options={'movflags': '+faststart'}) as target:
         stream: Any = None
         before, head = 0, b''
         for part, count in zip(parts, counts, strict=True):
             with av.open(str(part)) as source:
-                given = source.streams.video[0]
+                video = source.streams.video[0]
                 if stream is None:
-                    stream, head = target.add_stream_from_template(given), given_head(given)
-                if given_head(given) != head:
-                    raise RecordingError(f'{part} is encoded otherwise than {parts[0]}')
-                _copy(source, given, target, stream, Fraction(before, fps))
+                    stream, head = target.add_stream_from_template(video), codec_header(video)
+                if codec_header(video) != head:
+                    raise RecordingError(
+                        'video-encoding', f'{part} has another encoding than {parts[0]}'
+                    )
+                _copy(source, video, target, stream, Fraction(before, fps))
             before += count
     _check(out, sum(counts))
 
 
-def given_head(stream: Any) -> bytes:
-    """Return what a decoder must know before the first frame."""
+def codec_header(stream: Any) -> bytes:
+    """Return the codec parameters that a decoder needs before the first frame."""
     return bytes(stream.codec_context.extradata or b'')
 
 
-def _copy(source: Any, given: Any, target: Any, stream: Any, later: Fraction) -> None:
-    ticks = round(later / given.time_base)
-    for packet in source.demux(given):
+def _copy(source: Any, video: Any, target: Any, stream: Any, offset: Fraction) -> None:
+    ticks = round(offset / video.time_base)
+    for packet in source.demux(video):
         if packet.dts is None:  # the end
             continue
         packet.pts += ticks
@@ -124,9 +127,10 @@ def _copy(source: Any, given: Any, target: Any, stream: Any, later: Fraction) ->
 
 class VideoImages(Sequence[Image]):
     """
-    Some pictures of a video, decoded on access; quick in order, and near a key frame else.
+    Images of a video, decoded on access; sequential access is the fastest.
 
-    :param times: of the pictures in the file, (N,), s
+    :param times: of the images in the file, (N,), s
+    :param fps: Hz
     """
 
     def __init__(self, path: Path, times: NDArray[np.float64], fps: float) -> None:
@@ -147,7 +151,7 @@ class VideoImages(Sequence[Image]):
 
     def __getitem__(self, index: int | slice) -> 'Image | VideoImages':
         if isinstance(index, slice):
-            return self.some(range(len(self))[index])
+            return self.subset(range(len(self))[index])
         index = range(len(self))[index]
         if index not in self._kept:
             self._kept[index] = self._decode(float(self._times[index]))
@@ -155,11 +159,11 @@ class VideoImages(Sequence[Image]):
                 self._kept.popitem(last=False)
         return self._kept[index]
 
-    def some(self, rows: Sequence[int]) -> 'VideoImages':
-        """Return the pictures in some places."""
+    def subset(self, rows: Sequence[int]) -> 'VideoImages':
+        """Return the images at some indices."""
         return VideoImages(self._path, self._times[list(rows)], 0.5 / self._tolerance)
 
-    def __reduce__(self) -> tuple[Any, ...]:  # an open file does not travel to another process
+    def __reduce__(self) -> tuple[Any, ...]:  # an open file cannot be pickled
         return VideoImages, (self._path, self._times, 0.5 / self._tolerance)
 
     def _decode(self, time: float) -> Image:
@@ -175,11 +179,14 @@ class VideoImages(Sequence[Image]):
                 self._reached = np.inf
         except (FFmpegError, OSError, IndexError) as error:
             raise RecordingError(
-                f'video {self._path} cannot be read at {time:.3f} s ({error}): fetch it again'
+                'video-unreadable',
+                f'video {self._path} cannot be read at {time:.3f} s ({error}): download it again',
             ) from error
         if abs(self._reached - time) > self._tolerance:
             raise RecordingError(
-                f'video {self._path} has no frame at {time:.3f} s: fetch it again, or leave it out'
+                'video-frame-missing',
+                f'video {self._path} has no frame at {time:.3f} s: download it again, or leave it '
+                'out',
             )
         return np.asarray(frame.to_ndarray(format='rgb24'), dtype=np.uint8)
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Writing a LeRobot dataset, v3.0: staged episodes are put together into few files.
+Writing a LeRobot dataset, v3.0: staged episodes are joined into few files.
 
-Positions are float32, as LeRobot has them. Times count from 0 in every episode; the stamp of its
-first frame is kept in 'viva/start_stamp', ns.
+Positions are float32, as in LeRobot. Times start at 0 in each episode; 'viva/start_stamp' is the
+stamp of its first frame, ns.
 """
 
 import json
@@ -27,14 +27,16 @@ MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedEpisode:
     """
-    One episode, ready to be put into a dataset.
+    One imported episode before the dataset is assembled.
 
+    :param source: path of its recording
+    :param start: stamp of the first frame, ns
+    :param length: number of frames, N
     :param vectors: feature to a .npy file, (N, D) float32
     :param videos: camera to a video of N frames
-    :param pictures: camera to the statistics of its pictures
-    :param start: stamp of the first frame, ns
+    :param pictures: camera to the statistics of its images
     """
 
     name: str
@@ -47,11 +49,11 @@ class Staged:
     pictures: Mapping[str, Mapping[str, Any]]
 
 
-def assemble(folder: Path, episodes: Sequence[Staged], shape: Shape, robot: str) -> None:
+def assemble(folder: Path, episodes: Sequence[StagedEpisode], shape: Shape, robot: str) -> None:
     """
     Write the files of a dataset into a folder.
 
-    :param folder: is made; must not be there
+    :param folder: must not exist
     :param episodes: at least one
     :raises OSError: if it cannot be written
     """
@@ -70,7 +72,7 @@ def assemble(folder: Path, episodes: Sequence[Staged], shape: Shape, robot: str)
     write_atomically(folder / layout.INFO, json.dumps(summary, indent=1))
 
 
-def _own_columns(number: int, one: Staged) -> dict[str, Any]:
+def _own_columns(number: int, one: StagedEpisode) -> dict[str, Any]:
     label = one.label
     marks = [[mark.kind, mark.time, mark.text] for mark in label.marks]
     return {
@@ -83,15 +85,15 @@ def _own_columns(number: int, one: Staged) -> dict[str, Any]:
 
 
 def _data(
-    folder: Path, episodes: Sequence[Staged], shape: Shape, tasks: Sequence[str],
+    folder: Path, episodes: Sequence[StagedEpisode], shape: Shape, tasks: Sequence[str],
     rows: list[dict[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
-    """Write the numbers, one row group an episode; note where each is, and its statistics."""
+    """Write the vectors, one row group per episode; return their statistics, extend the rows."""
     schema, parts = layout.data_schema(shape), []
-    number, size, begun = 0, 0, 0
+    number, size, start = 0, 0, 0
     writer: pq.ParquetWriter | None = None
     for one, row in zip(episodes, rows, strict=True):
-        columns = _columns(one, row['episode_index'], begun, tasks, shape.fps)
+        columns = _columns(one, row['episode_index'], start, tasks, shape.fps)
         table = _table(columns, schema)
         if writer is not None and size + table.nbytes > layout.DATA_LIMIT * MEGABYTE:
             writer.close()
@@ -103,8 +105,8 @@ def _data(
         writer.write_table(table)
         size += table.nbytes
         row |= {f'data/{key}': value for key, value in layout.place(number).items()}
-        row |= {'dataset_from_index': begun, 'dataset_to_index': begun + one.length}
-        begun += one.length
+        row |= {'dataset_from_index': start, 'dataset_to_index': start + one.length}
+        start += one.length
         parts.append({key: stats.of_rows(column) for key, column in columns.items()})
     if writer is not None:
         writer.close()
@@ -115,13 +117,13 @@ def _data(
 
 
 def _columns(
-    one: Staged, number: int, begun: int, tasks: Sequence[str], fps: int
+    one: StagedEpisode, number: int, start: int, tasks: Sequence[str], fps: int
 ) -> dict[str, np.ndarray[Any, Any]]:
     steps = np.arange(one.length, dtype=np.int64)
     found = {key: np.load(path) for key, path in one.vectors.items()}
     return {
         **found, 'timestamp': (steps / fps).astype(np.float32), 'frame_index': steps,
-        'episode_index': np.full(one.length, number), 'index': begun + steps,
+        'episode_index': np.full(one.length, number), 'index': start + steps,
         'task_index': np.full(one.length, tasks.index(one.label.task)),
     }  # fmt: skip
 
@@ -139,10 +141,10 @@ def _table(columns: Mapping[str, np.ndarray[Any, Any]], schema: pa.Schema) -> pa
 
 
 def _videos(
-    folder: Path, episodes: Sequence[Staged], shape: Shape, camera: str,
+    folder: Path, episodes: Sequence[StagedEpisode], shape: Shape, camera: str,
     rows: list[dict[str, Any]],
 ) -> None:  # fmt: skip
-    """Join the videos of one camera into files below the limit, and note where each is."""
+    """Join the videos of one camera into files below the limit; extend the rows."""
     key = f'{layout.IMAGES}{camera}'
     for number, file in enumerate(_full_files(episodes, camera)):
         path = folder / layout.VIDEO.format(video_key=key, **layout.place(number))
@@ -158,16 +160,16 @@ def _videos(
         join(parts, [episodes[at].length for at in file], path, shape.fps)
 
 
-def _full_files(episodes: Sequence[Staged], camera: str) -> list[list[int]]:
+def _full_files(episodes: Sequence[StagedEpisode], camera: str) -> list[list[int]]:
     files: list[list[int]] = []
     size = 0
     for at, one in enumerate(episodes):
-        more = one.videos[camera].stat().st_size
-        if not files or size + more > layout.VIDEO_LIMIT * MEGABYTE:
+        added = one.videos[camera].stat().st_size
+        if not files or size + added > layout.VIDEO_LIMIT * MEGABYTE:
             files.append([])
             size = 0
         files[-1].append(at)
-        size += more
+        size += added
     return files
 
 
@@ -177,7 +179,7 @@ def _add_statistics(
 ) -> None:  # fmt: skip
     for row, part in zip(rows, parts, strict=True):
         row |= {f'stats/{key}/{name}': value.tolist() for name, value in part.items()}
-    described[key] = {name: v.tolist() for name, v in stats.together(parts).items()}
+    described[key] = {name: v.tolist() for name, v in stats.aggregate(parts).items()}
 
 
 def _arrays(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,12 +189,12 @@ def _arrays(content: Mapping[str, Any]) -> dict[str, Any]:
 def _episodes(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     columns = {}
     for name in rows[0]:
-        kind = layout.OWN.get(name)
+        kind = layout.EXTRA_COLUMNS.get(name)
         columns[name] = pa.array([row[name] for row in rows], kind)
     write_table(pa.table(columns), folder / layout.EPISODES.format(**layout.place(0)))
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a parquet file into a folder that is made."""
+    """Write a parquet file; create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, compression='snappy')

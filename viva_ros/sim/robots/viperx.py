@@ -119,7 +119,8 @@ def _assets() -> Path:
     found = importlib.util.find_spec('gym_aloha')
     if found is None or found.origin is None:
         raise ConfigurationError(
-            f'gym_aloha is not installed: it has the meshes of the robot; {remedy(["gym_aloha"])}'
+            'gym-aloha-missing',
+            f'gym_aloha is not installed: it has the meshes of the robot; {remedy(["gym_aloha"])}',
         )
     return Path(found.origin).parent / 'assets'
 

@@ -324,8 +324,8 @@ class CubeJudge:
         self._reach = max(self._distance(), 0.1)
         self._since_release = 0
 
-    def look(self, segment: Segment) -> SceneVerdict:
-        """Judge one control step."""
+    def update(self, segment: Segment) -> SceneVerdict:
+        """Return the verdict on one control step."""
         self._touch.update()
         held = (self._touch.grip(0, 'cube'), self._touch.grip(1, 'cube'))
         self._since_release = self._since_release + 1 if segment.phase == 'retreat' else 0

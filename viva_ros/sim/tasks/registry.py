@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class SuccessJudge(Protocol):
-    """Judges the scene that it was made for."""
+    """Success criterion of a task, for one scene."""
 
-    def look(self, segment: 'Segment') -> 'SceneVerdict':
-        """Judge one control step; called at each."""
+    def update(self, segment: 'Segment') -> 'SceneVerdict':
+        """Return the verdict on one control step; called at each step."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,9 @@ class Task:
         """
         if mode not in self.modes:
             raise ConfigurationError(
+                'failure-unknown',
                 f'failure is {mode!r}, must be one of {", ".join(self.modes)} '
-                f'for task {self.name!r}'
+                f'for task {self.name!r}',
             )
 
 

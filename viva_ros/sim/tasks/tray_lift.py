@@ -389,8 +389,8 @@ class TrayJudge:
         self._carried_at: Array | None = None
         self._since_release = 0
 
-    def look(self, segment: Segment) -> SceneVerdict:
-        """Judge one control step."""
+    def update(self, segment: Segment) -> SceneVerdict:
+        """Return the verdict on one control step."""
         self._touch.update()
         held = (self._touch.grip(0, 'tray'), self._touch.grip(1, 'tray'))
         released = segment.phase in AFTER_RELEASE
