@@ -22,7 +22,7 @@ RETRIED = [
 
 
 def test_names_and_order_of_modes_match_published_recordings():
-    # The index of a mode seeds its random numbers: another order gives other episodes.
+    # The index of a mode seeds its random numbers: another order changes the episodes.
     tray, cube = TASKS['tray_lift'], TASKS['cube_transfer']
     assert tray.failures == (
         'slip', 'missed_grasp', 'premature_release', 'misalignment', 'asynchronous_lift', 'stall',
@@ -165,15 +165,15 @@ def test_joints_have_names_and_time_counts_control_steps():
 
 
 def test_equal_seed_gives_equal_images(renders):
-    def look() -> dict[str, np.ndarray]:
+    def images() -> dict[str, np.ndarray]:
         simulation = Simulation('tray_lift', 3, image_size=(96, 128))
         for _ in range(5):
             simulation.step()
-        images = simulation.render()
+        rendered = simulation.render()
         simulation.close()
-        return images
+        return rendered
 
-    first, second = look(), look()
+    first, second = images(), images()
     assert tuple(first) == CAMERAS
     for camera in CAMERAS:
         assert first[camera].shape == (96, 128, 3) and first[camera].dtype == np.uint8

@@ -35,8 +35,8 @@ def test_arms_hold_a_pose_without_creep():
 @pytest.mark.parametrize('side', ['left', 'right'])
 def test_inverse_kinematics_reaches_the_target_hand(side):
     sign, yaw = (-1.0, 0.2) if side == 'left' else (1.0, np.pi - 0.2)
-    wanted = Hand(np.array([sign * 0.14, 0.55, 0.06]), yaw, 1.0, 0.05)
-    joints = Solver(ROBOT, ROBOT.hands[side == 'right']).track(wanted, iterations=100)
+    target = Hand(np.array([sign * 0.14, 0.55, 0.06]), yaw, 1.0, 0.05)
+    joints = Solver(ROBOT, ROBOT.hands[side == 'right']).track(target, iterations=100)
     model = ROBOT.bare_model
     data, arms = mujoco.MjData(model), Arms(model)
     pose = HELD.copy()
@@ -44,8 +44,8 @@ def test_inverse_kinematics_reaches_the_target_hand(side):
     arms.place(data, pose)
     mujoco.mj_kinematics(model, data)
     pinch = data.site(f'{side}_pinch')
-    assert pinch.xpos == pytest.approx(wanted.position, abs=1e-5)
-    assert pinch.xmat.reshape(3, 3) == pytest.approx(wanted.rotation(), abs=1e-5)
+    assert pinch.xpos == pytest.approx(target.position, abs=1e-5)
+    assert pinch.xmat.reshape(3, 3) == pytest.approx(target.rotation(), abs=1e-5)
 
 
 def test_hand_points_along_heading_and_down_by_pitch():

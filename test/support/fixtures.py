@@ -15,7 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from support.recordings import WorthEngine
-    from viva_ros.data.conversion.topic_map import Map
+    from viva_ros.data.conversion.topic_map import TopicMap
     from viva_ros.model.viva import ViVa
     from viva_ros.training.cache import Data
 
@@ -82,7 +82,7 @@ def map_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def foreign_map(map_file: Path) -> 'Map':
+def foreign_map(map_file: Path) -> 'TopicMap':
     from viva_ros.data.conversion.topic_map import load_map
 
     return load_map(map_file)

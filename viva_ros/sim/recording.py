@@ -344,7 +344,7 @@ def _bar(total: int) -> Progress:
 
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Start worker processes that leave no partial file, however the block is left."""
+    """Yield worker processes; they are stopped at the end of the block without partial files."""
     context = multiprocessing.get_context('spawn')
     stop = context.Event()
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(stop,))

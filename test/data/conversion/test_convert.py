@@ -29,9 +29,9 @@ def refused(report: dict, name: str) -> str:
     return '; '.join(row['refused'])
 
 
-def one(tmp_path: Path, bag: Path, how, outcomes: Outcomes = OUTCOME) -> str:
+def one(tmp_path: Path, bag: Path, topic_map, outcomes: Outcomes = OUTCOME) -> str:
     """Import a good bag and another one; return the reasons to refuse the other."""
-    report = import_all([tmp_path / 'good', bag], how, outcomes, tmp_path / 'set')
+    report = import_all([tmp_path / 'good', bag], topic_map, outcomes, tmp_path / 'set')
     assert not refused(report, 'good')
     return refused(report, bag.stem)
 
@@ -59,10 +59,10 @@ def test_imported_images_differ_only_by_the_codec(tmp_path: Path, foreign_map) -
     import_all([write_bag(tmp_path / 'bag')], foreign_map, OUTCOME, tmp_path / 'set')
     shown = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0].cameras['side']
     original = open_unmapped(tmp_path / 'bag').tracks['/acme/side/image/compressed']
-    given = original.pictures(range(60))
+    recorded = original.pictures(range(60))
     for index in (59, 0, 31, 30, 32):  # not in order
-        error = np.abs(shown.images[index].astype(int) - given[index]).mean()
-        other = np.abs(shown.images[index].astype(int) - given[(index + 20) % 60]).mean()
+        error = np.abs(shown.images[index].astype(int) - recorded[index]).mean()
+        other = np.abs(shown.images[index].astype(int) - recorded[(index + 20) % 60]).mean()
         assert error < 2.5 < other
 
 
@@ -179,10 +179,10 @@ def test_truncated_bag_is_imported_only_above_min_readable(tmp_path: Path, map_f
 
 
 def test_file_without_end_is_refused_at_min_readable_1(tmp_path: Path, map_file: Path) -> None:
-    how = {'change': {'raw': 'side'}, 'size': (160, 200)}  # several chunks of 1 MB
+    robot = {'change': {'raw': 'side'}, 'size': (160, 200)}  # several chunks of 1 MB
     map_file.write_text(map_file.read_text().replace('side/image/compressed', 'side/image'))
-    write_bag(tmp_path / 'good', **how)
-    bag = write_bag(tmp_path / 'whole', plugin=StoragePlugin.MCAP, **how)
+    write_bag(tmp_path / 'good', **robot)
+    bag = write_bag(tmp_path / 'whole', plugin=StoragePlugin.MCAP, **robot)
     bare, content = tmp_path / 'bare.mcap', next(bag.glob('*.mcap')).read_bytes()
     bare.write_bytes(content[: len(content) * 7 // 10])
     recording = open_unmapped(bare)
@@ -231,9 +231,9 @@ def test_bare_file_with_raw_images_of_odd_size_is_imported(tmp_path: Path, map_f
     shutil.copyfile(next(bag.glob('*.db3')), bare)
     import_all([bare], load_map(map_file), OUTCOME, tmp_path / 'set')
     episode = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0]
-    given = open_unmapped(bag).tracks['/acme/top/image'].pictures(range(60))
+    recorded = open_unmapped(bag).tracks['/acme/top/image'].pictures(range(60))
     assert episode.cameras['top'].images[10].shape == (63, 81, 3)
-    assert np.abs(episode.cameras['top'].images[10].astype(int) - given[10]).mean() < 2.0
+    assert np.abs(episode.cameras['top'].images[10].astype(int) - recorded[10]).mean() < 2.0
 
 
 def test_mcap_and_sqlite_bags_are_imported_equally(tmp_path: Path, foreign_map) -> None:

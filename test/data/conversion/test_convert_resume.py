@@ -15,7 +15,7 @@ import pytest
 from support.errors import raises
 from support.foreign_robot import write_bag
 
-from viva_ros.data.conversion import convert as import_unit
+from viva_ros.data.conversion import convert
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.conversion.topic_map import load_map
@@ -42,7 +42,7 @@ def whole_units(folder: Path) -> int:
 
 
 def stopped_after(
-    units: int, bags: list[Path], map_file: Path, out: Path, how: int = signal.SIGKILL
+    units: int, bags: list[Path], map_file: Path, out: Path, sent: int = signal.SIGKILL
 ) -> tuple[int, int, str]:  # fmt: skip
     """Stop an import after some units; return number of units, exit code and stderr."""
     command = [
@@ -55,7 +55,7 @@ def stopped_after(
     folder = out.with_name(f'.{out.name}.part')
     while process.poll() is None and whole_units(folder) < units:
         assert not out.exists()
-    process.send_signal(how)
+    process.send_signal(sent)
     text = process.communicate()[1]
     return whole_units(folder), process.returncode, text
 
@@ -82,17 +82,17 @@ def test_ctrl_c_ends_an_import_with_the_command_to_resume(
 def test_import_killed_twice_equals_an_uninterrupted_one(
     tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch
 ) -> None:
-    how, out = load_map(map_file), tmp_path / 'set'
+    topic_map, out = load_map(map_file), tmp_path / 'set'
     assert killed_after(1, bags, map_file, out) >= 1
     assert not out.exists()
     kept = killed_after(3, bags, map_file, out)
     made = []
-    real = import_unit._make
-    monkeypatch.setattr(import_unit, '_make', lambda *a: made.append(a[0]) or real(*a))
+    real = convert._make
+    monkeypatch.setattr(convert, '_make', lambda *a: made.append(a[0]) or real(*a))
     if not out.exists():  # else it ended before the signal
-        import_all(bags, how, OUTCOME, out)
+        import_all(bags, topic_map, OUTCOME, out)
         assert len(made) == BAGS - kept
-    import_all(bags, how, OUTCOME, tmp_path / 'uninterrupted')
+    import_all(bags, topic_map, OUTCOME, tmp_path / 'uninterrupted')
     assert content(out) == content(tmp_path / 'uninterrupted')
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith('.')] == []
 
@@ -104,17 +104,17 @@ def test_import_stopped_during_assembly_resumes(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    how, out = load_map(map_file), tmp_path / 'set'
+    topic_map, out = load_map(map_file), tmp_path / 'set'
     with monkeypatch.context() as patch:
         if where == 'assemble':
             patch.setattr('viva_ros.data.lerobot.writer._episodes', stop)
         else:
             patch.setattr(Staging, 'commit', stop)
         with pytest.raises(KeyboardInterrupt):
-            import_all(bags, how, OUTCOME, out)
+            import_all(bags, topic_map, OUTCOME, out)
     assert not out.exists()
-    monkeypatch.setattr(import_unit, '_make', stop)  # all units exist
-    assert len(import_all(bags, how, OUTCOME, out)['episodes']) == BAGS
+    monkeypatch.setattr(convert, '_make', stop)  # all units exist
+    assert len(import_all(bags, topic_map, OUTCOME, out)['episodes']) == BAGS
     assert len(pq.read_table(out / 'data/chunk-000/file-000.parquet')) == BAGS * 60
 
 
@@ -149,9 +149,9 @@ def test_full_disk_error_names_folder_and_remedy(
 def test_second_import_into_a_dataset_is_refused(
     tmp_path: Path, bags: list[Path], map_file: Path
 ) -> None:
-    how, out = load_map(map_file), tmp_path / 'set'
+    topic_map, out = load_map(map_file), tmp_path / 'set'
     with Staging(out).locked(), raises('workspace-locked', out, 'another --out'):
-        import_all(bags, how, OUTCOME, out)
+        import_all(bags, topic_map, OUTCOME, out)
 
 
 def test_changed_map_imports_all_recordings_again(
@@ -162,7 +162,7 @@ def test_changed_map_imports_all_recordings_again(
 
     out = tmp_path / 'set'
     with monkeypatch.context() as patch:
-        patch.setattr(import_unit, 'assemble', stop)
+        patch.setattr(convert, 'assemble', stop)
         with pytest.raises(KeyboardInterrupt):
             import_all(bags, load_map(map_file), OUTCOME, out)
     map_file.write_text(map_file.read_text().replace('rate: 15', 'rate: 5'))

@@ -26,7 +26,7 @@ from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
 from viva_ros.data.conversion.resample import Figures, grid, held, joints_at, measure
-from viva_ros.data.conversion.topic_map import Map
+from viva_ros.data.conversion.topic_map import TopicMap
 from viva_ros.data.conversion.workspace import Staging, Unit
 from viva_ros.data.episode import Frames, Label, Mark, Stamps
 from viva_ros.data.lerobot import stats
@@ -39,19 +39,19 @@ from viva_ros.data.recording import Recording
 FORMAT: Final = 1  # of a unit; units of another format are imported again
 
 
-def import_one(path: Path, how: Map, outcomes: Outcomes, staging: Staging) -> Unit:
+def import_one(path: Path, topic_map: TopicMap, outcomes: Outcomes, staging: Staging) -> Unit:
     """
     Return the unit of a recording; import the recording unless its unit exists.
 
     :raises RecordingError: if the recording cannot be read, or the disk is full
     """
-    key = key_of(path, how, outcomes)
+    key = key_of(path, topic_map, outcomes)
     unit = staging.find(key)
     if unit is not None:
         return unit
     try:
         with staging.begin(key) as folder:
-            staging.finish_unit(folder, _make(path, how, outcomes, folder))
+            staging.finish_unit(folder, _make(path, topic_map, outcomes, folder))
     except OSError as error:  # PyAV's errors included
         raise RecordingError(
             'import-unwritable',
@@ -67,17 +67,17 @@ def import_one(path: Path, how: Map, outcomes: Outcomes, staging: Staging) -> Un
     return made
 
 
-def key_of(path: Path, how: Map, outcomes: Outcomes) -> str:
+def key_of(path: Path, topic_map: TopicMap, outcomes: Outcomes) -> str:
     """Return a hash that changes with the recording, the map and the labels."""
-    made_of = [FORMAT, identity(resolve(path)), how.text, repr(outcomes)]
+    made_of = [FORMAT, identity(resolve(path)), topic_map.text, repr(outcomes)]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
 
-def _make(path: Path, how: Map, outcomes: Outcomes, folder: Path) -> dict[str, Any]:
+def _make(path: Path, topic_map: TopicMap, outcomes: Outcomes, folder: Path) -> dict[str, Any]:
     """Import all episodes of a recording; return the description of the unit."""
     try:
-        recording = with_definitions(open_unmapped(path), how.definitions)
-        found = raw_episodes(recording, how)
+        recording = with_definitions(open_unmapped(path), topic_map.definitions)
+        found = raw_episodes(recording, topic_map)
     except (RecordingError, ConfigurationError) as error:
         refused = Figures(path.stem, str(path), readable=0.0, refused=(str(error),))
         return {'figures': [asdict(refused)], 'episodes': []}
@@ -86,17 +86,22 @@ def _make(path: Path, how: Map, outcomes: Outcomes, folder: Path) -> dict[str, A
         return {'figures': [asdict(refused)], 'episodes': []}
     figures, episodes = [], []
     for number, raw in enumerate(found):
-        own, episode = _import_episode(raw, recording, how, outcomes, folder, number)
+        own, episode = _import_episode(raw, recording, topic_map, outcomes, folder, number)
         figures.append(asdict(own))
         episodes += [episode] if episode else []
     return {'figures': figures, 'episodes': episodes}
 
 
 def _import_episode(
-    raw: RawEpisode, recording: Recording, how: Map, outcomes: Outcomes, folder: Path, number: int
+    raw: RawEpisode,
+    recording: Recording,
+    topic_map: TopicMap,
+    outcomes: Outcomes,
+    folder: Path,
+    number: int,
 ) -> tuple[Figures, dict[str, Any] | None]:
-    moments = grid(raw, how.rate)
-    figures = measure(raw, moments, how.limits)
+    moments = grid(raw, topic_map.rate)
+    figures = measure(raw, moments, topic_map.limits)
     try:
         label = outcomes.label(raw, recording)
         _check_names(raw)
@@ -105,7 +110,7 @@ def _import_episode(
     if figures.refused:
         return figures, None
     try:
-        return figures, _write(raw, how.rate, moments, label, folder, number)
+        return figures, _write(raw, topic_map.rate, moments, label, folder, number)
     except RecordingError as error:
         for leftover in folder.glob(f'{number}.*'):
             leftover.unlink()
@@ -253,21 +258,23 @@ REPORT: Final = 'viva/import.json'  # in the dataset
 MAP_COPY: Final = 'viva/map.yaml'
 
 
-def import_all(paths: Sequence[Path], how: Map, outcomes: Outcomes, out: Path) -> dict[str, Any]:
+def import_all(
+    paths: Sequence[Path], topic_map: TopicMap, outcomes: Outcomes, out: Path
+) -> dict[str, Any]:
     """
     Import recordings into a new dataset.
 
     :returns: the report, which is also written into the dataset
     :raises RecordingError: if no episode could be imported, or the disk is full
     """
-    keys = [key_of(path, how, outcomes) for path in paths]
+    keys = [key_of(path, topic_map, outcomes) for path in paths]
     made_of = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
     if out.exists():
         return _existing_report(out, made_of)
     staging = Staging(out)
     with staging.locked():
         units = [
-            import_one(path, how, outcomes, staging)
+            import_one(path, topic_map, outcomes, staging)
             for path in bar(paths, 'importing', total=len(paths))
         ]
         episodes, shape = matching_episodes(units)
@@ -281,9 +288,9 @@ def import_all(paths: Sequence[Path], how: Map, outcomes: Outcomes, out: Path) -
             )
         report = {
             'format': 'viva_ros import 1', 'made_of': made_of, 'command': command_line('import'),
-            'rate': how.rate, 'limits': asdict(how.limits), 'episodes': rows,
+            'rate': topic_map.rate, 'limits': asdict(topic_map.limits), 'episodes': rows,
         }  # fmt: skip
-        _finish(staging, episodes, shape, how, report)
+        _finish(staging, episodes, shape, topic_map, report)
     return report
 
 
@@ -309,16 +316,16 @@ def matching_episodes(units: Sequence[Unit]) -> tuple[list[StagedEpisode], Shape
 
 
 def _finish(
-    staging: Staging, episodes: Sequence[StagedEpisode], shape: Shape, how: Map,
+    staging: Staging, episodes: Sequence[StagedEpisode], shape: Shape, topic_map: TopicMap,
     report: dict[str, Any],
 ) -> None:  # fmt: skip
     """Assemble and rename the dataset."""
     try:
         staging.clear_dataset()
-        assemble(staging.dataset, episodes, shape, how.robot)
+        assemble(staging.dataset, episodes, shape, topic_map.robot)
         (staging.dataset / REPORT).parent.mkdir()
         write_atomically(staging.dataset / REPORT, json.dumps(report, indent=1))
-        write_atomically(staging.dataset / MAP_COPY, how.text)
+        write_atomically(staging.dataset / MAP_COPY, topic_map.text)
         staging.commit()
     except OSError as error:
         raise RecordingError(

@@ -17,7 +17,7 @@ from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import from_topic
 from viva_ros.data.conversion.raw_episode import camera_topics, mapped_episode
 from viva_ros.data.conversion.resample import held, joints_at
-from viva_ros.data.conversion.topic_map import Map
+from viva_ros.data.conversion.topic_map import TopicMap
 from viva_ros.data.episode import Joints
 from viva_ros.data.images import SUFFIXES
 from viva_ros.data.messages import to_time
@@ -25,31 +25,31 @@ from viva_ros.data.recording import Recording, Track, joint_track
 from viva_ros.data.segmentation import LABEL, TASK
 
 
-def apply_map(recording: Recording, how: Map) -> Recording:
+def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
     """
     Return a recording with the cameras, joints and labels of a topic map.
 
     :raises RecordingError, ConfigurationError: if the recording lacks a topic or field
     """
-    if not (how.cameras or how.joints):
+    if not (topic_map.cameras or topic_map.joints):
         return recording
-    recording = with_definitions(recording, how.definitions)
-    episode = mapped_episode(recording, how)
+    recording = with_definitions(recording, topic_map.definitions)
+    episode = mapped_episode(recording, topic_map)
     tracks: dict[str, Track] = {}
-    for camera, track in camera_topics(recording, how).items():
+    for camera, track in camera_topics(recording, topic_map).items():
         renamed = f'/{camera}{SUFFIXES[track.type_name]}'
-        if how.stamp == 'received':
+        if topic_map.stamp == 'received':
             track = ReceivedTrack(renamed, track.type_name, track.times, track.data)
         tracks[renamed] = replace(track, topic=renamed)
     joints = join_joints(episode.joints)
     tracks['/joint_states'] = joint_track(
         '/joint_states', joints.stamps, joints.names, joints.positions
     )
-    metadata: dict[str, Any] = {TASK: {'task': how.task}, **recording.metadata}
-    if how.label_topic:
-        label = from_topic(recording, how.label_topic)
+    metadata: dict[str, Any] = {TASK: {'task': topic_map.task}, **recording.metadata}
+    if topic_map.label_topic:
+        label = from_topic(recording, topic_map.label_topic)
         metadata[LABEL] = {
-            'task': how.task, 'success': label.success, 'failure': label.failure
+            'task': topic_map.task, 'success': label.success, 'failure': label.failure
         }  # fmt: skip
     return replace(recording, tracks=tracks, metadata=metadata)
 

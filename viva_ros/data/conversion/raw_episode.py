@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.conversion.topic_map import JointSource, Map, numbers
+from viva_ros.data.conversion.topic_map import JointSource, TopicMap, numbers
 from viva_ros.data.episode import Frames, Joints, Label, Stamps, judged, load, sidecar
 from viva_ros.data.images import COMPRESSED, RAW
 from viva_ros.data.messages import from_time
@@ -60,38 +60,38 @@ class RawEpisode:
         return streams
 
 
-def raw_episodes(recording: Recording, how: Map) -> list[RawEpisode]:
+def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     """
     Return the episodes of a recording under a map.
 
     :raises RecordingError, ConfigurationError: if a topic or field is missing
     """
-    if how.cameras or how.joints:
-        return [mapped_episode(recording, how)]
+    if topic_map.cameras or topic_map.joints:
+        return [mapped_episode(recording, topic_map)]
     actions: tuple[Joints, ...] = ()
     if DATASET_ACTION in recording.tracks and SOURCE in recording.metadata:
-        actions = (_joints(recording, JointSource(DATASET_ACTION, '', {}), how, {}),)
+        actions = (_joints(recording, JointSource(DATASET_ACTION, '', {}), topic_map, {}),)
     return [
         RawEpisode(
             one.name, recording.path, one.cameras, (one.joints,), one.label,
-            task_of(recording) or how.task, actions, {}, recording.losses, recording.readable,
-            recording.whole,
+            task_of(recording) or topic_map.task, actions, {}, recording.losses,
+            recording.readable, recording.whole,
         )
         for one in episodes_of(recording)
     ]  # fmt: skip
 
 
-def mapped_episode(recording: Recording, how: Map) -> RawEpisode:
+def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
     """Return the only episode of a recording of another robot."""
     backwards: dict[str, float] = {}
     cameras = {}
-    for name, track in camera_topics(recording, how).items():
-        stamps, rows = _order(_stamps(track, how.stamp), name, backwards)
+    for name, track in camera_topics(recording, topic_map).items():
+        stamps, rows = _order(_stamps(track, topic_map.stamp), name, backwards)
         cameras[name] = Frames(stamps, track.pictures(rows))
-    joints = how.joints or (JointSource('/joint_states', '', {}),)
-    groups = [_joints(recording, source, how, backwards) for source in joints]
-    actions = [_joints(recording, source, how, backwards) for source in how.action]
-    name, task = recording.path.stem, task_of(recording) or how.task
+    joints = topic_map.joints or (JointSource('/joint_states', '', {}),)
+    groups = [_joints(recording, source, topic_map, backwards) for source in joints]
+    actions = [_joints(recording, source, topic_map, backwards) for source in topic_map.action]
+    name, task = recording.path.stem, task_of(recording) or topic_map.task
     annotation = load(sidecar(recording.path)).get(name)
     label = judged(stored_label(recording), annotation, task)
     return RawEpisode(
@@ -100,16 +100,16 @@ def mapped_episode(recording: Recording, how: Map) -> RawEpisode:
     )  # fmt: skip
 
 
-def camera_topics(recording: Recording, how: Map) -> Mapping[str, Track]:
+def camera_topics(recording: Recording, topic_map: TopicMap) -> Mapping[str, Track]:
     """
     Return the topic of each camera of a map.
 
     :raises RecordingError, ConfigurationError: if a topic is missing, or has no images
     """
-    if not how.cameras:
+    if not topic_map.cameras:
         return recording.cameras
     found = {}
-    for name, topic in how.cameras.items():
+    for name, topic in topic_map.cameras.items():
         track = find_track(recording, topic, f'cameras.{name}')
         if track.type_name not in (COMPRESSED, RAW):
             raise ConfigurationError(
@@ -166,7 +166,7 @@ def _order(
 
 
 def _joints(
-    recording: Recording, source: JointSource, how: Map, backwards: dict[str, float]
+    recording: Recording, source: JointSource, topic_map: TopicMap, backwards: dict[str, float]
 ) -> Joints:
     track = find_track(recording, source.topic, 'joints')
     names, stamps, rows = tuple(source.names.values()), [], []
@@ -176,7 +176,7 @@ def _joints(
         else:
             row = _by_place(recording.path, source, message, track.type_name)
         rows.append(row)
-        stamps.append(_stamp(time, message, how.stamp, track))
+        stamps.append(_stamp(time, message, topic_map.stamp, track))
     if not rows:
         raise RecordingError(
             'topic-empty', f'{recording.path} has no messages on {source.topic}: leave it out'
@@ -208,16 +208,16 @@ def _by_name(
 ) -> tuple[tuple[str, ...], list[float]]:
     """Return positions of a JointState by name; without names, those of the first message."""
     positions = dict(zip(message.name, message.position.tolist(), strict=False))
-    theirs = tuple(source.names) or names or tuple(message.name)
-    missing = [name for name in theirs if name not in positions]
-    if missing or not theirs:
+    recorded = tuple(source.names) or names or tuple(message.name)
+    missing = [name for name in recorded if name not in positions]
+    if missing or not recorded:
         raise RecordingError(
             'joint-missing',
             f'{path}: {source.topic} lacks joint {", ".join(missing) or "names"}, it has '
             f'{", ".join(positions)}: correct the names in the map',
         )
-    ours = tuple(source.names.values()) or theirs
-    return ours, [positions[name] for name in theirs]
+    renamed = tuple(source.names.values()) or recorded
+    return renamed, [positions[name] for name in recorded]
 
 
 def _by_place(path: Path, source: JointSource, message: Any, type_name: str) -> list[float]:

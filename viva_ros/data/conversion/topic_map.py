@@ -59,7 +59,7 @@ class ImportLimits:
 
 
 @dataclass(frozen=True)
-class Map:
+class TopicMap:
     """
     A topic map, see ``docs/import.md``.
 
@@ -93,7 +93,7 @@ KEYS: Final = (
 )  # fmt: skip
 
 
-def load_map(path: Path) -> Map:
+def load_map(path: Path) -> TopicMap:
     """
     Read and check a map.
 
@@ -109,7 +109,7 @@ def load_map(path: Path) -> Map:
     return _Parser(path).map(content, text)
 
 
-def map_for(recording: Path) -> Map | None:
+def map_for(recording: Path) -> TopicMap | None:
     """Return the map in the folder of a bag or in one of those above; None without a map."""
     here = recording.resolve()
     for folder in [here, *here.parents][: FOLDERS_UP + 1]:
@@ -124,7 +124,7 @@ class _Parser:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def map(self, content: Any, text: str) -> Map:
+    def map(self, content: Any, text: str) -> TopicMap:
         content = self._keys('the map', content, KEYS)
         rate = content.get('rate')
         if not isinstance(rate, int) or isinstance(rate, bool) or not 1 <= rate <= HIGHEST_RATE:
@@ -136,7 +136,7 @@ class _Parser:
         definitions = content.get('definitions')
         joints = self._joints('joints', content.get('joints'))
         self._unique([name for source in joints for name in source.names.values()])
-        return Map(
+        return TopicMap(
             rate, self._cameras(content.get('cameras') or {}), joints,
             self._joints('action', content.get('action')), self._limits(content.get('limits')),
             self._text('label.topic', label.get('topic', '')),

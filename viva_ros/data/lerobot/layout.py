@@ -78,8 +78,8 @@ class Shape:
             'cameras': (dict(self.sizes), dict(other.sizes)),
         }  # fmt: skip
         return '; '.join(
-            f'{name} {theirs}, the others have {ours}'
-            for name, (ours, theirs) in pairs.items() if ours != theirs
+            f'{name} {theirs}, the others have {own}'
+            for name, (own, theirs) in pairs.items() if own != theirs
         )  # fmt: skip
 
 

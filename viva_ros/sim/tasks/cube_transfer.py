@@ -3,8 +3,8 @@
 """
 Cube transfer: the right arm picks up a cube, the left arm takes it and puts it on a mat.
 
-The cube is longer than wide, so that two grippers fit on it. After a failure the left arm picks it
-up if it lies on the left.
+The cube is longer than wide, so that two grippers fit on it. In a retry the left arm picks it up
+if it is on the left.
 """
 
 from collections.abc import Callable
