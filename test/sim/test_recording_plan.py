@@ -1,8 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
+from support.errors import raises
 
 from viva_ros.sim import recording
 
@@ -43,3 +46,23 @@ def test_a_third_of_the_seeds_retry_after_0_3_to_2_5_s() -> None:
     retried = [delay for delay in delays if delay is not None]
     assert len(retried) / 2000 == pytest.approx(0.35, abs=0.045)
     assert 0.3 <= min(retried) <= max(retried) <= 2.5
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'named'),
+    [
+        ({'noise': 51.0}, 'recorder-noise-range', ['noise is 51.0', '[0, 50]']),
+        ({'robot': 'arm'}, 'recorder-robot-unknown', ["robot is 'arm'", 'viperx']),
+        ({'failure': 'fly'}, 'failure-unknown', ["failure is 'fly'", "task 'tray_lift'"]),
+    ],
+)
+def test_invalid_argument_of_a_plan_is_refused(
+    tmp_path: Path, arguments: dict[str, Any], code: str, named: list[str]
+) -> None:
+    with raises(code, *named):
+        recording.plan('tray_lift', [0], tmp_path, **arguments)
+
+
+def test_recording_with_no_processes_is_refused() -> None:
+    with raises('recorder-processes-range', 'processes is 0', 'at least 1'):
+        recording.record([], processes=0)

@@ -149,7 +149,9 @@ def read_joints(recording: Recording) -> Joints:
     for _, message in recording.messages('joint_states'):
         by_stamp.setdefault(from_time(message.header.stamp), message)
     if not by_stamp:
-        raise RecordingError('joints-missing', f'{recording.path} has no messages on joint_states')
+        raise RecordingError(
+            'joint-states-missing', f'{recording.path} has no messages on joint_states'
+        )
     names = tuple(by_stamp[min(by_stamp)].name)
     rows = []
     for stamp in sorted(by_stamp):

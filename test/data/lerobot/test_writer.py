@@ -114,9 +114,9 @@ def test_dataset_episode_gives_observations_as_in_live_operation(dataset: Path) 
     (path, *_) = find([dataset])
     recording = open_recording(path)
     names = episodes_of(recording)[0].joints.names
-    moments = list(sights(recording, ('side', 'top'), names, 10.0))
-    assert len(moments) == 20  # of 1.933 s at 10 Hz
-    observation = moments[5].seen
+    seen = list(sights(recording, ('side', 'top'), names, 10.0))
+    assert len(seen) == 20  # of 1.933 s at 10 Hz
+    observation = seen[5].seen
     assert set(observation.images) == {'side', 'top'}
     assert set(observation.proprio) == set(names)
 

@@ -127,7 +127,9 @@ def _check_names(raw: RawEpisode) -> None:
                 f'has {kind} {", ".join(twice)} twice: set different names in the map',
             )
     if not raw.cameras:
-        raise RecordingError('camera-missing', 'has no camera: name its cameras in the map')
+        raise RecordingError(
+            'episode-cameras-missing', 'has no camera: name its cameras in the map'
+        )
 
 
 def _write(
