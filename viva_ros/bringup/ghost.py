@@ -31,7 +31,8 @@ def ghost_nodes(urdf: str, namespace: str = '') -> list[dict[str, Any]]:
     try:
         root = RobotDescription(text).root
     except InputError as error:
-        raise ConfigurationError(f'urdf is {urdf!r}, which cannot be read: {error}') from error
+        text = f'urdf is {urdf!r}, which cannot be read: {error}'
+        raise ConfigurationError('ghost-urdf-invalid', text) from error
     space = f'/{namespace.strip("/")}' if namespace.strip('/') else ''
     return [
         {
@@ -57,17 +58,20 @@ def read_description(urdf: str) -> str:
     path = Path(urdf).expanduser()
     if not urdf or not path.is_file():
         raise ConfigurationError(
-            f'urdf is {urdf!r}, must be the file of a robot description (.urdf or .xacro)'
+            'ghost-urdf-missing',
+            f'urdf is {urdf!r}, must be the file of a robot description (.urdf or .xacro)',
         )
     if path.suffix != '.xacro':
         return path.read_text(encoding='utf-8', errors='replace')
     xacro = shutil.which('xacro')
     if xacro is None:
         raise ConfigurationError(
+            'xacro-missing',
             f'urdf is {urdf!r}, but xacro is not installed: install ros-$ROS_DISTRO-xacro, or '
-            'give the .urdf that it makes'
+            'pass the .urdf that it writes',
         )
     done = subprocess.run([xacro, str(path)], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ConfigurationError(f'xacro fails on {urdf}: {done.stderr.strip()[-500:]}')
+        text = f'xacro fails on {urdf}: {done.stderr.strip()[-500:]}'
+        raise ConfigurationError('xacro-failed', text)
     return done.stdout

@@ -57,7 +57,8 @@ class ParameterFile:
         self.sections: list[tuple[str, Values]] = []
         root = _read(path)
         if not isinstance(root, yaml.MappingNode):
-            raise ConfigurationError(f'{path} holds no sections, must be {FORM}')
+            text = f'{path} holds no sections, must be {FORM}'
+            raise ConfigurationError('parameter-file-sections', text)
         for pattern, values in self._walk(root, ''):
             self.sections.append((pattern, self._flat(values, '', {})))
 
@@ -87,20 +88,23 @@ class ParameterFile:
                 yield from self._walk(value, f'{prefix}/{key}' if prefix else key)
             else:
                 raise ConfigurationError(
-                    f'{self.path} has {key!r} outside of {KEY}, must be {FORM}'
+                    'parameter-file-nesting',
+                    f'{self.path} has {key!r} outside of {KEY}, must be {FORM}',
                 )
 
     def _flat(self, node: yaml.Node, prefix: str, found: Values) -> Values:
         """Add the values of a section to those found, by dotted name."""
         if not isinstance(node, yaml.MappingNode):
-            raise ConfigurationError(f'{self.path} has a {KEY} without names, must be {FORM}')
+            text = f'{self.path} has a {KEY} without names, must be {FORM}'
+            raise ConfigurationError('parameter-file-names', text)
         for key, value in self._entries(node):
             name = prefix + key
             if isinstance(value, yaml.MappingNode):
                 self._flat(value, f'{name}.', found)
             elif name in found:
                 line = value.start_mark.line + 1
-                raise ConfigurationError(f'{self.path} has {name!r} twice, again in line {line}')
+                text = f'{self.path} has {name!r} twice, again in line {line}'
+                raise ConfigurationError('parameter-file-duplicate', text)
             else:
                 found[name] = value
         return found
@@ -109,7 +113,8 @@ class ParameterFile:
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 line = key.start_mark.line + 1
-                raise ConfigurationError(f'{self.path} has no name in line {line}, must be {FORM}')
+                text = f'{self.path} has no name in line {line}, must be {FORM}'
+                raise ConfigurationError('parameter-file-key', text)
             yield key.value, value
 
 
@@ -161,13 +166,16 @@ def _read(path: Path) -> yaml.Node | None:
         with path.open(encoding='utf-8') as file:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
-            raise ConfigurationError(f'{path} has more than {LARGEST} characters')
+            text = f'{path} has more than {LARGEST} characters'
+            raise ConfigurationError('parameter-file-size', text)
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f'parameter file {path} cannot be read: {error}') from error
+        text = f'parameter file {path} cannot be read: {error}'
+        raise ConfigurationError('parameter-file-unreadable', text) from error
     except (yaml.YAMLError, RecursionError) as error:
         reason = ' '.join(str(error).split())
-        raise ConfigurationError(f'parameter file {path} is no YAML: {reason}') from error
+        text = f'parameter file {path} is not valid YAML: {reason}'
+        raise ConfigurationError('parameter-file-yaml', text) from error
 
 
 NAMESPACE: Final = re.compile(r'/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?', re.ASCII)
@@ -218,7 +226,8 @@ def check_arguments(launch: str, given: Mapping[str, str]) -> Options:
     known = {argument.name: argument for argument in arguments(launch)}
     for name in given:
         if name in GONE[launch]:
-            raise ConfigurationError(f'{launch} has no argument {name!r}: {GONE[launch][name]}')
+            text = f'{launch} has no argument {name!r}: {GONE[launch][name]}'
+            raise ConfigurationError('launch-argument-removed', text)
         check_name(launch, name, known)
     values = {name: argument.default or '' for name, argument in known.items()}
     checked = {n: _checked(launch, known[n], text) for n, text in given.items() if text}
@@ -234,7 +243,8 @@ def check_name(launch: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         near = nearest(name, known)
         meant = f'is {near!r} meant?' if near else f'must be one of {", ".join(known)}'
-        raise ConfigurationError(f'{launch} has no argument {name!r}: {meant}')
+        text = f'{launch} has no argument {name!r}: {meant}'
+        raise ConfigurationError('launch-argument-unknown', text)
 
 
 def parameter_files(options: Options, namespace: str) -> tuple[dict[str, Path], list[str]]:
@@ -305,10 +315,12 @@ def _checked(launch: str, argument: LaunchArgument, text: str) -> str:
         if text not in argument.choices:
             allowed = ', '.join(map(repr, argument.choices))
             folder = '; a folder is black_box_folder' if name == 'black_box' else ''
-            raise ConfigurationError(f'{name} is {text!r}, must be one of {allowed}{folder}')
+            text = f'{name} is {text!r}, must be one of {allowed}{folder}'
+            raise ConfigurationError('launch-argument-choice', text)
     elif name == 'namespace' and not NAMESPACE.fullmatch(text):
         raise ConfigurationError(
-            f'namespace is {text!r}, must be names of letters, digits and _ between slashes'
+            'namespace-invalid',
+            f'namespace is {text!r}, must be names of letters, digits and _ between slashes',
         )
     elif argument.is_path and text and text != AUTO:
         text = str(Path(text).expanduser().absolute())
@@ -316,7 +328,8 @@ def _checked(launch: str, argument: LaunchArgument, text: str) -> str:
         check(name, _typed(setting, text), setting)
     if name == 'params_file' and not Path(text).is_file():
         one = ': write its files as sections of one' * Path(text).is_dir()
-        raise ConfigurationError(f'params_file is {text!r}, must be a file{one}')
+        text = f'params_file is {text!r}, must be a file{one}'
+        raise ConfigurationError('parameter-file-missing', text)
     return text
 
 
@@ -352,11 +365,13 @@ def _check_sections(given: ParameterFile, nodes: Mapping[str, str], launch: str)
     """Refuse a file that is for none of the nodes; say what of it is not used."""
     names = {name for node in nodes.values() for name in given.of(node)}
     for name in sorted(names & GONE[launch].keys()):
-        raise ConfigurationError(f'{given.path} sets {name!r} in {launch}: {GONE[launch][name]}')
+        text = f'{given.path} sets {name!r} in {launch}: {GONE[launch][name]}'
+        raise ConfigurationError('launch-parameter-unavailable', text)
     if not names:
         sections = ', '.join(pattern for pattern, _ in given.sections) or 'none'
         raise ConfigurationError(
-            f'{given.path} has no parameter for {", ".join(nodes.values())}; sections: {sections}'
+            'parameter-file-unused',
+            f'{given.path} has no parameter for {", ".join(nodes.values())}; sections: {sections}',
         )
     notes = []
     for node in nodes.values():

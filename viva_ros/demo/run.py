@@ -89,7 +89,8 @@ class Player:
         end = time.monotonic() + limit
         while not condition():
             if time.monotonic() > end:
-                raise VivaError(f'{problem} within {limit:.0f} s ({title}): see the log files')
+                text = f'{problem} within {limit:.0f} s ({title}): see the log files'
+                raise VivaError('demo-timeout', text)
             self._tick(title)
             time.sleep(0.1)
 
@@ -200,7 +201,7 @@ def guarded(
     def check(title: str) -> None:
         if codes := ended():
             gone = ', '.join(f'{name} (exit code {code})' for name, code in codes.items())
-            raise VivaError(f'{gone} ended: see its log file')
+            raise VivaError('demo-node-ended', f'{gone} ended: see its log file')
         tick(title)
 
     return check

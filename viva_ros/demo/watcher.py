@@ -101,7 +101,7 @@ class Orders:
         """Call a std_srvs/Trigger service; raise VivaError if it is missing or refuses."""
         answer = self._call(Trigger, service, Trigger.Request(), timeout)
         if not answer.success:
-            raise VivaError(f'{service} refused: {answer.message}')
+            raise VivaError('demo-service-refused', f'{service} refused: {answer.message}')
         return answer
 
     def set_parameters(self, node: str, values: dict[str, Any], timeout: float = 20.0) -> None:
@@ -112,19 +112,22 @@ class Orders:
         answer = self._call(SetParameters, f'{node}/set_parameters', request, timeout)
         for (name, value), result in zip(values.items(), answer.results, strict=True):
             if not result.successful:
-                raise VivaError(f'{node} rejects {name} = {value!r}: {result.reason}')
+                text = f'{node} rejects {name} = {value!r}: {result.reason}'
+                raise VivaError('demo-parameter-rejected', text)
 
     def _call(self, kind: Any, service: str, request: Any, timeout: float) -> Any:
         if service not in self._clients:
             self._clients[service] = self._node.create_client(kind, service)
         client = self._clients[service]
         if not client.wait_for_service(timeout_sec=timeout):
-            raise VivaError(f'no service {service} after {timeout:.0f} s: is its node up?')
+            text = f'no service {service} after {timeout:.0f} s: start its node'
+            raise VivaError('demo-service-missing', text)
         for _ in range(TRIES):  # an answer is lost if its server does not know the client yet
             future = client.call_async(request)
             if _wait(future, timeout / TRIES):
                 return future.result()
-        raise VivaError(f'{service} did not answer within {timeout:.0f} s')
+        text = f'{service} did not answer within {timeout:.0f} s'
+        raise VivaError('demo-service-timeout', text)
 
 
 @contextmanager

@@ -64,14 +64,15 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
     def setup(self, settings: BlackBoxSettings, prepared: None) -> None:
         """Make the folder."""
         if MISSING:
-            raise ConfigurationError(MISSING)
+            raise ConfigurationError('black-box-library', MISSING)
         own = self.get_namespace().strip('/')  # two robots on one machine do not mix
         self._folder = Path(settings.folder).expanduser() / own
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f'folder is {settings.folder!r}, which cannot be made ({error}): name another'
+                'black-box-folder',
+                f'folder is {settings.folder!r}, which cannot be made ({error}): name another',
             ) from error
         latched = (*LATCHED, f'{settings.supervisor}/state')
         self._latched = {self.resolve_topic_name(name) for name in latched}
@@ -203,7 +204,8 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
             self._fail(self._writer.error)
             self._writer = None
         elif self._writer.backlog > BACKLOG * self.settings.limits.memory * MIB:
-            self._fail(RecordingError(f'{self._folder}: the disk is too slow, the recording ends'))
+            text = f'{self._folder}: the disk is too slow, the recording ends'
+            self._fail(RecordingError('black-box-backlog', text))
             self._finish()
         elif self._take.is_over(time.monotonic()):
             self._finish()

@@ -81,7 +81,10 @@ def joint_positions(message: JointState) -> dict[str, float]:
     """
     names, positions = message.name, message.position
     if len(names) != len(positions):
-        raise InputError(f'joint state has {len(names)} names and {len(positions)} positions')
+        raise InputError(
+            'joint-state-length',
+            f'joint state has {len(names)} names and {len(positions)} positions',
+        )
     return dict(zip(names, positions, strict=True))
 
 

@@ -77,7 +77,7 @@ class EstimationOutcome:
     What came of one selection.
 
     :param generation: as it was submitted: an outcome from before a jump of time is not wanted
-    :param fatal: whether the process must end
+    :param fatal: the error because of which the process must end; None: it goes on
     :param wait: of the complete set for its time, as the rate has it, s
     """
 
@@ -85,7 +85,7 @@ class EstimationOutcome:
     result: Estimate | Unknown
     generation: int
     wait: float = 0.0
-    fatal: bool = False
+    fatal: DeviceError | None = None
 
 
 Job = tuple[Selection[Any], int, float]
@@ -155,7 +155,7 @@ class Estimation:
             return EstimationOutcome(selection, self._estimate(selection), generation, wait)
         except DeviceError as error:
             unknown = Unknown('engine', str(error))
-            return EstimationOutcome(selection, unknown, generation, fatal=True)
+            return EstimationOutcome(selection, unknown, generation, fatal=error)
 
     def _estimate(self, selection: Selection[Any]) -> Estimate | Unknown:
         try:

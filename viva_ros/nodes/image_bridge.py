@@ -64,7 +64,8 @@ def view_by(view: View, message: Image) -> NDArray[np.uint8]:
     try:
         pixels = view(message)
     except Exception as error:  # of cv_bridge, OpenCV or numpy: it does not say which
-        raise InputError(f'cv_bridge cannot read a {message.encoding} image: {error!r}') from error
+        text = f'cv_bridge cannot read a {message.encoding} image: {error!r}'
+        raise InputError('cv-bridge-failed', text) from error
     return to_rgb(pixels, message.encoding)
 
 

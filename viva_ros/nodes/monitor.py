@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from viva_ros.core.episode_state import Episodes, EpisodeState
-from viva_ros.core.errors import DeviceError, VivaError
+from viva_ros.core.errors import VivaError
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import Estimate, Unknown
 from viva_ros.engine.api import Engine
@@ -339,8 +339,8 @@ class Monitor(ManagedNode[MonitorSettings]):
             self._engine_fault = outcome.result.reason if of_engine else ''
             self._engine_news = self._engine_fault or self._engine_news
             self._report_unknown(outcome.result, now)
-            if outcome.fatal:
-                raise DeviceError(outcome.result.reason)
+            if outcome.fatal is not None:
+                raise outcome.fatal
         else:
             self._engine_fault = ''
             self.publish_value(outcome.result, outcome, now)

@@ -117,8 +117,11 @@ class Parameters(Generic[Settings]):
 
         :raises ConfigurationError: naming a start value or a name that does not fit
         """
-        if faults := [*self._refused, *self._unfit.values()]:
-            raise ConfigurationError('; '.join(faults))
+        unfit = [*self._unfit.values()]
+        if self._refused:
+            raise ConfigurationError('parameter-unknown', '; '.join([*self._refused, *unfit]))
+        if unfit:
+            raise ConfigurationError('parameter-invalid', '; '.join(unfit))
         settings: Settings = unflatten(self._defaults, self._values())
         validate(settings)
         return settings
@@ -180,7 +183,8 @@ class Parameters(Generic[Settings]):
         held = sorted(set(names) - set(self._live))
         if held and (reason := self._hold()):
             live = f'; only {", ".join(self._live)} may change now' if self._live else ''
-            raise ConfigurationError(f'{", ".join(held)} cannot change, {reason}{live}')
+            text = f'{", ".join(held)} cannot change, {reason}{live}'
+            raise ConfigurationError('parameter-not-live', text)
 
     def _take(self, changes: list[Parameter]) -> None:
         ours = [one.name for one in changes if one.name in self._declared]

@@ -89,10 +89,11 @@ class SupervisorSettings:
         retry = self.retry
         if not retry.dry_run and retry.by == TRIGGER and not self.robot.executing_topic:
             raise ConfigurationError(
+                'retry-execution-unreported',
                 'retry.dry_run is false and robot.executing_topic is empty: an accepted retry '
                 'would never be known to be done. Set robot.executing_topic to a topic of '
                 "std_msgs/Bool that the robot publishes, or retry.by to 'action', or "
-                'retry.dry_run to true'
+                'retry.dry_run to true',
             )
 
 

@@ -167,8 +167,9 @@ class SimRobotNode(Node):
         TASKS[settings.task].check_mode(settings.failure)
         if self._robot_name not in ('', settings.robot):
             raise ConfigurationError(
+                'sim-robot-fixed',
                 f'robot is {self._robot_name!r} and cannot change while the node runs: start the '
-                f'node with robot:={settings.robot}'
+                f'node with robot:={settings.robot}',
             )
 
     def _begin(self, moving: bool) -> None:

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from viva_ros.core.errors import ConfigurationError, InputError
+from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import match_joints
 from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
@@ -36,15 +36,17 @@ def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]
     cameras = tuple(name for name in settings.cameras if name) or info.cameras
     if sorted(cameras) != sorted(info.cameras):
         raise ConfigurationError(
+            'camera-names',
             f'cameras is {list(cameras)}, this engine needs {list(info.cameras)}: '
-            'name each of them once, or leave it empty'
+            'name each of them once, or leave it empty',
         )
     topics = tuple(topic for topic in settings.camera_topics if topic)
     topics = topics or tuple(f'{camera}/image_raw' for camera in cameras)
     if len(topics) != len(cameras):
         raise ConfigurationError(
+            'camera-topic-count',
             f'camera_topics is {list(topics)}, must have {len(cameras)} entries, one for each of '
-            f'{list(cameras)}'
+            f'{list(cameras)}',
         )
     for topic in topics:
         _check_name(f'camera_topics has {topic!r}, must be names of topics', topic)
@@ -103,7 +105,8 @@ class InputSearch:
 
         :returns: what is waited for, for a person; '' if all inputs are there
         :raises ConfigurationError: naming the topic, and what there is instead
-        :raises AbsentInputError: likewise, once ``input_timeout`` is over
+        :raises InputError: naming the joints that a joint state lacks
+        :raises AbsentInputError: naming the topic, once ``input_timeout`` is over
         """
         waited = time.monotonic() - self._began
         time_is_over = waited >= self._wait
@@ -111,14 +114,15 @@ class InputSearch:
         if absent:
             self._complete_at = None
             if time_is_over:
-                raise AbsentInputError(self._absence(absent[0]))
+                raise AbsentInputError('input-unpublished', self._absence(absent[0]))
             return f'waiting for {", ".join(absent)} for {waited:.1f} of {self._wait:g} s'
         if self._check_joints():
             return ''
         self._complete_at = self._complete_at or time.monotonic()
         if time_is_over and time.monotonic() - self._complete_at >= JOINT_TIMEOUT:
             raise AbsentInputError(
-                f'{self._topic} has a publisher, but nothing came: look at the driver'
+                'joint-states-silent',
+                f'{self._topic} has a publisher, but nothing came: look at the driver',
             )
         return f'waiting for a message on {self._topic} for {waited:.1f} of {self._wait:g} s'
 
@@ -128,8 +132,9 @@ class InputSearch:
         types = {info.topic_type for info in self._node.get_publishers_info_by_topic(topic)}
         if types and kind not in types:
             raise ConfigurationError(
+                'topic-type',
                 f'{topic} is of type {", ".join(sorted(types))}, must be {kind}: see '
-                + SEE.get(kind, 'the parameters transport and camera_topics')
+                + SEE.get(kind, 'the parameters transport and camera_topics'),
             )
         return bool(types)
 
@@ -152,10 +157,7 @@ class InputSearch:
             taken = self._joints.handle.take_message(JointState, False)
         if taken is None:
             return False
-        try:
-            match_joints(joint_positions(taken[0]), self._names, self._topic)
-        except InputError as error:
-            raise ConfigurationError(str(error)) from error
+        match_joints(joint_positions(taken[0]), self._names, self._topic)
         return True
 
 
@@ -165,4 +167,4 @@ def _check_name(complaint: str, topic: str) -> None:
         expand_topic_name(topic, 'monitor', '/')  # a substitution that there is not
     except (InvalidTopicNameException, ValueError) as error:
         reason = ' '.join(str(error).split())
-        raise ConfigurationError(f'{complaint}: {reason}') from error
+        raise ConfigurationError('topic-name', f'{complaint}: {reason}') from error
