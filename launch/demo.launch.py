@@ -6,5 +6,5 @@ from viva_ros.bringup.launch_file import describe
 
 
 def generate_launch_description():
-    """Return what ros2 launch starts."""
+    """Return the launch description."""
     return describe('demo')

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The forecast as a second robot in RViz: needs robot_state_publisher and the robot's URDF."""
+"""The forecast as a second robot in RViz; needs robot_state_publisher and the robot's URDF."""
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
@@ -15,7 +15,7 @@ ARGUMENTS = ('urdf', 'namespace')
 
 
 def make_nodes(context):
-    """Return the nodes, once the arguments are known."""
+    """Return the nodes for the values of the arguments."""
     for name in sorted((names_passed('ghost', context) or set()) - set(OF_LAUNCH)):
         check_name('ghost', name, ARGUMENTS)
     urdf, namespace = (LaunchConfiguration(name).perform(context) for name in ARGUMENTS)
@@ -23,11 +23,15 @@ def make_nodes(context):
 
 
 def generate_launch_description():
-    """Return what ros2 launch starts."""
+    """Return the launch description."""
     return LaunchDescription(
         [
-            DeclareLaunchArgument('urdf', description='File of the robot description.'),
-            DeclareLaunchArgument('namespace', default_value='', description='Of the monitor.'),
+            DeclareLaunchArgument(
+                'urdf', description='Robot description, a .urdf or .xacro file.'
+            ),
+            DeclareLaunchArgument(
+                'namespace', default_value='', description='Namespace of the monitor.'
+            ),
             OpaqueFunction(function=make_nodes),
         ]
     )

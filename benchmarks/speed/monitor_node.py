@@ -12,7 +12,7 @@ from viva_ros.bringup.processes import environment
 from viva_ros.core.observation import Estimate
 from viva_ros.engine.background_task import nothing
 from viva_ros.msg import Value
-from viva_ros.nodes.estimation import EstimationOutcome, Started
+from viva_ros.nodes.estimation import EstimationOutcome, OnStart
 from viva_ros.nodes.main import run
 from viva_ros.nodes.monitor import Monitor
 from viva_ros.nodes.settings import MonitorSettings
@@ -26,7 +26,7 @@ class LoggedMonitor(Monitor):
         self._log = Log(Path(sys.argv[1]))
         self._log.start(self)
 
-    def load_engine(self, settings: MonitorSettings, started: Started = nothing) -> TimedEngine:
+    def load_engine(self, settings: MonitorSettings, started: OnStart = nothing) -> TimedEngine:
         """Load the engine and time it."""
         self._log.engine = TimedEngine(super().load_engine(settings, started))
         return self._log.engine

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch arguments: shown with the defaults that hold, checked, and laid over each other."""
+"""Launch arguments: defaults, checks, and their priority over parameter files."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.errors import raises
 
 from viva_ros.bringup.launch_arguments import (
     added_environment,
@@ -23,7 +24,7 @@ DOCS = Path(__file__).parents[2] / 'docs' / 'launch.md'
 
 
 def values(launch: str, given: dict[str, str], namespace: str = '/') -> dict[str, dict]:
-    """Return the parameters that each node is started with."""
+    """Return the parameters of each node at its start."""
     files, _ = parameter_files(check_arguments(launch, given), namespace)
     return {
         name: yaml.safe_load(path.read_text())['/**']['ros__parameters']
@@ -31,10 +32,8 @@ def values(launch: str, given: dict[str, str], namespace: str = '/') -> dict[str
     }
 
 
-def refusal(launch: str, **given: str) -> str:
-    with pytest.raises(ConfigurationError) as caught:
-        parameter_files(check_arguments(launch, given), '/')
-    return str(caught.value)
+def read(launch: str, **given: str) -> None:
+    parameter_files(check_arguments(launch, given), '/')
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def params(tmp_path) -> Path:
     return path
 
 
-# Shown.
+# Defaults.
 
 
 def test_defaults_and_choices_are_those_of_the_parameters():
@@ -79,7 +78,7 @@ def test_the_documentation_lists_every_argument_with_its_default():
     assert {name: text.replace('empty', '').strip('`') for name, text in listed.items()} == shown
 
 
-def test_the_documented_parameter_file_is_one(tmp_path):
+def test_documented_parameter_file_is_valid(tmp_path):
     block = re.search(r'```yaml\n(monitor:.*?)```', DOCS.read_text(), re.DOTALL)
     (tmp_path / 'robot.yaml').write_text(block[1])
     given = {'params_file': str(tmp_path / 'robot.yaml')}
@@ -89,56 +88,61 @@ def test_the_documented_parameter_file_is_one(tmp_path):
     assert left['supervisor']['robot.executing_topic'] == 'executing'
 
 
-# Checked.
+# Checks.
 
 
-def test_an_unknown_argument_is_named_with_the_nearest_known_one():
-    assert refusal('monitor', enigne='x') == (
-        "monitor has no argument 'enigne': is 'engine' meant?"
-    )
-    assert "no argument 'sped': must be one of namespace, params_file" in refusal(
-        'monitor', sped='1'
-    )
-    assert "no argument 'seed'" in refusal('monitor', seed='1'), 'of the demo alone'
+def test_unknown_argument_error_names_nearest_argument():
+    with raises('launch-argument-unknown', 'monitor', "'enigne'", "'engine'"):
+        read('monitor', enigne='x')
+    with raises('launch-argument-unknown', "'sped'", 'namespace, params_file'):
+        read('monitor', sped='1')
+    with raises('launch-argument-unknown', "'seed'"):  # an argument of the demo only
+        read('monitor', seed='1')
 
 
-def test_an_argument_of_an_earlier_version_is_named_with_what_to_use():
-    assert refusal('monitor', config='/x') == (
-        "monitor has no argument 'config': use 'params_file', one YAML file with a section for "
-        'each node'
-    )
-    assert 'a folder is black_box_folder' in refusal('monitor', black_box='/tmp/box')
+def test_removed_argument_error_names_replacement():
+    with raises('launch-argument-removed', 'monitor', "'config'", "'params_file'"):
+        read('monitor', config='/x')
+    with raises('launch-argument-choice', '/tmp/box', 'black_box_folder'):
+        read('monitor', black_box='/tmp/box')
 
 
-def test_the_demo_has_no_simulated_time(tmp_path):
-    assert 'has no /clock' in refusal('demo', use_sim_time='true')
+def test_demo_rejects_simulated_time(tmp_path):
+    with raises('launch-argument-removed', "'use_sim_time'", '/clock'):
+        read('demo', use_sim_time='true')
     (tmp_path / 'all.yaml').write_text('/**: {ros__parameters: {use_sim_time: true}}')
     given = {'params_file': str(tmp_path / 'all.yaml')}
-    assert "all.yaml sets 'use_sim_time' in demo: the simulated robot" in refusal('demo', **given)
+    with raises('launch-parameter-unavailable', 'all.yaml', "'use_sim_time'", 'demo'):
+        read('demo', **given)
     assert values('monitor', given)['monitor']['use_sim_time'] is True
 
 
 @pytest.mark.parametrize(
-    ('given', 'said'),
+    ('name', 'value', 'code', 'valid'),
     [
-        ({'transport': 'rwa'}, "transport is 'rwa', must be one of 'raw', 'compressed'"),
-        ({'dry_run': 'maybe'}, "dry_run is 'maybe', must be one of 'true', 'false'"),
-        ({'log_level': 'loud'}, "log_level is 'loud', must be one of 'debug'"),
-        ({'seed': 'x'}, "seed is 'x', must be a whole number"),
-        ({'seed': '-1'}, 'seed is -1, must be at least 0'),
-        ({'namespace': 'a-b'}, "namespace is 'a-b', must be names of letters"),
-        ({'params_file': '/nowhere.yaml'}, "params_file is '/nowhere.yaml', must be a file"),
-        ({'params_file': '/tmp'}, 'must be a file: write its files as sections of one'),
+        ('transport', 'rwa', 'launch-argument-choice', "'raw', 'compressed'"),
+        ('dry_run', 'maybe', 'launch-argument-choice', "'true', 'false'"),
+        ('log_level', 'loud', 'launch-argument-choice', "'debug'"),
+        ('namespace', 'a-b', 'namespace-invalid', 'letters, digits and _'),
+        ('params_file', '/nowhere.yaml', 'parameter-file-missing', 'a file'),
+        ('params_file', '/tmp', 'parameter-file-missing', 'one section for each node'),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_before_anything_starts(given, said):
-    assert said in refusal('demo', **given)
+def test_invalid_argument_value_fails_before_start(name, value, code, valid):
+    with raises(code, f'{name} is {value!r}', valid):
+        read('demo', **{name: value})
+
+
+@pytest.mark.parametrize(('value', 'valid'), [('x', 'a whole number'), ('-1', 'at least 0')])
+def test_invalid_number_fails_before_start(value, valid):
+    with pytest.raises(ConfigurationError, match=f'seed is .*{value}.*, must be {valid}'):
+        read('demo', seed=value)
 
 
 @pytest.mark.parametrize(
     'namespace', ['', '/', 'cell', '/cell', 'cell/left', '/cell/left/', '_a1']
 )
-def test_namespaces_of_ros_are_taken(namespace):
+def test_valid_namespaces_are_accepted(namespace):
     assert check_arguments('monitor', {'namespace': namespace}).values['namespace'] == namespace
 
 
@@ -146,23 +150,23 @@ def test_paths_are_made_absolute_and_others_left_alone(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('HOME', '/home/someone')
     given = {'engine': '~/mine', 'calibration': 'here.json', 'engine_server': 'auto'}
-    taken = check_arguments('monitor', given).values
-    assert taken['engine'] == '/home/someone/mine'
-    assert taken['calibration'] == str(tmp_path / 'here.json')
-    assert taken['engine_server'] == 'auto'
+    values = check_arguments('monitor', given).values
+    assert values['engine'] == '/home/someone/mine'
+    assert values['calibration'] == str(tmp_path / 'here.json')
+    assert values['engine_server'] == 'auto'
 
 
-# Laid over each other.
+# Priority.
 
 
-def test_what_was_not_given_does_not_hide_the_parameter_file(params):
+def test_default_argument_does_not_override_file(params):
     found = values('monitor', {'params_file': str(params)})
     assert found['monitor']['task'] == 'fold' and found['monitor']['sync.slop'] == 0.5
     assert found['supervisor']['task'] == SupervisorSettings().task, 'its section has none'
     assert found['monitor']['rate'] == MonitorSettings().rate
 
 
-def test_what_was_given_counts_more_than_the_file_and_for_every_node(params):
+def test_argument_overrides_file_for_every_node(params):
     given = {'params_file': str(params), 'task': '5', 'dry_run': 'False', 'use_sim_time': 'true'}
     found = values('monitor', given)
     assert found['monitor']['task'] == found['supervisor']['task'] == '5'
@@ -171,32 +175,32 @@ def test_what_was_given_counts_more_than_the_file_and_for_every_node(params):
     assert 'use_sim_time' not in values('monitor', {})['monitor']
 
 
-def test_a_default_of_the_demo_counts_less_than_the_file(params):
+def test_demo_default_does_not_override_file(params):
     assert values('demo', {})['supervisor']['retry.dry_run'] is False
     assert values('demo', {'seed': '3'})['sim']['seed'] == 3
     given = {'params_file': str(params)}
     assert values('demo', given)['supervisor']['retry.dry_run'] is True
 
 
-def test_an_empty_text_is_as_good_as_nothing(params):
+def test_empty_argument_means_default(params):
     given = {'params_file': str(params), 'task': '', 'engine': ''}
     assert values('monitor', given)['monitor']['task'] == 'fold'
 
 
-def test_the_black_box_can_be_left_out():
+def test_black_box_argument_disables_the_node():
     assert set(values('monitor', {'black_box': 'false'})) == {'monitor', 'supervisor'}
 
 
-def test_a_file_for_none_of_the_nodes_is_refused_with_its_sections(tmp_path):
+def test_file_without_matching_section_fails(tmp_path):
     path = tmp_path / 'other.yaml'
     path.write_text('/left/monitor: {ros__parameters: {task: fold}}')
     options = check_arguments('monitor', {'params_file': str(path)})
-    with pytest.raises(ConfigurationError, match=r'/right/monitor.*sections: /left/monitor'):
+    with raises('parameter-file-unused', str(path), '/right/monitor', '/left/monitor'):
         parameter_files(options, '/right')
     assert parameter_files(options, '/left')[1] == []
 
 
-def test_a_section_that_is_not_used_is_told(tmp_path):
+def test_unused_section_is_reported(tmp_path):
     path = tmp_path / 'other.yaml'
     path.write_text(
         '/**: {ros__parameters: {task: fold}}\n'
@@ -206,8 +210,8 @@ def test_a_section_that_is_not_used_is_told(tmp_path):
     )
     _, notes = parameter_files(check_arguments('monitor', {'params_file': str(path)}), '/')
     assert notes == [
-        f'{path}: /left/monitor is not for /monitor',
-        f"{path}: section 'supervisr' is for no node: is 'supervisor' meant?",
+        f'{path}: /left/monitor does not apply to /monitor',
+        f"{path}: section 'supervisr' applies to no node: is 'supervisor' meant?",
     ]
 
 
@@ -217,6 +221,6 @@ def test_a_section_that_is_not_used_is_told(tmp_path):
 def test_the_profile_is_added_unless_the_user_has_set_one(monkeypatch):
     monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
     assert Path(added_environment()[PROFILE_VARIABLE]).is_file()
-    assert PROFILE_VARIABLE not in os.environ, 'what is started later is not to have it'
+    assert PROFILE_VARIABLE not in os.environ, 'the environment of this process is unchanged'
     monkeypatch.setenv(PROFILE_VARIABLE, '/mine.xml')
     assert PROFILE_VARIABLE not in added_environment()

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which section is for which node, as rcl has it; files laid over each other."""
+"""Sections of parameter files match nodes as in rcl; later files override earlier ones."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 import rclpy
 import yaml
 from rclpy.context import Context
+from support.errors import raises
 
 from viva_ros.bringup.launch_arguments import ParameterFile, matches, value_node, write
 from viva_ros.core.errors import ConfigurationError
@@ -30,7 +31,7 @@ def file(folder: Path, text: str) -> ParameterFile:
 
 
 def seen_by_rcl(path: Path, namespace: str) -> dict[str, object]:
-    """Return what a node of rclpy is given by a file."""
+    """Return the parameters that rclpy reads from a file."""
     context = Context()
     line = ['--ros-args', '-r', f'__ns:={namespace}', '--params-file', str(path)]
     rclpy.init(args=line, context=context)
@@ -42,7 +43,7 @@ def seen_by_rcl(path: Path, namespace: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize('namespace', ['/', '/cell', '/a/cell', '/cell/a'])
-def test_sections_are_for_the_nodes_that_rcl_takes_them_for(domain, tmp_path, namespace):
+def test_sections_match_the_same_nodes_as_in_rcl(domain, tmp_path, namespace):
     given = file(tmp_path, SECTIONS)
     ours = given.of(f'{namespace.rstrip("/")}/monitor')
     assert set(ours) == set(seen_by_rcl(given.path, namespace))
@@ -52,10 +53,10 @@ def test_a_bare_name_is_for_a_node_in_any_namespace(tmp_path):
     given = file(tmp_path, 'monitor: {ros__parameters: {task: fold}}')
     assert set(given.of('/monitor')) == set(given.of('/cell/left/monitor')) == {'task'}
     assert given.of('/monitor_2') == given.of('/monitor/a') == {}
-    assert not matches('/monitor', '/cell/monitor'), 'with a slash it is the root alone'
+    assert not matches('/monitor', '/cell/monitor'), 'a name with a slash is absolute'
 
 
-def test_a_section_for_a_node_elsewhere_is_told(tmp_path):
+def test_section_for_other_namespace_is_found(tmp_path):
     given = file(tmp_path, '/left/monitor: {ros__parameters: {a: 1}}')
     assert given.elsewhere('/right/monitor') == ['/left/monitor']
     assert given.elsewhere('/left/monitor') == given.elsewhere('/right/supervisor') == []
@@ -78,7 +79,7 @@ monitor:
 """
 
 
-def test_what_is_written_has_for_rcl_the_types_and_values_of_the_file(domain, tmp_path):
+def test_rcl_reads_same_types_and_values_from_written_file(domain, tmp_path):
     given = file(tmp_path, LAYER)
     write(tmp_path / 'out.yaml', [given.of('/cell/monitor')])
     assert seen_by_rcl(tmp_path / 'out.yaml', '/cell') == {
@@ -98,37 +99,37 @@ def test_later_sections_and_later_layers_win(domain, tmp_path):
     assert seen == {'a': 'on', 'b': 2, 'c': True, 'd': 2.5, 'e': 7}
 
 
-def test_a_file_without_any_value_is_one_that_rcl_reads(domain, tmp_path):
+def test_rcl_reads_file_without_values(domain, tmp_path):
     write(tmp_path / 'out.yaml', [{}])
     assert seen_by_rcl(tmp_path / 'out.yaml', '/') == {}
 
 
 @pytest.mark.parametrize(
-    ('text', 'said'),
+    ('text', 'code', 'named'),
     [
-        ('rate: 5', "has 'rate' outside of ros__parameters, must be NODE: {ros__parameters:"),
-        ('monitor: {rate: 5}', "has 'rate' outside of ros__parameters"),
-        ('- monitor', 'holds no sections'),
-        ('', 'holds no sections'),
-        ('monitor: {ros__parameters: [1]}', 'ros__parameters without names'),
-        ('monitor: {ros__parameters: {[a]: 1}}', 'has no name in line 1'),
-        ('a: {ros__parameters: {b.c: 1, b: {c: 2}}}', "has 'b.c' twice, again in line 1"),
-        ('a: [', 'is no YAML: while parsing'),
-        ('a: {b: ' * 3000, 'is no YAML'),
-        ('\x00', 'is no YAML'),
+        ('rate: 5', 'nesting', ["'rate'", 'NODE: {ros__parameters:']),
+        ('monitor: {rate: 5}', 'nesting', ["'rate'", 'outside of ros__parameters']),
+        ('- monitor', 'sections', ['NODE: {ros__parameters:']),
+        ('', 'sections', []),
+        ('monitor: {ros__parameters: [1]}', 'names', ['ros__parameters without names']),
+        ('monitor: {ros__parameters: {[a]: 1}}', 'key', ['line 1']),
+        ('a: {ros__parameters: {b.c: 1, b: {c: 2}}}', 'duplicate', ["'b.c'", 'line 1']),
+        ('a: [', 'yaml', ['while parsing']),
+        ('a: {b: ' * 3000, 'yaml', []),
+        ('\x00', 'yaml', []),
+        ('a' * ((1 << 20) + 1), 'size', [str(1 << 20)]),
     ],
 )
-def test_what_is_no_parameter_file_is_refused_by_name(tmp_path, text, said):
-    with pytest.raises(ConfigurationError, match=r'given\.yaml') as caught:
+def test_malformed_parameter_file_fails(tmp_path, text, code, named):
+    with raises(f'parameter-file-{code}', 'given.yaml', *named, of=ConfigurationError):
         file(tmp_path, text)
-    assert said in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path):
-    with pytest.raises(ConfigurationError, match=r'none.yaml cannot be read: .*No such file'):
+def test_unreadable_parameter_file_fails(tmp_path):
+    with raises('parameter-file-unreadable', 'none.yaml', 'No such file'):
         ParameterFile(tmp_path / 'none.yaml')
     (tmp_path / 'latin.yaml').write_bytes(b'a: \xe4')
-    with pytest.raises(ConfigurationError, match=r'latin\.yaml cannot be read'):
+    with raises('parameter-file-unreadable', 'latin.yaml'):
         ParameterFile(tmp_path / 'latin.yaml')
 
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The launch files with the real ``launch``, which has no wheel: skipped where it is not there.
+The launch files with the real ``launch``, which has no wheel: skipped without it.
 
-Most tests start a recorder instead of each node, by the prefix that launch puts before commands.
+Most tests start a recorder instead of each node, through the option launch-prefix.
 """
 
 import importlib.util
@@ -44,7 +44,7 @@ service.include_launch_description(LaunchDescription([include]))
 sys.exit(service.run())
 """
 
-#: Stands for a node: notes how it was started.
+#: Replaces a node: writes its command line, parameters and environment to a file.
 RECORDER = """
 import json, os, pathlib, sys
 line = sys.argv[1:]
@@ -79,14 +79,14 @@ def generate_launch_description():
 
 @dataclass
 class Launched:
-    """What a launch has done: its exit code, what it printed, and the nodes by full name."""
+    """Result of a launch: exit code, output, and the started nodes by full name."""
 
     code: int
     output: str
     nodes: dict[str, dict]
 
     def value(self, node: str, parameter: str) -> object:
-        """Return a parameter that a node was started with."""
+        """Return a parameter of a started node."""
         content = yaml.safe_load(self.nodes[node]['params'])
         return content['/**']['ros__parameters'].get(parameter)
 
@@ -128,7 +128,7 @@ ONCE = 'respawn:=false'  # a recorder ends at once
         ('demo', {'sim', 'monitor', 'supervisor'}),
     ],
 )
-def test_a_launch_file_starts_its_nodes_in_a_namespace_and_ends_them(name, nodes, listener):
+def test_launch_file_starts_and_ends_nodes_in_namespace(name, nodes, listener):
     process = subprocess.Popen(
         [sys.executable, '-c', START, str(LAUNCH / f'{name}.launch.py'), 'namespace:=cell',
          'autostart:=false'],
@@ -154,7 +154,7 @@ def test_a_launch_file_starts_its_nodes_in_a_namespace_and_ends_them(name, nodes
 @needs_launch
 @pytest.mark.launch
 @pytest.mark.parametrize('name', LAUNCHES)
-def test_every_argument_is_declared_with_its_explanation_and_its_default(name):
+def test_launch_arguments_are_declared_with_text_and_default(name):
     from viva_ros.bringup.launch_arguments import arguments
     from viva_ros.bringup.launch_file import describe
 
@@ -170,7 +170,7 @@ def test_every_argument_is_declared_with_its_explanation_and_its_default(name):
 
 @needs_launch
 @pytest.mark.launch
-def test_arguments_set_parameters_and_the_file_holds_where_none_is_given(launch, tmp_path):
+def test_launch_arguments_override_parameter_file(launch, tmp_path):
     (tmp_path / 'mine.yaml').write_text(
         'monitor: {ros__parameters: {rate: 5, task: fold}}\n'
         'supervisor: {ros__parameters: {task: fold}}'
@@ -199,14 +199,14 @@ def test_arguments_set_parameters_and_the_file_holds_where_none_is_given(launch,
         (['params_file:=/nowhere.yaml'], "params_file is '/nowhere.yaml', must be a file"),
     ],
 )
-def test_what_cannot_be_used_stops_the_launch_by_name(launch, arguments, said):
+def test_invalid_argument_stops_the_launch(launch, arguments, said):
     done = launch(MONITOR, ONCE, *arguments)
     assert done.code == 1 and said in done.output and done.nodes == {}
 
 
 @needs_launch
 @pytest.mark.launch
-def test_an_include_takes_what_is_passed_and_inherits_nothing_that_has_the_same_name(launch):
+def test_include_uses_only_passed_arguments(launch):
     done = launch(
         """
         DeclareLaunchArgument('task', default_value='of the parent'),
@@ -220,13 +220,13 @@ def test_an_include_takes_what_is_passed_and_inherits_nothing_that_has_the_same_
     assert done.value('/monitor', 'task') == 'tray_lift'
     assert done.value('/monitor', 'transport') == 'raw'
     assert done.value('/monitor', 'engine').endswith('/of the parent')
-    assert 'after: of the parentparents' in done.output, 'nothing is left behind'
-    assert 'namespace, task of the including launch file: not passed on' in done.output
+    assert 'after: of the parentparents' in done.output, 'the context of the parent is unchanged'
+    assert 'namespace, task of the including launch file: not used' in done.output
 
 
 @needs_launch
 @pytest.mark.launch
-def test_an_unknown_argument_of_an_include_is_named_and_one_of_the_parent_is_none_of_ours(launch):
+def test_include_rejects_only_its_own_unknown_arguments(launch):
     done = launch("include(respawn='false', enigne='x')")
     assert done.code == 1 and "'enigne': is 'engine' meant?" in done.output and not done.nodes
     done = launch("include(respawn='false')", 'map:=floor.yaml', 'enigne:=x')
@@ -235,7 +235,7 @@ def test_an_unknown_argument_of_an_include_is_named_and_one_of_the_parent_is_non
 
 @needs_launch
 @pytest.mark.launch
-def test_two_robots_in_one_launch_by_groups_or_by_the_argument(launch, tmp_path):
+def test_two_robots_in_one_launch(launch, tmp_path):
     (tmp_path / 'both.yaml').write_text(
         'monitor: {ros__parameters: {rate: 5.0}}\n'
         '/left/cell/monitor: {ros__parameters: {rate: 6.0}}'
@@ -259,7 +259,7 @@ def test_two_robots_in_one_launch_by_groups_or_by_the_argument(launch, tmp_path)
 
 @needs_launch
 @pytest.mark.launch
-def test_our_nodes_alone_get_the_profile(launch):
+def test_profile_is_set_for_own_nodes_only(launch):
     after = "ExecuteProcess(cmd=['sh', '-c', 'echo profile=$FASTDDS_DEFAULT_PROFILES_FILE'], \
              output='screen', prefix='')"
     done = launch(f"include(respawn='false'), {after}")
@@ -272,16 +272,16 @@ def test_our_nodes_alone_get_the_profile(launch):
 
 @needs_launch
 @pytest.mark.launch
-def test_parameters_that_a_parent_sets_for_all_reach_our_nodes(launch):
+def test_global_parameters_of_parent_reach_nodes(launch):
     done = launch("SetParameter('use_sim_time', True), include(respawn='false')")
     line = ' '.join(done.nodes['/monitor']['line'])
     assert 'use_sim_time:=True' in line
-    assert done.value('/monitor', 'use_sim_time') is None, 'which would hide it'
+    assert done.value('/monitor', 'use_sim_time') is None, 'a value in the file would override it'
 
 
 @needs_launch
 @pytest.mark.launch
-def test_the_documented_include_and_driver_are_taken_by_launch(launch, tmp_path):
+def test_documented_launch_snippets_run(launch, tmp_path):
     (tmp_path / 'viva.yaml').write_text('monitor: {ros__parameters: {rate: 5.0}}')
     docs = (LAUNCH.parent / 'docs' / 'launch.md').read_text()
     group, driver = re.findall(r'```python\n(.*?)```', docs, re.DOTALL)
@@ -298,7 +298,7 @@ def test_the_documented_include_and_driver_are_taken_by_launch(launch, tmp_path)
 
 
 @pytest.mark.parametrize('name', LAUNCHES)
-def test_a_launch_file_holds_no_more_than_its_name(name):
+def test_launch_file_contains_only_its_name(name):
     text = (LAUNCH / f'{name}.launch.py').read_text(encoding='utf-8')
     assert f"return describe('{name}')" in text
     assert len(text.splitlines()) < 15

@@ -20,7 +20,7 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.nodes.registry import MONITOR
 
 
-def test_a_node_gets_its_namespace_its_parameters_and_the_log_level_that_was_given():
+def test_command_line_has_namespace_parameters_and_log_level():
     options = check_arguments('monitor', {'namespace': 'cell/left', 'log_level': 'warn'})
     line = bringup.command(MONITOR, options, Path('/tmp/monitor.yaml'))
     assert line[1:6] == ['-P', '-m', 'viva_ros.nodes', 'monitor', '--ros-args']
@@ -30,12 +30,12 @@ def test_a_node_gets_its_namespace_its_parameters_and_the_log_level_that_was_giv
     assert '--log-level' not in bringup.command(MONITOR, check_arguments('monitor', {}), Path('x'))
 
 
-def test_an_argument_that_is_no_pair_is_refused():
+def test_argument_without_assignment_fails():
     with pytest.raises(ConfigurationError, match='must be NAME:=VALUE'):
         up.split_argument('task=x')
 
 
-def test_an_argument_that_cannot_be_used_starts_nothing(capsys):
+def test_invalid_argument_starts_no_node(capsys):
     assert cli.main(['up', 'monitor', 'enigne:=x']) == 2
     shown = capsys.readouterr()
     assert "has no argument 'enigne': is 'engine' meant?" in shown.err and shown.out == ''
@@ -47,7 +47,7 @@ def test_the_help_text_shows_defaults_and_choices():
     assert 'One of raw, compressed.' in shown
 
 
-def test_processes_that_do_not_heed_are_ended_by_force(monkeypatch):
+def test_process_that_ignores_sigint_is_killed(monkeypatch):
     monkeypatch.setattr(bringup, 'STOP_TIMEOUT', 0.5)
     deaf = (
         'import signal, time; signal.signal(2, signal.SIG_IGN); print(flush=True); time.sleep(99)'
@@ -84,7 +84,7 @@ def test_without_respawn_a_node_that_fails_ends_all(domain):
     assert 'monitor (exit code -9) ended: the others are ended too' in rest
 
 
-def test_ctrl_c_ends_all_and_is_no_error(domain):
+def test_sigint_ends_all_nodes_with_exit_code_0(domain):
     process = subprocess.Popen(
         [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'up', 'monitor'],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_all_and_is_no_error(domain):
     assert process.wait(20.0) == 0
 
 
-def test_nodes_end_when_the_process_that_started_them_is_killed(domain, listener):
+def test_nodes_end_when_their_parent_is_killed(domain, listener):
     process = subprocess.Popen(
         [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'up', 'monitor'],
         stdout=subprocess.DEVNULL,
@@ -110,20 +110,20 @@ def test_nodes_end_when_the_process_that_started_them_is_killed(domain, listener
     assert not alive
 
 
-def test_a_node_that_failed_is_started_again_after_a_second() -> None:
+def test_failed_node_is_restarted_after_one_second() -> None:
     respawn = Respawn(['monitor'])
     assert respawn.gone_for_good({'monitor': -9}, 10.0) == {}
     assert respawn.due(10.9) == []
-    assert respawn.gone_for_good({'monitor': -9}, 10.9) == {}, 'it is waited for'
+    assert respawn.gone_for_good({'monitor': -9}, 10.9) == {}, 'its restart is scheduled'
     assert respawn.due(11.0) == ['monitor']
     assert respawn.due(11.1) == []
 
 
-def test_one_that_was_told_to_end_is_not() -> None:
+def test_node_with_exit_code_0_is_not_restarted() -> None:
     assert Respawn(['monitor']).gone_for_good({'monitor': 0}, 1.0) == {'monitor': 0}
 
 
-def test_one_that_is_not_to_be_started_again_is_not() -> None:
+def test_node_without_respawn_is_not_restarted() -> None:
     assert Respawn(['monitor']).gone_for_good({'sim': 1}, 1.0) == {'sim': 1}
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Layouts of viewers against the live graph of the demo: each topic, its type, each field drawn.
+Viewer layouts against the live graph of the demo: each topic, its type and its fields.
 
-None of these viewers has a wheel, so that a layout is not opened here: what a test can hold is
-that it parses, and that nothing it names is missing.
+These viewers have no wheels, so no layout is opened: the tests check that layouts parse and that
+their topics and fields exist.
 """
 
 import ast
@@ -40,7 +40,7 @@ GHOST_DESCRIPTION = f'/{GHOST}/robot_description'  # of ghost.launch.py, not of 
 
 
 class Use(NamedTuple):
-    """One topic of a layout; ``types`` are those that its display can show, none: any."""
+    """One topic of a layout; ``types``: the types that its display supports, empty: any."""
 
     topic: str
     types: tuple[str, ...] = ()
@@ -131,7 +131,7 @@ def demo(domain, tmp_path):
 
 
 @pytest.mark.timeout(300)
-def test_all_that_layouts_name_is_on_the_live_graph(demo, listener):
+def test_layout_topics_exist_on_the_live_graph(demo, listener):
     wanted = {use.topic for _, use in uses()} - {GHOST_DESCRIPTION}
 
     def missing() -> set[str]:
@@ -158,7 +158,7 @@ def test_all_that_layouts_name_is_on_the_live_graph(demo, listener):
             assert has_field(type_name, use.field), f'{file}: {use.topic} has no {use.field}'
 
 
-def test_the_check_of_fields_itself():
+def test_has_field_follows_nested_messages():
     assert has_field('viva_ros/msg/Value', 'success_probability')
     assert has_field('viva_ros/msg/Value', 'header.stamp.sec')
     assert has_field('viva_ros/msg/Value', 'header/stamp/sec')
@@ -172,7 +172,7 @@ def test_a_layout_shows_the_value(file):
     assert any(use.topic.startswith('/value') for use in READERS[file]())
 
 
-def test_rviz_has_stock_displays_of_all_that_is_drawn():
+def test_rviz_shows_all_visualizations_with_stock_displays():
     shown = {use.topic: use.types for use in of_rviz()}
     drawn = {'/value_plot', '/value_markers', '/value_cloud', '/robot_description'}
     assert drawn | {GHOST_DESCRIPTION} <= set(shown)
@@ -219,7 +219,7 @@ def test_plotjuggler_marks_alarms_and_sizes_fit():
     assert root.find('colorMaps') is None
 
 
-def test_rqt_has_settings_for_the_plugins_that_it_runs():
+def test_rqt_plugins_have_settings():
     manager = json.loads((CONFIG / 'viva.perspective').read_text(encoding='utf-8'))['groups'][
         'pluginmanager'
     ]

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from viva_ros.core.events import Level
-from viva_ros.demo.events import DemoSession, DemoTruth, Notice, ValueSample
+from viva_ros.demo.events import DemoAlert, DemoSession, DemoTruth, ValueSample
 from viva_ros.demo.view import Grid, render
 
 NOW = 1_000_000_000_000  # ns
@@ -30,17 +30,17 @@ def session() -> DemoSession:
     values = {38.0: -1.0, 20.0: 0.0, 0.0: 1.0}
     samples = [ValueSample(ago(at), value, 0.04, '', 'e') for at, value in values.items()]
     samples.append(ValueSample(ago(10.0), math.nan, math.nan, 'no picture of head', 'e'))
-    notices = [
-        Notice(ago(30.0 - n), Level.WARN, 'drop', 0.0, f'the value fell by 0.{n}', 'e')
+    alerts = [
+        DemoAlert(ago(30.0 - n), Level.WARN, 'drop', 0.0, f'the value fell by 0.{n}', 'e')
         for n in range(9)
     ]
-    notices.append(Notice(ago(5.0), Level.ALARM, 'no_rise', 0.0, 'so long a sentence ' * 9, 'e'))
+    alerts.append(DemoAlert(ago(5.0), Level.ALARM, 'no_rise', 0.0, 'so long a sentence ' * 9, 'e'))
     truth = DemoTruth(NOW, 7.0, 2, 'lift', 0.5, False, False, False, math.nan, math.nan)
-    return DemoSession(samples, notices, [truth])
+    return DemoSession(samples, alerts, [truth])
 
 
 @pytest.mark.parametrize(('width', 'height'), [(80, 24), (120, 40), (60, 16)])
-def test_the_view_fills_a_terminal_and_no_line_is_wrapped(session, width, height) -> None:
+def test_view_fills_terminal_without_wrapped_lines(session, width, height) -> None:
     lines = shown(session, width, height)
     assert len(lines) == height
     assert all(len(line) == width for line in lines)
@@ -50,7 +50,7 @@ def test_the_view_fills_a_terminal_and_no_line_is_wrapped(session, width, height
     assert 'so long a sentence' in '\n'.join(lines), 'the newest alert is always there'
 
 
-def test_dots_stand_where_the_values_are(session) -> None:
+def test_plot_draws_values_at_their_cells(session) -> None:
     lines = shown(session, 80, 24)
     highest = next(line for line in lines if '+1.0' in line)
     lowest = next(line for line in lines if '-1.0' in line)
@@ -60,12 +60,12 @@ def test_dots_stand_where_the_values_are(session) -> None:
     assert sum('!' in line[8:46] for line in lines) >= 13, 'a column of them for the alarm'
 
 
-def test_a_grid_has_a_place_for_all_that_is_shown_and_none_for_older() -> None:
+def test_grid_maps_values_to_rows_and_ages_to_columns() -> None:
     grid = Grid(rows=11, columns=40)
     assert [grid.row(value) for value in (1.0, 0.0, -1.0, 7.0)] == [0, 5, 10, 0]
     assert [grid.column(age) for age in (0.0, 39.9, 40.0)] == [39, 0, None]
 
 
-def test_before_anything_is_heard_it_waits() -> None:
+def test_view_without_data_shows_waiting() -> None:
     text = '\n'.join(shown(DemoSession(), 80, 24))
-    assert 'waiting' in text and 'not heard yet' in text
+    assert 'waiting' in text and 'no message yet' in text

@@ -49,13 +49,13 @@ MONITOR = 'nodes/test_monitor.py::'
 ROWS = (
     Row(1, 'a camera stops', 'stale within 2 periods (5 Hz), unknown, comes back by itself',
         (CAMERAS + 'test_a_camera_whose_process_is_stopped_or_killed_is_stale_and_comes_back',
-         MONITOR + 'test_a_killed_camera_gives_unknown_and_recovers'), 0.4),
+         MONITOR + 'test_killed_camera_is_unknown_until_it_returns'), 0.4),
     Row(2, 'a camera never starts', 'error that names the topic, and what publishes instead',
         ('nodes/test_configure_errors.py::'
-         'test_a_camera_that_nobody_publishes_names_those_that_there_are',)),
+         'test_unpublished_camera_error_lists_published_ones',)),
     Row(3, 'incompatible QoS', 'error that names topic and policy',
         ('nodes/test_supervisor.py::'
-         'test_a_best_effort_value_is_an_error_that_names_topic_and_policy',)),
+         'test_best_effort_value_error_names_topic_and_policy',)),
     Row(4, 'frozen picture while joints move', 'warning, unknown',
         (CAMERAS + 'test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown',
          'core/test_image_checks.py::test_the_same_bytes_while_a_joint_moves_are_a_frozen_camera')),
@@ -79,11 +79,11 @@ ROWS = (
          STAMPS + 'test_a_camera_that_ceases_to_stamp_is_stale_and_its_driver_is_named',
          STAMPS + 'test_the_time_of_receipt_is_taken_where_that_is_configured')),
     Row(10, 'time jumps back', 'everything is reset, values again',
-        (MONITOR + 'test_time_that_jumps_back_or_stops',
+        (MONITOR + 'test_simulated_time_jumps_back_and_stops',
          'core/test_inputs.py::'
          'test_time_that_jumps_back_empties_all_buffers_once_and_output_resumes')),
     Row(11, '/clock stops', 'paused, not a fault',
-        (MONITOR + 'test_time_that_jumps_back_or_stops',)),
+        (MONITOR + 'test_simulated_time_jumps_back_and_stops',)),
     Row(12, 'inference slower than its period', 'newest first, no queue, rate and latency told',
         (ENGINES + 'test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst',)),
     Row(13, 'inference hangs', 'error and liveliness lost within 2 s, killed, started again',
@@ -110,9 +110,9 @@ ROWS = (
     Row(18, 'retry server missing, slow, refuses', 'time-out, back-off, a person is called',
         (SUPERVISORS +
          'test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_called',
-         'nodes/test_supervisor.py::test_a_robot_without_retry_service_counts_as_a_refusal',
+         'nodes/test_supervisor.py::test_missing_retry_service_counts_as_refusal',
          'nodes/test_supervisor.py::'
-         'test_refusals_spend_the_budget_until_a_person_acknowledges')),
+         'test_refused_retries_spend_budget_until_acknowledged')),
     Row(19, 'flapping value, two monitors, alert of an earlier run',
         'one alarm per cool-down, named, session told apart',
         (SUPERVISORS +
@@ -122,9 +122,9 @@ ROWS = (
          SUPERVISORS +
          'test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries')),
     Row(20, 'two supervisors', 'the younger is passive and says so',
-        ('nodes/test_supervisor.py::test_of_two_supervisors_the_younger_asks_for_nothing',)),
+        ('nodes/test_supervisor.py::test_younger_of_two_supervisors_requests_nothing',)),
     Row(21, 'nonsense parameters at run time', 'refused with a reason, the old value stays',
-        ('nodes/test_configure_errors.py::test_a_refused_value_keeps_the_old_one',)),
+        ('nodes/test_configure_errors.py::test_rejected_parameter_keeps_old_value',)),
     Row(22, 'remains in shared memory after SIGKILL', 'starts all the same; doctor finds them',
         (SUPERVISORS +
          'test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory',

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The robot that a supervisor under test judges."""
+"""The fake robot of the supervisor tests."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An alert becomes a recording, the recording an episode to train on; all by the real commands."""
+"""From an alert to a recording, a label and a training episode, with the real commands."""
 
 import io
 import signal
@@ -27,7 +27,7 @@ MAP = 'rate: 10\nlimits: {max_gap: 5.0, max_skew: 1.0}\n'
 
 @pytest.fixture
 def watch(processes, calibration, tmp_path):
-    """Start robot, monitor, supervisor and black box; give the latter and its folder."""
+    """Start robot, monitor, supervisor and black box; return the latter and its folder."""
     box = tmp_path / 'box'
     (tmp_path / 'level').write_text('200')
     processes.start('fake_source.py', tmp_path, *CAMERAS, 'joint_states')
@@ -40,19 +40,19 @@ def watch(processes, calibration, tmp_path):
     return process, box
 
 
-def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
+def test_alert_recording_is_labelled_and_imported(
     watch, listener, begin_episode, tmp_path, monkeypatch
 ):
     process, box = watch
     robot = listener.create_publisher(String, 'robot_description', qos.LATCHED)
-    robot.publish(String(data='<robot name="r"/>'))  # before the black box listens
+    robot.publish(String(data='<robot name="r"/>'))  # before the black box subscribes
     values = listener.listen(Value, 'value', qos.RELIABLE)
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     begin_episode()
     wait(lambda: sum(v.executing and v.status == Value.STATUS_OK for v in values) > 30, 'values')
     (tmp_path / 'level').write_text('60')
     wait(lambda: any(a.level == Alert.ALARM for a in alerts), 'an alarm')
-    assert not list(box.glob('alert_*.mcap')), 'it has its name only when it is whole'
+    assert not list(box.glob('alert_*.mcap')), 'a recording has its final name only when complete'
     wait(lambda: list(box.glob('alert_*.mcap')), 'the recording')
     process.send_signal(signal.SIGINT)
     assert process.wait(20.0) == 0
@@ -86,6 +86,6 @@ def test_the_recording_of_an_alert_can_be_labelled_imported_and_trained_on(
     (imported,) = episode_paths(tmp_path / 'set')
     (again,) = episodes_of(open_recording(imported))
     assert not again.label.success and again.label.times['manifest'] == pytest.approx(1.5)
-    seen = np.array([np.mean(again.cameras['head'].images[k]) for k in (0, -1)])
-    # The picture was at 200 and fell to 60 of 255, plus or minus the codec.
-    assert seen == pytest.approx([200.0, 60.0], abs=8.0)
+    brightness = np.array([np.mean(again.cameras['head'].images[k]) for k in (0, -1)])
+    # The image level fell from 200 to 60 of 255, within the error of the codec.
+    assert brightness == pytest.approx([200.0, 60.0], abs=8.0)

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The calls that nav2_lifecycle_manager makes, and the bond that it keeps.
+The calls of nav2_lifecycle_manager, and its bond with the nodes.
 
-The manager is C++ and has no wheel: its calls are made here in its order, and its end of a bond is
-the bondpy of ROS where that is installed.
+The manager is C++ and has no wheel: the test makes its calls in its order, and bondpy, if it is
+installed, replaces its end of the bond.
 """
 
 import importlib.util
@@ -37,7 +37,7 @@ def state(listener, node):
 
 
 def change(listener, node, transition):
-    """Do what changeStateForNode of the manager does: the state is asked for at once."""
+    """Do as changeStateForNode of the manager: read the state directly after the transition."""
     request = ChangeState.Request(transition=Transition(id=transition))
     assert listener.call(ChangeState, f'/cell/{node}/change_state', request).success
     assert state(listener, node) == GOALS[transition]
@@ -45,7 +45,7 @@ def change(listener, node, transition):
 
 @pytest.fixture
 def unconfigured(processes, listener, calibration, tmp_path):
-    """Start the nodes as with autostart:=false; give their processes by name."""
+    """Start the nodes with autostart:=false; return their processes by name."""
     (tmp_path / 'level').write_text('200')
     processes.start(
         'fake_source.py', tmp_path, 'head', 'left_wrist', 'right_wrist', 'joint_states', *HERE[:3]
@@ -61,9 +61,7 @@ def unconfigured(processes, listener, calibration, tmp_path):
     }
 
 
-def test_nodes_without_autostart_wait_and_go_through_all_states_of_the_manager(
-    unconfigured, listener
-):
+def test_nodes_follow_all_transitions_of_nav2_manager(unconfigured, listener):
     for node in NODES:
         assert state(listener, node) == State.PRIMARY_STATE_UNCONFIGURED
     startup = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
@@ -81,7 +79,7 @@ def test_nodes_without_autostart_wait_and_go_through_all_states_of_the_manager(
 
 
 @needs_bond
-def test_a_bond_forms_when_a_node_is_activated_and_ends_with_it(unconfigured, listener):
+def test_bond_forms_on_activate_and_breaks_on_deactivate(unconfigured, listener):
     from bondpy.bondpy import Bond
 
     for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
@@ -92,6 +90,6 @@ def test_a_bond_forms_when_a_node_is_activated_and_ends_with_it(unconfigured, li
     bond.start()
     assert bond.wait_until_formed(Duration(seconds=2.0))
     time.sleep(5.0)
-    assert not bond.is_broken(), 'it lives for longer than the timeout'
+    assert not bond.is_broken(), 'the bond holds longer than the timeout'
     change(listener, 'supervisor', Transition.TRANSITION_DEACTIVATE)
     assert bond.wait_until_broken(Duration(seconds=2.0)), 'at once, not after the timeout'

@@ -9,11 +9,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
-from viva_ros.nodes.callback_groups import Seldom, Taken
+from viva_ros.nodes.callback_groups import EventGroup, PolledGroup
 
 
-def test_what_is_seldom_looked_at_is_waited_for_only_a_moment_after_it_was_opened():
-    group = Seldom()
+def test_event_group_executes_only_briefly_after_open():
+    group = EventGroup()
     assert not group.can_execute(None)
     group.open()
     assert group.can_execute(None)
@@ -21,15 +21,15 @@ def test_what_is_seldom_looked_at_is_waited_for_only_a_moment_after_it_was_opene
     assert not group.can_execute(None)
 
 
-def test_messages_that_are_to_be_taken_wake_nobody_and_can_be_taken(domain):
+def test_polled_messages_do_not_wake_the_executor(domain):
     context = Context()
     rclpy.init(context=context)
-    node = rclpy.create_node('taker', context=context)
+    node = rclpy.create_node('poller', context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     called: list[String] = []
     subscription = node.create_subscription(
-        String, 'words', called.append, QoSProfile(depth=10), callback_group=Taken()
+        String, 'words', called.append, QoSProfile(depth=10), callback_group=PolledGroup()
     )
     publisher = node.create_publisher(String, 'words', 10)
     taken, turns, end = None, 0, time.monotonic() + 20.0
@@ -40,7 +40,7 @@ def test_messages_that_are_to_be_taken_wake_nobody_and_can_be_taken(domain):
         taken = subscription.handle.take_message(String, False)
     began = time.monotonic()
     publisher.publish(String(data='again'))
-    executor.spin_once(timeout_sec=0.3)  # is not cut short by the message that waits
+    executor.spin_once(timeout_sec=0.3)  # the message does not wake the executor
     waited = time.monotonic() - began
     node.destroy_node()
     rclpy.shutdown(context=context)

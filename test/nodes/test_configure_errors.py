@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What does not fit is refused at configure: the thing, its value, what is allowed, the remedy."""
+"""Invalid parameters fail the configure transition; the error names value, range and fix."""
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -36,7 +36,7 @@ def set_parameter(listener, node: str, name: str, value: object):
 
 @pytest.fixture
 def refused(processes, listener):
-    """Start a node that shall refuse to be configured; give what it says."""
+    """Start a node whose configure transition must fail; return the error of /diagnostics."""
 
     def refuse(script: str, *arguments: object) -> str:
         diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
@@ -57,51 +57,51 @@ def refused(processes, listener):
     return refuse
 
 
-def test_nonsense_parameters(refused):
+def test_rate_of_zero_fails_configure(refused):
     text = refused('fake_monitor.py', '-p', 'rate:=0.0')
     assert text == 'rate is 0.0, must be above 0 and at most 100'
 
 
-def test_a_parameter_of_another_type(refused):
+def test_parameter_of_wrong_type_fails_configure(refused):
     text = refused('fake_monitor.py', '-p', 'task:=7')
     assert text == 'task is 7, must be a text: put it in quotes'
 
 
-def test_a_name_that_no_topic_can_have(refused):
+def test_invalid_topic_name_fails_configure(refused):
     text = refused('fake_monitor.py', '-p', 'camera_topics:=[/a, a b, /c]')
-    assert text.startswith("camera_topics has 'a b', must be names of topics")
+    assert text.startswith("camera_topics has 'a b', must be valid topic names")
 
 
-def test_an_engine_that_is_not_there(refused):
+def test_missing_engine_fails_configure(refused):
     text = refused('viva_ros.nodes.monitor', '-p', 'engine:=/nowhere')
     assert '/nowhere' in text
 
 
-def test_another_set_of_cameras_than_the_engine_has(refused):
+def test_cameras_unlike_the_engine_fail_configure(refused):
     text = refused('fake_monitor.py', '-p', 'cameras:=[head, belly]')
     assert text.startswith("cameras is ['head', 'belly'], this engine needs ['head', 'left_wrist'")
 
 
-def test_a_topic_too_few(refused):
+def test_missing_camera_topic_fails_configure(refused):
     text = refused('fake_monitor.py', '-p', 'camera_topics:=[/a, /b]')
     assert text.startswith("camera_topics is ['/a', '/b'], must have 3 entries")
 
 
-def test_a_camera_that_nobody_publishes_names_those_that_there_are(refused, listener):
+def test_unpublished_camera_error_lists_published_ones(refused, listener):
     listener.create_publisher(Image, 'chest/image_raw', qos.IMAGE)
     text = refused('fake_monitor.py', *QUICK)
-    assert text.startswith('nothing publishes /head/image_raw after 1 s')
+    assert text.startswith('no publisher of /head/image_raw after 1 s')
     assert 'sensor_msgs/msg/Image is published on /chest/image_raw' in text
 
 
-def test_a_camera_topic_of_another_type(refused, listener):
+def test_camera_topic_of_wrong_type_fails_configure(refused, listener):
     for camera in ('head', 'left_wrist', 'right_wrist'):
         listener.create_publisher(JointState, f'{camera}/image_raw', qos.IMAGE)
     text = refused('fake_monitor.py', *QUICK)
     assert text.startswith('/head/image_raw is of type sensor_msgs/msg/JointState, must be')
 
 
-def test_joint_names_that_do_not_match_the_engine(refused, listener):
+def test_missing_joint_names_fail_configure(refused, listener):
     for camera in ('head', 'left_wrist', 'right_wrist'):
         listener.create_publisher(Image, f'{camera}/image_raw', qos.IMAGE)
     joints = listener.create_publisher(JointState, 'joint_states', qos.JOINTS)
@@ -111,12 +111,12 @@ def test_joint_names_that_do_not_match_the_engine(refused, listener):
     assert text == '/joint_states lacks right_waist; it has left_waist, elbow'
 
 
-def test_a_calibration_that_is_not_there(refused):
+def test_missing_calibration_fails_configure(refused):
     text = refused('viva_ros.nodes.supervisor', '-p', 'calibration:=/nowhere.json')
     assert 'calibration /nowhere.json cannot be read' in text
 
 
-def test_a_calibration_for_other_rules(refused, calibration):
+def test_calibration_of_other_rules_fails_configure(refused, calibration):
     text = refused(
         'viva_ros.nodes.supervisor', '-p', f'calibration:={calibration}',
         '-p', 'rules.drop_window:=3.0',
@@ -124,7 +124,7 @@ def test_a_calibration_for_other_rules(refused, calibration):
     assert 'calibration was made with drop_window 4.0, the setting is 3.0' in text
 
 
-def test_a_refused_value_keeps_the_old_one(processes, listener):
+def test_rejected_parameter_keeps_old_value(processes, listener):
     processes.start('fake_monitor.py', *MANUAL)
     result = set_parameter(listener, 'monitor', 'sync.slop', -1.0)
     assert not result.successful
@@ -132,10 +132,10 @@ def test_a_refused_value_keeps_the_old_one(processes, listener):
     request = GetParameters.Request(names=['sync.slop'])
     answer = listener.call(GetParameters, 'monitor/get_parameters', request)
     assert answer.values[0].double_value == 0.05
-    assert set_parameter(listener, 'monitor', 'rate', 5).successful, 'a whole number will do'
+    assert set_parameter(listener, 'monitor', 'rate', 5).successful, 'an integer is valid'
 
 
-def test_what_was_refused_can_be_mended_and_configured(processes, listener, calibration):
+def test_corrected_parameter_configures_the_node(processes, listener, calibration):
     processes.start('viva_ros.nodes.supervisor', *MANUAL, '-p', 'calibration:=/nowhere.json')
     assert not configure(listener, 'supervisor')
     assert set_parameter(listener, 'supervisor', 'calibration', str(calibration)).successful
@@ -148,31 +148,31 @@ def test_what_was_refused_can_be_mended_and_configured(processes, listener, cali
 
 @pytest.mark.usefixtures('simulator')
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'text'),
     [
         (('-p', 'seed:=-1'), 'seed is -1, must be at least 0'),
         (('-p', 'robot:=arm'), "robot is 'arm', must be one of 'viperx'"),
         (('-p', 'failure:=earthquake'), "failure is 'earthquake', must be one of"),
-        (('-p', 'engine:='), 'see the arguments after --ros-args'),
-        (('--params-file', '/nowhere.yaml'), 'see the arguments after --ros-args'),
+        (('-p', 'engine:='), 'check the arguments after --ros-args'),
+        (('--params-file', '/nowhere.yaml'), 'check the arguments after --ros-args'),
     ],
 )
-def test_what_a_process_cannot_begin_with_is_one_line_and_exit_code_1(processes, arguments, said):
+def test_invalid_start_of_sim_exits_1_with_one_line(processes, arguments, text):
     process = processes.start('viva_ros.nodes', 'sim', '--ros-args', *arguments)
     assert process.wait(60.0) == 1
-    assert said in processes.log(process)
+    assert text in processes.log(process)
     assert 'Traceback' not in processes.log(process)
 
 
 @pytest.mark.usefixtures('simulator')
-def test_the_robot_refuses_a_failure_that_its_task_does_not_have(processes, listener):
+def test_sim_rejects_failure_unknown_to_its_task(processes, listener):
     processes.start('viva_ros.nodes.sim')
     result = set_parameter(listener, 'sim', 'failure', 'earthquake')
     assert not result.successful
     assert "failure is 'earthquake', must be one of" in result.reason
 
 
-def test_a_calibration_of_another_engine(refused, calibration):
+def test_calibration_of_other_engine_fails_configure(refused, calibration):
     shipped = engine_folder('', 'tray_lift')
     text = refused(
         'viva_ros.nodes.supervisor', '-p', f'calibration:={calibration}',

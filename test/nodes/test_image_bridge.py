@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-ROS 2's cv_bridge, where it is installed, and what is mistaken for it.
+ROS 2's cv_bridge, if it is installed, and other packages of that name.
 
-The real one has no wheel: its tests are skipped without it. How it is found, and that it is used
-without a copy, is tested with stand-ins in folders laid out as ROS 2 installs them.
+cv_bridge has no wheel: tests of the real package are skipped without it. Its discovery and its use
+without a copy are tested with fakes in folders like those of ROS 2.
 """
 
 import os
@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import Image
+from support.errors import raises
 
 from viva_ros.core.errors import InputError
 from viva_ros.nodes.convert import decode
@@ -69,7 +70,7 @@ def install(prefix: Path, code: str, site: Path | None = None) -> str:
 
 
 def ask(python_path: str, *prefixes: Path) -> str:
-    """Return what a new process finds."""
+    """Return the result of find_bridge in a new process."""
     env = dict(os.environ)
     env['PYTHONPATH'] = os.pathsep.join(filter(None, [python_path, env.get('PYTHONPATH')]))
     env['AMENT_PREFIX_PATH'] = os.pathsep.join(map(str, prefixes or (sys.prefix,)))
@@ -99,7 +100,7 @@ def test_cv_bridge_views_rgb_without_a_copy():
 @needs_cv_bridge
 @pytest.mark.parametrize('padding', range(1, 9))
 @pytest.mark.parametrize('encoding', CHANNELS)
-def test_rows_that_cv_bridge_shifts_are_those_it_does_not_take(encoding, padding):
+def test_takes_rejects_rows_that_cv_bridge_shifts(encoding, padding):
     message = image(encoding, 4, 5, padding)
     channels = CHANNELS[encoding]
     if not takes(message):
@@ -109,18 +110,18 @@ def test_rows_that_cv_bridge_shifts_are_those_it_does_not_take(encoding, padding
     assert takes(message) == (padding % channels == 0)
 
 
-def test_only_messages_that_cv_bridge_reads_as_we_do_are_given_to_it():
+def test_takes_only_messages_that_cv_bridge_reads_equally():
     assert all(takes(image(encoding)) for encoding in CHANNELS)
     assert takes(image('rgb8', padding=3)) and not takes(image('rgb8', padding=1))
     assert takes(image('bgra8', padding=4)) and not takes(image('bgra8', padding=2))
     assert not takes(image('mono16')) and not takes(image('bayer_rggb8'))
-    turned = image('rgb8')
-    turned.is_bigendian = 1
-    assert not takes(turned)
+    swapped = image('rgb8')
+    swapped.is_bigendian = 1
+    assert not takes(swapped)
 
 
 @pytest.mark.parametrize('encoding', CHANNELS)
-def test_the_given_view_is_used_and_its_channels_ordered(encoding):
+def test_decode_orders_channels_of_the_view(encoding):
     seen = []
 
     def view(message):
@@ -135,33 +136,33 @@ def test_the_given_view_is_used_and_its_channels_ordered(encoding):
     assert seen == [message]
 
 
-def test_a_malformed_message_is_refused_before_cv_bridge_sees_it():
+def test_malformed_message_fails_before_cv_bridge():
     message = image('rgb8')
     message.data = array('B', bytes(5))
-    with pytest.raises(InputError, match='image has 5 bytes, must have 18'):
-        decode(message, view=lambda _: pytest.fail('it was looked at'))
+    with pytest.raises(InputError, match='5 bytes, must have 18'):
+        decode(message, view=lambda _: pytest.fail('cv_bridge was called'))
 
 
-def test_an_error_of_cv_bridge_is_one_of_the_input():
+def test_cv_bridge_error_is_an_input_error():
     def view(message):
         raise TypeError('no such type')
 
-    with pytest.raises(InputError, match='cv_bridge cannot read a bgr8 image'):
+    with raises('cv-bridge-failed', 'cv_bridge', 'bgr8', 'no such type', of=InputError):
         decode(image('bgr8'), view=view)
 
 
-def test_a_cv_bridge_of_ros_2_is_used(tmp_path):
+def test_cv_bridge_of_ros_2_is_used(tmp_path):
     site = install(tmp_path, VIEW)
     assert ask(site, tmp_path).startswith(f'True cv_bridge ({site}')
 
 
-def test_the_cv_bridge_of_pypi_is_never_imported(tmp_path):
+def test_cv_bridge_of_pypi_is_not_imported(tmp_path):
     (tmp_path / 'cv_bridge').mkdir()
     (tmp_path / 'cv_bridge' / '__init__.py').write_text('raise SystemExit("imported")')
     assert 'is no package of ROS 2' in ask(str(tmp_path))
 
 
-def test_one_that_hides_that_of_ros_2_is_never_imported(tmp_path):
+def test_cv_bridge_that_shadows_ros_2_is_not_imported(tmp_path):
     site = install(tmp_path / 'ros', 'raise SystemExit("imported")', tmp_path / 'venv')
     assert "hides ROS 2's cv_bridge" in ask(site, tmp_path / 'ros')
 
@@ -174,7 +175,7 @@ def test_one_that_hides_that_of_ros_2_is_never_imported(tmp_path):
         ('raise AttributeError("_ARRAY_API not found")', 'fails: AttributeError'),
     ],
 )
-def test_a_cv_bridge_that_does_not_work_is_not_used(tmp_path, code, reason):
+def test_broken_cv_bridge_is_not_used(tmp_path, code, reason):
     site = install(tmp_path, code)
     answer = ask(site, tmp_path)
     assert answer.startswith('False OpenCV') and reason in answer

@@ -5,7 +5,7 @@
 from std_msgs.msg import String
 from support.ros import wait
 
-from viva_ros.nodes.inputs import Arrivals, FrameShare, advise
+from viva_ros.nodes.inputs import FrameCounter, FrameShare, frame_loss_text
 
 ONE = (b'a',)
 
@@ -16,74 +16,74 @@ def info(number: int | None, publisher: bytes | None = b'a') -> dict:
     return found if publisher is None else found | {'publisher_gid': {'data': publisher}}
 
 
-def filled(*numbers: int, before: tuple[bytes, ...] = ONE) -> Arrivals:
-    """Return arrivals without publisher ids; the topic had the publishers ``before``."""
-    arrivals = Arrivals()
-    arrivals.take(before)
+def filled(*numbers: int, before: tuple[bytes, ...] = ONE) -> FrameCounter:
+    """Return counter without publisher ids; the topic had the publishers ``before``."""
+    counter = FrameCounter()
+    counter.collect(before)
     for number in numbers:
-        arrivals.note(info(number, None))
-    return arrivals
+        counter.count(info(number, None))
+    return counter
 
 
 def test_gaps_in_the_numbers_count_as_lost_frames():
-    arrivals = Arrivals()
+    counter = FrameCounter()
     for number in (7, 8, 12):  # 9, 10 and 11 are lost; what was before 7 was not for us
-        arrivals.note(info(number))
-    assert arrivals.take(ONE) == FrameShare(sent=6, received=3)
-    assert arrivals.take(ONE) == FrameShare(0, 0)
-    arrivals.note(info(20))
-    assert arrivals.take(ONE) == FrameShare(sent=8, received=1)
+        counter.count(info(number))
+    assert counter.collect(ONE) == FrameShare(sent=6, received=3)
+    assert counter.collect(ONE) == FrameShare(0, 0)
+    counter.count(info(20))
+    assert counter.collect(ONE) == FrameShare(sent=8, received=1)
 
 
 def test_each_named_publisher_is_counted_apart():
-    arrivals = Arrivals()
+    counter = FrameCounter()
     for number, publisher in ((100, b'a'), (1, b'b'), (101, b'a'), (2, b'b')):
-        arrivals.note(info(number, publisher))
-    assert arrivals.take((b'a', b'b')) == FrameShare(4, 4)
+        counter.count(info(number, publisher))
+    assert counter.collect((b'a', b'b')) == FrameShare(4, 4)
 
 
 def test_sent_is_unknown_without_sequence_numbers():
-    arrivals = Arrivals()
+    counter = FrameCounter()
     for _ in range(5):
-        arrivals.note(info(None))
-    share = arrivals.take(ONE)
+        counter.count(info(None))
+    share = counter.collect(ONE)
     assert share == FrameShare(None, 5) and not share.is_low
-    arrivals.note(info(3))
-    assert arrivals.take(ONE) == FrameShare(1, 1)
+    counter.count(info(3))
+    assert counter.collect(ONE) == FrameShare(1, 1)
 
 
 def test_one_unnamed_publisher_is_counted_by_number():
-    arrivals = filled(7, 8, 12)
-    assert arrivals.take(ONE) == FrameShare(sent=6, received=3)
-    arrivals.note(info(20, None))
-    assert arrivals.take(ONE) == FrameShare(sent=8, received=1)
+    counter = filled(7, 8, 12)
+    assert counter.collect(ONE) == FrameShare(sent=6, received=3)
+    counter.count(info(20, None))
+    assert counter.collect(ONE) == FrameShare(sent=8, received=1)
 
 
 def test_two_unnamed_publishers_leave_sent_unknown():
-    assert filled(1, 100, 2, before=(b'a', b'b')).take((b'a', b'b')) == FrameShare(None, 3)
+    assert filled(1, 100, 2, before=(b'a', b'b')).collect((b'a', b'b')) == FrameShare(None, 3)
 
 
 def test_an_unnamed_publisher_that_changes_leaves_sent_unknown():
-    arrivals = filled(1, 500)  # of another publisher, which had sent 499 before it was found
-    assert arrivals.take((b'b',)) == FrameShare(None, 2)
-    arrivals.note(info(501, None))
-    assert arrivals.take((b'b',)) == FrameShare(1, 1)
+    counter = filled(1, 500)  # of another publisher, which had sent 499 before it was found
+    assert counter.collect((b'b',)) == FrameShare(None, 2)
+    counter.count(info(501, None))
+    assert counter.collect((b'b',)) == FrameShare(1, 1)
 
 
 def test_the_first_period_of_an_unnamed_publisher_is_unknown():
-    assert filled(1, 2, before=()).take(ONE) == FrameShare(None, 2)
+    assert filled(1, 2, before=()).collect(ONE) == FrameShare(None, 2)
 
 
 def test_frames_of_a_real_publisher_are_counted(listener):
-    arrivals, received = Arrivals(), []
+    counter, received = FrameCounter(), []
 
     def store(message: String, info: dict) -> None:
-        arrivals.note(info)
+        counter.count(info)
         received.append(message)
 
     def take() -> FrameShare:
         found = listener.get_publishers_info_by_topic('picture')
-        return arrivals.take([bytes(publisher.endpoint_gid) for publisher in found])
+        return counter.collect([bytes(publisher.endpoint_gid) for publisher in found])
 
     listener.create_subscription(String, 'picture', store, 10)
     publisher = listener.create_publisher(String, 'picture', 10)
@@ -95,17 +95,19 @@ def test_frames_of_a_real_publisher_are_counted(listener):
     assert take() == FrameShare(3, 3)
 
 
-def test_fewer_than_half_is_low_and_too_few_to_tell_is_not():
+def test_share_below_half_of_enough_frames_is_low():
     assert (
         FrameShare(30, 14).is_low and not FrameShare(30, 15).is_low and not FrameShare(3, 0).is_low
     )
     assert not FrameShare(None, 0).is_low
 
 
-def test_the_advice_names_the_profile_where_it_is_not_set(monkeypatch):
+def test_frame_loss_text_names_unset_profile(monkeypatch):
     monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE', raising=False)
-    told = advise('/head/image_raw', FrameShare(30, 3))
-    assert told.startswith('3 of 30 frames of /head/image_raw came: FASTDDS_DEFAULT_PROFILES_FILE')
-    assert 'fastdds_shm.xml' in told
+    text = frame_loss_text('/head/image_raw', FrameShare(30, 3))
+    assert text.startswith(
+        '3 of 30 frames of /head/image_raw arrived: FASTDDS_DEFAULT_PROFILES_FILE'
+    )
+    assert 'fastdds_shm.xml' in text
     monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', '/a/file.xml')
-    assert 'is not set' not in advise('/head/image_raw', FrameShare(30, 3))
+    assert 'is not set' not in frame_loss_text('/head/image_raw', FrameShare(30, 3))

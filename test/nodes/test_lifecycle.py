@@ -13,7 +13,7 @@ from viva_ros.nodes.settings import MonitorSettings
 
 
 class Idle(ManagedNode[MonitorSettings]):
-    """Has nothing to do."""
+    """A node without work."""
 
     def __init__(self, context: Context) -> None:
         super().__init__('idle', MonitorSettings(), context=context)
@@ -35,7 +35,7 @@ def node(domain: None) -> Iterator[Idle]:
     context.try_shutdown()
 
 
-def test_what_was_loaded_is_not_looked_through_for_garbage_while_a_node_is_active(node: Idle):
+def test_garbage_collection_is_frozen_while_active(node: Idle):
     assert node.trigger_configure() == node.trigger_activate() == SUCCESS
     assert gc.get_freeze_count() > 10_000
     assert node.trigger_deactivate() == node.trigger_cleanup() == SUCCESS

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A node that is told to end does so in peace, however far it has come."""
+"""A node ends without an error on SIGINT and SIGTERM, at any stage of its start."""
 
 import os
 import signal
@@ -14,20 +14,20 @@ import pytest
 from support.ros import wait
 
 NODES = ('monitor', 'supervisor', 'black_box', 'sim')
-NEEDED = {'black_box': 'mcap', 'sim': 'mujoco'}  # optional, without which a node does not start
+NEEDED = {'black_box': 'mcap', 'sim': 'mujoco'}  # optional libraries that a node requires
 PROGRAM = Path(__file__).parents[2] / 'cmake' / 'node.in'
 STOP = {signal.SIGINT: 'Ctrl-C', signal.SIGTERM: 'kill'}
 
 
 def loading(process: subprocess.Popen[bytes]) -> bool:
-    """Its libraries are being loaded: the signal has a handler of Python's."""
+    """Return whether libraries are being loaded: the signal has a Python handler."""
     fields = dict(line.split(':', 1) for line in read(process, 'status').splitlines() if line)
     caught = int(fields.get('SigCgt', '0'), 16)
     return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 def joining(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether the middleware is loaded, as when the context is made."""
+    """Return whether the middleware is loaded, as while the context is created."""
     return 'librmw_fastrtps' in read(process, 'maps')
 
 
@@ -38,7 +38,7 @@ def read(process: subprocess.Popen[bytes], name: str) -> str:
 @pytest.mark.parametrize('number', STOP, ids=STOP.get)
 @pytest.mark.parametrize('moment', [loading, joining])
 @pytest.mark.parametrize('node', ['monitor', 'supervisor', 'black_box', 'sim'])
-def test_a_node_that_has_hardly_begun_ends_without_a_word_of_error(
+def test_starting_node_ends_without_error_on_signal(
     processes, node: str, moment: Callable[..., bool], number: signal.Signals
 ) -> None:
     process = processes.start('viva_ros.nodes', node)
@@ -53,7 +53,7 @@ def test_a_node_that_has_hardly_begun_ends_without_a_word_of_error(
 def test_node_ends_without_an_error_at_any_moment(
     domain: None, tmp_path: Path, node: str, delay: float
 ) -> None:
-    """From the first instruction on: the installed program starts with both signals blocked."""
+    """From the first instruction: the installed program starts with both signals blocked."""
     if library := NEEDED.get(node):
         pytest.importorskip(library, reason=f'{library} is not installed')
     program = tmp_path / node
@@ -61,20 +61,20 @@ def test_node_ends_without_an_error_at_any_moment(
     program.chmod(0o755)
     path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
     process = subprocess.Popen(
-        [program], env=os.environ | {'PATH': path},  # the package that is tested, installed or not
+        [program], env=os.environ | {'PATH': path},  # of the tested package
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP),  # else env could die
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP),  # env itself would end
     )  # fmt: skip
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=60.0)[0].decode()
-    assert process.returncode == 0, told
-    assert 'Traceback' not in told and 'ERROR' not in told, told
+    output = process.communicate(timeout=60.0)[0].decode()
+    assert process.returncode == 0, output
+    assert 'Traceback' not in output and 'ERROR' not in output, output
 
 
 @pytest.mark.parametrize('node', ['monitor', 'supervisor', 'black_box', 'sim'])
-def test_a_node_in_a_background_job_heeds_ctrl_c(processes, node: str) -> None:
-    """A shell has SIGINT ignored for what it runs in the background."""
+def test_node_in_background_job_ends_on_sigint(processes, node: str) -> None:
+    """A shell ignores SIGINT for background jobs."""
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = processes.start('viva_ros.nodes', node)
@@ -86,7 +86,7 @@ def test_a_node_in_a_background_job_heeds_ctrl_c(processes, node: str) -> None:
     assert 'Traceback' not in processes.log(process)
 
 
-def test_a_node_that_there_is_not_names_those_that_there_are() -> None:
+def test_unknown_node_error_lists_known_nodes() -> None:
     line = [sys.executable, '-m', 'viva_ros.nodes', 'robot']
     answer = subprocess.run(line, capture_output=True, text=True, check=False)
     assert answer.returncode == 1

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A node whose library is not installed ends with one line that says how to install it."""
+"""A node with a missing library ends with one line that names the install command."""
 
 import subprocess
 import sys
@@ -20,29 +20,29 @@ def start_without(library: str, node: str) -> subprocess.Popen[str]:
     return subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_robot_without_its_simulator_names_both_libraries(domain):
+def test_sim_without_mujoco_names_the_command(domain):
     ended = start_without('mujoco', 'sim')
-    _, told = ended.communicate(timeout=60)
+    _, output = ended.communicate(timeout=60)
     assert ended.returncode == 1
-    assert told.startswith('sim: mujoco is not installed; run: ')
-    assert len(told.splitlines()) == 1
+    assert output.startswith('sim: mujoco is not installed; run: ')
+    assert len(output.splitlines()) == 1
 
 
-def test_a_robot_without_its_meshes_names_them(domain):
+def test_sim_without_meshes_names_the_command(domain):
     ended = start_without('gym_aloha', 'sim')
-    _, told = ended.communicate(timeout=60)
+    _, output = ended.communicate(timeout=60)
     assert ended.returncode == 1
-    assert 'gym_aloha is not installed: it has the meshes of the robot; run: ' in told
-    assert 'pip install --no-deps gym-aloha==0.1.5' in told
-    assert 'Traceback' not in told
+    assert 'gym_aloha is not installed: it has the meshes of the robot; run: ' in output
+    assert 'pip install --no-deps gym-aloha==0.1.5' in output
+    assert 'Traceback' not in output
 
 
-def test_a_black_box_without_its_writer_names_both_libraries(domain):
+def test_black_box_without_mcap_names_the_remedies(domain):
     running = start_without('mcap', 'black_box')  # a lifecycle node waits to be configured again
     try:
-        told = next(line for line in running.stderr or () if 'cannot configure' in line)
+        output = next(line for line in running.stderr or () if 'cannot configure' in line)
     finally:
         running.terminate()
         running.communicate(timeout=60)
-    assert "; 'mcap' is not a package: do without the node black_box, or run: " in told
-    assert 'rosbags' in told or 'viva_ros[data]' in told
+    assert "; 'mcap' is not a package: do without the node black_box, or run: " in output
+    assert 'rosbags' in output or 'viva_ros[data]' in output

@@ -39,7 +39,7 @@ def level(tmp_path: Path):
     return set_level
 
 
-def test_value_and_forecast_come_from_cameras_and_joints(processes, listener, level, tmp_path):
+def test_value_and_forecast_are_estimated_from_inputs(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     scalars = listener.listen(Float32, 'value_scalar', qos.RELIABLE)
     forecasts = listener.listen(FutureProprioception, 'future_proprioception', qos.RELIABLE)
@@ -72,14 +72,14 @@ def test_value_and_forecast_come_from_cameras_and_joints(processes, listener, le
         lambda: any('values in the last second' in s.message for d in diagnoses for s in d.status),
         'a diagnosis of the values',
     )
-    told = {v.key for d in diagnoses for status in d.status for v in status.values}
-    assert {'rate_hz', 'latency_p95_ms', 'skew_max_ms', 'age_s'} <= told
-    assert {'memory_peak_mib', 'handles', 'engine_restarts'} <= told
+    keys = {v.key for d in diagnoses for status in d.status for v in status.values}
+    assert {'rate_hz', 'latency_p95_ms', 'skew_max_ms', 'age_s'} <= keys
+    assert {'memory_peak_mib', 'handles', 'engine_restarts'} <= keys
     monitor.send_signal(signal.SIGINT)
     assert monitor.wait(10.0) == 0
 
 
-def test_a_killed_camera_gives_unknown_and_recovers(processes, listener, level, tmp_path):
+def test_killed_camera_is_unknown_until_it_returns(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, 'left_wrist', 'right_wrist', 'joint_states')
     head = processes.start('fake_source.py', tmp_path, 'head')
@@ -94,7 +94,7 @@ def test_a_killed_camera_gives_unknown_and_recovers(processes, listener, level, 
     wait(lambda: values[-1].status == Value.STATUS_OK, 'recovery')
 
 
-def test_cameras_too_far_apart_in_time_give_unknown(processes, listener, level, tmp_path):
+def test_camera_stamps_beyond_slop_are_unknown(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, 'left_wrist', 'right_wrist', 'joint_states')
     (tmp_path / 'other').mkdir()
@@ -105,7 +105,7 @@ def test_cameras_too_far_apart_in_time_give_unknown(processes, listener, level, 
     assert 'at most 0.02 s is allowed' in unknown(values, 'skew')[0].reason
 
 
-def test_a_black_camera_gives_unknown(processes, listener, level, tmp_path):
+def test_black_camera_is_unknown(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, *ALL)
     processes.start('fake_monitor.py', *RAW)
@@ -116,7 +116,7 @@ def test_a_black_camera_gives_unknown(processes, listener, level, tmp_path):
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_an_engine_that_hangs_is_reported_and_does_not_keep_the_node_alive(
+def test_hanging_engine_is_reported_and_node_ends_on_signal(
     processes, listener, level, tmp_path, number
 ):
     values = listener.listen(Value, 'value', qos.RELIABLE)
@@ -128,7 +128,7 @@ def test_an_engine_that_hangs_is_reported_and_does_not_keep_the_node_alive(
     assert monitor.wait(10.0) == 0
 
 
-def test_an_engine_that_fails_gives_unknown_with_its_reason(processes, listener, level, tmp_path):
+def test_failing_engine_is_unknown_with_its_reason(processes, listener, level, tmp_path):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     processes.start('fake_source.py', tmp_path, *ALL)
     processes.start('fake_monitor.py', *RAW, FAKE_ENGINE='fail')
@@ -143,8 +143,8 @@ def test_namespaces_and_remapping_work(processes, listener, level, tmp_path):
     wait(lambda: known(values), 'a value')
 
 
-def test_time_that_jumps_back_or_stops(processes, listener, level, tmp_path):
-    """A recording that is played again, then paused: /clock tells the time."""
+def test_simulated_time_jumps_back_and_stops(processes, listener, level, tmp_path):
+    """/clock of a recording that is replayed, then paused."""
     values = listener.listen(Value, 'value', qos.RELIABLE)
     clock = listener.create_publisher(Clock, '/clock', qos.RELIABLE)
     shift = 0
@@ -168,9 +168,7 @@ def test_time_that_jumps_back_or_stops(processes, listener, level, tmp_path):
     wait(lambda: values[-1].status == Value.STATUS_OK, 'a value again')
 
 
-def test_task_of_the_episode_loads_its_engine_while_values_are_unknown(
-    processes, listener, tmp_path
-):
+def test_episode_task_loads_engine_while_values_unknown(processes, listener, tmp_path):
     (tmp_path / 'level').write_text('160')
     values = listener.listen(Value, 'value', qos.RELIABLE)
     episode = listener.create_publisher(Episode, 'episode', qos.LATCHED)

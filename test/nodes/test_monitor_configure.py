@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What happens between the request to configure a monitor and the transition."""
+"""The preparation of a monitor, between the request to configure and the transition."""
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -45,21 +45,17 @@ def configure(listener) -> bool:
     return listener.call(ChangeState, 'monitor/change_state', request).success
 
 
-def test_inputs_that_come_late_are_found_and_the_engine_is_loaded_once(
-    processes, said, values, source
-):
+def test_late_inputs_are_found_with_one_engine_load(processes, said, values, source):
     monitor = processes.start('fake_monitor.py', *QUICK)
-    wait(lambda: any(text.startswith('nothing publishes') for text in said()), 'the refusal')
+    wait(lambda: any(text.startswith('no publisher of') for text in said()), 'the refusal')
     source()
     wait(lambda: is_known(values), 'a value')
     log = processes.log(monitor)
     assert log.count('the fake engine is loaded') == 1
-    assert log.count('cannot configure: nothing publishes /head/image_raw after 0.5 s') == 1
+    assert log.count('cannot configure: no publisher of /head/image_raw after 0.5 s') == 1
 
 
-def test_configure_from_outside_is_refused_while_autostart_goes_on(
-    processes, listener, said, values, source
-):
+def test_configure_call_fails_while_autostart_waits(processes, listener, said, values, source):
     processes.start('fake_monitor.py', *RAW, '-p', 'input_timeout:=3.0')
     wait(lambda: any(text.startswith('waiting for') for text in said()), 'the wait')
     assert not configure(listener)
@@ -69,17 +65,17 @@ def test_configure_from_outside_is_refused_while_autostart_goes_on(
     assert state(listener) == State.PRIMARY_STATE_ACTIVE
 
 
-def test_configure_from_outside_takes_over_what_autostart_has_begun(processes, listener, source):
+def test_configure_call_takes_over_autostart(processes, listener, source):
     source()
     processes.start('fake_monitor.py', *RAW, FAKE_LOADING='3.0')
     assert configure(listener)
-    assert state(listener) == State.PRIMARY_STATE_INACTIVE, 'who configures also activates'
+    assert state(listener) == State.PRIMARY_STATE_INACTIVE, 'autostart does not activate it'
 
 
-def test_parameters_that_change_meanwhile_count(processes, listener, said, values, source):
+def test_parameter_change_restarts_configure(processes, listener, said, values, source):
     monitor = processes.start('fake_monitor.py', *QUICK, '-p', 'camera_topics:=[/a, /b, /c]')
     source()
-    wait(lambda: any('nothing publishes /a after' in text for text in said()), 'the refusal')
+    wait(lambda: any('no publisher of /a after' in text for text in said()), 'the refusal')
     mended = Parameter('camera_topics', value=['']).to_parameter_msg()
     request = SetParameters.Request(parameters=[mended])
     assert listener.call(SetParameters, 'monitor/set_parameters', request).results[0].successful
@@ -87,14 +83,14 @@ def test_parameters_that_change_meanwhile_count(processes, listener, said, value
     assert 'Traceback' not in processes.log(monitor)
 
 
-def test_engine_that_cannot_be_loaded_ends_autostart(processes, listener, said):
+def test_missing_engine_ends_autostart(processes, listener, said):
     processes.start('viva_ros.nodes.monitor', '--ros-args', '-p', 'engine:=/nowhere')
     wait(lambda: any('/nowhere' in text for text in said()), 'the refusal')
     assert state(listener) == State.PRIMARY_STATE_UNCONFIGURED
     assert not any(text.startswith('waiting for') for text in said())
 
 
-def test_joint_states_have_any_topic(processes, listener, said, values, source):
+def test_joint_states_topic_is_configurable(processes, listener, said, values, source):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     topic = ('-p', 'joint_states_topic:=/arms/states')
     processes.start('fake_monitor.py', *RAW, *topic)
@@ -114,10 +110,10 @@ def test_joint_states_have_any_topic(processes, listener, said, values, source):
     ('topic', 'reason'),
     [('a b', 'must not contain characters'), ('{x}/a', 'unknown substitution')],
 )
-def test_joint_states_topic_that_is_none_is_refused(processes, listener, said, topic, reason):
+def test_invalid_joint_states_topic_fails_configure(processes, listener, said, topic, reason):
     arguments = ('-p', 'autostart:=false', '-p', f"joint_states_topic:='{topic}'")
     monitor = processes.start('fake_monitor.py', *RAW, *arguments)
     assert not configure(listener)
-    text = f'joint_states_topic is {topic!r}, must be the name of a topic'
+    text = f'joint_states_topic is {topic!r}, must be a valid topic name'
     wait(lambda: any(t.startswith(text) and reason in t for t in said()), 'the refusal')
     assert 'Traceback' not in processes.log(monitor)

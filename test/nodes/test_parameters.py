@@ -12,6 +12,7 @@ import rclpy
 from rcl_interfaces.msg import ParameterType
 from rclpy.context import Context
 from rclpy.parameter import Parameter
+from support.errors import raises
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import flatten, setting
@@ -29,7 +30,7 @@ class Inner:
 
 @dataclass(frozen=True)
 class Outer:
-    autostart: bool = setting(False, 'Configure and activate without being asked.')
+    autostart: bool = setting(False, 'Configure and activate at the start.')
     names: tuple[str, ...] = setting(('',), 'Names.')
     mode: str = setting('fast', 'How.', choices=('fast', 'slow'))
     count: int = setting(3, 'How many.', at_least=0, at_most=9)
@@ -38,7 +39,7 @@ class Outer:
 
 
 class Live(ManagedNode[Outer]):
-    """Notes what it is told while it is configured."""
+    """Stores the settings that are applied."""
 
     def __init__(self, context: Context) -> None:
         super().__init__('live', Outer(), context=context)
@@ -93,7 +94,7 @@ def put(node, name: str, value: object):
 # Declared.
 
 
-def test_settings_become_parameters_with_dotted_names_and_descriptions(make_node):
+def test_settings_are_declared_with_dotted_names(make_node):
     node = make_node()
     assert Parameters(node, Outer()).read() == Outer()
     described = node.describe_parameter('inner.window')
@@ -105,7 +106,7 @@ def test_settings_become_parameters_with_dotted_names_and_descriptions(make_node
     )
 
 
-def test_types_are_fixed_and_ranges_are_exactly_what_is_accepted(make_node):
+def test_declared_ranges_equal_accepted_values(make_node):
     node = make_node()
     Parameters(node, Outer())
     (window,) = node.describe_parameter('inner.window').floating_point_range
@@ -123,7 +124,7 @@ def test_types_are_fixed_and_ranges_are_exactly_what_is_accepted(make_node):
 
 
 @pytest.mark.parametrize('name', SETTINGS)
-def test_every_parameter_has_a_fixed_type_and_every_limit_a_range(make_node, name):
+def test_every_parameter_has_static_type_and_range(make_node, name):
     node = make_node()
     parameters = Parameters(node, SETTINGS[name])
     for info in parameters._declared.values():
@@ -137,46 +138,46 @@ def test_every_parameter_has_a_fixed_type_and_every_limit_a_range(make_node, nam
             assert len(described.integer_range) == 1, info.name
 
 
-# Given at the start.
+# Start values.
 
 
-def test_start_values_are_read_and_a_whole_number_will_do_for_a_real_one(make_node):
+def test_start_integer_is_read_as_float(make_node):
     node = make_node(names=['a', 'b'], inner__window=5)
     assert Parameters(node, Outer()).read() == Outer(names=('a', 'b'), inner=Inner(5.0))
 
 
-def test_an_empty_list_which_rcl_gives_no_type_is_an_empty_list(make_node):
+def test_untyped_empty_list_is_an_empty_list(make_node):
     node = make_node()
     node._parameter_overrides['names'] = Parameter('names', Parameter.Type.NOT_SET)
     assert Parameters(node, Outer(names=('a',))).read() == Outer(names=('',))
 
 
-def test_a_start_value_of_another_type_is_named_when_read(make_node):
+def test_start_value_of_wrong_type_fails_read(make_node):
     parameters = Parameters(make_node(count='many'), Outer())
-    with pytest.raises(ConfigurationError, match=r"count is 'many', must be a whole number$"):
+    with raises('parameter-invalid', 'count', "'many'", 'a whole number'):
         parameters.read()
 
 
-def test_a_text_that_yaml_takes_for_a_number_is_told_how_to_write(make_node):
+def test_number_for_text_names_quotes_as_remedy(make_node):
     parameters = Parameters(make_node(mode=5), Outer())
-    with pytest.raises(ConfigurationError, match='mode is 5, must be a text: put it in quotes'):
+    with raises('parameter-invalid', 'mode is 5', 'put it in quotes'):
         parameters.read()
 
 
 @pytest.mark.parametrize('names', ['a', [1, 2], [True]])
-def test_a_list_of_something_else_is_named_when_read(make_node, names):
+def test_list_of_wrong_type_fails_read(make_node, names):
     parameters = Parameters(make_node(names=names), Outer())
-    with pytest.raises(ConfigurationError, match=r'names is .*, must be a list of texts'):
+    with raises('parameter-invalid', 'names is', 'a list of texts'):
         parameters.read()
 
 
-def test_all_that_does_not_fit_is_named_and_mended_one_after_the_other(make_node):
+def test_invalid_start_values_are_all_named_until_set(make_node):
     node = make_node(count='many', inner__window=-1.0)
     parameters = Parameters(node, Outer())
-    with pytest.raises(ConfigurationError, match=r"count is 'many'.*; inner.window is -1.0"):
+    with raises('parameter-invalid', "count is 'many'", 'inner.window is -1.0'):
         parameters.read()
     assert put(node, 'count', 4).successful
-    with pytest.raises(ConfigurationError, match=r'^inner.window is -1.0, must be above 0$'):
+    with raises('parameter-invalid', 'inner.window is -1.0', 'above 0'):
         parameters.read()
     assert put(node, 'inner.window', 1.0).successful
     assert parameters.read() == Outer(count=4, inner=Inner(1.0))
@@ -185,32 +186,28 @@ def test_all_that_does_not_fit_is_named_and_mended_one_after_the_other(make_node
 # Names.
 
 
-def test_a_name_that_is_nearly_a_parameter_is_refused_and_any_other_warned_of(
-    make_node, monkeypatch
-):
+def test_misspelt_name_fails_and_foreign_name_warns(make_node, monkeypatch):
     node = make_node(inner__windw=1.0, elsewhere=2)
-    said = []
-    monkeypatch.setattr(node, 'get_logger', lambda: SimpleNamespace(warning=said.append))
+    warnings = []
+    monkeypatch.setattr(node, 'get_logger', lambda: SimpleNamespace(warning=warnings.append))
     parameters = Parameters(node, Outer())
-    assert said == ["parameters that this node does not have: 'elsewhere'"]
-    with pytest.raises(ConfigurationError, match=r"'inner.windw': is 'inner.window' meant\?"):
+    assert warnings == ["parameters that this node does not have: 'elsewhere'"]
+    with raises('parameter-unknown', "'inner.windw'", "'inner.window'"):
         parameters.read()
 
 
-def test_a_name_in_a_group_of_ours_is_refused_with_those_there_are():
-    (told,) = refused_names(['inner.speed'], ['count', 'inner.share', 'inner.window'])
-    assert "no parameter 'inner.speed', must be one of inner.share, inner.window;" in told
+def test_unknown_name_in_known_group_lists_the_group():
+    (text,) = refused_names(['inner.speed'], ['count', 'inner.share', 'inner.window'])
+    assert "no parameter 'inner.speed', must be one of inner.share, inner.window;" in text
 
 
-def test_a_renamed_parameter_is_refused_with_its_new_name(monkeypatch):
+def test_renamed_parameter_fails_with_new_name(monkeypatch):
     monkeypatch.setitem(parameter_names.RENAMED, 'old', "'new: <value>'")
-    assert refused_names(['old'], ['new']) == [
-        "there is no parameter 'old' any more: use 'new: <value>'"
-    ]
-    assert refused_names(['old'], ['old', 'new']) == [], 'a node that still has it'
+    assert refused_names(['old'], ['new']) == ["parameter 'old' was removed: use 'new: <value>'"]
+    assert refused_names(['old'], ['old', 'new']) == [], 'a node with a parameter of that name'
 
 
-def test_names_of_our_other_nodes_and_of_strangers_are_let_be():
+def test_names_of_other_nodes_are_accepted():
     supervisor = {info.name for info in flatten(SETTINGS['supervisor'])}
     others = ['transport', 'camera_topics', 'limits.before', 'image_height', 'rate']
     assert refused_names(others, supervisor) == []
@@ -223,7 +220,7 @@ def test_names_of_our_other_nodes_and_of_strangers_are_let_be():
 # Changed.
 
 
-def test_a_whole_number_will_do_for_a_real_one_later_too(make_node):
+def test_set_integer_is_converted_to_float(make_node):
     node = make_node()
     parameters = Parameters(node, Outer())
     assert put(node, 'inner.window', 5).successful
@@ -231,7 +228,7 @@ def test_a_whole_number_will_do_for_a_real_one_later_too(make_node):
     assert parameters.read().inner.window == 5.0
 
 
-def test_a_refused_change_leaves_all_as_it_was(make_node):
+def test_rejected_change_keeps_all_values(make_node):
     node = make_node()
     parameters = Parameters(node, Outer())
     both = [Parameter('count', value=4), Parameter('inner.window', value=math.nan)]
@@ -240,9 +237,9 @@ def test_a_refused_change_leaves_all_as_it_was(make_node):
     assert parameters.read() == Outer()
 
 
-def test_a_further_check_can_refuse(make_node):
+def test_check_function_can_reject_change(make_node):
     def check(settings):
-        raise ConfigurationError('not now')
+        raise ConfigurationError('test-rejected', 'not now')
 
     node = make_node()
     Parameters(node, Outer(), check)
@@ -250,9 +247,9 @@ def test_a_further_check_can_refuse(make_node):
     assert (result.successful, result.reason) == (False, 'not now')
 
 
-def test_parameters_of_others_are_not_checked(make_node):
+def test_foreign_parameters_are_not_checked(make_node):
     node = make_node()
-    Parameters(node, Outer(), lambda _: pytest.fail('asked'))
+    Parameters(node, Outer(), lambda _: pytest.fail('checked'))
     node.declare_parameter('another', 1)
     assert put(node, 'another', 2).successful
 
@@ -260,14 +257,14 @@ def test_parameters_of_others_are_not_checked(make_node):
 # Live.
 
 
-def test_a_live_parameter_is_applied_while_a_node_is_configured(live):
+def test_live_parameter_is_applied_while_configured(live):
     assert put(live, 'budget', 5).successful
     assert put(live, 'inner.share', 1).successful
     assert live.applied == [Outer(budget=5), Outer(budget=5, inner=Inner(share=1.0))]
     assert live.settings == live.parameters.read() == live.applied[-1]
 
 
-def test_any_other_is_refused_with_the_reason_and_those_that_are_live(live):
+def test_static_parameter_is_rejected_while_configured(live):
     result = put(live, 'count', 4)
     assert not result.successful
     assert result.reason == (
@@ -277,25 +274,25 @@ def test_any_other_is_refused_with_the_reason_and_those_that_are_live(live):
     assert live.applied == [] and live.settings == Outer()
 
 
-def test_of_several_at_once_none_is_applied_if_one_is_not_live(live):
+def test_atomic_change_with_static_parameter_is_rejected(live):
     both = [Parameter('budget', value=5), Parameter('count', value=4)]
     assert not live.set_parameters_atomically(both).successful
     assert live.applied == [] and live.parameters.read() == Outer()
 
 
-def test_what_a_later_check_refuses_is_not_applied(live):
+def test_change_rejected_by_later_callback_is_not_applied(live):
     refusal = rclpy.node.SetParametersResult(successful=False, reason='another says no')
     live.add_on_set_parameters_callback(lambda _: refusal)
     assert put(live, 'budget', 5).reason == 'another says no'
     assert live.applied == [] and live.settings == Outer()
 
 
-def test_the_value_that_a_parameter_has_is_no_change(live):
+def test_unchanged_value_is_not_applied(live):
     assert put(live, 'count', 3).successful and put(live, 'budget', 2).successful
     assert live.applied == []
 
 
-def test_after_clean_up_all_may_change_and_hold_from_the_next_configure_on(live):
+def test_static_parameter_changes_after_cleanup(live):
     assert live.trigger_deactivate() == live.trigger_cleanup() == SUCCESS
     assert put(live, 'count', 4).successful and put(live, 'budget', 7).successful
     assert live.applied == []

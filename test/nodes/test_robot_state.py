@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The supervisor beside a robot that speaks of itself, and one whose goals are cancelled."""
+"""The supervisor with a robot that reports its state, and with retries by cancel."""
 
 import time
 
@@ -21,7 +21,7 @@ GOAL = UUID(uuid=list(range(16)))
 
 
 class Robot:
-    """Publishes values at 10 Hz, words about itself, and serves the cancelling of one goal."""
+    """Publishes values at 10 Hz and reports of the robot, and serves the cancel of one goal."""
 
     def __init__(self, listener, until) -> None:
         self.values = listener.create_publisher(Value, 'value', qos.RELIABLE)
@@ -88,7 +88,7 @@ class Robot:
             self.hold(-0.5, done, 'an alarm')
             if self.alarmed(alarming):
                 return
-        raise AssertionError('three falls, and no alarm')
+        raise AssertionError('no alarm after three drops')
 
     def alarmed(self, levels) -> bool:
         return any(alert.level in levels for alert in self.alerts)
@@ -110,21 +110,21 @@ def start(processes, calibration):
     return start_supervisor
 
 
-def test_a_cancelled_goal_has_answered_only_when_it_has_come_to_its_end(robot, start):
+def test_cancel_is_accepted_only_when_the_goal_has_ended(robot, start):
     robot.serve()
     start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.timeout:=30.0')
     robot.fall()
     robot.hold(-0.5, lambda: robot.canceled == 1, 'the cancelling')
     end = time.monotonic() + 1.0
     robot.hold(-0.5, lambda: time.monotonic() > end, 'a second')
-    assert 'retry_accepted' not in robot.kinds()  # it is still canceling
+    assert 'retry_accepted' not in robot.kinds()  # the goal is still canceling
     robot.say(GoalStatus.STATUS_CANCELING)
     robot.say(GoalStatus.STATUS_CANCELED)
     robot.hold(-0.5, lambda: 'retry_accepted' in robot.kinds(), 'the acceptance')
     assert robot.canceled == 1
 
 
-def test_a_rejected_cancelling_and_no_action_at_all_are_refusals(robot, start):
+def test_missing_action_and_rejected_cancel_are_refusals(robot, start):
     start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.budget:=2')
     robot.fall()
     robot.hold(-0.5, lambda: 'retry_refused' in robot.kinds(), 'the refusal')
@@ -133,17 +133,17 @@ def test_a_rejected_cancelling_and_no_action_at_all_are_refusals(robot, start):
     robot.serve(CancelGoal.Response.ERROR_REJECTED)
     robot.hold(-0.5, lambda: robot.kinds().count('retry_refused') == 2, 'the second one')
     last = [a for a in robot.alerts if a.kind == 'retry_refused'][-1]
-    assert 'rejects it' in last.text or 'there is no action' in last.text
+    assert 'rejected the cancel request' in last.text or 'there is no action' in last.text
 
 
-def test_cancel_that_the_server_rejects_without_a_code_is_a_rejection(robot, start):
+def test_cancel_rejected_without_code_is_a_refusal(robot, start):
     """As rclpy's action server answers when its callback rejects: no code, and no goal."""
     robot.serve(agree=False)
     start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold')
     robot.fall()
     robot.hold(-0.5, lambda: 'retry_refused' in robot.kinds(), 'the refusal')
     refused = next(a for a in robot.alerts if a.kind == 'retry_refused')
-    assert 'the action server rejects it' in refused.text
+    assert 'the action server rejected the cancel request' in refused.text
 
 
 def test_retry_by_cancel_is_done_when_another_goal_is_executed(robot, start):
@@ -162,7 +162,7 @@ def test_retry_by_cancel_is_done_when_another_goal_is_executed(robot, start):
     robot.hold(0.8, lambda: robot.episodes[-1].executing, 'the execution')
 
 
-def test_a_robot_that_reports_a_stop_is_asked_nothing(robot, start):
+def test_stopped_robot_receives_no_request(robot, start):
     robot.serve()
     robot.words = {robot.stopped: True}
     start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'robot.stopped_topic:=stopped')
@@ -174,7 +174,7 @@ def test_a_robot_that_reports_a_stop_is_asked_nothing(robot, start):
     assert robot.canceled == 0
 
 
-def test_nothing_is_judged_while_no_task_is_executed(robot, start):
+def test_idle_robot_is_paused_and_never_alarms(robot, start):
     robot.words = {robot.executing: False}
     start('-p', 'robot.executing_topic:=executing')
     robot.begin()

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Every service of every node answers within 0.5 s, whatever the node is doing.
+Every service of every node answers within 0.5 s in any state of the node.
 
-A loaded machine is slow, so each round of calls also asks a node that has nothing to do: the
-longest answer of a node may exceed the longest of that one by 0.5 s. ``change_state`` alone may
-take as long as loading takes, where it is asked to configure.
+A loaded machine is slow, so each round also calls an idle node: the longest response time of a
+node may exceed that of the idle node by 0.5 s. Only ``change_state`` to configure may take as long
+as loading.
 """
 
 import signal
@@ -40,7 +40,7 @@ ALL = ('head', 'left_wrist', 'right_wrist', 'joint_states')
 
 
 class Prober:
-    """Calls all services of a node and of the idle one in rounds; keeps the longest waits."""
+    """Calls all services of a node and of the idle node in rounds; stores the longest times."""
 
     def __init__(self, listener, until, node: str) -> None:
         self._listener, self._until = listener, until
@@ -50,7 +50,7 @@ class Prober:
             until(lambda name=name: self._find(name) >= 7, f'the services of {name}')
 
     def _find(self, node: str) -> int:
-        """Add the services that have appeared; return how many there are."""
+        """Add new services; return the number of services."""
         clients, found = self._clients[node], []
         if node in self._listener.get_node_names():
             found = self._listener.get_service_names_and_types_by_node(node, '/')
@@ -61,13 +61,13 @@ class Prober:
                 clients[name] = self._listener.create_client(kind, name)
         return len(clients)
 
-    def round(self, seldom: tuple[str, ...] = ()) -> None:
+    def round(self, event_group: tuple[str, ...] = ()) -> None:
         """Call each service once, all together, and wait for all answers."""
         pending = []
         for node, clients in self._clients.items():
             self._find(node)
             for name, client in clients.items():
-                if name not in seldom and client.service_is_ready():
+                if name not in event_group and client.service_is_ready():
                     pending.append(self._call(node, name, client))
         self._until(lambda: all(future.done() for future in pending), 'all answers', PATIENCE)
         time.sleep(0.1)
@@ -77,7 +77,7 @@ class Prober:
         if client.srv_type is SetParameters and node != 'idle':
             request.parameters = [Parameter('autostart', value='no').to_parameter_msg()]
         if client.srv_type is GetTypeDescription:
-            request.type_hash = f'RIHS01_{64 * "0"}'  # of no type; one that is none is an error
+            request.type_hash = f'RIHS01_{64 * "0"}'  # unknown but well-formed
         began = time.monotonic()
 
         def note(_: Future) -> None:
@@ -88,11 +88,11 @@ class Prober:
         future.add_done_callback(note)
         return future
 
-    def rounds(self, seconds: float, seldom: tuple[str, ...] = ()) -> None:
-        """Call again and again for some time; at least three times."""
+    def rounds(self, seconds: float, event_group: tuple[str, ...] = ()) -> None:
+        """Call repeatedly for some time, at least three times."""
         end, count = time.monotonic() + seconds, 0
         while count < 3 or time.monotonic() < end:
-            self.round(seldom if count % 10 else ())
+            self.round(event_group if count % 10 else ())
             count += 1
 
     def check(self, record: Callable[[str, object], None]) -> None:
@@ -108,7 +108,7 @@ class Prober:
 
 @pytest.fixture
 def probe(processes, listener):
-    """Start a node and the idle one; give what calls their services."""
+    """Return a function that starts a node and the idle node, and returns their prober."""
 
     def start(
         script: str, *arguments: object, node: str = 'monitor', busy: float = 0.0, **extra: str
@@ -124,7 +124,7 @@ def probe(processes, listener):
 
 @pytest.fixture
 def change(listener):
-    """Ask a monitor for a transition; give the future of the answer."""
+    """Return a function that requests a transition of the monitor, and returns the future."""
     client = listener.create_client(ChangeState, 'monitor/change_state')
 
     def ask(transition: int) -> Future:
@@ -150,18 +150,18 @@ def source(processes, tmp_path: Path):
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_monitor_without_inputs_answers(probe, said, record_property):
-    """For longer than the 12 s from one try of autostart to the next, as it was."""
+def test_monitor_answers_without_inputs(probe, said, record_property):
+    """Longer than input_timeout."""
     prober = probe('fake_monitor.py', *RAW)
     prober.rounds(13.0)
     prober.check(record_property)
     assert any(text.startswith('waiting for /head/image_raw, /left') for text in said())
-    assert any(text.startswith('nothing publishes /head/image_raw after 10 s') for text in said())
+    assert any(text.startswith('no publisher of /head/image_raw after 10 s') for text in said())
 
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_monitor_that_loads_for_long_answers(
+def test_monitor_answers_while_loading(
     probe, change, state, said, source, listener, record_property
 ):
     beats = listener.listen(Header, 'monitor/heartbeat', qos.HEARTBEAT)
@@ -174,9 +174,9 @@ def test_monitor_that_loads_for_long_answers(
     while not answer.done():
         prober.round()
         assert time.monotonic() - began < PATIENCE
-    assert time.monotonic() - began >= 4.0, 'it is answered when the engine is there'
+    assert time.monotonic() - began >= 4.0, 'the answer comes after loading'
     assert answer.result().success and state() == State.PRIMARY_STATE_INACTIVE
-    assert len(beats) > 5, 'the heart beats while the engine loads'
+    assert len(beats) > 5, 'heartbeats continue while the engine loads'
     assert second.done() and not second.result().success
     assert third.done() and not third.result().success
     assert any(text.startswith('loading engine (shipped) of task ') for text in said())
@@ -208,7 +208,7 @@ def test_loading_is_cancelled_at_once(
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_monitor_whose_engine_hangs_answers(
+def test_monitor_answers_while_engine_hangs(
     probe, change, state, listener, source, record_property
 ):
     values = listener.listen(Value, 'value', qos.RELIABLE)
@@ -226,7 +226,7 @@ def test_monitor_whose_engine_hangs_answers(
     assert prober.process.wait(20.0) == 0
 
 
-def test_active_monitor_answers(probe, listener, source, record_property):
+def test_monitor_answers_while_active(probe, listener, source, record_property):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     prober = probe('fake_monitor.py', *RAW)
     wait(lambda: any(value.status == Value.STATUS_OK for value in values), 'a value')
@@ -235,8 +235,8 @@ def test_active_monitor_answers(probe, listener, source, record_property):
 
 
 @pytest.mark.parametrize('node', ['monitor', 'supervisor', 'black_box', 'sim'])
-def test_node_that_starts_answers(probe, node: str, record_property):
-    """The real ones: engine, calibration and scene are loaded meanwhile."""
+def test_node_answers_while_starting(probe, node: str, record_property):
+    """With the real engine, calibration and scene."""
     if node == 'sim':
         pytest.importorskip('mujoco', reason='mujoco is not installed')
     busy = RENDERING if node == 'sim' else 0.0
@@ -252,10 +252,8 @@ def test_node_that_starts_answers(probe, node: str, record_property):
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_black_box_that_records_much_answers(
-    probe, processes, listener, tmp_path, record_property
-):
-    """An alert comes when 100 MiB wait in memory, which a disk takes long to write."""
+def test_black_box_answers_while_writing(probe, processes, listener, tmp_path, record_property):
+    """An alert arrives with 100 MiB in memory, which take long to write."""
     pytest.importorskip('mcap')
     box = tmp_path / 'box'
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)

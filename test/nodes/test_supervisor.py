@@ -15,13 +15,11 @@ from viva_ros.nodes import qos
 SECOND = 1_000_000_000  # ns
 
 
-def test_a_fall_alarms_and_the_retry_is_asked_for_and_its_acceptance_reported(
-    robot, start_supervisor
-):
+def test_drop_alarms_and_accepted_retry_is_reported(robot, start_supervisor):
     robot.serve(accept=True)
     supervisor = start_supervisor(*LIVE, *QUICK)
     robot.ready()
-    time.sleep(1.0)  # the first second after its start it asks for nothing
+    time.sleep(1.0)  # no request within the cool-down after the start
     robot.fall()
     wait(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
     alarm = next(a for a in robot.alerts if a.kind == 'drop' and a.level == Alert.ALARM)
@@ -34,7 +32,7 @@ def test_a_fall_alarms_and_the_retry_is_asked_for_and_its_acceptance_reported(
     assert supervisor.wait(10.0) == 0
 
 
-def test_without_leave_it_asks_for_nothing(robot, start_supervisor):
+def test_dry_run_requests_no_retry(robot, start_supervisor):
     robot.serve(accept=True)
     start_supervisor(*QUICK)
     robot.ready()
@@ -43,7 +41,7 @@ def test_without_leave_it_asks_for_nothing(robot, start_supervisor):
     assert robot.asked == 0
 
 
-def test_refusals_spend_the_budget_until_a_person_acknowledges(robot, start_supervisor, listener):
+def test_refused_retries_spend_budget_until_acknowledged(robot, start_supervisor, listener):
     robot.serve(accept=False, message='the payload is on the floor')
     start_supervisor(*LIVE, *QUICK)
     robot.ready()
@@ -58,7 +56,7 @@ def test_refusals_spend_the_budget_until_a_person_acknowledges(robot, start_supe
     assert not listener.trigger('supervisor/acknowledge').success
 
 
-def test_a_robot_without_retry_service_counts_as_a_refusal(robot, start_supervisor):
+def test_missing_retry_service_counts_as_refusal(robot, start_supervisor):
     start_supervisor(*LIVE, *QUICK)
     robot.ready()
     time.sleep(1.0)
@@ -68,7 +66,7 @@ def test_a_robot_without_retry_service_counts_as_a_refusal(robot, start_supervis
     assert 'there is no service /retry' in refused.text
 
 
-def test_silence_and_unknown_are_reported_and_ask_for_nothing(robot, start_supervisor):
+def test_silence_and_unknown_are_reported_without_retry(robot, start_supervisor):
     robot.serve(accept=True)
     start_supervisor(*LIVE)
     robot.ready()
@@ -81,13 +79,11 @@ def test_silence_and_unknown_are_reported_and_ask_for_nothing(robot, start_super
     assert robot.asked == 0
 
 
-def test_what_was_to_be_asked_for_again_is_given_up_when_values_fall_silent(
-    robot, start_supervisor
-):
+def test_pending_retry_is_cancelled_by_silence(robot, start_supervisor):
     robot.serve(accept=False, message='the gripper is hot')
     start_supervisor(*LIVE, *QUICK, '-p', 'silence.silence_after:=0.5', '-p', 'retry.backoff:=2.0')
     robot.ready()
-    time.sleep(1.0)  # the first second after its start it asks for nothing
+    time.sleep(1.0)  # no request within the cool-down after the start
     robot.fall()
     wait(lambda: 'retry_refused' in kinds(robot.alerts), 'the refusal')
     wait(lambda: 'silence' in kinds(robot.alerts), 'silence')
@@ -99,7 +95,7 @@ def test_what_was_to_be_asked_for_again_is_given_up_when_values_fall_silent(
     assert kinds(robot.alerts).count('retry_requested') == 1
 
 
-def test_a_value_that_none_can_be_is_unknown_and_asks_for_nothing(robot, start_supervisor):
+def test_value_out_of_range_is_unknown_without_retry(robot, start_supervisor):
     robot.serve(accept=True)
     start_supervisor(*LIVE, *QUICK)
     robot.ready()
@@ -110,9 +106,7 @@ def test_a_value_that_none_can_be_is_unknown_and_asks_for_nothing(robot, start_s
     assert robot.asked == 0
 
 
-def test_sessions_and_episodes_are_told_apart_though_the_simulated_clock_stands(
-    robot, start_supervisor
-):
+def test_session_ids_ignore_stopped_simulated_clock(robot, start_supervisor):
     start_supervisor('-p', 'use_sim_time:=true')
     robot.ready()
     robot.hold(0.5, lambda: robot.alerts, 'the start of an episode')
@@ -120,7 +114,7 @@ def test_sessions_and_episodes_are_told_apart_though_the_simulated_clock_stands(
     assert not robot.state.id.startswith('1970')
 
 
-def test_values_of_another_engine_than_the_calibrated_one_are_unknown(robot, start_supervisor):
+def test_values_of_uncalibrated_engine_are_unknown(robot, start_supervisor):
     start_supervisor()
     robot.ready()
     robot.hold(0.5, lambda: 'unknown' in kinds(robot.alerts), 'unknown', engine='e' * 16)
@@ -128,21 +122,21 @@ def test_values_of_another_engine_than_the_calibrated_one_are_unknown(robot, sta
     assert "calibration is for engine 'ffffffffffffffff'" in alert.text
 
 
-@pytest.mark.parametrize('machine', ['the same', 'another'])
-def test_of_two_supervisors_the_younger_asks_for_nothing(
+@pytest.mark.parametrize('machine', ['same_machine', 'other_machine'])
+def test_younger_of_two_supervisors_requests_nothing(
     robot, start_supervisor, listener, tmp_path, machine: str
 ):
     robot.serve(accept=True)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     start_supervisor(*LIVE, *QUICK)
     robot.ready()
-    robot.hold(0.9, lambda: robot.alerts, 'the elder to have said something')
-    other = {} if machine == 'the same' else {'ROS_HOME': str(tmp_path / 'other')}
+    robot.hold(0.9, lambda: robot.alerts, 'an alert of the older supervisor')
+    other = {} if machine == 'same_machine' else {'ROS_HOME': str(tmp_path / 'other')}
     younger = start_supervisor(*LIVE, *QUICK, **other)
     why = 'is on this topic too' if other else 'another supervisor of this name runs'
     robot.hold(
         0.9, lambda: any(why in s.message for d in diagnoses for s in d.status),
-        'the younger one to know',
+        'the passive supervisor',
     )  # fmt: skip
     robot.fall()
     wait(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
@@ -151,7 +145,7 @@ def test_of_two_supervisors_the_younger_asks_for_nothing(
     assert younger.poll() is None
 
 
-def test_a_best_effort_value_is_an_error_that_names_topic_and_policy(start_supervisor, listener):
+def test_best_effort_value_error_names_topic_and_policy(start_supervisor, listener):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     listener.create_publisher(Value, 'value', qos.IMAGE)
     start_supervisor()

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The contract between robot and supervisor: episodes, execution, retries, and what is kept."""
+"""The interface of robot and supervisor: episodes, execution, retries, stored state."""
 
 import signal
 import time
@@ -63,7 +63,7 @@ def test_episodes_end_once_and_ids_differ_after_a_cleanup(robot, start_superviso
     wait(lambda: listener.count_publishers('supervisor/state'), 'the supervisor')
     refused = listener.trigger('supervisor/end_episode')
     assert not refused.success
-    assert refused.message == 'no episode is under way: start_episode begins one'
+    assert refused.message == 'no episode is under way: call start_episode'
     robot.ready()
     first = robot.state.id
     assert listener.trigger('supervisor/end_episode').success
@@ -108,9 +108,7 @@ def test_retry_of_many_cool_downs_is_requested_once(robot, start_supervisor):
     wait(lambda: robot.asked == 2, 'the second retry')
 
 
-def test_robot_that_accepts_and_goes_on_executing_needs_an_operator(
-    robot, start_supervisor, listener
-):
+def test_accepted_retry_without_stop_needs_operator(robot, start_supervisor, listener):
     def accept(request, response):
         response.success = True
         return response
@@ -125,9 +123,7 @@ def test_robot_that_accepts_and_goes_on_executing_needs_an_operator(
     assert 'has not stopped executing within 0.5 s' in text
 
 
-def test_execution_that_is_configured_and_not_published_is_unknown(
-    robot, start_supervisor, listener
-):
+def test_unpublished_execution_report_is_unknown(robot, start_supervisor, listener):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     start_supervisor(*LIVE, '-p', 'robot.executing_topic:=nobody_publishes_this')
     wait(lambda: robot._publisher.get_subscription_count(), 'the supervisor')
@@ -147,7 +143,7 @@ def test_execution_that_is_configured_and_not_published_is_unknown(
     )  # fmt: skip
 
 
-def test_retries_without_a_report_of_execution_are_refused(start_supervisor, listener):
+def test_retries_without_execution_report_fail_configure(start_supervisor, listener):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     start_supervisor('-p', 'retry.dry_run:=false')
     wait(
@@ -157,9 +153,7 @@ def test_retries_without_a_report_of_execution_are_refused(start_supervisor, lis
     )  # fmt: skip
 
 
-def test_operator_stays_required_until_acknowledged_through_all_else(
-    robot, start_supervisor, listener
-):
+def test_operator_stays_required_until_acknowledged(robot, start_supervisor, listener):
     robot.serve(accept=False, message='the payload is on the floor')
     supervisor = start_supervisor(*LIVE, *CALM)
     robot.ready()
@@ -186,9 +180,7 @@ def test_operator_stays_required_until_acknowledged_through_all_else(
     robot.hold(0.9, lambda: robot.states[-1].level == Alert.OK, 'the acknowledgement')
 
 
-def test_episode_goes_on_after_a_kill_and_ends_with_an_orderly_stop(
-    robot, start_supervisor, processes
-):
+def test_episode_continues_after_kill_and_ends_on_sigint(robot, start_supervisor, processes):
     first = start_supervisor(*LIVE, *CALM)
     robot.ready()
     name = robot.state.id
@@ -205,20 +197,18 @@ def test_episode_goes_on_after_a_kill_and_ends_with_an_orderly_stop(
     wait(lambda: len(robot.episodes) > seen and robot.state.id == '', 'no episode')
 
 
-def test_younger_supervisor_is_passive_though_the_values_are_good(
-    robot, start_supervisor, listener
-):
-    """It neither takes the episode over nor ends it, and the elder goes on."""
+def test_younger_supervisor_stays_passive_and_changes_nothing(robot, start_supervisor, listener):
+    """It neither takes over nor ends the episode."""
     robot.serve(accept=True)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     start_supervisor(*LIVE, *CALM)
     robot.ready()
-    robot.hold(0.9, lambda: robot.alerts, 'the elder to have said something')
+    robot.hold(0.9, lambda: robot.alerts, 'an alert of the older supervisor')
     name, session = robot.state.id, robot.alerts[-1].session_id
     younger = start_supervisor(*LIVE, *CALM)
     robot.hold(
         0.9, lambda: any('runs on this machine' in s for s in said(diagnoses)),
-        'the younger one to know',
+        'the passive supervisor',
     )  # fmt: skip
     hold_for(robot, 0.9, 2.0)
     younger.send_signal(signal.SIGINT)
@@ -230,7 +220,7 @@ def test_younger_supervisor_is_passive_though_the_values_are_good(
     wait(lambda: robot.asked == 1, 'the retry')
 
 
-def test_acknowledge_before_the_activation_is_answered(robot, start_supervisor, listener):
+def test_acknowledge_works_before_activation(robot, start_supervisor, listener):
     robot.serve(accept=False, message='the payload is on the floor')
     first = start_supervisor(*LIVE, *CALM)
     robot.ready()
@@ -249,7 +239,7 @@ def test_acknowledge_before_the_activation_is_answered(robot, start_supervisor, 
     assert second.poll() is None
 
 
-def test_state_of_a_supervisor_that_is_deactivated_is_unknown(robot, start_supervisor, listener):
+def test_state_of_deactivated_supervisor_is_unknown(robot, start_supervisor, listener):
     start_supervisor(*LIVE, *CALM)
     robot.ready()
     is_good = lambda: robot.states and robot.states[-1].level == Alert.OK  # noqa: E731
@@ -259,7 +249,7 @@ def test_state_of_a_supervisor_that_is_deactivated_is_unknown(robot, start_super
     assert 'not active' in robot.states[-1].reason
 
 
-def test_retry_by_action_tells_why_and_ends_with_its_result(robot, start_supervisor, listener):
+def test_retry_by_action_sends_reason_and_ends_with_result(robot, start_supervisor, listener):
     goals, may_end = [], []
 
     def execute(handle):
@@ -294,7 +284,7 @@ def set_parameter(listener, name, value):
     return result
 
 
-def test_dry_run_and_budget_change_live_and_nothing_else_does(robot, start_supervisor, listener):
+def test_only_dry_run_and_budget_change_live(robot, start_supervisor, listener):
     robot.serve(accept=True)
     start_supervisor('-p', 'robot.executing_topic:=executing', *CALM)
     robot.ready()
@@ -312,16 +302,14 @@ def test_dry_run_and_budget_change_live_and_nothing_else_does(robot, start_super
     wait(lambda: robot.asked == 1, 'the retry')
 
 
-def test_dry_run_cannot_end_live_without_a_report_of_execution(robot, start_supervisor, listener):
+def test_dry_run_cannot_end_without_execution_report(robot, start_supervisor, listener):
     start_supervisor(*CALM)
     listener.trigger('supervisor/acknowledge')  # it is there
     refused = set_parameter(listener, 'retry.dry_run', False)
     assert not refused.successful and 'robot.executing_topic is empty' in refused.reason
 
 
-def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
-    processes, listener, calibration
-):
+def test_example_policy_hook_serves_episode_and_retry(processes, listener, calibration):
     """The hook serves episodes, execution and a retry through the real services."""
     hook = load_example('policy_hook.py').Hook(listener)
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
@@ -350,7 +338,7 @@ def test_policy_hook_of_the_example_runs_the_simulated_robots_contract(
 @pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_simulated_robot_starts_ends_and_mends_its_episodes_by_itself(processes, listener):
+def test_simulated_robot_runs_a_whole_episode_after_start(processes, listener):
     """`start` is the only call: failure, alert, retry, success, end of the episode."""
     pytest.importorskip('mujoco', reason='mujoco is not installed')
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a supervisor that ends, rests or is passive leaves to the next one, and to the robot."""
+"""State that passes from one supervisor to the next, after a kill, a takeover or a restart."""
 
 import time
 
@@ -46,21 +46,19 @@ def test_passive_supervisor_answers_no_call_of_the_robot(robot, start_supervisor
     assert listener.count_services('supervisor/start_episode') == 1
 
 
-def test_passive_supervisor_takes_over_an_idle_robot_and_tells_it(
-    robot, start_supervisor, processes, listener
-):
+def test_passive_supervisor_takes_over_idle_robot(robot, start_supervisor, processes, listener):
     first = start_supervisor(*LIVE, *CALM)
     wait(lambda: robot.states, 'the state')
     second = start_supervisor(*LIVE, *CALM)
     wait(lambda: 'passive: another supervisor' in processes.log(second), 'a passive one')
-    time.sleep(2.5)  # until it would have spoken
+    time.sleep(2.5)  # longer than the startup delay
     seen, episodes = len(robot.states), len(robot.episodes)
     first.kill()
     wait(lambda: len(robot.states) > seen and len(robot.episodes) > episodes, 'its word')
     assert robot.states[-1].episode_id == robot.state.id == ''
 
 
-def test_passive_supervisor_takes_over_with_all_that_is_kept_when_the_other_is_killed(
+def test_passive_supervisor_restores_state_after_kill(
     robot, start_supervisor, processes, listener
 ):
     robot.serve(accept=False, message='the payload is on the floor')
@@ -79,7 +77,7 @@ def test_passive_supervisor_takes_over_with_all_that_is_kept_when_the_other_is_k
     assert listener.trigger('supervisor/acknowledge').success
 
 
-def test_alarm_that_was_acknowledged_is_not_raised_by_the_next_supervisor(
+def test_acknowledged_alarm_is_not_raised_after_takeover(
     robot, start_supervisor, processes, listener
 ):
     latch = ('-p', 'alarm.latch:=true')
@@ -98,7 +96,7 @@ def test_alarm_that_was_acknowledged_is_not_raised_by_the_next_supervisor(
     assert Alert.LATCHED not in [state.level for state in robot.states[seen:]]
 
 
-def test_operator_stays_required_while_the_supervisor_rests(robot, start_supervisor, listener):
+def test_operator_stays_required_while_deactivated(robot, start_supervisor, listener):
     robot.serve(accept=False, message='the payload is on the floor')
     start_supervisor(*LIVE, *CALM)
     robot.ready()
@@ -118,7 +116,7 @@ def test_operator_stays_required_while_the_supervisor_rests(robot, start_supervi
     wait(lambda: robot.states[-1].level != Alert.NEEDS_OPERATOR, 'the acknowledgement')
 
 
-def test_episode_that_has_ended_does_not_go_on(robot, start_supervisor, processes, listener):
+def test_ended_episode_does_not_continue(robot, start_supervisor, processes, listener):
     first = start_supervisor(*LIVE, *CALM)
     robot.ready()
     first.kill()
@@ -133,13 +131,11 @@ def test_episode_that_has_ended_does_not_go_on(robot, start_supervisor, processe
     change(listener, Transition.TRANSITION_ACTIVATE)
     time.sleep(2.5)
     assert robot.state.id == ''
-    assert processes.log(second).count('goes on') <= 1
+    assert processes.log(second).count('continues') <= 1
 
 
 @pytest.mark.parametrize('reported', [True, False])
-def test_retry_by_action_goes_on_after_a_restart_or_needs_an_operator(
-    robot, start_supervisor, reported: bool
-):
+def test_retry_by_action_after_restart(robot, start_supervisor, reported: bool):
     """The result of the goal is lost with the process that has sent it."""
     robot.serve(accept=True)
     robot.way_home = 60.0
@@ -156,7 +152,7 @@ def test_retry_by_action_goes_on_after_a_restart_or_needs_an_operator(
     )
     if not reported:
         # The state is latched; an alert before the subscription is matched again is not.
-        wait(lambda: 'started again during a retry' in robot.states[-1].reason, 'the state')
+        wait(lambda: 'restarted during a retry' in robot.states[-1].reason, 'the state')
         assert robot.states[-1].level == Alert.NEEDS_OPERATOR
         return
     wait(lambda: 'resumed' in kinds(robot.alerts[seen:]), 'the episode')
@@ -165,9 +161,7 @@ def test_retry_by_action_goes_on_after_a_restart_or_needs_an_operator(
     wait(lambda: 'retry_done' in kinds(robot.alerts[seen:]), 'the end of the retry')
 
 
-def test_alarm_that_waits_for_acknowledgement_is_told_with_its_time_after_a_restart(
-    robot, start_supervisor
-):
+def test_latched_alarm_keeps_its_time_after_restart(robot, start_supervisor):
     first = start_supervisor('-p', 'alarm.latch:=true', *CALM)
     robot.ready()
     robot.fall()
@@ -184,9 +178,7 @@ def test_alarm_that_waits_for_acknowledgement_is_told_with_its_time_after_a_rest
     assert (robot.states[-1].reason, robot.states[-1].since) == (before.reason, before.since)
 
 
-def test_policy_hook_calls_again_where_the_supervisor_could_not_take_it(
-    start_supervisor, listener, processes
-):
+def test_policy_hook_repeats_unanswered_calls(start_supervisor, listener, processes):
     hook = load_example('policy_hook.py').Hook(listener)
     first = start_supervisor(*LIVE, *CALM, '-p', 'autostart:=false')
     change(listener, Transition.TRANSITION_CONFIGURE)
@@ -197,7 +189,7 @@ def test_policy_hook_calls_again_where_the_supervisor_could_not_take_it(
     wait(lambda: episodes and episodes[-1].id, 'the episode')
     name = episodes[-1].id
     first.kill()
-    hook.end()  # while nobody answers
+    hook.end()  # without a server
     first.wait()
     start_supervisor(*LIVE, *CALM)
     wait(lambda: episodes[-1].id == '', 'its end')

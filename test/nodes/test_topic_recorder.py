@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a recording tells rosbag2 of the topics: QoS and type hash of the real publishers."""
+"""Metadata of recorded topics for rosbag2: QoS and type hash of the publishers."""
 
 import pytest
 import yaml
@@ -34,8 +34,8 @@ def decoded(text: str) -> list[dict[str, object]]:
     """
     Parse profiles as rosbag2 does.
 
-    That of Jazzy (rosbag2_storage/src/rosbag2_storage/qos.cpp, 0.26.5) takes all policies for
-    numbers if 'history' is a number of 0 to 3; that of Humble and Iron always.
+    Jazzy (rosbag2_storage/src/rosbag2_storage/qos.cpp, 0.26.5) reads all policies as numbers if
+    'history' is a number from 0 to 3; Humble and Iron always do.
     """
     profiles = yaml.safe_load(text)
     assert isinstance(profiles, list)
@@ -52,7 +52,7 @@ def decoded(text: str) -> list[dict[str, object]]:
 
 
 def played(text: str) -> tuple[ReliabilityPolicy, DurabilityPolicy]:
-    """Return what 'ros2 bag play' offers: the recorded profile if all agree, else its default."""
+    """Return the QoS of 'ros2 bag play': the recorded one if all are equal, else the default."""
     first, *others = decoded(text) if text else [{}]
     compared = ('reliability', 'durability', 'liveliness', 'deadline', 'liveliness_lease_duration')
     if not first or any(first[name] != other[name] for other in others for name in compared):
@@ -117,7 +117,7 @@ def test_recorded_topics_are_played_with_their_publishers_qos(
     assert beat['liveliness'] == LivelinessPolicy.MANUAL_BY_TOPIC
     assert beat['liveliness_lease_duration'] == {'sec': 1, 'nsec': 0}
     assert beat['deadline'] == INFINITE
-    # Hashes that publishers told over DDS are those of the definitions in the file.
+    # Hashes from DDS equal those of the definitions in the file.
     assert found['/alert']['topic_type_hash'] == type_hash('viva_ros/msg/Alert')
     assert found['/head/image_raw']['topic_type_hash'] == type_hash('sensor_msgs/msg/Image')
     with Reader(path) as reader:
@@ -128,7 +128,7 @@ def test_recorded_topics_are_played_with_their_publishers_qos(
     )  # fmt: skip
 
 
-def test_two_publishers_with_different_qos_are_both_stored(record, listener):
+def test_metadata_has_qos_of_each_publisher(record, listener):
     publishers = [
         (listener.create_publisher(Value, 'value', profile), Value())
         for profile in (qos.RELIABLE, BEST_EFFORT)
@@ -141,17 +141,17 @@ def test_two_publishers_with_different_qos_are_both_stored(record, listener):
     assert played(text) == (ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 
 
-def test_nothing_is_stored_of_a_topic_without_publisher(listener):
+def test_topic_without_publisher_has_no_metadata(listener):
     assert channel_metadata(listener, '/nowhere', 'viva_ros/msg/Value') == {}
 
 
-def test_a_publisher_of_another_type_is_left_out(listener):
+def test_publisher_of_other_type_has_no_metadata(listener):
     listener.create_publisher(String, 'value', qos.RELIABLE)
     wait(lambda: listener.count_publishers('/value'), 'the publisher')
     assert channel_metadata(listener, '/value', 'viva_ros/msg/Value') == {}
 
 
-def test_policies_are_numbers_as_the_oldest_reader_needs():
+def test_qos_policies_are_written_as_numbers():
     lines = qos_text(qos.LATCHED).splitlines()
     # rmw/types.h: keep last 1, reliable 1, transient local 1, volatile 2, best effort 2.
     assert lines[:4] == ['- history: 1', '  depth: 1', '  reliability: 1', '  durability: 1']

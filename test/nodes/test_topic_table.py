@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The table of topics and services is what the nodes create: name, type, QoS and direction."""
+"""The table of topics and services equals the entities that the nodes create."""
 
 import re
 
@@ -22,7 +22,7 @@ NAMES = {
     'robot.stopped_topic': 'stopped', 'retry.name': 'retry', 'camera': CAMERA,
 }  # fmt: skip
 OF_RCLPY = ('/rosout', '/parameter_events', 'transition_event')
-OPTIONAL = {('bond', node) for node in qos.MANAGED}  # where the package bond is installed
+OPTIONAL = {('bond', node) for node in qos.MANAGED}  # if the package bond is installed
 
 
 def type_name(kind):
@@ -121,9 +121,9 @@ def test_monitor_creates_what_the_table_lists(made):
 
 
 def test_supervisor_creates_what_the_table_lists(made):
-    told = {'robot__executing_topic': 'executing', 'robot__stopped_topic': 'stopped'}
+    topics = {'robot__executing_topic': 'executing', 'robot__stopped_topic': 'stopped'}
     for way in ('trigger', 'cancel'):
-        end(configure(Supervisor, retry__by=way, **told))
+        end(configure(Supervisor, retry__by=way, **topics))
     missing = of(['supervisor'], expected_topics()) - made[0]
     assert {(one[2], one[0]) for one in missing} <= OPTIONAL
     assert of(['supervisor'], made[0]) - expected_topics() == set()
@@ -148,7 +148,7 @@ def test_simulated_robot_creates_what_the_table_lists(made):
 
 
 def renamed(found):
-    """Return every camera the same name."""
+    """Return the entities with one name for all cameras."""
     cameras = {one[2].split('/')[0] for one in found if '/image_raw' in one[2]}
     assert len(cameras) > 1
     return {(*one[:2], re.sub(rf'^({"|".join(cameras)})/', f'{CAMERA}/', one[2]), *one[3:])

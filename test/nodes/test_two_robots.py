@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two robots on one domain and one machine: what one does is none of the other's business."""
+"""Two robots on one domain and one machine are independent."""
 
 import json
 import os
@@ -24,7 +24,7 @@ NODES = ('monitor', 'supervisor', 'black_box')
 
 
 class Robot:
-    """The hardware of one of them, and what is heard of its watch."""
+    """One robot with its nodes, and the received messages."""
 
     def __init__(self, name, listener, processes, calibration, folder):
         self.name, self.folder, self.asked = name, folder / name, 0
@@ -48,7 +48,7 @@ class Robot:
         listener.create_timer(0.2, lambda: executing.publish(Bool(data=True)))
 
     def look(self, brightness: int) -> None:
-        """Set what its cameras see, and so its value."""
+        """Set the brightness of its cameras, which is its value."""
         (self.folder / 'level').write_text(str(brightness))
 
     def _retry(self, request, response):
@@ -58,7 +58,7 @@ class Robot:
 
     @property
     def known(self) -> int:
-        """How many values were judged."""
+        """Number of judged values."""
         return sum(v.executing and v.status == Value.STATUS_OK for v in self.values)
 
     @property
@@ -73,9 +73,7 @@ def robots(listener, processes, calibration, tmp_path):
 
 
 @pytest.mark.timeout(240)
-def test_a_failure_of_one_robot_is_alarmed_retried_and_recorded_for_it_alone(
-    robots, listener, begin_episode, tmp_path
-):
+def test_failure_of_one_robot_does_not_affect_the_other(robots, listener, begin_episode, tmp_path):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     left, right = robots
     episodes = {}
@@ -121,7 +119,7 @@ def test_a_failure_of_one_robot_is_alarmed_retried_and_recorded_for_it_alone(
 @pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_viva_up_twice_starts_two_robots_and_ends_one_alone(domain, listener, tmp_path):
+def test_viva_up_twice_runs_two_independent_robots(domain, listener, tmp_path):
     def names(robot):
         here = listener.get_node_names_and_namespaces()
         return sorted(name for name, space in here if space == f'/{robot}')

@@ -1,12 +1,13 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The point cloud of values: of a real monitor over DDS, and as sensor_msgs_py makes it."""
+"""The point cloud of values: of a real monitor over DDS, and compared with sensor_msgs_py."""
 
 import math
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 from support.ros import wait
@@ -15,7 +16,7 @@ from viva_ros.core.observation import Estimate
 from viva_ros.core.trajectory_cloud import FIELDS, CloudSettings
 from viva_ros.msg import Value
 from viva_ros.nodes import qos
-from viva_ros.nodes.callback_groups import Seldom
+from viva_ros.nodes.callback_groups import EventGroup
 from viva_ros.nodes.convert import header
 from viva_ros.nodes.diagnostics import Report
 from viva_ros.nodes.value_cloud import ValueCloud, create_cloud, to_cloud
@@ -63,7 +64,7 @@ def entries(diagnoses, name: str):
     return [status for d in list(diagnoses) for status in d.status if status.name == name]
 
 
-def test_each_value_is_a_point_where_the_grippers_were(watch, listener):
+def test_each_value_is_a_point_at_the_gripper_pose(watch, listener):
     values = listener.listen(Value, 'value', qos.RELIABLE)
     clouds = listener.listen(PointCloud2, 'value_cloud', qos.RELIABLE)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
@@ -72,7 +73,7 @@ def test_each_value_is_a_point_where_the_grippers_were(watch, listener):
     watch("cloud.frames:=['left','right']")
 
     def shared() -> list[tuple[float, float]]:
-        """Return value in the cloud and value told, where the listener has heard both."""
+        """Return the values in the cloud and on the topic, for the stamps of both."""
         if not clouds or clouds[-1].width <= 20:
             return []
         told = {
@@ -89,7 +90,7 @@ def test_each_value_is_a_point_where_the_grippers_were(watch, listener):
     assert [field.name for field in cloud.fields] == list(FIELDS)
     drawn = points(cloud)
     assert (drawn[::2, 1] == 0.0).all() and (drawn[1::2, 1] == 1.0).all()
-    assert np.isnan(drawn[:, 4:]).all(), 'this engine tells neither progress nor success'
+    assert np.isnan(drawn[:, 4:]).all(), 'this engine estimates neither progress nor success'
 
     def diagnosed() -> bool:
         found = entries(diagnoses, '/monitor: value_cloud')
@@ -99,7 +100,7 @@ def test_each_value_is_a_point_where_the_grippers_were(watch, listener):
     assert entries(diagnoses, '/monitor: value_cloud')[-1].message == 'published'
 
 
-def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener):
+def test_unknown_frame_is_left_out_and_diagnosed(watch, listener):
     clouds = listener.listen(PointCloud2, 'value_cloud', qos.RELIABLE)
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     watch("cloud.frames:=['left','nowhere']")
@@ -117,11 +118,11 @@ def test_a_frame_that_is_not_known_is_left_out_and_diagnosed(watch, listener):
     description.publish(String(data=TWO_SLIDES))
     wait(lambda: warned("there is no link 'nowhere'"), 'the name')
     wait(lambda: clouds[-1].width > 5, 'points')
-    assert (points(clouds[-1])[:, 1] == 0.0).all(), 'of the other frame alone'
+    assert (points(clouds[-1])[:, 1] == 0.0).all(), 'only the known frame has points'
 
 
-def test_nothing_is_computed_or_diagnosed_while_nobody_is_subscribed(listener):
-    cloud = ValueCloud(listener, CloudSettings(), Seldom())
+def test_cloud_without_subscriber_is_not_computed(listener):
+    cloud = ValueCloud(listener, CloudSettings(), EventGroup())
     cloud.add(Estimate(0.5, {}), 1, 'e', {'a': 0.0})
     cloud.publish(2)
     report = Report('/monitor', '/')
@@ -131,7 +132,28 @@ def test_nothing_is_computed_or_diagnosed_while_nobody_is_subscribed(listener):
     cloud.destroy()
 
 
-def test_an_empty_cloud_is_a_message_too():
+@pytest.mark.parametrize(('episode_only', 'values'), [(True, [0.3]), (False, [0.1, 0.2, 0.3])])
+def test_cloud_is_cleared_at_the_start_of_an_episode(listener, episode_only, values):
+    clouds = listener.listen(PointCloud2, 'value_cloud', qos.RELIABLE)
+    description = listener.create_publisher(String, 'robot_description', qos.LATCHED)
+    description.publish(String(data=TWO_SLIDES))
+    settings = CloudSettings(frames=('left',), episode_only=episode_only)
+    cloud = ValueCloud(listener, settings, MutuallyExclusiveCallbackGroup())
+    second = 1_000_000_000  # ns
+
+    def drawn(stamp: int) -> list[float]:
+        cloud.publish(stamp)
+        return [round(float(value), 3) for value in points(clouds[-1])[:, 3]] if clouds else []
+
+    for number, value in ((1, 0.1), (2, 0.2)):
+        cloud.add(Estimate(value, {}), number * second, 'first', {'left_waist': value})
+    wait(lambda: drawn(2 * second) == [0.1, 0.2], 'the first episode')
+    cloud.add(Estimate(0.3, {}), 3 * second, 'second', {'left_waist': 0.3})
+    wait(lambda: drawn(3 * second) == values, 'the second episode')
+    cloud.destroy()
+
+
+def test_empty_cloud_is_a_valid_message():
     cloud = to_cloud(np.empty((0, 7)), header(5, 'base_link'))
     assert (cloud.width, cloud.point_step, len(cloud.data)) == (0, 28, 0)
 
@@ -140,7 +162,7 @@ def test_an_empty_cloud_is_a_message_too():
     create_cloud is None, reason='sensor_msgs_py is not installed: it has no wheel'
 )
 @pytest.mark.parametrize('count', [1, 2, 1000])
-def test_our_own_message_is_that_of_sensor_msgs_py(count):
+def test_own_cloud_equals_sensor_msgs_py(count):
     rows = np.random.default_rng(count).normal(size=(count, 7))
     rows[0, 6] = math.nan
     theirs = to_cloud(rows, header(5, 'base_link'), create_cloud)

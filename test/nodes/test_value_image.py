@@ -46,7 +46,7 @@ def test_a_value_of_0_is_in_the_middle_and_1_at_the_top():
     assert abs(np.median(top[:, 0]) - 22) <= 1
 
 
-def test_time_runs_over_the_whole_width():
+def test_time_axis_spans_the_whole_width():
     columns = pixels(draw([(0.0, 0.0), (20.0, 0.0)]), CURVE)[:, 1]
     # 480 columns less 36 at the left and 8 at the right.
     assert abs(columns.min() - 36) <= 2 and abs(columns.max() - 472) <= 2
@@ -66,7 +66,7 @@ def test_an_alert_is_a_vertical_line_at_its_time():
     assert np.bincount(column).argmax() == 254
 
 
-def test_what_is_older_than_the_span_is_left_out():
+def test_samples_older_than_the_span_are_left_out():
     assert not len(pixels(draw([(-30.0, 0.0), (-5.0, 0.5)], [(-5.0, 'drop')]), CURVE))
     assert not len(pixels(draw([], [(-5.0, 'drop')]), ALERT))
 
@@ -80,7 +80,7 @@ def assert_apart(labels):
 
 
 @given(ALERTS)
-def test_labels_never_lie_on_each_other_or_beyond_the_plot(alerts):
+def test_labels_neither_overlap_nor_leave_the_plot(alerts):
     labels = lay_out(sorted(alerts))
     assert_apart(labels)
     for label in labels:
@@ -105,7 +105,7 @@ def test_alerts_far_from_each_other_share_a_row():
     assert len({label.box[1] for label in lay_out([(50, 'drop'), (200, 'stall')])}) == 1
 
 
-def test_a_label_stands_right_of_its_line_and_left_of_it_at_the_edge():
+def test_label_is_right_of_its_line_and_left_at_the_edge():
     ((_, first), (_, last)) = (
         (label.text, label.box) for label in lay_out([(470, 'drop'), (50, 'x')])
     )

@@ -38,7 +38,7 @@ class BrightnessEngine:
         if os.environ.get('FAKE_ENGINE') == 'device':
             raise RuntimeError('CUDA error: an illegal memory access was encountered')
         if os.environ.get('FAKE_ENGINE') == 'fail':
-            raise EngineError('the engine is out of order: get another')
+            raise EngineError('test-engine', 'the engine is out of order: get another')
         value = float(np.mean(observation.images['head'])) / 127.5 - 1.0
         return Estimate(value, {name: observation.proprio[name] + 0.1 for name in JOINTS})
 
@@ -53,7 +53,7 @@ class FakeMonitor(Monitor):
         print('the fake engine is loaded', flush=True)
         time.sleep(float(os.environ.get('FAKE_LOADING', '0')))  # as a library in native code does
         if settings.task not in ('tray_lift', 'fold'):
-            raise EngineError(f'no engine for {settings.task}: train one')
+            raise EngineError('test-task', f'no engine for {settings.task}: train one')
         return BrightnessEngine()
 
 

@@ -3,8 +3,8 @@
 """
 The ghost robot: the forecast as a second robot in RViz, as plain data for its launch file.
 
-A robot_state_publisher moves a copy of the robot by ``future_joint_states``. All frames of the
-copy have a prefix, and its root lies on that of the robot.
+A robot_state_publisher moves a copy of the robot according to ``future_joint_states``. All frames
+of the copy have a prefix; its root has the pose of the robot's root.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from typing import Any, Final
 from viva_ros.core.errors import ConfigurationError, InputError
 from viva_ros.core.urdf import RobotDescription
 
-NAME: Final = 'ghost'  # its namespace, and the prefix of its frames
+NAME: Final = 'ghost'  # namespace, and prefix of the frames
 FORECAST: Final = 'future_joint_states'
 
 
@@ -23,8 +23,8 @@ def ghost_nodes(urdf: str, namespace: str = '') -> list[dict[str, Any]]:
     """
     Return the arguments of ``launch_ros.actions.Node`` for each node.
 
-    :param urdf: path of the robot description; a name that ends in '.xacro' is run through xacro
-    :param namespace: of the monitor
+    :param urdf: path of the robot description; xacro processes a file that ends in '.xacro'
+    :param namespace: namespace of the monitor
     :raises ConfigurationError: if the description cannot be read
     """
     text = read_description(urdf)
@@ -53,7 +53,7 @@ def read_description(urdf: str) -> str:
     """
     Read a robot description.
 
-    :raises ConfigurationError: if there is none, or xacro fails
+    :raises ConfigurationError: if the file is missing, or xacro fails
     """
     path = Path(urdf).expanduser()
     if not urdf or not path.is_file():

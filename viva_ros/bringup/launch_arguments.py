@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Launch arguments as they were given: checked, and made into a parameter file for each node.
+Check launch arguments, and write a parameter file for each node.
 
-An argument that was given counts more than a parameter file, and that more than a default. So what
-was not given is shown with its default, but not passed on.
+An explicit argument overrides a parameter file, which overrides a default. Therefore the default
+of an argument is shown, but not passed to the node.
 """
 
 import atexit
@@ -27,10 +27,10 @@ from viva_ros.engine.resources import shared_folder
 from viva_ros.nodes.parameters import nearest
 from viva_ros.nodes.registry import (
     FLAG,
-    GONE,
     LAUNCHES,
     PROFILE,
     PROFILE_VARIABLE,
+    REMOVED,
     LaunchArgument,
     Program,
 )
@@ -45,28 +45,30 @@ Values = dict[str, yaml.Node]
 
 
 class ParameterFile:
-    """The sections of a file, in its order: pattern of node names, and values."""
+    """The sections of a parameter file in order: pattern of node names, and values."""
 
     def __init__(self, path: Path) -> None:
         """
-        Read it.
+        Read a file.
 
-        :raises ConfigurationError: if it cannot be read, or is no parameter file of ROS
+        :raises ConfigurationError: if it cannot be read, or is not a ROS parameter file
         """
         self.path = path
         self.sections: list[tuple[str, Values]] = []
         root = _read(path)
         if not isinstance(root, yaml.MappingNode):
-            text = f'{path} holds no sections, must be {FORM}'
+            text = f'{path} has no sections, must be {FORM}'
             raise ConfigurationError('parameter-file-sections', text)
         for pattern, values in self._walk(root, ''):
             self.sections.append((pattern, self._flat(values, '', {})))
 
     def of(self, node: str) -> Values:
         """
-        Return the values for a node, by its fully qualified name; later sections win.
+        Return the values for a node; later sections override earlier ones.
 
-        A section with the bare name of a node is for that node in any namespace.
+        A section with the bare name of a node applies to that node in any namespace.
+
+        :param node: fully qualified name
         """
         found: Values = {}
         for pattern, values in self.sections:
@@ -75,7 +77,7 @@ class ParameterFile:
         return found
 
     def elsewhere(self, node: str) -> list[str]:
-        """Return sections for a node of this name elsewhere, if none is for this one alone."""
+        """Return the sections for this name in other namespaces, if none is for this node."""
         own = '/' + node.rpartition('/')[2]
         named = [pattern for pattern, _ in self.sections if f'/{pattern}'.endswith(own)]
         return [] if any(matches(pattern, node) for pattern in named) else named
@@ -120,7 +122,7 @@ class ParameterFile:
 
 def matches(pattern: str, node: str) -> bool:
     """
-    Return whether a section is for a node.
+    Return whether a section applies to a node.
 
     :param pattern: tokens between slashes; '*' is any one token, '**' any number of them
     :param node: fully qualified name
@@ -134,11 +136,11 @@ def matches(pattern: str, node: str) -> bool:
 
 
 def write(path: Path, layers: Iterable[Mapping[str, yaml.Node]]) -> None:
-    """Write one section for any node; later layers win."""
+    """Write one section for any node; later layers override earlier ones."""
     merged: Values = {}
     for layer in layers:
         merged |= layer
-    # A value that an anchor names twice is copied: rcl knows no anchors.
+    # Values of YAML anchors are copied: rcl does not support anchors.
     content = _mapping({name: copy.deepcopy(value) for name, value in merged.items()})
     for key in (KEY, '/**'):
         content = _mapping({key: content})
@@ -146,7 +148,7 @@ def write(path: Path, layers: Iterable[Mapping[str, yaml.Node]]) -> None:
 
 
 def value_node(value: bool | int | float | str) -> yaml.Node:
-    """Return a value as a node of YAML; a text is quoted, so that it stays one."""
+    """Return a value as a YAML node; a text is quoted, so that its type stays."""
     if isinstance(value, str):
         return _scalar(value)
     return yaml.compose(yaml.safe_dump(value))
@@ -186,59 +188,59 @@ class Options:
     """
     The arguments of a launch.
 
-    :param values: of all arguments, defaults filled in
-    :param given: names of those that were given
+    :param values: value of each argument, or its default
+    :param explicit: names of the explicit arguments
     """
 
     launch: str
     values: Mapping[str, str]
-    given: frozenset[str]
+    explicit: frozenset[str]
 
     @property
     def programs(self) -> list[Program]:
-        """Return the nodes that are wanted."""
+        """Enabled nodes."""
         return [
             program for program in LAUNCHES[self.launch][0]
             if not program.switch or self.values[program.switch] == 'true'
         ]  # fmt: skip
 
     def respawns(self, program: Program) -> bool:
-        """Return whether a node is started again when it fails."""
+        """Return whether a node is restarted after a failure."""
         return program.respawn and self.values['respawn'] == 'true'
 
     @property
     def log_level(self) -> list[str]:
-        """Arguments of a node, after --ros-args."""
-        return ['--log-level', self.values['log_level']] * ('log_level' in self.given)
+        """Log level as command-line arguments after --ros-args."""
+        return ['--log-level', self.values['log_level']] * ('log_level' in self.explicit)
 
 
 def arguments(launch: str) -> list[LaunchArgument]:
-    """List the arguments of a launch, with sentence, default and choices filled in."""
+    """List the arguments of a launch, with text, default and choices of their parameters."""
     return [_filled(launch, argument) for argument in LAUNCHES[launch][1]]
 
 
-def check_arguments(launch: str, given: Mapping[str, str]) -> Options:
+def check_arguments(launch: str, explicit: Mapping[str, str]) -> Options:
     """
-    Check what was given, and fill in the rest; an empty text is as good as nothing.
+    Check explicit arguments, and add the defaults; an empty text means the default.
 
-    :raises ConfigurationError: naming the argument, its value and what is allowed
+    :raises ConfigurationError: naming the argument, its value and the valid values
     """
     known = {argument.name: argument for argument in arguments(launch)}
-    for name in given:
-        if name in GONE[launch]:
-            text = f'{launch} has no argument {name!r}: {GONE[launch][name]}'
+    for name in explicit:
+        if name in REMOVED[launch]:
+            text = f'{launch} has no argument {name!r}: {REMOVED[launch][name]}'
             raise ConfigurationError('launch-argument-removed', text)
         check_name(launch, name, known)
     values = {name: argument.default or '' for name, argument in known.items()}
-    checked = {n: _checked(launch, known[n], text) for n, text in given.items() if text}
+    checked = {n: _checked(launch, known[n], text) for n, text in explicit.items() if text}
     return Options(launch, values | checked, frozenset(checked))
 
 
 def check_name(launch: str, name: str, known: Collection[str]) -> None:
     """
-    Refuse an argument that a launch file does not have.
+    Check that a launch has an argument.
 
-    :raises ConfigurationError: with the nearest known name
+    :raises ConfigurationError: with the most similar known name
     """
     if name not in known:
         near = nearest(name, known)
@@ -249,17 +251,17 @@ def check_name(launch: str, name: str, known: Collection[str]) -> None:
 
 def parameter_files(options: Options, namespace: str) -> tuple[dict[str, Path], list[str]]:
     """
-    Write a file for each node, which is removed when this process ends.
+    Write a parameter file for each node; the files are removed when this process ends.
 
-    :param namespace: absolute, of all nodes
-    :returns: files by name of the node, and what a person should know of the parameter file
-    :raises ConfigurationError: if the parameter file cannot be used
+    :param namespace: absolute namespace of all nodes
+    :returns: files by name of the node, and warnings about the user's parameter file
+    :raises ConfigurationError: if the user's parameter file is invalid
     """
     nodes = {one.name: f'{namespace.rstrip("/")}/{one.name}' for one in options.programs}
-    given, notes = None, []
+    user_file, notes = None, []
     if options.values['params_file']:
-        given = ParameterFile(Path(options.values['params_file']))
-        notes = _check_sections(given, nodes, options.launch)
+        user_file = ParameterFile(Path(options.values['params_file']))
+        notes = _check_sections(user_file, nodes, options.launch)
     folder = Path(tempfile.mkdtemp(prefix='viva_ros_'))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     files = {}
@@ -267,14 +269,14 @@ def parameter_files(options: Options, namespace: str) -> tuple[dict[str, Path], 
         node = nodes[program.name]
         own = ParameterFile(shared_folder('config') / f'{program.name}.yaml')
         layers = [own.of(node), _values(options, program, _presets(options))]
-        layers += [given.of(node)] if given else []
+        layers += [user_file.of(node)] if user_file else []
         files[program.name] = folder / f'{program.name}.yaml'
-        write(files[program.name], [*layers, _values(options, program, options.given)])
+        write(files[program.name], [*layers, _values(options, program, options.explicit)])
     return files, notes
 
 
 def added_environment() -> dict[str, str]:
-    """Return the variables that nodes need and that are not set."""
+    """Return the required environment variables that are not set."""
     wanted = {
         PROFILE_VARIABLE: str(shared_folder('config') / PROFILE),
         'OMP_NUM_THREADS': '1',  # more threads than cores make inference erratic
@@ -294,7 +296,7 @@ def _filled(launch: str, argument: LaunchArgument) -> LaunchArgument:
 
 
 def _setting(launch: str, name: str) -> SettingInfo | None:
-    """Return what an argument sets, in the first node that has it."""
+    """Return the parameter that an argument sets, in the first node that has it."""
     for program in LAUNCHES[launch][0]:
         for info in flatten(SETTINGS[program.name]):
             if info.name == program.parameters.get(name):
@@ -303,9 +305,9 @@ def _setting(launch: str, name: str) -> SettingInfo | None:
 
 
 def _presets(options: Options) -> set[str]:
-    """Return the arguments whose default is not that of the parameter, and that were not given."""
+    """Return the arguments without an explicit value whose default is not the parameter's."""
     own = {argument.name for argument in LAUNCHES[options.launch][1] if argument.default}
-    return {name for name in own - options.given if _setting(options.launch, name)}
+    return {name for name in own - options.explicit if _setting(options.launch, name)}
 
 
 def _checked(launch: str, argument: LaunchArgument, text: str) -> str:
@@ -314,7 +316,7 @@ def _checked(launch: str, argument: LaunchArgument, text: str) -> str:
         text = text.lower() if argument.choices == FLAG else text
         if text not in argument.choices:
             allowed = ', '.join(map(repr, argument.choices))
-            folder = '; a folder is black_box_folder' if name == 'black_box' else ''
+            folder = '; use black_box_folder for a folder' if name == 'black_box' else ''
             text = f'{name} is {text!r}, must be one of {allowed}{folder}'
             raise ConfigurationError('launch-argument-choice', text)
     elif name == 'namespace' and not NAMESPACE.fullmatch(text):
@@ -327,7 +329,7 @@ def _checked(launch: str, argument: LaunchArgument, text: str) -> str:
     elif setting := _setting(launch, name):
         check(name, _typed(setting, text), setting)
     if name == 'params_file' and not Path(text).is_file():
-        one = ': write its files as sections of one' * Path(text).is_dir()
+        one = ', not a folder: write one section for each node' * Path(text).is_dir()
         text = f'params_file is {text!r}, must be a file{one}'
         raise ConfigurationError('parameter-file-missing', text)
     return text
@@ -336,7 +338,7 @@ def _checked(launch: str, argument: LaunchArgument, text: str) -> str:
 def _values(
     options: Options, program: Program, names: Iterable[str]
 ) -> dict[str, yaml.Node]:  # fmt: skip
-    """Return what some of the arguments set in a node."""
+    """Return the parameters of a node that these arguments set."""
     found = {}
     settings = {info.name: info for info in flatten(SETTINGS[program.name])}
     for name in sorted(set(names) & set(program.parameters)):
@@ -348,7 +350,7 @@ def _values(
 
 
 def _typed(setting: SettingInfo, text: str) -> bool | int | float | str:
-    """Return the value that a text means; the text itself where it means none."""
+    """Convert a text to the type of a parameter; return the text if that fails."""
     if isinstance(setting.default, str):
         return text
     try:
@@ -361,24 +363,27 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_sections(given: ParameterFile, nodes: Mapping[str, str], launch: str) -> list[str]:
-    """Refuse a file that is for none of the nodes; say what of it is not used."""
-    names = {name for node in nodes.values() for name in given.of(node)}
-    for name in sorted(names & GONE[launch].keys()):
-        text = f'{given.path} sets {name!r} in {launch}: {GONE[launch][name]}'
+def _check_sections(user_file: ParameterFile, nodes: Mapping[str, str], launch: str) -> list[str]:
+    """Raise if no section applies to any of the nodes; return warnings about unused sections."""
+    names = {name for node in nodes.values() for name in user_file.of(node)}
+    for name in sorted(names & REMOVED[launch].keys()):
+        text = f'{user_file.path} sets {name!r} in {launch}: {REMOVED[launch][name]}'
         raise ConfigurationError('launch-parameter-unavailable', text)
     if not names:
-        sections = ', '.join(pattern for pattern, _ in given.sections) or 'none'
+        sections = ', '.join(pattern for pattern, _ in user_file.sections) or 'none'
         raise ConfigurationError(
             'parameter-file-unused',
-            f'{given.path} has no parameter for {", ".join(nodes.values())}; sections: {sections}',
+            f'{user_file.path} has no parameter for {", ".join(nodes.values())}; sections: '
+            f'{sections}',
         )
     notes = []
     for node in nodes.values():
-        if other := given.elsewhere(node):
-            notes.append(f'{given.path}: {", ".join(other)} is not for {node}')
-    for pattern, _ in given.sections:
+        if other := user_file.elsewhere(node):
+            notes.append(f'{user_file.path}: {", ".join(other)} does not apply to {node}')
+    for pattern, _ in user_file.sections:
         name = pattern.rpartition('/')[2]
         if name not in SETTINGS and (near := nearest(name, SETTINGS)):
-            notes.append(f'{given.path}: section {pattern!r} is for no node: is {near!r} meant?')
+            notes.append(
+                f'{user_file.path}: section {pattern!r} applies to no node: is {near!r} meant?'
+            )
     return notes

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The node list as the real ``launch`` wants it.
+Launch descriptions for ``ros2 launch``.
 
-An included launch file sees all arguments of the file that includes it, and leaves its own behind.
-Here only what is passed counts ('launch_arguments', or the command line), within a scope.
+An included launch file inherits all arguments of its parent, and leaks its own into the parent.
+Here only explicit arguments ('launch_arguments', or the command line) count, within a scope.
 """
 
 import sys
@@ -33,7 +33,7 @@ from viva_ros.bringup.launch_arguments import (
 )
 from viva_ros.nodes.registry import ADVISORY, LAUNCHES, RESPAWN_DELAY
 
-#: What 'ros2 launch' itself adds to the arguments.
+#: Arguments that 'ros2 launch' itself adds.
 OF_LAUNCH = ('launch-prefix', 'launch-prefix-filter')
 
 
@@ -42,7 +42,7 @@ def describe(launch: str) -> LaunchDescription:
     chosen: list[Options] = []
 
     def choose(context: LaunchContext) -> None:
-        chosen[:] = [check_arguments(launch, take_given(launch, context))]
+        chosen[:] = [check_arguments(launch, explicit_arguments(launch, context))]
         context.launch_configurations.update(chosen[0].values)
 
     def start(context: LaunchContext) -> list[Node]:
@@ -59,31 +59,31 @@ def describe(launch: str) -> LaunchDescription:
     return LaunchDescription([GroupAction([*actions, OpaqueFunction(function=start)])])
 
 
-def take_given(launch: str, context: LaunchContext) -> dict[str, str]:
-    """Return the arguments that were passed, and forget those that were only inherited."""
+def explicit_arguments(launch: str, context: LaunchContext) -> dict[str, str]:
+    """Return the explicit arguments, and remove inherited ones from the context."""
     present = context.launch_configurations
     passed = names_passed(launch, context)
     names = {argument.name for argument in LAUNCHES[launch][1]}
     inherited = [] if passed is None else sorted((names & set(present)) - passed)
     if inherited:
         get_logger('viva_ros').info(
-            f'{", ".join(inherited)} of the including launch file: not passed on in its '
-            "'launch_arguments', so not used"
+            f'{", ".join(inherited)} of the including launch file: not used, since not passed in '
+            "its 'launch_arguments'"
         )
     for name in inherited:
         del present[name]
-    given = names & set(present) if passed is None else passed - set(OF_LAUNCH)
-    return {name: present[name] for name in sorted(given)}
+    explicit = names & set(present) if passed is None else passed - set(OF_LAUNCH)
+    return {name: present[name] for name in sorted(explicit)}
 
 
 def names_passed(launch: str, context: LaunchContext) -> set[str] | None:
     """
-    Return the names of the arguments that this launch file is included with.
+    Return the names of the arguments with which this launch file is included.
 
-    'ros2 launch' includes it too. ``launch`` does not tell an included file, but it executes it
-    within the action that includes it.
+    'ros2 launch' includes it, too. ``launch`` passes no such list to the file, but executes it
+    within the including action, which is found on the call stack.
 
-    :returns: None where no such action is found: then all counts that is there
+    :returns: None without such an action; then all arguments of the context count
     """
     frame: FrameType | None = sys._getframe()
     while frame is not None:
@@ -99,7 +99,7 @@ def names_passed(launch: str, context: LaunchContext) -> set[str] | None:
 
 
 def make_nodes(options: Options, context: LaunchContext) -> list[Node]:
-    """Return the nodes, in the namespace that groups around them push and the argument adds."""
+    """Return the nodes, in the namespace of the enclosing groups and of the argument."""
     base = context.launch_configurations.get('ros_namespace')
     namespace = options.values['namespace'] or None
     absolute = make_namespace_absolute(prefix_namespace(base, namespace)) or '/'

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Start nodes on a machine without ``launch``, from the list that the launch files read.
+Start the nodes of a launch as processes, on a machine without ``launch``.
 
-Each node is a process; its output gets a prefix, or goes to a file. They are ended together: by
-SIGINT, and by SIGKILL only where that is not heeded.
+The output of each node gets a prefix, or goes to a file. All nodes end together, by SIGINT and
+after a time-out by SIGKILL.
 """
 
 import os
@@ -27,20 +27,20 @@ from viva_ros.bringup.launch_arguments import (
     parameter_files,
 )
 from viva_ros.engine.usage import signal_at_end_of_parent
-from viva_ros.nodes.registry import MOST_RESPAWNS, RESPAWN_DELAY, Program
+from viva_ros.nodes.registry import MAX_RESPAWNS, RESPAWN_DELAY, Program
 
 STOP_TIMEOUT = 4.0  # s; nodes end within 3
 
 
 @dataclass(frozen=True)
-class Started:
-    """Running nodes, by name, and how to start one."""
+class RunningNodes:
+    """Running nodes by name, and a function that starts one."""
 
     processes: dict[str, subprocess.Popen[bytes]]
     start: Callable[[str], subprocess.Popen[bytes]]
 
     def ended(self) -> dict[str, int]:
-        """Return the exit codes of those that have ended."""
+        """Return the exit codes of the nodes that have ended."""
         codes = {name: process.poll() for name, process in self.processes.items()}
         return {name: code for name, code in codes.items() if code is not None}
 
@@ -48,32 +48,32 @@ class Started:
 @contextmanager
 def started(
     launch: str, options: Mapping[str, object], log_folder: Path | None = None
-) -> Iterator[Started]:
+) -> Iterator[RunningNodes]:
     """
     Start the nodes of a launch, and end them at the end of the block.
 
     :param launch: one of LAUNCHES
-    :param options: launch arguments; those left out have their defaults
-    :param log_folder: where output goes, as NAME.log; to our own output with a prefix if None
-    :raises ConfigurationError: on an argument that cannot be used
+    :param options: launch arguments; others have their defaults
+    :param log_folder: folder of the output files NAME.log; None: print the output with a prefix
+    :raises ConfigurationError: on an invalid argument
     """
-    given = check_arguments(launch, {name: as_text(value) for name, value in options.items()})
-    files, notes = parameter_files(given, namespace(given))
+    checked = check_arguments(launch, {name: as_text(value) for name, value in options.items()})
+    files, notes = parameter_files(checked, namespace(checked))
     for note in notes:
         print(f'viva up: {note}', file=sys.stderr)
     processes: dict[str, subprocess.Popen[bytes]] = {}
     with ExitStack() as stack:
         stack.callback(lambda: stop(processes.values()))
-        programs = {program.name: program for program in given.programs}
+        programs = {program.name: program for program in checked.programs}
 
         def start(name: str) -> subprocess.Popen[bytes]:
             output: IO[bytes] | int = subprocess.PIPE
             if log_folder is not None:
                 output = stack.enter_context((log_folder / f'{name}.log').open('ab'))
             processes[name] = subprocess.Popen(
-                command(programs[name], given, files[name]), env=environment(),
+                command(programs[name], checked, files[name]), env=environment(),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+                start_new_session=True,  # Ctrl-C goes to this process, which passes it on
                 preexec_fn=end_with_parent,
             )  # fmt: skip
             if log_folder is None:
@@ -81,14 +81,14 @@ def started(
             return processes[name]
 
         for name in programs:
-            if log_folder is not None:  # of an earlier run; one started again goes on in it
+            if log_folder is not None:  # of an earlier run; a restarted node appends
                 (log_folder / f'{name}.log').unlink(missing_ok=True)
             start(name)
-        yield Started(processes, start)
+        yield RunningNodes(processes, start)
 
 
 def as_text(value: object) -> str:
-    """Return an argument as it would be written on a command line."""
+    """Return an argument as a text for the command line."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -107,7 +107,7 @@ def command(program: Program, options: Options, parameters: Path) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the nodes: ours, and what is needed to find messages."""
+    """Return the environment of the nodes: that of this process, and the path of the messages."""
     env = dict(os.environ) | added_environment()
     env.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     env['PYTHONUNBUFFERED'] = '1'
@@ -116,16 +116,16 @@ def environment() -> dict[str, str]:
 
 def end_with_parent() -> None:
     """
-    Have the kernel send SIGINT to this process when the one that started it is killed.
+    Make the kernel send SIGINT to this process when its parent is killed.
 
-    Signals are blocked until the program handles them: else one at its start ends in a traceback.
+    Signals are blocked until the program handles them: at its start they would print a traceback.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     signal_at_end_of_parent(signal.SIGINT)
 
 
 def start_echo(name: str, process: subprocess.Popen[bytes]) -> None:
-    """Print each line of a process after its name."""
+    """Print each line of a process with its name as prefix."""
 
     def echo() -> None:
         for line in process.stdout or ():
@@ -136,7 +136,7 @@ def start_echo(name: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
-    """End processes that still run; by force those that do not heed."""
+    """End running processes; kill those that do not end within STOP_TIMEOUT."""
     running = [process for process in processes if process.poll() is None]
     for process in running:
         process.send_signal(signal.SIGINT)
@@ -149,39 +149,39 @@ def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-SPAN = 60.0  # s
+RESPAWN_WINDOW = 60.0  # s
 
 
 class Respawn:
-    """Keeps account of one group of nodes."""
+    """Decides which nodes are restarted after a failure."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """:param names: of the nodes that are started again."""
+        """:param names: names of the nodes to restart."""
         self._starts: dict[str, deque[float]] = {name: deque() for name in names}
         self._due: dict[str, float] = {}
 
     def gone_for_good(self, ended: Mapping[str, int], now: float) -> dict[str, int]:
         """
-        Return the nodes that ended by themselves, or failed too often; note those to start again.
+        Return the nodes that are not restarted; schedule the restart of the others.
 
-        :param ended: exit codes by name; 0: it was told to end
+        :param ended: exit codes by name; 0: an orderly end, without a restart
         :param now: s
         """
         gone = {}
         for name, code in ended.items():
             starts = self._starts.get(name)
-            while starts and now - starts[0] > SPAN:
+            while starts and now - starts[0] > RESPAWN_WINDOW:
                 starts.popleft()
             if name in self._due:
                 continue
-            if starts is None or code == 0 or len(starts) >= MOST_RESPAWNS:
+            if starts is None or code == 0 or len(starts) >= MAX_RESPAWNS:
                 gone[name] = code
             else:
                 self._due[name] = now + RESPAWN_DELAY
         return gone
 
     def due(self, now: float) -> list[str]:
-        """Return the nodes to start now."""
+        """Return the nodes to restart now."""
         names = [name for name, at in self._due.items() if now >= at]
         for name in names:
             del self._due[name]

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo has seen so far: plain data, filled by the watcher, read by view and summary."""
+"""Data of a demo run: filled by the watcher, read by view and summary."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class ValueSample:
 
 
 @dataclass(frozen=True)
-class Notice:
+class DemoAlert:
     """One alert message."""
 
     stamp: int
@@ -31,7 +31,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class DemoTruth:
-    """One ground-truth message; times in s since the episode began, NaN where there is none."""
+    """One ground-truth message; times in s since the start of the episode, NaN if undefined."""
 
     stamp: int
     time: float
@@ -47,30 +47,30 @@ class DemoTruth:
 
 @dataclass
 class DemoSession:
-    """All samples, notices and ground truth of a run; lists, since another thread appends."""
+    """All samples, alerts and ground truth of a run; another thread appends to the lists."""
 
     samples: list[ValueSample] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    moments: list[DemoTruth] = field(default_factory=list)
-    level: int = 1  # of supervisor/state; unknown before the first
+    alerts: list[DemoAlert] = field(default_factory=list)
+    truths: list[DemoTruth] = field(default_factory=list)
+    level: int = 1  # of supervisor/state; UNKNOWN before the first message
 
     @property
     def now(self) -> DemoTruth | None:
-        """Return the newest ground truth."""
-        return self.moments[-1] if self.moments else None
+        """Newest ground truth; None before the first."""
+        return self.truths[-1] if self.truths else None
 
     def since(self, stamp: int) -> 'DemoSession':
-        """Return what came at or after a stamp."""
+        """Return the data at or after a stamp, ns."""
         return DemoSession(
             [s for s in self.samples if s.stamp >= stamp],
-            [n for n in self.notices if n.stamp >= stamp],
-            [m for m in self.moments if m.stamp >= stamp],
+            [n for n in self.alerts if n.stamp >= stamp],
+            [m for m in self.truths if m.stamp >= stamp],
         )
 
     def kinds(self) -> list[str]:
-        """Kinds of the notices, in order."""
-        return [notice.kind for notice in self.notices]
+        """Return the kinds of the alerts, in order."""
+        return [alert.kind for alert in self.alerts]
 
     def known(self) -> list[ValueSample]:
-        """Return the samples that carry a value."""
+        """Return the samples with a known value."""
         return [sample for sample in self.samples if math.isfinite(sample.value)]

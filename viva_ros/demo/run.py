@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run the demo: robot, monitor and supervisor as three processes, and two episodes or more."""
+"""Run the demo: robot, monitor and supervisor as three processes, two or more episodes."""
 
 import os
 import random
@@ -21,17 +21,17 @@ from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Level
 from viva_ros.demo import summary, view
 from viva_ros.demo.events import DemoSession
-from viva_ros.demo.watcher import Orders, Watcher
+from viva_ros.demo.watcher import ServiceCaller, Watcher
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 
-EPISODE_LIMIT = 90.0  # s; a failure, two retries and the way home fit twice
-START_LIMIT = 60.0  # s; a cold start renders and loads everything
+EPISODE_LIMIT = 90.0  # s; twice the time of a failure, two retries and the return
+START_LIMIT = 60.0  # s; for a cold start
 
 
 @dataclass(frozen=True)
-class Part:
-    """One episode to play: its title, the seed, and what goes wrong."""
+class DemoEpisode:
+    """One episode: title, seed and injected failure."""
 
     name: str
     title: str
@@ -39,13 +39,17 @@ class Part:
     failure: str
 
 
-class Player:
-    """Gives the orders and waits; `tick` is called about ten times a second with a title."""
+class EpisodeRunner:
+    """Starts episodes and waits for their end; calls ``tick(title)`` ten times a second."""
 
     def __init__(
-        self, watcher: Watcher, orders: Orders, session: DemoSession, tick: Callable[[str], None]
+        self,
+        watcher: Watcher,
+        services: ServiceCaller,
+        session: DemoSession,
+        tick: Callable[[str], None],
     ) -> None:
-        self._watcher, self._orders = watcher, orders
+        self._watcher, self._services = watcher, services
         self._session, self._tick = session, tick
 
     def wait_until_ready(self) -> None:
@@ -57,18 +61,17 @@ class Player:
             'no value arrived',
         )
 
-    def play(self, part: Part, task: str, settle: float) -> DemoSession:
+    def play(self, part: DemoEpisode, task: str, settle: float) -> DemoSession:
         """
-        Play one episode to its end and return what was seen of it.
+        Run one episode to its end and return its data.
 
-        The end is success, or a supervisor that needs its operator, or a finished plan that no
-        retry follows within `settle` seconds.
+        The end is success, NEEDS_OPERATOR, or a finished plan without a retry within ``settle`` s.
         """
         values = {'task': task, 'seed': part.seed, 'failure': part.failure}
-        self._orders.set_parameters('sim', values)
-        if self._session.level == Level.NEEDS_OPERATOR:  # of the part before: that is seen to
-            self._orders.trigger('supervisor/acknowledge')
-        self._orders.trigger('start')  # the robot itself begins an episode
+        self._services.set_parameters('sim', values)
+        if self._session.level == Level.NEEDS_OPERATOR:  # from the episode before
+            self._services.trigger('supervisor/acknowledge')
+        self._services.trigger('start')  # the robot starts the episode
         start = self._watcher.stamp()
         self._wait(
             lambda: self._over(start, settle), EPISODE_LIMIT, part.title, 'the episode did not end'
@@ -79,9 +82,9 @@ class Player:
         part = self._session.since(start)
         if part.now is None or part.now.time > (part.now.stamp - start) * 1e-9 + 1.0:
             return False
-        if any(notice.level == Level.NEEDS_OPERATOR for notice in part.notices):
+        if any(alert.level == Level.NEEDS_OPERATOR for alert in part.alerts):
             return True
-        ended = next((m.stamp for m in reversed(part.moments) if not m.done), part.now.stamp)
+        ended = next((m.stamp for m in reversed(part.truths) if not m.done), part.now.stamp)
         held = (part.now.stamp - ended) * 1e-9
         return part.now.done and held > (1.0 if part.now.success else settle)
 
@@ -95,13 +98,13 @@ class Player:
             time.sleep(0.1)
 
 
-def check_engine(given: str, task: str) -> None:
+def check_engine(engine_path: str, task: str) -> None:
     """
-    Load engine and thresholds as the nodes will: better refused now than after a minute.
+    Load engine and thresholds as the nodes do, so that errors appear before the start.
 
-    :raises VivaError: naming what does not fit
+    :raises VivaError: naming the mismatch
     """
-    folder = engine_folder(given, task)
+    folder = engine_folder(engine_path, task)
     engine = load(folder, task)
     engine.close()
     calibration = load_calibration(calibration_file(folder, task))
@@ -109,7 +112,7 @@ def check_engine(given: str, task: str) -> None:
 
 
 def isolate() -> None:
-    """Keep the demo to itself: a domain of its own, and this machine only."""
+    """Isolate the demo: a random domain, and discovery on this machine only."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 101)))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
@@ -117,13 +120,13 @@ def isolate() -> None:
 @dataclass(frozen=True)
 class DemoPlan:
     """
-    What the demo plays.
+    Parameters of a demo run.
 
     :param failure: injected in every second episode
-    :param seed: of the first layout
-    :param engine: folder; None: the shipped one
+    :param seed: seed of the first layout
+    :param engine: folder; None: the shipped engine
     :param headless: print lines instead of a live view
-    :param duration: play more episodes until this long after the first values, s
+    :param duration: run further episodes until this time after the first values, s
     """
 
     task: str
@@ -135,7 +138,7 @@ class DemoPlan:
 
 
 def unwatched(processes: Mapping[str, int]) -> Callable[[], None]:
-    """Look at nothing, see ``run``."""
+    """Return a callback that does nothing; see ``run``."""
     return lambda: None
 
 
@@ -146,10 +149,10 @@ def run(
     watch: Callable[[Mapping[str, int]], Callable[[], None]] = unwatched,
 ) -> tuple[DemoSession, dict[str, list[summary.DemoCheck]]]:
     """
-    Play both parts while everything is recorded, and others until the duration is over.
+    Run and record two episodes, and further ones until the duration is over.
 
-    :param watch: called with node names and process ids; what it returns is called at each tick
-    :returns: what was received, and what was checked in each part
+    :param watch: called with process ids by node name; returns a callback for each tick
+    :returns: received data, and checks by episode
     :raises VivaError: if a node ends
     """
     from viva_ros.bringup.processes import started
@@ -161,16 +164,16 @@ def run(
         options['engine'] = str(plan.engine)
     with (
         started('demo', options, log_folder=out) as nodes,
-        watching(out / 'recording.mcap', session) as (watcher, orders),
+        watching(out / 'recording.mcap', session) as (watcher, services),
         showing(session, watcher.stamp, console, plan.headless) as tick,
     ):
-        look = watch({name: process.pid for name, process in nodes.processes.items()})
+        on_tick = watch({name: process.pid for name, process in nodes.processes.items()})
 
         def step(title: str) -> None:
             tick(title)
-            look()
+            on_tick()
 
-        player = Player(watcher, orders, session, guarded(step, nodes.ended))
+        player = EpisodeRunner(watcher, services, session, guarded(step, nodes.ended))
         player.wait_until_ready()
         end = time.monotonic() + plan.duration
         good, bad = (part(plan, number) for number in (0, 1))
@@ -182,26 +185,26 @@ def run(
             if time.monotonic() >= end:
                 break
             player.play(part(plan, number), plan.task, settle=12.0)
-        look()
+        on_tick()
     return session, checks
 
 
-def part(plan: DemoPlan, number: int) -> Part:
-    """Return the nth episode: good ones and failures take turns."""
+def part(plan: DemoPlan, number: int) -> DemoEpisode:
+    """Return the nth episode: even ones are good, odd ones fail."""
     failure = plan.failure if number % 2 else 'none'
     title = f'a failure: {failure}' if number % 2 else 'a good episode'
-    return Part('failure' if number % 2 else 'good', title, plan.seed + number, failure)
+    return DemoEpisode('failure' if number % 2 else 'good', title, plan.seed + number, failure)
 
 
 def guarded(
     tick: Callable[[str], None], ended: Callable[[], dict[str, int]]
 ) -> Callable[[str], None]:
-    """Let each tick fail as soon as a node has ended."""
+    """Return a tick that raises VivaError when a node has ended."""
 
     def check(title: str) -> None:
         if codes := ended():
-            gone = ', '.join(f'{name} (exit code {code})' for name, code in codes.items())
-            raise VivaError('demo-node-ended', f'{gone} ended: see its log file')
+            ended_nodes = ', '.join(f'{name} (exit code {code})' for name, code in codes.items())
+            raise VivaError('demo-node-ended', f'{ended_nodes} ended: see its log file')
         tick(title)
 
     return check
@@ -211,7 +214,7 @@ def guarded(
 def showing(
     session: DemoSession, stamp: Callable[[], int], console: Console, headless: bool
 ) -> Iterator[Callable[[str], None]]:
-    """Show the session while it grows: a live view, or plain lines."""
+    """Show the session while it runs: a live view, or plain lines."""
     if headless or not console.is_terminal:
         yield plain(session, console)
         return
@@ -220,29 +223,29 @@ def showing(
 
 
 def plain(session: DemoSession, console: Console) -> Callable[[str], None]:
-    """Print a line for each new title and each alert."""
-    shown: dict[str, Any] = {'title': '', 'notices': 0}
+    """Return a tick that prints a line for each new title and alert."""
+    shown: dict[str, Any] = {'title': '', 'alerts': 0}
 
     def tick(title: str) -> None:
         if title != shown['title']:
             console.print(f'== {title}')
             shown['title'] = title
-        for notice in session.notices[shown['notices'] :]:
-            console.print(view.line(notice))
-        shown['notices'] = len(session.notices)
+        for alert in session.alerts[shown['alerts'] :]:
+            console.print(view.line(alert))
+        shown['alerts'] = len(session.alerts)
 
     return tick
 
 
 def draw(out: Path) -> None:
-    """Draw the picture of the recording."""
+    """Plot the recording."""
     from viva_ros.visualization.plot import plot
 
     plot(out / 'recording.mcap', out / 'plot.png')
 
 
 def report(console: Console, result: dict[str, Any], out: Path) -> None:
-    """Print what happened and where it lies."""
+    """Print the checks, the figures and the output folder."""
     for name, checks in result['checks'].items():
         console.print(f'[bold]{name}[/bold]')
         for check in checks:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo showed, as numbers, and whether it is what it set out to show."""
+"""Figures and checks of a demo run."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,12 +9,12 @@ import numpy as np
 
 from viva_ros.core.detection.rules import RULES
 from viva_ros.core.events import Level, is_alarming
-from viva_ros.demo.events import DemoSession, Notice
+from viva_ros.demo.events import DemoAlert, DemoSession
 
 
 @dataclass(frozen=True)
 class DemoCheck:
-    """One thing that the demo is to show."""
+    """One check of the demo: expected behaviour and observation."""
 
     name: str
     passed: bool
@@ -23,7 +23,7 @@ class DemoCheck:
 
 def good_checks(part: DemoSession) -> list[DemoCheck]:
     """Check a good episode: success, and no alarm."""
-    alarms = [n for n in part.notices if is_alarming(n.level, n.kind)]
+    alarms = [n for n in part.alerts if is_alarming(n.level, n.kind)]
     values = [s.value for s in part.known()]
     return [
         DemoCheck('the robot succeeds', _succeeded(part), _outcome(part)),
@@ -33,11 +33,15 @@ def good_checks(part: DemoSession) -> list[DemoCheck]:
 
 
 def failure_checks(part: DemoSession) -> list[DemoCheck]:
-    """Check a failure: alarm after its cause, and a retry that succeeds or is refused."""
+    """Check a failure: an alarm after its cause, and a retry that succeeds or is refused."""
     alarm = first_alarm(part)
     checks = [
-        DemoCheck('the supervisor alarms', alarm is not None, alarm.text if alarm else 'no alarm'),
-        DemoCheck('not before anything went wrong', _after_injection(part), _delays(part)),
+        DemoCheck(
+            'the supervisor raises an alarm',
+            alarm is not None,
+            alarm.text if alarm else 'no alarm',
+        ),
+        DemoCheck('the alarm follows the failure', _after_injection(part), _delays(part)),
     ]
     kinds = part.kinds()
     if 'retry_refused' in kinds and 'retry_accepted' not in kinds:
@@ -47,36 +51,37 @@ def failure_checks(part: DemoSession) -> list[DemoCheck]:
         *checks,
         DemoCheck('a retry is accepted', 'retry_accepted' in kinds, ', '.join(kinds)),
         DemoCheck('the robot succeeds after it', _succeeded(part), _outcome(part)),
-        DemoCheck('the value climbs again', _rises(after), _span(after)),
+        DemoCheck('the value rises again', _rises(after), _span(after)),
     ]
 
 
 def _refused_checks(part: DemoSession) -> list[DemoCheck]:
-    """Check that the robot cannot try again on the scene as it is: a person is called."""
-    refusal = next(n.text for n in part.notices if n.kind == 'retry_refused')
-    called = next((n.text for n in part.notices if n.level == Level.NEEDS_OPERATOR), '')
+    """Check that the robot refuses the retry, and that an operator is required."""
+    refusal = next(n.text for n in part.alerts if n.kind == 'retry_refused')
+    called = next((n.text for n in part.alerts if n.level == Level.NEEDS_OPERATOR), '')
     return [
-        DemoCheck('a retry is asked for, which the robot refuses', True, refusal),
-        DemoCheck('the operator is called', bool(called), called or 'nobody is called'),
+        DemoCheck('a retry is requested and the robot refuses it', True, refusal),
+        DemoCheck('an operator is required', bool(called), called or 'not required'),
     ]
 
 
-def first_alarm(part: DemoSession) -> Notice | None:
+def first_alarm(part: DemoSession) -> DemoAlert | None:
     """Return the first alarm of a rule; None without one."""
-    alarms = (n for n in part.notices if n.level == Level.ALARM and n.kind in RULES)
+    alarms = (n for n in part.alerts if n.level == Level.ALARM and n.kind in RULES)
     return next(alarms, None)
 
 
 def alarm_delay(part: DemoSession, event: str) -> float | None:
     """
-    Seconds from what went wrong to the first alarm; None without one of them.
+    Return the delay from an event to the first alarm, s; None without one of them.
 
-    It is reckoned from the message next to it: a robot on a busy machine falls behind the clock.
+    The nearest ground-truth message maps the event to stamps, since a simulation on a busy machine
+    falls behind the clock.
 
     :param event: 'inject', the first wrong command or push, or 'manifest', the physical evidence
     """
     alarm = first_alarm(part)
-    gaps = [(abs(getattr(m, event) - m.time), m) for m in part.moments]
+    gaps = [(abs(getattr(m, event) - m.time), m) for m in part.truths]
     telling = [(gap, m) for gap, m in gaps if np.isfinite(gap)]
     if alarm is None or not telling:
         return None
@@ -93,17 +98,17 @@ def _after_injection(part: DemoSession) -> bool:
 def _delays(part: DemoSession) -> str:
     wrong, evident = alarm_delay(part, 'inject'), alarm_delay(part, 'manifest')
     if wrong is None:
-        return 'no alarm, or nothing went wrong'
-    told = f'{wrong:.2f} s after the first wrong command or push'
+        return 'no alarm, or no failure'
+    text = f'{wrong:.2f} s after the first wrong command or push'
     if evident is None:
-        return f'{told}, and before there was physical evidence'
-    return f'{told}, {evident:+.2f} s from the physical evidence'
+        return f'{text}, before the physical evidence'
+    return f'{text}, {evident:+.2f} s from the physical evidence'
 
 
 def summarise(
     session: DemoSession, checks: dict[str, list[DemoCheck]], facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Gather the figures for summary.json."""
+    """Return the content of summary.json."""
     latencies = [1e3 * s.latency for s in session.known()]
     return {
         **facts,
@@ -116,7 +121,7 @@ def summarise(
             name: round(float(np.percentile(latencies, q)), 1) if latencies else None
             for name, q in (('p50', 50), ('p95', 95), ('p99', 99))
         },
-        'alerts': [asdict(notice) for notice in session.notices],
+        'alerts': [asdict(alert) for alert in session.alerts],
     }
 
 
@@ -133,7 +138,7 @@ def _succeeded(part: DemoSession) -> bool:
 
 def _outcome(part: DemoSession) -> str:
     if part.now is None:
-        return 'robot not heard'
+        return 'no ground truth'
     word = 'success' if part.now.success else 'no success'
     return f'{word} in attempt {part.now.attempt} after {part.now.time:.1f} s'
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The live view: the value as a curve in the terminal, beside what the supervisor says."""
+"""Live view of the demo in the terminal: the value as a curve, and the state of the supervisor."""
 
 import math
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from viva_ros.core.events import Level, is_alarming
-from viva_ros.demo.events import DemoSession, DemoTruth, Notice, ValueSample
+from viva_ros.demo.events import DemoAlert, DemoSession, DemoTruth, ValueSample
 
 SPAN = 40.0  # s shown
 LABELS = (1.0, 0.5, 0.0, -0.5, -1.0)
-MARGIN = 6  # columns for them
+MARGIN = 6  # columns of the labels
 SMALLEST = 3  # rows and columns
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A place for each value in [-1, 1] and each time up to now."""
+    """Maps values in [-1, 1] and ages to rows and columns."""
 
     rows: int
     columns: int
@@ -33,7 +33,7 @@ class Grid:
         return round((1.0 - min(max(value, -1.0), 1.0)) / 2.0 * (self.rows - 1))
 
     def column(self, age: float) -> int | None:
-        """Return the column of what is so old, s; None if that is not shown."""
+        """Return the column of an age, s; None if it is not shown."""
         column = self.columns - 1 - int(age / SPAN * self.columns)
         return column if 0 <= column < self.columns else None
 
@@ -45,12 +45,12 @@ class ValuePlot:
         self._session, self._now = session, now
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Fill the room."""
+        """Fill the available space."""
         rows = max(SMALLEST, options.height or 17)
         yield self.text(Grid(rows, max(SMALLEST, options.max_width - MARGIN)))
 
     def text(self, grid: Grid) -> Text:
-        """Draw."""
+        """Draw the plot on a grid."""
         cells = [[(' ', '')] * grid.columns for _ in range(grid.rows)]
         cells[grid.row(0.0)] = [('·', 'dim')] * grid.columns
         self._draw_alarms(grid, cells)
@@ -66,9 +66,9 @@ class ValuePlot:
         return _lines(grid, cells)
 
     def _draw_alarms(self, grid: Grid, cells: list[list[tuple[str, str]]]) -> None:
-        for notice in self._session.notices:
-            column = grid.column((self._now - notice.stamp) * 1e-9)
-            if column is not None and is_alarming(notice.level, notice.kind):
+        for alert in self._session.alerts:
+            column = grid.column((self._now - alert.stamp) * 1e-9)
+            if column is not None and is_alarming(alert.level, alert.kind):
                 for row in cells:
                     row[column] = ('!', 'red')
 
@@ -93,19 +93,19 @@ STYLES = {
 
 
 def render(session: DemoSession, title: str, now: int) -> RenderableType:
-    """Draw a session as it stands at stamp `now`, ns."""
+    """Draw a session at stamp ``now``, ns."""
     layout = Layout()
     layout.split_column(Layout(name='top', ratio=5), Layout(name='events', ratio=2))
     layout['top'].split_row(
         Layout(Panel(ValuePlot(session, now), title='value (rises towards success)'), ratio=3),
         Layout(Panel(status(session, now), title=title), ratio=2),
     )
-    layout['events'].update(Panel(Events(session.notices), title='supervisor'))
+    layout['events'].update(Panel(Events(session.alerts), title='supervisor'))
     return layout
 
 
 def status(session: DemoSession, now: int) -> RenderableType:
-    """Tell what robot, monitor and supervisor are at; above it why there is no value."""
+    """Draw the state of robot, monitor and supervisor, below the reason of an unknown value."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, min_width=10)
     table.add_column(no_wrap=True, overflow='ellipsis')
@@ -113,7 +113,7 @@ def status(session: DemoSession, now: int) -> RenderableType:
     table.add_row('value', _value(sample))
     table.add_row('rate', f'{rate(session.samples, now):.1f} Hz')
     table.add_row('latency', _latency(sample))
-    table.add_row('supervisor', _level(session.notices))
+    table.add_row('supervisor', _level(session.alerts))
     retries = session.kinds().count('retry_accepted')
     table.add_row('retries', str(retries))
     table.add_row('', '')
@@ -126,41 +126,41 @@ def status(session: DemoSession, now: int) -> RenderableType:
 
 
 class Events:
-    """The newest alerts, as many as there is room for, one in a line."""
+    """The newest alerts, one in a line, as many as fit."""
 
-    def __init__(self, notices: Sequence[Notice]) -> None:
-        self._notices = notices
+    def __init__(self, alerts: Sequence[DemoAlert]) -> None:
+        self._notices = alerts
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Fill the room."""
-        for notice in self._notices[-(options.height or 8) :]:
-            shown = line(notice)
+        """Fill the available space."""
+        for alert in self._notices[-(options.height or 8) :]:
+            shown = line(alert)
             shown.truncate(options.max_width, overflow='ellipsis')
             yield shown
 
 
-def line(notice: Notice) -> Text:
-    """One alert in one line."""
-    level = Level(notice.level)
-    return Text.assemble((f'{level.name:15s}', STYLES[level]), f'{notice.kind:16s} {notice.text}')
+def line(alert: DemoAlert) -> Text:
+    """Return an alert as one line."""
+    level = Level(alert.level)
+    return Text.assemble((f'{level.name:15s}', STYLES[level]), f'{alert.kind:16s} {alert.text}')
 
 
 def rate(samples: Sequence[ValueSample], now: int) -> float:
-    """Known values per second over the last five seconds."""
+    """Return the number of known values per second over the last 5 s."""
     recent = [s for s in samples[-200:] if now - s.stamp < 5e9 and math.isfinite(s.value)]
     return len(recent) / 5.0
 
 
-def _truth(moment: DemoTruth | None) -> list[tuple[str, RenderableType]]:
-    if moment is None:
-        return [('robot', 'not heard yet')]
-    state = 'succeeded' if moment.success else 'failing' if moment.failed else moment.phase
-    done = round(BAR * moment.progress)
+def _truth(truth: DemoTruth | None) -> list[tuple[str, RenderableType]]:
+    if truth is None:
+        return [('robot', 'no message yet')]
+    state = 'succeeded' if truth.success else 'failing' if truth.failed else truth.phase
+    done = round(BAR * truth.progress)
     return [
-        ('robot', Text(state, 'red' if moment.failed else 'green')),
+        ('robot', Text(state, 'red' if truth.failed else 'green')),
         ('progress', '█' * done + '░' * (BAR - done)),
-        ('attempt', str(moment.attempt)),
-        ('time', f'{moment.time:.1f} s'),
+        ('attempt', str(truth.attempt)),
+        ('time', f'{truth.time:.1f} s'),
     ]
 
 
@@ -177,8 +177,8 @@ def _latency(sample: ValueSample | None) -> str:
     return f'{1e3 * sample.latency:.0f} ms' if known and sample else '-'
 
 
-def _level(notices: Sequence[Notice]) -> Text:
-    if not notices:
+def _level(alerts: Sequence[DemoAlert]) -> Text:
+    if not alerts:
         return Text('waiting', 'dim')
-    level = Level(notices[-1].level)
+    level = Level(alerts[-1].level)
     return Text(level.name, STYLES[level])

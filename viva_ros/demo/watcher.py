@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's own node: listens to everything, records it, and gives the robot its orders."""
+"""ROS node of the demo: records all topics, and calls the services of robot and supervisor."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 
 from viva_ros.core.errors import VivaError
 from viva_ros.data.bag.writer import RecordingWriter
-from viva_ros.demo.events import DemoSession, DemoTruth, Notice, ValueSample
+from viva_ros.demo.events import DemoAlert, DemoSession, DemoTruth, ValueSample
 from viva_ros.msg import Alert, Episode, FutureProprioception, GroundTruth, SupervisorState, Value
 from viva_ros.nodes.topic_recorder import Recorder, Topic
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
@@ -28,7 +28,7 @@ from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
 RELIABLE = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SENSOR = qos_profile_sensor_data
-TRIES = 3  # of a service call, within its time-out
+TRIES = 3  # of a service call within its time-out
 
 TOPICS = (
     Topic('joint_states', JointState, SENSOR),
@@ -53,7 +53,7 @@ def image_topics() -> tuple[Topic, ...]:
 
 
 class Watcher(Node):
-    """Fills a session, records every topic."""
+    """Fills a session, and records all topics."""
 
     def __init__(self, session: DemoSession, writer: RecordingWriter) -> None:
         super().__init__('viva_demo')
@@ -65,7 +65,7 @@ class Watcher(Node):
         self.create_subscription(GroundTruth, 'ground_truth', self._add_truth, RELIABLE)
 
     def stamp(self) -> int:
-        """Return the present time, ns."""
+        """Return the current time, ns."""
         return int(self.get_clock().now().nanoseconds)
 
     def _add_value(self, msg: Value) -> None:
@@ -74,15 +74,15 @@ class Watcher(Node):
         )
 
     def _add_alert(self, msg: Alert) -> None:
-        self._session.notices.append(
-            Notice(_ns(msg.header), msg.level, msg.kind, msg.value, msg.text, msg.episode_id)
+        self._session.alerts.append(
+            DemoAlert(_ns(msg.header), msg.level, msg.kind, msg.value, msg.text, msg.episode_id)
         )
 
     def _store_state(self, msg: SupervisorState) -> None:
         self._session.level = msg.level
 
     def _add_truth(self, msg: GroundTruth) -> None:
-        self._session.moments.append(
+        self._session.truths.append(
             DemoTruth(
                 _ns(msg.header), msg.time, msg.attempt, msg.phase, msg.progress,
                 msg.success, msg.failed, msg.done, msg.inject_time, msg.manifest_time,
@@ -90,15 +90,15 @@ class Watcher(Node):
         )  # fmt: skip
 
 
-class Orders:
-    """Service calls to the robot and the supervisor, from outside the executor's thread."""
+class ServiceCaller:
+    """Calls services of robot and supervisor, outside the executor's thread."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._clients: dict[str, Any] = {}
 
     def trigger(self, service: str, timeout: float = 20.0) -> Any:
-        """Call a std_srvs/Trigger service; raise VivaError if it is missing or refuses."""
+        """Call a std_srvs/Trigger service; raise VivaError if it is missing or fails."""
         answer = self._call(Trigger, service, Trigger.Request(), timeout)
         if not answer.success:
             raise VivaError('demo-service-refused', f'{service} refused: {answer.message}')
@@ -122,7 +122,7 @@ class Orders:
         if not client.wait_for_service(timeout_sec=timeout):
             text = f'no service {service} after {timeout:.0f} s: start its node'
             raise VivaError('demo-service-missing', text)
-        for _ in range(TRIES):  # an answer is lost if its server does not know the client yet
+        for _ in range(TRIES):  # the answer is lost if the server has not discovered the client
             future = client.call_async(request)
             if _wait(future, timeout / TRIES):
                 return future.result()
@@ -131,8 +131,8 @@ class Orders:
 
 
 @contextmanager
-def watching(path: Path, session: DemoSession) -> Iterator[tuple[Watcher, Orders]]:
-    """Spin a watcher in a thread; at the end the recording is whole and closed."""
+def watching(path: Path, session: DemoSession) -> Iterator[tuple[Watcher, ServiceCaller]]:
+    """Spin a watcher in a thread; at the end the recording is complete and closed."""
     rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     writer = RecordingWriter(path)
     node = Watcher(session, writer)
@@ -141,7 +141,7 @@ def watching(path: Path, session: DemoSession) -> Iterator[tuple[Watcher, Orders
     thread = Thread(target=_spin, args=(executor,), daemon=True)
     thread.start()
     try:
-        yield node, Orders(node)
+        yield node, ServiceCaller(node)
     finally:
         node.recorder.stop()
         executor.shutdown(timeout_sec=2.0)

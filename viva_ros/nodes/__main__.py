@@ -3,8 +3,8 @@
 """
 A node as a program: ``python -m viva_ros.nodes monitor``.
 
-Its libraries take a second to load. Until then SIGINT and SIGTERM end the process at once; so
-nothing but signal handling is imported before.
+Its libraries take a second to load. Until then SIGINT and SIGTERM end the process at once;
+therefore nothing but signal handling is imported first.
 """
 
 import os
@@ -22,7 +22,7 @@ def main(name: str) -> None:
     :param name: 'monitor', 'supervisor', 'sim' or 'black_box'
     :raises SystemExit: with a line of text, if a library is missing
     """
-    end_at_once_on_signals()
+    exit_on_signals()
     try:
         module = import_module(f'viva_ros.nodes.{name}')
     except ImportError as error:
@@ -35,11 +35,11 @@ def main(name: str) -> None:
     module.main()
 
 
-def end_at_once_on_signals() -> None:
+def exit_on_signals() -> None:
     """
-    Have SIGINT and SIGTERM end the process with exit code 0: there is nothing to tidy up yet.
+    Make SIGINT and SIGTERM end the process with exit code 0, and unblock them.
 
-    A process that starts this one may have blocked them, so that none comes too early.
+    The parent process may have blocked them, so that they do not arrive before this handler.
     """
     for number in SIGNALS:
         signal.signal(number, lambda *_: os._exit(0))
@@ -47,7 +47,7 @@ def end_at_once_on_signals() -> None:
 
 
 if __name__ == '__main__':
-    end_at_once_on_signals()
+    exit_on_signals()
     from viva_ros.nodes.registry import LAUNCHES
 
     names = sorted({program.name for programs, _ in LAUNCHES.values() for program in programs})

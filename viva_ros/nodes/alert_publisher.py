@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the supervisor in charge publishes: alerts, the episode and the state of all, each latched.
+Publish the alerts, the episode and the state of the active supervisor, each latched.
 
-One that is not in charge has no publishers: late readers would get its last words too.
+A passive supervisor has no publishers: late subscribers would also receive its last messages.
 """
 
 from typing import Any
@@ -17,59 +17,59 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header, to_alert, to_time
 
 
-class Announcer:
+class AlertPublisher:
     """
-    Publishes alerts, episodes and the state; nothing before it is opened.
+    Publishes alerts, episodes and the state after ``open``.
 
-    :param session: start of this supervisor, ns: tells its alerts from those of one before
+    :param session: start time of this supervisor, ns: distinguishes its alerts from earlier ones
     """
 
     def __init__(self, node: Node, session: int) -> None:
         self.session = session
         self._node = node
-        self._announced: EpisodeState | None = None
+        self._episode: EpisodeState | None = None
         self._state: SupervisorState | None = None
         self._publishers: dict[type, Any] = {}
 
     @property
     def is_open(self) -> bool:
-        """Whether it publishes."""
+        """Whether the publishers exist."""
         return bool(self._publishers)
 
     def open(self) -> None:
-        """Begin to publish; all is published anew."""
-        self.repeat()
+        """Create the publishers; episode and state are published again."""
+        self.republish()
         for kind, topic in (
             (Alert, 'alert'), (Episode, 'episode'), (SupervisorState, '~/state'),
         ):  # fmt: skip
             self._publishers[kind] = self._node.create_publisher(kind, topic, qos.LATCHED)
 
     def close(self) -> None:
-        """Publish nothing more; what was published is gone for late readers."""
+        """Destroy the publishers; late subscribers do not receive earlier messages."""
         while self._publishers:
             self._node.destroy_publisher(self._publishers.popitem()[1])
 
-    def has_said(self, state: EpisodeState) -> bool:
-        """Return whether this is what was last said of the episode; True before that."""
-        return self._announced is None or state == self._announced
+    def agrees_with(self, state: EpisodeState) -> bool:
+        """Return whether this state equals the last published one; True before the first."""
+        return self._episode is None or state == self._episode
 
-    def repeat(self) -> None:
-        """Publish episode and state again, when they are told next: another one has published."""
-        self._announced = self._state = None
+    def republish(self) -> None:
+        """Publish episode and state again at the next call, even if they have not changed."""
+        self._episode = self._state = None
 
     def _publish(self, message: Any) -> None:
-        if self.is_open and self._node.context.ok():  # at the end of the process it is not
+        if self.is_open and self._node.context.ok():  # invalid while the process ends
             self._publishers[type(message)].publish(message)
 
-    def announce(self, state: EpisodeState, stamp: int) -> None:
+    def publish_episode(self, state: EpisodeState, stamp: int) -> None:
         """
         Publish the state of the episode, if it has changed.
 
-        :param stamp: from when on it holds, ns
+        :param stamp: time of the change, ns
         """
-        if state == self._announced or not self.is_open:
+        if state == self._episode or not self.is_open:
             return
-        self._announced = state
+        self._episode = state
         self._publish(
             Episode(
                 header=header(stamp), id=state.id, task=state.task, executing=state.executing,
@@ -77,13 +77,15 @@ class Announcer:
             )
         )  # fmt: skip
 
-    def say(self, event: Event, level: Level, stamp: int, retries: int, budget: int) -> None:
+    def publish_event(
+        self, event: Event, level: Level, stamp: int, retries: int, budget: int
+    ) -> None:
         """
         Publish an event, and log it.
 
-        :param level: the worst that holds after it
+        :param level: worst level after the event
         :param stamp: for the header, ns
-        :param retries: requested in this episode so far
+        :param retries: number requested in this episode so far
         """
         message = to_alert(event, stamp)
         message.level = int(level)
@@ -93,18 +95,18 @@ class Announcer:
         if not self.is_open:
             return
         text = f'{event.level.name} {event.kind}: {event.text}'
-        if event.level in ALARMING:  # two calls: rclpy ties a severity to the place
+        if event.level in ALARMING:  # two calls: rclpy fixes the severity of a call site
             self._node.get_logger().warning(text)
         else:
             self._node.get_logger().info(text)
 
-    def show(self, state: SupervisorState, now: int, since: int | None = None) -> None:
+    def publish_state(self, state: SupervisorState, now: int, since: int | None = None) -> None:
         """
-        Publish the state of all, if it has changed.
+        Publish the state of the supervision, if it has changed.
 
         :param state: without header, 'since' and session
         :param now: ns
-        :param since: when its level began, ns; None: when it was first shown
+        :param since: time when its level began, ns; None: time of its first publication
         """
         if not self.is_open:
             return
@@ -117,7 +119,7 @@ class Announcer:
         if state == before:
             return
         self._state = state
-        # a copy with the header: kept without, so that it compares
+        # a copy with the header: stored without, for the comparison
         message = SupervisorState(
             header=header(now),
             **{name: getattr(state, name)

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The black box: for each alert a recording of all that monitor and supervisor take in and give out.
+The black box: an event recorder of the inputs and outputs of monitor and supervisor.
 
-It looks at the graph for what they subscribe to and publish, so it needs no list of cameras. It
-is a process of its own: it lives when they do not, and a slow disk holds up nobody.
+An alert starts a recording. The topics are read from the graph, so no list of cameras is needed.
+A separate process survives a crash of these nodes, and a slow disk does not delay them.
 """
 
 import time
@@ -32,7 +32,7 @@ from viva_ros.nodes.main import run
 from viva_ros.nodes.settings import BlackBoxSettings
 from viva_ros.nodes.topic_recorder import channel_metadata
 
-try:  # a robot's computer may have onnxruntime alone
+try:  # optional on a robot's computer
     from viva_ros.data.bag.writer import BackgroundWriter, part_path
     from viva_ros.data.episode import load, sidecar
     from viva_ros.data.messages import schema
@@ -42,13 +42,13 @@ try:  # a robot's computer may have onnxruntime alone
 except ImportError as error:
     MISSING = f'{error}: do without the node black_box, or {remedy(["mcap", "rosbags"])}'
 
-PICTURES: Final = ('value_plot', 'value_markers', 'value_cloud')  # made while someone subscribes
+VISUALIZATIONS: Final = ('value_plot', 'value_markers', 'value_cloud')  # not recorded
 LATCHED: Final = ('alert', 'episode', 'robot_description')
-OWN: Final = ('/rosout', '/parameter_events', '/clock')
-LOOK: Final = 1.0  # s, between looks at the graph
-TICK: Final = 0.2  # s
-BACKLOG: Final = 2.0  # of limits.memory: more that waits for the disk ends a recording
-FRESH: Final = 5.0  # s: an alert that is older was latched by an earlier run
+ROS_TOPICS: Final = ('/rosout', '/parameter_events', '/clock')
+GRAPH_PERIOD: Final = 1.0  # s, between two queries of the graph
+TICK_PERIOD: Final = 0.2  # s
+MAX_BACKLOG: Final = 2.0  # times limits.memory: a larger backlog ends a recording
+MAX_ALERT_AGE: Final = 5.0  # s: an older alert was latched by an earlier run
 PATTERN: Final = 'alert_*.mcap'
 ALERT: Final = 'viva_alert'  # name of the metadata record
 
@@ -62,10 +62,10 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         self._closing: list[BackgroundWriter] = []
 
     def setup(self, settings: BlackBoxSettings, prepared: None) -> None:
-        """Make the folder."""
+        """Create the folder."""
         if MISSING:
             raise ConfigurationError('black-box-library', MISSING)
-        own = self.get_namespace().strip('/')  # two robots on one machine do not mix
+        own = self.get_namespace().strip('/')  # one folder for each robot of this machine
         self._folder = Path(settings.folder).expanduser() / own
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -77,34 +77,34 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         latched = (*LATCHED, f'{settings.supervisor}/state')
         self._latched = {self.resolve_topic_name(name) for name in latched}
         self._types: dict[str, str] = {}
-        self._offers: dict[str, dict[str, str]] = {}
-        self._task = self._fault = self._last = ''
+        self._metadata: dict[str, dict[str, str]] = {}
+        self._task = self._fault = self._last_path = ''
 
     def start(self) -> None:
-        """Begin to keep."""
+        """Begin to buffer messages."""
         self._ring = Ring(self.settings.limits, self._latched)
         self._subscriptions_made: list[Any] = []
-        self._look_around()
+        self._discover_topics()
         self._timers_made = [
-            self.create_timer(LOOK, self._look_around, clock=self.steady),
-            self.create_timer(TICK, self._tick, clock=self.steady),
+            self.create_timer(GRAPH_PERIOD, self._discover_topics, clock=self.steady),
+            self.create_timer(TICK_PERIOD, self._tick, clock=self.steady),
         ]
 
     def stop(self) -> None:
-        """Close a recording that is being made, and forget all."""
+        """Finish the current recording, and clear the buffer."""
         self._finish()
         for timer in self._timers_made:
             self.destroy_timer(timer)
         for subscription in self._subscriptions_made:
             self.destroy_subscription(subscription)
         self._types.clear()
-        self._offers.clear()
+        self._metadata.clear()
 
     def teardown(self) -> None:
-        """There is nothing else."""
+        """Do nothing: ``stop`` frees everything."""
 
     def close(self) -> bool:
-        """End; False if a recording is not written in time, which leaves what there is of it."""
+        """Close the node; False if a recording is not written in time and stays partial."""
         ended = super().close()
         until = time.monotonic() + CLOSING
         written = [w.join(max(0.0, until - time.monotonic())) for w in self._closing]
@@ -112,30 +112,32 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         return ended and all(written)
 
     def diagnose(self, report: Report) -> None:
-        """Say what is kept, and which recording was the last."""
+        """Report the size of the buffer, and the last recording."""
         held = self._ring.size / (1 << 20) if self.active else 0.0
-        figures = {'topics': len(self._types), 'memory_mib': f'{held:.1f}', 'last': self._last}
+        figures = {
+            'topics': len(self._types), 'memory_mib': f'{held:.1f}', 'last': self._last_path,
+        }  # fmt: skip
         report.add('recording', ERROR if self._fault else OK, self._fault or 'ready', figures)
 
-    def _look_around(self) -> None:
-        """Subscribe to what has appeared."""
+    def _discover_topics(self) -> None:
+        """Subscribe to new topics of monitor and supervisor."""
         found: dict[str, list[str]] = {}
         here = self.get_node_names_and_namespaces()
         for node in (self.settings.monitor, self.settings.supervisor):
             where = (node, self.get_namespace())
             if where in here:
-                with suppress(NodeNameNonExistentError):  # it has just gone
+                with suppress(NodeNameNonExistentError):  # the node has just ended
                     found |= dict(self.get_publisher_names_and_types_by_node(*where))
                     found |= dict(self.get_subscriber_names_and_types_by_node(*where))
         for topic, types in found.items():
-            is_own = topic in OWN or topic.endswith(('transition_event', *PICTURES))
+            is_own = topic in ROS_TOPICS or topic.endswith(('transition_event', *VISUALIZATIONS))
             if topic not in self._types and not is_own:
                 self._subscribe(topic, types[0])
 
     def _subscribe(self, topic: str, type_name: str) -> None:
         try:
             schema(type_name)
-        except RecordingError:  # nothing of ours
+        except RecordingError:  # a type that recordings do not support
             return
         package, _, name = type_name.split('/')
         kind = getattr(import_module(f'{package}.msg'), name)
@@ -147,31 +149,31 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
 
     def _store(self, topic: str, cdr: bytes) -> None:
         now = int(self.get_clock().now().nanoseconds)
-        kept = Kept(topic, time.monotonic(), now, bytes(cdr))
-        self._ring.add(kept)
-        if topic not in self._offers:
-            self._look_at_offers(topic)
+        message = Kept(topic, time.monotonic(), now, bytes(cdr))
+        self._ring.add(message)
+        if topic not in self._metadata:
+            self._update_metadata(topic)
         if self._writer is not None:
-            self._write(kept)
+            self._write(message)
         if self._types[topic] == 'viva_ros/msg/Value':
-            self._newest_value = kept.cdr
+            self._newest_value = message.cdr
         if self._types[topic] == 'viva_ros/msg/Alert':
-            self._hear(deserialize_message(cdr, Alert), now)
+            self._on_alert(deserialize_message(cdr, Alert), now)
 
-    def _look_at_offers(self, topic: str) -> None:
-        """Keep the QoS of a topic's publishers: they may be gone when a recording begins."""
+    def _update_metadata(self, topic: str) -> None:
+        """Store the QoS of a topic's publishers: they may have ended when a recording begins."""
         found = channel_metadata(self, topic, self._types[topic])
-        if found or topic not in self._offers:
-            self._offers[topic] = found
+        if found or topic not in self._metadata:
+            self._metadata[topic] = found
         if self._writer is not None:
-            self._writer.describe(topic, self._offers[topic])
+            self._writer.describe(topic, self._metadata[topic])
 
-    def _hear(self, alert: Alert, now: int) -> None:
-        is_fresh = abs(now - to_ns(alert.header.stamp)) <= FRESH * 1e9
+    def _on_alert(self, alert: Alert, now: int) -> None:
+        is_fresh = abs(now - to_ns(alert.header.stamp)) <= MAX_ALERT_AGE * 1e9
         if not is_fresh or not is_alarming(alert.level, alert.kind):
             return
         if self._writer is not None:
-            self._take.extend(time.monotonic())
+            self._recording.extend(time.monotonic())
         else:
             self._begin(alert, now)
 
@@ -179,22 +181,24 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         stamp = datetime.fromtimestamp(now * 1e-9, UTC)
         path = self._folder / f'alert_{stamp:%Y%m%dT%H%M%S}_{now % 10**9 // 10**6:03d}.mcap'
         self._writer = BackgroundWriter(path)
-        self._take = EventRecording(self.settings.limits, time.monotonic())
+        self._recording = EventRecording(self.settings.limits, time.monotonic())
         self._writer.metadata(ALERT, describe(alert, self.settings))
         newest = getattr(self, '_newest_value', None)
         if newest is not None:
             task = deserialize_message(newest, Value).task
             self._writer.metadata(TASK, {'task': task})
-        for topic in self._offers:
-            self._look_at_offers(topic)
-        for kept in self._ring.content():
-            self._write(kept)
+        for topic in self._metadata:
+            self._update_metadata(topic)
+        for message in self._ring.content():
+            self._write(message)
 
-    def _write(self, kept: Kept) -> None:
-        if self._writer is None or self._take.cut:
+    def _write(self, message: Kept) -> None:
+        if self._writer is None or self._recording.cut:
             return
-        self._writer.write_cdr(kept.topic, self._types[kept.topic], kept.cdr, kept.time)
-        self._take.add(len(kept.cdr))
+        self._writer.write_cdr(
+            message.topic, self._types[message.topic], message.cdr, message.time
+        )
+        self._recording.add(len(message.cdr))
 
     def _tick(self) -> None:
         self._report_closed()
@@ -203,44 +207,46 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
         if self._writer.error is not None:
             self._fail(self._writer.error)
             self._writer = None
-        elif self._writer.backlog > BACKLOG * self.settings.limits.memory * MIB:
+        elif self._writer.backlog > MAX_BACKLOG * self.settings.limits.memory * MIB:
             text = f'{self._folder}: the disk is too slow, the recording ends'
             self._fail(RecordingError('black-box-backlog', text))
             self._finish()
-        elif self._take.is_over(time.monotonic()):
+        elif self._recording.is_over(time.monotonic()):
             self._finish()
 
     def _finish(self) -> None:
-        """Have the recording closed; ``_report_closed`` tells when it is."""
+        """Close the recording in its thread; ``_report_closed`` reports the end."""
         writer, self._writer = self._writer, None
         if writer is None:
             return
-        if self._take.cut:
+        if self._recording.cut:
             writer.metadata('viva_cut', {'limit_mib': self.settings.limits.file})
         writer.close(self._rotate)
         self._closing.append(writer)
 
     def _report_closed(self) -> None:
-        """Report the recordings that have been closed since the last look."""
+        """Report the recordings that were closed since the last call."""
         for writer in [writer for writer in self._closing if writer.done]:
             self._closing.remove(writer)
             if writer.error is not None:
                 self._fail(writer.error)
                 continue
-            self._last, self._fault = str(writer.path), writer.remark
+            self._last_path, self._fault = str(writer.path), writer.remark
             self.get_logger().info(f'recorded {writer.path}: label it with viva label')
 
     def _rotate(self, newest: Path) -> str:
-        """Delete old recordings; called in a thread. Return a fault, for a person."""
+        """Delete old recordings, in the writer's thread; return the text of a fault, or ''."""
         own = {part_path(writer.path) for writer in (self._writer, *self._closing) if writer}
-        begun = set(self._folder.glob(f'.{PATTERN}.part')) - own  # by a process that was killed
+        begun = (
+            set(self._folder.glob(f'.{PATTERN}.part')) - own
+        )  # left by a process that was killed
         paths = [*sorted(begun), *sorted(self._folder.glob(PATTERN))]
         try:
             stems = {name.split(':')[0] for name in load(sidecar(newest))}
             labelled = {path.name for path in paths if path.stem in stems} | {newest.name}
             sizes = {path.name: path.stat().st_size for path in paths}
-            gone, fits = rotate(sizes, labelled, self.settings.limits)
-            for name in gone:
+            deleted, fits = rotate(sizes, labelled, self.settings.limits)
+            for name in deleted:
                 (self._folder / name).unlink()
         except (RecordingError, OSError) as error:
             return f'old recordings are not deleted: {error}'
@@ -253,7 +259,7 @@ class BlackBox(ManagedNode[BlackBoxSettings]):
 
 
 def describe(alert: Alert, settings: BlackBoxSettings) -> dict[str, Any]:
-    """Return what belongs in the metadata of a recording."""
+    """Return the metadata of a recording."""
     return {
         'kind': alert.kind, 'text': alert.text, 'stamp': to_ns(alert.header.stamp),
         'onset': to_ns(alert.onset), 'episode': alert.episode_id, 'session': alert.session_id,

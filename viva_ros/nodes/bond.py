@@ -3,8 +3,8 @@
 """
 A node's end of a bond, by which nav2_lifecycle_manager watches the nodes that it activates.
 
-The manager takes a node for dead that it does not hear of on the topic 'bond' for 4 s. It comes
-with the messages of the package ``bond``; where they are not installed there is no bond.
+The manager considers a node dead after 4 s without a message on the topic 'bond'. Without the
+messages of the package ``bond`` the node has no bond.
 """
 
 import uuid
@@ -26,7 +26,7 @@ TIMEOUT: Final = 4.0  # s
 
 
 class Bond:
-    """Says while a node is active that it lives; from the executor, so not while it hangs."""
+    """Publishes heartbeats from the executor while a node is active; a hanging node sends none."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -37,13 +37,13 @@ class Bond:
         )
 
     def form(self) -> None:
-        """Begin, if bonds are installed."""
+        """Form the bond, if the package bond is installed."""
         if self._publisher is not None:
             self._instance = str(uuid.uuid4())
             self._timer.reset()
 
     def sever(self) -> None:
-        """End in good order: the manager is not to take it for a failure."""
+        """End the bond orderly, so that the manager sees no failure."""
         if not self._timer.is_canceled():
             self._timer.cancel()
             self._publish(active=False)

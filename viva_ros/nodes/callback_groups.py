@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Callback groups that keep rclpy's wait short.
+Callback groups that keep the wait set of rclpy small.
 
-At every turn rclpy's executor builds a new set of all that it waits for, which takes it longer
-than most callbacks. So what is taken when it is needed, or looked at seldom, is not waited for.
+In each turn rclpy's executor builds a new wait set, which takes longer than most callbacks. These
+groups leave out entities that the owner polls, and events that are needed once a second.
 """
 
 import time
@@ -14,8 +14,8 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.subscription import Subscription
 
 
-class Seldom(CallbackGroup):
-    """For events, such as a partner with other QoS: a moment after ``open``."""
+class EventGroup(CallbackGroup):
+    """For rare events, such as incompatible QoS: waited for only for a moment after ``open``."""
 
     MOMENT = 0.05  # s
 
@@ -24,29 +24,29 @@ class Seldom(CallbackGroup):
         self._until = 0.0
 
     def open(self) -> None:
-        """Let what has happened be told."""
+        """Wait for these events for the next ``MOMENT``."""
         self._until = time.monotonic() + self.MOMENT
 
     def can_execute(self, entity: Any) -> bool:
-        """Return whether to wait for it."""
+        """Return whether the executor waits for an entity."""
         return time.monotonic() < self._until
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Never refuse."""
+        """Return True: nothing is locked."""
         return True
 
     def ending_execution(self, entity: Any) -> None:
-        """Nothing was locked."""
+        """Do nothing: nothing was locked."""
 
 
-class Taken(Seldom):
+class PolledGroup(EventGroup):
     """
-    For a subscription whose messages its owner takes.
+    For a subscription that its owner polls with ``take_message``.
 
-    To wait for its events would be to wait for its messages too: the middleware has one condition
-    for both, and a message that is not taken ends every wait at once.
+    The subscription itself is never in the wait set: the middleware has one condition for events
+    and messages, and a message that is not taken ends every wait at once.
     """
 
     def can_execute(self, entity: Any) -> bool:
-        """Return whether to wait for it."""
+        """Return whether the executor waits for an entity."""
         return not isinstance(entity, Subscription) and super().can_execute(entity)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Between ROS messages and the types of the core, one message at a time; no lists of bytes."""
+"""Convert between ROS messages and the types of the core, without a copy of image data."""
 
 import math
 from collections.abc import Mapping
@@ -48,11 +48,12 @@ def decode(
     """
     Decode an image message.
 
-    :param size: (height, width) that it will be fitted into, px; None: it is wanted as sent
-    :param view: cv_bridge's conversion to an array without a copy, for the messages that it
-        ``takes``; None: our own, which is equal to the pixel
-    :returns: (H, W, 3) RGB, perhaps a view of the message's own bytes
-    :raises InputError: on an encoding, size or content that cannot be used
+    :param size: (height, width) of the later resize, px: a JPEG may be decoded smaller; None: full
+        size
+    :param view: conversion of cv_bridge, for messages that ``takes`` accepts; None: our own code,
+        with equal pixels
+    :returns: (H, W, 3) RGB, possibly a view of the message's data
+    :raises InputError: on an unsupported encoding, size or content
     """
     data = image_bytes(message)
     if isinstance(message, CompressedImage):
@@ -77,7 +78,7 @@ def joint_positions(message: JointState) -> dict[str, float]:
     """
     Return the positions of a joint state by name.
 
-    :raises InputError: if there are more or fewer names than positions
+    :raises InputError: if the numbers of names and positions differ
     """
     names, positions = message.name, message.position
     if len(names) != len(positions):
@@ -98,7 +99,7 @@ def to_joint_state(positions: Mapping[str, float], stamp: int) -> JointState:
 def to_value(
     estimate: Estimate, selection: Selection[object], now: int, horizon: float = math.nan
 ) -> Value:
-    """Return an estimate as a message; task, episode and engine are the caller's to fill in."""
+    """Return an estimate as a message; the caller sets task, episode and engine."""
     return Value(
         header=header(selection.stamp),
         status=Value.STATUS_OK,
@@ -118,20 +119,20 @@ def to_value(
 
 
 def to_details(message: Value) -> Details:
-    """Return what goes with the value of a message; joints that do not fit are left out."""
+    """Return success, progress and joints of a value; joints with wrong lengths are left out."""
     names, count = tuple(message.joint_names), len(message.joint_names)
     joints = None
     if count and len(message.positions) == count and np.isfinite(message.positions).all():
-        told = len(message.forecast) == count and bool(np.isfinite(message.forecast).all())
+        has_forecast = len(message.forecast) == count and bool(np.isfinite(message.forecast).all())
         joints = Proprioception(
             names, np.array(message.positions),
-            np.array(message.forecast) if told else None, message.horizon,
+            np.array(message.forecast) if has_forecast else None, message.horizon,
         )  # fmt: skip
     return Details(message.success_probability, message.progress, joints)
 
 
 def to_unknown_value(unknown: Unknown, stamp: int) -> Value:
-    """Return the lack of a value as a message; task, episode and engine are left to the caller."""
+    """Return an unknown value as a message; the caller sets task, episode and engine."""
     return Value(
         header=header(stamp), status=Value.STATUS_UNKNOWN,
         reason_kind=unknown.kind, reason=unknown.reason,
@@ -141,7 +142,7 @@ def to_unknown_value(unknown: Unknown, stamp: int) -> Value:
 
 
 def to_forecast(estimate: Estimate, stamp: int, horizon: float) -> FutureProprioception:
-    """Return a forecast as a message; episode and engine are left to the caller."""
+    """Return a forecast as a message; the caller sets episode and engine."""
     return FutureProprioception(
         header=header(stamp),
         joint_names=list(estimate.forecast),
@@ -151,7 +152,7 @@ def to_forecast(estimate: Estimate, stamp: int, horizon: float) -> FutureProprio
 
 
 def to_alert(event: Event, stamp: int) -> Alert:
-    """Return an event as a message; retries and session are left to the caller."""
+    """Return an event as a message; the caller sets retries and session."""
     return Alert(
         header=header(stamp), level=int(event.level), kind=event.kind,
         value=event.value, statistic=event.statistic, threshold=event.threshold,

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the monitor does: rate, latency, and why there was no value; reset once a second."""
+"""Entries of /diagnostics; rate, latency and faults of the values within the last second."""
 
 import os
 from collections import deque
@@ -17,14 +17,14 @@ OK, WARN, ERROR, STALE = (
 
 
 class Report:
-    """The entries of one node."""
+    """The diagnostic entries of one node."""
 
     def __init__(self, node: str, robot: str) -> None:
         """
-        Begin without entries.
+        Create a report without entries.
 
-        :param node: fully qualified name, which precedes the name of each entry
-        :param robot: its namespace, the hardware_id: '/' where there is none
+        :param node: fully qualified name, the prefix of each entry's name
+        :param robot: namespace, the hardware_id; '/' without one
         """
         self._node, self._robot = node, robot
         self._entries: list[DiagnosticStatus] = []
@@ -32,7 +32,7 @@ class Report:
     def add(
         self, name: str, level: bytes, text: str, values: Mapping[str, object] | None = None
     ) -> None:
-        """Add an entry with its level, a text for a person, and figures."""
+        """Add an entry: level, text and figures."""
         pairs = [KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()]
         self._entries.append(
             DiagnosticStatus(
@@ -42,31 +42,31 @@ class Report:
         )  # fmt: skip
 
     def message(self, stamp: Time) -> DiagnosticArray:
-        """Return the message."""
+        """Return the report as a message."""
         return DiagnosticArray(header=Header(stamp=stamp), status=self._entries)
 
 
-KEPT = 100  # latencies
+LATENCIES = 100  # of the percentiles
 
 
 class Health:
-    """Counts what was published."""
+    """Counts the published values."""
 
     def __init__(self) -> None:
-        self._latencies: deque[float] = deque(maxlen=KEPT)
-        self._skews: deque[float] = deque(maxlen=KEPT)
+        self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._skews: deque[float] = deque(maxlen=LATENCIES)
         self._known = self._unknown = 0
         self._reason = ''
 
     def note(self, latency: float, skew: float) -> None:
-        """Count a value; its latency, and how far its inputs were apart, s."""
+        """Count a known value, with its latency and the skew of its inputs, s."""
         self._latencies.append(latency)
         self._skews.append(skew)
         self._known += 1
         self._reason = ''
 
     def note_unknown(self, reason: str) -> None:
-        """Count that there was none."""
+        """Count an unknown value."""
         self._unknown += 1
         self._reason = reason
 

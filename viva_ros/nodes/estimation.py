@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An engine at work in a thread of its own: one selection in, one outcome out."""
+"""Run an engine in a worker thread: one selection in, one outcome out."""
 
 import math
 import threading
@@ -24,15 +24,15 @@ from viva_ros.engine.worker import EngineWorker, with_one_more_try
 from viva_ros.nodes.diagnostics import OK, WARN
 from viva_ros.nodes.settings import MonitorSettings
 
-Started = Callable[[Interruptible], Any]
+OnStart = Callable[[Interruptible], Any]
 
 
-def load_engine(settings: MonitorSettings, started: Started = nothing) -> Engine:
+def load_engine(settings: MonitorSettings, started: OnStart = nothing) -> Engine:
     """
-    Load the engine that the parameters name; uses nothing of ROS, so any thread can call it.
+    Load the engine that the parameters name; without ROS, so that any thread can call it.
 
-    :param started: called with an engine in a process of its own while that loads
-    :raises EngineError: naming what does not fit and the command that mends it
+    :param started: called with an isolated engine as soon as its process loads
+    :raises EngineError: naming the mismatch and the command that fixes it
     """
     folder = engine_folder(settings.engine, settings.task)
 
@@ -49,7 +49,7 @@ def load_engine(settings: MonitorSettings, started: Started = nothing) -> Engine
 
 
 class Interruption:
-    """Ends the loading of an engine in a process of its own from another thread."""
+    """Interrupts the loading of an isolated engine from another thread."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -57,14 +57,14 @@ class Interruption:
         self._interrupted = False
 
     def hold(self, engine: Interruptible) -> None:
-        """Take the engine that is being loaded; called in the thread that loads it."""
+        """Store the engine that is being loaded; called in the thread that loads it."""
         with self._guard:
             self._engine = engine
         if self._interrupted:
             engine.interrupt()
 
     def interrupt(self) -> None:
-        """End the loading, now or when it starts."""
+        """Interrupt the loading, now or when it starts."""
         with self._guard:
             self._interrupted = True
         if self._engine is not None:
@@ -74,11 +74,11 @@ class Interruption:
 @dataclass(frozen=True)
 class EstimationOutcome:
     """
-    What came of one selection.
+    The result of one selection.
 
-    :param generation: as it was submitted: an outcome from before a jump of time is not wanted
-    :param fatal: the error because of which the process must end; None: it goes on
-    :param wait: of the complete set for its time, as the rate has it, s
+    :param generation: number passed to ``submit``: outcomes from before a time jump are dropped
+    :param wait: time between the complete set of inputs and its submission, due to the rate, s
+    :param fatal: error that must end the process; None if there is none
     """
 
     selection: Selection[Any]
@@ -92,55 +92,55 @@ Job = tuple[Selection[Any], int, float]
 
 
 class Estimation:
-    """Owns the engine; ask whether it is idle before giving it work."""
+    """Owns the engine and its worker thread; accepts a selection while idle."""
 
     def __init__(
         self, engine: Engine, observer: Observer[Any], notify: Callable[[], None]
     ) -> None:
-        """:param notify: called in the worker's thread when an outcome can be taken."""
+        """:param notify: called in the worker thread when an outcome is ready."""
         self._engine, self._observer = engine, observer
         self._worker: EngineWorker[Job, EstimationOutcome] = EngineWorker(self._work, notify)
         self.take = self._worker.take
 
     @property
     def idle(self) -> bool:
-        """Whether a selection would be worked on at once."""
+        """Whether a selection would be processed at once."""
         return self._worker.idle
 
     @property
     def busy_for(self) -> float:
-        """How long the present estimate has taken, s; 0 when idle."""
+        """Duration of the current estimate so far, s; 0 when idle."""
         return self._worker.busy_for
 
     @property
     def engine_state(self) -> tuple[bytes, str]:
-        """How the engine does: a level for /diagnostics, and who estimates."""
+        """Level for /diagnostics, and the backend or server that estimates."""
         if not isinstance(self._engine, SharedEngine):
             return OK, self._engine.info.kind
         return OK if self._engine.is_served else WARN, self._engine.state
 
     @property
     def restarts(self) -> int:
-        """How often a process of the engine's own had to be started again."""
+        """Number of restarts of the isolated engine process."""
         return self._engine.restarts if isinstance(self._engine, Interruptible) else 0
 
     def submit(self, selection: Selection[Any], generation: int, wait: float = 0.0) -> None:
-        """Estimate from a selection, when idle."""
+        """Start an estimate; only when idle."""
         self._worker.submit((selection, generation, wait))
 
     def forget(self) -> None:
-        """Forget earlier pictures, when idle."""
+        """Forget earlier images; only when idle."""
         self._observer.reset()
 
     def stop(self) -> None:
-        """Notify of no further outcome; returns at once."""
+        """Stop notifying of outcomes; return at once."""
         self._worker.stop()
 
     def close(self) -> bool:
         """
-        End the thread and free the engine; False if an estimate hangs, which keeps both.
+        End the thread and free the engine; False if an estimate hangs, which keeps both alive.
 
-        Takes up to a second: called in a thread.
+        Blocks for up to a second: called in a thread.
         """
         if isinstance(self._engine, Interruptible):
             self._engine.interrupt()
@@ -169,46 +169,46 @@ class Estimation:
             raise
         except EngineError as error:
             return Unknown('engine', str(error))
-        except Exception as error:  # the thread must live whatever a library raises
+        except Exception as error:  # the thread must survive any error of a library
             return Unknown('engine', f'engine failed: {error!r}')
 
 
-LATE: Final = 1.5  # spacings
+OVERDUE: Final = 1.5  # minimum intervals
 
 
-class Pace:
+class RateLimiter:
     """
-    Keeps a rate by the time since the last estimate.
+    Limits the rate of estimates by the time since the last one.
 
-    A fixed grid of due times would make each frame wait for its point of the grid, up to a whole
-    period. A tenth of the period is let go, so that a camera of the same rate is never late.
+    A fixed grid of due times would delay each frame by up to a period. The minimum interval is 0.9
+    periods, so that the jitter of a camera of the same rate loses no frame.
     """
 
     def __init__(self, rate: float) -> None:
         """:param rate: Hz."""
-        self._spacing = 0.9 / rate
+        self._interval = 0.9 / rate
         self._last = -math.inf
 
     @property
     def due_at(self) -> float:
-        """When it will be time, s; minus infinity before the first."""
-        return self._last + self._spacing
+        """Time of the next estimate, s; minus infinity before the first."""
+        return self._last + self._interval
 
     def due(self, now: float) -> bool:
-        """Return whether it is time, s."""
+        """Return whether an estimate is due at a time, s."""
         return now >= self.due_at
 
     def overdue(self, now: float) -> bool:
-        """Return whether it is time to take what there is, s: who is awaited may not come."""
-        return now >= self._last + LATE * self._spacing
+        """Return whether to estimate from an incomplete set of inputs at a time, s."""
+        return now >= self._last + OVERDUE * self._interval
 
-    def take(self, now: float) -> None:
-        """Use the time."""
+    def mark(self, now: float) -> None:
+        """Note the time of an estimate, s."""
         self._last = now
 
 
-class Pause:
-    """Tells when a clock that others drive (/clock) has stopped."""
+class ClockWatchdog:
+    """Detects a simulated clock (/clock) that has stopped."""
 
     LIMIT = 0.5  # s
 
@@ -218,9 +218,10 @@ class Pause:
 
     def update(self, steady: float, clock: int) -> bool:
         """
-        Compare the clock, ns, with itself earlier.
+        Return whether the clock has not advanced for ``LIMIT``.
 
-        :param steady: s
+        :param steady: steady time, s
+        :param clock: time of the node's clock, ns
         """
         if clock != self._clock:
             self._clock, self._since = clock, steady

@@ -4,10 +4,10 @@
 The ``cv_bridge`` of ROS 2, where it is installed.
 
 Only its 'passthrough' conversion is used: it returns a view of the message, and OpenCV then orders
-the channels, as without it. It adds 12 to 18 us to a picture of 640 x 480 and no copy. Conversions
+the channels, as without it. It adds 12 to 18 us to an image of 640 x 480 and no copy. Conversions
 by cv_bridge copy: 'rgb8' from bgr8 takes 204 us instead of 57 by our own code, from rgb8 909
-instead of 7, from JPEG 3.6 ms instead of 0.8 (it cannot decode at a reduced size). So JPEG, and
-rows that cv_bridge reads wrongly, stay with our own code.
+instead of 7, from JPEG 3.6 ms instead of 0.8 (it cannot decode at a reduced size). Therefore our
+own code reads JPEG, and the rows that cv_bridge reads incorrectly.
 """
 
 import importlib
@@ -34,10 +34,10 @@ View = Callable[[Image], NDArray[np.uint8]]
 @dataclass(frozen=True)
 class Bridge:
     """
-    How raw images are read.
+    The conversion of raw images.
 
-    :param view: cv_bridge's function; None: our own code reads all
-    :param why: for the log
+    :param view: function of cv_bridge; None: our own code reads all images
+    :param why: reason for the choice, for the log
     """
 
     view: View | None
@@ -46,10 +46,10 @@ class Bridge:
 
 def takes(message: Image) -> bool:
     """
-    Return whether cv_bridge reads a message as we do.
+    Return whether cv_bridge and our own code read a message equally.
 
-    It takes the pixels of a row for ``step / channels``, which shifts all rows if that is no whole
-    number, and with numpy 2 it fails on big-endian messages.
+    cv_bridge computes the pixels of a row as ``step / channels``, which shifts all rows if the
+    quotient is fractional; with numpy 2 it fails on big-endian messages.
     """
     channels = CHANNELS.get(message.encoding)
     return channels is not None and message.step % channels == 0 and not message.is_bigendian
@@ -57,13 +57,13 @@ def takes(message: Image) -> bool:
 
 def view_by(view: View, message: Image) -> NDArray[np.uint8]:
     """
-    Return the RGB pixels of a checked message that cv_bridge ``takes``.
+    Return the RGB pixels of a checked message that ``takes`` accepts.
 
-    :raises InputError: if cv_bridge refuses it
+    :raises InputError: if cv_bridge fails
     """
     try:
         pixels = view(message)
-    except Exception as error:  # of cv_bridge, OpenCV or numpy: it does not say which
+    except Exception as error:  # of cv_bridge, OpenCV or numpy: undocumented
         text = f'cv_bridge cannot read a {message.encoding} image: {error!r}'
         raise InputError('cv-bridge-failed', text) from error
     return to_rgb(pixels, message.encoding)
@@ -71,13 +71,13 @@ def view_by(view: View, message: Image) -> NDArray[np.uint8]:
 
 @cache
 def find_bridge() -> Bridge:
-    """Return ROS 2's cv_bridge, if it is installed and reads each encoding as we do."""
+    """Return ROS 2's cv_bridge, if it is installed and reads each encoding correctly."""
     spec = importlib.util.find_spec('cv_bridge')
     if spec is None or spec.origin is None:
         return Bridge(None, 'OpenCV: cv_bridge is not installed')
     try:
         prefix = Path(get_package_prefix('cv_bridge'))
-    except (LookupError, OSError):  # not in the index, or there is no index
+    except (LookupError, OSError):  # not in the index, or no index
         return Bridge(None, f'OpenCV: {spec.origin} is no package of ROS 2 (PyPI has ROS 1 alone)')
     if not Path(spec.origin).is_relative_to(prefix):
         return Bridge(None, f"OpenCV: {spec.origin} hides ROS 2's cv_bridge in {prefix}")
@@ -92,7 +92,7 @@ def find_bridge() -> Bridge:
 
 
 def reads_alike(view: View, encoding: str) -> bool:
-    """Compare cv_bridge with our own code on 3 x 2 pixels and a padded row."""
+    """Return whether cv_bridge equals our own code on 3 x 2 pixels with padded rows."""
     step = 4 * CHANNELS[encoding]
     data = bytes(range(100, 100 + 2 * step))
     message = Image(encoding=encoding, height=2, width=3, step=step, data=array('B', data))

@@ -3,7 +3,7 @@
 """
 The monitor's inputs: the newest messages of each topic.
 
-Callbacks only store. Nothing is decoded before it is used.
+Callbacks only store messages; an image is decoded when it is used.
 """
 
 import os
@@ -23,32 +23,32 @@ from viva_ros.core.inputs import JOINTS, InputBuffer, Selection
 from viva_ros.core.observation import Unknown
 from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
-from viva_ros.nodes.callback_groups import Taken
+from viva_ros.nodes.callback_groups import PolledGroup
 from viva_ros.nodes.convert import joint_positions, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.registry import PROFILE, PROFILE_VARIABLE
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import TYPES, joint_topic
 
-FEW: Final = 4  # frames sent, below which a share is not judged
-UNNAMED: Final = b''  # the publisher, where the message info has no publisher id
+MIN_SENT: Final = 4  # frames; the share of fewer is not judged
+UNNAMED: Final = b''  # key of a publisher without an id in the message info
 
 
 @dataclass(frozen=True)
 class FrameShare:
-    """Frames sent and received within some time; ``sent`` is None where it cannot be counted."""
+    """Frames sent and received within a period; ``sent`` is None if it is not known."""
 
     sent: int | None
     received: int
 
     @property
     def is_low(self) -> bool:
-        """Whether fewer than half are known to have come."""
-        return self.sent is not None and self.sent >= FEW and 2 * self.received < self.sent
+        """Whether fewer than half of the frames arrived."""
+        return self.sent is not None and self.sent >= MIN_SENT and 2 * self.received < self.sent
 
 
-class Arrivals:
-    """Counts the frames of one topic."""
+class FrameCounter:
+    """Counts the frames of one topic that were sent and received."""
 
     def __init__(self) -> None:
         self._newest: dict[bytes, int] = {}
@@ -56,9 +56,9 @@ class Arrivals:
         self._unnamed = self._unnumbered = False
         self._publishers: frozenset[bytes] = frozenset()
 
-    def note(self, info: Mapping[str, Any]) -> None:
+    def count(self, info: Mapping[str, Any]) -> None:
         """
-        Count a frame, and those missed before it.
+        Count a frame, and the frames lost before it.
 
         :param info: message info of rclpy, with or without ``publisher_gid``
         """
@@ -74,41 +74,41 @@ class Arrivals:
         self._received += 1
         self._sent += 1 + missed
 
-    def take(self, publishers: Collection[bytes]) -> FrameShare:
+    def collect(self, publishers: Collection[bytes]) -> FrameShare:
         """
         Return the counts since the last call.
 
-        :param publishers: ids of the publishers that the topic has now
+        :param publishers: ids of the topic's current publishers
         """
         before, self._publishers = self._publishers, frozenset(publishers)
         same = len(self._publishers) == 1 and self._publishers == before
         unknown = self._unnumbered or (self._unnamed and not same)
         share = FrameShare(None if unknown else self._sent, self._received)
-        if not same:  # the next number of an unnamed publisher may be another publisher's
+        if not same:  # the next number may be of another publisher
             self._newest.pop(UNNAMED, None)
         self._sent = self._received = 0
         self._unnamed = self._unnumbered = False
         return share
 
 
-def advise(topic: str, share: FrameShare) -> str:
-    """Say that frames do not come, and what may mend it."""
-    text = f'{share.received} of {share.sent} frames of {topic} came'
+def frame_loss_text(topic: str, share: FrameShare) -> str:
+    """Return a text on lost frames, with a remedy."""
+    text = f'{share.received} of {share.sent} frames of {topic} arrived'
     if os.environ.get(PROFILE_VARIABLE):
-        return f'{text}: the network or this machine is too slow for them, or their publisher ' \
-               f'was started without {PROFILE_VARIABLE}'  # fmt: skip
+        return f'{text}: the network or this machine is too slow, or the publisher was started ' \
+               f'without {PROFILE_VARIABLE}'  # fmt: skip
     return (
-        f"{text}: {PROFILE_VARIABLE} is not set; set it to viva_ros' {PROFILE} here and for "
-        'the camera driver, so that large pictures fit the shared memory'
+        f'{text}: {PROFILE_VARIABLE} is not set; set it to {PROFILE} of viva_ros for the monitor '
+        'and the camera driver, so that large images fit into shared memory'
     )
 
 
-#: Of rclpy: a TypedDict on Kilted, a dict with fewer keys and no name of its own on Jazzy.
+#: Message info of rclpy: a TypedDict on Kilted, an untyped dict with fewer keys on Jazzy.
 MessageInfo: TypeAlias = Mapping[str, Any]
 
 
 class Inputs:
-    """Subscribes to all inputs while it lives."""
+    """Subscribes to all inputs until ``destroy``."""
 
     def __init__(
         self, node: Node, topics: Mapping[str, str], settings: MonitorSettings,
@@ -118,7 +118,7 @@ class Inputs:
         Subscribe.
 
         :param topics: camera to topic
-        :param notify: called after each picture
+        :param notify: called after each image
         """
         self._node, self._notify = node, notify
         self.complete_at = 0.0
@@ -127,7 +127,7 @@ class Inputs:
         joint_states = joint_topic(settings)
         self._names = {JOINTS: node.resolve_topic_name(joint_states)}
         self._names |= {camera: node.resolve_topic_name(topic) for camera, topic in topics.items()}
-        self._arrivals = {name: Arrivals() for name in self._names}
+        self._counters = {name: FrameCounter() for name in self._names}
         self._newest = dict.fromkeys(self._names, 0)
         self._faults: dict[str, str] = {}
         self.buffer: InputBuffer[Any] = InputBuffer(
@@ -139,9 +139,9 @@ class Inputs:
             self._subscribe(kind, camera, topic, qos.IMAGE, partial(self._store_image, camera))
             for camera, topic in topics.items()
         ]
-        self._taken = Taken()
+        self._polled = PolledGroup()
         self._joints = self._subscribe(
-            JointState, JOINTS, joint_states, qos.JOINTS, self._store_joints, self._taken
+            JointState, JOINTS, joint_states, qos.JOINTS, self._store_joints, self._polled
         )
         self._subscriptions.append(self._joints)
 
@@ -151,17 +151,17 @@ class Inputs:
         return {name: topic for name, topic in self._names.items() if name != JOINTS}
 
     def complete(self, used: Mapping[str, int]) -> bool:
-        """Return whether every camera has sent a picture newer than the stamps given, ns."""
+        """Return whether every camera has sent an image newer than these stamps, ns."""
         return all(self._newest[camera] > used.get(camera, -1) for camera in self._cameras)
 
     def take_joints(self) -> None:
-        """Store the joint states that have come: a callback for each would cost far more."""
+        """Store the joint states received so far: one callback each would cost far more."""
         with self._joints.handle:
             while (taken := self._joints.handle.take_message(JointState, False)) is not None:
                 self._store_joints(*taken)
 
     def select(self, now: int) -> Selection[Any] | Unknown:
-        """Return the newest set of messages that belong together."""
+        """Return the newest synchronized set of messages; Unknown if there is none."""
         self.take_joints()
         return self.buffer.select(now)
 
@@ -171,11 +171,11 @@ class Inputs:
             self._node.destroy_subscription(subscription)
 
     def diagnose(self, report: Report, now: int, stale: float) -> None:
-        """Report on each input: rate, age, and who does not publish."""
+        """Report rate, age and faults of each input."""
         self.take_joints()
-        self._taken.open()
+        self._polled.open()
         for name, topic in self._names.items():
-            share = self._arrivals[name].take(self._publishers(topic))
+            share = self._counters[name].collect(self._publishers(topic))
             age = (now - self._newest[name]) * 1e-9
             sent = 'unknown' if share.sent is None else share.sent
             values = {'topic': topic, 'rate_hz': share.received, 'sent_hz': sent}
@@ -187,12 +187,12 @@ class Inputs:
                 report.add(name, WARN, text, values)
             elif not self._newest[name]:
                 count = self._node.count_publishers(topic)
-                text = f'nothing received on {topic}, which {count} publish'
+                text = f'nothing received on {topic}, publishers: {count}'
                 report.add(name, ERROR, text, values)
             elif age > stale:
                 report.add(name, WARN, f'{topic} is {age:.2f} s old, limit {stale:g} s', values)
             elif share.is_low and name != JOINTS:
-                report.add(name, WARN, advise(topic, share), values)
+                report.add(name, WARN, frame_loss_text(topic, share), values)
             else:
                 report.add(name, OK, 'received', values)
 
@@ -233,7 +233,7 @@ class Inputs:
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
 
     def _stamp(self, name: str, message: Any) -> int:
-        """Return the stamp of a message, ns; without one the time of receipt, if that is set."""
+        """Return the stamp of a message, ns; the receive time if it is 0 and that is set."""
         stamp = to_ns(message.header.stamp)
         if stamp == 0 and self._use_receipt:
             return int(self._node.get_clock().now().nanoseconds)
@@ -241,5 +241,5 @@ class Inputs:
         return stamp
 
     def _note(self, name: str, stamp: int, info: MessageInfo) -> None:
-        self._arrivals[name].note(info)
+        self._counters[name].count(info)
         self._newest[name] = stamp

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Of several supervisors of one robot one is in charge: each would request retries.
+Leader election: only one of several supervisors of a robot is active and requests retries.
 
-On one machine a lock tells who was configured first, however late the others are discovered. A
-supervisor of another machine is known by its alerts: of two the elder one stays in charge.
+On one machine a lock file elects the supervisor that was configured first, independent of the
+discovery. A supervisor on another machine is known by its alerts: the older of two is active.
 """
 
 import time
@@ -14,59 +14,60 @@ from rclpy.node import Node
 
 from viva_ros.core.supervision_memory import Lock
 
-SHOWN = 10.0  # s; so long after its alert the graph shows a supervisor that lives
+DISCOVERY_TIME = 10.0  # s, after an alert: a running supervisor is then in the graph
 
 
-class Rivals:
+class Leadership:
     """
-    Looks for other supervisors of the same robot; those not in charge publish no alerts.
+    Elects one of the supervisors of a robot; the passive ones publish no alerts.
 
-    :param session: start of this supervisor, ns
-    :param path: of the lock, the same for all supervisors of this name on this machine
+    :param session: start time of this supervisor, ns
+    :param path: lock file, the same for all supervisors of this name on this machine
     """
 
     def __init__(self, node: Node, session: int, path: Path) -> None:
         self._node, self._session = node, session
         self._lock = Lock(path, str(session))
-        self._elder, self._heard = 0, -SHOWN  # session of an elder one, 0: none; when, s
-        self._crowded = False  # whether another one publishes alerts
-        self.reason = ''  # why this supervisor is not in charge; '' if it is
+        self._older, self._heard = 0, -DISCOVERY_TIME  # session of an older one, 0: none; time, s
+        self._contested = False  # whether another supervisor publishes alerts
+        self.reason = ''  # why this supervisor is passive; '' if it is active
 
-    def hear(self, session: int) -> bool:
-        """Note whose alert has come; return whether that one is elder."""
+    def note_alert(self, session: int) -> bool:
+        """Note the session of an alert; return whether its supervisor is older."""
         if session >= self._session:
             return False
-        self._elder, self._heard = session, time.monotonic()
+        self._older, self._heard = session, time.monotonic()
         return True
 
-    def look(self, publishes: bool) -> None:
+    def update(self, publishes: bool) -> None:
         """
-        Look who is in charge, and set ``reason``.
+        Repeat the election, and set ``reason``.
 
         :param publishes: whether this supervisor publishes alerts
         """
-        crowded = self._node.count_publishers('alert') > publishes
-        if not crowded and (self._crowded or time.monotonic() - self._heard > SHOWN):
-            self._elder = 0  # it has ended: one that comes now is younger
-        self._crowded = crowded
+        contested = self._node.count_publishers('alert') > publishes
+        if not contested and (self._contested or time.monotonic() - self._heard > DISCOVERY_TIME):
+            self._older = 0  # it has ended: a new one is younger
+        self._contested = contested
         if not self._take_lock():
             self.reason = 'another supervisor of this name runs on this machine'
-        elif crowded and self._elder and str(self._elder) not in self._lock.earlier:
-            self.reason = f'supervisor of session {self._elder} is on this topic too'
+        elif contested and self._older and str(self._older) not in self._lock.earlier:
+            self.reason = f'supervisor of session {self._older} is on this topic too'
         else:
             self.reason = ''
 
-    def rest(self) -> None:
-        """Let another supervisor be in charge."""
+    def release(self) -> None:
+        """Release the lock for another supervisor."""
         self._lock.free()
 
     def _take_lock(self) -> bool:
         try:
             return self._lock.take()
-        except OSError as error:  # then others are known by their alerts alone
+        except OSError as error:  # others are then known by their alerts only
             self._node.get_logger().error(
-                'no lock tells whether another supervisor of this name runs on this machine '
-                f'({error}): set ROS_HOME to a folder that can be written, or free disk space',
+                'another supervisor of this name on this machine would not be noticed: the lock '
+                f'file cannot be written ({error}): set ROS_HOME to a writable folder, or free '
+                'disk space',
                 throttle_duration_sec=30.0,
             )  # fmt: skip
             return True

@@ -1,12 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A lifecycle node that answers at any time, and refuses with a reason.
+A lifecycle node that stays responsive while it configures, and reports why a transition fails.
 
-Before the transition 'configure' the node is prepared: what takes long runs in a thread, what must
-be there is looked for by a timer, and the executor serves all else meanwhile. The transition
-itself is short. rclpy swallows what is raised in a transition. Here a VivaError is logged and
-becomes FAILURE, and the reason stays in /diagnostics while the node is not configured.
+Before the transition 'configure' the node is prepared: slow work runs in a thread, a timer polls
+for inputs, and the executor serves all other callbacks meanwhile. The transition itself is short.
+rclpy swallows exceptions of a transition. Here a VivaError is logged and becomes FAILURE, and its
+text stays in /diagnostics until the node is configured.
 """
 
 import gc
@@ -31,7 +31,7 @@ from viva_ros.core.errors import ConfigurationError, VivaError
 from viva_ros.engine.background_task import Preparation
 from viva_ros.nodes import qos
 from viva_ros.nodes.bond import Bond
-from viva_ros.nodes.callback_groups import Seldom
+from viva_ros.nodes.callback_groups import EventGroup
 from viva_ros.nodes.diagnostics import Report
 from viva_ros.nodes.parameters import Parameters
 
@@ -41,10 +41,10 @@ QUIET = 1.3  # s; more than the lease
 
 
 class Heartbeat:
-    """Publishes the time while a node is well."""
+    """Publishes the time while a node is healthy."""
 
-    def __init__(self, node: Node, is_well: Callable[[], bool]) -> None:
-        self._node, self._is_well = node, is_well
+    def __init__(self, node: Node, is_healthy: Callable[[], bool]) -> None:
+        self._node, self._is_healthy = node, is_healthy
         self._quiet_until = 0.0
         self._publisher = node.create_publisher(Header, TOPIC, qos.HEARTBEAT)
         self._timer = node.create_timer(
@@ -53,7 +53,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         now = time.monotonic()
-        if not self._is_well():
+        if not self._is_healthy():
             self._quiet_until = now + QUIET
         elif now >= self._quiet_until:
             stamp = self._node.get_clock().now().to_msg()
@@ -61,8 +61,8 @@ class Heartbeat:
 
 
 Settings = TypeVar('Settings')
-LOOK = 0.1  # s, from one look at a preparation to the next
-CLOSING = 1.5  # s, for threads to end when the process does
+POLL_PERIOD = 0.1  # s, between two checks of a preparation
+CLOSING = 1.5  # s, for threads to end with the process
 SUCCESS = TransitionCallbackReturn.SUCCESS
 LABELS = {
     Transition.TRANSITION_CONFIGURE: 'configure',
@@ -73,19 +73,19 @@ LABELS = {
 
 
 class AbsentInputError(ConfigurationError):
-    """An input is not there yet: autostart goes on looking."""
+    """An input is not published yet: autostart continues to poll."""
 
 
 @dataclass
 class Attempt(Generic[Settings]):
     """
-    One way to 'configured'.
+    One attempt to configure the node.
 
-    :param is_own: begun by autostart, not by a call of change_state
-    :param settings: as they were when it began
+    :param is_own: started by autostart, not by a call of change_state
+    :param settings: settings at its start
     :param prepared: result of the preparation; None before
-    :param error: why the transition will fail
-    :param answer: completed with whether the transition can be made; None: nobody waits
+    :param error: error that the transition will raise
+    :param answer: completed with True if the transition can be made; None if no call waits
     """
 
     is_own: bool
@@ -95,103 +95,105 @@ class Attempt(Generic[Settings]):
     answer: Future | None = None
 
     def reply(self, ready: bool) -> None:
-        """Complete the answer."""
+        """Complete the answer, if a call waits."""
         answer, self.answer = self.answer, None
         if answer is not None:
             answer.set_result(ready)
 
 
 class ManagedNode(LifecycleNode, Generic[Settings]):
-    """Base of monitor and supervisor, which give setup, start, stop, teardown and diagnose."""
+    """Base class; a node implements setup, start, stop, teardown and diagnose."""
 
     def __init__(self, name: str, defaults: Settings, **options: Any) -> None:
         super().__init__(name, **options)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.parameters = Parameters(self, defaults, self._check, self._hold, self._apply)
+        self.parameters = Parameters(self, defaults, self._check, self._lock_reason, self._apply)
         self.settings = defaults
         self.refusal = ''
         self.configured = self.active = self._finalized = self._activates_itself = False
         self.preparation: Preparation[Any] = Preparation(self.discard)
         self._attempt: Attempt[Settings] | None = None
-        self._attempt_waits = ''  # what the attempt waits for
-        self.seldom = Seldom()
+        self._attempt_waits = ''  # text: what the attempt waits for
+        self.event_group = EventGroup()
         self._diagnostics = self.create_publisher(
-            DiagnosticArray, '/diagnostics', 10, callback_group=self.seldom
+            DiagnosticArray, '/diagnostics', 10, callback_group=self.event_group
         )
         self.create_timer(1.0, self._publish_diagnostics, clock=self.steady)
-        self._heartbeat = Heartbeat(self, self.is_well)
+        self._heartbeat = Heartbeat(self, self.is_healthy)
         self._bond = Bond(self)
         self._autostart = self.create_timer(0.0, self._start_up, clock=self.steady)
-        self._attempt_timer = self.create_timer(LOOK, self._go_on, clock=self.steady)
+        self._attempt_timer = self.create_timer(
+            POLL_PERIOD, self._advance_attempt, clock=self.steady
+        )
         self._attempt_timer.cancel()
         self._made: list[Callable[[], Any]] = []
         self._serve_change_state_itself()
 
-    # What a child gives.
+    # Hooks of the nodes.
 
     def prepare(self, settings: Settings) -> None:
-        """Begin what takes long in ``self.preparation``; raise VivaError to refuse."""
+        """Start slow work in ``self.preparation``; raise VivaError to fail."""
 
-    def look(self, settings: Settings, prepared: Any) -> str:
+    def poll(self, settings: Settings, prepared: Any) -> str:
         """
-        Look once for what must be there; called again and again after the preparation.
+        Check once whether all inputs are available; called repeatedly after the preparation.
 
-        :returns: what is waited for, for a person; '' if all is there
-        :raises AbsentInputError: if it has been waited for long enough
-        :raises VivaError: to refuse
+        :returns: text that names what is missing; '' if nothing is
+        :raises AbsentInputError: on a time-out
+        :raises VivaError: to fail the transition
         """
         return ''
 
     def discard(self, prepared: Any) -> None:
-        """Free what was prepared but is not needed; called in a thread, without rclpy."""
+        """Free an unused result of the preparation; called in a thread, without rclpy."""
 
     def setup(self, settings: Settings, prepared: Any) -> None:
         """
-        Create all that is needed; raise VivaError to refuse.
+        Create publishers, subscriptions and the like; raise VivaError to fail.
 
         :param prepared: result of the preparation; discarded if this raises
         """
         raise NotImplementedError
 
     def start(self) -> None:
-        """Begin to work and to publish."""
+        """Start to work and to publish; called on activation."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Cease to work."""
+        """Stop working; called on deactivation."""
         raise NotImplementedError
 
     def teardown(self) -> None:
-        """Free what look and setup made, also after a setup that failed half-way."""
+        """Free the results of poll and setup, also after a failed setup."""
         raise NotImplementedError
 
     def diagnose(self, report: Report) -> None:
-        """Say how it goes, while configured."""
+        """Add diagnostic entries; called once a second while configured."""
         raise NotImplementedError
 
     def check(self, settings: Settings) -> None:
-        """Refuse settings, each valid by itself, that do not fit; raise ConfigurationError."""
+        """Check settings that depend on each other; raise ConfigurationError."""
 
     def apply(self, settings: Settings) -> None:
-        """Take over live parameters that have changed; ``self.settings`` has them already."""
+        """Apply changed live parameters; ``self.settings`` already holds them."""
 
-    def is_well(self) -> bool:
-        """Return whether it gives signs of life; one that hangs gives none anyway."""
+    def is_healthy(self) -> bool:
+        """Return whether the heartbeat is published; a hanging node publishes none anyway."""
         return True
 
     # The lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Set up; FAILURE with a reason in the log if something does not fit."""
+        """Set up; FAILURE, and the reason in the log, on a VivaError."""
         return self._transition('configure', self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start to publish."""
+        """Activate the node."""
         result = super().on_activate(state)
         return result if result != SUCCESS else self._transition('activate', self._activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop publishing."""
+        """Deactivate the node."""
         self._transition('deactivate', self._deactivate)
         return super().on_deactivate(state)
 
@@ -205,16 +207,16 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         return self._transition('shut down', self._clean_up)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After an unexpected error: back to unconfigured."""
+        """Return to unconfigured after an unexpected error."""
         return self._transition('recover', self._clean_up)
 
     def close(self) -> bool:
-        """End before the process does; False if a thread does not end."""
+        """Free everything before the process ends; False if a thread does not end."""
         self._clean_up()
         return self.preparation.join(CLOSING)
 
     def keep(self, destroy: Callable[[Any], Any], entity: Any) -> Any:
-        """Remember how to destroy an entity at clean-up; returns it."""
+        """Register how to destroy an entity at clean-up, and return the entity."""
         self._made.append(lambda: destroy(entity))
         return entity
 
@@ -224,11 +226,11 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         try:
             if attempt.error is not None:
                 raise attempt.error
-            assert attempt.settings is not None  # it is read before an error can be
+            assert attempt.settings is not None  # without an error it was read
             self.setup(attempt.settings, attempt.prepared)
         except Exception as error:
             self._drop_attempt(attempt)
-            if isinstance(error, VivaError):  # after others, on_error cleans up
+            if isinstance(error, VivaError):  # after other errors, on_error cleans up
                 self._clean_up()
             raise
         self.settings, self.configured, self.refusal = attempt.settings, True, ''
@@ -240,7 +242,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._bond.form()
 
     def freeze_garbage(self) -> None:
-        """Exclude all that was loaded from garbage collection, which takes 50 ms otherwise."""
+        """Exclude loaded objects from garbage collection, which otherwise takes 50 ms."""
         gc.collect()
         gc.freeze()
 
@@ -267,7 +269,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self._refuse(name, error)
             return TransitionCallbackReturn.FAILURE
         except Exception:  # rclpy would swallow it
-            if not self.context.ok():  # shut down in its midst
+            if not self.context.ok():  # the context was shut down meanwhile
                 return TransitionCallbackReturn.FAILURE
             self.refusal = traceback.format_exc(limit=-1).strip()
             self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
@@ -275,15 +277,15 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         return SUCCESS
 
     def _refuse(self, name: str, error: VivaError) -> None:
-        """Log a refusal once, and keep it for /diagnostics."""
+        """Log an error once, and store it for /diagnostics."""
         if str(error) != self.refusal:
             self.get_logger().error(f'cannot {name}: {error}')
         self.refusal = str(error)
 
-    # The way to 'configured'.
+    # The attempt to configure.
 
     def _start_up(self) -> None:
-        """Configure, and activate in another turn of the executor: either takes its time."""
+        """Configure, and activate in a later turn of the executor, since both block it."""
         self._autostart.cancel()
         if self._activates_itself:
             self._activates_itself = False
@@ -295,7 +297,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self._begin_attempt(is_own=True)
 
     def _begin_attempt(self, is_own: bool) -> Attempt[Settings]:
-        """Begin to prepare for 'configure'."""
+        """Start to prepare the transition 'configure'."""
         self.refusal = self._attempt_waits = ''
         self._attempt = attempt = Attempt(is_own)
         try:
@@ -306,8 +308,8 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._attempt_timer.reset()
         return attempt
 
-    def _go_on(self) -> None:
-        """Go on with the attempt as far as that is possible without waiting."""
+    def _advance_attempt(self) -> None:
+        """Continue the attempt without blocking."""
         attempt = self._attempt
         if attempt is None:
             self._attempt_timer.cancel()
@@ -316,7 +318,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             if attempt.error is None and not self._attempt_is_ready(attempt):
                 return
         except AbsentInputError as error:
-            if attempt.is_own:  # the robot may come up later
+            if attempt.is_own:  # the robot may start later
                 self._refuse('configure', error)
                 attempt.reply(False)
                 return
@@ -331,7 +333,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self._autostart.reset()
 
     def _attempt_is_ready(self, attempt: Attempt[Settings]) -> bool:
-        """Return whether the transition can be made; start again with parameters that changed."""
+        """Return whether the transition can be made; restart the attempt if parameters changed."""
         if self.parameters.read() != attempt.settings:
             answer, attempt.answer = attempt.answer, None
             self._clean_up()
@@ -341,15 +343,15 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             if not self.preparation.done:
                 return False
             attempt.prepared = self.preparation.take()
-        self._attempt_waits = self.look(attempt.settings, attempt.prepared)
+        self._attempt_waits = self.poll(attempt.settings, attempt.prepared)
         return not self._attempt_waits
 
     def _prepare_now(self) -> Attempt[Settings]:
-        """Prepare while the caller waits: the transition is made from within the process."""
+        """Prepare and block: the transition was triggered from within the process."""
         attempt = self._begin_attempt(is_own=False)
         try:
             while attempt.error is None and not self._attempt_is_ready(attempt):
-                time.sleep(LOOK)
+                time.sleep(POLL_PERIOD)
         except Exception as error:
             attempt.error = error
         return attempt
@@ -368,16 +370,16 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     @property
     def _attempt_state(self) -> str:
-        """How far the attempt has come, for a person."""
+        """Text on the progress of the attempt."""
         return self.preparation.state or self._attempt_waits or 'about to be configured'
 
     # The service ~/change_state.
 
     def _serve_change_state_itself(self) -> None:
         """
-        Put a coroutine in front of rclpy's callback, so that 'configure' can wait.
+        Wrap rclpy's callback in a coroutine, so that 'configure' can wait.
 
-        In a group of its own it holds up no other callback while it does.
+        Its own reentrant group lets other callbacks run meanwhile.
         """
         service = next(s for s in self.services if s.srv_type is ChangeState)
         self._change_state = service.callback
@@ -388,7 +390,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     async def _serve_change_state(
         self, request: ChangeState.Request, response: ChangeState.Response
     ) -> ChangeState.Response:
-        """Answer as rclpy does; 'configure' is prepared first, all that ends it cancels that."""
+        """Answer as rclpy does; 'configure' waits for the preparation, others may cancel it."""
         name = request.transition.label or LABELS.get(request.transition.id, 'shutdown')
         response.success = False
         attempt = self._attempt
@@ -411,16 +413,16 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def _refuse_meanwhile(self, name: str, response: ChangeState.Response) -> ChangeState.Response:
         self.get_logger().error(
             f"cannot {name}: {self._attempt_state}: wait until 'configure' is answered, or cancel "
-            "it by 'cleanup' or 'shutdown'"
+            "it with 'cleanup' or 'shutdown'"
         )
         return response
 
-    def _hold(self) -> str:
-        """Say why only live parameters can change."""
+    def _lock_reason(self) -> str:
+        """Return why only live parameters can change; '' if all can."""
         return 'read when configuring: deactivate and clean up the node first' * self.configured
 
     def _check(self, settings: Settings) -> None:
-        if self.configured:  # before, others may have to be set after it
+        if self.configured:  # before, dependent parameters may still follow
             self.check(settings)
 
     def _apply(self, settings: Settings) -> None:
@@ -438,5 +440,5 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             report.add('configuration', DiagnosticStatus.WARN, self._attempt_state)
         else:
             report.add('configuration', DiagnosticStatus.OK, 'not configured')
-        self.seldom.open()
+        self.event_group.open()
         self._diagnostics.publish(report.message(self.get_clock().now().to_msg()))

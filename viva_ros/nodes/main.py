@@ -1,11 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How a node's process begins and ends: exit code 0 on SIGINT and SIGTERM, within 3 s.
+Start and end of a node's process: exit code 0 on SIGINT and SIGTERM, within 3 s.
 
-rclpy's own handlers shut the context down in the midst of a callback, and whatever that calls next
-fails. Here a signal ends the executor between two callbacks; the node is closed with a context
-that is still valid.
+rclpy's own handlers shut down the context during a callback, whose next call then fails. Here a
+signal ends the executor between two callbacks, and the node is closed with a valid context.
 """
 
 import gc
@@ -31,21 +30,21 @@ from viva_ros.engine.background_task import nothing
 RCLError = rclpy_implementation.RCLError
 UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-TIDY_UP = 2.0  # s; then the process ends as it is
+CLOSE_TIMEOUT = 2.0  # s; then the process exits
 Made = TypeVar('Made', bound=Node)
 
 
-class Ending:
+class ShutdownRequest:
     """
-    Waits for SIGINT, SIGTERM or ``ask``, and limits the time until the process has ended.
+    Waits for SIGINT, SIGTERM or ``request``, and limits the time until the process exits.
 
-    SIGINT counts even where a shell that runs us in the background has it ignored.
+    SIGINT is handled even if a shell ignores it for a background job.
     """
 
     def __init__(self) -> None:
         self.codes = [0]  # of the process; the last one counts
         self.executor: SingleThreadedExecutor | None = None
-        self._asked = threading.Event()
+        self._requested = threading.Event()
         self._read, self._write = socket.socketpair()
         self._write.setblocking(False)
         signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
@@ -54,71 +53,71 @@ class Ending:
         threading.Thread(target=self._watch, name='viva_ending', daemon=True).start()
 
     @property
-    def is_asked(self) -> bool:
-        """Whether the process shall end."""
-        return self._asked.is_set()
+    def requested(self) -> bool:
+        """Whether the process must end."""
+        return self._requested.is_set()
 
-    def ask(self) -> None:
-        """Do as on SIGTERM."""
+    def request(self) -> None:
+        """Request the end, as SIGTERM does."""
         self._write.send(bytes([signal.SIGTERM]))
 
-    def leave(self) -> None:
-        """End the process without tidying up; with the last of the codes."""
+    def exit(self) -> None:
+        """Exit at once with the last of the codes."""
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(self.codes[-1])
 
     def _watch(self) -> None:
-        """Wake the executor on a signal; end the process where it does not in time."""
+        """Wake the executor on a signal; exit if the process does not end in time."""
         while not any(number in SIGNALS for number in self._read.recv(64)):
             pass
-        self._asked.set()
+        self._requested.set()
         if self.executor is not None:
             self.executor.create_task(nothing)
-        time.sleep(TIDY_UP)
-        self.leave()
+        time.sleep(CLOSE_TIMEOUT)
+        self.exit()
 
 
 def run(make: Callable[[], Made], argv: Sequence[str] | None = None) -> None:
     """
-    Spin a node until it is told to stop.
+    Spin a node until a shutdown is requested.
 
-    Does not return where the interpreter could not tidy up: a thread of the node hangs, or the
-    node was only half made.
+    Exits without returning if the interpreter could not end: a thread of the node hangs, or the
+    node's constructor failed.
 
     :raises SystemExit: after an error, which is written to stderr
     """
-    ending = Ending()
+    shutdown = ShutdownRequest()
     node: Made | None = None
     try:
         executor = start(argv)
         gc.collect()
-        gc.freeze()  # what was imported stays: a collection of it would stop the executor
+        gc.freeze()  # a collection of the imported modules would stop the executor
         node = make()
         executor.add_node(node)
-        ending.executor = executor
-        while not ending.is_asked:
+        shutdown.executor = executor
+        while not shutdown.requested:
             executor.spin_once()
     except ExternalShutdownException:
         pass
     except VivaError as error:
         print(error, file=sys.stderr)
-        ending.codes.append(1)
+        shutdown.codes.append(1)
     except Exception:
         traceback.print_exc()
-        ending.codes.append(1)
+        shutdown.codes.append(1)
     finally:
-        ending.ask()  # from here on time is limited
+        shutdown.request()  # from here the time is limited
         ignore_signals()
         clean = end(node)
     if not clean or node is None:
-        ending.leave()
-    if ending.codes[-1]:
-        sys.exit(ending.codes[-1])
+        shutdown.exit()
+    if shutdown.codes[-1]:
+        sys.exit(shutdown.codes[-1])
 
 
 def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
-    """Begin, without rclpy's handlers of signals."""
+    """Initialize rclpy without its signal handlers."""
     try:
         rclpy.init(
             args=None if argv is None else list(argv),
@@ -126,8 +125,8 @@ def start(argv: Sequence[str] | None) -> SingleThreadedExecutor:
         )
     except (RCLError, UnknownROSArgsError) as error:
         sys.exit(
-            f'{error}: see the arguments after --ros-args, and whether {log_folder()} can be '
-            'written (ROS_LOG_DIR names another folder)'
+            f'{error}: check the arguments after --ros-args, and that {log_folder()} is '
+            'writable (ROS_LOG_DIR sets another folder)'
         )
     return SingleThreadedExecutor()
 
@@ -139,13 +138,13 @@ def log_folder() -> str:
 
 
 def ignore_signals() -> None:
-    """Ignore a second Ctrl-C: it must not interrupt the tidying up."""
+    """Ignore a second Ctrl-C: it must not interrupt the shutdown."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def end(node: Node | None) -> bool:
-    """Close and destroy a node; False if something of it would not stop."""
+    """Close and destroy a node; False if one of its threads does not end."""
     clean = True
     if node is not None:
         close = getattr(node, 'close', None)

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The monitor: cameras and joint states in, the value of the task under way out.
+The monitor: estimates the value of the current task from cameras and joint states.
 
-Messages are only stored as they come. At the set rate the newest set of them goes to a worker
-thread, if that is idle; there is no queue. Where there is no value, 'unknown' is published at the
-same rate, with the reason.
+Callbacks only store messages. At the rate of the parameter the newest synchronized set goes to a
+worker thread, if that is idle; there is no queue. Without a value, 'unknown' and the reason are
+published at the same rate.
 """
 
 import math
@@ -28,12 +28,12 @@ from viva_ros.nodes import qos
 from viva_ros.nodes.convert import decode, image_bytes
 from viva_ros.nodes.diagnostics import ERROR, WARN, Health, Report, open_handles
 from viva_ros.nodes.estimation import (
+    ClockWatchdog,
     Estimation,
     EstimationOutcome,
     Interruption,
-    Pace,
-    Pause,
-    Started,
+    OnStart,
+    RateLimiter,
     load_engine,
 )
 from viva_ros.nodes.image_bridge import find_bridge
@@ -44,11 +44,11 @@ from viva_ros.nodes.outputs import Outputs
 from viva_ros.nodes.settings import MonitorSettings
 from viva_ros.nodes.topics import InputSearch, camera_topics
 
-LOOKS_PER_PERIOD = 2
-LOOK = 0.05  # s, at most from one look to the next: how late a stale input may be noticed
-PICTURE_PERIOD = 0.5  # s
-WELL_SHARE = 0.5  # of hang_after: without an answer for longer there is no sign of life
-SET_PERIODS = 2.0  # periods within which all inputs of a set must have come
+CHECKS_PER_PERIOD = 2
+CHECK_PERIOD = 0.05  # s, at most: the delay with which a stale input is noticed
+VISUALIZATION_PERIOD = 0.5  # s
+HEALTHY_SHARE = 0.5  # of hang_after: a longer estimate stops the heartbeat
+SET_PERIODS = 2.0  # periods within which all inputs of a set must arrive
 
 
 class Monitor(ManagedNode[MonitorSettings]):
@@ -58,93 +58,95 @@ class Monitor(ManagedNode[MonitorSettings]):
         super().__init__('monitor', MonitorSettings(), **options)
         self._estimation: Estimation | None = None
         self._search: InputSearch | None = None
-        self._stuck = False
-        self._engine_news = ''
+        self._hung = False
+        self._recent_fault = ''
         self._engine_fault = ''
 
-    def load_engine(self, settings: MonitorSettings, started: Started = nothing) -> Engine:
+    def load_engine(self, settings: MonitorSettings, started: OnStart = nothing) -> Engine:
         """Load the engine that the parameters name; called in a thread, without rclpy."""
         return load_engine(settings, started)
 
     def prepare(self, settings: MonitorSettings) -> None:
         """Load the engine in the background."""
-        self._warn_of_stuck()
+        self._log_hung_thread()
         interruption = Interruption()
         self.preparation.begin(
             f'loading engine {settings.engine or "(shipped)"} of task {settings.task!r}',
             partial(self.load_engine, settings, interruption.hold), interruption.interrupt,
         )  # fmt: skip
 
-    def look(self, settings: MonitorSettings, engine: Engine) -> str:
-        """Look for the inputs."""
+    def poll(self, settings: MonitorSettings, engine: Engine) -> str:
+        """Check whether all inputs are published."""
         if settings.input_timeout == 0.0:
             return ''
         if self._search is None:
             topics = camera_topics(settings, engine.info)
             self._search = InputSearch(self, topics, settings, engine.info.joint_names)
-        return self._search.look()
+        return self._search.poll()
 
     def discard(self, engine: Engine) -> None:
-        """Free an engine that was loaded but is not needed."""
+        """Free an unused engine."""
         engine.close()
 
     def setup(self, settings: MonitorSettings, engine: Engine) -> None:
-        """Subscribe, and hand the engine to its thread."""
+        """Create subscriptions and publishers, and pass the engine to its thread."""
         self._info = info = engine.info
         topics = camera_topics(settings, info)
         self._end_search()
         self._task = settings.task
         self._episodes, self._health = Episodes(settings.task), Health()
-        self._inputs = Inputs(self, topics, settings, info, self._on_picture)
+        self._inputs = Inputs(self, topics, settings, info, self._on_image)
         self.keep(Inputs.destroy, self._inputs)
         self._outputs = Outputs(
-            self, settings.task, info.fingerprint, info.horizon, self.seldom, settings.cloud
+            self, settings.task, info.fingerprint, info.horizon, self.event_group, settings.cloud
         )
         self.keep(Outputs.destroy, self._outputs)
-        self._listen()
+        self._subscribe()
         self._done = self.create_guard_condition(self._publish_outcome)
         self.keep(self.destroy_guard_condition, self._done)
         bridge = find_bridge()
-        self._fitting = partial(decode, size=info.image_size, view=bridge.view)
+        self._decode = partial(decode, size=info.image_size, view=bridge.view)
         self._use(engine, settings)
         if settings.transport == 'raw':
             self.get_logger().info(f'images are read by {bridge.why}')
 
     def _use(self, engine: Engine, settings: MonitorSettings) -> None:
-        """Hand an engine to a thread of its own."""
+        """Pass an engine to its worker thread."""
         info, self._engine_fault = engine.info, ''
         topics = self._inputs.topics
-        observer = Observer(topics, settings.picture, self._fitting, image_bytes)
+        observer = Observer(topics, settings.picture, self._decode, image_bytes)
         self._estimation = Estimation(engine, observer, self._done.trigger)
         how = f'{info.library or info.kind} on {info.device}: {info.why}'
         self.get_logger().info(f'engine {info.fingerprint} for {self._task}, {how}')
 
     def start(self) -> None:
-        """Begin to estimate."""
+        """Start to estimate."""
         self._engine_fault = ''
-        self._pace = Pace(self.settings.rate)
-        self._pause = Pause()
-        self._last = self._resets = -1
-        self._used: Mapping[str, int] = {}
-        self._good = -math.inf
-        self._known = False  # what was said last
-        period = min(1.0 / self.settings.rate / LOOKS_PER_PERIOD, LOOK)
+        self._limiter = RateLimiter(self.settings.rate)
+        self._clock_watchdog = ClockWatchdog()
+        self._last_stamp = self._resets = -1
+        self._used_stamps: Mapping[str, int] = {}
+        self._submitted_at = -math.inf
+        self._known = False  # whether the last value was known
+        period = min(1.0 / self.settings.rate / CHECKS_PER_PERIOD, CHECK_PERIOD)
         self._tickers = [
-            self.create_timer(period, self._look, clock=self.steady),
-            self.create_timer(PICTURE_PERIOD, self._publish_pictures, clock=self.steady),
+            self.create_timer(period, self._check_inputs, clock=self.steady),
+            self.create_timer(
+                VISUALIZATION_PERIOD, self._publish_visualizations, clock=self.steady
+            ),
         ]
-        self._early = self.create_timer(period, self._look_early, clock=self.steady)
+        self._early = self.create_timer(period, self._check_early, clock=self.steady)
         self._early.cancel()
         self._tickers.append(self._early)
         self.get_logger().info(f'estimating at {self.settings.rate:g} Hz')
 
     def stop(self) -> None:
-        """Estimate no more."""
+        """Stop estimating."""
         for timer in self._tickers:
             self.destroy_timer(timer)
 
     def teardown(self) -> None:
-        """End the estimation, in a thread: an estimate may hang."""
+        """End the estimation in a thread, since an estimate may hang."""
         self._end_search()
         self._end_estimation()
 
@@ -155,17 +157,17 @@ class Monitor(ManagedNode[MonitorSettings]):
             self.preparation.run_after(partial(self._close_estimation, estimation))
 
     def close(self) -> bool:
-        """End; False if a thread does not end."""
+        """Close the node; False if a thread does not end."""
         ended = super().close()
-        self._warn_of_stuck()
-        return ended and not self._stuck
+        self._log_hung_thread()
+        return ended and not self._hung
 
     def _close_estimation(self, estimation: Estimation) -> None:
         if not estimation.close():
-            self._stuck = True
+            self._hung = True
 
-    def _warn_of_stuck(self) -> None:
-        if self._stuck:
+    def _log_hung_thread(self) -> None:
+        if self._hung:
             self.get_logger().error(
                 'an earlier estimate hangs, its thread cannot be ended: restart the node'
             )
@@ -175,19 +177,19 @@ class Monitor(ManagedNode[MonitorSettings]):
         if search is not None:
             search.destroy()
 
-    def is_well(self) -> bool:
-        """Return whether values can come: the engine neither hangs nor fails."""
+    def is_healthy(self) -> bool:
+        """Return whether the engine neither hangs nor fails."""
         if not self.active:
             return True
         busy_for = 0.0 if self._estimation is None else self._estimation.busy_for
-        return not self._engine_fault and busy_for < WELL_SHARE * self.settings.hang_after
+        return not self._engine_fault and busy_for < HEALTHY_SHARE * self.settings.hang_after
 
     def diagnose(self, report: Report) -> None:
         """Report on engine, inputs and values."""
         estimation = self._estimation
         hangs = estimation is not None and estimation.busy_for > self.settings.hang_after
-        fault = self._hang_text() if hangs else self._engine_fault or self._engine_news
-        self._engine_news = ''  # a fault between two reports is told in the next
+        fault = self._hang_text() if hangs else self._engine_fault or self._recent_fault
+        self._recent_fault = ''  # each fault is in one report
         state = (WARN, self.preparation.state) if estimation is None else estimation.engine_state
         level, text = (ERROR, fault) if fault else state
         facts = {
@@ -202,7 +204,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             self._health.diagnose(report)
             self._outputs.diagnose(report)
 
-    def _listen(self) -> None:
+    def _subscribe(self) -> None:
         for kind, topic, store in (
             (Episode, 'episode', self._store_episode),
             (Alert, 'alert', self._outputs.note_alert),
@@ -222,7 +224,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         """
         Load the engine of another task in the background; values are unknown meanwhile.
 
-        The engine in use is freed before: two may not fit into the memory.
+        The current engine is freed first: two engines may not fit into memory.
         """
         self._task = task
         self._outputs.change(task, self._info.fingerprint, self._info.horizon)
@@ -231,16 +233,16 @@ class Monitor(ManagedNode[MonitorSettings]):
         self.prepare(replace(self.settings, task=task))
 
     def _finish_change(self) -> None:
-        """Take the engine of the task, or say why there is none."""
+        """Use the loaded engine of the task, or store why it is missing."""
         try:
             engine = self.preparation.take()
-        except Exception as error:  # whatever a library raises
+        except Exception as error:  # any error of a library
             text = error if isinstance(error, VivaError) else repr(error)
             self._engine_fault = f'no engine for task {self._task!r}: {text}'
             self.get_logger().error(self._engine_fault)
             return
-        asked = (self._info.cameras, self._info.joint_names, self._info.image_size)
-        if (engine.info.cameras, engine.info.joint_names, engine.info.image_size) != asked:
+        expected = (self._info.cameras, self._info.joint_names, self._info.image_size)
+        if (engine.info.cameras, engine.info.joint_names, engine.info.image_size) != expected:
             self._engine_fault = (
                 f'the engine for task {self._task!r} has other cameras, joints or image size: '
                 'set the parameters task and engine, and configure the monitor again'
@@ -250,34 +252,34 @@ class Monitor(ManagedNode[MonitorSettings]):
             return
         self._info = engine.info
         self._outputs.change(self._task, engine.info.fingerprint, engine.info.horizon)
-        self._last, self._used = -1, {}
+        self._last_stamp, self._used_stamps = -1, {}
         self._use(engine, self.settings)
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
-    def _on_picture(self) -> None:
-        """Look at once when the last camera of a set has sent: no timer is waited for."""
-        if not self.active or not self._inputs.complete(self._used):
+    def _on_image(self) -> None:
+        """Check the inputs at once when the set is complete, without waiting for a timer."""
+        if not self.active or not self._inputs.complete(self._used_stamps):
             return
-        ahead = self._pace.due_at - time.monotonic()
+        ahead = self._limiter.due_at - time.monotonic()
         if ahead <= 0.0:
-            self._look()
+            self._check_inputs()
         elif self._early.is_canceled():
             self._early.timer_period_ns = round(ahead * 1e9)
             self._early.reset()
 
-    def _look_early(self) -> None:
-        """Look at a set that came before it was due."""
+    def _check_early(self) -> None:
+        """Check a set that arrived before it was due."""
         self._early.cancel()
-        self._look()
+        self._check_inputs()
 
-    def _look(self) -> None:
-        """Return the worker the newest set, if it is time, it is idle, and there is a new one."""
+    def _check_inputs(self) -> None:
+        """Submit the newest set if an estimate is due, the worker is idle and the set is new."""
         steady = time.monotonic()
         now = self._now()
-        if not self._pace.due(steady):
-            self._look_for_stale(steady, now)
+        if not self._limiter.due(steady):
+            self._check_stale(steady, now)
             return
         if self.preparation.done:
             self._finish_change()
@@ -289,44 +291,46 @@ class Monitor(ManagedNode[MonitorSettings]):
             if self._estimation.busy_for > self.settings.hang_after:
                 self._publish_unknown(Unknown('engine', self._hang_text()), steady, now)
             return
-        chosen = self._choose(steady, now)
-        if isinstance(chosen, Unknown):
-            if not self._may_pass(chosen, steady):
-                self._publish_unknown(chosen, steady, now)
-        elif chosen is not None and self._is_whole(steady):
+        selection = self._select(steady, now)
+        if isinstance(selection, Unknown):
+            if not self._is_transient(selection, steady):
+                self._publish_unknown(selection, steady, now)
+        elif selection is not None and self._is_complete(steady):
             complete = self._inputs.complete_at
-            wait = max(0.0, min(steady, self._pace.due_at) - complete)
-            self._pace.take(steady)
-            self._last, self._good, self._used = chosen.stamp, steady, chosen.stamps
-            self._estimation.submit(chosen, self._resets, wait)
+            wait = max(0.0, min(steady, self._limiter.due_at) - complete)
+            self._limiter.mark(steady)
+            self._last_stamp, self._submitted_at = selection.stamp, steady
+            self._used_stamps = selection.stamps
+            self._estimation.submit(selection, self._resets, wait)
 
-    def _look_for_stale(self, steady: float, now: int) -> None:
-        """Say at once that an input has ceased to come: that need not wait for the rate."""
+    def _check_stale(self, steady: float, now: int) -> None:
+        """Publish a stale input at once, without waiting for the rate."""
         if self._known and self._estimation is not None and self._estimation.idle:
-            chosen = self._choose(steady, now)
-            if isinstance(chosen, Unknown) and chosen.kind == 'stale':
-                self._publish_unknown(chosen, steady, now)
+            selection = self._select(steady, now)
+            if isinstance(selection, Unknown) and selection.kind == 'stale':
+                self._publish_unknown(selection, steady, now)
 
-    def _is_whole(self, steady: float) -> bool:
-        """Return whether all cameras have sent anew, or it is too late to wait for the others."""
-        return self._inputs.complete(self._used) or self._pace.overdue(steady)
+    def _is_complete(self, steady: float) -> bool:
+        """Return whether all cameras have sent a new image, or the wait for them is over."""
+        return self._inputs.complete(self._used_stamps) or self._limiter.overdue(steady)
 
-    def _may_pass(self, unknown: Unknown, steady: float) -> bool:
-        """Say whether it may be that one input of a set has come, the others are on their way."""
-        return unknown.kind == 'skew' and steady - self._good < SET_PERIODS / self.settings.rate
+    def _is_transient(self, unknown: Unknown, steady: float) -> bool:
+        """Return whether a skew may be due to inputs of a set that are still to arrive."""
+        limit = SET_PERIODS / self.settings.rate
+        return unknown.kind == 'skew' and steady - self._submitted_at < limit
 
-    def _choose(self, steady: float, now: int) -> Selection[Any] | Unknown | None:
-        if self._pause.update(steady, now):
+    def _select(self, steady: float, now: int) -> Selection[Any] | Unknown | None:
+        if self._clock_watchdog.update(steady, now):
             return Unknown('paused', f'/clock stands still at {now * 1e-9:.3f} s')
-        chosen = self._inputs.select(now)
+        selection = self._inputs.select(now)
         if self._resets != self._inputs.buffer.resets:
-            self._resets, self._last = self._inputs.buffer.resets, -1
-            self._used = {}
+            self._resets, self._last_stamp = self._inputs.buffer.resets, -1
+            self._used_stamps = {}
             assert self._estimation is not None
             self._estimation.forget()
             self._episodes.jump()
-        if isinstance(chosen, Unknown) or chosen.stamp > self._last:
-            return chosen
+        if isinstance(selection, Unknown) or selection.stamp > self._last_stamp:
+            return selection
         return None
 
     def _publish_outcome(self) -> None:
@@ -337,14 +341,14 @@ class Monitor(ManagedNode[MonitorSettings]):
         if isinstance(outcome.result, Unknown):
             of_engine = outcome.result.kind == 'engine'
             self._engine_fault = outcome.result.reason if of_engine else ''
-            self._engine_news = self._engine_fault or self._engine_news
+            self._recent_fault = self._engine_fault or self._recent_fault
             self._report_unknown(outcome.result, now)
             if outcome.fatal is not None:
                 raise outcome.fatal
         else:
             self._engine_fault = ''
             self.publish_value(outcome.result, outcome, now)
-        self._on_picture()  # the next set may have come meanwhile
+        self._on_image()  # the next set may have arrived meanwhile
 
     def publish_value(self, estimate: Estimate, outcome: EstimationOutcome, now: int) -> Value:
         """Publish an estimate, and count it."""
@@ -355,7 +359,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         return value
 
     def _publish_unknown(self, unknown: Unknown, steady: float, now: int) -> None:
-        self._pace.take(steady)
+        self._limiter.mark(steady)
         self._report_unknown(unknown, now)
 
     def _report_unknown(self, unknown: Unknown, now: int) -> None:
@@ -364,9 +368,9 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._known = False
         self.get_logger().warning(f'unknown: {unknown.reason}', throttle_duration_sec=5.0)
 
-    def _publish_pictures(self) -> None:
+    def _publish_visualizations(self) -> None:
         now = self._now()
-        self._outputs.publish_pictures(now, self.settings.frame_id)
+        self._outputs.publish_visualizations(now, self.settings.frame_id)
 
     def _hang_text(self) -> str:
         assert self._estimation is not None

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the monitor publishes: values, forecasts, and pictures of them while someone looks."""
+"""Publish the monitor's values and forecasts, and visualizations while they have subscribers."""
 
 import math
 from collections import deque
@@ -33,20 +33,20 @@ from viva_ros.nodes.value_cloud import ValueCloud
 from viva_ros.nodes.value_image import draw_value
 
 SPAN = 20.0  # s, of the plot
-KEPT = 2000
+MAX_SAMPLES = 2000
 CURVE_WIDTH, CURVE_HEIGHT = 1.0, 0.25  # m, of the marker's curve
 
 
 class Outputs:
-    """The monitor's publishers; the last values are kept for the pictures."""
+    """The monitor's publishers; recent values are stored for the visualizations."""
 
     def __init__(
         self, node: LifecycleNode, task: str, engine: str, horizon: float, group: CallbackGroup,
         cloud: CloudSettings,
     ) -> None:  # fmt: skip
-        """:param group: of the publishers' events."""
+        """:param group: callback group of the publishers' events."""
         self._task, self._engine, self._horizon = task, engine, horizon
-        self._samples: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self._samples: deque[tuple[float, float]] = deque(maxlen=MAX_SAMPLES)
         self._alerts: deque[tuple[float, str]] = deque(maxlen=50)
         self._node = node
 
@@ -63,7 +63,7 @@ class Outputs:
         self.diagnose = self._cloud.diagnose
 
     def destroy(self) -> None:
-        """Cease to publish, for good."""
+        """Destroy the publishers."""
         for publisher in (
             self._value, self._scalar, self._forecast, self._joints, self._plot, self._markers
         ):  # fmt: skip
@@ -71,14 +71,14 @@ class Outputs:
         self._cloud.destroy()
 
     def change(self, task: str, engine: str, horizon: float) -> None:
-        """Publish for another task and engine from now on; the curve begins anew."""
+        """Switch to another task and engine; the curve is cleared."""
         self._task, self._engine, self._horizon = task, engine, horizon
         self._samples.clear()
 
     def publish(
         self, estimate: Estimate, selection: Selection[object], episode: EpisodeState, now: int
     ) -> Value:
-        """Publish an estimate; in its other forms too, where someone listens."""
+        """Publish an estimate, and its other forms while they have subscribers."""
         value = self._send(to_value(estimate, selection, now, self._horizon), episode)
         if self._scalar.get_subscription_count():
             self._scalar.publish(Float32(data=value.value))
@@ -99,16 +99,16 @@ class Outputs:
             self._joints.publish(to_joint_state(estimate.forecast, ahead))
 
     def publish_unknown(self, unknown: Unknown, episode: EpisodeState, now: int) -> Value:
-        """Publish that there is no value."""
+        """Publish an unknown value."""
         return self._send(to_unknown_value(unknown, now), episode)
 
     def note_alert(self, alert: Alert) -> None:
-        """Keep an alert for the plot."""
+        """Store an alert for the plot."""
         if is_alarming(alert.level, alert.kind):
             self._alerts.append((to_ns(alert.header.stamp) * 1e-9, alert.kind))
 
-    def publish_pictures(self, now: int, frame_id: str) -> None:
-        """Draw the last values, for whoever is subscribed."""
+    def publish_visualizations(self, now: int, frame_id: str) -> None:
+        """Draw recent values; each visualization only while it has subscribers."""
         title = self._title()
         if self._plot.get_subscription_count():
             image = draw_value(list(self._samples), list(self._alerts), now * 1e-9, SPAN, title)

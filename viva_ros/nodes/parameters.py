@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-ROS parameters out of settings dataclasses: declared, checked when set, and read back.
+Declare, check and read ROS parameters from settings dataclasses.
 
-A nested dataclass gives dotted names ('sync.slop'). Types and ranges stand in the descriptors, so
-that tools show sliders. A value that is refused keeps the old one. A start value (file, command
-line) that does not fit does not end the node: ``read`` raises it at configure.
+A nested dataclass gives dotted names ('sync.slop'). The descriptors have types and ranges, so that
+tools show sliders. After a rejected change the old value stays. An invalid start value (file,
+command line) does not end the node: ``read`` raises it at configure.
 """
 
 import difflib
@@ -35,21 +35,19 @@ from viva_ros.core.settings import (
 )
 from viva_ros.nodes.settings import RENAMED, SETTINGS
 
-NEAR: Final = 0.8  # of difflib's ratio: a letter missing, wrong or too much
+NEAR: Final = 0.8  # ratio of difflib: one letter missing, wrong or extra
 OURS: Final = frozenset(info.name for one in SETTINGS.values() for info in flatten(one))
-ELSEWHERE: Final = (
-    "if it is a parameter of another node, put it under that node's name, not under '/**'"
-)
+ELSEWHERE: Final = "write a parameter of another node under that node's name, not under '/**'"
 
 
 def refused_names(given: Iterable[str], declared: Collection[str]) -> list[str]:
-    """Return an error for each name that must be a slip or that has been renamed."""
+    """Return an error for each name that is misspelt or renamed."""
     found = []
     for name in sorted(set(given) - set(declared)):
         group = name.partition('.')[0] + '.'
         near = nearest(name, declared)
         if name in RENAMED:
-            found.append(f'there is no parameter {name!r} any more: use {RENAMED[name]}')
+            found.append(f'parameter {name!r} was removed: use {RENAMED[name]}')
         elif name in OURS:
             continue
         elif near:
@@ -61,7 +59,7 @@ def refused_names(given: Iterable[str], declared: Collection[str]) -> list[str]:
 
 
 def unrelated_names(given: Iterable[str], declared: Collection[str]) -> list[str]:
-    """Return the names that are neither refused nor parameters of one of our other nodes."""
+    """Return the names that are neither misspelt nor parameters of any viva_ros node."""
     return [
         name for name in sorted(set(given) - set(declared) - OURS)
         if not refused_names([name], declared)
@@ -69,7 +67,7 @@ def unrelated_names(given: Iterable[str], declared: Collection[str]) -> list[str
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is nearly this one; '' if none is."""
+    """Return the most similar known name; '' if none is similar."""
     return next(iter(difflib.get_close_matches(name, list(known), 1, NEAR)), '')
 
 
@@ -84,44 +82,44 @@ class Parameters(Generic[Settings]):
         node: Node,
         defaults: Settings,
         check: Callable[[Settings], None] = lambda _: None,
-        hold: Callable[[], str] = lambda: '',
+        lock_reason: Callable[[], str] = lambda: '',
         apply: Callable[[Settings], None] = lambda _: None,
     ) -> None:
         """
-        Declare them all.
+        Declare all parameters.
 
-        :param check: raises a ConfigurationError if settings, each valid by itself, do not fit
-        :param hold: returns why only live parameters can change now; '' if all can
-        :param apply: is called with the new settings after a change that all have accepted
+        :param check: checks settings that depend on each other; raises ConfigurationError
+        :param lock_reason: returns why only live parameters can change now; '' if all can
+        :param apply: called with the new settings after an accepted change
         """
         self._node, self._defaults = node, defaults
-        self._check, self._hold, self._apply = check, hold, apply
+        self._check, self._lock_reason, self._apply = check, lock_reason, apply
         self._declared = {info.name: info for info in flatten(defaults)}
         self._live = sorted(info.name for info in self._declared.values() if info.live)
         given = {name: one.value for name, one in node._parameter_overrides.items()}
-        self._unfit: dict[str, str] = {}  # why a start value does not fit, by name
+        self._invalid: dict[str, str] = {}  # error of a start value, by name
         for info in self._declared.values():
             self._declare(info, given)
         others = [name for name in given if not _is_of_rclpy(node, name)]
-        self._refused = refused_names(others, self._declared)
+        self._unknown = refused_names(others, self._declared)
         if ignored := unrelated_names(others, self._declared):
             names = ', '.join(map(repr, ignored))
             node.get_logger().warning(f'parameters that this node does not have: {names}')
         node.add_pre_set_parameters_callback(self._convert)
-        node.add_on_set_parameters_callback(self._judge)
-        node.add_post_set_parameters_callback(self._take)
+        node.add_on_set_parameters_callback(self._validate_changes)
+        node.add_post_set_parameters_callback(self._apply_changes)
 
     def read(self) -> Settings:
         """
-        Return the present settings.
+        Return the current settings.
 
-        :raises ConfigurationError: naming a start value or a name that does not fit
+        :raises ConfigurationError: naming all unknown names and invalid start values
         """
-        unfit = [*self._unfit.values()]
-        if self._refused:
-            raise ConfigurationError('parameter-unknown', '; '.join([*self._refused, *unfit]))
-        if unfit:
-            raise ConfigurationError('parameter-invalid', '; '.join(unfit))
+        invalid = [*self._invalid.values()]
+        if self._unknown:
+            raise ConfigurationError('parameter-unknown', '; '.join([*self._unknown, *invalid]))
+        if invalid:
+            raise ConfigurationError('parameter-invalid', '; '.join(invalid))
         settings: Settings = unflatten(self._defaults, self._values())
         validate(settings)
         return settings
@@ -133,7 +131,7 @@ class Parameters(Generic[Settings]):
         }
 
     def _declare(self, info: SettingInfo, given: dict[str, Any]) -> None:
-        """Declare one with the value given at the start, or with its default if that is unfit."""
+        """Declare a parameter with its start value, or with its default if that is invalid."""
         value = info.default
         if info.name in given:
             start = _coerce(info.default, given[info.name])
@@ -142,12 +140,12 @@ class Parameters(Generic[Settings]):
                 value = start
             except ConfigurationError as error:
                 quote = isinstance(info.default, str) and not isinstance(start, str)
-                self._unfit[info.name] = f'{error}{": put it in quotes" * quote}'
+                self._invalid[info.name] = f'{error}{": put it in quotes" * quote}'
         start = list(value) if isinstance(value, tuple) else value
         self._node.declare_parameter(info.name, start, descriptor(info), ignore_override=True)
 
     def _convert(self, changes: list[Parameter]) -> list[Parameter]:
-        """Take a whole number for a real one, and an empty list for one of texts."""
+        """Convert integers to floats where needed, and untyped empty lists to lists of texts."""
         return [self._converted(one) for one in changes]
 
     def _converted(self, change: Parameter) -> Parameter:
@@ -161,7 +159,7 @@ class Parameters(Generic[Settings]):
             return Parameter(change.name, Parameter.Type.STRING_ARRAY, [''])
         return change
 
-    def _judge(self, changes: list[Parameter]) -> SetParametersResult:
+    def _validate_changes(self, changes: list[Parameter]) -> SetParametersResult:
         ours = {
             one.name: _coerce(self._declared[one.name].default, one.value)
             for one in changes if one.name in self._declared
@@ -169,33 +167,33 @@ class Parameters(Generic[Settings]):
         if not ours:
             return SetParametersResult(successful=True)
         try:
-            for name, value in ours.items():  # others may have to be mended after it
+            for name, value in ours.items():  # others may still be invalid
                 check(name, value, self._declared[name])
             present = self._values()
-            self._hold_back([name for name, value in ours.items() if value != present[name]])
+            self._check_live([name for name, value in ours.items() if value != present[name]])
             self._check(unflatten(self._defaults, present | ours))
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _hold_back(self, names: Iterable[str]) -> None:
-        """Refuse a change that is not live while the node holds what it was configured with."""
+    def _check_live(self, names: Iterable[str]) -> None:
+        """Reject a change of a parameter that is not live while the node is configured."""
         held = sorted(set(names) - set(self._live))
-        if held and (reason := self._hold()):
+        if held and (reason := self._lock_reason()):
             live = f'; only {", ".join(self._live)} may change now' if self._live else ''
             text = f'{", ".join(held)} cannot change, {reason}{live}'
             raise ConfigurationError('parameter-not-live', text)
 
-    def _take(self, changes: list[Parameter]) -> None:
+    def _apply_changes(self, changes: list[Parameter]) -> None:
         ours = [one.name for one in changes if one.name in self._declared]
         for name in ours:
-            self._unfit.pop(name, None)
-        if ours and not self._unfit and not self._refused:
+            self._invalid.pop(name, None)
+        if ours and not self._invalid and not self._unknown:
             self._apply(self.read())
 
 
 def descriptor(info: SettingInfo) -> ParameterDescriptor:
-    """Describe a parameter: a range is closed, and exactly what is accepted."""
+    """Return the descriptor of a parameter; its closed range is exactly the valid one."""
     described = ParameterDescriptor(description=info.doc, additional_constraints=constraints(info))
     low, high = info.limits.bounds()
     if type(info.default) is int:
@@ -208,7 +206,7 @@ def descriptor(info: SettingInfo) -> ParameterDescriptor:
 
 
 def constraints(info: SettingInfo) -> str:
-    """Say in words what a parameter may be, and whether it may change at any time."""
+    """Return the constraints of a parameter as a text."""
     words = []
     if info.limits.choices is not None or isinstance(info.default, int | float):
         words += [] if isinstance(info.default, bool) else [str(info.limits)]
@@ -226,10 +224,10 @@ def _coerce(default: Any, value: Any) -> Any:
         if value is None:  # rcl gives an empty list no type
             return ('',)
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return tuple(value) or ('',)  # a list, or an array of numbers, which is refused then
+            return tuple(value) or ('',)  # an array of numbers is rejected later
     return value
 
 
 def _is_of_rclpy(node: Node, name: str) -> bool:
-    """Return whether a name is one that every node of rclpy has."""
+    """Return whether a parameter belongs to every node of rclpy."""
     return node.has_parameter(name) or name.startswith('qos_overrides.')

@@ -22,26 +22,26 @@ from rclpy.qos import (
 #: Images: only the newest counts.
 IMAGE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
-#: Joint states: a short history is kept, since they are matched to images by stamp.
+#: Joint states: a short history, since they are matched to images by stamp.
 JOINTS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
-#: What is computed: none may be lost.
+#: Results: no message may be lost.
 RELIABLE = QoSProfile(depth=10)
 
-#: What still holds when someone subscribes late.
+#: States: late subscribers receive the last message.
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
-#: For those who read what is latched: alerts may come in a burst.
+#: Subscribers of latched topics: alerts may arrive in a burst.
 LATCHED_READER = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
-#: Who listens with this is told within a second that a node hangs or is gone.
+#: Heartbeats: a subscriber is notified within 1 s that a node hangs or has ended.
 HEARTBEAT = QoSProfile(
     depth=1,
     liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
     liveliness_lease_duration=Duration(seconds=1),
 )
 
-#: What a sensor driver publishes with: best effort, a short queue.
+#: Sensor drivers: best effort, a short queue.
 SENSOR = qos_profile_sensor_data
 
 
@@ -52,10 +52,11 @@ class TopicInfo:
 
     :param name: relative to the namespace; '~/' stands for the node's name, {camera} for the name
         of each camera, any other {...} for the value of that parameter
-    :param type: as in 'sensor_msgs/msg/Image'
-    :param published: nodes that publish it, and with which QoS
-    :param subscribed: nodes that subscribe to it; 'black_box' subscribes to all but the pictures
-    :param rate: when it is published
+    :param type: such as 'sensor_msgs/msg/Image'
+    :param published: publishing nodes, and their QoS
+    :param subscribed: subscribing nodes, and their QoS; 'black_box' also subscribes to all topics
+        but the visualizations
+    :param rate: rate or occasion of its messages
     :param doc: one sentence
     """
 
@@ -73,9 +74,9 @@ class ServiceInfo:
     A service or an action of the nodes.
 
     :param name: as in TopicInfo
-    :param type: as in 'std_srvs/srv/Trigger'
-    :param servers: nodes that offer it; none: the robot does
-    :param clients: nodes that call it; none: whoever commands the robot does
+    :param type: such as 'std_srvs/srv/Trigger'
+    :param servers: nodes that offer it; empty: the robot offers it
+    :param clients: nodes that call it; empty: the robot's program or an operator calls it
     """
 
     name: str
@@ -90,12 +91,12 @@ MANAGED: Final = ('monitor', 'supervisor', 'black_box')
 TOPICS: Final = (
     TopicInfo(
         '{camera}/image_raw', 'sensor_msgs/msg/Image', 'of the camera',
-        'Images, where the parameter transport is raw; named by camera_topics.',
+        'Images, if the parameter transport is raw; named by camera_topics.',
         (('sim',), SENSOR), (('monitor',), IMAGE),
     ),
     TopicInfo(
         '{camera}/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', 'of the camera',
-        'JPEG images, where the parameter transport is compressed; named by camera_topics.',
+        'JPEG images, if the parameter transport is compressed; named by camera_topics.',
         (('sim',), SENSOR), (('monitor',), IMAGE),
     ),
     TopicInfo(
@@ -105,12 +106,12 @@ TOPICS: Final = (
     ),
     TopicInfo(
         'value', 'viva_ros/msg/Value', 'parameter rate, 10 Hz',
-        'V in [-1, 1], or unknown with a reason; the stamps of the inputs used.',
+        'V in [-1, 1], or unknown with a reason; stamps of the inputs.',
         (('monitor',), RELIABLE), (('supervisor',), RELIABLE),
     ),
     TopicInfo(
         'value_scalar', 'std_msgs/msg/Float32', 'as value, only while it is known',
-        'V alone, for rqt_plot and PlotJuggler.', (('monitor',), RELIABLE),
+        'Only V, for rqt_plot and PlotJuggler.', (('monitor',), RELIABLE),
     ),
     TopicInfo(
         'future_proprioception', 'viva_ros/msg/FutureProprioception', 'as value, while subscribed',
@@ -139,17 +140,17 @@ TOPICS: Final = (
     ),
     TopicInfo(
         'episode', 'viva_ros/msg/Episode', 'on change',
-        'Episode under way: id, task, and whether the robot executes it.',
+        'Current episode: id, task, and whether the robot executes it.',
         (('supervisor',), LATCHED), (('monitor', 'supervisor', 'sim'), LATCHED_READER),
     ),
     TopicInfo(
         'alert', 'viva_ros/msg/Alert', 'on change',
-        'A change of level: rule, statistic, threshold, onset and the samples that led to it.',
+        'A change of level: rule, statistic, threshold, onset, and the samples that caused it.',
         (('supervisor',), LATCHED), (('monitor', 'supervisor'), LATCHED_READER),
     ),
     TopicInfo(
         'supervisor/state', 'viva_ros/msg/SupervisorState', 'on change',
-        'The worst level that holds, its reason and since when; episode and retries.',
+        'Current worst level, its reason and start time; episode and retries.',
         (('supervisor',), LATCHED),
     ),
     TopicInfo(
@@ -163,7 +164,7 @@ TOPICS: Final = (
     ),
     TopicInfo(
         '{retry.name}/_action/status', 'action_msgs/msg/GoalStatusArray', 'on change',
-        'Goals of the action that is cancelled, where the parameter retry.by is cancel.',
+        'Goals of the action to cancel, if the parameter retry.by is cancel.',
         None, (('supervisor',), LATCHED_READER),
     ),
     TopicInfo(
@@ -172,13 +173,13 @@ TOPICS: Final = (
         (MANAGED, RELIABLE),
     ),
     TopicInfo(
-        '~/heartbeat', 'std_msgs/msg/Header', '5 Hz, only while the node is well',
-        'A subscriber with a liveliness lease of 1 s notices within that time that a node hangs.',
+        '~/heartbeat', 'std_msgs/msg/Header', '5 Hz, only while the node is healthy',
+        'A subscriber with a liveliness lease of 1 s detects a hanging node within that time.',
         (MANAGED, HEARTBEAT),
     ),
     TopicInfo(
         'bond', 'bond/msg/Status', '10 Hz, while active',
-        'For nav2_lifecycle_manager, where the package bond is installed.',
+        'For nav2_lifecycle_manager, if the package bond is installed.',
         (MANAGED, QoSProfile(depth=5)),
     ),
     TopicInfo(
@@ -190,11 +191,11 @@ TOPICS: Final = (
 SERVICES: Final = (
     ServiceInfo(
         'supervisor/start_episode', 'viva_ros/srv/StartEpisode',
-        'Begin an episode of a task; one that is under way ends.', ('supervisor',), ('sim',),
+        'Start an episode of a task; the current one ends.', ('supervisor',), ('sim',),
     ),
     ServiceInfo(
         'supervisor/end_episode', 'std_srvs/srv/Trigger',
-        'End the episode, however it ended.', ('supervisor',), ('sim',),
+        'End the episode, after a success or a failure.', ('supervisor',), ('sim',),
     ),
     ServiceInfo(
         'supervisor/acknowledge', 'std_srvs/srv/Trigger',
@@ -203,21 +204,21 @@ SERVICES: Final = (
     ),
     ServiceInfo(
         '{retry.name}', 'std_srvs/srv/Trigger',
-        'Go back and try again on the scene as it is, where the parameter retry.by is trigger.',
+        'Return and retry on the current scene, if the parameter retry.by is trigger.',
         ('sim',), ('supervisor',),
     ),
     ServiceInfo(
         '{retry.name}', 'viva_ros/action/Retry',
-        'The same as an action, where retry.by is action: the goal holds the reason.',
+        'The same as an action, if retry.by is action: the goal holds the reason.',
         (), ('supervisor',),
     ),
     ServiceInfo(
         '{retry.name}/_action/cancel_goal', 'action_msgs/srv/CancelGoal',
-        'Cancel all goals of an action of any type, where retry.by is cancel.',
+        'Cancel all goals of an action of any type, if retry.by is cancel.',
         (), ('supervisor',),
     ),
     ServiceInfo(
         'start', 'std_srvs/srv/Trigger',
-        'Build the scene anew and begin an episode of the simulated robot.', ('sim',),
+        'Build a new scene and start an episode of the simulated robot.', ('sim',),
     ),
 )  # fmt: skip

@@ -1,10 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What is started together, as plain data with two readers: the launch files, and ``bringup``.
+Nodes and arguments of each launch, as plain data for the launch files and ``viva up``.
 
-An argument sets the parameter of its name in every node that has one. ``arguments`` checks what
-was given and fills in the defaults.
+An argument sets the parameter of its name in every node that has one.
 """
 
 from dataclasses import dataclass, replace
@@ -16,10 +15,10 @@ class Program:
     """
     One node.
 
-    :param name: of the node, of the executable and module that it is, of its file in config/
-    :param parameters: what arguments set: argument to parameter
-    :param respawn: whether it is started again when it fails
-    :param switch: argument that is 'false' where the node is not wanted; '' if it always is
+    :param name: name of the node, its executable, its module and its file in config/
+    :param parameters: argument to the parameter that it sets
+    :param respawn: whether the node is restarted after a failure
+    :param switch: argument that disables the node if 'false'; '' if none does
     """
 
     name: str
@@ -33,9 +32,9 @@ class LaunchArgument:
     """
     One launch argument.
 
-    :param doc: one sentence; that of the parameter if empty
-    :param default: that of the parameter if None; else it counts less than a parameter file
-    :param choices: all texts allowed; any if empty
+    :param doc: one sentence; '' for the text of the parameter
+    :param default: None for the default of the parameter; a parameter file overrides it
+    :param choices: valid texts; empty if any is
     :param is_path: whether '~' and relative paths are made absolute
     """
 
@@ -71,13 +70,13 @@ NODES = (
     LaunchArgument('namespace', "Namespace of all nodes, below the launch file's own.", ''),
     LaunchArgument(
         'params_file',
-        "YAML file with a section for each node, over the package's defaults; empty: none.",
+        "YAML file with a section for each node; overrides the package's defaults. Empty: none.",
         '', is_path=True,
     ),
-    LaunchArgument('log_level', 'Of all nodes.', 'info', LEVELS),
-    LaunchArgument('respawn', 'Start a node again when it fails.', 'true', FLAG),
+    LaunchArgument('log_level', 'Log level of all nodes.', 'info', LEVELS),
+    LaunchArgument('respawn', 'Restart a node after a failure.', 'true', FLAG),
 )  # fmt: skip
-WATCH = (
+WATCHING = (
     LaunchArgument('engine', is_path=True),
     LaunchArgument('engine_server', is_path=True),
     LaunchArgument('task'),
@@ -89,48 +88,48 @@ WATCH = (
     ),
     LaunchArgument('autostart'),
 )
-BOX = (
-    LaunchArgument('black_box', 'Record what led to an alert.', 'true', FLAG),
+RECORDING = (
+    LaunchArgument('black_box', 'Record the time around each alert.', 'true', FLAG),
     LaunchArgument('black_box_folder', is_path=True),
 )
-CLOCK = LaunchArgument('use_sim_time', 'Take the time from /clock.', 'false', FLAG)
+CLOCK = LaunchArgument('use_sim_time', 'Use the time of /clock.', 'false', FLAG)
 
-#: Defaults of the demo: the simulated robot reports what it executes, fails, and may try again.
+#: Defaults of the demo: the simulated robot reports execution, fails, and retries.
 DEMO = {
     'dry_run': 'false', 'executing_topic': 'executing', 'seed': '90002', 'failure': 'slip',
 }  # fmt: skip
 
-#: What can be started: its programs and arguments.
+#: Programs and arguments of each launch.
 LAUNCHES = {
-    'monitor': ((MONITOR, SUPERVISOR, BLACK_BOX), (*NODES, *WATCH, CLOCK, *BOX)),
+    'monitor': ((MONITOR, SUPERVISOR, BLACK_BOX), (*NODES, *WATCHING, CLOCK, *RECORDING)),
     'demo': (
         (SIM, MONITOR, SUPERVISOR),
         (
             *NODES,
-            *(replace(a, default=DEMO.get(a.name)) for a in WATCH),
+            *(replace(a, default=DEMO.get(a.name)) for a in WATCHING),
             LaunchArgument('seed', default=DEMO['seed']),
             LaunchArgument('failure', default=DEMO['failure']),
         ),
     ),
 }
 
-#: Arguments that a launch has no more, or never had, and what to do instead.
-GONE = {
+#: Removed or unsupported arguments of a launch, and the replacement.
+REMOVED = {
     'monitor': {'config': "use 'params_file', one YAML file with a section for each node"},
     'demo': {
         'config': "use 'params_file', one YAML file with a section for each node",
-        'use_sim_time': 'the simulated robot keeps the time of the day and has no /clock',
+        'use_sim_time': 'the simulated robot runs in real time and publishes no /clock',
     },
 }
 
-RESPAWN_DELAY = 1.0  # s, before a node that failed is started again
-MOST_RESPAWNS = 5  # of one node within a minute; then all are ended
+RESPAWN_DELAY = 1.0  # s, from a failure to the restart
+MAX_RESPAWNS = 5  # of one node within a minute; then all nodes are ended
 
 ADVISORY = (
     'viva_ros is an advisory process monitor, not a safety function; '
     'its silence is no evidence of safety.'
 )
 
-#: Environment that all programs get unless the user has set it: file in config/ by variable.
+#: Environment variable of all programs, unless the user sets it, and its file in config/.
 PROFILE_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
 PROFILE = 'fastdds_shm.xml'

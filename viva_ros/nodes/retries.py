@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Retries as the supervisor carries them: what the core decides is requested, noted and said."""
+"""Retries of the supervisor: request, store and publish the decisions of the retry machine."""
 
 import os
 import time
@@ -19,86 +19,88 @@ from viva_ros.core.supervision_memory import (
     SupervisionRecord,
     steady,
 )
-from viva_ros.nodes.retry_client import Answers, Request, Retrier, retry_client
+from viva_ros.nodes.retry_client import RetryCallbacks, RetryClient, RetryRequest, retry_client
 
-ALIVE = 5.0  # s, between two signs of life in the file
-AWAY = 30.0  # s; for longer, and an episode does not go on
+KEEP_ALIVE_PERIOD = 5.0  # s, between two time stamps in the file
+MAX_ABSENCE = 30.0  # s; after a longer absence an episode has ended
 
 
 class Retries:
-    """Requests retries, within the budgets, those of an earlier process included."""
+    """Requests retries within the budgets, which include those of an earlier process."""
 
     def __init__(
-        self, node: Node, settings: RetrySettings, rest: float, say: Callable[[Event], None]
-    ) -> None:
+        self, node: Node, settings: RetrySettings, hold_time: float,
+        publish: Callable[[Event], None],
+    ) -> None:  # fmt: skip
         """
         Request nothing before ``begin``.
 
-        :param rest: for this long, s: a supervisor before this one may just have requested
-        :param say: publishes an event
+        :param hold_time: time after ``begin`` without a request, s: an earlier supervisor may have
+            requested one just before
+        :param publish: publishes an event
         """
-        self._node, self._say, self._rest = node, say, rest
+        self._node, self._publish, self._hold_time = node, publish, hold_time
         self._settings = settings
         self._memory = SupervisionMemory(memory_file(node))
-        self._client: Retrier | None = None
+        self._client: RetryClient | None = None
         self.episode: OpenEpisode | None = None
-        self.kept: OpenEpisode | None = None  # of the supervisor before; it may go on
+        self.stored: OpenEpisode | None = None  # of an earlier supervisor; it may continue
         self.end()
 
     def begin(self) -> None:
-        """Begin where the supervisor before this one has ended, with no episode under way."""
-        asked = self._recall(self._settings.hourly)
-        self.kept = self._memory.content.episode
-        hold_until = time.monotonic() + self._rest
+        """Restore the state of an earlier supervisor, without starting its episode."""
+        requested_at = self._recall(self._settings.hourly)
+        self.stored = self._memory.content.episode
+        hold_until = time.monotonic() + self._hold_time
         operator = self._memory.content.operator
-        self._machine = RetryMachine(self._settings, hold_until, asked, operator)
+        self._machine = RetryMachine(self._settings, hold_until, requested_at, operator)
         self._kept_alive = time.monotonic()
-        answers = Answers(self._accepted, self._refused, self._finished)
+        answers = RetryCallbacks(self._accepted, self._refused, self._finished)
         self._client = retry_client(self._node, self._settings, answers)
 
     def end(self) -> None:
-        """Request and keep nothing more: another supervisor is in charge, or none."""
+        """Request and store nothing more: this supervisor is passive or inactive."""
         if self._client is not None:
             self._client.destroy()
             self._client = None
         self._memory.content = SupervisionRecord()
         self._machine = RetryMachine(self._settings)
-        self.episode = self.kept = None
-        self._untold = False  # whether the answer that ends a retry is lost
+        self.episode = self.stored = None
+        self._result_lost = False  # whether the result of the current retry is lost
 
     @property
-    def away(self) -> float:
-        """For how long no supervisor has kept the episode alive, s."""
+    def absence(self) -> float:
+        """Time since a supervisor last ran, s."""
         return self._memory.away(time.time())
 
     @property
     def level(self) -> Level:
-        """NEEDS_OPERATOR, or OK where there is nothing to add."""
+        """NEEDS_OPERATOR or OK."""
         return self._machine.level
 
     @property
     def cause(self) -> Event | None:
-        """Return the event because of which an operator is required; None if none is."""
+        """Event because of which an operator is required; None without one."""
         return self._machine.cause or self._memory.content.operator
 
     @property
     def state(self) -> RetryState:
-        """Return what is waited for."""
+        """State of the retry machine."""
         return self._machine.state
 
     @property
     def used(self) -> int:
-        """Retries requested in this episode."""
+        """Number of retries requested in this episode."""
         return self._machine.used
 
     @property
-    def untold(self) -> bool:
-        """Whether only the robot's report of execution can tell the end of the retry."""
-        return self._untold and self.state is RetryState.RETRYING
+    def result_lost(self) -> bool:
+        """Whether the retry's result is lost: only the report of execution shows its end."""
+        return self._result_lost and self.state is RetryState.RETRYING
 
     @property
     def latched(self) -> Event | None:
-        """Return the alarm that waits for acknowledgement; None if none does."""
+        """Alarm that waits for acknowledgement; None without one."""
         return self._memory.content.latched
 
     def apply(self, settings: RetrySettings) -> None:
@@ -107,108 +109,109 @@ class Retries:
         self._machine.apply(settings)
 
     def open_episode(self, episode: OpenEpisode | None) -> None:
-        """Begin an episode, go on with one, or end it (None)."""
+        """Start or continue an episode; None ends it."""
         self._machine.start_episode(episode.used if episode else 0)
-        self.episode, self.kept = episode, None
+        self.episode, self.stored = episode, None
         self._write(episode=episode)
 
-    def resume(self, episode: OpenEpisode, alarm: Event, told: bool) -> None:
+    def resume(self, episode: OpenEpisode, alarm: Event, reports_execution: bool) -> None:
         """
-        Go on with an episode, and with the retry that was under way in it.
+        Continue an episode, and the retry that was in progress.
 
-        :param alarm: stands for the one that led to the retry
-        :param told: whether the robot reports when it executes: nothing else tells its end now
+        :param alarm: replaces the alarm that caused the retry
+        :param reports_execution: whether the robot reports execution, the only sign of the retry's
+            end after a restart
         """
         self.open_episode(episode)
         if not episode.retrying:
             return
         self._machine.resume(time.monotonic(), alarm, episode.begun)
-        self._untold = True
-        if not told:
-            self._follow(self._machine.lose(
-                'the supervisor was started again during a retry, whose end nothing tells now: '
-                'operator required'
+        self._result_lost = True
+        if not reports_execution:
+            self._handle(self._machine.lose(
+                'the supervisor was restarted during a retry and cannot observe its end: operator '
+                'required'
             ))  # fmt: skip
 
     def note_latch(self, alarm: Event | None) -> None:
-        """Keep the alarm that waits for acknowledgement; None: none does."""
+        """Store the alarm that waits for acknowledgement; None without one."""
         self._write(latched=alarm)
 
     def request(self, alarm: Event, task: str) -> None:
         """Request a retry because of an alarm."""
         if self._client is None:
             return
-        self._request = Request(alarm, task)
-        self._follow(self._machine.request(time.monotonic(), alarm))
+        self._request = RetryRequest(alarm, task)
+        self._handle(self._machine.request(time.monotonic(), alarm))
 
     def drop(self) -> None:
-        """Cancel what was to be requested again."""
+        """Cancel a pending retry."""
         self._machine.drop()
 
     def executing(self, executes: bool) -> None:
-        """Take the robot's report whether it executes the task."""
-        self._follow(self._machine.executing(time.monotonic(), executes))
+        """Process the robot's report whether it executes the task."""
+        self._handle(self._machine.executing(time.monotonic(), executes))
         self._note_episode()
 
     def acknowledge(self) -> list[Event]:
-        """Take a person's word; return what there was to acknowledge."""
+        """Acknowledge; return the events, none if there was nothing to acknowledge."""
         events = self._machine.acknowledge()
         if events:
             self._write(operator=None)
             self._note_episode()
-            if self.kept is not None:
-                self.kept = replace(self.kept, used=0)
-                self._write(episode=self.kept)
-        return self._follow(events)
+            if self.stored is not None:
+                self.stored = replace(self.stored, used=0)
+                self._write(episode=self.stored)
+        return self._handle(events)
 
     def tick(self, stopped: str, known: bool) -> None:
         """
-        Let time pass; call it ten times a second.
+        Advance the time; called ten times a second.
 
         :param stopped: why the robot is stopped; '' if it is not
-        :param known: whether values are heard and known
+        :param known: whether values arrive and are known
         """
         if self._client is None:
             return
-        self._follow(self._machine.block(stopped))
-        self._follow(self._machine.tick(time.monotonic(), known))
-        if time.monotonic() - self._kept_alive > ALIVE:
+        self._handle(self._machine.block(stopped))
+        self._handle(self._machine.tick(time.monotonic(), known))
+        if time.monotonic() - self._kept_alive > KEEP_ALIVE_PERIOD:
             self._kept_alive = time.monotonic()
-            self._write()  # what could not be written before
+            self._write()  # retry a failed write
             try:
                 self._memory.keep_alive()
             except OSError as error:
                 self._warn(error)
 
-    def _follow(self, events: list[Event]) -> list[Event]:
-        """Say what the machine says, and do what it asks."""
+    def _handle(self, events: list[Event]) -> list[Event]:
+        """Publish and store the events of the retry machine, and send its request."""
         for event in events:
             if event.kind == 'retry_requested':
-                self._untold = False
+                self._result_lost = False
                 self._remember()
                 self._note_episode()
             if event is self._machine.cause:
                 self._write(operator=event)
-            self._say(event)
+            self._publish(event)
             if event.kind == 'retry_requested' and self._client is not None:
-                self._client.ask(self._request, self._machine.used)
+                self._client.request(self._request, self._machine.used)
         if events:
             self._note_episode()
         return events
 
     def _accepted(self, begun: bool) -> None:
-        if self._client is None:  # too late
+        if self._client is None:  # ended meanwhile
             return
-        self._follow(self._machine.accepted(time.monotonic(), begun))
+        self._handle(self._machine.accepted(time.monotonic(), begun))
 
     def _refused(self, reason: str) -> None:
-        self._follow(self._machine.refused(time.monotonic(), reason))
+        self._handle(self._machine.refused(time.monotonic(), reason))
 
     def _finished(self, failure: str) -> None:
-        self._follow(self._machine.finished(time.monotonic(), failure))
+        self._handle(self._machine.finished(time.monotonic(), failure))
 
     def _recall(self, hourly: int) -> list[float]:
-        """Return when retries were requested in the last hour, steady time."""
+        """Return the steady times of the retries requested in the last hour, s."""
         try:
             self._memory.recall(time.time(), hourly)
         except VivaError as error:
@@ -216,14 +219,14 @@ class Retries:
         return steady(self._memory.content.asked, time.time(), time.monotonic())
 
     def _remember(self) -> None:
-        """Note a retry before it is requested: one that dies meanwhile has counted it."""
+        """Store a retry before it is requested, so that it counts even if this process crashes."""
         try:
             self._memory.note_retry(time.time())
         except OSError as error:
             self._warn(error)
 
     def _note_episode(self) -> None:
-        """Keep what has become of the retries of the episode."""
+        """Store the state of the episode's retries."""
         if self.episode is not None:
             under_way = self._machine.state in (RetryState.WAITING, RetryState.RETRYING)
             self.episode = replace(
@@ -233,7 +236,7 @@ class Retries:
             self._write(episode=self.episode)
 
     def _write(self, **changes: object) -> None:
-        if self._client is None:  # the file is another's
+        if self._client is None:  # the file belongs to the active supervisor
             return
         try:
             self._memory.change(**changes)
@@ -242,14 +245,14 @@ class Retries:
 
     def _warn(self, error: OSError) -> None:
         self._node.get_logger().error(
-            f'the state of the supervisor cannot be kept in {self._memory.path}, a restart would '
-            f'forget it ({error}): free disk space, or set ROS_HOME to a folder that can be '
-            'written', throttle_duration_sec=30.0,
+            f'the state of the supervisor cannot be written to {self._memory.path} ({error}): a '
+            'restart loses it; free disk space, or set ROS_HOME to a writable folder',
+            throttle_duration_sec=30.0,
         )  # fmt: skip
 
 
 def memory_file(node: Node) -> Path:
-    """Return a supervisor's own file, by domain and full name: each robot has its own."""
+    """Return the path of a supervisor's state, which contains its domain and full name."""
     home = Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser()
     *folders, name = node.get_fully_qualified_name().strip('/').split('/')
     domain = str(node.context.get_domain_id())

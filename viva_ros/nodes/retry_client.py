@@ -3,8 +3,9 @@
 """
 Request a retry from the robot: by a service, by an action, or by cancelling a goal.
 
-After a cancel the robot has answered only when every goal that it agreed to cancel has ended: that
-a cancel was accepted says nothing about the arms. The retry is done when another goal is executed.
+A cancel counts as accepted when every goal that is canceled has ended, since the response to the
+cancel request does not mean that the arms have stopped. The retry is done when a new goal is
+executed.
 """
 
 from collections.abc import Callable
@@ -25,21 +26,21 @@ from viva_ros.nodes.convert import to_time
 
 
 @dataclass(frozen=True)
-class Request:
-    """Why a retry is requested: the alarm, and the task of the episode."""
+class RetryRequest:
+    """The alarm that causes a retry, and the task of the episode."""
 
     alarm: Event
     task: str
 
 
 @dataclass(frozen=True)
-class Answers:
+class RetryCallbacks:
     """
-    Callbacks for the robot's answers, however late.
+    Callbacks for the robot's answers, which may arrive after the time-out.
 
-    :param accepted: with whether the robot has stopped executing already
-    :param refused: with the reason, also when there is no such service or action
-    :param finished: at the end of a retry, with the reason of a failure or ''
+    :param accepted: called with whether the robot has already stopped executing
+    :param refused: called with the reason, also without such a service or action
+    :param finished: called at the end of a retry, with the reason of a failure or ''
     """
 
     accepted: Callable[[bool], None]
@@ -47,30 +48,30 @@ class Answers:
     finished: Callable[[str], None]
 
 
-class Retrier(Protocol):
+class RetryClient(Protocol):
     """One way to request a retry."""
 
-    def ask(self, request: Request, attempt: int) -> None:
-        """Request a retry; ``attempt`` counts from 1 in the episode."""
+    def request(self, request: RetryRequest, attempt: int) -> None:
+        """Request a retry; ``attempt`` counts from 1 within the episode."""
 
     def destroy(self) -> None:
         """Request no more."""
 
 
-def retry_client(node: Node, settings: RetrySettings, answers: Answers) -> Retrier:
-    """Return the way that the settings name."""
+def retry_client(node: Node, settings: RetrySettings, callbacks: RetryCallbacks) -> RetryClient:
+    """Return the client for the parameter ``retry.by``."""
     if settings.by == ACTION:
-        return ActionClient(node, settings, answers)
+        return ActionClient(node, settings, callbacks)
     if settings.by == CANCEL:
-        return CancelClient(node, settings.name, answers)
-    return TriggerClient(node, settings.name, answers)
+        return CancelClient(node, settings.name, callbacks)
+    return TriggerClient(node, settings.name, callbacks)
 
 
 class TriggerClient:
-    """Calls a service of std_srvs/Trigger; the robot's ``executing`` tells when it is done."""
+    """Calls a service of std_srvs/Trigger; the robot's report of execution shows the end."""
 
-    def __init__(self, node: Node, name: str, answers: Answers) -> None:
-        self._node, self._name, self._answers = node, name, answers
+    def __init__(self, node: Node, name: str, callbacks: RetryCallbacks) -> None:
+        self._node, self._name, self._callbacks = node, name, callbacks
         self._client = node.create_client(Trigger, name)
         self._pending: Future | None = None
 
@@ -79,11 +80,11 @@ class TriggerClient:
         self._pending = None
         self._node.destroy_client(self._client)
 
-    def ask(self, request: Request, attempt: int) -> None:
+    def request(self, request: RetryRequest, attempt: int) -> None:
         """Request a retry."""
         if not self._client.service_is_ready():
             name = self._node.resolve_service_name(self._name)
-            self._answers.refused(f'there is no service {name}')
+            self._callbacks.refused(f'there is no service {name}')
             return
         self._pending = self._client.call_async(Trigger.Request())
         self._pending.add_done_callback(self._answer)
@@ -91,9 +92,9 @@ class TriggerClient:
     def _answer(self, future: Future) -> None:
         response = future.result()
         if response is not None and response.success:
-            self._answers.accepted(False)
-        elif future is self._pending:  # a late refusal of an earlier call says nothing now
-            self._answers.refused('no answer' if response is None else response.message)
+            self._callbacks.accepted(False)
+        elif future is self._pending:  # else a late refusal of an earlier call
+            self._callbacks.refused('no answer' if response is None else response.message)
 
 
 ACTIVE = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING)
@@ -103,7 +104,7 @@ ENDED = {
     GoalStatus.STATUS_ABORTED: 'aborted',
 }
 REFUSED = {
-    CancelGoal.Response.ERROR_REJECTED: 'the action server rejects it',
+    CancelGoal.Response.ERROR_REJECTED: 'the action server rejected the cancel request',
     CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID: 'the action server knows no such goal',
     CancelGoal.Response.ERROR_GOAL_TERMINATED: 'the goal has ended already',
 }
@@ -112,11 +113,11 @@ REFUSED = {
 class CancelClient:
     """Cancels all goals of an action, whatever its type."""
 
-    def __init__(self, node: Node, name: str, answers: Answers) -> None:
-        self._node, self._name, self._answers = node, name, answers
+    def __init__(self, node: Node, name: str, callbacks: RetryCallbacks) -> None:
+        self._node, self._name, self._callbacks = node, name, callbacks
         self._client = node.create_client(CancelGoal, f'{name}/_action/cancel_goal')
         self._status = node.create_subscription(
-            GoalStatusArray, f'{name}/_action/status', self._hear, qos.LATCHED_READER
+            GoalStatusArray, f'{name}/_action/status', self._store_status, qos.LATCHED_READER
         )
         self._waiting: set[bytes] = set()
         self._retrying, self._before = False, set[bytes]()  # goals known before the retry
@@ -124,18 +125,18 @@ class CancelClient:
         self._pending: Future | None = None
 
     def destroy(self) -> None:
-        """Ask no more."""
+        """Request no more."""
         self._pending = None
         self._node.destroy_client(self._client)
         self._node.destroy_subscription(self._status)
 
-    def ask(self, request: Request, attempt: int) -> None:
-        """Cancel whatever is under way."""
+    def request(self, request: RetryRequest, attempt: int) -> None:
+        """Cancel all goals."""
         self._waiting.clear()
         self._retrying, self._before = False, set(self._states)
         if not self._client.service_is_ready():
             name = self._node.resolve_service_name(self._name)
-            self._answers.refused(f'there is no action {name}')
+            self._callbacks.refused(f'there is no action {name}')
             return
         self._pending = self._client.call_async(CancelGoal.Request())  # zeros: all goals
         self._pending.add_done_callback(self._answer)
@@ -146,35 +147,35 @@ class CancelClient:
         response = future.result()
         if response is None or response.return_code != CancelGoal.Response.ERROR_NONE:
             code = None if response is None else response.return_code
-            self._answers.refused(REFUSED.get(code, 'no answer'))
+            self._callbacks.refused(REFUSED.get(code, 'no answer'))
             return
         self._waiting = {bytes(goal.goal_id.uuid) for goal in response.goals_canceling}
         if not self._waiting:  # rclpy's server reports a rejected cancel without a code
             active = any(state in ACTIVE for state in self._states.values())
             rejected = REFUSED[CancelGoal.Response.ERROR_REJECTED]
-            self._answers.refused(rejected if active else 'no goal is under way')
+            self._callbacks.refused(rejected if active else 'no goal is active')
             return
-        self._look()
+        self._check_goals()
 
-    def _hear(self, message: GoalStatusArray) -> None:
+    def _store_status(self, message: GoalStatusArray) -> None:
         self._states = {bytes(s.goal_info.goal_id.uuid): s.status for s in message.status_list}
-        self._look()
+        self._check_goals()
 
-    def _look(self) -> None:
-        """Answer once all goals have ended, and once another is executed after that."""
+    def _check_goals(self) -> None:
+        """Call back when all canceled goals have ended, and when a new goal is executed."""
         if self._waiting and all(self._states.get(goal) in ENDED for goal in self._waiting):
             ends = {ENDED[self._states[goal]] for goal in self._waiting}
             self._waiting.clear()
             self._retrying = ends != {'succeeded'}
             if self._retrying:
-                self._answers.accepted(True)
+                self._callbacks.accepted(True)
             else:
-                self._answers.refused('the goal had succeeded before it could be canceled')
+                self._callbacks.refused('the goal had succeeded before it could be canceled')
         if self._retrying and any(
             state in ACTIVE for goal, state in self._states.items() if goal not in self._before
         ):
             self._retrying = False
-            self._answers.finished('')
+            self._callbacks.finished('')
 
 
 ENDS = {GoalStatus.STATUS_CANCELED: 'canceled', GoalStatus.STATUS_ABORTED: 'aborted'}
@@ -183,25 +184,25 @@ ENDS = {GoalStatus.STATUS_CANCELED: 'canceled', GoalStatus.STATUS_ABORTED: 'abor
 class ActionClient:
     """Sends one goal at a time; its result ends the retry."""
 
-    def __init__(self, node: Node, settings: RetrySettings, answers: Answers) -> None:
-        from rclpy import action  # a robot without actions need not load it
+    def __init__(self, node: Node, settings: RetrySettings, callbacks: RetryCallbacks) -> None:
+        from rclpy import action  # only loaded if an action is configured
 
-        self._node, self._settings, self._answers = node, settings, answers
+        self._node, self._settings, self._callbacks = node, settings, callbacks
         self._client = action.ActionClient(node, Retry, settings.name)
         self._pending: Any = None  # a goal that is sent, then its result
         self._destroyed = False
 
     def destroy(self) -> None:
-        """Request no more; a goal that the robot has accepted goes on."""
+        """Request no more; an accepted goal continues."""
         self._pending = None
         self._client.destroy()
         self._destroyed = True
 
-    def ask(self, request: Request, attempt: int) -> None:
+    def request(self, request: RetryRequest, attempt: int) -> None:
         """Send a goal."""
         if not self._client.server_is_ready():
             name = self._node.resolve_service_name(self._settings.name)
-            self._answers.refused(f'there is no action {name} of viva_ros/Retry')
+            self._callbacks.refused(f'there is no action {name} of viva_ros/Retry')
             return
         alarm = request.alarm
         goal = Retry.Goal(
@@ -212,26 +213,26 @@ class ActionClient:
         self._pending.add_done_callback(self._answer)
 
     def _answer(self, future: Future) -> None:
-        if self._destroyed:  # the goal goes on
+        if self._destroyed:  # the goal continues
             return
         handle: Any = future.result()
         accepted = handle is not None and handle.accepted
-        if accepted and future is not self._pending:  # too late: another goal was sent after it
+        if accepted and future is not self._pending:  # too late: a newer goal was sent
             handle.cancel_goal_async()
         elif accepted:
-            self._answers.accepted(True)
+            self._callbacks.accepted(True)
             self._pending = handle.get_result_async()
             self._pending.add_done_callback(self._end)
         elif future is self._pending:
-            self._answers.refused('no answer' if handle is None else 'the goal is rejected')
+            self._callbacks.refused('no answer' if handle is None else 'the goal is rejected')
 
     def _end(self, future: Future) -> None:
         if self._destroyed or future is not self._pending:  # of an earlier goal
             return
         response = future.result()
         if response is not None and response.result.success:
-            self._answers.finished('')
+            self._callbacks.finished('')
             return
         how = 'no result' if response is None else ENDS.get(response.status, 'no success')
         text = response.result.message if response is not None else ''
-        self._answers.finished(text or how)
+        self._callbacks.finished(text or how)

@@ -13,48 +13,48 @@ from viva_ros.core.robot_state import RobotReport, RobotSettings, executes, stop
 from viva_ros.nodes import qos
 
 
-class RobotWords:
-    """Hears whether the robot executes a task, and whether it is stopped or at fault."""
+class RobotReports:
+    """Subscribes to the reports whether the robot executes a task, and whether it is stopped."""
 
     def __init__(self, node: Node, settings: RobotSettings, notify: Callable[[], None]) -> None:
         """
-        Hear from now on.
+        Subscribe to the configured topics.
 
         :param notify: called after each report
         """
         self._node, self._notify = node, notify
         self.reports_execution = bool(settings.executing_topic)
-        self._words = [
+        self._reports = [
             RobotReport(node.resolve_topic_name(topic) if topic else '', settings.word_timeout,
                         time.monotonic())
             for topic in (settings.executing_topic, settings.stopped_topic)
         ]  # fmt: skip
         self._subscriptions = [
-            node.create_subscription(Bool, word.topic, partial(self._hear, word), qos.RELIABLE)
-            for word in self._words
-            if word.topic
+            node.create_subscription(Bool, report.topic, partial(self._store, report), qos.RELIABLE)
+            for report in self._reports
+            if report.topic
         ]
 
     def destroy(self) -> None:
-        """Hear no more."""
+        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
     @property
     def executing(self) -> bool | None:
-        """Whether a task is executed; None where that is reported, but no report has come."""
-        return executes(self._words[0], time.monotonic())
+        """Whether a task is executed; None if the report is configured but missing."""
+        return executes(self._reports[0], time.monotonic())
 
     @property
     def execution_unknown(self) -> str:
-        """Why it is not known whether a task is executed; '' if it is known."""
-        return self._words[0].stale_text(time.monotonic())
+        """Why the execution is unknown; '' if it is known."""
+        return self._reports[0].stale_text(time.monotonic())
 
     @property
     def stopped(self) -> str:
-        """Why nothing may be requested from the robot; '' if nothing speaks against it."""
-        return stopped(self._words[1], time.monotonic())
+        """Why no retry may be requested; '' if one may."""
+        return stopped(self._reports[1], time.monotonic())
 
-    def _hear(self, word: RobotReport, message: Bool) -> None:
-        word.receive(message.data, time.monotonic())
+    def _store(self, report: RobotReport, message: Bool) -> None:
+        report.receive(message.data, time.monotonic())
         self._notify()

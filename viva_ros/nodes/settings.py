@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the nodes are told, one dataclass each: the ROS parameters are made from these."""
+"""Settings of each node as a dataclass, from which its ROS parameters are declared."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -29,36 +29,36 @@ class MonitorSettings:
     """
     The monitor.
 
-    In a list, an empty text is no entry: ROS can't tell the type of an empty list.
+    Empty texts in a list are ignored: ROS has no type for an empty list.
     """
 
-    autostart: bool = setting(True, 'Configure and activate without being asked.')
+    autostart: bool = setting(True, 'Configure and activate at the start.')
     engine: str = setting('', 'Folder of the engine; empty: the shipped one.')
-    engine_kind: str = setting('auto', 'Library that runs it.', choices=kinds())
+    engine_kind: str = setting('auto', 'Backend that runs the engine.', choices=kinds())
     engine_server: str = setting(
-        '', "Socket of an engine server ('viva serve'); 'auto': the user's own; empty: none."
+        '', "Socket of an engine server ('viva serve'); 'auto': the user's socket; empty: none."
     )
-    task: str = setting(DEFAULT_TASK, 'Task under way, one of those the engine was trained on.')
+    task: str = setting(DEFAULT_TASK, 'Current task, one that the engine was trained on.')
     cameras: tuple[str, ...] = setting(
-        ('',), "Names of the engine's cameras, to give them topics below; empty: in its order."
+        ('',), "Cameras of the engine, in the order of 'camera_topics'; empty: the engine's order."
     )
     camera_topics: tuple[str, ...] = setting(
-        ('',), "Topic of each of 'cameras'; empty: <camera>/image_raw. /compressed is added."
+        ('',), "Topic of each camera, without '/compressed'; empty: <camera>/image_raw."
     )
     joint_states_topic: str = setting('joint_states', 'Topic of the joint states.')
-    transport: str = setting('compressed', 'What the cameras send.', choices=TRANSPORTS)
-    rate: float = setting(10.0, 'Estimates asked for, Hz.', above=0.0, at_most=100.0)
+    transport: str = setting('compressed', 'Image transport.', choices=TRANSPORTS)
+    rate: float = setting(10.0, 'Rate of the estimates, Hz.', above=0.0, at_most=100.0)
     input_timeout: float = setting(
         10.0,
-        'Wait for publishers of all inputs when configuring, s; 0: do not look.',
+        'Time-out for publishers of all inputs at configure, s; 0: no check.',
         at_least=0.0,
     )
-    hang_after: float = setting(1.0, 'An estimate that takes longer is an error, s.', above=0.0)
+    hang_after: float = setting(1.0, 'Time-out of an estimate, s.', above=0.0)
     isolate: bool = setting(
-        True, 'Run the engine in a process of its own, which is killed when it hangs.'
+        True, 'Run the engine in a separate process, which is killed if it hangs.'
     )
     receive_time: bool = setting(
-        False, 'Take the time of receipt where a stamp is 0; such values cannot be scored again.'
+        False, 'Use the receive time for stamps of 0; such recordings cannot be scored again.'
     )
     frame_id: str = setting('base_link', 'Frame of the markers.')
     sync: SyncSettings = field(default_factory=SyncSettings)
@@ -70,10 +70,10 @@ class MonitorSettings:
 class SupervisorSettings:
     """The supervisor."""
 
-    autostart: bool = setting(True, 'Configure and activate without being asked.')
+    autostart: bool = setting(True, 'Configure and activate at the start.')
     engine: str = setting('', 'Folder of the engine; empty: the shipped one.')
-    task: str = setting(DEFAULT_TASK, 'Task under way; the calibration must be for it.')
-    calibration: str = setting('', "File with the thresholds; empty: the engine's for the task.")
+    task: str = setting(DEFAULT_TASK, 'Current task; the calibration must be for it.')
+    calibration: str = setting('', "Calibration file; empty: the engine's for the task.")
     rules: RuleSettings = field(default_factory=RuleSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
@@ -82,16 +82,16 @@ class SupervisorSettings:
 
     def check_retries(self) -> None:
         """
-        Refuse retries whose end nobody would see.
+        Check that the end of a retry can be observed.
 
-        :raises ConfigurationError: naming the parameters, and the remedies
+        :raises ConfigurationError: naming the parameters and the remedies
         """
         retry = self.retry
         if not retry.dry_run and retry.by == TRIGGER and not self.robot.executing_topic:
             raise ConfigurationError(
                 'retry-execution-unreported',
-                'retry.dry_run is false and robot.executing_topic is empty: an accepted retry '
-                'would never be known to be done. Set robot.executing_topic to a topic of '
+                'retry.dry_run is false and robot.executing_topic is empty: the end of a retry '
+                'could not be observed. Set robot.executing_topic to a topic of '
                 "std_msgs/Bool that the robot publishes, or retry.by to 'action', or "
                 'retry.dry_run to true',
             )
@@ -101,31 +101,32 @@ class SupervisorSettings:
 class BlackBoxSettings:
     """The black box."""
 
-    autostart: bool = setting(True, 'Configure and activate without being asked.')
+    autostart: bool = setting(True, 'Configure and activate at the start.')
     folder: str = setting(
-        '~/.ros/viva_black_box', 'Where recordings go; in a namespace, a folder of its name in it.'
+        '~/.ros/viva_black_box', 'Folder of the recordings; each namespace has a subfolder.'
     )
     monitor: str = setting('monitor', 'Name of the node whose topics are recorded.')
-    supervisor: str = setting('supervisor', 'Likewise; its alerts begin a recording.')
+    supervisor: str = setting(
+        'supervisor',
+        'Name of the node whose topics are recorded and whose alerts start a recording.',
+    )
     limits: BlackBoxLimits = field(default_factory=BlackBoxLimits)
 
 
 @dataclass(frozen=True)
 class SimSettings:
-    """The simulated robot; a change takes effect at the next 'start', one of robot at no time."""
+    """The simulated robot; changes take effect at the next 'start'. The robot cannot change."""
 
     autostart: bool = setting(False, "Start an episode without the service 'start'.")
     robot: str = setting(
         DEFAULT_ROBOT, 'Simulated robot; fixed while the node runs.', choices=ROBOTS.names()
     )
     task: str = setting(DEFAULT_TASK, 'Simulated task.', choices=TASKS.names())
-    seed: int = setting(0, 'Seed of the layout and of the motion.', at_least=0)
-    failure: str = setting('none', 'Failure or variation of the task; none: neither.')
+    seed: int = setting(0, 'Seed of the layout and the motion.', at_least=0)
+    failure: str = setting('none', 'Failure or variation of the task; none: no change.')
     image_height: int = setting(128, 'Height of the images, px.', at_least=16, at_most=960)
     image_width: int = setting(128, 'Width of the images, px.', at_least=16, at_most=960)
-    camera_rate: float = setting(
-        10.0, 'Images per second and camera, Hz.', above=0.0, at_most=50.0
-    )
+    camera_rate: float = setting(10.0, 'Image rate of each camera, Hz.', above=0.0, at_most=50.0)
     camera_noise: float = setting(
         1.0, 'Standard deviation of the image noise, steps of 1 / 255.', at_least=0.0, at_most=50.0
     )
@@ -137,7 +138,7 @@ SETTINGS: Final[dict[str, Any]] = {
     'black_box': BlackBoxSettings(), 'sim': SimSettings(),
 }  # fmt: skip
 
-#: Parameters of earlier versions, of any node, and what is to be used instead.
+#: Removed parameters of any node, and the replacement.
 RENAMED: Final = {
     'retry.action': "'retry.by: cancel' and 'retry.name: <action>'",
     'rules.foresight_window': "'rules.forecast_residual_window: <s>'",

@@ -58,7 +58,7 @@ class SimRobotNode(Node):
     def __init__(self) -> None:
         super().__init__('sim', start_parameter_services=False)
         self._robot_name = ''
-        self._given = Parameters(self, SimSettings(), self._check)
+        self._node_parameters = Parameters(self, SimSettings(), self._check)
         self._settings = self._read()
         self._robot_name, self._robot = self._settings.robot, ROBOTS[self._settings.robot]
         self._step = self._robot.control_period
@@ -76,8 +76,8 @@ class SimRobotNode(Node):
         self.create_service(Trigger, 'start', self._serve_start)
         self.create_service(Trigger, 'retry', self._serve_retry)
         self._simulation: Simulation | None = None
-        self._moving = self._over = self._reported = False
-        self._steps = self._shots = self._rest = 0
+        self._moving = self._ended = self._reported = False
+        self._steps = self._images_sent = self._idle_steps = 0
         self._reported_at = -math.inf
         self._preparation: Preparation[Simulation] = Preparation()
         self._noise = np.random.default_rng()
@@ -120,25 +120,25 @@ class SimRobotNode(Node):
         stamp = self.get_clock().now().nanoseconds
         self._joints.publish(to_joint_state(self._scene.joint_positions(), stamp))
         self._steps += 1
-        if self._steps * self._step * self._settings.camera_rate >= self._shots:
-            self._shots += 1
+        if self._steps * self._step * self._settings.camera_rate >= self._images_sent:
+            self._images_sent += 1
             self._publish_images(stamp)
             if not self._preparation.pending:
                 self._publish_truth(stamp)
 
     def _advance(self) -> None:
         if self._scene.done:
-            self._rest += 1
+            self._idle_steps += 1
         else:
             self._scene.step()
-            self._rest = 0
-        if not self._over and (self._scene.succeeded or self._rest * self._step > GIVE_UP):
-            self._over = True
+            self._idle_steps = 0
+        if not self._ended and (self._scene.succeeded or self._idle_steps * self._step > GIVE_UP):
+            self._ended = True
             self._hook.end()
 
     def _report(self) -> None:
         """Publish 'executing' on each change, and periodically."""
-        executing = self._moving and not self._over and self._scene.executing
+        executing = self._moving and not self._ended and self._scene.executing
         now = time.monotonic()
         if executing != self._reported or now - self._reported_at >= REPORT:
             self._reported, self._reported_at = executing, now
@@ -154,7 +154,7 @@ class SimRobotNode(Node):
         return self._preparation.join(CLOSING)
 
     def _read(self) -> SimSettings:
-        settings = self._given.read()
+        settings = self._node_parameters.read()
         self._check(settings)
         return settings
 
@@ -162,7 +162,7 @@ class SimRobotNode(Node):
         """
         Check the failure, which depends on the task, and that the robot stays the same.
 
-        :raises ConfigurationError: if one of them does not hold
+        :raises ConfigurationError: if one of the checks fails
         """
         TASKS[settings.task].check_mode(settings.failure)
         if self._robot_name not in ('', settings.robot):
@@ -190,8 +190,8 @@ class SimRobotNode(Node):
             self._simulation.close()
         simulation.use(self._renderer)
         self._simulation = simulation
-        self._moving, self._steps, self._shots, self._rest = self._moves_then, 0, 0, 0
-        self._over, self._reported, self._reported_at = False, False, -math.inf
+        self._moving, self._steps, self._images_sent, self._idle_steps = self._moves_then, 0, 0, 0
+        self._ended, self._reported, self._reported_at = False, False, -math.inf
         self._publish_images(self.get_clock().now().nanoseconds)
         self._due = time.monotonic()
         if self._moving:
@@ -218,7 +218,7 @@ class SimRobotNode(Node):
 
     def _publish_truth(self, stamp: int) -> None:
         truth = self._scene.truth()
-        elapsed = truth.time + self._rest * self._step  # simulated time stops when done
+        elapsed = truth.time + self._idle_steps * self._step  # simulated time stops when done
         self._truth.publish(
             GroundTruth(
                 header=header(stamp), episode_id=self._episode,
@@ -244,7 +244,7 @@ class SimRobotNode(Node):
     def _serve_retry(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        if not self._moving or self._over:
+        if not self._moving or self._ended:
             is_building = self._preparation.pending
             none = 'no episode is running: call start'
             response.message = 'the scene is being built' if is_building else none
@@ -264,29 +264,29 @@ class EpisodeHook:
     """
 
     PERIOD = 0.2  # s, between two checks for the service
-    PATIENCE = 2.0  # s, for an answer
+    ANSWER_TIMEOUT = 2.0  # s, for an answer
     NOT_YET = 'not active'  # start of the answer of a supervisor that is not active
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._start = node.create_client(StartEpisode, 'supervisor/start_episode')
         self._end = node.create_client(Trigger, 'supervisor/end_episode')
-        self._wish = ''
+        self._wanted = ''
         self._started = False
-        self._again = -math.inf  # steady time of the next check, s
+        self._next_call = -math.inf  # steady time of the next check, s
         self._pending: Future | None = None
 
     def begin(self, task: str) -> None:
         """Start an episode as soon as the supervisor is available."""
-        self._wish, self._task, self._started = 'start', task, False
+        self._wanted, self._task, self._started = 'start', task, False
         self._pending = None
-        self._again = -math.inf
+        self._next_call = -math.inf
 
     def end(self) -> None:
         """End the episode if one was started."""
-        asked = self._wish == 'start' and self._pending is not None  # it may have started
-        self._wish = 'end' if self._started or asked else ''
-        self._again = -math.inf
+        command = self._wanted == 'start' and self._pending is not None  # it may have started
+        self._wanted = 'end' if self._started or command else ''
+        self._next_call = -math.inf
 
     def pursue(self, now: float) -> None:
         """
@@ -294,28 +294,28 @@ class EpisodeHook:
 
         :param now: steady time, s
         """
-        if not self._wish or now < self._again:
+        if not self._wanted or now < self._next_call:
             return
-        self._again = now + self.PERIOD
-        client = self._start if self._wish == 'start' else self._end
+        self._next_call = now + self.PERIOD
+        client = self._start if self._wanted == 'start' else self._end
         if not client.service_is_ready():
             return
-        self._again = now + self.PATIENCE
+        self._next_call = now + self.ANSWER_TIMEOUT
         start = StartEpisode.Request(task=self._task)
-        self._pending = client.call_async(start if self._wish == 'start' else Trigger.Request())
-        self._pending.add_done_callback(partial(self._note, self._wish))
+        self._pending = client.call_async(start if self._wanted == 'start' else Trigger.Request())
+        self._pending.add_done_callback(partial(self._note, self._wanted))
 
-    def _note(self, asked: str, future: Future) -> None:
+    def _note(self, command: str, future: Future) -> None:
         answer = future.result()
         if future is not self._pending or answer is None:
             return
         if not answer.success:
-            self._node.get_logger().warning(f'supervisor refuses to {asked}: {answer.message}')
+            self._node.get_logger().warning(f'supervisor refuses to {command}: {answer.message}')
             if answer.message.startswith(self.NOT_YET):
                 return
-        self._started = asked == 'start' and answer.success
-        if self._wish == asked:
-            self._wish = ''
+        self._started = command == 'start' and answer.success
+        if self._wanted == command:
+            self._wanted = ''
 
 
 def compress(pixels: Pixels, stamp: int, frame_id: str) -> CompressedImage:
@@ -325,7 +325,7 @@ def compress(pixels: Pixels, stamp: int, frame_id: str) -> CompressedImage:
 
 
 def or_nan(time_: float | None) -> float:
-    """Return a time, or NaN for None."""
+    """Return a time, s; NaN for None."""
     return math.nan if time_ is None else time_
 
 

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The supervisor: watches the value, raises alerts, and requests retries from the robot.
+The supervisor: judges the value, raises alerts, and requests retries from the robot.
 
-It judges by the same code that scores recordings, and only while an episode is under way and the
-robot executes it. It outlives the monitor: silence is watched on the steady clock, and neither
-silence nor 'unknown' ever leads to a retry.
+The detector is the same code that scores recordings. It judges only while the robot executes an
+episode. The supervisor is a separate process that detects silence of the monitor on the steady
+clock. Neither silence nor 'unknown' ever causes a retry.
 """
 
 import itertools
@@ -34,19 +34,19 @@ from viva_ros.core.supervision_memory import OpenEpisode
 from viva_ros.engine.resources import calibrations
 from viva_ros.msg import Alert, Episode, SupervisorState, Value
 from viva_ros.nodes import qos
-from viva_ros.nodes.alert_publisher import Announcer
+from viva_ros.nodes.alert_publisher import AlertPublisher
 from viva_ros.nodes.convert import to_details, to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
-from viva_ros.nodes.leadership import Rivals
+from viva_ros.nodes.leadership import Leadership
 from viva_ros.nodes.lifecycle import ManagedNode
 from viva_ros.nodes.main import run
-from viva_ros.nodes.retries import AWAY, Retries, memory_file
-from viva_ros.nodes.robot_state import RobotWords
+from viva_ros.nodes.retries import MAX_ABSENCE, Retries, memory_file
+from viva_ros.nodes.robot_state import RobotReports
 from viva_ros.nodes.settings import SupervisorSettings
 from viva_ros.srv import StartEpisode
 
-TICK, LOOK = 0.1, 0.5  # s
-FIRST_WORD = 2.0  # s; a supervisor that was here before is heard within this time
+TICK_PERIOD, LEADERSHIP_PERIOD = 0.1, 0.5  # s
+STARTUP_DELAY = 2.0  # s; an earlier supervisor is discovered within this time
 INACTIVE = 'not active: activate the supervisor first'
 DIAGNOSIS = {
     Level.OK: OK, Level.UNKNOWN: WARN, Level.WARN: WARN, Level.ALARM: ERROR,
@@ -59,158 +59,160 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('supervisor', SupervisorSettings(), **options)
-        self._session = time.time_ns()  # not of /clock, which all begin with at 0
-        self._numbers = itertools.count(1)  # of episodes; none is used twice
+        self._session = time.time_ns()  # not /clock, which starts at 0
+        self._numbers = itertools.count(1)  # of episodes, unique within the session
 
     def prepare(self, settings: SupervisorSettings) -> None:
-        """Load the thresholds in the background: a disk may be slow."""
+        """Load the thresholds in the background, since a disk may be slow."""
         settings.check_retries()
         self.preparation.begin('loading calibration', partial(
             calibrations, settings.engine, settings.calibration, settings.task, settings.rules,
         ))  # fmt: skip
 
     def setup(self, settings: SupervisorSettings, found: TaskCalibrations) -> None:
-        """Create judge, topics and services."""
+        """Create detector, topics and services."""
         self._calibrations = found
         self._calibration = found.of(settings.task)
-        self._judging = DetectorSettings(settings.rules, settings.alarm)
-        self._begin_judging()
-        self._foreign = self._incompatible = self._robot_fault = ''
-        self._begin_watch(settings)
-        self._silent: Event | None = None
+        self._detector_settings = DetectorSettings(settings.rules, settings.alarm)
+        self._create_detector()
+        self._engine_mismatch = self._incompatible = self._robot_fault = ''
+        self._begin_silence(settings)
+        self._silence_event: Event | None = None
         self._task = settings.task
-        self._announcer = Announcer(self, self._session)
+        self._alerts = AlertPublisher(self, self._session)
         self._retries = Retries(
             self, settings.retry, settings.alarm.cool_down,
             lambda event: self._publish(event, self._now()),
         )  # fmt: skip
         lock = memory_file(self).with_suffix('.lock')
-        self._rivals = Rivals(self, self._session, lock)
-        self.keep(Rivals.rest, self._rivals)
-        self._offered: list[Service] = []
+        self._leadership = Leadership(self, self._session, lock)
+        self.keep(Leadership.release, self._leadership)
+        self._services_offered: list[Service] = []
         self._contradicted = False
-        self.keep(Supervisor._hand_over, self)
-        self._robot = RobotWords(self, settings.robot, self._hear_robot)
-        self.keep(RobotWords.destroy, self._robot)
+        self.keep(Supervisor._release_charge, self)
+        self._robot = RobotReports(self, settings.robot, self._on_robot_report)
+        self.keep(RobotReports.destroy, self._robot)
         self._subscribe()
-        self._look_for_rivals()
-        look = self.create_timer(LOOK, self._look_for_rivals, clock=self.steady)
-        self.keep(self.destroy_timer, look)  # also while it is not active
+        self._update_leadership()
+        timer = self.create_timer(LEADERSHIP_PERIOD, self._update_leadership, clock=self.steady)
+        self.keep(self.destroy_timer, timer)  # runs also while inactive
 
-    def _begin_judging(self) -> None:
+    def _create_detector(self) -> None:
         made = self._calibration
-        self._judge = Detector(
-            self._judging, made.thresholds, made.expected, made.combine, made.alpha
+        self._detector = Detector(
+            self._detector_settings, made.thresholds, made.expected, made.combine, made.alpha
         )
-        self._entered: dict[Level, Event] = {}  # what the judge's levels were entered with
+        self._level_events: dict[Level, Event] = {}  # that entered each level
 
     def start(self) -> None:
-        """Begin to watch; an episode goes on only if the supervisor was away for a moment."""
-        self._begin_watch(self.settings)
-        self._look_for_rivals()
-        self._timer = self.create_timer(TICK, self._tick, clock=self.steady)
-        how = 'dry run: no retry is requested' if self.settings.retry.dry_run else 'retries are on'
-        passive = f'; passive: {self._rivals.reason}' if self._rivals.reason else ''
+        """Start to judge; an episode continues only after an absence below MAX_ABSENCE."""
+        self._begin_silence(self.settings)
+        self._update_leadership()
+        self._timer = self.create_timer(TICK_PERIOD, self._tick, clock=self.steady)
+        how = (
+            'dry run: no retry is requested' if self.settings.retry.dry_run else 'retries enabled'
+        )
+        passive = f'; passive: {self._leadership.reason}' if self._leadership.reason else ''
         self.get_logger().info(f'watching ({how}{passive})')
 
-    def _begin_watch(self, settings: SupervisorSettings) -> None:
-        self._heard: float | None = None
+    def _begin_silence(self, settings: SupervisorSettings) -> None:
+        self._heard_at: float | None = None
         self._started = time.monotonic()
         self._silence = Silence(settings.silence, self._started)
 
     def stop(self) -> None:
-        """Watch no more; the episode ends, and the state is unknown unless a person is needed."""
+        """Stop judging; end the episode, and publish UNKNOWN unless an operator is required."""
         self.destroy_timer(self._timer)
         self._retries.open_episode(None)
-        self._announce()
-        self._show()
+        self._publish_episode()
+        self._publish_state()
 
-    # Of several supervisors one is in charge: it has topics, services and memory.
+    # One of several supervisors is in charge: only it has topics, services and a stored state.
 
-    def _look_for_rivals(self) -> None:
-        self._rivals.look(publishes=self._announcer.is_open)
-        if self._contradicted:  # a younger one that knew of none has said something else
+    def _update_leadership(self) -> None:
+        self._leadership.update(publishes=self._alerts.is_open)
+        if self._contradicted:  # a younger supervisor has published another episode
             self._contradicted = False
-            self._announcer.repeat()
-        if self._rivals.reason and self._announcer.is_open:
-            self.get_logger().warning(f'passive: {self._rivals.reason}')
+            self._alerts.republish()
+        if self._leadership.reason and self._alerts.is_open:
+            self.get_logger().warning(f'passive: {self._leadership.reason}')
             if self._retries.cause is not None:
-                self.get_logger().error(f'still to be seen to: {self._retries.cause.text}')
-            self._hand_over()
-        elif not self._rivals.reason and not self._announcer.is_open:
-            self._take_over()
+                self.get_logger().error(f'operator still required: {self._retries.cause.text}')
+            self._release_charge()
+        elif not self._leadership.reason and not self._alerts.is_open:
+            self._take_charge()
 
-    def _take_over(self) -> None:
-        """Be in charge, and go on where the supervisor before this one has ended."""
-        self._announcer.open()
+    def _take_charge(self) -> None:
+        """Take charge, and restore the state of the earlier supervisor."""
+        self._alerts.open()
         self._retries.begin()
-        self._begin_judging()  # what a passive one has judged, nobody has acknowledged
+        self._create_detector()  # alarms of the passive time were never published
         if self._retries.latched is not None:
-            self._judge.latch()
-        kept = self._retries.kept
-        episode = f'episode {kept.id!r} is under way' if kept else 'no episode is under way'
+            self._detector.latch()
+        stored = self._retries.stored
+        episode = f'episode {stored.id!r} is under way' if stored else 'no episode is under way'
         self.get_logger().info(f'in charge: {episode}')
-        self._offered = [
+        self._services_offered = [
             self.create_service(StartEpisode, '~/start_episode', self._serve_start_episode),
             self.create_service(Trigger, '~/end_episode', self._serve_end_episode),
             self.create_service(Trigger, '~/acknowledge', self._serve_acknowledge),
         ]
 
-    def _hand_over(self) -> None:
-        """Leave all to another one; a call that both answered would have two answers."""
-        while self._offered:
-            self.destroy_service(self._offered.pop())
+    def _release_charge(self) -> None:
+        """Become passive: remove topics and services, since two servers would answer each call."""
+        while self._services_offered:
+            self.destroy_service(self._services_offered.pop())
         self._retries.end()
-        self._announcer.close()
+        self._alerts.close()
 
     def teardown(self) -> None:
-        """All that there is to free was given to keep."""
+        """Do nothing: ``keep`` frees everything."""
 
     def check(self, settings: SupervisorSettings) -> None:
-        """Refuse retries whose end nobody would see."""
+        """Check that the end of a retry can be observed."""
         settings.check_retries()
 
     def apply(self, settings: SupervisorSettings) -> None:
-        """Use live parameters."""
+        """Apply live parameters."""
         self._retries.apply(settings.retry)
-        how = 'dry run' if settings.retry.dry_run else 'on'
+        how = 'dry run' if settings.retry.dry_run else 'enabled'
         self.get_logger().info(f'retries: {how}, budget {settings.retry.budget}')
 
     def diagnose(self, report: Report) -> None:
-        """Report the level, and what the rules say."""
+        """Report the level and the statistics of the rules."""
         level = self._level() if self.active else Level.OK
-        fault = self._incompatible or self._foreign or self._robot.execution_unknown
-        crowd = self._rivals.reason or self._crowd()
-        text = fault or crowd or (level.name if self.active else 'not active')
-        entry = ERROR if fault else WARN if crowd else DIAGNOSIS[level]
+        fault = self._incompatible or self._engine_mismatch or self._robot.execution_unknown
+        duplicates = self._leadership.reason or self._duplicate_monitors()
+        text = fault or duplicates or (level.name if self.active else 'not active')
+        entry = ERROR if fault else WARN if duplicates else DIAGNOSIS[level]
         report.add('watch', entry, text, self._figures())
 
     # Episodes.
 
     def _resume(self) -> None:
-        """Go on with the episode of a supervisor that died a moment ago; forget an older one."""
-        kept, away = self._retries.kept, self._retries.away
-        if kept is None:
+        """Continue the episode of a supervisor that has just ended; drop an older one."""
+        stored, absence = self._retries.stored, self._retries.absence
+        if stored is None:
             return
-        if away > AWAY:
+        if absence > MAX_ABSENCE:
             self._retries.open_episode(None)
             self.get_logger().warning(
-                f'episode {kept.id!r} was under way when the supervisor ended {away:.0f} s ago: '
-                'it is over, nothing is judged until start_episode is called'
+                f'episode {stored.id!r} was under way when the supervisor ended {absence:.0f} s '
+                'ago: it has ended, nothing is judged until start_episode is called'
             )
             return
         try:
-            self._calibrations.of(kept.task)
+            self._calibrations.of(stored.task)
         except VivaError as error:
             self._retries.open_episode(None)
-            self.get_logger().error(f'episode {kept.id!r} cannot go on: {error}')
+            self.get_logger().error(f'episode {stored.id!r} cannot continue: {error}')
             return
-        self._task = kept.task
+        self._task = stored.task
         alarm = self._event('retry_accepted', Level.ALARM, 'the robot retries')
-        told = self._robot.reports_execution
-        self._retries.resume(kept, replace(alarm, episode_id=kept.id), told)
-        self._announce()
-        text = f'episode {kept.id!r} goes on: the supervisor was away for {away:.1f} s'
+        alarm = replace(alarm, episode_id=stored.id)
+        self._retries.resume(stored, alarm, self._robot.reports_execution)
+        self._publish_episode()
+        text = f'episode {stored.id!r} continues: the supervisor was absent for {absence:.1f} s'
         self._publish(self._event('resumed', Level.OK, text), self._now())
 
     def _serve_start_episode(
@@ -223,13 +225,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         try:
             self._calibrations.of(task)
         except VivaError as error:
-            response.message = f'no episode of task {task!r} has begun: {error}'
+            response.message = f'no episode of task {task!r} was started: {error}'
             return response
         began = datetime.fromtimestamp(self._session * 1e-9, UTC)
         name = f'{began:%Y%m%dT%H%M%S}-{self._session % 10**6:06d}-{next(self._numbers):03d}'
         self._task = task
         self._retries.open_episode(OpenEpisode(name, task))
-        self._announce()
+        self._publish_episode()
         response.success, response.episode_id = True, name
         return response
 
@@ -237,13 +239,13 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         response.message = '' if self.active else INACTIVE
-        episode = self._retries.episode or self._retries.kept
+        episode = self._retries.episode or self._retries.stored
         if not response.message and episode is None:
-            response.message = 'no episode is under way: start_episode begins one'
+            response.message = 'no episode is under way: call start_episode'
         if response.message or episode is None:
             return response
         self._retries.open_episode(None)
-        self._announce()
+        self._publish_episode()
         response.success, response.message = True, f'episode {episode.id} has ended'
         return response
 
@@ -251,70 +253,71 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         events = self._retries.acknowledge()
-        for event in self._judge.acknowledge(self._now()):
+        for event in self._detector.acknowledge(self._now()):
             self._note(event)
             self._publish(event, event.stamp)
             events = [*events, event]
         response.success = bool(events)
-        response.message = events[0].text if events else 'nothing waits for an operator'
-        self._show()
+        response.message = events[0].text if events else 'nothing to acknowledge'
+        self._publish_state()
         return response
 
-    def _situation(self) -> EpisodeState:
-        """Return what is announced: the episode, and whether it is judged."""
+    def _episode_state(self) -> EpisodeState:
+        """Return the current episode, and whether it is judged."""
         episode = self._retries.episode
         if episode is None:
             return EpisodeState(task=self._task)
         reason = self._robot.execution_unknown
         if not reason and not self._robot.executing:
             reason = 'the robot does not execute the task'
-        if not reason and self._retries.state is RetryState.RETRYING and not self._sees_retries:
+        retries = self._retries.state is RetryState.RETRYING and not self._retries_reported
+        if not reason and retries:
             reason = 'the robot retries'
         return EpisodeState(episode.id, episode.task, not reason, reason)
 
     @property
-    def _sees_retries(self) -> bool:
-        """Whether the robot's own report tells when a retry begins and ends."""
-        by_result = self.settings.retry.by == ACTION and not self._retries.untold
+    def _retries_reported(self) -> bool:
+        """Whether the robot's report of execution shows the begin and end of a retry."""
+        by_result = self.settings.retry.by == ACTION and not self._retries.result_lost
         return self._robot.reports_execution and not by_result
 
-    def _announce(self) -> None:
-        self._announcer.announce(self._situation(), self._now())
+    def _publish_episode(self) -> None:
+        self._alerts.publish_episode(self._episode_state(), self._now())
 
     # Values.
 
-    def _judge_value(self, message: Value) -> None:
+    def _on_value(self, message: Value) -> None:
         if not self.active:
             return
-        self._heard = time.monotonic()
+        self._heard_at = time.monotonic()
         known = message.status == Value.STATUS_OK
         self._follow_task(message.task)
-        self._foreign = self._engine_fault(message) if known else ''  # else its own reason counts
-        known = known and not self._foreign
-        kind = '' if known or self._foreign else message.reason_kind
-        events = self._judge.update(
+        self._engine_mismatch = self._engine_fault(message) if known else ''
+        known = known and not self._engine_mismatch
+        kind = '' if known or self._engine_mismatch else message.reason_kind
+        events = self._detector.update(
             to_ns(message.header.stamp), message.value if known else None,
-            self._foreign or message.reason, message.episode_id, to_details(message), kind,
+            self._engine_mismatch or message.reason, message.episode_id, to_details(message), kind,
             message.executing,
         )  # fmt: skip
         for event in events:
             self._note(event)
             if event.kind in ('episode_start', 'recovered', 'paused'):
-                self._retries.drop()  # what the alarm was about is over
+                self._retries.drop()  # the cause of the alarm is over
             self._publish(event, event.stamp)
             self._react(event)
         if events:
-            self._show()
+            self._publish_state()
 
     def _follow_task(self, task: str) -> None:
-        """Judge by the thresholds of the value's task."""
+        """Use the thresholds of the value's task."""
         made = self._calibrations.get(task) or self._calibration
         if made is not self._calibration:
             self._calibration = made
-            self._judge.set_thresholds(made.thresholds, made.expected, made.combine, made.alpha)
+            self._detector.set_thresholds(made.thresholds, made.expected, made.combine, made.alpha)
 
     def _engine_fault(self, message: Value) -> str:
-        """Return why a value cannot be judged by these thresholds; '' if it can."""
+        """Return why the thresholds do not apply to a value; '' if they do."""
         try:
             self._calibration.check(message.engine, message.task, self.settings.rules)
         except CalibrationError as error:
@@ -322,79 +325,79 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         return ''
 
     def _note(self, event: Event) -> None:
-        """Keep what a level was entered with; a rule's level is held by the rule."""
+        """Store the event that entered a level; a rule keeps its level."""
         of_rule = event.kind in RULES
         if of_rule or event.level not in (Level.WARN, Level.ALARM):
-            self._entered[event.level] = event
-        if not self._judge.latched:
+            self._level_events[event.level] = event
+        if not self._detector.latched:
             self._retries.note_latch(None)
         elif self._retries.latched is None:
             self._retries.note_latch(event)
 
     def _react(self, event: Event) -> None:
-        """Request a retry on an alarm of the episode under way."""
+        """Request a retry on an alarm of the current episode."""
         if event.level != Level.ALARM or event.kind not in RULES:
             return
-        state = self._situation()
+        state = self._episode_state()
         if state.executing and state.id == event.episode_id:
             self._retries.request(event, state.task)
 
-    # The robot, and time.
+    # Robot and timers.
 
-    def _hear_robot(self) -> None:
+    def _on_robot_report(self) -> None:
         if self.active:
             self._watch_robot()
 
     def _watch_robot(self) -> None:
-        """Follow the robot's report of execution; its lack is UNKNOWN while an episode runs."""
+        """Process the robot's report of execution; without it an episode is UNKNOWN."""
         executing = self._robot.executing
-        if self._sees_retries and executing is not None:
+        if self._retries_reported and executing is not None:
             self._retries.executing(executing)
         lack = self._robot.execution_unknown if self._retries.episode is not None else ''
-        if time.monotonic() - self._started < FIRST_WORD + self.settings.robot.word_timeout:
-            lack = self._robot_fault  # it may be there and not be discovered yet
+        if time.monotonic() - self._started < STARTUP_DELAY + self.settings.robot.word_timeout:
+            lack = self._robot_fault  # its publisher may not be discovered yet
         if lack != self._robot_fault:
             self._robot_fault = lack
             text = lack or f'{self.settings.robot.executing_topic} is published again'
             level = Level.UNKNOWN if lack else Level.OK
             self._publish(self._event('robot', level, text), self._now())
-        if self._retries.kept is None and time.monotonic() - self._started > FIRST_WORD:
-            self._announce()
+        if self._retries.stored is None and time.monotonic() - self._started > STARTUP_DELAY:
+            self._publish_episode()
 
     def _tick(self) -> None:
         steady = time.monotonic()
-        event = self._silence.update(steady, self._heard, self._now(), self._situation().id)
+        event = self._silence.update(steady, self._heard_at, self._now(), self._episode_state().id)
         if event is not None:
-            self._silent = event
-            self._retries.drop()  # what it was about is long ago when values come again
+            self._silence_event = event
+            self._retries.drop()  # outdated when values return
             self._publish(event, event.stamp)
-        if steady - self._started > FIRST_WORD:
+        if steady - self._started > STARTUP_DELAY:
             self._resume()
         self._watch_robot()
-        unheard = self._silence.silent or self._judge.level in (Level.UNKNOWN, Level.PAUSED)
-        self._retries.tick(self._robot.stopped, self._judge.known and not unheard)
-        self._show()
+        unheard = self._silence.silent or self._detector.level in (Level.UNKNOWN, Level.PAUSED)
+        self._retries.tick(self._robot.stopped, self._detector.known and not unheard)
+        self._publish_state()
 
-    def _hear_alert(self, message: Alert) -> None:
-        """Note an elder supervisor; its latched alert may come before the graph shows it."""
-        if self._rivals.hear(int(message.session_id)):
-            self._look_for_rivals()
+    def _on_alert(self, message: Alert) -> None:
+        """Note an older supervisor; its latched alert may arrive before its discovery."""
+        if self._leadership.note_alert(int(message.session_id)):
+            self._update_leadership()
 
-    def _hear_episode(self, message: Episode) -> None:
-        said = EpisodeState(message.id, message.task, message.executing, message.reason)
-        self._contradicted = self._announcer.is_open and not self._announcer.has_said(said)
+    def _on_episode(self, message: Episode) -> None:
+        published = EpisodeState(message.id, message.task, message.executing, message.reason)
+        self._contradicted = self._alerts.is_open and not self._alerts.agrees_with(published)
 
-    # What holds, and what is said.
+    # The published state.
 
     def _level(self) -> Level:
         if not self.active:
             return worst(Level.UNKNOWN, self._retries.level)
         lack = self._silence.silent or self._robot_fault
         unknown = Level.UNKNOWN if lack else Level.OK
-        return worst(self._judge.level, self._retries.level, unknown)
+        return worst(self._detector.level, self._retries.level, unknown)
 
     def _cause(self, level: Level) -> tuple[str, str]:
-        """Return kind and text of what holds a level."""
+        """Return kind and text of the cause of a level."""
         cause = self._retries.cause
         if level == Level.OK:
             return '', ''
@@ -402,33 +405,33 @@ class Supervisor(ManagedNode[SupervisorSettings]):
             return cause.kind, cause.text
         if not self.active:
             return 'unknown', INACTIVE
-        if level == Level.UNKNOWN and self._silence.silent and self._silent is not None:
-            return self._silent.kind, self._silent.text
+        if level == Level.UNKNOWN and self._silence.silent and self._silence_event is not None:
+            return self._silence_event.kind, self._silence_event.text
         if level == Level.UNKNOWN and self._robot_fault:
             return 'robot', self._robot_fault
         if level == Level.LATCHED:
             alarm = self._retries.latched
             what = f'an alarm ({alarm.kind}: {alarm.text})' if alarm else 'an alarm'
             return 'recovered', f'{what} is over: acknowledge it'
-        entered = self._entered.get(level)
+        entered = self._level_events.get(level)
         if entered is None:
             return 'unknown', 'no value has been received yet'
         return entered.kind, entered.text
 
-    def _show(self) -> None:
-        """Publish the state of all."""
-        if self.active and time.monotonic() - self._started < FIRST_WORD:
+    def _publish_state(self) -> None:
+        """Publish the state of the supervision."""
+        if self.active and time.monotonic() - self._started < STARTUP_DELAY:
             return
         level, causes = self._level(), {
             Level.NEEDS_OPERATOR: self._retries.cause, Level.LATCHED: self._retries.latched,
         }  # fmt: skip
         cause = causes.get(level)
         since = None if cause is None else cause.stamp
-        self._announcer.show(self._state(level, *self._cause(level)), self._now(), since)
+        self._alerts.publish_state(self._state(level, *self._cause(level)), self._now(), since)
 
     def _state(self, level: Level, kind: str, reason: str) -> SupervisorState:
-        """Return the state of all, without its times and session."""
-        state = self._situation()
+        """Return the state of the supervision, without times and session."""
+        state = self._episode_state()
         return SupervisorState(
             level=int(level), kind=kind, reason=reason, episode_id=state.id, task=state.task,
             executing=state.executing, retry_state=self._retries.state.value,
@@ -437,23 +440,23 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         )  # fmt: skip
 
     def _publish(self, event: Event, stamp: int) -> None:
-        self._announcer.say(
+        self._alerts.publish_event(
             event, self._level(), stamp, self._retries.used, self.settings.retry.budget
         )
 
     def _event(self, kind: str, level: Level, text: str) -> Event:
-        """Return an event of now that no value has led to."""
+        """Return an event at the current time, without a value."""
         now, nan = self._now(), math.nan
-        return Event(level, kind, now, now, nan, nan, nan, self._situation().id, text)
+        return Event(level, kind, now, now, nan, nan, nan, self._episode_state().id, text)
 
     def _subscribe(self) -> None:
         events = SubscriptionEventCallbacks(
             incompatible_qos=self._note_incompatible, use_default_callbacks=False
         )
         subscribed: Sequence[tuple[type, str, Callable[[Any], None], QoSProfile]] = (
-            (Value, 'value', self._judge_value, qos.RELIABLE),
-            (Alert, 'alert', self._hear_alert, qos.LATCHED_READER),  # an elder's, said before
-            (Episode, 'episode', self._hear_episode, qos.LATCHED_READER),
+            (Value, 'value', self._on_value, qos.RELIABLE),
+            (Alert, 'alert', self._on_alert, qos.LATCHED_READER),  # of an older supervisor
+            (Episode, 'episode', self._on_episode, qos.LATCHED_READER),
         )
         for kind, topic, react, profile in subscribed:
             subscription = self.create_subscription(
@@ -469,8 +472,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         )
         self.get_logger().error(self._incompatible)
 
-    def _crowd(self) -> str:
-        """Say that there is more than one monitor; of equal stamps the first value counts."""
+    def _duplicate_monitors(self) -> str:
+        """Return a text if there is more than one monitor; '' otherwise."""
         count = self.count_publishers('value')
         topic = self.resolve_topic_name('value')
         return f'{count} monitors publish {topic}: end all but one' if count > 1 else ''
@@ -480,14 +483,14 @@ class Supervisor(ManagedNode[SupervisorSettings]):
 
     def _figures(self) -> dict[str, object]:
         figures: dict[str, object] = {
-            'episode': self._situation().id,
-            'task': self._situation().task,
-            'smoothed': f'{self._judge.smoothed:.3f}',
+            'episode': self._episode_state().id,
+            'task': self._episode_state().task,
+            'smoothed': f'{self._detector.smoothed:.3f}',
             'retries': f'{self._retries.used} of {self.settings.retry.budget}',
             'retry': self._retries.state.value,
             'dry_run': self.settings.retry.dry_run,
         }
-        for kind, reading in self._judge.readings.items():
+        for kind, reading in self._detector.readings.items():
             if math.isfinite(reading.held):
                 figures[kind] = f'{reading.held:.3f}'
         return figures

@@ -3,9 +3,8 @@
 """
 Record topics as they arrive: serialised bytes go from DDS to the file untouched.
 
-Log time is the receive time; the writer is closed once, in whatever way the process ends. The QoS
-of a topic's publishers is read from the graph when its first message is written, since a channel
-of an MCAP file cannot be changed later.
+Log time is the receive time. The QoS of a topic's publishers is read from the graph at its first
+message, since a channel of an MCAP file cannot be changed later.
 """
 
 import threading
@@ -19,7 +18,7 @@ from rclpy.qos import QoSProfile
 
 
 class Writer(Protocol):
-    """What a recorder writes to; viva_ros.data.bag.writer.RecordingWriter is one."""
+    """Interface of a writer, such as viva_ros.data.bag.writer.RecordingWriter."""
 
     def describe(self, topic: str, metadata: Mapping[str, str]) -> None:
         """Set the metadata of a topic's channel."""
@@ -32,7 +31,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic to record, with the QoS to ask for."""
+    """One topic to record, with the QoS of the subscription."""
 
     name: str
     type: type[Any]
@@ -40,7 +39,7 @@ class Topic:
 
     @property
     def type_name(self) -> str:
-        """As in 'sensor_msgs/msg/JointState'."""
+        """ROS name of the type, such as 'sensor_msgs/msg/JointState'."""
         package, kind = self.type.__module__.split('.')[:2]
         return f'{package}/{kind}/{self.type.__name__}'
 
@@ -50,8 +49,8 @@ def channel_metadata(node: Node, topic: str, type_name: str) -> dict[str, str]:
     Return what rosbag2 stores with a topic: QoS and type hash of the publishers in the graph.
 
     :param topic: absolute
-    :returns: ``offered_qos_profiles`` and ``topic_type_hash``, the latter empty where publishers
-        differ, as rosbag2 has it; without a publisher, or without a hash, the key is left out
+    :returns: ``offered_qos_profiles`` and ``topic_type_hash``, the latter empty if publishers
+        differ, as in rosbag2; without publishers, or without a hash, the key is absent
     """
     offers = [
         info for info in node.get_publishers_info_by_topic(topic) if info.topic_type == type_name
@@ -69,8 +68,8 @@ def qos_text(profile: QoSProfile) -> str:
     """
     Return a profile as an entry of rosbag2's YAML list.
 
-    Policies are numbers, as in rosbag2's metadata up to version 8: Humble and Iron read no names;
-    Jazzy and later, which write names, recognise numbers.
+    Policies are numbers, as in rosbag2's metadata up to version 8: Humble and Iron cannot read
+    names; Jazzy and later read both.
     """
     return '\n'.join(
         (
@@ -94,7 +93,7 @@ def _time_text(name: str, duration: Duration) -> tuple[str, str, str]:
 
 
 class Recorder:
-    """Subscribes to topics and hands their bytes to a writer."""
+    """Subscribes to topics and passes their serialised messages to a writer."""
 
     def __init__(self, node: Node, topics: Sequence[Topic], writer: Writer) -> None:
         self.counts = {topic.name: 0 for topic in topics}
@@ -108,7 +107,7 @@ class Recorder:
             )
 
     def stop(self) -> None:
-        """Write nothing more; the writer is its owner's to close."""
+        """Stop writing; the caller closes the writer."""
         with self._lock:
             self._open = False
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which topics a monitor needs, and whether they are there, of the right type and joint names."""
+"""Topics of the monitor's inputs, and the check of their publishers, types and joint names."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import match_joints
 from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
-from viva_ros.nodes.callback_groups import Taken
+from viva_ros.nodes.callback_groups import PolledGroup
 from viva_ros.nodes.convert import joint_positions
 from viva_ros.nodes.lifecycle import AbsentInputError
 from viva_ros.nodes.settings import MonitorSettings
@@ -23,22 +23,22 @@ from viva_ros.nodes.settings import MonitorSettings
 TYPES = {'raw': ('sensor_msgs/msg/Image', Image)}
 TYPES['compressed'] = ('sensor_msgs/msg/CompressedImage', CompressedImage)
 JOINT_TYPE = 'sensor_msgs/msg/JointState'
-SEE = {JOINT_TYPE: 'the parameter joint_states_topic'}
-JOINT_TIMEOUT = 0.5  # s, for a message of a publisher that appears when input_timeout is over
+PARAMETERS = {JOINT_TYPE: 'the parameter joint_states_topic'}
+JOINT_TIMEOUT = 0.5  # s, for the first message of a publisher found at the time-out
 
 
 def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]:
     """
     Return the topic of each of the engine's cameras.
 
-    :raises ConfigurationError: if the cameras are not those of the engine
+    :raises ConfigurationError: if cameras or topics do not match the engine
     """
     cameras = tuple(name for name in settings.cameras if name) or info.cameras
     if sorted(cameras) != sorted(info.cameras):
         raise ConfigurationError(
             'camera-names',
             f'cameras is {list(cameras)}, this engine needs {list(info.cameras)}: '
-            'name each of them once, or leave it empty',
+            'name each camera once, or leave the parameter empty',
         )
     topics = tuple(topic for topic in settings.camera_topics if topic)
     topics = topics or tuple(f'{camera}/image_raw' for camera in cameras)
@@ -49,7 +49,7 @@ def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]
             f'{list(cameras)}',
         )
     for topic in topics:
-        _check_name(f'camera_topics has {topic!r}, must be names of topics', topic)
+        _check_name(f'camera_topics has {topic!r}, must be valid topic names', topic)
     suffix = '/compressed' if settings.transport == 'compressed' else ''
     by_name = {camera: topic + suffix for camera, topic in zip(cameras, topics, strict=True)}
     return {camera: by_name[camera] for camera in info.cameras}
@@ -59,18 +59,18 @@ def joint_topic(settings: MonitorSettings) -> str:
     """
     Return the topic of the joint states.
 
-    :raises ConfigurationError: if it is not the name of a topic
+    :raises ConfigurationError: if it is not a valid topic name
     """
     topic = settings.joint_states_topic
-    _check_name(f'joint_states_topic is {topic!r}, must be the name of a topic', topic)
+    _check_name(f'joint_states_topic is {topic!r}, must be a valid topic name', topic)
     return topic
 
 
 class InputSearch:
     """
-    Looks whether every input is published, with the right type and joint names.
+    Checks that every input is published with the right type and joint names.
 
-    ``look`` never waits: it asks the graph, and takes a joint state if one has come.
+    ``poll`` never blocks: it queries the graph, and takes a joint state if one has arrived.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class InputSearch:
         self._wanted = {node.resolve_topic_name(topic): kind for topic in topics.values()}
         self._wanted |= {self._topic: JOINT_TYPE}
         self._joints = node.create_subscription(
-            JointState, joint_states, lambda _: None, qos.JOINTS, callback_group=Taken()
+            JointState, joint_states, lambda _: None, qos.JOINTS, callback_group=PolledGroup()
         )
         self._began = time.monotonic()
         self._complete_at: float | None = None
@@ -99,12 +99,12 @@ class InputSearch:
         """Unsubscribe."""
         self._node.destroy_subscription(self._joints)
 
-    def look(self) -> str:
+    def poll(self) -> str:
         """
-        Look once.
+        Check once.
 
-        :returns: what is waited for, for a person; '' if all inputs are there
-        :raises ConfigurationError: naming the topic, and what there is instead
+        :returns: text that names the missing inputs; '' if none is missing
+        :raises ConfigurationError: naming the topic, its type and the expected type
         :raises InputError: naming the joints that a joint state lacks
         :raises AbsentInputError: naming the topic, once ``input_timeout`` is over
         """
@@ -122,37 +122,37 @@ class InputSearch:
         if time_is_over and time.monotonic() - self._complete_at >= JOINT_TIMEOUT:
             raise AbsentInputError(
                 'joint-states-silent',
-                f'{self._topic} has a publisher, but nothing came: look at the driver',
+                f'{self._topic} has a publisher, but no message arrived: check the driver',
             )
         return f'waiting for a message on {self._topic} for {waited:.1f} of {self._wait:g} s'
 
     def _is_published(self, topic: str) -> bool:
-        """Return whether a topic has a publisher; refuse one of another type."""
+        """Return whether a topic has a publisher; raise on another type."""
         kind = self._wanted[topic]
         types = {info.topic_type for info in self._node.get_publishers_info_by_topic(topic)}
         if types and kind not in types:
             raise ConfigurationError(
                 'topic-type',
-                f'{topic} is of type {", ".join(sorted(types))}, must be {kind}: see '
-                + SEE.get(kind, 'the parameters transport and camera_topics'),
+                f'{topic} is of type {", ".join(sorted(types))}, must be {kind}: check '
+                + PARAMETERS.get(kind, 'the parameters transport and camera_topics'),
             )
         return bool(types)
 
     def _absence(self, topic: str) -> str:
-        """Say that a topic is not published, and which topics of its type are."""
+        """Return a text that names a missing topic, and the published topics of its type."""
         kind = self._wanted[topic]
         others = [
             name for name, kinds in self._node.get_topic_names_and_types() if kind in kinds
             and self._node.count_publishers(name)
         ]  # fmt: skip
         return (
-            f'nothing publishes {topic} after {self._wait:g} s; {kind} is published on '
+            f'no publisher of {topic} after {self._wait:g} s; {kind} is published on '
             f'{", ".join(others) or "no topic"}: start the camera or robot driver, or remap the '
             'topic'
         )
 
     def _check_joints(self) -> bool:
-        """Return whether a joint state has come; refuse one without the engine's joints."""
+        """Return whether a joint state has arrived; raise on one without the engine's joints."""
         with self._joints.handle:
             taken = self._joints.handle.take_message(JointState, False)
         if taken is None:
@@ -161,10 +161,10 @@ class InputSearch:
         return True
 
 
-def _check_name(complaint: str, topic: str) -> None:
+def _check_name(text: str, topic: str) -> None:
     try:
         validate_topic_name(topic)
-        expand_topic_name(topic, 'monitor', '/')  # a substitution that there is not
+        expand_topic_name(topic, 'monitor', '/')  # raises on an unknown substitution
     except (InvalidTopicNameException, ValueError) as error:
         reason = ' '.join(str(error).split())
-        raise ConfigurationError('topic-name', f'{complaint}: {reason}') from error
+        raise ConfigurationError('topic-name', f'{text}: {reason}') from error

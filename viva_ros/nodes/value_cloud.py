@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Where in space the value was what: the way of the grippers as a PointCloud2.
+The value along the path of the grippers, as a PointCloud2.
 
-Points come by forward kinematics from the robot description and the joints of each estimate. TF
-would need tf2, of which there is no wheel, and would give the present pose, not that of the stamp.
+Forward kinematics of the robot description and the joints of each estimate yield the points. TF
+would need tf2, which has no wheel, and its newest pose may be later than the estimate's stamp.
 """
 
 from array import array
@@ -33,10 +33,10 @@ UNKNOWN = float('nan')
 
 
 class ValueCloud:
-    """Keeps the estimates, and publishes their points while someone is subscribed."""
+    """Stores estimates, and publishes their points while the topic has subscribers."""
 
     def __init__(self, node: Node, settings: CloudSettings, group: CallbackGroup) -> None:
-        """:param group: of what need not be looked at in every turn."""
+        """:param group: callback group of publisher and subscription."""
         self._node, self._settings = node, settings
         self._trail = Trail(settings)
         self._topic = node.resolve_topic_name('robot_description')
@@ -51,32 +51,32 @@ class ValueCloud:
         )
 
     @property
-    def watched(self) -> bool:
-        """Whether someone is subscribed."""
+    def has_subscribers(self) -> bool:
+        """Whether the topic has subscribers."""
         return bool(self._publisher.get_subscription_count())
 
     def add(self, estimate: Estimate, stamp: int, episode: str, joints: Any) -> None:
         """
-        Keep an estimate.
+        Store an estimate.
 
         :param stamp: ns
-        :param joints: name to position that it was made from
+        :param joints: name to position at the stamp, rad or m
         """
         channels = (estimate.value, estimate.progress, estimate.success, UNKNOWN)
         self._trail.add(stamp, episode, joints, channels)
 
     def publish(self, now: int) -> None:
-        """Publish all points, if someone is subscribed; stamp in ns."""
-        if not self.watched:
+        """Publish all points, if the topic has subscribers; ``now`` in ns."""
+        if not self.has_subscribers:
             return
-        self._read()
+        self._parse_description()
         points = self._trail.points()
         self._count = len(points)
         self._publisher.publish(to_cloud(points, header(now, self._settings.fixed_frame)))
 
     def diagnose(self, report: Report) -> None:
-        """While someone is subscribed: say which frames have no points, and why."""
-        if not self.watched:
+        """Report the frames without points, while the topic has subscribers."""
+        if not self.has_subscribers:
             return
         faults = [f'{self._topic}: {text}' for text in self._trail.faults.values()]
         remedy = 'set cloud.frames and cloud.fixed_frame to links of the robot'
@@ -85,15 +85,15 @@ class ValueCloud:
         report.add('value_cloud', WARN if text else OK, text or 'published', figures)
 
     def destroy(self) -> None:
-        """Cease to publish."""
+        """Destroy publisher and subscription."""
         self._node.destroy_publisher(self._publisher)
         self._node.destroy_subscription(self._subscription)
 
     def _store(self, message: String) -> None:
         self._text = message.data
 
-    def _read(self) -> None:
-        """Read a new description; it is parsed only now that someone looks."""
+    def _parse_description(self) -> None:
+        """Parse a new description; deferred until the topic has subscribers."""
         text, self._text = self._text, None
         if text is None:
             return
@@ -110,8 +110,8 @@ def to_cloud(points: Array, header: Header, create: Any = create_cloud) -> Point
     Return points as a message.
 
     :param points: (N, 7) as ``FIELDS``
-    :param create: ``create_cloud`` of sensor_msgs_py, which cannot make an empty cloud; None: our
-        own code makes the same message
+    :param create: ``create_cloud`` of sensor_msgs_py, which fails on an empty cloud; None: our own
+        code creates the same message
     """
     fields = list(point_fields())
     if create is not None and len(points):
