@@ -30,7 +30,9 @@ class RobotReports:
             for topic in (settings.executing_topic, settings.stopped_topic)
         ]  # fmt: skip
         self._subscriptions = [
-            node.create_subscription(Bool, report.topic, partial(self._store, report), qos.RELIABLE)
+            node.create_subscription(
+                Bool, report.topic, partial(self._store, report), qos.RELIABLE
+            )
             for report in self._reports
             if report.topic
         ]
