@@ -58,7 +58,7 @@ ROWS = (
          'test_best_effort_value_error_names_topic_and_policy',)),
     Row(4, 'frozen picture while joints move', 'warning, unknown',
         (CAMERAS + 'test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown',
-         'core/test_image_checks.py::test_the_same_bytes_while_a_joint_moves_are_a_frozen_camera')),
+         'core/test_image_checks.py::test_same_bytes_with_moving_joint_mean_frozen_camera')),
     Row(5, 'black, saturated or covered camera', 'warning, unknown',
         (CAMERAS + 'test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown',)),
     Row(6, 'wrong size, encoding, step, truncated data, bad JPEG',
@@ -81,7 +81,7 @@ ROWS = (
     Row(10, 'time jumps back', 'everything is reset, values again',
         (MONITOR + 'test_simulated_time_jumps_back_and_stops',
          'core/test_inputs.py::'
-         'test_time_that_jumps_back_empties_all_buffers_once_and_output_resumes')),
+         'test_time_jump_back_empties_all_buffers_once')),
     Row(11, '/clock stops', 'paused, not a fault',
         (MONITOR + 'test_simulated_time_jumps_back_and_stops',)),
     Row(12, 'inference slower than its period', 'newest first, no queue, rate and latency told',
@@ -118,7 +118,7 @@ ROWS = (
         (SUPERVISORS +
          'test_two_monitors_that_contradict_each_other_alarm_once_and_are_named',
          'core/detection/test_detector_properties.py::'
-         'test_a_flapping_value_alarms_at_most_once_per_cool_down',
+         'test_flapping_value_alarms_once_per_cool_down_at_most',
          SUPERVISORS +
          'test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries')),
     Row(20, 'two supervisors', 'the younger is passive and says so',
@@ -129,7 +129,7 @@ ROWS = (
         (SUPERVISORS +
          'test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory',
          'doctor/test_checks.py::'
-         'test_a_killed_node_leaves_a_segment_which_is_found_and_no_living_one_is')),
+         'test_segment_of_a_killed_node_is_found')),
     Row(23, 'truncated recording', 'reads what is there, reports the loss',
         ('data/test_recording.py::test_truncated_file_is_read_and_reports_the_loss',
          'data/conversion/test_convert.py::'
@@ -137,7 +137,7 @@ ROWS = (
     Row(24, 'killed or disk full while writing', 'no half file; goes on',
         ('data/bag/test_writer.py::'
          'test_killed_writer_leaves_a_readable_part_file',
-         'core/test_files.py::test_a_full_disk_leaves_the_old_file_and_no_litter',
+         'core/test_files.py::test_full_disk_keeps_old_file_and_no_temporary_file',
          'data/conversion/test_convert_resume.py::test_full_disk_error_names_folder_and_remedy')),
     Row(25, 'told to end in mid-inference', 'exit code 0 within 3 s on SIGINT and SIGTERM',
         (ENGINES + 'test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst',), 3.0,
