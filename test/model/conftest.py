@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A model small enough for tests, with weights that make every part matter."""
+"""A small model with random weights, so that each part affects the outputs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,12 +14,12 @@ from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
 
 JOINTS = ('left_waist', 'left_gripper', 'right_waist')
-RANGES = JointRanges(JOINTS, (-1.0, 0.0, 2.0), (1.0, 0.5, 2.0))  # the last never moved
+RANGES = JointRanges(JOINTS, (-1.0, 0.0, 2.0), (1.0, 0.5, 2.0))  # the last has no span
 
 
 @pytest.fixture(autouse=True)
 def in_one_thread(one_thread: None) -> None:
-    """Let torch add in one order: tests compare sums of floats."""
+    """Compute sums in one order, as tests compare floats."""
 
 
 @pytest.fixture

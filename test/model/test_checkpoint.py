@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from support.errors import raises
 from torch import nn
 
 from viva_ros.core.errors import EngineError
@@ -20,7 +22,7 @@ def change(folder: Path, **changes: object) -> None:
 
 
 def replace_weights(folder: Path, state: dict[str, torch.Tensor]) -> None:
-    """Exchange the weights and mend the hash, as someone would who knows about it."""
+    """Replace the weights and update the hash in the description."""
     import hashlib
 
     save_file(state, folder / 'model.safetensors')
@@ -28,7 +30,7 @@ def replace_weights(folder: Path, state: dict[str, torch.Tensor]) -> None:
     change(folder, sha256=digest)
 
 
-def test_a_model_is_read_as_it_was_written(viva: ViVa, tmp_path: Path) -> None:
+def test_written_checkpoint_is_read_unchanged(viva: ViVa, tmp_path: Path) -> None:
     mark = checkpoint.write(tmp_path, viva, {'seed': 7})
     back = checkpoint.read(tmp_path)
     assert back.model.config == viva.config
@@ -43,14 +45,14 @@ def test_a_model_is_read_as_it_was_written(viva: ViVa, tmp_path: Path) -> None:
         assert torch.equal(viva(images, joints, task)[0], back.model(images, joints, task)[0])
 
 
-def test_noise_and_text_travel_with_the_weights(viva: ViVa, tmp_path: Path) -> None:
+def test_checkpoint_has_noise_and_text(viva: ViVa, tmp_path: Path) -> None:
     checkpoint.write(tmp_path, viva, {})
     state = load_file(tmp_path / 'model.safetensors')
     assert state['text'].shape == (2, 1, 16)
     assert state['noise'].shape == (4, 2, 2, 2)
 
 
-def test_the_fingerprint_follows_weights_configuration_and_ranges() -> None:
+def test_fingerprint_depends_on_weights_config_and_ranges() -> None:
     base = checkpoint.fingerprint('ab', {'x': 1}, {'low': [0]})
     assert len(base) == 16
     others = {
@@ -62,12 +64,12 @@ def test_the_fingerprint_follows_weights_configuration_and_ranges() -> None:
     assert base not in others
 
 
-def test_a_flipped_bit_is_found(viva: ViVa, tmp_path: Path) -> None:
+def test_flipped_bit_is_refused(viva: ViVa, tmp_path: Path) -> None:
     checkpoint.write(tmp_path, viva, {})
     content = bytearray((tmp_path / 'model.safetensors').read_bytes())
     content[-3] ^= 1
     (tmp_path / 'model.safetensors').write_bytes(content)
-    with pytest.raises(EngineError, match='does not match its description: fetch'):
+    with raises('checkpoint-hash', tmp_path / 'model.safetensors', 'fetch', of=EngineError):
         checkpoint.read(tmp_path)
 
 
@@ -76,47 +78,59 @@ def test_missing_and_unexpected_weights_are_named(viva: ViVa, tmp_path: Path) ->
     state = load_file(tmp_path / 'model.safetensors')
     state['nois'] = state.pop('noise')
     replace_weights(tmp_path, state)
-    with pytest.raises(EngineError, match=r"lacks \['noise'\] and has \['nois'\]"):
+    with raises('checkpoint-weights-names', "['noise']", "['nois']", of=EngineError):
         checkpoint.read(tmp_path)
 
 
-def test_weights_of_another_shape_are_named(viva: ViVa, tmp_path: Path) -> None:
+def test_weights_of_other_shape_are_named(viva: ViVa, tmp_path: Path) -> None:
     checkpoint.write(tmp_path, viva, {})
     state = load_file(tmp_path / 'model.safetensors')
     replace_weights(tmp_path, state | {'latents_mean': torch.zeros(5)})
-    with pytest.raises(EngineError, match=r"'latents_mean': \(\(5,\), \(4,\)\)"):
+    with raises('checkpoint-weights-shapes', "'latents_mean': ((5,), (4,))", of=EngineError):
         checkpoint.read(tmp_path)
 
 
-def test_a_file_that_is_no_safetensors_is_refused(viva: ViVa, tmp_path: Path) -> None:
+def test_invalid_safetensors_file_is_refused(viva: ViVa, tmp_path: Path) -> None:
     import hashlib
 
     checkpoint.write(tmp_path, viva, {})
     (tmp_path / 'model.safetensors').write_bytes(b'\x80\x05pickle')
     change(tmp_path, sha256=hashlib.sha256(b'\x80\x05pickle').hexdigest())
-    with pytest.raises(EngineError, match=r'model\.safetensors cannot be read'):
+    path = tmp_path / 'model.safetensors'
+    with raises('checkpoint-weights-unreadable', path, 'fetch', of=EngineError):
         checkpoint.read(tmp_path)
 
 
-@pytest.mark.parametrize(('content', 'reason'), [
-    ('{', 'cannot be read'),
-    ('{"format": 9}', 'has format 9, must be 1'),
-    ('{"format": 1}', 'describes no ViVa model'),
-])  # fmt: skip
-def test_a_description_that_does_not_fit_is_refused(
-    tmp_path: Path, content: str, reason: str
+@pytest.mark.parametrize(('content', 'code', 'named'), [
+    ('{', 'checkpoint-json-unreadable', ()),
+    ('{"format": 9}', 'checkpoint-format', ('9', 'must be 1')),
+    ('{"format": 1}', 'checkpoint-config', ("'config'",)),
+], ids=['no JSON', 'format', 'no configuration'])  # fmt: skip
+def test_invalid_description_is_refused(
+    tmp_path: Path, content: str, code: str, named: tuple[str, ...]
 ) -> None:
     (tmp_path / 'model.json').write_text(content)
-    with pytest.raises(EngineError, match=reason):
+    with raises(code, tmp_path / 'model.json', 'fetch', *named, of=EngineError):
         checkpoint.read(tmp_path)
 
 
-def test_an_empty_folder_is_refused_with_the_file_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match=r'model\.json cannot be read'):
+def test_empty_folder_is_refused_with_missing_file(tmp_path: Path) -> None:
+    with raises('checkpoint-json-unreadable', tmp_path / 'model.json', of=EngineError):
         checkpoint.read(tmp_path)
 
 
-def test_weights_are_replaced_before_their_description(tmp_path: Path) -> None:
+def test_unwritable_weights_name_file_and_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise SafetensorError('No space left on device')
+
+    monkeypatch.setattr(checkpoint, 'save_file', fail)
+    with raises('checkpoint-write', tmp_path / 'model.safetensors', 'free disk space'):
+        checkpoint.write_weights(tmp_path, nn.Linear(1, 1), {})
+
+
+def test_description_is_written_with_its_weights(tmp_path: Path) -> None:
     checkpoint.write_weights(tmp_path, nn.Linear(1, 1), {'kind': 'x'})
     assert sorted(path.name for path in tmp_path.iterdir()) == ['model.json', 'model.safetensors']
     assert checkpoint.read_description(tmp_path)['kind'] == 'x'

@@ -12,13 +12,13 @@ from viva_ros.model.config import PRESETS, SMALL, WAN_5B, ViVaConfig, preset
 from viva_ros.model.pretrained import make_video_vae
 
 
-def test_the_large_preset_has_the_parameters_of_wan_2_2_ti2v_5b() -> None:
+def test_5b_preset_has_parameters_of_wan_transformer() -> None:
     with torch.device('meta'):
         transformer = WanTransformer3DModel(**WAN_5B.transformer.arguments(WAN_5B.vae.z_dim))
     assert sum(p.numel() for p in transformer.parameters()) == 4_999_787_712
 
 
-def test_the_vae_of_the_large_preset_has_the_weights_of_the_published_one() -> None:
+def test_5b_preset_has_weights_of_published_vae() -> None:
     with torch.device('meta'):
         weights = make_video_vae(WAN_5B.vae).state_dict()
     assert len(weights) == 196
@@ -30,7 +30,7 @@ def test_the_vae_of_the_large_preset_has_the_weights_of_the_published_one() -> N
     assert shapes['quant_conv.weight'] == (96, 96, 1, 1, 1)
 
 
-def test_the_large_preset_has_the_numbers_that_diffusers_converts_the_5b_with() -> None:
+def test_5b_preset_has_sizes_of_diffusers_conversion() -> None:
     given = WAN_5B.transformer.arguments(WAN_5B.vae.z_dim)
     assert given == {
         'num_attention_heads': 24, 'attention_head_dim': 128, 'num_layers': 30,
@@ -39,43 +39,43 @@ def test_the_large_preset_has_the_numbers_that_diffusers_converts_the_5b_with() 
     }  # fmt: skip
 
 
-def test_the_encoder_of_the_large_preset_has_150_million_parameters() -> None:
+def test_encoder_of_5b_preset_has_150_million_parameters() -> None:
     with torch.device('meta'):
         vae = make_video_vae(WAN_5B.vae)
     parameters = [*vae.encoder.parameters(), *vae.quant_conv.parameters()]
     assert sum(p.numel() for p in parameters) / 1e6 == pytest.approx(149.6, abs=0.1)
 
 
-def test_the_released_input_size_makes_840_tokens() -> None:
+def test_5b_preset_has_840_tokens() -> None:
     # 7 latent frames of 24 x 20, patches of 2 x 2: 7 * 12 * 10
     assert WAN_5B.latent_shape == (48, 24, 20)
     assert WAN_5B.frames * WAN_5B.tokens_per_frame == 840
 
 
-def test_the_small_preset_makes_63_tokens_and_looks_one_second_ahead() -> None:
+def test_small_preset_has_63_tokens_and_1_s_horizon() -> None:
     assert SMALL.latent_shape == (16, 6, 6)
     assert SMALL.frames * SMALL.tokens_per_frame == 63
     assert SMALL.horizon == 1.0
 
 
 @pytest.mark.parametrize('name', sorted(PRESETS))
-def test_a_configuration_survives_json(name: str) -> None:
+def test_configuration_survives_json(name: str) -> None:
     config = preset(name, ('a', 'b'), ('x',), ('lift',))
     assert ViVaConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def test_fields_that_are_missing_or_unknown_are_named() -> None:
+def test_missing_and_unknown_fields_are_named() -> None:
     content = SMALL.to_dict()
     content['colour'] = content.pop('shift')
-    with pytest.raises(ValueError, match=r"misses \['shift'\], does not know \['colour'\]"):
+    with pytest.raises(ValueError, match=r"lacks \['shift'\], has unexpected \['colour'\]"):
         ViVaConfig.from_dict(content)
 
 
-def test_an_image_size_that_makes_no_whole_patches_is_refused() -> None:
+def test_image_size_without_whole_patches_is_refused() -> None:
     with pytest.raises(ValueError, match=r'\(96, 100\), must be multiples of 32'):
         replace(SMALL, image_size=(96, 100))
 
 
-def test_an_unknown_preset_is_refused_with_those_known() -> None:
+def test_unknown_preset_is_refused_with_known_presets() -> None:
     with pytest.raises(ValueError, match=r"'huge', must be one of tiny, small, wan2\.2-5b"):
         preset('huge', (), (), ())

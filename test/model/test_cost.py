@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The formulas against what torch counts."""
+"""The formulas against the counters of torch."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,7 +19,7 @@ from viva_ros.model.config import PRESETS, WAN_5B, ViVaConfig
 from viva_ros.model.inference import LeanViVa
 from viva_ros.model.viva import ViVa
 
-#: Reduced models: other numbers of blocks, heads, words, and times of tokens.
+#: Small models with other numbers of blocks, heads, words and times of tokens.
 REDUCED = [
     replace(PRESETS['tiny'], text_tokens=5),
     replace(PRESETS['tiny'], per_token_times=True, targets=('value',)),
@@ -47,24 +47,24 @@ def counted(run: Callable[[], Any]) -> int:
 
 
 @pytest.mark.parametrize('config', [*REDUCED, WAN_5B])
-def test_parameters_are_those_of_the_model(config: ViVaConfig) -> None:
+def test_parameter_formula_equals_model(config: ViVaConfig) -> None:
     with torch.device('meta'):
         model = transformer(config)
     assert sum(size.parameters(config).values()) == sum(p.numel() for p in model.parameters())
 
 
-def test_the_5b_has_as_many_as_published() -> None:
+def test_5b_parameter_count_equals_published() -> None:
     assert sum(size.parameters(WAN_5B).values()) == 4_999_787_712
 
 
 @pytest.mark.parametrize('config', REDUCED)
-def test_operations_are_those_that_are_counted(config: ViVaConfig) -> None:
+def test_operation_formula_equals_flop_counter(config: ViVaConfig) -> None:
     model = transformer(config)
     given = sum(size.forward_operations(config).values())
     assert given == counted(lambda: pass_through(model, config))
 
 
-def test_operations_of_the_5b_are_those_that_are_counted_without_memory() -> None:
+def test_operations_of_5b_equal_flop_counter_on_meta() -> None:
     one = replace(WAN_5B, transformer=replace(WAN_5B.transformer, num_layers=1))
     two = replace(WAN_5B, transformer=replace(WAN_5B.transformer, num_layers=2))
     whole = []
@@ -81,7 +81,7 @@ def test_operations_of_the_5b_are_those_that_are_counted_without_memory() -> Non
 @pytest.mark.parametrize(('words', 'changes'), [
     (1, {}), (5, {}), (5, {'per_token_times': True}), (5, {'targets': ('value', 'success')}),
 ])  # fmt: skip
-def test_operations_of_the_lean_form_are_those_that_are_counted(
+def test_operations_of_lean_model_equal_flop_counter(
     make_viva: Callable[..., ViVa], words: int, changes: dict[str, Any]
 ) -> None:
     model = LeanViVa(make_viva(text_tokens=words, **changes)).eval()
@@ -93,18 +93,18 @@ def test_operations_of_the_lean_form_are_those_that_are_counted(
 
 
 def kept(config: ViVaConfig, batch: int, context: AbstractContextManager[None]) -> int:
-    """Return the bytes kept for the backward pass, weights not counted."""
+    """Return the bytes saved for the backward pass, without weights."""
     model = transformer(config).train()
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    seen: dict[int, Tensor] = {}
+    saved: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        seen[tensor.untyped_storage().data_ptr()] = tensor
+        saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), context:
         pass_through(model, config, batch)
-    return sum(t.untyped_storage().nbytes() for at, t in seen.items() if at not in weights)
+    return sum(t.untyped_storage().nbytes() for at, t in saved.items() if at not in weights)
 
 
 #: Without autocast a block keeps its products in float32.
@@ -113,7 +113,7 @@ KEPT_FP32 = {**size.KEPT, 'ND': 88, 'NF': 8, 'MD': 16}
 
 @pytest.mark.parametrize('bfloat16', [False, True])
 @pytest.mark.parametrize('config', [REDUCED[0], REDUCED[2]])
-def test_what_a_block_keeps_is_what_is_seen_to_be_kept(config: ViVaConfig, bfloat16: bool) -> None:
+def test_saved_bytes_formula_equals_autograd(config: ViVaConfig, bfloat16: bool) -> None:
     layers, batch = config.transformer.num_layers, 2
     deeper = replace(config, transformer=replace(config.transformer, num_layers=layers + 1))
 

@@ -26,7 +26,7 @@ CONFIG = replace(PRESETS['tiny'], text_tokens=5)
 
 
 def counted(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
-    """Return what torch counts of a step."""
+    """Return the operations of a training step, counted by torch."""
     model = WanTransformer3DModel(**config.transformer.arguments(config.vae.z_dim)).train()
     if rank:
         adapters.add(model, rank)
@@ -40,7 +40,7 @@ def counted(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
 
 
 @pytest.mark.parametrize('checkpointing', [False, True])
-def test_operations_of_a_step_of_all_weights_are_those_that_are_counted(
+def test_full_training_operations_equal_flop_counter(
     checkpointing: bool,
 ) -> None:
     name = 'all weights' + ', checkpointing' * checkpointing
@@ -48,10 +48,10 @@ def test_operations_of_a_step_of_all_weights_are_those_that_are_counted(
 
 
 @pytest.mark.parametrize('checkpointing', [False, True])
-def test_operations_of_a_step_of_adapters_are_those_that_are_counted_but_for_the_adapters(
+def test_lora_training_operations_are_near_flop_counter(
     checkpointing: bool,
 ) -> None:
-    # The first block's input needs no gradient, which the formula leaves in: many blocks.
+    # The formula counts a gradient for the input of the first block, hence many blocks.
     deep = replace(CONFIG, transformer=replace(
         CONFIG.transformer, num_layers=12, num_attention_heads=8, ffn_dim=400
     ))  # fmt: skip
@@ -61,7 +61,7 @@ def test_operations_of_a_step_of_adapters_are_those_that_are_counted_but_for_the
     )
 
 
-def test_adapters_are_as_many_as_peft_makes() -> None:
+def test_adapter_parameters_equal_peft() -> None:
     with torch.device('meta'):
         model = WanTransformer3DModel(**CONFIG.transformer.arguments(CONFIG.vae.z_dim))
         adapters.add(model, 3)
@@ -70,7 +70,7 @@ def test_adapters_are_as_many_as_peft_makes() -> None:
 
 
 @pytest.mark.parametrize('rank', [0, 2])
-def test_with_checkpointing_a_block_keeps_its_input_alone(rank: int) -> None:
+def test_checkpointed_block_keeps_only_its_input(rank: int) -> None:
     kept = []
     for layers in (2, 3):
         config = replace(CONFIG, transformer=replace(CONFIG.transformer, num_layers=layers))
@@ -79,12 +79,12 @@ def test_with_checkpointing_a_block_keeps_its_input_alone(rank: int) -> None:
     assert kept[1] - kept[0] == 2 * 7 * 24
 
 
-def test_frozen_bfloat16_blocks_with_adapters_keep_what_is_computed() -> None:
+def test_saved_bytes_of_frozen_blocks_equal_autograd() -> None:
     kept = []
-    for layers in (2, 3):  # the first one's input needs no gradient
+    for layers in (2, 3):  # the input of the first block needs no gradient
         config = replace(CONFIG, transformer=replace(CONFIG.transformer, num_layers=layers))
         kept.append(_kept(config, 2, checkpointing=False))
-    # Of adapters, in bfloat16; but for two that lead to the text, which needs no gradient.
+    # Of adapters in bfloat16, except two on the text, which needs no gradient.
     copies = 2 * (8 * 2 * (24 + 24) + 2 * 2 * (24 + 48) - 2 * 2 * 24)
     assert kept[1] - kept[0] == size.kept_by_block(CONFIG, size.KEPT_LORA, 2) + copies
 
@@ -98,10 +98,10 @@ def _kept(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
     if checkpointing:
         model.enable_gradient_checkpointing()
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    seen: dict[int, Tensor] = {}
+    saved: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        seen[tensor.untyped_storage().data_ptr()] = tensor
+        saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
     kind = model.patch_embedding.weight.dtype
@@ -110,27 +110,27 @@ def _kept(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with hooks, torch.autocast('cpu', torch.bfloat16):
         model(video, torch.tensor([500.0]), text)
-    return sum(t.untyped_storage().nbytes() for at, t in seen.items() if at not in weights)
+    return sum(t.untyped_storage().nbytes() for at, t in saved.items() if at not in weights)
 
 
-def test_memory_of_the_5b_by_hand() -> None:
+def test_training_memory_of_5b_by_hand() -> None:
     one = training_memory(WAN_5B, 1)
     assert one.moments == pytest.approx(8 * 4_999_787_712)
     assert one.gradients == pytest.approx(4 * 4_999_787_712)
     four = training_memory(WAN_5B, 2, processes=4)
     assert four.moments == pytest.approx(one.moments / 4)
     assert four.activations == 2 * one.activations
-    # 29 inputs of 840 x 3072 more than a single block keeps, of 2 bytes, and one at its beginning
+    # one block, and the inputs of all 30 blocks: 840 x 3072 numbers of 2 bytes
     block = size.kept_by_block(WAN_5B, size.KEPT)
     assert one.activations == block + 30 * 2 * 840 * 3072
     assert training_memory(WAN_5B, 1, checkpointing=False).activations == 30 * block
 
 
-def test_a_view_s_encoding_is_counted_for_every_camera() -> None:
+def test_encoding_operations_scale_with_cameras() -> None:
     two = replace(PRESETS['small'], cameras=('head', 'left_wrist'))
     assert encoding_operations(PRESETS['small']) * 2 == encoding_operations(two) * 3
 
 
-def test_a_step_s_time_by_hand() -> None:
+def test_step_time_by_hand() -> None:
     # 4 TFLOP x 8 samples over 2 GPUs at 40 % of 100 TFLOP/s
     assert step_time(4e12, 8, 2, 100e12) == pytest.approx(0.4)

@@ -27,23 +27,25 @@ def inputs(viva: ViVa) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize('per_token_times', [False, True])
-def test_features_are_those_of_the_block_in_the_whole_model(
+def test_features_equal_block_output_of_whole_model(
     make_viva: Callable[..., ViVa], per_token_times: bool
 ) -> None:
     viva = make_viva(per_token_times=per_token_times)
     images, joints, task = inputs(viva)
-    seen: list[Tensor] = []
-    viva.transformer.blocks[0].register_forward_hook(lambda *given: seen.append(given[2]))
+    outputs: list[Tensor] = []
+    viva.transformer.blocks[0].register_forward_hook(
+        lambda *arguments: outputs.append(arguments[2])
+    )
     with torch.no_grad():
         encoded, normal = viva.encode(images), viva.normalise_joints(joints)
         viva.denoise(encoded, normal, task)
         features = EarlyExit.of(viva, 1).features(encoded, normal, task)
     tokens = viva.config.tokens_per_frame
     assert features.shape == (2, 2, tokens, 24)
-    torch.testing.assert_close(features.flatten(1, 2), seen[0][:, -2 * tokens :])
+    torch.testing.assert_close(features.flatten(1, 2), outputs[0][:, -2 * tokens :])
 
 
-def test_later_blocks_are_not_there_and_the_trunk_is_shared_and_frozen(viva: ViVa) -> None:
+def test_early_exit_shares_and_freezes_first_blocks(viva: ViVa) -> None:
     head = EarlyExit.of(viva, 1)
     assert len(head.viva.transformer.blocks) == 1
     assert head.config.transformer.num_layers == 1
@@ -53,7 +55,7 @@ def test_later_blocks_are_not_there_and_the_trunk_is_shared_and_frozen(viva: ViV
     assert all(name.startswith('head.') for name in learning)
 
 
-def test_what_the_head_says_is_what_is_read(viva: ViVa) -> None:
+def test_head_output_is_value_and_forecast(viva: ViVa) -> None:
     head = EarlyExit.of(viva, 2).eval()
     with torch.no_grad():
         for parameter in head.head.parameters():
@@ -62,11 +64,11 @@ def test_what_the_head_says_is_what_is_read(viva: ViVa) -> None:
         head.head['proprio'].layers[2].bias.copy_(torch.tensor([0.0, 1.0, 0.3]))
         value, forecast = head(*inputs(viva))
     torch.testing.assert_close(value, torch.tensor([-0.25, -0.25]))
-    # Ranges -1 .. 1, 0 .. 0.5, and one that never moved from 2.
+    # Ranges -1 .. 1, 0 .. 0.5, and 2 without a span.
     torch.testing.assert_close(forecast[0], torch.tensor([0.0, 0.5, 2.0]))
 
 
-def test_the_loss_is_of_values_and_forecasts_weighed_as_viva_s(viva: ViVa) -> None:
+def test_head_loss_is_weighted_like_viva(viva: ViVa) -> None:
     head = EarlyExit.of(viva, 1)
     with torch.no_grad():
         for parameter in head.head.parameters():
@@ -80,7 +82,7 @@ def test_the_loss_is_of_values_and_forecasts_weighed_as_viva_s(viva: ViVa) -> No
     assert float(losses['total'].detach()) == pytest.approx(value + 0.5 * forecast)
 
 
-def test_progress_and_success_are_read_apart(make_viva: Callable[..., ViVa]) -> None:
+def test_head_outputs_progress_and_success(make_viva: Callable[..., ViVa]) -> None:
     head = EarlyExit.of(make_viva(targets=('value', 'success')), 1).eval()
     assert head.outputs == ('value', 'progress', 'success')
     with torch.no_grad():
@@ -94,7 +96,7 @@ def test_progress_and_success_are_read_apart(make_viva: Callable[..., ViVa]) -> 
     assert value.tolist() == pytest.approx([0.7, 0.7])
 
 
-def test_it_is_written_read_and_run_by_a_robot(tmp_path: Path, viva: ViVa) -> None:
+def test_early_exit_checkpoint_runs_as_engine(tmp_path: Path, viva: ViVa) -> None:
     head = EarlyExit.of(viva, 1).eval()
     mark = checkpoint.write(tmp_path, head, {'seed': 3})
     read = checkpoint.read(tmp_path)
@@ -103,26 +105,26 @@ def test_it_is_written_read_and_run_by_a_robot(tmp_path: Path, viva: ViVa) -> No
     engine = load(tmp_path, 'lift', 'pytorch')
     images, joints, _ = inputs(viva)
     names = viva.config.joint_names
-    seen = Observation(
+    observation = Observation(
         {name: images[0, k].numpy() for k, name in enumerate(viva.config.cameras)},
         {name: float(joints[0, k]) for k, name in enumerate(names)}, {'head': 0},
     )  # fmt: skip
     with torch.inference_mode():
         value, forecast = head(images[:1], joints[:1], TASK[:1])
-    given = engine.estimate(seen)
+    given = engine.estimate(observation)
     assert given.value == pytest.approx(float(value[0]), abs=1e-6)
     assert list(given.forecast.values()) == pytest.approx(forecast[0].tolist(), abs=1e-6)
 
 
-def test_a_head_that_cannot_be_is_refused(viva: ViVa) -> None:
+def test_invalid_head_is_refused(viva: ViVa) -> None:
     with pytest.raises(ValueError, match='blocks is 3, must be 1 to 2'):
         EarlyExit.of(viva, 3)
     config = replace(viva.config, targets=('images', 'value'))
-    with pytest.raises(ValueError, match='a head does not read images'):
+    with pytest.raises(ValueError, match='cannot have images'):
         EarlyExit(config, viva.ranges)
 
 
-def test_blocks_of_frames_are_where_the_targets_are(viva: ViVa) -> None:
+def test_head_frames_are_in_target_order(viva: ViVa) -> None:
     head = EarlyExit.of(viva, 1).eval()
     images, joints, task = inputs(viva)
     with torch.no_grad():

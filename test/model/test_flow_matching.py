@@ -23,7 +23,7 @@ def test_shift_five_maps_a_half_to_five_sixths() -> None:
     assert shifted.tolist() == pytest.approx([0.0, 5 / 6, 1.0])
 
 
-def test_half_of_the_samples_sit_at_pure_noise_when_asked() -> None:
+def test_noise_share_of_samples_is_pure_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     tau = flow.draw_tau(4000, 5.0, 0.5, generator)
     assert ((tau >= 0) & (tau <= 1)).all()
@@ -44,7 +44,7 @@ def test_one_step_subtracts_the_velocity_at_pure_noise() -> None:
     assert visited == [(5.0, 1.0)]
 
 
-def test_more_steps_walk_down_the_path_from_noise_to_clean() -> None:
+def test_euler_steps_follow_path_from_noise_to_clean() -> None:
     clean, noise = torch.tensor([1.0]), torch.tensor([9.0])
     visited: list[tuple[float, float]] = []
 
@@ -58,6 +58,6 @@ def test_more_steps_walk_down_the_path_from_noise_to_clean() -> None:
     assert visited == [(1.0, 9.0), (0.75, 7.0), (0.5, 5.0), (0.25, 3.0)]
 
 
-def test_no_steps_are_refused() -> None:
+def test_zero_denoising_steps_are_refused() -> None:
     with pytest.raises(ValueError, match='denoising steps are 0'):
         flow.denoise(lambda z, tau: z, torch.zeros(1), 0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lean form gives the numbers of the stock form, with fewer operations and weights."""
+"""LeanViVa equals ViVa, with fewer operations and weights."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,11 +44,11 @@ def numbers(module: nn.Module) -> int:
     {'cameras': ('head',), 'image_size': (64, 32)},
 ])  # fmt: skip
 @pytest.mark.parametrize('blocks', [None, 1])
-def test_the_lean_form_gives_the_same_outputs(
+def test_lean_model_equals_model(
     make_viva: Callable[..., ViVa], changes: dict[str, Any], blocks: int | None
 ) -> None:
     if blocks and 'images' in changes.get('targets', ()):
-        pytest.skip('a head draws no images')
+        pytest.skip('a head cannot have images')
     viva = make_viva(**changes)
     model: ViVa | EarlyExit = viva
     if blocks:
@@ -62,13 +62,13 @@ def test_the_lean_form_gives_the_same_outputs(
 
 
 @torch.inference_mode()
-def test_the_shipped_checkpoint_gives_the_same_outputs() -> None:
+def test_lean_model_equals_shipped_checkpoint() -> None:
     viva = checkpoint.read(engine_folder('', 'tray_lift')).model
     for one, other in zip(LeanViVa(viva)(*inputs(viva)), viva(*inputs(viva)), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
-def test_rows_that_pad_a_text_are_one_row_that_weighs_as_much(
+def test_text_padding_is_one_row_of_equal_weight(
     make_viva: Callable[..., ViVa],
 ) -> None:
     viva = make_viva(text_tokens=12)
@@ -82,7 +82,7 @@ def test_rows_that_pad_a_text_are_one_row_that_weighs_as_much(
     torch.testing.assert_close(given[1], expected[1], atol=1e-5, rtol=0)
 
 
-def test_the_padding_of_each_text_counts_its_own_rows() -> None:
+def test_padding_weight_is_its_row_count() -> None:
     text = torch.zeros(2, 8, 3)
     text[0, :4] = 1
     text[1, :1] = 1
@@ -93,13 +93,13 @@ def test_the_padding_of_each_text_counts_its_own_rows() -> None:
     assert weights == [[1, 1, 1, 1, pytest.approx(4)], [1, 0, 0, 0, pytest.approx(7)]]
 
 
-def test_a_text_without_padding_has_no_bias() -> None:
+def test_text_without_padding_has_no_bias() -> None:
     keys = TextKeys.of(torch.ones(2, 4, 3), lambda rows: rows)
     assert keys.rows.shape == (2, 4, 3)
     assert keys.bias is None
 
 
-def test_views_may_be_encoded_one_by_one_as_they_arrive(viva: ViVa) -> None:
+def test_views_encoded_separately_give_same_estimate(viva: ViVa) -> None:
     images, joints, task = inputs(viva)
     with torch.inference_mode():
         lean = LeanViVa(viva)
@@ -107,7 +107,7 @@ def test_views_may_be_encoded_one_by_one_as_they_arrive(viva: ViVa) -> None:
         torch.testing.assert_close(lean.estimate(views, joints, task), lean(images, joints, task))
 
 
-def test_in_sixteen_bits_it_stays_near_and_estimates_are_float32(viva: ViVa) -> None:
+def test_bfloat16_estimate_is_near_and_float32(viva: ViVa) -> None:
     with torch.inference_mode():
         expected = viva(*inputs(viva))
         given = LeanViVa(viva).to_precision(torch.bfloat16)(*inputs(viva))
@@ -116,7 +116,7 @@ def test_in_sixteen_bits_it_stays_near_and_estimates_are_float32(viva: ViVa) -> 
 
 
 def of_5b(blocks: int, **changes: Any) -> ViVa:
-    """Return so many blocks of the 5B without memory."""
+    """Return a 5B model with some of its blocks, on the meta device."""
     config = replace(
         WAN_5B, joint_names=('a', 'b'), tasks=('lift',),
         transformer=replace(WAN_5B.transformer, num_layers=blocks), **changes,
@@ -132,7 +132,7 @@ def counted(run: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def test_the_encoder_of_the_5b_costs_a_third_on_single_frames() -> None:
+def test_single_frame_encoder_of_5b_costs_a_third() -> None:
     """2.8 times fewer operations, 54 instead of 150 million weights."""
     viva = of_5b(1)
     with torch.device('meta'):
@@ -147,7 +147,7 @@ def test_the_encoder_of_the_5b_costs_a_third_on_single_frames() -> None:
     assert weights[2] == pytest.approx(54e6, rel=0.02)
 
 
-def test_the_lean_form_of_the_5b_saves_what_was_computed_beforehand() -> None:
+def test_lean_5b_saves_precomputed_operations() -> None:
     """At 384x320 and with a text of a few words: 10.1 to 8.0 TFLOP, encoders included."""
     viva = of_5b(1)
     stock = sum(size.forward_operations(WAN_5B).values())
@@ -161,7 +161,7 @@ def test_the_lean_form_of_the_5b_saves_what_was_computed_beforehand() -> None:
     assert lean == pytest.approx(8.0e12, rel=0.02)
 
 
-def test_weights_of_what_became_constant_are_gone(make_viva: Callable[..., ViVa]) -> None:
+def test_lean_model_drops_weights_of_constants(make_viva: Callable[..., ViVa]) -> None:
     viva = make_viva(text_tokens=1)
     lean, transformer = numbers(LeanViVa(viva)), viva.transformer
     width = 24  # cross-attention of one word, in each of two blocks

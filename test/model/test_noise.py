@@ -23,21 +23,21 @@ def generator() -> torch.Generator:
 
 
 @pytest.mark.parametrize('name', DRAWS)
-def test_parts_of_a_batch_are_the_batch(name: str) -> None:
+def test_parts_of_a_batch_join_to_the_batch(name: str) -> None:
     draw = DRAWS[name]
     source = generator()
     whole = [draw(6, source) for _ in range(2)]
     sources = [generator() for _ in range(3)]
-    for expected in whole:  # the second draw goes on where the first ended, in every process
+    for expected in whole:  # the second draw continues the first in each process
         parts = [draw(2, BatchShare(sources[i], i, 3)) for i in range(3)]
         assert torch.equal(torch.cat(parts), expected)
 
 
-def test_numbers_are_those_of_torch_where_nothing_is_shared() -> None:
+def test_unshared_draws_equal_torch() -> None:
     assert torch.equal(draws.normal((2, 3), generator()), torch.randn(2, 3, generator=generator()))
     assert torch.equal(draws.uniform((4,), generator()), torch.rand(4, generator=generator()))
 
 
-def test_a_share_is_no_generator_so_that_nothing_draws_past_it() -> None:
+def test_torch_refuses_share_as_generator() -> None:
     with pytest.raises(TypeError):
         torch.rand(2, generator=BatchShare(generator(), 0, 2))  # type: ignore[call-overload]

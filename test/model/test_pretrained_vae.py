@@ -23,7 +23,7 @@ def lively(config: VaeConfig) -> AutoencoderKLWan:
 
 @pytest.mark.parametrize('name', CONFIGS)
 @torch.no_grad()
-def test_the_single_frame_form_encodes_and_decodes_as_diffusers_does(name: str) -> None:
+def test_folded_vae_equals_diffusers(name: str) -> None:
     config = CONFIGS[name]
     vae = lively(config.vae)
     frame_vae = fold(vae, config.vae)
@@ -39,7 +39,7 @@ def test_the_single_frame_form_encodes_and_decodes_as_diffusers_does(name: str) 
 
 
 @torch.no_grad()
-def test_a_wide_image_keeps_rows_and_columns_apart() -> None:
+def test_wide_image_keeps_row_and_column_order() -> None:
     vae = lively(TINY.vae)
     pixels = torch.rand(1, 3, 32, 64) * 2 - 1
     expected = vae.encode(pixels[:, :, None]).latent_dist.mode()[:, :, 0]
@@ -49,7 +49,7 @@ def test_a_wide_image_keeps_rows_and_columns_apart() -> None:
 
 
 @torch.no_grad()
-def test_unfolding_gives_a_video_vae_that_does_the_same_on_single_frames() -> None:
+def test_unfolded_vae_equals_single_frame_vae() -> None:
     vae = lively(TINY.vae)
     frame_vae = fold(vae, TINY.vae)
     statistics = torch.full((4,), 0.5), torch.full((4,), 2.0)
@@ -68,10 +68,9 @@ def test_folding_undoes_unfolding() -> None:
         assert torch.equal(weight, again.state_dict()[name]), name
 
 
-def test_every_weight_of_the_single_frame_form_learns() -> None:
+def test_each_weight_of_folded_vae_has_a_gradient() -> None:
     frame_vae = fold(lively(TINY.vae), TINY.vae)
     mean, logvar = frame_vae.moments(torch.rand(1, 3, 32, 32) * 2 - 1)
     (frame_vae.reconstruct(mean).square().mean() + logvar.mean()).backward()
     still = [n for n, p in frame_vae.named_parameters() if p.grad is None or not p.grad.any()]
-    # A key's bias moves all logits of a softmax alike: it cannot matter.
     assert not still

@@ -29,7 +29,7 @@ def clean_frames(viva: ViVa, latent: Tensor) -> Tensor:
 
 
 def answer(viva: ViVa, monkeypatch: pytest.MonkeyPatch, clean: Tensor) -> None:
-    """Make the transformer perfect: it knows the clean target frames."""
+    """Replace the transformer by a perfect one, which knows the clean target frames."""
 
     def velocity(video: Tensor, tau: Tensor, noisy: int, task: Tensor) -> Tensor:
         found = torch.zeros_like(video)
@@ -42,7 +42,7 @@ def answer(viva: ViVa, monkeypatch: pytest.MonkeyPatch, clean: Tensor) -> None:
 @pytest.mark.parametrize(('success', 'step', 'expected'), [
     (True, 0, 0.25), (True, 3, 1.0), (False, 0, -0.75), (False, 3, 0.0),
 ])  # fmt: skip
-def test_a_perfect_model_reads_out_one_minus_the_return(
+def test_perfect_model_outputs_one_minus_return(
     viva: ViVa, monkeypatch: pytest.MonkeyPatch, success: bool, step: int, expected: float
 ) -> None:
     # Four steps: G = (4 - t) / 4 for t = 1..4, plus 1 on failure; V = 1 - G rises to success.
@@ -53,17 +53,17 @@ def test_a_perfect_model_reads_out_one_minus_the_return(
     answer(viva, monkeypatch, clean_frames(viva, latent))
     value, forecast = viva.read(viva.denoise(IMAGES, JOINTS, TASK))
     assert float(value) == pytest.approx(expected, abs=1e-6)
-    # Ranges are -1..1, 0..0.5, and 2 which never moved.
+    # Ranges are -1..1, 0..0.5, and 2 without a span.
     assert forecast[0].tolist() == pytest.approx([0.5, 0.125, 2.0], abs=1e-5)
 
 
-def test_a_value_beyond_its_range_is_clamped(viva: ViVa) -> None:
+def test_value_outside_its_range_is_clamped(viva: ViVa) -> None:
     frames = clean_frames(viva, torch.tensor([-1.5]))
     assert float(viva.read(frames)[0]) == 1.0
     assert float(viva.read(-frames)[0]) == -1.0
 
 
-def test_the_same_observation_gives_the_same_value(viva: ViVa) -> None:
+def test_value_is_deterministic(viva: ViVa) -> None:
     with torch.inference_mode():
         first = viva(photographs(), JOINTS, TASK)
         assert torch.equal(first[0], viva(photographs(), JOINTS, TASK)[0])
@@ -71,7 +71,7 @@ def test_the_same_observation_gives_the_same_value(viva: ViVa) -> None:
     assert not torch.equal(first[0], other[0])
 
 
-def test_a_batch_gives_what_its_members_give(viva: ViVa) -> None:
+def test_batch_equals_single_estimates(viva: ViVa) -> None:
     images = torch.cat([photographs(0), photographs(1)])
     joints, tasks = JOINTS.repeat(2, 1), torch.tensor([0, 1])
     with torch.inference_mode():
@@ -80,13 +80,13 @@ def test_a_batch_gives_what_its_members_give(viva: ViVa) -> None:
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-6, rtol=0)
 
 
-def test_another_task_gives_another_value(viva: ViVa) -> None:
+def test_value_depends_on_task(viva: ViVa) -> None:
     with torch.inference_mode():
         values = [float(viva(photographs(), JOINTS, TASK + task)[0]) for task in (0, 1)]
     assert values[0] != values[1]
 
 
-def test_views_are_encoded_alone_and_normalised_by_channel(viva: ViVa) -> None:
+def test_views_are_encoded_separately_and_normalised(viva: ViVa) -> None:
     images = photographs()
     with torch.inference_mode():
         encoded = viva.encode(images)
@@ -96,14 +96,14 @@ def test_views_are_encoded_alone_and_normalised_by_channel(viva: ViVa) -> None:
     torch.testing.assert_close(encoded[0, 1], expected[0], atol=1e-5, rtol=0)
 
 
-def test_decoding_undoes_the_normalisation_by_channel(viva: ViVa) -> None:
+def test_decoding_inverts_normalisation(viva: ViVa) -> None:
     raw = torch.randn(1, 4, 2, 2)
     with torch.inference_mode():
         given = viva.decode(viva.normalise_latents(raw))
         torch.testing.assert_close(given, viva.vae.decode(raw), atol=1e-5, rtol=0)
 
 
-def test_joints_are_normalised_as_the_core_does(viva: ViVa) -> None:
+def test_joint_normalisation_equals_core(viva: ViVa) -> None:
     positions = np.array([[-0.5, 0.25, 2.0], [3.0, -1.0, 7.0]])
     given = viva.normalise_joints(torch.from_numpy(positions).float())
     assert given.tolist() == viva.ranges.normalise(positions).tolist()
@@ -112,9 +112,7 @@ def test_joints_are_normalised_as_the_core_does(viva: ViVa) -> None:
     assert back[0].tolist() == [-0.5, 0.25, 2.0]
 
 
-def test_the_loss_looks_at_the_two_target_frames_alone_and_weighs_them(
-    viva: ViVa, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loss_weights_target_frames_alone(viva: ViVa, monkeypatch: pytest.MonkeyPatch) -> None:
     def velocity(video: Tensor, tau: Tensor, noisy: int, task: Tensor) -> Tensor:
         exact = (video[:, :, -2:] - clean) / tau.view(-1, 1, 1, 1, 1)
         found = torch.full_like(video, 1e6)  # wrong everywhere else
@@ -133,32 +131,30 @@ def test_the_loss_looks_at_the_two_target_frames_alone_and_weighs_them(
 def test_conditioning_frames_stay_clean_in_training(
     viva: ViVa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    calls = []
 
     def velocity(video: Tensor, tau: Tensor, noisy: int, task: Tensor) -> Tensor:
-        seen.append((video, noisy))
+        calls.append((video, noisy))
         return torch.zeros_like(video)
 
     monkeypatch.setattr(viva, 'velocity', velocity)
     images = torch.randn(1, 3, 4, 2, 2)
     viva.loss(images, JOINTS, Goals(torch.zeros(1), JOINTS), TASK)
-    ((video, noisy),) = seen
+    ((video, noisy),) = calls
     assert noisy == 2
     assert torch.equal(video[:, :, :5], latents.conditioning(JOINTS, images))
 
 
-def test_a_video_generator_is_shown_the_first_frame(
-    viva: ViVa, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clips, seen = torch.randn(2, 4, 7, 2, 2), []
+def test_video_loss_conditions_on_first_frame(viva: ViVa, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips, calls = torch.randn(2, 4, 7, 2, 2), []
 
     def velocity(video: Tensor, tau: Tensor, noisy: int, task: Tensor) -> Tensor:
-        seen.append((video, noisy))
+        calls.append((video, noisy))
         return (video - clips) / tau.view(-1, 1, 1, 1, 1)
 
     monkeypatch.setattr(viva, 'velocity', velocity)
     loss = viva.video_loss(clips, torch.zeros(2, dtype=torch.long))
-    ((video, noisy),) = seen
+    ((video, noisy),) = calls
     assert noisy == 6
     assert torch.equal(video[:, :, 0], clips[:, :, 0])
     assert not torch.isclose(video[:, :, 1:], clips[:, :, 1:]).any(dim=(1, 3, 4)).all()
@@ -166,7 +162,7 @@ def test_a_video_generator_is_shown_the_first_frame(
 
 
 @pytest.mark.parametrize('per_token', [False, True])
-def test_clean_tokens_get_time_zero_only_where_the_configuration_says_so(
+def test_clean_tokens_have_time_zero_with_per_token_times(
     make_viva: Callable[..., ViVa], monkeypatch: pytest.MonkeyPatch, per_token: bool
 ) -> None:
     viva, times = make_viva(per_token_times=per_token), []
@@ -181,7 +177,7 @@ def test_clean_tokens_get_time_zero_only_where_the_configuration_says_so(
     assert times[0].tolist() == ([[0, 0, 0, 0, 0, 500, 500]] if per_token else [500.0])
 
 
-def test_more_denoising_steps_end_elsewhere_with_an_untrained_model(viva: ViVa) -> None:
+def test_number_of_denoising_steps_changes_the_value(viva: ViVa) -> None:
     with torch.inference_mode():
         one, four = (viva(photographs(), JOINTS, TASK, steps)[0] for steps in (1, 4))
     assert torch.isfinite(four).all()

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A checkpoint: weights in safetensors, everything else in JSON beside them, nothing that executes.
+A checkpoint: weights in safetensors, the rest in JSON; no executable code.
 
-``model.json`` has the SHA-256 of ``model.safetensors``, so that the two cannot be mixed up.
+``model.json`` has the SHA-256 of ``model.safetensors``, so files of two checkpoints do not mix.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ K = TypeVar('K', ViVa, EarlyExit)
 
 
 def without_memory(make: Callable[[], M]) -> M:
-    """Make a module on the meta device."""
+    """Create a module on the meta device, without memory for its weights."""
     with torch.device('meta'):
         return make()
 
@@ -40,10 +40,10 @@ def blank(
     config: ViVaConfig, ranges: JointRanges, text: Tensor | None = None, kind: type[K] = ViVa
 ) -> K:
     """
-    Return a model to be filled; its constants have memory.
+    Return a model on the meta device whose constants have memory; ``fill`` sets its weights.
 
-    :param text: embeddings of the tasks; None if they come with the weights
-    :param kind: ViVa, or what has one in its place
+    :param text: embeddings of the tasks; None if they are among the weights
+    :param kind: ViVa or EarlyExit
     """
     if text is None:
         shape = (len(config.tasks), config.text_tokens, config.transformer.text_dim)
@@ -59,10 +59,10 @@ def blank(
 
 def fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """
-    Put weights into a module, in place of its own.
+    Set the weights of a module, without a copy.
 
-    :param weights: of all that the module keeps; what has memory already may be left out
-    :raises RuntimeError: if one is missing, unexpected or of another shape
+    :param weights: all parameters and buffers; those with memory are optional
+    :raises RuntimeError: if a weight is missing, unexpected or has another shape
     """
     own = {name: tensor for name, tensor in module.state_dict().items() if not tensor.is_meta}
     module.load_state_dict({**own, **weights}, assign=True)
@@ -78,9 +78,9 @@ _CHUNK: Final = 1 << 24  # bytes
 @dataclass(frozen=True)
 class Checkpoint:
     """
-    A model as read.
+    A loaded model.
 
-    :param provenance: command, seeds, data and figures of its training
+    :param provenance: command, seeds, data and metrics of its training
     :param fingerprint: first 16 hex digits of the SHA-256 over weights and configuration
     """
 
@@ -91,10 +91,11 @@ class Checkpoint:
 
 def write_weights(folder: Path, module: nn.Module, content: Mapping[str, Any]) -> str:
     """
-    Write weights and description, each whole or not at all, the description last.
+    Write weights, then the description, each atomically.
 
-    :param content: JSON beside the weights; format and hash are added
+    :param content: of the description; format and hash are added
     :returns: the SHA-256 of the weights
+    :raises EngineError: if the weights cannot be written
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
@@ -102,8 +103,9 @@ def write_weights(folder: Path, module: nn.Module, content: Mapping[str, Any]) -
         replace_atomically(folder / WEIGHTS, lambda path: save_file(state, path))
     except SafetensorError as error:
         raise EngineError(
-            f'{folder / WEIGHTS} cannot be written ({error}): make room, and run the same command '
-            'again'
+            'checkpoint-write',
+            f'{folder / WEIGHTS} cannot be written ({error}): free disk space and run the same '
+            'command again',
         ) from error
     digest = hash_of(folder / WEIGHTS)
     described = {'format': FORMAT, **content, 'sha256': digest}
@@ -115,17 +117,21 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     Read the description.
 
-    :raises EngineError: if it cannot be read or is of another format
+    :raises EngineError: if it cannot be read or has another format
     """
     path = folder / DESCRIPTION
     try:
         content = dict(json.loads(path.read_text(encoding='utf-8')))
     except (OSError, ValueError, TypeError) as error:
-        raise EngineError(f'{path} cannot be read ({error}): fetch the folder again') from error
+        raise EngineError(
+            'checkpoint-json-unreadable',
+            f'{path} cannot be read ({error}): fetch the folder again',
+        ) from error
     if content.get('format') != FORMAT:
         raise EngineError(
+            'checkpoint-format',
             f'{path} has format {content.get("format")!r}, must be {FORMAT}: '
-            'train or fetch it again'
+            'train or fetch it again',
         )
     return content
 
@@ -143,20 +149,26 @@ def read_weights(
     folder: Path, module: nn.Module, digest: str, dtype: torch.dtype | None = torch.float32
 ) -> None:
     """
-    Put weights into a module, all of them by name.
+    Load all weights of a module by name.
 
-    :param digest: the SHA-256 expected
-    :param dtype: of those with floating-point numbers; None keeps what each was written in
+    :param digest: expected SHA-256
+    :param dtype: of floating-point weights; None keeps the stored dtype of each
     :raises EngineError: if they cannot be read, were changed, or do not fit
     """
     path = folder / WEIGHTS
     try:
         if hash_of(path) != digest:
-            raise EngineError(f'{path} does not match its description: fetch the folder again')
+            raise EngineError(
+                'checkpoint-hash',
+                f'{path} does not match its description: fetch the folder again',
+            )
         with safe_open(path, 'pt') as file:
             state = {name: _tensor(file, name, dtype) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise EngineError(f'{path} cannot be read ({error}): fetch the folder again') from error
+        raise EngineError(
+            'checkpoint-weights-unreadable',
+            f'{path} cannot be read ({error}): fetch the folder again',
+        ) from error
     _check_names(path, module.state_dict(), state)
     fill(module, state)
 
@@ -166,14 +178,20 @@ def _tensor(file: Any, name: str, dtype: torch.dtype | None) -> Tensor:
     return found.to(dtype if dtype and found.is_floating_point() else found.dtype, copy=True)
 
 
-def _check_names(path: Path, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    missing, unexpected = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
+def _check_names(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    missing, unexpected = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing or unexpected:
-        raise EngineError(f'{path} lacks {missing} and has {unexpected}: fetch the folder again')
-    odd = [name for name in wanted if wanted[name].shape != given[name].shape]
+        raise EngineError(
+            'checkpoint-weights-names',
+            f'{path} lacks {missing} and has unexpected {unexpected}: fetch the folder again',
+        )
+    odd = [name for name in expected if expected[name].shape != found[name].shape]
     if odd:
-        shapes = {name: (tuple(given[name].shape), tuple(wanted[name].shape)) for name in odd}
-        raise EngineError(f'{path} has shapes {shapes} (given, wanted): fetch the folder again')
+        shapes = {name: (tuple(found[name].shape), tuple(expected[name].shape)) for name in odd}
+        raise EngineError(
+            'checkpoint-weights-shapes',
+            f'{path} has shapes {shapes} (stored, expected): fetch the folder again',
+        )
 
 
 def write(folder: Path, model: ViVa | EarlyExit, provenance: Mapping[str, Any]) -> str:
@@ -194,8 +212,8 @@ def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> Checkpoint:
     """
     Read a model, on the CPU and in evaluation mode.
 
-    :param dtype: of its weights, whatever they were written in; None keeps that
-    :raises EngineError: naming the file and what is wrong with it
+    :param dtype: of floating-point weights; None keeps the stored dtype of each
+    :raises EngineError: with the file and its fault
     """
     content = read_description(folder)
     try:
@@ -205,7 +223,9 @@ def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> Checkpoint:
         model = blank(config, JointRanges.from_dict(content['ranges']), kind=kind)
     except (KeyError, TypeError, ValueError) as error:
         path = folder / DESCRIPTION
-        raise EngineError(f'{path} describes no ViVa model ({error}): fetch it again') from error
+        raise EngineError(
+            'checkpoint-config', f'{path} does not describe a ViVa model ({error}): fetch it again'
+        ) from error
     read_weights(folder, model, content['sha256'], dtype)
     mark = fingerprint(content['sha256'], content['config'], content['ranges'])
     return Checkpoint(model.eval(), content['provenance'], mark)

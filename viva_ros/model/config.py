@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a ViVa model is made of: sizes, names, and the choices that weights depend on."""
+"""Configuration of a ViVa model: sizes, names, and all choices that the weights depend on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -9,7 +9,7 @@ from typing import Any, Final
 from viva_ros.model.latents import Targets
 
 HASH, UMT5 = TEXTS = ('hash', 'umt5')
-#: Since the first version; files without one mean its default.
+#: Fields that files of the first version lack; they have the default there.
 ADDED: Final = {'targets', 'text', 'texts', 'text_encoder'}
 
 
@@ -18,7 +18,7 @@ class VaeConfig:
     """
     Sizes of diffusers' AutoencoderKLWan, Wan2.2 style: residual, patches, 16x in space.
 
-    :param latents_mean: of each channel, where it is known before training
+    :param latents_mean: of each channel, if known before training
     :param latents_std: likewise
     """
 
@@ -70,23 +70,23 @@ class TransformerConfig:
 @dataclass(frozen=True)
 class ViVaConfig:
     """
-    One model: its robot, its sizes, and how it was trained.
+    Robot, sizes and training choices of one model.
 
     :param cameras: names in the order of the image frames
     :param joint_names: in the order of the proprioception
     :param image_size: (height, width) that images are letterboxed to, px
     :param horizon_steps: of the forecast, control steps (K)
     :param control_rate: Hz
-    :param tasks: names; their texts' embeddings are in the checkpoint, in this order
-    :param text_tokens: rows of one embedding
+    :param tasks: names; the checkpoint has the embeddings of their texts in this order
+    :param text_tokens: rows of an embedding
     :param per_token_times: clean tokens get time 0 (Wan2.2) instead of tau (released ViVa)
     :param shift: of the schedule of tau
     :param noise_share: share of training samples at tau = 1 exactly
-    :param noise_seed: of the one noise that inference starts from
-    :param targets: what is denoised, see ``targets``
-    :param text: what reads the tasks' texts, 'umt5' or, for models too small for it, 'hash'
-    :param texts: of the tasks, as umT5 has read them
-    :param text_encoder: first hex digits of its hash, see ``Embeddings``
+    :param noise_seed: of the fixed noise that inference starts from
+    :param targets: frames to denoise, see ``Targets``
+    :param text: encoder of the task texts: 'umt5', or 'hash' for models too small for it
+    :param texts: of the tasks, as encoded by umT5
+    :param text_encoder: first hex digits of the hash of the encoder, see ``Embeddings``
     """
 
     preset: str
@@ -114,21 +114,21 @@ class ViVaConfig:
             raise ValueError(f'image_size is {self.image_size}, must be multiples of {step}')
         if self.text not in TEXTS:
             raise ValueError(f'text is {self.text!r}, must be one of {", ".join(TEXTS)}')
-        Targets(self.targets, len(self.cameras))  # refuses what it does not know
+        Targets(self.targets, len(self.cameras))  # raises ValueError for unknown names
 
     @property
     def horizon(self) -> float:
-        """Of the forecast, s."""
+        """Horizon of the forecast, s."""
         return self.horizon_steps / self.control_rate
 
     @property
     def frames(self) -> int:
-        """Latent frames: blank, proprioception, images, and those to denoise."""
+        """Number of latent frames: blank, proprioception, images, and targets."""
         return 2 + len(self.cameras) + Targets(self.targets, len(self.cameras)).count
 
     @property
     def clip_frames(self) -> int:
-        """Frames of a clip in pre-training, the same whatever is denoised later."""
+        """Number of frames of a clip in pre-training, independent of the targets."""
         return len(self.cameras) + 4
 
     @property
@@ -151,9 +151,9 @@ class ViVaConfig:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> 'ViVaConfig':
         """
-        Read what ``to_dict`` gave, perhaps through JSON.
+        Return the configuration of a dictionary of ``to_dict``, also after JSON.
 
-        :raises ValueError: naming fields that are missing or not known
+        :raises ValueError: with the fields that are missing or unknown
         """
         _check_names(cls, content)
         parts = dict(content)
@@ -167,7 +167,7 @@ def _check_names(cls: type, content: Mapping[str, Any]) -> None:
     known = {field.name for field in fields(cls)}
     missing, unexpected = sorted(known - set(content) - ADDED), sorted(set(content) - known)
     if missing or unexpected:
-        raise ValueError(f'{cls.__name__} misses {missing}, does not know {unexpected}')
+        raise ValueError(f'{cls.__name__} lacks {missing}, has unexpected {unexpected}')
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +189,7 @@ SMALL: Final = ViVaConfig(
     noise_share=0.5,
 )
 
-#: Of the 48 latent channels of Wan2.2-TI2V-5B, as its vae/config.json has them.
+#: Statistics of the 48 latent channels of Wan2.2-TI2V-5B, from its vae/config.json.
 _WAN_MEAN: Final = (
     -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557,
     -0.1382, 0.0542, 0.2813, 0.0891, 0.1570, -0.0098, 0.0375, -0.1825,
@@ -207,7 +207,7 @@ _WAN_STD: Final = (
     0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744,
 )  # fmt: skip
 
-#: Wan2.2-TI2V-5B: 4 999 787 712 parameters in the transformer.
+#: Wan2.2-TI2V-5B; its transformer has 4 999 787 712 parameters.
 WAN_5B: Final = ViVaConfig(
     preset='wan2.2-5b',
     vae=VaeConfig(
@@ -242,7 +242,7 @@ def preset(
     """
     Return a preset for a robot and its tasks.
 
-    :raises ValueError: if there is no such preset
+    :raises ValueError: if the preset is unknown
     """
     if name not in PRESETS:
         raise ValueError(f'preset is {name!r}, must be one of {", ".join(PRESETS)}')

@@ -1,11 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The lean form on a GPU, as one CUDA graph: thousands of launches become one.
+``LeanViVa`` on a GPU as one CUDA graph: one launch instead of thousands.
 
-Inputs are pinned and copied in a stream of its own, so that nothing waits for other work on the
-device, and a policy beside it waits for nothing of ours. Pictures go over as they came, and are
-fitted there.
+Inputs are pinned and copied in a separate stream, so this model and a policy on the same device do
+not wait for each other. Images are copied in any size and letterboxed on the GPU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +19,12 @@ from torch import Tensor
 from viva_ros.core.letterbox import area_weights, halvings, place
 from viva_ros.model.inference import LeanViVa
 
-Pictures = Sequence[Sequence[NDArray[np.uint8]]]
+RawImages = Sequence[Sequence[NDArray[np.uint8]]]
 
 
 class Fit:
     """
-    Fits pictures of any size into one, their proportions kept, black around them.
+    Letterboxes images of any size on the device.
 
     :param size: (height, width), px
     """
@@ -35,42 +34,42 @@ class Fit:
         self._weights: dict[tuple[int, int, int], Tensor] = {}
         self._sent: dict[tuple[int, ...], Tensor] = {}
 
-    def __call__(self, pictures: Pictures) -> Tensor:
+    def __call__(self, raw: RawImages) -> Tensor:
         """
-        Return what the model takes; what was given before must have been used.
+        Return images for the model; the device must have finished with the previous ones.
 
-        :param pictures: for each observation its views, (H, W, 3)
+        :param raw: images of each view of each observation, (H, W, 3)
         :returns: (B, V, height, width, 3) uint8, on the device
         """
-        shape = (len(pictures), len(pictures[0]), *self._size, 3)
+        shape = (len(raw), len(raw[0]), *self._size, 3)
         boxed = torch.zeros(shape, dtype=torch.uint8, device=self._device)
-        for row, views in enumerate(pictures):
-            for view, picture in enumerate(views):
-                top, left, height, width = place(picture.shape[:2], self._size)
+        for row, views in enumerate(raw):
+            for view, image in enumerate(views):
+                top, left, height, width = place(image.shape[:2], self._size)
                 inside = boxed[row, view, top : top + height, left : left + width]
-                inside.copy_(self._resize(self._send(picture, row, view), height, width))
+                inside.copy_(self._resize(self._send(image, row, view), height, width))
         return boxed
 
-    def _send(self, picture: NDArray[np.uint8], row: int, view: int) -> Tensor:
-        """Copy once, to where the device fetches it from."""
-        key = (row, view, *picture.shape)
+    def _send(self, image: NDArray[np.uint8], row: int, view: int) -> Tensor:
+        """Copy an image to pinned memory, then to the device."""
+        key = (row, view, *image.shape)
         if key not in self._sent:
             pinned = self._device.type == 'cuda'
-            self._sent[key] = torch.empty(picture.shape, dtype=torch.uint8, pin_memory=pinned)
-        np.copyto(self._sent[key].numpy(), picture)
+            self._sent[key] = torch.empty(image.shape, dtype=torch.uint8, pin_memory=pinned)
+        np.copyto(self._sent[key].numpy(), image)
         return self._sent[key].to(self._device, non_blocking=True)
 
-    def _resize(self, picture: Tensor, height: int, width: int) -> Tensor:
-        if picture.shape[:2] == (height, width):
-            return picture
-        pixels = picture.permute(2, 0, 1).float()  # (3, H, W)
-        halves = halvings((picture.shape[0], picture.shape[1]), (height, width))
-        rows = self._between(picture.shape[0], height, halves)
-        columns = self._between(picture.shape[1], width, halves)
+    def _resize(self, image: Tensor, height: int, width: int) -> Tensor:
+        if image.shape[:2] == (height, width):
+            return image
+        pixels = image.permute(2, 0, 1).float()  # (3, H, W)
+        halves = halvings((image.shape[0], image.shape[1]), (height, width))
+        rows = self._resize_weights(image.shape[0], height, halves)
+        columns = self._resize_weights(image.shape[1], width, halves)
         fitted = rows @ pixels @ columns.T
         return fitted.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
 
-    def _between(self, sent: int, fitted: int, halves: int) -> Tensor:
+    def _resize_weights(self, sent: int, fitted: int, halves: int) -> Tensor:
         key = sent, fitted, halves
         if key not in self._weights:
             halved = sent >> halves
@@ -81,14 +80,14 @@ class Fit:
 
 
 def line_weights(sent: int, fitted: int) -> NDArray[np.float32]:
-    """Return the share of each pixel in each of more pixels, by nearness, (fitted, sent)."""
+    """Return the weights of linear interpolation to more pixels, (fitted, sent)."""
     centres = (np.arange(fitted) + 0.5) * (sent / fitted) - 0.5
     distance = centres.clip(0, sent - 1)[:, None] - np.arange(sent)
     return (1 - np.abs(distance)).clip(min=0).astype(np.float32)
 
 
-WARM_UP: Final = 3  # runs before a capture: libraries choose their kernels and allocate
-MOST: Final = 4  # sizes of batches with a graph of their own
+WARM_UP: Final = 3  # runs before a capture, in which libraries select kernels and allocate
+MAX_GRAPHS: Final = 4  # batch sizes with a captured graph
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -98,14 +97,14 @@ def stream() -> 'torch.cuda.Stream':
     """
     Return the stream of all models of this process.
 
-    cuBLAS keeps a workspace of 33 MB for each stream: with a stream of its own, each model that is
-    loaded and freed would leave one behind.
+    cuBLAS keeps a workspace of 33 MB per stream: a stream per model would leak one workspace for
+    each model that is loaded and freed.
     """
     return torch.cuda.Stream()
 
 
 class Captured:
-    """One graph, for one number of observations."""
+    """One captured graph, for one batch size."""
 
     def __init__(
         self, lean: LeanViVa, images: Tensor, feeds: Arrays, stream: 'torch.cuda.Stream'
@@ -113,24 +112,24 @@ class Captured:
         device = images.device
         self._stream, self._images = stream, images.clone()
         self._pinned = {n: torch.from_numpy(a.copy()).pin_memory() for n, a in feeds.items()}
-        self._given = {n: t.to(device) for n, t in self._pinned.items()}
+        self._inputs = {n: t.to(device) for n, t in self._pinned.items()}
         torch.cuda.synchronize()  # these copies were made in another stream
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
-                lean(self._images, **self._given)
+                lean(self._images, **self._inputs)
             stream.synchronize()
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph, stream=stream):
-                self._outputs = lean(self._images, **self._given)
+                self._outputs = lean(self._images, **self._inputs)
         self._read = [torch.empty(t.shape, dtype=t.dtype).pin_memory() for t in self._outputs]
 
     def run(self, images: Tensor, feeds: Arrays) -> list[NDArray[Any]]:
-        """Copy in, replay, copy out; in the stream that the images were made in."""
+        """Copy inputs, replay, copy outputs; in the stream that produced the images."""
         with torch.cuda.stream(self._stream):
             self._images.copy_(images)
             for name, pinned in self._pinned.items():
                 np.copyto(pinned.numpy(), feeds[name])
-                self._given[name].copy_(pinned, non_blocking=True)
+                self._inputs[name].copy_(pinned, non_blocking=True)
             self._graph.replay()
             for target, source in zip(self._read, self._outputs, strict=True):
                 target.copy_(source, non_blocking=True)
@@ -140,10 +139,10 @@ class Captured:
 
 class GraphedModel:
     """
-    Runs the lean form, captured for each number of observations at its first use.
+    Runs ``LeanViVa``; a graph is captured at the first use of a batch size.
 
-    :param lean: it is moved to the GPU
-    :param precision: of its arithmetic
+    :param lean: moved to the GPU
+    :param precision: of the arithmetic
     """
 
     def __init__(self, lean: LeanViVa, precision: torch.dtype) -> None:
@@ -152,27 +151,27 @@ class GraphedModel:
         self._fit = Fit(lean.config.image_size, lean.noisy.device)
         self._captured: dict[int, Captured] = {}
 
-    def run(self, pictures: Pictures, feeds: Arrays) -> list[NDArray[Any]]:
+    def run(self, raw: RawImages, feeds: Arrays) -> list[NDArray[Any]]:
         """
         Return the outputs.
 
-        :param pictures: for each observation its views, of any size
+        :param raw: images of each view of each observation, of any size
         :param feeds: proprio and task
         :raises RuntimeError: as torch does
         """
-        count = len(pictures)
+        count = len(raw)
         with torch.inference_mode():
             with torch.cuda.stream(self._stream):
-                images = self._fit(pictures)
+                images = self._fit(raw)
             if count not in self._captured:
-                if len(self._captured) == MOST:
+                if len(self._captured) == MAX_GRAPHS:
                     self._captured.pop(next(iter(self._captured)))
                 assert self._lean is not None
                 self._captured[count] = Captured(self._lean, images, feeds, self._stream)
             return self._captured[count].run(images, feeds)
 
     def free(self) -> None:
-        """Free the graphs and their memory; they are captured anew when they are needed."""
+        """Free the graphs and their memory; the next use captures them again."""
         self._captured.clear()
         torch.cuda.empty_cache()
 

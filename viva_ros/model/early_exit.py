@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A light head on a frozen video generator: what its first blocks know, read without the others.
+A small head on the first blocks of a frozen video generator (early exit).
 
-The blocks see what ``ViVa`` sees, target frames from pure noise included; of each target frame one
-attention-weighted mean of its features is read by a small perceptron. Whatever comes after the
-exit is not computed. (The lesson of Video Policy: features of a video backbone feed a light head.)
+The blocks get the inputs of ``ViVa``, target frames from pure noise included. A perceptron reads
+an attention-weighted mean of the features of each target frame. Later blocks are not computed. As
+in Video Policy, features of a video backbone feed a small head.
 """
 
 from dataclasses import replace
@@ -26,10 +26,10 @@ HIDDEN: Final = 256
 
 class ReadOut(nn.Module):
     """
-    From the features of one target frame to its numbers.
+    Reads the numbers of one target frame from its features.
 
     :param width: of the features
-    :param count: of the numbers
+    :param count: number of outputs
     """
 
     def __init__(self, width: int, count: int) -> None:
@@ -39,7 +39,7 @@ class ReadOut(nn.Module):
         self.layers = nn.Sequential(nn.Linear(width, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, count))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Read: (B, tokens, width) to (B, count)."""
+        """Return the outputs: (B, tokens, width) to (B, count)."""
         normal = self.norm(features)
         share = self.weight(normal).softmax(dim=1)
         return self.layers((share * normal).sum(dim=1))
@@ -47,12 +47,12 @@ class ReadOut(nn.Module):
 
 class EarlyExit(nn.Module):
     """
-    The first blocks of a ViVa and a head; used as ``ViVa`` is.
+    The first blocks of a ViVa and a head, with the interface of ``ViVa``.
 
-    :param config: of a transformer with as many layers as are used
+    :param config: of a transformer with the used blocks alone
     :param ranges: of the joints
     :param text: see ``ViVa``
-    :raises ValueError: if future images are to be read, which no light head draws
+    :raises ValueError: if the targets include images, which a head cannot produce
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class EarlyExit(nn.Module):
     ) -> None:
         super().__init__()
         if IMAGES in config.targets:
-            raise ValueError(f'targets are {config.targets}, a head does not read {IMAGES}')
+            raise ValueError(f'targets are {config.targets}, a head cannot have {IMAGES}')
         self.viva = ViVa(config, ranges, text)
         size = config.transformer
         width = size.num_attention_heads * size.attention_head_dim
@@ -72,9 +72,9 @@ class EarlyExit(nn.Module):
     @classmethod
     def of(cls, viva: ViVa, blocks: int) -> 'EarlyExit':
         """
-        Put a new head on the first blocks of a model; its weights are shared, and frozen.
+        Return a new head on the first blocks of a model, whose weights are shared and frozen.
 
-        :raises ValueError: if it has fewer blocks
+        :raises ValueError: if the model has fewer blocks
         """
         layers = viva.config.transformer.num_layers
         if not 1 <= blocks <= layers:
@@ -96,22 +96,22 @@ class EarlyExit(nn.Module):
 
     @property
     def ranges(self) -> JointRanges:
-        """Of the joints."""
+        """Ranges of the joints."""
         return self.viva.ranges
 
     @property
     def targets(self) -> Targets:
-        """Return what is read."""
+        """See ``ViVa``."""
         return self.viva.targets
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what ``forward`` gives."""
+        """Names of the outputs of ``forward``."""
         return self.viva.outputs
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device of the weights."""
         return self.viva.device
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class EarlyExit(nn.Module):
 
     def features(self, images: Tensor, proprio: Tensor, task: Tensor) -> Tensor:
         """
-        Return what the last block used makes of the target frames.
+        Return the features of the target frames after the last used block.
 
         :param images: latents, (B, V, C, H, W)
         :param proprio: (B, J), normalised
@@ -149,7 +149,7 @@ class EarlyExit(nn.Module):
 
     def denoise(self, images: Tensor, proprio: Tensor, task: Tensor) -> Tensor:
         """
-        Read the target frames, as if they were denoised: (B, C, targets, H, W).
+        Return the target frames as ``ViVa.denoise`` does: (B, C, targets, H, W).
 
         :param images: latents, (B, V, C, H, W)
         :param proprio: (B, J), normalised
@@ -167,9 +167,9 @@ class EarlyExit(nn.Module):
         source: draws.Source = None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """
-        Return the squared errors of what is read, weighed as ViVa's.
+        Return the squared errors of the target frames, weighted as in ``ViVa.loss``.
 
-        :param source: not used: nothing is drawn
+        :param source: not used, as no noise is drawn
         """
         clean = self.targets.clean(goals, self.config.latent_shape)
         errors = (self.denoise(images, proprio, task) - clean).square().mean(dim=(1, 3, 4))
@@ -181,7 +181,7 @@ class EarlyExit(nn.Module):
 
     def forward(self, images: Tensor, proprio: Tensor, task: Tensor) -> tuple[Tensor, ...]:
         """
-        Estimate all ``outputs``; as ``ViVa.forward``.
+        Return all ``outputs``, as ``ViVa.forward``.
 
         :param images: (B, V, H, W, 3) uint8
         :param proprio: (B, J), rad or m

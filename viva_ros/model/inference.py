@@ -1,12 +1,13 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-ViVa for one denoising step, with all that does not depend on the input computed beforehand.
+ViVa for one denoising step, with everything precomputed that does not depend on the input.
 
-Exact, not approximate: time is fixed at tau = 1, the noise is fixed, the text is one of a few. So
-modulations, noisy tokens and the keys and values of the text are constants; in the last block only
-the target frames are followed; latent statistics fold into the encoder's last convolution; the
-value is one dot product. No scheduler: z_0 = z_1 - v. Weights of what became constant are gone.
+The results are exact: time is fixed at tau = 1, the noise is fixed, the texts are few. So
+modulations, noisy tokens and the keys and values of the text are constants; the last block
+computes the target frames alone; latent statistics fold into the last convolution of the encoder;
+the value is one dot product. There is no scheduler: z_0 = z_1 - v. Weights of constants are
+dropped.
 """
 
 from collections.abc import Callable
@@ -23,16 +24,16 @@ from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.latents import PROPRIO, SUCCESS, VALUE
 from viva_ros.model.viva import FULL_TIME, ViVa, denormalise, normalise
 
-NOTHING: Final = -1e4  # added to a logit, leaves no weight, and is a number in 16 bits too
+MASKED: Final = -1e4  # added to a logit it leaves no weight; finite in 16 bits too
 
 
 @dataclass(frozen=True)
 class TextKeys:
     """
-    The rows of the tasks' texts that attention has to look at.
+    The rows of the task texts that attention needs.
 
-    Texts are padded with rows of zeros, which no mask hides: all give the same key and value. One
-    of them with log(how many) added to its logit weighs as much as all of them.
+    Texts are padded with rows of zeros without a mask, so all padding has the same key and value.
+    One padding row with log(count) added to its logit has the weight of all of them.
 
     :param rows: embedded, (tasks, L, D)
     :param bias: of the logits, (tasks, 1, 1, L); None if all are 0
@@ -43,12 +44,12 @@ class TextKeys:
 
     @classmethod
     def of(cls, text: Tensor, embed: Callable[[Tensor], Tensor]) -> 'TextKeys':
-        """:param text: as the checkpoint has it, (tasks, tokens, width)."""
+        """:param text: from the checkpoint, (tasks, tokens, width)."""
         tokens, lengths = text.shape[1], lengths_of(text)
         longest = max(lengths, default=tokens)
-        if longest >= tokens - 1:  # nothing is gained
+        if longest >= tokens - 1:  # no padding to save
             return cls(embed(text), None)
-        bias = torch.full((len(text), 1, 1, longest + 1), NOTHING)
+        bias = torch.full((len(text), 1, 1, longest + 1), MASKED)
         for task, length in enumerate(lengths):
             bias[task, ..., :length] = 0.0
             bias[task, ..., longest] = torch.tensor(float(tokens - length)).log()
@@ -56,16 +57,16 @@ class TextKeys:
 
 
 def lengths_of(text: Tensor) -> list[int]:
-    """Count each task's rows up to the last that is not zeros: text is (tasks, tokens, width)."""
+    """Return the rows of each text without its padding; text is (tasks, tokens, width)."""
     used = text.ne(0).any(dim=2)
     return [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in used]
 
 
 class TextAttention(nn.Module):
     """
-    WanAttention to the text, normalisation included.
+    WanAttention to the text, with its normalisation.
 
-    One row has all the weight, whatever is asked: then what it adds is a constant of the task.
+    A single row has all the weight for any query: its contribution is a constant of the task.
     """
 
     def __init__(self, block: WanTransformerBlock, text: TextKeys) -> None:
@@ -85,13 +86,13 @@ class TextAttention(nn.Module):
         self.register_buffer('bias', text.bias)
 
     def forward(self, x: Tensor, task: Tensor) -> Tensor:
-        """Return what is added to tokens: (B, tokens or 1, D)."""
+        """Return the contribution to the tokens: (B, tokens or 1, D)."""
         if self.is_constant:
             return self.added[task]
         query = self.norm_q(self.query(self.norm(x)))
         query = query.unflatten(2, (self.heads, -1)).transpose(1, 2)
         bias = None
-        if self.bias is not None:  # spelled out for each query: an exporter may not broadcast it
+        if self.bias is not None:  # expanded for each query, as exporters may not broadcast
             bias = self.bias[task].expand(-1, -1, x.shape[1], -1)
         mixed = F.scaled_dot_product_attention(query, self.key[task], self.value[task], bias)
         return self.out(mixed.transpose(1, 2).flatten(2))
@@ -101,8 +102,8 @@ class Modulation(nn.Module):
     """
     Normalise tokens, then scale and shift them by constants.
 
-    :param shift: (1, D) for all alike, else one for each frame, (F, D)
-    :param scale: less 1, likewise
+    :param shift: (1, D) for all frames, or (F, D) for each frame
+    :param scale: minus 1, of the same shape
     """
 
     def __init__(self, shift: Tensor, scale: Tensor, eps: float) -> None:
@@ -112,7 +113,7 @@ class Modulation(nn.Module):
         self.register_buffer('scale', 1 + scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, tokens, D)."""
+        """Return modulated tokens, (B, tokens, D)."""
         if len(self.shift) == 1:
             return F.layer_norm(x, x.shape[-1:], self.scale[0], self.shift[0], self.eps)
         x = F.layer_norm(x, x.shape[-1:], eps=self.eps).unflatten(1, (len(self.shift), -1))
@@ -121,23 +122,23 @@ class Modulation(nn.Module):
 
 class Block(nn.Module):
     """
-    One block.
+    One transformer block.
 
-    :param modulation: (1 or F, 6, D), without the block's own table
+    :param modulation: (1 or F, 6, D), without the table of the block
     :param rotation: cosines and sines, (tokens, head_dim / 2) each
-    :param followed: how many last frames and tokens are followed; None for all
+    :param targets: number of last frames and of last tokens to compute; None for all
     """
 
     def __init__(
         self, block: WanTransformerBlock, modulation: Tensor, text: TextKeys,
-        rotation: tuple[Tensor, Tensor], followed: tuple[int, int] | None,
+        rotation: tuple[Tensor, Tensor], targets: tuple[int, int] | None,
     ) -> None:  # fmt: skip
         super().__init__()
         table = block.scale_shift_table + modulation  # (1 or F, 6, D)
-        self.count = followed[1] if followed else None
+        self.count = targets[1] if targets else None
         self.before = Modulation(table[:, 0], table[:, 1], block.norm1.eps)
-        if followed and len(table) > 1:
-            table = table[-followed[0] :]
+        if targets and len(table) > 1:
+            table = table[-targets[0] :]
         self.after = Modulation(table[:, 3], table[:, 4], block.norm3.eps)
         self.register_buffer('gate', table[:, 2].clone())
         self.register_buffer('gate_out', table[:, 5].clone())
@@ -159,9 +160,9 @@ class SelfAttention(nn.Module):
     """
     WanAttention over the video, with one matrix for all three projections.
 
-    RoPE turns pairs of neighbours; here their rows are sorted so that it turns halves.
+    RoPE rotates pairs of neighbours; here rows are sorted so that it rotates halves.
 
-    :param count: ask only for so many last tokens; None for all
+    :param count: number of last tokens to compute; None for all
     """
 
     def __init__(
@@ -185,7 +186,7 @@ class SelfAttention(nn.Module):
             self.register_buffer(name, buffer)
 
     def forward(self, normal: Tensor) -> Tensor:
-        """Attend: (B, tokens, D) to (B, tokens or count, D)."""
+        """Return attended tokens: (B, tokens, D) to (B, tokens or count, D)."""
         query, key, value = self._project(normal)
         cos, sin = self.cos, self.sin
         key = self._rotate(F.rms_norm(key, key.shape[-1:], self.norm_k, self.eps), cos, sin)
@@ -197,7 +198,7 @@ class SelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _project(self, normal: Tensor) -> tuple[Tensor, ...]:
-        """Return query, key and value; the query of the last ``count`` tokens alone."""
+        """Return query, key and value; the query for the last ``count`` tokens alone."""
         if self.count is None:
             return F.linear(normal, self.weight, self.bias).chunk(3, dim=-1)
         width = normal.shape[-1]
@@ -205,13 +206,13 @@ class SelfAttention(nn.Module):
         return query, *F.linear(normal, self.weight[width:], self.bias[width:]).chunk(2, dim=-1)
 
     def _rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """Rotate by halves: (B, tokens, D) to (B, heads, tokens, D / heads)."""
+        """Apply RoPE by halves: (B, tokens, D) to (B, heads, tokens, D / heads)."""
         a, b = x.unflatten(2, (self.heads, -1)).chunk(2, dim=-1)
         return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).transpose(1, 2)
 
 
 def _gated(x: Tensor, gate: Tensor) -> Tensor:
-    """Scale tokens, (B, tokens, D), by (1, D) for all alike or (F, D) for each frame."""
+    """Scale tokens, (B, tokens, D), by (1, D) for all frames or (F, D) for each frame."""
     if len(gate) == 1:
         return x * gate
     return (x.unflatten(1, (len(gate), -1)) * gate[:, None]).flatten(1, 2)
@@ -231,7 +232,7 @@ class Denoised(nn.Module):
     """
     One denoising step, z_0 = z_1 - v, and the mean of each frame of one number.
 
-    A mean of what a linear layer gives is one dot product with the mean of its rows.
+    The mean over the outputs of a linear layer is one dot product with the mean of its rows.
 
     :param time: embedded, (1 or F, D)
     """
@@ -253,10 +254,10 @@ class Denoised(nn.Module):
 
     def forward(self, x: Tensor) -> Reading:
         """
-        Read.
+        Read the target frames.
 
-        :param x: the target frames' tokens, (B, tokens, D)
-        :returns: as ``Targets.tell`` wants it
+        :param x: their tokens, (B, tokens, D)
+        :returns: the arguments of ``Targets.to_outputs``
         """
         frames = self.norm(x).unflatten(1, (self.targets.count, -1))  # (B, frames, tokens, D)
         means = {}
@@ -270,7 +271,7 @@ class Denoised(nn.Module):
         return means, latents.read_proprio(clean, len(self.config.joint_names))
 
     def _unpatchify(self, x: Tensor) -> Tensor:
-        """Patches of one frame to latents: (B, tokens, p p C) to (B, C, 1, H, W)."""
+        """Return latents of the patches of one frame: (B, tokens, p p C) to (B, C, 1, H, W)."""
         channels, height, width = self.config.latent_shape
         _, p, q = self.config.transformer.patch_size
         x = x.reshape(-1, height // p, width // q, p, q, channels)
@@ -278,7 +279,7 @@ class Denoised(nn.Module):
 
 
 class Headed(nn.Module):
-    """The head of an early exit: its numbers are read as they are."""
+    """The head of an early exit; its outputs need no denoising."""
 
     def __init__(self, model: EarlyExit) -> None:
         super().__init__()
@@ -299,9 +300,9 @@ Model = ViVa | EarlyExit
 
 class LeanViVa(nn.Module):
     """
-    The same numbers as ``ViVa.forward`` with one step, or ``EarlyExit.forward``.
+    Computes ``ViVa.forward`` with one step, or ``EarlyExit.forward``, with fewer operations.
 
-    :param model: its weights are copied where they are folded, else shared
+    :param model: its folded weights are copied, the others shared
     """
 
     noisy: Tensor
@@ -320,9 +321,9 @@ class LeanViVa(nn.Module):
             self.patch = transformer.patch_embedding
             self.register_buffer('noisy', self._embed(viva.noise[None]))
             last = len(transformer.blocks) - 1
-            followed = count, count * viva.config.tokens_per_frame
+            last_only = count, count * viva.config.tokens_per_frame
             self.blocks = nn.ModuleList(
-                Block(block, modulation, text, rotation, followed if i == last else None)
+                Block(block, modulation, text, rotation, last_only if i == last else None)
                 for i, block in enumerate(transformer.blocks)
             )
             reading = Headed(model) if isinstance(model, EarlyExit) else Denoised(viva, time)
@@ -332,11 +333,11 @@ class LeanViVa(nn.Module):
 
     @property
     def precision(self) -> torch.dtype:
-        """Of its arithmetic; joints are scaled in float32 whatever it is."""
+        """Precision of the arithmetic; joints are always scaled in float32."""
         return self.noisy.dtype
 
     def to_precision(self, precision: torch.dtype) -> 'LeanViVa':
-        """Convert weights and constants; estimates stay float32."""
+        """Convert weights and constants in place; estimates stay float32."""
         for part in (self.encoder, self.patch, self.blocks, self.reading):
             part.to(precision)
         self.noisy = self.noisy.to(precision)
@@ -344,20 +345,20 @@ class LeanViVa(nn.Module):
 
     def forward(self, images: Tensor, proprio: Tensor, task: Tensor) -> tuple[Tensor, ...]:
         """
-        Estimate all ``outputs``; as ``ViVa.forward``.
+        Return all ``outputs``, as ``ViVa.forward``.
 
         :param images: (B, V, H, W, 3) uint8
         :param proprio: (B, J), rad or m
         :param task: index, (B,)
         """
-        # A library that takes bytes wants them converted first.
+        # Exported graphs with uint8 inputs need the conversion first.
         views = self.encode(images.to(self.precision).flatten(0, 1))
         views = views.unflatten(0, (-1, len(self.config.cameras)))
         return self.estimate(views, proprio, task)
 
     def encode(self, images: Tensor) -> Tensor:
         """
-        Encode single views, each as it arrives.
+        Encode single views.
 
         :param images: (N, H, W, 3), 0 to 255
         :returns: normalised latents, (N, C, H/16, W/16)
@@ -370,16 +371,16 @@ class LeanViVa(nn.Module):
 
     def estimate(self, views: Tensor, proprio: Tensor, task: Tensor) -> tuple[Tensor, ...]:
         """
-        Estimate from views that are encoded.
+        Return all ``outputs`` from encoded views.
 
-        :param views: (B, V, C, H/16, W/16)
+        :param views: of ``encode``, (B, V, C, H/16, W/16)
         """
         joints = normalise(proprio, self.low, self.span).to(self.precision)
         tokens = self._embed(latents.conditioning(joints, views))
         x = torch.cat([tokens, self.noisy.expand(tokens.shape[0], -1, -1)], dim=1)
         for block in self.blocks:
             x = block(x, task)
-        found = self.targets.tell(*self.reading(x))
+        found = self.targets.to_outputs(*self.reading(x))
         if 'forecast' in found:
             found['forecast'] = denormalise(found['forecast'], self.low, self.span)
         return tuple(found[name] for name in self.outputs)
@@ -390,7 +391,7 @@ class LeanViVa(nn.Module):
 
 
 def _encoder(viva: ViVa) -> nn.Sequential:
-    """Return the encoder on patches, its last convolution telling normalised means."""
+    """Return the encoder on patches, whose last convolution outputs normalised means."""
     encoder, folded = viva.vae.encoder, _fold_encoder_out(viva)
     return nn.Sequential(
         encoder.conv_in, *encoder.down_blocks, encoder.mid_block, encoder.norm_out, nn.SiLU(),
@@ -417,7 +418,7 @@ def _rotation(viva: ViVa) -> tuple[Tensor, Tensor]:
 
 
 def _fold_encoder_out(viva: ViVa) -> nn.Conv2d:
-    """Put last convolution, posterior mean and channel statistics into one convolution."""
+    """Fold last convolution, posterior mean and channel statistics into one convolution."""
     last, mean = viva.vae.encoder.conv_out, viva.vae.quant_conv
     channels = viva.config.vae.z_dim
     folded = nn.Conv2d(last.in_channels, channels, 3, padding=1)

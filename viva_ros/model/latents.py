@@ -1,13 +1,13 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The latent frames that a model denoises, and what is read from them.
+The latent frames that a model denoises, and the outputs read from them.
 
-ViVa denoises future proprioception and the value v = G - 1 (METHOD, 2). It may leave out the
-first, add the future views, or add a frame of its own for the outcome. Then the value frame is
-about progress alone, and is learnt from successes alone: how far has a success come that looks
-like this? The outcome frame is learnt from all episodes. One denoising step gives a conditional
-mean, so its reading is the probability of success, and V = progress - P(failure) as before.
+ViVa denoises future proprioception and the value v = G - 1, where G is the return
+(``core.returns``). Proprioception is optional; future views and an outcome frame can be added.
+With an outcome frame, the value frame is the progress, learnt from successes alone; the outcome
+frame is learnt from all episodes. One denoising step predicts a conditional mean, so the outcome
+frame reads as the probability of success, and V = progress - P(failure).
 """
 
 import math
@@ -21,7 +21,7 @@ from torch import Tensor
 
 def inject_proprio(proprio: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """
-    Fill a latent frame with the joints, over and over, the last time perhaps not to the end.
+    Fill a latent frame with repeats of the joints; the last repeat can be incomplete.
 
     :param proprio: (B, J), normalised to [-1, 1]
     :param shape: channels, height, width
@@ -37,7 +37,7 @@ def inject_proprio(proprio: Tensor, shape: tuple[int, int, int]) -> Tensor:
 
 def read_proprio(frame: Tensor, joints: int) -> Tensor:
     """
-    Average the whole repeats of the joints in a latent frame.
+    Average the complete repeats of the joints in a latent frame.
 
     :param frame: (B, C, H, W)
     :returns: (B, J), normalised
@@ -59,7 +59,7 @@ def read_value(frame: Tensor) -> Tensor:
 
 def conditioning(proprio: Tensor, images: Tensor) -> Tensor:
     """
-    Put the clean frames together.
+    Stack the clean frames: blank, proprioception, images.
 
     :param proprio: (B, J), normalised
     :param images: latents, normalised, (B, V, C, H, W)
@@ -77,11 +77,11 @@ WEIGHTS: Final = {PROPRIO: 0.5, IMAGES: 0.5, VALUE: 1.0, SUCCESS: 1.0}
 @dataclass(frozen=True)
 class Goals:
     """
-    What moments lead to; only those that a model denoises are looked at.
+    Training targets of moments; only those that a model denoises are used.
 
     :param latent: v = G - 1, (B,)
     :param future: joints one horizon later, normalised, (B, J)
-    :param failed: 1 where the episode fails in the end, else 0, (B,)
+    :param failed: 1 if the episode ends in failure, else 0, (B,)
     :param images: latents of the views one horizon later, (B, V, C, H, W)
     """
 
@@ -95,9 +95,9 @@ class Targets:
     """
     The frames to denoise, in order.
 
-    :param names: of NAMES, in their order; 'value' is one of them
-    :param views: cameras
-    :raises ValueError: if the names are others, or in another order
+    :param names: of NAMES, in their order, with 'value'
+    :param views: number of cameras
+    :raises ValueError: if a name is unknown, 'value' is missing, or the order differs
     """
 
     def __init__(self, names: Sequence[str], views: int) -> None:
@@ -116,45 +116,45 @@ class Targets:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Return what is read from them, in order: value, then what there is of the rest."""
+        """Names of the outputs in order: value, then forecast, progress, success if denoised."""
         forecast = ('forecast',) if PROPRIO in self.names else ()
-        apart = ('progress', 'success') if SUCCESS in self.names else ()
-        return ('value', *forecast, *apart)
+        outcome = ('progress', 'success') if SUCCESS in self.names else ()
+        return ('value', *forecast, *outcome)
 
     def clean(self, goals: Goals, shape: tuple[int, int, int]) -> Tensor:
         """
-        Put the clean frames together, (B, C, count, H, W).
+        Stack the clean target frames, (B, C, count, H, W).
 
         :param shape: channels, height, width
-        :raises ValueError: if the goals lack one that is denoised
+        :raises ValueError: if a goal of a target is missing
         """
         frames = [frame for name in self.names for frame in self._frames(name, goals, shape)]
         return torch.stack(frames, dim=2)
 
     def _frames(self, name: str, goals: Goals, shape: tuple[int, int, int]) -> list[Tensor]:
         if name == PROPRIO:
-            return [inject_proprio(_given(goals.future, name), shape)]
+            return [inject_proprio(_required(goals.future, name), shape)]
         if name == IMAGES:
-            return list(_given(goals.images, name).unbind(1))
+            return list(_required(goals.images, name).unbind(1))
         if name == SUCCESS:
-            return [inject_value(2 * _given(goals.failed, name) - 1, shape)]
+            return [inject_value(2 * _required(goals.failed, name) - 1, shape)]
         latent = goals.latent
         if SUCCESS in self.names:  # v = G - 1 and G = remaining + failed: 2 remaining - 1
-            latent = 2 * (latent + 1 - _given(goals.failed, SUCCESS)) - 1
+            latent = 2 * (latent + 1 - _required(goals.failed, SUCCESS)) - 1
         return [inject_value(latent, shape)]
 
     def weigh(self, errors: Tensor, goals: Goals) -> dict[str, Tensor]:
         """
-        Average squared errors over a batch: linear in its samples, so that it can be shared out.
+        Average squared errors over a batch; linear in the samples, so a batch can be split.
 
         :param errors: (B, count)
-        :returns: by name, with what is to be minimised as 'total'
+        :returns: by name; 'total' is the loss to minimise
         """
         parts = {name: errors[:, place].mean() for name, place in self.places.items()}
         if SUCCESS in self.names:
-            well = 1 - _given(goals.failed, SUCCESS)
+            succeeded = 1 - _required(goals.failed, SUCCESS)
             progress = errors[:, self.places[VALUE]].squeeze(1)
-            parts[VALUE] = (progress * well).mean()
+            parts[VALUE] = (progress * succeeded).mean()
         total = sum(WEIGHTS[name] * part for name, part in parts.items())
         return {'total': torch.as_tensor(total), **parts}
 
@@ -163,7 +163,7 @@ class Targets:
         Read denoised frames.
 
         :param frames: (B, C, count, H, W)
-        :returns: by name of ``outputs``, (B,) each; forecast normalised, (B, J)
+        :returns: by names of ``outputs``, (B,) each; forecast normalised, (B, J)
         """
         means = {
             name: read_value(frames[:, :, self.places[name]])
@@ -172,14 +172,16 @@ class Targets:
         forecast = None
         if PROPRIO in self.names:
             forecast = read_proprio(frames[:, :, self.places[PROPRIO]], joints)
-        return self.tell(means, forecast)
+        return self.to_outputs(means, forecast)
 
-    def tell(self, means: Mapping[str, Tensor], forecast: Tensor | None) -> dict[str, Tensor]:
+    def to_outputs(
+        self, means: Mapping[str, Tensor], forecast: Tensor | None
+    ) -> dict[str, Tensor]:
         """
-        Turn what stands in the frames into ``outputs``.
+        Convert readings of the frames to ``outputs``.
 
-        :param means: of the value frame, and of the outcome frame if there is one, (B,)
-        :param forecast: normalised, (B, J); None where it is not denoised
+        :param means: of the value frame and of the outcome frame, if any, (B,)
+        :param forecast: normalised, (B, J); None if it is not denoised
         :returns: as ``read``
         """
         value = -means[VALUE]
@@ -187,17 +189,17 @@ class Targets:
         if forecast is not None:
             found['forecast'] = forecast
         if SUCCESS in self.names:
-            found['progress'], found['success'] = _share(value), _share(-means[SUCCESS])
+            found['progress'], found['success'] = _to_unit(value), _to_unit(-means[SUCCESS])
             found['value'] = found['progress'] + found['success'] - 1
         return found
 
 
-def _share(reading: Tensor) -> Tensor:
-    """From [-1, 1] to [0, 1]."""
+def _to_unit(reading: Tensor) -> Tensor:
+    """Scale [-1, 1] to [0, 1], clamped."""
     return ((reading + 1) / 2).clamp(0.0, 1.0)
 
 
-def _given(goal: Tensor | None, name: str) -> Tensor:
+def _required(goal: Tensor | None, name: str) -> Tensor:
     if goal is None:
         raise ValueError(f'goals of {name} are missing, the model denoises them')
     return goal

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Random numbers for training that do not depend on how many processes share a batch.
+Random numbers for training, independent of the number of processes that share a batch.
 
-Every process draws for the whole batch from the same generator and keeps its own part, so that a
-batch is made of the same samples whether one process has it, or many, or one in several parts.
-Numbers are drawn on the CPU: they are the same whatever device they go to.
+Every process draws for the whole batch from the same generator and keeps its part. So a batch has
+the same samples in one process, in many, or in several parts. Numbers are drawn on the CPU, so
+they do not depend on the device.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from torch import Tensor
 @dataclass(frozen=True)
 class BatchShare:
     """
-    One of several equal parts of a batch; no generator, so that nothing draws past it.
+    One of several equal parts of a batch; torch refuses it as a generator.
 
     :param index: of the part, from 0
     :param count: of the parts
@@ -30,7 +30,7 @@ class BatchShare:
     count: int
 
     def of(self, whole: Tensor) -> Tensor:
-        """Return the part of what was drawn for the whole batch."""
+        """Return this part of numbers drawn for the whole batch."""
         return whole.chunk(self.count)[self.index]
 
 
@@ -39,7 +39,7 @@ Device: TypeAlias = torch.device | str | None
 
 
 def normal(shape: Sequence[int], source: Source, device: Device = None) -> Tensor:
-    """Draw from N(0, 1); the first dimension of the shape is this process's part of the batch."""
+    """Draw from N(0, 1); the first dimension of the shape is the size of this part."""
     if isinstance(source, BatchShare):
         drawn = source.of(torch.randn(_whole(shape, source), generator=source.generator))
     else:
@@ -48,7 +48,7 @@ def normal(shape: Sequence[int], source: Source, device: Device = None) -> Tenso
 
 
 def uniform(shape: Sequence[int], source: Source, device: Device = None) -> Tensor:
-    """Draw evenly from [0, 1); as ``normal``."""
+    """Draw uniformly from [0, 1); as ``normal``."""
     if isinstance(source, BatchShare):
         drawn = source.of(torch.rand(_whole(shape, source), generator=source.generator))
     else:
@@ -57,7 +57,7 @@ def uniform(shape: Sequence[int], source: Source, device: Device = None) -> Tens
 
 
 def integers(high: int, count: int, source: Source) -> Tensor:
-    """Draw ``count`` of 0 .. high - 1, on the CPU; as ``normal``."""
+    """Draw ``count`` integers from [0, high), on the CPU; as ``normal``."""
     if isinstance(source, BatchShare):
         whole = torch.randint(high, (count * source.count,), generator=source.generator)
         return source.of(whole)
@@ -65,7 +65,7 @@ def integers(high: int, count: int, source: Source) -> Tensor:
 
 
 def integer(high: int, source: Source) -> int:
-    """Draw one of 0 .. high - 1, the same in all processes."""
+    """Draw one integer from [0, high), the same in all processes."""
     generator = source.generator if isinstance(source, BatchShare) else source
     return int(torch.randint(high, (), generator=generator))
 

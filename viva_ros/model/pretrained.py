@@ -1,11 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A ViVa that begins as Wan2.2-TI2V: transformer and VAE from a local folder as it is published.
+Load transformer and VAE of Wan2.2-TI2V into a ViVa, from a local folder as published.
 
-All or nothing: each weight of the folder has its place in the model and the other way round. The
-model takes memory only when its weights come, one after the other, so that the peak is the model
-itself and its largest tensor.
+Weights of folder and model must correspond one to one. The model gets memory as its weights are
+loaded one by one, so the peak is the model and its largest tensor.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,13 +29,13 @@ def make_video_vae(
     config: VaeConfig, mean: Tensor | None = None, std: Tensor | None = None
 ) -> AutoencoderKLWan:
     """
-    Build diffusers' VAE with random weights.
+    Build the VAE of diffusers with random weights.
 
-    :param mean: of each latent channel, (C,), kept in its config as Wan does; else its own default
-    :param std: likewise
+    :param mean: of each latent channel, (C,), stored in its config; None for its default
+    :param std: of each latent channel, (C,); None for its default
     """
-    given = {'latents_mean': mean, 'latents_std': std}
-    statistics = {key: value.tolist() for key, value in given.items() if value is not None}
+    values = {'latents_mean': mean, 'latents_std': std}
+    statistics = {key: value.tolist() for key, value in values.items() if value is not None}
     return AutoencoderKLWan(**config.arguments(), **statistics)
 
 
@@ -50,33 +49,33 @@ def fold(vae: AutoencoderKLWan, config: VaeConfig) -> FrameVae:
 def unfold(
     frame_vae: FrameVae, config: VaeConfig, mean: Tensor | None = None, std: Tensor | None = None
 ) -> AutoencoderKLWan:
-    """Return the video VAE that does the same on single frames; its other taps are zeros."""
+    """Return the video VAE that is equal on single frames; its other temporal taps are 0."""
     vae = make_video_vae(config, mean, std)
     vae.load_state_dict(unfold_weights(frame_vae.state_dict(), vae.state_dict()))
     return vae
 
 
 def fold_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keep what one frame needs: the last temporal tap, and no temporal convolution."""
+    """Return the weights for single frames: the last temporal tap, no temporal convolution."""
     return {name: fold_weight(name, w) for name, w in weights.items() if is_folded(name)}
 
 
 def unfold_weights(folded: Mapping[str, Tensor], video: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
-    Spread single-frame weights over the shapes of a video VAE.
+    Expand single-frame weights to the shapes of a video VAE.
 
-    :param video: its state dictionary, for names and shapes
+    :param video: state dictionary of the video VAE, for names and shapes
     """
     return {name: _unfold(folded.get(name), weight) for name, weight in video.items()}
 
 
 def is_folded(name: str) -> bool:
-    """Return whether a weight of the video VAE matters to single frames."""
+    """Return whether single frames need a weight of the video VAE."""
     return '.time_conv.' not in name
 
 
 def fold_weight(name: str, weight: Tensor) -> Tensor:
-    """Return what one frame needs of a weight of the video VAE."""
+    """Return the single-frame part of a weight of the video VAE."""
     if weight.ndim == 5:
         return weight[:, :, -1].clone()
     return weight.flatten()[:, None, None].clone() if name.endswith('.gamma') else weight.clone()
@@ -93,7 +92,7 @@ def _unfold(folded: Tensor | None, like: Tensor) -> Tensor:
 
 
 STEM: Final = 'diffusion_pytorch_model'
-#: Parts that stay in float32 whatever the rest is in, as in diffusers: small, and they decide.
+#: Parts that always stay in float32, as in diffusers: small and sensitive to rounding.
 KEPT: Final = ('rope', 'time_embedder', 'scale_shift_table', 'norm1', 'norm2', 'norm3')
 
 Watch = Callable[[Sequence[str]], Iterable[str]]
@@ -106,12 +105,12 @@ def load(
     """
     Return a model with the weights of a published folder, on the CPU.
 
-    :param folder: with model_index.json, transformer/, vae/ and scheduler/; no other is read
-    :param ranges: of the joints, by the configuration's names
-    :param embeddings: of its tasks; none for a configuration whose texts are hashed
+    :param folder: with model_index.json, transformer/, vae/ and scheduler/; others are not read
+    :param ranges: of the joints of the configuration
+    :param embeddings: of its tasks; None for a configuration that hashes its texts
     :param dtype: of the transformer, float32 or bfloat16; the VAE and KEPT stay in float32
-    :param watch: goes through the names of the weights, for a progress bar
-    :raises EngineError: naming file and key that are missing, unexpected or do not fit
+    :param watch: wraps the names of the weights, for a progress bar
+    :raises EngineError: with file and key that are missing, unexpected or do not fit
     :raises ConfigurationError: if a task has no embedding
     """
     config = layout.check(folder, config)
@@ -135,7 +134,7 @@ def load(
 
 
 def dtype_of(name: str, dtype: torch.dtype) -> torch.dtype:
-    """Return the type that a weight of the transformer has in a model of some type."""
+    """Return the dtype of a weight of the transformer in a model of this dtype."""
     return torch.float32 if set(name.split('.')) & set(KEPT) else dtype
 
 

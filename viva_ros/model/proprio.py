@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The baseline that feels only the joints: what it detects, no camera was needed for.
+The proprioception baseline: a perceptron from joint positions to value and forecast.
 
-A perceptron from joint positions to value and forecast, on ViVa's data, split and labels.
+It is trained on the data, split and labels of ViVa; failures that it detects need no camera.
 """
 
 import torch
@@ -14,9 +14,9 @@ from viva_ros.core.normalize import JointRanges
 
 class ProprioModel(nn.Module):
     """
-    Joints to value and forecast.
+    A perceptron from joint positions to value and forecast.
 
-    :param tasks: number of tasks, told apart by a one-hot input
+    :param tasks: number of tasks, encoded one-hot
     """
 
     def __init__(self, ranges: JointRanges, tasks: int, width: int = 256) -> None:
@@ -45,7 +45,7 @@ class ProprioModel(nn.Module):
 
     def forward(self, proprio: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Estimate value and forecast.
+        Return value and forecast.
 
         :param proprio: (B, J), rad or m
         :returns: value in [-1, 1], (B,); forecast, (B, J), rad or m

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Embeddings of task texts in a file, made once by `viva embed` where there is a text encoder.
+Embeddings of task texts in a file, made once by `viva embed` with a text encoder.
 
-Rows in safetensors; tasks, texts and what made them in JSON beside it.
+The rows are in safetensors; tasks, texts and encoder are in a JSON file of the same name.
 """
 
 import hashlib
@@ -31,10 +31,10 @@ AGAIN: Final = "make it again with 'viva embed'"
 @dataclass(frozen=True)
 class Embeddings:
     """
-    Some tasks' texts as a text encoder reads them.
+    Embeddings of task texts by one text encoder.
 
-    :param tasks: names, as in the recordings' labels and the monitor's parameter
-    :param texts: what was embedded, cleaned
+    :param tasks: names, as in the labels of recordings and the parameter ``task``
+    :param texts: embedded texts, cleaned
     :param lengths: tokens of each text; rows past them are zeros
     :param encoder: first 16 hex digits of the SHA-256 over text encoder and tokenizer
     :param rows: (tasks, tokens, width)
@@ -53,15 +53,16 @@ class Embeddings:
 
     def of(self, tasks: Sequence[str]) -> 'Embeddings':
         """
-        Return those of some tasks, in their order.
+        Return the embeddings of some tasks, in their order.
 
-        :raises ConfigurationError: naming the tasks that have none, and the remedy
+        :raises ConfigurationError: with the tasks that have none, and the remedy
         """
         missing = [task for task in tasks if task not in self.tasks]
         if missing:
             raise ConfigurationError(
+                'task-embedding-missing',
                 f'tasks {missing} have no embedding, there are {list(self.tasks)}: '
-                f'run \'viva embed "TEXT" --task "{missing[0]}" --snapshot DIR --out FILE\''
+                f'run \'viva embed "TEXT" --task "{missing[0]}" --snapshot DIR --out FILE\'',
             )
         at = [self.tasks.index(task) for task in tasks]
         texts, lengths = tuple(self.texts[k] for k in at), tuple(self.lengths[k] for k in at)
@@ -69,14 +70,15 @@ class Embeddings:
 
     def joined(self, newer: 'Embeddings') -> 'Embeddings':
         """
-        Add others; where both have a task, theirs counts.
+        Return both embeddings; the newer one of a task replaces the older.
 
-        :raises ConfigurationError: if they are of another encoder or size
+        :raises ConfigurationError: if their encoders or sizes differ
         """
         if self.encoder != newer.encoder or self.rows.shape[1:] != newer.rows.shape[1:]:
             raise ConfigurationError(
+                'embeddings-encoder',
                 f'embeddings are of encoder {self.encoder}, new ones of {newer.encoder}: embed '
-                'all tasks with the same snapshot'
+                'all tasks with the same snapshot',
             )
         tasks = tuple(dict.fromkeys(self.tasks + newer.tasks))
         parts = [(newer if task in newer.tasks else self).of([task]) for task in tasks]
@@ -87,7 +89,7 @@ class Embeddings:
 
 
 def write(path: Path, embeddings: Embeddings) -> None:
-    """Write rows to PATH and their description to PATH with .json, the latter last."""
+    """Write rows to PATH, then their description to PATH with the suffix .json."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = save({KEY: embeddings.rows.contiguous()})
     columns = zip(embeddings.tasks, embeddings.texts, embeddings.lengths, strict=True)
@@ -104,21 +106,28 @@ def read(path: Path) -> Embeddings:
     """
     Read embeddings.
 
-    :raises EngineError: if there are none, or the two files do not belong together
+    :raises EngineError: if a file is missing or invalid, or the two files do not match
     """
-    beside = path.with_suffix('.json')
+    description = path.with_suffix('.json')
     try:
-        described = json.loads(beside.read_text(encoding='utf-8'))
+        described = json.loads(description.read_text(encoding='utf-8'))
         content = path.read_bytes()
         if described['format'] != FORMAT:
             found = described['format']
-            raise EngineError(f'{beside} has format {found!r}, must be {FORMAT}: {AGAIN}')
+            raise EngineError(
+                'embeddings-format',
+                f'{description} has format {found!r}, must be {FORMAT}: {AGAIN}',
+            )
         if hashlib.sha256(content).hexdigest() != described['sha256']:
-            raise EngineError(f'{path} does not match {beside.name}: {AGAIN}')
+            raise EngineError(
+                'embeddings-hash', f'{path} does not match {description.name}: {AGAIN}'
+            )
         return _parse(described, load(content)[KEY])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        text = f'{path} or {beside.name} cannot be read ({error!r}): {AGAIN}'
-        raise EngineError(text) from error
+        raise EngineError(
+            'embeddings-unreadable',
+            f'{path} or {description.name} cannot be read ({error!r}): {AGAIN}',
+        ) from error
 
 
 def _parse(described: dict[str, Any], rows: Tensor) -> Embeddings:
@@ -130,28 +139,33 @@ def _parse(described: dict[str, Any], rows: Tensor) -> Embeddings:
 
 def table(config: ViVaConfig, embeddings: Embeddings | None = None) -> tuple[ViVaConfig, Tensor]:
     """
-    Return the table, (tasks, tokens, width), and the configuration that says what is in it.
+    Return the configuration with its texts, and their embeddings, (tasks, tokens, width).
 
-    :param embeddings: of the configuration's tasks at least
-    :raises ConfigurationError: if some are wanted and missing, or do not fit
+    :param embeddings: of all tasks of the configuration, or more
+    :raises ConfigurationError: if embeddings are missing, unexpected or do not fit
     """
     tokens, width = config.text_tokens, config.transformer.text_dim
     if config.text == HASH:
         if embeddings is not None:
-            raise ConfigurationError(f'preset {config.preset} hashes its tasks: embeds none')
+            raise ConfigurationError(
+                'embeddings-unused',
+                f'preset {config.preset} hashes its tasks and reads no embeddings: pass none',
+            )
         rows = [embed_task(task, tokens, width) for task in config.tasks]
         return config, torch.stack(rows) if rows else torch.zeros(0, tokens, width, device='cpu')
     if embeddings is None:
         first = config.tasks[0] if config.tasks else 'TASK'
         raise ConfigurationError(
-            f'preset {config.preset} reads embeddings of its tasks {list(config.tasks)}, none '
-            f'are given: run \'viva embed "TEXT" --task "{first}" --snapshot DIR --out FILE\''
+            'embeddings-missing',
+            f'preset {config.preset} reads embeddings of its tasks {list(config.tasks)}, none are '
+            f'given: run \'viva embed "TEXT" --task "{first}" --snapshot DIR --out FILE\'',
         )
     chosen = embeddings.of(config.tasks)
     if chosen.rows.shape[1:] != (tokens, width):
         raise ConfigurationError(
+            'embeddings-size',
             f'embeddings are of {tuple(chosen.rows.shape[1:])} (tokens, width), preset '
-            f"{config.preset} reads {(tokens, width)}: run 'viva embed' with its own snapshot"
+            f"{config.preset} reads {(tokens, width)}: run 'viva embed' with its own snapshot",
         )
     config = replace(config, texts=chosen.texts, text_encoder=chosen.encoder)
     return config, chosen.rows.float()

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The VAE for single frames; its blocks have the names and parameters of diffusers."""
+"""The VAE for single frames; its blocks have the parameter names of diffusers."""
 
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F  # noqa: N812, as everyone calls it
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from viva_ros.model.config import VaeConfig
@@ -78,7 +78,7 @@ class AverageDown(nn.Module):
         taken = torch.zeros(out_dim, in_dim * factor, device='cpu')
         for row in range(out_dim):
             taken[row, row * group : (row + 1) * group] = 1.0 / group
-        # Of the factor_t frames only the last is there, those padded before it are zeros.
+        # Of the factor_t frames only the last is present; the padding before it is zeros.
         taken = taken.view(out_dim, in_dim, factor_t, factor_s, factor_s)[:, :, -1]
         self.register_buffer('taken', taken.contiguous(), persistent=False)
         self.factor_s = factor_s
@@ -170,7 +170,7 @@ class Encoder(nn.Module):
         self.conv_out = nn.Conv2d(dims[-1], 2 * config.z_dim, 3, padding=1)
 
     def features(self, x: Tensor) -> Tensor:
-        """Return what the last convolution sees: (B, D, H/16, W/16)."""
+        """Return the input of the last convolution: (B, D, H/16, W/16)."""
         x = self.conv_in(x)
         for block in self.down_blocks:
             x = block(x)
@@ -220,7 +220,7 @@ class FrameVae(nn.Module):
         Return mean and log-variance of the posterior.
 
         :param pixels: (B, 3, H, W)
-        :returns: twice (B, C, H/16, W/16); the log-variance clamped as diffusers does
+        :returns: (B, C, H/16, W/16) each; the log-variance is clamped as in diffusers
         """
         mean, logvar = self.quant_conv(self.encoder(self.patchify(pixels))).chunk(2, dim=1)
         return mean, logvar.clamp(-30.0, 20.0)
@@ -242,7 +242,7 @@ class FrameVae(nn.Module):
         return spread.reshape(batch, 3, height * p, width * p)
 
     def patchify(self, pixels: Tensor) -> Tensor:
-        """Put pixels of a p x p patch into channels, in Wan's order: colour, column, row."""
+        """Move pixels of p x p patches to channels, in the order of Wan: colour, column, row."""
         batch, _, height, width = pixels.shape
         p = self.patch
         parts = pixels.reshape(batch, 3, height // p, p, width // p, p).permute(0, 1, 5, 3, 2, 4)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ViVa: a video generator that denoises future proprioception and value (METHOD, 2 to 4)."""
+"""ViVa: a video generator that denoises future proprioception and value (arXiv 2604.08168)."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -25,12 +25,12 @@ def interpolate(clean: Tensor, noise: Tensor, tau: Tensor) -> Tensor:
 
 
 def flow_velocity(clean: Tensor, noise: Tensor) -> Tensor:
-    """Return what the network learns: the path's constant derivative by tau."""
+    """Return the target of the network: the constant derivative of the path by tau."""
     return noise - clean
 
 
 def shift_tau(s: Tensor, shift: float) -> Tensor:
-    """Move times towards noise: tau = shift s / (1 + (shift - 1) s)."""
+    """Shift times towards noise: tau = shift s / (1 + (shift - 1) s)."""
     return shift * s / (1 + (shift - 1) * s)
 
 
@@ -41,8 +41,8 @@ def draw_tau(
     """
     Draw noise levels for training.
 
-    :param noise_share: probability of tau = 1 exactly, where one-step inference works; without
-        it the value, repeated over its frame, can be read off the noisy frame near tau = 1
+    :param noise_share: probability of tau = 1 exactly, the level of one-step inference; else the
+        network could read the value, repeated over its frame, from the noisy frame near tau = 1
     :returns: (count,), in [0, 1]
     """
     tau = shift_tau(draws.uniform((count,), source, device), shift)
@@ -52,9 +52,9 @@ def draw_tau(
 
 def denoise(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:
     """
-    Follow the flow from noise to clean in equal Euler steps; one step is z_0 = z_1 - v.
+    Integrate the flow from noise to clean in equal Euler steps; one step is z_0 = z_1 - v.
 
-    :param velocity: of (noisy, tau (B,))
+    :param velocity: function of noisy frames and tau, (B,)
     :param noise: z_1, (B, ...)
     :raises ValueError: if steps is below 1
     """
@@ -67,16 +67,16 @@ def denoise(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: 
     return z
 
 
-FULL_TIME: Final = 1000.0  # the transformer's timestep at tau = 1
+FULL_TIME: Final = 1000.0  # timestep of the transformer at tau = 1
 
 
 class ViVa(nn.Module):
     """
-    The whole model: VAE (single-frame form), transformer, and what normalises and reads.
+    The whole model: single-frame VAE, transformer, normalisation and outputs.
 
     :param ranges: of the joints, in the order of the configuration
-    :param text: embeddings of the tasks, (tasks, tokens, width); None hashes them
-    :raises ConfigurationError: if the configuration reads embeddings, and there are none
+    :param text: embeddings of the tasks, (tasks, tokens, width); None hashes the texts
+    :raises ConfigurationError: if the configuration needs embeddings and ``text`` is None
     """
 
     def __init__(
@@ -103,12 +103,12 @@ class ViVa(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device of the weights."""
         return self.noise.device
 
     def encode(self, images: Tensor) -> Tensor:
         """
-        Encode each view on its own.
+        Encode each view separately.
 
         :param images: (B, V, H, W, 3) uint8
         :returns: latents, normalised by channel, (B, V, C, H/16, W/16)
@@ -125,12 +125,12 @@ class ViVa(nn.Module):
         return (raw - self.latents_mean[:, None, None]) / self.latents_std[:, None, None]
 
     def decode(self, normalised: Tensor) -> Tensor:
-        """Decode latents as ``encode`` gives them: (B, C, H/16, W/16) to pixels in [-1, 1]."""
+        """Decode latents of ``encode``: (B, C, H/16, W/16) to pixels in [-1, 1]."""
         raw = normalised * self.latents_std[:, None, None] + self.latents_mean[:, None, None]
         return self.vae.decode(raw)
 
     def normalise_joints(self, positions: Tensor) -> Tensor:
-        """As JointRanges does: (B, J), rad or m, to [-1, 1], clamped; 0 if it never moved."""
+        """Scale (B, J), rad or m, to [-1, 1] as JointRanges, clamped; 0 without a span."""
         return normalise(positions, self.low, self.span)
 
     def denormalise_joints(self, normalised: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class ViVa(nn.Module):
         :param video: (B, C, F, H, W), the last ``noisy`` frames at tau, those before clean
         :param tau: (B,)
         :param task: index, (B,)
-        :returns: (B, C, F, H, W); meant for the noisy frames only
+        :returns: (B, C, F, H, W); valid for the noisy frames only
         """
         times = self.times(tau * FULL_TIME, video.shape[2], noisy)
         kind = self.transformer.patch_embedding.weight.dtype
@@ -152,7 +152,7 @@ class ViVa(nn.Module):
         return self.transformer(video.to(kind), times, text, return_dict=False)[0].float()
 
     def times(self, time: Tensor, frames: int, noisy: int) -> Tensor:
-        """Return the times of a video's tokens: (B,) for all alike, or (B, tokens)."""
+        """Return the times of the tokens of a video: (B,) for all tokens, or (B, tokens)."""
         if not self.config.per_token_times:
             return time
         is_noisy = torch.arange(frames, device=time.device) >= frames - noisy
@@ -166,9 +166,9 @@ class ViVa(nn.Module):
         """
         Return the flow-matching loss on the target frames.
 
-        :param images: latents as ``encode`` gives them, (B, V, C, H, W)
+        :param images: latents of ``encode``, (B, V, C, H, W)
         :param proprio: (B, J), normalised
-        :returns: mean squared errors by target, and what is to be minimised as 'total'
+        :returns: mean squared errors by target; 'total' is the loss to minimise
         """
         clean = self.targets.clean(goals, self.config.latent_shape)
         noise = draws.normal(clean.shape, source, clean.device)
@@ -184,7 +184,7 @@ class ViVa(nn.Module):
 
     def video_loss(self, clips: Tensor, task: Tensor, source: draws.Source = None) -> Tensor:
         """
-        Return the flow-matching loss of a video generator that is shown the first frame.
+        Return the flow-matching loss of a video generator conditioned on the first frame.
 
         :param clips: latents of one camera over time, (B, C, F, H, W)
         """
@@ -197,7 +197,7 @@ class ViVa(nn.Module):
 
     def denoise(self, images: Tensor, proprio: Tensor, task: Tensor, steps: int = 1) -> Tensor:
         """
-        Denoise the target frames from the one fixed noise.
+        Denoise the target frames from the fixed noise.
 
         :param images: latents, (B, V, C, H, W)
         :param proprio: (B, J), normalised
@@ -214,7 +214,7 @@ class ViVa(nn.Module):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what ``forward`` gives: value, and forecast, progress, success if denoised."""
+        """Names of the outputs of ``forward``: value; forecast, progress, success if denoised."""
         return self.targets.outputs
 
     def read(self, frames: Tensor) -> tuple[Tensor, ...]:
@@ -222,7 +222,7 @@ class ViVa(nn.Module):
         Read denoised target frames.
 
         :param frames: (B, C, targets, H, W)
-        :returns: as ``outputs`` names them: V in [-1, 1], (B,); joint positions, (B, J), rad or m;
+        :returns: in the order of ``outputs``: V in [-1, 1], (B,); joints, (B, J), rad or m;
             progress and probability of success in [0, 1], (B,)
         """
         found = self.targets.read(frames, len(self.config.joint_names))
@@ -234,7 +234,7 @@ class ViVa(nn.Module):
         self, images: Tensor, proprio: Tensor, task: Tensor, steps: int = 1
     ) -> tuple[Tensor, ...]:
         """
-        Estimate all ``outputs``.
+        Return all ``outputs``.
 
         :param images: (B, V, H, W, 3) uint8, letterboxed to the configured size
         :param proprio: (B, J), rad or m
@@ -263,5 +263,5 @@ def to_pixels(images: Tensor) -> Tensor:
 
 
 def _constant(numbers: Sequence[float]) -> Tensor:
-    """Return a tensor with memory even where parameters are made without."""
+    """Return a tensor on the CPU, also inside ``torch.device('meta')``."""
     return torch.tensor(numbers, dtype=torch.float32, device='cpu')
