@@ -52,7 +52,7 @@ def start_own(folder: Path, task: str) -> tuple[float, float]:
     """Return seconds until the engine is loaded, and MiB of the child."""
     began = time.perf_counter()
     child = Child([str(folder), task, KIND])
-    child.join(LOAD_TIMEOUT)
+    child.wait_loaded(LOAD_TIMEOUT)
     spent, memory = time.perf_counter() - began, resident(child.process.pid)
     child.kill()
     return spent, memory
@@ -90,12 +90,12 @@ def own_round_trip() -> float:
     mine, theirs = wire.pair()
     if os.fork() == 0:
         mine.close()
-        while packet := theirs.recv(wire.LONGEST):
+        while packet := theirs.recv(wire.MAX_PACKET):
             theirs.send(packet)
         os._exit(0)
     theirs.close()
     try:
-        return round_trip(mine.send, lambda: mine.recv(wire.LONGEST))
+        return round_trip(mine.send, lambda: mine.recv(wire.MAX_PACKET))
     finally:
         mine.close()
         os.wait()

@@ -17,7 +17,7 @@ def test_kinds_that_load_are_measured_in_one_run(capsys) -> None:
     found = json.loads(capsys.readouterr().out)
     rows = {row['kind']: row for row in found['engines']}
     assert set(rows) == {'openvino', 'onnx'}
-    assert 'is an engine for openvino, asked for tensorrt' in found['unavailable']['tensorrt']
+    assert 'is an engine for openvino, not for tensorrt' in found['unavailable']['tensorrt']
     for row in rows.values():
         assert 0.0 < row['p50_ms'] <= row['p95_ms']
         assert row['start_s'] > 0.0 and row['memory_mib'] > 10.0
@@ -44,7 +44,7 @@ def test_no_engine_that_loads_is_an_error_with_the_reason() -> None:
 
 def test_process_that_ends_during_a_measurement_is_an_error() -> None:
     with bench._processes(Path('nowhere'), 'tray_lift', ['onnx'], (8, 8)) as pipes:
-        assert 'is no folder' in bench._receive('onnx', pipes['onnx'])
+        assert 'is not a folder' in bench._receive('onnx', pipes['onnx'])
         with pytest.raises(EngineError, match='engine kind onnx ended during a measurement'):
             bench._receive('onnx', pipes['onnx'])
 

@@ -29,7 +29,7 @@ def test_nonsense_is_refused_before_anything_starts(given, said, capsys) -> None
 
 def test_an_engine_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
     out = tmp_path / 'out'
-    with pytest.raises(EngineError, match='/nowhere is no folder'):
+    with pytest.raises(EngineError, match='/nowhere is not a folder'):
         main(['--engine', '/nowhere', '--out', str(out)])
     assert not out.exists()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An engine whose graph is made by hand: its values can be worked out in the head."""
+"""An engine with a graph made by hand, whose values are easy to compute."""
 
 import hashlib
 import threading
@@ -23,7 +23,7 @@ JOINTS = ('left_waist', 'right_waist')
 
 def graph(with_images: bool = True) -> bytes:
     """Value = first joint + task (+ mean of the first view's red / 255); forecast = joints + 1."""
-    import onnx  # here, so that the tests without a graph run where it is not installed
+    import onnx  # tests without a graph run without onnx
     from onnx import TensorProto, helper
 
     constants = [

@@ -4,6 +4,7 @@
 import threading
 
 import pytest
+from support.errors import raises
 
 from viva_ros.core.errors import EngineError
 from viva_ros.engine.background_task import Preparation
@@ -60,11 +61,11 @@ def test_state_names_the_job_and_its_time(preparation):
 
 def test_error_is_raised_by_take(preparation):
     def fail() -> str:
-        raise EngineError('no such engine')
+        raise EngineError('engine-missing', 'no such engine')
 
     preparation.begin('loading', fail)
     assert preparation.join(PATIENCE) and preparation.done
-    with pytest.raises(EngineError, match='no such engine'):
+    with raises('engine-missing', 'no such engine', of=EngineError):
         preparation.take()
     assert not preparation.pending
 

@@ -19,7 +19,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
     monkeypatch.setattr(choice, 'is_installed', lambda kind: kind in kinds)
 
 
-def test_every_backend_declares_how_it_is_loaded_and_built() -> None:
+def test_each_backend_has_loader_and_builder() -> None:
     assert kinds() == ('auto', 'onnx', 'openvino', 'tensorrt', 'tensorrt_rtx', 'pytorch')
     for backend in BACKENDS.values():
         assert callable(backend.load)
@@ -28,7 +28,7 @@ def test_every_backend_declares_how_it_is_loaded_and_built() -> None:
         assert backend.precisions[0] == 'float32'
 
 
-def test_the_first_that_is_there_is_taken_and_what_is_missing_told(
+def test_first_installed_kind_is_chosen_and_missing_named(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_engine(runs=('openvino', 'onnx'), kind='openvino')
@@ -43,7 +43,7 @@ def test_the_first_that_is_there_is_taken_and_what_is_missing_told(
     assert engine.info.why == found.why
 
 
-def test_what_is_compiled_for_a_gpu_is_not_exchanged_in_silence(
+def test_gpu_engine_is_never_replaced_by_another_kind(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed(monkeypatch, 'onnx', 'openvino', 'pytorch')
@@ -53,18 +53,17 @@ def test_what_is_compiled_for_a_gpu_is_not_exchanged_in_silence(
         load(folder, 'lift')
 
 
-def test_a_checkpoint_alone_is_run_by_pytorch(tmp_path: Path) -> None:
+def test_checkpoint_alone_is_run_by_pytorch(tmp_path: Path) -> None:
     (tmp_path / 'model.json').write_text('{}')
     assert choice.choose(tmp_path).kind == 'pytorch'
 
 
-def test_what_is_asked_for_is_taken(make_engine: MakeEngine) -> None:
-    assert choice.choose(make_engine(), 'openvino') == choice.BackendChoice(
-        'openvino', 'asked for'
-    )
+def test_requested_kind_is_chosen(make_engine: MakeEngine) -> None:
+    chosen = choice.choose(make_engine(), 'openvino')
+    assert chosen == choice.BackendChoice('openvino', 'requested')
 
 
-def test_where_none_is_installed_the_error_names_what_every_robot_can_have(
+def test_without_installed_kind_onnx_is_chosen(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed(monkeypatch)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped engine in a real process of its own; it hangs because it is stopped."""
+"""The shipped engine in its own process; SIGSTOP makes it hang."""
 
 import os
 import signal
@@ -13,15 +13,17 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from support.errors import raises
 
 from viva_ros.core.errors import EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
+from viva_ros.engine.api import Engine
 from viva_ros.engine.factory import load
 from viva_ros.engine.isolated_process import ProcessEngine
 from viva_ros.engine.resources import engine_folder
 
 TASK = 'tray_lift'
-PATIENCE = 3.0  # s; generous: the machine may be busy
+PATIENCE = 3.0  # s; generous, for a busy machine
 
 
 @pytest.fixture(scope='module')
@@ -42,7 +44,7 @@ def observation(engine: ProcessEngine, seed: int = 0) -> Observation:
 
 
 def recover(engine: ProcessEngine) -> Estimate:
-    """Ask until it has been started again."""
+    """Estimate until the child has restarted."""
     end = time.monotonic() + 60.0
     while True:
         try:
@@ -52,64 +54,69 @@ def recover(engine: ProcessEngine) -> Estimate:
             time.sleep(0.05)
 
 
-def test_its_values_are_those_of_an_engine_in_this_process(engine: ProcessEngine) -> None:
-    here = load(engine_folder('', TASK), TASK)
-    assert engine.info == here.info
+def test_values_equal_those_of_engine_in_this_process(
+    engine: ProcessEngine, shipped_engine: Engine
+) -> None:
+    assert engine.info == shipped_engine.info
     for seed in range(3):
-        ours, theirs = (e.estimate(observation(engine, seed)) for e in (here, engine))
+        ours, theirs = (e.estimate(observation(engine, seed)) for e in (shipped_engine, engine))
         assert (ours.value, ours.forecast) == (theirs.value, theirs.forecast)
         np.testing.assert_equal((ours.progress, ours.success), (theirs.progress, theirs.success))
 
 
-def test_what_cannot_be_used_is_refused_as_it_would_be_here(engine: ProcessEngine) -> None:
-    with pytest.raises(InputError, match='is missing; there are none'):
+def test_invalid_observation_is_refused_as_in_process(engine: ProcessEngine) -> None:
+    with raises('camera-missing', 'none', of=InputError):
         engine.estimate(Observation({}, {}, {'joint_states': 1}))
 
 
 @pytest.mark.parametrize(
-    ('number', 'said'), [(signal.SIGSTOP, 'has not answered for 3 s'), (signal.SIGKILL, 'SIGKILL')]
+    ('number', 'cause'),
+    [(signal.SIGSTOP, 'has not answered for 3 s'), (signal.SIGKILL, 'SIGKILL')],
+    ids=['SIGSTOP', 'SIGKILL'],
 )
-def test_one_that_hangs_or_dies_is_started_again_and_never_makes_a_value_up(
-    engine: ProcessEngine, number: signal.Signals, said: str
+def test_hung_or_killed_engine_restarts_without_value(
+    engine: ProcessEngine, number: signal.Signals, cause: str
 ) -> None:
     before, lost, count = recover(engine), engine.process_id, engine.restarts
     os.kill(lost, number)
-    with pytest.raises(EngineError, match=said):
+    with raises('engine-process-lost', cause, of=EngineError):
         engine.estimate(observation(engine))
-    with pytest.raises(EngineError, match='loaded anew'):
+    with raises('engine-restarting', cause, of=EngineError):
         engine.estimate(observation(engine))
     assert recover(engine) == before
     assert engine.restarts == count + 1
     assert not psutil.pid_exists(lost)
 
 
-def test_closing_ends_an_estimate_that_hangs() -> None:
+def test_close_ends_a_hung_estimate() -> None:
     engine = ProcessEngine(engine_folder('', TASK), TASK, 'auto', 600.0)
     os.kill(engine.process_id, signal.SIGSTOP)
-    refused: list[EngineError] = []
+    errors: list[EngineError] = []
 
     def ask() -> None:
         try:
             engine.estimate(observation(engine))
         except EngineError as error:
-            refused.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=ask)
     thread.start()
     time.sleep(0.2)
     engine.close()
     thread.join(10.0)
-    assert not thread.is_alive() and refused
+    assert not thread.is_alive() and [error.code for error in errors] == ['engine-process-lost']
 
 
-def test_an_engine_that_is_refused_here_is_refused_with_the_same_words(
+def test_load_error_has_same_class_code_and_text(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(EngineError) as here:
+    with pytest.raises(EngineError) as expected:
         load(tmp_path, TASK)
-    with pytest.raises(EngineError) as there:
+    with pytest.raises(EngineError) as raised:
         ProcessEngine(tmp_path, TASK, 'auto', PATIENCE)
-    assert str(there.value) == str(here.value)
+    assert raised.type is expected.type
+    assert raised.value.args == expected.value.args
+    assert raised.value.code == 'engine-file-missing'
 
 
 def test_engine_outlives_the_thread_that_loaded_it() -> None:
@@ -120,7 +127,7 @@ def test_engine_outlives_the_thread_that_loaded_it() -> None:
     thread.start()
     thread.join(60.0)
     child = psutil.Process(made[0].process_id)
-    time.sleep(0.2)  # a signal needs a moment
+    time.sleep(0.2)  # for the delivery of the signal
     assert child.is_running() and child.status() != psutil.STATUS_ZOMBIE
     made[0].estimate(observation(made[0]))
     assert made[0].restarts == 0
@@ -132,9 +139,9 @@ def test_interrupt_ends_an_engine_that_is_being_loaded() -> None:
 
     def interrupt(engine: ProcessEngine) -> None:
         children.append(engine.process_id)
-        os.kill(engine.process_id, signal.SIGSTOP)  # else it might be loaded first
+        os.kill(engine.process_id, signal.SIGSTOP)  # else it could finish loading first
         threading.Thread(target=engine.interrupt).start()
 
-    with pytest.raises(EngineError, match='SIGKILL'):
+    with raises('engine-process-start', 'SIGKILL', of=EngineError):
         ProcessEngine(engine_folder('', TASK), TASK, 'auto', PATIENCE, interrupt)
     assert not psutil.pid_exists(children[0])

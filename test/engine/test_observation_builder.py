@@ -17,7 +17,7 @@ TOPICS = {'head': '/head/image_raw', 'wrist': '/wrist/image_raw'}
 
 def decode(payload):
     if isinstance(payload, str):
-        raise InputError(payload)
+        raise InputError('jpeg-truncated', payload)
     return payload
 
 
@@ -35,28 +35,28 @@ def selection(head, wrist, stamp=SECOND, waist=0.0):
     return Selection({'head': head, 'wrist': wrist}, {'waist': waist}, stamps)
 
 
-def test_good_pictures_become_an_observation_with_joints_and_stamps(observer):
-    seen = observer.observe(selection(GOOD, GOOD[::-1]))
-    assert isinstance(seen, Observation)
-    assert np.array_equal(seen.images['wrist'], GOOD[::-1])
-    assert (seen.proprio, seen.stamp) == ({'waist': 0.0}, SECOND)
+def test_valid_images_become_observation_with_joints(observer):
+    result = observer.observe(selection(GOOD, GOOD[::-1]))
+    assert isinstance(result, Observation)
+    assert np.array_equal(result.images['wrist'], GOOD[::-1])
+    assert (result.proprio, result.stamp) == ({'waist': 0.0}, SECOND)
 
 
-def test_every_bad_picture_is_named(observer):
-    seen = observer.observe(selection('JPEG is cut short', np.zeros_like(GOOD)))
-    assert isinstance(seen, Unknown) and seen.kind == 'input'
-    first, second = seen.reason.split('; ')
-    assert first == '/head/image_raw: JPEG is cut short'
+def test_each_invalid_image_is_named(observer):
+    result = observer.observe(selection('JPEG is truncated', np.zeros_like(GOOD)))
+    assert isinstance(result, Unknown) and result.kind == 'input'
+    first, second = result.reason.split('; ')
+    assert first == '/head/image_raw: JPEG is truncated'
     assert second.startswith('/wrist/image_raw: black')
 
 
-def test_a_picture_that_stays_while_a_joint_moves_is_frozen(observer):
+def test_same_image_while_joint_moves_is_frozen(observer):
     for step in range(10):  # 0.1 s and 0.02 rad a step: at 1 s the joint has moved by 0.2
         moving = GOOD + np.uint8(step)
-        seen = observer.observe(selection(GOOD, moving, step * SECOND // 10, 0.02 * step))
-        assert isinstance(seen, Observation)
-    seen = observer.observe(selection(GOOD, GOOD, 11 * SECOND // 10, 0.2))
-    assert isinstance(seen, Unknown)
-    assert seen.reason.startswith('/head/image_raw: frozen')
+        result = observer.observe(selection(GOOD, moving, step * SECOND // 10, 0.02 * step))
+        assert isinstance(result, Observation)
+    result = observer.observe(selection(GOOD, GOOD, 11 * SECOND // 10, 0.2))
+    assert isinstance(result, Unknown)
+    assert result.reason.startswith('/head/image_raw: frozen')
     observer.reset()
     assert isinstance(observer.observe(selection(GOOD, GOOD, 2 * SECOND, 0.3)), Observation)

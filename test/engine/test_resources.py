@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.engine import resources as shipped
@@ -19,34 +20,35 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_shipped_engine_is_the_one_that_is_for_the_task(engines):
+def test_shipped_engine_is_chosen_by_task(engines):
     assert shipped.engine_folder('', 'tray_lift') == engines / 'b'
     assert shipped.engine_folder('', 'cube_transfer') == engines / 'a'
 
 
-def test_of_two_engines_for_a_task_the_one_of_its_name_is_taken(engines):
+def test_engine_named_like_the_task_is_preferred(engines):
     (engines / 'pour').mkdir()
     (engines / 'pour' / 'engine.json').write_text(json.dumps({'tasks': ['pour']}))
     assert shipped.engine_folder('', 'pour') == engines / 'pour'
 
 
-def test_a_given_engine_is_taken_whatever_it_is(engines):
+def test_explicit_engine_path_is_used(engines):
     assert shipped.engine_folder('/some/where', 'tray_lift') == Path('/some/where')
     assert shipped.engine_folder('~/engine', 'tray_lift') == Path.home() / 'engine'
 
 
-def test_a_task_without_engine_is_refused_naming_those_with_one(engines):
-    with pytest.raises(EngineError, match=r"'dance'.*cube_transfer.*pour.*tray_lift"):
+def test_task_without_engine_is_refused_with_known_tasks(engines):
+    tasks = ['cube_transfer', 'pour', 'tray_lift']
+    with raises('shipped-engine-missing', engines, "'dance'", *tasks, of=EngineError):
         shipped.engine_folder('', 'dance')
 
 
-def test_an_unreadable_description_is_refused(engines):
+def test_unreadable_shipped_description_is_refused(engines):
     (engines / 'a' / 'engine.json').write_text('{')
-    with pytest.raises(EngineError, match='cannot be read'):
+    with raises('engine-json-unreadable', engines / 'a' / 'engine.json', of=EngineError):
         shipped.engine_folder('', 'tray_lift')
 
 
-def test_the_shared_folders_are_found():
+def test_shared_folders_are_found():
     assert (shipped.shared_folder('config') / 'monitor.yaml').is_file()
-    with pytest.raises(ConfigurationError, match="folder 'nothing' is none of"):
+    with raises('package-folder-missing', "'nothing'", 'install', of=ConfigurationError):
         shipped.shared_folder('nothing')

@@ -5,8 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.errors import raises
 
-from viva_ros.core.errors import InputError
+from viva_ros.core.errors import (
+    ConfigurationError,
+    DeviceError,
+    EngineError,
+    InputError,
+    VivaError,
+)
 from viva_ros.core.observation import Observation
 from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import EngineInfo
@@ -18,50 +25,80 @@ FITS = replace(INFO, fits=True)
 
 def both(info: EngineInfo) -> tuple[wire.ObservationMemory, wire.ObservationMemory]:
     ours, theirs = wire.pair()
-    made = wire.share(ours, info), wire.take(theirs, info)
+    made = wire.share(ours, info), wire.attach(theirs, info)
     ours.close()
     theirs.close()
     return made
 
 
-def seen() -> Observation:
+def sample() -> Observation:
     head = np.random.default_rng(0).integers(0, 256, (12, 14, 3), dtype=np.uint8)
     return Observation({'head': head[:, 2:], 'wrist': head[:5, :7]}, {'waist': 0.1}, {})
 
 
-def test_pictures_are_fitted_before_they_are_handed_over() -> None:
+def test_images_are_letterboxed_before_transfer() -> None:
     ours, theirs = both(INFO)
-    ours.put(seen())
+    ours.put(sample())
     found = theirs.observation()
-    np.testing.assert_array_equal(found.images['head'], letterbox(seen().images['head'], (5, 7)))
-    np.testing.assert_array_equal(found.images['wrist'], seen().images['wrist'])
+    np.testing.assert_array_equal(found.images['head'], letterbox(sample().images['head'], (5, 7)))
+    np.testing.assert_array_equal(found.images['wrist'], sample().images['wrist'])
     assert found.proprio == {'waist': 0.1}
 
 
-def test_to_an_engine_that_fits_them_itself_they_go_as_they_came_and_change_in_size() -> None:
+def test_engine_that_letterboxes_gets_images_of_any_size() -> None:
     ours, theirs = both(FITS)
-    for observation in (seen(), Observation({**seen().images, 'head': seen().images['wrist']},
-                                            {'waist': 0.2}, {})):  # fmt: skip
+    small = {**sample().images, 'head': sample().images['wrist']}
+    for observation in (sample(), Observation(small, {'waist': 0.2}, {})):
         ours.put(observation)
         found = theirs.observation()
         for camera in INFO.cameras:
             np.testing.assert_array_equal(found.images[camera], observation.images[camera])
 
 
-def test_a_picture_too_large_to_be_handed_over_as_it_came_is_fitted(
+def test_image_above_size_limit_is_letterboxed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wire, 'LARGEST', 3 * 10 * 10)
+    monkeypatch.setattr(wire, 'MAX_IMAGE', 3 * 10 * 10)
     ours, theirs = both(FITS)
-    ours.put(seen())  # the head's has 12 x 12 pixels
+    ours.put(sample())  # the image of the head has 12 x 12 pixels
     found = theirs.observation()
-    np.testing.assert_array_equal(found.images['head'], letterbox(seen().images['head'], (5, 7)))
+    np.testing.assert_array_equal(found.images['head'], letterbox(sample().images['head'], (5, 7)))
 
 
 @pytest.mark.parametrize('shape', [(0, 5), (-3, 5), (1 << 20, 1 << 20)])
-def test_a_size_that_cannot_be_is_refused(shape: tuple[int, int]) -> None:
+def test_invalid_shared_image_size_is_refused(shape: tuple[int, int]) -> None:
     ours, theirs = both(FITS)
-    ours.put(seen())
+    ours.put(sample())
     ours._shapes[1] = shape
-    with pytest.raises(InputError, match=f'{shape[1]} x {shape[0]} pixels'):
+    with raises('shared-image-size', f'{shape[1]} x {shape[0]}', of=InputError):
         theirs.observation()
+
+
+class RuleError(ConfigurationError):
+    """A class that the other process does not know."""
+
+
+@pytest.mark.parametrize(
+    ('error', 'kind'),
+    [
+        (InputError('camera-missing', 'camera wrist is missing'), InputError),
+        (DeviceError('device-failed', 'device failed again:  CUDA error'), DeviceError),
+        (RuleError('rule-unknown', 'rule x is unknown'), ConfigurationError),
+    ],
+    ids=['input', 'device', 'subclass'],
+)
+def test_error_crosses_with_class_code_and_text(error: VivaError, kind: type[VivaError]) -> None:
+    status, text = wire.read_reply(wire.reply(7, *wire.failure(error)))
+    with pytest.raises(VivaError) as raised:
+        wire.check_done(status, text)
+    assert raised.type is kind
+    assert raised.value.args == error.args
+
+
+def test_library_error_crosses_as_engine_error() -> None:
+    with raises('engine-failed', "KeyError('waist')", of=EngineError):
+        wire.check_done(*wire.read_reply(wire.reply(7, *wire.failure(KeyError('waist')))))
+
+
+def test_done_status_raises_nothing() -> None:
+    wire.check_done(*wire.read_reply(wire.reply(7, wire.DONE, 'some text')))

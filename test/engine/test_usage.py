@@ -23,7 +23,7 @@ input()
 """
 
 
-def test_the_peak_of_a_small_process_is_its_own_and_not_that_of_its_large_parent():
+def test_peak_of_child_excludes_its_parent():
     ballast = b'x' * (300 << 20)
     assert peak_mib() > len(ballast) >> 20
     child = subprocess.run(
@@ -32,19 +32,19 @@ def test_the_peak_of_a_small_process_is_its_own_and_not_that_of_its_large_parent
     assert 5.0 < float(child.stdout) < 200.0
 
 
-def test_a_process_that_is_gone_has_no_memory():
+def test_memory_of_ended_process_is_nan():
     assert math.isnan(peak_mib(2**22 + 1))
     assert math.isnan(resident_mib(2**22 + 1))
 
 
-def test_resident_memory_falls_below_the_peak_when_memory_is_freed():
+def test_resident_memory_falls_when_memory_is_freed():
     ballast = b'x' * (300 << 20)
     assert resident_mib() > len(ballast) >> 20
     del ballast
     assert resident_mib() < peak_mib() - 200.0
 
 
-def test_the_time_of_a_process_is_that_of_all_its_threads_also_of_those_that_have_ended():
+def test_cpu_time_includes_ended_threads():
     child = subprocess.Popen(
         [sys.executable, '-c', WORK_OF_CHILD],
         stdin=subprocess.PIPE,

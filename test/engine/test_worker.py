@@ -4,14 +4,15 @@
 import threading
 
 import pytest
+from support.errors import raises
 
 from viva_ros.core.errors import DeviceError, EngineError, InputError
-from viva_ros.engine.worker import EngineWorker, is_of_device, with_one_more_try
+from viva_ros.engine.worker import EngineWorker, is_device_error, retry_on_device_error
 
 PATIENCE = 20.0  # s
 
 
-def test_a_job_is_done_in_another_thread_and_its_result_can_be_taken_once():
+def test_job_runs_in_thread_and_result_is_taken_once():
     done = threading.Event()
     worker = EngineWorker(lambda job: (job + 1, threading.current_thread().name), done.set)
     worker.submit(41)
@@ -22,7 +23,7 @@ def test_a_job_is_done_in_another_thread_and_its_result_can_be_taken_once():
     assert worker.close()
 
 
-def test_there_is_no_queue():
+def test_second_job_while_busy_is_refused():
     go, done = threading.Event(), threading.Event()
     worker = EngineWorker(lambda _: go.wait(PATIENCE), done.set)
     worker.submit('first')
@@ -34,7 +35,7 @@ def test_there_is_no_queue():
     assert worker.close()
 
 
-def test_only_the_newest_result_is_kept():
+def test_only_newest_result_is_kept():
     done = threading.Semaphore(0)
     worker = EngineWorker(lambda job: job, done.release)
     for job in ('old', 'new'):
@@ -44,7 +45,7 @@ def test_only_the_newest_result_is_kept():
     assert worker.close()
 
 
-def test_a_job_that_does_not_end_is_admitted_at_close():
+def test_close_returns_false_while_job_runs():
     begun, go = threading.Event(), threading.Event()
 
     def endless(_: str) -> None:
@@ -62,7 +63,7 @@ FULL = RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')
 
 
 class Engine:
-    """Fails as often as told, then gives 0.25."""
+    """Raises each of its errors once, then returns 0.25."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors, self.freed = list(errors), 0
@@ -76,24 +77,28 @@ class Engine:
         return 0.25
 
 
-def test_after_one_failure_memory_is_freed_and_it_is_tried_again() -> None:
+def test_first_device_error_frees_memory_and_retries() -> None:
     engine = Engine(FULL)
-    assert with_one_more_try(engine.estimate, engine) == 0.25
+    assert retry_on_device_error(engine.estimate, engine) == 0.25
     assert engine.freed == 1
 
 
-def test_a_second_failure_ends_the_process_and_never_moves_the_engine() -> None:
+def test_second_device_error_raises_device_error() -> None:
     engine = Engine(FULL, FULL)
-    with pytest.raises(DeviceError, match='failed twice, memory freed between: CUDA out of'):
-        with_one_more_try(engine.estimate, engine)
+    with raises('device-failed', FULL, 'use a smaller engine', of=DeviceError):
+        retry_on_device_error(engine.estimate, engine)
     assert engine.freed == 1
 
 
-@pytest.mark.parametrize('error', [InputError('step is 3'), EngineError('not finite')])
-def test_other_errors_are_not_the_devices(error: Exception) -> None:
+@pytest.mark.parametrize(
+    'error',
+    [InputError('image-step', 'step is 3'), EngineError('engine-output-not-finite', 'inf')],
+    ids=['input', 'engine'],
+)
+def test_other_errors_are_not_retried(error: Exception) -> None:
     engine = Engine(error)
     with pytest.raises(type(error)):
-        with_one_more_try(engine.estimate, engine)
+        retry_on_device_error(engine.estimate, engine)
     assert engine.freed == 0
 
 
@@ -106,12 +111,12 @@ def test_other_errors_are_not_the_devices(error: Exception) -> None:
         ('camera head is missing', False),
     ],
 )
-def test_what_libraries_say_is_understood(text: str, expected: bool) -> None:
-    assert is_of_device(RuntimeError(text)) is expected
+def test_library_messages_are_classified(text: str, expected: bool) -> None:
+    assert is_device_error(RuntimeError(text)) is expected
 
 
-def test_the_cause_counts_too() -> None:
+def test_cause_of_error_is_classified() -> None:
     try:
-        raise EngineError('onnxruntime failed') from FULL
+        raise EngineError('onnxruntime-failed', 'onnxruntime failed') from FULL
     except EngineError as error:
-        assert is_of_device(error)
+        assert is_device_error(error)

@@ -288,7 +288,7 @@ def test_nothing_is_built_where_anyone_may_write(tmp_path: Path, joints_alone: P
     place = tmp_path / 'open'
     place.mkdir()
     place.chmod(0o1777)  # sticky, as /tmp
-    with pytest.raises(EngineError, match='may be written by anyone, no engine is built there'):
+    with pytest.raises(EngineError, match='is writable by all users, no engine is built there'):
         export(joints_alone, place / 'a' / 'engine', [])
 
 

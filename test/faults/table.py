@@ -64,7 +64,7 @@ ROWS = (
     Row(6, 'wrong size, encoding, step, truncated data, bad JPEG',
         'one throttled message, frame dropped, node lives',
         (CAMERAS + 'test_a_message_that_is_no_picture_is_dropped_and_named',
-         'engine/test_image_decoding_jpeg.py::test_a_damaged_jpeg_is_a_picture_or_an_input_error',
+         'engine/test_image_decoding_jpeg.py::test_damaged_jpeg_gives_image_or_input_error',
          'faults/test_fuzz.py::test_pictures_of_any_fields')),
     Row(7, 'joints: not finite, missing, more, in another order',
         'by name; unknown where one is missing or not finite',
@@ -92,7 +92,7 @@ ROWS = (
     Row(14, 'device out of memory or broken', 'one more try, then exit code 1; never to the CPU',
         (ENGINES + 'test_a_device_that_fails_twice_ends_the_process_with_an_error',
          'engine/test_worker.py::'
-         'test_a_second_failure_ends_the_process_and_never_moves_the_engine')),
+         'test_second_device_error_raises_device_error')),
     Row(15, 'engine missing, changed, writable by all', 'refused with reason and remedy',
         (ENGINES +
          'test_an_engine_that_was_tampered_with_is_refused_with_the_reason_and_the_remedy',)),

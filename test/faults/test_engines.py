@@ -147,7 +147,7 @@ def test_a_device_that_fails_twice_ends_the_process_with_an_error(
     began = time.monotonic()
     assert process.wait(20.0) == 1
     record_property('detection_s', round(time.monotonic() - began, 3))
-    assert 'device failed twice, memory freed between: CUDA error' in processes.log(process)
+    assert 'device failed again after its memory was freed: CUDA error' in processes.log(process)
     assert all(value.status == Value.STATUS_UNKNOWN for value in source.values)
 
 
@@ -155,7 +155,7 @@ def test_a_device_that_fails_twice_ends_the_process_with_an_error(
     ('spoil', 'said'),
     [
         (lambda folder: (folder / 'engine.onnx').write_bytes(b'x'), 'has SHA-256'),
-        (lambda folder: (folder / 'engine.onnx').unlink(), 'is not there'),
+        (lambda folder: (folder / 'engine.onnx').unlink(), 'is missing'),
         (lambda folder: os.chmod(folder / 'engine.json', 0o666), "run 'chmod o-w"),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_recording_that_is_gone_is_its_own_failure(order, jobs) -> None:
 def test_an_engine_that_cannot_be_loaded_stops_all_and_says_where(order, jobs) -> None:
     outcome = attempt(replace(order, task='dance'), jobs[0])
     assert outcome.state == STOP
-    assert "task is 'dance', the engine knows 'tray_lift'" in outcome.text
+    assert "task is 'dance', must be one of 'tray_lift'" in outcome.text
     assert str(jobs[0].path) in outcome.text
 
 

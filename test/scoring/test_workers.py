@@ -56,7 +56,7 @@ def test_a_worker_that_dies_is_replaced_and_only_its_recording_is_named(order, j
 
 
 def test_what_is_wrong_for_all_stops_all(order, jobs) -> None:
-    with pytest.raises(ConfigurationError, match='the engine knows'):
+    with pytest.raises(ConfigurationError, match='must be one of'):
         list(share_out(jobs, [Here(replace(order, task='dance'))]))
 
 

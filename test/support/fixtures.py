@@ -16,6 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from support.recordings import WorthEngine
     from viva_ros.data.conversion.topic_map import TopicMap
+    from viva_ros.engine.api import Engine
     from viva_ros.model.viva import ViVa
     from viva_ros.training.cache import Data
 
@@ -37,6 +38,15 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('wan') / 'snapshot'
     random_snapshot.write(folder, WAN_TINY, shard='20KB')
     return folder
+
+
+@pytest.fixture(scope='session')
+def shipped_engine() -> 'Engine':
+    """Return the shipped engine, loaded in this process; not to be closed."""
+    from viva_ros.engine.factory import load
+    from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
+
+    return load(engine_folder('', DEFAULT_TASK), DEFAULT_TASK)
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_a_backbone_is_trained_exported_and_estimates_by_task(
         assert onnx.forecast == pytest.approx(pytorch.forecast, abs=1e-4)
         forecasts[task] = onnx.forecast
     assert forecasts['push'] != pytest.approx(forecasts['slide'], abs=1e-6)
-    with pytest.raises(EngineError, match=r"the engine knows 'push', 'slide'"):
+    with pytest.raises(EngineError, match=r"must be one of 'push', 'slide'"):
         load(engine, 'fold', 'onnx')
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The engine protocol: what a robot loads and runs, whatever library is behind it."""
+"""The interface of inference engines, the same for all backends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ from viva_ros.core.observation import Estimate, Observation
 @dataclass(frozen=True)
 class EngineInfo:
     """
-    What an engine is made for; read from its JSON, compared with the robot's configuration.
+    Description of an engine, from its JSON; compared with the robot's configuration.
 
-    :param cameras: in the order of the model's views; none for a model of joints alone
+    :param cameras: in the order of the model's views; empty for a model of joints alone
     :param joint_names: in the order of the model's proprioception
     :param horizon: of the forecast, s
     :param image_size: (height, width) that images are letterboxed to, px
-    :param tasks: names of the tasks it was trained on
-    :param fingerprint: 16 hex digits that name weights, configuration and exported graph
+    :param tasks: names of the tasks of its training
+    :param fingerprint: 16 hex digits that identify weights, configuration and exported graph
     :param kind: of its backend
-    :param fits: whether pictures are best given as they came: it fits them on its device
     :param library: name and version
     :param device: 'CPU', or the GPU's name
-    :param why: how this kind was chosen
+    :param why: reason for the choice of this kind
+    :param fits: whether the engine letterboxes images on its device and takes them in any size
     """
 
     cameras: tuple[str, ...]
@@ -41,7 +41,7 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """Estimates a value; not thread-safe: one worker owns it."""
+    """Estimates a value; not thread-safe, so one worker owns it."""
 
     info: EngineInfo
 
@@ -50,38 +50,38 @@ class Engine(Protocol):
         Estimate value and forecast.
 
         :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
-        :raises EngineError: if inference fails or gives a non-finite number
+        :raises EngineError: if inference fails or returns a non-finite number
         """
         ...
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free its memory."""
         ...
 
 
 @runtime_checkable
 class Interruptible(Protocol):
-    """An engine that another thread can end an estimate of; it may be started again by itself."""
+    """An engine whose estimates another thread can end; it may restart itself."""
 
     @property
     def restarts(self) -> int:
-        """How often it was started again."""
+        """Number of restarts."""
         ...
 
     def interrupt(self) -> None:
-        """End an estimate that hangs; the engine is of no use after."""
+        """End an estimate that hangs; the engine cannot be used afterwards."""
         ...
 
 
 @runtime_checkable
 class BatchEngine(Protocol):
-    """An engine that takes several observations in one call; ``estimate`` is a batch of one."""
+    """An engine that estimates from several observations in one call."""
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
         """
-        Estimate as ``Engine.estimate`` does.
+        Estimate as ``Engine.estimate`` for each observation.
 
-        :raises InputError: if one of them cannot be used
-        :raises EngineError: if inference fails or gives a non-finite number
+        :raises InputError: if an observation cannot be used
+        :raises EngineError: if inference fails or returns a non-finite number
         """
         ...

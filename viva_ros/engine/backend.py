@@ -19,11 +19,11 @@ class Backend:
     """
     A library that runs engines.
 
-    :param library: module that it imports; looked for, and imported when an engine is loaded
-    :param load: opens the engine in a folder for a task; raises EngineError
-    :param precisions: of arithmetic that ``viva export`` can make, the default first
+    :param library: module that is imported when an engine is loaded
+    :param load: loads the engine in a folder for a task; raises EngineError
+    :param precisions: precisions that ``viva export`` can build, the default first
     :param builder: 'module:function' of the exporter, (source, plan, samples) -> EngineFile
-    :param runs_onnx: whether it runs the ONNX graph of an engine that is for another library
+    :param runs_onnx: whether it also runs the ONNX graph of engines for other backends
     """
 
     library: str
@@ -48,15 +48,15 @@ BACKENDS: Final[Registry[Backend]] = Registry(
 
 
 def kinds() -> tuple[str, ...]:
-    """Return all kinds that an engine can be asked for by, 'auto' first."""
+    """Return all values of the parameter ``engine_kind``, 'auto' first."""
     return (AUTO, *BACKENDS.names())
 
 
 def is_installed(kind: str) -> bool:
-    """Return whether the library of a kind can be found; it is not imported."""
+    """Return whether the library of a kind is installed, without importing it."""
     return find_spec(BACKENDS[kind].library) is not None
 
 
 def runs_onnx() -> tuple[str, ...]:
-    """Return the kinds that run one and the same ONNX graph."""
+    """Return the kinds that run ONNX graphs."""
     return tuple(kind for kind in BACKENDS if BACKENDS[kind].runs_onnx)

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One slow function in a thread, such as loading an engine, while its owner goes on.
+One slow function in a thread, such as loading an engine, while the owner continues.
 
-A thread cannot be ended from outside. A cancelled job runs to its end, and its result is discarded
-there. Jobs never overlap: the next one starts when the cancelled one has ended, so that two
-engines are never in memory because of an impatient caller.
+Python cannot end a thread from outside. A cancelled job runs to its end; then its result is
+discarded. Jobs never overlap: the next job starts when the cancelled one has ended, so two engines
+are never in memory at once.
 """
 
 import threading
@@ -22,7 +22,7 @@ def nothing(*_: Any) -> None:
 
 
 class BackgroundTask(Generic[Result]):
-    """One call of a function, and its outcome; ``run`` in a thread, all else in the owner's."""
+    """One call of a function and its result; a thread calls ``run``, the owner all else."""
 
     def __init__(self, make: Callable[[], Result], discard: Callable[[Result], Any]) -> None:
         self._make, self._discard = make, discard
@@ -33,7 +33,7 @@ class BackgroundTask(Generic[Result]):
         self.begun = self.done = False
 
     def run(self) -> None:
-        """Call the function, unless the job was cancelled before."""
+        """Call the function, unless the job was already cancelled."""
         self.begun = True
         try:
             if not self._cancelled:
@@ -53,7 +53,7 @@ class BackgroundTask(Generic[Result]):
         return self._results[0]
 
     def cancel(self) -> list[Result]:
-        """Cancel; return the result, if there is one already, for the caller to discard."""
+        """Cancel; return an existing result, for the caller to discard."""
         with self._guard:
             self._cancelled = True
             return self._results if self.done else []
@@ -63,14 +63,14 @@ class Preparation(Generic[Result]):
     """
     Runs one job at a time; its owner polls ``done``.
 
-    All methods are called in the owner's thread and return at once, ``join`` excepted.
+    The owner's thread calls all methods; they return at once, except ``join``.
     """
 
     def __init__(self, discard: Callable[[Result], Any] = nothing) -> None:
         """
-        Prepare nothing yet.
+        Start without a job.
 
-        :param discard: frees a result that is not taken; called in a thread
+        :param discard: frees a result that is not used; called in a thread
         """
         self._discard = discard
         self._job: BackgroundTask[Result] | None = None
@@ -80,7 +80,7 @@ class Preparation(Generic[Result]):
 
     @property
     def pending(self) -> bool:
-        """Whether a job was begun, and neither taken nor cancelled."""
+        """Whether a job has begun whose result was not taken and that was not cancelled."""
         return self._job is not None
 
     @property
@@ -90,7 +90,7 @@ class Preparation(Generic[Result]):
 
     @property
     def state(self) -> str:
-        """Name of the pending job and its time so far, for a person; '' without a job."""
+        """Name of the pending job and time since its start, for a person; '' without a job."""
         if self._job is None:
             return ''
         waits = '' if self._job.begun else ', after an earlier job,'
@@ -104,7 +104,7 @@ class Preparation(Generic[Result]):
 
         :param what: name of the job, such as 'loading engine viperx'
         :param make: called in a thread, after all earlier jobs have ended
-        :param interrupt: called by ``cancel``, to end the function early where that is possible
+        :param interrupt: called by ``cancel``, to end the function early if it can
         """
         self.cancel()
         self._job = BackgroundTask(make, self._discard)
@@ -118,12 +118,12 @@ class Preparation(Generic[Result]):
         :raises ValueError: if the job is not done
         """
         if self._job is None or not self._job.done:
-            raise ValueError('the job is not done: ask for done first')
+            raise ValueError('the job is not done: check done first')
         job, self._job = self._job, None
         return job.take()
 
     def cancel(self) -> None:
-        """Cancel the pending job, if there is one; its result is discarded."""
+        """Cancel the pending job, if any; its result is discarded."""
         if self._job is None:
             return
         job, self._job = self._job, None
@@ -132,18 +132,18 @@ class Preparation(Generic[Result]):
         self._interrupt()
 
     def discard(self, result: Result) -> None:
-        """Free a result that was taken but is not needed, in a thread."""
+        """Free a result that is not needed, in a thread."""
         self.run_after(partial(self._discard, result))
 
     def run_after(self, act: Callable[[], Any]) -> None:
-        """Run something in a thread after all earlier jobs; later jobs wait for it."""
+        """Run a function in a thread after all earlier jobs; later jobs wait for it."""
         before = self._thread
 
         def run() -> None:
             nonlocal before
             if before is not None:
                 before.join()
-            before = None  # else every thread would keep the one before it
+            before = None  # else each thread keeps the previous one in memory
             act()
 
         self._thread = threading.Thread(target=run, name='viva_preparation', daemon=True)

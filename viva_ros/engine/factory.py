@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Load an engine: choose the library that runs its folder, and say why.
+Load an engine: choose its backend, with the reason for the log.
 
-An engine is for one library, or is a graph that several run. What is compiled for a GPU is never
-exchanged for something slower in silence: then loading fails, and says what to do.
+An engine is for one backend, or is a graph that several backends run. An engine compiled for a GPU
+is never replaced by a slower one: loading fails, with the remedy in the error.
 """
 
 from dataclasses import dataclass, replace
@@ -23,10 +23,9 @@ CHECKPOINT: Final = 'model.json'
 @dataclass(frozen=True)
 class BackendChoice:
     """
-    What will run.
+    The backend that runs an engine.
 
-    :param kind: of its backend
-    :param why: for the log
+    :param why: reason of the choice, for the log
     """
 
     kind: str
@@ -35,40 +34,44 @@ class BackendChoice:
 
 def choose(folder: Path, kind: str = AUTO) -> BackendChoice:
     """
-    Choose.
+    Choose the backend of an engine.
 
     :param folder: of an engine or a checkpoint
-    :param kind: 'auto', or what is asked for
-    :raises EngineError: if the folder's description cannot be used
+    :param kind: of a backend, or 'auto'
+    :raises EngineError: if engine.json cannot be used
     """
     if kind != AUTO:
-        return BackendChoice(kind, 'asked for')
+        return BackendChoice(kind, 'requested')
     if not (folder / manifests.MANIFEST).exists() and (folder / CHECKPOINT).exists():
-        return BackendChoice('pytorch', 'the folder has a checkpoint, and no exported engine')
+        return BackendChoice('pytorch', 'the folder has a checkpoint and no exported engine')
     runs = manifests.read(folder).runs
     missing: list[str] = []
     for candidate in runs:
         if is_installed(candidate):
             others = f', {" and ".join(missing)} not installed' if missing else ''
-            return BackendChoice(candidate, f'the engine was compared with PyTorch by it{others}')
+            return BackendChoice(candidate, f'the export was validated with it{others}')
         missing.append(candidate)
-    # None is: the error is to name the library that every robot can have.
-    return BackendChoice(ONNX if ONNX in runs else runs[0], 'the engine is for it')
+    # None is installed: loading fails and names the library that every robot can install.
+    return BackendChoice(ONNX if ONNX in runs else runs[0], 'the engine is built for it')
 
 
 def load(path: Path, task: str, kind: str = 'auto') -> Engine:
     """
-    Load an engine folder (engine.json beside its weights) after verifying it.
+    Verify and load an engine folder (engine.json and the files it names).
 
-    :param path: the folder
     :param task: one of the engine's tasks
-    :param kind: of a backend; 'auto' takes what the engine is for and can be run here
-    :raises EngineError: naming what does not fit and the command that mends it
+    :param kind: of a backend; 'auto' chooses the first installed one that the engine lists
+    :raises EngineError: with the cause and the command that fixes it
     """
     if kind not in kinds():
-        raise EngineError(f'engine kind is {kind!r}, must be one of {", ".join(kinds())}')
+        raise EngineError(
+            'engine-kind-unknown', f'engine kind is {kind!r}, must be one of {", ".join(kinds())}'
+        )
     if not path.is_dir():
-        raise EngineError(f"{path} is no folder: name an engine's, or make one ('viva export')")
+        raise EngineError(
+            'engine-folder-missing',
+            f"{path} is not a folder: choose an engine folder, or make one with 'viva export'",
+        )
     choice = choose(path, kind)
     engine = BACKENDS[choice.kind].load(path, task)
     engine.info = replace(engine.info, why=choice.why)

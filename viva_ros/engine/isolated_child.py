@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The other side of ``process_engine``: ``python -m viva_ros.engine.isolated_child``.
+The child process of ``isolated_process``: ``python -m viva_ros.engine.isolated_child``.
 
-It loads an engine, says what it is made for, and answers one request after the other. It ends
-with the process that started it, however that one ends.
+It loads an engine, sends its description, and answers requests one by one. The kernel ends it with
+the process that started it.
 """
 
 import os
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     """
     folder, task, kind, descriptor = argv
     end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the one that started us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     connection = socket.socket(fileno=int(descriptor))
     try:
         engine = load(Path(folder), task, kind)
@@ -38,33 +38,33 @@ def main(argv: Sequence[str]) -> int:
         return 1
     try:
         serve(engine, connection)
-    except OSError:  # the one that asks is gone
+    except OSError:  # the parent has ended
         return 0
     return 0
 
 
 def end_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it ends; a hang included."""
+    """Have the kernel kill this process, even one that hangs, when its parent ends."""
     parent = os.getppid()
     signal_at_end_of_parent(signal.SIGKILL)
-    if os.getppid() != parent or parent == 1:  # it was quicker
+    if os.getppid() != parent or parent == 1:  # the parent has ended before
         sys.exit(0)
 
 
 def serve(engine: Engine, connection: socket.socket) -> None:
-    """Answer requests until the other end is closed."""
+    """Answer requests until the parent closes its socket."""
     connection.send(wire.reply(0, wire.DONE, wire.info_text(engine.info)))
     try:
-        memory = wire.take(connection, engine.info)
+        memory = wire.attach(connection, engine.info)
     except EOFError:
         return
-    while packet := connection.recv(wire.LONGEST):
+    while packet := connection.recv(wire.MAX_PACKET):
         (number,) = wire.REQUEST.unpack(packet)
         connection.send(wire.reply(number, *answer(engine, memory)))
 
 
 def answer(engine: Engine, memory: wire.ObservationMemory) -> tuple[int, str]:
-    """Estimate from what lies in the memory; give what came of it, and why."""
+    """Estimate from the observation in the memory; return status and text of the reply."""
     try:
         memory.answer(engine.estimate(memory.observation()))
     except Exception as error:

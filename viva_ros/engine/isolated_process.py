@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-An engine in a process of its own: a library that hangs is killed with it, and started again.
+An engine in its own process: a library that hangs is killed with the process, which restarts.
 
-Who asks while the engine is loaded anew is told so at once; nothing is made up.
+While the engine is loaded again, each estimate fails at once with the reason.
 """
 
 import os
@@ -20,19 +20,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from viva_ros.core.errors import EngineError
+from viva_ros.core.errors import EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.background_task import nothing
 
 LOAD_TIMEOUT: Final = 120.0  # s
-RESTART_AFTER: Final = 1.0  # s between two starts, so that one that always fails costs little
+RESTART_AFTER: Final = 1.0  # s between two starts, for an engine that always fails
 
 
 class ProcessEngine:
     """
-    Any engine, in a child; ``restarts`` counts how often it had to be started again.
+    Any engine, in a child process; ``restarts`` counts the restarts of the child.
 
     One thread estimates; ``close`` may be called by another, and ends an estimate that hangs.
     """
@@ -44,7 +44,7 @@ class ProcessEngine:
         """
         Start the child, and wait until it has loaded the engine.
 
-        :param patience: an answer that takes longer, s, is none: the child is killed
+        :param patience: time limit of an estimate, s; then the child is killed
         :param started: called with this engine before it waits: ``interrupt`` ends the wait
         :raises EngineError: as ``load`` would
         """
@@ -53,62 +53,65 @@ class ProcessEngine:
         self._guard = threading.Lock()  # between close and a restart
         self._open = True
         self.restarts = 0
-        self._why = ''  # of the last restart
+        self._why = ''  # reason of the last restart
         self._child = Child(self._arguments)
         self._began = time.monotonic()
         started(self)
-        self.info = self._child.join(LOAD_TIMEOUT)
+        self.info = self._child.wait_loaded(LOAD_TIMEOUT)
 
     @property
     def process_id(self) -> int:
-        """Of the child."""
+        """Process id of the child."""
         return self._child.process.pid
 
     def estimate(self, observation: Observation) -> Estimate:
         """
         See ``Engine``.
 
-        :raises EngineError: also while the engine is loaded anew
+        :raises EngineError: also while the engine is loaded again
         """
-        if not self._child.joined:
-            self._go_on()
+        if not self._child.loaded:
+            self._check_restart()
         try:
             return self._child.ask(observation, self._patience)
         except LostError as error:
             self._why = str(error)
             self._restart()
-            raise EngineError(f'{error}: it is started again') from error
+            raise EngineError('engine-process-lost', f'{error}: it is being restarted') from error
 
     def free(self) -> None:
-        """Free all that the engine holds, and wait until it is loaded anew."""
+        """Free all that the engine holds, and wait until it is loaded again."""
         self._restart()
-        self._child.join(LOAD_TIMEOUT)
+        self._child.wait_loaded(LOAD_TIMEOUT)
 
     def interrupt(self) -> None:
-        """End an estimate that hangs; the engine is of no use after."""
+        """End an estimate that hangs; the engine cannot be used afterwards."""
         self.close()
 
     def close(self) -> None:
-        """Kill the child: it has nothing to tidy up."""
+        """Kill the child, which has nothing to clean up."""
         with self._guard:
             self._open = False
             self._child.kill()
 
-    def _go_on(self) -> None:
-        """Use the new child, if it has loaded the engine."""
-        if not self._child.spoke(0.0):
+    def _check_restart(self) -> None:
+        """Use the restarted child if it has loaded the engine."""
+        if not self._child.is_readable(0.0):
             if time.monotonic() - self._began > LOAD_TIMEOUT:
                 self._restart()
-            raise EngineError(f'{self._why}: it is being loaded anew')
+            raise EngineError('engine-restarting', f'{self._why}: it is being restarted')
         try:
-            info = self._child.join(0.0)
-        except EngineError:
+            info = self._child.wait_loaded(0.0)
+        except VivaError:
             if time.monotonic() - self._began > RESTART_AFTER:
                 self._restart()
             raise
         if info != self.info:
             self._child.kill()
-            raise EngineError('engine was exchanged while it ran: clean up and configure again')
+            raise EngineError(
+                'engine-exchanged',
+                'engine was exchanged while it ran: clean up and configure again',
+            )
 
     def _restart(self) -> None:
         with self._guard:
@@ -122,18 +125,18 @@ class ProcessEngine:
 @cache
 def starter(process: int) -> ThreadPoolExecutor:
     """
-    Return the thread that starts all children of this process, and lives as long as it does.
+    Return the thread that starts all children of this process and lives as long as the process.
 
     The kernel kills a child when the *thread* that started it ends (PR_SET_PDEATHSIG), and an
-    engine is often loaded in a thread that ends with loading.
+    engine is often loaded in a thread that ends after loading.
 
-    :param process: its id; a thread is not copied by a fork
+    :param process: id of this process, as a fork does not copy threads
     """
     return ThreadPoolExecutor(1, 'viva_starter')
 
 
 class LostError(Exception):
-    """The child hangs or is gone."""
+    """The child hangs or has ended."""
 
 
 class Child:
@@ -148,41 +151,45 @@ class Child:
                 stdin=subprocess.DEVNULL, start_new_session=True,
             ).result()  # fmt: skip
         self._number = 0
-        self.joined = False
+        self.loaded = False
 
-    def spoke(self, timeout: float) -> bool:
-        """Return whether there is something to read, or the other end was closed."""
+    def is_readable(self, timeout: float) -> bool:
+        """Return whether a packet or the end of the child arrives within the timeout, s."""
         try:
             return bool(select.select([self._socket], [], [], timeout)[0])
         except (OSError, ValueError):  # closed by another thread
             return True
 
-    def join(self, timeout: float) -> EngineInfo:
+    def wait_loaded(self, timeout: float) -> EngineInfo:
         """
-        Wait until it has loaded the engine, s.
+        Wait until the child has loaded the engine.
 
-        :raises EngineError: as ``load`` would, or if it ended or took too long
+        :param timeout: s
+        :raises VivaError: as ``load`` would; EngineError if the child ended or took too long
         """
         try:
-            if not self.spoke(timeout):
+            if not self.is_readable(timeout):
                 raise LostError(f'engine was not loaded after {timeout:g} s')
             status, text = self._receive()
         except LostError as error:
             self.kill()
-            raise EngineError(f'{error}: look at what it has written') from error
+            raise EngineError(
+                'engine-process-start', f'{error}: read its output in the log'
+            ) from error
         if status != wire.DONE:
             self.kill()
-            raise EngineError(text)
+        wire.check_done(status, text)
         info = wire.info_from(text)
         self._memory = wire.share(self._socket, info)
-        self.joined = True
+        self.loaded = True
         return info
 
     def ask(self, observation: Observation, patience: float) -> Estimate:
         """
         Estimate.
 
-        :raises LostError: without an answer within so many seconds
+        :param patience: time limit, s
+        :raises LostError: without an answer in time
         :raises InputError: as ``Engine.estimate``
         :raises EngineError: likewise
         """
@@ -192,24 +199,24 @@ class Child:
             self._socket.send(wire.REQUEST.pack(self._number))
         except OSError as error:
             raise LostError(self._ending()) from error
-        if not self.spoke(patience):
+        if not self.is_readable(patience):
             raise LostError(f'engine has not answered for {patience:g} s, its process was killed')
         wire.check_done(*self._receive())
         return self._memory.estimate()
 
     def kill(self) -> None:
-        """End it by force; whoever waits for an answer is told at once."""
-        self.joined = False
+        """Kill the child; a thread that waits for its answer gets an error at once."""
+        self.loaded = False
         self.process.kill()
         self.process.wait()
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits
-        except OSError:  # the other end is closed already
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a waiting thread
+        except OSError:  # the child has closed its end before
             pass
 
     def _receive(self) -> tuple[int, str]:
         try:
-            packet = self._socket.recv(wire.LONGEST)
+            packet = self._socket.recv(wire.MAX_PACKET)
         except OSError:
             packet = b''
         if len(packet) < wire.REPLY.size:
@@ -220,6 +227,6 @@ class Child:
         try:
             code = self.process.wait(1.0)
         except subprocess.TimeoutExpired:
-            return 'engine process has closed its end'
-        told = signal.Signals(-code).name if code < 0 else f'exit code {code}'
-        return f'engine process ended ({told})'
+            return 'engine process closed its socket'
+        reason = signal.Signals(-code).name if code < 0 else f'exit code {code}'
+        return f'engine process ended ({reason})'

@@ -3,8 +3,8 @@
 """
 ``engine.json``: description, hash and ownership of an engine, checked before it is loaded.
 
-All is checked before a library is given the graph: a file that was changed, exchanged or may be
-changed by anyone is refused.
+No library reads the graph before these checks: a file that was changed or exchanged, or that other
+users can write, is refused.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import math
 import os
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -30,36 +30,45 @@ ROOT: Final = 0
 
 def check_file(path: Path) -> None:
     """
-    Refuse a file that is missing, that others may write to, or that is another user's.
+    Check that a file exists, belongs to this user or root, and is not writable by others.
 
-    :raises EngineError: saying which, and what mends it
+    :raises EngineError: with the file and the command that fixes it
     """
     for place in (path, path.parent):
         try:
             status = place.stat()
         except OSError as error:
-            raise EngineError(f'{path} is not there ({error.strerror}): {AGAIN}') from error
-        # In a sticky folder, as /tmp is, nobody else can exchange the user's files.
+            raise EngineError(
+                'engine-file-missing', f'{path} is missing ({error.strerror}): {AGAIN}'
+            ) from error
+        # In a sticky folder such as /tmp, other users cannot exchange the user's files.
         is_sticky = stat.S_ISDIR(status.st_mode) and bool(status.st_mode & stat.S_ISVTX)
         name = shlex.quote(str(place))
         if status.st_mode & stat.S_IWOTH and not is_sticky:
-            raise EngineError(f"{place} may be written by anyone: run 'chmod o-w {name}'")
-        # A group of the user's own has the user's number.
+            raise EngineError(
+                'engine-world-writable',
+                f"{place} is writable by all users: run 'chmod o-w {name}'",
+            )
+        # The private group of a user has the number of the user.
         if status.st_mode & stat.S_IWGRP and status.st_gid not in (ROOT, os.geteuid()):
-            raise EngineError(f"{place} may be written by a group: run 'chmod g-w {name}'")
+            raise EngineError(
+                'engine-group-writable',
+                f"{place} is writable by its group: run 'chmod g-w {name}'",
+            )
         if status.st_uid not in (ROOT, os.geteuid()):
             raise EngineError(
+                'engine-owner',
                 f'{place} belongs to user {status.st_uid}, must be yours ({os.geteuid()}) or '
-                f"root's: look who made it, then run 'sudo chown {os.geteuid()} {name}'"
+                f"root's: check its origin, then run 'sudo chown {os.geteuid()} {name}'",
             )
 
 
 def check_building_place(folder: Path) -> None:
     """
-    Refuse to build where anyone may write, sticky or not: a file there is not ours for sure.
+    Refuse to build where other users can write, even in a sticky folder: files can be exchanged.
 
-    :param folder: it need not be there yet
-    :raises EngineError: naming the folder that is open
+    :param folder: need not exist
+    :raises EngineError: with the folder that others can write
     """
     place = folder.absolute()
     while not place.exists():
@@ -68,17 +77,18 @@ def check_building_place(folder: Path) -> None:
     by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (ROOT, os.geteuid())
     if status.st_mode & stat.S_IWOTH or by_group:
         raise EngineError(
-            f'{place} may be written by {"a group" if by_group else "anyone"}, no engine is built '
-            f"there: give a folder of your own, such as '~/engines/{folder.name}'"
+            'build-folder-writable',
+            f'{place} is writable by {"its group" if by_group else "all users"}, no engine is '
+            f"built there: use a folder of your own, such as '~/engines/{folder.name}'",
         )
 
 
 MANIFEST: Final = 'engine.json'
 GRAPH: Final = 'engine.onnx'
 FORMAT: Final = 1
-LARGEST_DIFFERENCE: Final = 0.01  # between engine and PyTorch, in value
-CHECKPOINT: Final = 'checkpoint'  # in the provenance: its fingerprint
-CHECKSUM: Final = 'checksum'  # in the file; not in the first engines'
+LARGEST_DIFFERENCE: Final = 0.01  # of the value, between engine and PyTorch
+CHECKPOINT: Final = 'checkpoint'  # key of its fingerprint in the provenance
+CHECKSUM: Final = 'checksum'  # key in the file; engines of the first version lack it
 ONNX: Final = 'onnx'
 FLOAT32: Final = 'float32'
 
@@ -92,22 +102,22 @@ class Manifest:
     :param model: 'viva' or 'proprio'
     :param ranges: of the joints in training, rad or m; names in the order of the input
     :param horizon: of the forecast, s
-    :param fingerprint: of this graph, see ``fingerprint``; thresholds are tied to it
-    :param parity: largest difference of value from PyTorch on recorded moments; NaN if it was
-        built for a machine that could not be measured on (null in the file)
-    :param moments: how many moments that was measured on
-    :param provenance: of the checkpoint, and the export
-    :param kind: library that it is for
-    :param file: that the library is given
-    :param precision: of its arithmetic
-    :param runs: kinds that the parity was measured with, in the order in which they are tried
-    :param gpu: that it is for: 'name', 'capabilities'; nothing for a CPU
-    :param libraries: versions of what made it, the engine's own among them
+    :param fingerprint: see ``fingerprint``; thresholds are valid for it alone
+    :param parity: largest difference of value from PyTorch on recorded moments; NaN if the engine
+        was built for another machine and not measured (null in the file)
+    :param moments: number of these moments
+    :param provenance: of the checkpoint and the export
+    :param kind: of the backend that the engine is built for
+    :param file: name of the file that the backend loads
+    :param precision: of the arithmetic
+    :param runs: kinds that the parity was measured with, in order of preference
+    :param gpu: target GPU, with 'name' and 'capabilities'; empty for a CPU
+    :param libraries: versions of the libraries that built it
     :param weights: SHA-256 of the checkpoint's weights
-    :param inputs: name to type and shape, 'B' for any number
-    :param texts: task to what tells it: text, encoder, SHA-256 of the embedding
+    :param inputs: name to type and shape; 'B' is the free batch size
+    :param texts: task to text, encoder and SHA-256 of its embedding
     :param differences: from PyTorch float32, largest and mean, by kind, in value and joint units
-    :param seam: tensor up to which a CPU that can computes in bfloat16; empty: all in float32
+    :param seam: tensor up to which a CPU with bfloat16 computes in bfloat16; empty: all in float32
     """
 
     format: int
@@ -135,13 +145,13 @@ class Manifest:
     seam: str = ''
 
 
-#: Not in the first engines' files.
+#: Fields that files of the first version lack.
 ADDED: Final = {f.name for f in fields(Manifest)
                 if f.default is not MISSING or f.default_factory is not MISSING}  # fmt: skip
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the description, last of all files."""
+    """Write ``engine.json``; call it after all other files are written."""
     parity = None if math.isnan(manifest.parity) else manifest.parity
     content = {**asdict(manifest), 'ranges': manifest.ranges.to_dict(), 'parity': parity}
     content[CHECKSUM] = checksum(content)
@@ -150,9 +160,9 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 def checksum(content: Mapping[str, Any]) -> str:
     """
-    Return the checksum of a description: other cameras, or another order of them, are another.
+    Return the checksum of a description.
 
-    :returns: first 16 hex digits of a SHA-256 over all but the checksum itself
+    :returns: first 16 hex digits of the SHA-256 over all fields but the checksum
     """
     others = {name: value for name, value in content.items() if name != CHECKSUM}
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()[:16]
@@ -160,12 +170,12 @@ def checksum(content: Mapping[str, Any]) -> str:
 
 def fingerprint(checkpoint: str, graph: str, seam: str = '') -> str:
     """
-    Name an engine by what it computes with: thresholds found with one graph are for no other.
+    Return the fingerprint of an engine; thresholds of one graph are not valid for another.
 
-    :param checkpoint: fingerprint of the weights and configuration it was made of
-    :param graph: its SHA-256, which changes with opset, precision or libraries too
+    :param checkpoint: fingerprint of weights and configuration
+    :param graph: SHA-256 of the graph, which also changes with opset, precision and libraries
     :param seam: see ``Manifest``
-    :returns: first 16 hex digits of a SHA-256 over all
+    :returns: first 16 hex digits of the SHA-256 over all parameters
     """
     parts = (checkpoint, graph, seam) if seam else (checkpoint, graph)
     return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]
@@ -173,9 +183,9 @@ def fingerprint(checkpoint: str, graph: str, seam: str = '') -> str:
 
 def read(folder: Path) -> Manifest:
     """
-    Read the description.
+    Read ``engine.json``.
 
-    :raises EngineError: if it is missing, cannot be read, is of another format, or was changed
+    :raises EngineError: if it is missing, unreadable, changed, or has another format
     """
     path = folder / MANIFEST
     check_file(path)
@@ -183,47 +193,53 @@ def read(folder: Path) -> Manifest:
         content = json.loads(path.read_text(encoding='utf-8'))
         if content['format'] != FORMAT:
             raise EngineError(
-                f'{path} has format {content["format"]!r}, must be {FORMAT}: {AGAIN}'
+                'engine-format',
+                f'{path} has format {content["format"]!r}, must be {FORMAT}: {AGAIN}',
             )
         found = checksum(content)
-        wanted = content.pop(CHECKSUM, found)  # the first engines have none
+        stored = content.pop(CHECKSUM, found)  # absent in the first version
         manifest = _parse(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineError(f'{path} cannot be read ({error!r}): {AGAIN}') from error
-    if wanted != found:
-        raise EngineError(f'{path} was changed after it was written: {AGAIN}')
+        raise EngineError(
+            'engine-json-invalid', f'{path} cannot be read ({error!r}): {AGAIN}'
+        ) from error
+    if stored != found:
+        raise EngineError(
+            'engine-json-changed', f'{path} was changed after it was written: {AGAIN}'
+        )
     check_fingerprint(path, manifest)
     return manifest
 
 
 def named(folder: Path) -> str:
     """
-    Return the fingerprint of the engine in a folder; '' where it holds a checkpoint alone.
+    Return the fingerprint of the engine in a folder; '' if it holds a checkpoint alone.
 
-    :raises EngineError: if there is a description that cannot be used
+    :raises EngineError: if engine.json cannot be used
     """
     return read(folder).fingerprint if (folder / MANIFEST).exists() else ''
 
 
 def check_fingerprint(path: Path, manifest: Manifest) -> None:
     """
-    Refuse a description whose graph was exchanged.
+    Check that the fingerprint is that of checkpoint and graph, so that no graph is exchanged.
 
-    :raises EngineError: if the fingerprint is not that of checkpoint and graph
+    :raises EngineError: if it is not
     """
-    checkpoint = manifest.provenance.get(CHECKPOINT)  # older engines do not name it
+    checkpoint = manifest.provenance.get(CHECKPOINT)  # absent in the first version
     if checkpoint is None:
         return
     expected = fingerprint(str(checkpoint), manifest.sha256, manifest.seam)
     if manifest.fingerprint != expected:
         raise EngineError(
-            f'{path} has fingerprint {manifest.fingerprint!r}, checkpoint and graph give '
-            f'{expected!r}: {AGAIN}'
+            'engine-fingerprint',
+            f'{path} has fingerprint {manifest.fingerprint!r}, must be {expected!r} by checkpoint '
+            f'and graph: {AGAIN}',
         )
 
 
 def info_of(manifest: Manifest, kind: str, library: str = '', device: str = 'CPU') -> EngineInfo:
-    """Return what an engine says of itself."""
+    """Return the description of a loaded engine."""
     return EngineInfo(
         manifest.cameras, manifest.ranges.names, manifest.horizon, manifest.image_size,
         manifest.tasks, manifest.fingerprint, kind, library, device,
@@ -244,7 +260,7 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
         'runs': tuple(map(str, content.get('runs', (ONNX,)))),
     }  # fmt: skip
     if Path(content.get('file', GRAPH)).name != content.get('file', GRAPH):
-        raise ValueError(f'file {content["file"]!r} is outside of the folder')
+        raise ValueError(f'file {content["file"]!r} is outside the folder')
     unknown = {*parts['runs'], content.get('kind', ONNX)} - set(BACKENDS)
     if unknown or not parts['runs']:
         raise ValueError(f'runs {parts["runs"]}, must be of {", ".join(BACKENDS)}')
@@ -256,7 +272,7 @@ def _parse(content: Mapping[str, Any]) -> Manifest:
 
 def read_graph(folder: Path, manifest: Manifest) -> bytes:
     """
-    Read the graph that a description is of.
+    Read the graph and check its SHA-256.
 
     :raises EngineError: if it is missing or was changed
     """
@@ -265,41 +281,65 @@ def read_graph(folder: Path, manifest: Manifest) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise EngineError(f'{path} cannot be read ({error}): {AGAIN}') from error
+        raise EngineError(
+            'engine-file-unreadable', f'{path} cannot be read ({error}): {AGAIN}'
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != manifest.sha256:
         raise EngineError(
-            f'{path} has SHA-256 {digest[:12]}.., {MANIFEST} says {manifest.sha256[:12]}..: '
-            f'{AGAIN}'
+            'engine-hash',
+            f'{path} has SHA-256 {digest[:12]}.., must be {manifest.sha256[:12]}.. by {MANIFEST}: '
+            f'{AGAIN}',
         )
     return content
 
 
-def check_task(manifest: Manifest, task: str) -> int:
+def check_kind(folder: Path, manifest: Manifest, kind: str) -> None:
+    """
+    Check that a backend can run an engine.
+
+    :param kind: of the backend
+    :raises EngineError: with the command that exports an engine for it
+    """
+    if manifest.kind == kind or all(BACKENDS[one].runs_onnx for one in (kind, manifest.kind)):
+        return
+    raise EngineError(
+        'engine-kind',
+        f'{folder} is an engine for {manifest.kind}, not for {kind}: set engine_kind to auto, or '
+        f"run 'viva export {folder} --engine {kind} --out DIR --recordings DIR'",
+    )
+
+
+def check_task(tasks: Sequence[str], task: str) -> int:
     """
     Return the index of a task.
 
-    :raises EngineError: naming those that the engine knows
+    :param tasks: of the engine
+    :raises EngineError: with the tasks of the engine
     """
-    if task not in manifest.tasks:
-        known = ', '.join(repr(name) for name in manifest.tasks)
-        raise EngineError(f'task is {task!r}, the engine knows {known}: set the parameter task')
-    return manifest.tasks.index(task)
+    if task not in tasks:
+        known = ', '.join(repr(name) for name in tasks)
+        raise EngineError(
+            'task-unknown', f'task is {task!r}, must be one of {known}: set the parameter task'
+        )
+    return tasks.index(task)
 
 
 def check_parity(manifest: Manifest) -> None:
     """
-    Refuse an engine that was exported although it differed from PyTorch.
+    Check that the engine was measured against PyTorch, and differs little.
 
     :raises EngineError: with the difference
     """
     if math.isnan(manifest.parity):
         raise EngineError(
+            'engine-unmeasured',
             'engine was built ahead and never compared with PyTorch: run '
-            "'viva export FOLDER --measure --recordings DIR' on the machine that it is for"
+            "'viva export FOLDER --measure --recordings DIR' on its target machine",
         )
     if not manifest.parity <= LARGEST_DIFFERENCE:
         raise EngineError(
+            'engine-parity',
             f'engine differs from PyTorch by {manifest.parity:.3g} in value, at most '
-            f'{LARGEST_DIFFERENCE} is allowed: {AGAIN}'
+            f'{LARGEST_DIFFERENCE} is allowed: {AGAIN}',
         )

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-From a synchronised set of messages to what an engine sees: decoded, and looked at.
+Build observations from synchronised messages: decode and check the images.
 
-A picture that cannot be what a camera sees (broken, black, covered, frozen while the joints move)
-makes the observation unknown.
+An invalid image (damaged, black, covered, frozen while the joints move) makes the observation
+unknown.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ Payload = TypeVar('Payload')
 
 
 class Observer(Generic[Payload]):
-    """Decodes and checks; give it the selections in the order of their stamps."""
+    """Decodes and checks images; needs the selections in the order of their stamps."""
 
     def __init__(
         self,
@@ -29,9 +29,9 @@ class Observer(Generic[Payload]):
         content: Callable[[Payload], bytes | memoryview],
     ) -> None:
         """
-        Begin with pictures not seen before.
+        Start without earlier images.
 
-        :param topics: camera to what it is called in a reason
+        :param topics: camera to its topic, for the reasons
         :param decode: raises InputError on a payload that cannot be decoded
         :param content: the payload's bytes as received
         """
@@ -40,15 +40,15 @@ class Observer(Generic[Payload]):
         self._frozen = {camera: FrozenPicture(settings) for camera in topics}
 
     def reset(self) -> None:
-        """Forget earlier pictures, e.g. when time jumps."""
+        """Drop earlier images, such as after a jump of time."""
         for frozen in self._frozen.values():
             frozen.reset()
 
     def observe(self, selection: Selection[Payload]) -> Observation | Unknown:
-        """Return what the engine sees, or why it shall not; every camera is looked at."""
+        """Return the observation, or Unknown with the reasons of all invalid cameras."""
         images, reasons = {}, []
         for camera, topic in self._topics.items():
-            image = self._look(camera, selection)
+            image = self._decode_camera(camera, selection)
             if isinstance(image, str):
                 reasons.append(f'{topic}: {image}')
             else:
@@ -57,7 +57,7 @@ class Observer(Generic[Payload]):
             return Unknown('input', '; '.join(reasons))
         return selection.observation(images)
 
-    def _look(self, camera: str, selection: Selection[Payload]) -> Image | str:
+    def _decode_camera(self, camera: str, selection: Selection[Payload]) -> Image | str:
         payload, stamp = selection.payloads[camera], selection.stamps[camera]
         frozen = self._frozen[camera].update(stamp, self._content(payload), selection.proprio)
         try:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a camera's picture to the model's: the one resize that training and engines share."""
+"""Fit camera images to the model: the one resize that training and engines share."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,21 +19,21 @@ from viva_ros.core.observation import Array, Estimate, Image, Observation
 from viva_ros.engine.api import EngineInfo
 
 _row_weights = lru_cache(area_weights)
-BLOCK: Final = 16  # px at most: larger ones are more arithmetic than OpenCV's way
+BLOCK: Final = 16  # px at most: OpenCV is faster for larger blocks
 
 
-#: OpenCV's types have any number for a pixel; it keeps uint8.
+#: The type stubs of OpenCV allow any number for a pixel; uint8 stays uint8.
 _resize: Final[Any] = cv2.resize
 
 
 def letterbox(image: Image, size: tuple[int, int]) -> Image:
     """
-    Fit an image into a size, its proportions kept, black around it; means over areas, by halves.
+    Fit an image into a size, with its aspect ratio and black bars; shrink it by area averages.
 
     :param image: (H, W, 3) uint8
     :param size: (height, width), px
     :returns: (height, width, 3) uint8
-    :raises InputError: if the image is of another type or shape
+    :raises InputError: if the image has another type or shape
     """
     check(image)
     if image.shape[:2] == size:
@@ -58,18 +58,18 @@ def letterbox(image: Image, size: tuple[int, int]) -> Image:
 
 
 def in_blocks(sent: int, fitted: int) -> bool:
-    """Return whether so many pixels become fewer in blocks that are small, e.g. 4 and 3."""
+    """Return whether a side can be reduced in small equal blocks, such as 4 pixels to 3."""
     return fitted <= sent <= BLOCK * gcd(sent, fitted)
 
 
 def shrink(image: Image, size: tuple[int, int]) -> Image:
     """
-    Take means over areas in equal blocks: what INTER_AREA gives, in half of its time.
+    Shrink by area averages in equal blocks: as INTER_AREA, in half of its time.
 
-    Equal but for rounding: where a mean is as near to one level as to another.
+    Results differ by rounding alone, where a mean lies halfway between two levels.
 
     :param image: (H, W, 3) uint8
-    :param size: (height, width) that ``in_blocks`` is true of, px
+    :param size: (height, width), px; ``in_blocks`` must be true for both sides
     :returns: (height, width, 3) uint8
     """
     count = gcd(image.shape[0], size[0])
@@ -83,44 +83,47 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
 
 @lru_cache
 def _column_weights(sent: int, fitted: int) -> NDArray[np.float32]:
-    """Return the weights for pixels of three numbers, from the right, (3 sent, 3 fitted)."""
+    """Return the weights that multiply rows of RGB pixels from the right, (3 sent, 3 fitted)."""
     return np.kron(area_weights(sent, fitted).T, np.eye(3, dtype=np.float32))
 
 
 def check(image: Image) -> None:
     """
-    Refuse what is no picture.
+    Check that an array is an RGB image.
 
-    :raises InputError: if the image is of another type or shape
+    :raises InputError: if the image has another type or shape
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise InputError(f'image is {image.dtype} {image.shape}, must be uint8 (H, W, 3)')
+        raise InputError(
+            'image-type', f'image is {image.dtype} {image.shape}, must be uint8 (H, W, 3)'
+        )
 
 
 def arrange(observation: Observation, info: EngineInfo) -> tuple[list[Image], Array]:
     """
-    Return images as they are and joint positions (J,), rad or m, in the engine's order.
+    Return images and joint positions (J,), rad or m, in the order of the engine.
 
-    Joints are matched by name, unless they are in the engine's order already: then the node has
-    matched them.
+    Joints are matched by name; the match is skipped if their order is that of the engine.
 
     :raises InputError: on a missing camera or joint, wrong dtype or shape, non-finite number
     """
     missing = [name for name in info.cameras if name not in observation.images]
     if missing:
         have = ', '.join(observation.images)
-        raise InputError(f'camera {", ".join(missing)} is missing; there are {have or "none"}')
+        raise InputError(
+            'camera-missing', f'camera {", ".join(missing)} is missing; there are {have or "none"}'
+        )
     for name in info.cameras:
         try:
             check(observation.images[name])
         except InputError as error:
-            raise InputError(f'camera {name}: {error}') from error
+            raise InputError('image-type', f'camera {name}: {error}') from error
     positions = observation.proprio
     if tuple(positions) != info.joint_names:
         positions = match_joints(positions, info.joint_names)
     joints = np.fromiter(positions.values(), np.float64, len(positions))
     if not np.isfinite(joints).all():
-        match_joints(positions, info.joint_names)  # its error names the joint
+        match_joints(positions, info.joint_names)  # raises an error with the joint
     return [observation.images[name] for name in info.cameras], joints
 
 
@@ -136,28 +139,30 @@ def pack(
     images = np.empty((count, views, *info.image_size, 3), dtype=np.uint8)
     proprio = np.empty((count, len(info.joint_names)), dtype=np.float32)
     for row, observation in enumerate(observations):
-        given, proprio[row] = arrange(observation, info)
-        for view, image in enumerate(given):
+        ordered, proprio[row] = arrange(observation, info)
+        for view, image in enumerate(ordered):
             images[row, view] = letterbox(image, info.image_size)
     return images, proprio
 
 
-def unpack(given: Mapping[str, NDArray[np.floating]], info: EngineInfo) -> list[Estimate]:
+def unpack(outputs: Mapping[str, NDArray[np.floating]], info: EngineInfo) -> list[Estimate]:
     """
     Return the estimates of a batch.
 
-    :param given: value (B,), and perhaps forecast (B, J), progress (B,), success (B,)
+    :param outputs: value (B,); optional forecast (B, J), progress (B,), success (B,)
     :raises EngineError: if a number is not finite
     """
-    columns = [array.tolist() for array in given.values()]
+    columns = [array.tolist() for array in outputs.values()]
     rows = zip(*columns, strict=True)
-    return [_estimate(dict(zip(given, row, strict=True)), info.joint_names) for row in rows]
+    return [_estimate(dict(zip(outputs, row, strict=True)), info.joint_names) for row in rows]
 
 
 def _estimate(row: Mapping[str, Any], joint_names: Sequence[str]) -> Estimate:
     for name, found in row.items():
         if not all(map(math.isfinite, found if isinstance(found, list) else [found])):
-            raise EngineError(f'engine gave {name} {found}: not finite')
+            raise EngineError(
+                'engine-output-not-finite', f'engine output {name} is not finite: {found}'
+            )
     joints = dict(zip(joint_names, row['forecast'], strict=True)) if 'forecast' in row else {}
-    apart = {name: row[name] for name in ('progress', 'success') if name in row}
-    return Estimate(row['value'], joints, **apart)
+    optional = {name: row[name] for name in ('progress', 'success') if name in row}
+    return Estimate(row['value'], joints, **optional)

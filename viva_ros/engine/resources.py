@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the files that come with the package lie: in the source tree, or as installed."""
+"""Find the files of the package: in the source tree, or as installed."""
 
 import json
 import os
@@ -23,9 +23,9 @@ DEFAULT_TASK: Final = 'tray_lift'  # of the shipped engine, where no task is nam
 
 def shared_folder(name: str) -> Path:
     """
-    Find 'config', 'engines' or 'launch'.
+    Return the folder 'config', 'engines' or 'launch'.
 
-    :raises ConfigurationError: naming the places looked at
+    :raises ConfigurationError: with the paths that were searched
     """
     prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
     candidates = [Path(__file__).resolve().parents[2] / name]
@@ -35,53 +35,59 @@ def shared_folder(name: str) -> Path:
     for folder in candidates:
         if folder.is_dir():
             return folder
-    looked = ', '.join(map(str, candidates))
-    raise ConfigurationError(f'folder {name!r} is none of {looked}: install the package again')
+    searched = ', '.join(map(str, candidates))
+    raise ConfigurationError(
+        'package-folder-missing',
+        f'folder {name!r} is missing, searched {searched}: install the package again',
+    )
 
 
-def engine_folder(given: str, task: str) -> Path:
+def engine_folder(engine: str, task: str) -> Path:
     """
     Return the folder of an engine.
 
-    :param given: its path; empty for the one that is shipped for the task
-    :raises EngineError: if none is shipped for the task, naming those that are
+    :param engine: its path; empty for the engine that is shipped for the task
+    :raises EngineError: if no engine is shipped for the task, with the tasks that have one
     """
-    if given:
-        return Path(given).expanduser()
+    if engine:
+        return Path(engine).expanduser()
     shipped = shared_folder('engines')
     known: set[str] = set()
     paths = sorted(shipped.glob('*/engine.json'))
-    for path in sorted(paths, key=lambda path: path.parent.name != task):  # its namesake first
+    for path in sorted(
+        paths, key=lambda path: path.parent.name != task
+    ):  # the engine named like the task first
         tasks = _tasks(path)
         if task in tasks:
             return path.parent
         known |= tasks
     raise EngineError(
+        'shipped-engine-missing',
         f'no engine in {shipped} is for task {task!r}; there are engines for '
-        f'{sorted(known) or "no task"}: name the folder of one in the parameter engine'
+        f'{sorted(known) or "no task"}: set the parameter engine to an engine folder',
     )
 
 
-def tasks_known(given: str) -> set[str]:
+def tasks_known(engine: str) -> set[str]:
     """
     Return the tasks of an engine; empty if the folder has no description.
 
-    :param given: its path; empty for all that are shipped
+    :param engine: its path; empty for all shipped engines
     :raises EngineError: if a description cannot be read
     """
-    folders = [Path(given).expanduser()] if given else shared_folder('engines').iterdir()
+    folders = [Path(engine).expanduser()] if engine else shared_folder('engines').iterdir()
     paths = [folder / 'engine.json' for folder in folders]
     return {task for path in paths if path.is_file() for task in _tasks(path)}
 
 
 def calibrations(engine: str, file: str, task: str, rules: RuleSettings) -> TaskCalibrations:
     """
-    Load the calibration of each task of an engine, or why there is none.
+    Load the calibration of each task of an engine, or the error of loading it.
 
-    :param engine: its folder; empty for the ones that are shipped
-    :param file: with the thresholds; empty for the engine's own of each task
-    :param task: whose calibration must be there
-    :raises VivaError: if it is not, or is for another engine or for other rules
+    :param engine: its folder; empty for the shipped engines
+    :param file: calibration file; empty for the engine's file of each task
+    :param task: task that must have a calibration
+    :raises VivaError: if that calibration is missing, or is for another engine or other rules
     """
     found: dict[str, Calibration | VivaError] = {task: _calibration(engine, file, task, rules)}
     for other in sorted(tasks_known(engine) - {task}):
@@ -107,4 +113,6 @@ def _tasks(path: Path) -> set[str]:
     try:
         return set(json.loads(path.read_text(encoding='utf-8')).get('tasks', ()))
     except (OSError, ValueError, AttributeError) as error:
-        raise EngineError(f'{path} cannot be read ({error}): fetch it again') from error
+        raise EngineError(
+            'engine-json-unreadable', f'{path} cannot be read ({error}): fetch it again'
+        ) from error

@@ -3,8 +3,8 @@
 """
 Observations and estimates between two processes: arrays in shared memory, few bytes on a socket.
 
-The memory has no name (memfd), so nothing is left of it when a process is killed. Nothing is
-pickled: who can write to the other end can give wrong numbers, but run nothing.
+The memory has no name (memfd), so a killed process leaves none behind. Nothing is pickled: a
+process that writes to the other end can send wrong numbers, but run no code.
 """
 
 import fcntl
@@ -19,44 +19,60 @@ from typing import Any, Final
 
 import numpy as np
 
-from viva_ros.core.errors import EngineError, InputError, VivaError
+from viva_ros.core.errors import (
+    CalibrationError,
+    ConfigurationError,
+    DeviceError,
+    EngineError,
+    InputError,
+    RecordingError,
+    VivaError,
+)
 from viva_ros.core.observation import Estimate, Image, Observation
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.preprocessing import arrange, letterbox
 
-REPLY: Final = struct.Struct('<QB')  # number of the request, what came of it; then a text
-DONE, BAD_INPUT, FAILED = range(3)
+REPLY: Final = struct.Struct('<QB')  # number of the request, status; then a text
+DONE, FAILED = range(2)
 REQUEST: Final = struct.Struct('<Q')
-LONGEST: Final = 1 << 16  # bytes of one packet
-LARGEST: Final = 3 * 1920 * 1200  # bytes of a picture that is handed over as it came
+MAX_PACKET: Final = 1 << 16  # bytes
+MAX_IMAGE: Final = 3 * 1920 * 1200  # bytes; larger images are fitted before they are copied
+#: Classes that cross the socket, by name.
+ERRORS: Final[dict[str, type[VivaError]]] = {
+    kind.__name__: kind
+    for kind in (
+        VivaError, ConfigurationError, EngineError, DeviceError, InputError, RecordingError,
+        CalibrationError,
+    )
+}  # fmt: skip
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Return two connected ends; a packet comes whole or not at all."""
+    """Return two connected sockets; a packet arrives whole or not at all."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def share(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
-    """Make memory for an engine, and send it to the other end, who cannot take it away again."""
+    """Create memory for an engine and send it to the other process, which cannot shrink it."""
     descriptor = os.memfd_create('viva_engine', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(descriptor, sum(_sizes(info)))
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # that would be SIGBUS
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # else SIGBUS
         socket.send_fds(connection, [b'memory'], [descriptor])
         return ObservationMemory(descriptor, info)
     finally:
         os.close(descriptor)
 
 
-def take(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
+def attach(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
     """
-    Return the memory that the other end has made.
+    Map the memory that the other process has created.
 
-    :raises EOFError: if there is no other end any more
+    :raises EOFError: if the other process has closed its socket
     """
-    descriptors = socket.recv_fds(connection, LONGEST, 1)[1]
+    descriptors = socket.recv_fds(connection, MAX_PACKET, 1)[1]
     if not descriptors:
-        raise EOFError('the other end was closed')
+        raise EOFError('the other process has closed its socket')
     try:
         return ObservationMemory(descriptors[0], info)
     finally:
@@ -64,43 +80,48 @@ def take(connection: socket.socket, info: EngineInfo) -> 'ObservationMemory':
 
 
 def reply(number: int, status: int = DONE, text: str = '') -> bytes:
-    """Return what answers a request: what came of it, and why."""
-    return REPLY.pack(number, status) + text.encode()[: LONGEST // 2]
+    """Return the packet that answers a request."""
+    return REPLY.pack(number, status) + text.encode()[: MAX_PACKET // 2]
 
 
 def read_reply(packet: bytes) -> tuple[int, str]:
-    """Return what came of a request, and why."""
+    """Return status and text of a reply."""
     _, status = REPLY.unpack_from(packet)
     return status, packet[REPLY.size :].decode(errors='replace')
 
 
 def check_done(status: int, text: str) -> None:
     """
-    Raise what the other side failed with.
+    Raise the error that the other process has sent, with its class and code.
 
     :raises InputError: as ``Engine.estimate``
     :raises EngineError: likewise
     """
-    if status == BAD_INPUT:
-        raise InputError(text)
-    if status == FAILED:
-        raise EngineError(text)
+    if status != DONE:
+        name, _, rest = text.partition(' ')
+        code, _, message = rest.partition(' ')
+        raise ERRORS.get(name, EngineError)(code, message)
 
 
 def failure(error: Exception) -> tuple[int, str]:
-    """Return what came of a request that an engine failed at, whatever its library raised."""
-    if isinstance(error, InputError):
-        return BAD_INPUT, str(error)
-    return FAILED, str(error) if isinstance(error, VivaError) else f'engine failed: {error!r}'
+    """
+    Return status and text that report an error; the text is ``CLASS CODE TEXT``.
+
+    :param error: one that is not a VivaError is reported as an EngineError
+    """
+    if not isinstance(error, VivaError):
+        error = EngineError('engine-failed', f'engine failed: {error!r}')
+    name = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in ERRORS)
+    return FAILED, f'{name} {error.code} {error.text}'
 
 
 def info_text(info: EngineInfo) -> str:
-    """Return what an engine is made for as text."""
+    """Return the description of an engine as JSON."""
     return json.dumps(asdict(info))
 
 
 def info_from(text: str) -> EngineInfo:
-    """Read what ``info_text`` wrote."""
+    """Parse the text of ``info_text``."""
     content: dict[str, Any] = json.loads(text)
     lists = {name: tuple(content[name]) for name in ('cameras', 'joint_names', 'tasks')}
     height, width = content['image_size']
@@ -109,21 +130,21 @@ def info_from(text: str) -> EngineInfo:
 
 class ObservationMemory:
     """
-    One observation and its estimate in shared memory; the socket tells whose turn it is.
+    One observation and its estimate in shared memory; packets on the socket alternate access.
 
-    Joints are float64, and pictures fitted to the engine unless it fits them itself, so that an
-    engine on the other side sees to the bit what it would have seen here.
+    Joints are float64. Images are fitted to the engine unless it fits them itself. So the engine
+    in the other process computes with the same bits as in this one.
     """
 
     def __init__(self, descriptor: int, info: EngineInfo) -> None:
-        """Map the memory; the descriptor can be closed after."""
+        """Map the memory; the descriptor can be closed afterwards."""
         self._info = info
         self._map = mmap.mmap(descriptor, sum(_sizes(info)))
-        shapes, pictures, joints, answer = _sizes(info)
-        cameras, before = len(info.cameras), shapes + pictures
+        shapes, images, joints, answer = _sizes(info)
+        cameras, before = len(info.cameras), shapes + images
         self._shapes = np.frombuffer(self._map, np.int64, 2 * cameras).reshape(-1, 2)
-        rooms = np.frombuffer(self._map, np.uint8, cameras * _room(info), shapes)
-        self._rooms = rooms.reshape(cameras, _room(info))
+        slots = np.frombuffer(self._map, np.uint8, cameras * _slot_size(info), shapes)
+        self._slots = slots.reshape(cameras, _slot_size(info))
         self._joints = np.frombuffer(self._map, np.float64, joints // 8, before)
         self._answer = np.frombuffer(self._map, np.float64, answer // 8, before + joints)
 
@@ -135,29 +156,33 @@ class ObservationMemory:
         """
         images, self._joints[:] = arrange(observation, self._info)
         for view, image in enumerate(images):
-            if not self._info.fits or image.size > LARGEST:
+            if not self._info.fits or image.size > MAX_IMAGE:
                 image = letterbox(image, self._info.image_size)
             self._shapes[view] = image.shape[:2]
-            self._rooms[view, : image.size].reshape(image.shape)[:] = image
+            self._slots[view, : image.size].reshape(image.shape)[:] = image
 
     def observation(self) -> Observation:
         """
-        Read it; its stamps stay behind, no engine looks at them.
+        Read the observation; stamps are not transferred, as no engine uses them.
 
-        :raises InputError: if the other end tells a size that cannot be
+        :raises InputError: if the size of an image does not fit its memory
         """
-        images = {name: self._picture(view) for view, name in enumerate(self._info.cameras)}
+        images = {name: self._image(view) for view, name in enumerate(self._info.cameras)}
         joints = dict(zip(self._info.joint_names, self._joints.tolist(), strict=True))
         return Observation(images, joints, {})
 
-    def _picture(self, view: int) -> Image:
+    def _image(self, view: int) -> Image:
         height, width = self._info.image_size
         if self._info.fits:
             height, width = self._shapes[view].tolist()
         size = 3 * height * width
-        if min(height, width) < 1 or size > self._rooms.shape[1]:
-            raise InputError(f'picture is told to be {width} x {height} pixels')
-        return self._rooms[view, :size].reshape(height, width, 3)
+        if min(height, width) < 1 or size > self._slots.shape[1]:
+            raise InputError(
+                'shared-image-size',
+                f'shared image is {width} x {height} pixels, must be at least 1 x 1 and at most '
+                f'{self._slots.shape[1]} bytes',
+            )
+        return self._slots[view, :size].reshape(height, width, 3)
 
     def answer(self, estimate: Estimate) -> None:
         """Write an estimate."""
@@ -166,20 +191,20 @@ class ObservationMemory:
         self._answer[:] = [*head, *forecast]
 
     def estimate(self) -> Estimate:
-        """Read it."""
+        """Read the estimate."""
         value, progress, success, has_forecast, *forecast = self._answer.tolist()
         names = self._info.joint_names if has_forecast else ()
         joints = dict(zip(names, forecast, strict=False))  # no names: no forecast
         return Estimate(value, joints, progress, success)
 
 
-def _room(info: EngineInfo) -> int:
-    """Return the bytes kept for a picture; memory that is never written to costs nothing."""
+def _slot_size(info: EngineInfo) -> int:
+    """Return the bytes reserved for an image; pages that are never written take no memory."""
     fitted = 3 * math.prod(info.image_size)
-    return max(LARGEST, fitted) if info.fits else fitted
+    return max(MAX_IMAGE, fitted) if info.fits else fitted
 
 
 def _sizes(info: EngineInfo) -> tuple[int, int, int, int]:
-    """Return the bytes of shapes, pictures (rounded up to 8), joints and answer."""
+    """Return the bytes of shapes, images (rounded up to 8), joints and estimate."""
     cameras, joints = len(info.cameras), len(info.joint_names)
-    return 16 * cameras, -(-cameras * _room(info) // 8) * 8, 8 * joints, 8 * (4 + joints)
+    return 16 * cameras, -(-cameras * _slot_size(info) // 8) * 8, 8 * joints, 8 * (4 + joints)

@@ -3,8 +3,8 @@
 """
 Memory and processor time of processes, and ending with the parent, on Linux.
 
-Processor time is the count of the kernel in nanoseconds: /proc/PID/stat counts ticks of
-10 ms, as much as an estimate takes; /proc/PID/schedstat leaves out all threads but the first.
+Processor time is from the kernel's clock of the process, in nanoseconds: /proc/PID/stat counts
+ticks of 10 ms, the time of one estimate; /proc/PID/schedstat counts the first thread alone.
 """
 
 import ctypes
@@ -15,15 +15,15 @@ from typing import Final
 
 def peak_mib(process: int | str = 'self') -> float:
     """
-    Return the peak, MiB; NaN where it cannot be told.
+    Return the peak of resident memory, MiB; NaN if the process has ended.
 
-    ``getrusage`` will not do: its peak is that of the parent too, if that was larger.
+    ``getrusage`` is not used: a child inherits the peak of its parent.
     """
     return _status_mib(process, 'VmHWM')
 
 
 def resident_mib(process: int | str = 'self') -> float:
-    """Return the memory that a process holds now, MiB; NaN if it is gone."""
+    """Return the resident memory of a process, MiB; NaN if it has ended."""
     return _status_mib(process, 'VmRSS')
 
 
@@ -36,12 +36,12 @@ def _status_mib(process: int | str, key: str) -> float:
     return float(next(found, 'nan')) / 1024
 
 
-#: Of the kernel's clock identifiers (linux/posix-timers.h): time on a processor, all threads.
+#: Clock identifier of the kernel (linux/posix-timers.h): processor time of all threads.
 SCHEDULED: Final = 2
 
 
 def cpu_seconds(process_id: int) -> float:
-    """Return the time that all threads of a process have run, s; NaN if it is gone."""
+    """Return the processor time of all threads of a process, s; NaN if it has ended."""
     try:
         return time.clock_gettime((~process_id << 3) | SCHEDULED)
     except OSError:
@@ -52,5 +52,5 @@ PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
 def signal_at_end_of_parent(number: int) -> None:
-    """Have the kernel send a signal to this process when the thread that started it ends."""
+    """Make the kernel send a signal to this process when the thread that started it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)

@@ -3,7 +3,7 @@
 """
 The thread that runs an engine, and one retry after an error of its device.
 
-There is no queue. Who has work asks first whether the worker is idle, and then gives the newest.
+There is no queue: the caller checks that the worker is idle, then submits the newest job.
 """
 
 import gc
@@ -20,7 +20,7 @@ Result = TypeVar('Result')
 
 
 class EngineWorker(Generic[Job, Result]):
-    """Runs a function on one job at a time; ``take`` gives what came out."""
+    """Runs a function on one job at a time; ``take`` returns the newest result."""
 
     def __init__(self, work: Callable[[Job], Result], notify: Callable[[], None]) -> None:
         """
@@ -41,12 +41,12 @@ class EngineWorker(Generic[Job, Result]):
 
     @property
     def idle(self) -> bool:
-        """Whether a job would be begun at once."""
+        """Whether a job would start at once."""
         return self._began is None
 
     @property
     def busy_for(self) -> float:
-        """How long the present job has taken, s; 0 when idle."""
+        """Time since the start of the present job, s; 0 when idle."""
         began = self._began
         return 0.0 if began is None else time.monotonic() - began
 
@@ -57,7 +57,7 @@ class EngineWorker(Generic[Job, Result]):
         :raises ValueError: if it is not idle
         """
         if not self.idle:
-            raise ValueError('the worker is busy: ask whether it is idle first')
+            raise ValueError('the worker is busy: check idle first')
         self._began = time.monotonic()
         self._jobs.append(job)
         self._wake.set()
@@ -67,7 +67,7 @@ class EngineWorker(Generic[Job, Result]):
         return self._results.popleft() if self._results else None
 
     def stop(self) -> None:
-        """Have the thread end after its present job, without a result; returns at once."""
+        """End the thread after its present job, whose result is dropped; return at once."""
         with self._guard:
             self._open = False
         self._wake.set()
@@ -91,8 +91,8 @@ class EngineWorker(Generic[Job, Result]):
                         self._notify()
 
 
-#: What the libraries say, in lower case; their error classes have no base in common.
-SIGNS: Final = (
+#: Parts of messages of libraries, in lower case; their error classes share no base class.
+DEVICE_ERROR_TEXTS: Final = (
     'out of memory', 'outofmemory', 'cuda error', 'cuda failure', 'cudaerror', 'cudnn_status',
     'cublas_status', 'device-side assert', 'failed to allocate memory',
 )  # fmt: skip
@@ -100,35 +100,35 @@ SIGNS: Final = (
 
 @runtime_checkable
 class Freeable(Protocol):
-    """An engine that can give back memory that it keeps for later."""
+    """An engine that can free the memory of its caches."""
 
     def free(self) -> None:
-        """Free what can be made again."""
+        """Free memory that can be allocated again."""
         ...
 
 
-def is_of_device(error: BaseException) -> bool:
-    """Return whether an error, or one that led to it, is the device's."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, DeviceError | MemoryError):
+def is_device_error(error: BaseException) -> bool:
+    """Return whether an error, or one in its chain of causes, is an error of the device."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DeviceError | MemoryError):
             return True
-        if any(sign in str(seen).lower() for sign in SIGNS):
+        if any(text in str(cause).lower() for text in DEVICE_ERROR_TEXTS):
             return True
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 
-def with_one_more_try(act: Callable[[], Result], engine: object) -> Result:
+def retry_on_device_error(act: Callable[[], Result], engine: object) -> Result:
     """
-    Act; free the engine's memory and act again if the device fails.
+    Call a function; if the device fails, free the memory of the engine and call it again.
 
-    :raises DeviceError: if it fails again
+    :raises DeviceError: if the device fails again
     """
     try:
         return act()
     except Exception as error:
-        if not is_of_device(error):
+        if not is_device_error(error):
             raise
     gc.collect()
     try:
@@ -136,9 +136,10 @@ def with_one_more_try(act: Callable[[], Result], engine: object) -> Result:
             engine.free()
         return act()
     except Exception as error:
-        if not is_of_device(error):
+        if not is_device_error(error):
             raise
         raise DeviceError(
-            f'device failed twice, memory freed between: {error}; this process ends to be '
-            'started again: close what else uses the device, or use a smaller engine'
+            'device-failed',
+            f'device failed again after its memory was freed: {error}; this process ends and '
+            'restarts: close other programs on the device, or use a smaller engine',
         ) from error

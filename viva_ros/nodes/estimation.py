@@ -20,7 +20,7 @@ from viva_ros.engine.observation_builder import Observer
 from viva_ros.engine.remote.client import SharedEngine
 from viva_ros.engine.remote.protocol import address_of
 from viva_ros.engine.resources import engine_folder
-from viva_ros.engine.worker import EngineWorker, with_one_more_try
+from viva_ros.engine.worker import EngineWorker, retry_on_device_error
 from viva_ros.nodes.diagnostics import OK, WARN
 from viva_ros.nodes.settings import MonitorSettings
 
@@ -162,7 +162,7 @@ class Estimation:
             observation = self._observer.observe(selection)
             if isinstance(observation, Unknown):
                 return observation
-            return with_one_more_try(lambda: self._engine.estimate(observation), self._engine)
+            return retry_on_device_error(lambda: self._engine.estimate(observation), self._engine)
         except InputError as error:
             return Unknown('input', str(error))
         except DeviceError:

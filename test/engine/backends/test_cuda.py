@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Memory and streams against a driver that is none; the real one is asked where there is one."""
+"""CUDA memory and streams with a fake driver in the memory of this process."""
 
 import ctypes
 import enum
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.errors import raises
 
 from viva_ros.core.errors import DeviceError, EngineError
 from viva_ros.engine.backends import cuda
@@ -22,7 +23,7 @@ class Status(enum.IntEnum):
 
 
 class FakeDriver:
-    """An Orin whose memory is this process's."""
+    """The driver of an Orin; its memory is in this process."""
 
     CUdevice_attribute = SimpleNamespace(
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR='major',
@@ -66,31 +67,33 @@ def install(monkeypatch: pytest.MonkeyPatch, driver: Any) -> None:
     monkeypatch.setattr(cuda, 'find_spec', lambda name: None)  # no pycuda
 
 
-def test_what_the_driver_says_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_is_read_from_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, FakeDriver())
     assert cuda.probe().device == cuda.Device('Orin', '8.7', 64 << 30, '12.6')
 
 
-def test_without_a_gpu_there_is_a_reason_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probe_without_gpu_returns_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, FakeDriver(cuInit=Status.CUDA_ERROR_NO_DEVICE))
     found = cuda.probe()
     assert found.device is None
     assert 'CUDA error 100 (CUDA_ERROR_NO_DEVICE) in cuInit' in found.reason
     assert 'install the NVIDIA driver' in found.reason
+    with raises('gpu-missing', 'CUDA_ERROR_NO_DEVICE', 'nvidia-smi', of=EngineError):
+        cuda.open_cuda()
 
 
-def test_without_a_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_cuda_library_names_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
     monkeypatch.setattr(cuda, 'find_spec', lambda name: None)
     reason = cuda.probe().reason
     assert 'pip install' in reason and (
         'viva_ros[tensorrt]' in reason or 'cuda-bindings' in reason
     )
-    with pytest.raises(EngineError, match='the GPU cannot be reached'):
+    with raises('cuda-library-missing', 'pip install', of=EngineError):
         cuda.open_cuda()
 
 
-def test_what_is_uploaded_comes_back_and_all_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_download_and_close_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = FakeDriver()
     install(monkeypatch, driver)
     gpu = cuda.open_cuda()
@@ -108,7 +111,8 @@ def test_what_is_uploaded_comes_back_and_all_is_freed(monkeypatch: pytest.Monkey
     assert driver.calls[-1] == 'cuDevicePrimaryCtxRelease'
 
 
-def test_memory_that_is_not_there_is_the_device_s_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_allocation_is_device_error(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, FakeDriver(cuMemAlloc=Status.CUDA_ERROR_OUT_OF_MEMORY))
-    with pytest.raises(DeviceError, match=r'CUDA_ERROR_OUT_OF_MEMORY\) in cuMemAlloc'):
-        cuda.open_cuda().buffer(8)
+    gpu = cuda.open_cuda()
+    with raises('cuda-call', 'CUDA_ERROR_OUT_OF_MEMORY', 'cuMemAlloc', of=DeviceError):
+        gpu.buffer(8)

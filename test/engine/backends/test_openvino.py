@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A graph in two pieces, the first in bfloat16, as OpenVINO runs it."""
+"""A graph split in two by OpenVINO, the first part in bfloat16."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import fingerprint
 
 pytest.importorskip('openvino')
-EXACT = 1 + 2.0**-12  # float32 holds it; bfloat16, with 8 bits, makes 1 of it
+EXACT = 1 + 2.0**-12  # exact in float32; bfloat16, with 8 bits, rounds it to 1
 
 
 def two_products(rows: object = 'batch') -> bytes:
@@ -44,27 +44,27 @@ def feeds(batch: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize('batch', [1, 3])
-def test_pieces_give_what_the_whole_gives(batch: int) -> None:
+def test_split_graph_equals_whole_graph(batch: int) -> None:
     given = feeds(batch)
     whole = Compiled(Source(two_products()), batch)(given)['y']
-    pieces = Compiled(Source(two_products(), seam='h'), batch)(given)['y']
+    parts = Compiled(Source(two_products(), seam='h'), batch)(given)['y']
     expected = given['images'] @ np.full((4, 4), EXACT) @ np.full((4, 4), EXACT) + given['proprio']
     assert whole == pytest.approx(expected, rel=1e-6)
-    assert pieces == pytest.approx(expected, rel=2**-8)
-    assert pieces.shape == (batch, 4)
+    assert parts == pytest.approx(expected, rel=2**-8)
+    assert parts.shape == (batch, 4)
 
 
-def test_what_is_before_the_seam_alone_is_rounded() -> None:
+def test_only_part_before_seam_is_rounded() -> None:
     if not can_bfloat16():
         pytest.skip('this CPU has no bfloat16')
     given = feeds(1)
-    rounded = 4 * 2.0 * np.ones((1, 4))  # 4 products of 2 EXACT and EXACT, each of 8 bits
-    behind = rounded @ np.full((4, 4), EXACT) + given['proprio']
+    rounded = 4 * 2.0 * np.ones((1, 4))  # 4 products of 2 EXACT and EXACT, rounded to 8 bits
+    expected = rounded @ np.full((4, 4), EXACT) + given['proprio']
     found = Compiled(Source(two_products(), seam='h'), 1)(given)['y']
-    assert found == pytest.approx(behind, rel=1e-6)
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
-def test_an_input_of_both_pieces_reaches_both() -> None:
+def test_input_of_both_parts_reaches_both() -> None:
     given = feeds(1)
     proto = onnx.load_from_string(two_products())
     proto.graph.node[2].input[1] = 'images'  # y = product + images
@@ -74,7 +74,7 @@ def test_an_input_of_both_pieces_reaches_both() -> None:
     assert found == pytest.approx(expected, rel=2**-8)
 
 
-def test_what_was_given_before_does_not_show() -> None:  # the inputs' memory is used again
+def test_result_is_independent_of_previous_inputs() -> None:  # inputs share one buffer
     run = Compiled(Source(two_products()), 1)
     first, again = feeds(1), feeds(1)
     again['images'] *= 3
@@ -83,17 +83,17 @@ def test_what_was_given_before_does_not_show() -> None:  # the inputs' memory is
     assert run(first)['y'] == pytest.approx(kept)
 
 
-def test_a_seam_that_is_not_there_is_named() -> None:
+def test_unknown_seam_is_named() -> None:
     with pytest.raises(KeyError, match='nowhere'):
         Compiled(Source(two_products(), seam='nowhere'), 1)
 
 
-def test_the_seam_is_part_of_an_engines_name() -> None:
+def test_fingerprint_depends_on_seam() -> None:
     assert fingerprint('a', 'b', 'h') != fingerprint('a', 'b')
     assert len(fingerprint('a', 'b', 'h')) == 16
 
 
-def test_an_engine_says_how_it_computes(make_engine) -> None:
+def test_info_names_bfloat16(make_engine) -> None:
     folder: Path = make_engine()
     assert 'bfloat16' not in load(folder, 'lift', 'openvino').info.library
     make_engine(seam='pixels')

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The way of an observation through the CUDA graph, with a GPU that is none.
+An observation through the CUDA graph code, with a fake GPU.
 
-A captured graph is the call itself here: what it gives for the first observation is checked, its
-replay and the copies' order in a stream need a real one.
+Capturing runs the model on the CPU, so the first estimate is checked; replay and the order of
+copies in a stream need a real GPU.
 """
 
 from contextlib import nullcontext
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.errors import raises
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Observation
@@ -26,7 +27,7 @@ TASK = 'tray_lift'
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    import_module('viva_ros.model.cuda_graph')  # libraries look at torch.cuda
+    import_module('viva_ros.model.cuda_graph')  # before torch.cuda is patched
     import_module('viva_ros.model.checkpoint')
     to = torch.nn.Module.to
 
@@ -39,15 +40,15 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, fake in {
         'Stream': lambda: stream, 'stream': nullcontext, 'synchronize': lambda: None,
         'CUDAGraph': lambda: SimpleNamespace(replay=lambda: None), 'empty_cache': lambda: None,
-        'graph': lambda *_, **__: nullcontext(), 'get_device_name': lambda: 'none at all',
+        'graph': lambda *_, **__: nullcontext(), 'get_device_name': lambda: 'fake GPU',
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, fake)
 
 
-def test_pictures_of_any_size_give_the_value_that_the_model_gives_on_a_cpu(gpu: None) -> None:
+def test_graphed_model_equals_cpu_at_any_image_size(gpu: None) -> None:
     folder = engine_folder('', TASK)
     engine, plain = PytorchEngine(folder, TASK, 'cuda'), PytorchEngine(folder, TASK, 'cpu')
-    assert engine.info.device == 'none at all'
+    assert engine.info.device == 'fake GPU'
     random = np.random.default_rng(0)
     sizes = ((128, 128), (120, 160), engine.info.image_size)
     pictures = [
@@ -56,17 +57,20 @@ def test_pictures_of_any_size_give_the_value_that_the_model_gives_on_a_cpu(gpu: 
     ]
     images = dict(zip(engine.info.cameras, pictures, strict=True))
     joints = dict.fromkeys(engine.info.joint_names, 0.1)
-    found, wanted = (e.estimate(Observation(images, joints, {})) for e in (engine, plain))
-    assert found.value == pytest.approx(wanted.value, abs=2e-3)
-    assert list(found.forecast.values()) == pytest.approx(list(wanted.forecast.values()), abs=2e-3)
+    found, expected = (e.estimate(Observation(images, joints, {})) for e in (engine, plain))
+    assert found.value == pytest.approx(expected.value, abs=2e-3)
+    assert list(found.forecast.values()) == pytest.approx(
+        list(expected.forecast.values()), abs=2e-3
+    )
     batch = [Observation(images, dict.fromkeys(joints, 0.1 * n), {}) for n in range(3)]
     graphs = engine._runner._captured
     graphs.clear()
     given = [one.value for one in engine.estimate_batch(batch)]
     assert given == pytest.approx([plain.estimate(one).value for one in batch], abs=2e-3)
-    assert sorted(graphs) == [1, 2]  # two together and one: no graph for three
+    assert sorted(graphs) == [1, 2]  # a batch of two and one of one: no graph for three
     engine.free()
-    with pytest.raises(InputError, match='camera head: image is float64'):
-        engine.estimate(Observation({**images, 'head': np.zeros((4, 4, 3))}, joints, {}))
+    invalid = Observation({**images, 'head': np.zeros((4, 4, 3))}, joints, {})
+    with raises('image-type', 'camera head', 'float64', of=InputError):
+        engine.estimate(invalid)
     engine.close()
     plain.close()

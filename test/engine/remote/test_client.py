@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A monitor's engine when the server hangs, is gone, or comes back as another one."""
+"""The engine of a monitor when the server hangs, ends, or returns with another engine."""
 
 import threading
 import time
@@ -10,25 +10,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.errors import raises
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import Engine, EngineInfo
-from viva_ros.engine.remote import client as shared
-from viva_ros.engine.remote import client as spare
-from viva_ros.engine.remote import protocol as exchange
+from viva_ros.engine.remote import client, protocol
 from viva_ros.engine.remote.client import SharedEngine
 from viva_ros.engine.remote.server import Server
 from viva_ros.nodes.estimation import Estimation
 
 PATIENCE = 20.0  # s
 INFO = EngineInfo(('head',), ('waist',), 1.0, (2, 2), ('lift',), 'f' * 16, 'fake')
-SEEN = Observation({'head': np.full((2, 2, 3), 7, np.uint8)}, {'waist': 3.0}, {'head': 1})
+OBSERVATION = Observation({'head': np.full((2, 2, 3), 7, np.uint8)}, {'waist': 3.0}, {'head': 1})
 
 
 class Fake:
-    """Value = the joint, times a sign that tells the server's (1) from one's own (-1)."""
+    """Value = sign * joint; the sign is 1 on the server and -1 for the local engine."""
 
     def __init__(self, sign: float = -1.0, info: EngineInfo = INFO) -> None:
         self.info, self.sign = info, sign
@@ -51,38 +50,36 @@ class Fake:
 
 
 @pytest.fixture
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, 'AGAIN', 0.0)
+def _without_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, 'RETRY_DELAY', 0.0)
 
 
-def until(is_so: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE
-    while not is_so():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
 def value(engine: SharedEngine) -> float | None:
     try:
-        return engine.estimate(SEEN).value
+        return engine.estimate(OBSERVATION).value
     except EngineError:
         return None
 
 
-@pytest.mark.usefixtures('_at_once')
-def test_a_server_that_hangs_holds_up_no_estimate_and_is_used_when_it_goes_on(
-    address, monkeypatch
-):
+@pytest.mark.usefixtures('_without_retry_delay')
+def test_hung_server_never_blocks_and_is_used_on_recovery(address, monkeypatch):
     engine = SharedEngine(address, 'lift', Fake, '', PATIENCE)
     waits: list[float] = []
-    spoke = shared.Connection.spoke
+    is_readable = client.Connection.is_readable
     monkeypatch.setattr(
-        shared.Connection, 'spoke',
-        lambda self, timeout: waits.append(timeout) or spoke(self, timeout),
+        client.Connection, 'is_readable',
+        lambda self, timeout: waits.append(timeout) or is_readable(self, timeout),
     )  # fmt: skip
-    server = Server(Fake(1.0), 'lift', address, 0.0, 8)  # listens, and does not run yet
+    server = Server(Fake(1.0), 'lift', address, 0.0, 8)  # listens without answering
     assert [value(engine) for _ in range(5)] == [-3.0] * 5
-    assert waits == [0.05, 0.0, 0.0, 0.0, 0.0]  # s: looked for once, not with all patience
+    assert waits == [0.05, 0.0, 0.0, 0.0, 0.0]  # s: one attempt with a short timeout
     over = threading.Event()
     thread = threading.Thread(target=server.run, args=(over.is_set,))
     thread.start()
@@ -94,17 +91,15 @@ def test_a_server_that_hangs_holds_up_no_estimate_and_is_used_when_it_goes_on(
     server.close()
 
 
-def test_a_server_that_greets_but_does_not_answer_is_looked_for_ever_more_rarely(
-    address, monkeypatch
-):
-    listening = exchange.open_socket()
+def test_reconnection_to_silent_server_backs_off(address, monkeypatch):
+    listening = protocol.open_socket()
     listening.bind(str(address))
     listening.listen()
 
     def greet() -> None:
         for _ in range(3):
             theirs, _ = listening.accept()
-            theirs.send(exchange.greeting(INFO, 'lift'))
+            theirs.send(protocol.greeting(INFO, 'lift'))
             kept.append((theirs, wire.share(theirs, INFO)))
 
     kept: list[object] = []
@@ -112,44 +107,42 @@ def test_a_server_that_greets_but_does_not_answer_is_looked_for_ever_more_rarely
     thread.start()
     engine = SharedEngine(address, 'lift', Fake, '', 0.01)
     until(lambda: value(engine) == -3.0)
-    waits = [engine._wait]
+    waits = [engine._retry_delay]
     for _ in range(2):
-        engine._looked = -1e9
-        until(lambda: value(engine) == -3.0 and engine._looked > 0.0 and not engine._pending)
-        waits.append(engine._wait)
+        engine._attempted = -1e9
+        until(lambda: value(engine) == -3.0 and engine._attempted > 0.0 and not engine._pending)
+        waits.append(engine._retry_delay)
     thread.join(PATIENCE)
     assert waits == [10.0, 20.0, 40.0]
     engine.close()
     listening.close()
 
 
-def test_an_engine_that_cannot_be_loaded_is_told_each_time_and_tried_again(
-    address, monkeypatch, serving
-):
+def test_local_load_error_is_raised_and_load_retried(address, monkeypatch, serving):
     tries: list[int] = []
 
     def load() -> Engine:
         tries.append(1)
         if len(tries) == 1:
-            raise EngineError('weights are missing')
+            raise EngineError('weights-missing', 'weights are missing')
         return Fake()
 
     with serving(Fake(1.0), address):
         engine = SharedEngine(address, 'lift', load, '', PATIENCE)
         assert value(engine) == 3.0
-    until(lambda: value(engine) is None and engine._spare.error is not None)
+    until(lambda: value(engine) is None and engine._local.error is not None)
     for _ in range(2):
-        with pytest.raises(EngineError, match='cannot be loaded: weights are missing'):
-            engine.estimate(SEEN)
+        with raises('local-engine-failed', 'weights are missing', of=EngineError):
+            engine.estimate(OBSERVATION)
     assert len(tries) == 1 and 'weights are missing' in engine.state
     assert f'no server at {address}' in engine.state
-    monkeypatch.setattr(spare, 'AGAIN', 0.0)
+    monkeypatch.setattr(client, 'RETRY_DELAY', 0.0)
     until(lambda: value(engine) == -3.0)
     assert len(tries) == 2 and engine.state.startswith('in this process (fake)')
     engine.close()
 
 
-def test_while_an_engine_is_loaded_an_estimate_is_refused_at_once(address, serving):
+def test_estimate_fails_while_local_engine_is_loading(address, serving):
     may_load = threading.Event()
 
     def load() -> Engine:
@@ -159,15 +152,15 @@ def test_while_an_engine_is_loaded_an_estimate_is_refused_at_once(address, servi
     with serving(Fake(1.0), address):
         engine = SharedEngine(address, 'lift', load, '', PATIENCE)
     for _ in range(2):
-        with pytest.raises(EngineError, match='is gone, an engine of our own is being loaded'):
-            engine.estimate(SEEN)
-    assert engine.state.startswith('one of our own is being loaded: no server at')
+        with raises('local-engine-loading', address, of=EngineError):
+            engine.estimate(OBSERVATION)
+    assert engine.state.startswith('the local engine is being loaded: no server at')
     may_load.set()
     until(lambda: value(engine) == -3.0)
     engine.close()
 
 
-def test_an_engine_that_is_loaded_after_the_end_is_freed(address, serving):
+def test_local_engine_loaded_after_close_is_freed(address, serving):
     may_load, made = threading.Event(), Fake()
 
     def load() -> Engine:
@@ -182,59 +175,65 @@ def test_an_engine_that_is_loaded_after_the_end_is_freed(address, serving):
     until(lambda: made.closed)
 
 
-@pytest.mark.usefixtures('_at_once')
-def test_when_the_server_is_back_to_stay_ones_own_engine_gives_its_memory_back(
+@pytest.mark.usefixtures('_without_retry_delay')
+def test_local_engine_is_freed_when_server_stays(
     address,
     monkeypatch,
     serving,
 ):
-    own = Fake()
-    engine = SharedEngine(address, 'lift', lambda: own, '', PATIENCE)
+    local = Fake()
+    engine = SharedEngine(address, 'lift', lambda: local, '', PATIENCE)
     with serving(Fake(1.0), address):
         until(lambda: value(engine) == 3.0)
-        assert value(engine) == 3.0 and not own.closed  # may be needed again soon
-        monkeypatch.setattr(shared, 'SETTLED', 0.0)
-        assert value(engine) == 3.0 and own.closed
+        assert (
+            value(engine) == 3.0 and not local.closed
+        )  # kept until the server has been used for KEEP_LOCAL s
+        monkeypatch.setattr(client, 'KEEP_LOCAL', 0.0)
+        assert value(engine) == 3.0 and local.closed
     engine.close()
 
 
-@pytest.mark.usefixtures('_at_once')
-def test_without_a_name_the_first_engine_is_the_one_that_all_others_must_be(address, serving):
+@pytest.mark.usefixtures('_without_retry_delay')
+def test_first_engine_sets_the_expected_fingerprint(address, serving):
     other = replace(INFO, fingerprint='e' * 16)
-    engine = SharedEngine(address, 'lift', Fake, '', PATIENCE)  # its own is the first
+    engine = SharedEngine(address, 'lift', Fake, '', PATIENCE)  # the local engine is the first
     with serving(Fake(1.0, other), address):
         until(lambda: value(engine) == -3.0 and 'runs engine' in engine.state)
         assert 'e' * 16 in engine.state and 'f' * 16 in engine.state and not engine.is_served
     engine.close()
     with serving(Fake(1.0), address):
         engine = SharedEngine(address, 'lift', lambda: Fake(-1.0, other), '', PATIENCE)
-    until(lambda: value(engine) is None and engine._spare.error is not None)
-    with pytest.raises(EngineError, match=r'of our own is e{16}, that of the server .* f{16}'):
-        engine.estimate(SEEN)
+    until(lambda: value(engine) is None and engine._local.error is not None)
+    error = engine._local.error
+    assert isinstance(error, EngineError) and error.code == 'local-engine-mismatch'
+    with raises('local-engine-failed', 'e' * 16, 'f' * 16, address):
+        engine.estimate(OBSERVATION)
     engine.close()
+    with raises('engine-closed', of=EngineError):
+        engine.estimate(OBSERVATION)
 
 
-def test_ones_own_engine_can_be_freed_counted_and_interrupted_behind_it(address):
-    own = Fake()
-    engine = SharedEngine(address, 'lift', lambda: own, '', PATIENCE)
-    observer = SimpleNamespace(observe=lambda selection: SEEN)
+def test_local_engine_is_freed_counted_and_interrupted(address):
+    local = Fake()
+    engine = SharedEngine(address, 'lift', lambda: local, '', PATIENCE)
+    observer = SimpleNamespace(observe=lambda selection: OBSERVATION)
     work = Estimation(engine, observer, lambda: None)
-    own.restarts = 2
+    local.restarts = 2
     assert work.restarts == 2
     engine.free()
-    assert own.freed
-    own.hangs.clear()
+    assert local.freed
+    local.hangs.clear()
     work.submit(None, 0)
     until(lambda: work.busy_for > 0.0)
-    assert work.close() and own.closed  # a hang is ended, not waited for
+    assert work.close() and local.closed  # close does not wait for a hung estimate
 
 
-def test_an_estimate_that_waits_for_a_server_is_ended_by_an_interrupt(address, serving):
+def test_interrupt_ends_a_waiting_request(address, serving):
     hung = Fake(1.0)
     with serving(hung, address):
         engine = SharedEngine(address, 'lift', Fake, '', PATIENCE)
         hung.hangs.clear()
-        work = Estimation(engine, SimpleNamespace(observe=lambda _: SEEN), lambda: None)
+        work = Estimation(engine, SimpleNamespace(observe=lambda _: OBSERVATION), lambda: None)
         work.submit(None, 0)
         until(lambda: work.busy_for > 0.1)
         assert work.close()

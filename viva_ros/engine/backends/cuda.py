@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-CUDA memory and a stream, through pycuda where it is installed, else cuda-bindings.
+CUDA memory and a stream, through pycuda if it is installed, else cuda-bindings.
 
-Some runtimes crash without a GPU though they can be imported: ``probe`` asks the driver first.
+Some runtimes can be imported but crash without a GPU: ``probe`` queries the driver first.
 """
 
 import ctypes
@@ -24,9 +24,9 @@ class Device:
     """
     A GPU.
 
-    :param capability: such as '8.7'
-    :param memory: bytes, all of it
-    :param driver: of CUDA, such as '13.0'
+    :param capability: compute capability, such as '8.7'
+    :param memory: total, bytes
+    :param driver: CUDA version of the driver, such as '13.0'
     """
 
     name: str
@@ -37,32 +37,32 @@ class Device:
 
 @dataclass(frozen=True)
 class Probe:
-    """What was found: a device, or why there is none."""
+    """The first GPU, or the reason why there is none."""
 
     device: Device | None
     reason: str = ''
 
 
 class Cuda(Protocol):
-    """What an engine needs; for one thread at a time."""
+    """The functions that an engine needs; for one thread at a time."""
 
     device: Device
     stream: int
 
     def buffer(self, size: int) -> int:
-        """Return the address of so many bytes on the GPU."""
+        """Allocate memory on the GPU, in bytes; return its address."""
         ...
 
     def pinned(self, shape: Sequence[int], kind: DTypeLike) -> NDArray[Any]:
-        """Return an array that is copied without a detour."""
+        """Return an array in pinned memory, which the GPU copies directly."""
         ...
 
     def upload(self, address: int, array: NDArray[Any]) -> None:
-        """Copy a pinned array to the GPU, in the stream."""
+        """Copy a pinned array to the GPU, asynchronously in the stream."""
         ...
 
     def download(self, array: NDArray[Any], address: int) -> None:
-        """Copy to a pinned array, in the stream."""
+        """Copy to a pinned array, asynchronously in the stream."""
         ...
 
     def enter(self) -> None:
@@ -70,16 +70,16 @@ class Cuda(Protocol):
         ...
 
     def wait(self) -> None:
-        """Wait until the stream is done."""
+        """Wait for the stream."""
         ...
 
     def close(self) -> None:
-        """Free all."""
+        """Free all memory and the stream."""
         ...
 
 
 def probe() -> Probe:
-    """Ask the driver for its first GPU, through whatever is installed; never raises."""
+    """Query the driver for its first GPU; errors become the reason."""
     try:
         return Probe(_open_driver().device)
     except EngineError as error:
@@ -90,7 +90,7 @@ def open_cuda() -> Cuda:
     """
     Open the first GPU.
 
-    :raises EngineError: if there is none, or no library to reach it
+    :raises EngineError: if there is no GPU, or neither pycuda nor cuda-bindings
     """
     if find_spec('pycuda') is not None:
         return PyCuda()
@@ -98,17 +98,18 @@ def open_cuda() -> Cuda:
 
 
 class _Driver:
-    """The driver's functions, their codes turned into errors."""
+    """The functions of the driver; their status codes become errors."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
         try:
             self.call('cuInit', 0)
             self.handle = self.call('cuDeviceGet', 0)
-        except Exception as error:  # also if the driver's library is not there
+        except Exception as error:  # also if the library of the driver is missing
             raise EngineError(
-                f'no GPU can be used ({error}): look with nvidia-smi, install the NVIDIA driver, '
-                'or take an engine for the CPU'
+                'gpu-missing',
+                f'no GPU can be used ({error}): check nvidia-smi, install the NVIDIA driver, '
+                'or use an engine for the CPU',
             ) from error
         kinds = module.CUdevice_attribute
         major, minor = (
@@ -125,14 +126,14 @@ class _Driver:
 
     def call(self, name: str, *arguments: Any) -> Any:
         """
-        Call a function.
+        Call a function of the driver.
 
-        :raises DeviceError: with its name and the driver's
+        :raises DeviceError: with its name and status
         """
-        status, *given = getattr(self._module, name)(*arguments)
+        status, *results = getattr(self._module, name)(*arguments)
         if int(status) != 0:
-            raise DeviceError(f'CUDA error {int(status)} ({status.name}) in {name}')
-        return given[0] if len(given) == 1 else given
+            raise DeviceError('cuda-call', f'CUDA error {int(status)} ({status.name}) in {name}')
+        return results[0] if len(results) == 1 else results
 
 
 def _open_driver() -> _Driver:
@@ -140,19 +141,20 @@ def _open_driver() -> _Driver:
         from cuda.bindings import driver
     except ImportError as error:
         raise EngineError(
-            f'the GPU cannot be reached ({error}): install pycuda, or {remedy(["cuda"])}'
+            'cuda-library-missing',
+            f'the GPU cannot be used ({error}): install pycuda, or {remedy(["cuda"])}',
         ) from error
     return _Driver(driver)
 
 
 class BindingsCuda:
-    """See ``Cuda``; by cuda-bindings."""
+    """See ``Cuda``; through cuda-bindings."""
 
     def __init__(self, driver: _Driver) -> None:
         self._driver, self.device = driver, driver.device
         self._context = driver.call('cuDevicePrimaryCtxRetain', driver.handle)
         self.enter()
-        self._stream = driver.call('cuStreamCreate', 1)  # does not wait for the default stream
+        self._stream = driver.call('cuStreamCreate', 1)  # CU_STREAM_NON_BLOCKING
         self.stream = int(self._stream)
         self._buffers: list[Any] = []
         self._pinned: list[Any] = []
@@ -202,7 +204,7 @@ class BindingsCuda:
 
 class PyCuda:
     """
-    See ``cuda.Cuda``.
+    See ``Cuda``; through pycuda.
 
     :raises EngineError: if there is no GPU
     """
@@ -213,10 +215,11 @@ class PyCuda:
 
             driver.init()
             handle = driver.Device(0)
-        except Exception as error:  # its own errors, or an ImportError without a driver
+        except Exception as error:  # errors of pycuda, or an ImportError without a driver
             raise EngineError(
-                f'no GPU can be used ({error}): look with nvidia-smi, install the NVIDIA driver, '
-                'or take an engine for the CPU'
+                'gpu-missing',
+                f'no GPU can be used ({error}): check nvidia-smi, install the NVIDIA driver, '
+                'or use an engine for the CPU',
             ) from error
         self._driver = driver
         major, minor = handle.compute_capability()
@@ -232,33 +235,33 @@ class PyCuda:
         self._buffers: list[Any] = []
 
     def enter(self) -> None:
-        """See ``cuda.Cuda``."""
+        """See ``Cuda``."""
         if self._driver.Context.get_current() is None:
             self._context.push()
 
     def buffer(self, size: int) -> int:
-        """See ``cuda.Cuda``."""
+        """See ``Cuda``."""
         self._buffers.append(self._driver.mem_alloc(size))
         return int(self._buffers[-1])
 
     def pinned(self, shape: Sequence[int], kind: DTypeLike) -> NDArray[Any]:
-        """See ``cuda.Cuda``."""
+        """See ``Cuda``."""
         return np.asarray(self._driver.pagelocked_empty(tuple(shape), kind))
 
     def upload(self, address: int, array: NDArray[Any]) -> None:
-        """See ``cuda.Cuda``."""
+        """See ``Cuda``."""
         self._driver.memcpy_htod_async(address, array, self._stream)
 
     def download(self, array: NDArray[Any], address: int) -> None:
-        """See ``cuda.Cuda``."""
+        """See ``Cuda``."""
         self._driver.memcpy_dtoh_async(array, address, self._stream)
 
     def wait(self) -> None:
-        """See ``cuda.Cuda``."""
+        """See ``Cuda``."""
         self._stream.synchronize()
 
     def close(self) -> None:
-        """See ``cuda.Cuda``."""
+        """See ``Cuda``."""
         for address in self._buffers:
             address.free()
         self._buffers = []

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The engine that ships: an ONNX graph run by onnxruntime, without torch."""
+"""An ONNX graph run by onnxruntime on the CPU, without torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import manifest as manifests
-from viva_ros.engine.backend import BACKENDS, Backend
+from viva_ros.engine.backend import Backend
 from viva_ros.engine.manifest import AGAIN, Manifest, info_of
 from viva_ros.engine.preprocessing import pack, unpack
 
-BATCH: Final = 'batch'  # name of the free axis in the graph
+BATCH: Final = 'batch'  # name of the free batch axis in the graph
 
 
 @dataclass(frozen=True)
 class Graph:
     """
-    A graph and what it is of.
+    A verified graph, its description and the task.
 
-    :param content: the ONNX file
+    :param content: of the ONNX file
     :param task: index
-    :param takes_many: one call is for any number of observations
+    :param takes_many: whether one call takes any number of observations
     """
 
     path: Path
@@ -40,26 +40,22 @@ class Graph:
     def feeds(
         self, images: NDArray[np.uint8], proprio: NDArray[np.float32]
     ) -> dict[str, NDArray[np.generic]]:
-        """Name the inputs: (B, V, H, W, 3) and (B, J); a graph without cameras takes no images."""
+        """Return the inputs by name; images are (B, V, H, W, 3), proprio is (B, J)."""
         task = np.full(len(proprio), self.task, dtype=np.int64)
         return {'images': images, 'proprio': proprio, 'task': task}
 
 
 def read(folder: Path, task: str, kind: str) -> Graph:
     """
-    Read and verify.
+    Read and verify the graph of an engine.
 
-    :param kind: of the library that will run it
-    :raises EngineError: if a file is missing, changed or not a graph, or the task is not known
+    :param kind: of the backend that runs it
+    :raises EngineError: if a file is missing or changed, or kind or task do not fit
     """
     manifest = manifests.read(folder)
     manifests.check_parity(manifest)
-    if not BACKENDS[manifest.kind].runs_onnx:
-        raise EngineError(
-            f'{folder} is an engine for {manifest.kind}, asked for {kind}: set engine_kind to '
-            f"auto, or run 'viva export {folder} --engine {kind} --out DIR --recordings DIR'"
-        )
-    index = manifests.check_task(manifest, task)
+    manifests.check_kind(folder, manifest, kind)
+    index = manifests.check_task(manifest.tasks, task)
     content = manifests.read_graph(folder, manifest)
     shape = manifest.inputs.get('proprio', {}).get('shape', [1])
     return Graph(folder / manifest.file, content, manifest, index, shape[0] == 'B')
@@ -69,8 +65,8 @@ class OnnxEngine:
     """
     Runs ``engine.onnx``.
 
-    :param threads: more than one collapse where others compute as well
-    :raises EngineError: if a file is missing, changed, or cannot be run here
+    :param threads: several are slow when other programs use the same cores
+    :raises EngineError: if a file is missing or changed, or onnxruntime cannot run it
     """
 
     def __init__(self, folder: Path, task: str, threads: int = 1) -> None:
@@ -78,7 +74,8 @@ class OnnxEngine:
             import onnxruntime
         except ImportError as error:
             raise EngineError(
-                f'onnxruntime cannot be imported ({error}); {remedy(["onnxruntime"])}'
+                'onnxruntime-missing',
+                f'onnxruntime cannot be imported ({error}): {remedy(["onnxruntime"])}',
             ) from error
         graph = read(folder, task, 'onnx')
         self._library, self._threads, self._graph = onnxruntime, threads, graph
@@ -91,7 +88,7 @@ class OnnxEngine:
         """
         Open the graph.
 
-        :param one: for one observation at a time, which lets the library compute shapes beforehand
+        :param one: fix the batch size to 1, so that the library computes shapes beforehand
         """
         options = self._library.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = self._threads
@@ -102,10 +99,11 @@ class OnnxEngine:
             return self._library.InferenceSession(
                 self._graph.content, options, providers=['CPUExecutionProvider']
             )
-        except Exception as error:  # onnxruntime's own errors share no base class
+        except Exception as error:  # errors of onnxruntime share no base class
             raise EngineError(
+                'onnx-graph-invalid',
                 f'{self._graph.path} cannot be loaded by onnxruntime '
-                f'{self._library.__version__} ({error}): {AGAIN}'
+                f'{self._library.__version__} ({error}): {AGAIN}',
             ) from error
 
     def estimate(self, observation: Observation) -> Estimate:
@@ -113,7 +111,7 @@ class OnnxEngine:
         return self._run(self._one, [observation])[0]
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
-        """See ``BatchEngine``; a graph for one at a time is run for each."""
+        """See ``BatchEngine``; a graph with batch size 1 runs once per observation."""
         if len(observations) == 1 or not self._graph.takes_many:
             return [self.estimate(observation) for observation in observations]
         self._many = self._many or self._open(one=False)
@@ -123,13 +121,13 @@ class OnnxEngine:
         images, proprio = pack(observations, self.info)
         feeds = self._graph.feeds(images, proprio)
         try:
-            given = session.run(None, {name: feeds[name] for name in self._inputs})
+            outputs = session.run(None, {name: feeds[name] for name in self._inputs})
         except Exception as error:
-            raise EngineError(f'onnxruntime failed: {error}') from error
-        return unpack(dict(zip(self._outputs, given, strict=True)), self.info)
+            raise EngineError('onnxruntime-failed', f'onnxruntime failed: {error}') from error
+        return unpack(dict(zip(self._outputs, outputs, strict=True)), self.info)
 
     def close(self) -> None:
-        """Free the sessions; nothing may be estimated after."""
+        """Free the sessions; the engine cannot be used afterwards."""
         self._one = self._many = None
 
 

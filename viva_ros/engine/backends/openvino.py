@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A graph compiled by OpenVINO for a fixed number of observations, its inputs in memory of ours.
+A graph compiled by OpenVINO for a fixed batch size, with inputs in memory of this module.
 
-It may be in two pieces: up to a tensor that all pictures pass through (the seam) in bfloat16,
-what follows in float32. The first is most of the work, the second what the value is sensitive to.
+It can be split in two: bfloat16 up to a tensor that depends on all images (the seam), float32
+after it. The first part takes most of the time; the value is sensitive to rounding in the second.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,17 +24,17 @@ from viva_ros.engine.backends import onnx as portable
 from viva_ros.engine.manifest import AGAIN, info_of
 from viva_ros.engine.preprocessing import pack, unpack
 
-BFLOAT16: Final = 'BF16'  # as a capability of a CPU
+BFLOAT16: Final = 'BF16'  # name of the CPU capability
 HINTS: Final = {'float32': 'f32', 'bfloat16': 'bf16'}
 
 
 @dataclass(frozen=True)
 class GraphSource:
     """
-    What is compiled.
+    A graph to compile.
 
-    :param content: an ONNX file
-    :param seam: name of a tensor; empty: all in float32
+    :param content: of the ONNX file
+    :param seam: name of the tensor that ends the bfloat16 part; empty: all in float32
     """
 
     content: bytes
@@ -44,28 +44,29 @@ class GraphSource:
 
 def library() -> Any:
     """
-    Return OpenVINO.
+    Import OpenVINO.
 
-    :raises EngineError: if it is not there
+    :raises EngineError: if it is not installed
     """
     try:
         import openvino
     except ImportError as error:
         raise EngineError(
+            'openvino-missing',
             f'openvino cannot be imported ({error}): set engine_kind to onnx, or '
-            f'{remedy(["openvino"])}'
+            f'{remedy(["openvino"])}',
         ) from error
     return openvino
 
 
 def can_bfloat16() -> bool:
-    """Return whether the CPU computes in bfloat16 by itself."""
+    """Return whether the CPU has bfloat16 arithmetic."""
     return BFLOAT16 in library().Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
 
 
 class Compiled:
     """
-    Runs a graph.
+    Runs a compiled graph.
 
     :param batch: observations in one call
     """
@@ -73,7 +74,7 @@ class Compiled:
     def __init__(self, source: GraphSource, batch: int) -> None:
         self._inputs: list[tuple[str, NDArray[Any]]] = []
         self._outputs: dict[str, NDArray[Any]] = {}
-        self._tensors: list[Any] = []  # they do not own the memory, and must live
+        self._tensors: list[Any] = []  # kept alive, as requests refer to them
         if source.seam:
             head, tail = cut(source, batch)
             first, rest = self._compile(source, head, 'bfloat16'), self._compile(source, tail)
@@ -95,7 +96,7 @@ class Compiled:
             'INFERENCE_NUM_THREADS': source.threads, 'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_PRECISION_HINT': HINTS[precision],
         }  # fmt: skip
-        # Compiling may add names to a tensor: afterwards they are told by their order.
+        # Compiling may add names to a tensor: inputs and outputs are matched by order.
         inputs = [port.any_name for port in model.inputs]
         outputs = [port.any_name for port in model.outputs]
         made = library().Core().compile_model(model, 'CPU', hints)
@@ -105,7 +106,7 @@ class Compiled:
                 array, tensor = self._memory(made.input(index))
                 self._inputs.append((name, array))
                 request.set_input_tensor(index, tensor)
-        self._outputs = {}  # of the last piece
+        self._outputs = {}  # of the last part
         for index, name in enumerate(outputs):
             self._outputs[name], tensor = self._memory(made.output(index))
             request.set_output_tensor(index, tensor)
@@ -118,7 +119,7 @@ class Compiled:
 
 
 def read(source: GraphSource, batch: int) -> Any:
-    """Return the model for so many observations, shapes computed beforehand."""
+    """Return the model for a batch size, with constant shapes folded."""
     model = library().Core().read_model(source.content, b'')
     model.reshape({i.any_name: [batch, *list(i.partial_shape)[1:]] for i in model.inputs})
     passes = import_module('openvino.passes')
@@ -130,21 +131,21 @@ def read(source: GraphSource, batch: int) -> Any:
 
 def cut(source: GraphSource, batch: int) -> tuple[Any, Any]:
     """
-    Return the model before the seam and that behind it, whose first input is the seam.
+    Return the models before and after the seam; the seam is the first input of the second.
 
-    :raises KeyError: if no tensor has its name
+    :raises KeyError: if no tensor has the name of the seam
     """
     openvino, operations = library(), import_module('openvino.opset13')
     before, behind = read(source, batch), read(source, batch)
     until, since = _tensor(before, source.seam), _tensor(behind, source.seam)
     head = openvino.Model([operations.result(until)], _parameters([until.get_node()]), 'head')
-    given = operations.parameter(since.get_shape(), since.get_element_type(), name=source.seam)
-    given.output(0).set_names({source.seam})
+    entry = operations.parameter(since.get_shape(), since.get_element_type(), name=source.seam)
+    entry.output(0).set_names({source.seam})
     for target in list(since.get_target_inputs()):
-        target.replace_source_output(given.output(0))
+        target.replace_source_output(entry.output(0))
     results = behind.get_results()
     others = [p for p in _parameters(results) if p.get_friendly_name() != source.seam]
-    return head, openvino.Model(results, [given, *others], 'tail')
+    return head, openvino.Model(results, [entry, *others], 'tail')
 
 
 def _tensor(model: Any, name: str) -> Any:
@@ -157,27 +158,27 @@ def _tensor(model: Any, name: str) -> Any:
 
 def _parameters(nodes: list[Any]) -> list[Any]:
     """Return the inputs that nodes depend on."""
-    found, seen, left = [], set(), list(nodes)
-    while left:
-        node = left.pop()
-        if node.get_friendly_name() in seen:
+    found, visited, pending = [], set(), list(nodes)
+    while pending:
+        node = pending.pop()
+        if node.get_friendly_name() in visited:
             continue
-        seen.add(node.get_friendly_name())
+        visited.add(node.get_friendly_name())
         if node.get_type_name() == 'Parameter':
             found.append(node)
-        left += [value.get_node() for value in node.input_values()]
+        pending += [value.get_node() for value in node.input_values()]
     return found
 
 
-SIZES: Final = (8, 4, 2, 1)  # of a batch; fixed shapes are faster than free ones
+SIZES: Final = (8, 4, 2, 1)  # of batches: fixed shapes are faster than free ones
 
 
 class OpenvinoEngine:
     """
-    Runs ``engine.onnx`` in float32, in part in bfloat16, or in the 8 bits that are written in it.
+    Runs ``engine.onnx`` in float32, partly in bfloat16, or in 8 bits if the graph is quantized.
 
-    :param threads: more than one collapse where others compute as well
-    :raises EngineError: if a file is missing, changed, or cannot be run here
+    :param threads: several are slow when other programs use the same cores
+    :raises EngineError: if a file is missing or changed, or OpenVINO cannot run it
     """
 
     def __init__(self, folder: Path, task: str, threads: int = 1) -> None:
@@ -193,16 +194,17 @@ class OpenvinoEngine:
         self.info = info_of(graph.manifest, 'openvino', how)
 
     def _for(self, batch: int) -> Compiled:
-        """Return the graph for so many observations; it is compiled when it is first asked for."""
+        """Return the graph for a batch size; it is compiled at its first use."""
         if batch not in self._compiled:
             try:
                 self._compiled[batch] = Compiled(self._source, batch)
             except Exception as error:  # OpenVINO raises RuntimeError and errors of its own
                 reason = str(error).strip().splitlines()[-1]
                 raise EngineError(
+                    'openvino-graph-invalid',
                     f'{self._graph.path} cannot be loaded by openvino '
                     f'{library().__version__} ({reason}): {AGAIN}, or set engine_kind '
-                    'to onnx'
+                    'to onnx',
                 ) from error
         return self._compiled[batch]
 
@@ -211,7 +213,7 @@ class OpenvinoEngine:
         return self._run([observation])[0]
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
-        """See ``BatchEngine``; in parts of the sizes that are compiled."""
+        """See ``BatchEngine``; a batch is split into SIZES."""
         found: list[Estimate] = []
         for size in SIZES if self._graph.takes_many else (1,):
             while len(observations) - len(found) >= size:
@@ -223,17 +225,17 @@ class OpenvinoEngine:
         count = len(observations)
         compiled = self._for(count)
         try:
-            given = compiled(self._graph.feeds(images, proprio))
+            outputs = compiled(self._graph.feeds(images, proprio))
         except Exception as error:
-            raise EngineError(f'openvino failed: {error}') from error
+            raise EngineError('openvino-failed', f'openvino failed: {error}') from error
         shaped = {
             name: array.reshape((count, -1) if name == 'forecast' else count)
-            for name, array in given.items()
+            for name, array in outputs.items()
         }
         return unpack(shaped, self.info)
 
     def close(self) -> None:
-        """Free the compiled graphs; nothing may be estimated after."""
+        """Free the compiled graphs; the engine cannot be used afterwards."""
         self._compiled.clear()
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The engine of a checkpoint, by PyTorch.
+A checkpoint run by PyTorch.
 
-On a CPU the model as it was trained, which all others are compared with; on a GPU its lean form as
-one CUDA graph, in the precision that the engine was compared in (float32 for a bare checkpoint).
+On a CPU it runs the model as trained, the reference of all other engines; on a GPU the optimised
+model as one CUDA graph, in the precision of the export (float32 for a checkpoint).
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from viva_ros.engine.manifest import FLOAT32, Manifest, check_file
 from viva_ros.engine.preprocessing import arrange, pack, unpack
 
 KIND = 'pytorch'
-SIZES = (8, 4, 2, 1)  # of a batch; to capture a graph takes seconds
+SIZES = (8, 4, 2, 1)  # of batches: capturing a graph takes seconds
 Task = NDArray[np.int64]
 Outputs = list[NDArray[Any]]
 
@@ -44,28 +44,26 @@ class PytorchEngine:
             from viva_ros.model import checkpoint
         except ImportError as error:
             raise EngineError(
+                'checkpoint-torch-missing',
                 f'a checkpoint needs torch ({error}): use an exported engine, or '
-                f'{remedy(["torch", "diffusers", "safetensors"])}'
+                f'{remedy(["torch", "diffusers", "safetensors"])}',
             ) from error
         for name in (checkpoint.DESCRIPTION, checkpoint.WEIGHTS):
             check_file(folder / name)
-        made = _made_for_it(folder)
+        manifest = _read_manifest(folder)
         read = checkpoint.read(folder)
         config = read.model.config
-        if task not in config.tasks:
-            known = ', '.join(repr(name) for name in config.tasks)
-            raise EngineError(
-                f'task is {task!r}, the engine knows {known}: set the parameter task'
-            )
+        index = manifests.check_task(config.tasks, task)
         on_gpu = device == 'cuda' or (device == 'auto' and torch.cuda.is_available())
-        precision = made.precision if made else FLOAT32
+        precision = manifest.precision if manifest else FLOAT32
         self._model: Any = read.model
         self._runner = self._graphed(precision) if on_gpu else None
-        self._task, self._names = config.tasks.index(task), read.model.outputs
+        self._task, self._names = index, read.model.outputs
         self.info = EngineInfo(
             config.cameras, config.joint_names, config.horizon, config.image_size, config.tasks,
-            made.fingerprint if made else read.fingerprint, KIND, f'torch {torch.__version__}',
-            torch.cuda.get_device_name() if on_gpu else 'CPU', fits=on_gpu,
+            manifest.fingerprint if manifest else read.fingerprint, KIND,
+            f'torch {torch.__version__}', torch.cuda.get_device_name() if on_gpu else 'CPU',
+            fits=on_gpu,
         )  # fmt: skip
 
     def _graphed(self, precision: str) -> Any:
@@ -75,7 +73,7 @@ class PytorchEngine:
         from viva_ros.model.inference import LeanViVa
 
         runner = GraphedModel(LeanViVa(self._model), getattr(torch, precision))
-        self._model = None  # its weights are in the lean form
+        self._model = None  # the lean form has its weights
         return runner
 
     def estimate(self, observation: Observation) -> Estimate:
@@ -83,30 +81,29 @@ class PytorchEngine:
         return self.estimate_batch([observation])[0]
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
-        """See ``BatchEngine``; on a GPU in parts that have a graph each."""
+        """See ``BatchEngine``; on a GPU a batch is split into SIZES."""
         found: list[Estimate] = []
         while rest := observations[len(found) :]:
-            fitting = next(size for size in SIZES if size <= len(rest))
-            found += self._run(rest[:fitting] if self._runner else rest)
+            size = next(most for most in SIZES if most <= len(rest))
+            found += self._run(rest[:size] if self._runner else rest)
         return found
 
     def _run(self, observations: Sequence[Observation]) -> list[Estimate]:
         run = self._run_graph if self._runner else self._run_eagerly
         try:
-            given = run(observations, np.full(len(observations), self._task, dtype=np.int64))
+            outputs = run(observations, np.full(len(observations), self._task, dtype=np.int64))
         except RuntimeError as error:
-            raise EngineError(f'torch failed: {error}') from error
-        outputs = dict(zip(self._names, given, strict=True))
-        return unpack(outputs, self.info)
+            raise EngineError('torch-failed', f'torch failed: {error}') from error
+        return unpack(dict(zip(self._names, outputs, strict=True)), self.info)
 
     def _run_graph(self, observations: Sequence[Observation], task: Task) -> Outputs:
-        """Run on the GPU, which fits the pictures as well."""
-        pictures, proprio = zip(*(arrange(one, self.info) for one in observations), strict=True)
+        """Run on the GPU, which also letterboxes the images."""
+        images, proprio = zip(*(arrange(one, self.info) for one in observations), strict=True)
         assert self._runner is not None
-        given: Outputs = self._runner.run(
-            pictures, {'proprio': np.stack(proprio).astype(np.float32), 'task': task}
+        outputs: Outputs = self._runner.run(
+            images, {'proprio': np.stack(proprio).astype(np.float32), 'task': task}
         )
-        return given
+        return outputs
 
     def _run_eagerly(self, observations: Sequence[Observation], task: Task) -> Outputs:
         from viva_ros.model.cuda_graph import run_eagerly
@@ -120,12 +117,12 @@ class PytorchEngine:
             self._runner.free()
 
     def close(self) -> None:
-        """Free the model; nothing may be estimated after."""
+        """Free the model; the engine cannot be used afterwards."""
         self._model = self._runner = None
 
 
-def _made_for_it(folder: Path) -> Manifest | None:
-    """Return the description, if it is of an engine for PyTorch; a file changed is refused."""
+def _read_manifest(folder: Path) -> Manifest | None:
+    """Read and verify the description of an engine for PyTorch; None for other folders."""
     if not (folder / manifests.MANIFEST).exists():
         return None
     manifest = manifests.read(folder)

@@ -1,10 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A TensorRT engine: built for one GPU and one version of the library, and executable code.
+A TensorRT engine: executable code for one GPU and one version of the library.
 
-`tensorrt` and `tensorrt_rtx` have the same interface. All is compared before either is given the
-file, and the driver is asked for a GPU before either is imported: they may crash without one.
+`tensorrt` and `tensorrt_rtx` have the same interface. GPU and version are compared before the
+library reads the file. The driver is queried before the library is imported, as it may crash
+without a GPU.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from viva_ros.engine.backends import cuda
 from viva_ros.engine.manifest import Manifest, info_of
 from viva_ros.engine.preprocessing import pack, unpack
 
-#: No package index has this one: JetPack does, and NVIDIA's repository for apt.
+#: No package index has tensorrt: it comes with JetPack or NVIDIA's apt repository.
 TENSORRT: Final = "install NVIDIA's TensorRT (JetPack has it; on a PC 'apt install tensorrt')"
 LARGEST_BATCH: Final = 8
 
@@ -34,19 +35,19 @@ class TensorrtEngine:
     """
     Runs ``engine.plan``.
 
-    :raises EngineError: if it is for another GPU or version, or a file is missing or changed
+    :raises EngineError: if the GPU or the version differs, or a file is missing or changed
     """
 
     def __init__(self, folder: Path, task: str, kind: str = 'tensorrt') -> None:
         self._kind = kind
         manifest = manifests.read(folder)
-        check_kind(manifest, folder, kind)
+        manifests.check_kind(folder, manifest, kind)
         manifests.check_parity(manifest)
-        self._task = manifests.check_task(manifest, task)
+        self._task = manifests.check_task(manifest.tasks, task)
         content = manifests.read_graph(folder, manifest)
         found = cuda.probe()
         if found.device is None:
-            raise EngineError(f'{folder} is for a GPU: {found.reason}')
+            raise EngineError('engine-needs-gpu', f'{folder} is for a GPU: {found.reason}')
         check_gpu(manifest, found.device)
         library = import_library(kind)
         check_version(manifest, kind, library.__version__)
@@ -55,7 +56,10 @@ class TensorrtEngine:
         self._runtime = library.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(content)
         if self._engine is None:
-            raise EngineError(f'{folder / manifest.file} cannot be loaded: {_again(manifest)}')
+            raise EngineError(
+                'tensorrt-plan-invalid',
+                f'{folder / manifest.file} cannot be loaded: {_again(manifest)}',
+            )
         self._library, self._context = library, self._engine.create_execution_context()
         self._buffers: dict[str, tuple[int, NDArray[Any]]] = {}
         self._allocate()
@@ -76,14 +80,14 @@ class TensorrtEngine:
         return self.estimate_batch([observation])[0]
 
     def estimate_batch(self, observations: Sequence[Observation]) -> list[Estimate]:
-        """See ``BatchEngine``; more than the engine was built for go in several calls."""
+        """See ``BatchEngine``; a batch larger than the engine's runs in several calls."""
         found: list[Estimate] = []
         for start in range(0, len(observations), LARGEST_BATCH):
             part = observations[start : start + LARGEST_BATCH]
             images, proprio = pack(part, self.info)
             task = np.full(len(part), self._task)
-            given = self._run({'images': images, 'proprio': proprio, 'task': task})
-            found += unpack(given, self.info)
+            outputs = self._run({'images': images, 'proprio': proprio, 'task': task})
+            found += unpack(outputs, self.info)
         return found
 
     def _run(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -98,70 +102,59 @@ class TensorrtEngine:
             self._context.set_input_shape(name, (count, *pinned.shape[1:]))
             gpu.upload(address, pinned[:count])
         if not self._context.execute_async_v3(gpu.stream):
-            raise DeviceError(f'{self._kind} failed: CUDA error while it ran')
+            raise DeviceError('tensorrt-failed', f'{self._kind} failed: CUDA error while it ran')
         for name in outputs:
             gpu.download(self._buffers[name][1][:count], self._buffers[name][0])
         gpu.wait()
         return {name: self._buffers[name][1][:count].copy() for name in outputs}
 
     def close(self) -> None:
-        """Free engine and memory; nothing may be estimated after."""
+        """Free engine and memory; the engine cannot be used afterwards."""
         self._context = self._engine = self._runtime = None
         self._buffers = {}
         self._cuda.close()
 
 
-#: The same with TensorRT for RTX.
+#: The engine of TensorRT for RTX.
 TensorrtRtxEngine = partial(TensorrtEngine, kind='tensorrt_rtx')
-
-
-def check_kind(manifest: Manifest, folder: Path, kind: str) -> None:
-    """
-    Refuse an engine of another library.
-
-    :raises EngineError: with the command that makes one
-    """
-    if manifest.kind != kind:
-        raise EngineError(
-            f'{folder} is an engine for {manifest.kind}, asked for {kind}: set engine_kind to '
-            f"auto, or run 'viva export {folder} --engine {kind} --out DIR --recordings DIR'"
-        )
 
 
 def check_gpu(manifest: Manifest, device: cuda.Device) -> None:
     """
-    Refuse an engine for another GPU.
+    Check that the engine is for this GPU.
 
-    :raises EngineError: naming both
+    :raises EngineError: with both GPUs
     """
-    wanted = list(manifest.gpu.get('capabilities', ()))
+    capabilities = list(manifest.gpu.get('capabilities', ()))
     name = str(manifest.gpu.get('name', ''))
     is_other = bool(name) and name != device.name
-    if device.capability not in wanted or is_other:
-        have = ' and '.join(f'sm_{text.replace(".", "")}' for text in wanted) or 'no GPU'
+    if device.capability not in capabilities or is_other:
+        have = ' and '.join(f'sm_{text.replace(".", "")}' for text in capabilities) or 'no GPU'
         raise EngineError(
+            'engine-gpu',
             f'engine is for {have}{f" ({name})" if name else ""}, this GPU is '
-            f'sm_{device.capability.replace(".", "")} ({device.name}): {_again(manifest)}'
+            f'sm_{device.capability.replace(".", "")} ({device.name}): {_again(manifest)}',
         )
 
 
 def check_version(manifest: Manifest, kind: str, version: str) -> None:
     """
-    Refuse an engine that another version of the library has built.
+    Check that the installed version of the library has built the engine.
 
-    :raises EngineError: naming both
+    :raises EngineError: with both versions
     """
     made = manifest.libraries.get(kind)
     if made != version:
         raise EngineError(
-            f'engine is of {kind} {made}, installed is {version}: {_again(manifest)}, or install '
-            f'{kind} {made}'
+            'engine-library-version',
+            f'engine was built with {kind} {made}, installed is {version}: {_again(manifest)}, or '
+            f'install {kind} {made}',
         )
 
 
 def import_library(kind: str) -> Any:
     """
-    Import it; ask for a GPU before.
+    Import the library; call ``cuda.probe`` first, as it may crash without a GPU.
 
     :raises EngineError: if it is not installed
     """
@@ -169,7 +162,9 @@ def import_library(kind: str) -> Any:
         return import_module(kind)
     except ImportError as error:
         install = remedy([kind]) if kind in LIBRARIES else TENSORRT
-        raise EngineError(f'{kind} cannot be imported ({error}): {install}') from error
+        raise EngineError(
+            'tensorrt-missing', f'{kind} cannot be imported ({error}): {install}'
+        ) from error
 
 
 def _again(manifest: Manifest) -> str:

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-An engine that a server runs for several monitors; without the server, one of our own.
+An engine that a server runs for several monitors; without the server, a local engine.
 
-When the server is gone or does not answer, the engine is loaded in this process, in a thread;
-until then estimates fail at once. The server is looked for again from time to time, which waits
-for nobody: one that hangs is used when it goes on. ``state`` says which of both it is.
+When the server has ended or does not answer, a thread loads the engine in this process; until it
+is loaded, estimates fail at once. The client tries to reconnect without blocking: a server that
+hangs is used when it answers again. ``state`` tells which engine estimates.
 """
 
 import select
@@ -20,60 +20,64 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import Engine, EngineInfo, Interruptible
-from viva_ros.engine.remote import protocol as exchange
+from viva_ros.engine.remote import protocol
 from viva_ros.engine.worker import Freeable
 
-PROMPT: Final = 0.05  # s, for what is there at once unless the server hangs
-HUNG_UP: Final = 'it hung up'
+CONNECT_TIMEOUT: Final = 0.05  # s; a server that does not hang answers at once
+CLOSED: Final = 'it closed the connection'
 
 
 class Connection:
     """
-    A connection to a server; ``join`` it when the server has spoken.
+    A connection to a server; call ``open`` when the greeting is readable.
 
-    One that hangs is connected to all the same: the kernel does that for it.
+    The kernel also accepts connections to a server that hangs.
 
-    :raises OSError: if there is none
-    :raises EngineError: if it is another user's
+    :raises OSError: if no server listens
+    :raises EngineError: if the server belongs to another user
     """
 
     info: EngineInfo
 
     def __init__(self, address: Path) -> None:
-        self._socket, self._number = exchange.open_socket(), 0
+        self._socket, self._number = protocol.open_socket(), 0
         try:
-            self._socket.settimeout(PROMPT)
+            self._socket.settimeout(CONNECT_TIMEOUT)
             self._socket.connect(str(address))
-            if not exchange.is_same_user(self._socket):
-                raise EngineError(f"the server at {address} is another user's: start your own")
+            if not protocol.is_same_user(self._socket):
+                raise EngineError(
+                    'server-owner',
+                    f"the server at {address} belongs to another user: run 'viva serve' with "
+                    'an address of your own',
+                )
         except BaseException:
             self.close()
             raise
 
-    def spoke(self, timeout: float) -> bool:
-        """Return whether there is something to read, or the server has hung up."""
+    def is_readable(self, timeout: float) -> bool:
+        """Return whether a packet or the end of the server arrives within the timeout, s."""
         return bool(select.select([self._socket], [], [], timeout)[0])
 
-    def join(self, task: str, patience: float) -> None:
+    def open(self, task: str, patience: float) -> None:
         """
-        Read the greeting, which is there, and take the memory.
+        Read the greeting and map the shared memory.
 
-        :param patience: with an answer, s
-        :raises OSError: if the server is gone
-        :raises EngineError: if it is for another task
+        :param patience: time limit of each answer, s
+        :raises OSError: if the server has ended
+        :raises EngineError: if the server has another version or task
         """
-        self.info = exchange.from_greeting(self._receive(), task)
+        self.info = protocol.from_greeting(self._receive(), task)
         try:
-            self._memory = wire.take(self._socket, self.info)
+            self._memory = wire.attach(self._socket, self.info)
         except EOFError as error:
-            raise ConnectionError(HUNG_UP) from error
+            raise ConnectionError(CLOSED) from error
         self._socket.settimeout(patience)
 
-    def ask(self, observation: Observation) -> Estimate:
+    def request(self, observation: Observation) -> Estimate:
         """
-        Have an observation estimated.
+        Request an estimate.
 
-        :raises OSError: if the server is gone, or does not answer in time
+        :raises OSError: if the server has ended, or does not answer in time
         :raises InputError: as ``Engine.estimate``
         :raises EngineError: likewise
         """
@@ -84,32 +88,34 @@ class Connection:
         return self._memory.estimate()
 
     def interrupt(self) -> None:
-        """Wake the thread that waits for an answer: there is none."""
+        """Wake the thread that waits for an answer; its request fails."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:  # closed already
+        except OSError:  # already closed
             return
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def _receive(self) -> bytes:
-        packet = self._socket.recv(wire.LONGEST)
+        packet = self._socket.recv(wire.MAX_PACKET)
         if not packet:
-            raise ConnectionError(HUNG_UP)
+            raise ConnectionError(CLOSED)
         return packet
 
 
-AGAIN: Final = 5.0  # s, until what failed is tried again
+RETRY_DELAY: Final = 5.0  # s, until the next attempt
 
 
-class Spare:
+class LocalEngine:
     """
-    One thread asks for it; ``interrupt`` may be called by another.
+    The engine of this process, loaded when it is needed.
 
-    :param load: gives the engine
-    :param check: what is loaded is compared with what was there before; raises EngineError
+    One thread gets it; ``interrupt`` may be called by another.
+
+    :param load: returns the engine
+    :param check: compares the loaded engine with the first one; raises EngineError
     """
 
     def __init__(self, load: Callable[[], Engine], check: Callable[[EngineInfo], None]) -> None:
@@ -120,7 +126,7 @@ class Spare:
         self.error: Exception | None = None  # why it could not be loaded
 
     def load_now(self) -> Engine:
-        """Load it while the caller waits; nothing is there to compare it with."""
+        """Load it while the caller waits; skip the check, as it is the first engine."""
         self.engine = self._load()
         return self.engine
 
@@ -128,27 +134,31 @@ class Spare:
         """
         Return the engine, or None while it is loaded.
 
-        :raises EngineError: if that failed; it is tried again every AGAIN seconds
+        :raises EngineError: if loading failed; it is repeated every RETRY_DELAY seconds
         """
         if self.engine is not None:
             return self.engine
-        if not self._loading and (self.error is None or time.monotonic() - self._failed >= AGAIN):
+        if not self._loading and (
+            self.error is None or time.monotonic() - self._failed >= RETRY_DELAY
+        ):
             self._loading = True
-            threading.Thread(target=self._run, name='viva_spare', daemon=True).start()
+            threading.Thread(target=self._run, name='viva_local_engine', daemon=True).start()
         error = self.error
         if error is not None:
-            raise EngineError(f'an engine of our own cannot be loaded: {error}') from error
+            raise EngineError(
+                'local-engine-failed', f'the local engine cannot be loaded: {error}'
+            ) from error
         return None
 
     def drop(self) -> None:
-        """Return its memory back; it can be asked for again."""
+        """Free its memory; ``get`` loads it again."""
         with self._guard:
             engine, self.engine, self.error = self.engine, None, None
         if engine is not None:
             engine.close()
 
     def interrupt(self) -> None:
-        """End an estimate that hangs, where the engine can; it is of no use after."""
+        """End an estimate that hangs, if the engine can; it cannot be used afterwards."""
         with self._guard:
             self._closed = True
             engine = self.engine
@@ -156,7 +166,7 @@ class Spare:
             engine.interrupt()
 
     def close(self) -> None:
-        """Free it; one that is being loaded is freed when it is."""
+        """Free it; an engine that is being loaded is freed afterwards."""
         with self._guard:
             self._closed = True
         self.drop()
@@ -180,18 +190,18 @@ class Spare:
             self._loading = False
 
 
-RARELY: Final = 60.0  # s, at most
-SETTLED: Final = 60.0  # s of use, until an engine of our own is given up
+MAX_RETRY_DELAY: Final = 60.0  # s
+KEEP_LOCAL: Final = 60.0  # s that the server must be used before the local engine is freed
 
 
 class SharedEngine:
     """
     See ``Engine``. One thread estimates; ``interrupt`` may be called by another.
 
-    :param load: gives the engine of our own
-    :param expected: fingerprint that the engine must have; empty: that of the first one
-    :param patience: with an answer, s
-    :raises EngineError: if the server's engine is another
+    :param load: returns the local engine
+    :param expected: fingerprint that the engine must have; empty: that of the first engine
+    :param patience: time limit of an answer of the server, s
+    :raises EngineError: if the server runs another engine
     """
 
     def __init__(
@@ -201,15 +211,15 @@ class SharedEngine:
         self._address, self._task = address, task
         self._expected, self._patience = expected, patience
         self._connection: Connection | None = None
-        self._pending: Connection | None = None  # to a server that has not spoken yet
-        self._spare = Spare(load, self._check_own)
-        self._looked, self._wait, self._since = time.monotonic(), AGAIN, 0.0
+        self._pending: Connection | None = None  # without a greeting so far
+        self._local = LocalEngine(load, self._check_local)
+        self._attempted, self._retry_delay, self._connected = time.monotonic(), RETRY_DELAY, 0.0
         self._why, self._closed = '', False
         try:
             self.info = self._begin()
         except OSError as error:
-            self._lose(error)
-            self.info = self._spare.load_now().info
+            self._disconnect(error)
+            self.info = self._local.load_now().info
         self._expected = self._expected or self.info.fingerprint
 
     @property
@@ -219,127 +229,131 @@ class SharedEngine:
 
     @property
     def state(self) -> str:
-        """Who estimates, and why, for a person."""
-        connection, own, error = self._connection, self._spare.engine, self._spare.error
+        """Which engine estimates, and why, for a person."""
+        connection, local, error = self._connection, self._local.engine, self._local.error
         if connection is not None:
             return f'server at {self._address} ({connection.info.kind})'
-        if own is not None:
-            return f'in this process ({own.info.kind}): {self._why}'
+        if local is not None:
+            return f'in this process ({local.info.kind}): {self._why}'
         if error is not None:
-            return f'none, one of our own cannot be loaded ({error}): {self._why}'
-        return f'one of our own is being loaded: {self._why}'
+            return f'none, the local engine cannot be loaded ({error}): {self._why}'
+        return f'the local engine is being loaded: {self._why}'
 
     @property
     def restarts(self) -> int:
-        """How often a process of our own engine had to be started again."""
-        own = self._spare.engine
-        return own.restarts if isinstance(own, Interruptible) else 0
+        """Number of restarts of the process of the local engine."""
+        local = self._local.engine
+        return local.restarts if isinstance(local, Interruptible) else 0
 
     def estimate(self, observation: Observation) -> Estimate:
         """
         See ``Engine``.
 
-        :raises EngineError: also while the engine of our own is loaded, or cannot be
+        :raises EngineError: also while the local engine is being loaded, or if it cannot be
         """
-        self._look_again()
+        self._reconnect()
         if self._connection is not None:
             try:
-                made = self._connection.ask(observation)
+                made = self._connection.request(observation)
             except OSError as error:
-                self._lose(error)
+                self._disconnect(error)
             else:
-                self._settle()
+                self._release_local()
                 return made
-        return self._own().estimate(observation)
+        return self._get_local().estimate(observation)
 
     def free(self) -> None:
-        """Free what our own engine can make again."""
-        own = self._spare.engine
-        if self._connection is None and isinstance(own, Freeable):
-            own.free()
+        """Free memory of the local engine that can be allocated again."""
+        local = self._local.engine
+        if self._connection is None and isinstance(local, Freeable):
+            local.free()
 
     def interrupt(self) -> None:
-        """End an estimate that hangs; the engine is of no use after."""
+        """End an estimate that hangs; the engine cannot be used afterwards."""
         self._closed = True
         connection = self._connection
         if connection is not None:
             connection.interrupt()
-        self._spare.interrupt()
+        self._local.interrupt()
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Close the connection and free the local engine."""
         self._closed = True
         for connection in (self._connection, self._pending):
             if connection is not None:
                 connection.close()
         self._connection = self._pending = None
-        self._spare.close()
+        self._local.close()
 
     def _begin(self) -> EngineInfo:
-        """Connect for the first time: here one can wait."""
+        """Connect for the first time, waiting for the greeting."""
         made = Connection(self._address)
-        if not made.spoke(self._patience):
+        if not made.is_readable(self._patience):
             made.close()
             raise TimeoutError('it does not answer')
         return self._use(made)
 
     def _use(self, made: Connection) -> EngineInfo:
         try:
-            made.join(self._task, self._patience)
+            made.open(self._task, self._patience)
             if self._expected not in ('', made.info.fingerprint):
                 raise EngineError(
+                    'server-engine',
                     f'the server at {self._address} runs engine {made.info.fingerprint}, this '
-                    f"monitor is for {self._expected}: start 'viva serve' with the same engine"
+                    f"monitor is for {self._expected}: start 'viva serve' with the same engine",
                 )
         except BaseException:
             made.close()
             raise
-        self._connection, self._since = made, time.monotonic()
+        self._connection, self._connected = made, time.monotonic()
         return made.info
 
-    def _check_own(self, info: EngineInfo) -> None:
+    def _check_local(self, info: EngineInfo) -> None:
         if info.fingerprint != self._expected:
             raise EngineError(
-                f'engine of our own is {info.fingerprint}, that of the server at {self._address} '
-                f'was {self._expected}: have both load the same, and configure again'
+                'local-engine-mismatch',
+                f'the local engine is {info.fingerprint}, the engine of the server at '
+                f'{self._address} was {self._expected}: set both to the same folder and '
+                'configure again',
             )
 
-    def _own(self) -> Engine:
+    def _get_local(self) -> Engine:
         if self._closed:
-            raise EngineError('engine was closed')
-        engine = self._spare.get()
+            raise EngineError('engine-closed', 'engine was closed')
+        engine = self._local.get()
         if engine is None:
             raise EngineError(
-                f'the server at {self._address} is gone, an engine of our own is being loaded'
+                'local-engine-loading',
+                f'the server at {self._address} has ended: the local engine is being loaded',
             )
         return engine
 
-    def _lose(self, error: OSError) -> None:
+    def _disconnect(self, error: OSError) -> None:
         self._why = f'no server at {self._address} ({error.strerror or error})'
         if self._connection is not None:
             self._connection.close()
-        self._connection, self._looked = None, time.monotonic()
+        self._connection, self._attempted = None, time.monotonic()
         if isinstance(error, TimeoutError):
-            self._wait = min(2.0 * self._wait, RARELY)
+            self._retry_delay = min(2.0 * self._retry_delay, MAX_RETRY_DELAY)
 
-    def _settle(self) -> None:
-        """Close our own engine when the server has been there for long enough."""
-        if time.monotonic() - self._since >= SETTLED:
-            self._wait = AGAIN
-            self._spare.drop()
+    def _release_local(self) -> None:
+        """Free the local engine when the server has been used for KEEP_LOCAL seconds."""
+        if time.monotonic() - self._connected >= KEEP_LOCAL:
+            self._retry_delay = RETRY_DELAY
+            self._local.drop()
 
-    def _look_again(self) -> None:
-        """Connect if it is time, and use the connection once the server has spoken."""
+    def _reconnect(self) -> None:
+        """Connect if an attempt is due; use the connection once the greeting has arrived."""
         if self._connection is not None or self._closed:
             return
         timeout = 0.0
         try:
             if self._pending is None:
-                if time.monotonic() - self._looked < self._wait:
+                if time.monotonic() - self._attempted < self._retry_delay:
                     return
-                self._looked, timeout = time.monotonic(), PROMPT
+                self._attempted, timeout = time.monotonic(), CONNECT_TIMEOUT
                 self._pending = Connection(self._address)
-            if self._pending.spoke(timeout):
+            if self._pending.is_readable(timeout):
                 made, self._pending = self._pending, None
                 self._use(made)
         except OSError:

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Where monitors and an engine server meet, and how they greet each other.
+The socket between monitors and an engine server, and the greeting of the server.
 
-A Unix socket in a folder of the user's own; either side looks who the other is. What is asked and
-answered lies in memory that both share (see ``wire``), one for each monitor; the server makes it.
+It is a Unix socket in a folder of the user; each side checks the user of the other. Observations
+and estimates are in shared memory (see ``shared_memory``), which the server creates per monitor.
 """
 
 import json
@@ -19,70 +19,83 @@ from typing import Final
 from viva_ros.core.errors import EngineError
 from viva_ros.engine.api import EngineInfo
 
-VERSION: Final = 2
+VERSION: Final = 3
 NAME: Final = 'engine.sock'
-AUTO: Final = 'auto'  # as an address: the default one
+AUTO: Final = 'auto'  # as an address: the default
 _CREDENTIALS: Final = struct.Struct('3i')  # pid, uid, gid
 
 
-def address_of(given: str) -> Path:
-    """Return the path of a socket; 'auto' is the user's own."""
-    return Path(given).expanduser() if given != AUTO else _own_folder() / NAME
+def address_of(address: str) -> Path:
+    """Return the path of a socket; 'auto' is in the runtime folder of the user."""
+    return Path(address).expanduser() if address != AUTO else _runtime_folder() / NAME
 
 
 def check_folder(folder: Path) -> None:
     """
-    Make the folder of a socket, or refuse it.
+    Create the folder of a socket, or check the permissions of an existing one.
 
-    :raises EngineError: if others may write there, or it is another user's
+    :raises EngineError: if other users can write to it, or it belongs to another user
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    about = folder.stat()
-    if about.st_uid != os.getuid():
-        raise EngineError(f'{folder} belongs to user {about.st_uid}: name a folder of your own')
-    if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise EngineError(f"{folder} may be written by others: run 'chmod go-w {folder}'")
+    status = folder.stat()
+    if status.st_uid != os.getuid():
+        raise EngineError(
+            'socket-folder-owner',
+            f'{folder} belongs to user {status.st_uid}: choose a folder of your own',
+        )
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise EngineError(
+            'socket-folder-writable',
+            f"{folder} is writable by other users: run 'chmod go-w {folder}'",
+        )
 
 
 def is_same_user(connection: socket.socket) -> bool:
-    """Return whether the process at the other end is this user's."""
-    given = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return bool(_CREDENTIALS.unpack(given)[1] == os.getuid())
+    """Return whether the process at the other end belongs to this user."""
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return bool(_CREDENTIALS.unpack(packed)[1] == os.getuid())
 
 
 def open_socket() -> socket.socket:
-    """Return a socket on which a packet comes whole or not at all."""
+    """Return a socket on which a packet arrives whole or not at all."""
     return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def greeting(info: EngineInfo, task: str) -> bytes:
-    """Return what a server says to who connects."""
+    """Return the packet that a server sends to each new connection."""
     return json.dumps({'version': VERSION, 'task': task, 'info': asdict(info)}).encode()
 
 
 def from_greeting(packet: bytes, task: str) -> EngineInfo:
     """
-    Read what a server says.
+    Parse the greeting of a server.
 
-    :raises EngineError: if it is of another version, or serves another task
+    :raises EngineError: if the server has another protocol version, or serves another task
     """
     try:
         content = json.loads(packet)
-        version, served, info = content['version'], content['task'], dict(content['info'])
-        lists = {'cameras', 'joint_names', 'image_size', 'tasks'} & set(info)
-        made = EngineInfo(**{**info, **{name: tuple(info[name]) for name in lists}})
+        if content['version'] != VERSION:
+            raise EngineError(
+                'server-version',
+                f'the engine server has protocol version {content["version"]}, must be {VERSION}: '
+                'install the same version of viva_ros for server and monitor',
+            )
+        served, fields = content['task'], dict(content['info'])
+        lists = {'cameras', 'joint_names', 'image_size', 'tasks'} & set(fields)
+        info = EngineInfo(**{**fields, **{name: tuple(fields[name]) for name in lists}})
     except (ValueError, KeyError, TypeError) as error:
-        raise EngineError(f'the engine server is of another version ({error!r})') from error
-    if version != VERSION:
-        raise EngineError(f'the engine server speaks version {version}, must be {VERSION}')
+        raise EngineError(
+            'server-greeting', f'the greeting of the engine server is invalid ({error!r})'
+        ) from error
     if served != task:
         raise EngineError(
+            'server-task',
             f'the engine server is for task {served!r}, not {task!r}: start one with '
-            f"'viva serve --task {task}'"
+            f"'viva serve --task {task}'",
         )
-    return made
+    return info
 
 
-def _own_folder() -> Path:
-    given = os.environ.get('XDG_RUNTIME_DIR')
-    return Path(given) / 'viva_ros' if given else Path(f'/tmp/viva_ros-{os.getuid()}')
+def _runtime_folder() -> Path:
+    folder = os.environ.get('XDG_RUNTIME_DIR')
+    return Path(folder) / 'viva_ros' if folder else Path(f'/tmp/viva_ros-{os.getuid()}')

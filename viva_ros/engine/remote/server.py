@@ -18,25 +18,25 @@ from viva_ros.core.errors import DeviceError, EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine import shared_memory as wire
 from viva_ros.engine.api import BatchEngine, Engine
-from viva_ros.engine.remote import protocol as exchange
-from viva_ros.engine.worker import with_one_more_try
+from viva_ros.engine.remote import protocol
+from viva_ros.engine.worker import retry_on_device_error
 
-LATELY: Final = 0.5  # s; who has asked within is expected to ask again
-IDLE: Final = 0.2  # s, between looks whether to end
+ACTIVE: Final = 0.5  # s since its last request, in which a monitor counts as active
+POLL: Final = 0.2  # s between checks whether to end
 
 
 @dataclass
 class Client:
     """
-    A monitor.
+    A connected monitor.
 
-    :param number: of its request under way; None while it has none
+    :param number: of its pending request; None without one
     """
 
     connection: socket.socket
     memory: wire.ObservationMemory
     number: int | None = None
-    asked: float = -math.inf
+    requested: float = -math.inf
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Served:
     """
     How many requests were served, in how many batches.
 
-    :param apart: batches that failed, and were estimated one by one
+    :param apart: failed batches whose requests were estimated one by one
     """
 
     requests: int = 0
@@ -54,31 +54,31 @@ class Served:
 
 class Server:
     """
-    Serves until told to end, in one thread; it owns the engine.
+    Serves one engine in one thread; it owns the engine.
 
-    :param wait: that a request waits for others at most, s
-    :param batch: requests in one call of the engine at most
+    :param wait: longest time that a request waits for others, s
+    :param batch: most requests in one call of the engine
     """
 
     def __init__(self, engine: Engine, task: str, address: Path, wait: float, batch: int) -> None:
         self._engine, self._task, self._address = engine, task, address
         self._wait, self._batch = wait, batch
         self._clients: list[Client] = []
-        self._waiting: list[Client] = []
+        self._queue: list[Client] = []
         self.served = Served()
         self._selector = selectors.DefaultSelector()
         self._socket = _listen(address)
         self._selector.register(self._socket, selectors.EVENT_READ)
 
     def run(self, is_over: Callable[[], bool]) -> None:
-        """Serve until told to end."""
+        """Serve until ``is_over`` returns true."""
         while not is_over():
             self._receive()
-            if self._is_time(time.monotonic()):
+            if self._is_batch_due(time.monotonic()):
                 self._serve()
 
     def close(self) -> None:
-        """Send all away and free the engine."""
+        """Disconnect all monitors and free the engine."""
         for client in list(self._clients):
             self._drop(client)
         self._selector.close()
@@ -87,25 +87,25 @@ class Server:
         self._engine.close()
 
     def _receive(self) -> None:
-        timeout = IDLE
-        if self._waiting:
-            timeout = max(0.0, self._waiting[0].asked + self._wait - time.monotonic())
+        timeout = POLL
+        if self._queue:
+            timeout = max(0.0, self._queue[0].requested + self._wait - time.monotonic())
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._socket:
-                self._welcome()
+                self._accept()
             else:
                 self._read(key.data)
 
-    def _welcome(self) -> None:
+    def _accept(self) -> None:
         connection, _ = self._socket.accept()
-        if not exchange.is_same_user(connection):
+        if not protocol.is_same_user(connection):
             connection.close()
             return
         connection.setblocking(False)
         try:
-            connection.send(exchange.greeting(self._engine.info, self._task))
+            connection.send(protocol.greeting(self._engine.info, self._task))
             client = Client(connection, wire.share(connection, self._engine.info))
-        except OSError:  # gone already
+        except OSError:  # it has disconnected
             connection.close()
             return
         self._clients.append(client)
@@ -113,35 +113,35 @@ class Server:
 
     def _read(self, client: Client) -> None:
         try:
-            packet = client.connection.recv(wire.LONGEST)
+            packet = client.connection.recv(wire.MAX_PACKET)
         except BlockingIOError:
             return
         except OSError:
             packet = b''
         if len(packet) != wire.REQUEST.size or client.number is not None:
-            self._drop(client)  # gone, or does not wait for its answer
+            self._drop(client)  # disconnected, or a request before the last was answered
             return
         (client.number,) = wire.REQUEST.unpack(packet)
-        client.asked = time.monotonic()
-        self._waiting.append(client)
+        client.requested = time.monotonic()
+        self._queue.append(client)
 
-    def _is_time(self, now: float) -> bool:
-        """Return whether nobody is to be waited for."""
-        if not self._waiting:
+    def _is_batch_due(self, now: float) -> bool:
+        """Return whether the queue is full, or its first request has waited long enough."""
+        if not self._queue:
             return False
-        expected = sum(now - client.asked < LATELY for client in self._clients)
+        expected = sum(now - client.requested < ACTIVE for client in self._clients)
         enough = min(self._batch, expected)
-        return len(self._waiting) >= enough or now - self._waiting[0].asked >= self._wait
+        return len(self._queue) >= enough or now - self._queue[0].requested >= self._wait
 
     def _serve(self) -> None:
-        """Answer those who have waited longest."""
-        now, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-        estimates = self._estimate(now)
-        for client, estimate in zip(now, estimates, strict=True):
+        """Answer the requests that have waited longest."""
+        batch, self._queue = self._queue[: self._batch], self._queue[self._batch :]
+        estimates = self._estimate(batch)
+        for client, estimate in zip(batch, estimates, strict=True):
             self._answer(client, estimate)
         self.served = replace(
             self.served,
-            requests=self.served.requests + len(now),
+            requests=self.served.requests + len(batch),
             batches=self.served.batches + 1,
         )
 
@@ -150,19 +150,19 @@ class Server:
             try:
                 observations = [client.memory.observation() for client in clients]
                 return list(self._engine.estimate_batch(observations))
-            except Exception:  # one may spoil it for all, or memory lack for so many
+            except Exception:  # one observation is invalid, or memory does not suffice
                 self.served = replace(self.served, apart=self.served.apart + 1)
         return [self._estimate_one(client.memory) for client in clients]
 
     def _estimate_one(self, memory: wire.ObservationMemory) -> Estimate | Exception:
         """
-        Estimate, or give what went wrong.
+        Return the estimate, or the error.
 
-        :raises DeviceError: the server must end, so that monitors go on with engines of their own
+        :raises DeviceError: the server must end, so that monitors load local engines
         """
         try:
             observation = memory.observation()
-            return with_one_more_try(lambda: self._engine.estimate(observation), self._engine)
+            return retry_on_device_error(lambda: self._engine.estimate(observation), self._engine)
         except DeviceError:
             raise
         except Exception as error:  # whatever a library raises
@@ -177,13 +177,13 @@ class Server:
             packet = wire.reply(number, *wire.failure(estimate))
         try:
             client.connection.send(packet)
-        except OSError:  # gone, or does not read
+        except OSError:  # it has disconnected, or does not read
             self._drop(client)
 
     def _drop(self, client: Client) -> None:
         if client in self._clients:
             self._clients.remove(client)
-            self._waiting = [one for one in self._waiting if one is not client]
+            self._queue = [other for other in self._queue if other is not client]
             self._selector.unregister(client.connection)
             client.connection.close()
 
@@ -192,16 +192,18 @@ def _listen(address: Path) -> socket.socket:
     """
     Open the socket.
 
-    :raises EngineError: if another server is there, or the folder is not safe
+    :raises EngineError: if another server uses the address, or other users can write there
     """
-    exchange.check_folder(address.parent)
-    listening = exchange.open_socket()
+    protocol.check_folder(address.parent)
+    listening = protocol.open_socket()
     if address.exists():
-        with exchange.open_socket() as probe, suppress(OSError):
+        with protocol.open_socket() as probe, suppress(OSError):
             probe.connect(str(address))
             listening.close()
-            raise EngineError(f'{address} is served already: end that server first')
-        address.unlink(missing_ok=True)  # left behind by one that was killed
+            raise EngineError(
+                'server-address-used', f'another server uses {address}: stop that server first'
+            )
+        address.unlink(missing_ok=True)  # left by a killed server
     listening.bind(str(address))
     address.chmod(0o600)
     listening.listen()
@@ -210,11 +212,11 @@ def _listen(address: Path) -> socket.socket:
 
 def warm_up(engine: Engine, most: int) -> int:
     """
-    Estimate once for every size of batch that libraries compile for, before anybody waits.
+    Estimate once with each batch size that libraries compile for, before monitors connect.
 
-    :param most: requests at once
-    :returns: how many there can be
-    :raises EngineError: if not even one can be estimated
+    :param most: largest batch to try
+    :returns: largest batch that can be estimated
+    :raises EngineError: if a single observation cannot be estimated
     """
     info = engine.info
     black = np.zeros((*info.image_size, 3), np.uint8)
@@ -226,6 +228,6 @@ def warm_up(engine: Engine, most: int) -> int:
         try:
             engine.estimate_batch([one] * count)
         except VivaError as error:
-            print(f'{count} requests at once cannot be estimated: {error}', flush=True)
+            print(f'a batch of {count} cannot be estimated: {error}', flush=True)
             return count // 2
     return most
