@@ -1,14 +1,14 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Which tests run where optional libraries are missing; fixtures of several rooms.
+Selection of tests if optional libraries are missing, and plugins with shared fixtures.
 
-Builders are plain functions and classes in test/support. Fixtures that several rooms use are in
-the plugins named here, all others in the conftest.py of their room.
+Builders are plain functions and classes in test/support. Fixtures of several folders are in the
+plugins named here, all others in the conftest.py of their folder.
 
-By default a missing library is an error. ``colcon test`` runs on a robot's computer, which has
-what package.xml declares: it passes ``--skip-missing``, and each test file that needs more is
-skipped with a reason that names the library.
+By default a missing library is an error. ``colcon test`` runs on the computer of a robot, with the
+libraries of package.xml: it passes ``--skip-missing``, and each test file that needs another
+library is skipped with a reason that names it.
 """
 
 import os
@@ -23,7 +23,7 @@ from hypothesis import settings
 pytest_plugins = ['support.fixtures', 'support.ros_fixtures', 'support.selection']
 
 HERE: Final = Path(__file__).parent
-#: Of tests alone; those that viva_ros imports are in viva_ros.core.libraries.
+#: Libraries of the tests only; those of viva_ros are in viva_ros.core.libraries.
 OF_TESTS: Final = frozenset({'mcap_ros2', 'playwright', 'tokenizers'})
 
 
@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Properties are searched at random, and the same way each time in CI; never by the clock.
+    # Hypothesis searches at random, in CI with a fixed seed; without a time limit.
     settings.register_profile('viva_ros', deadline=None, derandomize='CI' in os.environ)
     settings.load_profile('viva_ros')
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # of processes that tests start
@@ -63,9 +63,9 @@ def chosen(config: pytest.Config) -> list[str]:
 
 def missing_library(error: BaseException | None) -> str:
     """
-    Return the name of the optional library for whose want an import failed, else ''.
+    Return the name of the optional library that an import lacks, else ''.
 
-    :param error: of the import, or an error of ours that it caused
+    :param error: error of the import, or an error that it caused
     """
     from viva_ros.core.libraries import LIBRARIES
 
@@ -92,7 +92,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def why_not(setup: Path) -> str:
-    """Import a conftest.py; return why it cannot be used here, else ''."""
+    """Import a conftest.py; return the reason why it cannot be used, else ''."""
     spec = spec_from_file_location(f'probed_{setup.parent.name}', setup)
     assert spec is not None and spec.loader is not None
     try:
@@ -101,13 +101,13 @@ def why_not(setup: Path) -> str:
         if library := missing_library(error):
             return f'{library} is not installed'
         raise
-    except pytest.skip.Exception as skip:  # of importorskip: it would skip the whole session
+    except pytest.skip.Exception as skip:  # of importorskip, would skip the whole session
         return str(skip)
     return ''
 
 
 class SkippedFile(pytest.Item):
-    """Stands for a test file that cannot be imported here."""
+    """Represents a test file that cannot be imported."""
 
     def __init__(self, *, reason: str, **options: Any) -> None:
         super().__init__(**options)
@@ -121,7 +121,7 @@ class SkippedFile(pytest.Item):
 
 
 class OptionalModule(pytest.Module):
-    """A test file that may lack an optional library."""
+    """Test file that may need a missing library."""
 
     def collect(self) -> Any:
         try:
@@ -142,18 +142,18 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Count the files of folders that were left out for want of a library."""
+    """Add an item for each file of the folders left out because of a missing library."""
     for folder, why in config.stash[SKIPPED].items():
         reason = f'{folder.relative_to(HERE)}: {why}'
         for path in sorted(folder.rglob('test_*.py')):
-            name = str(path.relative_to(HERE))  # of the path itself, conftest.py would be imported
+            name = str(path.relative_to(HERE))  # the full path would import conftest.py
             item = SkippedFile.from_parent(session, name=name, path=HERE, reason=reason)
             items.append(item)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Skip a test that misses its library only when it runs."""
+    """Skip a test that imports a missing library when it runs."""
     outcome = yield
     if not item.config.getoption('--skip-missing') or call.excinfo is None:
         return

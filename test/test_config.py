@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Configuration files: their keys are exactly the parameters, their values are allowed."""
+"""Configuration files: keys are the declared parameters, values are valid."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -34,7 +34,7 @@ def parameters(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize('name', DEFAULTS)
-def test_keys_are_exactly_the_declared_parameters(name):
+def test_keys_equal_declared_parameters(name):
     assert list(parameters(name)) == [declared.name for declared in flatten(DEFAULTS[name])]
 
 
@@ -45,14 +45,14 @@ def test_values_are_the_defaults_of_the_code(name):
     assert settings == DEFAULTS[name]
 
 
-def test_on_a_robot_the_supervisor_asks_for_nothing_by_default():
+def test_supervisor_requests_no_retry_by_default():
     assert parameters('supervisor')['retry.dry_run'] is True
     shown = {launch: {a.name: a.default for a in arguments(launch)} for launch in LAUNCHES}
     assert (shown['monitor']['dry_run'], shown['demo']['dry_run']) == ('true', 'false')
 
 
 @pytest.mark.parametrize('launch', LAUNCHES)
-def test_programs_name_files_and_parameters_that_exist(launch):
+def test_programs_name_existing_files_and_parameters(launch):
     programs, own = LAUNCHES[launch]
     names = {argument.name for argument in own}
     for program in programs:
@@ -62,14 +62,14 @@ def test_programs_name_files_and_parameters_that_exist(launch):
         assert (CONFIG.parent / 'viva_ros' / 'nodes' / f'{program.name}.py').is_file()
 
 
-def test_every_argument_sets_something():
+def test_every_launch_argument_is_used():
     general = {'namespace', 'params_file', 'log_level', 'respawn'}
     for programs, own in LAUNCHES.values():
         used = {name for one in programs for name in (*one.parameters, one.switch)}
         assert {argument.name for argument in own} - used == general
 
 
-def test_a_renamed_parameter_is_gone_and_what_replaces_it_is_there():
+def test_renamed_parameter_is_replaced_by_existing_one():
     declared = {info.name for one in DEFAULTS.values() for info in flatten(one)}
     for old, new in RENAMED.items():
         assert old not in declared
@@ -87,7 +87,7 @@ def test_diagnostics_are_grouped_by_node_in_any_namespace():
         assert part not in f'/joint_{node}: engine' and part not in f'/{node}_2: engine'
 
 
-def test_the_fast_dds_profile_has_room_for_images():
+def test_fast_dds_profile_has_room_for_images():
     tree = ElementTree.parse(CONFIG / PROFILE)
     sizes = [int(e.text) for e in tree.iter() if e.tag.endswith('segment_size')]
     three_vga_images = 3 * 640 * 480 * 3

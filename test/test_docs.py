@@ -23,7 +23,7 @@ VARIABLE = '…'
 
 
 def texts(source: str) -> Iterator[str]:
-    """Yield each text of a module but docstrings; what is filled in becomes an ellipsis."""
+    """Yield each string of a module except docstrings; variables become an ellipsis."""
     waiting: list[ast.AST] = [ast.parse(source)]
     while waiting:
         node = waiting.pop()
@@ -62,7 +62,7 @@ def test_texts_of_troubleshooting_are_texts_of_the_code():
     together = '\0'.join(known)
     missing = [text for text in wanted if text not in together]
     near = {text: difflib.get_close_matches(text, known, 1, 0.5) for text in missing}
-    assert near == {}, 'texts that the code does not have, and the nearest that it has'
+    assert near == {}, 'texts that the code lacks, with the nearest text of the code'
 
 
 def test_text_with_variables_is_read_from_the_source():
@@ -70,7 +70,7 @@ def test_text_with_variables_is_read_from_the_source():
     assert sorted(texts(source)) == ['end', '… s old, limit …']
 
 
-def test_tables_give_their_column_of_texts():
+def test_quoted_returns_text_column_of_tables():
     page = '| kind | text |\n| --- | --- |\n| `a` | `b … c` |\n\n| fix |\n| --- |\n| d |\n'
     assert quoted(page) == ['b … c']
 
@@ -112,7 +112,7 @@ def test_parameters_named_in_pages_exist():
 
 def test_navigation_names_every_page_once():
     class Loader(yaml.SafeLoader):
-        """Reads mkdocs.yml, which may have tags of Python."""
+        """Reads mkdocs.yml, which may contain Python tags."""
 
     Loader.add_multi_constructor('tag:yaml.org,2002:python/', lambda *_: None)
     nav = yaml.load((ROOT / 'mkdocs.yml').read_text(encoding='utf-8'), Loader)['nav']

@@ -26,7 +26,7 @@ def classes_of(trees: dict[Path, ast.Module]) -> set[str]:
 
 
 def codes_of(tree: ast.Module, classes: set[str]) -> Iterator[tuple[int, str]]:
-    """Yield line and code of each error that is made; the code is empty if it is no literal."""
+    """Yield line and code of each created error; the code is empty if it is not a literal."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The architecture: who may import whom, no circles, one name for one thing."""
+"""Architecture: allowed imports, no circular imports, unique class names."""
 
 import pytest
 from support import architecture as house
@@ -10,7 +10,7 @@ def test_files_import_only_what_their_layer_may() -> None:
     assert house.all_violations() == []
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_modules_have_no_circular_imports() -> None:
     assert house.read_graph().circles() == []
 
 
@@ -31,7 +31,7 @@ def test_modules_with_one_importer_have_a_reason() -> None:
     assert sorted(alone) == sorted(house.ALONE), 'merge it, or give the reason in ALONE'
 
 
-def test_exceptions_from_the_layers_are_used() -> None:
+def test_exceptions_of_layers_are_used() -> None:
     for file, (besides, _) in house.BEYOND.items():
         path = house.ROOT / house.PACKAGE / file
         names = set(house.imported(path.read_text(encoding='utf-8'), 'viva_ros'))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages: each field is explained, has a unit or a range, and is what the code says."""
+"""Messages: each field has a comment with a unit or a range, and matches the code."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ FILES = sorted((ROOT / 'msg').glob('*.msg'))
 FIELD = re.compile(r'^(?P<type>[\w/]+(\[\d*\])?) +(?P<name>[a-z]\w*)$')
 CONSTANT = re.compile(r'^\w+ +(?P<name>[A-Z]\w*) *= *(?P<value>\d+)')
 
-#: Units and ranges, by type: text, flags and stamps of the standard types have none.
+#: Types that need a unit or a range; text, flags and stamps have none.
 MEASURED = ('float32', 'float64', 'int64', 'uint64', 'uint32', 'uint8')
 UNIT = re.compile(
     r'\[-?\d|\bs,|, s\b|\brad\b|\bns\b|[Ss]econds|from 1|>= 0|> 0|units of|constants above|'
@@ -29,7 +29,7 @@ def paragraphs(text: str) -> list[list[str]]:
 
 
 def fields(path: Path) -> list[tuple[str, str, str]]:
-    """Return (type, name, comment) of each field; a comment holds for its whole paragraph."""
+    """Return (type, name, comment) of each field; a comment applies to its whole paragraph."""
     found = []
     for lines in paragraphs(path.read_text(encoding='utf-8')):
         comment = ' '.join(line.lstrip('# ') for line in lines if line.startswith('#'))
@@ -50,7 +50,7 @@ def test_every_message_is_built_and_listed():
         assert hasattr(msg, path.stem)
 
 
-def test_the_files_are_read_as_they_are_built():
+def test_parsed_fields_equal_built_messages():
     for path in FILES:
         built = getattr(msg, path.stem).get_fields_and_field_types()
         assert [name for _, name, _ in fields(path)] == list(built)
@@ -65,19 +65,19 @@ def test_every_field_has_a_comment_with_unit_or_range(message, kind, name, comme
         assert UNIT.search(comment), f'{message}.{name} has neither unit nor range: {comment}'
 
 
-def test_levels_of_an_alert_are_those_of_the_core():
+def test_alert_levels_equal_those_of_core():
     text = (ROOT / 'msg' / 'Alert.msg').read_text(encoding='utf-8')
     constants = {m['name']: int(m['value']) for m in map(CONSTANT.match, text.splitlines()) if m}
     assert constants == {level.name: int(level) for level in Level}
 
 
-def test_kinds_of_an_alert_are_those_of_the_core():
+def test_alert_kinds_equal_those_of_core():
     comment = next(c for t, n, c in fields(ROOT / 'msg' / 'Alert.msg') if n == 'kind')
     assert set(re.findall(r'[a-z_]+', comment)) == set(event_kinds())
 
 
 @pytest.mark.parametrize('name', ['Value', 'FutureProprioception', 'Alert'])
-def test_what_was_asked_of_each_message_is_there(name):
+def test_message_has_required_fields(name):
     wanted = {
         'Value': 'header status reason value task episode_id engine latency skew',
         'FutureProprioception': 'header joint_names positions horizon',

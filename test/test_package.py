@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""package.xml declares what is imported; colcon installs what it is to install."""
+"""package.xml declares the imported packages; colcon installs all files."""
 
 import ast
 import os
@@ -19,7 +19,7 @@ from viva_ros.nodes.registry import LAUNCHES
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ElementTree.parse(ROOT / 'package.xml').getroot()
-#: rosdep's key of a library that a robot needs; the others of LIBRARIES are optional.
+#: Required library to its rosdep key; the others of LIBRARIES are optional.
 KEYS = {
     'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'onnxruntime': 'python3-onnxruntime-pip',
     'rich': 'python3-rich', 'yaml': 'python3-yaml',
@@ -41,7 +41,7 @@ def declared(*kinds: str) -> set[str]:
 
 
 def imported(files: Iterable[Path]) -> Iterator[str]:
-    """Yield the first part of all names that are imported."""
+    """Yield the top-level names of all imports."""
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if isinstance(node, ast.Import):
@@ -55,10 +55,10 @@ def python_files(*folders: str) -> Iterator[Path]:
         yield from (ROOT / folder).rglob('*.py')
 
 
-def test_ros_packages_that_are_imported_are_run_dependencies():
+def test_imported_ros_packages_are_run_dependencies():
     used = set(imported(python_files('viva_ros', 'launch', 'examples'))) & ROS
     assert used >= {'rclpy', 'rcl_interfaces', 'action_msgs'}
-    optional = {'bond', 'sensor_msgs_py'}  # used where they are installed: docs/install.md
+    optional = {'bond', 'sensor_msgs_py'}  # used if installed: docs/install.md
     assert used - declared('depend', 'exec_depend') - optional == set()
 
 
@@ -67,9 +67,9 @@ def test_message_packages_of_tests_are_declared():
     assert used - declared('depend', 'exec_depend', 'test_depend') == set()
 
 
-def test_libraries_that_every_robot_needs_are_run_dependencies():
+def test_required_libraries_are_run_dependencies():
     used = set(imported(python_files('viva_ros/core', 'viva_ros/nodes'))) & LIBRARIES.keys()
-    used |= {'onnxruntime'}  # of runtime: one kind of engine, which is the default
+    used |= {'onnxruntime'}  # imported at run time: the default engine kind
     assert {KEYS[name] for name in used} <= declared('exec_depend')
     assert set(KEYS.values()) <= declared('exec_depend')
     assert set(TEST_KEYS.values()) <= declared('test_depend')
@@ -86,7 +86,7 @@ def test_interface_packages_are_build_and_run_dependencies():
     assert types - {'viva_ros'} <= declared('depend')
 
 
-def test_the_package_names_its_website_repository_and_bugtracker():
+def test_package_has_website_repository_and_bugtracker():
     kinds = {element.get('type') for element in PACKAGE.iter('url')}
     assert kinds == {'website', 'repository', 'bugtracker'}
 
@@ -117,7 +117,7 @@ def test_types_are_installed():
 
 
 def program(name: str) -> Path:
-    """Return a program where ``ros2 run`` looks for it."""
+    """Return the path of a program in the folder of ``ros2 run``."""
     prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
     found = [Path(prefix) / 'lib' / 'viva_ros' / name for prefix in prefixes if prefix]
     installed = next((path for path in found if path.exists()), None)
@@ -131,7 +131,7 @@ def test_every_node_of_the_launch_files_is_a_program(name):
     assert os.access(program(name), os.X_OK)
 
 
-def test_viva_is_a_program_that_prints_its_usage():
+def test_viva_program_prints_usage():
     line = [program('viva'), '--help']
     ran = subprocess.run(line, capture_output=True, text=True, check=True)
     assert ran.stdout.startswith('usage: viva COMMAND')

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""README.md: its Python example runs, its links and pictures exist, its commands are ours."""
+"""README.md: the Python example runs; links, pictures and scripts exist."""
 
 import math
 import re

@@ -13,7 +13,7 @@ from viva_ros.core.settings import flatten
 from viva_ros.nodes.settings import SETTINGS
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = 'docs/reference/commands.md'  # imports every command, torch and all
+COMMANDS = 'docs/reference/commands.md'  # imports every command, also torch
 REMEDY = 'run scripts/reference'
 
 
@@ -72,12 +72,12 @@ def test_parameter_file_says_that_it_is_advisory(node):
 @pytest.mark.parametrize(
     'value', [True, 0, 10.0, '', 'auto', 'true', '1', '~/a b', ('',), ('a', 'b: c')]
 )
-def test_scalar_is_read_back_as_it_was(value):
+def test_written_scalar_is_read_back(value):
     plain = list(value) if isinstance(value, tuple) else value
     assert yaml.safe_load(config.scalar(value)) == plain
 
 
-def test_message_line_that_is_no_field_is_refused(tmp_path):
+def test_message_line_without_field_is_refused(tmp_path):
     for folder in interfaces.PARTS:
         (tmp_path / folder).mkdir()
     (tmp_path / 'msg' / 'A.msg').write_text('# A.\n\nfloat32\n', encoding='utf-8')

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The plugin in support/selection.py, in a suite of its own."""
+"""The plugin support/selection.py, in a separate suite."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What ruff does not check."""
+"""Style rules that ruff does not check."""
 
 import ast
 from collections.abc import Iterator

@@ -28,7 +28,7 @@ from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.preprocessing import pack as to_arrays
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
-from viva_ros.scoring.scorer import ScoredSample, look
+from viva_ros.scoring.scorer import ScoredSample, replay_for_engine
 
 BATCH = 64
 
@@ -103,9 +103,9 @@ def pack(path: Path, model: ViVa) -> Pack:
     if label is None:
         raise RecordingError(f'{path} has no outcome: leave it out, or label it')
     stamps, reasons, seen = [], [], []
-    for sight in look(recording, info):
-        known = sight.seen
-        stamps.append(sight.stamp)
+    for entry in replay_for_engine(recording, info):
+        known = entry.observation
+        stamps.append(entry.stamp)
         reasons.append(known.reason if isinstance(known, Unknown) else '')
         if not isinstance(known, Unknown):
             seen.append(to_arrays([known], info))

@@ -24,7 +24,7 @@ from viva_ros.core.detection.thresholds import AND, Calibration
 from viva_ros.core.events import Event, Level
 from viva_ros.evaluation.results import FAILURE, RETRY
 from viva_ros.metrics.detection import Trial
-from viva_ros.scoring.scorer import judge_of
+from viva_ros.scoring.scorer import make_detector
 from viva_ros.scoring.series import ValueSeries
 
 Change = Callable[[ValueSeries], ValueSeries]
@@ -138,7 +138,7 @@ def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration])
 
 
 def _alarms(calibration: Calibration, series: ValueSeries) -> tuple[Event, ...]:
-    judge = judge_of(calibration)
+    judge = make_detector(calibration)
     events = [
         event
         for index, stamp in enumerate(series.stamps.tolist())
@@ -168,7 +168,7 @@ def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict
 
 def _pass(case: Case, calibrations: Mapping[str, Calibration]) -> Iterator[float]:
     """Yield what each update of an episode took, s; infinity where the rules rested."""
-    judge, series = judge_of(calibrations[case.label.task]), case.series
+    judge, series = make_detector(calibrations[case.label.task]), case.series
     for index, stamp in enumerate(series.stamps.tolist()):
         value, details = float(series.values[index]), series.details(index)
         begin = perf_counter()

@@ -14,7 +14,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Label
 from viva_ros.engine.api import EngineInfo
 from viva_ros.evaluation.results import group_of
-from viva_ros.scoring.jobs import FAILED, STOP, Order
+from viva_ros.scoring.jobs import FAILED, STOP, ScoreOptions
 from viva_ros.scoring.run import plan, run
 from viva_ros.scoring.scorer import RATE, series_of
 from viva_ros.scoring.series import ValueSeries
@@ -66,8 +66,8 @@ def score_missing(
     ]  # fmt: skip
     if not missing:
         return
-    order = Order(str(engine.absolute()), '', None, RATE, 1, '', command)
-    outcomes = run(missing, order, 1, None, Console(stderr=True))
+    options = ScoreOptions(str(engine.absolute()), '', None, RATE, 1, '', command)
+    outcomes = run(missing, options, 1, None, Console(stderr=True))
     failed = [one for one in outcomes if one.state in (FAILED, STOP)]
     if failed:
         raise RecordingError(f'{failed[0].path} cannot be scored: {failed[0].text}')

@@ -35,7 +35,7 @@ from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.evaluation import tables as report
-from viva_ros.evaluation.run import check_apart
+from viva_ros.evaluation.run import check_disjoint
 from viva_ros.scoring.jobs import calibration_of
 
 WIDTH = 120  # of the tables in a file
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = engine_folder(args.engine, DEFAULT_TASK)
     infos = engine_infos(folder)
     calibrating, testing = find([args.calibration_recordings]), find(args.recordings)
-    check_apart(calibrating, testing)
+    check_disjoint(calibrating, testing)
     given = [args.calibration_recordings, *args.recordings]
     score_missing(given, args.scored, folder, infos, command_line('scripts/supervise'))
     known, tested = (read_cases(paths, args.scored, infos) for paths in (calibrating, testing))

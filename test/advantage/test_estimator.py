@@ -24,7 +24,7 @@ def perfect(length: int, success: bool = True):
     return value_from_return(returns(length, success))
 
 
-def test_a_step_is_worth_what_the_value_rose_by_less_its_time() -> None:
+def test_advantage_is_rise_of_value_minus_step_cost() -> None:
     # T = 4, N = 2: G^ = .9 .7 .2 .1; A1 = .9 - .2 - 2/4, A2 = .7 - .1 - 2/4
     # past the end: A3 = G^3 - G3 = .2 - 1/4, A4 = .1 - 0
     values = np.array([0.1, 0.3, 0.8, 0.9])
@@ -33,7 +33,7 @@ def test_a_step_is_worth_what_the_value_rose_by_less_its_time() -> None:
     )
 
 
-def test_past_the_end_of_a_failure_its_cost_of_1_is_charged() -> None:
+def test_steps_past_end_of_failure_cost_1() -> None:
     # as above: A3 = .2 - (1/4 + 1), A4 = .1 - 1
     values = np.array([0.1, 0.3, 0.8, 0.9])
     np.testing.assert_allclose(
@@ -41,24 +41,24 @@ def test_past_the_end_of_a_failure_its_cost_of_1_is_charged() -> None:
     )
 
 
-def test_at_t_plus_n_equal_to_the_end_the_estimate_of_the_last_step_counts() -> None:
+def test_step_that_ends_at_last_frame_uses_its_value() -> None:
     # T = 3, N = 1: A2 = G^2 - G^3 - 1/3 = .5 - .4 - 1/3, not G^2 - G2
     values = np.array([0.2, 0.5, 0.6])
     assert n_step_advantage(values, True, 1)[1] == pytest.approx(0.1 - 1 / 3)
 
 
 @given(lengths, st.floats(0.1, 100.0))
-def test_a_perfect_value_gives_exactly_0_on_every_success(length: int, steps: float) -> None:
+def test_perfect_value_has_zero_advantage_in_success(length: int, steps: float) -> None:
     assert (n_step_advantage(perfect(length), True, steps) == 0.0).all()
 
 
 @given(lengths, st.floats(0.1, 100.0))
-def test_a_value_that_knows_of_the_failure_from_the_start_is_never_surprised(length, steps):
+def test_perfect_value_has_zero_advantage_in_failure(length, steps):
     assert (n_step_advantage(perfect(length, False), False, steps) == 0.0).all()
 
 
 @given(st.integers(2, 100), st.data())
-def test_a_value_that_learns_of_the_failure_when_it_happens_gives_minus_1_before(length, data):
+def test_value_that_drops_at_fault_has_advantage_minus_1(length, data):
     at = data.draw(st.integers(1, length - 1))  # index of the first step after the fault
     steps = data.draw(st.integers(1, length))
     values = np.concatenate([perfect(length)[:at], perfect(length, False)[at:]])
@@ -67,75 +67,75 @@ def test_a_value_that_learns_of_the_failure_when_it_happens_gives_minus_1_before
     np.testing.assert_array_equal(n_step_advantage(values, False, steps), expected)
 
 
-def test_charged_for_time_a_short_success_earns_what_it_saved() -> None:
+def test_larger_scale_rewards_short_success() -> None:
     # T = 4, S = 8, N = 2: 2/4 - 2/8 = .25 inside; past the end (T - t)/4 - (T - t)/8
     np.testing.assert_allclose(
         n_step_advantage(perfect(4), True, 2, scale=8.0), [0.25, 0.25, 0.125, 0.0], atol=1e-12
     )
 
 
-def test_a_fraction_of_a_step_is_interpolated() -> None:
+def test_fractional_step_is_interpolated() -> None:
     # N = 1.5: G^ at 2.5 is (.7 + .2) / 2 = .45; A1 = .9 - .45 - 1.5/4
     values = np.array([0.1, 0.3, 0.8, 0.9])
     assert n_step_advantage(values, True, 1.5)[0] == pytest.approx(0.9 - 0.45 - 0.375)
 
 
-def test_an_unknown_value_makes_unknown_what_needs_it_and_nothing_0() -> None:
+def test_advantage_that_needs_unknown_value_is_unknown() -> None:
     values = perfect(6)
     values[3] = NAN
     known = np.isfinite(n_step_advantage(values, True, 2))
     assert known.tolist() == [True, False, True, False, True, True]
 
 
-def test_the_end_is_known_without_a_later_value() -> None:
+def test_last_step_needs_no_later_value() -> None:
     assert np.isfinite(n_step_advantage(np.array([NAN, 0.5]), True, 5)).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(('steps', 'scale'), [(0.0, None), (-1.0, None), (1.0, 2.0), (NAN, None)])
-def test_no_steps_and_a_scale_below_the_length_are_refused(steps, scale) -> None:
-    with pytest.raises(ValueError, match='above 0'):
+def test_steps_and_scale_out_of_range_are_refused(steps, scale) -> None:
+    with pytest.raises(ValueError, match=f'steps is {steps}'):
         n_step_advantage(perfect(3), True, steps, scale)
 
 
-def test_an_empty_episode_has_no_advantages() -> None:
+def test_empty_episode_has_no_advantages() -> None:
     assert n_step_advantage(np.empty(0), True, 5).shape == (0,)
 
 
-def test_a_whole_place_does_not_ask_its_neighbour() -> None:
-    given_ = np.array([0.0, 1.0, NAN])
-    np.testing.assert_array_equal(value_at(given_, np.array([1.0, 0.25, 1.5])), [1.0, 0.25, NAN])
+def test_value_at_integer_ignores_unknown_neighbour() -> None:
+    values = np.array([0.0, 1.0, NAN])
+    np.testing.assert_array_equal(value_at(values, np.array([1.0, 0.25, 1.5])), [1.0, 0.25, NAN])
 
 
-def test_the_threshold_leaves_the_share_above_it() -> None:
+def test_threshold_leaves_share_above_it() -> None:
     eps = threshold(np.array([0.1, 0.9, 0.3, NAN, 0.5, 0.2, 0.4, 0.6, 0.8, 0.7, 0.0]), 0.3)
     assert eps == 0.6  # .7 .8 .9 are above: 3 of 10
 
 
-def test_ties_at_the_threshold_are_not_above_it() -> None:
+def test_ties_at_threshold_are_not_positive() -> None:
     advantages = np.array([0.0, 0.0, 0.0, 1.0])
     assert threshold(advantages, 0.5) == 0.0
     assert indicator(advantages, 0.0, np.zeros(4, bool)).tolist() == [0, 0, 0, 1]
 
 
 @given(st.lists(st.floats(-2, 2), min_size=1, max_size=60), st.floats(0.01, 0.99))
-def test_never_more_than_the_share_is_positive(given_, share) -> None:
-    advantages = np.array(given_)
+def test_at_most_the_share_is_positive(numbers, share) -> None:
+    advantages = np.array(numbers)
     positive = int((advantages > threshold(advantages, share)).sum())
-    assert positive <= share * len(given_) + 1e-6
+    assert positive <= share * len(numbers) + 1e-6
 
 
-def test_without_anything_known_there_is_no_threshold_and_no_indicator() -> None:
+def test_unknown_advantages_have_no_threshold_or_indicator() -> None:
     assert np.isnan(threshold(np.array([NAN]), 0.3))
     assert np.isnan(indicator(np.array([NAN]), NAN, np.zeros(1, bool))).all()
 
 
-def test_what_a_person_corrected_is_good_even_if_its_advantage_is_unknown() -> None:
+def test_corrected_step_has_positive_indicator() -> None:
     forced = np.array([True, True, False, False])
     shown = indicator(np.array([-1.0, NAN, NAN, 0.1]), 0.0, forced)
     np.testing.assert_array_equal(shown, [1.0, 1.0, NAN, 1.0])
 
 
-def test_dropping_depends_on_seed_and_name_alone() -> None:
+def test_dropped_steps_depend_on_seed_and_name_only() -> None:
     one = dropped(1000, 0.3, 7, 'a')
     np.testing.assert_array_equal(one, dropped(1000, 0.3, 7, 'a'))
     assert (one != dropped(1000, 0.3, 7, 'b')).any()
@@ -144,13 +144,13 @@ def test_dropping_depends_on_seed_and_name_alone() -> None:
     assert not dropped(9, 0.0, 7, 'a').any()
 
 
-def test_sign_changes_are_counted_within_episodes_and_between_known_steps() -> None:
+def test_sign_changes_count_known_neighbours_of_one_episode() -> None:
     # + - (1 of 1); - ? + (no pair); + + (0 of 1)
     episodes = [np.array([1.0, -1.0]), np.array([-1.0, NAN, 1.0]), np.array([1.0, 1.0])]
     assert sign_changes(episodes) == 0.5
 
 
-def test_the_effect_compares_what_both_know() -> None:
+def test_effect_compares_steps_known_in_both() -> None:
     before, after = [np.array([1.0, -1.0, 3.0])], [np.array([1.0, 2.0, NAN])]
     found = effect(before, after)
     assert found.deviation == pytest.approx((np.sqrt(8 / 3), 0.5))
@@ -158,5 +158,5 @@ def test_the_effect_compares_what_both_know() -> None:
     assert found.rank_correlation == pytest.approx(-1.0)
 
 
-def test_the_effect_on_nothing_is_unknown() -> None:
+def test_effect_without_advantages_is_nan() -> None:
     assert np.isnan(effect([], []).rank_correlation)

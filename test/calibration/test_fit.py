@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from support.errors import raises
 
 from viva_ros.calibration.fit import (
     CalibrationOptions,
@@ -18,21 +19,20 @@ from viva_ros.calibration.fit import (
 from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import Threshold
-from viva_ros.core.errors import CalibrationError
 from viva_ros.core.events import Level
 
 S = 1_000_000_000
 
 
 def episode(generator: np.random.Generator, seconds: float = 12.0) -> ValueSeries:
-    """Return a success: from the base rate up to 1, with noise."""
+    """Return a success: a rise from the base rate to 1, with noise."""
     stamps = np.arange(0, round(seconds * S), S // 5)
     rising = -0.6 + 1.55 * stamps / stamps[-1]
     noise = generator.normal(0.0, generator.uniform(0.02, 0.15), len(stamps))
     return ValueSeries(stamps, rising + noise)
 
 
-def test_the_rank_is_the_ceiling_of_n_plus_1_times_1_minus_alpha() -> None:
+def test_rank_is_ceiling_of_n_plus_1_times_1_minus_alpha() -> None:
     assert conformal_rank(9, 0.1) == 9  # 10 * .9
     assert conformal_rank(20, 0.1) == 19  # 21 * .9 = 18.9
     assert conformal_rank(99, 0.01) == 99
@@ -40,31 +40,31 @@ def test_the_rank_is_the_ceiling_of_n_plus_1_times_1_minus_alpha() -> None:
 
 
 @pytest.mark.parametrize(('alpha', 'least'), [(0.1, 9), (0.05, 19), (0.01, 99), (0.1 / 3, 29)])
-def test_too_few_episodes_are_refused_with_the_number_missing(alpha: float, least: int) -> None:
+def test_rank_of_too_few_episodes_is_refused(alpha: float, least: int) -> None:
     assert conformal_rank(least, alpha) == least
-    with pytest.raises(CalibrationError, match=f'{least} are needed, 3 are missing'):
+    with raises('calibration-episodes', f'{least} are needed, 3 are missing'):
         conformal_rank(least - 3, alpha)
 
 
 @pytest.mark.parametrize('alpha', [0.0, 1.0, float('nan')])
-def test_alpha_must_lie_between_0_and_1(alpha: float) -> None:
+def test_alpha_outside_of_0_to_1_is_refused(alpha: float) -> None:
     with pytest.raises(ValueError, match=f'alpha is {alpha}'):
         conformal_rank(9, alpha)
 
 
-def test_the_promise_holds_on_average_and_numpys_quantile_breaks_it() -> None:
+def test_conformal_rank_bounds_alarms_and_quantile_does_not() -> None:
     generator = np.random.default_rng(0)
     n, alpha, draws = 19, 0.1, 20_000
     drawn = np.sort(generator.exponential(size=(draws, n)), axis=1)
     fresh = generator.exponential(size=draws)
     ours = np.mean(fresh > drawn[:, conformal_rank(n, alpha) - 1])
     theirs = np.mean(fresh > np.quantile(drawn, 1 - alpha, axis=1))
-    # ours: 1 - 18/20 = .1 exactly; theirs lies at rank 1 + .9 * 18 = 17.2: about 1 - 17.2/20 = .14
+    # ours: 1 - 18/20 = .1 exactly; theirs: rank 1 + .9 * 18 = 17.2, about 1 - 17.2/20 = .14
     assert ours == pytest.approx(0.1, abs=3 * math.sqrt(0.09 / draws))
     assert theirs > 0.13
 
 
-def test_successes_raise_no_more_false_alarms_than_promised() -> None:
+def test_false_alarm_rate_of_new_successes_is_bounded() -> None:
     generator = np.random.default_rng(1)
     rules, alarms, trials = RuleSettings(), 0, 0
     for _ in range(12):
@@ -83,19 +83,19 @@ def test_successes_raise_no_more_false_alarms_than_promised() -> None:
             ]
             alarms += Level.ALARM in levels
             trials += 1
-    # at most .1 in expectation; three standard errors above
+    # at most .1 in expectation, plus three standard errors
     assert alarms / trials <= 0.1 + 3 * math.sqrt(0.09 / trials)
-    assert alarms > 0  # or the rules would be asleep
+    assert alarms > 0  # the rules are active
 
 
-def test_one_rule_alone_takes_the_kth_smallest_score_of_those_that_set_the_threshold() -> None:
+def test_threshold_of_single_rule_is_kth_smallest_score() -> None:
     generator = np.random.default_rng(2)
     episodes = [episode(generator) for _ in range(40)]
     made = calibrate(
         episodes, RuleSettings(), engine='e', task='t', alpha=0.1, warn_alpha=0.2,
         choice=CalibrationOptions(('drop',)),
     )  # fmt: skip
-    # every fifth of 40 shapes the statistics; the other 32 set the threshold
+    # every fifth of 40 is for the statistics; the other 32 set the threshold
     setting = [one for number, one in enumerate(episodes) if number % 5 != 4]
     drops = sorted(scores(series, RuleSettings())['drop'] for series in setting)
     # ceil(33 * .9) = 30; ceil(33 * .8) = 27
@@ -111,48 +111,46 @@ def test_one_rule_alone_takes_the_kth_smallest_score_of_those_that_set_the_thres
     assert made.alarms_per_hour == pytest.approx(0.1 * 3600 / 11.8)
 
 
-def test_a_rule_that_no_episode_can_show_is_left_out() -> None:
+def test_rule_without_readings_is_left_out() -> None:
     generator = np.random.default_rng(9)
     made = calibrate([episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t')
-    assert 'forecast_residual' not in made.thresholds  # no forecasts are there
+    assert 'forecast_residual' not in made.thresholds  # the episodes have no forecasts
     assert {'drop', 'no_rise', 'stall', 'slope', 'floor'} == set(made.thresholds)
-    with pytest.raises(CalibrationError, match='any of the rules forecast_residual'):
+    with raises('calibration-no-rule', 'forecast_residual'):
         calibrate(
             [episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t',
             choice=CalibrationOptions(combine='and'),
         )  # fmt: skip
 
 
-def test_of_fewer_episodes_than_needed_the_number_missing_is_told() -> None:
+def test_too_few_episodes_are_refused_with_number_missing() -> None:
     generator = np.random.default_rng(3)
-    # 9 must set the threshold, every fifth shapes: 11 - 2 = 9, and 10 - 2 = 8
-    with pytest.raises(CalibrationError, match=r'11 are needed.*1 are missing'):
+    # 9 must set the threshold, without every fifth: 11 - 2 = 9, and 10 - 2 = 8
+    with raises('calibration-episodes', 'rate of 0.1', '11 are needed', '1 are missing'):
         calibrate([episode(generator) for _ in range(10)], RuleSettings(), engine='e', task='t')
     calibrate([episode(generator) for _ in range(11)], RuleSettings(), engine='e', task='t')
 
 
-def test_episodes_shorter_than_a_window_are_refused_by_rule() -> None:
+def test_episode_shorter_than_window_is_refused_by_rule() -> None:
     generator = np.random.default_rng(4)
     episodes = [episode(generator, 3.0)] + [episode(generator) for _ in range(29)]
-    with pytest.raises(
-        CalibrationError, match='1 of 30 episodes are too short for the rule no_ri'
-    ):
+    with raises('calibration-rule', '1 of 30 episodes', 'no_rise', 'window'):
         calibrate(episodes, RuleSettings(), engine='e', task='t')
 
 
-def test_a_warning_may_be_as_rare_as_an_alarm() -> None:
+def test_equal_alphas_give_equal_thresholds() -> None:
     generator = np.random.default_rng(5)
     episodes = [episode(generator) for _ in range(29)]
     made = calibrate(episodes, RuleSettings(), engine='e', task='t', alpha=0.2, warn_alpha=0.2)
     assert all(threshold.warn == threshold.alarm for threshold in made.thresholds.values())
 
 
-def test_a_warning_may_not_be_rarer_than_an_alarm() -> None:
+def test_warn_alpha_below_alpha_is_refused() -> None:
     with pytest.raises(ValueError, match='warn_alpha is'):
         calibrate([], RuleSettings(), engine='e', task='t', alpha=0.2, warn_alpha=0.1)
 
 
-def test_a_score_is_the_largest_held_statistic() -> None:
+def test_score_is_largest_debounced_statistic() -> None:
     rules = RuleSettings(smoothing=0.0, debounce=0.3)
     stamps = np.arange(7) * (S // 5)
     values = np.array([0.5, 0.5, -0.4, 0.5, 0.3, 0.2, 0.1])
@@ -170,12 +168,12 @@ SAMPLES = st.lists(
 
 @settings(max_examples=200)
 @given(SAMPLES, st.tuples(*[st.floats(-1, 1)] * 6))
-def test_an_episode_alarms_exactly_if_a_score_is_above_its_threshold(samples, limits) -> None:
+def test_alarm_occurs_iff_a_score_exceeds_its_threshold(samples, limits) -> None:
     stamps = np.cumsum([step for step, _ in samples])
     values = np.array([value for _, value in samples])
     thresholds = {k: Threshold(x, x) for k, x in zip(RULES, limits, strict=True)}
     score = scores(ValueSeries(stamps, values), RuleSettings())
-    judge, alarmed = Detector(DetectorSettings(), thresholds), False
+    detector, alarmed = Detector(DetectorSettings(), thresholds), False
     for stamp, value in zip(stamps.tolist(), values.tolist(), strict=True):
-        alarmed |= any(e.level == Level.ALARM for e in judge.update(stamp, value))
+        alarmed |= any(e.level == Level.ALARM for e in detector.update(stamp, value))
     assert alarmed == any(score[kind] > thresholds[kind].alarm for kind in RULES)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The promise on false alarms, over many synthetic calibration sets; and how it is broken."""
+"""Bound on false alarms over many synthetic calibration sets, and methods that violate it."""
 
 import math
 
@@ -14,7 +14,7 @@ DRAWS, N, ALPHA, RULES = 3000, 50, 0.1, 5
 
 
 def scores(generator: np.random.Generator, count: int) -> np.ndarray:
-    """Episode scores under five rules that hang together, of very different size and tail."""
+    """Return episode scores under five correlated rules with different scales and tails."""
     common = generator.exponential(size=(count, 1))
     own = generator.exponential(size=(count, RULES))
     return (0.6 * common + own) ** np.array([0.5, 1.0, 1.5, 2.0, 1.0]) * [0.01, 1, 5, 1, 100]
@@ -29,7 +29,7 @@ def joint_thresholds(drawn: np.ndarray) -> np.ndarray:
     return norms[:, 0] + limit * norms[:, 1]
 
 
-def test_over_all_rules_together_the_promise_holds_and_is_not_wasted() -> None:
+def test_bound_over_all_rules_holds_and_is_tight() -> None:
     generator = np.random.default_rng(0)
     ours = bonferroni = naive = plain = 0.0
     rank = conformal_rank(N, ALPHA / RULES)
@@ -41,14 +41,14 @@ def test_over_all_rules_together_the_promise_holds_and_is_not_wasted() -> None:
         naive += np.mean((fresh > ordered[conformal_rank(N, ALPHA) - 1]).any(axis=1))
         plain += np.mean((fresh > np.quantile(drawn, 1 - ALPHA, axis=0)).any(axis=1))
     error = math.sqrt(0.09 / N / DRAWS) + math.sqrt(0.09 / 40 / DRAWS)
-    # k = ceil(41 * .9) = 37 of 40: (41 - 37) / 41 = .0976 is what is spent
+    # k = ceil(41 * .9) = 37 of 40: the rate is (41 - 37) / 41 = .0976
     assert ours / DRAWS == pytest.approx(4 / 41, abs=3 * error)
-    assert bonferroni / DRAWS < ours / DRAWS - 0.005  # promises the same and spends less
-    assert naive / DRAWS > 2 * ALPHA  # several looks without a correction
-    assert plain / DRAWS > naive / DRAWS  # np.quantile, on top of that
+    assert bonferroni / DRAWS < ours / DRAWS - 0.005  # the same bound, more conservative
+    assert naive / DRAWS > 2 * ALPHA  # several rules without a correction
+    assert plain / DRAWS > naive / DRAWS  # np.quantile in addition
 
 
-def test_one_rule_keeps_its_promise_and_the_quantile_of_numpy_breaks_it() -> None:
+def test_bound_of_one_rule_holds_and_quantile_violates_it() -> None:
     generator = np.random.default_rng(1)
     n, draws = 19, 40_000
     drawn = np.sort(generator.standard_normal((draws, n)), axis=1)
@@ -60,7 +60,7 @@ def test_one_rule_keeps_its_promise_and_the_quantile_of_numpy_breaks_it() -> Non
     assert np.mean(fresh > np.quantile(drawn, 0.9, axis=1)) > 0.1 + 10 * error
 
 
-def test_the_share_of_quiet_successes_is_spread_as_beta_says() -> None:
+def test_share_of_successes_without_alarm_is_beta_distributed() -> None:
     generator = np.random.default_rng(2)
     quiet = [
         1.0 - np.exp(-np.sort(generator.exponential(size=40))[conformal_rank(40, 0.1) - 1])
@@ -73,13 +73,13 @@ def test_the_share_of_quiet_successes_is_spread_as_beta_says() -> None:
     assert high == pytest.approx(stats.beta.ppf(0.95, 37, 4), abs=0.01)
 
 
-def test_enough_are_left_to_set_the_threshold() -> None:
+def test_needed_leaves_least_episodes_for_threshold() -> None:
     for least in (9, 19, 99):
         assert len(share_out(range(needed(least)))[1]) == least
         assert len(share_out(range(needed(least) - 1))[1]) < least
 
 
-def test_and_takes_both_at_the_same_time() -> None:
+def test_and_needs_both_rules_at_the_same_time() -> None:
     def at(drop: float, residual: float) -> dict[str, RuleReading]:
         return {
             'drop': RuleReading(drop, drop),

@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 from viva_ros.cli import bench
-from viva_ros.core.errors import EngineError
 from viva_ros.engine.resources import engine_folder
 
 LINE = ['--task', 'tray_lift', '--rounds', '2']
 
 
-def test_kinds_that_load_are_measured_in_one_run(capsys) -> None:
+def test_engine_kinds_that_load_are_measured_in_one_run(capsys) -> None:
     assert bench.main([*LINE, '--kinds', 'openvino', 'onnx', 'tensorrt', '--json']) == 0
     found = json.loads(capsys.readouterr().out)
     rows = {row['kind']: row for row in found['engines']}
@@ -28,7 +28,7 @@ def test_kinds_that_load_are_measured_in_one_run(capsys) -> None:
     assert found['default'] == 'openvino' and found['camera_size'] == [128, 128]
 
 
-def test_table_marks_the_kind_that_auto_takes(capsys) -> None:
+def test_table_marks_default_engine_kind(capsys) -> None:
     row = bench.EngineFigures('onnx', 'onnxruntime 1', 'CPU', 8.04, 9.0, 1.0, 0.2, 97.4, False)
     bench.show([row], {'openvino': 'openvino is not installed'}, 'onnx')
     shown = capsys.readouterr().out
@@ -36,16 +36,16 @@ def test_table_marks_the_kind_that_auto_takes(capsys) -> None:
     assert 'openvino does not load: openvino is not installed' in shown
 
 
-def test_no_engine_that_loads_is_an_error_with_the_reason() -> None:
+def test_bench_without_loadable_engine_is_an_error() -> None:
     folder = engine_folder('', 'tray_lift')
-    with pytest.raises(EngineError, match=r'no engine kind loads from .*; tensorrt_rtx: '):
+    with raises('bench-no-engine', folder, 'tensorrt: ', 'tensorrt_rtx: '):
         bench.measure(folder, 'tray_lift', ['tensorrt', 'tensorrt_rtx'], 1, (128, 128))
 
 
-def test_process_that_ends_during_a_measurement_is_an_error() -> None:
+def test_bench_process_that_ends_early_is_an_error() -> None:
     with bench._processes(Path('nowhere'), 'tray_lift', ['onnx'], (8, 8)) as pipes:
         assert 'is not a folder' in bench._receive('onnx', pipes['onnx'])
-        with pytest.raises(EngineError, match='engine kind onnx ended during a measurement'):
+        with raises('bench-process-ended', 'onnx'):
             bench._receive('onnx', pipes['onnx'])
 
 

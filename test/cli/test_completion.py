@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Shells complete what the parsers have; each script is run by its own shell where it is."""
+"""Completion scripts match the parsers; each script runs in its shell, if installed."""
 
 import argparse
 import shutil
@@ -28,7 +28,7 @@ COMMANDS = [
 
 
 def completed(tmp_path: Path, *words: str) -> list[str]:
-    """Return what bash offers for the last of the words."""
+    """Return the completions of bash for the last word."""
     script = tmp_path / 'viva'
     script.write_text(SHELLS['bash'](COMMANDS))
     line = (
@@ -49,7 +49,7 @@ def test_bash_completes_commands_options_and_choices(tmp_path):
     assert completed(tmp_path, 'record', '--') == ['--help', '--task', '--out']
     assert completed(tmp_path, 'record', '--task', '') == ['cube', 'tray']
     assert completed(tmp_path, 'record', '--task', 't') == ['tray']
-    assert completed(tmp_path, 'record', '--out', '') == []  # bash goes on with files
+    assert completed(tmp_path, 'record', '--out', '') == []  # bash completes files
     assert completed(tmp_path, 'up', 'm') == ['monitor']
 
 
@@ -66,7 +66,7 @@ def test_bash_starts_no_python(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('shell', ['zsh', 'fish'])
-def test_the_script_is_valid_in_its_shell(shell, tmp_path):
+def test_script_is_valid_in_its_shell(shell, tmp_path):
     program = shutil.which(shell)
     if program is None:
         pytest.skip(f'{shell} is not installed')
@@ -82,15 +82,15 @@ def test_fish_completes_commands_options_and_choices(tmp_path):
     script = tmp_path / 'viva.fish'
     script.write_text(SHELLS['fish'](COMMANDS))
 
-    def offered(line: str) -> list[str]:
-        ask = f'source {script}; complete -C "{line}"'
-        shown = subprocess.run([program, '-c', ask], capture_output=True, text=True, check=True)
+    def completions(line: str) -> list[str]:
+        code = f'source {script}; complete -C "{line}"'
+        shown = subprocess.run([program, '-c', code], capture_output=True, text=True, check=True)
         return [row.partition('\t')[0] for row in shown.stdout.splitlines()]
 
-    assert offered('viva ') == ['record', 'up']
-    assert offered('viva record --task ') == ['cube', 'tray']
-    assert set(offered('viva record --')) == {'--help', '--task', '--out'}
-    assert offered('viva up ') == ['demo', 'monitor']
+    assert completions('viva ') == ['record', 'up']
+    assert completions('viva record --task ') == ['cube', 'tray']
+    assert set(completions('viva record --')) == {'--help', '--task', '--out'}
+    assert completions('viva up ') == ['demo', 'monitor']
 
 
 def test_zsh_describes_options_and_quotes_their_texts():
@@ -109,7 +109,7 @@ def test_options_are_those_of_the_parser(monkeypatch):
         )
         parser.add_argument('--plain', action='store_true', help='100 %% text')
         parser.parse_args(argv)
-        raise AssertionError('the command went on')
+        raise AssertionError('the command was not ended')
 
     monkeypatch.setattr(completion, 'import_module', lambda name: SimpleNamespace(main=main))
     before = argparse.ArgumentParser.parse_args
@@ -120,7 +120,7 @@ def test_options_are_those_of_the_parser(monkeypatch):
     assert argparse.ArgumentParser.parse_args is before
 
 
-def test_a_command_whose_library_is_missing_keeps_its_name(monkeypatch, capsys):
+def test_command_without_its_library_keeps_its_name(monkeypatch, capsys):
     def load(name):
         if name == 'viva_ros.cli.train':
             raise ModuleNotFoundError("No module named 'torch'", name='torch')
@@ -129,11 +129,13 @@ def test_a_command_whose_library_is_missing_keeps_its_name(monkeypatch, capsys):
     monkeypatch.setattr(completion, 'import_module', load)
     assert completion.main(['bash']) == 0
     shown = capsys.readouterr()
-    assert shown.err == 'viva completion: options of train need torch, left out\n'
+    assert shown.err == (
+        'viva completion: options of train are left out: torch is not installed\n'
+    )
     assert ' train ' in shown.out
 
 
-def test_the_real_commands_are_completed():
+def test_script_completes_the_real_commands():
     shown = subprocess.run(
         [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'completion', 'bash'],
         capture_output=True, text=True, check=True,

@@ -12,29 +12,29 @@ from viva_ros.engine.resources import engine_folder
 
 
 @pytest.mark.parametrize(
-    ('given', 'said'),
+    ('options', 'text'),
     [
         (['--task', 'fold'], "--task is 'fold', must be one of tray_lift"),
         (['--failure', 'earthquake'], "--failure is 'earthquake', must be one of slip"),
-        (['--seed', '-1'], '--seed is -1, must be 0 or more'),
-        (['--duration', '5'], '--duration is a benchmark now: scripts/soak'),
+        (['--seed', '-1'], '--seed is -1, must be at least 0'),
+        (['--duration', '5'], '--duration moved to a benchmark: run scripts/soak'),
     ],
 )
-def test_nonsense_is_refused_before_anything_starts(given, said, capsys) -> None:
+def test_invalid_demo_option_exits_with_2(options, text, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
-        parse(given)
+        parse(options)
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert text in capsys.readouterr().err
 
 
-def test_an_engine_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+def test_missing_engine_is_refused_before_out_is_created(tmp_path: Path) -> None:
     out = tmp_path / 'out'
     with pytest.raises(EngineError, match='/nowhere is not a folder'):
         main(['--engine', '/nowhere', '--out', str(out)])
     assert not out.exists()
 
 
-def test_an_engine_without_thresholds_is_refused(tmp_path: Path) -> None:
+def test_engine_without_thresholds_is_refused(tmp_path: Path) -> None:
     shipped = engine_folder('', 'tray_lift')
     for name in ('engine.json', 'engine.onnx'):
         shutil.copy(shipped / name, tmp_path / name)
@@ -42,5 +42,5 @@ def test_an_engine_without_thresholds_is_refused(tmp_path: Path) -> None:
         check_engine(str(tmp_path), 'tray_lift')
 
 
-def test_the_shipped_engine_is_taken() -> None:
+def test_shipped_engine_is_accepted() -> None:
     check_engine('', 'tray_lift')

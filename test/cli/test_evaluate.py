@@ -5,42 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.errors import raises
 from support.recordings import RISING, make_label, write_recording
 
-from viva_ros.cli.evaluate import main, mean_duration
-from viva_ros.core.errors import CalibrationError, RecordingError
+from viva_ros.cli.evaluate import by_name, main, mean_duration
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import Result
+from viva_ros.evaluation.run import EvaluationConfig
 from viva_ros.evaluation.summary import of_all
 from viva_ros.evaluation.tables import markdown
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """29 successes to calibrate on; two successes, a fall and one that stays down to test on."""
-    calibration, test = tmp_path / 'calibration', tmp_path / 'test'
-    calibration.mkdir()
-    test.mkdir()
-    for number in range(29):
-        slower = [-0.5 + (0.018 + 1e-4 * number) * step for step in range(61)]
-        write_recording(calibration / f'{number:02}.mcap', slower, label=make_label())
-    fall = [*RISING[:30], *[-0.9] * 30]
-    write_recording(test / 'a.mcap', RISING, label=make_label())
-    write_recording(test / 'b.mcap', RISING, label=make_label())
-    write_recording(
-        test / 'c.mcap', fall, label=make_label(False, 'slip', inject=2.9, manifest=3.0)
-    )
-    write_recording(
-        test / 'd.mcap', [-0.5] * 60, label=make_label(False, 'stall', inject=0.0, manifest=2.5)
-    )
-    return calibration, test
-
-
-def test_one_command_gives_table_json_and_picture(
-    tmp_path: Path, folders, worth_engine_folder, capsys
+def test_evaluate_writes_tables_json_and_plot(
+    tmp_path: Path, evaluation_folders, worth_engine_folder, capsys
 ) -> None:
-    calibration, test = folders
+    calibration, test = evaluation_folders
     out = tmp_path / 'benchmarks' / 'small.json'
     command = [
         str(test),
@@ -54,7 +36,7 @@ def test_one_command_gives_table_json_and_picture(
     assert out.with_suffix('.png').stat().st_size > 10_000
     table = out.with_suffix('.md').read_text()
     assert '|  | ViVa | proprioception only | time counter |' in table
-    # 2 of 2, and the exact interval of that: .025^(1/2) = .158
+    # 2 of 2, exact interval: .025^(1/2) = .158
     assert '| failures found ↑ | 1.000 [0.158, 1.000] |' in table
     assert '| slip | 1 | 1.000, 1.000 |' in table
     content = json.loads(out.read_text())
@@ -66,10 +48,10 @@ def test_one_command_gives_table_json_and_picture(
     assert figures['ViVa']['auroc']['value'] == 1.0
     assert figures['ViVa']['tpr']['value'] == 1.0
     assert figures['ViVa']['false_alarms']['value'] == 0.0
-    # No calibration episode falls at all, so any fall counts once it has held for 0.3 s.
+    # No calibration episode falls, so any fall raises an alarm after the debounce of 0.3 s.
     assert figures['ViVa']['failures']['slip']['delay_median'] == pytest.approx(0.3)
     assert figures['ViVa']['camera_only']['episodes'] == 1
-    # All episodes last 6 s: a clock orders time perfectly and tells nothing apart.
+    # All episodes last 6 s: the time counter has perfect order, but cannot separate outcomes.
     assert figures['time counter']['spearman']['value'] == pytest.approx(1.0)
     assert figures['time counter']['auroc']['value'] == pytest.approx(0.5)
     assert figures['time counter']['tpr']['value'] == 0.0
@@ -78,10 +60,10 @@ def test_one_command_gives_table_json_and_picture(
     assert 'time counter' in shown
 
 
-def test_testing_on_what_was_calibrated_on_is_refused(
-    folders, worth_engine_folder, tmp_path: Path
+def test_calibration_recordings_as_test_set_are_refused(
+    evaluation_folders, worth_engine_folder, tmp_path: Path
 ) -> None:
-    calibration, _ = folders
+    calibration, _ = evaluation_folders
     command = [
         str(calibration),
         '--engine',
@@ -89,41 +71,101 @@ def test_testing_on_what_was_calibrated_on_is_refused(
         '--out',
         str(tmp_path / 'x.json'),
     ]
-    with pytest.raises(CalibrationError, match='keep them apart'):
+    with raises('evaluation-overlap', calibration / '00.mcap'):
         main([*command, '--calibration-recordings', str(calibration)])
 
 
-def test_a_recording_without_outcome_is_refused_by_name(
-    folders, worth_engine_folder, tmp_path: Path
+def test_recording_without_outcome_is_refused_by_name(
+    evaluation_folders, worth_engine_folder, tmp_path: Path
 ) -> None:
-    calibration, test = folders
-    write_recording(test / 'e.mcap', RISING)
-    command = [str(test), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
-    with pytest.raises(RecordingError, match=r'e\.mcap has no outcome'):
+    calibration, _ = evaluation_folders
+    path = write_recording(tmp_path / 'e.mcap', RISING)
+    command = [str(path), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
+    with raises('evaluation-outcome-missing', path, 'viva label'):
         main([*command, '--calibration-recordings', str(calibration)])
 
 
-def test_the_clock_runs_by_the_mean_of_the_successes(tmp_path: Path) -> None:
+def own_calibration(folder: Path, alpha: float) -> Path:
+    """Write a calibration to the folder of the engine."""
+    made = Calibration(
+        '0123456789abcdef', 'tray_lift', 60, alpha, 0.3, 59, (0.9, 0.99), RuleSettings(),
+        {'drop': Threshold(0.2, 0.3)}, '',
+    )  # fmt: skip
+    path = calibration_file(folder, 'tray_lift')
+    made.save(path)
+    return path
+
+
+def test_alpha_other_than_that_of_engine_is_refused(
+    evaluation_folders, worth_engine_folder, tmp_path: Path
+) -> None:
+    calibration, test = evaluation_folders
+    path = own_calibration(worth_engine_folder, 0.01)
+    out = tmp_path / 'x.json'
+    command = [str(test), '--engine', str(worth_engine_folder), '--out', str(out)]
+    command += ['--calibration-recordings', str(calibration)]
+    with raises('evaluation-alpha', '--alpha is 0.2', path, 'alpha 0.01', 'viva calibrate'):
+        main([*command, '--alpha', '0.2'])
+    assert not out.exists()
+    # Equal or missing: accepted; the time-out uses the same alpha, with too few recordings.
+    for option in ([], ['--alpha', '0.01']):
+        with raises('calibration-episodes', 'rate of 0.01'):
+            main([*command, *option])
+
+
+def test_alpha_sets_thresholds_of_engine_without_calibration(
+    evaluation_folders, worth_engine_folder, tmp_path: Path
+) -> None:
+    calibration, test = evaluation_folders
+    command = [str(test), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
+    with raises('calibration-episodes', 'rate of 0.01', '99 '):
+        main([*command, '--calibration-recordings', str(calibration), '--alpha', '0.01'])
+
+
+@pytest.mark.parametrize('option', [
+    {'alpha': 0.1}, {'checks': 1}, {'proprio': Path('p')}, {'engine': ('e',)},
+    {'calibration_recordings': Path('c')},
+], ids=lambda option: next(iter(option)))  # fmt: skip
+def test_scores_exclude_options_of_engines(option: dict) -> None:
+    flag = '--' + next(iter(option)).replace('_', '-')
+    with raises('evaluation-options', '--scores', flag):
+        EvaluationConfig((Path('r'),), Path('o'), scores=('s',), **option)
+
+
+def test_missing_calibration_recordings_are_an_error() -> None:
+    with raises('evaluation-calibration-missing', '--calibration-recordings'):
+        EvaluationConfig((Path('r'),), Path('o'))
+
+
+def test_two_engines_of_one_name_are_refused() -> None:
+    assert by_name(['a', 'x/b', 'c=d']) == {'ViVa': 'a', 'b': 'x/b', 'c': 'd'}
+    with raises('evaluate-name-twice', "'b'", 'NAME=FOLDER'):
+        by_name(['a', 'x/b', 'y/b'])
+
+
+def test_time_counter_uses_mean_duration_of_successes(tmp_path: Path) -> None:
     paths = [
         write_recording(tmp_path / 'a.mcap', [0.0] * 41, label=make_label()),
         write_recording(tmp_path / 'b.mcap', [0.0] * 61, label=make_label()),
         write_recording(tmp_path / 'c.mcap', [0.0] * 99, label=make_label(success=False)),
     ]
     assert mean_duration(paths) == pytest.approx((4.0 + 6.0) / 2)
+    with raises('evaluation-no-success', 'fold'):
+        mean_duration(paths, 'fold')
 
 
-def test_several_episodes_in_a_recording_are_refused_by_name(
-    folders, worth_engine_folder, tmp_path: Path, monkeypatch
+def test_recording_with_two_episodes_is_refused_by_name(
+    evaluation_folders, worth_engine_folder, tmp_path: Path, monkeypatch
 ) -> None:
-    calibration, test = folders
+    calibration, test = evaluation_folders
     one = episodes_of(open_recording(test / 'a.mcap'))[0]
     monkeypatch.setattr('viva_ros.evaluation.run.episodes_of', lambda recording: [one, one])
     command = [str(test), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
-    with pytest.raises(RecordingError, match=r'a\.mcap has 2 episodes, must have 1'):
+    with raises('evaluation-episodes', test / 'a.mcap', '2 episodes', 'viva import'):
         main([*command, '--calibration-recordings', str(calibration)])
 
 
-def test_names_that_are_markup_stay_names_in_the_tables() -> None:
+def test_markdown_escapes_names_with_markup() -> None:
     times = np.arange(4.0)
     rows = [
         Result('a', mode, 'failure', False, 4.0, times, times, (), 0.0, 1.0, times)

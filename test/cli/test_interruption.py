@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One Ctrl-C, as a terminal sends it: to the command and to all that it has started."""
+"""Ctrl-C as a terminal sends it: to a command and to its child processes."""
 
 import os
 import re
@@ -50,19 +50,19 @@ def start(command: list[str], folder: Path) -> 'subprocess.Popen[str]':
 
 
 def interrupt(running: 'subprocess.Popen[str]', when: Callable[[], bool]) -> str:
-    """Send Ctrl-C when something holds, and give the last sentence that is said."""
+    """Send Ctrl-C when a condition holds; return the last message of the command."""
     while not when():
         assert running.poll() is None, running.communicate()[1]
         time.sleep(0.01)
     others = psutil.Process(running.pid).children(recursive=True)
     os.killpg(running.pid, signal.SIGINT)
-    said = running.communicate(timeout=60)[1]
-    assert running.returncode == 130, said
-    assert 'Traceback' not in said
+    errors = running.communicate(timeout=60)[1]
+    assert running.returncode == 130, errors
+    assert 'Traceback' not in errors
     assert not psutil.wait_procs(others, timeout=30)[1]
-    found = re.search('viva .*$', said.strip().splitlines()[-1])
-    assert found is not None, said
-    return found[0]  # a progress bar may stand before it
+    found = re.search('viva .*$', errors.strip().splitlines()[-1])
+    assert found is not None, errors
+    return found[0]  # a progress bar may precede it
 
 
 @pytest.fixture
@@ -71,20 +71,21 @@ def folders(tmp_path: Path) -> Path:
         (tmp_path / part).mkdir()
         for number in range(count):
             slower = [-0.5 + (0.018 + 1e-4 * number) * step for step in range(61)]
-            well = part == 'calibration' or number % 2 == 0
-            write_recording(tmp_path / part / f'{number:02}.mcap', slower, label=make_label(well))
+            success = part == 'calibration' or number % 2 == 0
+            path = tmp_path / part / f'{number:02}.mcap'
+            write_recording(path, slower, label=make_label(success))
     return tmp_path
 
 
-def test_work_side_by_side_ends_at_once_with_the_processes_that_do_it(tmp_path: Path) -> None:
+def test_ctrl_c_ends_process_pool_at_once(tmp_path: Path) -> None:
     (tmp_path / 'jobs.py').write_text(JOBS)
     running = start(['jobs.py', 'a', 'b', 'c'], tmp_path)
-    said = interrupt(running, lambda: (tmp_path / 'a').exists() and (tmp_path / 'b').exists())
-    assert said == 'viva work: stopped: run the same command again to go on'
+    message = interrupt(running, lambda: (tmp_path / 'a').exists() and (tmp_path / 'b').exists())
+    assert message == 'viva work: stopped: run the same command again to go on'
     assert not (tmp_path / 'c').exists()
 
 
-def test_processes_beside_do_not_outlive_one_that_is_killed(tmp_path: Path) -> None:
+def test_pool_processes_end_with_killed_parent(tmp_path: Path) -> None:
     (tmp_path / 'jobs.py').write_text(JOBS)
     running = start(['jobs.py', 'a', 'b', 'c'], tmp_path)
     while not ((tmp_path / 'a').exists() and (tmp_path / 'b').exists()):
@@ -100,34 +101,32 @@ def test_processes_beside_do_not_outlive_one_that_is_killed(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_an_evaluation_that_is_stopped_leaves_nothing_and_can_be_run_again(
-    folders: Path, small_engine: Path
-) -> None:
+def test_stopped_evaluation_leaves_no_file_and_restarts(folders: Path, small_engine: Path) -> None:
     command = ['-m', 'viva_ros.cli.main', 'evaluate', 'test', '--engine', str(small_engine),
                '--calibration-recordings', 'calibration', '--alpha', '0.3',
                '--out', 'out/e.json']  # fmt: skip
     running = start(command, folders)
 
-    def it_evaluates() -> bool:
+    def has_loaded_engine() -> bool:
         libraries = Path(f'/proc/{running.pid}/maps').read_text()
         return 'onnxruntime' in libraries
 
-    said = interrupt(running, it_evaluates)
-    assert said == 'viva evaluate: stopped: run the same command again'
+    message = interrupt(running, has_loaded_engine)
+    assert message == 'viva evaluate: stopped: run the same command again'
     assert not list(folders.glob('out/*'))
     again = start(command, folders)
-    said = again.communicate(timeout=200)[1]
-    assert again.returncode == 0, said
+    errors = again.communicate(timeout=200)[1]
+    assert again.returncode == 0, errors
     assert {path.name for path in folders.glob('out/*')} == {'e.json', 'e.md', 'e.png'}
 
 
 @pytest.mark.slow
-def test_scoring_that_is_stopped_goes_on(folders: Path, small_engine: Path) -> None:
+def test_stopped_scoring_continues(folders: Path, small_engine: Path) -> None:
     command = ['-m', 'viva_ros.cli.main', 'score', 'test', '--engine', str(small_engine)]
     tables = (folders / 'test').glob
     running = start(command, folders)
-    said = interrupt(running, lambda: any(tables('*_values.parquet')))
-    assert said == 'viva score: stopped: run the same command again to go on'
+    message = interrupt(running, lambda: any(tables('*_values.parquet')))
+    assert message == 'viva score: stopped: run the same command again to go on'
     assert not list(tables('.*'))
     before = {path: path.stat().st_mtime_ns for path in tables('*_values.parquet')}
     assert 0 < len(before) < 12

@@ -26,7 +26,7 @@ def dataset(tmp_path: Path, foreign_map) -> Path:
     return tmp_path / 'set'
 
 
-def say(dataset: Path, *lines: str) -> str:
+def annotate(dataset: Path, *lines: str) -> str:
     done = subprocess.run(
         [sys.executable, '-m', 'viva_ros.cli.main', 'label', str(dataset)],
         input='\n'.join(lines) + '\n', capture_output=True, text=True, check=True,
@@ -38,9 +38,9 @@ def label(dataset: Path, number: int) -> Label | None:
     return episodes_of(open_recording(dataset / f'episode_{number:06d}'))[0].label
 
 
-def test_answers_are_stored_beside_the_recordings_and_read_with_them(dataset: Path) -> None:
+def test_annotations_are_stored_and_read_with_recordings(dataset: Path) -> None:
     before = {p: p.read_bytes() for p in dataset.rglob('*') if p.is_file()}
-    shown = say(dataset, 'm 0.4', 'e 1.2 it slips', 'f', 's', 'q')
+    shown = annotate(dataset, 'm 0.4', 'e 1.2 it slips', 'f', 's', 'q')
     assert '1 of 2: episode_000000, 1.9 s; ' in shown
     assert 'top 80x64, 30 frames' in shown
     assert 'failure, task lift_block; milestone at 0.4 s; error at 1.2 s it slips' in shown
@@ -51,26 +51,26 @@ def test_answers_are_stored_beside_the_recordings_and_read_with_them(dataset: Pa
     assert {p: p.read_bytes() for p in before} == before
 
 
-def test_an_answer_can_be_taken_back(dataset: Path) -> None:
-    shown = say(dataset, 'f', 's', 'q') + say(dataset, 'f', 'u', 'n', 'u', 'q')
-    assert 'taken back: episode_000000' in shown
+def test_annotation_can_be_undone(dataset: Path) -> None:
+    shown = annotate(dataset, 'f', 's', 'q') + annotate(dataset, 'f', 'u', 'n', 'u', 'q')
+    assert 'undone: episode_000000' in shown
     assert 'nothing to undo' in shown
-    assert label(dataset, 0).success is False  # as the first run has left it
+    assert label(dataset, 0).success is False  # of the first run
 
 
-def test_what_is_no_answer_is_named_and_stores_nothing(dataset: Path) -> None:
-    shown = say(dataset, 'x', 'm 99', 'e soon', 't', 'q')
-    assert "'x' is no answer, must be one of: s success, f failure" in shown
+def test_invalid_key_is_named_and_not_stored(dataset: Path) -> None:
+    shown = annotate(dataset, 'x', 'm 99', 'e soon', 't', 'q')
+    assert "'x' is unknown, must be one of: s success, f failure" in shown
     assert "time is '99', must be seconds from 0 to 1.9" in shown
     assert "time is 'soon'" in shown
     assert not (dataset / 'labels.json').exists()
 
 
-def test_an_import_takes_the_labels_and_a_new_label_is_a_new_recording(
+def test_import_reads_labels_and_label_changes_identity(
     tmp_path: Path, dataset: Path, foreign_map, map_file: Path
 ) -> None:
     before = identity(resolve(dataset / 'episode_000000'))
-    say(dataset, 'e 1', 'f', 'q')
+    annotate(dataset, 'e 1', 'f', 'q')
     assert identity(resolve(dataset / 'episode_000000')) != before
     map_file.write_text('rate: 15\n')
     import_all(find([dataset]), load_map(map_file), Outcomes(), tmp_path / 'again')
@@ -79,7 +79,7 @@ def test_an_import_takes_the_labels_and_a_new_label_is_a_new_recording(
     assert copy.marks == (Mark('error', 1.0),)
 
 
-def test_a_damaged_file_of_labels_is_refused_by_name(dataset: Path) -> None:
+def test_damaged_labels_file_is_refused_by_name(dataset: Path) -> None:
     (dataset / 'labels.json').write_text(json.dumps({'format': 'viva_ros labels 1'}))
     with raises('labels-unreadable', 'labels.json', 'repair it, or delete it'):
         label(dataset, 0)
@@ -98,14 +98,14 @@ def test_a_damaged_file_of_labels_is_refused_by_name(dataset: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_person_goes_before_what_the_recording_says(known, verdict, expected) -> None:
+def test_annotation_overrides_recorded_label(known, verdict, expected) -> None:
     assert judged(known, verdict) == expected
 
 
-def test_labels_survive_the_file(tmp_path: Path) -> None:
-    given = {
+def test_written_annotations_are_read_back(tmp_path: Path) -> None:
+    annotations = {
         'a': Annotation(True, 'fold', (Mark('milestone', 1.5, 'x'),)),
         'b:2': Annotation(None),
     }
-    labels.save(tmp_path / 'labels.json', given)
-    assert labels.load(tmp_path / 'labels.json') == given
+    labels.save(tmp_path / 'labels.json', annotations)
+    assert labels.load(tmp_path / 'labels.json') == annotations

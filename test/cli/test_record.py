@@ -22,19 +22,19 @@ from viva_ros.sim.recording import plan
 @pytest.mark.parametrize(
     ('text', 'seeds'), [('0-3', [0, 1, 2, 3]), ('7', [7]), ('8-9,3,9', [3, 8, 9]), ('5-4', [])]
 )
-def test_seeds_are_ranges_and_numbers(text: str, seeds: list[int]) -> None:
+def test_parse_seeds_accepts_ranges_and_numbers(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text) == seeds
 
 
 @given(text=st.text(alphabet='0-,a ', max_size=5))
-def test_what_is_no_seeds_is_refused_in_words(text: str) -> None:
+def test_invalid_seeds_are_refused_with_valid_form(text: str) -> None:
     try:
         assert all(seed >= 0 for seed in parse_seeds(text))
     except argparse.ArgumentTypeError as error:
-        assert 'is not of the form 0-699' in str(error)
+        assert 'must have the form 0-699' in str(error)
 
 
-def test_a_plan_has_each_seed_and_retries_only_after_failures(tmp_path: Path) -> None:
+def test_plan_has_each_seed_and_retries_after_failures_only(tmp_path: Path) -> None:
     jobs = plan('tray_lift', range(60), tmp_path)
     first = [job for job in jobs if job.retry_delay is None]
     assert [job.path.name for job in first] == [f'episode_{n:06d}.mcap' for n in range(60)]
@@ -45,7 +45,7 @@ def test_a_plan_has_each_seed_and_retries_only_after_failures(tmp_path: Path) ->
     assert len({job.path for job in jobs}) == len(jobs)
 
 
-def test_what_the_task_does_not_know_is_refused_with_what_it_knows(tmp_path: Path) -> None:
+def test_unknown_task_or_failure_is_refused_with_valid_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"'flood', must be one of none, .*slip"):
         plan('tray_lift', [1], tmp_path, failure='flood')
     with pytest.raises(ConfigurationError, match="task is 'dance', must be one of tray_lift"):
@@ -53,7 +53,7 @@ def test_what_the_task_does_not_know_is_refused_with_what_it_knows(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_real_episodes_are_recorded_once_and_a_second_run_goes_on(tmp_path: Path, capsys) -> None:
+def test_second_recording_run_continues_the_first(tmp_path: Path, capsys) -> None:
     out = tmp_path / 'train'
     options = ['--out', str(out), '--processes', '1', '--failure', 'none', '--size', '32']
     assert main(['--seeds', '4', *options]) == 0
@@ -68,12 +68,12 @@ def test_real_episodes_are_recorded_once_and_a_second_run_goes_on(tmp_path: Path
     assert len(episode.joints.names) == 14
     assert episode.label is not None
     assert episode.label.success
-    assert '1 were there' in capsys.readouterr().out
+    assert '1 existed' in capsys.readouterr().out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_at_once_with_whole_files_and_nothing_else(
+def test_signal_ends_recording_with_complete_files_only(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, '-m', 'viva_ros.cli.main', 'record', '--seeds', '0-40']
@@ -84,7 +84,7 @@ def test_a_signal_ends_at_once_with_whole_files_and_nothing_else(
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob('episode_*.mcap')) and time.monotonic() < deadline:
         time.sleep(0.2)
-    # As a terminal does with Ctrl-C, and as a supervisor of services does.
+    # SIGINT as of a terminal, SIGTERM as of a service manager.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 130

@@ -9,7 +9,7 @@ from viva_ros.cli.size import main, table
 from viva_ros.model.config import PRESETS
 
 
-def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_size_prints_all_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['--preset', 'wan2.2-5b', '--batch', '4']) == 0
     shown = capsys.readouterr().out
     for expected in ('4,999,787,712', '| one estimate | 8.927 |', 'LoRA of rank 16, 1 GPU',
@@ -17,7 +17,7 @@ def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> N
         assert expected in shown
 
 
-def test_the_page_on_training_shows_what_the_command_prints() -> None:
+def test_training_page_contains_printed_tables() -> None:
     page = (Path(__file__).parents[2] / 'docs' / 'training.md').read_text(encoding='utf-8')
     shown = table(PRESETS['wan2.2-5b'], 8, 16).split('\n\n')
     parts = page.split('## Wan2.2-TI2V-5B')[1].split('\n\n')

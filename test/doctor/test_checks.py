@@ -139,7 +139,7 @@ def test_doctor_checks_the_robot_of_its_namespace(processes, listener, capsys, t
 def test_invalid_namespace_is_refused(capsys) -> None:
     with pytest.raises(SystemExit):
         doctor.main(['--namespace', 'a-b'])
-    assert "--namespace is 'a-b', must be one of ROS" in capsys.readouterr().err
+    assert "--namespace is 'a-b', must be a ROS namespace" in capsys.readouterr().err
 
 
 def test_clean_reports_number_and_size_of_segments(monkeypatch, tmp_path, capsys) -> None:

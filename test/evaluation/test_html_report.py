@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The evaluation page in a real browser, without a network."""
+"""Report page of an evaluation in a real browser, without a network."""
 
 import json
 import re
@@ -20,42 +20,43 @@ from viva_ros.cli.evaluate import main
 from viva_ros.cli.main import main as viva
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
-from viva_ros.evaluation.html_report import alarm_limits, fill, library, trouble
+from viva_ros.evaluation.html_report import alarm_limits, fill, library, severity
 from viva_ros.evaluation.results import Result
 
 EVIL = '</script><img src=x onerror=alert(1)>'
 
 
-#: The page, once it is made: the evaluation is slow, and no test changes the page.
+#: The report page, made once: the evaluation is slow, and no test changes the page.
 MADE: list[Path] = []
 
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Evaluate two successes and two failures, one of them with a name that is markup."""
+def report(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    evaluation_folders: tuple[Path, Path],
+) -> Path:
+    """Evaluate two successes and two failures, one of them with markup as its name."""
     if not MADE:
         engine = request.getfixturevalue('worth_engine_folder')
-        MADE.append(evaluated(tmp_path_factory.mktemp('report'), engine))
+        folder = tmp_path_factory.mktemp('report')
+        MADE.append(evaluated(folder, engine, *evaluation_folders))
     return MADE[0]
 
 
-def evaluated(tmp_path: Path, engine: Path) -> Path:
-    calibration, test = tmp_path / 'calibration', tmp_path / 'test'
-    calibration.mkdir()
+def evaluated(folder: Path, engine: Path, calibration: Path, successes: Path) -> Path:
+    test = folder / 'test'
     test.mkdir()
-    for number in range(29):
-        slower = [-0.5 + (0.018 + 1e-4 * number) * step for step in range(61)]
-        write_recording(calibration / f'{number:02}.mcap', slower, label=make_label())
+    for name in ('a.mcap', 'b.mcap'):
+        shutil.copy2(successes / name, test)
     fall = [*RISING[:30], *[-0.9] * 30]
-    write_recording(test / 'a.mcap', RISING, label=make_label())
-    write_recording(test / 'b.mcap', RISING, label=make_label())
     write_recording(test / 'c.mcap', fall, label=make_label(False, EVIL, inject=2.9, manifest=3.0))
     write_recording(
         test / 'd.mcap', RISING, label=make_label(False, 'slip', inject=2.9, manifest=3.0)
     )
-    out = tmp_path / 'report.html'
+    out = folder / 'report.html'
     command = [str(test), '--engine', str(engine), '--calibration-recordings', str(calibration)]
-    assert main([*command, '--out', str(tmp_path / 'x.json'), '--report', str(out),
+    assert main([*command, '--out', str(folder / 'x.json'), '--report', str(out),
                  '--checks', '1']) == 0  # fmt: skip
     return out
 
@@ -72,18 +73,18 @@ def browser() -> Iterator[Any]:
 
 
 class Watch:
-    """Collect what a page must not do: errors, warnings, dialogs and requests."""
+    """Collect violations of a page: console messages, errors, dialogs and requests."""
 
     def __init__(self, page: Any) -> None:
-        self.troubles: list[str] = []
-        page.on('console', lambda message: self.troubles.append(message.text))
-        page.on('pageerror', lambda error: self.troubles.append(str(error)))
-        page.on('dialog', lambda dialog: self.troubles.append('markup from a recording was run'))
+        self.violations: list[str] = []
+        page.on('console', lambda message: self.violations.append(message.text))
+        page.on('pageerror', lambda error: self.violations.append(str(error)))
+        page.on('dialog', lambda dialog: self.violations.append('markup of a recording was run'))
         page.on('request', lambda request: self._request(request.url))
 
     def _request(self, address: str) -> None:
         if not address.startswith(('file:', 'data:')):
-            self.troubles.append(f'request to {address}')
+            self.violations.append(f'request to {address}')
 
 
 def opened(browser: Any, path: Path, width: int, height: int) -> tuple[Any, Watch]:
@@ -99,10 +100,10 @@ def opened(browser: Any, path: Path, width: int, height: int) -> tuple[Any, Watc
 
 
 def point_at(page: Any, chart: Any, x: float) -> None:
-    """Move the pointer to a chart's middle height, at a share of its width."""
+    """Move the pointer to the middle height of a chart, at a share of its width."""
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
-    for shift in (-3, 0):  # a chart answers to a pointer that moves
+    for shift in (-3, 0):  # a chart reacts to a moving pointer
         page.mouse.move(box['x'] + x * box['width'] + shift, box['y'] + box['height'] / 2)
 
 
@@ -112,20 +113,20 @@ def test_page_shows_an_evaluation_without_a_network(report: Path, browser: Any) 
     # Figures: one column for each contender, after the label.
     assert page.locator('#figures thead th').all_inner_texts() == ['', 'ViVa', 'time counter']
     assert page.locator('#figures tr', has_text='failures found').first.inner_text() == (
-        # Of 2 and 2 of 2: none found may still be .842 found, 1 - .025^(1/2).
+        # 1 of 2 and 0 of 2; the upper limit of 0 of 2 is 1 - .025^(1/2) = .842.
         'failures found \u2191\t0.500 [0.000, 1.000]\u2007\t0.000 [0.000, 0.842]\u2007'
     )
     page.locator('#figures tbody tr').first.locator('td').nth(1).hover()
     assert page.locator('#tip').inner_text() == '2 episodes'
-    # The missed failure is the worst; its card comes first, with images of both cameras.
+    # The missed failure has the highest severity: its card is first, with images of both cameras.
     first = page.locator('#stories .card').first
-    assert 'A failure that was not found.' in first.inner_text()
+    assert 'Missed failure.' in first.inner_text()
     assert first.locator('img').count() == 2 * 9
     assert page.evaluate('document.querySelector("#stories img").naturalWidth') > 0
     chart = first.locator('.chart')
     assert chart.get_attribute('aria-label') == 'value of d over time'
     assert 'evidence' in chart.locator('svg text').all_text_contents()
-    # The readout has the values at the pointer: d rises by 0.2 a second from -0.5.
+    # The readout shows the values at the pointer: d rises by 0.2 per second from -0.5.
     point_at(page, chart, 0.5)
     lines = page.locator('#tip').inner_text().splitlines()
     time = float(lines[0].removesuffix(' s'))
@@ -133,7 +134,7 @@ def test_page_shows_an_evaluation_without_a_network(report: Path, browser: Any) 
     assert 2.0 < time < 4.0
     assert value == pytest.approx(-0.5 + 0.2 * time, abs=0.03)
     assert lines[-1].startswith('alarm below')
-    # A heading sorts, once up and once down; a click or Enter on a row shows its curve.
+    # A heading sorts up, then down; a click or Enter on a row shows its curve.
     page.click('#episodes button[data-key=final]')
     up = page.locator('#episodes tbody tr td:nth-child(7)').all_inner_texts()
     assert up == sorted(up, key=float)
@@ -146,10 +147,10 @@ def test_page_shows_an_evaluation_without_a_network(report: Path, browser: Any) 
     assert page.locator('#chosen .card').count() == 1
     name = page.locator('#episodes tbody tr.chosen td').first.inner_text()
     assert page.locator('#chosen h3').inner_text().startswith(f'{name} ')
-    # The name that is markup is shown as it is.
+    # Markup in a name is shown as text.
     assert EVIL in page.locator('#episodes').inner_text()
     assert page.locator('#checks tbody tr').count() >= 7
-    assert not watch.troubles
+    assert not watch.violations
 
 
 def content(report: Path) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def content(report: Path) -> dict[str, Any]:
 def test_charts_fit_narrow_pages_and_show_marks_as_text(
     report: Path, browser: Any, tmp_path: Path
 ) -> None:
-    """The page is made again from its data, with a mark that is markup and a probability."""
+    """Make the page again from its data, with markup in a mark and with a probability."""
     data = content(report)
     worst = data['episodes'][data['stories'][0]]
     worst['marks'] = [[EVIL, 1.0]]
@@ -178,7 +179,7 @@ def test_charts_fit_narrow_pages_and_show_marks_as_text(
     assert page.evaluate('document.documentElement.scrollWidth') == 400
     chart = page.locator('#stories .card').first.locator('.chart')
     assert EVIL in chart.locator('svg text').all_text_contents()
-    # Text is as large as on a wide page, and the label of an alarm at the end stays inside.
+    # Text is as large as on a wide page; the label of an alarm at the end stays inside.
     label = chart.locator('svg text', has_text='alarm')
     assert label.evaluate('e => e.getBoundingClientRect().height') > 10
     assert label.evaluate('e => e.getBoundingClientRect().right') <= 400
@@ -195,7 +196,7 @@ def test_charts_fit_narrow_pages_and_show_marks_as_text(
     assert page.locator('#tip').inner_text() == (
         'predicted 0.25\nsucceeded 0.50\nweight 3.0 episodes'
     )
-    assert not watch.troubles
+    assert not watch.violations
 
 
 def test_data_in_the_page_cannot_end_its_script(report: Path) -> None:
@@ -230,14 +231,14 @@ def judged(group: str, alarms: tuple[float, ...] = (), manifest: float | None = 
     )  # fmt: skip
 
 
-def test_trouble_is_what_a_person_should_look_at_first() -> None:
-    assert trouble(judged('failure', (), 2.0)) == 2.0
-    assert trouble(judged('failure', (3.0,), 2.0)) == pytest.approx(1.0 / 5.0)
-    assert trouble(judged('success', (1.0,))) == 2.0
-    assert trouble(judged('success')) == pytest.approx(0.0)
+def test_severity_orders_missed_late_and_false_alarms() -> None:
+    assert severity(judged('failure', (), 2.0)) == 2.0
+    assert severity(judged('failure', (3.0,), 2.0)) == pytest.approx(1.0 / 5.0)
+    assert severity(judged('success', (1.0,))) == 2.0
+    assert severity(judged('success')) == pytest.approx(0.0)
 
 
-def test_an_alarm_is_due_where_the_smoothed_value_is_below_the_line() -> None:
+def test_alarm_limit_follows_floor_after_warm_up() -> None:
     values = np.where(np.arange(100) < 60, 0.5, -0.5)
     times = np.arange(100) / 10.0
     one = Result('x', 'm', 'failure', False, 10.0, times, values, (), 0.0, 6.0, times / 10)
@@ -245,8 +246,8 @@ def test_an_alarm_is_due_where_the_smoothed_value_is_below_the_line() -> None:
     floor = {'floor': Threshold(warn=-0.1, alarm=0.0)}
     calibration = Calibration('e', 't', 20, 0.1, 0.3, 19, (0.8, 1.0), rules, floor, 'by hand')
     limits = alarm_limits(one, calibration)
-    # Before the warm-up there is no floor, from then on it is minus the threshold.
+    # There is no floor before the end of the warm-up; then it is minus the threshold.
     assert np.isnan(limits[:20]).all()
     assert limits[21:60] == pytest.approx(0.0)
-    silent = alarm_limits(replace(one, values=np.full(100, np.nan)), calibration)
-    assert np.isnan(silent).all()
+    unknown = alarm_limits(replace(one, values=np.full(100, np.nan)), calibration)
+    assert np.isnan(unknown).all()

@@ -18,82 +18,84 @@ from viva_ros.evaluation.perturbations import (
     shuffled,
 )
 from viva_ros.evaluation.run import Contender, TimeCounter
-from viva_ros.scoring.replay import Sight
+from viva_ros.scoring.replay import ReplayInput
 
 STEP = 100_000_000  # ns
 
 
 @pytest.fixture
-def sights() -> list[Sight]:
-    """6 moments at 10 Hz; the third cannot be seen."""
+def inputs() -> list[ReplayInput]:
+    """Return 6 inputs at 10 Hz; the third is unknown."""
     picture = np.full((4, 4, 3), 200, dtype=np.uint8)
-    seen = [Observation({'a': picture, 'b': picture}, {'j': 0.1 * n}, {'a': n}) for n in range(6)]
-    made = [Sight(1000 + n * STEP, one) for n, one in enumerate(seen)]
-    made[2] = Sight(made[2].stamp, Unknown('missing', 'a is missing'))
+    observations = [
+        Observation({'a': picture, 'b': picture}, {'j': 0.1 * n}, {'a': n}) for n in range(6)
+    ]
+    made = [ReplayInput(1000 + n * STEP, one) for n, one in enumerate(observations)]
+    made[2] = ReplayInput(made[2].stamp, Unknown('missing', 'a is missing'))
     return made
 
 
-def test_one_camera_is_covered_and_the_other_is_not(sights: list[Sight]) -> None:
-    shown = covered('a', sights)
+def test_covered_changes_images_of_one_camera(inputs: list[ReplayInput]) -> None:
+    shown = covered('a', inputs)
     assert [row for row, _ in shown] == list(range(6))
-    first = shown[0][1].seen
+    first = shown[0][1].observation
     assert (first.images['a'] == GREY).all() and (first.images['b'] == 200).all()
-    assert (sights[0].seen.images['a'] == 200).all()  # the recording is left alone
-    assert isinstance(shown[2][1].seen, Unknown)
+    assert (inputs[0].observation.images['a'] == 200).all()  # the recording is left alone
+    assert isinstance(shown[2][1].observation, Unknown)
 
 
-def test_shuffling_keeps_the_times_and_changes_the_order(sights: list[Sight]) -> None:
-    shown = shuffled(sights)
-    assert [sight.stamp for _, sight in shown] == [sight.stamp for sight in sights]
+def test_shuffled_keeps_times_and_changes_order(inputs: list[ReplayInput]) -> None:
+    shown = shuffled(inputs)
+    assert [entry.stamp for _, entry in shown] == [entry.stamp for entry in inputs]
     assert sorted(row for row, _ in shown) == list(range(6))
     assert [row for row, _ in shown] != list(range(6))
-    for row, sight in shown:
+    for row, entry in shown:
         if row == 2:
-            assert isinstance(sight.seen, Unknown)
+            assert isinstance(entry.observation, Unknown)
         else:
-            assert sight.seen.proprio == {'j': 0.1 * row}
+            assert entry.observation.proprio == {'j': 0.1 * row}
 
 
-def test_who_counts_time_by_its_inputs_is_shown_the_changed_time(sights: list[Sight]) -> None:
-    # The fifth moment is seen 4 s late here: its input is as old as it was, 4 ns against 1000.
-    age = sights[4].stamp - sights[4].seen.stamp
+def test_input_stamps_move_with_perturbed_time(
+    inputs: list[ReplayInput],
+) -> None:
+    # The age of the fifth input, stamp 4 ns at 1000 ns, is kept.
+    age = inputs[4].stamp - inputs[4].observation.stamp
     for change in (shuffled, doubled, halved, paused):
-        for row, sight in change(sights):
+        for row, entry in change(inputs):
             if row == 4:
-                assert sight.stamp - sight.seen.stamp == age
-    assert sights[4].seen.stamps == {'a': 4}  # the recording is left alone
+                assert entry.stamp - entry.observation.stamp == age
+    assert inputs[4].observation.stamps == {'a': 4}  # the recording is left alone
 
 
-def test_twice_the_speed_shows_every_second_moment_in_half_the_time(sights) -> None:
-    assert [row for row, _ in doubled(sights)] == [0, 2, 4]
-    assert [sight.stamp for _, sight in doubled(sights)] == [1000 + n * STEP for n in range(3)]
+def test_doubled_uses_every_second_input_in_half_the_time(inputs) -> None:
+    assert [row for row, _ in doubled(inputs)] == [0, 2, 4]
+    assert [entry.stamp for _, entry in doubled(inputs)] == [1000 + n * STEP for n in range(3)]
 
 
-def test_half_the_speed_shows_every_moment_twice_in_twice_the_time(sights) -> None:
-    shown = halved(sights)
+def test_halved_uses_each_input_twice_in_twice_the_time(inputs) -> None:
+    shown = halved(inputs)
     assert [row for row, _ in shown[:6]] == [0, 0, 1, 1, 2, 2]
-    assert [sight.stamp for _, sight in shown[:5]] == [1000 + n * STEP for n in range(5)]
-    stamps = [sight.stamp for _, sight in shown]
+    assert [entry.stamp for _, entry in shown[:5]] == [1000 + n * STEP for n in range(5)]
+    stamps = [entry.stamp for _, entry in shown]
     assert np.diff(stamps).tolist() == [STEP] * 11
 
 
-def test_a_pause_holds_the_middle_and_goes_on_later(sights: list[Sight]) -> None:
-    shown = paused(sights)
+def test_paused_repeats_middle_input_and_continues(inputs: list[ReplayInput]) -> None:
+    shown = paused(inputs)
     rows = [row for row, _ in shown]
     assert rows == [0, 1, 2, *[3] * 20, 3, 4, 5]
-    stamps = [sight.stamp for _, sight in shown]
+    stamps = [entry.stamp for _, entry in shown]
     assert np.diff(stamps).tolist() == [STEP] * 25
     assert paused([]) == [] == halved([])
 
 
-def test_another_task_is_asked_only_of_an_engine_that_knows_two() -> None:
+def test_wrong_task_check_needs_engine_with_two_tasks() -> None:
     assert 'wrong task' not in [check.name for check in checks(['a'], 1)]
     assert 'wrong task' in [check.name for check in checks(['a'], 2)]
 
 
-def test_a_clock_that_goes_by_the_stamps_it_is_given_is_found_out(
-    tmp_path: Path, worth_engine
-) -> None:
+def test_checks_expose_clock_that_uses_input_stamps(tmp_path: Path, worth_engine) -> None:
     paths = {write_recording(tmp_path / 'a.mcap', RISING, label=make_label()): 'tray_lift'}
     clock = Contender('clock', {'tray_lift': lambda: TimeCounter(worth_engine.info, 6.0)}, {})
     found = measure_checks(clock, paths, 1)
@@ -103,7 +105,7 @@ def test_a_clock_that_goes_by_the_stamps_it_is_given_is_found_out(
     assert found['twice the speed']['change_in_successes']['value'] < -0.1
 
 
-def test_a_value_that_follows_what_it_sees_is_not_fooled(tmp_path: Path, worth_engine) -> None:
+def test_checks_pass_value_that_depends_on_inputs(tmp_path: Path, worth_engine) -> None:
     paths = {write_recording(tmp_path / 'a.mcap', RISING, label=make_label()): 'tray_lift'}
     one = Contender('x', {'tray_lift': lambda: worth_engine}, {})
     found = measure_checks(one, paths, 1)
@@ -113,24 +115,24 @@ def test_a_value_that_follows_what_it_sees_is_not_fooled(tmp_path: Path, worth_e
         assert found[name]['change_in_successes']['value'] == pytest.approx(0.0), name
 
 
-def test_a_clock_is_found_out(tmp_path: Path, worth_engine) -> None:
+def test_checks_expose_time_counter(tmp_path: Path, worth_engine) -> None:
     paths = {write_recording(tmp_path / 'a.mcap', RISING, label=make_label()): 'tray_lift'}
     one = Contender('x', {'tray_lift': lambda: TimeCounter(worth_engine.info, 5.9)}, {})
     found = measure_checks(one, paths, 1)
     assert found['as it was']['time_order']['value'] == pytest.approx(1.0)
-    # It follows the time that it is told, whatever it is shown.
+    # It follows the time, whatever the images.
     assert found['frames shuffled']['time_order']['value'] == pytest.approx(1.0)
-    # Twice as fast, it is on average half as far: 59 / 2 of 59 frames, .5 before.
+    # At twice the speed its mean is half: 59 / 2 of 59 frames, .5 before.
     assert found['twice the speed']['change_in_successes']['value'] == pytest.approx(
         -0.25, abs=0.01
     )
-    # For 2 s of 5.9 s it goes on; then 30 of 80 moments at 2 / 5.9 more and 20 in between.
+    # It rises during the pause of 2 s: 30 of 80 inputs are 20 frames later, and 20 in between.
     assert found['a pause of 2 s']['change_in_successes']['value'] == pytest.approx(
         (30 * 20 + sum(range(20))) / 80 / 59, abs=0.01
     )
 
 
-def test_each_check_has_an_interval_and_a_sentence(tmp_path: Path, worth_engine):
+def test_each_check_has_interval_and_expected_behaviour(tmp_path: Path, worth_engine):
     paths = {
         write_recording(
             tmp_path / f'{n}.mcap', [0.01 * n + x for x in RISING], label=make_label()
@@ -141,8 +143,8 @@ def test_each_check_has_an_interval_and_a_sentence(tmp_path: Path, worth_engine)
     for name, row in found.items():
         assert row['good'], name
         assert row['episodes'] == 2
-        # No alarm in 2 of 2: the true share may still be 1 - .025^(1/2) = .842.
+        # No alarm in 2 episodes: the upper limit of the share is 1 - .025^(1/2) = .842.
         assert row['false_alarms']['high'] == pytest.approx(0.842, abs=1e-3)
-        # Both are changed alike, not at all: drawn again that says nothing.
+        # Both changes are 0, so that the bootstrap has no interval.
         assert row['change_in_successes']['value'] == 0.0
         assert np.isnan(row['change_in_successes']['low'])

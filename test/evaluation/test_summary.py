@@ -36,32 +36,32 @@ def made(
         (Label('t', False, 'retry_slip', 1), 'retry'),
     ],
 )
-def test_every_episode_is_in_one_group(label: Label, group: str) -> None:
+def test_label_defines_group_of_episode(label: Label, group: str) -> None:
     assert group_of(label) == group
 
 
-def test_the_final_value_is_the_last_known_one() -> None:
+def test_final_value_is_last_known_value() -> None:
     assert made('success', [0.1, 0.5, math.nan]).final == 0.5
     assert math.isnan(made('success', [math.nan]).final)
 
 
-def test_order_leaves_unknown_values_out() -> None:
+def test_order_ignores_unknown_values() -> None:
     assert made('success', [0.1, math.nan, 0.2, 0.3]).order == pytest.approx(1.0)
     # ranks 1 3 2 against 1 2 3: 1 - 6 * 2 / (3 * 8)
     assert made('success', [0.1, 0.3, 0.2]).order == pytest.approx(0.5)
 
 
-def test_true_order_asks_for_progress_not_for_time() -> None:
-    lost_and_found = made('mended', [0.1, 0.5, 0.2, 0.6], progress=[0.0, 0.4, 0.1, 0.9])
-    assert lost_and_found.true_order == pytest.approx(1.0)
+def test_true_order_correlates_with_progress_not_with_time() -> None:
+    recovered = made('mended', [0.1, 0.5, 0.2, 0.6], progress=[0.0, 0.4, 0.1, 0.9])
+    assert recovered.true_order == pytest.approx(1.0)
     counted = made('mended', [0.1, 0.2, 0.3, 0.4], progress=[0.0, 0.4, 0.1, 0.9])
     # ranks 1 2 3 4 against 1 3 2 4: 1 - 6 * 2 / (4 * 15)
     assert counted.true_order == pytest.approx(0.8)
 
 
-def test_progress_is_the_last_that_was_told() -> None:
-    told = [SimpleNamespace(stamp=10, progress=0.25), SimpleNamespace(stamp=20, progress=0.5)]
-    found = true_progress(np.array([9, 10, 19, 25]), told)
+def test_true_progress_is_newest_at_each_stamp() -> None:
+    moments = [SimpleNamespace(stamp=10, progress=0.25), SimpleNamespace(stamp=20, progress=0.5)]
+    found = true_progress(np.array([9, 10, 19, 25]), moments)
     np.testing.assert_array_equal(found, [np.nan, 0.25, 0.25, 0.5])
 
 
@@ -76,10 +76,10 @@ RESULTS = [
 ]
 
 
-def test_figures_by_hand() -> None:
+def test_figures_match_hand_calculation() -> None:
     found = figures(RESULTS, {'slip'})
     assert found['spearman']['value'] == pytest.approx((1.0 + 0.5) / 2)
-    # final values 0.9, 0.2, 0.8 of what ended well against -0.5, 0.3, -0.4: 8 of 9 pairs
+    # final values 0.9, 0.2, 0.8 of successes against -0.5, 0.3, -0.4: 8 of 9 pairs
     assert found['auroc']['value'] == pytest.approx(8 / 9)
     assert found['auroc']['episodes'] == 6
     assert found['tpr']['value'] == pytest.approx(2 / 3)
@@ -89,7 +89,7 @@ def test_figures_by_hand() -> None:
     assert found['detection']['false_alarms_per_hour'] == pytest.approx(180.0)
 
 
-def test_only_what_is_found_soon_after_the_evidence_is_found_in_time() -> None:
+def test_share_in_time_ends_1_5_s_after_evidence() -> None:
     early, soon, late, never = (
         made('failure', [0.0], 'slip', alarms=alarms, manifest=4.0)
         for alarms in ((3.0,), (5.5,), (5.6,), ())
@@ -98,7 +98,7 @@ def test_only_what_is_found_soon_after_the_evidence_is_found_in_time() -> None:
     assert math.isnan(share_in_time([]))
 
 
-def test_failures_have_a_row_each_and_those_only_cameras_see_one_of_their_own() -> None:
+def test_failures_have_rows_by_mode_and_by_sensor() -> None:
     found = figures(RESULTS, {'slip'})
     assert found['failures']['slip'] == {
         'episodes': 2, 'detected': 0.5, 'in_time': 0.5, 'delay_median': 0.5, 'delay_p90': 0.5,
@@ -108,7 +108,7 @@ def test_failures_have_a_row_each_and_those_only_cameras_see_one_of_their_own() 
     assert found['arms']['episodes'] == 1
 
 
-def test_mended_episodes_and_retries_stand_apart_from_both() -> None:
+def test_recovered_episodes_and_retries_are_counted_apart() -> None:
     found = figures(RESULTS, {'slip'})
     assert found['mended'] == {
         'near_miss': {
@@ -121,13 +121,13 @@ def test_mended_episodes_and_retries_stand_apart_from_both() -> None:
     assert found['detection']['failures'] == 3
 
 
-def test_an_interval_holds_its_figure() -> None:
+def test_interval_contains_its_figure() -> None:
     found = figures(RESULTS * 5, set())
     for key in ('spearman', 'auroc', 'tpr', 'false_alarms'):
         assert found[key]['low'] <= found[key]['value'] <= found[key]['high']
 
 
-def test_without_failures_there_is_nothing_to_detect() -> None:
+def test_figures_without_failures_are_nan() -> None:
     found = figures(RESULTS[:2], set())
     assert math.isnan(found['tpr']['value'])
     assert math.isnan(found['auroc']['value'])

@@ -9,7 +9,7 @@ from viva_ros.evaluation.results import FAILURE, RETRY, SUCCESS, Result
 from viva_ros.evaluation.summary import compared
 
 TIMES = np.arange(4.0)
-SEEN = {'tips'}  # modes that only a camera can see
+CAMERA_ONLY = {'tips'}
 
 
 def judged(
@@ -37,8 +37,8 @@ THEIRS = [
 ]  # fmt: skip
 
 
-def test_differences_are_theirs_less_ours() -> None:
-    found = {key: one['value'] for key, one in compared(OURS, THEIRS, SEEN).items()}
+def test_differences_are_theirs_minus_ours() -> None:
+    found = {key: one['value'] for key, one in compared(OURS, THEIRS, CAMERA_ONLY).items()}
     assert found['spearman'] == pytest.approx((-2 + 0) / 2)
     assert found['true_order'] == pytest.approx(-1.0)
     assert found['false_alarms'] == pytest.approx((0 - 1) / 2)
@@ -46,30 +46,30 @@ def test_differences_are_theirs_less_ours() -> None:
     # Until 1.5 s after the evidence at 1 s: ours 1.5 s, not 3.0 s; theirs 1.2 s alone.
     assert found['in_time'] == pytest.approx((-1 + 1) / 2)
     assert found['camera_in_time'] == 1.0  # of 'tips' alone
-    # Ours tells all apart. Theirs: 0.0 against 0.3 and -0.1, 0.3 against 0.3 and -0.1: 2.5 of 4.
+    # Ours separates all. Theirs: 0.0 against 0.3 and -0.1, 0.3 against 0.3 and -0.1: 2.5 of 4.
     assert found['auroc'] == pytest.approx(2.5 / 4 - 1)
-    assert found['retry_voc'] < -0.5  # a retry that goes well, valued the wrong way round
+    assert found['retry_voc'] < -0.5  # a successful retry with falling values
 
 
-def test_intervals_are_of_the_differences() -> None:
-    found = compared(OURS, THEIRS, SEEN)
+def test_intervals_belong_to_differences() -> None:
+    found = compared(OURS, THEIRS, CAMERA_ONLY)
     assert (found['spearman']['low'], found['spearman']['high']) == pytest.approx((-2.0, 0.0))
-    same = compared(OURS * 3, OURS * 3, SEEN)
+    same = compared(OURS * 3, OURS * 3, CAMERA_ONLY)
     enough = [one for one in same.values() if one['episodes'] >= 6]
     assert len(enough) > 10
     assert all((one['low'], one['high']) == (0.0, 0.0) for one in enough)
 
 
-def test_everything_that_the_comparison_shows_is_compared() -> None:
-    assert {key for key, _, _ in INTERVALS} <= set(compared(OURS, THEIRS, SEEN))
+def test_all_figures_of_comparison_have_a_difference() -> None:
+    assert {key for key, _, _ in INTERVALS} <= set(compared(OURS, THEIRS, CAMERA_ONLY))
 
 
-def test_other_episodes_cannot_be_compared() -> None:
-    with pytest.raises(ValueError, match='must be the same'):
-        compared(OURS, THEIRS[::-1], SEEN)
+def test_comparison_of_different_episodes_is_refused() -> None:
+    with pytest.raises(ValueError, match='episodes'):
+        compared(OURS, THEIRS[::-1], CAMERA_ONLY)
 
 
-def test_what_nobody_has_is_not_made_up() -> None:
-    found = compared(OURS[:2], THEIRS[:2], SEEN)
+def test_difference_without_episodes_is_nan() -> None:
+    found = compared(OURS[:2], THEIRS[:2], CAMERA_ONLY)
     assert np.isnan(found['tpr']['value'])
     assert np.isnan(found['auroc']['value'])

@@ -14,12 +14,17 @@ RISING = np.linspace(0.0, 1.0, len(TIMES))
 
 
 def episode(name: str, values, progress=RISING, group='success', **changes) -> Result:
-    given = {
+    content = {
         'mode': 'none', 'success': group != 'failure', 'duration': 6.0, 'alarms': (),
         'inject': None, 'manifest': None, 'task': 'lift', **changes,
     }  # fmt: skip
     return Result(
-        name=name, group=group, times=TIMES, values=np.asarray(values), progress=progress, **given
+        name=name,
+        group=group,
+        times=TIMES,
+        values=np.asarray(values),
+        progress=progress,
+        **content,
     )
 
 
@@ -27,7 +32,7 @@ def fall(at: float):
     return np.where(at > TIMES, RISING, RISING - 0.8)
 
 
-def test_a_value_that_is_the_progress_has_the_best_figures() -> None:
+def test_value_equal_to_progress_has_best_figures() -> None:
     stands = np.where((TIMES > 2.0) & (TIMES < 4.0), 0.4, RISING)
     lost = np.where(TIMES < 3.0, RISING, 0.1)
     results = [
@@ -45,7 +50,7 @@ def test_a_value_that_is_the_progress_has_the_best_figures() -> None:
     assert found['auprc_failure']['value'] == 1.0
 
 
-def test_a_clock_drifts_in_a_pause_sees_no_error_and_loses_the_retry() -> None:
+def test_time_counter_drifts_in_pause_and_misses_error() -> None:
     stands = np.where((TIMES > 2.0) & (TIMES < 4.0), 0.4, RISING)
     lost = np.where(TIMES < 3.0, RISING, 0.1)
     results = [
@@ -55,14 +60,14 @@ def test_a_clock_drifts_in_a_pause_sees_no_error_and_loses_the_retry() -> None:
     ]
     found = figures(results, ())
     assert found['err_dr']['value'] == 0.0
-    # From 2.4 to 3.9 s it rises by 1 / 59 a frame: 16 frames, RMS sqrt(mean(0..15 squared)) / 59.
+    # From 2.4 to 3.9 s it rises by 1/59 per frame: 16 frames, RMS sqrt(mean(0..15 squared)) / 59.
     expected = math.sqrt(sum(n * n for n in range(16)) / 16) / 59
     assert found['hesitation_rmse']['value'] == pytest.approx(expected, rel=0.01)
     assert found['retry_voc']['value'] < 0.8
     assert found['kendall']['value'] == pytest.approx(1.0)
 
 
-def test_a_retry_is_joined_with_the_try_of_its_own_task() -> None:
+def test_retry_is_joined_with_attempt_of_same_task() -> None:
     results = [
         episode('a', RISING, RISING, 'failure', task='lift', manifest=3.0),
         episode('a', RISING, RISING, 'failure', task='pass', manifest=3.0),
@@ -71,7 +76,7 @@ def test_a_retry_is_joined_with_the_try_of_its_own_task() -> None:
     assert figures(results, ())['retry_voc']['episodes'] == 1
 
 
-def test_probabilities_are_compared_with_outcomes_and_each_episode_counts_alike() -> None:
+def test_reliability_weights_episodes_equally() -> None:
     half = np.full(len(TIMES), 0.5)
     results = [
         episode('a', RISING, probability=half),
@@ -84,24 +89,24 @@ def test_probabilities_are_compared_with_outcomes_and_each_episode_counts_alike(
     assert figures([episode('a', RISING)], ())['reliability'] is None
 
 
-def test_what_has_no_episode_is_no_number() -> None:
+def test_figures_without_episodes_are_nan() -> None:
     found = figures([], ())
     for name in ('retry_voc', 'hesitation_rmse', 'err_dr', 'err_false', 'mdr', 'auroc_mean'):
         assert math.isnan(found[name]['value'])
         assert found[name]['episodes'] == 0
 
 
-def test_a_value_that_fell_when_the_error_could_be_seen_has_answered_it() -> None:
-    # Seen at 2 s, evident at 4.5 s: at the evidence alone nothing changes.
+def test_fall_at_first_visible_frame_answers_error() -> None:
+    # Visible at 2 s, evident at 4.5 s: the value does not change at the evidence.
     early = np.where(TIMES < 2.0, RISING, -0.5)
-    given = {'mode': 'platform_moved', 'manifest': 4.5}
-    seen = episode('a', early, RISING, 'failure', visible=2.0, **given)
-    evident = episode('b', early, RISING, 'failure', **given)
-    assert figures([seen], ())['err_dr']['value'] == 1.0
+    error = {'mode': 'platform_moved', 'manifest': 4.5}
+    visible = episode('a', early, RISING, 'failure', visible=2.0, **error)
+    evident = episode('b', early, RISING, 'failure', **error)
+    assert figures([visible], ())['err_dr']['value'] == 1.0
     assert figures([evident], ())['err_dr']['value'] == 0.0
 
 
-def test_marks_of_a_person_count_as_errors_and_milestones() -> None:
+def test_annotated_marks_are_errors_and_milestones() -> None:
     unknown = np.full(len(TIMES), np.nan)
     marks = (Mark('milestone', 1.5), Mark('error', 3.0))
     one = episode('a', fall(3.0), unknown, 'failure', marks=marks)
@@ -110,7 +115,7 @@ def test_marks_of_a_person_count_as_errors_and_milestones() -> None:
     assert found['err_dr']['episodes'] == 1
 
 
-def test_a_value_that_rises_in_a_pause_answers_a_milestone_falsely() -> None:
+def test_rising_value_in_pause_is_false_milestone() -> None:
     stands = np.where((TIMES > 2.0) & (TIMES < 4.0), 0.4, RISING)
     good, clock = (
         episode('pause', values, stands, mode='pause', inject=2.05) for values in (stands, RISING)
@@ -121,19 +126,19 @@ def test_a_value_that_rises_in_a_pause_answers_a_milestone_falsely() -> None:
     assert figures([good], ())['mdr']['value'] == 1.0
 
 
-def test_after_a_retry_the_value_is_held_against_successes_as_far_on() -> None:
+def test_retry_gap_compares_value_at_equal_progress() -> None:
     results = [
         episode('a', RISING), episode('b', RISING - 0.2),
         episode('x', RISING, group='failure', manifest=3.0),
         episode('x_retry', RISING - 0.3, group='retry'),
         episode('y', RISING + 5.0, task='other'),
     ]  # fmt: skip
-    # Successes of the task have RISING - .1 in the mean, the retry RISING - .3.
+    # The mean of the successes of the task is RISING - .1, the retry has RISING - .3.
     found = figures(results, ())['retry_gap']
     assert (found['value'], found['episodes']) == (pytest.approx(-0.2), 1)
 
 
-def test_a_precision_stands_beside_the_share_of_failures() -> None:
+def test_auprc_is_reported_with_prevalence() -> None:
     results = [episode(str(n), RISING) for n in range(3)]
     results.append(episode('bad', -RISING, group='failure'))
     found = figures(results, ())
@@ -141,7 +146,7 @@ def test_a_precision_stands_beside_the_share_of_failures() -> None:
     assert found['auprc_failure']['value'] == found['auprc_minimum']['value'] == 1.0
 
 
-def test_detection_has_the_same_figures_drawn_again_as_counted_once() -> None:
+def test_bootstrapped_detection_figures_equal_counts() -> None:
     results = [
         episode('a', RISING, group='failure', alarms=(3.0,), inject=2.0, manifest=2.5),
         episode('b', RISING, group='failure', inject=2.0, manifest=2.5),

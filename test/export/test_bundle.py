@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.errors import raises
 from support.slides import slide_episode, write_slide
 
 from viva_ros.cli.export import main
-from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
+from viva_ros.core.errors import EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode
 from viva_ros.engine import manifest as manifests
@@ -280,8 +281,10 @@ def test_a_graph_larger_than_one_file_can_hold_is_refused(
 
 
 def test_gpus_are_named_for_the_library_that_builds_ahead_alone(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r'--capability is for tensorrt_rtx'):
+    with raises('export-capability', '--capability', 'tensorrt_rtx'):
         main([str(tmp_path), '--out', str(tmp_path / 'e'), '--capability', '89'])
+    with raises('export-output-missing', '--out'):
+        main([str(tmp_path)])
 
 
 def test_nothing_is_built_where_anyone_may_write(tmp_path: Path, joints_alone: Path) -> None:

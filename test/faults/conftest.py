@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A monitor in a process of its own, and a robot whose sources can be made to fail one by one.
+A monitor in its own process, and a robot whose sources can fail one by one.
 
-The monitor lives for a whole file: a test breaks something, sees it named, mends it, and sees the
-values come back. That it does come back is part of each fault.
+The monitor runs for a whole test file: each test injects a fault, checks the reported reason,
+removes the fault, and checks that the values recover.
 """
 
 import signal
@@ -20,7 +20,7 @@ from support.ros import Listener, Processes, enter_domain, listening, wait, writ
 def running(
     shared_memory: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Listener, Processes]]:
-    """Return processes and a node of ours, in a domain for the tests of one file."""
+    """Return a listener and processes, in a ROS domain for the tests of one file."""
     with pytest.MonkeyPatch.context() as patch:
         enter_domain(patch, tmp_path_factory.mktemp('ros'))
         with listening() as node:
@@ -31,7 +31,7 @@ def running(
 
 @pytest.fixture(scope='module')
 def robot(running: tuple[Listener, Processes]) -> Iterator[PublishingRobot]:
-    """Return a robot that a monitor of five estimates a second watches."""
+    """Return a robot with a monitor of 5 Hz."""
     node, started = running
     made = PublishingRobot(node)
     monitor = started.start(

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows 1, 4 to 6 and 8 of the table of faults: what cameras do."""
+"""Rows 1, 4 to 6 and 8 of the fault table: cameras."""
 
 import re
 import signal
@@ -50,7 +50,7 @@ def of(**fields):
 
 
 @pytest.mark.parametrize('number', [signal.SIGSTOP, signal.SIGKILL])
-def test_a_camera_whose_process_is_stopped_or_killed_is_stale_and_comes_back(
+def test_stopped_or_killed_camera_is_stale_and_recovers(
     robot, running, tmp_path, record_property, number
 ):
     _, processes = running
@@ -58,7 +58,7 @@ def test_a_camera_whose_process_is_stopped_or_killed_is_stale_and_comes_back(
     robot.change = {'head': lambda _: None}
     camera = processes.start('fake_source.py', tmp_path, 'head')
     count = len(robot.values)
-    said = 'newest message of /head/image_raw is'
+    reason = 'newest message of /head/image_raw is'
     processes_up = time.monotonic() + 30.0
     while not (len(robot.values) > count + 5 and all(
         v.status == Value.STATUS_OK for v in robot.values[-3:])
@@ -68,12 +68,12 @@ def test_a_camera_whose_process_is_stopped_or_killed_is_stale_and_comes_back(
     begun = len(robot.values)
     camera.send_signal(number)
     end = time.monotonic() + 10.0
-    while not any(said in value.reason for value in robot.values[begun:]):
+    while not any(reason in value.reason for value in robot.values[begun:]):
         assert time.monotonic() < end, 'not found'
         time.sleep(0.02)
-    found = next(value for value in robot.values[begun:] if said in value.reason)
-    # Its last frame is as old as the reason says; unknown may come a little before that reason,
-    # when the others have gone on and it has not.
+    found = next(value for value in robot.values[begun:] if reason in value.reason)
+    # The reason contains the age of the last frame. The value may be unknown before that reason,
+    # when the stamps of the other cameras are newer.
     age = float(re.search(r'is ([\d.]+) s old', found.reason).group(1))
     lost = next(value for value in robot.values[begun:] if value.status == Value.STATUS_UNKNOWN)
     earlier = (to_ns(found.header.stamp) - to_ns(lost.header.stamp)) * 1e-9
@@ -86,7 +86,7 @@ def test_a_camera_whose_process_is_stopped_or_killed_is_stale_and_comes_back(
 
 
 @pytest.mark.parametrize(
-    ('change', 'said'),
+    ('change', 'reason'),
     [
         (freeze, '/head/image_raw: frozen: same picture for'),
         (fill(2), '/head/image_raw: black'),
@@ -94,14 +94,12 @@ def test_a_camera_whose_process_is_stopped_or_killed_is_stale_and_comes_back(
         (fill(120), '/head/image_raw: covered'),
     ],
 )
-def test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown(
-    robot, record_property, change, said
-):
-    record_property('detection_s', round(robot.suffer({'head': change}, said), 3))
+def test_frozen_dark_bright_or_covered_image_is_unknown(robot, record_property, change, reason):
+    record_property('detection_s', round(robot.inject_fault({'head': change}, reason), 3))
 
 
 @pytest.mark.parametrize(
-    ('change', 'said'),
+    ('change', 'reason'),
     [
         (of(width=80, step=240), 'image has 12288 bytes, must have 15360'),
         (of(encoding='yuv422'), "encoding is 'yuv422', must be one of"),
@@ -110,20 +108,18 @@ def test_a_picture_that_cannot_be_what_a_camera_sees_is_unknown(
         (of(height=0, data=b''), 'image is 64 x 0 pixels'),
     ],
 )
-def test_a_message_that_is_no_picture_is_dropped_and_named(robot, record_property, change, said):
+def test_invalid_image_message_is_dropped_and_named(robot, record_property, change, reason):
     begun = time.monotonic()
-    record_property('detection_s', round(robot.suffer({'left_wrist': change}, said), 3))
+    record_property('detection_s', round(robot.inject_fault({'left_wrist': change}, reason), 3))
     assert robot.process.poll() is None
-    most = 2 + (time.monotonic() - begun) // 5.0
-    assert robot.log().count(said) <= most, 'throttled: once in five seconds'
+    largest = 2 + (time.monotonic() - begun) // 5.0
+    assert robot.log().count(reason) <= largest, 'throttled: once in five seconds'
 
 
-def test_a_camera_that_lags_behind_the_others_is_unknown_with_the_measured_skew(
-    robot, record_property
-):
-    delay = robot.suffer({'right_wrist': shift}, 'at most 0.02 s is allowed')
+def test_lagging_camera_is_unknown_with_measured_skew(robot, record_property):
+    delay = robot.inject_fault({'right_wrist': shift}, 'at most 0.02 s is allowed')
     record_property('detection_s', round(delay, 3))
-    # Where joint states are still on their way, the skew told is theirs, whole periods of 100 ms.
+    # If the joint states are late, the reason names their skew, a multiple of 100 ms.
     begun, lag = len(robot.values), r'is 0\.050 s newer than \S*right_wrist/image_raw'
     robot.change = {'right_wrist': shift}
     wait(lambda: any(re.search(lag, value.reason) for value in robot.values[begun:]), 'the lag')

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows 12 to 15 and 25 of the table of faults: what engines do, and ends in mid-inference."""
+"""Rows 12 to 15 and 25 of the fault table: engines, and termination during inference."""
 
 import itertools
 import os
@@ -28,7 +28,7 @@ SHIPPED = engine_folder('', 'tray_lift')
 
 
 class Lease:
-    """Notes when the middleware says that a node gives no sign of life any more."""
+    """Records when the middleware reports the loss of liveliness of a node."""
 
     def __init__(self, node, topic: str) -> None:
         self.lost: list[float] = []
@@ -56,7 +56,7 @@ def source(running):
 
 @pytest.fixture
 def monitor(running, source):
-    """Start a monitor; wait for what it is to say first."""
+    """Return a function that starts a monitor and waits for its first output."""
     _, processes = running
     started = []
 
@@ -65,7 +65,7 @@ def monitor(running, source):
         source.diagnoses.clear()
         process = processes.start(script, *OPTIONS, *arguments, **extra)
         started.append(process)
-        wait(first or source.known, f'what {script} says')
+        wait(first or source.known, f'output of {script}')
         return process
 
     yield start
@@ -80,7 +80,7 @@ def known(values):
 
 
 def end(process, number) -> float:
-    """Tell a process to end; give how long that takes, s."""
+    """Send a signal to a process; return the time until it ends, s."""
     began = time.monotonic()
     process.send_signal(number)
     assert process.wait(20.0) == 0
@@ -88,23 +88,23 @@ def end(process, number) -> float:
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_slow_engine_skips_to_the_newest_and_is_ended_in_its_midst(
+def test_slow_engine_uses_newest_input_and_ends_in_inference(
     source, monitor, record_property, number
 ):
     process = monitor('fake_monitor.py', FAKE_ENGINE='slow')
     wait(lambda: len(known(source.values)) > 3, 'values')
     given = known(source.values)
     stamps = [v.header.stamp.sec * 10**9 + v.header.stamp.nanosec for v in given]
-    # Half a second for each: of ten pictures a second most are skipped, none is kept for later.
+    # An estimate takes 0.5 s: most of the 10 images per second are skipped, none is queued.
     gaps = [b - a for a, b in itertools.pairwise(stamps)]
     assert min(gaps) > 0 and sum(gaps) >= 400_000_000 * len(gaps)
     wait(lambda: 'latency_p50_ms' in str(source.entries('/monitor: value')), 'diagnostics')
-    told = {v.key: v.value for v in source.entries('/monitor: value')[-1].values}
-    assert float(told['latency_p50_ms']) >= 500.0 and int(told['rate_hz']) <= 2
+    entry = {v.key: v.value for v in source.entries('/monitor: value')[-1].values}
+    assert float(entry['latency_p50_ms']) >= 500.0 and int(entry['rate_hz']) <= 2
     record_property('end_s', round(end(process, number), 3))
 
 
-def test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_so(
+def test_hanging_engine_is_killed_restarted_and_reported(
     running, source, monitor, record_property
 ):
     lease = Lease(running[0], 'monitor/heartbeat')
@@ -136,9 +136,7 @@ def test_an_engine_that_hangs_is_killed_and_started_again_and_its_monitor_says_s
     assert not again.is_running()
 
 
-def test_a_device_that_fails_twice_ends_the_process_with_an_error(
-    running, source, monitor, record_property
-):
+def test_second_device_failure_ends_process_with_error(running, source, monitor, record_property):
     _, processes = running
     process = monitor(
         'fake_monitor.py', first=lambda: any('device failed' in v.reason for v in source.values),
@@ -152,29 +150,29 @@ def test_a_device_that_fails_twice_ends_the_process_with_an_error(
 
 
 @pytest.mark.parametrize(
-    ('spoil', 'said'),
+    ('change', 'reason'),
     [
         (lambda folder: (folder / 'engine.onnx').write_bytes(b'x'), 'has SHA-256'),
         (lambda folder: (folder / 'engine.onnx').unlink(), 'is missing'),
         (lambda folder: os.chmod(folder / 'engine.json', 0o666), "run 'chmod o-w"),
     ],
 )
-def test_an_engine_that_was_tampered_with_is_refused_with_the_reason_and_the_remedy(
-    running, source, monitor, tmp_path, record_property, spoil, said
+def test_changed_engine_is_refused_with_reason_and_remedy(
+    running, source, monitor, tmp_path, record_property, change, reason
 ):
     folder = tmp_path / 'engine'
     shutil.copytree(SHIPPED, folder)
-    spoil(folder)
-    with pytest.raises(EngineError) as here:
+    change(folder)
+    with pytest.raises(EngineError) as refused:
         load(folder, 'tray_lift')
     began = time.monotonic()
     process = monitor(
         'viva_ros.nodes.monitor', '-p', f'engine:={folder}',
         first=lambda: any(
-            e.level == DiagnosticStatus.ERROR and e.message == str(here.value)
+            e.level == DiagnosticStatus.ERROR and e.message == str(refused.value)
             for e in source.entries('/monitor: configuration')
         ),
     )  # fmt: skip
     record_property('detection_s', round(time.monotonic() - began, 3))
-    assert said in str(here.value) and not source.values
-    assert process.poll() is None, 'it can be mended and configured'
+    assert reason in str(refused.value) and not source.values
+    assert process.poll() is None, 'the node can be configured again'

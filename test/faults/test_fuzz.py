@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Nonsense on every topic that comes in, over real DDS: no node dies or hangs, none makes a value.
+Arbitrary messages on every input topic over real DDS: no node dies or hangs, none has a value.
 
-VIVA_FUZZ_CASES says how many cases there are of each message: a few in CI, more than 20,000 in all
-in scripts/nightly. A case is published among good messages; what the node says next is looked at.
+VIVA_FUZZ_CASES is the number of cases of each message: few in CI, more than 20,000 in total in
+scripts/nightly. Each case is published between valid messages; the next output is checked.
 """
 
 import math
@@ -47,7 +47,7 @@ cuts = st.tuples(st.integers(4, 400), changes)
 
 
 def good(name: str, stamp: int, count: int):
-    """Return a message that a value can be made of."""
+    """Return a valid message."""
     if name == 'joint_states':
         return to_joint_state(dict.fromkeys(JOINTS, 0.01 * (count % 100)), stamp)
     pixels = bytes((7 * k + count) % 256 for k in range(8 * 8 * 3))
@@ -58,11 +58,11 @@ def good(name: str, stamp: int, count: int):
 
 
 class Bench:
-    """A monitor, and one who publishes a set of inputs at a time."""
+    """Publishes sets of inputs to a monitor, and checks its values."""
 
     def __init__(self, node, until) -> None:
         self._until, self.count = until, 0
-        self._good: set[int] = set()  # stamps of the sets in which nothing is wrong
+        self._good: set[int] = set()  # stamps of valid sets
         self.values = node.listen(Value, 'value', qos.RELIABLE)
         kinds = {f'{camera}/image_raw': Image for camera in CAMERAS} | {'joint_states': JointState}
         self.publishers = {
@@ -73,7 +73,7 @@ class Bench:
         self.publishers['alert'] = node.create_publisher(Alert, 'alert', qos.LATCHED)
 
     def send(self, **instead) -> int:
-        """Publish a set with something in the place of one, or beside it; give its stamp."""
+        """Publish a set with replaced or additional messages; return its stamp, ns."""
         self.count += 1
         stamp = time.time_ns()
         for name in (*CAMERAS, 'joint_states'):
@@ -83,22 +83,22 @@ class Bench:
         return stamp
 
     def refuse(self, name: str, message, stamp: int | None = None) -> None:
-        """Send nonsense: what is said next is that there is no value, and why."""
+        """Send an invalid message; check that the next value is unknown with a reason."""
         if not isinstance(message, bytes):
             message.header.stamp = to_time(time.time_ns() if stamp is None else stamp)
-        self._check('what came late')
+        self._check('a late message')
         self.values.clear()
         self.send(**{name: message})
         end = time.monotonic() + 20.0
         while not self.values:
-            assert time.monotonic() < end, f'wedged by {message!r:.500}'
+            assert time.monotonic() < end, f'hangs after {message!r:.500}'
             time.sleep(0.002)
         self._check(repr(message))
         if self.count % 50 == 0:
             self.works()
 
     def works(self) -> None:
-        """Send good sets until there is a value, which nothing of the past may hinder."""
+        """Send valid sets until there is a value, whatever was sent before."""
         begun = time.time_ns()
 
         def is_value() -> bool:
@@ -109,15 +109,15 @@ class Bench:
                 for value in self.values[-5:]
             )
 
-        self.publishers['episode'].publish(Episode(task='tray_lift'))  # whatever came before
-        self._until(is_value, 'a value after nonsense')
-        self._check('all of it')
+        self.publishers['episode'].publish(Episode(task='tray_lift'))
+        self._until(is_value, 'a value after invalid messages')
+        self._check('all messages')
 
-    def _check(self, nonsense: str) -> None:
-        """Of all that was said, values are of good sets only: they have the stamp of one."""
+    def _check(self, message: str) -> None:
+        """Check that all known values have the stamp of a valid set."""
         for value in self.values:
             known = value.status == Value.STATUS_OK
-            assert not known or to_ns(value.header.stamp) in self._good, nonsense
+            assert not known or to_ns(value.header.stamp) in self._good, message
         del self.values[:-5]
 
 
@@ -138,17 +138,19 @@ def bench(running):
 
 
 def is_picture(message) -> bool:
-    """Return whether fields agree: the rule of sensor_msgs/Image, worked out here once more."""
+    """Return whether the fields of an image are consistent, by the rule of sensor_msgs/Image."""
     size = CHANNELS.get(message.encoding, 0) * message.width
-    right = message.step >= size > 0 and message.height > 0
-    return right and len(message.data) == message.step * message.height
+    is_valid = message.step >= size > 0 and message.height > 0
+    return is_valid and len(message.data) == message.step * message.height
 
 
 @fuzzed
 @given(
     encodings, sizes, sizes, sizes, octets, st.integers(0, 255), stamps, st.sampled_from(CAMERAS)
 )
-def test_pictures_of_any_fields(bench, encoding, height, width, step, data, big, stamp, camera):
+def test_images_with_arbitrary_fields_are_refused(
+    bench, encoding, height, width, step, data, big, stamp, camera
+):
     message = Image(
         encoding=encoding, height=height, width=width, step=step, data=data, is_bigendian=big
     )
@@ -158,7 +160,7 @@ def test_pictures_of_any_fields(bench, encoding, height, width, step, data, big,
 
 @fuzzed
 @given(st.lists(words | st.sampled_from(JOINTS)), st.lists(numbers), stamps, st.booleans())
-def test_joints_of_any_names_and_numbers(bench, names, positions, stamp, is_whole):
+def test_joints_with_arbitrary_content_are_refused(bench, names, positions, stamp, is_whole):
     whole = dict.fromkeys(JOINTS, math.nan) if is_whole else {}
     message = JointState(name=[*names, *whole], position=[*positions, *whole.values()])
     pairs = dict(zip(message.name, message.position, strict=False))
@@ -169,8 +171,8 @@ def test_joints_of_any_names_and_numbers(bench, names, positions, stamp, is_whol
 
 @fuzzed
 @given(cuts, st.sampled_from((*CAMERAS, 'joint_states')))
-def test_bytes_that_are_no_message(bench, cut, name):
-    """The rest of a message is cut off, and some of its bytes are others."""
+def test_arbitrary_bytes_are_refused(bench, cut, name):
+    """Send the first bytes of a message, some of them changed."""
     length, changes = cut
     cdr = bytearray(serialize_message(good(name, 1, 1))[:length])
     for at, byte in changes:
@@ -181,7 +183,7 @@ def test_bytes_that_are_no_message(bench, cut, name):
 
 @fuzzed
 @given(words, words, st.integers(0, 255), numbers, st.lists(numbers, max_size=9))
-def test_episodes_and_alerts_of_any_content_change_nothing(bench, text, kind, level, x, window):
+def test_arbitrary_episodes_and_alerts_change_nothing(bench, text, kind, level, x, window):
     alert = Alert(level=level, kind=kind, text=text, value=x, statistic=x, threshold=x)
     alert.window_values = window
     bench.send(episode=Episode(id=text, task=text), alert=alert, head=Image())
@@ -190,12 +192,12 @@ def test_episodes_and_alerts_of_any_content_change_nothing(bench, text, kind, le
 
 @pytest.fixture(scope='module')
 def supervised(running, new_calibration):
-    """Start a supervisor that may ask for retries, and count whether it does."""
+    """Start a supervisor that may request retries, and record its requests."""
     node, processes = running
-    asked = []
+    requests = []
 
     def answer(request, response):
-        asked.append(request)
+        requests.append(request)
         response.success = True
         return response
 
@@ -209,7 +211,7 @@ def supervised(running, new_calibration):
         '-p', 'robot.executing_topic:=executing',
     )  # fmt: skip
     wait(lambda: publisher.get_subscription_count(), 'the supervisor')
-    yield publisher, rival, asked
+    yield publisher, rival, requests
     count = len(alerts)
 
     def is_judged() -> bool:
@@ -221,8 +223,8 @@ def supervised(running, new_calibration):
         time.sleep(0.1)
         return any(alert.episode_id == 'the last one' for alert in alerts[count:])
 
-    wait(is_judged, 'a judgement after nonsense')
-    assert not asked and process.poll() is None, processes.log(process)
+    wait(is_judged, 'an alert after invalid messages')
+    assert not requests and process.poll() is None, processes.log(process)
     assert 'Traceback' not in processes.log(process)
 
 
@@ -231,10 +233,10 @@ def supervised(running, new_calibration):
     st.integers(0, 255), numbers, stamps, words, st.lists(words, max_size=4),
     st.lists(numbers, max_size=4), st.sampled_from(['tray_lift', '']) | words, cuts, numbers,
 )  # fmt: skip
-def test_values_and_alerts_of_any_content_ask_for_no_retry(
+def test_arbitrary_values_and_alerts_request_no_retry(
     supervised, status, x, stamp, episode, names, list_of, task, cut, horizon
 ):
-    publisher, rival, asked = supervised
+    publisher, rival, requests = supervised
     at = to_time(time.time_ns() if stamp is None else stamp)
     message = Value(
         header=Header(stamp=at), status=status, value=x, progress=x, task=task, latency=x,
@@ -250,4 +252,4 @@ def test_values_and_alerts_of_any_content_ask_for_no_retry(
     publisher.publish(bytes(cdr))
     rival.publish(Alert(level=status, session_id=2**64 - 1, text=episode, value=x))
     time.sleep(0.002)
-    assert not asked
+    assert not requests

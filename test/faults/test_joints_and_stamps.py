@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows 7 and 9 of the table of faults: joints by name, and stamps that cannot be."""
+"""Rows 7 and 9 of the fault table: joints by name, and invalid stamps."""
 
 import time
 
@@ -19,7 +19,7 @@ def rename(message):
     return message
 
 
-def spoil(number):
+def replace_position(number):
     def change(message):
         message.position[1] = number  # left_waist
         return message
@@ -41,19 +41,19 @@ def stamped(stamp):
 
 
 @pytest.mark.parametrize(
-    ('change', 'said'),
+    ('change', 'reason'),
     [
         (rename, '/joint_states lacks right_waist; it has elbow, left_waist'),
-        (spoil(float('nan')), '/joint_states is not finite: left_waist = nan'),
-        (spoil(float('inf')), '/joint_states is not finite: left_waist = inf'),
+        (replace_position(float('nan')), '/joint_states is not finite: left_waist = nan'),
+        (replace_position(float('inf')), '/joint_states is not finite: left_waist = inf'),
         (shorten, 'newest message of /joint_states is'),
     ],
 )
-def test_joints_that_are_missing_or_no_numbers_are_unknown(robot, record_property, change, said):
-    record_property('detection_s', round(robot.suffer({'joint_states': change}, said), 3))
+def test_missing_or_non_finite_joint_is_unknown(robot, record_property, change, reason):
+    record_property('detection_s', round(robot.inject_fault({'joint_states': change}, reason), 3))
 
 
-def test_joints_in_another_order_and_some_more_change_nothing(robot):
+def test_reordered_and_additional_joints_change_nothing(robot):
     def turn(message):
         message.name = [*reversed(message.name), 'gripper']
         message.position = [*reversed(message.position), 9.0]
@@ -66,26 +66,26 @@ def test_joints_in_another_order_and_some_more_change_nothing(robot):
     while len(robot.values) < count + 8:
         assert time.monotonic() < end
         time.sleep(0.05)
-    given = [value for value in robot.values[count + 2 :] if value.status == Value.STATUS_OK]
+    known = [value for value in robot.values[count + 2 :] if value.status == Value.STATUS_OK]
     others = {v.reason_kind for v in robot.values[count + 2 :] if v.status != Value.STATUS_OK}
-    assert given and others <= {'stale', 'skew'}, 'as on a busy machine, whatever the order'
-    positions = dict(zip(given[-1].joint_names, given[-1].positions, strict=True))
-    # The robot moves right_waist 0.1 behind left_waist, whatever the order in the message.
+    assert known and others <= {'stale', 'skew'}, 'on a busy machine, in any order'
+    positions = dict(zip(known[-1].joint_names, known[-1].positions, strict=True))
+    # The robot moves right_waist 0.1 behind left_waist, in any order of the message.
     assert positions['left_waist'] - positions['right_waist'] == pytest.approx(0.1)
     robot.wait_for_values()
 
 
-def test_stamps_of_the_future_are_unknown(robot, record_property):
+def test_future_stamp_is_unknown(robot, record_property):
     change = stamped(lambda: time.time_ns() + 3600 * 10**9)
     every = dict.fromkeys(ALL, change)
-    said = 'ahead of now, at most 0.1 s is allowed'
-    record_property('detection_s', round(robot.suffer(every, said), 3))
+    reason = 'ahead of now, at most 0.1 s is allowed'
+    record_property('detection_s', round(robot.inject_fault(every, reason), 3))
 
 
-def test_a_camera_that_ceases_to_stamp_is_stale_and_its_driver_is_named(robot, record_property):
+def test_zero_stamp_is_stale_and_names_the_driver(robot, record_property):
     change = {'head': stamped(lambda: 0)}
-    said = 'newest message of /head/image_raw is'
-    record_property('detection_s', round(robot.suffer(change, said), 3))
+    reason = 'newest message of /head/image_raw is'
+    record_property('detection_s', round(robot.inject_fault(change, reason), 3))
     assert any(
         e.level == DiagnosticStatus.WARN
         and e.message == 'stamp of /head/image_raw is 0: its driver must set it, or receive_time'
@@ -93,7 +93,7 @@ def test_a_camera_that_ceases_to_stamp_is_stale_and_its_driver_is_named(robot, r
     )
 
 
-def test_the_time_of_receipt_is_taken_where_that_is_configured(running, robot):
+def test_receive_time_replaces_zero_stamps_if_configured(running, robot):
     node, processes = running
     robot.wait_for_values()
     values = node.listen(Value, '/other/value', qos.RELIABLE)

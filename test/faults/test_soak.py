@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Row 26 of the table of faults: neither memory nor handles grow, with inputs at 50 Hz.
+Row 26 of the fault table: memory and handles do not grow, with inputs at 50 Hz.
 
-VIVA_SOAK_SECONDS is short in CI; scripts/nightly takes ten minutes, and writes what it saw to
+VIVA_SOAK_SECONDS is short in CI; scripts/nightly takes ten minutes and writes the figures to
 VIVA_SOAK_OUT. Robot, monitor with the shipped engine, supervisor and black box are processes.
 """
 
@@ -30,12 +30,12 @@ OUT = os.environ.get('VIVA_SOAK_OUT')
 RATE = 50.0  # Hz
 WARM_UP = 0.3  # share of the time in which caches and windows fill
 SLOPE = 1.0  # MiB per minute, at most, over ten minutes; ten times that in the short form
-RING = 2.0  # MiB: what the black box keeps, full before the warm-up is over
+RING = 2.0  # MiB, buffer of the black box; full before the end of the warm-up
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 
 
 class Gauge:
-    """Reads memory and handles of processes once a second."""
+    """Records memory and handles of processes."""
 
     def __init__(self, processes: dict[str, psutil.Process]) -> None:
         self._processes = processes
@@ -43,7 +43,7 @@ class Gauge:
         self.memory: dict[str, list[float]] = {name: [] for name in processes}
         self.handles: dict[str, list[int]] = {name: [] for name in processes}
 
-    def look(self) -> None:
+    def sample(self) -> None:
         self.times.append(time.monotonic())
         for name, process in self._processes.items():
             self.memory[name].append(process.memory_info().rss / 2**20)
@@ -66,7 +66,7 @@ class Gauge:
 
 @pytest.fixture
 def robot(processes, calibration, listener, tmp_path):
-    """Start all; give the processes to look at, and the values."""
+    """Start all processes; return those to measure, and the values."""
     values = listener.listen(Value, 'value', qos.RELIABLE)
     joints = ','.join(read(engine_folder('', 'tray_lift')).ranges.names)
     (tmp_path / 'level').write_text('160')
@@ -77,7 +77,7 @@ def robot(processes, calibration, listener, tmp_path):
         ),
         'monitor': processes.start(
             'viva_ros.nodes', 'monitor', '--ros-args', '-p', 'transport:=raw',
-            '-p', 'hang_after:=20.0',  # a busy machine is no fault
+            '-p', 'hang_after:=20.0',  # a busy machine is not a fault
         ),
         'supervisor': processes.start('viva_ros.nodes', 'supervisor'),
         'black_box': processes.start(
@@ -100,7 +100,7 @@ def test_memory_and_handles_stay_flat(robot):
     values.clear()
     received = 0
     while time.monotonic() < end:
-        gauge.look()
+        gauge.sample()
         time.sleep(1.0)
         received += sum(value.status == Value.STATUS_OK for value in values)
         values.clear()

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Row 27 of the table of faults, as far as the wheels allow: Fast DDS is built without security.
+Row 27 of the fault table, without encryption: Fast DDS in the wheels is built without security.
 
-The policy file has exactly the topics and services that the nodes have on the live graph.
+The policy file must list exactly the topics and services of the nodes in the live graph.
 """
 
 import time
@@ -24,7 +24,7 @@ KINDS = {
 
 
 def allowed() -> dict[str, dict[str, set[str]]]:
-    """Read the policy: node to kind to resolved names."""
+    """Return the policy: node to kind to resolved names."""
     found: dict[str, dict[str, set[str]]] = {}
     for profile in ElementTree.parse(CONFIG / 'sros2_policy.xml').iter('profile'):
         node = profile.get('node')
@@ -39,27 +39,27 @@ def allowed() -> dict[str, dict[str, set[str]]]:
 
 @pytest.fixture
 def graph(processes, listener, calibration, tmp_path):
-    """Start all nodes; give what one of them has."""
+    """Start all nodes; return a function that reads their topics and services."""
     processes.start('fake_monitor.py', '--ros-args', '-p', 'input_timeout:=0.0')
     processes.start(
         'viva_ros.nodes', 'supervisor', '--ros-args', '-p', f'calibration:={calibration}'
     )
     processes.start('viva_ros.nodes', 'black_box', '--ros-args', '-p', f'folder:={tmp_path}')
 
-    def look() -> dict[str, dict[str, set[str]]]:
-        here = [name for name in listener.get_node_names() if name in NODES]
+    def read() -> dict[str, dict[str, set[str]]]:
+        present = [name for name in listener.get_node_names() if name in NODES]
         return {
             node: {
                 kind: {name for name, _ in getattr(listener, method)(node, '/')} - {BOND}
                 for kind, method in KINDS.items()
             }
-            for node in here
+            for node in present
         }
 
-    return look
+    return read
 
 
-def test_the_policy_has_exactly_the_topics_and_services_of_the_live_graph(graph):
+def test_policy_equals_topics_and_services_of_live_graph(graph):
     policy, end = allowed(), time.monotonic() + 40.0
     while graph() != policy and time.monotonic() < end:
         time.sleep(0.2)
@@ -69,7 +69,7 @@ def test_the_policy_has_exactly_the_topics_and_services_of_the_live_graph(graph)
             assert live[node][kind] == names, f'{node}: {kind}'
 
 
-def test_every_node_of_a_robot_has_an_enclave():
+def test_every_node_has_an_enclave():
     from viva_ros.nodes.registry import LAUNCHES
 
     assert set(allowed()) == {program.name for program in LAUNCHES['monitor'][0]}

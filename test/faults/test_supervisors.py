@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows 16 to 19 and 22 of the table of faults: processes that die, and who notices."""
+"""Rows 16 to 19 and 22 of the fault table: processes that die."""
 
 import time
 
@@ -20,17 +20,15 @@ CALM = ('-p', 'alarm.cool_down:=30.0')
 
 @pytest.fixture
 def player(listener):
-    """Return a monitor and robot played by the test."""
+    """Return a monitor and a robot simulated by the test."""
     return JudgedRobot(listener)
 
 
-def test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries(
-    player, start_supervisor
-):
+def test_supervisor_killed_in_cool_down_requests_no_new_retry(player, start_supervisor):
     player.serve(accept=True)
     first = start_supervisor(*LIVE, '-p', 'alarm.cool_down:=1.0')
     player.ready()
-    time.sleep(1.0)  # after its start it asks for nothing for as long as a cool-down
+    time.sleep(1.0)  # no retry during a cool-down after the start
     player.fall()
     wait(lambda: player.asked == 1, 'the retry')
     session = player.alerts[-1].session_id
@@ -44,12 +42,10 @@ def test_a_supervisor_that_is_killed_in_its_cool_down_makes_no_burst_of_retries(
     time.sleep(1.0)
     assert player.asked == 1
     fresh = [alert for alert in player.alerts if alert.session_id != session]
-    assert fresh, 'an alert of the earlier run can be told from one of this'
+    assert fresh, 'alerts of two runs have different session ids'
 
 
-def test_a_supervisor_that_is_started_again_counts_the_retries_of_the_one_before_it(
-    player, start_supervisor
-):
+def test_restarted_supervisor_keeps_hourly_retry_count(player, start_supervisor):
     player.serve(accept=True)
     options = (*LIVE, '-p', 'alarm.cool_down:=1.0', '-p', 'retry.hourly:=1')
     first = start_supervisor(*options)
@@ -70,9 +66,7 @@ def test_a_supervisor_that_is_started_again_counts_the_retries_of_the_one_before
     assert player.asked == 1
 
 
-def test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_called(
-    player, start_supervisor, listener, record_property
-):
+def test_retry_timeout_escalates_to_operator(player, start_supervisor, listener, record_property):
     def never(request, response):
         time.sleep(1.5)
         response.success = True
@@ -89,16 +83,14 @@ def test_a_robot_that_does_not_answer_costs_the_time_out_and_then_a_person_is_ca
     player.fall()
     player.hold(-0.5, lambda: 'retry_timeout' in kinds(player.alerts), 'the time-out')
     player.hold(-0.5, lambda: Alert.NEEDS_OPERATOR in [a.level for a in player.alerts], 'a person')
-    asked = next(a for a in player.alerts if a.kind == 'retry_requested')
-    given_up = next(a for a in player.alerts if a.kind == 'retry_timeout')
-    delay = given_up.header.stamp.sec - asked.header.stamp.sec
-    delay += 1e-9 * (given_up.header.stamp.nanosec - asked.header.stamp.nanosec)
+    requested = next(a for a in player.alerts if a.kind == 'retry_requested')
+    timeout = next(a for a in player.alerts if a.kind == 'retry_timeout')
+    delay = timeout.header.stamp.sec - requested.header.stamp.sec
+    delay += 1e-9 * (timeout.header.stamp.nanosec - requested.header.stamp.nanosec)
     record_property('detection_s', round(delay, 3))
 
 
-def test_two_monitors_that_contradict_each_other_alarm_once_and_are_named(
-    player, start_supervisor, listener
-):
+def test_two_contradicting_monitors_alarm_once_and_are_named(player, start_supervisor, listener):
     diagnoses = listener.listen(DiagnosticArray, '/diagnostics', qos.RELIABLE)
     listener.create_publisher(Value, 'value', qos.RELIABLE)
     start_supervisor(*LIVE, *CALM)
@@ -125,7 +117,7 @@ def child_of(process, name):
     return None
 
 
-def test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_memory(
+def test_killed_monitor_restarts_despite_shared_memory_leftovers(
     processes, listener, tmp_path, record_property
 ):
     heard = listener.listen(Header, 'monitor/heartbeat', qos.HEARTBEAT)
@@ -136,7 +128,7 @@ def test_a_monitor_that_is_killed_is_started_again_whatever_it_left_in_shared_me
         monitor = child_of(bringup, 'monitor')
         monitor.kill()
         killed = time.monotonic()
-        time.sleep(0.5)  # what was on its way has come
+        time.sleep(0.5)  # receive messages in transit
         heard.clear()
     wait(lambda: heard, 'another', 60.0)
     record_property('back_s', round(time.monotonic() - killed, 3))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings to score, and with what."""
+"""Recordings to score, and the options."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ import pytest
 from support.recordings import write_recording
 
 from viva_ros.data.open import resolve
-from viva_ros.scoring.jobs import Order, ScoreJob
+from viva_ros.scoring.jobs import ScoreJob, ScoreOptions
 
 
 @pytest.fixture
-def order(small_engine: Path) -> Order:
-    return Order(str(small_engine), 'tray_lift', None, 10.0, 1, '', 'viva score')
+def score_options(small_engine: Path) -> ScoreOptions:
+    return ScoreOptions(str(small_engine), 'tray_lift', None, 10.0, 1, '', 'viva score')
 
 
 @pytest.fixture

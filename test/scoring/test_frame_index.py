@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.errors import raises
 from support.recordings import make_label, write_recording
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import make
 from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
-from viva_ros.scoring.frame_index import Timeline, steering, timelines
+from viva_ros.scoring.frame_index import Timeline, human_control, timelines
 from viva_ros.scoring.jobs import known_episodes
 
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
@@ -36,7 +36,7 @@ def with_topic(source: Path, topic: str, type_name: str, told: list[tuple[float,
     return path
 
 
-def test_frames_are_those_of_the_engines_first_camera(tmp_path: Path) -> None:
+def test_frames_come_from_first_camera_of_engine(tmp_path: Path) -> None:
     recording = open_recording(
         write_recording(tmp_path / 'r.mcap', [0.1, 0.2, 0.3], label=make_label(success=False))
     )
@@ -46,7 +46,7 @@ def test_frames_are_those_of_the_engines_first_camera(tmp_path: Path) -> None:
     assert one.label is not None and one.label.success is False
 
 
-def test_announced_episodes_are_numbered_and_their_frames_counted_on(tmp_path) -> None:
+def test_announced_episodes_continue_frame_numbers(tmp_path) -> None:
     path = with_topic(
         write_recording(tmp_path / 'r.mcap', [0.1] * 5), '/episode', 'std_msgs/msg/String',
         [(0, 'a'), (2, 'b'), (2.5, 'b')],
@@ -57,7 +57,7 @@ def test_announced_episodes_are_numbered_and_their_frames_counted_on(tmp_path) -
     ]  # fmt: skip
 
 
-def test_without_joints_there_are_frames_still(tmp_path: Path) -> None:
+def test_recording_without_joints_has_frames_without_rate(tmp_path: Path) -> None:
     source = open_recording(write_recording(tmp_path / 'r.mcap', [0.1, 0.2]))
     with RecordingWriter(tmp_path / 'less.mcap') as writer:
         track = source.tracks['/head/image_raw/compressed']
@@ -68,7 +68,7 @@ def test_without_joints_there_are_frames_still(tmp_path: Path) -> None:
     assert math.isnan(one.control_rate)
 
 
-def test_a_topic_tells_when_a_person_had_control(tmp_path: Path) -> None:
+def test_bool_topic_defines_correction_intervals(tmp_path: Path) -> None:
     told = [(0, False), (1, True), (1.5, True), (2, False), (3.5, True)]
     path = with_topic(
         write_recording(tmp_path / 'r.mcap', [0.1] * 5), '/held', 'std_msgs/msg/Bool', told
@@ -79,10 +79,10 @@ def test_a_topic_tells_when_a_person_had_control(tmp_path: Path) -> None:
     assert other.corrections == ()
 
 
-def test_a_topic_of_another_type_is_refused(tmp_path: Path) -> None:
+def test_correction_topic_of_other_type_is_refused(tmp_path: Path) -> None:
     told = [(1, 'yes')]
     path = with_topic(
         write_recording(tmp_path / 'r.mcap', [0.1]), '/held', 'std_msgs/msg/String', told
     )
-    with pytest.raises(RecordingError, match='/held is a std_msgs/msg/String, must be'):
-        steering(open_recording(path), '/held')
+    with raises('corrections-topic-type', path, '/held', 'std_msgs/msg/String'):
+        human_control(open_recording(path), '/held')

@@ -11,111 +11,112 @@ from support.onnx_engines import write_worth_engine
 from support.recordings import write_recording
 
 from viva_ros.data.open import resolve
-from viva_ros.scoring.jobs import FAILED, SCORED, STOP, THERE, Order, ScoreJob, Scorer
+from viva_ros.scoring.jobs import FAILED, SCORED, STOP, UNCHANGED, ScoreJob, ScoreOptions, Scorer
 from viva_ros.scoring.scorer import Scores, score
 from viva_ros.scoring.store import header, read_scored
 
 
-def attempt(order: Order, job: ScoreJob):
-    scorer = Scorer(order)
+def attempt(options: ScoreOptions, job: ScoreJob):
+    scorer = Scorer(options)
     outcome = scorer.attempt(job)
     scorer.close()
     return outcome
 
 
-def test_what_is_there_is_left_alone_and_reported_the_same(order, jobs) -> None:
-    first = attempt(order, jobs[1])
+def test_unchanged_recording_is_not_scored_again(score_options, jobs) -> None:
+    first = attempt(score_options, jobs[1])
     written = jobs[1].values.stat().st_mtime_ns
-    second = attempt(order, jobs[1])
-    assert (first.state, second.state) == (SCORED, THERE)
+    second = attempt(score_options, jobs[1])
+    assert (first.state, second.state) == (SCORED, UNCHANGED)
     assert jobs[1].values.stat().st_mtime_ns == written
     same = {'state': '', 'seconds': 0.0, 'text': ''}
     assert replace(first, **same) == replace(second, **same)
 
 
-def touch(order: Order, job: ScoreJob) -> Order:
+def touch(options: ScoreOptions, job: ScoreJob) -> ScoreOptions:
     os.utime(job.path, ns=(1, 1))
-    return order
+    return options
 
 
-def tear(order: Order, job: ScoreJob) -> Order:
+def tear(options: ScoreOptions, job: ScoreJob) -> ScoreOptions:
     job.values.write_bytes(job.values.read_bytes()[:-9])
-    return order
+    return options
 
 
-def lose(order: Order, job: ScoreJob) -> Order:
+def delete(options: ScoreOptions, job: ScoreJob) -> ScoreOptions:
     job.progress.unlink()
-    return order
+    return options
 
 
-@pytest.mark.parametrize(
-    'change', [touch, tear, lose, lambda order, job: replace(order, rate=5.0)]
-)
-def test_what_has_changed_or_is_not_whole_is_scored_again(order, jobs, change) -> None:
-    attempt(order, jobs[1])
-    assert attempt(change(order, jobs[1]), jobs[1]).state == SCORED
+def change_rate(options: ScoreOptions, job: ScoreJob) -> ScoreOptions:
+    return replace(options, rate=5.0)
+
+
+@pytest.mark.parametrize('change', [touch, tear, delete, change_rate])
+def test_changed_input_or_torn_table_is_scored_again(score_options, jobs, change) -> None:
+    attempt(score_options, jobs[1])
+    assert attempt(change(score_options, jobs[1]), jobs[1]).state == SCORED
     assert header(jobs[1].values) is not None
-    assert attempt(change(order, jobs[1]), jobs[1]).state in (SCORED, THERE)
+    assert attempt(change(score_options, jobs[1]), jobs[1]).state in (SCORED, UNCHANGED)
 
 
-def test_another_engine_scores_again(order, jobs, tmp_path: Path) -> None:
-    attempt(order, jobs[1])
+def test_other_engine_scores_recording_again(score_options, jobs, tmp_path: Path) -> None:
+    attempt(score_options, jobs[1])
     other = write_worth_engine(tmp_path / 'other', fingerprint='1111222233334444')
-    outcome = attempt(replace(order, engine=str(other)), jobs[1])
+    outcome = attempt(replace(score_options, engine=str(other)), jobs[1])
     assert (outcome.state, outcome.engine) == (SCORED, '1111222233334444')
     assert read_scored(jobs[1].values).engine == '1111222233334444'
 
 
-def test_a_recording_without_a_known_value_is_a_failure_with_its_reason(
-    order, jobs, monkeypatch: pytest.MonkeyPatch
+def test_recording_without_known_value_fails_with_reason(
+    score_options, jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def blind(*given: object) -> Scores:
-        found = score(*given)
+    def blind(*arguments: object) -> Scores:
+        found = score(*arguments)
         samples = [replace(one, value=math.nan, reason='camera wrist: no image') for one in
                    found.samples]  # fmt: skip
         return replace(found, samples=[*samples[1:], replace(samples[0], reason='skew')])
 
     monkeypatch.setattr('viva_ros.scoring.jobs.score', blind)
-    outcome = attempt(order, jobs[0])
+    outcome = attempt(score_options, jobs[0])
     assert outcome.state == FAILED
-    assert 'no value is known' in outcome.text
     assert 'because: camera wrist: no image' in outcome.text
     assert not jobs[0].values.exists()
 
 
-def test_a_recording_that_is_gone_is_its_own_failure(order, jobs) -> None:
+def test_deleted_recording_fails_alone(score_options, jobs) -> None:
     jobs[0].path.unlink()
-    outcome = attempt(order, jobs[0])
+    outcome = attempt(score_options, jobs[0])
     assert outcome.state == FAILED
     assert str(jobs[0].path) in outcome.text
 
 
-def test_an_engine_that_cannot_be_loaded_stops_all_and_says_where(order, jobs) -> None:
-    outcome = attempt(replace(order, task='dance'), jobs[0])
+def test_engine_that_does_not_load_stops_the_run(score_options, jobs) -> None:
+    outcome = attempt(replace(score_options, task='dance'), jobs[0])
     assert outcome.state == STOP
     assert "task is 'dance', must be one of 'tray_lift'" in outcome.text
     assert str(jobs[0].path) in outcome.text
 
 
-def test_a_place_that_cannot_be_written_stops_all(order, jobs, monkeypatch) -> None:
+def test_full_disk_stops_the_run(score_options, jobs, monkeypatch) -> None:
     def full(path, content):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr('viva_ros.scoring.store.write_atomically', full)
-    outcome = attempt(order, jobs[0])
+    outcome = attempt(score_options, jobs[0])
     assert outcome.state == STOP
     assert 'No space left on device' in outcome.text
     assert not jobs[0].values.exists()
 
 
-@pytest.mark.parametrize('several', [1, 'batch'])
-def test_a_batch_gives_what_one_by_one_gives(order, tmp_path: Path, several) -> None:
+@pytest.mark.parametrize('size', [1, 'batch'])
+def test_batch_values_equal_single_values(score_options, tmp_path: Path, size) -> None:
     path = write_recording(tmp_path / 'r.mcap', [0.01 * n for n in range(11)])
-    engine = str(write_worth_engine(tmp_path / 'batched', several))
+    engine = str(write_worth_engine(tmp_path / 'batched', size))
     found = []
     for batch in (1, 4):
         job = ScoreJob(resolve(path), tmp_path / f'out{batch}', 'r')
-        assert attempt(replace(order, engine=engine, batch=batch), job).known == 11
+        assert attempt(replace(score_options, engine=engine, batch=batch), job).known == 11
         found.append(pq.read_table(job.values).to_pydict())
     one, four = found
     assert one.pop('value') == pytest.approx(four.pop('value'), abs=1e-6)
@@ -123,24 +124,27 @@ def test_a_batch_gives_what_one_by_one_gives(order, tmp_path: Path, several) -> 
     assert one == four
 
 
-def test_one_that_cannot_be_used_does_not_spoil_its_batch(order, tmp_path: Path) -> None:
+def test_invalid_input_does_not_fail_its_batch(score_options, tmp_path: Path) -> None:
     path = write_recording(tmp_path / 'r.mcap', [0.1, float('nan'), 0.3, 0.4])
     engine = str(write_worth_engine(tmp_path / 'batched', 'batch'))
     outcome = attempt(
-        replace(order, engine=engine, batch=4), ScoreJob(resolve(path), tmp_path, 'r')
+        replace(score_options, engine=engine, batch=4), ScoreJob(resolve(path), tmp_path, 'r')
     )
     assert (outcome.known, outcome.unknown) == (3, 1)
 
 
-def test_a_recording_of_a_task_that_the_engine_does_not_know_is_its_own_failure(
-    order, jobs, tmp_path: Path, monkeypatch
+def test_recording_of_unknown_task_fails_alone(
+    score_options, jobs, tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setattr('viva_ros.scoring.jobs.own_task', lambda *_: 'tray_lift')
     engine = write_worth_engine(tmp_path / 'other')
     description = engine / 'engine.json'
     content = description.read_text(encoding='utf-8').replace('tray_lift', 'fold')
     description.write_text(content, encoding='utf-8')
-    outcome = attempt(replace(order, engine=str(engine), task=''), jobs[1])
+    outcome = attempt(replace(score_options, engine=str(engine), task=''), jobs[1])
     assert outcome.state == FAILED
-    assert "task 'tray_lift', there are engines for fold" in outcome.text
-    assert attempt(replace(order, engine=str(engine), task='tray_lift'), jobs[1]).state == STOP
+    assert "task is 'tray_lift', must be one of fold" in outcome.text
+    assert (
+        attempt(replace(score_options, engine=str(engine), task='tray_lift'), jobs[1]).state
+        == STOP
+    )

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A real cluster on this machine: a head without CPUs, and two machines of one worker each."""
+"""Real Ray cluster on this machine: a head without CPUs, and two nodes with one worker each."""
 
 import os
 import subprocess
@@ -9,22 +9,22 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 from viva_ros.cli.score import main
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.scoring import ray_workers
 from viva_ros.scoring.jobs import FAILED, SCORED, ScoreJob, ScoreOutcome
 from viva_ros.scoring.ray_workers import RayWorker
-from viva_ros.scoring.workers import Here, share_out
+from viva_ros.scoring.workers import InProcessWorker, share_out
 
 pytestmark = pytest.mark.slow
 ROOT = str(Path(__file__).parents[2])
 
 
 class Mortal(RayWorker):
-    """Its actor is killed over some recordings, as often as told."""
+    """Kills its actor when it submits certain recordings."""
 
-    dies: dict[str, int] = {}  # noqa: RUF012
+    dies: dict[str, int] = {}  # noqa: RUF012, recording to number of deaths
 
     def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
         if self.dies.get(job.name, 0):
@@ -55,12 +55,12 @@ def cluster(tmp_path_factory):
 
 
 @pytest.mark.timeout(600)  # a busy machine starts ray in minutes
-def test_two_workers_score_as_this_process_does_and_outlive_a_death(order, jobs, cluster) -> None:
-    assert {one.state for one in share_out(jobs, [Here(order)])} == {SCORED}
+def test_ray_workers_match_local_scoring_after_actor_death(score_options, jobs, cluster) -> None:
+    assert {one.state for one in share_out(jobs, [InProcessWorker(score_options)])} == {SCORED}
     expected = [job.values.read_bytes() for job in jobs]
     for job in jobs:
         job.values.unlink()
-    workers = ray_workers.start(cluster, order, None)
+    workers = ray_workers.start(cluster, score_options, None)
     assert len(workers) == 2
     import ray
 
@@ -71,14 +71,14 @@ def test_two_workers_score_as_this_process_does_and_outlive_a_death(order, jobs,
     for job in jobs[1:3]:
         job.values.unlink()
     Mortal.dies = {'1': 1, '2': 2}
-    states = {one.path.stem: one for one in share_out(jobs[1:3], [Mortal(ray, order)])}
+    states = {one.path.stem: one for one in share_out(jobs[1:3], [Mortal(ray, score_options)])}
     assert {name: one.state for name, one in states.items()} == {'1': SCORED, '2': FAILED}
-    assert '2.mcap: 2 workers died over it' in states['2'].text
+    assert '2.mcap: 2 workers died' in states['2'].text
     ray_workers.stop()
 
 
 @pytest.mark.timeout(600)  # a busy machine starts ray in minutes
-def test_the_command_scores_on_a_cluster(jobs, cluster, small_engine, capsys) -> None:
+def test_score_command_uses_ray_cluster(jobs, cluster, small_engine, capsys) -> None:
     folder = str(jobs[0].folder)
     options = ['--engine', str(small_engine), '--task', 'tray_lift', '--ray', cluster]
     assert main([folder, *options]) == 0
@@ -89,9 +89,9 @@ def test_the_command_scores_on_a_cluster(jobs, cluster, small_engine, capsys) ->
 PRIVATE = """
 import os, psutil
 from viva_ros.scoring import ray_workers
-from viva_ros.scoring.jobs import Order
+from viva_ros.scoring.jobs import ScoreOptions
 
-ray_workers.start('local', Order('', '', None, 10.0, 1, '', ''), 2)
+ray_workers.start('local', ScoreOptions('', '', None, 10.0, 1, '', ''), 2)
 begun = psutil.Process().children(recursive=True)
 shown = [p.cmdline() for p in begun if 'dashboard/dashboard.py' in ' '.join(p.cmdline())]
 print('dashboard', any('--disable-frontend' not in line for line in shown))
@@ -104,7 +104,7 @@ print('left', len(psutil.wait_procs(begun, timeout=30)[1]))
 
 
 @pytest.mark.timeout(600)  # a busy machine starts ray in minutes
-def test_a_cluster_started_here_is_private_and_ends_with_the_command() -> None:
+def test_local_cluster_is_private_and_ends_with_command() -> None:
     pytest.importorskip('ray', reason='ray is not installed')
     environment = {k: v for k, v in os.environ.items() if not k.startswith('RAY_')}
     environment['PYTHONPATH'] = ROOT
@@ -112,8 +112,8 @@ def test_a_cluster_started_here_is_private_and_ends_with_the_command() -> None:
         [sys.executable, '-c', PRIVATE], env=environment, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
-    told = [line for line in done.stdout.splitlines() if line.split()[0] in PRIVATE]
-    assert told[-4:] == [
+    lines = [line for line in done.stdout.splitlines() if line.split()[0] in PRIVATE]
+    assert lines[-4:] == [
         'dashboard False',
         'modes token token',
         'reports 0',
@@ -121,13 +121,13 @@ def test_a_cluster_started_here_is_private_and_ends_with_the_command() -> None:
     ], done.stderr
 
 
-def test_a_cluster_that_is_not_there_is_an_error_with_a_remedy(order) -> None:
+def test_unreachable_cluster_is_an_error_with_remedy(score_options) -> None:
     pytest.importorskip('ray', reason='ray is not installed')
-    with pytest.raises(ConfigurationError, match=r'no Ray cluster at .*give --ray alone'):
-        ray_workers.start('127.0.0.1:1', order, 1)
+    with raises('ray-unreachable', '127.0.0.1:1', 'ray start --head', '--ray without an address'):
+        ray_workers.start('127.0.0.1:1', score_options, 1)
 
 
-def test_without_ray_the_remedy_is_named(order, monkeypatch) -> None:
+def test_missing_ray_library_is_an_error_with_remedy(score_options, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, 'ray', None)
-    with pytest.raises(ConfigurationError, match=r'pip install .*(viva_ros\[ray\]|ray>=)'):
-        ray_workers.start('local', order, 1)
+    with raises('ray-missing', '--processes', 'pip install '):
+        ray_workers.start('local', score_options, 1)

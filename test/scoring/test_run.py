@@ -4,12 +4,13 @@ import math
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 from support.recordings import RISING, make_label, write_recording
 
 from viva_ros.cli.score import main
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
-from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
+from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.open import find
 from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.store import read_scored
@@ -26,7 +27,7 @@ def tables(path: Path):
     return read_scored(path).table.to_pydict()
 
 
-def test_a_folder_is_scored_into_tables_beside_and_stays_as_it_is(
+def test_folder_is_scored_into_tables_and_stays_unchanged(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
     calibration().save(calibration_file(worth_engine_folder, 'tray_lift'))
@@ -49,7 +50,7 @@ def test_a_folder_is_scored_into_tables_beside_and_stays_as_it_is(
     assert '+0.10 to +0.20' in shown
 
 
-def test_folders_are_gone_through_and_keep_their_form(tmp_path: Path, worth_engine_folder) -> None:
+def test_subfolders_are_scored_and_kept_below_out(tmp_path: Path, worth_engine_folder) -> None:
     (tmp_path / 'in' / 'deep').mkdir(parents=True)
     write_recording(tmp_path / 'in' / 'deep' / 'one.mcap', [0.1])
     write_recording(tmp_path / 'in' / 'one.mcap', [0.2])
@@ -61,22 +62,24 @@ def test_folders_are_gone_through_and_keep_their_form(tmp_path: Path, worth_engi
     assert [p.suffix for p in (tmp_path / 'in').rglob('*.*')] == ['.mcap', '.mcap']
 
 
-def test_two_recordings_for_one_place_are_refused(tmp_path: Path, worth_engine_folder) -> None:
+def test_two_recordings_with_one_table_path_are_refused(
+    tmp_path: Path, worth_engine_folder
+) -> None:
     for name in ('a', 'b'):
         (tmp_path / name).mkdir()
         write_recording(tmp_path / name / 'one.mcap', [0.1])
     both = [str(tmp_path / name / 'one.mcap') for name in ('a', 'b')]
-    with pytest.raises(ConfigurationError, match='would both be written'):
+    with raises('tables-same-path', *both, 'one_values.parquet', '--out'):
         main([*both, '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'out')])
 
 
-def test_the_task_is_the_recordings_own(tmp_path: Path, worth_engine_folder) -> None:
+def test_task_is_read_from_recording(tmp_path: Path, worth_engine_folder) -> None:
     write_recording(tmp_path / 'one.mcap', [0.1], label=make_label())
     assert main([str(tmp_path / 'one.mcap'), '--engine', str(worth_engine_folder)]) == 0
     assert read_scored(tmp_path / 'one_values.parquet').header['task'] == 'tray_lift'
 
 
-def test_a_recording_that_does_not_say_its_task_is_not_guessed_at(
+def test_recording_without_task_fails_with_remedy(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
     write_recording(tmp_path / 'one.mcap', [0.1])
@@ -84,7 +87,7 @@ def test_a_recording_that_does_not_say_its_task_is_not_guessed_at(
     assert 'name it with --task' in capsys.readouterr().out.replace('\n', ' ')
 
 
-def test_the_difference_from_the_published_values_is_printed(
+def test_difference_from_published_values_is_printed(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
     path = write_recording(tmp_path / 'one.mcap', [0.5, 0.25], {0: 0.5, 1: math.nan})
@@ -93,12 +96,12 @@ def test_the_difference_from_the_published_values_is_printed(
     assert tables(tmp_path / 'one_values.parquet')['published'] == [0.5, None]
 
 
-def test_a_torn_recording_is_scored_as_far_as_it_goes_and_reported_each_time(
+def test_torn_recording_is_scored_and_reported_each_time(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
     path = write_recording(tmp_path / 'one.mcap', RISING * 5)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    for state in ('scored, damaged', 'there already, damaged'):
+    for state in ('scored, damaged', 'unchanged, damaged'):
         assert main([str(path), '--engine', str(worth_engine_folder), '--task', 'tray_lift']) == 2
         shown = capsys.readouterr().out
         assert 'the rest is lost after stamp' in shown
@@ -106,7 +109,7 @@ def test_a_torn_recording_is_scored_as_far_as_it_goes_and_reported_each_time(
     assert len(tables(tmp_path / 'one_values.parquet')['value']) > 50
 
 
-def test_one_that_cannot_be_read_does_not_stop_the_others(
+def test_unreadable_recording_does_not_stop_the_others(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
     (tmp_path / 'a.mcap').write_bytes(b'nothing')
@@ -118,23 +121,23 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize('option', ['--rate', '--batch', '--processes'])
-def test_a_number_out_of_its_range_is_refused(option: str) -> None:
-    with pytest.raises(ConfigurationError, match=f'{option} is -1'):
+def test_score_option_out_of_range_is_refused(option: str) -> None:
+    with raises('score-option', f'{option} is -1', 'above 0'):
         main(['x.mcap', option, '-1'])
 
 
-def test_a_calibration_of_another_engine_is_refused(tmp_path: Path) -> None:
+def test_calibration_of_other_engine_is_refused(tmp_path: Path) -> None:
     calibration('fedcba9876543210').save(calibration_file(tmp_path, 'tray_lift'))
     with pytest.raises(CalibrationError, match="'fedcba9876543210', not for '0123456789abcdef'"):
         calibration_of(tmp_path, 'tray_lift', '0123456789abcdef')
 
 
-def test_an_engine_without_calibration_gives_none_unless_one_was_named(tmp_path: Path) -> None:
+def test_missing_calibration_is_none_unless_file_is_named(tmp_path: Path) -> None:
     assert calibration_of(tmp_path, 'tray_lift', '0123456789abcdef') is None
     with pytest.raises(CalibrationError, match="run 'viva calibrate'"):
         calibration_of(tmp_path, 'tray_lift', '0123456789abcdef', tmp_path / 'named.json')
 
 
-def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
+def test_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match='has no recordings'):
         find([tmp_path])

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from support.errors import raises
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import Label
 from viva_ros.scoring.frame_index import Timeline, labelled_corrections, place
@@ -44,7 +44,7 @@ def scores(*samples: ScoredSample, events: tuple[Event, ...] = ()) -> Scores:
     return Scores('r', 'tray_lift', 'ab' * 8, samples, events, None, ())
 
 
-def test_a_frame_that_no_value_was_asked_for_has_a_row_without_one() -> None:
+def test_frame_without_estimate_has_row_not_asked() -> None:
     rows = values_table(scores(sample(0, 0.1), sample(2, NAN)), [timeline(4)]).to_pydict()
     assert rows['frame'] == [0, 1, 2, 3]
     assert rows['value'] == [0.1, None, None, None]
@@ -53,7 +53,7 @@ def test_a_frame_that_no_value_was_asked_for_has_a_row_without_one() -> None:
     assert rows['forecast.waist'][0] == 0.5
 
 
-def test_a_value_belongs_to_the_last_frame_at_its_stamp() -> None:
+def test_value_belongs_to_newest_frame_at_its_stamp() -> None:
     episodes = [timeline(3)]
     assert [place(sample(at, 0.0).stamp, '', episodes)[1] for at in (-1, 0, 0.9, 1, 9)] == [
         -1, 0, 0, 1, 2,
@@ -62,25 +62,25 @@ def test_a_value_belongs_to_the_last_frame_at_its_stamp() -> None:
     assert rows['frame'][:2] == [None, 0]
 
 
-def test_a_value_goes_to_the_episode_it_names_else_to_the_one_begun() -> None:
+def test_value_belongs_to_named_or_else_started_episode() -> None:
     episodes = [timeline(5, id='a'), timeline(5, number=1, first=5, id='b')]
     assert place(sample(6, 0.0).stamp, '', episodes)[0] is episodes[1]
     assert place(sample(6, 0.0).stamp, 'a', episodes)[0] is episodes[0]
     assert place(sample(6, 0.0).stamp, '', [])[0] is None
 
 
-def test_an_alarm_marks_its_value() -> None:
+def test_alarm_is_marked_in_row_of_its_value() -> None:
     event = Event(Level.ALARM, 'drop', EPOCH + STEP, EPOCH, 0.1, 0.4, 0.3, '', 'fell')
-    given = scores(sample(0, 0.5), sample(1, 0.1), events=(event,))
-    assert values_table(given, [timeline(2)])['alarm'].to_pylist() == [False, True]
+    alarmed = scores(sample(0, 0.5), sample(1, 0.1), events=(event,))
+    assert values_table(alarmed, [timeline(2)])['alarm'].to_pylist() == [False, True]
 
 
-def test_a_correction_marks_its_rows() -> None:
+def test_correction_interval_is_marked_in_its_rows() -> None:
     table = values_table(scores(sample(0, 0.5)), [timeline(4, corrections=((0.1, 0.25),))])
     assert table['correction'].to_pylist() == [False, True, True, False]
 
 
-def test_the_side_table_has_the_columns_and_types_of_lerobot() -> None:
+def test_progress_table_has_lerobot_columns_and_types() -> None:
     table = progress_table(scores(sample(0, 0.0)), [timeline(1)])
     assert table.schema.remove_metadata() == pa.schema([
         ('index', pa.int64()), ('episode_index', pa.int64()), ('frame_index', pa.int64()),
@@ -89,7 +89,7 @@ def test_the_side_table_has_the_columns_and_types_of_lerobot() -> None:
     assert table.schema.names == PROGRESS_SCHEMA.names
 
 
-def test_the_side_table_has_a_row_a_frame_interpolated_only_between_values() -> None:
+def test_progress_table_interpolates_only_between_values() -> None:
     # values at frames 0, 2 and 4 of 6: (1 + V) / 2; the last frame is after all values
     given = scores(sample(0, 0.0), sample(2, 0.4), sample(4, 0.6))
     rows = progress_table(given, [timeline(6)]).to_pydict()
@@ -98,7 +98,7 @@ def test_the_side_table_has_a_row_a_frame_interpolated_only_between_values() -> 
     assert math.isnan(rows['progress_sparse'][5])
 
 
-def test_frames_are_counted_on_from_episode_to_episode() -> None:
+def test_frame_index_continues_across_episodes() -> None:
     episodes = [timeline(2, id='a'), timeline(3, number=1, first=2, id='b')]
     given = scores(*(sample(at, 0.0) for at in range(5)))
     rows = progress_table(given, episodes).to_pydict()
@@ -108,7 +108,7 @@ def test_frames_are_counted_on_from_episode_to_episode() -> None:
     assert not any(math.isnan(one) for one in rows['progress_sparse'])
 
 
-def test_an_engine_that_knows_progress_gives_it() -> None:
+def test_progress_output_of_engine_is_used() -> None:
     given = scores(sample(0, -0.5, progress=0.25, success=0.25))
     table = progress_table(given, [timeline(1)])
     assert table['progress_sparse'].to_pylist() == [0.25]
@@ -117,7 +117,7 @@ def test_an_engine_that_knows_progress_gives_it() -> None:
     assert (rows['progress'], rows['success']) == ([0.25], [0.25])
 
 
-def test_of_two_values_in_a_frame_the_newest_known_counts() -> None:
+def test_frame_takes_newest_of_its_known_values() -> None:
     values, asked = per_frame(3, [-1, 0, 0, 0, 2], [9.0, 0.1, 0.2, NAN, NAN])
     np.testing.assert_array_equal(values, [0.2, NAN, NAN])
     assert asked.tolist() == [True, False, True]
@@ -128,7 +128,7 @@ def written(path, given: Scores, episodes) -> None:
     write_table(path, with_header(values_table(given, episodes), header))
 
 
-def test_what_was_written_is_read_back(tmp_path) -> None:
+def test_written_table_is_read_back(tmp_path) -> None:
     label = Label('tray_lift', False, 'slip', 3, {'correction_begin': 0.1})
     spans = tuple(labelled_corrections(label, 0.4))
     path = tmp_path / 'r_values.parquet'
@@ -146,36 +146,36 @@ def test_what_was_written_is_read_back(tmp_path) -> None:
     assert (episode.entry['success'], episode.entry['control_rate']) == (False, 50.0)
 
 
-def test_a_recording_without_values_is_read_back_empty(tmp_path) -> None:
+def test_empty_table_is_read_back_without_episodes(tmp_path) -> None:
     written(tmp_path / 'r_values.parquet', scores(), [])
     assert read_scored(tmp_path / 'r_values.parquet').episodes == []
 
 
-def test_corrections_in_a_label_come_in_pairs() -> None:
+def test_label_corrections_are_paired_by_suffix() -> None:
     times = {'correction_begin_2': 5.0, 'correction_end_2': 6.0, 'correction_begin': 1.0,
              'correction_end': 2.0, 'inject': 0.5}  # fmt: skip
     label = Label('tray_lift', True, times=times)
     assert labelled_corrections(label, 9.0) == [(1.0, 2.0), (5.0, 6.0)]
 
 
-@pytest.mark.parametrize('content', [b'', b'PAR1', b'nothing of the kind'])
-def test_what_is_no_table_of_ours_is_refused_by_name(tmp_path, content: bytes) -> None:
+@pytest.mark.parametrize('content', [b'', b'PAR1', b'text'], ids=['empty', 'torn', 'text'])
+def test_invalid_table_file_is_refused_by_name(tmp_path, content: bytes) -> None:
     path = tmp_path / 'x_values.parquet'
     path.write_bytes(content)
-    with pytest.raises(RecordingError, match=r"x_values.parquet is no .*'viva score'"):
+    with raises('table-invalid', path, "'viva score'"):
         read_scored(path)
     assert not is_whole(path)
 
 
-def test_a_table_of_someone_else_is_refused(tmp_path) -> None:
+def test_table_of_other_format_is_refused(tmp_path) -> None:
     path = tmp_path / 'x_values.parquet'
     write_table(path, pa.table({'value': [1.0]}))
-    with pytest.raises(RecordingError, match='is no table of values'):
+    with raises('table-invalid', path, 'format'):
         read_scored(path)
 
 
-def test_a_folder_without_tables_is_an_error_and_each_is_found_once(tmp_path) -> None:
-    with pytest.raises(RecordingError, match='has no'):
+def test_find_scored_refuses_empty_folder_and_removes_twins(tmp_path) -> None:
+    with raises('tables-missing', tmp_path, "'viva score'"):
         find_scored([tmp_path])
     (tmp_path / 'deep').mkdir()
     path = tmp_path / 'deep' / 'x_values.parquet'

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.errors import raises
 from support.recordings import write_recording
 
-from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.scoring.jobs import FAILED, SCORED, ScoreJob, ScoreOutcome
 from viva_ros.scoring.run import check_engine
 from viva_ros.scoring.store import is_whole, read_scored
-from viva_ros.scoring.workers import Beside, Here, share_out
+from viva_ros.scoring.workers import ChildProcessWorker, InProcessWorker, share_out
 
 ROOT = Path(__file__).parents[2]
 
 
-class Mortal(Beside):
-    """Its process ends over some recordings, as often as told."""
+class Mortal(ChildProcessWorker):
+    """Ends its process when it submits certain recordings."""
 
-    dies: dict[str, int] = {}  # noqa: RUF012, set by each test
+    dies: dict[str, int] = {}  # noqa: RUF012, recording to number of deaths, set by each test
 
     def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
         if self.dies.get(job.name, 0):
@@ -34,36 +34,41 @@ class Mortal(Beside):
         return super().submit(job)
 
 
-def test_here_and_beside_give_the_same(order, jobs) -> None:
-    here = {one.path: one for one in share_out(jobs, [Here(order)])}
+def test_child_processes_write_same_tables_as_this_process(score_options, jobs) -> None:
+    local = {one.path: one for one in share_out(jobs, [InProcessWorker(score_options)])}
     values = [job.values.read_bytes() for job in jobs]
     for job in jobs:
         job.values.unlink()
-    beside = {one.path: one for one in share_out(jobs, [Beside(order), Beside(order)])}
+    children = {
+        one.path: one
+        for one in share_out(
+            jobs, [ChildProcessWorker(score_options), ChildProcessWorker(score_options)]
+        )
+    }
     assert [job.values.read_bytes() for job in jobs] == values
-    assert {p: replace(one, seconds=0.0) for p, one in here.items()} == {
-        p: replace(one, seconds=0.0) for p, one in beside.items()
+    assert {p: replace(one, seconds=0.0) for p, one in local.items()} == {
+        p: replace(one, seconds=0.0) for p, one in children.items()
     }
 
 
-def test_a_worker_that_dies_is_replaced_and_only_its_recording_is_named(order, jobs) -> None:
+def test_dead_worker_is_replaced_and_its_recording_named(score_options, jobs) -> None:
     Mortal.dies = {'1': 1, '2': 2}
-    outcomes = {one.path.stem: one for one in share_out(jobs, [Mortal(order)])}
+    outcomes = {one.path.stem: one for one in share_out(jobs, [Mortal(score_options)])}
     assert {name: one.state for name, one in outcomes.items()} == {
         '0': SCORED, '1': SCORED, '2': FAILED, '3': SCORED,
     }  # fmt: skip
-    assert '2.mcap: 2 workers died over it' in outcomes['2'].text
+    assert '2.mcap: 2 workers died' in outcomes['2'].text
 
 
-def test_what_is_wrong_for_all_stops_all(order, jobs) -> None:
-    with pytest.raises(ConfigurationError, match='must be one of'):
-        list(share_out(jobs, [Here(replace(order, task='dance'))]))
+def test_shared_error_stops_all_jobs(score_options, jobs) -> None:
+    with raises('scoring-stopped', jobs[0].path, "'dance'", "'tray_lift'"):
+        list(share_out(jobs, [InProcessWorker(replace(score_options, task='dance'))]))
 
 
-def test_machines_with_different_engines_are_found_out() -> None:
+def test_different_engines_on_two_machines_are_refused() -> None:
     one = ScoreOutcome(Path('a'), SCORED, 'aa', 'lift', host='m1')
     check_engine([one, replace(one, engine='bb', task='pass')])
-    with pytest.raises(EngineError, match='m2 has engine bb, m1 has aa'):
+    with raises('engine-differs-by-host', 'm2 has engine bb', 'm1 has aa', 'lift'):
         check_engine([one, replace(one, engine='bb', host='m2')])
 
 
@@ -93,7 +98,7 @@ def wait_for(folder: Path, count: int, running: 'subprocess.Popen[str]') -> None
 
 
 @pytest.mark.slow
-def test_after_a_kill_nothing_is_left_running_or_half_written_and_it_goes_on(many, tmp_path):
+def test_killed_run_leaves_no_process_and_continues(many, tmp_path):
     folder = tmp_path / 'many'
     running = start(many)
     wait_for(folder, 1, running)
@@ -109,13 +114,13 @@ def test_after_a_kill_nothing_is_left_running_or_half_written_and_it_goes_on(man
     shown, _ = again.communicate(timeout=100)
     assert again.returncode == 0, shown
     assert len(list(folder.glob('*_values.parquet'))) == 12
-    assert f'{len(before)} there already' in shown
+    assert f'{len(before)} unchanged' in shown
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
     assert read_scored(folder / '07_values.parquet').table.num_rows == 40
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_with_130_and_leaves_nothing_running(many, tmp_path) -> None:
+def test_ctrl_c_exits_with_130_and_leaves_no_process(many, tmp_path) -> None:
     running = start(many)
     wait_for(tmp_path / 'many', 1, running)
     workers = psutil.Process(running.pid).children(recursive=True)

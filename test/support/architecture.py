@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The architecture of the package, read from its imports with ``ast``; nothing is imported."""
+"""The architecture of the package, read from its imports with ``ast``, without importing it."""
 
 import ast
 import sys
@@ -12,7 +12,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = 'viva_ros'
-#: Rooms that ROS 2 generates.
+#: Folders that ROS 2 generates.
 INTERFACES: Final = frozenset({'action', 'msg', 'srv'})
 #: Libraries that come with a ROS 2 installation.
 ROS: Final = frozenset({
@@ -31,11 +31,11 @@ ENGINES: Final = frozenset({
 @dataclass(frozen=True)
 class Layer:
     """
-    What a room may import.
+    Allowed imports of a folder of the package.
 
-    :param ours: other rooms, or modules of them such as 'engine.image_decoding'
-    :param libraries: names, or ANY, or of ROS
-    :param why: what the rule is good for
+    :param ours: other folders, or modules such as 'engine.image_decoding'
+    :param libraries: names of libraries, or ANY
+    :param why: purpose of the rule
     """
 
     ours: frozenset[str]
@@ -67,7 +67,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
         'core model engine data training.dataset console', ANY, 'an engine equals its checkpoint'
     ),
     'visualization': _layer(
-        'core engine data scoring console', ANY, 'a plot shows what was recorded'
+        'core engine data scoring console', ANY, 'a plot shows the recording'
     ),
     'evaluation': _layer(
         'core metrics engine data scoring calibration visualization console', ANY,
@@ -77,7 +77,9 @@ LAYERS: Final[Mapping[str, Layer]] = {
     'nodes': _layer(
         'core engine action msg srv', ROS | {'numpy', 'cv2', 'yaml'}, 'a node sees no tensor'
     ),
-    'bringup': _layer('core engine nodes', ROS | {'numpy', 'yaml'}, 'nodes start without a desk'),
+    'bringup': _layer(
+        'core engine nodes', ROS | {'numpy', 'yaml'}, 'nodes start without desktop libraries'
+    ),
     'doctor': _layer('core engine nodes', ROS | {'numpy'}, 'runs on the robot'),
     'demo': _layer(
         'core engine data bringup nodes sim visualization msg srv', ROS | {ANY}, 'a user of all'
@@ -89,7 +91,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
     ),
 }  # fmt: skip
 
-#: What one file may import besides, and why.
+#: File to its additional allowed imports, and the reason.
 BEYOND: Final[Mapping[str, tuple[str, str]]] = {
     'nodes/black_box.py': ('data', 'it writes recordings'),
     'nodes/sim.py': ('sim', 'it carries the simulation'),
@@ -104,7 +106,7 @@ BEYOND: Final[Mapping[str, tuple[str, str]]] = {
     'bringup/launch_file.py': ('launch launch_ros', 'it makes launch files'),
 }
 
-#: Modules with one importer that stand alone all the same, and why.
+#: Module with one importer to the reason why it is a separate module.
 ALONE: Final[Mapping[str, str]] = {
     'viva_ros.advantage.files': 'tables of pyarrow apart from the arithmetic of labels',
     'viva_ros.console.program': 'signals and exit codes of console programs, benchmarks too',
@@ -115,7 +117,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',
     'viva_ros.demo.run': 'the work of `viva demo`; scripts/soak runs it, too',
-    'viva_ros.demo.view': 'what the demo shows in a terminal, apart from what it does',
+    'viva_ros.demo.view': 'terminal output of the demo',
     'viva_ros.demo.watcher': 'the ROS node of the demo',
     'viva_ros.doctor.checks': 'the work of `viva doctor`',
     'viva_ros.engine.backends.onnx': 'a backend: the registry loads it by name',
@@ -126,7 +128,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.engine.remote.server': 'a process boundary',
     'viva_ros.evaluation.from_scores': 'evaluation of tables, without an engine',
     'viva_ros.evaluation.html_report': 'the page; loads an optional library',
-    'viva_ros.evaluation.perturbations': 'a test of its own: what no good value may do',
+    'viva_ros.evaluation.perturbations': 'values under perturbed inputs',
     'viva_ros.evaluation.plots': 'matplotlib alone',
     'viva_ros.export.bundle': 'the work of `viva export`',
     'viva_ros.export.mixed_precision': 'one search; needs openvino',
@@ -148,7 +150,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.nodes.value_image': 'one optional output; drawing without ROS',
     'viva_ros.scoring.ray_workers': 'needs an optional library',
     'viva_ros.scoring.run': 'the work of `viva score`',
-    'viva_ros.scoring.workers': 'processes, apart from what each does',
+    'viva_ros.scoring.workers': 'processes, apart from the job of each',
     'viva_ros.sim.ground_truth': 'judgement of an episode, without physics',
     'viva_ros.sim.recording': 'the work of `viva record`',
     'viva_ros.sim.urdf': 'the robot description for RViz',
@@ -170,7 +172,7 @@ def module_of(path: Path) -> str:
 
 
 def imported(source: str, package: str) -> Iterator[str]:
-    """Yield the full name of all that a module of a package imports, in functions too."""
+    """Yield the full names that a module imports, also in functions."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -182,7 +184,7 @@ def imported(source: str, package: str) -> Iterator[str]:
 
 def violations(file: str, source: str) -> list[str]:
     """
-    List what a file may not import.
+    Return the forbidden imports of a file.
 
     :param file: relative to the package, such as 'core/inputs.py'
     """
@@ -213,7 +215,7 @@ def violations(file: str, source: str) -> list[str]:
 
 
 def all_violations(root: Path = ROOT) -> list[str]:
-    """List every forbidden import of the package."""
+    """Return all forbidden imports of the package."""
     return [
         line for path in python_files(root=root)
         for line in violations(
@@ -225,9 +227,9 @@ def all_violations(root: Path = ROOT) -> list[str]:
 @dataclass(frozen=True)
 class Graph:
     """
-    Who imports whom.
+    Graph of imports.
 
-    :param imports: module to modules
+    :param imports: module to the modules that it imports
     """
 
     imports: Mapping[str, frozenset[str]]
@@ -241,7 +243,7 @@ class Graph:
         return found
 
     def circles(self) -> list[list[str]]:
-        """List groups of modules that import each other (Tarjan's components)."""
+        """Return groups of modules that import each other (Tarjan's components)."""
         index: dict[str, int] = {}
         low: dict[str, int] = {}
         stack: list[str] = []
@@ -268,7 +270,7 @@ class Graph:
         return found
 
     def depth(self) -> dict[str, int]:
-        """Return how many floors of imports of its own room lie below each module's room."""
+        """Return the longest chain of imports within each folder of the package."""
         floors: dict[str, int] = {}
 
         def floor(module: str) -> int:
@@ -314,7 +316,7 @@ def modules(root: Path = ROOT) -> list[str]:
 
 
 def one_importer(graph: Graph, root: Path = ROOT) -> dict[str, str]:
-    """Return modules that exactly one other module imports, and that one."""
+    """Return modules with exactly one importer, and the importer."""
     importers = graph.importers()
     return {
         module: next(iter(importers[module])) for module in modules(root)

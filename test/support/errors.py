@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Expect an error by its code, and what its text must name."""
+"""Expect an error with a code, and with names in its text."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Loads an example, which is a file of no package."""
+"""Load an example, which belongs to no package."""
 
 import importlib.util
 from pathlib import Path

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The real monitor with an engine that has no network, for tests of faults.
+The real monitor with an engine without a network, for tests of faults.
 
-Its value is the mean brightness of the head camera, so that a test sets it with a grey picture;
-FAKE_ENGINE=hang, slow, fail and device make it misbehave; FAKE_LOADING is how long it loads, s.
+The value is the mean brightness of the head camera, so that a test sets it with a grey image.
+FAKE_ENGINE=hang, slow, fail or device injects a fault; FAKE_LOADING is the loading time, s.
 """
 
 import os
@@ -38,12 +38,12 @@ class BrightnessEngine:
         if os.environ.get('FAKE_ENGINE') == 'device':
             raise RuntimeError('CUDA error: an illegal memory access was encountered')
         if os.environ.get('FAKE_ENGINE') == 'fail':
-            raise EngineError('test-engine', 'the engine is out of order: get another')
+            raise EngineError('fake-failure', 'the engine is out of order: get another')
         value = float(np.mean(observation.images['head'])) / 127.5 - 1.0
         return Estimate(value, {name: observation.proprio[name] + 0.1 for name in JOINTS})
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing."""
 
 
 class FakeMonitor(Monitor):
@@ -51,9 +51,9 @@ class FakeMonitor(Monitor):
 
     def load_engine(self, settings: MonitorSettings, started=nothing) -> Engine:
         print('the fake engine is loaded', flush=True)
-        time.sleep(float(os.environ.get('FAKE_LOADING', '0')))  # as a library in native code does
+        time.sleep(float(os.environ.get('FAKE_LOADING', '0')))  # as in a native library
         if settings.task not in ('tray_lift', 'fold'):
-            raise EngineError('test-task', f'no engine for {settings.task}: train one')
+            raise EngineError('fake-task', f'no engine for {settings.task}: train one')
         return BrightnessEngine()
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A process that publishes cameras and joints as a robot would, on a common grid of stamps.
+Process that publishes cameras and joints of a robot, on a common grid of stamps.
 
 usage: fake_source.py FOLDER SOURCE...; a source is a camera or 'joint_states'. The brightness of
-the pictures is read from FOLDER/level each time (0 to 255); FOLDER/late shifts the stamps, s.
+each image is read from FOLDER/level (0 to 255); FOLDER/late shifts the stamps, s.
 """
 
 import os
@@ -22,14 +22,14 @@ from viva_ros.nodes.convert import to_image, to_joint_state
 
 PERIOD = round(1e9 / float(os.environ.get('FAKE_RATE', '10')))  # ns
 RAMP = np.linspace(-30.0, 30.0, 64)
-# Not in the engine's order, and one more.
+# In another order than in the engine, with an additional joint.
 JOINTS = os.environ.get('FAKE_JOINTS', 'right_waist,left_waist,camera_pan').split(',')
 
 
 def number(path: Path, default: float) -> float:
     try:
         return float(path.read_text())
-    except (OSError, ValueError):  # not there, or just being written
+    except (OSError, ValueError):  # missing, or being written
         return default
 
 

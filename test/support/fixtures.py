@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Fixtures that several rooms use: small engines, recordings, datasets and models.
+Fixtures of several folders: small engines, recordings, datasets and models.
 
-This is a plugin of the whole suite: libraries are imported where a fixture is used, so that tests
-that do not need them run without them.
+This is a plugin of the whole suite: each fixture imports its libraries when it is used, so that
+other tests run without them.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def one_thread() -> None:
-    """Let torch compute in one thread, as sums then have one order."""
+    """Limit torch to one thread, so that sums have a fixed order."""
     import torch
 
     torch.set_num_threads(1)
@@ -31,7 +31,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope='session')
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder like the published Wan2.2-TI2V, of tiny sizes; not to be written to."""
+    """Return a tiny snapshot in the layout of the published Wan2.2-TI2V, read-only."""
     from support import random_snapshot
     from viva_ros.model.config import WAN_TINY
 
@@ -60,7 +60,7 @@ def worth_engine() -> 'WorthEngine':
 def worth_engine_folder(
     tmp_path: Path, worth_engine: 'WorthEngine', monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Make every command load the small engine, from an empty folder."""
+    """Return an empty engine folder; all commands load ``worth_engine`` from it."""
     from viva_ros.cli import calibrate
     from viva_ros.evaluation import run as contest
     from viva_ros.scoring import jobs as score_job
@@ -73,6 +73,28 @@ def worth_engine_folder(
     return folder
 
 
+@pytest.fixture(scope='session')
+def evaluation_folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """
+    Return folders of calibration and test recordings, read-only.
+
+    29 successes for calibration; for the test, successes a and b, failures c (fall) and d (stall).
+    """
+    from support.recordings import RISING, make_label, write_recording
+
+    calibration, test = (tmp_path_factory.mktemp(name) for name in ('calibration', 'test'))
+    for number in range(29):
+        slower = [-0.5 + (0.018 + 1e-4 * number) * step for step in range(61)]
+        write_recording(calibration / f'{number:02}.mcap', slower, label=make_label())
+    write_recording(test / 'a.mcap', RISING, label=make_label())
+    write_recording(test / 'b.mcap', RISING, label=make_label())
+    slip = make_label(False, 'slip', inject=2.9, manifest=3.0)
+    write_recording(test / 'c.mcap', [*RISING[:30], *[-0.9] * 30], label=slip)
+    stall = make_label(False, 'stall', inject=0.0, manifest=2.5)
+    write_recording(test / 'd.mcap', [-0.5] * 60, label=stall)
+    return calibration, test
+
+
 @pytest.fixture
 def small_engine(tmp_path: Path) -> Path:
     """Return the folder of a real engine that other processes can load."""
@@ -83,7 +105,7 @@ def small_engine(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def map_file(tmp_path: Path) -> Path:
-    """Return the topic map of the foreign robot, as a file."""
+    """Return the topic map file of the foreign robot."""
     from support.foreign_robot import MAP
 
     path = tmp_path / 'map.yaml'
@@ -100,7 +122,7 @@ def foreign_map(map_file: Path) -> 'TopicMap':
 
 @pytest.fixture
 def make_slide_data(tmp_path: Path) -> Callable[..., 'Data']:
-    """Return a function that returns the moments of some slides."""
+    """Return a function that returns the training data of slide episodes."""
     from support.slides import write_shards
 
     def make(seeds: range, part: str = 'train') -> 'Data':

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A robot that is not ours, recorded in rosbag2's SQLite files.
+A robot other than the simulated one, recorded in SQLite files of rosbag2.
 
-It has two arms of six joints, two grippers in a message of its own, and JPEG at 15 Hz. It lifts a
-block; where it fails, the block falls half-way.
+It has two arms with six joints, two grippers in a custom message, and JPEG images at 15 Hz. It
+lifts a block; in a failure the block falls half-way.
 """
 
 import json
@@ -58,7 +58,7 @@ CAMERAS = ('top', 'side')
 
 
 class Scene:
-    """What the robot looks like, share 0 to 1 of an episode through."""
+    """Joints and images at a share of an episode, 0 to 1."""
 
     def __init__(self, seed: int, success: bool, size: tuple[int, int]) -> None:
         rng = np.random.default_rng(seed)
@@ -89,9 +89,9 @@ def write_bag(
     """
     Write a bag.
 
-    :param outcome: type of the message that tells it; None tells nothing
-    :param change: what is wrong: 'silent' (camera, from, to, s), 'resized' and 'torn' (camera,
-        from s), 'nan' (joint, at s), 'raw' (camera)
+    :param outcome: type of the outcome message; None for no outcome
+    :param change: faults: 'silent' (camera, from, to, s), 'resized' and 'torn' (camera, from s),
+        'nan' (joint, at s), 'raw' (camera)
     """
     change = change or {}
     store = get_typestore(Stores.ROS2_HUMBLE)
@@ -115,7 +115,7 @@ def write_bag(
         }  # fmt: skip
         axes = connect('/acme/axes', 'sensor_msgs/msg/JointState')
         grippers = connect('/acme/grippers', 'acme_msgs/msg/Grippers')
-        told = connect('/acme/outcome', outcome) if outcome else None
+        verdict = connect('/acme/outcome', outcome) if outcome else None
 
         waiting: list[tuple[int, int, Any, bytes]] = []
 
@@ -161,24 +161,24 @@ def write_bag(
                         jpeg = jpeg[: len(jpeg) // 2]
                     message = types[compressed](header(stamp), 'jpeg', jpeg)
                 write(views[camera], stamp, message)
-        if told is not None:
+        if verdict is not None:
             word = 'success' if success else 'fail: fell'
             data = success if outcome.endswith('Bool') else word
-            write(told, EPOCH + round(seconds * 1e9), types[outcome](data))
+            write(verdict, EPOCH + round(seconds * 1e9), types[outcome](data))
         for received, _, connection, cdr in sorted(waiting, key=lambda one: one[:2]):
             writer.write(connection, received, cdr)
     return path
 
 
 def moving(number: int) -> np.ndarray:
-    """Return a picture whose bright bar says which it is: its left edge is at 2 * number."""
+    """Return an image with a bright bar whose left edge is at 2 * number."""
     image = np.full((48, 96, 3), 40, dtype=np.uint8)
     image[10:30, 2 * number : 2 * number + 12] = (220, 180, 160)
     return image
 
 
 def write_old_lerobot_dataset(root: Path, lengths: tuple[int, ...] = (20, 25)) -> Path:
-    """Write a LeRobot dataset of v2.1, as its files are described: one file an episode."""
+    """Write a LeRobot dataset of v2.1, with one file for each episode."""
     names = ['left_waist', 'left_grip', 'right_waist']
     features: dict[str, Any] = {
         'observation.state': {'dtype': 'float32', 'shape': [3], 'names': {'motors': names}},

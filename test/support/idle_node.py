@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A lifecycle node with hardly anything to do: how fast this machine answers at present.
+A nearly idle lifecycle node, to measure the response time of this machine.
 
-usage: idle_node.py [SECONDS]; processor time that it uses ten times a second, as a simulated robot
-does to render.
+usage: idle_node.py [SECONDS]; CPU time that it uses at 10 Hz, like the rendering of a simulated
+robot.
 """
 
 import sys

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot with its monitor, played by a test, for a real supervisor; and options of that."""
+"""A robot and its monitor, simulated by a test, for a real supervisor; options of the latter."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ LIVE = (
     '-p', 'robot.executing_topic:=executing',
 )  # fmt: skip
 QUICK = ('-p', 'alarm.cool_down:=1.0')
-CALM = ('-p', 'alarm.cool_down:=0.5')  # so that the cool-down does not hide what is asked for
+CALM = ('-p', 'alarm.cool_down:=0.5')  # short, so that retries are not suppressed
 
 
 def kinds(alerts):
@@ -27,7 +27,7 @@ def kinds(alerts):
 
 
 class JudgedRobot:
-    """Publishes values at 10 Hz of a stamp clock of its own, executes, and serves retries."""
+    """Publishes values at 10 Hz, executes the task, and serves retries."""
 
     def __init__(self, listener: Listener) -> None:
         self._publisher = listener.create_publisher(Value, 'value', qos.RELIABLE)
@@ -40,7 +40,7 @@ class JudgedRobot:
         self.executing, self.asked, self.way_home = True, 0, 0.5
 
     def serve(self, accept: bool, message: str = '') -> None:
-        """Serve retries: an accepted one stops execution for the way home."""
+        """Serve retries; an accepted retry stops execution during the way home."""
 
         def answer(request, response):
             self.asked += 1
@@ -60,7 +60,7 @@ class JudgedRobot:
         self.executing = True
 
     def begin(self, task: str = '') -> str:
-        """Start an episode; returns its id, once the robot is known to execute."""
+        """Start an episode; return its id when the supervisor knows the execution state."""
         answer = self.listener.call(
             StartEpisode, 'supervisor/start_episode', StartEpisode.Request(task=task)
         )
@@ -89,7 +89,7 @@ class JudgedRobot:
         self._publisher.publish(message)
 
     def hold(self, value: float | None, condition, what: str, **extra) -> None:
-        """Send a value ten times a second until something is so."""
+        """Send a value at 10 Hz until a condition holds."""
 
         def step() -> bool:
             self.send(value, **extra)
@@ -99,12 +99,12 @@ class JudgedRobot:
         wait(step, what)
 
     def fall(self) -> None:
-        """Let the value stand high for a while, then fall; again, if a busy machine missed it."""
-        begin, told = time.monotonic(), len(self.alerts)
+        """Send a high value, then a low value; repeat if a busy machine missed the fall."""
+        begin, count = time.monotonic(), len(self.alerts)
 
         def step() -> bool:
             self.send(0.8 if (time.monotonic() - begin) % 10.0 < 2.0 else -0.5)
             time.sleep(0.1)
-            return Alert.ALARM in [a.level for a in self.alerts[told:]]
+            return Alert.ALARM in [a.level for a in self.alerts[count:]]
 
         wait(step, 'an alarm')

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A whole run on made-up data, to be killed: `python killed_run.py OUT`."""
+"""A training run on synthetic data that a test kills: `python killed_run.py OUT`."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A real engine that other processes can load, small enough to be worked out in the head."""
+"""A small real engine that other processes can load, with values that are easy to compute."""
 
 import hashlib
 from pathlib import Path
@@ -17,7 +17,7 @@ FINGERPRINT = '00ff00ff00ff00ff'
 
 
 def graph(batch: int | str) -> bytes:
-    """Value = the joint 'worth' + mean of all pixels / 25500; forecast = joints."""
+    """Return a graph: value = joint 'worth' + mean of all pixels / 25500; forecast = joints."""
     node = helper.make_node
     axes = helper.make_tensor('axes', TensorProto.INT64, [4], [1, 2, 3, 4])
     first = helper.make_tensor('first', TensorProto.INT64, [], [0])

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot in the process of the tests, whose sources can be made to fail one by one."""
+"""A robot in the process of the tests, whose sources can fail one by one."""
 
 import threading
 import time
@@ -22,9 +22,9 @@ CAMERAS = ('head', 'left_wrist', 'right_wrist')
 
 class PublishingRobot:
     """
-    Publishes all inputs ten times a second; ``change`` holds what is done to a message first.
+    Publishes all inputs at 10 Hz; ``change`` has a function for each source that is changed.
 
-    A change gives the message to publish, or None for none.
+    The function returns the message to publish, or None to publish nothing.
     """
 
     def __init__(self, node: Any, joints: Sequence[str] = JOINTS) -> None:
@@ -52,24 +52,24 @@ class PublishingRobot:
         count = len(self.values)
         wait(lambda: len(self.values) > count + 2 and self.known(), 'values')
 
-    def suffer(self, change: dict[str, Callable[[Any], Any]], said: str) -> float:
-        """Break something, see the reason, mend it, see values again; give the delay, s."""
+    def inject_fault(self, change: dict[str, Callable[[Any], Any]], reason: str) -> float:
+        """Apply a change until a reason is reported, then recover; return the delay, s."""
         self.wait_for_values()
         begun, broken = len(self.values), time.time()
         self.change = change
-        wait(lambda: self._found(begun, said), f'unknown with {said!r}')
-        found = self._found(begun, said)[0]
+        wait(lambda: self._found(begun, reason), f'unknown with {reason!r}')
+        found = self._found(begun, reason)[0]
         assert found.status == Value.STATUS_UNKNOWN and found.value != found.value
-        wait(lambda: self._warned(said), f'a warning of {said!r} in /diagnostics')
+        wait(lambda: self._warned(reason), f'a warning of {reason!r} in /diagnostics')
         self.wait_for_values()
         return max(0.0, found.header.stamp.sec + 1e-9 * found.header.stamp.nanosec - broken)
 
-    def _found(self, begun: int, said: str) -> list[Any]:
-        return [value for value in self.values[begun:] if said in value.reason]
+    def _found(self, begun: int, reason: str) -> list[Any]:
+        return [value for value in self.values[begun:] if reason in value.reason]
 
-    def _warned(self, said: str) -> bool:
+    def _warned(self, reason: str) -> bool:
         entries = self.entries('/monitor: value')
-        return any(e.level == DiagnosticStatus.WARN and said in e.message for e in entries)
+        return any(e.level == DiagnosticStatus.WARN and reason in e.message for e in entries)
 
     def entries(self, name: str) -> list[Any]:
         """Return the entries of a name in /diagnostics."""

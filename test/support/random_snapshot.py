@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-For tests and measurements: a folder like the published Wan2.2-TI2V-5B, its weights random.
+Snapshot in the layout of the published Wan2.2-TI2V-5B, with random weights.
 
-The published one was written by the same call, ``WanPipeline.save_pretrained``; only the numbers
-in its configurations differ. `python test/support/random_snapshot.py OUT --preset NAME`.
+The published snapshot was written by the same call, ``WanPipeline.save_pretrained``; only the
+numbers in its configurations differ. `python test/support/random_snapshot.py OUT --preset NAME`.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from transformers import T5TokenizerFast, UMT5Config, UMT5EncoderModel
 from viva_ros.model.config import PRESETS, WAN_TINY, ViVaConfig
 from viva_ros.model.pretrained import make_video_vae
 
-#: What the tokenizer learns its pieces from; anything else goes by letters.
+#: Training texts of the tokenizer; other words are split into letters.
 TEXTS: Final = (
     'lift the tray with both hands and keep it level',
     'pass the red cube from the right hand to the left hand',
@@ -38,8 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path)
     parser.add_argument('--preset', choices=sorted(PRESETS), default=WAN_TINY.preset)
-    parser.add_argument('--layers', type=int, help='of the transformer; default: all')
-    parser.add_argument('--shard', default='5GB', help='largest file; default: %(default)s')
+    parser.add_argument('--layers', type=int, help='layers of the transformer; default: all')
+    parser.add_argument(
+        '--shard', default='5GB', help='size of the largest file; default: %(default)s'
+    )
     args = parser.parse_args(argv)
     config = PRESETS[args.preset]
     if args.layers is not None:
@@ -80,7 +82,7 @@ def write(folder: Path, config: ViVaConfig, shard: str = '5GB', seed: int = 0) -
 
 
 def make_tokenizer() -> T5TokenizerFast:
-    """Return a unigram tokenizer of T5's kind, trained on the spot."""
+    """Return a unigram tokenizer as in T5, trained on TEXTS."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
@@ -95,14 +97,14 @@ def make_tokenizer() -> T5TokenizerFast:
 
 
 def make_text_encoder(config: ViVaConfig, vocabulary: int) -> UMT5EncoderModel:
-    """Return a umT5 as wide as the model's text, of two layers."""
+    """Return a umT5 with two layers and the text width of the model."""
     width = config.transformer.text_dim
     size: dict[str, Any] = {'d_model': width, 'd_kv': 4, 'd_ff': 32, 'num_layers': 2}
     return UMT5EncoderModel(UMT5Config(vocab_size=vocabulary, num_heads=4, **size))
 
 
 def _stirred(module: nn.Module) -> nn.Module:
-    """Move weights that begin as zeros or ones, so that each of them matters."""
+    """Add noise to the weights, so that none is zero or one."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot, an engine and recordings, all of them small and known by hand."""
+"""A small robot, engine and recordings with known values."""
 
 import math
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ RISING: Final = [-0.5 + 0.02 * number for number in range(60)]
 
 
 class WorthEngine:
-    """Its value is the position of the joint 'worth'; it fails where that is above 1."""
+    """Engine whose value is the position of the joint 'worth', which must be at most 1."""
 
     def __init__(self) -> None:
         self.info = INFO
@@ -41,7 +41,7 @@ class WorthEngine:
         self.pictures.append(tuple(int(observation.images[c][0, 0, 0]) for c in CAMERAS))
         worth = observation.proprio['worth']
         if worth > 1.0:
-            raise InputError(f'worth is {worth}, at most 1 is allowed')
+            raise InputError('worth-range', f'worth is {worth}, at most 1 is allowed')
         return Estimate(worth, dict(observation.proprio))
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class WorthEngine:
 
 
 class ScriptedRobot:
-    """30 control steps; fails from step 20 on if told so, and can then try again once."""
+    """Robot with 30 control steps; fails from step 20 if set, and can then retry once."""
 
     def __init__(self, job: Any) -> None:
         self.job, self.steps, self.tries, self.closed = job, 0, 1, False
@@ -96,13 +96,14 @@ def picture(seed: int) -> Image:
 
 
 def write_recording(
-    path: Path, worth: list[float], said: Mapping[int, float] | None = None,
+    path: Path, worth: list[float], published: Mapping[int, float] | None = None,
     label: Mapping[str, Any] | None = None,
 ) -> Path:  # fmt: skip
     """
-    Write 10 Hz of inputs, the joint 'worth' as given, and values said of some of them.
+    Write inputs at 10 Hz with published values.
 
-    :param said: number of the inputs to value; NaN is unknown
+    :param worth: positions of the joint 'worth'
+    :param published: index of the input to its value; NaN is unknown
     """
     with RecordingWriter(path) as writer:
         for number, position in enumerate(worth):
@@ -113,17 +114,18 @@ def write_recording(
                 image = jpeg_image(stamp, camera, encode_jpeg(picture(number)))
                 topic = f'/{camera}/image_raw/compressed'
                 writer.write(topic, 'sensor_msgs/msg/CompressedImage', image, stamp)
-            if said and number in said:
-                writer.write('/value', 'viva_ros/msg/Value', value(stamp, said[number]), stamp + 9)
+            if published and number in published:
+                message = value(stamp, published[number])
+                writer.write('/value', 'viva_ros/msg/Value', message, stamp + 9)
         if label is not None:
             writer.metadata('viva_episode', label)
     return path
 
 
-def value(stamp: int, said: float) -> Any:
-    known = math.isfinite(said)
+def value(stamp: int, number: float) -> Any:
+    known = math.isfinite(number)
     return make(
-        'viva_ros/msg/Value', header=header(stamp), status=int(known), value=said,
+        'viva_ros/msg/Value', header=header(stamp), status=int(known), value=number,
         reason_kind='' if known else 'stale', reason='' if known else 'head is 0.70 s old',
         task='tray_lift', episode_id='e1', engine='0123456789abcdef', executing=True,
         latency=0.1, skew=0.0,

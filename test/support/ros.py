@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Real processes over real DDS: a node that listens, processes, and waiting for what they do.
+Real processes over real DDS: a listener node, processes, and waiting for conditions.
 
-The fixtures are in support/ros_fixtures.py, which needs no rclpy to be imported.
+The fixtures are in support/ros_fixtures.py, which can be imported without rclpy.
 """
 
 import itertools
@@ -30,20 +30,20 @@ from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold
 
 HERE = Path(__file__).parent
-PROPERLY = 4.0  # s; nodes end within 3
+GRACE = 4.0  # s; nodes end within 3
 TRIES = 3  # of a service call, within the patience
-PATIENCE = 30.0  # s; on a busy machine all takes long, and no test is about speed
+PATIENCE = 30.0  # s; long for a busy machine, no test measures speed
 
 
 class Listener(Node):
-    """Collects what is published."""
+    """Collects published messages."""
 
     def __init__(self, context: Context) -> None:
         super().__init__('listener', context=context)
         self.heard: dict[str, list[Any]] = {}
 
     def listen(self, kind: type, topic: str, profile: Any) -> list[Any]:
-        """Return the list that grows as messages come."""
+        """Return the list of received messages, which grows."""
         messages = self.heard.setdefault(topic, [])
         self.create_subscription(kind, topic, messages.append, profile)
         return messages
@@ -52,7 +52,7 @@ class Listener(Node):
         """Call a service and wait for the answer."""
         client = self.create_client(kind, service)
         assert client.wait_for_service(PATIENCE), f'no service {service}'
-        for _ in range(TRIES):  # an answer is lost if its server does not know the client yet
+        for _ in range(TRIES):  # an answer is lost if the server has not discovered the client
             future = client.call_async(request)
             end = time.monotonic() + PATIENCE / TRIES
             while not future.done() and time.monotonic() < end:
@@ -67,7 +67,7 @@ class Listener(Node):
 
 
 class Processes:
-    """Starts processes, and ends all of them at the end."""
+    """Starts processes, and ends all of them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,17 +85,17 @@ class Processes:
         return process
 
     def log(self, process: subprocess.Popen[bytes]) -> str:
-        """Return what a process has written."""
+        """Return the output of a process."""
         number = self.all.index(process)
         return next(self.folder.glob(f'{number}_*.log')).read_text(errors='replace')
 
     def end(self) -> None:
-        """End all: properly where that is possible, for what is killed leaves shared memory."""
+        """End all processes; by SIGTERM first, because a killed process leaves shared memory."""
         running = [process for process in self.all if process.poll() is None]
         for process in running:
             process.send_signal(signal.SIGCONT)
             process.terminate()
-        end = time.monotonic() + PROPERLY
+        end = time.monotonic() + GRACE
         for process in running:
             try:
                 process.wait(max(0.0, end - time.monotonic()))
@@ -105,14 +105,14 @@ class Processes:
 
 
 def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
-    """Wait until something is so; fail with its name if that takes too long."""
+    """Wait until a condition holds; fail with its name after ``patience``, s."""
     end = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < end, f'waited {patience:.0f} s for {what}'
         time.sleep(0.02)
 
 
-#: Starts elsewhere for a suite in another domain: two suites on a machine must not meet.
+#: Starts at ROS_DOMAIN_ID, so that two suites on a machine use different domains.
 _turns = itertools.count(int(os.environ.get('ROS_DOMAIN_ID', '0')))
 
 
@@ -124,7 +124,7 @@ def draw_domain() -> int:
 
 
 def enter_domain(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """Set a DDS domain of this machine alone, and a home for what nodes keep."""
+    """Set a DDS domain limited to this machine, and ROS_HOME."""
     patch.setenv('ROS_HOME', str(home))
     patch.setenv('ROS_DOMAIN_ID', str(draw_domain()))
     patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -134,7 +134,7 @@ def enter_domain(patch: pytest.MonkeyPatch, home: Path) -> None:
 
 @contextmanager
 def listening() -> Iterator[Listener]:
-    """Run a listener in a thread, for as long as a block lasts."""
+    """Run a listener in a thread during a block."""
     context = Context()
     rclpy.init(context=context)
     node = Listener(context)
@@ -159,7 +159,7 @@ def listening() -> Iterator[Listener]:
 
 
 def write_calibration(folder: Path) -> Path:
-    """Write thresholds for the engine of fake_monitor.py: a fall of 0.5 alarms, nothing else."""
+    """Write thresholds for the engine of fake_monitor.py: only a fall of 0.5 raises an alarm."""
     never = Threshold(9.0, 9.0)
     made = Calibration(
         'f' * 16, 'tray_lift', 40, 0.1, 0.3, 38, (0.9, 1.0), RuleSettings(),

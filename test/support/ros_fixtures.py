@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Fixtures for real processes over real DDS, each test in a domain of its own.
+Fixtures for real processes over real DDS, each test in its own domain.
 
-This is a plugin of the whole suite: rclpy is imported where a fixture is used, so that pure tests
-run without ROS.
+This is a plugin of the whole suite: each fixture imports rclpy when it is used, so that other
+tests run without ROS.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope='module')
 def shared_memory() -> Iterator[None]:
-    """Remove what killed processes leave there: it is memory, and the tests kill many."""
+    """Remove the shared-memory segments of killed processes after the tests of a file."""
     yield
     from viva_ros.doctor import shared_memory as leftovers
 
@@ -28,7 +28,7 @@ def shared_memory() -> Iterator[None]:
 
 @pytest.fixture
 def domain(shared_memory: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Take a DDS domain, and a home for what nodes keep, for this test alone."""
+    """Set a DDS domain and ROS_HOME for one test."""
     from support.ros import enter_domain
 
     enter_domain(monkeypatch, tmp_path / 'ros')
@@ -41,7 +41,7 @@ def processes(domain: None, tmp_path: Path) -> Iterator['Processes']:
     started = Processes(tmp_path)
     yield started
     started.end()
-    for process in started.all:  # pytest shows it when the test has failed
+    for process in started.all:  # pytest shows the output of a failed test
         print(f'--- {process.args[1:4]}, exit code {process.returncode}')
         print(started.log(process)[-3000:])
 
@@ -56,13 +56,13 @@ def listener(domain: None) -> Iterator['Listener']:
 
 @pytest.fixture
 def simulator() -> None:
-    """Skip a test of the simulated robot where its physics is not installed."""
+    """Skip a test of the simulated robot if mujoco is not installed."""
     pytest.importorskip('mujoco', reason='mujoco is not installed')
 
 
 @pytest.fixture
 def calibration(tmp_path: Path) -> Path:
-    """Thresholds for the engine of fake_monitor.py: a fall of 0.5 alarms, nothing else does."""
+    """Return thresholds for fake_monitor.py: only a fall of 0.5 raises an alarm."""
     from support.ros import write_calibration
 
     return write_calibration(tmp_path)
@@ -70,7 +70,7 @@ def calibration(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def begin_episode(listener: 'Listener') -> Callable[..., str]:
-    """Return a function that starts an episode at a supervisor and returns its id."""
+    """Return a function that starts an episode and returns its id."""
     from viva_ros.srv import StartEpisode
 
     def begin(task: str = '', supervisor: str = 'supervisor') -> str:
@@ -84,7 +84,7 @@ def begin_episode(listener: 'Listener') -> Callable[..., str]:
 
 @pytest.fixture
 def said(listener: 'Listener') -> Callable[[], list[str]]:
-    """Return the texts that /diagnostics has had of the configuration."""
+    """Return a function that returns the configuration messages of /diagnostics."""
     from diagnostic_msgs.msg import DiagnosticArray
 
     from viva_ros.nodes import qos

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Plugin of the suite: which tests are fast or live, and a summary after SIGTERM too.
+Plugin of the suite: markers of fast and live tests, and a summary after SIGTERM.
 
 A test that uses a ROS domain is live. A test with no other marker is fast.
 """

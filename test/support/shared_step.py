@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Gradients of one batch and weights after some steps, in however many processes this is started.
+Gradients of one batch and weights after some steps, in any number of processes.
 
-Run by the tests of several processes: `torchrun shared_step.py OUT MODE ...`.
+Tests of distributed training run `torchrun shared_step.py OUT MODE ...`.
 """
 
 import sys
@@ -41,7 +41,7 @@ def make_model() -> ViVa:
     config = preset('tiny', ('head', 'wrist'), JOINTS, ('lift', 'pass'))
     ranges = JointRanges(JOINTS, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     model = ViVa(replace(config, targets=('proprio', 'value', 'success')), ranges)
-    with torch.no_grad():  # the output layers begin at zero: nothing would reach the others
+    with torch.no_grad():  # zero output layers would have zero gradients in all other layers
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     return model
@@ -93,7 +93,7 @@ def gradients(hardware: Hardware) -> dict[str, Tensor]:
 
 
 def weights(hardware: Hardware, folder: Path, until: int | None = None) -> dict[str, Tensor]:
-    """Train for some steps, and give the averaged weights."""
+    """Train for some steps; return the averaged weights."""
     folder.mkdir(parents=True, exist_ok=True)
     model, workers = make_model(), Workers(hardware)
     module, loss = losses_of(model, make_data())['viva']
@@ -112,7 +112,7 @@ def main(out: Path, modes: list[str]) -> None:
         hardware = MODES[mode]
         results = {'gradients': gradients(hardware)}
         weights(hardware, out / mode, until=2)
-        results['weights'] = weights(hardware, out / mode)  # goes on from the state of step 2
+        results['weights'] = weights(hardware, out / mode)  # continues from step 2
         if Workers(hardware).is_first:
             for kind, tensors in results.items():
                 save_file(tensors, out / mode / f'{kind}.safetensors')

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Episodes of the simulated robot; one second each, so played only once."""
+"""Simulated episodes, each computed once (1 s)."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +12,7 @@ from viva_ros.sim.environment import Simulation, Truth
 
 @dataclass(frozen=True)
 class Episode:
-    """What an episode left behind."""
+    """Commands, joint positions and ground truth of an episode, by step."""
 
     commands: np.ndarray
     joints: np.ndarray
@@ -24,7 +24,7 @@ class Episode:
 
 
 def play(simulation: Simulation) -> Episode:
-    """Step to the end."""
+    """Simulate an episode to its end."""
     commands, joints, truths = [], [], []
     while not simulation.done:
         simulation.step()
@@ -36,5 +36,5 @@ def play(simulation: Simulation) -> Episode:
 
 @cache
 def episode(task: str, seed: int, failure: str) -> Episode:
-    """Play an episode, or return the one already played."""
+    """Return a simulated episode from the cache."""
     return play(Simulation(task, seed, failure))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Episodes of a coloured square that moves with a joint and turns red where it fails."""
+"""Episodes of a square that moves with a joint and turns red after a failure."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -34,14 +34,14 @@ def picture(at: float, red: bool, size: int = 40) -> Image:
 
 
 def slide_episode(seed: int, frames: int = 12, success: bool | None = None) -> Episode:
-    """Return an episode that fails, if at all, half way: only the cameras know."""
-    well = seed % 3 != 0 if success is None else success
+    """Return an episode; a failure happens half-way and is visible to the cameras only."""
+    success = seed % 3 != 0 if success is None else success
     stamps = np.arange(frames, dtype=np.int64) * FRAME
-    images = [picture(k / frames, not well and k >= frames // 2) for k in range(frames)]
+    images = [picture(k / frames, not success and k >= frames // 2) for k in range(frames)]
     joint_stamps = np.arange((frames - 1) * 5 + 1, dtype=np.int64) * JOINT
     ramp = joint_stamps / joint_stamps[-1]
     positions = np.stack([ramp, 1 - ramp, np.sin(3 * ramp)], axis=1)
-    label = Label('slide', well, 'none' if well else 'turns_red', seed)
+    label = Label('slide', success, 'none' if success else 'turns_red', seed)
     cameras = {name: Frames(stamps, images) for name in CAMERAS}
     return Episode(f'episode_{seed:06d}', cameras, Joints(joint_stamps, JOINTS, positions), label)
 
@@ -65,7 +65,7 @@ def write_slide(folder: Path, episode: Episode) -> Path:
 
 
 def write_shards(shards: Sequence[Path], seeds: Sequence[int], out: Path) -> Data:
-    """Return the moments of some slides, as if read from recordings."""
+    """Return the training data of slide episodes."""
     for seed, shard in zip(seeds, shards, strict=True):
         cache.write_shard(shard, [slide_episode(seed)], CUT, [str(seed)])
     return cache.join(shards, out, CUT)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Changing files of a snapshot."""
+"""Change the files of a snapshot."""
 
 import json
 from collections.abc import Callable

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.errors import raises
 from torch import Tensor
 
 from viva_ros.cli.train import parse, run_of
@@ -136,7 +137,7 @@ def test_nonsense_is_answered_with_what_is_allowed(options: list[str], said: str
 def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
     (tmp_path / 'run').write_text('')
     given = ['--recordings', 'recordings', '--out', str(tmp_path / 'run')]
-    with pytest.raises(ConfigurationError, match=r'out is .*run, a file: name a folder'):
+    with raises('train-output-file', '--out', tmp_path / 'run', 'folder'):
         run_of(parse(given))
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import WanPipeline
 from safetensors.torch import load_file, save_file
+from support.errors import raises
 
 from viva_ros.cli.embed import main
 from viva_ros.core.errors import ConfigurationError, EngineError
@@ -76,7 +77,7 @@ def test_texts_and_names_that_make_no_sense_are_refused(snapshot: Path) -> None:
             embed(snapshot, texts, tasks)
     with pytest.raises(ConfigurationError, match=r'tokens, at most 512: shorten'):
         embed(snapshot, ('tray ' * 600,))
-    with pytest.raises(ConfigurationError, match='nothing to write to'):
+    with raises('embed-output-missing', '--out', '--checkpoint'):
         main([TEXTS[0], '--snapshot', str(snapshot)])
     with pytest.raises(ConfigurationError, match=r'must end in \.safetensors'):
         add_to_file(Path('x.json'), embed(snapshot, TEXTS[:1]))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The layout of the 5B from bags to an estimate, every step by the command line in a process."""
+"""Backbone in the layout of the 5B, from bags to an estimate, each step by a command."""
 
 import json
 import subprocess
@@ -15,14 +15,14 @@ from support.foreign_robot import write_bag
 from viva_ros.data.open import open_recording
 from viva_ros.engine.factory import load
 from viva_ros.model import checkpoint
-from viva_ros.scoring.replay import sights
+from viva_ros.scoring.replay import replay
 
 CAMERAS = ('left_wrist', 'right_wrist', 'head')
 TEXT = 'Lift the block with both arms.'
 
 
 def viva(*arguments: object) -> str:
-    """Run a command, which must end well, and give what it printed."""
+    """Run a command; return its output. Exit code 0 is required."""
     command = [sys.executable, '-m', 'viva_ros.cli.main', *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -31,7 +31,7 @@ def viva(*arguments: object) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_snapshot_in_the_published_layout_goes_from_bags_to_an_estimate(
+def test_backbone_snapshot_is_trained_exported_and_scored(
     tmp_path: Path, snapshot: Path, map_file: Path
 ) -> None:
     old = '  top: /acme/top/image/compressed\n  side: /acme/side/image/compressed\n'
@@ -49,7 +49,7 @@ def test_a_snapshot_in_the_published_layout_goes_from_bags_to_an_estimate(
          '--recordings', data, '--out', run, '--batch', 2, '--viva-steps', 1,
          '--proprio-steps', 0)  # fmt: skip
     model = checkpoint.read(run / 'checkpoint').model
-    assert model.config.cameras == CAMERAS  # the published order, not that of the alphabet
+    assert model.config.cameras == CAMERAS  # the published order, not alphabetical
     assert len(model.config.joint_names) == 14
     viva('export', run / 'checkpoint', '--out', engine, '--recordings', data)
     viva('score', data, '--engine', engine, '--out', tmp_path / 'scored')
@@ -61,12 +61,12 @@ def test_a_snapshot_in_the_published_layout_goes_from_bags_to_an_estimate(
     onnx, pytorch = (load(engine, 'lift_block', kind) for kind in ('onnx', 'pytorch'))
     assert json.loads((engine / 'engine.json').read_text())['fingerprint'] == onnx.info.fingerprint
     first = open_recording(data / 'episode_000000')
-    seen = next(
-        sight for sight in sights(first, CAMERAS, onnx.info.joint_names, 10.0)
-        if sight.stamp == rows[-1]['stamp']
+    last = next(
+        entry for entry in replay(first, CAMERAS, onnx.info.joint_names, 10.0)
+        if entry.stamp == rows[-1]['stamp']
     )  # fmt: skip
-    given = onnx.estimate(seen.seen)
-    assert given.value == pytest.approx(rows[-1]['value'], abs=1e-6)
-    assert given.value == pytest.approx(pytorch.estimate(seen.seen).value, abs=1e-4)
-    assert set(given.forecast) == set(model.config.joint_names)
+    estimate = onnx.estimate(last.observation)
+    assert estimate.value == pytest.approx(rows[-1]['value'], abs=1e-6)
+    assert estimate.value == pytest.approx(pytorch.estimate(last.observation).value, abs=1e-4)
+    assert set(estimate.forecast) == set(model.config.joint_names)
     assert not torch.equal(model.text, torch.zeros_like(model.text))

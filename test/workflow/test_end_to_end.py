@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The parts together, as real processes over real DDS."""
+"""All parts together, as real processes over real DDS."""
 
 import itertools
 import json
@@ -37,7 +37,7 @@ DEEP = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 @pytest.fixture
 def watch(processes, calibration, tmp_path):
-    """Start a fake robot, a supervisor and a monitor; give the monitor's process."""
+    """Return a function that starts robot, supervisor and monitor, and returns the monitor."""
 
     def start():
         (tmp_path / 'level').write_text('200')
@@ -53,7 +53,7 @@ def watch(processes, calibration, tmp_path):
 
 
 def serve_retries(listener) -> list[float]:
-    """Execute the task, but for a second after each retry."""
+    """Serve retries; execution stops for 1 s after each retry."""
     asked = []
     words = listener.create_publisher(Bool, 'executing', qos.RELIABLE)
     at_home = lambda: not asked or time.monotonic() > asked[-1] + 1.0  # noqa: E731
@@ -68,7 +68,7 @@ def serve_retries(listener) -> list[float]:
     return asked
 
 
-def test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_silence(
+def test_killed_monitor_causes_silence_alert_and_no_retry(
     watch, processes, listener, begin_episode, record_property
 ):
     asked = serve_retries(listener)
@@ -84,12 +84,12 @@ def test_the_supervisor_outlives_the_monitor_and_asks_for_nothing_because_of_sil
     quiet = to_ns(alerts[-1].header.stamp) - to_ns(alerts[-1].onset)
     record_property('silence_s', round(quiet * 1e-9, 3))
     processes.start('fake_monitor.py', *RAW)
-    told = len(alerts)
-    wait(lambda: len(alerts) > told and alerts[-1].level == Alert.OK, 'recovery')
+    count = len(alerts)
+    wait(lambda: len(alerts) > count and alerts[-1].level == Alert.OK, 'recovery')
     assert not asked
 
 
-def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
+def test_score_equals_published_values_and_alerts(
     watch, listener, begin_episode, calibration, tmp_path
 ):
     asked = serve_retries(listener)
@@ -102,12 +102,12 @@ def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
     alerts = listener.listen(Alert, 'alert', qos.LATCHED_READER)
     values = listener.listen(Value, 'value', qos.RELIABLE)
     with RecordingWriter(path) as writer:
-        recorder = Recorder(listener, topics, writer)  # first, so that it misses nothing
+        recorder = Recorder(listener, topics, writer)  # first, to record all messages
         watch()
         begin_episode()
         wait(lambda: all(recorder.counts[topic.name] for topic in topics), 'every topic')
-        told = len(values)
-        wait(lambda: sum(v.status == Value.STATUS_OK for v in values[told:]) > 25, 'values')
+        count = len(values)
+        wait(lambda: sum(v.status == Value.STATUS_OK for v in values[count:]) > 25, 'values')
         (tmp_path / 'level').write_text('60')
         wait(lambda: asked, 'the retry')
         (tmp_path / 'level').write_text('220')
@@ -116,9 +116,9 @@ def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
         wait(lambda: any(v.executing for v in values[done:]), 'values that are judged again')
         recorder.stop()
     again = score(open_recording(path), fake_engine(), 'tray_lift', load_calibration(calibration))
-    said = [sample for sample in again.samples if sample.said is not None]
-    assert sum(math.isfinite(sample.value) for sample in said) > 20
-    assert all(difference <= EQUAL for difference in differences(said))
+    published = [sample for sample in again.samples if sample.published is not None]
+    assert sum(math.isfinite(sample.value) for sample in published) > 20
+    assert all(difference <= EQUAL for difference in differences(published))
     assert len(again.alarms) == 1
     assert_same_alarms(again)
     paused = [event for event in again.events if event.level == Level.PAUSED]
@@ -126,18 +126,22 @@ def test_a_scored_recording_has_the_values_and_alerts_that_were_published(
 
 
 def differences(samples):
-    """Return all, but for the time before the recorder had found every topic."""
-    pairs = [(s.value, s.said) for s in samples if s.said is not None and math.isfinite(s.said)]
+    """Return the differences from the published values, after the discovery of all topics."""
+    pairs = [
+        (s.value, s.published)
+        for s in samples
+        if s.published is not None and math.isfinite(s.published)
+    ]
     known = itertools.dropwhile(lambda pair: math.isnan(pair[0]), pairs)
-    return [abs(ours - said) for ours, said in known]
+    return [abs(ours - published) for ours, published in known]
 
 
 def assert_same_alarms(scores):
-    for ours, said in zip(scores.alarms, scores.alarms_said, strict=True):
+    for ours, theirs in zip(scores.alarms, scores.published_alarms, strict=True):
         for name in ('level', 'kind', 'stamp', 'onset', 'episode_id', 'text'):
-            assert getattr(ours, name) == getattr(said, name)
+            assert getattr(ours, name) == getattr(theirs, name)
         for name in ('value', 'statistic', 'threshold'):
-            assert getattr(ours, name) == pytest.approx(getattr(said, name), abs=EQUAL)
+            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), abs=EQUAL)
 
 
 def fake_engine():
@@ -146,7 +150,7 @@ def fake_engine():
 
 @pytest.mark.alone
 @pytest.mark.timeout(400)
-def test_the_demo_shows_a_failure_that_is_caught_and_mended(domain, tmp_path):
+def test_demo_detects_failure_and_succeeds_after_retry(domain, tmp_path):
     """The real robot, engine, monitor and supervisor: value falls, alert, retry, success."""
     assert run_demo(['--headless', '--out', str(tmp_path)]) == 0
     summary = json.loads((tmp_path / 'summary.json').read_text(encoding='utf-8'))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot that is not ours, from its bags to values, by configuration alone."""
+"""A foreign robot, from its bags to values, by configuration only."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from support.foreign_robot import write_bag
 from viva_ros.cli.main import main
 from viva_ros.data.open import open_recording
 from viva_ros.engine.factory import load
-from viva_ros.scoring.replay import sights
+from viva_ros.scoring.replay import replay
 
 STEPS = [f'--{stage}-steps' for stage in ('vae', 'video', 'viva', 'proprio')]
 JOINTS = 14
@@ -21,7 +21,7 @@ JOINTS = 14
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize('cameras', [('top', 'side'), ('top', 'side', 'left', 'right')])
-def test_bags_of_another_robot_become_values_by_configuration_alone(
+def test_bags_of_foreign_robot_are_imported_trained_and_scored(
     tmp_path: Path, map_file: Path, cameras: tuple[str, ...]
 ) -> None:
     views = ''.join(f'  {camera}: /acme/{camera}/image/compressed\n' for camera in cameras)
@@ -46,13 +46,13 @@ def test_bags_of_another_robot_become_values_by_configuration_alone(
     assert len(loaded.info.joint_names) == JOINTS
     assert {'west_gripper', 'arm_east_axis_6'} <= set(loaded.info.joint_names)
 
-    # The bags themselves, as a monitor would have met them: a map beside them is all it takes.
+    # The bags are scored directly, with the map in their folder.
     map_file.rename(bags / 'viva_map.yaml')
     recording = open_recording(bags / 'b0')
     seen = [
-        loaded.estimate(sight.seen)
-        for sight in sights(recording, loaded.info.cameras, loaded.info.joint_names, 10.0)
-        if hasattr(sight.seen, 'images')
+        loaded.estimate(entry.observation)
+        for entry in replay(recording, loaded.info.cameras, loaded.info.joint_names, 10.0)
+        if hasattr(entry.observation, 'images')
     ]
     assert len(seen) >= 18  # of 2 s at 10 Hz
     assert np.isfinite([one.value for one in seen]).all()

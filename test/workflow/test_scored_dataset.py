@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From recordings to a LeRobot data set, scored by index, to one table that a trainer joins."""
+"""From recordings to a LeRobot dataset, scored by index, to one table to join in training."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,7 @@ def hashes(folder: Path) -> dict[Path, str]:
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_a_data_set_is_scored_by_index_and_stays_as_it_is(
+def test_dataset_is_scored_by_index_and_stays_unchanged(
     tmp_path: Path, small_engine: Path
 ) -> None:
     (tmp_path / 'in').mkdir()
@@ -41,8 +41,8 @@ def test_a_data_set_is_scored_by_index_and_stays_as_it_is(
     for name in ('progress', 'advantage'):
         table = pq.read_table(tmp_path / 'made_scored' / f'made_{name}.parquet')
         for column in ('index', 'episode_index', 'frame_index'):
-            theirs = [one for part in frames for one in part[column].to_pylist()]
-            assert table[column].to_pylist() == theirs
+            expected = [one for part in frames for one in part[column].to_pylist()]
+            assert table[column].to_pylist() == expected
     assert table['index'].to_pylist() == list(range(sum(LENGTHS)))
     first = pq.read_table(tmp_path / 'made_scored' / 'episode_000000_values.parquet').to_pydict()
     assert first['status'] == ['ok', 'not_asked'] * 4

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The advantage of RECAP, from the values of whole episodes (METHOD, 5; arXiv 2511.14759).
+Advantage of RECAP from the values of whole episodes (arXiv 2511.14759).
 
-Was a step better than what was expected before it? G^ = 1 - V is the estimated cost-to-go and each
-step costs 1 / S, so that a value that is never surprised gives an advantage of 0 everywhere.
-Arrays go over the steps t = 1 .. T of one episode; NaN is unknown, and stays unknown.
+G^ = 1 - V is the estimated cost-to-go, and each step costs 1 / S. A value without prediction error
+has an advantage of 0 at each step. Arrays have one entry for each step t = 1 .. T of an episode;
+NaN is unknown, and stays unknown.
 """
 
 import math
@@ -20,7 +20,7 @@ from viva_ros.core.observation import Array
 from viva_ros.core.returns import return_from_value
 from viva_ros.metrics.ranking import spearman
 
-DIGITS = 12  # what is beyond is rounding: a perfect value gives 0, not 1e-17
+DIGITS = 12  # decimals kept: a perfect value has an advantage of 0, not 1e-17
 Mask = NDArray[np.bool_]
 
 
@@ -34,13 +34,13 @@ def n_step_advantage(
     A[t] = G^[t] - (T - t) / S - (0 or 1)      past the end, where success costs 0 and failure 1
 
     With S = T the last is G^[t] - G[t]. A larger S, the longest episode of the task, charges for
-    time: then a short success earns more than a long one.
+    time: then a short success has a larger advantage than a long one.
 
     :param values: V, (T,); NaN where unknown
-    :param success: of the episode
+    :param success: outcome of the episode
     :param steps: N > 0; a fraction is interpolated between two known neighbours
-    :param scale: S in steps, at least T; T if None
-    :returns: (T,); NaN where a value that it needs is unknown
+    :param scale: S in steps, at least T; None for T
+    :returns: (T,); NaN where a required value is unknown
     :raises ValueError: if N is not positive, or S below T
     """
     length = len(values)
@@ -58,10 +58,10 @@ def n_step_advantage(
 
 def value_at(values: Array, at: Array) -> Array:
     """
-    Interpolate between neighbours.
+    Interpolate linearly between neighbours.
 
-    :param at: places in ``values``, from 0
-    :returns: NaN where a neighbour that counts is NaN
+    :param at: positions in ``values``, from 0
+    :returns: values at the positions; NaN where a required neighbour is NaN
     """
     low = np.floor(at + 1e-9).astype(np.int64)
     share = np.maximum(at - low, 0.0)
@@ -74,11 +74,11 @@ def value_at(values: Array, at: Array) -> Array:
 @dataclass(frozen=True)
 class Effect:
     """
-    What smoothing did to the advantages; NaN where there are too few.
+    Effect of smoothing on the advantages; NaN if too few are known.
 
     :param deviation: standard deviation, before and after
-    :param sign_changes: share of neighbours with unlike signs, before and after
-    :param rank_correlation: Spearman's, of before with after
+    :param sign_changes: share of neighbours with different signs, before and after
+    :param rank_correlation: Spearman correlation of before with after
     """
 
     deviation: tuple[float, float]
@@ -98,7 +98,7 @@ def effect(before: Sequence[Array], after: Sequence[Array]) -> Effect:
 
 
 def sign_changes(advantages: Sequence[Array]) -> float:
-    """Return the share of neighbouring known steps whose advantages have unlike signs."""
+    """Return the share of neighbouring known steps whose advantages have different signs."""
     changes, pairs = 0, 0
     for one in advantages:
         signs = np.sign(one)
@@ -110,10 +110,10 @@ def sign_changes(advantages: Sequence[Array]) -> float:
 
 def threshold(advantages: Array, share: float) -> float:
     """
-    Return eps, so that at most this share of the known advantages is above it; ties are not.
+    Return the smallest eps with at most a share of the known advantages above it.
 
     :param share: in (0, 1)
-    :returns: NaN if nothing is known
+    :returns: NaN if no advantage is known
     """
     known = np.sort(advantages[np.isfinite(advantages)])
     rank = math.ceil(len(known) * (1.0 - share) - 1e-9)  # 10 * (1 - .3) is 7, not 7.000...1
@@ -122,9 +122,10 @@ def threshold(advantages: Array, share: float) -> float:
 
 def indicator(advantages: Array, eps: float, forced: Mask) -> Array:
     """
-    Tell good steps from the others: 1[A > eps]; what a person corrected is good whatever A is.
+    Return the improvement indicator 1[A > eps]; 1 for each corrected step.
 
-    :returns: (T,), 1 or 0; NaN where it is not known
+    :param forced: whether a person corrected the step, (T,)
+    :returns: (T,), 1 or 0; NaN where unknown
     """
     known = np.where(advantages > eps, 1.0, 0.0)
     return np.where(forced, 1.0, np.where(np.isfinite(advantages), known, np.nan))
@@ -132,9 +133,10 @@ def indicator(advantages: Array, eps: float, forced: Mask) -> Array:
 
 def dropped(length: int, share: float, seed: int, name: str) -> Mask:
     """
-    Choose the steps at which a policy learns without the indicator.
+    Draw the steps at which a policy learns without the indicator.
 
-    :param name: of the episode: the choice depends on it and the seed, not on other episodes
+    :param share: probability of each step, in [0, 1)
+    :param name: name of the episode; the draw depends on name and seed only
     """
     draws = np.random.default_rng([seed, zlib.crc32(name.encode())]).random(length)
     return np.asarray(draws < share)

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What `viva advantage` writes: of each recording one row a frame, to be joined by its index.
+Files of `viva advantage`: a table with a row for each frame of a recording, to join by index.
 
-The summary is taken away first and written last: where it is, all is of one run.
+The summary is deleted first and written last: if it exists, all files are of one run.
 """
 
 import json
@@ -37,7 +37,7 @@ SCHEMA: Final = pa.schema([
 
 
 def columns(one: Advantages, eps: Mapping[str, float], recipe: Recipe) -> dict[str, Any]:
-    """Return the rows of an episode, by column; unknown is null."""
+    """Return the columns of an episode; unknown is null."""
     entry, count = one.episode.entry, len(one.final)
     name, number = key_of(one.episode)
     return {
@@ -66,7 +66,15 @@ def write(
     tables: Sequence[Scored], found: Sequence[Advantages], recipe: Recipe, horizon: float,
     engine: str, out: Path | None, left_out: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
-    """Write all files, the summary last; give what stands in it."""
+    """
+    Write all files, the summary last.
+
+    :param horizon: N, s
+    :param engine: fingerprint
+    :param out: folder of the files; None for the folder of each table
+    :param left_out: lines about left-out recordings and episodes
+    :returns: the content of the summary
+    """
     eps, command = thresholds(found, recipe.share), command_line('advantage')
     top = out or tables[0].path.parent
     content = summary(
@@ -95,14 +103,15 @@ def write(
 
 def _put(path: Path, content: bytes | str | None) -> None:
     """
-    Write a file, or take it away.
+    Write a file, or delete it if the content is None.
 
-    :raises ConfigurationError: if that is not possible
+    :raises ConfigurationError: if the file cannot be written or deleted
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True) if content is None else write_atomically(path, content)
     except OSError as error:
         raise ConfigurationError(
-            f'{path} cannot be written ({error}): make room or choose another --out'
+            'advantage-write',
+            f'{path} cannot be written ({error}): free space or choose another --out',
         ) from error

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From scored episodes to advantages: seconds to steps, thresholds by task, the table written."""
+"""Advantages of scored episodes: units of N, thresholds by task, outcomes and corrections."""
 
 import csv
 import math
@@ -19,21 +19,22 @@ from viva_ros.scoring.smoothing import smooth_average, smooth_median
 from viva_ros.scoring.store import ScoredEpisode, filled
 
 NONE, AVERAGE, MEDIAN = 'none', 'average', 'median'
-RATES_ALIKE: Final = 0.05  # share by which control rates may differ and be called one
+RATES_ALIKE: Final = 0.05  # largest relative difference of control rates that count as equal
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
-    How advantages are made.
+    Settings of the advantages.
 
-    :param steps: N, in control steps; None where horizon is given
-    :param horizon: N, s; None where steps is given
-    :param charge_time: with the longest episode of the task in place of the episode's own length
-    :param smoothing: NONE, AVERAGE (its time constant is ``window``) or MEDIAN (its width)
-    :param window: s
-    :param share: of steps that are positive, for each task
-    :param drop: share of steps at which a policy is to learn without the indicator
+    :param steps: N, in control steps; None if ``horizon`` is set
+    :param horizon: N, s; None if ``steps`` is set
+    :param charge_time: whether S is the longest episode of the task, not the length of the episode
+    :param smoothing: NONE, AVERAGE (``window`` is the time constant) or MEDIAN (the width)
+    :param window: of the smoothing, s
+    :param share: share of positive steps, for each task, in (0, 1)
+    :param drop: share of steps without the indicator, in [0, 1)
+    :param seed: seed of the dropped steps
     """
 
     steps: int | None
@@ -49,11 +50,11 @@ class Recipe:
 @dataclass(frozen=True)
 class Advantages:
     """
-    Of one episode; arrays go over its frames.
+    Advantages of one episode with T frames.
 
-    :param filled: values, interpolated between those that were asked for
-    :param plain: advantages of these
-    :param final: of the smoothed values; the same without smoothing
+    :param filled: values, interpolated between estimates, (T,)
+    :param plain: advantages of these values, (T,)
+    :param final: advantages of the smoothed values, (T,); equal to ``plain`` without smoothing
     """
 
     episode: ScoredEpisode
@@ -64,7 +65,7 @@ class Advantages:
 
     @property
     def free(self) -> Array:
-        """Return the advantages of the policy alone: those that count for the threshold."""
+        """Return the advantages of steps without human control, which set the threshold."""
         return self.final[~self.episode.corrected]
 
 
@@ -72,25 +73,28 @@ def horizon_of(episodes: Sequence[ScoredEpisode], recipe: Recipe) -> float:
     """
     Return N in seconds.
 
-    :raises ConfigurationError: if steps last longer in one recording than in another, or if the
-        rate of none is known
+    :raises ConfigurationError: if the control rates differ, or no control rate is known
     """
     if recipe.steps is None:
-        assert recipe.horizon is not None  # one of both is given
+        assert recipe.horizon is not None  # one of the two is set
         return recipe.horizon
     rates = sorted(one.entry['control_rate'] for one in episodes if one.entry['control_rate'])
     if not rates:
-        raise ConfigurationError('no recording tells its control rate: give --horizon in seconds')
+        raise ConfigurationError(
+            'control-rate-unknown',
+            'no recording has a control rate: use --horizon in seconds',
+        )
     if rates[-1] > rates[0] * (1.0 + RATES_ALIKE):
         raise ConfigurationError(
-            f'control rates are {rates[0]:.3g} to {rates[-1]:.3g} Hz, so {recipe.steps} steps are '
-            'not one time: give --horizon in seconds'
+            'control-rates-differ',
+            f'control rates are {rates[0]:.3g} to {rates[-1]:.3g} Hz, so {recipe.steps} steps '
+            'have different durations: use --horizon in seconds',
         )
     return recipe.steps / float(np.median(rates))
 
 
 def period_of(episode: ScoredEpisode) -> float:
-    """Return the time between frames, s; for a single frame so little that N is past its end."""
+    """Return the mean time between frames, s; 1e-9 for a single frame, so that N is past it."""
     spans = np.diff(episode.stamps)
     return float(spans.mean()) * 1e-9 if spans.size else 1e-9
 
@@ -101,7 +105,7 @@ def compute(
     """
     Return the advantages of episodes with an outcome.
 
-    :param tasks: of each episode
+    :param tasks: task of each episode
     :raises ConfigurationError: if N is shorter than the time between two values
     """
     horizon = horizon_of(episodes, recipe)
@@ -115,7 +119,7 @@ def compute(
 
 
 def _duration(episode: ScoredEpisode) -> float:
-    """Return T steps in s."""
+    """Return the duration of T steps, s."""
     return len(episode.stamps) * period_of(episode)
 
 
@@ -135,18 +139,19 @@ def _of_episode(
 
 
 def check_spacing(one: ScoredEpisode, horizon: float, period: float) -> None:
-    """Refuse a horizon within which there is no second value: it would compare a line's points."""
+    """Refuse a horizon shorter than the distance of values: it would compare interpolations."""
     gaps = np.diff(np.flatnonzero(one.asked))
     usual = float(np.median(gaps)) * period if gaps.size else 0.0
     if horizon < usual * (1.0 - 1e-6):
         raise ConfigurationError(
-            f'N is {horizon:.3g} s, but {one.name} has a value every {usual:.3g} s: give more '
-            '--steps, or score at a higher --rate'
+            'horizon-short',
+            f'N is {horizon:.3g} s, but {one.name} has a value every {usual:.3g} s: increase '
+            '--steps or --horizon, or score at a higher --rate',
         )
 
 
 def smooth(values: Array, recipe: Recipe, period: float) -> Array:
-    """Smooth values as the recipe says."""
+    """Return the values smoothed by the method of the recipe."""
     if recipe.smoothing == AVERAGE:
         return smooth_average(values, recipe.window / period)
     if recipe.smoothing == MEDIAN:
@@ -155,7 +160,7 @@ def smooth(values: Array, recipe: Recipe, period: float) -> Array:
 
 
 def thresholds(found: Sequence[Advantages], share: float) -> dict[str, float]:
-    """Return eps of each task; NaN where nothing is known."""
+    """Return eps of each task; NaN without known advantages."""
     by_task: dict[str, list[Array]] = {}
     for one in found:
         by_task.setdefault(one.task, []).append(one.free)
@@ -163,7 +168,7 @@ def thresholds(found: Sequence[Advantages], share: float) -> dict[str, float]:
 
 
 def effects(found: Sequence[Advantages]) -> dict[str, Effect]:
-    """Return what smoothing did, by task."""
+    """Return the effect of smoothing by task."""
     tasks = sorted({one.task for one in found})
     return {
         task: effect([one.plain for one in found if one.task == task],
@@ -173,7 +178,7 @@ def effects(found: Sequence[Advantages]) -> dict[str, Effect]:
 
 
 def indicators(one: Advantages, eps: Mapping[str, float]) -> Array:
-    """Return 1 or 0 for each frame; NaN where it is not known."""
+    """Return the indicator of each frame, 1 or 0, (T,); NaN where unknown."""
     return indicator(one.final, eps[one.task], one.episode.corrected)
 
 
@@ -181,33 +186,33 @@ Key = tuple[str, int]
 
 
 def key_of(episode: ScoredEpisode) -> Key:
-    """Name an episode as the files do."""
+    """Return recording name and episode number, the key of the CSV files."""
     return episode.name, int(episode.entry['episode'])
 
 
 def with_outcomes(episodes: Sequence[ScoredEpisode], path: Path) -> list[ScoredEpisode]:
     """
-    Set outcomes as a file says; the others keep theirs.
+    Set the outcomes in a CSV file; episodes that are not in the file keep theirs.
 
-    :raises ConfigurationError: on a line that cannot be understood, or names no episode given
+    :raises ConfigurationError: if a line is invalid, or names an unknown episode
     """
     known = {key_of(one) for one in episodes}
-    said: dict[Key, bool] = {}
+    labels: dict[Key, bool] = {}
     for where, row in _rows(path, ('recording', 'success')):
         success = outcome_at(where, row['success'])
-        said[_key(where, row, known)] = success
+        labels[_key(where, row, known)] = success
     return [
-        replace(one, entry={**one.entry, 'success': said.get(key_of(one), one.entry['success'])})
+        replace(one, entry={**one.entry, 'success': labels.get(key_of(one), one.entry['success'])})
         for one in episodes
     ]
 
 
 def with_corrections(episodes: Sequence[ScoredEpisode], path: Path) -> list[ScoredEpisode]:
     """
-    Add the spans of a file to those that are known.
+    Add the intervals of human control in a CSV file.
 
-    :raises ConfigurationError: on a span that cannot be understood, names no episode given, or
-        does not lie in it
+    :raises ConfigurationError: if an interval is invalid, outside its episode, or of an unknown
+        episode
     """
     by_key = {key_of(one): one for one in episodes}
     held = {key: one.corrected.copy() for key, one in by_key.items()}
@@ -218,7 +223,9 @@ def with_corrections(episodes: Sequence[ScoredEpisode], path: Path) -> list[Scor
         begin, end = _span(where, row, float(seconds[-1]))
         inside = (seconds >= begin) & (seconds <= end)
         if not inside.any():
-            raise ConfigurationError(f'{where}: no frame lies in {begin:g} to {end:g} s')
+            raise ConfigurationError(
+                'interval-empty', f'{where}: no frame lies in {begin:g} to {end:g} s'
+            )
         held[key] |= inside
     return [replace(one, corrected=np.asarray(held[key_of(one)])) for one in episodes]
 
@@ -227,25 +234,29 @@ def _span(where: str, row: Mapping[str, str], last: float) -> tuple[float, float
     try:
         begin, end = float(row['begin']), float(row['end'])
     except ValueError as error:
-        raise ConfigurationError(f'{where}: {error}: begin and end are seconds') from error
+        raise ConfigurationError(
+            'interval-number', f'{where}: {error}: begin and end must be seconds'
+        ) from error
     if not (0.0 <= begin < end and begin <= last and math.isfinite(end)):
         raise ConfigurationError(
-            f'{where}: span is {begin:g} to {end:g} s, must begin before it ends and within the '
-            f'{last:.2f} s of the episode'
+            'interval-range',
+            f'{where}: interval is {begin:g} to {end:g} s, must begin before its end and within '
+            f'the {last:.2f} s of the episode',
         )
     return begin, end
 
 
 def _key(where: str, row: Mapping[str, str], known: set[Key]) -> Key:
     name = row['recording'].strip()
-    theirs = sorted(number for other, number in known if other == name)
+    episodes = sorted(number for other, number in known if other == name)
     text = (row.get('episode') or '').strip()
-    number = text or (str(theirs[0]) if len(theirs) == 1 else '')
-    if not theirs or not number.isdecimal() or int(number) not in theirs:
-        which = f'episode {text!r} of ' if text or len(theirs) > 1 else ''
-        there = f'it has episodes {theirs}' if theirs else f'there are {_some(known)}'
+    number = text or (str(episodes[0]) if len(episodes) == 1 else '')
+    if not episodes or not number.isdecimal() or int(number) not in episodes:
+        which = f'episode {text!r} of ' if text or len(episodes) > 1 else ''
+        valid = f'its episodes are {episodes}' if episodes else f'must be one of {_some(known)}'
         raise ConfigurationError(
-            f'{where}: {which}recording {name!r} is not among those given; {there}'
+            'csv-recording',
+            f'{where}: {which}recording {name!r} is unknown; {valid}',
         )
     return name, int(number)
 
@@ -256,20 +267,23 @@ def _some(known: set[Key]) -> str:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield each row and its place."""
+    """Yield each row with its file and line."""
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file)
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
                 raise ConfigurationError(
-                    f'{path} lacks the columns {", ".join(missing)}; the first line must name '
-                    f'{", ".join(columns)}'
+                    'csv-columns',
+                    f'{path} lacks the columns {", ".join(missing)}; the first line must contain '
+                    f'{", ".join(columns)}',
                 )
             for row in reader:
                 where = f'{path}, line {reader.line_num}'
                 if any(row[name] is None for name in columns):
-                    raise ConfigurationError(f'{where}: has fewer columns than the first line')
+                    raise ConfigurationError(
+                        'csv-row', f'{where} has fewer columns than the first line'
+                    )
                 yield where, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordingError(f'{path} cannot be read as CSV ({error})') from error
+        raise RecordingError('csv-file', f'{path} cannot be read as CSV ({error})') from error

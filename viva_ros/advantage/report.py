@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What came out of `viva advantage`: a summary as JSON, and a picture of the distribution."""
+"""Results of `viva advantage`: a summary for JSON, and a plot of the distribution."""
 
 import io
 import json
@@ -26,7 +26,14 @@ def summary(
     found: Sequence[Advantages], eps: Mapping[str, float], changed: Mapping[str, Effect],
     recipe: Recipe, horizon: float, engine: str, command: str, left_out: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the content of the JSON file; what is not known is null."""
+    """
+    Return the content of the JSON file; unknown is null.
+
+    :param eps: threshold by task
+    :param changed: effect of smoothing by task
+    :param horizon: N, s
+    :param engine: fingerprint
+    """
     return _plain({
         'format': FORMAT, 'engine': engine, 'version': tool_version(), 'command': command,
         'recipe': asdict(recipe), 'horizon': horizon, 'left_out': list(left_out),
@@ -79,7 +86,7 @@ def as_text(content: Mapping[str, Any]) -> str:
 
 
 def picture(found: Sequence[Advantages], eps: Mapping[str, float], horizon: float) -> bytes:
-    """Draw the distribution of each task with its threshold, successes and failures apart; PNG."""
+    """Return a PNG: the distribution of successes and of failures, with the threshold, by task."""
     tasks = sorted(eps)
     figure = Figure(figsize=(8.0, 1.0 + 2.8 * len(tasks)), facecolor='white', layout='tight')
     for row, task in enumerate(tasks, start=1):
@@ -111,13 +118,15 @@ def _draw(axes: Any, found: Sequence[Advantages], eps: float) -> None:
         share = _share(whole > eps)
         axes.axvline(eps, color='black', lw=1.4, ls='--',
                      label=f'threshold {eps:+.3f}: {share:.0%} positive')  # fmt: skip
-    axes.set(xlabel='advantage (outermost bars: and beyond)', ylabel='steps', yscale='symlog')
+    axes.set(
+        xlabel='advantage (outermost bars include all beyond)', ylabel='steps', yscale='symlog'
+    )
     axes.spines[['top', 'right']].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
 
 
 def table(content: Mapping[str, Any]) -> Table:
-    """Return a row a task."""
+    """Return the table with a row for each task."""
     shown = Table(title=f'advantages over {content["horizon"]:.3g} s', title_justify='left')
     names = ('task', 'episodes', 'steps known', 'threshold', 'positive', 'forced', 'std of A',
              'sign changes', 'rank correlation')  # fmt: skip
@@ -136,11 +145,11 @@ def table(content: Mapping[str, Any]) -> Table:
 
 
 def change(pair: Mapping[str, float | None], form: str) -> str:
-    """Write before and after; once where they are the same."""
+    """Return the text of before and after; of one number if they are equal."""
     before, after = number(pair['before'], form), number(pair['after'], form)
     return before if before == after else f'{before} to {after}'
 
 
 def number(value: float | None, form: str) -> str:
-    """Write a number that may be unknown."""
+    """Return the text of a number that may be unknown."""
     return 'unknown' if value is None else format(value, form)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The value series of successful episodes that an engine is calibrated on."""
+"""Value series of successful episodes, for the calibration of an engine."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import Engine
-from viva_ros.scoring.scorer import RATE, ScoredSample, estimates, look, series_of
+from viva_ros.scoring.scorer import RATE, ScoredSample, estimates, replay_for_engine, series_of
 from viva_ros.scoring.series import ValueSeries
 from viva_ros.scoring.store import read_samples
 
 
 def is_undisturbed(label: Label | None, task: str = '') -> bool:
     """
-    Tell a success in which nothing went wrong, nor had to be mended.
+    Return whether an episode is a success without an error, a recovery or a retry.
 
-    :param task: count only those at this one
+    :param task: task of the episode; empty for any task
     """
     if label is None or not label.success or label.task != (task or label.task):
         return False
@@ -39,10 +39,11 @@ def is_undisturbed(label: Label | None, task: str = '') -> bool:
 @dataclass(frozen=True)
 class Sources:
     """
-    Where calibration comes from.
+    Recordings for a calibration.
 
-    :param scored: folder of tables by 'viva score'; None estimates all values anew
-    :param leave_out_failures: whether failures may be among the recordings
+    :param rate: rate of the simulated monitor, Hz
+    :param scored: folder of tables of 'viva score'; None to compute all values
+    :param leave_out_failures: whether to ignore failed episodes instead of refusing them
     """
 
     paths: Sequence[Path]
@@ -57,14 +58,14 @@ def calibration_series(
     """
     Score the undisturbed successes of a task.
 
-    :param engine: gives the engine for the next recording
-    :returns: their values, and how many other recordings were left out
-    :raises CalibrationError: if failures are among them, or a joint is not a number
+    :param engine: returns the engine for the next recording
+    :returns: the value series, and the number of recordings left out
+    :raises CalibrationError: if a recording is a failure, or a joint position is not finite
     """
     series, failures, others = [], [], 0
     console = Console(stderr=True)
     for path in track(sources.paths, 'calibrating', console=console):
-        recording = whole(path, console)
+        recording = open_undamaged(path, console)
         labels = [one.label for one in episodes_of(recording)] if recording else []
         if any(label and label.task == task and not label.success for label in labels):
             failures.append(path)
@@ -75,9 +76,10 @@ def calibration_series(
             others += 1
     if failures and not sources.leave_out_failures:
         raise CalibrationError(
-            f'{len(failures)} of {len(sources.paths)} recordings are failures, as {failures[0]}: '
-            f'thresholds are made of successes, of which {len(series)} are there: leave the '
-            'failures out (--leave-out-failures)'
+            'calibration-failures',
+            f'{len(failures)} of {len(sources.paths)} recordings are failures, such as '
+            f'{failures[0]}; {len(series)} are successes, which set the thresholds: leave the '
+            'failures out (--leave-out-failures)',
         )
     return series, others
 
@@ -85,31 +87,32 @@ def calibration_series(
 def _samples(
     recording: Recording, sources: Sources, engine: Callable[[], Engine], task: str
 ) -> list[ScoredSample]:
-    fresh = engine()
+    current = engine()
     if sources.scored is not None:
-        return read_samples(recording.path, sources.scored, fresh.info, task)
-    return list(estimates(look(recording, fresh.info, sources.rate), fresh))
+        return read_samples(recording.path, sources.scored, current.info, task)
+    return list(estimates(replay_for_engine(recording, current.info, sources.rate), current))
 
 
 def check_numbers(recording: Recording) -> None:
     """
-    Refuse a recording with a joint that is not a number.
+    Refuse a recording with a joint position that is not finite.
 
-    :raises CalibrationError: naming it, and how often
+    :raises CalibrationError: naming the joint and the number of messages
     """
     for episode in episodes_of(recording):
-        spoilt = ~np.isfinite(episode.joints.positions)
-        if spoilt.any():
-            column = int(spoilt.any(axis=0).argmax())
+        invalid = ~np.isfinite(episode.joints.positions)
+        if invalid.any():
+            column = int(invalid.any(axis=0).argmax())
             raise CalibrationError(
+                'calibration-joint',
                 f'{recording.path}: joint {episode.joints.names[column]} is not a finite number '
-                f'in {int(spoilt[:, column].sum())} of {len(spoilt)} messages: leave the '
-                'recording out, or mend the driver and record it again'
+                f'in {int(invalid[:, column].sum())} of {len(invalid)} messages: leave the '
+                'recording out, or fix the driver and record it again',
             )
 
 
-def whole(path: Path, console: Console) -> Recording | None:
-    """Read a recording; None, and a line that says why, if something of it is lost."""
+def open_undamaged(path: Path, console: Console) -> Recording | None:
+    """Open a recording; print the damage and return None if the recording is damaged."""
     try:
         recording = open_recording(path)
     except RecordingError as error:
@@ -125,17 +128,23 @@ def calibrate_engine(
     warn_alpha: float, choice: CalibrationOptions = DEFAULT,
 ) -> Calibration:  # fmt: skip
     """
-    Set the thresholds of an engine.
+    Fit the thresholds of an engine.
 
-    :param engine: gives the engine for the next recording
-    :param alpha: share of successes that may alarm; warn_alpha: that may warn
-    :raises CalibrationError: if there are too few successes, with the number missing
+    :param engine: returns the engine for the next recording
+    :param alpha: share of successes that may raise an alarm, in (0, 1)
+    :param warn_alpha: share of successes that may raise a warning, at least alpha, below 1
+    :raises CalibrationError: if successes are too few, naming the number missing
     """
     for name, share in (('alpha', alpha), ('warn_alpha', warn_alpha)):
         if not 0.0 < share < 1.0:
-            raise CalibrationError(f'{name} is {share}, must be above 0 and below 1')
+            raise CalibrationError(
+                'calibration-alpha', f'{name} is {share}, must be above 0 and below 1'
+            )
     if warn_alpha < alpha:
-        raise CalibrationError(f'warn_alpha is {warn_alpha}, must be at least alpha, {alpha}')
+        raise CalibrationError(
+            'calibration-warn-alpha',
+            f'warn_alpha is {warn_alpha}, must be at least alpha, {alpha}',
+        )
     sources = paths if isinstance(paths, Sources) else Sources(paths, leave_out_failures=True)
     fingerprint = engine().info.fingerprint
     series, others = calibration_series(sources, engine, task)

@@ -1,16 +1,15 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Conformal thresholds: a promise on false alarms, from successful episodes alone.
+Conformal thresholds: a bound on the false-alarm rate, from successful episodes.
 
-An episode's score under a rule is its largest held statistic, taken from the judge itself. Several
-rules are several looks, and each would spend its own share of alpha. Here they share one: a rule's
-score is measured by what is usual for it, (S - middle) / spread, the episode's joint score is the
-largest of these, and one conformal threshold on the joint score gives each rule its own threshold,
-middle + threshold * spread. So the promise holds for all rules together, exactly, however they
-hang together; a Bonferroni correction spends more than it must. With 'and' an alarm needs a rule
-of the value and the forecast residual at the same time: the joint score is then the largest over
-time of the smaller of the two. Nothing is promised about misses.
+The score S of an episode under a rule is the largest debounced statistic of the detector. The
+rules share one alpha: each score is standardized, (S - middle) / spread, the joint score of the
+episode is the largest of these, and one conformal threshold t on the joint score sets the
+threshold of each rule, middle + t * spread. The bound therefore holds for all rules together,
+whatever their correlation; a Bonferroni correction is more conservative. With 'and', an alarm
+needs a rule of the value and the forecast residual at the same time: the joint score is then the
+largest over time of the smaller of the two. There is no bound on missed failures.
 """
 
 import math
@@ -38,24 +37,24 @@ from viva_ros.scoring.series import ValueSeries, walk
 __all__ = ['ALPHA', 'WARN_ALPHA', 'CalibrationOptions', 'ValueSeries', 'calibrate', 'scores']
 
 ALPHA: Final = 0.1  # share of successful episodes that may raise an alarm
-WARN_ALPHA: Final = 0.3  # the same for a warning
+WARN_ALPHA: Final = 0.3  # share of successful episodes that may raise a warning
 FIFTH: Final = 5
-PARTS: Final = (0.25, 0.5, 0.75)  # of predicted progress
-SLACK: Final = 0.5  # of the usual slope is expected at least: CUSUM's allowance
+PARTS: Final = (0.25, 0.5, 0.75)  # bounds of the parts of predicted progress
+SLACK: Final = 0.5  # share of the median slope that is expected: the allowance of the CUSUM
 LEAST_SPREAD: Final = 1e-3
 
 T = TypeVar('T')
 
 
 def share_out(episodes: Sequence[T]) -> tuple[list[T], list[T]]:
-    """Return the episodes that shape the statistics, and those that set the threshold."""
+    """Split episodes: those for the statistics (every fifth), and those for the threshold."""
     shaping = [one for number, one in enumerate(episodes) if number % FIFTH == FIFTH - 1]
     setting = [one for number, one in enumerate(episodes) if number % FIFTH != FIFTH - 1]
     return shaping, setting
 
 
 def needed(least: int) -> int:
-    """Return how many episodes leave ``least`` to set the threshold, and one to shape."""
+    """Return the smallest number of episodes of which ``least`` set the threshold."""
     n = FIFTH
     while n - n // FIFTH < least:
         n += 1
@@ -64,9 +63,10 @@ def needed(least: int) -> int:
 
 def learn(shaping: Sequence[ValueSeries], rules: RuleSettings, indexed: bool) -> Reference:
     """
-    Learn slope, residuals and, if thresholds go by progress, the norms of the statistics.
+    Fit slope, residuals and, if ``indexed``, the scales of the statistics by progress.
 
-    :param shaping: at least one
+    :param shaping: at least one episode
+    :param indexed: whether thresholds depend on predicted progress
     """
     slopes = [slope for one in shaping if math.isfinite(slope := _slope(one))]
     slope = SLACK * float(np.median(slopes)) if slopes else 0.0
@@ -102,7 +102,7 @@ def _residuals(shaping: Sequence[ValueSeries], gap: float) -> dict[str, float]:
 def _norms(
     shaping: Sequence[ValueSeries], rules: RuleSettings, expected: Reference
 ) -> dict[str, StatisticScale]:
-    """Return what is usual of the largest statistic within each part of the progress."""
+    """Return the scale of the largest statistic in each part of the progress, by rule."""
     largest: dict[str, list[list[float]]] = {k: [[] for _ in range(len(PARTS) + 1)] for k in RULES}
     for series in shaping:
         for kind, parts in _largest_by_progress(series, rules, expected).items():
@@ -117,8 +117,8 @@ def _largest_by_progress(
     found: dict[str, dict[int, float]] = {kind: {} for kind in RULES}
     known = np.flatnonzero(np.isfinite(series.values)).tolist()
     for index, readings in zip(known, walk(series, rules, expected), strict=True):
-        told = series.details(index).progress
-        at = told if math.isfinite(told) else 0.5 * (1.0 + float(series.values[index]))
+        progress = series.details(index).progress
+        at = progress if math.isfinite(progress) else 0.5 * (1.0 + float(series.values[index]))
         part = int(np.searchsorted(PARTS, at, side='right'))
         for kind, reading in readings.items():
             if math.isfinite(reading.held):
@@ -128,14 +128,14 @@ def _largest_by_progress(
 
 
 def _norm(parts: Sequence[Sequence[float]]) -> StatisticScale:
-    """Fill a part that no episode tells of with what is usual over all."""
+    """Return the scale of a rule; a part without episodes gets the scale of all parts."""
     everything = [value for part in parts for value in part]
     pairs = [usual(part if len(part) > 1 else everything) for part in parts]
     return StatisticScale(PARTS, tuple(m for m, _ in pairs), tuple(s for _, s in pairs))
 
 
 def usual(values: Sequence[float]) -> tuple[float, float]:
-    """Return the median of values, and the mean of their distance to it where they are above."""
+    """Return the median, and the mean distance to it of the values above it."""
     middle = float(np.median(values))
     above = [value - middle for value in values if value > middle]
     return middle, max(float(np.mean(above)) if above else 0.0, LEAST_SPREAD)
@@ -143,16 +143,17 @@ def usual(values: Sequence[float]) -> tuple[float, float]:
 
 def conformal_rank(n: int, alpha: float) -> int:
     """
-    Return k = ceil((n + 1)(1 - alpha)), from 1.
+    Return the conformal rank k = ceil((n + 1)(1 - alpha)), from 1.
 
-    :raises ValueError: if alpha is not inside (0, 1)
-    :raises CalibrationError: if k > n, with the number of episodes that are missing
+    :raises ValueError: if alpha is not in (0, 1)
+    :raises CalibrationError: if k > n, naming the number of episodes missing
     """
     least = least_episodes(alpha)
     if n < least:
         raise CalibrationError(
-            f'{n} successful episodes cannot promise a false-alarm rate of {alpha:.4g}: '
-            f'{least} are needed, {least - n} are missing; record them, or raise alpha'
+            'calibration-episodes',
+            f'{n} successful episodes do not bound a false-alarm rate of {alpha:.4g}: '
+            f'{least} are needed, {least - n} are missing; record more, or raise alpha',
         )
     return math.ceil((n + 1) * (1.0 - alpha) - 1e-9)  # 30 * (1 - .1 / 3) is 29, not 29.000...4
 
@@ -161,7 +162,7 @@ def least_episodes(alpha: float) -> int:
     """
     Return the smallest n with k <= n: 9, 19, 99 for alpha = .1, .05, .01.
 
-    :raises ValueError: if alpha is not inside (0, 1)
+    :raises ValueError: if alpha is not in (0, 1)
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f'alpha is {alpha}, must be above 0 and below 1')
@@ -171,11 +172,11 @@ def least_episodes(alpha: float) -> int:
 @dataclass(frozen=True)
 class CalibrationOptions:
     """
-    How rules are used together.
+    Rules of a calibration and their combination.
 
-    :param rules: those that may alarm; one that no episode can show is left out
+    :param rules: rules that may raise an alarm; rules without a reading are left out
     :param combine: 'or' or 'and', see ``Alarm``
-    :param indexed: whether thresholds go by predicted progress, instead of being constant
+    :param indexed: whether thresholds depend on predicted progress
     """
 
     rules: tuple[str, ...] = field(default_factory=lambda: tuple(RULES))
@@ -189,7 +190,7 @@ DEFAULT = CalibrationOptions()
 def scores(
     series: ValueSeries, rules: RuleSettings, expected: Reference | None = None
 ) -> dict[str, float]:
-    """Return the largest held statistic of each rule over an episode; -inf if there is none."""
+    """Return the largest debounced statistic of each rule in an episode; -inf without one."""
     return _largest(walk(series, rules, expected))
 
 
@@ -214,14 +215,15 @@ def calibrate(
     choice: CalibrationOptions = DEFAULT,
 ) -> Calibration:
     """
-    Set the thresholds of all rules.
+    Fit the thresholds of all rules.
 
     :param episodes: successes only: nominal ones and benign variations, none used in training, in
-        an order that says nothing about them
-    :param alpha: share of successful episodes that may alarm, over all rules together
-    :param warn_alpha: the same for warnings, at least alpha
-    :param source: how the episodes were made, for a person
-    :raises CalibrationError: if episodes are too few, too short, or lack what a rule needs
+        arbitrary order
+    :param engine: fingerprint
+    :param alpha: share of successful episodes that may raise an alarm, over all rules
+    :param warn_alpha: share of successful episodes that may raise a warning, at least alpha
+    :param source: description of the episodes
+    :raises CalibrationError: if episodes are too few, too short, or lack the inputs of a rule
     """
     if warn_alpha < alpha:
         raise ValueError(f'warn_alpha is {warn_alpha}, must be at least alpha, {alpha}')
@@ -259,29 +261,32 @@ def _check_number(n: int, alpha: float) -> None:
     least = needed(least_episodes(alpha))
     if n < least:
         raise CalibrationError(
-            f'{n} successful episodes cannot promise a false-alarm rate of {alpha:.4g}: '
-            f'{least} are needed, every fifth of them to learn what is usual, '
-            f'{least - n} are missing; record them, or raise alpha'
+            'calibration-episodes',
+            f'{n} successful episodes do not bound a false-alarm rate of {alpha:.4g}: '
+            f'{least} are needed, every fifth of them for the reference statistics; '
+            f'{least - n} are missing; record more, or raise alpha',
         )
 
 
 def _kinds(choice: CalibrationOptions, scored: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return the rules that every episode can show; those that none can are left out."""
+    """Return the rules with readings in all episodes; rules without any are left out."""
     kinds: list[str] = []
     for kind in (kind for kind in RULES if kind in choice.rules):
         short = sum(math.isinf(score[kind]) for score in scored)
         if 0 < short < len(scored):
             raise CalibrationError(
+                'calibration-rule',
                 f'{short} of {len(scored)} episodes are too short for the rule {kind}, or lack '
-                'what it needs: leave them out, or shorten its window'
+                'its inputs: leave them out, or shorten the window of the rule',
             )
         kinds += [] if short else [kind]
     groups = [value_rules(), other_rules()] if choice.combine == AND else [RULES.names()]
     for group in groups:
         if not set(group) & set(kinds):
             raise CalibrationError(
-                f'no episode can show any of the rules {", ".join(group)}: they are too short, or '
-                'the engine makes no forecast'
+                'calibration-no-rule',
+                f'no episode has a reading of the rules {", ".join(group)}: the episodes are too '
+                'short, or the engine has no forecast',
             )
     return kinds
 
@@ -293,7 +298,7 @@ def joint_score(
     """
     Return the joint score of an episode.
 
-    :param norms: middle and spread by rule
+    :param norms: middle and spread of each rule
     """
     largest = -math.inf
     groups = value_rules(), other_rules()
@@ -315,7 +320,7 @@ def _threshold(
     kind: str, norm: tuple[float, float], limit: float, joint: Sequence[float],
     found: Sequence[Mapping[str, float]],
 ) -> float:  # fmt: skip
-    """Return a rule's threshold; an episode at the limit does not cross it by a rounding error."""
+    """Return the threshold of a rule, not below the score of an episode at the limit."""
     middle, spread = norm
     threshold = middle + limit * spread
     near = [score[kind] for score, one in zip(found, joint, strict=True)
@@ -325,9 +330,9 @@ def _threshold(
 
 def _spread(rank: int, n: int) -> tuple[float, float]:
     """
-    Return the 5 % and 95 % quantile of the share of quiet successes.
+    Return the 5 % and 95 % quantile of the share of successes without an alarm.
 
-    Over calibrations drawn again it is Beta(rank, n + 1 - rank) (Vovk 2012).
+    Over repeated calibrations the share is Beta(rank, n + 1 - rank) (Vovk 2012).
     """
     low, high = stats.beta.ppf((0.05, 0.95), rank, n + 1 - rank)
     return float(low), float(high)

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of ``viva``: each is a file of this folder; nothing outside it imports one."""
+"""Commands of ``viva``, one file each; no module outside this folder imports a command."""
 
 from typing import Final
 
-#: Name to the module with its ``main(argv)``, and a line of help.
+#: Command to the module with its ``main(argv)``, and a line of help.
 COMMANDS: Final = {
     'demo': ('viva_ros.cli.demo', 'run robot, monitor and supervisor: a success, a failure'),
     'up': ('viva_ros.cli.up', 'start nodes on a machine without ros2 launch'),

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva advantage`: which steps of scored recordings were better than expected (RECAP).
+`viva advantage`: compute the advantage of each step of scored recordings (RECAP).
 
-Each NAME_values.parquet gets a NAME_advantage.parquet, to be joined by index or by episode and
-frame. The summary, advantage.json, is written last: without it the tables are not of one run.
+Each NAME_values.parquet gets a NAME_advantage.parquet, to join by index, or by episode and frame.
+The summary advantage.json is written last: if it is missing, the tables are of several runs.
 """
 
 import argparse
@@ -36,25 +36,26 @@ WIDTH = 130  # of the table in a file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `viva advantage`; 2 if something had to be left out."""
+    """Run the command; exit code 2 if a table or an episode was left out."""
     args = parse(argv)
     recipe = recipe_of(args)
     paths = find_scored(args.scored)
     tables, refused = read_all(paths)
     check_names(tables, args.labels or args.corrections or args.out)
     engine = check_engines(tables)
-    episodes, told = gather(tables, args.labels, args.corrections)
+    episodes, skipped = gather(tables, args.labels, args.corrections)
     tasks = [str(table.header['task']) for table in tables for _ in table.episodes]
     labelled = [(e, t) for e, t in zip(episodes, tasks, strict=True)
                 if e.entry['success'] is not None]  # fmt: skip
     if not labelled:
         raise RecordingError(
-            f'none of {len(episodes)} episodes has an outcome: label them (viva label), or give '
-            '--labels'
+            'outcomes-missing',
+            f'none of {len(episodes)} episodes has an outcome: label them (viva label), or use '
+            '--labels',
         )
     horizon = horizon_of([one for one, _ in labelled], recipe)
     found = compute([one for one, _ in labelled], [task for _, task in labelled], recipe)
-    content = write(tables, found, recipe, horizon, engine, args.out, [*refused, *told])
+    content = write(tables, found, recipe, horizon, engine, args.out, [*refused, *skipped])
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(report.table(content))
     for line in content['left_out']:
@@ -65,40 +66,67 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva advantage', description=__doc__)
-    parser.add_argument('scored', type=Path, nargs='+', help='*_values.parquet, or folders')
+    parser.add_argument(
+        'scored', type=Path, nargs='+', help='*_values.parquet files, or folders of them'
+    )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument('--steps', type=int, help=f'N, in control steps; default: {STEPS}')
-    length.add_argument('--horizon', type=float, help='N, in seconds')
-    parser.add_argument('--charge-time', action='store_true', help='1/T of the longest episode')
-    parser.add_argument('--smoothing', choices=(NONE, AVERAGE, MEDIAN), default=NONE)
-    parser.add_argument('--window', type=float, default=0.5, help='of the smoothing, s')
-    parser.add_argument('--positive', type=float, default=0.3, help='share, for each task')
-    parser.add_argument('--drop', type=float, default=0.3, help='share without the indicator')
-    parser.add_argument('--seed', type=int, default=0, help='of the steps dropped')
-    parser.add_argument('--labels', type=Path, help='CSV: recording, episode, success')
-    parser.add_argument('--corrections', type=Path, help='CSV: recording, episode, begin, end')
-    parser.add_argument('--out', type=Path, help='folder; default: beside')
+    length.add_argument('--steps', type=int, help=f'horizon N in control steps; default: {STEPS}')
+    length.add_argument('--horizon', type=float, help='horizon N in s')
+    parser.add_argument(
+        '--charge-time', action='store_true',
+        help='cost of a step: 1/T of the longest episode of the task, not of each episode',
+    )  # fmt: skip
+    parser.add_argument(
+        '--smoothing', choices=(NONE, AVERAGE, MEDIAN), default=NONE,
+        help='smoothing of the values; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--window', type=float, default=0.5,
+        help='time constant or width of the smoothing, s; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--positive', type=float, default=0.3,
+        help='share of steps with a positive indicator, for each task; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--drop', type=float, default=0.3,
+        help='share of steps without the indicator; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the dropped steps; default: %(default)s'
+    )
+    parser.add_argument('--labels', type=Path, help='CSV of outcomes: recording,success[,episode]')
+    parser.add_argument(
+        '--corrections', type=Path,
+        help='CSV of intervals of human control, s: recording,begin,end[,episode]',
+    )  # fmt: skip
+    parser.add_argument(
+        '--out', type=Path, help='folder of the tables; default: that of each input table'
+    )
     return parser.parse_args(argv)
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """
-    Return the recipe that the options mean.
+    Return the settings of the advantages.
 
-    :raises ConfigurationError: on one out of its range
+    :raises ConfigurationError: if an option is out of range
     """
     steps = STEPS if args.steps is None and args.horizon is None else args.steps
     limits = {
         'steps': (steps, 0, float('inf')), 'horizon': (args.horizon, 0, float('inf')),
         'window': (args.window, 0, float('inf')), 'positive': (args.positive, 0, 1),
     }  # fmt: skip
-    for name, (given, low, high) in limits.items():
-        if given is not None and not low < given < high:
-            raise ConfigurationError(f'--{name} is {given}, must be above {low} and below {high}')
+    for name, (value, low, high) in limits.items():
+        if value is not None and not low < value < high:
+            raise ConfigurationError(
+                'advantage-option', f'--{name} is {value}, must be above {low} and below {high}'
+            )
     if not 0.0 <= args.drop < 1.0 or args.seed < 0:
         raise ConfigurationError(
+            'advantage-option',
             f'--drop is {args.drop}, must be at least 0 and below 1; --seed is {args.seed}, must '
-            'be at least 0'
+            'be at least 0',
         )
     return Recipe(
         steps, args.horizon, args.charge_time, args.smoothing, args.window, args.positive,
@@ -108,41 +136,47 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
 
 def read_all(paths: Sequence[Path]) -> tuple[list[Scored], list[str]]:
     """
-    Read tables; those that cannot be read are named.
+    Read tables.
 
-    :raises RecordingError: if none can be
+    :returns: the tables, and the errors of those that cannot be read
+    :raises RecordingError: if no table can be read
     """
-    tables, refused = [], []
+    tables, errors = [], []
     for path in bar(paths, 'reading', len(paths)):
         try:
             tables.append(read_scored(path))
         except RecordingError as error:
-            refused.append(str(error))
+            errors.append(error)
     if not tables:
-        raise RecordingError(refused[0])
-    return tables, refused
+        raise errors[0]
+    return tables, [str(error) for error in errors]
 
 
 def gather(
     tables: Sequence[Scored], labels: Path | None, corrections: Path | None
 ) -> tuple[list[ScoredEpisode], list[str]]:
-    """Return the episodes as people see them, and what has to be left out, for a person."""
+    """Return the episodes with outcomes and corrections of the files, and what is left out."""
     episodes = [one for table in tables for one in table.episodes]
     episodes = with_outcomes(episodes, labels) if labels else episodes
     episodes = with_corrections(episodes, corrections) if corrections else episodes
-    told = [f'{table.path}: it has no frames' for table in tables if not table.episodes]
-    told += [
-        f'{one.name}, episode {one.entry["episode"]}: it has no outcome, label it (viva label) or '
-        'name it in --labels' for one in episodes if one.entry['success'] is None
+    skipped = [f'{table.path} has no frames' for table in tables if not table.episodes]
+    skipped += [
+        f'{one.name}, episode {one.entry["episode"]} has no outcome: label it (viva label) or '
+        'add it to --labels' for one in episodes if one.entry['success'] is None
     ]  # fmt: skip
-    return episodes, told
+    return episodes, skipped
 
 
 def check_names(tables: Sequence[Scored], user: Path | None) -> None:
-    """Refuse files and folders that go by names where two recordings have one."""
+    """
+    Refuse equal names of recordings if a file or folder identifies recordings by name.
+
+    :param user: the file or folder; None or empty without one
+    """
     twice = [name for name, count in Counter(table.name for table in tables).items() if count > 1]
     if user and twice:
         raise ConfigurationError(
-            f'{user} goes by the names of recordings, and {len(twice)} are there twice, such as '
-            f'{min(twice)}: give their folders one after the other'
+            'recording-name-twice',
+            f'{user} identifies recordings by name, and {len(twice)} names occur twice, such as '
+            f'{min(twice)}: run the command for each folder separately',
         )

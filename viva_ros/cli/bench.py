@@ -127,7 +127,7 @@ def measure(
                 started[kind], times[kind] = answer, []
         if not started:
             reasons = '; '.join(f'{kind}: {why}' for kind, why in failed.items())
-            raise EngineError(f'no engine kind loads from {folder}: {reasons}')
+            raise EngineError('bench-no-engine', f'no engine kind loads from {folder}: {reasons}')
         order = list(started)
         for turn in range(rounds):
             first = turn % len(order)
@@ -181,7 +181,7 @@ def _receive(kind: str, pipe: Connection) -> Any:
         return pipe.recv()
     except (EOFError, ConnectionError) as error:
         raise EngineError(
-            f'the process of engine kind {kind} ended during a measurement'
+            'bench-process-ended', f'the process of engine kind {kind} ended during a measurement'
         ) from error
 
 

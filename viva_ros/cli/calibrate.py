@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva calibrate`: set the thresholds of an engine, from successes that it never learnt from."""
+"""`viva calibrate`: fit the alarm thresholds of an engine on successes outside its training."""
 
 import argparse
 from collections.abc import Sequence
@@ -39,36 +39,58 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva calibrate', description=__doc__)
-    parser.add_argument('recordings', type=Path, nargs='+', help='MCAP files or folders of them')
-    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
-    parser.add_argument('--alpha', type=float, default=ALPHA, help='share that may alarm')
-    parser.add_argument('--warn-alpha', type=float, default=WARN_ALPHA, help='that may warn')
-    parser.add_argument('--rules', nargs='+', choices=RULES.names(), default=list(DEFAULT.rules),
-                        help='that may alarm; default: all')  # fmt: skip
-    parser.add_argument('--combine', choices=(OR, AND), default=OR,
-                        help='any rule, or a value rule and the forecast residual')  # fmt: skip
-    parser.add_argument('--by-progress', action='store_true',
-                        help='thresholds by predicted progress, not constant')  # fmt: skip
-    parser.add_argument('--scored', type=Path, help="tables of 'viva score' for these recordings")
-    parser.add_argument('--leave-out-failures', action='store_true',
-                        help='failures may be among the recordings')  # fmt: skip
-    parser.add_argument('--out', type=Path, help='default: calibration_TASK.json in the engine')
+    parser.add_argument('recordings', type=Path, nargs='+', help='recordings, or folders of them')
+    parser.add_argument('--engine', default='', help='engine folder; default: the shipped engine')
+    parser.add_argument(
+        '--task', default=DEFAULT_TASK, help='task of the recordings; default: %(default)s'
+    )
+    parser.add_argument(
+        '--alpha', type=float, default=ALPHA,
+        help='share of successes that may raise an alarm; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--warn-alpha', type=float, default=WARN_ALPHA,
+        help='share of successes that may raise a warning; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--rules', nargs='+', choices=RULES.names(), default=list(DEFAULT.rules),
+        help='rules that may raise an alarm; default: all',
+    )  # fmt: skip
+    parser.add_argument(
+        '--combine', choices=(OR, AND), default=OR,
+        help='alarm on any rule, or on a value rule and the forecast residual together; '
+        'default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--by-progress', action='store_true',
+        help='thresholds that depend on predicted progress, instead of constant ones',
+    )  # fmt: skip
+    parser.add_argument(
+        '--scored', type=Path, help="folder of tables of 'viva score' of these recordings"
+    )
+    parser.add_argument(
+        '--leave-out-failures', action='store_true',
+        help='ignore failed episodes, instead of refusing them',
+    )  # fmt: skip
+    parser.add_argument(
+        '--out', type=Path,
+        help='calibration file; default: calibration_TASK.json in the engine folder',
+    )  # fmt: skip
     return parser.parse_args(argv)
 
 
 def summary(calibration: Calibration, out: Path) -> str:
-    """Say what was set, and what is promised."""
+    """Return the text of the thresholds and of the bound on false alarms."""
     limits = [
         f'  {kind}: alarm above {limit.alarm:+.3f}, warning above {limit.warn:+.3f}'
         f' (alone {calibration.alone[kind]:+.3f})'
         for kind, limit in calibration.thresholds.items()
     ]
     low, high = calibration.coverage
-    promise = (
-        f'at most {calibration.alpha:.0%} of new successes alarm, over all rules: '
-        f'{calibration.alarms_per_hour:.1f} an hour of successful work; with these '
-        f'{calibration.episodes} episodes {low:.1%} to {high:.1%} are quiet (5 to 95 %)'
+    bound = (
+        f'at most {calibration.alpha:.0%} of new successes raise an alarm, over all rules: '
+        f'{calibration.alarms_per_hour:.1f} per hour of successful work; with these '
+        f'{calibration.episodes} episodes {low:.1%} to {high:.1%} raise none (5 to 95 %)'
     )
-    how = f'{calibration.combine}; {calibration.shaping} episodes to learn what is usual'
-    return '\n'.join([f'{out}: {calibration.source}; {how}', *limits, f'  {promise}'])
+    how = f'{calibration.combine}; {calibration.shaping} episodes for the reference statistics'
+    return '\n'.join([f'{out}: {calibration.source}; {how}', *limits, f'  {bound}'])

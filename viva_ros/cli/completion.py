@@ -7,8 +7,8 @@ bash: `viva completion bash > ~/.local/share/bash-completion/completions/viva`
 zsh: `viva completion zsh > "${fpath[1]}/_viva"`
 fish: `viva completion fish > ~/.config/fish/completions/viva.fish`
 
-The script is text: at a TAB no Python starts. Print it again after an update, or after libraries
-were installed; a command whose libraries are missing is completed without its options.
+The script starts no Python when TAB is pressed. Print it again after an update, or after
+installing libraries; a command whose libraries are missing is completed without its options.
 """
 
 import argparse
@@ -24,8 +24,9 @@ class CommandArgument:
     """
     An option, or a positional argument.
 
-    :param flags: such as '-n', '--number'; none if it is positional
-    :param choices: what it may be; empty for a number, a text or a file
+    :param flags: such as '-n', '--number'; empty for a positional argument
+    :param text: help text
+    :param choices: valid values; empty for a number, a text or a file
     """
 
     flags: tuple[str, ...]
@@ -44,17 +45,17 @@ class Command:
 
     @property
     def options(self) -> list[CommandArgument]:
-        """Those with flags."""
+        """Return the arguments with flags."""
         return [argument for argument in self.arguments if argument.flags]
 
     @property
     def positional_choices(self) -> list[str]:
-        """Choices of all positional arguments."""
+        """Return the choices of all positional arguments."""
         return [c for argument in self.arguments if not argument.flags for c in argument.choices]
 
 
 class _ParserFoundError(Exception):
-    """Ends a command where it would parse its command line."""
+    """Ends a command when it parses its command line."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self.parser = parser
@@ -66,17 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         'viva completion', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument('shell', choices=SHELLS)
+    parser.add_argument('shell', choices=SHELLS, help='shell of the script')
     args = parser.parse_args(argv)
     commands, without = read_commands()
     for name, library in without.items():
-        print(f'viva completion: options of {name} need {library}, left out', file=sys.stderr)
+        print(
+            f'viva completion: options of {name} are left out: {library} is not installed',
+            file=sys.stderr,
+        )
     print(SHELLS[args.shell](commands), end='')
     return 0
 
 
 def read_commands() -> tuple[list[Command], dict[str, str]]:
-    """Return all commands; and those without options, with the library that is missing."""
+    """Return all commands, and the missing library of those without options."""
     from viva_ros.cli import COMMANDS
 
     found, without = [], {}
@@ -91,9 +95,9 @@ def read_commands() -> tuple[list[Command], dict[str, str]]:
 
 def read_arguments(module: str) -> tuple[CommandArgument, ...]:
     """
-    Return the arguments of the parser that a command makes first.
+    Return the arguments of the first parser of a command.
 
-    :param module: has ``main(argv)``, which is left where it parses
+    :param module: name of a module with ``main(argv)``, which is ended when it parses
     """
 
     def stop(parser: argparse.ArgumentParser, *_: object, **__: object) -> argparse.Namespace:
@@ -121,7 +125,7 @@ def _argument(parser: argparse.ArgumentParser, action: argparse.Action) -> Comma
 
 
 def bash(commands: Sequence[Command]) -> str:
-    """Return the script for bash; what has no choices is a file."""
+    """Return the script for bash; a value without choices is completed as a file."""
     lines = ['# Completion of viva for bash, made by: viva completion bash', '_viva() {']
     lines += ['  local current=${COMP_WORDS[COMP_CWORD]} words=', '  COMPREPLY=()']
     lines += ['  if [ "$COMP_CWORD" = 1 ]; then']
@@ -183,13 +187,13 @@ def fish(commands: Sequence[Command]) -> str:
         lines.append(
             f'complete -c viva -f -n __fish_use_subcommand -a {c.name} -d {_fish_text(c.text)}'
         )
-        seen = f"complete -c viva -n '__fish_seen_subcommand_from {c.name}'"
+        prefix = f"complete -c viva -n '__fish_seen_subcommand_from {c.name}'"
         if c.positional_choices:
-            lines.append(f'{seen} -f -a {_fish_text(" ".join(c.positional_choices))}')
+            lines.append(f'{prefix} -f -a {_fish_text(" ".join(c.positional_choices))}')
         for option in c.options:
             flags = ' '.join(_fish_flag(flag) for flag in option.flags)
             value = _fish_value(option) * option.takes_value
-            lines.append(f'{seen} {flags}{value} -d {_fish_text(option.text)}')
+            lines.append(f'{prefix} {flags}{value} -d {_fish_text(option.text)}')
     return '\n'.join([*lines, ''])
 
 

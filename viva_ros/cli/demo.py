@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva demo`: robot, monitor and supervisor as three processes, a good episode and a bad one."""
+"""`viva demo`: run robot, monitor and supervisor: a successful and a failing episode."""
 
 import argparse
 import json
@@ -19,28 +19,38 @@ from viva_ros.engine.resources import DEFAULT_TASK
 from viva_ros.nodes.registry import ADVISORY
 from viva_ros.sim.tasks.registry import TASKS
 
-ABOUT = 'robot, monitor and supervisor as three processes, a good episode and a bad one'
+ABOUT = 'Run robot, monitor and supervisor as three processes: a successful and a failing episode.'
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva demo', description=ABOUT)
-    parser.add_argument('--task', default=DEFAULT_TASK, help=f'one of {", ".join(TASKS)}')
-    parser.add_argument('--failure', default='slip', help='what goes wrong in the second episode')
     parser.add_argument(
-        '--seed', type=int,
-        help='of the layout; never trained on; default: one for each task that shows it well',
+        '--task', default=DEFAULT_TASK,
+        help=f'one of {", ".join(TASKS)}; default: %(default)s',
     )  # fmt: skip
-    parser.add_argument('--out', type=Path, help='folder for recording, plot and summary')
-    parser.add_argument('--engine', type=Path, help='engine folder; default: the shipped one')
-    parser.add_argument('--headless', action='store_true', help='plain lines, no live view')
+    parser.add_argument(
+        '--failure', default='slip',
+        help='failure to inject in the second episode; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--seed', type=int, help='seed of the layout; default: a fixed seed for each task'
+    )
+    parser.add_argument(
+        '--out', type=Path,
+        help='folder of recording, plot and summary; default: demo_out/DATE-TIME',
+    )  # fmt: skip
+    parser.add_argument('--engine', type=Path, help='engine folder; default: the shipped engine')
+    parser.add_argument(
+        '--headless', action='store_true', help='print lines instead of the live view'
+    )
     if any(one.startswith('--duration') for one in (sys.argv[2:] if argv is None else argv)):
-        parser.error('--duration is a benchmark now: scripts/soak --duration SECONDS')
+        parser.error('--duration moved to a benchmark: run scripts/soak --duration SECONDS')
     args = parser.parse_args(argv)
     check_mode(parser, args.task, args.failure)
     args.seed = TASKS[args.task].demo_seed if args.seed is None else args.seed
     if args.seed < 0:
-        parser.error(f'--seed is {args.seed}, must be 0 or more')
+        parser.error(f'--seed is {args.seed}, must be at least 0')
     return args
 
 
@@ -54,10 +64,10 @@ def check_mode(parser: argparse.ArgumentParser, task: str, failure: str) -> None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo; 0 only if what it shows happened."""
+    """Run the demo; exit code 0 if the expected alert and retry were observed."""
     args = parse(argv)
     check_engine(str(args.engine or ''), args.task)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as by Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as on Ctrl-C
     isolate()
     out = args.out or Path('demo_out') / datetime.now().strftime('%Y%m%d-%H%M%S')
     out.mkdir(parents=True, exist_ok=True)

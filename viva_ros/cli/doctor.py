@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva doctor`: look at this machine and at the robot that runs on it, and say what to mend.
+`viva doctor`: check this machine and its ROS graph, and propose a fix for each problem.
 
-Versions, shared memory and what dead processes left in it, engine, calibration, nodes, and of each
-input QoS and rate. Exit code 1 if there is an error.
+It checks versions, shared memory and leftovers of dead processes, engine, calibration, nodes, and
+QoS and rate of each input. Exit code 1: at least one error.
 """
 
 import argparse
@@ -41,23 +41,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva doctor', description=__doc__)
-    parser.add_argument('--engine', default='', help='folder; empty: the shipped one')
-    parser.add_argument('--task', default=DEFAULT_TASK, help='task under way')
-    parser.add_argument('--namespace', default='/', help='of the robot')
+    parser.add_argument('--engine', default='', help='engine folder; default: the shipped engine')
+    parser.add_argument(
+        '--task', default=DEFAULT_TASK, help='task of the robot; default: %(default)s'
+    )
+    parser.add_argument(
+        '--namespace', default='/', help='ROS namespace of the robot; default: %(default)s'
+    )
     parser.add_argument(
         '--joint-states-topic', default='joint_states', metavar='TOPIC',
-        help='looked for where no monitor runs; default: %(default)s',
+        help='topic to check if no monitor runs; default: %(default)s',
     )  # fmt: skip
-    parser.add_argument('--seconds', type=float, default=3.0, help='to measure rates for')
+    parser.add_argument(
+        '--seconds', type=float, default=3.0,
+        help='duration of the rate measurement, s; default: %(default)s',
+    )  # fmt: skip
     parser.add_argument(
         '--clean', action='store_true',
-        help='only delete what dead processes left in shared memory; of the living nothing',
+        help='only delete shared-memory segments of dead processes',
     )  # fmt: skip
     args = parser.parse_args(argv)
     if not 0.0 < args.seconds <= 600.0:
         parser.error(f'--seconds is {args.seconds:g}, must be above 0 and at most 600')
     if not NAMESPACE.fullmatch(args.namespace):
-        parser.error(f'--namespace is {args.namespace!r}, must be one of ROS, as in /cell')
+        parser.error(f'--namespace is {args.namespace!r}, must be a ROS namespace such as /cell')
     args.namespace = '/' + args.namespace.strip('/')
     return args
 
@@ -71,14 +78,14 @@ def clean() -> int:
 
 
 def report(found: Sequence[Finding]) -> int:
-    """Print all, remedies under what they mend."""
+    """Print all findings, each with its remedy; return the exit code."""
     for one in found:
         print(f'{one.level.upper():5} {one.subject}: {one.text}')
         if one.remedy:
             print(f'      -> {one.remedy}')
     errors = sum(one.level == ERROR for one in found)
-    doubts = sum(one.level == findings.WARN for one in found)
-    print(f'{errors} errors, {doubts} warnings')
+    warnings = sum(one.level == findings.WARN for one in found)
+    print(f'{errors} errors, {warnings} warnings')
     return 1 if errors else 0
 
 

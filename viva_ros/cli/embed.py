@@ -1,12 +1,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva embed`: read the texts of tasks with umT5, once, where there is memory for it.
+`viva embed`: embed task descriptions with umT5, once, on a machine with enough memory.
 
-Training takes the file, and a checkpoint has the rows in it: neither training nor robot ever
-loads the text encoder. Texts are cleaned and embeddings filled up with zeros as diffusers'
-WanPipeline does it, but for ftfy, which it applies only where that is installed: it leaves ASCII
-as it is, and mends what a task's text should not have, such as curly quotes.
+Training reads the file, and a checkpoint contains the rows: neither training nor the robot loads
+the text encoder. Texts are cleaned and embeddings padded with zeros as in WanPipeline of
+diffusers, except for ftfy, which WanPipeline applies only if it is installed: ftfy keeps ASCII
+and replaces characters such as curly quotes.
 """
 
 import argparse
@@ -16,24 +16,30 @@ from pathlib import Path
 from rich.console import Console
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.training.text_embeddings import add_to_checkpoint, add_to_file, check_name, embed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('viva embed', description=__doc__.split('\n\n')[0])
-    parser.add_argument('texts', nargs='+', help='what a robot is told, one text for each task')
+    parser.add_argument('texts', nargs='+', help='task descriptions, one text for each task')
     parser.add_argument(
-        '--task', nargs='+', help='names of the tasks, as in the recordings; default: the texts'
+        '--task', nargs='+', help='names of the tasks as in the recordings; default: the texts'
     )
     parser.add_argument(
         '--snapshot', type=Path, required=True, help='folder with text_encoder/ and tokenizer/'
     )
-    parser.add_argument('--out', type=Path, help='file to add to, such as tasks.safetensors')
-    parser.add_argument('--checkpoint', type=Path, help='folder of a checkpoint to add to')
+    parser.add_argument(
+        '--out', type=Path, help='file to add embeddings to, such as tasks.safetensors'
+    )
+    parser.add_argument('--checkpoint', type=Path, help='checkpoint folder to add embeddings to')
     args = parser.parse_args(argv)
     if args.out is None and args.checkpoint is None:
-        raise ConfigurationError('nothing to write to: give --out, --checkpoint or both')
+        raise ConfigurationError(
+            'embed-output-missing', '--out and --checkpoint are missing: use one of them, or both'
+        )
+    # transformers takes 10 s to import: not for --help
+    from viva_ros.training.text_embeddings import add_to_checkpoint, add_to_file, check_name, embed
+
     if args.out is not None:
         check_name(args.out)
     made = embed(args.snapshot, args.texts, args.task)
@@ -42,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.out is not None:
         add_to_file(args.out, made)
     if args.checkpoint is not None:
-        mark = add_to_checkpoint(args.checkpoint, made)
-        Console().print(f'checkpoint {args.checkpoint} is now {mark}: export it again')
+        fingerprint = add_to_checkpoint(args.checkpoint, made)
+        Console().print(
+            f'checkpoint {args.checkpoint} has the new fingerprint {fingerprint}: export it again'
+        )
     return 0
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of `viva evaluate`."""
+"""`viva evaluate`: evaluate engines on test recordings."""
 
 import argparse
 import sys
@@ -28,8 +28,8 @@ from viva_ros.evaluation.run import (
     PROPRIO,
     VIVA,
     EvaluationConfig,
-    check_apart,
-    enter,
+    check_disjoint,
+    load_contenders,
     mean_duration,
     run,
     tasks_of,
@@ -41,10 +41,10 @@ from viva_ros.sim.tasks import registry as simulated
 __all__ = ['camera_only', 'main', 'mean_duration']
 
 DESCRIPTION: Final = (
-    'Measure an engine on test recordings and compare it with a proprioception-only model (with '
-    '--proprio), a time counter and further engines. All are calibrated on the same recordings '
-    'and judged by the detector that runs on the robot. With --scores the values come from the '
-    "tables of 'viva score'."
+    'Evaluate an engine on test recordings and compare it with a proprioception-only model (with '
+    '--proprio), a time counter and further engines. Engines without a calibration are calibrated '
+    'on the same recordings; alarms come from the detector that runs on the robot. With --scores '
+    "the values come from the tables of 'viva score'."
 )
 WIDTH = 120  # of the tables in a file
 ALL = 'all tasks'
@@ -54,28 +54,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     config = parse(argv)
     if config.report:
-        from viva_ros.evaluation import html_report  # noqa: F401 (missing libraries: fail first)
-    judged = of_scores(config) if config.scores else of_engines(config)
-    results, checks = judged.results, judged.checks
+        from viva_ros.evaluation import html_report  # noqa: F401 (fail early without libraries)
+    evaluation = of_scores(config) if config.scores else of_engines(config)
+    results, checks = evaluation.results, evaluation.checks
     measured, parts = of_all(results, camera_only()), by_task(results, camera_only())
-    content = report.content(measured, parts, checks, results, judged.engine)
+    content = report.content(measured, parts, checks, results, evaluation.engine)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(config.out, content)
     write_atomically(config.out.with_suffix('.md'), markdown({ALL: measured, **parts}, checks))
     draw(results, camera_only(), config.out.with_suffix('.png'))
     if config.report:
-        write_report(config.report, {ALL: measured, **parts}, judged)
+        write_report(config.report, {ALL: measured, **parts}, evaluation)
     report.show(measured, checks, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """
-    Results of all engines and baselines on the test recordings; the first is the engine measured.
+    Results of all contenders on the test recordings, the evaluated engine first.
 
     :param paths: of the recordings, in the order of the results
     :param engine: description of the first engine
+    :param checks: figures under perturbed inputs, by check; empty without checks
     :param calibrations: of the first engine, by task
     """
 
@@ -86,29 +87,29 @@ class Judged:
     calibrations: Mapping[str, Calibration]
 
 
-def of_engines(config: EvaluationConfig) -> Judged:
+def of_engines(config: EvaluationConfig) -> Evaluation:
     """Run engines and the time counter on the recordings."""
     assert config.calibration_recordings is not None  # checked by the configuration
     named = engines(config)
     calibrating, testing = find([config.calibration_recordings]), find(config.recordings)
-    check_apart(calibrating, testing)
+    check_disjoint(calibrating, testing)
     tasks = tasks_of(testing, next(iter(named.values())))
     if config.task:
         tasks = {path: task for path, task in tasks.items() if task == config.task}
-    contenders = enter(named, sorted(set(tasks.values())), config.alpha, calibrating)
+    contenders = load_contenders(named, sorted(set(tasks.values())), config.alpha, calibrating)
     results, first = run(contenders, tasks), contenders[0]
     checks = measure_checks(first, tasks, config.checks) if config.checks else {}
     info = next(iter(first.engines.values()))().info
-    return Judged(results, list(tasks), asdict(info), checks, first.calibrations)
+    return Evaluation(results, list(tasks), asdict(info), checks, first.calibrations)
 
 
-def of_scores(config: EvaluationConfig) -> Judged:
+def of_scores(config: EvaluationConfig) -> Evaluation:
     """Read the values from the tables of 'viva score'."""
     folders = by_name(config.scores)
     tables = {name: read_tables(Path(folder), config.task) for name, folder in folders.items()}
     results, paths = results_of(tables, find(config.recordings), config.task)
     first = next(iter(tables.values()))
-    return Judged(results, paths, engine_of(first), {}, calibrations_of(first))
+    return Evaluation(results, paths, engine_of(first), {}, calibrations_of(first))
 
 
 def parse(argv: Sequence[str] | None) -> EvaluationConfig:
@@ -126,26 +127,26 @@ def parse(argv: Sequence[str] | None) -> EvaluationConfig:
     return EvaluationConfig(**read_options(parser.parse_args(argv), EvaluationConfig))
 
 
-def write_report(out: Path, scopes: Mapping[str, Any], judged: Judged) -> None:
+def write_report(out: Path, scopes: Mapping[str, Any], evaluation: Evaluation) -> None:
     """Write the report page of the first engine."""
     from viva_ros.evaluation.html_report import page  # needs the extra 'report'
 
-    rows = next(iter(judged.results.values()))
-    places = {(one.task, one.name): path for one, path in zip(rows, judged.paths, strict=True)}
-    title = f'viva_ros: engine {judged.engine["fingerprint"]} on {len(rows)} test episodes'
+    rows = next(iter(evaluation.results.values()))
+    paths = {(one.task, one.name): path for one, path in zip(rows, evaluation.paths, strict=True)}
+    title = f'viva_ros: engine {evaluation.engine["fingerprint"]} on {len(rows)} test episodes'
     about = (
         f'{datetime.now(UTC).date().isoformat()}, {report.hardware()}. The value rises '
         'towards success and starts at the base rate of its training data. Advisory, not a '
         'safety function.'
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    content = page(title, about, scopes, judged.checks, rows, places, judged.calibrations)
+    content = page(title, about, scopes, evaluation.checks, rows, paths, evaluation.calibrations)
     write_atomically(out, content)
 
 
 def engines(config: EvaluationConfig) -> dict[str, Path]:
     """
-    Return the folders of the engines by name, the measured one first.
+    Return the folders of the engines by name, the evaluated engine first.
 
     :raises ConfigurationError: if two have the same name
     """
@@ -157,18 +158,20 @@ def engines(config: EvaluationConfig) -> dict[str, Path]:
     return named
 
 
-def by_name(given: Sequence[str]) -> dict[str, str]:
+def by_name(texts: Sequence[str]) -> dict[str, str]:
     """
     Return folders by name, from texts such as NAME=FOLDER or FOLDER.
 
     :raises ConfigurationError: if two have the same name
     """
     named: dict[str, str] = {}
-    for number, text in enumerate(given):
+    for number, text in enumerate(texts):
         name, _, folder = text.rpartition('=')
         name = name or (VIVA if number == 0 else Path(folder).name)
         if name in named:
-            raise ConfigurationError(f'two are called {name!r}: use NAME=FOLDER')
+            raise ConfigurationError(
+                'evaluate-name-twice', f'two folders have the name {name!r}: use NAME=FOLDER'
+            )
         named[name] = folder
     return named
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of `viva export`."""
+"""`viva export`: export a checkpoint to an engine."""
 
 import argparse
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from viva_ros.export.bundle import ExportPlan, export, measure
 from viva_ros.export.tensorrt import RTX
 
 DESCRIPTION: Final = (
-    'Make an engine from a checkpoint and compare its values with PyTorch. The folder OUT holds '
+    'Export a checkpoint to an engine and compare its values with PyTorch. The folder OUT gets '
     'the engine file, its description and a copy of the checkpoint; an engine whose values differ '
-    'is not written.'
+    'from PyTorch is not written.'
 )
 
 
 @dataclass(frozen=True)
 class ExportArguments:
     """
-    What the command reads and writes; the engine itself is an ``ExportPlan``.
+    Options of the command besides those of ``ExportPlan``.
 
     :raises ConfigurationError: if a value is out of range
     """
@@ -55,29 +55,34 @@ class ExportArguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parse(argv)
-    given = ExportArguments(**read_options(args, ExportArguments))
+    options = ExportArguments(**read_options(args, ExportArguments))
     plan = ExportPlan(**read_options(args, ExportPlan))
     torch.set_num_threads(1)
-    paths = find(given.recordings)[: given.limit] if given.recordings else []
-    if given.measure:
-        made = measure(given.checkpoint, paths)
-        out = given.checkpoint
+    paths = find(options.recordings)[: options.limit] if options.recordings else []
+    if options.measure:
+        made = measure(options.checkpoint, paths)
+        out = options.checkpoint
     else:
-        if given.out is None:
-            raise ConfigurationError('--out is missing: name a folder for the engine')
+        if options.out is None:
+            raise ConfigurationError(
+                'export-output-missing', '--out is missing: name a folder for the engine'
+            )
         if plan.capabilities and plan.kind != RTX:
             raise ConfigurationError(
-                f'--capability is for {RTX}, which can build ahead, not for {plan.kind}: leave it '
-                'out'
+                'export-capability',
+                f'--capability is for engine kind {RTX}, not for {plan.kind}: leave --capability '
+                'out',
             )
-        out = given.out
-        made = export(given.checkpoint, out, paths, plan)
+        out = options.out
+        made = export(options.checkpoint, out, paths, plan)
     size = sum(path.stat().st_size for path in out.iterdir())
     Console().print(
         f'engine {made.fingerprint} in {out}, {size / 1e6:.1f} MB, for {" or ".join(made.runs)}; '
         + (
-            f'differs from PyTorch by at most {made.parity:.2g} in value on {made.moments} moments'
-            if made.differences else 'not compared with PyTorch: it is refused until it is'
+            f'largest difference of the value from PyTorch: {made.parity:.2g}, on {made.moments} '
+            'inputs'
+            if made.differences
+            else 'not compared with PyTorch: refused until viva export --measure has run'
         )
     )  # fmt: skip
     return 0

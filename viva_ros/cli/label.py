@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva label`: step through episodes and say how they ended, and when something happened.
+`viva label`: annotate outcome, milestones and errors of episodes.
 
-One line each: s success, f failure, m SECONDS [TEXT] milestone, e SECONDS [TEXT] error, t TASK,
-n next, b back, u undo, q quit. Every answer is stored at once in labels.json beside the
-recordings, which stay as they are; import and training use it.
+Keys, one line each: s success, f failure, m SECONDS [TEXT] milestone, e SECONDS [TEXT] error,
+t TASK, n next, b back, u undo, q quit. Each annotation is written at once to labels.json next to
+the recordings, which are not changed; import and training read the file.
 """
 
 import argparse
@@ -32,10 +32,10 @@ ROWS, COLUMNS = 8, 19  # characters; one is about twice as high as it is wide
 
 
 def strip(episode: Episode) -> str:
-    """Show the first camera at some moments, side by side."""
+    """Return images of the first camera at MOMENTS, side by side as characters."""
     camera = next((c for c, frames in episode.cameras.items() if len(frames.stamps)), None)
     if camera is None:
-        return 'no pictures'
+        return 'no images'
     frames = episode.cameras[camera]
     at = [round(share * (len(frames.stamps) - 1)) for share in MOMENTS]
     try:
@@ -49,7 +49,7 @@ def strip(episode: Episode) -> str:
 
 
 def characters(image: Image) -> list[str]:
-    """Return rows of characters, the brighter the denser; spread over what the picture has."""
+    """Return rows of characters whose density shows the brightness, at full contrast."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float64)
     low, high = float(small.min()), float(small.max())
@@ -64,8 +64,12 @@ HELP = 's success, f failure, m/e SECONDS [TEXT], t TASK, n next, b back, u undo
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('viva label', description=__doc__)
-    parser.add_argument('recordings', type=Path, nargs='+', help='data sets, bags, or folders')
-    parser.add_argument('--unlabelled', action='store_true', help='only those without an outcome')
+    parser.add_argument(
+        'recordings', type=Path, nargs='+', help='datasets, bags, or folders of them'
+    )
+    parser.add_argument(
+        '--unlabelled', action='store_true', help='only episodes without an outcome'
+    )
     args = parser.parse_args(argv)
     console = Console(highlight=False)
     session = LabelSession(find(args.recordings), args.unlabelled, console)
@@ -75,7 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Step:
-    """An answer that can be taken back: what stood in the file before."""
+    """
+    An annotation that can be undone.
+
+    :param before: annotation in the file before; None without one
+    :param index: index of the recording
+    """
 
     path: Path
     name: str
@@ -86,9 +95,10 @@ class Step:
 @dataclass
 class LabelSession:
     """
-    Goes through recordings; ``index`` is the one shown.
+    Annotates recordings in sequence.
 
-    :param only_new: skip what has an outcome already
+    :param only_new: skip episodes that have an outcome
+    :param index: index of the current recording
     """
 
     paths: Sequence[Path]
@@ -98,7 +108,7 @@ class LabelSession:
     steps: list[Step] = field(default_factory=list)
 
     def run(self, answers: TextIO) -> None:
-        """Show episode after episode, and take in lines until there are none or one quits."""
+        """Show the episodes in sequence, and read lines until the end of the input or 'q'."""
         lines = self._lines(answers)
         while self.index < len(self.paths):
             episodes = self._open(self.paths[self.index])
@@ -130,7 +140,7 @@ class LabelSession:
             return []
 
     def _ask(self, episode: Episode, lines: Iterator[str]) -> bool:
-        """Take answers for one episode; False to quit."""
+        """Read annotations of one episode; return False to quit."""
         path = sidecar(self.paths[self.index])
         self.console.print(self._head(episode), soft_wrap=True)
         self.console.print(strip(episode), markup=False, soft_wrap=True)
@@ -149,7 +159,7 @@ class LabelSession:
         return False  # the input has ended
 
     def _back(self, key: str) -> bool:
-        """Go back one recording, or to where the last answer was given, which is taken back."""
+        """Go back one recording ('b'), or undo the last annotation and go to its recording."""
         if key == 'b':
             self.index, self._moved = max(0, self.index - 1), True
             return True
@@ -162,7 +172,7 @@ class LabelSession:
         if step.before is not None:
             verdicts[step.name] = step.before
         save(step.path, verdicts)
-        self.console.print(f'taken back: {step.name}')
+        self.console.print(f'undone: {step.name}')
         self.index, self._moved = step.index, True
         return True
 
@@ -180,7 +190,9 @@ class LabelSession:
         label = judged(episode.label, after)
         self.console.print(f'  {describe(label, after)}', soft_wrap=True)
         if label is not None and not label.task:
-            self.console.print('  the task is not named: t TASK, or --task when importing')
+            self.console.print(
+                '  the episode has no task: set it with t TASK, or with viva import --task'
+            )
         return True
 
     def _head(self, episode: Episode) -> str:
@@ -197,10 +209,12 @@ class LabelSession:
 
 def answer(verdict: Annotation, key: str, rest: str, length: float) -> Annotation:
     """
-    Return the verdict after one answer.
+    Return the annotation after one key.
 
-    :param length: of the episode, s
-    :raises ValueError: if the answer is none, with what is allowed
+    :param key: see HELP
+    :param rest: rest of the line
+    :param length: duration of the episode, s
+    :raises ValueError: if the key is unknown, naming the valid keys
     """
     if key in ('s', 'f') and not rest:
         return replace(verdict, success=key == 's')
@@ -211,7 +225,7 @@ def answer(verdict: Annotation, key: str, rest: str, length: float) -> Annotatio
         mark = Mark(KEYS[key], _seconds(time, length), text.strip())
         marks = sorted([*verdict.marks, mark], key=lambda one: one.time)
         return replace(verdict, marks=tuple(marks))
-    raise ValueError(f'{f"{key} {rest}".strip()!r} is no answer, must be one of: {HELP}')
+    raise ValueError(f'{f"{key} {rest}".strip()!r} is unknown, must be one of: {HELP}')
 
 
 def _seconds(text: str, length: float) -> float:
@@ -233,7 +247,7 @@ def duration(episode: Episode) -> float:
 
 
 def size(episode: Episode, camera: str) -> str:
-    """Return the size of a camera's pictures, as text."""
+    """Return the image size of a camera as text."""
     images = episode.cameras[camera].images
     if not len(images):
         return 'empty'
@@ -242,11 +256,11 @@ def size(episode: Episode, camera: str) -> str:
 
 
 def describe(label: Label | None, verdict: Annotation | None) -> str:
-    """Say what is known of an episode."""
+    """Return outcome, failure, task and marks of an episode as text."""
     marks = label.marks if label else verdict.marks if verdict else ()
-    told = [f'{mark.kind} at {mark.time:.1f} s {mark.text}'.rstrip() for mark in marks]
+    events = [f'{mark.kind} at {mark.time:.1f} s {mark.text}'.rstrip() for mark in marks]
     if label is None:
-        return '; '.join(['no outcome', *told])
+        return '; '.join(['no outcome', *events])
     outcome = 'success' if label.success else 'failure'
     why = f' ({label.failure})' if label.failure not in (None, 'none') else ''
-    return '; '.join([f'{outcome}{why}, task {label.task}', *told])
+    return '; '.join([f'{outcome}{why}, task {label.task}', *events])

@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     Run a command.
 
-    :param argv: command and options; None: those of the process, which ends after the command
+    :param argv: command and options; None for those of the process, which then ends
     :returns: the exit code of ``console.program.run``
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -42,7 +42,7 @@ def _main(arguments: list[str]) -> int:
         )
         return FAILED
     if name not in COMMANDS:
-        print(f'viva: no command {name!r}, must be one of {", ".join(COMMANDS)}', file=sys.stderr)
+        print(f'viva: command is {name!r}, must be one of {", ".join(COMMANDS)}', file=sys.stderr)
         return FAILED
     return int(import_module(COMMANDS[name][0]).main(rest) or 0)
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva plot`: one recording as one picture, to be understood at a glance.
+`viva plot`: plot a recording on one time axis.
 
-From above: the value with its alarm level and alerts, the truth where a simulation told it, and
-what the head camera saw, on one time axis.
+The rows are: the value with its alarm level and alerts, the ground truth of a simulation, and
+images of the head camera.
 """
 
 import argparse
@@ -19,8 +19,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('viva plot', description=__doc__)
     parser.add_argument('recording', type=Path, help='MCAP file')
-    parser.add_argument('--out', type=Path, help='PNG file; default: beside the recording')
-    parser.add_argument('--engine', help='score with this one, where no monitor was recorded')
+    parser.add_argument('--out', type=Path, help='PNG file; default: next to the recording')
+    parser.add_argument(
+        '--engine', help='engine folder, to score a recording without recorded values'
+    )
     args = parser.parse_args(argv)
     out = args.out or args.recording.with_suffix('.png')
     for loss in plot(args.recording, out, args.engine):

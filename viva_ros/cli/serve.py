@@ -1,11 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One engine for several monitors: what they ask at about the same time is one batch.
+`viva serve`: run one engine for several monitors; simultaneous requests form a batch.
 
-A monitor has one request under way, so the order of arrival is fair: nobody is served twice while
-another waits. A request waits for company only while others have asked lately, and for a bounded
-time.
+Each monitor has at most one pending request, so serving in order of arrival is fair. A request
+waits for other requests only if others arrived recently, and for at most --wait-ms.
 """
 
 import argparse
@@ -27,37 +26,42 @@ MOST: Final = 64
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser('viva serve', description=__doc__)
-    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--engine-kind', choices=kinds(), default='auto', help='default: auto')
-    parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
+    parser.add_argument('--engine', default='', help='engine folder; default: the shipped engine')
     parser.add_argument(
-        '--address', default=exchange.AUTO, help="path of a socket; default: the user's own"
+        '--engine-kind', choices=kinds(), default='auto', help='engine kind; default: %(default)s'
     )
     parser.add_argument(
-        '--wait-ms', type=float, default=2.0,
-        help='that a request waits for others at most; default: %(default)s',
+        '--task', default=DEFAULT_TASK, help='task of the engine; default: %(default)s'
+    )
+    parser.add_argument(
+        '--address', default=exchange.AUTO,
+        help='path of the socket; default: a socket of the current user',
     )  # fmt: skip
     parser.add_argument(
-        '--batch', type=int, default=8, help='most requests at once; default: %(default)s'
-    )
+        '--wait-ms', type=float, default=2.0,
+        help='longest wait of a request for other requests, ms; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument('--batch', type=int, default=8, help='largest batch; default: %(default)s')
     args = parser.parse_args(argv)
     if not 0.0 <= args.wait_ms <= 1000.0:
-        raise ConfigurationError(f'--wait-ms is {args.wait_ms:g}, must be 0 to 1000')
+        raise ConfigurationError(
+            'serve-option', f'--wait-ms is {args.wait_ms:g}, must be 0 to 1000'
+        )
     if not 1 <= args.batch <= MOST:
-        raise ConfigurationError(f'--batch is {args.batch}, must be 1 to {MOST}')
+        raise ConfigurationError('serve-option', f'--batch is {args.batch}, must be 1 to {MOST}')
     engine = load(engine_folder(args.engine, args.task), args.task, args.engine_kind)
     address = exchange.address_of(args.address)
     batch = warm_up(engine, args.batch)
     server = Server(engine, args.task, address, args.wait_ms * 1e-3, batch)
-    over = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stopped.set())
     print(
         f'engine {engine.info.fingerprint} ({engine.info.kind}) at {address}, '
         f'{batch} at once', flush=True,
     )  # fmt: skip
     try:
-        server.run(over.is_set)
+        server.run(stopped.is_set)
     finally:
         server.close()
     served = server.served

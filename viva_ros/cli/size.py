@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva size`: what a preset takes, computed: parameters, operations, memory; no weights are made.
+`viva size`: compute parameters, operations and memory of a preset, without its weights.
 
-The formulas are in ``model/size.py``; tests hold them equal to what torch counts.
+The formulas are in ``model/cost.py``; tests compare them with the counts of torch.
 """
 
 import argparse
@@ -19,20 +19,25 @@ from viva_ros.model.cost import Sizes
 
 GB: Final = 1e9
 TERA: Final = 1e12
-BATCH: Final = 192  # of ViVa's authors
+BATCH: Final = 192  # batch of the ViVa paper
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('viva size', description=__doc__.split('\n\n')[0])
-    parser.add_argument('--preset', default='wan2.2-5b', choices=sorted(PRESETS))
     parser.add_argument(
-        '--batch', type=int, default=8, help='samples on a GPU at a time; default: %(default)s'
+        '--preset', default='wan2.2-5b', choices=sorted(PRESETS),
+        help='model size; default: %(default)s',
+    )  # fmt: skip
+    parser.add_argument(
+        '--batch', type=int, default=8, help='batch of one GPU, samples; default: %(default)s'
     )
-    parser.add_argument('--rank', type=int, default=16, help='of LoRA; default: %(default)s')
+    parser.add_argument(
+        '--rank', type=int, default=16, help='rank of the LoRA adapters; default: %(default)s'
+    )
     args = parser.parse_args(argv)
     if args.batch < 1 or args.rank < 1:
-        parser.error(f'batch is {args.batch}, rank {args.rank}: both must be at least 1')
+        parser.error(f'--batch is {args.batch}, --rank is {args.rank}, must be at least 1')
     Console(width=120, highlight=False).print(
         table(PRESETS[args.preset], args.batch, args.rank), markup=False, soft_wrap=True
     )
@@ -40,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def table(config: ViVaConfig, batch: int, rank: int) -> str:
-    """Return all as Markdown."""
+    """Return all tables as Markdown."""
     s, encoding = Sizes.of(config), demands.encoding_operations(config)
     heading = (
         f'{config.preset}: D = {s.width}, F = {s.feed_forward}, L = {s.layers} blocks, '
@@ -87,7 +92,7 @@ def _memory(config: ViVaConfig, batch: int, rank: int) -> str:
 
 
 def _times(config: ViVaConfig, encoding: int) -> str:
-    """Of a step of the authors' batch, with checkpointing."""
+    """Return the table of step times with the batch of the paper, with checkpointing."""
     operations, rows = demands.training_operations(config), {}
     ways = [('all weights', n) for n in (1, 4, 8)] + [('LoRA', 1)]
     for name, processes in ways:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of `viva train`."""
+"""`viva train`: train a model on recordings."""
 
 import argparse
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _add_lengths(group: argparse._ArgumentGroup) -> None:
-    """Add the options of the schedules; what is not given is as in the plan of the preset."""
+    """Add the options of the schedules; the defaults are those of the plan of the preset."""
     batch, steps = setting_of(Schedule, 'batch'), setting_of(Schedule, 'steps')
     add_option(group, replace(batch, default='as in the preset'), default=None)
     for name in STAGES:
@@ -56,12 +56,14 @@ def _names(text: str) -> tuple[str, ...]:
 
 def run_of(args: argparse.Namespace) -> TrainConfig:
     """
-    Return the run of a command line.
+    Return the configuration of a command line.
 
     :raises ConfigurationError: if a value or a combination is not allowed
     """
     if args.out.exists() and not args.out.is_dir():
-        raise ConfigurationError(f'out is {args.out}, a file: name a folder for the run')
+        raise ConfigurationError(
+            'train-output-file', f'--out is {args.out}, a file, must be a folder'
+        )
     lengths = {name: getattr(args, f'{name}_steps') for name in STAGES}
     if args.backbone is not None and args.preset not in PLANS:
         lengths = {**lengths, 'vae': 0, 'video': 0}

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva up`: start nodes on a machine without `launch`."""
+"""`viva up`: start nodes on a machine without `ros2 launch`."""
 
 import argparse
 import signal
@@ -15,21 +15,22 @@ from viva_ros.nodes.registry import ADVISORY, LAUNCHES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Start nodes and stay until Ctrl-C, or until one of them ends."""
+    """Start nodes and run until Ctrl-C, or until a node ends."""
     parser = argparse.ArgumentParser(
-        'viva up', description='start nodes, without launch', epilog=list_arguments(),
+        'viva up', description='Start nodes on a machine without ros2 launch.',
+        epilog=list_arguments(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument('launch', choices=tuple(LAUNCHES), help='what to start')
+    parser.add_argument('launch', choices=tuple(LAUNCHES), help='set of nodes to start')
     parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='launch arguments')
     args = parser.parse_args(argv)
-    given = dict(split_argument(text) for text in args.arguments)
-    options = check_arguments(args.launch, given)
+    values = dict(split_argument(text) for text in args.arguments)
+    options = check_arguments(args.launch, values)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     print(ADVISORY)
     respawn = Respawn(one.name for one in options.programs if options.respawns(one))
-    with started(args.launch, given) as nodes:
+    with started(args.launch, values) as nodes:
         try:
             while not (ended := respawn.gone_for_good(nodes.ended(), time.monotonic())):
                 for name in respawn.due(time.monotonic()):
@@ -39,12 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return 0
     names = ', '.join(f'{name} (exit code {code})' for name, code in ended.items())
-    print(f'viva up: {names} ended: the others are ended too', file=sys.stderr)
+    print(f'viva up: {names} ended, so all other nodes are stopped', file=sys.stderr)
     return 1
 
 
 def list_arguments() -> str:
-    """Say which arguments each launch has, with their defaults and choices."""
+    """Return the arguments of each launch with their defaults and choices."""
     lines = []
     for launch in LAUNCHES:
         lines.append(f'arguments of {launch}:')
@@ -58,9 +59,9 @@ def split_argument(text: str) -> tuple[str, str]:
     """
     Split NAME:=VALUE.
 
-    :raises ConfigurationError: if it is not of this form
+    :raises ConfigurationError: if the text has another form
     """
     name, sign, value = text.partition(':=')
     if not sign or not name:
-        raise ConfigurationError(f'argument is {text!r}, must be NAME:=VALUE')
+        raise ConfigurationError('launch-argument', f'argument is {text!r}, must be NAME:=VALUE')
     return name, value

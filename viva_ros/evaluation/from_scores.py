@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Judged episodes from tables of values: what `viva score` wrote, beside what the recordings tell.
+Evaluation of the tables of `viva score`, without an engine.
 
-Values and alarms are those of the tables; outcomes, events and true progress are read from the
-recordings as they are now, so that they may be labelled later. No picture is looked at.
+Values and alarms come from the tables. Outcomes, events and true progress come from the recordings
+in their current state, so that a recording can be labelled after scoring. Images are not read.
 """
 
 import math
@@ -27,12 +27,12 @@ from viva_ros.scoring.store import Scored, check_engines, find_scored, read_scor
 
 def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
     """
-    Read all tables of one engine, by the recording that each is of.
+    Read the tables of one engine, by recording.
 
-    :param task: those of this one alone; all where empty
-    :raises RecordingError: if there is none, or one is damaged
-    :raises EngineError: if they are of several engines
-    :raises CalibrationError: if one was made without thresholds
+    :param task: task of the tables; empty for all tasks
+    :raises RecordingError: if no table is found, or a table is damaged
+    :raises EngineError: if the tables are of several engines
+    :raises CalibrationError: if a table was made without thresholds
     """
     tables = [read_scored(path) for path in find_scored([folder])]
     check_engines(tables)
@@ -40,8 +40,9 @@ def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
     for table in chosen:
         if table.header['calibration'] is None:
             raise CalibrationError(
-                f'{table.path} was made without thresholds, so nobody knows its alarms: run '
-                "'viva calibrate' for the engine, then score again"
+                'table-without-thresholds',
+                f'{table.path} was made without thresholds, so its alarms are unknown: run '
+                "'viva calibrate' for the engine, then score again",
             )
     return {Path(table.header['made_of']['input'][0]): table for table in chosen}
 
@@ -50,12 +51,12 @@ def results_of(
     tables: Mapping[str, Mapping[Path, Scored]], paths: Sequence[Path], task: str = ''
 ) -> tuple[dict[str, list[Result]], list[Path]]:
     """
-    Set values and alarms of the tables beside what really happened.
+    Compare values and alarms of the tables with the outcomes of the recordings.
 
     :param tables: from ``read_tables``, by the name of the engine
-    :param task: recordings of this one alone; all where empty
-    :returns: results by name, and the recordings that they are of, in the same order
-    :raises RecordingError: if a recording has no outcome or table, or was changed since
+    :param task: task of the recordings; empty for all tasks
+    :returns: results by name, and their recordings, in the same order
+    :raises RecordingError: if a recording has no outcome or table, or changed after scoring
     """
     found: dict[str, list[Result]] = {name: [] for name in tables}
     judged = []
@@ -76,29 +77,33 @@ def results_of(
 
 def table_of(tables: Mapping[Path, Scored], path: Path) -> Scored:
     """
-    Find the table of a recording.
+    Return the table of a recording.
 
-    :raises RecordingError: if there is none, or the recording is another one now
+    :raises RecordingError: if the table is missing, or the recording changed after scoring
     """
     table = tables.get(path.resolve())
     if table is None:
-        raise RecordingError(f"{path} has no table of values: run 'viva score' on it")
+        raise RecordingError(
+            'table-missing', f"{path} has no table of values: run 'viva score' on it"
+        )
     input_ = table.header['made_of']['input']
     stat = path.stat() if path.exists() else None
     if stat is not None and [stat.st_size, stat.st_mtime_ns] != [input_[1], input_[-1]]:
-        raise RecordingError(f'{path} was changed after it was scored: score it again')
+        raise RecordingError(
+            'table-outdated', f'{path} changed after it was scored: score it again'
+        )
     return table
 
 
 def alarms_of(table: Scored) -> list[Event]:
-    """Return the alarms; a number that is not known is NaN again."""
-    told: list[dict[str, Any]] = [{k: math.nan if v is None else v for k, v in one.items()}
+    """Return the alarms of a table; null becomes NaN."""
+    entries: list[dict[str, Any]] = [{k: math.nan if v is None else v for k, v in one.items()}
             for one in table.header['alarms']]  # fmt: skip
-    return [Event(**{**one, 'level': Level(one['level'])}) for one in told]
+    return [Event(**{**one, 'level': Level(one['level'])}) for one in entries]
 
 
 def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
-    """Return the thresholds that the alarms were judged by, by task."""
+    """Return the calibrations of the alarms, by task."""
     return {
         table.header['task']: parse({'format': FORMAT, **table.header['calibration']})
         for table in tables.values()
@@ -106,7 +111,7 @@ def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
 
 
 def engine_of(tables: Mapping[Path, Scored]) -> dict[str, Any]:
-    """Return what tables tell of their engine."""
+    """Return fingerprint, joints and tasks of the engine of tables."""
     some = next(iter(tables.values()))
     names = [name.removeprefix('forecast.') for name in some.table.column_names
              if name.startswith('forecast.')]  # fmt: skip

@@ -35,11 +35,11 @@ from viva_ros.evaluation.tables import CHECKS, FIGURES, plain
 from viva_ros.visualization.timeline import alarm_level
 
 TEMPLATE: Final = Path(__file__).with_name('report.html')
-PICTURES: Final = 9  # in a strip
-WIDE: Final = 112  # px, of a picture
-QUALITY: Final = 72
-WORST, BEST = 6, 2
-LATE: Final = 5.0  # s: as bad as a failure that is never found
+PICTURES: Final = 9  # images in a strip
+WIDE: Final = 112  # px, width of an image
+QUALITY: Final = 72  # of JPEG
+WORST, BEST = 6, 2  # number of episodes with an image strip
+LATE: Final = 5.0  # s: a delay with half the severity of a missed failure
 GROUPS: Final = {
     SUCCESS: 'success', FAILURE: 'failure', MENDED: 'mended by itself', RETRY: 'after a retry',
 }  # fmt: skip
@@ -51,14 +51,15 @@ LEFT, RIGHT = 36, 16  # px, around a curve; the image strip in report.html has t
 @dataclass(frozen=True)
 class Series:
     """
-    A line of a curve.
+    A line of the chart of an episode.
 
-    :param key: of an episode in the page's data
+    :param key: key of the data of an episode in the page
+    :param label: label in the legend
     :param short: label in the readout at the pointer
     :param colour: in CSS; a variable of report.html, so that it follows the colour scheme
     :param width: px
     :param dash: lengths of a dash and of a gap, px
-    :param style: of the border that stands for it in the key
+    :param style: CSS border style in the legend
     """
 
     key: str
@@ -85,7 +86,7 @@ SERIES: Final = (
 
 
 class PageTemplate(string.Template):
-    """A template whose placeholders do not look like JavaScript's."""
+    """Template with placeholders that differ from JavaScript's."""
 
     delimiter = '@@'
 
@@ -98,12 +99,13 @@ def page(
     """
     Return the page.
 
-    :param figures: by scope ('all tasks', or a task), then by contender, the measured one first
-    :param results: of the measured one
-    :param paths: of the recordings, by task and episode name, for the pictures
-    :param calibrations: by task, those that it was judged by
+    :param figures: figures by scope ('all tasks', or a task), then by contender, the evaluated
+        engine first
+    :param results: results of the evaluated engine
+    :param paths: recordings by task and episode name, for the images
+    :param calibrations: calibrations of the evaluated engine, by task
     """
-    order = sorted(range(len(results)), key=lambda row: -trouble(results[row]))
+    order = sorted(range(len(results)), key=lambda row: -severity(results[row]))
     stories = [*order[:WORST], *reversed(order[WORST:][-BEST:])]
     episodes = [_episode(one, calibrations.get(one.task)) for one in results]
     for row in stories:
@@ -114,7 +116,7 @@ def page(
     content = {
         'title': title, 'about': about, 'figures': figures, 'rows': FIGURES, 'stories': stories,
         'episodes': episodes, 'reliability': first.get('reliability'),
-        'check_heads': ['shown', *(head for head, _ in CHECKS), 'a good value'],
+        'check_heads': ['input', *(head for head, _ in CHECKS), 'expected'],
         'checks': [
             [name, *(row[key] for _, key in CHECKS), row['good']]
             for name, row in checks.items()
@@ -129,7 +131,7 @@ def fill(content: Mapping[str, Any]) -> str:
     charts = {'curve': curve_chart(series), 'reliability': reliability_chart()}
     content = {**content, 'series': [asdict(one) for one in series], 'charts': charts}
     text = json.dumps(plain(content), allow_nan=False, separators=(',', ':'))
-    # Inside a script element no text may look like its end.
+    # Text in a script element must not contain its end tag.
     text = text.replace('<', '\\u003c').replace('\u2028', '\\u2028').replace('\u2029', '\\u2029')
     template = PageTemplate(TEMPLATE.read_text(encoding='utf-8'))
     return template.substitute(data=text, library=library())
@@ -175,7 +177,7 @@ def curve_chart(series: Sequence[Series]) -> dict[str, Any]:
         ),
         strokeDash=alt.when('datum.alarm').then(alt.value([1, 0])).otherwise(alt.value([4, 3])),
     )  # fmt: skip
-    late = 'datum.t > 0.92 * end'  # there is no room on the right
+    late = 'datum.t > 0.92 * end'  # too close to the right edge for a label
     texts = marks.mark_text(
         align=alt.ExprRef(f"{late} ? 'right' : 'left'"), dx=alt.ExprRef(f'{late} ? -4 : 4'),
         dy=-5, baseline='bottom', color='var(--soft)',
@@ -230,11 +232,12 @@ def _declaration(chart: alt.LayerChart | alt.FacetChart) -> dict[str, Any]:
     return declared
 
 
-def trouble(one: Result) -> float:
+def severity(one: Result) -> float:
     """
-    Say how badly an episode was judged: 0 is well, 1 a failure found late, 2 what must not be.
+    Return the severity of an error of the detector, to sort episodes.
 
-    A failure counts by its delay, a success by the order of its values, or 2 for a false alarm.
+    :returns: in [0, 1] the delay of a detected failure in units of LATE, or the disorder of the
+        values of a success; 2 for a missed failure or a false alarm
     """
     if one.group == FAILURE:
         if one.trial.detection is None:
@@ -251,7 +254,7 @@ def _episode(one: Result, calibration: Calibration | None) -> dict[str, Any]:
         'outcome': 'success' if one.success else 'failure', 'duration': one.duration,
         'final': one.final, 'true_order': one.true_order, 'alarms': one.alarms,
         'first_alarm': one.alarms[0] if one.alarms else None, 'manifest': one.manifest,
-        'delay': found.delay, 'trouble': trouble(one), 'told': _told(one),
+        'delay': found.delay, 'trouble': severity(one), 'told': _verdict(one),
         'times': _rounded(one.times), 'value': _rounded(one.values),
         'progress': _rounded(one.progress) if np.isfinite(one.progress).any() else None,
         'probability': None if one.probability is None else _rounded(one.probability),
@@ -261,14 +264,15 @@ def _episode(one: Result, calibration: Calibration | None) -> dict[str, Any]:
 
 
 def alarm_limits(one: Result, calibration: Calibration) -> Array:
-    """Return the smoothed value below which an alarm would be due, (N,); NaN where none can be."""
-    judge = Detector(DetectorSettings(rules=calibration.rules), calibration.thresholds)
+    """Return the smoothed value below which an alarm is raised, (N,); NaN without a limit."""
+    detector = Detector(DetectorSettings(rules=calibration.rules), calibration.thresholds)
     limits = []
-    likely = np.full(len(one.times), math.nan) if one.probability is None else one.probability
-    for at, value, success in zip(one.times, one.values, likely, strict=True):
-        judge.update(round(at * 1e9), float(value), details=Details(float(success)))
+    unknown = np.full(len(one.times), math.nan)
+    probability = unknown if one.probability is None else one.probability
+    for at, value, success in zip(one.times, one.values, probability, strict=True):
+        detector.update(round(at * 1e9), float(value), details=Details(float(success)))
         known = math.isfinite(value)
-        limits.append(alarm_level(judge, calibration) if known else math.nan)
+        limits.append(alarm_level(detector, calibration) if known else math.nan)
     return np.array(limits, dtype=np.float64)
 
 
@@ -276,23 +280,23 @@ def _rounded(numbers: Any) -> list[float]:
     return [round(float(x), 3) for x in numbers]
 
 
-def _told(one: Result) -> str:
-    """Return a sentence on how an episode was judged."""
+def _verdict(one: Result) -> str:
+    """Return a sentence on the outcome and the alarms of an episode."""
     if one.group == FAILURE:
         if one.trial.detection is None:
-            return 'A failure that was not found.'
+            return 'Missed failure.'
         if one.trial.delay is None:
-            return f'A failure, found at {one.trial.detection:.1f} s.'
-        return f'A failure, found {one.trial.delay:+.1f} s from its physical evidence.'
-    ended = 'ended well' if one.success else 'failed'
-    quiet = f'alarm at {one.alarms[0]:.1f} s' if one.alarms else 'no alarm'
+            return f'Failure, detected at {one.trial.detection:.1f} s.'
+        return f'Failure, detected {one.trial.delay:+.1f} s from its physical evidence.'
+    ended = 'succeeded' if one.success else 'failed'
+    alarm = f'alarm at {one.alarms[0]:.1f} s' if one.alarms else 'no alarm'
     if one.group == SUCCESS:
-        return f'An undisturbed success: {"a false " + quiet if one.alarms else quiet}.'
-    return f'{GROUPS[one.group].capitalize()}, {ended}: {quiet}.'
+        return f'Undisturbed success: {"false " + alarm if one.alarms else alarm}.'
+    return f'{GROUPS[one.group].capitalize()}, {ended}: {alarm}.'
 
 
 def strip(episode: Episode) -> dict[str, Any]:
-    """Return small images of all cameras at even times, as data URLs."""
+    """Return small images of all cameras at evenly spaced times, as data URLs."""
     tracks = {name: track for name, track in episode.cameras.items() if track.stamps.size}
     begin = min(int(track.stamps[0]) for track in tracks.values())
     end = max(int(track.stamps[-1]) for track in tracks.values())
@@ -312,5 +316,5 @@ def _data_address(image: Image) -> str:
     )
     done, jpeg = cv2.imencode('.jpg', small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
-        raise ValueError(f'a picture of shape {image.shape} cannot be encoded')
+        raise ValueError(f'an image of shape {image.shape} cannot be encoded as JPEG')
     return 'data:image/jpeg;base64,' + base64.b64encode(jpeg.tobytes()).decode()

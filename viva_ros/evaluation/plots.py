@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluation as one picture: do values part, when after the evidence, and who finds what."""
+"""Plot of an evaluation: values by outcome, values around the evidence, detections by failure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,12 @@ AROUND: Final = np.arange(-4.0, 5.01, 0.1)  # s around the evidence
 
 
 def draw(results: Mapping[str, Sequence[Result]], camera_only: Collection[str], out: Path) -> None:
-    """Draw the first contender's values, and everyone's detections."""
+    """
+    Write the plot: values of the first contender, detections of all.
+
+    :param camera_only: failure modes that only a camera shows
+    :param out: PNG file
+    """
     mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
     figure = Figure(figsize=(14, 4.6), layout='constrained')
     progress, evidence, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
@@ -56,9 +61,9 @@ def _draw_evidence(axes: Any, rows: Sequence[Result], camera_only: Collection[st
         for curve in curves:
             axes.plot(AROUND, curve, color=colour, alpha=0.15, lw=0.7)
         if curves:
-            seen = np.isfinite(curves).sum(axis=0) >= max(1, len(curves) // 3)
+            enough = np.isfinite(curves).sum(axis=0) >= max(1, len(curves) // 3)
             middle = np.full(AROUND.size, np.nan)
-            middle[seen] = np.nanmedian(np.array(curves)[:, seen], axis=0)
+            middle[enough] = np.nanmedian(np.array(curves)[:, enough], axis=0)
             axes.plot(AROUND, middle, color=colour, lw=2.2, label=f'{label} ({len(curves)})')
     axes.axvline(0.0, color='black', lw=1, ls='--')
     axes.set(xlabel='s since the physical evidence', ylim=(-1.05, 1.05), title='Failures')
@@ -90,7 +95,7 @@ def _draw_bars(
 
 
 def _at(row: Result, times: Array) -> Array:
-    """Values at given times, NaN outside of the episode."""
+    """Return interpolated values at times, s; NaN outside of the episode."""
     known = np.isfinite(row.values)
     if not known.any():
         return np.full(times.size, np.nan)

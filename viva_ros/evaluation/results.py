@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One judged episode, and which group it is counted with.
+Result of one episode, and its group.
 
-Four groups are kept apart: undisturbed successes, failures, disturbances that ended well
-(recoveries and near misses, where an alarm is neither right nor wrong), and attempts that follow a
+There are four groups: undisturbed successes, failures, disturbances that ended in success
+(recoveries and near misses, where an alarm is neither right nor wrong), and attempts after a
 retry.
 """
 
@@ -34,14 +34,19 @@ RETRY: Final = 'retry'
 @dataclass(frozen=True)
 class Result:
     """
-    One episode as one engine saw it; times in s since the first frame.
+    Values and alarms of one engine in one episode; times are in s since the first frame.
 
-    :param times: stamps of the values, s
-    :param progress: the true one at these times, in [0, 1]; NaN where it is not known
-    :param alarms: when rule alarms were raised
-    :param probability: of success, told at these times, in [0, 1]; None where it is not told
-    :param visible: of a failure, when a camera could first have told it; None if not known
-    :param marks: what a person saw happen
+    :param mode: injected failure or disturbance; 'none' without one
+    :param group: SUCCESS, FAILURE, MENDED or RETRY
+    :param times: times of the values, (N,), s
+    :param values: (N,), in [-1, 1]; NaN where unknown
+    :param alarms: times of the rule alarms, s
+    :param inject: time of the injected failure, s; None without one
+    :param manifest: time of the physical evidence, s; None without one
+    :param progress: true progress, (N,), in [0, 1]; NaN where unknown
+    :param probability: predicted probability of success, (N,), in [0, 1]; None without one
+    :param visible: time of the first frame that shows the failure, s; None if unknown
+    :param marks: annotations of a person
     """
 
     name: str
@@ -68,17 +73,17 @@ class Result:
 
     @property
     def order(self) -> float:
-        """Rank correlation of value and time; NaN with fewer than two values."""
+        """Return the rank correlation of value and time; NaN with fewer than two values."""
         return _rank_correlation(self.values, self.times)
 
     @property
     def true_order(self) -> float:
-        """Rank correlation of value and true progress, which counting time cannot win."""
+        """Return the rank correlation of value and true progress; NaN if unknown."""
         return _rank_correlation(self.values, self.progress)
 
     @property
     def trial(self) -> Trial:
-        """Return the episode as detection counts it."""
+        """Return the episode as a trial of detection."""
         failed = self.group == FAILURE
         return Trial(failed, self.duration, self.alarms, self.inject, self.manifest)
 
@@ -89,7 +94,7 @@ def _rank_correlation(values: Array, against: Array) -> float:
 
 
 def group_of(label: Label) -> str:
-    """Name the group of an episode."""
+    """Return the group of an episode."""
     if (label.failure or '').startswith('retry_'):
         return RETRY
     if is_undisturbed(label):
@@ -101,7 +106,7 @@ def result(
     episode: Episode, label: Label, samples: Sequence[ScoredSample], alarms: Sequence[Event],
     moments: Sequence[TruthMessage],
 ) -> Result:  # fmt: skip
-    """Set values and alarms beside what really happened."""
+    """Return the result of an episode from its values, alarms and ground truth."""
     begin = min(int(camera.stamps[0]) for camera in episode.cameras.values() if camera.stamps.size)
     end = max(int(camera.stamps[-1]) for camera in episode.cameras.values() if camera.stamps.size)
     series = series_of(samples)
@@ -111,35 +116,35 @@ def result(
         (end - begin) * 1e-9, times, series.values,
         tuple((event.stamp - begin) * 1e-9 for event in alarms),
         label.times.get('inject'), label.times.get('manifest'),
-        true_progress(series.stamps, moments), label.task, _told(samples),
+        true_progress(series.stamps, moments), label.task, _success_probability(samples),
         label.times.get('visible'), label.marks,
     )  # fmt: skip
 
 
-def _told(samples: Sequence[ScoredSample]) -> Array | None:
-    """Return the probabilities of success; None where the engine gives none."""
-    told = np.array([sample.success for sample in samples], dtype=np.float64)
-    return told if np.isfinite(told).any() else None
+def _success_probability(samples: Sequence[ScoredSample]) -> Array | None:
+    """Return the probabilities of success, (N,); None if the engine has no such output."""
+    probability = np.array([sample.success for sample in samples], dtype=np.float64)
+    return probability if np.isfinite(probability).any() else None
 
 
 def true_progress(stamps: NDArray[np.int64], moments: Sequence[TruthMessage]) -> Array:
-    """Return the progress last told at each stamp; NaN before the first."""
-    told = np.array([moment.stamp for moment in moments], dtype=np.int64)
+    """Return the newest true progress at each stamp, (N,); NaN before the first."""
+    known = np.array([moment.stamp for moment in moments], dtype=np.int64)
     progress = np.array([math.nan, *(moment.progress for moment in moments)], dtype=np.float64)
-    last: Array = progress[np.searchsorted(told, stamps, side='right')]
+    last: Array = progress[np.searchsorted(known, stamps, side='right')]
     return last
 
 
 def of_group(results: Sequence[Result], group: str) -> list[Result]:
-    """Pick a group."""
+    """Return the results of a group."""
     return [r for r in results if r.group == group]
 
 
 def of_mode(results: Sequence[Result], mode: str, group: str = FAILURE) -> list[Result]:
-    """Pick a mode within a group."""
+    """Return the results of a mode in a group."""
     return [r for r in of_group(results, group) if r.mode == mode]
 
 
 def modes(results: Sequence[Result], group: str) -> list[str]:
-    """List the modes of a group."""
+    """Return the modes of a group, sorted."""
     return sorted({r.mode for r in of_group(results, group)})

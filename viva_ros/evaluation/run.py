@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Everyone who is measured on the same recordings, at every task, by the judge that runs live.
+Evaluation of engines and baselines on the same recordings, by the detector that runs live.
 
-Each has an engine and thresholds for each task; all thresholds come from the same calibration
-recordings, unless an engine brings its own.
+Each contender has an engine and thresholds for each task. Thresholds come from the same
+calibration recordings, unless an engine has its own calibration.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from rich.progress import track
 
 from viva_ros.calibration.data import calibrate_engine, is_undisturbed
 from viva_ros.calibration.fit import ALPHA, WARN_ALPHA
-from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.core.detection.thresholds import Calibration, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.core.settings import required, setting, validate
@@ -31,24 +31,24 @@ from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
 from viva_ros.scoring.jobs import calibration_of
-from viva_ros.scoring.replay import Sight
-from viva_ros.scoring.scorer import estimates, judge, look, rule_alarms
+from viva_ros.scoring.replay import ReplayInput
+from viva_ros.scoring.scorer import estimates, judge, replay_for_engine, rule_alarms
 
 
 class TimeCounter:
     """
-    Value = elapsed time / mean duration: it rises with perfect order whatever happens.
+    Baseline: value = elapsed time / mean duration, which always rises.
 
-    As ``overdue`` it falls instead, so that the calibrated floor becomes a time-out: the only
-    alarm that a clock can give.
+    With ``overdue`` the value falls instead, so that the calibrated floor is a time-out.
     """
 
     def __init__(self, info: EngineInfo, mean_duration: float, overdue: bool = False) -> None:
         """
-        Begin an episode.
+        Start an episode.
 
-        :param info: of the engine that it keeps step with
-        :param mean_duration: of successful episodes, s
+        :param info: description of the engine whose inputs it uses
+        :param mean_duration: mean duration of successful episodes, s
+        :param overdue: whether the value falls
         """
         name = 'overdue' if overdue else 'elapsed'
         self.info = replace(info, fingerprint=f'time counter, {name}', kind='time')
@@ -56,14 +56,14 @@ class TimeCounter:
         self._begin: int | None = None
 
     def estimate(self, observation: Observation) -> Estimate:
-        """Count from the first observation on."""
+        """Return the value from the time since the first observation."""
         if self._begin is None:
             self._begin = observation.stamp
         elapsed = (observation.stamp - self._begin) * 1e-9
         return Estimate(elapsed * self._rate, {})
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
 
 VIVA, PROPRIO, TIME, OVERDUE = 'ViVa', 'proprioception only', 'time counter', 'time-out'
@@ -72,9 +72,9 @@ VIVA, PROPRIO, TIME, OVERDUE = 'ViVa', 'proprioception only', 'time counter', 't
 @dataclass(frozen=True)
 class EvaluationConfig:
     """
-    What is measured, on which recordings, and where the results are written.
+    Options of an evaluation.
 
-    :raises ConfigurationError: if a value is out of range, or two exclude each other
+    :raises ConfigurationError: if a value is out of range, or two options exclude each other
     """
 
     recordings: tuple[Path, ...] = field(metadata=required('Test recordings: files or folders.'))
@@ -97,8 +97,12 @@ class EvaluationConfig:
         "Folder of tables of 'viva score', to take values and alarms from instead of running an "
         'engine; repeat to compare.',
     )
-    alpha: float = setting(
-        ALPHA, 'Share of successful episodes that may raise an alarm.', above=0.0, below=1.0
+    alpha: float | None = setting(
+        None,
+        'Share of successful episodes that may raise an alarm; refused if the calibration of an '
+        f"engine has another; default: that of the engine's calibration, or {ALPHA}.",
+        above=0.0,
+        below=1.0,
     )
     checks: int = setting(
         0,
@@ -109,26 +113,28 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         validate(self)
-        others = (self.engine, self.proprio, self.checks, self.calibration_recordings)
+        others = (self.engine, self.proprio, self.checks, self.calibration_recordings, self.alpha)
         if self.scores and any(others):
             raise ConfigurationError(
-                '--scores takes values and alarms as they are: leave out --engine, --proprio, '
-                '--checks and --calibration-recordings'
+                'evaluation-options',
+                '--scores reads values and alarms from tables: leave out --engine, --proprio, '
+                '--checks, --calibration-recordings and --alpha',
             )
         if not self.scores and self.calibration_recordings is None:
             raise ConfigurationError(
+                'evaluation-calibration-missing',
                 '--calibration-recordings is missing: name a folder of recordings that are not '
-                'in the test'
+                'test recordings',
             )
 
 
 @dataclass(frozen=True)
 class Contender:
     """
-    One who is measured.
+    An engine or baseline under evaluation.
 
-    :param engines: by task, each gives the engine for the next recording
-    :param calibrations: by task; without one it raises no alarm
+    :param engines: by task, a function that returns the engine for the next recording
+    :param calibrations: by task; a task without calibration has no alarms
     """
 
     name: str
@@ -136,31 +142,50 @@ class Contender:
     calibrations: Mapping[str, Calibration]
 
 
-def enter(
-    named: Mapping[str, Path], tasks: Sequence[str], alpha: float, calibrating: Sequence[Path]
+def load_contenders(
+    named: Mapping[str, Path],
+    tasks: Sequence[str],
+    alpha: float | None,
+    calibrating: Sequence[Path],
 ) -> list[Contender]:
     """
-    Load the engines, and give everyone thresholds; an engine keeps its own.
+    Load engines with their calibrations, calibrate those without, and add the time baselines.
 
     :param named: folders of engines by name
+    :param alpha: share of successes that may raise an alarm; None for that of each calibration
+    :param calibrating: calibration recordings
+    :raises ConfigurationError: if the calibration of an engine has another alpha
     """
     contenders = [_engine(name, folder, tasks, alpha, calibrating)
                   for name, folder in named.items()]  # fmt: skip
     first = contenders[0]
     infos = {task: engine().info for task, engine in first.engines.items()}
     alphas = {task: one.alpha for task, one in first.calibrations.items()}
-    return contenders + clocks(infos, alphas, calibrating)
+    return contenders + time_baselines(infos, alphas, calibrating)
 
 
 def _engine(
-    name: str, folder: Path, tasks: Sequence[str], alpha: float, calibrating: Sequence[Path]
+    name: str,
+    folder: Path,
+    tasks: Sequence[str],
+    alpha: float | None,
+    calibrating: Sequence[Path],
 ) -> Contender:
     engines, calibrations = {}, {}
     for task in tasks:
         engine = load(folder, task)
         engines[task] = partial(_same, engine)
         own = calibration_of(folder, task, engine.info.fingerprint)
-        calibrations[task] = own or _thresholds(engines[task], task, alpha, calibrating)
+        if own is not None and alpha not in (None, own.alpha):
+            raise ConfigurationError(
+                'evaluation-alpha',
+                f'--alpha is {alpha:g}, but {calibration_file(folder, task)} has alpha '
+                f"{own.alpha:g}: leave out --alpha, or run 'viva calibrate --alpha {alpha:g}'",
+            )
+        if own is None:
+            share = ALPHA if alpha is None else alpha
+            own = _thresholds(engines[task], task, share, calibrating)
+        calibrations[task] = own
     return Contender(name, engines, calibrations)
 
 
@@ -170,10 +195,10 @@ def _thresholds(
     return calibrate_engine(engine, task, calibrating, alpha, max(alpha, WARN_ALPHA))
 
 
-def clocks(
+def time_baselines(
     infos: Mapping[str, EngineInfo], alphas: Mapping[str, float], calibrating: Sequence[Path]
 ) -> list[Contender]:
-    """Return the clock whose values rise with time, and the one that alarms when it is overdue."""
+    """Return the time counter, whose value rises with time, and the time-out, which alarms."""
     rising, overdue, calibrations = {}, {}, {}
     for task, info in infos.items():
         duration = mean_duration(calibrating, task)
@@ -188,7 +213,7 @@ def _same(engine: Engine) -> Engine:
 
 
 def mean_duration(paths: Sequence[Path], task: str = '') -> float:
-    """Return the mean length of the undisturbed successes at a task, s."""
+    """Return the mean duration of the undisturbed successes of a task, s."""
     spans = []
     for path in paths:
         for episode in episodes_of(open_recording(path)):
@@ -196,17 +221,19 @@ def mean_duration(paths: Sequence[Path], task: str = '') -> float:
                 spans.append((episode.joints.stamps[-1] - episode.joints.stamps[0]) * 1e-9)
     if not spans:
         of_task = f' at {task}' if task else ''
-        raise CalibrationError(f'no calibration recording is an undisturbed success{of_task}')
+        raise CalibrationError(
+            'evaluation-no-success', f'no calibration recording is an undisturbed success{of_task}'
+        )
     return float(np.mean(spans))
 
 
 def tasks_of(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
     """
-    Return the task of each recording that an engine knows; the others are left out.
+    Return the task of each recording; recordings of tasks that the engine lacks are left out.
 
-    :param folder: of the engine
-    :raises RecordingError: if one has no outcome
-    :raises EngineError: if the engine knows none of the tasks
+    :param folder: folder of the engine
+    :raises RecordingError: if a recording has no outcome
+    :raises EngineError: if the engine has none of the tasks
     """
     found = {}
     for path in paths:
@@ -219,76 +246,81 @@ def labelled(recording: Recording) -> tuple[Episode, Label]:
     """
     Return the episode of a recording and its outcome.
 
-    :raises RecordingError: if it has another number of episodes, or no outcome
+    :raises RecordingError: if the recording has no outcome, or not exactly one episode
     """
     episodes = episodes_of(recording)
     if len(episodes) != 1:
         raise RecordingError(
-            f'{recording.path} has {len(episodes)} episodes, must have 1: its values would be '
-            "mixed up; part it with 'viva import'"
+            'evaluation-episodes',
+            f'{recording.path} has {len(episodes)} episodes, must have 1: split the recording '
+            "with 'viva import'",
         )
     if episodes[0].label is None:
-        raise RecordingError(f'{recording.path} has no outcome: leave it out, or label it')
+        raise RecordingError(
+            'evaluation-outcome-missing',
+            f'{recording.path} has no outcome: leave it out, or label it (viva label)',
+        )
     return episodes[0], episodes[0].label
 
 
-def _known(folder: Path, asked: Sequence[str]) -> tuple[str, ...]:
-    """Return the tasks of an engine, by loading it for one of those asked for."""
-    for task in asked[:-1]:
+def _known(folder: Path, tasks: Sequence[str]) -> tuple[str, ...]:
+    """Return the tasks of an engine, which is loaded for the first task that it has."""
+    for task in tasks[:-1]:
         try:
             return load(folder, task).info.tasks
         except EngineError:
-            continue  # perhaps it knows the next one
-    return load(folder, asked[-1]).info.tasks
+            continue  # try the next task
+    return load(folder, tasks[-1]).info.tasks
 
 
 @dataclass(frozen=True)
 class Case:
-    """One test recording as the monitor sees it, with the truth."""
+    """One test recording: inputs of the engine, label and ground truth."""
 
     episode: Episode
     label: Label
     task: str
-    sights: list[Sight]
+    inputs: list[ReplayInput]
     moments: list[TruthMessage]
 
 
 def cases(tasks: Mapping[Path, str], infos: Mapping[str, EngineInfo]) -> Iterator[Case]:
-    """Read test recordings, one after the other, and show how far it is."""
+    """Yield the test recordings in order, with a progress bar."""
     console = Console(stderr=True)
     for path in track(list(tasks), 'evaluating', console=console):
         recording, task = open_recording(path), tasks[path]
         for loss in recording.losses:
             console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
         episode = episodes_of(recording)[0]
-        assert episode.label is not None  # those without were refused
-        seen = list(look(recording, infos[task]))
-        yield Case(episode, episode.label, task, seen, truth(recording))
+        assert episode.label is not None  # checked by tasks_of
+        inputs = list(replay_for_engine(recording, infos[task]))
+        yield Case(episode, episode.label, task, inputs, truth(recording))
 
 
-def judged(case: Case, one: Contender) -> Result:
-    """Let one contender judge one recording."""
-    samples = list(estimates(case.sights, one.engines[case.task]()))
+def evaluate_case(case: Case, one: Contender) -> Result:
+    """Return the result of one contender on one recording."""
+    samples = list(estimates(case.inputs, one.engines[case.task]()))
     alarms = rule_alarms(judge(samples, one.calibrations.get(case.task)))
     return result(case.episode, case.label, samples, alarms, case.moments)
 
 
 def run(contenders: Sequence[Contender], tasks: Mapping[Path, str]) -> dict[str, list[Result]]:
     """
-    Judge every recording for everyone.
+    Evaluate all contenders on all recordings.
 
-    :param tasks: of the test recordings
+    :param tasks: test recording to its task
+    :returns: results by name of the contender
     """
     results: dict[str, list[Result]] = {contender.name: [] for contender in contenders}
     infos = {task: engine().info for task, engine in contenders[0].engines.items()}
     for case in cases(tasks, infos):
         for one in contenders:
-            results[one.name].append(judged(case, one))
-    return _with_clock(results)
+            results[one.name].append(evaluate_case(case, one))
+    return _join_time_baselines(results)
 
 
-def _with_clock(results: dict[str, list[Result]]) -> dict[str, list[Result]]:
-    """Make one clock of two: values that rise with time, alarms of the time-out."""
+def _join_time_baselines(results: dict[str, list[Result]]) -> dict[str, list[Result]]:
+    """Join the time baselines: values of the time counter, alarms of the time-out."""
     alarms = results.pop(OVERDUE)
     rising = results[TIME]
     results[TIME] = [
@@ -297,14 +329,15 @@ def _with_clock(results: dict[str, list[Result]]) -> dict[str, list[Result]]:
     return results
 
 
-def check_apart(calibrating: Sequence[Path], testing: Sequence[Path]) -> None:
+def check_disjoint(calibrating: Sequence[Path], testing: Sequence[Path]) -> None:
     """
-    Refuse to test on what was calibrated on.
+    Check that no test recording is a calibration recording.
 
-    :raises CalibrationError: naming the first recording that is in both
+    :raises CalibrationError: naming the first recording in both sets
     """
     both = {path.resolve() for path in calibrating} & {path.resolve() for path in testing}
     if both:
         raise CalibrationError(
-            f'{min(both)} is in the test and in the calibration recordings: keep them apart'
+            'evaluation-overlap',
+            f'{min(both)} is both a test and a calibration recording: use separate recordings',
         )

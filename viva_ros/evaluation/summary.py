@@ -1,18 +1,17 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Figures of one engine over many episodes, none of which elapsed time alone can win.
+Figures of one engine over many episodes.
 
-Retry-VOC: over a failed try together with the retry that followed it, or with its own recovery.
-After a retry: how much higher the value is than at the same true progress of undisturbed
-successes of the task; a good value is as high. Hesitation-RMSE: how far the value drifts from the
-beginning of a pause while the true progress stays.
+Retry-VOC: value-order correlation over a failed attempt together with the retry after it, or with
+its own recovery. Retry gap: value after a retry minus the value of undisturbed successes of the
+task at the same true progress; 0 is best. Hesitation-RMSE: drift of the value from the beginning
+of a pause, while the true progress is constant.
 
-ErrDR: share of errors at which the displayed value is lower after the physical evidence than
-before the first frame that shows it (they are up to 3 s apart, and the value may fall at once).
-MDR: share of milestones at which it is higher after than before. Beside each stands the same share
-where nothing has happened: for errors in undisturbed successes, with spans as long as those of the
-errors; for milestones in pauses.
+ErrDR: share of errors with a lower value after the physical evidence than before the first frame
+that shows the error (up to 3 s earlier; the value may fall at once). MDR: share of milestones with
+a higher value after than before. Each has a placebo share: for errors, in undisturbed successes
+over intervals as long as those of the errors; for milestones, in pauses.
 """
 
 import math
@@ -62,13 +61,13 @@ from viva_ros.metrics.ranking import (
 )
 
 PLACEBOS: Final = 50
-# After the evidence, s. In a failed episode the arms go on beyond the end of a successful one, so
-# that in the end they tell every failure: only what is found before counts as seen.
+# s after the evidence. Failed episodes last longer than successes, so that the joints alone show
+# every failure late: only an alarm before this limit counts as in time.
 IN_TIME: Final = 1.5
 
 
 def ranking_measures(ended: Sequence[Result]) -> dict[str, Measure]:
-    """Measure how well the value tells outcomes; an AUPRC is of failures, by the lowest value."""
+    """Return how well the value separates outcomes; AUPRC is that of failures, by low values."""
     success = [one.success for one in ended]
     failure = [not one for one in success]
     found = {'prevalence': mean([float(one) for one in failure], share=True)}
@@ -83,11 +82,11 @@ def ranking_measures(ended: Sequence[Result]) -> dict[str, Measure]:
 def detection_measures(
     results: Sequence[Result], camera_only: Collection[str]
 ) -> dict[str, Measure]:
-    """Measure detections in failures and false alarms in undisturbed successes."""
+    """Return detections of failures and false alarms in undisturbed successes."""
     failures = of_group(results, FAILURE)
     failed = [one.trial for one in failures]
-    seen = [float(in_time(one.trial)) if one.mode in camera_only else math.nan
-            for one in failures]  # fmt: skip
+    by_camera = [float(in_time(one.trial)) if one.mode in camera_only else math.nan
+                 for one in failures]  # fmt: skip
     good = [one.trial for one in of_group(results, SUCCESS)]
     found = [float(one.detection is not None) for one in failed]
     quiet = [float(not one.alarms) for one in good]
@@ -96,7 +95,7 @@ def detection_measures(
     return {
         'tpr': mean(found, share=True),
         'in_time': mean([float(in_time(one)) for one in failed], share=True),
-        'camera_in_time': mean(seen, share=True),
+        'camera_in_time': mean(by_camera, share=True),
         'tnr': mean(quiet, share=True),
         'false_alarms': mean([1.0 - one for one in quiet], share=True),
         'balanced_accuracy': balanced(found, quiet),
@@ -116,12 +115,12 @@ def in_time(one: Trial) -> bool:
 
 
 def balanced(failures: Sequence[float], successes: Sequence[float]) -> Measure:
-    """Measure the mean of two means, of what failures and successes earn."""
+    """Return the mean of the mean over failures and the mean over successes."""
     rows = [(1.0, x) for x in failures] + [(0.0, x) for x in successes]
 
     def figure(drawn: Array) -> Array:
         bad, earned = drawn[..., 0], drawn[..., 1]
-        with np.errstate(invalid='ignore'):  # 0 / 0 where one of them is not drawn
+        with np.errstate(invalid='ignore'):  # 0 / 0 if a sample lacks one of the two
             of_bad = (bad * earned).sum(axis=-1) / bad.sum(axis=-1)
             of_good = ((1.0 - bad) * earned).sum(axis=-1) / (1.0 - bad).sum(axis=-1)
         mean: Array = (of_bad + of_good) / 2.0
@@ -131,7 +130,7 @@ def balanced(failures: Sequence[float], successes: Sequence[float]) -> Measure:
 
 
 def placebo_figures(judged: Sequence[Result]) -> dict[str, float]:
-    """Return what as many alarms at random would have found: mean over draws."""
+    """Return the figures of the same number of alarms at random times: mean over draws."""
     trials = [one.trial for one in judged]
     names = ('tpr', 'tnr', 'balanced_accuracy', 'twa')
     if not any(trial.alarms for trial in trials):
@@ -141,10 +140,10 @@ def placebo_figures(judged: Sequence[Result]) -> dict[str, float]:
 
 
 def reliability_figures(results: Sequence[Result]) -> dict[str, Any] | None:
-    """Compare the probability of success with the outcome; None where it is not told."""
-    told = [(one.success, known(one.probability)) for one in results
-            if one.probability is not None]  # fmt: skip
-    columns = [(p, np.full(p.size, success), np.full(p.size, 1 / p.size)) for success, p in told]
+    """Compare the probability of success with the outcome; None without probabilities."""
+    pairs = [(one.success, known(one.probability)) for one in results
+             if one.probability is not None]  # fmt: skip
+    columns = [(p, np.full(p.size, success), np.full(p.size, 1 / p.size)) for success, p in pairs]
     if not columns:
         return None
 
@@ -174,7 +173,7 @@ def _over_known(one: Result, figure: Callable[[Array], Any]) -> float:
     return float(figure(values)) if values.size else math.nan
 
 
-#: What is known of an episode when it is over.
+#: Scores of a finished episode.
 SCORES: Final[dict[str, Callable[[Result], float]]] = {
     'final': lambda one: one.final,
     'mean': lambda one: _over_known(one, np.mean),
@@ -185,35 +184,35 @@ SCORES: Final[dict[str, Callable[[Result], float]]] = {
 WINDOW: Final = 1.5  # s on each side of an event
 MILESTONES: Final = (0.25, 0.5, 0.75)  # of the true progress
 STANDING_STILL: Final = ('pause', 'recovered_stall')
-DRAWN: Final = 4  # moments of each success at which nothing happens
+DRAWN: Final = 4  # placebo times in each success
 BINS: Final = 10  # of the true progress
 
 
 def progress_measures(results: Sequence[Result]) -> dict[str, Measure]:
-    """Return all of them."""
+    """Return correlations with time and progress, and responses to errors and milestones."""
     good = of_group(results, SUCCESS)
     errors = [*of_group(results, FAILURE), *of_group(results, MENDED)]
     spans = [span for one in errors for span in error_spans(one)]
     lengths = sorted(end - begin for begin, end in spans) or [0.0]
-    answered = [at_errors(one) for one in errors]
-    reached = [at_milestones(one) for one in results]
+    answered = [error_responses(one) for one in errors]
+    reached = [milestone_responses(one) for one in results]
     return {
         'pearson': mean([_with_time(one, pearson) for one in good]),
         'kendall': mean([_with_time(one, kendall_tau_a) for one in good]),
-        'retry_voc': mean([corrected_order(parts) for parts in tries(results)]),
+        'retry_voc': mean([corrected_order(parts) for parts in attempts(results)]),
         'retry_gap': mean(retry_gaps(results)),
         'hesitation_rmse': root_mean_square([_drift(one) for one in results]),
         'err_dr': positive(answered),
-        'err_false': positive([at_nothing(one, lengths) for one in good]),
+        'err_false': positive([placebo_responses(one, lengths) for one in good]),
         'ers_error': quantile([known_mean(found) for found in answered], 0.5),
         'mdr': positive(reached),
-        'mdr_false': positive([at_pause(one) for one in results]),
+        'mdr_false': positive([pause_response(one) for one in results]),
         'ers_milestone': quantile([known_mean(found) for found in reached], 0.5),
     }
 
 
-def tries(results: Sequence[Result]) -> list[list[tuple[Array, Array]]]:
-    """Return values and progress of each failed try, with what mended it or followed it."""
+def attempts(results: Sequence[Result]) -> list[list[tuple[Array, Array]]]:
+    """Return values and progress of each failed attempt with its recovery or retry."""
     by_name = {(one.task, one.name): one for one in results}
     found = [[_part(one)] for one in of_group(results, MENDED) if one.manifest is not None]
     for retry in of_group(results, RETRY):
@@ -225,9 +224,9 @@ def tries(results: Sequence[Result]) -> list[list[tuple[Array, Array]]]:
 
 def retry_gaps(results: Sequence[Result]) -> list[float]:
     """
-    Return how much higher the value is in each retry that succeeds than it is in successes.
+    Return the difference of the value in each successful retry and in successes.
 
-    At the same true progress, mean over its bins; the successes are taken as they are.
+    The values are compared at the same true progress, with the mean over its bins.
     """
     usual: dict[str, Array] = {}
     for task in {one.task for one in results}:
@@ -242,7 +241,7 @@ def retry_gaps(results: Sequence[Result]) -> list[float]:
 
 
 def error_spans(one: Result) -> list[Span]:
-    """Return when each error could be seen and when it was evident; marks of a person are both."""
+    """Return the time of the first visible frame and of the evidence of each error, s."""
     found = [(mark.time, mark.time) for mark in one.marks if mark.kind == 'error']
     if one.manifest is not None:
         visible = one.manifest if one.visible is None else min(one.visible, one.manifest)
@@ -250,16 +249,16 @@ def error_spans(one: Result) -> list[Span]:
     return sorted(found)
 
 
-def at_errors(one: Result) -> list[float]:
+def error_responses(one: Result) -> list[float]:
     """Return the responses to errors."""
     return responses(one.values, one.times, error_spans(one), -1, WINDOW)
 
 
-def at_nothing(one: Result, lengths: Sequence[float]) -> list[float]:
+def placebo_responses(one: Result, lengths: Sequence[float]) -> list[float]:
     """
-    Return responses to errors that did not happen, at moments fixed by the episode's name.
+    Return responses at random times without an error, seeded by the name of the episode.
 
-    :param lengths: of the errors that did, s
+    :param lengths: durations from the first visible frame to the evidence of real errors, s
     """
     generator = np.random.default_rng(zlib.crc32(f'{one.task} {one.name}'.encode()))
     spans = generator.choice(lengths, DRAWN)
@@ -269,16 +268,16 @@ def at_nothing(one: Result, lengths: Sequence[float]) -> list[float]:
     return responses(one.values, one.times, events, -1, WINDOW)
 
 
-def at_milestones(one: Result) -> list[float]:
-    """Return the responses to milestones marked, and to true progress in undisturbed successes."""
+def milestone_responses(one: Result) -> list[float]:
+    """Return the responses to annotated milestones, and to MILESTONES in undisturbed successes."""
     events = [mark.time for mark in one.marks if mark.kind == 'milestone']
     if one.group == SUCCESS:
         events += crossings(one.times, one.progress, MILESTONES)
     return responses(one.values, one.times, [(at, at) for at in events], 1, WINDOW)
 
 
-def at_pause(one: Result) -> list[float]:
-    """Return the response to the middle of a pause, as if it were a milestone."""
+def pause_response(one: Result) -> list[float]:
+    """Return the response at the middle of a pause, as for a milestone."""
     times = one.times[_still(one)]
     if len(times) < 2:
         return []
@@ -288,7 +287,7 @@ def at_pause(one: Result) -> list[float]:
 
 
 def _still(one: Result) -> slice:
-    """Return the frames of the pause in a success; none where it has none."""
+    """Return the frames of the pause in a success; an empty slice without one."""
     if not one.success or one.inject is None or one.mode not in STANDING_STILL:
         return slice(0, 0)
     return hesitation(one.times, one.progress, one.inject)
@@ -304,8 +303,8 @@ def _part(one: Result) -> tuple[Array, Array]:
 
 
 def _with_time(one: Result, figure: Callable[[Array, Array], float]) -> float:
-    told = np.isfinite(one.values)
-    return figure(one.values[told], one.times[told]) if told.sum() >= 2 else math.nan
+    finite = np.isfinite(one.values)
+    return figure(one.values[finite], one.times[finite]) if finite.sum() >= 2 else math.nan
 
 
 __all__ = ['IN_TIME', 'by_task', 'compared', 'figures', 'measures', 'of_all', 'share_in_time']
@@ -315,7 +314,7 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
     """
     Return all figures of one engine.
 
-    :param camera_only: modes that only a camera can see
+    :param camera_only: failure modes that only a camera shows
     """
     failed = of_group(results, FAILURE)
     judged = [*of_group(results, SUCCESS), *failed]
@@ -337,7 +336,7 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
 
 
 def measures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str, Measure]:
-    """Return all figures that have an interval, and a difference from those of another engine."""
+    """Return the figures with an interval, which can be compared between engines."""
     good = of_group(results, SUCCESS)
     ended = [*good, *of_group(results, FAILURE), *of_group(results, MENDED)]
     return {
@@ -353,19 +352,19 @@ def compared(
     ours: Sequence[Result], theirs: Sequence[Result], camera_only: Collection[str]
 ) -> dict[str, dict[str, float]]:
     """
-    Return every figure of theirs less ours, with its interval over the same episodes drawn again.
+    Return theirs - ours of each figure, with the interval over bootstrapped episodes.
 
-    :raises ValueError: if the episodes are others
+    :raises ValueError: if the episodes differ
     """
     if [(one.task, one.name) for one in ours] != [(one.task, one.name) for one in theirs]:
-        raise ValueError('two contenders were judged on other episodes, must be the same')
+        raise ValueError('episodes of the two contenders differ, must be the same')
     return differences(measures(ours, camera_only), measures(theirs, camera_only))
 
 
 def of_all(
     results: Mapping[str, Sequence[Result]], camera_only: Collection[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return the figures of everyone, with the differences from the first."""
+    """Return the figures of all contenders, with the differences from the first."""
     first = next(iter(results.values()))
     return {
         name: {
@@ -379,7 +378,7 @@ def of_all(
 def by_task(
     results: Mapping[str, Sequence[Result]], camera_only: Collection[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return the figures of everyone at each task; nothing where there is but one."""
+    """Return the figures of all contenders by task; empty if all episodes have one task."""
     tasks = sorted({one.task for rows in results.values() for one in rows})
     if len(tasks) < 2:
         return {}
@@ -393,7 +392,7 @@ def by_task(
 
 
 def share_in_time(results: Sequence[Result]) -> float:
-    """Share of failures detected before their evidence or soon after; NaN without failures."""
+    """Return the share of failures detected until IN_TIME after the evidence; NaN without any."""
     return known_mean([float(in_time(one.trial)) for one in results])
 
 

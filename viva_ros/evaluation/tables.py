@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of an evaluation, as a table for a person and as JSON for the record."""
+"""Figures of an evaluation as tables (terminal, Markdown) and as JSON."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from viva_ros.evaluation.summary import IN_TIME
 
 Figures = Mapping[str, Any]
 
-#: What is shown of the figures: key, label, and whether more is better; None where neither is.
+#: Rows of the table of figures: key, label, and whether larger is better (None: neither).
 FIGURES: Final = (
     ('spearman', 'Expert-VOC: Spearman of V with time, successes', True),
     ('true_order', 'Spearman of V with true progress, successes', True),
@@ -53,7 +53,7 @@ FIGURES: Final = (
     ('twa', 'TWA: time-weighted accuracy', True),
 )
 
-#: What is shown of a check: heading and key.
+#: Columns of the table of checks: heading and key.
 CHECKS: Final = (
     ('order by true progress', 'order'), ('order by time shown', 'time_order'),
     ('change in successes', 'change_in_successes'),
@@ -62,11 +62,14 @@ CHECKS: Final = (
 )  # fmt: skip
 
 
+CHECKS_TITLE: Final = 'Values under perturbed inputs'
+
+
 def markdown(scopes: Mapping[str, Mapping[str, Figures]], checks: Mapping[str, Figures]) -> str:
     """
     Return the tables of figures, of failures by their mode, and of checks.
 
-    :param scopes: figures by contender, over all tasks and of each
+    :param scopes: figures by contender, for all tasks together and for each task
     """
     parts = [_section(scope, measured) for scope, measured in scopes.items()]
     if checks:
@@ -76,8 +79,8 @@ def markdown(scopes: Mapping[str, Mapping[str, Figures]], checks: Mapping[str, F
 
 def _section(scope: str, measured: Mapping[str, Figures]) -> str:
     counts = next(iter(measured.values()))['detection']
-    told = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes; 95 % '
-    told += 'interval over episodes in brackets. Bold: not as the first, on the same episodes.'
+    note = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes; 95 % '
+    note += 'interval over episodes in brackets. Bold: different from the first column.'
     rows = [
         [_label(label, more), *(_figure(figures, key) for figures in measured.values())]
         for key, label, more in FIGURES
@@ -87,20 +90,20 @@ def _section(scope: str, measured: Mapping[str, Figures]) -> str:
         [mode, str(row['episodes']), *(_found(one['failures'][mode]) for one in measured.values())]
         for mode, row in modes.items()
     ]
-    lines = [f'## {_text(scope)}', '', told, '', *_table(['', *measured], rows), '']
+    lines = [f'## {_text(scope)}', '', note, '', *_table(['', *measured], rows), '']
     if found:
-        told = f'Failures found until {IN_TIME:g} s after the evidence, and at all.'
-        lines += [told, '', *_table(['failure', 'episodes', *measured], found), '']
+        note = f'Share of failures found until {IN_TIME:g} s after the evidence, and at any time.'
+        lines += [note, '', *_table(['failure', 'episodes', *measured], found), '']
     return '\n'.join(lines)
 
 
 def _checks(checks: Mapping[str, Figures]) -> str:
-    head = ['shown', *(title for title, _ in CHECKS), 'a good value']
+    head = ['input', *(title for title, _ in CHECKS), 'expected']
     rows = [
         [name, *(interval_text(row[key]) for _, key in CHECKS), row['good']]
         for name, row in checks.items()
     ]
-    title = '## What the value does when it is shown something else'
+    title = f'## {CHECKS_TITLE}'
     return '\n'.join([title, '', *_table(head, rows), ''])
 
 
@@ -127,7 +130,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _text(text: str) -> str:
-    """Keep names from recordings from being read as markup."""
+    """Escape a name from a recording for Markdown."""
     plain = ' '.join(text.split())
     for mark, kept in (('&', '&amp;'), ('<', '&lt;'), ('|', '\\|'), ('`', '\\`'), ('](', ']\\(')):
         plain = plain.replace(mark, kept)
@@ -135,7 +138,7 @@ def _text(text: str) -> str:
 
 
 def interval_text(figure: Mapping[str, float]) -> str:
-    """Write a figure with its interval, as far as it has one."""
+    """Return the text of a figure with its interval, if it has one."""
     number = number_text(figure['value'])
     if not math.isfinite(figure['low']):
         return number
@@ -143,7 +146,7 @@ def interval_text(figure: Mapping[str, float]) -> str:
 
 
 def number_text(value: float) -> str:
-    """Write a number; a dash where it is not known."""
+    """Return the text of a number; a dash if unknown."""
     if not math.isfinite(value):
         return '-'
     return f'{value:.3f}' if abs(value) < 10 else f'{value:.1f}'
@@ -156,9 +159,9 @@ def content(
     """
     Return the text of the result file; NaN becomes null.
 
-    :param measured: figures over all tasks, by contender
-    :param tasks: the same of each task
-    :param engine: what is known of the one that is measured
+    :param measured: figures for all tasks together, by contender
+    :param tasks: figures by task, then by contender
+    :param engine: description of the evaluated engine
     """
     everything = {
         'format': 'viva_ros evaluation 1',
@@ -184,13 +187,13 @@ def _episode(one: Result) -> dict[str, Any]:
 
 
 def hardware() -> str:
-    """Name the processor and how many cores of it can be used."""
+    """Return the processor, the number of usable cores and the version of Python."""
     cores = len(os.sched_getaffinity(0))
     return f'{processor()}, {cores} cores, Python {platform.python_version()}'
 
 
 def plain(value: Any) -> Any:
-    """Make content JSON: NaN becomes null, other numbers are rounded to six digits."""
+    """Return content for JSON: NaN becomes null, other numbers are rounded to six digits."""
     if isinstance(value, Mapping):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -204,31 +207,31 @@ def show(measured: Mapping[str, Figures], checks: Mapping[str, Figures], console
     """Print the tables."""
     console.print(overview(measured))
     console.print(by_mode(measured))
-    console.print(apart(measured))
+    console.print(other_episodes(measured))
     if checks:
-        console.print(fooled(checks))
+        console.print(perturbations(checks))
 
 
-def fooled(checks: Mapping[str, Figures]) -> Table:
-    """One row a check; what a good value does stands below."""
-    table = Table(title='What the value does when it is shown something else')
-    table.add_column('shown')
+def perturbations(checks: Mapping[str, Figures]) -> Table:
+    """Return a table with a row for each check, and the expected behaviour below."""
+    table = Table(title=CHECKS_TITLE)
+    table.add_column('input')
     for title, _ in CHECKS:
         table.add_column(title, justify='right')
     for name, row in checks.items():
         cells = (interval_text(row[key]) for _, key in CHECKS)
         table.add_row(name, *cells)
-    told = [f'{name}: a good value {row["good"]}' for name, row in checks.items()]
-    table.caption = '\n'.join(told[1:])  # the first is the recording as it was
+    expected = [f'{name}: expected: {row["good"]}' for name, row in checks.items()]
+    table.caption = '\n'.join(expected[1:])  # the first row is the unchanged recording
     return table
 
 
 def overview(measured: Mapping[str, Figures]) -> Table:
-    """One row a figure, one column a contender."""
+    """Return a table with a row for each figure and a column for each contender."""
     first = next(iter(measured.values()))
     counts = first['detection']
-    told = f'{counts["successes"]} successes, {counts["failures"]} failures'
-    table = Table(title=f'{told}; 95 % interval over episodes in brackets')
+    episodes = f'{counts["successes"]} successes, {counts["failures"]} failures'
+    table = Table(title=f'{episodes}; 95 % interval over episodes in brackets')
     table.add_column('figure')
     for name in measured:
         table.add_column(name, justify='right')
@@ -238,8 +241,8 @@ def overview(measured: Mapping[str, Figures]) -> Table:
 
 
 def by_mode(measured: Mapping[str, Figures]) -> Table:
-    """One row a failure mode: episodes, then share detected and median delay of each."""
-    title = f'Failures: share detected until {IN_TIME:g} s after the evidence, and at all; '
+    """Return a table with a row for each failure mode: shares detected and delays."""
+    title = f'Failures: share detected until {IN_TIME:g} s after the evidence, and at any time; '
     table = Table(title=f'{title}median and 90 % delay from the evidence, s')
     table.add_column('mode')
     table.add_column('episodes', justify='right')
@@ -256,9 +259,9 @@ def by_mode(measured: Mapping[str, Figures]) -> Table:
     return table
 
 
-def apart(measured: Mapping[str, Figures]) -> Table:
-    """Return a table of what is neither a clean success nor a failure."""
-    title = 'Mended, and retried (judged afresh, without the cool-down that follows an alarm): '
+def other_episodes(measured: Mapping[str, Figures]) -> Table:
+    """Return a table of the episodes that are neither undisturbed successes nor failures."""
+    title = 'Recovered episodes and retries (without the cool-down after an alarm): '
     table = Table(title=f'{title}share with an alarm, Spearman with true progress')
     table.add_column('mode')
     table.add_column('episodes', justify='right')

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Frames and episodes of a recording, numbered as a data set numbers them.
+Index of the episodes and frames of a recording, numbered as in a LeRobot dataset.
 
-A frame is one of the engine's first camera, as in training: step t = frame + 1 of T.
+Frames are those of the engine's first camera, as in training: step t = frame + 1 of T.
 """
 
 import math
@@ -28,14 +28,14 @@ END: Final = 'correction_end'
 @dataclass(frozen=True)
 class Timeline:
     """
-    One episode.
+    Frame stamps and annotations of one episode.
 
-    :param number: its index in the recording or data set
-    :param id: as announced while it was recorded; empty where none was
-    :param first: index of its first frame in the recording or data set
-    :param stamps: of the frames, (T,) ns, ascending
-    :param control_rate: of the joint states, Hz; NaN where that is not known
-    :param corrections: when a person had control, s since the first frame
+    :param number: index of the episode in the recording or dataset
+    :param id: id announced while recording; empty if none was announced
+    :param first: index of the first frame in the recording or dataset
+    :param stamps: stamps of the frames, (T,) ns, ascending
+    :param control_rate: rate of the joint states, Hz; NaN if unknown
+    :param corrections: intervals of human control, s since the first frame
     """
 
     number: int
@@ -56,20 +56,20 @@ def timelines(
     topic: str = '', number: int = 0, first: int = 0,
 ) -> list[Timeline]:  # fmt: skip
     """
-    Return the episodes that have frames, in order, with the index of each frame.
+    Return a timeline for each episode that has frames, in order.
 
-    :param episodes: of the recording; None if it lacks joints or cameras
-    :param cameras: of the engine; the first that was recorded counts the frames
-    :param topic: of std_msgs/Bool messages, true while a person corrects; empty for none
-    :param number: index of the first episode in its dataset
-    :param first: index of its first frame there
+    :param episodes: episodes of the recording; None if it lacks joints or cameras
+    :param cameras: cameras of the engine; the first recorded one defines the frames
+    :param topic: std_msgs/Bool topic, true during human control; empty for none
+    :param number: index of the first episode in the dataset
+    :param first: index of its first frame in the dataset
     """
-    steered = steering(recording, topic) if topic else []
+    controlled = human_control(recording, topic) if topic else []
     found = []
     for name, stamps, episode in _frames(recording, episodes, cameras):
         label = episode.label if episode else None
         begin = int(stamps[0])
-        corrected = [((a - begin) * 1e-9, (b - begin) * 1e-9) for a, b in steered]
+        corrected = [((a - begin) * 1e-9, (b - begin) * 1e-9) for a, b in controlled]
         duration = (int(stamps[-1]) - begin) * 1e-9
         inside = [(max(a, 0.0), min(b, duration)) for a, b in corrected if b > 0 and a <= duration]
         found.append(Timeline(
@@ -83,41 +83,42 @@ def timelines(
 def _frames(
     recording: Recording, episodes: Sequence[Episode] | None, cameras: Sequence[str]
 ) -> list[tuple[str, Stamps, Episode | None]]:
-    """Return id, frame stamps and episode; where joints are missing there are frames still."""
+    """Return id, frame stamps and episode; the episode is None if joints are missing."""
     if episodes is None:
         tracks = recording.cameras
-        camera = _counting(cameras, list(tracks))
+        camera = _frame_camera(cameras, list(tracks))
         if camera is None:
             return []
         parts = [(s.id, tracks[camera].frames(s.begin, s.end).stamps) for s in spans(recording)]
         return [(name, stamps, None) for name, stamps in parts if stamps.size]
     found: list[tuple[str, Stamps, Episode | None]] = []
     for episode in episodes:
-        camera = _counting(cameras, [c for c, f in episode.cameras.items() if f.stamps.size])
+        camera = _frame_camera(cameras, [c for c, f in episode.cameras.items() if f.stamps.size])
         if camera is not None:
             name = episode.name.partition(':')[2]
             found.append((name, episode.cameras[camera].stamps, episode))
     return found
 
 
-def _counting(wanted: Sequence[str], there: Sequence[str]) -> str | None:
-    return next((c for c in wanted if c in there), min(there, default=None))
+def _frame_camera(preferred: Sequence[str], recorded: Sequence[str]) -> str | None:
+    return next((c for c in preferred if c in recorded), min(recorded, default=None))
 
 
 def _rate(stamps: Stamps) -> float:
     return 1e9 / float(np.median(np.diff(stamps))) if len(stamps) > 1 else math.nan
 
 
-def steering(recording: Recording, topic: str) -> list[tuple[int, int]]:
+def human_control(recording: Recording, topic: str) -> list[tuple[int, int]]:
     """
-    Return the stamps between which a topic of std_msgs/Bool was true, ns.
+    Return the intervals in which a std_msgs/Bool topic was true, ns.
 
-    :raises RecordingError: if it is of another type
+    :raises RecordingError: if the topic has another type
     """
     track = recording.find(topic.lstrip('/'))
     if track is not None and track.type_name != 'std_msgs/msg/Bool':
         raise RecordingError(
-            f'{recording.path}: topic {topic} is a {track.type_name}, must be std_msgs/msg/Bool'
+            'corrections-topic-type',
+            f'{recording.path}: topic {topic} is a {track.type_name}, must be std_msgs/msg/Bool',
         )
     found: list[tuple[int, int]] = []
     begin, time = None, 0
@@ -131,7 +132,7 @@ def steering(recording: Recording, topic: str) -> list[tuple[int, int]]:
 
 
 def labelled_corrections(label: Label | None, duration: float) -> list[Span]:
-    """Return the spans of a label: times correction_begin and correction_end, with any suffix."""
+    """Return the intervals of the times correction_begin* and correction_end* of a label, s."""
     times = label.times if label else {}
     return sorted(
         (at, times.get(END + name.removeprefix(BEGIN), duration))
@@ -141,14 +142,14 @@ def labelled_corrections(label: Label | None, duration: float) -> list[Span]:
 
 def place(stamp: int, id_: str, episodes: Sequence[Timeline]) -> tuple[Timeline | None, int]:
     """
-    Return the episode of a value and the frame that was the last at its stamp.
+    Return the episode of a value and the index of the newest frame at its stamp.
 
-    :param id_: the episode's, as far as it is known
-    :returns: frame -1 before the first; None without episodes
+    :param id_: id of the episode; empty if unknown
+    :returns: frame -1 before the first frame; (None, -1) without episodes
     """
     named = [one for one in episodes if id_ and one.id == id_]
-    begun = [one for one in episodes if one.stamps[0] <= stamp]
+    started = [one for one in episodes if one.stamps[0] <= stamp]
     if not episodes:
         return None, -1
-    one = (named or begun[-1:] or episodes[:1])[0]
+    one = (named or started[-1:] or episodes[:1])[0]
     return one, int(np.searchsorted(one.stamps, stamp, side='right')) - 1

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One recording to score, wherever that is done: here, in a process beside, or in a cluster."""
+"""Score one recording: in this process, in a child process or on a Ray cluster."""
 
 import json
 import math
@@ -39,19 +39,23 @@ from viva_ros.scoring.store import (
 )
 
 SCORED: Final = 'scored'
-THERE: Final = 'there already'
+UNCHANGED: Final = 'unchanged'
 FAILED: Final = 'FAILED'
-STOP: Final = 'stop'  # the next recording would fare no better
+STOP: Final = 'stop'  # of an error that all recordings share
 
 
 @dataclass(frozen=True)
-class Order:
+class ScoreOptions:
     """
-    How to score; see the options of `viva score`.
+    Settings of a scoring run; see the options of `viva score`.
 
-    :param engine: folder; empty for the shipped one
-    :param task: empty for each recording's own
-    :param corrections: topic; empty for none
+    :param engine: engine folder; empty for the shipped one
+    :param task: task of all recordings; empty for the task that each names
+    :param calibration: calibration file; None for that of the engine
+    :param rate: rate of the simulated monitor, Hz
+    :param batch: observations for each call of the engine
+    :param corrections: std_msgs/Bool topic of human control; empty for none
+    :param command: command line, written to the tables
     """
 
     engine: str
@@ -65,7 +69,7 @@ class Order:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """A recording, and the folder and name that its tables get."""
+    """A recording with the folder and name of its tables."""
 
     ref: EpisodeRef
     folder: Path
@@ -73,29 +77,35 @@ class ScoreJob:
 
     @property
     def path(self) -> Path:
-        """Return what names the recording."""
+        """Return the path of the recording."""
         return self.ref.path
 
     @property
     def values(self) -> Path:
-        """Where the values go."""
+        """Return the path of the table of values."""
         return self.folder / f'{self.name}{VALUES_SUFFIX}'
 
     @property
     def progress(self) -> Path:
-        """Where the side table goes."""
+        """Return the path of the LeRobot progress table."""
         return self.folder / f'{self.name}{PROGRESS_SUFFIX}'
 
 
 @dataclass(frozen=True)
 class ScoreOutcome:
     """
-    What became of a job; a row of the table at the end.
+    Result of a job: a row of the summary table.
 
-    :param state: one of SCORED, THERE, FAILED, STOP
-    :param first: and last: known value; NaN without one
-    :param text: for a person
-    :param host: where it was done
+    :param state: one of SCORED, UNCHANGED, FAILED, STOP
+    :param engine: fingerprint
+    :param known: number of known values
+    :param unknown: number of unknown values
+    :param first: first known value; NaN without one
+    :param last: last known value; NaN without one
+    :param losses: lost parts of a damaged recording
+    :param text: alarms and differences, or the error
+    :param seconds: duration of the job, s
+    :param host: name of the machine
     """
 
     path: Path
@@ -115,7 +125,7 @@ class ScoreOutcome:
 
 
 def summary(scores: Scores, episodes: int) -> dict[str, Any]:
-    """Count what came out."""
+    """Return counts of episodes, values and alarms, with the first and last known value."""
     known = [sample.value for sample in scores.samples if math.isfinite(sample.value)]
     ends = (known[0], known[-1]) if known else (math.nan, math.nan)
     return {
@@ -125,52 +135,53 @@ def summary(scores: Scores, episodes: int) -> dict[str, Any]:
 
 
 def describe(scores: Scores) -> str:
-    """Say in lines what a count does not: the alarms, and what was published."""
+    """Return lines with each alarm and with the differences from the published values."""
     begin = scores.samples[0].stamp if scores.samples else 0
     lines = [f'{(e.stamp - begin) * 1e-9:6.2f} s {e.kind}: {e.text}' for e in scores.alarms]
     if scores.difference is not None:
         lines.append(f'largest difference from the published values: {scores.difference:.2g}')
     if scores.lost:
-        lines.append(f'{scores.lost} published values are of inputs that were not recorded')
-    if scores.alarms_said is not None:
+        lines.append(f'{scores.lost} published values lack recorded inputs')
+    if scores.published_alarms is not None:
         same = [(e.kind, e.onset) for e in scores.alarms]
-        published = [(e.kind, e.onset) for e in scores.alarms_said]
+        published = [(e.kind, e.onset) for e in scores.published_alarms]
         verdict = 'the same' if same == published else 'NOT the same'
-        lines.append(f'{len(published)} alarms were published, {verdict}')
+        lines.append(f'published alarms: {len(published)}, {verdict}')
     return '\n'.join(lines)
 
 
 def check_known(scores: Scores) -> None:
     """
-    Refuse a recording without any known value: a camera or joints that it lacks, say.
+    Refuse a recording without a known value, such as one that lacks a camera.
 
-    :raises RecordingError: with the most frequent reason
+    :raises RecordingError: naming the most frequent reason
     """
     reasons = Counter(sample.reason for sample in scores.samples)
     if reasons and not any(math.isfinite(sample.value) for sample in scores.samples):
         reason, count = reasons.most_common(1)[0]
         raise RecordingError(
-            f'no value is known at any of {len(scores.samples)} moments, at {count} because: '
-            f'{reason}: leave it out, or record it again'
+            'values-unknown',
+            f'all {len(scores.samples)} values are unknown, {count} of them because: '
+            f'{reason}: leave the recording out, or record it again',
         )
 
 
 class Scorer:
-    """Scores one recording after another; an engine is loaded once for each task."""
+    """Scores recordings in sequence; the engine of each task is loaded once."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
+    def __init__(self, options: ScoreOptions) -> None:
+        self._options = options
         self._loaded: dict[str, tuple[Engine, Calibration | None]] = {}
 
     def attempt(self, job: ScoreJob) -> ScoreOutcome:
-        """Score a recording; errors become outcomes, but for a mistake in the program."""
+        """Score a recording; a VivaError becomes an outcome, other errors are raised."""
         begin, host = monotonic(), platform.node()
         try:
             made_from = identity_of(job.ref)
-            outcome = self._there(job, made_from) or self._score(job, made_from)
+            outcome = self._unchanged(job, made_from) or self._score(job, made_from)
         except RecordingError as error:
             outcome = ScoreOutcome(job.path, FAILED, text=str(error))
-        except VivaError as error:  # of the engine or the disk: the next would fare no better
+        except VivaError as error:  # of the engine or the disk: all recordings share it
             outcome = ScoreOutcome(job.path, STOP, text=f'at {job.path}: {error}')
         return replace(outcome, seconds=monotonic() - begin, host=host)
 
@@ -180,8 +191,8 @@ class Scorer:
             engine.close()
         self._loaded.clear()
 
-    def _there(self, job: ScoreJob, made_from: list[Any]) -> ScoreOutcome | None:
-        """Return the earlier outcome, if its tables are whole and would come out the same."""
+    def _unchanged(self, job: ScoreJob, made_from: list[Any]) -> ScoreOutcome | None:
+        """Return the earlier outcome if its tables are complete and its inputs are equal."""
         found = header(job.values)
         if found is None or not is_whole(job.progress):
             return None
@@ -192,22 +203,24 @@ class Scorer:
         }
         losses = tuple(found['losses'])
         return ScoreOutcome(
-            job.path, THERE, found['engine'], found['task'], losses=losses, **summary
+            job.path, UNCHANGED, found['engine'], found['task'], losses=losses, **summary
         )
 
     def _score(self, job: ScoreJob, made_from: list[Any]) -> ScoreOutcome:
         recording = open_ref(job.ref)
-        found = known_episodes(recording)
-        task = self._order.task or own_task(recording, found)
+        recorded = known_episodes(recording)
+        task = self._options.task or own_task(recording, recorded)
         engine, calibration = self._engine(task)
-        scores = score(recording, engine, task, calibration, self._order.rate, self._order.batch)
+        scores = score(
+            recording, engine, task, calibration, self._options.rate, self._options.batch
+        )
         check_known(scores)
         episodes = timelines(
-            recording, found, engine.info.cameras, self._order.corrections, job.ref.index,
+            recording, recorded, engine.info.cameras, self._options.corrections, job.ref.index,
             first_frame(job.ref),
         )  # fmt: skip
         made_of = self._made_of(made_from, task)
-        content = header_of(scores, episodes, made_of, self._order.command)
+        content = header_of(scores, episodes, made_of, self._options.command)
         counts = summary(scores, len(episodes))
         content['data_set'] = job.ref.dataset.name if job.ref.dataset else ''
         content['summary'] = {k: None if v != v else v for k, v in counts.items()}
@@ -220,39 +233,44 @@ class Scorer:
 
     def _engine(self, task: str) -> tuple[Engine, Calibration | None]:
         if task not in self._loaded:
-            known = tasks_known(self._order.engine)
-            if known and task not in known and not self._order.task:  # the next may be of another
+            known = tasks_known(self._options.engine)
+            if known and task not in known and not self._options.task:  # of this recording only
                 raise RecordingError(
-                    f'it is of task {task!r}, there are engines for {", ".join(sorted(known))}: '
-                    'leave it out, or name an engine for it with --engine'
+                    'task-without-engine',
+                    f'task is {task!r}, must be one of {", ".join(sorted(known))}: leave the '
+                    'recording out, or name an engine for the task with --engine',
                 )
-            folder = engine_folder(self._order.engine, task)
+            folder = engine_folder(self._options.engine, task)
             engine = load(folder, task)
-            found = calibration_of(folder, task, engine.info.fingerprint, self._order.calibration)
+            found = calibration_of(
+                folder, task, engine.info.fingerprint, self._options.calibration
+            )
             self._loaded[task] = engine, found
         return self._loaded[task]
 
     def _made_of(self, made_from: list[Any], task: str) -> dict[str, Any]:
-        """Return all that the tables depend on, but for the version of this package."""
-        asked = self._order.task or task
-        engine, calibration = self._engine(asked)
+        """Return the inputs of the tables, without the version of this package."""
+        task = self._options.task or task
+        engine, calibration = self._engine(task)
         return {
-            'input': made_from, 'engine': engine.info.fingerprint, 'task': asked,
-            'rate': self._order.rate, 'corrections': self._order.corrections,
+            'input': made_from, 'engine': engine.info.fingerprint, 'task': task,
+            'rate': self._options.rate, 'corrections': self._options.corrections,
             'calibration': asdict(calibration) if calibration else None,
         }  # fmt: skip
 
 
 def calibration_of(
-    folder: Path, task: str, fingerprint: str, given: Path | None = None
+    folder: Path, task: str, fingerprint: str, file: Path | None = None
 ) -> Calibration | None:
     """
-    Load and check the calibration of an engine; None if it has none and none is asked for.
+    Load and check the calibration of an engine.
 
-    :raises CalibrationError: if it cannot be read, or belongs to another engine
+    :param file: calibration file; None for that in the folder of the engine
+    :returns: None if ``file`` is None and the engine has no calibration
+    :raises CalibrationError: if the file cannot be read, or belongs to another engine
     """
-    path = given or calibration_file(folder, task)
-    if given is None and not path.exists():
+    path = file or calibration_file(folder, task)
+    if file is None and not path.exists():
         return None
     calibration = load_calibration(path)
     calibration.check(fingerprint, task, calibration.rules)
@@ -260,7 +278,7 @@ def calibration_of(
 
 
 def identity_of(ref: EpisodeRef) -> list[Any]:
-    """Return what tells a recording from another, and from itself before a change."""
+    """Return the identity of a recording with its modification time."""
     stamp = ref.path.stat().st_mtime_ns if ref.path.exists() else None
     return [*identity(ref), stamp]
 
@@ -269,20 +287,23 @@ def known_episodes(recording: Recording) -> list[Episode] | None:
     """Return the episodes of a recording; None if it lacks joints or cameras."""
     try:
         return episodes_of(recording)
-    except RecordingError:  # there may be values yet
+    except RecordingError:  # published values may exist
         return None
 
 
 def own_task(recording: Recording, episodes: Sequence[Episode] | None) -> str:
     """
-    Return the task that a recording says it is of.
+    Return the task that a recording names.
 
-    :raises RecordingError: if it does not
+    :raises RecordingError: if it names none
     """
     labels = [episode.label for episode in episodes or ()]
     named = [label.task for label in labels if label] + [one.task for one in values(recording)]
     named.append(task_of(recording))
     task = next((name for name in named if name), '')
     if not task:
-        raise RecordingError(f'{recording.path} does not say its task: name it with --task')
+        raise RecordingError(
+            'recording-task-missing',
+            f'{recording.path} does not say its task: name it with --task',
+        )
     return task

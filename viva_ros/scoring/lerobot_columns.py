@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One table for a whole LeRobot data set, made of those of its episodes."""
+"""Join the tables of the episodes of a LeRobot dataset to one table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 from viva_ros.scoring.jobs import ScoreJob
 from viva_ros.scoring.store import PREFIX, PROGRESS_SUFFIX, with_header, write_table
 
-#: Of the metadata of the parts: what holds for the whole; differing entries are listed.
+#: Metadata entries that the joined table keeps; differing values are listed.
 KEPT: Final = ('engine', 'task', 'version', 'command', 'progress_of', 'recipe')
 
 
 def join_progress(jobs: Sequence[ScoreJob]) -> list[Path]:
-    """Write DATASET_progress.parquet beside the tables of each data set's episodes."""
+    """Write DATASET_progress.parquet next to the tables of the episodes of each dataset."""
     parts: dict[Path, list[Path]] = {}
     for job in jobs:
         if job.ref.dataset is not None and job.progress.exists():
@@ -28,21 +28,22 @@ def join_progress(jobs: Sequence[ScoreJob]) -> list[Path]:
 
 def join(parts: Mapping[Path, Iterable[Path]]) -> list[Path]:
     """
-    Join tables in the order of their index.
+    Join tables, sorted by the column ``index``.
 
-    :param parts: of each table to be written
-    :raises ConfigurationError: if one cannot be written
+    :param parts: joined table to the tables of its episodes
+    :returns: the joined tables
+    :raises ConfigurationError: if a table cannot be written
     """
     for whole, paths in parts.items():
         tables = [pq.read_table(path) for path in paths]
-        header = {key: ', '.join(sorted(_said(tables, key))) for key in KEPT}
+        header = {key: ', '.join(sorted(_entries(tables, key))) for key in KEPT}
         joined = pa.concat_tables(table.replace_schema_metadata(None) for table in tables)
-        told = {key: text for key, text in header.items() if text}
-        write_table(whole, with_header(joined.sort_by('index'), told))
+        known = {key: text for key, text in header.items() if text}
+        write_table(whole, with_header(joined.sort_by('index'), known))
     return list(parts)
 
 
-def _said(tables: Sequence[pa.Table], key: str) -> set[str]:
-    mark = f'{PREFIX}{key}'.encode()
-    given = (table.schema.metadata or {} for table in tables)
-    return {metadata[mark].decode() for metadata in given if mark in metadata}
+def _entries(tables: Sequence[pa.Table], key: str) -> set[str]:
+    full = f'{PREFIX}{key}'.encode()
+    headers = (table.schema.metadata or {} for table in tables)
+    return {metadata[full].decode() for metadata in headers if full in metadata}

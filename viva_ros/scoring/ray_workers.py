@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Workers on a Ray cluster; ray is imported here alone.
+Workers on a Ray cluster; the only module that imports ray.
 
-All machines must see the recordings and the engine under the same paths. A cluster that is started
-here has no dashboard, reports its use to nobody and obeys only who has its token: Ray listens on
-all interfaces, and runs what it is told to.
+All machines must have the recordings and the engine under the same paths. A cluster started by
+this module has no dashboard, sends no usage statistics and requires a token: Ray listens on all
+interfaces and runs the code that it receives.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.libraries import remedy
-from viva_ros.scoring.jobs import Order, ScoreJob, ScoreOutcome, Scorer
+from viva_ros.scoring.jobs import ScoreJob, ScoreOptions, ScoreOutcome, Scorer
 from viva_ros.scoring.store import tool_version
 
 QUIET: Final = {
@@ -29,40 +29,40 @@ TOKEN: Final = ('RAY_AUTH_MODE', 'RAY_AUTH_TOKEN')
 
 
 class Actor:
-    """What runs in the cluster: a scorer with engines of its own."""
+    """Scorer with its own engines, run by the cluster."""
 
-    def __init__(self, order: Order) -> None:
-        self._scorer = Scorer(order)
+    def __init__(self, options: ScoreOptions) -> None:
+        self._scorer = Scorer(options)
 
     def attempt(self, job: ScoreJob) -> ScoreOutcome:
         """Score a recording."""
         return self._scorer.attempt(job)
 
     def version(self) -> str:
-        """Return that of the package on its machine."""
+        """Return the version of viva_ros on the machine of the actor."""
         return tool_version()
 
 
 class RayWorker:
-    """One actor of the cluster; see ``score_workers.Worker``."""
+    """One actor of the cluster; see ``workers.ScoreWorker``."""
 
-    def __init__(self, ray: Any, order: Order) -> None:
-        self._ray, self._order = ray, order
+    def __init__(self, ray: Any, options: ScoreOptions) -> None:
+        self._ray, self._options = ray, options
         self.deaths: tuple[type[Exception], ...] = (ray.exceptions.RayActorError,)
         self._make = ray.remote(num_cpus=1, max_restarts=0)(Actor)
         self.revive()
 
     def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
-        """Begin."""
+        """Start a job."""
         future: Future[ScoreOutcome] = self._actor.attempt.remote(job).future()
         return future
 
     def revive(self) -> None:
-        """Make a new actor, wherever there is room."""
-        self._actor = self._make.options(scheduling_strategy='SPREAD').remote(self._order)
+        """Start a new actor on a machine with a free CPU."""
+        self._actor = self._make.options(scheduling_strategy='SPREAD').remote(self._options)
 
     def version(self) -> str:
-        """Return that of the package where the actor runs; waits until it does."""
+        """Wait for the actor; return the version of viva_ros on its machine."""
         return str(self._ray.get(self._actor.version.remote()))
 
     def close(self) -> None:
@@ -70,12 +70,13 @@ class RayWorker:
         self._ray.kill(self._actor)
 
 
-def start(address: str, order: Order, processes: int | None) -> list[RayWorker]:
+def start(address: str, options: ScoreOptions, processes: int | None) -> list[RayWorker]:
     """
-    Join a cluster, or start one on this machine, and make its workers.
+    Connect to a cluster, or start one on this machine, and start its workers.
 
-    :param address: host:port, 'auto' for the cluster that runs on this machine, or 'local'
-    :param processes: how many workers; None for one a CPU of the cluster
+    :param address: host:port, 'auto' for the cluster that runs on this machine, or 'local' to
+        start one
+    :param processes: number of workers; None for one for each CPU of the cluster
     :raises ConfigurationError: if ray is not installed, or the cluster cannot be reached
     """
     os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
@@ -85,26 +86,28 @@ def start(address: str, order: Order, processes: int | None) -> list[RayWorker]:
         import ray
     except ImportError as error:
         raise ConfigurationError(
-            f'--ray needs ray ({error}): use --processes, or {remedy(["ray"])}'
+            'ray-missing', f'--ray needs ray ({error}): use --processes, or {remedy(["ray"])}'
         ) from error
     _check_reachable(address)
-    options: dict[str, Any] = {'log_to_driver': False, 'logging_level': 'ERROR'}
+    settings: dict[str, Any] = {'log_to_driver': False, 'logging_level': 'ERROR'}
     if address == LOCAL:
-        options.update(include_dashboard=False, num_cpus=processes or os.cpu_count())
+        settings.update(include_dashboard=False, num_cpus=processes or os.cpu_count())
     try:
-        ray.init(address=address, **options)
-    except Exception as error:  # a busy machine alone makes it a bare Exception
+        ray.init(address=address, **settings)
+    except Exception as error:  # ray raises a bare Exception on a busy machine
         raise _unreachable(address, str(error).splitlines()[0]) from error
-    there = int(ray.cluster_resources().get('CPU', 0))
-    if there < 1:
-        raise ConfigurationError(f'the Ray cluster at {address!r} has no CPU: add machines to it')
-    workers = [RayWorker(ray, order) for _ in range(min(processes or there, there))]
+    cpus = int(ray.cluster_resources().get('CPU', 0))
+    if cpus < 1:
+        raise ConfigurationError(
+            'ray-without-cpu', f'the Ray cluster at {address!r} has no CPU: add machines to it'
+        )
+    workers = [RayWorker(ray, options) for _ in range(min(processes or cpus, cpus))]
     _check(workers)
     return workers
 
 
 def _check_reachable(address: str) -> None:
-    """Knock first: ray itself waits for minutes."""
+    """Open a connection first: ray itself waits for minutes."""
     host, _, port = address.rpartition(':')
     if port.isdecimal() and '/' not in host:
         try:
@@ -115,31 +118,34 @@ def _check_reachable(address: str) -> None:
 
 def _unreachable(address: str, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"no Ray cluster at {address!r} can be joined ({why}): start one with 'ray start --head', "
-        'or give --ray alone for one on this machine'
+        'ray-unreachable',
+        f"cannot connect to a Ray cluster at {address!r} ({why}): start one with 'ray start "
+        "--head', or use --ray without an address to start one on this machine",
     )
 
 
 def _check(workers: Sequence[RayWorker]) -> None:
-    """Refuse machines that lack this package, or have another version of it."""
+    """Refuse machines without this package, or with another version of it."""
     for worker in workers:
         try:
             found = worker.version()
         except worker.deaths as error:
             why = str(error).strip().splitlines()[-1]
             raise ConfigurationError(
+                'ray-worker-start',
                 f'a machine of the Ray cluster cannot run a worker ({why}): install viva_ros '
-                f'{tool_version()} on all of them'
+                f'{tool_version()} on all machines',
             ) from error
         if found != tool_version():
             raise ConfigurationError(
+                'ray-version',
                 f'a machine of the Ray cluster has viva_ros {found}, this one {tool_version()}: '
-                'install the same on all of them'
+                'install the same version on all machines',
             )
 
 
 def stop() -> None:
-    """Leave the cluster; one that was started here ends."""
+    """Disconnect from the cluster; a cluster that this process started ends."""
     import ray
 
     ray.shutdown()

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a monitor sees, from a recording: the messages go through the code that runs live.
+Replay the inputs of a monitor from a recording, through the code that runs live.
 
-Where a monitor was recorded, its choice of inputs is on record, stamp by stamp, and is taken over:
-live timing is not repeatable. Else the monitor's own timer is imitated.
+If the recording contains values of a monitor, the replay uses the input stamps of each value,
+because live timing is not repeatable. Otherwise the replay simulates the timer of the monitor.
 """
 
 import math
@@ -24,80 +24,81 @@ from viva_ros.data.recording import Recording
 from viva_ros.engine.observation_builder import Observer
 
 Decode = Callable[[Any], Image]
-FOREVER: Final = 1e9  # s; stamps of a recording are not searched for jumps of time
+NO_TIME_JUMP: Final = 1e9  # s; the stamps of a recording are not checked for time jumps
 
 
 @dataclass(frozen=True)
-class Sight:
+class ReplayInput:
     """
-    One moment at which a value is due.
+    Input of the engine for one value.
 
-    :param stamp: of the newest input used; of the attempt, for an unknown one; ns
-    :param seen: what the engine is given, or why not
-    :param episode: id under way; empty where none was announced
-    :param said: the value published at that time, NaN if unknown; None where nobody published
-    :param executing: whether it is to be judged
+    :param stamp: stamp of the newest input, or of the attempt if the value is unknown, ns
+    :param observation: input of the engine, or the reason why it is unknown
+    :param episode: id of the episode; empty if none was announced
+    :param published: value of the recorded monitor, NaN if unknown; None without a monitor
+    :param executing: whether the robot executes the task, so that the detector judges the value
     """
 
     stamp: int
-    seen: Observation | Unknown
+    observation: Observation | Unknown
     episode: str = ''
-    said: float | None = None
+    published: float | None = None
     executing: bool = True
 
 
-def sights(
+def replay(
     recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], rate: float,
     size: tuple[int, int] | None = None,
-) -> Iterator[Sight]:  # fmt: skip
+) -> Iterator[ReplayInput]:  # fmt: skip
     """
-    Return the moments of a recording, in order.
+    Return the inputs for all values of a recording, in order.
 
-    :param rate: of the imitated monitor, Hz; not used where one was recorded
-    :param size: (height, width) that the engine fits pictures into, px; None: they come as sent
+    :param rate: rate of the simulated monitor, Hz; unused if a monitor was recorded
+    :param size: (height, width) of the engine's images, px; None for the recorded size
     """
-    said, fitting = values(recording), partial(decode, size=size)
-    if said:
-        return _repeat(recording, cameras, joint_names, said, fitting)
-    return _imitate(recording, cameras, joint_names, rate, fitting)
+    published, decoder = values(recording), partial(decode, size=size)
+    if published:
+        return _as_recorded(recording, cameras, joint_names, published, decoder)
+    return _by_timer(recording, cameras, joint_names, rate, decoder)
 
 
-def _repeat(
+def _as_recorded(
     recording: Recording, cameras: Sequence[str], joint_names: Sequence[str],
-    said: list[ValueMessage], fitting: Decode,
-) -> Iterator[Sight]:  # fmt: skip
-    """Yield exactly what the recorded monitor used; what it called unknown stays unknown."""
-    everything = SyncSettings(time_jump=FOREVER)
-    buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, everything, keep_all=True)
+    published: list[ValueMessage], decoder: Decode,
+) -> Iterator[ReplayInput]:  # fmt: skip
+    """Yield the inputs that the recorded monitor used; its unknown values stay unknown."""
+    settings = SyncSettings(time_jump=NO_TIME_JUMP)
+    buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, settings, keep_all=True)
     for _, source, message in arrivals(recording, cameras):
         _add(buffer, source, message)
-    for one in said:
+    for one in published:
         if not one.known:
             unknown = Unknown(one.kind, one.reason)
-            yield Sight(one.stamp, unknown, one.episode, math.nan, one.executing)
+            yield ReplayInput(one.stamp, unknown, one.episode, math.nan, one.executing)
             continue
         selection = buffer.select_at(one.inputs)
-        seen = selection if isinstance(selection, Unknown) else _decode(selection, fitting)
-        yield Sight(one.stamp, seen, one.episode, one.value, one.executing)
+        unknown = isinstance(selection, Unknown)
+        observation = selection if unknown else _decode(selection, decoder)
+        yield ReplayInput(one.stamp, observation, one.episode, one.value, one.executing)
 
 
-def _decode(selection: Selection[Any], fitting: Decode) -> Observation | Unknown:
-    """Decode without a second opinion on the pictures: the monitor has looked at them."""
+def _decode(selection: Selection[Any], decoder: Decode) -> Observation | Unknown:
+    """Decode images without the image checks: the recorded monitor made them."""
     try:
-        images = {c: fitting(message) for c, message in selection.payloads.items()}
+        images = {c: decoder(message) for c, message in selection.payloads.items()}
     except InputError as error:
         return Unknown('input', str(error))
     return selection.observation(images)
 
 
-def _imitate(
+def _by_timer(
     recording: Recording, cameras: Sequence[str], joint_names: Sequence[str], rate: float,
-    fitting: Decode,
-) -> Iterator[Sight]:  # fmt: skip
-    """Look every 1 / rate s of receive time, from the first image on."""
+    decoder: Decode,
+) -> Iterator[ReplayInput]:  # fmt: skip
+    """Select inputs every 1 / rate s of receive time, from the first image on."""
     buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, SyncSettings())
     observer: Observer[Any] = Observer(
-        {camera: camera for camera in cameras}, PictureSettings(), fitting, content
+        {camera: camera for camera in cameras}, PictureSettings(), decoder, content
     )
     waiting = arrivals(recording, cameras)
     begin = next((time for time, camera, _ in waiting if camera), None)
@@ -109,27 +110,27 @@ def _imitate(
             if buffer.resets != resets:
                 resets, newest = buffer.resets, -1
                 observer.reset()
-            sight = _look(buffer, observer, tick)
-            if isinstance(sight.seen, Unknown) or sight.stamp > newest:
-                newest = max(newest, sight.stamp)
-                yield sight
+            entry = _observe(buffer, observer, tick)
+            if isinstance(entry.observation, Unknown) or entry.stamp > newest:
+                newest = max(newest, entry.stamp)
+                yield entry
             tick += period
         if message is not None:
             _add(buffer, camera, message)
 
 
-def _look(buffer: InputBuffer[Any], observer: Observer[Any], now: int) -> Sight:
+def _observe(buffer: InputBuffer[Any], observer: Observer[Any], now: int) -> ReplayInput:
     selection = buffer.select(now)
     if isinstance(selection, Unknown):
-        return Sight(now, selection)
-    return Sight(selection.stamp, observer.observe(selection))
+        return ReplayInput(now, selection)
+    return ReplayInput(selection.stamp, observer.observe(selection))
 
 
 def arrivals(recording: Recording, cameras: Sequence[str]) -> list[tuple[int, str, Any]]:
     """
-    Return all inputs in the order received: time, camera ('' for joints) and message.
+    Return the inputs in order of receive time: time (ns), camera ('' for joints) and message.
 
-    Cameras that nobody asked for are left out; those that are not there will be missed.
+    :param cameras: cameras to read; a camera that was not recorded has no messages
     """
     tracks = {c: t for c, t in recording.cameras.items() if c in cameras}
     joints = recording.find('joint_states')
@@ -139,7 +140,7 @@ def arrivals(recording: Recording, cameras: Sequence[str]) -> list[tuple[int, st
 
 
 def content(message: Any) -> memoryview:
-    """Return the bytes of a picture as received."""
+    """Return the bytes of an image as received."""
     return memoryview(message.data)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Score recordings: share them out to workers, and collect what came of each."""
+"""Score recordings: distribute them to workers, and collect the outcomes."""
 
 import math
 from collections import Counter
@@ -15,27 +15,27 @@ from rich.table import Table
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.data.open import find, resolve
-from viva_ros.scoring.jobs import FAILED, THERE, Order, ScoreJob, ScoreOutcome
-from viva_ros.scoring.workers import Beside, Here, ScoreWorker, share_out
+from viva_ros.scoring.jobs import FAILED, UNCHANGED, ScoreJob, ScoreOptions, ScoreOutcome
+from viva_ros.scoring.workers import ChildProcessWorker, InProcessWorker, ScoreWorker, share_out
 
-ROWS: Final = 40  # of the table; thousands would say nothing
+ROWS: Final = 40  # of the table, at most
 
 
 def describe(outcome: ScoreOutcome, brief: bool) -> str:
     """
-    Say what a row of the table cannot.
+    Return the text of an outcome that does not fit into a row of the table.
 
-    :param brief: failures and losses alone
+    :param brief: return failures and losses only
     """
     if outcome.state == FAILED:
         return f'{outcome.path.name}: {outcome.text}'
-    lines = [] if brief or outcome.state == THERE else outcome.text.splitlines()
+    lines = [] if brief or outcome.state == UNCHANGED else outcome.text.splitlines()
     lines += [f'damaged: {loss}' for loss in outcome.losses]
     return '\n'.join([f'{outcome.path.name}:', *(f'  {line}' for line in lines)]) if lines else ''
 
 
 def table(outcomes: Sequence[ScoreOutcome]) -> Table:
-    """Return a row a recording, the troubled first where there are many, and what it comes to."""
+    """Return the table: a row for each recording, at most ROWS with the worst first, and a sum."""
     counts = Counter('damaged' if one.losses else one.state for one in outcomes)
     title = ', '.join(f'{number} {state}' for state, number in sorted(counts.items()))
     shown = Table(title=f'{len(outcomes)} recordings: {title}', title_justify='left')
@@ -44,7 +44,7 @@ def table(outcomes: Sequence[ScoreOutcome]) -> Table:
         shown.add_column(name, justify='right' if number else 'left', no_wrap=True)
     rows = list(outcomes)
     if len(rows) > ROWS:
-        rows = sorted(rows, key=_trouble)[:ROWS]
+        rows = sorted(rows, key=_severity)[:ROWS]
     for one in rows:
         shown.add_row(one.path.name, _state(one), *_figures(one))
     if len(outcomes) > ROWS:
@@ -60,7 +60,7 @@ def table(outcomes: Sequence[ScoreOutcome]) -> Table:
     return shown
 
 
-def _trouble(outcome: ScoreOutcome) -> tuple[bool, bool, int, int]:
+def _severity(outcome: ScoreOutcome) -> tuple[bool, bool, int, int]:
     return outcome.state != FAILED, not outcome.losses, -outcome.unknown, -outcome.alarms
 
 
@@ -76,22 +76,25 @@ def _figures(one: ScoreOutcome) -> tuple[str, ...]:
     return one.task, *(str(count) for count in counts), span, str(one.alarms)
 
 
-def plan(given: Sequence[Path], out: Path | None) -> list[ScoreJob]:
+def plan(paths: Sequence[Path], out: Path | None) -> list[ScoreJob]:
     """
-    Return a job for each recording; folders keep their form below ``out``.
+    Return a job for each recording; subfolders are kept below ``out``.
 
-    :raises RecordingError: if there is nothing
-    :raises ConfigurationError: if two recordings would be written to one place
+    :param paths: recordings, or folders of recordings
+    :param out: folder of the tables; None for the folder of each recording
+    :raises RecordingError: if no recording is found
+    :raises ConfigurationError: if the tables of two recordings have the same path
     """
     jobs: dict[Path, ScoreJob] = {}
-    for root in given:
+    for root in paths:
         for path in dict.fromkeys(find([root])):
             job = _job(root.absolute(), path.absolute(), out and out.absolute())
             other = jobs.setdefault(job.values, job)
             if other.path != job.path:
                 raise ConfigurationError(
+                    'tables-same-path',
                     f'{other.path} and {job.path} would both be written to {job.values}: give '
-                    'their common folder, or another --out for one of them'
+                    'their common folder, or another --out for one of the two',
                 )
     return list(jobs.values())
 
@@ -102,25 +105,30 @@ def _job(root: Path, path: Path, out: Path | None) -> ScoreJob:
     if out is not None:
         below = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()
         return ScoreJob(ref, out / below, name)
-    beside = path.parent
+    folder = path.parent
     return ScoreJob(
-        ref, beside.with_name(f'{beside.name}_scored') if ref.dataset else beside, name
+        ref, folder.with_name(f'{folder.name}_scored') if ref.dataset else folder, name
     )
 
 
 def run(
     jobs: Sequence[ScoreJob],
-    order: Order,
+    options: ScoreOptions,
     processes: int | None,
     ray: str | None,
     console: Console,
 ) -> list[ScoreOutcome]:
-    """Score all, with a progress bar; what there is to say is said when it is known."""
+    """
+    Run all jobs with a progress bar; print the text of each outcome when the job ends.
+
+    :param processes: number of worker processes; None for this process, or for all CPUs with Ray
+    :param ray: address of a Ray cluster; None for this machine
+    """
     outcomes: list[ScoreOutcome] = []
-    with _workers(order, min(processes or 0, len(jobs)) or None, ray) as workers, \
+    with _workers(options, min(processes or 0, len(jobs)) or None, ray) as workers, \
             new_bar('scoring', len(jobs)) as bar, \
-            closing(share_out(jobs, workers)) as coming:  # fmt: skip
-        for outcome in coming:
+            closing(share_out(jobs, workers)) as results:  # fmt: skip
+        for outcome in results:
             outcomes.append(outcome)
             check_engine(outcomes)
             bar.advance(bar.task_ids[0])
@@ -131,30 +139,35 @@ def run(
 
 @contextmanager
 def _workers(
-    order: Order, processes: int | None, ray: str | None
+    options: ScoreOptions, processes: int | None, ray: str | None
 ) -> Iterator[Sequence[ScoreWorker]]:
     if ray is None:
         count = processes or 1
-        yield [Here(order)] if count == 1 else [Beside(order) for _ in range(count)]
+        yield (
+            [InProcessWorker(options)]
+            if count == 1
+            else [ChildProcessWorker(options) for _ in range(count)]
+        )
         return
     from viva_ros.scoring import ray_workers
 
     try:
-        yield ray_workers.start(ray, order, processes)
+        yield ray_workers.start(ray, options, processes)
     finally:
         ray_workers.stop()
 
 
 def check_engine(outcomes: Sequence[ScoreOutcome]) -> None:
     """
-    Refuse to go on where two machines have different engines in the same folder.
+    Check that all machines scored a task with the same engine.
 
-    :raises EngineError: naming both
+    :raises EngineError: naming both machines and engines
     """
     new = outcomes[-1]
     for one in outcomes[:-1]:
         if new.task and one.task == new.task and one.engine != new.engine:
             raise EngineError(
+                'engine-differs-by-host',
                 f'{new.host} has engine {new.engine}, {one.host} has {one.engine} for task '
-                f'{new.task}: give all machines the same, then run the command again'
+                f'{new.task}: copy the same engine to all machines, then run the command again',
             )

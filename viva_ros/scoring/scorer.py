@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Values and alerts of a recording, by the code that runs live: same inputs, engine and judge.
+Compute values and alerts of a recording with the code that runs live.
 
-Where a monitor was recorded, its inputs are used again and its values are compared with ours.
+If the recording contains values of a monitor, its inputs are used again, and the values compared.
 """
 
 import math
@@ -22,28 +22,30 @@ from viva_ros.core.observation import Array, Estimate, Observation, Unknown
 from viva_ros.data.recorded_messages import alerts
 from viva_ros.data.recording import Recording
 from viva_ros.engine.api import BatchEngine, Engine, EngineInfo
-from viva_ros.scoring.replay import Sight, sights
+from viva_ros.scoring.replay import ReplayInput, replay
 from viva_ros.scoring.series import ValueSeries
 
-RATE = 10.0  # Hz, of the imitated monitor: that of its default settings
+RATE = 10.0  # Hz, of the simulated monitor: its default
 
 
 @dataclass(frozen=True)
 class ScoredSample:
     """
-    One value.
+    One value of a recording.
 
-    :param stamp: as in the Value message, ns
-    :param value: NaN when unknown
-    :param reason: why it is unknown
-    :param forecast: joint name to position one horizon ahead; empty when unknown
-    :param said: what was published at that time, NaN if unknown; None where nobody published
-    :param lost: whether a value was published of inputs that were not recorded
-    :param progress: and success: as in ``Estimate``; NaN when unknown
-    :param proprio: joint name to position used; empty when unknown
-    :param horizon: of the forecast, s; NaN when unknown
-    :param kind: of an unknown value, in one word
-    :param executing: whether it is to be judged
+    :param stamp: stamp of the Value message, ns
+    :param value: in [-1, 1]; NaN if unknown
+    :param reason: why the value is unknown
+    :param forecast: joint name to position one horizon ahead, rad or m; empty if unknown
+    :param episode: id of the episode; empty if none was announced
+    :param published: value of the recorded monitor, NaN if unknown; None without a monitor
+    :param lost: whether the monitor published a value whose inputs were not recorded
+    :param progress: as in ``Estimate``; NaN if unknown
+    :param success: as in ``Estimate``; NaN if unknown
+    :param proprio: joint name to measured position, rad or m; empty if unknown
+    :param horizon: horizon of the forecast, s; NaN if unknown
+    :param kind: kind of an unknown value, such as 'stale'
+    :param executing: whether the robot executes the task, so that the detector judges the value
     """
 
     stamp: int
@@ -51,7 +53,7 @@ class ScoredSample:
     reason: str
     forecast: Mapping[str, float]
     episode: str
-    said: float | None
+    published: float | None
     lost: bool = False
     progress: float = math.nan
     success: float = math.nan
@@ -62,29 +64,32 @@ class ScoredSample:
 
     @property
     def details(self) -> Details:
-        """Return what goes with the value, for the judge."""
+        """Return the other outputs of the estimate, for the detector."""
         if not self.proprio:
             return Details(self.success, self.progress)
         names = tuple(self.proprio)
-        told = [self.forecast[n] for n in names] if set(names) <= set(self.forecast) else None
+        known = set(names) <= set(self.forecast)
+        forecast = np.array([self.forecast[n] for n in names], np.float64) if known else None
         joints = Proprioception(
             names, np.array([self.proprio[n] for n in names], dtype=np.float64),
-            None if told is None else np.array(told, dtype=np.float64), self.horizon,
+            forecast, self.horizon,
         )  # fmt: skip
         return Details(self.success, self.progress, joints)
 
     @property
     def judged(self) -> float:
-        """Return the value that the supervisor went by, as far as it is known."""
-        return self.said if self.lost and self.said is not None else self.value
+        """Return the value that the detector judges: the published one if its inputs are lost."""
+        return self.published if self.lost and self.published is not None else self.value
 
 
 @dataclass(frozen=True)
 class Scores:
     """
-    All values of one recording, in order, and the judge's events.
+    Values of one recording, in order, and the events of the detector.
 
-    :param alarms_said: rule alarms published by a supervisor; None where none was recorded
+    :param engine: fingerprint
+    :param published_alarms: alarms of the recorded supervisor; None without a supervisor
+    :param losses: lost parts of a damaged recording
     """
 
     name: str
@@ -92,28 +97,28 @@ class Scores:
     engine: str
     samples: tuple[ScoredSample, ...]
     events: tuple[Event, ...]
-    alarms_said: tuple[Event, ...] | None
+    published_alarms: tuple[Event, ...] | None
     losses: tuple[str, ...]
 
     @property
     def series(self) -> ValueSeries:
-        """Return the values alone."""
+        """Return the values as a series."""
         return series_of(self.samples)
 
     @property
     def alarms(self) -> list[Event]:
-        """Return the events that call for a retry."""
+        """Return the alarms of rules: the events that request a retry."""
         return rule_alarms(self.events)
 
     @property
     def difference(self) -> float | None:
-        """Largest difference from a published value; inf where only one is known; None if none."""
-        compared = [s for s in self.samples if s.said is not None and not s.lost]
-        return max((_difference(s.value, s.said) for s in compared), default=None)
+        """Return the largest difference from a published value; inf if only one is known."""
+        compared = [s for s in self.samples if s.published is not None and not s.lost]
+        return max((_difference(s.value, s.published) for s in compared), default=None)
 
     @property
     def lost(self) -> int:
-        """How many values were published of inputs that the recorder missed."""
+        """Return the number of published values whose inputs were not recorded."""
         return sum(sample.lost for sample in self.samples)
 
 
@@ -124,69 +129,75 @@ def score(
     """
     Return values and events of a recording.
 
-    :param calibration: without one there are no alarms
-    :param rate: of the imitated monitor, where none was recorded, Hz
-    :param batch: how many observations the engine is given at once, if it takes several
+    :param calibration: thresholds of the detector; None for no alarms
+    :param rate: rate of the simulated monitor, Hz; unused if a monitor was recorded
+    :param batch: observations for each call of an engine that supports batches
     """
-    samples = tuple(estimates(look(recording, engine.info, rate), engine, batch))
-    said = alerts(recording)
+    samples = tuple(estimates(replay_for_engine(recording, engine.info, rate), engine, batch))
+    published = alerts(recording)
     return Scores(
         recording.path.stem, task, engine.info.fingerprint, samples,
-        tuple(judge(samples, calibration)), tuple(rule_alarms(said)) if said else None,
+        tuple(judge(samples, calibration)), tuple(rule_alarms(published)) if published else None,
         recording.losses,
     )  # fmt: skip
 
 
-def look(recording: Recording, info: EngineInfo, rate: float = RATE) -> Iterator[Sight]:
-    """Return the moments at which an engine is asked; a blind one keeps step with the cameras."""
+def replay_for_engine(
+    recording: Recording, info: EngineInfo, rate: float = RATE
+) -> Iterator[ReplayInput]:
+    """Return the inputs of an engine; without cameras its values follow the recorded images."""
     cameras = info.cameras or tuple(recording.cameras)
     size = info.image_size if info.cameras else None
-    return sights(recording, cameras, info.joint_names, rate, size)
+    return replay(recording, cameras, info.joint_names, rate, size)
 
 
-def estimates(moments: Iterable[Sight], engine: Engine, batch: int = 1) -> Iterator[ScoredSample]:
-    """Estimate every moment, in order."""
-    waiting = iter(moments)
+def estimates(
+    inputs: Iterable[ReplayInput], engine: Engine, batch: int = 1
+) -> Iterator[ScoredSample]:
+    """Yield the value of each input, in order."""
+    waiting = iter(inputs)
     while group := list(islice(waiting, batch)):
-        answers = estimate_all(engine, [sight.seen for sight in group])
-        for sight, answer in zip(group, answers, strict=True):
-            yield _sample(sight, answer, engine.info.horizon)
+        answers = estimate_all(engine, [entry.observation for entry in group])
+        for entry, answer in zip(group, answers, strict=True):
+            yield _sample(entry, answer, engine.info.horizon)
 
 
-def _sample(sight: Sight, answer: Estimate | Unknown, horizon: float) -> ScoredSample:
-    said = sight.said
+def _sample(entry: ReplayInput, answer: Estimate | Unknown, horizon: float) -> ScoredSample:
+    published = entry.published
     if isinstance(answer, Unknown):
-        lost = answer.kind == 'missing' and math.isfinite(math.nan if said is None else said)
-        return ScoredSample(sight.stamp, math.nan, answer.reason, {}, sight.episode, said, lost,
-                      kind=answer.kind, executing=sight.executing)  # fmt: skip
+        lost = answer.kind == 'missing' and published is not None and math.isfinite(published)
+        return ScoredSample(
+            entry.stamp, math.nan, answer.reason, {}, entry.episode, published, lost,
+            kind=answer.kind, executing=entry.executing,
+        )  # fmt: skip
     return ScoredSample(
-        sight.stamp, float(answer.value), '', answer.forecast, sight.episode, said,
+        entry.stamp, float(answer.value), '', answer.forecast, entry.episode, published,
         progress=float(answer.progress), success=float(answer.success),
-        proprio=sight.seen.proprio if isinstance(sight.seen, Observation) else {},
-        horizon=horizon, executing=sight.executing,
+        proprio=entry.observation.proprio if isinstance(entry.observation, Observation) else {},
+        horizon=horizon, executing=entry.executing,
     )  # fmt: skip
 
 
 def estimate_all(
-    engine: Engine, seen: Sequence[Observation | Unknown]
+    engine: Engine, inputs: Sequence[Observation | Unknown]
 ) -> list[Estimate | Unknown]:
-    """Estimate several at once where the engine can; if one of them spoils it, each on its own."""
-    observations = [one for one in seen if isinstance(one, Observation)]
+    """Estimate as a batch if the engine supports it; one by one if the batch fails."""
+    observations = [one for one in inputs if isinstance(one, Observation)]
     if len(observations) < 2 or not isinstance(engine, BatchEngine):
-        return [estimate(engine, one) for one in seen]
+        return [estimate(engine, one) for one in inputs]
     try:
         answers = iter(engine.estimate_batch(observations))
     except (InputError, EngineError):
-        return [estimate(engine, one) for one in seen]
-    return [next(answers) if isinstance(one, Observation) else one for one in seen]
+        return [estimate(engine, one) for one in inputs]
+    return [next(answers) if isinstance(one, Observation) else one for one in inputs]
 
 
-def estimate(engine: Engine, seen: Observation | Unknown) -> Estimate | Unknown:
-    """Estimate, where there is something to see and the engine can make something of it."""
-    if isinstance(seen, Unknown):
-        return seen
+def estimate(engine: Engine, observation: Observation | Unknown) -> Estimate | Unknown:
+    """Return the estimate; unknown if the input is unknown or the engine refuses it."""
+    if isinstance(observation, Unknown):
+        return observation
     try:
-        return engine.estimate(seen)
+        return engine.estimate(observation)
     except InputError as error:
         return Unknown('input', str(error))
     except EngineError as error:
@@ -194,12 +205,12 @@ def estimate(engine: Engine, seen: Observation | Unknown) -> Estimate | Unknown:
 
 
 def judge(samples: Iterable[ScoredSample], calibration: Calibration | None) -> list[Event]:
-    """Return the events of a series of values, as the supervisor would."""
-    judge = judge_of(calibration)
+    """Return the events of the detector for a series of values."""
+    detector = make_detector(calibration)
     return [
         event
         for one in samples
-        for event in judge.update(
+        for event in detector.update(
             one.stamp,
             one.judged,
             one.reason,
@@ -211,8 +222,8 @@ def judge(samples: Iterable[ScoredSample], calibration: Calibration | None) -> l
     ]
 
 
-def judge_of(calibration: Calibration | None) -> Detector:
-    """Return a judge as the supervisor has it; without a calibration it never alarms."""
+def make_detector(calibration: Calibration | None) -> Detector:
+    """Return the detector of the supervisor; without a calibration it raises no alarm."""
     if calibration is None:
         return Detector(DetectorSettings(), {})
     return Detector(
@@ -222,12 +233,12 @@ def judge_of(calibration: Calibration | None) -> Detector:
 
 
 def rule_alarms(events: Iterable[Event]) -> list[Event]:
-    """Pick the events at which a retry is due."""
+    """Return the alarms of rules: the events that request a retry."""
     return [event for event in events if event.level == Level.ALARM and event.kind in RULES]
 
 
 def series_of(samples: Sequence[ScoredSample]) -> ValueSeries:
-    """Return the series of samples: values, and what goes with them."""
+    """Return values, progress, success, joints and forecasts of samples as a series."""
 
     def column(numbers: Iterable[float]) -> Array:
         return np.array(list(numbers), dtype=np.float64)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The series of one episode, walked through by the code that judges live."""
+"""Values of one episode as arrays, and the detector's readings of them."""
 
 import math
 from collections.abc import Iterator
@@ -24,14 +24,16 @@ from viva_ros.core.observation import Array
 @dataclass(frozen=True)
 class ValueSeries:
     """
-    The values of one episode, and what goes with them.
+    Values, other estimates and joints of one episode.
 
     :param stamps: (N,), ns
     :param values: (N,), in [-1, 1]; NaN where unknown
-    :param success: and progress: (N,), in [0, 1]; None where the engine tells none
-    :param names: of the J joints
-    :param positions: and forecast: (N, J), rad or m; None where there is none
-    :param horizon: of the forecast, s
+    :param success: (N,), in [0, 1]; None if the engine has no such output
+    :param progress: (N,), in [0, 1]; None if the engine has no such output
+    :param names: names of the J joints
+    :param positions: measured, (N, J), rad or m; None if unknown
+    :param forecast: one horizon ahead, (N, J), rad or m; None if unknown
+    :param horizon: horizon of the forecast, s
     """
 
     stamps: NDArray[np.int64]
@@ -45,11 +47,11 @@ class ValueSeries:
 
     @property
     def duration(self) -> float:
-        """From the first to the last value, s."""
+        """Return the time from the first to the last value, s."""
         return float(self.stamps[-1] - self.stamps[0]) * 1e-9 if self.stamps.size else 0.0
 
     def since(self, stamp: int) -> 'ValueSeries':
-        """Return what is not older than a stamp, ns."""
+        """Return the part from a stamp on, ns."""
         later = self.stamps >= stamp
 
         def of(part: Array | None) -> Array | None:
@@ -61,7 +63,7 @@ class ValueSeries:
         )  # fmt: skip
 
     def details(self, index: int) -> Details:
-        """Return what goes with one value."""
+        """Return the other outputs and the joints of one value."""
         if self.success is None and self.positions is None and self.progress is None:
             return NO_DETAILS
         return Details(
@@ -74,20 +76,20 @@ class ValueSeries:
         if self.positions is None or not np.isfinite(self.positions[index]).all():
             return None
         forecast = None if self.forecast is None else self.forecast[index]
-        told = forecast is not None and bool(np.isfinite(forecast).all())
+        known = forecast is not None and bool(np.isfinite(forecast).all())
         return Proprioception(
-            self.names, self.positions[index], forecast if told else None, self.horizon
+            self.names, self.positions[index], forecast if known else None, self.horizon
         )
 
 
 def walk(
     series: ValueSeries, rules: RuleSettings, expected: Reference | None = None
 ) -> Iterator[dict[str, RuleReading]]:
-    """Yield the readings of every value, as a judge that never alarms has them."""
-    judge = Detector(DetectorSettings(rules=rules), {}, expected)
+    """Yield the rule readings of each known value, from a detector without thresholds."""
+    detector = Detector(DetectorSettings(rules=rules), {}, expected)
     for index, (stamp, value) in enumerate(
         zip(series.stamps.tolist(), series.values.tolist(), strict=True)
     ):
-        judge.update(stamp, value, details=series.details(index))
+        detector.update(stamp, value, details=series.details(index))
         if math.isfinite(value):
-            yield judge.readings
+            yield detector.readings

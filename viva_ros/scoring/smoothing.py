@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Values of a whole episode made even: steps between two values filled in, noise taken out.
+Interpolation and smoothing of the values of an episode.
 
-Arrays go over the steps of one episode; NaN is unknown, and nothing is made up across it.
+Arrays have one entry for each step of the episode. NaN is unknown and is never interpolated.
 """
 
 import math
@@ -18,11 +18,13 @@ Mask = NDArray[np.bool_]
 
 def fill(values: Array, asked: Mask, largest_gap: float) -> Array:
     """
-    Interpolate steps that no value was asked for; what is unknown stays so.
+    Interpolate the steps between estimates; unknown estimates stay unknown.
 
-    :param asked: whether a value was asked for; NaN there means that none was known
-    :param largest_gap: between two known values, in steps
-    :returns: (T,); NaN beside an unknown value, across a larger gap and outside the first and last
+    :param values: (T,)
+    :param asked: whether the engine was asked at a step, (T,); NaN there is an unknown value
+    :param largest_gap: largest distance of two estimates to interpolate, in steps
+    :returns: (T,); NaN next to an unknown value, across a larger gap, and before the first and
+        after the last estimate
     """
     filled = np.where(asked, values, np.nan)
     known = np.flatnonzero(asked)
@@ -38,7 +40,7 @@ def fill(values: Array, asked: Mask, largest_gap: float) -> Array:
 
 
 def known_runs(values: Array) -> list[slice]:
-    """Return the stretches without an unknown value."""
+    """Return the intervals without an unknown value."""
     known = np.concatenate(([False], np.isfinite(values), [False]))
     edges = np.flatnonzero(known[1:] != known[:-1])
     return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
@@ -46,7 +48,7 @@ def known_runs(values: Array) -> list[slice]:
 
 def smooth_average(values: Array, time_constant: float) -> Array:
     """
-    Average exponentially, as the live rules do: it lags, and begins anew after an unknown value.
+    Smooth exponentially, as the live rules do; restart after each unknown value.
 
     :param time_constant: in steps, above 0
     """
@@ -62,9 +64,9 @@ def smooth_average(values: Array, time_constant: float) -> Array:
 
 def smooth_median(values: Array, half: int) -> Array:
     """
-    Take the median of a centred window; narrower, but still centred, near an end.
+    Smooth by the median of a centred window, which is narrower near the ends.
 
-    A straight line stays as it is, so a perfect value still has an advantage of 0.
+    A straight line is unchanged, so a perfect value keeps an advantage of 0.
 
     :param half: the window has 2 * half + 1 steps
     """

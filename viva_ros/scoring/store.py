@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What scoring writes: a table of values, and a side table in the form of LeRobot.
+Tables of scored recordings: values, and progress in the format of LeRobot.
 
-The side table has the columns of LeRobot 0.6's ``sarm_progress.parquet``, one row a frame, so that
-its sample weighting reads it.
+The progress table has the columns of ``sarm_progress.parquet`` of LeRobot 0.6, one row for each
+frame, so that its sample weighting reads it.
 """
 
 import io
@@ -35,7 +35,7 @@ FORMAT: Final = 'viva_ros values 1'
 PREFIX: Final = 'viva.'
 OK, UNKNOWN, NOT_ASKED = 'ok', 'unknown', 'not_asked'
 VALUES_SUFFIX, PROGRESS_SUFFIX = '_values.parquet', '_progress.parquet'
-GAPS: Final = 2.5  # times the usual distance of two values, and no more is interpolated
+GAPS: Final = 2.5  # largest gap to interpolate, in units of the median distance of two values
 SCHEMA: Final = pa.schema([
     ('episode', pa.int64()), ('frame', pa.int64()), ('stamp', pa.int64()),
     ('value', pa.float64()), ('progress', pa.float64()), ('success', pa.float64()),
@@ -49,12 +49,12 @@ PROGRESS_SCHEMA: Final = pa.schema([
 
 
 def values_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
-    """Return one row a value, and one for each frame that no value was asked for."""
+    """Return a row for each value, and for each frame without one."""
     alarms = {event.stamp for event in scores.alarms}
     rows = [_row(sample, episodes, alarms) for sample in scores.samples]
-    seen = {(row['episode'], row['frame']) for row in rows}
+    valued = {(row['episode'], row['frame']) for row in rows}
     for one in episodes:
-        rows += [_gap(one, f) for f in range(len(one.stamps)) if (one.number, f) not in seen]
+        rows += [_gap(one, f) for f in range(len(one.stamps)) if (one.number, f) not in valued]
     rows.sort(key=lambda row: (row['episode'], row['stamp']))
     schema = SCHEMA
     for kind in ('forecast', 'proprio'):
@@ -72,7 +72,7 @@ def _row(sample: ScoredSample, episodes: Sequence[Timeline], alarms: set[int]) -
         'stamp': sample.stamp, 'value': known_number(sample.value),
         'progress': known_number(sample.progress), 'success': known_number(sample.success),
         'status': OK if known else UNKNOWN, 'reason': sample.reason,
-        'alarm': sample.stamp in alarms, 'published': known_number(sample.said),
+        'alarm': sample.stamp in alarms, 'published': known_number(sample.published),
         'correction': one is not None and _corrected(one, sample.stamp),
         'executing': sample.executing,
     }  # fmt: skip
@@ -93,7 +93,7 @@ def _corrected(one: Timeline, stamp: int) -> bool:
 
 
 def known_number(number: float | None) -> float | None:
-    """Return None for what is not known."""
+    """Return a number; None if it is NaN, infinite or None."""
     return None if number is None or not math.isfinite(number) else float(number)
 
 
@@ -101,8 +101,9 @@ def per_frame(count: int, frames: Sequence[int], values: Sequence[float]) -> tup
     """
     Assign to each frame its newest known value.
 
-    :param frames: of the values, in order; one below 0 is of none
-    :returns: values (count,), NaN where unknown; and whether one was asked for
+    :param count: number of frames
+    :param frames: frame of each value, in order; below 0 for none
+    :returns: values, (count,), NaN where unknown; and whether the engine was asked, (count,)
     """
     found, asked = np.full(count, np.nan), np.zeros(count, dtype=np.bool_)
     for frame, value in zip(frames, values, strict=True):
@@ -114,20 +115,20 @@ def per_frame(count: int, frames: Sequence[int], values: Sequence[float]) -> tup
 
 
 def filled(values: Array, asked: Mask) -> Array:
-    """Interpolate frames without a value where values come at their usual distance."""
+    """Interpolate frames between values, except across gaps of more than GAPS."""
     usual = np.diff(np.flatnonzero(asked))
     return fill(values, asked, GAPS * float(np.median(usual)) if usual.size else 0.0)
 
 
 def progress_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
-    """Return LeRobot's table: the engine's progress, else (1 + V) / 2; NaN where unknown."""
-    apart = any(math.isfinite(sample.progress) for sample in scores.samples)
+    """Return the progress table: progress of the engine, or (1 + V) / 2; NaN where unknown."""
+    direct = any(math.isfinite(sample.progress) for sample in scores.samples)
     where = [place(sample.stamp, sample.episode, episodes) for sample in scores.samples]
     columns: list[list[Any]] = [[], [], [], []]
     for one in episodes:
         pairs = [(frame, sample) for (of, frame), sample in zip(where, scores.samples, strict=True)
                  if of is one]  # fmt: skip
-        found = [s.progress if apart else (1.0 + s.value) / 2.0 for _, s in pairs]
+        found = [s.progress if direct else (1.0 + s.value) / 2.0 for _, s in pairs]
         progress = filled(*per_frame(len(one.stamps), [frame for frame, _ in pairs], found))
         count = range(len(one.stamps))
         columns[0] += [one.first + frame for frame in count]
@@ -135,14 +136,14 @@ def progress_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
         columns[2] += count
         columns[3] += progress.tolist()
     table = pa.table(dict(zip(PROGRESS_SCHEMA.names, columns, strict=True)), PROGRESS_SCHEMA)
-    source = 'progress of the engine' if apart else '(1 + V) / 2'
+    source = 'progress of the engine' if direct else '(1 + V) / 2'
     return with_header(table, {'progress_of': source})
 
 
 def header_of(
     scores: Scores, episodes: Sequence[Timeline], made_of: Mapping[str, Any], command: str
 ) -> dict[str, Any]:
-    """Return what stands in the metadata of both tables, as JSON."""
+    """Return the metadata of both tables, for JSON."""
     return {
         'format': FORMAT, 'name': scores.name, 'engine': scores.engine, 'task': scores.task,
         'version': tool_version(), 'command': command, 'calibration': made_of['calibration'],
@@ -157,7 +158,7 @@ def header_of(
 
 
 def episode_entry(one: Timeline) -> dict[str, Any]:
-    """Return what a reader needs to know of an episode; unknown is null."""
+    """Return the metadata of an episode; unknown is null."""
     label = one.label
     return {
         'episode': one.number, 'id': one.id, 'index': one.first, 'frames': len(one.stamps),
@@ -169,7 +170,7 @@ def episode_entry(one: Timeline) -> dict[str, Any]:
 
 
 def with_header(table: pa.Table, header: Mapping[str, Any]) -> pa.Table:
-    """Add entries to the metadata; texts as they are, all else as JSON."""
+    """Add entries to the metadata of a table; text is stored as is, all else as JSON."""
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in header.items()}
     entries = {f'{PREFIX}{key}': text for key, text in texts.items()}
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **entries})
@@ -177,9 +178,9 @@ def with_header(table: pa.Table, header: Mapping[str, Any]) -> pa.Table:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """
-    Write a table, whole or not at all.
+    Write a table atomically.
 
-    :raises ConfigurationError: if that is not possible, as on a full disk
+    :raises ConfigurationError: if the file cannot be written, for example on a full disk
     """
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression='zstd')
@@ -188,8 +189,9 @@ def write_table(path: Path, table: pa.Table) -> None:
         write_atomically(path, buffer.getvalue())
     except OSError as error:
         raise ConfigurationError(
-            f'{path} cannot be written ({error}): make room or choose another --out, then run the '
-            'same command again to go on'
+            'table-write',
+            f'{path} cannot be written ({error}): free space or choose another --out, then run '
+            'the same command again to continue',
         ) from error
 
 
@@ -201,21 +203,21 @@ def tool_version() -> str:
         return 'not installed'
 
 
-SCORE: Final = "make it with 'viva score'"
+SCORE: Final = "run 'viva score'"
 TEXTS: Final = ('format', 'name', 'engine', 'task', 'version', 'command', 'data_set')
 
 
 @dataclass(frozen=True)
 class ScoredEpisode:
     """
-    One episode of a scored recording; arrays go over its frames.
+    One episode of a scored recording with T frames.
 
-    :param path: of the table
-    :param entry: as the header tells it: id, frames, begin and end (ns), control_rate, task,
-        success (None without a label), corrections
-    :param stamps: of the frames, (T,) ns
-    :param values: V, (T,); NaN where unknown or not asked for
-    :param asked: whether a value was asked for, (T,)
+    :param path: path of the table
+    :param entry: metadata: id, frames, begin and end (ns), control_rate (Hz), task, success (None
+        without a label), corrections (s)
+    :param stamps: stamps of the frames, (T,) ns
+    :param values: V, (T,); NaN where unknown or where the engine was not asked
+    :param asked: whether the engine was asked, (T,)
     :param corrected: whether a person had control, (T,)
     """
 
@@ -228,13 +230,13 @@ class ScoredEpisode:
 
     @property
     def name(self) -> str:
-        """Of the recording."""
+        """Return the name of the recording."""
         return self.path.name.removesuffix(VALUES_SUFFIX)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A table of values."""
+    """A table of values, with its path and metadata."""
 
     path: Path
     header: Mapping[str, Any]
@@ -242,17 +244,17 @@ class Scored:
 
     @property
     def name(self) -> str:
-        """Of the recording."""
+        """Return the name of the recording."""
         return self.path.name.removesuffix(VALUES_SUFFIX)
 
     @property
     def engine(self) -> str:
-        """Fingerprint."""
+        """Return the fingerprint of the engine."""
         return str(self.header['engine'])
 
     @cached_property
     def episodes(self) -> list[ScoredEpisode]:
-        """Return the episodes with their frames."""
+        """Return the episodes with values for each frame."""
         columns = {name: self.table[name] for name in ('episode', 'frame', 'stamp', 'value')}
         episode, stamp = (columns[n].to_numpy() for n in ('episode', 'stamp'))
         frame = columns['frame'].fill_null(-1).to_numpy()
@@ -270,7 +272,7 @@ class Scored:
 
     @staticmethod
     def _stamps(entry: Mapping[str, Any], episode: Any, frame: Any, stamp: Any) -> Any:
-        """Return each frame's stamp, where its values contain it."""
+        """Return the stamps of the frames: those in the table, or evenly spaced."""
         stamps = np.linspace(entry['begin'], entry['end'], entry['frames']).round()
         rows = (episode == entry['episode']) & (frame >= 0)
         stamps[frame[rows]] = stamp[rows]
@@ -286,7 +288,7 @@ def _read_corrected(entry: Mapping[str, Any], stamps: NDArray[np.int64]) -> Mask
 
 
 def header(path: Path) -> dict[str, Any] | None:
-    """Return what the metadata of a table tell; None if it is missing, torn or not ours."""
+    """Return the metadata of a table; None if it is missing, torn or of another format."""
     try:
         return _parse(pq.read_schema(path).metadata or {})
     except (OSError, pa.ArrowException, ValueError, KeyError):
@@ -305,7 +307,7 @@ def _parse(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether a table of ours can be read."""
+    """Return whether a table of this package can be read."""
     return header(path) is not None
 
 
@@ -313,31 +315,35 @@ def read_scored(path: Path) -> Scored:
     """
     Read a table of values.
 
-    :raises RecordingError: if it is not one, or is damaged
+    :raises RecordingError: if the file is damaged or has another format
     """
     try:
         table = pq.read_table(path)
         content = _parse(table.schema.metadata or {})
         missing = [name for name in SCHEMA.names if name not in table.column_names]
         if missing:
-            raise ValueError(f'it lacks {", ".join(missing)}')
+            raise ValueError(f'missing columns: {", ".join(missing)}')
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         why = f'{type(error).__name__}: {error}'.splitlines()[0]
-        raise RecordingError(f'{path} is no table of values ({why}): {SCORE}') from error
+        raise RecordingError(
+            'table-invalid', f'{path} is not a table of values ({why}): {SCORE}'
+        ) from error
     return Scored(path, content, table)
 
 
 def find_scored(paths: Iterable[Path]) -> list[Path]:
     """
-    Return tables as they are, folders by the tables in them and below, in order, each once.
+    Return tables, and those in folders and their subfolders; sorted, each once.
 
-    :raises RecordingError: if a folder has none
+    :raises RecordingError: if a folder has no table
     """
     found: list[Path] = []
     for path in paths:
         here = sorted(path.rglob(f'*{VALUES_SUFFIX}')) if path.is_dir() else [path]
         if not here:
-            raise RecordingError(f'folder {path} has no *{VALUES_SUFFIX} files: {SCORE}')
+            raise RecordingError(
+                'tables-missing', f'folder {path} has no *{VALUES_SUFFIX} files: {SCORE}'
+            )
         found += here
     return list(dict.fromkeys(found))
 
@@ -346,14 +352,14 @@ FORECAST, PROPRIO = 'forecast.', 'proprio.'
 
 
 def table_of(recording: Path, folder: Path) -> Path:
-    """Name the table of a recording below a folder, where 'viva score' puts it."""
+    """Return the path of the table that 'viva score' writes for a recording."""
     name = f'{recording.stem}{VALUES_SUFFIX}'
     places = (folder / recording.parent.name / name, folder / name)
     return next((place for place in places if place.exists()), places[0])
 
 
 def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> bool:
-    """Return whether there is a table of a recording as it is, by this engine, with its joints."""
+    """Return whether a table of this recording, engine and task exists."""
     found = header(table_of(recording, folder))
     if found is None or (found['engine'], found['task']) != (info.fingerprint, task):
         return False
@@ -365,21 +371,23 @@ def read_samples(recording: Path, folder: Path, info: EngineInfo, task: str) -> 
     """
     Return the samples of a recording from its table.
 
-    :raises RecordingError: if there is no table, or one of another engine, task or recording
+    :raises RecordingError: if the table is missing, or of another engine, task or recording
     """
     path = table_of(recording, folder)
     if not is_scored(recording, folder, info, task):
         raise RecordingError(
-            f'{path} is not there, or not of {recording} by engine {info.fingerprint}: {SCORE}'
+            'table-mismatch',
+            f'{path} is missing, or is not of {recording}, task {task} and engine '
+            f'{info.fingerprint}: {SCORE}',
         )
     return samples_of(read_scored(path), info.horizon)
 
 
 def samples_of(scored: Scored, horizon: float = math.nan) -> list[ScoredSample]:
     """
-    Return the samples of a table, in order of their stamps.
+    Return the samples of a table, sorted by stamp.
 
-    :param horizon: of the engine, s; NaN where no forecast is judged
+    :param horizon: forecast horizon of the engine, s; NaN without a forecast rule
     """
     ids = {entry['episode']: entry['id'] for entry in scored.header['episodes']}
     rows = scored.table.sort_by('stamp').to_pylist()
@@ -392,29 +400,32 @@ def _sample(row: dict[str, Any], ids: dict[int, str], horizon: float) -> ScoredS
                if name.startswith(kind) and at is not None}
         for kind in (FORECAST, PROPRIO)
     }  # fmt: skip
-    said = row['published']
+    published = row['published']
     return ScoredSample(
         row['stamp'], _number(row['value']), row['reason'] or '', joints[FORECAST],
-        ids.get(row['episode'], ''), said, False, _number(row['progress']),
+        ids.get(row['episode'], ''), published, False, _number(row['progress']),
         _number(row['success']), joints[PROPRIO], horizon,
-        executing=row.get('executing') is not False,  # the first tables had no such column
+        executing=row.get('executing') is not False,  # old tables lack this column
     )  # fmt: skip
 
 
-def _number(told: float | None) -> float:
-    return math.nan if told is None else float(told)
+def _number(number: float | None) -> float:
+    return math.nan if number is None else float(number)
 
 
 def check_engines(tables: Sequence[Scored]) -> str:
     """
-    Return the fingerprint that all tables were made with.
+    Return the fingerprint of the engine of all tables.
 
-    :raises EngineError: if there are several: their values do not compare
+    :raises EngineError: if tables have different engines, whose values are not comparable
     """
     names: dict[str, list[str]] = {}
     for table in tables:
         names.setdefault(table.engine, []).append(table.name)
     if len(names) > 1:
-        told = '; '.join(f'{mark}: {len(of)}, such as {of[0]}' for mark, of in names.items())
-        raise EngineError(f'recordings were scored by several engines ({told}): score all by one')
+        counts = '; '.join(f'{mark}: {len(of)}, such as {of[0]}' for mark, of in names.items())
+        raise EngineError(
+            'tables-engines-differ',
+            f'recordings were scored by several engines ({counts}): score all with one engine',
+        )
     return next(iter(names))

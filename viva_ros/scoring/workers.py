@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Sharing recordings out to workers, each with an engine of its own and one recording at a time.
+Distribute recordings to workers; each worker has its own engine and one recording at a time.
 
-So a worker that dies (memory, a broken decoder) takes one recording with it, and its name is
-known: it is tried once more by a new worker, then reported.
+If a worker dies (out of memory, a crash in a decoder), its recording is known: a new worker tries
+it once more, then it is reported as failed.
 """
 
 import os
@@ -17,85 +17,85 @@ from typing import Final, Protocol
 
 from viva_ros.console.process_pool import begin, uninterrupted
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.scoring.jobs import FAILED, STOP, Order, ScoreJob, ScoreOutcome, Scorer
+from viva_ros.scoring.jobs import FAILED, STOP, ScoreJob, ScoreOptions, ScoreOutcome, Scorer
 
 TRIES: Final = 2
-_scorer: Scorer | None = None  # of this process, where it is a worker
+_scorer: Scorer | None = None  # of a worker process
 
 
 class ScoreWorker(Protocol):
     """
     Scores one recording at a time.
 
-    ``deaths`` are the errors that mean that the worker is no more, not that the recording is bad.
+    ``deaths`` are the errors that mean that the worker died.
     """
 
     deaths: tuple[type[Exception], ...]
 
     def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
-        """Begin."""
+        """Start a job."""
         ...
 
     def revive(self) -> None:
-        """Replace what died."""
+        """Replace a worker that died."""
         ...
 
     def close(self) -> None:
-        """End, whatever it is at."""
+        """Stop the worker, also during a job."""
         ...
 
 
-class Here:
+class InProcessWorker:
     """Scores in this process."""
 
     deaths: tuple[type[Exception], ...] = ()
 
-    def __init__(self, order: Order) -> None:
-        self._scorer = Scorer(order)
+    def __init__(self, options: ScoreOptions) -> None:
+        self._scorer = Scorer(options)
 
     def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
-        """See ``ScoreWorker``; it is done when this returns."""
+        """Run a job; the future is done when this returns."""
         future: Future[ScoreOutcome] = Future()
         future.set_result(self._scorer.attempt(job))
         return future
 
     def revive(self) -> None:
-        """Do nothing: this process cannot outlive itself."""
+        """Do nothing: the worker is this process."""
 
     def close(self) -> None:
         """Free the engines."""
         self._scorer.close()
 
 
-class Beside:
-    """Scores in a process beside this one."""
+class ChildProcessWorker:
+    """Scores in a child process."""
 
     deaths: tuple[type[Exception], ...] = (BrokenProcessPool,)
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
+    def __init__(self, options: ScoreOptions) -> None:
+        self._options = options
         os.environ.setdefault('OMP_NUM_THREADS', '1')  # the processes share the cores
         self.revive()
 
     def submit(self, job: ScoreJob) -> 'Future[ScoreOutcome]':
-        """See ``ScoreWorker``."""
+        """Start a job."""
         with uninterrupted():
             return self._pool.submit(_attempt, job)
 
     def revive(self) -> None:
-        """Make a new process."""
-        self._pool = ProcessPoolExecutor(1, get_context('spawn'), begin, (_prepare, self._order))
+        """Start a new process."""
+        self._pool = ProcessPoolExecutor(1, get_context('spawn'), begin, (_prepare, self._options))
 
     def close(self) -> None:
-        """End the process; a table that it is writing is then not written."""
+        """End the process; an unfinished table is not written."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         for child in active_children():
             child.terminate()
 
 
-def _prepare(order: Order) -> None:
+def _prepare(options: ScoreOptions) -> None:
     global _scorer
-    _scorer = Scorer(order)
+    _scorer = Scorer(options)
 
 
 def _attempt(job: ScoreJob) -> ScoreOutcome:
@@ -107,9 +107,9 @@ def share_out(
     jobs: Sequence[ScoreJob], workers: Sequence[ScoreWorker]
 ) -> Generator[ScoreOutcome, None, None]:
     """
-    Yield the outcomes as they come.
+    Run all jobs; yield each outcome when its job ends.
 
-    :raises ConfigurationError: if one says that the others would fare no better
+    :raises ConfigurationError: on an error that all recordings share
     """
     waiting = deque((job, 1) for job in jobs)
     idle = deque(workers)
@@ -126,7 +126,7 @@ def share_out(
                 if outcome is None:
                     waiting.append((job, number + 1))
                 elif outcome.state == STOP:
-                    raise ConfigurationError(outcome.text)
+                    raise ConfigurationError('scoring-stopped', outcome.text)
                 else:
                     yield outcome
     finally:
@@ -137,7 +137,7 @@ def share_out(
 def _result(
     future: 'Future[ScoreOutcome]', worker: ScoreWorker, job: ScoreJob, number: int
 ) -> ScoreOutcome | None:
-    """Return the outcome of a job; None if it is to be tried again."""
+    """Return the outcome of a job; None to try it again."""
     try:
         return future.result()
     except worker.deaths as error:
@@ -146,8 +146,8 @@ def _result(
             return None
         why = str(error).partition('\n')[0]
         return ScoreOutcome(
-            job.path, FAILED, text=f'{job.path}: {number} workers died over it ({why}): is there '
-            'memory left? Score it alone to see more',
+            job.path, FAILED, text=f'{job.path}: {number} workers died ({why}): check the free '
+            'memory, and score this recording alone',
         )  # fmt: skip
     except Exception as error:
         error.add_note(f'while scoring {job.path}')

@@ -20,7 +20,7 @@ def two_minutes() -> DemoSession:
     return DemoSession(samples)
 
 
-def test_each_whole_minute_has_its_row() -> None:
+def test_each_full_minute_has_a_row() -> None:
     first, second = minutes(two_minutes())
     assert first == {
         'minute': 1, 'rate_hz': 1.0, 'unknown': 0, 'p50_ms': 10.0, 'p95_ms': 10.0, 'p99_ms': 10.0,
@@ -28,14 +28,14 @@ def test_each_whole_minute_has_its_row() -> None:
     assert (second['rate_hz'], second['unknown'], second['p50_ms']) == (0.98, 1, 30.0)
 
 
-def test_growth_is_the_last_minute_less_the_first() -> None:
+def test_growth_is_last_minute_minus_first() -> None:
     report = live_report(two_minutes(), Gauge({'me': os.getpid()}), 'viva demo')
     assert report['growth_ms'] == {'p50_ms': 20.0, 'p95_ms': 20.0}
     assert len(report['memory_mib']['me']) == 1
     assert report['memory_mib']['me'][0] > 1.0
 
 
-def test_of_less_than_a_minute_there_is_nothing_to_say() -> None:
+def test_run_below_one_minute_has_no_rows() -> None:
     report = live_report(DemoSession([sample(0.0, 0.01)]), Gauge({}), 'viva demo')
     assert report['minutes'] == []
     assert report['growth_ms'] == {'p50_ms': None, 'p95_ms': None}

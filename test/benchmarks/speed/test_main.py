@@ -31,7 +31,7 @@ def a_log(count: int = 30, wait: float = 0.02) -> dict:
     return {'values': values, 'beats': beats, 'beat': 0.05, 'memory_mib': 100.0}
 
 
-def test_what_a_node_adds_is_the_latency_less_the_engine_and_the_wait_for_the_rate():
+def test_added_latency_excludes_engine_and_rate_wait():
     found = figures(a_log(), [SECOND + n * SECOND // 10 for n in range(30)], 2.0, CASE, 'ours')
     assert found['added_p50_ms'] == pytest.approx(60.0 - 20.0 - 30.0)
     assert found['delivered'] == 1.0 and found['sets_sent'] == found['values'] == 20
@@ -42,17 +42,17 @@ def test_what_a_node_adds_is_the_latency_less_the_engine_and_the_wait_for_the_ra
     assert 3.0 < found['jitter_p99_ms'] <= 4.001
 
 
-def test_a_set_without_a_value_is_not_delivered():
+def test_input_set_without_value_is_not_delivered():
     sent = [SECOND + n * SECOND // 20 for n in range(60)]  # twice as many as values
     assert figures(a_log(), sent, 2.0, CASE, 'ours')['delivered'] == 0.5
 
 
-def test_too_few_values_are_no_measurement():
+def test_measurement_with_too_few_values_is_refused():
     with pytest.raises(BenchError, match='gave 2 values at 224x224 raw 10 Hz'):
         figures(a_log(count=2), [], 2.0, CASE, 'ours')
 
 
-def test_a_node_that_gives_few_values_is_slow_not_unmeasured():
+def test_slow_node_with_few_values_is_measured():
     found = figures(
         a_log(count=4), [SECOND + n * SECOND // 10 for n in range(30)], 2.0, CASE, 'ours'
     )
@@ -60,7 +60,7 @@ def test_a_node_that_gives_few_values_is_slow_not_unmeasured():
 
 
 @pytest.mark.parametrize('failures', [0, 2, 3])
-def test_a_run_that_fails_is_tried_three_times(monkeypatch, failures):
+def test_failed_run_is_tried_three_times(monkeypatch, failures):
     tries = []
 
     def measure(*given):
@@ -79,7 +79,7 @@ def test_a_run_that_fails_is_tried_three_times(monkeypatch, failures):
     assert tries == [given] * min(3, failures + 1)
 
 
-def test_the_median_of_runs_is_taken_by_case_and_node():
+def test_median_of_runs_is_grouped_by_case_and_node():
     rows = [
         {'case': 'a', 'node': node, 'added_p50_ms': added, 'values': 9}
         for node, times in (('ours', (3.0, 1.0, 2.0)), ('naive', (9.0, 8.0, 30.0)))
@@ -88,28 +88,28 @@ def test_the_median_of_runs_is_taken_by_case_and_node():
     assert [row['added_p50_ms'] for row in medians(rows, ('case', 'node'))] == [2.0, 9.0]
 
 
-def test_every_size_rate_and_transport_is_a_case():
+def test_cases_cover_all_sizes_rates_and_transports():
     assert len(all_cases()) == len({case.name for case in all_cases()}) == 12
 
 
-def test_contestants_take_turns_and_another_begins_every_round():
+def test_variants_take_turns_with_rotating_start():
     three = [Contestant(name, '', lambda _: None) for name in 'abc']
     orders = [''.join(one.model for one in turn) for turn in interleaved(three, 4)]
     assert orders == ['abc', 'bca', 'cab', 'abc']
 
 
-def test_the_limit_is_arithmetic_or_the_bytes_of_the_weights_whichever_takes_longer():
+def test_limit_is_longer_of_arithmetic_and_weight_transfer():
     peak = Peak(flops=1e9, bandwidth=1e8)
     assert peak.limit(flops=5_000_000, weights=100_000) == pytest.approx(5e-3)
     assert peak.limit(flops=5_000_000, weights=1_000_000) == pytest.approx(10e-3)
 
 
-def test_a_part_that_is_none_is_named():
+def test_unknown_part_is_refused_by_name():
     with pytest.raises(ConfigurationError, match="--parts has 'engine', must be of engines"):
         command.main(['--parts', 'engine'])
 
 
-def test_json_table_and_picture_are_made_of_all_parts(tmp_path: Path, capsys):
+def test_json_tables_and_plot_contain_all_parts(tmp_path: Path, capsys):
     row = figures(a_log(), [SECOND], 2.0, CASE, 'ours')
     engine = {
         'name': 'viva, engine onnx', 'model': 'viva', 'treatment': 'engine onnx',
@@ -136,7 +136,7 @@ def test_json_table_and_picture_are_made_of_all_parts(tmp_path: Path, capsys):
     assert all(title in printed for title in ('engines', 'start', 'node', 'robots'))
 
 
-def test_the_cost_of_a_robot_is_all_processor_time_by_estimates_against_one_alone():
+def test_cost_is_cpu_time_per_estimate_relative_to_one_robot():
     alone = fleets.figures(
         fleets.Fleet(1, fleets.OWN, 'together'),
         [{'seconds': [0.010] * 10, 'cpu': 0.08, 'served': True}], 0.0, '',
@@ -151,7 +151,7 @@ def test_the_cost_of_a_robot_is_all_processor_time_by_estimates_against_one_alon
     assert [row['cost'] for row in fleets.with_cost([alone, four])] == [1.0, pytest.approx(0.5)]
 
 
-def test_the_engine_alone_is_held_against_itself_and_latency_against_as_many_with_their_own():
+def test_latency_is_relative_to_robots_with_own_engines():
     def row(robots: int, where: str, phases: str, cpu: float, p95: float) -> dict:
         return {'robots': robots, 'where': where, 'phases': phases, 'cpu_ms': cpu, 'p95_ms': p95}
 
@@ -173,14 +173,14 @@ def test_the_engine_alone_is_held_against_itself_and_latency_against_as_many_wit
     ("print('loading', file=sys.stderr, flush=True); time.sleep(60)", 'not ready in time'),
     ("print('ready', flush=True); time.sleep(60)", 'hangs in the middle'),
 ])  # fmt: skip
-def test_a_robot_that_ends_or_hangs_is_told_with_its_last_words(tmp_path, program, told):
+def test_robot_that_ends_or_hangs_is_reported_with_its_output(tmp_path, program, told):
     line = [sys.executable, '-c', f'import os, sys, time; {program}']
     with ExitStack() as stack, pytest.raises(BenchError, match=told):
         robot = fleets.start(line, dict(os.environ), tmp_path / 'words.txt', stack)
         fleets.run([robot], None, patience=2.0)
 
 
-def test_a_fleet_that_lost_its_server_is_no_measurement():
+def test_measurement_without_server_is_refused():
     with pytest.raises(BenchError, match='server was lost'):
         fleets.figures(
             fleets.Fleet(1, fleets.SERVER, 'together'),
@@ -188,7 +188,7 @@ def test_a_fleet_that_lost_its_server_is_no_measurement():
         )  # fmt: skip
 
 
-def test_a_run_that_fails_leaves_what_it_had_beside_what_was_there(monkeypatch, tmp_path):
+def test_failed_run_keeps_earlier_results_and_its_own(monkeypatch, tmp_path):
     def fail(*_):
         raise BenchError('no log')
 
@@ -207,7 +207,7 @@ def test_a_run_that_fails_leaves_what_it_had_beside_what_was_there(monkeypatch, 
 @pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_whole_benchmark_runs_from_end_to_end(tmp_path: Path):
+def test_quick_benchmark_runs_all_parts(tmp_path: Path):
     out = tmp_path / 'speed.json'
     assert command.main(['--quick', '--out', str(out)]) == 0
     found = json.loads(out.read_text())

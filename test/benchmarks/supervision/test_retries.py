@@ -52,7 +52,7 @@ def rising(generator: np.random.Generator) -> list[float]:
     return list(np.linspace(-0.3, 0.95, 100) + noise)
 
 
-def test_a_share_has_the_exact_interval_of_clopper_and_pearson() -> None:
+def test_share_has_exact_clopper_pearson_interval() -> None:
     found = share(3, 40)
     assert (found['low'], found['high']) == pytest.approx((0.0157, 0.2039), abs=1e-4)
     assert (share(0, 5)['low'], share(5, 5)['high']) == (0.0, 1.0)
@@ -85,7 +85,7 @@ class Robot:
         pass
 
 
-def test_an_episode_is_played_to_its_retry_and_to_its_end() -> None:
+def test_episode_is_simulated_with_its_retry_to_the_end() -> None:
     made: list[Robot] = []
 
     def robot(job: RecordJob) -> Robot:
@@ -99,7 +99,7 @@ def test_an_episode_is_played_to_its_retry_and_to_its_end() -> None:
     assert made[2].tried == []
 
 
-def test_what_is_known_is_not_played_again(tmp_path: Path) -> None:
+def test_known_retry_outcome_is_not_simulated_again(tmp_path: Path) -> None:
     played: list[str] = []
 
     def players(_: Callable, waiting) -> list[bool]:
@@ -114,7 +114,7 @@ def test_what_is_known_is_not_played_again(tmp_path: Path) -> None:
     assert set(json.loads(known.read_text())) == {one.key for one in tries}
 
 
-def test_ours_is_at_the_first_alarm_and_chance_has_as_many_retries() -> None:
+def test_random_baseline_has_as_many_retries_as_alarms() -> None:
     rows = [watched(1, 4.0, 9.0, mode='slip', success=False), watched(2), watched(3, 5.0)]
     first, none, third = ours(rows)
     assert first == Try('tray_lift', 1, 'slip', 4.1)  # 0.1 s later
@@ -126,7 +126,7 @@ def test_ours_is_at_the_first_alarm_and_chance_has_as_many_retries() -> None:
     assert at_random(rows, 2, 1) == at_random(rows, 2, 1) != at_random(rows, 2, 2)
 
 
-def test_the_worth_of_a_retry_is_counted_over_all_episodes(
+def test_gain_of_retries_counts_all_episodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [watched(n, 4.0, success=False, mode='slip', inject=2.0) for n in range(4)]
@@ -147,7 +147,7 @@ def test_the_worth_of_a_retry_is_counted_over_all_episodes(
     assert found['viva over random']['low'] >= 0.0
 
 
-def test_the_figures_of_a_watcher_counted_by_hand() -> None:
+def test_figures_of_detector_match_hand_calculation() -> None:
     rows = [
         watched(1, 4.0, success=False, mode='slip', inject=2.0, manifest=3.5),
         watched(2, success=False, mode='stall', inject=2.0, manifest=5.0),
@@ -179,7 +179,7 @@ def test_the_figures_of_a_watcher_counted_by_hand() -> None:
     assert found['promise']['tray_lift']['episodes'] == 24
 
 
-def test_after_a_retry_the_rules_rest_for_a_cool_down_as_they_do_live() -> None:
+def test_rules_pause_for_cool_down_after_retry() -> None:
     generator = np.random.default_rng(2)
     by_value = watchers()[1]
     made = thresholds(by_value, [case(n, rising(generator)) for n in range(40)], 'e', 0.1)
@@ -191,7 +191,7 @@ def test_after_a_retry_the_rules_rest_for_a_cool_down_as_they_do_live() -> None:
     assert not watch(by_value, case(52, early + late), made).rested  # no retry
 
 
-def test_a_fall_is_seen_by_the_value_and_not_by_the_clock_and_an_update_costs_little() -> None:
+def test_value_detects_fall_and_time_counter_does_not() -> None:
     generator = np.random.default_rng(1)
     known = [case(n, rising(generator)) for n in range(40)]
     falls = rising(generator)[:60] + [-0.5] * 40

@@ -20,7 +20,7 @@ from viva_ros.data.lerobot import stats as lerobot_stats
 from viva_ros.data.lerobot.video import VideoImages
 from viva_ros.data.open import find, open_recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.scoring.replay import sights
+from viva_ros.scoring.replay import replay
 
 OUTCOME = Outcomes(topic='/acme/outcome')
 
@@ -114,9 +114,9 @@ def test_dataset_episode_gives_observations_as_in_live_operation(dataset: Path) 
     (path, *_) = find([dataset])
     recording = open_recording(path)
     names = episodes_of(recording)[0].joints.names
-    seen = list(sights(recording, ('side', 'top'), names, 10.0))
+    seen = list(replay(recording, ('side', 'top'), names, 10.0))
     assert len(seen) == 20  # of 1.933 s at 10 Hz
-    observation = seen[5].seen
+    observation = seen[5].observation
     assert set(observation.images) == {'side', 'top'}
     assert set(observation.proprio) == set(names)
 
