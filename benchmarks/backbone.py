@@ -5,9 +5,9 @@
 Measure time and memory of a model of Wan2.2-TI2V-5B's width with fewer blocks, on a CPU.
 
 Random weights in the published layout are loaded, trained for a step (LoRA), read back, exported
-and run. Each part has a process of its own, so that its peak of memory is its own; times are CPU
-times, as the machine may be busy. The VAE's encoder has its real size; its decoder, which no
-estimate needs, is narrow. `--preset wan2.2-tiny` is a quick check that all parts run.
+and run. Each part has its own process and therefore its own peak memory; times are CPU times,
+because the machine may be busy. The encoder of the VAE has its real size; its decoder, which is
+not used for estimates, is narrow. `--preset wan2.2-tiny` is a quick check that all parts run.
 
     python benchmarks/backbone.py --layers 1 --work /tmp/backbone --out /tmp/backbone.json
 """

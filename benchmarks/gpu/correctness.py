@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Part 1: how far the shipped engine on the GPU is from float32 on the CPU, on recorded moments.
+Part 1: difference of the shipped engine on the GPU from float32 on the CPU, on recorded inputs.
 
-Each precision goes the whole way of a robot: pictures as the camera sent them, fitted on the
-device, one CUDA graph, numbers back.
+Each precision runs the complete path of a robot: images as sent by the camera, resized on the
+device, one CUDA graph, numbers on the host.
 """
 
 import gc
@@ -65,7 +65,7 @@ def reference(part: Part, folder: Path) -> 'Comparison':
 
 
 def private_copy(source: Path, place: Path) -> Path:
-    """Copy an engine to a folder of the user's own: modes may be odd where it was unpacked."""
+    """Copy an engine to a private folder: the modes of the unpacked files may be refused."""
     target = place / source.name
     target.mkdir(mode=0o700)
     for file in source.iterdir():
@@ -188,7 +188,7 @@ def _vector(estimate: Estimate) -> NDArray[np.float64]:
 
 
 def fitting(part: Part, moments: Sequence[Moment]) -> dict[str, Any]:
-    """Compare pictures fitted on the device with those of the CPU, in levels of 255."""
+    """Compare images resized on the device with those of the CPU, in levels of 255."""
     random, found = np.random.default_rng(1), {}
     picture = next(iter(moments[0].observation.images.values()))
     for sent, fitted in FITTED[:2] if part.tiny else FITTED:
@@ -205,7 +205,7 @@ def fitting(part: Part, moments: Sequence[Moment]) -> dict[str, Any]:
 
 
 def cycles(part: Part, folder: Path, moment: Moment) -> None:
-    """Load, ask and close an engine again and again; memory after each is written."""
+    """Load, run and close an engine repeatedly; write the memory after each cycle."""
     rows: list[dict[str, int]] = []
 
     def once() -> dict[str, Any]:

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Part 3: the lean 5B with 8-bit products (E4M3, static scales), and what that costs in value.
+Part 3: the lean 5B with 8-bit products (E4M3, static scales): time, and error of the value.
 
-The error is measured on the shipped trained model and recorded moments; on random weights it says
-nothing.
+The error is measured on the shipped trained model and recorded inputs; on random weights it has no
+meaning.
 """
 
 import tempfile
@@ -96,7 +96,7 @@ class Trained:
         self.moments = load(self._info, 8 if part.tiny else MOMENTS).items
 
     def lean(self, kind: torch.dtype) -> LeanViVa:
-        """Return a fresh one."""
+        """Return a new lean form."""
         model = checkpoint.read(self._folder).model
         return LeanViVa(model).to_precision(kind).to(self._part.device).eval()
 

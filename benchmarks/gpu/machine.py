@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the figures were measured on; the standard library alone, and nothing is ever changed."""
+"""Description of the machine, with the standard library only; it changes no setting."""
 
 import os
 import platform
@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
 
 
 def query(names: tuple[str, ...]) -> dict[str, str]:
-    """Ask nvidia-smi about the first GPU; nothing where it does not answer."""
+    """Read properties of the first GPU from nvidia-smi; empty without an answer."""
     line = ['nvidia-smi', f'--query-gpu={",".join(names)}', '--format=csv,noheader,nounits']
     try:
         answer = subprocess.run(line, capture_output=True, text=True, timeout=10, check=True)
@@ -44,13 +44,13 @@ def query(names: tuple[str, ...]) -> dict[str, str]:
 
 
 class Clocks:
-    """Lowest and highest clocks, power and temperature that were seen."""
+    """Lowest and highest clocks, power and temperature during the measurement."""
 
     def __init__(self) -> None:
         self.seen: dict[str, list[float]] = {}
 
     def look(self) -> None:
-        """Add what nvidia-smi shows now."""
+        """Add the current readings of nvidia-smi."""
         for name, text in query(CLOCKS).items():
             try:
                 value = float(text)

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Simulate episodes that no training, calibration or test has used, and keep some of their moments.
+Simulate episodes outside of training, calibration and test, and store some of their inputs.
 
 `pack.sh` runs it; it needs the simulator (mujoco), not a GPU.
 """

@@ -3,9 +3,9 @@
 """
 Part 4: several observations in one call, and a policy that shares the device.
 
-Batches tell whether one server for several robots saves anything. The policy runs at 10 Hz and
-takes 40 % of the device, in another process or in this one; the monitor may lower its priority
-(in one process only: between processes the driver shares time) and limit its share of the time.
+Batches show whether one server for several robots saves time. The policy runs at 10 Hz and uses
+40 % of the device, in another process or in this one; the monitor can lower its priority (in one
+process only: between processes the driver shares time) and limit its share of the time.
 """
 
 import json
@@ -36,7 +36,7 @@ PATIENCE: Final = 60.0  # s; to start a process
 @dataclass(frozen=True)
 class Case:
     """
-    How the monitor behaves beside the policy.
+    Settings of the monitor that runs with the policy.
 
     :param every: s between estimates on average; 0 for one after the other
     :param share: of the time that it may use; 1 for all
@@ -85,7 +85,7 @@ def batches(part: Part, lean: LeanViVa) -> None:
 
 class Monitor:
     """
-    Estimates beside a policy.
+    Runs estimates during a policy.
 
     :param priority: of its stream; lower numbers go first
     """
@@ -137,7 +137,7 @@ def beside(monitor: Monitor, case: Case, policy: Callable[[], dict[str, Any]]) -
 def _all_cases(
     part: Part, monitor: Monitor, policy: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Run the policy alone, then beside the monitor in each case."""
+    """Run the policy alone, then with the monitor in each case."""
     alone = policy()
     found: dict[str, Any] = {'policy_alone': alone}
     for case in CASES:
@@ -151,7 +151,7 @@ def _all_cases(
 
 
 def other_process(part: Part, lean: LeanViVa) -> dict[str, Any]:
-    """Measure beside a policy in a process of its own."""
+    """Measure with a policy in its own process."""
     seconds = 0.3 if part.tiny else SECONDS
     line = [sys.executable, '-P', '-m', 'gpu.policy', '--device', part.device.type]
     process = subprocess.Popen(
@@ -185,7 +185,7 @@ def _line(stream: IO[str]) -> str:
 
 
 def same_process(part: Part, lean: LeanViVa, policy_first: bool) -> dict[str, Any]:
-    """Measure beside a policy in this process, whose stream may go first."""
+    """Measure with a policy in this process, whose stream may have priority."""
     part.need_cuda('streams with priorities')
     lowest, highest = torch.cuda.Stream.priority_range()
     policy = Policy(part.device, part.tiny, highest if policy_first else lowest)

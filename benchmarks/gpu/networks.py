@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Wan2.2-TI2V-5B as ViVa, with random weights made where they are used.
+Wan2.2-TI2V-5B as ViVa, with random weights created on the device.
 
-Speed does not depend on weights, and 20 GB in float32 on the CPU are more than many machines have.
+Speed does not depend on the weights, and float32 weights on the CPU would need 20 GB.
 """
 
 from collections.abc import Sequence
@@ -85,7 +85,7 @@ def _random(name: str, like: Tensor, device: torch.device, dtype: torch.dtype) -
 
 
 def resized(viva: ViVa, image_size: tuple[int, int]) -> ViVa:
-    """Return the same weights for pictures of another size."""
+    """Return a model with the same weights for another image size."""
     other = blank(replace(viva.config, image_size=image_size), viva.ranges, viva.text)
     other.transformer, other.vae = viva.transformer, viva.vae
     other.latents_mean.copy_(viva.latents_mean)

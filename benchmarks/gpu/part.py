@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-One part of the measurement: its arguments, its clock, and the JSON file that it fills row by row.
+One part of the measurement: its arguments, its time limit, and its JSON file.
 
-Each row is written as soon as it is known, and a row that fails costs nothing but itself.
+Each row is written when it is known; a failed row does not affect the others.
 """
 
 import argparse
@@ -33,10 +33,10 @@ class SkipError(Exception):
 
 class Part:
     """
-    What a part is given, and where its figures go.
+    Arguments and results of a part.
 
     :param out: JSON file
-    :param seconds: after which no further row is begun
+    :param seconds: time after which no row is started
     :param tiny: small sizes and few repetitions, to test the script itself
     """
 
@@ -49,7 +49,7 @@ class Part:
 
     @property
     def left(self) -> float:
-        """Return the seconds that are left."""
+        """Return the remaining time, s."""
         return self._end - time.monotonic()
 
     @property
@@ -58,11 +58,11 @@ class Part:
         return any('error' in row for row in self.rows.values())
 
     def save(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         write_atomically(self._out, json.dumps(_rounded(self.content), indent=1) + '\n')
 
     def put(self, name: str, value: Any) -> None:
-        """Write a fact that is no row."""
+        """Write an entry outside of the rows."""
         self.content[name] = value
         self.save()
 
@@ -152,6 +152,6 @@ def _rounded(value: Any) -> Any:
 
 
 def _short(row: Row) -> str:
-    """Return a row in one line, without what is long."""
+    """Return a row as one line, without long entries."""
     plain = {k: v for k, v in row.items() if isinstance(v, float | int | str | bool)}
     return ', '.join(f'{key} {_rounded(value)}' for key, value in plain.items())[:300]

@@ -3,9 +3,9 @@
 """
 Run the measurements on a GPU, each part in its own process, within a budget of time.
 
-Every figure is in DIR/PART.json as soon as it is known, so that nothing is lost when the command
-is stopped. Clocks and modes of the GPU are read, never changed. Exit code 0: all rows measured or
-skipped with a reason. Exit code 1: a row failed, or a part was stopped or not begun.
+Each figure is written to DIR/PART.json when it is known, so that a stopped command loses nothing.
+Clocks and modes of the GPU are read, never changed. Exit code 0: all rows measured or skipped with
+a reason. Exit code 1: a row failed, or a part was stopped or not started.
 """
 
 import argparse
@@ -62,7 +62,7 @@ class Runner:
             signal.signal(number, self._stop)
 
     def run(self, number: str, limit: float) -> bool:
-        """Run a part and return whether all of it went well."""
+        """Run a part; return whether it succeeded completely."""
         job = JOBS[number]
         name = f'{number}_{job.module}'
         seconds = min(limit, self._end - time.monotonic())
@@ -90,7 +90,7 @@ class Runner:
         return line + ['--tiny'] * self._args.tiny
 
     def _watch(self, name: str, end: float) -> bool:
-        """Wait for the part, look at the clocks meanwhile, and return whether it ended in time."""
+        """Wait for the part while reading the clocks; return whether it ended in time."""
         assert self._process
         clocks = machine.Clocks()
         while (left := end - time.monotonic()) > 0:
@@ -105,7 +105,7 @@ class Runner:
         return False
 
     def _kill(self) -> None:
-        """End what is left of the part, its own processes included."""
+        """End the part and its child processes."""
         assert self._process
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
@@ -118,13 +118,13 @@ class Runner:
         self._process.wait()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        """End the part in work and this command; what was measured is on disk."""
+        """End the running part and this command; all figures are on disk."""
         if self._process and self._process.poll() is None:
             self._kill()
         raise SystemExit(128 + number)
 
     def _close(self, name: str, path: Path, state: str, code: int | None, seconds: float) -> None:
-        """Add to a part's file how it ended; make the file where the part made none."""
+        """Add the state to the file of a part; create the file if it is missing."""
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         except (OSError, ValueError):

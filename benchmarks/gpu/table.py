@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A short table of all figures; the standard library alone."""
+"""Short table of all figures, with the standard library only."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -56,7 +56,7 @@ def _figure(value: Any, title: str, form: str) -> str:
 
 
 def _nested(key: str, item: Mapping[str, Any]) -> str:
-    """Return what matters most of a group inside a row."""
+    """Return the main figures of a group in a row."""
     if 'policy_p95_rise' in item:
         rise, monitor = item['policy_p95_rise'], item['monitor']
         return f'{key}: policy p95 {rise:+.1%}, monitor p95 {monitor["p95_ms"]:.1f} ms'

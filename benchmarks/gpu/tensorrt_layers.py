@@ -58,7 +58,7 @@ def measure(part: Part, target: Sequence[str]) -> None:
 
 
 def make(part: Part, count: int, target: Sequence[str], made: list['FewLayers']) -> dict[str, Any]:
-    """Make a model of so many layers and append it."""
+    """Make a model with a number of layers and append it."""
     made.append(FewLayers(part, count, target))
     return {'layers': count, 'weights_gb': networks.weight_bytes([made[-1].lean]) / 1e9}
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Part 6: TensorRT-RTX on this GPU: whether it builds and runs, how far off it is, and how fast.
+Part 6: TensorRT-RTX on this GPU: build, error and speed.
 
-The shipped engine takes the way of a robot, from the export to the estimate; a few layers of the
-5B are compared with PyTorch. Needs ``tensorrt_rtx``, which the other parts do not.
+The shipped engine runs as on a robot, from the export to the estimate; a few layers of the 5B are
+compared with PyTorch. Only this part needs ``tensorrt_rtx``.
 """
 
 import shutil

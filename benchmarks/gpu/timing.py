@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Time by device events, CUDA graphs, and what the chip can do at most."""
+"""Timing by device events, CUDA graphs, and peak performance of the device."""
 
 import time
 from collections.abc import Callable
@@ -93,7 +93,7 @@ class Replay:
 @dataclass(frozen=True)
 class Ceilings:
     """
-    What the chip does at most, measured.
+    Measured peak performance of the device.
 
     :param flops: of a large bfloat16 product of random numbers, operations/s
     :param bandwidth: of a large copy, bytes read and written, per second
@@ -104,10 +104,10 @@ class Ceilings:
 
     def limit(self, operations: float, weights: float, faster: float = 1.0) -> float:
         """
-        Return the least time of an estimate, ms.
+        Return the lower limit of the time of an estimate, ms.
 
-        :param weights: bytes that have to be read
-        :param faster: the arithmetic is than in bfloat16
+        :param weights: bytes to read
+        :param faster: speed of the arithmetic relative to bfloat16
         """
         return 1e3 * max(operations / (self.flops * faster), weights / self.bandwidth)
 

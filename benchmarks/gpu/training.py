@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Part 5: training steps of the 5B by the package's own trainer, against what `viva size` computes.
+Part 5: training steps of the 5B with the trainer of the package, compared with `viva size`.
 
-LoRA and all weights, with and without gradient checkpointing, in bfloat16. Where all layers do
-not fit, as many as do are trained, and the same formulas give the figures for that depth.
+LoRA and all weights, with and without gradient checkpointing, in bfloat16. If not all layers fit,
+the largest number that fits is trained, and compared with the formulas for that depth.
 """
 
 import tempfile
@@ -59,7 +59,7 @@ def measure(part: Part) -> None:
 
 
 def step(part: Part, way: Way) -> dict[str, Any]:
-    """Train a few steps and return memory and time beside what is computed."""
+    """Train a few steps; return measured and computed memory and time."""
     image_size = next(iter(networks.sizes(part.tiny).values()))
     config = fitting(part, networks.make_config(part.tiny, image_size), way)
     on_gpu = part.device.type == 'cuda'

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a long demo is for: rate, latency and memory, minute by minute."""
+"""Rate, latency and memory of a long demo, by minute."""
 
 import os
 import time
@@ -22,7 +22,7 @@ class Gauge:
 
     def __init__(self, processes: Mapping[str, int]) -> None:
         """
-        Read for the first time.
+        Read the memory for the first time.
 
         :param processes: name to process id
         """
@@ -33,7 +33,7 @@ class Gauge:
         self.look()
 
     def look(self) -> None:
-        """Read, if a minute is over."""
+        """Read the memory if a minute has passed."""
         if time.monotonic() < self._due:
             return
         self._due += MINUTE
@@ -43,7 +43,7 @@ class Gauge:
 
 
 def minutes(session: DemoSession) -> list[dict[str, Any]]:
-    """Return rate and latency of each minute that is whole, from the first value on."""
+    """Return rate and latency of each full minute, from the first value on."""
     known = session.known()
     if not known:
         return []
@@ -54,7 +54,7 @@ def minutes(session: DemoSession) -> list[dict[str, Any]]:
 
 
 def live_report(session: DemoSession, gauge: Gauge, command: str) -> dict[str, Any]:
-    """Gather what belongs in a benchmark file."""
+    """Return the content of the benchmark file."""
     rows = minutes(session)
     return {
         'format': 'viva_ros live 1',

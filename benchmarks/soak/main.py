@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`scripts/soak`: play the demo for long, and measure rate, latency and memory by the minute."""
+"""`scripts/soak`: run the demo for a long time; measure rate, latency and memory by minute."""
 
 import argparse
 import json

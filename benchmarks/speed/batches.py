@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What an engine alone saves on so many observations in one call: no server can save more.
+Time of an engine for batches of observations: the upper limit of what a server can save.
 
-One process that does nothing else, so caches are warm, as no robot's are at 10 Hz.
+The process does nothing else, so its caches are warm, unlike those of a robot at 10 Hz.
 """
 
 import time
@@ -23,9 +23,9 @@ CALLS: Final = 6  # in a turn
 
 def measure(numbers: Sequence[int], folder: Path, kind: str, task: str) -> list[dict[str, Any]]:
     """
-    Time an engine with so many observations in one call, in turn.
+    Time an engine for several batch sizes, in turn.
 
-    :returns: rows by number, as of fleets; none if the engine takes one at a time
+    :returns: rows by batch size, as of fleets; empty if the engine does not support batches
     """
     engine = load(folder, task, kind)
     if not isinstance(engine, BatchEngine):

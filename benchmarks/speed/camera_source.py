@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Cameras and joints for the benchmark, in a process that computes as little as it can.
+Cameras and joints for the benchmark, in a process with little computation.
 
-Messages are serialised once; only their stamps change. Every camera's picture is stamped when it
-is sent, so that what a node adds can be told from what the sender takes.
+Messages are serialised once; only their stamps change. Each image is stamped when it is sent, so
+that the latency of the node excludes the time of the sender.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Sender:
         self.stamps: list[int] = []
 
     def send(self) -> None:
-        """Send the next, stamped now."""
+        """Send the next message, with the current time as its stamp."""
         message = self._messages[len(self.stamps) % len(self._messages)]
         now = time.time_ns()
         self.stamps.append(now)
@@ -58,7 +58,7 @@ class Sender:
 
 
 def pictures(height: int, width: int, seed: int) -> list[Pixels]:
-    """Return pictures with large shapes and some noise, as a camera's are."""
+    """Return images with large shapes and some noise, like those of a camera."""
     random = np.random.default_rng(seed)
     made = []
     for _ in range(PICTURES):
@@ -70,7 +70,7 @@ def pictures(height: int, width: int, seed: int) -> list[Pixels]:
 
 
 def message_of(pixels: Pixels, transport: str) -> Image | CompressedImage:
-    """Return a picture as the camera sends it."""
+    """Return an image as a message of the camera."""
     if transport == 'raw':
         return to_image(pixels, 1, 'camera')
     _, content = cv2.imencode('.jpg', pixels[..., ::-1])
@@ -78,7 +78,7 @@ def message_of(pixels: Pixels, transport: str) -> Image | CompressedImage:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Publish until told to end."""
+    """Publish until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--height', type=int, required=True)
     parser.add_argument('--width', type=int, required=True)
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def publish(cameras: Sequence[Sender], joints: Sender, rate: float) -> None:
-    """Send at fixed times of the steady clock: joints several times as often as pictures."""
+    """Send at fixed times of the steady clock; joints several times as often as images."""
     period = 1.0 / rate
     due = time.monotonic()
     while True:

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Latency of models and engines: in turn, a few estimates each, so that a busy moment hits all.
+Latency of models and engines, in turn, so that load of the machine affects all alike.
 
-One thread; from three pictures as decoded, their resize included, to an estimate.
+One thread; from three decoded images, resize included, to an estimate.
 """
 
 import json
@@ -41,9 +41,9 @@ TRIES: Final = 5
 @dataclass(frozen=True)
 class Peak:
     """
-    What one thread can do.
+    Peak performance of one thread.
 
-    :param flops: float32 operations per second, a multiplication and an addition being two
+    :param flops: float32 operations per second; a multiply-add counts as two
     :param bandwidth: bytes read per second
     """
 
@@ -52,16 +52,16 @@ class Peak:
 
     def limit(self, flops: int, weights: int) -> float:
         """
-        Return the least time of an estimate, s.
+        Return the lower limit of the time of an estimate, s.
 
-        :param flops: of the network
-        :param weights: bytes that have to be read
+        :param flops: operations of the network
+        :param weights: bytes to read
         """
         return max(flops / self.flops, weights / self.bandwidth)
 
 
 def measure_peak() -> Peak:
-    """Measure both, the best of some tries."""
+    """Measure arithmetic and bandwidth, the best of several tries."""
     random = np.random.default_rng(0)
     a, b = (torch.from_numpy(random.random((SIDE, SIDE), dtype=np.float32)) for _ in range(2))
     block = np.ones(COPIED // 8)
@@ -80,7 +80,7 @@ def count_flops(module: nn.Module, info: EngineInfo) -> int:
 
 
 def weight_bytes(module: nn.Module) -> int:
-    """Return the bytes of a module's parameters and constants."""
+    """Return the bytes of the parameters and constants of a module."""
     held = [*module.parameters(), *module.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in held)
 
@@ -98,9 +98,9 @@ EAGER: Final = (
 
 def measure_start(folder: Path, task: str, rounds: int) -> list[dict[str, Any]]:
     """
-    Load each engine that starts here, and each of EAGER, in turn, some times.
+    Load each engine that starts here, and each of EAGER, several times in turn.
 
-    :returns: a row for each: median seconds from load to the first estimate, most memory held
+    :returns: a row for each: median time from load to the first estimate, s, and peak memory
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for kind in (*kinds()[1:], *EAGER):
@@ -128,7 +128,9 @@ def _once(folder: Path, task: str, kind: str) -> dict[str, Any]:
     line = [sys.executable, '-m', module, str(folder), task, kind]
     done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchError(f'{kind} does not start: {done.stderr[-500:].strip()}')
+        raise BenchError(
+            'bench-engine-start', f'{kind} does not start: {done.stderr[-500:].strip()}'
+        )
     return dict(json.loads(done.stdout))
 
 
@@ -138,11 +140,11 @@ STOCK: Final = 'viva, stock eager'
 
 def measure(folder: Path, task: str, rounds: int, progress: Callable[[], None]) -> dict[str, Any]:
     """
-    Time all contestants.
+    Time all variants.
 
-    :param rounds: in each of which every contestant has its turn
+    :param rounds: number of rounds; each variant has one turn in a round
     :param progress: called after each round
-    :returns: rows by contestant, the machine's peak, and engines that are not there
+    :returns: rows by variant, peak of the machine, and missing engines
     """
     torch.set_num_threads(1)
     networks = make_networks(folder)
@@ -162,14 +164,14 @@ def measure(folder: Path, task: str, rounds: int, progress: Callable[[], None]) 
 
 
 def interleaved(contestants: Sequence[Contestant], rounds: int) -> Iterator[list[Contestant]]:
-    """Yield the order of each round: the first is another every time."""
+    """Yield the order of each round, with a rotating start."""
     for index in range(rounds):
         start = index % len(contestants)
         yield [*contestants[start:], *contestants[:start]]
 
 
 def burst(one: Contestant, networks: Networks) -> list[float]:
-    """Time some estimates after one that does not count, s."""
+    """Return the times of some estimates after a warm-up estimate, s."""
     observation = look(networks.info)
     one.run(observation)
     seconds = []
@@ -184,7 +186,7 @@ def rows(
     contestants: Sequence[Contestant], times: dict[str, list[float]], networks: Networks,
     peak: Peak,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Return the figures of each contestant; 'faster' is against the stock form of ViVa."""
+    """Return the figures of each variant; 'faster' is relative to the stock form of ViVa."""
     stock = float(np.median(times[STOCK]))
     made = []
     for one in contestants:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A process that loads one engine or eager model, estimates once, and tells time and memory."""
+"""Process that loads one engine or eager model, estimates once, and prints time and memory."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ def main(folder: str, task: str, what: str) -> None:
     """
     Print the figures as JSON.
 
-    :param what: kind of engine, or 'MODEL, TREATMENT' of one that is run eagerly
+    :param what: engine kind, or 'MODEL, TREATMENT' of an eager model
     """
     began = time.monotonic()
     if ', ' in what:

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`scripts/bench`: engines, the node, its start, and many robots on one engine, measured in one run.
+`scripts/bench`: measure engines, start, node, and many robots on one engine, in one run.
 
-Contestants take turns, so that a busy moment of the machine hits all of them alike; figures are
-medians, and compared within the run alone. Written: JSON, and a picture beside it.
+Variants take turns, so that load of the machine affects all alike; figures are medians; compare
+figures of one run only. The command writes a JSON file and a plot next to it.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def medians(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[dict[s
     """
     Return one row for each case: the median of each figure over its runs.
 
-    :param by: keys that tell cases apart
+    :param by: keys of a case
     """
     runs: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -66,7 +66,7 @@ PARTS: Final = ('engines', 'start', 'robots', 'node')
 
 @dataclass(frozen=True)
 class Effort:
-    """How long each part takes."""
+    """Durations and repetitions of the parts."""
 
     engine_rounds: int
     start_rounds: int
@@ -99,7 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = args.parts.split(',')
     for part in parts:
         if part not in PARTS:
-            raise ConfigurationError(f'--parts has {part!r}, must be of {", ".join(PARTS)}')
+            raise ConfigurationError(
+                'bench-part', f'--parts has {part!r}, must be of {", ".join(PARTS)}'
+            )
     os.environ.update(processes.ONE_THREAD)
     effort = QUICK if args.quick else FULL
     found: dict[str, Any] = {'machine': describe(), 'quick': args.quick}
@@ -115,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write(out: Path, found: dict[str, Any]) -> None:
-    """Write JSON and picture, and print the tables."""
+    """Write the JSON file and the plot, and print the tables."""
     from benchmarks.speed import plot
     from benchmarks.speed import plot as table
 
@@ -139,7 +141,7 @@ def run_engines(args: argparse.Namespace, effort: Effort) -> dict[str, Any]:
 
 
 def run_start(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
-    """Time the start of the engines that can be loaded, and of models run eagerly."""
+    """Time the start of the engines that load, and of eager models."""
     from benchmarks.speed import engines
 
     folder = engine_folder(args.engine, args.task)
@@ -147,7 +149,7 @@ def run_start(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
 
 
 def run_node(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
-    """Hold the monitor against a plain node."""
+    """Compare the monitor with a naive node."""
     from benchmarks.speed import nodes as node
 
     cases = node.all_cases()[: effort.cases]
@@ -161,7 +163,7 @@ def run_node(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
 
 
 def run_robots(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
-    """Measure what a robot costs as their number grows."""
+    """Measure the cost of a robot for several numbers of robots."""
     from benchmarks.speed import batches
     from benchmarks.speed import many_robots as robots
 

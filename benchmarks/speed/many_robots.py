@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a robot costs as their number grows: each with an engine of its own, or all with one server.
+Cost of a robot for several numbers of robots: each with its own engine, or all with one server.
 
-Cost is processor time of all processes for one estimate. Robots that ask at the same moment are
-the hardest case for latency; spread evenly over a period they meet by chance alone.
+Cost is the CPU time of all processes for one estimate. Simultaneous requests are the worst case of
+latency; requests spread evenly over a period rarely coincide.
 """
 
 import argparse
@@ -36,7 +36,7 @@ WARM = 3  # estimates that do not count
 
 
 def main() -> None:
-    """Wait for a line, the time to begin at; then estimate, and print the figures as JSON."""
+    """Read the start time from the input; then estimate, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--engine', type=Path, required=True)
     parser.add_argument('--kind', required=True)
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def look(info: EngineInfo) -> Observation:
-    """Return an observation: noise as pictures."""
+    """Return an observation with noise as images."""
     picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     joints = dict.fromkeys(info.joint_names, 0.1)
     return Observation(dict.fromkeys(info.cameras, picture), joints, {'images': 1})
@@ -76,7 +76,7 @@ def look(info: EngineInfo) -> Observation:
 def run_robot(
     engine: Engine, observation: Observation, begin: float, rate: float, seconds: float
 ) -> tuple[list[float], float]:
-    """Return the time of each estimate from when it was due, s, and all processor time used, s."""
+    """Return the time of each estimate since it was due, s, and the total CPU time, s."""
     times, used = [], time.process_time()
     for count in range(max(1, round(seconds * rate))):
         due = begin + count / rate
@@ -101,7 +101,7 @@ ALONE: Final = 'engine alone'  # see batches
 @dataclass(frozen=True)
 class Fleet:
     """
-    So many robots.
+    A number of robots.
 
     :param where: OWN or SERVER
     :param phases: 'together' or 'spread'
@@ -115,9 +115,9 @@ class Fleet:
 @dataclass(frozen=True)
 class Robot:
     """
-    A process, see ``robot``.
+    Process of one robot.
 
-    :param log: what it says besides its figures
+    :param log: file of its error output
     """
 
     process: subprocess.Popen[str]
@@ -125,7 +125,7 @@ class Robot:
 
 
 def all_fleets(numbers: Sequence[int]) -> list[Fleet]:
-    """Return each number of robots both ways, and spread for the server."""
+    """Return the fleets of each number of robots: own engines, server, and server with spread."""
     fleets = [Fleet(n, where, 'together') for n in numbers for where in (OWN, SERVER)]
     return fleets + [Fleet(n, SERVER, 'spread') for n in numbers if n > 1]
 
@@ -165,13 +165,15 @@ def figures(
     fleet: Fleet, runs: Sequence[dict[str, Any]], served: float, words: str
 ) -> dict[str, Any]:
     """
-    Make figures of what the robots and the server said.
+    Return the figures of the output of robots and server.
 
-    :param served: processor time of the server, s
-    :param words: of the server: its last line tells requests and batches
+    :param served: CPU time of the server, s
+    :param words: output of the server; its last line has the numbers of requests and batches
     """
     if not all(run['served'] for run in runs):
-        raise BenchError(f'the server was lost with {fleet.robots} robots: {words[-300:]}')
+        raise BenchError(
+            'bench-server-lost', f'the server was lost with {fleet.robots} robots: {words[-300:]}'
+        )
     times = [1e3 * seconds for run in runs for seconds in run['seconds']]
     used = served + sum(run['cpu'] for run in runs)
     made = {
@@ -187,11 +189,11 @@ def figures(
 
 def with_cost(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
-    Add what a robot costs as a share of one robot with an engine of its own.
+    Add the cost of a robot relative to one robot with its own engine.
 
-    The engine alone is held against itself with one observation, since it is always warm. Added
-    as well: p95 as a multiple of that of as many robots with engines of their own (``slower``),
-    and of that of one robot with its own (``slower_than_one``).
+    The engine alone is compared with itself for one observation, because its caches are warm. Also
+    add p95 relative to as many robots with their own engines (``slower``), and relative to one
+    robot with its own engine (``slower_than_one``).
     """
     found = {(row['where'], row['robots'], row['phases']): row for row in rows}
     made = []
@@ -222,10 +224,10 @@ def run(
     robots: Sequence[Robot], server: subprocess.Popen[bytes] | None, patience: float
 ) -> tuple[list[dict[str, Any]], float]:
     """
-    Return what the robots say, and the server's processor time from when all were ready, s.
+    Return the output of the robots, and the CPU time of the server after all were ready, s.
 
-    :param patience: until all are ready, and from the beginning until each has ended, s
-    :raises BenchError: if one takes longer, or says something else
+    :param patience: limit until all are ready, and from the start until each has ended, s
+    :raises BenchError: if a robot takes longer, or prints something else
     """
     end = time.monotonic() + patience
     for robot in robots:
@@ -249,9 +251,11 @@ def _wait_until_ready(robot: Robot, end: float) -> None:
     assert output is not None
     spoke = select.select([output], [], [], max(0.0, end - time.monotonic()))[0]
     if not spoke:
-        raise BenchError(f'a robot of the benchmark is not ready in time: {last_words(robot.log)}')
+        raise BenchError(
+            'bench-robot-ready', f'a robot is not ready in time: {last_words(robot.log)}'
+        )
     if output.readline() != 'ready\n':
-        raise BenchError(f'a robot of the benchmark does not start: {last_words(robot.log)}')
+        raise BenchError('bench-robot-start', f'a robot does not start: {last_words(robot.log)}')
 
 
 def _figures_of(robot: Robot, patience: float) -> dict[str, Any]:
@@ -259,11 +263,11 @@ def _figures_of(robot: Robot, patience: float) -> dict[str, Any]:
         said = robot.process.communicate(timeout=patience)[0]
         found: dict[str, Any] = json.loads(said)
     except subprocess.TimeoutExpired as error:
-        raise BenchError(f'a robot hangs in the middle: {last_words(robot.log)}') from error
+        raise BenchError('bench-robot-hangs', f'a robot hangs: {last_words(robot.log)}') from error
     except (ValueError, BrokenPipeError) as error:
         raise BenchError(
-            f'a robot ended in the middle (exit code {robot.process.wait()}): '
-            f'{last_words(robot.log)}'
+            'bench-robot-ended',
+            f'a robot ended too early (exit code {robot.process.wait()}): {last_words(robot.log)}',
         ) from error
     return found
 
@@ -272,5 +276,5 @@ def _wait_for(address: Path, server: subprocess.Popen[bytes], words: Path) -> No
     end = time.monotonic() + PATIENCE
     while not address.exists():
         if server.poll() is not None or time.monotonic() > end:
-            raise BenchError(f'viva serve does not start: {last_words(words)}')
+            raise BenchError('bench-serve', f'viva serve does not start: {last_words(words)}')
         time.sleep(0.05)

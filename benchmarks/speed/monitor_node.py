@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The monitor as it is, with a log: its engine is timed, and its executor's beat is kept."""
+"""The unchanged monitor with a log of its engine times and of a timer in its executor."""
 
 import os
 import sys
@@ -32,13 +32,13 @@ class LoggedMonitor(Monitor):
         return self._log.engine
 
     def publish_value(self, estimate: Estimate, outcome: EstimationOutcome, now: int) -> Value:
-        """Publish, and note when."""
+        """Publish a value and log the time."""
         value = super().publish_value(estimate, outcome, now)
         self._log.note(outcome.selection.stamp, value.latency, outcome.wait)
         return value
 
     def close(self) -> bool:
-        """End, and write the log."""
+        """Close the node and write the log."""
         self._log.write()
         return super().close()
 

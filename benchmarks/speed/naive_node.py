@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A monitor as one writes it in an afternoon, to hold ours against: no part of viva_ros uses it.
+Naive monitor, a baseline for the benchmark only.
 
-A MultiThreadedExecutor, each picture converted in its callback in the manner of cv_bridge, the
-engine run in the callback of the first camera, and no check of ages, stamps or pictures. The
-engine is the same as the monitor's.
+It uses a MultiThreadedExecutor, converts each image in its callback as cv_bridge does, runs the
+engine in the callback of the first camera, and has no checks of ages, stamps or images. The engine
+is that of the monitor.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from viva_ros.msg import Value
 
 
 class NaiveMonitor(Node):
-    """Subscribes, converts, estimates, publishes; all in callbacks."""
+    """Subscribes, converts, estimates and publishes in callbacks."""
 
     def __init__(self, engine: TimedEngine, transport: str, log: Log) -> None:
         super().__init__('naive_monitor')
@@ -77,7 +77,7 @@ class NaiveMonitor(Node):
 
 
 def to_rgb(message: Any) -> Pixels:
-    """Convert as cv_bridge's imgmsg_to_cv2 and compressed_imgmsg_to_cv2 do."""
+    """Convert an image like imgmsg_to_cv2 and compressed_imgmsg_to_cv2 of cv_bridge."""
     if isinstance(message, CompressedImage):
         encoded = np.ndarray(len(message.data), np.uint8, message.data)
         pixels = cv2.imdecode(encoded, cv2.IMREAD_ANYCOLOR)
@@ -87,7 +87,7 @@ def to_rgb(message: Any) -> Pixels:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Spin until told to end."""
+    """Spin until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('log', type=Path)
     parser.add_argument('--transport', required=True)

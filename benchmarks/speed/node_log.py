@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node under test writes down of itself, the same for all of them."""
+"""Log of a node under test, the same for all nodes."""
 
 import json
 import time
@@ -22,14 +22,14 @@ BEAT: Final = 0.05  # s
 
 
 class TimedEngine:
-    """An engine that notes how long each estimate took, and its processor time, s."""
+    """Engine that logs the wall time and the CPU time of each estimate, s."""
 
     def __init__(self, engine: Engine) -> None:
         self.info, self._engine = engine.info, engine
         self.seconds: dict[int, tuple[float, float]] = {}
 
     def estimate(self, observation: Observation) -> Estimate:
-        """See ``Engine``."""
+        """Estimate and log the times."""
         began, used = time.monotonic(), time.thread_time()
         estimate = self._engine.estimate(observation)
         took = time.monotonic() - began, time.thread_time() - used
@@ -38,7 +38,7 @@ class TimedEngine:
 
     @property
     def process_id(self) -> int | None:
-        """Of the process that the engine has to itself; None where it has none."""
+        """Return the id of the process of the engine; None without one."""
         return self._engine.process_id if isinstance(self._engine, ProcessEngine) else None
 
     def close(self) -> None:
@@ -49,11 +49,11 @@ class TimedEngine:
 @dataclass
 class Log:
     """
-    Beats of a timer in the node's own executor, with the processor time used until then, s.
+    Ticks of a timer in the executor of the node, with the CPU time until then, s.
 
-    It is counted for this process and for the one that has the engine.
+    The CPU time is that of this process and of the process of the engine.
 
-    :param path: what it is written to; beside it a file '.ready' tells of the first value
+    :param path: file of the log; a file '.ready' next to it marks the first value
     :param values: [stamp, ns; latency, s; wait for the rate, s]
     """
 
@@ -63,7 +63,7 @@ class Log:
     values: list[tuple[int, float, float]] = field(default_factory=list)
 
     def start(self, node: Node) -> None:
-        """Begin to beat."""
+        """Start the timer."""
         node.create_timer(BEAT, self._beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _beat(self) -> None:
@@ -72,13 +72,13 @@ class Log:
         self.beats.append((time.monotonic(), time.process_time(), of_child))
 
     def note(self, stamp: int, latency: float, wait: float = 0.0) -> None:
-        """Note a value."""
+        """Log a value."""
         if not self.values:
             self.path.with_suffix('.ready').touch()
         self.values.append((stamp, latency, wait))
 
     def write(self) -> None:
-        """Write all down."""
+        """Write the log."""
         engine = self.engine
         if engine is None:  # it was never loaded
             return

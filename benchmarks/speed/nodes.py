@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The monitor against a node written plainly: same cameras, same engine, one after the other.
+The monitor against a naive node: same cameras, same engine, one after the other.
 
-What a node adds: the time from the stamp of the newest picture until the value is published, less
-the engine's, and less the wait that the rate asks for.
+Added latency: the time from the stamp of the newest image to the published value, minus the time
+of the engine and the wait for the rate.
 """
 
 import json
@@ -34,7 +34,7 @@ TRIES: Final = 3
 
 @dataclass(frozen=True)
 class Case:
-    """Three cameras: size in px, Hz, and how they send."""
+    """Three cameras: size in px, rate in Hz, and transport."""
 
     height: int
     width: int
@@ -43,7 +43,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For a table."""
+        """Return the name in tables."""
         return f'{self.width}x{self.height} {self.transport} {self.rate:g} Hz'
 
 
@@ -54,11 +54,11 @@ def all_cases() -> list[Case]:
 
 def measure(case: Case, node: str, engine: str, task: str, seconds: float) -> dict[str, Any]:
     """
-    Run a node beside its cameras.
+    Run a node with its cameras.
 
     :param node: one of NODES
-    :param seconds: that count
-    :raises BenchError: if no value comes
+    :param seconds: duration of the measurement, s
+    :raises BenchError: if no value is published
     """
     with tempfile.TemporaryDirectory() as folder:
         sent, log = Path(folder) / 'sent.json', Path(folder) / 'log.json'
@@ -81,11 +81,15 @@ def measure(case: Case, node: str, engine: str, task: str, seconds: float) -> di
             while not log.with_suffix('.ready').exists() and time.monotonic() < end:
                 time.sleep(0.05)
                 if process.poll() is not None:
-                    raise BenchError(f'{node} ended before its time: {last_words(words)}')
+                    raise BenchError(
+                        'bench-node-ended', f'{node} ended too early: {last_words(words)}'
+                    )
             time.sleep(WARM + seconds)
         for file, who, said in ((log, node, words), (sent, 'the cameras', Path(folder) / 's.txt')):
             if not file.exists():
-                raise BenchError(f'{who} left no log at {case.name}: {last_words(said)}')
+                raise BenchError(
+                    'bench-node-log', f'{who} wrote no log at {case.name}: {last_words(said)}'
+                )
         return figures(
             json.loads(log.read_text()), json.loads(sent.read_text()), seconds, case, node
         )
@@ -93,9 +97,9 @@ def measure(case: Case, node: str, engine: str, task: str, seconds: float) -> di
 
 def patiently(case: Case, node: str, engine: str, task: str, seconds: float) -> dict[str, Any]:
     """
-    Measure, again where that failed: one of many runs is not to undo the others.
+    Measure, and repeat a failed measurement, so that one failure does not end the benchmark.
 
-    :raises BenchError: if it fails each time
+    :raises BenchError: if all tries fail
     """
     for _ in range(TRIES - 1):
         try:
@@ -119,14 +123,17 @@ def figures(
     log: Mapping[str, Any], sent: Sequence[int], seconds: float, case: Case, node: str
 ) -> dict[str, Any]:
     """
-    Make figures of what a node and the cameras wrote down.
+    Return the figures of the logs of a node and of the cameras.
 
     :param sent: stamps of the last camera of each set, ns
-    :raises BenchError: if there were too few values
+    :raises BenchError: if values are too few
     """
     given = [value for value in log['values'] if value[3] is not None]
     if len(given) < 3:
-        raise BenchError(f'{node} gave {len(given)} values at {case.name}: try when less runs')
+        raise BenchError(
+            'bench-node-values',
+            f'{node} published {len(given)} values at {case.name}: run with less load',
+        )
     end, warm = given[-1][0], given[0][0] + round(WARM * 1e9)
     begin = max(end - round(seconds * 1e9), warm if warm < end else given[0][0])
     values = [value for value in given if begin < value[0] <= end]

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of a benchmark: a panel for each part."""
+"""Plot of a benchmark: a panel for each part."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -66,7 +66,7 @@ def draw_engines(axes: Axes, found: Mapping[str, Any]) -> None:
 
 
 def draw_node(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw what both nodes add, a row for each case."""
+    """Draw the added latency of both nodes, a row for each case."""
     cases = list(dict.fromkeys(row['case'] for row in rows))[::-1]
     for node, name, colour in (('ours', 'viva_ros', OURS), ('naive', 'plain node', OTHERS)):
         mine = [row for row in rows if row['node'] == node]
@@ -88,7 +88,7 @@ def draw_node(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def draw_robots(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the cost of a robot over their number."""
+    """Draw the cost of a robot over the number of robots."""
     for kind, (form, colour, name) in LINES.items():
         mine = [row for row in rows if (row['where'], row['phases']) == kind]
         if mine:
@@ -105,7 +105,7 @@ def draw_robots(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def draw_start(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw memory, and say how long the start takes."""
+    """Draw memory and start time."""
     ordered = sorted(rows, key=lambda row: -row['memory_mib'])
     for place, row in enumerate(ordered):
         axes.barh(place, row['memory_mib'], color=OTHERS if row['torch'] else OURS)
@@ -166,7 +166,7 @@ def show(found: Mapping[str, Any]) -> None:
 def make(
     title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]]
 ) -> Table:
-    """Return one table; what a row has not stays empty."""
+    """Return one table; missing figures of a row are empty cells."""
     table = Table(title=title, box=SIMPLE_HEAD)
     for heading, (_, form) in columns.items():
         table.add_column(heading, no_wrap=True, justify='right' if form[:1] == '.' else 'left')

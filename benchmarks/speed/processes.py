@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Processes under measurement: started with one thread each, and ended in any case."""
+"""Processes under measurement: each has one thread and is always ended."""
 
 import os
 import random
@@ -19,11 +19,11 @@ ONE_THREAD: Final = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_N
 
 
 class BenchError(VivaError):
-    """A process under measurement did not do what it was to."""
+    """A process under measurement failed."""
 
 
 def environment() -> dict[str, str]:
-    """Return an environment of our own: one thread, this machine only, a domain by chance."""
+    """Return an environment with one thread and a random ROS domain on this machine."""
     domain = {'ROS_DOMAIN_ID': str(random.SystemRandom().randint(1, 101))}
     return {**os.environ, **ONE_THREAD, **domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
 
@@ -33,9 +33,9 @@ def running(
     module: str, *arguments: object, env: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """
-    Run a module in a process of its own until the end of the block.
+    Run a module in its own process until the end of the block.
 
-    :param log: what it says
+    :param log: file of its output
     """
     line = [sys.executable, '-m', module, *map(str, arguments)]
     with log.open('wb') as output:
@@ -49,7 +49,7 @@ def running(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Tell a process to end, and wait until it has."""
+    """Ask a process to end, and wait for it."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(PATIENCE)
@@ -58,5 +58,5 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def last_words(log: Path) -> str:
-    """Return the end of what a process said."""
+    """Return the last output of a process."""
     return log.read_text(errors='replace')[-1000:].strip()

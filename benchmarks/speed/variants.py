@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What is timed: each model in each treatment, all given the same observation.
+Variants to time: each model in each treatment, with the same observation.
 
 The value-only model and the classifier have random weights: their time does not depend on them.
 """
@@ -31,7 +31,7 @@ from viva_ros.model.viva import ViVa, to_pixels
 
 
 class StockViVa(nn.Module):
-    """Gives what ``ViVa.forward`` gives, without any of its savings."""
+    """Module with the outputs of ``ViVa.forward``, without its optimizations."""
 
     def __init__(self, viva: ViVa) -> None:
         super().__init__()
@@ -77,13 +77,13 @@ class Contestant:
 
     @property
     def name(self) -> str:
-        """For a table."""
+        """Return the name in tables."""
         return f'{self.model}, {self.treatment}'
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The modules behind the contestants, for counting: model to (stock, lean)."""
+    """The modules of the variants, to count operations: model to (stock, lean)."""
 
     info: EngineInfo
     modules: Mapping[str, tuple[nn.Module, nn.Module]]
@@ -91,14 +91,14 @@ class Networks:
 
 def make_networks(folder: Path, models: Collection[str] = MODELS) -> Networks:
     """
-    Build models of a checkpoint's sizes.
+    Build models with the sizes of a checkpoint.
 
     :raises EngineError: if the folder has no ViVa checkpoint
     """
     read = checkpoint.read(folder)
     viva = read.model
     if not isinstance(viva, ViVa):
-        raise EngineError(f'{folder} holds no ViVa: name the folder of one')
+        raise EngineError('bench-no-viva', f'{folder} has no ViVa: name the folder of an engine')
     config = viva.config
     info = EngineInfo(
         config.cameras, config.joint_names, config.horizon, config.image_size, config.tasks,
@@ -111,7 +111,7 @@ def make_networks(folder: Path, models: Collection[str] = MODELS) -> Networks:
 
 
 def make_forms(model: str, viva: ViVa) -> tuple[nn.Module, nn.Module]:
-    """Return the stock and the lean form of one of MODELS; the classifier has but one."""
+    """Return the stock and the lean form of one of MODELS; those of the classifier are equal."""
     if model == 'classifier':
         classifier = BinClassifier(viva.config, viva.ranges)
         return classifier, classifier
@@ -124,9 +124,9 @@ def make_contestants(
     networks: Networks, folder: Path, task: str
 ) -> tuple[list[Contestant], dict[str, str]]:
     """
-    Return all contestants, and why an engine is not among them.
+    Return all variants, and the reason for each missing engine.
 
-    Models without an engine are exported too, so that all get the same treatment.
+    Models without an engine are exported, too, so that all have the same treatments.
     """
     made, index = [], networks.info.tasks.index(task)
     for model, (stock, lean) in networks.modules.items():
@@ -183,7 +183,7 @@ def graph(model: str, networks: Networks, task: int) -> Run:
 
 
 def look(info: EngineInfo, seed: int = 0) -> Observation:
-    """Return an observation: noise as pictures, since time does not depend on what is seen."""
+    """Return an observation with noise as images: the time does not depend on the content."""
     random = np.random.default_rng(seed)
     images = {
         camera: random.integers(0, 256, (*CAMERA_SIZE, 3), dtype=np.uint8)
@@ -193,7 +193,7 @@ def look(info: EngineInfo, seed: int = 0) -> Observation:
 
 
 def inputs(info: EngineInfo, count: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the tensors that a module is called with."""
+    """Return the input tensors of a module."""
     images, proprio = pack([look(info)] * count, info)
     task = torch.zeros(count, dtype=torch.int64)
     return torch.from_numpy(images), torch.from_numpy(proprio), task

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Those who watch: the value, the forecast residual, both, and what knows less.
+Detectors under comparison: value, forecast residual, both, and baselines.
 
-Each is calibrated by the same code on the same successes with the same alpha, and judged by the
-judge that runs live.
+Each is calibrated by the same code on the same successes with the same alpha, and evaluated by the
+detector that runs live.
 """
 
 import math
@@ -36,9 +36,9 @@ PASSES: Final = 5  # of the measurement of cost
 @dataclass(frozen=True)
 class Watcher:
     """
-    One who watches.
+    One detector.
 
-    :param change: what it makes of a series
+    :param change: returns the series that the detector receives
     """
 
     name: str
@@ -48,7 +48,7 @@ class Watcher:
 
 
 def watchers() -> list[Watcher]:
-    """Return all, the shipped one first."""
+    """Return all detectors, the shipped one first."""
     return [
         Watcher(BOTH, CalibrationOptions(RULES.names()), _as_it_is),
         Watcher('value alone', CalibrationOptions(value_rules()), _as_it_is),
@@ -68,19 +68,19 @@ def _as_it_is(series: ValueSeries) -> ValueSeries:
 
 
 def _bare(series: ValueSeries) -> ValueSeries:
-    """Return the value and nothing else."""
+    """Return the values without other outputs."""
     return ValueSeries(series.stamps, series.values)
 
 
 def _clock(series: ValueSeries) -> ValueSeries:
-    """Minus the elapsed time, in units of 100 s: its floor is a time-out."""
+    """Return minus the elapsed time, in units of 100 s: its floor is a time-out."""
     return ValueSeries(series.stamps, -(series.stamps - series.stamps[0]) * 1e-11)
 
 
 def thresholds(
     watcher: Watcher, cases: Sequence[Case], engine: str, alpha: float
 ) -> dict[str, Calibration]:
-    """Calibrate a watcher for each task, on the undisturbed successes."""
+    """Calibrate a detector for each task, on the undisturbed successes."""
     tasks = sorted({case.label.task for case in cases})
     return {
         task: calibrate(
@@ -95,10 +95,10 @@ def thresholds(
 @dataclass(frozen=True)
 class Watched:
     """
-    One episode as one watcher saw it.
+    Alarms of one detector in one episode.
 
     :param alarms: in order
-    :param rested: the same if the rules rest first for a cool-down, as live after a retry
+    :param rested: alarms if the rules first pause for a cool-down, as after a live retry
     """
 
     case: Case
@@ -107,28 +107,28 @@ class Watched:
 
     @property
     def times(self) -> tuple[float, ...]:
-        """Of the alarms, s since the first frame."""
+        """Return the times of the alarms, s since the first frame."""
         return tuple((event.stamp - self.case.begin) * 1e-9 for event in self.alarms)
 
     @property
     def trial(self) -> Trial:
-        """Return the episode as detection counts it."""
+        """Return the episode as a trial of detection."""
         case, times = self.case, self.case.label.times
         failed = case.group == FAILURE
         return Trial(failed, case.duration, self.times, times.get('inject'), times.get('manifest'))
 
     def perfect(self, moment: str) -> Trial:
         """
-        Return the same for a watcher that alarms at one moment of a failure, and only then.
+        Return the episode with one alarm at a given event of a failure, and no other alarm.
 
-        :param moment: 'manifest', its first physical evidence, or 'inject', when its cause begins
+        :param moment: 'manifest', the first physical evidence, or 'inject', the begin of the cause
         """
         at = self.case.label.times.get(moment)
         return replace(self.trial, alarms=(at,) if self.trial.failed and at is not None else ())
 
 
 def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration]) -> Watched:
-    """Let a watcher judge an episode."""
+    """Return the alarms of a detector in an episode."""
     calibration, series = calibrations[case.label.task], watcher.change(case.series)
     alarms = _alarms(calibration, series)
     if case.group != RETRY:
@@ -151,10 +151,10 @@ def _alarms(calibration: Calibration, series: ValueSeries) -> tuple[Event, ...]:
 
 def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict[str, float]:
     """
-    Return what an update of the judge takes, in microseconds.
+    Return the time of an update of the detector, in microseconds.
 
-    Those in a cool-down, where the rules rest, are not counted. Of several passes the least counts
-    for each update: what else the machine did is no cost of ours.
+    Updates in a cool-down, where the rules pause, are not counted. The time of an update is the
+    minimum over several passes, to exclude other load of the machine.
     """
     passes = np.array([[took for case in cases for took in _pass(case, calibrations)]
                        for _ in range(PASSES)])  # fmt: skip
@@ -167,7 +167,7 @@ def cost(cases: Sequence[Case], calibrations: Mapping[str, Calibration]) -> dict
 
 
 def _pass(case: Case, calibrations: Mapping[str, Calibration]) -> Iterator[float]:
-    """Yield what each update of an episode took, s; infinity where the rules rested."""
+    """Yield the time of each update of an episode, s; infinity if the rules pause."""
     judge, series = make_detector(calibrations[case.label.task]), case.series
     for index, stamp in enumerate(series.stamps.tolist()):
         value, details = float(series.values[index]), series.details(index)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scored episodes with their outcome; what is not scored yet is scored first."""
+"""Scored episodes with outcomes; recordings without a table are scored first."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ SEED: Final = re.compile(r'episode_(\d+)$')  # as 'viva record' names its files
 @dataclass(frozen=True)
 class Case:
     """
-    One episode.
+    One scored episode.
 
     :param begin: stamp of the first frame, ns
-    :param duration: from the first frame to the last, s
+    :param duration: time from the first frame to the last, s
     """
 
     path: Path
@@ -40,12 +40,12 @@ class Case:
 
     @property
     def group(self) -> str:
-        """As ``group_of`` names it."""
+        """Return the group of the episode."""
         return group_of(self.label)
 
     @property
     def seed(self) -> int | None:
-        """Of the simulation, by the file's name; None for a retry, or a file of another name."""
+        """Return the seed in the file name; None for a retry, or another form of the name."""
         found = SEED.match(self.path.stem)
         return int(found[1]) if found else None
 
@@ -55,10 +55,10 @@ def score_missing(
     command: str,
 ) -> None:  # fmt: skip
     """
-    Score those recordings that have no table yet; run it again to go on.
+    Score the recordings without a table; a second run continues.
 
-    :param infos: by task
-    :raises RecordingError: if one cannot be scored
+    :param infos: description of the engine by task
+    :raises RecordingError: if a recording cannot be scored
     """
     missing = [
         job for job in plan(given, folder)
@@ -70,14 +70,16 @@ def score_missing(
     outcomes = run(missing, options, 1, None, Console(stderr=True))
     failed = [one for one in outcomes if one.state in (FAILED, STOP)]
     if failed:
-        raise RecordingError(f'{failed[0].path} cannot be scored: {failed[0].text}')
+        raise RecordingError(
+            'supervision-scoring', f'{failed[0].path} cannot be scored: {failed[0].text}'
+        )
 
 
 def read_cases(paths: Sequence[Path], folder: Path, infos: Mapping[str, EngineInfo]) -> list[Case]:
     """
     Read scored episodes.
 
-    :raises RecordingError: if one has no outcome, or a task that the engine does not know
+    :raises RecordingError: if a recording has no outcome, or a task unknown to the engine
     """
     return [_case(path, folder, infos) for path in paths]
 
@@ -87,7 +89,8 @@ def _case(path: Path, folder: Path, infos: Mapping[str, EngineInfo]) -> Case:
     entry = (found.get('episodes') or [{}])[0]
     if entry.get('success') is None or entry['task'] not in infos:
         raise RecordingError(
-            f'{path} has no outcome, or a task unknown to the engine: leave it out'
+            'supervision-episode',
+            f'{path} has no outcome, or a task unknown to the engine: leave it out',
         )
     label = Label(entry['task'], entry['success'], entry['failure'], None, entry['times'])
     samples = read_samples(path, folder, infos[label.task], label.task)

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`scripts/supervise`: how far the supervision can be trusted, on recordings never used before.
+`scripts/supervise`: evaluate the supervision on recordings that were never used before.
 
-False alarms beside what was promised, failures and how soon they are found, what the second signal
-adds, what a retry is worth, and what an update costs. What takes long is kept below --scored: run
-the command again to go on.
+It measures false alarms against their bound, detected failures and delays, the contribution of the
+forecast residual, the gain of retries, and the time of an update. Slow results are stored below
+--scored: run the command again to continue.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def engine_infos(folder: Path) -> dict[str, EngineInfo]:
-    """Return what an engine is made for, by task."""
+    """Return the descriptions of an engine by task."""
     first = load(folder, next(iter(_tasks(folder)))).info
     return {task: load(folder, task).info for task in first.tasks}
 
@@ -86,14 +86,16 @@ def engine_infos(folder: Path) -> dict[str, EngineInfo]:
 def _tasks(folder: Path) -> list[str]:
     found = [path.stem.removeprefix('calibration_') for path in folder.glob('calibration_*.json')]
     if not found:
-        raise CalibrationError(f"{folder} has no calibration: run 'viva calibrate'")
+        raise CalibrationError(
+            'supervision-calibration', f"{folder} has no calibration: run 'viva calibrate'"
+        )
     return sorted(found)
 
 
 def measure(
     known: Sequence[Case], tested: Sequence[Case], engine: str, alpha: float, folder: Path
 ) -> tuple[dict[str, list[Watched]], dict[str, Any]]:
-    """Let everyone judge everything; the first has the engine's own thresholds."""
+    """Evaluate all detectors on all episodes; the first has the thresholds of the engine."""
     watched: dict[str, list[Watched]] = {}
     figures: dict[str, Any] = {}
     content: dict[str, Any] = {'engine': engine, 'alpha': alpha, 'episodes': len(tested)}
@@ -108,13 +110,13 @@ def measure(
 
 
 def own(folder: Path, task: str, engine: str, alpha: float) -> Calibration | None:
-    """Return the engine's own thresholds, if they are for the same alpha."""
+    """Return the thresholds of the engine, if they have the same alpha."""
     found = calibration_of(folder, task, engine)
     return found if found is not None and found.alpha == alpha else None
 
 
 def write(out: Path, watched: Mapping[str, Sequence[Watched]], content: Mapping[str, Any]) -> None:
-    """Write the JSON file, and the plot beside it."""
+    """Write the JSON file and the plot next to it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     about = {
         'format': 'viva_ros supervision 1', 'date': datetime.now(UTC).date().isoformat(),

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a watcher: false alarms beside the promise, detections, delays, rows by mode."""
+"""Figures of a detector: false alarms against their bound, detections, delays, rows by mode."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ BENIGN = ('pause', 'slow', 'near_miss', 'early_release')  # variations that coun
 
 
 def share(hits: int, count: int) -> dict[str, float]:
-    """Return a share with its exact 95 % interval (Clopper & Pearson 1934); NaN of nothing."""
+    """Return a share with its exact 95 % interval (Clopper & Pearson 1934); NaN if count is 0."""
     low, high = share_interval(hits, count) if count else UNKNOWN
     portion = hits / count if count else math.nan
     return {'hits': hits, 'of': count, 'share': portion, 'low': low, 'high': high}
@@ -26,7 +26,7 @@ def share(hits: int, count: int) -> dict[str, float]:
 def measures(
     watched: Sequence[Watched], calibrations: Mapping[str, Calibration]
 ) -> dict[str, Any]:
-    """Return all figures of one watcher."""
+    """Return all figures of one detector."""
     groups = {
         group: [one for one in watched if one.case.group == group]
         for group in (SUCCESS, FAILURE, MENDED, RETRY)
@@ -65,14 +65,14 @@ def measures(
 
 
 def _task(successes: Sequence[Watched], task: str, calibration: Calibration) -> dict[str, Any]:
-    """Set the false alarms of a task beside the spread of its promise."""
+    """Return the false alarms of a task with the range of their bound."""
     low, high = calibration.coverage
     own = _quiet([one for one in successes if one.case.label.task == task])
     return {**own, 'promised_low': 1.0 - high, 'promised_high': 1.0 - low}
 
 
 def promise(calibration: Calibration) -> dict[str, Any]:
-    """Return what a calibration promises."""
+    """Return the bound on false alarms of a calibration."""
     low, high = calibration.coverage
     return {
         'episodes': calibration.episodes, 'shaping': calibration.shaping,

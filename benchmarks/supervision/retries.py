@@ -1,12 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a retry is worth: the simulated robot without, with retries drawn at random, and with ours.
+Gain of retries: the simulated robot without retries, with random retries, and with alarm retries.
 
-The robot is let try again once in an episode. Up to its first alarm an episode is the same whoever
-watches, bit by bit, so the recording tells when that is; from there on the simulation shows what
-the retry came to. The random trigger has the same number of retries, in episodes and at times
-drawn by length: what it lacks is only the watching.
+An episode has at most one retry. Up to its first alarm an episode does not depend on the detector,
+so the recording contains the time of the retry; from then on the episode is simulated. The random
+baseline has the same number of retries, at times drawn uniformly over all episodes.
 """
 
 import json
@@ -34,7 +33,7 @@ Players = Callable[[Callable[['Try'], bool], Sequence['Try']], Iterable[bool]]
 
 @dataclass(frozen=True)
 class Try:
-    """An episode with one retry at a time, s since it began."""
+    """An episode with one retry at a time, s since its begin."""
 
     task: str
     seed: int
@@ -43,12 +42,12 @@ class Try:
 
     @property
     def key(self) -> str:
-        """Name it in the file of what is known."""
+        """Return the key in the file of known outcomes."""
         return f'{self.task} {self.seed} {self.failure} {self.at:.3f}'
 
 
 def play(one: Try, robot: Callable[[RecordJob], SimulatedRecorder] = start) -> bool:
-    """Run an episode with its retry, without pictures; give its outcome."""
+    """Simulate an episode with its retry, without images; return its outcome."""
     simulation = robot(RecordJob(one.task, one.seed, one.failure, Path()))
     try:
         while not simulation.done and simulation.time < one.at:
@@ -64,10 +63,10 @@ def play(one: Try, robot: Callable[[RecordJob], SimulatedRecorder] = start) -> b
 
 def play_all(tries: Iterable[Try], known: Path, players: Players = map) -> dict[str, bool]:
     """
-    Play what is not known yet, and keep what is: run it again to go on.
+    Simulate the episodes with unknown outcome, and store the outcomes; a second run continues.
 
     :param known: JSON file of outcomes
-    :param players: plays several in order, as ``map`` does; that of a pool of processes, perhaps
+    :param players: a function like ``map``, such as that of a process pool
     """
     outcomes: dict[str, bool] = json.loads(known.read_text()) if known.exists() else {}
     waiting = [one for one in dict.fromkeys(tries) if one.key not in outcomes]
@@ -84,7 +83,7 @@ def ours(watched: Sequence[Watched]) -> list[Try | None]:
 
 
 def at_random(watched: Sequence[Watched], count: int, seed: int) -> list[Try | None]:
-    """Return as many retries to episodes and times drawn by length, one to an episode at most."""
+    """Return retries at times drawn uniformly over all episodes, at most one for each episode."""
     generator = np.random.default_rng(seed)
     lengths = np.array([one.case.duration for one in watched], dtype=np.float64)
     drawn = generator.choice(len(watched), size=count, replace=False, p=lengths / lengths.sum())
@@ -99,9 +98,9 @@ def _at(one: Watched, time: float) -> Try:
 
 def worth(watched: Sequence[Watched], known: Path, players: Players = map) -> dict[str, Any]:
     """
-    Compare the three.
+    Compare no retries, random retries and alarm retries.
 
-    :param watched: of the shipped watcher; what is no first attempt of a simulation is left out
+    :param watched: alarms of the shipped detector; only first attempts of simulations are used
     """
     mine = [one for one in watched if one.case.group != RETRY and one.case.seed is not None]
     arms = {'viva retry': ours(mine)}

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures as tables and a plot."""
+"""Figures of the supervision as tables and a plot."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from viva_ros.evaluation.results import FAILURE
 
 
 def overview(content: Mapping[str, Any]) -> Table:
-    """Everyone beside each other."""
+    """Return a table with a column for each detector."""
     table = Table('', 'false alarms', 'per hour', 'detected', 'delay median', 'p90', 'TWA')
     for name, one in content['watchers'].items():
         found = one['detection']
@@ -36,7 +36,7 @@ def overview(content: Mapping[str, Any]) -> Table:
 
 
 def by_mode(one: Mapping[str, Any]) -> Table:
-    """Each failure mode in its row, then recoveries, near misses and benign variations."""
+    """Return a table with a row for each failure mode, recovery, near miss and variation."""
     table = Table('mode', 'episodes', 'detected', 'delay median', 'p90', 'first by')
     for mode, row in one['failures'].items():
         first = ', '.join(f'{kind} {count}' for kind, count in row['by'].items())
@@ -52,7 +52,7 @@ def by_mode(one: Mapping[str, Any]) -> Table:
 
 
 def retries(worth: Mapping[str, Any]) -> Table:
-    """Return a table of what a retry is worth."""
+    """Return a table of the gain of retries."""
     table = Table(
         '', 'success', title=f'{worth["retries"]} retries in {worth["episodes"]} episodes'
     )
@@ -63,13 +63,13 @@ def retries(worth: Mapping[str, Any]) -> Table:
 
 
 def interval(row: Mapping[str, Any]) -> str:
-    """Say a share or a gain with its interval."""
+    """Return the text of a share or a gain with its interval."""
     number = row['share'] if 'share' in row else row['gain']
     return f'{number:.3f} [{row["low"]:.3f}, {row["high"]:.3f}]'
 
 
 def draw(watched: Mapping[str, Sequence[Watched]], content: Mapping[str, Any], out: Path) -> None:
-    """Draw detections over the delay, false alarms beside the promise, and the retries."""
+    """Draw detections over the delay, false alarms with their bound, and the retries."""
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout='constrained')
     for name, rows in watched.items():
         failures = [one.trial for one in rows if one.case.group == FAILURE]

@@ -34,7 +34,7 @@ def read(out: Path, name: str) -> dict:
 
 @pytest.fixture(scope='module')
 def runs(tmp_path_factory) -> tuple[Path, Path, list[str]]:
-    """All parts in two runs at once, for two cores; part 0 hangs and is stopped in the first."""
+    """Run all parts in two parallel runs; part 0 hangs and is stopped in the first."""
     first, second = (tmp_path_factory.mktemp(name) for name in ('first', 'second'))
     started = [start(first, '0,2,4', '--limit', '0=15'), start(second, '1,3,5')]
     printed = [run.communicate()[0] for run in started]

@@ -14,7 +14,7 @@ def sample(at: float, latency: float, value: float = 0.5) -> ValueSample:
 
 
 def two_minutes() -> DemoSession:
-    """One value a second; 10 ms in the first minute, 30 ms in the second; one is unknown."""
+    """Return values at 1 Hz: 10 ms in the first minute, 30 ms in the second; one is unknown."""
     samples = [sample(at, 0.010) for at in range(60)]
     samples += [sample(at, 0.030, math.nan if at == 90 else 0.5) for at in range(60, 125)]
     return DemoSession(samples)

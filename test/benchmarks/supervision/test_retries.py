@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What alerts and retries are worth: counted by hand, with a robot that is made up."""
+"""Gain of alerts and retries, calculated by hand, with a synthetic robot."""
 
 import json
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def test_share_has_exact_clopper_pearson_interval() -> None:
 
 
 class Robot:
-    """Succeeds unless it fails at 3 s; tries again once, until 6 s."""
+    """Robot that fails at 3 s, if set; a retry after that succeeds."""
 
     def __init__(self, job: RecordJob) -> None:
         self.time, self.mended, self.fails = 0.0, False, job.failure != 'none'
@@ -75,7 +75,7 @@ class Robot:
 
     def retry(self) -> bool:
         self.tried.append(self.time)
-        self.mended = self.time >= 3.0  # before, it tries again and then fails
+        self.mended = self.time >= 3.0  # an earlier retry is followed by the failure
         return True
 
     def truth(self):
@@ -95,7 +95,7 @@ def test_episode_is_simulated_with_its_retry_to_the_end() -> None:
     assert play(Try('tray_lift', 1, 'slip', 4.0), robot)
     assert made[0].tried == [4.0]
     assert not play(Try('tray_lift', 1, 'slip', 2.0), robot)
-    assert not play(Try('tray_lift', 1, 'slip', 11.0), robot)  # over before
+    assert not play(Try('tray_lift', 1, 'slip', 11.0), robot)  # after the end
     assert made[2].tried == []
 
 
@@ -140,7 +140,7 @@ def test_gain_of_retries_counts_all_episodes(
     assert found['no retry']['hits'] == 6 and found['viva retry']['hits'] == 10
     assert found['retries'] == 4
     assert found['viva over none']['gain'] == pytest.approx(0.4)
-    # a retry at random mends one that fails if it comes after 3 s of its 10 s
+    # a random retry helps a failing episode if it is after 3 s of its 10 s
     assert 6 <= found['random 0']['hits'] < 10
     missed = (10 - found['random 0']['hits']) / 10
     assert found['viva over random']['gain'] == pytest.approx(missed)
@@ -185,7 +185,7 @@ def test_rules_pause_for_cool_down_after_retry() -> None:
     made = thresholds(by_value, [case(n, rising(generator)) for n in range(40)], 'e', 0.1)
     early, late = list(np.linspace(0.4, -0.6, 40)), list(np.linspace(-0.6, 0.9, 100))
     home = watch(by_value, case(50, early + late, mode='retry_slip'), made)
-    assert home.alarms and not home.rested  # it falls while the arms go home, for 4 s
+    assert home.alarms and not home.rested  # it falls during the way home of 4 s
     again = watch(by_value, case(51, early + late + early, mode='retry_slip'), made)
     assert again.rested[0].stamp > BEGIN + 14 * S  # and this is a second failure
     assert not watch(by_value, case(52, early + late), made).rested  # no retry
