@@ -118,7 +118,7 @@ def test_alpha_sets_thresholds_of_engine_without_calibration(
 ) -> None:
     calibration, test = evaluation_folders
     command = [str(test), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
-    with raises('calibration-episodes', 'rate of 0.01', '99 '):
+    with raises('calibration-episodes', 'rate of 0.01', '123 are needed'):
         main([*command, '--calibration-recordings', str(calibration), '--alpha', '0.01'])
 
 
