@@ -81,12 +81,12 @@ def load(work: Path, config: ViVaConfig, dtype: torch.dtype = torch.float32) -> 
 
 
 def load_float32(work: Path, config: ViVaConfig) -> dict[str, Any]:
-    """Load it as it was written."""
+    """Load the snapshot in float32."""
     return {'parameters': sum(p.numel() for p in load(work, config).parameters())}
 
 
 def load_bfloat16(work: Path, config: ViVaConfig) -> dict[str, Any]:
-    """Load its transformer in half the memory."""
+    """Load the snapshot with the transformer in bfloat16."""
     model = load(work, config, torch.bfloat16)
     return {'GB': round(sum(p.nbytes for p in model.parameters()) / 1e9, 2)}
 

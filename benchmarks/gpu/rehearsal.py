@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Part 0: writes one row and hangs in the next, to rehearse a time-out. Runs only if asked for."""
+"""Part 0, by option only: writes one row and hangs in the next, to test the time-out."""
 
 import time
 from typing import Any, Final

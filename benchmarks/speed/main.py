@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=Path('benchmarks/results/speed.json'),
         help='default: %(default)s',
     )
-    parser.add_argument('--quick', action='store_true', help='see that it works: no figures')
+    parser.add_argument('--quick', action='store_true', help='short test, without valid figures')
     args = parser.parse_args(argv)
     parts = args.parts.split(',')
     for part in parts:
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for part in parts:
             found[part] = RUN[part](args, effort)
-    except BaseException:  # what was measured before stays, beside what an earlier run left
+    except BaseException:  # keep the results of earlier runs and of finished parts
         if found.keys() & RUN.keys():
             write(args.out.with_suffix('.unfinished.json'), found)
         raise

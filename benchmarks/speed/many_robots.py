@@ -239,7 +239,7 @@ def run(
         try:
             robot.process.stdin.write(f'{begin}\n')
             robot.process.stdin.flush()
-        except BrokenPipeError:  # it has ended: what it said is told below
+        except BrokenPipeError:  # the robot has ended: its output is reported below
             continue
     runs = [_figures_of(robot, patience) for robot in robots]
     after = cpu_seconds(server.pid) if server is not None else 0.0

@@ -68,12 +68,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('recordings', type=Path, nargs='+', help='test recordings or folders')
     parser.add_argument('--calibration-recordings', type=Path, required=True)
     parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--alpha', type=float, default=0.05, help='share that may alarm')
+    parser.add_argument(
+        '--alpha', type=float, default=0.05, help='share of successes that may raise an alarm'
+    )
     parser.add_argument('--scored', type=Path, required=True, help='folder for tables of values')
     parser.add_argument('--processes', type=int, default=2, help='for retries; default: 2')
     parser.add_argument('--without-retries', action='store_true',
                         help='do not simulate what a retry is worth')  # fmt: skip
-    parser.add_argument('--out', type=Path, required=True, help='JSON file; the plot lies beside')
+    parser.add_argument(
+        '--out', type=Path, required=True, help='JSON file; the plot is next to it'
+    )
     return parser.parse_args(argv)
 
 

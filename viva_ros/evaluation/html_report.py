@@ -41,7 +41,7 @@ QUALITY: Final = 72  # of JPEG
 WORST, BEST = 6, 2  # number of episodes with an image strip
 LATE: Final = 5.0  # s: a delay with half the severity of a missed failure
 GROUPS: Final = {
-    SUCCESS: 'success', FAILURE: 'failure', MENDED: 'mended by itself', RETRY: 'after a retry',
+    SUCCESS: 'success', FAILURE: 'failure', MENDED: 'recovered by itself', RETRY: 'after a retry',
 }  # fmt: skip
 HEIGHT: Final = 220  # px, of a curve
 SHOWN: Final = alt.TooltipContent(content='data')  # report.html shows its text
