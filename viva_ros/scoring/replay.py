@@ -77,13 +77,14 @@ def _as_recorded(
             yield ReplayInput(one.stamp, unknown, one.episode, math.nan, one.executing)
             continue
         selection = buffer.select_at(one.inputs)
-        unknown = isinstance(selection, Unknown)
-        observation = selection if unknown else _decode(selection, decoder)
+        observation = _decode(selection, decoder)
         yield ReplayInput(one.stamp, observation, one.episode, one.value, one.executing)
 
 
-def _decode(selection: Selection[Any], decoder: Decode) -> Observation | Unknown:
+def _decode(selection: Selection[Any] | Unknown, decoder: Decode) -> Observation | Unknown:
     """Decode images without the image checks: the recorded monitor made them."""
+    if isinstance(selection, Unknown):
+        return selection
     try:
         images = {c: decoder(message) for c, message in selection.payloads.items()}
     except InputError as error:
