@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 from viva_ros.cli.demo import main, parse
-from viva_ros.core.errors import CalibrationError, EngineError
+from viva_ros.core.errors import EngineError
 from viva_ros.demo.run import check_engine
 from viva_ros.engine.resources import engine_folder
 
@@ -38,7 +39,7 @@ def test_engine_without_thresholds_is_refused(tmp_path: Path) -> None:
     shipped = engine_folder('', 'tray_lift')
     for name in ('engine.json', 'engine.onnx'):
         shutil.copy(shipped / name, tmp_path / name)
-    with pytest.raises(CalibrationError, match="run 'viva calibrate'"):
+    with raises('calibration-unreadable', tmp_path, "'viva calibrate'"):
         check_engine(str(tmp_path), 'tray_lift')
 
 

@@ -58,7 +58,7 @@ ROWS = (
          'test_best_effort_value_error_names_topic_and_policy',)),
     Row(4, 'frozen picture while joints move', 'warning, unknown',
         (CAMERAS + 'test_frozen_dark_bright_or_covered_image_is_unknown',
-         'core/test_image_checks.py::test_the_same_bytes_while_a_joint_moves_are_a_frozen_camera')),
+         'core/test_image_checks.py::test_same_bytes_with_moving_joint_mean_frozen_camera')),
     Row(5, 'black, saturated or covered camera', 'warning, unknown',
         (CAMERAS + 'test_frozen_dark_bright_or_covered_image_is_unknown',)),
     Row(6, 'wrong size, encoding, step, truncated data, bad JPEG',

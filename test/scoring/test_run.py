@@ -10,7 +10,6 @@ from support.recordings import RISING, make_label, write_recording
 from viva_ros.cli.score import main
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
-from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.open import find
 from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.store import read_scored
@@ -128,16 +127,16 @@ def test_score_option_out_of_range_is_refused(option: str) -> None:
 
 def test_calibration_of_other_engine_is_refused(tmp_path: Path) -> None:
     calibration('fedcba9876543210').save(calibration_file(tmp_path, 'tray_lift'))
-    with pytest.raises(CalibrationError, match="'fedcba9876543210', not for '0123456789abcdef'"):
+    with raises('calibration-engine', 'fedcba9876543210', '0123456789abcdef'):
         calibration_of(tmp_path, 'tray_lift', '0123456789abcdef')
 
 
 def test_missing_calibration_is_none_unless_file_is_named(tmp_path: Path) -> None:
     assert calibration_of(tmp_path, 'tray_lift', '0123456789abcdef') is None
-    with pytest.raises(CalibrationError, match="run 'viva calibrate'"):
+    with raises('calibration-unreadable', 'named.json', "'viva calibrate'"):
         calibration_of(tmp_path, 'tray_lift', '0123456789abcdef', tmp_path / 'named.json')
 
 
 def test_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match='has no recordings'):
+    with raises('recordings-missing', tmp_path):
         find([tmp_path])
