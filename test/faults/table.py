@@ -49,7 +49,7 @@ MONITOR = 'nodes/test_monitor.py::'
 ROWS = (
     Row(1, 'a camera stops', 'stale within 2 periods (5 Hz), unknown, comes back by itself',
         (CAMERAS + 'test_stopped_or_killed_camera_is_stale_and_recovers',
-         MONITOR + 'test_a_killed_camera_gives_unknown_and_recovers'), 0.4),
+         MONITOR + 'test_killed_camera_is_unknown_until_it_returns'), 0.4),
     Row(2, 'a camera never starts', 'error that names the topic, and what publishes instead',
         ('nodes/test_configure_errors.py::'
          'test_unpublished_camera_error_lists_published_ones',)),
@@ -64,7 +64,7 @@ ROWS = (
     Row(6, 'wrong size, encoding, step, truncated data, bad JPEG',
         'one throttled message, frame dropped, node lives',
         (CAMERAS + 'test_invalid_image_message_is_dropped_and_named',
-         'engine/test_image_decoding_jpeg.py::test_a_damaged_jpeg_is_a_picture_or_an_input_error',
+         'engine/test_image_decoding_jpeg.py::test_damaged_jpeg_gives_image_or_input_error',
          'faults/test_fuzz.py::test_images_with_arbitrary_fields_are_refused')),
     Row(7, 'joints: not finite, missing, more, in another order',
         'by name; unknown where one is missing or not finite',
@@ -110,7 +110,7 @@ ROWS = (
     Row(18, 'retry server missing, slow, refuses', 'time-out, back-off, a person is called',
         (SUPERVISORS +
          'test_retry_timeout_escalates_to_operator',
-         'nodes/test_supervisor.py::test_a_robot_without_retry_service_counts_as_a_refusal',
+         'nodes/test_supervisor.py::test_missing_retry_service_counts_as_refusal',
          'nodes/test_supervisor.py::'
          'test_refused_retries_spend_budget_until_acknowledged')),
     Row(19, 'flapping value, two monitors, alert of an earlier run',
