@@ -1,10 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Make an engine's folder: file, description, comparison with PyTorch, and only then its name.
+Write an engine folder: engine file, description, copy of the checkpoint.
 
-It is loaded from there as a robot would, compared, and moved only then: nothing half-written and
-nothing that differs is ever under a final name. The description is moved last.
+The files are written to a temporary folder; the engine is loaded from there as on a robot and
+compared with PyTorch. Only a complete engine within the limits is moved to the final folder, the
+description last.
 """
 
 import hashlib
@@ -38,8 +39,7 @@ from viva_ros.engine.manifest import (
     Manifest,
     check_building_place,
 )
-from viva_ros.export import parity
-from viva_ros.export import quantization as eight_bits
+from viva_ros.export import parity, quantization
 from viva_ros.export.graph import OPSET, CheckpointSource, make_graph, open_source, run_of
 from viva_ros.export.mixed_precision import find_seam
 from viva_ros.export.parity import Differences, ParitySample, take_samples
@@ -51,25 +51,25 @@ from viva_ros.model.viva import ViVa
 
 INT8: Final = 'int8'
 FP8: Final = 'fp8'
-PROPRIO: Final = 'proprio'  # a model of joints alone
+PROPRIO: Final = 'proprio'  # the baseline without cameras
 EIGHT_BITS: Final = (INT8, FP8)
 BFLOAT16: Final = 'bfloat16'
 HALVES: Final = {'float16': torch.float16, BFLOAT16: torch.bfloat16}
-MARGIN: Final = 0.75  # of the difference allowed: moments that were not seen may differ more
+MARGIN: Final = 0.75  # share of the largest difference: other moments may differ more
 PLAN: Final = 'engine.plan'
-FEW: Final = 32  # moments that tell which layer does harm
+RANKING_MOMENTS: Final = 32  # moments that rank the layers by their quantization error
 
 
 @dataclass(frozen=True)
 class EngineFile:
     """
-    A file and how it was made.
+    An engine file and how it was made.
 
-    :param name: within the folder
-    :param facts: for the provenance
-    :param gpu: that it is for; nothing for a CPU
-    :param libraries: versions that it is bound to
-    :param seam: up to which it is in bfloat16, see ``Manifest``
+    :param name: file name in the engine folder
+    :param facts: entries of the provenance
+    :param gpu: GPU that the engine runs on; empty for a CPU
+    :param libraries: versions of the libraries that the engine requires
+    :param seam: tensor up to which the engine computes in bfloat16, see ``Manifest``
     """
 
     name: str
@@ -84,21 +84,23 @@ def make_file(
     source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
 ) -> EngineFile:
     """
-    Make it.
+    Make the engine file by the builder of the backend.
 
-    :param samples: of which 8 bits learn their ranges
-    :raises EngineError: if the library has no such precision, is missing, or cannot build
+    :param samples: moments that set the ranges of quantization
+    :raises EngineError: if the library lacks the precision, is missing, or cannot build
     """
     known = BACKENDS[plan.kind].precisions
     if plan.precision not in known:
         raise EngineError(
+            'precision-unsupported',
             f'precision is {plan.precision!r}, for {plan.kind} it must be one of '
-            f'{", ".join(known)}'
+            f'{", ".join(known)}',
         )
     if source.kind == PROPRIO and (plan.precision in HALVES or plan.kind == 'pytorch'):
         raise EngineError(
-            f'{source.folder} knows the joints alone, it has no {plan.precision} engine for '
-            f'{plan.kind}: take onnx or openvino, and float32'
+            'proprio-engine-unsupported',
+            f'{source.folder} is a model without cameras, it has no {plan.precision} engine for '
+            f'{plan.kind}: use --engine onnx or openvino, and float32',
         )
     module, name = BACKENDS[plan.kind].builder.split(':')
     made: EngineFile = getattr(import_module(module), name)(source, plan, samples)
@@ -108,7 +110,7 @@ def make_file(
 def graph_file(
     source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
 ) -> EngineFile:
-    """Make an ONNX graph, which several libraries run."""
+    """Make an ONNX graph for onnxruntime and OpenVINO."""
     if plan.precision == BFLOAT16:
         graph = make_graph(source)
         return EngineFile(GRAPH, graph, {'opset': OPSET}, seam=_seam(source, graph, samples))
@@ -123,17 +125,18 @@ def _graph(
     if plan.precision not in EIGHT_BITS:
         return graph, {'opset': opset}
     feeds, values = _moments(source, samples)
-    names, few = eight_bits.layers(graph), max(1, len(feeds) // FEW)
+    names, step = quantization.layers(graph), max(1, len(feeds) // RANKING_MOMENTS)
     make: Callable[[Sequence[str]], bytes]
     quick: Callable[[Sequence[str]], bytes]
     if BACKENDS[plan.kind].runs_onnx:
-        make = partial(eight_bits.quantize, graph, feeds)
-        quick = partial(eight_bits.quantize, graph, feeds[::few])
+        make = partial(quantization.quantize, graph, feeds)
+        quick = partial(quantization.quantize, graph, feeds[::step])
     else:
         make = quick = Rounding(graph, feeds, plan.precision)
-    made, stayed = eight_bits.quantize_where_it_can(
-        names, make, lambda name: _differ(quick([name]), plan.kind, feeds[::few], values[::few]),
-        lambda made: _differ(made, plan.kind, feeds, values), MARGIN * LARGEST_DIFFERENCE,
+    made, stayed = quantization.quantize_within(
+        names, make,
+        lambda name: _value_error(quick([name]), plan.kind, feeds[::step], values[::step]),
+        lambda made: _value_error(made, plan.kind, feeds, values), MARGIN * LARGEST_DIFFERENCE,
     )  # fmt: skip
     return made, {
         'opset': opset, 'layers_in_8_bits': len(names) - len(stayed),
@@ -141,10 +144,10 @@ def _graph(
     }  # fmt: skip
 
 
-def _differ(
+def _value_error(
     graph: bytes, kind: str, feeds: Sequence[dict[str, Any]], values: Sequence[float]
 ) -> float:
-    """Return the largest difference in value; NaN if one is."""
+    """Return the largest absolute error of the value; NaN if one value is NaN."""
     run = run_of(graph, kind)
     found = [float(run(feed)['value'].reshape(-1)[0]) for feed in feeds]
     return float(np.max(np.abs(np.array(found) - np.array(values))))
@@ -161,7 +164,7 @@ def _seam(source: CheckpointSource, graph: bytes, samples: Sequence[ParitySample
 def _moments(
     source: CheckpointSource, samples: Sequence[ParitySample]
 ) -> tuple[list[dict[str, Any]], list[float]]:
-    """Return moments as a graph takes them, and what the model says of them."""
+    """Return the graph inputs of recorded moments, and the model's values in float32."""
     expected = parity.expect(source, samples)
     return [s.feeds(source) for s in samples], [float(one['value']) for one in expected]
 
@@ -169,14 +172,14 @@ def _moments(
 def weights_file(
     source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
 ) -> EngineFile:
-    """Copy the weights: the engine is the checkpoint."""
+    """Return the weights of the checkpoint: PyTorch runs the model itself."""
     return EngineFile(WEIGHTS, (source.folder / WEIGHTS).read_bytes(), {})
 
 
 def compiled_file(
     source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
 ) -> EngineFile:
-    """Compile a graph by TensorRT or TensorRT-RTX."""
+    """Compile a graph with TensorRT or TensorRT-RTX."""
     from viva_ros.export import tensorrt as building
 
     building.check(plan.kind, plan.build_only, plan.capabilities)
@@ -190,7 +193,7 @@ LIBRARIES: Final = ('torch', 'diffusers', 'onnx', 'onnxscript', 'onnxruntime', '
 
 
 def describe(source: CheckpointSource, kind: str, precision: str, made: EngineFile) -> Manifest:
-    """Return the description of an engine that was not compared yet."""
+    """Return the description of an engine before its comparison with PyTorch."""
     provenance = {
         'export': command_line('export'), CHECKPOINT: source.fingerprint,
         'training': dict(source.provenance), **made.facts,
@@ -215,7 +218,7 @@ def _inputs(source: CheckpointSource) -> dict[str, Any]:
 
 
 def _texts(source: CheckpointSource) -> dict[str, Any]:
-    """Tell what tells the tasks apart, so that two engines can be compared without weights."""
+    """Return text, encoder and hash of each task embedding, to compare engines without weights."""
     model = source.model
     if not isinstance(model, ViVa | EarlyExit):
         return {}
@@ -237,7 +240,7 @@ COPIED: Final = (checkpoint.WEIGHTS, checkpoint.DESCRIPTION)
 @dataclass(frozen=True)
 class ExportPlan:
     """
-    The engine to make.
+    Library and precision of the engine.
 
     :param kind: one of BACKENDS
     :raises ConfigurationError: if a value has the wrong type
@@ -260,23 +263,25 @@ class ExportPlan:
 
 def check_gpu_for(precision: str) -> None:
     """
-    Refuse to compare on a CPU, which runs the model as trained, what a GPU will run otherwise.
+    Require a GPU: on a CPU, PyTorch runs the model in float32, not in the precision to compare.
 
     :raises EngineError: if there is no GPU
     """
     if not torch.cuda.is_available():
         raise EngineError(
-            f'pytorch computes in {precision} on a GPU alone, and none is here to compare with: '
-            "add --build-only, and run 'viva export FOLDER --measure --recordings DIR' where it is"
+            'parity-gpu-missing',
+            f'pytorch computes in {precision} only on a GPU, and this machine has none: add '
+            "--build-only, and run 'viva export FOLDER --measure --recordings DIR' on the machine "
+            'with the GPU',
         )
 
 
 class BundleStage:
     """
-    A folder beside the final one, gone at the end.
+    A temporary folder next to the final one, deleted at the end.
 
     :param out: final folder
-    :param source: of the checkpoint, which is copied
+    :param source: folder of the checkpoint, which is copied
     """
 
     def __init__(self, out: Path, source: Path) -> None:
@@ -302,9 +307,9 @@ class BundleStage:
         samples: Sequence[ParitySample],
     ) -> Manifest:
         """
-        Compare and move.
+        Compare the engine with PyTorch and move it to the final folder.
 
-        :raises EngineError: if it differs too much, or cannot be loaded
+        :raises EngineError: if the difference is above the limit, or the engine cannot be loaded
         """
         for name in COPIED:
             shutil.copyfile(self._source / name, self.folder / name)
@@ -320,7 +325,7 @@ class BundleStage:
         return manifest
 
     def measure_again(self, source: CheckpointSource, samples: Sequence[ParitySample]) -> Manifest:
-        """Compare the engine that is in the final folder."""
+        """Compare the engine in the final folder with PyTorch, and update its description."""
         manifest = manifests.read(self._out)
         for name in {*COPIED, manifest.file}:
             shutil.copyfile(self._out / name, self.folder / name)
@@ -332,14 +337,14 @@ class BundleStage:
     def _measured(
         self, manifest: Manifest, source: CheckpointSource, samples: Sequence[ParitySample]
     ) -> Manifest:
-        """Return the description with what was found by each library that can run the engine."""
+        """Return the description with the differences of each library that runs the engine."""
         if manifest.kind == 'pytorch' and manifest.precision != FLOAT32:
             check_gpu_for(manifest.precision)
         kinds = [manifest.kind]
         if BACKENDS[manifest.kind].runs_onnx:
             others = [kind for kind in runs_onnx() if kind not in kinds]
             kinds += [kind for kind in others if is_installed(kind)]
-        manifests.write(self.folder, replace(manifest, parity=0.0))  # to be loaded at all
+        manifests.write(self.folder, replace(manifest, parity=0.0))  # NaN would refuse loading
         expected = parity.expect(source, samples)
         found: dict[str, Differences] = {}
         for kind in kinds:
@@ -379,19 +384,19 @@ def export(
     folder: Path, out: Path, recordings: Sequence[Path], plan: ExportPlan | None = None
 ) -> Manifest:
     """
-    Write an engine's folder.
+    Write an engine folder.
 
     :param folder: of the checkpoint
-    :param recordings: to compare on, and to see the ranges of 8 bits
+    :param recordings: for the comparison, and for the ranges of quantization
     :param plan: library and precision; None: onnxruntime, float32
-    :raises EngineError: if the engine differs from the model too much, or cannot be made; nothing
-        is written then
+    :raises EngineError: if the difference from PyTorch is above the limit, or the engine cannot
+        be made; nothing is written then
     """
     plan = plan or ExportPlan()
     check_building_place(out)
     source = open_source(folder)
-    blind = plan.build_only and plan.precision not in EIGHT_BITS
-    samples = [] if blind else take_samples(source, recordings)
+    needs_samples = not plan.build_only or plan.precision in EIGHT_BITS
+    samples = take_samples(source, recordings) if needs_samples else []
     made = make_file(source, plan, samples)
     with BundleStage(out, folder) as stage:
         return stage.finish(source, plan, made, samples)
@@ -399,9 +404,10 @@ def export(
 
 def measure(folder: Path, recordings: Sequence[Path]) -> Manifest:
     """
-    Compare an engine that was built ahead with its checkpoint, here, and write that down.
+    Compare an engine built with --build-only with its checkpoint, and update its description.
 
-    :raises EngineError: if it cannot be run here, or differs too much; it stays as it was then
+    :raises EngineError: if the engine cannot run on this machine, or the difference is above the
+        limit; the description is not changed then
     """
     source = open_source(folder)
     samples = take_samples(source, recordings)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a checkpoint to an ONNX graph."""
+"""Export a checkpoint to an ONNX graph."""
 
 import copy
 import tempfile
@@ -22,19 +22,19 @@ from viva_ros.model import checkpoint
 from viva_ros.model.inference import LeanViVa
 from viva_ros.model.proprio import ProprioModel
 
-LARGEST_GRAPH: Final = 2_000_000_000  # bytes: what protobuf can read, with some to spare
-OPSET: Final = 20  # what onnxruntime runs well on a CPU
+LARGEST_GRAPH: Final = 2_000_000_000  # bytes; protobuf reads 2 GiB
+OPSET: Final = 20  # onnxruntime has fast CPU kernels for all of its operations
 LARGEST_BATCH: Final = 1024
 
 
 @dataclass(frozen=True)
 class CheckpointSource:
     """
-    A checkpoint, as export needs it.
+    A checkpoint to export.
 
-    :param model: called with images, proprio, task (those that ``inputs`` names)
-    :param lean: gives the same numbers, faster
-    :param weights: SHA-256
+    :param model: called with the inputs of ``example``, by name
+    :param lean: computes the same outputs, faster
+    :param weights: SHA-256 of the weights
     """
 
     kind: str
@@ -52,7 +52,7 @@ class CheckpointSource:
     folder: Path = Path()
 
     def example(self, batch: int = 1) -> dict[str, Tensor]:
-        """Return inputs of the right shapes, by name."""
+        """Return inputs of zeros, by name: images (B, V, H, W, 3), proprio (B, J), task (B,)."""
         task = torch.zeros(batch).long()
         inputs = {'proprio': torch.zeros(batch, len(self.ranges.names)), 'task': task}
         if not self.cameras:
@@ -63,7 +63,7 @@ class CheckpointSource:
 
 def open_source(folder: Path) -> CheckpointSource:
     """
-    Read a checkpoint of either kind.
+    Read a checkpoint of a video model or of the proprioception baseline.
 
     :raises EngineError: if it cannot be read
     """
@@ -79,7 +79,9 @@ def open_source(folder: Path) -> CheckpointSource:
         )  # fmt: skip
     if kind != 'proprio':
         known = ', '.join((*checkpoint.KINDS.values(), 'proprio'))
-        raise EngineError(f'{folder} has kind {kind!r}, must be one of {known}')
+        raise EngineError(
+            'checkpoint-kind-unknown', f'{folder} has kind {kind!r}, must be one of {known}'
+        )
     ranges, tasks = JointRanges.from_dict(content['ranges']), tuple(content['tasks'])
     model = ProprioModel(ranges, len(tasks)).eval()
     checkpoint.read_weights(folder, model, content['sha256'])
@@ -94,23 +96,24 @@ def make_graph(
     source: CheckpointSource, opset: int = OPSET, precision: torch.dtype = torch.float32
 ) -> bytes:
     """
-    Return the ONNX graph of a model, weights inside, for any number of observations at a time.
+    Return the ONNX graph of a model, with weights, for any batch size.
 
-    :param precision: of its arithmetic, if it is a video model; joints and estimates are float32
-    :raises EngineError: if the exporter knows no operation for a part of the model, or its
-        weights are too large for one file
+    :param precision: of a video model; joints and estimates stay in float32
+    :raises EngineError: if the exporter does not support an operation of the model, or the weights
+        are too large for one file
     """
     size = sum(t.numel() * t.element_size() for t in source.lean.state_dict().values())
     if size > LARGEST_GRAPH:
         raise EngineError(
+            'graph-too-large',
             f'the model has {size / 1e9:.1f} GB of weights, a graph in one file can hold '
-            f'{LARGEST_GRAPH / 1e9:.1f} GB: use --engine pytorch, which runs the lean form as one '
-            'CUDA graph'
+            f'{LARGEST_GRAPH / 1e9:.1f} GB: use --engine pytorch, which runs the model as one '
+            'CUDA graph',
         )
     lean = copy.deepcopy(source.lean)
     if isinstance(lean, LeanViVa):
         lean.to_precision(precision)
-    example = source.example(batch=2)  # an axis of 1 would be taken for a constant
+    example = source.example(batch=2)  # the exporter makes an axis of 1 a constant
     axis = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'graph.onnx'
@@ -123,8 +126,9 @@ def make_graph(
         except torch.onnx.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]
             raise EngineError(
-                f'the model has no ONNX form at opset {opset} ({reason}): try another version of '
-                'torch or onnxscript, or use the checkpoint itself (engine_kind pytorch)'
+                'onnx-export-failed',
+                f'the model cannot be exported to ONNX opset {opset} ({reason}): try another '
+                'version of torch or onnxscript, or use --engine pytorch',
             ) from error
         assert program is not None
         program.save(str(path), external_data=False)
@@ -136,18 +140,19 @@ def make_graph(
 
 
 def _check_batch(proto: onnx.ModelProto) -> None:
-    """Refuse a size that the exporter took for a constant without a word."""
+    """Refuse a graph of one batch size: the exporter makes it a constant without a warning."""
     for tensor in proto.graph.input:
         first = tensor.type.tensor_type.shape.dim[0]
         if not first.dim_param:
             raise EngineError(
-                f'the graph takes {tensor.name} for {first.dim_value} observations only, must be '
-                'any number: the model reads its batch size as a number (len), use shape[0]'
+                'graph-batch-fixed',
+                f'the graph takes {tensor.name} of batch size {first.dim_value} only, must be '
+                'any: the model reads its batch size with len(), use shape[0]',
             )
 
 
 def _strip(proto: onnx.ModelProto) -> None:
-    """Leave out notes on where nodes come from: they name folders and double the size."""
+    """Remove source locations: they contain local paths and double the size of the file."""
     for node in proto.graph.node:
         node.doc_string = ''
         del node.metadata_props[:]
@@ -163,29 +168,30 @@ def _strip(proto: onnx.ModelProto) -> None:
     proto.doc_string = proto.graph.doc_string = ''
 
 
-E4M3: Final = b'e4m3'  # in the names of tensors of a graph in such 8 bits
+E4M3: Final = b'e4m3'  # in the tensor names of a graph quantized to fp8
 Run = Callable[[dict[str, Any]], dict[str, NDArray[Any]]]
 
 
 def run_of(graph: bytes, kind: str = 'onnx', seam: str = '') -> Run:
     """
-    Return a function that runs a graph on one observation, outputs by name.
+    Return a function that runs a graph on one observation and returns its outputs by name.
 
-    :param kind: 'openvino'; all others are tried by onnxruntime
-    :param seam: up to which OpenVINO computes in bfloat16
-    :raises EngineError: if bfloat16 is asked for and cannot be had
+    :param kind: 'openvino', or any other for onnxruntime
+    :param seam: tensor up to which OpenVINO computes in bfloat16; empty: all in float32
+    :raises EngineError: if the CPU lacks bfloat16
     """
     if kind == 'openvino':
         if seam and not can_bfloat16():
             raise EngineError(
-                'this CPU has no bfloat16 (AVX512_BF16 or AMX), so that nothing can be compared: '
-                'export on one that has it, or take float32'
+                'cpu-bfloat16-missing',
+                'this CPU has no bfloat16 (AVX512_BF16 or AMX), so the engine cannot be compared '
+                'with PyTorch: export on a CPU with bfloat16, or use --precision float32',
             )
         return Compiled(GraphSource(graph, 1, seam), 1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    if E4M3 in graph:  # its fused operations do not know these 8 bits
+    if E4M3 in graph:  # the fused operations of onnxruntime do not support fp8
         options.add_session_config_entry('session.disable_quant_qdq', '1')
     opened = onnxruntime.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
     names = [output.name for output in opened.get_outputs()]

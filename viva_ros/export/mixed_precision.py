@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Up to where a graph may compute in bfloat16: as far as the value stays what it was.
+Mixed precision: find the part of a graph that may compute in bfloat16.
 
-A seam is a tensor that everything made of the pictures passes through. The last one is taken up
-to which the value differs little enough.
+A seam is a tensor through which all data computed from the images passes. The graph computes in
+bfloat16 up to the last seam at which the error of the value stays within a limit.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import EngineError
 
 WORK: Final = ('Conv', 'MatMul', 'Gemm', 'Attention')
-PICTURES: Final = 'images'
+IMAGES: Final = 'images'
 Feeds = dict[str, NDArray[Any]]
 Run = Callable[[Feeds], dict[str, NDArray[Any]]]
 
 
 def seams(graph: bytes) -> list[str]:
     """
-    Name the seams of a graph, first to last; of those with the same work before them, the last.
+    Return the names of the seams in graph order; of several after the same operation, the last.
 
-    Shapes do not count: they are constants once the size of the batch is known.
+    Shape operations do not count: they are constants for a fixed batch size.
     """
     proto = onnx.load_from_string(graph).graph
     nodes = proto.node
@@ -34,7 +34,7 @@ def seams(graph: bytes) -> list[str]:
         for name in node.input
     }  # fmt: skip
     last |= {output.name: len(nodes) for output in proto.output}
-    made, live, work = {PICTURES}, {PICTURES}, 0
+    made, live, work = {IMAGES}, {IMAGES}, 0
     found: dict[int, str] = {}
     for number, node in enumerate(nodes):
         if node.op_type != 'Shape' and made.intersection(node.input):
@@ -52,22 +52,24 @@ def find_seam(
     compile_at: Callable[[str], Run], limit: float,
 ) -> str:  # fmt: skip
     """
-    Return the last seam at which no value differs by more than a limit.
+    Return the last seam at which no value has an error above a limit.
 
-    :param values: that the model gives in float32
-    :param compile_at: gives what runs the graph with a seam
-    :raises EngineError: if there is none
+    :param values: of the model in float32, one for each feed
+    :param compile_at: returns a function that runs the graph with a seam
+    :param limit: largest absolute error of the value
+    :raises EngineError: if no seam is within the limit
     """
     pairs = list(zip(feeds, values, strict=True))
     for seam in reversed(seams(graph)):
         run = compile_at(seam)
         for index, (feed, value) in enumerate(pairs):
             if not abs(float(run(feed)['value'].reshape(-1)[0]) - value) <= limit:
-                pairs.insert(0, pairs.pop(index))  # what breaks one is likely to break the next
+                pairs.insert(0, pairs.pop(index))  # the next seam likely fails there too
                 break
         else:
             return seam
     raise EngineError(
-        'no first part of the graph can be in bfloat16: the value differs by more than '
-        f'{limit:g}: use float32'
+        'bfloat16-value-differs',
+        f'no part of the graph can compute in bfloat16 with a value error of at most {limit:g}: '
+        'use --precision float32',
     )

@@ -1,10 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How far an engine is from PyTorch in float32, on recorded moments.
+Compare an engine with PyTorch in float32 on recorded moments.
 
-The engine is loaded and asked as a robot would, so that all between a picture and an estimate is
-compared.
+The engine is loaded and called as on a robot, so the comparison includes pre-processing.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +23,8 @@ from viva_ros.engine.manifest import LARGEST_DIFFERENCE
 from viva_ros.export.graph import CheckpointSource
 from viva_ros.training.dataset import cut
 
-EVERY: Final = 5  # frame: of which parity is measured
-LARGEST_SHARE: Final = 0.05  # of a joint's range, between the forecasts of engine and PyTorch
+EVERY: Final = 5  # stride of the frames that are compared
+LARGEST_SHARE: Final = 0.05  # of a joint's range: limit of the forecast error
 Ask = Callable[[Observation, str], Estimate]
 
 
@@ -34,7 +33,7 @@ class ParitySample:
     """
     A recorded moment.
 
-    :param images: (V, H, W, 3) uint8; none for a model of joints alone
+    :param images: (V, H, W, 3) uint8; None for a model without cameras
     :param proprio: (J,), rad or m
     """
 
@@ -43,14 +42,14 @@ class ParitySample:
     task: str
 
     def observation(self, source: CheckpointSource) -> Observation:
-        """Return the sample as a robot sees it."""
+        """Return the sample as an observation of the robot."""
         views = () if self.images is None else self.images
         images = dict(zip(source.cameras, views, strict=True))
         joints = dict(zip(source.ranges.names, self.proprio.tolist(), strict=True))
         return Observation(images, joints, {})
 
     def feeds(self, source: CheckpointSource) -> dict[str, NDArray[np.generic]]:
-        """Return the sample as a graph's inputs, (1, ...)."""
+        """Return the sample as inputs of a graph, of batch size 1."""
         task = np.array([source.tasks.index(self.task)])
         feeds: dict[str, NDArray[Any]] = {'proprio': self.proprio[None], 'task': task}
         return feeds if self.images is None else {'images': self.images[None], **feeds}
@@ -59,13 +58,14 @@ class ParitySample:
 @dataclass(frozen=True)
 class Differences:
     """
-    From PyTorch in float32, over moments; inf where an estimate was not finite.
+    Absolute differences from PyTorch in float32; inf if an estimate is not finite.
 
-    :param value: largest
-    :param value_mean: mean
-    :param joints: largest of the forecast, rad or m; 0 without one
-    :param joints_mean: mean
-    :param joints_share: largest of the forecast, as a share of the joint's range
+    :param value: largest difference of the value
+    :param value_mean: mean difference of the value
+    :param joints: largest difference of the forecast, rad or m; 0 without a forecast
+    :param joints_mean: mean difference of the forecast, rad or m
+    :param moments: number of moments compared
+    :param joints_share: largest difference of the forecast, as a share of the joint's range
     """
 
     value: float
@@ -78,13 +78,17 @@ class Differences:
 
 def take_samples(source: CheckpointSource, paths: Sequence[Path]) -> list[ParitySample]:
     """
-    Return some moments of recordings, of every one of the model's tasks.
+    Return every fifth moment of the episodes whose task the model knows.
 
-    :raises RecordingError: if there are none
+    :raises RecordingError: if there is no such moment
     """
     samples = [sample for path in paths for sample in _samples(source, path)]
     if not samples:
-        raise RecordingError('there are no recorded moments to compare on: name recordings')
+        raise RecordingError(
+            'parity-moments-missing',
+            f'no labelled episode of the tasks {", ".join(source.tasks)} to compare the engine '
+            'with PyTorch on: name such recordings with --recordings',
+        )
     return samples
 
 
@@ -106,7 +110,7 @@ def _samples(source: CheckpointSource, path: Path) -> list[ParitySample]:
 def expect(
     source: CheckpointSource, samples: Sequence[ParitySample]
 ) -> list[dict[str, NDArray[np.floating]]]:
-    """Return what the model itself says in float32, by output."""
+    """Return the outputs of the model in float32 for each sample, by name."""
     expected = []
     for sample in samples:
         feeds = {name: torch.from_numpy(a) for name, a in sample.feeds(source).items()}
@@ -122,10 +126,10 @@ def compare(
     expected: Sequence[dict[str, NDArray[np.floating]]], ask: Ask,
 ) -> Differences:  # fmt: skip
     """
-    Measure.
+    Return the differences of an engine from PyTorch.
 
-    :param expected: see ``expect``
-    :param ask: gives the estimate of an observation and a task; raises EngineError if not finite
+    :param expected: outputs of the model from ``expect``
+    :param ask: returns the estimate of an observation and a task; raises EngineError if not finite
     """
     values, joints = [], []
     for sample, wanted in zip(samples, expected, strict=True):
@@ -151,19 +155,22 @@ def compare(
 
 def check(differences: Differences, what: str) -> None:
     """
-    Refuse what is too far from PyTorch.
+    Refuse an engine whose differences from PyTorch are above the limits.
 
-    :raises EngineError: with how far
+    :param what: name of the engine in the error
+    :raises EngineError: if a difference is above its limit
     """
     if not differences.value <= LARGEST_DIFFERENCE:
         raise EngineError(
+            'parity-value-differs',
             f'{what} differs from PyTorch by {differences.value:.3g} in value, at most '
-            f'{LARGEST_DIFFERENCE} is allowed: take another precision, or another version of '
-            'the library'
+            f'{LARGEST_DIFFERENCE} is allowed: use another --precision, or another version of '
+            'the library',
         )
     if not differences.joints_share <= LARGEST_SHARE:
         raise EngineError(
+            'parity-forecast-differs',
             f"{what} differs from PyTorch by {differences.joints_share:.3g} of a joint's range in "
-            f'the forecast, at most {LARGEST_SHARE} is allowed: take another precision, or '
-            'another version of the library'
+            f'the forecast, at most {LARGEST_SHARE} is allowed: use another --precision, or '
+            'another version of the library',
         )

@@ -3,9 +3,9 @@
 """
 Quantization to 8 bits: int8 for CPUs, symmetric int8 and fp8 for GPUs.
 
-Written into the graph as pairs of QuantizeLinear and DequantizeLinear. The largest magnitude seen
-on recorded frames becomes the largest number that 8 bits hold: integers, or E4M3 (4 bits of
-exponent, 3 of mantissa).
+The graph holds pairs of QuantizeLinear and DequantizeLinear. The scale of a tensor maps its
+largest magnitude on recorded frames to the largest number of 8 bits: 127 of int8, or 448 of E4M3
+(4 bits of exponent, 3 of mantissa).
 """
 
 import tempfile
@@ -25,14 +25,14 @@ from viva_ros.core.errors import EngineError
 from viva_ros.export.graph import E4M3, run_of
 
 KINDS: Final = ('Conv', 'MatMul', 'Gemm')
-FRAMES: Final = 64  # that ranges are seen on
-STEPS: Final = 8  # shares of the layers that are tried in float32
+FRAMES: Final = 64  # largest number of frames that set the ranges
+STEPS: Final = 8  # numbers of float32 layers that are tried
 
 Feeds = dict[str, NDArray[Any]]
 
 
 class Reader(CalibrationDataReader):
-    """Recorded frames, one after the other."""
+    """Recorded frames for the calibration of onnxruntime."""
 
     def __init__(self, feeds: Sequence[Feeds]) -> None:
         self._left = iter(feeds)
@@ -43,7 +43,7 @@ class Reader(CalibrationDataReader):
 
 
 def layers(graph: bytes) -> list[str]:
-    """Name the layers with weights that can be in 8 bits."""
+    """Return the names of the layers with weights, which can be quantized."""
     proto = onnx.load_from_string(graph)
     weights = {tensor.name for tensor in proto.graph.initializer}
     return [
@@ -54,11 +54,11 @@ def layers(graph: bytes) -> list[str]:
 
 def quantize(graph: bytes, feeds: Sequence[Feeds], names: Sequence[str]) -> bytes:
     """
-    Put some layers into 8 bits: symmetric weights by channel, activations by tensor.
+    Quantize layers to int8: symmetric weights per channel, asymmetric activations per tensor.
 
-    :param feeds: frames that the ranges are seen on
-    :param names: of the layers
-    :raises EngineError: if the library cannot
+    :param feeds: frames that set the ranges
+    :param names: of the layers to quantize
+    :raises EngineError: if onnxruntime fails
     """
     step = max(1, len(feeds) // FRAMES)
     with tempfile.TemporaryDirectory() as folder:
@@ -71,56 +71,58 @@ def quantize(graph: bytes, feeds: Sequence[Feeds], names: Sequence[str]) -> byte
                 per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
                 extra_options={'WeightSymmetric': True, 'ActivationSymmetric': False},
             )  # fmt: skip
-        except Exception as error:  # its errors have no base in common
+        except Exception as error:  # onnxruntime's errors have no common base class
             raise EngineError(
-                f'onnxruntime cannot quantize the graph ({error}): use float32'
+                'quantization-failed',
+                f'onnxruntime cannot quantize the graph ({error}): use --precision float32',
             ) from error
         return made.read_bytes()
 
 
-def quantize_where_it_can(
-    names: Sequence[str], make: Callable[[Sequence[str]], bytes], harm: Callable[[str], float],
-    differ: Callable[[bytes], float], limit: float,
+def quantize_within(
+    names: Sequence[str], make: Callable[[Sequence[str]], bytes],
+    error_of_layer: Callable[[str], float], error_of: Callable[[bytes], float], limit: float,
 ) -> tuple[bytes, list[str]]:  # fmt: skip
     """
-    Put all layers into 8 bits but those that must stay.
+    Quantize as many layers as a limit of the value error allows.
 
-    :param names: of the layers
-    :param make: gives the graph with some of them in 8 bits
-    :param harm: about how much the value differs with one layer alone in 8 bits
-    :param differ: largest difference in value that a graph makes
-    :param limit: of it
-    :returns: graph, and the names of the layers that stayed in float32
-    :raises EngineError: if no layer can be in 8 bits
+    :param names: of all layers
+    :param make: returns the graph with the named layers quantized
+    :param error_of_layer: value error with only this layer quantized, approximate
+    :param error_of: largest value error of a graph
+    :param limit: largest value error allowed
+    :returns: graph, and the names of the layers that stay in float32
+    :raises EngineError: if no layer can be quantized
     """
     made = make(names)
-    if differ(made) <= limit:
+    if error_of(made) <= limit:
         return made, []
-    harms = {name: harm(name) for name in names}
-    worst_first = sorted(names, key=lambda name: -harms[name])
+    errors = {name: error_of_layer(name) for name in names}
+    worst_first = sorted(names, key=lambda name: -errors[name])
     for count in sorted({round(x) for x in np.linspace(1, len(names) - 1, STEPS)}):
         stay = worst_first[:count]
         made = make([name for name in names if name not in stay])
-        if differ(made) <= limit:
+        if error_of(made) <= limit:
             return made, stay
     raise EngineError(
-        f'no layer can be in 8 bits: with one alone the value differs by more than {limit:g}: use '
-        'float32'
+        'quantization-value-differs',
+        f'no layer can be quantized to 8 bits with a value error of at most {limit:g}: use '
+        '--precision float32',
     )
 
 
-SMALLEST: Final = 1e-12  # magnitude of a tensor that is all zero
+SMALLEST: Final = 1e-12  # magnitude assumed for a tensor of zeros
 
 
 @dataclass(frozen=True)
 class Bits:
     """
-    Numbers of 8 bits.
+    A format of 8-bit numbers.
 
-    :param name: part of the names of what is added to the graph
-    :param type: in ONNX
-    :param largest: number that they hold
-    :param round_: to them
+    :param name: part of the names of the tensors and nodes added to the graph
+    :param type: of ONNX
+    :param largest: number of the format
+    :param round_: rounds an array to the format
     """
 
     name: str
@@ -140,9 +142,9 @@ BITS: Final = {
 
 class Rounding:
     """
-    Puts layers of a graph into 8 bits.
+    Quantize layers of a graph symmetrically, one scale for a tensor.
 
-    :param feeds: frames that magnitudes are seen on
+    :param feeds: frames that set the scales
     :param bits: one of BITS
     """
 
@@ -151,7 +153,7 @@ class Rounding:
         self._magnitudes = magnitudes(graph, list(feeds)[:: max(1, len(feeds) // FRAMES)])
 
     def __call__(self, names: Sequence[str]) -> bytes:
-        """Return the graph with the layers of some names in 8 bits."""
+        """Return the graph with the named layers quantized."""
         proto = onnx.load_from_string(self._graph)
         weights = {tensor.name: tensor for tensor in proto.graph.initializer}
         nodes, done = [], {}
@@ -175,7 +177,7 @@ class Rounding:
     def _pair(
         self, graph: onnx.GraphProto, name: str, weights: Mapping[str, TensorProto]
     ) -> list[onnx.NodeProto]:
-        """Return the nodes that round a tensor, and add what they need to the graph."""
+        """Return the nodes that quantize a tensor, and add their constants to the graph."""
         bits, stem = self._bits, f'{name}_{self._bits.name}'
         array = numpy_helper.to_array(weights[name]) if name in weights else None
         largest = self._magnitudes[name] if array is None else float(np.abs(array).max())
@@ -199,22 +201,22 @@ class Rounding:
 
 
 def magnitudes(graph: bytes, feeds: Sequence[Feeds]) -> dict[str, float]:
-    """Return the largest magnitude of each tensor that a layer takes, over frames."""
+    """Return the largest magnitude of each input of a layer over all frames."""
     proto = onnx.load_from_string(graph)
     weights = {tensor.name for tensor in proto.graph.initializer}
-    given = {item.name for item in (*proto.graph.input, *proto.graph.output)}
-    seen = {
+    declared = {item.name for item in (*proto.graph.input, *proto.graph.output)}
+    inputs = {
         node.input[0] for node in proto.graph.node
         if node.op_type in KINDS and node.input[0] not in weights
     }  # fmt: skip
     proto.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
-        for name in sorted(seen - given)
+        for name in sorted(inputs - declared)
     )
     run = run_of(proto.SerializeToString())
-    found = dict.fromkeys(seen, 0.0)
+    found = dict.fromkeys(inputs, 0.0)
     for feed in feeds:
         arrays = {**feed, **run(feed)}
-        for name in seen:
+        for name in inputs:
             found[name] = max(found[name], float(np.abs(arrays[name]).max()))
     return found

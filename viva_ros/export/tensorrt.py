@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-TensorRT engines, built of an ONNX graph.
+Build TensorRT engines from an ONNX graph.
 
-`tensorrt_rtx` builds ahead for GPUs that are not here; `tensorrt` builds for the one that is.
+`tensorrt_rtx` can build for GPUs of other machines; `tensorrt` builds for the GPU of this machine.
 """
 
 import re
@@ -16,19 +16,20 @@ from viva_ros.core.errors import EngineError
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.backends.tensorrt import LARGEST_BATCH, import_library
 
-OPSET: Final = 23  # attention has an operation of its own; of halves alone, so far
+OPSET: Final = 23  # the first with an attention operation; used in 16 bits only
 RTX: Final = 'tensorrt_rtx'
-BATCHES: Final = 1, 1, LARGEST_BATCH  # smallest, best served, largest
+BATCHES: Final = 1, 1, LARGEST_BATCH  # smallest, optimal, largest batch
 CAPABILITY: Final = re.compile(r'\d{2,3}')
 
 
 @dataclass(frozen=True)
 class Built:
     """
-    An engine.
+    A TensorRT engine.
 
-    :param gpu: that it is for
-    :param libraries: versions that it is bound to
+    :param content: serialized engine
+    :param gpu: GPU that the engine runs on
+    :param libraries: versions of the libraries that the engine requires
     """
 
     content: bytes
@@ -38,52 +39,65 @@ class Built:
 
 def check(kind: str, build_only: bool, capabilities: Sequence[str]) -> ModuleType:
     """
-    Refuse what cannot be built here, before anything takes long.
+    Refuse an engine that cannot be built on this machine, before the export starts.
 
-    :raises EngineError: if the library or the GPU is missing
+    :param capabilities: compute capabilities to build for, such as 89; empty: of the GPU here
+    :raises EngineError: if the library or the GPU is missing, or a capability is not supported
     """
     library = import_library(kind)
-    odd = [text for text in capabilities if not CAPABILITY.fullmatch(text)]
-    if odd:
-        raise EngineError(f'capability is {odd[0]!r}, must be two or three digits, such as 89')
+    invalid = [text for text in capabilities if not CAPABILITY.fullmatch(text)]
+    if invalid:
+        raise EngineError(
+            'capability-malformed',
+            f'capability is {invalid[0]!r}, must be two or three digits, such as 89',
+        )
     if capabilities and kind != RTX:
-        raise EngineError(f'{kind} builds for the GPU that is here alone: leave out --capability')
+        raise EngineError(
+            'capability-unsupported',
+            f'{kind} builds only for the GPU of this machine: leave out --capability',
+        )
     found = cuda.probe()
     if found.device is None and not (kind == RTX and build_only and capabilities):
-        remedy = 'add --build-only and --capability, or build where the GPU is'
+        remedy = 'build on the machine with the GPU'
+        if kind == RTX:
+            remedy = f'add --build-only and --capability, or {remedy}'
         raise EngineError(
-            f'no GPU to build and compare with ({found.reason}): '
-            + (remedy if kind == RTX else 'build where the GPU is')
+            'tensorrt-gpu-missing',
+            f'no GPU to build for and compare on ({found.reason}): {remedy}',
         )
     if kind == RTX:
         unknown = [c for c in capabilities if not hasattr(library.ComputeCapability, f'SM{c}')]
         if unknown:
             names = library.ComputeCapability.__members__
             known = ' '.join(name[2:] for name in names if name[2:].isdigit())
-            raise EngineError(f'capability is {unknown[0]}, {RTX} knows {known}')
+            raise EngineError(
+                'capability-unknown', f'capability is {unknown[0]}, {RTX} supports {known}'
+            )
         if found.device is not None and not capabilities:
             _check_supported(library, found.device)
     return library
 
 
 def _check_supported(library: Any, device: cuda.Device) -> None:
-    """Refuse a GPU that the library builds for and then does not run on, such as an H200."""
+    """Refuse a GPU for which the library can build but not run, such as an H200."""
     names = library.ComputeCapability.__members__
     known = sorted(int(name[2:]) for name in names if name[2:].isdigit())
     here = int(device.capability.replace('.', ''))
     if here not in known and here < known[-1]:  # a later GPU may be supported
         raise EngineError(
-            f'{RTX} {library.__version__} does not run on {device.name} (sm_{here}), it knows '
-            f'{" ".join(map(str, known))}: take --engine pytorch, or tensorrt if installed'
+            'tensorrt-gpu-unsupported',
+            f'{RTX} {library.__version__} does not run on {device.name} (sm_{here}), it supports '
+            f'{" ".join(map(str, known))}: use --engine pytorch, or tensorrt if installed',
         )
 
 
 def build(graph: bytes, kind: str, capabilities: Sequence[str]) -> Built:
     """
-    Build.
+    Build an engine.
 
-    :param graph: ONNX, in the precision that is wanted: types are kept as they are
-    :raises EngineError: if an operation is not supported, or memory does not suffice
+    :param graph: ONNX; the engine keeps the precision of its tensors
+    :param capabilities: see ``check``
+    :raises EngineError: if an operation is not supported, or memory is too small
     """
     library = import_library(kind)
     logger = _logger(library)
@@ -105,8 +119,9 @@ def build(graph: bytes, kind: str, capabilities: Sequence[str]) -> Built:
     made = builder.build_serialized_network(network, config)
     if made is None:
         raise EngineError(
+            'tensorrt-build-failed',
             f'{kind} could not build the engine ({logger.last or "no reason given"}): free GPU '
-            'memory, or take another precision'
+            'memory, or use another --precision',
         )
     return Built(bytes(made), _gpu(capabilities), {kind: library.__version__})
 
@@ -116,8 +131,9 @@ def _make_builder(library: Any, logger: Any, kind: str) -> Any:
         return library.Builder(logger)
     except TypeError as error:  # the bindings raise it for a null pointer
         raise EngineError(
+            'tensorrt-builder-failed',
             f'{kind} {library.__version__} cannot build on this machine ({logger.last or error}): '
-            'look whether it supports this GPU and driver, or take the kind pytorch'
+            'check that it supports this GPU and driver, or use --engine pytorch',
         ) from error
 
 
@@ -128,16 +144,18 @@ def _parse(library: Any, network: Any, logger: Any, graph: bytes, kind: str) -> 
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
     reasons = [f'{error.node_operator()}: {error.desc()}' for error in errors]
     raise EngineError(
+        'tensorrt-parse-failed',
         f'{kind} {library.__version__} cannot parse the graph ({"; ".join(reasons)}): upgrade '
-        f'{kind}, or take the kind onnx'
+        f'{kind}, or use --engine onnx',
     )
 
 
 def _allow_decomposition(library: Any, network: Any) -> None:
     """
-    Let attention without a kernel of its own become products and a softmax.
+    Allow TensorRT to replace attention that has no fused kernel by matrix products and a softmax.
 
-    Else one such layer fails the build: the 5B's image encoder has a head of 640 channels.
+    Otherwise one such layer fails the build: the image encoder of the 5B has a head of 640
+    channels.
     """
     boundary = getattr(library.LayerType, 'ATTENTION_INPUT', None)
     for index in range(network.num_layers):
@@ -159,7 +177,7 @@ def _gpu(capabilities: Sequence[str]) -> dict[str, Any]:
 
 def _logger(library: Any) -> Any:
     class Logger(library.ILogger):
-        """Keeps the last error, and prints nothing."""
+        """Keep the last error, print nothing."""
 
         def __init__(self) -> None:
             library.ILogger.__init__(self)

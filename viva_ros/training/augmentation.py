@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Random shift, scale and colour of training images; each view on its own."""
+"""Augmentation of training images: random shift, scale and colour, independent for each view."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from viva_ros.model import noise as draws
 @dataclass(frozen=True)
 class AugmentSettings:
     """
-    How far images may change.
+    Ranges of the augmentation; changes are drawn uniformly between minus and plus the range.
 
-    :param shift: share of the side
-    :param scale: up or down by so much
-    :param contrast: up or down by so much
-    :param brightness: of the range [-1, 1]
-    :param tint: of each colour, up or down by so much
-    :param drop: share of views whose latents are set to zero, their mean
-    :param joints: standard deviation of noise on normalised joints
+    :param shift: share of the image side
+    :param scale: relative change of the zoom
+    :param contrast: relative change of all pixels
+    :param brightness: offset of pixels in [-1, 1]
+    :param tint: relative change of each colour channel
+    :param drop: probability that the latents of a view are set to zero, their mean
+    :param joints: standard deviation of Gaussian noise on normalised joints
     """
 
     shift: float = 0.06
@@ -36,10 +36,10 @@ class AugmentSettings:
 
 def augment(pixels: Tensor, settings: AugmentSettings, source: draws.Source) -> Tensor:
     """
-    Change each image by its own draw.
+    Augment each image by its own draw.
 
     :param pixels: (B, 3, H, W) in [-1, 1]
-    :returns: likewise; what comes in from outside repeats the border
+    :returns: (B, 3, H, W) in [-1, 1]; pixels from outside the image repeat the border
     """
     count = len(pixels)
     draw = draws.uniform((count, 8), source, pixels.device) * 2 - 1
@@ -55,6 +55,6 @@ def augment(pixels: Tensor, settings: AugmentSettings, source: draws.Source) -> 
 
 
 def drop_views(latents: Tensor, share: float, source: draws.Source) -> Tensor:
-    """Set the latents of some views to zero: (B, V, C, H, W)."""
+    """Set the latents of random views to zero: (B, V, C, H, W)."""
     kept = draws.uniform(latents.shape[:2], source, latents.device) >= share
     return latents * kept[:, :, None, None, None]

@@ -3,9 +3,8 @@
 """
 Training data on disk: decoded and resized once, then mapped into memory.
 
-Each recording becomes one shard; shards are joined into arrays. Recordings may be added: only
-theirs are made anew. A shard keeps the joints at all control steps, so that the forecast of any
-horizon is had without another decoding.
+Each recording becomes one shard; shards are joined into arrays. Only new recordings are decoded.
+A shard keeps the joints at all control steps, so that another horizon needs no decoding.
 """
 
 import hashlib
@@ -42,7 +41,7 @@ FORMAT: Final = 2
 
 @dataclass(frozen=True)
 class Cut:
-    """How episodes are cut: see ``moments.cut``."""
+    """How episodes are cut into moments: see ``dataset.cut``."""
 
     cameras: tuple[str, ...]
     joint_names: tuple[str, ...]
@@ -52,14 +51,14 @@ class Cut:
 
     @property
     def key(self) -> str:
-        """Return what shards depend on: all but the horizon."""
+        """Return the settings that shards depend on: all but the horizon."""
         kept = {name: value for name, value in asdict(self).items() if name != 'horizon'}
         return json.dumps({'format': FORMAT, **kept})
 
 
 def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: int = 1) -> Data:
     """
-    Return the moments of recordings, from the cache as far as they are in it.
+    Return the moments of recordings; those in the cache are not decoded again.
 
     :param folder: of the cache
     :param part: name of the joined file, such as 'train'
@@ -89,13 +88,13 @@ def _map(processes: int) -> Iterator[Any]:
 
 
 def _shard(shards: Path, path: Path) -> Path:
-    """Return the folder of a recording: files of one name in other folders have others."""
+    """Return the shard of a recording; files of one name in two folders have two shards."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
     return shards / f'{path.stem}-{digest[:8]}'
 
 
 def _is_whole(shard: Path, path: Path, key: str) -> bool:
-    """Return whether a shard is of this file, as it is now, and cut as asked for."""
+    """Return whether a shard is of this file, unchanged since, and has the same cut."""
     index = shard / 'index.json'
     if not index.is_file():
         return False
@@ -108,24 +107,28 @@ def _write_shard(shards: Path, how: Cut, path: Path) -> None:
         episode for episode in episodes_of(open_recording(path)) if episode.label is not None
     ]
     if not episodes:
-        raise RecordingError(f'{path} has no episode with an outcome: leave it out, or label it')
+        raise RecordingError(
+            'recording-outcome-missing',
+            f'{path} has no episode with an outcome: label it, or leave it out',
+        )
     try:
         write_shard(_shard(shards, path), episodes, how, identity(resolve(path)))
     except RecordingError as error:
-        raise RecordingError(f'{path}: {error}') from error
+        raise type(error)(error.code, f'{path}: {error}') from error
     except OSError as error:
         raise _full(_shard(shards, path), error) from error
 
 
 def _full(path: Path, error: OSError) -> RecordingError:
     return RecordingError(
-        f'{path} cannot be written ({error}): make room, and run the same command again; what is '
-        'finished is kept'
+        'cache-write-failed',
+        f'{path} cannot be written ({error}): free disk space, and run the same command again; '
+        'finished files are kept',
     )
 
 
 def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any) -> None:
-    """Cut the labelled episodes of one recording, one at least, and write them; the index last."""
+    """Cut the labelled episodes of one recording, at least one, and write them; the index last."""
     shard.mkdir(parents=True, exist_ok=True)
     (shard / 'index.json').unlink(missing_ok=True)
     pieces = [cut(e, how.cameras, how.joint_names, how.size, how.horizon, how.every)
@@ -142,7 +145,7 @@ def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any)
 
 
 def join(shards: Sequence[Path], joined: Path, how: Cut) -> Data:
-    """Join the shards' arrays; images into one file, unless it is there already."""
+    """Join the arrays of shards; images into one file, unless it exists already."""
     indices = [json.loads((shard / 'index.json').read_text()) for shard in shards]
     labels = [label for index in indices for label in index['labels']]
     counts = [label['count'] for label in labels]
@@ -179,7 +182,7 @@ def _join_images(
 
 
 def _write_joined(shards: Sequence[Path], count: int, path: Path) -> None:
-    """Write piece by piece: into memory mapped to a file, a full disk is met by a dead process."""
+    """Write shard by shard: on a full disk, writing to mapped memory would kill the process."""
     first = np.load(shards[0] / 'images.npy', mmap_mode='r')
     header = {'descr': '|u1', 'fortran_order': False, 'shape': (count, *first.shape[1:])}
     with path.open('wb') as file:

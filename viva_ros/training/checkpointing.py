@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The state of a stage on disk, in safetensors: nothing that executes, each file whole or absent.
+The state of a run on disk: ``run.json``, and the state of each stage in safetensors.
 
-Where weights are spread over processes, each writes its own part, named by step; an index, written
-when all parts are there, says which step counts. So a run that is killed at any moment, in any
-process, finds the state before or the state after, never a mixture.
+Files are written atomically. Sharded weights have one file for each process and step; an index,
+written after all of them, names the valid step. A run that is killed at any moment, in any
+process, resumes from the last complete state.
 """
 
 import hashlib
@@ -38,11 +38,12 @@ from viva_ros.training.distributed import Workers
 @dataclass(frozen=True)
 class StateFile:
     """
-    Where one process keeps the state of a stage.
+    The state file of a stage, as one process reads and writes it.
 
-    :param parts: 1 unless weights are spread over processes
+    :param stage: name of the stage
     :param rank: of this process
-    :param wait: returns when all processes have called it
+    :param parts: number of files; 1 unless weights are sharded over processes
+    :param wait: barrier of all processes
     """
 
     folder: Path
@@ -52,7 +53,7 @@ class StateFile:
     wait: Callable[[], None] = lambda: None
 
     def write(self, step: int, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
-        """Write a state; all processes call."""
+        """Write the state after a step; all processes must call."""
         content = {key: value.contiguous().cpu().clone() for key, value in tensors.items()}
         metadata = {'step': str(step), **about}
         if self.parts == 1:
@@ -71,21 +72,22 @@ class StateFile:
 
     def read(self) -> tuple[dict[str, str], dict[str, Tensor]] | None:
         """
-        Return metadata and tensors of the state written last; None where there is none.
+        Return metadata and tensors of the last complete state; None if there is none.
 
-        :raises ConfigurationError: if it is of another number of processes
+        :raises ConfigurationError: if it was written by another number of processes
         :raises RecordingError: if it cannot be read
         """
-        self.wait()  # none deletes what another has not seen
+        self.wait()  # no process may delete a file before all have looked
         if self.rank == 0:
-            for left in self.folder.glob(f'.{self.stage}.state*.tmp'):  # killed while writing
-                left.unlink(missing_ok=True)
-        path = self._path if self.parts == 1 else self._counted()
+            for partial in self.folder.glob(f'.{self.stage}.state*.tmp'):  # killed while writing
+                partial.unlink(missing_ok=True)
+        path = self._path if self.parts == 1 else self._indexed_part()
         other = self._index if self.parts == 1 else self._path
         if other.is_file():
             raise ConfigurationError(
-                f'{other} was written with{"" if self.parts == 1 else "out"} --shard: go on as '
-                'begun, or choose another --out'
+                'state-shard-differs',
+                f'{other} was written with{"" if self.parts == 1 else "out"} --shard: continue '
+                'the same way, or choose another --out',
             )
         if path is None or not path.is_file():
             return None
@@ -94,16 +96,19 @@ class StateFile:
                 names = file.keys()
                 return file.metadata(), {name: file.get_tensor(name) for name in names}
         except (OSError, SafetensorError) as error:
-            raise RecordingError(f'{path} cannot be read ({error}): delete it') from error
+            raise RecordingError(
+                'state-unreadable', f'{path} cannot be read ({error}): delete it'
+            ) from error
 
-    def _counted(self) -> Path | None:
+    def _indexed_part(self) -> Path | None:
         if not self._index.is_file():
             return None
         content: dict[str, Any] = json.loads(self._index.read_text(encoding='utf-8'))
         if content['parts'] != self.parts:
             raise ConfigurationError(
-                f'{self._index} is of {content["parts"]} processes, now there are {self.parts}: '
-                f'go on with {content["parts"]}, or choose another --out'
+                'state-processes-differ',
+                f'{self._index} was written by {content["parts"]} processes, now there are '
+                f'{self.parts}: continue with {content["parts"]}, or choose another --out',
             )
         return self._part(content['step'])
 
@@ -126,7 +131,7 @@ STARTS: Final = 'starts'
 def describe(
     run: TrainConfig, config: ViVaConfig, learn: Data, hold: Data | None
 ) -> dict[str, Any]:
-    """Return all that weights depend on, but for the hardware."""
+    """Return all settings and data that the weights depend on, without the hardware."""
     names = [label['name'] for label in learn.labels]
     content = {
         'config': config.to_dict(), 'plan': asdict(run.plan), 'augment': asdict(run.augment),
@@ -141,10 +146,10 @@ def describe(
 
 def begin(run: TrainConfig, content: Mapping[str, Any], workers: Workers) -> None:
     """
-    Write what a run is, or check that it goes on as it was begun, and note the start.
+    Write ``run.json``, or check that a resumed run has the same settings, and append the start.
 
     :param content: from ``describe``
-    :raises ConfigurationError: naming the first thing that differs
+    :raises ConfigurationError: if a setting or the data differ; it names the first
     """
     path, starts = run.out / DESCRIPTION, []
     if path.is_file():
@@ -152,8 +157,9 @@ def begin(run: TrainConfig, content: Mapping[str, Any], workers: Workers) -> Non
         starts = before.pop(STARTS, [])
         for name, old, new in _differences('', before, content):
             raise ConfigurationError(
-                f'{path} was begun with {name} {old!r}, now asked for is {new!r}: choose '
-                'another --out, or delete it'
+                'run-differs',
+                f'{path} was started with {name} {old!r}, now it is {new!r}: choose another '
+                '--out, or delete it',
             )
     start = {
         'command': command_line('train'), 'git': revision(), 'environment': environment(),
@@ -163,12 +169,12 @@ def begin(run: TrainConfig, content: Mapping[str, Any], workers: Workers) -> Non
 
 
 def started(folder: Path) -> list[dict[str, Any]]:
-    """Return the starts of a run, the first one first."""
+    """Return the starts of a run in order."""
     return list(json.loads((folder / DESCRIPTION).read_text(encoding='utf-8'))[STARTS])
 
 
 def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Go through the leaves of two trees that are not the same."""
+    """Yield name, old and new value of the leaves in which two trees differ."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             yield from _differences(f'{name}.{key}'.lstrip('.'), old.get(key), new.get(key))
@@ -181,22 +187,22 @@ HEAD: Final = 'proj_out'
 
 
 def add(transformer: WanTransformer3DModel, rank: int) -> None:
-    """Freeze a transformer and put adapters, which change nothing yet, beside its layers."""
+    """Freeze a transformer and add LoRA adapters, initially of zero effect, to its layers."""
     transformer.requires_grad_(False)
     inject_adapter_in_model(adapter_config(rank), transformer)
     transformer.get_submodule(HEAD).requires_grad_(True)
     for parameter in transformer.parameters():
-        if parameter.requires_grad:  # also where the frozen weights are bfloat16
+        if parameter.requires_grad:  # also if the frozen weights are bfloat16
             parameter.data = parameter.data.float()
 
 
 def adapter_config(rank: int) -> LoraConfig:
-    """Return peft's description of the adapters."""
+    """Return the configuration of the adapters for peft."""
     return LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=LAYERS)
 
 
 def write(folder: Path, transformer: WanTransformer3DModel, rank: int) -> None:
-    """Write the adapters as peft does, and the output layer beside them."""
+    """Write the adapters in the layout of peft, and the output layer to the same folder."""
     folder.mkdir(parents=True, exist_ok=True)
     adapters = {k: v.contiguous() for k, v in get_peft_model_state_dict(transformer).items()}
     head = transformer.get_submodule(HEAD).state_dict()
@@ -208,7 +214,7 @@ def write(folder: Path, transformer: WanTransformer3DModel, rank: int) -> None:
 
 
 def merge(transformer: WanTransformer3DModel) -> None:
-    """Add the adapters to the weights in float32, and take them away."""
+    """Merge the adapters into the weights in float32, and remove them."""
     transformer.float()
     for name, layer in list(transformer.named_modules()):
         if isinstance(layer, LoraLayer):
@@ -220,9 +226,9 @@ def merge(transformer: WanTransformer3DModel) -> None:
 
 def provenance(run: TrainConfig, learn: Data, final: Mapping[str, float]) -> dict[str, Any]:
     """
-    Return command, seeds, data and figures, for JSON.
+    Return command, seeds, data and metrics, for JSON.
 
-    :param final: held-out figures at the end
+    :param final: metrics on validation recordings at the end
     """
     libraries = {name: version(name) for name in ('torch', 'diffusers', 'numpy')}
     return {

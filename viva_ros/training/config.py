@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run of training is made of, and how long and fast each of its stages goes."""
+"""Settings of a training run, and the schedules of its stages."""
 
 import math
 from collections.abc import Mapping
@@ -19,12 +19,14 @@ from viva_ros.training.distributed import Hardware
 @dataclass(frozen=True)
 class Schedule:
     """
-    Length and pace of one stage.
+    Length, batch size and learning rate of one stage.
 
-    :param average: decay of the averaged weights; 0 keeps none
-    :param lowest: share of the learning rate that the cosine ends at; 1 stays at the full rate
-    :param save_every: steps between states written
-    :param measure_every: steps between held-out figures
+    :param rate: largest learning rate
+    :param warm_up: steps of the linear warm-up
+    :param average: decay of the averaged weights; 0: no average
+    :param lowest: final share of the learning rate after the cosine; 1: constant rate
+    :param save_every: steps between written states
+    :param measure_every: steps between metrics on validation recordings
     """
 
     steps: int = field(metadata=required('Steps of the stage; 0 skips it.', at_least=0))
@@ -45,7 +47,7 @@ class Schedule:
         return self.rate * (self.lowest + (1 - self.lowest) * falling)
 
 
-#: Steps of a preset that draw each moment once on average; ``settled`` replaces it.
+#: Number of steps that draws each moment once on average; ``settled`` replaces it.
 ONE_EPOCH: Final = -1
 SKIPPED: Final = Schedule(0, 1, 1e-3, 1)
 
@@ -55,7 +57,7 @@ class TrainPlan:
     """
     Schedules of the stages, in order, and of the baseline.
 
-    :param head: in place of ``viva`` where only a head is trained
+    :param head: replaces ``viva`` if only a head is trained
     """
 
     vae: Schedule = field(default_factory=lambda: Schedule(1600, 16, 2e-3, 100))
@@ -65,12 +67,12 @@ class TrainPlan:
     proprio: Schedule = field(default_factory=lambda: Schedule(4000, 256, 1e-3, 200))
 
     def settled(self, moments: int) -> 'TrainPlan':
-        """Return the plan for a number of training moments: an epoch gets its length."""
+        """Return the plan for a number of training moments, with ONE_EPOCH resolved."""
         stages = {name: getattr(self, name) for name in asdict(self)}
         return TrainPlan(**{name: _settled(stage, moments) for name, stage in stages.items()})
 
 
-#: Fine-tuning as ViVa's authors did it (METHOD, 3): its backbone has seen frames and motion.
+#: Fine-tuning of the pretrained backbone with the settings of the ViVa paper.
 FINE_TUNING: Final = TrainPlan(
     vae=SKIPPED,
     video=SKIPPED,
@@ -88,7 +90,7 @@ COPIES: Final = 2  # encoded; an epoch of fine-tuning draws each moment once, so
 @dataclass(frozen=True)
 class TrainConfig:
     """
-    A training run; two runs with the same configuration give the same weights.
+    A training run; two runs with the same configuration have the same weights.
 
     :raises ConfigurationError: if a value is out of range, or two exclude each other
     """
@@ -136,21 +138,25 @@ class TrainConfig:
         validate(self, nested=False)
         if self.targets and (VALUE not in self.targets or set(self.targets) - set(NAMES)):
             raise ConfigurationError(
-                f'targets is {",".join(self.targets)}, must be of {",".join(NAMES)}, with value'
+                'targets-invalid',
+                f'targets is {",".join(self.targets)}, must be of {",".join(NAMES)}, with value',
             )
         if self.lora and self.head:
             raise ConfigurationError(
-                f'lora is {self.lora} and head is {self.head}: one may be above 0, adapters or a '
-                'head on frozen blocks'
+                'lora-with-head',
+                f'lora is {self.lora} and head is {self.head}: only one may be above 0, adapters '
+                'or a head on frozen blocks',
             )
         if self.hardware.shard and (self.lora or self.head):
             raise ConfigurationError(
-                '--shard is for training all weights: leave it out with --lora or --head'
+                'shard-with-frozen-weights',
+                '--shard is for training all weights: leave it out with --lora or --head',
             )
         if self.backbone is None and not self.plan.vae.steps:
             raise ConfigurationError(
-                f'preset {self.preset} has no VAE to begin with: give --backbone DIR, or '
-                '--vae-steps above 0'
+                'vae-missing',
+                f'preset {self.preset} has no trained VAE: name weights with --backbone DIR, or '
+                'set --vae-steps above 0',
             )
 
     @property
@@ -168,10 +174,10 @@ def plan(
     batch: int | None, lengths: Mapping[str, int | None], preset: str = TrainConfig.preset
 ) -> TrainPlan:
     """
-    Return the plan of a preset with other lengths and another batch.
+    Return the plan of a preset with other lengths and another batch size.
 
-    :param batch: of all stages; None: as in the preset
-    :param lengths: steps by stage; None: as in the preset
+    :param batch: size in all stages; None: as in the preset
+    :param lengths: steps by name of the stage; None: as in the preset
     :raises ConfigurationError: if a length or the batch is out of range
     """
     default, schedules = PLANS.get(preset, TrainPlan()), {}
@@ -195,5 +201,5 @@ def _settled(stage: Schedule, moments: int) -> Schedule:
 
 
 def _with_steps(stage: Schedule, steps: int) -> Schedule:
-    """Change the length; the warm-up takes a fifth of it at most."""
+    """Return a stage of another length; the warm-up is at most a fifth of it."""
     return replace(stage, steps=steps, warm_up=min(stage.warm_up, max(1, steps // 5)))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model learns from: an episode cut into moments, as a monitor would have met them."""
+"""Training samples: moments of an episode, pre-processed as on a robot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,10 +25,10 @@ class Moments:
     :param stamps: (N,) int64, ns
     :param images: (N, V, H, W, 3) uint8, letterboxed
     :param proprio: (N, J), rad or m
-    :param future: (N, J), one horizon later; near the end the last that there is
-    :param returned: G, (N,)
+    :param future: (N, J), rad or m, one horizon later; near the end the last joint state
+    :param returned: return G, (N,)
     :param joint_stamps: of all joint states, (M,) int64, ns
-    :param joints: (M, J), rad or m
+    :param joints: of all joint states, (M, J), rad or m
     """
 
     stamps: NDArray[np.int64]
@@ -42,9 +42,11 @@ class Moments:
 
 def nearest(stamps: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     """
-    Return the index of the stamp nearest to each wanted one; the earlier of two as near.
+    Return the index of the stamp nearest to each wanted one; of two equally near, the earlier.
 
-    :param stamps: (N,), ascending, N >= 1
+    :param stamps: (N,), ascending, N >= 1, ns
+    :param wanted: (M,), ns
+    :returns: (M,)
     """
     after = np.clip(np.searchsorted(stamps, wanted), 1, max(len(stamps) - 1, 1))
     after = np.minimum(after, len(stamps) - 1)
@@ -58,29 +60,33 @@ def cut(
     size: tuple[int, int], horizon: float, every: int = 1,
 ) -> Moments:  # fmt: skip
     """
-    Take the moments of the first camera's frames, with what is nearest to each.
+    Return a moment for each frame of the first camera, with the nearest frames and joint states.
 
     :param size: (height, width) of the images, px
     :param horizon: of the forecast, s
-    :param every: keep each so many-th frame
+    :param every: stride of the frames
     :raises RecordingError: if the episode has no label, or lacks a camera or joint
     """
     if episode.label is None:
-        raise RecordingError(f'{episode.name} has no outcome: leave it out')
+        raise RecordingError(
+            'episode-outcome-missing', f'{episode.name} has no outcome: label it, or leave it out'
+        )
     missing = [name for name in cameras if name not in episode.cameras]
     missing += [name for name in joint_names if name not in episode.joints.names]
     if missing:
-        raise RecordingError(f'{episode.name} lacks {", ".join(missing)}: leave it out')
+        raise RecordingError(
+            'episode-channel-missing', f'{episode.name} lacks {", ".join(missing)}: leave it out'
+        )
     all_stamps = episode.cameras[cameras[0]].stamps
     stamps = all_stamps[::every]
     images = np.empty((len(stamps), len(cameras), *size, 3), dtype=np.uint8)
     for view, camera in enumerate(cameras):
         frames = episode.cameras[camera]
-        seen = frames.images
-        if isinstance(seen, Pictures):  # as a monitor decodes them
-            seen = seen.fitting(size)
+        sources = frames.images
+        if isinstance(sources, Pictures):  # decoded at a reduced size, as on a robot
+            sources = sources.fitting(size)
         for row, index in enumerate(nearest(frames.stamps, stamps)):
-            images[row, view] = letterbox(seen[int(index)], size)
+            images[row, view] = letterbox(sources[int(index)], size)
     track, joints = episode.joints.stamps, _joints(episode.joints, joint_names)
     proprio, future = (joints_at(track, joints, stamps, later) for later in (0.0, horizon))
     returned = returns(len(all_stamps), episode.label.success)[::every]
@@ -92,12 +98,12 @@ def joints_at(
     later: float,
 ) -> NDArray[np.floating]:  # fmt: skip
     """
-    Return the joint positions nearest to moments, or to so much later; at the end the last.
+    Return the joint positions nearest in time to moments plus an offset; after the end, the last.
 
     :param joint_stamps: (M,), ns
     :param joints: (M, J)
     :param stamps: (N,), ns
-    :param later: s
+    :param later: offset, s
     :returns: (N, J)
     """
     return joints[nearest(joint_stamps, stamps + round(later * 1e9))]
@@ -118,16 +124,16 @@ class JointTrack:
 @dataclass(frozen=True)
 class Data:
     """
-    All moments of some recordings, in order of episode and time.
+    All moments of a set of recordings, in order of episode and time.
 
     :param images: (N, V, H, W, 3) uint8, on disk
     :param proprio: (N, J), rad or m
-    :param future: (N, J), rad or m
-    :param returned: G, (N,)
+    :param future: one horizon later, (N, J), rad or m
+    :param returned: return G, (N,)
     :param stamps: (N,) int64, ns
     :param episode: index of the episode of each moment, (N,)
     :param labels: of each episode: name, task, success, failure, seed, times
-    :param tracks: of each episode
+    :param tracks: joint states of each episode
     """
 
     images: NDArray[np.uint8]
@@ -141,22 +147,22 @@ class Data:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Of all episodes, each once."""
+        """Names of the tasks of all episodes, sorted."""
         return tuple(sorted({label['task'] for label in self.labels}))
 
     @property
     def success(self) -> NDArray[np.bool_]:
-        """Outcome of the episode of each moment, (N,)."""
+        """Whether the episode of each moment succeeds, (N,)."""
         outcomes = np.array([bool(label['success']) for label in self.labels])
         return outcomes[self.episode]
 
     def task_index(self, tasks: Sequence[str]) -> NDArray[np.int64]:
-        """Return the place of each moment's task in ``tasks``, (N,)."""
+        """Return the index of each moment's task in ``tasks``, (N,)."""
         places = np.array([tasks.index(label['task']) for label in self.labels], dtype=np.int64)
         return places[self.episode]
 
     def ahead(self, horizon: float) -> 'Data':
-        """Return the same moments with the forecast of another horizon, s."""
+        """Return the same moments with ``future`` at another horizon, s."""
         futures = [
             joints_at(track.stamps, track.joints, self.stamps[self.rows_of(index)], horizon)
             for index, track in enumerate(self.tracks)
@@ -169,7 +175,7 @@ class Data:
         return slice(int(begin), int(end))
 
     def rows_ahead(self, horizon: float) -> NDArray[np.int64]:
-        """Return for each moment the row of the moment nearest to one horizon later, (N,)."""
+        """Return the row of the moment nearest to ``horizon`` s after each moment, (N,)."""
         rows = np.empty(len(self.stamps), dtype=np.int64)
         for index in range(len(self.labels)):
             mine = self.rows_of(index)
@@ -178,6 +184,6 @@ class Data:
         return rows
 
     def balance(self) -> Array:
-        """Return a weight for each moment such that every task weighs the same, (N,)."""
+        """Return a sampling weight for each moment; all tasks have the same total, (N,)."""
         task = self.task_index(self.tasks)
         return 1.0 / np.bincount(task)[task]

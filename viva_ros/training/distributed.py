@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The processes that train together, and what one of them computes on.
+Distributed training: processes, devices, precision and sharding.
 
-One process needs nothing; several are started by `accelerate launch` or `torchrun`. However many
-they are, and in however many parts each takes its share, a step has the gradients of one process
-with the whole batch: see ``draws``.
+Several processes are started by `accelerate launch` or `torchrun`. A step has the gradients of
+one process with the whole batch, for any number of processes and micro-batches: see
+``viva_ros.model.noise``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,20 +29,20 @@ from viva_ros.model.noise import BatchShare, Source
 
 
 def can_shard(module: nn.Module) -> bool:
-    """Return whether it is made of blocks that can be gathered one after the other."""
+    """Return whether a module has blocks, which are gathered one at a time."""
     return isinstance(getattr(module, 'blocks', None), nn.ModuleList)
 
 
 def is_sharded(module: nn.Module) -> bool:
-    """Return whether it was spread already."""
+    """Return whether a module is sharded."""
     return isinstance(module, FSDPModule)
 
 
 def shard(module: nn.Module, device: torch.device, precision: str) -> None:
     """
-    Spread a transformer in place; its parameters are others from now on.
+    Shard a transformer in place (FSDP); its parameter objects are replaced.
 
-    :param precision: 'bf16' gathers weights in it; gradients are summed in float32
+    :param precision: 'bf16' gathers weights in bfloat16; gradients are summed in float32
     """
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     policy = MixedPrecisionPolicy()
@@ -58,19 +58,19 @@ def shard(module: nn.Module, device: torch.device, precision: str) -> None:
 
 
 def set_sync(module: nn.Module, sync: bool) -> None:
-    """Sum gradients over the processes at the next backward pass, or not yet."""
+    """Set whether the next backward pass sums the gradients over the processes."""
     if isinstance(module, FSDPModule):
         module.set_requires_gradient_sync(sync)
 
 
 def local(tensor: Tensor) -> Tensor:
-    """Return this process's part of a tensor, sharing its memory."""
+    """Return the shard of a tensor on this process; it shares the memory."""
     tensor = tensor.detach()
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def spread_like(part: Tensor, like: Tensor) -> Tensor:
-    """Put the parts of all processes together as another tensor is."""
+    """Return a tensor from the shards of all processes, distributed as another tensor."""
     if not isinstance(like, DTensor) or part.ndim == 0:
         return part
     return DTensor.from_local(
@@ -81,9 +81,9 @@ def spread_like(part: Tensor, like: Tensor) -> Tensor:
 
 def gather(module: nn.Module, keep: bool) -> dict[str, Tensor]:
     """
-    Return the whole weights by name, on the CPU; all processes call.
+    Return the full weights by name, on the CPU; all processes must call.
 
-    :param keep: whether this process wants them; the others get none
+    :param keep: whether this process keeps them; without it the result is empty
     """
     whole = {}
     for name, parameter in module.named_parameters():
@@ -96,7 +96,7 @@ def gather(module: nn.Module, keep: bool) -> dict[str, Tensor]:
 
 DEVICES: Final = ('auto', 'cpu', 'cuda')
 PRECISIONS: Final = ('fp32', 'bf16')
-PATIENCE: Final = timedelta(hours=12)  # the first process may read recordings for long
+PATIENCE: Final = timedelta(hours=12)  # others wait while the first reads recordings
 
 Losses: TypeAlias = Mapping[str, Tensor]
 LossFunction: TypeAlias = Callable[[int, Source], Losses]
@@ -130,14 +130,16 @@ class Hardware:
     def __post_init__(self) -> None:
         validate(self)
         if self.device == 'cuda' and not torch.cuda.is_available():
-            raise ConfigurationError('device is cuda, but there is none: use auto or cpu')
+            raise ConfigurationError(
+                'cuda-device-missing', 'device is cuda, but there is none: use auto or cpu'
+            )
 
 
 class Workers:
     """
-    All processes, as one of them sees them.
+    The processes of a run, as one of them uses them.
 
-    :raises ConfigurationError: if weights are to be spread over one process
+    :raises ConfigurationError: if weights are to be sharded over one process
     """
 
     def __init__(self, hardware: Hardware | None = None) -> None:
@@ -156,24 +158,25 @@ class Workers:
         self.device = self._accelerator.device
         if self.hardware.shard and self.count == 1:
             raise ConfigurationError(
-                'weights are to be spread over 1 process: start several with torchrun or '
-                'accelerate launch, or leave out --shard'
+                'shard-single-process',
+                'weights cannot be sharded over 1 process: start several with torchrun or '
+                'accelerate launch, or leave out --shard',
             )
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes what all have in common."""
+        """Whether this process writes the common files."""
         return self.rank == 0
 
     def place(self, module: nn.Module) -> None:
-        """Move a module to the device, and spread it if that is asked for and it has blocks."""
+        """Move a module to the device, or shard it if it has blocks and --shard is set."""
         if not self.is_spread(module):
             module.to(self.device)
         elif not is_sharded(module):
             shard(module, self.device, self.hardware.precision)
 
     def is_spread(self, module: nn.Module) -> bool:
-        """Return whether a module's weights are to be spread over the processes."""
+        """Return whether a module is to be sharded over the processes."""
         return self.hardware.shard and can_shard(module)
 
     def share(self, module: nn.Module, loss: LossFunction) -> LossFunction:
@@ -192,47 +195,48 @@ class Workers:
         self, loss: LossFunction, module: nn.Module, batch: int, generator: torch.Generator
     ) -> Losses:
         """
-        Add the gradients of a batch, and give its losses as this process saw them.
+        Add the gradients of a batch, and return the losses of this process.
 
         :param loss: from ``share``
-        :param batch: of all processes together
+        :param batch: size over all processes
         """
         parts = self.count * self.hardware.accumulate
         if parts == 1:
             losses = loss(batch, generator)
             losses['total'].backward()
             return losses
-        begin, seen = generator.get_state(), []
+        begin, rows = generator.get_state(), []
         for index in range(self.hardware.accumulate):
             generator.set_state(begin)
             share = BatchShare(generator, index * self.count + self.rank, parts)
-            with self._silent(loss, module, index + 1 < self.hardware.accumulate):
+            with self._no_sync(loss, module, index + 1 < self.hardware.accumulate):
                 losses = loss(batch // parts, share)
                 (losses['total'] / self.hardware.accumulate).backward()
-            seen.append({name: value.detach() for name, value in losses.items()})
-        return {name: torch.stack([row[name] for row in seen]).mean() for name in seen[0]}
+            rows.append({name: value.detach() for name, value in losses.items()})
+        return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
 
     def check(self, batch: int) -> None:
         """
-        Refuse a batch that cannot be shared evenly.
+        Refuse a batch that cannot be divided evenly.
 
-        :raises ConfigurationError: with the numbers
+        :raises ConfigurationError: if it is no multiple of processes x micro-batches
         """
         if batch % (self.count * self.hardware.accumulate):
             raise ConfigurationError(
+                'batch-indivisible',
                 f'batch is {batch}, must be a multiple of {self.count} processes x '
-                f'{self.hardware.accumulate} parts: change --batch or --accumulate'
+                f'{self.hardware.accumulate} micro-batches: change --batch or --accumulate',
             )
 
     def mean(self, losses: Losses) -> dict[str, float]:
-        """Average losses over the processes."""
+        """Return the losses averaged over the processes; all must call."""
         rows = torch.stack([value.detach().float() for value in losses.values()])
         if self.count > 1:
             rows = self._accelerator.reduce(rows.to(self.device), 'mean')
         return dict(zip(losses, rows.tolist(), strict=True))
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Compute with the precision asked for."""
+        """Return a context that computes in the precision of the run."""
         if self.hardware.precision == 'fp32':
             return nullcontext()
         context: AbstractContextManager[None] = self._accelerator.autocast()
@@ -240,25 +244,25 @@ class Workers:
 
     @contextmanager
     def first_goes_ahead(self) -> Iterator[None]:
-        """Let the first process through, then the others: they find what it wrote."""
+        """Run the block in the first process, then in the others, which find its files."""
         with self._accelerator.main_process_first():
             yield
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes have called."""
         self._accelerator.wait_for_everyone()
 
     def close(self) -> None:
-        """Leave the others."""
+        """Leave the process group."""
         self._accelerator.end_training()
 
     @contextmanager
-    def _silent(self, loss: LossFunction, module: nn.Module, silent: bool) -> Iterator[None]:
-        """Keep gradients to this process until its last part."""
+    def _no_sync(self, loss: LossFunction, module: nn.Module, skip: bool) -> Iterator[None]:
+        """Skip the sum of gradients over the processes until the last micro-batch."""
         if self.is_spread(module):
-            set_sync(module, not silent)
+            set_sync(module, not skip)
             yield
-        elif silent and isinstance(loss, DistributedDataParallel):
+        elif skip and isinstance(loss, DistributedDataParallel):
             with loss.no_sync():
                 yield
         else:
@@ -266,7 +270,7 @@ class Workers:
 
 
 class _Module(nn.Module):
-    """A loss as a module of the weights that it trains, whichever of their methods it calls."""
+    """A loss as the forward pass of the trained module, which DistributedDataParallel requires."""
 
     def __init__(self, module: nn.Module, loss: LossFunction) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What each stage of training minimises, and on which draws from the data."""
+"""Losses of the stages, and metrics on validation recordings."""
 
 import math
 import os
@@ -35,7 +35,7 @@ COPY_SEED = 1000  # added to the seed of a run and the number of a copy
 
 
 def take(array: NDArray[np.generic], rows: Tensor) -> Tensor:
-    """Read rows of an array, perhaps on disk, in ascending order; they come back as asked for."""
+    """Return rows of an array, which may be on disk: they are read in ascending order."""
     order = torch.argsort(rows)
     sorted_rows = torch.from_numpy(np.asarray(array[rows[order].numpy()]))
     return sorted_rows[torch.argsort(order)]
@@ -43,7 +43,7 @@ def take(array: NDArray[np.generic], rows: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class VaeLoss:
-    """Reconstruction of single views, with edges, and a small pull towards unit latents."""
+    """Reconstruction error of single views and their edges, and a small KL divergence."""
 
     model: ViVa
     data: Data
@@ -95,7 +95,7 @@ def encode_all(
 
 
 def set_statistics(model: ViVa, raw: NDArray[np.float16]) -> None:
-    """Take mean and standard deviation of each latent channel over the training views."""
+    """Set mean and standard deviation of each latent channel from the training views."""
     model.latents_mean.copy_(torch.from_numpy(raw.mean(axis=(0, 1, 3, 4), dtype=np.float64)))
     model.latents_std.copy_(torch.from_numpy(raw.std(axis=(0, 1, 3, 4), dtype=np.float64)))
 
@@ -103,7 +103,7 @@ def set_statistics(model: ViVa, raw: NDArray[np.float16]) -> None:
 @dataclass(frozen=True)
 class VideoLoss:
     """
-    Generation of clips of one camera, the first frame given.
+    Generation of clips of one camera, conditioned on the first frame.
 
     :param raw: latents of all views from ``encode_all``
     :param spacing: moments between the frames of a clip
@@ -115,7 +115,7 @@ class VideoLoss:
     spacing: int
 
     def __call__(self, batch: int, source: draws.Source) -> Losses:
-        """Return losses of a batch of clips; past the end an episode stands still."""
+        """Return losses of a batch of clips; the last frame of an episode repeats at its end."""
         first = draws.integers(len(self.raw), batch, source)
         views = draws.integers(self.raw.shape[1], batch, source)
         episode = torch.from_numpy(self.data.episode)
@@ -134,12 +134,12 @@ class VideoLoss:
 @dataclass(frozen=True)
 class Labels:
     """
-    What is learnt of all moments, as tensors.
+    Inputs and targets of all moments.
 
     :param proprio: normalised, (N, J)
     :param future: normalised, one horizon later, (N, J)
     :param latent: v = G - 1, (N,)
-    :param failed: 1 where the episode fails in the end, (N,)
+    :param failed: 1 if the episode fails, otherwise 0, (N,)
     :param task: index, (N,)
     """
 
@@ -150,12 +150,12 @@ class Labels:
     task: Tensor
 
     def goals(self, rows: Tensor, images: Tensor | None = None) -> Goals:
-        """Return what some moments lead to."""
+        """Return the targets of some moments."""
         return Goals(self.latent[rows], self.future[rows], self.failed[rows], images)
 
     @classmethod
     def of(cls, data: Data, model: ViVa | ProprioModel, tasks: tuple[str, ...]) -> 'Labels':
-        """Compute them by the ranges of a model."""
+        """Return the labels, with joints normalised by the ranges of a model."""
         ranges = model.ranges
         value = value_from_return(data.returned.astype(np.float64))
         normal = [ranges.normalise(joints) for joints in (data.proprio, data.future)]
@@ -213,7 +213,7 @@ class ViVaLoss:
         return self.model.encode_pixels(pixels).unflatten(0, images.shape[:2])
 
     def _later(self, rows: Tensor) -> Tensor | None:
-        """Return the views one horizon later, not augmented, if the model denoises them."""
+        """Return latents of the views one horizon later, not augmented, if they are a target."""
         if IMAGES not in self.model.config.targets:
             return None
         later = self._rows_ahead[rows]
@@ -237,7 +237,7 @@ class ProprioLoss:
     settings: AugmentSettings
 
     def __call__(self, batch: int, source: draws.Source) -> Losses:
-        """Return losses of a batch of moments, weighted as ViVa's."""
+        """Return losses of a batch of moments, weighted as in ViVa."""
         rows = draws.integers(len(self.labels.latent), batch, source)
         proprio = self.labels.proprio[rows]
         noise = draws.normal(proprio.shape, source, proprio.device)
@@ -302,8 +302,8 @@ def predict(model: ViVa, raw: NDArray[np.float16], labels: Labels) -> tuple[Arra
 
 
 def in_batches(batch: Callable[[slice], tuple[Tensor, ...]], count: int) -> tuple[Array, Array]:
-    """Run a function on slices and join what it gives."""
-    with torch.no_grad():  # weights that are spread cannot be gathered in inference mode
+    """Run a function on slices of rows, and join the results."""
+    with torch.no_grad():  # sharded weights cannot be gathered in inference mode
         parts = [batch(slice(start, start + BATCH)) for start in range(0, count, BATCH)]
     columns = [torch.cat(column).float().cpu() for column in zip(*parts, strict=True)]
     values, forecasts = (column.numpy() for column in columns)
@@ -312,7 +312,7 @@ def in_batches(batch: Callable[[slice], tuple[Tensor, ...]], count: int) -> tupl
 
 def figures(data: Data, values: Array, forecasts: Array) -> dict[str, float]:
     """
-    Compare with the labels.
+    Return the metrics of values and forecasts against the labels.
 
     :returns: Spearman with time (mean over successes), AUROC of the outcome by final value, mean
         absolute error of values, and of forecasts in rad or m

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva train`: learn the frames, then motion, then value (METHOD, 2 and 3).
+`viva train`: train the VAE, then the video generator, then the value model.
 
-Three stages: the VAE on single frames; the transformer as a generator of video; ViVa from there.
-Published weights (--backbone) take the place of the first two. A run that was stopped, however
-hard, goes on where it was when started again with the same arguments.
+Three stages: the VAE on single frames; the transformer as a video generator; ViVa from its
+weights. Published weights (--backbone) replace the first two. An interrupted or killed run
+continues when it is started again with the same arguments.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,10 +43,10 @@ from viva_ros.training.trainer import TrainStage
 
 def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
     """
-    Return a model with the weights of the backbone, or random ones where there is none.
+    Return a model with the weights of the backbone, or random ones without a backbone.
 
-    Weights that are only looked through (adapters or a head learn instead) are in bfloat16 where
-    products are; those that learn are in float32.
+    Frozen weights (under adapters or a head) are in the precision of the run, trained weights in
+    float32.
 
     :raises EngineError: if backbone or embeddings cannot be read, or do not fit the preset
     :raises ConfigurationError: if a task has no embedding and the preset needs one
@@ -78,15 +78,20 @@ def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> Vi
     """
     layers = config.transformer.num_layers
     if run.head > layers:
-        raise ConfigurationError(f'head is on {run.head} blocks, preset {run.preset} has {layers}')
+        raise ConfigurationError(
+            'head-too-deep',
+            f'head is {run.head}, must be at most {layers}, the blocks of preset {run.preset}',
+        )
     if run.head and 'images' in run.targets:
-        raise ConfigurationError('targets has images, which a head does not read: leave them out')
+        raise ConfigurationError(
+            'head-with-images', 'targets has images, which a head does not predict: leave it out'
+        )
     config = replace(config, targets=run.targets or config.targets)
     return first_model(run, config, ranges)
 
 
 def place(model: ViVa, workers: Workers) -> None:
-    """Move a model to the device, but for what its stage will spread over the processes."""
+    """Move a model to the device, without the modules that their stage will shard."""
     for child in model.children():
         if not workers.is_spread(child):
             child.to(workers.device)
@@ -99,7 +104,7 @@ def place(model: ViVa, workers: Workers) -> None:
 
 
 def bring_back(model: ViVa, workers: Workers) -> None:
-    """Put a transformer that is spread together on the first process; the others keep none."""
+    """Gather a sharded transformer on the first process; the others keep no weights."""
     spread = model.transformer
     if not sharding.is_sharded(spread):
         return
@@ -118,10 +123,10 @@ FIRST_LOGVAR: Final = 6.0
 
 def train(run: TrainConfig) -> ViVa | EarlyExit:
     """
-    Run all stages and write ``checkpoint/`` and the baseline's ``proprio/`` into the run's folder.
+    Run all stages; write ``checkpoint/`` and ``proprio/``, the baseline, to the run's folder.
 
     :raises RecordingError: if recordings cannot be read
-    :raises ConfigurationError: if what is asked for does not fit them, or a run that was begun
+    :raises ConfigurationError: if the configuration does not fit them, or the run to continue
     """
     workers = Workers(run.hardware)
     with workers.first_goes_ahead():
@@ -135,8 +140,10 @@ def train_on(
     run: TrainConfig, learn: Data, hold: Data | None, blank: ViVaConfig
 ) -> ViVa | EarlyExit:
     """
-    Run all stages on data at hand.
+    Run all stages on data.
 
+    :param learn: training moments
+    :param hold: validation moments; None: no metrics
     :param blank: configuration without tasks
     """
     run = replace(run, plan=run.plan.settled(len(learn.images)))
@@ -175,7 +182,7 @@ def train_vae(run: TrainConfig, model: ViVa, learn: Data) -> None:
 
 
 def prepare_vae(model: ViVa) -> None:
-    """Make drawn latents begin near their means, or the decoder sees only noise."""
+    """Start with a small variance of the latents: otherwise the decoder sees only noise."""
     model.vae.to(memory_format=torch.channels_last)
     with torch.no_grad():
         model.vae.quant_conv.bias[model.config.vae.z_dim :] -= FIRST_LOGVAR
@@ -194,7 +201,7 @@ def train_video(run: TrainConfig, model: ViVa, learn: Data, raw: NDArray[np.floa
 
 
 def clip_spacing(data: Data) -> int:
-    """Return the moments from one frame of a clip to the next."""
+    """Return the number of moments from one frame of a clip to the next."""
     within = np.diff(data.episode) == 0
     if not within.any():
         return 1
@@ -205,7 +212,7 @@ def clip_spacing(data: Data) -> int:
 def train_value(
     run: TrainConfig, model: ViVa, learn: Data, hold: Data | None
 ) -> tuple[dict[str, float], ViVa | EarlyExit]:
-    """Stage 3 in one of its forms: the whole transformer, adapters, or a head on frozen blocks."""
+    """Stage 3: train the whole transformer, adapters, or a head on frozen blocks."""
     if run.head:
         head = EarlyExit.of(model, run.head)
         return _train_targets(run, head, head.head, learn, hold), head
@@ -222,7 +229,7 @@ def train_value(
 
 
 def train_viva(run: TrainConfig, model: ViVa, learn: Data, hold: Data | None) -> dict[str, float]:
-    """Stage 3: future proprioception and value; gives the held-out figures."""
+    """Train future proprioception and value; return the metrics on validation recordings."""
     _set_checkpointing(run, model)
     return _train_targets(run, model, model.transformer, learn, hold)
 
@@ -234,7 +241,7 @@ def _train_targets(
     learn: Data,
     hold: Data | None,
 ) -> dict[str, float]:
-    """Train a part of a model on its targets, and give the held-out figures."""
+    """Train a part of a model on its targets; return the metrics on validation recordings."""
     name = 'head' if isinstance(model, EarlyExit) else 'viva'
     labels = stages.Labels.of(learn, model, model.config.tasks)
     copies = latent_copies(run, model, learn) if run.copy_count else ()
@@ -257,7 +264,7 @@ def _train_targets(
 def train_proprio(
     run: TrainConfig, config: ViVaConfig, ranges: JointRanges, learn: Data, hold: Data | None
 ) -> None:
-    """Train the baseline and write it."""
+    """Train the proprioception baseline and write it."""
     if not run.plan.proprio.steps:
         return
     torch.manual_seed(run.seed)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run learns from and is measured on: recordings by part, cut into moments."""
+"""Recordings of a run: the split into training and validation, and their moments."""
 
 import hashlib
 import json
@@ -30,10 +30,10 @@ def split(folder: Path) -> dict[str, list[Path]]:
     """
     Return the recordings for 'train' and 'validation'.
 
-    The folder has a ``split.json`` (names of files by part), or a subfolder ``train``, or else
-    files that are told apart by the hash of their task and seed. Subfolders are looked into.
+    The split is that of ``split.json`` (file names by part), of a subfolder ``train``, or of the
+    hash of task and seed. Subfolders are included.
 
-    :raises RecordingError: if there is nothing to train on
+    :raises RecordingError: if there are no training recordings
     """
     parts = _parts(folder)
     train = parts.get('train', [])
@@ -41,7 +41,10 @@ def split(folder: Path) -> dict[str, list[Path]]:
     validation = parts.get('validation') or [p for p in train if draw(p) < VALIDATION_SHARE]
     train = sorted(set(train) - set(validation))
     if not train:
-        raise RecordingError(f'{folder} has no recordings to train on: run "viva record" first')
+        raise RecordingError(
+            'training-recordings-missing',
+            f'{folder} has no recordings to train on: run "viva record" first',
+        )
     return {'train': train, 'validation': sorted(validation)}
 
 
@@ -52,7 +55,9 @@ def _parts(folder: Path) -> dict[str, list[Path]]:
             content = json.loads(listed.read_text(encoding='utf-8'))
             return {part: [folder / name for name in names] for part, names in content.items()}
         except (ValueError, TypeError, AttributeError) as error:
-            raise RecordingError(f'{listed} cannot be read ({error}): write it again') from error
+            raise RecordingError(
+                'split-unreadable', f'{listed} cannot be read ({error}): write it again'
+            ) from error
     if any((folder / part).is_dir() for part in SHARES):
         return {'train': inside(folder / 'train')}
     draw = partial(_draw, folder, 'part')
@@ -71,7 +76,7 @@ def _draw(folder: Path, stream: str, path: Path) -> float:
 @dataclass(frozen=True)
 class Rows:
     """
-    Some rows of an array on disk, read when asked for.
+    Rows of an array on disk, read on access.
 
     :param array: (M, ...)
     :param rows: (N,)
@@ -88,7 +93,7 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As an array has it."""
+        """Shape of the selected rows."""
         return (len(self.rows), *self.array.shape[1:])
 
 
@@ -96,13 +101,14 @@ def of_tasks(data: Data, tasks: Sequence[str]) -> Data:
     """
     Keep the episodes of some tasks.
 
-    :param tasks: none for all
-    :raises ConfigurationError: naming those that there are, if one has no episode
+    :param tasks: names; empty: all
+    :raises ConfigurationError: if a task has no episode
     """
     unknown = sorted(set(tasks) - set(data.tasks))
     if unknown:
         raise ConfigurationError(
-            f'tasks is {", ".join(unknown)}, the recordings are of {", ".join(data.tasks)}'
+            'task-not-recorded',
+            f'tasks is {", ".join(unknown)}, the recordings are of {", ".join(data.tasks)}',
         )
     if not tasks or set(tasks) == set(data.tasks):
         return data
@@ -123,22 +129,22 @@ def of_episodes(data: Data, episodes: Sequence[int]) -> Data:
 
 
 def _some(whole: Any, rows: NDArray[np.int64], episodes: Sequence[int]) -> Any:
-    """Take rows of an array, or those entries of a list, which has one for each episode."""
+    """Return rows of an array of moments, or entries of a list of episodes."""
     if isinstance(whole, list):
         return [whole[k] for k in episodes] if whole else whole
     return whole[rows]
 
 
-MOMENT_RATE: Final = 5.0  # Hz: frames nearer than that are nearly the same, and memory is short
+MOMENT_RATE: Final = 5.0  # Hz; denser frames are nearly the same and need more memory
 
 
 @dataclass(frozen=True)
 class RobotSpec:
     """
-    What a model must know of a robot.
+    Cameras, joints and rates of a robot.
 
-    :param frame_rate: of its first camera, Hz
-    :param control_rate: of its joint states, Hz
+    :param frame_rate: of the first camera, Hz
+    :param control_rate: of the joint states, Hz
     """
 
     cameras: tuple[str, ...]
@@ -148,7 +154,7 @@ class RobotSpec:
 
     @property
     def every(self) -> int:
-        """Keep each so many-th frame."""
+        """Stride of the frames, for moments at MOMENT_RATE."""
         return max(1, round(self.frame_rate / MOMENT_RATE))
 
 
@@ -156,19 +162,23 @@ def robot_of(
     episode: Episode, cameras: Sequence[str] = (), usual: Sequence[str] = ()
 ) -> RobotSpec:  # fmt: skip
     """
-    Read it off an episode.
+    Return the robot of an episode.
 
-    :param cameras: to use, in this order; none for all
-    :param usual: order of a preset, kept where its cameras are those of the episode; else by name
-    :raises ConfigurationError: if the episode lacks one, or has a single frame or joint state
+    :param cameras: to use, in this order; empty: all
+    :param usual: order of a preset, used if its cameras are those of the episode; else by name
+    :raises ConfigurationError: if the episode lacks one, or has fewer than two frames or joint
+        states
     """
     unknown = [name for name in cameras if name not in episode.cameras]
     if unknown:
         raise ConfigurationError(
-            f'cameras is {", ".join(unknown)}, {episode.name} has {", ".join(episode.cameras)}'
+            'camera-not-recorded',
+            f'cameras is {", ".join(unknown)}, {episode.name} has {", ".join(episode.cameras)}',
         )
     if len(set(cameras)) != len(cameras):
-        raise ConfigurationError(f'cameras is {", ".join(cameras)}, must be named once each')
+        raise ConfigurationError(
+            'camera-repeated', f'cameras is {", ".join(cameras)}, each must be named once'
+        )
     order = usual if set(usual) == set(episode.cameras) else sorted(episode.cameras)
     chosen = tuple(cameras) or tuple(order)
     frame_rate = _rate(episode.name, chosen[0], episode.cameras[chosen[0]].stamps)
@@ -177,10 +187,11 @@ def robot_of(
 
 
 def _rate(episode: str, what: str, stamps: NDArray[np.int64]) -> float:
-    """Return the median rate of stamps, Hz; to a whole number above 2, where jitter hides more."""
+    """Return the median rate of stamps, Hz; above 2, rounded, as jitter hides the fraction."""
     if len(stamps) < 2:
         raise ConfigurationError(
-            f'{episode} has {len(stamps)} of {what}, must have two or more to tell their rate'
+            'rate-unknown',
+            f'{episode} has {len(stamps)} of {what}, must have two or more to measure the rate',
         )
     rate = 1e9 / float(np.median(np.diff(stamps)))
     return float(round(rate)) if rate > 2 else rate
@@ -192,7 +203,7 @@ class Material:
     Moments of recordings.
 
     :param learn: of the training recordings
-    :param hold: of the validation recordings, None where there are none
+    :param hold: of the validation recordings; None without any
     :param blank: configuration of a model for their robot, without tasks
     """
 
@@ -206,7 +217,7 @@ def gather(run: TrainConfig) -> Material:
     Read the recordings of a run.
 
     :raises RecordingError: if there are none, or they cannot be read
-    :raises ConfigurationError: if a camera or task asked for is not in them
+    :raises ConfigurationError: if they lack a camera or task of the run
     """
     parts = split_all(run.recordings)
     robot = first_robot(parts['train'], run.cameras, PRESETS[run.preset].cameras)
@@ -235,17 +246,20 @@ def first_robot(
     paths: Sequence[Path], cameras: Sequence[str], usual: Sequence[str] = ()
 ) -> RobotSpec:  # fmt: skip
     """
-    Read the robot off the first episode that has an outcome.
+    Return the robot of the first episode with an outcome.
 
     :param cameras: see ``robot_of``
-    :param usual: likewise
-    :raises RecordingError: if none has
+    :param usual: see ``robot_of``
+    :raises RecordingError: if no episode has an outcome
     """
     for path in paths:
         for episode in episodes_of(open_recording(path)):
             if episode.label is not None:
                 return robot_of(episode, cameras, usual)
-    raise RecordingError(f'none of {len(paths)} recordings has an outcome: label them first')
+    raise RecordingError(
+        'training-outcomes-missing',
+        f'none of {len(paths)} recordings has an outcome: label them first',
+    )
 
 
 def blank_for(run: TrainConfig, robot: RobotSpec) -> ViVaConfig:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Embed the tasks' texts with umT5, once, before training."""
+"""Embed the texts of tasks with umT5, before training."""
 
 import hashlib
 import html
@@ -26,15 +26,17 @@ def embed(snapshot: Path, texts: Sequence[str], tasks: Sequence[str] | None = No
     """
     Embed texts.
 
-    :param tasks: their names; None takes the texts
-    :raises ConfigurationError: if a text is empty or too long, or names do not fit
-    :raises EngineError: naming what is missing in the snapshot
+    :param snapshot: folder of pretrained Wan2.2-TI2V weights
+    :param tasks: names of the texts; None: the texts themselves
+    :raises ConfigurationError: if a text is empty or too long, or names are missing or repeated
+    :raises EngineError: if a file of the snapshot is missing or cannot be read
     """
     cleaned = [clean(text) for text in texts]
     names = list(tasks) if tasks is not None else cleaned
     if len(names) != len(cleaned) or len(set(names)) != len(names) or '' in (*names, *cleaned):
         raise ConfigurationError(
-            f'tasks are {names} for texts {cleaned}, must be one name for each, all different'
+            'task-names-mismatch',
+            f'tasks are {names} for texts {cleaned}, must be one name for each, all different',
         )
     _check(snapshot)
     tokenizer, encoder = _load(snapshot)
@@ -42,7 +44,8 @@ def embed(snapshot: Path, texts: Sequence[str], tasks: Sequence[str] | None = No
     for text, row in zip(cleaned, numbers, strict=True):
         if len(row) > TOKENS:
             raise ConfigurationError(
-                f'text has {len(row)} tokens, at most {TOKENS}: shorten {text[:40]!r}...'
+                'text-too-long',
+                f'text has {len(row)} tokens, at most {TOKENS}: shorten {text[:40]!r}...',
             )
     rows = torch.stack([_encode(encoder, row) for row in numbers])
     lengths = tuple(len(row) for row in numbers)
@@ -50,39 +53,40 @@ def embed(snapshot: Path, texts: Sequence[str], tasks: Sequence[str] | None = No
 
 
 def clean(text: str) -> str:
-    """Resolve what HTML has escaped, once or twice, and make each run of blanks one."""
+    """Resolve HTML escapes, once or twice, and replace each run of white space by one blank."""
     return ' '.join(html.unescape(html.unescape(text)).split())
 
 
 def add_to_file(path: Path, made: Embeddings) -> None:
-    """Add embeddings to a file, in place of older ones of the same tasks."""
+    """Add embeddings to a file; they replace those of the same tasks."""
     check_name(path)
     embeddings.write(path, embeddings.read(path).joined(made) if path.exists() else made)
 
 
 def check_name(path: Path) -> None:
     """
-    Look at the name of a file before the work of hours.
+    Check the name of an output file before the texts are embedded.
 
-    :raises ConfigurationError: if it is not one of ours
+    :raises ConfigurationError: if it does not end in .safetensors
     """
     if path.suffix != '.safetensors':
-        raise ConfigurationError(f'out is {path}, must end in .safetensors')
+        raise ConfigurationError('embeddings-suffix', f'out is {path}, must end in .safetensors')
 
 
 def add_to_checkpoint(folder: Path, made: Embeddings) -> str:
     """
-    Add tasks to a checkpoint, or change their texts; gives its new fingerprint.
+    Add tasks to a checkpoint, or replace their texts, and return its new fingerprint.
 
-    :raises EngineError: if it cannot be read, or hashes its tasks
-    :raises ConfigurationError: if its texts are of another encoder
+    :raises EngineError: if it cannot be read, or its model hashes task names
+    :raises ConfigurationError: if its texts were embedded by another encoder
     """
     found = checkpoint.read(folder, dtype=None)
     config = found.model.config
     if config.text != UMT5:
         raise EngineError(
-            f'{folder} has a model that hashes its tasks ({config.preset}), it must be one of '
-            'umT5: train one that begins as Wan2.2'
+            'checkpoint-text-hashed',
+            f'{folder} has a model that hashes task names (preset {config.preset}), it must use '
+            'umT5: train a model of a wan2.2 preset',
         )
     viva = found.model.viva if isinstance(found.model, EarlyExit) else found.model
     lengths = tuple(int(row.any(dim=1).sum()) for row in viva.text)
@@ -119,16 +123,18 @@ def _chunks(paths: Sequence[Path]) -> Iterator[tuple[bytes, bytes]]:
 
 def _check(snapshot: Path) -> None:
     path = snapshot / 'model_index.json'
-    given = read_json(path).get('text_encoder')
-    if given != ['transformers', ENCODER]:
-        raise EngineError(f'{path}: text_encoder is {given}, must be {ENCODER}: {AGAIN}')
-    Shards(snapshot / 'text_encoder', 'model')  # each file whole, or an error that names it
+    found = read_json(path).get('text_encoder')
+    if found != ['transformers', ENCODER]:
+        raise EngineError(
+            'text-encoder-unknown', f'{path}: text_encoder is {found}, must be {ENCODER}: {AGAIN}'
+        )
+    Shards(snapshot / 'text_encoder', 'model')  # an error names a missing or damaged file
     if not (snapshot / 'tokenizer').is_dir():
-        raise EngineError(f'{snapshot} lacks the folder tokenizer: {AGAIN}')
+        raise EngineError('tokenizer-missing', f'{snapshot} lacks the folder tokenizer: {AGAIN}')
 
 
 def _load(snapshot: Path) -> tuple[Any, Any]:
-    """Load tokenizer and encoder, in the type that its weights are published in."""
+    """Load tokenizer and encoder, in the type of the published weights."""
     from transformers import AutoTokenizer, UMT5EncoderModel
 
     try:
@@ -138,21 +144,27 @@ def _load(snapshot: Path) -> tuple[Any, Any]:
             output_loading_info=True, use_safetensors=True,
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError) as error:
-        raise EngineError(f'{snapshot} has no umT5 that can be read ({error}): {AGAIN}') from error
+        raise EngineError(
+            'text-encoder-unreadable', f'umT5 in {snapshot} cannot be read ({error}): {AGAIN}'
+        ) from error
     wrong = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
     if wrong:
-        raise EngineError(f'{snapshot / "text_encoder"} does not fit: {wrong}: {AGAIN}')
+        raise EngineError(
+            'text-encoder-weights-mismatch',
+            f'{snapshot / "text_encoder"} does not fit {ENCODER}: {wrong}: {AGAIN}',
+        )
     return tokenizer, encoder.eval()
 
 
 def _encode(encoder: Any, numbers: Sequence[int]) -> Tensor:
-    """Return (TOKENS, width), zeros past the text."""
+    """Return the embedding of a text, (TOKENS, width); zeros after its end."""
     with torch.inference_mode():
         states = encoder(torch.tensor([numbers])).last_hidden_state[0]
     if not bool(torch.isfinite(states).all()):
         raise EngineError(
-            f'the text encoder gives numbers that are not finite ({states.dtype}): '
-            'use weights in bfloat16 or float32'
+            'embedding-not-finite',
+            f'the text encoder returns numbers that are not finite ({states.dtype}): '
+            'use weights in bfloat16 or float32',
         )
     rows = torch.zeros(TOKENS, states.shape[1], dtype=states.dtype)
     rows[: len(numbers)] = states

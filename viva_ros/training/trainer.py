@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The training loop: AdamW, warm-up and cosine, clipped gradients, averaged weights.
+The training loop: AdamW, warm-up and cosine schedule, gradient clipping, averaged weights.
 
-Its whole state, random numbers included, is written every so many steps, so that a run which was
-stopped goes on exactly as if it had not been.
+The full state, including the random generator, is written at a fixed interval of steps; a resumed
+run has the same weights as one without interruption.
 """
 
 import json
@@ -30,14 +30,14 @@ EVENTS = 'tensorboard'
 
 class MetricLog:
     """
-    Rows of one stage, in ``curve.jsonl`` of the run's folder and ``tensorboard/STAGE`` below.
+    Metrics of one stage, in ``curve.jsonl`` and ``tensorboard/STAGE`` of the run's folder.
 
-    :param step: that the stage goes on from; rows after it are of a run that was killed, and go
+    :param step: from which the stage resumes; later rows of a killed run are deleted
     """
 
     def __init__(self, folder: Path, stage: str, step: int) -> None:
         self._stage, self._path = stage, folder / CURVE
-        self._forget_after(step)
+        self._delete_after(step)
         self._writer = SummaryWriter(str(folder / EVENTS / stage), purge_step=step + 1)
 
     def add(
@@ -47,8 +47,8 @@ class MetricLog:
         """
         Append a row.
 
-        :param pace: seconds of a step, learning rate
-        :param held_out: figures of validation recordings, where they were measured
+        :param pace: mean duration of a step in s, learning rate
+        :param held_out: metrics on validation recordings; empty between measurements
         """
         parts = {'pace': pace, 'loss': losses, 'held_out': held_out}
         for part, figures in parts.items():
@@ -62,14 +62,14 @@ class MetricLog:
             with self._path.open('a', encoding='utf-8') as file:
                 file.write(json.dumps(row) + '\n')
         except OSError as error:
-            error.filename = str(self._path)  # a full disk does not tell it
+            error.filename = str(self._path)  # the error of a full disk has no file name
             raise
 
     def close(self) -> None:
-        """End the event file."""
+        """Close the event file."""
         self._writer.close()
 
-    def _forget_after(self, step: int) -> None:
+    def _delete_after(self, step: int) -> None:
         if not self._path.is_file():
             return
         kept = []
@@ -95,9 +95,11 @@ class TrainStage:
     """
     One stage of training a module; only parameters that require a gradient are trained.
 
-    :param loss: gives named losses of a batch drawn with a generator; 'total' is minimised
-    :param measure: gives figures of the module with averaged weights
-    :param workers: that share the work; None for this process alone
+    :param name: of the stage and its files
+    :param folder: of the run
+    :param loss: returns named losses of a batch drawn with a generator; 'total' is minimised
+    :param measure: returns metrics of the module with averaged weights
+    :param workers: processes of the run; None: this process only
     """
 
     def __init__(
@@ -124,9 +126,9 @@ class TrainStage:
 
     def run(self, until: int | None = None) -> None:
         """
-        Train, from the state written last, and leave the averaged weights in the module.
+        Train from the last state on, and leave the averaged weights in the module.
 
-        :param until: stop there and write the state, as if stopped
+        :param until: step at which to write the state and stop; None: the end of the schedule
         """
         end = min(self.schedule.steps, until or self.schedule.steps)
         self._resume()
@@ -141,7 +143,7 @@ class TrainStage:
         with new_bar(self.name, self.schedule.steps, self._step, curve is not None) as progress:
             while self._step < end:
                 losses = self._train_step(shared)
-                self._note(losses, curve, started, first)
+                self._log(losses, curve, started, first)
                 total = float(losses['total'].detach())
                 text = f'{self.name} {total:.4f}'
                 progress.update(progress.task_ids[0], completed=self._step, description=text)
@@ -166,8 +168,8 @@ class TrainStage:
                 torch._foreach_lerp_(list(self._average.values()), weights, 1 - decay)
         return losses
 
-    def _note(self, losses: Losses, curve: MetricLog | None, started: float, first: int) -> None:
-        """Append a row to the curve: losses often, held-out figures sometimes."""
+    def _log(self, losses: Losses, curve: MetricLog | None, started: float, first: int) -> None:
+        """Append a row to the curve: losses at each tenth of the interval of held-out metrics."""
         step, every = self._step, self.schedule.measure_every
         measuring = step % every == 0 or step == self.schedule.steps
         if not measuring and step % max(1, every // 10) != 0:
@@ -212,9 +214,10 @@ class TrainStage:
         metadata, state = found
         if metadata['schedule'] != repr(self.schedule):
             raise RecordingError(
-                f'{self._folder} has a state of stage {self.name} trained by '
-                f'{metadata["schedule"]}, now asked for is {self.schedule}: choose another --out, '
-                'or delete it'
+                'stage-schedule-differs',
+                f'{self._folder} has a state of stage {self.name} trained with '
+                f'{metadata["schedule"]}, now the schedule is {self.schedule}: choose another '
+                '--out, or delete it',
             )
         self._check_names(state)
         self._step = int(metadata['step'])
@@ -233,10 +236,11 @@ class TrainStage:
         return moment if key == 'step' else moment.to(self._workers.device)
 
     def _check_names(self, state: Mapping[str, Tensor]) -> None:
-        given = {key.removeprefix('weight/') for key in state if key.startswith('weight/')}
-        differ = sorted(given ^ set(self._parameters))
+        names = {key.removeprefix('weight/') for key in state if key.startswith('weight/')}
+        differ = sorted(names ^ set(self._parameters))
         if differ:
             raise RecordingError(
+                'stage-weights-differ',
                 f'{self._folder} has a state of stage {self.name} of other weights '
-                f'({", ".join(differ[:3])}): choose another --out, or delete it'
+                f'({", ".join(differ[:3])}): choose another --out, or delete it',
             )
