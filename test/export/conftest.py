@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def in_one_thread(one_thread: None) -> None:
-    """Let torch add in one order: tests compare sums of floats."""
+    """Run torch in one thread: tests compare sums of floats, which depend on their order."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Up to where a graph may compute in fewer bits."""
+"""The part of a graph that may compute in bfloat16."""
 
 from collections.abc import Callable
 
@@ -8,18 +8,18 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support.errors import raises
 
-from viva_ros.core.errors import EngineError
 from viva_ros.export.mixed_precision import Feeds, find_seam, seams
 
 
 @pytest.fixture
 def graph() -> bytes:
     """
-    Return a graph with a skip around the second product and a shape asked of the pictures.
+    Return a graph with a skip around the second product, and a shape read from the images.
 
-    images -> a -> (b -> c, a + c = d) -> e; between a and d there are two paths. Of the last
-    tensor two outputs are made, one after the other: from then on none holds all.
+    images -> a -> (b -> c, a + c = d) -> e -> f; between a and d there are two paths. Two outputs
+    are computed from f, one after the other: after f, no tensor holds all data.
     """
     weights = numpy_helper.from_array(np.eye(2, dtype=np.float32), 'w')
     node = helper.make_node
@@ -43,12 +43,12 @@ def graph() -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def test_a_seam_is_where_one_tensor_holds_all_and_the_last_before_more_work(graph: bytes) -> None:
+def test_seams_are_tensors_that_hold_all_image_data(graph: bytes) -> None:
     assert seams(graph) == ['a', 'd', 'f']
 
 
 def compile_with(errors: dict[str, list[float]], ran: list[str]) -> Callable:
-    """Return what errs by so much at each moment when cut at a seam."""
+    """Return a compiler of graphs whose value at a seam has these errors, one for each moment."""
 
     def compile_at(seam: str):
         def run(feed: Feeds):
@@ -61,7 +61,7 @@ def compile_with(errors: dict[str, list[float]], ran: list[str]) -> Callable:
     return compile_at
 
 
-def test_the_last_seam_within_the_limit_is_taken(graph: bytes) -> None:
+def test_last_seam_within_the_limit_is_found(graph: bytes) -> None:
     feeds = [{'moment': np.array(number)} for number in range(3)]
     ran: list[str] = []
     errors = {'a': [0.0, 0.0, 0.0], 'd': [0.001, -0.002, 0.004], 'f': [0.0, 0.0, -0.006]}
@@ -70,13 +70,13 @@ def test_the_last_seam_within_the_limit_is_taken(graph: bytes) -> None:
     assert ran == ['f'] * 3 + ['d'] * 3
 
 
-def test_a_value_that_is_no_number_is_beyond_every_limit(graph: bytes) -> None:
+def test_value_of_nan_is_above_every_limit(graph: bytes) -> None:
     feeds = [{'moment': np.array(0)}]
     errors = {'a': [0.0], 'd': [0.0], 'f': [float('nan')]}
     assert find_seam(graph, feeds, [0.0], compile_with(errors, []), 1.0) == 'd'
 
 
-def test_where_none_is_within_the_limit_it_is_said(graph: bytes) -> None:
+def test_graph_without_seam_within_the_limit_is_refused(graph: bytes) -> None:
     errors = {seam: [1.0] for seam in 'adf'}
-    with pytest.raises(EngineError, match=r'no first part.*bfloat16.*0.005.*use float32'):
+    with raises('bfloat16-value-differs', '0.005', 'float32'):
         find_seam(graph, [{'moment': np.array(0)}], [0.0], compile_with(errors, []), 0.005)

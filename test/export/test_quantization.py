@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Layers in 8 bits, and back to float32 where the value breaks."""
+"""Quantization to int8; layers with a large error of the value stay in float32."""
 
 from functools import partial
 from typing import Any
@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support.errors import raises
 
-from viva_ros.core.errors import EngineError
-from viva_ros.export import quantization as eight_bits
+from viva_ros.export import quantization
 from viva_ros.export.graph import run_of
 
 RANDOM = np.random.default_rng(0)
@@ -20,7 +20,7 @@ FEEDS = [{'x': RANDOM.uniform(-1, 1, (1, 8)).astype(np.float32)} for _ in range(
 
 @pytest.fixture(scope='module')
 def graph() -> bytes:
-    """Two layers: weights of one size, then weights of which one is 1000 times the others."""
+    """Return a graph of two layers; activations of the second have one 1000 times the others."""
     fine = RANDOM.uniform(-1, 1, (8, 8)).astype(np.float32)
     coarse = RANDOM.uniform(-1, 1, (8, 1)).astype(np.float32)
     fine[:, 0] *= 1000  # its activations hide all others in 8 bits
@@ -37,46 +37,56 @@ def graph() -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def differ(graph: bytes) -> Any:
-    whole = run_of(graph)
+def make_error_of(graph: bytes) -> Any:
+    reference = run_of(graph)
 
-    def by(made: bytes) -> float:
+    def error_of(made: bytes) -> float:
         run = run_of(made)
-        return max(float(np.abs(run(feed)['y'] - whole(feed)['y']).max()) for feed in FEEDS)
+        return max(float(np.abs(run(feed)['y'] - reference(feed)['y']).max()) for feed in FEEDS)
 
-    return by
+    return error_of
 
 
-def where_it_can(graph: bytes, differ: Any, limit: float) -> tuple[bytes, list[str]]:
-    make = partial(eight_bits.quantize, graph, FEEDS)
-    return eight_bits.quantize_where_it_can(
-        eight_bits.layers(graph), make, lambda name: differ(make([name])), differ, limit
+def quantize_within(graph: bytes, error_of: Any, limit: float) -> tuple[bytes, list[str]]:
+    make = partial(quantization.quantize, graph, FEEDS)
+    names = quantization.layers(graph)
+    return quantization.quantize_within(
+        names, make, lambda name: error_of(make([name])), error_of, limit
     )
 
 
-def in_8_bits(graph: bytes) -> int:
-    """Count weights that are stored so."""
+def count_int8(graph: bytes) -> int:
+    """Return the number of weights stored in int8."""
     proto = onnx.load_from_string(graph)
     return sum(t.data_type == TensorProto.INT8 for t in proto.graph.initializer if t.dims)
 
 
-def test_all_layers_are_in_8_bits_where_the_limit_is_wide(graph: bytes) -> None:
-    assert eight_bits.layers(graph) == ['first', 'second']
-    made, stayed = where_it_can(graph, differ(graph), 1e6)
+def test_all_layers_are_quantized_within_a_wide_limit(
+    graph: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert quantization.layers(graph) == ['first', 'second']
+    made, stayed = quantize_within(graph, make_error_of(graph), 1e6)
     assert stayed == []
-    assert in_8_bits(made) >= 2
+    assert count_int8(made) >= 2
+    assert caplog.records == []  # onnxruntime warns by the root logger
 
 
-def test_the_layer_that_breaks_the_value_stays_in_float32(graph: bytes) -> None:
-    by = differ(graph)
-    alone = {name: by(eight_bits.quantize(graph, FEEDS, [name])) for name in ('first', 'second')}
-    assert alone['second'] > alone['first']  # what was made so above
-    limit = (alone['first'] + alone['second']) / 2
-    made, stayed = where_it_can(graph, by, limit)
+def test_layer_with_the_largest_error_stays_in_float32(graph: bytes) -> None:
+    error_of = make_error_of(graph)
+    first, second = (error_of(quantization.quantize(graph, FEEDS, [name]))
+                     for name in ('first', 'second'))  # fmt: skip
+    assert second > first
+    limit = (first + second) / 2
+    made, stayed = quantize_within(graph, error_of, limit)
     assert stayed == ['second']
-    assert by(made) <= limit
+    assert error_of(made) <= limit
 
 
-def test_where_no_layer_can_be_in_8_bits_it_is_said(graph: bytes) -> None:
-    with pytest.raises(EngineError, match=r'no layer can be in 8 bits.*use float32'):
-        where_it_can(graph, lambda made: 1.0, 0.01)
+def test_graph_without_quantizable_layer_is_refused(graph: bytes) -> None:
+    with raises('quantization-value-differs', '0.01', '--precision float32'):
+        quantize_within(graph, lambda made: 1.0, 0.01)
+
+
+def test_graph_that_onnxruntime_cannot_quantize_is_refused() -> None:
+    with raises('quantization-failed', '--precision float32'):
+        quantization.quantize(b'', FEEDS, ['first'])

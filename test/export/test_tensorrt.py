@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT for RTX builds without a GPU; what it builds cannot be run without one."""
+"""TensorRT for RTX builds without a GPU; its engines run only on a GPU."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from support.errors import raises
 
 from viva_ros.cli.export import main
 from viva_ros.core.errors import EngineError
@@ -23,7 +24,7 @@ without_gpu = pytest.mark.skipif(cuda.probe().device is not None, reason='there 
 
 
 def graph(kind: str = 'Relu') -> bytes:
-    """One operation on (batch, 4)."""
+    """Return a graph of one operation on (batch, 4)."""
     shape = ['batch', 4]
     node = helper.make_node(kind, ['x'], ['y'], domain='' if kind == 'Relu' else 'nowhere')
     proto = helper.make_model(
@@ -37,7 +38,7 @@ def graph(kind: str = 'Relu') -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def test_an_engine_is_built_ahead_for_several_gpus() -> None:
+def test_engine_is_built_for_several_absent_gpus() -> None:
     built = building.build(graph(), RTX, ['86', '120'])
     assert len(built.content) > 1000
     assert built.gpu == {'name': '', 'capabilities': ['8.6', '12.0']}
@@ -45,7 +46,7 @@ def test_an_engine_is_built_ahead_for_several_gpus() -> None:
 
 
 def attention(width: int) -> bytes:
-    """Attention of one head on (batch, 1, 480, width) in bfloat16."""
+    """Return a graph of attention of one head on (batch, 1, 480, width) in bfloat16."""
     shape, kind = ['batch', 1, 480, width], TensorProto.BFLOAT16
     names = ('query', 'key', 'value')
     proto = helper.make_model(
@@ -58,37 +59,40 @@ def attention(width: int) -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def test_attention_too_wide_for_a_kernel_is_decomposed() -> None:
+def test_attention_without_fused_kernel_is_decomposed() -> None:
     assert len(building.build(attention(640), RTX, ['89']).content) > 1000
 
 
-def test_an_operation_that_is_not_supported_is_named() -> None:
-    with pytest.raises(EngineError, match=r'cannot parse the graph \(Abacus: .*the kind onnx'):
+def test_unsupported_operation_is_refused_by_name() -> None:
+    with raises('tensorrt-parse-failed', RTX, 'Abacus', '--engine onnx'):
         building.build(graph('Abacus'), RTX, ['86'])
 
 
-def test_a_library_that_cannot_start_is_an_error_with_a_remedy(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_builder_that_cannot_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(logger: object) -> None:
         raise TypeError('pybind11::init(): factory function returned nullptr')
 
     monkeypatch.setattr(building.import_library(RTX), 'Builder', fail)
-    with pytest.raises(EngineError, match=r'cannot build on this machine .*kind pytorch'):
+    with raises('tensorrt-builder-failed', RTX, '--engine pytorch'):
         building.build(graph(), RTX, ['86'])
 
 
-@pytest.mark.parametrize(('capabilities', 'reason'), [
-    (['8.6'], "capability is '8.6', must be two or three digits"),
-    (['11'], 'capability is 11, tensorrt_rtx knows 75 80 86 89'),
+@pytest.mark.parametrize(('kind', 'capability', 'code', 'named'), [
+    (RTX, '8.6', 'capability-malformed', ('8.6', '89')),
+    (RTX, '11', 'capability-unknown', ('11', RTX, '75 80 86 89')),
+    ('tensorrt', '89', 'capability-unsupported', ('tensorrt', '--capability')),
 ])  # fmt: skip
-def test_a_gpu_that_it_does_not_know_is_refused(capabilities: list[str], reason: str) -> None:
-    with pytest.raises(EngineError, match=reason):
-        building.check(RTX, True, capabilities)
+def test_invalid_capability_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: str, capability: str, code: str, named: tuple[str, ...]
+) -> None:
+    library = building.import_library(RTX)
+    monkeypatch.setattr(building, 'import_library', lambda kind: library)
+    with raises(code, *named):
+        building.check(kind, True, [capability])
 
 
 @pytest.mark.parametrize(('capability', 'known'), [('9.0', False), ('8.9', True), ('13.0', True)])
-def test_a_gpu_that_it_builds_for_and_does_not_run_on_is_refused(
+def test_gpu_that_the_library_does_not_run_on_is_refused(
     monkeypatch: pytest.MonkeyPatch, capability: str, known: bool
 ) -> None:
     device = cuda.Device('NVIDIA H200', capability, 150 * 10**9, '13.0')
@@ -96,14 +100,14 @@ def test_a_gpu_that_it_builds_for_and_does_not_run_on_is_refused(
     if known:
         building.check(RTX, False, [])
         return
-    with pytest.raises(EngineError, match=r'does not run on NVIDIA H200 \(sm_90\).*pytorch'):
+    with raises('tensorrt-gpu-unsupported', RTX, 'NVIDIA H200', 'sm_90', '--engine pytorch'):
         building.check(RTX, False, [])
     building.check(RTX, True, ['89'])
 
 
 @without_gpu
-def test_without_a_gpu_it_is_built_only_when_asked_for() -> None:
-    with pytest.raises(EngineError, match=r'no GPU to build and compare with .*add --build-only'):
+def test_build_without_gpu_needs_build_only() -> None:
+    with raises('tensorrt-gpu-missing', '--build-only', '--capability'):
         building.check(RTX, False, ['86'])
     building.check(RTX, True, ['86'])
 
@@ -111,7 +115,7 @@ def test_without_a_gpu_it_is_built_only_when_asked_for() -> None:
 @pytest.mark.slow
 @without_gpu
 @pytest.mark.timeout(900)
-def test_the_shipped_model_is_built_ahead_and_refused_until_it_is_compared(
+def test_engine_built_ahead_is_refused_until_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, out = engine_folder('', 'tray_lift'), tmp_path / 'engine'
@@ -125,7 +129,7 @@ def test_the_shipped_model_is_built_ahead_and_refused_until_it_is_compared(
     assert RTX in content['libraries']
     with pytest.raises(EngineError, match='never compared with PyTorch'):
         load(out, 'tray_lift')
-    content['parity'] = 0.001  # as if it had been
+    content['parity'] = 0.001  # as after a comparison
     content['checksum'] = manifest.checksum(content)
     (out / 'engine.json').write_text(json.dumps(content))
     with pytest.raises(EngineError, match='is for a GPU: no GPU can be used'):

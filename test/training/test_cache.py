@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.errors import raises
 from support.slides import CUT, slide_episode, write_slide
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Episode
 from viva_ros.training import cache
 from viva_ros.training.cache import Data
@@ -18,7 +18,7 @@ from viva_ros.training.dataset import cut
 Record = Callable[[Path, Episode], Path]
 
 
-def test_moments_of_all_recordings_are_joined_in_order(tmp_path: Path) -> None:
+def test_moments_of_recordings_are_joined_in_order(tmp_path: Path) -> None:
     episodes = [slide_episode(1, frames=8), slide_episode(3, frames=6)]
     paths = [write_slide(tmp_path / 'r', episode) for episode in episodes]
     data = cache.load(paths, tmp_path / 'cache', CUT, 'train')
@@ -32,7 +32,7 @@ def test_moments_of_all_recordings_are_joined_in_order(tmp_path: Path) -> None:
     assert np.abs(data.images[:4].astype(int) - expected.images.astype(int)).mean() < 3  # JPEG
 
 
-def test_what_is_in_the_cache_is_not_read_again(
+def test_cached_recordings_are_not_decoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [write_slide(tmp_path / 'r', slide_episode(seed)) for seed in (1, 2)]
@@ -61,19 +61,19 @@ def test_parts_share_shards_but_not_arrays(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_recording_without_an_outcome_is_refused(tmp_path: Path) -> None:
+def test_recording_without_outcome_is_refused(tmp_path: Path) -> None:
     path = write_slide(tmp_path / 'r', replace(slide_episode(1), label=None))
-    with pytest.raises(RecordingError, match='no episode with an outcome: leave it out'):
+    with raises('recording-outcome-missing', path, 'label it'):
         cache.load([path], tmp_path / 'cache', CUT, 'train')
 
 
-def test_tasks_are_numbered_as_asked_for(make_slide_data: Callable[..., Data]) -> None:
+def test_task_index_follows_the_given_order(make_slide_data: Callable[..., Data]) -> None:
     data = make_slide_data(range(2))
     assert data.tasks == ('slide',)
     assert set(data.task_index(('other', 'slide'))) == {1}
 
 
-def test_files_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+def test_equal_file_names_in_two_folders_have_two_shards(tmp_path: Path) -> None:
     paths = [write_slide(tmp_path / task, replace(slide_episode(1, frames=frames)))
              for task, frames in (('slide', 8), ('push', 6))]  # fmt: skip
     data = cache.load(paths, tmp_path / 'cache', CUT, 'train', processes=2)
@@ -81,7 +81,7 @@ def test_files_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
     assert data.stamps[[3, 6]].tolist() == [600_000_000, 400_000_000]
 
 
-def test_another_horizon_needs_no_other_decoding(
+def test_another_horizon_needs_no_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [write_slide(tmp_path / 'r', slide_episode(seed, frames=6)) for seed in (1, 3)]
@@ -96,18 +96,18 @@ def test_another_horizon_needs_no_other_decoding(
     assert other.future.dtype == np.float32
 
 
-def test_the_moment_one_horizon_later_is_of_the_same_episode(
+def test_rows_ahead_stay_in_the_episode(
     make_slide_data: Callable[..., Data],
 ) -> None:
     data = make_slide_data(range(1, 3))  # two episodes of 6 moments, 0.2 s apart
     assert data.rows_ahead(0.4).tolist() == [2, 3, 4, 5, 5, 5, 8, 9, 10, 11, 11, 11]
 
 
-def test_every_moment_knows_how_its_episode_ended(make_slide_data: Callable[..., Data]) -> None:
+def test_success_of_a_moment_is_that_of_its_episode(make_slide_data: Callable[..., Data]) -> None:
     assert make_slide_data(range(2, 4)).success.tolist() == [True] * 6 + [False] * 6
 
 
-def test_tasks_weigh_the_same_whatever_their_number_of_moments(
+def test_balanced_tasks_have_equal_weight(
     make_slide_data: Callable[..., Data],
 ) -> None:
     data = make_slide_data(range(1, 5))

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
+from support.errors import raises
 
 from viva_ros.console.provenance import revision
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.config import preset
 from viva_ros.training import checkpointing as run_folder
 from viva_ros.training.cache import Data
@@ -28,7 +27,7 @@ def begin(run: TrainConfig, learn: Data) -> None:
     run_folder.begin(run, content, Workers(run.hardware))
 
 
-def test_a_run_goes_on_as_begun_or_not_at_all(
+def test_resumed_run_with_other_settings_is_refused(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
     learn = make_slide_data(range(1, 3))
@@ -36,16 +35,16 @@ def test_a_run_goes_on_as_begun_or_not_at_all(
     begin(run, learn)
     begin(replace(run, hardware=Hardware('cpu', accumulate=2)), learn)
     assert [start['hardware']['accumulate'] for start in run_folder.started(tmp_path)] == [1, 2]
-    with pytest.raises(ConfigurationError, match='was begun with seed 0, now asked for is 1: ch'):
+    with raises('run-differs', tmp_path / 'run.json', 'seed 0', 'now it is 1', '--out'):
         begin(replace(run, seed=1), learn)
-    with pytest.raises(ConfigurationError, match=r'begun with plan\.head\.batch 2, now .* is 3'):
+    with raises('run-differs', 'plan.head.batch 2', 'now it is 3'):
         begin(replace(run, plan=plan(3, LENGTHS)), learn)
-    with pytest.raises(ConfigurationError, match='begun with episodes '):
+    with raises('run-differs', 'episodes'):
         begin(run, of_episodes(learn, [1]))
     assert len(run_folder.started(tmp_path)) == 2
 
 
-def test_it_says_what_it_was_started_with(
+def test_run_file_records_command_and_environment(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
     run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
@@ -57,7 +56,7 @@ def test_it_says_what_it_was_started_with(
     assert environment()['cores'] >= 1
 
 
-def test_the_revision_is_that_of_the_source_and_dirty_where_it_was_changed(tmp_path: Path) -> None:
+def test_revision_is_that_of_the_source_with_dirty_flag(tmp_path: Path) -> None:
     package = tmp_path / 'package'
     package.mkdir()
     (package / 'a.py').write_text('1')
@@ -78,4 +77,4 @@ def test_the_revision_is_that_of_the_source_and_dirty_where_it_was_changed(tmp_p
     assert revision(package) == {'revision': head, 'dirty': True}
     inner = package / 'site' / 'package'
     inner.mkdir(parents=True)
-    assert revision(inner) is None  # installed inside of another one's repository
+    assert revision(inner) is None  # installed inside another repository

@@ -50,7 +50,7 @@ def trained(viva: ViVa, data: Data) -> None:
         optimiser.step()
 
 
-def test_only_adapters_and_the_output_layer_are_trained(
+def test_only_adapters_and_output_layer_are_trained(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     lively(tiny_viva)
@@ -70,7 +70,7 @@ def test_only_adapters_and_the_output_layer_are_trained(
     assert not torch.equal(tiny_viva.transformer.proj_out.weight, before['proj_out.weight'])
 
 
-def test_new_adapters_change_nothing_and_merged_ones_give_what_they_gave(
+def test_adapters_start_without_effect_and_merge_exactly(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     lively(tiny_viva)
@@ -86,7 +86,7 @@ def test_new_adapters_change_nothing_and_merged_ones_give_what_they_gave(
     torch.testing.assert_close(seen_by(tiny_viva), adapted, atol=1e-5, rtol=1e-4)
 
 
-def test_adapters_are_written_as_peft_reads_them(
+def test_written_adapters_are_read_by_peft(
     tmp_path: Path, tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     lively(tiny_viva)

@@ -1,14 +1,14 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Schedules by hand, against METHOD section 3."""
+"""Schedules, with expected numbers computed by hand."""
 
 import math
 
 import pytest
 import torch
+from support.errors import raises
 from torch import nn
 
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import viva as flow
 from viva_ros.training import trainer
 from viva_ros.training.config import ONE_EPOCH, TrainPlan, plan
@@ -17,7 +17,7 @@ from viva_ros.training.trainer import Schedule
 MOMENTS = 1_000_000
 
 
-def test_the_5b_is_tuned_as_its_authors_did() -> None:
+def test_5b_schedule_is_that_of_the_paper() -> None:
     viva = plan(None, {}, 'wan2.2-5b').settled(MOMENTS).viva
     assert (viva.batch, viva.rate, viva.warm_up) == (192, 4e-5, 500)
     assert viva.steps == 5209  # 1 000 000 / 192 = 5208.33: one epoch
@@ -28,12 +28,12 @@ def test_the_5b_is_tuned_as_its_authors_did() -> None:
     assert viva.average == 0.0
 
 
-def test_the_5b_learns_neither_frames_nor_motion_anew() -> None:
+def test_5b_skips_the_vae_and_video_stages() -> None:
     made = plan(None, {}, 'wan2.2-5b')
     assert (made.vae.steps, made.video.steps, made.viva.steps) == (0, 0, ONE_EPOCH)
 
 
-def test_the_small_one_falls_along_a_cosine_to_a_twentieth() -> None:
+def test_small_preset_rate_follows_a_cosine() -> None:
     viva = plan(None, {'viva': 3000}).viva
     assert (viva.batch, viva.rate, viva.warm_up, viva.lowest) == (32, 1e-3, 200, 0.05)
     assert viva.rate_at(99) == pytest.approx(5e-4)
@@ -42,20 +42,20 @@ def test_the_small_one_falls_along_a_cosine_to_a_twentieth() -> None:
     assert viva.rate_at(3000) == pytest.approx(5e-5)
 
 
-def test_an_epoch_of_a_few_moments_shrinks_its_warm_up() -> None:
+def test_warm_up_of_short_epoch_is_a_fifth() -> None:
     viva = plan(8, {}, 'wan2.2-5b').settled(100).viva
     assert (viva.steps, viva.warm_up) == (13, 2)
 
 
-def test_lengths_asked_for_are_kept_and_others_are_the_preset_s() -> None:
+def test_given_lengths_replace_those_of_the_preset() -> None:
     made = plan(7, {'vae': 10, 'viva': None})
     assert (made.vae.steps, made.vae.warm_up, made.vae.batch) == (10, 2, 7)
     assert made.viva.steps == TrainPlan().viva.steps
-    with pytest.raises(ConfigurationError, match='head steps is -3, must be at least 0'):
+    with raises('setting-out-of-range', 'head steps is -3', 'at least 0'):
         plan(None, {'head': -3})
 
 
-def test_the_step_is_adamw_s() -> None:
+def test_first_step_is_that_of_adamw() -> None:
     # First step of AdamW: w - rate (decay w + g / (|g| + eps)) with decay .01.
     line = nn.Linear(1, 1, bias=False)
     with torch.no_grad():
@@ -68,11 +68,11 @@ def test_the_step_is_adamw_s() -> None:
     assert line.weight.item() == pytest.approx(2.0 - 0.1 * (0.01 * 2.0 + 1.0))
 
 
-def test_times_are_shifted_by_five() -> None:
+def test_flow_times_are_shifted_by_five() -> None:
     s = torch.tensor([0.0, 0.5, 1.0])
     # tau = 5 s / (1 + 4 s): 2.5 / 3 at a half.
     torch.testing.assert_close(flow.shift_tau(s, 5.0), torch.tensor([0.0, 5 / 6, 1.0]))
 
 
-def test_a_schedule_of_full_rate_is_named_by_its_lowest() -> None:
+def test_lowest_of_one_keeps_the_full_rate() -> None:
     assert Schedule(100, 1, 1.0, 10, lowest=1.0).rate_at(77) == 1.0

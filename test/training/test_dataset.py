@@ -5,26 +5,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.errors import raises
 from support.slides import slide_episode
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Frames, Joints
 from viva_ros.training.dataset import cut, nearest
 
 CAMERAS, JOINTS = ('head', 'left_wrist'), ('right_waist', 'left_waist')
 
 
-def test_the_nearest_stamp_is_found_and_of_two_as_near_the_earlier() -> None:
+def test_nearest_of_two_equally_near_stamps_is_the_earlier() -> None:
     stamps = np.array([0, 10, 20], dtype=np.int64)
     wanted = np.array([-5, 4, 5, 6, 15, 16, 99], dtype=np.int64)
     assert nearest(stamps, wanted).tolist() == [0, 0, 0, 1, 1, 2, 2]
 
 
-def test_of_one_stamp_it_is_always_the_nearest() -> None:
+def test_single_stamp_is_always_nearest() -> None:
     assert nearest(np.array([7]), np.array([0, 7, 9])).tolist() == [0, 0, 0]
 
 
-def test_moments_are_those_of_the_first_camera() -> None:
+def test_moments_have_the_stamps_of_the_first_camera() -> None:
     moments = cut(slide_episode(1, frames=4), CAMERAS, JOINTS, (32, 32), 0.1)
     assert moments.stamps.tolist() == [0, 100_000_000, 200_000_000, 300_000_000]
     assert moments.images.shape == (4, 2, 32, 32, 3)
@@ -32,12 +32,12 @@ def test_moments_are_those_of_the_first_camera() -> None:
     assert moments.proprio[:, 1].tolist() == pytest.approx([0.0, 5 / 15, 10 / 15, 1.0])
 
 
-def test_joints_are_in_the_order_asked_for() -> None:
+def test_joints_follow_the_given_order() -> None:
     moments = cut(slide_episode(1, frames=4), CAMERAS, JOINTS, (32, 32), 0.1)
     assert moments.proprio[1].tolist() == pytest.approx([np.sin(1.0), 1 / 3])
 
 
-def test_the_future_is_one_horizon_later_and_at_the_end_the_last() -> None:
+def test_future_is_one_horizon_later_or_the_last_state() -> None:
     moments = cut(slide_episode(1, frames=4), CAMERAS, JOINTS, (32, 32), 0.14)  # 7 samples
     assert moments.future[:, 1].tolist() == pytest.approx([7 / 15, 12 / 15, 1.0, 1.0])
 
@@ -48,12 +48,12 @@ def test_the_future_is_one_horizon_later_and_at_the_end_the_last() -> None:
 def test_returns_count_down_over_all_frames(success: bool, expected: list[float]) -> None:
     episode = slide_episode(1, frames=4, success=success)
     assert cut(episode, CAMERAS, JOINTS, (32, 32), 0.1).returned.tolist() == expected
-    # Of every second frame the returns stay those of the whole.
+    # With every second frame, returns still count all frames.
     halved = cut(episode, CAMERAS, JOINTS, (32, 32), 0.1, every=2)
     assert halved.returned.tolist() == expected[::2]
 
 
-def test_each_camera_gives_its_frame_nearest_in_time() -> None:
+def test_each_view_is_the_frame_nearest_in_time() -> None:
     episode = slide_episode(1, frames=3)
     grey = [np.full((32, 32, 3), level, dtype=np.uint8) for level in (10, 20)]
     late = Frames(np.array([40_000_000, 160_000_000]), grey)
@@ -62,15 +62,15 @@ def test_each_camera_gives_its_frame_nearest_in_time() -> None:
     assert moments.images[:, 1, 0, 0, 0].tolist() == [10, 10, 20]
 
 
-def test_joint_samples_that_are_missing_are_bridged_by_the_nearest() -> None:
+def test_missing_joint_states_are_replaced_by_the_nearest() -> None:
     episode = slide_episode(1, frames=3)
     joints = Joints(np.array([0, 190_000_000]), ('left_waist', 'right_waist'), np.eye(2))
     moments = cut(replace(episode, joints=joints), CAMERAS, JOINTS, (32, 32), 0.1)
     assert moments.proprio[:, 1].tolist() == [1.0, 0.0, 0.0]
 
 
-def test_an_episode_that_lacks_something_is_refused() -> None:
-    with pytest.raises(RecordingError, match='episode_000001 lacks third, elbow: leave it out'):
+def test_incomplete_episode_is_refused() -> None:
+    with raises('episode-channel-missing', 'episode_000001', 'third, elbow', 'leave it out'):
         cut(slide_episode(1), ('head', 'third'), ('elbow',), (32, 32), 0.1)
-    with pytest.raises(RecordingError, match='has no outcome'):
+    with raises('episode-outcome-missing', 'episode_000001', 'label it'):
         cut(replace(slide_episode(1), label=None), CAMERAS, JOINTS, (32, 32), 0.1)

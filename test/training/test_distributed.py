@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.errors import raises
 from torch import Tensor, nn
 
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.noise import Source, integers, normal
 from viva_ros.training.distributed import Hardware, Workers
 from viva_ros.training.trainer import Schedule, TrainStage
@@ -26,32 +26,33 @@ with workers.autocast():
 
 
 @pytest.mark.parametrize(
-    ('changes', 'said'),
+    ('changes', 'named'),
     [
-        ({'device': 'tpu'}, "device is 'tpu', must be one of 'auto', 'cpu', 'cuda'"),
-        ({'precision': 'fp16'}, "precision is 'fp16', must be one of 'fp32', 'bf16'"),
-        ({'accumulate': 0}, 'accumulate is 0, must be at least 1'),
+        ({'device': 'tpu'}, ("device is 'tpu'", "'auto', 'cpu', 'cuda'")),
+        ({'precision': 'fp16'}, ("precision is 'fp16'", "'fp32', 'bf16'")),
+        ({'accumulate': 0}, ('accumulate is 0', 'at least 1')),
     ],
+    ids=['device', 'precision', 'accumulate'],
 )
-def test_nonsense_is_refused(changes: dict[str, object], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_invalid_hardware_is_refused(changes: dict[str, object], named: tuple[str, ...]) -> None:
+    with raises('setting-out-of-range', *named):
         Hardware(**changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a CUDA device')
-def test_cuda_is_not_replaced_by_something_else() -> None:
-    with pytest.raises(ConfigurationError, match='device is cuda, but there is none'):
+def test_missing_cuda_device_is_refused() -> None:
+    with raises('cuda-device-missing', 'cuda', 'auto or cpu'):
         Hardware('cuda')
 
 
-def test_weights_are_not_spread_over_one_process() -> None:
-    with pytest.raises(ConfigurationError, match='over 1 process: start several with torchrun'):
+def test_sharding_over_one_process_is_refused() -> None:
+    with raises('shard-single-process', '1 process', 'torchrun', '--shard'):
         Workers(Hardware('cpu', shard=True))
 
 
-def test_a_batch_that_cannot_be_shared_evenly_is_refused(tmp_path: Path) -> None:
+def test_indivisible_batch_is_refused(tmp_path: Path) -> None:
     workers = Workers(Hardware('cpu', accumulate=4))
-    with pytest.raises(ConfigurationError, match='batch is 6, must be a multiple of 1 processes'):
+    with raises('batch-indivisible', 'batch is 6', '1 processes', '4 micro-batches', '--batch'):
         module, once = nn.Linear(1, 1), Schedule(1, 6, 0.1, 1)
         TrainStage('s', module, once, tmp_path, 0, dict, workers=workers)  # type: ignore[arg-type]
 
@@ -66,7 +67,7 @@ def make_loss(module: nn.Linear, seen: list[Tensor]) -> Callable[[int, Source], 
     return loss
 
 
-def test_parts_of_a_batch_are_drawn_once_and_their_losses_averaged() -> None:
+def test_micro_batches_have_draws_and_gradients_of_the_batch() -> None:
     found = []
     for accumulate in (1, 2):
         torch.manual_seed(0)
@@ -84,10 +85,10 @@ def test_parts_of_a_batch_are_drawn_once_and_their_losses_averaged() -> None:
     assert torch.equal(rows, other_rows)
     torch.testing.assert_close(slope, other_slope)
     assert mean == pytest.approx(float(rows.float().mean())) == other_mean
-    assert torch.equal(state, other_state)  # the next step goes on alike
+    assert torch.equal(state, other_state)  # the next step draws the same numbers
 
 
-def test_bf16_is_of_products_and_not_of_weights() -> None:
+def test_bf16_applies_to_products_not_to_weights() -> None:
     done = subprocess.run(
         [sys.executable, '-c', LAUNCH], capture_output=True, text=True, check=True
     )

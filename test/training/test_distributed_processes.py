@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two processes, real ones that talk over gloo, have the gradients of one."""
+"""Two processes, which communicate by gloo, have the gradients of one."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_alike(given: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Differences may be a millionth of a tensor's largest element, or of the rounding there."""
+    """Compare within rounding, relative to the largest element of each tensor."""
     assert given.keys() == expected.keys()
     for name, tensor in expected.items():
         largest = float(tensor.abs().max())
@@ -46,7 +46,7 @@ def assert_alike(given: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         )
 
 
-def test_a_batch_taken_in_parts_has_the_gradients_of_the_whole(
+def test_micro_batches_have_the_gradients_of_the_batch(
     one_process: dict[str, dict[str, Tensor]],
 ) -> None:
     whole = one_process['shared']
@@ -69,7 +69,7 @@ def test_two_processes_have_the_gradients_of_one(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_weights_spread_over_processes_are_kept_by_parts_and_learn_the_same(
+def test_sharded_training_matches_unsharded(
     two_processes: Path,
 ) -> None:
     spread = two_processes / 'spread'

@@ -24,12 +24,12 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_rows_come_back_in_the_order_asked_for() -> None:
+def test_rows_are_returned_in_the_given_order() -> None:
     array = np.arange(10) * 10
     assert stages.take(array, torch.tensor([7, 2, 7, 0])).tolist() == [70, 20, 70, 0]
 
 
-def test_statistics_are_those_of_each_channel(tiny_viva: ViVa) -> None:
+def test_latent_statistics_are_per_channel(tiny_viva: ViVa) -> None:
     raw = np.zeros((2, 3, 4, 2, 2), dtype=np.float16)
     raw[:, :, 1] = 3.0
     raw[0, :, 2], raw[1, :, 2] = 1.0, 5.0
@@ -38,7 +38,7 @@ def test_statistics_are_those_of_each_channel(tiny_viva: ViVa) -> None:
     assert tiny_viva.latents_std.tolist() == [0.0, 0.0, 2.0, 0.0]
 
 
-def test_all_views_are_encoded_as_the_model_does(
+def test_encoded_views_equal_those_of_the_model(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 3))
@@ -49,7 +49,7 @@ def test_all_views_are_encoded_as_the_model_does(
     np.testing.assert_allclose(raw[3], expected[0].numpy(), atol=2e-3)
 
 
-def test_clips_are_of_one_camera_and_stand_still_at_the_end_of_an_episode(
+def test_clip_is_of_one_camera_and_repeats_its_last_frame(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_slide_data(range(1, 3))  # two episodes of 6 moments
@@ -71,7 +71,7 @@ def test_clips_are_of_one_camera_and_stand_still_at_the_end_of_an_episode(
     assert len({clip[0] // 100 for clip in clips.int().tolist()}) == 3
 
 
-def test_moments_meet_their_own_labels(
+def test_moments_are_drawn_with_their_own_labels(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_slide_data(range(1, 4))  # the third fails
@@ -116,7 +116,7 @@ def test_tasks_are_drawn_equally_often(
     assert 150 < tasks.count(0) < 250
 
 
-def test_stored_latents_give_the_loss_of_encoded_views(
+def test_stored_latents_equal_those_of_encoded_views(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 3))
@@ -144,7 +144,9 @@ def test_augmented_copies_differ_and_are_reproducible(
     assert not np.array_equal(copies[0], plain)
 
 
-def test_each_loss_can_be_lowered(tiny_viva: ViVa, make_slide_data: Callable[..., Data]) -> None:
+def test_each_loss_decreases_in_training(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data]
+) -> None:
     data = make_slide_data(range(1, 3))
     labels = stages.Labels.of(data, tiny_viva, ('slide',))
     raw = stages.encode_all(tiny_viva, data)
@@ -165,7 +167,7 @@ def test_each_loss_can_be_lowered(tiny_viva: ViVa, make_slide_data: Callable[...
         assert float(loss(4, generator())['total'].detach()) < before, type(loss).__name__
 
 
-def test_the_vae_does_not_learn_in_the_last_stage(
+def test_vae_has_no_gradient_in_the_last_stage(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 2))
@@ -175,7 +177,7 @@ def test_the_vae_does_not_learn_in_the_last_stage(
     assert any(parameter.grad is not None for parameter in tiny_viva.transformer.parameters())
 
 
-def test_figures_of_a_perfect_model_are_perfect(make_slide_data: Callable[..., Data]) -> None:
+def test_metrics_of_a_perfect_and_an_inverted_model(make_slide_data: Callable[..., Data]) -> None:
     data = make_slide_data(range(1, 4))
     perfect = held_out.figures(data, 1.0 - data.returned, data.future)
     assert perfect == pytest.approx(
@@ -187,7 +189,7 @@ def test_figures_of_a_perfect_model_are_perfect(make_slide_data: Callable[..., D
     assert turned['forecast_error'] == pytest.approx(0.5, abs=1e-5)
 
 
-def test_held_out_values_are_those_of_the_model(
+def test_predictions_equal_those_of_the_model(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 3))
@@ -203,7 +205,7 @@ def test_held_out_values_are_those_of_the_model(
     np.testing.assert_allclose(forecasts[rows], expected[1].numpy(), atol=5e-3)
 
 
-def test_noise_on_joints_leaves_the_labels_alone(
+def test_joint_noise_does_not_change_the_labels(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 2))

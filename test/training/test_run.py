@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.errors import raises
 from support.slides import slide_episode, write_slide
 
 from viva_ros.cli.train import main
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.training import run as module
@@ -33,7 +33,7 @@ def run_in(folder: Path, **changes: object) -> TrainConfig:
     )
 
 
-def test_recordings_become_a_checkpoint_and_a_baseline(tmp_path: Path) -> None:
+def test_train_command_writes_checkpoint_and_baseline(tmp_path: Path) -> None:
     for seed in range(1, 5):
         write_slide(tmp_path / 'r', slide_episode(seed))
     names = [f'episode_{seed:06d}.mcap' for seed in range(1, 5)]
@@ -55,7 +55,7 @@ def test_recordings_become_a_checkpoint_and_a_baseline(tmp_path: Path) -> None:
     assert stages == set(LENGTHS)
 
 
-def test_ranges_and_latent_statistics_are_those_of_the_training_part(
+def test_ranges_and_statistics_are_of_the_training_part(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
     learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(5, 6), 'validation')
@@ -67,7 +67,7 @@ def test_ranges_and_latent_statistics_are_those_of_the_training_part(
     torch.testing.assert_close(model.latents_mean.double(), mean, atol=1e-5, rtol=0)
 
 
-def test_a_run_that_was_stopped_gives_the_same_weights(
+def test_resumed_run_has_the_same_weights(
     tmp_path: Path, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(5, 6), 'validation')
@@ -86,7 +86,7 @@ def test_a_run_that_was_stopped_gives_the_same_weights(
     with pytest.raises(StoppedError):
         train_on(run_in(tmp_path / 'parts'), learn, hold, BLANK)
     monkeypatch.undo()
-    torch.manual_seed(99)  # whatever else was drawn since
+    torch.manual_seed(99)  # the state of the global generator must not matter
     train_on(run_in(tmp_path / 'parts'), learn, hold, BLANK)
     for name in ('checkpoint', 'proprio'):
         whole, parts = (load_file(tmp_path / which / name / 'model.safetensors')
@@ -97,7 +97,7 @@ def test_a_run_that_was_stopped_gives_the_same_weights(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_value_is_learnt_from_pictures_that_joints_cannot_tell(
+def test_value_of_failures_is_learnt_from_images_alone(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
     learn, hold = make_slide_data(range(1, 13)), make_slide_data(range(20, 26), 'validation')
@@ -110,15 +110,15 @@ def test_value_is_learnt_from_pictures_that_joints_cannot_tell(
     assert blind['auroc'] == 0.5  # the joints of successes and failures are the same
 
 
-def test_schedules_shrink_their_warm_up_with_their_length() -> None:
+def test_shorter_schedule_has_a_shorter_warm_up() -> None:
     assert plan(None, LENGTHS).vae.warm_up == 1
     assert plan(None, {**LENGTHS, 'vae': 5000}).vae.warm_up == TrainPlan().vae.warm_up
     assert plan(7, LENGTHS).viva.batch == 7
     assert plan(None, LENGTHS).viva.batch == TrainPlan().viva.batch
 
 
-def test_a_length_below_zero_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match='video steps is -1, must be at least 0'):
+def test_negative_length_or_batch_is_refused() -> None:
+    with raises('setting-out-of-range', 'video steps is -1', 'at least 0'):
         plan(None, {**LENGTHS, 'video': -1})
-    with pytest.raises(ConfigurationError, match='vae batch is -1'):
+    with raises('setting-out-of-range', 'vae batch is -1', 'at least 1'):
         plan(-1, LENGTHS)

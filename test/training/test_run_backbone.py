@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a folder in the published layout and recordings to an engine, through the commands."""
+"""From published weights and recordings to an engine, by the commands."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +59,7 @@ def arguments(recordings: Path, out: Path, *more: object) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_backbone_is_trained_exported_and_estimates_by_task(
+def test_backbone_is_trained_exported_and_estimates_by_task(
     tmp_path: Path, snapshot: Path, recordings: Path, texts: Path
 ) -> None:
     run, engine = tmp_path / 'run', tmp_path / 'engine'
@@ -73,7 +73,7 @@ def test_a_backbone_is_trained_exported_and_estimates_by_task(
     assert torch.equal(model.text, rows.float())
     vae = load_file(snapshot / 'vae' / 'diffusion_pytorch_model.safetensors')
     kept = vae['encoder.conv_in.weight'][:, :, -1]
-    assert torch.equal(model.vae.encoder.conv_in.weight, kept)  # frames are not learnt anew
+    assert torch.equal(model.vae.encoder.conv_in.weight, kept)  # the VAE is not trained
     began, now = published(snapshot), model.transformer.state_dict()
     moved = max(float((now[name] - weight).abs().max()) for name, weight in began.items())
     assert 0 < moved < 1e-4  # one step at a rate of 4e-5
@@ -96,7 +96,7 @@ def test_a_backbone_is_trained_exported_and_estimates_by_task(
         load(engine, 'fold', 'onnx')
 
 
-def test_a_preset_that_reads_texts_needs_their_embeddings(
+def test_text_preset_without_embeddings_is_refused(
     tmp_path: Path, snapshot: Path, recordings: Path
 ) -> None:
     with pytest.raises(ConfigurationError, match=r'viva embed "TEXT" --task "push"'):
@@ -108,7 +108,7 @@ def test_a_preset_that_reads_texts_needs_their_embeddings(
     (2, 0, 'fp32', torch.float32), (2, 0, 'bf16', torch.bfloat16),
     (0, 1, 'bf16', torch.bfloat16),
 ])  # fmt: skip
-def test_weights_that_do_not_learn_are_read_in_the_type_of_products(
+def test_frozen_weights_have_the_precision_of_the_run(
     tmp_path: Path, snapshot: Path, texts: Path, lora: int, head: int, precision: str,
     expected: torch.dtype,
 ) -> None:  # fmt: skip
@@ -122,7 +122,7 @@ def test_weights_that_do_not_learn_are_read_in_the_type_of_products(
     assert model.transformer.scale_shift_table.dtype == torch.float32
 
 
-def test_a_model_may_begin_with_texts_and_random_weights(tmp_path: Path, texts: Path) -> None:
+def test_text_embeddings_work_without_a_backbone(tmp_path: Path, texts: Path) -> None:
     config = preset('wan2.2-tiny', RELEASED, ('a',), TASKS)
     run = TrainConfig((), tmp_path, 'wan2.2-tiny', 0, TrainPlan(), tmp_path, embeddings=texts)
     model = first_model(run, config, JointRanges(('a',), (0.0,), (1.0,)))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A run that is killed, for real and more than once, ends as one that was not."""
+"""A run that is killed with SIGKILL in two stages has the files of one without interruption."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def start(out: Path) -> subprocess.Popen[bytes]:
 
 
 def kill_at(out: Path, state: str) -> None:
-    """Start the run, and kill it as soon as it has written a state."""
+    """Start the run, and kill it once it has written a state."""
     process = start(out)
     while not (out / state).exists():
         assert process.poll() is None, f'it ended before {state} was written'
@@ -33,11 +33,11 @@ def kill_at(out: Path, state: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_run_killed_in_two_stages_ends_bit_for_bit_as_one_that_was_not(tmp_path: Path) -> None:
+def test_run_killed_in_two_stages_has_equal_files(tmp_path: Path) -> None:
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     reference = start(whole)
     kill_at(parts, 'vae.state')
-    (parts / '.video.state.left.tmp').write_bytes(b'half a state')  # as a kill may leave
+    (parts / '.video.state.left.tmp').write_bytes(b'half a state')  # a kill while writing
     kill_at(parts, 'viva.state')
     assert start(parts).wait() == 0
     assert reference.wait() == 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A training that is stopped by one Ctrl-C says how to go on, and does."""
+"""An interrupted training prints how to continue, and continues."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from viva_ros.cli.main import main
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_training_that_is_stopped_goes_on_with_the_stage_that_it_was_at(tmp_path: Path) -> None:
+def test_interrupted_training_continues_at_its_stage(tmp_path: Path) -> None:
     for seed in (1, 2, 3):
         write_slide(tmp_path / 'r', slide_episode(seed))
     run = tmp_path / 'run'
@@ -76,7 +76,7 @@ def files_at_most(size: int) -> Iterator[None]:
     (40_000, r'shards/episode_000001-\w+ cannot be written'),
     (100_000, r'cache/train\.npy cannot be written'),
 ])  # fmt: skip
-def test_where_files_cannot_grow_the_error_names_place_and_remedy(
+def test_full_disk_error_names_path_and_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int, what: str
 ) -> None:
     for seed in (1, 2, 3):
@@ -88,6 +88,6 @@ def test_where_files_cannot_grow_the_error_names_place_and_remedy(
     said = capsys.readouterr().err
     assert code == 2, said
     assert re.search(what, said), said
-    assert 'make room, and run the same command again' in said
+    assert 'free disk space, and run the same command again' in said
     assert not list((tmp_path / 'run').rglob('*.tmp'))
     assert not list((tmp_path / 'run').glob('cache/train.*'))

@@ -4,9 +4,8 @@
 import json
 from pathlib import Path
 
-import pytest
+from support.errors import raises
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.training.sources import split
 
 
@@ -19,7 +18,7 @@ def touch(folder: Path, count: int) -> list[Path]:
     return sorted(paths)
 
 
-def test_the_list_in_the_folder_decides(tmp_path: Path) -> None:
+def test_split_file_defines_the_parts(tmp_path: Path) -> None:
     parts = {'train': ['a.mcap', 'c.mcap'], 'validation': ['b.mcap'], 'test': ['d.mcap']}
     (tmp_path / 'split.json').write_text(json.dumps(parts))
     found = split(tmp_path)
@@ -27,7 +26,7 @@ def test_the_list_in_the_folder_decides(tmp_path: Path) -> None:
     assert [path.name for path in found['validation']] == ['b.mcap']
 
 
-def test_of_subfolders_only_train_is_read(tmp_path: Path) -> None:
+def test_subfolder_train_is_the_only_part_read(tmp_path: Path) -> None:
     train = touch(tmp_path / 'train', 100)
     touch(tmp_path / 'test', 10)
     found = split(tmp_path)
@@ -35,14 +34,14 @@ def test_of_subfolders_only_train_is_read(tmp_path: Path) -> None:
     assert 3 <= len(found['validation']) <= 20  # 8 % of 125
 
 
-def test_without_either_the_hash_leaves_some_for_calibration_and_test(tmp_path: Path) -> None:
+def test_hash_split_leaves_calibration_and_test_parts(tmp_path: Path) -> None:
     everything = touch(tmp_path, 200)
     found = split(tmp_path)
     used = len(found['train']) + len(found['validation'])
     assert 0.6 * len(everything) < used < 0.8 * len(everything)
 
 
-def test_a_retry_goes_where_its_episode_goes(tmp_path: Path) -> None:
+def test_retry_is_in_the_part_of_its_episode(tmp_path: Path) -> None:
     touch(tmp_path, 200)
     found = split(tmp_path)
     seeds = {part: {path.name[:14] for path in paths} for part, paths in found.items()}
@@ -52,23 +51,23 @@ def test_a_retry_goes_where_its_episode_goes(tmp_path: Path) -> None:
     assert not unused & (seeds['train'] | seeds['validation'])
 
 
-def test_the_same_folder_is_always_split_alike(tmp_path: Path) -> None:
+def test_split_is_deterministic(tmp_path: Path) -> None:
     touch(tmp_path, 50)
     assert split(tmp_path) == split(tmp_path)
 
 
-def test_an_empty_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match='no recordings to train on: run "viva record"'):
+def test_empty_folder_is_refused(tmp_path: Path) -> None:
+    with raises('training-recordings-missing', tmp_path, 'viva record'):
         split(tmp_path)
 
 
-def test_a_list_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_split_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'split.json').write_text('{')
-    with pytest.raises(RecordingError, match=r'split\.json cannot be read'):
+    with raises('split-unreadable', tmp_path / 'split.json'):
         split(tmp_path)
 
 
-def test_recordings_of_several_tasks_lie_in_subfolders(tmp_path: Path) -> None:
+def test_tasks_in_subfolders_are_split_independently(tmp_path: Path) -> None:
     train = touch(tmp_path / 'train' / 'tray_lift', 100)
     train += touch(tmp_path / 'train' / 'cube_transfer', 100)
     touch(tmp_path / 'test' / 'tray_lift', 10)
@@ -82,14 +81,14 @@ def test_recordings_of_several_tasks_lie_in_subfolders(tmp_path: Path) -> None:
     assert not kept & {(p.parent.name, p.name[:14]) for p in found['validation']}
 
 
-def test_folders_that_are_links_are_followed(tmp_path: Path) -> None:
+def test_linked_folders_are_followed(tmp_path: Path) -> None:
     touch(tmp_path / 'elsewhere', 20)
     (tmp_path / 'r' / 'train').mkdir(parents=True)
     (tmp_path / 'r' / 'train' / 'slide').symlink_to(tmp_path / 'elsewhere')
     assert len(split(tmp_path / 'r')['train']) > 10
 
 
-def test_a_folder_with_test_recordings_alone_is_not_trained_on(tmp_path: Path) -> None:
+def test_folder_of_test_recordings_is_refused(tmp_path: Path) -> None:
     touch(tmp_path / 'test', 100)
-    with pytest.raises(RecordingError, match='no recordings to train on'):
+    with raises('training-recordings-missing', tmp_path):
         split(tmp_path)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.errors import raises
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
-from viva_ros.core.errors import RecordingError
 from viva_ros.training.trainer import MetricLog, Schedule, TrainStage
 
 SCHEDULE = Schedule(6, 4, 0.1, 2, average=0.5, save_every=2, measure_every=3)
@@ -32,7 +32,7 @@ def stage(
     return TrainStage('line', module, schedule, folder, seed, loss, measure), module
 
 
-def test_a_run_that_was_stopped_ends_exactly_as_one_that_was_not(tmp_path: Path) -> None:
+def test_resumed_stage_has_equal_weights(tmp_path: Path) -> None:
     (tmp_path / 'whole').mkdir()
     (tmp_path / 'parts').mkdir()
     whole, expected = stage(tmp_path / 'whole')
@@ -45,7 +45,7 @@ def test_a_run_that_was_stopped_ends_exactly_as_one_that_was_not(tmp_path: Path)
     assert torch.equal(given.bias, expected.bias)
 
 
-def test_a_run_that_is_over_gives_its_weights_again(tmp_path: Path) -> None:
+def test_finished_stage_loads_its_weights(tmp_path: Path) -> None:
     first, expected = stage(tmp_path)
     first.run()
     again, given = stage(tmp_path)
@@ -53,7 +53,7 @@ def test_a_run_that_is_over_gives_its_weights_again(tmp_path: Path) -> None:
     assert torch.equal(given.weight, expected.weight)
 
 
-def test_another_seed_ends_elsewhere(tmp_path: Path) -> None:
+def test_another_seed_has_other_weights(tmp_path: Path) -> None:
     weights = []
     for seed in (0, 1):
         (tmp_path / str(seed)).mkdir()
@@ -63,13 +63,13 @@ def test_another_seed_ends_elsewhere(tmp_path: Path) -> None:
     assert not torch.equal(*weights)
 
 
-def test_it_learns(tmp_path: Path) -> None:
+def test_stage_learns_a_linear_function(tmp_path: Path) -> None:
     one, module = stage(tmp_path, schedule=Schedule(300, 16, 0.1, 10, average=0.9))
     one.run()
     torch.testing.assert_close(module.weight, torch.tensor([[2.0, -1.0]]), atol=0.02, rtol=0)
 
 
-def test_the_curve_has_losses_and_held_out_figures_once_each(tmp_path: Path) -> None:
+def test_curve_of_a_resumed_stage_has_each_step_once(tmp_path: Path) -> None:
     first, _ = stage(tmp_path)
     first.run(until=5)  # the state is of step 5
     (tmp_path / 'line.state').rename(tmp_path / 'late')
@@ -83,7 +83,7 @@ def test_the_curve_has_losses_and_held_out_figures_once_each(tmp_path: Path) -> 
     assert [row['step'] for row in rows if 'weight' in row][-2:] == [3, 6]
 
 
-def test_the_rate_warms_up_and_falls_to_a_twentieth() -> None:
+def test_rate_warms_up_and_falls_to_a_twentieth() -> None:
     schedule = Schedule(101, 1, 1.0, 1 + 0, average=0.9)
     assert schedule.rate_at(0) == 1.0
     assert schedule.rate_at(51) == pytest.approx(0.05 + 0.95 / 2)  # half of the cosine
@@ -91,11 +91,19 @@ def test_the_rate_warms_up_and_falls_to_a_twentieth() -> None:
     assert Schedule(100, 1, 1.0, 4).rate_at(1) == 0.5  # second of four steps of warm-up
 
 
-def test_a_state_of_another_schedule_is_refused(tmp_path: Path) -> None:
+def test_state_of_another_schedule_is_refused(tmp_path: Path) -> None:
     first, _ = stage(tmp_path)
     first.run(until=2)
     other, _ = stage(tmp_path, schedule=Schedule(7, 4, 0.1, 2))
-    with pytest.raises(RecordingError, match=r'choose another --out, or delete it'):
+    with raises('stage-schedule-differs', tmp_path, 'stage line', 'steps=6', 'steps=7', '--out'):
+        other.run()
+
+
+def test_state_of_other_weights_is_refused(tmp_path: Path) -> None:
+    first, _ = stage(tmp_path)
+    first.run(until=2)
+    other = TrainStage('line', nn.Linear(2, 1, bias=False), SCHEDULE, tmp_path, 0, dict)
+    with raises('stage-weights-differ', tmp_path, 'stage line', 'bias', '--out'):
         other.run()
 
 
@@ -103,7 +111,7 @@ def add(curve: MetricLog, step: int, held_out: dict[str, float] | None = None) -
     curve.add(step, {'rate': 0.1}, {'total': step / 10}, held_out or {})
 
 
-def test_rows_are_lines_of_json_and_points_of_tensorboard(tmp_path: Path) -> None:
+def test_metrics_are_written_to_json_and_tensorboard(tmp_path: Path) -> None:
     curve = MetricLog(tmp_path, 'viva', 0)
     add(curve, 5)
     add(curve, 10, {'value_error': 0.25})
@@ -118,7 +126,7 @@ def test_rows_are_lines_of_json_and_points_of_tensorboard(tmp_path: Path) -> Non
     assert [(e.step, e.value) for e in events.Scalars('held_out/value_error')] == [(10, 0.25)]
 
 
-def test_rows_of_a_run_that_was_killed_go_and_those_of_other_stages_stay(tmp_path: Path) -> None:
+def test_rows_after_the_resumed_step_are_deleted(tmp_path: Path) -> None:
     for stage, steps in (('vae', (5, 30)), ('viva', (5, 10, 15))):
         curve = MetricLog(tmp_path, stage, 0)
         for step in steps:

@@ -3,8 +3,11 @@
 """Export a checkpoint to an ONNX graph."""
 
 import copy
+import logging
 import tempfile
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -92,6 +95,30 @@ def open_source(folder: Path) -> CheckpointSource:
     )  # fmt: skip
 
 
+EXPORTER_LOGGERS: Final = ('torch.onnx', 'onnxscript')
+ROOT_LOGGER: Final = ''
+
+
+@contextmanager
+def hide_warnings(*loggers: str) -> Iterator[None]:
+    """
+    Hide warnings of a library, which concern its authors and not the user; errors pass.
+
+    :param loggers: names of the loggers that the library warns with
+    """
+    found = [logging.getLogger(name) for name in loggers]
+    levels = [logger.level for logger in found]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            for logger in found:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(found, levels, strict=True):
+                logger.setLevel(level)
+
+
 def make_graph(
     source: CheckpointSource, opset: int = OPSET, precision: torch.dtype = torch.float32
 ) -> bytes:
@@ -118,11 +145,12 @@ def make_graph(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'graph.onnx'
         try:
-            program = torch.onnx.export(
-                lean, tuple(example.values()), dynamo=True,
-                opset_version=opset, input_names=list(example), output_names=list(source.outputs),
-                dynamic_shapes=tuple({0: axis} for _ in example), verbose=False,
-            )  # fmt: skip
+            with hide_warnings(*EXPORTER_LOGGERS):
+                program = torch.onnx.export(
+                    lean, tuple(example.values()), dynamo=True, opset_version=opset,
+                    input_names=list(example), output_names=list(source.outputs),
+                    dynamic_shapes=tuple({0: axis} for _ in example), verbose=False,
+                )  # fmt: skip
         except torch.onnx.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]
             raise EngineError(

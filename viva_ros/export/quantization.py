@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from viva_ros.core.errors import EngineError
-from viva_ros.export.graph import E4M3, run_of
+from viva_ros.export.graph import E4M3, ROOT_LOGGER, hide_warnings, run_of
 
 KINDS: Final = ('Conv', 'MatMul', 'Gemm')
 FRAMES: Final = 64  # largest number of frames that set the ranges
@@ -65,12 +65,14 @@ def quantize(graph: bytes, feeds: Sequence[Feeds], names: Sequence[str]) -> byte
         source, made = Path(folder) / 'float.onnx', Path(folder) / 'int8.onnx'
         source.write_bytes(graph)
         try:
-            quantize_static(
-                source, made, Reader(list(feeds)[::step]), quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=list(KINDS), nodes_to_quantize=list(names),
-                per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-                extra_options={'WeightSymmetric': True, 'ActivationSymmetric': False},
-            )  # fmt: skip
+            with hide_warnings(ROOT_LOGGER):
+                quantize_static(
+                    source, made, Reader(list(feeds)[::step]), quant_format=QuantFormat.QDQ,
+                    op_types_to_quantize=list(KINDS), nodes_to_quantize=list(names),
+                    per_channel=True, activation_type=QuantType.QUInt8,
+                    weight_type=QuantType.QInt8,
+                    extra_options={'WeightSymmetric': True, 'ActivationSymmetric': False},
+                )  # fmt: skip
         except Exception as error:  # onnxruntime's errors have no common base class
             raise EngineError(
                 'quantization-failed',
