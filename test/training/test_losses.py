@@ -164,7 +164,8 @@ def test_each_loss_decreases_in_training(
             optimiser.zero_grad()
             loss(4, generator())['total'].backward()
             optimiser.step()
-        assert float(loss(4, generator())['total'].detach()) < before, type(loss).__name__
+        after = float(loss(4, generator())['total'].detach())
+        assert after < 0.95 * before, f'{type(loss).__name__}: {before} to {after}'
 
 
 def test_vae_has_no_gradient_in_the_last_stage(

@@ -16,12 +16,16 @@ from support.slides import slide_episode, write_slide
 from viva_ros.cli.train import main
 from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
+from viva_ros.model.viva import ViVa
+from viva_ros.training import losses
 from viva_ros.training import run as module
+from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, TrainPlan, plan
 from viva_ros.training.run import train_on
 from viva_ros.training.trainer import TrainStage
 
+STILL = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 LENGTHS = {'vae': 4, 'video': 4, 'viva': 4, 'proprio': 4}
 BLANK = preset('tiny', ('head', 'left_wrist', 'right_wrist'),
                ('left_waist', 'left_gripper', 'right_waist'), ())  # fmt: skip
@@ -95,19 +99,43 @@ def test_resumed_run_has_the_same_weights(
             assert torch.equal(weight, parts[key]), f'{name}: {key}'
 
 
+def with_white_failures(data: Data) -> Data:
+    """Make the views of failed episodes white from the middle of the episode on."""
+    images = np.array(data.images)
+    images[~data.success & (data.stamps >= 600_000_000)] = 255
+    return replace(data, images=images)
+
+
+def final_gap(model: ViVa, data: Data) -> float:
+    """Return the mean final value of successes minus that of failures; 1 for a perfect model."""
+    labels = losses.Labels.of(data, model, model.config.tasks)
+    values, _ = losses.predict(model, losses.encode_all(model, data), labels)
+    final = np.append(np.diff(data.episode) != 0, True)
+    return float(values[final & data.success].mean() - values[final & ~data.success].mean())
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_value_of_failures_is_learnt_from_images_alone(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
-    learn, hold = make_slide_data(range(1, 13)), make_slide_data(range(20, 26), 'validation')
-    lengths = {'vae': 300, 'video': 20, 'viva': 600, 'proprio': 50}
-    train_on(run_in(tmp_path / 'run', plan=plan(12, lengths)), learn, hold, BLANK)
-    figures = checkpoint.read(tmp_path / 'run' / 'checkpoint').provenance['held_out']
-    blind = checkpoint.read_description(tmp_path / 'run' / 'proprio')['provenance']['held_out']
-    assert figures['auroc'] > 0.8  # with fewer steps some processors gave 0
-    assert figures['spearman'] > 0.8
-    assert blind['auroc'] == 0.5  # the joints of successes and failures are the same
+    learn = with_white_failures(make_slide_data(range(1, 13)))
+    hold = with_white_failures(make_slide_data(range(20, 26), 'validation'))  # 2 of 6 fail
+    schedules = plan(48, {'vae': 60, 'video': 0, 'viva': 200, 'proprio': 50})
+    schedules = replace(schedules, vae=replace(schedules.vae, batch=12),
+                        viva=replace(schedules.viva, rate=6e-3))  # fmt: skip
+    gaps, orders, blind = [], [], []
+    for seed in range(3):  # judged together: one seed may fail on some build of torch
+        out = tmp_path / str(seed)
+        run = run_in(out, seed=seed, plan=schedules, augment=STILL)
+        gaps.append(final_gap(train_on(run, learn, hold, BLANK), hold))
+        orders.append(checkpoint.read(out / 'checkpoint').provenance['held_out']['spearman'])
+        baseline = checkpoint.read_description(out / 'proprio')['provenance']['held_out']
+        blind.append(baseline['value_error'])
+    assert np.median(gaps) > 0.4, gaps  # 0.87 to 1.01 measured; 0 without images
+    assert np.median(orders) > 0.8, orders
+    # Values of failures are lower by 1, joints are the same: no function of joints errs less.
+    assert min(blind) > 1 / 3 - 1e-4, blind
 
 
 def test_shorter_schedule_has_a_shorter_warm_up() -> None:

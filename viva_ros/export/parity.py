@@ -136,7 +136,7 @@ def compare(
         try:
             estimate = ask(sample.observation(source), sample.task)
         except EngineError as error:
-            if 'not finite' not in str(error):
+            if error.code != 'engine-output-not-finite':
                 raise
             inf = float('inf')
             return Differences(inf, inf, inf, inf, len(samples), inf)

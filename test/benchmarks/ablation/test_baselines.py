@@ -47,16 +47,18 @@ def test_contenders_are_chosen_by_name_in_their_order() -> None:
 
 
 @pytest.mark.parametrize('entry', ENTRIES, ids=lambda entry: entry.name)
-def test_everyone_learns(entry: Entry, stuff: Material) -> None:
+def test_each_loss_decreases_in_training(entry: Entry, stuff: Material) -> None:
     contender = entry.build(stuff)
+    # The temporal difference starts near 0 in some networks, so that large steps increase it.
+    batch, steps, rate = (64, 24, 3e-4) if entry.name == 'icvf' else (8, 8, 1e-3)
     learns = [p for p in contender.learns.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(learns, lr=1e-3)
-    before = float(contender.loss(8, generator())['total'].detach())
-    for _ in range(8):
+    optimiser = torch.optim.Adam(learns, lr=rate)
+    before = float(contender.loss(batch, generator())['total'].detach())
+    for _ in range(steps):
         optimiser.zero_grad()
-        contender.loss(8, generator())['total'].backward()
+        contender.loss(batch, generator())['total'].backward()
         optimiser.step()
-    assert float(contender.loss(8, generator())['total'].detach()) < before
+    assert float(contender.loss(batch, generator())['total'].detach()) < 0.95 * before
 
 
 @pytest.mark.parametrize('entry', ENTRIES, ids=lambda entry: entry.name)
