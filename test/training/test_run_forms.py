@@ -15,7 +15,6 @@ from support.errors import raises
 from torch import Tensor
 
 from viva_ros.cli.train import parse, run_of
-from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.model.early_exit import EarlyExit

@@ -21,9 +21,7 @@ class VivaError(Exception):
     :param text: the thing, its value, what is allowed, and a remedy
     """
 
-    def __init__(self, code: str, text: str = '') -> None:
-        if not text:  # TODO: while codes are introduced
-            code, text = '', code
+    def __init__(self, code: str, text: str) -> None:
         super().__init__(code, text)
         self.code, self.text = code, text
 
