@@ -3,14 +3,15 @@
 """Each error that an operator can correct has a code, and a code belongs to one module."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from viva_ros.core.errors import CODE
-
-PACKAGE: Final = Path(__file__).parents[1] / 'viva_ros'
+ROOT: Final = Path(__file__).parents[1]
+ROOMS: Final = ('viva_ros', 'benchmarks')
+CODE: Final = re.compile(r'[a-z0-9]+(-[a-z0-9]+)+')
 
 
 def classes_of(trees: dict[Path, ast.Module]) -> set[str]:
@@ -37,13 +38,14 @@ def codes_of(tree: ast.Module, classes: set[str]) -> Iterator[tuple[int, str]]:
         yield node.lineno, first.value if literal and len(node.args) > 1 else ''
 
 
-def violations(package: Path) -> list[str]:
+def violations(root: Path) -> list[str]:
     """Return errors without a code, and codes that several modules use."""
-    trees = {path: ast.parse(path.read_text()) for path in sorted(package.rglob('*.py'))}
+    trees = {path: ast.parse(path.read_text()) for room in ROOMS
+             for path in sorted((root / room).rglob('*.py'))}  # fmt: skip
     classes = classes_of(trees)
     found, modules = [], defaultdict[str, set[str]](set)
     for path, tree in trees.items():
-        name = str(path.relative_to(package))
+        name = str(path.relative_to(root))
         for line, code in codes_of(tree, classes):
             modules[code].add(name)
             if not CODE.fullmatch(code):
@@ -54,4 +56,4 @@ def violations(package: Path) -> list[str]:
 
 
 def test_errors_have_a_code_of_one_module() -> None:
-    assert violations(PACKAGE) == []
+    assert violations(ROOT) == []

@@ -75,7 +75,10 @@ class Budget:
             folders = sorted({path.parent for path in found})
             found = [p for f in folders for p in [q for q in found if q.parent == f][: self.limit]]
         if not found:
-            raise RecordingError(f'{self.recordings / part} has no recordings: run "viva record"')
+            raise RecordingError(
+                'compare-recordings',
+                f'{self.recordings / part} has no recordings: run "viva record"',
+            )
         return found
 
     def keep(self) -> None:
@@ -92,7 +95,8 @@ class Budget:
             if changed:
                 was, now = ({name: p.get(name) for name in changed} for p in (begun, plan))
                 raise ConfigurationError(
-                    f'{path} was begun with {was}, asked for is {now}: choose another --out'
+                    'compare-begun',
+                    f'{path} was begun with {was}, asked for is {now}: choose another --out',
                 )
         else:
             write_atomically(path, json.dumps(plan, indent=1) + '\n')

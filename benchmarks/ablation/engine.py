@@ -31,7 +31,9 @@ class ModuleEngine:
 
     def __init__(self, module: nn.Module, info: EngineInfo, task: str) -> None:
         if task not in info.tasks:
-            raise EngineError(f'task is {task!r}, the module knows {", ".join(info.tasks)}')
+            raise EngineError(
+                'compare-task', f'task is {task!r}, the module knows {", ".join(info.tasks)}'
+            )
         self.info, self._module = info, module
         self._task = torch.tensor([info.tasks.index(task)])
 

@@ -73,5 +73,7 @@ def chosen(names: Iterable[str]) -> list[Entry]:
     wanted, known = set(names), {entry.name: entry for entry in ENTRIES}
     if wanted - set(known):
         odd = ', '.join(sorted(wanted - set(known)))
-        raise ConfigurationError(f'contender is {odd}, must be of {", ".join(known)}')
+        raise ConfigurationError(
+            'compare-contender', f'contender is {odd}, must be of {", ".join(known)}'
+        )
     return [entry for entry in ENTRIES if not wanted or entry.name in wanted]

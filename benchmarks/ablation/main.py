@@ -119,7 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = {name: getattr(args, name) for name in (*names, 'processes', 'limit')}
     for name in ('steps', 'batch', 'vae_steps', 'video_steps', 'processes'):
         if given[name] < 1:
-            raise ConfigurationError(f'{name} is {given[name]}, must be at least 1')
+            raise ConfigurationError(
+                'compare-option', f'{name} is {given[name]}, must be at least 1'
+            )
     budget = Budget(args.recordings, args.out, args.cache or args.out / 'cache', **given)
     if args.smoke:
         budget = replace(budget, **SMOKE)

@@ -101,7 +101,9 @@ def pack(path: Path, model: ViVa) -> Pack:
     recording, info = open_recording(path), info_of(model, '', 'pack')
     label = episodes_of(recording)[0].label
     if label is None:
-        raise RecordingError(f'{path} has no outcome: leave it out, or label it')
+        raise RecordingError(
+            'compare-outcome', f'{path} has no outcome: leave it out, or label it'
+        )
     stamps, reasons, seen = [], [], []
     for entry in replay_for_engine(recording, info):
         known = entry.observation
@@ -110,7 +112,9 @@ def pack(path: Path, model: ViVa) -> Pack:
         if not isinstance(known, Unknown):
             seen.append(to_arrays([known], info))
     if not seen:
-        raise RecordingError(f'{path} has no moment with all cameras and joints: leave it out')
+        raise RecordingError(
+            'compare-moments', f'{path} has no moment with all cameras and joints: leave it out'
+        )
     images, proprio = (np.concatenate(column) for column in zip(*seen, strict=True))
     moments = Moments(path, label.task, np.array(stamps, dtype=np.int64), reasons)
     return Pack(moments, images, encode(model, images), proprio)

@@ -7,11 +7,6 @@ Each error has a code: the subject and what is wrong with it, such as ``engine-h
 raised for one cause, and stays when the text changes.
 """
 
-import re
-from typing import Final
-
-CODE: Final = re.compile(r'[a-z0-9]+(-[a-z0-9]+)+')
-
 
 class VivaError(Exception):
     """

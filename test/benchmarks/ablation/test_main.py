@@ -3,7 +3,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.errors import raises
 from support.slides import slide_episode, write_slide
 from torch import nn
 
@@ -25,7 +25,6 @@ from benchmarks.ablation.main import Job, run
 from benchmarks.ablation.measure import elapsed, observe
 from benchmarks.ablation.packs import Moments, Pack, encode, info_of, load, pack, save
 from benchmarks.ablation.train import open_module, parameters, seeds_of, write
-from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.data.episode import Episode
 from viva_ros.model.viva import ViVa
 from viva_ros.training import losses as stages
@@ -91,7 +90,7 @@ def test_what_was_trained_is_opened_again(
 
 
 def test_a_task_that_was_not_learnt_is_refused(stuff: Material) -> None:
-    with pytest.raises(EngineError, match="task is 'push', the module knows slide"):
+    with raises('compare-task', "'push'", 'slide'):
         ModuleEngine(stuff.base, info_of(stuff.base, '', 'pytorch'), 'push')
 
 
@@ -120,7 +119,7 @@ def test_a_pack_is_what_a_monitor_would_have_seen(
 
 def test_a_recording_without_an_outcome_cannot_be_packed(tiny_viva: ViVa, tmp_path: Path) -> None:
     path = write_slide(tmp_path, replace(slide_episode(1), label=None))
-    with pytest.raises(RecordingError, match='has no outcome'):
+    with raises('compare-outcome', path, 'label'):
         pack(path, tiny_viva)
 
 
@@ -145,16 +144,15 @@ def test_a_folder_keeps_to_the_budget_it_was_begun_with(tmp_path: Path) -> None:
     budget = Budget(tmp_path / 'r', tmp_path / 'out', tmp_path / 'cache')
     budget.keep()
     replace(budget, processes=7, cache=tmp_path / 'elsewhere').keep()
-    told = "begun with {'steps': 1500}, asked for is {'steps': 9}: choose another --out"
-    with pytest.raises(ConfigurationError, match=re.escape(told)):
+    with raises('compare-begun', "{'steps': 1500}", "{'steps': 9}", '--out'):
         replace(budget, steps=9).keep()
     write_slide(tmp_path / 'r' / 'test' / 'slide', slide_episode(2))
-    with pytest.raises(ConfigurationError, match=r"begun with \{'files'"):
+    with raises('compare-begun', "begun with {'files'"):
         budget.keep()
 
 
 def test_a_part_without_recordings_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match='test has no recordings: run "viva record"'):
+    with raises('compare-recordings', tmp_path / 'test', 'viva record'):
         Budget(tmp_path, tmp_path, tmp_path).paths('test')
 
 
