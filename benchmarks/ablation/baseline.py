@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all contenders have in common: what they are made of, and what they learn from."""
+"""A contender of the comparison: its parts, its training data and its random draws."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,12 +24,12 @@ from viva_ros.training.trainer import Losses
 @dataclass(frozen=True)
 class Contender:
     """
-    One who is trained.
+    One trained variant.
 
-    :param module: gives estimates of images, joints and task, as its ``outputs`` name them
-    :param learns: the part of it that is trained
-    :param loss: as a stage of training wants it
-    :param finish: what remains to be done after training
+    :param module: estimates ``outputs`` from images, joints and task
+    :param learns: the part of the module that is trained
+    :param loss: loss function of a training stage
+    :param finish: called after training
     """
 
     module: nn.Module
@@ -41,11 +41,11 @@ class Contender:
 @dataclass(frozen=True)
 class Material:
     """
-    What all contenders learn from.
+    Data and base model of all contenders.
 
-    :param base: ViVa after its training on video; its VAE is everybody's
+    :param base: ViVa after its training on video; all contenders use its VAE
     :param learn: moments of the training recordings
-    :param copies: raw latents of all views; first as they are, then changed at random
+    :param copies: raw latents of all views: as recorded, then augmented
     """
 
     base: ViVa
@@ -56,12 +56,12 @@ class Material:
 
     @property
     def config(self) -> ViVaConfig:
-        """Of the base."""
+        """Configuration of the base model."""
         return self.base.config
 
     @property
     def ranges(self) -> JointRanges:
-        """Of the joints."""
+        """Ranges of the joints."""
         return self.base.ranges
 
     def viva(self, pretrained: bool = True, **changes: Any) -> ViVa:
@@ -82,7 +82,7 @@ class Material:
         return model
 
     def labels(self, config: ViVaConfig) -> Labels:
-        """Return what is learnt, with the forecast of a configuration's horizon."""
+        """Return the training labels, with the forecast of a configuration's horizon."""
         return Labels.of(self.learn.ahead(config.horizon), self.base, config.tasks)
 
     def latents(self, rows: Tensor, copy: int) -> Tensor:
@@ -92,7 +92,7 @@ class Material:
 
 
 class Draw:
-    """Draws moments, all tasks alike, with views and joints changed at random."""
+    """Draws moments, each task equally often, with augmented views and joints."""
 
     def __init__(self, material: Material) -> None:
         self._material = material

@@ -1,9 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The goal-conditioned value, ICVF (METHOD, 6): order in time is all that it learns from.
+The goal-conditioned value, ICVF (Ghosh et al., 2023): trained on order in time alone.
 
-Outcomes enter only where it is read, as endings of successes to be reached.
+Outcomes are used only in inference: the goals are final states of successful episodes.
 """
 
 import copy
@@ -26,7 +26,7 @@ from viva_ros.training.trainer import Losses
 
 
 class ClassifierLoss:
-    """Cross-entropy of the return's bin; the encoder learns, so views are changed in each step."""
+    """Cross-entropy of the return's bin; views are augmented in each step, for the encoder."""
 
     def __init__(self, material: Material, model: BinClassifier) -> None:
         self._material, self._model, self._draw = material, model, Draw(material)
@@ -141,7 +141,7 @@ def goal_value(material: Material) -> Contender:
 
 
 def set_goals(model: GoalValue, material: Material) -> None:
-    """Keep the last moments of some successes of each task, and how long successes take."""
+    """Store final moments of successes of each task, and the mean duration of successes."""
     data, proprio = material.learn, material.labels(model.config).proprio
     for index, task in enumerate(model.config.tasks):
         rows = [
@@ -157,7 +157,7 @@ def set_goals(model: GoalValue, material: Material) -> None:
 
 
 def proprio(material: Material) -> Contender:
-    """Return the perceptron."""
+    """Return the baseline that uses joints only."""
     torch.manual_seed(material.seed)
     model = ProprioModel(material.ranges, len(material.config.tasks))
     labels = material.labels(material.config)
@@ -165,7 +165,7 @@ def proprio(material: Material) -> Contender:
 
 
 class RegressionLoss:
-    """Squared error of the target frames after the one step that is also taken live."""
+    """Squared error of the target frames after one denoising step, as in inference."""
 
     def __init__(self, material: Material, model: ViVa) -> None:
         self._model, self._draw = model, Draw(material)
@@ -209,7 +209,7 @@ def viva(material: Material, **changes: Any) -> Contender:
 
 
 def frozen(material: Material) -> Contender:
-    """Return ViVa with the blocks as the video left them: only what leads in and out learns."""
+    """Return ViVa with frozen blocks: only the input and output layers are trained."""
     model = material.viva()
     model.transformer.blocks.requires_grad_(False)
     model.transformer.condition_embedder.requires_grad_(False)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a comparison is made of: everyone's data, and everyone's budget."""
+"""Data and budget of a comparison, the same for all contenders."""
 
 import hashlib
 import json
@@ -51,11 +51,11 @@ class Budget:
 
     @property
     def shared(self) -> Path:
-        """Folder of what everyone begins with."""
+        """Folder of the models and data that all contenders share."""
         return self.out / 'shared'
 
     def schedule(self, entry: Entry) -> Schedule:
-        """Return the schedule of one who takes part."""
+        """Return the schedule of a contender."""
         steps = self.steps * entry.longer
         return Schedule(
             steps, self.batch * entry.wider, entry.rate, min(WARM_UP, max(1, steps // 5))

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Any trained contender as an engine, one observation at a time, or many at once."""
+"""A trained contender as an engine: for one observation, or for many at once."""
 
 from collections.abc import Sequence
 
@@ -46,11 +46,11 @@ class ModuleEngine:
         return unpack(dict(zip(outputs(self._module), arrays, strict=True)), self.info)[0]
 
     def close(self) -> None:
-        """Nothing is held that others do not hold."""
+        """Do nothing: the engine holds no resources."""
 
 
 def outputs(module: nn.Module) -> Sequence[str]:
-    """Name what a module gives."""
+    """Return the outputs of a module by name."""
     if isinstance(module, ProprioModel):
         return ('value', 'forecast')
     named: Sequence[str] = module.outputs  # type: ignore[assignment]
@@ -85,7 +85,7 @@ def estimates(module: nn.Module, seen: Pack, task: int) -> dict[str, NDArray[np.
 def _give_packed(
     module: nn.Module, seen: Pack, rows: slice, proprio: Tensor, tasks: Tensor
 ) -> Sequence[Tensor]:
-    """Use the latents of the shared VAE where the module would compute the same."""
+    """Use the stored latents if the module has the shared VAE."""
     if isinstance(module, ViVa):
         latents = torch.from_numpy(seen.latents[rows])
         frames = module.denoise(latents, module.normalise_joints(proprio), tasks)

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who takes part, in order of importance, and how each is trained."""
+"""The contenders, in order of importance, and how each is trained."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ TIME_TITLE: Final = 'time counter'
 @dataclass(frozen=True)
 class Entry:
     """
-    One who takes part.
+    One contender.
 
     :param rate: largest learning rate
-    :param longer: steps by this factor, for what costs next to nothing a step
-    :param wider: batch by this factor, likewise
-    :param resumes: whether training can go on in the middle; else it begins anew
+    :param longer: factor on the steps, for contenders with cheap steps
+    :param wider: factor on the batch, likewise
+    :param resumes: whether an interrupted training continues; otherwise it starts again
     """
 
     name: str

@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compare ViVa with its baselines and ablations: the same recordings, budget and judge.
+Compare ViVa with its baselines and ablations: same recordings, budget and evaluation.
 
-Decodes, trains the shared VAE and the video stage once, then everyone for as many steps, two side
-by side; calibrates each and judges each on the test recordings. Stopped and started again with
-the same arguments it goes on; more contenders may be named later.
+Decode, train the shared VAE and the video stage once, then train each contender for the same
+number of steps, two at a time. Calibrate each and evaluate it on the test recordings. A stopped
+run continues when the same command runs again; contenders can be added later.
 """
 
 import argparse
@@ -52,10 +52,10 @@ COMPARE: Final = program.ConsoleProgram('scripts/compare', resumes=True)
 @dataclass(frozen=True)
 class Job:
     """
-    One piece of work.
+    One job.
 
-    :param steps: how many it has
-    :param done: tells how many of them are over
+    :param steps: number of its steps
+    :param done: returns the number of finished steps
     """
 
     name: str
@@ -67,10 +67,10 @@ class Job:
 
 def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
     """
-    Do all jobs and give what they return, by name; an error or Ctrl-C ends the rest at once.
+    Run all jobs and return their results by name. An error or Ctrl-C ends all of them.
 
-    :param what: for the progress bar
-    :param processes: 1 is this one
+    :param what: title of the progress bar
+    :param processes: number of worker processes; 1: this process
     """
     if processes == 1:
         return {job.name: job.work(*job.arguments) for job in jobs}
@@ -83,7 +83,7 @@ def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
 
 
 def one_thread() -> None:
-    """Keep a process to one thread, so that two do not stand in each other's way."""
+    """Limit torch to one thread, so that two processes do not compete."""
     import torch
 
     torch.set_num_threads(1)
@@ -156,7 +156,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     """
-    Do all that is not done yet, and write the report.
+    Run all stages that are not finished, and write the report.
 
     :raises RecordingError: if recordings are missing or cannot be read
     :raises ConfigurationError: if the folder was begun with another budget
@@ -187,7 +187,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
 
 
 def _shared(budget: Budget) -> list[Job]:
-    """Video in one process; copies and packs in the others meanwhile."""
+    """Return the jobs of the shared stage: video, latent copies and packs."""
     jobs = [Job('video', learn_motion, (budget,))]
     jobs += [Job(f'copy {n}', encode_copy, (budget, n)) for n in range(1, budget.copies + 1)]
     return jobs + [Job(part, pack_part, (budget, part, 0, 1)) for part in PARTS]

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What each contender makes of every packed recording, kept on disk, and what that costs."""
+"""Estimates of each contender on all packed recordings, stored on disk, and their cost."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ def values_file(budget: Budget, name: str) -> Path:
 
 
 def values_of(budget: Budget, name: str) -> dict[str, dict[str, NDArray[np.floating]]]:
-    """Read them: by the stem of the file of a pack, then by output."""
+    """Read the estimates: by the stem of the file of a pack, then by output."""
     found: dict[str, dict[str, NDArray[np.floating]]] = {}
     with np.load(values_file(budget, name), allow_pickle=False) as content:
         for key in content.files:
@@ -154,12 +154,12 @@ class Judged:
 
     @property
     def everything(self) -> list[Result]:
-        """Return the results of all tasks, one after the other."""
+        """Return the results of all tasks, in order."""
         return [one for rows in self.results.values() for one in rows]
 
 
 def moments(budget: Budget, part: str) -> Iterator[Moments]:
-    """Read the moments of a part, one recording after the other."""
+    """Read the moments of the recordings of a part."""
     return (load_moments(file_of(budget, path), path) for path in budget.paths(part))
 
 
@@ -243,7 +243,7 @@ class Measured:
 
 
 def examine(budget: Budget, name: str) -> Measured:
-    """Calibrate, test and describe one contender."""
+    """Calibrate and evaluate one contender."""
     if name == TIME:
         return examine_time(budget)
     (entry,) = chosen([name])
@@ -262,7 +262,7 @@ def examine(budget: Budget, name: str) -> Measured:
 
 
 def examine_time(budget: Budget) -> Measured:
-    """Measure a clock: its values rise with time, its alarm is a time-out."""
+    """Evaluate a clock: its value rises with time, its alarm is a time limit."""
     lasting = durations(budget)
     found = judged(
         budget, 'time counter', partial(elapsed, lasting),
@@ -274,7 +274,7 @@ def examine_time(budget: Budget) -> Measured:
 
 
 def measure(budget: Budget, name: str) -> dict[str, Any]:
-    """Return the figures alone."""
+    """Return the figures without the results."""
     return examine(budget, name).figures
 
 

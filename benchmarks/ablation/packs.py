@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a monitor would have seen of a recording, packed once for everyone.
+Observations of a recording as a monitor has them, stored once for all contenders.
 
-Decoding, matching and checks of the pictures are done by the code that runs live; after that
-everyone gets the same arrays.
+Decoding, matching and image checks use the code that runs live; all contenders get the same
+arrays.
 """
 
 import hashlib
@@ -40,10 +40,10 @@ Given = Mapping[str, NDArray[np.floating]]
 @dataclass(frozen=True)
 class Moments:
     """
-    The moments of one recording at which a value is due; N of M can be seen.
+    The moments of one recording at which a value is due; N of M have an observation.
 
     :param stamps: of all, (M,) int64, ns
-    :param reasons: why a moment is unknown; empty where it is seen, (M,)
+    :param reasons: why a moment is unknown; empty if it has an observation, (M,)
     """
 
     path: Path
@@ -52,7 +52,7 @@ class Moments:
     reasons: list[str]
 
     def samples(self, given: Given) -> list[ScoredSample]:
-        """Return the samples of a series of estimates, of the moments that were seen."""
+        """Return the samples of estimates of the moments that have an observation."""
         known = np.array([not reason for reason in self.reasons])
         columns = {name: np.full(len(known), np.nan) for name in ('value', 'progress', 'success')}
         for name, numbers in given.items():
@@ -69,7 +69,7 @@ class Moments:
 @dataclass(frozen=True)
 class Pack:
     """
-    What can be seen at these moments.
+    The observations of these moments.
 
     :param images: (N, V, H, W, 3) uint8
     :param latents: of the shared VAE, normalised, (N, V, C, h, w)
@@ -93,9 +93,9 @@ def info_of(model: ViVa, fingerprint: str, kind: str) -> EngineInfo:
 
 def pack(path: Path, model: ViVa) -> Pack:
     """
-    See a recording as a monitor would.
+    Return the observations of a recording as a monitor has them.
 
-    :param model: encodes the views
+    :param model: encoder of the views
     :raises RecordingError: if its outcome is not known
     """
     recording, info = open_recording(path), info_of(model, '', 'pack')
@@ -150,7 +150,7 @@ def file_of(budget: Budget, path: Path) -> Path:
 
 
 def save(seen: Pack, file: Path) -> None:
-    """Write a pack, whole or not at all."""
+    """Write a pack atomically."""
     moments = seen.moments
     note: dict[str, Any] = {'task': moments.task, 'reasons': moments.reasons}
     temporary = file.with_suffix('.part.npz')
@@ -173,7 +173,7 @@ def load(file: Path, path: Path) -> Pack:
 
 
 def load_moments(file: Path, path: Path) -> Moments:
-    """Read the moments alone, without what was seen."""
+    """Read the moments without their observations."""
     with np.load(file, allow_pickle=False) as content:
         note = json.loads(str(content['note']))
         return Moments(path, note['task'], content['stamps'], note['reasons'])

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A comparison as JSON for the record, as a table and as a picture for people."""
+"""The results of a comparison as JSON, Markdown and plot."""
 
 import json
 import math
@@ -57,7 +57,7 @@ def write(rows: Rows, plan: Mapping[str, Any], out: Path) -> None:
 
 
 def markdown(rows: Rows) -> str:
-    """Return the tables: over all tasks, then of each."""
+    """Return the tables: over all tasks, then for each task."""
     first = next(iter(rows.values()))
     parts = [_section('All tasks', {name: row['all'] for name, row in rows.items()}, rows)]
     if len(first['tasks']) > 1:
@@ -132,7 +132,7 @@ def _costs(rows: Rows) -> str:
 
 
 def draw(rows: Rows, path: Path) -> None:
-    """Draw each figure with its interval, one panel a figure, one line a contender."""
+    """Plot each figure with its interval: a panel for each figure, a line for each contender."""
     mpl.rcParams.update({'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False})
     lines = -(-len(INTERVALS) // PANELS)
     figure = Figure(figsize=(15, lines * (1.2 + 0.3 * len(rows))), layout='constrained')

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What everyone begins with, trained and encoded once: VAE, motion, and latents of all views.
+Shared stages of all contenders: the VAE, the video stage, and latents of all views.
 
-A VAE that does not learn any more gives the same latents in every step and for everyone, so they
-are computed beforehand: of the views as they are, and of copies changed at random.
+The VAE is not trained any more, so its latents are computed once: of the views as recorded, and
+of augmented copies.
 """
 
 import json
@@ -43,7 +43,7 @@ MOTION: Final = 'motion'  # and after the video
 
 
 def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
-    """Return the training data, decoded if need be, and the configuration of ViVa."""
+    """Return the training data, decoded if necessary, and the configuration of ViVa."""
     paths = budget.paths('train')
     names = episodes_of(open_recording(paths[0]))[0].joints.names
     cameras = ROBOTS[DEFAULT_ROBOT].cameras
@@ -55,7 +55,7 @@ def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
 
 
 def learn_frames(budget: Budget) -> None:
-    """Train the VAE, encode all views, and take the statistics of latents and joints."""
+    """Train the VAE, encode all views, and compute the statistics of latents and joints."""
     if (budget.shared / FRAMES / checkpoint.DESCRIPTION).is_file():
         return
     data, config = gather(budget)
@@ -74,7 +74,7 @@ def learn_frames(budget: Budget) -> None:
 
 
 def learn_motion(budget: Budget) -> None:
-    """Train the transformer as a generator of video, from the frames."""
+    """Train the transformer as a video generator."""
     if (budget.shared / MOTION / checkpoint.DESCRIPTION).is_file():
         return
     data, _ = gather(budget)
@@ -87,7 +87,7 @@ def learn_motion(budget: Budget) -> None:
 
 
 def encode_copy(budget: Budget, number: int) -> None:
-    """Encode all views, changed at random; the number is the seed."""
+    """Encode an augmented copy of all views; the number selects the seed."""
     if _copy(budget, number).is_file():
         return
     data, _ = gather(budget)
@@ -98,7 +98,7 @@ def encode_copy(budget: Budget, number: int) -> None:
 
 
 def material(budget: Budget) -> Material:
-    """Open what everyone learns from."""
+    """Open the training data of all contenders."""
     data, _ = gather(budget)
     base = checkpoint.read(budget.shared / MOTION).model
     copies = [_open(_copy(budget, number)) for number in range(budget.copies + 1)]
@@ -123,17 +123,17 @@ CHECKPOINT: Final = 'checkpoint'
 
 
 def folder_of(budget: Budget, name: str) -> Path:
-    """Return the folder of one who takes part."""
+    """Return the folder of a contender."""
     return budget.out / name
 
 
 def is_trained(budget: Budget, name: str) -> bool:
-    """Return whether its training is over."""
+    """Return whether the training of a contender is finished."""
     return (folder_of(budget, name) / CHECKPOINT / checkpoint.DESCRIPTION).is_file()
 
 
 def train(budget: Budget, name: str) -> None:
-    """Train, unless that is done already; goes on where it was stopped."""
+    """Train a contender, unless it is trained already; continue an interrupted training."""
     if is_trained(budget, name):
         return
     (entry,) = chosen([name])
@@ -158,7 +158,7 @@ def train(budget: Budget, name: str) -> None:
 
 
 def seeds_of(labels: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
-    """Return the seeds of the episodes, by task; of those that have one."""
+    """Return the seeds of the episodes that have one, by task."""
     found: dict[str, set[int]] = {}
     for label in labels:
         if label['seed'] is not None:
@@ -168,9 +168,9 @@ def seeds_of(labels: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
 
 def write(folder: Path, module: nn.Module, config: ViVaConfig, provenance: dict[str, Any]) -> None:
     """
-    Write a checkpoint that can be exported where there are engines of its kind, else weights.
+    Write a checkpoint that ``viva export`` reads, or weights if there is no engine of this kind.
 
-    :param config: of the ViVa that all begin with
+    :param config: configuration of the shared base model
     """
     if isinstance(module, ViVa):
         checkpoint.write(folder, module, provenance)
@@ -196,14 +196,14 @@ def open_module(entry: Entry, budget: Budget, shared: Material) -> tuple[nn.Modu
 
 
 def seconds(folder: Path, name: str, steps: int) -> float:
-    """Return the time of all steps at the pace noted last, s."""
+    """Return the time of all steps at the last recorded pace, s."""
     rows = [json.loads(line) for line in (folder / 'curve.jsonl').read_text().splitlines()]
     paces = [row['seconds_a_step'] for row in rows if row['stage'] == name]
     return float(paces[-1] * steps) if paces else float('nan')
 
 
 def step_of(folder: Path) -> int:
-    """Return how far a training is, from its curve; 0 before it begins."""
+    """Return the last step in the training curve; 0 before it begins."""
     curve = folder / 'curve.jsonl'
     if not curve.is_file():
         return 0
@@ -212,7 +212,7 @@ def step_of(folder: Path) -> int:
 
 
 def parameters(module: nn.Module) -> int:
-    """Count the parameters that an estimate needs: a decoder of images is not among them."""
+    """Count the parameters that inference uses: all but the image decoder."""
     unused = ('vae.decoder.', 'vae.post_quant_conv.')
     named = module.named_parameters()
     return sum(p.numel() for name, p in named if not name.startswith(unused))
