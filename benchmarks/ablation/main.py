@@ -37,7 +37,7 @@ from benchmarks.ablation.train import (
     train,
 )
 from viva_ros.console import program
-from viva_ros.console.process_pool import processes as beside
+from viva_ros.console.process_pool import processes as worker_processes
 from viva_ros.console.process_pool import uninterrupted
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError
@@ -76,7 +76,7 @@ def run(what: str, jobs: Sequence[Job], processes: int) -> dict[str, Any]:
         return {job.name: job.work(*job.arguments) for job in jobs}
     os.environ['OMP_NUM_THREADS'] = '1'
     console = Console(stderr=True)
-    with beside(processes, one_thread) as pool:
+    with worker_processes(processes, one_thread) as pool:
         with uninterrupted():
             running = {pool.submit(job.work, *job.arguments): job for job in jobs}
         return _follow(what, running, console)

@@ -144,7 +144,7 @@ Values = Callable[[Moments], Given]
 @dataclass(frozen=True)
 class Judged:
     """
-    What came out for one contender.
+    Results of one contender.
 
     :param results: of the test recordings, by task
     """
@@ -232,7 +232,7 @@ def elapsed(durations: Mapping[str, float], seen: Moments, sign: float = 1.0) ->
 @dataclass(frozen=True)
 class Measured:
     """
-    What came out for one contender.
+    Results of one contender.
 
     :param figures: for the record
     :param results: of the test recordings of all tasks, in order

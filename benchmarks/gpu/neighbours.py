@@ -121,7 +121,9 @@ class Monitor:
         self._stream.synchronize()
 
 
-def beside(monitor: Monitor, case: Case, policy: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def run_together(
+    monitor: Monitor, case: Case, policy: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
     """Run the monitor in a thread while the policy runs, and return the latencies of both."""
     stop, found = threading.Event(), []
     thread = threading.Thread(target=lambda: found.extend(monitor.run(case, stop)))
@@ -144,7 +146,7 @@ def _all_cases(
         if part.left < SECONDS + 2:
             found[case.name] = {'skipped': 'no time left'}
             continue
-        row = beside(monitor, case, policy)
+        row = run_together(monitor, case, policy)
         row['policy_p95_rise'] = row['policy']['p95_ms'] / alone['p95_ms'] - 1
         found[case.name] = row
     return found

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from viva_ros.console.process_pool import processes as beside
+from viva_ros.console.process_pool import processes as worker_processes
 from viva_ros.console.process_pool import uninterrupted
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import RecordingError
@@ -83,7 +83,7 @@ def _map(processes: int) -> Iterator[Any]:
         yield map
         return
     os.environ.setdefault('OMP_NUM_THREADS', '1')
-    with beside(processes, cv2.setNumThreads, 1) as pool:
+    with worker_processes(processes, cv2.setNumThreads, 1) as pool:
         yield pool.map
 
 

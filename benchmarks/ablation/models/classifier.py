@@ -1,11 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The baseline in the manner of a vision-language model: bins of the return, told by a transformer.
+The baseline in the manner of a vision-language model: a transformer that classifies the return.
 
-Views through an encoder of their own, joints and task text become tokens; one more token, which
-attends to them all, is classified into 201 bins of the return (METHOD, 6). It is as wide and deep
-as ViVa's transformer, and no generator of anything.
+Views (by their own encoder), joints and task text become tokens. One more token attends to all of
+them and is classified into 201 bins of the return. Width and depth equal those of ViVa's
+transformer; there is no generator.
 """
 
 from itertools import pairwise

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The goal-conditioned baseline (ICVF; METHOD, 6): how many steps it is from here to a goal.
+The goal-conditioned baseline, ICVF (Ghosh et al., 2023): the number of steps to a goal.
 
 It learns from order in time alone, without outcomes, and is read towards endings of successes. It
 has no notion of failure: a state from which no success can be reached is at best far away.

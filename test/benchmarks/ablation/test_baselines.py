@@ -72,7 +72,7 @@ def test_nobody_changes_what_others_begin_with(entry: Entry, stuff: Material) ->
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
-def test_everyone_is_as_everyone_before_video_but_for_what_is_taken_away(stuff: Material) -> None:
+def test_contenders_start_with_equal_weights_but_for_the_ablation(stuff: Material) -> None:
     with torch.no_grad():
         for parameter in stuff.base.transformer.parameters():
             parameter.add_(0.01)

@@ -57,9 +57,7 @@ def seen(tiny_viva: ViVa, stuff: Material, tmp_path: Path) -> Pack:  # fmt: skip
 
 
 @pytest.mark.parametrize('entry', ENTRIES, ids=lambda entry: entry.name)
-def test_many_at_once_are_estimated_as_one_by_one(
-    entry: Entry, stuff: Material, seen: Pack
-) -> None:
+def test_batch_estimates_equal_single_estimates(entry: Entry, stuff: Material, seen: Pack) -> None:
     built = lively(entry.build(stuff).module)
     together = estimates(built, seen, 0)
     assert len(seen.images) > 64  # more than a batch
@@ -76,7 +74,7 @@ def test_many_at_once_are_estimated_as_one_by_one(
 
 
 @pytest.mark.parametrize('name', ['viva', 'regression', 'classifier', 'icvf', 'proprio'])
-def test_what_was_trained_is_opened_again(
+def test_trained_module_is_read_again(
     name: str, stuff: Material, seen: Pack, tmp_path: Path
 ) -> None:
     entry = next(entry for entry in ENTRIES if entry.name == name)
@@ -94,7 +92,7 @@ def test_a_task_that_was_not_learnt_is_refused(stuff: Material) -> None:
         ModuleEngine(stuff.base, info_of(stuff.base, '', 'pytorch'), 'push')
 
 
-def test_parameters_of_an_estimate_are_counted_without_the_decoder(stuff: Material) -> None:
+def test_parameter_count_leaves_out_the_decoder(stuff: Material) -> None:
     base = stuff.base
     whole = sum(p.numel() for p in base.parameters())
     decoder = sum(p.numel() for m in (base.vae.decoder, base.vae.post_quant_conv)
@@ -102,7 +100,7 @@ def test_parameters_of_an_estimate_are_counted_without_the_decoder(stuff: Materi
     assert parameters(base) == whole - decoder
 
 
-def test_a_pack_is_what_a_monitor_would_have_seen(
+def test_pack_has_the_observations_of_a_monitor(
     seen: Pack, tiny_viva: ViVa, tmp_path: Path
 ) -> None:
     assert seen.moments.task == 'slide'
@@ -123,7 +121,7 @@ def test_a_recording_without_an_outcome_cannot_be_packed(tiny_viva: ViVa, tmp_pa
         pack(path, tiny_viva)
 
 
-def test_values_are_set_beside_the_moments_that_were_seen() -> None:
+def test_values_belong_to_moments_with_an_observation() -> None:
     stamps = np.array([0, 1, 2, 3], dtype=np.int64) * 1_000_000_000
     seen = Moments(Path('a'), 'slide', stamps, ['', 'head is black', '', ''])
     given = {'value': np.array([0.1, 0.2, 0.3]), 'success': np.array([0.5, 0.6, 0.7])}
@@ -138,7 +136,7 @@ def test_values_are_set_beside_the_moments_that_were_seen() -> None:
     assert elapsed({'slide': 2.0}, seen, -1.0)['value'].tolist() == [0.0, -1.0, -1.5]
 
 
-def test_a_folder_keeps_to_the_budget_it_was_begun_with(tmp_path: Path) -> None:
+def test_other_budget_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     for part in ('train', 'calibration', 'test'):
         write_slide(tmp_path / 'r' / part / 'slide', slide_episode(1))
     budget = Budget(tmp_path / 'r', tmp_path / 'out', tmp_path / 'cache')
@@ -156,7 +154,7 @@ def test_a_part_without_recordings_is_refused(tmp_path: Path) -> None:
         Budget(tmp_path, tmp_path, tmp_path).paths('test')
 
 
-def test_what_costs_little_a_step_takes_more_and_wider_ones() -> None:
+def test_contenders_with_cheap_steps_take_more_of_them() -> None:
     budget = Budget(Path(), Path(), Path(), steps=100, batch=4)
     schedules = {entry.name: budget.schedule(entry) for entry in ENTRIES}
     assert {(s.steps, s.batch) for n, s in schedules.items() if n not in ('icvf', 'proprio')} == {
@@ -193,7 +191,7 @@ def row(title: str, value: float) -> dict[str, Any]:
             'differences': {'viva': less}}  # fmt: skip
 
 
-def test_the_table_has_a_row_for_everyone_and_a_part_for_each_task(tmp_path: Path) -> None:
+def test_table_has_a_row_per_contender_and_a_part_per_task(tmp_path: Path) -> None:
     rows = {'viva': row('ViVa', 0.9), 'other': row('the other', 0.7)}
     told = {'ece': figure(0.05), 'brier': figure(0.15)}
     rows['other']['all'] = {**rows['other']['all'], 'reliability': told}
@@ -217,7 +215,7 @@ def test_the_table_has_a_row_for_everyone_and_a_part_for_each_task(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_comparison_from_recordings_to_figures_and_on_from_where_it_stopped(
+def test_comparison_runs_to_the_figures_and_resumes(
     tmp_path: Path,
 ) -> None:
     for part, seeds in (('train', range(1, 9)), ('test', range(20, 26))):
@@ -250,6 +248,6 @@ def test_a_comparison_from_recordings_to_figures_and_on_from_where_it_stopped(
     assert rows['icvf']['steps'] == 16
 
 
-def test_the_seeds_learnt_from_are_told_by_task() -> None:
+def test_training_seeds_are_listed_by_task() -> None:
     labels = [{'task': t, 'seed': s} for t, s in (('b', 3), ('a', 2), ('b', 1), ('b', 3))]
     assert seeds_of([*labels, {'task': 'a', 'seed': None}]) == {'a': [2], 'b': [1, 3]}
