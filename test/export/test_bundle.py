@@ -290,12 +290,12 @@ def test_folder_writable_by_anyone_is_refused(tmp_path: Path, joints_alone: Path
     place = tmp_path / 'open'
     place.mkdir()
     place.chmod(0o1777)  # sticky, as /tmp
-    with pytest.raises(EngineError, match='is writable by all users, no engine is built there'):
+    with raises('build-folder-writable', place, 'engine'):
         export(joints_alone, place / 'a' / 'engine', [])
 
 
 def test_folder_without_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match=r'model\.json cannot be read'):
+    with raises('checkpoint-json-unreadable', tmp_path / 'model.json'):
         module.open_source(tmp_path)
 
 

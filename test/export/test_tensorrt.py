@@ -11,7 +11,6 @@ from onnx import TensorProto, helper
 from support.errors import raises
 
 from viva_ros.cli.export import main
-from viva_ros.core.errors import EngineError
 from viva_ros.engine import manifest
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.factory import load
@@ -127,10 +126,10 @@ def test_engine_built_ahead_is_refused_until_compared(
     assert content['parity'] is None
     assert content['precision'] == 'float16'
     assert RTX in content['libraries']
-    with pytest.raises(EngineError, match='never compared with PyTorch'):
+    with raises('engine-unmeasured', '--measure'):
         load(out, 'tray_lift')
     content['parity'] = 0.001  # as after a comparison
     content['checksum'] = manifest.checksum(content)
     (out / 'engine.json').write_text(json.dumps(content))
-    with pytest.raises(EngineError, match='is for a GPU: no GPU can be used'):
+    with raises('engine-needs-gpu', out):
         load(out, 'tray_lift')

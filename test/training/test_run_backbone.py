@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.errors import raises
 from support.slides import slide_episode, write_slide
 
 from viva_ros.cli import embed, export, train
-from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.core.observation import Observation
 from viva_ros.engine.factory import load
@@ -92,14 +92,14 @@ def test_backbone_is_trained_exported_and_estimates_by_task(
         assert onnx.forecast == pytest.approx(pytorch.forecast, abs=1e-4)
         forecasts[task] = onnx.forecast
     assert forecasts['push'] != pytest.approx(forecasts['slide'], abs=1e-6)
-    with pytest.raises(EngineError, match=r"must be one of 'push', 'slide'"):
+    with raises('task-unknown', 'fold', "'push', 'slide'"):
         load(engine, 'fold', 'onnx')
 
 
 def test_text_preset_without_embeddings_is_refused(
     tmp_path: Path, snapshot: Path, recordings: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r'viva embed "TEXT" --task "push"'):
+    with raises('embeddings-missing', 'wan2.2-tiny', 'viva embed "TEXT" --task "push"'):
         train.main(arguments(recordings, tmp_path / 'run', '--backbone', snapshot))
 
 

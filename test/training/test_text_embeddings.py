@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from support.errors import raises
 
 from viva_ros.cli.embed import main
-from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import checkpoint, pretrained
 from viva_ros.model import text as embeddings
@@ -91,7 +90,7 @@ def test_incomplete_snapshot_is_refused(snapshot: Path, tmp_path: Path) -> None:
     shard = sorted(encoder.glob('*.safetensors'))[0]
     whole = load_file(shard)
     save_file({f'{name}.odd': weight for name, weight in whole.items()}, shard)
-    with pytest.raises(EngineError, match=r'it differs from .*index\.json'):
+    with raises('wan-weights-names', shard.name, 'index.json'):
         embed(folder, TEXTS)
     index = encoder / 'model.safetensors.index.json'
     content = json.loads(index.read_text())
@@ -103,7 +102,7 @@ def test_incomplete_snapshot_is_refused(snapshot: Path, tmp_path: Path) -> None:
     with raises('text-encoder-weights-mismatch', encoder, 'missing_keys'):
         embed(folder, TEXTS)
     shard.unlink()
-    with pytest.raises(EngineError, match=f'{shard.name} is missing'):
+    with raises('wan-shard-missing', shard):
         embed(folder, TEXTS)
     shutil.rmtree(folder / 'tokenizer')
     shutil.copytree(snapshot / 'text_encoder', encoder, dirs_exist_ok=True)
@@ -119,7 +118,7 @@ def test_embeddings_of_two_encoders_are_not_joined(snapshot: Path, tmp_path: Pat
     other = embed(folder, ('fold the towel',))
     assert other.encoder != made.encoder
     add_to_file(tmp_path / 't.safetensors', made)
-    with pytest.raises(ConfigurationError, match='embed all tasks with the same snapshot'):
+    with raises('embeddings-encoder', 'the same snapshot'):
         add_to_file(tmp_path / 't.safetensors', other)
 
 
@@ -129,9 +128,9 @@ def test_changed_embeddings_file_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(EngineError, match=r'does not match t\.json: make it again'):
+    with raises('embeddings-hash', path, 't.json'):
         embeddings.read(path)
-    with pytest.raises(EngineError, match='cannot be read'):
+    with raises('embeddings-unreadable', tmp_path / 'none.safetensors'):
         embeddings.read(tmp_path / 'none.safetensors')
 
 
@@ -152,7 +151,7 @@ def test_task_added_to_a_checkpoint_keeps_the_others(snapshot: Path, tmp_path: P
         lift, other = (found.model(images, joints, torch.tensor([k])) for k in (0, 1))
         assert torch.equal(lift[1], model(images, joints, torch.tensor([0]))[1])
     assert not torch.allclose(lift[1], other[1])
-    with pytest.raises(ConfigurationError, match='with the same snapshot'):
+    with raises('embeddings-encoder', 'the same snapshot'):
         add_to_checkpoint(tmp_path, replace(made, encoder='other'))
 
 
