@@ -104,7 +104,7 @@ def _message(error: Exception) -> str | None:
         return explain(error)
     if isinstance(error, OSError):  # a full disk, missing rights
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        return f'{error}' + ': make room, and run the same command again' * full
+        return f'{error}' + ': free disk space, and run the same command again' * full
     return f'{error}' if isinstance(error, VivaError) else None
 
 
