@@ -109,6 +109,7 @@ def test_joint_position_that_is_not_finite_is_refused(tmp_path: Path, worth_engi
         calibrate_engine(lambda: worth_engine, 'tray_lift', paths, 0.1, 0.3)
 
 
+@pytest.mark.medium
 def test_thresholds_from_tables_equal_computed_ones(tmp_path: Path, worth_engine_folder) -> None:
     folder = tmp_path / 'calibration'
     folder.mkdir()

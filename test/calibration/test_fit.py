@@ -64,6 +64,7 @@ def test_conformal_rank_bounds_alarms_and_quantile_does_not() -> None:
     assert theirs > 0.13
 
 
+@pytest.mark.medium
 def test_false_alarm_rate_of_new_successes_is_bounded() -> None:
     generator = np.random.default_rng(1)
     rules, alarms, trials = RuleSettings(), 0, 0
@@ -166,6 +167,7 @@ SAMPLES = st.lists(
 )
 
 
+@pytest.mark.medium
 @settings(max_examples=200)
 @given(SAMPLES, st.tuples(*[st.floats(-1, 1)] * 6))
 def test_alarm_occurs_iff_a_score_exceeds_its_threshold(samples, limits) -> None:

@@ -29,6 +29,7 @@ def joint_thresholds(drawn: np.ndarray) -> np.ndarray:
     return norms[:, 0] + limit * norms[:, 1]
 
 
+@pytest.mark.medium
 def test_bound_over_all_rules_holds_and_is_tight() -> None:
     generator = np.random.default_rng(0)
     ours = bonferroni = naive = plain = 0.0

@@ -19,6 +19,8 @@ from viva_ros.scoring.frame_index import Timeline
 from viva_ros.scoring.scorer import ScoredSample, Scores
 from viva_ros.scoring.store import header_of, values_table, with_header, write_table
 
+pytestmark = pytest.mark.medium
+
 EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns: frames at 10 Hz
 NAN = math.nan
 Write = Callable[..., Path]

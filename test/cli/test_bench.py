@@ -12,6 +12,7 @@ from viva_ros.engine.resources import engine_folder
 LINE = ['--task', 'tray_lift', '--rounds', '2']
 
 
+@pytest.mark.medium
 def test_engine_kinds_that_load_are_measured_in_one_run(capsys) -> None:
     assert bench.main([*LINE, '--kinds', 'openvino', 'onnx', 'tensorrt', '--json']) == 0
     found = json.loads(capsys.readouterr().out)
@@ -36,6 +37,7 @@ def test_table_marks_default_engine_kind(capsys) -> None:
     assert 'openvino does not load: openvino is not installed' in shown
 
 
+@pytest.mark.medium
 def test_bench_without_loadable_engine_is_an_error() -> None:
     folder = engine_folder('', 'tray_lift')
     with raises('bench-no-engine', folder, 'tensorrt: ', 'tensorrt_rtx: '):

@@ -135,6 +135,7 @@ def test_command_without_its_library_keeps_its_name(monkeypatch, capsys):
     assert ' train ' in shown.out
 
 
+@pytest.mark.medium
 def test_script_completes_the_real_commands():
     shown = subprocess.run(
         [sys.executable, '-P', '-m', 'viva_ros.cli.main', 'completion', 'bash'],

@@ -18,6 +18,8 @@ from viva_ros.evaluation.run import EvaluationConfig
 from viva_ros.evaluation.summary import of_all
 from viva_ros.evaluation.tables import markdown
 
+pytestmark = pytest.mark.medium
+
 
 def test_evaluate_writes_tables_json_and_plot(
     tmp_path: Path, evaluation_folders, worth_engine_folder, capsys

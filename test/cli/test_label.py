@@ -17,6 +17,8 @@ from viva_ros.data.episode import Annotation, Label, Mark, judged
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def dataset(tmp_path: Path, foreign_map) -> Path:

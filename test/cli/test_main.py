@@ -119,6 +119,7 @@ def test_second():
 """
 
 
+@pytest.mark.medium
 def test_interrupted_test_suite_prints_its_summary(tmp_path: Path) -> None:
     (tmp_path / 'test_suite.py').write_text(SUITE)
     line = [sys.executable, '-m', 'pytest', '-q', '-c', os.devnull, '--rootdir', '.']

@@ -9,6 +9,7 @@ from viva_ros.cli.size import main, table
 from viva_ros.model.config import PRESETS
 
 
+@pytest.mark.medium
 def test_size_prints_all_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['--preset', 'wan2.2-5b', '--batch', '4']) == 0
     shown = capsys.readouterr().out
@@ -17,6 +18,7 @@ def test_size_prints_all_tables(capsys: pytest.CaptureFixture[str]) -> None:
         assert expected in shown
 
 
+@pytest.mark.medium
 def test_training_page_contains_printed_tables() -> None:
     page = (Path(__file__).parents[2] / 'docs' / 'training.md').read_text(encoding='utf-8')
     shown = table(PRESETS['wan2.2-5b'], 8, 16).split('\n\n')

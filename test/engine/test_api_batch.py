@@ -25,6 +25,7 @@ def observations(info, count: int) -> list[Observation]:
     ]  # fmt: skip
 
 
+@pytest.mark.medium
 @pytest.mark.timeout(300)  # torch takes long to import on a busy machine
 @pytest.mark.parametrize('kind', ['onnx', 'openvino', 'pytorch'])
 def test_shipped_engine_batch_equals_single_estimates(kind: str) -> None:

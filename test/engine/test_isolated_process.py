@@ -22,6 +22,8 @@ from viva_ros.engine.factory import load
 from viva_ros.engine.isolated_process import ProcessEngine
 from viva_ros.engine.resources import engine_folder
 
+pytestmark = pytest.mark.medium
+
 TASK = 'tray_lift'
 PATIENCE = 3.0  # s; generous, for a busy machine
 

@@ -15,6 +15,8 @@ from viva_ros.cli.main import main
 from viva_ros.data.episode import Annotation, Mark, save
 from viva_ros.evaluation.run import TIME, VIVA
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def places(tmp_path: Path) -> dict[str, Path]:

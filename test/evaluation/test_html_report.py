@@ -199,6 +199,7 @@ def test_charts_fit_narrow_pages_and_show_marks_as_text(
     assert not watch.violations
 
 
+@pytest.mark.medium
 def test_data_in_the_page_cannot_end_its_script(report: Path) -> None:
     text = report.read_text(encoding='utf-8')
     data = text.partition('id="data">')[2].partition('</script>')[0]

@@ -51,6 +51,7 @@ def test_differences_are_theirs_minus_ours() -> None:
     assert found['retry_voc'] < -0.5  # a successful retry with falling values
 
 
+@pytest.mark.medium
 def test_intervals_belong_to_differences() -> None:
     found = compared(OURS, THEIRS, CAMERA_ONLY)
     assert (found['spearman']['low'], found['spearman']['high']) == pytest.approx((-2.0, 0.0))

@@ -111,6 +111,7 @@ def of(nodes, found):
     return {one for one in found if one[0] in nodes}
 
 
+@pytest.mark.medium
 def test_monitor_creates_what_the_table_lists(made):
     for transport in ('raw', 'compressed'):
         end(configure(Monitor, transport=transport, input_timeout=0.0, isolate=False))

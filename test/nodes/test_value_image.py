@@ -79,6 +79,7 @@ def assert_apart(labels):
         assert not (across and down), f'{one} and {other}'
 
 
+@pytest.mark.medium
 @given(ALERTS)
 def test_labels_neither_overlap_nor_leave_the_plot(alerts):
     labels = lay_out(sorted(alerts))

@@ -51,6 +51,7 @@ def test_child_processes_write_same_tables_as_this_process(score_options, jobs) 
     }
 
 
+@pytest.mark.medium
 def test_dead_worker_is_replaced_and_its_recording_named(score_options, jobs) -> None:
     Mortal.dies = {'1': 1, '2': 2}
     outcomes = {one.path.stem: one for one in share_out(jobs, [Mortal(score_options)])}

@@ -8,13 +8,17 @@ A test that uses a ROS domain is live. A test with no other marker is fast.
 
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 #: Fixtures that set a ROS domain for real processes.
 LIVE: Final = frozenset({'domain', 'running'})
-NOT_FAST: Final = frozenset({'alone', 'gpu', 'launch', 'live', 'slow'})
+NOT_FAST: Final = frozenset({'alone', 'gpu', 'launch', 'live', 'medium', 'slow'})
+#: Rooms without fast tests.
+MEDIUM: Final = frozenset({'benchmarks', 'export', 'model', 'sim', 'training', 'workflow'})
+HERE: Final = Path(__file__).parents[1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,8 +27,17 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out rooms without fast tests if only those are selected: their imports take long."""
+    if config.getoption('markexpr') != 'fast':
+        return None
+    return True if collection_path.parent == HERE and collection_path.name in MEDIUM else None
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test as live or fast."""
+    """Mark a test as live, medium or fast."""
+    if HERE in item.path.parents and item.path.relative_to(HERE).parts[0] in MEDIUM:
+        item.add_marker('medium')
     fixtures: Sequence[str] = getattr(item, 'fixturenames', ())
     if not LIVE.isdisjoint(fixtures):
         item.add_marker('live')

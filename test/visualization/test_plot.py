@@ -229,6 +229,7 @@ def test_damaged_recording_is_drawn_and_its_loss_reported(tmp_path: Path, capsys
     assert cv2.imread(str(tmp_path / 'r.png')) is not None
 
 
+@pytest.mark.medium
 def test_engine_estimates_values_if_none_were_recorded(
     tmp_path: Path, worth_engine_folder
 ) -> None:

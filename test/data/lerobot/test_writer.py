@@ -90,6 +90,7 @@ def test_video_has_frequent_key_frames_and_no_b_frames(
     assert {0, 30, 75} <= set(keys)
 
 
+@pytest.mark.medium
 def test_dataset_of_several_files_equals_that_of_one(
     tmp_path: Path, dataset: Path, foreign_map, monkeypatch
 ) -> None:

@@ -45,6 +45,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, name, fake)
 
 
+@pytest.mark.medium
 def test_graphed_model_equals_cpu_at_any_image_size(gpu: None) -> None:
     folder = engine_folder('', TASK)
     engine, plain = PytorchEngine(folder, TASK, 'cuda'), PytorchEngine(folder, TASK, 'cpu')
