@@ -232,7 +232,7 @@ def test_any_selection_is_fresh_and_within_the_slop(
         assert result.skew <= sync.slop
         assert list(result.stamps) == [*CAMERAS, JOINTS]
         newest_age = (NOW + now * MS - result.stamp) * 1e-9
-        assert -sync.max_future <= newest_age <= sync.stale + sync.slop
+        assert -sync.max_future <= newest_age <= sync.max_age + sync.slop
 
 
 @given(st.dictionaries(st.sampled_from(['a', 'b', 'c', 'd']), st.floats()))

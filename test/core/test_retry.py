@@ -52,7 +52,7 @@ def test_accepted_retry_is_done_when_robot_executes_again() -> None:
     assert machine.executing(2.0, False) == []
     assert machine.request(10.0, ALARM) == machine.tick(30.0, True) == []
     (done,) = machine.executing(32.0, True)
-    assert (done.kind, done.level) == ('retry_done', Level.OK)
+    assert (done.kind, done.level) == ('retry_succeeded', Level.OK)
     assert machine.state is RetryState.IDLE
     assert kinds(machine.request(40.0, ALARM)) == ['retry_requested']
     assert machine.used == 2
@@ -62,14 +62,14 @@ def test_stop_before_the_answer_begins_the_retry() -> None:
     machine = waiting()
     machine.executing(0.5, False)
     machine.accepted(1.0)
-    assert kinds(machine.executing(20.0, True)) == ['retry_done']
+    assert kinds(machine.executing(20.0, True)) == ['retry_succeeded']
 
 
 def test_retry_over_before_the_answer_is_done_on_acceptance() -> None:
     machine = waiting()
     machine.executing(0.5, False)
     machine.executing(0.9, True)
-    assert kinds(machine.accepted(1.0)) == ['retry_accepted', 'retry_done']
+    assert kinds(machine.accepted(1.0)) == ['retry_accepted', 'retry_succeeded']
 
 
 @pytest.mark.parametrize(('begins', 'at', 'limit'), [(False, 6.0, '5 s'), (True, 122.0, '120 s')])
@@ -90,7 +90,7 @@ def test_late_report_of_execution_does_not_end_action_retry() -> None:
     assert kinds(machine.accepted(1.0, begun=True)) == ['retry_accepted']
     assert machine.executing(1.1, True) == []  # a late report: the goals have ended
     machine.executing(1.2, False)
-    assert kinds(machine.executing(9.0, True)) == ['retry_done']
+    assert kinds(machine.executing(9.0, True)) == ['retry_succeeded']
 
 
 def test_late_acceptance_counts_after_the_alarm_is_over() -> None:
@@ -106,7 +106,7 @@ def test_resumed_retry_ends_by_report_or_operator() -> None:
     machine = RetryMachine(LIVE)
     machine.resume(0.0, ALARM, True)
     assert machine.request(1.0, ALARM) == []
-    assert kinds(machine.executing(2.0, True)) == ['retry_done']
+    assert kinds(machine.executing(2.0, True)) == ['retry_succeeded']
     other = RetryMachine(LIVE)
     other.resume(0.0, ALARM, True)
     assert kinds(other.tick(120.0, True)) == ['retry_unfinished']
@@ -118,7 +118,7 @@ def test_resumed_retry_before_stop_is_not_ended_by_execution() -> None:
     assert machine.executing(0.1, True) == [] and machine.state is RetryState.RETRYING
     machine.executing(1.0, False)
     assert machine.begun
-    assert kinds(machine.executing(9.0, True)) == ['retry_done']
+    assert kinds(machine.executing(9.0, True)) == ['retry_succeeded']
 
 
 def test_retry_without_observable_end_requires_operator() -> None:
@@ -136,7 +136,7 @@ def test_dry_run_during_a_retry_requests_nothing_more(accepted) -> None:
         machine.accepted(0.5, begun=True)
     machine.apply(RetrySettings(dry_run=True))
     failed = machine.finished(1.0, 'x') if accepted else machine.refused(1.0, 'x')
-    assert kinds(failed) == ['retry_refused']
+    assert kinds(failed) == ['retry_rejected']
     assert machine.tick(50.0, True) == []
 
 
@@ -144,10 +144,10 @@ def test_failed_action_result_counts_as_refusal() -> None:
     machine = waiting()
     machine.accepted(1.0, begun=True)
     (event,) = machine.finished(30.0, 'the gripper is stuck')
-    assert (event.kind, event.text) == ('retry_refused', 'retry failed: the gripper is stuck')
+    assert (event.kind, event.text) == ('retry_rejected', 'retry failed: the gripper is stuck')
     assert kinds(machine.tick(32.0, True)) == ['retry_requested']
     machine.accepted(33.0, begun=True)
-    assert kinds(machine.finished(40.0)) == ['retry_done']
+    assert kinds(machine.finished(40.0)) == ['retry_succeeded']
     assert machine.finished(41.0) == []
 
 
@@ -179,7 +179,7 @@ def test_settings_change_during_back_off_takes_effect() -> None:
     assert machine.tick(50.0, True) == []
     assert kinds(machine.request(51.0, ALARM)) == ['retry_dry_run']
     machine.apply(RetrySettings(dry_run=False, budget=1))
-    assert kinds(machine.request(52.0, ALARM)) == ['retry_budget']
+    assert kinds(machine.request(52.0, ALARM)) == ['retry_budget_exhausted']
 
 
 def test_spent_budget_requires_operator_until_acknowledged() -> None:
@@ -188,7 +188,7 @@ def test_spent_budget_requires_operator_until_acknowledged() -> None:
     machine.request(10.0, ALARM)
     complete_retry(machine, 11.0)
     (event,) = machine.request(20.0, ALARM)
-    assert (event.kind, event.level) == ('retry_budget', Level.NEEDS_OPERATOR)
+    assert (event.kind, event.level) == ('retry_budget_exhausted', Level.NEEDS_OPERATOR)
     assert event.text == '2 of 2 retries are spent: operator required'
     assert machine.level == Level.NEEDS_OPERATOR
     assert machine.request(30.0, ALARM) == []
@@ -207,7 +207,7 @@ def test_back_off_doubles_with_each_refusal() -> None:
     machine.refused(3.5, 'arm is moving')
     assert machine.tick(7.4, True) == []  # the back-off is 4 s now
     assert kinds(machine.tick(7.5, True)) == ['retry_requested']
-    assert kinds(machine.refused(8.0, 'no')) == ['retry_refused', 'retry_budget']
+    assert kinds(machine.refused(8.0, 'no')) == ['retry_rejected', 'retry_budget_exhausted']
 
 
 def test_retry_timeout_counts_as_refusal() -> None:
@@ -216,7 +216,7 @@ def test_retry_timeout_counts_as_refusal() -> None:
     (event,) = machine.tick(5.0, True)
     assert (event.kind, event.text) == ('retry_timeout', 'no answer to the retry within 5 s')
     assert kinds(machine.tick(7.0, True)) == ['retry_requested']
-    assert kinds(machine.tick(12.0, True)) == ['retry_timeout', 'retry_budget']
+    assert kinds(machine.tick(12.0, True)) == ['retry_timeout', 'retry_budget_exhausted']
     assert machine.level == Level.NEEDS_OPERATOR
     assert machine.tick(100.0, True) == []
 
@@ -276,7 +276,7 @@ def test_refusal_after_recovery_needs_another_alarm_to_retry(
     assert machine.state is RetryState.WAITING  # the answer may still come
     if again:
         assert machine.request(1.0, ALARM) == []
-    assert kinds(machine.refused(2.0, 'x')) == ['retry_refused']
+    assert kinds(machine.refused(2.0, 'x')) == ['retry_rejected']
     expected = ['retry_requested'] if again else []
     assert kinds(machine.tick(50.0, True)) == expected
 
@@ -301,7 +301,7 @@ def test_new_episode_has_the_full_budget() -> None:
 
 def test_zero_budget_requires_operator_at_once() -> None:
     machine = RetryMachine(RetrySettings(dry_run=False, budget=0))
-    assert kinds(machine.request(0.0, ALARM)) == ['retry_budget']
+    assert kinds(machine.request(0.0, ALARM)) == ['retry_budget_exhausted']
 
 
 def test_restarted_supervisor_waits_before_a_request() -> None:
@@ -313,8 +313,10 @@ def test_restarted_supervisor_waits_before_a_request() -> None:
 
 
 def test_retries_before_a_restart_count_for_the_hour() -> None:
-    machine = RetryMachine(RetrySettings(dry_run=False, hourly=2), requested=[-3000.0, -10.0])
-    assert kinds(machine.request(0.0, ALARM)) == ['retry_budget']
+    machine = RetryMachine(
+        RetrySettings(dry_run=False, hourly_budget=2), requested=[-3000.0, -10.0]
+    )
+    assert kinds(machine.request(0.0, ALARM)) == ['retry_budget_exhausted']
     machine.acknowledge()
     # the retry of -3000 s is older than an hour
     assert kinds(machine.request(600.5, ALARM)) == ['retry_requested']
@@ -363,17 +365,17 @@ def test_retries_never_exceed_the_budget(actions, budget: int, dry_run: bool) ->
 
 
 def test_hourly_budget_spans_episodes_and_recovers() -> None:
-    machine = RetryMachine(RetrySettings(dry_run=False, budget=2, hourly=3))
+    machine = RetryMachine(RetrySettings(dry_run=False, budget=2, hourly_budget=3))
     for at in (0.0, 10.0, 20.0):
         machine.start_episode()
         assert kinds(machine.request(at, ALARM)) == ['retry_requested']
         complete_retry(machine, at + 1.0)
     machine.start_episode()
     (event,) = machine.request(30.0, ALARM)
-    assert (event.kind, event.level) == ('retry_budget', Level.NEEDS_OPERATOR)
+    assert (event.kind, event.level) == ('retry_budget_exhausted', Level.NEEDS_OPERATOR)
     assert event.text == '3 of 3 retries of this hour are spent: operator required'
     machine.acknowledge()
-    assert kinds(machine.request(3599.0, ALARM)) == ['retry_budget']  # not restored
+    assert kinds(machine.request(3599.0, ALARM)) == ['retry_budget_exhausted']  # not restored
     machine.acknowledge()
     # the retry of 0 s is older than an hour
     assert kinds(machine.request(3600.5, ALARM)) == ['retry_requested']
@@ -383,7 +385,7 @@ def test_stopped_robot_gets_no_request_but_an_operator() -> None:
     machine = RetryMachine(LIVE)
     assert machine.block('the robot is stopped') == []
     (event,) = machine.request(0.0, ALARM)
-    assert (event.kind, event.level) == ('retry_blocked', Level.NEEDS_OPERATOR)
+    assert (event.kind, event.level) == ('retry_suppressed', Level.NEEDS_OPERATOR)
     assert 'the robot is stopped' in event.text and event.window == ()
     assert machine.used == 0
     machine.acknowledge()
@@ -395,7 +397,7 @@ def test_stop_during_back_off_cancels_the_retry() -> None:
     machine = waiting()
     machine.block('the robot is stopped')
     assert kinds(machine.tick(5.0, True)) == ['retry_timeout']
-    assert kinds(machine.tick(7.0, True)) == ['retry_blocked']
+    assert kinds(machine.tick(7.0, True)) == ['retry_suppressed']
     other = waiting()
     other.refused(1.0, 'busy')
-    assert kinds(other.block('the robot is stopped')) == ['retry_blocked']
+    assert kinds(other.block('the robot is stopped')) == ['retry_suppressed']

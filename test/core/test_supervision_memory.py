@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from viva_ros.core.supervision_memory import (
 
 DAY = 1_000_000.0
 NAN = math.nan
-CALL = Event(Level.NEEDS_OPERATOR, 'retry_budget', 5, 3, NAN, NAN, NAN, 'a', '2 of 2 are spent')
+CALL = Event(
+    Level.NEEDS_OPERATOR, 'retry_budget_exhausted', 5, 3, NAN, NAN, NAN, 'a', '2 of 2 are spent'
+)
 LATCH = Event(Level.LATCHED, 'drop', 5, 3, NAN, NAN, NAN, 'a', 'the value fell')
 
 
@@ -86,6 +89,21 @@ def test_file_of_format_1_is_read(tmp_path: Path) -> None:
     path = tmp_path / 'retries.json'
     path.write_text('{"format": "viva_ros retries 1", "asked": [1000000.0]}')
     assert SupervisionMemory(path).recall(DAY, 20) == SupervisionRecord((DAY,))
+
+
+@pytest.mark.parametrize(
+    ('stored', 'kind'),
+    [
+        ('retry_budget', 'retry_budget_exhausted'),
+        ('retry_blocked', 'retry_suppressed'),
+        ('retry_unfinished', 'retry_unfinished'),
+    ],
+)
+def test_renamed_kinds_of_event_are_read(tmp_path: Path, stored: str, kind: str) -> None:
+    memory = SupervisionMemory(tmp_path / 'retries.json')
+    memory.change(operator=replace(CALL, kind=stored))
+    operator = SupervisionMemory(memory.path).recall(DAY, 20).operator
+    assert operator is not None and operator.kind == kind
 
 
 @pytest.mark.parametrize(

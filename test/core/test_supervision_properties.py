@@ -22,7 +22,9 @@ THRESHOLDS = {
     'drop': Threshold(0.1, 0.2), 'stall': Threshold(0.8, 1.2), 'floor': Threshold(0.3, 0.5),
 }  # fmt: skip
 COOL_DOWN, SILENT, BUDGET, HOURLY = 2.0, 0.8, 2, 5
-RETRIES = RetrySettings(dry_run=False, budget=BUDGET, hourly=HOURLY, timeout=1.0, backoff=0.5)
+RETRIES = RetrySettings(
+    dry_run=False, budget=BUDGET, hourly_budget=HOURLY, timeout=1.0, backoff=0.5
+)
 TICK = 0.1
 
 

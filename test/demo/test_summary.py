@@ -69,10 +69,10 @@ def test_failure_without_alarm_fails_all_checks() -> None:
 
 
 def test_refused_retry_must_require_an_operator() -> None:
-    alerts = [alert(4.9, 'drop'), alert(5.0, 'retry_requested'), alert(5.1, 'retry_refused')]
+    alerts = [alert(4.9, 'drop'), alert(5.0, 'retry_requested'), alert(5.1, 'retry_rejected')]
     checks = failure_checks(session([truth(4.0)], alerts, FELL_AND_ROSE))
     assert [check.passed for check in checks] == [True, True, True, False]
-    alerts.append(alert(7.2, 'retry_budget', Level.NEEDS_OPERATOR))
+    alerts.append(alert(7.2, 'retry_budget_exhausted', Level.NEEDS_OPERATOR))
     checks = failure_checks(session([truth(4.0)], alerts, FELL_AND_ROSE))
     assert [check.passed for check in checks] == [True, True, True, True]
 

@@ -27,7 +27,9 @@ def content(payload):
 
 @pytest.fixture
 def observer():
-    return Observer(TOPICS, PictureSettings(frozen_after=1.0, frozen_travel=0.1), decode, content)
+    return Observer(
+        TOPICS, PictureSettings(frozen_after=1.0, frozen_joint_motion=0.1), decode, content
+    )
 
 
 def selection(head, wrist, stamp=SECOND, waist=0.0):

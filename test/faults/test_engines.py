@@ -108,7 +108,7 @@ def test_hanging_engine_is_killed_restarted_and_reported(
     running, source, monitor, record_property
 ):
     lease = Lease(running[0], 'monitor/heartbeat')
-    process = monitor('viva_ros.nodes.monitor', '-p', 'hang_after:=1.0')
+    process = monitor('viva_ros.nodes.monitor', '-p', 'estimate_timeout:=1.0')
     wait(lambda: lease.alive, 'a sign of life')
     (child,) = psutil.Process(process.pid).children()
     before = source.values[-1]

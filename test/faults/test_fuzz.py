@@ -127,8 +127,8 @@ def bench(running):
     made = Bench(node, wait)
     process = processes.start(
         'fake_monitor.py', '--ros-args', '-p', 'transport:=raw', '-p', 'input_timeout:=0.0',
-        '-p', 'sync.slop:=0.001', '-p', 'rate:=50.0', '-p', 'sync.stale:=5.0',
-        '-p', 'picture.frozen_after:=1000.0',
+        '-p', 'sync.slop:=0.001', '-p', 'rate:=50.0', '-p', 'sync.max_age:=5.0',
+        '-p', 'image.frozen_after:=1000.0',
     )  # fmt: skip
     made.works()
     yield made

@@ -77,7 +77,7 @@ def robot(processes, calibration, listener, tmp_path):
         ),
         'monitor': processes.start(
             'viva_ros.nodes', 'monitor', '--ros-args', '-p', 'transport:=raw',
-            '-p', 'hang_after:=20.0',  # a busy machine is not a fault
+            '-p', 'estimate_timeout:=20.0',  # a busy machine is not a fault
         ),
         'supervisor': processes.start('viva_ros.nodes', 'supervisor'),
         'black_box': processes.start(

@@ -47,7 +47,7 @@ def test_supervisor_killed_in_cool_down_requests_no_new_retry(player, start_supe
 
 def test_restarted_supervisor_keeps_hourly_retry_count(player, start_supervisor):
     player.serve(accept=True)
-    options = (*LIVE, '-p', 'alarm.cool_down:=1.0', '-p', 'retry.hourly:=1')
+    options = (*LIVE, '-p', 'alarm.cool_down:=1.0', '-p', 'retry.hourly_budget:=1')
     first = start_supervisor(*options)
     player.ready()
     time.sleep(1.0)
@@ -60,8 +60,10 @@ def test_restarted_supervisor_keeps_hourly_retry_count(player, start_supervisor)
     start_supervisor(*options)
     wait(lambda: player.states[-1].session_id != session, 'the next supervisor')
     player.fall()
-    player.hold(-0.5, lambda: 'retry_budget' in kinds(player.alerts), 'the budget of the hour')
-    spent = next(alert for alert in player.alerts if alert.kind == 'retry_budget')
+    player.hold(
+        -0.5, lambda: 'retry_budget_exhausted' in kinds(player.alerts), 'the budget of the hour'
+    )
+    spent = next(alert for alert in player.alerts if alert.kind == 'retry_budget_exhausted')
     assert spent.text == '1 of 1 retries of this hour are spent: operator required'
     assert player.asked == 1
 

@@ -141,7 +141,7 @@ def test_corrected_parameter_configures_the_node(processes, listener, calibratio
     assert set_parameter(listener, 'supervisor', 'calibration', str(calibration)).successful
     assert configure(listener, 'supervisor')
     assert state(listener, 'supervisor') == State.PRIMARY_STATE_INACTIVE
-    late = set_parameter(listener, 'supervisor', 'retry.hourly', 5)
+    late = set_parameter(listener, 'supervisor', 'retry.hourly_budget', 5)
     assert not late.successful
     assert 'deactivate and clean up the node first' in late.reason
 

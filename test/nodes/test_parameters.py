@@ -207,6 +207,30 @@ def test_renamed_parameter_fails_with_new_name(monkeypatch):
     assert refused_names(['old'], ['old', 'new']) == [], 'a node with a parameter of that name'
 
 
+@pytest.mark.parametrize(
+    ('node', 'old', 'new'),
+    [
+        ('monitor', 'hang_after', 'estimate_timeout'),
+        ('monitor', 'sync.stale', 'sync.max_age'),
+        ('monitor', 'picture.black_below', 'image.black_below'),
+        ('monitor', 'picture.saturated_above', 'image.saturated_above'),
+        ('monitor', 'picture.uniform_below', 'image.uniform_below'),
+        ('monitor', 'picture.frozen_after', 'image.frozen_after'),
+        ('monitor', 'picture.frozen_travel', 'image.frozen_joint_motion'),
+        ('supervisor', 'alarm.margin', 'alarm.hysteresis'),
+        ('supervisor', 'retry.hourly', 'retry.hourly_budget'),
+        ('supervisor', 'rules.foresight_window', 'rules.forecast_residual_window'),
+        ('supervisor', 'rules.gap', 'rules.max_gap'),
+        ('supervisor', 'robot.word_timeout', 'robot.report_timeout'),
+    ],
+)
+def test_old_name_fails_with_one_error_that_names_the_new(node, old, new):
+    declared = {info.name for info in flatten(SETTINGS[node])}
+    assert new in declared
+    (text,) = refused_names([old], declared)
+    assert text.startswith(f"parameter '{old}' was removed: use '{new}: ")
+
+
 def test_names_of_other_nodes_are_accepted():
     supervisor = {info.name for info in flatten(SETTINGS['supervisor'])}
     others = ['transport', 'camera_topics', 'limits.before', 'image_height', 'rate']

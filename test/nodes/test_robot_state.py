@@ -127,12 +127,12 @@ def test_cancel_is_accepted_only_when_the_goal_has_ended(robot, start):
 def test_missing_action_and_rejected_cancel_are_refusals(robot, start):
     start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'retry.budget:=2')
     robot.fall()
-    robot.hold(-0.5, lambda: 'retry_refused' in robot.kinds(), 'the refusal')
-    refused = next(a for a in robot.alerts if a.kind == 'retry_refused')
+    robot.hold(-0.5, lambda: 'retry_rejected' in robot.kinds(), 'the refusal')
+    refused = next(a for a in robot.alerts if a.kind == 'retry_rejected')
     assert 'there is no action /fold' in refused.text
     robot.serve(CancelGoal.Response.ERROR_REJECTED)
-    robot.hold(-0.5, lambda: robot.kinds().count('retry_refused') == 2, 'the second one')
-    last = [a for a in robot.alerts if a.kind == 'retry_refused'][-1]
+    robot.hold(-0.5, lambda: robot.kinds().count('retry_rejected') == 2, 'the second one')
+    last = [a for a in robot.alerts if a.kind == 'retry_rejected'][-1]
     assert 'rejected the cancel request' in last.text or 'there is no action' in last.text
 
 
@@ -141,8 +141,8 @@ def test_cancel_rejected_without_code_is_a_refusal(robot, start):
     robot.serve(agree=False)
     start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold')
     robot.fall()
-    robot.hold(-0.5, lambda: 'retry_refused' in robot.kinds(), 'the refusal')
-    refused = next(a for a in robot.alerts if a.kind == 'retry_refused')
+    robot.hold(-0.5, lambda: 'retry_rejected' in robot.kinds(), 'the refusal')
+    refused = next(a for a in robot.alerts if a.kind == 'retry_rejected')
     assert 'the action server rejected the cancel request' in refused.text
 
 
@@ -158,7 +158,7 @@ def test_retry_by_cancel_is_done_when_another_goal_is_executed(robot, start):
     robot.hold(-0.5, lambda: time.monotonic() > end, 'three cool-downs')
     assert robot.canceled == 1
     robot.say(GoalStatus.STATUS_EXECUTING, UUID(uuid=[7] * 16))
-    robot.hold(0.8, lambda: 'retry_done' in robot.kinds(), 'the end of the retry')
+    robot.hold(0.8, lambda: 'retry_succeeded' in robot.kinds(), 'the end of the retry')
     robot.hold(0.8, lambda: robot.episodes[-1].executing, 'the execution')
 
 
@@ -167,8 +167,8 @@ def test_stopped_robot_receives_no_request(robot, start):
     robot.words = {robot.stopped: True}
     start('-p', 'retry.by:=cancel', '-p', 'retry.name:=fold', '-p', 'robot.stopped_topic:=stopped')
     robot.fall()
-    robot.hold(-0.5, lambda: 'retry_blocked' in robot.kinds(), 'the report')
-    blocked = next(a for a in robot.alerts if a.kind == 'retry_blocked')
+    robot.hold(-0.5, lambda: 'retry_suppressed' in robot.kinds(), 'the report')
+    blocked = next(a for a in robot.alerts if a.kind == 'retry_suppressed')
     assert blocked.level == Alert.NEEDS_OPERATOR
     assert 'the robot is stopped' in blocked.text
     assert robot.canceled == 0

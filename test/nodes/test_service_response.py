@@ -212,7 +212,7 @@ def test_monitor_answers_while_engine_hangs(
     probe, change, state, listener, source, record_property
 ):
     values = listener.listen(Value, 'value', qos.RELIABLE)
-    prober = probe('fake_monitor.py', *RAW, '-p', 'hang_after:=0.5', FAKE_ENGINE='hang')
+    prober = probe('fake_monitor.py', *RAW, '-p', 'estimate_timeout:=0.5', FAKE_ENGINE='hang')
     wait(lambda: any('has not answered' in value.reason for value in values), 'unknown')
     prober.rounds(2.0)
     for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):

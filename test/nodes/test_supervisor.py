@@ -27,7 +27,7 @@ def test_drop_alarms_and_accepted_retry_is_reported(robot, start_supervisor):
     assert alarm.episode_id == robot.state.id
     asked = next(a for a in robot.alerts if a.kind == 'retry_requested')
     assert (asked.retries, asked.retry_budget, robot.asked) == (1, 2, 1)
-    robot.hold(0.7, lambda: 'retry_done' in kinds(robot.alerts), 'the end of the retry')
+    robot.hold(0.7, lambda: 'retry_succeeded' in kinds(robot.alerts), 'the end of the retry')
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(10.0) == 0
 
@@ -49,7 +49,7 @@ def test_refused_retries_spend_budget_until_acknowledged(robot, start_supervisor
     robot.fall()
     robot.hold(-0.5, lambda: robot.alerts[-1].level == Alert.NEEDS_OPERATOR, 'NEEDS_OPERATOR')
     assert robot.asked == 2
-    refused = [a for a in robot.alerts if a.kind == 'retry_refused']
+    refused = [a for a in robot.alerts if a.kind == 'retry_rejected']
     assert len(refused) == 2 and 'the payload is on the floor' in refused[0].text
     assert listener.trigger('supervisor/acknowledge').success
     wait(lambda: robot.alerts[-1].kind == 'acknowledged', 'the acknowledgement')
@@ -61,8 +61,8 @@ def test_missing_retry_service_counts_as_refusal(robot, start_supervisor):
     robot.ready()
     time.sleep(1.0)
     robot.fall()
-    robot.hold(-0.5, lambda: 'retry_refused' in kinds(robot.alerts), 'the refusal')
-    refused = next(a for a in robot.alerts if a.kind == 'retry_refused')
+    robot.hold(-0.5, lambda: 'retry_rejected' in kinds(robot.alerts), 'the refusal')
+    refused = next(a for a in robot.alerts if a.kind == 'retry_rejected')
     assert 'there is no service /retry' in refused.text
 
 
@@ -85,7 +85,7 @@ def test_pending_retry_is_cancelled_by_silence(robot, start_supervisor):
     robot.ready()
     time.sleep(1.0)  # no request within the cool-down after the start
     robot.fall()
-    wait(lambda: 'retry_refused' in kinds(robot.alerts), 'the refusal')
+    wait(lambda: 'retry_rejected' in kinds(robot.alerts), 'the refusal')
     wait(lambda: 'silence' in kinds(robot.alerts), 'silence')
     begin = time.monotonic()
     robot.hold(None, lambda: time.monotonic() > begin + 3.0, 'unknown values, past the back-off')

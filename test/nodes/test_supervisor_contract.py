@@ -101,7 +101,7 @@ def test_retry_of_many_cool_downs_is_requested_once(robot, start_supervisor):
     time.sleep(0.6)  # for a cool-down after its start it requests nothing
     robot.fall()
     wait(lambda: 'retry_accepted' in kinds(robot.alerts), 'the acceptance')
-    robot.hold(-0.5, lambda: 'retry_done' in kinds(robot.alerts), 'the end of the retry')
+    robot.hold(-0.5, lambda: 'retry_succeeded' in kinds(robot.alerts), 'the end of the retry')
     assert robot.asked == 1 and kinds(robot.alerts).count('retry_requested') == 1
     assert [s.retry_state for s in robot.states].count('retrying') >= 1
     robot.fall()  # in the attempt after it, another failure is another alarm
@@ -166,7 +166,7 @@ def test_operator_stays_required_until_acknowledged(robot, start_supervisor, lis
     robot.begin()
     hold_for(robot, 0.9, 1.0)
     assert {a.level for a in robot.alerts[told:]} == {Alert.NEEDS_OPERATOR}
-    assert robot.states[-1].kind == 'retry_budget' and robot.asked == 2
+    assert robot.states[-1].kind == 'retry_budget_exhausted' and robot.asked == 2
     since = robot.states[-1].since
     supervisor.kill()
     supervisor.wait()
@@ -272,7 +272,7 @@ def test_retry_by_action_sends_reason_and_ends_with_result(robot, start_supervis
     assert goal.episode_id == robot.state.id and 'value fell' in goal.reason and goal.onset.sec
     # The executor of this test runs the goal, so nothing else is heard until it may end.
     may_end.append(True)
-    robot.hold(-0.5, lambda: 'retry_done' in kinds(robot.alerts), 'the end of the retry')
+    robot.hold(-0.5, lambda: 'retry_succeeded' in kinds(robot.alerts), 'the end of the retry')
     assert len(goals) == 1
     server.destroy()
 
@@ -329,7 +329,7 @@ def test_example_policy_hook_serves_episode_and_retry(processes, listener, calib
     wait(lambda: states[-1].retry_state == 'retrying', 'the retry to have begun')
     (processes.folder / 'level').write_text('200')
     hook.resume()
-    wait(lambda: 'retry_done' in kinds(alerts), 'its end')
+    wait(lambda: 'retry_succeeded' in kinds(alerts), 'its end')
     hook.end()
     wait(lambda: states[-1].episode_id == '', 'the end of the episode')
     wait(lambda: states[-1].level == Alert.PAUSED, 'an idle supervisor')

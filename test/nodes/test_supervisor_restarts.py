@@ -158,7 +158,7 @@ def test_retry_by_action_after_restart(robot, start_supervisor, reported: bool):
     wait(lambda: 'resumed' in kinds(robot.alerts[seen:]), 'the episode')
     assert robot.states[-1].retry_state == 'retrying'
     robot.go()
-    wait(lambda: 'retry_done' in kinds(robot.alerts[seen:]), 'the end of the retry')
+    wait(lambda: 'retry_succeeded' in kinds(robot.alerts[seen:]), 'the end of the retry')
 
 
 def test_latched_alarm_keeps_its_time_after_restart(robot, start_supervisor):

@@ -133,7 +133,7 @@ def test_event_texts_do_not_overlap_and_the_rest_is_in_legend() -> None:
     for at in (5.0, 20.0, 21.0, 57.0):
         events += [
             happened(at, 'drop', Level.ALARM), happened(at + 0.1, 'retry_accepted'),
-            happened(at + 0.6, 'retry_refused'),
+            happened(at + 0.6, 'retry_rejected'),
         ]  # fmt: skip
     boxes, legend = drawn(events)
     assert not [(a, b) for (a, one), (b, two) in combinations(boxes, 2) if one.overlaps(two)]
@@ -210,7 +210,9 @@ def test_title_names_alarms_and_operator(tmp_path: Path) -> None:
         open_recording(write_recording(tmp_path / 'b.mcap', [0.0, 0.1], {1: 0.1}))
     )
     assert title(recorded) == 'no alarm'
-    called = Event(Level.NEEDS_OPERATOR, 'retry_budget', EPOCH, EPOCH, 0.0, 0.0, 0.0, '', '')
+    called = Event(
+        Level.NEEDS_OPERATOR, 'retry_budget_exhausted', EPOCH, EPOCH, 0.0, 0.0, 0.0, '', ''
+    )
     recorded.events.append(called)
     assert title(recorded) == 'no alarm  |  the operator is called'
 

@@ -111,7 +111,7 @@ def test_score_equals_published_values_and_alerts(
         (tmp_path / 'level').write_text('60')
         wait(lambda: asked, 'the retry')
         (tmp_path / 'level').write_text('220')
-        wait(lambda: any(a.kind == 'retry_done' for a in alerts), 'the end of the retry')
+        wait(lambda: any(a.kind == 'retry_succeeded' for a in alerts), 'the end of the retry')
         done = len(values)
         wait(lambda: any(v.executing for v in values[done:]), 'values that are judged again')
         recorder.stop()

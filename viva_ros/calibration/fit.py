@@ -70,7 +70,7 @@ def learn(shaping: Sequence[ValueSeries], rules: RuleSettings, indexed: bool) ->
     """
     slopes = [slope for one in shaping if math.isfinite(slope := _slope(one))]
     slope = SLACK * float(np.median(slopes)) if slopes else 0.0
-    plain = Reference(max(slope, 0.0), _residuals(shaping, rules.gap))
+    plain = Reference(max(slope, 0.0), _residuals(shaping, rules.max_gap))
     return (
         Reference(plain.slope, plain.joints, _norms(shaping, rules, plain)) if indexed else plain
     )

@@ -17,12 +17,12 @@ OTHER_KINDS: Final = (
     'robot',
     'retry_requested',
     'retry_accepted',
-    'retry_done',
-    'retry_refused',
+    'retry_succeeded',
+    'retry_rejected',
     'retry_timeout',
     'retry_unfinished',
-    'retry_budget',
-    'retry_blocked',
+    'retry_budget_exhausted',
+    'retry_suppressed',
     'retry_dry_run',
     'recovered',
     'acknowledged',
@@ -64,7 +64,7 @@ def is_alarming(level: int, kind: str) -> bool:
 
     Any other alert carries the present level, which may be that of an earlier alarm.
     """
-    of_alarm = kind in RULES or (kind.startswith('retry_') and kind != 'retry_done')
+    of_alarm = kind in RULES or (kind.startswith('retry_') and kind != 'retry_succeeded')
     return level in ALARMING and of_alarm
 
 

@@ -33,7 +33,7 @@ class PictureSettings:
     frozen_after: float = setting(
         1.0, 'Time of identical images after which a camera may be frozen, s.', above=0.0
     )
-    frozen_travel: float = setting(
+    frozen_joint_motion: float = setting(
         0.05, 'The camera is frozen if a joint moved by more in that time, rad or m.', above=0.0
     )
 
@@ -103,6 +103,6 @@ class FrozenPicture:
         self._high = {name: max(self._high.get(name, x), x) for name, x in proprio.items()}
         travel = max((self._high[name] - self._low[name] for name in proprio), default=0.0)
         age = seconds(stamp, self._since)
-        if age <= self._settings.frozen_after or travel <= self._settings.frozen_travel:
+        if age <= self._settings.frozen_after or travel <= self._settings.frozen_joint_motion:
             return None
         return f'frozen: same picture for {age:.1f} s while a joint moved by {travel:.2f}'

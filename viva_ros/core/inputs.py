@@ -27,7 +27,7 @@ class SyncSettings:
     """Limits of the stamps of one set."""
 
     slop: float = setting(0.05, 'Largest difference between input stamps, s.', at_least=0.0)
-    stale: float = setting(0.3, 'Largest age of an input, s.', above=0.0)
+    max_age: float = setting(0.3, 'Largest age of an input, s.', above=0.0)
     max_future: float = setting(0.1, 'Largest time of a stamp ahead of now, s.', at_least=0.0)
     time_jump: float = setting(
         1.0,
@@ -56,8 +56,8 @@ def check_stamp(topic: str, stamp: int, now: int, settings: SyncSettings) -> Non
     if age < -settings.max_future:
         limit = f'at most {settings.max_future:g} s is allowed: compare the clocks'
         raise RejectedError('input', f'stamp of {topic} is {-age:.2f} s ahead of now, {limit}')
-    if age > settings.stale:
-        limit = f'limit {settings.stale:g} s'
+    if age > settings.max_age:
+        limit = f'limit {settings.max_age:g} s'
         raise RejectedError('stale', f'newest message of {topic} is {age:.2f} s old, {limit}')
 
 

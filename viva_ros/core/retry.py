@@ -43,7 +43,9 @@ class RetrySettings:
     budget: int = setting(
         2, 'Retry requests per episode at most, refused ones included.', at_least=0, live=True
     )
-    hourly: int = setting(20, 'Retry requests per hour at most, over all episodes.', at_least=0)
+    hourly_budget: int = setting(
+        20, 'Retry requests per hour at most, over all episodes.', at_least=0
+    )
     timeout: float = setting(5.0, 'Time-out of the answer to a request, s.', above=0.0)
     begin_within: float = setting(
         5.0, 'Time-out from the acceptance until the robot stops executing, s.', above=0.0
@@ -208,9 +210,9 @@ class RetryMachine:
         if self.state is not RetryState.RETRYING:
             return []
         if failure:
-            return self._fail(now, 'retry_refused', f'retry failed: {failure}')
+            return self._fail(now, 'retry_rejected', f'retry failed: {failure}')
         self._rest()
-        return [self._event(Level.OK, 'retry_done', 'the robot executes the task again')]
+        return [self._event(Level.OK, 'retry_succeeded', 'the robot executes the task again')]
 
     def lose(self, text: str) -> list[Event]:
         """Require an operator: the end of the present retry cannot be observed."""
@@ -223,7 +225,7 @@ class RetryMachine:
         self._outstanding = False
         if self.state is not RetryState.WAITING:
             return []
-        return self._fail(now, 'retry_refused', f'retry refused: {reason}')
+        return self._fail(now, 'retry_rejected', f'retry refused: {reason}')
 
     def block(self, reason: str) -> list[Event]:
         """
@@ -285,7 +287,7 @@ class RetryMachine:
             return self._suppress()
         while self._requested and self._requested[0] <= now - HOUR:
             self._requested.popleft()
-        spent = len(self._requested) >= self._settings.hourly
+        spent = len(self._requested) >= self._settings.hourly_budget
         if spent or self.used >= self._settings.budget:
             return self._budget_spent(len(self._requested) if spent else self.used, spent)
         self.used += 1
@@ -310,13 +312,13 @@ class RetryMachine:
     def _suppress(self) -> list[Event]:
         """Require an operator instead of a retry, because the robot is stopped."""
         text = f'retry suppressed ({self._blocked}): operator required'
-        return [self._call_operator('retry_blocked', text)]
+        return [self._call_operator('retry_suppressed', text)]
 
     def _budget_spent(self, used: int, in_an_hour: bool = False) -> list[Event]:
-        budget = self._settings.hourly if in_an_hour else self._settings.budget
+        budget = self._settings.hourly_budget if in_an_hour else self._settings.budget
         when = ' of this hour' if in_an_hour else ''
         text = f'{used} of {budget} retries{when} are spent: operator required'
-        return [self._call_operator('retry_budget', text)]
+        return [self._call_operator('retry_budget_exhausted', text)]
 
     def _call_operator(self, kind: str, text: str) -> Event:
         self._rest()

@@ -22,7 +22,7 @@ class RobotSettings:
     stopped_topic: str = setting(
         '', 'Topic that is true while the robot is stopped or at fault; empty: never.'
     )
-    word_timeout: float = setting(2.0, 'Longest time between two reports, s.', above=0.0)
+    report_timeout: float = setting(2.0, 'Longest time between two reports, s.', above=0.0)
 
 
 class RobotReport:

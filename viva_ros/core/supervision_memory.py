@@ -26,6 +26,10 @@ from viva_ros.core.files import write_atomically
 #: Format 1 has retries only; format 2 has 'latched' as true or false.
 FORMATS: Final = ('viva_ros retries 1', 'viva_ros supervision 2', 'viva_ros supervision 3')
 HOUR: Final = 3600.0  # s
+#: Kinds of event with another name in files that an earlier version wrote.
+RENAMED_KINDS: Final = {
+    'retry_budget': 'retry_budget_exhausted', 'retry_blocked': 'retry_suppressed',
+}  # fmt: skip
 EARLIER: Final = 100  # earlier owners that a lock file lists at most
 
 
@@ -231,8 +235,9 @@ def _read_event(read: Mapping[str, Any] | bool | None, level: Level) -> Event | 
         return None
     if read is True:
         read = {'kind': 'recovered', 'stamp': 0, 'onset': 0, 'episode': '', 'text': 'not known'}
+    kind = str(read['kind'])
     return Event(
-        level, str(read['kind']), int(read['stamp']), int(read['onset']), math.nan,
+        level, RENAMED_KINDS.get(kind, kind), int(read['stamp']), int(read['onset']), math.nan,
         math.nan, math.nan, str(read['episode']), str(read['text']),
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ def failure_checks(part: DemoSession) -> list[DemoCheck]:
         DemoCheck('the alarm follows the failure', _after_injection(part), _delays(part)),
     ]
     kinds = part.kinds()
-    if 'retry_refused' in kinds and 'retry_accepted' not in kinds:
+    if 'retry_rejected' in kinds and 'retry_accepted' not in kinds:
         return checks + _refused_checks(part)
     after = [s.value for s in part.known() if alarm and s.stamp > alarm.stamp]
     return [
@@ -57,7 +57,7 @@ def failure_checks(part: DemoSession) -> list[DemoCheck]:
 
 def _refused_checks(part: DemoSession) -> list[DemoCheck]:
     """Check that the robot refuses the retry, and that an operator is required."""
-    refusal = next(n.text for n in part.alerts if n.kind == 'retry_refused')
+    refusal = next(n.text for n in part.alerts if n.kind == 'retry_rejected')
     called = next((n.text for n in part.alerts if n.level == Level.NEEDS_OPERATOR), '')
     return [
         DemoCheck('a retry is requested and the robot refuses it', True, refusal),

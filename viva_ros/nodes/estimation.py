@@ -38,14 +38,14 @@ def load_engine(settings: MonitorSettings, started: OnStart = nothing) -> Engine
 
     def own() -> Engine:
         if settings.isolate:
-            kind, patience = settings.engine_kind, settings.hang_after
+            kind, patience = settings.engine_kind, settings.estimate_timeout
             return ProcessEngine(folder, settings.task, kind, patience, started)
         return load(folder, settings.task, settings.engine_kind)
 
     if not settings.engine_server:
         return own()
     address = address_of(settings.engine_server)
-    return SharedEngine(address, settings.task, own, named(folder), settings.hang_after)
+    return SharedEngine(address, settings.task, own, named(folder), settings.estimate_timeout)
 
 
 class Interruption:

@@ -170,7 +170,7 @@ class Inputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def diagnose(self, report: Report, now: int, stale: float) -> None:
+    def diagnose(self, report: Report, now: int, max_age: float) -> None:
         """Report rate, age and faults of each input."""
         self.take_joints()
         self._polled.open()
@@ -189,8 +189,8 @@ class Inputs:
                 count = self._node.count_publishers(topic)
                 text = f'nothing received on {topic}, publishers: {count}'
                 report.add(name, ERROR, text, values)
-            elif age > stale:
-                report.add(name, WARN, f'{topic} is {age:.2f} s old, limit {stale:g} s', values)
+            elif age > max_age:
+                report.add(name, WARN, f'{topic} is {age:.2f} s old, limit {max_age:g} s', values)
             elif share.is_low and name != JOINTS:
                 report.add(name, WARN, frame_loss_text(topic, share), values)
             else:

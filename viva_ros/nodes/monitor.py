@@ -47,7 +47,7 @@ from viva_ros.nodes.topics import InputSearch, camera_topics
 CHECKS_PER_PERIOD = 2
 CHECK_PERIOD = 0.05  # s, at most: the delay with which a stale input is noticed
 VISUALIZATION_PERIOD = 0.5  # s
-HEALTHY_SHARE = 0.5  # of hang_after: a longer estimate stops the heartbeat
+HEALTHY_SHARE = 0.5  # of estimate_timeout: a longer estimate stops the heartbeat
 SET_PERIODS = 2.0  # periods within which all inputs of a set must arrive
 
 
@@ -114,7 +114,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         """Pass an engine to its worker thread."""
         info, self._engine_fault = engine.info, ''
         topics = self._inputs.topics
-        observer = Observer(topics, settings.picture, self._decode, image_bytes)
+        observer = Observer(topics, settings.image, self._decode, image_bytes)
         self._estimation = Estimation(engine, observer, self._done.trigger)
         how = f'{info.library or info.kind} on {info.device}: {info.why}'
         self.get_logger().info(f'engine {info.fingerprint} for {self._task}, {how}')
@@ -182,12 +182,12 @@ class Monitor(ManagedNode[MonitorSettings]):
         if not self.active:
             return True
         busy_for = 0.0 if self._estimation is None else self._estimation.busy_for
-        return not self._engine_fault and busy_for < HEALTHY_SHARE * self.settings.hang_after
+        return not self._engine_fault and busy_for < HEALTHY_SHARE * self.settings.estimate_timeout
 
     def diagnose(self, report: Report) -> None:
         """Report on engine, inputs and values."""
         estimation = self._estimation
-        hangs = estimation is not None and estimation.busy_for > self.settings.hang_after
+        hangs = estimation is not None and estimation.busy_for > self.settings.estimate_timeout
         fault = self._hang_text() if hangs else self._engine_fault or self._recent_fault
         self._recent_fault = ''  # each fault is in one report
         state = (WARN, self.preparation.state) if estimation is None else estimation.engine_state
@@ -199,7 +199,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         }  # fmt: skip
         report.add('engine', level, text, facts)
         now = self._now()
-        self._inputs.diagnose(report, now, self.settings.sync.stale)
+        self._inputs.diagnose(report, now, self.settings.sync.max_age)
         if self.active:
             self._health.diagnose(report)
             self._outputs.diagnose(report)
@@ -288,7 +288,7 @@ class Monitor(ManagedNode[MonitorSettings]):
             self._publish_unknown(Unknown('engine', lack), steady, now)
             return
         if not self._estimation.idle:
-            if self._estimation.busy_for > self.settings.hang_after:
+            if self._estimation.busy_for > self.settings.estimate_timeout:
                 self._publish_unknown(Unknown('engine', self._hang_text()), steady, now)
             return
         selection = self._select(steady, now)
@@ -376,7 +376,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         assert self._estimation is not None
         return (
             f'the engine has not answered for {self._estimation.busy_for:.1f} s, limit '
-            f'{self.settings.hang_after:g} s: restart the node'
+            f'{self.settings.estimate_timeout:g} s: restart the node'
         )
 
 

@@ -154,12 +154,12 @@ TOPICS: Final = (
         (('supervisor',), LATCHED),
     ),
     TopicInfo(
-        '{robot.executing_topic}', 'std_msgs/msg/Bool', 'at least every robot.word_timeout, 2 s',
+        '{robot.executing_topic}', 'std_msgs/msg/Bool', 'at least every robot.report_timeout, 2 s',
         'True while the robot executes the task.',
         (('sim',), RELIABLE), (('supervisor',), RELIABLE),
     ),
     TopicInfo(
-        '{robot.stopped_topic}', 'std_msgs/msg/Bool', 'at least every robot.word_timeout, 2 s',
+        '{robot.stopped_topic}', 'std_msgs/msg/Bool', 'at least every robot.report_timeout, 2 s',
         'True while the robot is stopped or at fault.', None, (('supervisor',), RELIABLE),
     ),
     TopicInfo(

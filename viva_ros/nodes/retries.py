@@ -49,7 +49,7 @@ class Retries:
 
     def begin(self) -> None:
         """Restore the state of an earlier supervisor, without starting its episode."""
-        requested_at = self._recall(self._settings.hourly)
+        requested_at = self._recall(self._settings.hourly_budget)
         self.stored = self._memory.content.episode
         hold_until = time.monotonic() + self._hold_time
         operator = self._memory.content.operator

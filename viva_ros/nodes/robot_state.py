@@ -25,7 +25,7 @@ class RobotReports:
         self._node, self._notify = node, notify
         self.reports_execution = bool(settings.executing_topic)
         self._reports = [
-            RobotReport(node.resolve_topic_name(topic) if topic else '', settings.word_timeout,
+            RobotReport(node.resolve_topic_name(topic) if topic else '', settings.report_timeout,
                         time.monotonic())
             for topic in (settings.executing_topic, settings.stopped_topic)
         ]  # fmt: skip

@@ -53,7 +53,7 @@ class MonitorSettings:
         'Time-out for publishers of all inputs at configure, s; 0: no check.',
         at_least=0.0,
     )
-    hang_after: float = setting(1.0, 'Time-out of an estimate, s.', above=0.0)
+    estimate_timeout: float = setting(1.0, 'Time-out of an estimate, s.', above=0.0)
     isolate: bool = setting(
         True, 'Run the engine in a separate process, which is killed if it hangs.'
     )
@@ -62,7 +62,7 @@ class MonitorSettings:
     )
     frame_id: str = setting('base_link', 'Frame of the markers.')
     sync: SyncSettings = field(default_factory=SyncSettings)
-    picture: PictureSettings = field(default_factory=PictureSettings)
+    image: PictureSettings = field(default_factory=PictureSettings)
     cloud: CloudSettings = field(default_factory=CloudSettings)
 
 
@@ -142,4 +142,15 @@ SETTINGS: Final[dict[str, Any]] = {
 RENAMED: Final = {
     'retry.action': "'retry.by: cancel' and 'retry.name: <action>'",
     'rules.foresight_window': "'rules.forecast_residual_window: <s>'",
+    'hang_after': "'estimate_timeout: <s>'",
+    'sync.stale': "'sync.max_age: <s>'",
+    'picture.black_below': "'image.black_below: <0 to 255>'",
+    'picture.saturated_above': "'image.saturated_above: <0 to 255>'",
+    'picture.uniform_below': "'image.uniform_below: <0 to 255>'",
+    'picture.frozen_after': "'image.frozen_after: <s>'",
+    'picture.frozen_travel': "'image.frozen_joint_motion: <rad or m>'",
+    'alarm.margin': "'alarm.hysteresis: <units of the rule>'",
+    'retry.hourly': "'retry.hourly_budget: <number>'",
+    'rules.gap': "'rules.max_gap: <s>'",
+    'robot.word_timeout': "'robot.report_timeout: <s>'",
 }

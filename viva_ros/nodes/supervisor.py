@@ -354,7 +354,7 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         if self._retries_reported and executing is not None:
             self._retries.executing(executing)
         lack = self._robot.execution_unknown if self._retries.episode is not None else ''
-        if time.monotonic() - self._started < STARTUP_DELAY + self.settings.robot.word_timeout:
+        if time.monotonic() - self._started < STARTUP_DELAY + self.settings.robot.report_timeout:
             lack = self._robot_fault  # its publisher may not be discovered yet
         if lack != self._robot_fault:
             self._robot_fault = lack

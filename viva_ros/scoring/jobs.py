@@ -7,7 +7,7 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -255,7 +255,7 @@ class Scorer:
         return {
             'input': made_from, 'engine': engine.info.fingerprint, 'task': task,
             'rate': self._options.rate, 'corrections': self._options.corrections,
-            'calibration': asdict(calibration) if calibration else None,
+            'calibration': calibration.to_dict() if calibration else None,
         }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ S = 1_000_000_000
 PLAIN = RuleSettings(
     smoothing=0.0, drop_window=2.0, no_rise_window=2.0, floor_warm_up=2.0, debounce=0.3
 )
-ALARM = AlarmSettings(cool_down=3.0, margin=0.1, unknown_after=1.0, recovery_rise=0.3)
+ALARM = AlarmSettings(cool_down=3.0, hysteresis=0.1, unknown_after=1.0, recovery_rise=0.3)
 SETTINGS = DetectorSettings(PLAIN, ALARM)
 DROP = {'drop': Threshold(warn=0.2, alarm=0.4)}
 NO_RISE = {'no_rise': Threshold(warn=-0.2, alarm=-0.1)}

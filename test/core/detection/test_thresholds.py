@@ -47,6 +47,16 @@ def test_calibration_round_trips_through_its_file(tmp_path: Path) -> None:
     assert load(tmp_path / 'c.json') == MADE
 
 
+def test_max_gap_is_stored_as_gap(tmp_path: Path) -> None:
+    made = replace(MADE, rules=replace(RuleSettings(), max_gap=2.5))
+    stored = made.to_dict()['rules']
+    assert stored['gap'] == 2.5 and 'max_gap' not in stored
+    made.save(tmp_path / 'c.json')
+    assert load(tmp_path / 'c.json').rules.max_gap == 2.5
+    with raises('calibration-rules', 'max_gap', 2.5, 1.0, of=CalibrationError):
+        made.check(made.engine, made.task, RuleSettings())
+
+
 def test_calibration_of_another_engine_or_task_is_refused() -> None:
     MADE.check('0123456789abcdef', 'tray_lift', RuleSettings())
     remedy = "run 'viva calibrate'"
@@ -79,6 +89,8 @@ def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:
         ({'thresholds': {}}, 'thresholds'),
         ({'rules': {'debounce': -1.0}}, 'rules.debounce is -1.0'),
         ({'rules': {'window': 2.0}}, "'window'"),
+        ({'rules': {'gap': 1.0, 'max_gap': 2.0}}, "'max_gap'"),
+        ({'rules': [['gap', 1.0]]}, 'list'),
         ({'coverage': [0.1]}, '2'),
         ({'unexpected': 1}, "'unexpected'"),
     ],

@@ -4,7 +4,7 @@
 Levels from statistics: hysteresis of each rule, and the state of the alarm.
 
 A level begins when a statistic has been above its threshold for the debounce time, and ends when
-the statistic is below threshold - margin, after the dwell time at the earliest. An ALARM sets
+the statistic is below threshold - hysteresis, after the dwell time at the earliest. An ALARM sets
 every rule to ALARM: after the cool-down the windows fill again, and the alarm ends when every
 statistic is below its threshold, or earlier when the value has risen visibly. With ``latch`` an
 alarm that has ended stays LATCHED until an acknowledgement; other alarms may follow before.
@@ -97,7 +97,7 @@ class AlarmSettings:
     """Times and margins of changes of level."""
 
     cool_down: float = setting(8.0, 'Minimum time between alarms, s.', above=0.0)
-    margin: float = setting(
+    hysteresis: float = setting(
         0.05, 'Hysteresis: a level ends this far below its threshold.', at_least=0.0
     )
     dwell: float = setting(0.5, 'Minimum duration of a warning or alarm, s.', at_least=0.0)
@@ -157,7 +157,7 @@ class Alarm:
 
     def set_thresholds(self, thresholds: Mapping[str, Threshold], combine: str = OR) -> None:
         """Set other thresholds, and begin an episode."""
-        margin = self._settings.margin
+        margin = self._settings.hysteresis
         self._rules = {
             kind: Hysteresis(threshold, margin, RULES[kind].unit)
             for kind, threshold in thresholds.items()

@@ -232,7 +232,7 @@ class Detector:
         return [self._event(self.level, 'unknown', stamp, value, text)]
 
     def _measure(self, stamp: int, value: float, details: Details) -> None:
-        if self._last is not None and seconds(stamp, self._last) > self._settings.rules.gap:
+        if self._last is not None and seconds(stamp, self._last) > self._settings.rules.max_gap:
             self._smoother.reset()
             self._bank.reset()
             self._trace.reset()

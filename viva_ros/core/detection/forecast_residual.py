@@ -89,7 +89,7 @@ class ForecastResidualRule:
 
     def __init__(self, settings: RuleSettings, expected: Reference) -> None:
         self._expected = expected
-        self._residual = ForecastResidual(settings.gap)
+        self._residual = ForecastResidual(settings.max_gap)
         self._mean = Window(settings.forecast_residual_window)
         self._names: tuple[str, ...] = ()
         self._last: Array | None = None  # by joint, at the last stamp

@@ -44,7 +44,7 @@ class RuleSettings:
     agreement: float = setting(
         1.0, 'Share of the values in that time that must cross.', above=0.0, at_most=1.0
     )
-    gap: float = setting(1.0, 'Time without a value that restarts all windows, s.', above=0.0)
+    max_gap: float = setting(1.0, 'Time without a value that restarts all windows, s.', above=0.0)
 
     @property
     def span(self) -> float:

@@ -23,6 +23,9 @@ OR: Final = 'or'
 AND: Final = 'and'
 REMEDY: Final = "run 'viva calibrate'"
 
+#: Settings of the rules with another key in files: by the name of the setting.
+STORED_KEYS: Final = {'max_gap': 'gap'}
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -82,9 +85,15 @@ class Calibration:
         """Return the false alarms per hour of successful work, at one alarm per episode."""
         return self.alpha * 3600.0 / self.seconds
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of the file, but for its format; ``parse`` reads it."""
+        content = dataclasses.asdict(self)
+        content['rules'] = {STORED_KEYS.get(k, k): v for k, v in content['rules'].items()}
+        return content
+
     def to_json(self) -> str:
         """Return the text of the file."""
-        content = {'format': FORMAT, **dataclasses.asdict(self)}
+        content = {'format': FORMAT, **self.to_dict()}
         content['seconds'] = None if math.isnan(self.seconds) else self.seconds
         return json.dumps(content, indent=2) + '\n'
 
@@ -188,8 +197,7 @@ def parse(content: Mapping[str, Any]) -> Calibration:
         renamed = ': the rule foresight is named forecast_residual now' * (found == WITH_FORESIGHT)
         raise ValueError(f'format is {found!r}, must be {FORMAT!r}{renamed}')
     low, high = fields['coverage']
-    rules = RuleSettings(**fields['rules'])
-    validate(rules, 'rules.')
+    rules = _rules(fields['rules'])
     pairs = fields['thresholds']
     if not pairs or not set(pairs) <= set(RULES):
         raise ValueError(f'thresholds are for {list(pairs)}, must be for some of {list(RULES)}')
@@ -202,6 +210,17 @@ def parse(content: Mapping[str, Any]) -> Calibration:
         expected=_expected(fields['expected']),
     )  # fmt: skip
     return Calibration(**fields)
+
+
+def _rules(content: Mapping[str, Any]) -> RuleSettings:
+    settings = [one.name for one in dataclasses.fields(RuleSettings)]
+    names = {STORED_KEYS.get(name, name): name for name in settings}
+    stored = {**content}  # a TypeError if it is no mapping
+    if unknown := stored.keys() - names.keys():
+        raise ValueError(f'rules has {sorted(unknown)}, must be some of {list(names)}')
+    rules = RuleSettings(**{names[key]: value for key, value in stored.items()})
+    validate(rules, 'rules.')
+    return rules
 
 
 def _expected(content: Mapping[str, Any]) -> Reference:
