@@ -34,6 +34,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.parent == HERE and collection_path.name in MEDIUM else None
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files with live tests first: they wait long, and others fill the time."""
+    live = {item.path for item in items if item.get_closest_marker('live')}
+    items.sort(key=lambda item: item.path not in live)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark a test as live, medium or fast."""
     if HERE in item.path.parents and item.path.relative_to(HERE).parts[0] in MEDIUM:
