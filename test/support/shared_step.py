@@ -21,7 +21,7 @@ from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
 from viva_ros.training import losses as stages
 from viva_ros.training.augmentation import AugmentSettings
-from viva_ros.training.dataset import Data
+from viva_ros.training.dataset import Data, JointTrack
 from viva_ros.training.distributed import Hardware, Workers
 from viva_ros.training.run import bring_back
 from viva_ros.training.trainer import Schedule, TrainStage
@@ -57,7 +57,9 @@ def make_data() -> Data:
         for k in range(4)
     ]
     stamps = np.tile(np.arange(6, dtype=np.int64), 4) * 200_000_000
-    return Data(images, joints, later, returned, stamps, np.repeat(np.arange(4), 6), labels)
+    episode = np.repeat(np.arange(4), 6)
+    tracks = [JointTrack(stamps[episode == k], joints[episode == k]) for k in range(4)]
+    return Data(images, joints, later, returned, stamps, episode, labels, tracks)
 
 
 def losses_of(model: ViVa, data: Data) -> dict[str, tuple[nn.Module, stages.VaeLoss]]:

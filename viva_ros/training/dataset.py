@@ -3,7 +3,7 @@
 """Training samples: moments of an episode, pre-processed as on a robot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,7 @@ class Data:
     stamps: NDArray[np.int64]
     episode: NDArray[np.int64]
     labels: list[dict[str, Any]]
-    tracks: list[JointTrack] = field(default_factory=list)
+    tracks: list[JointTrack]
 
     @property
     def tasks(self) -> tuple[str, ...]:
