@@ -173,7 +173,7 @@ class ViVaLoss:
     The loss of the whole model on moments; each task is drawn equally often.
 
     :param copies: raw latents of all views, (N, V, C, H, W) each: as recorded, then augmented;
-        a batch takes those of one copy. None: views are augmented and encoded in each step
+        a batch takes those of one copy. Empty: views are augmented and encoded in each step
     """
 
     model: ViVa
