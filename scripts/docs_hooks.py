@@ -20,6 +20,7 @@ from mkdocs.structure.pages import Page
 
 ROOT: Final = Path(__file__).parents[1]
 LINK: Final = re.compile(r'(?P<start>\]\()(?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?=\))')
+LITERAL: Final = re.compile(r'<span class="docutils literal">(.*?)</span>', re.DOTALL)
 IMAGES: Final = ('.png', '.svg', '.gif', '.jpg')
 BRANCH: Final = 'main'
 COPIED: Final = 'repository'  # folder of the site for images from outside docs/
@@ -85,7 +86,11 @@ def rewrite(markdown: str, folder: str, repository: str) -> str:
 def changelog() -> str:
     """Return CHANGELOG.rst as a page: HTML, which Markdown passes on."""
     text = (ROOT / 'CHANGELOG.rst').read_text(encoding='utf-8')
-    settings = {'initial_header_level': 2, 'report_level': 2, 'halt_level': 2}
+    settings = {
+        'initial_header_level': 1, 'doctitle_xform': False, 'report_level': 2, 'halt_level': 2,
+    }  # fmt: skip
     body = publish_parts(text, writer='html5', settings_overrides=settings)['html_body']
+    body = re.sub(r'<h1>.*?</h1>', '', body)  # the page has a title
+    body = LITERAL.sub(r'<code>\1</code>', body)
     lines = [line for line in body.splitlines() if line.strip()]  # a blank line ends HTML
     return '# Changelog\n\n' + '\n'.join(lines) + '\n'
