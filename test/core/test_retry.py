@@ -201,7 +201,7 @@ def test_spent_budget_requires_operator_until_acknowledged() -> None:
 def test_back_off_doubles_with_each_refusal() -> None:
     machine = waiting(RetrySettings(dry_run=False, budget=3, backoff=2.0))
     (event,) = machine.refused(1.0, 'arm is moving')
-    assert event.text == 'retry refused: arm is moving'
+    assert event.text == 'retry rejected: arm is moving'
     assert machine.tick(2.9, True) == []
     assert kinds(machine.tick(3.0, True)) == ['retry_requested']
     machine.refused(3.5, 'arm is moving')

@@ -73,6 +73,11 @@ def test_format_of_another_package_is_found_and_read(toy: Path) -> None:
     assert [int(image[0, 0, 0]) for image in episode.cameras['head'].images] == [10, 20, 30]
 
 
+def test_folder_of_recordings_is_no_recording(toy: Path) -> None:
+    with raises('recording-folder', toy.parent, toy):
+        open_recording(toy.parent)
+
+
 def test_format_of_another_package_is_scored(toy: Path) -> None:
     (job,) = plan([toy.parent], None)
     assert job.ref.format == 'toy'

@@ -84,7 +84,7 @@ ROWS = (
          'test_time_jump_back_empties_all_buffers_once')),
     Row(11, '/clock stops', 'paused, not a fault',
         (MONITOR + 'test_simulated_time_jumps_back_and_stops',)),
-    Row(12, 'inference slower than its period', 'newest first, no queue, rate and latency told',
+    Row(12, 'inference slower than its period', 'newest first, no queue, rate, latency reported',
         (ENGINES + 'test_slow_engine_uses_newest_input_and_ends_in_inference',)),
     Row(13, 'inference hangs', 'error and liveliness lost within 2 s, killed, started again',
         (ENGINES +
@@ -114,7 +114,7 @@ ROWS = (
          'nodes/test_supervisor.py::'
          'test_refused_retries_spend_budget_until_acknowledged')),
     Row(19, 'flapping value, two monitors, alert of an earlier run',
-        'one alarm per cool-down, named, session told apart',
+        'one alarm per cool-down, monitors named, sessions distinguished',
         (SUPERVISORS +
          'test_two_contradicting_monitors_alarm_once_and_are_named',
          'core/detection/test_detector_properties.py::'
@@ -139,12 +139,12 @@ ROWS = (
          'test_killed_writer_leaves_a_readable_part_file',
          'core/test_files.py::test_full_disk_keeps_old_file_and_no_temporary_file',
          'data/conversion/test_convert_resume.py::test_full_disk_error_names_folder_and_remedy')),
-    Row(25, 'told to end in mid-inference', 'exit code 0 within 3 s on SIGINT and SIGTERM',
+    Row(25, 'shutdown request during inference', 'exit code 0 within 3 s on SIGINT and SIGTERM',
         (ENGINES + 'test_slow_engine_uses_newest_input_and_ends_in_inference',), 3.0,
         'end_s'),
     Row(26, '24 h run', 'memory and handles flat (10 minutes at 50 Hz: soak.json)',
         ('faults/test_soak.py::test_memory_and_handles_stay_flat',)),
-    Row(27, 'a stranger on the domain', 'SROS2 policy is exactly the live graph; session told',
+    Row(27, 'an unrelated node on the domain', 'SROS2 policy is exactly the live graph; no retry',
         ('faults/test_strangers.py::'
          'test_policy_equals_topics_and_services_of_live_graph',
          'faults/test_fuzz.py::test_arbitrary_values_and_alerts_request_no_retry')),

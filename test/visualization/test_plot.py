@@ -138,7 +138,7 @@ def test_event_texts_do_not_overlap_and_the_rest_is_in_legend() -> None:
     boxes, legend = drawn(events)
     assert not [(a, b) for (a, one), (b, two) in combinations(boxes, 2) if one.overlaps(two)]
     # Six events lie within 1.6 s, and there are five lanes: the sixth is a mark in the legend.
-    assert len(boxes) == 11 and legend == ['retry refused']
+    assert len(boxes) == 11 and legend == ['retry rejected']
 
 
 def moment(at: float, **facts: object) -> TruthMessage:

@@ -18,7 +18,9 @@ from viva_ros.visualization.plot import plot
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('viva plot', description=__doc__)
-    parser.add_argument('recording', type=Path, help='MCAP file')
+    parser.add_argument(
+        'recording', type=Path, help='MCAP file, bag, or episode DATASET/episode_000012'
+    )
     parser.add_argument('--out', type=Path, help='PNG file; default: next to the recording')
     parser.add_argument(
         '--engine', help='engine folder, to score a recording without recorded values'

@@ -225,7 +225,7 @@ class RetryMachine:
         self._outstanding = False
         if self.state is not RetryState.WAITING:
             return []
-        return self._fail(now, 'retry_rejected', f'retry refused: {reason}')
+        return self._fail(now, 'retry_rejected', f'retry rejected: {reason}')
 
     def block(self, reason: str) -> list[Event]:
         """

@@ -104,6 +104,12 @@ def _open(ref: EpisodeRef) -> Recording:
         raise RecordingError(
             'recording-missing', f'recording {ref.path} cannot be read (it does not exist)'
         )
+    below = inside(ref.path)
+    if below and ref.path not in below:
+        raise RecordingError(
+            'recording-folder',
+            f'{ref.path} is a folder of recordings, must be one recording, such as {below[0]}',
+        )
     return FORMATS[ref.format].open(ref)
 
 

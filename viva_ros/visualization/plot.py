@@ -149,7 +149,7 @@ WRITTEN: Final = 12  # largest number of texts; more would cover the curve
 BEHIND: Final = {'fc': 'white', 'ec': 'none', 'pad': 0.8, 'alpha': 0.75}
 MARKS: Final = {
     'retry_accepted': ('retry', GREEN, '^'),
-    'retry_rejected': ('retry refused', RED, 'X'),
+    'retry_rejected': ('retry rejected', RED, 'X'),
     'retry_timeout': ('retry unanswered', RED, 'X'),
     'retry_dry_run': ('retry is due (dry run)', GREY, '^'),
     'retry_budget_exhausted': ('operator needed', RED, 'X'),
