@@ -55,7 +55,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
     'model': _layer('core', 'numpy torch diffusers safetensors', 'one network everywhere'),
     'engine': _layer('core', 'numpy cv2', 'a robot installs one backend'),
     'console': _layer('core', 'rich', 'progress and processes look alike in all commands'),
-    'data': _layer('core console engine.image_decoding', ANY, 'same pixels live and recorded'),
+    'data': _layer('core engine.image_decoding', ANY, 'same pixels live and recorded'),
     'scoring': _layer('core engine data console', ANY, 'scoring needs no torch'),
     'calibration': _layer('core engine data scoring', ANY, 'thresholds come from scored values'),
     'advantage': _layer('core metrics data scoring console', ANY, 'works on tables of values'),

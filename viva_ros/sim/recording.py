@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import SECOND, Image
 from viva_ros.data.bag.writer import RecordingWriter
@@ -313,8 +312,8 @@ def record(jobs: Collection[RecordJob], processes: int = 2) -> dict[Path, bool |
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     outcomes: dict[Path, bool | None] = {}
-    with _bar(len(jobs)) as bar, _pool(processes) as pool:
-        bar.advance(bar.task_ids[0], len(jobs) - len(todo))
+    recorded = len(jobs) - len(todo)
+    with new_bar('recording', len(jobs), recorded) as bar, _pool(processes) as pool:
         futures = {pool.submit(_work, job): job for job in todo}
         for future in as_completed(futures):
             outcomes[futures[future].path] = _result(future, futures[future])
@@ -331,15 +330,6 @@ def _result(future: 'Future[bool | None]', job: RecordJob) -> bool | None:
             f'a worker process died near seed {job.seed}, probably for lack of memory: run the '
             'command again with fewer --processes; it records the missing files',
         ) from error
-
-
-def _bar(total: int) -> Progress:
-    columns = (
-        TextColumn('recording'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    progress = Progress(*columns, console=Console(stderr=True))
-    progress.add_task('recording', total=total)
-    return progress
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import io
 import json
 import shutil
 import sqlite3
@@ -8,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 from rosbags.rosbag2 import StoragePlugin
-from support.errors import raises
 from support.foreign_robot import write_bag
 
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.convert import import_all, show
+from viva_ros.data.conversion.convert import ImportEmptyError, import_all
 from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.open import find, open_recording, open_unmapped
 from viva_ros.data.segmentation import episodes_of
@@ -113,14 +110,15 @@ def test_invalid_stream_is_refused_by_name(tmp_path: Path, foreign_map, change, 
     ],
 )
 def test_map_mismatch_error_lists_recorded_names(
-    tmp_path: Path, map_file: Path, edit, reason: str, capsys
+    tmp_path: Path, map_file: Path, edit, reason: str
 ) -> None:
     map_file.write_text(map_file.read_text().replace(*edit))
     bag, out = write_bag(tmp_path / 'bag'), tmp_path / 'set'
-    with raises('import-empty', '1 recordings', out):
+    with pytest.raises(ImportEmptyError) as caught:
         import_all([bag], load_map(map_file), OUTCOME, out)
+    assert caught.value.code == 'import-empty' and str(out) in str(caught.value)
     assert not out.exists()
-    assert reason in ' '.join(capsys.readouterr().out.split())
+    assert reason in caught.value.rows[0]['refused'][0]
 
 
 def test_bag_without_outcome_is_refused_with_remedies(tmp_path: Path, foreign_map) -> None:
@@ -269,19 +267,3 @@ def test_bag_with_a_map_in_its_folder_is_read_through_the_map(
     assert len(episode.cameras['top'].stamps) == 61
     assert episode.joints.positions.shape == (200, 14)  # the grippers begin 0.5 ms after the axes
     assert episode.label.success is False
-
-
-ROW = {
-    'source': 'bags', 'frames': 9, 'duration': 1.0, 'skew': 0.0, 'readable': 1.0, 'refused': (),
-    'losses': (), 'streams': {'left_wrist': {'rate': 10.0, 'gap': 0.1}},
-}  # fmt: skip
-
-
-def test_episode_names_are_complete_in_a_narrow_terminal() -> None:
-    out = io.StringIO()
-    names = ['episode_000001', 'episode_000002']
-    show([{**ROW, 'name': name} for name in names], Console(file=out, width=80))
-    column = ''.join(
-        line.split('│')[1].strip() for line in out.getvalue().splitlines() if '│' in line
-    )
-    assert all(name in column for name in names)

@@ -8,17 +8,13 @@ An episode beyond the limits is refused; the report has the reasons.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from rich.console import Console
-from rich.table import Column, Table
 
-from viva_ros.console.progress import bar
-from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image
@@ -37,6 +33,20 @@ from viva_ros.data.open import identity, open_unmapped, resolve
 from viva_ros.data.recording import Recording
 
 FORMAT: Final = 1  # of a unit; units of another format are imported again
+REPORT: Final = 'viva/import.json'  # in the dataset
+MAP_COPY: Final = 'viva/map.yaml'  # in the dataset
+
+
+class ImportEmptyError(RecordingError):
+    """
+    No episode could be imported.
+
+    :param rows: ``resample.Figures`` of all episodes as dicts, with the reasons
+    """
+
+    def __init__(self, code: str, text: str, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(code, text)
+        self.rows = rows
 
 
 def import_one(path: Path, topic_map: TopicMap, outcomes: Outcomes, staging: Staging) -> Unit:
@@ -213,61 +223,18 @@ def staged_episode(unit: Unit, episode: Mapping[str, Any]) -> StagedEpisode:
     )  # fmt: skip
 
 
-MANY: Final = 60  # episodes; a longer list has only the refused ones
-
-
-def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """
-    Print a table of episodes, and the reasons for which some were refused.
-
-    :param rows: ``resample.Figures`` as dicts
-    """
-    console.print(table([row for row in rows if row['refused']] if len(rows) > MANY else rows))
-    for row in rows:
-        for reason in row['refused']:
-            where = '' if row['source'] in reason else f'{row["source"]}: '
-            console.print(f'[red]refused[/] {where}{row["name"]}: {reason}', soft_wrap=True)
-        for loss in () if row['refused'] else row['losses']:
-            console.print(f'{row["name"]}: {loss}', soft_wrap=True)
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return a table with one line per episode."""
-    name = Column('episode', overflow='fold')  # names often differ only at their end
-    lines = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
-    for row in rows:
-        lines.add_row(
-            row['name'], str(row['frames']), f'{row["duration"]:.1f}', rates(row['streams']),
-            f'{longest_gap(row["streams"]):.3f}', f'{row["skew"]:.3f}', f'{row["readable"]:.1%}',
-            'refused' if row['refused'] else 'imported',
-        )  # fmt: skip
-    return lines
-
-
-def rates(streams: Mapping[str, Any]) -> str:
-    """Return the slowest stream with its rate, and the rate of the fastest, Hz."""
-    found = sorted((one['rate'], name) for name, one in streams.items())
-    return f'{found[0][1]} {found[0][0]:.1f} .. {found[-1][0]:.1f}' if found else ''
-
-
-def longest_gap(streams: Mapping[str, Any]) -> float:
-    """Return the longest interval without a message, s."""
-    return max((one['gap'] for one in streams.values()), default=0.0)
-
-
-REPORT: Final = 'viva/import.json'  # in the dataset
-
-MAP_COPY: Final = 'viva/map.yaml'
-
-
 def import_all(
-    paths: Sequence[Path], topic_map: TopicMap, outcomes: Outcomes, out: Path
-) -> dict[str, Any]:
+    paths: Sequence[Path], topic_map: TopicMap, outcomes: Outcomes, out: Path, command: str = '',
+    track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+) -> dict[str, Any]:  # fmt: skip
     """
     Import recordings into a new dataset.
 
+    :param command: command line for the report
+    :param track: yields the paths, and shows the progress
     :returns: the report, which is also written into the dataset
-    :raises RecordingError: if no episode could be imported, or the disk is full
+    :raises ImportEmptyError: if no episode could be imported
+    :raises RecordingError: if the disk is full
     """
     keys = [key_of(path, topic_map, outcomes) for path in paths]
     made_of = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
@@ -275,21 +242,18 @@ def import_all(
         return _existing_report(out, made_of)
     staging = Staging(out)
     with staging.locked():
-        units = [
-            import_one(path, topic_map, outcomes, staging)
-            for path in bar(paths, 'importing', total=len(paths))
-        ]
+        units = [import_one(path, topic_map, outcomes, staging) for path in track(paths)]
         episodes, shape = matching_episodes(units)
         rows = [row for unit in units for row in unit.figures]
         if shape is None:
-            show(rows, Console(highlight=False))
-            raise RecordingError(
+            raise ImportEmptyError(
                 'import-empty',
                 f'no episode of {len(paths)} recordings could be imported, and {out} is not '
                 'created: see the reasons above',
+                rows,
             )
         report = {
-            'format': 'viva_ros import 1', 'made_of': made_of, 'command': command_line('import'),
+            'format': 'viva_ros import 1', 'made_of': made_of, 'command': command,
             'rate': topic_map.rate, 'limits': asdict(topic_map.limits), 'episodes': rows,
         }  # fmt: skip
         _finish(staging, episodes, shape, topic_map, report)
