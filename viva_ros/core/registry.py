@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from viva_ros.core.errors import ConfigurationError
@@ -29,7 +29,7 @@ class Registry(Generic[T]):
         self._loaded: dict[str, T] = {}
         self._complete = False
         for name, place in builtin.items():
-            self._add(name, lambda place=place: _import(place))  # type: ignore[misc]
+            self._loaders[name] = lambda place=place: _import(place)  # type: ignore[misc]
 
     def add(self, name: str, thing: T) -> None:
         """
@@ -41,7 +41,7 @@ class Registry(Generic[T]):
         :raises ConfigurationError: if the name is taken
         """
         self._find()
-        self._add(name, lambda: thing)
+        self._loaders = self._with(self._loaders, name, lambda: thing)
 
     def remove(self, name: str) -> None:
         """Remove an object that ``add`` added."""
@@ -80,21 +80,38 @@ class Registry(Generic[T]):
         """Import and yield all objects, in the order of ``names``."""
         return (self[name] for name in self.names())
 
-    def _add(self, name: str, loader: Callable[[], T]) -> None:
-        if name in self._loaders:
+    def _find(self) -> None:
+        """Read the entry points of other packages once; after an error, again."""
+        if self._complete:
+            return
+        loaders = self._loaders
+        for point in entry_points(group=self.group):
+            loaders = self._with(loaders, point.name, lambda point=point: self._load(point))  # type: ignore[misc]
+        self._loaders, self._complete = loaders, True
+
+    def _with(
+        self, loaders: Mapping[str, Callable[[], T]], name: str, loader: Callable[[], T]
+    ) -> dict[str, Callable[[], T]]:
+        if name in loaders:
             raise ConfigurationError(
                 'registry-name-duplicate',
                 f'{self.kind} {name!r} is defined twice: uninstall one of the packages with an '
                 f'entry point of this name in the group {self.group}',
             )
-        self._loaders[name] = loader
+        return {**loaders, name: loader}
 
-    def _find(self) -> None:
-        """Read the entry points of other packages once."""
-        if not self._complete:
-            self._complete = True
-            for point in entry_points(group=self.group):
-                self._add(point.name, point.load)
+    def _load(self, point: EntryPoint) -> T:
+        try:
+            thing: T = point.load()
+        except Exception as error:  # any code of another package
+            owner = point.dist.name if point.dist else 'unknown'
+            raise ConfigurationError(
+                'registry-entry-point-broken',
+                f'{self.kind} {point.name!r} of package {owner} cannot be loaded '
+                f'({type(error).__name__}: {error}; entry point {point.value} in the group '
+                f"{self.group}): repair or uninstall the package ('pip uninstall {owner}')",
+            ) from error
+        return thing
 
 
 def _import(place: str) -> T:  # type: ignore[type-var]

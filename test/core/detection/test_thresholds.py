@@ -81,11 +81,8 @@ def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:
         ({'thresholds': {kind: {'warn': math.nan, 'alarm': 0.2} for kind in RULES}}, 'nan'),
         ({'thresholds': {kind: {'warn': 'low', 'alarm': 'high'} for kind in RULES}}, "'low'"),
         ({'thresholds': {kind: {'warn': 0.1} for kind in RULES}}, "'alarm'"),
-        ({'thresholds': {'dorp': {'warn': 0.1, 'alarm': 0.2}}}, "'dorp'"),
         ({'combine': 'xor'}, "'xor'"),
         ({'expected': {}}, "'norms'"),
-        ({'format': 'viva_ros calibration 1'}, 'viva_ros calibration 3'),
-        ({'format': 'viva_ros calibration 2'}, 'forecast_residual'),
         ({'thresholds': {}}, 'thresholds'),
         ({'rules': {'debounce': -1.0}}, 'rules.debounce is -1.0'),
         ({'rules': {'window': 2.0}}, "'window'"),
@@ -117,6 +114,24 @@ def test_damaged_calibration_is_refused(
 def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, code: str) -> None:
     (tmp_path / 'c.json').write_text(text)
     with raises(code, 'c.json', "run 'viva calibrate'"):
+        load(tmp_path / 'c.json')
+
+
+@pytest.mark.parametrize(
+    ('version', 'named'), [(1, 'viva_ros calibration 3'), (2, 'forecast_residual'), (4, '3')]
+)
+def test_calibration_of_another_format_is_refused(
+    tmp_path: Path, version: int, named: str
+) -> None:
+    damage(tmp_path / 'c.json', format=f'viva_ros calibration {version}')
+    with raises('calibration-format', tmp_path / 'c.json', named, "run 'viva calibrate' again"):
+        load(tmp_path / 'c.json')
+
+
+def test_threshold_of_uninstalled_rule_names_both_remedies(tmp_path: Path) -> None:
+    damage(tmp_path / 'c.json', thresholds={'jitter': {'warn': 0.1, 'alarm': 0.2}})
+    remedies = 'install the package of the rule', "run 'viva calibrate' again"
+    with raises('calibration-rule-unknown', tmp_path / 'c.json', 'jitter', 'drop', *remedies):
         load(tmp_path / 'c.json')
 
 

@@ -169,7 +169,8 @@ def load(path: Path) -> Calibration:
     """
     Read a calibration file; ``check`` it before use.
 
-    :raises CalibrationError: if it is missing, damaged or of another format
+    :raises CalibrationError: if it is missing, damaged, of an earlier format, or has thresholds of
+        rules that no installed package defines
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -177,6 +178,9 @@ def load(path: Path) -> Calibration:
         raise CalibrationError(
             'calibration-unreadable', f'calibration {path} cannot be read ({error}): {REMEDY}'
         ) from error
+    if isinstance(content, dict):
+        _check_format(path, content)
+        _check_rules(path, content)
     try:
         return parse(content)
     except (KeyError, TypeError, ValueError, ConfigurationError) as error:
@@ -184,6 +188,31 @@ def load(path: Path) -> Calibration:
         raise CalibrationError(
             'calibration-damaged', f'calibration {path} is damaged ({cause}): {REMEDY}'
         ) from error
+
+
+def _check_format(path: Path, content: Mapping[str, Any]) -> None:
+    """Raise CalibrationError for a calibration of another version."""
+    found = content.get('format')
+    if found != FORMAT and str(found).startswith(FORMAT.rstrip('0123456789')):
+        renamed = ' (the rule foresight is named forecast_residual now)'
+        raise CalibrationError(
+            'calibration-format',
+            f'calibration {path} has the format {found!r}, must be {FORMAT!r}'
+            f'{renamed if found == WITH_FORESIGHT else ""}: {REMEDY} again',
+        )
+
+
+def _check_rules(path: Path, content: Mapping[str, Any]) -> None:
+    """Raise CalibrationError for a rule of a package that is not installed."""
+    kinds = content.get('thresholds')
+    missing = [kind for kind in kinds if kind not in RULES] if isinstance(kinds, dict) else []
+    if missing:
+        raise CalibrationError(
+            'calibration-rule-unknown',
+            f'calibration {path} has thresholds of {", ".join(missing)}, which no installed '
+            f'package defines, must be some of {", ".join(RULES)}: install the package of the '
+            f'rule, or {REMEDY} again',
+        )
 
 
 def parse(content: Mapping[str, Any]) -> Calibration:
@@ -194,12 +223,11 @@ def parse(content: Mapping[str, Any]) -> Calibration:
     """
     fields = dict(content)
     if (found := fields.pop('format')) != FORMAT:
-        renamed = ': the rule foresight is named forecast_residual now' * (found == WITH_FORESIGHT)
-        raise ValueError(f'format is {found!r}, must be {FORMAT!r}{renamed}')
+        raise ValueError(f'format is {found!r}, must be {FORMAT!r}')
     low, high = fields['coverage']
     rules = _rules(fields['rules'])
     pairs = fields['thresholds']
-    if not pairs or not set(pairs) <= set(RULES):
+    if not pairs:
         raise ValueError(f'thresholds are for {list(pairs)}, must be for some of {list(RULES)}')
     if fields['combine'] not in (OR, AND):
         raise ValueError(f'combine is {fields["combine"]!r}, must be {OR!r} or {AND!r}')
