@@ -121,7 +121,7 @@ def test_calibration_of_other_rules_fails_configure(refused, calibration):
         'viva_ros.nodes.supervisor', '-p', f'calibration:={calibration}',
         '-p', 'rules.drop_window:=3.0',
     )  # fmt: skip
-    assert 'calibration was made with drop_window 4.0, the setting is 3.0' in text
+    assert 'calibration was made with rules.drop_window 4.0, the parameter is 3.0' in text
 
 
 def test_rejected_parameter_keeps_old_value(processes, listener):

@@ -125,7 +125,7 @@ def open_undamaged(path: Path, console: Console) -> Recording | None:
 
 def calibrate_engine(
     engine: Callable[[], Engine], task: str, paths: Sequence[Path] | Sources, alpha: float,
-    warn_alpha: float, choice: CalibrationOptions = DEFAULT,
+    warn_alpha: float, choice: CalibrationOptions = DEFAULT, rules: RuleSettings | None = None,
 ) -> Calibration:  # fmt: skip
     """
     Fit the thresholds of an engine.
@@ -133,6 +133,7 @@ def calibrate_engine(
     :param engine: returns the engine for the next recording
     :param alpha: share of successes that may raise an alarm, in (0, 1)
     :param warn_alpha: share of successes that may raise a warning, at least alpha, below 1
+    :param rules: settings of the rules; None: their defaults
     :raises CalibrationError: if successes are too few, naming the number missing
     """
     for name, share in (('alpha', alpha), ('warn_alpha', warn_alpha)):
@@ -150,6 +151,6 @@ def calibrate_engine(
     series, others = calibration_series(sources, engine, task)
     source = f'{len(series)} successes at {sources.rate:g} Hz, {others} other recordings left out'
     return calibrate(
-        series, RuleSettings(), engine=fingerprint, task=task,
+        series, rules or RuleSettings(), engine=fingerprint, task=task,
         alpha=alpha, warn_alpha=warn_alpha, source=source, choice=choice,
     )  # fmt: skip

@@ -5,28 +5,34 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
 from viva_ros.calibration.data import Sources, calibrate_engine
 from viva_ros.calibration.fit import ALPHA, DEFAULT, WARN_ALPHA, CalibrationOptions
-from viva_ros.core.detection.rules import RULES
+from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.core.settings import flatten, unflatten, validate
 from viva_ros.data.open import find
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.scoring.scorer import RATE
 
+PREFIX: Final = 'rules.'  # of the parameters
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parse(argv)
+    rules = rule_settings(args.set)
     folder = engine_folder(args.engine, args.task)
     engine = load(folder, args.task)
     sources = Sources(find(args.recordings), RATE, args.scored, args.leave_out_failures)
     choice = CalibrationOptions(tuple(args.rules), args.combine, args.by_progress)
     found = calibrate_engine(
-        lambda: engine, args.task, sources, args.alpha, args.warn_alpha, choice
+        lambda: engine, args.task, sources, args.alpha, args.warn_alpha, choice, rules
     )
     engine.close()
     out = args.out or calibration_file(folder, args.task)
@@ -57,6 +63,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='rules that may raise an alarm; default: all',
     )  # fmt: skip
     parser.add_argument(
+        '--set', nargs='+', default=[], metavar='NAME=VALUE',
+        help='parameters of the supervisor below rules, such as rules.debounce=0.5; default: its '
+        'defaults',
+    )  # fmt: skip
+    parser.add_argument(
         '--combine', choices=(OR, AND), default=OR,
         help='alarm on any rule, or on a value rule and the forecast residual together; '
         'default: %(default)s',
@@ -77,6 +88,34 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='calibration file; default: calibration_TASK.json in the engine folder',
     )  # fmt: skip
     return parser.parse_args(argv)
+
+
+def rule_settings(texts: Sequence[str]) -> RuleSettings:
+    """
+    Return settings of the rules.
+
+    :param texts: such as 'rules.debounce=0.5'; other settings have their defaults
+    :raises ConfigurationError: if a name is unknown, or a value is out of range
+    """
+    known = {info.name: info for info in flatten(RuleSettings(), PREFIX)}
+    values: dict[str, object] = {}
+    for text in texts:
+        name, _, value = text.partition('=')
+        if name not in known:
+            raise ConfigurationError(
+                'calibrate-setting-unknown',
+                f'--set has {text!r}, must be NAME=VALUE with one of {", ".join(known)}',
+            )
+        try:
+            values[name] = known[name].kind(value)
+        except ValueError as error:
+            raise ConfigurationError(
+                'calibrate-setting-type',
+                f'--set has {text!r}: {name} must be a number, such as {known[name].default}',
+            ) from error
+    rules: RuleSettings = unflatten(RuleSettings(), values, PREFIX)
+    validate(rules, PREFIX)
+    return rules
 
 
 def summary(calibration: Calibration, out: Path) -> str:

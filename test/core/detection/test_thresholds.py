@@ -64,7 +64,8 @@ def test_calibration_of_another_engine_or_task_is_refused() -> None:
         MADE.check('ff', 'tray_lift', RuleSettings())
     with raises('calibration-task', "'tray_lift'", "'cube'", remedy, of=CalibrationError):
         MADE.check('0123456789abcdef', 'cube', RuleSettings())
-    with raises('calibration-rules', 'debounce', 0.3, 0.5, remedy, of=CalibrationError):
+    option = '--set rules.debounce=0.5'
+    with raises('calibration-rules', 'debounce', 0.3, 0.5, option, of=CalibrationError):
         MADE.check('0123456789abcdef', 'tray_lift', replace(RuleSettings(), debounce=0.5))
 
 

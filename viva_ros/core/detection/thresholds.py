@@ -116,8 +116,9 @@ class Calibration:
             if used != present:
                 raise CalibrationError(
                     'calibration-rules',
-                    f'calibration was made with {setting.name} {used}, the setting is {present}: '
-                    f'set it to {used}, or {REMEDY} with {present}',
+                    f'calibration was made with rules.{setting.name} {used}, the parameter is '
+                    f'{present}: set it to {used}, or calibrate again with the option --set '
+                    f'rules.{setting.name}={present}',
                 )
 
 
