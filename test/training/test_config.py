@@ -3,13 +3,15 @@
 """Schedules, with expected numbers computed by hand."""
 
 import math
+from dataclasses import fields
 
 import pytest
 import torch
 from support.errors import raises
 from torch import nn
 
-from viva_ros.model import viva as flow
+from viva_ros.core.settings import setting_of
+from viva_ros.model.viva import shift_tau
 from viva_ros.training import trainer
 from viva_ros.training.config import ONE_EPOCH, TrainPlan, plan
 from viva_ros.training.trainer import Schedule
@@ -71,8 +73,13 @@ def test_first_step_is_that_of_adamw() -> None:
 def test_flow_times_are_shifted_by_five() -> None:
     s = torch.tensor([0.0, 0.5, 1.0])
     # tau = 5 s / (1 + 4 s): 2.5 / 3 at a half.
-    torch.testing.assert_close(flow.shift_tau(s, 5.0), torch.tensor([0.0, 5 / 6, 1.0]))
+    torch.testing.assert_close(shift_tau(s, 5.0), torch.tensor([0.0, 5 / 6, 1.0]))
 
 
 def test_lowest_of_one_keeps_the_full_rate() -> None:
     assert Schedule(100, 1, 1.0, 10, lowest=1.0).rate_at(77) == 1.0
+
+
+def test_each_length_option_names_its_stage() -> None:
+    texts = {field.name: setting_of(TrainPlan, field.name).doc for field in fields(TrainPlan)}
+    assert all(f'stage {name}' in text for name, text in texts.items()), texts

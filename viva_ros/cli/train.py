@@ -46,8 +46,10 @@ def _add_lengths(group: argparse._ArgumentGroup) -> None:
     batch, steps = setting_of(Schedule, 'batch'), setting_of(Schedule, 'steps')
     add_option(group, replace(batch, default='as in the preset'), default=None)
     for name in STAGES:
-        usual = f"{getattr(TrainPlan(), name).steps}, or the preset's"
-        add_option(group, replace(steps, name=f'{name}_steps', default=usual), default=None)
+        stage = setting_of(TrainPlan, name)
+        usual = f"{stage.default.steps}, or the preset's"
+        info = replace(steps, name=f'{name}_steps', doc=stage.doc, default=usual)
+        add_option(group, info, default=None)
 
 
 def _names(text: str) -> tuple[str, ...]:

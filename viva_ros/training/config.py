@@ -60,11 +60,26 @@ class TrainPlan:
     :param head: replaces ``viva`` if only a head is trained
     """
 
-    vae: Schedule = field(default_factory=lambda: Schedule(1600, 16, 2e-3, 100))
-    video: Schedule = field(default_factory=lambda: Schedule(2500, 32, 1e-3, 200))
-    viva: Schedule = field(default_factory=lambda: Schedule(5000, 32, 1e-3, 200))
-    head: Schedule = field(default_factory=lambda: Schedule(2000, 32, 1e-3, 200))
-    proprio: Schedule = field(default_factory=lambda: Schedule(4000, 256, 1e-3, 200))
+    vae: Schedule = setting(
+        Schedule(1600, 16, 2e-3, 100),
+        'Steps of the stage vae, which trains the VAE on single frames; 0 skips it.',
+    )
+    video: Schedule = setting(
+        Schedule(2500, 32, 1e-3, 200),
+        'Steps of the stage video, which trains the transformer on clips; 0 skips it.',
+    )
+    viva: Schedule = setting(
+        Schedule(5000, 32, 1e-3, 200),
+        'Steps of the stage viva, which trains the value model; 0 skips it.',
+    )
+    head: Schedule = setting(
+        Schedule(2000, 32, 1e-3, 200),
+        'Steps of the stage head, which replaces the stage viva with --head; 0 skips it.',
+    )
+    proprio: Schedule = setting(
+        Schedule(4000, 256, 1e-3, 200),
+        'Steps of the stage proprio, which trains the proprioception baseline; 0 skips it.',
+    )
 
     def settled(self, moments: int) -> 'TrainPlan':
         """Return the plan for a number of training moments, with ONE_EPOCH resolved."""
