@@ -11,9 +11,8 @@ from support.errors import raises
 
 from viva_ros.console.provenance import revision
 from viva_ros.model.config import preset
-from viva_ros.training import checkpointing as run_folder
+from viva_ros.training import checkpointing
 from viva_ros.training.cache import Data
-from viva_ros.training.checkpointing import environment
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.distributed import Hardware, Workers
 from viva_ros.training.sources import of_episodes
@@ -23,8 +22,8 @@ CONFIG = preset('tiny', ('head',), ('a',), ('slide',))
 
 
 def begin(run: TrainConfig, learn: Data) -> None:
-    content = run_folder.describe(run, CONFIG, learn, None)
-    run_folder.begin(run, content, Workers(run.hardware))
+    content = checkpointing.describe(run, CONFIG, learn, None)
+    checkpointing.begin(run, content, Workers(run.hardware))
 
 
 def test_resumed_run_with_other_settings_is_refused(
@@ -34,14 +33,14 @@ def test_resumed_run_with_other_settings_is_refused(
     run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
     begin(run, learn)
     begin(replace(run, hardware=Hardware('cpu', accumulate=2)), learn)
-    assert [start['hardware']['accumulate'] for start in run_folder.started(tmp_path)] == [1, 2]
+    assert [start['hardware']['accumulate'] for start in checkpointing.started(tmp_path)] == [1, 2]
     with raises('run-differs', tmp_path / 'run.json', 'seed 0', 'now it is 1', '--out'):
         begin(replace(run, seed=1), learn)
     with raises('run-differs', 'plan.head.batch 2', 'now it is 3'):
         begin(replace(run, plan=plan(3, LENGTHS)), learn)
     with raises('run-differs', 'episodes'):
         begin(run, of_episodes(learn, [1]))
-    assert len(run_folder.started(tmp_path)) == 2
+    assert len(checkpointing.started(tmp_path)) == 2
 
 
 def test_run_file_records_command_and_environment(
@@ -53,7 +52,7 @@ def test_run_file_records_command_and_environment(
     assert content['config']['preset'] == 'tiny'
     assert content['starts'][0]['environment']['libraries']['torch']
     assert content['starts'][0]['command'].startswith('viva train')
-    assert environment()['cores'] >= 1
+    assert checkpointing.environment()['cores'] >= 1
 
 
 def test_revision_is_that_of_the_source_with_dirty_flag(tmp_path: Path) -> None:

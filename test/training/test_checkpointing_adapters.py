@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from viva_ros.model.viva import ViVa
-from viva_ros.training import checkpointing as adapters
-from viva_ros.training import losses as stages
+from viva_ros.training import checkpointing
 from viva_ros.training.augmentation import AugmentSettings
-from viva_ros.training.cache import Data
+from viva_ros.training.dataset import Data
+from viva_ros.training.losses import Labels, ViVaLoss
 
 RANK = 3
 
@@ -39,8 +39,8 @@ def seen_by(viva: ViVa) -> Tensor:
 
 def trained(viva: ViVa, data: Data) -> None:
     """Move the adapters away from zero, as training does."""
-    labels = stages.Labels.of(data, viva, viva.config.tasks)
-    loss = stages.ViVaLoss(viva, data, labels, AugmentSettings())
+    labels = Labels.of(data, viva, viva.config.tasks)
+    loss = ViVaLoss(viva, data, labels, AugmentSettings())
     learning = [p for p in viva.transformer.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(learning, lr=0.02)
     generator = torch.Generator().manual_seed(0)
@@ -55,7 +55,7 @@ def test_only_adapters_and_output_layer_are_trained(
 ) -> None:
     lively(tiny_viva)
     before = {name: p.detach().clone() for name, p in tiny_viva.transformer.named_parameters()}
-    adapters.add(tiny_viva.transformer, RANK)
+    checkpointing.add(tiny_viva.transformer, RANK)
     trained(tiny_viva, make_slide_data(range(1, 2)))
     learning = {n for n, p in tiny_viva.transformer.named_parameters() if p.requires_grad}
     assert learning
@@ -76,12 +76,12 @@ def test_adapters_start_without_effect_and_merge_exactly(
     lively(tiny_viva)
     names = set(tiny_viva.transformer.state_dict())
     plain = seen_by(tiny_viva)
-    adapters.add(tiny_viva.transformer, RANK)
+    checkpointing.add(tiny_viva.transformer, RANK)
     torch.testing.assert_close(seen_by(tiny_viva), plain)
     trained(tiny_viva, make_slide_data(range(1, 2)))
     adapted = seen_by(tiny_viva)
     assert float((adapted - plain).abs().max()) > 0.05
-    adapters.merge(tiny_viva.transformer)
+    checkpointing.merge(tiny_viva.transformer)
     assert set(tiny_viva.transformer.state_dict()) == names
     torch.testing.assert_close(seen_by(tiny_viva), adapted, atol=1e-5, rtol=1e-4)
 
@@ -91,13 +91,13 @@ def test_written_adapters_are_read_by_peft(
 ) -> None:
     lively(tiny_viva)
     other = copy.deepcopy(tiny_viva)
-    adapters.add(tiny_viva.transformer, RANK)
+    checkpointing.add(tiny_viva.transformer, RANK)
     trained(tiny_viva, make_slide_data(range(1, 2)))
-    adapters.write(tmp_path, tiny_viva.transformer, RANK)
+    checkpointing.write(tmp_path, tiny_viva.transformer, RANK)
     described = json.loads((tmp_path / 'adapter_config.json').read_text())
     assert (described['peft_type'], described['r']) == ('LORA', RANK)
-    inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=adapters.LAYERS),
-                            other.transformer)  # fmt: skip
+    config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=checkpointing.LAYERS)
+    inject_adapter_in_model(config, other.transformer)
     state = load_file(tmp_path / 'adapter_model.safetensors')
     assert not set_peft_model_state_dict(other.transformer, state).unexpected_keys
     other.transformer.proj_out.load_state_dict(load_file(tmp_path / 'proj_out.safetensors'))
@@ -106,8 +106,8 @@ def test_written_adapters_are_read_by_peft(
 
 def test_adapters_of_bfloat16_weights_are_float32(tiny_viva: ViVa) -> None:
     tiny_viva.transformer.to(torch.bfloat16)
-    adapters.add(tiny_viva.transformer, RANK)
+    checkpointing.add(tiny_viva.transformer, RANK)
     kinds = {p.requires_grad: p.dtype for p in tiny_viva.transformer.parameters()}
     assert kinds == {True: torch.float32, False: torch.bfloat16}
-    adapters.merge(tiny_viva.transformer)
+    checkpointing.merge(tiny_viva.transformer)
     assert {p.dtype for p in tiny_viva.transformer.parameters()} == {torch.float32}

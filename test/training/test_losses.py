@@ -12,8 +12,7 @@ from torch import Tensor
 from viva_ros.model.latents import Goals
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
-from viva_ros.training import losses as held_out
-from viva_ros.training import losses as stages
+from viva_ros.training import losses
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.cache import Data
 
@@ -26,14 +25,14 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def test_rows_are_returned_in_the_given_order() -> None:
     array = np.arange(10) * 10
-    assert stages.take(array, torch.tensor([7, 2, 7, 0])).tolist() == [70, 20, 70, 0]
+    assert losses.take(array, torch.tensor([7, 2, 7, 0])).tolist() == [70, 20, 70, 0]
 
 
 def test_latent_statistics_are_per_channel(tiny_viva: ViVa) -> None:
     raw = np.zeros((2, 3, 4, 2, 2), dtype=np.float16)
     raw[:, :, 1] = 3.0
     raw[0, :, 2], raw[1, :, 2] = 1.0, 5.0
-    stages.set_statistics(tiny_viva, raw)
+    losses.set_statistics(tiny_viva, raw)
     assert tiny_viva.latents_mean.tolist() == [0.0, 3.0, 3.0, 0.0]
     assert tiny_viva.latents_std.tolist() == [0.0, 0.0, 2.0, 0.0]
 
@@ -42,7 +41,7 @@ def test_encoded_views_equal_those_of_the_model(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 3))
-    raw = stages.encode_all(tiny_viva, data)
+    raw = losses.encode_all(tiny_viva, data)
     with torch.inference_mode():
         expected = tiny_viva.encode(torch.from_numpy(np.array(data.images[3:4])))
     assert raw.shape == (12, 3, 4, 2, 2)
@@ -62,7 +61,7 @@ def test_clip_is_of_one_camera_and_repeats_its_last_frame(
         return torch.zeros(())
 
     monkeypatch.setattr(tiny_viva, 'video_loss', video_loss)
-    stages.VideoLoss(tiny_viva, data, raw, spacing=2)(64, generator())
+    losses.VideoLoss(tiny_viva, data, raw, spacing=2)(64, generator())
     clips = seen[0][:, 0, :, 0, 0]  # (B, F)
     for clip in clips.int().tolist():
         camera, first = clip[0] // 100, clip[0] % 100
@@ -75,7 +74,7 @@ def test_moments_are_drawn_with_their_own_labels(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_slide_data(range(1, 4))  # the third fails
-    labels = stages.Labels.of(data, tiny_viva, ('slide',))
+    labels = losses.Labels.of(data, tiny_viva, ('slide',))
     # v = G - 1: from the first moment of a success, G = 11/12, and of a failure, G = 1 + 11/12.
     assert labels.latent[[0, 12]].tolist() == pytest.approx([-1 / 12, 11 / 12])
     assert labels.failed[[0, 6, 12]].tolist() == [0.0, 0.0, 1.0]
@@ -86,7 +85,7 @@ def test_moments_are_drawn_with_their_own_labels(
         return {'total': torch.zeros(())}
 
     monkeypatch.setattr(tiny_viva, 'loss', loss)
-    stages.ViVaLoss(tiny_viva, data, labels, STILL)(8, generator())
+    losses.ViVaLoss(tiny_viva, data, labels, STILL)(8, generator())
     latents, proprio, goals = seen[0]
     assert goals.future is not None
     assert latents.shape == (8, 3, 4, 2, 2)
@@ -110,8 +109,8 @@ def test_tasks_are_drawn_equally_often(
         return {'total': torch.zeros(())}
 
     monkeypatch.setattr(tiny_viva, 'loss', loss)
-    learnt = stages.Labels.of(data, tiny_viva, ('push', 'slide'))
-    stages.ViVaLoss(tiny_viva, data, learnt, STILL)(400, generator())
+    learnt = losses.Labels.of(data, tiny_viva, ('push', 'slide'))
+    losses.ViVaLoss(tiny_viva, data, learnt, STILL)(400, generator())
     # Binomial with n = 400 and p = 1/2 has a deviation of 10; drawn by moments it would be 100.
     assert 150 < tasks.count(0) < 250
 
@@ -120,10 +119,10 @@ def test_stored_latents_equal_those_of_encoded_views(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 3))
-    labels = stages.Labels.of(data, tiny_viva, ('slide',))
-    raw = stages.encode_all(tiny_viva, data)
-    encoding = stages.ViVaLoss(tiny_viva, data, labels, STILL)(8, generator())
-    stored = stages.ViVaLoss(tiny_viva, data, labels, STILL, [raw])
+    labels = losses.Labels.of(data, tiny_viva, ('slide',))
+    raw = losses.encode_all(tiny_viva, data)
+    encoding = losses.ViVaLoss(tiny_viva, data, labels, STILL)(8, generator())
+    stored = losses.ViVaLoss(tiny_viva, data, labels, STILL, [raw])
     rows = torch.arange(12)
     views = stored._stored(raw, rows)
     with torch.no_grad():
@@ -136,8 +135,8 @@ def test_augmented_copies_differ_and_are_reproducible(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 2))
-    plain = stages.encode_all(tiny_viva, data)
-    copies = [stages.encode_all(tiny_viva, data, AugmentSettings(), generator(seed))
+    plain = losses.encode_all(tiny_viva, data)
+    copies = [losses.encode_all(tiny_viva, data, AugmentSettings(), generator(seed))
               for seed in (1, 1, 2)]  # fmt: skip
     assert np.array_equal(copies[0], copies[1])
     assert not np.array_equal(copies[0], copies[2])
@@ -148,16 +147,16 @@ def test_each_loss_decreases_in_training(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 3))
-    labels = stages.Labels.of(data, tiny_viva, ('slide',))
-    raw = stages.encode_all(tiny_viva, data)
+    labels = losses.Labels.of(data, tiny_viva, ('slide',))
+    raw = losses.encode_all(tiny_viva, data)
     proprio = ProprioModel(tiny_viva.ranges, 1)
-    losses = [
-        (stages.VaeLoss(tiny_viva, data, AugmentSettings()), tiny_viva.vae),
-        (stages.VideoLoss(tiny_viva, data, raw, 1), tiny_viva.transformer),
-        (stages.ViVaLoss(tiny_viva, data, labels, AugmentSettings()), tiny_viva.transformer),
-        (stages.ProprioLoss(proprio, labels, AugmentSettings()), proprio),
+    trained = [
+        (losses.VaeLoss(tiny_viva, data, AugmentSettings()), tiny_viva.vae),
+        (losses.VideoLoss(tiny_viva, data, raw, 1), tiny_viva.transformer),
+        (losses.ViVaLoss(tiny_viva, data, labels, AugmentSettings()), tiny_viva.transformer),
+        (losses.ProprioLoss(proprio, labels, AugmentSettings()), proprio),
     ]
-    for loss, module in losses:
+    for loss, module in trained:
         optimiser = torch.optim.Adam(module.parameters(), lr=1e-3)
         before = float(loss(4, generator())['total'].detach())
         for _ in range(8):
@@ -172,19 +171,19 @@ def test_vae_has_no_gradient_in_the_last_stage(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 2))
-    labels = stages.Labels.of(data, tiny_viva, ('slide',))
-    stages.ViVaLoss(tiny_viva, data, labels, AugmentSettings())(2, generator())['total'].backward()
+    labels = losses.Labels.of(data, tiny_viva, ('slide',))
+    losses.ViVaLoss(tiny_viva, data, labels, AugmentSettings())(2, generator())['total'].backward()
     assert all(parameter.grad is None for parameter in tiny_viva.vae.parameters())
     assert any(parameter.grad is not None for parameter in tiny_viva.transformer.parameters())
 
 
 def test_metrics_of_a_perfect_and_an_inverted_model(make_slide_data: Callable[..., Data]) -> None:
     data = make_slide_data(range(1, 4))
-    perfect = held_out.figures(data, 1.0 - data.returned, data.future)
+    perfect = losses.figures(data, 1.0 - data.returned, data.future)
     assert perfect == pytest.approx(
         {'value_error': 0.0, 'forecast_error': 0.0, 'spearman': 1.0, 'auroc': 1.0}, abs=1e-5
     )
-    turned = held_out.figures(data, data.returned - 1.0, data.future + 0.5)
+    turned = losses.figures(data, data.returned - 1.0, data.future + 0.5)
     assert turned['spearman'] == pytest.approx(-1.0)
     assert turned['auroc'] == 0.0
     assert turned['forecast_error'] == pytest.approx(0.5, abs=1e-5)
@@ -195,8 +194,8 @@ def test_predictions_equal_those_of_the_model(
 ) -> None:
     data = make_slide_data(range(1, 3))
     tiny_viva.eval()
-    labels = stages.Labels.of(data, tiny_viva, ('slide',))
-    values, forecasts = held_out.predict(tiny_viva, stages.encode_all(tiny_viva, data), labels)
+    labels = losses.Labels.of(data, tiny_viva, ('slide',))
+    values, forecasts = losses.predict(tiny_viva, losses.encode_all(tiny_viva, data), labels)
     rows = slice(4, 6)
     with torch.inference_mode():
         images = torch.from_numpy(np.array(data.images[rows]))
@@ -210,7 +209,7 @@ def test_joint_noise_does_not_change_the_labels(
     tiny_viva: ViVa, make_slide_data: Callable[..., Data]
 ) -> None:
     data = make_slide_data(range(1, 2))
-    labels = stages.Labels.of(data, tiny_viva, ('slide',))
+    labels = losses.Labels.of(data, tiny_viva, ('slide',))
     before = labels.proprio.clone()
-    stages.ViVaLoss(tiny_viva, data, labels, replace(STILL, joints=0.5))(4, generator())
+    losses.ViVaLoss(tiny_viva, data, labels, replace(STILL, joints=0.5))(4, generator())
     assert torch.equal(labels.proprio, before)

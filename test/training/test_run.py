@@ -18,7 +18,6 @@ from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
 from viva_ros.training import losses
-from viva_ros.training import run as module
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, TrainPlan, plan
@@ -86,7 +85,7 @@ def test_resumed_run_has_the_same_weights(
             raise StoppedError
 
     run = TrainStage.run
-    monkeypatch.setattr(module.TrainStage, 'run', stop_in_viva)
+    monkeypatch.setattr(TrainStage, 'run', stop_in_viva)
     with pytest.raises(StoppedError):
         train_on(run_in(tmp_path / 'parts'), learn, hold, BLANK)
     monkeypatch.undo()

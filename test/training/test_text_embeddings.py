@@ -16,9 +16,8 @@ from support.errors import raises
 from viva_ros.cli.embed import main
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import checkpoint, pretrained
-from viva_ros.model import text as embeddings
 from viva_ros.model.config import preset
-from viva_ros.model.text import Embeddings
+from viva_ros.model.text import Embeddings, read, write
 from viva_ros.model.viva import ViVa
 from viva_ros.training.text_embeddings import add_to_checkpoint, add_to_file, clean, embed
 
@@ -64,7 +63,7 @@ def test_embed_command_adds_or_replaces_tasks_of_a_file(
     assert main([TEXTS[1], '--task', 'pass', *where, '--out', str(out)]) == 0
     assert main(['raise the tray', '--task', TEXTS[0], *where, '--out', str(out)]) == 0
     assert 'lift the tray: ' in capsys.readouterr().out
-    found = embeddings.read(out)
+    found = read(out)
     assert found.tasks == ('lift the tray', 'pass')
     assert found.texts == ('raise the tray', TEXTS[1])
     assert json.loads(out.with_suffix('.json').read_text())['encoder'] == found.encoder
@@ -124,14 +123,14 @@ def test_embeddings_of_two_encoders_are_not_joined(snapshot: Path, tmp_path: Pat
 
 def test_changed_embeddings_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / 't.safetensors'
-    embeddings.write(path, Embeddings(('a',), ('A',), (1,), 'ab', torch.ones(1, 512, 16)))
+    write(path, Embeddings(('a',), ('A',), (1,), 'ab', torch.ones(1, 512, 16)))
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with raises('embeddings-hash', path, 't.json'):
-        embeddings.read(path)
+        read(path)
     with raises('embeddings-unreadable', tmp_path / 'none.safetensors'):
-        embeddings.read(tmp_path / 'none.safetensors')
+        read(tmp_path / 'none.safetensors')
 
 
 def test_task_added_to_a_checkpoint_keeps_the_others(snapshot: Path, tmp_path: Path) -> None:

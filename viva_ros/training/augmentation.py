@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from viva_ros.model import noise as draws
+from viva_ros.model import noise
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class AugmentSettings:
     joints: float = 0.01
 
 
-def augment(pixels: Tensor, settings: AugmentSettings, source: draws.Source) -> Tensor:
+def augment(pixels: Tensor, settings: AugmentSettings, source: noise.Source) -> Tensor:
     """
     Augment each image by its own draw.
 
@@ -42,7 +42,7 @@ def augment(pixels: Tensor, settings: AugmentSettings, source: draws.Source) -> 
     :returns: (B, 3, H, W) in [-1, 1]; pixels from outside the image repeat the border
     """
     count = len(pixels)
-    draw = draws.uniform((count, 8), source, pixels.device) * 2 - 1
+    draw = noise.uniform((count, 8), source, pixels.device) * 2 - 1
     zoom = 1 + settings.scale * draw[:, 0]
     theta = torch.zeros(count, 2, 3, device=pixels.device)
     theta[:, 0, 0] = theta[:, 1, 1] = zoom
@@ -54,7 +54,7 @@ def augment(pixels: Tensor, settings: AugmentSettings, source: draws.Source) -> 
     return (moved * gain[:, :, None, None] + offset[:, :, None, None]).clamp_(-1.0, 1.0)
 
 
-def drop_views(latents: Tensor, share: float, source: draws.Source) -> Tensor:
+def drop_views(latents: Tensor, share: float, source: noise.Source) -> Tensor:
     """Set the latents of random views to zero: (B, V, C, H, W)."""
-    kept = draws.uniform(latents.shape[:2], source, latents.device) >= share
+    kept = noise.uniform(latents.shape[:2], source, latents.device) >= share
     return latents * kept[:, :, None, None, None]

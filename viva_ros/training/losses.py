@@ -17,7 +17,7 @@ from viva_ros.console.progress import bar
 from viva_ros.core.observation import Array
 from viva_ros.core.returns import latent_from_value, value_from_return
 from viva_ros.metrics.ranking import auroc, spearman
-from viva_ros.model import noise as draws
+from viva_ros.model import noise
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.latents import IMAGES, Goals
 from viva_ros.model.proprio import ProprioModel
@@ -49,14 +49,14 @@ class VaeLoss:
     data: Data
     settings: AugmentSettings
 
-    def __call__(self, batch: int, source: draws.Source) -> Losses:
+    def __call__(self, batch: int, source: noise.Source) -> Losses:
         """Return losses of a batch of views."""
-        rows = draws.integers(len(self.data.images), batch, source)
-        views = draws.integers(self.data.images.shape[1], batch, source)
+        rows = noise.integers(len(self.data.images), batch, source)
+        views = noise.integers(self.data.images.shape[1], batch, source)
         images = take(self.data.images, rows)[torch.arange(batch), views].to(self.model.device)
         pixels = augment(to_pixels(images), self.settings, source)
         mean, logvar = self.model.vae.moments(pixels)
-        drawn = mean + (0.5 * logvar).exp() * draws.normal(mean.shape, source, mean.device)
+        drawn = mean + (0.5 * logvar).exp() * noise.normal(mean.shape, source, mean.device)
         made = self.model.vae.reconstruct(drawn)
         pixel, edge = (made - pixels).abs().mean(), _edge_error(made, pixels)
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
@@ -71,7 +71,7 @@ def _edge_error(made: Tensor, pixels: Tensor) -> Tensor:
 
 
 def encode_all(
-    model: ViVa, data: Data, settings: AugmentSettings | None = None, source: draws.Source = None
+    model: ViVa, data: Data, settings: AugmentSettings | None = None, source: noise.Source = None
 ) -> NDArray[np.float16]:
     """
     Return the raw latents of all views: (N, V, C, H, W).
@@ -114,10 +114,10 @@ class VideoLoss:
     raw: NDArray[np.float16]
     spacing: int
 
-    def __call__(self, batch: int, source: draws.Source) -> Losses:
+    def __call__(self, batch: int, source: noise.Source) -> Losses:
         """Return losses of a batch of clips; the last frame of an episode repeats at its end."""
-        first = draws.integers(len(self.raw), batch, source)
-        views = draws.integers(self.raw.shape[1], batch, source)
+        first = noise.integers(len(self.raw), batch, source)
+        views = noise.integers(self.raw.shape[1], batch, source)
         episode = torch.from_numpy(self.data.episode)
         last = torch.searchsorted(episode, episode[first], right=True) - 1
         steps = torch.arange(self.model.config.clip_frames) * self.spacing
@@ -182,13 +182,13 @@ class ViVaLoss:
     settings: AugmentSettings
     copies: Sequence[NDArray[np.float16]] = ()
 
-    def __call__(self, batch: int, source: draws.Source) -> Losses:
+    def __call__(self, batch: int, source: noise.Source) -> Losses:
         """Return losses of a batch of moments; the VAE is not trained."""
-        rows = draws.weighted(self._weights, batch, source)
+        rows = noise.weighted(self._weights, batch, source)
         with torch.no_grad():
             latents = drop_views(self._views(rows, source), self.settings.drop, source)
         proprio = self.labels.proprio[rows]
-        proprio = proprio + self.settings.joints * draws.normal(
+        proprio = proprio + self.settings.joints * noise.normal(
             proprio.shape, source, proprio.device
         )  # fmt: skip
         return self.model.loss(
@@ -204,10 +204,10 @@ class ViVaLoss:
     def _rows_ahead(self) -> Tensor:
         return torch.from_numpy(self.data.rows_ahead(self.model.config.horizon))
 
-    def _views(self, rows: Tensor, source: draws.Source) -> Tensor:
+    def _views(self, rows: Tensor, source: noise.Source) -> Tensor:
         """Return normalised latents of augmented views, (B, V, C, H, W)."""
         if self.copies:
-            return self._stored(self.copies[draws.integer(len(self.copies), source)], rows)
+            return self._stored(self.copies[noise.integer(len(self.copies), source)], rows)
         images = take(self.data.images, rows).to(self.model.device)
         pixels = augment(to_pixels(images.flatten(0, 1)), self.settings, source)
         return self.model.encode_pixels(pixels).unflatten(0, images.shape[:2])
@@ -236,12 +236,12 @@ class ProprioLoss:
     labels: Labels
     settings: AugmentSettings
 
-    def __call__(self, batch: int, source: draws.Source) -> Losses:
+    def __call__(self, batch: int, source: noise.Source) -> Losses:
         """Return losses of a batch of moments, weighted as in ViVa."""
-        rows = draws.integers(len(self.labels.latent), batch, source)
+        rows = noise.integers(len(self.labels.latent), batch, source)
         proprio = self.labels.proprio[rows]
-        noise = draws.normal(proprio.shape, source, proprio.device)
-        noisy = proprio + self.settings.joints * noise
+        drawn = noise.normal(proprio.shape, source, proprio.device)
+        noisy = proprio + self.settings.joints * drawn
         value, forecast = self.model.predict(noisy.clamp(-1.0, 1.0), self.labels.task[rows])
         value_error = (value + self.labels.latent[rows]).square().mean()  # V = -v
         forecast_error = (forecast - self.labels.future[rows]).square().mean()

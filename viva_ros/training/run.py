@@ -20,102 +20,16 @@ from numpy.typing import NDArray
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import checkpoint, pretrained
-from viva_ros.model import text as files
+from viva_ros.model import checkpoint, pretrained, text
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
-from viva_ros.model.text import table
 from viva_ros.model.viva import ViVa
-from viva_ros.training import checkpointing as adapters
-from viva_ros.training import checkpointing as run_folder
-from viva_ros.training import distributed as sharding
-from viva_ros.training import losses as held_out
-from viva_ros.training import losses as stages
-from viva_ros.training.cache import Data
-from viva_ros.training.checkpointing import provenance
+from viva_ros.training import checkpointing, losses, sources
 from viva_ros.training.config import TrainConfig
-from viva_ros.training.distributed import Workers
-from viva_ros.training.losses import latent_copies, stored_latents
-from viva_ros.training.sources import gather
+from viva_ros.training.dataset import Data
+from viva_ros.training.distributed import Workers, gather, is_sharded
 from viva_ros.training.trainer import TrainStage
-
-
-def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
-    """
-    Return a model with the weights of the backbone, or random ones without a backbone.
-
-    Frozen weights (under adapters or a head) are in the precision of the run, trained weights in
-    float32.
-
-    :raises EngineError: if backbone or embeddings cannot be read, or do not fit the preset
-    :raises ConfigurationError: if a task has no embedding and the preset needs one
-    """
-    embeddings = None if run.embeddings is None else files.read(run.embeddings)
-    if run.backbone is None:
-        return ViVa(*_with_text(config, ranges, embeddings))
-    frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
-    dtype = torch.bfloat16 if frozen else torch.float32
-    return pretrained.load(run.backbone, config, ranges, embeddings, dtype, _watch)
-
-
-def _with_text(
-    config: ViVaConfig, ranges: JointRanges, embeddings: files.Embeddings | None
-) -> tuple[ViVaConfig, JointRanges, torch.Tensor]:
-    config, text = table(config, embeddings)
-    return config, ranges, text
-
-
-def _watch(names: Sequence[str]) -> Iterable[str]:
-    return bar(names, 'reading the backbone', len(names))
-
-
-def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
-    """
-    Return a model with random weights, or those of a backbone.
-
-    :raises ConfigurationError: if targets or head do not fit the preset
-    """
-    layers = config.transformer.num_layers
-    if run.head > layers:
-        raise ConfigurationError(
-            'head-too-deep',
-            f'head is {run.head}, must be at most {layers}, the blocks of preset {run.preset}',
-        )
-    if run.head and 'images' in run.targets:
-        raise ConfigurationError(
-            'head-with-images', 'targets has images, which a head does not predict: leave it out'
-        )
-    config = replace(config, targets=run.targets or config.targets)
-    return first_model(run, config, ranges)
-
-
-def place(model: ViVa, workers: Workers) -> None:
-    """Move a model to the device, without the modules that their stage will shard."""
-    for child in model.children():
-        if not workers.is_spread(child):
-            child.to(workers.device)
-    for name, buffer in model.named_buffers(recurse=False):
-        model.register_buffer(
-            name, buffer.to(workers.device), name not in model._non_persistent_buffers_set
-        )
-    if workers.device.type == 'cuda':
-        torch.backends.cuda.matmul.allow_tf32 = workers.hardware.precision == 'bf16'
-
-
-def bring_back(model: ViVa, workers: Workers) -> None:
-    """Gather a sharded transformer on the first process; the others keep no weights."""
-    spread = model.transformer
-    if not sharding.is_sharded(spread):
-        return
-    weights = sharding.gather(spread, workers.is_first)
-    with torch.device('meta'):
-        size = model.config.transformer.arguments(model.config.latent_shape[0])
-        model.transformer = WanTransformer3DModel(**size)
-    if workers.is_first:
-        model.transformer.load_state_dict(weights, assign=True)
-        model.transformer.rope = spread.rope.cpu()
-
 
 CLIP_SPACING: Final = 0.4  # s between the frames of a clip
 FIRST_LOGVAR: Final = 6.0
@@ -130,7 +44,7 @@ def train(run: TrainConfig) -> ViVa | EarlyExit:
     """
     workers = Workers(run.hardware)
     with workers.first_goes_ahead():
-        material = gather(run)
+        material = sources.gather(run)
     model = train_on(run, material.learn, material.hold, material.blank)
     workers.close()
     return model
@@ -153,22 +67,84 @@ def train_on(
     config = replace(blank, tasks=learn.tasks)
     ranges = JointRanges.of(config.joint_names, [track.joints for track in learn.tracks])
     model = begin_model(run, config, ranges)
-    described = run_folder.describe(run, model.config, learn, hold)
+    described = checkpointing.describe(run, model.config, learn, hold)
     with workers.first_goes_ahead():
         if workers.is_first:
-            run_folder.begin(run, described, workers)
+            checkpointing.begin(run, described, workers)
     place(model, workers)
     if run.backbone is None:
         train_vae(run, model, learn)
-        raw = stored_latents(run, model, learn, 'train')
-        stages.set_statistics(model, raw)
+        raw = losses.stored_latents(run, model, learn, 'train')
+        losses.set_statistics(model, raw)
         train_video(run, model, learn, raw)
     final, made = train_value(run, model, learn, hold)
     if workers.is_first:
-        checkpoint.write(run.out / 'checkpoint', made, provenance(run, learn, final))
+        checkpoint.write(run.out / 'checkpoint', made, checkpointing.provenance(run, learn, final))
     workers.wait()
     train_proprio(run, config, ranges, learn, hold)
     return made.eval()
+
+
+def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+    """
+    Return a model with random weights, or those of a backbone.
+
+    :raises ConfigurationError: if targets or head do not fit the preset
+    """
+    layers = config.transformer.num_layers
+    if run.head > layers:
+        raise ConfigurationError(
+            'head-too-deep',
+            f'head is {run.head}, must be at most {layers}, the blocks of preset {run.preset}',
+        )
+    if run.head and 'images' in run.targets:
+        raise ConfigurationError(
+            'head-with-images', 'targets has images, which a head does not predict: leave it out'
+        )
+    config = replace(config, targets=run.targets or config.targets)
+    return first_model(run, config, ranges)
+
+
+def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+    """
+    Return a model with the weights of the backbone, or random ones without a backbone.
+
+    Frozen weights (under adapters or a head) are in the precision of the run, trained weights in
+    float32.
+
+    :raises EngineError: if backbone or embeddings cannot be read, or do not fit the preset
+    :raises ConfigurationError: if a task has no embedding and the preset needs one
+    """
+    embeddings = None if run.embeddings is None else text.read(run.embeddings)
+    if run.backbone is None:
+        return ViVa(*_with_text(config, ranges, embeddings))
+    frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
+    dtype = torch.bfloat16 if frozen else torch.float32
+    return pretrained.load(run.backbone, config, ranges, embeddings, dtype, _watch)
+
+
+def _with_text(
+    config: ViVaConfig, ranges: JointRanges, embeddings: text.Embeddings | None
+) -> tuple[ViVaConfig, JointRanges, torch.Tensor]:
+    config, rows = text.table(config, embeddings)
+    return config, ranges, rows
+
+
+def _watch(names: Sequence[str]) -> Iterable[str]:
+    return bar(names, 'reading the backbone', len(names))
+
+
+def place(model: ViVa, workers: Workers) -> None:
+    """Move a model to the device, without the modules that their stage will shard."""
+    for child in model.children():
+        if not workers.is_spread(child):
+            child.to(workers.device)
+    for name, buffer in model.named_buffers(recurse=False):
+        model.register_buffer(
+            name, buffer.to(workers.device), name not in model._non_persistent_buffers_set
+        )
+    if workers.device.type == 'cuda':
+        torch.backends.cuda.matmul.allow_tf32 = workers.hardware.precision == 'bf16'
 
 
 def train_vae(run: TrainConfig, model: ViVa, learn: Data) -> None:
@@ -176,7 +152,7 @@ def train_vae(run: TrainConfig, model: ViVa, learn: Data) -> None:
     if not run.plan.vae.steps:
         return
     prepare_vae(model)
-    loss = stages.VaeLoss(model, learn, run.augment)
+    loss = losses.VaeLoss(model, learn, run.augment)
     workers = Workers(run.hardware)
     TrainStage('vae', model.vae, run.plan.vae, run.out, run.seed, loss, workers=workers).run()
 
@@ -192,7 +168,7 @@ def train_video(run: TrainConfig, model: ViVa, learn: Data, raw: NDArray[np.floa
     """Stage 2: motion."""
     if not run.plan.video.steps:
         return
-    loss = stages.VideoLoss(model, learn, raw, clip_spacing(learn))
+    loss = losses.VideoLoss(model, learn, raw, clip_spacing(learn))
     workers, seed = Workers(run.hardware), run.seed + 1
     _set_checkpointing(run, model)
     TrainStage(
@@ -209,6 +185,11 @@ def clip_spacing(data: Data) -> int:
     return max(1, round(CLIP_SPACING / between))
 
 
+def _set_checkpointing(run: TrainConfig, model: ViVa) -> None:
+    if run.hardware.checkpointing:
+        model.transformer.enable_gradient_checkpointing()
+
+
 def train_value(
     run: TrainConfig, model: ViVa, learn: Data, hold: Data | None
 ) -> tuple[dict[str, float], ViVa | EarlyExit]:
@@ -217,13 +198,13 @@ def train_value(
         head = EarlyExit.of(model, run.head)
         return _train_targets(run, head, head.head, learn, hold), head
     if run.lora:
-        adapters.add(model.transformer, run.lora)
+        checkpointing.add(model.transformer, run.lora)
     final = train_viva(run, model, learn, hold)
     workers = Workers(run.hardware)
     if run.lora:
         if workers.is_first:
-            adapters.write(run.out / 'checkpoint' / 'adapter', model.transformer, run.lora)
-        adapters.merge(model.transformer)
+            checkpointing.write(run.out / 'checkpoint' / 'adapter', model.transformer, run.lora)
+        checkpointing.merge(model.transformer)
     bring_back(model, workers)
     return final, model
 
@@ -243,22 +224,36 @@ def _train_targets(
 ) -> dict[str, float]:
     """Train a part of a model on its targets; return the metrics on validation recordings."""
     name = 'head' if isinstance(model, EarlyExit) else 'viva'
-    labels = stages.Labels.of(learn, model, model.config.tasks)
-    copies = latent_copies(run, model, learn) if run.copy_count else ()
-    loss = stages.ViVaLoss(model, learn, labels, run.augment, copies)
-    held_raw = None if hold is None else stored_latents(run, model, hold, 'validation')
+    labels = losses.Labels.of(learn, model, model.config.tasks)
+    copies = losses.latent_copies(run, model, learn) if run.copy_count else ()
+    loss = losses.ViVaLoss(model, learn, labels, run.augment, copies)
+    held_raw = None if hold is None else losses.stored_latents(run, model, hold, 'validation')
 
     def measure() -> dict[str, float]:
         if hold is None or held_raw is None:
             return {}
-        held_labels = stages.Labels.of(hold, model, model.config.tasks)
-        return held_out.figures(hold, *held_out.predict(model, held_raw, held_labels))
+        held_labels = losses.Labels.of(hold, model, model.config.tasks)
+        return losses.figures(hold, *losses.predict(model, held_raw, held_labels))
 
     workers, schedule = Workers(run.hardware), getattr(run.plan, name)
     TrainStage(name, module, schedule, run.out, run.seed + 2, loss, measure, workers).run()
     model.eval()
     with torch.no_grad(), workers.autocast():
         return measure()
+
+
+def bring_back(model: ViVa, workers: Workers) -> None:
+    """Gather a sharded transformer on the first process; the others keep no weights."""
+    spread = model.transformer
+    if not is_sharded(spread):
+        return
+    weights = gather(spread, workers.is_first)
+    with torch.device('meta'):
+        size = model.config.transformer.arguments(model.config.latent_shape[0])
+        model.transformer = WanTransformer3DModel(**size)
+    if workers.is_first:
+        model.transformer.load_state_dict(weights, assign=True)
+        model.transformer.rope = spread.rope.cpu()
 
 
 def train_proprio(
@@ -270,8 +265,8 @@ def train_proprio(
     torch.manual_seed(run.seed)
     tasks, workers = config.tasks, Workers(run.hardware)
     model = ProprioModel(ranges, len(tasks)).to(workers.device)
-    labels = stages.Labels.of(learn, model, tasks)
-    loss = stages.ProprioLoss(model, labels, run.augment)
+    labels = losses.Labels.of(learn, model, tasks)
+    loss = losses.ProprioLoss(model, labels, run.augment)
     schedule = run.plan.proprio
     TrainStage('proprio', model, schedule, run.out, run.seed + 2, loss, workers=workers).run()
     model.eval()
@@ -279,17 +274,12 @@ def train_proprio(
     if hold is not None:
         joints = torch.from_numpy(hold.proprio).to(workers.device)
         task = torch.from_numpy(hold.task_index(tasks)).to(workers.device)
-        given = held_out.in_batches(lambda rows: model(joints[rows], task[rows]), len(joints))
-        final = held_out.figures(hold, *given)
+        given = losses.in_batches(lambda rows: model(joints[rows], task[rows]), len(joints))
+        final = losses.figures(hold, *given)
     content = {
         'kind': 'proprio', 'ranges': ranges.to_dict(), 'tasks': list(tasks),
-        'horizon': config.horizon, 'provenance': provenance(run, learn, final),
+        'horizon': config.horizon, 'provenance': checkpointing.provenance(run, learn, final),
     }  # fmt: skip
     if workers.is_first:
         checkpoint.write_weights(run.out / 'proprio', model, content)
     workers.wait()
-
-
-def _set_checkpointing(run: TrainConfig, model: ViVa) -> None:
-    if run.hardware.checkpointing:
-        model.transformer.enable_gradient_checkpointing()

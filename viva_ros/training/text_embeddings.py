@@ -15,10 +15,9 @@ from torch import Tensor
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.model import checkpoint
-from viva_ros.model import text as embeddings
 from viva_ros.model.config import UMT5
 from viva_ros.model.early_exit import EarlyExit
-from viva_ros.model.text import Embeddings
+from viva_ros.model.text import Embeddings, read, write
 from viva_ros.model.wan_files import AGAIN, Shards, read_json
 
 
@@ -60,7 +59,7 @@ def clean(text: str) -> str:
 def add_to_file(path: Path, made: Embeddings) -> None:
     """Add embeddings to a file; they replace those of the same tasks."""
     check_name(path)
-    embeddings.write(path, embeddings.read(path).joined(made) if path.exists() else made)
+    write(path, read(path).joined(made) if path.exists() else made)
 
 
 def check_name(path: Path) -> None:
