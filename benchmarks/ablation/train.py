@@ -22,7 +22,7 @@ from benchmarks.ablation.baseline import Material
 from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.entries import Entry, chosen
 from viva_ros.core.normalize import JointRanges
-from viva_ros.data.open import open_recording
+from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig, preset
@@ -44,13 +44,13 @@ MOTION: Final = 'motion'  # and after the video
 
 def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
     """Return the training data, decoded if necessary, and the configuration of ViVa."""
-    paths = budget.paths('train')
-    names = episodes_of(open_recording(paths[0]))[0].joints.names
+    refs = [resolve(path) for path in budget.paths('train')]
+    names = episodes_of(open_ref(refs[0]))[0].joints.names
     cameras = ROBOTS[DEFAULT_ROBOT].cameras
     blank = preset(budget.preset, cameras, names, ())
     how = Cut(cameras, names, blank.image_size, blank.horizon, KEEP_EVERY)
     part = f'compare_{budget.limit}' if budget.limit else 'compare'
-    data = cache.load(paths, budget.cache, how, part, budget.processes)
+    data = cache.load(refs, budget.cache, how, part, budget.processes)
     return data, replace(blank, tasks=data.tasks)
 
 

@@ -11,17 +11,21 @@ from support.errors import raises
 from support.slides import CUT, slide_episode, write_slide
 
 from viva_ros.data.episode import Episode
+from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.open import resolve
 from viva_ros.training import cache
 from viva_ros.training.cache import Data
 from viva_ros.training.dataset import cut
 
-Record = Callable[[Path, Episode], Path]
+
+def write_ref(folder: Path, episode: Episode) -> EpisodeRef:
+    return resolve(write_slide(folder, episode))
 
 
 def test_moments_of_recordings_are_joined_in_order(tmp_path: Path) -> None:
     episodes = [slide_episode(1, frames=8), slide_episode(3, frames=6)]
-    paths = [write_slide(tmp_path / 'r', episode) for episode in episodes]
-    data = cache.load(paths, tmp_path / 'cache', CUT, 'train')
+    refs = [write_ref(tmp_path / 'r', episode) for episode in episodes]
+    data = cache.load(refs, tmp_path / 'cache', CUT, 'train')
     assert data.images.shape == (4 + 3, 3, 32, 32, 3)
     assert data.episode.tolist() == [0, 0, 0, 0, 1, 1, 1]
     assert [label['success'] for label in data.labels] == [True, False]
@@ -35,25 +39,25 @@ def test_moments_of_recordings_are_joined_in_order(tmp_path: Path) -> None:
 def test_cached_recordings_are_not_decoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [write_slide(tmp_path / 'r', slide_episode(seed)) for seed in (1, 2)]
-    first = cache.load(paths, tmp_path / 'cache', CUT, 'train')
-    reads: list[Path] = []
-    read = cache.open_recording
-    monkeypatch.setattr(cache, 'open_recording', lambda path: reads.append(path) or read(path))
-    again = cache.load(paths, tmp_path / 'cache', CUT, 'train')
+    refs = [write_ref(tmp_path / 'r', slide_episode(seed)) for seed in (1, 2)]
+    first = cache.load(refs, tmp_path / 'cache', CUT, 'train')
+    reads: list[EpisodeRef] = []
+    read = cache.open_ref
+    monkeypatch.setattr(cache, 'open_ref', lambda ref: reads.append(ref) or read(ref))
+    again = cache.load(refs, tmp_path / 'cache', CUT, 'train')
     assert not reads
     np.testing.assert_array_equal(first.images, again.images)
-    more = [*paths, write_slide(tmp_path / 'r', slide_episode(5))]
+    more = [*refs, write_ref(tmp_path / 'r', slide_episode(5))]
     assert len(cache.load(more, tmp_path / 'cache', CUT, 'train').labels) == 3
     assert reads == more[2:]
-    cache.load(paths, tmp_path / 'cache', replace(CUT, every=1), 'train')
-    assert reads == [*more[2:], *paths]
+    cache.load(refs, tmp_path / 'cache', replace(CUT, every=1), 'train')
+    assert reads == [*more[2:], *refs]
 
 
 def test_parts_share_shards_but_not_arrays(tmp_path: Path) -> None:
-    paths = [write_slide(tmp_path / 'r', slide_episode(seed)) for seed in (1, 2)]
-    train = cache.load(paths[:1], tmp_path / 'cache', CUT, 'train')
-    held = cache.load(paths[1:], tmp_path / 'cache', CUT, 'validation')
+    refs = [write_ref(tmp_path / 'r', slide_episode(seed)) for seed in (1, 2)]
+    train = cache.load(refs[:1], tmp_path / 'cache', CUT, 'train')
+    held = cache.load(refs[1:], tmp_path / 'cache', CUT, 'validation')
     assert train.labels[0]['seed'] == 1
     assert held.labels[0]['seed'] == 2
     assert {path.name for path in (tmp_path / 'cache').glob('*.npy')} == {
@@ -62,9 +66,9 @@ def test_parts_share_shards_but_not_arrays(tmp_path: Path) -> None:
 
 
 def test_recording_without_outcome_is_refused(tmp_path: Path) -> None:
-    path = write_slide(tmp_path / 'r', replace(slide_episode(1), label=None))
-    with raises('recording-outcome-missing', path, 'label it'):
-        cache.load([path], tmp_path / 'cache', CUT, 'train')
+    ref = write_ref(tmp_path / 'r', replace(slide_episode(1), label=None))
+    with raises('recording-outcome-missing', ref.path, 'label it'):
+        cache.load([ref], tmp_path / 'cache', CUT, 'train')
 
 
 def test_task_index_follows_the_given_order(make_slide_data: Callable[..., Data]) -> None:
@@ -74,9 +78,9 @@ def test_task_index_follows_the_given_order(make_slide_data: Callable[..., Data]
 
 
 def test_equal_file_names_in_two_folders_have_two_shards(tmp_path: Path) -> None:
-    paths = [write_slide(tmp_path / task, replace(slide_episode(1, frames=frames)))
-             for task, frames in (('slide', 8), ('push', 6))]  # fmt: skip
-    data = cache.load(paths, tmp_path / 'cache', CUT, 'train', processes=2)
+    refs = [write_ref(tmp_path / task, slide_episode(1, frames=frames))
+            for task, frames in (('slide', 8), ('push', 6))]  # fmt: skip
+    data = cache.load(refs, tmp_path / 'cache', CUT, 'train', processes=2)
     assert data.episode.tolist() == [0, 0, 0, 0, 1, 1, 1]
     assert data.stamps[[3, 6]].tolist() == [600_000_000, 400_000_000]
 
@@ -84,10 +88,10 @@ def test_equal_file_names_in_two_folders_have_two_shards(tmp_path: Path) -> None
 def test_another_horizon_needs_no_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [write_slide(tmp_path / 'r', slide_episode(seed, frames=6)) for seed in (1, 3)]
-    data = cache.load(paths, tmp_path / 'cache', CUT, 'train')
-    monkeypatch.setattr(cache, 'open_recording', None)
-    other = cache.load(paths, tmp_path / 'cache', replace(CUT, horizon=0.1), 'train')
+    refs = [write_ref(tmp_path / 'r', slide_episode(seed, frames=6)) for seed in (1, 3)]
+    data = cache.load(refs, tmp_path / 'cache', CUT, 'train')
+    monkeypatch.setattr(cache, 'open_ref', None)
+    other = cache.load(refs, tmp_path / 'cache', replace(CUT, horizon=0.1), 'train')
     # 26 joint samples at 20 ms: joint 'left_waist' is k / 25; moments are 10 samples apart.
     assert other.future[:3, 0].tolist() == pytest.approx([5 / 25, 15 / 25, 1.0])
     assert other.future[3:, 0].tolist() == pytest.approx([5 / 25, 15 / 25, 1.0])

@@ -1,21 +1,25 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from support.errors import raises
 from support.slides import slide_episode, write_slide
 
 from viva_ros.data.episode import Episode, Frames, Joints, Label
+from viva_ros.data.formats import FORMATS, EpisodeRef
+from viva_ros.data.recording import Recording
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
+from viva_ros.training.dataset import EpisodeChannels
 from viva_ros.training.run import clip_spacing
 from viva_ros.training.sources import gather, of_episodes, of_tasks, robot_of
 
-Record = Callable[[Path, Episode], Path]
 LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
 
 
@@ -34,23 +38,25 @@ def test_robot_is_read_from_an_episode() -> None:
     joints = Joints(stamps, ('a', 'b'), np.zeros((30, 2)))
     pictures = [np.zeros((8, 8, 3), dtype=np.uint8)] * 30
     cameras = {name: Frames(stamps, pictures) for name in ('wrist', 'chest')}
-    robot = robot_of(Episode('e', cameras, joints, None))
+    channels = EpisodeChannels.of(Episode('e', cameras, joints, None))
+    robot = robot_of(channels)
     assert robot.cameras == ('chest', 'wrist')
     assert robot.joint_names == ('a', 'b')
     assert (robot.frame_rate, robot.control_rate) == (30.0, 30.0)
     assert robot.every == 6  # moments at 5 Hz
-    assert robot_of(Episode('e', cameras, joints, None), ('wrist',)).cameras == ('wrist',)
+    assert robot_of(channels, ('wrist',)).cameras == ('wrist',)
     for usual, expected in (
         (('wrist', 'chest'), ('wrist', 'chest')), (('wrist', 'head'), ('chest', 'wrist')),
     ):  # fmt: skip
-        assert robot_of(Episode('e', cameras, joints, None), (), usual).cameras == expected
+        assert robot_of(channels, (), usual).cameras == expected
 
 
 def test_unknown_or_repeated_camera_is_refused() -> None:
+    channels = EpisodeChannels.of(slide_episode(1))
     with raises('camera-not-recorded', 'cameras is chest', 'episode_000001', 'head, left_wrist'):
-        robot_of(slide_episode(1), ('head', 'chest'))
+        robot_of(channels, ('head', 'chest'))
     with raises('camera-repeated', 'cameras is head, head'):
-        robot_of(slide_episode(1), ('head', 'head'))
+        robot_of(channels, ('head', 'head'))
 
 
 def test_rate_of_a_single_frame_is_refused() -> None:
@@ -58,7 +64,7 @@ def test_rate_of_a_single_frame_is_refused() -> None:
     head = episode.cameras['head']
     short = {'head': Frames(head.stamps[:1], head.images[:1])}
     with raises('rate-unknown', 'episode_000001 has 1 of head', 'two or more'):
-        robot_of(replace(episode, cameras=short))
+        robot_of(EpisodeChannels.of(replace(episode, cameras=short)))
 
 
 def test_folders_of_two_tasks_are_joined_in_camera_order(
@@ -79,6 +85,98 @@ def test_folders_of_two_tasks_are_joined_in_camera_order(
     assert only.learn.tasks == ('pass',)
     with raises('task-not-recorded', 'tasks is fold', 'lift, pass'):
         gather(replace(run, tasks=('fold',)))
+
+
+@pytest.fixture
+def resolved_and_opened(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Path], list[Path]]:
+    """Return the paths of bags that are resolved, and those that are opened, in order."""
+    resolved: list[Path] = []
+    opened: list[Path] = []
+    bag = FORMATS['bag']
+
+    def resolve(path: Path) -> EpisodeRef | None:
+        resolved.append(path)
+        return bag.resolve(path)
+
+    def read(ref: EpisodeRef) -> Recording:
+        opened.append(ref.path)
+        return bag.open(ref)
+
+    monkeypatch.setitem(FORMATS._loaded, 'bag', replace(bag, resolve=resolve, open=read))
+    return resolved, opened
+
+
+def write_parts(folder: Path, *seeds: int) -> list[Path]:
+    """Write recordings for training, and one for validation; return their paths in order."""
+    train = [write_slide(folder / 'r', slide_episode(seed)) for seed in seeds]
+    held = write_slide(folder / 'r', slide_episode(max(seeds) + 1))
+    parts = {'train': [path.name for path in train], 'validation': [held.name]}
+    (folder / 'r' / 'split.json').write_text(json.dumps(parts))
+    return [*train, held]
+
+
+def test_cached_recordings_are_resolved_once_and_not_opened(
+    tmp_path: Path, resolved_and_opened: tuple[list[Path], list[Path]]
+) -> None:
+    paths = write_parts(tmp_path, 1, 2)
+    first = gather(run_of(tmp_path, tmp_path / 'r'))
+    resolved, opened = resolved_and_opened
+    assert resolved == paths
+    assert opened == [paths[0], *paths]  # the first one also for its cameras and joints
+    resolved.clear()
+    opened.clear()
+    again = gather(run_of(tmp_path, tmp_path / 'r'))
+    assert resolved == paths
+    assert opened == []
+    assert again.blank == first.blank
+    np.testing.assert_array_equal(again.learn.images, first.learn.images)
+    with raises('camera-not-recorded', 'episode_000001 has head, left_wrist, right_wrist'):
+        gather(run_of(tmp_path, tmp_path / 'r', cameras=('chest',)))
+
+
+def test_cache_of_one_camera_does_not_hide_the_others(tmp_path: Path) -> None:
+    write_parts(tmp_path, 1)
+    one = gather(run_of(tmp_path, tmp_path / 'r', cameras=('head',)))
+    every = gather(run_of(tmp_path, tmp_path / 'r'))
+    assert one.blank.cameras == ('head',)
+    assert every.blank.cameras == ('head', 'left_wrist', 'right_wrist')
+
+
+def test_robot_of_a_changed_recording_is_read_again(
+    tmp_path: Path, resolved_and_opened: tuple[list[Path], list[Path]]
+) -> None:
+    path = write_parts(tmp_path, 1)[0]
+    assert gather(run_of(tmp_path, tmp_path / 'r')).blank.control_rate == 50.0
+    episode = slide_episode(1, frames=14)
+    joints = replace(episode.joints, stamps=episode.joints.stamps * 2)
+    write_slide(path.parent, replace(episode, joints=joints))
+    _, opened = resolved_and_opened
+    opened.clear()
+    assert gather(run_of(tmp_path, tmp_path / 'r')).blank.control_rate == 25.0
+    assert opened == [path, path]
+
+
+def test_cache_without_channels_remains_valid(
+    tmp_path: Path, resolved_and_opened: tuple[list[Path], list[Path]]
+) -> None:
+    path = write_parts(tmp_path, 1)[0]
+    first = gather(run_of(tmp_path, tmp_path / 'r'))
+    for index in (tmp_path / 'c' / 'shards').glob('*/index.json'):
+        content = json.loads(index.read_text())
+        del content['channels']
+        index.write_text(json.dumps(content))
+    _, opened = resolved_and_opened
+    opened.clear()
+    assert gather(run_of(tmp_path, tmp_path / 'r')).blank == first.blank
+    assert opened == [path]
+
+
+def test_deleted_recording_is_refused_with_a_whole_cache(tmp_path: Path) -> None:
+    path = write_parts(tmp_path, 1)[0]
+    gather(run_of(tmp_path, tmp_path / 'r'))
+    path.unlink()
+    with raises('recording-missing', path):
+        gather(run_of(tmp_path, tmp_path / 'r'))
 
 
 def test_recordings_without_outcome_are_refused(tmp_path: Path) -> None:

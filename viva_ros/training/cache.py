@@ -21,17 +21,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from viva_ros.console.process_pool import processes as worker_processes
-from viva_ros.console.process_pool import uninterrupted
+from viva_ros.console import process_pool
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import replace_atomically, write_atomically
 from viva_ros.data.episode import Episode
-from viva_ros.data.open import identity, open_recording, resolve
+from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.open import identity, open_ref
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.training.dataset import Data, JointTrack, cut
+from viva_ros.training.dataset import Data, EpisodeChannels, JointTrack, cut
 
-__all__ = ['Cut', 'Data', 'join', 'load', 'write_shard']
+__all__ = ['Cut', 'Data', 'channels', 'join', 'load', 'write_shard']
 
 IMAGES: Final = 'images'
 MOMENTS: Final = ('stamps', 'proprio', 'returned')  # one row each moment
@@ -56,7 +56,25 @@ class Cut:
         return json.dumps({'format': FORMAT, **kept})
 
 
-def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: int = 1) -> Data:
+def channels(ref: EpisodeRef, folder: Path) -> EpisodeChannels | None:
+    """
+    Return the channels of the first episode with an outcome, without opening the recording.
+
+    :param folder: of the cache
+    :returns: None if the cache has no shard of the recording, unchanged since
+    """
+    try:
+        index = _index(_shard(folder / 'shards', ref), ref)
+    except RecordingError:  # raised again when the recording is opened
+        return None
+    if index is None or json.loads(index['cut'])['format'] != FORMAT or 'channels' not in index:
+        return None
+    return EpisodeChannels.from_dict(index['channels'])
+
+
+def load(
+    refs: Sequence[EpisodeRef], folder: Path, how: Cut, part: str, processes: int = 1
+) -> Data:
     """
     Return the moments of recordings; those in the cache are not decoded again.
 
@@ -66,15 +84,15 @@ def load(paths: Sequence[Path], folder: Path, how: Cut, part: str, processes: in
     """
     shards = folder / 'shards'
     shards.mkdir(parents=True, exist_ok=True)
-    todo = [path for path in paths if not _is_whole(_shard(shards, path), path, how.key)]
+    todo = [ref for ref in refs if not _is_whole(_shard(shards, ref), ref, how.key)]
     work = partial(_write_shard, shards, how)
     if todo:
         with _map(min(processes, len(todo))) as run:
-            with uninterrupted():
+            with process_pool.uninterrupted():
                 done = run(work, todo)
             for _ in bar(done, 'reading recordings', total=len(todo)):
                 pass
-    return join([_shard(shards, path) for path in paths], folder / part, how)
+    return join([_shard(shards, ref) for ref in refs], folder / part, how)
 
 
 @contextmanager
@@ -83,40 +101,44 @@ def _map(processes: int) -> Iterator[Any]:
         yield map
         return
     os.environ.setdefault('OMP_NUM_THREADS', '1')
-    with worker_processes(processes, cv2.setNumThreads, 1) as pool:
+    with process_pool.processes(processes, cv2.setNumThreads, 1) as pool:
         yield pool.map
 
 
-def _shard(shards: Path, path: Path) -> Path:
+def _shard(shards: Path, ref: EpisodeRef) -> Path:
     """Return the shard of a recording; files of one name in two folders have two shards."""
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
-    return shards / f'{path.stem}-{digest[:8]}'
+    digest = hashlib.sha256(str(ref.path.resolve()).encode()).hexdigest()
+    return shards / f'{ref.path.stem}-{digest[:8]}'
 
 
-def _is_whole(shard: Path, path: Path, key: str) -> bool:
-    """Return whether a shard is of this file, unchanged since, and has the same cut."""
-    index = shard / 'index.json'
-    if not index.is_file():
-        return False
-    content = json.loads(index.read_text(encoding='utf-8'))
-    return bool(content['source'] == identity(resolve(path)) and content['cut'] == key)
+def _is_whole(shard: Path, ref: EpisodeRef, key: str) -> bool:
+    """Return whether a shard is of this recording, unchanged since, and has the same cut."""
+    index = _index(shard, ref)
+    return index is not None and index['cut'] == key
 
 
-def _write_shard(shards: Path, how: Cut, path: Path) -> None:
-    episodes = [
-        episode for episode in episodes_of(open_recording(path)) if episode.label is not None
-    ]
+def _index(shard: Path, ref: EpisodeRef) -> dict[str, Any] | None:
+    """Return the index of a whole shard of this recording, unchanged since; else None."""
+    path = shard / 'index.json'
+    if not path.is_file():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    return content if content['source'] == identity(ref) else None
+
+
+def _write_shard(shards: Path, how: Cut, ref: EpisodeRef) -> None:
+    episodes = [episode for episode in episodes_of(open_ref(ref)) if episode.label is not None]
     if not episodes:
         raise RecordingError(
             'recording-outcome-missing',
-            f'{path} has no episode with an outcome: label it, or leave it out',
+            f'{ref.path} has no episode with an outcome: label it, or leave it out',
         )
     try:
-        write_shard(_shard(shards, path), episodes, how, identity(resolve(path)))
+        write_shard(_shard(shards, ref), episodes, how, identity(ref))
     except RecordingError as error:
-        raise type(error)(error.code, f'{path}: {error}') from error
+        raise type(error)(error.code, f'{ref.path}: {error}') from error
     except OSError as error:
-        raise _full(_shard(shards, path), error) from error
+        raise _full(_shard(shards, ref), error) from error
 
 
 def _full(path: Path, error: OSError) -> RecordingError:
@@ -140,7 +162,8 @@ def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any)
         {'name': e.name, 'count': len(p.stamps), 'control_steps': len(p.joints), **asdict(e.label)}
         for e, p in zip(episodes, pieces, strict=True) if e.label
     ]  # fmt: skip
-    content = {'source': source, 'cut': how.key, 'labels': labels}
+    first = asdict(EpisodeChannels.of(episodes[0]))
+    content = {'source': source, 'cut': how.key, 'labels': labels, 'channels': first}
     write_atomically(shard / 'index.json', json.dumps(content))
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training samples: moments of an episode, pre-processed as on a robot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,52 @@ from viva_ros.core.returns import returns
 from viva_ros.data.episode import Episode, Joints
 from viva_ros.data.images import Pictures
 from viva_ros.engine.preprocessing import letterbox
+
+
+class Sampling(NamedTuple):
+    """
+    Number of samples of a channel, and the median time from one to the next.
+
+    :param period: ns; 0 with fewer than two samples
+    """
+
+    samples: int
+    period: float
+
+    @classmethod
+    def of(cls, stamps: NDArray[np.int64]) -> 'Sampling':
+        """Return the sampling of stamps, (N,), ns."""
+        return cls(len(stamps), float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0.0)
+
+
+@dataclass(frozen=True)
+class EpisodeChannels:
+    """
+    Cameras and joints of an episode, for JSON.
+
+    :param name: of the episode
+    :param cameras: sampling of the frames by camera, in the order of the episode
+    :param joint_states: sampling of the joint states
+    """
+
+    name: str
+    cameras: dict[str, Sampling]
+    joint_names: tuple[str, ...]
+    joint_states: Sampling
+
+    @classmethod
+    def of(cls, episode: Episode) -> 'EpisodeChannels':
+        """Return the channels of an episode."""
+        cameras = {name: Sampling.of(frames.stamps) for name, frames in episode.cameras.items()}
+        joints = episode.joints
+        return cls(episode.name, cameras, tuple(joints.names), Sampling.of(joints.stamps))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> 'EpisodeChannels':
+        """Read the fields, as JSON returns them."""
+        cameras = {name: Sampling(*sampling) for name, sampling in content['cameras'].items()}
+        joint_names, joint_states = tuple(content['joint_names']), content['joint_states']
+        return cls(content['name'], cameras, joint_names, Sampling(*joint_states))
 
 
 @dataclass(frozen=True)
