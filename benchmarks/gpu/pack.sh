@@ -64,7 +64,7 @@ cp "$pack"/*.whl "$pack/moments.npz" "$first"
 download "$first" 'rosbags==0.11.*' # imported by the comparison, though no recording is read
 split -n 2 -d -a 1 "$archive" "$first/tensorrt."
 mv "$first/tensorrt.1" "$second"
-PYTHONPATH=. python3 -P -m viva_ros.cli.export engines/viperx --engine tensorrt_rtx \
+PYTHONPATH=. python3 -P -m viva_ros.cli.main export engines/viperx --engine tensorrt_rtx \
   --precision float16 --build-only --capability 80 86 89 120 --out "$second/ahead"
 rm "$second"/ahead/model.* # as in engines/viperx
 du -sh --apparent-size "$first" "$second" "$second/ahead"

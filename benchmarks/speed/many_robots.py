@@ -143,7 +143,7 @@ def measure(fleet: Fleet, folder: Path, kind: str, task: str, seconds: float) ->
         server = None
         if fleet.where == SERVER:
             server = stack.enter_context(
-                running('viva_ros.cli.serve', *engine, '--engine-kind', kind,
+                running('viva_ros.cli.main', 'serve', *engine, '--engine-kind', kind,
                         '--address', address, env=env, log=words)
             )  # fmt: skip
             _wait_for(address, server, words)

@@ -210,6 +210,3 @@ def _fish_text(text: str) -> str:
 
 
 SHELLS = {'bash': bash, 'zsh': zsh, 'fish': fish}
-
-if __name__ == '__main__':
-    raise SystemExit(main())

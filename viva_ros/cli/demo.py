@@ -81,7 +81,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     draw(out)
     report(console, result, out)
     return 0 if result['passed'] else 1
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -87,7 +87,3 @@ def report(found: Sequence[Finding]) -> int:
     warnings = sum(one.level == findings.WARN for one in found)
     print(f'{errors} errors, {warnings} warnings')
     return 1 if errors else 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -53,7 +53,3 @@ def main(argv: Sequence[str] | None = None) -> int:
             f'checkpoint {args.checkpoint} has the new fingerprint {fingerprint}: export it again'
         )
     return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

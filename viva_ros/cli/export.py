@@ -101,7 +101,3 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         },
     )  # fmt: skip
     return parser.parse_args(argv)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -69,7 +69,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'{served.apart} batches failed and were estimated one by one')
     print(f'{served.requests} requests in {served.batches} batches')
     return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -119,7 +119,3 @@ def _inference_memory(config: ViVaConfig) -> str:
 def _rows(title: str, rows: Mapping[str, str]) -> str:
     columns = title.count('|') - 1
     return '\n'.join([title, '|---' * columns + '|', *(f'| {k} | {v} |' for k, v in rows.items())])
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

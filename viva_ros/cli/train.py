@@ -85,7 +85,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     cv2.setNumThreads(run.threads)
     train(run)
     return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
