@@ -34,13 +34,11 @@ import torch
 from viva_ros.core.files import write_atomically
 from viva_ros.core.normalize import JointRanges
 from viva_ros.export import graph
-from viva_ros.model import checkpoint, pretrained
-from viva_ros.model import text as embeddings
+from viva_ros.model import checkpoint, pretrained, text
 from viva_ros.model.config import PRESETS, WAN_5B, WAN_TINY, ViVaConfig
 from viva_ros.model.cost import Sizes
 from viva_ros.model.latents import Goals
-from viva_ros.training import checkpointing as adapters
-from viva_ros.training import text_embeddings
+from viva_ros.training import checkpointing, text_embeddings
 
 JOINTS: Final = tuple(f'{arm}_{k}' for arm in ('left', 'right') for k in range(7))
 RANGES: Final = JointRanges(JOINTS, (-1.0,) * 14, (1.0,) * 14)
@@ -76,7 +74,7 @@ def embed_texts(work: Path, config: ViVaConfig) -> dict[str, Any]:
 
 def load(work: Path, config: ViVaConfig, dtype: torch.dtype = torch.float32) -> pretrained.ViVa:
     """Load the snapshot."""
-    texts = embeddings.read(work / 'texts.safetensors')
+    texts = text.read(work / 'texts.safetensors')
     return pretrained.load(work / 'snapshot', config, RANGES, texts, dtype)
 
 
@@ -95,7 +93,7 @@ def train_a_step(work: Path, config: ViVaConfig) -> dict[str, Any]:
     """Encode views, take one step of AdamW on adapters, merge them, and write a checkpoint."""
     model = load(work, config, torch.bfloat16)
     model.vae.requires_grad_(False)
-    adapters.add(model.transformer, RANK)
+    checkpointing.add(model.transformer, RANK)
     learning = [p for p in model.transformer.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=4e-5, betas=(0.9, 0.95), weight_decay=0.01)
     model.transformer.enable_gradient_checkpointing()
@@ -113,7 +111,7 @@ def train_a_step(work: Path, config: ViVaConfig) -> dict[str, Any]:
     optimiser.step()
     stepped = time.process_time()
     optimiser.zero_grad()
-    adapters.merge(model.transformer)
+    checkpointing.merge(model.transformer)
     checkpoint.write(work / 'checkpoint', model, {})
     return {
         'loss': round(float(losses['total'].detach()), 4),

@@ -25,16 +25,14 @@ from typing import Final
 
 import psutil
 
-from viva_ros.engine import shared_memory as wire
+import viva_ros.nodes.main  # noqa: F401  (the child of a node imports it again)
+from viva_ros.engine import shared_memory
 from viva_ros.engine.factory import load
 from viva_ros.engine.isolated_process import LOAD_TIMEOUT, Child
-from viva_ros.nodes import main as node_main  # the child of a node imports it again
 
 MESSAGE: Final = b'12345678'
 MESSAGES: Final = 2000
 KIND: Final = 'onnx'
-
-__all__ = ['main', 'node_main']
 
 
 def serve(connection: Connection, folder: str, task: str) -> None:
@@ -87,15 +85,15 @@ def round_trip(send: Callable[[bytes], object], receive: Callable[[], bytes]) ->
 
 def own_round_trip() -> float:
     """Return the median round trip over the socket of the package, s."""
-    mine, theirs = wire.pair()
+    mine, theirs = shared_memory.pair()
     if os.fork() == 0:
         mine.close()
-        while packet := theirs.recv(wire.MAX_PACKET):
+        while packet := theirs.recv(shared_memory.MAX_PACKET):
             theirs.send(packet)
         os._exit(0)
     theirs.close()
     try:
-        return round_trip(mine.send, lambda: mine.recv(wire.MAX_PACKET))
+        return round_trip(mine.send, lambda: mine.recv(shared_memory.MAX_PACKET))
     finally:
         mine.close()
         os.wait()

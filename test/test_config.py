@@ -11,8 +11,7 @@ import yaml
 from viva_ros.bringup.launch_arguments import arguments
 from viva_ros.core.settings import flatten, unflatten, validate
 from viva_ros.nodes.registry import LAUNCHES, PROFILE
-from viva_ros.nodes.settings import RENAMED
-from viva_ros.nodes.settings import SETTINGS as DEFAULTS
+from viva_ros.nodes.settings import RENAMED, SETTINGS
 
 CONFIG = Path(__file__).parents[1] / 'config'
 
@@ -33,16 +32,16 @@ def parameters(name: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize('name', DEFAULTS)
+@pytest.mark.parametrize('name', SETTINGS)
 def test_keys_equal_declared_parameters(name):
-    assert list(parameters(name)) == [declared.name for declared in flatten(DEFAULTS[name])]
+    assert list(parameters(name)) == [declared.name for declared in flatten(SETTINGS[name])]
 
 
-@pytest.mark.parametrize('name', DEFAULTS)
+@pytest.mark.parametrize('name', SETTINGS)
 def test_values_are_the_defaults_of_the_code(name):
-    settings = unflatten(DEFAULTS[name], parameters(name))
+    settings = unflatten(SETTINGS[name], parameters(name))
     validate(settings)
-    assert settings == DEFAULTS[name]
+    assert settings == SETTINGS[name]
 
 
 def test_supervisor_requests_no_retry_by_default():
@@ -70,7 +69,7 @@ def test_every_launch_argument_is_used():
 
 
 def test_renamed_parameter_is_replaced_by_existing_one():
-    declared = {info.name for one in DEFAULTS.values() for info in flatten(one)}
+    declared = {info.name for one in SETTINGS.values() for info in flatten(one)}
     for old, new in RENAMED.items():
         assert old not in declared
         assert any(f"'{name}: " in new for name in declared), new

@@ -3,38 +3,39 @@
 """Architecture: allowed imports, no circular imports, unique class names."""
 
 import pytest
-from support import architecture as house
+from support import architecture
 
 
 def test_files_import_only_what_their_layer_may() -> None:
-    assert house.all_violations() == []
+    assert architecture.all_violations() == []
 
 
 def test_modules_have_no_circular_imports() -> None:
-    assert house.read_graph().circles() == []
+    assert architecture.read_graph().circles() == []
 
 
 def test_a_public_class_name_is_used_once() -> None:
-    twice = {name: places for name, places in house.class_places().items() if len(places) > 1}
+    classes = architecture.class_places()
+    twice = {name: places for name, places in classes.items() if len(places) > 1}
     assert twice == {}
 
 
 def test_commands_are_imported_by_no_other_room() -> None:
-    graph = house.read_graph()
+    graph = architecture.read_graph()
     for module, importers in graph.importers().items():
         if module.startswith('viva_ros.cli.'):
             assert all(one.startswith('viva_ros.cli') for one in importers), module
 
 
 def test_modules_with_one_importer_have_a_reason() -> None:
-    alone = house.one_importer(house.read_graph())
-    assert sorted(alone) == sorted(house.ALONE), 'merge it, or give the reason in ALONE'
+    alone = architecture.one_importer(architecture.read_graph())
+    assert sorted(alone) == sorted(architecture.ALONE), 'merge it, or give the reason in ALONE'
 
 
 def test_exceptions_of_layers_are_used() -> None:
-    for file, (besides, _) in house.BEYOND.items():
-        path = house.ROOT / house.PACKAGE / file
-        names = set(house.imported(path.read_text(encoding='utf-8'), 'viva_ros'))
+    for file, (besides, _) in architecture.BEYOND.items():
+        path = architecture.ROOT / architecture.PACKAGE / file
+        names = set(architecture.imported(path.read_text(encoding='utf-8'), 'viva_ros'))
         for one in besides.split():
             prefixes = (f'{one}.', f'viva_ros.{one}.')
             assert any(name == one or name.startswith(prefixes) for name in names), (file, one)
@@ -42,10 +43,11 @@ def test_exceptions_of_layers_are_used() -> None:
 
 def test_each_engine_library_is_wrapped_by_one_file() -> None:
     users: dict[str, set[str]] = {}
-    for path in house.python_files('viva_ros/engine'):
-        source = (house.ROOT / path).read_text(encoding='utf-8')
-        for name in {one.split('.')[0] for one in house.imported(source, 'viva_ros.engine')}:
-            if name in house.ENGINES:
+    for path in architecture.python_files('viva_ros/engine'):
+        source = (architecture.ROOT / path).read_text(encoding='utf-8')
+        names = architecture.imported(source, 'viva_ros.engine')
+        for name in {one.split('.')[0] for one in names}:
+            if name in architecture.ENGINES:
                 users.setdefault(name, set()).add(str(path))
     assert {'onnxruntime', 'openvino', 'torch'} <= users.keys()
     assert all(len(files) == 1 for files in users.values()), users
@@ -79,10 +81,10 @@ def test_each_engine_library_is_wrapped_by_one_file() -> None:
     ],
 )  # fmt: skip
 def test_violations_are_found(file: str, source: str, expected: list[str]) -> None:
-    assert house.violations(file, source) == expected
+    assert architecture.violations(file, source) == expected
 
 
 def test_circles_are_found() -> None:
-    graph = house.Graph({'a': frozenset('b'), 'b': frozenset('c'), 'c': frozenset('a'),
+    graph = architecture.Graph({'a': frozenset('b'), 'b': frozenset('c'), 'c': frozenset('a'),
                          'd': frozenset('a')})  # fmt: skip
     assert graph.circles() == [['a', 'b', 'c']]

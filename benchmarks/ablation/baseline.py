@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import noise as draws
 from viva_ros.model.config import ViVaConfig
+from viva_ros.model.noise import integer, weighted
 from viva_ros.model.viva import ViVa
 from viva_ros.training.augmentation import AugmentSettings, drop_views
 from viva_ros.training.dataset import Data
@@ -100,11 +100,11 @@ class Draw:
 
     def rows(self, batch: int, generator: torch.Generator) -> Tensor:
         """Return the rows of a batch, (B,)."""
-        return draws.weighted(self._weights, batch, generator)
+        return weighted(self._weights, batch, generator)
 
     def copy(self, generator: torch.Generator) -> int:
         """Choose one of the encoded copies of all views."""
-        return draws.integer(len(self._material.copies), generator)
+        return integer(len(self._material.copies), generator)
 
     def views(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Return latents of the views of some moments, some views dropped."""

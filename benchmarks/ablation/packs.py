@@ -24,8 +24,8 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Unknown
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.engine import preprocessing
 from viva_ros.engine.api import EngineInfo
-from viva_ros.engine.preprocessing import pack as to_arrays
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
 from viva_ros.scoring.scorer import ScoredSample, replay_for_engine
@@ -110,7 +110,7 @@ def pack(path: Path, model: ViVa) -> Pack:
         stamps.append(entry.stamp)
         reasons.append(known.reason if isinstance(known, Unknown) else '')
         if not isinstance(known, Unknown):
-            seen.append(to_arrays([known], info))
+            seen.append(preprocessing.pack([known], info))
     if not seen:
         raise RecordingError(
             'compare-moments', f'{path} has no moment with all cameras and joints: leave it out'

@@ -29,8 +29,7 @@ from viva_ros.model.config import ViVaConfig, preset
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
-from viva_ros.training import cache
-from viva_ros.training import losses as stages
+from viva_ros.training import cache, losses
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.cache import Cut
 from viva_ros.training.dataset import Data
@@ -65,10 +64,10 @@ def learn_frames(budget: Budget) -> None:
     budget.shared.mkdir(parents=True, exist_ok=True)
     steps = budget.vae_steps
     schedule = Schedule(steps, 16, 2e-3, min(100, max(1, steps // 5)))
-    loss = stages.VaeLoss(model, data, AugmentSettings())
+    loss = losses.VaeLoss(model, data, AugmentSettings())
     TrainStage('vae', model.vae, schedule, budget.shared, budget.seed, loss).run()
-    raw = stages.encode_all(model.eval(), data)
-    stages.set_statistics(model, raw)
+    raw = losses.encode_all(model.eval(), data)
+    losses.set_statistics(model, raw)
     _save(_copy(budget, 0), raw)
     checkpoint.write(budget.shared / FRAMES, model, {'stage': 'vae', 'steps': steps})
 
@@ -81,7 +80,7 @@ def learn_motion(budget: Budget) -> None:
     model = checkpoint.read(budget.shared / FRAMES).model
     steps = budget.video_steps
     schedule = Schedule(steps, 32, 1e-3, min(200, max(1, steps // 5)))
-    loss = stages.VideoLoss(model, data, _open(_copy(budget, 0)), clip_spacing(data))
+    loss = losses.VideoLoss(model, data, _open(_copy(budget, 0)), clip_spacing(data))
     TrainStage('video', model.transformer, schedule, budget.shared, budget.seed + 1, loss).run()
     checkpoint.write(budget.shared / MOTION, model, {'stage': 'video', 'steps': steps})
 
@@ -93,8 +92,8 @@ def encode_copy(budget: Budget, number: int) -> None:
     data, _ = gather(budget)
     model = checkpoint.read(budget.shared / FRAMES).model
     model.vae.to(memory_format=torch.channels_last)
-    generator = torch.Generator().manual_seed(budget.seed + stages.COPY_SEED + number)
-    _save(_copy(budget, number), stages.encode_all(model, data, AugmentSettings(), generator))
+    generator = torch.Generator().manual_seed(budget.seed + losses.COPY_SEED + number)
+    _save(_copy(budget, number), losses.encode_all(model, data, AugmentSettings(), generator))
 
 
 def material(budget: Budget) -> Material:

@@ -19,8 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.variants import StockViVa
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import cost as demands
-from viva_ros.model import cost as size
+from viva_ros.model import cost
 from viva_ros.model.checkpoint import blank, fill, without_memory
 from viva_ros.model.config import WAN_5B, WAN_TINY, TransformerConfig, ViVaConfig
 from viva_ros.model.inference import LeanViVa
@@ -125,8 +124,8 @@ def inputs(config: ViVaConfig, device: torch.device, count: int = 1) -> Inputs:
 
 def lean_operations(config: ViVaConfig) -> int:
     """Return the operations of one lean estimate, its pictures included."""
-    blocks = size.lean_operations(config, min(WORDS + 1, config.text_tokens))
-    return sum(blocks.values()) + demands.encoding_operations(config)
+    blocks = cost.lean_operations(config, min(WORDS + 1, config.text_tokens))
+    return sum(blocks.values()) + cost.encoding_operations(config)
 
 
 def stock_operations(config: ViVaConfig) -> int:
@@ -135,7 +134,7 @@ def stock_operations(config: ViVaConfig) -> int:
     vae: AutoencoderKLWan = without_memory(lambda: make_video_vae(config.vae))
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         vae.encode(pixels)
-    return sum(size.forward_operations(config).values()) + int(counter.get_total_flops())
+    return sum(cost.forward_operations(config).values()) + int(counter.get_total_flops())
 
 
 def weight_bytes(modules: Sequence[nn.Module]) -> int:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from viva_ros.engine.backends.tensorrt import import_library
-from viva_ros.export import tensorrt as building
+from viva_ros.export import tensorrt as tensorrt_export
 from viva_ros.export.graph import CheckpointSource, make_graph
 
 from . import networks
@@ -123,9 +123,9 @@ class FewLayers:
             config.tasks, '', {}, viva.outputs,
         )  # fmt: skip
         began = time.monotonic()
-        graph = make_graph(source, building.OPSET, torch.bfloat16)
+        graph = make_graph(source, tensorrt_export.OPSET, torch.bfloat16)
         exported = time.monotonic()
-        self._plan = building.build(graph, building.RTX, self._target).content
+        self._plan = tensorrt_export.build(graph, tensorrt_export.RTX, self._target).content
         return {
             'export_s': exported - began, 'graph_gb': len(graph) / 1e9,
             'build_s': time.monotonic() - exported, 'plan_gb': len(self._plan) / 1e9,
@@ -139,7 +139,7 @@ class FewLayers:
         torch.cuda.synchronize()
         with torch.cuda.stream(torch.cuda.Stream()):
             began = time.monotonic()
-            runner = PlanRunner(import_library(building.RTX), self._plan, inputs, graph)
+            runner = PlanRunner(import_library(tensorrt_export.RTX), self._plan, inputs, graph)
             loaded = time.monotonic()
             runner()
             torch.cuda.synchronize()

@@ -20,15 +20,14 @@ import numpy as np
 import torch
 
 from viva_ros.core.errors import EngineError
-from viva_ros.engine import manifest as manifests
 from viva_ros.engine.api import Engine
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.backends.pytorch import PytorchEngine
 from viva_ros.engine.backends.tensorrt import TensorrtRtxEngine, check_gpu, import_library
-from viva_ros.engine.manifest import FLOAT32, GRAPH
+from viva_ros.engine.manifest import FLOAT32, GRAPH, read_manifest, write_manifest
 from viva_ros.engine.preprocessing import pack
 from viva_ros.engine.resources import shared_folder
-from viva_ros.export import tensorrt as building
+from viva_ros.export import tensorrt as tensorrt_export
 from viva_ros.export.bundle import (
     COPIED,
     HALVES,
@@ -77,7 +76,7 @@ def measure(part: Part) -> None:
 def about() -> dict[str, Any]:
     """Return the library's version, the GPUs that it builds for, and the GPU that is here."""
     began = time.monotonic()
-    library, found = import_library(building.RTX), cuda.probe()
+    library, found = import_library(tensorrt_export.RTX), cuda.probe()
     facts = {
         'version': library.__version__, 'import_s': time.monotonic() - began,
         'builds_ahead_for': ' '.join(_known()),
@@ -92,7 +91,7 @@ def about() -> dict[str, Any]:
 
 def _known() -> tuple[str, ...]:
     """Return the compute capabilities that engines in bfloat16 can be built ahead for."""
-    names = import_library(building.RTX).ComputeCapability.__members__
+    names = import_library(tensorrt_export.RTX).ComputeCapability.__members__
     return tuple(name[2:] for name in names if name[2:].isdigit() and int(name[2:]) >= 80)
 
 
@@ -135,16 +134,16 @@ class Shipped:
         if precision == FLOAT32:
             opset, graph = OPSET, (self._folder / GRAPH).read_bytes()
         else:
-            opset = building.OPSET
+            opset = tensorrt_export.OPSET
             graph = make_graph(self._source, opset, HALVES[precision])
         exported = time.monotonic()
-        built = building.build(graph, building.RTX, self._target)
+        built = tensorrt_export.build(graph, tensorrt_export.RTX, self._target)
         found = {
             'export_s': exported - began, 'build_s': time.monotonic() - exported,
             'plan_mb': len(built.content) / 1e6,
         }  # fmt: skip
         made = EngineFile(PLAN, built.content, {'opset': opset}, _here(), built.libraries)
-        folder = self._write(building.RTX, precision, made)
+        folder = self._write(tensorrt_export.RTX, precision, made)
         return found | self._ask(folder, TensorrtRtxEngine) | self._verdict(folder)
 
     def _pytorch(self, precision: str) -> dict[str, Any]:
@@ -160,7 +159,7 @@ class Shipped:
         if not AHEAD.is_dir():
             raise SkipError(f'{AHEAD.name} is missing: run pack.sh --tensorrt')
         folder = correctness.private_copy(AHEAD, self._place)
-        manifest = manifests.read(folder)
+        manifest = read_manifest(folder)
         facts = {'precision': manifest.precision, 'built_for': manifest.gpu['capabilities']}
         if self._target:  # only an engine for other GPUs ran: check_gpu would refuse this one
             manifest = replace(manifest, gpu=_here())
@@ -171,7 +170,7 @@ class Shipped:
         except EngineError as error:
             raise SkipError(str(error)) from error
         self._complete(folder)
-        manifests.write(folder, replace(manifest, parity=0.0))
+        write_manifest(folder, replace(manifest, parity=0.0))
         return facts | self._ask(folder, TensorrtRtxEngine) | self._verdict(folder)
 
     def _write(self, kind: str, precision: str, made: EngineFile) -> Path:
@@ -182,7 +181,7 @@ class Shipped:
         (folder / made.name).write_bytes(made.content)
         (folder / made.name).chmod(0o600)
         described = describe(self._source, kind, precision, made)
-        manifests.write(folder, replace(described, parity=0.0))
+        write_manifest(folder, replace(described, parity=0.0))
         return folder
 
     def _complete(self, folder: Path) -> None:

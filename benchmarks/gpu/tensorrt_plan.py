@@ -21,7 +21,7 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 from viva_ros.engine.backends.tensorrt import import_library
-from viva_ros.export import tensorrt as building
+from viva_ros.export import tensorrt as tensorrt_export
 
 NUMBERS: Final = (-1.0, 2.0, -3.0, 4.0)
 LONGEST: Final = 60.0  # s that one operation may take
@@ -117,17 +117,17 @@ def one_operation(capabilities: Sequence[str], run: bool) -> dict[str, Any]:
     tensors = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in ('x', 'y')]
     proto = helper.make_model(
         helper.make_graph([helper.make_node('Relu', ['x'], ['y'])], 'one', *zip(tensors)),
-        opset_imports=[helper.make_opsetid('', building.OPSET)], ir_version=10,
+        opset_imports=[helper.make_opsetid('', tensorrt_export.OPSET)], ir_version=10,
     )  # fmt: skip
     began = time.monotonic()
-    built = building.build(proto.SerializeToString(), building.RTX, capabilities)
+    built = tensorrt_export.build(proto.SerializeToString(), tensorrt_export.RTX, capabilities)
     found: dict[str, Any] = {
         'build_s': time.monotonic() - began, 'plan_mb': len(built.content) / 1e6,
     }  # fmt: skip
     if not run:
         return found
     given, began = torch.tensor([NUMBERS], device='cuda'), time.monotonic()
-    runner = PlanRunner(import_library(building.RTX), built.content, {'x': given})
+    runner = PlanRunner(import_library(tensorrt_export.RTX), built.content, {'x': given})
     result = runner()['y']
     torch.cuda.synchronize()
     found['load_and_run_s'] = time.monotonic() - began

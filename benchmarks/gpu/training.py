@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import torch
 
-from viva_ros.model import cost as demands
-from viva_ros.model import noise as draws
+from viva_ros.model import cost
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.latents import Goals
+from viva_ros.model.noise import Source, uniform
 from viva_ros.model.viva import ViVa
-from viva_ros.training import checkpointing as adapters
+from viva_ros.training import checkpointing
 from viva_ros.training.distributed import Hardware, Losses, Workers
 from viva_ros.training.run import place
 from viva_ros.training.trainer import Schedule, TrainStage
@@ -68,7 +68,7 @@ def step(part: Part, way: Way) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
         seconds, losses = _train(part, config, way, Path(folder))
-    computed = demands.training_memory(config, way.batch, 1, way.rank, way.checkpointing)
+    computed = cost.training_memory(config, way.batch, 1, way.rank, way.checkpointing)
     operations = _operations(config, way)
     found = {
         'layers': config.transformer.num_layers, 'batch': way.batch, 'rank': way.rank,
@@ -77,8 +77,8 @@ def step(part: Part, way: Way) -> dict[str, Any]:
         'tflops': operations / min(seconds[1:]) / 1e12,
     }  # fmt: skip
     found |= {
-        f'computed_s_{name}': demands.step_time(operations / way.batch, way.batch, 1, peak)
-        for name, peak in demands.DENSE_BF16.items()
+        f'computed_s_{name}': cost.step_time(operations / way.batch, way.batch, 1, peak)
+        for name, peak in cost.DENSE_BF16.items()
     }
     if on_gpu:
         peak_bytes = torch.cuda.max_memory_allocated() - before
@@ -98,7 +98,7 @@ def fitting(part: Part, config: ViVaConfig, way: Way) -> ViVaConfig:
     for layers in range(config.transformer.num_layers, 0, -1):
         image_size = config.image_size
         smaller = networks.make_config(part.tiny, image_size, layers)
-        memory = demands.training_memory(smaller, way.batch, 1, way.rank, way.checkpointing)
+        memory = cost.training_memory(smaller, way.batch, 1, way.rank, way.checkpointing)
         extra = 0 if way.rank else memory.weights  # AdamW's temporary copies
         if memory.total + extra <= room:
             return smaller
@@ -107,7 +107,7 @@ def fitting(part: Part, config: ViVaConfig, way: Way) -> ViVaConfig:
 
 def _operations(config: ViVaConfig, way: Way) -> float:
     name = ('LoRA' if way.rank else 'all weights') + ', checkpointing' * way.checkpointing
-    each = demands.training_operations(config)[name] + demands.encoding_operations(config)
+    each = cost.training_operations(config)[name] + cost.encoding_operations(config)
     return float(each * way.batch)
 
 
@@ -124,7 +124,7 @@ def _train(
     if way.checkpointing:
         viva.transformer.enable_gradient_checkpointing()
     if way.rank:
-        adapters.add(viva.transformer, way.rank)
+        checkpointing.add(viva.transformer, way.rank)
     schedule = Schedule(STEPS + 1, way.batch, 4e-5, 1, average=0.0, lowest=1.0)
     loss = make_loss(viva)
     stage = TrainStage('viva', viva.transformer, schedule, folder, 0, loss, workers=workers)
@@ -138,15 +138,15 @@ def _train(
     return seconds, losses
 
 
-def make_loss(viva: ViVa) -> Callable[[int, draws.Source], Losses]:
+def make_loss(viva: ViVa) -> Callable[[int, Source], Losses]:
     """Return the loss of the trainer's value stage on random moments, pictures encoded too."""
     config, device = viva.config, viva.device
 
-    def loss(batch: int, source: draws.Source) -> Losses:
+    def loss(batch: int, source: Source) -> Losses:
         images, joints, task = networks.inputs(config, device, batch)
         with torch.no_grad():
             latents = viva.encode(images)
-        latent = draws.uniform((batch,), source, device) * 2 - 1
+        latent = uniform((batch,), source, device) * 2 - 1
         goals = Goals(latent, joints, (latent > 0).float())
         return viva.loss(latents, joints, goals, task, source)
 

@@ -34,13 +34,13 @@ def main(folder: str, task: str, what: str) -> None:
 
 def estimate_eagerly(folder: Path, task: str, model: str, treatment: str) -> Estimate:
     """Estimate by PyTorch, operation by operation."""
-    from benchmarks.speed import variants as contestants  # torch, which engines do without
+    from benchmarks.speed import variants  # torch, which engines do without
 
-    networks = contestants.make_networks(folder, (model,))
+    networks = variants.make_networks(folder, (model,))
     stock, lean = networks.modules[model]
     module = stock if treatment == 'stock eager' else lean
     info = networks.info
-    return contestants.eager(module, info, info.tasks.index(task))(look(info))
+    return variants.eager(module, info, info.tasks.index(task))(look(info))
 
 
 if __name__ == '__main__':

@@ -119,12 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write(out: Path, found: dict[str, Any]) -> None:
     """Write the JSON file and the plot, and print the tables."""
     from benchmarks.speed import plot
-    from benchmarks.speed import plot as table
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, json.dumps(found, indent=1) + '\n')
     plot.draw(found, out.with_suffix('.png'))
-    table.show(found)
+    plot.show(found)
     print(f'{out} and {out.with_suffix(".png")}')
 
 
@@ -150,32 +149,33 @@ def run_start(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
 
 def run_node(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
     """Compare the monitor with a naive node."""
-    from benchmarks.speed import nodes as node
+    from benchmarks.speed import nodes
 
-    cases = node.all_cases()[: effort.cases]
-    turns = [(c, n) for _ in range(effort.node_rounds) for c in cases for n in node.NODES]
+    cases = nodes.all_cases()[: effort.cases]
+    turns = [(c, n) for _ in range(effort.node_rounds) for c in cases for n in nodes.NODES]
     rows = []
     with new_bar('node', len(turns)) as progress:
         for case, name in turns:
-            rows.append(node.patiently(case, name, args.engine, args.task, effort.node_seconds))
+            rows.append(nodes.patiently(case, name, args.engine, args.task, effort.node_seconds))
             progress.advance(progress.task_ids[0])
     return medians(rows, ('case', 'node'))
 
 
 def run_robots(args: argparse.Namespace, effort: Effort) -> list[dict[str, Any]]:
     """Measure the cost of a robot for several numbers of robots."""
-    from benchmarks.speed import batches
-    from benchmarks.speed import many_robots as robots
+    from benchmarks.speed import batches, many_robots
 
     folder = engine_folder(args.engine, args.task)
-    fleets = robots.all_fleets(effort.robots) * effort.robot_rounds
+    fleets = many_robots.all_fleets(effort.robots) * effort.robot_rounds
     rows = []
     with new_bar('robots', len(fleets)) as progress:
         for fleet in fleets:
-            rows.append(robots.measure(fleet, folder, 'auto', args.task, effort.robot_seconds))
+            rows.append(
+                many_robots.measure(fleet, folder, 'auto', args.task, effort.robot_seconds)
+            )
             progress.advance(progress.task_ids[0])
     rows += batches.measure(effort.robots, folder, 'auto', args.task)
-    return robots.with_cost(medians(rows, ('robots', 'where', 'phases')))
+    return many_robots.with_cost(medians(rows, ('robots', 'where', 'phases')))
 
 
 RUN: Final[dict[str, Callable[[argparse.Namespace, Effort], Any]]] = {

@@ -34,8 +34,8 @@ from viva_ros.data.open import find
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
-from viva_ros.evaluation import tables as report
 from viva_ros.evaluation.run import check_disjoint
+from viva_ros.evaluation.tables import hardware, plain
 from viva_ros.scoring.jobs import calibration_of
 
 WIDTH = 120  # of the tables in a file
@@ -124,7 +124,7 @@ def write(out: Path, watched: Mapping[str, Sequence[Watched]], content: Mapping[
     out.parent.mkdir(parents=True, exist_ok=True)
     about = {
         'format': 'viva_ros supervision 1', 'date': datetime.now(UTC).date().isoformat(),
-        'command': command_line('scripts/supervise'), 'hardware': report.hardware(),
+        'command': command_line('scripts/supervise'), 'hardware': hardware(),
     }  # fmt: skip
     each = [
         {
@@ -135,7 +135,7 @@ def write(out: Path, watched: Mapping[str, Sequence[Watched]], content: Mapping[
         }
         for one in watched[BOTH]
     ]  # fmt: skip
-    write_atomically(out, json.dumps(report.plain({**about, **content, 'each': each}), indent=1))
+    write_atomically(out, json.dumps(plain({**about, **content, 'each': each}), indent=1))
     tables.draw(watched, content, out.with_suffix('.png'))
 
 

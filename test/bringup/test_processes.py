@@ -12,22 +12,23 @@ import pytest
 from support.errors import raises
 from support.ros import wait
 
-from viva_ros.bringup import processes as bringup
+from viva_ros.bringup import processes
 from viva_ros.bringup.launch_arguments import check_arguments
 from viva_ros.bringup.processes import Respawn
-from viva_ros.cli import main as cli
 from viva_ros.cli import up
+from viva_ros.cli.main import main
 from viva_ros.nodes.registry import MONITOR
 
 
 def test_command_line_has_namespace_parameters_and_log_level():
     options = check_arguments('monitor', {'namespace': 'cell/left', 'log_level': 'warn'})
-    line = bringup.command(MONITOR, options, Path('/tmp/monitor.yaml'))
+    line = processes.command(MONITOR, options, Path('/tmp/monitor.yaml'))
     assert line[1:6] == ['-P', '-m', 'viva_ros.nodes', 'monitor', '--ros-args']
     assert line[6:] == [
         '-r', '__ns:=/cell/left', '--params-file', '/tmp/monitor.yaml', '--log-level', 'warn'
     ]  # fmt: skip
-    assert '--log-level' not in bringup.command(MONITOR, check_arguments('monitor', {}), Path('x'))
+    line = processes.command(MONITOR, check_arguments('monitor', {}), Path('x'))
+    assert '--log-level' not in line
 
 
 def test_an_argument_that_is_no_pair_is_refused():
@@ -36,7 +37,7 @@ def test_an_argument_that_is_no_pair_is_refused():
 
 
 def test_invalid_argument_starts_no_node(capsys):
-    assert cli.main(['up', 'monitor', 'enigne:=x']) == 2
+    assert main(['up', 'monitor', 'enigne:=x']) == 2
     shown = capsys.readouterr()
     assert "has no argument 'enigne': is 'engine' meant?" in shown.err and shown.out == ''
 
@@ -48,19 +49,19 @@ def test_the_help_text_shows_defaults_and_choices():
 
 
 def test_process_that_ignores_sigint_is_killed(monkeypatch):
-    monkeypatch.setattr(bringup, 'STOP_TIMEOUT', 0.5)
+    monkeypatch.setattr(processes, 'STOP_TIMEOUT', 0.5)
     deaf = (
         'import signal, time; signal.signal(2, signal.SIG_IGN); print(flush=True); time.sleep(99)'
     )
     process = subprocess.Popen([sys.executable, '-c', deaf], stdout=subprocess.PIPE)
     process.stdout.readline()
-    bringup.stop([process])
+    processes.stop([process])
     assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.usefixtures('simulator')
 def test_nodes_write_to_files_and_end_cleanly(domain, tmp_path):
-    with bringup.started('demo', {}, log_folder=tmp_path) as nodes:
+    with processes.started('demo', {}, log_folder=tmp_path) as nodes:
         end = time.monotonic() + 60.0
         while 'waiting for' not in (tmp_path / 'sim.log').read_text():
             assert not nodes.ended() and time.monotonic() < end

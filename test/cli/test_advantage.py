@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.errors import raises
 
-from viva_ros.advantage import files as advantage_files
+from viva_ros.advantage import files
 from viva_ros.cli.advantage import main
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.returns import returns, value_from_return
@@ -276,7 +276,7 @@ def test_interrupted_run_has_no_summary(tmp_path: Path, monkeypatch) -> None:
             raise ConfigurationError('table-write', f'{path}: No space left on device')
         write_table(path, table)
 
-    monkeypatch.setattr(advantage_files, 'write_table', full)
+    monkeypatch.setattr(files, 'write_table', full)
     with raises('table-write', 'No space left'):
         main([str(tmp_path), '--positive', '0.4'])
     assert not (tmp_path / 'advantage.json').exists()

@@ -9,7 +9,7 @@ import pytest
 from support.errors import raises
 from support.foreign_robot import write_bag
 
-from viva_ros.data import episode as labels
+from viva_ros.data import episode
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.conversion.topic_map import load_map
@@ -109,5 +109,5 @@ def test_written_annotations_are_read_back(tmp_path: Path) -> None:
         'a': Annotation(True, 'fold', (Mark('milestone', 1.5, 'x'),)),
         'b:2': Annotation(None),
     }
-    labels.save(tmp_path / 'labels.json', annotations)
-    assert labels.load(tmp_path / 'labels.json') == annotations
+    episode.save(tmp_path / 'labels.json', annotations)
+    assert episode.load(tmp_path / 'labels.json') == annotations

@@ -11,15 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from viva_ros.cli import main as cli
+from viva_ros.cli.main import COMMANDS, MOVED, main
 from viva_ros.console import program
 from viva_ros.console.program import BROKEN_PIPE
 from viva_ros.core.errors import RecordingError
 
 
-@pytest.mark.parametrize('name', cli.COMMANDS)
+@pytest.mark.parametrize('name', COMMANDS)
 def test_every_command_has_main_and_help(name: str, capsys) -> None:
-    module = importlib.import_module(cli.COMMANDS[name][0])
+    module = importlib.import_module(COMMANDS[name][0])
     with pytest.raises(SystemExit) as ended:
         module.main(['--help'])
     assert ended.value.code == 0
@@ -27,67 +27,68 @@ def test_every_command_has_main_and_help(name: str, capsys) -> None:
 
 
 def test_missing_command_lists_all_commands(capsys) -> None:
-    assert cli.main([]) == 2
+    assert main([]) == 2
     shown = capsys.readouterr().out
-    for name, (_, text) in cli.COMMANDS.items():
+    for name, (_, text) in COMMANDS.items():
         assert name in shown
         assert text in shown
 
 
 def test_unknown_command_lists_valid_ones(capsys) -> None:
-    assert cli.main(['dance']) == 2
+    assert main(['dance']) == 2
     assert "command is 'dance', must be one of demo, up, record" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('name', cli.MOVED)
+@pytest.mark.parametrize('name', MOVED)
 def test_former_command_names_the_new_one(name: str, capsys) -> None:
-    assert cli.main([name, '--help']) == 2
+    assert main([name, '--help']) == 2
     assert capsys.readouterr().err == (
         f'viva {name}: moved out of the package; in a checkout of the repository, run '
-        f'{cli.MOVED[name]}\n'
+        f'{MOVED[name]}\n'
     )
-    assert os.access(Path(__file__).parents[2] / cli.MOVED[name], os.X_OK)
+    assert os.access(Path(__file__).parents[2] / MOVED[name], os.X_OK)
 
 
-def replace_command(monkeypatch, main) -> None:
-    monkeypatch.setattr(cli, 'import_module', lambda name: SimpleNamespace(main=main))
+def replace_command(monkeypatch, command) -> None:
+    commands = SimpleNamespace(main=command)
+    monkeypatch.setattr('viva_ros.cli.main.import_module', lambda name: commands)
 
 
 def test_viva_error_prints_one_line_and_exits_with_2(monkeypatch, capsys) -> None:
-    def main(argv):
+    def command(argv):
         raise RecordingError('bag-torn', 'r.mcap cannot be read: fetch it again')
 
-    replace_command(monkeypatch, main)
-    assert cli.main(['score', 'r.mcap']) == 2
+    replace_command(monkeypatch, command)
+    assert main(['score', 'r.mcap']) == 2
     assert capsys.readouterr().err == 'viva score: r.mcap cannot be read: fetch it again\n'
 
 
 def test_os_error_prints_no_traceback(monkeypatch, capsys) -> None:
     replace_command(monkeypatch, lambda argv: Path('/proc/nowhere').mkdir())
-    assert cli.main(['demo']) == 2
+    assert main(['demo']) == 2
     assert "No such file or directory: '/proc/nowhere'" in capsys.readouterr().err
 
 
 def test_ctrl_c_exits_with_130_without_traceback(monkeypatch, capsys) -> None:
-    def main(argv):
+    def command(argv):
         raise KeyboardInterrupt
 
-    replace_command(monkeypatch, main)
-    assert cli.main(['train']) == 130
+    replace_command(monkeypatch, command)
+    assert main(['train']) == 130
     assert capsys.readouterr().err == 'viva train: stopped: run the same command again to go on\n'
 
 
 def test_signal_handlers_are_restored_after_a_call(monkeypatch) -> None:
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
-    def main(argv):
+    def command(argv):
         assert (signal.getsignal(signal.SIGTERM) == handlers[1]) == (name == 'demo')
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise RecordingError('bag-torn', 'no')
 
-    replace_command(monkeypatch, main)
+    replace_command(monkeypatch, command)
     for name in ('train', 'demo'):
-        cli.main([name])
+        main([name])
         assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
@@ -97,7 +98,7 @@ def test_signal_during_a_call_reaches_the_caller(monkeypatch, capsys) -> None:
     replace_command(monkeypatch, lambda argv: signal.raise_signal(signal.SIGINT))
     before = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
     try:
-        assert cli.main(['train']) == 130
+        assert main(['train']) == 130
     finally:
         signal.signal(signal.SIGINT, before)
     time.sleep(0.1)  # a remaining timer would end this process
@@ -108,11 +109,13 @@ def test_signal_during_a_call_reaches_the_caller(monkeypatch, capsys) -> None:
 SUITE = """
 import signal, time
 from types import SimpleNamespace
-from viva_ros.cli import main as cli
+from viva_ros.cli.main import main
+
+COMMANDS = SimpleNamespace(main=lambda argv: 0)
 
 def test_first(monkeypatch):
-    monkeypatch.setattr(cli, 'import_module', lambda name: SimpleNamespace(main=lambda argv: 0))
-    assert cli.main(['train']) == 0
+    monkeypatch.setattr('viva_ros.cli.main.import_module', lambda name: COMMANDS)
+    assert main(['train']) == 0
 
 def test_second():
     signal.raise_signal(signal.SIGINT)
@@ -136,29 +139,29 @@ def test_interrupted_test_suite_prints_its_summary(tmp_path: Path) -> None:
 def test_options_and_exit_code_pass_through(monkeypatch) -> None:
     received = []
 
-    def main(argv):
+    def command(argv):
         received.append(argv)
         return 1
 
-    replace_command(monkeypatch, main)
-    assert cli.main(['demo', '--seed', '4']) == 1
+    replace_command(monkeypatch, command)
+    assert main(['demo', '--seed', '4']) == 1
     assert received == [['--seed', '4']]
 
 
 def test_programming_error_is_raised(monkeypatch) -> None:
-    def main(argv):
+    def command(argv):
         raise ZeroDivisionError
 
-    replace_command(monkeypatch, main)
+    replace_command(monkeypatch, command)
     with pytest.raises(ZeroDivisionError):
-        cli.main(['plot', 'x'])
+        main(['plot', 'x'])
 
 
 IMPORTS = """
 import sys
-import viva_ros.cli.main as command
+from viva_ros.cli.main import main
 try:
-    command.main({arguments})
+    main({arguments})
 except SystemExit:
     pass
 print([name for name in {libraries} if name in sys.modules])
@@ -191,18 +194,18 @@ def test_closed_output_pipe_is_no_error(arguments: list[str]) -> None:
 
 
 def test_missing_library_is_named_with_install_command(monkeypatch, capsys) -> None:
-    def main(argv):
+    def command(argv):
         raise ModuleNotFoundError("No module named 'mujoco'", name='mujoco')
 
-    replace_command(monkeypatch, main)
-    assert cli.main(['record']) == 2
+    replace_command(monkeypatch, command)
+    assert main(['record']) == 2
     assert capsys.readouterr().err.startswith('viva record: mujoco is not installed; run: ')
 
 
 def test_missing_module_of_package_is_raised(monkeypatch) -> None:
-    def main(argv):
+    def command(argv):
         raise ModuleNotFoundError("No module named 'viva_ros.gone'", name='viva_ros.gone')
 
-    replace_command(monkeypatch, main)
+    replace_command(monkeypatch, command)
     with pytest.raises(ModuleNotFoundError):
-        cli.main(['record'])
+        main(['record'])

@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,19 +29,20 @@ def test_segment_is_dead_if_its_lock_is_free(tmp_path) -> None:
     other = segment(tmp_path, 'of_another_program')
     with open(tmp_path / 'fastdds_aa_el', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert [one.path for one in shared_memory.find(tmp_path, young=0.0)] == [dead]
-        assert sum(one.size for one in shared_memory.remove(tmp_path, young=0.0)) == 1000
-        assert shared_memory.find(tmp_path, young=0.0) == []
+        assert [one.path for one in shared_memory.find_leftovers(tmp_path, young=0.0)] == [dead]
+        assert sum(one.size for one in shared_memory.remove_leftovers(tmp_path, young=0.0)) == 1000
+        assert shared_memory.find_leftovers(tmp_path, young=0.0) == []
     assert alive.exists() and other.exists()
     assert not dead.exists() and not mutex.exists()
-    assert [one.path for one in shared_memory.find(tmp_path, young=0.0)] == [alive], 'owner ended'
+    left = [one.path for one in shared_memory.find_leftovers(tmp_path, young=0.0)]
+    assert left == [alive], 'owner ended'
 
 
 def test_new_segment_is_left_out(tmp_path) -> None:
     segment(tmp_path, 'fastdds_aa')
-    assert shared_memory.find(tmp_path) == []
+    assert shared_memory.find_leftovers(tmp_path) == []
     os.utime(tmp_path / 'fastdds_aa_el', (0.0, 0.0))
-    assert len(shared_memory.find(tmp_path)) == 1
+    assert len(shared_memory.find_leftovers(tmp_path)) == 1
 
 
 def test_segment_of_a_killed_node_is_found(processes, listener) -> None:
@@ -55,7 +57,7 @@ def test_segment_of_a_killed_node_is_found(processes, listener) -> None:
     assert locks
 
     def dead() -> set[str]:
-        return {one.path.name for one in shared_memory.find(young=0.0)}
+        return {one.path.name for one in shared_memory.find_leftovers(young=0.0)}
 
     assert not locks & dead()
     node.kill()
@@ -145,7 +147,7 @@ def test_invalid_namespace_is_refused(capsys) -> None:
 def test_clean_reports_number_and_size_of_segments(monkeypatch, tmp_path, capsys) -> None:
     segment(tmp_path, 'fastdds_aa')
     os.utime(tmp_path / 'fastdds_aa_el', (0.0, 0.0))
-    real = shared_memory.remove
-    monkeypatch.setattr(shared_memory, 'remove', lambda: real(tmp_path))
+    remove = partial(shared_memory.remove_leftovers, tmp_path)
+    monkeypatch.setattr(doctor, 'remove_leftovers', remove)
     assert doctor.main(['--clean']) == 0
     assert '1 segments of dead processes deleted, 0 MiB' in capsys.readouterr().out

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.engine import manifest as manifests
 from viva_ros.engine.api import Engine
-from viva_ros.engine.manifest import Manifest
+from viva_ros.engine.manifest import FORMAT, Manifest, write_manifest
 from viva_ros.engine.remote.server import Server
 
 JOINTS = ('left_waist', 'right_waist')
@@ -76,7 +75,7 @@ def graph(with_images: bool = True) -> bytes:
 
 
 MANIFEST = Manifest(
-    format=manifests.FORMAT, model='viva', sha256='', cameras=('head', 'wrist'),
+    format=FORMAT, model='viva', sha256='', cameras=('head', 'wrist'),
     image_size=(4, 4), ranges=JointRanges(JOINTS, (-1.0, -1.0), (1.0, 1.0)), horizon=1.0,
     tasks=('lift', 'pass'), fingerprint='0123456789abcdef', parity=1e-7, moments=9,
     provenance={'seed': 0},
@@ -91,7 +90,7 @@ def make_engine(tmp_path: Path) -> Callable[..., Path]:
         given = graph() if content is None else content
         (folder / 'engine.onnx').write_bytes(given)
         digest = hashlib.sha256(given).hexdigest()
-        manifests.write(folder, replace(MANIFEST, **{'sha256': digest, **changes}))
+        write_manifest(folder, replace(MANIFEST, **{'sha256': digest, **changes}))
         return folder
 
     return make

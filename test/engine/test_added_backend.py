@@ -19,7 +19,7 @@ from viva_ros.engine.backend import Backend
 
 class ConstantEngine:
     def __init__(self, folder, task):
-        self.info = manifest.info_of(manifest.read(folder), 'constant', 'constant 1.0')
+        self.info = manifest.info_of(manifest.read_manifest(folder), 'constant', 'constant 1.0')
 
     def estimate(self, observation):
         return Estimate(0.25, dict(observation.proprio))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from viva_ros.core.errors import EngineError
-from viva_ros.engine import factory as choice
+from viva_ros.engine import factory
 from viva_ros.engine.backend import BACKENDS, kinds
 from viva_ros.engine.factory import load
 
@@ -16,7 +16,7 @@ MakeEngine = Callable[..., Path]
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
-    monkeypatch.setattr(choice, 'is_installed', lambda kind: kind in kinds)
+    monkeypatch.setattr(factory, 'is_installed', lambda kind: kind in kinds)
 
 
 def test_each_backend_has_loader_and_builder() -> None:
@@ -33,9 +33,9 @@ def test_first_installed_kind_is_chosen_and_missing_named(
 ) -> None:
     folder = make_engine(runs=('openvino', 'onnx'), kind='openvino')
     installed(monkeypatch, 'onnx', 'openvino')
-    assert choice.choose(folder).kind == 'openvino'
+    assert factory.choose(folder).kind == 'openvino'
     installed(monkeypatch, 'onnx')
-    found = choice.choose(folder)
+    found = factory.choose(folder)
     assert found.kind == 'onnx'
     assert 'openvino not installed' in found.why
     engine = load(folder, 'lift')
@@ -48,19 +48,19 @@ def test_gpu_engine_is_never_replaced_by_another_kind(
 ) -> None:
     installed(monkeypatch, 'onnx', 'openvino', 'pytorch')
     folder = make_engine(kind='tensorrt', runs=('tensorrt',))
-    assert choice.choose(folder).kind == 'tensorrt'
+    assert factory.choose(folder).kind == 'tensorrt'
     with pytest.raises(EngineError):
         load(folder, 'lift')
 
 
 def test_checkpoint_alone_is_run_by_pytorch(tmp_path: Path) -> None:
     (tmp_path / 'model.json').write_text('{}')
-    assert choice.choose(tmp_path).kind == 'pytorch'
+    assert factory.choose(tmp_path).kind == 'pytorch'
 
 
 def test_requested_kind_is_chosen(make_engine: MakeEngine) -> None:
-    chosen = choice.choose(make_engine(), 'openvino')
-    assert chosen == choice.BackendChoice('openvino', 'requested')
+    chosen = factory.choose(make_engine(), 'openvino')
+    assert chosen == factory.BackendChoice('openvino', 'requested')
 
 
 def test_without_installed_kind_onnx_is_chosen(
@@ -68,5 +68,5 @@ def test_without_installed_kind_onnx_is_chosen(
 ) -> None:
     installed(monkeypatch)
     folder = make_engine(runs=('openvino', 'onnx'), kind='openvino')
-    assert choice.choose(folder).kind == 'onnx'
-    assert choice.choose(make_engine(kind='tensorrt', runs=('tensorrt',))).kind == 'tensorrt'
+    assert factory.choose(folder).kind == 'onnx'
+    assert factory.choose(make_engine(kind='tensorrt', runs=('tensorrt',))).kind == 'tensorrt'

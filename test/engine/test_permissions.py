@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from support.errors import raises
 
-from viva_ros.engine import manifest as trust
 from viva_ros.engine.backends import tensorrt
 from viva_ros.engine.backends.cuda import Device
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import Manifest
+from viva_ros.engine.manifest import Manifest, check_building_place, check_file
 
 MakeEngine = Callable[..., Path]
 ORIN = Device('Orin', '8.7', 64 << 30, '12.6')
@@ -48,8 +47,8 @@ def test_files_of_root_are_trusted(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_engine()
-    monkeypatch.setattr(trust.os, 'geteuid', lambda: OTHER_USER)
-    trust.check_file(folder / 'engine.onnx')
+    monkeypatch.setattr(os, 'geteuid', lambda: OTHER_USER)
+    check_file(folder / 'engine.onnx')
 
 
 def test_unmeasured_engine_is_refused(make_engine: MakeEngine) -> None:
@@ -125,8 +124,8 @@ def test_missing_tensorrt_is_named_with_remedy(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_build_folder_must_not_be_writable_by_others(tmp_path: Path) -> None:
-    trust.check_building_place(tmp_path / 'a' / 'b')
+    check_building_place(tmp_path / 'a' / 'b')
     (tmp_path / 'a').mkdir()
     (tmp_path / 'a').chmod(0o777)
     with raises('build-folder-writable', tmp_path / 'a', "'~/engines/b'"):
-        trust.check_building_place(tmp_path / 'a' / 'b')
+        check_building_place(tmp_path / 'a' / 'b')

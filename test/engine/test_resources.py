@@ -8,7 +8,7 @@ import pytest
 from support.errors import raises
 
 from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.engine import resources as shipped
+from viva_ros.engine import resources
 
 
 @pytest.fixture
@@ -16,39 +16,39 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, tasks in (('a', ['cube_transfer']), ('b', ['tray_lift', 'pour'])):
         (tmp_path / name).mkdir()
         (tmp_path / name / 'engine.json').write_text(json.dumps({'tasks': tasks}))
-    monkeypatch.setattr(shipped, 'shared_folder', lambda name: tmp_path)
+    monkeypatch.setattr(resources, 'shared_folder', lambda name: tmp_path)
     return tmp_path
 
 
 def test_shipped_engine_is_chosen_by_task(engines):
-    assert shipped.engine_folder('', 'tray_lift') == engines / 'b'
-    assert shipped.engine_folder('', 'cube_transfer') == engines / 'a'
+    assert resources.engine_folder('', 'tray_lift') == engines / 'b'
+    assert resources.engine_folder('', 'cube_transfer') == engines / 'a'
 
 
 def test_engine_named_like_the_task_is_preferred(engines):
     (engines / 'pour').mkdir()
     (engines / 'pour' / 'engine.json').write_text(json.dumps({'tasks': ['pour']}))
-    assert shipped.engine_folder('', 'pour') == engines / 'pour'
+    assert resources.engine_folder('', 'pour') == engines / 'pour'
 
 
 def test_explicit_engine_path_is_used(engines):
-    assert shipped.engine_folder('/some/where', 'tray_lift') == Path('/some/where')
-    assert shipped.engine_folder('~/engine', 'tray_lift') == Path.home() / 'engine'
+    assert resources.engine_folder('/some/where', 'tray_lift') == Path('/some/where')
+    assert resources.engine_folder('~/engine', 'tray_lift') == Path.home() / 'engine'
 
 
 def test_task_without_engine_is_refused_with_known_tasks(engines):
     tasks = ['cube_transfer', 'pour', 'tray_lift']
     with raises('shipped-engine-missing', engines, "'dance'", *tasks, of=EngineError):
-        shipped.engine_folder('', 'dance')
+        resources.engine_folder('', 'dance')
 
 
 def test_unreadable_shipped_description_is_refused(engines):
     (engines / 'a' / 'engine.json').write_text('{')
     with raises('engine-json-unreadable', engines / 'a' / 'engine.json', of=EngineError):
-        shipped.engine_folder('', 'tray_lift')
+        resources.engine_folder('', 'tray_lift')
 
 
 def test_shared_folders_are_found():
-    assert (shipped.shared_folder('config') / 'monitor.yaml').is_file()
+    assert (resources.shared_folder('config') / 'monitor.yaml').is_file()
     with raises('package-folder-missing', "'nothing'", 'install', of=ConfigurationError):
-        shipped.shared_folder('nothing')
+        resources.shared_folder('nothing')

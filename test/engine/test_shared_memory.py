@@ -15,17 +15,18 @@ from viva_ros.core.errors import (
     VivaError,
 )
 from viva_ros.core.observation import Observation
-from viva_ros.engine import shared_memory as wire
+from viva_ros.engine import shared_memory
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.preprocessing import letterbox
+from viva_ros.engine.shared_memory import ObservationMemory
 
 INFO = EngineInfo(('head', 'wrist'), ('waist',), 1.0, (5, 7), ('lift',), 'f' * 16, 'fake')
 FITS = replace(INFO, fits=True)
 
 
-def both(info: EngineInfo) -> tuple[wire.ObservationMemory, wire.ObservationMemory]:
-    ours, theirs = wire.pair()
-    made = wire.share(ours, info), wire.attach(theirs, info)
+def both(info: EngineInfo) -> tuple[ObservationMemory, ObservationMemory]:
+    ours, theirs = shared_memory.pair()
+    made = shared_memory.share(ours, info), shared_memory.attach(theirs, info)
     ours.close()
     theirs.close()
     return made
@@ -58,7 +59,7 @@ def test_engine_that_letterboxes_gets_images_of_any_size() -> None:
 def test_image_above_size_limit_is_letterboxed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wire, 'MAX_IMAGE', 3 * 10 * 10)
+    monkeypatch.setattr(shared_memory, 'MAX_IMAGE', 3 * 10 * 10)
     ours, theirs = both(FITS)
     ours.put(sample())  # the image of the head has 12 x 12 pixels
     found = theirs.observation()
@@ -88,17 +89,19 @@ class RuleError(ConfigurationError):
     ids=['input', 'device', 'subclass'],
 )
 def test_error_crosses_with_class_code_and_text(error: VivaError, kind: type[VivaError]) -> None:
-    status, text = wire.read_reply(wire.reply(7, *wire.failure(error)))
+    status, text = shared_memory.read_reply(shared_memory.reply(7, *shared_memory.failure(error)))
     with pytest.raises(VivaError) as raised:
-        wire.check_done(status, text)
+        shared_memory.check_done(status, text)
     assert raised.type is kind
     assert raised.value.args == error.args
 
 
 def test_library_error_crosses_as_engine_error() -> None:
     with raises('engine-failed', "KeyError('waist')", of=EngineError):
-        wire.check_done(*wire.read_reply(wire.reply(7, *wire.failure(KeyError('waist')))))
+        packet = shared_memory.reply(7, *shared_memory.failure(KeyError('waist')))
+        shared_memory.check_done(*shared_memory.read_reply(packet))
 
 
 def test_done_status_raises_nothing() -> None:
-    wire.check_done(*wire.read_reply(wire.reply(7, wire.DONE, 'some text')))
+    packet = shared_memory.reply(7, shared_memory.DONE, 'some text')
+    shared_memory.check_done(*shared_memory.read_reply(packet))

@@ -20,13 +20,10 @@ from viva_ros.cli.export import main
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode
-from viva_ros.engine import manifest as manifests
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import GRAPH
-from viva_ros.export import bundle as module
-from viva_ros.export import bundle as staging
-from viva_ros.export import parity
+from viva_ros.engine.manifest import GRAPH, fingerprint
+from viva_ros.export import bundle, parity
 from viva_ros.export.bundle import EngineFile, ExportPlan, export
 from viva_ros.export.parity import ParitySample
 from viva_ros.model import checkpoint
@@ -70,7 +67,7 @@ def test_exported_engine_equals_its_checkpoint(tmp_path: Path, tiny_viva: ViVa) 
     assert described['provenance']['training'] == {'seed': 4}
     onnx, pytorch = (load(out, 'slide', kind) for kind in ('onnx', 'pytorch'))
     assert pytorch.info.fingerprint == described['provenance']['checkpoint'] == mark
-    assert onnx.info.fingerprint == manifests.fingerprint(mark, described['sha256']) != mark
+    assert onnx.info.fingerprint == fingerprint(mark, described['sha256']) != mark
     assert onnx.info == replace(pytorch.info, kind='onnx', fingerprint=onnx.info.fingerprint)
     for seed in range(3):
         given, expected = (engine.estimate(observation(seed)) for engine in (onnx, pytorch))
@@ -81,7 +78,7 @@ def test_exported_engine_equals_its_checkpoint(tmp_path: Path, tiny_viva: ViVa) 
     assert [e.value for e in together] == pytest.approx([e.value for e in alone], abs=1e-4)
     assert len({e.value for e in alone}) == 3
     content = (out / 'engine.onnx').read_bytes()
-    assert str(Path(module.__file__).parents[1]).encode() not in content  # no local path
+    assert str(Path(bundle.__file__).parents[1]).encode() not in content  # no local path
 
 
 @pytest.mark.slow
@@ -143,8 +140,8 @@ def made_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, float], None]:
 
     def set_up(content: bytes, far: float) -> None:
         found = parity.Differences(far, far, 0.0, 0.0, 3)
-        monkeypatch.setattr(module, 'make_file', lambda *_: EngineFile(GRAPH, content, {}))
-        monkeypatch.setattr(staging.BundleStage, '_compare', lambda *_: found)
+        monkeypatch.setattr(bundle, 'make_file', lambda *_: EngineFile(GRAPH, content, {}))
+        monkeypatch.setattr(bundle.BundleStage, '_compare', lambda *_: found)
 
     return set_up
 
@@ -173,7 +170,7 @@ def test_failed_export_keeps_the_existing_engine(
     before = {path.name: path.read_bytes() for path in (tmp_path / 'e').iterdir()}
     assert before[GRAPH] == b'first'
     made_of(b'second', 0.0)
-    monkeypatch.setattr(staging.manifests, 'write', lambda *_: 1 / 0)
+    monkeypatch.setattr(bundle, 'write_manifest', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export(joints_alone, tmp_path / 'e', paths)
     assert {path.name: path.read_bytes() for path in (tmp_path / 'e').iterdir()} == before
@@ -186,7 +183,7 @@ def test_export_without_recorded_moments_is_refused(tmp_path: Path, joints_alone
 
 
 def test_differences_are_maximum_and_mean_over_moments(joints_alone: Path) -> None:
-    source = module.open_source(joints_alone)
+    source = bundle.open_source(joints_alone)
     samples = [ParitySample(None, np.zeros(3, dtype=np.float32), 'slide')] * 3
     expected = [{'value': np.float64(v), 'forecast': np.zeros(3)} for v in (0.5, -0.5, 0.0)]
     given = iter([(0.5001, 0.0), (-0.52, 0.3), (0.0003, 0.0)])
@@ -216,7 +213,7 @@ def test_estimate_that_is_not_finite_differs_infinitely(joints_alone: Path) -> N
         raise EngineError('engine-output-not-finite', 'value is nan')
 
     samples = [ParitySample(None, np.zeros(3, dtype=np.float32), 'slide')]
-    source = module.open_source(joints_alone)
+    source = bundle.open_source(joints_alone)
     found = parity.compare(source, samples, [{'value': np.float64(0.0)}], ask)
     assert found.value == math.inf
 
@@ -268,7 +265,7 @@ def test_unsupported_engine_of_the_baseline_is_refused(tmp_path: Path, joints_al
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
 def test_16_bit_pytorch_engine_without_gpu_is_refused() -> None:
     with raises('parity-gpu-missing', 'bfloat16', '--build-only', '--measure'):
-        staging.check_gpu_for('bfloat16')
+        bundle.check_gpu_for('bfloat16')
 
 
 def test_graph_larger_than_a_file_is_refused(
@@ -296,7 +293,7 @@ def test_folder_writable_by_anyone_is_refused(tmp_path: Path, joints_alone: Path
 
 def test_folder_without_checkpoint_is_refused(tmp_path: Path) -> None:
     with raises('checkpoint-json-unreadable', tmp_path / 'model.json'):
-        module.open_source(tmp_path)
+        bundle.open_source(tmp_path)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from viva_ros.export import quantization
-from viva_ros.export import tensorrt as tensorrt_build
+from viva_ros.export import tensorrt as tensorrt_export
 from viva_ros.export.graph import run_of
 from viva_ros.export.quantization import Rounding, magnitudes
 
@@ -78,6 +78,6 @@ def test_quantizing_no_layer_keeps_the_outputs(graph: bytes) -> None:
 def test_tensorrt_builds_a_quantized_graph(graph: bytes, bits: str) -> None:
     pytest.importorskip('tensorrt_rtx')
     made = Rounding(graph, SEEN, bits)(quantization.layers(graph))
-    built = tensorrt_build.build(made, 'tensorrt_rtx', ['89', '120'])
+    built = tensorrt_export.build(made, 'tensorrt_rtx', ['89', '120'])
     assert built.gpu['capabilities'] == ['8.9', '12.0']
     assert len(built.content) > 1000

@@ -15,7 +15,7 @@ from viva_ros.engine import manifest
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
-from viva_ros.export import tensorrt as building
+from viva_ros.export import tensorrt as tensorrt_export
 
 RTX = 'tensorrt_rtx'
 pytest.importorskip(RTX)
@@ -30,7 +30,7 @@ def graph(kind: str = 'Relu') -> bytes:
         helper.make_graph(
             [node], 'one', [helper.make_tensor_value_info('x', TensorProto.FLOAT, shape)],
             [helper.make_tensor_value_info('y', TensorProto.FLOAT, shape)],
-        ), opset_imports=[helper.make_opsetid('', building.OPSET)], ir_version=10,
+        ), opset_imports=[helper.make_opsetid('', tensorrt_export.OPSET)], ir_version=10,
     )  # fmt: skip
     if kind == 'Relu':
         onnx.checker.check_model(proto)
@@ -38,7 +38,7 @@ def graph(kind: str = 'Relu') -> bytes:
 
 
 def test_engine_is_built_for_several_absent_gpus() -> None:
-    built = building.build(graph(), RTX, ['86', '120'])
+    built = tensorrt_export.build(graph(), RTX, ['86', '120'])
     assert len(built.content) > 1000
     assert built.gpu == {'name': '', 'capabilities': ['8.6', '12.0']}
     assert set(built.libraries) == {RTX}
@@ -53,27 +53,27 @@ def attention(width: int) -> bytes:
             [helper.make_node('Attention', names, ['y'])], 'one',
             [helper.make_tensor_value_info(name, kind, shape) for name in names],
             [helper.make_tensor_value_info('y', kind, shape)],
-        ), opset_imports=[helper.make_opsetid('', building.OPSET)], ir_version=10,
+        ), opset_imports=[helper.make_opsetid('', tensorrt_export.OPSET)], ir_version=10,
     )  # fmt: skip
     return bytes(proto.SerializeToString())
 
 
 def test_attention_without_fused_kernel_is_decomposed() -> None:
-    assert len(building.build(attention(640), RTX, ['89']).content) > 1000
+    assert len(tensorrt_export.build(attention(640), RTX, ['89']).content) > 1000
 
 
 def test_unsupported_operation_is_refused_by_name() -> None:
     with raises('tensorrt-parse-failed', RTX, 'Abacus', '--engine onnx'):
-        building.build(graph('Abacus'), RTX, ['86'])
+        tensorrt_export.build(graph('Abacus'), RTX, ['86'])
 
 
 def test_builder_that_cannot_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(logger: object) -> None:
         raise TypeError('pybind11::init(): factory function returned nullptr')
 
-    monkeypatch.setattr(building.import_library(RTX), 'Builder', fail)
+    monkeypatch.setattr(tensorrt_export.import_library(RTX), 'Builder', fail)
     with raises('tensorrt-builder-failed', RTX, '--engine pytorch'):
-        building.build(graph(), RTX, ['86'])
+        tensorrt_export.build(graph(), RTX, ['86'])
 
 
 @pytest.mark.parametrize(('kind', 'capability', 'code', 'named'), [
@@ -84,10 +84,10 @@ def test_builder_that_cannot_start_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_invalid_capability_is_refused(
     monkeypatch: pytest.MonkeyPatch, kind: str, capability: str, code: str, named: tuple[str, ...]
 ) -> None:
-    library = building.import_library(RTX)
-    monkeypatch.setattr(building, 'import_library', lambda kind: library)
+    library = tensorrt_export.import_library(RTX)
+    monkeypatch.setattr(tensorrt_export, 'import_library', lambda kind: library)
     with raises(code, *named):
-        building.check(kind, True, [capability])
+        tensorrt_export.check(kind, True, [capability])
 
 
 @pytest.mark.parametrize(('capability', 'known'), [('9.0', False), ('8.9', True), ('13.0', True)])
@@ -97,18 +97,18 @@ def test_gpu_that_the_library_does_not_run_on_is_refused(
     device = cuda.Device('NVIDIA H200', capability, 150 * 10**9, '13.0')
     monkeypatch.setattr(cuda, 'probe', lambda: cuda.Probe(device))
     if known:
-        building.check(RTX, False, [])
+        tensorrt_export.check(RTX, False, [])
         return
     with raises('tensorrt-gpu-unsupported', RTX, 'NVIDIA H200', 'sm_90', '--engine pytorch'):
-        building.check(RTX, False, [])
-    building.check(RTX, True, ['89'])
+        tensorrt_export.check(RTX, False, [])
+    tensorrt_export.check(RTX, True, ['89'])
 
 
 @without_gpu
 def test_build_without_gpu_needs_build_only() -> None:
     with raises('tensorrt-gpu-missing', '--build-only', '--capability'):
-        building.check(RTX, False, ['86'])
-    building.check(RTX, True, ['86'])
+        tensorrt_export.check(RTX, False, ['86'])
+    tensorrt_export.check(RTX, True, ['86'])
 
 
 @pytest.mark.slow

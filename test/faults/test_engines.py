@@ -18,7 +18,7 @@ from support.ros import wait
 
 from viva_ros.core.errors import EngineError
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import read
+from viva_ros.engine.manifest import read_manifest
 from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Value
 from viva_ros.nodes import qos
@@ -48,7 +48,7 @@ class Lease:
 def source(running):
     """Return a robot with the joints of the shipped engine and of the fake one."""
     node, _ = running
-    joints = ('right_waist', *read(SHIPPED).ranges.names)
+    joints = ('right_waist', *read_manifest(SHIPPED).ranges.names)
     made = PublishingRobot(node, tuple(dict.fromkeys(joints)))
     yield made
     made.close()

@@ -20,7 +20,7 @@ import pytest
 from support.ros import wait
 
 from viva_ros.core.files import write_atomically
-from viva_ros.engine.manifest import read
+from viva_ros.engine.manifest import read_manifest
 from viva_ros.engine.resources import engine_folder
 from viva_ros.msg import Value
 from viva_ros.nodes import qos
@@ -68,7 +68,7 @@ class Gauge:
 def robot(processes, calibration, listener, tmp_path):
     """Start all processes; return those to measure, and the values."""
     values = listener.listen(Value, 'value', qos.RELIABLE)
-    joints = ','.join(read(engine_folder('', 'tray_lift')).ranges.names)
+    joints = ','.join(read_manifest(engine_folder('', 'tray_lift')).ranges.names)
     (tmp_path / 'level').write_text('160')
     started = {
         'source': processes.start(

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from viva_ros.model import cost as size
+from viva_ros.model import cost
 from viva_ros.model.config import PRESETS, WAN_5B, ViVaConfig
 from viva_ros.model.inference import LeanViVa
 from viva_ros.model.viva import ViVa
@@ -50,17 +50,17 @@ def counted(run: Callable[[], Any]) -> int:
 def test_parameter_formula_equals_model(config: ViVaConfig) -> None:
     with torch.device('meta'):
         model = transformer(config)
-    assert sum(size.parameters(config).values()) == sum(p.numel() for p in model.parameters())
+    assert sum(cost.parameters(config).values()) == sum(p.numel() for p in model.parameters())
 
 
 def test_5b_parameter_count_equals_published() -> None:
-    assert sum(size.parameters(WAN_5B).values()) == 4_999_787_712
+    assert sum(cost.parameters(WAN_5B).values()) == 4_999_787_712
 
 
 @pytest.mark.parametrize('config', REDUCED)
 def test_operation_formula_equals_flop_counter(config: ViVaConfig) -> None:
     model = transformer(config)
-    given = sum(size.forward_operations(config).values())
+    given = sum(cost.forward_operations(config).values())
     assert given == counted(lambda: pass_through(model, config))
 
 
@@ -72,8 +72,8 @@ def test_operations_of_5b_equal_flop_counter_on_meta() -> None:
         with torch.device('meta'):
             model = transformer(config)
             whole.append(counted(lambda m=model, c=config: pass_through(m, c)))
-        assert whole[-1] == sum(size.forward_operations(config).values())
-    total = sum(size.forward_operations(WAN_5B).values())
+        assert whole[-1] == sum(cost.forward_operations(config).values())
+    total = sum(cost.forward_operations(WAN_5B).values())
     assert total == whole[0] + 29 * (whole[1] - whole[0])
     assert total == pytest.approx(8.32e12, rel=1e-3)
 
@@ -88,7 +88,7 @@ def test_operations_of_lean_model_equal_flop_counter(
     images = torch.zeros(1, 3, 32, 32, 3, dtype=torch.uint8)
     inputs = images, torch.zeros(1, 3), torch.zeros(1, dtype=torch.long)
     encoding = counted(lambda: model.encode(images[0]))
-    given = sum(size.lean_operations(model.config).values())
+    given = sum(cost.lean_operations(model.config).values())
     assert given == counted(lambda: model(*inputs)) - encoding
 
 
@@ -108,7 +108,7 @@ def kept(config: ViVaConfig, batch: int, context: AbstractContextManager[None]) 
 
 
 #: Without autocast a block keeps its products in float32.
-KEPT_FP32 = {**size.KEPT, 'ND': 88, 'NF': 8, 'MD': 16}
+KEPT_FP32 = {**cost.KEPT, 'ND': 88, 'NF': 8, 'MD': 16}
 
 
 @pytest.mark.parametrize('bfloat16', [False, True])
@@ -121,7 +121,7 @@ def test_saved_bytes_formula_equals_autograd(config: ViVaConfig, bfloat16: bool)
         return torch.autocast('cpu', torch.bfloat16) if bfloat16 else nullcontext()
 
     more = kept(deeper, batch, context()) - kept(config, batch, context())
-    by_hand = batch * size.kept_by_block(config, size.KEPT if bfloat16 else KEPT_FP32)
-    width, inner = size.Sizes.of(config).width, config.transformer.ffn_dim
+    by_hand = batch * cost.kept_by_block(config, cost.KEPT if bfloat16 else KEPT_FP32)
+    width, inner = cost.Sizes.of(config).width, config.transformer.ffn_dim
     copies = 2 * (8 * width**2 + 2 * width * inner) if bfloat16 else 0  # weights in bfloat16
     assert more == by_hand + copies

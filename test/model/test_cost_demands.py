@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from viva_ros.model import cost as size
+from viva_ros.model import cost
 from viva_ros.model.config import PRESETS, WAN_5B, ViVaConfig
 from viva_ros.model.cost import (
     adapter_parameters,
@@ -20,17 +20,17 @@ from viva_ros.model.cost import (
     training_operations,
 )
 from viva_ros.model.pretrained import dtype_of
-from viva_ros.training import checkpointing as adapters
+from viva_ros.training import checkpointing
 
 CONFIG = replace(PRESETS['tiny'], text_tokens=5)
 
 
-def counted(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
+def counted(config: ViVaConfig, rank: int, checkpointed: bool) -> int:
     """Return the operations of a training step, counted by torch."""
     model = WanTransformer3DModel(**config.transformer.arguments(config.vae.z_dim)).train()
     if rank:
-        adapters.add(model, rank)
-    if checkpointing:
+        checkpointing.add(model, rank)
+    if checkpointed:
         model.enable_gradient_checkpointing()
     video = torch.randn(1, config.vae.z_dim, config.frames, *config.latent_shape[1:])
     text = torch.randn(1, config.text_tokens, config.transformer.text_dim)
@@ -39,32 +39,28 @@ def counted(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
     return int(counter.get_total_flops())
 
 
-@pytest.mark.parametrize('checkpointing', [False, True])
-def test_full_training_operations_equal_flop_counter(
-    checkpointing: bool,
-) -> None:
-    name = 'all weights' + ', checkpointing' * checkpointing
-    assert training_operations(CONFIG)[name] == counted(CONFIG, 0, checkpointing)
+@pytest.mark.parametrize('checkpointed', [False, True])
+def test_full_training_operations_equal_flop_counter(checkpointed: bool) -> None:
+    name = 'all weights' + ', checkpointing' * checkpointed
+    assert training_operations(CONFIG)[name] == counted(CONFIG, 0, checkpointed)
 
 
-@pytest.mark.parametrize('checkpointing', [False, True])
-def test_lora_training_operations_are_near_flop_counter(
-    checkpointing: bool,
-) -> None:
+@pytest.mark.parametrize('checkpointed', [False, True])
+def test_lora_training_operations_are_near_flop_counter(checkpointed: bool) -> None:
     # The formula counts a gradient for the input of the first block, hence many blocks.
     deep = replace(CONFIG, transformer=replace(
         CONFIG.transformer, num_layers=12, num_attention_heads=8, ffn_dim=400
     ))  # fmt: skip
-    name = 'LoRA' + ', checkpointing' * checkpointing
+    name = 'LoRA' + ', checkpointing' * checkpointed
     assert training_operations(deep)[name] == pytest.approx(
-        counted(deep, 1, checkpointing), rel=0.05
+        counted(deep, 1, checkpointed), rel=0.05
     )
 
 
 def test_adapter_parameters_equal_peft() -> None:
     with torch.device('meta'):
         model = WanTransformer3DModel(**CONFIG.transformer.arguments(CONFIG.vae.z_dim))
-        adapters.add(model, 3)
+        checkpointing.add(model, 3)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert adapter_parameters(CONFIG, 3) == learning
 
@@ -74,7 +70,7 @@ def test_checkpointed_block_keeps_only_its_input(rank: int) -> None:
     kept = []
     for layers in (2, 3):
         config = replace(CONFIG, transformer=replace(CONFIG.transformer, num_layers=layers))
-        kept.append(_kept(config, rank, checkpointing=True))
+        kept.append(_kept(config, rank, checkpointed=True))
     # 7 frames of 2 x 2 latents at 32 px are 7 tokens; 2 heads of 12
     assert kept[1] - kept[0] == 2 * 7 * 24
 
@@ -83,19 +79,19 @@ def test_saved_bytes_of_frozen_blocks_equal_autograd() -> None:
     kept = []
     for layers in (2, 3):  # the input of the first block needs no gradient
         config = replace(CONFIG, transformer=replace(CONFIG.transformer, num_layers=layers))
-        kept.append(_kept(config, 2, checkpointing=False))
+        kept.append(_kept(config, 2, checkpointed=False))
     # Of adapters in bfloat16, except two on the text, which needs no gradient.
     copies = 2 * (8 * 2 * (24 + 24) + 2 * 2 * (24 + 48) - 2 * 2 * 24)
-    assert kept[1] - kept[0] == size.kept_by_block(CONFIG, size.KEPT_LORA, 2) + copies
+    assert kept[1] - kept[0] == cost.kept_by_block(CONFIG, cost.KEPT_LORA, 2) + copies
 
 
-def _kept(config: ViVaConfig, rank: int, checkpointing: bool) -> int:
+def _kept(config: ViVaConfig, rank: int, checkpointed: bool) -> int:
     model = WanTransformer3DModel(**config.transformer.arguments(config.vae.z_dim)).train()
     if rank:
         for name, parameter in model.named_parameters():
             parameter.data = parameter.data.to(dtype_of(name, torch.bfloat16))
-        adapters.add(model, rank)
-    if checkpointing:
+        checkpointing.add(model, rank)
+    if checkpointed:
         model.enable_gradient_checkpointing()
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     saved: dict[int, Tensor] = {}
@@ -121,7 +117,7 @@ def test_training_memory_of_5b_by_hand() -> None:
     assert four.moments == pytest.approx(one.moments / 4)
     assert four.activations == 2 * one.activations
     # one block, and the inputs of all 30 blocks: 840 x 3072 numbers of 2 bytes
-    block = size.kept_by_block(WAN_5B, size.KEPT)
+    block = cost.kept_by_block(WAN_5B, cost.KEPT)
     assert one.activations == block + 30 * 2 * 840 * 3072
     assert training_memory(WAN_5B, 1, checkpointing=False).activations == 30 * block
 

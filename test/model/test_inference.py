@@ -13,8 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.engine.resources import engine_folder
-from viva_ros.model import checkpoint
-from viva_ros.model import cost as size
+from viva_ros.model import checkpoint, cost
 from viva_ros.model.config import WAN_5B
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.inference import LeanViVa, TextKeys
@@ -150,8 +149,8 @@ def test_single_frame_encoder_of_5b_costs_a_third() -> None:
 def test_lean_5b_saves_precomputed_operations() -> None:
     """At 384x320 and with a text of a few words: 10.1 to 8.0 TFLOP, encoders included."""
     viva = of_5b(1)
-    stock = sum(size.forward_operations(WAN_5B).values())
-    lean = sum(size.lean_operations(WAN_5B, words=17).values())
+    stock = sum(cost.forward_operations(WAN_5B).values())
+    lean = sum(cost.lean_operations(WAN_5B, words=17).values())
     with torch.device('meta'):
         views = torch.zeros(3, 3, 384, 320)
         video = make_video_vae(viva.config.vae)

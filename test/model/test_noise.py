@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from viva_ros.model import noise as draws
-from viva_ros.model.noise import BatchShare, Source
+from viva_ros.model.noise import BatchShare, Source, integers, normal, uniform
 
 Draw = Callable[[int, Source], Tensor]
 DRAWS: dict[str, Draw] = {
-    'normal': lambda count, source: draws.normal((count, 3), source),
-    'uniform': lambda count, source: draws.uniform((count, 2, 2), source),
-    'integers': lambda count, source: draws.integers(1000, count, source),
+    'normal': lambda count, source: normal((count, 3), source),
+    'uniform': lambda count, source: uniform((count, 2, 2), source),
+    'integers': lambda count, source: integers(1000, count, source),
 }
 
 
@@ -34,8 +33,8 @@ def test_parts_of_a_batch_join_to_the_batch(name: str) -> None:
 
 
 def test_unshared_draws_equal_torch() -> None:
-    assert torch.equal(draws.normal((2, 3), generator()), torch.randn(2, 3, generator=generator()))
-    assert torch.equal(draws.uniform((4,), generator()), torch.rand(4, generator=generator()))
+    assert torch.equal(normal((2, 3), generator()), torch.randn(2, 3, generator=generator()))
+    assert torch.equal(uniform((4,), generator()), torch.rand(4, generator=generator()))
 
 
 def test_torch_refuses_share_as_generator() -> None:

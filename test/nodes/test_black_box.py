@@ -12,7 +12,7 @@ from rosbags.rosbag2 import Reader
 from std_msgs.msg import String
 from support.ros import wait
 
-from viva_ros.cli import main as cli
+from viva_ros.cli.main import main
 from viva_ros.data.lerobot.reader import episode_paths
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
@@ -74,7 +74,7 @@ def test_alert_recording_is_labelled_and_imported(
     assert not {'/value', '/joint_states'} & durable
 
     monkeypatch.setattr('sys.stdin', io.StringIO('e 1.5 it slipped\nf\n'))
-    assert cli.main(['label', str(box), '--unlabelled']) == 0
+    assert main(['label', str(box), '--unlabelled']) == 0
     (episode,) = [one for one in episodes_of(open_recording(path)) if one.label is not None]
     assert not episode.label.success and episode.label.task == 'tray_lift'
     assert episode.name.endswith(alarm.episode_id)
@@ -82,7 +82,7 @@ def test_alert_recording_is_labelled_and_imported(
 
     (tmp_path / 'map.yaml').write_text(MAP)
     line = ['import', str(path), '--map', str(tmp_path / 'map.yaml')]
-    assert cli.main([*line, '--out', str(tmp_path / 'set')]) == 0
+    assert main([*line, '--out', str(tmp_path / 'set')]) == 0
     (imported,) = episode_paths(tmp_path / 'set')
     (again,) = episodes_of(open_recording(imported))
     assert not again.label.success and again.label.times['manifest'] == pytest.approx(1.5)

@@ -16,9 +16,8 @@ from support.errors import raises
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import flatten, setting
-from viva_ros.nodes import parameters as parameter_names
 from viva_ros.nodes.lifecycle import SUCCESS, ManagedNode
-from viva_ros.nodes.parameters import Parameters, refused_names, unrelated_names
+from viva_ros.nodes.parameters import RENAMED, Parameters, refused_names, unrelated_names
 from viva_ros.nodes.settings import SETTINGS
 
 
@@ -202,7 +201,7 @@ def test_unknown_name_in_known_group_lists_the_group():
 
 
 def test_renamed_parameter_fails_with_new_name(monkeypatch):
-    monkeypatch.setitem(parameter_names.RENAMED, 'old', "'new: <value>'")
+    monkeypatch.setitem(RENAMED, 'old', "'new: <value>'")
     assert refused_names(['old'], ['new']) == ["parameter 'old' was removed: use 'new: <value>'"]
     assert refused_names(['old'], ['old', 'new']) == [], 'a node with a parameter of that name'
 

@@ -62,13 +62,13 @@ def worth_engine_folder(
 ) -> Path:
     """Return an empty engine folder; all commands load ``worth_engine`` from it."""
     from viva_ros.cli import calibrate
-    from viva_ros.evaluation import run as contest
-    from viva_ros.scoring import jobs as score_job
+    from viva_ros.evaluation import run
+    from viva_ros.scoring import jobs
     from viva_ros.visualization import plot
 
     folder = tmp_path / 'engine'
     folder.mkdir()
-    for module in (calibrate, contest, plot, score_job):
+    for module in (calibrate, run, plot, jobs):
         monkeypatch.setattr(module, 'load', lambda path, task, kind='auto': worth_engine)
     return folder
 

@@ -9,8 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.engine import manifest as manifests
-from viva_ros.engine.manifest import Manifest
+from viva_ros.engine.manifest import FORMAT, Manifest, write_manifest
 
 JOINTS = ('worth', 'other')
 FINGERPRINT = '00ff00ff00ff00ff'
@@ -48,8 +47,8 @@ def write_worth_engine(folder: Path, batch: int | str = 1, fingerprint: str = FI
     folder.mkdir(exist_ok=True)
     content = graph(batch)
     (folder / 'engine.onnx').write_bytes(content)
-    manifests.write(folder, Manifest(
-        manifests.FORMAT, 'viva', hashlib.sha256(content).hexdigest(), ('head', 'wrist'),
+    write_manifest(folder, Manifest(
+        FORMAT, 'viva', hashlib.sha256(content).hexdigest(), ('head', 'wrist'),
         (32, 32), JointRanges(JOINTS, (-1.0, -1.0), (1.0, 1.0)), 1.0, ('tray_lift',), fingerprint,
         1e-7, 9, {},
     ))  # fmt: skip

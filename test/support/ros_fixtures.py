@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def shared_memory() -> Iterator[None]:
     """Remove the shared-memory segments of killed processes after the tests of a file."""
     yield
-    from viva_ros.doctor import shared_memory as leftovers
+    from viva_ros.doctor.shared_memory import remove_leftovers
 
-    leftovers.remove()
+    remove_leftovers()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from torch.distributed.tensor import DTensor
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
-from viva_ros.training import losses as stages
+from viva_ros.training import losses
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.dataset import Data, JointTrack
 from viva_ros.training.distributed import Hardware, Workers
@@ -62,13 +62,13 @@ def make_data() -> Data:
     return Data(images, joints, later, returned, stamps, episode, labels, tracks)
 
 
-def losses_of(model: ViVa, data: Data) -> dict[str, tuple[nn.Module, stages.VaeLoss]]:
-    labels = stages.Labels.of(data, model, model.config.tasks)
-    raw = stages.encode_all(model, data)
+def losses_of(model: ViVa, data: Data) -> dict[str, tuple[nn.Module, losses.VaeLoss]]:
+    labels = losses.Labels.of(data, model, model.config.tasks)
+    raw = losses.encode_all(model, data)
     return {
-        'vae': (model.vae, stages.VaeLoss(model, data, AugmentSettings())),
-        'video': (model.transformer, stages.VideoLoss(model, data, raw, 1)),
-        'viva': (model.transformer, stages.ViVaLoss(model, data, labels, AugmentSettings())),
+        'vae': (model.vae, losses.VaeLoss(model, data, AugmentSettings())),
+        'video': (model.transformer, losses.VideoLoss(model, data, raw, 1)),
+        'viva': (model.transformer, losses.ViVaLoss(model, data, labels, AugmentSettings())),
     }  # type: ignore[dict-item]
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from support.recordings import make_label, write_recording
 
 from viva_ros.cli import advantage, score
-from viva_ros.cli import import_ as import_recordings
+from viva_ros.cli.import_ import main
 
 LENGTHS = (8, 12)  # frames at 10 Hz
 
@@ -31,7 +31,7 @@ def test_dataset_is_scored_by_index_and_stays_unchanged(
     (tmp_path / 'map.yaml').write_text('rate: 10\n')
     made = tmp_path / 'made'
     options = ['--map', str(tmp_path / 'map.yaml'), '--out', str(made)]
-    assert import_recordings.main([str(tmp_path / 'in'), *options]) == 0
+    assert main([str(tmp_path / 'in'), *options]) == 0
     before = hashes(made)
     assert score.main([str(made), '--engine', str(small_engine), '--rate', '5']) == 0
     assert advantage.main([str(tmp_path / 'made_scored'), '--horizon', '0.2']) == 0

@@ -14,10 +14,9 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from viva_ros.bringup.launch_arguments import NAMESPACE
-from viva_ros.doctor import checks as findings
-from viva_ros.doctor import checks as graph_findings
-from viva_ros.doctor import shared_memory as leftovers
+from viva_ros.doctor import checks
 from viva_ros.doctor.checks import ERROR, Finding
+from viva_ros.doctor.shared_memory import remove_leftovers
 from viva_ros.engine.resources import DEFAULT_TASK
 
 
@@ -26,13 +25,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     if args.clean:
         return clean()
-    found = [*findings.versions(), *findings.shared_memory()]
-    of_engine, cameras = findings.engine(args.engine, args.task)
+    found = [*checks.versions(), *checks.shared_memory()]
+    of_engine, cameras = checks.engine(args.engine, args.task)
     found += of_engine
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         joints: str = args.joint_states_topic
-        found += graph_findings.check_graph(args.namespace, cameras, args.seconds, joints)
+        found += checks.check_graph(args.namespace, cameras, args.seconds, joints)
     finally:
         rclpy.try_shutdown()
     return report(found)
@@ -71,9 +70,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def clean() -> int:
     """Delete the segments of dead processes."""
-    gone = leftovers.remove()
+    gone = remove_leftovers()
     print(f'{len(gone)} segments of dead processes deleted, '
-          f'{sum(one.size for one in gone) / findings.MIB:.0f} MiB')  # fmt: skip
+          f'{sum(one.size for one in gone) / checks.MIB:.0f} MiB')  # fmt: skip
     return 0
 
 
@@ -84,6 +83,6 @@ def report(found: Sequence[Finding]) -> int:
         if one.remedy:
             print(f'      -> {one.remedy}')
     errors = sum(one.level == ERROR for one in found)
-    warnings = sum(one.level == findings.WARN for one in found)
+    warnings = sum(one.level == checks.WARN for one in found)
     print(f'{errors} errors, {warnings} warnings')
     return 1 if errors else 0

@@ -19,7 +19,7 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.open import find
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
-from viva_ros.evaluation import tables as report
+from viva_ros.evaluation import tables
 from viva_ros.evaluation.from_scores import calibrations_of, engine_of, read_tables, results_of
 from viva_ros.evaluation.perturbations import measure_checks
 from viva_ros.evaluation.plots import draw
@@ -35,8 +35,7 @@ from viva_ros.evaluation.run import (
     tasks_of,
 )
 from viva_ros.evaluation.summary import by_task, of_all
-from viva_ros.evaluation.tables import markdown
-from viva_ros.sim.tasks import registry as simulated
+from viva_ros.sim.tasks import registry
 
 __all__ = ['camera_only', 'main', 'mean_duration']
 
@@ -58,14 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     evaluation = of_scores(config) if config.scores else of_engines(config)
     results, checks = evaluation.results, evaluation.checks
     measured, parts = of_all(results, camera_only()), by_task(results, camera_only())
-    content = report.content(measured, parts, checks, results, evaluation.engine)
+    content = tables.content(measured, parts, checks, results, evaluation.engine)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(config.out, content)
-    write_atomically(config.out.with_suffix('.md'), markdown({ALL: measured, **parts}, checks))
+    write_atomically(
+        config.out.with_suffix('.md'), tables.markdown({ALL: measured, **parts}, checks)
+    )
     draw(results, camera_only(), config.out.with_suffix('.png'))
     if config.report:
         write_report(config.report, {ALL: measured, **parts}, evaluation)
-    report.show(measured, checks, Console(width=None if sys.stdout.isatty() else WIDTH))
+    tables.show(measured, checks, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0
 
 
@@ -106,9 +107,9 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
 def of_scores(config: EvaluationConfig) -> Evaluation:
     """Read the values from the tables of 'viva score'."""
     folders = by_name(config.scores)
-    tables = {name: read_tables(Path(folder), config.task) for name, folder in folders.items()}
-    results, paths = results_of(tables, find(config.recordings), config.task)
-    first = next(iter(tables.values()))
+    scored = {name: read_tables(Path(folder), config.task) for name, folder in folders.items()}
+    results, paths = results_of(scored, find(config.recordings), config.task)
+    first = next(iter(scored.values()))
     return Evaluation(results, paths, engine_of(first), {}, calibrations_of(first))
 
 
@@ -135,7 +136,7 @@ def write_report(out: Path, scopes: Mapping[str, Any], evaluation: Evaluation) -
     paths = {(one.task, one.name): path for one, path in zip(rows, evaluation.paths, strict=True)}
     title = f'viva_ros: engine {evaluation.engine["fingerprint"]} on {len(rows)} test episodes'
     about = (
-        f'{datetime.now(UTC).date().isoformat()}, {report.hardware()}. The value rises '
+        f'{datetime.now(UTC).date().isoformat()}, {tables.hardware()}. The value rises '
         'towards success and starts at the base rate of its training data. Advisory, not a '
         'safety function.'
     )
@@ -178,4 +179,4 @@ def by_name(texts: Sequence[str]) -> dict[str, str]:
 
 def camera_only() -> frozenset[str]:
     """Return the injected failures that only cameras can detect; none without the simulator."""
-    return simulated.camera_only() if find_spec('mujoco') is not None else frozenset()
+    return registry.camera_only() if find_spec('mujoco') is not None else frozenset()

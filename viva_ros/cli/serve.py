@@ -16,7 +16,7 @@ from typing import Final
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.engine.backend import kinds
 from viva_ros.engine.factory import load
-from viva_ros.engine.remote import protocol as exchange
+from viva_ros.engine.remote import protocol
 from viva_ros.engine.remote.server import Server, warm_up
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--task', default=DEFAULT_TASK, help='task of the engine; default: %(default)s'
     )
     parser.add_argument(
-        '--address', default=exchange.AUTO,
+        '--address', default=protocol.AUTO,
         help='path of the socket; default: a socket of the current user',
     )  # fmt: skip
     parser.add_argument(
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 1 <= args.batch <= MOST:
         raise ConfigurationError('serve-option', f'--batch is {args.batch}, must be 1 to {MOST}')
     engine = load(engine_folder(args.engine, args.task), args.task, args.engine_kind)
-    address = exchange.address_of(args.address)
+    address = protocol.address_of(args.address)
     batch = warm_up(engine, args.batch)
     server = Server(engine, args.task, address, args.wait_ms * 1e-3, batch)
     stopped = threading.Event()

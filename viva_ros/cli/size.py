@@ -12,8 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from viva_ros.model import cost as demands
-from viva_ros.model import cost as size
+from viva_ros.model import cost
 from viva_ros.model.config import PRESETS, ViVaConfig
 from viva_ros.model.cost import Sizes
 
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def table(config: ViVaConfig, batch: int, rank: int) -> str:
     """Return all tables as Markdown."""
-    s, encoding = Sizes.of(config), demands.encoding_operations(config)
+    s, encoding = Sizes.of(config), cost.encoding_operations(config)
     heading = (
         f'{config.preset}: D = {s.width}, F = {s.feed_forward}, L = {s.layers} blocks, '
         f'N = {s.tokens} tokens, M = {s.words} words'
@@ -58,22 +57,22 @@ def table(config: ViVaConfig, batch: int, rank: int) -> str:
 
 
 def _parameters(config: ViVaConfig, rank: int) -> str:
-    parts = size.parameters(config)
+    parts = cost.parameters(config)
     rows = {
         **parts, 'transformer': sum(parts.values()),
-        'VAE, single-frame form': demands.vae_parameters(config),
-        f'LoRA, rank {rank}': demands.adapter_parameters(config, rank),
+        'VAE, single-frame form': cost.vae_parameters(config),
+        f'LoRA, rank {rank}': cost.adapter_parameters(config, rank),
     }  # fmt: skip
     return _rows('| parameters | |', {name: f'{number:,}' for name, number in rows.items()})
 
 
 def _operations(config: ViVaConfig, encoding: int) -> str:
-    stock, lean = size.forward_operations(config), size.lean_operations(config)
+    stock, lean = cost.forward_operations(config), cost.lean_operations(config)
     rows = {name: f'{stock[name] / TERA:.3f} | {lean[name] / TERA:.3f}' for name in stock}
     rows['views through the VAE'] = f'{encoding / TERA:.3f} | {encoding / TERA:.3f}'
     sums = [(sum(parts.values()) + encoding) / TERA for parts in (stock, lean)]
     rows['one estimate'] = f'{sums[0]:.3f} | {sums[1]:.3f}'
-    for name, number in demands.training_operations(config).items():
+    for name, number in cost.training_operations(config).items():
         rows[f'one sample in training, {name}'] = f'{(number + encoding) / TERA:.3f} |'
     return _rows('| TFLOP | stock | lean |', rows)
 
@@ -83,7 +82,7 @@ def _memory(config: ViVaConfig, batch: int, rank: int) -> str:
     ways = [(f'all weights, {n} GPU' + 's, FSDP' * (n > 1), n, 0) for n in (1, 2, 4, 8)]
     for name, processes, adapters in [*ways, (f'LoRA of rank {rank}, 1 GPU', 1, rank)]:
         for checkpointing in (True, False):
-            m = demands.training_memory(config, batch, processes, adapters, checkpointing)
+            m = cost.training_memory(config, batch, processes, adapters, checkpointing)
             parts = (m.weights, m.copies, m.gradients, m.moments, m.activations, m.total)
             cells = ' | '.join(f'{part / GB:.1f}' for part in parts)
             rows[name + ', checkpointing' * checkpointing] = cells
@@ -93,22 +92,22 @@ def _memory(config: ViVaConfig, batch: int, rank: int) -> str:
 
 def _times(config: ViVaConfig, encoding: int) -> str:
     """Return the table of step times with the batch of the paper, with checkpointing."""
-    operations, rows = demands.training_operations(config), {}
+    operations, rows = cost.training_operations(config), {}
     ways = [('all weights', n) for n in (1, 4, 8)] + [('LoRA', 1)]
     for name, processes in ways:
         each = operations[f'{name}, checkpointing'] + encoding
-        times = [demands.step_time(each, BATCH, processes, peak)
-                 for peak in demands.DENSE_BF16.values()]  # fmt: skip
+        times = [cost.step_time(each, BATCH, processes, peak)
+                 for peak in cost.DENSE_BF16.values()]  # fmt: skip
         rows[f'{name}, {processes} GPU' + 's' * (processes > 1)] = ' | '.join(
             f'{seconds:.1f}' for seconds in times
         )
-    share = round(100 * demands.SHARE)
+    share = round(100 * cost.SHARE)
     title = f'| s for a step of {BATCH} samples at {share} % of the peak, checkpointing | '
-    return _rows(title + ' | '.join(demands.DENSE_BF16) + ' |', rows)
+    return _rows(title + ' | '.join(cost.DENSE_BF16) + ' |', rows)
 
 
 def _inference_memory(config: ViVaConfig) -> str:
-    whole, vae = sum(size.parameters(config).values()), demands.vae_parameters(config)
+    whole, vae = sum(cost.parameters(config).values()), cost.vae_parameters(config)
     rows = {
         name: f'{(width * whole + 4 * vae) / GB:.1f}'
         for name, width in (('bfloat16', 2), ('float32', 4))

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.conversion.topic_map import NAME as MAP
+from viva_ros.data.conversion import topic_map
 from viva_ros.data.episode import Episode, Joints, Label, Mark, judged, load, sidecar
 from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import TruthMessage, runs, stamp_of_event, truth
@@ -70,7 +70,7 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
         raise RecordingError(
             'cameras-missing',
             f'{recording.path} has no topic <camera>/image_raw or .../compressed, but {topics}: '
-            f'name its cameras in a {MAP} in its folder',
+            f'name its cameras in a {topic_map.NAME} in its folder',
         )
     for span in spans(recording):
         name = recording.path.stem + (f':{span.id}' if span.id else '')

@@ -22,13 +22,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import VivaError
-from viva_ros.doctor import shared_memory as leftovers
+from viva_ros.doctor.shared_memory import find_leftovers
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import named
 from viva_ros.engine.resources import engine_folder, shared_folder
-from viva_ros.nodes import qos
-from viva_ros.nodes.diagnostics import ERROR as FAULT
-from viva_ros.nodes.diagnostics import WARN as DOUBT
+from viva_ros.nodes import diagnostics, qos
 from viva_ros.nodes.registry import PROFILE_VARIABLE
 
 OK: Final = 'ok'
@@ -72,7 +70,7 @@ def versions() -> list[Finding]:
 
 def shared_memory() -> list[Finding]:
     """Check the profile of Fast DDS, free shared memory, and segments of dead processes."""
-    dead = leftovers.find()
+    dead = find_leftovers()
     size = sum(one.size for one in dead) / MIB
     found = [_profile(), _room()]
     if dead:
@@ -168,11 +166,11 @@ def check_graph(
     try:
         _discover(node, executor)
         inputs = _inputs(node, cameras, joints)
-        counts, diagnostics = _measure(node, inputs, executor, seconds)
+        counts, reported = _measure(node, inputs, executor, seconds)
         findings = [_node(node, name) for name in NODES]
         findings += [_input(node, topic, counts[topic], seconds) for topic in inputs]
         findings += [_result(node, topic, reliable) for topic, reliable in RESULTS.items()]
-        return findings + diagnostics
+        return findings + reported
     finally:
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
@@ -229,12 +227,13 @@ def _measure(
             kind = getattr(import_module(f'{package}.msg'), name)
             node.create_subscription(kind, topic, count(topic), qos.JOINTS, raw=True)
     received: dict[str, Finding] = {}
+    levels = {diagnostics.WARN: WARN, diagnostics.ERROR: ERROR}
     names = {f'{node.get_namespace().rstrip("/")}/{name}' for name in NODES}
 
     def store(message: DiagnosticArray) -> None:
         for entry in message.status:
-            if entry.name.partition(':')[0] in names and entry.level in (DOUBT, FAULT):
-                level = ERROR if entry.level == FAULT else WARN
+            if entry.name.partition(':')[0] in names and entry.level in levels:
+                level = levels[entry.level]
                 received[entry.name] = Finding(
                     level, entry.name, entry.message, 'see /diagnostics'
                 )

@@ -39,7 +39,7 @@ class Leftover:
         return (self.path, mutex, self.path.with_name(self.path.name + LOCK))
 
 
-def find(folder: Path = SHARED, young: float = YOUNG) -> list[Leftover]:
+def find_leftovers(folder: Path = SHARED, young: float = YOUNG) -> list[Leftover]:
     """
     Return the segments whose owner is dead.
 
@@ -48,7 +48,7 @@ def find(folder: Path = SHARED, young: float = YOUNG) -> list[Leftover]:
     return [one for one in _segments(folder) if _with_lock(one, young, remove=False)]
 
 
-def remove(folder: Path = SHARED, young: float = YOUNG) -> list[Leftover]:
+def remove_leftovers(folder: Path = SHARED, young: float = YOUNG) -> list[Leftover]:
     """Delete the segments whose owner is dead, each under its lock, and return them."""
     return [one for one in _segments(folder) if _with_lock(one, young, remove=True)]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from viva_ros.core.errors import EngineError
-from viva_ros.engine import manifest as manifests
 from viva_ros.engine.api import Engine
 from viva_ros.engine.backend import AUTO, BACKENDS, is_installed, kinds
+from viva_ros.engine.manifest import MANIFEST, read_manifest
 
 ONNX: Final = 'onnx'
 CHECKPOINT: Final = 'model.json'
@@ -42,9 +42,9 @@ def choose(folder: Path, kind: str = AUTO) -> BackendChoice:
     """
     if kind != AUTO:
         return BackendChoice(kind, 'requested')
-    if not (folder / manifests.MANIFEST).exists() and (folder / CHECKPOINT).exists():
+    if not (folder / MANIFEST).exists() and (folder / CHECKPOINT).exists():
         return BackendChoice('pytorch', 'the folder has a checkpoint and no exported engine')
-    runs = manifests.read(folder).runs
+    runs = read_manifest(folder).runs
     missing: list[str] = []
     for candidate in runs:
         if is_installed(candidate):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from viva_ros.core.errors import VivaError
-from viva_ros.engine import shared_memory as wire
+from viva_ros.engine import shared_memory
 from viva_ros.engine.api import Engine
 from viva_ros.engine.factory import load
 from viva_ros.engine.usage import signal_at_end_of_parent
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         engine = load(Path(folder), task, kind)
     except VivaError as error:
-        connection.send(wire.reply(0, *wire.failure(error)))
+        connection.send(shared_memory.reply(0, *shared_memory.failure(error)))
         return 1
     try:
         serve(engine, connection)
@@ -53,23 +53,24 @@ def end_with_parent() -> None:
 
 def serve(engine: Engine, connection: socket.socket) -> None:
     """Answer requests until the parent closes its socket."""
-    connection.send(wire.reply(0, wire.DONE, wire.info_text(engine.info)))
+    info = shared_memory.info_text(engine.info)
+    connection.send(shared_memory.reply(0, shared_memory.DONE, info))
     try:
-        memory = wire.attach(connection, engine.info)
+        memory = shared_memory.attach(connection, engine.info)
     except EOFError:
         return
-    while packet := connection.recv(wire.MAX_PACKET):
-        (number,) = wire.REQUEST.unpack(packet)
-        connection.send(wire.reply(number, *answer(engine, memory)))
+    while packet := connection.recv(shared_memory.MAX_PACKET):
+        (number,) = shared_memory.REQUEST.unpack(packet)
+        connection.send(shared_memory.reply(number, *answer(engine, memory)))
 
 
-def answer(engine: Engine, memory: wire.ObservationMemory) -> tuple[int, str]:
+def answer(engine: Engine, memory: shared_memory.ObservationMemory) -> tuple[int, str]:
     """Estimate from the observation in the memory; return status and text of the reply."""
     try:
         memory.answer(engine.estimate(memory.observation()))
     except Exception as error:
-        return wire.failure(error)
-    return wire.DONE, ''
+        return shared_memory.failure(error)
+    return shared_memory.DONE, ''
 
 
 if __name__ == '__main__':

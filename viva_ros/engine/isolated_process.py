@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from viva_ros.core.errors import EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine import shared_memory as wire
+from viva_ros.engine import shared_memory
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.background_task import nothing
 
@@ -143,7 +143,7 @@ class Child:
     """One process that loads an engine once."""
 
     def __init__(self, arguments: list[str]) -> None:
-        self._socket, theirs = wire.pair()
+        self._socket, theirs = shared_memory.pair()
         line = [sys.executable, '-m', 'viva_ros.engine.isolated_child', *arguments]
         with theirs:
             self.process = starter(os.getpid()).submit(
@@ -176,11 +176,11 @@ class Child:
             raise EngineError(
                 'engine-process-start', f'{error}: read its output in the log'
             ) from error
-        if status != wire.DONE:
+        if status != shared_memory.DONE:
             self.kill()
-        wire.check_done(status, text)
-        info = wire.info_from(text)
-        self._memory = wire.share(self._socket, info)
+        shared_memory.check_done(status, text)
+        info = shared_memory.info_from(text)
+        self._memory = shared_memory.share(self._socket, info)
         self.loaded = True
         return info
 
@@ -196,12 +196,12 @@ class Child:
         self._memory.put(observation)
         self._number += 1
         try:
-            self._socket.send(wire.REQUEST.pack(self._number))
+            self._socket.send(shared_memory.REQUEST.pack(self._number))
         except OSError as error:
             raise LostError(self._ending()) from error
         if not self.is_readable(patience):
             raise LostError(f'engine has not answered for {patience:g} s, its process was killed')
-        wire.check_done(*self._receive())
+        shared_memory.check_done(*self._receive())
         return self._memory.estimate()
 
     def kill(self) -> None:
@@ -216,12 +216,12 @@ class Child:
 
     def _receive(self) -> tuple[int, str]:
         try:
-            packet = self._socket.recv(wire.MAX_PACKET)
+            packet = self._socket.recv(shared_memory.MAX_PACKET)
         except OSError:
             packet = b''
-        if len(packet) < wire.REPLY.size:
+        if len(packet) < shared_memory.REPLY.size:
             raise LostError(self._ending())
-        return wire.read_reply(packet)
+        return shared_memory.read_reply(packet)
 
     def _ending(self) -> str:
         try:

@@ -150,7 +150,7 @@ ADDED: Final = {f.name for f in fields(Manifest)
                 if f.default is not MISSING or f.default_factory is not MISSING}  # fmt: skip
 
 
-def write(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``engine.json``; call it after all other files are written."""
     parity = None if math.isnan(manifest.parity) else manifest.parity
     content = {**asdict(manifest), 'ranges': manifest.ranges.to_dict(), 'parity': parity}
@@ -181,7 +181,7 @@ def fingerprint(checkpoint: str, graph: str, seam: str = '') -> str:
     return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]
 
 
-def read(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
     """
     Read ``engine.json``.
 
@@ -217,7 +217,7 @@ def named(folder: Path) -> str:
 
     :raises EngineError: if engine.json cannot be used
     """
-    return read(folder).fingerprint if (folder / MANIFEST).exists() else ''
+    return read_manifest(folder).fingerprint if (folder / MANIFEST).exists() else ''
 
 
 def check_fingerprint(path: Path, manifest: Manifest) -> None:

@@ -25,19 +25,22 @@ import torch
 from viva_ros.console.provenance import command_line, versions
 from viva_ros.core.errors import EngineError
 from viva_ros.core.settings import setting, validate
-from viva_ros.engine import manifest as manifests
 from viva_ros.engine.api import Engine
 from viva_ros.engine.backend import BACKENDS, is_installed, runs_onnx
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import (
     CHECKPOINT,
     FLOAT32,
+    FORMAT,
     GRAPH,
     LARGEST_DIFFERENCE,
     MANIFEST,
     ONNX,
     Manifest,
     check_building_place,
+    fingerprint,
+    read_manifest,
+    write_manifest,
 )
 from viva_ros.export import parity, quantization
 from viva_ros.export.graph import OPSET, CheckpointSource, make_graph, open_source, run_of
@@ -180,12 +183,12 @@ def compiled_file(
     source: CheckpointSource, plan: 'ExportPlan', samples: Sequence[ParitySample]
 ) -> EngineFile:
     """Compile a graph with TensorRT or TensorRT-RTX."""
-    from viva_ros.export import tensorrt as building
+    from viva_ros.export import tensorrt as tensorrt_export
 
-    building.check(plan.kind, plan.build_only, plan.capabilities)
-    opset = building.OPSET if plan.precision in HALVES else OPSET
+    tensorrt_export.check(plan.kind, plan.build_only, plan.capabilities)
+    opset = tensorrt_export.OPSET if plan.precision in HALVES else OPSET
     graph, facts = _graph(source, plan, samples, opset)
-    built = building.build(graph, plan.kind, plan.capabilities)
+    built = tensorrt_export.build(graph, plan.kind, plan.capabilities)
     return EngineFile(PLAN, built.content, facts, built.gpu, built.libraries)
 
 
@@ -200,9 +203,9 @@ def describe(source: CheckpointSource, kind: str, precision: str, made: EngineFi
     }  # fmt: skip
     digest = hashlib.sha256(made.content).hexdigest()
     return Manifest(
-        manifests.FORMAT, source.kind, digest, source.cameras, source.image_size, source.ranges,
+        FORMAT, source.kind, digest, source.cameras, source.image_size, source.ranges,
         source.horizon, source.tasks,
-        manifests.fingerprint(source.fingerprint, digest, made.seam),
+        fingerprint(source.fingerprint, digest, made.seam),
         float('nan'), 0, provenance, kind, made.name, precision,
         runs_onnx() if BACKENDS[kind].runs_onnx else (kind,), made.gpu,
         {**versions(LIBRARIES), **made.libraries},
@@ -320,17 +323,17 @@ class BundleStage:
             manifest = replace(manifest, runs=(plan.kind,))
         else:
             manifest = self._measured(manifest, source, samples)
-        manifests.write(self.folder, manifest)
+        write_manifest(self.folder, manifest)
         self._move([*COPIED, made.name, MANIFEST])
         return manifest
 
     def measure_again(self, source: CheckpointSource, samples: Sequence[ParitySample]) -> Manifest:
         """Compare the engine in the final folder with PyTorch, and update its description."""
-        manifest = manifests.read(self._out)
+        manifest = read_manifest(self._out)
         for name in {*COPIED, manifest.file}:
             shutil.copyfile(self._out / name, self.folder / name)
         manifest = self._measured(manifest, source, samples)
-        manifests.write(self.folder, manifest)
+        write_manifest(self.folder, manifest)
         self._move([MANIFEST])
         return manifest
 
@@ -344,12 +347,12 @@ class BundleStage:
         if BACKENDS[manifest.kind].runs_onnx:
             others = [kind for kind in runs_onnx() if kind not in kinds]
             kinds += [kind for kind in others if is_installed(kind)]
-        manifests.write(self.folder, replace(manifest, parity=0.0))  # NaN would refuse loading
+        write_manifest(self.folder, replace(manifest, parity=0.0))  # NaN would refuse loading
         expected = parity.expect(source, samples)
         found: dict[str, Differences] = {}
         for kind in kinds:
             differences = self._compare(kind, source, samples, expected)
-            if kind == manifest.kind or differences.value <= manifests.LARGEST_DIFFERENCE:
+            if kind == manifest.kind or differences.value <= LARGEST_DIFFERENCE:
                 found[kind] = differences
         worst = max(differences.value for differences in found.values())
         parity.check(found[manifest.kind], f'the engine for {manifest.kind}')

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import latents
-from viva_ros.model import noise as draws
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.latents import IMAGES, PROPRIO, Goals, Targets
+from viva_ros.model.noise import Source
 from viva_ros.model.viva import FULL_TIME, ViVa
 
 HIDDEN: Final = 256
@@ -164,7 +164,7 @@ class EarlyExit(nn.Module):
 
     def loss(
         self, images: Tensor, proprio: Tensor, goals: Goals, task: Tensor,
-        source: draws.Source = None,
+        source: Source = None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """
         Return the squared errors of the target frames, weighted as in ``ViVa.loss``.

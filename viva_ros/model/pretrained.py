@@ -16,7 +16,7 @@ from diffusers import AutoencoderKLWan
 from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import wan_files as layout
+from viva_ros.model import wan_files
 from viva_ros.model.checkpoint import blank, fill, without_memory
 from viva_ros.model.config import VaeConfig, ViVaConfig
 from viva_ros.model.text import Embeddings, table
@@ -113,7 +113,7 @@ def load(
     :raises EngineError: with file and key that are missing, unexpected or do not fit
     :raises ConfigurationError: if a task has no embedding
     """
-    config = layout.check(folder, config)
+    config = wan_files.check(folder, config)
     config, text = table(config, embeddings)
     transformer, vae = Shards(folder / 'transformer', STEM), Shards(folder / 'vae', STEM)
     model = blank(config, ranges, text)

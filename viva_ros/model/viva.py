@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import latents
-from viva_ros.model import noise as draws
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.latents import Goals, Targets
+from viva_ros.model.noise import Device, Source, normal, uniform
 from viva_ros.model.text import table
 from viva_ros.model.vae import FrameVae
 
@@ -35,8 +35,8 @@ def shift_tau(s: Tensor, shift: float) -> Tensor:
 
 
 def draw_tau(
-    count: int, shift: float, noise_share: float, source: draws.Source = None,
-    device: draws.Device = None,
+    count: int, shift: float, noise_share: float, source: Source = None,
+    device: Device = None,
 ) -> Tensor:  # fmt: skip
     """
     Draw noise levels for training.
@@ -45,8 +45,8 @@ def draw_tau(
         network could read the value, repeated over its frame, from the noisy frame near tau = 1
     :returns: (count,), in [0, 1]
     """
-    tau = shift_tau(draws.uniform((count,), source, device), shift)
-    pure = draws.uniform((count,), source, device) < noise_share
+    tau = shift_tau(uniform((count,), source, device), shift)
+    pure = uniform((count,), source, device) < noise_share
     return torch.where(pure, 1.0, tau)
 
 
@@ -161,7 +161,7 @@ class ViVa(nn.Module):
 
     def loss(
         self, images: Tensor, proprio: Tensor, goals: Goals, task: Tensor,
-        source: draws.Source = None,
+        source: Source = None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """
         Return the flow-matching loss on the target frames.
@@ -171,7 +171,7 @@ class ViVa(nn.Module):
         :returns: mean squared errors by target; 'total' is the loss to minimise
         """
         clean = self.targets.clean(goals, self.config.latent_shape)
-        noise = draws.normal(clean.shape, source, clean.device)
+        noise = normal(clean.shape, source, clean.device)
         tau = draw_tau(
             len(clean), self.config.shift, self.config.noise_share, source, clean.device
         )
@@ -182,14 +182,14 @@ class ViVa(nn.Module):
         errors = (predicted - flow_velocity(clean, noise)).square().mean(dim=(1, 3, 4))
         return self.targets.weigh(errors, goals)
 
-    def video_loss(self, clips: Tensor, task: Tensor, source: draws.Source = None) -> Tensor:
+    def video_loss(self, clips: Tensor, task: Tensor, source: Source = None) -> Tensor:
         """
         Return the flow-matching loss of a video generator conditioned on the first frame.
 
         :param clips: latents of one camera over time, (B, C, F, H, W)
         """
         first, clean = clips[:, :, :1], clips[:, :, 1:]
-        noise = draws.normal(clean.shape, source, clean.device)
+        noise = normal(clean.shape, source, clean.device)
         tau = draw_tau(len(clean), self.config.shift, 0.0, source, clean.device)
         video = torch.cat([first, interpolate(clean, noise, tau)], dim=2)
         predicted = self.velocity(video, tau, clean.shape[2], task)[:, :, 1:]

@@ -15,7 +15,7 @@ from benchmarks.ablation.entries import ENTRIES, Entry, chosen
 from benchmarks.ablation.models.classifier import BinClassifier
 from benchmarks.ablation.models.goal_value import GoalValue
 from viva_ros.model.viva import ViVa
-from viva_ros.training import losses as stages
+from viva_ros.training import losses
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.dataset import Data
 
@@ -29,8 +29,8 @@ def generator(seed: int = 0) -> torch.Generator:
 @pytest.fixture
 def stuff(tiny_viva: ViVa, make_slide_data: Callable[..., Data]) -> Material:
     data = make_slide_data(range(1, 4))  # the third fails
-    stages.set_statistics(tiny_viva, stages.encode_all(tiny_viva, data))
-    return Material(tiny_viva, data, [stages.encode_all(tiny_viva, data)], STILL, 0)
+    losses.set_statistics(tiny_viva, losses.encode_all(tiny_viva, data))
+    return Material(tiny_viva, data, [losses.encode_all(tiny_viva, data)], STILL, 0)
 
 
 def test_all_of_the_issue_take_part() -> None:
@@ -72,7 +72,7 @@ def test_nobody_changes_what_others_begin_with(entry: Entry, stuff: Material) ->
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
-def test_contenders_start_with_equal_weights_but_for_the_ablation(stuff: Material) -> None:
+def test_contenders_start_with_equal_weights(stuff: Material) -> None:
     with torch.no_grad():
         for parameter in stuff.base.transformer.parameters():
             parameter.add_(0.01)
@@ -147,12 +147,12 @@ def test_regression_minimises_the_error_of_what_it_gives_live(
     rows = torch.tensor([2, 9, 17])
     draw = contender.loss._draw  # type: ignore[attr-defined]
     monkeypatch.setattr(draw, 'rows', lambda batch, source: rows)
-    losses = contender.loss(3, generator())
+    found = contender.loss(3, generator())
     with torch.no_grad():
         frames = model.denoise(stuff.latents(rows, 0), labels.proprio[rows], labels.task[rows])
     wanted = labels.latent[rows].view(3, 1, 1, 1)
     error = (frames[:, :, 1] - wanted).square().mean()
-    assert float(losses['value'].detach()) == pytest.approx(float(error), rel=1e-5)
+    assert float(found['value'].detach()) == pytest.approx(float(error), rel=1e-5)
 
 
 def classify(stuff: Material) -> BinClassifier:
@@ -238,8 +238,8 @@ def test_goals_are_drawn_in_hindsight(stuff: Material) -> None:
 def test_the_goal_value_does_not_look_at_outcomes(stuff: Material) -> None:
     labels = [{**label, 'success': not label['success']} for label in stuff.learn.labels]
     turned = replace(stuff, learn=replace(stuff.learn, labels=labels))
-    losses = [goal_value(m).loss(32, generator())['total'] for m in (stuff, turned)]
-    assert float(losses[0].detach()) == float(losses[1].detach())
+    totals = [goal_value(m).loss(32, generator())['total'] for m in (stuff, turned)]
+    assert float(totals[0].detach()) == float(totals[1].detach())
 
 
 def test_the_slow_copy_follows_by_half_a_percent(stuff: Material) -> None:

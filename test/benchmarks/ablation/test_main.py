@@ -15,19 +15,18 @@ from support.errors import raises
 from support.slides import slide_episode, write_slide
 from torch import nn
 
-from benchmarks.ablation import main as module
 from benchmarks.ablation import table
 from benchmarks.ablation.baseline import Material
 from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.engine import ModuleEngine, estimates
 from benchmarks.ablation.entries import ENTRIES, Entry
-from benchmarks.ablation.main import Job, run
+from benchmarks.ablation.main import Job, add_costs, main, run
 from benchmarks.ablation.measure import elapsed, observe
 from benchmarks.ablation.packs import Moments, Pack, encode, info_of, load, pack, save
 from benchmarks.ablation.train import open_module, parameters, seeds_of, write
 from viva_ros.data.episode import Episode
 from viva_ros.model.viva import ViVa
-from viva_ros.training import losses as stages
+from viva_ros.training import losses
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.dataset import Data
 
@@ -37,8 +36,8 @@ Record = Callable[[Path, Episode], Path]
 @pytest.fixture
 def stuff(tiny_viva: ViVa, make_slide_data: Callable[..., Data]) -> Material:
     data = make_slide_data(range(1, 4))
-    stages.set_statistics(tiny_viva, stages.encode_all(tiny_viva, data))
-    return Material(tiny_viva, data, [stages.encode_all(tiny_viva, data)], AugmentSettings(), 0)
+    losses.set_statistics(tiny_viva, losses.encode_all(tiny_viva, data))
+    return Material(tiny_viva, data, [losses.encode_all(tiny_viva, data)], AugmentSettings(), 0)
 
 
 def lively(built: nn.Module) -> nn.Module:
@@ -196,7 +195,7 @@ def test_table_has_a_row_per_contender_and_a_part_per_task(tmp_path: Path) -> No
     told = {'ece': figure(0.05), 'brier': figure(0.15)}
     rows['other']['all'] = {**rows['other']['all'], 'reliability': told}
     spent = {'viva': 0.010, 'other': 0.025}
-    module.add_costs(rows, spent, {'viva': 1.0, 'other': 6.8})
+    add_costs(rows, spent, {'viva': 1.0, 'other': 6.8})
     table.write(rows, {'steps': 9}, tmp_path / 'b' / 'compare')
     text = (tmp_path / 'b' / 'compare.md').read_text()
     assert [line for line in text.splitlines() if line.startswith('## ')] == [
@@ -227,10 +226,10 @@ def test_comparison_runs_to_the_figures_and_resumes(
     command = ['--smoke', '--recordings', str(tmp_path / 'r'), '--out', str(tmp_path / 'out'),
                '--report', str(tmp_path / 'report')]  # fmt: skip
     command += ['--processes', '1']
-    assert module.main([*command, '--contenders', 'viva']) == 0
+    assert main([*command, '--contenders', 'viva']) == 0
     first = tmp_path / 'out' / 'viva' / 'checkpoint' / 'model.safetensors'
     before = os.stat(first).st_mtime_ns
-    assert module.main([*command, '--contenders', 'viva,classifier,icvf']) == 0
+    assert main([*command, '--contenders', 'viva,classifier,icvf']) == 0
     assert os.stat(first).st_mtime_ns == before
     rows = json.loads((tmp_path / 'report.json').read_text())['contenders']
     assert list(rows) == ['viva', 'classifier', 'icvf', 'time_counter']

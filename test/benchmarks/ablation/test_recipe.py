@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 from support.slides import slide_episode, write_slide
 
-from benchmarks.ablation import train as ablation
 from benchmarks.ablation.budget import Budget
-from viva_ros.cli import train as command
+from benchmarks.ablation.train import encode_copy, learn_frames, learn_motion, train
+from viva_ros.cli.train import main
 
 STEPS: Final = {'vae': 3, 'video': 3, 'viva': 4, 'proprio': 8}
 COPIES: Final = 2
@@ -40,12 +40,12 @@ def compared(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         recordings, out, out / 'cache', 'tiny', steps=STEPS['viva'], batch=32,
         vae_steps=STEPS['vae'], video_steps=STEPS['video'], copies=COPIES, processes=1,
     )  # fmt: skip
-    ablation.learn_frames(budget)
-    ablation.learn_motion(budget)
+    learn_frames(budget)
+    learn_motion(budget)
     for number in range(1, COPIES + 1):
-        ablation.encode_copy(budget, number)
+        encode_copy(budget, number)
     for name in ('viva_success', 'proprio'):
-        ablation.train(budget, name)
+        train(budget, name)
     return out
 
 
@@ -56,7 +56,7 @@ def trained(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     lengths = [word for name, steps in STEPS.items() for word in (f'--{name}-steps', f'{steps}')]
     arguments = ['--recordings', str(recordings), '--out', str(out), '--preset', 'tiny']
     arguments += ['--targets', 'proprio,value,success', '--copies', str(COPIES), *lengths]
-    assert command.main(arguments) == 0
+    assert main(arguments) == 0
     return out
 
 

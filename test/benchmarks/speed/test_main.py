@@ -11,11 +11,9 @@ import cv2
 import pytest
 from support.errors import raises
 
-from benchmarks.speed import main as command
-from benchmarks.speed import many_robots as fleets
-from benchmarks.speed import nodes as node
+from benchmarks.speed import many_robots, nodes
 from benchmarks.speed.engines import Peak, interleaved
-from benchmarks.speed.main import medians
+from benchmarks.speed.main import PARTS, RUN, main, medians, write
 from benchmarks.speed.nodes import Case, all_cases, figures
 from benchmarks.speed.processes import BenchError
 from benchmarks.speed.variants import Contestant
@@ -69,13 +67,13 @@ def test_failed_run_is_tried_three_times(monkeypatch, failures):
             raise BenchError('bench-node-log', 'no log')
         return {'values': 7}
 
-    monkeypatch.setattr(node, 'measure', measure)
+    monkeypatch.setattr(nodes, 'measure', measure)
     given = (CASE, 'naive', '', 'tray_lift', 1.0)
     if failures < 3:
-        assert node.patiently(*given) == {'values': 7}
+        assert nodes.patiently(*given) == {'values': 7}
     else:
         with raises('bench-node-log', 'no log'):
-            node.patiently(*given)
+            nodes.patiently(*given)
     assert tries == [given] * min(3, failures + 1)
 
 
@@ -106,7 +104,7 @@ def test_limit_is_longer_of_arithmetic_and_weight_transfer():
 
 def test_unknown_part_is_refused_by_name():
     with raises('bench-part', '--parts', "'engine'", 'engines'):
-        command.main(['--parts', 'engine'])
+        main(['--parts', 'engine'])
 
 
 def test_json_tables_and_plot_contain_all_parts(tmp_path: Path, capsys):
@@ -128,7 +126,7 @@ def test_json_tables_and_plot_contain_all_parts(tmp_path: Path, capsys):
         'engines': {'rows': [engine]}, 'start': start,
         'node': [row, {**row, 'node': 'naive'}], 'robots': robots,
     }  # fmt: skip
-    command.write(tmp_path / 'speed.json', found)
+    write(tmp_path / 'speed.json', found)
     assert json.loads((tmp_path / 'speed.json').read_text())['start'] == start
     picture = cv2.imread(str(tmp_path / 'speed.png'))
     assert picture.shape[0] > 800 and picture.std() > 10.0
@@ -137,29 +135,34 @@ def test_json_tables_and_plot_contain_all_parts(tmp_path: Path, capsys):
 
 
 def test_cost_is_cpu_time_per_estimate_relative_to_one_robot():
-    alone = fleets.figures(
-        fleets.Fleet(1, fleets.OWN, 'together'),
+    alone = many_robots.figures(
+        many_robots.Fleet(1, many_robots.OWN, 'together'),
         [{'seconds': [0.010] * 10, 'cpu': 0.08, 'served': True}], 0.0, '',
     )  # fmt: skip
-    four = fleets.figures(
-        fleets.Fleet(4, fleets.SERVER, 'together'),
+    four = many_robots.figures(
+        many_robots.Fleet(4, many_robots.SERVER, 'together'),
         [{'seconds': [0.016] * 10, 'cpu': 0.01, 'served': True}] * 4, 0.12,
         'engine x at y\n40 requests in 16 batches\n',
     )  # fmt: skip
     assert four['batch'] == 2.5 and four['p95_ms'] == pytest.approx(16.0)
     # (0.12 + 4 * 0.01) / 40 = 4 ms each, against 8.
-    assert [row['cost'] for row in fleets.with_cost([alone, four])] == [1.0, pytest.approx(0.5)]
+    costs = [row['cost'] for row in many_robots.with_cost([alone, four])]
+    assert costs == [1.0, pytest.approx(0.5)]
 
 
 def test_latency_is_relative_to_robots_with_own_engines():
     def row(robots: int, where: str, phases: str, cpu: float, p95: float) -> dict:
         return {'robots': robots, 'where': where, 'phases': phases, 'cpu_ms': cpu, 'p95_ms': p95}
 
-    found = fleets.with_cost([
-        row(1, fleets.OWN, 'together', 8.0, 10.0), row(4, fleets.OWN, 'together', 8.0, 20.0),
-        row(4, fleets.SERVER, 'spread', 6.0, 30.0), row(1, fleets.ALONE, 'one call', 5.0, 5.0),
-        row(4, fleets.ALONE, 'one call', 4.0, 16.0),
-    ])  # fmt: skip
+    found = many_robots.with_cost(
+        [
+            row(1, many_robots.OWN, 'together', 8.0, 10.0),
+            row(4, many_robots.OWN, 'together', 8.0, 20.0),
+            row(4, many_robots.SERVER, 'spread', 6.0, 30.0),
+            row(1, many_robots.ALONE, 'one call', 5.0, 5.0),
+            row(4, many_robots.ALONE, 'one call', 4.0, 16.0),
+        ]
+    )
     assert [one['cost'] for one in found] == [1.0, 1.0, 0.75, 1.0, 0.8]
     assert [one.get('slower') for one in found] == [1.0, 1.0, 1.5, None, None]
     assert [one.get('slower_than_one') for one in found] == [1.0, 2.0, 3.0, None, None]
@@ -178,14 +181,14 @@ def test_latency_is_relative_to_robots_with_own_engines():
 def test_robot_that_ends_or_hangs_is_reported_with_its_output(tmp_path, program, code, named):
     line = [sys.executable, '-c', f'import os, sys, time; {program}']
     with ExitStack() as stack, raises(code, *named):
-        robot = fleets.start(line, dict(os.environ), tmp_path / 'words.txt', stack)
-        fleets.run([robot], None, patience=2.0)
+        robot = many_robots.start(line, dict(os.environ), tmp_path / 'words.txt', stack)
+        many_robots.run([robot], None, patience=2.0)
 
 
 def test_measurement_without_server_is_refused():
     with raises('bench-server-lost', '1 robots'):
-        fleets.figures(
-            fleets.Fleet(1, fleets.SERVER, 'together'),
+        many_robots.figures(
+            many_robots.Fleet(1, many_robots.SERVER, 'together'),
             [{'seconds': [0.01], 'cpu': 0.0, 'served': False}], 0.0, '',
         )  # fmt: skip
 
@@ -196,11 +199,11 @@ def test_failed_run_keeps_earlier_results_and_its_own(monkeypatch, tmp_path):
 
     start = [{'kind': 'onnx', 'torch': False, 'first_estimate_s': 0.1, 'memory_mib': 95.0}]
     parts = {'start': lambda *_: start, 'node': fail}
-    monkeypatch.setattr(command, 'RUN', {**command.RUN, **parts})
+    monkeypatch.setattr('benchmarks.speed.main.RUN', {**RUN, **parts})
     out = tmp_path / 'speed.json'
     out.write_text('of an earlier run')
     with pytest.raises(BenchError):
-        command.main(['--parts', 'start,node', '--out', str(out)])
+        main(['--parts', 'start,node', '--out', str(out)])
     assert out.read_text() == 'of an earlier run'
     left = json.loads((tmp_path / 'speed.unfinished.json').read_text())
     assert left['start'] == start and 'node' not in left
@@ -211,9 +214,9 @@ def test_failed_run_keeps_earlier_results_and_its_own(monkeypatch, tmp_path):
 @pytest.mark.timeout(600)
 def test_quick_benchmark_runs_all_parts(tmp_path: Path):
     out = tmp_path / 'speed.json'
-    assert command.main(['--quick', '--out', str(out)]) == 0
+    assert main(['--quick', '--out', str(out)]) == 0
     found = json.loads(out.read_text())
-    assert set(command.PARTS) < set(found)
+    assert set(PARTS) < set(found)
     times = {row['name']: row['p50_ms'] for row in found['engines']['rows']}
     assert {'viva, stock eager', 'viva, lean eager', 'viva, engine onnx'} <= set(times)
     assert {'value only, engine onnx', 'classifier, engine onnx'} <= set(times)

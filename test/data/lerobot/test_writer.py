@@ -15,8 +15,7 @@ from support.foreign_robot import write_bag
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
 from viva_ros.data.conversion.topic_map import load_map
-from viva_ros.data.lerobot import layout as lerobot_layout
-from viva_ros.data.lerobot import stats as lerobot_stats
+from viva_ros.data.lerobot import layout, stats
 from viva_ros.data.lerobot.video import VideoImages
 from viva_ros.data.open import find, open_recording
 from viva_ros.data.segmentation import episodes_of
@@ -94,9 +93,9 @@ def test_video_has_frequent_key_frames_and_no_b_frames(
 def test_dataset_of_several_files_equals_that_of_one(
     tmp_path: Path, dataset: Path, foreign_map, monkeypatch
 ) -> None:
-    monkeypatch.setattr(lerobot_layout, 'VIDEO_LIMIT', 0.04)
-    monkeypatch.setattr(lerobot_layout, 'DATA_LIMIT', 0.004)
-    monkeypatch.setattr(lerobot_layout, 'FILES_PER_CHUNK', 2)
+    monkeypatch.setattr(layout, 'VIDEO_LIMIT', 0.04)
+    monkeypatch.setattr(layout, 'DATA_LIMIT', 0.004)
+    monkeypatch.setattr(layout, 'FILES_PER_CHUNK', 2)
     bags = sorted((tmp_path / 'bags').iterdir())
     import_all(bags, foreign_map, OUTCOME, tmp_path / 'split')
     names = {p.name for p in (tmp_path / 'split/data').rglob('*.parquet')}
@@ -177,7 +176,7 @@ def test_time_without_video_frame_is_refused(dataset: Path) -> None:
 
 def test_aggregated_statistics_equal_those_of_all_rows() -> None:
     rows = [np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([[10.0, 4.0]])]
-    found = lerobot_stats.aggregate([lerobot_stats.of_rows(part) for part in rows])
+    found = stats.aggregate([stats.of_rows(part) for part in rows])
     # Columns 0, 2, 10 and 1, 1, 4: means 4 and 2, variances (16 + 4 + 36) / 3 and (1 + 1 + 4) / 3.
     np.testing.assert_allclose(found['mean'], [4.0, 2.0])
     np.testing.assert_allclose(found['std'], [np.sqrt(56 / 3), np.sqrt(2.0)])

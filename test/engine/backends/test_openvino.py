@@ -9,8 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from viva_ros.engine.backends.openvino import Compiled, can_bfloat16
-from viva_ros.engine.backends.openvino import GraphSource as Source
+from viva_ros.engine.backends.openvino import Compiled, GraphSource, can_bfloat16
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import fingerprint
 
@@ -46,8 +45,8 @@ def feeds(batch: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize('batch', [1, 3])
 def test_split_graph_equals_whole_graph(batch: int) -> None:
     given = feeds(batch)
-    whole = Compiled(Source(two_products()), batch)(given)['y']
-    parts = Compiled(Source(two_products(), seam='h'), batch)(given)['y']
+    whole = Compiled(GraphSource(two_products()), batch)(given)['y']
+    parts = Compiled(GraphSource(two_products(), seam='h'), batch)(given)['y']
     expected = given['images'] @ np.full((4, 4), EXACT) @ np.full((4, 4), EXACT) + given['proprio']
     assert whole == pytest.approx(expected, rel=1e-6)
     assert parts == pytest.approx(expected, rel=2**-8)
@@ -60,7 +59,7 @@ def test_only_part_before_seam_is_rounded() -> None:
     given = feeds(1)
     rounded = 4 * 2.0 * np.ones((1, 4))  # 4 products of 2 EXACT and EXACT, rounded to 8 bits
     expected = rounded @ np.full((4, 4), EXACT) + given['proprio']
-    found = Compiled(Source(two_products(), seam='h'), 1)(given)['y']
+    found = Compiled(GraphSource(two_products(), seam='h'), 1)(given)['y']
     assert found == pytest.approx(expected, rel=1e-6)
 
 
@@ -69,13 +68,13 @@ def test_input_of_both_parts_reaches_both() -> None:
     proto = onnx.load_from_string(two_products())
     proto.graph.node[2].input[1] = 'images'  # y = product + images
     del proto.graph.input[1]
-    found = Compiled(Source(proto.SerializeToString(), seam='h'), 1)(given)['y']
+    found = Compiled(GraphSource(proto.SerializeToString(), seam='h'), 1)(given)['y']
     expected = given['images'] @ np.full((4, 4), EXACT) @ np.full((4, 4), EXACT) + given['images']
     assert found == pytest.approx(expected, rel=2**-8)
 
 
 def test_result_is_independent_of_previous_inputs() -> None:  # inputs share one buffer
-    run = Compiled(Source(two_products()), 1)
+    run = Compiled(GraphSource(two_products()), 1)
     first, again = feeds(1), feeds(1)
     again['images'] *= 3
     kept = run(first)['y']
@@ -85,7 +84,7 @@ def test_result_is_independent_of_previous_inputs() -> None:  # inputs share one
 
 def test_unknown_seam_is_named() -> None:
     with pytest.raises(KeyError, match='nowhere'):
-        Compiled(Source(two_products(), seam='nowhere'), 1)
+        Compiled(GraphSource(two_products(), seam='nowhere'), 1)
 
 
 def test_fingerprint_depends_on_seam() -> None:

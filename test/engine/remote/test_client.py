@@ -14,7 +14,7 @@ from support.errors import raises
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine import shared_memory as wire
+from viva_ros.engine import shared_memory
 from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.remote import client, protocol
 from viva_ros.engine.remote.client import SharedEngine
@@ -100,7 +100,7 @@ def test_reconnection_to_silent_server_backs_off(address, monkeypatch):
         for _ in range(3):
             theirs, _ = listening.accept()
             theirs.send(protocol.greeting(INFO, 'lift'))
-            kept.append((theirs, wire.share(theirs, INFO)))
+            kept.append((theirs, shared_memory.share(theirs, INFO)))
 
     kept: list[object] = []
     thread = threading.Thread(target=greet)

@@ -19,7 +19,7 @@ from support.errors import raises
 
 from viva_ros.core.errors import DeviceError, EngineError, InputError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine import shared_memory as wire
+from viva_ros.engine import shared_memory
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.engine.remote import client, protocol
@@ -254,10 +254,10 @@ def test_client_with_oversized_request_is_disconnected(address, serving):
         intruder = protocol.open_socket()
         intruder.settimeout(PATIENCE)
         intruder.connect(str(address))
-        assert protocol.from_greeting(intruder.recv(wire.MAX_PACKET), 'lift') == INFO
-        wire.attach(intruder, INFO)
-        intruder.send(bytes(wire.REQUEST.size + 1))
-        assert intruder.recv(wire.MAX_PACKET) == b''
+        assert protocol.from_greeting(intruder.recv(shared_memory.MAX_PACKET), 'lift') == INFO
+        shared_memory.attach(intruder, INFO)
+        intruder.send(bytes(shared_memory.REQUEST.size + 1))
+        assert intruder.recv(shared_memory.MAX_PACKET) == b''
         intruder.close()
         monitor = connect(address)
         assert monitor.estimate(sample(1.0)).value == 1.0
@@ -270,11 +270,11 @@ def test_client_with_second_pending_request_is_disconnected(address, serving):
         silent.estimate(sample(1.0))  # so that the next request waits for others
         intruder.settimeout(PATIENCE)
         intruder.connect(str(address))
-        intruder.recv(wire.MAX_PACKET)
-        wire.attach(intruder, INFO)
-        intruder.send(wire.REQUEST.pack(1))
-        intruder.send(wire.REQUEST.pack(2))
-        assert intruder.recv(wire.MAX_PACKET) == b''
+        intruder.recv(shared_memory.MAX_PACKET)
+        shared_memory.attach(intruder, INFO)
+        intruder.send(shared_memory.REQUEST.pack(1))
+        intruder.send(shared_memory.REQUEST.pack(2))
+        assert intruder.recv(shared_memory.MAX_PACKET) == b''
         intruder.close()
         silent.close()
 
@@ -284,8 +284,8 @@ def test_client_cannot_shrink_shared_memory(address, serving):
         intruder = protocol.open_socket()
         intruder.settimeout(PATIENCE)
         intruder.connect(str(address))
-        intruder.recv(wire.MAX_PACKET)
-        descriptor = socket.recv_fds(intruder, wire.MAX_PACKET, 1)[1][0]
+        intruder.recv(shared_memory.MAX_PACKET)
+        descriptor = socket.recv_fds(intruder, shared_memory.MAX_PACKET, 1)[1][0]
         with pytest.raises(PermissionError):
             os.ftruncate(descriptor, 0)
         os.close(descriptor)

@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine import manifest as manifests
 from viva_ros.engine.backend import Backend
-from viva_ros.engine.manifest import AGAIN, Manifest, info_of
+from viva_ros.engine.manifest import (
+    AGAIN,
+    Manifest,
+    check_kind,
+    check_parity,
+    check_task,
+    info_of,
+    read_graph,
+    read_manifest,
+)
 from viva_ros.engine.preprocessing import pack, unpack
 
 BATCH: Final = 'batch'  # name of the free batch axis in the graph
@@ -45,18 +53,18 @@ class Graph:
         return {'images': images, 'proprio': proprio, 'task': task}
 
 
-def read(folder: Path, task: str, kind: str) -> Graph:
+def load_graph(folder: Path, task: str, kind: str) -> Graph:
     """
     Read and verify the graph of an engine.
 
     :param kind: of the backend that runs it
     :raises EngineError: if a file is missing or changed, or kind or task do not fit
     """
-    manifest = manifests.read(folder)
-    manifests.check_parity(manifest)
-    manifests.check_kind(folder, manifest, kind)
-    index = manifests.check_task(manifest.tasks, task)
-    content = manifests.read_graph(folder, manifest)
+    manifest = read_manifest(folder)
+    check_parity(manifest)
+    check_kind(folder, manifest, kind)
+    index = check_task(manifest.tasks, task)
+    content = read_graph(folder, manifest)
     shape = manifest.inputs.get('proprio', {}).get('shape', [1])
     return Graph(folder / manifest.file, content, manifest, index, shape[0] == 'B')
 
@@ -77,7 +85,7 @@ class OnnxEngine:
                 'onnxruntime-missing',
                 f'onnxruntime cannot be imported ({error}): {remedy(["onnxruntime"])}',
             ) from error
-        graph = read(folder, task, 'onnx')
+        graph = load_graph(folder, task, 'onnx')
         self._library, self._threads, self._graph = onnxruntime, threads, graph
         self._one, self._many = self._open(one=True), None
         self._outputs = [output.name for output in self._one.get_outputs()]

@@ -20,7 +20,7 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.backend import Backend
-from viva_ros.engine.backends import onnx as portable
+from viva_ros.engine.backends.onnx import load_graph
 from viva_ros.engine.manifest import AGAIN, info_of
 from viva_ros.engine.preprocessing import pack, unpack
 
@@ -183,7 +183,7 @@ class OpenvinoEngine:
 
     def __init__(self, folder: Path, task: str, threads: int = 1) -> None:
         version = library().__version__.split('-')[0]
-        self._graph = graph = portable.read(folder, task, 'openvino')
+        self._graph = graph = load_graph(folder, task, 'openvino')
         seam = graph.manifest.seam if can_bfloat16() else ''
         self._source = GraphSource(graph.content, threads, seam)
         self._compiled: dict[int, Compiled] = {}

@@ -17,10 +17,18 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import EngineError
 from viva_ros.core.libraries import remedy
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine import manifest as manifests
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import Backend
-from viva_ros.engine.manifest import FLOAT32, Manifest, check_file
+from viva_ros.engine.manifest import (
+    FLOAT32,
+    MANIFEST,
+    Manifest,
+    check_file,
+    check_parity,
+    check_task,
+    read_graph,
+    read_manifest,
+)
 from viva_ros.engine.preprocessing import arrange, pack, unpack
 
 KIND = 'pytorch'
@@ -53,7 +61,7 @@ class PytorchEngine:
         manifest = _read_manifest(folder)
         read = checkpoint.read(folder)
         config = read.model.config
-        index = manifests.check_task(config.tasks, task)
+        index = check_task(config.tasks, task)
         on_gpu = device == 'cuda' or (device == 'auto' and torch.cuda.is_available())
         precision = manifest.precision if manifest else FLOAT32
         self._model: Any = read.model
@@ -123,13 +131,13 @@ class PytorchEngine:
 
 def _read_manifest(folder: Path) -> Manifest | None:
     """Read and verify the description of an engine for PyTorch; None for other folders."""
-    if not (folder / manifests.MANIFEST).exists():
+    if not (folder / MANIFEST).exists():
         return None
-    manifest = manifests.read(folder)
+    manifest = read_manifest(folder)
     if manifest.kind != KIND:
         return None
-    manifests.check_parity(manifest)
-    manifests.read_graph(folder, manifest)
+    check_parity(manifest)
+    read_graph(folder, manifest)
     return manifest
 
 

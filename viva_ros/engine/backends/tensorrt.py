@@ -20,10 +20,17 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import DeviceError, EngineError
 from viva_ros.core.libraries import LIBRARIES, remedy
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine import manifest as manifests
 from viva_ros.engine.backend import Backend
 from viva_ros.engine.backends import cuda
-from viva_ros.engine.manifest import Manifest, info_of
+from viva_ros.engine.manifest import (
+    Manifest,
+    check_kind,
+    check_parity,
+    check_task,
+    info_of,
+    read_graph,
+    read_manifest,
+)
 from viva_ros.engine.preprocessing import pack, unpack
 
 #: No package index has tensorrt: it comes with JetPack or NVIDIA's apt repository.
@@ -40,11 +47,11 @@ class TensorrtEngine:
 
     def __init__(self, folder: Path, task: str, kind: str = 'tensorrt') -> None:
         self._kind = kind
-        manifest = manifests.read(folder)
-        manifests.check_kind(folder, manifest, kind)
-        manifests.check_parity(manifest)
-        self._task = manifests.check_task(manifest.tasks, task)
-        content = manifests.read_graph(folder, manifest)
+        manifest = read_manifest(folder)
+        check_kind(folder, manifest, kind)
+        check_parity(manifest)
+        self._task = check_task(manifest.tasks, task)
+        content = read_graph(folder, manifest)
         found = cuda.probe()
         if found.device is None:
             raise EngineError('engine-needs-gpu', f'{folder} is for a GPU: {found.reason}')

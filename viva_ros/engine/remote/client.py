@@ -18,7 +18,7 @@ from typing import Final
 
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine import shared_memory as wire
+from viva_ros.engine import shared_memory
 from viva_ros.engine.api import Engine, EngineInfo, Interruptible
 from viva_ros.engine.remote import protocol
 from viva_ros.engine.worker import Freeable
@@ -68,7 +68,7 @@ class Connection:
         """
         self.info = protocol.from_greeting(self._receive(), task)
         try:
-            self._memory = wire.attach(self._socket, self.info)
+            self._memory = shared_memory.attach(self._socket, self.info)
         except EOFError as error:
             raise ConnectionError(CLOSED) from error
         self._socket.settimeout(patience)
@@ -83,8 +83,8 @@ class Connection:
         """
         self._memory.put(observation)
         self._number += 1
-        self._socket.send(wire.REQUEST.pack(self._number))
-        wire.check_done(*wire.read_reply(self._receive()))
+        self._socket.send(shared_memory.REQUEST.pack(self._number))
+        shared_memory.check_done(*shared_memory.read_reply(self._receive()))
         return self._memory.estimate()
 
     def interrupt(self) -> None:
@@ -99,7 +99,7 @@ class Connection:
         self._socket.close()
 
     def _receive(self) -> bytes:
-        packet = self._socket.recv(wire.MAX_PACKET)
+        packet = self._socket.recv(shared_memory.MAX_PACKET)
         if not packet:
             raise ConnectionError(CLOSED)
         return packet

@@ -16,7 +16,7 @@ import numpy as np
 
 from viva_ros.core.errors import DeviceError, EngineError, VivaError
 from viva_ros.core.observation import Estimate, Observation
-from viva_ros.engine import shared_memory as wire
+from viva_ros.engine import shared_memory
 from viva_ros.engine.api import BatchEngine, Engine
 from viva_ros.engine.remote import protocol
 from viva_ros.engine.worker import retry_on_device_error
@@ -34,7 +34,7 @@ class Client:
     """
 
     connection: socket.socket
-    memory: wire.ObservationMemory
+    memory: shared_memory.ObservationMemory
     number: int | None = None
     requested: float = -math.inf
 
@@ -104,7 +104,7 @@ class Server:
         connection.setblocking(False)
         try:
             connection.send(protocol.greeting(self._engine.info, self._task))
-            client = Client(connection, wire.share(connection, self._engine.info))
+            client = Client(connection, shared_memory.share(connection, self._engine.info))
         except OSError:  # it has disconnected
             connection.close()
             return
@@ -113,15 +113,15 @@ class Server:
 
     def _read(self, client: Client) -> None:
         try:
-            packet = client.connection.recv(wire.MAX_PACKET)
+            packet = client.connection.recv(shared_memory.MAX_PACKET)
         except BlockingIOError:
             return
         except OSError:
             packet = b''
-        if len(packet) != wire.REQUEST.size or client.number is not None:
+        if len(packet) != shared_memory.REQUEST.size or client.number is not None:
             self._drop(client)  # disconnected, or a request before the last was answered
             return
-        (client.number,) = wire.REQUEST.unpack(packet)
+        (client.number,) = shared_memory.REQUEST.unpack(packet)
         client.requested = time.monotonic()
         self._queue.append(client)
 
@@ -154,7 +154,7 @@ class Server:
                 self.served = replace(self.served, apart=self.served.apart + 1)
         return [self._estimate_one(client.memory) for client in clients]
 
-    def _estimate_one(self, memory: wire.ObservationMemory) -> Estimate | Exception:
+    def _estimate_one(self, memory: shared_memory.ObservationMemory) -> Estimate | Exception:
         """
         Return the estimate, or the error.
 
@@ -172,9 +172,9 @@ class Server:
         number, client.number = client.number or 0, None
         if isinstance(estimate, Estimate):
             client.memory.answer(estimate)
-            packet = wire.reply(number)
+            packet = shared_memory.reply(number)
         else:
-            packet = wire.reply(number, *wire.failure(estimate))
+            packet = shared_memory.reply(number, *shared_memory.failure(estimate))
         try:
             client.connection.send(packet)
         except OSError:  # it has disconnected, or does not read
