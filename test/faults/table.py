@@ -47,94 +47,99 @@ SUPERVISORS = 'faults/test_supervisors.py::'
 MONITOR = 'nodes/test_monitor.py::'
 
 ROWS = (
-    Row(1, 'a camera stops', 'stale within 2 periods (5 Hz), unknown, comes back by itself',
+    Row(1, 'a camera stops', 'unknown (stale) within 2 periods (5 Hz); recovers without a restart',
         (CAMERAS + 'test_stopped_or_killed_camera_is_stale_and_recovers',
          MONITOR + 'test_killed_camera_is_unknown_until_it_returns'), 0.4),
-    Row(2, 'a camera never starts', 'error that names the topic, and what publishes instead',
+    Row(2, 'a camera never starts', 'error that names the topic and the published image topics',
         ('nodes/test_configure_errors.py::'
          'test_unpublished_camera_error_lists_published_ones',)),
-    Row(3, 'incompatible QoS', 'error that names topic and policy',
+    Row(3, 'incompatible QoS', 'error that names the topic and the policy',
         ('nodes/test_supervisor.py::'
          'test_best_effort_value_error_names_topic_and_policy',)),
-    Row(4, 'frozen picture while joints move', 'warning, unknown',
+    Row(4, 'frozen image while joints move', 'unknown, warning',
         (CAMERAS + 'test_frozen_dark_bright_or_covered_image_is_unknown',
          'core/test_image_checks.py::test_same_bytes_with_moving_joint_mean_frozen_camera')),
-    Row(5, 'black, saturated or covered camera', 'warning, unknown',
+    Row(5, 'black, saturated or covered camera', 'unknown, warning',
         (CAMERAS + 'test_frozen_dark_bright_or_covered_image_is_unknown',)),
     Row(6, 'wrong size, encoding, step, truncated data, bad JPEG',
-        'one throttled message, frame dropped, node lives',
+        'frame dropped, throttled warning, node continues',
         (CAMERAS + 'test_invalid_image_message_is_dropped_and_named',
          'engine/test_image_decoding_jpeg.py::test_damaged_jpeg_gives_image_or_input_error',
          'faults/test_fuzz.py::test_images_with_arbitrary_fields_are_refused')),
-    Row(7, 'joints: not finite, missing, more, in another order',
-        'by name; unknown where one is missing or not finite',
+    Row(7, 'joints not finite, missing, additional or reordered',
+        'matched by name; unknown if one is missing or not finite',
         (STAMPS + 'test_missing_or_non_finite_joint_is_unknown',
          STAMPS + 'test_reordered_and_additional_joints_change_nothing',
          'faults/test_fuzz.py::test_joints_with_arbitrary_content_are_refused')),
-    Row(8, 'cameras further apart in time than the slop', 'unknown, skew in diagnostics',
+    Row(8, 'skew of the cameras above the slop', 'unknown, skew in diagnostics',
         (CAMERAS +
          'test_lagging_camera_is_unknown_with_measured_skew',)),
-    Row(9, 'zero or future stamps', 'warning; receive time if configured, else unknown',
+    Row(9, 'zero or future stamps', 'unknown, warning; receive time is used if configured',
         (STAMPS + 'test_future_stamp_is_unknown',
          STAMPS + 'test_zero_stamp_is_stale_and_names_the_driver',
          STAMPS + 'test_receive_time_replaces_zero_stamps_if_configured')),
-    Row(10, 'time jumps back', 'everything is reset, values again',
+    Row(10, 'time jumps back', 'all buffers are reset, values resume',
         (MONITOR + 'test_simulated_time_jumps_back_and_stops',
          'core/test_inputs.py::'
          'test_time_jump_back_empties_all_buffers_once')),
-    Row(11, '/clock stops', 'paused, not a fault',
+    Row(11, '/clock stops', 'paused, no error',
         (MONITOR + 'test_simulated_time_jumps_back_and_stops',)),
-    Row(12, 'inference slower than its period', 'newest first, no queue, rate, latency reported',
+    Row(12, 'inference slower than its period',
+        'newest input is used, no queue; rate and latency reported',
         (ENGINES + 'test_slow_engine_uses_newest_input_and_ends_in_inference',)),
-    Row(13, 'inference hangs', 'error and liveliness lost within 2 s, killed, started again',
+    Row(13, 'inference hangs',
+        'error and loss of liveliness within 2 s; engine is killed and restarted',
         (ENGINES +
          'test_hanging_engine_is_killed_restarted_and_reported',), 2.0),
-    Row(14, 'device out of memory or broken', 'one more try, then exit code 1; never to the CPU',
+    Row(14, 'device out of memory or failed',
+        'one retry, then exit code 1; no fallback to the CPU',
         (ENGINES + 'test_second_device_failure_ends_process_with_error',
          'engine/test_worker.py::'
          'test_second_device_error_raises_device_error')),
-    Row(15, 'engine missing, changed, writable by all', 'refused with reason and remedy',
+    Row(15, 'engine missing, changed or writable by all', 'refused with reason and remedy',
         (ENGINES +
          'test_changed_engine_is_refused_with_reason_and_remedy',)),
-    Row(16, 'monitor dies', 'unknown within 1 s, no retry of silence, started again',
+    Row(16, 'monitor process killed', 'unknown within 1 s, no retry request, process restarted',
         ('workflow/test_end_to_end.py::'
          'test_killed_monitor_causes_silence_alert_and_no_retry',
          SUPERVISORS +
          'test_killed_monitor_restarts_despite_shared_memory_leftovers'),
         1.0, 'silence_s'),
-    Row(17, 'supervisor dies in its cool-down', 'no burst of retries; those of the hour count on',
+    Row(17, 'supervisor process killed in its cool-down',
+        'no additional retries; the hourly count is kept',
         (SUPERVISORS +
          'test_supervisor_killed_in_cool_down_requests_no_new_retry',
          SUPERVISORS +
          'test_restarted_supervisor_keeps_hourly_retry_count')),
-    Row(18, 'retry server missing, slow, refuses', 'time-out, back-off, a person is called',
+    Row(18, 'retry server missing, slow or refusing', 'time-out, back-off, then operator required',
         (SUPERVISORS +
          'test_retry_timeout_escalates_to_operator',
          'nodes/test_supervisor.py::test_missing_retry_service_counts_as_refusal',
          'nodes/test_supervisor.py::'
          'test_refused_retries_spend_budget_until_acknowledged')),
     Row(19, 'flapping value, two monitors, alert of an earlier run',
-        'one alarm per cool-down, monitors named, sessions distinguished',
+        'at most one alarm per cool-down; monitors named; sessions distinguished',
         (SUPERVISORS +
          'test_two_contradicting_monitors_alarm_once_and_are_named',
          'core/detection/test_detector_properties.py::'
          'test_flapping_value_alarms_once_per_cool_down_at_most',
          SUPERVISORS +
          'test_supervisor_killed_in_cool_down_requests_no_new_retry')),
-    Row(20, 'two supervisors', 'the younger is passive and says so',
+    Row(20, 'two supervisors', 'the one configured later is passive and reports it',
         ('nodes/test_supervisor.py::test_younger_of_two_supervisors_requests_nothing',)),
-    Row(21, 'nonsense parameters at run time', 'refused with a reason, the old value stays',
+    Row(21, 'invalid parameters at run time', 'refused with a reason, previous value kept',
         ('nodes/test_configure_errors.py::test_rejected_parameter_keeps_old_value',)),
-    Row(22, 'remains in shared memory after SIGKILL', 'starts all the same; doctor finds them',
+    Row(22, 'shared-memory segments left after SIGKILL',
+        'the node starts; viva doctor reports the segments',
         (SUPERVISORS +
          'test_killed_monitor_restarts_despite_shared_memory_leftovers',
          'doctor/test_checks.py::'
          'test_segment_of_a_killed_node_is_found')),
-    Row(23, 'truncated recording', 'reads what is there, reports the loss',
+    Row(23, 'truncated recording', 'the readable part is read, the loss is reported',
         ('data/test_recording.py::test_truncated_file_is_read_and_reports_the_loss',
          'data/conversion/test_convert.py::'
          'test_truncated_bag_is_imported_only_above_min_readable')),
-    Row(24, 'killed or disk full while writing', 'no half file; goes on',
+    Row(24, 'killed or disk full while writing', 'no corrupt file; the import can be resumed',
         ('data/bag/test_writer.py::'
          'test_killed_writer_leaves_a_readable_part_file',
          'core/test_files.py::test_full_disk_keeps_old_file_and_no_temporary_file',
@@ -142,10 +147,11 @@ ROWS = (
     Row(25, 'shutdown request during inference', 'exit code 0 within 3 s on SIGINT and SIGTERM',
         (ENGINES + 'test_slow_engine_uses_newest_input_and_ends_in_inference',), 3.0,
         'end_s'),
-    Row(26, '24 h run', 'memory and handles flat (10 minutes at 50 Hz: soak.json)',
+    Row(26, '24 h run', 'memory and file handles stay constant (10 minutes at 50 Hz: soak.json)',
         ('faults/test_soak.py::test_memory_and_handles_stay_flat',)),
-    Row(27, 'an unrelated node on the domain', 'SROS2 policy is exactly the live graph; no retry',
-        ('faults/test_strangers.py::'
+    Row(27, 'an unrelated node on the domain',
+        'the SROS 2 policy equals the live graph; no retry request',
+        ('faults/test_unrelated_nodes.py::'
          'test_policy_equals_topics_and_services_of_live_graph',
          'faults/test_fuzz.py::test_arbitrary_values_and_alerts_request_no_retry')),
 )  # fmt: skip
@@ -166,11 +172,16 @@ class Collector:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the tests of all rows and write the table; exit code 0 if all rows are green."""
+    """Run the tests of all rows and write the table; exit code 0 if all rows passed."""
     import pytest
 
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        help='JSON file of the results; the table (.md) next to it',
+    )
     args = parser.parse_args(argv)
     collector = Collector()
     names = dict.fromkeys(f'{ROOT}/test/{test}' for row in ROWS for test in row.tests)
@@ -188,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def judge(row: Row, seen: Seen) -> dict[str, Any]:
-    """Return the result of a row; it is green if all its tests ran and passed in time."""
+    """Return the result of a row; it passed if all its tests ran and passed in time."""
     cases = [case for test in row.tests for case in seen.get(test, [('not run', {})])]
     outcomes = [outcome for outcome, _ in cases]
     times = [measured[row.measure] for _, measured in cases if row.measure in measured]
@@ -207,13 +218,13 @@ def markdown(content: dict[str, Any]) -> str:
     """Return the table as Markdown."""
     lines = [
         f'Made by `{content["command"]}` on {content["date"]} ({content["hardware"]}; load '
-        f'{content["load_average"]}). Times are the slowest of all cases of a row.', '',
-        '| # | fault | expected | seen | noticed after | limit | |',
+        f'{content["load_average"]}). Detection time: the slowest case of a row.', '',
+        '| # | fault | expected behaviour | result | detection time | limit | status |',
         '|---|---|---|---|---|---|---|',
     ]  # fmt: skip
     for row in content['rows']:
         times = ['' if t is None else f'{t:.2f} s' for t in (row['detection_s'], row['limit_s'])]
-        green = 'green' if row['green'] else '**red**'
+        green = 'passed' if row['green'] else '**failed**'
         lines.append(f'| {row["number"]} | {row["fault"]} | {row["expected"]} | {row["seen"]} | '
                      f'{times[0]} | {times[1]} | {green} |')  # fmt: skip
     return '\n'.join(lines) + '\n'
