@@ -161,13 +161,23 @@ def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument(
-        '--preset', choices=(WAN_5B.preset, WAN_TINY.preset), default=WAN_5B.preset
+        '--preset',
+        choices=(WAN_5B.preset, WAN_TINY.preset),
+        default=WAN_5B.preset,
+        help='Size of the model (default: %(default)s)',
     )
-    parser.add_argument('--layers', type=int, default=1)
-    parser.add_argument('--work', type=Path, required=True, help='folder for some 10 GB')
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--parts', nargs='+', default=[part.__name__ for part in PARTS])
+    parser.add_argument('--layers', type=int, default=1,
+                        help='Number of transformer blocks (default: %(default)s)')  # fmt: skip
+    parser.add_argument(
+        '--work', type=Path, required=True, help='Folder for about 10 GB of weights'
+    )
+    parser.add_argument('--out', type=Path, required=True, help='JSON file of the results')
+    parser.add_argument('--threads', type=int, default=2,
+                        help='Threads of torch (default: %(default)s)')  # fmt: skip
+    parts = [part.__name__ for part in PARTS]
+    parser.add_argument(
+        '--parts', nargs='+', choices=parts, default=parts, help='Parts to run; default: all'
+    )
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     results = {part.__name__: _run(part, args) for part in PARTS if part.__name__ in args.parts}

@@ -2,12 +2,12 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compare two ways to run an engine in its own process: that of the package, and multiprocessing.
+Compare two ways to run an engine in a separate process: this package and multiprocessing.
 
 The package starts ``python -m viva_ros.engine.isolated_child`` and shares memory without a name;
 ``multiprocessing`` spawns a child, which imports the main module of its parent again, here that of
 a node. Measured in turn: the time from start to the loaded engine, the memory of the child, and
-the round trip of a message that announces an observation. Copying pictures is the same in both.
+the round trip of a message that announces an observation. Copying images costs the same in both.
 
     python -m benchmarks.isolation --engine engines/viperx --task tray_lift
 """
@@ -107,9 +107,12 @@ def resident(process: int) -> float:
 def main() -> None:
     """Print medians as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument('--engine', type=Path, default=Path('engines/viperx'))
-    parser.add_argument('--task', default='tray_lift')
-    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--engine', type=Path, default=Path('engines/viperx'),
+                        help='Engine folder (default: %(default)s)')  # fmt: skip
+    parser.add_argument('--task', default='tray_lift',
+                        help='Task of the engine (default: %(default)s)')  # fmt: skip
+    parser.add_argument('--rounds', type=int, default=5,
+                        help='Measurements of each way (default: %(default)s)')  # fmt: skip
     args = parser.parse_args()
     own, spawned = [], []
     for _ in range(args.rounds):

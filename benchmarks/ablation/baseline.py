@@ -27,13 +27,13 @@ class Contender:
     One trained variant.
 
     :param module: estimates ``outputs`` from images, joints and task
-    :param learns: the part of the module that is trained
+    :param trained: the part of the module that is trained
     :param loss: loss function of a training stage
     :param finish: called after training
     """
 
     module: nn.Module
-    learns: nn.Module
+    trained: nn.Module
     loss: Callable[[int, torch.Generator], Losses]
     finish: Callable[[], None] = lambda: None
 
@@ -44,12 +44,12 @@ class Material:
     Data and base model of all contenders.
 
     :param base: ViVa after its training on video; all contenders use its VAE
-    :param learn: moments of the training recordings
+    :param data: moments of the training recordings
     :param copies: raw latents of all views: as recorded, then augmented
     """
 
     base: ViVa
-    learn: Data
+    data: Data
     copies: list[NDArray[np.float16]]
     augment: AugmentSettings
     seed: int
@@ -83,7 +83,7 @@ class Material:
 
     def labels(self, config: ViVaConfig) -> Labels:
         """Return the training labels, with the forecast of a configuration's horizon."""
-        return Labels.of(self.learn.ahead(config.horizon), self.base, config.tasks)
+        return Labels.of(self.data.ahead(config.horizon), self.base, config.tasks)
 
     def latents(self, rows: Tensor, copy: int) -> Tensor:
         """Return normalised latents of the views of some moments: (B, V, C, H, W)."""
@@ -96,7 +96,7 @@ class Draw:
 
     def __init__(self, material: Material) -> None:
         self._material = material
-        self._weights = torch.from_numpy(material.learn.balance())
+        self._weights = torch.from_numpy(material.data.balance())
 
     def rows(self, batch: int, generator: torch.Generator) -> Tensor:
         """Return the rows of a batch, (B,)."""

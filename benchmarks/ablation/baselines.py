@@ -35,7 +35,7 @@ class ClassifierLoss:
     def __call__(self, batch: int, generator: torch.Generator) -> Losses:
         """Return losses of a batch of moments."""
         rows, settings = self._draw.rows(batch, generator), self._material.augment
-        images = take(self._material.learn.images, rows)
+        images = take(self._material.data.images, rows)
         pixels = augment(to_pixels(images.flatten(0, 1)), settings, generator)
         pixels = pixels.unflatten(0, images.shape[:2])
         kept = torch.rand(images.shape[:2], generator=generator) >= settings.drop
@@ -68,7 +68,7 @@ class GoalLoss:
     def __init__(self, material: Material, model: GoalValue) -> None:
         self._material, self._model, self._draw = material, model, Draw(material)
         self._proprio = material.labels(model.config).proprio
-        episode = torch.from_numpy(material.learn.episode)
+        episode = torch.from_numpy(material.data.episode)
         self._last = torch.searchsorted(episode, episode, right=True) - 1
         self._target = copy.deepcopy(model).requires_grad_(False)
         self._pairs = list(zip(_parameters(self._target), _parameters(model), strict=True))
@@ -136,13 +136,13 @@ def goal_value(material: Material) -> Contender:
     model.latents_mean.copy_(material.base.latents_mean)
     model.latents_std.copy_(material.base.latents_std)
     set_goals(model, material)
-    learns = nn.ModuleDict({'state': model.state, 'goal': model.goal, 'heads': model.heads})
-    return Contender(model, learns, GoalLoss(material, model))
+    trained = nn.ModuleDict({'state': model.state, 'goal': model.goal, 'heads': model.heads})
+    return Contender(model, trained, GoalLoss(material, model))
 
 
 def set_goals(model: GoalValue, material: Material) -> None:
     """Store final moments of successes of each task, and the mean duration of successes."""
-    data, proprio = material.learn, material.labels(model.config).proprio
+    data, proprio = material.data, material.labels(model.config).proprio
     for index, task in enumerate(model.config.tasks):
         rows = [
             data.rows_of(number) for number, label in enumerate(data.labels)
@@ -178,8 +178,8 @@ class RegressionLoss:
         proprio = self._draw.joints(self._labels.proprio[rows], generator)
         goals = self._labels.goals(rows)
         clean = model.targets.clean(goals, model.config.latent_shape)
-        blank = torch.zeros_like(clean)
-        video = torch.cat([latents.conditioning(proprio, views), blank], dim=2)
+        zeros = torch.zeros_like(clean)  # in place of the noisy targets
+        video = torch.cat([latents.conditioning(proprio, views), zeros], dim=2)
         count, task = model.targets.count, self._labels.task[rows]
         given = -model.velocity(video, torch.ones(batch), count, task)[:, :, -count:]
         return model.targets.weigh((given - clean).square().mean(dim=(1, 3, 4)), goals)
@@ -195,7 +195,7 @@ def regression(material: Material) -> Contender:
 def encoded_loss(material: Material, model: ViVa) -> ViVaLoss:
     """Return ViVa's loss on moments whose views are encoded already."""
     labels = material.labels(model.config)
-    return ViVaLoss(model, material.learn, labels, material.augment, material.copies)
+    return ViVaLoss(model, material.data, labels, material.augment, material.copies)
 
 
 def viva(material: Material, **changes: Any) -> Contender:

@@ -23,16 +23,16 @@ WARM_UP: Final = 200
 @dataclass(frozen=True)
 class Budget:
     """
-    A comparison; the same twice gives the same figures.
+    Settings of a comparison; equal settings produce equal figures.
 
-    :param recordings: folder with train, calibration and test
+    :param recordings: folder with the subfolders train, calibration and test
     :param out: folder of the runs
-    :param cache: of decoded training data
-    :param steps: of ViVa and all that cost about as much
-    :param copies: of the training views, changed at random, besides those as they are
-    :param alpha: share of successes that may alarm
-    :param limit: use so many recordings of each part and task; 0 is all
-    :param processes: that work side by side, one thread each
+    :param cache: folder of the decoded training data
+    :param steps: training steps of ViVa and of contenders with a similar cost of a step
+    :param copies: augmented copies of the training views, in addition to the recorded views
+    :param alpha: share of successes that may raise an alarm
+    :param limit: largest number of recordings of each part and task; 0: all
+    :param processes: worker processes, one thread each
     """
 
     recordings: Path
@@ -83,9 +83,9 @@ class Budget:
 
     def keep(self) -> None:
         """
-        Write the plan, or check it against the one that this folder was begun with.
+        Write the plan, or compare it with the plan that the folder was started with.
 
-        :raises ConfigurationError: if it was another
+        :raises ConfigurationError: if the plans differ
         """
         self.out.mkdir(parents=True, exist_ok=True)
         path, plan = self.out / PLAN, self._plan()
@@ -96,7 +96,7 @@ class Budget:
                 was, now = ({name: p.get(name) for name in changed} for p in (begun, plan))
                 raise ConfigurationError(
                     'compare-begun',
-                    f'{path} was begun with {was}, asked for is {now}: choose another --out',
+                    f'{path} was started with {was}, this run has {now}: choose another --out',
                 )
         else:
             write_atomically(path, json.dumps(plan, indent=1) + '\n')

@@ -25,14 +25,14 @@ class ModuleEngine:
     """
     Runs a module on the CPU.
 
-    :param module: gives what its ``outputs`` name of images, joints and task
-    :raises EngineError: if the module does not know the task
+    :param module: returns ``outputs`` for images, joints and task
+    :raises EngineError: if the module was not trained on the task
     """
 
     def __init__(self, module: nn.Module, info: EngineInfo, task: str) -> None:
         if task not in info.tasks:
             raise EngineError(
-                'compare-task', f'task is {task!r}, the module knows {", ".join(info.tasks)}'
+                'compare-task', f'task is {task!r}, must be one of {", ".join(info.tasks)}'
             )
         self.info, self._module = info, module
         self._task = torch.tensor([info.tasks.index(task)])
@@ -66,7 +66,7 @@ def _give(module: nn.Module, images: Tensor, proprio: Tensor, task: Tensor) -> S
 
 def estimates(module: nn.Module, seen: Pack, task: int) -> dict[str, NDArray[np.floating]]:
     """
-    Return all outputs for a pack, batch by batch: the numbers of ``estimate``, to rounding.
+    Return all outputs for a pack, computed in batches; equal to ``estimate`` up to rounding.
 
     :param task: index
     :returns: by name, (N, ...)

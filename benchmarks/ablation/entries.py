@@ -22,7 +22,7 @@ from viva_ros.core.errors import ConfigurationError
 SUCCESS_TARGETS: Final = ('proprio', 'value', 'success')
 IMAGES_TARGETS: Final = ('proprio', 'images', 'value')
 VIVA: Final = 'viva'
-REFERENCES: Final = ('viva_success', VIVA)  # what others are set against, where they take part
+REFERENCES: Final = ('viva_success', VIVA)  # others are compared with these, if they take part
 TIME: Final = 'time_counter'
 TIME_TITLE: Final = 'time counter'
 
@@ -66,14 +66,14 @@ ENTRIES: Final = (
 
 def chosen(names: Iterable[str]) -> list[Entry]:
     """
-    Return entries by name, in their order; all where none is named.
+    Return entries by name, in the order of ENTRIES; without names: all.
 
-    :raises ConfigurationError: if there is none of a name
+    :raises ConfigurationError: if a name is unknown
     """
     wanted, known = set(names), {entry.name: entry for entry in ENTRIES}
     if wanted - set(known):
         odd = ', '.join(sorted(wanted - set(known)))
         raise ConfigurationError(
-            'compare-contender', f'contender is {odd}, must be of {", ".join(known)}'
+            'compare-contender', f'contender is {odd}, must be one of {", ".join(known)}'
         )
     return [entry for entry in ENTRIES if not wanted or entry.name in wanted]

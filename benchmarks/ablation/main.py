@@ -106,6 +106,17 @@ def _follow(what: str, running: Mapping[Future[Any], Job], console: Console) -> 
     return {job.name: found[job.name] for job in running.values()}
 
 
+#: Options with a whole number: name, default, help.
+NUMBERS: Final = (
+    ('seed', 0, 'Seed of all random draws'),
+    ('steps', 1500, 'Training steps of ViVa'),
+    ('batch', 32, 'Samples of each step'),
+    ('vae-steps', 1600, 'Training steps of the VAE'),
+    ('video-steps', 1500, 'Training steps of the video stage'),
+    ('copies', 2, 'Augmented copies of all views, in addition to the recorded views'),
+    ('limit', 0, 'Largest number of recordings of each part and task; 0: all'),
+    ('processes', 2, 'Worker processes, one thread each'),
+)
 SMOKE: Final = {
     'preset': 'tiny', 'steps': 4, 'batch': 4, 'vae_steps': 4, 'video_steps': 2, 'copies': 1,
     'alpha': 0.5, 'limit': 8,
@@ -135,22 +146,37 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('scripts/compare', description=__doc__)
     parser.add_argument(
         '--recordings', type=Path, default=Path('recordings'),
-        help='folder with train, calibration and test; default: %(default)s',
+        help='Folder with the subfolders train, calibration and test (default: %(default)s)',
     )  # fmt: skip
-    parser.add_argument('--out', type=Path, default=Path('runs/compare'), help='of the runs')
-    parser.add_argument('--report', type=Path, default=Path('benchmarks/results/compare'),
-                        help='JSON, Markdown and picture; default: %(default)s')  # fmt: skip
-    parser.add_argument('--cache', type=Path, help='of decoded data; default: OUT/cache')
-    known = ','.join(entry.name for entry in ENTRIES)
-    parser.add_argument('--contenders', default='', help=f'default: {known}')
-    parser.add_argument('--preset', default='small', choices=sorted(PRESETS))
-    for name, default in (('seed', 0), ('steps', 1500), ('batch', 32), ('vae-steps', 1600),
-                          ('video-steps', 1500), ('processes', 2)):  # fmt: skip
-        parser.add_argument(f'--{name}', type=int, default=default, help='default: %(default)s')
-    parser.add_argument('--copies', type=int, default=2, help='of the views, changed at random')
-    parser.add_argument('--alpha', type=float, default=0.05, help='share that may alarm')
-    parser.add_argument('--limit', type=int, default=0, help='recordings of a part and task')
-    parser.add_argument('--smoke', action='store_true', help='tiny, in seconds: is it in order?')
+    parser.add_argument(
+        '--out', type=Path, default=Path('runs/compare'),
+        help='Folder of the runs (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--report', type=Path, default=Path('benchmarks/results/compare'),
+        help='Path of the results without suffix: JSON, Markdown, plot (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument('--cache', type=Path, help='Folder of decoded data; default: OUT/cache')
+    known = ', '.join(entry.name for entry in ENTRIES)
+    parser.add_argument(
+        '--contenders', default='', help=f'Some of {known}, separated by commas; default: all'
+    )
+    parser.add_argument(
+        '--preset', default='small', choices=sorted(PRESETS),
+        help='Size of the model (default: %(default)s)',
+    )  # fmt: skip
+    for name, default, text in NUMBERS:
+        parser.add_argument(
+            f'--{name}', type=int, default=default, help=f'{text} (default: %(default)s)'
+        )
+    parser.add_argument(
+        '--alpha', type=float, default=0.05,
+        help='Share of successes that may raise an alarm (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--smoke', action='store_true',
+        help='Short test with a tiny model and few recordings; the figures mean nothing',
+    )  # fmt: skip
     return parser.parse_args(argv)
 
 
@@ -159,7 +185,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     Run all stages that are not finished, and write the report.
 
     :raises RecordingError: if recordings are missing or cannot be read
-    :raises ConfigurationError: if the folder was begun with another budget
+    :raises ConfigurationError: if the folder was started with another budget
     """
     budget.keep()
     cv2.setNumThreads(1)
@@ -171,7 +197,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     go('training', [_training(budget, entry) for entry in entries])
     names = [entry.name for entry in entries]
     go('estimating', [Job(name, estimate_all, (budget, name)) for name in names])
-    found = go('judging', [Job(name, examine, (budget, name)) for name in (*names, TIME)])
+    found = go('evaluating', [Job(name, examine, (budget, name)) for name in (*names, TIME)])
     rows = {name: one.figures for name, one in found.items()}
     for name, one in found.items():
         rows[name]['differences'] = {

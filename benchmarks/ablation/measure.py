@@ -85,7 +85,7 @@ def values_of(budget: Budget, name: str) -> dict[str, dict[str, NDArray[np.float
 
 def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dict[str, float]:
     """
-    Time single estimates, one thread, all contenders in turn; pictures decoded and resized.
+    Time single estimates on decoded, resized images: one thread, all contenders in turn.
 
     :returns: median of each, s
     """
@@ -111,9 +111,9 @@ def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dic
 
 def step_times(budget: Budget, names: Sequence[str], rounds: int = STEPS) -> dict[str, float]:
     """
-    Time the loss and its gradient for everyone in turn, one thread.
+    Time the loss and its gradient for all contenders in turn, one thread.
 
-    What training really took depends on what else the machine did meanwhile.
+    The wall time of the training depends on the load of the machine, so it is not compared.
 
     :returns: median of each, s of processor time a step
     """
@@ -169,8 +169,8 @@ def judged(
     """
     Calibrate and test one contender.
 
-    :param values: of those moments of a recording that can be seen
-    :param alarming: values to alarm by, where they are others
+    :param values: outputs at the moments of a recording that have an observation
+    :param alarming: outputs for the alarms; default: ``values``
     """
     alarming = alarming or values
     thresholds = calibrated(budget, fingerprint, alarming)
@@ -178,13 +178,14 @@ def judged(
     for seen in moments(budget, 'test'):
         recording = open_recording(seen.path)
         episode = episodes_of(recording)[0]
-        assert episode.label is not None  # a pack is made only of what has an outcome
+        assert episode.label is not None  # packs exist only for recordings with an outcome
         samples = seen.samples(alarming(seen))
         alarms = rule_alarms(judge(samples, thresholds[seen.task]))
         if alarming is not values:
             samples = seen.samples(values(seen))
-        told = truth(recording)
-        results[seen.task].append(result(episode, episode.label, samples, alarms, told))
+        ground_truth = truth(recording)
+        found = result(episode, episode.label, samples, alarms, ground_truth)
+        results[seen.task].append(found)
     return Judged(results, thresholds)
 
 
@@ -222,7 +223,7 @@ def elapsed(durations: Mapping[str, float], seen: Moments, sign: float = 1.0) ->
     """
     Return the values of a clock: elapsed time over the mean duration.
 
-    :param sign: -1 for one that falls, so that a floor becomes a time-out
+    :param sign: -1 for a falling value, whose floor is a time-out
     """
     known = np.array([not reason for reason in seen.reasons])
     spent = (seen.stamps[known] - seen.stamps[0]) * 1e-9
@@ -234,7 +235,7 @@ class Measured:
     """
     Results of one contender.
 
-    :param figures: for the record
+    :param figures: entry of the result file
     :param results: of the test recordings of all tasks, in order
     """
 
@@ -252,13 +253,13 @@ def examine(budget: Budget, name: str) -> Measured:
     schedule = budget.schedule(entry)
     content = checkpoint.read_description(folder_of(budget, name) / CHECKPOINT)
     tested = judged(budget, fingerprint, lambda seen: found[file_of(budget, seen.path).stem])
-    told = {
+    row = {
         'title': entry.title, 'fingerprint': fingerprint, 'parameters': parameters(module),
         'steps': schedule.steps, 'batch': schedule.batch,
         'seconds': content['provenance']['seconds'],
         **measured(tested),
     }  # fmt: skip
-    return Measured(told, tested.everything)
+    return Measured(row, tested.everything)
 
 
 def examine_time(budget: Budget) -> Measured:
@@ -268,9 +269,9 @@ def examine_time(budget: Budget) -> Measured:
         budget, 'time counter', partial(elapsed, lasting),
         alarming=partial(elapsed, lasting, sign=-1.0),
     )  # fmt: skip
-    told = {'title': TIME_TITLE, 'parameters': 0, 'steps': 0, 'batch': 0, 'seconds': 0.0,
-            **measured(found)}  # fmt: skip
-    return Measured(told, found.everything)
+    row = {'title': TIME_TITLE, 'parameters': 0, 'steps': 0, 'batch': 0, 'seconds': 0.0,
+           **measured(found)}  # fmt: skip
+    return Measured(row, found.everything)
 
 
 def measure(budget: Budget, name: str) -> dict[str, Any]:
@@ -279,7 +280,7 @@ def measure(budget: Budget, name: str) -> dict[str, Any]:
 
 
 def measured(found: Judged) -> dict[str, Any]:
-    """Return the figures over all test recordings, and over those of each task."""
+    """Return the figures over all test recordings, and for each task."""
     cameras_alone = camera_only()
     return {
         'all': figures(found.everything, cameras_alone),

@@ -32,7 +32,7 @@ from viva_ros.scoring.scorer import ScoredSample, replay_for_engine
 
 BATCH = 64
 
-#: What a contender gives for the moments that can be seen: 'value', and perhaps 'progress' and
+#: Outputs of a contender for the moments with an observation: 'value', optionally 'progress' and
 #: 'success', (N,) each.
 Given = Mapping[str, NDArray[np.floating]]
 
@@ -69,7 +69,7 @@ class Moments:
 @dataclass(frozen=True)
 class Pack:
     """
-    The observations of these moments.
+    Observations of the moments of a recording.
 
     :param images: (N, V, H, W, 3) uint8
     :param latents: of the shared VAE, normalised, (N, V, C, h, w)
@@ -96,7 +96,7 @@ def pack(path: Path, model: ViVa) -> Pack:
     Return the observations of a recording as a monitor has them.
 
     :param model: encoder of the views
-    :raises RecordingError: if its outcome is not known
+    :raises RecordingError: if its outcome is unknown
     """
     recording, info = open_recording(path), info_of(model, '', 'pack')
     label = episodes_of(recording)[0].label

@@ -20,21 +20,21 @@ from viva_ros.evaluation.tables import hardware, interval_text, plain
 
 Rows = Mapping[str, Mapping[str, Any]]
 
-PANELS: Final = 6  # side by side
+PANELS: Final = 6  # of a row of the plot
 
-#: Figures with an interval: key, heading, and whether more is better.
+#: Figures with an interval: key, heading, and whether a higher figure is better.
 INTERVALS: Final = (
     ('spearman', 'Spearman with time', True),
     ('true_order', 'Spearman with true progress', True),
     ('auroc', 'AUROC by final value', True),
-    ('in_time', f'failures found within {IN_TIME:g} s', True),
-    ('camera_in_time', f'camera-only failures within {IN_TIME:g} s', True),
-    ('tpr', 'failures found', True),
+    ('in_time', f'failures detected within {IN_TIME:g} s', True),
+    ('camera_in_time', f'camera-only failures detected within {IN_TIME:g} s', True),
+    ('tpr', 'failures detected', True),
     ('false_alarms', 'false alarms', False),
     ('retry_voc', 'Retry-VOC', True),
     ('hesitation_rmse', 'Hesitation-RMSE', False),
     ('err_dr', 'ErrDR', True),
-    ('err_false', 'errors seen in successes', False),
+    ('err_false', 'ErrDR on undisturbed successes', False),
 )
 
 
@@ -66,17 +66,18 @@ def markdown(rows: Rows) -> str:
             for task in first['tasks']
         ]
     parts += [_differences(rows, name) for name in first.get('differences', ())]
-    told = {name: row for name, row in rows.items() if row['all'].get('reliability')}
-    return '\n'.join([*parts, *([_reliability(told)] if told else []), _costs(rows)])
+    calibrated = {name: row for name, row in rows.items() if row['all'].get('reliability')}
+    parts += [_reliability(calibrated)] if calibrated else []
+    return '\n'.join([*parts, _costs(rows)])
 
 
 def _section(title: str, figures: Rows, rows: Rows) -> str:
     counts = next(iter(figures.values()))['detection']
     head = ['', *(heading for _, heading, _ in INTERVALS)]
     head += ['median delay, s', 'time-weighted accuracy']
-    told = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
-    told += '; 95 % interval over episodes in brackets.'
-    lines = [f'## {title}', '', told, '', *_head(head)]
+    note = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
+    note += '; 95 % bootstrap interval over episodes in brackets.'
+    lines = [f'## {title}', '', note, '', *_head(head)]
     for name, row in figures.items():
         cells = [interval_text(row[key]) for key, _, _ in INTERVALS]
         cells += [_number(row['detection'][key]) for key in ('delay_median', 'twa')]
@@ -85,11 +86,11 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
 
 
 def _differences(rows: Rows, reference: str) -> str:
-    told = 'Each figure less that of the reference, on the same episodes drawn again for both; '
-    told += '95 % interval. Bold: the interval does not hold 0.'
+    note = 'Each figure minus that of the reference, on the same resampled episodes; 95 % '
+    note += 'bootstrap interval in brackets. Bold: the interval excludes 0.'
     head = ['', *(heading for _, heading, _ in INTERVALS)]
     title = f'## Differences from: {rows[reference]["title"]}'
-    lines = [title, '', told, '', *_head(head)]
+    lines = [title, '', note, '', *_head(head)]
     for name, row in rows.items():
         if name != reference:
             cells = [_signed(row['differences'][reference][key]) for key, _, _ in INTERVALS]
@@ -108,8 +109,9 @@ def _signed(figure: Mapping[str, float]) -> str:
 
 
 def _reliability(rows: Rows) -> str:
-    told = 'Of the probability of success; each test episode weighs the same.'
-    lines = ['## Probabilities', '', told, '', *_head(['', 'expected calibration error', 'Brier'])]
+    note = 'Predicted probability of success; every test episode has equal weight.'
+    head = ['', 'expected calibration error', 'Brier score']
+    lines = ['## Calibration of probabilities', '', note, '', *_head(head)]
     for row in rows.values():
         found = row['all']['reliability']
         cells = [interval_text(found[key]) for key in ('ece', 'brier')]
@@ -118,10 +120,10 @@ def _reliability(rows: Rows) -> str:
 
 
 def _costs(rows: Rows) -> str:
-    head = ['', 'parameters', 'steps', 'batch', 'training, s', 'estimate, ms', 'ratio to ViVa']
-    told = 'One thread, plain PyTorch. An estimate is of pictures decoded already; training is '
-    told += 'all steps at the processor time of one.'
-    lines = ['## Costs', '', told, '', *_head(head)]
+    head = ['', 'parameters', 'steps', 'batch', 'training, s', 'estimate, ms', 'relative to ViVa']
+    note = 'One thread, PyTorch in eager mode. Estimate: latency on decoded images. Training: '
+    note += 'number of steps times the CPU time of one step.'
+    lines = ['## Costs', '', note, '', *_head(head)]
     for row in rows.values():
         latency = row.get('latency', math.nan)
         cells = [f'{row["parameters"]:,}', str(row['steps']), str(row['batch'])]
@@ -147,7 +149,7 @@ def draw(rows: Rows, path: Path) -> None:
             axes.plot(one['value'], place, 'o', color=colour)
         axes.axvline(next(iter(rows.values()))['all'][key]['value'], color=BLUE, lw=0.6, ls=':')
         axes.set_title(heading, fontsize=9)
-        axes.set_xlabel('more is better' if more else 'less is better')
+        axes.set_xlabel('higher is better' if more else 'lower is better')
     panels[0].set_yticks(range(len(rows)), [row['title'] for row in rows.values()])
     panels[0].invert_yaxis()
     figure.savefig(path, dpi=110)

@@ -38,7 +38,7 @@ from viva_ros.training.trainer import Schedule, TrainStage
 
 KEEP_EVERY: Final = 2  # frame
 FRAMES: Final = 'frames'  # checkpoint after the VAE
-MOTION: Final = 'motion'  # and after the video
+MOTION: Final = 'motion'  # checkpoint after the video stage
 
 
 def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
@@ -46,11 +46,11 @@ def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
     refs = [resolve(path) for path in budget.paths('train')]
     names = episodes_of(open_ref(refs[0]))[0].joints.names
     cameras = ROBOTS[DEFAULT_ROBOT].cameras
-    blank = preset(budget.preset, cameras, names, ())
-    how = Cut(cameras, names, blank.image_size, blank.horizon, KEEP_EVERY)
+    config = preset(budget.preset, cameras, names, ())
+    how = Cut(cameras, names, config.image_size, config.horizon, KEEP_EVERY)
     part = f'compare_{budget.limit}' if budget.limit else 'compare'
     data = cache.load(refs, budget.cache, how, part, budget.processes)
-    return data, replace(blank, tasks=data.tasks)
+    return data, replace(config, tasks=data.tasks)
 
 
 def learn_frames(budget: Budget) -> None:
@@ -142,7 +142,7 @@ def train(budget: Budget, name: str) -> None:
     if not entry.resumes:
         (folder / f'{name}.state').unlink(missing_ok=True)
     schedule = budget.schedule(entry)
-    TrainStage(name, contender.learns, schedule, folder, budget.seed + 2, contender.loss).run()
+    TrainStage(name, contender.trained, schedule, folder, budget.seed + 2, contender.loss).run()
     contender.finish()
     module = contender.module.eval()
     spent = seconds(folder, name, schedule.steps)
@@ -150,8 +150,8 @@ def train(budget: Budget, name: str) -> None:
     content = {
         'contender': name, 'schedule': asdict(schedule), 'seed': budget.seed, 'seconds': spent,
         'vae_steps': budget.vae_steps, 'video_steps': budget.video_steps,
-        'episodes': len(given.learn.labels), 'moments': len(given.learn.images),
-        'episode_seeds': seeds_of(given.learn.labels),
+        'episodes': len(given.data.labels), 'moments': len(given.data.images),
+        'episode_seeds': seeds_of(given.data.labels),
     }  # fmt: skip
     write(folder / CHECKPOINT, module, given.config, content)
 
@@ -195,7 +195,7 @@ def open_module(entry: Entry, budget: Budget, shared: Material) -> tuple[nn.Modu
 
 
 def seconds(folder: Path, name: str, steps: int) -> float:
-    """Return the time of all steps at the last recorded pace, s."""
+    """Return the time of all steps, from the last recorded time of a step, s."""
     rows = [json.loads(line) for line in (folder / 'curve.jsonl').read_text().splitlines()]
     paces = [row['seconds_a_step'] for row in rows if row['stage'] == name]
     return float(paces[-1] * steps) if paces else float('nan')

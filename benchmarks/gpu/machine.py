@@ -55,7 +55,7 @@ class Clocks:
             try:
                 value = float(text)
             except ValueError:
-                continue  # not told on this chip
+                continue  # not reported by this chip
             low, high = self.seen.get(name, [value, value])
             self.seen[name] = [min(low, value), max(high, value)]
 

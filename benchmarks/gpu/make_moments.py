@@ -22,16 +22,21 @@ from viva_ros.sim.tasks.registry import TASKS
 
 from .moments import FILE, Moment, Observation, save
 
-FIRST_SEED: Final = 7_700_001  # of a range that nothing else draws from
+FIRST_SEED: Final = 7_700_001  # of a range that no other data uses
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    parser.add_argument('--out', type=Path, default=FILE)
-    parser.add_argument('--episodes', type=int, default=10, help='of each task')
-    parser.add_argument('--moments', type=int, default=10, help='of each episode')
-    parser.add_argument('--processes', type=int, default=2)
+    parser.add_argument('--out', type=Path, default=FILE, help='NPZ file (default: %(default)s)')
+    parser.add_argument(
+        '--episodes', type=int, default=10, help='Episodes of each task (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--moments', type=int, default=10, help='Moments of each episode (default: %(default)s)'
+    )
+    parser.add_argument('--processes', type=int, default=2,
+                        help='Worker processes (default: %(default)s)')  # fmt: skip
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         jobs = [job for task in TASKS for job in _jobs(task, args.episodes, Path(folder) / task)]
@@ -45,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _jobs(task: str, episodes: int, out: Path) -> list[RecordJob]:
-    """Plan the first attempts of some seeds; half of them fail, as the mix has it."""
+    """Plan the first attempts of some seeds; half of them fail, as in the mix of failures."""
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     return [job for job in plan(task, seeds, out) if job.retry_delay is None]
 

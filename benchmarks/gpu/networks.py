@@ -57,7 +57,7 @@ def make_viva(config: ViVaConfig, device: torch.device, dtype: torch.dtype) -> V
     """
     Return a model with random weights on the device.
 
-    :param dtype: of the transformer; the VAE and what diffusers keeps stay in float32
+    :param dtype: of the transformer; the VAE and the layers that diffusers keeps stay in float32
     """
     ranges = JointRanges(JOINTS, (-1.0,) * len(JOINTS), (1.0,) * len(JOINTS))
     text = torch.zeros(1, config.text_tokens, config.transformer.text_dim)

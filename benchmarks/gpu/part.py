@@ -101,10 +101,13 @@ class Part:
 def run(description: str, body: Body) -> int:
     """Read the arguments, run a part, and return 1 if anything failed."""
     parser = argparse.ArgumentParser(description=description.strip().split('\n\n')[0])
-    parser.add_argument('--out', type=Path, required=True, help='JSON file')
-    parser.add_argument('--seconds', type=float, default=600.0)
-    parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda')
-    parser.add_argument('--tiny', action='store_true')
+    parser.add_argument('--out', type=Path, required=True, help='JSON file of the results')
+    parser.add_argument('--seconds', type=float, default=600.0,
+                        help='Time limit, s (default: %(default)g)')  # fmt: skip
+    parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda',
+                        help='Device (default: %(default)s)')  # fmt: skip
+    parser.add_argument('--tiny', action='store_true',
+                        help='Small sizes and few repetitions, to test the script')  # fmt: skip
     args = parser.parse_args()
     part = Part(args.out, args.seconds, args.device, args.tiny)
     try:

@@ -1,10 +1,10 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A load like a robot policy: every 100 ms some 40 ms of products on the device.
+A load like that of a robot policy: about 40 ms of matrix products every 100 ms on the device.
 
-As a process: prints 'ready MS', then for each line 'run SECONDS' on its input one line of JSON
-with the latencies of its periods; ends with its input.
+As a process it prints 'ready MS', and for each input line 'run SECONDS' a line of JSON with the
+latencies of its periods; it ends when its input is closed.
 """
 
 import argparse

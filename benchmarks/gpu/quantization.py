@@ -4,7 +4,7 @@
 The lean form with 8-bit products: E4M3 weights and activations, scales fixed by calibration.
 
 Weights are quantized once. Activations are divided by a constant of their layer, from the largest
-magnitude seen on calibration inputs, and limited to what E4M3 holds.
+magnitude seen on calibration inputs, and clamped to the range of E4M3.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from viva_ros.model.inference import LeanViVa, SelfAttention
 
 E4M3: Final = torch.float8_e4m3fn
-LARGEST: Final = 448.0  # number that E4M3 holds
-MULTIPLE: Final = 16  # that widths of 8-bit products must be of
-MARGIN: Final = 1.1  # over the largest magnitude seen
+LARGEST: Final = 448.0  # finite number of E4M3
+MULTIPLE: Final = 16  # widths of 8-bit products must be multiples of it
+MARGIN: Final = 1.1  # factor on the largest magnitude seen
 BY_TENSOR, BY_ROW = GRANULARITIES = ('tensor', 'row')
 
 
@@ -30,7 +30,7 @@ class Fp8Linear(nn.Module):
     :param weight: (N, K), both multiples of 16
     :param amax: largest magnitude of the input
     :param granularity: one scale for the weight, or one for each of its rows
-    :param clamp: limit inputs to what E4M3 holds; without, larger ones become NaN
+    :param clamp: clamp inputs to the range of E4M3; otherwise larger ones become NaN
     """
 
     def __init__(
@@ -119,7 +119,7 @@ def calibrate(lean: LeanViVa, calls: Iterator[tuple[Tensor, ...]]) -> dict[str, 
 
 
 def _layers(lean: LeanViVa) -> list[tuple[str, nn.Module]]:
-    """Return the layers of the blocks that are put into 8 bits: attention first, it holds some."""
+    """Return the layers to quantize: attention first, because it contains some of the others."""
     found = [(n, m) for n, m in lean.blocks.named_modules() if isinstance(m, SelfAttention)]
     return found + [(n, m) for n, m in lean.blocks.named_modules() if _fits(m)]
 
@@ -134,7 +134,7 @@ def quantize(
     lean: LeanViVa, largest: dict[str, float], granularity: str = BY_TENSOR, clamp: bool = True
 ) -> int:
     """
-    Put the products of the blocks into 8 bits, in place, and return how many layers that are.
+    Quantize the products of the blocks in place, and return the number of layers.
 
     :param largest: from ``calibrate``
     """
@@ -155,7 +155,7 @@ def quantize(
 
 
 def dequantized(layer: Fp8Linear, x: Tensor) -> Tensor:
-    """Return what a layer computes, in float32 after the same rounding; a check of the kernel."""
+    """Return the output of a layer, in float32 after the same rounding, to check the kernel."""
     rows = (x * layer.inverse).clamp(-LARGEST, LARGEST).to(E4M3).float() * layer.input_scale
     scale = layer.scale.reshape(-1, 1) if layer.by_row else layer.scale
     bias = None if layer.bias is None else layer.bias.float()

@@ -25,7 +25,7 @@ HERE: Final = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from gpu import machine, table  # noqa: E402
 
-GRACE: Final = 6.0  # s, that a part gets to end by itself after its time
+GRACE: Final = 6.0  # s, for a part to end after its time limit
 RESERVE: Final = 4.0  # s of the budget for the table
 LOOK: Final = 5.0  # s between looks at the clocks
 
@@ -160,13 +160,21 @@ def _limit(text: str) -> tuple[str, float]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
-    parser.add_argument('--budget', type=float, default=540.0, help='s of all parts; default 540')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the JSON files')
-    parser.add_argument('--parts', default=USUAL, help='default: %(default)s')
-    parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda')
-    parser.add_argument('--tiny', action='store_true', help='small sizes, to test the command')
+    parser.add_argument(
+        '--budget',
+        type=float,
+        default=540.0,
+        help='Time limit of all parts together, s (default: %(default)g)',
+    )
+    parser.add_argument('--out', type=Path, required=True, help='Folder of the JSON files')
+    parser.add_argument(
+        '--parts', default=USUAL, help='Parts to run, separated by commas (default: %(default)s)'
+    )
+    parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda',
+                        help='Device (default: %(default)s)')  # fmt: skip
+    parser.add_argument('--tiny', action='store_true', help='Small sizes, to test the command')
     parser.add_argument('--limit', type=_limit, action='append', default=[], metavar='PART=S',
-                        help='another time-out for a part')  # fmt: skip
+                        help='Time limit of one part; repeat for others')  # fmt: skip
     args = parser.parse_args(argv)
     numbers = args.parts.split(',')
     if unknown := [number for number in numbers if number not in JOBS]:

@@ -48,12 +48,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('scripts/soak', description=__doc__)
-    parser.add_argument('--duration', type=float, default=480.0, help='s; default: %(default)g')
-    parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
-    parser.add_argument('--failure', default='slip', help='in every second episode')
-    parser.add_argument('--seed', type=int, default=90001, help='of the first layout')
-    parser.add_argument('--out', type=Path, required=True, help='folder for live.json')
-    parser.add_argument('--headless', action='store_true', help='plain lines, no live view')
+    parser.add_argument(
+        '--duration', type=float, default=480.0, help='Duration, s (default: %(default)g)'
+    )
+    parser.add_argument(
+        '--task', default=DEFAULT_TASK, help='Task of the robot (default: %(default)s)'
+    )
+    parser.add_argument('--failure', default='slip',
+                        help='Failure of every second episode (default: %(default)s)')  # fmt: skip
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=90001,
+        help='Seed of the layout of the first episode (default: %(default)s)',
+    )
+    parser.add_argument('--out', type=Path, required=True, help='Folder of the result, live.json')
+    parser.add_argument('--headless', action='store_true',
+                        help='Print lines instead of the live view')  # fmt: skip
     args = parser.parse_args(argv)
     if not 0.0 < args.duration <= LONGEST:
         parser.error(f'--duration is {args.duration:g} s, must be above 0, at most {LONGEST}')

@@ -35,7 +35,7 @@ from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
 from viva_ros.nodes.convert import header, to_image, to_joint_state
 
-PICTURES: Final = 8  # different ones, so that no camera looks frozen
+PICTURES: Final = 8  # different images, so that the check for frozen cameras passes
 STAMP_AT: Final = 4  # bytes; after the CDR header
 JOINT_SETS: Final = 5  # joint states in the time of one picture, at 10 Hz
 
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--rate', type=float, required=True)
     parser.add_argument('--engine', default='')
     parser.add_argument('--task', required=True)
-    parser.add_argument('--log', type=Path, required=True, help='stamps sent, JSON')
+    parser.add_argument('--log', type=Path, required=True, help='JSON file of the sent stamps')
     args = parser.parse_args(argv)
     info = load(engine_folder(args.engine, args.task), args.task).info
     os.environ |= environment()
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     publisher = node.create_publisher(JointState, 'joint_states', qos_profile_sensor_data)
     state = to_joint_state(dict.fromkeys(info.joint_names, 0.1), 1)
-    with suppress(KeyboardInterrupt):  # told to end
+    with suppress(KeyboardInterrupt):  # SIGINT ends the process
         publish(cameras, Sender(publisher, [serialize_message(state)]), args.rate)
     write_atomically(args.log, json.dumps(cameras[-1].stamps))
 

@@ -33,7 +33,7 @@ from benchmarks.speed.variants import (
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.backend import kinds
 
-SIDE: Final = 768  # of the matrices that arithmetic is measured with
+SIDE: Final = 768  # of the matrices of the arithmetic test
 COPIED: Final = 64 << 20  # bytes
 TRIES: Final = 5
 

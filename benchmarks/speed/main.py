@@ -85,22 +85,28 @@ QUICK: Final = Effort(1, 1, 1, 3.0, 1, (1, 2), 1, 1.5)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('scripts/bench', description=__doc__)
-    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--task', default=DEFAULT_TASK, help='default: %(default)s')
-    parser.add_argument('--parts', default=','.join(PARTS), help='default: %(default)s')
+    parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
+    parser.add_argument('--task', default=DEFAULT_TASK,
+                        help='Task of the engine (default: %(default)s)')  # fmt: skip
+    parser.add_argument(
+        '--parts',
+        default=','.join(PARTS),
+        help='Parts to measure, separated by commas (default: %(default)s)',
+    )
     parser.add_argument(
         '--out',
         type=Path,
         default=Path('benchmarks/results/speed.json'),
-        help='default: %(default)s',
+        help='JSON file of the results (default: %(default)s)',
     )
-    parser.add_argument('--quick', action='store_true', help='short test, without valid figures')
+    parser.add_argument('--quick', action='store_true',
+                        help='Short test of the benchmark; the figures mean nothing')  # fmt: skip
     args = parser.parse_args(argv)
     parts = args.parts.split(',')
     for part in parts:
         if part not in PARTS:
             raise ConfigurationError(
-                'bench-part', f'--parts has {part!r}, must be of {", ".join(PARTS)}'
+                'bench-part', f'--parts has {part!r}, must be one of {", ".join(PARTS)}'
             )
     os.environ.update(processes.ONE_THREAD)
     effort = QUICK if args.quick else FULL
@@ -129,7 +135,7 @@ def write(out: Path, found: dict[str, Any]) -> None:
 
 def run_engines(args: argparse.Namespace, effort: Effort) -> dict[str, Any]:
     """Time the engines."""
-    from benchmarks.speed import engines  # torch, which not every part needs
+    from benchmarks.speed import engines  # imports torch, which some parts do not need
 
     folder = engine_folder(args.engine, args.task)
     with new_bar('engines', effort.engine_rounds) as progress:

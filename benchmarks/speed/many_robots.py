@@ -32,7 +32,7 @@ from viva_ros.engine.remote.protocol import address_of
 from viva_ros.engine.usage import cpu_seconds
 
 ROBOT_PATIENCE = 5.0  # s
-WARM = 3  # estimates that do not count
+WARM = 3  # estimates before the measurement
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument('--address', default='')
     parser.add_argument('--rate', type=float, required=True)
     parser.add_argument('--seconds', type=float, required=True)
-    parser.add_argument('--phase', type=float, required=True, help='of a period')
+    parser.add_argument('--phase', type=float, required=True, help='Phase, share of a period')
     args = parser.parse_args()
 
     def own() -> Engine:
@@ -91,7 +91,7 @@ if __name__ == '__main__':
 
 
 RATE: Final = 10.0  # Hz
-AHEAD: Final = 0.3  # s, from the last being ready to the first estimate
+AHEAD: Final = 0.3  # s, from the last robot that is ready to the first estimate
 PATIENCE: Final = 60.0  # s
 OWN: Final = 'own engine'
 SERVER: Final = 'server'
@@ -181,9 +181,9 @@ def figures(
         'cpu_ms': 1e3 * used / len(times), 'p50_ms': float(np.percentile(times, 50)),
         'p95_ms': float(np.percentile(times, 95)),
     }  # fmt: skip
-    said = words.split('\n')[-2].split() if words.endswith('batches\n') else []
-    if said:
-        made['batch'] = int(said[0]) / max(1, int(said[3]))
+    last = words.split('\n')[-2].split() if words.endswith('batches\n') else []
+    if last:
+        made['batch'] = int(last[0]) / max(1, int(last[3]))
     return made
 
 
@@ -260,8 +260,8 @@ def _wait_until_ready(robot: Robot, end: float) -> None:
 
 def _figures_of(robot: Robot, patience: float) -> dict[str, Any]:
     try:
-        said = robot.process.communicate(timeout=patience)[0]
-        found: dict[str, Any] = json.loads(said)
+        output = robot.process.communicate(timeout=patience)[0]
+        found: dict[str, Any] = json.loads(output)
     except subprocess.TimeoutExpired as error:
         raise BenchError('bench-robot-hangs', f'a robot hangs: {last_words(robot.log)}') from error
     except (ValueError, BrokenPipeError) as error:

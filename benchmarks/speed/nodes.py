@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The monitor against a naive node: same cameras, same engine, one after the other.
+Compare the monitor with a naive node: same cameras, same engine, one after the other.
 
 Added latency: the time from the stamp of the newest image to the published value, minus the time
 of the engine and the wait for the rate.
@@ -27,7 +27,7 @@ TRANSPORTS: Final = ('raw', 'compressed')
 NODES: Final = {
     'ours': 'benchmarks.speed.monitor_node', 'naive': 'benchmarks.speed.naive_node',
 }  # fmt: skip
-WARM: Final = 0.5  # s of values that do not count
+WARM: Final = 0.5  # s of values before the measurement
 PATIENCE: Final = 60.0  # s, for the first value
 TRIES: Final = 3
 
@@ -85,10 +85,12 @@ def measure(case: Case, node: str, engine: str, task: str, seconds: float) -> di
                         'bench-node-ended', f'{node} ended too early: {last_words(words)}'
                     )
             time.sleep(WARM + seconds)
-        for file, who, said in ((log, node, words), (sent, 'the cameras', Path(folder) / 's.txt')):
+        outputs = ((log, node, words), (sent, 'the cameras', Path(folder) / 's.txt'))
+        for file, process_name, output in outputs:
             if not file.exists():
                 raise BenchError(
-                    'bench-node-log', f'{who} wrote no log at {case.name}: {last_words(said)}'
+                    'bench-node-log',
+                    f'{process_name} wrote no log at {case.name}: {last_words(output)}',
                 )
         return figures(
             json.loads(log.read_text()), json.loads(sent.read_text()), seconds, case, node

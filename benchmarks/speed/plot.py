@@ -19,12 +19,12 @@ from viva_ros.core.files import replace_atomically
 OURS: Final = '#2f7d4f'
 OTHERS: Final = '#9aa0a6'
 MODELS: Final = {'viva': OURS, 'value only': '#4878a8', 'classifier': '#c0843a'}
-EAGER: Final = 0.45  # opacity of what is run operation by operation
+EAGER: Final = 0.45  # opacity of eager variants
 LINES: Final = {
     ('own engine', 'together'): ('o-', OTHERS, 'each with its own engine'),
-    ('server', 'together'): ('o-', OURS, 'one server, all ask at once'),
-    ('server', 'spread'): ('o--', OURS, 'one server, they ask in turn'),
-    ('engine alone', 'one call'): ('o:', 'black', 'one call of the engine, nothing else'),
+    ('server', 'together'): ('o-', OURS, 'one server, simultaneous requests'),
+    ('server', 'spread'): ('o--', OURS, 'one server, requests spread over a period'),
+    ('engine alone', 'one call'): ('o:', 'black', 'one call of the engine, without server'),
 }
 
 
@@ -68,7 +68,7 @@ def draw_engines(axes: Axes, found: Mapping[str, Any]) -> None:
 def draw_node(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw the added latency of both nodes, a row for each case."""
     cases = list(dict.fromkeys(row['case'] for row in rows))[::-1]
-    for node, name, colour in (('ours', 'viva_ros', OURS), ('naive', 'plain node', OTHERS)):
+    for node, name, colour in (('ours', 'viva_ros', OURS), ('naive', 'minimal node', OTHERS)):
         mine = [row for row in rows if row['node'] == node]
         places = [cases.index(row['case']) for row in mine]
         p50, p95 = ([row[f'added_{which}_ms'] for row in mine] for which in ('p50', 'p95'))
@@ -84,7 +84,7 @@ def draw_node(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.grid(axis='x', alpha=0.3)
     axes.set_xlabel('ms: p50, line to p95')
     axes.legend(loc='upper right', frameon=False, fontsize=8)
-    axes.set_title('Stamp to value, less the engine: what a node adds', fontsize=10)
+    axes.set_title('Latency added by a node: stamp to value, minus engine and wait', fontsize=10)
 
 
 def draw_robots(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -101,7 +101,9 @@ def draw_robots(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.grid(axis='y', alpha=0.3)
     axes.set_xlabel('robots')
     axes.legend(loc='lower left', frameon=False, fontsize=8)
-    axes.set_title('Processor time of an estimate, of one robot with its own engine', fontsize=10)
+    axes.set_title(
+        'CPU time of an estimate, relative to one robot with its own engine', fontsize=10
+    )
 
 
 def draw_start(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -114,7 +116,7 @@ def draw_start(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_yticks(range(len(ordered)), [row['kind'] for row in ordered])
     axes.set_xlim(right=1.3 * max(row['memory_mib'] for row in ordered))
     axes.set_xlabel('MiB')
-    axes.set_title('Most memory, and time to the first estimate (grey: with torch)', fontsize=10)
+    axes.set_title('Peak memory, and time to the first estimate (grey: with torch)', fontsize=10)
 
 
 PANELS: Final = {
@@ -128,7 +130,7 @@ COLUMNS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         'model, treatment': ('name', 's'), 'p50 ms': ('p50_ms', '.2f'),
         'p95 ms': ('p95_ms', '.2f'), 'p99 ms': ('p99_ms', '.2f'), '1/s': ('per_second', '.1f'),
         'faster': ('faster', '.2f'), 'GFLOP': ('gflop', '.3f'),
-        'of the limit': ('share_of_limit', '.0%'),
+        'share of limit': ('share_of_limit', '.0%'),
     },
     'start': {
         'engine or model': ('kind', 's'), 'first estimate s': ('first_estimate_s', '.2f'),
@@ -138,18 +140,20 @@ COLUMNS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         'cameras': ('case', 's'), 'node': ('node', 's'), 'delivered': ('delivered', '.0%'),
         'added\np50 ms': ('added_p50_ms', '.2f'), '\np95 ms': ('added_p95_ms', '.2f'),
         'CPU %': ('cpu_percent', '.1f'),
-        'CPU %\nless engine': ('cpu_besides_engine_percent', '.1f'),
+        'CPU %\nwithout engine': ('cpu_besides_engine_percent', '.1f'),
         'jitter\np99 ms': ('jitter_p99_ms', '.2f'), 'memory\nMiB': ('memory_mib', '.0f'),
     },
     'robots': {
-        'robots': ('robots', 'd'), 'on': ('where', 's'), 'ask': ('phases', 's'),
-        'CPU ms\nof each': ('cpu_ms', '.2f'), 'of one with\nits own engine': ('cost', '.2f'),
+        'robots': ('robots', 'd'), 'engine': ('where', 's'), 'requests': ('phases', 's'),
+        'CPU ms per\nestimate': ('cpu_ms', '.2f'),
+        'relative to one\nwith own engine': ('cost', '.2f'),
         'p50 ms': ('p50_ms', '.2f'), 'p95 ms': ('p95_ms', '.2f'),
-        'p95 of as many\nwith their own': ('slower', '.2f'),
-        'p95 of one\nwith its own': ('slower_than_one', '.2f'), 'batch': ('batch', '.1f'),
+        'p95 relative to as\nmany with own engines': ('slower', '.2f'),
+        'p95 relative to one\nwith own engine': ('slower_than_one', '.2f'),
+        'batch': ('batch', '.1f'),
     },
 }  # fmt: skip
-NARROW: Final = 130  # columns, of what is not a terminal
+NARROW: Final = 130  # columns, if the output is not a terminal
 
 
 def show(found: Mapping[str, Any]) -> None:

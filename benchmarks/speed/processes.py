@@ -14,7 +14,7 @@ from typing import Final
 
 from viva_ros.core.errors import VivaError
 
-PATIENCE: Final = 15.0  # s, to end by itself
+PATIENCE: Final = 15.0  # s, for the process to end after SIGINT
 ONE_THREAD: Final = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
 
 

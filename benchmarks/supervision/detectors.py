@@ -30,7 +30,7 @@ from viva_ros.scoring.series import ValueSeries
 Change = Callable[[ValueSeries], ValueSeries]
 BOTH: Final = 'value and forecast residual'
 COOL_DOWN: Final = AlarmSettings().cool_down
-PASSES: Final = 5  # of the measurement of cost
+PASSES: Final = 5  # measurements of the cost of an update
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _bare(series: ValueSeries) -> ValueSeries:
 
 
 def _clock(series: ValueSeries) -> ValueSeries:
-    """Return minus the elapsed time, in units of 100 s: its floor is a time-out."""
+    """Return the negative elapsed time in units of 100 s; its floor is a time-out."""
     return ValueSeries(series.stamps, -(series.stamps - series.stamps[0]) * 1e-11)
 
 
@@ -98,7 +98,7 @@ class Watched:
     Alarms of one detector in one episode.
 
     :param alarms: in order
-    :param rested: alarms if the rules first pause for a cool-down, as after a live retry
+    :param rested: alarms if the rules pause for a cool-down first, as after a live retry
     """
 
     case: Case
@@ -121,7 +121,7 @@ class Watched:
         """
         Return the episode with one alarm at a given event of a failure, and no other alarm.
 
-        :param moment: 'manifest', the first physical evidence, or 'inject', the begin of the cause
+        :param moment: 'manifest', the first physical evidence, or 'inject', the start of its cause
         """
         at = self.case.label.times.get(moment)
         return replace(self.trial, alarms=(at,) if self.trial.failed and at is not None else ())

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`scripts/supervise`: evaluate the supervision on recordings that were never used before.
+`scripts/supervise`: evaluate the supervision on recordings outside of training and calibration.
 
 It measures false alarms against their bound, detected failures and delays, the contribution of the
 forecast residual, the gain of retries, and the time of an update. Slow results are stored below
@@ -65,18 +65,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('scripts/supervise', description=__doc__.split('\n\n')[0])
-    parser.add_argument('recordings', type=Path, nargs='+', help='test recordings or folders')
-    parser.add_argument('--calibration-recordings', type=Path, required=True)
-    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
     parser.add_argument(
-        '--alpha', type=float, default=0.05, help='share of successes that may raise an alarm'
+        'recordings', type=Path, nargs='+', help='Test recordings: files or folders'
     )
-    parser.add_argument('--scored', type=Path, required=True, help='folder for tables of values')
-    parser.add_argument('--processes', type=int, default=2, help='for retries; default: 2')
-    parser.add_argument('--without-retries', action='store_true',
-                        help='do not simulate what a retry is worth')  # fmt: skip
+    parser.add_argument('--calibration-recordings', type=Path, required=True,
+                        help='Folder of recordings to calibrate the detectors on')  # fmt: skip
+    parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
     parser.add_argument(
-        '--out', type=Path, required=True, help='JSON file; the plot is next to it'
+        '--alpha',
+        type=float,
+        default=0.05,
+        help='Share of successes that may raise an alarm (default: %(default)s)',
+    )
+    parser.add_argument('--scored', type=Path, required=True, help='Folder of the value tables')
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=2,
+        help='Worker processes of the simulated retries (default: %(default)s)',
+    )
+    parser.add_argument('--without-retries', action='store_true',
+                        help='Skip the simulation that measures the gain of retries')  # fmt: skip
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        help='JSON file of the results; the plot is written next to it',
     )
     return parser.parse_args(argv)
 
@@ -147,7 +161,9 @@ def show(content: Mapping[str, Any]) -> None:
     if 'retry' in content:
         console.print(tables.retries(content['retry']))
     took = content['cost']
-    console.print(f'an update takes {took["median_us"]:.0f} us, 95 %: {took["p95_us"]:.0f} us')
+    console.print(
+        f'detector update: median {took["median_us"]:.0f} us, p95 {took["p95_us"]:.0f} us'
+    )
 
 
 if __name__ == '__main__':

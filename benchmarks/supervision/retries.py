@@ -26,14 +26,14 @@ from viva_ros.metrics.ranking import bootstrap_interval
 from viva_ros.sim.recording import RecordJob, SimulatedRecorder, start
 
 LATENCY: Final = 0.1  # s, from the stamp of the value to the retry
-DRAWS: Final = 2  # of the random trigger
+DRAWS: Final = 2  # repetitions of the random trigger
 
 Players = Callable[[Callable[['Try'], bool], Sequence['Try']], Iterable[bool]]
 
 
 @dataclass(frozen=True)
 class Try:
-    """An episode with one retry at a time, s since its begin."""
+    """An episode with one retry at time ``at``, s since the start of the episode."""
 
     task: str
     seed: int

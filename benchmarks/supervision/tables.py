@@ -19,7 +19,7 @@ from viva_ros.evaluation.results import FAILURE
 
 def overview(content: Mapping[str, Any]) -> Table:
     """Return a table with a column for each detector."""
-    table = Table('', 'false alarms', 'per hour', 'detected', 'delay median', 'p90', 'TWA')
+    table = Table('detector', 'false alarms', 'per hour', 'detected', 'median delay', 'p90', 'TWA')
     for name, one in content['watchers'].items():
         found = one['detection']
         table.add_row(
@@ -29,15 +29,15 @@ def overview(content: Mapping[str, Any]) -> Table:
         )  # fmt: skip
     shipped = content['watchers'][BOTH]
     table.caption = (
-        f"TWA of an alarm at each failure's first evidence: {shipped['best_twa']:.3f}; where its "
-        f'cause begins: {shipped["best_twa_of_causes"]:.3f}'
+        'TWA: time-weighted accuracy; of an oracle that alarms at the first evidence of each '
+        f'failure: {shipped["best_twa"]:.3f}, at its cause: {shipped["best_twa_of_causes"]:.3f}'
     )
     return table
 
 
 def by_mode(one: Mapping[str, Any]) -> Table:
     """Return a table with a row for each failure mode, recovery, near miss and variation."""
-    table = Table('mode', 'episodes', 'detected', 'delay median', 'p90', 'first by')
+    table = Table('mode', 'episodes', 'detected', 'median delay', 'p90', 'first rule')
     for mode, row in one['failures'].items():
         first = ', '.join(f'{kind} {count}' for kind, count in row['by'].items())
         table.add_row(
@@ -45,16 +45,18 @@ def by_mode(one: Mapping[str, Any]) -> Table:
             f'{row["delay_p90"]:.2f} s', first,
         )  # fmt: skip
     for mode, row in one['apart'].items():
-        table.add_row(mode, str(row['of']), f'alarmed {row["hits"]}', '', '', 'no failure')
+        table.add_row(mode, str(row['of']), f'{row["hits"]} with alarm', '', '', 'no failure')
     for mode, row in one['retries'].items():
-        table.add_row(f'retry that {mode}', str(row['of']), f'alarmed {row["hits"]}', '', '', '')
+        table.add_row(
+            f'retry that {mode}', str(row['of']), f'{row["hits"]} with alarm', '', '', ''
+        )
     return table
 
 
 def retries(worth: Mapping[str, Any]) -> Table:
     """Return a table of the gain of retries."""
     table = Table(
-        '', 'success', title=f'{worth["retries"]} retries in {worth["episodes"]} episodes'
+        'policy', 'success', title=f'{worth["retries"]} retries in {worth["episodes"]} episodes'
     )
     for name, row in worth.items():
         if isinstance(row, Mapping):
@@ -76,7 +78,11 @@ def draw(watched: Mapping[str, Sequence[Watched]], content: Mapping[str, Any], o
         delays = np.sort([t.delay for t in failures if t.delay is not None])
         if failures:
             axes[0].step(delays, np.arange(1, len(delays) + 1) / len(failures), label=name)
-    axes[0].set(xlabel='s after the first evidence', ylabel='failures detected', xlim=(-3, 6))
+    axes[0].set(
+        xlabel='delay after the first evidence, s',
+        ylabel='share of failures detected',
+        xlim=(-3, 6),
+    )
     axes[0].legend(fontsize=7)
     _false_alarms(axes[1], content['watchers'])
     if content.get('retry'):
@@ -93,9 +99,10 @@ def _false_alarms(axis: Any, rows: Mapping[str, Any]) -> None:
             xerr=[[seen['share'] - seen['low']], [seen['high'] - seen['share']]],
         )  # fmt: skip
     first = next(iter(rows.values()))
-    axis.axvline(first['alpha'], color='grey', linestyle='--', label='promised at most')
+    axis.axvline(first['alpha'], color='grey', linestyle='--', label='bound (alpha)')
     axis.set_yticks(range(len(rows)), list(rows), fontsize=8)
-    axis.set(xlabel='successes with a false alarm', xlim=(0, None), ylim=(-0.5, len(rows) - 0.5))
+    axis.set_xlabel('share of successes with a false alarm')
+    axis.set(xlim=(0, None), ylim=(-0.5, len(rows) - 0.5))
     axis.legend(fontsize=7, loc='lower right')
 
 
@@ -107,4 +114,4 @@ def _retries(axis: Any, worth: Mapping[str, Any]) -> None:
         error = [[row['share'] - row['low']], [row['high'] - row['share']]]
         axis.bar(place, row['share'], yerr=error, capsize=3)
     axis.set_xticks(range(len(shares)), list(shares), fontsize=8, rotation=15)
-    axis.set(ylabel='episodes that succeed', ylim=(0, 1))
+    axis.set(ylabel='share of successful episodes', ylim=(0, 1))

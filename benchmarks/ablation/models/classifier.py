@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The baseline in the manner of a vision-language model: a transformer that classifies the return.
+Baseline like a vision-language-model value function: a transformer that classifies the return.
 
 Views (by their own encoder), joints and task text become tokens. One more token attends to all of
 them and is classified into 201 bins of the return. Width and depth equal those of ViVa's
@@ -27,10 +27,10 @@ GROUPS: Final = 4
 
 class BinClassifier(nn.Module):
     """
-    Views, joints and text to a distribution over returns.
+    Distribution over returns from views, joints and text.
 
-    :param config: of the ViVa that it is held against
-    :param ranges: of the joints, in the order of the configuration
+    :param config: configuration of the ViVa model that it is compared with
+    :param ranges: joint ranges, in the order of the configuration
     """
 
     outputs = ('value',)
@@ -60,7 +60,7 @@ class BinClassifier(nn.Module):
 
     def logits(self, pixels: Tensor, proprio: Tensor, task: Tensor) -> Tensor:
         """
-        Weigh the bins.
+        Return the logits of the bins.
 
         :param pixels: in [-1, 1], (B, V, 3, H, W)
         :param proprio: normalised, (B, J)
@@ -95,7 +95,7 @@ class BinClassifier(nn.Module):
 
 
 def _encoder(width: int) -> nn.Sequential:
-    """Return (N, width, 3, 3) of pixels (N, 3, H, W), at a sixteenth of the side and pooled."""
+    """Return a network from (N, 3, H, W) to (N, width, 3, 3): stride 16, then pooling."""
     inner = [max(1, width * part // 8 // GROUPS) * GROUPS for part in (2, 4, 6)]
     sides = [3, *inner, width]
     layers: list[nn.Module] = []

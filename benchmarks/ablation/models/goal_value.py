@@ -3,8 +3,9 @@
 """
 The goal-conditioned baseline, ICVF (Ghosh et al., 2023): the number of steps to a goal.
 
-It learns from order in time alone, without outcomes, and is read towards endings of successes. It
-has no notion of failure: a state from which no success can be reached is at best far away.
+It is trained on order in time alone, without outcomes; its goals are final states of successful
+episodes. It does not model failure: a state without a path to success is
+only far from its goal.
 """
 
 import math
@@ -26,9 +27,9 @@ class GoalValue(nn.Module):
     """
     V(s, g) in [-1, 0]: -(1 - discount**d) for a goal d steps away; two heads.
 
-    :param config: of the ViVa whose VAE it sees through
-    :param ranges: of the joints, in the order of the configuration
-    :param goals: successful endings kept for each task
+    :param config: configuration of the ViVa model whose VAE it uses
+    :param ranges: joint ranges, in the order of the configuration
+    :param goals: number of goals for each task, final states of successes
     """
 
     outputs = ('value',)

@@ -51,8 +51,8 @@ def test_each_loss_decreases_in_training(entry: Entry, stuff: Material) -> None:
     contender = entry.build(stuff)
     # The temporal difference starts near 0 in some networks, so that large steps increase it.
     batch, steps, rate = (64, 24, 3e-4) if entry.name == 'icvf' else (8, 8, 1e-3)
-    learns = [p for p in contender.learns.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(learns, lr=rate)
+    trained = [p for p in contender.trained.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(trained, lr=rate)
     before = float(contender.loss(batch, generator())['total'].detach())
     for _ in range(steps):
         optimiser.zero_grad()
@@ -66,7 +66,7 @@ def test_nobody_changes_what_others_begin_with(entry: Entry, stuff: Material) ->
     before = {name: tensor.clone() for name, tensor in stuff.base.state_dict().items()}
     contender = entry.build(stuff)
     with torch.no_grad():
-        for parameter in contender.learns.parameters():
+        for parameter in contender.trained.parameters():
             parameter.add_(1.0)
     after = stuff.base.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
@@ -90,7 +90,7 @@ def test_contenders_start_with_equal_weights(stuff: Material) -> None:
 
 def test_views_encoded_beforehand_are_those_that_the_model_sees(stuff: Material) -> None:
     rows = torch.tensor([4, 0, 15])
-    images = torch.from_numpy(stuff.learn.images[[4, 0, 15]])
+    images = torch.from_numpy(stuff.data.images[[4, 0, 15]])
     with torch.no_grad():
         torch.testing.assert_close(
             stuff.latents(rows, 0), stuff.base.encode(images), atol=1e-2, rtol=0
@@ -129,7 +129,7 @@ def test_future_images_are_those_one_horizon_later(
 def test_only_the_ends_of_a_frozen_trunk_learn(stuff: Material) -> None:
     frozen = next(entry for entry in ENTRIES if entry.name == 'frozen').build(stuff)
     before = {name: tensor.clone() for name, tensor in frozen.module.state_dict().items()}
-    optimiser = torch.optim.Adam(frozen.learns.parameters(), lr=1e-2)
+    optimiser = torch.optim.Adam(frozen.trained.parameters(), lr=1e-2)
     frozen.loss(4, generator())['total'].backward()
     optimiser.step()
     changed = {
@@ -236,8 +236,8 @@ def test_goals_are_drawn_in_hindsight(stuff: Material) -> None:
 
 
 def test_the_goal_value_does_not_look_at_outcomes(stuff: Material) -> None:
-    labels = [{**label, 'success': not label['success']} for label in stuff.learn.labels]
-    turned = replace(stuff, learn=replace(stuff.learn, labels=labels))
+    labels = [{**label, 'success': not label['success']} for label in stuff.data.labels]
+    turned = replace(stuff, data=replace(stuff.data, labels=labels))
     totals = [goal_value(m).loss(32, generator())['total'] for m in (stuff, turned)]
     assert float(totals[0].detach()) == float(totals[1].detach())
 
@@ -256,7 +256,7 @@ def test_the_slow_copy_follows_by_half_a_percent(stuff: Material) -> None:
 
 def test_drawn_moments_are_of_all_tasks_alike(stuff: Material) -> None:
     labels = [{**label, 'task': 'push' if i == 0 else 'slide'}
-              for i, label in enumerate(stuff.learn.labels)]  # fmt: skip
-    data = replace(stuff.learn, labels=labels)
-    rows = Draw(replace(stuff, learn=data)).rows(4000, generator())
+              for i, label in enumerate(stuff.data.labels)]  # fmt: skip
+    data = replace(stuff.data, labels=labels)
+    rows = Draw(replace(stuff, data=data)).rows(4000, generator())
     assert float((rows < 6).float().mean()) == pytest.approx(0.5, abs=0.03)

@@ -144,7 +144,7 @@ def test_other_budget_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     with raises('compare-begun', "{'steps': 1500}", "{'steps': 9}", '--out'):
         replace(budget, steps=9).keep()
     write_slide(tmp_path / 'r' / 'test' / 'slide', slide_episode(2))
-    with raises('compare-begun', "begun with {'files'"):
+    with raises('compare-begun', "started with {'files'"):
         budget.keep()
 
 
