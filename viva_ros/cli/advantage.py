@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva advantage`: compute the advantage of each step of scored recordings (RECAP).
+Compute the advantage of each step of scored recordings (RECAP).
 
 Each NAME_values.parquet gets a NAME_advantage.parquet, to join by index, or by episode and frame.
 The summary advantage.json is written last: if it is missing, the tables are of several runs.
@@ -67,33 +67,33 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva advantage', description=__doc__)
     parser.add_argument(
-        'scored', type=Path, nargs='+', help='*_values.parquet files, or folders of them'
+        'scored', type=Path, nargs='+', help='Tables *_values.parquet, or folders of them'
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument('--steps', type=int, help=f'horizon N in control steps; default: {STEPS}')
-    length.add_argument('--horizon', type=float, help='horizon N in s')
+    length.add_argument('--steps', type=int, help=f'Horizon N in control steps (default: {STEPS})')
+    length.add_argument('--horizon', type=float, help='Horizon N in s')
     parser.add_argument(
         '--charge-time', action='store_true',
-        help='cost of a step: 1/T of the longest episode of the task, not of each episode',
+        help='Cost of a step: 1/T of the longest episode of the task, not of each episode',
     )  # fmt: skip
     parser.add_argument(
         '--smoothing', choices=(NONE, AVERAGE, MEDIAN), default=NONE,
-        help='smoothing of the values; default: %(default)s',
+        help='Smoothing of the values (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--window', type=float, default=0.5,
-        help='time constant or width of the smoothing, s; default: %(default)s',
+        help='Time constant or width of the smoothing, s (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--positive', type=float, default=0.3,
-        help='share of steps with a positive indicator, for each task; default: %(default)s',
+        help='Share of steps with a positive indicator, for each task (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--drop', type=float, default=0.3,
-        help='share of steps without the indicator; default: %(default)s',
+        help='Share of steps without the indicator (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
-        '--seed', type=int, default=0, help='seed of the dropped steps; default: %(default)s'
+        '--seed', type=int, default=0, help='Seed of the dropped steps (default: %(default)s)'
     )
     parser.add_argument('--labels', type=Path, help='CSV of outcomes: recording,success[,episode]')
     parser.add_argument(
@@ -101,7 +101,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='CSV of intervals of human control, s: recording,begin,end[,episode]',
     )  # fmt: skip
     parser.add_argument(
-        '--out', type=Path, help='folder of the tables; default: that of each input table'
+        '--out', type=Path, help='Folder of the tables; default: that of each input table'
     )
     return parser.parse_args(argv)
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva bench`: measure latency, start time and memory of every engine kind that loads here.
+Measure latency, start time and memory of every engine kind that loads here.
 
 Each kind has a process of its own with one thread. The kinds take turns, so that load of the
 machine affects all alike; compare figures of one run only. Latency: from decoded images, resize
@@ -68,20 +68,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         'viva bench', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument('--engine', default='', help='folder; default: the shipped one')
-    parser.add_argument('--task', default=DEFAULT_TASK, help='of the engine; default: %(default)s')
+    parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
+    parser.add_argument(
+        '--task', default=DEFAULT_TASK, help='Task of the engine (default: %(default)s)'
+    )
     known = [kind for kind in kinds() if kind != AUTO]
     parser.add_argument(
-        '--kinds', nargs='+', choices=known, default=known, help='engine kinds; default: all'
+        '--kinds', nargs='+', choices=known, default=known, help='Engine kinds; default: all'
     )
     parser.add_argument(
-        '--rounds', type=int, default=12, help='turns of each kind; default: %(default)s'
+        '--rounds', type=int, default=12, help='Turns of each kind (default: %(default)s)'
     )
     parser.add_argument(
         '--camera-size', type=int, nargs=2, default=(128, 128), metavar=('HEIGHT', 'WIDTH'),
-        help='of the images, px; default: 128 128',
+        help='Size of the camera images, px (default: 128 128)',
     )  # fmt: skip
-    parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    parser.add_argument('--json', action='store_true', help='Print JSON instead of a table')
     for option in MOVED:
         if any(text.partition('=')[0] == option for text in argv or ()):
             parser.error(f'{option} is an option of scripts/bench, in a checkout')

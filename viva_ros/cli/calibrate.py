@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva calibrate`: fit the alarm thresholds of an engine on successes outside its training."""
+"""Fit the alarm thresholds of an engine on successes outside its training."""
 
 import argparse
 from collections.abc import Sequence
@@ -45,22 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva calibrate', description=__doc__)
-    parser.add_argument('recordings', type=Path, nargs='+', help='recordings, or folders of them')
-    parser.add_argument('--engine', default='', help='engine folder; default: the shipped engine')
+    parser.add_argument('recordings', type=Path, nargs='+', help='Recordings, or folders of them')
+    parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
     parser.add_argument(
-        '--task', default=DEFAULT_TASK, help='task of the recordings; default: %(default)s'
+        '--task', default=DEFAULT_TASK, help='Task of the recordings (default: %(default)s)'
     )
     parser.add_argument(
         '--alpha', type=float, default=ALPHA,
-        help='share of successes that may raise an alarm; default: %(default)s',
+        help='Share of successes that may raise an alarm (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--warn-alpha', type=float, default=WARN_ALPHA,
-        help='share of successes that may raise a warning; default: %(default)s',
+        help='Share of successes that may raise a warning (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--rules', nargs='+', choices=RULES.names(), default=list(DEFAULT.rules),
-        help='rules that may raise an alarm; default: all',
+        help='Rules that may raise an alarm; default: all',
     )  # fmt: skip
     parser.add_argument(
         '--set', nargs='+', default=[], metavar='NAME=VALUE',
@@ -69,23 +69,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         '--combine', choices=(OR, AND), default=OR,
-        help='alarm on any rule, or on a value rule and the forecast residual together; '
-        'default: %(default)s',
+        help='Alarm on any rule, or on a value rule and the forecast residual together '
+        '(default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--by-progress', action='store_true',
-        help='thresholds that depend on predicted progress, instead of constant ones',
+        help='Thresholds that depend on predicted progress, instead of constant ones',
     )  # fmt: skip
     parser.add_argument(
-        '--scored', type=Path, help="folder of tables of 'viva score' of these recordings"
+        '--scored', type=Path, help="Folder of tables of 'viva score' of these recordings"
     )
     parser.add_argument(
         '--leave-out-failures', action='store_true',
-        help='ignore failed episodes, instead of refusing them',
+        help='Ignore failed episodes, instead of refusing them',
     )  # fmt: skip
     parser.add_argument(
         '--out', type=Path,
-        help='calibration file; default: calibration_TASK.json in the engine folder',
+        help='Calibration file; default: calibration_TASK.json in the engine folder',
     )  # fmt: skip
     return parser.parse_args(argv)
 

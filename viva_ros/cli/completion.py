@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva completion bash|zsh|fish`: print a script that completes commands, options and choices.
+Print a script that completes commands, options and choices.
 
 bash: `viva completion bash > ~/.local/share/bash-completion/completions/viva`
 zsh: `viva completion zsh > "${fpath[1]}/_viva"`
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         'viva completion', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument('shell', choices=SHELLS, help='shell of the script')
+    parser.add_argument('shell', choices=SHELLS, help='Shell of the script')
     args = parser.parse_args(argv)
     commands, without = read_commands()
     for name, library in without.items():

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva demo`: run robot, monitor and supervisor: a successful and a failing episode."""
+"""Run robot, monitor and supervisor: a successful and a failing episode."""
 
 import argparse
 import json
@@ -27,22 +27,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('viva demo', description=ABOUT)
     parser.add_argument(
         '--task', default=DEFAULT_TASK,
-        help=f'one of {", ".join(TASKS)}; default: %(default)s',
+        help=f'Task, one of {", ".join(TASKS)} (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--failure', default='slip',
-        help='failure to inject in the second episode; default: %(default)s',
+        help='Failure to inject in the second episode (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
-        '--seed', type=int, help='seed of the layout; default: a fixed seed for each task'
+        '--seed', type=int, help='Seed of the layout; default: a fixed seed for each task'
     )
     parser.add_argument(
         '--out', type=Path,
-        help='folder of recording, plot and summary; default: demo_out/DATE-TIME',
+        help='Folder of recording, plot and summary; default: demo_out/DATE-TIME',
     )  # fmt: skip
-    parser.add_argument('--engine', type=Path, help='engine folder; default: the shipped engine')
+    parser.add_argument('--engine', type=Path, help='Engine folder; default: the shipped engine')
     parser.add_argument(
-        '--headless', action='store_true', help='print lines instead of the live view'
+        '--headless', action='store_true', help='Print lines instead of the live view'
     )
     if any(one.startswith('--duration') for one in (sys.argv[2:] if argv is None else argv)):
         parser.error('--duration moved to a benchmark: run scripts/soak --duration SECONDS')

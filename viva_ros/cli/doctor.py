@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva doctor`: check this machine and its ROS graph, and propose a fix for each problem.
+Check this machine and its ROS graph, and propose a fix for each problem.
 
 It checks versions, shared memory and leftovers of dead processes, engine, calibration, nodes, and
 QoS and rate of each input. Exit code 1: at least one error.
@@ -40,24 +40,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva doctor', description=__doc__)
-    parser.add_argument('--engine', default='', help='engine folder; default: the shipped engine')
+    parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
     parser.add_argument(
-        '--task', default=DEFAULT_TASK, help='task of the robot; default: %(default)s'
+        '--task', default=DEFAULT_TASK, help='Task of the robot (default: %(default)s)'
     )
     parser.add_argument(
-        '--namespace', default='/', help='ROS namespace of the robot; default: %(default)s'
+        '--namespace', default='/', help='ROS namespace of the robot (default: %(default)s)'
     )
     parser.add_argument(
         '--joint-states-topic', default='joint_states', metavar='TOPIC',
-        help='topic to check if no monitor runs; default: %(default)s',
+        help='Topic to check if no monitor runs (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--seconds', type=float, default=3.0,
-        help='duration of the rate measurement, s; default: %(default)s',
+        help='Duration of the rate measurement, s (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--clean', action='store_true',
-        help='only delete shared-memory segments of dead processes',
+        help='Only delete shared-memory segments of dead processes',
     )  # fmt: skip
     args = parser.parse_args(argv)
     if not 0.0 < args.seconds <= 600.0:

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva embed`: embed task descriptions with umT5, once, on a machine with enough memory.
+Embed task descriptions with umT5, once, on a machine with enough memory.
 
 Training reads the file, and a checkpoint contains the rows: neither training nor the robot loads
 the text encoder. Texts are cleaned and embeddings padded with zeros as in WanPipeline of
@@ -21,17 +21,17 @@ from viva_ros.core.errors import ConfigurationError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('viva embed', description=__doc__.split('\n\n')[0])
-    parser.add_argument('texts', nargs='+', help='task descriptions, one text for each task')
+    parser.add_argument('texts', nargs='+', help='Task descriptions, one text for each task')
     parser.add_argument(
-        '--task', nargs='+', help='names of the tasks as in the recordings; default: the texts'
+        '--task', nargs='+', help='Names of the tasks as in the recordings; default: the texts'
     )
     parser.add_argument(
-        '--snapshot', type=Path, required=True, help='folder with text_encoder/ and tokenizer/'
+        '--snapshot', type=Path, required=True, help='Folder with text_encoder/ and tokenizer/'
     )
     parser.add_argument(
-        '--out', type=Path, help='file to add embeddings to, such as tasks.safetensors'
+        '--out', type=Path, help='File to add embeddings to, such as tasks.safetensors'
     )
-    parser.add_argument('--checkpoint', type=Path, help='checkpoint folder to add embeddings to')
+    parser.add_argument('--checkpoint', type=Path, help='Checkpoint folder to add embeddings to')
     args = parser.parse_args(argv)
     if args.out is None and args.checkpoint is None:
         raise ConfigurationError(

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva evaluate`: evaluate engines on test recordings."""
+"""Evaluate engines on test recordings."""
 
 import argparse
 import sys

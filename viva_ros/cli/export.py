@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva export`: export a checkpoint to an engine."""
+"""Export a checkpoint to an engine."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva import`: convert bags or datasets of any robot to one LeRobot dataset (v3.0).
+Convert bags or datasets of any robot to one LeRobot dataset (v3.0).
 
 Recordings are resampled to the rate of the map. An episode that exceeds the limits of the map is
 refused with the reason, never repaired. A stopped import continues when the same command runs
@@ -52,18 +52,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva import', description=__doc__)
-    parser.add_argument('sources', type=Path, nargs='+', help='bags, datasets, or folders of them')
+    parser.add_argument('sources', type=Path, nargs='+', help='Bags, datasets, or folders of them')
     parser.add_argument(
         '--map', type=Path, required=True, help='YAML file: rate, cameras and joints'
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder of the dataset')
-    parser.add_argument('--task', default='', help='task of recordings that do not name one')
+    parser.add_argument('--out', type=Path, required=True, help='Folder of the dataset')
+    parser.add_argument('--task', default='', help='Task of recordings that do not name one')
     outcome = parser.add_mutually_exclusive_group()
     outcome.add_argument(
-        '--success', action='store_true', default=None, help='all episodes succeeded'
+        '--success', action='store_true', default=None, help='All episodes succeeded'
     )
     outcome.add_argument(
-        '--failure', action='store_false', dest='success', help='all episodes failed'
+        '--failure', action='store_false', dest='success', help='All episodes failed'
     )
     outcome.add_argument(
         '--labels', type=Path, help='CSV of outcomes: file,success[,failure,task]'

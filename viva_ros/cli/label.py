@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva label`: annotate outcome, milestones and errors of episodes.
+Annotate outcome, milestones and errors of episodes.
 
 Keys, one line each: s success, f failure, m SECONDS [TEXT] milestone, e SECONDS [TEXT] error,
 t TASK, n next, b back, u undo, q quit. Each annotation is written at once to labels.json next to
@@ -65,10 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('viva label', description=__doc__)
     parser.add_argument(
-        'recordings', type=Path, nargs='+', help='datasets, bags, or folders of them'
+        'recordings', type=Path, nargs='+', help='Datasets, bags, or folders of them'
     )
     parser.add_argument(
-        '--unlabelled', action='store_true', help='only episodes without an outcome'
+        '--unlabelled', action='store_true', help='Only episodes without an outcome'
     )
     args = parser.parse_args(argv)
     console = Console(highlight=False)

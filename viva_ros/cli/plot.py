@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva plot`: plot a recording on one time axis.
+Plot a recording on one time axis.
 
 The rows are: the value with its alarm level and alerts, the ground truth of a simulation, and
 images of the head camera.
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--out', type=Path, help='PNG file; default: next to the recording')
     parser.add_argument(
-        '--engine', help='engine folder, to score a recording without recorded values'
+        '--engine', help='Engine folder, to score a recording without recorded values'
     )
     args = parser.parse_args(argv)
     out = args.out or args.recording.with_suffix('.png')

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva record`: record simulated episodes, faster than real time.
+Record simulated episodes, faster than real time.
 
 Each seed has a fixed mode (see ``mix``), so the same command writes the same files. Complete files
 are kept: a second run continues where the first one stopped.
@@ -24,29 +24,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser('viva record', description=__doc__.split('\n\n')[0])
     parser.add_argument(
         '--task', default=DEFAULT_TASK,
-        help=f'one of {", ".join(TASKS)}; default: %(default)s',
+        help=f'Task, one of {", ".join(TASKS)} (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--robot', default=DEFAULT_ROBOT,
-        help=f'one of {", ".join(ROBOTS)}; default: %(default)s',
+        help=f'Robot, one of {", ".join(ROBOTS)} (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
-        '--seeds', type=parse_seeds, required=True, help='seeds, such as 0-699 or 3,5,8-9'
+        '--seeds', type=parse_seeds, required=True, help='Seeds, such as 0-699 or 3,5,8-9'
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder of the recordings')
+    parser.add_argument('--out', type=Path, required=True, help='Folder of the recordings')
     parser.add_argument(
         '--processes', type=int, default=2,
-        help='number of worker processes; default: %(default)s',
+        help='Number of worker processes (default: %(default)s)',
     )  # fmt: skip
-    parser.add_argument('--failure', help='failure mode of all seeds; default: the mix')
-    parser.add_argument('--successes', action='store_true', help='no failures, for calibration')
+    parser.add_argument('--failure', help='Failure mode of all seeds; default: the mix')
+    parser.add_argument('--successes', action='store_true', help='No failures, for calibration')
     parser.add_argument(
         '--size', type=int, default=128,
-        help='width and height of the images, px; default: %(default)s',
+        help='Width and height of the images, px (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--noise', type=float, default=1.0,
-        help='standard deviation of the camera noise, of 255; default: %(default)s',
+        help='Standard deviation of the camera noise, of 255 (default: %(default)s)',
     )  # fmt: skip
     args = parser.parse_args(argv)
     size = (args.size, args.size)

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva score`: compute values and alarms of recordings; write them to tables.
+Compute values and alarms of recordings; write them to tables.
 
 Each recording gets NAME_values.parquet and NAME_progress.parquet; the recording itself is not
 changed. Recordings with tables of the same engine and file are skipped: run the command again to
@@ -46,38 +46,38 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     :raises ConfigurationError: if a number is out of range
     """
     parser = argparse.ArgumentParser('viva score', description=__doc__)
-    parser.add_argument('recordings', type=Path, nargs='+', help='recordings, or folders of them')
+    parser.add_argument('recordings', type=Path, nargs='+', help='Recordings, or folders of them')
     parser.add_argument(
-        '--engine', default='', help='engine folder; default: the shipped engine of the task'
+        '--engine', default='', help='Engine folder; default: the shipped engine of the task'
     )
     parser.add_argument(
-        '--task', default='', help='task of all recordings; default: the task that each names'
+        '--task', default='', help='Task of all recordings; default: the task that each names'
     )
     parser.add_argument(
-        '--calibration', type=Path, help='calibration file; default: that of engine and task'
+        '--calibration', type=Path, help='Calibration file; default: that of engine and task'
     )
     parser.add_argument(
         '--rate', type=float, default=RATE,
-        help='rate of the simulated monitor, Hz; default: %(default)s',
+        help='Rate of the simulated monitor, Hz (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
-        '--out', type=Path, help='folder of the tables; default: next to each recording'
+        '--out', type=Path, help='Folder of the tables; default: next to each recording'
     )
     parser.add_argument(
         '--processes', type=int,
-        help='number of worker processes; default: 1, with --ray one for each CPU',
+        help='Number of worker processes; default: 1, with --ray one for each CPU',
     )  # fmt: skip
     parser.add_argument(
         '--batch', type=int, default=1,
-        help='observations for each call of an engine that supports batches; default: %(default)s',
+        help='Observations in a call, if the engine supports batches (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--corrections', default='', metavar='TOPIC',
-        help='std_msgs/Bool topic that is true during human control',
+        help='Topic (std_msgs/Bool) that is true during human control',
     )  # fmt: skip
     parser.add_argument(
         '--ray', nargs='?', const='local', metavar='ADDRESS',
-        help='score on a Ray cluster; without an address: start one on this machine',
+        help='Score on a Ray cluster; without an address: start one on this machine',
     )  # fmt: skip
     args = parser.parse_args(argv)
     for name in ('processes', 'batch', 'rate'):

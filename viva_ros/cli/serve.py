@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva serve`: run one engine for several monitors; simultaneous requests form a batch.
+Run one engine for several monitors; simultaneous requests form a batch.
 
 Each monitor has at most one pending request, so serving in order of arrival is fair. A request
 waits for other requests only if others arrived recently, and for at most --wait-ms.
@@ -26,22 +26,24 @@ MOST: Final = 64
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser('viva serve', description=__doc__)
-    parser.add_argument('--engine', default='', help='engine folder; default: the shipped engine')
+    parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
     parser.add_argument(
-        '--engine-kind', choices=kinds(), default='auto', help='engine kind; default: %(default)s'
+        '--engine-kind', choices=kinds(), default='auto', help='Engine kind (default: %(default)s)'
     )
     parser.add_argument(
-        '--task', default=DEFAULT_TASK, help='task of the engine; default: %(default)s'
+        '--task', default=DEFAULT_TASK, help='Task of the engine (default: %(default)s)'
     )
     parser.add_argument(
         '--address', default=protocol.AUTO,
-        help='path of the socket; default: a socket of the current user',
+        help='Path of the socket; default: a socket of the current user',
     )  # fmt: skip
     parser.add_argument(
         '--wait-ms', type=float, default=2.0,
-        help='longest wait of a request for other requests, ms; default: %(default)s',
+        help='Longest wait of a request for other requests, ms (default: %(default)s)',
     )  # fmt: skip
-    parser.add_argument('--batch', type=int, default=8, help='largest batch; default: %(default)s')
+    parser.add_argument(
+        '--batch', type=int, default=8, help='Largest batch (default: %(default)s)'
+    )
     args = parser.parse_args(argv)
     if not 0.0 <= args.wait_ms <= 1000.0:
         raise ConfigurationError(

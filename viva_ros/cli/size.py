@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-`viva size`: compute parameters, operations and memory of a preset, without its weights.
+Compute parameters, operations and memory of a preset, without its weights.
 
 The formulas are in ``model/cost.py``; tests compare them with the counts of torch.
 """
@@ -26,13 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser('viva size', description=__doc__.split('\n\n')[0])
     parser.add_argument(
         '--preset', default='wan2.2-5b', choices=sorted(PRESETS),
-        help='model size; default: %(default)s',
+        help='Model size (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
-        '--batch', type=int, default=8, help='batch of one GPU, samples; default: %(default)s'
+        '--batch', type=int, default=8, help='Batch of one GPU, samples (default: %(default)s)'
     )
     parser.add_argument(
-        '--rank', type=int, default=16, help='rank of the LoRA adapters; default: %(default)s'
+        '--rank', type=int, default=16, help='Rank of the LoRA adapters (default: %(default)s)'
     )
     args = parser.parse_args(argv)
     if args.batch < 1 or args.rank < 1:

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva train`: train a model on recordings."""
+"""Train a model on recordings."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`viva up`: start nodes on a machine without `ros2 launch`."""
+"""Start nodes on a machine without `ros2 launch`."""
 
 import argparse
 import signal
@@ -21,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=list_arguments(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument('launch', choices=tuple(LAUNCHES), help='set of nodes to start')
-    parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='launch arguments')
+    parser.add_argument('launch', choices=tuple(LAUNCHES), help='Set of nodes to start')
+    parser.add_argument('arguments', nargs='*', metavar='NAME:=VALUE', help='Launch arguments')
     args = parser.parse_args(argv)
     values = dict(split_argument(text) for text in args.arguments)
     options = check_arguments(args.launch, values)
