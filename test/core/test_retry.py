@@ -189,7 +189,7 @@ def test_spent_budget_requires_operator_until_acknowledged() -> None:
     complete_retry(machine, 11.0)
     (event,) = machine.request(20.0, ALARM)
     assert (event.kind, event.level) == ('retry_budget_exhausted', Level.NEEDS_OPERATOR)
-    assert event.text == '2 of 2 retries are spent: operator required'
+    assert event.text == 'retry budget used (2 of 2): operator required'
     assert machine.level == Level.NEEDS_OPERATOR
     assert machine.request(30.0, ALARM) == []
     (event,) = machine.acknowledge()
@@ -373,7 +373,7 @@ def test_hourly_budget_spans_episodes_and_recovers() -> None:
     machine.start_episode()
     (event,) = machine.request(30.0, ALARM)
     assert (event.kind, event.level) == ('retry_budget_exhausted', Level.NEEDS_OPERATOR)
-    assert event.text == '3 of 3 retries of this hour are spent: operator required'
+    assert event.text == 'hourly retry budget used (3 of 3): operator required'
     machine.acknowledge()
     assert kinds(machine.request(3599.0, ALARM)) == ['retry_budget_exhausted']  # not restored
     machine.acknowledge()

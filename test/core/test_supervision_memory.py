@@ -20,7 +20,15 @@ from viva_ros.core.supervision_memory import (
 DAY = 1_000_000.0
 NAN = math.nan
 CALL = Event(
-    Level.NEEDS_OPERATOR, 'retry_budget_exhausted', 5, 3, NAN, NAN, NAN, 'a', '2 of 2 are spent'
+    Level.NEEDS_OPERATOR,
+    'retry_budget_exhausted',
+    5,
+    3,
+    NAN,
+    NAN,
+    NAN,
+    'a',
+    'retry budget used (2 of 2)',
 )
 LATCH = Event(Level.LATCHED, 'drop', 5, 3, NAN, NAN, NAN, 'a', 'the value fell')
 

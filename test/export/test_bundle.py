@@ -292,7 +292,7 @@ def test_folder_writable_by_anyone_is_refused(tmp_path: Path, joints_alone: Path
 
 
 def test_folder_without_checkpoint_is_refused(tmp_path: Path) -> None:
-    with raises('checkpoint-json-unreadable', tmp_path / 'model.json'):
+    with raises('checkpoint-missing', tmp_path, 'no model.json'):
         bundle.open_source(tmp_path)
 
 

@@ -64,7 +64,7 @@ def test_restarted_supervisor_keeps_hourly_retry_count(player, start_supervisor)
         -0.5, lambda: 'retry_budget_exhausted' in kinds(player.alerts), 'the budget of the hour'
     )
     spent = next(alert for alert in player.alerts if alert.kind == 'retry_budget_exhausted')
-    assert spent.text == '1 of 1 retries of this hour are spent: operator required'
+    assert spent.text == 'hourly retry budget used (1 of 1): operator required'
     assert player.asked == 1
 
 

@@ -114,8 +114,11 @@ def test_invalid_description_is_refused(
         checkpoint.read(tmp_path)
 
 
-def test_empty_folder_is_refused_with_missing_file(tmp_path: Path) -> None:
-    with raises('checkpoint-json-unreadable', tmp_path / 'model.json', of=EngineError):
+def test_missing_folder_or_description_is_named(tmp_path: Path) -> None:
+    absent = tmp_path / 'none'
+    with raises('checkpoint-missing', f'{absent} does not exist', 'viva train', of=EngineError):
+        checkpoint.read(absent)
+    with raises('checkpoint-missing', tmp_path, 'no model.json', 'viva train', of=EngineError):
         checkpoint.read(tmp_path)
 
 

@@ -316,8 +316,8 @@ class RetryMachine:
 
     def _budget_spent(self, used: int, in_an_hour: bool = False) -> list[Event]:
         budget = self._settings.hourly_budget if in_an_hour else self._settings.budget
-        when = ' of this hour' if in_an_hour else ''
-        text = f'{used} of {budget} retries{when} are spent: operator required'
+        name = 'hourly retry budget' if in_an_hour else 'retry budget'
+        text = f'{name} used ({used} of {budget}): operator required'
         return [self._call_operator('retry_budget_exhausted', text)]
 
     def _call_operator(self, kind: str, text: str) -> Event:

@@ -117,9 +117,16 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     Read the description.
 
-    :raises EngineError: if it cannot be read or has another format
+    :raises EngineError: if it is missing, cannot be read, or has another format
     """
     path = folder / DESCRIPTION
+    if not path.is_file():
+        problem = f'has no {DESCRIPTION}' if folder.is_dir() else 'does not exist'
+        raise EngineError(
+            'checkpoint-missing',
+            f"{folder} {problem}: name the checkpoint folder that 'viva train' wrote, such as "
+            'RUN/checkpoint',
+        )
     try:
         content = dict(json.loads(path.read_text(encoding='utf-8')))
     except (OSError, ValueError, TypeError) as error:

@@ -143,9 +143,9 @@ class _Reading:
     """
     Collects the records of a file.
 
-    :param whole: whether the end of the data was reached
-    :param read: bytes up to the end of the last complete record
-    :param damaged: bytes of unreadable chunks
+    :ivar whole: whether the end of the data was reached
+    :ivar read: bytes up to the end of the last complete record
+    :ivar damaged: bytes of unreadable chunks
     """
 
     def __init__(self, path: Path) -> None:
