@@ -4,7 +4,7 @@
 Hooks of MkDocs: links that leave docs/ work in the site as they do on GitHub.
 
 A link to another file of the repository becomes a link to the repository; an image outside docs/
-is copied into the site. CONTRIBUTING.md and CHANGELOG.rst become pages.
+is copied into the site. CONTRIBUTING.md and CHANGELOG.rst become pages, and links lead to them.
 """
 
 import posixpath
@@ -24,6 +24,9 @@ LITERAL: Final = re.compile(r'<span class="docutils literal">(.*?)</span>', re.D
 IMAGES: Final = ('.png', '.svg', '.gif', '.jpg')
 BRANCH: Final = 'main'
 COPIED: Final = 'repository'  # folder of the site for images from outside docs/
+
+#: Files outside docs/ that become pages of the site.
+PAGES: Final = {'CONTRIBUTING.md': 'contributing.md', 'CHANGELOG.rst': 'changelog.md'}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -74,10 +77,13 @@ def rewrite(markdown: str, folder: str, repository: str) -> str:
         if not path.startswith('docs/'):
             if path.startswith('..') or not (ROOT / path).exists():
                 raise PluginError(f'{folder or "."}: link to {match["target"]}: no such file')
-            if not is_copied(path):
+            if path in PAGES:
+                path = f'docs/{PAGES[path]}'
+            elif is_copied(path):
+                path = f'docs/{COPIED}/{path}'
+            else:
                 kind = 'tree' if (ROOT / path).is_dir() else 'blob'
                 return f'{match["start"]}{repository}/{kind}/{BRANCH}/{path}{anchor}'
-            path = f'docs/{COPIED}/{path}'
         return f'{match["start"]}{posixpath.relpath(path, shown)}{anchor}'
 
     return LINK.sub(replace, markdown)

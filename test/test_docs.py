@@ -1,10 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of docs/ agree with the code: quoted texts, modules, commands, parameters, links, nav."""
+"""Pages of docs/ agree with the code: quoted texts, paths, commands, parameters, links, nav."""
 
 import ast
 import difflib
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,16 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / 'docs'
 PAGES = sorted(DOCS.rglob('*.md'))
 MADE_BY_HOOK = {'contributing.md', 'changelog.md'}
+GENERATED = {'commands.md', 'messages.md', 'parameters.md', 'topics.md'}
+NAMING_FILES = [
+    *PAGES, ROOT / 'README.md', ROOT / 'engines' / 'README.md',
+    *(ROOT / 'benchmarks').rglob('README.md'),
+]  # fmt: skip
+WIDEST_BLOCK = 88  # characters of a code block that the site shows without scrolling
+INTERFACE = re.compile(r'viva_ros/(msg/|srv/|action/)?[A-Z]\w+$')
+SOURCES = ('viva_ros', 'benchmarks', 'launch', 'examples', 'test')
+FOLDERS = (*SOURCES, 'config', 'docs', 'engines', 'msg', 'requirements', 'scripts', 'srv')
+PACKED = {'benchmarks/gpu/pack', 'benchmarks/gpu/pack_a'}  # made by benchmarks/gpu/pack.sh
 VARIABLE = '…'
 
 
@@ -87,6 +98,78 @@ def test_modules_of_the_python_api_exist():
         for name in re.findall(r'^::: (\S+)', path.read_text(encoding='utf-8'), re.MULTILINE):
             file = ROOT / name.replace('.', '/')
             assert file.with_suffix('.py').is_file() or (file / '__init__.py').is_file(), name
+
+
+def is_known_path(name: str, page: Path) -> bool:
+    """Return whether a path exists below the root, viva_ros/ or the folder of the page."""
+    names = [name]
+    if choice := re.search(r'\{([^}]*)\}', name):
+        names = [name.replace(choice[0], one.strip()) for one in choice[1].split(',')]
+    places = (ROOT, ROOT / 'viva_ros', page.parent)
+    if all(any(any(place.glob(one)) for place in places) for one in names):
+        return True
+    # The page has named the folder before.
+    return '/' not in name and any(any((ROOT / place).rglob(name)) for place in SOURCES)
+
+
+def named_paths(text: str) -> Iterator[str]:
+    """Yield source files, folders of this repository and modules named in a page."""
+    folders = {*FOLDERS, *(path.name for path in (ROOT / 'viva_ros').iterdir())}
+    for name in re.findall(r'`([\w.*{},-]+(?:/[\w.*{},-]*)*)`', text):
+        is_ours = '/' in name and name.partition('/')[0] in folders
+        if (is_ours or name.endswith('.py')) and not INTERFACE.match(name):
+            yield name.removesuffix('/')
+    for name in re.findall(r'\b((?:viva_ros|benchmarks)(?:\.[a-z_]+)+)\b', text):
+        if not name.endswith(('.json', '.md', '.py', '.launch', '.rviz')):
+            yield name.replace('.', '/') + '*'
+
+
+def test_files_and_modules_named_in_pages_exist():
+    wrong = [
+        f'{page.relative_to(ROOT)}: {name}' for page in NAMING_FILES
+        for name in named_paths(page.read_text(encoding='utf-8'))
+        if name not in PACKED and not is_known_path(name, page)
+    ]  # fmt: skip
+    assert wrong == []
+
+
+def test_path_without_package_folder_is_checked():
+    text = 'The `core/registry.py`, `model/frame_vae.py`, `training/` and `monitor/heartbeat`.'
+    assert list(named_paths(text)) == ['core/registry.py', 'model/frame_vae.py', 'training']
+    page = DOCS / 'a.md'
+    assert is_known_path('core/registry.py', page) and is_known_path('core/{files,urdf}.py', page)
+    assert not is_known_path('model/frame_vae.py', page)
+    assert not is_known_path('core/{files,none}.py', page)
+
+
+def code_blocks(page: str) -> Iterator[str]:
+    """Yield the fenced and the indented code blocks of a page, without their indentation."""
+    fenced = re.compile(r'^```\w*\n(.*?)^```', re.MULTILINE | re.DOTALL)
+    yield from fenced.findall(page)
+    indented = re.compile(r'(?:\A|\n\n)((?: {4,}[^\n]*\n|\n(?= {4}))+)')
+    yield from map(textwrap.dedent, indented.findall(fenced.sub('', page)))
+
+
+def test_code_blocks_fit_the_width_of_the_site():
+    wide = [
+        f'{page.relative_to(ROOT)}: {line}' for page in (*PAGES, ROOT / 'README.md')
+        if page.name not in GENERATED
+        for block in code_blocks(page.read_text(encoding='utf-8'))
+        for line in block.splitlines() if len(line) > WIDEST_BLOCK
+    ]  # fmt: skip
+    assert wide == [], f'more than {WIDEST_BLOCK} characters: break the line'
+
+
+def test_code_blocks_are_found_without_indentation():
+    page = 'Text:\n\n    a\n      b\n\n    c\n\n```sh\nd\n```\n\n* item\n\n      e\n'
+    assert sorted(code_blocks(page)) == ['a\n  b\n\nc\n', 'd\n', 'e\n']
+
+
+def test_help_texts_begin_with_a_capital_letter():
+    page = (DOCS / 'reference' / 'commands.md').read_text(encoding='utf-8')
+    rows = re.findall(r'^\| `[^|]*(?:\\\|[^|]*)*\|[^|]*\| (.*) \|$', page, re.MULTILINE)
+    assert len(rows) > 100
+    assert [row for row in rows if not row[:1].isupper()] == []
 
 
 def test_commands_in_code_blocks_exist():
