@@ -65,7 +65,7 @@ def reference(part: Part, folder: Path) -> 'Comparison':
 
 
 def private_copy(source: Path, place: Path) -> Path:
-    """Copy an engine to a private folder: the modes of the unpacked files may be refused."""
+    """Copy an engine to a private folder: the permissions of the unpacked files may be refused."""
     target = place / source.name
     target.mkdir(mode=0o700)
     for file in source.iterdir():
@@ -86,7 +86,7 @@ def set_tf32(products: bool, convolutions: bool) -> None:
 
 class Comparison:
     """
-    The shipped engine in each precision against the CPU.
+    Compares the shipped engine in each precision with the CPU.
 
     :param wanted: estimates in float32 on the CPU
     """
@@ -102,7 +102,7 @@ class Comparison:
         self._span = np.where(span > 0, span, np.inf)
 
     def all_precisions(self) -> None:
-        """Measure the engine as it is loaded by default, then each precision by itself."""
+        """Measure the engine as loaded by default, then each precision separately."""
         part = self._part
         defaults = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
         part.put('tf32_defaults', {'products': defaults[0], 'convolutions': defaults[1]})
@@ -166,7 +166,7 @@ class Comparison:
         return unpack(dict(zip(names, arrays, strict=True)), self.info)[0]
 
     def _graph_against_eager(self, graphed: GraphedModel, lean: LeanViVa) -> dict[str, Any]:
-        """Compare the graph with the same module, called operation by operation."""
+        """Compare the CUDA graph with the same module in eager mode."""
         device, largest = self._part.device, 0.0
         fit = Fit(self.info.image_size, device)
         for moment in self.moments[:20]:

@@ -39,9 +39,9 @@ from .timing import measure as timed
 
 AIM: Final = 9.0  # ms at 384x320, on an H100 or H200
 MOMENTS: Final = 200
-CALIBRATED: Final = 5  # each so many-th moment sets the scales, the others measure the error
-FASTER: Final = 2.0  # 8-bit products than bfloat16, by every maker's data sheet
-#: Of the 5B: name, granularity, limited inputs, compiled block, compiled encoder, s needed.
+CALIBRATED: Final = 5  # every fifth moment sets the scales, the others measure the error
+FASTER: Final = 2.0  # 8-bit products relative to bfloat16, by the data sheets
+#: Of the 5B: name, granularity, clamped inputs, compiled block, compiled encoder, s needed.
 VARIANTS: Final = (
     ('compiled block and encoder', BY_TENSOR, True, True, True, 30.0),
     ('no compiler', BY_TENSOR, True, False, False, 6.0),
@@ -49,7 +49,7 @@ VARIANTS: Final = (
     ('compiled block, by row', BY_ROW, True, True, False, 30.0),
     ('compiled block, no clamp', BY_TENSOR, False, True, False, 30.0),
 )
-COPIES: Final = 4  # of a weight, so that the cache does not hold it
+COPIES: Final = 4  # of a weight, so that they exceed the cache
 
 
 def measure(part: Part) -> None:
@@ -201,7 +201,7 @@ def peak(part: Part) -> dict[str, Any]:
 
 
 def products(part: Part) -> None:
-    """Time each product of a block alone: bfloat16, and 8 bits with their quantization apart."""
+    """Time each product of a block alone: bfloat16, and 8 bits of quantized inputs."""
     config = networks.make_config(part.tiny, next(iter(networks.sizes(part.tiny).values())))
     size = config.transformer
     width, tokens = size.num_attention_heads * size.attention_head_dim, config.frames

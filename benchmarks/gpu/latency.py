@@ -4,7 +4,7 @@
 Part 2: one estimate of Wan2.2-TI2V-5B in bfloat16, three views, batch 1.
 
 Released recipe, lean form, CUDA graph and regional compilation, each with its share of the limit
-that the chip's own arithmetic and memory set.
+set by the arithmetic and the memory bandwidth of the device.
 """
 
 from collections.abc import Callable
@@ -129,7 +129,7 @@ class Size:
         self._row('lean + compiled block and encoder + CUDA graph', lean, with_encoder, 40.0)
 
     def details(self) -> None:
-        """Measure attention back ends, and the way from pictures in memory to numbers."""
+        """Measure attention back ends, and the path from images to results in host memory."""
         lean = self._lean()
         if lean is None:
             return
@@ -197,7 +197,7 @@ class Size:
         return found
 
     def _vae(self, lean: LeanViVa) -> None:
-        """Time the folded encoder and the transformer apart."""
+        """Time the folded encoder and the transformer separately."""
         images, joints, task = self._given
         views = images[0].to(lean.precision)
         part, graph = self._part, self._part.device.type == 'cuda'
@@ -216,7 +216,7 @@ class Size:
         part.row(f'{self._name}: lean VAE, channels last', lambda: self._channels_last(lean))
 
     def _channels_last(self, lean: LeanViVa) -> dict[str, Any]:
-        """Time the encoder with the layout that convolutions on tensor cores prefer."""
+        """Time the encoder in the channels-last layout, for tensor cores."""
         views = self._given[0][0].to(lean.precision)
         before = lean.encode(views)
         lean.encoder.to(memory_format=torch.channels_last)
@@ -245,7 +245,7 @@ class Size:
             self._part.row(f'{self._name}: attention alone, {label}', work)
 
     def _whole(self, lean: LeanViVa) -> dict[str, Any]:
-        """Time the shipped path: three camera pictures in memory to numbers in memory."""
+        """Time the shipped path, from three camera images to results in host memory."""
         self._part.need_cuda('the shipped path')
         random, config = np.random.default_rng(0), self._viva.config
         pictures = [[random.integers(0, 256, (*CAMERA, 3), dtype=np.uint8)

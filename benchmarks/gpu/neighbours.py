@@ -38,8 +38,8 @@ class Case:
     """
     Settings of the monitor that runs with the policy.
 
-    :param every: s between estimates on average; 0 for one after the other
-    :param share: of the time that it may use; 1 for all
+    :param every: mean time between estimates, s; 0: without pause
+    :param share: limit of its share of the time; 1: no limit
     """
 
     name: str
@@ -87,7 +87,7 @@ class Monitor:
     """
     Runs estimates during a policy.
 
-    :param priority: of its stream; lower numbers go first
+    :param priority: of its stream; lower numbers have precedence
     """
 
     def __init__(self, part: Part, lean: LeanViVa, priority: int = 0) -> None:

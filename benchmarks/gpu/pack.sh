@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# Gathers what a machine without network lacks, and prints the commands to run there. That machine
-# has Python 3.12, torch, triton, transformers, accelerate, onnx and OpenCV.
+# Collect the missing packages for a machine without network, and print the commands to run there.
+# That machine has Python 3.12, torch, triton, transformers, accelerate, onnx and OpenCV.
 #
 # Without an argument: for parts 1 to 5, in benchmarks/gpu/pack/.
-# --tensorrt: for part 6, in benchmarks/gpu/pack_a/ and pack_b/, for a machine that takes 64 MiB at
-# a time. TENSORRT_DIR keeps the wheels and the archive (minutes to compress) for the next call.
+# --tensorrt: for part 6, in benchmarks/gpu/pack_a/ and pack_b/, if transfers are limited to 64 MiB.
+# TENSORRT_DIR keeps the wheels and the archive (minutes to compress) for the next call.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 pack=benchmarks/gpu/pack

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Part 0, by option only: writes one row and hangs in the next, to test the time-out."""
+"""Part 0, by option only: writes one row and hangs in the next, to test the time limit."""
 
 import time
 from typing import Any, Final

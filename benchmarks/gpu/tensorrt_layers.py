@@ -27,7 +27,7 @@ from .timing import Replay, compile_blocks, difference
 from .timing import measure as timed
 
 COUNTS: Final = (1, 3)
-AHEAD: Final = '89'  # capability that is built for where there is no GPU
+AHEAD: Final = '89'  # capability to build for on a machine without a GPU
 GRAPH: Final = 'PyTorch, CUDA graph'
 BLOCK: Final = 'PyTorch, compiled block, CUDA graph'
 ENCODER: Final = 'PyTorch, compiled block and encoder, CUDA graph'
@@ -37,9 +37,9 @@ CAPTURED: Final = 'TensorRT-RTX, CUDA graph'
 
 def measure(part: Part, target: Sequence[str]) -> None:
     """
-    Measure all rows, the most valuable first.
+    Measure all rows, the most important first.
 
-    :param target: capabilities to build for; none: the GPU that is here
+    :param target: capabilities to build for; none: the GPU of this machine
     """
     made: list[FewLayers] = []
     with torch.no_grad():
@@ -160,7 +160,7 @@ class FewLayers:
 
 
 def for_each_layer(part: Part) -> dict[str, Any]:
-    """Return the time of one layer and the estimate for all, for each form that is measured."""
+    """Return the time of one layer and the estimate for all, for each measured form."""
     few, more = COUNTS
     layers, found = networks.make_config(False, (384, 320)).transformer.num_layers, {}
     for form in (GRAPH, BLOCK, ENCODER, DEFAULT, CAPTURED):

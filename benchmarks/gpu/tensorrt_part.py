@@ -54,7 +54,7 @@ Load = Callable[[Path, str], Engine]
 
 
 def measure(part: Part) -> None:
-    """Measure all rows, the most valuable first; nothing more where one operation fails."""
+    """Measure all rows, the most important first; stop if one operation fails."""
     if 'error' in part.row('library', about):
         return
     cases = {'for this GPU': (), 'ahead': _known(), 'ahead for 80': ('80',)}
@@ -74,7 +74,7 @@ def measure(part: Part) -> None:
 
 
 def about() -> dict[str, Any]:
-    """Return the library's version, the GPUs that it builds for, and the GPU that is here."""
+    """Return version and target GPUs of the library, and the GPU of this machine."""
     began = time.monotonic()
     library, found = import_library(tensorrt_export.RTX), cuda.probe()
     facts = {
@@ -107,7 +107,7 @@ class Shipped:
     Rows of the shipped engine.
 
     :param place: folder for the engines that are built
-    :param target: capabilities that they are built for; none: the GPU that is here
+    :param target: capabilities that they are built for; none: the GPU of this machine
     """
 
     def __init__(self, part: Part, place: Path, target: tuple[str, ...]) -> None:
@@ -118,7 +118,7 @@ class Shipped:
         self._compare = correctness.reference(part, self._folder)
 
     def rows(self) -> None:
-        """Measure what is built here, PyTorch, and what was built ahead."""
+        """Measure engines built here, PyTorch, and the engine built ahead."""
         part = self._part
         for precision in PRECISIONS:
             needs = 0.0 if part.tiny else 30.0
@@ -222,7 +222,7 @@ class Shipped:
 
 
 def _here() -> dict[str, Any]:
-    """Return the GPU that is here as a description of an engine names it."""
+    """Return the GPU of this machine in the form of an engine's description."""
     device = cuda.probe().device
     assert device is not None
     return {'name': device.name, 'capabilities': [device.capability], 'driver': device.driver}

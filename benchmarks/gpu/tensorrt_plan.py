@@ -3,8 +3,8 @@
 """
 A TensorRT-RTX engine whose inputs and outputs are tensors of PyTorch on the GPU.
 
-As a command it builds one operation and runs it, in a process of its own: on a GPU that the
-library does not support it may crash.
+As a command it builds one operation and runs it, in a separate process, because it may
+crash on a GPU that the library does not support.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from viva_ros.engine.backends.tensorrt import import_library
 from viva_ros.export import tensorrt as tensorrt_export
 
 NUMBERS: Final = (-1.0, 2.0, -3.0, 4.0)
-LONGEST: Final = 60.0  # s that one operation may take
+LONGEST: Final = 60.0  # s, time limit of one operation
 
 
 def make_logger(library: Any) -> Any:
@@ -44,7 +44,7 @@ def make_logger(library: Any) -> Any:
 
 class PlanRunner:
     """
-    Runs an engine in the current stream, on inputs that stay where they are.
+    Runs an engine in the current stream, on inputs at fixed addresses.
 
     :param content: the built engine
     :param inputs: by name; of float32, int64 or uint8
@@ -110,8 +110,8 @@ def one_operation(capabilities: Sequence[str], run: bool) -> dict[str, Any]:
     """
     Build an engine of one operation, then load and run it on the GPU.
 
-    :param capabilities: of the GPUs that it is built for; none: the one that is here
-    :param run: it; else it is built only
+    :param capabilities: of the GPUs that it is built for; none: the GPU of this machine
+    :param run: run the engine; otherwise it is only built
     """
     shape = ['batch', len(NUMBERS)]
     tensors = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in ('x', 'y')]
@@ -136,9 +136,9 @@ def one_operation(capabilities: Sequence[str], run: bool) -> dict[str, Any]:
 
 def in_own_process(capabilities: Sequence[str], run: bool) -> dict[str, Any]:
     """
-    Call ``one_operation`` in a process of its own.
+    Call ``one_operation`` in a separate process.
 
-    :raises RuntimeError: with the exit code and the last words of a process that fails
+    :raises RuntimeError: with exit code and last output of a failed process
     """
     line = [sys.executable, '-P', '-m', 'gpu.tensorrt_plan', *capabilities, *['--run'] * run]
     done = subprocess.run(line, capture_output=True, text=True, timeout=LONGEST, check=False)
@@ -150,7 +150,7 @@ def in_own_process(capabilities: Sequence[str], run: bool) -> dict[str, Any]:
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description='Build one operation, and run it.')
-    parser.add_argument('capabilities', nargs='*')
-    parser.add_argument('--run', action='store_true')
+    parser.add_argument('capabilities', nargs='*', help='Compute capabilities to build for')
+    parser.add_argument('--run', action='store_true', help='Run the engine on the GPU')
     given = parser.parse_args()
     print(json.dumps(one_operation(given.capabilities, given.run)))

@@ -14,15 +14,15 @@ from torch import Tensor
 from .part import Part, SkipError
 
 WARM_UP: Final = 3
-FEWEST: Final = 10  # repetitions, even where the time is over
+FEWEST: Final = 10  # repetitions, even if the time is over
 Work = Callable[[], Any]
 
 
 def measure(part: Part, work: Work, repetitions: int = 60, seconds: float = 4.0) -> dict[str, Any]:
     """
-    Time single calls, each waited for, as a robot makes them.
+    Time single synchronized calls, as on a robot.
 
-    :param repetitions: fewer where ``seconds`` are over
+    :param repetitions: fewer if ``seconds`` are over
     :returns: p50 and p95 of the device's time and of the wall clock, ms; peak memory, GB
     """
     repetitions, fewest = (3, 3) if part.tiny else (repetitions, FEWEST)
@@ -66,8 +66,8 @@ class Replay:
     """
     A CUDA graph of a call without arguments.
 
-    :param work: reads tensors that stay where they are, and returns tensors
-    :param priority: of the stream that it is captured in; lower numbers go first
+    :param work: reads tensors at fixed addresses, and returns tensors
+    :param priority: of the capture stream; lower numbers have precedence
     :raises SkipError: where there is no CUDA
     """
 

@@ -91,7 +91,7 @@ def step(part: Part, way: Way) -> dict[str, Any]:
 
 
 def fitting(part: Part, config: ViVaConfig, way: Way) -> ViVaConfig:
-    """Return the configuration with as many layers as the formula says fit."""
+    """Return the configuration with the largest number of layers that fits by the formula."""
     if part.device.type != 'cuda':
         return config
     room = ROOM * torch.cuda.mem_get_info()[0]
@@ -139,7 +139,7 @@ def _train(
 
 
 def make_loss(viva: ViVa) -> Callable[[int, Source], Losses]:
-    """Return the loss of the trainer's value stage on random moments, pictures encoded too."""
+    """Return the loss of the trainer's value stage on random moments, encoding included."""
     config, device = viva.config, viva.device
 
     def loss(batch: int, source: Source) -> Losses:
