@@ -64,8 +64,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         '--set', nargs='+', default=[], metavar='NAME=VALUE',
-        help='parameters of the supervisor below rules, such as rules.debounce=0.5; default: its '
-        'defaults',
+        help='Parameters of the supervisor below rules, such as rules.debounce=0.5; default: '
+        'their defaults',
     )  # fmt: skip
     parser.add_argument(
         '--combine', choices=(OR, AND), default=OR,
