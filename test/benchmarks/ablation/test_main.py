@@ -199,8 +199,8 @@ def test_table_has_a_row_per_contender_and_a_part_per_task(tmp_path: Path) -> No
     table.write(rows, {'steps': 9}, tmp_path / 'b' / 'compare')
     text = (tmp_path / 'b' / 'compare.md').read_text()
     assert [line for line in text.splitlines() if line.startswith('## ')] == [
-        '## All tasks', '## slide', '## push', '## Differences from: ViVa', '## Probabilities',
-        '## Costs',
+        '## All tasks', '## slide', '## push', '## Differences from: ViVa',
+        '## Calibration of probabilities', '## Costs',
     ]  # fmt: skip
     assert text.count('| the other | 0.700 [0.600, 0.800] |') == 3  # each part
     assert '| the other | 0.050 [-0.050, 0.150] | 0.150 [0.050, 0.250] |' in text
