@@ -79,7 +79,7 @@ def test_the_documentation_lists_every_argument_with_its_default():
 
 
 def test_documented_parameter_file_is_valid(tmp_path):
-    block = re.search(r'```yaml\n(monitor:.*?)```', DOCS.read_text(), re.DOTALL)
+    block = re.search(r'```yaml\n((?:#[^\n]*\n)*monitor:.*?)```', DOCS.read_text(), re.DOTALL)
     (tmp_path / 'robot.yaml').write_text(block[1])
     given = {'params_file': str(tmp_path / 'robot.yaml')}
     left = values('monitor', given, '/left')
