@@ -9,6 +9,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from support.ros import Listener, wait
+from viva_ros.core.detection.rules import RULES
 from viva_ros.msg import Alert, Episode, SupervisorState, Value
 from viva_ros.nodes import qos
 from viva_ros.nodes.convert import header
@@ -99,12 +100,18 @@ class JudgedRobot:
         wait(step, what)
 
     def fall(self) -> None:
-        """Send a high value, then a low value; repeat if a busy machine missed the fall."""
+        """
+        Send a high value, then a low value, until a rule alarms.
+
+        It is repeated, since a busy machine may miss the fall. Another alert, such as `resumed`,
+        can have the level ALARM too: that of a retry under way.
+        """
         begin, count = time.monotonic(), len(self.alerts)
 
         def step() -> bool:
             self.send(0.8 if (time.monotonic() - begin) % 10.0 < 2.0 else -0.5)
             time.sleep(0.1)
-            return Alert.ALARM in [a.level for a in self.alerts[count:]]
+            new = self.alerts[count:]
+            return any(a.level == Alert.ALARM and a.kind in RULES for a in new)
 
         wait(step, 'an alarm')
