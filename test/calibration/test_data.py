@@ -10,6 +10,7 @@ from support.recordings import RISING, make_label, write_recording
 from viva_ros.calibration.data import Sources, calibrate_engine, is_undisturbed
 from viva_ros.cli import score
 from viva_ros.cli.calibrate import main
+from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import calibration_file, load
 from viva_ros.data.episode import Label
 
@@ -98,6 +99,13 @@ def test_calibrate_writes_thresholds_to_engine_folder(
     # The smallest rise is the first, after a debounce of 0.3 s: 0.44 - 0.0387 exp(-0.75) = 0.4217.
     assert found.thresholds['no_rise'].alarm == pytest.approx(-0.4217, abs=1e-4)
     assert 'at most 30% of new successes raise an alarm' in capsys.readouterr().out
+    options = '--rules', 'no_rise', '--leave-out-failures', '--set', 'rules.debounce=0.5'
+    assert main([*command, *options]) == 0
+    found = load(calibration_file(worth_engine_folder, 'tray_lift'))
+    found.check('0123456789abcdef', 'tray_lift', RuleSettings(debounce=0.5))
+    assert found.thresholds['no_rise'].alarm == pytest.approx(
+        -0.44 + 0.0387 * math.exp(-0.5 / 0.4), abs=1e-3
+    )
 
 
 def test_joint_position_that_is_not_finite_is_refused(tmp_path: Path, worth_engine) -> None:

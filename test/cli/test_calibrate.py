@@ -3,7 +3,7 @@
 import pytest
 from support.errors import raises
 
-from viva_ros.cli.calibrate import rule_settings
+from viva_ros.cli.calibrate import parse, rule_settings
 from viva_ros.core.detection.rules import RuleSettings
 
 
@@ -27,3 +27,10 @@ def test_rule_settings_are_set_by_parameter_name() -> None:
 def test_invalid_rule_settings_are_refused(text: str, code: str, named: str) -> None:
     with raises(code, named):
         rule_settings([text])
+
+
+def test_repeated_setting_is_refused_and_repeated_option_is_joined() -> None:
+    args = parse(['rec', '--set', 'rules.debounce=0.5', '--set', 'rules.smoothing=0.3'])
+    assert args.set == ['rules.debounce=0.5', 'rules.smoothing=0.3']
+    with raises('calibrate-setting-repeated', 'rules.debounce'):
+        rule_settings(['rules.debounce=0.5', 'rules.debounce=0.3'])

@@ -63,7 +63,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='Rules that may raise an alarm; default: all',
     )  # fmt: skip
     parser.add_argument(
-        '--set', nargs='+', default=[], metavar='NAME=VALUE',
+        '--set', nargs='+', action='extend', default=[], metavar='NAME=VALUE',
         help='Parameters of the supervisor below rules, such as rules.debounce=0.5; default: '
         'their defaults',
     )  # fmt: skip
@@ -95,7 +95,7 @@ def rule_settings(texts: Sequence[str]) -> RuleSettings:
     Return settings of the rules.
 
     :param texts: such as 'rules.debounce=0.5'; other settings have their defaults
-    :raises ConfigurationError: if a name is unknown, or a value is out of range
+    :raises ConfigurationError: if a name is unknown or repeated, or a value is out of range
     """
     known = {info.name: info for info in flatten(RuleSettings(), PREFIX)}
     values: dict[str, object] = {}
@@ -105,6 +105,10 @@ def rule_settings(texts: Sequence[str]) -> RuleSettings:
             raise ConfigurationError(
                 'calibrate-setting-unknown',
                 f'--set has {text!r}, must be NAME=VALUE with one of {", ".join(known)}',
+            )
+        if name in values:
+            raise ConfigurationError(
+                'calibrate-setting-repeated', f'--set has {name} twice: name it once'
             )
         try:
             values[name] = known[name].kind(value)

@@ -67,6 +67,13 @@ def test_calibration_of_another_engine_or_task_is_refused() -> None:
     option = '--set rules.debounce=0.5'
     with raises('calibration-rules', 'debounce', 0.3, 0.5, option, of=CalibrationError):
         MADE.check('0123456789abcdef', 'tray_lift', replace(RuleSettings(), debounce=0.5))
+    both = '--set rules.drop_window=3.0 rules.debounce=0.5'  # all that differ from the defaults
+    with raises('calibration-rules', 'drop_window 4.0', both, of=CalibrationError):
+        rules = replace(RuleSettings(), debounce=0.5, drop_window=3.0)
+        MADE.check('0123456789abcdef', 'tray_lift', rules)
+    other = replace(MADE, rules=replace(RuleSettings(), debounce=0.5))
+    with raises('calibration-rules', 'debounce 0.5', 'again without --set', of=CalibrationError):
+        other.check('0123456789abcdef', 'tray_lift', RuleSettings())
 
 
 def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:

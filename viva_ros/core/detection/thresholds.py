@@ -111,15 +111,17 @@ class Calibration:
             raise CalibrationError('calibration-engine', _mismatch('engine', self.engine, engine))
         if self.task != task:
             raise CalibrationError('calibration-task', _mismatch('task', self.task, task))
-        for setting in dataclasses.fields(rules):
-            used, present = getattr(self.rules, setting.name), getattr(rules, setting.name)
-            if used != present:
-                raise CalibrationError(
-                    'calibration-rules',
-                    f'calibration was made with rules.{setting.name} {used}, the parameter is '
-                    f'{present}: set it to {used}, or calibrate again with the option --set '
-                    f'rules.{setting.name}={present}',
-                )
+        used, present = dataclasses.asdict(self.rules), dataclasses.asdict(rules)
+        different = [name for name in used if used[name] != present[name]]
+        if different:
+            name, default = different[0], dataclasses.asdict(RuleSettings())
+            options = [f'rules.{n}={v}' for n, v in present.items() if v != default[n]]
+            again = f'with the option --set {" ".join(options)}' if options else 'without --set'
+            raise CalibrationError(
+                'calibration-rules',
+                f'calibration was made with rules.{name} {used[name]}, the parameter is '
+                f'{present[name]}: set it to {used[name]}, or calibrate again {again}',
+            )
 
 
 def _mismatch(name: str, calibrated: str, present: str) -> str:
