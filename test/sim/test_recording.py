@@ -57,11 +57,35 @@ def test_retry_is_a_separate_episode_with_its_outcome(tmp_path: Path) -> None:
     label = episodes_of(recording)[0].label
     assert label is not None
     assert (label.failure, label.success) == ('retry_slip', True)
-    assert label.times == {}  # those of the first attempt precede the first frame
+    # The events of the first attempt precede the first frame; the way home takes 4 steps.
+    assert label.times == {'attempt': 0.08}
     first = truth(recording)[0]
     assert (first.stamp, first.time, first.attempt) == (EPOCH, 0.0, 2)
     # Evidence at 0.4 s, and the retry 0.1 s later: 25 of 30 steps are over, 10 more follow.
     assert len(recording.messages('joint_states')) == 11
+
+
+def test_joined_recording_has_failed_attempt_way_home_and_retry(tmp_path: Path) -> None:
+    joined = retry_of(job(tmp_path, failure='slip'), 0.1, joined=True)
+    assert joined.path.name == 'episode_000003_joined.mcap'
+    assert record_episode(joined, ScriptedRobot) is True
+    recording = open_recording(joined.path)
+    label = episodes_of(recording)[0].label
+    assert label is not None
+    assert (label.failure, label.success) == ('slip', True)
+    # Evidence at 0.4 s, the retry 0.1 s later, the way home 4 steps of 0.02 s.
+    assert label.times == {'inject': 0.2, 'manifest': 0.4, 'retry': 0.5, 'attempt': 0.58}
+    assert len(recording.messages('joint_states')) == 1 + 25 + 10
+    assert [moment.attempt for moment in truth(recording)] == [1, 1, 1, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(('seed', 'failure'), [(13, 'slip'), (3, 'none')])
+def test_joined_recording_without_retry_is_not_kept(
+    tmp_path: Path, seed: int, failure: str
+) -> None:
+    joined = retry_of(job(tmp_path, seed, failure), 0.1, joined=True)
+    assert record_episode(joined, ScriptedRobot) is None
+    assert os.listdir(tmp_path) == []
 
 
 def test_refused_retry_is_not_recorded(tmp_path: Path) -> None:

@@ -49,11 +49,14 @@ class WorthEngine:
 
 
 class ScriptedRobot:
-    """Robot with 30 control steps; fails from step 20 if set, and can then retry once."""
+    """Robot with 30 control steps; fails from step 20 if set, and can then retry once.
+
+    The way home takes 4 steps, the retry 6.
+    """
 
     def __init__(self, job: Any) -> None:
         self.job, self.steps, self.tries, self.closed = job, 0, 1, False
-        self.length = 30
+        self.length, self.home_at = 30, 0
 
     @property
     def time(self) -> float:
@@ -62,6 +65,10 @@ class ScriptedRobot:
     @property
     def done(self) -> bool:
         return self.steps >= self.length
+
+    @property
+    def executing(self) -> bool:
+        return self.steps >= self.home_at
 
     def step(self) -> None:
         self.steps += 1
@@ -84,7 +91,7 @@ class ScriptedRobot:
 
     def retry(self) -> bool:
         self.tries += 1
-        self.length = self.steps + 10
+        self.home_at, self.length = self.steps + 4, self.steps + 10
         return self.job.seed != 13
 
     def close(self) -> None:

@@ -48,11 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--noise', type=float, default=1.0,
         help='Standard deviation of the camera noise, of 255 (default: %(default)s)',
     )  # fmt: skip
+    parser.add_argument(
+        '--joined', action='store_true',
+        help='Record a retry in one file with the failed attempt and the way home, for training',
+    )  # fmt: skip
     args = parser.parse_args(argv)
     size = (args.size, args.size)
     jobs = plan(
-        args.task, args.seeds, args.out, args.failure, args.successes, size, args.noise, args.robot
-    )
+        args.task, args.seeds, args.out, args.failure, args.successes, size, args.noise,
+        args.robot, args.joined,
+    )  # fmt: skip
     outcomes = record(jobs, args.processes)
     written = [success for success in outcomes.values() if success is not None]
     Console().print(

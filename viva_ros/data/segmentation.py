@@ -23,6 +23,8 @@ from viva_ros.data.recording import Recording
 LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
 TIMES: Final = ('inject', 'visible', 'manifest')
+#: Times of a label: the robot gives up an attempt and goes home; the last attempt begins.
+RETRY_TIME, ATTEMPT_TIME = 'retry', 'attempt'
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
 
 

@@ -3,13 +3,14 @@
 """
 Plan and record simulated episodes.
 
-Each attempt is one episode: a retry has a file of its own, with its own outcome.
+Each attempt is one episode: a retry has a file of its own, with its own outcome. A joined
+recording holds the failed attempt, the way home and the retry in one file.
 """
 
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import SECOND, Image
 from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
-from viva_ros.data.segmentation import LABEL, TIMES
+from viva_ros.data.segmentation import ATTEMPT_TIME, LABEL, RETRY_TIME, TIMES
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.failures import NOMINAL
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
@@ -35,6 +36,7 @@ from viva_ros.sim.tasks.registry import TASKS
 SHARES: Final = {'nominal': 0.40, 'variation': 0.15, 'camera': 0.25, 'arms': 0.20}
 MODE, RETRY = 0x6D6F6465, 0x72657472  # random streams, different from the simulation's
 RETRIED: Final = 0.35  # share of failures
+RETRY_SUFFIX, JOINED_SUFFIX = '_retry', '_joined'
 
 
 def kinds(
@@ -77,6 +79,7 @@ class RecordJob:
 
     :param retry_delay: record the retry of a failed episode, which starts this long after the
         evidence, s; None records the episode itself
+    :param joined: record the failed attempt before the retry too, in the same file
     :param noise: of the cameras, standard deviation in steps of 1 / 255; drawn by seed
     """
 
@@ -88,17 +91,19 @@ class RecordJob:
     retry_delay: float | None = None
     noise: float = 1.0
     robot: str = DEFAULT_ROBOT
+    joined: bool = False
 
 
 def plan(
     task: str, seeds: Iterable[int], out: Path, failure: str | None = None,
     successes: bool = False, image_size: tuple[int, int] = (128, 128), noise: float = 1.0,
-    robot: str = DEFAULT_ROBOT,
+    robot: str = DEFAULT_ROBOT, joined: bool = False,
 ) -> list[RecordJob]:  # fmt: skip
     """
     Return the jobs for some seeds; a failed episode may have a second job for its retry.
 
     :param failure: mode of all episodes; None draws it by seed, see ``mode_of``
+    :param joined: whether the second job records the failed attempt too
     :raises ConfigurationError: if task, failure or robot is unknown, or the noise out of range
     """
     known = TASKS[task]
@@ -119,7 +124,7 @@ def plan(
             robot=robot,
         )  # fmt: skip
         delay = retry_delay(seed) if mode in known.failures else None
-        jobs += [job] if delay is None else [job, retry_of(job, delay)]
+        jobs += [job] if delay is None else [job, retry_of(job, delay, joined)]
     return jobs
 
 
@@ -128,10 +133,11 @@ def retry_mode(failure: str) -> str:
     return f'retry_{failure}'
 
 
-def retry_of(job: RecordJob, delay: float) -> RecordJob:
-    """Return the job that records the retry of a failed episode."""
-    path = job.path.with_name(f'{job.path.stem}_retry{job.path.suffix}')
-    return replace(job, path=path, retry_delay=delay)
+def retry_of(job: RecordJob, delay: float, joined: bool = False) -> RecordJob:
+    """Return the job that records the retry of a failed episode, alone or joined with it."""
+    suffix = JOINED_SUFFIX if joined else RETRY_SUFFIX
+    path = job.path.with_name(f'{job.path.stem}{suffix}{job.path.suffix}')
+    return replace(job, path=path, retry_delay=delay, joined=joined)
 
 
 EPOCH: Final = 1_750_000_000 * SECOND  # ns; first stamp of every simulated episode
@@ -150,6 +156,10 @@ class SimulatedRecorder(Protocol):
     @property
     def done(self) -> bool:
         """Whether the episode has ended."""
+
+    @property
+    def executing(self) -> bool:
+        """Whether the robot executes the task, not the way home."""
 
     def step(self) -> None:
         """Advance by one control step."""
@@ -174,6 +184,10 @@ class StoppedError(Exception):
     """A recording was stopped before the end of its episode."""
 
 
+class NoRetryError(Exception):
+    """The failed attempt of a joined recording cannot be followed by a retry."""
+
+
 def start(job: RecordJob) -> SimulatedRecorder:
     """Return the simulation of a job."""
     return Simulation(job.task, job.seed, job.failure, job.image_size, job.robot)
@@ -194,23 +208,26 @@ def record_episode(
     """
     simulation = robot(job)
     try:
-        if job.retry_delay is not None and not _fail_and_retry(job, simulation, stopped):
+        alone = job.retry_delay is not None and not job.joined
+        if alone and not _fail_and_retry(job, simulation, lambda: _advance(simulation, stopped)):
             return None
         with RecordingWriter(job.path) as writer:
             return _EpisodeWriter(job, simulation, writer).run(stopped)
+    except NoRetryError:
+        return None
     finally:
         simulation.close()
 
 
 def _fail_and_retry(
-    job: RecordJob, simulation: SimulatedRecorder, stopped: Callable[[], bool]
+    job: RecordJob, simulation: SimulatedRecorder, advance: Callable[[], None]
 ) -> bool:
-    """Run to the retry without recording; return whether the robot starts it."""
+    """Run to the retry; return whether the robot starts it."""
     until: float | None = None
     while until is None or simulation.time < until:
         if simulation.done:
             return False
-        _advance(simulation, stopped)
+        advance()
         manifest = simulation.truth().manifest_time
         if manifest is not None and job.retry_delay is not None:
             until = manifest + job.retry_delay
@@ -234,16 +251,32 @@ class _EpisodeWriter:
         self._frames = 0
         self._episode = job.path.stem
         self._sensor = np.random.default_rng([job.seed, NOISE])
+        self._attempts: dict[str, float] = {}
 
     def run(self, stopped: Callable[[], bool]) -> bool:
-        """Record until the episode ends; return whether it succeeded."""
+        """
+        Record until the episode ends; return whether it succeeded.
+
+        :raises NoRetryError: if a retry is to be recorded, and is not possible
+        """
         self._add()
+        if self._job.joined:
+            if not _fail_and_retry(self._job, self._simulation, lambda: self._step(stopped)):
+                raise NoRetryError
+            self._attempts[RETRY_TIME] = self._simulation.time - self._start
+        if not self._simulation.executing:
+            while not self._simulation.done and not self._simulation.executing:
+                self._step(stopped)
+            self._attempts[ATTEMPT_TIME] = self._simulation.time - self._start
         while not self._simulation.done:
-            _advance(self._simulation, stopped)
-            self._add()
+            self._step(stopped)
         truth = self._simulation.truth()
         self._label(truth)
         return bool(truth.success)
+
+    def _step(self, stopped: Callable[[], bool]) -> None:
+        _advance(self._simulation, stopped)
+        self._add()
 
     def _add(self) -> None:
         elapsed = self._simulation.time - self._start
@@ -281,7 +314,7 @@ class _EpisodeWriter:
                 'success': bool(truth.success),
                 'failure': self._mode(),
                 'seed': int(truth.seed),
-                'times': self._times(truth),
+                'times': {**self._times(truth), **_rounded(self._attempts)},
             },
         )
 
@@ -292,7 +325,11 @@ class _EpisodeWriter:
         """Return the times of this attempt, since its first frame."""
         known = {name: getattr(truth, f'{name}_time') for name in TIMES}
         since = {name: at - self._start for name, at in known.items() if at is not None}
-        return {name: round(at, 6) for name, at in since.items() if at >= 0.0}
+        return _rounded({name: at for name, at in since.items() if at >= 0.0})
+
+
+def _rounded(times: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(at, 6) for name, at in times.items()}
 
 
 def record(jobs: Collection[RecordJob], processes: int = 2) -> dict[Path, bool | None]:
