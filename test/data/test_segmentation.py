@@ -13,8 +13,9 @@ from viva_ros.data.bag.writer import RecordingWriter
 from viva_ros.data.episode import Label
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
 from viva_ros.data.open import open_recording
+from viva_ros.data.recorded_messages import ValueMessage
 from viva_ros.data.recording import Recording
-from viva_ros.data.segmentation import episodes_of, stored_label
+from viva_ros.data.segmentation import Span, episodes_of, stored_label, with_attempts
 from viva_ros.engine.image_decoding import decode_jpeg
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
@@ -140,6 +141,38 @@ def test_label_times_start_at_the_first_frame(tmp_path: Path, fill) -> None:
 def test_unfinished_episode_has_no_label(tmp_path: Path, fill) -> None:
     live(tmp_path / 'r.mcap', fill, done=False)
     assert episodes_of(open_recording(tmp_path / 'r.mcap'))[1].label is None
+
+
+def executed(*flags: bool) -> list[ValueMessage]:
+    """Return a value each second, with whether the robot executes the task."""
+    return [
+        ValueMessage(
+            second, second * 10**9, 0.1, True, '', '', 'fold', 'e', '', {}, executing=flag
+        )
+        for second, flag in enumerate(flags)
+    ]
+
+
+DONE = Label('fold', True, times={'inject': 1.5})
+WHOLE = Span('e', 0, 60 * 10**9)
+
+
+def test_pause_between_two_executions_is_the_way_home() -> None:
+    published = executed(False, True, True, False, False, True, True, False)
+    found = with_attempts(DONE, published, WHOLE, 10**9)
+    assert found is not None
+    assert found.times == {'inject': 1.5, 'retry': 2.0, 'attempt': 4.0}
+    assert with_attempts(None, published, WHOLE, 0) is None
+
+
+@pytest.mark.parametrize('flags', [(True, True), (False, False, True, True), (True, False), ()])
+def test_single_execution_has_no_retry(flags: tuple[bool, ...]) -> None:
+    assert with_attempts(DONE, executed(*flags), WHOLE, 0) == DONE
+
+
+def test_stored_attempt_times_are_kept() -> None:
+    stored = Label('fold', True, times={'attempt': 3.2})
+    assert with_attempts(stored, executed(True, False, True), WHOLE, 0) == stored
 
 
 def test_label_without_outcome_is_refused(tmp_path: Path) -> None:

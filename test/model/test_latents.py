@@ -99,6 +99,17 @@ def test_value_is_progress_plus_success_minus_one(
     assert float(found['value']) == pytest.approx(-latent)
 
 
+def test_way_home_has_a_value_below_that_of_the_start() -> None:
+    # G = 1.4: the way home takes .4 of an attempt; V = -.4 + P(success) - 1, progress stays 0.
+    goals = Goals(torch.tensor([0.4]), torch.tensor([[0.1, 0.2]]), torch.tensor([0.0]))
+    found = APART.read(APART.clean(goals, SHAPE), 2)
+    assert float(found['progress']) == 0.0
+    assert float(found['value']) == pytest.approx(-0.4)
+    # A model that was trained without a way home keeps its progress at 0 or above in V.
+    kept = Targets(APART.names, 3, lowest_progress=0.0)
+    assert float(kept.read(kept.clean(goals, SHAPE), 2)['value']) == pytest.approx(0.0)
+
+
 def test_progress_loss_uses_successes_alone() -> None:
     errors = torch.tensor([[1.0, 2.0, 3.0], [5.0, 40.0, 7.0]])
     goals = Goals(torch.zeros(2), torch.zeros(2, 2), torch.tensor([0.0, 1.0]))

@@ -59,7 +59,8 @@ def make_data() -> Data:
     stamps = np.tile(np.arange(6, dtype=np.int64), 4) * 200_000_000
     episode = np.repeat(np.arange(4), 6)
     tracks = [JointTrack(stamps[episode == k], joints[episode == k]) for k in range(4)]
-    return Data(images, joints, later, returned, stamps, episode, labels, tracks)
+    failed = returned >= 1.0
+    return Data(images, joints, later, returned, failed, stamps, episode, labels, tracks)
 
 
 def losses_of(model: ViVa, data: Data) -> dict[str, tuple[nn.Module, losses.VaeLoss]]:

@@ -8,7 +8,7 @@ import pytest
 from support.errors import raises
 from support.slides import slide_episode
 
-from viva_ros.data.episode import Frames, Joints
+from viva_ros.data.episode import Episode, Frames, Joints
 from viva_ros.training.dataset import cut, nearest
 
 CAMERAS, JOINTS = ('head', 'left_wrist'), ('right_waist', 'left_waist')
@@ -51,6 +51,31 @@ def test_returns_count_down_over_all_frames(success: bool, expected: list[float]
     # With every second frame, returns still count all frames.
     halved = cut(episode, CAMERAS, JOINTS, (32, 32), 0.1, every=2)
     assert halved.returned.tolist() == expected[::2]
+
+
+def with_times(success: bool = True, **times: float) -> Episode:
+    episode = slide_episode(1, frames=9, success=success)
+    assert episode.label is not None
+    return replace(episode, label=replace(episode.label, times=times))
+
+
+def test_joined_episode_is_labelled_attempt_by_attempt() -> None:
+    # Frames each 0.1 s: the robot gives up at 0.2 s and is home at 0.5 s.
+    moments = cut(with_times(retry=0.2, attempt=0.5), CAMERAS, JOINTS, (32, 32), 0.1, every=2)
+    assert moments.returned.tolist() == [1.5, 1.5, 1.0, 0.5, 0.0]
+    assert moments.failed.tolist() == [True, False, False, False, False]
+
+
+def test_retry_alone_begins_with_the_way_home() -> None:
+    moments = cut(with_times(attempt=0.5), CAMERAS, JOINTS, (32, 32), 0.1)
+    assert moments.returned.tolist() == [2.0, 1.75, 1.5, 1.25, 1.0, 0.75, 0.5, 0.25, 0.0]
+    assert not moments.failed.any()
+
+
+@pytest.mark.parametrize('times', [{'attempt': 0.9}, {'retry': 0.5, 'attempt': 0.2}])
+def test_attempt_times_outside_the_episode_are_refused(times: dict[str, float]) -> None:
+    with raises('label-attempt-range', '0.80 s', 'must be ascending and within the'):
+        cut(with_times(**times), CAMERAS, JOINTS, (32, 32), 0.1)
 
 
 def test_each_view_is_the_frame_nearest_in_time() -> None:

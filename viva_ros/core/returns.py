@@ -10,6 +10,7 @@ here only.
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viva_ros.core.observation import Array
 
@@ -36,6 +37,35 @@ def returns(length: int, success: bool) -> Array:
     :raises ValueError: if length is below 1
     """
     return 1.0 - progress(length) + (0.0 if success else 1.0)
+
+
+def attempt_returns(
+    length: int, success: bool, retry: int = 0, attempt: int = 0
+) -> tuple[Array, NDArray[np.bool_]]:
+    """
+    Return the return of each step of an episode that holds a retry, and whether its attempt fails.
+
+    The steps before ``retry`` are a failed attempt, those from ``attempt`` on the last one, and
+    between them the robot goes home. On the way home the remaining part is that of the last
+    attempt plus the time to its start, in units of its duration: G = 1 + (attempt - t) / T with T
+    of the last attempt, so that the value rises at one slope through both. G is at most 2.
+
+    :param retry: first step after the failed attempt; 0 without one
+    :param attempt: first step of the last attempt, at least ``retry``, below ``length``
+    :returns: G in [0, 2], (length,); whether the attempt of the step fails, (length,)
+    :raises ValueError: if a step is out of range
+    """
+    if not 0 <= retry <= attempt < length:
+        raise ValueError(
+            f'retry is {retry}, attempt {attempt}, must be ascending and below {length}'
+        )
+    last = length - attempt
+    way = 1.0 + np.arange(attempt - retry - 1, -1, -1, dtype=np.float64) / last
+    parts = [returns(retry, False)] if retry else []
+    parts += [way + (0.0 if success else 1.0), returns(last, success)]
+    failed = np.full(length, not success)
+    failed[:retry] = True
+    return np.minimum(np.concatenate(parts), 2.0), failed
 
 
 def value_from_return(returned: Number) -> Number:

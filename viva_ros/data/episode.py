@@ -23,6 +23,10 @@ from viva_ros.core.observation import Image
 Stamps = NDArray[np.int64]  # ns
 
 
+#: Times of a label: the robot gives up an attempt and goes home; the last attempt begins.
+RETRY_TIME, ATTEMPT_TIME = 'retry', 'attempt'
+
+
 @dataclass(frozen=True)
 class Mark:
     """
@@ -43,7 +47,8 @@ class Label:
     The outcome of an episode.
 
     :param failure: injected failure or variation, 'none' if nominal; None if unknown
-    :param times: of 'inject', 'visible', 'manifest' and other events, s since the first frame
+    :param times: of 'inject', 'visible', 'manifest', 'retry' (the robot gives up an attempt and
+        goes home), 'attempt' (the last attempt begins) and other events, s since the first frame
     :param marks: in order of time
     """
 
@@ -161,7 +166,8 @@ def judged(label: Label | None, annotation: Annotation | None, task: str = '') -
     known = label or Label(task, bool(success))
     times = dict(known.times)
     if label is not None and label.success != success:
-        times.clear()  # they belong to the other outcome
+        kept = (RETRY_TIME, ATTEMPT_TIME)  # the others belong to the other outcome
+        times = {name: at for name, at in times.items() if name in kept}
     errors = [mark.time for mark in annotation.marks if mark.kind == 'error']
     if errors:
         times['manifest'] = min(errors)

@@ -8,23 +8,39 @@ split by the ids on ``episode``; the ground truth of a simulation, if recorded, 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion import topic_map
-from viva_ros.data.episode import Episode, Joints, Label, Mark, judged, load, sidecar
+from viva_ros.data.episode import (
+    ATTEMPT_TIME,
+    RETRY_TIME,
+    Episode,
+    Joints,
+    Label,
+    Mark,
+    judged,
+    load,
+    sidecar,
+)
 from viva_ros.data.messages import from_time
-from viva_ros.data.recorded_messages import TruthMessage, runs, stamp_of_event, truth
+from viva_ros.data.recorded_messages import (
+    TruthMessage,
+    ValueMessage,
+    runs,
+    stamp_of_event,
+    truth,
+    values,
+)
 from viva_ros.data.recording import Recording
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
 TIMES: Final = ('inject', 'visible', 'manifest')
-#: Times of a label: the robot gives up an attempt and goes home; the last attempt begins.
-RETRY_TIME, ATTEMPT_TIME = 'retry', 'attempt'
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
 
 
@@ -64,7 +80,7 @@ def episodes_of(recording: Recording) -> list[Episode]:
 
 def _episodes(recording: Recording) -> Iterator[Episode]:
     tracks = recording.cameras
-    moments = truth(recording)
+    moments, published = truth(recording), values(recording)
     joints = read_joints(recording)
     annotations = load(sidecar(recording.path))
     if not tracks:
@@ -81,6 +97,7 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
         if stamps:
             label = stored_label(recording) or true_label(within(moments, span), min(stamps))
             label = judged(label, annotations.get(name), task_of(recording))
+            label = with_attempts(label, published, span, min(stamps))
             yield Episode(name, cameras, _cut(joints, span), label)
 
 
@@ -139,6 +156,31 @@ def true_label(moments: list[TruthMessage], first: int) -> Label | None:
     times = {name: (stamp_of_event(moments, name) - first) * 1e-9 for name in TIMES}
     known = {name: at for name, at in times.items() if np.isfinite(at)}
     return Label(last.task, last.success, last.failure, last.seed, known)
+
+
+def with_attempts(
+    label: Label | None, published: Sequence[ValueMessage], span: Span, first: int
+) -> Label | None:
+    """
+    Return a label with the times of the last retry, by the ``executing`` of published values.
+
+    Two stretches of execution with a pause between them are an attempt, its way home and the
+    attempt after it. Times that the label has are kept.
+
+    :param first: stamp of the first frame, ns
+    """
+    if label is None or ATTEMPT_TIME in label.times:
+        return label
+    inside = [one for one in published if span.begin <= one.stamp < span.end]
+    begins = [
+        now.stamp for before, now in pairwise(inside) if now.executing and not before.executing
+    ]
+    ends = [now.stamp for before, now in pairwise(inside) if before.executing > now.executing]
+    if not begins or not ends or ends[0] > begins[-1]:  # it waits before the first attempt
+        return label
+    last = max(end for end in ends if end < begins[-1])
+    times = {RETRY_TIME: (last - first) * 1e-9, ATTEMPT_TIME: (begins[-1] - first) * 1e-9}
+    return replace(label, times={**label.times, **times})
 
 
 def read_joints(recording: Recording) -> Joints:

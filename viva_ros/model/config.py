@@ -10,7 +10,7 @@ from viva_ros.model.latents import Targets
 
 HASH, UMT5 = TEXTS = ('hash', 'umt5')
 #: Fields that files of the first version lack; they have the default there.
-ADDED: Final = {'targets', 'text', 'texts', 'text_encoder'}
+ADDED: Final = {'targets', 'text', 'texts', 'text_encoder', 'lowest_progress'}
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class ViVaConfig:
     :param text: encoder of the task texts: 'umt5', or 'hash' for models too small for it
     :param texts: of the tasks, as encoded by umT5
     :param text_encoder: first hex digits of the hash of the encoder, see ``Embeddings``
+    :param lowest_progress: see ``Targets``; 0 in models that were trained without a way home
     """
 
     preset: str
@@ -107,6 +108,7 @@ class ViVaConfig:
     text: str = HASH
     texts: tuple[str, ...] = ()
     text_encoder: str = ''
+    lowest_progress: float = 0.0
 
     def __post_init__(self) -> None:
         step = self.vae.downscale * self.transformer.patch_size[1]
@@ -180,6 +182,7 @@ TINY: Final = ViVaConfig(
     transformer=TransformerConfig(2, 12, 2, ffn_dim=48, text_dim=16, freq_dim=16),
     image_size=(32, 32),
     noise_share=0.5,
+    lowest_progress=-1.0,
 )
 
 SMALL: Final = ViVaConfig(
@@ -187,6 +190,7 @@ SMALL: Final = ViVaConfig(
     vae=VaeConfig(base_dim=16, decoder_base_dim=8, z_dim=16),
     transformer=TransformerConfig(4, 32, 4, ffn_dim=512, text_dim=64, freq_dim=64),
     noise_share=0.5,
+    lowest_progress=-1.0,
 )
 
 #: Statistics of the 48 latent channels of Wan2.2-TI2V-5B, from its vae/config.json.
@@ -223,6 +227,7 @@ WAN_5B: Final = ViVaConfig(
     text_tokens=512,
     text=UMT5,
     cameras=('left_wrist', 'right_wrist', 'head'),
+    lowest_progress=-1.0,
 )
 
 WAN_TINY: Final = replace(

@@ -7,7 +7,9 @@ ViVa denoises future proprioception and the value v = G - 1, where G is the retu
 (``core.returns``). Proprioception is optional; future views and an outcome frame can be added.
 With an outcome frame, the value frame is the progress, learnt from successes alone; the outcome
 frame is learnt from all episodes. One denoising step predicts a conditional mean, so the outcome
-frame reads as the probability of success, and V = progress - P(failure).
+frame reads as the probability of success, and V = progress - P(failure). On the way home, before
+an attempt starts, the remaining part is above 1 (``core.returns.attempt_returns``): the progress
+is below 0 in V, and published as 0.
 """
 
 import math
@@ -97,15 +99,17 @@ class Targets:
 
     :param names: of NAMES, in their order, with 'value'
     :param views: number of cameras
+    :param lowest_progress: smallest progress in V with an outcome frame, in [-1, 0]
     :raises ValueError: if a name is unknown, 'value' is missing, or the order differs
     """
 
-    def __init__(self, names: Sequence[str], views: int) -> None:
+    def __init__(self, names: Sequence[str], views: int, lowest_progress: float = -1.0) -> None:
         if VALUE not in names or list(names) != [name for name in NAMES if name in names]:
             raise ValueError(
                 f'targets are {tuple(names)}, must be of {NAMES} in order, with value'
             )
         self.names = tuple(names)
+        self._lowest = lowest_progress
         sizes = [views if name == IMAGES else 1 for name in names]
         ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
         self.count = ends[-1]
@@ -190,7 +194,8 @@ class Targets:
             found['forecast'] = forecast
         if SUCCESS in self.names:
             found['progress'], found['success'] = _to_unit(value), _to_unit(-means[SUCCESS])
-            found['value'] = found['progress'] + found['success'] - 1
+            progress = ((value + 1) / 2).clamp(self._lowest, 1.0)
+            found['value'] = (progress + found['success'] - 1).clamp(-1.0, 1.0)
         return found
 
 

@@ -86,7 +86,7 @@ class ViVa(nn.Module):
         if ranges.names != config.joint_names:
             raise ValueError(f'ranges are of {ranges.names}, joints are {config.joint_names}')
         self.config, self.ranges = config, ranges
-        self.targets = Targets(config.targets, len(config.cameras))
+        self.targets = Targets(config.targets, len(config.cameras), config.lowest_progress)
         self.vae = FrameVae(config.vae)
         channels, height, width = config.latent_shape
         self.transformer = WanTransformer3DModel(**config.transformer.arguments(channels))

@@ -25,8 +25,9 @@ from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import SECOND, Image
 from viva_ros.data.bag.writer import RecordingWriter
+from viva_ros.data.episode import ATTEMPT_TIME, RETRY_TIME
 from viva_ros.data.messages import header, joint_state, jpeg_image, make
-from viva_ros.data.segmentation import ATTEMPT_TIME, LABEL, RETRY_TIME, TIMES
+from viva_ros.data.segmentation import LABEL, TIMES
 from viva_ros.sim.environment import Simulation
 from viva_ros.sim.failures import NOMINAL
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS

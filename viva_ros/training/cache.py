@@ -34,9 +34,9 @@ from viva_ros.training.dataset import Data, EpisodeChannels, JointTrack, cut
 __all__ = ['Cut', 'Data', 'channels', 'join', 'load', 'write_shard']
 
 IMAGES: Final = 'images'
-MOMENTS: Final = ('stamps', 'proprio', 'returned')  # one row each moment
+MOMENTS: Final = ('stamps', 'proprio', 'returned', 'failed')  # one row each moment
 TRACK: Final = ('joint_stamps', 'joints')  # one row each control step
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,8 @@ def join(shards: Sequence[Path], joined: Path, how: Cut) -> Data:
     episode = np.repeat(np.arange(len(labels)), counts)
     now = rows['proprio']
     return Data(
-        images, now, now, rows['returned'], rows['stamps'], episode, labels, tracks
+        images, now, now, rows['returned'], rows['failed'], rows['stamps'], episode, labels,
+        tracks,
     ).ahead(how.horizon)  # fmt: skip
 
 

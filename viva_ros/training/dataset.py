@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array
-from viva_ros.core.returns import returns
-from viva_ros.data.episode import Episode, Joints
+from viva_ros.core.returns import attempt_returns
+from viva_ros.data.episode import ATTEMPT_TIME, RETRY_TIME, Episode, Joints, Label
 from viva_ros.data.images import Pictures
 from viva_ros.engine.preprocessing import letterbox
 
@@ -73,6 +73,7 @@ class Moments:
     :param proprio: (N, J), rad or m
     :param future: (N, J), rad or m, one horizon later; near the end the last joint state
     :param returned: return G, (N,)
+    :param failed: whether the attempt of the moment fails, (N,)
     :param joint_stamps: of all joint states, (M,) int64, ns
     :param joints: of all joint states, (M, J), rad or m
     """
@@ -82,6 +83,7 @@ class Moments:
     proprio: NDArray[np.floating]
     future: NDArray[np.floating]
     returned: Array
+    failed: NDArray[np.bool_]
     joint_stamps: NDArray[np.int64]
     joints: Array
 
@@ -135,8 +137,31 @@ def cut(
             images[row, view] = letterbox(sources[int(index)], size)
     track, joints = episode.joints.stamps, _joints(episode.joints, joint_names)
     proprio, future = (joints_at(track, joints, stamps, later) for later in (0.0, horizon))
-    returned = returns(len(all_stamps), episode.label.success)[::every]
-    return Moments(stamps, images, proprio, future, returned, track, joints)
+    returned, failed = labels_of(all_stamps, episode.label)
+    return Moments(
+        stamps, images, proprio, future, returned[::every], failed[::every], track, joints
+    )  # fmt: skip
+
+
+def labels_of(stamps: NDArray[np.int64], label: Label) -> tuple[Array, NDArray[np.bool_]]:
+    """
+    Return the return of each frame, and whether its attempt fails, from the times of the label.
+
+    :param stamps: of all frames of an episode, (N,), ns
+    :returns: as ``core.returns.attempt_returns``
+    :raises RecordingError: if the times of the label are not within the episode
+    """
+    times = [label.times.get(name, 0.0) for name in (RETRY_TIME, ATTEMPT_TIME)]
+    retry, attempt = np.searchsorted(stamps, [int(stamps[0]) + round(at * 1e9) for at in times])
+    try:
+        return attempt_returns(len(stamps), label.success, int(retry), int(attempt))
+    except ValueError as error:
+        raise RecordingError(
+            'label-attempt-range',
+            f'the label has retry at {times[0]:g} s and attempt at {times[1]:g} s, must be '
+            f'ascending and within the {(stamps[-1] - stamps[0]) * 1e-9:.2f} s of the episode: '
+            'leave the recording out, or record it again',
+        ) from error
 
 
 def joints_at(
@@ -176,6 +201,7 @@ class Data:
     :param proprio: (N, J), rad or m
     :param future: one horizon later, (N, J), rad or m
     :param returned: return G, (N,)
+    :param failed: whether the attempt of the moment fails, (N,)
     :param stamps: (N,) int64, ns
     :param episode: index of the episode of each moment, (N,)
     :param labels: of each episode: name, task, success, failure, seed, times
@@ -186,6 +212,7 @@ class Data:
     proprio: NDArray[np.float32]
     future: NDArray[np.float32]
     returned: NDArray[np.float32]
+    failed: NDArray[np.bool_]
     stamps: NDArray[np.int64]
     episode: NDArray[np.int64]
     labels: list[dict[str, Any]]
@@ -198,9 +225,8 @@ class Data:
 
     @property
     def success(self) -> NDArray[np.bool_]:
-        """Whether the episode of each moment succeeds, (N,)."""
-        outcomes = np.array([bool(label['success']) for label in self.labels])
-        return outcomes[self.episode]
+        """Whether the attempt of each moment succeeds, (N,)."""
+        return ~self.failed
 
     def task_index(self, tasks: Sequence[str]) -> NDArray[np.int64]:
         """Return the index of each moment's task in ``tasks``, (N,)."""

@@ -139,7 +139,7 @@ class Labels:
     :param proprio: normalised, (N, J)
     :param future: normalised, one horizon later, (N, J)
     :param latent: v = G - 1, (N,)
-    :param failed: 1 if the episode fails, otherwise 0, (N,)
+    :param failed: 1 if the attempt fails, otherwise 0, (N,)
     :param task: index, (N,)
     """
 
@@ -159,7 +159,7 @@ class Labels:
         ranges = model.ranges
         value = value_from_return(data.returned.astype(np.float64))
         normal = [ranges.normalise(joints) for joints in (data.proprio, data.future)]
-        failed = 1.0 - data.success
+        failed = data.failed.astype(np.float64)
         columns = [
             torch.from_numpy(a).float() for a in (*normal, latent_from_value(value), failed)
         ]  # fmt: skip
@@ -314,15 +314,16 @@ def figures(data: Data, values: Array, forecasts: Array) -> dict[str, float]:
     """
     Return the metrics of values and forecasts against the labels.
 
-    :returns: Spearman with time (mean over successes), AUROC of the outcome by final value, mean
-        absolute error of values, and of forecasts in rad or m
+    :returns: Spearman with time (mean over successes, the last attempt of each), AUROC of the
+        outcome by final value, mean absolute error of values, and of forecasts in rad or m
     """
     expected = value_from_return(data.returned.astype(np.float64))
     rows = [np.flatnonzero(data.episode == index) for index in range(len(data.labels))]
     success = np.array([bool(label['success']) for label in data.labels])
+    attempts = [mine[data.returned[mine] < 1.0] for mine in rows]  # without the way home
     order = [
         spearman(values[mine], np.arange(len(mine)))
-        for mine, well in zip(rows, success, strict=True) if well and len(mine) > 2
+        for mine, well in zip(attempts, success, strict=True) if well and len(mine) > 2
     ]  # fmt: skip
     result = {
         'value_error': float(np.abs(values - expected).mean()),
