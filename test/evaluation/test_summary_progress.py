@@ -8,6 +8,7 @@ import pytest
 from viva_ros.data.episode import Mark
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import figures
+from viva_ros.metrics.ranking import spearman
 
 TIMES = np.arange(0.0, 6.0, 0.1)
 RISING = np.linspace(0.0, 1.0, len(TIMES))
@@ -65,6 +66,36 @@ def test_time_counter_drifts_in_pause_and_misses_error() -> None:
     assert found['hesitation_rmse']['value'] == pytest.approx(expected, rel=0.01)
     assert found['retry_voc']['value'] < 0.8
     assert found['kendall']['value'] == pytest.approx(1.0)
+
+
+def test_retry_voc_has_the_ceiling_of_an_oracle() -> None:
+    # Progress stays at .5 after the loss at 3 s: an oracle falls there, a blind value does not.
+    stays = np.minimum(RISING, 0.5)
+    results = [
+        episode('bad', stays, stays, 'failure', mode='slip', manifest=3.0, lost=TIMES >= 3.0),
+        episode('bad_retry', RISING, RISING, 'retry', lost=np.zeros(len(TIMES), bool)),
+    ]
+    found = figures(results, ())
+    oracle = np.concatenate([stays - (TIMES >= 3.0), RISING])
+    ceiling = spearman(oracle, np.concatenate([stays, RISING]))
+    assert ceiling < 0.9
+    assert found['retry_voc_ceiling']['value'] == pytest.approx(ceiling)
+    assert found['retry_voc']['value'] == pytest.approx(1.0)
+    assert found['retry_voc_share']['value'] == pytest.approx(1.0 / ceiling)
+
+
+def test_ceiling_without_ground_truth_is_unknown() -> None:
+    results = [
+        episode('bad', RISING, RISING, 'failure', manifest=3.0),
+        episode('bad_retry', RISING, RISING, 'retry'),
+    ]
+    assert math.isnan(figures(results, ())['retry_voc_ceiling']['value'])
+
+
+def test_twa_ceiling_alarms_at_the_evidence() -> None:
+    results = [episode('bad', RISING, group='failure', manifest=1.5), episode('good', RISING)]
+    # The evidence is at a quarter of the failed episode: 1/2 [(1 - .25) + 1].
+    assert figures(results, ())['twa_ceiling']['value'] == pytest.approx(0.875)
 
 
 def test_retry_is_joined_with_attempt_of_same_task() -> None:

@@ -47,6 +47,7 @@ class Result:
     :param probability: predicted probability of success, (N,), in [0, 1]; None without one
     :param visible: time of the first frame that shows the failure, s; None if unknown
     :param marks: annotations of a person
+    :param lost: whether a failure has manifested and is not corrected, (N,); None if unknown
     """
 
     name: str
@@ -64,6 +65,7 @@ class Result:
     probability: Array | None = None
     visible: float | None = None
     marks: tuple[Mark, ...] = ()
+    lost: NDArray[np.bool_] | None = None
 
     @property
     def final(self) -> float:
@@ -117,7 +119,7 @@ def result(
         tuple((event.stamp - begin) * 1e-9 for event in alarms),
         label.times.get('inject'), label.times.get('manifest'),
         true_progress(series.stamps, moments), label.task, _success_probability(samples),
-        label.times.get('visible'), label.marks,
+        label.times.get('visible'), label.marks, truly_lost(series.stamps, moments),
     )  # fmt: skip
 
 
@@ -132,6 +134,18 @@ def true_progress(stamps: NDArray[np.int64], moments: Sequence[TruthMessage]) ->
     known = np.array([moment.stamp for moment in moments], dtype=np.int64)
     progress = np.array([math.nan, *(moment.progress for moment in moments)], dtype=np.float64)
     last: Array = progress[np.searchsorted(known, stamps, side='right')]
+    return last
+
+
+def truly_lost(
+    stamps: NDArray[np.int64], moments: Sequence[TruthMessage]
+) -> NDArray[np.bool_] | None:
+    """Return whether a failure is uncorrected at each stamp, (N,); None without ground truth."""
+    if not moments:
+        return None
+    known = np.array([moment.stamp for moment in moments], dtype=np.int64)
+    failed = np.array([False, *(moment.failed for moment in moments)])
+    last: NDArray[np.bool_] = failed[np.searchsorted(known, stamps, side='right')]
     return last
 
 

@@ -5,8 +5,11 @@ Figures of one engine over many episodes.
 
 Retry-VOC: value-order correlation over a failed attempt together with the retry after it, or with
 its own recovery. Retry gap: value after a retry minus the value of undisturbed successes of the
-task at the same true progress; 0 is best. Hesitation-RMSE: drift of the value from the beginning
-of a pause, while the true progress is constant.
+task at the same true progress; 0 is best. A value that is aware of failures must fall where the
+true progress stays, so Retry-VOC has a ceiling below 1: that of an oracle, progress minus 1 from
+the evidence of a failure until its correction. Time-weighted accuracy has one too: that of alarms
+at the evidence of every failure, and no false alarm. Hesitation-RMSE: drift of the value from the
+beginning of a pause, while the true progress is constant.
 
 ErrDR: share of errors with a lower value after the physical evidence than before the first frame
 that shows the error (up to 3 s earlier; the value may fall at once). MDR: share of milestones with
@@ -46,6 +49,7 @@ from viva_ros.metrics.intervals import (
     mean,
     positive,
     quantile,
+    ratio,
     root_mean_square,
 )
 from viva_ros.metrics.ranking import (
@@ -103,6 +107,7 @@ def detection_measures(
         'delay_median': quantile(delays, 0.5),
         'delay_p90': quantile(delays, 0.9),
         'twa': balanced([0.0 if math.isnan(x) else 1.0 - x for x in sooner], quiet),
+        'twa_ceiling': balanced([_earliest(one) for one in failed], [1.0] * len(quiet)),
         'false_alarms_per_hour': hourly(
             [len(one.alarms) for one in good], [one.duration for one in good]
         ),
@@ -112,6 +117,11 @@ def detection_measures(
 def in_time(one: Trial) -> bool:
     """Return whether a failure is detected before its evidence or soon after."""
     return one.delay is not None and one.delay <= IN_TIME
+
+
+def _earliest(one: Trial) -> float:
+    """Return 1 - the evidence of a failure, as a share of the episode; 0 if it is unknown."""
+    return 0.0 if one.manifest is None else 1.0 - one.manifest / one.duration
 
 
 def balanced(failures: Sequence[float], successes: Sequence[float]) -> Measure:
@@ -199,7 +209,7 @@ def progress_measures(results: Sequence[Result]) -> dict[str, Measure]:
     return {
         'pearson': mean([_with_time(one, pearson) for one in good]),
         'kendall': mean([_with_time(one, kendall_tau_a) for one in good]),
-        'retry_voc': mean([corrected_order(parts) for parts in attempts(results)]),
+        **retry_order(results),
         'retry_gap': mean(retry_gaps(results)),
         'hesitation_rmse': root_mean_square([_drift(one) for one in results]),
         'err_dr': positive(answered),
@@ -211,14 +221,31 @@ def progress_measures(results: Sequence[Result]) -> dict[str, Measure]:
     }
 
 
-def attempts(results: Sequence[Result]) -> list[list[tuple[Array, Array]]]:
-    """Return values and progress of each failed attempt with its recovery or retry."""
+def retry_order(results: Sequence[Result]) -> dict[str, Measure]:
+    """Return Retry-VOC, its ceiling, and the share of the ceiling that it reaches."""
+    found = attempts(results)
+    reached = [corrected_order([(one.values, one.progress) for one in parts]) for parts in found]
+    ceiling = [_oracle_order(parts) for parts in found]
+    return {
+        'retry_voc': mean(reached), 'retry_voc_ceiling': mean(ceiling),
+        'retry_voc_share': ratio(list(zip(reached, ceiling, strict=True))),
+    }  # fmt: skip
+
+
+def _oracle_order(parts: Sequence[Result]) -> float:
+    """Return Retry-VOC of progress, minus 1 while a failure is uncorrected; NaN if unknown."""
+    oracle = [(one.progress - one.lost, one.progress) for one in parts if one.lost is not None]
+    return corrected_order(oracle) if len(oracle) == len(parts) else math.nan
+
+
+def attempts(results: Sequence[Result]) -> list[list[Result]]:
+    """Return each failed attempt with its retry, and each episode with a recovery."""
     by_name = {(one.task, one.name): one for one in results}
-    found = [[_part(one)] for one in of_group(results, MENDED) if one.manifest is not None]
+    found = [[one] for one in of_group(results, MENDED) if one.manifest is not None]
     for retry in of_group(results, RETRY):
         first = by_name.get((retry.task, retry.name.removesuffix('_retry')))
         if first is not None and first is not retry:
-            found.append([_part(first), _part(retry)])
+            found.append([first, retry])
     return found
 
 
@@ -296,10 +323,6 @@ def _still(one: Result) -> slice:
 def _drift(one: Result) -> Array:
     found = drift(one.values, _still(one))
     return found if found.size > 1 else found[:0]
-
-
-def _part(one: Result) -> tuple[Array, Array]:
-    return one.values, one.progress
 
 
 def _with_time(one: Result, figure: Callable[[Array, Array], float]) -> float:

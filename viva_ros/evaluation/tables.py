@@ -26,6 +26,8 @@ FIGURES: Final = (
     ('pearson', 'Pearson with time, successes', True),
     ('kendall', "Kendall's tau a with time, successes", True),
     ('retry_voc', 'Retry-VOC: order over a failed try and what follows', True),
+    ('retry_voc_ceiling', '... its ceiling: an oracle falls where the progress stays', None),
+    ('retry_voc_share', '... share of the ceiling', True),
     ('retry_gap', '... V after a retry less that of successes as far on', None),
     ('hesitation_rmse', 'Hesitation-RMSE: drift while the robot stands still', False),
     ('auroc', 'AUROC of the outcome by final V', True),
@@ -51,6 +53,7 @@ FIGURES: Final = (
     ('delay_median', 'delay from the evidence, median, s', False),
     ('delay_p90', 'delay from the evidence, 90 %, s', False),
     ('twa', 'TWA: time-weighted accuracy', True),
+    ('twa_ceiling', '... its ceiling: an alarm at the evidence of each failure', None),
 )
 
 #: Columns of the table of checks: heading and key.
