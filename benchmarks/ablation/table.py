@@ -76,13 +76,11 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
     head = ['', *(heading for _, heading, _ in INTERVALS)]
     head += ['median delay, s', 'time-weighted accuracy']
     note = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
-    note += '; 95 % bootstrap interval over episodes in brackets. Ceilings: Retry-VOC '
     first = next(iter(figures.values()))
-    note += f'{_number(first["retry_voc_ceiling"]["value"])} (an oracle falls where the progress '
-    note += (
-        f'stays), time-weighted accuracy {_number(first["twa_ceiling"]["value"])} (an alarm at '
-    )
-    note += 'the evidence of each failure, none false).'
+    order, weighted = (_number(first[f'{key}_ceiling']['value']) for key in ('retry_voc', 'twa'))
+    note += '; 95 % bootstrap interval over episodes in brackets. Ceilings: '
+    note += f'Retry-VOC {order} (an oracle falls where the progress stays), time-weighted '
+    note += f'accuracy {weighted} (an alarm at the evidence of each failure, none false).'
     lines = [f'## {title}', '', note, '', *_head(head)]
     for name, row in figures.items():
         cells = [interval_text(row[key]) for key, _, _ in INTERVALS]

@@ -22,6 +22,7 @@ from viva_ros.core.detection.alarm import AlarmSettings
 from viva_ros.core.detection.rules import RULES, RuleSettings, other_rules, value_rules
 from viva_ros.core.detection.thresholds import AND, Calibration
 from viva_ros.core.events import Event, Level
+from viva_ros.data.episode import ATTEMPT_TIME
 from viva_ros.evaluation.results import FAILURE, RETRY
 from viva_ros.metrics.detection import Trial
 from viva_ros.scoring.scorer import make_detector
@@ -29,6 +30,7 @@ from viva_ros.scoring.series import ValueSeries
 
 Change = Callable[[ValueSeries], ValueSeries]
 BOTH: Final = 'value and forecast residual'
+CLOCK: Final = 'time counter'
 COOL_DOWN: Final = AlarmSettings().cool_down
 PASSES: Final = 5  # measurements of the cost of an update
 
@@ -59,7 +61,7 @@ def watchers() -> list[Watcher]:
             'raw threshold', CalibrationOptions(('floor',)), _bare,
             RuleSettings(smoothing=0.0, floor_warm_up=0.0, debounce=0.0),
         ),
-        Watcher('time counter', CalibrationOptions(('floor',)), _clock),
+        Watcher(CLOCK, CalibrationOptions(('floor',)), _clock),
     ]  # fmt: skip
 
 
@@ -99,11 +101,13 @@ class Watched:
 
     :param alarms: in order
     :param rested: alarms if the rules pause for a cool-down first, as after a live retry
+    :param begun: alarms if a retry is judged from the end of the way home, without a cool-down
     """
 
     case: Case
     alarms: tuple[Event, ...]
     rested: tuple[Event, ...] = ()
+    begun: tuple[Event, ...] = ()
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -133,8 +137,11 @@ def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration])
     alarms = _alarms(calibration, series)
     if case.group != RETRY:
         return Watched(case, alarms)
-    rest = round(COOL_DOWN * 1e9)
-    return Watched(case, alarms, _alarms(calibration, series.since(case.begin + rest)))
+    rest, home = (round(at * 1e9) for at in (COOL_DOWN, case.label.times.get(ATTEMPT_TIME, 0.0)))
+    rested, begun = (
+        _alarms(calibration, series.since(case.begin + pause)) for pause in (rest, home)
+    )
+    return Watched(case, alarms, rested, begun)
 
 
 def _alarms(calibration: Calibration, series: ValueSeries) -> tuple[Event, ...]:

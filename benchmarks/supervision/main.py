@@ -21,7 +21,15 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.supervision import tables
-from benchmarks.supervision.detectors import BOTH, Watched, cost, thresholds, watch, watchers
+from benchmarks.supervision.detectors import (
+    BOTH,
+    CLOCK,
+    Watched,
+    cost,
+    thresholds,
+    watch,
+    watchers,
+)
 from benchmarks.supervision.episodes import Case, read_cases, score_missing
 from benchmarks.supervision.metrics import measures
 from benchmarks.supervision.retries import worth
@@ -39,7 +47,7 @@ from viva_ros.evaluation.tables import hardware, plain
 from viva_ros.scoring.jobs import calibration_of
 
 WIDTH = 120  # of the tables in a file
-KNOWN = 'retries.json'
+KNOWN = 'retry_endings.json'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     watched, content = measure(known, tested, engine, args.alpha, folder)
     if not args.without_retries:
         with ProcessPoolExecutor(args.processes, get_context('spawn')) as pool:
-            content['retry'] = worth(watched[BOTH], args.scored / KNOWN, pool.map)
+            content['retry'] = worth(watched[BOTH], watched[CLOCK], args.scored / KNOWN, pool.map)
     write(args.out, watched, content)
     show(content)
     return 0

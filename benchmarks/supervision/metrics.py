@@ -57,8 +57,12 @@ def measures(
         'retries': {
             'succeeded': _rested([one for one in groups[RETRY] if one.case.label.success]),
             'failed': _rested([one for one in groups[RETRY] if not one.case.label.success]),
-            'succeeded, judged at once': _quiet(
+            'succeeded, judged from the way home on': _quiet(
                 [one for one in groups[RETRY] if one.case.label.success]
+            ),
+            'succeeded, judged from the attempt on': share(
+                sum(bool(one.begun) for one in groups[RETRY] if one.case.label.success),
+                sum(one.case.label.success for one in groups[RETRY]),
             ),
         },
     }

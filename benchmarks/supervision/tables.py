@@ -55,12 +55,16 @@ def by_mode(one: Mapping[str, Any]) -> Table:
 
 def retries(worth: Mapping[str, Any]) -> Table:
     """Return a table of the gain of retries."""
+    title = f'{worth["retries"]} retries by alarms in {worth["episodes"]} episodes; interval of '
+    title += f'the mean of random retries: lowest and highest of {worth["draws"]} draws'
     table = Table(
-        'policy', 'success', title=f'{worth["retries"]} retries in {worth["episodes"]} episodes'
+        'trigger', 'retries', 'success', 's per episode', 'successes per hour', title=title
     )
     for name, row in worth.items():
-        if isinstance(row, Mapping):
-            table.add_row(name, interval(row))
+        if isinstance(row, Mapping) and not name.removeprefix('random ').isdecimal():
+            cells = [f'{row[key]:.1f}' if key in row else ''
+                     for key in ('seconds', 'successes_per_hour')]  # fmt: skip
+            table.add_row(name, str(row.get('retries', '')), interval(row), *cells)
     return table
 
 
@@ -108,8 +112,10 @@ def _false_alarms(axis: Any, rows: Mapping[str, Any]) -> None:
 
 def _retries(axis: Any, worth: Mapping[str, Any]) -> None:
     shares = {
-        name: row for name, row in worth.items() if isinstance(row, Mapping) and 'share' in row
-    }
+        name: row for name, row in worth.items()
+        if isinstance(row, Mapping) and 'share' in row
+        and not name.removeprefix('random ').isdecimal()
+    }  # fmt: skip
     for place, row in enumerate(shares.values()):
         error = [[row['share'] - row['low']], [row['high'] - row['share']]]
         axis.bar(place, row['share'], yerr=error, capsize=3)

@@ -3,7 +3,9 @@
 """Gain of alerts and retries, calculated by hand, with a synthetic robot."""
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,16 @@ from benchmarks.supervision import retries
 from benchmarks.supervision.detectors import Watched, cost, thresholds, watch, watchers
 from benchmarks.supervision.episodes import Case
 from benchmarks.supervision.metrics import measures, share
-from benchmarks.supervision.retries import Try, at_random, ours, play, play_all, worth
+from benchmarks.supervision.retries import (
+    Ending,
+    Try,
+    at_end,
+    at_random,
+    ours,
+    play,
+    play_all,
+    worth,
+)
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import Label
@@ -92,24 +103,38 @@ def test_episode_is_simulated_with_its_retry_to_the_end() -> None:
         made.append(Robot(job))
         return made[-1]
 
-    assert play(Try('tray_lift', 1, 'slip', 4.0), robot)
+    assert play(Try('tray_lift', 1, 'slip', 4.0), robot) == (True, 10.0)
     assert made[0].tried == [4.0]
-    assert not play(Try('tray_lift', 1, 'slip', 2.0), robot)
-    assert not play(Try('tray_lift', 1, 'slip', 11.0), robot)  # after the end
+    assert not play(Try('tray_lift', 1, 'slip', 2.0), robot).success
+    assert not play(Try('tray_lift', 1, 'slip', 11.0), robot).success  # after the end
     assert made[2].tried == []
+
+
+def test_retry_at_the_end_follows_failures_only() -> None:
+    made: list[Robot] = []
+
+    def robot(job: RecordJob) -> Robot:
+        made.append(Robot(job))
+        return made[-1]
+
+    assert play(Try('tray_lift', 1, 'slip', math.inf), robot) == (True, 10.0)
+    assert play(Try('tray_lift', 1, 'none', math.inf), robot) == (True, 10.0)
+    assert [one.tried for one in made] == [[10.0], []]
+    rows = [watched(1, 4.0, success=False, mode='slip'), watched(2, 3.0)]
+    assert at_end(rows) == [Try('tray_lift', 1, 'slip', math.inf), None]
 
 
 def test_known_retry_outcome_is_not_simulated_again(tmp_path: Path) -> None:
     played: list[str] = []
 
-    def players(_: Callable, waiting) -> list[bool]:
+    def players(_: Callable, waiting) -> list[Ending]:
         played.extend(one.key for one in waiting)
-        return [True for _ in waiting]
+        return [Ending(True, 9.5) for _ in waiting]
 
     tries = [Try('tray_lift', 1, 'slip', 4.0), Try('tray_lift', 2, 'slip', 4.0)]
     known = tmp_path / 'retries.json'
     play_all(tries[:1], known, players)
-    assert play_all(tries, known, players) == {one.key: True for one in tries}
+    assert play_all(tries, known, players) == {one.key: (True, 9.5) for one in tries}
     assert played == [one.key for one in tries]
     assert set(json.loads(known.read_text())) == {one.key for one in tries}
 
@@ -132,13 +157,18 @@ def test_gain_of_retries_counts_all_episodes(
     rows = [watched(n, 4.0, success=False, mode='slip', inject=2.0) for n in range(4)]
     rows += [watched(n) for n in range(4, 10)]
 
-    def players(_: Callable, waiting) -> list[bool]:
+    def players(_: Callable, waiting) -> list[Ending]:
         return [play(one, Robot) for one in waiting]
 
     monkeypatch.setattr(retries, 'DRAWS', 1)
-    found = worth(rows, tmp_path / 'known.json', players)
+    late = [replace(one, alarms=(alarm(9.0),) if n < 2 else ()) for n, one in enumerate(rows)]
+    found = worth(rows, late, tmp_path / 'known.json', players)
     assert found['no retry']['hits'] == 6 and found['viva retry']['hits'] == 10
     assert found['retries'] == 4
+    assert (found['time-out']['hits'], found['time-out']['retries']) == (8, 2)
+    assert (found['at the end']['hits'], found['at the end']['retries']) == (10, 4)
+    assert found['viva over at the end']['gain'] == 0.0
+    assert found['no retry']['successes_per_hour'] == pytest.approx(6 / (10 * 10.0 / 3600))
     assert found['viva over none']['gain'] == pytest.approx(0.4)
     # a random retry helps a failing episode if it is after 3 s of its 10 s
     assert 6 <= found['random 0']['hits'] < 10
@@ -168,7 +198,7 @@ def test_figures_of_detector_match_hand_calculation() -> None:
     assert found['apart']['near_miss']['of'] == 1
     assert found['apart']['recovered_stall']['hits'] == 1
     assert (found['retries']['succeeded']['hits'], found['retries']['succeeded']['of']) == (0, 1)
-    assert found['retries']['succeeded, judged at once']['hits'] == 1
+    assert found['retries']['succeeded, judged from the way home on']['hits'] == 1
     assert (found['by_task']['tray_lift']['hits'], found['by_task']['tray_lift']['of']) == (1, 4)
     high = made['tray_lift'].coverage[1]
     assert found['by_task']['tray_lift']['promised_low'] == pytest.approx(1.0 - high)
@@ -184,7 +214,10 @@ def test_rules_pause_for_cool_down_after_retry() -> None:
     by_value = watchers()[1]
     made = thresholds(by_value, [case(n, rising(generator)) for n in range(40)], 'e', 0.1)
     early, late = list(np.linspace(0.4, -0.6, 40)), list(np.linspace(-0.6, 0.9, 100))
-    home = watch(by_value, case(50, early + late, mode='retry_slip'), made)
+    home = watch(by_value, case(50, early + late, mode='retry_slip', attempt=4.0), made)
+    # Judged from the attempt on, only its low values at the end of the floor's warm-up alarm.
+    assert home.alarms[0].stamp < BEGIN + 4 * S
+    assert home.begun[0].stamp > BEGIN + 8 * S
     assert home.alarms and not home.rested  # it falls during the way home of 4 s
     again = watch(by_value, case(51, early + late + early, mode='retry_slip'), made)
     assert again.rested[0].stamp > BEGIN + 14 * S  # and this is a second failure
