@@ -1,0 +1,116 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Seeds of the simulated recordings: `python -m benchmarks.seeds [RECORDINGS]`.
+
+Checks that the sets of ``results/seeds.json`` share no seed with each other, nor with the retired
+sets of earlier releases; that each result file is of the seeds of its set; and, with a folder
+RECORDINGS, that its subfolders hold the seeds of their sets.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from viva_ros.cli.record import parse_seeds
+from viva_ros.console import program
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.open import inside
+
+RESULTS: Final = Path(__file__).parent / 'results'
+FOLDERS: Final = {'training': 'train'}  # of sets whose folder has another name
+EPISODE: Final = re.compile(r'episode_(\d+)')
+
+Seeds = Mapping[str, frozenset[int]]  # by task
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser('python -m benchmarks.seeds', description=__doc__)
+    parser.add_argument('recordings', type=Path, nargs='?', help='Folder of the recordings')
+    args = parser.parse_args(argv)
+    sets, retired, results = read(RESULTS / 'seeds.json')
+    faults = [*overlaps(sets, retired), *wrong_results(sets, results, RESULTS)]
+    if args.recordings is not None:
+        faults += wrong_recordings(sets, args.recordings)
+    if faults:
+        raise RecordingError('seeds-mixed', '\n'.join(faults))
+    counts = {name: sum(map(len, seeds.values())) for name, seeds in sets.items()}
+    shown = ', '.join(f'{name} {count}' for name, count in counts.items())
+    Console().print(f'seeds without overlap: {shown}', highlight=False)
+    return 0
+
+
+def read(path: Path) -> tuple[dict[str, Seeds], dict[str, Seeds], dict[str, str]]:
+    """Return the seeds of the sets and of the retired sets, and the set of each result file."""
+    content = json.loads(path.read_text(encoding='utf-8'))
+    sets = {name: _seeds(one['seeds']) for name, one in content['sets'].items()}
+    retired = {name: _seeds(one) for name, one in content['retired'].items()}
+    return sets, retired, content['results']
+
+
+def _seeds(texts: Mapping[str, str]) -> Seeds:
+    return {task: frozenset(parse_seeds(text)) for task, text in texts.items()}
+
+
+def overlaps(sets: Mapping[str, Seeds], retired: Mapping[str, Seeds]) -> Iterator[str]:
+    """Yield the seeds of a task that two sets share; retired sets may share among themselves."""
+    everything = {**sets, **{f'retired: {name}': one for name, one in retired.items()}}
+    for (one, ours), (other, theirs) in combinations(everything.items(), 2):
+        if one not in sets and other not in sets:
+            continue
+        for task in sorted(ours.keys() & theirs.keys()):
+            if both := sorted(ours[task] & theirs[task]):
+                yield f'{one} and {other} share {len(both)} seeds of {task}, such as {both[0]}'
+
+
+def wrong_results(
+    sets: Mapping[str, Seeds], results: Mapping[str, str], folder: Path
+) -> Iterator[str]:
+    """Yield the result files with episodes that are not of their set, or not all of them."""
+    for name, of_set in results.items():
+        if (folder / name).is_file():
+            used = _used(json.loads((folder / name).read_text(encoding='utf-8')))
+            yield from _compared(name, used, of_set, sets[of_set])
+
+
+def _used(content: Mapping[str, Any]) -> dict[str, set[int]]:
+    """Return the seeds of the episodes that a result file lists, by task."""
+    rows = content.get('each') or next(iter(content.get('episodes', {}).values()), [])
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        if number := EPISODE.match(row['name']):
+            found.setdefault(row['task'], set()).add(int(number[1]))
+    return found
+
+
+def wrong_recordings(sets: Mapping[str, Seeds], folder: Path) -> Iterator[str]:
+    """Yield the subfolders whose recordings are not those of their set."""
+    for name, seeds in sets.items():
+        place = folder / FOLDERS.get(name, name)
+        found: dict[str, set[int]] = {task: set() for task in seeds}
+        for path in inside(place):
+            if number := EPISODE.match(path.stem):
+                found.setdefault(path.parent.name, set()).add(int(number[1]))
+        yield from _compared(str(place), found, name, seeds)
+
+
+def _compared(place: str, found: Mapping[str, set[int]], name: str, seeds: Seeds) -> Iterator[str]:
+    for task in sorted({*found, *seeds}):
+        here, expected = found.get(task, set()), seeds.get(task, frozenset())
+        if foreign := sorted(here - expected):
+            yield f'{place} has {len(foreign)} seeds of {task} outside of {name}: {foreign[0]} ...'
+        if missing := sorted(expected - here):
+            yield f'{place} lacks {len(missing)} seeds of {task} of {name}: {missing[0]} ...'
+
+
+SEEDS: Final = program.ConsoleProgram('python -m benchmarks.seeds')
+
+if __name__ == '__main__':
+    raise SystemExit(program.run(SEEDS, main, is_process=True))

@@ -1,0 +1,52 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+from pathlib import Path
+
+import pytest
+from support.errors import raises
+
+from benchmarks import seeds
+
+
+def test_sets_of_this_release_share_no_seed() -> None:
+    sets, retired, _ = seeds.read(seeds.RESULTS / 'seeds.json')
+    assert set(sets) == {'training', 'calibration', 'development', 'test'}
+    assert list(seeds.overlaps(sets, retired)) == []
+
+
+def test_shared_seed_is_named() -> None:
+    sets = {'training': {'lift': frozenset({1, 2})}, 'test': {'lift': frozenset({2, 3})}}
+    assert list(seeds.overlaps(sets, {})) == ['training and test share 1 seeds of lift, such as 2']
+    retired = {'old': {'lift': frozenset({3})}, 'older': {'lift': frozenset({3})}}
+    found = list(seeds.overlaps({'test': sets['test']}, retired))
+    assert found == [
+        'test and retired: old share 1 seeds of lift, such as 3',
+        'test and retired: older share 1 seeds of lift, such as 3',
+    ]
+
+
+def test_result_of_other_episodes_is_named(tmp_path: Path) -> None:
+    rows = [{'name': 'episode_000002', 'task': 'lift'}, {'name': 'episode_000009', 'task': 'lift'}]
+    (tmp_path / 'a.json').write_text(json.dumps({'episodes': {'ViVa': rows}}))
+    sets = {'test': {'lift': frozenset({2, 3})}}
+    assert list(seeds.wrong_results(sets, {'a.json': 'test', 'b.json': 'test'}, tmp_path)) == [
+        'a.json has 1 seeds of lift outside of test: 9 ...',
+        'a.json lacks 1 seeds of lift of test: 3 ...',
+    ]
+
+
+def test_folder_must_hold_the_seeds_of_its_set(tmp_path: Path) -> None:
+    (tmp_path / 'train' / 'lift').mkdir(parents=True)
+    for name in ('episode_000001.mcap', 'episode_000001_joined.mcap', 'episode_000007.mcap'):
+        (tmp_path / 'train' / 'lift' / name).touch()
+    sets = {'training': {'lift': frozenset({1})}}
+    found = list(seeds.wrong_recordings(sets, tmp_path))
+    assert len(found) == 1 and 'has 1 seeds of lift outside of training: 7' in found[0]
+
+
+def test_mixed_seeds_end_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seeds, 'overlaps', lambda *_: iter(['training and test share 1 seeds']))
+    monkeypatch.setattr(seeds, 'wrong_results', lambda *_: iter([]))
+    with raises('seeds-mixed', 'training and test share 1 seeds'):
+        seeds.main([])
