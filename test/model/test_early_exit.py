@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 from viva_ros.core.observation import Observation
 from viva_ros.engine.factory import load
 from viva_ros.model import checkpoint, latents
-from viva_ros.model.early_exit import EarlyExit
+from viva_ros.model.early_exit import BinnedReadOut, EarlyExit
 from viva_ros.model.latents import Goals
 from viva_ros.model.viva import ViVa
 
@@ -53,6 +54,37 @@ def test_early_exit_shares_and_freezes_first_blocks(viva: ViVa) -> None:
     learning = {name for name, p in head.named_parameters() if p.requires_grad}
     assert learning
     assert all(name.startswith('head.') for name in learning)
+
+
+def test_binned_value_is_the_mean_of_its_bins() -> None:
+    head = BinnedReadOut(8, 5)  # centres -1, -.5, 0, .5, 1
+    with torch.no_grad():
+        head.layers[2].weight.zero_()
+        head.layers[2].bias.copy_(torch.tensor([-1e9, 0.0, -1e9, -1e9, 0.0]))
+        features = torch.randn(3, 4, 8)
+        torch.testing.assert_close(head(features), torch.full((3, 1), 0.25))
+        # Nearest bins of -.6, .9 and 1.4: -.5 and twice 1, each with probability 1/2.
+        error = head.error(features, torch.tensor([-0.6, 0.9, 1.4]))
+        torch.testing.assert_close(error, torch.full((3,), math.log(2.0)))
+
+
+def test_binned_head_learns_by_cross_entropy_and_is_read_again(
+    viva: ViVa, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    head = EarlyExit.of(viva, 2, value_bins=201)
+    images, joints, task = inputs(viva)
+    goals = Goals(torch.tensor([-0.5, 0.25]), torch.zeros(2, 3))
+    with torch.no_grad():
+        encoded, normal = viva.encode(images), viva.normalise_joints(joints)
+        features = head.features(encoded, normal, task)
+        found = head.loss(encoded, normal, goals, task)
+        place = head.targets.places['value']
+        wanted = head.head['value'].error(features[:, place].flatten(1, 2), goals.latent)
+        torch.testing.assert_close(found['value'], wanted.mean())
+        checkpoint.write(tmp_path, head, {})
+        read = checkpoint.read(tmp_path).model
+        torch.testing.assert_close(read(images, joints, task), head.eval()(images, joints, task))
 
 
 def test_head_output_is_value_and_forecast(viva: ViVa) -> None:

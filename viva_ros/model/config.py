@@ -10,7 +10,7 @@ from viva_ros.model.latents import Targets
 
 HASH, UMT5 = TEXTS = ('hash', 'umt5')
 #: Fields that files of the first version lack; they have the default there.
-ADDED: Final = {'targets', 'text', 'texts', 'text_encoder', 'lowest_progress'}
+ADDED: Final = {'targets', 'text', 'texts', 'text_encoder', 'lowest_progress', 'value_bins'}
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class ViVaConfig:
     :param texts: of the tasks, as encoded by umT5
     :param text_encoder: first hex digits of the hash of the encoder, see ``Embeddings``
     :param lowest_progress: see ``Targets``; 0 in models that were trained without a way home
+    :param value_bins: bins of the value of an early exit, see ``BinnedReadOut``; 0: a number
     """
 
     preset: str
@@ -109,6 +110,7 @@ class ViVaConfig:
     texts: tuple[str, ...] = ()
     text_encoder: str = ''
     lowest_progress: float = 0.0
+    value_bins: int = 0
 
     def __post_init__(self) -> None:
         step = self.vae.downscale * self.transformer.patch_size[1]

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Final
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import latents
 from viva_ros.model.config import ViVaConfig
-from viva_ros.model.latents import IMAGES, PROPRIO, Goals, Targets
+from viva_ros.model.latents import IMAGES, PROPRIO, VALUE, Goals, Targets
 from viva_ros.model.noise import Source
 from viva_ros.model.viva import FULL_TIME, ViVa
 
@@ -45,6 +46,38 @@ class ReadOut(nn.Module):
         return self.layers((share * normal).sum(dim=1))
 
 
+class BinnedReadOut(ReadOut):
+    """
+    Reads the latent of the value frame as the mean of a distribution over bins in [-1, 1].
+
+    :param width: of the features
+    :param bins: number of bins, at least 2
+    """
+
+    def __init__(self, width: int, bins: int) -> None:
+        super().__init__(width, bins)
+        self.register_buffer('centres', torch.linspace(-1.0, 1.0, bins))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return the logits of the bins: (B, tokens, width) to (B, bins)."""
+        return super().forward(features)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the mean of the bins: (B, tokens, width) to (B, 1)."""
+        return (self.logits(features).softmax(dim=1) @ self.centres)[:, None]
+
+    def error(self, features: Tensor, latent: Tensor) -> Tensor:
+        """
+        Return the cross-entropy of the bin nearest to the latent.
+
+        :param latent: (B,); outside [-1, 1] it counts as the outermost bin
+        :returns: (B,)
+        """
+        last = len(self.centres) - 1
+        nearest = ((latent + 1.0) * 0.5 * last).round().long().clamp(0, last)
+        return F.cross_entropy(self.logits(features), nearest, reduction='none')
+
+
 class EarlyExit(nn.Module):
     """
     The first blocks of a ViVa and a head, with the interface of ``ViVa``.
@@ -68,20 +101,22 @@ class EarlyExit(nn.Module):
         self.head = nn.ModuleDict(
             {name: ReadOut(width, joints if name == PROPRIO else 1) for name in config.targets}
         )
+        if config.value_bins:
+            self.head[VALUE] = BinnedReadOut(width, config.value_bins)
 
     @classmethod
-    def of(cls, viva: ViVa, blocks: int) -> 'EarlyExit':
+    def of(cls, viva: ViVa, blocks: int, value_bins: int = 0) -> 'EarlyExit':
         """
         Return a new head on the first blocks of a model, whose weights are shared and frozen.
 
+        :param value_bins: see ``ViVaConfig``
         :raises ValueError: if the model has fewer blocks
         """
         layers = viva.config.transformer.num_layers
         if not 1 <= blocks <= layers:
             raise ValueError(f'blocks is {blocks}, must be 1 to {layers}')
-        config = replace(
-            viva.config, transformer=replace(viva.config.transformer, num_layers=blocks)
-        )
+        transformer = replace(viva.config.transformer, num_layers=blocks)
+        config = replace(viva.config, transformer=transformer, value_bins=value_bins)
         made = cls(config, viva.ranges, viva.text)
         kept = made.viva.state_dict().keys()
         state = {name: tensor for name, tensor in viva.state_dict().items() if name in kept}
@@ -154,8 +189,10 @@ class EarlyExit(nn.Module):
         :param images: latents, (B, V, C, H, W)
         :param proprio: (B, J), normalised
         """
-        features, shape = self.features(images, proprio, task), self.config.latent_shape
-        frames = []
+        return self._frames(self.features(images, proprio, task))
+
+    def _frames(self, features: Tensor) -> Tensor:
+        frames, shape = [], self.config.latent_shape
         for name, place in self.targets.places.items():
             numbers = self.head[name](features[:, place].flatten(1, 2))
             inject = latents.inject_proprio if name == PROPRIO else _inject_number
@@ -169,10 +206,18 @@ class EarlyExit(nn.Module):
         """
         Return the squared errors of the target frames, weighted as in ``ViVa.loss``.
 
+        A value in bins has their cross-entropy in place of the squared error.
+
         :param source: not used, as no noise is drawn
         """
         clean = self.targets.clean(goals, self.config.latent_shape)
-        errors = (self.denoise(images, proprio, task) - clean).square().mean(dim=(1, 3, 4))
+        features = self.features(images, proprio, task)
+        errors = (self._frames(features) - clean).square().mean(dim=(1, 3, 4))
+        head, place = self.head[VALUE], self.targets.places[VALUE]
+        if isinstance(head, BinnedReadOut):
+            latent = clean[:, :, place].mean(dim=(1, 2, 3, 4))
+            errors = errors.clone()
+            errors[:, place.start] = head.error(features[:, place].flatten(1, 2), latent)
         return self.targets.weigh(errors, goals)
 
     def read(self, frames: Tensor) -> tuple[Tensor, ...]:
