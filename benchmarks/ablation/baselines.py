@@ -11,50 +11,18 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from benchmarks.ablation.baseline import Contender, Draw, Material
-from benchmarks.ablation.models.classifier import BinClassifier
 from benchmarks.ablation.models.goal_value import DISCOUNT, GoalValue
 from viva_ros.model import latents
+from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
-from viva_ros.model.viva import ViVa, to_pixels
-from viva_ros.training.augmentation import augment
-from viva_ros.training.losses import ProprioLoss, ViVaLoss, take
+from viva_ros.model.viva import ViVa
+from viva_ros.training.losses import ProprioLoss, ViVaLoss
 from viva_ros.training.trainer import Losses
 
-
-class ClassifierLoss:
-    """Cross-entropy of the return's bin; views are augmented in each step, for the encoder."""
-
-    def __init__(self, material: Material, model: BinClassifier) -> None:
-        self._material, self._model, self._draw = material, model, Draw(material)
-        self._labels = material.labels(model.config)
-
-    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
-        """Return losses of a batch of moments."""
-        rows, settings = self._draw.rows(batch, generator), self._material.augment
-        images = take(self._material.data.images, rows)
-        pixels = augment(to_pixels(images.flatten(0, 1)), settings, generator)
-        pixels = pixels.unflatten(0, images.shape[:2])
-        kept = torch.rand(images.shape[:2], generator=generator) >= settings.drop
-        proprio = self._draw.joints(self._labels.proprio[rows], generator)
-        logits = self._model.logits(
-            pixels * kept[:, :, None, None, None], proprio, self._labels.task[rows]
-        )
-        returned = self._labels.latent[rows] + 1  # v = G - 1
-        loss = F.cross_entropy(logits, self._model.bins(returned))
-        return {'total': loss}
-
-
-def classifier(material: Material) -> Contender:
-    """Return the classifier."""
-    torch.manual_seed(material.seed)
-    model = BinClassifier(material.config, material.ranges)
-    return Contender(model, model, ClassifierLoss(material, model))
-
-
+BINS: Final = 201
 EXPECTILE: Final = 0.9
 CURRENT: Final = 0.2  # share of goals; the rest are drawn from all moments
 TRAJECTORY: Final = 0.5  # likewise
@@ -186,14 +154,31 @@ class RegressionLoss:
         return model.targets.weigh((given - clean).square().mean(dim=(1, 3, 4)), goals)
 
 
-def regression(material: Material) -> Contender:
-    """Return the trunk without flow matching."""
-    model = material.viva()
+def regression(material: Material, **changes: Any) -> Contender:
+    """
+    Return the trunk without flow matching.
+
+    :param changes: of the configuration
+    """
+    model = material.viva(**changes)
     model.noise.zero_()
     return Contender(model, model.transformer, RegressionLoss(material, model))
 
 
-def encoded_loss(material: Material, model: ViVa) -> ViVaLoss:
+def bins(material: Material) -> Contender:
+    """Return the trunk with a head that classifies the return into bins: no flow matching."""
+    viva = material.viva(targets=('value',))
+    torch.manual_seed(material.seed)
+    model = EarlyExit.of(viva, viva.config.transformer.num_layers, BINS)
+    model.viva.transformer.requires_grad_(True)
+    for unused in (model.viva.transformer.proj_out, model.viva.transformer.norm_out):
+        unused.requires_grad_(False)
+    model.viva.transformer.scale_shift_table.requires_grad_(False)
+    trained = nn.ModuleDict({'transformer': model.viva.transformer, 'head': model.head})
+    return Contender(model, trained, encoded_loss(material, model))
+
+
+def encoded_loss(material: Material, model: ViVa | EarlyExit) -> ViVaLoss:
     """Return ViVa's loss on moments whose views are encoded already."""
     labels = material.labels(model.config)
     return ViVaLoss(model, material.data, labels, material.augment, material.copies)
@@ -219,8 +204,3 @@ def frozen(material: Material) -> Contender:
     ends.proj_out = model.transformer.proj_out
     ends.scale_shift_table = model.transformer.scale_shift_table
     return Contender(model, ends, encoded_loss(material, model))
-
-
-def value_only(material: Material) -> Contender:
-    """Return ViVa without future proprioception."""
-    return viva(material, targets=('value',))

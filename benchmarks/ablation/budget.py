@@ -33,6 +33,9 @@ class Budget:
     :param alpha: share of successes that may raise an alarm
     :param limit: largest number of recordings of each part and task; 0: all
     :param processes: worker processes, one thread each
+    :param repeats: number of seeds of the entries that repeat
+    :param rate: learning rate of all entries; 0: that of each
+    :param test: subfolder of the test recordings
     """
 
     recordings: Path
@@ -48,6 +51,9 @@ class Budget:
     alpha: float = 0.05
     limit: int = 0
     processes: int = 2
+    repeats: int = 1
+    rate: float = 0.0
+    test: str = 'test'
 
     @property
     def shared(self) -> Path:
@@ -58,7 +64,10 @@ class Budget:
         """Return the schedule of a contender."""
         steps = self.steps * entry.longer
         return Schedule(
-            steps, self.batch * entry.wider, entry.rate, min(WARM_UP, max(1, steps // 5))
+            steps,
+            self.batch * entry.wider,
+            self.rate or entry.rate,
+            min(WARM_UP, max(1, steps // 5)),
         )
 
     def paths(self, part: str) -> list[Path]:
@@ -70,7 +79,7 @@ class Budget:
         if part == 'train':
             found = split(self.recordings)['train']
         else:
-            found = inside(self.recordings / part)
+            found = inside(self.recordings / (self.test if part == 'test' else part))
         if self.limit:
             folders = sorted({path.parent for path in found})
             found = [p for f in folders for p in [q for q in found if q.parent == f][: self.limit]]
@@ -104,6 +113,6 @@ class Budget:
     def _plan(self) -> dict[str, Any]:
         kept = replace(self, recordings=self.recordings.resolve())
         plan = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(kept).items()
-                if name not in ('out', 'cache', 'processes')}  # fmt: skip
+                if name not in ('out', 'cache', 'processes', 'repeats')}  # fmt: skip
         used = [identity(resolve(path)) for part in ('train', *PARTS) for path in self.paths(part)]
         return {**plan, 'files': hashlib.sha256(json.dumps(used).encode()).hexdigest()[:16]}

@@ -15,6 +15,7 @@ from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.preprocessing import pack, unpack
+from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 
@@ -86,9 +87,10 @@ def _give_packed(
     module: nn.Module, seen: Pack, rows: slice, proprio: Tensor, tasks: Tensor
 ) -> Sequence[Tensor]:
     """Use the stored latents if the module has the shared VAE."""
-    if isinstance(module, ViVa):
+    if isinstance(module, ViVa | EarlyExit):
+        viva = module.viva if isinstance(module, EarlyExit) else module
         latents = torch.from_numpy(seen.latents[rows])
-        frames = module.denoise(latents, module.normalise_joints(proprio), tasks)
+        frames = module.denoise(latents, viva.normalise_joints(proprio), tasks)
         return module.read(frames)
     if isinstance(module, GoalValue):
         return module.from_latents(torch.from_numpy(seen.latents[rows]), proprio, tasks)

@@ -1,6 +1,11 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The contenders, in order of importance, and how each is trained."""
+"""
+The contenders, in order of importance, and how each is trained.
+
+The first eight are a grid: flow matching or direct regression, with or without an outcome frame,
+with or without future proprioception.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,17 +14,18 @@ from typing import Final
 
 from benchmarks.ablation.baseline import Contender, Material
 from benchmarks.ablation.baselines import (
-    classifier,
+    bins,
     frozen,
     goal_value,
     proprio,
     regression,
-    value_only,
     viva,
 )
 from viva_ros.core.errors import ConfigurationError
 
-SUCCESS_TARGETS: Final = ('proprio', 'value', 'success')
+BOTH: Final = ('proprio', 'value', 'success')
+OUTCOME: Final = ('value', 'success')
+VALUE: Final = ('value',)
 IMAGES_TARGETS: Final = ('proprio', 'images', 'value')
 VIVA: Final = 'viva'
 REFERENCES: Final = ('viva_success', VIVA)  # others are compared with these, if they take part
@@ -36,6 +42,9 @@ class Entry:
     :param longer: factor on the steps, for contenders with cheap steps
     :param wider: factor on the batch, likewise
     :param resumes: whether an interrupted training continues; otherwise it starts again
+    :param repeats: whether it is trained with several seeds
+    :param grid: whether it has flow matching, an outcome frame and future proprioception; None
+        outside of the grid
     """
 
     name: str
@@ -45,14 +54,36 @@ class Entry:
     longer: int = 1
     wider: int = 1
     resumes: bool = True
+    repeats: bool = False
+    grid: tuple[bool, bool, bool] | None = None
+
+
+def _cell(name: str, title: str, build: Callable[..., Contender], *grid: bool) -> Entry:
+    flow, outcome, forecast = grid
+    targets = {(True, True): BOTH, (True, False): OUTCOME, (False, False): VALUE}
+    made = build
+    if (outcome, forecast) != (False, True):  # the targets of the preset
+        made = partial(build, targets=targets[outcome, forecast])
+    return Entry(name, title, made, repeats=True, grid=(flow, outcome, forecast))
 
 
 ENTRIES: Final = (
-    Entry('viva_success', 'ViVa, outcome frame (shipped)', partial(viva, targets=SUCCESS_TARGETS)),
-    Entry(VIVA, 'ViVa', viva),
-    Entry('value_only', 'value only (no future proprioception)', value_only),
-    Entry('regression', 'direct regression, same trunk', regression),
-    Entry('classifier', 'VLM-style, 201 bins', classifier, rate=5e-4),
+    _cell('viva_success', 'flow, outcome frame, future joints', viva, True, True, True),
+    _cell(VIVA, 'flow, future joints (ViVa as published)', viva, True, False, True),
+    _cell('value_success', 'flow, outcome frame', viva, True, True, False),
+    _cell('value_only', 'flow, value only', viva, True, False, False),
+    _cell(
+        'regression_success',
+        'regression, outcome frame, future joints',
+        regression,
+        False,
+        True,
+        True,
+    ),
+    _cell('regression', 'regression, future joints', regression, False, False, True),
+    _cell('regression_value_success', 'regression, outcome frame', regression, False, True, False),
+    _cell('regression_value', 'regression, value only', regression, False, False, False),
+    Entry('bins', '201 bins on the same trunk', bins, repeats=True),
     Entry('icvf', 'ICVF (no outcome labels)', goal_value, 5e-4, 4, 8, resumes=False),
     Entry('proprio', 'proprioception only', proprio, longer=2, wider=8),
     Entry('no_video', 'without video pre-training', partial(viva, pretrained=False)),
@@ -62,6 +93,26 @@ ENTRIES: Final = (
     Entry('frozen', 'frozen trunk', frozen),
     Entry('images', 'with future images', partial(viva, targets=IMAGES_TARGETS)),
 )
+
+
+#: Factors of the grid, in the order of ``Entry.grid``: name, and its two levels in words.
+FACTORS: Final = (
+    ('flow', 'flow matching instead of direct regression'),
+    ('outcome', 'outcome frame'),
+    ('forecast', 'future proprioception'),
+)
+
+
+def key_of(entry: Entry, repeat: int) -> str:
+    """Return the name of a training of an entry; repeat 0 has the name of the entry."""
+    return f'{entry.name}.{repeat}' if repeat else entry.name
+
+
+def entry_of(key: str) -> tuple[Entry, int]:
+    """Return the entry of a key, and the number of the repeat."""
+    name, _, repeat = key.partition('.')
+    (entry,) = chosen([name])
+    return entry, int(repeat or 0)
 
 
 def chosen(names: Iterable[str]) -> list[Entry]:

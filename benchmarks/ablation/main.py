@@ -24,9 +24,20 @@ from rich.console import Console
 
 from benchmarks.ablation import table
 from benchmarks.ablation.budget import PARTS, PLAN, Budget
-from benchmarks.ablation.entries import ENTRIES, REFERENCES, TIME, VIVA, Entry, chosen
-from benchmarks.ablation.measure import estimate_all, examine, latencies, step_times
+from benchmarks.ablation.entries import (
+    ENTRIES,
+    FACTORS,
+    REFERENCES,
+    TIME,
+    VIVA,
+    Entry,
+    chosen,
+    entry_of,
+    key_of,
+)
+from benchmarks.ablation.measure import Measured, estimate_all, examine, latencies, step_times
 from benchmarks.ablation.packs import pack_part
+from benchmarks.ablation.pooling import Trainings, contrast, pooled
 from benchmarks.ablation.train import (
     encode_copy,
     folder_of,
@@ -41,7 +52,8 @@ from viva_ros.console.process_pool import processes as worker_processes
 from viva_ros.console.process_pool import uninterrupted
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.evaluation.summary import compared
+from viva_ros.evaluation.results import Result
+from viva_ros.evaluation.summary import measures
 from viva_ros.model.config import PRESETS
 from viva_ros.sim.tasks.registry import camera_only
 
@@ -114,6 +126,7 @@ NUMBERS: Final = (
     ('vae-steps', 1600, 'Training steps of the VAE'),
     ('video-steps', 1500, 'Training steps of the video stage'),
     ('copies', 2, 'Augmented copies of all views, in addition to the recorded views'),
+    ('repeats', 1, 'Seeds of the contenders that are trained several times'),
     ('limit', 0, 'Largest number of recordings of each part and task; 0: all'),
     ('processes', 2, 'Worker processes, one thread each'),
 )
@@ -127,8 +140,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parse(argv)
     names = ('preset', 'seed', 'steps', 'batch', 'vae_steps', 'video_steps', 'copies', 'alpha')
-    given = {name: getattr(args, name) for name in (*names, 'processes', 'limit')}
-    for name in ('steps', 'batch', 'vae_steps', 'video_steps', 'processes'):
+    more = ('processes', 'limit', 'repeats', 'rate', 'test')
+    given = {name: getattr(args, name) for name in (*names, *more)}
+    for name in ('steps', 'batch', 'vae_steps', 'video_steps', 'processes', 'repeats'):
         if given[name] < 1:
             raise ConfigurationError(
                 'compare-option', f'{name} is {given[name]}, must be at least 1'
@@ -174,6 +188,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='Share of successes that may raise an alarm (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
+        '--rate', type=float, default=0.0,
+        help='Learning rate of all contenders, to tune it; default: that of each',
+    )  # fmt: skip
+    parser.add_argument(
+        '--test', default='test',
+        help='Subfolder of the recordings that are evaluated (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
         '--smoke', action='store_true',
         help='Short test with a tiny model and few recordings; the figures mean nothing',
     )  # fmt: skip
@@ -194,22 +216,68 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     learn_frames(budget)
     run('shared', _shared(budget), budget.processes)
     go = partial(run, processes=budget.processes)
-    go('training', [_training(budget, entry) for entry in entries])
+    keys = [
+        key_of(entry, repeat) for entry in entries
+        for repeat in range(budget.repeats if entry.repeats else 1)
+    ]  # fmt: skip
+    go('training', [_training(budget, key) for key in keys])
+    go('estimating', [Job(key, estimate_all, (budget, key)) for key in keys])
+    found = go('evaluating', [Job(key, examine, (budget, key)) for key in (*keys, TIME)])
+    rows, effects = joined(found)
     names = [entry.name for entry in entries]
-    go('estimating', [Job(name, estimate_all, (budget, name)) for name in names])
-    found = go('evaluating', [Job(name, examine, (budget, name)) for name in (*names, TIME)])
-    rows = {name: one.figures for name, one in found.items()}
-    for name, one in found.items():
-        rows[name]['differences'] = {
-            other: compared(found[other].results, one.results, camera_only())
-            for other in REFERENCES
-            if other in found
-        }
     add_costs(rows, latencies(budget, names), step_times(budget, names))
     plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
-    plan['recordings'] = str(budget.recordings)
-    table.write(rows, plan, report)
-    print(table.markdown(rows))
+    plan |= {'recordings': str(budget.recordings), 'repeats': budget.repeats}
+    table.write(rows, effects, plan, report, next(iter(found.values())).results)
+    print(table.markdown(rows, effects))
+
+
+def joined(
+    found: Mapping[str, Measured],
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, dict[str, float]]]]:
+    """
+    Join the trainings of each contender.
+
+    :param found: by key of the training
+    :returns: the row of each contender, whose figures are means over its seeds; and the effect of
+        each factor of the grid, empty without the whole grid
+    """
+    by_name: dict[str, list[Measured]] = {}
+    for key, one in found.items():
+        by_name.setdefault(key.partition('.')[0], []).append(one)
+    rows, taken = {}, {}
+    for name, trainings in by_name.items():
+        row = rows[name] = trainings[0].figures
+        taken[name] = [_measures(one.results) for one in trainings]
+        row['repeats'] = len(trainings)
+        row['all'] |= pooled(taken[name])
+        for task in row['tasks']:
+            row['tasks'][task] |= pooled([_measures(one.results, task) for one in trainings])
+    for name, row in rows.items():
+        row['differences'] = {
+            other: contrast([taken[name]], [taken[other]])
+            for other in REFERENCES
+            if other in taken
+        }
+    return rows, _effects(taken)
+
+
+def _measures(results: Sequence[Result], task: str = '') -> dict[str, Any]:
+    return measures([one for one in results if not task or one.task == task], camera_only())
+
+
+def _effects(taken: Mapping[str, Trainings]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the mean difference of the contenders with and without each factor of the grid."""
+    grid = {entry.name: entry.grid for entry in ENTRIES if entry.grid is not None}
+    if not grid.keys() <= taken.keys():
+        return {}
+    return {
+        factor: contrast(
+            [taken[name] for name, cell in grid.items() if cell[place]],
+            [taken[name] for name, cell in grid.items() if not cell[place]],
+        )
+        for place, (factor, _) in enumerate(FACTORS)
+    }
 
 
 def _shared(budget: Budget) -> list[Job]:
@@ -219,10 +287,9 @@ def _shared(budget: Budget) -> list[Job]:
     return jobs + [Job(part, pack_part, (budget, part, 0, 1)) for part in PARTS]
 
 
-def _training(budget: Budget, entry: Entry) -> Job:
-    steps = budget.schedule(entry).steps
-    done = partial(step_of, folder_of(budget, entry.name))
-    return Job(entry.name, train, (budget, entry.name), steps, done)
+def _training(budget: Budget, key: str) -> Job:
+    steps = budget.schedule(entry_of(key)[0]).steps
+    return Job(key, train, (budget, key), steps, partial(step_of, folder_of(budget, key)))
 
 
 def add_costs(

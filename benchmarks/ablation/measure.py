@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.ablation.budget import PARTS, Budget
 from benchmarks.ablation.engine import ModuleEngine, estimates
-from benchmarks.ablation.entries import TIME, TIME_TITLE, chosen
+from benchmarks.ablation.entries import TIME, TIME_TITLE, entry_of
 from benchmarks.ablation.packs import Given, Moments, Pack, file_of, info_of, load, load_moments
 from benchmarks.ablation.train import (
     CHECKPOINT,
@@ -52,9 +52,8 @@ def estimate_all(budget: Budget, name: str) -> None:
     weights = folder_of(budget, name) / CHECKPOINT / checkpoint.WEIGHTS
     if target.is_file() and target.stat().st_mtime_ns > weights.stat().st_mtime_ns:
         return
-    (entry,) = chosen([name])
     shared = material(budget)
-    module, _ = open_module(entry, budget, shared)
+    module, _ = open_module(name, budget, shared)
     found = {}
     for part in PARTS:
         for path in budget.paths(part):
@@ -95,10 +94,10 @@ def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dic
     seen = load(file_of(budget, path), path)
     base = checkpoint.read(budget.shared / MOTION).model
     engines = {}
-    for entry in chosen(names):
-        module, mark = open_module(entry, budget, shared)
+    for name in names:
+        module, mark = open_module(name, budget, shared)
         info = info_of(base, mark, 'pytorch')
-        engines[entry.name] = ModuleEngine(module, info, seen.moments.task)
+        engines[name] = ModuleEngine(module, info, seen.moments.task)
     times: dict[str, list[float]] = {name: [] for name in engines}
     for turn in range(WARM + rounds):
         observation = observe(seen, turn % len(seen.images), base)
@@ -119,7 +118,10 @@ def step_times(budget: Budget, names: Sequence[str], rounds: int = STEPS) -> dic
     """
     torch.set_num_threads(1)
     shared = material(budget)
-    built = {entry.name: (entry.build(shared), budget.schedule(entry)) for entry in chosen(names)}
+    built = {}
+    for name in names:
+        entry, _ = entry_of(name)
+        built[name] = entry.build(shared), budget.schedule(entry)
     generator = torch.Generator().manual_seed(budget.seed)
     times: dict[str, list[float]] = {name: [] for name in built}
     for _ in range(1 + rounds):
@@ -247,9 +249,9 @@ def examine(budget: Budget, name: str) -> Measured:
     """Calibrate and evaluate one contender."""
     if name == TIME:
         return examine_time(budget)
-    (entry,) = chosen([name])
+    entry, _ = entry_of(name)
     found = values_of(budget, name)
-    module, fingerprint = open_module(entry, budget, material(budget))
+    module, fingerprint = open_module(name, budget, material(budget))
     schedule = budget.schedule(entry)
     content = checkpoint.read_description(folder_of(budget, name) / CHECKPOINT)
     tested = judged(budget, fingerprint, lambda seen: found[file_of(budget, seen.path).stem])
@@ -272,11 +274,6 @@ def examine_time(budget: Budget) -> Measured:
     row = {'title': TIME_TITLE, 'parameters': 0, 'steps': 0, 'batch': 0, 'seconds': 0.0,
            **measured(found)}  # fmt: skip
     return Measured(row, found.everything)
-
-
-def measure(budget: Budget, name: str) -> dict[str, Any]:
-    """Return the figures without the results."""
-    return examine(budget, name).figures
 
 
 def measured(found: Judged) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +12,11 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from benchmarks.ablation.entries import FACTORS
 from viva_ros.console.provenance import command_line
 from viva_ros.core.files import write_atomically
 from viva_ros.evaluation.plots import BLUE, GREY
+from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import IN_TIME
 from viva_ros.evaluation.tables import hardware, interval_text, plain
 
@@ -38,26 +40,31 @@ INTERVALS: Final = (
 )
 
 
-def write(rows: Rows, plan: Mapping[str, Any], out: Path) -> None:
+def write(
+    rows: Rows, effects: Rows, plan: Mapping[str, Any], out: Path, tested: Sequence[Result] = ()
+) -> None:  # fmt: skip
     """
     Write OUT.json, OUT.md and OUT.png.
 
     :param rows: of each contender, by name, in order
+    :param effects: of each factor of the grid; empty without one
+    :param tested: the test episodes
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        'format': 'viva_ros comparison 1', 'date': datetime.now(UTC).date().isoformat(),
+        'format': 'viva_ros comparison 2', 'date': datetime.now(UTC).date().isoformat(),
         'command': command_line('scripts/compare'), 'hardware': hardware(), 'plan': plan,
-        'contenders': rows,
+        'contenders': rows, 'effects': effects,
+        'episodes': {'test': [{'name': one.name, 'task': one.task} for one in tested]},
     }  # fmt: skip
     text = json.dumps(plain(content), indent=1, allow_nan=False) + '\n'
     write_atomically(out.with_suffix('.json'), text)
-    write_atomically(out.with_suffix('.md'), markdown(rows))
+    write_atomically(out.with_suffix('.md'), markdown(rows, effects))
     draw(rows, out.with_suffix('.png'))
 
 
-def markdown(rows: Rows) -> str:
-    """Return the tables: over all tasks, then for each task."""
+def markdown(rows: Rows, effects: Rows) -> str:
+    """Return the tables: over all tasks, then for each task, then effects and costs."""
     first = next(iter(rows.values()))
     parts = [_section('All tasks', {name: row['all'] for name, row in rows.items()}, rows)]
     if len(first['tasks']) > 1:
@@ -65,7 +72,9 @@ def markdown(rows: Rows) -> str:
             _section(task, {name: row['tasks'][task] for name, row in rows.items()}, rows)
             for task in first['tasks']
         ]
+    parts += [_effects(effects)] if effects else []
     parts += [_differences(rows, name) for name in first.get('differences', ())]
+    parts += [_seeds(rows)] if any(row.get('repeats', 1) > 1 for row in rows.values()) else []
     calibrated = {name: row for name, row in rows.items() if row['all'].get('reliability')}
     parts += [_reliability(calibrated)] if calibrated else []
     return '\n'.join([*parts, _costs(rows)])
@@ -78,13 +87,13 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
     note = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
     first = next(iter(figures.values()))
     order, weighted = (_number(first[f'{key}_ceiling']['value']) for key in ('retry_voc', 'twa'))
-    note += '; 95 % bootstrap interval over episodes in brackets. Ceilings: '
+    note += '; 95 % bootstrap interval over episodes and seeds in brackets. Ceilings: '
     note += f'Retry-VOC {order} (an oracle falls where the progress stays), time-weighted '
     note += f'accuracy {weighted} (an alarm at the evidence of each failure, none false).'
     lines = [f'## {title}', '', note, '', *_head(head)]
     for name, row in figures.items():
         cells = [interval_text(row[key]) for key, _, _ in INTERVALS]
-        cells += [_number(row['detection'][key]) for key in ('delay_median', 'twa')]
+        cells += [_number(row[key]['value']) for key in ('delay_median', 'twa')]
         lines.append(_line([rows[name]['title'], *cells]))
     return '\n'.join([*lines, ''])
 
@@ -98,6 +107,28 @@ def _differences(rows: Rows, reference: str) -> str:
     for name, row in rows.items():
         if name != reference:
             cells = [_signed(row['differences'][reference][key]) for key, _, _ in INTERVALS]
+            lines.append(_line([row['title'], *cells]))
+    return '\n'.join([*lines, ''])
+
+
+def _effects(effects: Rows) -> str:
+    note = 'Mean of the contenders of the grid with a factor minus that of those without, on the '
+    note += 'same resampled episodes and seeds; 95 % interval, bold where it excludes 0.'
+    head = ['', *(heading for _, heading, _ in INTERVALS)]
+    lines = ['## Effects of the factors', '', note, '', *_head(head)]
+    for factor, title in FACTORS:
+        cells = [_signed(effects[factor][key]) for key, _, _ in INTERVALS]
+        lines.append(_line([title, *cells]))
+    return '\n'.join([*lines, ''])
+
+
+def _seeds(rows: Rows) -> str:
+    note = 'Each seed of training: value of all tasks. The shared VAE and video stage have one.'
+    head = ['', *(heading for _, heading, _ in INTERVALS)]
+    lines = ['## Seeds', '', note, '', *_head(head)]
+    for row in rows.values():
+        if row.get('repeats', 1) > 1:
+            cells = [', '.join(map(_number, row['all'][key]['seeds'])) for key, _, _ in INTERVALS]
             lines.append(_line([row['title'], *cells]))
     return '\n'.join([*lines, ''])
 

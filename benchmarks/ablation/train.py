@@ -20,12 +20,13 @@ from torch import nn
 
 from benchmarks.ablation.baseline import Material
 from benchmarks.ablation.budget import Budget
-from benchmarks.ablation.entries import Entry, chosen
+from benchmarks.ablation.entries import entry_of
 from viva_ros.core.normalize import JointRanges
 from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig, preset
+from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
@@ -37,6 +38,7 @@ from viva_ros.training.run import clip_spacing, prepare_vae
 from viva_ros.training.trainer import Schedule, TrainStage
 
 KEEP_EVERY: Final = 2  # frame
+REPEAT_SEED: Final = 10_000  # between the seeds of two trainings of a contender
 FRAMES: Final = 'frames'  # checkpoint after the VAE
 MOTION: Final = 'motion'  # checkpoint after the video stage
 
@@ -96,12 +98,16 @@ def encode_copy(budget: Budget, number: int) -> None:
     _save(_copy(budget, number), losses.encode_all(model, data, AugmentSettings(), generator))
 
 
-def material(budget: Budget) -> Material:
-    """Open the training data of all contenders."""
+def material(budget: Budget, repeat: int = 0) -> Material:
+    """
+    Open the training data of all contenders.
+
+    :param repeat: number of the training of a contender, which changes its seed
+    """
     data, _ = gather(budget)
     base = checkpoint.read(budget.shared / MOTION).model
     copies = [_open(_copy(budget, number)) for number in range(budget.copies + 1)]
-    return Material(base, data, copies, AugmentSettings(), budget.seed)
+    return Material(base, data, copies, AugmentSettings(), budget.seed + REPEAT_SEED * repeat)
 
 
 def _copy(budget: Budget, number: int) -> Path:
@@ -135,20 +141,20 @@ def train(budget: Budget, name: str) -> None:
     """Train a contender, unless it is trained already; continue an interrupted training."""
     if is_trained(budget, name):
         return
-    (entry,) = chosen([name])
-    contender = entry.build(material(budget))
+    entry, repeat = entry_of(name)
+    given = material(budget, repeat)
+    contender = entry.build(given)
     folder = folder_of(budget, name)
     folder.mkdir(parents=True, exist_ok=True)
     if not entry.resumes:
         (folder / f'{name}.state').unlink(missing_ok=True)
     schedule = budget.schedule(entry)
-    TrainStage(name, contender.trained, schedule, folder, budget.seed + 2, contender.loss).run()
+    TrainStage(name, contender.trained, schedule, folder, given.seed + 2, contender.loss).run()
     contender.finish()
     module = contender.module.eval()
     spent = seconds(folder, name, schedule.steps)
-    given = material(budget)
     content = {
-        'contender': name, 'schedule': asdict(schedule), 'seed': budget.seed, 'seconds': spent,
+        'contender': name, 'schedule': asdict(schedule), 'seed': given.seed, 'seconds': spent,
         'vae_steps': budget.vae_steps, 'video_steps': budget.video_steps,
         'episodes': len(given.data.labels), 'moments': len(given.data.images),
         'episode_seeds': seeds_of(given.data.labels),
@@ -171,7 +177,7 @@ def write(folder: Path, module: nn.Module, config: ViVaConfig, provenance: dict[
 
     :param config: configuration of the shared base model
     """
-    if isinstance(module, ViVa):
+    if isinstance(module, ViVa | EarlyExit):
         checkpoint.write(folder, module, provenance)
         return
     if isinstance(module, ProprioModel):
@@ -182,11 +188,12 @@ def write(folder: Path, module: nn.Module, config: ViVaConfig, provenance: dict[
     checkpoint.write_weights(folder, module, {'kind': 'contender', 'provenance': provenance})
 
 
-def open_module(entry: Entry, budget: Budget, shared: Material) -> tuple[nn.Module, str]:
+def open_module(name: str, budget: Budget, shared: Material) -> tuple[nn.Module, str]:
     """Return a trained module and its fingerprint."""
-    folder = folder_of(budget, entry.name) / CHECKPOINT
+    entry, _ = entry_of(name)
+    folder = folder_of(budget, name) / CHECKPOINT
     content = checkpoint.read_description(folder)
-    if content['kind'] == 'viva':
+    if content['kind'] in checkpoint.KINDS.values():
         read = checkpoint.read(folder)
         return read.model, read.fingerprint
     built = entry.build(shared).module
@@ -214,4 +221,4 @@ def parameters(module: nn.Module) -> int:
     """Count the parameters that inference uses: all but the image decoder."""
     unused = ('vae.decoder.', 'vae.post_quant_conv.')
     named = module.named_parameters()
-    return sum(p.numel() for name, p in named if not name.startswith(unused))
+    return sum(p.numel() for name, p in named if not name.removeprefix('viva.').startswith(unused))

@@ -68,9 +68,7 @@ def test_binned_value_is_the_mean_of_its_bins() -> None:
         torch.testing.assert_close(error, torch.full((3,), math.log(2.0)))
 
 
-def test_binned_head_learns_by_cross_entropy_and_is_read_again(
-    viva: ViVa, tmp_path: Path
-) -> None:
+def test_binned_head_learns_by_cross_entropy_and_is_read_again(viva: ViVa, tmp_path: Path) -> None:
     torch.manual_seed(0)
     head = EarlyExit.of(viva, 2, value_bins=201)
     images, joints, task = inputs(viva)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from benchmarks.ablation.baseline import Draw, Material
 from benchmarks.ablation.baselines import GoalLoss, encoded_loss, goal_value, regression
-from benchmarks.ablation.entries import ENTRIES, Entry, chosen
-from benchmarks.ablation.models.classifier import BinClassifier
+from benchmarks.ablation.entries import ENTRIES, Entry, chosen, entry_of, key_of
 from benchmarks.ablation.models.goal_value import GoalValue
 from viva_ros.model.viva import ViVa
 from viva_ros.training import losses
@@ -35,9 +34,26 @@ def stuff(tiny_viva: ViVa, make_slide_data: Callable[..., Data]) -> Material:
 
 def test_all_of_the_issue_take_part() -> None:
     assert [entry.name for entry in ENTRIES] == [
-        'viva_success', 'viva', 'value_only', 'regression', 'classifier', 'icvf', 'proprio',
+        'viva_success', 'viva', 'value_success', 'value_only', 'regression_success',
+        'regression', 'regression_value_success', 'regression_value', 'bins', 'icvf', 'proprio',
         'no_video', 'k10', 'k25', 'k75', 'frozen', 'images',
     ]  # fmt: skip
+
+
+def test_grid_has_all_combinations_of_its_factors(stuff: Material) -> None:
+    cells = {entry.grid: entry for entry in ENTRIES if entry.grid is not None}
+    assert len(cells) == 8
+    for (flow, outcome, forecast), entry in cells.items():
+        model = entry.build(stuff).module
+        assert ('success' in model.outputs) is outcome, entry.name
+        assert ('forecast' in model.outputs) is forecast, entry.name
+        assert bool(model.noise.any()) is flow, entry.name
+
+
+def test_repeats_of_a_contender_have_keys_of_their_own() -> None:
+    (entry,) = chosen(['bins'])
+    assert [key_of(entry, repeat) for repeat in (0, 2)] == ['bins', 'bins.2']
+    assert [entry_of(key) for key in ('bins', 'bins.2')] == [(entry, 0), (entry, 2)]
 
 
 def test_contenders_are_chosen_by_name_in_their_order() -> None:
@@ -153,29 +169,6 @@ def test_regression_minimises_the_error_of_what_it_gives_live(
     wanted = labels.latent[rows].view(3, 1, 1, 1)
     error = (frames[:, :, 1] - wanted).square().mean()
     assert float(found['value'].detach()) == pytest.approx(float(error), rel=1e-5)
-
-
-def classify(stuff: Material) -> BinClassifier:
-    model = BinClassifier(stuff.config, stuff.ranges).eval()
-    with torch.no_grad():
-        model.head[1].weight.zero_()
-        model.head[1].bias.zero_()
-    return model
-
-
-def test_the_classifier_gives_the_mean_of_its_bins(stuff: Material) -> None:
-    model = classify(stuff)
-    images = torch.zeros(1, 3, 32, 32, 3, dtype=torch.uint8)
-    inputs = (images, torch.zeros(1, 3), torch.zeros(1, dtype=torch.long))
-    with torch.no_grad():
-        assert float(model(*inputs)[0]) == pytest.approx(0.0, abs=1e-6)  # the mean of 0 to 2 is 1
-        model.head[1].bias[[30, 130]] = 40.0  # G = 0.3 and 1.3, half each
-        assert float(model(*inputs)[0]) == pytest.approx(1 - 0.8, abs=1e-5)
-
-
-def test_returns_fall_into_the_nearest_of_201_bins(stuff: Material) -> None:
-    bins = classify(stuff).bins(torch.tensor([0.0, 0.004, 0.506, 1.0, 1.999, 2.0]))
-    assert bins.tolist() == [0, 0, 51, 100, 200, 200]
 
 
 def test_the_goal_value_is_read_in_steps_of_a_success(

@@ -45,7 +45,7 @@ def lively(built: nn.Module) -> nn.Module:
     torch.manual_seed(3)
     with torch.no_grad():
         for name, parameter in built.named_parameters():
-            if not name.startswith('vae.'):
+            if 'vae.' not in name:
                 parameter.add_(0.1 * torch.randn_like(parameter))
     return built.eval()
 
@@ -72,7 +72,7 @@ def test_batch_estimates_equal_single_estimates(entry: Entry, stuff: Material, s
             assert alone.success == pytest.approx(float(together['success'][row]), abs=1e-5)
 
 
-@pytest.mark.parametrize('name', ['viva', 'regression', 'classifier', 'icvf', 'proprio'])
+@pytest.mark.parametrize('name', ['viva', 'regression', 'bins', 'icvf', 'proprio'])
 def test_trained_module_is_read_again(
     name: str, stuff: Material, seen: Pack, tmp_path: Path
 ) -> None:
@@ -80,7 +80,7 @@ def test_trained_module_is_read_again(
     built = lively(entry.build(stuff).module)
     budget = Budget(tmp_path, tmp_path / 'out', tmp_path)
     write(tmp_path / 'out' / name / 'checkpoint', built, stuff.config, {'seconds': 1.0})
-    opened, fingerprint = open_module(entry, budget, stuff)
+    opened, fingerprint = open_module(name, budget, stuff)
     assert len(fingerprint) == 16
     given, expected = (estimates(m, seen, 0)['value'] for m in (opened, built))
     np.testing.assert_allclose(given, expected, atol=1e-6)
@@ -181,9 +181,10 @@ def figure(value: float) -> dict[str, float]:
 def row(title: str, value: float) -> dict[str, Any]:
     figures = {key: figure(value) for key, _, _ in table.INTERVALS}
     figures |= {
-        'detection': {'failures': 3, 'successes': 2, 'delay_median': float('nan'), 'twa': 0.5},
-        'reliability': None,
-    }
+        'detection': {'failures': 3, 'successes': 2}, 'reliability': None,
+        'delay_median': figure(float('nan')), 'twa': figure(0.5),
+        'retry_voc_ceiling': figure(0.89), 'twa_ceiling': figure(0.72),
+    }  # fmt: skip
     less = {key: figure(value - 0.9) for key, _, _ in table.INTERVALS}
     return {'title': title, 'parameters': 1200, 'steps': 9, 'batch': 2, 'seconds': 61.4,
             'all': figures, 'tasks': {'slide': figures, 'push': figures},
@@ -196,7 +197,7 @@ def test_table_has_a_row_per_contender_and_a_part_per_task(tmp_path: Path) -> No
     rows['other']['all'] = {**rows['other']['all'], 'reliability': told}
     spent = {'viva': 0.010, 'other': 0.025}
     add_costs(rows, spent, {'viva': 1.0, 'other': 6.8})
-    table.write(rows, {'steps': 9}, tmp_path / 'b' / 'compare')
+    table.write(rows, {}, {'steps': 9}, tmp_path / 'b' / 'compare')
     text = (tmp_path / 'b' / 'compare.md').read_text()
     assert [line for line in text.splitlines() if line.startswith('## ')] == [
         '## All tasks', '## slide', '## push', '## Differences from: ViVa',
@@ -207,7 +208,8 @@ def test_table_has_a_row_per_contender_and_a_part_per_task(tmp_path: Path) -> No
     assert '| the other | 1,200 | 9 | 2 | 61 | 25.0 | 2.500 |' in text
     assert '| the other | **-0.200 [-0.300, -0.100]** |' in text
     content = json.loads((tmp_path / 'b' / 'compare.json').read_text())
-    assert content['contenders']['viva']['all']['detection']['delay_median'] is None
+    assert content['contenders']['viva']['all']['delay_median']['value'] is None
+    assert text.count('Ceilings: Retry-VOC 0.890 (an oracle falls') == 3
     assert content['plan'] == {'steps': 9}
     assert (tmp_path / 'b' / 'compare.png').stat().st_size > 10_000
 
@@ -229,10 +231,14 @@ def test_comparison_runs_to_the_figures_and_resumes(
     assert main([*command, '--contenders', 'viva']) == 0
     first = tmp_path / 'out' / 'viva' / 'checkpoint' / 'model.safetensors'
     before = os.stat(first).st_mtime_ns
-    assert main([*command, '--contenders', 'viva,classifier,icvf']) == 0
+    assert main([*command, '--contenders', 'viva,bins,icvf', '--repeats', '2']) == 0
     assert os.stat(first).st_mtime_ns == before
     rows = json.loads((tmp_path / 'report.json').read_text())['contenders']
-    assert list(rows) == ['viva', 'classifier', 'icvf', 'time_counter']
+    assert list(rows) == ['viva', 'bins', 'icvf', 'time_counter']
+    assert [one['repeats'] for one in rows.values()] == [2, 2, 1, 1]
+    first, second = rows['bins']['all']['spearman']['seeds']
+    assert first != second
+    assert rows['bins']['all']['spearman']['value'] == pytest.approx((first + second) / 2)
     for name, one in rows.items():
         assert one['all']['detection']['successes'] == 4, name  # of seeds 20 to 25, two fail
         assert one['all']['detection']['failures'] == 2, name
@@ -243,7 +249,7 @@ def test_comparison_runs_to_the_figures_and_resumes(
     assert rows['viva']['ratio'] == 1.0
     assert rows['viva']['differences']['viva']['tpr']['value'] == 0.0
     assert rows['time_counter']['differences']['viva']['auroc']['episodes'] == 6
-    assert rows['classifier']['latency'] > 0
+    assert rows['bins']['latency'] > 0
     assert rows['icvf']['steps'] == 16
 
 
