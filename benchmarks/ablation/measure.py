@@ -37,7 +37,7 @@ from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.summary import figures
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
-from viva_ros.scoring.scorer import ScoredSample, judge, rule_alarms, series_of
+from viva_ros.scoring.scorer import RATE, ScoredSample, judge, rule_alarms, series_of
 from viva_ros.sim.tasks.registry import camera_only
 
 ROUNDS: Final = 40
@@ -202,7 +202,7 @@ def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Ca
     return {
         task: calibrate(
             [series_of(samples) for samples in rows], RuleSettings(), engine=fingerprint,
-            task=task, alpha=budget.alpha, warn_alpha=max(budget.alpha, WARN_ALPHA),
+            task=task, rate=RATE, alpha=budget.alpha, warn_alpha=max(budget.alpha, WARN_ALPHA),
             source=f'{len(rows)} successes',
         )
         for task, rows in scored.items()

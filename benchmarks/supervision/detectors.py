@@ -25,7 +25,7 @@ from viva_ros.core.events import Event, Level
 from viva_ros.data.episode import ATTEMPT_TIME
 from viva_ros.evaluation.results import FAILURE, RETRY
 from viva_ros.metrics.detection import Trial
-from viva_ros.scoring.scorer import make_detector
+from viva_ros.scoring.scorer import RATE, make_detector
 from viva_ros.scoring.series import ValueSeries
 
 Change = Callable[[ValueSeries], ValueSeries]
@@ -87,7 +87,7 @@ def thresholds(
     return {
         task: calibrate(
             [watcher.change(case.series) for case in cases if is_undisturbed(case.label, task)],
-            watcher.rules, engine=engine, task=task, alpha=alpha,
+            watcher.rules, engine=engine, task=task, rate=RATE, alpha=alpha,
             warn_alpha=max(alpha, WARN_ALPHA), choice=watcher.choice,
         )
         for task in tasks

@@ -93,6 +93,6 @@ def _case(path: Path, folder: Path, infos: Mapping[str, EngineInfo]) -> Case:
             f'{path} has no outcome, or a task unknown to the engine: leave it out',
         )
     label = Label(entry['task'], entry['success'], entry['failure'], None, entry['times'])
-    samples = read_samples(path, folder, infos[label.task], label.task)
+    samples = read_samples(path, folder, infos[label.task], label.task, RATE)
     duration = (entry['end'] - entry['begin']) * 1e-9
     return Case(path, series_of(samples), label, entry['begin'], duration)

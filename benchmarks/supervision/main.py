@@ -45,6 +45,7 @@ from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.evaluation.run import check_disjoint
 from viva_ros.evaluation.tables import hardware, plain
 from viva_ros.scoring.jobs import calibration_of
+from viva_ros.scoring.scorer import RATE
 
 WIDTH = 120  # of the tables in a file
 KNOWN = 'retry_endings.json'
@@ -137,7 +138,7 @@ def measure(
 
 def own(folder: Path, task: str, engine: str, alpha: float) -> Calibration | None:
     """Return the thresholds of the engine, if they have the same alpha."""
-    found = calibration_of(folder, task, engine)
+    found = calibration_of(folder, task, engine, RATE)
     return found if found is not None and found.alpha == alpha else None
 
 

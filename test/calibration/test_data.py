@@ -102,7 +102,7 @@ def test_calibrate_writes_thresholds_to_engine_folder(
     options = '--rules', 'no_rise', '--leave-out-failures', '--set', 'rules.debounce=0.5'
     assert main([*command, *options]) == 0
     found = load(calibration_file(worth_engine_folder, 'tray_lift'))
-    found.check('0123456789abcdef', 'tray_lift', RuleSettings(debounce=0.5))
+    found.check('0123456789abcdef', 'tray_lift', RuleSettings(debounce=0.5), 10.0)
     assert found.thresholds['no_rise'].alarm == pytest.approx(
         -0.44 + 0.0387 * math.exp(-0.5 / 0.4), abs=1e-3
     )
@@ -115,6 +115,62 @@ def test_joint_position_that_is_not_finite_is_refused(tmp_path: Path, worth_engi
     paths.append(write_recording(tmp_path / 'nan.mcap', worth, label=make_label()))
     with raises('calibration-joint', paths[-1], 'joint worth', '2 of 60 messages'):
         calibrate_engine(lambda: worth_engine, 'tray_lift', paths, 0.1, 0.3)
+
+
+def calibration_command(folder: Path, engine: Path, *options: str) -> list[str]:
+    """Write nine successes; return the arguments to calibrate on them."""
+    folder.mkdir()
+    for number in range(9):
+        worth = [-0.5 + (0.01 + 0.001 * number) * step for step in range(60)]
+        write_recording(folder / f'{number}.mcap', worth, label=make_label())
+    return [str(folder), '--engine', str(engine), '--alpha', '0.3', *options]
+
+
+def test_rate_and_done_level_are_stored(tmp_path: Path, worth_engine_folder, capsys) -> None:
+    command = calibration_command(tmp_path / 'c', worth_engine_folder)
+    path = calibration_file(worth_engine_folder, 'tray_lift')
+    assert main([*command, '--warn-alpha', '0.6', '--done-above', '0.7', '--rate', '5']) == 0
+    assert 'at 5 Hz' in (found := load(path)).source
+    assert (found.rate, found.expected.done_above) == (5.0, 0.7)
+    assert 'done above +0.700' in ' '.join(capsys.readouterr().out.split())
+    assert main([*command, '--warn-alpha', '0.6']) == 0
+    # The fifth ends at -0.5 + .014 * 59 = .326; smoothing lags by .014 (1 - g) / g, g = .2212.
+    assert load(path).expected.done_above == pytest.approx(0.326 - 0.0493 - 0.03, abs=1e-3)
+    assert load(path).rate == 10.0
+
+
+def test_unreachable_rules_are_printed_with_their_remedy(
+    tmp_path: Path, worth_engine_folder, capsys
+) -> None:
+    command = calibration_command(tmp_path / 'c', worth_engine_folder)
+    for number in range(6):  # the lowest value there is, in more than 30 % of the successes
+        write_recording(tmp_path / 'c' / f'x{number}.mcap', [-1.0] * 60, label=make_label())
+    assert main([*command, '--rules', 'drop', 'floor']) == 0
+    printed = capsys.readouterr().err
+    assert 'warning: the rule floor never raises an alarm: its threshold is 1, its' in printed
+    assert 'with a larger --alpha' in printed
+    found = load(calibration_file(worth_engine_folder, 'tray_lift'))
+    assert list(found.unreachable) == ['floor']
+
+
+def test_option_values_of_calibrate_are_checked(worth_engine_folder) -> None:
+    command = ['x', '--engine', str(worth_engine_folder)]
+    with raises('calibrate-rate', '--rate is 0.0', 'above 0'):
+        main([*command, '--rate', '0'])
+    with raises('calibration-done-level', 'is 1.5', 'at most 1', '--done-above'):
+        main([*command, '--done-above', '1.5'])
+    with raises('calibrate-setting-removed', 'rules.done_above=0.9', '--done-above VALUE'):
+        main([*command, '--set', 'rules.done_above=0.9'])
+
+
+def test_values_of_a_monitor_at_another_rate_do_not_calibrate(
+    tmp_path: Path, worth_engine
+) -> None:
+    path = write_recording(tmp_path / 'm.mcap', RISING, {0: 0.1}, make_label())
+    with raises('calibration-episodes', '1 successful'):  # published at 10 Hz
+        calibrate_engine(lambda: worth_engine, 'tray_lift', Sources([path]), 0.1, 0.3)
+    with raises('recording-rate', path, 'at 10 Hz, must be at 5 Hz', 'leave'):
+        calibrate_engine(lambda: worth_engine, 'tray_lift', Sources([path], 5.0), 0.1, 0.3)
 
 
 @pytest.mark.medium
@@ -136,6 +192,8 @@ def test_thresholds_from_tables_equal_computed_ones(tmp_path: Path, worth_engine
     assert main([*command, *tables]) == 0
     computed, from_tables = (load(tmp_path / f'{name}.json') for name in ('computed', 'tables'))
     assert from_tables == computed
+    with raises('table-rate', '00_values.parquet', 'at 10 Hz, must be at 5 Hz', '--rate 5'):
+        main([*command, *tables, '--rate', '5'])
     (tmp_path / 's' / '03_values.parquet').unlink()
     with raises('table-mismatch', '03_values.parquet', '03.mcap', "'viva score'"):
         main([*command, *tables])

@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from viva_ros.calibration.fit import (
     ValueSeries,
     calibrate,
     conformal_rank,
+    learn,
+    least_spread,
     scores,
 )
 from viva_ros.core.detection.detector import Detector, DetectorSettings
-from viva_ros.core.detection.rules import RULES, RuleSettings
+from viva_ros.core.detection.reference import DONE_ABOVE, Reference
+from viva_ros.core.detection.rules import RULES, Rule, RuleSettings, value_rules
 from viva_ros.core.detection.thresholds import Threshold
 from viva_ros.core.events import Level
 
@@ -70,11 +74,16 @@ def test_false_alarm_rate_of_new_successes_is_bounded() -> None:
     rules, alarms, trials = RuleSettings(), 0, 0
     for _ in range(12):
         calibration = calibrate(
-            [episode(generator) for _ in range(29)], rules, engine='e', task='t', alpha=0.1
+            [episode(generator) for _ in range(29)],
+            rules,
+            engine='e',
+            task='t',
+            rate=5.0,
+            alpha=0.1,
         )
         for _ in range(25):
             judge, series = (
-                Detector(DetectorSettings(rules), calibration.thresholds),
+                Detector(DetectorSettings(rules), calibration.thresholds, calibration.expected),
                 episode(generator),
             )
             levels = [
@@ -93,7 +102,7 @@ def test_threshold_of_single_rule_is_kth_smallest_score() -> None:
     generator = np.random.default_rng(2)
     episodes = [episode(generator) for _ in range(40)]
     made = calibrate(
-        episodes, RuleSettings(), engine='e', task='t', alpha=0.1, warn_alpha=0.2,
+        episodes, RuleSettings(), engine='e', task='t', rate=5.0, alpha=0.1, warn_alpha=0.2,
         choice=CalibrationOptions(('drop',)),
     )  # fmt: skip
     # every fifth of 40 is for the statistics; the other 32 set the threshold
@@ -114,13 +123,15 @@ def test_threshold_of_single_rule_is_kth_smallest_score() -> None:
 
 def test_rule_without_readings_is_left_out() -> None:
     generator = np.random.default_rng(9)
-    made = calibrate([episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t')
+    made = calibrate(
+        [episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t', rate=5.0
+    )
     assert 'forecast_residual' not in made.thresholds  # the episodes have no forecasts
     assert set(RULES) - {'forecast_residual'} == set(made.thresholds)
     with raises('calibration-no-rule', 'forecast_residual'):
         calibrate(
             [episode(generator) for _ in range(40)], RuleSettings(), engine='e', task='t',
-            choice=CalibrationOptions(combine='and'),
+            rate=5.0, choice=CalibrationOptions(combine='and'),
         )  # fmt: skip
 
 
@@ -128,27 +139,33 @@ def test_too_few_episodes_are_refused_with_number_missing() -> None:
     generator = np.random.default_rng(3)
     # 9 must set the threshold, without every fifth: 11 - 2 = 9, and 10 - 2 = 8
     with raises('calibration-episodes', 'rate of 0.1', '11 are needed', '1 are missing'):
-        calibrate([episode(generator) for _ in range(10)], RuleSettings(), engine='e', task='t')
-    calibrate([episode(generator) for _ in range(11)], RuleSettings(), engine='e', task='t')
+        calibrate(
+            [episode(generator) for _ in range(10)], RuleSettings(), engine='e', task='t', rate=5.0
+        )
+    calibrate(
+        [episode(generator) for _ in range(11)], RuleSettings(), engine='e', task='t', rate=5.0
+    )
 
 
 def test_episode_shorter_than_window_is_refused_by_rule() -> None:
     generator = np.random.default_rng(4)
     episodes = [episode(generator, 3.0)] + [episode(generator) for _ in range(29)]
     with raises('calibration-rule', '1 of 30 episodes', 'no_rise', 'window'):
-        calibrate(episodes, RuleSettings(), engine='e', task='t')
+        calibrate(episodes, RuleSettings(), engine='e', task='t', rate=5.0)
 
 
 def test_equal_alphas_give_equal_thresholds() -> None:
     generator = np.random.default_rng(5)
     episodes = [episode(generator) for _ in range(29)]
-    made = calibrate(episodes, RuleSettings(), engine='e', task='t', alpha=0.2, warn_alpha=0.2)
+    made = calibrate(
+        episodes, RuleSettings(), engine='e', task='t', rate=5.0, alpha=0.2, warn_alpha=0.2
+    )
     assert all(threshold.warn == threshold.alarm for threshold in made.thresholds.values())
 
 
 def test_warn_alpha_below_alpha_is_refused() -> None:
     with pytest.raises(ValueError, match='warn_alpha is'):
-        calibrate([], RuleSettings(), engine='e', task='t', alpha=0.2, warn_alpha=0.1)
+        calibrate([], RuleSettings(), engine='e', task='t', rate=5.0, alpha=0.2, warn_alpha=0.1)
 
 
 def test_score_is_largest_debounced_statistic() -> None:
@@ -158,6 +175,152 @@ def test_score_is_largest_debounced_statistic() -> None:
     # drops 0 0 .9 0 .2 .3 .4; each held over itself and the two before: 0 0 0 0 .2 at the end
     assert scores(ValueSeries(stamps, values), rules)['drop'] == pytest.approx(0.2)
     assert scores(ValueSeries(stamps, values), rules)['no_rise'] == -math.inf
+
+
+def ramp(seconds: float = 15.0, pause: float = 0.0, end: float = 0.9) -> ValueSeries:
+    """Return a rise by .1 per s at 10 Hz to ``end``, after a pause."""
+    at = np.arange(round((seconds + pause) * 10)) * 0.1
+    values = end - 0.1 * seconds + 0.1 * np.maximum(at - pause, 0.0)
+    return ValueSeries(np.round(at * S).astype(np.int64), values)
+
+
+def one_pauses(seconds: float) -> list[ValueSeries]:
+    """Return 40 equal successes, one of which, that sets the threshold, pauses."""
+    return [ramp(pause=seconds * (number == 7)) for number in range(40)]
+
+
+#: 32 of 40 set the threshold: ceil(33 * (1 - .031)) = 32, the largest score.
+LARGEST_SCORE = {'engine': 'e', 'task': 't', 'rate': 10.0, 'alpha': 0.031}
+
+
+def test_outlier_of_a_rule_in_steps_does_not_move_the_other_rules() -> None:
+    # The stall of a rise by .1 per s is about 1 s in steps of .1 s: its usual spread is 0. The
+    # pause adds 1.8 s: 6 spreads of at least .3 s, and so 6 spreads of .03 to the other rules.
+    made = calibrate(one_pauses(1.8), RuleSettings(), **LARGEST_SCORE)
+    plain = calibrate(one_pauses(0.0), RuleSettings(), **LARGEST_SCORE)
+    for kind in ('drop', 'no_rise', 'slope', 'floor'):
+        moved = made.thresholds[kind].alarm - plain.thresholds[kind].alarm
+        assert 0.1 < moved < 0.2, kind
+    assert made.thresholds['stall'].alarm - plain.thresholds['stall'].alarm < 1.9
+    assert not made.unreachable
+
+
+def test_smallest_spread_of_an_added_rule_follows_its_unit(monkeypatch) -> None:
+    rule = Rule(RULES['drop'].start, unit=50.0)
+    monkeypatch.setitem(RULES._loaded, 'drop', rule)
+    assert least_spread('drop', Reference()) == pytest.approx(1.5)  # .03 * 50
+    assert least_spread('stall', Reference()) == pytest.approx(0.3)
+    by_progress = learn([ramp()], RuleSettings(), indexed=True)
+    assert by_progress.norms['stall'].spread == pytest.approx((0.3,) * 4)
+    assert by_progress.norms['no_rise'].spread == pytest.approx((0.03,) * 4)
+    assert least_spread('stall', by_progress) == 1.0  # of its statistic, which is in spreads
+
+
+@pytest.mark.medium
+def test_unreachable_rule_is_found_and_its_remedy_helps() -> None:
+    # 45 s are 150 spreads of .3 s: 4.5 for drop, whose largest value is 2.
+    episodes = one_pauses(45.0)
+    made = calibrate(episodes, RuleSettings(), **LARGEST_SCORE)
+    assert made.thresholds['drop'].alarm > 2.0
+    assert {kind: one.largest for kind, one in made.unreachable.items()} == {
+        'drop': 2.0, 'no_rise': 2.0, 'floor': 1.0,
+    }  # fmt: skip
+    for kind, one in made.unreachable.items():
+        again = CalibrationOptions(one.rules)
+        mended = calibrate(episodes, RuleSettings(), choice=again, **LARGEST_SCORE)
+        assert mended.thresholds[kind].alarm < one.largest and kind not in mended.unreachable
+
+
+def test_calibration_without_a_reachable_rule_is_refused() -> None:
+    certain = replace(ramp(), success=np.ones(150))
+    hopeless = replace(ramp(), success=np.zeros(150))
+    episodes = [hopeless if number % 10 == 0 else certain for number in range(40)]
+    floor = {'engine': 'e', 'task': 't', 'rate': 10.0, 'choice': CalibrationOptions(('floor',))}
+    # 4 of the 32 successes have a probability of success of 0, below which nothing is.
+    texts = 'no rule could raise', 'floor', 'possible value 0', 'larger --alpha'
+    with raises('calibration-unreachable', *texts):
+        calibrate(episodes, RuleSettings(), alpha=0.1, **floor)
+    made = calibrate(episodes, RuleSettings(), alpha=0.2, **floor)  # the remedy
+    assert made.thresholds['floor'].alarm == pytest.approx(-1.0) and not made.unreachable
+
+
+def test_done_level_is_learnt_from_the_reference_episodes() -> None:
+    rules = RuleSettings(smoothing=0.0)
+    # The reference episodes end .1 s before .80, .82 .. 1.0; their 10 % quantile is .82.
+    finals = [0.80 + 0.02 * number for number in range(11)]
+    shaping = [ramp(end=end + 0.01) for end in finals]
+    expected = learn(shaping, rules, indexed=False)
+    assert expected.done_above == pytest.approx(0.82 - 0.03)
+    assert learn(shaping, rules, indexed=True, done_above=0.5).done_above == 0.5
+    unknown = replace(ramp(), values=np.full(150, math.nan))
+    assert learn([unknown], rules, indexed=False).done_above == DONE_ABOVE
+
+
+def test_other_episodes_do_not_change_the_reference() -> None:
+    episodes = [ramp(end=0.9) for _ in range(40)]
+    others = [one if number % 5 == 4 else ramp(end=0.6) for number, one in enumerate(episodes)]
+    made, changed = (
+        calibrate(some, RuleSettings(), engine='e', task='t', rate=10.0)
+        for some in (episodes, others)
+    )
+    assert made.expected == changed.expected  # the episodes that set thresholds stay exchangeable
+    chosen = CalibrationOptions(done_above=0.7)
+    made = calibrate(episodes, RuleSettings(), engine='e', task='t', rate=10.0, choice=chosen)
+    assert made.expected.done_above == 0.7 and made.rate == 10.0
+
+
+@pytest.mark.parametrize('level', [1.5, math.nan])
+def test_done_level_out_of_range_is_refused(level: float) -> None:
+    with raises('calibration-done-level', level, '--done-above'):
+        CalibrationOptions(done_above=level)
+
+
+KINDS = ('smooth', 'quantized', 'noisy', 'outliers')
+
+
+def synthetic(kind: str, generator: np.random.Generator) -> ValueSeries:
+    """Return a success of one distribution for each kind, at 5 Hz."""
+    seconds = generator.uniform(8.0, 12.0)
+    pause = generator.uniform(1.0, 5.0) if kind == 'outliers' and generator.random() < 0.1 else 0.0
+    begin = generator.uniform(0.3, 0.6) * seconds
+    at = np.arange(0.0, seconds + pause, 0.2)
+    part = (np.minimum(at, begin) + np.maximum(at - begin - pause, 0.0)) / seconds
+    values = -0.5 + 1.45 * part
+    if kind == 'quantized':
+        values = np.round(values / 0.05) * 0.05
+    if kind in ('noisy', 'outliers'):
+        values = values + generator.normal(0.0, generator.uniform(0.01, 0.08), len(at))
+    return ValueSeries(np.round(at * S).astype(np.int64), np.clip(values, -1.0, 1.0))
+
+
+@pytest.mark.medium
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(st.sampled_from(KINDS), st.integers(0, 2**32 - 1), st.booleans())
+def test_every_rule_stays_reachable(kind: str, seed: int, indexed: bool) -> None:
+    generator = np.random.default_rng(seed)
+    made = calibrate(
+        [synthetic(kind, generator) for _ in range(30)], RuleSettings(), engine='e', task='t',
+        rate=5.0, choice=CalibrationOptions(indexed=indexed),
+    )  # fmt: skip
+    assert not made.unreachable, made.warnings
+    assert set(made.thresholds) == set(value_rules())
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize('kind', KINDS)
+def test_promise_holds_for_any_kind_of_success(kind: str) -> None:
+    generator, alpha, alarms, trials = np.random.default_rng(KINDS.index(kind)), 0.1, 0, 0
+    for _ in range(20):
+        episodes = [synthetic(kind, generator) for _ in range(37)]
+        made = calibrate(episodes, RuleSettings(), engine='e', task='t', rate=5.0, alpha=alpha)
+        for _ in range(20):
+            found = scores(synthetic(kind, generator), RuleSettings(), made.expected)
+            alarms += any(found[k] > one.alarm for k, one in made.thresholds.items())
+            trials += 1
+    # The share of each calibration is Beta(27, 4) with 30 episodes that set the threshold: the
+    # variance of the mean over 20 calibrations is that of the shares plus the binomial one.
+    variance = 27 * 4 / (31**2 * 32) / 20 + alpha * (1 - alpha) / trials
+    assert alarms / trials <= alpha + 2.33 * math.sqrt(variance)  # 99 %
 
 
 SAMPLES = st.lists(

@@ -23,7 +23,7 @@ def scores(generator: np.random.Generator, count: int) -> np.ndarray:
 def joint_thresholds(drawn: np.ndarray) -> np.ndarray:
     """Return the thresholds as ``calibrate`` sets them."""
     shaping, setting = (np.array(part) for part in share_out(list(drawn)))
-    norms = np.array([usual(column.tolist()) for column in shaping.T])
+    norms = np.array([usual(column.tolist(), 1e-3) for column in shaping.T])
     joint = np.sort(((setting - norms[:, 0]) / norms[:, 1]).max(axis=1))
     limit = joint[conformal_rank(len(setting), ALPHA) - 1]
     return norms[:, 0] + limit * norms[:, 1]

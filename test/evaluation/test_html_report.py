@@ -245,7 +245,9 @@ def test_alarm_limit_follows_floor_after_warm_up() -> None:
     one = Result('x', 'm', 'failure', False, 10.0, times, values, (), 0.0, 6.0, times / 10)
     rules = RuleSettings(floor_warm_up=2.0)
     floor = {'floor': Threshold(warn=-0.1, alarm=0.0)}
-    calibration = Calibration('e', 't', 20, 0.1, 0.3, 19, (0.8, 1.0), rules, floor, 'by hand')
+    calibration = Calibration(
+        'e', 't', 20, 0.1, 0.3, 19, (0.8, 1.0), rules, 10.0, floor, 'by hand'
+    )
     limits = alarm_limits(one, calibration)
     # There is no floor before the end of the warm-up; then it is minus the threshold.
     assert np.isnan(limits[:20]).all()

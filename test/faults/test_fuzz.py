@@ -218,7 +218,7 @@ def supervised(running, new_calibration):
         stamp = to_time(time.time_ns())
         publisher.publish(Value(
             header=Header(stamp=stamp), episode_id='the last one', value=0.5, executing=True,
-            status=Value.STATUS_OK, task='tray_lift', engine='f' * 16,
+            status=Value.STATUS_OK, task='tray_lift', engine='f' * 16, rate=10.0,
         ))  # fmt: skip
         time.sleep(0.1)
         return any(alert.episode_id == 'the last one' for alert in alerts[count:])
@@ -240,8 +240,9 @@ def test_arbitrary_values_and_alerts_request_no_retry(
     at = to_time(time.time_ns() if stamp is None else stamp)
     message = Value(
         header=Header(stamp=at), status=status, value=x, progress=x, task=task, latency=x,
-        episode_id=episode, engine='f' * 16, executing=True, input_names=names, joint_names=names,
-        positions=list_of, forecast=list_of, horizon=horizon, reason=episode,
+        episode_id=episode, engine='f' * 16, rate=10.0, executing=True,
+        input_names=names, joint_names=names, positions=list_of, forecast=list_of,
+        horizon=horizon, reason=episode,
     )  # fmt: skip
     assume(status != Value.STATUS_OK or task != 'tray_lift' or not -1.0 <= x <= 1.0)
     publisher.publish(message)

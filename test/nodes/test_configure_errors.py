@@ -124,6 +124,14 @@ def test_calibration_of_other_rules_fails_configure(refused, calibration):
     assert 'calibration was made with rules.drop_window 4.0, the parameter is 3.0' in text
 
 
+def test_done_level_as_parameter_fails_configure(refused, calibration):
+    text = refused(
+        'viva_ros.nodes.supervisor', '-p', f'calibration:={calibration}',
+        '-p', 'rules.done_above:=0.9',
+    )  # fmt: skip
+    assert "'rules.done_above' was removed: use 'viva calibrate --done-above <value>'" in text
+
+
 def test_rejected_parameter_keeps_old_value(processes, listener):
     processes.start('fake_monitor.py', *MANUAL)
     result = set_parameter(listener, 'monitor', 'sync.slop', -1.0)

@@ -57,7 +57,7 @@ class Robot:
             self.values.publish(
                 Value(
                     header=header(time.time_ns()), status=Value.STATUS_OK, value=value,
-                    task='tray_lift', engine='f' * 16, episode_id=state.id,
+                    task='tray_lift', engine='f' * 16, rate=10.0, episode_id=state.id,
                     executing=state.executing,
                 )
             )  # fmt: skip

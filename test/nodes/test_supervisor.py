@@ -3,12 +3,14 @@
 
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from support.judged_robot import LIVE, QUICK, kinds
 from support.ros import wait
 
+from viva_ros.core.detection.thresholds import Unreachable, load
 from viva_ros.msg import Alert, Value
 from viva_ros.nodes import qos
 
@@ -120,6 +122,31 @@ def test_values_of_uncalibrated_engine_are_unknown(robot, start_supervisor):
     robot.hold(0.5, lambda: 'unknown' in kinds(robot.alerts), 'unknown', engine='e' * 16)
     alert = next(a for a in robot.alerts if a.kind == 'unknown')
     assert "calibration is for engine 'ffffffffffffffff'" in alert.text
+
+
+def test_values_at_another_rate_are_unknown(robot, start_supervisor):
+    robot.serve(accept=True)
+    start_supervisor(*LIVE, *QUICK)
+    robot.ready()
+    robot.rate = 5.0  # as a monitor with that parameter says; the calibration is for 10 Hz
+    robot.hold(0.9, lambda: 'unknown' in kinds(robot.alerts), 'unknown')
+    told = next(alert for alert in robot.alerts if alert.kind == 'unknown')
+    assert 'calibration is for values at 10 Hz, these are at 5 Hz: set rate to 10' in told.text
+    robot.rate = 10.4  # within 5 %
+    robot.hold(0.9, lambda: 'known again' in robot.alerts[-1].text, 'known values')
+    assert robot.asked == 0
+
+
+def test_rule_that_never_alarms_is_warned_about(start_supervisor, processes, calibration):
+    made = load(calibration)
+    found = {'no_rise': Unreachable(2.0, ('no_rise',))}
+    replace(made, unreachable=found).save(calibration)
+    process = start_supervisor()
+    wait(lambda: 'watching' in processes.log(process), 'the supervisor')
+    text = (
+        'the rule no_rise never raises an alarm: its threshold is 9, its largest possible value 2'
+    )
+    assert text in processes.log(process) and '--rules no_rise' in processes.log(process)
 
 
 @pytest.mark.parametrize('machine', ['same_machine', 'other_machine'])

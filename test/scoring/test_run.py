@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from viva_ros.scoring.store import read_scored
 def calibration(engine: str = '0123456789abcdef') -> Calibration:
     return Calibration(
         engine, 'tray_lift', 60, 0.1, 0.3, 59, (0.9, 0.99), RuleSettings(),
-        dict.fromkeys(('drop', 'no_rise', 'floor'), Threshold(1.0, 2.0)), '',
+        10.0, dict.fromkeys(('drop', 'no_rise', 'floor'), Threshold(1.0, 2.0)), '',
     )  # fmt: skip
 
 
@@ -128,13 +129,45 @@ def test_score_option_out_of_range_is_refused(option: str) -> None:
 def test_calibration_of_other_engine_is_refused(tmp_path: Path) -> None:
     calibration('fedcba9876543210').save(calibration_file(tmp_path, 'tray_lift'))
     with raises('calibration-engine', 'fedcba9876543210', '0123456789abcdef'):
-        calibration_of(tmp_path, 'tray_lift', '0123456789abcdef')
+        calibration_of(tmp_path, 'tray_lift', '0123456789abcdef', 10.0)
+
+
+def test_calibration_of_another_rate_is_refused_or_left_out(
+    tmp_path: Path, worth_engine_folder, capsys
+) -> None:
+    calibration().save(calibration_file(worth_engine_folder, 'tray_lift'))
+    path = write_recording(tmp_path / 'one.mcap', RISING)
+    command = [str(path), '--engine', str(worth_engine_folder), '--task', 'tray_lift']
+    command += ['--rate', '5']
+    with raises('scoring-stopped', 'at 10 Hz, these are at 5 Hz', '--no-alarms'):
+        main(command)
+    assert not (tmp_path / 'one_values.parquet').exists()
+    assert main([*command, '--no-alarms']) == 0
+    found = read_scored(tmp_path / 'one_values.parquet')
+    assert found.header['calibration'] is None and len(found.table) == 30
+    with raises('score-alarms', '--no-alarms', 'leave out --calibration'):
+        main([*command, '--no-alarms', '--calibration', 'c.json'])
+
+
+def test_recorded_monitor_of_another_rate_fails_alone(
+    tmp_path: Path, worth_engine_folder, capsys
+) -> None:
+    replace(calibration(), rate=20.0).save(calibration_file(worth_engine_folder, 'tray_lift'))
+    folder = tmp_path / 'r'
+    folder.mkdir()
+    write_recording(folder / 'monitor.mcap', RISING, {0: 0.1})  # published at 10 Hz
+    write_recording(folder / 'plain.mcap', RISING)
+    command = [str(folder), '--engine', str(worth_engine_folder), '--task', 'tray_lift']
+    assert main([*command, '--rate', '20']) == 2
+    assert 'a monitor at 10 Hz, must be at 20 Hz' in ' '.join(capsys.readouterr().out.split())
+    assert (folder / 'plain_values.parquet').exists()
+    assert not (folder / 'monitor_values.parquet').exists()
 
 
 def test_missing_calibration_is_none_unless_file_is_named(tmp_path: Path) -> None:
-    assert calibration_of(tmp_path, 'tray_lift', '0123456789abcdef') is None
+    assert calibration_of(tmp_path, 'tray_lift', '0123456789abcdef', 10.0) is None
     with raises('calibration-unreadable', 'named.json', "'viva calibrate'"):
-        calibration_of(tmp_path, 'tray_lift', '0123456789abcdef', tmp_path / 'named.json')
+        calibration_of(tmp_path, 'tray_lift', '0123456789abcdef', 10.0, tmp_path / 'named.json')
 
 
 def test_folder_without_recordings_is_an_error(tmp_path: Path) -> None:

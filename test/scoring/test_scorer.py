@@ -23,7 +23,7 @@ def calibration() -> Calibration:
     thresholds = {'drop': Threshold(0.2, 0.3), 'no_rise': Threshold(-0.1, -0.05)}
     return Calibration(
         '0123456789abcdef', 'tray_lift', 60, 0.1, 0.3, 59, (0.9, 0.99), RuleSettings(),
-        thresholds, '',
+        10.0, thresholds, '',
     )  # fmt: skip
 
 

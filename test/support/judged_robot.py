@@ -39,6 +39,7 @@ class JudgedRobot:
         self.episodes = listener.listen(Episode, 'episode', qos.LATCHED_READER)
         self.states = listener.listen(SupervisorState, 'supervisor/state', qos.LATCHED_READER)
         self.executing, self.asked, self.way_home = True, 0, 0.5
+        self.rate = 10.0  # Hz, as published
 
     def serve(self, accept: bool, message: str = '') -> None:
         """Serve retries; an accepted retry stops execution during the way home."""
@@ -80,7 +81,7 @@ class JudgedRobot:
         self.begin()
 
     def send(self, value: float | None, engine: str = 'f' * 16, task: str = 'tray_lift') -> None:
-        message = Value(header=header(time.time_ns()), task=task, engine=engine)
+        message = Value(header=header(time.time_ns()), task=task, engine=engine, rate=self.rate)
         message.episode_id, message.executing = self.state.id, self.state.executing
         if value is None:
             message.status, message.reason_kind = Value.STATUS_UNKNOWN, 'stale'

@@ -48,7 +48,9 @@ EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns
 def calibration(**alarms: float) -> Calibration:
     rules = RuleSettings(smoothing=0.0, debounce=0.0)
     thresholds = {kind: Threshold(alarm, alarm) for kind, alarm in alarms.items()}
-    return Calibration('e', 'tray_lift', 60, 0.1, 0.3, 59, (0.9, 0.99), rules, thresholds, '')
+    return Calibration(
+        'e', 'tray_lift', 60, 0.1, 0.3, 59, (0.9, 0.99), rules, 10.0, thresholds, ''
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.engine.api import Engine
+from viva_ros.scoring.replay import check_rate
 from viva_ros.scoring.scorer import RATE, ScoredSample, estimates, replay_for_engine, series_of
 from viva_ros.scoring.series import ValueSeries
 from viva_ros.scoring.store import read_samples
@@ -61,6 +62,7 @@ def calibration_series(
     :param engine: returns the engine for the next recording
     :returns: the value series, and the number of recordings left out
     :raises CalibrationError: if a recording is a failure, or a joint position is not finite
+    :raises RecordingError: if a recording has the values of a monitor at another rate
     """
     series, failures, others = [], [], 0
     console = Console(stderr=True)
@@ -71,6 +73,7 @@ def calibration_series(
             failures.append(path)
         if recording and labels and all(is_undisturbed(label, task) for label in labels):
             check_numbers(recording)
+            check_rate(recording, sources.rate)
             series.append(series_of(_samples(recording, sources, engine, task)))
         else:
             others += 1
@@ -89,7 +92,7 @@ def _samples(
 ) -> list[ScoredSample]:
     current = engine()
     if sources.scored is not None:
-        return read_samples(recording.path, sources.scored, current.info, task)
+        return read_samples(recording.path, sources.scored, current.info, task, sources.rate)
     return list(estimates(replay_for_engine(recording, current.info, sources.rate), current))
 
 
@@ -151,6 +154,6 @@ def calibrate_engine(
     series, others = calibration_series(sources, engine, task)
     source = f'{len(series)} successes at {sources.rate:g} Hz, {others} other recordings left out'
     return calibrate(
-        series, rules or RuleSettings(), engine=fingerprint, task=task,
+        series, rules or RuleSettings(), engine=fingerprint, task=task, rate=sources.rate,
         alpha=alpha, warn_alpha=warn_alpha, source=source, choice=choice,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 """Fit the alarm thresholds of an engine on successes outside its training."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -27,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parse(argv)
     rules = rule_settings(args.set)
+    choice = CalibrationOptions(tuple(args.rules), args.combine, args.by_progress, args.done_above)
     folder = engine_folder(args.engine, args.task)
     engine = load(folder, args.task)
-    sources = Sources(find(args.recordings), RATE, args.scored, args.leave_out_failures)
-    choice = CalibrationOptions(tuple(args.rules), args.combine, args.by_progress)
+    sources = Sources(find(args.recordings), args.rate, args.scored, args.leave_out_failures)
     found = calibrate_engine(
         lambda: engine, args.task, sources, args.alpha, args.warn_alpha, choice, rules
     )
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     found.save(out)
     Console().print(summary(found, out), highlight=False)
+    for text in found.warnings:
+        Console(stderr=True).print(f'warning: {text}', highlight=False, soft_wrap=True)
     return 0
 
 
@@ -77,6 +80,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='Thresholds that depend on predicted progress, instead of constant ones',
     )  # fmt: skip
     parser.add_argument(
+        '--done-above', type=float, metavar='VALUE',
+        help='Done level: a smoothed value above it need not rise; default: learnt from the '
+        'final values of the reference episodes',
+    )  # fmt: skip
+    parser.add_argument(
+        '--rate', type=float, default=RATE,
+        help='Rate of the monitor, Hz: the thresholds are valid at this rate only '
+        '(default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
         '--scored', type=Path, help="Folder of tables of 'viva score' of these recordings"
     )
     parser.add_argument(
@@ -87,7 +100,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--out', type=Path,
         help='Calibration file; default: calibration_TASK.json in the engine folder',
     )  # fmt: skip
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not 0.0 < args.rate < math.inf:
+        raise ConfigurationError(
+            'calibrate-rate', f'--rate is {args.rate}, must be above 0 and finite'
+        )
+    return args
 
 
 def rule_settings(texts: Sequence[str]) -> RuleSettings:
@@ -101,6 +119,11 @@ def rule_settings(texts: Sequence[str]) -> RuleSettings:
     values: dict[str, object] = {}
     for text in texts:
         name, _, value = text.partition('=')
+        if name == 'rules.done_above':
+            raise ConfigurationError(
+                'calibrate-setting-removed',
+                f'--set has {text!r}, which is no parameter: use --done-above VALUE',
+            )
         if name not in known:
             raise ConfigurationError(
                 'calibrate-setting-unknown',
@@ -135,5 +158,8 @@ def summary(calibration: Calibration, out: Path) -> str:
         f'{calibration.alarms_per_hour:.1f} per hour of successful work; with these '
         f'{calibration.episodes} episodes {low:.1%} to {high:.1%} raise none (5 to 95 %)'
     )
-    how = f'{calibration.combine}; {calibration.shaping} episodes for the reference statistics'
+    how = (
+        f'{calibration.combine}; {calibration.shaping} episodes for the reference statistics; '
+        f'done above {calibration.expected.done_above:+.3f}'
+    )
     return '\n'.join([f'{out}: {calibration.source}; {how}', *limits, f'  {bound}'])

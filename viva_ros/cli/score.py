@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     jobs = plan(args.recordings, args.out)
     options = ScoreOptions(
         _absolute(args.engine), args.task, args.calibration and args.calibration.absolute(),
-        args.rate, args.batch, args.corrections, command_line('score'),
+        args.rate, args.batch, args.corrections, command_line('score'), not args.no_alarms,
     )  # fmt: skip
     outcomes = run(jobs, options, args.processes, args.ray, Console())
     join_progress(jobs)
@@ -61,6 +61,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='Rate of the simulated monitor, Hz (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
+        '--no-alarms', action='store_true',
+        help='Only values, without a calibration: at any rate',
+    )  # fmt: skip
+    parser.add_argument(
         '--out', type=Path, help='Folder of the tables; default: next to each recording'
     )
     parser.add_argument(
@@ -80,6 +84,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='Score on a Ray cluster; without an address: start one on this machine',
     )  # fmt: skip
     args = parser.parse_args(argv)
+    if args.no_alarms and args.calibration:
+        raise ConfigurationError(
+            'score-alarms', '--no-alarms uses no calibration: leave out --calibration'
+        )
     for name in ('processes', 'batch', 'rate'):
         number = getattr(args, name)
         if number is not None and not number > 0:

@@ -22,6 +22,7 @@ class ValueMessage:
     :param progress: in [0, 1]; NaN if the engine has no such output
     :param success: probability; NaN if the engine has no such output
     :param executing: whether the supervisor evaluates the value; true in earlier versions
+    :param rate: rate of the monitor, Hz; NaN in earlier versions
     """
 
     time: int
@@ -37,6 +38,7 @@ class ValueMessage:
     progress: float = math.nan
     success: float = math.nan
     executing: bool = True
+    rate: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def values(recording: Recording) -> list[ValueMessage]:
             float(getattr(m, 'progress', math.nan)),
             float(getattr(m, 'success_probability', math.nan)),
             bool(getattr(m, 'executing', True)),
+            float(getattr(m, 'rate', math.nan)),
         )
         for time, m in recording.messages('value')
     ]  # fmt: skip

@@ -24,6 +24,7 @@ from viva_ros.demo.events import DemoSession
 from viva_ros.demo.watcher import ServiceCaller, Watcher
 from viva_ros.engine.factory import load
 from viva_ros.engine.resources import engine_folder
+from viva_ros.nodes.settings import MonitorSettings
 
 EPISODE_LIMIT = 90.0  # s; twice the time of a failure, two retries and the return
 START_LIMIT = 60.0  # s; for a cold start
@@ -108,7 +109,8 @@ def check_engine(engine_path: str, task: str) -> None:
     engine = load(folder, task)
     engine.close()
     calibration = load_calibration(calibration_file(folder, task))
-    calibration.check(engine.info.fingerprint, task, calibration.rules)
+    rate = MonitorSettings().rate  # the demo starts the monitor with its default
+    calibration.check(engine.info.fingerprint, task, calibration.rules, rate)
 
 
 def isolate() -> None:

@@ -103,12 +103,19 @@ def _calibration(folder: Path, task: str) -> Finding:
     path = calibration_file(folder, task)
     try:
         calibration = load_calibration(path)
-        calibration.check(named(folder) or calibration.engine, task, calibration.rules)
+        calibration.check(
+            named(folder) or calibration.engine, task, calibration.rules, calibration.rate
+        )
     except VivaError as error:
         remedy = f'viva calibrate RECORDINGS --engine {folder} --task {task}'
         return Finding(ERROR, 'calibration', str(error), remedy)
-    return Finding(OK, 'calibration', f'{path}: {calibration.episodes} successes, '
-                   f'alpha {calibration.alpha:g}')  # fmt: skip
+    text = (
+        f'{path}: {calibration.episodes} successes, alpha {calibration.alpha:g}, '
+        f'{calibration.rate:g} Hz'
+    )
+    if calibration.warnings:
+        return Finding(WARN, 'calibration', text, '; '.join(calibration.warnings))
+    return Finding(OK, 'calibration', text)
 
 
 def _profile() -> Finding:

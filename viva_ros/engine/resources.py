@@ -105,7 +105,8 @@ def _calibration(engine: str, file: str, task: str, rules: RuleSettings) -> Cali
         fingerprint = named(folder)
         path = path if file else calibration_file(folder, task)
     calibration = load(path)
-    calibration.check(fingerprint or calibration.engine, task, rules)
+    # The rate is checked with each value, which has that of its monitor.
+    calibration.check(fingerprint or calibration.engine, task, rules, calibration.rate)
     return calibration
 
 

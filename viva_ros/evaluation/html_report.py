@@ -23,7 +23,6 @@ import cv2
 import numpy as np
 import vl_convert
 
-from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.rules import Details
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.observation import Array, Image
@@ -32,6 +31,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import FAILURE, MENDED, RETRY, SUCCESS, Result
 from viva_ros.evaluation.tables import CHECKS, FIGURES, plain
+from viva_ros.scoring.scorer import make_detector
 from viva_ros.visualization.timeline import alarm_level
 
 TEMPLATE: Final = Path(__file__).with_name('report.html')
@@ -265,7 +265,7 @@ def _episode(one: Result, calibration: Calibration | None) -> dict[str, Any]:
 
 def alarm_limits(one: Result, calibration: Calibration) -> Array:
     """Return the smoothed value below which an alarm is raised, (N,); NaN without a limit."""
-    detector = Detector(DetectorSettings(rules=calibration.rules), calibration.thresholds)
+    detector = make_detector(calibration)
     limits = []
     unknown = np.full(len(one.times), math.nan)
     probability = unknown if one.probability is None else one.probability

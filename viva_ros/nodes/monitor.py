@@ -98,7 +98,13 @@ class Monitor(ManagedNode[MonitorSettings]):
         self._inputs = Inputs(self, topics, settings, info, self._on_image)
         self.keep(Inputs.destroy, self._inputs)
         self._outputs = Outputs(
-            self, settings.task, info.fingerprint, info.horizon, self.event_group, settings.cloud
+            self,
+            settings.task,
+            info.fingerprint,
+            info.horizon,
+            settings.rate,
+            self.event_group,
+            settings.cloud,
         )
         self.keep(Outputs.destroy, self._outputs)
         self._subscribe()

@@ -41,11 +41,16 @@ class Outputs:
     """The monitor's publishers; recent values are stored for the visualizations."""
 
     def __init__(
-        self, node: LifecycleNode, task: str, engine: str, horizon: float, group: CallbackGroup,
-        cloud: CloudSettings,
+        self, node: LifecycleNode, task: str, engine: str, horizon: float, rate: float,
+        group: CallbackGroup, cloud: CloudSettings,
     ) -> None:  # fmt: skip
-        """:param group: callback group of the publishers' events."""
-        self._task, self._engine, self._horizon = task, engine, horizon
+        """
+        Create the publishers.
+
+        :param rate: rate of the estimates, Hz
+        :param group: callback group of the publishers' events
+        """
+        self._task, self._engine, self._horizon, self._rate = task, engine, horizon, rate
         self._samples: deque[tuple[float, float]] = deque(maxlen=MAX_SAMPLES)
         self._alerts: deque[tuple[float, str]] = deque(maxlen=50)
         self._node = node
@@ -118,7 +123,7 @@ class Outputs:
         self._cloud.publish(now)
 
     def _send(self, value: Value, episode: EpisodeState) -> Value:
-        value.task, value.engine = self._task, self._engine
+        value.task, value.engine, value.rate = self._task, self._engine, self._rate
         value.episode_id, value.executing = episode.id, episode.executing
         self._samples.append((to_ns(value.header.stamp) * 1e-9, value.value))
         self._value.publish(value)

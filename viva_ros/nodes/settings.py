@@ -142,6 +142,7 @@ SETTINGS: Final[dict[str, Any]] = {
 RENAMED: Final = {
     'retry.action': "'retry.by: cancel' and 'retry.name: <action>'",
     'rules.foresight_window': "'rules.forecast_residual_window: <s>'",
+    'rules.done_above': "'viva calibrate --done-above <value>' and leave it out here",
     'hang_after': "'estimate_timeout: <s>'",
     'sync.stale': "'sync.max_age: <s>'",
     'picture.black_below': "'image.black_below: <0 to 255>'",

@@ -73,6 +73,8 @@ class Supervisor(ManagedNode[SupervisorSettings]):
         """Create detector, topics and services."""
         self._calibrations = found
         self._calibration = found.of(settings.task)
+        for text in found.warnings:
+            self.get_logger().warning(text)
         self._detector_settings = DetectorSettings(settings.rules, settings.alarm)
         self._create_detector()
         self._engine_mismatch = self._incompatible = self._robot_fault = ''
@@ -319,7 +321,9 @@ class Supervisor(ManagedNode[SupervisorSettings]):
     def _engine_fault(self, message: Value) -> str:
         """Return why the thresholds do not apply to a value; '' if they do."""
         try:
-            self._calibration.check(message.engine, message.task, self.settings.rules)
+            self._calibration.check(
+                message.engine, message.task, self.settings.rules, message.rate
+            )
         except CalibrationError as error:
             return str(error)
         return ''

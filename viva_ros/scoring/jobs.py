@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from viva_ros.core.detection.thresholds import Calibration, calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
-from viva_ros.core.errors import RecordingError, VivaError
+from viva_ros.core.errors import CalibrationError, RecordingError, VivaError
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import first_frame, identity, open_ref
@@ -56,6 +56,7 @@ class ScoreOptions:
     :param batch: observations for each call of the engine
     :param corrections: std_msgs/Bool topic of human control; empty for none
     :param command: command line, written to the tables
+    :param alarms: whether to judge the values; no calibration is used otherwise
     """
 
     engine: str
@@ -65,6 +66,7 @@ class ScoreOptions:
     batch: int
     corrections: str
     command: str
+    alarms: bool = True
 
 
 @dataclass(frozen=True)
@@ -242,11 +244,21 @@ class Scorer:
                 )
             folder = engine_folder(self._options.engine, task)
             engine = load(folder, task)
-            found = calibration_of(
-                folder, task, engine.info.fingerprint, self._options.calibration
-            )
-            self._loaded[task] = engine, found
+            self._loaded[task] = engine, self._calibration(folder, task, engine)
         return self._loaded[task]
+
+    def _calibration(self, folder: Path, task: str, engine: Engine) -> Calibration | None:
+        options = self._options
+        if not options.alarms:
+            return None
+        try:
+            return calibration_of(
+                folder, task, engine.info.fingerprint, options.rate, options.calibration
+            )
+        except CalibrationError as error:
+            if error.code != 'calibration-rate':
+                raise
+            raise CalibrationError('score-rate', f'{error}, or score with --no-alarms') from error
 
     def _made_of(self, made_from: list[Any], task: str) -> dict[str, Any]:
         """Return the inputs of the tables, without the version of this package."""
@@ -260,20 +272,23 @@ class Scorer:
 
 
 def calibration_of(
-    folder: Path, task: str, fingerprint: str, file: Path | None = None
+    folder: Path, task: str, fingerprint: str, rate: float | None, file: Path | None = None
 ) -> Calibration | None:
     """
     Load and check the calibration of an engine.
 
+    :param rate: rate of the values, Hz; None if the values will be computed at its rate
     :param file: calibration file; None for that in the folder of the engine
     :returns: None if ``file`` is None and the engine has no calibration
-    :raises CalibrationError: if the file cannot be read, or belongs to another engine
+    :raises CalibrationError: if the file cannot be read, or is for another engine or rate
     """
     path = file or calibration_file(folder, task)
     if file is None and not path.exists():
         return None
     calibration = load_calibration(path)
-    calibration.check(fingerprint, task, calibration.rules)
+    calibration.check(
+        fingerprint, task, calibration.rules, calibration.rate if rate is None else rate
+    )
     return calibration
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from viva_ros.core.errors import InputError
+from viva_ros.core.detection.thresholds import same_rate
+from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.image_checks import PictureSettings
 from viva_ros.core.inputs import InputBuffer, Selection, SyncSettings
 from viva_ros.core.observation import Image, Observation, Unknown
@@ -60,6 +61,25 @@ def replay(
     if published:
         return _as_recorded(recording, cameras, joint_names, published, decoder)
     return _by_timer(recording, cameras, joint_names, rate, decoder)
+
+
+def check_rate(recording: Recording, rate: float) -> None:
+    """
+    Check that the values of a recording are those of a monitor at a rate, Hz.
+
+    A recording without values passes: its monitor is simulated at that rate.
+
+    :raises RecordingError: if its monitor had another rate, or did not record its rate
+    """
+    rates = {round(one.rate, 3) for one in values(recording)}
+    other = next((one for one in rates if not same_rate(one, rate)), None)
+    if other is not None:
+        at = f'at {other:.4g} Hz' if other > 0.0 else 'at a rate that it did not record'
+        raise RecordingError(
+            'recording-rate',
+            f'{recording.path} has the values of a monitor {at}, must be at {rate:.4g} Hz: leave '
+            'the recording out',
+        )
 
 
 def _as_recorded(

@@ -22,7 +22,7 @@ from viva_ros.core.observation import Array, Estimate, Observation, Unknown
 from viva_ros.data.recorded_messages import alerts
 from viva_ros.data.recording import Recording
 from viva_ros.engine.api import BatchEngine, Engine, EngineInfo
-from viva_ros.scoring.replay import ReplayInput, replay
+from viva_ros.scoring.replay import ReplayInput, check_rate, replay
 from viva_ros.scoring.series import ValueSeries
 
 RATE = 10.0  # Hz, of the simulated monitor: its default
@@ -132,7 +132,10 @@ def score(
     :param calibration: thresholds of the detector; None for no alarms
     :param rate: rate of the simulated monitor, Hz; unused if a monitor was recorded
     :param batch: observations for each call of an engine that supports batches
+    :raises RecordingError: if a recorded monitor had another rate than the calibration
     """
+    if calibration is not None:
+        check_rate(recording, calibration.rate)
     samples = tuple(estimates(replay_for_engine(recording, engine.info, rate), engine, batch))
     published = alerts(recording)
     return Scores(

@@ -50,6 +50,12 @@ class ValueSeries:
         """Return the time from the first to the last value, s."""
         return float(self.stamps[-1] - self.stamps[0]) * 1e-9 if self.stamps.size else 0.0
 
+    @property
+    def has_success(self) -> bool:
+        """Whether each known value has a probability of success."""
+        known = np.isfinite(self.values)
+        return self.success is not None and bool(np.isfinite(self.success[known]).all())
+
     def since(self, stamp: int) -> 'ValueSeries':
         """Return the part from a stamp on, ns."""
         later = self.stamps >= stamp

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from viva_ros.core.detection.thresholds import same_rate
 from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Array
@@ -367,11 +368,14 @@ def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> boo
     return bool(same)
 
 
-def read_samples(recording: Path, folder: Path, info: EngineInfo, task: str) -> list[ScoredSample]:
+def read_samples(
+    recording: Path, folder: Path, info: EngineInfo, task: str, rate: float
+) -> list[ScoredSample]:
     """
     Return the samples of a recording from its table.
 
-    :raises RecordingError: if the table is missing, or of another engine, task or recording
+    :param rate: rate of the monitor, Hz
+    :raises RecordingError: if the table is missing, or of another engine, task, recording or rate
     """
     path = table_of(recording, folder)
     if not is_scored(recording, folder, info, task):
@@ -380,7 +384,14 @@ def read_samples(recording: Path, folder: Path, info: EngineInfo, task: str) -> 
             f'{path} is missing, or is not of {recording}, task {task} and engine '
             f'{info.fingerprint}: {SCORE}',
         )
-    return samples_of(read_scored(path), info.horizon)
+    table = read_scored(path)
+    if not same_rate(found := table.header['made_of']['rate'], rate):
+        raise RecordingError(
+            'table-rate',
+            f'{path} has values at {found:g} Hz, must be at {rate:g} Hz: score the recording with '
+            f'--rate {rate:g}',
+        )
+    return samples_of(table, info.horizon)
 
 
 def samples_of(scored: Scored, horizon: float = math.nan) -> list[ScoredSample]:

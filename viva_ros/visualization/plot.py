@@ -255,8 +255,9 @@ def _content(recording: Recording, engine: str | None) -> PlotContent:
     task = episode.label.task if episode.label else DEFAULT_TASK
     folder = engine_folder(engine, task)
     loaded = load(folder, task)
-    calibration = calibration_of(folder, task, loaded.info.fingerprint)
-    scores = score(recording, loaded, task, calibration, RATE)
+    calibration = calibration_of(folder, task, loaded.info.fingerprint, None)
+    rate = calibration.rate if calibration else RATE
+    scores = score(recording, loaded, task, calibration, rate)
     loaded.close()
     return plot_content(recording, calibration, scores)
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from viva_ros.core.detection.detector import Detector, DetectorSettings
-from viva_ros.core.detection.rules import RULES, RuleReading, RuleSettings
+from viva_ros.core.detection.detector import Detector
+from viva_ros.core.detection.rules import RULES, RuleReading
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, EngineError, RecordingError
 from viva_ros.core.events import Event, Level
@@ -28,7 +28,7 @@ from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import spans, within
 from viva_ros.engine.resources import engine_folder
 from viva_ros.scoring.jobs import calibration_of
-from viva_ros.scoring.scorer import ScoredSample, Scores, rule_alarms
+from viva_ros.scoring.scorer import ScoredSample, Scores, make_detector, rule_alarms
 
 APART: Final = 300_000_000  # ns; the ground truth has 10 Hz
 
@@ -189,8 +189,9 @@ def calibration_for(recording: Recording) -> Calibration | None:
         return None
     try:
         folder = engine_folder('', recorded[-1].task)
-        return calibration_of(folder, recorded[-1].task, recorded[-1].engine)
-    except (EngineError, CalibrationError):  # values of another engine: its thresholds are unknown
+        last = recorded[-1]
+        return calibration_of(folder, last.task, last.engine, last.rate)
+    except (EngineError, CalibrationError):  # of another engine or rate: no thresholds are known
         return None
 
 
@@ -209,10 +210,7 @@ def _alarm_levels(
     samples: Sequence[ScoredSample], calibration: Calibration | None
 ) -> tuple[Array, Array]:
     """Return the smoothed values of the detector, and the alarm level at each."""
-    rules = calibration.rules if calibration else RuleSettings()
-    detector = Detector(
-        DetectorSettings(rules=rules), calibration.thresholds if calibration else {}
-    )
+    detector = make_detector(calibration)
     smoothed, below = [], []
     for sample in samples:
         detector.update(

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.errors import raises
 
-from viva_ros.core.detection.rules import NOTHING, RULES, RuleBank, RuleReading, RuleSettings
+from viva_ros.core.detection.reference import Reference, StatisticScale
+from viva_ros.core.detection.rules import (
+    NOTHING,
+    RULES,
+    Details,
+    RuleBank,
+    RuleReading,
+    RuleSettings,
+    largest_statistic,
+)
 
 S = 1_000_000_000
 PLAIN = RuleSettings(
@@ -16,8 +25,10 @@ PLAIN = RuleSettings(
 )
 
 
-def feed(settings: RuleSettings, *samples: tuple[float, float]) -> dict[str, RuleReading]:
-    bank = RuleBank(settings)
+def feed(
+    settings: RuleSettings, *samples: tuple[float, float], expected: Reference | None = None
+) -> dict[str, RuleReading]:
+    bank = RuleBank(settings, expected)
     for at, value in samples:
         readings = bank.update(round(at * S), value)
     return readings
@@ -52,6 +63,52 @@ def test_finished_task_has_no_no_rise() -> None:
     readings = feed(PLAIN, (0.0, 0.95), (1.0, 0.95), (2.0, 0.95), (2.1, 0.75))
     # below done_above the rule applies again
     assert readings['no_rise'].statistic == pytest.approx(0.2)
+
+
+def test_reference_sets_the_level_above_which_a_task_is_done() -> None:
+    samples = [(0.0, 0.85), (1.0, 0.85), (2.0, 0.85)]
+    found = {
+        level: feed(PLAIN, *samples, expected=Reference(0.1, done_above=level))
+        for level in (0.8, 0.9)
+    }
+    # done: none of the rules of the rise; otherwise a stall of 2 s, 0.2 behind a slope of 0.1
+    assert [found[0.8][kind].statistic for kind in ('no_rise', 'stall', 'slope')] == [-2.0, 0, 0]
+    assert found[0.9]['no_rise'].statistic == pytest.approx(0.0)
+    assert found[0.9]['stall'].statistic == pytest.approx(2.0)
+    assert found[0.9]['slope'].statistic == pytest.approx(0.2)
+    with pytest.raises(ValueError, match='done_above is nan'):
+        Reference(done_above=math.nan)
+
+
+def test_largest_statistic_of_each_rule() -> None:
+    settings, flat = RuleSettings(), Reference(slope=0.0)
+
+    def largest(name: str, expected: Reference = flat, has_success: bool = False) -> float:
+        return largest_statistic(name, settings, expected, has_success)
+
+    assert [largest(kind) for kind in RULES] == [2.0, 2.0, 60.0, 2.0, 1.0, math.inf]
+    assert largest('floor', has_success=True) == 0.0  # minus a probability
+    assert largest('slope', Reference(slope=0.1)) == math.inf  # grows while the value stands
+    # By progress: (2 - .5) / .1 = 15 and (2 - 1) / .04 = 25 spreads above the middle.
+    norm = StatisticScale((0.5,), (0.5, 1.0), (0.1, 0.04))
+    assert largest('drop', Reference(norms={'drop': norm})) == pytest.approx(25.0)
+
+
+VALUES = st.lists(st.tuples(st.integers(1, 3_000_000_000), st.floats(-1, 1)), min_size=1,
+                  max_size=60)  # fmt: skip
+
+
+@given(VALUES, st.booleans(), st.floats(-1, 1))
+def test_no_statistic_exceeds_its_largest_value(samples, has_success, done_above) -> None:
+    expected, stamp = Reference(slope=0.0, done_above=done_above), 0
+    settings = RuleSettings(smoothing=0.0, floor_warm_up=0.0, debounce=0.0, max_gap=5.0)
+    bank = RuleBank(settings, expected)
+    for step, value in samples:
+        stamp += step
+        details = Details(0.5 * (1 + value)) if has_success else Details()
+        for name, reading in bank.update(stamp, value, details).items():
+            limit = largest_statistic(name, settings, expected, has_success)
+            assert not reading.held > limit + 1e-9, name
 
 
 def test_floor_without_success_probability_is_minus_the_value() -> None:

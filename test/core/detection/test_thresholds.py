@@ -13,6 +13,7 @@ from viva_ros.core.detection.thresholds import (
     Calibration,
     TaskCalibrations,
     Threshold,
+    Unreachable,
     calibration_file,
     load,
 )
@@ -27,6 +28,7 @@ MADE = Calibration(
     rank=59,
     coverage=(0.92, 0.99),
     rules=RuleSettings(),
+    rate=10.0,
     thresholds={
         'drop': Threshold(0.1, 0.2),
         'no_rise': Threshold(-0.2, -0.1),
@@ -54,26 +56,65 @@ def test_max_gap_is_stored_as_gap(tmp_path: Path) -> None:
     made.save(tmp_path / 'c.json')
     assert load(tmp_path / 'c.json').rules.max_gap == 2.5
     with raises('calibration-rules', 'max_gap', 2.5, 1.0, of=CalibrationError):
-        made.check(made.engine, made.task, RuleSettings())
+        made.check(made.engine, made.task, RuleSettings(), 10.0)
 
 
 def test_calibration_of_another_engine_or_task_is_refused() -> None:
-    MADE.check('0123456789abcdef', 'tray_lift', RuleSettings())
+    MADE.check('0123456789abcdef', 'tray_lift', RuleSettings(), 10.0)
     remedy = "run 'viva calibrate'"
     with raises('calibration-engine', "'0123456789abcdef'", "'ff'", remedy, of=CalibrationError):
-        MADE.check('ff', 'tray_lift', RuleSettings())
+        MADE.check('ff', 'tray_lift', RuleSettings(), 10.0)
     with raises('calibration-task', "'tray_lift'", "'cube'", remedy, of=CalibrationError):
-        MADE.check('0123456789abcdef', 'cube', RuleSettings())
+        MADE.check('0123456789abcdef', 'cube', RuleSettings(), 10.0)
     option = '--set rules.debounce=0.5'
     with raises('calibration-rules', 'debounce', 0.3, 0.5, option, of=CalibrationError):
-        MADE.check('0123456789abcdef', 'tray_lift', replace(RuleSettings(), debounce=0.5))
+        MADE.check('0123456789abcdef', 'tray_lift', replace(RuleSettings(), debounce=0.5), 10.0)
     both = '--set rules.drop_window=3.0 rules.debounce=0.5'  # all that differ from the defaults
     with raises('calibration-rules', 'drop_window 4.0', both, of=CalibrationError):
         rules = replace(RuleSettings(), debounce=0.5, drop_window=3.0)
-        MADE.check('0123456789abcdef', 'tray_lift', rules)
+        MADE.check('0123456789abcdef', 'tray_lift', rules, 10.0)
     other = replace(MADE, rules=replace(RuleSettings(), debounce=0.5))
     with raises('calibration-rules', 'debounce 0.5', 'again without --set', of=CalibrationError):
-        other.check('0123456789abcdef', 'tray_lift', RuleSettings())
+        other.check('0123456789abcdef', 'tray_lift', RuleSettings(), 10.0)
+
+
+@pytest.mark.parametrize('rate', [10.0, 9.6, 10.4])
+def test_rate_within_five_percent_is_accepted(rate: float) -> None:
+    MADE.check('0123456789abcdef', 'tray_lift', RuleSettings(), rate)
+
+
+@pytest.mark.parametrize(
+    ('rate', 'named'),
+    [
+        (5.0, ('at 10 Hz', 'these are at 5 Hz', 'set rate to 10', 'viva calibrate --rate 5')),
+        (10.6, ('at 10.6 Hz',)),
+        (9.4, ('at 9.4 Hz',)),
+        (0.0, ('unknown', 'the field rate of viva_ros/Value')),  # not set by the publisher
+        (math.nan, ('unknown',)),
+        (math.inf, ('at inf Hz',)),
+    ],
+)
+def test_values_at_another_or_unknown_rate_are_refused(rate: float, named: tuple) -> None:
+    with raises('calibration-rate', *named, of=CalibrationError):
+        MADE.check('0123456789abcdef', 'tray_lift', RuleSettings(), rate)
+
+
+def test_unreachable_rule_is_stored_and_explained_with_its_remedy(tmp_path: Path) -> None:
+    found = {'no_rise': Unreachable(2.0, ('no_rise', 'floor')), 'floor': Unreachable(0.0)}
+    limits = {**MADE.thresholds, 'no_rise': Threshold(2.0, 2.35)}
+    made = replace(MADE, thresholds=limits, unreachable=found)
+    made.save(tmp_path / 'c.json')
+    assert load(tmp_path / 'c.json') == made
+    assert made.warnings == [
+        'the rule no_rise never raises an alarm: its threshold is 2.35, its largest possible '
+        'value 2: calibrate again with --rules no_rise floor',
+        'the rule floor never raises an alarm: its threshold is 0.6, its largest possible value '
+        '0: calibrate again with a larger --alpha, or with other successes: these reach values '
+        'that only failures should',
+    ]
+    assert MADE.warnings == []
+    both = TaskCalibrations({'tray_lift': made, 'cube': CalibrationError('x', 'damaged')})
+    assert both.warnings == [f"task 'tray_lift': {text}" for text in made.warnings]
 
 
 def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:
@@ -98,6 +139,15 @@ def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:
         ({'rules': [['gap', 1.0]]}, 'list'),
         ({'coverage': [0.1]}, '2'),
         ({'unexpected': 1}, "'unexpected'"),
+        ({'rate': 0.0}, 'rate is 0.0'),
+        ({'rate': math.inf}, 'rate is inf'),
+        ({'expected': {'slope': 0.0, 'joints': {}, 'norms': {}}}, "'done_above'"),
+        (
+            {'expected': {'slope': 0.0, 'joints': {}, 'norms': {}, 'done_above': 1.5}},
+            'done_above is 1.5',
+        ),
+        ({'unreachable': {'stall': {'largest': 60.0, 'rules': []}}}, "unreachable are ['stall']"),
+        ({'unreachable': {'drop': {'rules': []}}}, "'largest'"),
     ],
 )
 def test_damaged_calibration_is_refused(
@@ -126,7 +176,8 @@ def test_file_of_another_kind_is_refused(tmp_path: Path, text: str, code: str) -
 
 
 @pytest.mark.parametrize(
-    ('version', 'named'), [(1, 'viva_ros calibration 3'), (2, 'forecast_residual'), (4, '3')]
+    ('version', 'named'),
+    [(1, 'viva_ros calibration 4'), (2, 'forecast_residual now; a'), (3, 'rate'), (5, '4')],
 )
 def test_calibration_of_another_format_is_refused(
     tmp_path: Path, version: int, named: str

@@ -13,6 +13,7 @@ import numpy as np
 from viva_ros.core.observation import Array
 
 LEAST: Final = 0.01  # rad or m; smallest scale of the forecast residual of a joint
+DONE_ABOVE: Final = 0.9  # done level where none was learnt
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class StatisticScale:
         part = bisect_right(self.edges, progress)
         return (statistic - self.middle[part]) / self.spread[part]
 
+    def largest(self, statistic: float) -> float:
+        """Return by how many spreads a statistic is above the middle at most, at any progress."""
+        parts = zip(self.middle, self.spread, strict=True)
+        return max((statistic - middle) / spread for middle, spread in parts)
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -50,11 +56,18 @@ class Reference:
     :param slope: minimum expected rise of the value, 1/s
     :param joints: usual forecast residual by joint, rad or m; other joints are not judged
     :param norms: by rule: its statistic and threshold are in spreads above the middle
+    :param done_above: done level: a smoothed value above this need not rise, in [-1, 1]
+    :raises ValueError: if the done level is out of its range
     """
 
     slope: float = 0.05
     joints: Mapping[str, float] = field(default_factory=dict)
     norms: Mapping[str, StatisticScale] = field(default_factory=dict)
+    done_above: float = DONE_ABOVE
+
+    def __post_init__(self) -> None:
+        if not -1.0 <= self.done_above <= 1.0:
+            raise ValueError(f'done_above is {self.done_above}, must be at least -1 and at most 1')
 
     def scales(self, names: tuple[str, ...]) -> Array:
         """Return the usual residual of each joint, (J,); NaN for a joint that is not judged."""

@@ -31,9 +31,6 @@ class RuleSettings:
     stall_gain: float = setting(
         0.1, 'Rise of the value that ends a stall.', above=0.0, at_most=2.0
     )
-    done_above: float = setting(
-        0.8, 'A smoothed value above this need not rise.', at_least=-1.0, at_most=1.0
-    )
     forecast_residual_window: float = setting(
         2.0, 'Window of the mean forecast residual, s.', above=0.0
     )
@@ -96,7 +93,7 @@ class Sample(NamedTuple):
 
     :ivar stamp: ns, later than that of the previous sample
     :ivar smoothed: smoothed value, in [-1, 1]
-    :ivar done: whether the smoothed value is above ``done_above`` and need not rise
+    :ivar done: whether the smoothed value is above the done level and need not rise
     :ivar warm: whether ``floor_warm_up`` s have passed since the first value
     """
 
@@ -131,12 +128,15 @@ class Rule:
         such rule and one other
     :param falls_with_value: of a statistic and the smoothed value: whether the statistic falls by
         the rise of the value
+    :param largest: from settings, reference and whether the engine has a probability of success:
+        the largest value that the statistic can take; infinite without a bound
     """
 
     start: Callable[[RuleSettings, Reference], RuleState]
     unit: float = 1.0
     of_value: bool = True
     falls_with_value: Callable[[float, float], bool] = lambda statistic, smoothed: False
+    largest: Callable[[RuleSettings, Reference, bool], float] = lambda *_: math.inf
 
 
 #: In the order of their statistics.
@@ -162,6 +162,21 @@ def value_rules() -> tuple[str, ...]:
 def other_rules() -> tuple[str, ...]:
     """Return the names of the rules that judge other outputs than the value."""
     return tuple(name for name in RULES if not RULES[name].of_value)
+
+
+def largest_statistic(
+    name: str, settings: RuleSettings, expected: Reference, has_success: bool
+) -> float:
+    """
+    Return the largest value that the statistic of a rule can take; infinite without a bound.
+
+    A threshold at or above it never raises an alarm.
+
+    :param expected: with norms of the rule, the value is in spreads above the middle
+    :param has_success: whether the engine has a probability of success
+    """
+    largest, norm = RULES[name].largest(settings, expected, has_success), expected.norms.get(name)
+    return largest if norm is None else norm.largest(largest)
 
 
 class RuleReading(NamedTuple):
@@ -218,7 +233,7 @@ class RuleBank:
         """
         self._first = stamp if self._first is None else self._first
         sample = Sample(
-            stamp, smoothed, smoothed > self._settings.done_above,
+            stamp, smoothed, smoothed > self._expected.done_above,
             seconds(stamp, self._first) >= self._settings.floor_warm_up, details,
         )  # fmt: skip
         readings: dict[str, RuleReading] = {}

@@ -17,8 +17,14 @@ from viva_ros.core.errors import CalibrationError, ConfigurationError, VivaError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.settings import validate
 
-FORMAT: Final = 'viva_ros calibration 3'
-WITH_FORESIGHT: Final = 'viva_ros calibration 2'  # names the rule forecast_residual 'foresight'
+FORMAT: Final = 'viva_ros calibration 4'
+#: What changed after each earlier format.
+CHANGES: Final = {
+    'viva_ros calibration 2': 'the rule foresight is named forecast_residual now',
+    'viva_ros calibration 3': 'a calibration has the rate of the monitor and the done level now, '
+    'and its thresholds are fitted with other smallest spreads',
+}
+RATE_TOLERANCE: Final = 0.05  # relative difference of two rates that count as equal
 OR: Final = 'or'
 AND: Final = 'and'
 REMEDY: Final = "run 'viva calibrate'"
@@ -44,6 +50,33 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class Unreachable:
+    """
+    A rule whose statistic cannot reach its alarm threshold.
+
+    :param largest: largest value that the statistic can take
+    :param rules: rules with which a calibration gives it a threshold that it can reach; empty if
+        none do, because of the successes of the calibration themselves
+    """
+
+    largest: float
+    rules: tuple[str, ...] = ()
+
+    def text(self, kind: str, threshold: float) -> str:
+        """Return the fault with its remedy."""
+        remedy = (
+            f'calibrate again with --rules {" ".join(self.rules)}'
+            if self.rules
+            else 'calibrate again with a larger --alpha, or with other successes: these reach '
+            'values that only failures should'
+        )
+        return (
+            f'the rule {kind} never raises an alarm: its threshold is {threshold:.3g}, its '
+            f'largest possible value {self.largest:.3g}: {remedy}'
+        )
+
+
+@dataclass(frozen=True)
 class Calibration:
     """
     Conformal thresholds, and the conditions of their validity.
@@ -55,6 +88,7 @@ class Calibration:
     :param rank: k: each alarm threshold is the k-th smallest score
     :param coverage: 5 % and 95 % quantile of the share of successful episodes without an alarm
     :param rules: settings of the statistics
+    :param rate: rate of the monitor, Hz
     :param thresholds: by rule; a rule without one never alarms
     :param source: command and recordings, for a person
     :param shaping: number of further episodes, from which ``expected`` was learnt
@@ -62,6 +96,7 @@ class Calibration:
     :param expected: reference of successful episodes
     :param alone: alarm threshold of each rule as the only rule, at the same alpha
     :param seconds: mean duration of the successful episodes, s; NaN if unknown
+    :param unreachable: rules that never raise an alarm
     """
 
     engine: str
@@ -72,6 +107,7 @@ class Calibration:
     rank: int
     coverage: tuple[float, float]
     rules: RuleSettings
+    rate: float
     thresholds: Mapping[str, Threshold]
     source: str
     shaping: int = 0
@@ -79,6 +115,14 @@ class Calibration:
     expected: Reference = field(default_factory=Reference)
     alone: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan
+    unreachable: Mapping[str, Unreachable] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return a text for each rule that never raises an alarm."""
+        return [
+            one.text(kind, self.thresholds[kind].alarm) for kind, one in self.unreachable.items()
+        ]
 
     @property
     def alarms_per_hour(self) -> float:
@@ -101,10 +145,11 @@ class Calibration:
         """Write the file atomically."""
         write_atomically(path, self.to_json())
 
-    def check(self, engine: str, task: str, rules: RuleSettings) -> None:
+    def check(self, engine: str, task: str, rules: RuleSettings, rate: float) -> None:
         """
-        Check that the thresholds are valid for an engine, a task and rule settings.
+        Check that the thresholds are valid for an engine, a task, rule settings and a rate.
 
+        :param rate: of the values, Hz; 0 or NaN if unknown, which is refused
         :raises CalibrationError: if one differs; the text names it, and the remedy
         """
         if self.engine != engine:
@@ -122,6 +167,24 @@ class Calibration:
                 f'calibration was made with rules.{name} {used[name]}, the parameter is '
                 f'{present[name]}: set it to {used[name]}, or calibrate again {again}',
             )
+        if not same_rate(rate, self.rate):
+            raise CalibrationError('calibration-rate', self._other_rate(rate))
+
+    def _other_rate(self, rate: float) -> str:
+        if not rate > 0.0:
+            return (
+                f'calibration is for values at {self.rate:.4g} Hz, the rate of these is unknown: '
+                'the publisher must set the field rate of viva_ros/Value'
+            )
+        return (
+            f'calibration is for values at {self.rate:.4g} Hz, these are at {rate:.4g} Hz: set '
+            f"rate to {self.rate:.4g}, or run 'viva calibrate --rate {rate:.4g}'"
+        )
+
+
+def same_rate(one: float, other: float) -> bool:
+    """Return whether two rates, Hz, count as equal; an unknown one, 0 or NaN, never does."""
+    return min(one, other) > 0.0 and abs(one - other) <= RATE_TOLERANCE * min(one, other)
 
 
 def _mismatch(name: str, calibrated: str, present: str) -> str:
@@ -156,6 +219,16 @@ class TaskCalibrations:
                 f'no calibration is for task {task!r}, must be one of {known}',
             )
         return calibration
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return a text for each rule that never raises an alarm, with its task."""
+        return [
+            f'task {task!r}: {text}'
+            for task, one in self.found.items()
+            if isinstance(one, Calibration)
+            for text in one.warnings
+        ]
 
     def get(self, task: str) -> Calibration | None:
         """Return the calibration of a task; None if there is none."""
@@ -197,11 +270,11 @@ def _check_format(path: Path, content: Mapping[str, Any]) -> None:
     """Raise CalibrationError for a calibration of another version."""
     found = content.get('format')
     if found != FORMAT and str(found).startswith(FORMAT.rstrip('0123456789')):
-        renamed = ' (the rule foresight is named forecast_residual now)'
+        changes = '; '.join(text for name, text in CHANGES.items() if str(found) <= name)
         raise CalibrationError(
             'calibration-format',
             f'calibration {path} has the format {found!r}, must be {FORMAT!r}'
-            f'{renamed if found == WITH_FORESIGHT else ""}: {REMEDY} again',
+            f'{f" ({changes})" if changes else ""}: {REMEDY} again',
         )
 
 
@@ -236,9 +309,19 @@ def parse(content: Mapping[str, Any]) -> Calibration:
         raise ValueError(f'combine is {fields["combine"]!r}, must be {OR!r} or {AND!r}')
     thresholds = {k: Threshold(float(p['warn']), float(p['alarm'])) for k, p in pairs.items()}
     seconds = math.nan if fields['seconds'] is None else float(fields['seconds'])
+    if not 0.0 < (rate := float(fields['rate'])) < math.inf:
+        raise ValueError(f'rate is {rate}, must be above 0')
+    unreachable = {
+        kind: Unreachable(float(one['largest']), tuple(one['rules']))
+        for kind, one in fields['unreachable'].items()
+    }
+    if not unreachable.keys() <= thresholds.keys():
+        raise ValueError(
+            f'unreachable are {list(unreachable)}, must be some of {list(thresholds)}'
+        )
     fields.update(
-        coverage=(low, high), rules=rules, thresholds=thresholds, seconds=seconds,
-        expected=_expected(fields['expected']),
+        coverage=(low, high), rules=rules, rate=rate, thresholds=thresholds, seconds=seconds,
+        expected=_expected(fields['expected']), unreachable=unreachable,
     )  # fmt: skip
     return Calibration(**fields)
 
@@ -260,4 +343,4 @@ def _expected(content: Mapping[str, Any]) -> Reference:
         for kind, one in content['norms'].items()
     }
     joints = {str(name): float(size) for name, size in content['joints'].items()}
-    return Reference(float(content['slope']), joints, norms)
+    return Reference(float(content['slope']), joints, norms, float(content['done_above']))

@@ -13,7 +13,12 @@ floor    minus the smoothed probability of success, or minus the smoothed value 
 
 A value starts at the base rate of success. In many failures it does not fall but fails to rise:
 the rule drop misses these, and the floor must be calibrated. The value of a finished task need not
-rise.
+rise: above the done level of the reference no_rise, stall and slope do not grow.
+
+A value is in [-1, 1], so that drop and no_rise are at most 2, the stall at most its limit, and the
+floor at most 0 on a probability of success, 1 on a value. The CUSUM has no bound: a value that
+does not rise adds the reference slope each second. Without a reference slope it is at most 2, the
+largest fall.
 """
 
 import math
@@ -27,6 +32,7 @@ from viva_ros.core.detection.rules import Rule, RuleSettings, Sample
 from viva_ros.core.windows import Smoother, Window, seconds
 
 SMALLEST: Final = -2.0  # smallest difference of two values
+LARGEST: Final = 2.0  # largest difference of two values
 LONGEST: Final = 60.0  # s; upper limit of the statistic
 
 
@@ -184,9 +190,20 @@ class _Floor:
         return f'success is rated {-statistic:.2f}, below the floor of {-threshold:.2f}'
 
 
-DROP: Final = Rule(_Drop, falls_with_value=lambda statistic, smoothed: True)
-NO_RISE: Final = Rule(_NoRise, falls_with_value=lambda statistic, smoothed: True)
-STALL: Final = Rule(_Stall, unit=10.0)
-SLOPE: Final = Rule(_Slope)
+DROP: Final = Rule(
+    _Drop, falls_with_value=lambda statistic, smoothed: True, largest=lambda *_: LARGEST
+)
+NO_RISE: Final = Rule(
+    _NoRise, falls_with_value=lambda statistic, smoothed: True, largest=lambda *_: LARGEST
+)
+STALL: Final = Rule(_Stall, unit=10.0, largest=lambda *_: LONGEST)
+SLOPE: Final = Rule(
+    _Slope,
+    largest=lambda settings, expected, has_success: math.inf if expected.slope > 0.0 else LARGEST,
+)
 #: The statistic is minus the value if the engine has no probability of success.
-FLOOR: Final = Rule(_Floor, falls_with_value=lambda statistic, smoothed: statistic == -smoothed)
+FLOOR: Final = Rule(
+    _Floor,
+    falls_with_value=lambda statistic, smoothed: statistic == -smoothed,
+    largest=lambda settings, expected, has_success: 0.0 if has_success else 1.0,
+)
