@@ -1,6 +1,8 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,10 @@ import pytest
 from support.errors import raises
 from support.recordings import RISING, make_label, write_recording
 
+from viva_ros.cli import calibrate
 from viva_ros.cli.evaluate import by_name, main, mean_duration
 from viva_ros.core.detection.rules import RuleSettings
-from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
+from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file, load
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import Result
@@ -87,11 +90,11 @@ def test_recording_without_outcome_is_refused_by_name(
         main([*command, '--calibration-recordings', str(calibration)])
 
 
-def own_calibration(folder: Path, alpha: float) -> Path:
+def own_calibration(folder: Path, alpha: float, rate: float = 10.0) -> Path:
     """Write a calibration to the folder of the engine."""
     made = Calibration(
         '0123456789abcdef', 'tray_lift', 60, alpha, 0.3, 59, (0.9, 0.99), RuleSettings(),
-        {'drop': Threshold(0.2, 0.3)}, '',
+        rate, {'drop': Threshold(0.2, 0.3)}, '',
     )  # fmt: skip
     path = calibration_file(folder, 'tray_lift')
     made.save(path)
@@ -115,6 +118,73 @@ def test_alpha_other_than_that_of_engine_is_refused(
             main([*command, *option])
 
 
+def commands_in(text: str) -> list[list[str]]:
+    """Return the arguments of the commands 'viva calibrate ...' in an error."""
+    commands = re.findall(r"'viva calibrate (.*?--alpha [\w. -]+)'", text)
+    return [shlex.split(found) for found in commands]
+
+
+@pytest.mark.parametrize(('alpha', 'rate'), [('0.2', 10.0), ('0.4', 5.0)])
+def test_remedy_of_another_alpha_works_as_printed(
+    evaluation_folders, worth_engine_folder, tmp_path: Path, alpha: str, rate: float
+) -> None:
+    calibration, test = evaluation_folders
+    own_calibration(worth_engine_folder, 0.01, rate)
+    command = [str(test), '--engine', str(worth_engine_folder), '--alpha', alpha]
+    command += ['--rate', str(rate)]
+    command += ['--calibration-recordings', str(calibration), '--out', str(tmp_path / 'x.json')]
+    with raises('evaluation-alpha') as caught:
+        main(command)
+    (remedy,) = commands_in(str(caught.value))
+    assert calibrate.main(remedy) == 0
+    assert main(command) == 0
+
+
+def test_calibrations_with_different_alphas_are_refused(
+    evaluation_folders, worth_engine_folder, tmp_path: Path
+) -> None:
+    calibration, test = evaluation_folders
+    other = tmp_path / 'other engine'
+    other.mkdir()
+    first, second = own_calibration(worth_engine_folder, 0.2), own_calibration(other, 0.05)
+    command = [str(test), '--engine', str(worth_engine_folder), '--engine', f'other={other}']
+    command += ['--calibration-recordings', str(calibration), '--out', str(tmp_path / 'x.json')]
+    named = f'{first} has alpha 0.2', f'{second} has alpha 0.05'
+    with raises('evaluation-alphas-differ', *named) as caught:
+        main(command)
+    (remedy,) = commands_in(str(caught.value))
+    assert str(other) in remedy and str(calibration) in remedy
+    assert calibrate.main(remedy) == 0
+    assert load(second).alpha == 0.2
+    assert main(command) == 0
+
+
+def test_engine_without_calibration_gets_the_alpha_of_the_others(
+    evaluation_folders, worth_engine_folder, tmp_path: Path
+) -> None:
+    calibration, test = evaluation_folders
+    own_calibration(worth_engine_folder, 0.01)
+    other = tmp_path / 'other'
+    other.mkdir()
+    command = [str(test), '--engine', str(worth_engine_folder), '--engine', f'other={other}']
+    command += ['--calibration-recordings', str(calibration), '--out', str(tmp_path / 'x.json')]
+    with raises('calibration-episodes', 'rate of 0.01'):
+        main(command)
+
+
+def test_calibration_of_another_rate_is_refused(
+    evaluation_folders, worth_engine_folder, tmp_path: Path
+) -> None:
+    calibration, test = evaluation_folders
+    own_calibration(worth_engine_folder, 0.2, rate=5.0)
+    out = tmp_path / 'x.json'
+    command = [str(test), '--engine', str(worth_engine_folder), '--out', str(out)]
+    command += ['--calibration-recordings', str(calibration)]
+    with raises('calibration-rate', 'at 5 Hz, these are at 10 Hz', 'set rate to 5'):
+        main(command)
+    assert main([*command, '--rate', '5']) == 0  # the remedy
+
+
 def test_alpha_sets_thresholds_of_engine_without_calibration(
     evaluation_folders, worth_engine_folder, tmp_path: Path
 ) -> None:
@@ -126,7 +196,7 @@ def test_alpha_sets_thresholds_of_engine_without_calibration(
 
 @pytest.mark.parametrize('option', [
     {'alpha': 0.1}, {'checks': 1}, {'proprio': Path('p')}, {'engine': ('e',)},
-    {'calibration_recordings': Path('c')},
+    {'calibration_recordings': Path('c')}, {'rate': 10.0},
 ], ids=lambda option: next(iter(option)))  # fmt: skip
 def test_scores_exclude_options_of_engines(option: dict) -> None:
     flag = '--' + next(iter(option)).replace('_', '-')

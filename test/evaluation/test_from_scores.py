@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from support.recordings import RISING, make_label, write_recording
 
 from viva_ros.cli.evaluate import main as evaluate_main
 from viva_ros.cli.main import main
+from viva_ros.core.detection.rules import RuleSettings
+from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.data.episode import Annotation, Mark, save
+from viva_ros.evaluation.from_scores import calibrations_of, check_alphas
 from viva_ros.evaluation.run import TIME, VIVA
 
 pytestmark = pytest.mark.medium
@@ -106,6 +110,31 @@ def test_tables_that_do_not_match_are_refused_by_name(
     with raises(code, *named):
         evaluate_main(command)
     assert not out.exists()
+
+
+def scored(name: str, alpha: float, **changes: object) -> Any:
+    made = Calibration(
+        'e', 'tray_lift', 60, alpha, 0.3, 59, (0.9, 0.99), RuleSettings(), 10.0,
+        {'drop': Threshold(0.2, 0.3)}, '',
+    )  # fmt: skip
+    content = {**json.loads(made.to_json()), **changes}
+    content.pop('format')
+    return SimpleNamespace(path=Path(name), header={'task': 'tray_lift', 'calibration': content})
+
+
+def test_calibration_of_an_earlier_version_in_a_table_is_refused() -> None:
+    made = calibrations_of({Path('r'): scored('a.parquet', 0.1)})
+    assert made['tray_lift'].rate == 10.0
+    before = scored('a.parquet', 0.1, rules={'done_above': 0.8})
+    with raises('table-calibration-format', 'a.parquet', 'done_above', 'score again'):
+        calibrations_of({Path('r'): before})
+
+
+def test_tables_with_different_alphas_are_refused() -> None:
+    check_alphas([scored('a.parquet', 0.1), scored('b.parquet', 0.1)])
+    both = 'a.parquet has alpha 0.1', 'b.parquet has alpha 0.05', 'viva score'
+    with raises('table-alphas-differ', *both):
+        check_alphas([scored('a.parquet', 0.1), scored('b.parquet', 0.05)])
 
 
 def test_table_without_thresholds_is_refused(

@@ -20,7 +20,13 @@ from viva_ros.core.files import write_atomically
 from viva_ros.data.open import find
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.evaluation import tables
-from viva_ros.evaluation.from_scores import calibrations_of, engine_of, read_tables, results_of
+from viva_ros.evaluation.from_scores import (
+    calibrations_of,
+    check_alphas,
+    engine_of,
+    read_tables,
+    results_of,
+)
 from viva_ros.evaluation.perturbations import measure_checks
 from viva_ros.evaluation.plots import draw
 from viva_ros.evaluation.results import Result
@@ -35,6 +41,7 @@ from viva_ros.evaluation.run import (
     tasks_of,
 )
 from viva_ros.evaluation.summary import by_task, of_all
+from viva_ros.scoring.scorer import RATE
 from viva_ros.sim.tasks import registry
 
 __all__ = ['camera_only', 'main', 'mean_duration']
@@ -97,9 +104,12 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     tasks = tasks_of(testing, next(iter(named.values())))
     if config.task:
         tasks = {path: task for path, task in tasks.items() if task == config.task}
-    contenders = load_contenders(named, sorted(set(tasks.values())), config.alpha, calibrating)
-    results, first = run(contenders, tasks), contenders[0]
-    checks = measure_checks(first, tasks, config.checks) if config.checks else {}
+    rate = config.rate or RATE
+    contenders = load_contenders(
+        named, sorted(set(tasks.values())), config.alpha, calibrating, rate
+    )
+    results, first = run(contenders, tasks, rate), contenders[0]
+    checks = measure_checks(first, tasks, config.checks, rate) if config.checks else {}
     info = next(iter(first.engines.values()))().info
     return Evaluation(results, list(tasks), asdict(info), checks, first.calibrations)
 
@@ -108,6 +118,7 @@ def of_scores(config: EvaluationConfig) -> Evaluation:
     """Read the values from the tables of 'viva score'."""
     folders = by_name(config.scores)
     scored = {name: read_tables(Path(folder), config.task) for name, folder in folders.items()}
+    check_alphas([table for tables in scored.values() for table in tables.values()])
     results, paths = results_of(scored, find(config.recordings), config.task)
     first = next(iter(scored.values()))
     return Evaluation(results, paths, engine_of(first), {}, calibrations_of(first))

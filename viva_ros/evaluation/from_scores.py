@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from viva_ros.core.detection.thresholds import FORMAT, Calibration, parse
-from viva_ros.core.errors import CalibrationError, RecordingError
+from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
 from viva_ros.core.events import Event, Level
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
@@ -42,7 +42,7 @@ def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
             raise CalibrationError(
                 'table-without-thresholds',
                 f'{table.path} was made without thresholds, so its alarms are unknown: run '
-                "'viva calibrate' for the engine, then score again",
+                "'viva calibrate' for the engine, then score again without --no-alarms",
             )
     return {Path(table.header['made_of']['input'][0]): table for table in chosen}
 
@@ -103,11 +103,38 @@ def alarms_of(table: Scored) -> list[Event]:
 
 
 def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
-    """Return the calibrations of the alarms, by task."""
-    return {
-        table.header['task']: parse({'format': FORMAT, **table.header['calibration']})
-        for table in tables.values()
-    }
+    """
+    Return the calibrations of the alarms, by task.
+
+    :raises CalibrationError: if a table was made with a calibration of an earlier format
+    """
+    found = {}
+    for table in tables.values():
+        try:
+            found[table.header['task']] = parse({'format': FORMAT, **table.header['calibration']})
+        except (KeyError, TypeError, ValueError, ConfigurationError) as error:
+            raise CalibrationError(
+                'table-calibration-format',
+                f'{table.path} was made with thresholds that this version does not use '
+                f'({type(error).__name__}: {error}): calibrate again, then score again',
+            ) from error
+    return found
+
+
+def check_alphas(tables: Sequence[Scored]) -> None:
+    """
+    Check that the alarms of all tables have one alpha.
+
+    :raises CalibrationError: with one table of each alpha
+    """
+    found = {table.header['calibration']['alpha']: table.path for table in tables}
+    if len(found) > 1:
+        each = ', '.join(f'{path} has alpha {alpha:g}' for alpha, path in found.items())
+        raise CalibrationError(
+            'table-alphas-differ',
+            f"alphas differ: {each}: score again with calibrations of one alpha ('viva score "
+            "--calibration')",
+        )
 
 
 def engine_of(tables: Mapping[Path, Scored]) -> dict[str, Any]:

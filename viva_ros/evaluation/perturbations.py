@@ -24,7 +24,7 @@ from viva_ros.evaluation.run import Case, Contender, cases
 from viva_ros.metrics.intervals import interval, known_mean, mean
 from viva_ros.metrics.ranking import spearman
 from viva_ros.scoring.replay import ReplayInput
-from viva_ros.scoring.scorer import estimates, judge, rule_alarms, series_of
+from viva_ros.scoring.scorer import RATE, estimates, judge, rule_alarms, series_of
 
 Shown = list[tuple[int, ReplayInput]]  # index in the recording, and input at its new time
 GREY: Final = 40  # grey level of a covered lens, not black
@@ -127,13 +127,14 @@ def checks(cameras: Sequence[str], tasks: int) -> Iterator[PerturbationCheck]:
 
 
 def measure_checks(
-    one: Contender, tasks: Mapping[Path, str], limit: int
+    one: Contender, tasks: Mapping[Path, str], limit: int, rate: float = RATE
 ) -> dict[str, dict[str, Any]]:
     """
     Run all checks for one contender.
 
     :param tasks: test recording to its task
     :param limit: number of recordings of each task and outcome
+    :param rate: rate of the simulated monitor, Hz
     :returns: by check: rank correlation with true progress and with time, mean change of the
         value, share of successes and of failures with an alarm
     """
@@ -141,7 +142,7 @@ def measure_checks(
     cameras = next(iter(infos.values())).cameras
     found: dict[str, list[dict[str, float]]] = {}
     wanted = list(checks(cameras, len(one.engines)))
-    for case in cases(_some(tasks, limit), infos):
+    for case in cases(_some(tasks, limit), infos, rate):
         base: dict[int, float] = {}
         for check in wanted:
             row = _measure(check, case, one, base)

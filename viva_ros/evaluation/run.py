@@ -10,13 +10,15 @@ calibration recordings, unless an engine has its own calibration.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from os.path import commonpath
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from viva_ros.calibration.data import calibrate_engine, is_undisturbed
+from viva_ros.calibration.data import Sources, calibrate_engine, is_undisturbed
 from viva_ros.calibration.fit import ALPHA, WARN_ALPHA
 from viva_ros.core.detection.thresholds import Calibration, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, EngineError, RecordingError
@@ -31,8 +33,8 @@ from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
 from viva_ros.scoring.jobs import calibration_of
-from viva_ros.scoring.replay import ReplayInput
-from viva_ros.scoring.scorer import estimates, judge, replay_for_engine, rule_alarms
+from viva_ros.scoring.replay import ReplayInput, check_rate
+from viva_ros.scoring.scorer import RATE, estimates, judge, replay_for_engine, rule_alarms
 
 
 class TimeCounter:
@@ -100,9 +102,16 @@ class EvaluationConfig:
     alpha: float | None = setting(
         None,
         'Share of successful episodes that may raise an alarm; refused if the calibration of an '
-        f"engine has another; default: that of the engine's calibration, or {ALPHA}.",
+        f'engine has another; default: that of all calibrations of the engines, or {ALPHA}.',
         above=0.0,
         below=1.0,
+    )
+    rate: float | None = setting(
+        None,
+        'Rate of the simulated monitor, Hz; calibrations for another rate are refused; default: '
+        f'{RATE:g}.',
+        above=0.0,
+        at_most=100.0,
     )
     checks: int = setting(
         0,
@@ -113,12 +122,15 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         validate(self)
-        others = (self.engine, self.proprio, self.checks, self.calibration_recordings, self.alpha)
+        others = (
+            self.engine, self.proprio, self.checks, self.calibration_recordings, self.alpha,
+            self.rate,
+        )  # fmt: skip
         if self.scores and any(others):
             raise ConfigurationError(
                 'evaluation-options',
                 '--scores reads values and alarms from tables: leave out --engine, --proprio, '
-                '--checks, --calibration-recordings and --alpha',
+                '--checks, --calibration-recordings, --alpha and --rate',
             )
         if not self.scores and self.calibration_recordings is None:
             raise ConfigurationError(
@@ -147,64 +159,105 @@ def load_contenders(
     tasks: Sequence[str],
     alpha: float | None,
     calibrating: Sequence[Path],
+    rate: float = RATE,
 ) -> list[Contender]:
     """
     Load engines with their calibrations, calibrate those without, and add the time baselines.
 
+    All have one alpha: otherwise their figures could not be compared or joined.
+
     :param named: folders of engines by name
-    :param alpha: share of successes that may raise an alarm; None for that of each calibration
+    :param alpha: share of successes that may raise an alarm; None for that of the calibrations
     :param calibrating: calibration recordings
-    :raises ConfigurationError: if the calibration of an engine has another alpha
+    :param rate: rate of the simulated monitor, Hz
+    :raises ConfigurationError: if the calibrations of the engines have other or different alphas
     """
-    contenders = [_engine(name, folder, tasks, alpha, calibrating)
-                  for name, folder in named.items()]  # fmt: skip
-    first = contenders[0]
-    infos = {task: engine().info for task, engine in first.engines.items()}
-    alphas = {task: one.alpha for task, one in first.calibrations.items()}
-    return contenders + time_baselines(infos, alphas, calibrating)
+    loaded = {
+        name: {task: partial(_same, load(folder, task)) for task in tasks}
+        for name, folder in named.items()
+    }
+    own = {
+        (name, task): found
+        for name, engines in loaded.items()
+        for task, engine in engines.items()
+        if (found := calibration_of(named[name], task, engine().info.fingerprint, rate))
+    }
+    sources = Sources(calibrating, rate, leave_out_failures=True)
+    alpha = _common_alpha(own, named, alpha, sources)
+    contenders = [
+        Contender(name, engines, {
+            task: own.get((name, task)) or _thresholds(engine, task, alpha, sources)
+            for task, engine in engines.items()
+        })
+        for name, engines in loaded.items()
+    ]  # fmt: skip
+    infos = {task: engine().info for task, engine in contenders[0].engines.items()}
+    return contenders + time_baselines(infos, dict.fromkeys(tasks, alpha), sources)
 
 
-def _engine(
-    name: str,
-    folder: Path,
-    tasks: Sequence[str],
-    alpha: float | None,
-    calibrating: Sequence[Path],
-) -> Contender:
-    engines, calibrations = {}, {}
-    for task in tasks:
-        engine = load(folder, task)
-        engines[task] = partial(_same, engine)
-        own = calibration_of(folder, task, engine.info.fingerprint)
-        if own is not None and alpha not in (None, own.alpha):
-            raise ConfigurationError(
-                'evaluation-alpha',
-                f'--alpha is {alpha:g}, but {calibration_file(folder, task)} has alpha '
-                f"{own.alpha:g}: leave out --alpha, or run 'viva calibrate --alpha {alpha:g}'",
-            )
-        if own is None:
-            share = ALPHA if alpha is None else alpha
-            own = _thresholds(engines[task], task, share, calibrating)
-        calibrations[task] = own
-    return Contender(name, engines, calibrations)
+def _common_alpha(
+    own: Mapping[tuple[str, str], Calibration], named: Mapping[str, Path], alpha: float | None,
+    sources: Sources,
+) -> float:  # fmt: skip
+    """
+    Return the alpha of all calibrations.
+
+    :param own: calibrations by name of the engine and task
+    :param alpha: that of the option; None without the option
+    :raises ConfigurationError: if a calibration has another alpha, with the commands that mend it
+    """
+    alphas = {one.alpha for one in own.values()}
+    if alpha is None and len(alphas) < 2:
+        return next(iter(alphas), ALPHA)
+    wanted = next(iter(own.values())).alpha if alpha is None else alpha
+    others = [(named[name], task) for (name, task), one in own.items() if one.alpha != wanted]
+    if not others:
+        return wanted
+    commands = '; '.join(_command(folder, task, wanted, sources) for folder, task in others)
+    if alpha is None:
+        each = ', '.join(
+            f'{calibration_file(named[name], task)} has alpha {one.alpha:g}'
+            for (name, task), one in own.items()
+        )
+        raise ConfigurationError(
+            'evaluation-alphas-differ', f'alphas differ: {each}: run {commands}'
+        )
+    folder, task = others[0]
+    has = next(one.alpha for (name, at), one in own.items() if (named[name], at) == others[0])
+    raise ConfigurationError(
+        'evaluation-alpha',
+        f'--alpha is {wanted:g}, but {calibration_file(folder, task)} has alpha {has:g}: leave '
+        f'out --alpha, or run {commands}',
+    )
+
+
+def _command(folder: Path, task: str, alpha: float, sources: Sources) -> str:
+    """Return the command that calibrates an engine for a task on the calibration recordings."""
+    recordings = quote(commonpath(sources.paths)) if sources.paths else 'RECORDINGS'
+    options = f' --warn-alpha {alpha:g}' if alpha > WARN_ALPHA else ''
+    options += f' --rate {sources.rate:g}' if sources.rate != RATE else ''
+    return (
+        f"'viva calibrate {recordings} --leave-out-failures --engine {quote(str(folder))} "
+        f"--task {quote(task)} --alpha {alpha:g}{options}'"
+    )
 
 
 def _thresholds(
-    engine: Callable[[], Engine], task: str, alpha: float, calibrating: Sequence[Path]
+    engine: Callable[[], Engine], task: str, alpha: float, sources: Sources
 ) -> Calibration:
-    return calibrate_engine(engine, task, calibrating, alpha, max(alpha, WARN_ALPHA))
+    return calibrate_engine(engine, task, sources, alpha, max(alpha, WARN_ALPHA))
 
 
 def time_baselines(
-    infos: Mapping[str, EngineInfo], alphas: Mapping[str, float], calibrating: Sequence[Path]
+    infos: Mapping[str, EngineInfo], alphas: Mapping[str, float], sources: Sources
 ) -> list[Contender]:
     """Return the time counter, whose value rises with time, and the time-out, which alarms."""
     rising, overdue, calibrations = {}, {}, {}
     for task, info in infos.items():
-        duration = mean_duration(calibrating, task)
+        duration = mean_duration(sources.paths, task)
         rising[task] = partial(TimeCounter, info, duration)
         overdue[task] = partial(TimeCounter, info, duration, overdue=True)
-        calibrations[task] = _thresholds(overdue[task], task, alphas[task], calibrating)
+        calibrations[task] = _thresholds(overdue[task], task, alphas[task], sources)
     return [Contender(TIME, rising, {}), Contender(OVERDUE, overdue, calibrations)]
 
 
@@ -284,8 +337,15 @@ class Case:
     moments: list[TruthMessage]
 
 
-def cases(tasks: Mapping[Path, str], infos: Mapping[str, EngineInfo]) -> Iterator[Case]:
-    """Yield the test recordings in order, with a progress bar."""
+def cases(
+    tasks: Mapping[Path, str], infos: Mapping[str, EngineInfo], rate: float = RATE
+) -> Iterator[Case]:
+    """
+    Yield the test recordings in order, with a progress bar.
+
+    :param rate: rate of the simulated monitor, Hz
+    :raises RecordingError: if a recording has the values of a monitor at another rate
+    """
     console = Console(stderr=True)
     for path in track(list(tasks), 'evaluating', console=console):
         recording, task = open_recording(path), tasks[path]
@@ -293,7 +353,8 @@ def cases(tasks: Mapping[Path, str], infos: Mapping[str, EngineInfo]) -> Iterato
             console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
         episode = episodes_of(recording)[0]
         assert episode.label is not None  # checked by tasks_of
-        inputs = list(replay_for_engine(recording, infos[task]))
+        check_rate(recording, rate)
+        inputs = list(replay_for_engine(recording, infos[task], rate))
         yield Case(episode, episode.label, task, inputs, truth(recording))
 
 
@@ -304,16 +365,19 @@ def evaluate_case(case: Case, one: Contender) -> Result:
     return result(case.episode, case.label, samples, alarms, case.moments)
 
 
-def run(contenders: Sequence[Contender], tasks: Mapping[Path, str]) -> dict[str, list[Result]]:
+def run(
+    contenders: Sequence[Contender], tasks: Mapping[Path, str], rate: float = RATE
+) -> dict[str, list[Result]]:
     """
     Evaluate all contenders on all recordings.
 
     :param tasks: test recording to its task
+    :param rate: rate of the simulated monitor, Hz
     :returns: results by name of the contender
     """
     results: dict[str, list[Result]] = {contender.name: [] for contender in contenders}
     infos = {task: engine().info for task, engine in contenders[0].engines.items()}
-    for case in cases(tasks, infos):
+    for case in cases(tasks, infos, rate):
         for one in contenders:
             results[one.name].append(evaluate_case(case, one))
     return _join_time_baselines(results)
