@@ -7,6 +7,7 @@ The file is in the folder of the recordings; its entries override the labels in 
 first marked error is the time 'manifest' of the label.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -85,6 +86,26 @@ class Episode:
     cameras: Mapping[str, Frames]
     joints: Joints
     label: Label | None
+
+    @property
+    def identity(self) -> str:
+        """
+        Return the content identity: equal for two recordings of the same motion.
+
+        It is the same after renaming, copying, labelling, another container, other stamps, another
+        compression of the images, and another order of the joints. It differs after resampling,
+        trimming, and with other joints. Simulated episodes of one seed whose failure does not
+        change the motion share it.
+
+        :returns: first 16 hex digits of the SHA-256 over the positions in float32, little-endian,
+            rows by stamp and columns by joint name; empty without joint states
+        """
+        joints = self.joints
+        if not joints.positions.size:
+            return ''
+        columns = sorted(range(len(joints.names)), key=lambda k: joints.names[k])
+        ordered = joints.positions[:, columns].astype('<f4')
+        return hashlib.sha256(ordered.tobytes()).hexdigest()[:16]
 
 
 NAME: Final = 'labels.json'
