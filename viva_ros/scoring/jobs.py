@@ -23,6 +23,7 @@ from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of, task_of
 from viva_ros.engine.api import Engine
 from viva_ros.engine.factory import load
+from viva_ros.engine.manifest import trained_episodes
 from viva_ros.engine.resources import engine_folder, tasks_known
 from viva_ros.scoring.frame_index import timelines
 from viva_ros.scoring.scorer import Scores, score
@@ -31,6 +32,7 @@ from viva_ros.scoring.store import (
     VALUES_SUFFIX,
     header,
     header_of,
+    is_trained,
     is_whole,
     progress_table,
     values_table,
@@ -172,6 +174,7 @@ class Scorer:
     def __init__(self, options: ScoreOptions) -> None:
         self._options = options
         self._loaded: dict[str, tuple[Engine, Calibration | None]] = {}
+        self._trained: dict[str, frozenset[str] | None] = {}
 
     def attempt(self, job: ScoreJob) -> ScoreOutcome:
         """Score a recording; a VivaError becomes an outcome, other errors are raised."""
@@ -198,6 +201,12 @@ class Scorer:
             return None
         if json.loads(json.dumps(self._made_of(made_from, found['task']))) != found['made_of']:
             return None
+        trained = self._trained[self._options.task or found['task']]
+        if trained is not None:  # earlier versions did not note it
+            for entry in found['episodes']:
+                known = is_trained(entry.get('identity', ''), trained)
+                if 'identity' not in entry or entry.get('trained') != known:
+                    return None
         summary: dict[str, Any] = {
             k: math.nan if v is None else v for k, v in found['summary'].items()
         }
@@ -220,7 +229,8 @@ class Scorer:
             first_frame(job.ref),
         )  # fmt: skip
         made_of = self._made_of(made_from, task)
-        content = header_of(scores, episodes, made_of, self._options.command)
+        trained = self._trained[task]
+        content = header_of(scores, episodes, made_of, self._options.command, trained)
         counts = summary(scores, len(episodes))
         content['data_set'] = job.ref.dataset.name if job.ref.dataset else ''
         content['summary'] = {k: None if v != v else v for k, v in counts.items()}
@@ -246,6 +256,7 @@ class Scorer:
                 folder, task, engine.info.fingerprint, self._options.calibration
             )
             self._loaded[task] = engine, found
+            self._trained[task] = trained_episodes(folder)
         return self._loaded[task]
 
     def _made_of(self, made_from: list[Any], task: str) -> dict[str, Any]:
