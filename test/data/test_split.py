@@ -9,14 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.errors import raises
+from support.recordings import make_label, write_recording
 from support.slides import slide_episode, write_slide
 
+from viva_ros.cli.main import main
 from viva_ros.data.episode import Joints
-from viva_ros.data.open import open_recording
+from viva_ros.data.open import inside, open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import PARTS, check_disjoint, identities_of, select, split
 from viva_ros.training.sources import split_all
 
+MAP = """\
+rate: {rate}
+robot: small
+task: tray_lift
+cameras: {{head: /head/image_raw/compressed, wrist: /wrist/image_raw/compressed}}
+joints: [{{topic: /joint_states}}]
+limits: {{max_gap: 0.5, max_skew: 0.2}}
+"""
 GOLDEN = {
     'train': ['01', '02', '05', '06', '07', '08', '09', '10', '12', '15'], 'validation': [],
     'calibration': ['11', '14', 'tray/episode_000007_retry'], 'test': ['00', '03', '04', '13'],
@@ -259,3 +269,19 @@ def test_copied_test_recording_is_found_in_the_calibration() -> None:
         check_disjoint(calibrating, {Path('t/a'): {'3'}, Path('t/b'): {'2'}})
     with raises('evaluation-overlap', '1 of 1', Path('c/a')):
         check_disjoint(calibrating, {Path('c/a'): set()})
+
+
+def test_identity_survives_an_import_at_the_rate_of_the_joints(tmp_path: Path) -> None:
+    """At a lower rate, or with joint states after the last image, it is another episode."""
+    worth = [-0.5 + 0.02 * step for step in range(40)]
+    bag = write_recording(tmp_path / 'a.mcap', worth, label=make_label())
+    found = {}
+    for rate in (10, 5):
+        recipe, out = tmp_path / f'{rate}.yaml', tmp_path / f'dataset_{rate}'
+        recipe.write_text(MAP.format(rate=rate))
+        command = ['import', str(bag), '--map', str(recipe), '--out', str(out), '--success']
+        assert main(command) == 0
+        found[rate] = episodes_of(open_recording(inside(out)[0]))[0].identity
+    expected = episodes_of(open_recording(bag))[0].identity
+    assert found[10] == expected
+    assert found[5] != expected

@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.rate, args.batch, args.corrections, command_line('score'),
     )  # fmt: skip
     outcomes = run(jobs, options, args.processes, args.ray, Console())
-    join_progress(jobs)
+    if args.part is None:  # the table of a dataset must have all episodes
+        join_progress(jobs)
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table(outcomes))
     return 2 if any(one.state == FAILED or one.losses for one in outcomes) else 0
 

@@ -93,9 +93,9 @@ class Episode:
         Return the content identity: equal for two recordings of the same motion.
 
         It is the same after renaming, copying, labelling, another container, other stamps, another
-        compression of the images, and another order of the joints. It differs after resampling,
-        trimming, and with other joints. Simulated episodes of one seed whose failure does not
-        change the motion share it.
+        compression of the images, and another order of the joints. It differs after resampling or
+        trimming, as an import at another rate does, and with other joints. Simulated episodes of
+        one seed whose failures do not change the motion share it.
 
         :returns: first 16 hex digits of the SHA-256 over the positions in float32, little-endian,
             rows by stamp and columns by joint name; empty without joint states
