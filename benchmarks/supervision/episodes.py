@@ -66,8 +66,8 @@ def read_identities(
     for path in track(paths, 'reading', console=Console(stderr=True)):
         scored = any(is_scored(path, folder, info, task) for task, info in infos.items())
         entries = (header(table_of(path, folder)) or {})['episodes'] if scored else []
-        if entries and all('identity' in one for one in entries):
-            found[path] = frozenset(one['identity'] for one in entries if one['identity'])
+        if entries and all('identities' in one for one in entries):
+            found[path] = frozenset(mark for one in entries for mark in one['identities'])
         else:
             found[path] = identities_of(known_episodes(open_recording(path)) or ())
     return found

@@ -13,7 +13,7 @@ from support.recordings import make_label, write_recording
 from support.slides import slide_episode, write_slide
 
 from viva_ros.cli.main import main
-from viva_ros.data.episode import Joints
+from viva_ros.data.episode import Frames, Joints, Label
 from viva_ros.data.open import inside, open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import PARTS, check_disjoint, identities_of, select, split
@@ -222,6 +222,28 @@ def test_identity_differs_with_joints_rate_and_order(tmp_path: Path) -> None:
     empty = replace(episode, joints=Joints(stamps[:0], names, positions[:0]))
     assert empty.identity == ''
     assert identities_of([empty, episode]) == {episode.identity}
+
+
+def test_retry_is_found_in_the_episode_that_joins_it() -> None:
+    """A joined episode has the attempt, the way home and the retry; frames begin later."""
+    joined = slide_episode(1)
+    stamps, positions = joined.joints.stamps, joined.joints.positions
+    head = joined.cameras['head']
+    later = {'head': Frames(head.stamps[1:], head.images[1:])}  # 0.1 s, 5 joint states
+    label = Label('slide', True, 'retry_slip', 1, {'retry': 0.2, 'attempt': 0.4})
+    joined = replace(joined, label=label, cameras=later)
+    alone = Joints(stamps[15:] + 7, joined.joints.names, positions[15:])
+    retry = replace(joined, joints=alone, label=None)
+    assert joined.identities == {joined.identity, retry.identity}
+    assert retry.identities == {retry.identity}
+
+
+def test_joined_episode_is_in_the_part_of_its_episode(tmp_path: Path) -> None:
+    for path in touch(tmp_path, 60):
+        path.with_stem(f'{path.stem.removesuffix("_retry")}_joined').touch()
+    for paths in split(tmp_path).values():
+        names = {path.stem for path in paths}
+        assert all(f'{name[:14]}_joined' in names and name[:14] in names for name in names)
 
 
 def test_untrained_recordings_pass_and_trained_are_named(tmp_path: Path) -> None:

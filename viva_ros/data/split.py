@@ -74,11 +74,11 @@ def is_divided(folder: Path) -> bool:
 
 
 def _draw(folder: Path, stream: str, path: Path) -> float:
-    """Return a number in [0, 1), the same for an episode and its retry, by subfolder and seed."""
+    """Return a number in [0, 1), by subfolder and seed: an episode and its retry have the same."""
     inside = path.relative_to(folder) if path.is_relative_to(folder) else path
     first = inside.parts[0] if inside.parts else ''  # none if the folder is a recording
     parts = inside.parts[1:-1] if first in SHARES else inside.parts[:-1]
-    name = '/'.join([*parts, path.stem.removesuffix('_retry')])
+    name = '/'.join([*parts, path.stem.removesuffix('_retry').removesuffix('_joined')])
     digest = hashlib.sha256(f'{stream} {name}'.encode()).digest()
     return int.from_bytes(digest[:8], 'big') / 2**64
 
@@ -198,7 +198,7 @@ def _share(path: Path, part: str, option: str, everything: list[Path]) -> list[P
 
 def identities_of(episodes: Iterable[Episode]) -> frozenset[str]:
     """Return the content identities of episodes; those without joint states have none."""
-    return frozenset(episode.identity for episode in episodes) - {''}
+    return frozenset(one for episode in episodes for one in episode.identities)
 
 
 def check_disjoint(calibrating: Identities, testing: Identities) -> None:

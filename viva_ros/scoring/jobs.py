@@ -204,8 +204,8 @@ class Scorer:
         trained = self._trained[self._options.task or found['task']]
         if trained is not None:  # earlier versions did not note it
             for entry in found['episodes']:
-                known = is_trained(entry.get('identity', ''), trained)
-                if 'identity' not in entry or entry.get('trained') != known:
+                known = is_trained(entry.get('identities', ()), trained)
+                if 'identities' not in entry or entry.get('trained') != known:
                     return None
         summary: dict[str, Any] = {
             k: math.nan if v is None else v for k, v in found['summary'].items()

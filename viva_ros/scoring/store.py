@@ -175,13 +175,15 @@ def episode_entry(one: Timeline, trained: Collection[str] | None = None) -> dict
         'control_rate': known_number(one.control_rate), 'corrections': one.corrections,
         'task': label.task if label else None, 'success': label.success if label else None,
         'failure': label.failure if label else None, 'times': dict(label.times) if label else {},
-        'identity': one.identity or None, 'trained': is_trained(one.identity, trained),
+        'identities': sorted(one.identities), 'trained': is_trained(one.identities, trained),
     }  # fmt: skip
 
 
-def is_trained(identity: str | None, trained: Collection[str] | None) -> bool | None:
+def is_trained(identities: Collection[str], trained: Collection[str] | None) -> bool | None:
     """Return whether an engine was trained on an episode; None if unknown."""
-    return None if not identity or trained is None else identity in trained
+    if trained is None or not identities:
+        return None
+    return not set(trained).isdisjoint(identities)
 
 
 def with_header(table: pa.Table, header: Mapping[str, Any]) -> pa.Table:
@@ -229,7 +231,7 @@ class ScoredEpisode:
 
     :param path: path of the table
     :param entry: metadata: id, frames, begin and end (ns), control_rate (Hz), task, success (None
-        without a label), corrections (s), identity, trained (whether the engine was trained on it)
+        without a label), corrections (s), identities, trained (whether the engine learnt from it)
     :param stamps: stamps of the frames, (T,) ns
     :param values: V, (T,); NaN where unknown or where the engine was not asked
     :param asked: whether the engine was asked, (T,)

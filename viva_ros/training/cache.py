@@ -36,7 +36,7 @@ __all__ = ['Cut', 'Data', 'channels', 'join', 'load', 'write_shard']
 IMAGES: Final = 'images'
 MOMENTS: Final = ('stamps', 'proprio', 'returned', 'failed')  # one row each moment
 TRACK: Final = ('joint_stamps', 'joints')  # one row each control step
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any)
         np.save(shard / f'{name}.npy', rows.astype(np.float32) if rows.dtype == float else rows)
     labels = [
         {
-            'name': e.name, 'identity': e.identity, 'count': len(p.stamps),
+            'name': e.name, 'identities': sorted(e.identities), 'count': len(p.stamps),
             'control_steps': len(p.joints), **asdict(e.label),
         }
         for e, p in zip(episodes, pieces, strict=True) if e.label

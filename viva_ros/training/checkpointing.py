@@ -250,7 +250,10 @@ def provenance(
 def identities(learn: Data, hold: Data | None = None) -> dict[str, list[str]]:
     """Return the content identities of the training and the validation episodes, sorted."""
     parts = {TRAIN: learn.labels, VALIDATION: [] if hold is None else hold.labels}
-    return {part: sorted({label['identity'] for label in of}) for part, of in parts.items()}
+    return {
+        part: sorted({one for label in of for one in label['identities']})
+        for part, of in parts.items()
+    }
 
 
 LIBRARIES: Final = (
