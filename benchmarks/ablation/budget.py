@@ -12,7 +12,7 @@ from benchmarks.ablation.entries import Entry
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.open import identity, inside, resolve
-from viva_ros.training.sources import split
+from viva_ros.data.split import split
 from viva_ros.training.trainer import Schedule
 
 PLAN: Final = 'plan.json'

@@ -30,7 +30,7 @@ from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
-from viva_ros.training import cache, losses
+from viva_ros.training import cache, checkpointing, losses
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.cache import Cut
 from viva_ros.training.dataset import Data
@@ -71,7 +71,9 @@ def learn_frames(budget: Budget) -> None:
     raw = losses.encode_all(model.eval(), data)
     losses.set_statistics(model, raw)
     _save(_copy(budget, 0), raw)
-    checkpoint.write(budget.shared / FRAMES, model, {'stage': 'vae', 'steps': steps})
+    about = {'stage': 'vae', 'steps': steps}
+    about |= {'episode_identities': checkpointing.identities(data)}
+    checkpoint.write(budget.shared / FRAMES, model, about)
 
 
 def learn_motion(budget: Budget) -> None:
@@ -84,7 +86,9 @@ def learn_motion(budget: Budget) -> None:
     schedule = Schedule(steps, 32, 1e-3, min(200, max(1, steps // 5)))
     loss = losses.VideoLoss(model, data, _open(_copy(budget, 0)), clip_spacing(data))
     TrainStage('video', model.transformer, schedule, budget.shared, budget.seed + 1, loss).run()
-    checkpoint.write(budget.shared / MOTION, model, {'stage': 'video', 'steps': steps})
+    about = {'stage': 'video', 'steps': steps}
+    about |= {'episode_identities': checkpointing.identities(data)}
+    checkpoint.write(budget.shared / MOTION, model, about)
 
 
 def encode_copy(budget: Budget, number: int) -> None:
@@ -158,6 +162,7 @@ def train(budget: Budget, name: str) -> None:
         'vae_steps': budget.vae_steps, 'video_steps': budget.video_steps,
         'episodes': len(given.data.labels), 'moments': len(given.data.images),
         'episode_seeds': seeds_of(given.data.labels),
+        'episode_identities': checkpointing.identities(given.data),
     }  # fmt: skip
     write(folder / CHECKPOINT, module, given.config, content)
 

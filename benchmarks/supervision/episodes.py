@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.progress import track
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.episode import Label
+from viva_ros.data.open import open_recording
+from viva_ros.data.split import SelectedRecordings, identities_of
 from viva_ros.engine.api import EngineInfo
 from viva_ros.evaluation.results import group_of
-from viva_ros.scoring.jobs import FAILED, STOP, ScoreOptions
+from viva_ros.scoring.jobs import FAILED, STOP, ScoreOptions, known_episodes
 from viva_ros.scoring.run import plan, run
 from viva_ros.scoring.scorer import RATE, series_of
 from viva_ros.scoring.series import ValueSeries
@@ -50,19 +53,41 @@ class Case:
         return int(found[1]) if found else None
 
 
+def read_identities(
+    paths: Sequence[Path], folder: Path, infos: Mapping[str, EngineInfo]
+) -> dict[Path, frozenset[str]]:
+    """
+    Return the content identities of recordings: from their tables, or by opening them.
+
+    :param folder: of the tables
+    :param infos: description of the engine by task
+    """
+    found = {}
+    for path in track(paths, 'reading', console=Console(stderr=True)):
+        scored = any(is_scored(path, folder, info, task) for task, info in infos.items())
+        entries = (header(table_of(path, folder)) or {})['episodes'] if scored else []
+        if entries and all('identities' in one for one in entries):
+            found[path] = frozenset(mark for one in entries for mark in one['identities'])
+        else:
+            found[path] = identities_of(known_episodes(open_recording(path)) or ())
+    return found
+
+
 def score_missing(
-    given: Sequence[Path], folder: Path, engine: Path, infos: Mapping[str, EngineInfo],
+    given: SelectedRecordings, folder: Path, engine: Path, infos: Mapping[str, EngineInfo],
     command: str,
 ) -> None:  # fmt: skip
     """
     Score the recordings without a table; a second run continues.
 
+    :param folder: of the tables
     :param infos: description of the engine by task
     :raises RecordingError: if a recording cannot be scored
     """
+    wanted = {path.absolute() for path in given.recordings}
     missing = [
-        job for job in plan(given, folder)
-        if not any(is_scored(job.path, folder, info, task) for task, info in infos.items())
+        job for job in plan(given.given, folder) if job.path in wanted
+        and not any(is_scored(job.path, folder, info, task) for task, info in infos.items())
     ]  # fmt: skip
     if not missing:
         return

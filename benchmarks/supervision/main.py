@@ -30,19 +30,32 @@ from benchmarks.supervision.detectors import (
     watch,
     watchers,
 )
-from benchmarks.supervision.episodes import Case, read_cases, score_missing
+from benchmarks.supervision.episodes import (
+    Case,
+    read_cases,
+    read_identities,
+    score_missing,
+)
 from benchmarks.supervision.metrics import measures
 from benchmarks.supervision.retries import worth
 from viva_ros.console.program import ConsoleProgram, run
+from viva_ros.console.progress import note
 from viva_ros.console.provenance import command_line
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.files import write_atomically
-from viva_ros.data.open import find
+from viva_ros.data.split import (
+    CALIBRATION,
+    PARTS,
+    TEST,
+    SelectedRecordings,
+    check_disjoint,
+    select,
+)
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.factory import load
+from viva_ros.engine.manifest import trained_episodes
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
-from viva_ros.evaluation.run import check_disjoint
 from viva_ros.evaluation.tables import hardware, plain
 from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.scorer import RATE
@@ -56,11 +69,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     folder = engine_folder(args.engine, DEFAULT_TASK)
     infos = engine_infos(folder)
-    calibrating, testing = find([args.calibration_recordings]), find(args.recordings)
-    check_disjoint(calibrating, testing)
-    given = [args.calibration_recordings, *args.recordings]
-    score_missing(given, args.scored, folder, infos, command_line('scripts/supervise'))
-    known, tested = (read_cases(paths, args.scored, infos) for paths in (calibrating, testing))
+    parts = calibrating, testing = selections(args)
+    seen = [read_identities(one.recordings, args.scored, infos) for one in parts]
+    trained = trained_episodes(folder)
+    testing.check_untrained(seen[1], trained, str(folder), note)
+    if trained is not None:
+        calibrating.check_untrained(seen[0], trained, str(folder), note)
+    check_disjoint(*seen)
+    for one in parts:
+        score_missing(one, args.scored, folder, infos, command_line('scripts/supervise'))
+    known, tested = (read_cases(one.recordings, args.scored, infos) for one in parts)
     engine = next(iter(infos.values())).fingerprint
     watched, content = measure(known, tested, engine, args.alpha, folder)
     if not args.without_retries:
@@ -71,6 +89,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def selections(args: argparse.Namespace) -> tuple[SelectedRecordings, SelectedRecordings]:
+    """Return the recordings for the calibration and for the test."""
+    calibrating = select(
+        [args.calibration_recordings], args.calibration_part, CALIBRATION, '--calibration-part',
+        note,
+    )  # fmt: skip
+    return calibrating, select(args.recordings, args.part, TEST, note=note)
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('scripts/supervise', description=__doc__.split('\n\n')[0])
@@ -79,6 +106,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--calibration-recordings', type=Path, required=True,
                         help='Folder of recordings to calibrate the detectors on')  # fmt: skip
+    divided = 'of a folder with split.json or subfolders train, calibration, test; all of others'
+    parser.add_argument('--part', choices=PARTS,
+                        help=f'Part of each test folder; default: test {divided}')  # fmt: skip
+    parser.add_argument(
+        '--calibration-part', choices=PARTS,
+        help=f'Part of the calibration folder; default: calibration {divided}',
+    )  # fmt: skip
     parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
     parser.add_argument(
         '--alpha',

@@ -6,11 +6,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 from viva_ros.core.errors import EngineError
 from viva_ros.engine import factory
 from viva_ros.engine.backend import BACKENDS, kinds
 from viva_ros.engine.factory import load
+from viva_ros.engine.manifest import trained_episodes
 
 MakeEngine = Callable[..., Path]
 
@@ -56,6 +58,28 @@ def test_gpu_engine_is_never_replaced_by_another_kind(
 def test_checkpoint_alone_is_run_by_pytorch(tmp_path: Path) -> None:
     (tmp_path / 'model.json').write_text('{}')
     assert factory.choose(tmp_path).kind == 'pytorch'
+
+
+def test_trained_episodes_are_those_of_training_and_validation(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
+    parts = {'episode_identities': {'train': ['a', 'b'], 'validation': ['c']}}
+    assert trained_episodes(make_engine(provenance={'training': parts})) == {'a', 'b', 'c'}
+    # Of an earlier version, of another package, and without any: unknown.
+    assert trained_episodes(make_engine(provenance={'training': {'seed': 1}})) is None
+    assert trained_episodes(make_engine(provenance={})) is None
+    assert trained_episodes(tmp_path / 'elsewhere') is None
+
+
+def test_trained_episodes_of_a_checkpoint_are_read_from_it(tmp_path: Path) -> None:
+    path = tmp_path / 'model.json'
+    path.write_text('{"provenance": {"episode_identities": {"train": ["a"]}}}')
+    assert trained_episodes(tmp_path) == {'a'}
+    path.write_text('{}')
+    assert trained_episodes(tmp_path) is None
+    path.write_text('[')
+    with raises('model-json-invalid', path):
+        trained_episodes(tmp_path)
 
 
 def test_requested_kind_is_chosen(make_engine: MakeEngine) -> None:

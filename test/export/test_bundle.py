@@ -22,7 +22,7 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.data.episode import Episode
 from viva_ros.engine.backends import cuda
 from viva_ros.engine.factory import load
-from viva_ros.engine.manifest import GRAPH, fingerprint
+from viva_ros.engine.manifest import GRAPH, fingerprint, trained_episodes
 from viva_ros.export import bundle, parity
 from viva_ros.export.bundle import EngineFile, ExportPlan, export
 from viva_ros.export.parity import ParitySample
@@ -53,7 +53,9 @@ def lively(viva: ViVa) -> ViVa:
 @pytest.mark.slow
 def test_exported_engine_equals_its_checkpoint(tmp_path: Path, tiny_viva: ViVa) -> None:
     folder, out = tmp_path / 'checkpoint', tmp_path / 'engine'
-    mark = checkpoint.write(folder, lively(tiny_viva), {'seed': 4})
+    parts = {'train': ['a'], 'validation': ['b']}
+    provenance = {'seed': 4, 'episode_identities': parts}
+    mark = checkpoint.write(folder, lively(tiny_viva), provenance)
     write_slide(tmp_path / 'r', slide_episode(1))
     command = [sys.executable, '-m', 'viva_ros.cli.main', 'export', folder, '--out', out]
     done = subprocess.run([*command, '--recordings', tmp_path / 'r'], capture_output=True,
@@ -64,7 +66,8 @@ def test_exported_engine_equals_its_checkpoint(tmp_path: Path, tiny_viva: ViVa) 
     described = json.loads((out / 'engine.json').read_text())
     assert described['parity'] <= 1e-4
     assert described['moments'] == 3  # every fifth of 12 frames
-    assert described['provenance']['training'] == {'seed': 4}
+    assert described['provenance']['training'] == provenance
+    assert trained_episodes(out) == {'a', 'b'}
     onnx, pytorch = (load(out, 'slide', kind) for kind in ('onnx', 'pytorch'))
     assert pytorch.info.fingerprint == described['provenance']['checkpoint'] == mark
     assert onnx.info.fingerprint == fingerprint(mark, described['sha256']) != mark

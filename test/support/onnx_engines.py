@@ -3,13 +3,17 @@
 """A small real engine that other processes can load, with values that are easy to compute."""
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
 
 from viva_ros.core.normalize import JointRanges
-from viva_ros.engine.manifest import FORMAT, Manifest, write_manifest
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
+from viva_ros.engine.manifest import FORMAT, Manifest, read_manifest, write_manifest
 
 JOINTS = ('worth', 'other')
 FINGERPRINT = '00ff00ff00ff00ff'
@@ -53,3 +57,11 @@ def write_worth_engine(folder: Path, batch: int | str = 1, fingerprint: str = FI
         1e-7, 9, {},
     ))  # fmt: skip
     return folder
+
+
+def name_training(folder: Path, recordings: Iterable[Path]) -> None:
+    """Add the episodes of recordings to the provenance of an engine, as its training."""
+    found = [episode.identity for path in recordings for episode in episodes_of(
+        open_recording(path))]  # fmt: skip
+    training = {'episode_identities': {'train': sorted(found), 'validation': []}}
+    write_manifest(folder, replace(read_manifest(folder), provenance={'training': training}))

@@ -14,6 +14,7 @@ from support.errors import raises
 from support.slides import slide_episode, write_slide
 
 from viva_ros.cli.train import main
+from viva_ros.engine.manifest import trained_episodes
 from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
@@ -37,8 +38,9 @@ def run_in(folder: Path, **changes: object) -> TrainConfig:
 
 
 def test_train_command_writes_checkpoint_and_baseline(tmp_path: Path) -> None:
-    for seed in range(1, 5):
-        write_slide(tmp_path / 'r', slide_episode(seed))
+    episodes = {seed: slide_episode(seed, frames=11 + seed) for seed in range(1, 5)}
+    for episode in episodes.values():
+        write_slide(tmp_path / 'r', episode)
     names = [f'episode_{seed:06d}.mcap' for seed in range(1, 5)]
     parts = {'train': names[:2], 'validation': names[2:3], 'test': names[3:]}
     (tmp_path / 'r' / 'split.json').write_text(json.dumps(parts))
@@ -51,7 +53,13 @@ def test_train_command_writes_checkpoint_and_baseline(tmp_path: Path) -> None:
     assert read.model.config.joint_names == BLANK.joint_names
     assert read.provenance['episode_seeds'] == [1, 2]
     assert set(read.provenance['held_out']) == {'value_error', 'forecast_error'}  # one failure
-    assert checkpoint.read_description(out / 'proprio')['kind'] == 'proprio'
+    content = checkpoint.read_description(out / 'proprio')
+    assert content['kind'] == 'proprio'
+    marks = {seed: episode.identity for seed, episode in episodes.items()}
+    identities = {'train': sorted([marks[1], marks[2]]), 'validation': [marks[3]]}
+    for provenance in (read.provenance, content['provenance']):
+        assert provenance['episode_identities'] == identities
+    assert trained_episodes(out / 'checkpoint') == {marks[1], marks[2], marks[3]}
     described = json.loads((out / 'run.json').read_text())
     assert described['validation'] == ['episode_000003']
     stages = {json.loads(line)['stage'] for line in (out / 'curve.jsonl').read_text().splitlines()}

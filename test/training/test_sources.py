@@ -129,6 +129,9 @@ def test_cached_recordings_are_resolved_once_and_not_opened(
     assert resolved == paths
     assert opened == []
     assert again.blank == first.blank
+    for material in (first, again):
+        found = [label['identities'] for label in material.learn.labels]
+        assert found == [[slide_episode(seed).identity] for seed in (1, 2)]
     np.testing.assert_array_equal(again.learn.images, first.learn.images)
     with raises('camera-not-recorded', 'episode_000001 has head, left_wrist, right_wrist'):
         gather(run_of(tmp_path, tmp_path / 'r', cameras=('chest',)))

@@ -14,10 +14,11 @@ from viva_ros.calibration.fit import DEFAULT, CalibrationOptions, calibrate
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, RecordingError
-from viva_ros.data.episode import Label
+from viva_ros.data.episode import Episode, Label
 from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.split import Identities, identities_of
 from viva_ros.engine.api import Engine
 from viva_ros.scoring.replay import check_rate
 from viva_ros.scoring.scorer import RATE, ScoredSample, estimates, replay_for_engine, series_of
@@ -37,6 +38,10 @@ def is_undisturbed(label: Label | None, task: str = '') -> bool:
     return not retried and 'manifest' not in label.times
 
 
+def no_check(seen: Identities) -> None:
+    """Accept all recordings."""
+
+
 @dataclass(frozen=True)
 class Sources:
     """
@@ -45,12 +50,15 @@ class Sources:
     :param rate: rate of the simulated monitor, Hz
     :param scored: folder of tables of 'viva score'; None to compute all values
     :param leave_out_failures: whether to ignore failed episodes instead of refusing them
+    :param check: called with the content identities of the recordings before the first is scored;
+        refuses those of the training
     """
 
     paths: Sequence[Path]
     rate: float = RATE
     scored: Path | None = None
     leave_out_failures: bool = False
+    check: Callable[[Identities], None] = no_check
 
 
 def calibration_series(
@@ -61,54 +69,70 @@ def calibration_series(
 
     :param engine: returns the engine for the next recording
     :returns: the value series, and the number of recordings left out
-    :raises CalibrationError: if a recording is a failure, or a joint position is not finite
+    :raises CalibrationError: if a recording is a failure or of the training, or a joint position
+        is not finite
     :raises RecordingError: if a recording has the values of a monitor at another rate
     """
-    series, failures, others = [], [], 0
     console = Console(stderr=True)
-    for path in track(sources.paths, 'calibrating', console=console):
+    chosen = chosen_recordings(sources, task, console)
+    series = [series_of(_samples(path, sources, engine, task))
+              for path in track(chosen, 'calibrating', console=console)]  # fmt: skip
+    return series, len(sources.paths) - len(chosen)
+
+
+def chosen_recordings(sources: Sources, task: str, console: Console) -> list[Path]:
+    """
+    Return the recordings of undisturbed successes of a task; no image is decoded.
+
+    :raises CalibrationError: if a recording is a failure or of the training, or a joint position
+        is not finite
+    """
+    chosen, failures, seen = [], [], {}
+    for path in track(sources.paths, 'reading', console=console):
         recording = open_undamaged(path, console)
-        labels = [one.label for one in episodes_of(recording)] if recording else []
+        episodes = episodes_of(recording) if recording else []
+        seen[path] = identities_of(episodes)
+        labels = [one.label for one in episodes]
         if any(label and label.task == task and not label.success for label in labels):
             failures.append(path)
         if recording and labels and all(is_undisturbed(label, task) for label in labels):
-            check_numbers(recording)
+            check_numbers(path, episodes)
             check_rate(recording, sources.rate)
-            series.append(series_of(_samples(recording, sources, engine, task)))
-        else:
-            others += 1
+            chosen.append(path)
+    sources.check(seen)
     if failures and not sources.leave_out_failures:
         raise CalibrationError(
             'calibration-failures',
             f'{len(failures)} of {len(sources.paths)} recordings are failures, such as '
-            f'{failures[0]}; {len(series)} are successes, which set the thresholds: leave the '
+            f'{failures[0]}; {len(chosen)} are successes, which set the thresholds: leave the '
             'failures out (--leave-out-failures)',
         )
-    return series, others
+    return chosen
 
 
 def _samples(
-    recording: Recording, sources: Sources, engine: Callable[[], Engine], task: str
+    path: Path, sources: Sources, engine: Callable[[], Engine], task: str
 ) -> list[ScoredSample]:
     current = engine()
     if sources.scored is not None:
-        return read_samples(recording.path, sources.scored, current.info, task, sources.rate)
-    return list(estimates(replay_for_engine(recording, current.info, sources.rate), current))
+        return read_samples(path, sources.scored, current.info, task, sources.rate)
+    inputs = replay_for_engine(open_recording(path), current.info, sources.rate)
+    return list(estimates(inputs, current))
 
 
-def check_numbers(recording: Recording) -> None:
+def check_numbers(path: Path, episodes: Sequence[Episode]) -> None:
     """
     Refuse a recording with a joint position that is not finite.
 
     :raises CalibrationError: naming the joint and the number of messages
     """
-    for episode in episodes_of(recording):
+    for episode in episodes:
         invalid = ~np.isfinite(episode.joints.positions)
         if invalid.any():
             column = int(invalid.any(axis=0).argmax())
             raise CalibrationError(
                 'calibration-joint',
-                f'{recording.path}: joint {episode.joints.names[column]} is not a finite number '
+                f'{path}: joint {episode.joints.names[column]} is not a finite number '
                 f'in {int(invalid[:, column].sum())} of {len(invalid)} messages: leave the '
                 'recording out, or fix the driver and record it again',
             )

@@ -12,12 +12,14 @@ from rich.console import Console
 
 from viva_ros.calibration.data import Sources, calibrate_engine
 from viva_ros.calibration.fit import ALPHA, DEFAULT, WARN_ALPHA, CalibrationOptions
+from viva_ros.console.progress import note
 from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import flatten, unflatten, validate
-from viva_ros.data.open import find
+from viva_ros.data.split import CALIBRATION, PARTS, select
 from viva_ros.engine.factory import load
+from viva_ros.engine.manifest import trained_episodes
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.scoring.scorer import RATE
 
@@ -31,7 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     choice = CalibrationOptions(tuple(args.rules), args.combine, args.by_progress, args.done_above)
     folder = engine_folder(args.engine, args.task)
     engine = load(folder, args.task)
-    sources = Sources(find(args.recordings), args.rate, args.scored, args.leave_out_failures)
+    selected = select(args.recordings, args.part, CALIBRATION, note=note)
+    trained = trained_episodes(folder)
+    sources = Sources(
+        selected.recordings, args.rate, args.scored, args.leave_out_failures,
+        lambda seen: selected.check_untrained(seen, trained, str(folder), note),
+    )  # fmt: skip
     found = calibrate_engine(
         lambda: engine, args.task, sources, args.alpha, args.warn_alpha, choice, rules
     )
@@ -49,6 +56,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva calibrate', description=__doc__)
     parser.add_argument('recordings', type=Path, nargs='+', help='Recordings, or folders of them')
+    parser.add_argument(
+        '--part', choices=PARTS,
+        help='Part of each folder, by the split of training; default: calibration of a folder '
+        'with split.json or subfolders train, calibration, test; all of other folders',
+    )  # fmt: skip
     parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
     parser.add_argument(
         '--task', default=DEFAULT_TASK, help='Task of the recordings (default: %(default)s)'

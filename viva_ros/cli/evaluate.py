@@ -14,15 +14,18 @@ from typing import Any, Final
 from rich.console import Console
 
 from viva_ros.console.arguments import add_options, read_options
+from viva_ros.console.progress import note
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
-from viva_ros.data.open import find
+from viva_ros.data.split import CALIBRATION, TEST, SelectedRecordings, check_disjoint, select
+from viva_ros.engine.manifest import trained_episodes
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
 from viva_ros.evaluation import tables
 from viva_ros.evaluation.from_scores import (
     calibrations_of,
     check_alphas,
+    check_tables,
     engine_of,
     read_tables,
     results_of,
@@ -34,9 +37,10 @@ from viva_ros.evaluation.run import (
     PROPRIO,
     VIVA,
     EvaluationConfig,
-    check_disjoint,
     load_contenders,
     mean_duration,
+    read_identities,
+    read_tests,
     run,
     tasks_of,
 )
@@ -99,14 +103,26 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     """Run engines and the time counter on the recordings."""
     assert config.calibration_recordings is not None  # checked by the configuration
     named = engines(config)
-    calibrating, testing = find([config.calibration_recordings]), find(config.recordings)
-    check_disjoint(calibrating, testing)
-    tasks = tasks_of(testing, next(iter(named.values())))
+    tests = test_recordings(config)
+    calibrating = select(
+        [config.calibration_recordings], config.calibration_part, CALIBRATION,
+        '--calibration-part', note,
+    )  # fmt: skip
+    seen = read_tests(tests.recordings)
+    testing = {path: one.identities for path, one in seen.items()}
+    known = read_identities(calibrating.recordings)
+    for folder in named.values():
+        trained = trained_episodes(folder)
+        tests.check_untrained(testing, trained, str(folder), note)
+        if trained is not None:
+            calibrating.check_untrained(known, trained, str(folder), note)
+    check_disjoint(known, testing)
+    tasks = tasks_of(seen, next(iter(named.values())))
     if config.task:
         tasks = {path: task for path, task in tasks.items() if task == config.task}
     rate = config.rate or RATE
     contenders = load_contenders(
-        named, sorted(set(tasks.values())), config.alpha, calibrating, rate
+        named, sorted(set(tasks.values())), config.alpha, calibrating.recordings, rate
     )
     results, first = run(contenders, tasks, rate), contenders[0]
     checks = measure_checks(first, tasks, config.checks, rate) if config.checks else {}
@@ -119,9 +135,17 @@ def of_scores(config: EvaluationConfig) -> Evaluation:
     folders = by_name(config.scores)
     scored = {name: read_tables(Path(folder), config.task) for name, folder in folders.items()}
     check_alphas([table for tables in scored.values() for table in tables.values()])
-    results, paths = results_of(scored, find(config.recordings), config.task)
+    tests = test_recordings(config)
+    for name, folder in folders.items():
+        check_tables(tests, scored[name], folder, note)
+    results, paths = results_of(scored, tests.recordings, config.task)
     first = next(iter(scored.values()))
     return Evaluation(results, paths, engine_of(first), {}, calibrations_of(first))
+
+
+def test_recordings(config: EvaluationConfig) -> SelectedRecordings:
+    """Return the test recordings of the command line."""
+    return select(config.recordings, config.part, TEST, note=note)
 
 
 def parse(argv: Sequence[str] | None) -> EvaluationConfig:

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from viva_ros.console.progress import note
 from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.data.split import PARTS
 from viva_ros.scoring.jobs import FAILED, ScoreOptions
 from viva_ros.scoring.lerobot_columns import join_progress
 from viva_ros.scoring.run import plan, run, table
@@ -28,13 +30,14 @@ WIDTH = 120  # of the table in a file
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 2 if a recording failed or is damaged."""
     args = parse(argv)
-    jobs = plan(args.recordings, args.out)
+    jobs = plan(args.recordings, args.out, args.part, note)
     options = ScoreOptions(
         _absolute(args.engine), args.task, args.calibration and args.calibration.absolute(),
         args.rate, args.batch, args.corrections, command_line('score'), not args.no_alarms,
     )  # fmt: skip
     outcomes = run(jobs, options, args.processes, args.ray, Console())
-    join_progress(jobs)
+    if args.part is None:  # the table of a dataset must have all episodes
+        join_progress(jobs)
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table(outcomes))
     return 2 if any(one.state == FAILED or one.losses for one in outcomes) else 0
 
@@ -47,6 +50,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser('viva score', description=__doc__)
     parser.add_argument('recordings', type=Path, nargs='+', help='Recordings, or folders of them')
+    parser.add_argument(
+        '--part', choices=PARTS,
+        help='Part of each folder, by the split of training; default: all recordings',
+    )  # fmt: skip
     parser.add_argument(
         '--engine', default='', help='Engine folder; default: the shipped engine of the task'
     )

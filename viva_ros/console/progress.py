@@ -28,3 +28,8 @@ def bar(items: Iterable[T], what: str, total: int) -> Iterator[T]:
         for item in items:
             yield item
             progress.advance(progress.task_ids[0])
+
+
+def note(text: str) -> None:
+    """Print a line to stderr, without markup."""
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ The file is in the folder of the recordings; its entries override the labels in 
 first marked error is the time 'manifest' of the label.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -85,6 +86,42 @@ class Episode:
     cameras: Mapping[str, Frames]
     joints: Joints
     label: Label | None
+
+    @property
+    def identity(self) -> str:
+        """
+        Return the content identity: equal for two recordings of the same motion.
+
+        It is the same after renaming, copying, labelling, another container, other stamps, another
+        compression of the images, and another order of the joints. It differs after resampling or
+        trimming, as an import at another rate does, and with other joints. Simulated episodes of
+        one seed whose failures do not change the motion share it.
+
+        :returns: first 16 hex digits of the SHA-256 over the positions in float32, little-endian,
+            rows by stamp and columns by joint name; empty without joint states
+        """
+        return _identity(self.joints, 0)
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """
+        Return the content identities of the episode and of its retry; empty if unknown.
+
+        A retry begins at the time 'retry' of the label; it may also be a recording of its own.
+        """
+        found = {self.identity}
+        stamps = [int(frames.stamps[0]) for frames in self.cameras.values() if frames.stamps.size]
+        if self.label is not None and RETRY_TIME in self.label.times and stamps:
+            begin = min(stamps) + round(self.label.times[RETRY_TIME] * 1e9)
+            found.add(_identity(self.joints, int(np.searchsorted(self.joints.stamps, begin))))
+        return frozenset(found - {''})
+
+
+def _identity(joints: Joints, first: int) -> str:
+    """Return the content identity of joint states from a row on; empty without any."""
+    columns = sorted(range(len(joints.names)), key=lambda k: joints.names[k])
+    ordered = joints.positions[first:, columns].astype('<f4')
+    return hashlib.sha256(ordered.tobytes()).hexdigest()[:16] if ordered.size else ''
 
 
 NAME: Final = 'labels.json'

@@ -14,10 +14,9 @@ from typing import Final
 from viva_ros.core.errors import EngineError
 from viva_ros.engine.api import Engine
 from viva_ros.engine.backend import AUTO, BACKENDS, is_installed, kinds
-from viva_ros.engine.manifest import MANIFEST, read_manifest
+from viva_ros.engine.manifest import CHECKPOINT_FILE, MANIFEST, read_manifest
 
 ONNX: Final = 'onnx'
-CHECKPOINT: Final = 'model.json'
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def choose(folder: Path, kind: str = AUTO) -> BackendChoice:
     """
     if kind != AUTO:
         return BackendChoice(kind, 'requested')
-    if not (folder / MANIFEST).exists() and (folder / CHECKPOINT).exists():
+    if not (folder / MANIFEST).exists() and (folder / CHECKPOINT_FILE).exists():
         return BackendChoice('pytorch', 'the folder has a checkpoint and no exported engine')
     runs = read_manifest(folder).runs
     missing: list[str] = []

@@ -88,6 +88,8 @@ GRAPH: Final = 'engine.onnx'
 FORMAT: Final = 1
 LARGEST_DIFFERENCE: Final = 0.01  # of the value, between engine and PyTorch
 CHECKPOINT: Final = 'checkpoint'  # key of its fingerprint in the provenance
+CHECKPOINT_FILE: Final = 'model.json'  # in a folder with a checkpoint alone
+IDENTITIES: Final = 'episode_identities'  # key in the provenance of the training
 CHECKSUM: Final = 'checksum'  # key in the file; engines of the first version lack it
 ONNX: Final = 'onnx'
 FLOAT32: Final = 'float32'
@@ -209,6 +211,34 @@ def read_manifest(folder: Path) -> Manifest:
         )
     check_fingerprint(path, manifest)
     return manifest
+
+
+def trained_episodes(folder: Path) -> frozenset[str] | None:
+    """
+    Return the content identities of the episodes that an engine or checkpoint was trained on.
+
+    :returns: of training and validation; None if its provenance lacks them, as earlier ones do
+    :raises EngineError: if engine.json or model.json cannot be used
+    """
+    if (folder / MANIFEST).exists():
+        training = read_manifest(folder).provenance.get('training')
+    elif (folder / CHECKPOINT_FILE).exists():
+        training = _read_json(folder / CHECKPOINT_FILE).get('provenance')
+    else:
+        training = None
+    parts = training.get(IDENTITIES) if isinstance(training, Mapping) else None
+    if not isinstance(parts, Mapping):
+        return None
+    return frozenset(str(one) for identities in parts.values() for one in identities) - {''}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding='utf-8')))
+    except (OSError, ValueError, TypeError) as error:
+        raise EngineError(
+            'model-json-invalid', f'{path} cannot be read ({error!r}): fetch the folder again'
+        ) from error
 
 
 def named(folder: Path) -> str:

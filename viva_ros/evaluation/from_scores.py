@@ -20,6 +20,7 @@ from viva_ros.core.errors import CalibrationError, ConfigurationError, Recording
 from viva_ros.core.events import Event, Level
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
+from viva_ros.data.split import Note, SelectedRecordings
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.run import labelled
 from viva_ros.scoring.store import Scored, check_engines, find_scored, read_scored, samples_of
@@ -45,6 +46,28 @@ def read_tables(folder: Path, task: str = '') -> dict[Path, Scored]:
                 "'viva calibrate' for the engine, then score again without --no-alarms",
             )
     return {Path(table.header['made_of']['input'][0]): table for table in chosen}
+
+
+def check_tables(
+    tests: SelectedRecordings, tables: Mapping[Path, Scored], folder: str, note: Note
+) -> None:  # fmt: skip
+    """
+    Check by their tables that the engine was trained on no episode of test recordings.
+
+    :param folder: of the tables, for the text
+    :param note: called with a warning if tables do not say whether it was
+    :raises CalibrationError: with the number of recordings, and the first of them
+    """
+    rows = {path: tables.get(path.resolve()) for path in tests.recordings}
+    trained = {path: [one.get('trained') for one in table.header['episodes']]
+               for path, table in rows.items() if table is not None}  # fmt: skip
+    overlap = [path for path, flags in trained.items() if True in flags]
+    tests.refuse(overlap, f'the engine of the tables in {folder}')
+    if any(None in flags for flags in trained.values()):
+        note(
+            f'warning: tables in {folder} do not say whether their engine was trained on these '
+            'recordings: train and export the engine again, and score them with it'
+        )
 
 
 def results_of(

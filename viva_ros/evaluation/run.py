@@ -29,6 +29,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import TruthMessage, truth
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.split import PARTS, identities_of
 from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
@@ -83,6 +84,12 @@ class EvaluationConfig:
     out: Path = field(
         metadata=required('JSON file of the results; tables (.md) and plots (.png) next to it.')
     )
+    part: str | None = setting(
+        None,
+        'Part of each folder of test recordings, by the split of training; default: test of a '
+        'folder with split.json or subfolders train, calibration, test; all of other folders.',
+        choices=PARTS,
+    )
     report: Path | None = setting(None, "HTML file of a report page (needs the extra 'report').")
     engine: tuple[str, ...] = setting(
         (), 'Engine to measure; repeat to compare with others; default: the shipped engine.'
@@ -93,6 +100,12 @@ class EvaluationConfig:
         None,
         'Folder of recordings to calibrate engines without thresholds and the time-out on; '
         'required without --scores.',
+    )
+    calibration_part: str | None = setting(
+        None,
+        'Part of the folder of calibration recordings; default: calibration of a folder with '
+        'split.json or subfolders train, calibration, test; all of other folders.',
+        choices=PARTS,
     )
     scores: tuple[str, ...] = setting(
         (),
@@ -123,14 +136,14 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         validate(self)
         others = (
-            self.engine, self.proprio, self.checks, self.calibration_recordings, self.alpha,
-            self.rate,
+            self.engine, self.proprio, self.checks, self.calibration_recordings,
+            self.calibration_part, self.alpha, self.rate,
         )  # fmt: skip
         if self.scores and any(others):
             raise ConfigurationError(
                 'evaluation-options',
                 '--scores reads values and alarms from tables: leave out --engine, --proprio, '
-                '--checks, --calibration-recordings, --alpha and --rate',
+                '--checks, --calibration-recordings, --calibration-part, --alpha and --rate',
             )
         if not self.scores and self.calibration_recordings is None:
             raise ConfigurationError(
@@ -280,19 +293,42 @@ def mean_duration(paths: Sequence[Path], task: str = '') -> float:
     return float(np.mean(spans))
 
 
-def tasks_of(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
+@dataclass(frozen=True)
+class LabelledRecording:
+    """Task of a recording with an outcome, and its content identities, none or one."""
+
+    task: str
+    identities: frozenset[str]
+
+
+def read_tests(paths: Sequence[Path]) -> dict[Path, LabelledRecording]:
+    """
+    Read task and content identity of test recordings; no image is decoded.
+
+    :raises RecordingError: if a recording has no outcome
+    """
+    found = {}
+    for path in track(paths, 'reading', console=Console(stderr=True)):
+        episode, label = labelled(open_recording(path))
+        found[path] = LabelledRecording(label.task, identities_of([episode]))
+    return found
+
+
+def read_identities(paths: Sequence[Path]) -> dict[Path, frozenset[str]]:
+    """Return the content identities of recordings; no image is decoded."""
+    shown = track(paths, 'reading', console=Console(stderr=True))
+    return {path: identities_of(episodes_of(open_recording(path))) for path in shown}
+
+
+def tasks_of(tests: Mapping[Path, LabelledRecording], folder: Path) -> dict[Path, str]:
     """
     Return the task of each recording; recordings of tasks that the engine lacks are left out.
 
     :param folder: folder of the engine
-    :raises RecordingError: if a recording has no outcome
     :raises EngineError: if the engine has none of the tasks
     """
-    found = {}
-    for path in paths:
-        found[path] = labelled(open_recording(path))[1].task
-    known = _known(folder, sorted(set(found.values())))
-    return {path: task for path, task in found.items() if task in known}
+    known = _known(folder, sorted({test.task for test in tests.values()}))
+    return {path: test.task for path, test in tests.items() if test.task in known}
 
 
 def labelled(recording: Recording) -> tuple[Episode, Label]:
@@ -391,17 +427,3 @@ def _join_time_baselines(results: dict[str, list[Result]]) -> dict[str, list[Res
         replace(value, alarms=alarm.alarms) for value, alarm in zip(rising, alarms, strict=True)
     ]
     return results
-
-
-def check_disjoint(calibrating: Sequence[Path], testing: Sequence[Path]) -> None:
-    """
-    Check that no test recording is a calibration recording.
-
-    :raises CalibrationError: naming the first recording in both sets
-    """
-    both = {path.resolve() for path in calibrating} & {path.resolve() for path in testing}
-    if both:
-        raise CalibrationError(
-            'evaluation-overlap',
-            f'{min(both)} is both a test and a calibration recording: use separate recordings',
-        )

@@ -36,6 +36,7 @@ class Timeline:
     :param stamps: stamps of the frames, (T,) ns, ascending
     :param control_rate: rate of the joint states, Hz; NaN if unknown
     :param corrections: intervals of human control, s since the first frame
+    :param identities: content identities, see ``Episode.identities``; empty if unknown
     """
 
     number: int
@@ -45,6 +46,7 @@ class Timeline:
     control_rate: float
     label: Label | None
     corrections: tuple[Span, ...]
+    identities: frozenset[str] = frozenset()
 
     def seconds(self, stamp: float) -> float:
         """Return a stamp as the time since the first frame, s."""
@@ -75,6 +77,7 @@ def timelines(
         found.append(Timeline(
             number, name, first, stamps, _rate(episode.joints.stamps) if episode else math.nan,
             label, (*inside, *labelled_corrections(label, duration)),
+            episode.identities if episode else frozenset(),
         ))  # fmt: skip
         number, first = number + 1, first + len(stamps)
     return found

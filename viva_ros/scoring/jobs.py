@@ -23,6 +23,7 @@ from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of, task_of
 from viva_ros.engine.api import Engine
 from viva_ros.engine.factory import load
+from viva_ros.engine.manifest import trained_episodes
 from viva_ros.engine.resources import engine_folder, tasks_known
 from viva_ros.scoring.frame_index import timelines
 from viva_ros.scoring.scorer import Scores, score
@@ -31,6 +32,7 @@ from viva_ros.scoring.store import (
     VALUES_SUFFIX,
     header,
     header_of,
+    is_trained,
     is_whole,
     progress_table,
     values_table,
@@ -174,6 +176,7 @@ class Scorer:
     def __init__(self, options: ScoreOptions) -> None:
         self._options = options
         self._loaded: dict[str, tuple[Engine, Calibration | None]] = {}
+        self._trained: dict[str, frozenset[str] | None] = {}
 
     def attempt(self, job: ScoreJob) -> ScoreOutcome:
         """Score a recording; a VivaError becomes an outcome, other errors are raised."""
@@ -200,6 +203,12 @@ class Scorer:
             return None
         if json.loads(json.dumps(self._made_of(made_from, found['task']))) != found['made_of']:
             return None
+        trained = self._trained[self._options.task or found['task']]
+        if trained is not None:  # earlier versions did not note it
+            for entry in found['episodes']:
+                known = is_trained(entry.get('identities', ()), trained)
+                if 'identities' not in entry or entry.get('trained') != known:
+                    return None
         summary: dict[str, Any] = {
             k: math.nan if v is None else v for k, v in found['summary'].items()
         }
@@ -222,7 +231,8 @@ class Scorer:
             first_frame(job.ref),
         )  # fmt: skip
         made_of = self._made_of(made_from, task)
-        content = header_of(scores, episodes, made_of, self._options.command)
+        trained = self._trained[task]
+        content = header_of(scores, episodes, made_of, self._options.command, trained)
         counts = summary(scores, len(episodes))
         content['data_set'] = job.ref.dataset.name if job.ref.dataset else ''
         content['summary'] = {k: None if v != v else v for k, v in counts.items()}
@@ -245,6 +255,7 @@ class Scorer:
             folder = engine_folder(self._options.engine, task)
             engine = load(folder, task)
             self._loaded[task] = engine, self._calibration(folder, task, engine)
+            self._trained[task] = trained_episodes(folder)
         return self._loaded[task]
 
     def _calibration(self, folder: Path, task: str, engine: Engine) -> Calibration | None:

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError, EngineError
-from viva_ros.data.open import find, resolve
+from viva_ros.data.open import resolve
+from viva_ros.data.split import Note, select
 from viva_ros.scoring.jobs import FAILED, UNCHANGED, ScoreJob, ScoreOptions, ScoreOutcome
 from viva_ros.scoring.workers import ChildProcessWorker, InProcessWorker, ScoreWorker, share_out
 
@@ -76,18 +77,23 @@ def _figures(one: ScoreOutcome) -> tuple[str, ...]:
     return one.task, *(str(count) for count in counts), span, str(one.alarms)
 
 
-def plan(paths: Sequence[Path], out: Path | None) -> list[ScoreJob]:
+def plan(
+    paths: Sequence[Path], out: Path | None, part: str | None = None,
+    note: Note = lambda text: None,
+) -> list[ScoreJob]:  # fmt: skip
     """
     Return a job for each recording; subfolders are kept below ``out``.
 
     :param paths: recordings, or folders of recordings
     :param out: folder of the tables; None for the folder of each recording
+    :param part: of each folder, see ``data.split``; None for all recordings
+    :param note: called with a sentence for each folder of which a part is selected
     :raises RecordingError: if no recording is found
     :raises ConfigurationError: if the tables of two recordings have the same path
     """
     jobs: dict[Path, ScoreJob] = {}
     for root in paths:
-        for path in dict.fromkeys(find([root])):
+        for path in dict.fromkeys(select([root], part, note=note).recordings):
             job = _job(root.absolute(), path.absolute(), out and out.absolute())
             other = jobs.setdefault(job.values, job)
             if other.path != job.path:

@@ -10,7 +10,7 @@ frame, so that its sample weighting reads it.
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -142,14 +142,19 @@ def progress_table(scores: Scores, episodes: Sequence[Timeline]) -> pa.Table:
 
 
 def header_of(
-    scores: Scores, episodes: Sequence[Timeline], made_of: Mapping[str, Any], command: str
-) -> dict[str, Any]:
-    """Return the metadata of both tables, for JSON."""
+    scores: Scores, episodes: Sequence[Timeline], made_of: Mapping[str, Any], command: str,
+    trained: Collection[str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """
+    Return the metadata of both tables, for JSON.
+
+    :param trained: content identities of the training episodes of the engine; None if unknown
+    """
     return {
         'format': FORMAT, 'name': scores.name, 'engine': scores.engine, 'task': scores.task,
         'version': tool_version(), 'command': command, 'calibration': made_of['calibration'],
         'made_of': made_of, 'losses': list(scores.losses),
-        'episodes': [episode_entry(one) for one in episodes],
+        'episodes': [episode_entry(one, trained) for one in episodes],
         'alarms': [
             {k: known_number(v) if isinstance(v, float) else v
              for k, v in asdict(event).items() if k != 'window'}
@@ -158,8 +163,12 @@ def header_of(
     }  # fmt: skip
 
 
-def episode_entry(one: Timeline) -> dict[str, Any]:
-    """Return the metadata of an episode; unknown is null."""
+def episode_entry(one: Timeline, trained: Collection[str] | None = None) -> dict[str, Any]:
+    """
+    Return the metadata of an episode; unknown is null.
+
+    :param trained: content identities of the training episodes of the engine; None if unknown
+    """
     label = one.label
     return {
         'episode': one.number, 'id': one.id, 'index': one.first, 'frames': len(one.stamps),
@@ -167,7 +176,15 @@ def episode_entry(one: Timeline) -> dict[str, Any]:
         'control_rate': known_number(one.control_rate), 'corrections': one.corrections,
         'task': label.task if label else None, 'success': label.success if label else None,
         'failure': label.failure if label else None, 'times': dict(label.times) if label else {},
+        'identities': sorted(one.identities), 'trained': is_trained(one.identities, trained),
     }  # fmt: skip
+
+
+def is_trained(identities: Collection[str], trained: Collection[str] | None) -> bool | None:
+    """Return whether an engine was trained on an episode; None if unknown."""
+    if trained is None or not identities:
+        return None
+    return not set(trained).isdisjoint(identities)
 
 
 def with_header(table: pa.Table, header: Mapping[str, Any]) -> pa.Table:
@@ -215,7 +232,7 @@ class ScoredEpisode:
 
     :param path: path of the table
     :param entry: metadata: id, frames, begin and end (ns), control_rate (Hz), task, success (None
-        without a label), corrections (s)
+        without a label), corrections (s), identities, trained (whether the engine learnt from it)
     :param stamps: stamps of the frames, (T,) ns
     :param values: V, (T,); NaN where unknown or where the engine was not asked
     :param asked: whether the engine was asked, (T,)
@@ -353,10 +370,11 @@ FORECAST, PROPRIO = 'forecast.', 'proprio.'
 
 
 def table_of(recording: Path, folder: Path) -> Path:
-    """Return the path of the table that 'viva score' writes for a recording."""
+    """Return the path of the table that 'viva score' writes, which keeps subfolders."""
     name = f'{recording.stem}{VALUES_SUFFIX}'
-    places = (folder / recording.parent.name / name, folder / name)
-    return next((place for place in places if place.exists()), places[0])
+    parents = recording.absolute().parent.parts
+    places = [folder.joinpath(*parents[k:], name) for k in range(1, len(parents) + 1)]
+    return next((p for p in places if p.exists()), folder / recording.parent.name / name)
 
 
 def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> bool:

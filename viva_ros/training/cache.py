@@ -36,7 +36,7 @@ __all__ = ['Cut', 'Data', 'channels', 'join', 'load', 'write_shard']
 IMAGES: Final = 'images'
 MOMENTS: Final = ('stamps', 'proprio', 'returned', 'failed')  # one row each moment
 TRACK: Final = ('joint_stamps', 'joints')  # one row each control step
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,10 @@ def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any)
         rows = np.concatenate([getattr(piece, name) for piece in pieces])
         np.save(shard / f'{name}.npy', rows.astype(np.float32) if rows.dtype == float else rows)
     labels = [
-        {'name': e.name, 'count': len(p.stamps), 'control_steps': len(p.joints), **asdict(e.label)}
+        {
+            'name': e.name, 'identities': sorted(e.identities), 'count': len(p.stamps),
+            'control_steps': len(p.joints), **asdict(e.label),
+        }
         for e, p in zip(episodes, pieces, strict=True) if e.label
     ]  # fmt: skip
     first = asdict(EpisodeChannels.of(episodes[0]))

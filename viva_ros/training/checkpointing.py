@@ -29,6 +29,7 @@ from torch import Tensor
 from viva_ros.console.provenance import command_line, processor, revision, versions
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
+from viva_ros.data.split import TRAIN, VALIDATION
 from viva_ros.model.config import ViVaConfig
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import Data
@@ -224,7 +225,9 @@ def merge(transformer: WanTransformer3DModel) -> None:
     transformer.requires_grad_(True)
 
 
-def provenance(run: TrainConfig, learn: Data, final: Mapping[str, float]) -> dict[str, Any]:
+def provenance(
+    run: TrainConfig, learn: Data, hold: Data | None, final: Mapping[str, float]
+) -> dict[str, Any]:
     """
     Return command, seeds, data and metrics, for JSON.
 
@@ -239,8 +242,18 @@ def provenance(run: TrainConfig, learn: Data, final: Mapping[str, float]) -> dic
         'episodes': len(learn.labels), 'moments': len(learn.images),
         'successes': sum(bool(label['success']) for label in learn.labels),
         'episode_seeds': sorted({label['seed'] for label in learn.labels if label['seed']}),
+        'episode_identities': identities(learn, hold),
         'held_out': dict(final), 'python': platform.python_version(), 'libraries': libraries,
     }  # fmt: skip
+
+
+def identities(learn: Data, hold: Data | None = None) -> dict[str, list[str]]:
+    """Return the content identities of the training and the validation episodes, sorted."""
+    parts = {TRAIN: learn.labels, VALIDATION: [] if hold is None else hold.labels}
+    return {
+        part: sorted({one for label in of for one in label['identities']})
+        for part, of in parts.items()
+    }
 
 
 LIBRARIES: Final = (

@@ -204,7 +204,7 @@ class Data:
     :param failed: whether the attempt of the moment fails, (N,)
     :param stamps: (N,) int64, ns
     :param episode: index of the episode of each moment, (N,)
-    :param labels: of each episode: name, task, success, failure, seed, times
+    :param labels: of each episode: name, identities, task, success, failure, seed, times
     :param tracks: joint states of each episode
     """
 

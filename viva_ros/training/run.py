@@ -79,7 +79,8 @@ def train_on(
         train_video(run, model, learn, raw)
     final, made = train_value(run, model, learn, hold)
     if workers.is_first:
-        checkpoint.write(run.out / 'checkpoint', made, checkpointing.provenance(run, learn, final))
+        about = checkpointing.provenance(run, learn, hold, final)
+        checkpoint.write(run.out / 'checkpoint', made, about)
     workers.wait()
     train_proprio(run, config, ranges, learn, hold)
     return made.eval()
@@ -278,7 +279,8 @@ def train_proprio(
         final = losses.figures(hold, *given)
     content = {
         'kind': 'proprio', 'ranges': ranges.to_dict(), 'tasks': list(tasks),
-        'horizon': config.horizon, 'provenance': checkpointing.provenance(run, learn, final),
+        'horizon': config.horizon,
+        'provenance': checkpointing.provenance(run, learn, hold, final),
     }  # fmt: skip
     if workers.is_first:
         checkpoint.write_weights(run.out / 'proprio', model, content)

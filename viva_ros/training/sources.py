@@ -1,12 +1,9 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings of a run: the split into training and validation, and their moments."""
+"""Recordings of a run, and their moments."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,16 +12,15 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.formats import EpisodeRef
-from viva_ros.data.open import inside, open_ref, resolve
+from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.split import TRAIN, VALIDATION, split
 from viva_ros.model.config import PRESETS, ViVaConfig, preset
 from viva_ros.training import cache
 from viva_ros.training.cache import Cut, Data
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import EpisodeChannels, Sampling
 
-SHARES: Final = {'train': 0.70, 'calibration': 0.15, 'test': 0.15}
-VALIDATION_SHARE: Final = 0.08  # of the training recordings
 MOMENT_RATE: Final = 5.0  # Hz; denser frames are nearly the same and need more memory
 
 
@@ -109,59 +105,22 @@ def gather(run: TrainConfig) -> Material:
 
 
 def split_all(folders: Sequence[Path]) -> dict[str, list[EpisodeRef]]:
-    """Split each folder on its own, join the parts, and resolve each path."""
-    whole: dict[str, list[EpisodeRef]] = {'train': [], 'validation': []}
+    """
+    Split each folder on its own, join the parts, and resolve each path.
+
+    :raises RecordingError: if a folder has no training recordings
+    """
+    whole: dict[str, list[EpisodeRef]] = {TRAIN: [], VALIDATION: []}
     for folder in folders:
-        for part, paths in split(folder).items():
-            whole[part] += [resolve(path) for path in paths]
-    return whole
-
-
-def split(folder: Path) -> dict[str, list[Path]]:
-    """
-    Return the recordings for 'train' and 'validation'.
-
-    The split is that of ``split.json`` (file names by part), of a subfolder ``train``, or of the
-    hash of task and seed. Subfolders are included.
-
-    :raises RecordingError: if there are no training recordings
-    """
-    parts = _parts(folder)
-    train = parts.get('train', [])
-    draw = partial(_draw, folder, 'v')
-    validation = parts.get('validation') or [p for p in train if draw(p) < VALIDATION_SHARE]
-    train = sorted(set(train) - set(validation))
-    if not train:
-        raise RecordingError(
-            'training-recordings-missing',
-            f'{folder} has no recordings to train on: run "viva record" first',
-        )
-    return {'train': train, 'validation': sorted(validation)}
-
-
-def _parts(folder: Path) -> dict[str, list[Path]]:
-    listed = folder / 'split.json'
-    if listed.is_file():
-        try:
-            content = json.loads(listed.read_text(encoding='utf-8'))
-            return {part: [folder / name for name in names] for part, names in content.items()}
-        except (ValueError, TypeError, AttributeError) as error:
+        parts = split(folder)
+        if not parts[TRAIN]:
             raise RecordingError(
-                'split-unreadable', f'{listed} cannot be read ({error}): write it again'
-            ) from error
-    if any((folder / part).is_dir() for part in SHARES):
-        return {'train': inside(folder / 'train')}
-    draw = partial(_draw, folder, 'part')
-    return {'train': [path for path in inside(folder) if draw(path) < SHARES['train']]}
-
-
-def _draw(folder: Path, stream: str, path: Path) -> float:
-    """Return a number in [0, 1), the same for an episode and its retry, by subfolder and seed."""
-    inside = path.relative_to(folder) if path.is_relative_to(folder) else path
-    parts = inside.parts[1:-1] if inside.parts[0] in SHARES else inside.parts[:-1]
-    name = '/'.join([*parts, path.stem.removesuffix('_retry')])
-    digest = hashlib.sha256(f'{stream} {name}'.encode()).digest()
-    return int.from_bytes(digest[:8], 'big') / 2**64
+                'training-recordings-missing',
+                f'{folder} has no recordings to train on: run "viva record" first',
+            )
+        for part, refs in whole.items():
+            refs += [resolve(path) for path in parts[part]]
+    return whole
 
 
 def first_channels(refs: Sequence[EpisodeRef], folder: Path) -> EpisodeChannels:
