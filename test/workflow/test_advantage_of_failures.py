@@ -16,6 +16,7 @@ STEPS = 10  # N: 1 s of frames at 10 Hz
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # 46 s of one core, but others may use the cores, too
 def test_end_of_failures_is_not_labelled_better_than_success(tmp_path: Path) -> None:
     recordings, scored = tmp_path / 'recordings', tmp_path / 'scored'
     for seeds, failure in (
