@@ -11,6 +11,7 @@ from viva_ros.advantage.estimator import (
     indicator,
     n_step_advantage,
     sign_changes,
+    terminal_return,
     threshold,
     value_at,
 )
@@ -18,6 +19,7 @@ from viva_ros.core.returns import returns, value_from_return
 
 NAN = float('nan')
 lengths = st.integers(1, 200)
+unit = st.floats(0.0, 1.0)
 
 
 def perfect(length: int, success: bool = True):
@@ -29,7 +31,7 @@ def test_advantage_is_rise_of_value_minus_step_cost() -> None:
     # past the end: A3 = G^3 - G3 = .2 - 1/4, A4 = .1 - 0
     values = np.array([0.1, 0.3, 0.8, 0.9])
     np.testing.assert_allclose(
-        n_step_advantage(values, True, 2), [0.2, 0.1, -0.05, 0.1], atol=1e-12
+        n_step_advantage(values, 2, terminal=0.0), [0.2, 0.1, -0.05, 0.1], atol=1e-12
     )
 
 
@@ -37,24 +39,65 @@ def test_steps_past_end_of_failure_cost_1() -> None:
     # as above: A3 = .2 - (1/4 + 1), A4 = .1 - 1
     values = np.array([0.1, 0.3, 0.8, 0.9])
     np.testing.assert_allclose(
-        n_step_advantage(values, False, 2), [0.2, 0.1, -1.05, -0.9], atol=1e-12
+        n_step_advantage(values, 2, terminal=1.0), [0.2, 0.1, -1.05, -0.9], atol=1e-12
     )
 
 
 def test_step_that_ends_at_last_frame_uses_its_value() -> None:
     # T = 3, N = 1: A2 = G^2 - G^3 - 1/3 = .5 - .4 - 1/3, not G^2 - G2
     values = np.array([0.2, 0.5, 0.6])
-    assert n_step_advantage(values, True, 1)[1] == pytest.approx(0.1 - 1 / 3)
+    assert n_step_advantage(values, 1, terminal=0.0)[1] == pytest.approx(0.1 - 1 / 3)
 
 
 @given(lengths, st.floats(0.1, 100.0))
 def test_perfect_value_has_zero_advantage_in_success(length: int, steps: float) -> None:
-    assert (n_step_advantage(perfect(length), True, steps) == 0.0).all()
+    assert (n_step_advantage(perfect(length), steps, terminal=0.0) == 0.0).all()
 
 
 @given(lengths, st.floats(0.1, 100.0))
 def test_perfect_value_has_zero_advantage_in_failure(length, steps):
-    assert (n_step_advantage(perfect(length, False), False, steps) == 0.0).all()
+    terminal = terminal_return(False)
+    found = n_step_advantage(perfect(length, False), steps, terminal=terminal)
+    assert (found == 0.0).all()
+
+
+@given(lengths, st.floats(0.1, 100.0), st.floats(1.0, 4.0), st.data())
+def test_perfect_outcome_frame_never_rewards_failure(length, steps, longer, data) -> None:
+    # Up to the fault as in a success; then success 0, and a progress that does not rise.
+    fault = data.draw(st.integers(0, length - 1))
+    after = data.draw(st.lists(st.floats(0.0, fault / length), min_size=length - fault,
+                               max_size=length - fault))  # fmt: skip
+    progress = np.concatenate([perfect(length)[:fault], sorted(after, reverse=True)])
+    values = progress + (np.arange(length) < fault) - 1.0
+    terminal = terminal_return(False, progress[-1])
+    assert (n_step_advantage(values, steps, terminal=terminal) <= 0.0).all()
+    charged = n_step_advantage(values, steps, terminal=terminal, scale=longer * length)
+    assert charged[-1] == 0.0  # also with time charged
+
+
+@given(unit, unit, lengths, st.floats(0.1, 100.0), st.floats(1.0, 4.0))
+def test_failure_with_outcome_frame_ends_with_minus_success(
+    progress: float, success: float, length: int, steps: float, longer: float
+) -> None:
+    values = np.full(length, progress + success - 1.0)
+    found = n_step_advantage(
+        values, steps, terminal=terminal_return(False, progress), scale=longer * length
+    )
+    assert found[-1] == pytest.approx(-success, abs=1e-9)
+    assert found[-1] <= 0.0
+
+
+def test_terminal_return_is_that_of_the_scored_value() -> None:
+    assert terminal_return(True) == terminal_return(True, 0.9) == terminal_return(True, NAN) == 0
+    assert terminal_return(False) == 1.0
+    assert terminal_return(False, 0.25) == 1.75
+    assert np.isnan(terminal_return(False, NAN))
+
+
+def test_unknown_terminal_return_leaves_steps_past_end_unknown() -> None:
+    # T = 5, N = 2: steps 4 and 5 need G[T]
+    found = n_step_advantage(perfect(5), 2, terminal=NAN)
+    assert np.isfinite(found).tolist() == [True, True, True, False, False]
 
 
 @given(st.integers(2, 100), st.data())
@@ -64,41 +107,46 @@ def test_value_that_drops_at_fault_has_advantage_minus_1(length, data):
     values = np.concatenate([perfect(length)[:at], perfect(length, False)[at:]])
     expected = np.zeros(length)
     expected[max(at - steps, 0) : at] = -1.0
-    np.testing.assert_array_equal(n_step_advantage(values, False, steps), expected)
+    np.testing.assert_array_equal(n_step_advantage(values, steps, terminal=1.0), expected)
 
 
 def test_larger_scale_rewards_short_success() -> None:
     # T = 4, S = 8, N = 2: 2/4 - 2/8 = .25 inside; past the end (T - t)/4 - (T - t)/8
     np.testing.assert_allclose(
-        n_step_advantage(perfect(4), True, 2, scale=8.0), [0.25, 0.25, 0.125, 0.0], atol=1e-12
+        n_step_advantage(perfect(4), 2, terminal=0.0, scale=8.0),
+        [0.25, 0.25, 0.125, 0.0],
+        atol=1e-12,
     )
 
 
 def test_fractional_step_is_interpolated() -> None:
     # N = 1.5: G^ at 2.5 is (.7 + .2) / 2 = .45; A1 = .9 - .45 - 1.5/4
     values = np.array([0.1, 0.3, 0.8, 0.9])
-    assert n_step_advantage(values, True, 1.5)[0] == pytest.approx(0.9 - 0.45 - 0.375)
+    assert n_step_advantage(values, 1.5, terminal=0.0)[0] == pytest.approx(0.9 - 0.45 - 0.375)
 
 
 def test_advantage_that_needs_unknown_value_is_unknown() -> None:
     values = perfect(6)
     values[3] = NAN
-    known = np.isfinite(n_step_advantage(values, True, 2))
+    known = np.isfinite(n_step_advantage(values, 2, terminal=0.0))
     assert known.tolist() == [True, False, True, False, True, True]
 
 
 def test_last_step_needs_no_later_value() -> None:
-    assert np.isfinite(n_step_advantage(np.array([NAN, 0.5]), True, 5)).tolist() == [False, True]
+    assert np.isfinite(n_step_advantage(np.array([NAN, 0.5]), 5, terminal=0.0)).tolist() == [
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(('steps', 'scale'), [(0.0, None), (-1.0, None), (1.0, 2.0), (NAN, None)])
 def test_steps_and_scale_out_of_range_are_refused(steps, scale) -> None:
     with pytest.raises(ValueError, match=f'steps is {steps}'):
-        n_step_advantage(perfect(3), True, steps, scale)
+        n_step_advantage(perfect(3), steps, terminal=0.0, scale=scale)
 
 
 def test_empty_episode_has_no_advantages() -> None:
-    assert n_step_advantage(np.empty(0), True, 5).shape == (0,)
+    assert n_step_advantage(np.empty(0), 5, terminal=0.0).shape == (0,)
 
 
 def test_value_at_integer_ignores_unknown_neighbour() -> None:

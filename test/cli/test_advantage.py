@@ -2,48 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import math
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from support.errors import raises
+from support.scored_tables import write_scored
 
 from viva_ros.advantage import files
 from viva_ros.cli.advantage import main
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.returns import returns, value_from_return
-from viva_ros.data.episode import Label
-from viva_ros.scoring.frame_index import Timeline
-from viva_ros.scoring.scorer import ScoredSample, Scores
-from viva_ros.scoring.store import header_of, values_table, with_header, write_table
+from viva_ros.scoring.store import write_table
 
 pytestmark = pytest.mark.medium
 
-EPOCH, STEP = 1_000_000_000_000, 100_000_000  # ns: frames at 10 Hz
 NAN = math.nan
-Write = Callable[..., Path]
-
-
-def write(
-    folder: Path, name: str, values: Sequence[float], success: bool | None = True, *,
-    engine: str = 'ab' * 8, task: str = 'lift', rate: float = 50.0, asked: int = 1,
-    corrections: tuple[tuple[float, float], ...] = (),
-) -> Path:  # fmt: skip
-    """Write a table with a value at every ``asked``-th frame."""
-    stamps = EPOCH + np.arange(len(values), dtype=np.int64) * STEP
-    label = None if success is None else Label(task, success)
-    episodes = [Timeline(0, '', 0, stamps, rate, label, corrections)] if len(values) else []
-    samples = tuple(
-        ScoredSample(int(stamps[n]), value, '', {}, '', None)
-        for n, value in enumerate(values) if n % asked == 0
-    )  # fmt: skip
-    scores = Scores(name, task, engine, samples, (), None, ())
-    path = folder / f'{name}_values.parquet'
-    header = header_of(scores, episodes, {'calibration': None}, 'viva score')
-    write_table(path, with_header(values_table(scores, episodes), header))
-    return path
 
 
 def rows(folder: Path, name: str) -> dict:
@@ -56,7 +31,7 @@ def perfect(length: int, success: bool = True) -> list[float]:
 
 def test_steps_are_control_steps_at_any_rate_of_values(tmp_path: Path) -> None:
     # T = 4 frames of .1 s; 10 steps at 50 Hz are .2 s, 2 frames: see advantage/test_estimator.py
-    write(tmp_path, 'r', [0.1, 0.3, 0.8, 0.9])
+    write_scored(tmp_path, 'r', [0.1, 0.3, 0.8, 0.9])
     assert main([str(tmp_path), '--steps', '10', '--positive', '0.5']) == 0
     found = rows(tmp_path, 'r')
     assert found['advantage'] == pytest.approx([0.2, 0.1, -0.05, 0.1])
@@ -66,7 +41,7 @@ def test_steps_are_control_steps_at_any_rate_of_values(tmp_path: Path) -> None:
 
 
 def test_horizon_in_seconds_equals_steps(tmp_path: Path) -> None:
-    write(tmp_path, 'r', [0.1, 0.3, 0.8, 0.9])
+    write_scored(tmp_path, 'r', [0.1, 0.3, 0.8, 0.9])
     main([str(tmp_path), '--steps', '10'])
     steps = rows(tmp_path, 'r')
     main([str(tmp_path), '--horizon', '0.2'])
@@ -75,8 +50,8 @@ def test_horizon_in_seconds_equals_steps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('smoothing', ['none', 'median'])
 def test_perfect_value_has_zero_advantage_in_success(tmp_path, smoothing) -> None:
-    write(tmp_path, 'every', perfect(37))
-    write(tmp_path, 'third', perfect(37), asked=3)
+    write_scored(tmp_path, 'every', perfect(37))
+    write_scored(tmp_path, 'third', perfect(37), asked=3)
     main([str(tmp_path), '--smoothing', smoothing])
     for name in ('every', 'third'):
         known = [one for one in rows(tmp_path, name)['advantage'] if one is not None]
@@ -87,7 +62,7 @@ def test_perfect_value_has_zero_advantage_in_success(tmp_path, smoothing) -> Non
 def test_unknown_value_has_null_advantage(tmp_path: Path) -> None:
     values = perfect(12)
     values[6] = NAN
-    write(tmp_path, 'r', values)
+    write_scored(tmp_path, 'r', values)
     main([str(tmp_path), '--steps', '10'])
     found = rows(tmp_path, 'r')
     unknown = [place for place, one in enumerate(found['advantage']) if one is None]
@@ -98,18 +73,107 @@ def test_unknown_value_has_null_advantage(tmp_path: Path) -> None:
 
 def test_charge_time_uses_longest_episode_of_task(tmp_path: Path) -> None:
     # advantage/test_estimator.py: T = 4, S = 8, N = 2
-    write(tmp_path, 'short', perfect(4))
-    write(tmp_path, 'long', perfect(8))
-    write(tmp_path, 'other', perfect(20), task='pass')
-    main([str(tmp_path), '--steps', '10', '--charge-time'])
+    write_scored(tmp_path, 'short', perfect(4))
+    write_scored(tmp_path, 'long', perfect(8))
+    write_scored(tmp_path, 'other', perfect(20), task='pass')
+    main([str(tmp_path), '--steps', '10'])
     assert rows(tmp_path, 'short')['advantage'] == pytest.approx([0.25, 0.25, 0.125, 0.0])
     assert set(rows(tmp_path, 'long')['advantage']) == {0.0}
+    main([str(tmp_path), '--steps', '10', '--charge-time', 'longest'])
+    assert rows(tmp_path, 'short')['advantage'] == pytest.approx([0.25, 0.25, 0.125, 0.0])
+    recipe = json.loads((tmp_path / 'advantage.json').read_text())['recipe']
+    assert recipe['charge_time'] == 'longest'
+
+
+def test_charge_time_own_uses_length_of_each_episode(tmp_path: Path) -> None:
+    write_scored(tmp_path, 'short', perfect(4))
+    write_scored(tmp_path, 'long', perfect(8))
+    main([str(tmp_path), '--steps', '10', '--charge-time', 'own'])
+    for name in ('short', 'long'):
+        assert set(rows(tmp_path, name)['advantage']) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [(['--charge-time'], '--charge-time: expected one argument'),
+     (['--charge-time', 'scored'], "--charge-time: invalid choice: 'scored'")],
+)  # fmt: skip
+def test_charge_time_without_choice_is_refused(tmp_path, options, text: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), *options])
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('smoothing', ['none', 'average', 'median'])
+def test_failure_with_outcome_frame_ends_at_most_at_zero(tmp_path, smoothing: str) -> None:
+    parts = np.random.default_rng(3).random((20, 30, 2))
+    for number, one in enumerate(parts):
+        write_scored(
+            tmp_path, f'r{number}', (one.sum(axis=1) - 1).tolist(), False, parts=one.tolist()
+        )
+    assert main([str(tmp_path), '--smoothing', smoothing]) == 0
+    for number, one in enumerate(parts):
+        last = rows(tmp_path, f'r{number}')['advantage'][-1]
+        assert last <= 0.0
+        if smoothing != 'average':
+            assert last == pytest.approx(-one[-1, 1])
+    assert json.loads((tmp_path / 'advantage.json').read_text())['outcome_frame'] is True
+
+
+def test_end_of_failure_without_known_progress_is_unknown(tmp_path: Path, capsys) -> None:
+    # A value at every third frame, the last at frame 9 of 0 .. 10: progress[T] is unknown.
+    parts = [(0.5, 0.1)] * 11
+    for name, success in (('failed', False), ('done', True)):
+        write_scored(tmp_path, name, [-0.4] * 11, success, asked=3, parts=parts)
+    assert main([str(tmp_path), '--horizon', '0.3']) == 0
+    failed, done = (rows(tmp_path, name)['advantage'] for name in ('failed', 'done'))
+    assert [one is None for one in failed] == [False] * 7 + [True] * 4
+    assert [one is None for one in done] == [False] * 7 + [True] + [False] * 2 + [True]
+    shown = ' '.join(capsys.readouterr().out.split())
+    assert '1 failures have no known progress at their last frame' in shown
+    write_scored(tmp_path, 'failed', [-0.4] * 11, False, parts=parts)  # the remedy: the frame rate
+    main([str(tmp_path), '--horizon', '0.3'])
+    assert None not in rows(tmp_path, 'failed')['advantage']
+    assert 'no known progress' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('values', 'parts', 'named'),
+    [
+        ([NAN, NAN], None, ('no value is known', 'known values')),
+        ([0.5, 0.5], [(0.7, 0.8), (NAN, NAN)], ('for 1 and success for 1 of 2', '--out')),
+        ([0.5, 0.5], [(0.7, NAN), (0.7, NAN)], ('for 2 and success for 0 of 2', '--out')),
+        ([0.5, 0.5], [(0.7, 0.8), (0.7, 0.9)], ('differs', 'by up to 0.1', 'engine')),
+    ],
+)
+def test_value_of_unclear_form_is_refused(tmp_path, values, parts, named) -> None:
+    path = write_scored(tmp_path, 'a', values, False, parts=parts)
+    with raises('value-form', path, *named):
+        main([str(tmp_path)])
+    assert not (tmp_path / 'a_advantage.parquet').exists()
+
+
+def test_positive_share_by_time_to_end_is_reported(tmp_path: Path) -> None:
+    # V = 0, T = 31, N = 5: A = -5/31; past the end 1 - k/31 in the success, -k/31 in the failure
+    # with k = 4 .. 0. The 10 % above the threshold are these 5 and the last of the failure.
+    for name, success in (('failed', False), ('done', True)):
+        write_scored(tmp_path, name, [0.0] * 31, success)
+    main([str(tmp_path), '--horizon', '0.5', '--positive', '0.1'])
+    (task,) = json.loads((tmp_path / 'advantage.json').read_text())['tasks'].values()
+    shares = task['positive_share_by_time_to_end']
+    assert (shares['from'][:2], shares['to'][-1]) == ([0.0, 0.5], 5.0)
+    # 31 frames at 10 Hz: six bins of 5 frames, and the first frame
+    assert shares['failures']['steps'] == shares['successes']['steps'] == [5] * 6 + [1, 0, 0, 0]
+    assert shares['successes']['share'] == [1.0] + [0.0] * 6 + [None] * 3
+    assert shares['failures']['share'] == [0.2] + [0.0] * 6 + [None] * 3
 
 
 def test_each_task_has_own_threshold_and_share(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for number, (task, scale) in enumerate([('lift', 0.1), ('pass', 0.4)]):
-        write(tmp_path, f'r{number}', (scale * random.standard_normal(100)).tolist(), task=task)
+        write_scored(
+            tmp_path, f'r{number}', (scale * random.standard_normal(100)).tolist(), task=task
+        )
     assert main([str(tmp_path), '--positive', '0.4']) == 0
     tasks = json.loads((tmp_path / 'advantage.json').read_text())['tasks']
     assert tasks['lift']['positive_share'] == tasks['pass']['positive_share'] == 0.4
@@ -119,7 +183,7 @@ def test_each_task_has_own_threshold_and_share(tmp_path: Path) -> None:
 
 def test_effect_of_smoothing_is_reported(tmp_path: Path) -> None:
     noise = 0.05 * np.random.default_rng(1).standard_normal(80)
-    write(tmp_path, 'r', (np.array(perfect(80)) + noise).tolist())
+    write_scored(tmp_path, 'r', (np.array(perfect(80)) + noise).tolist())
     main([str(tmp_path), '--smoothing', 'median', '--window', '1.0'])
     found = json.loads((tmp_path / 'advantage.json').read_text())['tasks']['lift']['smoothing']
     assert found['standard_deviation']['after'] < 0.7 * found['standard_deviation']['before']
@@ -129,8 +193,8 @@ def test_effect_of_smoothing_is_reported(tmp_path: Path) -> None:
 
 def test_corrections_are_positive_and_keep_threshold(tmp_path: Path) -> None:
     random = np.random.default_rng(2).standard_normal(40) * 0.1
-    write(tmp_path, 'plain', random.tolist())
-    write(tmp_path, 'held', random.tolist(), False, corrections=((0.0, 3.9),))
+    write_scored(tmp_path, 'plain', random.tolist())
+    write_scored(tmp_path, 'held', random.tolist(), False, corrections=((0.0, 3.9),))
     main([str(tmp_path)])
     held, content = rows(tmp_path, 'held'), json.loads((tmp_path / 'advantage.json').read_text())
     assert held['forced'] == held['indicator'] == [True] * 40
@@ -139,7 +203,7 @@ def test_corrections_are_positive_and_keep_threshold(tmp_path: Path) -> None:
 
 
 def test_corrections_are_read_from_csv(tmp_path: Path) -> None:
-    write(tmp_path, 'r', perfect(10))
+    write_scored(tmp_path, 'r', perfect(10))
     spans = tmp_path / 'spans.csv'
     spans.write_text('recording,begin,end\nr,0.15,0.35\n')
     main([str(tmp_path), '--corrections', str(spans)])
@@ -159,7 +223,7 @@ def test_corrections_are_read_from_csv(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_correction_interval_is_refused(tmp_path, line: str, code: str, named) -> None:
-    write(tmp_path, 'r', perfect(10))
+    write_scored(tmp_path, 'r', perfect(10))
     spans = tmp_path / 'spans.csv'
     spans.write_text(f'recording,begin,end\n{line}\n')
     with raises(code, spans, *named):
@@ -169,8 +233,8 @@ def test_invalid_correction_interval_is_refused(tmp_path, line: str, code: str, 
 
 def test_outcomes_of_csv_replace_recorded_ones(tmp_path: Path) -> None:
     # one step, past the end: A = G^ - 0 or G^ - 1
-    write(tmp_path, 'a', [0.5], None)
-    write(tmp_path, 'b', [0.5], True)
+    write_scored(tmp_path, 'a', [0.5], None)
+    write_scored(tmp_path, 'b', [0.5], True)
     labels = tmp_path / 'labels.csv'
     labels.write_text('recording,success\na,success\nb,0\n')
     assert main([str(tmp_path), '--labels', str(labels)]) == 0
@@ -178,7 +242,7 @@ def test_outcomes_of_csv_replace_recorded_ones(tmp_path: Path) -> None:
 
 
 def test_csv_with_invalid_columns_or_outcome_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, 'r', perfect(3))
+    write_scored(tmp_path, 'r', perfect(3))
     labels = tmp_path / 'labels.csv'
     labels.write_text('file,outcome\n')
     with raises('csv-columns', labels, 'recording, success'):
@@ -192,9 +256,9 @@ def test_csv_with_invalid_columns_or_outcome_is_refused(tmp_path: Path) -> None:
 
 
 def test_episode_without_outcome_is_left_out_by_name(tmp_path: Path, capsys) -> None:
-    write(tmp_path, 'known', perfect(10))
-    write(tmp_path, 'open', perfect(10), None)
-    write(tmp_path, 'empty', [])
+    write_scored(tmp_path, 'known', perfect(10))
+    write_scored(tmp_path, 'open', perfect(10), None)
+    write_scored(tmp_path, 'empty', [])
     (tmp_path / 'torn_values.parquet').write_bytes(b'PAR1')
     assert main([str(tmp_path)]) == 2
     shown = ' '.join(capsys.readouterr().out.split())
@@ -208,28 +272,28 @@ def test_episode_without_outcome_is_left_out_by_name(tmp_path: Path, capsys) -> 
 
 
 def test_values_of_two_engines_are_refused(tmp_path: Path) -> None:
-    write(tmp_path, 'a', perfect(10))
-    write(tmp_path, 'b', perfect(10), engine='cd' * 8)
+    write_scored(tmp_path, 'a', perfect(10))
+    write_scored(tmp_path, 'b', perfect(10), engine='cd' * 8)
     with raises('tables-engines-differ', f'{"ab" * 8}: 1, such as a', f'{"cd" * 8}: 1'):
         main([str(tmp_path)])
 
 
 def test_different_control_rates_need_horizon(tmp_path: Path) -> None:
-    write(tmp_path, 'a', perfect(30))
-    write(tmp_path, 'b', perfect(30), rate=30.0)
+    write_scored(tmp_path, 'a', perfect(30))
+    write_scored(tmp_path, 'b', perfect(30), rate=30.0)
     with raises('control-rates-differ', '30 to 50 Hz', '50 steps', '--horizon'):
         main([str(tmp_path)])
     assert main([str(tmp_path), '--horizon', '1']) == 0
 
 
 def test_unknown_control_rate_needs_horizon(tmp_path: Path) -> None:
-    write(tmp_path, 'a', perfect(30), rate=NAN)
+    write_scored(tmp_path, 'a', perfect(30), rate=NAN)
     with raises('control-rate-unknown', '--horizon'):
         main([str(tmp_path)])
 
 
 def test_horizon_below_distance_of_values_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, 'a', perfect(31), asked=5)
+    write_scored(tmp_path, 'a', perfect(31), asked=5)
     with raises('horizon-short', 'N is 0.2 s', 'a has a value every 0.5 s', '--rate'):
         main([str(tmp_path), '--horizon', '0.2'])
 
@@ -239,16 +303,16 @@ def test_horizon_below_distance_of_values_is_refused(tmp_path: Path) -> None:
                 ['--window', 'nan'], ['--seed', '-1']],
 )  # fmt: skip
 def test_advantage_option_out_of_range_is_refused(tmp_path: Path, options: list[str]) -> None:
-    write(tmp_path, 'a', perfect(30))
+    write_scored(tmp_path, 'a', perfect(30))
     with raises('advantage-option', ' is '.join(options).removesuffix('.0')):
         main([str(tmp_path), *options])
 
 
 def test_dropped_steps_do_not_depend_on_other_episodes(tmp_path: Path) -> None:
-    write(tmp_path, 'a', perfect(300))
+    write_scored(tmp_path, 'a', perfect(300))
     main([str(tmp_path), '--seed', '5'])
     alone = rows(tmp_path, 'a')['dropped']
-    write(tmp_path, 'b', perfect(300))
+    write_scored(tmp_path, 'b', perfect(300))
     main([str(tmp_path), '--seed', '5'])
     assert rows(tmp_path, 'a')['dropped'] == alone != rows(tmp_path, 'b')['dropped']
     assert 65 < sum(alone) < 115  # 90 +- 8
@@ -256,7 +320,7 @@ def test_dropped_steps_do_not_depend_on_other_episodes(tmp_path: Path) -> None:
 
 def test_two_recordings_of_one_name_need_their_folders(tmp_path: Path) -> None:
     for name in ('x', 'y'):
-        write(tmp_path / name, 'a', perfect(10))
+        write_scored(tmp_path / name, 'a', perfect(10))
     with raises('recording-name-twice', tmp_path / 'out', 'such as a'):
         main([str(tmp_path), '--out', str(tmp_path / 'out')])
     assert main([str(tmp_path)]) == 0
@@ -265,8 +329,8 @@ def test_two_recordings_of_one_name_need_their_folders(tmp_path: Path) -> None:
 
 
 def test_interrupted_run_has_no_summary(tmp_path: Path, monkeypatch) -> None:
-    write(tmp_path, 'a', perfect(10))
-    write(tmp_path, 'b', perfect(10))
+    write_scored(tmp_path, 'a', perfect(10))
+    write_scored(tmp_path, 'b', perfect(10))
     main([str(tmp_path)])
     assert (tmp_path / 'advantage.json').exists()
     before = (tmp_path / 'b_advantage.parquet').read_bytes()
@@ -284,7 +348,7 @@ def test_interrupted_run_has_no_summary(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_metadata_contains_engine_recipe_and_threshold(tmp_path: Path) -> None:
-    write(tmp_path, 'a', perfect(10))
+    write_scored(tmp_path, 'a', perfect(10))
     main([str(tmp_path), '--drop', '0.2'])
     metadata = pq.read_schema(tmp_path / 'a_advantage.parquet').metadata
     assert metadata[b'viva.engine'] == b'ab' * 8
@@ -293,7 +357,7 @@ def test_metadata_contains_engine_recipe_and_threshold(tmp_path: Path) -> None:
 
 
 def test_summary_that_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:
-    write(tmp_path, 'a', perfect(10))
+    write_scored(tmp_path, 'a', perfect(10))
     (tmp_path / 'advantage.json').mkdir()
     with raises('advantage-write', tmp_path / 'advantage.json', '--out'):
         main([str(tmp_path)])

@@ -3,9 +3,9 @@
 """
 Advantage of RECAP from the values of whole episodes (arXiv 2511.14759).
 
-G^ = 1 - V is the estimated cost-to-go, and each step costs 1 / S. A value without prediction error
-has an advantage of 0 at each step. Arrays have one entry for each step t = 1 .. T of an episode;
-NaN is unknown, and stays unknown.
+G^ = 1 - V is the estimated cost-to-go, and each step costs 1 / S. With S = T, a value without
+prediction error has an advantage of 0 at each step of a success. Arrays have one entry for each
+step t = 1 .. T of an episode; NaN is unknown, and stays unknown.
 """
 
 import math
@@ -24,23 +24,46 @@ DIGITS = 12  # decimals kept: a perfect value has an advantage of 0, not 1e-17
 Mask = NDArray[np.bool_]
 
 
+def terminal_return(success: bool, progress: float | None = None) -> float:
+    """
+    Return G[T], the return of the last step, as the scored value defines it.
+
+    G[T] = 0                    on success
+    G[T] = 1                    on failure, for V = 1 - G (arXiv 2604.08168, eq. 2)
+    G[T] = 2 - progress[T]      on failure, for V = progress + success - 1 (outcome frame)
+
+    With an outcome frame V ends a failure at progress[T] - 1, so G[T] is 1 minus that.
+
+    :param progress: of the last step, in [0, 1], NaN if unknown; None without an outcome frame
+    :returns: NaN if the progress is required and unknown
+    """
+    if success:
+        return 0.0
+    return 1.0 if progress is None else 2.0 - progress
+
+
 def n_step_advantage(
-    values: Array, success: bool, steps: float, scale: float | None = None
+    values: Array, steps: float, *, terminal: float, scale: float | None = None
 ) -> Array:
     """
     Return the advantage of each step.
 
     A[t] = G^[t] - G^[t + N] - N / S           for t + N <= T
-    A[t] = G^[t] - (T - t) / S - (0 or 1)      past the end, where success costs 0 and failure 1
+    A[t] = G^[t] - (T - t) / S - G[T]          past the end
 
-    With S = T the last is G^[t] - G[t]. A larger S, the longest episode of the task, charges for
-    time: then a short success has a larger advantage than a long one.
+    where G^ = 1 - V. G[T] must be that of the scored value, see ``terminal_return``. Then a
+    perfect value ends a failure with A[T] = 0, and any value with an outcome frame ends it with
+    A[T] = 2 - progress[T] - success[T] - (2 - progress[T]) = -success[T], never above 0.
+
+    With S = T the cost of the rest is that of training, and a perfect value has A = 0 at each step
+    of a success. A larger S, the longest episode of the task, charges for time as RECAP does: then
+    a short success has a larger advantage than a long one.
 
     :param values: V, (T,); NaN where unknown
-    :param success: outcome of the episode
     :param steps: N > 0; a fraction is interpolated between two known neighbours
+    :param terminal: G[T]; NaN if unknown
     :param scale: S in steps, at least T; None for T
-    :returns: (T,); NaN where a required value is unknown
+    :returns: (T,); NaN where a required number is unknown
     :raises ValueError: if N is not positive, or S below T
     """
     length = len(values)
@@ -52,7 +75,7 @@ def n_step_advantage(
     inside = step + steps <= length + 1e-9
     later = value_at(expected, np.minimum(step + steps, length) - 1.0)
     charged = np.where(inside, steps, length - step) / scale
-    last = np.where(inside, later, 0.0 if success else 1.0)
+    last = np.where(inside, later, terminal)
     return np.round(expected - last - charged, DIGITS) + 0.0  # no -0
 
 

@@ -64,13 +64,14 @@ def table_of(found: Sequence[Advantages], eps: Mapping[str, float], recipe: Reci
 
 def write(
     tables: Sequence[Scored], found: Sequence[Advantages], recipe: Recipe, horizon: float,
-    engine: str, out: Path | None, left_out: Sequence[str],
+    engine: str, outcome_frame: bool, out: Path | None, left_out: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """
     Write all files, the summary last.
 
     :param horizon: N, s
     :param engine: fingerprint
+    :param outcome_frame: whether V = progress + success - 1
     :param out: folder of the files; None for the folder of each table
     :param left_out: lines about left-out recordings and episodes
     :returns: the content of the summary
@@ -78,8 +79,8 @@ def write(
     eps, command = thresholds(found, recipe.share), command_line('advantage')
     top = out or tables[0].path.parent
     content = summary(
-        found, eps, effects(found), recipe, horizon, engine, command, left_out
-    )  # fmt: skip
+        found, eps, effects(found), recipe, horizon, engine, outcome_frame, command, left_out
+    )
     _put(top / SUMMARY, None)
     parts: dict[Path, list[Path]] = {}
     for table in bar(tables, 'writing', len(tables)):
@@ -87,6 +88,7 @@ def write(
         header = {
             'engine': engine, 'task': table.header['task'], 'version': tool_version(),
             'command': command, 'recipe': json.dumps(asdict(recipe)), 'horizon': horizon,
+            'outcome_frame': outcome_frame,
             'threshold': eps.get(table.header['task']),
         }  # fmt: skip
         path = folder / f'{table.name}{SUFFIX}'

@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Advantages of scored episodes: units of N, thresholds by task, outcomes and corrections."""
+"""Advantages of scored episodes: form of V, units of N, thresholds, outcomes, corrections."""
 
 import csv
 import math
@@ -11,15 +11,24 @@ from typing import Final
 
 import numpy as np
 
-from viva_ros.advantage.estimator import Effect, effect, indicator, n_step_advantage, threshold
+from viva_ros.advantage.estimator import (
+    Effect,
+    effect,
+    indicator,
+    n_step_advantage,
+    terminal_return,
+    threshold,
+)
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import Array
 from viva_ros.data.conversion.annotations import outcome_at
 from viva_ros.scoring.smoothing import smooth_average, smooth_median
-from viva_ros.scoring.store import ScoredEpisode, filled
+from viva_ros.scoring.store import Scored, ScoredEpisode, filled
 
 NONE, AVERAGE, MEDIAN = 'none', 'average', 'median'
+OWN, LONGEST = 'own', 'longest'
 RATES_ALIKE: Final = 0.05  # largest relative difference of control rates that count as equal
+PARTS_ALIKE: Final = 1e-3  # largest difference of V from progress + success - 1, rounding only
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,8 @@ class Recipe:
 
     :param steps: N, in control steps; None if ``horizon`` is set
     :param horizon: N, s; None if ``steps`` is set
-    :param charge_time: whether S is the longest episode of the task, not the length of the episode
+    :param charge_time: LONGEST if S is the longest episode of the task, OWN if it is the length of
+        the episode
     :param smoothing: NONE, AVERAGE (``window`` is the time constant) or MEDIAN (the width)
     :param window: of the smoothing, s
     :param share: share of positive steps, for each task, in (0, 1)
@@ -39,7 +49,7 @@ class Recipe:
 
     steps: int | None
     horizon: float | None
-    charge_time: bool
+    charge_time: str
     smoothing: str
     window: float
     share: float
@@ -55,6 +65,7 @@ class Advantages:
     :param filled: values, interpolated between estimates, (T,)
     :param plain: advantages of these values, (T,)
     :param final: advantages of the smoothed values, (T,); equal to ``plain`` without smoothing
+    :param terminal: G[T] of the smoothed values; NaN if unknown
     """
 
     episode: ScoredEpisode
@@ -62,11 +73,59 @@ class Advantages:
     filled: Array
     plain: Array
     final: Array
+    terminal: float
 
     @property
     def free(self) -> Array:
         """Return the advantages of steps without human control, which set the threshold."""
         return self.final[~self.episode.corrected]
+
+
+def has_outcome_frame(tables: Sequence[Scored]) -> bool:
+    """
+    Return whether V = progress + success - 1; if not, V = 1 - G as published.
+
+    Each known value of one engine has both parts, or none has.
+
+    :param tables: tables of one engine
+    :raises RecordingError: if no value is known, or the values are of neither form
+    """
+    columns = {
+        name: np.concatenate([one.table[name].fill_null(math.nan).to_numpy() for one in tables])
+        for name in ('value', 'progress', 'success')
+    }
+    known = np.isfinite(columns['value'])
+    value, progress, success = (column[known] for column in columns.values())
+    counts = [int(np.isfinite(part).sum()) for part in (progress, success)]
+    if not value.size:
+        raise RecordingError(
+            'value-form',
+            f'{_named(tables)}: no value is known, so the return of a failure cannot be told: '
+            'score recordings with known values',
+        )
+    if counts == [0, 0]:
+        return False
+    if counts != [value.size, value.size]:
+        raise RecordingError(
+            'value-form',
+            f'{_named(tables)}: progress is known for {counts[0]} and success for {counts[1]} of '
+            f'{value.size} known values, must be all or none: score the recordings again into an '
+            'empty folder (viva score --out), with an engine that outputs both or V alone',
+        )
+    difference = float(np.abs(progress + success - 1.0 - value).max())
+    if difference > PARTS_ALIKE:
+        raise RecordingError(
+            'value-form',
+            f'{_named(tables)}: V differs from progress + success - 1 by up to {difference:.3g}, '
+            f'at most {PARTS_ALIKE} is allowed: score with an engine whose V is that sum, or '
+            'that outputs V alone',
+        )
+    return True
+
+
+def _named(tables: Sequence[Scored]) -> str:
+    more = f' and {len(tables) - 1} other tables' if len(tables) > 1 else ''
+    return f'{tables[0].path}{more}'
 
 
 def horizon_of(episodes: Sequence[ScoredEpisode], recipe: Recipe) -> float:
@@ -100,12 +159,13 @@ def period_of(episode: ScoredEpisode) -> float:
 
 
 def compute(
-    episodes: Sequence[ScoredEpisode], tasks: Sequence[str], recipe: Recipe
+    episodes: Sequence[ScoredEpisode], tasks: Sequence[str], recipe: Recipe, outcome_frame: bool
 ) -> list[Advantages]:
     """
     Return the advantages of episodes with an outcome.
 
     :param tasks: task of each episode
+    :param outcome_frame: whether V = progress + success - 1, see ``has_outcome_frame``
     :raises ConfigurationError: if N is shorter than the time between two values
     """
     horizon = horizon_of(episodes, recipe)
@@ -113,7 +173,7 @@ def compute(
     for one, task in zip(episodes, tasks, strict=True):
         longest[task] = max(longest.get(task, 0.0), _duration(one))
     return [
-        _of_episode(one, task, horizon, longest[task], recipe)
+        _of_episode(one, task, horizon, longest[task], recipe, outcome_frame)
         for one, task in zip(episodes, tasks, strict=True)
     ]
 
@@ -124,18 +184,23 @@ def _duration(episode: ScoredEpisode) -> float:
 
 
 def _of_episode(
-    one: ScoredEpisode, task: str, horizon: float, longest: float, recipe: Recipe
-) -> Advantages:
+    one: ScoredEpisode, task: str, horizon: float, longest: float, recipe: Recipe,
+    outcome_frame: bool,
+) -> Advantages:  # fmt: skip
     period, count = period_of(one), len(one.stamps)
-    values = filled(one.values, one.asked)
     check_spacing(one, horizon, period)
-    scale = max(longest / period, float(count)) if recipe.charge_time else None
-    success, steps = bool(one.entry['success']), horizon / period
-    plain = n_step_advantage(values, success, steps, scale)
-    smoothed = smooth(values, recipe, period)
-    return Advantages(
-        one, task, values, plain, n_step_advantage(smoothed, success, steps, scale)
-    )  # fmt: skip
+    scale = max(longest / period, float(count)) if recipe.charge_time == LONGEST else None
+    values, progress = filled(one.values, one.asked), filled(one.progress, one.asked)
+
+    def advantages(values: Array, progress: Array) -> tuple[Array, float]:
+        last = float(progress[-1]) if outcome_frame else None
+        terminal = terminal_return(bool(one.entry['success']), last)
+        found = n_step_advantage(values, horizon / period, terminal=terminal, scale=scale)
+        return found, terminal
+
+    plain, _ = advantages(values, progress)
+    smoothed = (smooth(series, recipe, period) for series in (values, progress))
+    return Advantages(one, task, values, plain, *advantages(*smoothed))
 
 
 def check_spacing(one: ScoredEpisode, horizon: float, period: float) -> None:

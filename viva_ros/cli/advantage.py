@@ -19,10 +19,13 @@ from viva_ros.advantage import report
 from viva_ros.advantage.files import write
 from viva_ros.advantage.labels import (
     AVERAGE,
+    LONGEST,
     MEDIAN,
     NONE,
+    OWN,
     Recipe,
     compute,
+    has_outcome_frame,
     horizon_of,
     with_corrections,
     with_outcomes,
@@ -54,10 +57,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             '--labels',
         )
     horizon = horizon_of([one for one, _ in labelled], recipe)
-    found = compute([one for one, _ in labelled], [task for _, task in labelled], recipe)
-    content = write(tables, found, recipe, horizon, engine, args.out, [*refused, *skipped])
+    outcome_frame = has_outcome_frame(tables)
+    found = compute(
+        [one for one, _ in labelled], [task for _, task in labelled], recipe, outcome_frame
+    )
+    content = write(
+        tables, found, recipe, horizon, engine, outcome_frame, args.out, [*refused, *skipped]
+    )
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(report.table(content))
+    if lacking := content['failures_without_last_progress']:
+        console.print(
+            f'{lacking} failures have no known progress at their last frame, so their last '
+            f'{horizon:.3g} s have no advantage: score at the frame rate (viva score --rate)',
+            highlight=False,
+        )
     for line in content['left_out']:
         console.print(f'left out: {line}', highlight=False, markup=False)
     return 2 if content['left_out'] else 0
@@ -73,8 +87,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     length.add_argument('--steps', type=int, help=f'Horizon N in control steps (default: {STEPS})')
     length.add_argument('--horizon', type=float, help='Horizon N in s')
     parser.add_argument(
-        '--charge-time', action='store_true',
-        help='Cost of a step: 1/T of the longest episode of the task, not of each episode',
+        '--charge-time', choices=(LONGEST, OWN), default=LONGEST,
+        help='Cost of a step: 1/T of the longest episode of the task, or of its own episode '
+        '(default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--smoothing', choices=(NONE, AVERAGE, MEDIAN), default=NONE,

@@ -235,6 +235,7 @@ class ScoredEpisode:
         without a label), corrections (s), identities, trained (whether the engine learnt from it)
     :param stamps: stamps of the frames, (T,) ns
     :param values: V, (T,); NaN where unknown or where the engine was not asked
+    :param progress: (T,); NaN likewise, and where the engine does not separate it from risk
     :param asked: whether the engine was asked, (T,)
     :param corrected: whether a person had control, (T,)
     """
@@ -243,6 +244,7 @@ class ScoredEpisode:
     entry: Mapping[str, Any]
     stamps: NDArray[np.int64]
     values: Array
+    progress: Array
     asked: Mask
     corrected: Mask
 
@@ -273,18 +275,23 @@ class Scored:
     @cached_property
     def episodes(self) -> list[ScoredEpisode]:
         """Return the episodes with values for each frame."""
-        columns = {name: self.table[name] for name in ('episode', 'frame', 'stamp', 'value')}
+        columns = {name: self.table[name] for name in ('episode', 'frame', 'stamp')}
         episode, stamp = (columns[n].to_numpy() for n in ('episode', 'stamp'))
         frame = columns['frame'].fill_null(-1).to_numpy()
-        value = columns['value'].fill_null(math.nan).to_numpy()
+        value, progress = (
+            self.table[name].fill_null(math.nan).to_numpy() for name in ('value', 'progress')
+        )
         asked = np.array([status != NOT_ASKED for status in self.table['status'].to_pylist()])
         found = []
         for entry in self.header['episodes']:
             rows = (episode == entry['episode']) & asked if len(episode) else np.zeros(0, bool)
-            values, known = per_frame(entry['frames'], frame[rows].tolist(), value[rows].tolist())
+            (values, known), (done, _) = (
+                per_frame(entry['frames'], frame[rows].tolist(), column[rows].tolist())
+                for column in (value, progress)
+            )
             stamps = self._stamps(entry, episode, frame, stamp)
             found.append(ScoredEpisode(
-                self.path, entry, stamps, values, known, _read_corrected(entry, stamps)
+                self.path, entry, stamps, values, done, known, _read_corrected(entry, stamps)
             ))  # fmt: skip
         return found
 
