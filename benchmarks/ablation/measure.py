@@ -34,6 +34,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import Result, result
+from viva_ros.evaluation.run import LATEST
 from viva_ros.evaluation.summary import figures
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
@@ -225,11 +226,11 @@ def elapsed(durations: Mapping[str, float], seen: Moments, sign: float = 1.0) ->
     """
     Return the values of a clock: elapsed time over the mean duration.
 
-    :param sign: -1 for a falling value, whose floor is a time-out
+    :param sign: -1 for a falling value, whose floor is a time-out, as ``TimeCounter``
     """
     known = np.array([not reason for reason in seen.reasons])
-    spent = (seen.stamps[known] - seen.stamps[0]) * 1e-9
-    return {'value': sign * spent / durations[seen.task]}
+    spent = (seen.stamps[known] - seen.stamps[0]) * 1e-9 / durations[seen.task]
+    return {'value': spent if sign > 0.0 else np.maximum(-spent / LATEST, -1.0)}
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,13 @@ def test_end_of_failure_without_known_progress_is_unknown(tmp_path: Path, capsys
     assert 'no known progress' not in capsys.readouterr().out
 
 
+def test_failure_on_the_way_home_ends_with_minus_success(tmp_path: Path) -> None:
+    # The published progress is 0, that in V is -.3: V = -.3 + .1 - 1.
+    write_scored(tmp_path, 'a', [-0.4, -1.2], False, parts=[(0.5, 0.1), (0.0, 0.1)])
+    assert main([str(tmp_path), '--horizon', '0.1']) == 0
+    assert rows(tmp_path, 'a')['advantage'][-1] == pytest.approx(-0.1)
+
+
 @pytest.mark.parametrize(
     ('values', 'parts', 'named'),
     [
@@ -144,6 +151,7 @@ def test_end_of_failure_without_known_progress_is_unknown(tmp_path: Path, capsys
         ([0.5, 0.5], [(0.7, 0.8), (NAN, NAN)], ('for 1 and success for 1 of 2', '--out')),
         ([0.5, 0.5], [(0.7, NAN), (0.7, NAN)], ('for 2 and success for 0 of 2', '--out')),
         ([0.5, 0.5], [(0.7, 0.8), (0.7, 0.9)], ('differs', 'by up to 0.1', 'engine')),
+        ([0.5, -0.1], [(0.7, 0.8), (0.0, 0.8)], ('differs', 'by up to 0.1', 'engine')),
     ],
 )
 def test_value_of_unclear_form_is_refused(tmp_path, values, parts, named) -> None:

@@ -19,7 +19,10 @@ def test_time_counter_value_is_elapsed_over_mean_duration(worth_engine) -> None:
 def test_overdue_time_counter_falls(worth_engine) -> None:
     counter = TimeCounter(worth_engine.info, 8.0, overdue=True)
     counter.estimate(observed(5.0))
-    assert counter.estimate(observed(9.0)).value == pytest.approx(-0.5)
+    # 4 s of 8 s, in tenths: all of ten mean durations are known values, in [-1, 0].
+    assert counter.estimate(observed(9.0)).value == pytest.approx(-0.05)
+    assert counter.estimate(observed(5.0 + 79.0)).value == pytest.approx(-0.9875)
+    assert counter.estimate(observed(500.0)).value == -1.0
 
 
 def test_time_counter_has_engine_inputs_and_own_fingerprint(worth_engine) -> None:

@@ -34,7 +34,8 @@ def terminal_return(success: bool, progress: float | None = None) -> float:
 
     With an outcome frame V ends a failure at progress[T] - 1, so G[T] is 1 minus that.
 
-    :param progress: of the last step, in [0, 1], NaN if unknown; None without an outcome frame
+    :param progress: in V of the last step, in [-1, 1], NaN if unknown; None without an outcome
+        frame
     :returns: NaN if the progress is required and unknown
     """
     if success:

@@ -85,6 +85,8 @@ def has_outcome_frame(tables: Sequence[Scored]) -> bool:
     """
     Return whether V = progress + success - 1; if not, V = 1 - G as published.
 
+    On a way home, where the published progress is 0, V may be below that sum.
+
     Each known value of one engine has both parts, or none has.
 
     :param tables: tables of one engine
@@ -112,7 +114,8 @@ def has_outcome_frame(tables: Sequence[Scored]) -> bool:
             f'{value.size} known values, must be all or none: score the recordings again into an '
             'empty folder (viva score --out), with an engine that outputs both or V alone',
         )
-    difference = float(np.abs(progress + success - 1.0 - value).max())
+    below = progress + success - 1.0 - value
+    difference = float(np.where(progress > 0.0, np.abs(below), -below).max())
     if difference > PARTS_ALIKE:
         raise RecordingError(
             'value-form',

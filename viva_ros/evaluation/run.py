@@ -13,6 +13,7 @@ from functools import partial
 from os.path import commonpath
 from pathlib import Path
 from shlex import quote
+from typing import Final
 
 import numpy as np
 from rich.console import Console
@@ -37,12 +38,16 @@ from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.replay import ReplayInput, check_rate
 from viva_ros.scoring.scorer import RATE, estimates, judge, replay_for_engine, rule_alarms
 
+LATEST: Final = 10.0  # mean durations after which a time-out has alarmed
+
 
 class TimeCounter:
     """
     Baseline: value = elapsed time / mean duration, which always rises.
 
-    With ``overdue`` the value falls instead, so that the calibrated floor is a time-out.
+    With ``overdue`` the value falls instead, so that the calibrated floor is a time-out. It
+    reaches -1, the end of its range, after ``LATEST`` mean durations: a value below is unknown,
+    and an unknown value never alarms.
     """
 
     def __init__(self, info: EngineInfo, mean_duration: float, overdue: bool = False) -> None:
@@ -55,7 +60,7 @@ class TimeCounter:
         """
         name = 'overdue' if overdue else 'elapsed'
         self.info = replace(info, fingerprint=f'time counter, {name}', kind='time')
-        self._rate = (-1.0 if overdue else 1.0) / mean_duration
+        self._rate = (-1.0 / LATEST if overdue else 1.0) / mean_duration
         self._begin: int | None = None
 
     def estimate(self, observation: Observation) -> Estimate:
@@ -63,7 +68,7 @@ class TimeCounter:
         if self._begin is None:
             self._begin = observation.stamp
         elapsed = (observation.stamp - self._begin) * 1e-9
-        return Estimate(elapsed * self._rate, {})
+        return Estimate(max(elapsed * self._rate, -1.0), {})
 
     def close(self) -> None:
         """Do nothing."""

@@ -235,7 +235,8 @@ class ScoredEpisode:
         without a label), corrections (s), identities, trained (whether the engine learnt from it)
     :param stamps: stamps of the frames, (T,) ns
     :param values: V, (T,); NaN where unknown or where the engine was not asked
-    :param progress: (T,); NaN likewise, and where the engine does not separate it from risk
+    :param progress: in V, which is V + 1 - success, (T,), below 0 on a way home; NaN likewise, and
+        where the engine does not separate it from risk
     :param asked: whether the engine was asked, (T,)
     :param corrected: whether a person had control, (T,)
     """
@@ -278,9 +279,10 @@ class Scored:
         columns = {name: self.table[name] for name in ('episode', 'frame', 'stamp')}
         episode, stamp = (columns[n].to_numpy() for n in ('episode', 'stamp'))
         frame = columns['frame'].fill_null(-1).to_numpy()
-        value, progress = (
-            self.table[name].fill_null(math.nan).to_numpy() for name in ('value', 'progress')
+        value, success = (
+            self.table[name].fill_null(math.nan).to_numpy() for name in ('value', 'success')
         )
+        progress = value + 1.0 - success
         asked = np.array([status != NOT_ASKED for status in self.table['status'].to_pylist()])
         found = []
         for entry in self.header['episodes']:
