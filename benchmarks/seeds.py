@@ -5,7 +5,8 @@ Seeds of the simulated recordings: `python -m benchmarks.seeds [RECORDINGS]`.
 
 Checks that the sets of ``results/seeds.json`` share no seed with each other, nor with the retired
 sets of earlier releases; that each result file is of the seeds of its set; and, with a folder
-RECORDINGS, that its subfolders hold the seeds of their sets.
+RECORDINGS, that its subfolders hold the seeds of their sets. With --record SET it records what is
+missing of these sets first, and checks these alone.
 """
 
 import argparse
@@ -18,9 +19,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from viva_ros.cli import record
 from viva_ros.cli.record import parse_seeds
 from viva_ros.console import program
-from viva_ros.core.errors import RecordingError
+from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.open import inside
 
 RESULTS: Final = Path(__file__).parent / 'results'
@@ -34,8 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser('python -m benchmarks.seeds', description=__doc__)
     parser.add_argument('recordings', type=Path, nargs='?', help='Folder of the recordings')
+    parser.add_argument(
+        '--record', nargs='+', default=[], metavar='SET', help='Sets to record into RECORDINGS'
+    )
     args = parser.parse_args(argv)
     sets, retired, results = read(RESULTS / 'seeds.json')
+    if args.record:
+        return record_all(args.record, sets, args.recordings or Path('recordings'))
     faults = [*overlaps(sets, retired), *wrong_results(sets, results, RESULTS)]
     if args.recordings is not None:
         faults += wrong_recordings(sets, args.recordings)
@@ -45,6 +52,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     shown = ', '.join(f'{name} {count}' for name, count in counts.items())
     Console().print(f'seeds without overlap: {shown}', highlight=False)
     return 0
+
+
+def record_all(names: Sequence[str], sets: Mapping[str, Seeds], folder: Path) -> int:
+    """
+    Record the missing episodes of sets, by the command in the file.
+
+    :raises ConfigurationError: if a set is unknown
+    :raises RecordingError: if a folder holds other seeds
+    """
+    if unknown := sorted(set(names) - set(sets)):
+        raise ConfigurationError(
+            'seeds-set', f'--record is {", ".join(unknown)}, must be some of {", ".join(sets)}'
+        )
+    for name, command, task, seeds in commands(RESULTS / 'seeds.json'):
+        if name in names:
+            words = [
+                {'TASK': task, 'SEEDS': seeds}.get(word, word) for word in command.split()[2:-1]
+            ]
+            record.main([*words, str(folder / FOLDERS.get(name, name) / task)])
+    if faults := list(wrong_recordings({name: sets[name] for name in names}, folder)):
+        raise RecordingError('seeds-mixed', '\n'.join(faults))
+    return 0
+
+
+def commands(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Yield set, command, task and seeds of each folder of recordings."""
+    content = json.loads(path.read_text(encoding='utf-8'))
+    for name, one in content['sets'].items():
+        for task, seeds in one['seeds'].items():
+            yield name, one['record'], task, seeds
 
 
 def read(path: Path) -> tuple[dict[str, Seeds], dict[str, Seeds], dict[str, str]]:

@@ -45,6 +45,34 @@ def test_folder_must_hold_the_seeds_of_its_set(tmp_path: Path) -> None:
     assert len(found) == 1 and 'has 1 seeds of lift outside of training: 7' in found[0]
 
 
+def test_missing_sets_are_recorded_by_their_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = []
+
+    def main(words: list[str]) -> int:
+        called.append(words)
+        folder = Path(words[-1])
+        folder.mkdir(parents=True)
+        for seed in seeds.parse_seeds(words[words.index('--seeds') + 1]):
+            (folder / f'episode_{seed:06d}.mcap').touch()
+        return 0
+
+    monkeypatch.setattr(seeds.record, 'main', main)
+    assert seeds.main([str(tmp_path), '--record', 'calibration']) == 0
+    assert [words[1] for words in called] == ['tray_lift', 'cube_transfer']
+    assert called[0][2:] == [
+        '--seeds', '510000-510149', '--successes', '--out',
+        str(tmp_path / 'calibration' / 'tray_lift'),
+    ]  # fmt: skip
+    (tmp_path / 'calibration' / 'tray_lift' / 'episode_000001.mcap').touch()
+    monkeypatch.setattr(seeds.record, 'main', lambda words: 0)
+    with raises('seeds-mixed', 'outside of calibration: 1'):
+        seeds.main([str(tmp_path), '--record', 'calibration'])
+    with raises('seeds-set', 'tests', 'development, test'):
+        seeds.main([str(tmp_path), '--record', 'tests'])
+
+
 def test_mixed_seeds_end_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seeds, 'overlaps', lambda *_: iter(['training and test share 1 seeds']))
     monkeypatch.setattr(seeds, 'wrong_results', lambda *_: iter([]))
