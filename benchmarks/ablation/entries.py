@@ -87,9 +87,9 @@ ENTRIES: Final = (
     Entry('icvf', 'ICVF (no outcome labels)', goal_value, 5e-4, 4, 8, resumes=False),
     Entry('proprio', 'proprioception only', proprio, longer=2, wider=8),
     Entry('no_video', 'without video pre-training', partial(viva, pretrained=False)),
-    Entry('k10', 'K = 10', partial(viva, horizon_steps=10)),
-    Entry('k25', 'K = 25', partial(viva, horizon_steps=25)),
-    Entry('k75', 'K = 75', partial(viva, horizon_steps=75)),
+    Entry('k10', 'K = 10', partial(viva, horizon=0.2)),
+    Entry('k25', 'K = 25', partial(viva, horizon=0.5)),
+    Entry('k75', 'K = 75', partial(viva, horizon=1.5)),
     Entry('frozen', 'frozen trunk', frozen),
     Entry('images', 'with future images', partial(viva, targets=IMAGES_TARGETS)),
 )

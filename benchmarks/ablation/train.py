@@ -50,8 +50,7 @@ def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
     cameras = ROBOTS[DEFAULT_ROBOT].cameras
     config = preset(budget.preset, cameras, names, ())
     how = Cut(cameras, names, config.image_size, config.horizon, KEEP_EVERY)
-    part = f'compare_{budget.limit}' if budget.limit else 'compare'
-    data = cache.load(refs, budget.cache, how, part, budget.processes)
+    data = cache.load(refs, budget.cache, how, budget.processes)
     return data, replace(config, tasks=data.tasks)
 
 

@@ -18,6 +18,7 @@ import torch
 
 from viva_ros.model import cost
 from viva_ros.model.config import ViVaConfig
+from viva_ros.model.cost import TrainingSetup
 from viva_ros.model.latents import Goals
 from viva_ros.model.noise import Source, uniform
 from viva_ros.model.viva import ViVa
@@ -68,7 +69,8 @@ def step(part: Part, way: Way) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
         seconds, losses = _train(part, config, way, Path(folder))
-    computed = cost.training_memory(config, way.batch, 1, way.rank, way.checkpointing)
+    setup = TrainingSetup(rank=way.rank, checkpointing=way.checkpointing)
+    computed = cost.training_memory(config, way.batch, setup)
     operations = _operations(config, way)
     found = {
         'layers': config.transformer.num_layers, 'batch': way.batch, 'rank': way.rank,
@@ -98,9 +100,8 @@ def fitting(part: Part, config: ViVaConfig, way: Way) -> ViVaConfig:
     for layers in range(config.transformer.num_layers, 0, -1):
         image_size = config.image_size
         smaller = networks.make_config(part.tiny, image_size, layers)
-        memory = cost.training_memory(smaller, way.batch, 1, way.rank, way.checkpointing)
-        extra = 0 if way.rank else memory.weights  # AdamW's temporary copies
-        if memory.total + extra <= room:
+        setup = TrainingSetup(rank=way.rank, checkpointing=way.checkpointing)
+        if cost.training_memory(smaller, way.batch, setup).total <= room:
             return smaller
     raise MemoryError(f'{room / 1e9:.0f} GB hold no layer')
 

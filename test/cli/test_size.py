@@ -1,12 +1,18 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from viva_ros.cli import train
 from viva_ros.cli.size import main, table
+from viva_ros.model import cost
 from viva_ros.model.config import PRESETS
+from viva_ros.training import resources
+from viva_ros.training.config import TrainConfig, plan
+from viva_ros.training.distributed import Hardware
 
 
 @pytest.mark.medium
@@ -23,6 +29,38 @@ def test_training_page_contains_printed_tables() -> None:
     page = (Path(__file__).parents[2] / 'docs' / 'training.md').read_text(encoding='utf-8')
     shown = table(PRESETS['wan2.2-5b'], 8, 16).split('\n\n')
     parts = page.split('## Wan2.2-TI2V-5B')[1].split('\n\n')
-    tables = [part for part in parts if part.startswith('|')]
+    tables = [part for part in parts if part.startswith(('| GB on', '| s for'))]
     assert len(tables) == 2
     assert all(part.strip() in shown for part in tables)
+
+
+def test_training_page_contains_printed_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / 'docs' / 'training.md').read_text(encoding='utf-8')
+    text = page.split('### Plan')[1].replace('\\\n', ' ')
+    commands = [
+        line.split()[2:] for line in text.splitlines() if line.startswith('    viva train')
+    ]
+    assert len(commands) == 2
+    for command in commands:
+        assert train.main(command) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert '\n'.join(line for line in lines if line.startswith('|')) in page
+
+
+def test_plan_has_the_memory_and_time_of_the_size_tables() -> None:
+    # 8 samples at a time on one of 8 GPUs: the row "all weights, 8 GPUs, FSDP, checkpointing".
+    config = PRESETS['wan2.2-5b']
+    shown = table(config, 8, 16)
+    hardware = Hardware(precision='bf16', checkpointing=True, shard=True)
+    run = TrainConfig((), Path('o'), config.preset, plan=plan(64, {}, config.preset),
+                      backbone=Path('b'), hardware=hardware)  # fmt: skip
+    memory = resources.memory_of(run, config, 'viva', 1, 8)
+    row = next(line for line in shown.splitlines()
+               if line.startswith('| all weights, 8 GPUs, FSDP, checkpointing'))  # fmt: skip
+    assert row.endswith(f'| {memory.total / 1e9:.1f} |')
+    run = replace(run, plan=plan(192, {}, config.preset))
+    rate = cost.SHARE * cost.CARDS['H100'].peak
+    seconds = resources.step_seconds(run, config, 'viva', 8, rate)
+    row = next(line for line in shown.splitlines() if line.startswith('| all weights, 8 GPUs |'))
+    # Validation adds 2000 forward passes to each 200 steps.
+    assert seconds == pytest.approx(float(row.split('|')[-2]), rel=0.05)

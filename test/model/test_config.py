@@ -79,3 +79,21 @@ def test_image_size_without_whole_patches_is_refused() -> None:
 def test_unknown_preset_is_refused_with_known_presets() -> None:
     with pytest.raises(ValueError, match=r"'huge', must be one of tiny, small, wan2\.2-5b"):
         preset('huge', (), (), ())
+
+
+def test_horizon_of_the_first_version_is_steps_over_rate() -> None:
+    content = SMALL.to_dict()
+    del content['horizon']
+    for steps, rate, seconds in ((50, 50.0, 1.0), (50, 500.0, 0.1), (50, 15.0, 10 / 3)):
+        given = ViVaConfig.from_dict({**content, 'horizon_steps': steps, 'control_rate': rate})
+        assert given.horizon == pytest.approx(seconds)
+    with pytest.raises(ValueError, match=r"unexpected \['control_rate', 'horizon_steps'\]"):
+        ViVaConfig.from_dict({**SMALL.to_dict(), 'horizon_steps': 50, 'control_rate': 50.0})
+    with pytest.raises(ValueError, match=r"lacks \['horizon'\], .*\['horizon_steps'\]"):
+        ViVaConfig.from_dict({**content, 'horizon_steps': 50})
+
+
+@pytest.mark.parametrize('horizon', [0.0, -1.0, float('inf'), float('nan')])
+def test_horizon_that_is_no_time_is_refused(horizon: float) -> None:
+    with pytest.raises(ValueError, match=r'horizon is .* s, must be above 0 and finite'):
+        replace(SMALL, horizon=horizon)

@@ -134,7 +134,6 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.export.mixed_precision': 'one search; needs openvino',
     'viva_ros.export.parity': 'the comparison that every engine passes',
     'viva_ros.export.quantization': 'one search; needs onnx',
-    'viva_ros.model.cost': 'the arithmetic of `viva size`',
     'viva_ros.model.cuda_graph': 'CUDA alone',
     'viva_ros.model.pretrained': 'published weights: names of another project',
     'viva_ros.nodes.alert_publisher': 'topics of the supervisor',

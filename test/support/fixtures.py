@@ -125,9 +125,8 @@ def make_slide_data(tmp_path: Path) -> Callable[..., 'Data']:
     """Return a function that returns the training data of slide episodes."""
     from support.slides import write_shards
 
-    def make(seeds: range, part: str = 'train') -> 'Data':
-        shards = [tmp_path / 'shards' / f'{seed}' for seed in seeds]
-        return write_shards(shards, seeds, tmp_path / part)
+    def make(seeds: range) -> 'Data':
+        return write_shards([tmp_path / 'shards' / f'{seed}' for seed in seeds], seeds)
 
     return make
 

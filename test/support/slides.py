@@ -64,11 +64,11 @@ def write_slide(folder: Path, episode: Episode) -> Path:
     return path
 
 
-def write_shards(shards: Sequence[Path], seeds: Sequence[int], out: Path) -> Data:
+def write_shards(shards: Sequence[Path], seeds: Sequence[int]) -> Data:
     """Return the training data of slide episodes."""
     for seed, shard in zip(seeds, shards, strict=True):
         cache.write_shard(shard, [slide_episode(seed)], CUT, [str(seed)])
-    return cache.join(shards, out, CUT)
+    return cache.join(shards, CUT)
 
 
 def make_tiny_viva() -> ViVa:

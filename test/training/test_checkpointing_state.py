@@ -55,3 +55,12 @@ def test_temporary_files_of_killed_process_are_deleted(tmp_path: Path) -> None:
     (tmp_path / '.other.tmp').write_bytes(b'not ours')
     StateFile(tmp_path, 'viva').read()
     assert [path.name for path in tmp_path.iterdir()] == ['.other.tmp']
+
+
+def test_process_that_writes_nothing_copies_nothing(tmp_path: Path) -> None:
+    class NoCopy:
+        def contiguous(self) -> torch.Tensor:
+            raise AssertionError('copied')
+
+    StateFile(tmp_path, 'viva', rank=1).write(3, {'a': NoCopy()}, {})  # type: ignore[dict-item]
+    assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ from torch import nn
 from viva_ros.core.settings import setting_of
 from viva_ros.model.viva import shift_tau
 from viva_ros.training import trainer
-from viva_ros.training.config import ONE_EPOCH, TrainPlan, plan
+from viva_ros.training.config import ONE_EPOCH, TrainPlan, plan, too_short
 from viva_ros.training.trainer import Schedule
 
 MOMENTS = 1_000_000
@@ -44,9 +44,41 @@ def test_small_preset_rate_follows_a_cosine() -> None:
     assert viva.rate_at(3000) == pytest.approx(5e-5)
 
 
-def test_warm_up_of_short_epoch_is_a_fifth() -> None:
-    viva = plan(8, {}, 'wan2.2-5b').settled(100).viva
+def test_warm_up_of_short_stage_is_a_fifth() -> None:
+    viva = plan(8, {'viva': 13}, 'wan2.2-5b').settled(100).viva
     assert (viva.steps, viva.warm_up) == (13, 2)
+
+
+def test_fine_tuning_of_little_data_keeps_its_warm_up() -> None:
+    # 20 000 moments in batches of 192 are 105 steps, all of them in a warm-up of 500.
+    viva = plan(None, {}, 'wan2.2-5b').settled(20_000).viva
+    assert (viva.steps, viva.warm_up) == (2500, 500)
+    assert plan(None, {}, 'wan2.2-5b').settled(480_001).viva.steps == 2501
+    small = plan(None, {}).settled(20_000).viva
+    assert (small.steps, small.warm_up) == (5000, 200)
+
+
+def test_short_stage_names_steps_moments_and_remedy() -> None:
+    usual = plan(None, {}, 'wan2.2-5b').settled(480_000).viva
+    assert too_short('viva', usual, 480_000, usual) == ''
+    short = plan(None, {'viva': 1000}, 'wan2.2-5b').viva
+    assert too_short('viva', short, 480_000, usual) == (
+        'stage viva is short: 1000 steps of 192 samples for 480000 moments, 0.40 of an epoch and '
+        'a warm-up of 200 steps instead of 500: set --viva-steps 2500 or more'
+    )
+    mended = plan(None, {'viva': 2500}, 'wan2.2-5b').viva
+    assert too_short('viva', mended, 480_000, usual) == ''
+
+
+def test_rate_of_adapters_and_given_rate() -> None:
+    assert plan(None, {}, 'wan2.2-5b', lora=16).viva.rate == 2e-4
+    assert plan(None, {}, 'small', lora=16).viva.rate == 2e-4
+    given = plan(None, {}, 'wan2.2-5b', rate=5e-4, lora=16)
+    assert (given.viva.rate, given.head.rate) == (5e-4, 5e-4)
+    assert given.proprio == plan(None, {}, 'wan2.2-5b').proprio
+    for rate in (0.0, -1.0, math.nan):
+        with raises('setting-out-of-range', 'learning_rate is', 'above 0'):
+            plan(None, {}, rate=rate)
 
 
 def test_given_lengths_replace_those_of_the_preset() -> None:

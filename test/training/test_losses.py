@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from viva_ros.model import viva
 from viva_ros.model.latents import Goals
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
@@ -113,6 +114,33 @@ def test_tasks_are_drawn_equally_often(
     losses.ViVaLoss(tiny_viva, data, learnt, STILL)(400, generator())
     # Binomial with n = 400 and p = 1/2 has a deviation of 10; drawn by moments it would be 100.
     assert 150 < tasks.count(0) < 250
+
+
+def test_views_encoded_in_chunks_equal_those_encoded_at_once(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_slide_data(range(1, 3))
+    labels = losses.Labels.of(data, tiny_viva, ('slide',))
+    sizes: list[int] = []
+    encode = tiny_viva.vae.encode
+    monkeypatch.setattr(
+        tiny_viva.vae, 'encode', lambda pixels: sizes.append(len(pixels)) or encode(pixels)
+    )
+    given = []
+    for chunk in (192, 4):
+        sizes.clear()
+        for module in (losses, viva):
+            monkeypatch.setattr(module, 'encoding_chunk', lambda _, chunk=chunk: chunk)
+        loss = losses.ViVaLoss(tiny_viva, data, labels, AugmentSettings())
+        with torch.no_grad():
+            images = torch.from_numpy(np.array(data.images[:5]))
+            source = generator()
+            parts = [loss._views(torch.arange(7), source), tiny_viva.encode(images)]
+            parts.append(torch.from_numpy(losses.encode_all(tiny_viva, data).astype(np.float32)))
+        assert max(sizes) == min(chunk, 36)
+        given.append([*parts, torch.rand(1, generator=source)])
+    for whole, chunked in zip(*given, strict=True):
+        torch.testing.assert_close(chunked, whole, atol=2e-3, rtol=0)
 
 
 def test_stored_latents_equal_those_of_encoded_views(

@@ -69,7 +69,7 @@ def test_train_command_writes_checkpoint_and_baseline(tmp_path: Path) -> None:
 def test_ranges_and_statistics_are_of_the_training_part(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
-    learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(5, 6), 'validation')
+    learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(5, 6))
     wild = replace(hold, proprio=hold.proprio * 100, future=hold.future * 100)
     model = train_on(run_in(tmp_path / 'run'), learn, wild, BLANK)
     assert max(model.ranges.high) <= 1.0
@@ -81,7 +81,7 @@ def test_ranges_and_statistics_are_of_the_training_part(
 def test_resumed_run_has_the_same_weights(
     tmp_path: Path, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(5, 6), 'validation')
+    learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(5, 6))
     train_on(run_in(tmp_path / 'whole'), learn, hold, BLANK)
 
     class StoppedError(Exception):
@@ -127,7 +127,7 @@ def test_value_of_failures_is_learnt_from_images_alone(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
     learn = with_white_failures(make_slide_data(range(1, 13)))
-    hold = with_white_failures(make_slide_data(range(20, 26), 'validation'))  # 2 of 6 fail
+    hold = with_white_failures(make_slide_data(range(20, 26)))  # 2 of 6 fail
     schedules = plan(48, {'vae': 60, 'video': 0, 'viva': 200, 'proprio': 50})
     schedules = replace(schedules, vae=replace(schedules.vae, batch=12),
                         viva=replace(schedules.viva, rate=6e-3))  # fmt: skip

@@ -41,7 +41,7 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
 def test_head_is_trained_on_frozen_blocks_of_the_video_stage(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
-    learn, hold = make_slide_data(range(1, 4)), make_slide_data(range(5, 7), 'validation')
+    learn, hold = make_slide_data(range(1, 4)), make_slide_data(range(5, 7))
     run = run_in(tmp_path / 'run', head=1)
     made = train_on(run, learn, hold, BLANK)
     assert isinstance(made, EarlyExit)
@@ -100,7 +100,7 @@ def test_targets_tasks_and_checkpointing_reach_the_model(
 def test_validation_episodes_change_no_range_and_no_weight(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
-    learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(5, 7), 'validation')
+    learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(5, 7))
     wild = replace(hold, proprio=hold.proprio * 100, future=hold.future - 7,
                    images=255 - np.asarray(hold.images))  # fmt: skip
     for name, held in (('tame', hold), ('wild', wild), ('none', None)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.errors import raises
-from support.slides import slide_episode, write_slide
+from support.slides import CAMERAS, slide_episode, write_slide
 
 from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.formats import FORMATS, EpisodeRef
@@ -18,7 +18,16 @@ from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.dataset import EpisodeChannels
 from viva_ros.training.run import clip_spacing
-from viva_ros.training.sources import gather, of_episodes, of_tasks, robot_of
+from viva_ros.training.sources import (
+    blank_for,
+    count,
+    find,
+    gather,
+    of_episodes,
+    of_tasks,
+    robot_of,
+    sample,
+)
 
 LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
 
@@ -42,7 +51,7 @@ def test_robot_is_read_from_an_episode() -> None:
     robot = robot_of(channels)
     assert robot.cameras == ('chest', 'wrist')
     assert robot.joint_names == ('a', 'b')
-    assert (robot.frame_rate, robot.control_rate) == (30.0, 30.0)
+    assert robot.frame_rate == 30.0
     assert robot.every == 6  # moments at 5 Hz
     assert robot_of(channels, ('wrist',)).cameras == ('wrist',)
     for usual, expected in (
@@ -79,7 +88,6 @@ def test_folders_of_two_tasks_are_joined_in_camera_order(
     material = gather(run)
     assert material.learn.tasks == ('lift', 'pass')
     assert material.blank.cameras == cameras
-    assert material.blank.control_rate == 50.0
     assert material.learn.images.shape[1] == 2
     only = gather(replace(run, tasks=('pass',)))
     assert only.learn.tasks == ('pass',)
@@ -149,14 +157,14 @@ def test_robot_of_a_changed_recording_is_read_again(
     tmp_path: Path, resolved_and_opened: tuple[list[Path], list[Path]]
 ) -> None:
     path = write_parts(tmp_path, 1)[0]
-    assert gather(run_of(tmp_path, tmp_path / 'r')).blank.control_rate == 50.0
+    assert gather(run_of(tmp_path, tmp_path / 'r')).blank.cameras == CAMERAS
     episode = slide_episode(1, frames=14)
-    joints = replace(episode.joints, stamps=episode.joints.stamps * 2)
-    write_slide(path.parent, replace(episode, joints=joints))
+    cameras = {name: episode.cameras[name] for name in CAMERAS[:2]}
+    write_slide(path.parent, replace(episode, cameras=cameras))
     _, opened = resolved_and_opened
     opened.clear()
-    assert gather(run_of(tmp_path, tmp_path / 'r')).blank.control_rate == 25.0
-    assert opened == [path, path]
+    assert gather(run_of(tmp_path, tmp_path / 'r')).blank.cameras == CAMERAS[:2]
+    assert opened[:2] == [path, path]
 
 
 def test_cache_without_channels_remains_valid(
@@ -209,3 +217,80 @@ def test_frames_of_a_clip_are_0_4_s_apart(
     assert clip_spacing(data) == 2  # moments are 0.2 s apart
     assert clip_spacing(replace(data, stamps=data.stamps // 4)) == 8
     assert clip_spacing(replace(data, episode=np.arange(12))) == 1
+
+
+@pytest.mark.parametrize('rate', [15, 50, 500])
+def test_horizon_is_one_second_at_any_rate_of_the_joints(tmp_path: Path, rate: int) -> None:
+    stamps = np.arange(4 * rate, dtype=np.int64) * (1_000_000_000 // rate)
+    frames = Frames(stamps, [np.zeros((8, 8, 3), dtype=np.uint8)] * len(stamps))
+    joints = Joints(stamps, ('a',), np.zeros((len(stamps), 1)))
+    robot = robot_of(EpisodeChannels.of(Episode('e', {'head': frames}, joints, None)))
+    assert blank_for(run_of(tmp_path), robot).horizon == 1.0
+    assert blank_for(run_of(tmp_path, horizon=0.4), robot).horizon == 0.4
+
+
+def test_horizon_of_the_run_reaches_the_forecast(tmp_path: Path) -> None:
+    write_parts(tmp_path, 1, 2)
+    data = gather(run_of(tmp_path, tmp_path / 'r', horizon=0.4)).learn
+    # 56 joint states of 20 ms; 'left_waist' is k / 55; moments are 10 of them apart.
+    assert data.future[:4, 0] == pytest.approx([20 / 55, 30 / 55, 40 / 55, 50 / 55])
+
+
+def test_horizon_beyond_the_episodes_is_refused_with_one_that_works(tmp_path: Path) -> None:
+    write_parts(tmp_path, 1, 2)  # of 1.1 s
+    run = run_of(tmp_path, tmp_path / 'r')
+    with raises('horizon-too-long', 'horizon is 1.2 s', '2 episodes', '1.1 s', '--horizon 0.28'):
+        gather(replace(run, horizon=1.2))
+    assert gather(replace(run, horizon=0.28)).blank.horizon == 0.28
+    for horizon in (0.0, -1.0, float('nan')):
+        with raises('setting-out-of-range', 'horizon is', 'above 0'):
+            replace(run, horizon=horizon)
+
+
+def long_data(make: Callable[..., Data], lengths: dict[int, int]) -> Data:
+    """Return slide data in which episodes are repeated in time to a number of moments."""
+    data = make(range(1, 1 + len(lengths)))
+    rows = np.concatenate([
+        np.resize(np.arange(data.rows_of(k).start, data.rows_of(k).stop), length)
+        for k, length in lengths.items()
+    ])  # fmt: skip
+    whole = replace(data, **{
+        name: np.asarray(getattr(data, name))[rows]
+        for name in ('images', 'proprio', 'future', 'returned', 'stamps')
+    }, episode=np.repeat(list(lengths), list(lengths.values())))  # fmt: skip
+    names = [dict(label, name=f'{k}') for k, label in enumerate(data.labels)]
+    return replace(whole, labels=names)
+
+
+def test_sample_has_whole_episodes_of_each_outcome(make_slide_data: Callable[..., Data]) -> None:
+    data = long_data(make_slide_data, dict.fromkeys(range(9), 10))  # 3, 6 and 9 fail
+    some = sample(data, 40)
+    assert len(some.images) == len(some.stamps) == 40
+    assert np.bincount(some.episode).tolist() == [10, 10, 10, 10]
+    assert sorted(label['success'] for label in some.labels) == [False, False, True, True]
+    assert len(some.tracks) == 4
+    assert sample(data, 90) is data
+
+
+def test_sample_thins_the_first_long_episode_of_an_outcome(
+    make_slide_data: Callable[..., Data],
+) -> None:
+    data = long_data(make_slide_data, {0: 10, 1: 10, 2: 400})  # the third fails
+    some = sample(data, 60)
+    assert [label['success'] for label in some.labels] == [True, True, False]
+    assert np.bincount(some.episode).tolist() == [10, 10, 29]  # every 14th of 400, at most 30
+    np.testing.assert_array_equal(some.images[-1], data.images[-1])  # the end of the failure
+
+
+def test_moments_are_counted_without_decoding(
+    tmp_path: Path, resolved_and_opened: tuple[list[Path], list[Path]]
+) -> None:
+    write_parts(tmp_path, 1, 2)
+    run = run_of(tmp_path, tmp_path / 'r')
+    assert count(run, find(run)) == {'train': (2, 12), 'validation': (1, 6)}
+    assert not (tmp_path / 'c').exists()
+    gather(run)
+    opened = resolved_and_opened[1]
+    opened.clear()
+    assert count(run, find(run)) == {'train': (2, 12), 'validation': (1, 6)}
+    assert opened == []

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,78 @@ def test_rows_after_the_resumed_step_are_deleted(tmp_path: Path) -> None:
     ]  # fmt: skip
     events = EventAccumulator(str(tmp_path / 'tensorboard' / 'viva')).Reload()
     assert [event.step for event in events.Scalars('loss/total')] == [5, 10, 15]
+
+
+#: Held-out errors by step, of SCHEDULE with a measurement at each step.
+EACH_STEP = replace(SCHEDULE, steps=8, measure_every=1, average=0.0)
+ERRORS = {1: 0.5, 2: 0.3, 3: float('nan'), 4: 0.4, 5: 0.3, 6: 0.6, 7: 0.2, 8: 0.9}
+
+
+def judged_stage(
+    folder: Path, patience: int = 0, errors: dict[int, float] = ERRORS
+) -> tuple[TrainStage, nn.Linear, dict[int, Tensor]]:
+    """Return a stage with given held-out errors, its module, and its weights by step."""
+    torch.manual_seed(1)
+    module, seen = nn.Linear(2, 1), {}  # type: ignore[var-annotated]
+
+    def loss(batch: int, generator: torch.Generator) -> dict[str, Tensor]:
+        return {'total': module(torch.randn(batch, 2, generator=generator)).square().mean()}
+
+    def measure() -> dict[str, float]:
+        seen[one._step] = module.weight.detach().clone()
+        return {'error': errors[one._step]}
+
+    one = TrainStage(
+        'line', module, EACH_STEP, folder, 0, loss, measure, aim='error', patience=patience
+    )
+    return one, module, seen
+
+
+def test_stage_returns_its_best_state(tmp_path: Path) -> None:
+    one, module, seen = judged_stage(tmp_path)
+    one.run()
+    assert one.steps == (7, 8)
+    assert torch.equal(module.weight, seen[7])
+    assert not torch.equal(module.weight, seen[8])
+    again, module, _ = judged_stage(tmp_path)
+    again.run()  # finished: nothing is trained
+    assert again.steps == (7, 8)
+    assert torch.equal(module.weight, seen[7])
+
+
+def test_resumed_stage_keeps_the_earlier_best_state(tmp_path: Path) -> None:
+    first, _, seen = judged_stage(tmp_path, errors=ERRORS | {7: 0.8})
+    first.run(until=6)
+    second, module, _ = judged_stage(tmp_path, errors=ERRORS | {7: 0.8})
+    second.run()
+    assert second.steps == (2, 8)  # of equal errors the earlier one
+    assert torch.equal(module.weight, seen[2])
+
+
+def test_best_state_of_a_deleted_run_is_not_used(tmp_path: Path) -> None:
+    judged_stage(tmp_path, errors=dict.fromkeys(ERRORS, 0.1))[0].run()
+    (tmp_path / 'line.state').unlink()
+    again, _, _ = judged_stage(tmp_path)
+    again.run()
+    assert again.steps == (7, 8)
+
+
+def test_stage_ends_when_its_patience_does(tmp_path: Path) -> None:
+    one, module, seen = judged_stage(tmp_path, patience=3)
+    one.run()
+    assert one.steps == (2, 5)
+    assert torch.equal(module.weight, seen[2])
+    again, module, later = judged_stage(tmp_path, patience=3)
+    again.run()  # remains ended
+    assert (again.steps, later) == ((2, 5), {})
+    assert torch.equal(module.weight, seen[2])
+    longer, module, _ = judged_stage(tmp_path)
+    longer.run()  # goes on without a limit
+    assert longer.steps == (7, 8)
+
+
+def test_stage_without_measurements_returns_its_last_state(tmp_path: Path) -> None:
+    one, module, seen = judged_stage(tmp_path, 2, dict.fromkeys(ERRORS, float('nan')))
+    one.run()
+    assert one.steps == (8, 8)
+    assert torch.equal(module.weight, seen[8])

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from viva_ros.model import cost
 from viva_ros.model.config import PRESETS, ViVaConfig
-from viva_ros.model.cost import Sizes
+from viva_ros.model.cost import Sizes, TrainingSetup
 
 GB: Final = 1e9
 TERA: Final = 1e12
@@ -82,12 +82,16 @@ def _memory(config: ViVaConfig, batch: int, rank: int) -> str:
     ways = [(f'all weights, {n} GPU' + 's, FSDP' * (n > 1), n, 0) for n in (1, 2, 4, 8)]
     for name, processes, adapters in [*ways, (f'LoRA of rank {rank}, 1 GPU', 1, rank)]:
         for checkpointing in (True, False):
-            m = cost.training_memory(config, batch, processes, adapters, checkpointing)
-            parts = (m.weights, m.copies, m.gradients, m.moments, m.activations, m.total)
+            setup = TrainingSetup(processes, rank=adapters, checkpointing=checkpointing)
+            m = cost.training_memory(config, batch, setup)
+            parts = (
+                m.weights, m.gradients, m.moments, m.copies, m.activations, m.encoding, m.update,
+                m.total,
+            )  # fmt: skip
             cells = ' | '.join(f'{part / GB:.1f}' for part in parts)
             rows[name + ', checkpointing' * checkpointing] = cells
-    title = f'| GB on a GPU, {batch} samples at a time | weights | bf16 copies | gradients | '
-    return _rows(title + 'moments | activations | sum |', rows)
+    title = f'| GB on a GPU, {batch} samples at a time | weights | gradients | moments | '
+    return _rows(title + 'bf16 copies | activations | encoding | update | peak |', rows)
 
 
 def _times(config: ViVaConfig, encoding: int) -> str:

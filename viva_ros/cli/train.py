@@ -3,8 +3,10 @@
 """Train a model on recordings."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -13,9 +15,13 @@ import torch
 from viva_ros.console.arguments import add_option, add_options, read_options
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import setting_of
+from viva_ros.model.config import PRESETS
+from viva_ros.model.cost import CARDS, ROOM, SHARE
 from viva_ros.model.latents import NAMES
-from viva_ros.training.config import PLANS, Schedule, TrainConfig, TrainPlan, plan
+from viva_ros.training import resources, sources, verdict
+from viva_ros.training.config import LORA_RATE, PLANS, Schedule, TrainConfig, TrainPlan, plan
 from viva_ros.training.distributed import Hardware
+from viva_ros.training.resources import Device, Pace
 from viva_ros.training.run import train
 
 STAGES: Final = tuple(field.name for field in fields(TrainPlan))
@@ -28,23 +34,73 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva train', description=DESCRIPTION)
     data, model = parser.add_argument_group('data'), parser.add_argument_group('model')
-    add_options(data, TrainConfig, 'recordings', 'out', 'cache', 'cameras', 'tasks')
+    optional = {name: {'required': False} for name in ('recordings', 'out')}  # with --plan
+    add_options(
+        data, TrainConfig, 'recordings', 'out', 'cache', 'cameras', 'tasks', keywords=optional
+    )  # fmt: skip
     add_options(
         model, TrainConfig, 'preset', 'seed', 'targets', 'backbone', 'embeddings', 'lora', 'head',
-        'copies',
+        'copies', 'horizon', 'init',
         keywords={'targets': {'type': _names, 'nargs': None}},
     )  # fmt: skip
     hardware = parser.add_argument_group('hardware')
-    add_options(hardware, Hardware)
+    add_options(hardware, Hardware, keywords={'accumulate': {'type': _whole_or_auto}})
     add_options(hardware, TrainConfig, 'threads')
     _add_lengths(parser.add_argument_group('lengths'))
-    return parser.parse_args(argv)
+    _add_plan(parser.add_argument_group('plan'))
+    args = parser.parse_args(argv)
+    if not args.plans and (args.gpus or args.gpu or args.moments):
+        parser.error('--gpus, --gpu and --moments need --plan')
+    lacking = [f'--{name}' for name in ('recordings', 'out') if not getattr(args, name)]
+    if args.plans:  # --moments takes the place of recordings
+        lacking = [] if args.recordings or args.moments else ['--recordings or --moments']
+    if lacking:
+        parser.error(f'the following arguments are required: {", ".join(lacking)}')
+    if args.plans and args.gpus and not args.gpu and not torch.cuda.is_available():
+        parser.error(f'--gpus needs --gpu, one of {", ".join(CARDS)}: this machine has no GPU')
+    return args
+
+
+def _add_plan(group: argparse._ArgumentGroup) -> None:
+    """Add the options of the plan."""
+    group.add_argument(
+        '--plan', action='store_true', dest='plans',
+        help='Print memory, disk, steps and hours, and stop; exit code 2: it does not fit',
+    )  # fmt: skip
+    group.add_argument(
+        '--gpus',
+        type=_positive,
+        nargs='+',
+        help='Numbers of GPUs to plan for (default: those of this machine)',
+    )
+    group.add_argument(
+        '--gpu',
+        type=str.upper,
+        choices=sorted(CARDS),
+        help='GPU to plan for (default: that of this machine)',
+    )
+    group.add_argument(
+        '--moments',
+        type=_positive,
+        nargs='+',
+        help='Numbers of training moments to plan for (default: those of the recordings)',
+    )
+
+
+def _positive(text: str) -> int:
+    """Read a number above 0; the name is part of the error of argparse."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} must be at least 1')
+    return int(text)
 
 
 def _add_lengths(group: argparse._ArgumentGroup) -> None:
     """Add the options of the schedules; the defaults are those of the plan of the preset."""
     batch, steps = setting_of(Schedule, 'batch'), setting_of(Schedule, 'steps')
     add_option(group, replace(batch, default='as in the preset'), default=None)
+    rate, usual = setting_of(Schedule, 'rate'), f'as in the preset, or {LORA_RATE:g} with --lora'
+    add_option(group, replace(rate, name='learning_rate', default=usual), default=None)
+    add_options(group, TrainConfig, 'patience')
     for name in STAGES:
         stage = setting_of(TrainPlan, name)
         usual = f"{stage.default.steps}, or the preset's"
@@ -56,22 +112,31 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(',') if name.strip())
 
 
+def _whole_or_auto(text: str) -> int | None:
+    """Read a number, or 'auto'; the name is part of the error of argparse."""
+    return None if text == 'auto' else int(text)
+
+
 def run_of(args: argparse.Namespace) -> TrainConfig:
     """
     Return the configuration of a command line.
 
     :raises ConfigurationError: if a value or a combination is not allowed
     """
+    if args.plans:
+        args.out = args.out or Path('runs/plan')
+        if args.preset in PLANS and args.init is None:
+            args.backbone = args.backbone or Path('BACKBONE')
     if args.out.exists() and not args.out.is_dir():
         raise ConfigurationError(
             'train-output-file', f'--out is {args.out}, a file, must be a folder'
         )
     lengths = {name: getattr(args, f'{name}_steps') for name in STAGES}
-    if args.backbone is not None and args.preset not in PLANS:
+    if args.init is not None or (args.backbone is not None and args.preset not in PLANS):
         lengths = {**lengths, 'vae': 0, 'video': 0}
     run = TrainConfig(
         **read_options(args, TrainConfig),
-        plan=plan(args.batch, lengths, args.preset),
+        plan=plan(args.batch, lengths, args.preset, args.learning_rate, args.lora),
         hardware=Hardware(**read_options(args, Hardware)),
     )
     return replace(run, targets=tuple(name for name in NAMES if name in run.targets))
@@ -83,5 +148,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = run_of(args)
     torch.set_num_threads(run.threads)
     cv2.setNumThreads(run.threads)
+    if args.plans:
+        return show_plan(run, args.gpus, args.gpu, args.moments)
     train(run)
     return 0
+
+
+def show_plan(
+    run: TrainConfig, gpus: Sequence[int] | None, gpu: str | None, moments: Sequence[int] | None
+) -> int:
+    """Print the plan of a run; return the exit code."""
+    config, numbers, warnings = PRESETS[run.preset], tuple(moments or ()), []
+    if run.recordings:
+        found = sources.find(run)
+        config = found.blank
+        counted = sources.count(run, found)
+        for part, (recordings, number) in counted.items():
+            print(f'{part}: {recordings} recordings, {number:,} moments')
+        numbers = numbers or (max(1, counted['train'][1]),)
+    config = replace(config, targets=run.targets or config.targets)
+    device, pace, count = _speed(run, gpu)
+    rows = [
+        resources.estimate(run, config, number, each, device, pace)
+        for each in gpus or (count,) for number in numbers
+    ]  # fmt: skip
+    print(f'{device.name}, {device.free / resources.GB:.0f} GB free, {100 * ROOM:.0f} % are used')
+    print(resources.table(rows, device))
+    for one in rows:
+        at = f'{one.processes} x {device.name}, {one.moments:,} moments'
+        warnings += [f'{at}: {text}' for text in verdict.length(run, one.moments)]
+        most = max(one.stages, key=lambda stage: stage.memory.total)
+        parts = f'GB of stage {most.name}: {resources.described(most.memory)}'
+        ram = f'RAM {one.ram / resources.GB:.1f} GB'
+        print(f'{at}: {one.hours:.1f} h; {parts}; disk: {_parts(one.disk)}; {ram}')
+    for text in warnings:
+        print(f'viva train: {text}', file=sys.stderr)
+    problems = [f'{one.processes} x {device.name}: {one.problem}' for one in rows if one.problem]
+    if gpu is None:
+        problems += [text for one in rows if (text := resources.disk_problem(run, one.disk))]
+    for text in dict.fromkeys(problems):
+        print(f'viva train: {text}', file=sys.stderr)
+    return 2 if problems else 0
+
+
+def _parts(sizes: Mapping[str, float]) -> str:
+    return ', '.join(f'{name} {size / resources.GB:.1f} GB' for name, size in sizes.items())
+
+
+def _speed(run: TrainConfig, gpu: str | None) -> tuple[Device, Pace, int]:
+    """Return the device to plan for, its speed, and the number of those on this machine."""
+    if gpu is not None:
+        card = CARDS[gpu]
+        peak = card.peak if run.hardware.precision == 'bf16' else card.single
+        return Device(gpu, card.memory), Pace(SHARE * peak, {}), 1
+    use_gpu = run.hardware.device != 'cpu' and torch.cuda.is_available()
+    device = torch.device('cuda' if use_gpu else 'cpu')
+    rate = SHARE * resources.product_rate(device, run.hardware.precision)
+    measured = resources.measured_steps(run.out)
+    count = torch.cuda.device_count() if use_gpu else 1
+    return resources.device_of(device), Pace(rate, measured), count

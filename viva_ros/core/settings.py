@@ -127,13 +127,15 @@ def setting(
     return field
 
 
-def required(doc: str, *, at_least: float | None = None) -> dict[str, Any]:
+def required(
+    doc: str, *, at_least: float | None = None, above: float | None = None
+) -> dict[str, Any]:
     """
     Return the metadata of a setting without a default: ``field(metadata=required(...))``.
 
     :param doc: one sentence with the unit
     """
-    return {'doc': doc, 'limits': SettingLimits(at_least=at_least), 'live': False}
+    return {'doc': doc, 'limits': SettingLimits(above, at_least), 'live': False}
 
 
 def describe(settings: Any) -> list[SettingInfo]:

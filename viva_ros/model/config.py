@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration of a ViVa model: sizes, names, and all choices that the weights depend on."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
@@ -11,6 +12,9 @@ from viva_ros.model.latents import Targets
 HASH, UMT5 = TEXTS = ('hash', 'umt5')
 #: Fields that files of the first version lack; they have the default there.
 ADDED: Final = {'targets', 'text', 'texts', 'text_encoder', 'lowest_progress', 'value_bins'}
+#: Fields of the first version in place of ``horizon``: control steps, and their rate in Hz.
+STEPS, RATE = HORIZON_FIELDS = ('horizon_steps', 'control_rate')
+HORIZON: Final = 1.0  # s, as in the ViVa paper: 50 steps at 50 Hz
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,7 @@ class ViVaConfig:
     :param cameras: names in the order of the image frames
     :param joint_names: in the order of the proprioception
     :param image_size: (height, width) that images are letterboxed to, px
-    :param horizon_steps: of the forecast, control steps (K)
-    :param control_rate: Hz
+    :param horizon: of the forecast, s
     :param tasks: names; the checkpoint has the embeddings of their texts in this order
     :param text_tokens: rows of an embedding
     :param per_token_times: clean tokens get time 0 (Wan2.2) instead of tau (released ViVa)
@@ -97,8 +100,7 @@ class ViVaConfig:
     cameras: tuple[str, ...] = ('head', 'left_wrist', 'right_wrist')
     joint_names: tuple[str, ...] = ()
     image_size: tuple[int, int] = (96, 96)
-    horizon_steps: int = 50
-    control_rate: float = 50.0
+    horizon: float = HORIZON
     tasks: tuple[str, ...] = ()
     text_tokens: int = 1
     per_token_times: bool = False
@@ -118,12 +120,9 @@ class ViVaConfig:
             raise ValueError(f'image_size is {self.image_size}, must be multiples of {step}')
         if self.text not in TEXTS:
             raise ValueError(f'text is {self.text!r}, must be one of {", ".join(TEXTS)}')
+        if not 0 < self.horizon < math.inf:
+            raise ValueError(f'horizon is {self.horizon} s, must be above 0 and finite')
         Targets(self.targets, len(self.cameras))  # raises ValueError for unknown names
-
-    @property
-    def horizon(self) -> float:
-        """Horizon of the forecast, s."""
-        return self.horizon_steps / self.control_rate
 
     @property
     def frames(self) -> int:
@@ -157,8 +156,13 @@ class ViVaConfig:
         """
         Return the configuration of a dictionary of ``to_dict``, also after JSON.
 
+        Files of the first version have the horizon in control steps and their rate.
+
         :raises ValueError: with the fields that are missing or unknown
         """
+        if set(HORIZON_FIELDS) <= set(content) and 'horizon' not in content:
+            content = {**content, 'horizon': content[STEPS] / content[RATE]}
+            content = {key: one for key, one in content.items() if key not in HORIZON_FIELDS}
         _check_names(cls, content)
         parts = dict(content)
         for name, part in (('vae', VaeConfig), ('transformer', TransformerConfig)):

@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Parameters, operations and activations of a transformer, by formula.
+Parameters, operations and memory of a model, by formula.
 
 D is the width, F the width of the feed-forward, N the tokens of a sample, M the tokens of its
 text, L the blocks. One multiply-add is 2 operations. Only matrix products are counted: norms,
@@ -11,6 +11,7 @@ rotations and softmax add less than 1 %.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import torch
@@ -37,12 +38,17 @@ class Sizes:
     patch: int
 
     @classmethod
-    def of(cls, config: ViVaConfig) -> 'Sizes':
-        """Return the sizes of a configuration; ``patch`` is the latent values per token."""
+    def of(cls, config: ViVaConfig, frames: int | None = None) -> 'Sizes':
+        """
+        Return the sizes of a configuration; ``patch`` is the latent values per token.
+
+        :param frames: latent frames of a sample; None: those of the value model
+        """
         size, per_frame = config.transformer, config.tokens_per_frame
+        frames = config.frames if frames is None else frames
         return cls(
             size.num_attention_heads * size.attention_head_dim, size.ffn_dim,
-            size.num_attention_heads, size.num_layers, config.frames * per_frame,
+            size.num_attention_heads, size.num_layers, frames * per_frame,
             Targets(config.targets, len(config.cameras)).count * per_frame, config.text_tokens,
             size.text_dim, size.freq_dim, config.vae.z_dim * math.prod(size.patch_size),
         )  # fmt: skip
@@ -63,15 +69,17 @@ def parameters(config: ViVaConfig) -> dict[str, int]:
     }
 
 
-def forward_operations(config: ViVaConfig) -> dict[str, int]:
+def forward_operations(config: ViVaConfig, frames: int | None = None) -> dict[str, int]:
     """
     Return the operations of one forward pass of one sample, by part.
 
     For each token: 8 D^2 in the projections of self-attention, 4 D^2 in those of cross-attention,
     4 D F in the feed-forward; 4 D for each token or word attended to. For each word: 4 D^2 in keys
     and values.
+
+    :param frames: see ``Sizes.of``
     """
-    s = Sizes.of(config)
+    s = Sizes.of(config, frames)
     d, n, m = s.width, s.tokens, s.words
     clocks = n if config.per_token_times else 1
     return {
@@ -111,18 +119,24 @@ def lean_operations(config: ViVaConfig, words: int | None = None) -> dict[str, i
 
 
 #: Bytes that a block keeps for the backward pass, products in bfloat16 and the rest in float32, as
-#: factors of products of sizes; then the same with frozen weights and adapters of rank R.
+#: factors of products of sizes; then the same with frozen weights and adapters of rank R; both
+#: again with products in float32.
 KEPT: Final[Mapping[str, int]] = {'ND': 68, 'NF': 4, 'N': 36, 'NH': 8, 'MD': 12, 'M': 4, 'D': 32}
 KEPT_LORA: Final[Mapping[str, int]] = {**KEPT, 'ND': 50, 'NR': 16, 'MR': 4}
+KEPT_FP32: Final[Mapping[str, int]] = {**KEPT, 'ND': 88, 'NF': 8, 'MD': 16}
+KEPT_LORA_FP32: Final[Mapping[str, int]] = {**KEPT, 'ND': 60, 'NF': 8, 'NR': 32, 'MR': 8}
 
 
-def kept_by_block(config: ViVaConfig, kept: Mapping[str, int], rank: int = 0) -> int:
+def kept_by_block(
+    config: ViVaConfig, kept: Mapping[str, int], rank: int = 0, frames: int | None = None
+) -> int:
     """
     Return the bytes that one block keeps for one sample, without the matrix of attention weights.
 
-    :param kept: KEPT or KEPT_LORA
+    :param kept: KEPT, KEPT_LORA or their forms in float32
+    :param frames: see ``Sizes.of``
     """
-    s = Sizes.of(config)
+    s = Sizes.of(config, frames)
     letters = {
         'N': s.tokens, 'M': s.words, 'D': s.width, 'F': s.feed_forward, 'H': s.heads, 'R': rank,
     }  # fmt: skip
@@ -130,27 +144,94 @@ def kept_by_block(config: ViVaConfig, kept: Mapping[str, int], rank: int = 0) ->
 
 
 PRODUCTS: Final = ('projections', 'feed-forward', 'attention', 'attention to text')  # of blocks
-DENSE_BF16: Final = {'A100': 312e12, 'H100': 990e12}  # operations/s, from the data sheets
-SHARE: Final = 0.4  # of that, in a training step that does not wait for data
+
+
+@dataclass(frozen=True)
+class Card:
+    """
+    A GPU, from the data sheet of its manufacturer.
+
+    :param peak: dense bfloat16 operations/s
+    :param single: float32 operations/s
+    :param memory: bytes
+    """
+
+    peak: float
+    single: float
+    memory: float
+
+
+CARDS: Final[Mapping[str, Card]] = {
+    'A100': Card(312e12, 19.5e12, 80e9), 'H100': Card(990e12, 67e12, 80e9),
+    'H200': Card(990e12, 67e12, 141e9), 'L40S': Card(362e12, 91.6e12, 48e9),
+    'RTX4090': Card(165e12, 82.6e12, 24e9),
+}  # fmt: skip
+DENSE_BF16: Final = {name: CARDS[name].peak for name in ('A100', 'H100')}
+SHARE: Final = 0.4  # of the peak, in a training step that does not wait for data
+ROOM: Final = 0.85  # of the free memory; the rest is for libraries and fragments
+VIEWS_AT_ONCE: Final = 192
+ENCODING_BYTES: Final = 2e9  # at once, for the working memory of the VAE
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """
+    The choices that the memory of a training depends on.
+
+    :param shards: GPUs over which weights, gradients and moments are distributed (FSDP)
+    :param replicas: GPUs with all weights each; they exchange gradients through a second copy
+    :param rank: of adapters on frozen weights; 0 trains all weights
+    :param head: number of frozen blocks below a trained head; 0: no head
+    :param checkpointing: blocks keep their input only
+    :param precision: of products, 'bf16' or 'fp32'
+    :param average: averaged weights are kept
+    :param accumulates: a step has several micro-batches
+    :param frames: see ``Sizes.of``
+    """
+
+    shards: int = 1
+    replicas: int = 1
+    rank: int = 0
+    head: int = 0
+    checkpointing: bool = True
+    precision: str = 'bf16'
+    average: bool = False
+    accumulates: bool = False
+    frames: int | None = None
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes on one GPU in training, by content."""
+    """
+    Bytes on one GPU in training, by content.
+
+    :param copies: of weights in bfloat16, or gathered from other GPUs
+    :param moments: of the optimiser, and averaged weights
+    :param encoding: working memory of the VAE, before the pass of the transformer
+    :param update: working memory of the optimiser, after it
+    """
 
     weights: float
     copies: float
     gradients: float
     moments: float
     activations: float
+    encoding: float = 0.0
+    update: float = 0.0
 
     @property
     def total(self) -> float:
-        """Sum of all parts; allocator and libraries need more."""
-        return self.weights + self.copies + self.gradients + self.moments + self.activations
+        """Peak: what stays, and the largest of pass, encoding and update."""
+        stays = self.weights + self.gradients + self.moments
+        return stays + max(self.copies + self.activations, self.encoding, self.update)
+
+    @property
+    def fits(self) -> float:
+        """Bytes of free memory that a device must have."""
+        return self.total / ROOM
 
 
-def training_operations(config: ViVaConfig) -> dict[str, int]:
+def training_operations(config: ViVaConfig, frames: int | None = None) -> dict[str, int]:
     """
     Return the operations of one sample in a training step, by kind of training.
 
@@ -158,8 +239,10 @@ def training_operations(config: ViVaConfig) -> dict[str, int]:
     and of its weight, but none for the inputs of the network (latents, times, texts). With
     checkpointing the blocks run forward twice. Frozen weights need no gradient, and keys and
     values of the text none at all; adapters of a small rank are not counted.
+
+    :param frames: see ``Sizes.of``
     """
-    parts, s = forward_operations(config), Sizes.of(config)
+    parts, s = forward_operations(config, frames), Sizes.of(config, frames)
     forward, blocks = sum(parts.values()), sum(parts[name] for name in PRODUCTS)
     clocks = s.tokens if config.per_token_times else 1
     inputs = 2 * s.width * (s.tokens * s.patch + clocks * s.times + s.words * s.text_width)
@@ -174,32 +257,102 @@ def training_operations(config: ViVaConfig) -> dict[str, int]:
 
 
 def training_memory(
-    config: ViVaConfig, batch: int, processes: int = 1, rank: int = 0, checkpointing: bool = True
-) -> MemoryEstimate:
+    config: ViVaConfig, batch: int, setup: TrainingSetup | None = None
+) -> MemoryEstimate:  # fmt: skip
     """
-    Return the bytes on one GPU, with products in bfloat16.
+    Return the bytes on one GPU while the transformer, adapters or a head are trained.
 
-    :param batch: samples per GPU
-    :param processes: number that weights, gradients and moments are sharded over (FSDP)
-    :param rank: of adapters on frozen bfloat16 weights; 0 trains all weights
+    :param batch: samples at a time on this GPU
     """
+    setup = setup or TrainingSetup()
     whole, vae = sum(parameters(config).values()), vae_parameters(config)
-    block = parameters(config)['blocks'] / config.transformer.num_layers
-    kept = kept_by_block(config, KEPT_LORA if rank else KEPT, rank)
-    s = Sizes.of(config)
-    between = 2 * s.tokens * s.width  # activations between blocks, in bfloat16
-    activations = kept + s.layers * between if checkpointing else s.layers * kept
-    if rank:
-        trained = adapter_parameters(config, rank)
-        return MemoryEstimate(
-            2.0 * whole + 4.0 * (trained + vae), 2.0 * trained, 4.0 * trained, 8.0 * trained,
-            float(batch * activations),
-        )  # fmt: skip
-    copies = 2.0 * whole if processes == 1 else 2 * 2.0 * block  # of all, or of two blocks
-    part = whole / processes
+    width = 2.0 if setup.precision == 'bf16' else 4.0  # of products
+    trained = float(whole)
+    if setup.rank:
+        trained = float(adapter_parameters(config, setup.rank))
+    if setup.head:
+        trained = float(head_parameters(config))
+    frozen = 0.0 if trained == whole else width * whole
+    part = trained / setup.shards
+    gradients = 4.0 * part * (2 if setup.replicas > 1 else 1)
+    if setup.shards > 1 and setup.accumulates:
+        gradients += 4.0 * trained  # summed over micro-batches before they are distributed
+    views = len(config.cameras)
+    at_once = min(encoding_chunk(config), batch * views)
+    height, columns = config.image_size
     return MemoryEstimate(
-        4.0 * (part + vae), copies, 4.0 * part, 8.0 * part, float(batch * activations)
-    )
+        frozen + 4.0 * (part + vae), _copies(config, setup, trained), gradients,
+        (12.0 if setup.average else 8.0) * part, float(batch * _activations(config, setup)),
+        float(at_once * encoding_memory(config) + 3 * batch * views * height * columns),
+        4.0 * part,
+    )  # fmt: skip
+
+
+def _copies(config: ViVaConfig, setup: TrainingSetup, trained: float) -> float:
+    """Return the bytes of copies of trained weights: in bfloat16, or of two gathered blocks."""
+    width = 2.0 if setup.precision == 'bf16' else 4.0
+    if setup.shards > 1:
+        return 2 * width * parameters(config)['blocks'] / config.transformer.num_layers
+    return width * trained if setup.precision == 'bf16' else 0.0
+
+
+def _activations(config: ViVaConfig, setup: TrainingSetup) -> int:
+    """Return the bytes that one sample keeps for the backward pass."""
+    s, half = Sizes.of(config, setup.frames), setup.precision == 'bf16'
+    kept = (KEPT_LORA if half else KEPT_LORA_FP32) if setup.rank else (KEPT if half else KEPT_FP32)
+    block = kept_by_block(config, kept, setup.rank, setup.frames)
+    if setup.head:  # frozen blocks keep nothing; one is computed at a time
+        return block
+    if not setup.checkpointing:
+        return s.layers * block
+    return block + s.layers * (2 if half else 4) * s.tokens * s.width
+
+
+def encoding_memory(config: ViVaConfig) -> int:
+    """
+    Return the bytes of the VAE's largest working set for one view, in float32.
+
+    They are five maps of the first level, at half the resolution, and pixels and patches.
+    """
+    height, width = config.image_size
+    return height * width * (5 * config.vae.base_dim + 26)
+
+
+def encoding_chunk(config: ViVaConfig) -> int:
+    """Return the number of views that are encoded at once: at least 1."""
+    return int(max(1, min(VIEWS_AT_ONCE, ENCODING_BYTES // encoding_memory(config))))
+
+
+def vae_training_memory(config: ViVaConfig, batch: int, average: bool = True) -> MemoryEstimate:
+    """
+    Return the bytes on one GPU while the VAE is trained on single views.
+
+    :param batch: views at a time on this GPU
+    """
+    vae, height, width = config.vae, *config.image_size
+    deepest, pixels = len(vae.dim_mult) - 1, height * width / vae.patch_size**2
+    maps = 2 * pixels / 4**deepest * vae.dim_mult[-1] * (vae.base_dim + vae.decoder_base_dim)
+    for level, factor in enumerate(vae.dim_mult):
+        blocks = vae.num_res_blocks * vae.base_dim + (vae.num_res_blocks + 1) * (
+            vae.decoder_base_dim
+        )
+        maps += pixels / 4**level * factor * blocks
+    count = vae_parameters(config)
+    kept = 41 * maps + 120 * height * width  # about 10 maps of a residual block, in float32
+    whole = sum(parameters(config).values())  # of the transformer, on the same device
+    return MemoryEstimate(
+        4.0 * (count + whole), 0.0, 4.0 * count, (12.0 if average else 8.0) * count,
+        batch * kept, update=4.0 * count,
+    )  # fmt: skip
+
+
+def vae_training_operations(config: ViVaConfig) -> int:
+    """Count the operations of a training step of the VAE on one view."""
+    with torch.device('meta'), FlopCounterMode(display=False) as counter:
+        vae = FrameVae(config.vae)
+        mean, logvar = vae.moments(torch.empty(1, 3, *config.image_size))
+        (vae.reconstruct(mean).sum() + logvar.sum()).backward()
+    return int(counter.get_total_flops())
 
 
 def adapter_parameters(config: ViVaConfig, rank: int) -> int:
@@ -209,6 +362,15 @@ def adapter_parameters(config: ViVaConfig, rank: int) -> int:
     return s.layers * of_block + s.width * s.patch + s.patch
 
 
+def head_parameters(config: ViVaConfig) -> int:
+    """Count the parameters of a head on frozen blocks, see ``early_exit``."""
+    width, hidden = Sizes.of(config).width, 256
+    counts = [len(config.joint_names) if name == PROPRIO else 1 for name in config.targets]
+    each = 2 * width + width + 1 + width * hidden + hidden
+    return sum(each + (hidden + 1) * count for count in counts)
+
+
+@cache
 def vae_parameters(config: ViVaConfig) -> int:
     """Count the parameters of the VAE in its single-frame form."""
     with torch.device('meta'):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import latents
 from viva_ros.model.config import ViVaConfig
+from viva_ros.model.cost import encoding_chunk
 from viva_ros.model.latents import Goals, Targets
 from viva_ros.model.noise import Device, Source, normal, uniform
 from viva_ros.model.text import table
@@ -113,12 +114,19 @@ class ViVa(nn.Module):
         :param images: (B, V, H, W, 3) uint8
         :returns: latents, normalised by channel, (B, V, C, H/16, W/16)
         """
-        latent = self.encode_pixels(to_pixels(images.flatten(0, 1)))
+        parts = images.flatten(0, 1).split(encoding_chunk(self.config))
+        latent = torch.cat([self.encode_pixels(to_pixels(part)) for part in parts])
         return latent.unflatten(0, images.shape[:2])
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
-        """Encode single views: (B, 3, H, W) in [-1, 1] to normalised latents, (B, C, H', W')."""
-        return self.normalise_latents(self.vae.encode(pixels))
+        """
+        Encode single views, at most ``cost.encoding_chunk`` at once.
+
+        :param pixels: (B, 3, H, W) in [-1, 1]
+        :returns: normalised latents, (B, C, H/16, W/16)
+        """
+        parts = pixels.split(encoding_chunk(self.config))
+        return torch.cat([self.normalise_latents(self.vae.encode(part)) for part in parts])
 
     def normalise_latents(self, raw: Tensor) -> Tensor:
         """Shift and scale each channel: (B, C, H, W)."""

@@ -41,16 +41,30 @@ def augment(pixels: Tensor, settings: AugmentSettings, source: noise.Source) -> 
     :param pixels: (B, 3, H, W) in [-1, 1]
     :returns: (B, 3, H, W) in [-1, 1]; pixels from outside the image repeat the border
     """
-    count = len(pixels)
-    draw = noise.uniform((count, 8), source, pixels.device) * 2 - 1
-    zoom = 1 + settings.scale * draw[:, 0]
+    return change(pixels, settings, draw(len(pixels), source))
+
+
+def draw(count: int, source: noise.Source) -> Tensor:
+    """Draw the changes of images for ``change``: (count, 8), in [-1, 1)."""
+    return noise.uniform((count, 8), source) * 2 - 1
+
+
+def change(pixels: Tensor, settings: AugmentSettings, drawn: Tensor) -> Tensor:
+    """
+    Change each image by its row of ``draw``, in proportion to the settings; as ``augment``.
+
+    :param pixels: (B, 3, H, W) in [-1, 1]
+    :param drawn: (B, 8)
+    """
+    count, drawn = len(pixels), drawn.to(pixels.device)
+    zoom = 1 + settings.scale * drawn[:, 0]
     theta = torch.zeros(count, 2, 3, device=pixels.device)
     theta[:, 0, 0] = theta[:, 1, 1] = zoom
-    theta[:, :, 2] = 2 * settings.shift * draw[:, 1:3]
+    theta[:, :, 2] = 2 * settings.shift * drawn[:, 1:3]
     grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
     moved = F.grid_sample(pixels, grid, padding_mode='border', align_corners=False)
-    gain = (1 + settings.contrast * draw[:, 3:4]) * (1 + settings.tint * draw[:, 5:8])
-    offset = settings.brightness * draw[:, 4:5]
+    gain = (1 + settings.contrast * drawn[:, 3:4]) * (1 + settings.tint * drawn[:, 5:8])
+    offset = settings.brightness * drawn[:, 4:5]
     return (moved * gain[:, :, None, None] + offset[:, :, None, None]).clamp_(-1.0, 1.0)
 
 

@@ -3,12 +3,14 @@
 """
 Training data on disk: decoded and resized once, then mapped into memory.
 
-Each recording becomes one shard; shards are joined into arrays. Only new recordings are decoded.
-A shard keeps the joints at all control steps, so that another horizon needs no decoding.
+Each recording becomes one shard; only new recordings are decoded. The images stay in the shards
+and are read on access. A shard keeps the joints at all control steps, so that another horizon
+needs no decoding.
 """
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,14 +26,14 @@ from numpy.typing import NDArray
 from viva_ros.console import process_pool
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.files import replace_atomically, write_atomically
+from viva_ros.core.files import write_atomically
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import identity, open_ref
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.training.dataset import Data, EpisodeChannels, JointTrack, cut
 
-__all__ = ['Cut', 'Data', 'channels', 'join', 'load', 'write_shard']
+__all__ = ['Cut', 'Data', 'FileRows', 'channels', 'join', 'load', 'moments', 'write_shard']
 
 IMAGES: Final = 'images'
 MOMENTS: Final = ('stamps', 'proprio', 'returned', 'failed')  # one row each moment
@@ -72,14 +74,25 @@ def channels(ref: EpisodeRef, folder: Path) -> EpisodeChannels | None:
     return EpisodeChannels.from_dict(index['channels'])
 
 
-def load(
-    refs: Sequence[EpisodeRef], folder: Path, how: Cut, part: str, processes: int = 1
-) -> Data:
+def moments(ref: EpisodeRef, folder: Path) -> int | None:
+    """
+    Return the number of moments of a recording in the cache, without opening the recording.
+
+    :param folder: of the cache
+    :returns: None if the cache has no shard of the recording, unchanged since
+    """
+    try:
+        index = _index(_shard(folder / 'shards', ref), ref)
+    except RecordingError:  # raised again when the recording is opened
+        return None
+    return None if index is None else sum(label['count'] for label in index['labels'])
+
+
+def load(refs: Sequence[EpisodeRef], folder: Path, how: Cut, processes: int = 1) -> Data:
     """
     Return the moments of recordings; those in the cache are not decoded again.
 
     :param folder: of the cache
-    :param part: name of the joined file, such as 'train'
     :raises RecordingError: if a recording cannot be read
     """
     shards = folder / 'shards'
@@ -92,7 +105,8 @@ def load(
                 done = run(work, todo)
             for _ in bar(done, 'reading recordings', total=len(todo)):
                 pass
-    return join([_shard(shards, ref) for ref in refs], folder / part, how)
+    _delete_joined(folder)
+    return join([_shard(shards, ref) for ref in refs], how)
 
 
 @contextmanager
@@ -170,8 +184,8 @@ def write_shard(shard: Path, episodes: Sequence[Episode], how: Cut, source: Any)
     write_atomically(shard / 'index.json', json.dumps(content))
 
 
-def join(shards: Sequence[Path], joined: Path, how: Cut) -> Data:
-    """Join the arrays of shards; images into one file, unless it exists already."""
+def join(shards: Sequence[Path], how: Cut) -> Data:
+    """Join the arrays of shards; the images stay on disk."""
     indices = [json.loads((shard / 'index.json').read_text()) for shard in shards]
     labels = [label for index in indices for label in index['labels']]
     counts = [label['count'] for label in labels]
@@ -184,8 +198,7 @@ def join(shards: Sequence[Path], joined: Path, how: Cut) -> Data:
         JointTrack(*pair)
         for pair in zip(*(np.split(rows[name], ends) for name in TRACK), strict=True)
     ]  # fmt: skip
-    made_of = json.dumps([how.key, [index['source'] for index in indices]])
-    images = _join_images(shards, joined, made_of, sum(counts))
+    images = FileRows([shard / f'{IMAGES}.npy' for shard in shards])
     episode = np.repeat(np.arange(len(labels)), counts)
     now = rows['proprio']
     return Data(
@@ -194,25 +207,95 @@ def join(shards: Sequence[Path], joined: Path, how: Cut) -> Data:
     ).ahead(how.horizon)  # fmt: skip
 
 
-def _join_images(
-    shards: Sequence[Path], joined: Path, made_of: str, count: int
-) -> NDArray[np.uint8]:
-    path, note = joined.with_suffix('.npy'), joined.with_suffix('.json')
-    if not (note.is_file() and path.is_file() and note.read_text(encoding='utf-8') == made_of):
-        note.unlink(missing_ok=True)
+class FileRows:
+    """
+    Rows of arrays in several files, one after the other, read on access.
+
+    No file stays open: a set of recordings has more files than a process may open, and a mapped
+    file counts as open.
+
+    :param paths: of .npy files, whose arrays differ in the number of rows only
+    :raises RecordingError: if a file is not such an array
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+        headers = [_header(path) for path in paths]
+        (row, self.dtype), *others = {(shape[1:], dtype) for shape, dtype, _ in headers}
+        if others:
+            raise _damaged(self._paths[-1], 'has rows of another shape')
+        self._begins = [begin for _, _, begin in headers]
+        self._ends = np.cumsum([shape[0] for shape, _, _ in headers])
+        self.shape = (int(self._ends[-1]), *row)
+        self._size = math.prod(row) * self.dtype.itemsize  # bytes of a row
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        rows = np.arange(len(self))[key]
+        return self._read(rows.reshape(-1)).reshape(*rows.shape, *self.shape[1:])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def _read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Read rows; those that follow each other in a file, at once."""
+        out = np.empty((len(rows), *self.shape[1:]), dtype=self.dtype)
+        files = np.searchsorted(self._ends, rows, side='right')
+        cuts = np.flatnonzero((np.diff(files) != 0) | (np.diff(rows) != 1)) + 1
+        begins = [0, *cuts.tolist()] if len(rows) else []
+        ends = [*cuts.tolist(), len(rows)]
+        flat, now, handle = out.view(np.uint8).reshape(len(rows), self._size), -1, -1
         try:
-            replace_atomically(path, partial(_write_joined, shards, count))
-            write_atomically(note, made_of)
-        except OSError as error:
-            raise _full(path, error) from error
-    return np.load(path, mmap_mode='r')
+            for begin, end in zip(begins, ends, strict=False):
+                if files[begin] != now:
+                    handle = self._open(files[begin], handle)
+                    now = files[begin]
+                first = int(rows[begin] - (self._ends[now - 1] if now else 0))
+                self._fill(handle, now, memoryview(flat[begin:end]).cast('B'), first)
+        finally:
+            if handle >= 0:
+                os.close(handle)
+        return out
+
+    def _open(self, index: int, before: int) -> int:
+        if before >= 0:
+            os.close(before)
+        return os.open(self._paths[index], os.O_RDONLY)
+
+    def _fill(self, handle: int, index: int, part: memoryview, first: int) -> None:
+        at = self._begins[index] + first * self._size
+        while part:
+            count = os.preadv(handle, [part], at)
+            if not count:
+                raise _damaged(self._paths[index], 'is shorter than its header says')
+            part, at = part[count:], at + count
 
 
-def _write_joined(shards: Sequence[Path], count: int, path: Path) -> None:
-    """Write shard by shard: on a full disk, writing to mapped memory would kill the process."""
-    first = np.load(shards[0] / 'images.npy', mmap_mode='r')
-    header = {'descr': '|u1', 'fortran_order': False, 'shape': (count, *first.shape[1:])}
-    with path.open('wb') as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for shard in bar(shards, 'joining', total=len(shards)):
-            file.write(np.load(shard / 'images.npy').data)
+def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Return shape, kind and first byte of the array in a .npy file."""
+    try:
+        with path.open('rb') as file:
+            np.lib.format.read_magic(file)
+            shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
+            if in_columns:
+                raise ValueError('its order is that of Fortran')
+            return shape, dtype, file.tell()
+    except (OSError, ValueError) as error:
+        raise _damaged(path, f'cannot be read ({error})') from error
+
+
+def _damaged(path: Path, what: str) -> RecordingError:
+    return RecordingError(
+        'cache-shard-damaged', f'{path} {what}: delete {path.parent}, and run the command again'
+    )
+
+
+def _delete_joined(folder: Path) -> None:
+    """Delete second copies of the images, which earlier versions wrote beside the shards."""
+    for note in folder.glob('*.json'):
+        images = note.with_suffix('.npy')
+        if images.is_file() and note.read_text(encoding='utf-8').startswith('["{\\"format\\"'):
+            images.unlink(missing_ok=True)
+            note.unlink(missing_ok=True)

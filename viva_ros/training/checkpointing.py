@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from viva_ros.console.provenance import command_line, processor, revision, versi
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.split import TRAIN, VALIDATION
+from viva_ros.model import checkpoint
 from viva_ros.model.config import ViVaConfig
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import Data
@@ -54,15 +55,18 @@ class StateFile:
     wait: Callable[[], None] = lambda: None
 
     def write(self, step: int, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
-        """Write the state after a step; all processes must call."""
-        content = {key: value.contiguous().cpu().clone() for key, value in tensors.items()}
+        """
+        Write the state after a step; all processes must call.
+
+        Only a process that writes copies the tensors to the CPU: without --shard it is the first.
+        """
         metadata = {'step': str(step), **about}
         if self.parts == 1:
             if self.rank == 0:
-                write_atomically(self._path, save(content, metadata))
+                write_atomically(self._path, save(_on_cpu(tensors), metadata))
             self.wait()
             return
-        write_atomically(self._part(step), save(content, metadata))
+        write_atomically(self._part(step), save(_on_cpu(tensors), metadata))
         self.wait()
         if self.rank == 0:
             write_atomically(self._index, json.dumps({'step': step, 'parts': self.parts}))
@@ -125,6 +129,10 @@ class StateFile:
         return self.folder / f'{self.stage}.state-{step:08d}-{self.rank}of{self.parts}'
 
 
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.contiguous().cpu().clone() for key, value in tensors.items()}
+
+
 DESCRIPTION: Final = 'run.json'
 STARTS: Final = 'starts'
 
@@ -138,6 +146,7 @@ def describe(
         'config': config.to_dict(), 'plan': asdict(run.plan), 'augment': asdict(run.augment),
         'seed': run.seed, 'copies': run.copy_count, 'lora': run.lora, 'head': run.head,
         'backbone': None if run.backbone is None else str(run.backbone.resolve()),
+        'init': None if run.init is None else _fingerprint(run.init),
         'shard': run.hardware.shard, 'train': len(learn.labels), 'moments': len(learn.images),
         'episodes': hashlib.sha256('\n'.join(names).encode()).hexdigest()[:16],
         'validation': [] if hold is None else [label['name'] for label in hold.labels],
@@ -145,11 +154,16 @@ def describe(
     return dict(json.loads(json.dumps(content)))
 
 
-def begin(run: TrainConfig, content: Mapping[str, Any], workers: Workers) -> None:
+def begin(
+    run: TrainConfig, content: Mapping[str, Any], workers: Workers,
+    micro_batches: Mapping[str, int | None] | None = None, warnings: Sequence[str] = (),
+) -> None:  # fmt: skip
     """
     Write ``run.json``, or check that a resumed run has the same settings, and append the start.
 
     :param content: from ``describe``
+    :param micro_batches: of a step, by stage
+    :param warnings: about the run
     :raises ConfigurationError: if a setting or the data differ; it names the first
     """
     path, starts = run.out / DESCRIPTION, []
@@ -165,8 +179,26 @@ def begin(run: TrainConfig, content: Mapping[str, Any], workers: Workers) -> Non
     start = {
         'command': command_line('train'), 'git': revision(), 'environment': environment(),
         'processes': workers.count, 'hardware': asdict(run.hardware),
+        'micro_batches': dict(micro_batches or {}), 'warnings': list(warnings),
     }  # fmt: skip
     write_atomically(path, json.dumps({**content, STARTS: [*starts, start]}, indent=1) + '\n')
+
+
+def end(run: TrainConfig, verdict: Sequence[str]) -> None:
+    """Write the verdict to the last start in ``run.json``."""
+    path = run.out / DESCRIPTION
+    content = json.loads(path.read_text(encoding='utf-8'))
+    content[STARTS][-1]['verdict'] = list(verdict)
+    write_atomically(path, json.dumps(content, indent=1) + '\n')
+
+
+def last_micro_batches(folder: Path) -> dict[str, int]:
+    """Return the micro-batches of the last start of a run, by stage; empty without one."""
+    if not (folder / DESCRIPTION).is_file():
+        return {}
+    starts = started(folder)
+    found = starts[-1].get('micro_batches', {}) if starts else {}
+    return {name: number for name, number in found.items() if number}
 
 
 def started(folder: Path) -> list[dict[str, Any]]:
@@ -242,7 +274,8 @@ def provenance(
         'episodes': len(learn.labels), 'moments': len(learn.images),
         'successes': sum(bool(label['success']) for label in learn.labels),
         'episode_seeds': sorted({label['seed'] for label in learn.labels if label['seed']}),
-        'episode_identities': identities(learn, hold),
+        'episode_identities': all_identities(run, learn, hold),
+        'init': None if run.init is None else _begun(run.init),
         'held_out': dict(final), 'python': platform.python_version(), 'libraries': libraries,
     }  # fmt: skip
 
@@ -254,6 +287,29 @@ def identities(learn: Data, hold: Data | None = None) -> dict[str, list[str]]:
         part: sorted({one for label in of for one in label['identities']})
         for part, of in parts.items()
     }
+
+
+def all_identities(run: TrainConfig, learn: Data, hold: Data | None) -> dict[str, list[str]]:
+    """Return ``identities`` of a run and of the checkpoint that it starts from."""
+    found = identities(learn, hold)
+    if run.init is None:
+        return found
+    before = checkpoint.read_description(run.init)['provenance'].get('episode_identities', {})
+    return {part: sorted({*mine, *before.get(part, [])}) for part, mine in found.items()}
+
+
+def _begun(folder: Path) -> dict[str, Any]:
+    """Return the fingerprint of a checkpoint and what it was trained on, for JSON."""
+    before = checkpoint.read_description(folder)['provenance']
+    kept = ('episodes', 'episode_seeds', 'init')
+    return {
+        'fingerprint': _fingerprint(folder), **{k: before[k] for k in kept if before.get(k)}
+    }  # fmt: skip
+
+
+def _fingerprint(folder: Path) -> str:
+    content = checkpoint.read_description(folder)
+    return checkpoint.fingerprint(content['sha256'], content['config'], content['ranges'])
 
 
 LIBRARIES: Final = (

@@ -10,7 +10,7 @@ from typing import Final
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import check, required, setting, setting_of, validate
-from viva_ros.model.config import PRESETS
+from viva_ros.model.config import HORIZON, PRESETS
 from viva_ros.model.latents import NAMES, VALUE
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.distributed import Hardware
@@ -31,7 +31,9 @@ class Schedule:
 
     steps: int = field(metadata=required('Steps of the stage; 0 skips it.', at_least=0))
     batch: int = field(metadata=required('Samples of each step, over all processes.', at_least=1))
-    rate: float
+    rate: float = field(
+        metadata=required('Learning rate of the last stage, after the warm-up.', above=0)
+    )
     warm_up: int
     average: float = 0.998
     lowest: float = 0.05
@@ -47,8 +49,13 @@ class Schedule:
         return self.rate * (self.lowest + (1 - self.lowest) * falling)
 
 
-#: Number of steps that draws each moment once on average; ``settled`` replaces it.
+#: Number of steps that draws each moment once on average, at least FEWEST_STEPS; ``settled``
+#: replaces it.
 ONE_EPOCH: Final = -1
+#: The warm-up of 500 steps is then a fifth of the stage, the most that ``_with_steps`` allows.
+FEWEST_STEPS: Final = 2500
+WARM_UP_SHARE: Final = 5  # a warm-up is at most a fifth of its stage
+LORA_RATE: Final = 2e-4  # adapters begin at zero; 1e-4 to 5e-4 are usual
 SKIPPED: Final = Schedule(0, 1, 1e-3, 1)
 
 
@@ -97,6 +104,10 @@ FINE_TUNING: Final = TrainPlan(
     proprio=Schedule(4000, 256, 1e-3, 200),
 )
 PLANS: Final = {'wan2.2-5b': FINE_TUNING, 'wan2.2-tiny': FINE_TUNING}
+#: Measurements without improvement after which fine-tuning ends: its rate is constant, so what
+#: does not improve over 1000 steps rarely does. The rate of the small presets falls to the end,
+#: and most of their improvement is there.
+PATIENCE: Final = 5
 
 
 COPIES: Final = 2  # encoded; an epoch of fine-tuning draws each moment once, so it has none
@@ -125,7 +136,7 @@ class TrainConfig:
     copies: int | None = setting(
         None, 'Augmented copies of all views, encoded once for the last stage, which takes each '
         'batch from one of them or from the views as recorded; 0: augment and encode in each '
-        f'step; default: {COPIES}, or 0 with --backbone.', at_least=0,
+        f'step; default: {COPIES}, or 0 with a preset of Wan2.2.', at_least=0,
     )  # fmt: skip
     cameras: tuple[str, ...] = setting(
         (), "Names of the cameras, in the order of the model's views; default: all."
@@ -147,10 +158,27 @@ class TrainConfig:
         0, 'Train only a head, on this number of frozen blocks; 0: train the transformer.',
         at_least=0,
     )  # fmt: skip
+    horizon: float | None = setting(
+        None, f'Horizon of the forecast, s; default: {HORIZON}, or that of --init.', above=0
+    )
+    init: Path | None = setting(
+        None, "Checkpoint of 'viva train' that the last stage starts from; replaces the stages "
+        'vae and video.',
+    )  # fmt: skip
+    patience: int | None = setting(
+        None, 'Measurements on validation recordings without improvement after which the last '
+        f'stage ends; 0: no limit; default: 0, or {PATIENCE} with a preset of Wan2.2.', at_least=0,
+    )  # fmt: skip
     hardware: Hardware = field(default_factory=Hardware)
 
     def __post_init__(self) -> None:
         validate(self, nested=False)
+        if self.init is not None and self.backbone is not None:
+            raise ConfigurationError(
+                'init-with-backbone',
+                f'--init is {self.init} and --backbone is {self.backbone}: only one may be given; '
+                'a checkpoint has the weights of its backbone',
+            )
         if self.targets and (VALUE not in self.targets or set(self.targets) - set(NAMES)):
             raise ConfigurationError(
                 'targets-invalid',
@@ -167,17 +195,31 @@ class TrainConfig:
                 'shard-with-frozen-weights',
                 '--shard is for training all weights: leave it out with --lora or --head',
             )
-        if self.backbone is None and not self.plan.vae.steps:
+        if self.backbone is None and self.init is None and not self.plan.vae.steps:
             raise ConfigurationError(
                 'vae-missing',
-                f'preset {self.preset} has no trained VAE: name weights with --backbone DIR, or '
-                'set --vae-steps above 0',
+                f'preset {self.preset} has no trained VAE: name weights with --backbone DIR or '
+                '--init CHECKPOINT, or set --vae-steps above 0',
             )
 
     @property
     def copy_count(self) -> int:
         """Return the number of augmented copies of the latents."""
-        return (COPIES if self.backbone is None else 0) if self.copies is None else self.copies
+        if self.copies is not None:
+            return self.copies
+        return 0 if self.backbone is not None or self.preset in PLANS else COPIES
+
+    @property
+    def last_stage(self) -> str:
+        """Return the name of the stage that trains the value."""
+        return 'head' if self.head else 'viva'
+
+    @property
+    def patience_count(self) -> int:
+        """Return the measurements without improvement after which the last stage ends."""
+        if self.patience is not None:
+            return self.patience
+        return PATIENCE if self.preset in PLANS else 0
 
     @property
     def cache_folder(self) -> Path:
@@ -186,16 +228,25 @@ class TrainConfig:
 
 
 def plan(
-    batch: int | None, lengths: Mapping[str, int | None], preset: str = TrainConfig.preset
-) -> TrainPlan:
+    batch: int | None, lengths: Mapping[str, int | None], preset: str = TrainConfig.preset,
+    rate: float | None = None, lora: int = 0,
+) -> TrainPlan:  # fmt: skip
     """
-    Return the plan of a preset with other lengths and another batch size.
+    Return the plan of a preset with other lengths, another batch size and another learning rate.
 
     :param batch: size in all stages; None: as in the preset
     :param lengths: steps by name of the stage; None: as in the preset
-    :raises ConfigurationError: if a length or the batch is out of range
+    :param rate: of the last stage; None: as in the preset, or LORA_RATE with adapters
+    :param lora: rank of adapters
+    :raises ConfigurationError: if a length, the batch or the rate is out of range
     """
     default, schedules = PLANS.get(preset, TrainPlan()), {}
+    if rate is not None:
+        check('learning_rate', rate, setting_of(Schedule, 'rate'))
+    if rate is not None or lora:
+        default = replace(default, viva=replace(default.viva, rate=rate or LORA_RATE))
+    if rate is not None:
+        default = replace(default, head=replace(default.head, rate=rate))
     for name in asdict(default):
         stage: Schedule = getattr(default, name)
         steps = lengths.get(name)
@@ -212,9 +263,30 @@ def plan(
 def _settled(stage: Schedule, moments: int) -> Schedule:
     if stage.steps != ONE_EPOCH:
         return stage
-    return _with_steps(stage, -(-moments // stage.batch))
+    return _with_steps(stage, max(FEWEST_STEPS, -(-moments // stage.batch)))
+
+
+def too_short(name: str, stage: Schedule, moments: int, usual: Schedule) -> str:
+    """
+    Return a warning if a stage is too short for its data or for its warm-up, else ''.
+
+    :param usual: the stage in the plan of the preset
+    """
+    epoch, fewest = -(-moments // stage.batch), WARM_UP_SHARE * usual.warm_up
+    needed = max(epoch, fewest)
+    if not stage.steps or stage.steps >= needed:
+        return ''
+    why = []
+    if stage.steps < epoch:
+        why.append(f'{stage.batch * stage.steps / moments:.2f} of an epoch')
+    if stage.steps < fewest:
+        why.append(f'a warm-up of {stage.warm_up} steps instead of {usual.warm_up}')
+    return (
+        f'stage {name} is short: {stage.steps} steps of {stage.batch} samples for {moments} '
+        f'moments, {" and ".join(why)}: set --{name}-steps {needed} or more'
+    )
 
 
 def _with_steps(stage: Schedule, steps: int) -> Schedule:
     """Return a stage of another length; the warm-up is at most a fifth of it."""
-    return replace(stage, steps=steps, warm_up=min(stage.warm_up, max(1, steps // 5)))
+    return replace(stage, steps=steps, warm_up=min(stage.warm_up, max(1, steps // WARM_UP_SHARE)))

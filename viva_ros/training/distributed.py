@@ -117,9 +117,10 @@ class Hardware:
         'fp32', 'Precision of products; weights and their averages stay in float32.',
         choices=PRECISIONS,
     )  # fmt: skip
-    accumulate: int = setting(
-        1, 'Gradient accumulation: micro-batches of each step, to save memory.', at_least=1
-    )
+    accumulate: int | None = setting(
+        None, 'Gradient accumulation: micro-batches of each step; default: auto, as few as fit '
+        'into 85 % of the free memory.', at_least=1,
+    )  # fmt: skip
     shard: bool = setting(
         False, 'Shard the transformer weights over the processes, to save memory (FSDP).'
     )
@@ -200,18 +201,19 @@ class Workers:
         :param loss: from ``share``
         :param batch: size over all processes
         """
-        parts = self.count * self.hardware.accumulate
+        accumulate = self.hardware.accumulate or 1
+        parts = self.count * accumulate
         if parts == 1:
             losses = loss(batch, generator)
             losses['total'].backward()
             return losses
         begin, rows = generator.get_state(), []
-        for index in range(self.hardware.accumulate):
+        for index in range(accumulate):
             generator.set_state(begin)
             share = BatchShare(generator, index * self.count + self.rank, parts)
-            with self._no_sync(loss, module, index + 1 < self.hardware.accumulate):
+            with self._no_sync(loss, module, index + 1 < accumulate):
                 losses = loss(batch // parts, share)
-                (losses['total'] / self.hardware.accumulate).backward()
+                (losses['total'] / accumulate).backward()
             rows.append({name: value.detach() for name, value in losses.items()})
         return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
 
@@ -221,11 +223,12 @@ class Workers:
 
         :raises ConfigurationError: if it is no multiple of processes x micro-batches
         """
-        if batch % (self.count * self.hardware.accumulate):
+        accumulate = self.hardware.accumulate or 1
+        if batch % (self.count * accumulate):
             raise ConfigurationError(
                 'batch-indivisible',
                 f'batch is {batch}, must be a multiple of {self.count} processes x '
-                f'{self.hardware.accumulate} micro-batches: change --batch or --accumulate',
+                f'{accumulate} micro-batches: change --batch or --accumulate',
             )
 
     def mean(self, losses: Losses) -> dict[str, float]:
@@ -234,6 +237,29 @@ class Workers:
         if self.count > 1:
             rows = self._accelerator.reduce(rows.to(self.device), 'mean')
         return dict(zip(losses, rows.tolist(), strict=True))
+
+    def least(self, number: float) -> float:
+        """Return the smallest of the numbers of all processes; all must call."""
+        if self.count == 1:
+            return number
+        mine = torch.tensor([number], dtype=torch.float64, device=self.device)
+        return float(self._accelerator.gather(mine).min())
+
+    def rows(self, count: int) -> Tensor:
+        """
+        Return the rows of this process of ``count`` in total: as many as of each other process.
+
+        The last rows are repeated where the division leaves a remainder.
+        """
+        each = -(-count // self.count)
+        return torch.arange(self.rank * each, (self.rank + 1) * each).clamp(max=count - 1)
+
+    def join(self, part: Tensor, count: int) -> Tensor:
+        """Return the results of all processes for ``rows``, (count, ...); all must call."""
+        if self.count == 1:
+            return part
+        joined: Tensor = self._accelerator.gather(part.to(self.device).contiguous())
+        return joined[:count].to(part.device)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return a context that computes in the precision of the run."""

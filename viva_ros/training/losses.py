@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses of the stages, and metrics on validation recordings."""
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,11 +18,12 @@ from viva_ros.core.observation import Array
 from viva_ros.core.returns import latent_from_value, value_from_return
 from viva_ros.metrics.ranking import auroc, spearman
 from viva_ros.model import noise
+from viva_ros.model.cost import encoding_chunk
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.latents import IMAGES, Goals
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa, to_pixels
-from viva_ros.training.augmentation import AugmentSettings, augment, drop_views
+from viva_ros.training.augmentation import AugmentSettings, augment, change, draw, drop_views
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.distributed import Workers
@@ -30,7 +31,6 @@ from viva_ros.training.trainer import Losses
 
 KL_WEIGHT = 1e-4
 EDGE_WEIGHT = 0.5
-ENCODE_PIXELS = 64 * 3 * 96 * 96  # at once
 COPY_SEED = 1000  # added to the seed of a run and the number of a copy
 
 
@@ -81,7 +81,7 @@ def encode_all(
     model.eval()
     shape = (*data.images.shape[:2], *model.config.latent_shape)
     out = np.empty(shape, dtype=np.float16)
-    size = max(1, ENCODE_PIXELS // math.prod(data.images.shape[1:4]))
+    size = max(1, encoding_chunk(model.config) // data.images.shape[1])
     starts = range(0, len(out), size)
     with torch.inference_mode():
         for start in bar(starts, 'encoding', total=len(starts)):
@@ -209,8 +209,13 @@ class ViVaLoss:
         if self.copies:
             return self._stored(self.copies[noise.integer(len(self.copies), source)], rows)
         images = take(self.data.images, rows).to(self.model.device)
-        pixels = augment(to_pixels(images.flatten(0, 1)), self.settings, source)
-        return self.model.encode_pixels(pixels).unflatten(0, images.shape[:2])
+        views = images.flatten(0, 1)
+        changes, size = draw(len(views), source), encoding_chunk(self.model.config)
+        parts = [
+            self.model.encode_pixels(change(to_pixels(some), self.settings, changed))
+            for some, changed in zip(views.split(size), changes.split(size), strict=True)
+        ]
+        return torch.cat(parts).unflatten(0, images.shape[:2])
 
     def _later(self, rows: Tensor) -> Tensor | None:
         """Return latents of the views one horizon later, not augmented, if they are a target."""
@@ -267,7 +272,7 @@ def stored_latents(
     name = f'latents_{part}_{copy}.npy' if copy else f'latents_{part}.npy'
     path, workers = run.out / name, Workers(run.hardware)
     with workers.first_goes_ahead():
-        if workers.is_first and not path.is_file():
+        if workers.is_first and not _has_rows(path, len(data.images)):
             viva = model.viva if isinstance(model, EarlyExit) else model
             generator = torch.Generator().manual_seed(run.seed + COPY_SEED + copy)
             raw = encode_all(viva, data, run.augment if copy else None, generator)
@@ -280,33 +285,48 @@ def stored_latents(
     return np.load(path, mmap_mode='r')
 
 
+def _has_rows(path: Path, count: int) -> bool:
+    return path.is_file() and len(np.load(path, mmap_mode='r')) == count
+
+
 BATCH = 64
 
 
-def predict(model: ViVa, raw: NDArray[np.float16], labels: Labels) -> tuple[Array, Array]:
+def predict(
+    model: ViVa | EarlyExit, raw: NDArray[np.float16], labels: Labels,
+    workers: Workers | None = None, size: int = BATCH,
+) -> tuple[Array, Array]:  # fmt: skip
     """
-    Return values and forecasts of all moments.
+    Return values and forecasts of all moments, the same on all processes.
 
     :param raw: latents from ``encode_all``, (N, V, C, H, W)
+    :param workers: processes that share the moments; None: this process only
+    :param size: moments at a time
     :returns: V, (N,); joint positions, (N, J), rad or m, NaN where they are not denoised
     """
 
-    def batch(rows: slice) -> tuple[Tensor, ...]:
-        views = torch.from_numpy(raw[rows].astype(np.float32)).to(model.device)
+    def batch(rows: Tensor) -> tuple[Tensor, ...]:
+        views = torch.from_numpy(raw[rows.numpy()].astype(np.float32)).to(model.device)
         latents = model.normalise_latents(views.flatten(0, 1)).unflatten(0, views.shape[:2])
         frames = model.denoise(latents, labels.proprio[rows], labels.task[rows])
         given = dict(zip(model.outputs, model.read(frames), strict=True))
         return given['value'], given.get('forecast', labels.proprio[rows] * torch.nan)
 
-    return in_batches(batch, len(raw))
+    return in_batches(batch, len(raw), workers, size)
 
 
-def in_batches(batch: Callable[[slice], tuple[Tensor, ...]], count: int) -> tuple[Array, Array]:
-    """Run a function on slices of rows, and join the results."""
+def in_batches(
+    batch: Callable[[Tensor], tuple[Tensor, ...]], count: int, workers: Workers | None = None,
+    size: int = BATCH,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Run a function on some rows at a time, shared over the processes, and join the results."""
+    rows = torch.arange(count) if workers is None else workers.rows(count)
     with torch.no_grad():  # sharded weights cannot be gathered in inference mode
-        parts = [batch(slice(start, start + BATCH)) for start in range(0, count, BATCH)]
-    columns = [torch.cat(column).float().cpu() for column in zip(*parts, strict=True)]
-    values, forecasts = (column.numpy() for column in columns)
+        parts = [batch(some) for some in rows.split(size)]
+    columns = [torch.cat(column).float() for column in zip(*parts, strict=True)]
+    if workers is not None:
+        columns = [workers.join(column, count) for column in columns]
+    values, forecasts = (column.cpu().numpy() for column in columns)
     return values.astype(np.float64), forecasts.astype(np.float64)
 
 

@@ -4,12 +4,14 @@
 `viva train`: train the VAE, then the video generator, then the value model.
 
 Three stages: the VAE on single frames; the transformer as a video generator; ViVa from its
-weights. Published weights (--backbone) replace the first two. An interrupted or killed run
-continues when it is started again with the same arguments.
+weights. Published weights (--backbone) or a checkpoint (--init) replace the first two. An
+interrupted or killed run continues when it is started again with the same arguments.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,11 +23,11 @@ from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import checkpoint, pretrained, text
-from viva_ros.model.config import ViVaConfig
+from viva_ros.model.config import UMT5, ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
-from viva_ros.training import checkpointing, losses, sources
+from viva_ros.training import checkpointing, losses, resources, sources, verdict
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import Data
 from viva_ros.training.distributed import Workers, gather, is_sharded
@@ -42,9 +44,10 @@ def train(run: TrainConfig) -> ViVa | EarlyExit:
     :raises RecordingError: if recordings cannot be read
     :raises ConfigurationError: if the configuration does not fit them, or the run to continue
     """
-    workers = Workers(run.hardware)
+    workers, found = Workers(run.hardware), sources.find(run)
+    teams_of(run, found.blank, workers)  # refuses what does not fit, before any decoding
     with workers.first_goes_ahead():
-        material = sources.gather(run)
+        material = sources.read(run, found)
     model = train_on(run, material.learn, material.hold, material.blank)
     workers.close()
     return model
@@ -64,26 +67,107 @@ def train_on(
     workers = Workers(run.hardware)
     run.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(run.seed)
+    teams = teams_of(run, blank, workers)
     config = replace(blank, tasks=learn.tasks)
     ranges = JointRanges.of(config.joint_names, [track.joints for track in learn.tracks])
+    if run.init is not None:
+        ranges = sources.start_of(run.init)[1]
     model = begin_model(run, config, ranges)
     described = checkpointing.describe(run, model.config, learn, hold)
+    warnings = verdict.before(run, learn, hold, config.horizon)
     with workers.first_goes_ahead():
         if workers.is_first:
-            checkpointing.begin(run, described, workers)
+            parts = {name: team.hardware.accumulate for name, team in teams.items()}
+            checkpointing.begin(run, described, workers, parts, warnings)
+            _say([*warnings, *_shares(run, workers, parts)])
     place(model, workers)
-    if run.backbone is None:
-        train_vae(run, model, learn)
+    if run.backbone is None and run.init is None:
+        train_vae(run, model, learn, teams)
         raw = losses.stored_latents(run, model, learn, 'train')
         losses.set_statistics(model, raw)
-        train_video(run, model, learn, raw)
-    final, made = train_value(run, model, learn, hold)
+        train_video(run, model, learn, raw, teams)
+    held = None if hold is None else sources.sample(hold)
+    result, made = train_value(run, model, learn, held, teams)
     if workers.is_first:
-        about = checkpointing.provenance(run, learn, hold, final)
+        found = conclude(run, learn, hold, result)
+        about = checkpointing.provenance(run, learn, hold, result.held_out)
+        about |= {'step': result.step, 'steps': result.steps, 'verdict': found}
         checkpoint.write(run.out / 'checkpoint', made, about)
     workers.wait()
     train_proprio(run, config, ranges, learn, hold)
     return made.eval()
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """
+    What the last stage returns.
+
+    :param held_out: metrics on validation recordings
+    :param step: of the weights that are kept
+    :param steps: trained
+    """
+
+    held_out: dict[str, float]
+    step: int
+    steps: int
+
+
+def teams_of(run: TrainConfig, config: ViVaConfig, workers: Workers) -> dict[str, Workers]:
+    """
+    Return the processes with the number of micro-batches of each stage.
+
+    :raises ConfigurationError: if one sample does not fit into the memory, or a batch cannot be
+        divided evenly
+    """
+    config = replace(config, targets=run.targets or config.targets)
+    device = resources.device_of(workers.device)
+    device = replace(device, free=workers.least(device.free))
+    before = checkpointing.last_micro_batches(run.out)
+    parts = resources.micro_batches(run, config, workers.count, device, before)
+    teams = {
+        name: Workers(replace(run.hardware, accumulate=number)) for name, number in parts.items()
+    }
+    for name, schedule in resources.stages(run).items():
+        teams[name].check(schedule.batch)
+    return teams
+
+
+def _shares(run: TrainConfig, workers: Workers, parts: Mapping[str, int | None]) -> list[str]:
+    """Return a sentence for each stage whose batch does not run at once on each process."""
+    found = []
+    for name, number in parts.items():
+        if number is not None and number > 1:
+            batch = getattr(run.plan, name).batch
+            at_once = batch // (workers.count * number)
+            found.append(f'stage {name}: {number} micro-batches of {at_once} samples a step')
+    return found
+
+
+def _say(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        print(f'viva train: {sentence}', file=sys.stderr)
+
+
+def conclude(
+    run: TrainConfig, learn: Data, hold: Data | None, result: StageResult
+) -> list[str]:  # fmt: skip
+    """Print the verdict on the last stage, write it to run.json, and plot the curve."""
+    curve = verdict.Curve.read(run.out, run.last_stage)
+    found = [
+        *verdict.after(curve, run.last_stage), *verdict.length(run, len(learn.images)),
+        *verdict.outcomes(learn.labels), *verdict.held(hold),
+    ]  # fmt: skip
+    if result.steps < getattr(run.plan, run.last_stage).steps:
+        found.append(
+            f'ended at step {result.steps}: {run.patience_count} measurements without a better '
+            'state (--patience)'
+        )
+    _say(found)
+    checkpointing.end(run, found)
+    best = result.step if len(curve.errors) else 0
+    verdict.draw(curve, run.last_stage, best, run.out / verdict.PLOT)
+    return found
 
 
 def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
@@ -117,11 +201,37 @@ def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> Vi
     :raises ConfigurationError: if a task has no embedding and the preset needs one
     """
     embeddings = None if run.embeddings is None else text.read(run.embeddings)
-    if run.backbone is None:
+    if run.backbone is None and run.init is None:
         return ViVa(*_with_text(config, ranges, embeddings))
     frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
     dtype = torch.bfloat16 if frozen else torch.float32
+    if run.init is not None:
+        return _continued_model(run.init, config, embeddings, dtype)
     return pretrained.load(run.backbone, config, ranges, embeddings, dtype, _watch)
+
+
+def _continued_model(
+    folder: Path, config: ViVaConfig, embeddings: text.Embeddings | None, dtype: torch.dtype
+) -> ViVa:
+    """
+    Return the model of a checkpoint for other tasks and another horizon.
+
+    :param embeddings: of new tasks; those of the checkpoint have theirs
+    """
+    model = checkpoint.read(folder).model
+    assert isinstance(model, ViVa)  # sources.start_of refuses others
+    begun = model.config
+    if begun.text == UMT5:
+        known = text.Embeddings(
+            begun.tasks, begun.texts, (begun.text_tokens,) * len(begun.tasks), begun.text_encoder,
+            model.text,
+        )  # fmt: skip
+        embeddings = known if embeddings is None else known.joined(embeddings)
+    model.config, rows = text.table(config, embeddings)
+    model.register_buffer('text', rows)
+    for name, parameter in model.transformer.named_parameters():
+        parameter.data = parameter.data.to(pretrained.dtype_of(name, dtype))
+    return model
 
 
 def _with_text(
@@ -148,13 +258,15 @@ def place(model: ViVa, workers: Workers) -> None:
         torch.backends.cuda.matmul.allow_tf32 = workers.hardware.precision == 'bf16'
 
 
-def train_vae(run: TrainConfig, model: ViVa, learn: Data) -> None:
+def train_vae(
+    run: TrainConfig, model: ViVa, learn: Data, teams: Mapping[str, Workers]
+) -> None:  # fmt: skip
     """Stage 1: single frames."""
     if not run.plan.vae.steps:
         return
     prepare_vae(model)
     loss = losses.VaeLoss(model, learn, run.augment)
-    workers = Workers(run.hardware)
+    workers = teams['vae']
     TrainStage('vae', model.vae, run.plan.vae, run.out, run.seed, loss, workers=workers).run()
 
 
@@ -165,12 +277,15 @@ def prepare_vae(model: ViVa) -> None:
         model.vae.quant_conv.bias[model.config.vae.z_dim :] -= FIRST_LOGVAR
 
 
-def train_video(run: TrainConfig, model: ViVa, learn: Data, raw: NDArray[np.float16]) -> None:
+def train_video(
+    run: TrainConfig, model: ViVa, learn: Data, raw: NDArray[np.float16],
+    teams: Mapping[str, Workers],
+) -> None:  # fmt: skip
     """Stage 2: motion."""
     if not run.plan.video.steps:
         return
     loss = losses.VideoLoss(model, learn, raw, clip_spacing(learn))
-    workers, seed = Workers(run.hardware), run.seed + 1
+    workers, seed = teams['video'], run.seed + 1
     _set_checkpointing(run, model)
     TrainStage(
         'video', model.transformer, run.plan.video, run.out, seed, loss, workers=workers
@@ -192,28 +307,23 @@ def _set_checkpointing(run: TrainConfig, model: ViVa) -> None:
 
 
 def train_value(
-    run: TrainConfig, model: ViVa, learn: Data, hold: Data | None
-) -> tuple[dict[str, float], ViVa | EarlyExit]:
+    run: TrainConfig, model: ViVa, learn: Data, hold: Data | None, teams: Mapping[str, Workers]
+) -> tuple[StageResult, ViVa | EarlyExit]:
     """Stage 3: train the whole transformer, adapters, or a head on frozen blocks."""
     if run.head:
         head = EarlyExit.of(model, run.head)
-        return _train_targets(run, head, head.head, learn, hold), head
+        return _train_targets(run, head, head.head, learn, hold, teams), head
     if run.lora:
         checkpointing.add(model.transformer, run.lora)
-    final = train_viva(run, model, learn, hold)
+    _set_checkpointing(run, model)
+    result = _train_targets(run, model, model.transformer, learn, hold, teams)
     workers = Workers(run.hardware)
     if run.lora:
         if workers.is_first:
             checkpointing.write(run.out / 'checkpoint' / 'adapter', model.transformer, run.lora)
         checkpointing.merge(model.transformer)
     bring_back(model, workers)
-    return final, model
-
-
-def train_viva(run: TrainConfig, model: ViVa, learn: Data, hold: Data | None) -> dict[str, float]:
-    """Train future proprioception and value; return the metrics on validation recordings."""
-    _set_checkpointing(run, model)
-    return _train_targets(run, model, model.transformer, learn, hold)
+    return result, model
 
 
 def _train_targets(
@@ -222,9 +332,12 @@ def _train_targets(
     module: torch.nn.Module,
     learn: Data,
     hold: Data | None,
-) -> dict[str, float]:
-    """Train a part of a model on its targets; return the metrics on validation recordings."""
-    name = 'head' if isinstance(model, EarlyExit) else 'viva'
+    teams: Mapping[str, Workers],
+) -> StageResult:
+    """Train a part of a model on its targets; it has the weights of the best step."""
+    name, schedule = run.last_stage, getattr(run.plan, run.last_stage)
+    workers = teams.get(name) or Workers(run.hardware)
+    at_once = schedule.batch // (workers.count * (workers.hardware.accumulate or 1))
     labels = losses.Labels.of(learn, model, model.config.tasks)
     copies = losses.latent_copies(run, model, learn) if run.copy_count else ()
     loss = losses.ViVaLoss(model, learn, labels, run.augment, copies)
@@ -234,13 +347,18 @@ def _train_targets(
         if hold is None or held_raw is None:
             return {}
         held_labels = losses.Labels.of(hold, model, model.config.tasks)
-        return losses.figures(hold, *losses.predict(model, held_raw, held_labels))
+        size = max(1, min(losses.BATCH, at_once))
+        given = losses.predict(model, held_raw, held_labels, workers, size)
+        return losses.figures(hold, *given)
 
-    workers, schedule = Workers(run.hardware), getattr(run.plan, name)
-    TrainStage(name, module, schedule, run.out, run.seed + 2, loss, measure, workers).run()
+    stage = TrainStage(
+        name, module, schedule, run.out, run.seed + 2, loss, measure, workers, verdict.AIM,
+        run.patience_count,
+    )  # fmt: skip
+    stage.run()
     model.eval()
     with torch.no_grad(), workers.autocast():
-        return measure()
+        return StageResult(measure(), *stage.steps)
 
 
 def bring_back(model: ViVa, workers: Workers) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings of a run, and their moments."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.normalize import JointRanges
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import TRAIN, VALIDATION, split
-from viva_ros.model.config import PRESETS, ViVaConfig, preset
+from viva_ros.model import checkpoint
+from viva_ros.model.config import HORIZON, PRESETS, ViVaConfig, preset
 from viva_ros.training import cache
 from viva_ros.training.cache import Cut, Data
 from viva_ros.training.config import TrainConfig
@@ -42,16 +45,14 @@ class Material:
 @dataclass(frozen=True)
 class RobotSpec:
     """
-    Cameras, joints and rates of a robot.
+    Cameras, joints and frame rate of a robot.
 
     :param frame_rate: of the first camera, Hz
-    :param control_rate: of the joint states, Hz
     """
 
     cameras: tuple[str, ...]
     joint_names: tuple[str, ...]
     frame_rate: float
-    control_rate: float
 
     @property
     def every(self) -> int:
@@ -83,25 +84,191 @@ class Rows:
         return (len(self.rows), *self.array.shape[1:])
 
 
+@dataclass(frozen=True)
+class Found:
+    """
+    Recordings of a run, not read yet.
+
+    :param parts: recordings for 'train' and 'validation'
+    :param blank: configuration of a model for their robot, without tasks
+    """
+
+    parts: dict[str, list[EpisodeRef]]
+    robot: RobotSpec
+    blank: ViVaConfig
+
+
 def gather(run: TrainConfig) -> Material:
     """
-    Read the recordings of a run.
+    Find and read the recordings of a run.
 
     :raises RecordingError: if there are none, or they cannot be read
-    :raises ConfigurationError: if they lack a camera or task of the run
+    :raises ConfigurationError: if they lack a camera or task of the run, or are too short for
+        the horizon
     """
-    parts, folder = split_all(run.recordings), run.cache_folder
-    found = first_channels(parts['train'], folder)
-    robot = robot_of(found, run.cameras, PRESETS[run.preset].cameras)
-    blank = blank_for(run, robot)
-    how = Cut(blank.cameras, blank.joint_names, blank.image_size, blank.horizon, robot.every)
-    learn = of_tasks(cache.load(parts['train'], folder, how, 'train', run.threads), run.tasks)
+    return read(run, find(run))
+
+
+def find(run: TrainConfig) -> Found:
+    """
+    Find the recordings of a run, and read the cameras and joints of the first one.
+
+    :raises RecordingError: if there are none, or the first cannot be read
+    :raises ConfigurationError: if it lacks a camera of the run
+    """
+    parts = split_all(run.recordings)
+    first = first_channels(parts['train'], run.cache_folder)
+    if run.init is None:
+        robot = robot_of(first, run.cameras, PRESETS[run.preset].cameras)
+        return Found(parts, robot, blank_for(run, robot))
+    config, _ = start_of(run.init)
+    blank = _continued(run, config, first)
+    return Found(parts, robot_of(first, blank.cameras), blank)
+
+
+def start_of(folder: Path) -> tuple[ViVaConfig, JointRanges]:
+    """
+    Return configuration and joint ranges of the checkpoint that a run starts from.
+
+    :raises EngineError: if there is none
+    :raises ConfigurationError: if it is not of a whole model
+    """
+    content = checkpoint.read_description(folder)
+    if content.get('kind') != 'viva':
+        raise ConfigurationError(
+            'init-kind',
+            f'--init is {folder}, a checkpoint of kind {content.get("kind")!r}, must be viva: '
+            'name RUN/checkpoint of a run without --head',
+        )
+    try:
+        return (
+            ViVaConfig.from_dict(content['config']), JointRanges.from_dict(content['ranges'])
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            'init-config',
+            f'{folder / checkpoint.DESCRIPTION} does not describe a ViVa model ({error}): name '
+            "another checkpoint of 'viva train'",
+        ) from error
+
+
+def _continued(run: TrainConfig, begun: ViVaConfig, episode: EpisodeChannels) -> ViVaConfig:
+    """
+    Return the configuration of a checkpoint without its tasks, for another training.
+
+    :param episode: of the new recordings; cameras and joints are matched by name
+    :raises ConfigurationError: if they lack one, or the run asks for another model
+    """
+    wrong = []
+    if run.preset != begun.preset:
+        wrong.append(f'preset {begun.preset}, not {run.preset}: set --preset {begun.preset}')
+    if run.targets and run.targets != begun.targets:
+        targets = ','.join(begun.targets)
+        wrong.append(f'targets {targets}, not {",".join(run.targets)}: leave out --targets')
+    if run.cameras and run.cameras != begun.cameras:
+        names = ' '.join(begun.cameras)
+        wrong.append(f'cameras {names}, not {" ".join(run.cameras)}: set --cameras {names}')
+    for what, needed, given in (
+        ('cameras', begun.cameras, episode.cameras), ('joints', begun.joint_names,
+                                                      episode.joint_names),
+    ):  # fmt: skip
+        lacking = [name for name in needed if name not in given]
+        if lacking:
+            wrong.append(
+                f'{what} {", ".join(lacking)}, which {episode.name} lacks (it has '
+                f'{", ".join(given)}): train without --init'
+            )
+    if wrong:
+        raise ConfigurationError('init-differs', f'--init {run.init} has {"; ".join(wrong)}')
+    return replace(
+        begun, tasks=(), texts=(), text_encoder='', horizon=run.horizon or begun.horizon
+    )
+
+
+OUTSIDE: Final = 0.05  # of the range of a joint
+STILL: Final = 1e-3  # rad or m: jitter of a joint that never moved
+
+
+def check_ranges(ranges: JointRanges, data: Data, init: Path) -> None:
+    """
+    Refuse joints far outside of the ranges of a checkpoint, which normalise them.
+
+    :raises ConfigurationError: with their names and positions
+    """
+    seen = JointRanges.of(ranges.names, [track.joints for track in data.tracks])
+    outside = []
+    for name, low, high, least, most in zip(
+        ranges.names, ranges.low, ranges.high, seen.low, seen.high, strict=True
+    ):
+        margin = max(OUTSIDE * (high - low), STILL)
+        if least < low - margin or most > high + margin:
+            outside.append(f'{name} {least:.3g} to {most:.3g} (trained {low:.3g} to {high:.3g})')
+    if outside:
+        raise ConfigurationError(
+            'init-joint-range',
+            f'joints are outside of the ranges of --init {init} by more than '
+            f'{100 * OUTSIDE:.0f} %: {", ".join(outside)}: leave these recordings out, or train '
+            'without --init',
+        )
+
+
+def read(run: TrainConfig, found: Found) -> Material:
+    """Read the recordings that ``find`` found; see ``gather``."""
+    parts, blank, folder = found.parts, found.blank, run.cache_folder
+    how = Cut(blank.cameras, blank.joint_names, blank.image_size, blank.horizon, found.robot.every)
+    learn = of_tasks(cache.load(parts['train'], folder, how, run.threads), run.tasks)
+    if run.init is not None:
+        check_ranges(start_of(run.init)[1], learn, run.init)
+    check_horizon(learn, blank.horizon)
     held = None
     if parts['validation']:
-        held = cache.load(parts['validation'], folder, how, 'validation', run.threads)
+        held = cache.load(parts['validation'], folder, how, run.threads)
         known = [task for task in held.tasks if task in learn.tasks]
         held = of_tasks(held, known) if known else None
     return Material(learn, held, blank)
+
+
+OPENED: Final = 32  # recordings whose frames are counted
+
+
+def count(run: TrainConfig, found: Found) -> dict[str, tuple[int, int]]:
+    """
+    Return the number of recordings and of moments by part, without decoding an image.
+
+    Recordings in the cache are counted. Of the others, up to OPENED are opened, evenly spaced, and
+    the mean stands for all.
+    """
+    numbers = {}
+    for part, refs in found.parts.items():
+        known = [cache.moments(ref, run.cache_folder) for ref in refs]
+        unknown = [ref for ref, moments in zip(refs, known, strict=True) if moments is None]
+        total = float(sum(moments or 0 for moments in known))
+        opened = [unknown[k] for k in np.unique(np.linspace(
+            0, len(unknown) - 1, min(OPENED, len(unknown)), dtype=int
+        ))] if unknown else []  # fmt: skip
+        for ref in opened:
+            for episode in episodes_of(open_ref(ref)):
+                frames = len(episode.cameras[found.blank.cameras[0]].stamps)
+                total += len(range(0, frames, found.robot.every)) * len(unknown) / len(opened)
+        numbers[part] = (len(refs), round(total))
+    return numbers
+
+
+def check_horizon(data: Data, horizon: float) -> None:
+    """
+    Refuse a horizon that is longer than half of the episodes: the forecast is their last pose.
+
+    :raises ConfigurationError: with a horizon that is allowed
+    """
+    lengths = [1e-9 * float(track.stamps[-1] - track.stamps[0]) for track in data.tracks]
+    median = float(np.median(lengths))
+    if horizon > median:
+        raise ConfigurationError(
+            'horizon-too-long',
+            f'horizon is {horizon:g} s, half of the {len(lengths)} episodes are shorter than '
+            f'{median:.3g} s: set --horizon {max(round(median / 4, 2), 0.01):g}, or record longer '
+            'episodes',
+        )
 
 
 def split_all(folders: Sequence[Path]) -> dict[str, list[EpisodeRef]]:
@@ -167,8 +334,8 @@ def robot_of(
     order = usual if set(usual) == set(episode.cameras) else sorted(episode.cameras)
     chosen = tuple(cameras) or tuple(order)
     frame_rate = _rate(episode.name, chosen[0], episode.cameras[chosen[0]])
-    control_rate = _rate(episode.name, 'joint states', episode.joint_states)
-    return RobotSpec(chosen, episode.joint_names, frame_rate, control_rate)
+    _rate(episode.name, 'joint states', episode.joint_states)  # raises without any
+    return RobotSpec(chosen, episode.joint_names, frame_rate)
 
 
 def _rate(episode: str, what: str, sampling: Sampling) -> float:
@@ -186,7 +353,7 @@ def _rate(episode: str, what: str, sampling: Sampling) -> float:
 def blank_for(run: TrainConfig, robot: RobotSpec) -> ViVaConfig:
     """Return the preset of a run for a robot, without tasks."""
     config = preset(run.preset, robot.cameras, robot.joint_names, ())
-    return replace(config, control_rate=robot.control_rate)
+    return replace(config, horizon=run.horizon or HORIZON)
 
 
 def of_tasks(data: Data, tasks: Sequence[str]) -> Data:
@@ -209,7 +376,45 @@ def of_tasks(data: Data, tasks: Sequence[str]) -> Data:
 
 def of_episodes(data: Data, episodes: Sequence[int]) -> Data:
     """Keep some episodes, by index, ascending."""
-    rows = np.flatnonzero(np.isin(data.episode, episodes))
+    return _selection(data, np.flatnonzero(np.isin(data.episode, episodes)), episodes)
+
+
+#: Moments of the validation curve; more cost time, and its noise is that of the episodes.
+MOST_HELD: Final = 2000
+
+
+def sample(data: Data, count: int = MOST_HELD) -> Data:
+    """
+    Return whole episodes of each task and outcome in turn, at most ``count`` moments in total.
+
+    The order within a task and outcome is that of a hash of the names. Of the first episode of
+    each, every k-th moment and the last one are kept if it is longer than its share.
+    """
+    if len(data.images) <= count:
+        return data
+    groups: dict[tuple[str, bool], list[int]] = {}
+    for index, label in enumerate(data.labels):
+        groups.setdefault((label['task'], bool(label['success'])), []).append(index)
+    for members in groups.values():
+        members.sort(key=lambda k: hashlib.sha256(data.labels[k]['name'].encode()).digest())
+    rows = {}
+    for members in groups.values():
+        mine = data.rows_of(members[0])
+        stride = -(-(mine.stop - mine.start) // max(1, count // len(groups)))
+        rows[members[0]] = np.arange(mine.stop - 1, mine.start - 1, -stride)[::-1]
+    left = count - sum(map(len, rows.values()))
+    for turn in range(1, max(map(len, groups.values()))):
+        for members in groups.values():
+            mine = data.rows_of(members[turn]) if turn < len(members) else slice(0, 0)
+            if 0 < mine.stop - mine.start <= left:
+                rows[members[turn]] = np.arange(mine.start, mine.stop)
+                left -= mine.stop - mine.start
+    episodes = sorted(rows)
+    return _selection(data, np.concatenate([rows[k] for k in episodes]), episodes)
+
+
+def _selection(data: Data, rows: NDArray[np.int64], episodes: Sequence[int]) -> Data:
+    """Return rows of moments, ascending, of some episodes, ascending."""
     changes: dict[str, Any] = {
         'images': Rows(data.images, rows),
         'episode': np.searchsorted(np.asarray(episodes), data.episode[rows]),

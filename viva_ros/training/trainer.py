@@ -4,10 +4,12 @@
 The training loop: AdamW, warm-up and cosine schedule, gradient clipping, averaged weights.
 
 The full state, including the random generator, is written at a fixed interval of steps; a resumed
-run has the same weights as one without interruption.
+run has the same weights as one without interruption. The averaged weights with the smallest
+error on validation recordings are kept beside the state; they are the result of the stage.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -100,12 +102,14 @@ class TrainStage:
     :param loss: returns named losses of a batch drawn with a generator; 'total' is minimised
     :param measure: returns metrics of the module with averaged weights
     :param workers: processes of the run; None: this process only
+    :param aim: metric of ``measure``, smallest in the best state; '': the last state is kept
+    :param patience: measurements without a better state after which the stage ends; 0: no limit
     """
 
     def __init__(
         self, name: str, module: nn.Module, schedule: Schedule, folder: Path, seed: int,
         loss: LossFunction, measure: Callable[[], Mapping[str, float]] = dict,
-        workers: Workers | None = None,
+        workers: Workers | None = None, aim: str = '', patience: int = 0,
     ) -> None:  # fmt: skip
         self.name, self.module, self.schedule = name, module, schedule
         self._workers = workers or Workers()
@@ -121,20 +125,31 @@ class TrainStage:
         if schedule.average:
             self._average = {n: local(p).clone() for n, p in self._parameters.items()}
         parts = self._workers.count if self._workers.is_spread(module) else 1
-        self._state = StateFile(folder, name, self._workers.rank, parts, self._workers.wait)
-        self._step = 0
+        self._state, self._best_state = (
+            StateFile(folder, one, self._workers.rank, parts, self._workers.wait)
+            for one in (name, f'{name}.best')
+        )
+        self._aim, self._patience = aim, patience
+        self._step, self._best_step, self._best = 0, 0, math.inf
 
     def run(self, until: int | None = None) -> None:
         """
-        Train from the last state on, and leave the averaged weights in the module.
+        Train from the last state on, and leave the best averaged weights in the module.
 
         :param until: step at which to write the state and stop; None: the end of the schedule
         """
         end = min(self.schedule.steps, until or self.schedule.steps)
         self._resume()
-        if self._step < end:
+        if self._step < end and not self._is_stuck():
             self._train(end)
         self._swap()
+        if self._step == self.schedule.steps or self._is_stuck():
+            self._load_best()
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Step of the weights that the stage returns, and the number of steps trained."""
+        return self._best_step or self._step, self._step
 
     def _train(self, end: int) -> None:
         shared = self._workers.share(self.module, self._loss)
@@ -147,8 +162,11 @@ class TrainStage:
                 total = float(losses['total'].detach())
                 text = f'{self.name} {total:.4f}'
                 progress.update(progress.task_ids[0], completed=self._step, description=text)
-                if self._step % self.schedule.save_every == 0 or self._step == end:
+                stuck = self._is_stuck()
+                if self._step % self.schedule.save_every == 0 or self._step == end or stuck:
                     self._save()
+                if stuck:
+                    break
         if curve is not None:
             curve.close()
 
@@ -185,9 +203,34 @@ class TrainStage:
             self.module.eval()
             with torch.no_grad(), self._workers.autocast():
                 held_out = self._measure()
+            self._keep_best(held_out)
             self._swap()
         if curve is not None:
             curve.add(step, pace, means, held_out)
+
+    def _keep_best(self, held_out: Mapping[str, float]) -> None:
+        """Write the weights in the module if they are better than all before; NaN never is."""
+        figure = held_out.get(self._aim, math.inf)
+        if not figure < self._best:
+            return
+        self._best, self._best_step = figure, self._step
+        weights = {f'weight/{n}': local(p) for n, p in self._parameters.items()}
+        self._best_state.write(self._step, weights, {self._aim: repr(figure)})
+
+    def _load_best(self) -> None:
+        found = self._best_state.read() if self._best_step else None
+        if found is None:
+            return
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                local(parameter).copy_(found[1][f'weight/{name}'])
+
+    def _is_stuck(self) -> bool:
+        """Return whether the last measurements, as many as the patience, had no better state."""
+        every = self.schedule.measure_every
+        if not self._patience or not self._best_step or self._step % every:
+            return False
+        return self._step // every - self._best_step // every >= self._patience
 
     def _swap(self) -> None:
         """Exchange the weights with the averaged ones."""
@@ -230,6 +273,13 @@ class TrainStage:
             for name, average in self._average.items():
                 average.copy_(state[f'average/{name}'])
         self._generator.set_state(state['random'])
+        self._resume_best()
+
+    def _resume_best(self) -> None:
+        """Return to the best state, unless it is of a later step, which will be measured again."""
+        found = self._best_state.read() if self._aim else None
+        if found is not None and int(found[0]['step']) <= self._step and self._aim in found[0]:
+            self._best, self._best_step = float(found[0][self._aim]), int(found[0]['step'])
 
     def _moment(self, state: Mapping[str, Tensor], name: str, key: str) -> Tensor:
         moment = state[f'adam/{name}/{key}']

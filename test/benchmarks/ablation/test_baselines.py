@@ -114,7 +114,7 @@ def test_views_encoded_beforehand_are_those_that_the_model_sees(stuff: Material)
 
 
 def test_another_horizon_has_another_forecast_to_learn(stuff: Material) -> None:
-    near = encoded_loss(stuff, stuff.viva(horizon_steps=10)).labels
+    near = encoded_loss(stuff, stuff.viva(horizon=0.2)).labels
     far = encoded_loss(stuff, stuff.viva()).labels
     # joint 'left_waist' is k / 55 at 20 ms k: 10 steps later it has gone on by 10 / 55 of [0, 1].
     gone = (near.future - near.proprio)[0, 0]
@@ -125,7 +125,7 @@ def test_another_horizon_has_another_forecast_to_learn(stuff: Material) -> None:
 def test_future_images_are_those_one_horizon_later(
     stuff: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = stuff.viva(targets=('proprio', 'images', 'value'), horizon_steps=20)
+    model = stuff.viva(targets=('proprio', 'images', 'value'), horizon=0.4)
     seen: list[Tensor | None] = []
 
     def loss(views: Tensor, proprio: Tensor, goals: object, *_: object) -> dict[str, Tensor]:

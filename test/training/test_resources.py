@@ -1,0 +1,219 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Memory, disk and time before a run starts."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.errors import raises
+from support.slides import CAMERAS, JOINTS, slide_episode, write_slide
+
+from viva_ros.cli.train import main, parse, run_of
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.model import checkpoint
+from viva_ros.model.config import WAN_5B, preset
+from viva_ros.model.cost import CARDS, ROOM
+from viva_ros.training import checkpointing, resources
+from viva_ros.training.cache import Data
+from viva_ros.training.config import TrainConfig, plan
+from viva_ros.training.distributed import Hardware
+from viva_ros.training.resources import Device, memory_of, micro_batches
+from viva_ros.training.run import train_on
+
+GB = 1e9
+BLANK = preset('tiny', CAMERAS, JOINTS, ())
+
+
+def wan_run(**changes: object) -> TrainConfig:
+    hardware = Hardware(precision='bf16', checkpointing=True)
+    run = TrainConfig(
+        (), Path('out'), 'wan2.2-5b', plan=plan(None, {}, 'wan2.2-5b', lora=16), lora=16,
+        backbone=Path('backbone'), hardware=hardware,
+    )  # fmt: skip
+    return replace(run, **changes)  # type: ignore[arg-type]
+
+
+def test_documented_command_takes_the_batch_in_parts() -> None:
+    # 192 samples at once need 79 GB for the activations alone.
+    run, card = wan_run(), Device('A100', 80 * GB)
+    assert micro_batches(run, WAN_5B, 1, card) == {'viva': 2}
+    assert memory_of(run, WAN_5B, 'viva', 1, 1).total > ROOM * card.free
+    assert memory_of(run, WAN_5B, 'viva', 2, 1).total < ROOM * card.free
+    assert micro_batches(run, WAN_5B, 1, Device('L40S', 24 * GB)) == {'viva': 8}
+    assert micro_batches(run, WAN_5B, 8, card) == {'viva': 1}
+
+
+def test_given_number_of_micro_batches_is_kept() -> None:
+    hardware = Hardware(precision='bf16', checkpointing=True, accumulate=3)
+    assert micro_batches(wan_run(hardware=hardware), WAN_5B, 1, Device('x', 1.0)) == {'viva': 3}
+
+
+def test_earlier_number_is_kept_while_it_fits() -> None:
+    run, card = wan_run(), Device('A100', 80 * GB)
+    assert micro_batches(run, WAN_5B, 1, card, {'viva': 24}) == {'viva': 24}
+    assert micro_batches(run, WAN_5B, 1, card, {'viva': 1}) == {'viva': 2}
+    assert micro_batches(run, WAN_5B, 1, card, {'viva': 5}) == {'viva': 2}  # of another batch
+
+
+def test_every_stage_of_a_small_preset_has_a_number() -> None:
+    run = TrainConfig((), Path('out'))
+    found = micro_batches(run, preset('small', ('a', 'b'), ('x',), ()), 1, Device('cpu', GB))
+    assert found == {'vae': 1, 'video': 1, 'viva': 1}
+    tight = Device('cpu', 0.1 * GB)
+    assert max(micro_batches(run, preset('small', ('a', 'b'), (), ()), 1, tight).values()) > 1
+
+
+@pytest.mark.parametrize(('lora', 'hardware', 'card', 'expected'), [
+    (0, Hardware(), 'H100', '--lora 16'),
+    (0, Hardware(precision='bf16', checkpointing=True), 'H100', '--shard on 4 GPUs'),
+    (16, Hardware(), 'RTX4090', '--precision bf16'),
+])  # fmt: skip
+def test_refusal_names_the_sum_and_remedies_that_fit(
+    lora: int, hardware: Hardware, card: str, expected: str
+) -> None:
+    run = wan_run(lora=lora, hardware=hardware)
+    device = Device(card, CARDS[card].memory)
+    with pytest.raises(ConfigurationError, match=f'1 sample .* stage viva .*{card}.* 85 %') as (
+        caught
+    ):
+        micro_batches(run, WAN_5B, 1, device)
+    assert caught.value.code == 'training-memory'
+    text = str(caught.value)
+    total = float(re.search(r'needs ([\d.]+) GB', text)[1]) * GB  # type: ignore[index]
+    assert total > ROOM * device.free
+    remedies = text.split(': use ')[1].split(', or ')
+    assert expected in remedies
+    for remedy in remedies:  # as options of the command
+        options, _, count = remedy.removesuffix(' GPUs').partition(' on ')
+        mended = replace(hardware, precision='bf16' if 'bf16' in options else hardware.precision,
+                         checkpointing='--check' in options or hardware.checkpointing,
+                         shard='--shard' in options)  # fmt: skip
+        better = replace(run, hardware=mended, lora=16 if '--lora' in options else lora)
+        assert micro_batches(better, WAN_5B, int(count or 1), device)
+
+
+def test_device_too_small_for_any_option_says_so() -> None:
+    with raises('training-memory', 'no option helps', 'smaller --preset'):
+        micro_batches(wan_run(), WAN_5B, 1, Device('x', 2 * GB))
+
+
+def test_free_memory_is_that_of_the_container(tmp_path: Path) -> None:
+    assert resources.free_ram(tmp_path) == float('inf')
+    (tmp_path / 'proc').mkdir()
+    (tmp_path / 'proc/meminfo').write_text('MemTotal: 64 kB\nMemAvailable:      32 kB\n')
+    assert resources.free_ram(tmp_path) == 32 * 1024
+    group = tmp_path / 'sys/fs/cgroup'
+    group.mkdir(parents=True)
+    (group / 'memory.max').write_text('max\n')
+    (group / 'memory.current').write_text('9000\n')
+    assert resources.free_ram(tmp_path) == 32 * 1024
+    (group / 'memory.max').write_text('16000\n')
+    (group / 'memory.stat').write_text('anon 1\ninactive_file 500\n')
+    assert resources.free_ram(tmp_path) == 16000 - 9000 + 500
+
+
+def test_run_is_refused_before_recordings_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_slide(tmp_path / 'r/train', slide_episode(1))
+    monkeypatch.setattr(resources, 'free_ram', lambda: 1000.0)
+    command = ['--recordings', str(tmp_path / 'r'), '--out', str(tmp_path / 'run'),
+               '--preset', 'tiny']  # fmt: skip
+    with raises('training-memory', 'stage vae', 'this CPU'):
+        main(command)
+    assert not (tmp_path / 'run').exists()
+
+
+def test_chosen_number_is_in_the_start_and_not_compared(
+    tmp_path: Path, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = make_slide_data(range(1, 3))
+    lengths = {'vae': 0, 'video': 0, 'viva': 2, 'proprio': 0}
+    run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(4, {**lengths, 'vae': 1}))
+    needed = max(memory_of(run, BLANK, name, 4, 1).total for name in ('vae', 'viva')) / ROOM
+    for free in (needed, 100 * needed):
+        monkeypatch.setattr(resources, 'free_ram', lambda free=free: free)
+        train_on(run, learn, None, BLANK)
+    first, second = (start['micro_batches'] for start in checkpointing.started(tmp_path))
+    assert first == second == {'vae': 4, 'viva': first['viva']}
+
+
+@pytest.mark.parametrize(('options', 'stage'), [
+    ('--lora 16', 1), ('--shard', 4), ('--shard', 8), ('--lora 16', 8),
+])  # fmt: skip
+def test_5b_plan_stays_below_the_memory_of_the_card(
+    options: str, stage: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = (
+        f'--plan --preset wan2.2-5b --gpu h100 --gpus {stage} --precision bf16 --checkpointing '
+        f'--moments 20000 100000 1000000 {options}'
+    )
+    assert main(command.split()) == 0
+    rows = [line.split(' | ') for line in capsys.readouterr().out.splitlines()
+            if line.startswith(f'| {stage} |')]  # fmt: skip
+    assert [row[1] for row in rows] == ['20,000', '100,000', '1,000,000']
+    assert all(float(row[6]) <= 0.85 * 80 for row in rows)
+    assert [row[4] for row in rows] == ['2500 x 192', '2500 x 192', '5209 x 192']
+    # 20 000 moments of 3 views of 384 x 320 x 3 bytes are 22.1 GB
+    assert float(rows[1][8].removesuffix(' |')) - float(rows[0][8].removesuffix(' |')) == (
+        pytest.approx(4 * 22.1, abs=0.2)
+    )
+
+
+def test_plan_that_does_not_fit_has_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    command = '--plan --preset wan2.2-5b --gpu h100 --gpus 1 --moments 20000 --precision bf16'
+    assert main(command.split()) == 2
+    said = capsys.readouterr()
+    assert 'too large' in said.out
+    assert 'use --lora 16' in said.err
+
+
+def test_plan_of_recordings_equals_the_run_and_starts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [write_slide(tmp_path / 'r', slide_episode(seed)).name for seed in (1, 2, 3, 4)]
+    parts = {'train': names[:3], 'validation': names[3:]}
+    (tmp_path / 'r/split.json').write_text(json.dumps(parts))
+    lengths = '--vae-steps 3 --video-steps 2 --viva-steps 2 --proprio-steps 0 --batch 2'
+    command = f'--recordings {tmp_path / "r"} --out {tmp_path / "run"} --preset tiny {lengths}'
+    assert main(['--plan', *command.split()]) == 0
+    shown = capsys.readouterr()
+    assert not (tmp_path / 'run').exists()
+    assert 'train: 3 recordings, 18 moments' in shown.out
+    assert 'validation: 1 recordings, 6 moments' in shown.out
+    assert '| 1 | 18 | viva | 2 | 2 x 2 | 0.22 |' in shown.out
+    assert 'stage viva is short' in shown.err
+    run = run_of(parse(command.split()))
+    computed = resources._disk(run, BLANK, 18)
+    assert main(command.split()) == 0
+    images = (tmp_path / 'run/cache').rglob('images.npy')
+    headers = 4 * 128
+    assert sum(path.stat().st_size for path in images) == pytest.approx(
+        computed['cache'] * 24 / 18 + headers
+    )
+    latents = sum(p.stat().st_size - 128 for p in (tmp_path / 'run').glob('latents_train*.npy'))
+    assert latents == computed['latents']
+    model = tmp_path / 'run/checkpoint' / checkpoint.WEIGHTS
+    assert model.stat().st_size == pytest.approx(computed['checkpoint'], rel=0.2)
+    states = sum(path.stat().st_size for path in (tmp_path / 'run').glob('*.state'))
+    assert states < computed['states']
+    assert main(['--plan', *command.split()]) == 0  # now with the measured time of a step
+    assert resources.measured_steps(tmp_path / 'run').keys() == {'vae', 'video', 'viva'}
+
+
+@pytest.mark.parametrize(('options', 'named'), [
+    ('', '--recordings, --out'), ('--recordings r', '--out'), ('--plan', '--moments'),
+    ('--recordings r --out o --moments 5', 'need --plan'),
+    ('--plan --moments 0', 'at least 1'), ('--plan --moments 5 --gpus 2', '--gpu'),
+    ('--plan --moments 5 --gpu k80', 'invalid choice'),
+])  # fmt: skip
+def test_incomplete_plan_is_refused(
+    options: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        parse(options.split())
+    assert named in capsys.readouterr().err

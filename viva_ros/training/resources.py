@@ -1,0 +1,428 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Memory, disk and time of a run, before it starts; the formulas are in ``model/cost.py``.
+
+The number of micro-batches is the smallest whose estimate fits into the free memory of a device.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.model import cost
+from viva_ros.model.config import ViVaConfig
+from viva_ros.model.cost import ROOM, MemoryEstimate, TrainingSetup
+from viva_ros.training.config import Schedule, TrainConfig
+from viva_ros.training.sources import MOST_HELD
+from viva_ros.training.trainer import CURVE
+
+GB: Final = 1e9
+STAGES: Final = ('vae', 'video', 'viva', 'head')  # those whose memory is worth a formula
+
+
+@dataclass(frozen=True)
+class Device:
+    """
+    A device of a run.
+
+    :param name: for messages
+    :param free: bytes of free memory
+    """
+
+    name: str
+    free: float
+
+
+def device_of(device: torch.device) -> Device:
+    """Return a device of this machine; processes on one CPU share its memory."""
+    if device.type == 'cuda':
+        return Device(str(device), float(torch.cuda.mem_get_info(device)[0]))
+    return Device('this CPU', free_ram() / int(os.environ.get('LOCAL_WORLD_SIZE', '1')))
+
+
+def free_ram(root: Path = Path('/')) -> float:
+    """Return the available memory of this machine or container, bytes; infinite if unknown."""
+    limits = []
+    for line in _lines(root / 'proc/meminfo'):
+        if line.startswith('MemAvailable:'):
+            limits.append(1024.0 * int(line.split()[1]))
+    group = root / 'sys/fs/cgroup'
+    most, now = _lines(group / 'memory.max'), _lines(group / 'memory.current')
+    if most and now and most[0].isdigit():
+        cached = [int(line.split()[1]) for line in _lines(group / 'memory.stat')
+                  if line.startswith('inactive_file ')]  # fmt: skip
+        limits.append(float(int(most[0]) - int(now[0]) + sum(cached)))
+    return max(0.0, min(limits, default=float('inf')))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding='utf-8').splitlines()
+    except OSError:
+        return []
+
+
+def stages(run: TrainConfig) -> dict[str, Schedule]:
+    """Return the schedules of the stages that a run trains on images, by name, in order."""
+    first = ('vae', 'video') if run.backbone is None and run.init is None else ()
+    chosen = {name: getattr(run.plan, name) for name in (*first, run.last_stage)}
+    return {name: schedule for name, schedule in chosen.items() if schedule.steps}
+
+
+def memory_of(
+    run: TrainConfig, config: ViVaConfig, stage: str, parts: int, processes: int
+) -> MemoryEstimate:
+    """
+    Return the memory of one stage on one device.
+
+    :param config: of the model; its tasks do not matter
+    :param parts: micro-batches of a step
+    """
+    schedule: Schedule = getattr(run.plan, stage)
+    batch = max(1, schedule.batch // (processes * parts))
+    if stage == 'vae':
+        return cost.vae_training_memory(config, batch, bool(schedule.average))
+    last, shard = stage != 'video', run.hardware.shard and processes > 1
+    setup = TrainingSetup(
+        shards=processes if shard else 1, replicas=1 if shard else processes,
+        rank=run.lora if last else 0, head=run.head if last else 0,
+        checkpointing=run.hardware.checkpointing, precision=run.hardware.precision,
+        average=bool(schedule.average), accumulates=parts > 1,
+        frames=None if last else config.clip_frames,
+    )  # fmt: skip
+    return cost.training_memory(config, batch, setup)
+
+
+def micro_batches(
+    run: TrainConfig, config: ViVaConfig, processes: int, device: Device,
+    before: Mapping[str, int] | None = None,
+) -> dict[str, int]:  # fmt: skip
+    """
+    Return the number of micro-batches of each stage: that of the run, or the smallest that fits.
+
+    :param before: those of an earlier start of the same run, which are kept if they fit, so that
+        it goes on with equal rounding
+    :raises ConfigurationError: if one sample does not fit, with the sum and remedies that help
+    """
+    found = {}
+    for name, schedule in stages(run).items():
+        if run.hardware.accumulate is not None:
+            found[name] = run.hardware.accumulate
+            continue
+        divisors = _divisors(schedule.batch, processes)
+        known = [parts for parts in divisors if parts == (before or {}).get(name)]
+        for parts in [*known, *divisors]:
+            if memory_of(run, config, name, parts, processes).total <= ROOM * device.free:
+                found[name] = parts
+                break
+        else:
+            raise _too_large(run, config, name, processes, device)
+    return found
+
+
+def _divisors(batch: int, processes: int) -> list[int]:
+    """Return the numbers of equal micro-batches of a process; 1 if the batch is not divisible."""
+    each = batch // processes
+    if batch % processes or not each:
+        return [1]  # refused by ``Workers.check``
+    return [parts for parts in range(1, each + 1) if each % parts == 0]
+
+
+def described(memory: MemoryEstimate) -> str:
+    """Return the parts of an estimate that are above 0.05 GB, in GB."""
+    names = {
+        'weights': memory.weights, 'copies of weights': memory.copies,
+        'gradients': memory.gradients, 'moments': memory.moments,
+        'activations': memory.activations, 'encoding': memory.encoding, 'update': memory.update,
+    }  # fmt: skip
+    return ', '.join(f'{k} {v / GB:.1f}' for k, v in names.items() if v > 0.05 * GB)
+
+
+def _too_large(
+    run: TrainConfig, config: ViVaConfig, stage: str, processes: int, device: Device
+) -> ConfigurationError:
+    schedule: Schedule = getattr(run.plan, stage)
+    parts = _divisors(schedule.batch, processes)[-1]
+    memory = memory_of(run, config, stage, parts, processes)
+    helping = remedies(run, config, processes, device)
+    use = f'use {", or ".join(helping)}' if helping else (
+        'no option helps: use a device with more memory, or a smaller --preset'
+    )  # fmt: skip
+    return ConfigurationError(
+        'training-memory',
+        f'{schedule.batch // (processes * parts)} sample at a time of stage {stage} needs '
+        f'{memory.total / GB:.1f} GB at the peak ({described(memory)}), {device.name} has '
+        f'{device.free / GB:.1f} GB free, of which {100 * ROOM:.0f} % are used: {use}',
+    )
+
+
+def remedies(
+    run: TrainConfig, config: ViVaConfig, processes: int, device: Device
+) -> list[str]:  # fmt: skip
+    """Return up to three changes of a run, each of which makes all of its stages fit."""
+    found: list[tuple[frozenset[str], str]] = []
+    for words, changed, count in _changes(run, processes):
+        if any(kept <= words for kept, _ in found) or len(found) == 3:
+            continue
+        try:
+            micro_batches(changed, config, count, device)
+        except ConfigurationError:
+            continue
+        text = ' '.join(sorted(words))
+        found.append((words, text if count == processes else f'{text} on {count} GPUs'))
+    return [text for _, text in found]
+
+
+def _changes(
+    run: TrainConfig, processes: int
+) -> Iterator[tuple[frozenset[str], TrainConfig, int]]:
+    """Yield options, the run with them, and its processes; fewer changes first."""
+    hardware = replace(run.hardware, accumulate=None)
+    plain, single = replace(run, hardware=hardware), replace(hardware, shard=False)
+    lean: dict[str, dict[str, Any]] = {}
+    if not hardware.checkpointing:
+        lean['--checkpointing'] = {'checkpointing': True}
+    if hardware.precision != 'bf16':
+        lean['--precision bf16'] = {'precision': 'bf16'}
+    subsets = {(): {}, **{(name,): change for name, change in lean.items()}}
+    subsets[tuple(lean)] = {key: one for change in lean.values() for key, one in change.items()}
+    for names, changes in subsets.items():
+        if names:
+            leaner = replace(plain, hardware=replace(hardware, **changes))
+            yield frozenset(names), leaner, processes
+        if not run.lora and not run.head:
+            adapted = replace(plain, lora=16, hardware=replace(single, **changes))
+            yield frozenset({*names, '--lora 16'}), adapted, processes
+    if run.lora or run.head:
+        return
+    for names, changes in subsets.items():
+        for count in (2, 4, 8, 16, 32):
+            if count > processes and not any(s.batch % count for s in stages(run).values()):
+                sharded = replace(plain, hardware=replace(hardware, shard=True, **changes))
+                yield frozenset({*names, '--shard'}), sharded, count
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """
+    One stage of a planned run.
+
+    :param at_once: samples at a time on one device
+    :param parts: micro-batches of a step
+    :param epochs: how often a moment is drawn on average
+    :param memory: on one device
+    """
+
+    name: str
+    steps: int
+    batch: int
+    at_once: int
+    parts: int
+    epochs: float
+    hours: float
+    memory: MemoryEstimate
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """
+    A planned run.
+
+    :param encoding: hours of the encoding of stored latents
+    :param disk: bytes by content
+    :param ram: bytes of the machine's memory for weights and states, all processes together
+    :param problem: why the run does not fit, with remedies; '' if it does
+    """
+
+    processes: int
+    moments: int
+    stages: tuple[StageEstimate, ...]
+    encoding: float
+    disk: Mapping[str, float]
+    ram: float
+    problem: str = ''
+
+    @property
+    def hours(self) -> float:
+        """Hours of all stages and of the encoding."""
+        return self.encoding + sum(stage.hours for stage in self.stages)
+
+    @property
+    def peak(self) -> float:
+        """Bytes on one device in the stage that needs most."""
+        return max((stage.memory.total for stage in self.stages), default=0.0)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """
+    Speed of a device.
+
+    :param rate: operations/s in a training step
+    :param measured: seconds of a step by stage, of an earlier start of the same run
+    """
+
+    rate: float
+    measured: Mapping[str, float]
+
+
+def estimate(
+    run: TrainConfig, config: ViVaConfig, moments: int, processes: int, device: Device, pace: Pace
+) -> RunEstimate:
+    """
+    Return memory, disk and time of a run.
+
+    :param config: of the model; its tasks do not matter
+    :param moments: in the training recordings
+    """
+    run, problem = replace(run, plan=run.plan.settled(moments)), ''
+    try:
+        chosen = micro_batches(run, config, processes, device)
+    except ConfigurationError as error:
+        chosen, problem = {}, str(error)
+    rows = []
+    for name, schedule in stages(run).items():
+        parts = chosen.get(name) or _divisors(schedule.batch, processes)[-1]
+        memory = memory_of(run, config, name, parts, processes)
+        if not problem and memory.total > ROOM * device.free:  # --accumulate was given
+            problem = str(_too_large(run, config, name, processes, device))
+        seconds = pace.measured.get(name) or step_seconds(run, config, name, processes, pace.rate)
+        rows.append(StageEstimate(
+            name, schedule.steps, schedule.batch, schedule.batch // (processes * parts), parts,
+            schedule.batch * schedule.steps / moments, schedule.steps * seconds / 3600, memory,
+        ))  # fmt: skip
+    encoded = moments * (run.copy_count + 1) if run.copy_count or 'video' in stages(run) else 0
+    encoding = encoded * cost.encoding_operations(config) / pace.rate / 3600
+    return RunEstimate(
+        processes, moments, tuple(rows), encoding, _disk(run, config, moments),
+        _ram(run, config, processes), problem,
+    )  # fmt: skip
+
+
+def step_seconds(
+    run: TrainConfig, config: ViVaConfig, stage: str, processes: int, rate: float
+) -> float:
+    """
+    Return the seconds of a step by the number of operations, measurements included.
+
+    :param rate: operations/s of one device
+    """
+    schedule: Schedule = getattr(run.plan, stage)
+    checkpointing = ', checkpointing' * run.hardware.checkpointing
+    if stage == 'vae':
+        return cost.vae_training_operations(config) * schedule.batch / (processes * rate)
+    forward = sum(cost.forward_operations(config).values())
+    if stage == 'video':
+        operations = cost.training_operations(config, config.clip_frames)
+        each = operations[f'all weights{checkpointing}']
+        return each * schedule.batch / (processes * rate)
+    each = cost.training_operations(config)[
+        ('LoRA' if run.lora else 'all weights') + checkpointing
+    ]  # fmt: skip
+    if stage == 'head':
+        each = forward * run.head // config.transformer.num_layers
+    if not run.copy_count:
+        each += cost.encoding_operations(config)
+    measured = MOST_HELD * forward / schedule.measure_every
+    return (each * schedule.batch + measured) / (processes * rate)
+
+
+def _disk(run: TrainConfig, config: ViVaConfig, moments: int) -> dict[str, float]:
+    """Return bytes by content: a state is written beside the one that it replaces."""
+    views, (channels, high, wide) = len(config.cameras), config.latent_shape
+    height, width = config.image_size
+    copies = run.copy_count + 1 if run.copy_count or 'video' in stages(run) else 0
+    whole, vae = sum(cost.parameters(config).values()), cost.vae_parameters(config)
+    trained = {'vae': vae, 'video': whole, 'viva': whole, 'head': cost.head_parameters(config)}
+    if run.lora:
+        trained['viva'] = cost.adapter_parameters(config, run.lora)
+    states = 0.0
+    for name, schedule in stages(run).items():
+        states += 2 * (16.0 if schedule.average else 12.0) * trained[name]
+    states += 2 * 4.0 * trained[run.last_stage]  # the best weights
+    return {
+        'cache': float(moments * views * 3 * height * width),
+        'latents': 2.0 * copies * moments * views * channels * high * wide,
+        'states': states, 'checkpoint': 4.0 * (whole + vae),
+    }  # fmt: skip
+
+
+def _ram(run: TrainConfig, config: ViVaConfig, processes: int) -> float:
+    """Return bytes: each process reads all weights; those that write a state hold it twice."""
+    whole, vae = sum(cost.parameters(config).values()), cost.vae_parameters(config)
+    frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
+    weights = processes * ((2.0 if frozen else 4.0) * whole + 4.0 * vae)
+    last: Schedule = getattr(run.plan, run.last_stage)
+    trained = cost.adapter_parameters(config, run.lora) if run.lora else (
+        cost.head_parameters(config) if run.head else whole
+    )  # fmt: skip
+    return weights + 2 * (16.0 if last.average else 12.0) * trained
+
+
+def measured_steps(folder: Path) -> dict[str, float]:
+    """Return the seconds of a step by stage, from the curve of a run; empty without one."""
+    found = {}
+    path = folder / CURVE
+    for line in path.read_text(encoding='utf-8').splitlines() if path.is_file() else []:
+        try:
+            row = json.loads(line)
+        except ValueError:  # killed while writing it
+            continue
+        found[row['stage']] = float(row['seconds_a_step'])
+    return found
+
+
+def disk_problem(run: TrainConfig, disk: Mapping[str, float]) -> str:
+    """Return why a run does not fit on the disk of its folder, else ''."""
+    folder = run.out.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = float(shutil.disk_usage(folder).free)
+    needed = sum(disk.values())
+    if needed <= free:
+        return ''
+    return (
+        f'the run needs {needed / GB:.1f} GB of disk, {folder} has {free / GB:.1f} GB free: free '
+        'disk space, or name another disk with --out and --cache'
+    )
+
+
+def product_rate(device: torch.device, precision: str, size: int = 768) -> float:
+    """Measure the operations/s of a matrix product."""
+    kind = torch.bfloat16 if precision == 'bf16' and device.type == 'cuda' else torch.float32
+    size = 8 * size if device.type == 'cuda' else size
+    left = torch.ones(size, size, dtype=kind, device=device)
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        float((left @ left)[0, 0])  # waits for the device
+        times.append(time.perf_counter() - begun)
+    return 2.0 * size**3 / min(times)
+
+
+def table(estimates: Sequence[RunEstimate], device: Device) -> str:
+    """Return a Markdown table: a row for each planned run and stage."""
+    lines = [
+        '| devices | moments | stage | samples at a time | steps x batch | epochs | '
+        f'GB of {device.free / GB:.0f} | hours | disk, GB |',
+        '|---|---|---|---|---|---|---|---|---|',
+    ]
+    for one in estimates:
+        for stage in one.stages:
+            fits = stage.memory.total <= ROOM * device.free
+            lines.append(
+                f'| {one.processes} | {one.moments:,} | {stage.name} | {stage.at_once} | '
+                f'{stage.steps} x {stage.batch} | {stage.epochs:.2g} | '
+                f'{stage.memory.total / GB:.1f}{"" if fits else ", too large"} | '
+                f'{stage.hours:.1f} | {sum(one.disk.values()) / GB:.1f} |'
+            )
+    return '\n'.join(lines)

@@ -1,0 +1,192 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is to be said about a run: warnings before it starts, a verdict and a plot at its end.
+
+Each finding is a sentence with its figures and a remedy.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from viva_ros.console.palette import BLUE, GREY, ORANGE
+from viva_ros.training.config import TrainConfig, plan, too_short
+from viva_ros.training.dataset import Data
+from viva_ros.training.trainer import CURVE
+
+AIM: Final = 'value_error'  # metric that chooses the best state
+PLOT: Final = 'curve.png'
+FEW: Final = 10  # episodes of an outcome
+FEW_SHARE: Final = 0.05  # of all episodes
+RISE: Final = 0.10  # of the smallest held-out error
+GAIN: Final = 0.03  # of the held-out error, within the last fifth of the steps
+LATE: Final = 0.8  # share of the steps after which a gain is late
+
+
+def before(run: TrainConfig, learn: Data, hold: Data | None, horizon: float) -> list[str]:
+    """
+    Return the warnings before a run starts.
+
+    :param learn: training moments
+    :param hold: validation moments
+    :param horizon: of the forecast, s
+    """
+    found = [*length(run, len(learn.images)), *outcomes(learn.labels), *held(hold)]
+    spans = [1e-9 * float(track.stamps[-1] - track.stamps[0]) for track in learn.tracks]
+    short = sum(span < horizon for span in spans)
+    if short:
+        found.append(
+            f'{short} of {len(spans)} episodes are shorter than the horizon of {horizon:g} s: '
+            f'their forecast is the last pose; --horizon {max(0.01, min(spans)):.2g} avoids it'
+        )
+    return found
+
+
+def length(run: TrainConfig, moments: int) -> list[str]:
+    """Return a warning if the last stage is too short for its data."""
+    name = run.last_stage
+    usual = getattr(plan(None, {}, run.preset).settled(moments), name)
+    text = too_short(name, getattr(run.plan.settled(moments), name), moments, usual)
+    return [text] if text else []
+
+
+def outcomes(labels: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return warnings about training episodes with too few failures or successes, by task."""
+    found = []
+    for task in sorted({label['task'] for label in labels}):
+        mine = [bool(label['success']) for label in labels if label['task'] == task]
+        good, bad = sum(mine), len(mine) - sum(mine)
+        where = f'task {task}: '
+        if not bad:
+            found.append(
+                where + f'all {good} episodes are successes: the value learns progress alone and '
+                'is not trained to fall on a failure: record failures, or label them with '
+                "'viva label'"
+            )
+        elif not good:
+            found.append(
+                where + f'all {bad} episodes are failures: no progress towards success is learnt, '
+                "and 'viva calibrate' needs successes: record successes, or label them with "
+                "'viva label'"
+            )
+        else:
+            for kind, count in (('failures', bad), ('successes', good)):
+                if count < FEW or count < FEW_SHARE * len(mine):
+                    found.append(
+                        where + f'too few {kind}: {count} of {len(mine)} episodes; record at '
+                        f'least {max(FEW, round(FEW_SHARE * len(mine)))}'
+                    )
+    return found
+
+
+def held(hold: Data | None) -> list[str]:
+    """Return a warning about missing or few validation episodes."""
+    count = 0 if hold is None else len(hold.labels)
+    if not count:
+        return [
+            'no validation recordings: the last state is kept, and overfitting stays unseen; '
+            'train with more recordings, or name some as validation in split.json'
+        ]
+    if count < FEW:
+        return [
+            f'few validation episodes: {count}; the held-out figures say little below {FEW}'
+        ]  # fmt: skip
+    return []
+
+
+@dataclass(frozen=True)
+class Curve:
+    """
+    Curve of one stage.
+
+    :param steps: of the training losses, (N,)
+    :param losses: (N,)
+    :param held_steps: of the held-out errors, (M,)
+    :param errors: AIM on validation recordings, (M,)
+    """
+
+    steps: np.ndarray
+    losses: np.ndarray
+    held_steps: np.ndarray
+    errors: np.ndarray
+
+    @classmethod
+    def read(cls, folder: Path, stage: str) -> 'Curve':
+        """Return the curve of a stage from the folder of a run; empty if it has no rows."""
+        path = folder / CURVE
+        lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
+        rows = [row for row in map(json.loads, lines) if row['stage'] == stage]
+        measured = [row for row in rows if row.get(AIM) is not None]
+        columns = (
+            [row['step'] for row in rows], [row['total'] for row in rows],
+            [row['step'] for row in measured], [row[AIM] for row in measured],
+        )  # fmt: skip
+        return cls(*(np.array(column, dtype=np.float64) for column in columns))
+
+    def loss_near(self, step: float) -> float:
+        """Return the mean training loss of the three rows up to a step."""
+        upto = self.losses[self.steps <= step]
+        return float(upto[-3:].mean()) if len(upto) else float('nan')
+
+
+def after(curve: Curve, stage: str) -> list[str]:
+    """
+    Return what a curve says about the length of its stage.
+
+    Overfitted: the last held-out error is above the smallest by more than RISE, while the training
+    loss fell. Too short: the error fell by more than GAIN within the last fifth of the steps.
+    """
+    if len(curve.errors) == 0 or not np.isfinite(curve.errors).any():
+        return []
+    best = int(np.nanargmin(curve.errors))
+    step, least, last = int(curve.held_steps[best]), curve.errors[best], curve.errors[-1]
+    end = int(curve.held_steps[-1])
+    fell = curve.loss_near(end) < curve.loss_near(step)
+    if last > (1 + RISE) * least and fell:
+        return [
+            f'overfitted after step {step}: the held-out error rose from {least:.4f} to '
+            f'{last:.4f} at step {end}, while the training loss fell; the state of step {step} is '
+            'kept: more steps do not help, more recordings do'
+        ]
+    early = curve.errors[curve.held_steps <= LATE * end]
+    if step == end and len(early) and least < (1 - GAIN) * np.nanmin(early):
+        return [
+            f'still improving at the end: the held-out error fell by '
+            f'{100 * (1 - least / np.nanmin(early)):.0f} % within the last fifth: train longer, '
+            f'--{stage}-steps {2 * end} in another --out'
+        ]
+    return [f'the held-out error is smallest at step {step} of {end}: {least:.4f}']
+
+
+def draw(curve: Curve, stage: str, best: int, path: Path) -> None:
+    """
+    Plot training loss and held-out error over the steps.
+
+    :param best: step of the state that is kept, 0: none was measured
+    :param path: PNG file
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.0), layout='constrained')
+    axes = figure.subplots()
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.plot(curve.steps, curve.losses, color=GREY, lw=1.2, label='training loss')
+    axes.set(xlabel=f'step of stage {stage}', ylabel='training loss', yscale='log')
+    lines = axes.get_lines()
+    if len(curve.errors):
+        other = axes.twinx()
+        other.spines['top'].set_visible(False)
+        other.plot(curve.held_steps, curve.errors, color=BLUE, marker='o', ms=4, lw=1.8,
+                   label='held-out error of the value')  # fmt: skip
+        other.set(ylabel='mean absolute error of the value', ylim=(0, None))
+        lines = [*lines, *other.get_lines()]
+        if best:
+            lines.append(axes.axvline(best, color=ORANGE, lw=1.4, ls='--',
+                                      label=f'kept: step {best}'))  # fmt: skip
+    axes.legend(handles=lines, frameon=False, loc='upper right')
+    figure.savefig(path, dpi=120)
