@@ -155,7 +155,6 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.sim.urdf': 'the robot description for RViz',
     'viva_ros.training.losses': 'the losses, apart from the loop',
     'viva_ros.training.run': 'the work of `viva train`',
-    'viva_ros.training.sources': 'recordings of a run and their moments',
     'viva_ros.training.text_embeddings': 'the work of `viva embed`; needs transformers',
 }
 

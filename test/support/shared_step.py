@@ -109,6 +109,14 @@ def weights(hardware: Hardware, folder: Path, until: int | None = None) -> dict[
     return dict(model.transformer.state_dict())
 
 
+def held_out(hardware: Hardware) -> Tensor:
+    """Return the values of 23 moments, shared over the processes, 4 at a time."""
+    model, data, workers = make_model(), make_data(), Workers(hardware)
+    raw, labels = losses.encode_all(model, data), losses.Labels.of(data, model, model.config.tasks)
+    workers.place(model.transformer)
+    return torch.from_numpy(losses.predict(model.eval(), raw[:23], labels, workers, 4)[0])
+
+
 def main(out: Path, modes: list[str]) -> None:
     torch.set_num_threads(1)
     for mode in modes:
@@ -116,6 +124,8 @@ def main(out: Path, modes: list[str]) -> None:
         results = {'gradients': gradients(hardware)}
         weights(hardware, out / mode, until=2)
         results['weights'] = weights(hardware, out / mode)  # continues from step 2
+        values = {'values': held_out(hardware)}
+        save_file(values, out / mode / f'held-{Workers(hardware).rank}.safetensors')
         if Workers(hardware).is_first:
             for kind, tensors in results.items():
                 save_file(tensors, out / mode / f'{kind}.safetensors')

@@ -93,3 +93,13 @@ def test_bf16_applies_to_products_not_to_weights() -> None:
         [sys.executable, '-c', LAUNCH], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ['torch.bfloat16', 'torch.float32']
+
+
+@pytest.mark.parametrize(('count', 'total'), [(1, 5), (2, 5), (4, 5), (8, 5), (3, 1)])
+def test_rows_of_all_processes_cover_each_row(count: int, total: int) -> None:
+    workers, parts = Workers(Hardware('cpu')), []
+    workers.count = count
+    for workers.rank in range(count):
+        parts.append(workers.rows(total))
+    assert len({len(part) for part in parts}) == 1  # as many calls of a sharded model on each
+    assert torch.cat(parts)[:total].tolist() == list(range(total))

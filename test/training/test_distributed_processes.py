@@ -85,3 +85,19 @@ def test_sharded_training_matches_unsharded(
     moved = sum(float((weight - begun[name]).abs().sum()) for name, weight in whole.items())
     apart = sum(float((weight - given[name]).abs().sum()) for name, weight in whole.items())
     assert apart < 0.02 * moved  # not 0: Adam steps at full size where a slope is only rounding
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize('mode', ['shared', 'spread'])
+def test_processes_share_validation_and_have_the_same_values(
+    mode: str, two_processes: Path
+) -> None:
+    from support import shared_step
+
+    whole = shared_step.held_out(shared_step.MODES['shared'])
+    first, second = (
+        load_file(two_processes / mode / f'held-{rank}.safetensors')['values'] for rank in (0, 1)
+    )
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, whole, atol=1e-5, rtol=1e-4)

@@ -21,7 +21,7 @@ from viva_ros.training import checkpointing, resources
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.distributed import Hardware
-from viva_ros.training.resources import Device, memory_of, micro_batches
+from viva_ros.training.resources import TrainingDevice, memory_of, micro_batches
 from viva_ros.training.run import train_on
 
 GB = 1e9
@@ -39,32 +39,33 @@ def wan_run(**changes: object) -> TrainConfig:
 
 def test_documented_command_takes_the_batch_in_parts() -> None:
     # 192 samples at once need 79 GB for the activations alone.
-    run, card = wan_run(), Device('A100', 80 * GB)
+    run, card = wan_run(), TrainingDevice('A100', 80 * GB)
     assert micro_batches(run, WAN_5B, 1, card) == {'viva': 2}
     assert memory_of(run, WAN_5B, 'viva', 1, 1).total > ROOM * card.free
     assert memory_of(run, WAN_5B, 'viva', 2, 1).total < ROOM * card.free
-    assert micro_batches(run, WAN_5B, 1, Device('L40S', 24 * GB)) == {'viva': 8}
+    assert micro_batches(run, WAN_5B, 1, TrainingDevice('L40S', 24 * GB)) == {'viva': 8}
     assert micro_batches(run, WAN_5B, 8, card) == {'viva': 1}
 
 
 def test_given_number_of_micro_batches_is_kept() -> None:
     hardware = Hardware(precision='bf16', checkpointing=True, accumulate=3)
-    assert micro_batches(wan_run(hardware=hardware), WAN_5B, 1, Device('x', 1.0)) == {'viva': 3}
+    assert micro_batches(wan_run(hardware=hardware), WAN_5B, 1, TrainingDevice('x', 1.0)) == {
+        'viva': 3
+    }
 
 
 def test_earlier_number_is_kept_while_it_fits() -> None:
-    run, card = wan_run(), Device('A100', 80 * GB)
+    run, card = wan_run(), TrainingDevice('A100', 80 * GB)
     assert micro_batches(run, WAN_5B, 1, card, {'viva': 24}) == {'viva': 24}
     assert micro_batches(run, WAN_5B, 1, card, {'viva': 1}) == {'viva': 2}
     assert micro_batches(run, WAN_5B, 1, card, {'viva': 5}) == {'viva': 2}  # of another batch
 
 
 def test_every_stage_of_a_small_preset_has_a_number() -> None:
-    run = TrainConfig((), Path('out'))
-    found = micro_batches(run, preset('small', ('a', 'b'), ('x',), ()), 1, Device('cpu', GB))
-    assert found == {'vae': 1, 'video': 1, 'viva': 1}
-    tight = Device('cpu', 0.1 * GB)
-    assert max(micro_batches(run, preset('small', ('a', 'b'), (), ()), 1, tight).values()) > 1
+    run, config = TrainConfig((), Path('out')), preset('small', ('a', 'b'), ('x',), ())
+    roomy, tight = TrainingDevice('cpu', GB), TrainingDevice('cpu', 0.1 * GB)
+    assert micro_batches(run, config, 1, roomy) == {'vae': 1, 'video': 1, 'viva': 1}
+    assert max(micro_batches(run, config, 1, tight).values()) > 1
 
 
 @pytest.mark.parametrize(('lora', 'hardware', 'card', 'expected'), [
@@ -76,7 +77,7 @@ def test_refusal_names_the_sum_and_remedies_that_fit(
     lora: int, hardware: Hardware, card: str, expected: str
 ) -> None:
     run = wan_run(lora=lora, hardware=hardware)
-    device = Device(card, CARDS[card].memory)
+    device = TrainingDevice(card, CARDS[card].memory)
     with pytest.raises(ConfigurationError, match=f'1 sample .* stage viva .*{card}.* 85 %') as (
         caught
     ):
@@ -98,7 +99,7 @@ def test_refusal_names_the_sum_and_remedies_that_fit(
 
 def test_device_too_small_for_any_option_says_so() -> None:
     with raises('training-memory', 'no option helps', 'smaller --preset'):
-        micro_batches(wan_run(), WAN_5B, 1, Device('x', 2 * GB))
+        micro_batches(wan_run(), WAN_5B, 1, TrainingDevice('x', 2 * GB))
 
 
 def test_free_memory_is_that_of_the_container(tmp_path: Path) -> None:

@@ -12,16 +12,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support.errors import raises
+from support.slides import slide_episode, write_slide
 from torch import Tensor
 
 from viva_ros.cli.train import parse, run_of
+from viva_ros.data.episode import Episode, Label
 from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.model.early_exit import EarlyExit
+from viva_ros.model.viva import ViVa
+from viva_ros.training import losses, sources
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.distributed import Hardware
-from viva_ros.training.run import train_on
+from viva_ros.training.run import train, train_on
 
 LENGTHS = {'vae': 3, 'video': 3, 'viva': 4, 'head': 4, 'proprio': 0}
 BLANK = preset('tiny', ('head', 'left_wrist', 'right_wrist'),
@@ -126,6 +130,10 @@ def test_validation_episodes_change_no_range_and_no_weight(
         ('--targets value,speed', 'targets-invalid', ('is value,speed', 'with value')),
         ('--vae-steps 0', 'vae-missing', ('preset small', '--backbone DIR', '--vae-steps')),
         ('--preset wan2.2-5b', 'vae-missing', ('preset wan2.2-5b',)),
+        ('--backbone b --init c', 'init-with-backbone', ('--init is c', '--backbone is b')),
+        ('--learning-rate 0', 'setting-out-of-range', ('learning_rate is 0.0', 'above 0')),
+        ('--horizon 0', 'setting-out-of-range', ('horizon is 0.0', 'above 0')),
+        ('--patience -1', 'setting-out-of-range', ('patience is -1', 'at least 0')),
     ],
 )
 def test_invalid_option_is_refused(options: str, code: str, named: tuple[str, ...]) -> None:
@@ -167,6 +175,19 @@ def test_command_line_sets_lengths_and_keeps_the_schedules() -> None:
     ]  # fmt: skip
     assert (run.threads, run.seed, run.lora, run.head) == (2, 0, 0, 0)
     assert run.hardware == Hardware()
+    assert (run.horizon, run.init, run.patience_count) == (None, None, 0)
+
+
+def test_fine_tuning_ends_after_five_measurements_without_progress() -> None:
+    run = run_of(parse([*BASICS, '--preset', 'wan2.2-5b', '--backbone', 'w', '--lora', '4']))
+    assert (run.patience_count, run.plan.viva.rate, run.copy_count) == (5, 2e-4, 0)
+    assert replace(run, patience=0).patience_count == 0
+
+
+def test_auto_is_the_default_of_accumulate() -> None:
+    given = [run_of(parse([*BASICS, *more])).hardware.accumulate
+             for more in ((), ('--accumulate', 'auto'), ('--accumulate', '3'))]  # fmt: skip
+    assert given == [None, None, 3]
 
 
 def test_options_reach_the_run() -> None:
@@ -180,3 +201,164 @@ def test_options_reach_the_run() -> None:
     assert run.hardware == Hardware('cpu', 'bf16', 4, checkpointing=True)
     assert (run.backbone, run.embeddings, run.lora) == (Path('wan'), Path('texts'), 16)
     assert (run.plan.vae.steps, run.plan.video.steps) == (0, 0)  # the backbone replaces them
+
+
+@pytest.fixture
+def begun(tmp_path: Path, make_slide_data: Callable[..., Data]) -> Path:
+    """Return the checkpoint of a run on slide episodes 1 and 2."""
+    train_on(run_in(tmp_path / 'begun'), make_slide_data(range(1, 3)), None, BLANK)
+    return tmp_path / 'begun' / 'checkpoint'
+
+
+def write_split(folder: Path, *episodes: Episode) -> None:
+    names = [write_slide(folder, episode).name for episode in episodes]
+    (folder / 'split.json').write_text(json.dumps({'train': names, 'validation': []}))
+
+
+def continued(folder: Path, begun: Path, *options: str) -> TrainConfig:
+    return run_of(parse([
+        '--recordings', str(folder / 'r'), '--out', str(folder / 'more'), '--preset', 'tiny',
+        '--init', str(begun), '--viva-steps', '2', '--proprio-steps', '0', '--batch', '2',
+        *options,
+    ]))  # fmt: skip
+
+
+def test_run_continues_from_a_checkpoint(tmp_path: Path, begun: Path) -> None:
+    episode = slide_episode(4)
+    label = replace(episode.label or Label('', True), task='push')
+    small = replace(episode.joints, positions=0.5 * episode.joints.positions)
+    more = {**episode.cameras, 'chest': episode.cameras['head']}
+    write_split(tmp_path / 'r', replace(episode, label=label, joints=small, cameras=more))
+    run = continued(tmp_path, begun, '--learning-rate', '1e-6')
+    model = train(run)
+    before, after = checkpoint.read(begun), checkpoint.read(run.out / 'checkpoint')
+    assert model.config.tasks == ('push',)
+    assert model.config.cameras == BLANK.cameras
+    assert after.model.ranges == before.model.ranges  # not those of half the movement
+    assert torch.equal(after.model.latents_mean, before.model.latents_mean)
+    for name, weight in after.model.state_dict().items():
+        if name not in ('text', 'noise'):
+            torch.testing.assert_close(weight, before.model.state_dict()[name], atol=1e-4, rtol=0)
+    assert after.provenance['init']['fingerprint'] == before.fingerprint
+    assert after.provenance['init']['episode_seeds'] == [1, 2]
+    assert not (run.out / 'vae.state').exists()
+    assert not (run.out / 'video.state').exists()
+    train(continued(tmp_path, begun, '--learning-rate', '1e-6'))  # resumes
+    other = replace(run, init=run.out / 'checkpoint')
+    with raises('run-differs', 'init'):
+        train(other)
+
+
+def test_checkpoint_keeps_its_horizon_and_targets(tmp_path: Path, begun: Path) -> None:
+    content = json.loads((begun / 'model.json').read_text())
+    del content['config']['horizon']  # as the first version wrote it
+    content['config'] |= {'horizon_steps': 10, 'control_rate': 25.0}
+    (begun / 'model.json').write_text(json.dumps(content))
+    write_split(tmp_path / 'r', slide_episode(4))
+    assert sources.find(continued(tmp_path, begun)).blank.horizon == 0.4
+    changed = sources.find(continued(tmp_path, begun, '--horizon', '0.2')).blank
+    assert changed.horizon == 0.2
+    assert changed.targets == ('proprio', 'value')
+
+
+@pytest.mark.parametrize(('options', 'named'), [
+    ('--preset small', ('preset tiny, not small', 'set --preset tiny')),
+    ('--targets proprio,value,success', ('targets proprio,value, not', 'leave out --targets')),
+    ('--cameras head', ('cameras head left_wrist right_wrist, not head', 'set --cameras')),
+])  # fmt: skip
+def test_init_with_another_model_is_refused(
+    tmp_path: Path, begun: Path, options: str, named: tuple[str, ...]
+) -> None:
+    write_split(tmp_path / 'r', slide_episode(4))
+    with raises('init-differs', begun, *named):
+        train(continued(tmp_path, begun, *options.split()))
+    assert not (tmp_path / 'more').exists()
+
+
+def test_init_with_another_robot_is_refused_by_name(tmp_path: Path, begun: Path) -> None:
+    content = json.loads((begun / 'model.json').read_text())
+    for names in (content['config']['joint_names'], content['ranges']['names']):
+        names[1] = 'left_thumb'
+    content['config']['cameras'][0] = 'chest'
+    (begun / 'model.json').write_text(json.dumps(content))
+    write_split(tmp_path / 'r', slide_episode(4))
+    with raises('init-differs', 'cameras chest', 'joints left_thumb', 'train without --init'):
+        train(continued(tmp_path, begun))
+
+
+def test_joints_far_outside_of_the_trained_ranges_are_refused(tmp_path: Path, begun: Path) -> None:
+    episode = slide_episode(4)
+    for factor, refused in ((1.04, False), (1.06, True)):  # of ranges from 0 to 1
+        positions = episode.joints.positions * [1.0, factor, 1.0]
+        joints = replace(episode.joints, positions=positions)
+        folder = tmp_path / str(factor)
+        write_split(folder / 'r', replace(episode, joints=joints))
+        if not refused:
+            sources.gather(continued(folder, begun))
+            continue
+        with raises('init-joint-range', begun, 'left_gripper 0 to 1.06 (trained 0 to 1)', '5 %'):
+            sources.gather(continued(folder, begun))
+
+
+def test_init_that_is_no_whole_model_is_refused(tmp_path: Path, begun: Path) -> None:
+    write_split(tmp_path / 'r', slide_episode(4))
+    with raises('checkpoint-missing', tmp_path / 'none', 'RUN/checkpoint'):
+        train(continued(tmp_path, tmp_path / 'none'))
+    content = json.loads((begun / 'model.json').read_text())
+    (begun / 'model.json').write_text(json.dumps({**content, 'kind': 'early_exit'}))
+    with raises('init-kind', begun, 'early_exit', 'without --head'):
+        train(continued(tmp_path, begun))
+    del content['config']['shift']
+    (begun / 'model.json').write_text(json.dumps(content))
+    with raises('init-config', begun, 'shift'):
+        train(continued(tmp_path, begun))
+
+
+def test_best_state_and_verdict_are_in_checkpoint_and_run(
+    tmp_path: Path, make_slide_data: Callable[..., Data], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    learn, hold = make_slide_data(range(1, 4)), make_slide_data(range(5, 7))
+    errors = iter([0.5, 0.2, 0.4, 0.6, 0.2])  # the last after the training
+    figures = losses.figures
+    monkeypatch.setattr(losses, 'figures', lambda data, values, forecasts: {
+        **figures(data, values, forecasts), 'value_error': next(errors)
+    })  # fmt: skip
+    schedules = plan(4, LENGTHS)
+    schedules = replace(schedules, viva=replace(schedules.viva, measure_every=1, average=0.0))
+    out = tmp_path / 'run'
+    train_on(run_in(out, plan=schedules), learn, hold, BLANK)
+    provenance = checkpoint.read(out / 'checkpoint').provenance
+    assert (provenance['step'], provenance['steps']) == (2, 4)
+    assert provenance['held_out']['value_error'] == 0.2
+    best = load_file(out / 'viva.best.state')
+    for name, weight in weights_of(out).items():
+        if name.startswith('transformer.'):
+            assert torch.equal(best[f'weight/{name.removeprefix("transformer.")}'], weight)
+    verdict = json.loads((out / 'run.json').read_text())['starts'][-1]['verdict']
+    assert verdict == provenance['verdict']
+    assert 'task slide: too few failures: 1 of 3 episodes; record at least 10' in verdict
+    said = capsys.readouterr().err
+    assert all(f'viva train: {text}' in said for text in verdict)
+    assert (out / 'curve.png').stat().st_size > 5000
+
+
+def test_value_stage_draws_tasks_equally(
+    tmp_path: Path, make_slide_data: Callable[..., Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = make_slide_data(range(1, 5))
+    labels = [{**label, 'task': 'slide' if k else 'push'} for k, label in enumerate(learn.labels)]
+    learn, drawn = replace(learn, labels=labels), []  # 6 moments of push, 18 of slide
+    loss = ViVa.loss
+
+    def counted(self: ViVa, images: Tensor, proprio: Tensor, goals: object, task: Tensor,
+                source: object) -> object:  # fmt: skip
+        drawn.extend(task.tolist())  # type: ignore[attr-defined]
+        return loss(self, images, proprio, goals, task, source)
+
+    monkeypatch.setattr(ViVa, 'loss', counted)
+    schedules = plan(100, {**LENGTHS, 'vae': 1, 'video': 0})
+    train_on(run_in(tmp_path / 'run', plan=schedules), learn, None, BLANK)
+    # Binomial with n = 400 and p = 1/2 has a deviation of 10; drawn by moments it would be 100.
+    assert len(drawn) == 400
+    assert 150 < drawn.count(0) < 250

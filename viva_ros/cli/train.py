@@ -21,7 +21,7 @@ from viva_ros.model.latents import NAMES
 from viva_ros.training import resources, sources, verdict
 from viva_ros.training.config import LORA_RATE, PLANS, Schedule, TrainConfig, TrainPlan, plan
 from viva_ros.training.distributed import Hardware
-from viva_ros.training.resources import Device, Pace
+from viva_ros.training.resources import Pace, TrainingDevice
 from viva_ros.training.run import train
 
 STAGES: Final = tuple(field.name for field in fields(TrainPlan))
@@ -195,12 +195,12 @@ def _parts(sizes: Mapping[str, float]) -> str:
     return ', '.join(f'{name} {size / resources.GB:.1f} GB' for name, size in sizes.items())
 
 
-def _speed(run: TrainConfig, gpu: str | None) -> tuple[Device, Pace, int]:
+def _speed(run: TrainConfig, gpu: str | None) -> tuple[TrainingDevice, Pace, int]:
     """Return the device to plan for, its speed, and the number of those on this machine."""
     if gpu is not None:
         card = CARDS[gpu]
         peak = card.peak if run.hardware.precision == 'bf16' else card.single
-        return Device(gpu, card.memory), Pace(SHARE * peak, {}), 1
+        return TrainingDevice(gpu, card.memory), Pace(SHARE * peak, {}), 1
     use_gpu = run.hardware.device != 'cpu' and torch.cuda.is_available()
     device = torch.device('cuda' if use_gpu else 'cpu')
     rate = SHARE * resources.product_rate(device, run.hardware.precision)

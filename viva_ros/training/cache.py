@@ -198,7 +198,7 @@ def join(shards: Sequence[Path], how: Cut) -> Data:
         JointTrack(*pair)
         for pair in zip(*(np.split(rows[name], ends) for name in TRACK), strict=True)
     ]  # fmt: skip
-    images = FileRows([shard / f'{IMAGES}.npy' for shard in shards])
+    images: Any = FileRows([shard / f'{IMAGES}.npy' for shard in shards])
     episode = np.repeat(np.arange(len(labels)), counts)
     now = rows['proprio']
     return Data(
@@ -253,7 +253,7 @@ class FileRows:
                     handle = self._open(files[begin], handle)
                     now = files[begin]
                 first = int(rows[begin] - (self._ends[now - 1] if now else 0))
-                self._fill(handle, now, memoryview(flat[begin:end]).cast('B'), first)
+                self._fill(handle, now, flat[begin:end].data.cast('B'), first)
         finally:
             if handle >= 0:
                 os.close(handle)

@@ -30,7 +30,7 @@ STAGES: Final = ('vae', 'video', 'viva', 'head')  # those whose memory is worth 
 
 
 @dataclass(frozen=True)
-class Device:
+class TrainingDevice:
     """
     A device of a run.
 
@@ -42,11 +42,11 @@ class Device:
     free: float
 
 
-def device_of(device: torch.device) -> Device:
+def device_of(device: torch.device) -> TrainingDevice:
     """Return a device of this machine; processes on one CPU share its memory."""
     if device.type == 'cuda':
-        return Device(str(device), float(torch.cuda.mem_get_info(device)[0]))
-    return Device('this CPU', free_ram() / int(os.environ.get('LOCAL_WORLD_SIZE', '1')))
+        return TrainingDevice(str(device), float(torch.cuda.mem_get_info(device)[0]))
+    return TrainingDevice('this CPU', free_ram() / int(os.environ.get('LOCAL_WORLD_SIZE', '1')))
 
 
 def free_ram(root: Path = Path('/')) -> float:
@@ -103,7 +103,7 @@ def memory_of(
 
 
 def micro_batches(
-    run: TrainConfig, config: ViVaConfig, processes: int, device: Device,
+    run: TrainConfig, config: ViVaConfig, processes: int, device: TrainingDevice,
     before: Mapping[str, int] | None = None,
 ) -> dict[str, int]:  # fmt: skip
     """
@@ -148,7 +148,7 @@ def described(memory: MemoryEstimate) -> str:
 
 
 def _too_large(
-    run: TrainConfig, config: ViVaConfig, stage: str, processes: int, device: Device
+    run: TrainConfig, config: ViVaConfig, stage: str, processes: int, device: TrainingDevice
 ) -> ConfigurationError:
     schedule: Schedule = getattr(run.plan, stage)
     parts = _divisors(schedule.batch, processes)[-1]
@@ -166,7 +166,7 @@ def _too_large(
 
 
 def remedies(
-    run: TrainConfig, config: ViVaConfig, processes: int, device: Device
+    run: TrainConfig, config: ViVaConfig, processes: int, device: TrainingDevice
 ) -> list[str]:  # fmt: skip
     """Return up to three changes of a run, each of which makes all of its stages fit."""
     found: list[tuple[frozenset[str], str]] = []
@@ -193,7 +193,8 @@ def _changes(
         lean['--checkpointing'] = {'checkpointing': True}
     if hardware.precision != 'bf16':
         lean['--precision bf16'] = {'precision': 'bf16'}
-    subsets = {(): {}, **{(name,): change for name, change in lean.items()}}
+    subsets: dict[tuple[str, ...], dict[str, Any]] = {(): {}}
+    subsets |= {(name,): change for name, change in lean.items()}
     subsets[tuple(lean)] = {key: one for change in lean.values() for key, one in change.items()}
     for names, changes in subsets.items():
         if names:
@@ -276,7 +277,12 @@ class Pace:
 
 
 def estimate(
-    run: TrainConfig, config: ViVaConfig, moments: int, processes: int, device: Device, pace: Pace
+    run: TrainConfig,
+    config: ViVaConfig,
+    moments: int,
+    processes: int,
+    device: TrainingDevice,
+    pace: Pace,
 ) -> RunEstimate:
     """
     Return memory, disk and time of a run.
@@ -409,7 +415,7 @@ def product_rate(device: torch.device, precision: str, size: int = 768) -> float
     return 2.0 * size**3 / min(times)
 
 
-def table(estimates: Sequence[RunEstimate], device: Device) -> str:
+def table(estimates: Sequence[RunEstimate], device: TrainingDevice) -> str:
     """Return a Markdown table: a row for each planned run and stage."""
     lines = [
         '| devices | moments | stage | samples at a time | steps x batch | epochs | '

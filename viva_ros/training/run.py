@@ -192,7 +192,7 @@ def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> Vi
 
 def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
     """
-    Return a model with the weights of the backbone, or random ones without a backbone.
+    Return a model with the weights of the checkpoint or backbone, or random ones without either.
 
     Frozen weights (under adapters or a head) are in the precision of the run, trained weights in
     float32.
@@ -201,12 +201,12 @@ def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> Vi
     :raises ConfigurationError: if a task has no embedding and the preset needs one
     """
     embeddings = None if run.embeddings is None else text.read(run.embeddings)
-    if run.backbone is None and run.init is None:
-        return ViVa(*_with_text(config, ranges, embeddings))
     frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
     dtype = torch.bfloat16 if frozen else torch.float32
     if run.init is not None:
         return _continued_model(run.init, config, embeddings, dtype)
+    if run.backbone is None:
+        return ViVa(*_with_text(config, ranges, embeddings))
     return pretrained.load(run.backbone, config, ranges, embeddings, dtype, _watch)
 
 

@@ -1,0 +1,90 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from viva_ros.training import verdict
+from viva_ros.training.cache import Data
+from viva_ros.training.config import TrainConfig, plan
+from viva_ros.training.verdict import Curve
+
+
+def curve(errors: list[float], fall: float = 0.01) -> Curve:
+    """Return held-out errors at steps 100, 200, ..., and a training loss at every tenth step."""
+    held_steps = 100.0 * np.arange(1, len(errors) + 1)
+    steps = np.arange(10.0, 100 * len(errors) + 1, 10)
+    return Curve(steps, 1.0 - fall * steps / 100, held_steps, np.array(errors))
+
+
+@pytest.mark.parametrize(('errors', 'fall', 'expected'), [
+    ([0.5, 0.2, 0.21, 0.23], 0.01, 'overfitted after step 200: the held-out error rose from '
+     '0.2000 to 0.2300 at step 400'),
+    ([0.5, 0.2, 0.21, 0.219], 0.01, 'the held-out error is smallest at step 200 of 400: 0.2000'),
+    ([0.5, 0.2, 0.21, 0.23], -0.01, 'the held-out error is smallest at step 200'),  # it diverges
+    ([0.5, 0.4, 0.3, 0.2, 0.19], 0.01, 'still improving at the end: the held-out error fell by '
+     '5 % within the last fifth: train longer, --viva-steps 1000'),
+    ([0.5, 0.4, 0.3, 0.2, 0.198], 0.01, 'the held-out error is smallest at step 500 of 500'),
+    ([0.5, float('nan'), 0.6], 0.01, 'overfitted after step 100'),
+])  # fmt: skip
+def test_verdict_follows_the_curve(errors: list[float], fall: float, expected: str) -> None:
+    (found,) = verdict.after(curve(errors, fall), 'viva')
+    assert found.startswith(expected)
+
+
+def test_curve_without_measurements_has_no_verdict(tmp_path: Path) -> None:
+    assert verdict.after(Curve.read(tmp_path, 'viva'), 'viva') == []
+    assert verdict.after(curve([float('nan')] * 3), 'viva') == []
+
+
+def test_curve_of_one_stage_is_read(tmp_path: Path) -> None:
+    rows = [
+        {'stage': 'vae', 'step': 1, 'total': 9.0}, {'stage': 'viva', 'step': 1, 'total': 2.0},
+        {'stage': 'viva', 'step': 2, 'total': 1.0, 'value_error': 0.5},
+    ]  # fmt: skip
+    (tmp_path / 'curve.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    found = Curve.read(tmp_path, 'viva')
+    assert (found.steps.tolist(), found.losses.tolist()) == ([1, 2], [2.0, 1.0])
+    assert (found.held_steps.tolist(), found.errors.tolist()) == ([2], [0.5])
+
+
+def labels(task: str, good: int, bad: int) -> list[dict[str, object]]:
+    return [{'task': task, 'success': k < good} for k in range(good + bad)]
+
+
+@pytest.mark.parametrize(('good', 'bad', 'expected'), [
+    (90, 10, None), (9, 91, 'too few successes: 9 of 100 episodes; record at least 10'),
+    (91, 9, 'too few failures: 9 of 100 episodes; record at least 10'),
+    (389, 11, 'too few failures: 11 of 400 episodes; record at least 20'),  # 2.8 %
+    (40, 0, 'all 40 episodes are successes: the value learns progress alone'),
+    (0, 40, 'all 40 episodes are failures: no progress towards success is learnt'),
+])  # fmt: skip
+def test_few_outcomes_are_named_by_task(good: int, bad: int, expected: str | None) -> None:
+    found = verdict.outcomes([*labels('fold', good, bad), *labels('pour', 30, 30)])
+    assert len(found) == (expected is not None)
+    assert expected is None or found[0].startswith(f'task fold: {expected}')
+
+
+def test_warnings_come_before_the_run(make_slide_data: Callable[..., Data]) -> None:
+    learn = make_slide_data(range(1, 3))  # both succeed; 1.1 s
+    run = TrainConfig((), Path('out'), plan=plan(4, {'viva': 2}))
+    found = verdict.before(run, learn, None, 1.2)
+    assert [text.split(':')[0] for text in found] == [
+        'stage viva is short', 'task slide', 'no validation recordings',
+        '2 of 2 episodes are shorter than the horizon of 1.2 s',
+    ]  # fmt: skip
+    enough = replace(run, plan=plan(4, {'viva': 1000}))
+    assert len(verdict.before(enough, learn, learn, 1.0)) == 2  # outcomes, few validation episodes
+
+
+@pytest.mark.parametrize('errors', [[], [0.5, 0.2, 0.4]])
+def test_plot_is_written(tmp_path: Path, errors: list[float]) -> None:
+    steps = np.arange(10.0, 301, 10)
+    drawn = Curve(steps, 1 / steps, 100.0 * np.arange(1, len(errors) + 1), np.array(errors))
+    verdict.draw(drawn, 'viva', 200 if errors else 0, tmp_path / 'curve.png')
+    assert (tmp_path / 'curve.png').read_bytes().startswith(b'\x89PNG')
