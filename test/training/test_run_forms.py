@@ -21,7 +21,7 @@ from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
-from viva_ros.training import losses, sources
+from viva_ros.training import losses, sources, verdict
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.distributed import Hardware
@@ -241,12 +241,27 @@ def test_run_continues_from_a_checkpoint(tmp_path: Path, begun: Path) -> None:
             torch.testing.assert_close(weight, before.model.state_dict()[name], atol=1e-4, rtol=0)
     assert after.provenance['init']['fingerprint'] == before.fingerprint
     assert after.provenance['init']['episode_seeds'] == [1, 2]
+    identities = [one.provenance['episode_identities']['train'] for one in (before, after)]
+    assert (len(identities[0]), len(identities[1])) == (1, 2)  # slide episodes move alike
+    assert set(identities[0]) < set(identities[1])  # what --init was trained on is not unseen
     assert not (run.out / 'vae.state').exists()
     assert not (run.out / 'video.state').exists()
     train(continued(tmp_path, begun, '--learning-rate', '1e-6'))  # resumes
     other = replace(run, init=run.out / 'checkpoint')
     with raises('run-differs', 'init'):
         train(other)
+
+
+def test_validation_episode_that_init_was_trained_on_is_named(
+    tmp_path: Path, begun: Path, make_slide_data: Callable[..., Data]
+) -> None:
+    run, hold = continued(tmp_path, begun), make_slide_data(range(2, 5))
+    others = [{**label, 'identities': [label['name']]} for label in hold.labels]
+    hold = replace(hold, labels=[hold.labels[0], *others[1:]])
+    (found,) = verdict.seen_before(run, hold)
+    assert found.startswith('1 of 3 validation episodes were training episodes of --init')
+    assert 'episode_000002' in found
+    assert verdict.seen_before(run, replace(hold, labels=others)) == []
 
 
 def test_checkpoint_keeps_its_horizon_and_targets(tmp_path: Path, begun: Path) -> None:

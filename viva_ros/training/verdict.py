@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.console.palette import BLUE, GREY, ORANGE
+from viva_ros.model import checkpoint
 from viva_ros.training.config import TrainConfig, plan, too_short
 from viva_ros.training.dataset import Data
 from viva_ros.training.trainer import CURVE
@@ -37,6 +38,7 @@ def before(run: TrainConfig, learn: Data, hold: Data | None, horizon: float) -> 
     :param horizon: of the forecast, s
     """
     found = [*length(run, len(learn.images)), *outcomes(learn.labels), *held(hold)]
+    found += seen_before(run, hold)
     spans = [1e-9 * float(track.stamps[-1] - track.stamps[0]) for track in learn.tracks]
     short = sum(span < horizon for span in spans)
     if short:
@@ -53,6 +55,22 @@ def length(run: TrainConfig, moments: int) -> list[str]:
     usual = getattr(plan(None, {}, run.preset).settled(moments), name)
     text = too_short(name, getattr(run.plan.settled(moments), name), moments, usual)
     return [text] if text else []
+
+
+def seen_before(run: TrainConfig, hold: Data | None) -> list[str]:
+    """Return a warning about validation episodes that the checkpoint of --init was trained on."""
+    if run.init is None or hold is None:
+        return []
+    provenance = checkpoint.read_description(run.init)['provenance']
+    known = set(provenance.get('episode_identities', {}).get('train', []))
+    again = [label['name'] for label in hold.labels if known & set(label['identities'])]
+    if not again:
+        return []
+    return [
+        f'{len(again)} of {len(hold.labels)} validation episodes were training episodes of --init '
+        f'{run.init} ({", ".join(again[:3])}): the held-out figures are too good; name others as '
+        'validation in split.json'
+    ]
 
 
 def outcomes(labels: Sequence[Mapping[str, Any]]) -> list[str]:
