@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -256,7 +256,8 @@ def long_data(make: Callable[..., Data], lengths: dict[int, int]) -> Data:
     ])  # fmt: skip
     whole = replace(data, **{
         name: np.asarray(getattr(data, name))[rows]
-        for name in ('images', 'proprio', 'future', 'returned', 'stamps')
+        for name in (field.name for field in fields(data))
+        if name not in ('episode', 'labels', 'tracks')
     }, episode=np.repeat(list(lengths), list(lengths.values())))  # fmt: skip
     names = [dict(label, name=f'{k}') for k, label in enumerate(data.labels)]
     return replace(whole, labels=names)
