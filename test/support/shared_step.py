@@ -53,7 +53,13 @@ def make_data() -> Data:
     joints, later = rng.random((2, 24, 3)).astype(np.float32)
     returned = np.linspace(0, 1.9, 24).astype(np.float32)
     labels = [
-        {'name': str(k), 'task': ('lift', 'pass')[k % 2], 'success': k < 2, 'seed': k + 1}
+        {
+            'name': str(k),
+            'task': ('lift', 'pass')[k % 2],
+            'success': k < 2,
+            'seed': k + 1,
+            'identities': [f'{k:016x}'],
+        }
         for k in range(4)
     ]
     stamps = np.tile(np.arange(6, dtype=np.int64), 4) * 200_000_000
