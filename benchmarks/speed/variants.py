@@ -16,7 +16,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
-from benchmarks.ablation.models.classifier import BinClassifier
+from benchmarks.speed.classifier import BinClassifier
 from viva_ros.core.errors import EngineError
 from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.api import EngineInfo

@@ -124,11 +124,12 @@ OPTIONS = {
     'train': '--help --recordings --out --cache --cameras --tasks --preset --seed --targets '
              '--backbone --embeddings --lora --head --device --precision --accumulate --shard '
              '--checkpointing --threads --batch --copies --vae-steps --video-steps --viva-steps '
-             '--head-steps --proprio-steps',
+             '--head-steps --proprio-steps --init --horizon --learning-rate --patience --plan '
+             '--gpu --gpus --moments',
     'export': '--help --out --recordings --limit --engine --precision --build-only --capability '
               '--measure',
     'evaluate': '--help --engine --proprio --task --calibration-recordings --scores --alpha '
-                '--checks --out --report',
+                '--checks --out --report --part --calibration-part --rate',
 }  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_median_removes_spike_and_restarts_after_unknown() -> None:
 @given(st.integers(1, 80), st.integers(0, 10), st.integers(1, 30))
 def test_median_keeps_zero_advantage_of_perfect_value(length, half, steps) -> None:
     smoothed = smooth_median(value_from_return(returns(length, True)), half)
-    assert (n_step_advantage(smoothed, True, steps) == 0.0).all()
+    assert (n_step_advantage(smoothed, steps, terminal=0.0) == 0.0).all()
 
 
 @pytest.mark.parametrize('smooth', [smooth_average, smooth_median])
