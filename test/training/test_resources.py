@@ -97,6 +97,12 @@ def test_refusal_names_the_sum_and_remedies_that_fit(
         assert micro_batches(better, WAN_5B, int(count or 1), device)
 
 
+def test_processes_that_would_fit_sharded_are_told_to_shard() -> None:
+    run = wan_run(hardware=Hardware(precision='bf16', checkpointing=True))
+    with raises('training-memory', '--lora 16, or --shard'):
+        micro_batches(run, WAN_5B, 4, TrainingDevice('H100', CARDS['H100'].memory))
+
+
 def test_device_too_small_for_any_option_says_so() -> None:
     with raises('training-memory', 'no option helps', 'smaller --preset'):
         micro_batches(wan_run(), WAN_5B, 1, TrainingDevice('x', 2 * GB))

@@ -207,7 +207,8 @@ def _changes(
         return
     for names, changes in subsets.items():
         for count in (2, 4, 8, 16, 32):
-            if count > processes and not any(s.batch % count for s in stages(run).values()):
+            more = count > processes or (count == processes and not hardware.shard)
+            if more and not any(s.batch % count for s in stages(run).values()):
                 sharded = replace(plain, hardware=replace(hardware, shard=True, **changes))
                 yield frozenset({*names, '--shard'}), sharded, count
 
