@@ -98,7 +98,7 @@ def test_refusal_names_the_sum_and_remedies_that_fit(
 
 
 def test_processes_that_would_fit_sharded_are_told_to_shard() -> None:
-    run = wan_run(hardware=Hardware(precision='bf16', checkpointing=True))
+    run = wan_run(lora=0, hardware=Hardware(precision='bf16', checkpointing=True))
     with raises('training-memory', '--lora 16, or --shard'):
         micro_batches(run, WAN_5B, 4, TrainingDevice('H100', CARDS['H100'].memory))
 
