@@ -377,6 +377,7 @@ def vae_parameters(config: ViVaConfig) -> int:
         return sum(p.numel() for p in FrameVae(config.vae).parameters())
 
 
+@cache
 def encoding_operations(config: ViVaConfig) -> int:
     """Count the operations of encoding all views of one sample."""
     with torch.device('meta'), FlopCounterMode(display=False) as counter, torch.no_grad():
