@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from viva_ros.model import viva
+from viva_ros.model import noise, viva
 from viva_ros.model.latents import Goals
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
@@ -215,6 +215,32 @@ def test_metrics_of_a_perfect_and_an_inverted_model(make_slide_data: Callable[..
     assert turned['spearman'] == pytest.approx(-1.0)
     assert turned['auroc'] == 0.0
     assert turned['forecast_error'] == pytest.approx(0.5, abs=1e-5)
+
+
+def test_error_of_an_outcome_frame_wants_no_success_in_failures(
+    make_slide_data: Callable[..., Data],
+) -> None:
+    data = make_slide_data(range(1, 4))  # the third fails
+    # V = progress + success - 1 of a model that knows each outcome: failures end at -1 or so.
+    progress = np.where(data.failed, 0.3, 1.0 - data.returned)
+    knows, blind = (~data.failed).astype(float), np.full(len(data.failed), 0.5)
+    errors = [
+        losses.figures(data, progress + success - 1.0, data.future, success)['value_error']
+        for success in (knows, blind)
+    ]
+    assert errors == pytest.approx([0.0, 0.5], abs=1e-5)
+
+
+def test_joints_alone_are_trained_on_all_tasks_alike(
+    tiny_viva: ViVa, make_slide_data: Callable[..., Data]
+) -> None:
+    data = make_slide_data(range(1, 4))
+    for number, label in enumerate(data.labels):
+        label['task'] = 'push' if number == 0 else 'slide'
+    labels = losses.Labels.of(data, tiny_viva, ('push', 'slide'))
+    loss = losses.ProprioLoss(ProprioModel(tiny_viva.ranges, 2), labels, AugmentSettings())
+    rows = noise.weighted(loss._weights, 4000, generator())
+    assert float((labels.task[rows] == 0).float().mean()) == pytest.approx(0.5, abs=0.03)
 
 
 def test_predictions_equal_those_of_the_model(

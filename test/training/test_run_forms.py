@@ -3,6 +3,7 @@
 """Variants of the last stage in a whole run on a few moments."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from viva_ros.model import checkpoint
 from viva_ros.model.config import preset
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.viva import ViVa
-from viva_ros.training import losses, sources, verdict
+from viva_ros.training import checkpointing, losses, sources, verdict
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.distributed import Hardware
@@ -262,6 +263,16 @@ def test_validation_episode_that_init_was_trained_on_is_named(
     assert found.startswith('1 of 3 validation episodes were training episodes of --init')
     assert 'episode_000002' in found
     assert verdict.seen_before(run, replace(hold, labels=others)) == []
+    # A checkpoint of an earlier version names none: they stay unknown in the new one.
+    old = tmp_path / 'old'
+    shutil.copytree(begun, old)
+    content = json.loads((old / 'model.json').read_text())
+    del content['provenance']['episode_identities']
+    (old / 'model.json').write_text(json.dumps(content))
+    run = replace(run, init=old)
+    (found,) = verdict.seen_before(run, hold)
+    assert 'does not name its training episodes' in found
+    assert checkpointing.all_identities(run, hold, None) is None
 
 
 def test_checkpoint_keeps_its_horizon_and_targets(tmp_path: Path, begun: Path) -> None:

@@ -289,12 +289,20 @@ def identities(learn: Data, hold: Data | None = None) -> dict[str, list[str]]:
     }
 
 
-def all_identities(run: TrainConfig, learn: Data, hold: Data | None) -> dict[str, list[str]]:
-    """Return ``identities`` of a run and of the checkpoint that it starts from."""
+def all_identities(
+    run: TrainConfig, learn: Data, hold: Data | None
+) -> dict[str, list[str]] | None:
+    """
+    Return ``identities`` of a run and of the checkpoint that it starts from.
+
+    :returns: None if the checkpoint does not name its episodes
+    """
     found = identities(learn, hold)
     if run.init is None:
         return found
-    before = checkpoint.read_description(run.init)['provenance'].get('episode_identities', {})
+    before = checkpoint.read_description(run.init)['provenance'].get('episode_identities')
+    if before is None:
+        return None
     return {part: sorted({*mine, *before.get(part, [])}) for part, mine in found.items()}
 
 

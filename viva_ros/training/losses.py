@@ -235,7 +235,7 @@ class ViVaLoss:
 
 @dataclass(frozen=True)
 class ProprioLoss:
-    """Regression of value and forecast from joints alone."""
+    """Regression of value and forecast from joints alone; each task is drawn equally often."""
 
     model: ProprioModel
     labels: Labels
@@ -243,7 +243,7 @@ class ProprioLoss:
 
     def __call__(self, batch: int, source: noise.Source) -> Losses:
         """Return losses of a batch of moments, weighted as in ViVa."""
-        rows = noise.integers(len(self.labels.latent), batch, source)
+        rows = noise.weighted(self._weights, batch, source)
         proprio = self.labels.proprio[rows]
         drawn = noise.normal(proprio.shape, source, proprio.device)
         noisy = proprio + self.settings.joints * drawn
@@ -251,6 +251,12 @@ class ProprioLoss:
         value_error = (value + self.labels.latent[rows]).square().mean()  # V = -v
         forecast_error = (forecast - self.labels.future[rows]).square().mean()
         return {'total': value_error + 0.5 * forecast_error, 'value': value_error}
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        """Return a weight of each moment; all tasks have the same total, as for ``ViVaLoss``."""
+        task = self.labels.task.cpu()
+        return (1.0 / torch.bincount(task)[task]).double()
 
 
 def latent_copies(
@@ -295,14 +301,15 @@ BATCH = 64
 def predict(
     model: ViVa | EarlyExit, raw: NDArray[np.float16], labels: Labels,
     workers: Workers | None = None, size: int = BATCH,
-) -> tuple[Array, Array]:  # fmt: skip
+) -> tuple[Array, ...]:  # fmt: skip
     """
-    Return values and forecasts of all moments, the same on all processes.
+    Return values, forecasts and probabilities of all moments, the same on all processes.
 
     :param raw: latents from ``encode_all``, (N, V, C, H, W)
     :param workers: processes that share the moments; None: this process only
     :param size: moments at a time
-    :returns: V, (N,); joint positions, (N, J), rad or m, NaN where they are not denoised
+    :returns: V, (N,); joint positions, (N, J), rad or m, NaN where they are not denoised; with an
+        outcome frame also the probability of success, (N,)
     """
 
     def batch(rows: Tensor) -> tuple[Tensor, ...]:
@@ -310,7 +317,8 @@ def predict(
         latents = model.normalise_latents(views.flatten(0, 1)).unflatten(0, views.shape[:2])
         frames = model.denoise(latents, labels.proprio[rows], labels.task[rows])
         given = dict(zip(model.outputs, model.read(frames), strict=True))
-        return given['value'], given.get('forecast', labels.proprio[rows] * torch.nan)
+        forecast = given.get('forecast', labels.proprio[rows] * torch.nan)
+        return given['value'], forecast, *([given['success']] if 'success' in given else [])
 
     return in_batches(batch, len(raw), workers, size)
 
@@ -318,7 +326,7 @@ def predict(
 def in_batches(
     batch: Callable[[Tensor], tuple[Tensor, ...]], count: int, workers: Workers | None = None,
     size: int = BATCH,
-) -> tuple[Array, Array]:  # fmt: skip
+) -> tuple[Array, ...]:  # fmt: skip
     """Run a function on some rows at a time, shared over the processes, and join the results."""
     rows = torch.arange(count) if workers is None else workers.rows(count)
     with torch.no_grad():  # sharded weights cannot be gathered in inference mode
@@ -326,32 +334,41 @@ def in_batches(
     columns = [torch.cat(column).float() for column in zip(*parts, strict=True)]
     if workers is not None:
         columns = [workers.join(column, count) for column in columns]
-    values, forecasts = (column.cpu().numpy() for column in columns)
-    return values.astype(np.float64), forecasts.astype(np.float64)
+    return tuple(column.cpu().numpy().astype(np.float64) for column in columns)
 
 
-def figures(data: Data, values: Array, forecasts: Array) -> dict[str, float]:
+def figures(
+    data: Data, values: Array, forecasts: Array, success: Array | None = None
+) -> dict[str, float]:
     """
     Return the metrics of values and forecasts against the labels.
 
+    With an outcome frame the progress of a failed attempt is not trained, and V ends a failure at
+    progress - 1, not at 0 as the label 1 - G: there the error of a value is the probability of
+    success.
+
+    :param success: probability, (N,); None without an outcome frame
     :returns: Spearman with time (mean over successes, the last attempt of each), AUROC of the
         outcome by final value, mean absolute error of values, and of forecasts in rad or m
     """
     expected = value_from_return(data.returned.astype(np.float64))
     rows = [np.flatnonzero(data.episode == index) for index in range(len(data.labels))]
-    success = np.array([bool(label['success']) for label in data.labels])
+    outcomes = np.array([bool(label['success']) for label in data.labels])
     attempts = [mine[data.returned[mine] < 1.0] for mine in rows]  # without the way home
     order = [
         spearman(values[mine], np.arange(len(mine)))
-        for mine, well in zip(attempts, success, strict=True) if well and len(mine) > 2
+        for mine, well in zip(attempts, outcomes, strict=True) if well and len(mine) > 2
     ]  # fmt: skip
+    errors = np.abs(values - expected)
+    if success is not None:
+        errors = np.where(data.failed, success, errors)
     result = {
-        'value_error': float(np.abs(values - expected).mean()),
+        'value_error': float(errors.mean()),
         'forecast_error': float(np.abs(forecasts - data.future).mean()),
     }
     if order:
         result['spearman'] = float(np.mean(order))
-    if success.any() and not success.all():
+    if outcomes.any() and not outcomes.all():
         final = np.array([values[mine[-1]] for mine in rows])
-        result['auroc'] = float(auroc(final, success))
+        result['auroc'] = float(auroc(final, outcomes))
     return {name: round(figure, 5) for name, figure in result.items()}

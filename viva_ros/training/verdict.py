@@ -59,15 +59,22 @@ def length(run: TrainConfig, moments: int) -> list[str]:
 
 def seen_before(run: TrainConfig, hold: Data | None) -> list[str]:
     """Return a warning about validation episodes that the checkpoint of --init was trained on."""
-    if run.init is None or hold is None:
+    if run.init is None:
         return []
     provenance = checkpoint.read_description(run.init)['provenance']
-    known = set(provenance.get('episode_identities', {}).get('train', []))
-    again = [label['name'] for label in hold.labels if known & set(label['identities'])]
+    if provenance.get('episode_identities') is None:
+        return [
+            f'--init {run.init} does not name its training episodes: whether the validation '
+            'episodes are among them, and later those of a calibration or test, cannot be '
+            'checked; train it again'
+        ]
+    known = set(provenance['episode_identities'].get('train', []))
+    labels = [] if hold is None else hold.labels
+    again = [label['name'] for label in labels if known & set(label['identities'])]
     if not again:
         return []
     return [
-        f'{len(again)} of {len(hold.labels)} validation episodes were training episodes of --init '
+        f'{len(again)} of {len(labels)} validation episodes were training episodes of --init '
         f'{run.init} ({", ".join(again[:3])}): the held-out figures are too good; name others as '
         'validation in split.json'
     ]
