@@ -157,22 +157,33 @@ DONE = Label('fold', True, times={'inject': 1.5})
 WHOLE = Span('e', 0, 60 * 10**9)
 
 
-def test_pause_between_two_executions_is_the_way_home() -> None:
+def test_pause_after_an_accepted_retry_is_the_way_home() -> None:
     published = executed(False, True, True, False, False, True, True, False)
-    found = with_attempts(DONE, published, WHOLE, 10**9)
+    found = with_attempts(DONE, published, [2 * 10**9], WHOLE, 10**9)
     assert found is not None
     assert found.times == {'inject': 1.5, 'retry': 2.0, 'attempt': 4.0}
-    assert with_attempts(None, published, WHOLE, 0) is None
+    assert with_attempts(None, published, [2 * 10**9], WHOLE, 0) is None
+
+
+def test_pause_without_a_retry_does_not_split_an_attempt() -> None:
+    stop = executed(True, True, False, True, True)
+    assert with_attempts(DONE, stop, [], WHOLE, 0) == DONE
+    assert with_attempts(DONE, stop, [4 * 10**9], WHOLE, 0) == DONE  # after the pause
+    # A retry at 1 s, home at 3 s; the stop at 5 s belongs to the second attempt.
+    both = executed(True, True, False, True, True, False, True)
+    found = with_attempts(DONE, both, [10**9], WHOLE, 0)
+    assert found is not None
+    assert found.times == {'inject': 1.5, 'retry': 2.0, 'attempt': 3.0}
 
 
 @pytest.mark.parametrize('flags', [(True, True), (False, False, True, True), (True, False), ()])
 def test_single_execution_has_no_retry(flags: tuple[bool, ...]) -> None:
-    assert with_attempts(DONE, executed(*flags), WHOLE, 0) == DONE
+    assert with_attempts(DONE, executed(*flags), [0], WHOLE, 0) == DONE
 
 
 def test_stored_attempt_times_are_kept() -> None:
     stored = Label('fold', True, times={'attempt': 3.2})
-    assert with_attempts(stored, executed(True, False, True), WHOLE, 0) == stored
+    assert with_attempts(stored, executed(True, False, True), [0], WHOLE, 0) == stored
 
 
 def test_label_without_outcome_is_refused(tmp_path: Path) -> None:

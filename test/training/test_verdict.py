@@ -37,6 +37,21 @@ def test_verdict_follows_the_curve(errors: list[float], fall: float, expected: s
     assert found.startswith(expected)
 
 
+def test_attempt_given_up_for_a_retry_counts_as_a_failure() -> None:
+    joined = [{'task': 'fold', 'success': True, 'times': {'retry': 6.0}} for _ in range(12)]
+    assert verdict.outcomes(joined) == []
+    (found,) = verdict.outcomes([{**label, 'times': {}} for label in joined])
+    assert 'all 12 episodes are successes' in found
+
+
+def test_value_that_is_not_trained_is_announced(tmp_path: Path) -> None:
+    lengths = {'vae': 1, 'video': 1, 'viva': 0}
+    run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, lengths, 'tiny'))
+    (found,) = verdict.length(run, 100)
+    assert found.startswith('--viva-steps is 0: the value is not trained')
+    assert verdict.length(replace(run, init=tmp_path), 100) == []
+
+
 def test_curve_without_measurements_has_no_verdict(tmp_path: Path) -> None:
     assert verdict.after(Curve.read(tmp_path, 'viva'), 'viva') == []
     assert verdict.after(curve([float('nan')] * 3), 'viva') == []

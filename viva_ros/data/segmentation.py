@@ -31,6 +31,7 @@ from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import (
     TruthMessage,
     ValueMessage,
+    alerts,
     runs,
     stamp_of_event,
     truth,
@@ -81,6 +82,7 @@ def episodes_of(recording: Recording) -> list[Episode]:
 def _episodes(recording: Recording) -> Iterator[Episode]:
     tracks = recording.cameras
     moments, published = truth(recording), values(recording)
+    accepted = [event.stamp for event in alerts(recording) if event.kind == 'retry_accepted']
     joints = read_joints(recording)
     annotations = load(sidecar(recording.path))
     if not tracks:
@@ -97,7 +99,7 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
         if stamps:
             label = stored_label(recording) or true_label(within(moments, span), min(stamps))
             label = judged(label, annotations.get(name), task_of(recording))
-            label = with_attempts(label, published, span, min(stamps))
+            label = with_attempts(label, published, accepted, span, min(stamps))
             yield Episode(name, cameras, _cut(joints, span), label)
 
 
@@ -159,14 +161,17 @@ def true_label(moments: list[TruthMessage], first: int) -> Label | None:
 
 
 def with_attempts(
-    label: Label | None, published: Sequence[ValueMessage], span: Span, first: int
-) -> Label | None:
+    label: Label | None, published: Sequence[ValueMessage], accepted: Sequence[int], span: Span,
+    first: int,
+) -> Label | None:  # fmt: skip
     """
     Return a label with the times of the last retry, by the ``executing`` of published values.
 
-    Two stretches of execution with a pause between them are an attempt, its way home and the
-    attempt after it. Times that the label has are kept.
+    A pause in the execution is a way home if the robot accepted a retry in it, or in the
+    execution before it. Another pause, such as a protective stop, changes nothing. Times that the
+    label has are kept.
 
+    :param accepted: stamps of the alerts 'retry_accepted', ns
     :param first: stamp of the first frame, ns
     """
     if label is None or ATTEMPT_TIME in label.times:
@@ -176,11 +181,16 @@ def with_attempts(
         now.stamp for before, now in pairwise(inside) if now.executing and not before.executing
     ]
     ends = [now.stamp for before, now in pairwise(inside) if before.executing > now.executing]
-    if not begins or not ends or ends[0] > begins[-1]:  # it waits before the first attempt
-        return label
-    last = max(end for end in ends if end < begins[-1])
-    times = {RETRY_TIME: (last - first) * 1e-9, ATTEMPT_TIME: (begins[-1] - first) * 1e-9}
-    return replace(label, times={**label.times, **times})
+    for begin in reversed(begins):
+        earlier = [end for end in ends if end < begin]
+        if not earlier:  # it waits before the first attempt
+            break
+        since = max((one for one in begins if one < begin), default=span.begin)
+        if any(since <= stamp <= begin for stamp in accepted):
+            times = {RETRY_TIME: earlier[-1] - first, ATTEMPT_TIME: begin - first}
+            seconds = {name: at * 1e-9 for name, at in times.items()}
+            return replace(label, times={**label.times, **seconds})
+    return label
 
 
 def read_joints(recording: Recording) -> Joints:

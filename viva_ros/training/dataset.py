@@ -257,5 +257,10 @@ class Data:
 
     def balance(self) -> Array:
         """Return a sampling weight for each moment; all tasks have the same total, (N,)."""
-        task = self.task_index(self.tasks)
-        return 1.0 / np.bincount(task)[task]
+        return task_weights(self.task_index(self.tasks))
+
+
+def task_weights(task: NDArray[np.int64]) -> Array:
+    """Return a sampling weight for each moment; all tasks have the same total: (N,) to (N,)."""
+    weights: Array = 1.0 / np.bincount(task)[task]
+    return weights

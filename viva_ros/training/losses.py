@@ -26,6 +26,7 @@ from viva_ros.model.viva import ViVa, to_pixels
 from viva_ros.training.augmentation import AugmentSettings, augment, change, draw, drop_views
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig
+from viva_ros.training.dataset import task_weights
 from viva_ros.training.distributed import Workers
 from viva_ros.training.trainer import Losses
 
@@ -254,9 +255,7 @@ class ProprioLoss:
 
     @cached_property
     def _weights(self) -> Tensor:
-        """Return a weight of each moment; all tasks have the same total, as for ``ViVaLoss``."""
-        task = self.labels.task.cpu()
-        return (1.0 / torch.bincount(task)[task]).double()
+        return torch.from_numpy(task_weights(self.labels.task.cpu().numpy()))
 
 
 def latent_copies(

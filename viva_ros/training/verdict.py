@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.console.palette import BLUE, GREY, ORANGE
+from viva_ros.data.episode import RETRY_TIME
 from viva_ros.model import checkpoint
 from viva_ros.training.config import TrainConfig, plan, too_short
 from viva_ros.training.dataset import Data
@@ -52,6 +53,11 @@ def before(run: TrainConfig, learn: Data, hold: Data | None, horizon: float) -> 
 def length(run: TrainConfig, moments: int) -> list[str]:
     """Return a warning if the last stage is too short for its data."""
     name = run.last_stage
+    if not getattr(run.plan, name).steps and run.init is None:
+        return [
+            f'--{name}-steps is 0: the value is not trained, and the checkpoint returns random '
+            f'values: leave out --{name}-steps'
+        ]
     usual = getattr(plan(None, {}, run.preset).settled(moments), name)
     text = too_short(name, getattr(run.plan.settled(moments), name), moments, usual)
     return [text] if text else []
@@ -81,11 +87,19 @@ def seen_before(run: TrainConfig, hold: Data | None) -> list[str]:
 
 
 def outcomes(labels: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return warnings about training episodes with too few failures or successes, by task."""
+    """
+    Return warnings about training episodes with too few failures or successes, by task.
+
+    An attempt that is given up for a retry counts as a failure.
+    """
     found = []
     for task in sorted({label['task'] for label in labels}):
         mine = [bool(label['success']) for label in labels if label['task'] == task]
-        good, bad = sum(mine), len(mine) - sum(mine)
+        given_up = sum(
+            RETRY_TIME in label.get('times', {}) for label in labels if label['task'] == task
+        )
+        good = sum(mine)
+        bad = len(mine) - good + given_up
         where = f'task {task}: '
         if not bad:
             found.append(
@@ -95,7 +109,8 @@ def outcomes(labels: Sequence[Mapping[str, Any]]) -> list[str]:
             )
         elif not good:
             found.append(
-                where + f'all {bad} episodes are failures: no progress towards success is learnt, '
+                where
+                + f'all {len(mine)} episodes are failures: no progress towards success is learnt, '
                 "and 'viva calibrate' needs successes: record successes, or label them with "
                 "'viva label'"
             )
