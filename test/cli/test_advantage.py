@@ -120,21 +120,29 @@ def test_failure_with_outcome_frame_ends_at_most_at_zero(tmp_path, smoothing: st
     assert json.loads((tmp_path / 'advantage.json').read_text())['outcome_frame'] is True
 
 
-def test_end_of_failure_without_known_progress_is_unknown(tmp_path: Path, capsys) -> None:
-    # A value at every third frame, the last at frame 9 of 0 .. 10: progress[T] is unknown.
+def test_frames_faster_than_values_end_at_last_value(tmp_path: Path) -> None:
+    # A value at every third frame, the last at frame 9 of 0 .. 10: T = 10, frame 10 has no value.
     parts = [(0.5, 0.1)] * 11
     for name, success in (('failed', False), ('done', True)):
         write_scored(tmp_path, name, [-0.4] * 11, success, asked=3, parts=parts)
+    assert main([str(tmp_path), '--horizon', '0.3', '--charge-time', 'own']) == 0
+    failed, done = (rows(tmp_path, name)['advantage'] for name in ('failed', 'done'))
+    assert failed[:10] == pytest.approx([-0.3] * 7 + [-0.3, -0.2, -0.1])
+    assert done[:10] == pytest.approx([-0.3] * 7 + [1.2, 1.3, 1.4])
+    assert [failed[10], done[10]] == [None, None]
+
+
+def test_end_of_failure_without_known_progress_is_unknown(tmp_path: Path, capsys) -> None:
+    parts = [(0.5, 0.1)] * 10 + [(NAN, NAN)]
+    values = [-0.4] * 10 + [NAN]
+    for name, success in (('failed', False), ('done', True)):
+        write_scored(tmp_path, name, values, success, parts=parts)
     assert main([str(tmp_path), '--horizon', '0.3']) == 0
     failed, done = (rows(tmp_path, name)['advantage'] for name in ('failed', 'done'))
     assert [one is None for one in failed] == [False] * 7 + [True] * 4
     assert [one is None for one in done] == [False] * 7 + [True] + [False] * 2 + [True]
     shown = ' '.join(capsys.readouterr().out.split())
-    assert '1 failures have no known progress at their last frame' in shown
-    write_scored(tmp_path, 'failed', [-0.4] * 11, False, parts=parts)  # the remedy: the frame rate
-    main([str(tmp_path), '--horizon', '0.3'])
-    assert None not in rows(tmp_path, 'failed')['advantage']
-    assert 'no known progress' not in capsys.readouterr().out
+    assert '1 failures have no known value at their end' in shown
 
 
 def test_failure_on_the_way_home_ends_with_minus_success(tmp_path: Path) -> None:

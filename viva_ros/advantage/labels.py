@@ -60,11 +60,11 @@ class Recipe:
 @dataclass(frozen=True)
 class Advantages:
     """
-    Advantages of one episode with T frames.
+    Advantages of one episode with M frames; its step T is the last one with a value.
 
-    :param filled: values, interpolated between estimates, (T,)
-    :param plain: advantages of these values, (T,)
-    :param final: advantages of the smoothed values, (T,); equal to ``plain`` without smoothing
+    :param filled: values, interpolated between estimates, (M,)
+    :param plain: advantages of these values, (M,)
+    :param final: advantages of the smoothed values, (M,); equal to ``plain`` without smoothing
     :param terminal: G[T] of the smoothed values; NaN if unknown
     """
 
@@ -190,20 +190,37 @@ def _of_episode(
     one: ScoredEpisode, task: str, horizon: float, longest: float, recipe: Recipe,
     outcome_frame: bool,
 ) -> Advantages:  # fmt: skip
-    period, count = period_of(one), len(one.stamps)
+    period, count = period_of(one), end_of(one)
     check_spacing(one, horizon, period)
     scale = max(longest / period, float(count)) if recipe.charge_time == LONGEST else None
     values, progress = filled(one.values, one.asked), filled(one.progress, one.asked)
 
     def advantages(values: Array, progress: Array) -> tuple[Array, float]:
-        last = float(progress[-1]) if outcome_frame else None
+        last = float(progress[count - 1]) if outcome_frame else None
         terminal = terminal_return(bool(one.entry['success']), last)
-        found = n_step_advantage(values, horizon / period, terminal=terminal, scale=scale)
+        found = np.full(len(values), np.nan)
+        found[:count] = n_step_advantage(
+            values[:count], horizon / period, terminal=terminal, scale=scale
+        )
         return found, terminal
 
     plain, _ = advantages(values, progress)
     smoothed = (smooth(series, recipe, period) for series in (values, progress))
     return Advantages(one, task, values, plain, *advantages(*smoothed))
+
+
+def end_of(one: ScoredEpisode) -> int:
+    """
+    Return T, the number of frames up to the last one for which a value was due.
+
+    Frames faster than the values end between two values; an episode whose values stop earlier
+    than that keeps all its frames, so that its end is unknown.
+    """
+    asked, count = np.flatnonzero(one.asked), len(one.stamps)
+    if asked.size < 2:
+        return count
+    left = count - 1 - int(asked[-1])
+    return count - left if left < float(np.median(np.diff(asked))) else count
 
 
 def check_spacing(one: ScoredEpisode, horizon: float, period: float) -> None:

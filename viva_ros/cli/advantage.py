@@ -68,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(report.table(content))
     if lacking := content['failures_without_last_progress']:
         console.print(
-            f'{lacking} failures have no known progress at their last frame, so their last '
-            f'{horizon:.3g} s have no advantage: score at the frame rate (viva score --rate)',
+            f'{lacking} failures have no known value at their end, so their last {horizon:.3g} s '
+            'have no advantage: the column "reason" of their values says why',
             highlight=False,
         )
     for line in content['left_out']:
