@@ -4,9 +4,10 @@
 Compare the labels of advantages near the end of successes and failures, by the rule of their cost.
 
 'before' is the rule of early versions: a failure ends with G = 1 whatever V is, and a step costs
-1/T of its own episode. 'after' is the default of `viva advantage`: a failure ends with the return
-of the scored value, and a step costs 1/T of the longest episode of the task. The rule between
-them, with '--charge-time own', separates the two changes.
+1/T of its own episode. 'after' is the default of `viva advantage`: progress counts as much as
+success is probable, and a step costs 1/T of the longest episode of the task. The rules between
+them separate the changes: 'terminal' ends a failure with the return of the scored value, 'time'
+charges the longest episode, too (`--progress plain`).
 
     viva score recordings/test --out scored
     python -m benchmarks.advantages scored --out benchmarks/results/advantages.json
@@ -30,6 +31,8 @@ from viva_ros.advantage.labels import (
     LONGEST,
     NONE,
     OWN,
+    PLAIN,
+    WEIGHTED,
     Advantages,
     Recipe,
     compute,
@@ -49,8 +52,14 @@ from viva_ros.scoring.store import check_engines, find_scored, read_scored
 
 PROGRAM: Final = 'python -m benchmarks.advantages'
 BEFORE, AFTER = 'before', 'after'
-#: Name to the cost of a step, and whether a failure ends with the return of the scored value.
-RULES: Final = {BEFORE: (OWN, False), 'own time': (OWN, True), AFTER: (LONGEST, True)}
+#: Name to the cost of a step, whether a failure ends with the return of the scored value, and how
+#: progress counts.
+RULES: Final = {
+    BEFORE: (OWN, False, PLAIN),
+    'terminal': (OWN, True, PLAIN),
+    'time': (LONGEST, True, PLAIN),
+    AFTER: (LONGEST, True, WEIGHTED),
+}
 ALL: Final = 'all'
 
 
@@ -58,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
-    recipe = Recipe(args.steps, None, LONGEST, NONE, 0.5, args.positive, 0.0, 0)
+    recipe = Recipe(args.steps, None, LONGEST, NONE, 0.5, args.positive, 0.0, 0, PLAIN)
     content = {
-        'format': 'viva_ros advantages by rule 1', 'date': datetime.now(UTC).date().isoformat(),
+        'format': 'viva_ros advantages by rule 2', 'date': datetime.now(UTC).date().isoformat(),
         'command': shlex.join([*PROGRAM.split(), *argv]), **measure(args.scored, recipe),
     }  # fmt: skip
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -116,8 +125,8 @@ def measure(paths: Sequence[Path], recipe: Recipe) -> dict[str, Any]:
         )
     horizon = horizon_of(episodes, recipe)
     rules = {}
-    for name, (charge_time, of_value) in RULES.items():
-        chosen = replace(recipe, charge_time=charge_time)
+    for name, (charge_time, of_value, progress) in RULES.items():
+        chosen = replace(recipe, charge_time=charge_time, progress=progress)
         found = compute(episodes, tasks, chosen, outcome_frame and of_value)
         rules[name] = of_rule(found, thresholds(found, recipe.share), horizon)
     return {'engine': engine, 'outcome_frame': outcome_frame, 'horizon': horizon,

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viva_ros.advantage.estimator import (
+    FAILED,
     dropped,
     effect,
+    expected_value,
     indicator,
     n_step_advantage,
     sign_changes,
@@ -85,6 +87,32 @@ def test_failure_with_outcome_frame_ends_with_minus_success(
     )
     assert found[-1] == pytest.approx(-success, abs=1e-9)
     assert found[-1] <= 0.0
+
+
+def test_expected_value_is_progress_of_success_and_minus_1_in_failure() -> None:
+    # success .5, progress .6: .5 * .6 - .5 = -.2; on a way home progress is below 0
+    progress = np.array([0.0, 0.6, 0.6, 1.0, 0.6, -0.5, NAN])
+    success = np.array([1.0, 1.0, 0.5, 1.0, 0.0, 0.5, 0.5])
+    found = expected_value(progress + success - 1.0, progress)
+    np.testing.assert_allclose(found, [0.0, 0.6, -0.2, 1.0, -1.0, -0.75, NAN], atol=1e-12)
+
+
+@given(lengths, st.floats(0.1, 100.0), st.floats(1.0, 4.0), st.data())
+def test_progress_of_a_lost_attempt_is_never_positive(length, steps, longer, data) -> None:
+    # Up to the fault as in a success; then success 0 and any progress.
+    fault = data.draw(st.integers(0, length - 1))
+    after = data.draw(st.lists(unit, min_size=length - fault, max_size=length - fault))
+    progress = np.concatenate([perfect(length)[:fault], after])
+    values = expected_value(progress + (np.arange(length) < fault) - 1.0, progress)
+    found = n_step_advantage(values, steps, terminal=FAILED, scale=longer * length)
+    assert (found[fault:] <= 0.0).all()
+
+
+@given(lengths, st.floats(0.1, 100.0))
+def test_expected_value_of_perfect_success_has_zero_advantage(length: int, steps: float) -> None:
+    progress = perfect(length)
+    found = n_step_advantage(expected_value(progress, progress), steps, terminal=0.0)
+    assert (found == 0.0).all()
 
 
 def test_terminal_return_is_that_of_the_scored_value() -> None:

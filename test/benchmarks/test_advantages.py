@@ -28,7 +28,7 @@ def test_failure_end_is_positive_before_and_not_after(tmp_path: Path) -> None:
     # N is 10 frames. Before: A = 1.9 - k/30 - 1 with k = 9 .. 0, mean .75; after: -k/30
     assert ends['before']['positive']['value'] == 1.0
     assert ends['before']['advantage']['value'] == pytest.approx(0.75)
-    for name in ('own time', 'after'):
+    for name in ('terminal', 'time', 'after'):
         assert ends[name]['positive']['value'] == 0.0
         assert ends[name]['advantage']['value'] == pytest.approx(-0.15)
     assert content['rules']['after']['lift']['by_time']['failures']['share'][:2] == [0.0, 0.0]

@@ -111,13 +111,19 @@ def test_failure_with_outcome_frame_ends_at_most_at_zero(tmp_path, smoothing: st
         write_scored(
             tmp_path, f'r{number}', (one.sum(axis=1) - 1).tolist(), False, parts=one.tolist()
         )
-    assert main([str(tmp_path), '--smoothing', smoothing]) == 0
+    assert main([str(tmp_path), '--smoothing', smoothing, '--progress', 'plain']) == 0
     for number, one in enumerate(parts):
         last = rows(tmp_path, f'r{number}')['advantage'][-1]
         assert last <= 0.0
         if smoothing != 'average':
             assert last == pytest.approx(-one[-1, 1])
     assert json.loads((tmp_path / 'advantage.json').read_text())['outcome_frame'] is True
+    assert main([str(tmp_path), '--smoothing', smoothing]) == 0
+    for number, one in enumerate(parts):
+        last = rows(tmp_path, f'r{number}')['advantage'][-1]
+        assert last <= 0.0
+        if smoothing != 'average':
+            assert last == pytest.approx(-one[-1, 1] * (1.0 + one[-1, 0]))
 
 
 def test_frames_faster_than_values_end_at_last_value(tmp_path: Path) -> None:
@@ -125,7 +131,8 @@ def test_frames_faster_than_values_end_at_last_value(tmp_path: Path) -> None:
     parts = [(0.5, 0.1)] * 11
     for name, success in (('failed', False), ('done', True)):
         write_scored(tmp_path, name, [-0.4] * 11, success, asked=3, parts=parts)
-    assert main([str(tmp_path), '--horizon', '0.3', '--charge-time', 'own']) == 0
+    options = ['--horizon', '0.3', '--charge-time', 'own', '--progress', 'plain']
+    assert main([str(tmp_path), *options]) == 0
     failed, done = (rows(tmp_path, name)['advantage'] for name in ('failed', 'done'))
     assert failed[:10] == pytest.approx([-0.3] * 7 + [-0.3, -0.2, -0.1])
     assert done[:10] == pytest.approx([-0.3] * 7 + [1.2, 1.3, 1.4])
@@ -137,19 +144,49 @@ def test_end_of_failure_without_known_progress_is_unknown(tmp_path: Path, capsys
     values = [-0.4] * 10 + [NAN]
     for name, success in (('failed', False), ('done', True)):
         write_scored(tmp_path, name, values, success, parts=parts)
-    assert main([str(tmp_path), '--horizon', '0.3']) == 0
+    assert main([str(tmp_path), '--horizon', '0.3', '--progress', 'plain']) == 0
     failed, done = (rows(tmp_path, name)['advantage'] for name in ('failed', 'done'))
     assert [one is None for one in failed] == [False] * 7 + [True] * 4
     assert [one is None for one in done] == [False] * 7 + [True] + [False] * 2 + [True]
     shown = ' '.join(capsys.readouterr().out.split())
     assert '1 failures have no known value at their end' in shown
+    assert main([str(tmp_path), '--horizon', '0.3']) == 0  # the return -1 of a failure is known
+    assert [one is None for one in rows(tmp_path, 'failed')['advantage']] == [False] * 7 + [
+        True
+    ] + [False] * 2 + [True]
+    assert 'no known value' not in capsys.readouterr().out
 
 
 def test_failure_on_the_way_home_ends_with_minus_success(tmp_path: Path) -> None:
     # The published progress is 0, that in V is -.3: V = -.3 + .1 - 1.
     write_scored(tmp_path, 'a', [-0.4, -1.2], False, parts=[(0.5, 0.1), (0.0, 0.1)])
-    assert main([str(tmp_path), '--horizon', '0.1']) == 0
+    assert main([str(tmp_path), '--horizon', '0.1', '--progress', 'plain']) == 0
     assert rows(tmp_path, 'a')['advantage'][-1] == pytest.approx(-0.1)
+    assert main([str(tmp_path), '--horizon', '0.1']) == 0
+    assert rows(tmp_path, 'a')['advantage'][-1] == pytest.approx(-0.1 * (1.0 - 0.3))
+
+
+def test_progress_of_a_lost_attempt_gives_no_positive_step(tmp_path: Path) -> None:
+    # Progress rises by .05 a step, twice as fast as in the success, but success is 0.
+    rise = np.arange(20) / 20
+    write_scored(tmp_path, 'lost', (rise - 1).tolist(), False, parts=[(p, 0.0) for p in rise])
+    steps = np.arange(1, 41) / 40
+    write_scored(tmp_path, 'done', steps.tolist(), True, parts=[(p, 1.0) for p in steps])
+    share = {}
+    for rule in ('plain', 'weighted'):
+        assert main([str(tmp_path), '--progress', rule, '--horizon', '0.2']) == 0
+        share[rule] = np.mean(rows(tmp_path, 'lost')['indicator'])
+    assert share['plain'] > 0.8
+    assert share['weighted'] == 0.0
+    assert json.loads((tmp_path / 'advantage.json').read_text())['recipe']['progress'] == rule
+
+
+def test_weighted_progress_needs_an_outcome_frame(tmp_path: Path) -> None:
+    write_scored(tmp_path, 'a', perfect(4))
+    with raises('progress-weighted', '--progress is weighted', '--progress plain'):
+        main([str(tmp_path), '--progress', 'weighted'])
+    assert main([str(tmp_path), '--progress', 'plain']) == 0
+    assert main([str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize(

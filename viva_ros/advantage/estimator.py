@@ -12,6 +12,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,29 @@ DIGITS = 12  # decimals kept: a perfect value has an advantage of 0, not 1e-17
 Mask = NDArray[np.bool_]
 
 
+#: G[T] of a failure for the expected value, which ends it at -1.
+FAILED: Final = 2.0
+
+
+def expected_value(values: Array, progress: Array) -> Array:
+    """
+    Return the value in which progress counts as much as success is probable.
+
+    V = success progress - (1 - success) = success (1 + progress) - 1
+
+    It is the expectation over the outcome of a value that is the progress of a success and -1 in
+    a failure, as the return of RECAP is. In progress + success - 1 the progress of an attempt that
+    is lost raises V, and so makes steps positive that cannot lead to success.
+
+    :param values: progress + success - 1, (T,)
+    :param progress: in these values, in [-1, 1], (T,)
+    :returns: (T,), in [-1, 1]; NaN where one is unknown
+    """
+    success = values + 1.0 - progress
+    weighted: Array = success * (1.0 + progress) - 1.0
+    return weighted
+
+
 def terminal_return(success: bool, progress: float | None = None) -> float:
     """
     Return G[T], the return of the last step, as the scored value defines it.
@@ -32,7 +56,8 @@ def terminal_return(success: bool, progress: float | None = None) -> float:
     G[T] = 1                    on failure, for V = 1 - G (arXiv 2604.08168, eq. 2)
     G[T] = 2 - progress[T]      on failure, for V = progress + success - 1 (outcome frame)
 
-    With an outcome frame V ends a failure at progress[T] - 1, so G[T] is 1 minus that.
+    With an outcome frame V ends a failure at progress[T] - 1, so G[T] is 1 minus that. For
+    ``expected_value`` G[T] of a failure is ``FAILED``.
 
     :param progress: in V of the last step, in [-1, 1], NaN if unknown; None without an outcome
         frame
@@ -54,7 +79,8 @@ def n_step_advantage(
 
     where G^ = 1 - V. G[T] must be that of the scored value, see ``terminal_return``. Then a
     perfect value ends a failure with A[T] = 0, and any value with an outcome frame ends it with
-    A[T] = 2 - progress[T] - success[T] - (2 - progress[T]) = -success[T], never above 0.
+    A[T] = 2 - progress[T] - success[T] - (2 - progress[T]) = -success[T], never above 0; its
+    expected value with A[T] = -success[T] (1 + progress[T]).
 
     With S = T the cost of the rest is that of training, and a perfect value has A = 0 at each step
     of a success. A larger S, the longest episode of the task, charges for time as RECAP does: then

@@ -12,8 +12,10 @@ from typing import Final
 import numpy as np
 
 from viva_ros.advantage.estimator import (
+    FAILED,
     Effect,
     effect,
+    expected_value,
     indicator,
     n_step_advantage,
     terminal_return,
@@ -27,6 +29,7 @@ from viva_ros.scoring.store import Scored, ScoredEpisode, filled
 
 NONE, AVERAGE, MEDIAN = 'none', 'average', 'median'
 OWN, LONGEST = 'own', 'longest'
+PLAIN, WEIGHTED = 'plain', 'weighted'
 RATES_ALIKE: Final = 0.05  # largest relative difference of control rates that count as equal
 PARTS_ALIKE: Final = 1e-3  # largest difference of V from progress + success - 1, rounding only
 
@@ -45,6 +48,8 @@ class Recipe:
     :param share: share of positive steps, for each task, in (0, 1)
     :param drop: share of steps without the indicator, in [0, 1)
     :param seed: seed of the dropped steps
+    :param progress: WEIGHTED if progress counts as much as success is probable, PLAIN for the
+        value as it is scored; without an outcome frame, PLAIN
     """
 
     steps: int | None
@@ -55,6 +60,7 @@ class Recipe:
     share: float
     drop: float
     seed: int
+    progress: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Advantages:
     :param filled: values, interpolated between estimates, (M,)
     :param plain: advantages of these values, (M,)
     :param final: advantages of the smoothed values, (M,); equal to ``plain`` without smoothing
-    :param terminal: G[T] of the smoothed values; NaN if unknown
+    :param terminal: G[T] of the last; NaN if unknown
     """
 
     episode: ScoredEpisode
@@ -131,6 +137,22 @@ def _named(tables: Sequence[Scored]) -> str:
     return f'{tables[0].path}{more}'
 
 
+def with_progress(recipe: Recipe, chosen: str | None, outcome_frame: bool) -> Recipe:
+    """
+    Return the recipe with the rule of progress that the value allows.
+
+    :param chosen: by the user; None: WEIGHTED if the value allows it
+    :raises ConfigurationError: if WEIGHTED is chosen for a value without an outcome frame
+    """
+    if chosen == WEIGHTED and not outcome_frame:
+        raise ConfigurationError(
+            'progress-weighted',
+            f'--progress is {WEIGHTED}, but these values do not separate progress and success: '
+            f'leave it out, use --progress {PLAIN}, or score with an engine that outputs both',
+        )
+    return replace(recipe, progress=chosen or (WEIGHTED if outcome_frame else PLAIN))
+
+
 def horizon_of(episodes: Sequence[ScoredEpisode], recipe: Recipe) -> float:
     """
     Return N in seconds.
@@ -194,18 +216,21 @@ def _of_episode(
     check_spacing(one, horizon, period)
     scale = max(longest / period, float(count)) if recipe.charge_time == LONGEST else None
     values, progress = filled(one.values, one.asked), filled(one.progress, one.asked)
+    success = bool(one.entry['success'])
+    weighted = outcome_frame and recipe.progress == WEIGHTED
+    scored = expected_value(values, progress) if weighted else values
 
     def advantages(values: Array, progress: Array) -> tuple[Array, float]:
         last = float(progress[count - 1]) if outcome_frame else None
-        terminal = terminal_return(bool(one.entry['success']), last)
+        terminal = FAILED if weighted and not success else terminal_return(success, last)
         found = np.full(len(values), np.nan)
         found[:count] = n_step_advantage(
             values[:count], horizon / period, terminal=terminal, scale=scale
         )
         return found, terminal
 
-    plain, _ = advantages(values, progress)
-    smoothed = (smooth(series, recipe, period) for series in (values, progress))
+    plain, _ = advantages(scored, progress)
+    smoothed = (smooth(series, recipe, period) for series in (scored, progress))
     return Advantages(one, task, values, plain, *advantages(*smoothed))
 
 

@@ -20,7 +20,7 @@ from viva_ros.advantage.labels import Advantages, Recipe, indicators
 from viva_ros.console.palette import GREEN, GREY, RED
 from viva_ros.scoring.store import known_number, tool_version
 
-FORMAT = 'viva_ros advantages 2'
+FORMAT = 'viva_ros advantages 3'
 END, BIN = 5.0, 0.5  # of the positive share by time to the end, s
 GROUPS = {'successes': (True, GREEN), 'failures': (False, RED)}
 

@@ -23,12 +23,15 @@ from viva_ros.advantage.labels import (
     MEDIAN,
     NONE,
     OWN,
+    PLAIN,
+    WEIGHTED,
     Recipe,
     compute,
     has_outcome_frame,
     horizon_of,
     with_corrections,
     with_outcomes,
+    with_progress,
 )
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError, RecordingError
@@ -58,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     horizon = horizon_of([one for one, _ in labelled], recipe)
     outcome_frame = has_outcome_frame(tables)
+    recipe = with_progress(recipe, args.progress, outcome_frame)
     found = compute(
         [one for one, _ in labelled], [task for _, task in labelled], recipe, outcome_frame
     )
@@ -90,6 +94,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--charge-time', choices=(LONGEST, OWN), default=LONGEST,
         help='Cost of a step: 1/T of the longest episode of the task, or of its own episode '
         '(default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--progress', choices=(WEIGHTED, PLAIN),
+        help='Progress counts as much as success is probable, or as in the value that is scored '
+        f'(default: {WEIGHTED} if the values separate progress and success)',
     )  # fmt: skip
     parser.add_argument(
         '--smoothing', choices=(NONE, AVERAGE, MEDIAN), default=NONE,
@@ -145,7 +154,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         )
     return Recipe(
         steps, args.horizon, args.charge_time, args.smoothing, args.window, args.positive,
-        args.drop, args.seed,
+        args.drop, args.seed, PLAIN,
     )  # fmt: skip
 
 
