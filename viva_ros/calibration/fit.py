@@ -165,9 +165,9 @@ def usual_failures(series: ValueSeries, rules: RuleSettings) -> list[ValueSeries
 
     success, progress = of(series.success), of(series.progress)
     standing = ValueSeries(
-        stamps, np.full_like(values, values[0]), *(
-            None if one is None else np.full_like(one, one[0]) for one in (success, progress)
-        ),
+        stamps, np.full_like(values, values[0]),
+        None if success is None else np.full_like(success, success[0]),
+        None if progress is None else np.full_like(progress, progress[0]),
     )  # fmt: skip
     step = int(np.median(np.diff(stamps))) if len(stamps) > 1 else round(1e9)
     at = int(np.searchsorted(stamps, stamps[0] + FAILING * (stamps[-1] - stamps[0])))
