@@ -71,11 +71,14 @@ class Unreachable:
 
     def text(self, kind: str, threshold: float) -> str:
         """Return the fault with its remedy."""
-        how = 'seldom' if self.seldom else 'never'
-        limit = 'largest value in a usual failure' if self.seldom else 'largest possible value'
+        if self.seldom:
+            return (
+                f'the rule {kind} seldom raises an alarm: its threshold is {threshold:.3g}, its '
+                f'largest value in a usual failure {self.largest:.3g}: {self._remedy(kind)}'
+            )
         return (
-            f'the rule {kind} {how} raises an alarm: its threshold is {threshold:.3g}, its '
-            f'{limit} {self.largest:.3g}: {self._remedy(kind)}'
+            f'the rule {kind} never raises an alarm: its threshold is {threshold:.3g}, its '
+            f'largest possible value {self.largest:.3g}: {self._remedy(kind)}'
         )
 
     def _remedy(self, kind: str) -> str:
