@@ -41,7 +41,7 @@ from benchmarks.supervision.retries import worth
 from viva_ros.console.program import ConsoleProgram, run
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import command_line
-from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.core.detection.thresholds import Calibration, announce
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.split import (
@@ -165,6 +165,8 @@ def measure(
         if watcher.name == BOTH:
             made = {task: own(folder, task, engine, alpha) or one for task, one in made.items()}
             content['cost'] = cost(tested[:40], made)
+        if watcher.name != CLOCK:
+            announce(made, note, watcher.name)
         rows = [watch(watcher, case, made) for case in tested]
         watched[watcher.name], figures[watcher.name] = rows, measures(rows, made)
     return watched, {**content, 'watchers': figures}

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from viva_ros.calibration.fit import (
 from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.reference import DONE_ABOVE, Reference
 from viva_ros.core.detection.rules import RULES, Rule, RuleSettings, value_rules
-from viva_ros.core.detection.thresholds import Threshold
+from viva_ros.core.detection.thresholds import Calibration, Threshold
 from viva_ros.core.events import Level
 
 S = 1_000_000_000
@@ -216,19 +217,44 @@ def test_smallest_spread_of_an_added_rule_follows_its_unit(monkeypatch) -> None:
     assert least_spread('stall', by_progress) == 1.0  # of its statistic, which is in spreads
 
 
+def options_of(text: str) -> dict[str, object]:
+    """Return the options of 'viva calibrate' in a text, as arguments of ``calibrate``."""
+    words = text.split()
+    found: dict[str, object] = {
+        name.removeprefix('--').replace('-', '_'): float(value)
+        for name, value in pairwise(words)
+        if name in ('--alpha', '--warn-alpha', '--done-above')
+    }
+    rules = words[words.index('--rules') + 1 :] if '--rules' in words else list(RULES)
+    choice = CalibrationOptions(tuple(rules), done_above=found.pop('done_above', None))
+    return {**found, 'choice': choice}
+
+
+def check_remedies(made: Calibration, episodes: list[ValueSeries]) -> None:
+    """Try the remedy of each announced rule: afterwards it is not announced."""
+    settings = {
+        'engine': made.engine, 'task': made.task, 'rate': made.rate, 'alpha': made.alpha,
+        'warn_alpha': made.warn_alpha,
+    }  # fmt: skip
+    for kind, one in made.unreachable.items():
+        text = one.text(kind, made.thresholds[kind].alarm)
+        mended = calibrate(episodes, made.rules, **{**settings, **options_of(text)})
+        assert kind not in mended.unreachable, text
+        assert (kind in mended.thresholds) == (kind in one.rules or not math.isnan(one.alpha))
+        if one.rules:
+            assert not mended.unreachable, text
+
+
 @pytest.mark.medium
 def test_unreachable_rule_is_found_and_its_remedy_helps() -> None:
     # 45 s are 150 spreads of .3 s: 4.5 for drop, whose largest value is 2.
     episodes = one_pauses(45.0)
     made = calibrate(episodes, RuleSettings(), **LARGEST_SCORE)
     assert made.thresholds['drop'].alarm > 2.0
-    assert {kind: one.largest for kind, one in made.unreachable.items()} == {
-        'drop': 2.0, 'no_rise': 2.0, 'floor': 1.0,
-    }  # fmt: skip
-    for kind, one in made.unreachable.items():
-        again = CalibrationOptions(one.rules)
-        mended = calibrate(episodes, RuleSettings(), choice=again, **LARGEST_SCORE)
-        assert mended.thresholds[kind].alarm < one.largest and kind not in mended.unreachable
+    never = {kind: one.largest for kind, one in made.unreachable.items() if not one.seldom}
+    assert never == {'drop': 2.0, 'no_rise': 2.0, 'floor': 1.0}
+    assert {'stall', 'slope'} == set(made.unreachable) - set(never)  # 46 s, in successes of 15 s
+    check_remedies(made, episodes)
 
 
 def test_calibration_without_a_reachable_rule_is_refused() -> None:
@@ -237,10 +263,11 @@ def test_calibration_without_a_reachable_rule_is_refused() -> None:
     episodes = [hopeless if number % 10 == 0 else certain for number in range(40)]
     floor = {'engine': 'e', 'task': 't', 'rate': 10.0, 'choice': CalibrationOptions(('floor',))}
     # 4 of the 32 successes have a probability of success of 0, below which nothing is.
-    texts = 'no rule could raise', 'floor', 'possible value 0', 'larger --alpha'
+    # 28 are certain: the 28-th of 33 is that of alpha = 5 / 33 = .1515..
+    texts = 'no rule could raise', 'floor', 'possible value 0', '--alpha 0.152 --warn-alpha 0.152'
     with raises('calibration-unreachable', *texts):
         calibrate(episodes, RuleSettings(), alpha=0.1, **floor)
-    made = calibrate(episodes, RuleSettings(), alpha=0.2, **floor)  # the remedy
+    made = calibrate(episodes, RuleSettings(), alpha=0.152, **floor)  # the remedy
     assert made.thresholds['floor'].alarm == pytest.approx(-1.0) and not made.unreachable
 
 
@@ -254,6 +281,43 @@ def test_done_level_is_learnt_from_the_reference_episodes() -> None:
     assert learn(shaping, rules, indexed=True, done_above=0.5).done_above == 0.5
     unknown = replace(ramp(), values=np.full(150, math.nan))
     assert learn([unknown], rules, indexed=False).done_above == DONE_ABOVE
+
+
+@pytest.mark.parametrize('ends', [(0.9, -0.5), (-0.5, 0.9, 0.92), (0.9, -0.5, 0.88, 0.2)])
+def test_done_level_ignores_a_wrong_end_among_few_successes(ends: tuple[float, ...]) -> None:
+    shaping = [ramp(end=end) for end in ends]
+    assert 0.8 < learn(shaping, RuleSettings(), indexed=False).done_above < 0.9
+
+
+def test_widely_spread_ends_all_set_the_done_level() -> None:
+    ends = np.linspace(0.5, 0.9, 9)  # median .7; median absolute deviation .1
+    expected = learn([ramp(end=end + 0.01) for end in ends], RuleSettings(smoothing=0.0), False)
+    assert expected.done_above == pytest.approx(0.54 - 0.03)  # 10 % quantile: .5 + .8 * .05
+
+
+def test_low_done_level_is_announced_and_its_remedy_helps() -> None:
+    episodes = [ramp() for _ in range(40)]  # from -.6 to .9
+    low = CalibrationOptions(done_above=-0.2)
+    made = calibrate(episodes, RuleSettings(), choice=low, **LARGEST_SCORE)
+    (text,) = made.warnings
+    assert 'no_rise, stall, slope judge only values below the done level of -0.2' in text
+    mended = calibrate(episodes, RuleSettings(), **{**LARGEST_SCORE, **options_of(text)})
+    assert not mended.warnings and mended.expected.done_above > 0.8
+
+
+def test_done_successes_do_not_enter_the_scale_of_no_rise() -> None:
+    # Done after 3 s, before the window of 4 s is filled: no reading. The others take 12 s.
+    quick = replace(ramp(), values=np.clip(-0.6 + 0.5 * ramp().stamps / S, -0.6, 0.9))
+    slow = [ramp() for _ in range(40)]
+    mixed = [quick if number % 10 in (4, 5) else one for number, one in enumerate(slow)]
+    plain, made = (
+        calibrate(some, RuleSettings(), engine='e', task='t', rate=10.0) for some in (slow, mixed)
+    )
+    assert scores(quick, RuleSettings(), made.expected)['no_rise'] == -math.inf
+    same = plain.thresholds['no_rise'].alarm
+    assert made.thresholds['no_rise'].alarm == pytest.approx(same, abs=0.1)
+    none = calibrate([quick] * 40, RuleSettings(), engine='e', task='t', rate=10.0)
+    assert 'no_rise' not in none.thresholds and 'stall' in none.thresholds
 
 
 def test_other_episodes_do_not_change_the_reference() -> None:
@@ -275,7 +339,7 @@ def test_done_level_out_of_range_is_refused(level: float) -> None:
         CalibrationOptions(done_above=level)
 
 
-KINDS = ('smooth', 'quantized', 'noisy', 'outliers')
+KINDS = ('smooth', 'quantized', 'noisy', 'outliers', 'low final', 'glitch')
 
 
 def synthetic(kind: str, generator: np.random.Generator) -> ValueSeries:
@@ -285,7 +349,10 @@ def synthetic(kind: str, generator: np.random.Generator) -> ValueSeries:
     begin = generator.uniform(0.3, 0.6) * seconds
     at = np.arange(0.0, seconds + pause, 0.2)
     part = (np.minimum(at, begin) + np.maximum(at - begin - pause, 0.0)) / seconds
-    values = -0.5 + 1.45 * part
+    rare = generator.random() < 0.12
+    values = -0.5 + (0.9 if kind == 'low final' and rare else 1.45) * part
+    if kind == 'glitch' and rare:
+        values[len(at) // 2 :][:5] = -0.9  # for 1 s
     if kind == 'quantized':
         values = np.round(values / 0.05) * 0.05
     if kind in ('noisy', 'outliers'):
@@ -293,24 +360,57 @@ def synthetic(kind: str, generator: np.random.Generator) -> ValueSeries:
     return ValueSeries(np.round(at * S).astype(np.int64), np.clip(values, -1.0, 1.0))
 
 
+FAILURES = ('falls', 'stands', 'never rises')
+
+
+def synthetic_failure(kind: str, generator: np.random.Generator) -> ValueSeries:
+    """Return a failure that begins at half of a success or at once, and lasts as long again."""
+    success = synthetic('smooth', generator)
+    count, step = len(success.values), int(success.stamps[1])
+    begin = success.values[: 1 if kind == 'never rises' else count // 2]
+    last = -1.0 if kind == 'falls' else begin[-1]
+    failing = last + generator.normal(0.0, 0.01, count)
+    values = np.clip(np.concatenate([begin, failing]), -1.0, 1.0)
+    return ValueSeries(step * np.arange(len(values)), values)
+
+
 @pytest.mark.medium
-@settings(max_examples=40, derandomize=True, deadline=None)
-@given(st.sampled_from(KINDS), st.integers(0, 2**32 - 1), st.booleans())
-def test_every_rule_stays_reachable(kind: str, seed: int, indexed: bool) -> None:
-    generator = np.random.default_rng(seed)
+@pytest.mark.parametrize('indexed', [False, True])
+@pytest.mark.parametrize('kind', KINDS)
+def test_failures_exceed_every_threshold_that_is_not_announced(kind: str, indexed: bool) -> None:
+    generator = np.random.default_rng(10 + KINDS.index(kind))
+    episodes = [synthetic(kind, generator) for _ in range(30)]
     made = calibrate(
-        [synthetic(kind, generator) for _ in range(30)], RuleSettings(), engine='e', task='t',
-        rate=5.0, choice=CalibrationOptions(indexed=indexed),
+        episodes, RuleSettings(), engine='e', task='t', rate=5.0,
+        choice=CalibrationOptions(indexed=indexed),
     )  # fmt: skip
-    assert not made.unreachable, made.warnings
     assert set(made.thresholds) == set(value_rules())
+    assert not made.blind and made.expected.done_above > 0.5
+    if kind not in ('outliers', 'glitch') and not indexed:
+        assert not made.unreachable, made.warnings
+    found = [
+        scores(synthetic_failure(failure, generator), RuleSettings(), made.expected)
+        for failure in FAILURES
+    ]
+    for rule in made.thresholds.keys() - made.unreachable.keys():
+        reached = max(score[rule] for score in found)
+        assert reached > made.thresholds[rule].alarm, (rule, reached, made.thresholds, made.rise)
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize('kind', ['outliers', 'glitch'])
+def test_remedies_of_calibration_help(kind: str) -> None:
+    generator = np.random.default_rng(5)
+    episodes = [synthetic(kind, generator) for _ in range(40)]
+    made = calibrate(episodes, RuleSettings(), engine='e', task='t', rate=5.0, alpha=0.05)
+    check_remedies(made, episodes)
 
 
 @pytest.mark.medium
 @pytest.mark.parametrize('kind', KINDS)
 def test_promise_holds_for_any_kind_of_success(kind: str) -> None:
     generator, alpha, alarms, trials = np.random.default_rng(KINDS.index(kind)), 0.1, 0, 0
-    for _ in range(20):
+    for _ in range(15):
         episodes = [synthetic(kind, generator) for _ in range(37)]
         made = calibrate(episodes, RuleSettings(), engine='e', task='t', rate=5.0, alpha=alpha)
         for _ in range(20):
@@ -318,8 +418,8 @@ def test_promise_holds_for_any_kind_of_success(kind: str) -> None:
             alarms += any(found[k] > one.alarm for k, one in made.thresholds.items())
             trials += 1
     # The share of each calibration is Beta(27, 4) with 30 episodes that set the threshold: the
-    # variance of the mean over 20 calibrations is that of the shares plus the binomial one.
-    variance = 27 * 4 / (31**2 * 32) / 20 + alpha * (1 - alpha) / trials
+    # variance of the mean over 15 calibrations is that of the shares plus the binomial one.
+    variance = 27 * 4 / (31**2 * 32) / 15 + alpha * (1 - alpha) / trials
     assert alarms / trials <= alpha + 2.33 * math.sqrt(variance)  # 99 %
 
 

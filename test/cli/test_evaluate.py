@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,13 @@ from support.recordings import RISING, make_label, write_recording
 from viva_ros.cli import calibrate
 from viva_ros.cli.evaluate import by_name, main, mean_duration
 from viva_ros.core.detection.rules import RuleSettings
-from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file, load
+from viva_ros.core.detection.thresholds import (
+    Calibration,
+    Threshold,
+    Unreachable,
+    calibration_file,
+    load,
+)
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.evaluation.results import Result
@@ -116,6 +123,28 @@ def test_alpha_other_than_that_of_engine_is_refused(
     for option in ([], ['--alpha', '0.01']):
         with raises('calibration-episodes', 'rate of 0.01'):
             main([*command, *option])
+
+
+def test_rules_that_never_alarm_are_announced(
+    evaluation_folders, worth_engine_folder, tmp_path: Path, capsys
+) -> None:
+    calibration, test = evaluation_folders
+    path = own_calibration(worth_engine_folder, 0.2)
+    replace(load(path), unreachable={'drop': Unreachable(2.0, ('drop',))}).save(path)
+    command = [str(test), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
+    assert main([*command, '--calibration-recordings', str(calibration)]) == 0
+    text = "warning: ViVa: task 'tray_lift': the rule drop never raises an alarm: its threshold"
+    assert capsys.readouterr().err.count(text) == 1
+
+
+def test_rate_that_the_images_do_not_reach_is_refused(
+    evaluation_folders, worth_engine_folder, tmp_path: Path
+) -> None:
+    calibration, test = evaluation_folders
+    own_calibration(worth_engine_folder, 0.2, rate=30.0)
+    command = [str(test), '--engine', str(worth_engine_folder), '--out', str(tmp_path / 'x.json')]
+    with raises('recording-spacing', 'at 10 Hz, must be at 30 Hz', 'use --rate 10,'):
+        main([*command, '--calibration-recordings', str(calibration), '--rate', '30'])
 
 
 def commands_in(text: str) -> list[list[str]]:

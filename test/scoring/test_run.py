@@ -4,15 +4,22 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.errors import raises
 from support.recordings import RISING, make_label, write_recording
 
 from viva_ros.cli.score import main
 from viva_ros.core.detection.rules import RuleSettings
-from viva_ros.core.detection.thresholds import Calibration, Threshold, calibration_file
+from viva_ros.core.detection.thresholds import (
+    Calibration,
+    Threshold,
+    Unreachable,
+    calibration_file,
+)
 from viva_ros.data.open import find
 from viva_ros.scoring.jobs import calibration_of
+from viva_ros.scoring.replay import check_spacing
 from viva_ros.scoring.store import read_scored
 
 
@@ -154,16 +161,65 @@ def test_calibration_of_another_rate_is_refused_or_left_out(
 def test_recorded_monitor_of_another_rate_fails_alone(
     tmp_path: Path, worth_engine_folder, capsys
 ) -> None:
-    replace(calibration(), rate=20.0).save(calibration_file(worth_engine_folder, 'tray_lift'))
+    replace(calibration(), rate=5.0).save(calibration_file(worth_engine_folder, 'tray_lift'))
     folder = tmp_path / 'r'
     folder.mkdir()
     write_recording(folder / 'monitor.mcap', RISING, {0: 0.1})  # published at 10 Hz
     write_recording(folder / 'plain.mcap', RISING)
     command = [str(folder), '--engine', str(worth_engine_folder), '--task', 'tray_lift']
-    assert main([*command, '--rate', '20']) == 2
-    assert 'a monitor at 10 Hz, must be at 20 Hz' in ' '.join(capsys.readouterr().out.split())
+    assert main([*command, '--rate', '5']) == 2
+    assert 'a monitor at 10 Hz, must be at 5 Hz' in ' '.join(capsys.readouterr().out.split())
     assert (folder / 'plain_values.parquet').exists()
     assert not (folder / 'monitor_values.parquet').exists()
+
+
+def test_rate_that_the_images_do_not_reach_is_refused(
+    tmp_path: Path, worth_engine_folder, capsys
+) -> None:
+    path = write_recording(tmp_path / 'one.mcap', RISING)  # 10 Hz
+    command = [str(path), '--engine', str(worth_engine_folder), '--task', 'tray_lift']
+    assert main([*command, '--no-alarms', '--rate', '30']) == 2
+    printed = ' '.join(capsys.readouterr().out.split())
+    assert 'has values at 10 Hz, must be at 30 Hz' in printed and 'use --rate 10,' in printed
+    assert not (tmp_path / 'one_values.parquet').exists()
+    assert main([*command, '--no-alarms', '--rate', '10']) == 0  # the remedy
+    # A monitor with that rate uses slow images too: its own values are taken as they are.
+    with_monitor = write_recording(tmp_path / 'm.mcap', RISING, dict.fromkeys(range(60), 0.1))
+    command[0] = str(with_monitor)
+    assert main([*command, '--no-alarms', '--rate', '30']) == 0
+
+
+@pytest.mark.parametrize(
+    ('steps', 'rate'),
+    [
+        ([0.1] * 20, 10.0),
+        ([0.1, 0.1, 0.2] * 7, 9.0),  # a frame lost now and then: 7.5 Hz
+        ([0.067, 0.133] * 10, 10.0),  # images at 15 Hz
+        ([0.1] * 10 + [5.0] + [0.1] * 10, 10.0),  # a pause
+        ([0.5] * 4, 10.0),  # too few
+        ([0.1] * 20, 11.5),
+    ],
+)
+def test_spacing_of_values_agrees_with_the_rate(steps: list[float], rate: float) -> None:
+    stamps = [round(at * 1e9) for at in np.cumsum([0.0, *steps])]
+    check_spacing(Path('r.mcap'), stamps, rate)
+    if len(steps) > 4:
+        with raises('recording-spacing', 'r.mcap', f'must be at {1.4 * rate:g} Hz', '--rate'):
+            check_spacing(Path('r.mcap'), stamps, 1.4 * rate)
+
+
+def test_rules_that_never_alarm_are_announced_once(
+    tmp_path: Path, worth_engine_folder, capsys
+) -> None:
+    made = replace(calibration(), unreachable={'drop': Unreachable(2.0, ('drop',))})
+    made.save(calibration_file(worth_engine_folder, 'tray_lift'))
+    for name in 'ab':
+        write_recording(tmp_path / f'{name}.mcap', RISING)
+    command = [str(tmp_path), '--engine', str(worth_engine_folder), '--task', 'tray_lift']
+    for _ in range(2):  # of unchanged tables as well
+        assert main(command) == 0
+        text = "warning: task 'tray_lift': the rule drop never raises an alarm"
+        assert capsys.readouterr().out.count(text) == 1
 
 
 def test_missing_calibration_is_none_unless_file_is_named(tmp_path: Path) -> None:

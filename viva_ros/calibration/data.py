@@ -21,7 +21,14 @@ from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import Identities, identities_of
 from viva_ros.engine.api import Engine
 from viva_ros.scoring.replay import check_rate
-from viva_ros.scoring.scorer import RATE, ScoredSample, estimates, replay_for_engine, series_of
+from viva_ros.scoring.scorer import (
+    RATE,
+    ScoredSample,
+    check_sample_spacing,
+    estimates,
+    replay_for_engine,
+    series_of,
+)
 from viva_ros.scoring.series import ValueSeries
 from viva_ros.scoring.store import read_samples
 
@@ -71,7 +78,8 @@ def calibration_series(
     :returns: the value series, and the number of recordings left out
     :raises CalibrationError: if a recording is a failure or of the training, or a joint position
         is not finite
-    :raises RecordingError: if a recording has the values of a monitor at another rate
+    :raises RecordingError: if a recording has the values of a monitor at another rate, or its
+        values are slower than the rate
     """
     console = Console(stderr=True)
     chosen = chosen_recordings(sources, task, console)
@@ -115,9 +123,12 @@ def _samples(
 ) -> list[ScoredSample]:
     current = engine()
     if sources.scored is not None:
-        return read_samples(path, sources.scored, current.info, task, sources.rate)
-    inputs = replay_for_engine(open_recording(path), current.info, sources.rate)
-    return list(estimates(inputs, current))
+        samples = read_samples(path, sources.scored, current.info, task, sources.rate)
+    else:
+        inputs = replay_for_engine(open_recording(path), current.info, sources.rate)
+        samples = list(estimates(inputs, current))
+    check_sample_spacing(path, samples, sources.rate)
+    return samples
 
 
 def check_numbers(path: Path, episodes: Sequence[Episode]) -> None:

@@ -13,12 +13,15 @@ largest over time of the smaller of the two. There is no bound on missed failure
 
 The spread has a floor in the unit of the rule. Without it a statistic in steps, whose usual spread
 is 0, makes one larger step an excess of many spreads, which raises the thresholds of all rules. A
-threshold that its statistic cannot reach is stored as such, with the rules that remedy it.
+threshold that its statistic cannot reach, or reaches in extreme failures only, is stored as such,
+with a remedy.
 """
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final, TypeVar
 
 import numpy as np
@@ -48,8 +51,14 @@ FIFTH: Final = 5
 PARTS: Final = (0.25, 0.5, 0.75)  # bounds of the parts of predicted progress
 SLACK: Final = 0.5  # share of the median slope that is expected: the allowance of the CUSUM
 LEAST_SPREAD: Final = 0.03  # in units of value; times the unit of a rule
-DONE_QUANTILE: Final = 0.1  # of the final values
+DONE_QUANTILE: Final = 0.1  # of the final values without outliers
 DONE_MARGIN: Final = 0.03  # below that quantile
+FAR: Final = 3.0  # standard deviations below the median, from which a final value is an outlier
+MAD: Final = 1.4826  # standard deviation of a normal distribution, in median absolute deviations
+FAILING: Final = 0.5  # share of a success after which a usual failure begins
+SHAPES: Final = 9  # reference episodes from which usual failures are made, at most
+HALF: Final = 0.5
+LARGEST_ALPHA: Final = 0.5  # that a remedy proposes
 
 T = TypeVar('T')
 
@@ -91,22 +100,108 @@ def learn(
 
 def done_level(shaping: Sequence[ValueSeries], rules: RuleSettings) -> float:
     """
-    Return the done level: a margin below a low quantile of the final smoothed values.
+    Return the done level: a margin below a low quantile of the usual final smoothed values.
 
-    A low quantile, since the value of most successes must pass the level. The margin keeps the
-    noise of a finished task above it: a robot that waits at the end would otherwise stall there,
-    and set the thresholds. Measured on 48 and 20 simulated successes, and on the same with a value
-    that stands at .80 to .87 (stalls shortly before the end): a level of .8 finds no stall, this
-    one .87 and .73, without a margin .99 and .88; but if the robot waits for 6 s at the end,
-    the threshold of stall is 2.6 s with the margin, 9.8 s without, and 8.0 s from the median with
-    the margin (tray_lift).
+    Final values far below the median are left out: a low quantile of 2 to 9 values is about the
+    smallest, so that one success with a wrong value at its end would set the level, and the rules
+    of the rise would hardly judge the others. A low quantile, since the value of most successes
+    must pass the level. The margin keeps the noise of a finished task above it: a robot that
+    waits at the end would otherwise stall there, and set the thresholds. Measured on 48 and 20
+    simulated successes, and on the same with a value that stands at .80 to .87 (stalls shortly
+    before the end): a level of .8 finds no stall, this one .87 and .73, without a margin .99 and
+    .88; but if the robot waits for 6 s at the end, the threshold of stall is 2.6 s with the
+    margin, 9.8 s without, and 8.0 s from the median with the margin (tray_lift).
 
     :returns: ``DONE_ABOVE`` without a known value
     """
     finals = [final for one in shaping if math.isfinite(final := _final(one, rules))]
     if not finals:
         return DONE_ABOVE
-    return float(np.quantile(finals, DONE_QUANTILE)) - DONE_MARGIN
+    return float(np.quantile(without_low(finals), DONE_QUANTILE)) - DONE_MARGIN
+
+
+def without_low(values: Sequence[float]) -> list[float]:
+    """
+    Return the values without those far below their median.
+
+    Far is ``FAR`` times the standard deviation, from the median absolute deviation, at least
+    ``LEAST_SPREAD``. Of an even number the upper median and the lower deviation are used: of two
+    values that differ much the higher remains.
+
+    :param values: at least one, in units of value
+    """
+    middle = statistics.median_high(values)
+    deviation = MAD * statistics.median_low([abs(value - middle) for value in values])
+    return [one for one in values if one >= middle - FAR * max(deviation, LEAST_SPREAD)]
+
+
+def usual_rise(shaping: Sequence[ValueSeries], rules: RuleSettings) -> tuple[float, float] | None:
+    """
+    Return the median of the first and of the last smoothed values; None without a value.
+
+    The last are without those far below their median.
+    """
+    known = [one for one in shaping if math.isfinite(_final(one, rules))]
+    if not known:
+        return None
+    first = float(np.median([one.values[np.isfinite(one.values)][0] for one in known]))
+    return first, float(np.median(without_low([_final(one, rules) for one in known])))
+
+
+def usual_failures(series: ValueSeries, rules: RuleSettings) -> list[ValueSeries]:
+    """
+    Return two failures that are as long as a success, with its values.
+
+    In one the value does not rise from the start. In the other it falls to the lowest value after
+    ``FAILING`` of the time, and stays there until the windows of all rules are filled.
+
+    :param series: with a known value; joints and forecasts are left out
+    """
+    known = np.flatnonzero(np.isfinite(series.values))
+    stamps, values = series.stamps[known], series.values[known]
+
+    def of(part: Array | None) -> Array | None:
+        return None if part is None else part[known]
+
+    success, progress = of(series.success), of(series.progress)
+    standing = ValueSeries(
+        stamps, np.full_like(values, values[0]),
+        None if success is None else np.full_like(success, success[0]),
+        None if progress is None else np.full_like(progress, progress[0]),
+    )  # fmt: skip
+    step = int(np.median(np.diff(stamps))) if len(stamps) > 1 else round(1e9)
+    at = int(np.searchsorted(stamps, stamps[0] + FAILING * (stamps[-1] - stamps[0])))
+    count = math.ceil(rules.span * 1e9 / step) + 1
+
+    def then(part: Array, last: float) -> Array:
+        return np.concatenate([part[: at + 1], np.full(count, last)])
+
+    falling = ValueSeries(
+        np.concatenate([stamps[: at + 1], stamps[at] + step * np.arange(1, count + 1)]),
+        then(values, -1.0), None if success is None else then(success, 0.0),
+        None if progress is None else then(progress, float(progress[at])),
+    )  # fmt: skip
+    return [standing, falling]
+
+
+def largest_in_failures(
+    shaping: Sequence[ValueSeries], rules: RuleSettings, expected: Reference
+) -> dict[str, float]:
+    """
+    Return the largest statistic of each rule of the value in a usual failure.
+
+    It is the median over the episodes that usual failures are made from; infinite without one.
+    """
+    known = [one for one in shaping if np.isfinite(one.values).any()][:SHAPES]
+    reached = [
+        [scores(failure, rules, expected) for failure in usual_failures(one, rules)]
+        for one in known
+    ]
+    return {
+        kind: float(np.median([max(score[kind] for score in pair) for pair in reached]))
+        if reached else math.inf
+        for kind in value_rules()
+    }  # fmt: skip
 
 
 def _final(series: ValueSeries, rules: RuleSettings) -> float:
@@ -305,62 +400,122 @@ def calibrate(
     shaped = [scores(one, rules, expected) for one in shaping]
     walked = [list(walk(one, rules, expected)) for one in setting]
     found = [_largest(readings) for readings in walked]
-    kinds = _kinds(choice, [*shaped, *found])
+    lacking = _lacking([*shaping, *setting], [*shaped, *found], rules, expected)
+    kinds = _kinds(choice, lacking, len(episodes), shaped)
     norms = {
-        kind: usual([score[kind] for score in shaped], least_spread(kind, expected))
+        kind: usual(
+            [score[kind] for score in shaped if math.isfinite(score[kind])],
+            least_spread(kind, expected),
+        )
         for kind in kinds
     }
     n = len(setting)
     rank, warn_rank = (conformal_rank(n, share) for share in (alpha, warn_alpha))
 
-    def fit(used: Sequence[str]) -> dict[str, Threshold]:
+    @cache
+    def joint(used: tuple[str, ...]) -> list[float]:
         some = {kind: norms[kind] for kind in used}
-        joint = [joint_score(readings, some, choice.combine) for readings in walked]
-        return _thresholds(some, joint, found, warn_rank, rank)
+        return [joint_score(readings, some, choice.combine) for readings in walked]
+
+    def fit(used: tuple[str, ...], at: int = rank) -> dict[str, Threshold]:
+        some = {kind: norms[kind] for kind in used}
+        return _thresholds(some, joint(used), found, min(warn_rank, at), at)
+
+    def alone(kind: str, at: int = rank) -> float:
+        return _smallest([score[kind] for score in found], at, norms[kind][0])
 
     has_success = all(one.has_success for one in episodes)
-    largest = {kind: largest_statistic(kind, rules, expected, has_success) for kind in kinds}
-    thresholds = fit(kinds)
-    return Calibration(
-        engine, task, n, alpha, warn_alpha, rank, _spread(rank, n), rules, rate, thresholds,
-        source, len(shaping), choice.combine, expected,
-        {kind: sorted(score[kind] for score in found)[rank - 1] for kind in kinds},
-        float(np.mean([one.duration for one in episodes])),
-        _unreachable(thresholds, largest, fit, choice.combine),
+    limits = Limits(
+        {kind: largest_statistic(kind, rules, expected, has_success) for kind in kinds},
+        largest_in_failures(shaping, rules, expected), alone,
     )  # fmt: skip
+    rise = usual_rise(shaping, rules)
+    thresholds = fit(tuple(kinds))
+    made = Calibration(
+        engine, task, n, alpha, warn_alpha, rank, _spread(rank, n), rules, rate, thresholds,
+        source, len(shaping), choice.combine, expected, {kind: alone(kind) for kind in kinds},
+        float(np.mean([one.duration for one in episodes])), {}, rise,
+    )  # fmt: skip
+    return replace(made, unreachable=_unreachable(made, limits, fit))
 
 
 def _thresholds(
     norms: Mapping[str, tuple[float, float]], joint: Sequence[float],
     found: Sequence[Mapping[str, float]], warn_rank: int, rank: int,
 ) -> dict[str, Threshold]:  # fmt: skip
-    warn, alarm = (sorted(joint)[k - 1] for k in (warn_rank, rank))
+    warn, alarm = (_smallest(joint, k, 0.0) for k in (warn_rank, rank))
     return {
         kind: Threshold(*(_threshold(kind, norm, at, joint, found) for at in (warn, alarm)))
         for kind, norm in norms.items()
     }
 
 
-def _unreachable(
-    thresholds: Mapping[str, Threshold], largest: Mapping[str, float],
-    fit: Callable[[Sequence[str]], dict[str, Threshold]], combine: str,
-) -> dict[str, Unreachable]:  # fmt: skip
+def _smallest(found: Sequence[float], rank: int, otherwise: float) -> float:
     """
-    Return the rules that cannot reach their alarm thresholds, each with the rules that remedy it.
+    Return the k-th smallest score.
+
+    A score is -inf without a reading. If the k-th is, the smallest reading bounds as many.
+
+    :param rank: k, from 1
+    :param otherwise: returned without a reading at or above rank k
+    """
+    return next((one for one in sorted(found)[rank - 1 :] if math.isfinite(one)), otherwise)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    Values that alarm thresholds must be below.
 
     :param largest: largest value of the statistic, by rule
-    :param fit: returns the thresholds of some rules
+    :param usual: largest value in a usual failure, by rule; rules without one have no limit
+    :param alone: of a rule and a rank: threshold as the only rule
+    """
+
+    largest: Mapping[str, float]
+    usual: Mapping[str, float]
+    alone: Callable[[str, int], float]
+
+    def of(self, kind: str, rank: int) -> float:
+        """
+        Return the smallest threshold of a rule that is announced.
+
+        It is half way from the threshold as the only rule to the largest value in a usual failure.
+        """
+        alone, usual = self.alone(kind, rank), self.usual.get(kind, math.inf)
+        near = usual if alone >= usual or math.isinf(usual) else alone + HALF * (usual - alone)
+        return min(near, self.largest[kind])
+
+
+Fit = Callable[[tuple[str, ...], int], dict[str, Threshold]]
+
+
+def _unreachable(made: Calibration, limits: Limits, fit: Fit) -> dict[str, Unreachable]:
+    """
+    Return the rules that do not or hardly reach their alarm thresholds, each with a remedy.
+
+    :param made: calibration without this result
+    :param fit: returns the thresholds of some rules at a rank
     :raises CalibrationError: if no rule of the value, or with 'and' no other rule, can alarm
     """
-    found = {
-        kind: Unreachable(limit, _remedy(kind, limit, tuple(thresholds), fit, combine))
-        for kind, limit in largest.items()
-        if thresholds[kind].alarm >= limit
+    thresholds, blind = made.thresholds, bool(made.blind)
+    above = {
+        kind: limits.largest[kind] <= one.alarm
+        for kind, one in thresholds.items()
+        if one.alarm >= limits.of(kind, made.rank)
     }
-    groups = [value_rules(), other_rules()] if combine == AND else [value_rules()]
+    found = {
+        kind: Unreachable(
+            limits.largest[kind] if strictly else limits.usual[kind],
+            *_remedy(kind, made, limits, fit), seldom=not strictly,
+        )
+        for kind, strictly in above.items()
+        if strictly or not (blind and RULES[kind].until_done)
+    }  # fmt: skip
+    groups = [value_rules(), other_rules()] if made.combine == AND else [value_rules()]
     for group in groups:
         used = [kind for kind in group if kind in thresholds]
-        if used and found.keys() >= set(used):
+        if used and all(above.get(kind) for kind in used):
             texts = [found[kind].text(kind, thresholds[kind].alarm) for kind in used]
             raise CalibrationError(
                 'calibration-unreachable', f'no rule could raise an alarm: {"; ".join(texts)}'
@@ -369,24 +524,46 @@ def _unreachable(
 
 
 def _remedy(
-    kind: str, limit: float, used: tuple[str, ...],
-    fit: Callable[[Sequence[str]], dict[str, Threshold]], combine: str,
-) -> tuple[str, ...]:  # fmt: skip
+    kind: str, made: Calibration, limits: Limits, fit: Fit
+) -> tuple[tuple[str, ...], float]:
     """
-    Return rules with which the threshold of a rule is below a limit; empty if none are found.
+    Return rules and alpha of a calibration without a rule that hardly reaches its threshold.
 
-    One rule after the other is left out, each time the one that lowers the threshold most.
+    The first that helps: fewer rules, with this one; the same rules with a larger alpha; the other
+    rules. Each rule less lowers the thresholds of the others.
+
+    :returns: no rules if none help, and NaN to keep alpha
     """
-    while fit(used)[kind].alarm >= limit:
-        fewer = [tuple(k for k in used if k != out) for out in used if out != kind]
-        if combine == AND:
-            fewer = [
-                one for one in fewer if set(one) & {*value_rules()} and set(one) & {*other_rules()}
-            ]
+    everything = tuple(made.thresholds)
+
+    def dead(used: tuple[str, ...], rank: int = made.rank) -> list[str]:
+        limit = fit(used, rank)
+        return [one for one in used if limit[one].alarm >= limits.of(one, rank)]
+
+    def useful(used: tuple[str, ...]) -> bool:
+        sides = value_rules(), other_rules()
+        return bool(used) and (made.combine != AND or all(set(used) & {*one} for one in sides))
+
+    used = everything
+    while (left := dead(used)) and kind in used:
+        fewer = [one for one in (_without(used, out) for out in used if out != kind)
+                 if useful(one)]  # fmt: skip
         if not fewer:
-            return ()
-        used = min(fewer, key=lambda one: fit(one)[kind].alarm)
-    return used
+            break
+        used = min(fewer, key=lambda one: (len(dead(one)), fit(one, made.rank)[kind].alarm))
+    if not left:
+        return used, math.nan
+    for rank in range(made.rank - 1, math.ceil((made.episodes + 1) * (1.0 - LARGEST_ALPHA)), -1):
+        if kind not in dead(everything, rank):
+            return (), math.ceil((1.0 - rank / (made.episodes + 1)) * 1e3 - 1e-6) / 1e3
+    used = _without(everything, kind)
+    while useful(used) and (left := dead(used)):
+        used = _without(used, left[0])
+    return (used if useful(used) else ()), math.nan
+
+
+def _without(used: tuple[str, ...], out: str) -> tuple[str, ...]:
+    return tuple(kind for kind in used if kind != out)
 
 
 def _check_number(n: int, alpha: float) -> None:
@@ -400,18 +577,45 @@ def _check_number(n: int, alpha: float) -> None:
         )
 
 
-def _kinds(choice: CalibrationOptions, scored: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return the rules with readings in all episodes; rules without any are left out."""
+def _lacking(
+    series: Sequence[ValueSeries], scored: Sequence[Mapping[str, float]], rules: RuleSettings,
+    expected: Reference,
+) -> dict[str, int]:  # fmt: skip
+    """
+    Return the number of episodes that are too short for each rule, or lack its inputs.
+
+    Without a reading because the task was done is not counted: such an episode raises no alarm.
+    """
+    never_done = replace(expected, done_above=1.0)
+    counts = dict.fromkeys(RULES, 0)
+    for one, score in zip(series, scored, strict=True):
+        missing = [kind for kind in RULES if math.isinf(score[kind])]
+        again = scores(one, rules, never_done) if missing else {}
+        for kind in missing:
+            counts[kind] += math.isinf(again[kind])
+    return counts
+
+
+def _kinds(
+    choice: CalibrationOptions, lacking: Mapping[str, int], total: int,
+    shaped: Sequence[Mapping[str, float]],
+) -> list[str]:  # fmt: skip
+    """
+    Return the rules with readings; rules without any in the reference episodes are left out.
+
+    :param lacking: number of episodes without the inputs of each rule, of a total
+    :param shaped: scores of the reference episodes
+    """
     kinds: list[str] = []
     for kind in (kind for kind in RULES if kind in choice.rules):
-        short = sum(math.isinf(score[kind]) for score in scored)
-        if 0 < short < len(scored):
+        if 0 < (short := lacking[kind]) < total:
             raise CalibrationError(
                 'calibration-rule',
-                f'{short} of {len(scored)} episodes are too short for the rule {kind}, or lack '
+                f'{short} of {total} episodes are too short for the rule {kind}, or lack '
                 'its inputs: leave them out, or shorten the window of the rule',
             )
-        kinds += [] if short else [kind]
+        if not short and any(math.isfinite(score[kind]) for score in shaped):
+            kinds.append(kind)
     groups = [value_rules(), other_rules()] if choice.combine == AND else [RULES.names()]
     for group in groups:
         if not set(group) & set(kinds):

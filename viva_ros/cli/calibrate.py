@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = args.out or calibration_file(folder, args.task)
     out.parent.mkdir(parents=True, exist_ok=True)
     found.save(out)
-    Console().print(summary(found, out), highlight=False)
+    Console().print(summary(found, out, args.rules), highlight=False)
     for text in found.warnings:
         Console(stderr=True).print(f'warning: {text}', highlight=False, soft_wrap=True)
     return 0
@@ -157,13 +157,20 @@ def rule_settings(texts: Sequence[str]) -> RuleSettings:
     return rules
 
 
-def summary(calibration: Calibration, out: Path) -> str:
-    """Return the text of the thresholds and of the bound on false alarms."""
+def summary(calibration: Calibration, out: Path, chosen: Sequence[str] = ()) -> str:
+    """
+    Return the text of the thresholds and of the bound on false alarms.
+
+    :param chosen: rules that the calibration was to have
+    """
     limits = [
         f'  {kind}: alarm above {limit.alarm:+.3f}, warning above {limit.warn:+.3f}'
         f' (alone {calibration.alone[kind]:+.3f})'
         for kind, limit in calibration.thresholds.items()
     ]
+    left_out = [kind for kind in chosen if kind not in calibration.thresholds]
+    if left_out:
+        limits.append(f'  left out, no reading in reference episodes: {", ".join(left_out)}')
     low, high = calibration.coverage
     bound = (
         f'at most {calibration.alpha:.0%} of new successes raise an alarm, over all rules: '

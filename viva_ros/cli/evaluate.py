@@ -15,7 +15,7 @@ from rich.console import Console
 
 from viva_ros.console.arguments import add_options, read_options
 from viva_ros.console.progress import note
-from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.core.detection.thresholds import Calibration, announce
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.split import CALIBRATION, TEST, SelectedRecordings, check_disjoint, select
@@ -124,6 +124,9 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     contenders = load_contenders(
         named, sorted(set(tasks.values())), config.alpha, calibrating.recordings, rate
     )
+    for one in contenders:
+        if one.name in named:
+            announce(one.calibrations, note, one.name)
     results, first = run(contenders, tasks, rate), contenders[0]
     checks = measure_checks(first, tasks, config.checks, rate) if config.checks else {}
     info = next(iter(first.engines.values()))().info
@@ -139,8 +142,11 @@ def of_scores(config: EvaluationConfig) -> Evaluation:
     for name, folder in folders.items():
         check_tables(tests, scored[name], folder, note)
     results, paths = results_of(scored, tests.recordings, config.task)
-    first = next(iter(scored.values()))
-    return Evaluation(results, paths, engine_of(first), {}, calibrations_of(first))
+    calibrations = {name: calibrations_of(rows) for name, rows in scored.items()}
+    for name, found in calibrations.items():
+        announce(found, note, name)
+    first = next(iter(scored))
+    return Evaluation(results, paths, engine_of(scored[first]), {}, calibrations[first])
 
 
 def test_recordings(config: EvaluationConfig) -> SelectedRecordings:

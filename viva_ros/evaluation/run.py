@@ -35,7 +35,7 @@ from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
 from viva_ros.scoring.jobs import calibration_of
-from viva_ros.scoring.replay import ReplayInput, check_rate
+from viva_ros.scoring.replay import ReplayInput, check_rate, check_spacing
 from viva_ros.scoring.scorer import RATE, estimates, judge, replay_for_engine, rule_alarms
 
 LATEST: Final = 10.0  # mean durations after which a time-out has alarmed
@@ -385,7 +385,8 @@ def cases(
     Yield the test recordings in order, with a progress bar.
 
     :param rate: rate of the simulated monitor, Hz
-    :raises RecordingError: if a recording has the values of a monitor at another rate
+    :raises RecordingError: if a recording has the values of a monitor at another rate, or its
+        images are slower than the rate
     """
     console = Console(stderr=True)
     for path in track(list(tasks), 'evaluating', console=console):
@@ -396,6 +397,9 @@ def cases(
         assert episode.label is not None  # checked by tasks_of
         check_rate(recording, rate)
         inputs = list(replay_for_engine(recording, infos[task], rate))
+        if all(one.published is None for one in inputs):
+            known = [one.stamp for one in inputs if isinstance(one.observation, Observation)]
+            check_spacing(path, known, rate)
         yield Case(episode, episode.label, task, inputs, truth(recording))
 
 

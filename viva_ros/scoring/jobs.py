@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from viva_ros.core.detection.thresholds import Calibration, calibration_file
+from viva_ros.core.detection.thresholds import Calibration, TaskCalibrations, calibration_file
 from viva_ros.core.detection.thresholds import load as load_calibration
 from viva_ros.core.errors import CalibrationError, RecordingError, VivaError
 from viva_ros.data.episode import Episode
@@ -108,6 +108,7 @@ class ScoreOutcome:
     :param last: last known value; NaN without one
     :param losses: lost parts of a damaged recording
     :param text: alarms and differences, or the error
+    :param warnings: a text for each rule of the calibration that never or seldom alarms
     :param seconds: duration of the job, s
     :param host: name of the machine
     """
@@ -124,6 +125,7 @@ class ScoreOutcome:
     last: float = math.nan
     losses: tuple[str, ...] = ()
     text: str = ''
+    warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     host: str = ''
 
@@ -188,7 +190,9 @@ class Scorer:
             outcome = ScoreOutcome(job.path, FAILED, text=str(error))
         except VivaError as error:  # of the engine or the disk: all recordings share it
             outcome = ScoreOutcome(job.path, STOP, text=f'at {job.path}: {error}')
-        return replace(outcome, seconds=monotonic() - begin, host=host)
+        _, calibration = self._loaded.get(outcome.task, (None, None))
+        texts = TaskCalibrations({outcome.task: calibration}).warnings if calibration else ()
+        return replace(outcome, warnings=tuple(texts), seconds=monotonic() - begin, host=host)
 
     def close(self) -> None:
         """Free the engines."""

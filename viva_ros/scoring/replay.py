@@ -11,7 +11,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from viva_ros.core.detection.thresholds import same_rate
 from viva_ros.core.errors import InputError, RecordingError
@@ -25,6 +28,9 @@ from viva_ros.data.recording import Recording
 from viva_ros.engine.observation_builder import Observer
 
 Decode = Callable[[Any], Image]
+SLOWER: Final = 1.2  # ratio of rates, from which values are slower: jitter loses single frames
+PAUSE: Final = 3.0  # median spacings, from which a spacing is a pause
+FEW: Final = 5  # spacings, below which the rate of values is unknown
 NO_TIME_JUMP: Final = 1e9  # s; the stamps of a recording are not checked for time jumps
 
 
@@ -79,6 +85,30 @@ def check_rate(recording: Recording, rate: float) -> None:
             'recording-rate',
             f'{recording.path} has the values of a monitor {at}, must be at {rate:.4g} Hz: leave '
             'the recording out',
+        )
+
+
+def check_spacing(path: Path, stamps: Sequence[int], rate: float) -> None:
+    """
+    Check that the values of a simulated monitor have the spacing of its rate.
+
+    There is a value for each new set of inputs, so that slow cameras make the values slower than
+    the rate. Pauses are left out.
+
+    :param stamps: of the known values, ns, ascending
+    :param rate: Hz
+    :raises RecordingError: if the values are slower
+    """
+    steps = np.diff(np.array(stamps, dtype=np.int64))
+    if len(steps) < FEW:
+        return
+    mean = float(np.mean(steps[steps <= PAUSE * np.median(steps)]))
+    found = float(f'{1e9 / mean:.2g}')
+    if SLOWER * found < rate:
+        raise RecordingError(
+            'recording-spacing',
+            f'{path} has values at {found:g} Hz, must be at {rate:g} Hz: its images are slower: '
+            f'use --rate {found:g}, and set the parameter rate of the monitor to it',
         )
 
 

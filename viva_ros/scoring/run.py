@@ -135,6 +135,8 @@ def run(
             new_bar('scoring', len(jobs)) as bar, \
             closing(share_out(jobs, workers)) as results:  # fmt: skip
         for outcome in results:
+            for text in set(outcome.warnings).difference(*(one.warnings for one in outcomes)):
+                console.print(f'warning: {text}', highlight=False, markup=False, soft_wrap=True)
             outcomes.append(outcome)
             check_engine(outcomes)
             bar.advance(bar.task_ids[0])

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from viva_ros.core.observation import Array, Estimate, Observation, Unknown
 from viva_ros.data.recorded_messages import alerts
 from viva_ros.data.recording import Recording
 from viva_ros.engine.api import BatchEngine, Engine, EngineInfo
-from viva_ros.scoring.replay import ReplayInput, check_rate, replay
+from viva_ros.scoring.replay import ReplayInput, check_rate, check_spacing, replay
 from viva_ros.scoring.series import ValueSeries
 
 RATE = 10.0  # Hz, of the simulated monitor: its default
@@ -132,17 +133,29 @@ def score(
     :param calibration: thresholds of the detector; None for no alarms
     :param rate: rate of the simulated monitor, Hz; unused if a monitor was recorded
     :param batch: observations for each call of an engine that supports batches
-    :raises RecordingError: if a recorded monitor had another rate than the calibration
+    :raises RecordingError: if a recorded monitor had another rate than the calibration, or the
+        values are slower than the rate
     """
     if calibration is not None:
         check_rate(recording, calibration.rate)
     samples = tuple(estimates(replay_for_engine(recording, engine.info, rate), engine, batch))
+    check_sample_spacing(recording.path, samples, rate)
     published = alerts(recording)
     return Scores(
         recording.path.stem, task, engine.info.fingerprint, samples,
         tuple(judge(samples, calibration)), tuple(rule_alarms(published)) if published else None,
         recording.losses,
     )  # fmt: skip
+
+
+def check_sample_spacing(path: Path, samples: Sequence[ScoredSample], rate: float) -> None:
+    """
+    Check that values have the spacing of a rate; those of a recorded monitor pass.
+
+    :raises RecordingError: if they are slower
+    """
+    if all(one.published is None for one in samples):
+        check_spacing(path, [one.stamp for one in samples if math.isfinite(one.value)], rate)
 
 
 def replay_for_engine(

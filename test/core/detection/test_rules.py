@@ -59,10 +59,16 @@ def test_no_rise_and_floor_wait_for_full_windows() -> None:
 
 def test_finished_task_has_no_no_rise() -> None:
     readings = feed(PLAIN, (0.0, 0.95), (1.0, 0.95), (2.0, 0.95))
-    assert readings['no_rise'].statistic == -2.0
+    assert readings['no_rise'] == RuleReading(-math.inf, -math.inf)
     readings = feed(PLAIN, (0.0, 0.95), (1.0, 0.95), (2.0, 0.95), (2.1, 0.75))
     # below done_above the rule applies again
     assert readings['no_rise'].statistic == pytest.approx(0.2)
+
+
+def test_stall_starts_again_after_a_task_was_done() -> None:
+    samples = [(0.0, 0.5), (1.0, 0.5), (2.0, 0.95), (3.0, 0.7), (4.0, 0.7), (4.5, 0.7)]
+    # since 3.0; not since 1.0, when the value was last lower than .7 by the gain
+    assert feed(PLAIN, *samples)['stall'].statistic == pytest.approx(1.5)
 
 
 def test_reference_sets_the_level_above_which_a_task_is_done() -> None:
@@ -72,7 +78,9 @@ def test_reference_sets_the_level_above_which_a_task_is_done() -> None:
         for level in (0.8, 0.9)
     }
     # done: none of the rules of the rise; otherwise a stall of 2 s, 0.2 behind a slope of 0.1
-    assert [found[0.8][kind].statistic for kind in ('no_rise', 'stall', 'slope')] == [-2.0, 0, 0]
+    assert [found[0.8][kind].statistic for kind in ('no_rise', 'stall', 'slope')] == [
+        -math.inf, 0.0, 0.0,
+    ]  # fmt: skip
     assert found[0.9]['no_rise'].statistic == pytest.approx(0.0)
     assert found[0.9]['stall'].statistic == pytest.approx(2.0)
     assert found[0.9]['slope'].statistic == pytest.approx(0.2)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.errors import raises
 
+from viva_ros.core.detection.reference import Reference
 from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import (
     Calibration,
@@ -107,14 +108,60 @@ def test_unreachable_rule_is_stored_and_explained_with_its_remedy(tmp_path: Path
     assert load(tmp_path / 'c.json') == made
     assert made.warnings == [
         'the rule no_rise never raises an alarm: its threshold is 2.35, its largest possible '
-        'value 2: calibrate again with --rules no_rise floor',
+        'value 2: calibrate again without the rules that raise it: --rules no_rise floor',
         'the rule floor never raises an alarm: its threshold is 0.6, its largest possible value '
-        '0: calibrate again with a larger --alpha, or with other successes: these reach values '
-        'that only failures should',
+        '0: calibrate again with other successes: these reach values that only failures should',
     ]
     assert MADE.warnings == []
     both = TaskCalibrations({'tray_lift': made, 'cube': CalibrationError('x', 'damaged')})
     assert both.warnings == [f"task 'tray_lift': {text}" for text in made.warnings]
+
+
+@pytest.mark.parametrize(
+    ('found', 'remedy'),
+    [
+        (Unreachable(1.6, ('drop', 'floor'), seldom=True), '--rules drop floor'),
+        (Unreachable(1.6, (), 0.152, True), 'again with --alpha 0.152 --warn-alpha 0.152'),
+        (Unreachable(1.6, ('floor',), seldom=True), 'or without the rule: --rules floor'),
+    ],
+)
+def test_rule_that_seldom_alarms_is_stored_with_its_remedy(
+    tmp_path: Path, found: Unreachable, remedy: str
+) -> None:
+    made = replace(MADE, unreachable={'drop': found}, rise=(-0.5, 0.9))
+    made.save(tmp_path / 'c.json')
+    assert load(tmp_path / 'c.json') == made
+    (text,) = made.warnings
+    assert text.startswith(
+        'the rule drop seldom raises an alarm: its threshold is 0.2, its largest'
+    )
+    assert 'value in a usual failure 1.6: calibrate again ' in text and text.endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ('rise', 'done', 'remedy'),
+    [
+        ((-0.5, 0.9), 0.25, ''),  # the rules judge .75 / 1.4 of the rise
+        ((-0.5, 0.9), 0.15, 'with --done-above 0.9'),  # .65 / 1.4
+        ((0.4, 0.5), 0.3, 'with --done-above 0.5'),
+        ((0.5, 0.4), 0.6, 'without these rules: --rules drop floor'),
+    ],
+)
+def test_done_level_below_the_usual_rise_is_announced(
+    rise: tuple[float, float], done: float, remedy: str
+) -> None:
+    made = replace(MADE, rise=rise, expected=Reference(done_above=done))
+    assert made.blind.endswith(remedy) and bool(made.blind) == bool(remedy)
+    if remedy:
+        assert made.warnings == [made.blind]
+        judged = f'the rules no_rise judge only values below the done level of {done:.3g}; that of'
+        assert made.blind.startswith(judged)
+
+
+def test_file_without_the_usual_rise_is_read(tmp_path: Path) -> None:
+    damage(tmp_path / 'c.json')
+    assert 'rise' not in json.loads((tmp_path / 'c.json').read_text())
+    assert load(tmp_path / 'c.json').rise is None and not MADE.blind
 
 
 def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:
@@ -148,6 +195,7 @@ def test_missing_calibration_file_is_refused(tmp_path: Path) -> None:
         ),
         ({'unreachable': {'stall': {'largest': 60.0, 'rules': []}}}, "unreachable are ['stall']"),
         ({'unreachable': {'drop': {'rules': []}}}, "'largest'"),
+        ({'rise': [0.1]}, '2'),
     ],
 )
 def test_damaged_calibration_is_refused(

@@ -49,8 +49,9 @@ class ReadingHistory:
     def of(self, kind: str) -> tuple[tuple[int, float, float], ...]:
         """Return stamp (ns), value and the statistic of a rule, NaN without, of each sample."""
         return tuple(
-            (stamp, value, readings.get(kind, NOTHING).statistic if readings else math.nan)
+            (stamp, value, statistic if math.isfinite(statistic) else math.nan)
             for stamp, value, readings in self._samples
+            for statistic in [readings.get(kind, NOTHING).statistic]
         )
 
 

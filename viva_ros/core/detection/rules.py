@@ -126,6 +126,7 @@ class Rule:
     :param unit: size of the statistic that corresponds to 1 in units of value
     :param of_value: whether the rule judges the value; with ``combine: and`` an alarm needs one
         such rule and one other
+    :param until_done: whether the rule judges only values below the done level of the reference
     :param falls_with_value: of a statistic and the smoothed value: whether the statistic falls by
         the rise of the value
     :param largest: from settings, reference and whether the engine has a probability of success:
@@ -135,6 +136,7 @@ class Rule:
     start: Callable[[RuleSettings, Reference], RuleState]
     unit: float = 1.0
     of_value: bool = True
+    until_done: bool = False
     falls_with_value: Callable[[float, float], bool] = lambda statistic, smoothed: False
     largest: Callable[[RuleSettings, Reference, bool], float] = lambda *_: math.inf
 
@@ -183,7 +185,7 @@ class RuleReading(NamedTuple):
     """
     The statistic of one rule at one stamp, in the unit of the rule.
 
-    :ivar statistic: NaN until its window is full
+    :ivar statistic: NaN until its window is full; -inf where the rule asks for nothing
     :ivar held: level that at least the share ``agreement`` of the statistics in the debounce time
         reach; NaN until that time is covered
     """

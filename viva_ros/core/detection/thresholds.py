@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ CHANGES: Final = {
     'and its thresholds are fitted with other smallest spreads',
 }
 RATE_TOLERANCE: Final = 0.05  # relative difference of two rates that count as equal
+JUDGED: Final = 0.5  # share of the usual rise of the value that the rules of the rise must judge
 OR: Final = 'or'
 AND: Final = 'and'
 REMEDY: Final = "run 'viva calibrate'"
@@ -52,27 +53,44 @@ class Threshold:
 @dataclass(frozen=True)
 class Unreachable:
     """
-    A rule whose statistic cannot reach its alarm threshold.
+    A rule whose statistic does not or hardly reach its alarm threshold.
 
-    :param largest: largest value that the statistic can take
-    :param rules: rules with which a calibration gives it a threshold that it can reach; empty if
-        none do, because of the successes of the calibration themselves
+    :param largest: largest value that the statistic can take, or takes in a usual failure
+    :param rules: rules of a calibration that remedies it, without this rule if no other choice of
+        rules does; empty if none do, because of the successes of the calibration themselves
+    :param alpha: smallest alpha that remedies it with the same rules; NaN if rules do, or none
+        does
+    :param seldom: whether the threshold is below the largest possible value, but near or above
+        that in a failure as long as the successes of the calibration
     """
 
     largest: float
     rules: tuple[str, ...] = ()
+    alpha: float = math.nan
+    seldom: bool = False
 
     def text(self, kind: str, threshold: float) -> str:
         """Return the fault with its remedy."""
-        remedy = (
-            f'calibrate again with --rules {" ".join(self.rules)}'
-            if self.rules
-            else 'calibrate again with a larger --alpha, or with other successes: these reach '
-            'values that only failures should'
-        )
+        if self.seldom:
+            return (
+                f'the rule {kind} seldom raises an alarm: its threshold is {threshold:.3g}, its '
+                f'largest value in a usual failure {self.largest:.3g}: {self._remedy(kind)}'
+            )
         return (
             f'the rule {kind} never raises an alarm: its threshold is {threshold:.3g}, its '
-            f'largest possible value {self.largest:.3g}: {remedy}'
+            f'largest possible value {self.largest:.3g}: {self._remedy(kind)}'
+        )
+
+    def _remedy(self, kind: str) -> str:
+        if kind in self.rules:
+            return f'calibrate again without the rules that raise it: {_rules_option(self.rules)}'
+        if math.isfinite(self.alpha):
+            return f'calibrate again with --alpha {self.alpha:g} --warn-alpha {self.alpha:g}'
+        others = (
+            'calibrate again with other successes: these reach values that only failures should'
+        )
+        return (
+            f'{others}, or without the rule: {_rules_option(self.rules)}' if self.rules else others
         )
 
 
@@ -96,7 +114,8 @@ class Calibration:
     :param expected: reference of successful episodes
     :param alone: alarm threshold of each rule as the only rule, at the same alpha
     :param seconds: mean duration of the successful episodes, s; NaN if unknown
-    :param unreachable: rules that never raise an alarm
+    :param unreachable: rules that never or seldom raise an alarm
+    :param rise: usual first and last smoothed value of a success; None if unknown
     """
 
     engine: str
@@ -116,13 +135,35 @@ class Calibration:
     alone: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan
     unreachable: Mapping[str, Unreachable] = field(default_factory=dict)
+    rise: tuple[float, float] | None = None
 
     @property
     def warnings(self) -> list[str]:
-        """Return a text for each rule that never raises an alarm."""
-        return [
+        """Return a text for each rule that never or seldom raises an alarm, with its remedy."""
+        texts = [
             one.text(kind, self.thresholds[kind].alarm) for kind, one in self.unreachable.items()
         ]
+        return [*texts, self.blind] if self.blind else texts
+
+    @property
+    def blind(self) -> str:
+        """Return that the done level is too low for the rules of the rise; '' if it is not."""
+        rules = [kind for kind in self.thresholds if RULES[kind].until_done]
+        if self.rise is None or not rules:
+            return ''
+        (first, last), done = self.rise, self.expected.done_above
+        if last > first and done - first >= JUDGED * (last - first):
+            return ''
+        what = f'the rules {", ".join(rules)} judge only values below the done level of {done:.3g}'
+        others = [kind for kind in self.thresholds if kind not in rules]
+        if last > first:
+            remedy = f'with --done-above {last:.3g}'
+        elif others:
+            remedy = f'without these rules: {_rules_option(others)}'
+        else:
+            remedy = 'with an engine whose value rises'
+        usual = f'that of successes goes from {first:.3g} to {last:.3g}'
+        return f'{what}; {usual}: calibrate again {remedy}'
 
     @property
     def alarms_per_hour(self) -> float:
@@ -133,6 +174,11 @@ class Calibration:
         """Return the content of the file, but for its format; ``parse`` reads it."""
         content = dataclasses.asdict(self)
         content['rules'] = {STORED_KEYS.get(k, k): v for k, v in content['rules'].items()}
+        for one in content['unreachable'].values():
+            if math.isnan(one['alpha']):
+                del one['alpha']
+        if self.rise is None:  # as in files of earlier versions
+            del content['rise']
         return content
 
     def to_json(self) -> str:
@@ -182,6 +228,10 @@ class Calibration:
         )
 
 
+def _rules_option(rules: Sequence[str]) -> str:
+    return f'--rules {" ".join(rules)}'
+
+
 def same_rate(one: float, other: float) -> bool:
     """Return whether two rates, Hz, count as equal; an unknown one, 0 or NaN, never does."""
     return min(one, other) > 0.0 and abs(one - other) <= RATE_TOLERANCE * min(one, other)
@@ -222,7 +272,7 @@ class TaskCalibrations:
 
     @property
     def warnings(self) -> list[str]:
-        """Return a text for each rule that never raises an alarm, with its task."""
+        """Return a text for each rule that never or seldom raises an alarm, with its task."""
         return [
             f'task {task!r}: {text}'
             for task, one in self.found.items()
@@ -234,6 +284,19 @@ class TaskCalibrations:
         """Return the calibration of a task; None if there is none."""
         calibration = self.found.get(task)
         return calibration if isinstance(calibration, Calibration) else None
+
+
+def announce(
+    calibrations: Mapping[str, Calibration], note: Callable[[str], None], of: str = ''
+) -> None:
+    """
+    Pass a warning to ``note`` for each rule that never or seldom raises an alarm.
+
+    :param calibrations: by task
+    :param of: name of their engine, where there are several
+    """
+    for text in TaskCalibrations(calibrations).warnings:
+        note(f'warning: {of}: {text}' if of else f'warning: {text}')
 
 
 def calibration_file(folder: Path, task: str) -> Path:
@@ -312,9 +375,12 @@ def parse(content: Mapping[str, Any]) -> Calibration:
     if not 0.0 < (rate := float(fields['rate'])) < math.inf:
         raise ValueError(f'rate is {rate}, must be above 0')
     unreachable = {
-        kind: Unreachable(float(one['largest']), tuple(one['rules']))
+        kind: Unreachable(
+            float(one['largest']), tuple(one['rules']), float(one.get('alpha', math.nan)),
+            bool(one.get('seldom', False)),
+        )
         for kind, one in fields['unreachable'].items()
-    }
+    }  # fmt: skip
     if not unreachable.keys() <= thresholds.keys():
         raise ValueError(
             f'unreachable are {list(unreachable)}, must be some of {list(thresholds)}'
@@ -322,6 +388,7 @@ def parse(content: Mapping[str, Any]) -> Calibration:
     fields.update(
         coverage=(low, high), rules=rules, rate=rate, thresholds=thresholds, seconds=seconds,
         expected=_expected(fields['expected']), unreachable=unreachable,
+        rise=_rise(fields.get('rise')),
     )  # fmt: skip
     return Calibration(**fields)
 
@@ -335,6 +402,13 @@ def _rules(content: Mapping[str, Any]) -> RuleSettings:
     rules = RuleSettings(**{names[key]: value for key, value in stored.items()})
     validate(rules, 'rules.')
     return rules
+
+
+def _rise(content: Sequence[float] | None) -> tuple[float, float] | None:
+    if content is None:
+        return None
+    first, last = map(float, content)
+    return first, last
 
 
 def _expected(content: Mapping[str, Any]) -> Reference:

@@ -13,7 +13,8 @@ floor    minus the smoothed probability of success, or minus the smoothed value 
 
 A value starts at the base rate of success. In many failures it does not fall but fails to rise:
 the rule drop misses these, and the floor must be calibrated. The value of a finished task need not
-rise: above the done level of the reference no_rise, stall and slope do not grow.
+rise: above the done level of the reference no_rise has no reading, and stall and slope start again
+from 0.
 
 A value is in [-1, 1], so that drop and no_rise are at most 2, the stall at most its limit, and the
 floor at most 0 on a probability of success, 1 on a value. The CUSUM has no bound: a value that
@@ -31,7 +32,7 @@ from viva_ros.core.detection.reference import Reference
 from viva_ros.core.detection.rules import Rule, RuleSettings, Sample
 from viva_ros.core.windows import Smoother, Window, seconds
 
-SMALLEST: Final = -2.0  # smallest difference of two values
+DONE: Final = -math.inf  # statistic of no_rise above the done level
 LARGEST: Final = 2.0  # largest difference of two values
 LONGEST: Final = 60.0  # s; upper limit of the statistic
 
@@ -126,7 +127,7 @@ class _NoRise:
     def update(self, sample: Sample) -> float:
         self._window.add(sample.stamp, sample.smoothed)
         if sample.done and self._window.full:
-            return SMALLEST
+            return DONE
         return self._window.first() - sample.smoothed
 
     def explain(self, statistic: float, threshold: float) -> str:
@@ -144,8 +145,10 @@ class _Stall:
         self._timer.reset()
 
     def update(self, sample: Sample) -> float:
-        statistic = self._timer.update(sample.stamp, sample.smoothed)
-        return 0.0 if sample.done else statistic
+        if sample.done:
+            self._timer.reset()
+            return 0.0
+        return self._timer.update(sample.stamp, sample.smoothed)
 
     def explain(self, statistic: float, threshold: float) -> str:
         return (
@@ -194,11 +197,13 @@ DROP: Final = Rule(
     _Drop, falls_with_value=lambda statistic, smoothed: True, largest=lambda *_: LARGEST
 )
 NO_RISE: Final = Rule(
-    _NoRise, falls_with_value=lambda statistic, smoothed: True, largest=lambda *_: LARGEST
-)
-STALL: Final = Rule(_Stall, unit=10.0, largest=lambda *_: LONGEST)
+    _NoRise, until_done=True, falls_with_value=lambda statistic, smoothed: True,
+    largest=lambda *_: LARGEST,
+)  # fmt: skip
+STALL: Final = Rule(_Stall, unit=10.0, until_done=True, largest=lambda *_: LONGEST)
 SLOPE: Final = Rule(
     _Slope,
+    until_done=True,
     largest=lambda settings, expected, has_success: math.inf if expected.slope > 0.0 else LARGEST,
 )
 #: The statistic is minus the value if the engine has no probability of success.
