@@ -355,7 +355,7 @@ def _disk(run: TrainConfig, config: ViVaConfig, moments: int) -> dict[str, float
     states = 0.0
     for name, schedule in stages(run).items():
         states += 2 * (16.0 if schedule.average else 12.0) * trained[name]
-    states += 2 * 4.0 * trained[run.last_stage]  # the best weights
+    states += 3 * 4.0 * trained[run.last_stage]  # the best weights: of the state, later, written
     return {
         'cache': float(moments * views * 3 * height * width),
         'latents': 2.0 * copies * moments * views * channels * high * wide,
