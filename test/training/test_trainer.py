@@ -154,7 +154,9 @@ ERRORS = {1: 0.5, 2: 0.3, 3: float('nan'), 4: 0.4, 5: 0.3, 6: 0.6, 7: 0.2, 8: 0.
 
 
 def judged_stage(
-    folder: Path, patience: int = 0, errors: dict[int, float] = ERRORS,
+    folder: Path,
+    patience: int = 0,
+    errors: dict[int, float] = ERRORS,
     schedule: Schedule = EACH_STEP,
 ) -> tuple[TrainStage, nn.Linear, dict[int, Tensor]]:
     """Return a stage with given held-out errors, its module, and its weights by step."""

@@ -85,7 +85,7 @@ class StateFile:
         return self._read(tensors=True)
 
     def about(self) -> dict[str, str]:
-        """Return the metadata that ``read`` returns, without the tensors; empty without a state."""
+        """Return the metadata of ``read``, without the tensors; empty without a state."""
         found = self._read(tensors=False)
         return {} if found is None else found[0]
 

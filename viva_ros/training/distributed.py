@@ -8,6 +8,7 @@ one process with the whole batch, for any number of processes and micro-batches:
 ``viva_ros.model.noise``.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -136,6 +137,56 @@ class Hardware:
             )
 
 
+def check_batches(
+    batches: Mapping[str, int], processes: int, accumulate: int | None = None,
+    whole: Mapping[str, int] | None = None,
+) -> None:  # fmt: skip
+    """
+    Refuse batches that cannot be divided evenly.
+
+    :param batches: by name of the stage, '' without one
+    :param accumulate: micro-batches of a step; None: chosen to fit
+    :param whole: batches without micro-batches
+    :raises ConfigurationError: with changes, each of which is valid for all batches
+    """
+    parts = processes * (accumulate or 1)
+    every = {**batches, **(whole or {})}
+    odd = [name for name in every if every[name] % (parts if name in batches else processes)]
+    if not odd:
+        return
+    name, batch = odd[0], every[odd[0]]
+    micro = f' x {accumulate} micro-batches' if accumulate else ''
+    helping, common = [], math.gcd(*every.values())
+    if accumulate and common % processes == 0:
+        helping.append('leave out --accumulate')
+    near = sorted({max(1, batch // parts) * parts, -(-batch // parts) * parts})
+    helping.append(f'set --batch {" or ".join(map(str, near))}')
+    if processes > 1 and common % processes:
+        fewer = max(k for k in range(1, processes) if common % k == 0)
+        more = [k for k in range(processes + 1, 2 * processes + 1) if common % k == 0][:1]
+        counts = ' or '.join(map(str, [fewer, *more]))
+        helping.append(f'start {counts} processes{" without --accumulate" * bool(accumulate)}')
+    raise ConfigurationError(
+        'batch-indivisible',
+        f'batch{f" of stage {name}" if name else ""} is {batch}, must be a multiple of '
+        f'{processes} process{"es" * (processes > 1)}{micro}: {", or ".join(helping)}',
+    )
+
+
+def check_sharding(hardware: Hardware, processes: int) -> None:
+    """
+    Refuse to shard over one process.
+
+    :raises ConfigurationError: if that is asked for
+    """
+    if hardware.shard and processes == 1:
+        raise ConfigurationError(
+            'shard-single-process',
+            'weights cannot be sharded over 1 process: start several with torchrun or '
+            'accelerate launch, or leave out --shard',
+        )
+
+
 class Workers:
     """
     The processes of a run, as one of them uses them.
@@ -157,12 +208,7 @@ class Workers:
         self.rank = self._accelerator.process_index
         self.count = self._accelerator.num_processes
         self.device = self._accelerator.device
-        if self.hardware.shard and self.count == 1:
-            raise ConfigurationError(
-                'shard-single-process',
-                'weights cannot be sharded over 1 process: start several with torchrun or '
-                'accelerate launch, or leave out --shard',
-            )
+        check_sharding(self.hardware, self.count)
 
     @property
     def is_first(self) -> bool:
@@ -223,13 +269,7 @@ class Workers:
 
         :raises ConfigurationError: if it is no multiple of processes x micro-batches
         """
-        accumulate = self.hardware.accumulate or 1
-        if batch % (self.count * accumulate):
-            raise ConfigurationError(
-                'batch-indivisible',
-                f'batch is {batch}, must be a multiple of {self.count} processes x '
-                f'{accumulate} micro-batches: change --batch or --accumulate',
-            )
+        check_batches({'': batch}, self.count, self.hardware.accumulate)
 
     def mean(self, losses: Losses) -> dict[str, float]:
         """Return the losses averaged over the processes; all must call."""

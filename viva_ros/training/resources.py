@@ -22,6 +22,7 @@ from viva_ros.model import cost
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.cost import ROOM, MemoryEstimate, TrainingSetup
 from viva_ros.training.config import Schedule, TrainConfig
+from viva_ros.training.distributed import check_batches, check_sharding
 from viva_ros.training.sources import MOST_HELD
 from viva_ros.training.trainer import CURVE
 
@@ -73,7 +74,7 @@ def _lines(path: Path) -> list[str]:
 
 def stages(run: TrainConfig) -> dict[str, Schedule]:
     """Return the schedules of the stages that a run trains on images, by name, in order."""
-    first = ('vae', 'video') if run.backbone is None and run.init is None else ()
+    first = ('vae', 'video') if run.has_first_stages else ()
     chosen = {name: getattr(run.plan, name) for name in (*first, run.last_stage)}
     return {name: schedule for name, schedule in chosen.items() if schedule.steps}
 
@@ -111,14 +112,17 @@ def micro_batches(
 
     :param before: those of an earlier start of the same run, which are kept if they fit, so that
         it goes on with equal rounding
-    :raises ConfigurationError: if one sample does not fit, with the sum and remedies that help
+    :raises ConfigurationError: if one sample, or the number of the run, does not fit, with the sum
+        and remedies that help; if a batch cannot be divided evenly, or shards have one process
     """
+    check_sharding(run.hardware, processes)
+    batches = {name: schedule.batch for name, schedule in stages(run).items()}
+    joints = {'proprio': run.plan.proprio.batch} if run.plan.proprio.steps else {}
+    given = run.hardware.accumulate
+    check_batches(batches, processes, given, joints)
     found = {}
-    for name, schedule in stages(run).items():
-        if run.hardware.accumulate is not None:
-            found[name] = run.hardware.accumulate
-            continue
-        divisors = _divisors(schedule.batch, processes)
+    for name, batch in batches.items():
+        divisors = _divisors(batch, processes) if given is None else [given]
         known = [parts for parts in divisors if parts == (before or {}).get(name)]
         for parts in [*known, *divisors]:
             if memory_of(run, config, name, parts, processes).total <= ROOM * device.free:
@@ -133,7 +137,7 @@ def _divisors(batch: int, processes: int) -> list[int]:
     """Return the numbers of equal micro-batches of a process; 1 if the batch is not divisible."""
     each = batch // processes
     if batch % processes or not each:
-        return [1]  # refused by ``Workers.check``
+        return [1]  # refused by ``check_batches``
     return [parts for parts in range(1, each + 1) if each % parts == 0]
 
 
@@ -151,18 +155,25 @@ def _too_large(
     run: TrainConfig, config: ViVaConfig, stage: str, processes: int, device: TrainingDevice
 ) -> ConfigurationError:
     schedule: Schedule = getattr(run.plan, stage)
-    parts = _divisors(schedule.batch, processes)[-1]
+    parts = run.hardware.accumulate or _divisors(schedule.batch, processes)[-1]
     memory = memory_of(run, config, stage, parts, processes)
     helping = remedies(run, config, processes, device)
-    use = f'use {", or ".join(helping)}' if helping else (
+    use = ', or '.join(helping) or (
         'no option helps: use a device with more memory, or a smaller --preset'
     )  # fmt: skip
+    if helping and not use.startswith(LEAVE_OUT):
+        use = f'use {use}'
+    at_once = schedule.batch // (processes * parts)
+    samples = 'sample at a time of stage' if at_once == 1 else 'samples at a time of stage'
     return ConfigurationError(
         'training-memory',
-        f'{schedule.batch // (processes * parts)} sample at a time of stage {stage} needs '
+        f'{at_once} {samples} {stage} need{"s" * (at_once == 1)} '
         f'{memory.total / GB:.1f} GB at the peak ({described(memory)}), {device.name} has '
         f'{device.free / GB:.1f} GB free, of which {100 * ROOM:.0f} % are used: {use}',
     )
+
+
+LEAVE_OUT: Final = 'leave out --accumulate'
 
 
 def remedies(
@@ -178,6 +189,8 @@ def remedies(
         except ConfigurationError:
             continue
         text = ' '.join(sorted(words))
+        if run.hardware.accumulate is not None:
+            text = f'{text} without --accumulate' if text else LEAVE_OUT
         found.append((words, text if count == processes else f'{text} on {count} GPUs'))
     return [text for _, text in found]
 
@@ -189,13 +202,15 @@ def _changes(
     hardware = replace(run.hardware, accumulate=None)
     plain, single = replace(run, hardware=hardware), replace(hardware, shard=False)
     lean: dict[str, dict[str, Any]] = {}
-    if not hardware.checkpointing:
+    if not hardware.checkpointing and (not run.head or run.has_first_stages):
         lean['--checkpointing'] = {'checkpointing': True}
     if hardware.precision != 'bf16':
         lean['--precision bf16'] = {'precision': 'bf16'}
     subsets: dict[tuple[str, ...], dict[str, Any]] = {(): {}}
     subsets |= {(name,): change for name, change in lean.items()}
     subsets[tuple(lean)] = {key: one for change in lean.values() for key, one in change.items()}
+    if run.hardware.accumulate is not None:
+        yield frozenset(), plain, processes
     for names, changes in subsets.items():
         if names:
             leaner = replace(plain, hardware=replace(hardware, **changes))
@@ -298,13 +313,14 @@ def estimate(
         chosen, problem = {}, str(error)
     rows = []
     for name, schedule in stages(run).items():
-        parts = chosen.get(name) or _divisors(schedule.batch, processes)[-1]
+        parts = chosen.get(name) or run.hardware.accumulate or (
+            _divisors(schedule.batch, processes)[-1]
+        )  # fmt: skip
         memory = memory_of(run, config, name, parts, processes)
-        if not problem and memory.total > ROOM * device.free:  # --accumulate was given
-            problem = str(_too_large(run, config, name, processes, device))
         seconds = pace.measured.get(name) or step_seconds(run, config, name, processes, pace.rate)
         rows.append(StageEstimate(
-            name, schedule.steps, schedule.batch, schedule.batch // (processes * parts), parts,
+            name, schedule.steps, schedule.batch,
+            max(1, schedule.batch // (processes * parts)), parts,
             schedule.batch * schedule.steps / moments, schedule.steps * seconds / 3600, memory,
         ))  # fmt: skip
     encoded = moments * (run.copy_count + 1) if run.copy_count or 'video' in stages(run) else 0
