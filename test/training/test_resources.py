@@ -16,7 +16,7 @@ from viva_ros.cli.train import main, parse, run_of
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import checkpoint
 from viva_ros.model.config import WAN_5B, preset
-from viva_ros.model.cost import CARDS, ROOM
+from viva_ros.model.cost import CARDS, ROOM, parameters, vae_parameters
 from viva_ros.training import checkpointing, resources
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
@@ -192,6 +192,26 @@ def test_5b_plan_stays_below_the_memory_of_the_card(
     assert float(rows[1][8].removesuffix(' |')) - float(rows[0][8].removesuffix(' |')) == (
         pytest.approx(4 * 22.1, abs=0.2)
     )
+
+
+def ram_of(run: TrainConfig, processes: int, moments: int = 20000) -> float:
+    card = TrainingDevice('H100', CARDS['H100'].memory)
+    pace = resources.Pace(1e14, {})
+    return resources.estimate(run, WAN_5B, moments, processes, card, pace).ram / GB
+
+
+def test_host_memory_is_that_of_the_largest_phase() -> None:
+    # 5.00 G parameters of the transformer, .25 G of the VAE.
+    whole = sum(parameters(WAN_5B).values()) / GB
+    vae = vae_parameters(WAN_5B) / GB
+    sharded = Hardware(precision='bf16', checkpointing=True, shard=True)
+    # Adapters: eight processes read all weights in bfloat16.
+    assert ram_of(wan_run(), 8) == pytest.approx(8 * (2 * whole + 4 * vae))
+    # Sharded: one reads them; the states of all are held three times, 12 bytes a weight.
+    run = wan_run(lora=0, hardware=sharded)
+    assert ram_of(run, 8) == pytest.approx(3 * 12 * whole)
+    # Not sharded, 16 processes read all weights in float32.
+    assert ram_of(wan_run(lora=0), 16) == pytest.approx(16 * 4 * (whole + vae))
 
 
 def test_plan_that_does_not_fit_has_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,12 +172,14 @@ def show_plan(
 ) -> int:
     """Print the plan of a run; return the exit code."""
     config, numbers, warnings = PRESETS[run.preset], tuple(moments or ()), []
+    held = 0
     if run.recordings:
         found = sources.find(run)
         config = found.blank
         surveys = {part: sources.survey(run, found, part) for part in found.parts}
         for part, one in surveys.items():
             print(f'{part}: {one.recordings} recordings, {one.moments:,} moments')
+        held = 0 if numbers else surveys['validation'].moments
         numbers = numbers or (max(1, surveys['train'].moments),)
         check(run, found, surveys['train'], run.backbone != ANY_BACKBONE)
     else:
@@ -185,7 +187,7 @@ def show_plan(
     config = replace(config, targets=run.targets or config.targets)
     device, pace, count = _speed(run, gpu)
     rows = [
-        resources.estimate(run, config, number, each, device, pace)
+        resources.estimate(run, config, number, each, device, pace, held)
         for each in gpus or (count,) for number in numbers
     ]  # fmt: skip
     print(f'{device.name}, {device.free / resources.GB:.0f} GB free, {100 * ROOM:.0f} % are used')

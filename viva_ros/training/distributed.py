@@ -21,7 +21,7 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from viva_ros.core.errors import ConfigurationError
@@ -43,19 +43,39 @@ def shard(module: nn.Module, device: torch.device, precision: str) -> None:
     """
     Shard a transformer in place (FSDP); its parameter objects are replaced.
 
+    The first process has the weights and sends the others their shards, one weight at a time.
+    Theirs may be on the meta device: a machine then reads the weights once.
+
     :param precision: 'bf16' gathers weights in bfloat16; gradients are summed in float32
     """
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     policy = MixedPrecisionPolicy()
     if precision == 'bf16':
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+    first = mesh.get_rank() == 0
+    weights = {name: weight.detach() for name, weight in module.named_parameters() if first}
+    constants = {name: buffer.to(device) for name, buffer in module.named_buffers()}
+    module.to('meta')
     blocks: nn.ModuleList = module.blocks
     for block in blocks:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(module, mesh=mesh, mp_policy=policy)
-    for name, buffer in module.named_buffers():
+    module.to_empty(device=device)
+    for name, buffer in constants.items():
         owner = module.get_submodule(name.rpartition('.')[0])
-        setattr(owner, name.rpartition('.')[2], buffer.to(device))
+        setattr(owner, name.rpartition('.')[2], buffer)
+    for name, parameter in module.named_parameters():
+        _send(weights.pop(name, None), parameter, device)
+
+
+def _send(weight: Tensor | None, parameter: Tensor, device: torch.device) -> None:
+    """Set a sharded parameter to a weight of the first process; None in the others."""
+    assert isinstance(parameter, DTensor)
+    whole = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+    if weight is not None:
+        whole.copy_(weight)
+    sent = distribute_tensor(whole, parameter.device_mesh, parameter.placements)
+    local(parameter).copy_(sent.to_local())
 
 
 def set_sync(module: nn.Module, sync: bool) -> None:

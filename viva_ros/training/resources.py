@@ -37,17 +37,20 @@ class TrainingDevice:
 
     :param name: for messages
     :param free: bytes of free memory
+    :param is_cpu: whether this is the memory of the machine
     """
 
     name: str
     free: float
+    is_cpu: bool = False
 
 
 def device_of(device: torch.device) -> TrainingDevice:
     """Return a device of this machine; processes on one CPU share its memory."""
     if device.type == 'cuda':
         return TrainingDevice(str(device), float(torch.cuda.mem_get_info(device)[0]))
-    return TrainingDevice('this CPU', free_ram() / int(os.environ.get('LOCAL_WORLD_SIZE', '1')))
+    share = free_ram() / int(os.environ.get('LOCAL_WORLD_SIZE', '1'))
+    return TrainingDevice('this CPU', share, is_cpu=True)
 
 
 def free_ram(root: Path = Path('/')) -> float:
@@ -256,7 +259,7 @@ class RunEstimate:
 
     :param encoding: hours of the encoding of stored latents
     :param disk: bytes by content
-    :param ram: bytes of the machine's memory for weights and states, all processes together
+    :param ram: bytes of the machine's memory at the peak, all processes together; no libraries
     :param problem: why the run does not fit, with remedies; '' if it does
     """
 
@@ -299,12 +302,14 @@ def estimate(
     processes: int,
     device: TrainingDevice,
     pace: Pace,
+    held: int = 0,
 ) -> RunEstimate:
     """
     Return memory, disk and time of a run.
 
     :param config: of the model; its tasks do not matter
     :param moments: in the training recordings
+    :param held: moments in the validation recordings
     """
     run, problem = replace(run, plan=run.plan.settled(moments)), ''
     try:
@@ -325,9 +330,11 @@ def estimate(
         ))  # fmt: skip
     encoded = moments * (run.copy_count + 1) if run.copy_count or 'video' in stages(run) else 0
     encoding = encoded * cost.encoding_operations(config) / pace.rate / 3600
+    peak = max((one.memory.total for one in rows), default=0.0)
+    on_device = processes * peak if device.is_cpu else 0.0
     return RunEstimate(
-        processes, moments, tuple(rows), encoding, _disk(run, config, moments),
-        _ram(run, config, processes), problem,
+        processes, moments, tuple(rows), encoding, _disk(run, config, moments, held),
+        _ram(run, config, processes, moments, on_device), problem,
     )  # fmt: skip
 
 
@@ -359,36 +366,74 @@ def step_seconds(
     return (each * schedule.batch + measured) / (processes * rate)
 
 
-def _disk(run: TrainConfig, config: ViVaConfig, moments: int) -> dict[str, float]:
-    """Return bytes by content: a state is written beside the one that it replaces."""
+def _disk(
+    run: TrainConfig, config: ViVaConfig, moments: int, held: int = 0
+) -> dict[str, float]:  # fmt: skip
+    """
+    Return bytes by content: a state is written beside the one that it replaces.
+
+    :param held: moments in the validation recordings
+    """
     views, (channels, high, wide) = len(config.cameras), config.latent_shape
     height, width = config.image_size
     copies = run.copy_count + 1 if run.copy_count or 'video' in stages(run) else 0
     whole, vae = sum(cost.parameters(config).values()), cost.vae_parameters(config)
-    trained = {'vae': vae, 'video': whole, 'viva': whole, 'head': cost.head_parameters(config)}
-    if run.lora:
-        trained['viva'] = cost.adapter_parameters(config, run.lora)
-    states = 0.0
-    for name, schedule in stages(run).items():
-        states += 2 * (16.0 if schedule.average else 12.0) * trained[name]
-    states += 3 * 4.0 * trained[run.last_stage]  # the best weights: of the state, later, written
+    states = sum(2 * _state(run, config, name) for name in stages(run))
+    # The best weights: those of the state, later ones, and those that are being written.
+    states += 3 * 4.0 * _trained(run, config, run.last_stage)
     return {
-        'cache': float(moments * views * 3 * height * width),
+        'cache': float((moments + held) * views * 3 * height * width),
         'latents': 2.0 * copies * moments * views * channels * high * wide,
         'states': states, 'checkpoint': 4.0 * (whole + vae),
     }  # fmt: skip
 
 
-def _ram(run: TrainConfig, config: ViVaConfig, processes: int) -> float:
-    """Return bytes: each process reads all weights; those that write a state hold it twice."""
+def _ram(
+    run: TrainConfig, config: ViVaConfig, processes: int, moments: int, on_device: float
+) -> float:
+    """
+    Return the bytes of the machine's memory at the peak, all processes together.
+
+    The phases follow each other: each process reads all weights before they are on its device,
+    with --shard only the first one reads those of the transformer (random weights are drawn in
+    each); latents are encoded; a state is held three times while it is written (measured): as
+    tensors, as bytes, and as a file; the first process gathers the weights.
+
+    :param on_device: bytes that stay on the devices, if these are the memory of the machine
+    """
     whole, vae = sum(cost.parameters(config).values()), cost.vae_parameters(config)
     frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
-    weights = processes * ((2.0 if frozen else 4.0) * whole + 4.0 * vae)
-    last: Schedule = getattr(run.plan, run.last_stage)
-    trained = cost.adapter_parameters(config, run.lora) if run.lora else (
-        cost.head_parameters(config) if run.head else whole
-    )  # fmt: skip
-    return weights + 2 * (16.0 if last.average else 12.0) * trained
+    readers = 1 if run.hardware.shard and not run.has_first_stages else processes
+    begin = readers * (2.0 if frozen else 4.0) * whole + processes * 4.0 * vae
+    if run.init is not None:  # read in float32
+        begin = 4.0 * (readers * whole + processes * vae)
+    disk = _disk(run, config, moments)
+    copies = run.copy_count + 1 if disk['latents'] else 1
+    return max(begin, on_device + max(
+        disk['latents'] / copies, 3.0 * _largest_state(run, config), 4.0 * (whole + vae)
+    ))  # fmt: skip
+
+
+def _largest_state(run: TrainConfig, config: ViVaConfig) -> float:
+    """Return the bytes of the largest state of a stage."""
+    return max((_state(run, config, name) for name in stages(run)), default=0.0)
+
+
+def _state(run: TrainConfig, config: ViVaConfig, stage: str) -> float:
+    """Return the bytes of a state: weights and moments of the optimiser, and their average."""
+    schedule: Schedule = getattr(run.plan, stage)
+    return (16.0 if schedule.average else 12.0) * _trained(run, config, stage)
+
+
+def _trained(run: TrainConfig, config: ViVaConfig, stage: str) -> int:
+    """Return the number of parameters that a stage trains."""
+    if stage == 'vae':
+        return cost.vae_parameters(config)
+    if stage == 'head':
+        return cost.head_parameters(config)
+    if stage == 'viva' and run.lora:
+        return cost.adapter_parameters(config, run.lora)
+    return sum(cost.parameters(config).values())
 
 
 def measured_steps(folder: Path) -> dict[str, float]:

@@ -97,7 +97,7 @@ def train_on(
     ranges = JointRanges.of(config.joint_names, [track.joints for track in learn.tracks])
     if run.init is not None:
         ranges = sources.start_of(run.init)[1]
-    model = begin_model(run, config, ranges)
+    model = begin_model(run, config, ranges, workers.is_first or not run.hardware.shard)
     described = checkpointing.describe(run, model.config, learn, hold)
     warnings = verdict.before(run, learn, hold, config.horizon)
     with workers.first_goes_ahead():
@@ -191,15 +191,18 @@ def conclude(
     return found
 
 
-def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+def begin_model(
+    run: TrainConfig, config: ViVaConfig, ranges: JointRanges, has_weights: bool = True
+) -> ViVa:  # fmt: skip
     """
     Return a model with random weights, or those of a backbone.
 
+    :param has_weights: see ``first_model``
     :raises ConfigurationError: if targets or head do not fit the preset
     """
     check_model(run, config)
     config = replace(config, targets=run.targets or config.targets)
-    return first_model(run, config, ranges)
+    return first_model(run, config, ranges, has_weights)
 
 
 def check_model(run: TrainConfig, config: ViVaConfig) -> None:
@@ -220,13 +223,17 @@ def check_model(run: TrainConfig, config: ViVaConfig) -> None:
         )
 
 
-def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+def first_model(
+    run: TrainConfig, config: ViVaConfig, ranges: JointRanges, has_weights: bool = True
+) -> ViVa:  # fmt: skip
     """
     Return a model with the weights of the checkpoint or backbone, or random ones without either.
 
     Frozen weights (under adapters or a head) are in the precision of the run, trained weights in
     float32.
 
+    :param has_weights: whether the transformer has memory and weights; a process without gets its
+        shards from the first one, see ``distributed.shard``. Random weights are drawn in each
     :raises EngineError: if backbone or embeddings cannot be read, or do not fit the preset
     :raises ConfigurationError: if a task has no embedding and the preset needs one
     """
@@ -234,21 +241,24 @@ def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> Vi
     frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
     dtype = torch.bfloat16 if frozen else torch.float32
     if run.init is not None:
-        return _continued_model(run.init, config, embeddings, dtype)
+        return _continued_model(run.init, config, embeddings, dtype, has_weights)
     if run.backbone is None:
         return ViVa(*_with_text(config, ranges, embeddings))
-    return pretrained.load(run.backbone, config, ranges, embeddings, dtype, _watch)
+    return pretrained.load(
+        run.backbone, config, ranges, embeddings, dtype, _watch, has_weights
+    )  # fmt: skip
 
 
 def _continued_model(
-    folder: Path, config: ViVaConfig, embeddings: text.Embeddings | None, dtype: torch.dtype
-) -> ViVa:
+    folder: Path, config: ViVaConfig, embeddings: text.Embeddings | None, dtype: torch.dtype,
+    has_weights: bool = True,
+) -> ViVa:  # fmt: skip
     """
     Return the model of a checkpoint for other tasks and another horizon.
 
     :param embeddings: of new tasks; those of the checkpoint have theirs
     """
-    model = checkpoint.read(folder).model
+    model = checkpoint.read(folder, blank_part='' if has_weights else 'transformer').model
     assert isinstance(model, ViVa)  # sources.start_of refuses others
     begun = model.config
     if begun.text == UMT5:
