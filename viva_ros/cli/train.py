@@ -177,8 +177,8 @@ def show_plan(
         found = sources.find(run)
         config = found.blank
         surveys = {part: sources.survey(run, found, part) for part in found.parts}
-        for part, one in surveys.items():
-            print(f'{part}: {one.recordings} recordings, {one.moments:,} moments')
+        for part, found_in in surveys.items():
+            print(f'{part}: {found_in.recordings} recordings, {found_in.moments:,} moments')
         held = 0 if numbers else surveys['validation'].moments
         numbers = numbers or (max(1, surveys['train'].moments),)
         check(run, found, surveys['train'], run.backbone != ANY_BACKBONE)
