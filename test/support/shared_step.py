@@ -21,9 +21,10 @@ from viva_ros.model.config import preset
 from viva_ros.model.viva import ViVa
 from viva_ros.training import losses
 from viva_ros.training.augmentation import AugmentSettings
+from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import Data, JointTrack
-from viva_ros.training.distributed import Hardware, Workers
-from viva_ros.training.run import bring_back
+from viva_ros.training.distributed import Hardware, Workers, gather
+from viva_ros.training.run import begin_model, bring_back, place
 from viva_ros.training.trainer import Schedule, TrainStage
 
 JOINTS = ('a', 'b', 'c')
@@ -115,6 +116,27 @@ def weights(hardware: Hardware, folder: Path, until: int | None = None) -> dict[
     return dict(model.transformer.state_dict())
 
 
+def begun(hardware: Hardware, out: Path) -> dict[str, Tensor]:
+    """
+    Return the weights of a run from the checkpoint OUT/init, sharded, and its values.
+
+    'memory' has the numbers of the transformer on this process before it is sharded.
+    """
+    workers = Workers(hardware)
+    run = TrainConfig((), out, 'tiny', init=out / 'init', hardware=hardware)
+    like = make_model()
+    config = replace(like.config, tasks=('lift', 'pass'))
+    model = begin_model(run, config, like.ranges, workers.is_first)
+    numbers = sum(p.numel() for p in model.transformer.parameters() if not p.is_meta)
+    place(model, workers)
+    workers.place(model.transformer)
+    data = make_data()
+    raw, labels = losses.encode_all(model, data), losses.Labels.of(data, model, config.tasks)
+    values = torch.from_numpy(losses.predict(model.eval(), raw, labels, workers, 4)[0])
+    found = {f'weight/{k}': v for k, v in gather(model.transformer, keep=True).items()}
+    return {**found, 'memory': torch.tensor(numbers), 'values': values}
+
+
 def held_out(hardware: Hardware) -> Tensor:
     """Return the values of 23 moments, shared over the processes, 4 at a time."""
     model, data, workers = make_model(), make_data(), Workers(hardware)
@@ -125,6 +147,9 @@ def held_out(hardware: Hardware) -> Tensor:
 
 def main(out: Path, modes: list[str]) -> None:
     torch.set_num_threads(1)
+    if (out / 'init').is_dir():
+        sharded = MODES['spread']
+        save_file(begun(sharded, out), out / f'begun-{Workers(sharded).rank}.safetensors')
     for mode in modes:
         hardware = MODES[mode]
         results = {'gradients': gradients(hardware)}

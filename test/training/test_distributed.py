@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,13 +12,14 @@ import torch
 from support.errors import raises
 from torch import Tensor, nn
 
+from viva_ros.core.errors import ConfigurationError
 from viva_ros.model.noise import Source, integers, normal
-from viva_ros.training.distributed import Hardware, Workers
+from viva_ros.training.distributed import Hardware, Workers, check_batches
 from viva_ros.training.trainer import Schedule, TrainStage
 
 LAUNCH = """
 import torch
-from viva_ros.training.distributed import Hardware, Workers
+from viva_ros.training.distributed import Hardware, Workers, check_batches
 workers = Workers(Hardware('cpu', 'bf16'))
 line = torch.nn.Linear(4, 4)
 with workers.autocast():
@@ -52,9 +54,36 @@ def test_sharding_over_one_process_is_refused() -> None:
 
 def test_indivisible_batch_is_refused(tmp_path: Path) -> None:
     workers = Workers(Hardware('cpu', accumulate=4))
-    with raises('batch-indivisible', 'batch is 6', '1 processes', '4 micro-batches', '--batch'):
+    with raises('batch-indivisible', 'batch is 6', '1 process x 4 micro-batches',
+                'leave out --accumulate, or set --batch 4 or 8'):  # fmt: skip
         module, once = nn.Linear(1, 1), Schedule(1, 6, 0.1, 1)
         TrainStage('s', module, once, tmp_path, 0, dict, workers=workers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(('processes', 'accumulate', 'remedies'), [
+    (7, None, 'set --batch 189 or 196, or start 4 or 8 processes'),
+    (6, None, 'set --batch 252 or 258, or start 4 or 8 processes'),  # of the baseline
+    (4, 5, 'leave out --accumulate, or set --batch 180 or 200'),
+    (7, 2, 'set --batch 182 or 196, or start 4 or 8 processes without --accumulate'),
+])  # fmt: skip
+def test_remedies_for_an_indivisible_batch_help_all_stages(
+    processes: int, accumulate: int | None, remedies: str
+) -> None:
+    batches, joints = {'viva': 192}, {'proprio': 256}
+    with pytest.raises(ConfigurationError) as caught:
+        check_batches(batches, processes, accumulate, joints)
+    text = str(caught.value)
+    assert caught.value.code == 'batch-indivisible'
+    assert text.endswith(f': {remedies}')
+    for remedy in remedies.split(', or '):
+        numbers = [int(number) for number in re.findall(r'\d+', remedy)]
+        if 'leave out' in remedy:
+            check_batches(batches, processes, None, joints)
+        for number in numbers:
+            if '--batch' in remedy:
+                check_batches({'viva': number}, processes, accumulate, {'proprio': number})
+            else:
+                check_batches(batches, number, None, joints)
 
 
 def make_loss(module: nn.Linear, seen: list[Tensor]) -> Callable[[int, Source], dict[str, Tensor]]:

@@ -12,6 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from viva_ros.model import checkpoint
+from viva_ros.training import losses
+
 SCRIPT = Path(__file__).parents[1] / 'support' / 'shared_step.py'
 
 MODES = ('shared', 'in_parts', 'spread', 'spread_in_parts')
@@ -27,7 +30,10 @@ def one_process() -> dict[str, dict[str, Tensor]]:
 
 @pytest.fixture(scope='module')
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from support import shared_step
+
     out = tmp_path_factory.mktemp('two')
+    checkpoint.write(out / 'init', shared_step.make_model(), {})
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
     launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     done = subprocess.run([*launch, str(SCRIPT), str(out), *MODES], capture_output=True,
@@ -85,6 +91,26 @@ def test_sharded_training_matches_unsharded(
     moved = sum(float((weight - begun[name]).abs().sum()) for name, weight in whole.items())
     apart = sum(float((weight - given[name]).abs().sum()) for name, weight in whole.items())
     assert apart < 0.02 * moved  # not 0: Adam steps at full size where a slope is only rounding
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_process_reads_the_weights_that_all_shard(two_processes: Path) -> None:
+    from support import shared_step
+
+    model, data = shared_step.make_model(), shared_step.make_data()
+    expected = dict(model.transformer.named_parameters())
+    first, second = (load_file(two_processes / f'begun-{rank}.safetensors') for rank in (0, 1))
+    whole = sum(parameter.numel() for parameter in expected.values())
+    assert (int(first['memory']), int(second['memory'])) == (whole, 0)
+    raw = losses.encode_all(model, data)
+    labels = losses.Labels.of(data, model, model.config.tasks)
+    values = torch.from_numpy(losses.predict(model.eval(), raw, labels)[0])
+    for found in (first, second):
+        assert {k for k in found if '/' in k} == {f'weight/{name}' for name in expected}
+        for name, parameter in expected.items():
+            assert torch.equal(found[f'weight/{name}'], parameter), name
+        torch.testing.assert_close(found['values'], values, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from viva_ros.cli.train import main, parse, run_of
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import checkpoint
 from viva_ros.model.config import WAN_5B, preset
-from viva_ros.model.cost import CARDS, ROOM
+from viva_ros.model.cost import CARDS, ROOM, parameters, vae_parameters
 from viva_ros.training import checkpointing, resources
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
@@ -47,11 +47,34 @@ def test_documented_command_takes_the_batch_in_parts() -> None:
     assert micro_batches(run, WAN_5B, 8, card) == {'viva': 1}
 
 
+def given(parts: int, **changes: object) -> TrainConfig:
+    """Return a run with a number of micro-batches."""
+    hardware = Hardware(precision='bf16', checkpointing=True, accumulate=parts)
+    return wan_run(hardware=hardware, **changes)
+
+
 def test_given_number_of_micro_batches_is_kept() -> None:
-    hardware = Hardware(precision='bf16', checkpointing=True, accumulate=3)
-    assert micro_batches(wan_run(hardware=hardware), WAN_5B, 1, TrainingDevice('x', 1.0)) == {
-        'viva': 3
-    }
+    card = TrainingDevice('A100', 80 * GB)
+    assert micro_batches(given(3), WAN_5B, 1, card) == {'viva': 3}
+
+
+def test_given_number_that_does_not_fit_is_refused() -> None:
+    card = TrainingDevice('A100', 80 * GB)
+    with raises('training-memory', '192 samples at a time of stage viva need 79',
+                'are used: leave out --accumulate'):  # fmt: skip
+        micro_batches(given(1), WAN_5B, 1, card)
+    assert micro_batches(wan_run(), WAN_5B, 1, card)  # the remedy helps
+    with raises('training-memory', '96 samples', ': use --lora 16 without --accumulate, or '):
+        micro_batches(given(2, lora=0), WAN_5B, 1, card)
+    with raises('batch-indivisible', 'stage viva is 192', 'leave out --accumulate', '190 or 195'):
+        micro_batches(given(5), WAN_5B, 1, card)
+
+
+def test_baseline_of_the_joints_is_not_divided_into_micro_batches() -> None:
+    # Its batch is 256, no multiple of 3, and known only after the value is trained.
+    assert micro_batches(given(3), WAN_5B, 2, TrainingDevice('A100', 80 * GB)) == {'viva': 3}
+    with raises('batch-indivisible', 'stage proprio is 256', '6 processes'):
+        micro_batches(wan_run(), WAN_5B, 6, TrainingDevice('A100', 80 * GB))
 
 
 def test_earlier_number_is_kept_while_it_fits() -> None:
@@ -171,12 +194,64 @@ def test_5b_plan_stays_below_the_memory_of_the_card(
     )
 
 
+def ram_of(run: TrainConfig, processes: int, moments: int = 20000) -> float:
+    card = TrainingDevice('H100', CARDS['H100'].memory)
+    pace = resources.Pace(1e14, {})
+    return resources.estimate(run, WAN_5B, moments, processes, card, pace).ram / GB
+
+
+def test_host_memory_is_that_of_the_largest_phase() -> None:
+    # 5.00 G parameters of the transformer, .25 G of the VAE.
+    whole = sum(parameters(WAN_5B).values()) / GB
+    vae = vae_parameters(WAN_5B) / GB
+    sharded = Hardware(precision='bf16', checkpointing=True, shard=True)
+    # Adapters: eight processes read all weights in bfloat16.
+    assert ram_of(wan_run(), 8) == pytest.approx(8 * (2 * whole + 4 * vae))
+    # Sharded: one reads them; the states of all are held three times, 12 bytes a weight.
+    run = wan_run(lora=0, hardware=sharded)
+    assert ram_of(run, 8) == pytest.approx(3 * 12 * whole)
+    # Not sharded, 16 processes read all weights in float32.
+    assert ram_of(wan_run(lora=0), 16) == pytest.approx(16 * 4 * (whole + vae))
+
+
 def test_plan_that_does_not_fit_has_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     command = '--plan --preset wan2.2-5b --gpu h100 --gpus 1 --moments 20000 --precision bf16'
     assert main(command.split()) == 2
     said = capsys.readouterr()
     assert 'too large' in said.out
     assert 'use --lora 16' in said.err
+
+
+@pytest.mark.parametrize(('options', 'named'), [
+    ('--gpus 7', ('7 x H100: batch of stage viva is 192', '7 processes', '--batch 189 or 196')),
+    ('--gpus 1 --shard', ('cannot be sharded over 1 process', 'leave out --shard')),
+    ('--gpus 1 --accumulate 1', ('192 samples', 'are used: leave out --accumulate')),
+    ('--gpus 1 --accumulate 500', ('stage viva is 192', 'leave out --accumulate')),
+])  # fmt: skip
+def test_plan_refuses_what_training_refuses(
+    options: str, named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lora = '' if '--shard' in options else '--lora 16'
+    command = (
+        f'--plan --preset wan2.2-5b --gpu h100 --moments 20000 --precision bf16 --checkpointing '
+        f'{lora} {options}'
+    )
+    assert main(command.split()) == 2
+    said = capsys.readouterr().err
+    assert all(text in said for text in named), said
+
+
+@pytest.mark.parametrize(('options', 'code'), [
+    ('--horizon 30', 'horizon-too-long'), ('--tasks fold', 'task-not-recorded'),
+    ('--head 9', 'head-too-deep'), ('--patience 2', 'patience-without-validation'),
+])  # fmt: skip
+def test_plan_refuses_recordings_that_training_refuses(
+    tmp_path: Path, options: str, code: str
+) -> None:
+    write_slide(tmp_path / 'r/train', slide_episode(1))
+    command = f'--plan --recordings {tmp_path / "r"} --preset tiny {options}'
+    with raises(code):
+        main(command.split())
 
 
 def test_plan_of_recordings_equals_the_run_and_starts_nothing(
@@ -217,6 +292,7 @@ def test_plan_of_recordings_equals_the_run_and_starts_nothing(
     ('--recordings r --out o --moments 5', 'need --plan'),
     ('--plan --moments 0', 'at least 1'), ('--plan --moments 5 --gpus 2', '--gpu'),
     ('--plan --moments 5 --gpu k80', 'invalid choice'),
+    ('--plan --moments 5 --gpu h100 --device cpu', 'has no GPUs'),
 ])  # fmt: skip
 def test_incomplete_plan_is_refused(
     options: str, named: str, capsys: pytest.CaptureFixture[str]

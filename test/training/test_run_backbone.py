@@ -127,3 +127,20 @@ def test_text_embeddings_work_without_a_backbone(tmp_path: Path, texts: Path) ->
     run = TrainConfig((), tmp_path, 'wan2.2-tiny', 0, TrainPlan(), tmp_path, embeddings=texts)
     model = first_model(run, config, JointRanges(('a',), (0.0,), (1.0,)))
     assert torch.equal(model.text, load_file(texts)['text'].float())
+
+
+def test_transformer_stays_without_memory_where_another_process_reads_it(
+    tmp_path: Path, snapshot: Path, texts: Path
+) -> None:
+    config = preset('wan2.2-tiny', RELEASED, ('a',), TASKS)
+    run = TrainConfig(
+        (), tmp_path, 'wan2.2-tiny', 0, TrainPlan(), tmp_path, backbone=snapshot, embeddings=texts
+    )
+    whole, without = (
+        first_model(run, config, JointRanges(('a',), (0.0,), (1.0,)), has) for has in (True, False)
+    )
+    assert all(parameter.is_meta for parameter in without.transformer.parameters())
+    assert not any(buffer.is_meta for buffer in without.transformer.buffers())
+    expected = whole.vae.state_dict()
+    for name, weight in without.vae.state_dict().items():
+        assert torch.equal(weight, expected[name])

@@ -135,11 +135,26 @@ def test_validation_episodes_change_no_range_and_no_weight(
         ('--learning-rate 0', 'setting-out-of-range', ('learning_rate is 0.0', 'above 0')),
         ('--horizon 0', 'setting-out-of-range', ('horizon is 0.0', 'above 0')),
         ('--patience -1', 'setting-out-of-range', ('patience is -1', 'at least 0')),
+        ('--init c --vae-steps 5', 'length-unused', ('vae-steps is 5', '--init replaces')),
+        ('--init c --video-steps 5', 'length-unused', ('video-steps is 5', '--init replaces')),
+        ('--backbone b --vae-steps 5', 'length-unused', ('is 5', '--backbone replaces')),
+        ('--preset wan2.2-5b --backbone b --video-steps 5', 'length-unused', ('--backbone',)),
+        ('--head 2 --viva-steps 5', 'length-unused', ('viva-steps is 5', 'set --head-steps')),
+        ('--head-steps 5', 'length-unused', ('head-steps is 5', '--viva-steps', 'add --head')),
+        ('--init c --head 2 --checkpointing', 'checkpointing-with-head', ('leave it out',)),
     ],
 )
 def test_invalid_option_is_refused(options: str, code: str, named: tuple[str, ...]) -> None:
     with raises(code, *named):
         run_of(parse([*BASICS, *options.split()]))
+
+
+@pytest.mark.parametrize('options', [
+    '--init c --vae-steps 0', '--head 2 --head-steps 5 --vae-steps 5', '--head 2 --viva-steps 0',
+    '--head 2 --checkpointing', '--init c --viva-steps 5',
+])  # fmt: skip
+def test_option_that_has_an_effect_is_accepted(options: str) -> None:
+    run_of(parse([*BASICS, *options.split()]))
 
 
 def test_file_as_run_folder_is_refused(tmp_path: Path) -> None:

@@ -14,19 +14,20 @@ from support.slides import CAMERAS, slide_episode, write_slide
 from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.formats import FORMATS, EpisodeRef
 from viva_ros.data.recording import Recording
+from viva_ros.training import sources
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.dataset import EpisodeChannels
-from viva_ros.training.run import clip_spacing
+from viva_ros.training.run import clip_spacing, train
 from viva_ros.training.sources import (
     blank_for,
-    count,
     find,
     gather,
     of_episodes,
     of_tasks,
     robot_of,
     sample,
+    survey,
 )
 
 LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
@@ -273,6 +274,16 @@ def test_sample_has_whole_episodes_of_each_outcome(make_slide_data: Callable[...
     assert sample(data, 90) is data
 
 
+def test_sample_has_retries_beside_successes(make_slide_data: Callable[..., Data]) -> None:
+    data = long_data(make_slide_data, dict.fromkeys(range(9), 10))  # 3, 6 and 9 fail
+    labels = [
+        {**label, 'success': True, 'times': {'retry': 0.4} if k == 7 else {}}
+        for k, label in enumerate(data.labels)
+    ]
+    some = sample(replace(data, labels=labels), 20)
+    assert sorted(bool(label['times']) for label in some.labels) == [False, True]
+
+
 def test_sample_thins_the_first_long_episode_of_an_outcome(
     make_slide_data: Callable[..., Data],
 ) -> None:
@@ -288,10 +299,55 @@ def test_moments_are_counted_without_decoding(
 ) -> None:
     write_parts(tmp_path, 1, 2)
     run = run_of(tmp_path, tmp_path / 'r')
-    assert count(run, find(run)) == {'train': (2, 12), 'validation': (1, 6)}
+    found = find(run)
+    first = {part: survey(run, found, part) for part in found.parts}
+    assert [(one.recordings, one.moments) for one in first.values()] == [(2, 12), (1, 6)]
+    assert [one[:2] for one in first['train'].lengths] == [('slide', 6)] * 2
+    assert [one.seconds for one in first['train'].lengths] == pytest.approx([1.1, 1.1])
+    assert first['train'].is_whole
     assert not (tmp_path / 'c').exists()
     gather(run)
     opened = resolved_and_opened[1]
     opened.clear()
-    assert count(run, find(run)) == {'train': (2, 12), 'validation': (1, 6)}
+    assert {part: survey(run, found, part) for part in found.parts} == first
     assert opened == []
+
+
+def test_survey_of_many_recordings_opens_some_of_them(
+    tmp_path: Path, resolved_and_opened: tuple[list[Path], list[Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    paths = write_parts(tmp_path, 1, 2, 3, 4)
+    run = run_of(tmp_path, tmp_path / 'r')
+    found, opened = find(run), resolved_and_opened[1]
+    opened.clear()
+    monkeypatch.setattr(sources, 'OPENED', 2)
+    some = survey(run, found)
+    assert opened == [paths[0], paths[3]]
+    assert (some.recordings, some.moments, len(some.lengths)) == (4, 24, 2)
+    assert not some.is_whole
+
+
+@pytest.mark.parametrize(('changes', 'code', 'named'), [
+    ({'horizon': 1.2}, 'horizon-too-long', ('2 episodes', '--horizon 0.28')),
+    ({'tasks': ('fold',)}, 'task-not-recorded', ('tasks is fold', 'of slide')),
+    ({'head': 9}, 'head-too-deep', ('at most 2',)),
+    ({'embeddings': Path('texts')}, 'embeddings-unreadable', ('texts',)),
+    ({'backbone': Path('none'), 'plan': plan(2, {})}, 'wan-json-unreadable', ('none',)),
+])  # fmt: skip
+def test_run_that_does_not_fit_is_refused_before_decoding(
+    tmp_path: Path, changes: dict[str, object], code: str, named: tuple[str, ...]
+) -> None:
+    write_parts(tmp_path, 1, 2)
+    run = run_of(tmp_path, tmp_path / 'r', **changes)
+    with raises(code, *named):
+        train(run)
+    assert not (tmp_path / 'c').exists()
+
+
+def test_patience_without_validation_recordings_is_refused(tmp_path: Path) -> None:
+    paths = write_parts(tmp_path, 1, 2)
+    parts = {'train': [path.name for path in paths], 'validation': []}
+    (tmp_path / 'r/split.json').write_text(json.dumps(parts))
+    with raises('patience-without-validation', '--patience is 3', 'leave out', 'split.json'):
+        train(run_of(tmp_path, tmp_path / 'r', patience=3))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from support.errors import raises
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
@@ -152,7 +154,10 @@ ERRORS = {1: 0.5, 2: 0.3, 3: float('nan'), 4: 0.4, 5: 0.3, 6: 0.6, 7: 0.2, 8: 0.
 
 
 def judged_stage(
-    folder: Path, patience: int = 0, errors: dict[int, float] = ERRORS
+    folder: Path,
+    patience: int = 0,
+    errors: dict[int, float] = ERRORS,
+    schedule: Schedule = EACH_STEP,
 ) -> tuple[TrainStage, nn.Linear, dict[int, Tensor]]:
     """Return a stage with given held-out errors, its module, and its weights by step."""
     torch.manual_seed(1)
@@ -166,7 +171,7 @@ def judged_stage(
         return {'error': errors[one._step]}
 
     one = TrainStage(
-        'line', module, EACH_STEP, folder, 0, loss, measure, aim='error', patience=patience
+        'line', module, schedule, folder, 0, loss, measure, aim='error', patience=patience
     )
     return one, module, seen
 
@@ -190,6 +195,73 @@ def test_resumed_stage_keeps_the_earlier_best_state(tmp_path: Path) -> None:
     second.run()
     assert second.steps == (2, 8)  # of equal errors the earlier one
     assert torch.equal(module.weight, seen[2])
+
+
+def run_killed_at(folder: Path, step: int, errors: dict[int, float], patience: int = 0) -> None:
+    """Run a stage that is killed in the measurement of a step, before its state is written."""
+    one, _, _ = judged_stage(folder, patience, {k: e for k, e in errors.items() if k < step})
+    with pytest.raises(KeyError):
+        one.run()
+
+
+@pytest.mark.parametrize('patience', [0, 3])
+def test_best_state_outlives_a_later_one_of_a_killed_run(tmp_path: Path, patience: int) -> None:
+    # Step 3 is the best of the killed run, but after its last state. Continued on another machine
+    # it is not, by rounding.
+    errors = ERRORS | {3: 0.31, 7: 0.8}
+    (tmp_path / 'whole').mkdir()
+    whole, expected, _ = judged_stage(tmp_path / 'whole', patience, errors)
+    whole.run()
+    assert whole.steps == (2, 5 if patience else 8)
+    run_killed_at(tmp_path, 4, errors | {3: 0.29}, patience)
+    second, module, _ = judged_stage(tmp_path, patience, errors)
+    second.run()
+    assert second.steps == whole.steps
+    assert torch.equal(module.weight, expected.weight)
+
+
+def test_best_state_after_two_interruptions_is_that_of_one_run(tmp_path: Path) -> None:
+    errors = {1: 0.5, 2: 0.4, 3: 0.3, 4: 0.35, 5: 0.2, 6: 0.25, 7: 0.15, 8: 0.1}
+    (tmp_path / 'whole').mkdir()
+    whole, expected, _ = judged_stage(tmp_path / 'whole', errors=errors)
+    whole.run()
+    run_killed_at(tmp_path, 4, errors)
+    run_killed_at(tmp_path, 8, errors)
+    last, module, _ = judged_stage(tmp_path, errors=errors | {7: 0.5, 8: 0.5})
+    last.run()
+    assert last.steps == (5, 8)  # of step 6, the last state, with the weights of step 5
+    (tmp_path / 'line.state').unlink()
+    again, module, _ = judged_stage(tmp_path, errors=errors)
+    again.run()
+    assert again.steps == whole.steps
+    assert torch.equal(module.weight, expected.weight)
+
+
+def test_best_state_that_was_deleted_is_refused(tmp_path: Path) -> None:
+    judged_stage(tmp_path)[0].run()
+    for path in tmp_path.glob('line.best*'):
+        path.unlink()
+    with raises('best-state-missing', tmp_path, 'step 7', 'line.best', 'delete line.state'):
+        judged_stage(tmp_path)[0].run()
+
+
+def test_best_state_of_an_earlier_version_is_continued(tmp_path: Path) -> None:
+    first, _, _ = judged_stage(tmp_path)
+    first.run(until=6)
+    path = next(p for p in tmp_path.glob('line.best*.state') if of_step(p) == 2)
+    path.replace(tmp_path / 'line.best.state')
+    with safe_open(tmp_path / 'line.state', 'pt') as file:
+        about = {k: v for k, v in file.metadata().items() if k != 'best'}
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(state, tmp_path / 'line.state', about)
+    second, _, _ = judged_stage(tmp_path, errors=ERRORS | {7: 0.8})
+    second.run()
+    assert second.steps == (2, 8)
+
+
+def of_step(path: Path) -> int:
+    with safe_open(path, 'pt') as file:
+        return int(file.metadata()['step'])
 
 
 def test_best_state_of_a_deleted_run_is_not_used(tmp_path: Path) -> None:

@@ -19,12 +19,21 @@ from viva_ros.model.config import PRESETS
 from viva_ros.model.cost import CARDS, ROOM, SHARE
 from viva_ros.model.latents import NAMES
 from viva_ros.training import resources, sources, verdict
-from viva_ros.training.config import LORA_RATE, PLANS, Schedule, TrainConfig, TrainPlan, plan
+from viva_ros.training.config import (
+    LORA_RATE,
+    PLANS,
+    Schedule,
+    TrainConfig,
+    TrainPlan,
+    check_lengths,
+    plan,
+)
 from viva_ros.training.distributed import Hardware
 from viva_ros.training.resources import Pace, TrainingDevice
-from viva_ros.training.run import train
+from viva_ros.training.run import check, check_model, train
 
 STAGES: Final = tuple(field.name for field in fields(TrainPlan))
+ANY_BACKBONE: Final = Path('BACKBONE')  # of a plan without weights
 DESCRIPTION: Final = (
     'Train a model on recordings. An interrupted run continues when the same command runs again.'
 )
@@ -56,6 +65,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         lacking = [] if args.recordings or args.moments else ['--recordings or --moments']
     if lacking:
         parser.error(f'the following arguments are required: {", ".join(lacking)}')
+    if args.device == 'cpu' and (args.gpus or args.gpu):
+        parser.error('--device cpu has no GPUs to plan for: leave out --gpus and --gpu, or it')
     if args.plans and args.gpus and not args.gpu and not torch.cuda.is_available():
         parser.error(f'--gpus needs --gpu, one of {", ".join(CARDS)}: this machine has no GPU')
     return args
@@ -126,19 +137,21 @@ def run_of(args: argparse.Namespace) -> TrainConfig:
     if args.plans:
         args.out = args.out or Path('runs/plan')
         if args.preset in PLANS and args.init is None:
-            args.backbone = args.backbone or Path('BACKBONE')
+            args.backbone = args.backbone or ANY_BACKBONE
     if args.out.exists() and not args.out.is_dir():
         raise ConfigurationError(
             'train-output-file', f'--out is {args.out}, a file, must be a folder'
         )
-    lengths = {name: getattr(args, f'{name}_steps') for name in STAGES}
+    given = {name: getattr(args, f'{name}_steps') for name in STAGES}
+    lengths = dict(given)
     if args.init is not None or (args.backbone is not None and args.preset not in PLANS):
-        lengths = {**lengths, 'vae': 0, 'video': 0}
+        lengths |= {'vae': 0, 'video': 0}
     run = TrainConfig(
         **read_options(args, TrainConfig),
         plan=plan(args.batch, lengths, args.preset, args.learning_rate, args.lora),
         hardware=Hardware(**read_options(args, Hardware)),
     )
+    check_lengths(run, given)
     return replace(run, targets=tuple(name for name in NAMES if name in run.targets))
 
 
@@ -159,17 +172,22 @@ def show_plan(
 ) -> int:
     """Print the plan of a run; return the exit code."""
     config, numbers, warnings = PRESETS[run.preset], tuple(moments or ()), []
+    held = 0
     if run.recordings:
         found = sources.find(run)
         config = found.blank
-        counted = sources.count(run, found)
-        for part, (recordings, number) in counted.items():
-            print(f'{part}: {recordings} recordings, {number:,} moments')
-        numbers = numbers or (max(1, counted['train'][1]),)
+        surveys = {part: sources.survey(run, found, part) for part in found.parts}
+        for part, found_in in surveys.items():
+            print(f'{part}: {found_in.recordings} recordings, {found_in.moments:,} moments')
+        held = 0 if numbers else surveys['validation'].moments
+        numbers = numbers or (max(1, surveys['train'].moments),)
+        check(run, found, surveys['train'], run.backbone != ANY_BACKBONE)
+    else:
+        check_model(run, config)
     config = replace(config, targets=run.targets or config.targets)
     device, pace, count = _speed(run, gpu)
     rows = [
-        resources.estimate(run, config, number, each, device, pace)
+        resources.estimate(run, config, number, each, device, pace, held)
         for each in gpus or (count,) for number in numbers
     ]  # fmt: skip
     print(f'{device.name}, {device.free / resources.GB:.0f} GB free, {100 * ROOM:.0f} % are used')

@@ -57,14 +57,18 @@ def blank(
     return model
 
 
-def fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def fill(module: nn.Module, weights: Mapping[str, Tensor], blank: str = '') -> None:
     """
     Set the weights of a module, without a copy.
 
     :param weights: all parameters and buffers; those with memory are optional
+    :param blank: part of the module, by its name, that stays on the meta device; '': none
     :raises RuntimeError: if a weight is missing, unexpected or has another shape
     """
-    own = {name: tensor for name, tensor in module.state_dict().items() if not tensor.is_meta}
+    own = {
+        name: tensor for name, tensor in module.state_dict().items()
+        if not tensor.is_meta or (blank and name.startswith(f'{blank}.'))
+    }  # fmt: skip
     module.load_state_dict({**own, **weights}, assign=True)
 
 
@@ -153,13 +157,15 @@ def hash_of(path: Path) -> str:
 
 
 def read_weights(
-    folder: Path, module: nn.Module, digest: str, dtype: torch.dtype | None = torch.float32
-) -> None:
+    folder: Path, module: nn.Module, digest: str, dtype: torch.dtype | None = torch.float32,
+    blank: str = '',
+) -> None:  # fmt: skip
     """
     Load all weights of a module by name.
 
     :param digest: expected SHA-256
     :param dtype: of floating-point weights; None keeps the stored dtype of each
+    :param blank: part of the module that is not loaded, see ``fill``
     :raises EngineError: if they cannot be read, were changed, or do not fit
     """
     path = folder / WEIGHTS
@@ -170,14 +176,18 @@ def read_weights(
                 f'{path} does not match its description: fetch the folder again',
             )
         with safe_open(path, 'pt') as file:
-            state = {name: _tensor(file, name, dtype) for name in file.keys()}  # noqa: SIM118
+            names = [k for k in file.keys() if not (blank and k.startswith(f'{blank}.'))]  # noqa: SIM118
+            state = {name: _tensor(file, name, dtype) for name in names}
     except (OSError, SafetensorError) as error:
         raise EngineError(
             'checkpoint-weights-unreadable',
             f'{path} cannot be read ({error}): fetch the folder again',
         ) from error
-    _check_names(path, module.state_dict(), state)
-    fill(module, state)
+    expected = module.state_dict()
+    if blank:
+        expected = {k: v for k, v in expected.items() if not k.startswith(f'{blank}.')}
+    _check_names(path, expected, state)
+    fill(module, state, blank)
 
 
 def _tensor(file: Any, name: str, dtype: torch.dtype | None) -> Tensor:
@@ -215,11 +225,14 @@ def write(folder: Path, model: ViVa | EarlyExit, provenance: Mapping[str, Any]) 
     return fingerprint(write_weights(folder, model, content), config, ranges)
 
 
-def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> Checkpoint:
+def read(
+    folder: Path, dtype: torch.dtype | None = torch.float32, blank_part: str = ''
+) -> Checkpoint:  # fmt: skip
     """
     Read a model, on the CPU and in evaluation mode.
 
     :param dtype: of floating-point weights; None keeps the stored dtype of each
+    :param blank_part: of the model, such as 'transformer', that stays without memory
     :raises EngineError: with the file and its fault
     """
     content = read_description(folder)
@@ -233,7 +246,7 @@ def read(folder: Path, dtype: torch.dtype | None = torch.float32) -> Checkpoint:
         raise EngineError(
             'checkpoint-config', f'{path} does not describe a ViVa model ({error}): fetch it again'
         ) from error
-    read_weights(folder, model, content['sha256'], dtype)
+    read_weights(folder, model, content['sha256'], dtype, blank_part)
     mark = fingerprint(content['sha256'], content['config'], content['ranges'])
     return Checkpoint(model.eval(), content['provenance'], mark)
 

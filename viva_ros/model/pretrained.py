@@ -100,7 +100,7 @@ Watch = Callable[[Sequence[str]], Iterable[str]]
 
 def load(
     folder: Path, config: ViVaConfig, ranges: JointRanges, embeddings: Embeddings | None = None,
-    dtype: torch.dtype = torch.float32, watch: Watch = iter,
+    dtype: torch.dtype = torch.float32, watch: Watch = iter, with_transformer: bool = True,
 ) -> ViVa:  # fmt: skip
     """
     Return a model with the weights of a published folder, on the CPU.
@@ -110,6 +110,7 @@ def load(
     :param embeddings: of its tasks; None for a configuration that hashes its texts
     :param dtype: of the transformer, float32 or bfloat16; the VAE and KEPT stay in float32
     :param watch: wraps the names of the weights, for a progress bar
+    :param with_transformer: whether the transformer gets memory and weights
     :raises EngineError: with file and key that are missing, unexpected or do not fit
     :raises ConfigurationError: if a task has no embedding
     """
@@ -121,7 +122,7 @@ def load(
     check_shapes(transformer.source, _shapes(model.transformer), transformer.shapes)
     check_shapes(vae.source, _shapes(video), vae.shapes)
     whole: dict[str, Tensor] = {}
-    names = [f'transformer.{name}' for name in transformer.shapes]
+    names = [f'transformer.{name}' for name in transformer.shapes if with_transformer]
     names += [f'vae.{name}' for name in vae.shapes if is_folded(name)]
     for path in watch(names):
         part, _, name = path.partition('.')
@@ -129,7 +130,7 @@ def load(
             whole[path] = fold_weight(name, vae.tensor(name, torch.float32))
         else:
             whole[path] = transformer.tensor(name, dtype_of(name, dtype))
-    fill(model, whole)
+    fill(model, whole, '' if with_transformer else 'transformer')
     return model.eval()
 
 

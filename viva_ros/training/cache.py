@@ -31,9 +31,9 @@ from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import identity, open_ref
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.training.dataset import Data, EpisodeChannels, JointTrack, cut
+from viva_ros.training.dataset import Data, EpisodeChannels, EpisodeLength, JointTrack, cut
 
-__all__ = ['Cut', 'Data', 'FileRows', 'channels', 'join', 'load', 'moments', 'write_shard']
+__all__ = ['Cut', 'Data', 'FileRows', 'channels', 'join', 'lengths', 'load', 'write_shard']
 
 IMAGES: Final = 'images'
 MOMENTS: Final = ('stamps', 'proprio', 'returned', 'failed')  # one row each moment
@@ -74,18 +74,27 @@ def channels(ref: EpisodeRef, folder: Path) -> EpisodeChannels | None:
     return EpisodeChannels.from_dict(index['channels'])
 
 
-def moments(ref: EpisodeRef, folder: Path) -> int | None:
+def lengths(ref: EpisodeRef, folder: Path) -> list[EpisodeLength] | None:
     """
-    Return the number of moments of a recording in the cache, without opening the recording.
+    Return the lengths of the episodes of a recording in the cache, without opening it.
 
     :param folder: of the cache
     :returns: None if the cache has no shard of the recording, unchanged since
     """
+    shard = _shard(folder / 'shards', ref)
     try:
-        index = _index(_shard(folder / 'shards', ref), ref)
+        index = _index(shard, ref)
     except RecordingError:  # raised again when the recording is opened
         return None
-    return None if index is None else sum(label['count'] for label in index['labels'])
+    if index is None:
+        return None
+    stamps, found, begin = FileRows([shard / 'joint_stamps.npy']), [], 0
+    for label in index['labels']:
+        end = begin + label['control_steps']
+        first, last = stamps[[begin, end - 1]]
+        found.append(EpisodeLength(label['task'], label['count'], 1e-9 * float(last - first)))
+        begin = end
+    return found
 
 
 def load(refs: Sequence[EpisodeRef], folder: Path, how: Cut, processes: int = 1) -> Data:

@@ -82,6 +82,14 @@ class StateFile:
         :raises ConfigurationError: if it was written by another number of processes
         :raises RecordingError: if it cannot be read
         """
+        return self._read(tensors=True)
+
+    def about(self) -> dict[str, str]:
+        """Return the metadata of ``read``, without the tensors; empty without a state."""
+        found = self._read(tensors=False)
+        return {} if found is None else found[0]
+
+    def _read(self, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]] | None:
         self.wait()  # no process may delete a file before all have looked
         if self.rank == 0:
             for partial in self.folder.glob(f'.{self.stage}.state*.tmp'):  # killed while writing
@@ -98,7 +106,7 @@ class StateFile:
             return None
         try:
             with safe_open(path, 'pt') as file:
-                names = file.keys()
+                names = file.keys() if tensors else ()
                 return file.metadata(), {name: file.get_tensor(name) for name in names}
         except (OSError, SafetensorError) as error:
             raise RecordingError(

@@ -195,12 +195,23 @@ class TrainConfig:
                 'shard-with-frozen-weights',
                 '--shard is for training all weights: leave it out with --lora or --head',
             )
-        if self.backbone is None and self.init is None and not self.plan.vae.steps:
+        if self.hardware.checkpointing and self.head and not self.has_first_stages:
+            raise ConfigurationError(
+                'checkpointing-with-head',
+                '--checkpointing has no effect on a head, whose frozen blocks keep nothing for a '
+                'backward pass: leave it out',
+            )
+        if self.has_first_stages and not self.plan.vae.steps:
             raise ConfigurationError(
                 'vae-missing',
                 f'preset {self.preset} has no trained VAE: name weights with --backbone DIR or '
                 '--init CHECKPOINT, or set --vae-steps above 0',
             )
+
+    @property
+    def has_first_stages(self) -> bool:
+        """Whether the run has the stages vae and video."""
+        return self.backbone is None and self.init is None
 
     @property
     def copy_count(self) -> int:
@@ -258,6 +269,31 @@ def plan(
             stage = _with_steps(stage, steps)
         schedules[name] = stage
     return TrainPlan(**schedules)
+
+
+def check_lengths(run: TrainConfig, lengths: Mapping[str, int | None]) -> None:
+    """
+    Refuse lengths of stages that a run does not have: they would have no effect.
+
+    :param lengths: steps by name of the stage; None: not given
+    :raises ConfigurationError: with the option that replaces the stage, or lacks
+    """
+    start = '--init' if run.init is not None else '--backbone'
+    why = {}
+    if not run.has_first_stages:
+        for name in ('vae', 'video'):
+            why[name] = (
+                f'{start} replaces the stage {name}: leave out --{name}-steps, or {start}'
+            )  # fmt: skip
+    if run.head:
+        why['viva'] = '--head replaces the stage viva: set --head-steps instead'
+    else:
+        why['head'] = 'without --head no head is trained: set --viva-steps, or add --head BLOCKS'
+    for name, reason in why.items():
+        if lengths.get(name):
+            raise ConfigurationError(
+                'length-unused', f'--{name}-steps is {lengths[name]}, but {reason}'
+            )
 
 
 def _settled(stage: Schedule, moments: int) -> Schedule:

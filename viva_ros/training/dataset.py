@@ -33,6 +33,31 @@ class Sampling(NamedTuple):
         return cls(len(stamps), float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0.0)
 
 
+class EpisodeLength(NamedTuple):
+    """
+    Task and length of an episode.
+
+    :param seconds: from the first to the last joint state
+    """
+
+    task: str
+    moments: int
+    seconds: float
+
+    @classmethod
+    def of(cls, episode: Episode, camera: str, every: int) -> 'EpisodeLength':
+        """
+        Return the length of a labelled episode.
+
+        :param camera: whose frames are the moments
+        :param every: stride of the frames
+        """
+        frames, joints = len(episode.cameras[camera].stamps), episode.joints.stamps
+        seconds = 1e-9 * float(joints[-1] - joints[0]) if len(joints) else 0.0
+        task = '' if episode.label is None else episode.label.task
+        return cls(task, len(range(0, frames, every)), seconds)
+
+
 @dataclass(frozen=True)
 class EpisodeChannels:
     """

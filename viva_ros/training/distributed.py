@@ -8,6 +8,7 @@ one process with the whole batch, for any number of processes and micro-batches:
 ``viva_ros.model.noise``.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from viva_ros.core.errors import ConfigurationError
@@ -42,19 +43,39 @@ def shard(module: nn.Module, device: torch.device, precision: str) -> None:
     """
     Shard a transformer in place (FSDP); its parameter objects are replaced.
 
+    The first process has the weights and sends the others their shards, one weight at a time.
+    Theirs may be on the meta device: a machine then reads the weights once.
+
     :param precision: 'bf16' gathers weights in bfloat16; gradients are summed in float32
     """
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     policy = MixedPrecisionPolicy()
     if precision == 'bf16':
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+    first = mesh.get_rank() == 0
+    weights = {name: weight.detach() for name, weight in module.named_parameters() if first}
+    constants = {name: buffer.to(device) for name, buffer in module.named_buffers()}
+    module.to('meta')
     blocks: nn.ModuleList = module.blocks
     for block in blocks:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(module, mesh=mesh, mp_policy=policy)
-    for name, buffer in module.named_buffers():
+    module.to_empty(device=device)
+    for name, buffer in constants.items():
         owner = module.get_submodule(name.rpartition('.')[0])
-        setattr(owner, name.rpartition('.')[2], buffer.to(device))
+        setattr(owner, name.rpartition('.')[2], buffer)
+    for name, parameter in module.named_parameters():
+        _send(weights.pop(name, None), parameter, device)
+
+
+def _send(weight: Tensor | None, parameter: Tensor, device: torch.device) -> None:
+    """Set a sharded parameter to a weight of the first process; None in the others."""
+    assert isinstance(parameter, DTensor)
+    whole = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+    if weight is not None:
+        whole.copy_(weight)
+    sent = distribute_tensor(whole, parameter.device_mesh, parameter.placements)
+    local(parameter).copy_(sent.to_local())
 
 
 def set_sync(module: nn.Module, sync: bool) -> None:
@@ -136,6 +157,56 @@ class Hardware:
             )
 
 
+def check_batches(
+    batches: Mapping[str, int], processes: int, accumulate: int | None = None,
+    whole: Mapping[str, int] | None = None,
+) -> None:  # fmt: skip
+    """
+    Refuse batches that cannot be divided evenly.
+
+    :param batches: by name of the stage, '' without one
+    :param accumulate: micro-batches of a step; None: chosen to fit
+    :param whole: batches without micro-batches
+    :raises ConfigurationError: with changes, each of which is valid for all batches
+    """
+    parts = processes * (accumulate or 1)
+    every = {**batches, **(whole or {})}
+    odd = [name for name in every if every[name] % (parts if name in batches else processes)]
+    if not odd:
+        return
+    name, batch = odd[0], every[odd[0]]
+    micro = f' x {accumulate} micro-batches' if accumulate else ''
+    helping, common = [], math.gcd(*every.values())
+    if accumulate and common % processes == 0:
+        helping.append('leave out --accumulate')
+    near = sorted({max(1, batch // parts) * parts, -(-batch // parts) * parts})
+    helping.append(f'set --batch {" or ".join(map(str, near))}')
+    if processes > 1 and common % processes:
+        fewer = max(k for k in range(1, processes) if common % k == 0)
+        more = [k for k in range(processes + 1, 2 * processes + 1) if common % k == 0][:1]
+        counts = ' or '.join(map(str, [fewer, *more]))
+        helping.append(f'start {counts} processes{" without --accumulate" * bool(accumulate)}')
+    raise ConfigurationError(
+        'batch-indivisible',
+        f'batch{f" of stage {name}" if name else ""} is {batch}, must be a multiple of '
+        f'{processes} process{"es" * (processes > 1)}{micro}: {", or ".join(helping)}',
+    )
+
+
+def check_sharding(hardware: Hardware, processes: int) -> None:
+    """
+    Refuse to shard over one process.
+
+    :raises ConfigurationError: if that is asked for
+    """
+    if hardware.shard and processes == 1:
+        raise ConfigurationError(
+            'shard-single-process',
+            'weights cannot be sharded over 1 process: start several with torchrun or '
+            'accelerate launch, or leave out --shard',
+        )
+
+
 class Workers:
     """
     The processes of a run, as one of them uses them.
@@ -157,12 +228,7 @@ class Workers:
         self.rank = self._accelerator.process_index
         self.count = self._accelerator.num_processes
         self.device = self._accelerator.device
-        if self.hardware.shard and self.count == 1:
-            raise ConfigurationError(
-                'shard-single-process',
-                'weights cannot be sharded over 1 process: start several with torchrun or '
-                'accelerate launch, or leave out --shard',
-            )
+        check_sharding(self.hardware, self.count)
 
     @property
     def is_first(self) -> bool:
@@ -223,13 +289,7 @@ class Workers:
 
         :raises ConfigurationError: if it is no multiple of processes x micro-batches
         """
-        accumulate = self.hardware.accumulate or 1
-        if batch % (self.count * accumulate):
-            raise ConfigurationError(
-                'batch-indivisible',
-                f'batch is {batch}, must be a multiple of {self.count} processes x '
-                f'{accumulate} micro-batches: change --batch or --accumulate',
-            )
+        check_batches({'': batch}, self.count, self.hardware.accumulate)
 
     def mean(self, losses: Losses) -> dict[str, float]:
         """Return the losses averaged over the processes; all must call."""

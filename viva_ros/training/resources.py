@@ -22,6 +22,7 @@ from viva_ros.model import cost
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.cost import ROOM, MemoryEstimate, TrainingSetup
 from viva_ros.training.config import Schedule, TrainConfig
+from viva_ros.training.distributed import check_batches, check_sharding
 from viva_ros.training.sources import MOST_HELD
 from viva_ros.training.trainer import CURVE
 
@@ -36,17 +37,20 @@ class TrainingDevice:
 
     :param name: for messages
     :param free: bytes of free memory
+    :param is_cpu: whether this is the memory of the machine
     """
 
     name: str
     free: float
+    is_cpu: bool = False
 
 
 def device_of(device: torch.device) -> TrainingDevice:
     """Return a device of this machine; processes on one CPU share its memory."""
     if device.type == 'cuda':
         return TrainingDevice(str(device), float(torch.cuda.mem_get_info(device)[0]))
-    return TrainingDevice('this CPU', free_ram() / int(os.environ.get('LOCAL_WORLD_SIZE', '1')))
+    share = free_ram() / int(os.environ.get('LOCAL_WORLD_SIZE', '1'))
+    return TrainingDevice('this CPU', share, is_cpu=True)
 
 
 def free_ram(root: Path = Path('/')) -> float:
@@ -73,7 +77,7 @@ def _lines(path: Path) -> list[str]:
 
 def stages(run: TrainConfig) -> dict[str, Schedule]:
     """Return the schedules of the stages that a run trains on images, by name, in order."""
-    first = ('vae', 'video') if run.backbone is None and run.init is None else ()
+    first = ('vae', 'video') if run.has_first_stages else ()
     chosen = {name: getattr(run.plan, name) for name in (*first, run.last_stage)}
     return {name: schedule for name, schedule in chosen.items() if schedule.steps}
 
@@ -111,14 +115,17 @@ def micro_batches(
 
     :param before: those of an earlier start of the same run, which are kept if they fit, so that
         it goes on with equal rounding
-    :raises ConfigurationError: if one sample does not fit, with the sum and remedies that help
+    :raises ConfigurationError: if one sample, or the number of the run, does not fit, with the sum
+        and remedies that help; if a batch cannot be divided evenly, or shards have one process
     """
+    check_sharding(run.hardware, processes)
+    batches = {name: schedule.batch for name, schedule in stages(run).items()}
+    joints = {'proprio': run.plan.proprio.batch} if run.plan.proprio.steps else {}
+    given = run.hardware.accumulate
+    check_batches(batches, processes, given, joints)
     found = {}
-    for name, schedule in stages(run).items():
-        if run.hardware.accumulate is not None:
-            found[name] = run.hardware.accumulate
-            continue
-        divisors = _divisors(schedule.batch, processes)
+    for name, batch in batches.items():
+        divisors = _divisors(batch, processes) if given is None else [given]
         known = [parts for parts in divisors if parts == (before or {}).get(name)]
         for parts in [*known, *divisors]:
             if memory_of(run, config, name, parts, processes).total <= ROOM * device.free:
@@ -133,7 +140,7 @@ def _divisors(batch: int, processes: int) -> list[int]:
     """Return the numbers of equal micro-batches of a process; 1 if the batch is not divisible."""
     each = batch // processes
     if batch % processes or not each:
-        return [1]  # refused by ``Workers.check``
+        return [1]  # refused by ``check_batches``
     return [parts for parts in range(1, each + 1) if each % parts == 0]
 
 
@@ -151,18 +158,25 @@ def _too_large(
     run: TrainConfig, config: ViVaConfig, stage: str, processes: int, device: TrainingDevice
 ) -> ConfigurationError:
     schedule: Schedule = getattr(run.plan, stage)
-    parts = _divisors(schedule.batch, processes)[-1]
+    parts = run.hardware.accumulate or _divisors(schedule.batch, processes)[-1]
     memory = memory_of(run, config, stage, parts, processes)
     helping = remedies(run, config, processes, device)
-    use = f'use {", or ".join(helping)}' if helping else (
+    use = ', or '.join(helping) or (
         'no option helps: use a device with more memory, or a smaller --preset'
     )  # fmt: skip
+    if helping and not use.startswith(LEAVE_OUT):
+        use = f'use {use}'
+    at_once = schedule.batch // (processes * parts)
+    samples = 'sample at a time of stage' if at_once == 1 else 'samples at a time of stage'
     return ConfigurationError(
         'training-memory',
-        f'{schedule.batch // (processes * parts)} sample at a time of stage {stage} needs '
+        f'{at_once} {samples} {stage} need{"s" * (at_once == 1)} '
         f'{memory.total / GB:.1f} GB at the peak ({described(memory)}), {device.name} has '
         f'{device.free / GB:.1f} GB free, of which {100 * ROOM:.0f} % are used: {use}',
     )
+
+
+LEAVE_OUT: Final = 'leave out --accumulate'
 
 
 def remedies(
@@ -178,6 +192,8 @@ def remedies(
         except ConfigurationError:
             continue
         text = ' '.join(sorted(words))
+        if run.hardware.accumulate is not None:
+            text = f'{text} without --accumulate' if text else LEAVE_OUT
         found.append((words, text if count == processes else f'{text} on {count} GPUs'))
     return [text for _, text in found]
 
@@ -189,13 +205,15 @@ def _changes(
     hardware = replace(run.hardware, accumulate=None)
     plain, single = replace(run, hardware=hardware), replace(hardware, shard=False)
     lean: dict[str, dict[str, Any]] = {}
-    if not hardware.checkpointing:
+    if not hardware.checkpointing and (not run.head or run.has_first_stages):
         lean['--checkpointing'] = {'checkpointing': True}
     if hardware.precision != 'bf16':
         lean['--precision bf16'] = {'precision': 'bf16'}
     subsets: dict[tuple[str, ...], dict[str, Any]] = {(): {}}
     subsets |= {(name,): change for name, change in lean.items()}
     subsets[tuple(lean)] = {key: one for change in lean.values() for key, one in change.items()}
+    if run.hardware.accumulate is not None:
+        yield frozenset(), plain, processes
     for names, changes in subsets.items():
         if names:
             leaner = replace(plain, hardware=replace(hardware, **changes))
@@ -241,7 +259,7 @@ class RunEstimate:
 
     :param encoding: hours of the encoding of stored latents
     :param disk: bytes by content
-    :param ram: bytes of the machine's memory for weights and states, all processes together
+    :param ram: bytes of the machine's memory at the peak, all processes together; no libraries
     :param problem: why the run does not fit, with remedies; '' if it does
     """
 
@@ -284,12 +302,14 @@ def estimate(
     processes: int,
     device: TrainingDevice,
     pace: Pace,
+    held: int = 0,
 ) -> RunEstimate:
     """
     Return memory, disk and time of a run.
 
     :param config: of the model; its tasks do not matter
     :param moments: in the training recordings
+    :param held: moments in the validation recordings
     """
     run, problem = replace(run, plan=run.plan.settled(moments)), ''
     try:
@@ -298,20 +318,23 @@ def estimate(
         chosen, problem = {}, str(error)
     rows = []
     for name, schedule in stages(run).items():
-        parts = chosen.get(name) or _divisors(schedule.batch, processes)[-1]
+        parts = chosen.get(name) or run.hardware.accumulate or (
+            _divisors(schedule.batch, processes)[-1]
+        )  # fmt: skip
         memory = memory_of(run, config, name, parts, processes)
-        if not problem and memory.total > ROOM * device.free:  # --accumulate was given
-            problem = str(_too_large(run, config, name, processes, device))
         seconds = pace.measured.get(name) or step_seconds(run, config, name, processes, pace.rate)
         rows.append(StageEstimate(
-            name, schedule.steps, schedule.batch, schedule.batch // (processes * parts), parts,
+            name, schedule.steps, schedule.batch,
+            max(1, schedule.batch // (processes * parts)), parts,
             schedule.batch * schedule.steps / moments, schedule.steps * seconds / 3600, memory,
         ))  # fmt: skip
     encoded = moments * (run.copy_count + 1) if run.copy_count or 'video' in stages(run) else 0
     encoding = encoded * cost.encoding_operations(config) / pace.rate / 3600
+    peak = max((one.memory.total for one in rows), default=0.0)
+    on_device = processes * peak if device.is_cpu else 0.0
     return RunEstimate(
-        processes, moments, tuple(rows), encoding, _disk(run, config, moments),
-        _ram(run, config, processes), problem,
+        processes, moments, tuple(rows), encoding, _disk(run, config, moments, held),
+        _ram(run, config, processes, moments, on_device), problem,
     )  # fmt: skip
 
 
@@ -343,36 +366,74 @@ def step_seconds(
     return (each * schedule.batch + measured) / (processes * rate)
 
 
-def _disk(run: TrainConfig, config: ViVaConfig, moments: int) -> dict[str, float]:
-    """Return bytes by content: a state is written beside the one that it replaces."""
+def _disk(
+    run: TrainConfig, config: ViVaConfig, moments: int, held: int = 0
+) -> dict[str, float]:  # fmt: skip
+    """
+    Return bytes by content: a state is written beside the one that it replaces.
+
+    :param held: moments in the validation recordings
+    """
     views, (channels, high, wide) = len(config.cameras), config.latent_shape
     height, width = config.image_size
     copies = run.copy_count + 1 if run.copy_count or 'video' in stages(run) else 0
     whole, vae = sum(cost.parameters(config).values()), cost.vae_parameters(config)
-    trained = {'vae': vae, 'video': whole, 'viva': whole, 'head': cost.head_parameters(config)}
-    if run.lora:
-        trained['viva'] = cost.adapter_parameters(config, run.lora)
-    states = 0.0
-    for name, schedule in stages(run).items():
-        states += 2 * (16.0 if schedule.average else 12.0) * trained[name]
-    states += 2 * 4.0 * trained[run.last_stage]  # the best weights
+    states = sum(2 * _state(run, config, name) for name in stages(run))
+    # The best weights: those of the state, later ones, and those that are being written.
+    states += 3 * 4.0 * _trained(run, config, run.last_stage)
     return {
-        'cache': float(moments * views * 3 * height * width),
+        'cache': float((moments + held) * views * 3 * height * width),
         'latents': 2.0 * copies * moments * views * channels * high * wide,
         'states': states, 'checkpoint': 4.0 * (whole + vae),
     }  # fmt: skip
 
 
-def _ram(run: TrainConfig, config: ViVaConfig, processes: int) -> float:
-    """Return bytes: each process reads all weights; those that write a state hold it twice."""
+def _ram(
+    run: TrainConfig, config: ViVaConfig, processes: int, moments: int, on_device: float
+) -> float:
+    """
+    Return the bytes of the machine's memory at the peak, all processes together.
+
+    The phases follow each other: each process reads all weights before they are on its device,
+    with --shard only the first one reads those of the transformer (random weights are drawn in
+    each); latents are encoded; a state is held three times while it is written (measured): as
+    tensors, as bytes, and as a file; the first process gathers the weights.
+
+    :param on_device: bytes that stay on the devices, if these are the memory of the machine
+    """
     whole, vae = sum(cost.parameters(config).values()), cost.vae_parameters(config)
     frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
-    weights = processes * ((2.0 if frozen else 4.0) * whole + 4.0 * vae)
-    last: Schedule = getattr(run.plan, run.last_stage)
-    trained = cost.adapter_parameters(config, run.lora) if run.lora else (
-        cost.head_parameters(config) if run.head else whole
-    )  # fmt: skip
-    return weights + 2 * (16.0 if last.average else 12.0) * trained
+    readers = 1 if run.hardware.shard and not run.has_first_stages else processes
+    begin = readers * (2.0 if frozen else 4.0) * whole + processes * 4.0 * vae
+    if run.init is not None:  # read in float32
+        begin = 4.0 * (readers * whole + processes * vae)
+    disk = _disk(run, config, moments)
+    copies = run.copy_count + 1 if disk['latents'] else 1
+    return max(begin, on_device + max(
+        disk['latents'] / copies, 3.0 * _largest_state(run, config), 4.0 * (whole + vae)
+    ))  # fmt: skip
+
+
+def _largest_state(run: TrainConfig, config: ViVaConfig) -> float:
+    """Return the bytes of the largest state of a stage."""
+    return max((_state(run, config, name) for name in stages(run)), default=0.0)
+
+
+def _state(run: TrainConfig, config: ViVaConfig, stage: str) -> float:
+    """Return the bytes of a state: weights and moments of the optimiser, and their average."""
+    schedule: Schedule = getattr(run.plan, stage)
+    return (16.0 if schedule.average else 12.0) * _trained(run, config, stage)
+
+
+def _trained(run: TrainConfig, config: ViVaConfig, stage: str) -> int:
+    """Return the number of parameters that a stage trains."""
+    if stage == 'vae':
+        return cost.vae_parameters(config)
+    if stage == 'head':
+        return cost.head_parameters(config)
+    if stage == 'viva' and run.lora:
+        return cost.adapter_parameters(config, run.lora)
+    return sum(cost.parameters(config).values())
 
 
 def measured_steps(folder: Path) -> dict[str, float]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import JointRanges
-from viva_ros.model import checkpoint, pretrained, text
+from viva_ros.model import checkpoint, pretrained, text, wan_files
 from viva_ros.model.config import UMT5, ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
@@ -45,12 +45,37 @@ def train(run: TrainConfig) -> ViVa | EarlyExit:
     :raises ConfigurationError: if the configuration does not fit them, or the run to continue
     """
     workers, found = Workers(run.hardware), sources.find(run)
-    teams_of(run, found.blank, workers)  # refuses what does not fit, before any decoding
+    check(run, found, sources.survey(run, found))  # before any decoding
+    teams_of(run, found.blank, workers)
     with workers.first_goes_ahead():
         material = sources.read(run, found)
     model = train_on(run, material.learn, material.hold, material.blank)
     workers.close()
     return model
+
+
+def check(
+    run: TrainConfig, found: sources.Found, survey: sources.Survey, weights: bool = True
+) -> None:  # fmt: skip
+    """
+    Refuse a run whose recordings, model or weights are known not to fit, before it starts.
+
+    :param survey: of the training recordings
+    :param weights: whether backbone and embeddings are checked; a plan needs neither
+    :raises ConfigurationError: with the option that does not fit
+    :raises EngineError: if backbone or embeddings cannot be read, or do not fit the preset
+    """
+    sources.check(run, found, survey)
+    check_model(run, found.blank)
+    if not weights:
+        return
+    tasks = tuple(sorted({one.task for one in survey.lengths}))
+    config = replace(found.blank, tasks=tuple(run.tasks) or tasks)
+    if run.backbone is not None:
+        config = wan_files.check(run.backbone, config)
+    embeddings = None if run.embeddings is None else text.read(run.embeddings)
+    if run.init is None or config.text != UMT5:  # a checkpoint has embeddings of its own
+        text.table(config, embeddings)
 
 
 def train_on(
@@ -72,7 +97,7 @@ def train_on(
     ranges = JointRanges.of(config.joint_names, [track.joints for track in learn.tracks])
     if run.init is not None:
         ranges = sources.start_of(run.init)[1]
-    model = begin_model(run, config, ranges)
+    model = begin_model(run, config, ranges, workers.is_first or not run.hardware.shard)
     described = checkpointing.describe(run, model.config, learn, hold)
     warnings = verdict.before(run, learn, hold, config.horizon)
     with workers.first_goes_ahead():
@@ -81,7 +106,7 @@ def train_on(
             checkpointing.begin(run, described, workers, parts, warnings)
             _say([*warnings, *_shares(run, workers, parts)])
     place(model, workers)
-    if run.backbone is None and run.init is None:
+    if run.has_first_stages:
         train_vae(run, model, learn, teams)
         raw = losses.stored_latents(run, model, learn, 'train')
         losses.set_statistics(model, raw)
@@ -117,20 +142,16 @@ def teams_of(run: TrainConfig, config: ViVaConfig, workers: Workers) -> dict[str
     """
     Return the processes with the number of micro-batches of each stage.
 
-    :raises ConfigurationError: if one sample does not fit into the memory, or a batch cannot be
-        divided evenly
+    :raises ConfigurationError: as ``resources.micro_batches``
     """
     config = replace(config, targets=run.targets or config.targets)
     device = resources.device_of(workers.device)
     device = replace(device, free=workers.least(device.free))
     before = checkpointing.last_micro_batches(run.out)
     parts = resources.micro_batches(run, config, workers.count, device, before)
-    teams = {
+    return {
         name: Workers(replace(run.hardware, accumulate=number)) for name, number in parts.items()
     }
-    for name, schedule in resources.stages(run).items():
-        teams[name].check(schedule.batch)
-    return teams
 
 
 def _shares(run: TrainConfig, workers: Workers, parts: Mapping[str, int | None]) -> list[str]:
@@ -170,11 +191,25 @@ def conclude(
     return found
 
 
-def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+def begin_model(
+    run: TrainConfig, config: ViVaConfig, ranges: JointRanges, has_weights: bool = True
+) -> ViVa:  # fmt: skip
     """
     Return a model with random weights, or those of a backbone.
 
+    :param has_weights: see ``first_model``
     :raises ConfigurationError: if targets or head do not fit the preset
+    """
+    check_model(run, config)
+    config = replace(config, targets=run.targets or config.targets)
+    return first_model(run, config, ranges, has_weights)
+
+
+def check_model(run: TrainConfig, config: ViVaConfig) -> None:
+    """
+    Refuse a head that does not fit the model.
+
+    :raises ConfigurationError: if it is too deep, or the targets have images
     """
     layers = config.transformer.num_layers
     if run.head > layers:
@@ -182,21 +217,23 @@ def begin_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> Vi
             'head-too-deep',
             f'head is {run.head}, must be at most {layers}, the blocks of preset {run.preset}',
         )
-    if run.head and 'images' in run.targets:
+    if run.head and 'images' in (run.targets or config.targets):
         raise ConfigurationError(
             'head-with-images', 'targets has images, which a head does not predict: leave it out'
         )
-    config = replace(config, targets=run.targets or config.targets)
-    return first_model(run, config, ranges)
 
 
-def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> ViVa:
+def first_model(
+    run: TrainConfig, config: ViVaConfig, ranges: JointRanges, has_weights: bool = True
+) -> ViVa:  # fmt: skip
     """
     Return a model with the weights of the checkpoint or backbone, or random ones without either.
 
     Frozen weights (under adapters or a head) are in the precision of the run, trained weights in
     float32.
 
+    :param has_weights: whether the transformer has memory and weights; a process without gets its
+        shards from the first one, see ``distributed.shard``. Random weights are drawn in each
     :raises EngineError: if backbone or embeddings cannot be read, or do not fit the preset
     :raises ConfigurationError: if a task has no embedding and the preset needs one
     """
@@ -204,21 +241,24 @@ def first_model(run: TrainConfig, config: ViVaConfig, ranges: JointRanges) -> Vi
     frozen = bool(run.lora or run.head) and run.hardware.precision == 'bf16'
     dtype = torch.bfloat16 if frozen else torch.float32
     if run.init is not None:
-        return _continued_model(run.init, config, embeddings, dtype)
+        return _continued_model(run.init, config, embeddings, dtype, has_weights)
     if run.backbone is None:
         return ViVa(*_with_text(config, ranges, embeddings))
-    return pretrained.load(run.backbone, config, ranges, embeddings, dtype, _watch)
+    return pretrained.load(
+        run.backbone, config, ranges, embeddings, dtype, _watch, has_weights
+    )  # fmt: skip
 
 
 def _continued_model(
-    folder: Path, config: ViVaConfig, embeddings: text.Embeddings | None, dtype: torch.dtype
-) -> ViVa:
+    folder: Path, config: ViVaConfig, embeddings: text.Embeddings | None, dtype: torch.dtype,
+    has_weights: bool = True,
+) -> ViVa:  # fmt: skip
     """
     Return the model of a checkpoint for other tasks and another horizon.
 
     :param embeddings: of new tasks; those of the checkpoint have theirs
     """
-    model = checkpoint.read(folder).model
+    model = checkpoint.read(folder, blank_part='' if has_weights else 'transformer').model
     assert isinstance(model, ViVa)  # sources.start_of refuses others
     begun = model.config
     if begun.text == UMT5:
@@ -382,7 +422,7 @@ def train_proprio(
     if not run.plan.proprio.steps:
         return
     torch.manual_seed(run.seed)
-    tasks, workers = config.tasks, Workers(run.hardware)
+    tasks, workers = config.tasks, Workers(replace(run.hardware, accumulate=1))
     model = ProprioModel(ranges, len(tasks)).to(workers.device)
     labels = losses.Labels.of(learn, model, tasks)
     loss = losses.ProprioLoss(model, labels, run.augment)

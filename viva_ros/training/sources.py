@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.normalize import JointRanges
+from viva_ros.data.episode import RETRY_TIME
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
@@ -22,7 +23,7 @@ from viva_ros.model.config import HORIZON, PRESETS, ViVaConfig, preset
 from viva_ros.training import cache
 from viva_ros.training.cache import Cut, Data
 from viva_ros.training.config import TrainConfig
-from viva_ros.training.dataset import EpisodeChannels, Sampling
+from viva_ros.training.dataset import EpisodeChannels, EpisodeLength, Sampling
 
 MOMENT_RATE: Final = 5.0  # Hz; denser frames are nearly the same and need more memory
 
@@ -219,7 +220,8 @@ def read(run: TrainConfig, found: Found) -> Material:
     learn = of_tasks(cache.load(parts['train'], folder, how, run.threads), run.tasks)
     if run.init is not None:
         check_ranges(start_of(run.init)[1], learn, run.init)
-    check_horizon(learn, blank.horizon)
+    tracks = [track.stamps for track in learn.tracks]
+    check_horizon([1e-9 * float(track[-1] - track[0]) for track in tracks], blank.horizon)
     held = None
     if parts['validation']:
         held = cache.load(parts['validation'], folder, how, run.threads)
@@ -228,44 +230,88 @@ def read(run: TrainConfig, found: Found) -> Material:
     return Material(learn, held, blank)
 
 
-OPENED: Final = 32  # recordings whose frames are counted
+OPENED: Final = 32  # recordings of a part that are opened for their lengths
 
 
-def count(run: TrainConfig, found: Found) -> dict[str, tuple[int, int]]:
+@dataclass(frozen=True)
+class Survey:
     """
-    Return the number of recordings and of moments by part, without decoding an image.
+    Lengths of the recordings of one part, before an image is decoded.
+
+    :param recordings: number of recordings
+    :param moments: in all of them; an estimate if some were not looked at
+    :param lengths: of the labelled episodes that were looked at
+    :param is_whole: whether these are all
+    """
+
+    recordings: int
+    moments: int
+    lengths: tuple[EpisodeLength, ...]
+    is_whole: bool
+
+
+def survey(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
+    """
+    Return the number and the lengths of the recordings of a part, without decoding an image.
 
     Recordings in the cache are counted. Of the others, up to OPENED are opened, evenly spaced, and
-    the mean stands for all.
+    their mean stands for all.
     """
-    numbers = {}
-    for part, refs in found.parts.items():
-        known = [cache.moments(ref, run.cache_folder) for ref in refs]
-        unknown = [ref for ref, moments in zip(refs, known, strict=True) if moments is None]
-        total = float(sum(moments or 0 for moments in known))
-        opened = [unknown[k] for k in np.unique(np.linspace(
-            0, len(unknown) - 1, min(OPENED, len(unknown)), dtype=int
-        ))] if unknown else []  # fmt: skip
-        for ref in opened:
-            for episode in episodes_of(open_ref(ref)):
-                frames = len(episode.cameras[found.blank.cameras[0]].stamps)
-                total += len(range(0, frames, found.robot.every)) * len(unknown) / len(opened)
-        numbers[part] = (len(refs), round(total))
-    return numbers
+    refs = found.parts[part]
+    known = [cache.lengths(ref, run.cache_folder) for ref in refs]
+    unknown = [ref for ref, lengths in zip(refs, known, strict=True) if lengths is None]
+    places = np.linspace(0, len(unknown) - 1, min(OPENED, len(unknown)), dtype=int)
+    opened = [_lengths_of(unknown[k], found) for k in np.unique(places)]
+    counted, total = [one for some in known if some for one in some], 0.0
+    for lengths in opened:
+        total += sum(one.moments for one in lengths) * len(unknown) / len(opened)
+        counted += lengths
+    total += sum(one.moments for some in known if some for one in some)
+    return Survey(len(refs), round(total), tuple(counted), len(opened) == len(unknown))
 
 
-def check_horizon(data: Data, horizon: float) -> None:
+def _lengths_of(ref: EpisodeRef, found: Found) -> list[EpisodeLength]:
+    camera = found.blank.cameras[0]
+    episodes = [one for one in episodes_of(open_ref(ref)) if one.label is not None]
+    return [
+        EpisodeLength.of(one, camera, found.robot.every)
+        for one in episodes if camera in one.cameras
+    ]  # fmt: skip
+
+
+def check(run: TrainConfig, found: Found, train: Survey) -> None:
+    """
+    Refuse what recordings are known not to fit, before they are decoded.
+
+    :param train: of the training recordings
+    :raises ConfigurationError: if a task of the run is not recorded, the horizon is too long, or a
+        patience has nothing to measure
+    """
+    if train.is_whole:
+        check_tasks(run.tasks, sorted({one.task for one in train.lengths}))
+    seconds = [one.seconds for one in train.lengths if not run.tasks or one.task in run.tasks]
+    if seconds:
+        check_horizon(seconds, found.blank.horizon)
+    if run.patience and not found.parts[VALIDATION]:
+        raise ConfigurationError(
+            'patience-without-validation',
+            f'--patience is {run.patience}, and there are no validation recordings to measure: '
+            'leave out --patience, or name some as validation in split.json',
+        )
+
+
+def check_horizon(seconds: Sequence[float], horizon: float) -> None:
     """
     Refuse a horizon that is longer than half of the episodes: the forecast is their last pose.
 
+    :param seconds: length of each episode
     :raises ConfigurationError: with a horizon that is allowed
     """
-    lengths = [1e-9 * float(track.stamps[-1] - track.stamps[0]) for track in data.tracks]
-    median = float(np.median(lengths))
+    median = float(np.median(seconds))
     if horizon > median:
         raise ConfigurationError(
             'horizon-too-long',
-            f'horizon is {horizon:g} s, half of the {len(lengths)} episodes are shorter than '
+            f'horizon is {horizon:g} s, half of the {len(seconds)} episodes are shorter than '
             f'{median:.3g} s: set --horizon {max(round(median / 4, 2), 0.01):g}, or record longer '
             'episodes',
         )
@@ -363,15 +409,24 @@ def of_tasks(data: Data, tasks: Sequence[str]) -> Data:
     :param tasks: names; empty: all
     :raises ConfigurationError: if a task has no episode
     """
-    unknown = sorted(set(tasks) - set(data.tasks))
-    if unknown:
-        raise ConfigurationError(
-            'task-not-recorded',
-            f'tasks is {", ".join(unknown)}, the recordings are of {", ".join(data.tasks)}',
-        )
+    check_tasks(tasks, data.tasks)
     if not tasks or set(tasks) == set(data.tasks):
         return data
     return of_episodes(data, [k for k, label in enumerate(data.labels) if label['task'] in tasks])
+
+
+def check_tasks(tasks: Sequence[str], recorded: Sequence[str]) -> None:
+    """
+    Refuse tasks without an episode.
+
+    :raises ConfigurationError: with their names
+    """
+    unknown = sorted(set(tasks) - set(recorded))
+    if unknown:
+        raise ConfigurationError(
+            'task-not-recorded',
+            f'tasks is {", ".join(unknown)}, the recordings are of {", ".join(recorded)}',
+        )
 
 
 def of_episodes(data: Data, episodes: Sequence[int]) -> Data:
@@ -387,14 +442,17 @@ def sample(data: Data, count: int = MOST_HELD) -> Data:
     """
     Return whole episodes of each task and outcome in turn, at most ``count`` moments in total.
 
-    The order within a task and outcome is that of a hash of the names. Of the first episode of
-    each, every k-th moment and the last one are kept if it is longer than its share.
+    Outcomes are success and failure, each with and without an attempt that was given up before it:
+    a retry that succeeds has a failed attempt. The order within a task and outcome is that of a
+    hash of the names. Of the first episode of each, every k-th moment and the last one are kept if
+    it is longer than its share.
     """
     if len(data.images) <= count:
         return data
-    groups: dict[tuple[str, bool], list[int]] = {}
+    groups: dict[tuple[str, bool, bool], list[int]] = {}
     for index, label in enumerate(data.labels):
-        groups.setdefault((label['task'], bool(label['success'])), []).append(index)
+        given_up = RETRY_TIME in label.get('times', {})
+        groups.setdefault((label['task'], bool(label['success']), given_up), []).append(index)
     for members in groups.values():
         members.sort(key=lambda k: hashlib.sha256(data.labels[k]['name'].encode()).digest())
     rows = {}

@@ -5,7 +5,9 @@ The training loop: AdamW, warm-up and cosine schedule, gradient clipping, averag
 
 The full state, including the random generator, is written at a fixed interval of steps; a resumed
 run has the same weights as one without interruption. The averaged weights with the smallest
-error on validation recordings are kept beside the state; they are the result of the stage.
+error on validation recordings are kept beside the state, which names their step; they are the
+result of the stage. A better state is written to another file than the one that the last state
+names: a run that is killed before the next state still has the earlier one.
 """
 
 import json
@@ -125,12 +127,14 @@ class TrainStage:
         if schedule.average:
             self._average = {n: local(p).clone() for n, p in self._parameters.items()}
         parts = self._workers.count if self._workers.is_spread(module) else 1
-        self._state, self._best_state = (
+        self._state, *self._best_states = (
             StateFile(folder, one, self._workers.rank, parts, self._workers.wait)
-            for one in (name, f'{name}.best')
+            for one in (name, f'{name}.best', f'{name}.best2')
         )
         self._aim, self._patience = aim, patience
         self._step, self._best_step, self._best = 0, 0, math.inf
+        self._best_file = self._saved_file = 0  # of the best states: the last, that of the state
+        self._has_saved_best = False
 
     def run(self, until: int | None = None) -> None:
         """
@@ -214,11 +218,14 @@ class TrainStage:
         if not figure < self._best:
             return
         self._best, self._best_step = figure, self._step
+        self._best_file = 1 - self._saved_file if self._has_saved_best else self._saved_file
         weights = {f'weight/{n}': local(p) for n, p in self._parameters.items()}
-        self._best_state.write(self._step, weights, {self._aim: repr(figure)})
+        self._best_states[self._best_file].write(
+            self._step, weights, {self._aim: repr(figure)}
+        )  # fmt: skip
 
     def _load_best(self) -> None:
-        found = self._best_state.read() if self._best_step else None
+        found = self._best_states[self._best_file].read() if self._best_step else None
         if found is None:
             return
         with torch.no_grad():
@@ -248,7 +255,9 @@ class TrainStage:
             moments = self._optimiser.state[parameter]
             state |= {f'adam/{name}/{key}': local(value) for key, value in moments.items()}
         state['random'] = self._generator.get_state()
-        self._state.write(self._step, state, {'schedule': repr(self.schedule)})
+        about = {'schedule': repr(self.schedule), 'best': str(self._best_step)}
+        self._state.write(self._step, state, about)
+        self._saved_file, self._has_saved_best = self._best_file, self._best_step > 0
 
     def _resume(self) -> None:
         found = self._state.read()
@@ -273,13 +282,31 @@ class TrainStage:
             for name, average in self._average.items():
                 average.copy_(state[f'average/{name}'])
         self._generator.set_state(state['random'])
-        self._resume_best()
+        if self._aim:
+            self._resume_best(metadata)
 
-    def _resume_best(self) -> None:
-        """Return to the best state, unless it is of a later step, which will be measured again."""
-        found = self._best_state.read() if self._aim else None
-        if found is not None and int(found[0]['step']) <= self._step and self._aim in found[0]:
-            self._best, self._best_step = float(found[0][self._aim]), int(found[0]['step'])
+    def _resume_best(self, metadata: Mapping[str, str]) -> None:
+        """
+        Return to the best state that a state names; a later one will be measured again.
+
+        :raises RecordingError: if it is missing
+        """
+        found = [file.about() for file in self._best_states]
+        steps = [int(about['step']) if self._aim in about else 0 for about in found]
+        named = int(metadata.get('best', steps[0] if steps[0] <= self._step else 0))
+        if not named:
+            return
+        if named not in steps:
+            raise RecordingError(
+                'best-state-missing',
+                f'{self._folder} has no best state of step {named}, which the state of stage '
+                f'{self.name} names: restore {self.name}.best*.state*, or delete '
+                f'{self.name}.state* to train the stage again',
+            )
+        index = steps.index(named)
+        self._best, self._best_step = float(found[index][self._aim]), named
+        self._best_file = self._saved_file = index
+        self._has_saved_best = True
 
     def _moment(self, state: Mapping[str, Tensor], name: str, key: str) -> Tensor:
         moment = state[f'adam/{name}/{key}']
