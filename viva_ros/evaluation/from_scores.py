@@ -18,7 +18,7 @@ from rich.progress import track
 from viva_ros.core.detection.thresholds import FORMAT, Calibration, parse
 from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
 from viva_ros.core.events import Event, Level
-from viva_ros.data.open import open_recording
+from viva_ros.data.open import identity, open_recording, resolve
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.split import Note, SelectedRecordings
 from viva_ros.evaluation.results import Result, result
@@ -109,11 +109,10 @@ def table_of(tables: Mapping[Path, Scored], path: Path) -> Scored:
         raise RecordingError(
             'table-missing', f"{path} has no table of values: run 'viva score' on it"
         )
-    input_ = table.header['made_of']['input']
-    stat = path.stat() if path.exists() else None
-    if stat is not None and [stat.st_size, stat.st_mtime_ns] != [input_[1], input_[-1]]:
+    if table.header['made_of']['input'][:3] != identity(resolve(path))[:3]:
         raise RecordingError(
-            'table-outdated', f'{path} changed after it was scored: score it again'
+            'table-outdated',
+            f'{path} changed after it was scored, or an earlier version scored it: score it again',
         )
     return table
 
