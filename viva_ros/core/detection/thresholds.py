@@ -97,6 +97,7 @@ class Calibration:
     :param alone: alarm threshold of each rule as the only rule, at the same alpha
     :param seconds: mean duration of the successful episodes, s; NaN if unknown
     :param unreachable: rules that never raise an alarm
+    :param episode_identities: content identities of all its episodes; None if unknown
     """
 
     engine: str
@@ -116,6 +117,7 @@ class Calibration:
     alone: Mapping[str, float] = field(default_factory=dict)
     seconds: float = math.nan
     unreachable: Mapping[str, Unreachable] = field(default_factory=dict)
+    episode_identities: tuple[str, ...] | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -133,6 +135,9 @@ class Calibration:
         """Return the content of the file, but for its format; ``parse`` reads it."""
         content = dataclasses.asdict(self)
         content['rules'] = {STORED_KEYS.get(k, k): v for k, v in content['rules'].items()}
+        del content['episode_identities']  # an earlier file of this format has none
+        if self.episode_identities is not None:
+            content['episode_identities'] = ' '.join(self.episode_identities)
         return content
 
     def to_json(self) -> str:
@@ -319,7 +324,11 @@ def parse(content: Mapping[str, Any]) -> Calibration:
         raise ValueError(
             f'unreachable are {list(unreachable)}, must be some of {list(thresholds)}'
         )
+    identities = fields.get('episode_identities')
+    if not isinstance(identities, str | None):
+        raise TypeError(f'episode_identities is {identities!r}, must be a text of hashes')
     fields.update(
+        episode_identities=None if identities is None else tuple(identities.split()),
         coverage=(low, high), rules=rules, rate=rate, thresholds=thresholds, seconds=seconds,
         expected=_expected(fields['expected']), unreachable=unreachable,
     )  # fmt: skip
