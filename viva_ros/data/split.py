@@ -168,11 +168,11 @@ class SelectedRecordings:
         :raises CalibrationError: with the number of recordings, the first of them and a remedy
         """
         if overlap:
+            remedy = self._remedy(set(overlap), (TRAIN, VALIDATION), 'training')
             raise CalibrationError(
                 'recordings-trained',
                 f'{len(overlap)} of {len(self.recordings)} recordings have episodes that {engine} '
-                f'was trained on: {_first(overlap)}: '
-                + self._remedy(set(overlap), (TRAIN, VALIDATION), 'training'),
+                f'was trained on: {_first(overlap)}: {remedy}',
             )
 
     def _remedy(self, overlap: set[Path], parts: Collection[str], user: str) -> str:
@@ -246,11 +246,11 @@ class SelectedRecordings:
             known = frozenset(identities or ())
             overlap = {path for path, found in seen.items() if known & set(found)}
             if overlap:
+                remedy = self._remedy(overlap, (CALIBRATION,), 'the calibration')
                 raise CalibrationError(
                     'recordings-calibrated',
                     f'{len(overlap)} of {len(self.recordings)} recordings have episodes that '
-                    f'{name} was made with: {_first(overlap)}: '
-                    + self._remedy(overlap, (CALIBRATION,), 'the calibration'),
+                    f'{name} was made with: {_first(overlap)}: {remedy}',
                 )
         unknown = [name for name, identities in used.items() if identities is None]
         if unknown:
