@@ -41,12 +41,12 @@ from benchmarks.supervision.retries import worth
 from viva_ros.console.program import ConsoleProgram, run
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import command_line
-from viva_ros.core.detection.thresholds import Calibration, announce
+from viva_ros.core.detection.thresholds import Calibration, announce, calibration_file
 from viva_ros.core.errors import CalibrationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.split import (
     CALIBRATION,
-    PARTS,
+    CHOICES,
     TEST,
     SelectedRecordings,
     check_disjoint,
@@ -73,9 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     seen = [read_identities(one.recordings, args.scored, infos) for one in parts]
     trained = trained_episodes(folder)
     testing.check_untrained(seen[1], trained, str(folder), note)
-    if trained is not None:
-        calibrating.check_untrained(seen[0], trained, str(folder), note)
+    calibrating.check_untrained(seen[0], trained, str(folder), lambda text: None)
     check_disjoint(*seen)
+    used = {
+        str(calibration_file(folder, task)): one.episode_identities
+        for task, info in infos.items()
+        if (one := own(folder, task, info.fingerprint, args.alpha))
+    }
+    testing.check_uncalibrated(seen[1], used, note)
     for one in parts:
         score_missing(one, args.scored, folder, infos, command_line('scripts/supervise'))
     known, tested = (read_cases(one.recordings, args.scored, infos) for one in parts)
@@ -106,11 +111,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--calibration-recordings', type=Path, required=True,
                         help='Folder of recordings to calibrate the detectors on')  # fmt: skip
-    divided = 'of a folder with split.json or subfolders train, calibration, test; all of others'
-    parser.add_argument('--part', choices=PARTS,
+    divided = (
+        'of a folder with split.json or subfolders of parts; all of others, if the engine names '
+        'its training episodes'
+    )
+    parser.add_argument('--part', choices=CHOICES,
                         help=f'Part of each test folder; default: test {divided}')  # fmt: skip
     parser.add_argument(
-        '--calibration-part', choices=PARTS,
+        '--calibration-part', choices=CHOICES,
         help=f'Part of the calibration folder; default: calibration {divided}',
     )  # fmt: skip
     parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from support.errors import raises
-from support.onnx_engines import name_training
+from support.onnx_engines import forget_training, name_training
 from support.recordings import make_label, write_recording
 
 from benchmarks.supervision.main import main as supervise
 from viva_ros.cli.calibrate import main as calibrate
 from viva_ros.cli.evaluate import main as evaluate
 from viva_ros.cli.score import main as score
+from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.data.split import split
 from viva_ros.scoring.store import header
 
@@ -83,8 +84,12 @@ def test_copied_and_renamed_training_recording_is_found(
 def test_engine_without_identities_is_warned_about(
     tmp_path: Path, hashed: Path, small_engine: Path, capsys
 ) -> None:
+    forget_training(small_engine)
     command = [str(hashed), '--engine', str(small_engine), '--alpha', '0.4', '--warn-alpha', '0.5']
-    assert calibrate([*command, '--part', 'test', '--out', str(tmp_path / 'c.json')]) == 0
+    command += ['--out', str(tmp_path / 'c.json')]
+    with raises('part-required', small_engine, hashed, '--part calibration', '--part all'):
+        calibrate(command)
+    assert calibrate([*command, '--part', 'test']) == 0
     error = capsys.readouterr().err
     assert f'warning: {small_engine} does not name its training episodes' in error
     assert 'train and export it again' in error
@@ -159,6 +164,7 @@ def test_tables_say_what_was_trained_on_and_evaluate_refuses_them(
 def test_tables_of_an_unknown_training_are_warned_about(
     tmp_path: Path, hashed: Path, small_engine: Path, capsys
 ) -> None:
+    forget_training(small_engine)
     engine, scored = ['--engine', str(small_engine)], tmp_path / 'scored'
     options = [*engine, '--alpha', '0.4', '--warn-alpha', '0.5', '--part', 'calibration']
     assert calibrate([str(hashed), *options]) == 0
@@ -167,8 +173,10 @@ def test_tables_of_an_unknown_training_are_warned_about(
     assert len(tables) == len(split(hashed)['test'])
     assert header(tables[0])['episodes'][0]['trained'] is None
     capsys.readouterr()
-    command = [str(hashed), '--part', 'test', '--scores', str(scored)]
-    assert evaluate([*command, '--out', str(tmp_path / 'e.json')]) == 0
+    command = [str(hashed), '--scores', str(scored), '--out', str(tmp_path / 'e.json')]
+    with raises('part-required', scored, hashed, '--part test'):
+        evaluate(command)
+    assert evaluate([*command, '--part', 'test']) == 0
     assert f'warning: tables in {scored} do not say' in capsys.readouterr().err
     # Once the engine names its training, the same tables are made again.
     name_training(small_engine, split(hashed)['train'])
@@ -177,6 +185,44 @@ def test_tables_of_an_unknown_training_are_warned_about(
     written = tables[0].stat().st_mtime_ns
     assert score([str(hashed), *engine, '--part', 'test', '--out', str(scored)]) == 0
     assert tables[0].stat().st_mtime_ns == written
+
+
+def test_evaluate_refuses_recordings_of_the_calibration(
+    tmp_path: Path, hashed: Path, small_engine: Path, capsys
+) -> None:
+    engine, scored = ['--engine', str(small_engine)], tmp_path / 'scored'
+    test, other = tmp_path / 'test', split(hashed)['calibration']
+    test.mkdir()
+    shutil.copy(other[0], test / 'copy.mcap')
+    shutil.copy(split(hashed)['test'][0], test)
+    options = ['--alpha', '0.4', '--warn-alpha', '0.5', '--part', 'calibration']
+    assert calibrate([str(hashed), *engine, *options]) == 0
+    stored = calibration_file(small_engine, 'tray_lift')
+    assert len(json.loads(stored.read_text())['episode_identities'].split()) >= len(other)
+    command = [str(test), *engine, '--out', str(tmp_path / 'e.json')]
+    command += ['--calibration-recordings', str(hashed), '--calibration-part', 'test']
+    with raises('evaluation-overlap', '1 of 2'):  # of what calibrates the time-out
+        evaluate(command)
+    command[-1] = 'train'
+    with raises('recordings-calibrated', '1 of 2', stored, test / 'copy.mcap', 'leave them out'):
+        evaluate(command)
+    assert score([str(test), *engine, '--out', str(scored)]) == 0
+    tables = [str(test), '--scores', str(scored), '--out', str(tmp_path / 'e.json')]
+    with raises('recordings-calibrated', '1 of 2', scored, test / 'copy.mcap'):
+        evaluate(tables)
+    (test / 'copy.mcap').unlink()
+    capsys.readouterr()
+    assert evaluate(command) == 0
+    assert evaluate(tables) == 0
+    assert 'warning' not in capsys.readouterr().err
+    # A calibration of an earlier version does not name its episodes.
+    content = json.loads(stored.read_text())
+    del content['episode_identities']
+    stored.write_text(json.dumps(content))
+    assert evaluate(command) == 0
+    error = capsys.readouterr().err
+    assert error.count('does not name the episodes that it was made with') == 1
+    assert f'warning: {stored} does not name' in error
 
 
 def test_supervision_refuses_training_recordings(
@@ -193,4 +239,7 @@ def test_supervision_refuses_training_recordings(
         supervise([*command, '--part', 'test'])
     with raises('evaluation-overlap', hashed):
         supervise([*command, '--part', 'test', '--calibration-part', 'test'])
+    other = str(split(hashed)['calibration'][0])
+    with raises('recordings-calibrated', '1 of 1', calibration_file(trained_engine, 'tray_lift')):
+        supervise([other, *command[1:], '--calibration-part', 'test'])
     assert not (tmp_path / 's').exists()  # before the first is scored

@@ -3,6 +3,7 @@
 """Recording formats of this package and of others."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from support.errors import raises
 
 from viva_ros.core.registry import Registry
 from viva_ros.data.episode import Stamps
-from viva_ros.data.formats import FORMATS, EpisodeRef, RecordingFormat
+from viva_ros.data.formats import (
+    FORMATS,
+    WHOLE,
+    EpisodeRef,
+    RecordingFormat,
+    content_hash,
+)
 from viva_ros.data.messages import header, make, serialise
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.recording import Recording, Track, joint_track
@@ -85,6 +92,37 @@ def test_format_of_another_package_is_scored(toy: Path) -> None:
     before = identity(job.ref)
     toy.write_text(json.dumps({'levels': [10, 20, 30, 40]}))
     assert identity(job.ref) != before
+
+
+def test_identity_changes_with_content_of_equal_size(tmp_path: Path) -> None:
+    path, folder = tmp_path / 'a.mcap', tmp_path / 'bag'
+    folder.mkdir()
+    (folder / 'metadata.yaml').touch()
+    inner = folder / 'a.db3'
+    for file, recording in ((path, path), (inner, folder)):
+        file.write_bytes(b'one')
+        stat, before = file.stat(), identity(resolve(recording))
+        file.write_bytes(b'two')
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+        assert identity(resolve(recording)) != before
+        file.write_bytes(b'one')
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 2 * 10**9))
+        assert identity(resolve(recording)) == before  # a copy, or a file that was touched
+
+
+def test_content_hash_of_large_file_changes_with_blocks_and_time(tmp_path: Path) -> None:
+    found = set()
+    for name, place in (('a', None), ('b', 0), ('c', WHOLE)):  # in the first and the last block
+        path = tmp_path / name
+        path.write_bytes(bytes(WHOLE + 1))
+        if place is not None:
+            with path.open('r+b') as file:
+                file.seek(place)
+                file.write(b'x')
+        for modified in (1, 2):
+            os.utime(path, ns=(1, modified))
+            found.add(content_hash(path))
+    assert len(found) == 6
 
 
 def test_path_of_a_file_resolves_to_a_bag(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from support.recordings import make_label, write_recording
 from support.slides import slide_episode, write_slide
 
 from viva_ros.cli.main import main
-from viva_ros.data.episode import Frames, Joints, Label
+from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.open import inside, open_recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import PARTS, check_disjoint, identities_of, select, split
@@ -42,9 +42,16 @@ def touch(folder: Path, count: int) -> list[Path]:
     return sorted(paths)
 
 
+def write_split(folder: Path, text: str) -> Path:
+    for name in 'abcd':
+        (folder / f'{name}.mcap').touch()
+    (folder / 'split.json').write_text(text)
+    return folder / 'split.json'
+
+
 def test_split_file_defines_the_parts(tmp_path: Path) -> None:
     parts = {'train': ['a.mcap', 'c.mcap'], 'validation': ['b.mcap'], 'test': ['d.mcap']}
-    (tmp_path / 'split.json').write_text(json.dumps(parts))
+    write_split(tmp_path, json.dumps(parts))
     found = split(tmp_path)
     assert [path.name for path in found['train']] == ['a.mcap', 'c.mcap']
     assert [path.name for path in found['validation']] == ['b.mcap']
@@ -93,6 +100,37 @@ def test_unreadable_split_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'split.json').write_text('{')
     with raises('split-unreadable', tmp_path / 'split.json'):
         split(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('text', 'code', 'words'),
+    [
+        ('{"train": ["a.mcap"], "tests": ["b.mcap"]}', 'split-parts', ('train, tests', 'test: ')),
+        ('["a.mcap"]', 'split-parts', ("['a.mcap']",)),
+        ('{"train": "a.mcap"}', 'split-names', ("'a.mcap' for train", 'a list')),
+        ('{"train": ["a.mcap", 7]}', 'split-names', ('7', 'a list')),
+        ('{"train": ["e.mcap"]}', 'split-recording-missing', ('e.mcap for train', 'correct')),
+        ('{"test": ["/a.mcap"]}', 'split-recording-missing', ('/a.mcap for test',)),
+        ('{"train": ["a.mcap", "a.mcap"]}', 'split-recording-twice', ('a.mcap twice',)),
+        (
+            '{"train": ["a.mcap"], "test": ["./a.mcap"]}', 'split-recording-twice',
+            ('./a.mcap twice, for train and for test', 'take one'),
+        ),
+        ('{"train": ["a.mcap"], "train": []}', 'split-unreadable', ('train twice', 'write it')),
+    ],
+)  # fmt: skip
+def test_invalid_split_file_is_refused(
+    tmp_path: Path, text: str, code: str, words: tuple[str, ...]
+) -> None:
+    with raises(code, write_split(tmp_path, text), *words):
+        split(tmp_path)
+
+
+def test_validation_subfolder_is_held_out(tmp_path: Path) -> None:
+    train, held = touch(tmp_path / 'train', 60), touch(tmp_path / 'validation', 4)
+    found = split(tmp_path)
+    assert (found['train'], found['validation']) == (train, held)  # none is drawn by hash
+    assert select([tmp_path], 'validation').recordings == held
 
 
 def test_tasks_in_subfolders_are_split_independently(tmp_path: Path) -> None:
@@ -174,6 +212,33 @@ def test_divided_folder_gives_the_suited_part(tmp_path: Path) -> None:
     assert len(select([tmp_path], None).recordings) == 15
 
 
+def test_part_all_selects_every_recording(tmp_path: Path) -> None:
+    everything = touch(tmp_path / 'train', 4) + touch(tmp_path / 'test', 4)
+    assert sorted(select([tmp_path], 'all', 'test').recordings) == sorted(everything)
+
+
+def test_unknown_training_requires_a_part_of_a_hashed_folder(tmp_path: Path) -> None:
+    hashed, test = tmp_path / 'mine', tmp_path / 'bags' / 'test' / 'fold'
+    paths = touch(hashed, 40)
+    touch(test, 4)
+    touch(tmp_path / 'divided' / 'calibration', 4)
+    notes: list[str] = []
+    with raises(
+        'part-required', 'engines/old', hashed, '--part calibration', 'or the whole', '--part all'
+    ):
+        select([hashed], None, 'calibration').check_untrained({}, None, 'engines/old', print)
+    # The remedies help, and other recordings do not need a part.
+    for given, part in (
+        ([hashed], 'calibration'), ([hashed], 'all'), (paths, None), ([test], None),
+        ([test.parent], None), ([tmp_path / 'divided'], None),
+    ):  # fmt: skip
+        selected = select(given, part, 'calibration')
+        selected.check_untrained({}, None, 'engines/old', notes.append)
+    assert len(notes) == 6
+    select([hashed], None, 'calibration').check_untrained({}, [], 'engines/new', notes.append)
+    assert len(notes) == 6
+
+
 def test_empty_part_names_what_the_folder_has(tmp_path: Path) -> None:
     touch(tmp_path / 'train', 4)
     touch(tmp_path / 'test', 3)
@@ -238,6 +303,29 @@ def test_retry_is_found_in_the_episode_that_joins_it() -> None:
     assert retry.identities == {retry.identity}
 
 
+def test_opening_identifies_an_episode_that_was_cut(tmp_path: Path) -> None:
+    """The opening has 128 rows at 50 Hz, from the first that moves; 2.56 s."""
+    rows = np.cumsum(np.random.default_rng(1).normal(size=(200, 2)), axis=0)
+    rows[:9] = rows[9]
+    base = slide_episode(1)
+
+    def episode(rows: np.ndarray, jitter: float = 0.0) -> Episode:
+        times = 0.02 * (np.arange(len(rows)) + jitter * np.sin(np.arange(len(rows))))
+        joints = Joints((times * 1e9).astype(np.int64), ('a', 'b'), rows)
+        return replace(base, joints=joints, label=None)
+
+    whole = episode(rows)
+    assert len(whole.identities) == 2
+    for other in (episode(rows[:138]), episode(rows[5:150]), episode(rows[:170], 0.2)):
+        assert len(whole.identities & other.identities) == 1
+    moved = rows.copy()
+    moved[137] += 1e-3
+    for other in (episode(rows[:137]), episode(moved), episode(rows[10:]), episode(rows[::2])):
+        assert not whole.identities & other.identities
+    still = episode(np.ones((200, 2)))
+    assert still.identities == {still.identity}
+
+
 def test_joined_episode_is_in_the_part_of_its_episode(tmp_path: Path) -> None:
     for path in touch(tmp_path, 60):
         path.with_stem(f'{path.stem.removesuffix("_retry")}_joined').touch()
@@ -278,10 +366,45 @@ def test_remedy_proposes_no_part_that_was_trained_on(tmp_path: Path) -> None:
 def test_unknown_training_is_a_warning(tmp_path: Path) -> None:
     touch(tmp_path, 4)
     notes: list[str] = []
-    selected = select([tmp_path], None, 'calibration')
+    selected = select([tmp_path], 'all', 'calibration')
     selected.check_untrained({}, None, 'engines/old', notes.append)
     assert len(notes) == 1
     assert 'engines/old' in notes[0] and 'export it again' in notes[0]
+
+
+@pytest.mark.parametrize('part', ['train', 'validation'])
+def test_remedy_for_a_trained_part_names_another(tmp_path: Path, part: str) -> None:
+    """As if `--part train` was typed for `--part test`, which is empty here."""
+    train, left = touch(tmp_path / 'train', 40), touch(tmp_path / 'calibration', 2)
+    trained = [path.stem + path.parent.name for path in train]
+    selected = select([tmp_path], part, 'test')
+    seen = {path: {path.stem + path.parent.name} for path in (*train, *left)}
+    used = {path: seen[path] for path in selected.recordings}
+    count = f'{len(used)} of {len(used)} '
+    with raises('recordings-trained', count, 'training left with --part calibration'):
+        selected.check_untrained(used, trained, 'engines/mine', print)
+    (chosen,) = [select([tmp_path], 'calibration', 'test')]
+    chosen.check_untrained({p: seen[p] for p in chosen.recordings}, trained, 'mine', print)
+
+
+def test_calibration_recordings_are_refused_and_unknown_ones_warned_about(tmp_path: Path) -> None:
+    everything = touch(tmp_path, 40)
+    parts = split(tmp_path)
+    seen = {path: {path.stem} for path in everything}
+    used = {'a.json': [path.stem for path in parts['calibration']]}
+    notes: list[str] = []
+    count = f'{len(parts["calibration"])} of 50 recordings'
+    with raises('recordings-calibrated', count, 'a.json was made with', 'left with --part test'):
+        select([tmp_path], None, 'test').check_uncalibrated(seen, used, notes.append)
+    rest = select([tmp_path], 'test', 'test')
+    rest.check_uncalibrated({p: seen[p] for p in rest.recordings}, used, notes.append)
+    with raises('recordings-calibrated', '1 of 1', 'leave them out, or use other recordings'):
+        given = select(parts['calibration'][:1], None, 'test')
+        given.check_uncalibrated({p: seen[p] for p in given.recordings}, used, print)
+    assert notes == []
+    rest.check_uncalibrated(seen, {'a.json': None, 'b.json': None}, notes.append)
+    assert len(notes) == 1
+    assert 'a.json, b.json' in notes[0] and "run 'viva calibrate' again" in notes[0]
 
 
 def test_copied_test_recording_is_found_in_the_calibration() -> None:

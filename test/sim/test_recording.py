@@ -10,7 +10,7 @@ from support.recordings import ScriptedRobot
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.sim.recording import EPOCH, RecordJob, StoppedError, record_episode, retry_of
+from viva_ros.sim.recording import EPOCH, RecordJob, StoppedError, plan, record_episode, retry_of
 
 
 def job(tmp_path: Path, seed: int = 3, failure: str = 'none') -> RecordJob:
@@ -77,6 +77,20 @@ def test_joined_recording_has_failed_attempt_way_home_and_retry(tmp_path: Path) 
     assert label.times == {'inject': 0.2, 'manifest': 0.4, 'retry': 0.5, 'attempt': 0.58}
     assert len(recording.messages('joint_states')) == 1 + 25 + 10
     assert [moment.attempt for moment in truth(recording)] == [1, 1, 1, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.medium
+def test_failed_attempt_is_found_in_the_episode_that_joins_it(tmp_path: Path) -> None:
+    found = {}
+    for one in plan('tray_lift', [2], tmp_path, image_size=(32, 32), joined=True):
+        assert record_episode(one) is one.joined
+        found[one.joined] = episodes_of(open_recording(one.path))[0]
+    (another,) = plan('tray_lift', [3], tmp_path, image_size=(32, 32), successes=True)
+    record_episode(another)
+    (other,) = episodes_of(open_recording(another.path))
+    assert found[False].identity != found[True].identity
+    assert len(found[False].identities & found[True].identities) == 1
+    assert not other.identities & (found[False].identities | found[True].identities)
 
 
 @pytest.mark.parametrize(('seed', 'failure'), [(13, 'slip'), (3, 'none')])

@@ -61,7 +61,7 @@ def worth_engine_folder(
     tmp_path: Path, worth_engine: 'WorthEngine', monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """Return an empty engine folder; all commands load ``worth_engine`` from it."""
-    from viva_ros.cli import calibrate
+    from viva_ros.cli import calibrate, evaluate
     from viva_ros.evaluation import run
     from viva_ros.scoring import jobs
     from viva_ros.visualization import plot
@@ -70,6 +70,8 @@ def worth_engine_folder(
     folder.mkdir()
     for module in (calibrate, run, plot, jobs):
         monkeypatch.setattr(module, 'load', lambda path, task, kind='auto': worth_engine)
+    for module in (calibrate, evaluate):  # it was trained on no recording
+        monkeypatch.setattr(module, 'trained_episodes', lambda folder: frozenset())
     return folder
 
 

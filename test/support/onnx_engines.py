@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from viva_ros.core.normalize import JointRanges
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.split import identities_of
 from viva_ros.engine.manifest import FORMAT, Manifest, read_manifest, write_manifest
 
 JOINTS = ('worth', 'other')
@@ -54,14 +55,21 @@ def write_worth_engine(folder: Path, batch: int | str = 1, fingerprint: str = FI
     write_manifest(folder, Manifest(
         FORMAT, 'viva', hashlib.sha256(content).hexdigest(), ('head', 'wrist'),
         (32, 32), JointRanges(JOINTS, (-1.0, -1.0), (1.0, 1.0)), 1.0, ('tray_lift',), fingerprint,
-        1e-7, 9, {},
+        1e-7, 9, {'training': {'episode_identities': {'train': [], 'validation': []}}},
     ))  # fmt: skip
+    return folder
+
+
+def forget_training(folder: Path) -> Path:
+    """Make an engine one of an earlier version, which does not name its training episodes."""
+    write_manifest(folder, replace(read_manifest(folder), provenance={}))
     return folder
 
 
 def name_training(folder: Path, recordings: Iterable[Path]) -> None:
     """Add the episodes of recordings to the provenance of an engine, as its training."""
-    found = [episode.identity for path in recordings for episode in episodes_of(
-        open_recording(path))]  # fmt: skip
+    found = identities_of(
+        episode for path in recordings for episode in episodes_of(open_recording(path))
+    )
     training = {'episode_identities': {'train': sorted(found), 'validation': []}}
     write_manifest(folder, replace(read_manifest(folder), provenance={'training': training}))

@@ -3,7 +3,7 @@
 """Value series of successful episodes, for the calibration of an engine."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +70,12 @@ class Sources:
 
 def calibration_series(
     sources: Sources, engine: Callable[[], Engine], task: str
-) -> tuple[list[ValueSeries], int]:
+) -> tuple[list[ValueSeries], frozenset[str]]:
     """
     Score the undisturbed successes of a task.
 
     :param engine: returns the engine for the next recording
-    :returns: the value series, and the number of recordings left out
+    :returns: the value series, and the content identities of their episodes
     :raises CalibrationError: if a recording is a failure or of the training, or a joint position
         is not finite
     :raises RecordingError: if a recording has the values of a monitor at another rate, or its
@@ -85,17 +85,21 @@ def calibration_series(
     chosen = chosen_recordings(sources, task, console)
     series = [series_of(_samples(path, sources, engine, task))
               for path in track(chosen, 'calibrating', console=console)]  # fmt: skip
-    return series, len(sources.paths) - len(chosen)
+    return series, frozenset[str]().union(*chosen.values())
 
 
-def chosen_recordings(sources: Sources, task: str, console: Console) -> list[Path]:
+def chosen_recordings(
+    sources: Sources, task: str, console: Console
+) -> dict[Path, frozenset[str]]:  # fmt: skip
     """
-    Return the recordings of undisturbed successes of a task; no image is decoded.
+    Return the recordings of undisturbed successes of a task, with their content identities.
+
+    No image is decoded.
 
     :raises CalibrationError: if a recording is a failure or of the training, or a joint position
         is not finite
     """
-    chosen, failures, seen = [], [], {}
+    chosen, failures, seen = {}, [], {}
     for path in track(sources.paths, 'reading', console=console):
         recording = open_undamaged(path, console)
         episodes = episodes_of(recording) if recording else []
@@ -106,7 +110,7 @@ def chosen_recordings(sources: Sources, task: str, console: Console) -> list[Pat
         if recording and labels and all(is_undisturbed(label, task) for label in labels):
             check_numbers(path, episodes)
             check_rate(recording, sources.rate)
-            chosen.append(path)
+            chosen[path] = seen[path]
     sources.check(seen)
     if failures and not sources.leave_out_failures:
         raise CalibrationError(
@@ -186,9 +190,11 @@ def calibrate_engine(
         )
     sources = paths if isinstance(paths, Sources) else Sources(paths, leave_out_failures=True)
     fingerprint = engine().info.fingerprint
-    series, others = calibration_series(sources, engine, task)
+    series, identities = calibration_series(sources, engine, task)
+    others = len(sources.paths) - len(series)
     source = f'{len(series)} successes at {sources.rate:g} Hz, {others} other recordings left out'
-    return calibrate(
+    found = calibrate(
         series, rules or RuleSettings(), engine=fingerprint, task=task, rate=sources.rate,
         alpha=alpha, warn_alpha=warn_alpha, source=source, choice=choice,
     )  # fmt: skip
+    return replace(found, episode_identities=tuple(sorted(identities)))

@@ -17,7 +17,7 @@ from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import AND, OR, Calibration, calibration_file
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import flatten, unflatten, validate
-from viva_ros.data.split import CALIBRATION, PARTS, select
+from viva_ros.data.split import CALIBRATION, CHOICES, select
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import trained_episodes
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
@@ -57,9 +57,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('viva calibrate', description=__doc__)
     parser.add_argument('recordings', type=Path, nargs='+', help='Recordings, or folders of them')
     parser.add_argument(
-        '--part', choices=PARTS,
-        help='Part of each folder, by the split of training; default: calibration of a folder '
-        'with split.json or subfolders train, calibration, test; all of other folders',
+        '--part', choices=CHOICES,
+        help='Part of each folder, by the split of training, or all; default: calibration of a '
+        'folder with split.json or subfolders of parts; all of others, if the engine names its '
+        'training episodes',
     )  # fmt: skip
     parser.add_argument('--engine', default='', help='Engine folder; default: the shipped engine')
     parser.add_argument(

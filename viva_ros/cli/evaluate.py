@@ -4,7 +4,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from viva_ros.console.arguments import add_options, read_options
 from viva_ros.console.progress import note
-from viva_ros.core.detection.thresholds import Calibration, announce
+from viva_ros.core.detection.thresholds import Calibration, announce, calibration_file, load
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.split import CALIBRATION, TEST, SelectedRecordings, check_disjoint, select
@@ -114,12 +114,12 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     for folder in named.values():
         trained = trained_episodes(folder)
         tests.check_untrained(testing, trained, str(folder), note)
-        if trained is not None:
-            calibrating.check_untrained(known, trained, str(folder), note)
+        calibrating.check_untrained(known, trained, str(folder), ignore)  # a warning is printed
     check_disjoint(known, testing)
     tasks = tasks_of(seen, next(iter(named.values())))
     if config.task:
         tasks = {path: task for path, task in tasks.items() if task == config.task}
+    tests.check_uncalibrated(testing, used_by(named.values(), sorted(set(tasks.values()))), note)
     rate = config.rate or RATE
     contenders = load_contenders(
         named, sorted(set(tasks.values())), config.alpha, calibrating.recordings, rate
@@ -131,6 +131,18 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     checks = measure_checks(first, tasks, config.checks, rate) if config.checks else {}
     info = next(iter(first.engines.values()))().info
     return Evaluation(results, list(tasks), asdict(info), checks, first.calibrations)
+
+
+def ignore(text: str) -> None:
+    """Do not print a warning."""
+
+
+def used_by(
+    folders: Iterable[Path], tasks: Sequence[str]
+) -> dict[str, Collection[str] | None]:  # fmt: skip
+    """Return the identities of the episodes of the calibrations that engines have, by file."""
+    files = [calibration_file(folder, task) for folder in folders for task in tasks]
+    return {str(file): load(file).episode_identities for file in files if file.exists()}
 
 
 def of_scores(config: EvaluationConfig) -> Evaluation:

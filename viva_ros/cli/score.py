@@ -18,7 +18,7 @@ from rich.console import Console
 from viva_ros.console.progress import note
 from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.data.split import PARTS
+from viva_ros.data.split import CHOICES
 from viva_ros.scoring.jobs import FAILED, ScoreOptions
 from viva_ros.scoring.lerobot_columns import join_progress
 from viva_ros.scoring.run import plan, run, table
@@ -51,7 +51,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('viva score', description=__doc__)
     parser.add_argument('recordings', type=Path, nargs='+', help='Recordings, or folders of them')
     parser.add_argument(
-        '--part', choices=PARTS,
+        '--part', choices=CHOICES,
         help='Part of each folder, by the split of training; default: all recordings',
     )  # fmt: skip
     parser.add_argument(

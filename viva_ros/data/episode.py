@@ -9,6 +9,7 @@ first marked error is the time 'manifest' of the label.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ Stamps = NDArray[np.int64]  # ns
 
 #: Times of a label: the robot gives up an attempt and goes home; the last attempt begins.
 RETRY_TIME, ATTEMPT_TIME = 'retry', 'attempt'
+
+#: Motion that identifies an episode, s: less than an attempt before its retry.
+OPENING: Final = 2.56
 
 
 @dataclass(frozen=True)
@@ -100,16 +104,19 @@ class Episode:
         :returns: first 16 hex digits of the SHA-256 over the positions in float32, little-endian,
             rows by stamp and columns by joint name; empty without joint states
         """
-        return _identity(self.joints, 0)
+        return _identity(self.joints)
 
     @property
     def identities(self) -> frozenset[str]:
         """
-        Return the content identities of the episode and of its retry; empty if unknown.
+        Return the content identities of the episode, its opening and its retry; empty if unknown.
 
-        A retry begins at the time 'retry' of the label; it may also be a recording of its own.
+        The opening is the first OPENING seconds of motion: a failed attempt has the opening of the
+        episode that joins it with its retry, and an episode that was cut at the end has that of
+        the whole. A shorter episode has none. A retry begins at the time 'retry' of the label; it
+        may also be a recording of its own.
         """
-        found = {self.identity}
+        found = {self.identity, _opening(self.joints)}
         stamps = [int(frames.stamps[0]) for frames in self.cameras.values() if frames.stamps.size]
         if self.label is not None and RETRY_TIME in self.label.times and stamps:
             begin = min(stamps) + round(self.label.times[RETRY_TIME] * 1e9)
@@ -117,11 +124,31 @@ class Episode:
         return frozenset(found - {''})
 
 
-def _identity(joints: Joints, first: int) -> str:
-    """Return the content identity of joint states from a row on; empty without any."""
-    columns = sorted(range(len(joints.names)), key=lambda k: joints.names[k])
-    ordered = joints.positions[first:, columns].astype('<f4')
+def _identity(joints: Joints, first: int = 0, end: int | None = None) -> str:
+    """Return the content identity of rows [first, end) of joint states; empty without any."""
+    ordered = _ordered(joints)[first:end]
     return hashlib.sha256(ordered.tobytes()).hexdigest()[:16] if ordered.size else ''
+
+
+def _ordered(joints: Joints) -> NDArray[np.float32]:
+    columns = sorted(range(len(joints.names)), key=lambda k: joints.names[k])
+    return joints.positions[:, columns].astype('<f4')
+
+
+def _opening(joints: Joints) -> str:
+    """
+    Return the content identity of the first OPENING seconds of motion; empty if there are less.
+
+    The number of rows is the nearest power of two, so that jitter of the stamps does not change
+    it: no usual rate is between two powers.
+    """
+    rows = _ordered(joints)
+    changed = np.flatnonzero((rows != rows[:1]).any(axis=1))
+    if not changed.size:
+        return ''
+    period = float(np.median(np.diff(joints.stamps))) * 1e-9
+    first, count = int(changed[0]), 2 ** max(round(math.log2(OPENING / period)), 0)
+    return _identity(joints, first, first + count) if first + count <= len(rows) else ''
 
 
 NAME: Final = 'labels.json'

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recording formats: each module finds, resolves and opens recordings of one format."""
 
+import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +37,41 @@ def first_frame(ref: EpisodeRef) -> int:
 
 
 def no_state(ref: EpisodeRef) -> list[Any]:
-    """Return no state besides the file size, see ``RecordingFormat.state``."""
+    """Return no state besides the content of the file, see ``RecordingFormat.state``."""
     return []
+
+
+WHOLE: Final = 8 << 20  # bytes
+BLOCK: Final = 64 << 10  # bytes
+BLOCKS: Final = 64  # evenly spaced, with the first and the last
+
+
+def content_hash(path: Path) -> str:
+    """
+    Return a hash that changes with the content of a file, or with the files in a folder.
+
+    For a file above WHOLE bytes, BLOCKS blocks and the modification time stand for the content.
+
+    :raises OSError: if it cannot be read
+    """
+    if path.is_dir():
+        files = sorted(one for one in path.rglob('*') if one.is_file())
+        each = [f'{one.relative_to(path)} {content_hash(one)}' for one in files]
+        return hashlib.sha256('\n'.join(each).encode()).hexdigest()[:16]
+    stat = os.stat(path)
+    return _file_hash(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 16)
+def _file_hash(path: Path, size: int, modified: int) -> str:
+    with path.open('rb') as file:
+        if size <= WHOLE:
+            return hashlib.sha256(file.read()).hexdigest()[:16]
+        found = hashlib.sha256(f'{size} {modified}'.encode())
+        for k in range(BLOCKS):
+            file.seek((size - BLOCK) * k // (BLOCKS - 1))
+            found.update(file.read(BLOCK))
+    return found.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -47,7 +83,7 @@ class RecordingFormat:
     :param list_in: returns the recordings at a path or in it; None if it has another format
     :param resolve: returns the reference of one recording; None if it has another format
     :param open: reads a recording; raises RecordingError
-    :param file: returns the file whose size changes with the recording
+    :param file: returns the file or folder whose content changes with the recording
     :param state: returns further values that change with the recording, for JSON
     :param first_frame: returns the index of the first frame in the dataset
     :param has_map: whether a topic map in the folder of the recording applies

@@ -16,7 +16,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.mapped_recording import apply_map
 from viva_ros.data.conversion.topic_map import map_for
 from viva_ros.data.episode import load, sidecar
-from viva_ros.data.formats import FORMATS, EpisodeRef
+from viva_ros.data.formats import FORMATS, EpisodeRef, content_hash
 from viva_ros.data.recording import Recording
 
 
@@ -122,6 +122,8 @@ def identity(ref: EpisodeRef) -> list[Any]:
     """
     Return values for JSON that change with the recording, its labels or its topic map.
 
+    They are the path, the size and the content hash of the file of its format, then others.
+
     :raises RecordingError: if the recording does not exist
     """
     path, one = ref.path, FORMATS[ref.format]
@@ -133,10 +135,10 @@ def identity(ref: EpisodeRef) -> list[Any]:
     if topic_map is not None:
         state.append(topic_map.text)
     try:
-        size = os.stat(one.file(ref)).st_size
+        size, content = os.stat(one.file(ref)).st_size, content_hash(one.file(ref))
         state += one.state(ref)
     except OSError as error:
         raise RecordingError(
             'recording-unreadable', f'recording {path} cannot be read ({error})'
         ) from error
-    return [str(path.resolve()), size, *state]
+    return [str(path.resolve()), size, content, *state]

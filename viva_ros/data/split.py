@@ -9,10 +9,10 @@ the content identities of the episodes, so that a copied or renamed recording is
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.episode import Episode
@@ -23,6 +23,8 @@ VALIDATION: Final = 'validation'
 CALIBRATION: Final = 'calibration'
 TEST: Final = 'test'
 PARTS: Final = (TRAIN, VALIDATION, CALIBRATION, TEST)
+ALL: Final = 'all'
+CHOICES: Final = (*PARTS, ALL)  # of an option that selects a part
 SHARES: Final = {TRAIN: 0.70, CALIBRATION: 0.15, TEST: 0.15}
 VALIDATION_SHARE: Final = 0.08  # of the training recordings
 SPLIT_FILE: Final = 'split.json'
@@ -36,10 +38,11 @@ def split(folder: Path) -> dict[str, list[Path]]:
     """
     Return the recordings of a folder by part, see ``PARTS``.
 
-    The split is that of ``split.json`` (file names by part), of the subfolders ``train``,
-    ``calibration`` and ``test``, or of the hash of task and seed. Subfolders are included.
+    The split is that of ``split.json`` (file names by part), of subfolders with the names of
+    ``PARTS``, or of the hash of task and seed. Subfolders are included. Without validation
+    recordings in the first two, a share of the training recordings is drawn by hash.
 
-    :raises RecordingError: if ``split.json`` cannot be read
+    :raises RecordingError: if ``split.json`` is not a split of recordings in the folder
     """
     parts = _parts(folder)
     train = parts.get(TRAIN, [])
@@ -49,17 +52,10 @@ def split(folder: Path) -> dict[str, list[Path]]:
 
 
 def _parts(folder: Path) -> dict[str, list[Path]]:
-    listed = folder / SPLIT_FILE
-    if listed.is_file():
-        try:
-            content = json.loads(listed.read_text(encoding='utf-8'))
-            return {part: [folder / name for name in names] for part, names in content.items()}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise RecordingError(
-                'split-unreadable', f'{listed} cannot be read ({error}): write it again'
-            ) from error
+    if (folder / SPLIT_FILE).is_file():
+        return _listed(folder)
     if is_divided(folder):
-        return {part: inside(folder / part) for part in SHARES}
+        return {part: inside(folder / part) for part in PARTS}
     parts: dict[str, list[Path]] = {part: [] for part in SHARES}
     for path in inside(folder):
         drawn = _draw(folder, 'part', path)
@@ -68,16 +64,80 @@ def _parts(folder: Path) -> dict[str, list[Path]]:
     return parts
 
 
+def _listed(folder: Path) -> dict[str, list[Path]]:
+    """
+    Return the recordings in ``split.json`` by part.
+
+    :raises RecordingError: if it cannot be read, a part is unknown or no list of names, or a
+        recording is missing or occurs twice
+    """
+    path = folder / SPLIT_FILE
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=_unique)
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            'split-unreadable', f'{path} cannot be read ({error}): write it again'
+        ) from error
+    if not isinstance(content, dict) or content.keys() - set(PARTS):
+        has = ', '.join(map(str, content)) if isinstance(content, dict) else repr(content)
+        raise RecordingError(
+            'split-parts',
+            f'{path} has {has}, must have lists of file names for some of {", ".join(PARTS)}: '
+            'correct it',
+        )
+    known = set(inside(folder))
+    seen: dict[Path, str] = {}
+    for part, names in content.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise RecordingError(
+                'split-names',
+                f'{path} has {names!r} for {part}, must be a list of file names: correct it',
+            )
+        for name in names:
+            if (recording := folder / name) not in known:
+                raise RecordingError(
+                    'split-recording-missing',
+                    f'{path} has {name} for {part}, which is no recording in {folder}: correct '
+                    'the name, or take it out',
+                )
+            if recording in seen:
+                raise RecordingError(
+                    'split-recording-twice',
+                    f'{path} has {name} twice, for {seen[recording]} and for {part}: take one of '
+                    'them out',
+                )
+            seen[recording] = part
+    return {part: [folder / name for name in names] for part, names in content.items()}
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; refuse a name that occurs twice."""
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f'it has {", ".join(twice)} twice')
+    return dict(pairs)
+
+
 def is_divided(folder: Path) -> bool:
     """Return whether a folder has a ``split.json`` or subfolders of parts."""
-    return (folder / SPLIT_FILE).is_file() or any((folder / part).is_dir() for part in SHARES)
+    return (folder / SPLIT_FILE).is_file() or any((folder / part).is_dir() for part in PARTS)
+
+
+def _is_hashed(folder: Path) -> bool:
+    """
+    Return whether training splits a folder by hash.
+
+    It does not split a folder for calibration or test, or for a task of one, such as test/fold.
+    """
+    whole = folder.absolute()
+    return not is_divided(folder) and not {whole.name, whole.parent.name} & {CALIBRATION, TEST}
 
 
 def _draw(folder: Path, stream: str, path: Path) -> float:
     """Return a number in [0, 1), by subfolder and seed: an episode and its retry have the same."""
     inside = path.relative_to(folder) if path.is_relative_to(folder) else path
     first = inside.parts[0] if inside.parts else ''  # none if the folder is a recording
-    parts = inside.parts[1:-1] if first in SHARES else inside.parts[:-1]
+    parts = inside.parts[1:-1] if first in PARTS else inside.parts[:-1]
     name = '/'.join([*parts, path.stem.removesuffix('_retry').removesuffix('_joined')])
     digest = hashlib.sha256(f'{stream} {name}'.encode()).digest()
     return int.from_bytes(digest[:8], 'big') / 2**64
@@ -91,12 +151,14 @@ class SelectedRecordings:
     :param given: paths on its command line
     :param suited: part that the command should use, one of ``PARTS``; empty for any
     :param option: selects a part, such as '--part'
+    :param whole: folders of which no part was selected, although training splits them by hash
     """
 
     recordings: list[Path]
     given: tuple[Path, ...]
     suited: str = ''
     option: str = '--part'
+    whole: tuple[Path, ...] = ()
 
     def refuse(self, overlap: Collection[Path], engine: str) -> None:
         """
@@ -106,26 +168,29 @@ class SelectedRecordings:
         :raises CalibrationError: with the number of recordings, the first of them and a remedy
         """
         if overlap:
+            remedy = self._remedy(set(overlap), (TRAIN, VALIDATION), 'training')
             raise CalibrationError(
                 'recordings-trained',
                 f'{len(overlap)} of {len(self.recordings)} recordings have episodes that {engine} '
-                f'was trained on: {_first(overlap)}: {self._remedy(set(overlap))}',
+                f'was trained on: {_first(overlap)}: {remedy}',
             )
 
-    def _remedy(self, overlap: set[Path]) -> str:
-        if self.suited and self._is_split_as_training(overlap):
-            return f'select the recordings that training left with {self.option} {self.suited}'
+    def _remedy(self, overlap: set[Path], parts: Collection[str], user: str) -> str:
+        """Return a text; ``parts`` are those that the split gives to the user, for the text."""
+        for part in (self.suited, CALIBRATION, TEST):
+            if part and part not in parts and self._is_left(part, overlap, parts):
+                return f'select the recordings that {user} left with {self.option} {part}'
         return 'leave them out, or use other recordings'
 
-    def _is_split_as_training(self, overlap: set[Path]) -> bool:
-        """Return whether the split explains the overlap, and leaves the suited part of each."""
+    def _is_left(self, part: str, overlap: set[Path], parts: Collection[str]) -> bool:
+        """Return whether the split explains the overlap, and has a part without overlap."""
         if not all(path.is_dir() for path in self.given):
             return False
-        parts = [split(path) for path in self.given]
-        learnt = {path for one in parts for part in (TRAIN, VALIDATION) for path in one[part]}
-        left = [one[self.suited] for one in parts]
-        explained = overlap <= learnt and 2 * len(overlap) > len(learnt)
-        return explained and all(left) and set(self.recordings).issuperset(*left)
+        found = [split(path) for path in self.given]
+        used = {path for one in found for name in parts for path in one[name]}
+        left = [one[part] for one in found]
+        explained = overlap <= used and 2 * len(overlap) > len(used & set(self.recordings))
+        return explained and all(left)
 
     def check_untrained(
         self, seen: Identities, trained: Collection[str] | None, engine: str, note: Note
@@ -137,9 +202,10 @@ class SelectedRecordings:
         :param trained: identities of its training and validation episodes; None if unknown
         :param engine: its name, for the text
         :param note: called with a warning if ``trained`` is unknown
-        :raises CalibrationError: as ``refuse``
+        :raises CalibrationError: as ``refuse`` and ``check_part``
         """
         if trained is None:
+            self.check_part(engine)
             note(
                 f'warning: {engine} does not name its training episodes, so whether these '
                 'recordings are among them cannot be checked: train and export it again'
@@ -147,6 +213,52 @@ class SelectedRecordings:
             return
         known = frozenset(trained)
         self.refuse([path for path, found in seen.items() if known & set(found)], engine)
+
+    def check_part(self, engine: str) -> None:
+        """
+        Check that a part was selected; for an engine whose training episodes are unknown.
+
+        :param engine: its name, for the text
+        :raises CalibrationError: if a folder is used whole that training splits by hash
+        """
+        if self.whole:
+            raise CalibrationError(
+                'part-required',
+                f'{engine} does not name its training episodes, and training splits '
+                f'{_first(self.whole)} by hash: select what it left with {self.option} '
+                f'{self.suited or TEST}, or the whole folder with {self.option} {ALL} if the '
+                'engine was not trained on it',
+            )
+
+    def check_uncalibrated(
+        self, seen: Identities, used: Mapping[str, Collection[str] | None], note: Note
+    ) -> None:
+        """
+        Check that calibrations were made with none of the episodes.
+
+        :param seen: identities by recording
+        :param used: identities of the episodes of each calibration, by its name for the text; None
+            if unknown
+        :param note: called with one warning if some are unknown
+        :raises CalibrationError: with the number of recordings, the first of them and a remedy
+        """
+        for name, identities in used.items():
+            known = frozenset(identities or ())
+            overlap = {path for path, found in seen.items() if known & set(found)}
+            if overlap:
+                remedy = self._remedy(overlap, (CALIBRATION,), 'the calibration')
+                raise CalibrationError(
+                    'recordings-calibrated',
+                    f'{len(overlap)} of {len(self.recordings)} recordings have episodes that '
+                    f'{name} was made with: {_first(overlap)}: {remedy}',
+                )
+        unknown = [name for name, identities in used.items() if identities is None]
+        if unknown:
+            note(
+                f'warning: {", ".join(unknown)} does not name the episodes that it was made with, '
+                'so whether these recordings are among them cannot be checked: run '
+                "'viva calibrate' again"
+            )
 
 
 def select(
@@ -157,7 +269,7 @@ def select(
     Select the recordings of a part of each folder.
 
     :param given: folders, and without ``part`` also recordings
-    :param part: one of ``PARTS``; None: ``suited`` of a divided folder, all of others
+    :param part: one of ``CHOICES``; None: ``suited`` of a divided folder, all of others
     :param suited: part that the command should use, one of ``PARTS``; empty for any
     :param option: selects a part, for error texts
     :param note: called with a sentence for each folder of which a part is selected
@@ -166,16 +278,19 @@ def select(
     """
     given = tuple(given)
     found: list[Path] = []
+    whole: list[Path] = []
     for path in given:
         everything = find([path])
-        wanted = part or (suited if is_divided(path) else '')
-        if wanted:
+        wanted = part or (suited if is_divided(path) else '') or ALL
+        if wanted != ALL:
             chosen = _share(path, wanted, option, everything)
             note(f'{path}: {len(chosen)} of {len(everything)} recordings, part {wanted}')
             found += chosen
         else:
             found += everything
-    return SelectedRecordings(found, given, suited, option)
+            if part is None and everything != [path] and _is_hashed(path):
+                whole.append(path)
+    return SelectedRecordings(found, given, suited, option, tuple(whole))
 
 
 def _share(path: Path, part: str, option: str, everything: list[Path]) -> list[Path]:

@@ -18,7 +18,7 @@ from rich.progress import track
 from viva_ros.core.detection.thresholds import FORMAT, Calibration, parse
 from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
 from viva_ros.core.events import Event, Level
-from viva_ros.data.open import open_recording
+from viva_ros.data.open import identity, open_recording, resolve
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.split import Note, SelectedRecordings
 from viva_ros.evaluation.results import Result, result
@@ -52,18 +52,29 @@ def check_tables(
     tests: SelectedRecordings, tables: Mapping[Path, Scored], folder: str, note: Note
 ) -> None:  # fmt: skip
     """
-    Check by their tables that the engine was trained on no episode of test recordings.
+    Check by their tables that neither the engine nor its thresholds learnt from test recordings.
 
     :param folder: of the tables, for the text
-    :param note: called with a warning if tables do not say whether it was
-    :raises CalibrationError: with the number of recordings, and the first of them
+    :param note: called with a warning if tables do not say whether they did
+    :raises CalibrationError: with the number of recordings, and the first of them; or if a part
+        must be selected
     """
-    rows = {path: tables.get(path.resolve()) for path in tests.recordings}
+    rows = {path: table for path in tests.recordings if (table := tables.get(path.resolve()))}
+    engine = f'the engine of the tables in {folder}'
     trained = {path: [one.get('trained') for one in table.header['episodes']]
-               for path, table in rows.items() if table is not None}  # fmt: skip
-    overlap = [path for path, flags in trained.items() if True in flags]
-    tests.refuse(overlap, f'the engine of the tables in {folder}')
-    if any(None in flags for flags in trained.values()):
+               for path, table in rows.items()}  # fmt: skip
+    tests.refuse([path for path, flags in trained.items() if True in flags], engine)
+    unknown = any(None in flags for flags in trained.values())
+    if unknown:
+        tests.check_part(engine)
+    seen = {path: [mark for one in table.header['episodes'] for mark in one.get('identities', ())]
+            for path, table in rows.items()}  # fmt: skip
+    used = {
+        f'the calibration of the tables in {folder} for task {task}': one.episode_identities
+        for task, one in calibrations_of(tables).items()
+    }
+    tests.check_uncalibrated(seen, used, note)
+    if unknown:
         note(
             f'warning: tables in {folder} do not say whether their engine was trained on these '
             'recordings: train and export the engine again, and score them with it'
@@ -109,11 +120,10 @@ def table_of(tables: Mapping[Path, Scored], path: Path) -> Scored:
         raise RecordingError(
             'table-missing', f"{path} has no table of values: run 'viva score' on it"
         )
-    input_ = table.header['made_of']['input']
-    stat = path.stat() if path.exists() else None
-    if stat is not None and [stat.st_size, stat.st_mtime_ns] != [input_[1], input_[-1]]:
+    if table.header['made_of']['input'][:3] != identity(resolve(path))[:3]:
         raise RecordingError(
-            'table-outdated', f'{path} changed after it was scored: score it again'
+            'table-outdated',
+            f'{path} changed after it was scored, or an earlier version scored it: score it again',
         )
     return table
 

@@ -30,7 +30,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import TruthMessage, truth
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.data.split import PARTS, identities_of
+from viva_ros.data.split import ALL, CHOICES, identities_of, split
 from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
@@ -91,9 +91,10 @@ class EvaluationConfig:
     )
     part: str | None = setting(
         None,
-        'Part of each folder of test recordings, by the split of training; default: test of a '
-        'folder with split.json or subfolders train, calibration, test; all of other folders.',
-        choices=PARTS,
+        'Part of each folder of test recordings, by the split of training, or all; default: test '
+        'of a folder with split.json or subfolders of parts; all of others, if the engines name '
+        'their training episodes.',
+        choices=CHOICES,
     )
     report: Path | None = setting(None, "HTML file of a report page (needs the extra 'report').")
     engine: tuple[str, ...] = setting(
@@ -109,8 +110,9 @@ class EvaluationConfig:
     calibration_part: str | None = setting(
         None,
         'Part of the folder of calibration recordings; default: calibration of a folder with '
-        'split.json or subfolders train, calibration, test; all of other folders.',
-        choices=PARTS,
+        'split.json or subfolders of parts; all of others, if the engines name their training '
+        'episodes.',
+        choices=CHOICES,
     )
     scores: tuple[str, ...] = setting(
         (),
@@ -254,6 +256,9 @@ def _command(folder: Path, task: str, alpha: float, sources: Sources) -> str:
     recordings = quote(commonpath(sources.paths)) if sources.paths else 'RECORDINGS'
     options = f' --warn-alpha {alpha:g}' if alpha > WARN_ALPHA else ''
     options += f' --rate {sources.rate:g}' if sources.rate != RATE else ''
+    if sources.paths and (folder_of := Path(commonpath(sources.paths))).is_dir():
+        parts, chosen = split(folder_of), set(sources.paths)
+        options += f' --part {next((k for k, v in parts.items() if set(v) == chosen), ALL)}'
     return (
         f"'viva calibrate {recordings} --leave-out-failures --engine {quote(str(folder))} "
         f"--task {quote(task)} --alpha {alpha:g}{options}'"

@@ -184,7 +184,7 @@ class Scorer:
         """Score a recording; a VivaError becomes an outcome, other errors are raised."""
         begin, host = monotonic(), platform.node()
         try:
-            made_from = identity_of(job.ref)
+            made_from = identity(job.ref)
             outcome = self._unchanged(job, made_from) or self._score(job, made_from)
         except RecordingError as error:
             outcome = ScoreOutcome(job.path, FAILED, text=str(error))
@@ -305,12 +305,6 @@ def calibration_of(
         fingerprint, task, calibration.rules, calibration.rate if rate is None else rate
     )
     return calibration
-
-
-def identity_of(ref: EpisodeRef) -> list[Any]:
-    """Return the identity of a recording with its modification time."""
-    stamp = ref.path.stat().st_mtime_ns if ref.path.exists() else None
-    return [*identity(ref), stamp]
 
 
 def known_episodes(recording: Recording) -> list[Episode] | None:

@@ -391,8 +391,7 @@ def is_scored(recording: Path, folder: Path, info: EngineInfo, task: str) -> boo
     found = header(table_of(recording, folder))
     if found is None or (found['engine'], found['task']) != (info.fingerprint, task):
         return False
-    same = list(found['made_of']['input'][:-1]) == [*identity(resolve(recording))]
-    return bool(same)
+    return bool(found['made_of']['input'] == identity(resolve(recording)))
 
 
 def read_samples(

@@ -116,6 +116,7 @@ class Calibration:
     :param seconds: mean duration of the successful episodes, s; NaN if unknown
     :param unreachable: rules that never or seldom raise an alarm
     :param rise: usual first and last smoothed value of a success; None if unknown
+    :param episode_identities: content identities of all its episodes; None if unknown
     """
 
     engine: str
@@ -136,6 +137,7 @@ class Calibration:
     seconds: float = math.nan
     unreachable: Mapping[str, Unreachable] = field(default_factory=dict)
     rise: tuple[float, float] | None = None
+    episode_identities: tuple[str, ...] | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -179,6 +181,9 @@ class Calibration:
                 del one['alpha']
         if self.rise is None:  # as in files of earlier versions
             del content['rise']
+        del content['episode_identities']  # an earlier file of this format has none
+        if self.episode_identities is not None:
+            content['episode_identities'] = ' '.join(self.episode_identities)
         return content
 
     def to_json(self) -> str:
@@ -385,7 +390,11 @@ def parse(content: Mapping[str, Any]) -> Calibration:
         raise ValueError(
             f'unreachable are {list(unreachable)}, must be some of {list(thresholds)}'
         )
+    identities = fields.get('episode_identities')
+    if not isinstance(identities, str | None):
+        raise TypeError(f'episode_identities is {identities!r}, must be a text of hashes')
     fields.update(
+        episode_identities=None if identities is None else tuple(identities.split()),
         coverage=(low, high), rules=rules, rate=rate, thresholds=thresholds, seconds=seconds,
         expected=_expected(fields['expected']), unreachable=unreachable,
         rise=_rise(fields.get('rise')),

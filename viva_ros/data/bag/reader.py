@@ -190,12 +190,7 @@ def _resolve(path: Path) -> EpisodeRef | None:
     return EpisodeRef(path, 'bag') if _list_in(path) else None
 
 
-def _state(ref: EpisodeRef) -> list[Any]:
-    """Return the modification time of a folder, whose size does not depend on its files."""
-    return [ref.path.stat().st_mtime_ns] if ref.path.is_dir() else []
-
-
 FORMAT: Final = RecordingFormat(
     '*.mcap files or bags (*.db3, or a folder with metadata.yaml)',
-    _list_in, _resolve, lambda ref: read_bag(ref.path), state=_state, has_map=True,
+    _list_in, _resolve, lambda ref: read_bag(ref.path), has_map=True,
 )  # fmt: skip

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, SOURCE
-from viva_ros.data.formats import EpisodeRef, RecordingFormat
+from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.video import VideoImages
@@ -134,6 +134,22 @@ class Dataset:
         """Whether each episode has its own files, as in v2.1."""
         return self.version.startswith('v2')
 
+    def data_file(self, row: Mapping[str, Any]) -> Path:
+        """Return the path of the data of an episode; others may share the file."""
+        return self.root / str(self.info['data_path']).format(**self._place(row, 'data'))
+
+    def video_file(self, row: Mapping[str, Any], key: str) -> Path:
+        """Return the path of the video of a camera of an episode; others may share the file."""
+        place = self._place(row, f'videos/{key}')
+        return self.root / str(self.info['video_path']).format(video_key=key, **place)
+
+    def _place(self, row: Mapping[str, Any], of: str) -> dict[str, int]:
+        if self.old:
+            number = int(row['episode_index'])
+            chunk = number // int(self.info.get('chunks_size', 1000))
+            return {'episode_chunk': chunk, 'episode_index': number}
+        return {name: row[f'{of}/{name}'] for name in ('chunk_index', 'file_index')}
+
     def names(self, key: str) -> tuple[str, ...]:
         """Return the element names of a feature; numbered names if the dataset has none."""
         feature = self.features[key]
@@ -226,10 +242,14 @@ def read_episode(path: Path) -> Recording:
     try:
         return _Reader(dataset, row, path).recording()
     except READ_ERRORS as error:
-        raise RecordingError(
-            'episode-unreadable',
-            f'{path} cannot be read ({type(error).__name__}: {error}): download the dataset again',
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> RecordingError:
+    return RecordingError(
+        'episode-unreadable',
+        f'{path} cannot be read ({type(error).__name__}: {error}): download the dataset again',
+    )
 
 
 class _Reader:
@@ -269,17 +289,8 @@ class _Reader:
         return Recording(self._path, tracks, metadata, ())
 
     def _data(self) -> pa.Table:
-        if self._dataset.old:
-            chunk = self._number // int(self._dataset.info.get('chunks_size', 1000))
-            name = self._dataset.info['data_path'].format(
-                episode_chunk=chunk, episode_index=self._number
-            )
-            return pq.read_table(self._dataset.root / name)
-        place = {key: self._row[f'data/{key}'] for key in ('chunk_index', 'file_index')}
-        name = self._dataset.info['data_path'].format(**place)
-        return pq.read_table(
-            self._dataset.root / name, filters=[('episode_index', '=', self._number)]
-        )
+        own = None if self._dataset.old else [('episode_index', '=', self._number)]
+        return pq.read_table(self._dataset.data_file(self._row), filters=own)
 
     def _column(self, name: str) -> Array:
         return np.array(self._table[name].to_pylist(), dtype=np.float64)
@@ -287,16 +298,8 @@ class _Reader:
     def _images(self, key: str) -> Sequence[Image]:
         if self._dataset.features[key]['dtype'] == 'image':
             return StoredImages(self._table[key].to_pylist(), self._dataset.root)
-        place: dict[str, Any] = {'video_key': key}
-        begin = 0.0
-        if self._dataset.old:
-            chunk = self._number // int(self._dataset.info.get('chunks_size', 1000))
-            place |= {'episode_chunk': chunk, 'episode_index': self._number}
-        else:
-            names = ('chunk_index', 'file_index')
-            place |= {name: self._row[f'videos/{key}/{name}'] for name in names}
-            begin = float(self._row[f'videos/{key}/from_timestamp'])
-        path = self._dataset.root / self._dataset.info['video_path'].format(**place)
+        begin = 0.0 if self._dataset.old else float(self._row[f'videos/{key}/from_timestamp'])
+        path = self._dataset.video_file(self._row, key)
         return VideoImages(path, begin + self._seconds, self._dataset.fps)
 
     def _metadata(self) -> dict[str, dict[str, Any]]:
@@ -366,7 +369,21 @@ def _first_frame(ref: EpisodeRef) -> int:
     return int(own.get('dataset_from_index', before))
 
 
+def _state(ref: EpisodeRef) -> list[Any]:
+    """Return the description of an episode and content hashes of its files."""
+    dataset = open_dataset(ref.path.parent)
+    row = next((row for row in dataset.rows if row['episode_index'] == ref.index), None)
+    if row is None:
+        return []
+    videos = [key for key in dataset.cameras.values() if dataset.features[key]['dtype'] == 'video']
+    try:
+        files = [dataset.data_file(row), *(dataset.video_file(row, key) for key in videos)]
+    except READ_ERRORS as error:
+        raise _unreadable(ref.path, error) from error
+    return [repr(sorted(row.items())), *map(content_hash, files)]
+
+
 FORMAT: Final = RecordingFormat(
     'LeRobot datasets', _list_in, _resolve, lambda ref: read_episode(ref.path), _info,
-    lambda ref: [_info(ref).stat().st_mtime_ns], _first_frame,
+    _state, _first_frame,
 )  # fmt: skip
