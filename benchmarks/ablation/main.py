@@ -9,7 +9,6 @@ run continues when the same command runs again; contenders can be added later.
 """
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -23,7 +22,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.ablation import table
-from benchmarks.ablation.budget import PARTS, PLAN, Budget
+from benchmarks.ablation.budget import PARTS, Budget
 from benchmarks.ablation.entries import (
     ENTRIES,
     FACTORS,
@@ -36,9 +35,10 @@ from benchmarks.ablation.entries import (
     key_of,
 )
 from benchmarks.ablation.measure import Measured, estimate_all, examine, latencies, step_times
-from benchmarks.ablation.packs import pack_part
+from benchmarks.ablation.packs import check_parts, identities_in, pack_part
 from benchmarks.ablation.pooling import Trainings, contrast, pooled
 from benchmarks.ablation.train import (
+    digest_of,
     encode_copy,
     folder_of,
     gather,
@@ -56,6 +56,7 @@ from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import measures
 from viva_ros.model.config import PRESETS
 from viva_ros.sim.tasks.registry import camera_only
+from viva_ros.training import checkpointing
 
 POLL: Final = 2.0  # s
 COMPARE: Final = program.ConsoleProgram('scripts/compare', resumes=True)
@@ -207,15 +208,21 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     Run all stages that are not finished, and write the report.
 
     :raises RecordingError: if recordings are missing or cannot be read
-    :raises ConfigurationError: if the folder was started with another budget
+    :raises ConfigurationError: if the folder was started with another budget or other data
+    :raises CalibrationError: if training, calibration and test have an episode in common
     """
     budget.keep()
+    for part in PARTS:
+        budget.paths(part)  # refused now if there are none, not after the training
     cv2.setNumThreads(1)
     torch.set_num_threads(budget.processes)
-    gather(budget)
+    data, _ = gather(budget)
+    budget.keep(moments=digest_of(data))
     learn_frames(budget)
-    run('shared', _shared(budget), budget.processes)
     go = partial(run, processes=budget.processes)
+    go('shared', _shared(budget))
+    seen = go('identities', [Job(part, identities_in, (budget, part)) for part in PARTS])
+    check_parts(budget, seen, checkpointing.identities(data)['train'])
     keys = [
         key_of(entry, repeat) for entry in entries
         for repeat in range(budget.repeats if entry.repeats else 1)
@@ -226,9 +233,8 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     rows, effects = joined(found)
     names = [entry.name for entry in entries]
     add_costs(rows, latencies(budget, names), step_times(budget, names))
-    plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
-    plan |= {'recordings': str(budget.recordings), 'repeats': budget.repeats}
-    table.write(rows, effects, plan, report, next(iter(found.values())).results)
+    tested = next(iter(found.values())).results
+    table.write(rows, effects, budget.settings(), report, tested)
     print(table.markdown(rows, effects))
 
 
