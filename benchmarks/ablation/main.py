@@ -10,7 +10,7 @@ run continues when the same command runs again; contenders can be added later.
 
 import argparse
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,7 +36,7 @@ from benchmarks.ablation.entries import (
 )
 from benchmarks.ablation.measure import Measured, estimate_all, examine, latencies, step_times
 from benchmarks.ablation.packs import check_parts, identities_in, pack_part
-from benchmarks.ablation.pooling import Trainings, contrast, pooled
+from benchmarks.ablation.pooling import Pool, Trainings
 from benchmarks.ablation.train import (
     digest_of,
     encode_copy,
@@ -251,36 +251,42 @@ def joined(
     by_name: dict[str, list[Measured]] = {}
     for key, one in found.items():
         by_name.setdefault(key.partition('.')[0], []).append(one)
-    rows, taken = {}, {}
-    for name, trainings in by_name.items():
-        row = rows[name] = trainings[0].figures
-        taken[name] = [_measures(one.results) for one in trainings]
-        row['repeats'] = len(trainings)
-        row['all'] |= pooled(taken[name])
-        for task in row['tasks']:
-            row['tasks'][task] |= pooled([_measures(one.results, task) for one in trainings])
+    rows = {name: trainings[0].figures for name, trainings in by_name.items()}
+    everything = _pool(by_name)
     for name, row in rows.items():
+        row['repeats'] = len(by_name[name])
+        row['all'] |= everything.figures(name)
         row['differences'] = {
-            other: contrast([taken[name]], [taken[other]])
-            for other in REFERENCES
-            if other in taken
+            other: everything.contrast([name], [other]) for other in REFERENCES if other in rows
         }
-    return rows, _effects(taken)
+    for task in next(iter(rows.values()))['tasks']:
+        pool = _pool(by_name, task)
+        for name, row in rows.items():
+            row['tasks'][task] |= pool.figures(name)
+    return rows, _effects(everything, rows)
+
+
+def _pool(found: Mapping[str, Sequence[Measured]], task: str = '') -> Pool:
+    """Join the figures of all contenders, of one task or of all."""
+    return Pool({
+        name: Trainings([_measures(one.results, task) for one in trainings], name != TIME)
+        for name, trainings in found.items()
+    })  # fmt: skip
 
 
 def _measures(results: Sequence[Result], task: str = '') -> dict[str, Any]:
     return measures([one for one in results if not task or one.task == task], camera_only())
 
 
-def _effects(taken: Mapping[str, Trainings]) -> dict[str, dict[str, dict[str, float]]]:
+def _effects(pool: Pool, names: Collection[str]) -> dict[str, dict[str, dict[str, float]]]:
     """Return the mean difference of the contenders with and without each factor of the grid."""
     grid = {entry.name: entry.grid for entry in ENTRIES if entry.grid is not None}
-    if not grid.keys() <= taken.keys():
+    if not set(grid) <= set(names):
         return {}
     return {
-        factor: contrast(
-            [taken[name] for name, cell in grid.items() if cell[place]],
-            [taken[name] for name, cell in grid.items() if not cell[place]],
+        factor: pool.contrast(
+            [name for name, cell in grid.items() if cell[place]],
+            [name for name, cell in grid.items() if not cell[place]],
         )
         for place, (factor, _) in enumerate(FACTORS)
     }
