@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data and budget of a comparison, the same for all contenders."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import Any, Final
 from benchmarks.ablation.entries import Entry
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
-from viva_ros.data.open import identity, inside, resolve
+from viva_ros.data.open import inside
 from viva_ros.data.split import split
 from viva_ros.training.trainer import Schedule
 
 PLAN: Final = 'plan.json'
 PARTS: Final = ('calibration', 'test')
+#: Settings that no training depends on.
+AFTERWARDS: Final = ('out', 'cache', 'processes', 'repeats', 'alpha', 'test')
 WARM_UP: Final = 200
 
 
@@ -90,29 +91,35 @@ class Budget:
             )
         return found
 
-    def keep(self) -> None:
+    def keep(self, **found: str) -> None:
         """
-        Write the plan, or compare it with the plan that the folder was started with.
+        Write what the trainings depend on, or compare it with that of the earlier runs.
 
+        What the plan of the earlier runs lacks is added to it.
+
+        :param found: more that they depend on, such as the digest of the data
         :raises ConfigurationError: if the plans differ
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        path, plan = self.out / PLAN, self._plan()
-        if path.is_file():
-            begun = json.loads(path.read_text(encoding='utf-8'))
-            changed = [name for name in plan if begun.get(name) != plan[name]]
-            if changed:
-                was, now = ({name: p.get(name) for name in changed} for p in (begun, plan))
-                raise ConfigurationError(
-                    'compare-begun',
-                    f'{path} was started with {was}, this run has {now}: choose another --out',
-                )
-        else:
-            write_atomically(path, json.dumps(plan, indent=1) + '\n')
+        path, plan = self.out / PLAN, {**self._plan(), **found}
+        begun = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+        changed = [name for name in plan if name in begun and begun[name] != plan[name]]
+        if changed:
+            was, now = ({name: p[name] for name in changed} for p in (begun, plan))
+            raise ConfigurationError(
+                'compare-begun',
+                f'{path} was started with {was}, this run has {now}: choose another --out',
+            )
+        if not plan.keys() <= begun.keys():
+            write_atomically(path, json.dumps({**begun, **plan}, indent=1) + '\n')
+
+    def settings(self) -> dict[str, Any]:
+        """Return all settings but the folders of the runs, for the report."""
+        kept = {
+            name: value for name, value in asdict(self).items() if name not in ('out', 'cache')
+        }
+        return {**kept, 'recordings': str(self.recordings)}
 
     def _plan(self) -> dict[str, Any]:
-        kept = replace(self, recordings=self.recordings.resolve())
-        plan = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(kept).items()
-                if name not in ('out', 'cache', 'processes', 'repeats')}  # fmt: skip
-        used = [identity(resolve(path)) for part in ('train', *PARTS) for path in self.paths(part)]
-        return {**plan, 'files': hashlib.sha256(json.dumps(used).encode()).hexdigest()[:16]}
+        kept = replace(self, recordings=self.recordings.resolve()).settings()
+        return {name: value for name, value in kept.items() if name not in AFTERWARDS}

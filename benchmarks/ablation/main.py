@@ -9,9 +9,8 @@ run continues when the same command runs again; contenders can be added later.
 """
 
 import argparse
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +22,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.ablation import table
-from benchmarks.ablation.budget import PARTS, PLAN, Budget
+from benchmarks.ablation.budget import PARTS, Budget
 from benchmarks.ablation.entries import (
     ENTRIES,
     FACTORS,
@@ -36,9 +35,10 @@ from benchmarks.ablation.entries import (
     key_of,
 )
 from benchmarks.ablation.measure import Measured, estimate_all, examine, latencies, step_times
-from benchmarks.ablation.packs import pack_part
-from benchmarks.ablation.pooling import Trainings, contrast, pooled
+from benchmarks.ablation.packs import check_parts, identities_in, pack_part
+from benchmarks.ablation.pooling import Pool, Trainings
 from benchmarks.ablation.train import (
+    digest_of,
     encode_copy,
     folder_of,
     gather,
@@ -56,6 +56,7 @@ from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import measures
 from viva_ros.model.config import PRESETS
 from viva_ros.sim.tasks.registry import camera_only
+from viva_ros.training import checkpointing
 
 POLL: Final = 2.0  # s
 COMPARE: Final = program.ConsoleProgram('scripts/compare', resumes=True)
@@ -207,15 +208,21 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     Run all stages that are not finished, and write the report.
 
     :raises RecordingError: if recordings are missing or cannot be read
-    :raises ConfigurationError: if the folder was started with another budget
+    :raises ConfigurationError: if the folder was started with another budget or other data
+    :raises CalibrationError: if training, calibration and test have an episode in common
     """
     budget.keep()
+    for part in PARTS:
+        budget.paths(part)  # refused now if there are none, not after the training
     cv2.setNumThreads(1)
     torch.set_num_threads(budget.processes)
-    gather(budget)
+    data, _ = gather(budget)
+    budget.keep(moments=digest_of(data))
     learn_frames(budget)
-    run('shared', _shared(budget), budget.processes)
     go = partial(run, processes=budget.processes)
+    go('shared', _shared(budget))
+    seen = go('identities', [Job(part, identities_in, (budget, part)) for part in PARTS])
+    check_parts(budget, seen, checkpointing.identities(data)['train'])
     keys = [
         key_of(entry, repeat) for entry in entries
         for repeat in range(budget.repeats if entry.repeats else 1)
@@ -226,9 +233,8 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     rows, effects = joined(found)
     names = [entry.name for entry in entries]
     add_costs(rows, latencies(budget, names), step_times(budget, names))
-    plan = json.loads((budget.out / PLAN).read_text(encoding='utf-8'))
-    plan |= {'recordings': str(budget.recordings), 'repeats': budget.repeats}
-    table.write(rows, effects, plan, report, next(iter(found.values())).results)
+    tested = next(iter(found.values())).results
+    table.write(rows, effects, budget.settings(), report, tested)
     print(table.markdown(rows, effects))
 
 
@@ -245,36 +251,42 @@ def joined(
     by_name: dict[str, list[Measured]] = {}
     for key, one in found.items():
         by_name.setdefault(key.partition('.')[0], []).append(one)
-    rows, taken = {}, {}
-    for name, trainings in by_name.items():
-        row = rows[name] = trainings[0].figures
-        taken[name] = [_measures(one.results) for one in trainings]
-        row['repeats'] = len(trainings)
-        row['all'] |= pooled(taken[name])
-        for task in row['tasks']:
-            row['tasks'][task] |= pooled([_measures(one.results, task) for one in trainings])
+    rows = {name: trainings[0].figures for name, trainings in by_name.items()}
+    everything = _pool(by_name)
     for name, row in rows.items():
+        row['repeats'] = len(by_name[name])
+        row['all'] |= everything.figures(name)
         row['differences'] = {
-            other: contrast([taken[name]], [taken[other]])
-            for other in REFERENCES
-            if other in taken
+            other: everything.contrast([name], [other]) for other in REFERENCES if other in rows
         }
-    return rows, _effects(taken)
+    for task in next(iter(rows.values()))['tasks']:
+        pool = _pool(by_name, task)
+        for name, row in rows.items():
+            row['tasks'][task] |= pool.figures(name)
+    return rows, _effects(everything, rows)
+
+
+def _pool(found: Mapping[str, Sequence[Measured]], task: str = '') -> Pool:
+    """Join the figures of all contenders, of one task or of all."""
+    return Pool({
+        name: Trainings([_measures(one.results, task) for one in trainings], name != TIME)
+        for name, trainings in found.items()
+    })  # fmt: skip
 
 
 def _measures(results: Sequence[Result], task: str = '') -> dict[str, Any]:
     return measures([one for one in results if not task or one.task == task], camera_only())
 
 
-def _effects(taken: Mapping[str, Trainings]) -> dict[str, dict[str, dict[str, float]]]:
+def _effects(pool: Pool, names: Collection[str]) -> dict[str, dict[str, dict[str, float]]]:
     """Return the mean difference of the contenders with and without each factor of the grid."""
     grid = {entry.name: entry.grid for entry in ENTRIES if entry.grid is not None}
-    if not grid.keys() <= taken.keys():
+    if not set(grid) <= set(names):
         return {}
     return {
-        factor: contrast(
-            [taken[name] for name, cell in grid.items() if cell[place]],
-            [taken[name] for name, cell in grid.items() if not cell[place]],
+        factor: pool.contrast(
+            [name for name, cell in grid.items() if cell[place]],
+            [name for name, cell in grid.items() if not cell[place]],
         )
         for place, (factor, _) in enumerate(FACTORS)
     }

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from benchmarks.ablation.budget import PARTS, Budget
 from benchmarks.ablation.engine import ModuleEngine, estimates
 from benchmarks.ablation.entries import TIME, TIME_TITLE, entry_of
-from benchmarks.ablation.packs import Given, Moments, Pack, file_of, info_of, load, load_moments
+from benchmarks.ablation.packs import (
+    Given,
+    Moments,
+    Pack,
+    file_of,
+    info_of,
+    is_newer,
+    load,
+    load_moments,
+)
 from benchmarks.ablation.train import (
     CHECKPOINT,
     MOTION,
@@ -48,24 +57,39 @@ WARM: Final = 3
 
 
 def estimate_all(budget: Budget, name: str) -> None:
-    """Estimate all moments of the calibration and test recordings."""
-    target = values_file(budget, name)
-    weights = folder_of(budget, name) / CHECKPOINT / checkpoint.WEIGHTS
-    if target.is_file() and target.stat().st_mtime_ns > weights.stat().st_mtime_ns:
+    """
+    Estimate all moments of the calibration and test recordings.
+
+    Estimates of packs and weights that have not changed since are kept, also of other parts.
+    """
+    found = current_values(budget, name)
+    paths = [path for part in PARTS for path in budget.paths(part)]
+    missing = [path for path in paths if file_of(budget, path).stem not in found]
+    if not missing:
         return
     shared = material(budget)
     module, _ = open_module(name, budget, shared)
-    found = {}
-    for part in PARTS:
-        for path in budget.paths(part):
-            seen = load(file_of(budget, path), path)
-            given = estimates(module, seen, shared.config.tasks.index(seen.moments.task))
-            for output in KEPT:
-                if output in given:
-                    found[f'{file_of(budget, path).stem}/{output}'] = given[output]
+    for path in missing:
+        seen = load(file_of(budget, path), path)
+        given = estimates(module, seen, shared.config.tasks.index(seen.moments.task))
+        found[file_of(budget, path).stem] = {key: given[key] for key in KEPT if key in given}
+    columns = {f'{stem}/{key}': v for stem, given in found.items() for key, v in given.items()}
+    target = values_file(budget, name)
     temporary = target.with_suffix('.part.npz')
-    np.savez(temporary, **found)  # type: ignore[arg-type]
+    np.savez(temporary, **columns)  # type: ignore[arg-type]
     temporary.replace(target)
+
+
+def current_values(budget: Budget, name: str) -> dict[str, dict[str, NDArray[np.floating]]]:
+    """Read the estimates, as ``values_of``, that are newer than the weights and their packs."""
+    target = values_file(budget, name)
+    if not is_newer(target, folder_of(budget, name) / CHECKPOINT / checkpoint.WEIGHTS):
+        return {}
+    packs = budget.shared / 'packs'
+    return {
+        stem: given for stem, given in values_of(budget, name).items()
+        if (packs / f'{stem}.npz').is_file() and is_newer(target, packs / f'{stem}.npz')
+    }  # fmt: skip
 
 
 def values_file(budget: Budget, name: str) -> Path:

@@ -9,7 +9,7 @@ arrays.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.ablation.budget import Budget
+from benchmarks.ablation.budget import PARTS, Budget
 from benchmarks.ablation.train import FRAMES
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Unknown
-from viva_ros.data.open import open_recording
+from viva_ros.data.formats import FORMATS
+from viva_ros.data.open import identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.split import Identities, SelectedRecordings, check_disjoint, identities_of
 from viva_ros.engine import preprocessing
 from viva_ros.engine.api import EngineInfo
 from viva_ros.model import checkpoint
@@ -133,14 +135,69 @@ def pack_part(budget: Budget, part: str, share: int, shares: int) -> None:
     """
     Pack every ``shares``-th recording of a part, beginning with number ``share``.
 
+    Recordings that are packed already, and have not changed since, are left out.
+
     :param part: 'calibration' or 'test'
     """
     model = checkpoint.read(budget.shared / FRAMES).model
+    weights = budget.shared / FRAMES / checkpoint.WEIGHTS
     folder = budget.shared / 'packs'
     folder.mkdir(parents=True, exist_ok=True)
     for path in budget.paths(part)[share::shares]:
-        if not file_of(budget, path).is_file():
+        if not is_current(file_of(budget, path), path, weights):
             save(pack(path, model), file_of(budget, path))
+
+
+def is_current(file: Path, path: Path, weights: Path) -> bool:
+    """
+    Return whether a pack is of a recording and an encoder as they are now.
+
+    It must be newer than both. A pack that names no source, of an earlier version, is judged by
+    its time alone.
+
+    :param path: of the recording
+    :param weights: of the encoder
+    """
+    ref = resolve(path)
+    if not all(is_newer(file, than) for than in (FORMATS[ref.format].file(ref), weights)):
+        return False
+    with np.load(file, allow_pickle=False) as content:
+        source = identity(ref)
+        return bool(json.loads(str(content['note'])).get('source', source) == source)
+
+
+def is_newer(file: Path, than: Path) -> bool:
+    """Return whether a file exists and was written after another; not if at the same time."""
+    return file.is_file() and file.stat().st_mtime_ns > than.stat().st_mtime_ns
+
+
+def identities_in(budget: Budget, part: str) -> dict[Path, frozenset[str]]:
+    """Return the content identities of the episodes of each recording of a part."""
+    return {path: identities_of(episodes_of(open_recording(path))) for path in budget.paths(part)}
+
+
+def check_parts(budget: Budget, seen: Mapping[str, Identities], trained: Collection[str]) -> None:
+    """
+    Check that no part has an episode of another, and that each test task can be calibrated.
+
+    :param seen: identities by recording, by part
+    :param trained: identities of the training episodes
+    :raises CalibrationError: if two parts have an episode in common
+    :raises RecordingError: if a task of the test has no calibration recordings
+    """
+    for part in PARTS:
+        selected = SelectedRecordings(list(seen[part]), ())
+        selected.check_untrained(seen[part], trained, 'each contender', print)
+    check_disjoint(*(seen[part] for part in PARTS))
+    tasks = [
+        {load_moments(file_of(budget, path), path).task for path in seen[part]} for part in PARTS
+    ]
+    if missing := sorted(tasks[1] - tasks[0]):
+        raise RecordingError(
+            'compare-uncalibrated',
+            f'{budget.recordings / PARTS[0]} has no recordings of {", ".join(missing)}, which the '
+            'test has: run "viva record"',
+        )
 
 
 def file_of(budget: Budget, path: Path) -> Path:
@@ -153,6 +210,7 @@ def save(seen: Pack, file: Path) -> None:
     """Write a pack atomically."""
     moments = seen.moments
     note: dict[str, Any] = {'task': moments.task, 'reasons': moments.reasons}
+    note['source'] = identity(resolve(moments.path))
     temporary = file.with_suffix('.part.npz')
     np.savez(
         temporary, note=np.array(json.dumps(note)), stamps=moments.stamps, images=seen.images,

@@ -72,9 +72,9 @@ def markdown(rows: Rows, effects: Rows) -> str:
             _section(task, {name: row['tasks'][task] for name, row in rows.items()}, rows)
             for task in first['tasks']
         ]
-    parts += [_effects(effects)] if effects else []
+    parts += [_effects(effects, rows)] if effects else []
     parts += [_differences(rows, name) for name in first.get('differences', ())]
-    parts += [_seeds(rows)] if any(row.get('repeats', 1) > 1 for row in rows.values()) else []
+    parts += [_seeds(rows)] if _has_repeats(rows) else []
     calibrated = {name: row for name, row in rows.items() if row['all'].get('reliability')}
     parts += [_reliability(calibrated)] if calibrated else []
     return '\n'.join([*parts, _costs(rows)])
@@ -87,7 +87,8 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
     note = f'{counts["failures"]} failures, {counts["successes"]} undisturbed successes'
     first = next(iter(figures.values()))
     order, weighted = (_number(first[f'{key}_ceiling']['value']) for key in ('retry_voc', 'twa'))
-    note += '; 95 % bootstrap interval over episodes and seeds in brackets. Ceilings: '
+    note += f'; 95 % interval over episodes{" and seeds" if _has_repeats(rows) else ""} in '
+    note += 'brackets. Ceilings: '
     note += f'Retry-VOC {order} (an oracle falls where the progress stays), time-weighted '
     note += f'accuracy {weighted} (an alarm at the evidence of each failure, none false).'
     lines = [f'## {title}', '', note, '', *_head(head)]
@@ -99,8 +100,8 @@ def _section(title: str, figures: Rows, rows: Rows) -> str:
 
 
 def _differences(rows: Rows, reference: str) -> str:
-    note = 'Each figure minus that of the reference, on the same resampled episodes; 95 % '
-    note += 'bootstrap interval in brackets. Bold: the interval excludes 0.'
+    note = 'Each figure minus that of the reference, on the same resampled episodes; '
+    note += _interval_note(rows)
     head = ['', *(heading for _, heading, _ in INTERVALS)]
     title = f'## Differences from: {rows[reference]["title"]}'
     lines = [title, '', note, '', *_head(head)]
@@ -111,9 +112,22 @@ def _differences(rows: Rows, reference: str) -> str:
     return '\n'.join([*lines, ''])
 
 
-def _effects(effects: Rows) -> str:
+def _has_repeats(rows: Rows) -> bool:
+    return any(row.get('repeats', 1) > 1 for row in rows.values())
+
+
+def _interval_note(rows: Rows) -> str:
+    if not _has_repeats(rows):
+        return 'no interval, because one seed of each does not show how much seeds differ.'
+    return (
+        '95 % interval over episodes and seeds in brackets, bold where it excludes 0. A contender '
+        'with one seed has the variance between the seeds of the others.'
+    )
+
+
+def _effects(effects: Rows, rows: Rows) -> str:
     note = 'Mean of the contenders of the grid with a factor minus that of those without, on the '
-    note += 'same resampled episodes and seeds; 95 % interval, bold where it excludes 0.'
+    note += f'same resampled episodes; {_interval_note(rows)}'
     head = ['', *(heading for _, heading, _ in INTERVALS)]
     lines = ['## Effects of the factors', '', note, '', *_head(head)]
     for factor, title in FACTORS:
@@ -123,7 +137,7 @@ def _effects(effects: Rows) -> str:
 
 
 def _seeds(rows: Rows) -> str:
-    note = 'Each seed of training: value of all tasks. The shared VAE and video stage have one.'
+    note = 'Value of each seed of training, all tasks. The shared VAE and video stage have one.'
     head = ['', *(heading for _, heading, _ in INTERVALS)]
     lines = ['## Seeds', '', note, '', *_head(head)]
     for row in rows.values():
@@ -144,7 +158,8 @@ def _signed(figure: Mapping[str, float]) -> str:
 
 
 def _reliability(rows: Rows) -> str:
-    note = 'Predicted probability of success; every test episode has equal weight.'
+    note = 'Predicted probability of success; every test episode has equal weight. First seed, '
+    note += 'interval over episodes.'
     head = ['', 'expected calibration error', 'Brier score']
     lines = ['## Calibration of probabilities', '', note, '', *_head(head)]
     for row in rows.values():

@@ -7,6 +7,7 @@ The VAE is not trained any more, so its latents are computed once: of the views 
 of augmented copies.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -21,6 +22,7 @@ from torch import nn
 from benchmarks.ablation.baseline import Material
 from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.entries import entry_of
+from viva_ros.core.errors import RecordingError
 from viva_ros.core.normalize import JointRanges
 from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
@@ -52,6 +54,23 @@ def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
     how = Cut(cameras, names, config.image_size, config.horizon, KEEP_EVERY)
     data = cache.load(refs, budget.cache, how, budget.processes)
     return data, replace(config, tasks=data.tasks)
+
+
+def digest_of(data: Data) -> str:
+    """
+    Return a digest of what the contenders learn from, 16 hex digits.
+
+    Of the images, it has those of the first and the last moment of each episode.
+    """
+    columns = (data.episode, data.task_index(data.tasks), data.proprio, data.future,
+               data.returned, data.failed)  # fmt: skip
+    digest = hashlib.sha256(json.dumps(data.tasks).encode())
+    for column in columns:
+        digest.update(np.ascontiguousarray(column).tobytes())
+    for number in range(len(data.labels)):
+        rows = data.rows_of(number)
+        digest.update(data.images[np.array([rows.start, rows.stop - 1])].tobytes())
+    return digest.hexdigest()[:16]
 
 
 def learn_frames(budget: Budget) -> None:
@@ -106,10 +125,19 @@ def material(budget: Budget, repeat: int = 0) -> Material:
     Open the training data of all contenders.
 
     :param repeat: number of the training of a contender, which changes its seed
+    :raises RecordingError: if stored latents are of other data
     """
     data, _ = gather(budget)
     base = checkpoint.read(budget.shared / MOTION).model
-    copies = [_open(_copy(budget, number)) for number in range(budget.copies + 1)]
+    paths = [_copy(budget, number) for number in range(budget.copies + 1)]
+    copies = [_open(path) for path in paths]
+    for path, latents in zip(paths, copies, strict=True):
+        if len(latents) != len(data.images):
+            raise RecordingError(
+                'compare-latents',
+                f'{path} has {len(latents)} moments, must be the {len(data.images)} of the '
+                'training data: choose another --out',
+            )
     return Material(base, data, copies, AugmentSettings(), budget.seed + REPEAT_SEED * repeat)
 
 
