@@ -187,7 +187,7 @@ def test_deleted_recording_is_refused_with_a_whole_cache(tmp_path: Path) -> None
     path = write_parts(tmp_path, 1)[0]
     gather(run_of(tmp_path, tmp_path / 'r'))
     path.unlink()
-    with raises('recording-missing', path):
+    with raises('split-recording-missing', path.name):
         gather(run_of(tmp_path, tmp_path / 'r'))
 
 

@@ -47,4 +47,4 @@ def test_dataset_is_scored_by_index_and_stays_unchanged(
     first = pq.read_table(tmp_path / 'made_scored' / 'episode_000000_values.parquet').to_pydict()
     assert first['status'] == ['ok', 'not_asked'] * 4
     known = [one for one in table['advantage'].to_pylist() if one is not None]
-    assert len(known) == sum(LENGTHS) - 4  # the frame after the last value, and 2 before it
+    assert len(known) == sum(LENGTHS) - 2  # the frame after the last value of each

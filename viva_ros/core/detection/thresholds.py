@@ -390,11 +390,8 @@ def parse(content: Mapping[str, Any]) -> Calibration:
         raise ValueError(
             f'unreachable are {list(unreachable)}, must be some of {list(thresholds)}'
         )
-    identities = fields.get('episode_identities')
-    if not isinstance(identities, str | None):
-        raise TypeError(f'episode_identities is {identities!r}, must be a text of hashes')
     fields.update(
-        episode_identities=None if identities is None else tuple(identities.split()),
+        episode_identities=_identities(fields.get('episode_identities')),
         coverage=(low, high), rules=rules, rate=rate, thresholds=thresholds, seconds=seconds,
         expected=_expected(fields['expected']), unreachable=unreachable,
         rise=_rise(fields.get('rise')),
@@ -411,6 +408,12 @@ def _rules(content: Mapping[str, Any]) -> RuleSettings:
     rules = RuleSettings(**{names[key]: value for key, value in stored.items()})
     validate(rules, 'rules.')
     return rules
+
+
+def _identities(content: str | None) -> tuple[str, ...] | None:
+    if not isinstance(content, str | None):
+        raise TypeError(f'episode_identities is {content!r}, must be a text of hashes')
+    return None if content is None else tuple(content.split())
 
 
 def _rise(content: Sequence[float] | None) -> tuple[float, float] | None:
