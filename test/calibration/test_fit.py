@@ -407,7 +407,10 @@ def test_remedies_of_calibration_help(kind: str) -> None:
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize(
+    'kind', ['noisy', 'outliers', 'glitch', *(pytest.param(k, marks=pytest.mark.slow) for k in
+                                              ('smooth', 'quantized', 'low final'))]
+)  # fmt: skip
 def test_promise_holds_for_any_kind_of_success(kind: str) -> None:
     generator, alpha, alarms, trials = np.random.default_rng(KINDS.index(kind)), 0.1, 0, 0
     for _ in range(15):
