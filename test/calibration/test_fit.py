@@ -16,10 +16,8 @@ from viva_ros.calibration.fit import (
     ValueSeries,
     calibrate,
     conformal_rank,
-    learn,
-    least_spread,
-    scores,
 )
+from viva_ros.calibration.reference import learn, least_spread, scores
 from viva_ros.core.detection.detector import Detector, DetectorSettings
 from viva_ros.core.detection.reference import DONE_ABOVE, Reference
 from viva_ros.core.detection.rules import RULES, Rule, RuleSettings, value_rules

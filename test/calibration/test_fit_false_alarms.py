@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from viva_ros.calibration.fit import conformal_rank, joint_score, needed, share_out, usual
+from viva_ros.calibration.fit import conformal_rank, joint_score, needed, share_out
+from viva_ros.calibration.reference import usual
 from viva_ros.core.detection.rules import RuleReading
 
 DRAWS, N, ALPHA, RULES = 3000, 50, 0.1, 5

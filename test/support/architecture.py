@@ -109,6 +109,7 @@ BEYOND: Final[Mapping[str, tuple[str, str]]] = {
 #: Module with one importer to the reason why it is a separate module.
 ALONE: Final[Mapping[str, str]] = {
     'viva_ros.advantage.files': 'tables of pyarrow apart from the arithmetic of labels',
+    'viva_ros.calibration.reference': 'what is learnt apart from the threshold, which is exact',
     'viva_ros.console.program': 'signals and exit codes of console programs, benchmarks too',
     'viva_ros.core.detection.forecast_residual': 'a rule: the registry loads it by name',
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
