@@ -16,6 +16,7 @@ from viva_ros.core.observation import Estimate, Observation
 from viva_ros.engine.api import EngineInfo
 from viva_ros.engine.preprocessing import pack, unpack
 from viva_ros.model.early_exit import EarlyExit
+from viva_ros.model.inference import LeanViVa
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
 
@@ -73,6 +74,8 @@ def estimates(module: nn.Module, seen: Pack, task: int) -> dict[str, NDArray[np.
     :returns: by name, (N, ...)
     """
     names, parts = outputs(module), []
+    if isinstance(module, ViVa | EarlyExit):
+        module = LeanViVa(module)  # the same numbers, up to rounding, in two thirds of the time
     with torch.inference_mode():
         for start in range(0, len(seen.proprio), BATCH):
             rows = slice(start, start + BATCH)
@@ -87,11 +90,8 @@ def _give_packed(
     module: nn.Module, seen: Pack, rows: slice, proprio: Tensor, tasks: Tensor
 ) -> Sequence[Tensor]:
     """Use the stored latents if the module has the shared VAE."""
-    if isinstance(module, ViVa | EarlyExit):
-        viva = module.viva if isinstance(module, EarlyExit) else module
-        latents = torch.from_numpy(seen.latents[rows])
-        frames = module.denoise(latents, viva.normalise_joints(proprio), tasks)
-        return module.read(frames)
+    if isinstance(module, LeanViVa):
+        return module.estimate(torch.from_numpy(seen.latents[rows]), proprio, tasks)
     if isinstance(module, GoalValue):
         return module.from_latents(torch.from_numpy(seen.latents[rows]), proprio, tasks)
     return _give(module, torch.from_numpy(seen.images[rows]), proprio, tasks)
