@@ -3,10 +3,12 @@
 """Memory, disk and time before a run starts."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.errors import raises
@@ -285,6 +287,52 @@ def test_plan_of_recordings_equals_the_run_and_starts_nothing(
     assert states < computed['states']
     assert main(['--plan', *command.split()]) == 0  # now with the measured time of a step
     assert resources.measured_steps(tmp_path / 'run').keys() == {'vae', 'video', 'viva'}
+
+
+def test_run_that_does_not_fit_on_the_disk_is_refused_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [write_slide(tmp_path / 'r', slide_episode(seed)).name for seed in (1, 2, 3, 4)]
+    parts = {'train': names[:3], 'validation': names[3:]}
+    (tmp_path / 'r/split.json').write_text(json.dumps(parts))
+    lengths = '--vae-steps 3 --video-steps 2 --viva-steps 2 --proprio-steps 0 --batch 2'
+    command = f'--recordings {tmp_path / "r"} --out {tmp_path / "run"} --preset tiny {lengths}'
+    needed = sum(resources._disk(run_of(parse(command.split())), BLANK, 18, 6).values())
+    free = 0.0
+    monkeypatch.setattr(
+        resources.shutil, 'disk_usage', lambda path: SimpleNamespace(free=free)
+    )  # fmt: skip
+
+    free = needed - 1
+    with raises('train-disk', 'more on the disk of', 'with --out and --cache'):
+        main(command.split())
+    assert not (tmp_path / 'run').exists()
+    assert main(['--plan', *command.split()]) == 2
+    assert 'more on the disk of' in capsys.readouterr().err
+    free = needed
+    assert main(command.split()) == 0
+
+    # An earlier start has written much of it: the same run needs less.
+    written = sum(p.stat().st_size for p in (tmp_path / 'run').rglob('*') if p.is_file())
+    free = needed - 0.5 * written
+    assert main(command.split()) == 0
+
+
+def test_cache_on_another_disk_is_counted_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Path('/dev/shm')
+    assert os.stat(other).st_dev != os.stat(tmp_path).st_dev
+    run = TrainConfig(recordings=(), out=tmp_path / 'run', cache=other / 'no_such_cache')
+    monkeypatch.setattr(
+        resources.shutil, 'disk_usage',
+        lambda path: SimpleNamespace(free=50.0 if Path(path) == other else 1000.0),
+    )  # fmt: skip
+    assert resources.disk_problem(run, {'cache': 40.0, 'states': 900.0}) == ''
+    told = resources.disk_problem(run, {'cache': 60.0, 'states': 900.0})
+    assert str(other) in told and told.endswith('name another disk with --cache')
+    told = resources.disk_problem(run, {'cache': 40.0, 'states': 1001.0})
+    assert str(tmp_path) in told and told.endswith('name another disk with --out')
 
 
 @pytest.mark.parametrize(('options', 'named'), [

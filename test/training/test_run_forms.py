@@ -141,6 +141,9 @@ def test_validation_episodes_change_no_range_and_no_weight(
         ('--preset wan2.2-5b --backbone b --video-steps 5', 'length-unused', ('--backbone',)),
         ('--head 2 --viva-steps 5', 'length-unused', ('viva-steps is 5', 'set --head-steps')),
         ('--head-steps 5', 'length-unused', ('head-steps is 5', '--viva-steps', 'add --head')),
+        ('--viva-steps 0 --lora 4', 'option-unused', ('--lora is 4', '--viva-steps is 0')),
+        ('--viva-steps 0 --learning-rate 1e-4', 'option-unused', ('rate is 0.0001',)),
+        ('--head 2 --head-steps 0 --patience 3', 'option-unused', ('--head-steps is 0',)),
         ('--init c --head 2 --checkpointing', 'checkpointing-with-head', ('leave it out',)),
     ],
 )

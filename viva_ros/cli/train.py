@@ -26,6 +26,7 @@ from viva_ros.training.config import (
     TrainConfig,
     TrainPlan,
     check_lengths,
+    check_untrained,
     plan,
 )
 from viva_ros.training.distributed import Hardware
@@ -152,6 +153,8 @@ def run_of(args: argparse.Namespace) -> TrainConfig:
         hardware=Hardware(**read_options(args, Hardware)),
     )
     check_lengths(run, given)
+    if not getattr(run.plan, run.last_stage).steps:
+        check_untrained(run, args.learning_rate)
     return replace(run, targets=tuple(name for name in NAMES if name in run.targets))
 
 

@@ -296,6 +296,22 @@ def check_lengths(run: TrainConfig, lengths: Mapping[str, int | None]) -> None:
             )
 
 
+def check_untrained(run: TrainConfig, rate: float | None) -> None:
+    """
+    Refuse options of the last stage in a run that leaves it out: they would have no effect.
+
+    :param rate: learning rate of the last stage; None: not given
+    :raises ConfigurationError: with the option that trains it
+    """
+    given = {'--learning-rate': rate, '--lora': run.lora, '--patience': run.patience}
+    for option, value in given.items():
+        if value:
+            raise ConfigurationError(
+                'option-unused',
+                f'{option} is {value:g}, but --{run.last_stage}-steps is 0: leave one of them out',
+            )
+
+
 def _settled(stage: Schedule, moments: int) -> Schedule:
     if stage.steps != ONE_EPOCH:
         return stage

@@ -449,19 +449,58 @@ def measured_steps(folder: Path) -> dict[str, float]:
     return found
 
 
+def disk_needed(run: TrainConfig, config: ViVaConfig, moments: int, held: int) -> str:
+    """
+    Return why a run does not fit on its disks, else ''; see ``estimate``.
+
+    :param moments: in the training recordings
+    :param held: moments in the validation recordings
+    """
+    run = replace(run, plan=run.plan.settled(moments))
+    return disk_problem(run, _disk(run, config, moments, held))
+
+
 def disk_problem(run: TrainConfig, disk: Mapping[str, float]) -> str:
-    """Return why a run does not fit on the disk of its folder, else ''."""
-    folder = run.out.absolute()
+    """
+    Return why a run does not fit on the disks of its folders, else ''.
+
+    What an earlier start of the run has written there is not needed again.
+
+    :param disk: bytes by content; 'cache' is written to the folder of the cache
+    """
+    rest = sum(size for name, size in disk.items() if name != 'cache')
+    contents = ((run.out, '--out', rest), (run.cache_folder, '--cache', disk.get('cache', 0.0)))
+    needed: dict[int, list[tuple[Path, str, float]]] = {}
+    for folder, option, size in contents:
+        missing = max(0.0, size - _written(folder, run))
+        place = _existing(folder)
+        needed.setdefault(place.stat().st_dev, []).append((place, option, missing))
+    for rows in needed.values():
+        total, free = sum(row[2] for row in rows), float(shutil.disk_usage(rows[0][0]).free)
+        if total > free:
+            options = ' and '.join(row[1] for row in rows if row[2])
+            return (
+                f'the run needs {total / GB:.1f} GB more on the disk of {rows[0][0]}, which has '
+                f'{free / GB:.1f} GB free: free disk space, or name another disk with {options}'
+            )
+    return ''
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the first one above it that exists."""
+    folder = folder.absolute()
     while not folder.exists():
         folder = folder.parent
-    free = float(shutil.disk_usage(folder).free)
-    needed = sum(disk.values())
-    if needed <= free:
-        return ''
-    return (
-        f'the run needs {needed / GB:.1f} GB of disk, {folder} has {free / GB:.1f} GB free: free '
-        'disk space, or name another disk with --out and --cache'
-    )
+    return folder
+
+
+def _written(folder: Path, run: TrainConfig) -> float:
+    """Return the bytes of the files in a folder of a run; those of its cache count only there."""
+    cache, inside = run.cache_folder, folder == run.cache_folder
+    files = (path for path in folder.rglob('*') if path.is_file())
+    return float(sum(
+        path.stat().st_size for path in files if inside or not path.is_relative_to(cache)
+    ))  # fmt: skip
 
 
 def product_rate(device: torch.device, precision: str, size: int = 768) -> float:

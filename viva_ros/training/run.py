@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import JointRanges
+from viva_ros.data.split import VALIDATION
 from viva_ros.model import checkpoint, pretrained, text, wan_files
 from viva_ros.model.config import UMT5, ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
@@ -45,7 +46,9 @@ def train(run: TrainConfig) -> ViVa | EarlyExit:
     :raises ConfigurationError: if the configuration does not fit them, or the run to continue
     """
     workers, found = Workers(run.hardware), sources.find(run)
-    check(run, found, sources.survey(run, found))  # before any decoding
+    survey = sources.survey(run, found)
+    check(run, found, survey)  # before any decoding
+    check_disk(run, found, survey)
     teams_of(run, found.blank, workers)
     with workers.first_goes_ahead():
         material = sources.read(run, found)
@@ -76,6 +79,18 @@ def check(
     embeddings = None if run.embeddings is None else text.read(run.embeddings)
     if run.init is None or config.text != UMT5:  # a checkpoint has embeddings of its own
         text.table(config, embeddings)
+
+
+def check_disk(run: TrainConfig, found: sources.Found, survey: sources.Survey) -> None:
+    """
+    Refuse a run that does not fit on its disks, before it starts.
+
+    :param survey: of the training recordings
+    :raises ConfigurationError: with the sizes
+    """
+    held = sources.survey(run, found, VALIDATION).moments
+    if problem := resources.disk_needed(run, found.blank, survey.moments, held):
+        raise ConfigurationError('train-disk', problem)
 
 
 def train_on(
