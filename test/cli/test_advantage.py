@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +220,36 @@ def test_positive_share_by_time_to_end_is_reported(tmp_path: Path) -> None:
     assert shares['failures']['steps'] == shares['successes']['steps'] == [5] * 6 + [1, 0, 0, 0]
     assert shares['successes']['share'] == [1.0] + [0.0] * 6 + [None] * 3
     assert shares['failures']['share'] == [0.2] + [0.0] * 6 + [None] * 3
+
+
+def test_positive_steps_without_a_gain_are_told_with_a_remedy_that_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    for number in range(6):
+        values = (np.linspace(-0.5, -0.9, 60) + 0.05 * random.standard_normal(60)).tolist()
+        write_scored(tmp_path, f'failed{number}', values, False)
+    write_scored(tmp_path, 'done', np.linspace(-0.5, 1.0, 60).tolist(), True)
+    call = [str(tmp_path), '--horizon', '0.5']
+    assert main(call) == 0
+    said = ' '.join(capsys.readouterr().out.split())
+    (task,) = json.loads((tmp_path / 'advantage.json').read_text())['tasks'].values()
+    assert task['threshold'] < 0.0 and task['positive_share'] > task['share_above_0']
+    found = re.search(r'only (.+?)% have an advantage above 0\. Use (--positive 0\.\d+)', said)
+    assert found is not None, said
+
+    assert main([*call, *found[2].split()]) == 0
+    assert 'have an advantage above 0' not in capsys.readouterr().out
+    for path in tmp_path.glob('*_advantage.parquet'):
+        one = pq.read_table(path).to_pydict()
+        assert all(a > 0 for a, i in zip(one['advantage'], one['indicator'], strict=True) if i)
+
+
+@pytest.mark.parametrize(('success', 'told'), [(False, 'no success'), (True, 'no failure')])
+def test_episodes_of_one_outcome_are_told(tmp_path: Path, capsys, success, told: str) -> None:
+    write_scored(tmp_path, 'r', np.linspace(-0.5, 0.5, 60).tolist(), success)
+    assert main([str(tmp_path), '--horizon', '0.5']) == 0
+    assert f'{told} among 1 episodes' in ' '.join(capsys.readouterr().out.split())
 
 
 def test_each_task_has_own_threshold_and_share(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def _of_task(
         'frames': len(joined), 'known': len(known), 'forced': int(forced.sum()),
         'threshold': eps[found[0].task],
         'positive_share': _share(free[np.isfinite(free)] > eps[found[0].task]),
+        'share_above_0': _share(free[np.isfinite(free)] > 0.0),
         'positive_share_with_forced': _share(shown[np.isfinite(shown)] > 0),
         'mean': float(known.mean()) if known.size else math.nan,
         'positive_share_by_time_to_end': by_time_to_end(found, eps[found[0].task]),
@@ -74,6 +75,41 @@ def _of_task(
             'rank_correlation': changed.rank_correlation,
         },
     }  # fmt: skip
+
+
+def warnings(content: Mapping[str, Any]) -> list[str]:
+    """
+    Return what a policy would learn wrong from these labels, with the remedy, by task.
+
+    :param content: of ``summary``
+    """
+    found = []
+    for task, one in content['tasks'].items():
+        failures = one['episodes'] - one['successes']
+        if not one['successes']:
+            found.append(
+                f'task {task} has no success among {failures} episodes: its positive steps are '
+                'the least bad ones of failures. Record successes'
+            )
+        elif not failures:
+            found.append(
+                f'task {task} has no failure among {one["successes"]} episodes: the labels say '
+                'which steps are slow, not what fails. Record failures'
+            )
+        if not one['known'] or not one['positive_share'] > one['share_above_0']:
+            continue
+        ends = one['positive_share_by_time_to_end']['failures']
+        last = ends['share'][0]
+        of_failures = '' if last is None else (
+            f', among them {last:.0%} of those in the last {BIN} s of failures'
+        )  # fmt: skip
+        few = math.floor(100 * one['share_above_0']) / 100
+        remedy = f'Use --positive {few}' if few else 'Record more successes'
+        found.append(
+            f'task {task}: {one["positive_share"]:.1%} of the steps are positive{of_failures}, '
+            f'but only {one["share_above_0"]:.1%} have an advantage above 0. {remedy}'
+        )
+    return found
 
 
 def by_time_to_end(found: Sequence[Advantages], eps: float) -> dict[str, Any]:

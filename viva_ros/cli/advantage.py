@@ -76,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             'have no advantage: the column "reason" of their values says why',
             highlight=False,
         )
+    for line in report.warnings(content):
+        console.print(f'viva advantage: {line}', highlight=False, markup=False)
     for line in content['left_out']:
         console.print(f'left out: {line}', highlight=False, markup=False)
     return 2 if content['left_out'] else 0
