@@ -38,7 +38,6 @@ from benchmarks.ablation.measure import Measured, estimate_all, examine, latenci
 from benchmarks.ablation.packs import check_parts, identities_in, pack_part
 from benchmarks.ablation.pooling import Pool, Trainings
 from benchmarks.ablation.train import (
-    digest_of,
     encode_copy,
     folder_of,
     gather,
@@ -217,7 +216,7 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(budget.processes)
     data, _ = gather(budget)
-    budget.keep(moments=digest_of(data))
+    budget.keep(moments=data.digest)
     learn_frames(budget)
     go = partial(run, processes=budget.processes)
     go('shared', _shared(budget))

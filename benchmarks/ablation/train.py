@@ -7,7 +7,6 @@ The VAE is not trained any more, so its latents are computed once: of the views 
 of augmented copies.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -54,23 +53,6 @@ def gather(budget: Budget) -> tuple[Data, ViVaConfig]:
     how = Cut(cameras, names, config.image_size, config.horizon, KEEP_EVERY)
     data = cache.load(refs, budget.cache, how, budget.processes)
     return data, replace(config, tasks=data.tasks)
-
-
-def digest_of(data: Data) -> str:
-    """
-    Return a digest of what the contenders learn from, 16 hex digits.
-
-    Of the images, it has those of the first and the last moment of each episode.
-    """
-    columns = (data.episode, data.task_index(data.tasks), data.proprio, data.future,
-               data.returned, data.failed)  # fmt: skip
-    digest = hashlib.sha256(json.dumps(data.tasks).encode())
-    for column in columns:
-        digest.update(np.ascontiguousarray(column).tobytes())
-    for number in range(len(data.labels)):
-        rows = data.rows_of(number)
-        digest.update(data.images[np.array([rows.start, rows.stop - 1])].tobytes())
-    return digest.hexdigest()[:16]
 
 
 def learn_frames(budget: Budget) -> None:

@@ -42,7 +42,25 @@ def test_resumed_run_with_other_settings_is_refused(
         begin(replace(run, plan=plan(3, LENGTHS)), learn)
     with raises('run-differs', 'episodes'):
         begin(run, of_episodes(learn, [1]))
+    for changed in (
+        replace(learn, failed=~learn.failed), replace(learn, images=255 - learn.images[:]),
+        replace(learn, proprio=learn.proprio + 0.1),
+    ):  # fmt: skip
+        with raises('run-differs', 'training_data', 'another --out', f'--cache {tmp_path}'):
+            begin(run, changed)
     assert len(checkpointing.started(tmp_path)) == 2
+
+
+def test_resumed_run_with_other_validation_data_is_refused(
+    tmp_path: Path, make_slide_data: Callable[..., Data]
+) -> None:
+    learn, hold = make_slide_data(range(1, 3)), make_slide_data(range(3, 4))
+    run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
+    content = checkpointing.describe(run, CONFIG, learn, hold)
+    checkpointing.begin(run, content, Workers(run.hardware))
+    other = checkpointing.describe(run, CONFIG, learn, replace(hold, failed=~hold.failed))
+    with raises('run-differs', 'validation_data'):
+        checkpointing.begin(run, other, Workers(run.hardware))
 
 
 def test_run_file_records_command_and_environment(

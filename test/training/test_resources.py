@@ -286,7 +286,24 @@ def test_plan_of_recordings_equals_the_run_and_starts_nothing(
     states = sum(path.stat().st_size for path in (tmp_path / 'run').glob('*.state'))
     assert states < computed['states']
     assert main(['--plan', *command.split()]) == 0  # now with the measured time of a step
-    assert resources.measured_steps(tmp_path / 'run').keys() == {'vae', 'video', 'viva'}
+    config = replace(BLANK, targets=run.targets or BLANK.targets)
+    pace = resources.pace_of(run, config, 1e9)
+    assert pace.measured.keys() == {'vae', 'video', 'viva'} and pace.processes == 1
+
+    def hours(processes: int, pace: resources.Pace) -> float:
+        device = TrainingDevice('H100', 80 * GB)
+        return resources.estimate(run, config, 18, processes, device, pace).hours
+
+    unmeasured = resources.Pace(1e9, {})
+    assert hours(1, pace) != hours(1, unmeasured) and hours(2, pace) == hours(2, unmeasured)
+    larger = run_of(parse([*command.split(), '--batch', '4']))
+    assert not resources.pace_of(larger, config, 1e9).measured
+    assert not resources.pace_of(run, replace(config, image_size=(64, 64)), 1e9).measured
+    assert not resources.pace_of(replace(run, lora=2), config, 1e9).measured
+    # A run that was killed while it wrote a row goes on.
+    with (tmp_path / 'run/curve.jsonl').open('a') as file:
+        file.write('{"stage": "proprio", "st')
+    assert main(command.split()) == 0
 
 
 def test_run_that_does_not_fit_on_the_disk_is_refused_before_it_starts(
@@ -316,6 +333,16 @@ def test_run_that_does_not_fit_on_the_disk_is_refused_before_it_starts(
     written = sum(p.stat().st_size for p in (tmp_path / 'run').rglob('*') if p.is_file())
     free = needed - 0.5 * written
     assert main(command.split()) == 0
+
+    # Files of other runs in the folder of the cache are no help.
+    other = [*command.split(), '--out', str(tmp_path / 'other'), '--cache', str(tmp_path / 'all')]
+    for folder in ('all', 'other'):
+        (tmp_path / folder).mkdir()
+        with (tmp_path / folder / 'foreign').open('wb') as file:
+            file.truncate(int(10 * needed))
+    free = needed - 1
+    with raises('train-disk', 'more on the disk of'):
+        main(other)
 
 
 def test_cache_on_another_disk_is_counted_there(

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from support.errors import raises
+from support.slides import slide_episode, write_slide
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
+from viva_ros.cli.train import main as run_training
 from viva_ros.training.trainer import MetricLog, Schedule, TrainStage
 
 SCHEDULE = Schedule(6, 4, 0.1, 2, average=0.5, save_every=2, measure_every=3)
@@ -46,6 +49,29 @@ def test_resumed_stage_has_equal_weights(tmp_path: Path) -> None:
     second.run()
     assert torch.equal(given.weight, expected.weight)
     assert torch.equal(given.bias, expected.bias)
+
+
+def test_diverged_stage_is_an_error_and_keeps_its_last_state(tmp_path: Path) -> None:
+    first, _ = stage(tmp_path)
+    first.run(until=4)
+    kept = (tmp_path / 'line.state').read_bytes()
+    again, module = stage(tmp_path)
+    again._loss = lambda batch, generator: {'total': module(torch.full((1, 2), math.inf)).sum()}
+    with raises('training-diverged', 'stage line', 'at step 5', 'not finite', 'recordings'):
+        again.run()
+    assert (tmp_path / 'line.state').read_bytes() == kept
+
+
+@pytest.mark.slow
+def test_learning_rate_that_diverges_is_named_and_no_checkpoint_written(tmp_path: Path) -> None:
+    for seed in (1, 2, 3):
+        write_slide(tmp_path / 'r/train', slide_episode(seed))
+    command = ['train', '--recordings', str(tmp_path / 'r'), '--out', str(tmp_path / 'run'),
+               '--preset', 'tiny', '--batch', '2', '--vae-steps', '2', '--video-steps', '1',
+               '--viva-steps', '60', '--learning-rate', '1e9']  # fmt: skip
+    with raises('training-diverged', 'stage viva', '--learning-rate, such as 1e+08'):
+        run_training(command[1:])
+    assert not (tmp_path / 'run/checkpoint').exists()
 
 
 def test_finished_stage_loads_its_weights(tmp_path: Path) -> None:

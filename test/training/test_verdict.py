@@ -93,6 +93,8 @@ def test_warnings_come_before_the_run(make_slide_data: Callable[..., Data]) -> N
         'stage viva is short', 'task slide', 'no validation recordings',
         '2 of 2 episodes are shorter than the horizon of 1.2 s',
     ]  # fmt: skip
+    remedy = float(found[3].split('--horizon ')[1].split()[0])
+    assert verdict.before(run, learn, None, remedy) == found[:3]
     enough = replace(run, plan=plan(4, {'viva': 1000}))
     assert len(verdict.before(enough, learn, learn, 1.0)) == 2  # outcomes, few validation episodes
 

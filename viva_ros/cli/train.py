@@ -15,7 +15,7 @@ import torch
 from viva_ros.console.arguments import add_option, add_options, read_options
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import setting_of
-from viva_ros.model.config import PRESETS
+from viva_ros.model.config import PRESETS, ViVaConfig
 from viva_ros.model.cost import CARDS, ROOM, SHARE
 from viva_ros.model.latents import NAMES
 from viva_ros.training import resources, sources, verdict
@@ -175,7 +175,7 @@ def show_plan(
 ) -> int:
     """Print the plan of a run; return the exit code."""
     config, numbers, warnings = PRESETS[run.preset], tuple(moments or ()), []
-    held = 0
+    held, cached = 0, 0.0
     if run.recordings:
         found = sources.find(run)
         config = found.blank
@@ -183,12 +183,13 @@ def show_plan(
         for part, found_in in surveys.items():
             print(f'{part}: {found_in.recordings} recordings, {found_in.moments:,} moments')
         held = 0 if numbers else surveys['validation'].moments
+        cached = sources.cached(run, found)
         numbers = numbers or (max(1, surveys['train'].moments),)
         check(run, found, surveys['train'], run.backbone != ANY_BACKBONE)
     else:
         check_model(run, config)
     config = replace(config, targets=run.targets or config.targets)
-    device, pace, count = _speed(run, gpu)
+    device, pace, count = _speed(run, config, gpu)
     rows = [
         resources.estimate(run, config, number, each, device, pace, held)
         for each in gpus or (count,) for number in numbers
@@ -206,7 +207,9 @@ def show_plan(
         print(f'viva train: {text}', file=sys.stderr)
     problems = [f'{one.processes} x {device.name}: {one.problem}' for one in rows if one.problem]
     if gpu is None:
-        problems += [text for one in rows if (text := resources.disk_problem(run, one.disk))]
+        problems += [
+            text for one in rows if (text := resources.disk_problem(run, one.disk, cached))
+        ]
     for text in dict.fromkeys(problems):
         print(f'viva train: {text}', file=sys.stderr)
     return 2 if problems else 0
@@ -216,7 +219,9 @@ def _parts(sizes: Mapping[str, float]) -> str:
     return ', '.join(f'{name} {size / resources.GB:.1f} GB' for name, size in sizes.items())
 
 
-def _speed(run: TrainConfig, gpu: str | None) -> tuple[TrainingDevice, Pace, int]:
+def _speed(
+    run: TrainConfig, config: ViVaConfig, gpu: str | None
+) -> tuple[TrainingDevice, Pace, int]:
     """Return the device to plan for, its speed, and the number of those on this machine."""
     if gpu is not None:
         card = CARDS[gpu]
@@ -225,6 +230,5 @@ def _speed(run: TrainConfig, gpu: str | None) -> tuple[TrainingDevice, Pace, int
     use_gpu = run.hardware.device != 'cpu' and torch.cuda.is_available()
     device = torch.device('cuda' if use_gpu else 'cpu')
     rate = SHARE * resources.product_rate(device, run.hardware.precision)
-    measured = resources.measured_steps(run.out)
     count = torch.cuda.device_count() if use_gpu else 1
-    return resources.device_of(device), Pace(rate, measured), count
+    return resources.device_of(device), resources.pace_of(run, config, rate), count

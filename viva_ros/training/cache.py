@@ -128,6 +128,12 @@ def _map(processes: int) -> Iterator[Any]:
         yield pool.map
 
 
+def image_bytes(ref: EpisodeRef, folder: Path) -> int:
+    """Return the bytes of a recording's images in the cache; 0 if it changed, or is not there."""
+    path = _shard(folder / 'shards', ref) / 'images.npy'
+    return path.stat().st_size if path.is_file() and lengths(ref, folder) is not None else 0
+
+
 def _shard(shards: Path, ref: EpisodeRef) -> Path:
     """Return the shard of a recording; files of one name in two folders have two shards."""
     digest = hashlib.sha256(str(ref.path.resolve()).encode()).hexdigest()

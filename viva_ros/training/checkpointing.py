@@ -158,6 +158,7 @@ def describe(
         'shard': run.hardware.shard, 'train': len(learn.labels), 'moments': len(learn.images),
         'episodes': hashlib.sha256('\n'.join(names).encode()).hexdigest()[:16],
         'validation': [] if hold is None else [label['name'] for label in hold.labels],
+        'training_data': learn.digest, 'validation_data': '' if hold is None else hold.digest,
     }  # fmt: skip
     return dict(json.loads(json.dumps(content)))
 
@@ -182,7 +183,7 @@ def begin(
             raise ConfigurationError(
                 'run-differs',
                 f'{path} was started with {name} {old!r}, now it is {new!r}: choose another '
-                '--out, or delete it',
+                f'--out; with --cache {run.cache_folder} no image is decoded again',
             )
     start = {
         'command': command_line('train'), 'git': revision(), 'environment': environment(),

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training samples: moments of an episode, pre-processed as on a robot."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -252,6 +254,23 @@ class Data:
     def success(self) -> NDArray[np.bool_]:
         """Whether the attempt of each moment succeeds, (N,)."""
         return ~self.failed
+
+    @property
+    def digest(self) -> str:
+        """
+        Digest of what is learnt from these moments, 16 hex digits.
+
+        Of the images, it has those of the first and the last moment of each episode.
+        """
+        columns = (self.episode, self.task_index(self.tasks), self.proprio, self.future,
+                   self.returned, self.failed)  # fmt: skip
+        digest = hashlib.sha256(json.dumps(self.tasks).encode())
+        for column in columns:
+            digest.update(np.ascontiguousarray(column).tobytes())
+        for number in range(len(self.labels)):
+            rows = self.rows_of(number)
+            digest.update(self.images[np.array([rows.start, rows.stop - 1])].tobytes())
+        return digest.hexdigest()[:16]
 
     def task_index(self, tasks: Sequence[str]) -> NDArray[np.int64]:
         """Return the index of each moment's task in ``tasks``, (N,)."""

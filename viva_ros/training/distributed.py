@@ -90,6 +90,12 @@ def local(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor that may be sharded as a whole; all processes must call."""
+    tensor = tensor.detach()
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
 def spread_like(part: Tensor, like: Tensor) -> Tensor:
     """Return a tensor from the shards of all processes, distributed as another tensor."""
     if not isinstance(like, DTensor) or part.ndim == 0:
@@ -106,13 +112,12 @@ def gather(module: nn.Module, keep: bool) -> dict[str, Tensor]:
 
     :param keep: whether this process keeps them; without it the result is empty
     """
-    whole = {}
+    found = {}
     for name, parameter in module.named_parameters():
-        tensor = parameter.detach()
-        tensor = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        tensor = whole(parameter)
         if keep:
-            whole[name] = tensor.cpu().clone()
-    return whole
+            found[name] = tensor.cpu().clone()
+    return found
 
 
 DEVICES: Final = ('auto', 'cpu', 'cuda')

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,10 +21,11 @@ from viva_ros.core.errors import ConfigurationError
 from viva_ros.model import cost
 from viva_ros.model.config import ViVaConfig
 from viva_ros.model.cost import ROOM, MemoryEstimate, TrainingSetup
+from viva_ros.training.checkpointing import DESCRIPTION, STARTS
 from viva_ros.training.config import Schedule, TrainConfig
 from viva_ros.training.distributed import check_batches, check_sharding
 from viva_ros.training.sources import MOST_HELD
-from viva_ros.training.trainer import CURVE
+from viva_ros.training.trainer import curve_rows
 
 GB: Final = 1e9
 STAGES: Final = ('vae', 'video', 'viva', 'head')  # those whose memory is worth a formula
@@ -289,10 +290,12 @@ class Pace:
 
     :param rate: operations/s in a training step
     :param measured: seconds of a step by stage, of an earlier start of the same run
+    :param processes: of that start
     """
 
     rate: float
     measured: Mapping[str, float]
+    processes: int = 1
 
 
 def estimate(
@@ -322,7 +325,8 @@ def estimate(
             _divisors(schedule.batch, processes)[-1]
         )  # fmt: skip
         memory = memory_of(run, config, name, parts, processes)
-        seconds = pace.measured.get(name) or step_seconds(run, config, name, processes, pace.rate)
+        measured = pace.measured if pace.processes == processes else {}
+        seconds = measured.get(name) or step_seconds(run, config, name, processes, pace.rate)
         rows.append(StageEstimate(
             name, schedule.steps, schedule.batch,
             max(1, schedule.batch // (processes * parts)), parts,
@@ -436,44 +440,67 @@ def _trained(run: TrainConfig, config: ViVaConfig, stage: str) -> int:
     return sum(cost.parameters(config).values())
 
 
-def measured_steps(folder: Path) -> dict[str, float]:
-    """Return the seconds of a step by stage, from the curve of a run; empty without one."""
-    found = {}
-    path = folder / CURVE
-    for line in path.read_text(encoding='utf-8').splitlines() if path.is_file() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:  # killed while writing it
-            continue
-        found[row['stage']] = float(row['seconds_a_step'])
-    return found
+#: What the time of a step depends on, of the model and the run.
+SIZES: Final = (
+    'vae', 'transformer', 'cameras', 'joint_names', 'image_size', 'targets', 'lora', 'head',
+)  # fmt: skip
 
 
-def disk_needed(run: TrainConfig, config: ViVaConfig, moments: int, held: int) -> str:
+def pace_of(run: TrainConfig, config: ViVaConfig, rate: float) -> Pace:
+    """
+    Return the speed of a device, with the measured steps of an earlier start of the run.
+
+    Steps of another model, batch or hardware do not count.
+
+    :param rate: operations/s in a training step
+    """
+    path = run.out / DESCRIPTION
+    if not path.is_file():
+        return Pace(rate, {})
+    content = json.loads(path.read_text(encoding='utf-8'))
+    last = content[STARTS][-1]
+    asked = json.loads(json.dumps({**config.to_dict(), 'lora': run.lora, 'head': run.head}))
+    was = {**content['config'], **content}
+    if last['hardware'] != asdict(run.hardware) or any(was[k] != asked[k] for k in SIZES):
+        return Pace(rate, {})
+    measured = {
+        row['stage']: float(row['seconds_a_step']) for row in curve_rows(run.out)
+        if row['stage'] in stages(run)
+        and content['plan'][row['stage']]['batch'] == getattr(run.plan, row['stage']).batch
+    }  # fmt: skip
+    return Pace(rate, measured, last['processes'])
+
+
+def disk_needed(
+    run: TrainConfig, config: ViVaConfig, moments: int, held: int, cached: float
+) -> str:
     """
     Return why a run does not fit on its disks, else ''; see ``estimate``.
 
     :param moments: in the training recordings
     :param held: moments in the validation recordings
+    :param cached: bytes of their images that are in the cache already
     """
     run = replace(run, plan=run.plan.settled(moments))
-    return disk_problem(run, _disk(run, config, moments, held))
+    return disk_problem(run, _disk(run, config, moments, held), cached)
 
 
-def disk_problem(run: TrainConfig, disk: Mapping[str, float]) -> str:
+def disk_problem(run: TrainConfig, disk: Mapping[str, float], cached: float = 0.0) -> str:
     """
     Return why a run does not fit on the disks of its folders, else ''.
 
     What an earlier start of the run has written there is not needed again.
 
     :param disk: bytes by content; 'cache' is written to the folder of the cache
+    :param cached: bytes of the cache that are written already
     """
-    rest = sum(size for name, size in disk.items() if name != 'cache')
-    contents = ((run.out, '--out', rest), (run.cache_folder, '--cache', disk.get('cache', 0.0)))
+    rest = sum(size for name, size in disk.items() if name != 'cache') - _written(run.out)
+    contents = (
+        (run.out, '--out', rest), (run.cache_folder, '--cache', disk.get('cache', 0.0) - cached)
+    )  # fmt: skip
     needed: dict[int, list[tuple[Path, str, float]]] = {}
     for folder, option, size in contents:
-        missing = max(0.0, size - _written(folder, run))
-        place = _existing(folder)
+        missing, place = max(0.0, size), _existing(folder)
         needed.setdefault(place.stat().st_dev, []).append((place, option, missing))
     for rows in needed.values():
         total, free = sum(row[2] for row in rows), float(shutil.disk_usage(rows[0][0]).free)
@@ -494,13 +521,13 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _written(folder: Path, run: TrainConfig) -> float:
-    """Return the bytes of the files in a folder of a run; those of its cache count only there."""
-    cache, inside = run.cache_folder, folder == run.cache_folder
-    files = (path for path in folder.rglob('*') if path.is_file())
-    return float(sum(
-        path.stat().st_size for path in files if inside or not path.is_relative_to(cache)
-    ))  # fmt: skip
+def _written(folder: Path) -> float:
+    """Return the bytes of latents, states and checkpoint of an earlier start of a run."""
+    if not (folder / DESCRIPTION).is_file():
+        return 0.0
+    patterns = ('latents_*.npy', '*.state*', 'checkpoint/*')
+    files = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return float(sum(path.stat().st_size for path in files))
 
 
 def product_rate(device: torch.device, precision: str, size: int = 768) -> float:

@@ -89,7 +89,9 @@ def check_disk(run: TrainConfig, found: sources.Found, survey: sources.Survey) -
     :raises ConfigurationError: with the sizes
     """
     held = sources.survey(run, found, VALIDATION).moments
-    if problem := resources.disk_needed(run, found.blank, survey.moments, held):
+    if problem := resources.disk_needed(
+        run, found.blank, survey.moments, held, sources.cached(run, found)
+    ):
         raise ConfigurationError('train-disk', problem)
 
 

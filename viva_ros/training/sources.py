@@ -270,6 +270,12 @@ def survey(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
     return Survey(len(refs), round(total), tuple(counted), len(opened) == len(unknown))
 
 
+def cached(run: TrainConfig, found: Found) -> float:
+    """Return the bytes of images in the cache, of recordings of the run."""
+    refs = (ref for refs in found.parts.values() for ref in refs)
+    return float(sum(cache.image_bytes(ref, run.cache_folder) for ref in refs))
+
+
 def _lengths_of(ref: EpisodeRef, found: Found) -> list[EpisodeLength]:
     camera = found.blank.cameras[0]
     episodes = [one for one in episodes_of(open_ref(ref)) if one.label is not None]

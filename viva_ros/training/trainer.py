@@ -26,10 +26,29 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.training.checkpointing import StateFile
 from viva_ros.training.config import Schedule
-from viva_ros.training.distributed import Losses, LossFunction, Workers, local, spread_like
+from viva_ros.training.distributed import (
+    Losses,
+    LossFunction,
+    Workers,
+    local,
+    spread_like,
+    whole,
+)
 
 CURVE = 'curve.jsonl'
 EVENTS = 'tensorboard'
+
+
+def curve_rows(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of the curve of a run; a row is left out if a kill has torn it."""
+    path, found = folder / CURVE, []
+    for line in path.read_text(encoding='utf-8').splitlines() if path.is_file() else []:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        found.append(row)
+    return found
 
 
 class MetricLog:
@@ -76,15 +95,11 @@ class MetricLog:
     def _delete_after(self, step: int) -> None:
         if not self._path.is_file():
             return
-        kept = []
-        for line in self._path.read_text(encoding='utf-8').splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:  # killed while writing it
-                continue
-            if row['stage'] != self._stage or row['step'] <= step:
-                kept.append(line)
-        write_atomically(self._path, ''.join(f'{line}\n' for line in kept))
+        kept = [
+            row for row in curve_rows(self._path.parent)
+            if row['stage'] != self._stage or row['step'] <= step
+        ]  # fmt: skip
+        write_atomically(self._path, ''.join(f'{json.dumps(row)}\n' for row in kept))
 
 
 __all__ = ['Losses', 'Schedule', 'TrainStage']
@@ -92,6 +107,7 @@ __all__ = ['Losses', 'Schedule', 'TrainStage']
 BETAS: Final = (0.9, 0.95)
 WEIGHT_DECAY: Final = 0.01
 CLIP: Final = 1.0
+RATED: Final = ('viva', 'head')  # stages with the rate of --learning-rate
 MOMENTS: Final = ('step', 'exp_avg', 'exp_avg_sq')  # of AdamW
 
 
@@ -180,7 +196,9 @@ class TrainStage:
             group['lr'] = self.schedule.rate_at(self._step)
         self._optimiser.zero_grad(set_to_none=True)
         losses = self._workers.backward(loss, self.module, self.schedule.batch, self._generator)
-        nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
+        norm = whole(nn.utils.clip_grad_norm_(self._parameters.values(), CLIP))
+        if not math.isfinite(float(norm)):  # the same on all processes
+            raise RecordingError('training-diverged', self._diverged())
         self._optimiser.step()
         self._step += 1
         if self._average:
@@ -189,6 +207,17 @@ class TrainStage:
             with torch.no_grad():
                 torch._foreach_lerp_(list(self._average.values()), weights, 1 - decay)
         return losses
+
+    def _diverged(self) -> str:
+        rate = self.schedule.rate_at(self._step)
+        remedy = (
+            f'lower --learning-rate, such as {self.schedule.rate / 10:g}, in another --out'
+            if self.name in RATED else 'check the images and the joint positions of the recordings'
+        )  # fmt: skip
+        return (
+            f'stage {self.name} diverged at step {self._step + 1}: its gradient is not finite at '
+            f'a learning rate of {rate:.3g}; no checkpoint is written: {remedy}'
+        )
 
     def _log(self, losses: Losses, curve: MetricLog | None, started: float, first: int) -> None:
         """Append a row to the curve: losses at each tenth of the interval of held-out metrics."""

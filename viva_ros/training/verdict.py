@@ -6,7 +6,7 @@ What is to be said about a run: warnings before it starts, a verdict and a plot 
 Each finding is a sentence with its figures and a remedy.
 """
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from viva_ros.data.episode import RETRY_TIME
 from viva_ros.model import checkpoint
 from viva_ros.training.config import TrainConfig, plan, too_short
 from viva_ros.training.dataset import Data
-from viva_ros.training.trainer import CURVE
+from viva_ros.training.trainer import curve_rows
 
 AIM: Final = 'value_error'  # metric that chooses the best state
 PLOT: Final = 'curve.png'
@@ -45,7 +45,8 @@ def before(run: TrainConfig, learn: Data, hold: Data | None, horizon: float) -> 
     if short:
         found.append(
             f'{short} of {len(spans)} episodes are shorter than the horizon of {horizon:g} s: '
-            f'their forecast is the last pose; --horizon {max(0.01, min(spans)):.2g} avoids it'
+            'their forecast is the last pose; '
+            f'--horizon {max(0.01, math.floor(100 * min(spans)) / 100):g} avoids it'
         )
     return found
 
@@ -158,9 +159,7 @@ class Curve:
     @classmethod
     def read(cls, folder: Path, stage: str) -> 'Curve':
         """Return the curve of a stage from the folder of a run; empty if it has no rows."""
-        path = folder / CURVE
-        lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
-        rows = [row for row in map(json.loads, lines) if row['stage'] == stage]
+        rows = [row for row in curve_rows(folder) if row['stage'] == stage]
         measured = [row for row in rows if row.get(AIM) is not None]
         columns = (
             [row['step'] for row in rows], [row['total'] for row in rows],
