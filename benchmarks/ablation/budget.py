@@ -85,9 +85,9 @@ class Budget:
             folders = sorted({path.parent for path in found})
             found = [p for f in folders for p in [q for q in found if q.parent == f][: self.limit]]
         if not found:
+            folder = self.recordings / (self.test if part == 'test' else part)
             raise RecordingError(
-                'compare-recordings',
-                f'{self.recordings / part} has no recordings: run "viva record"',
+                'compare-recordings', f'{folder} has no recordings: run "viva record"'
             )
         return found
 

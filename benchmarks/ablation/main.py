@@ -35,7 +35,7 @@ from benchmarks.ablation.entries import (
     key_of,
 )
 from benchmarks.ablation.measure import Measured, estimate_all, examine, latencies, step_times
-from benchmarks.ablation.packs import check_parts, identities_in, pack_part
+from benchmarks.ablation.packs import check_parts, check_tasks, identities_in, pack_part
 from benchmarks.ablation.pooling import Pool, Trainings
 from benchmarks.ablation.train import (
     encode_copy,
@@ -51,6 +51,7 @@ from viva_ros.console.process_pool import processes as worker_processes
 from viva_ros.console.process_pool import uninterrupted
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.data.split import TRAIN
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import measures
 from viva_ros.model.config import PRESETS
@@ -147,6 +148,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ConfigurationError(
                 'compare-option', f'{name} is {given[name]}, must be at least 1'
             )
+    for name in ('copies', 'limit', 'rate'):
+        if not 0.0 <= given[name] < float('inf'):
+            raise ConfigurationError(
+                'compare-option', f'{name} is {given[name]}, must be at least 0'
+            )
+    if not 0.0 < args.alpha < 1.0:
+        raise ConfigurationError(
+            'compare-option', f'alpha is {args.alpha}, must be above 0 and below 1'
+        )
     budget = Budget(args.recordings, args.out, args.cache or args.out / 'cache', **given)
     if args.smoke:
         budget = replace(budget, **SMOKE)
@@ -210,18 +220,19 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     :raises ConfigurationError: if the folder was started with another budget or other data
     :raises CalibrationError: if training, calibration and test have an episode in common
     """
-    budget.keep()
-    for part in PARTS:
+    for part in (TRAIN, *PARTS):
         budget.paths(part)  # refused now if there are none, not after the training
+    budget.keep()
     cv2.setNumThreads(1)
     torch.set_num_threads(budget.processes)
     data, _ = gather(budget)
     budget.keep(moments=data.digest)
-    learn_frames(budget)
     go = partial(run, processes=budget.processes)
-    go('shared', _shared(budget))
     seen = go('identities', [Job(part, identities_in, (budget, part)) for part in PARTS])
-    check_parts(budget, seen, checkpointing.identities(data)['train'])
+    check_parts(seen, checkpointing.identities(data)[TRAIN])
+    learn_frames(budget)
+    go('shared', _shared(budget))
+    check_tasks(budget)
     keys = [
         key_of(entry, repeat) for entry in entries
         for repeat in range(budget.repeats if entry.repeats else 1)

@@ -176,21 +176,29 @@ def identities_in(budget: Budget, part: str) -> dict[Path, frozenset[str]]:
     return {path: identities_of(episodes_of(open_recording(path))) for path in budget.paths(part)}
 
 
-def check_parts(budget: Budget, seen: Mapping[str, Identities], trained: Collection[str]) -> None:
+def check_parts(seen: Mapping[str, Identities], trained: Collection[str]) -> None:
     """
-    Check that no part has an episode of another, and that each test task can be calibrated.
+    Check that no part has an episode of another.
 
     :param seen: identities by recording, by part
     :param trained: identities of the training episodes
     :raises CalibrationError: if two parts have an episode in common
-    :raises RecordingError: if a task of the test has no calibration recordings
     """
     for part in PARTS:
         selected = SelectedRecordings(list(seen[part]), ())
         selected.check_untrained(seen[part], trained, 'each contender', print)
     check_disjoint(*(seen[part] for part in PARTS))
+
+
+def check_tasks(budget: Budget) -> None:
+    """
+    Check that each test task can be calibrated; all recordings must be packed.
+
+    :raises RecordingError: if a task of the test has no calibration recordings
+    """
     tasks = [
-        {load_moments(file_of(budget, path), path).task for path in seen[part]} for part in PARTS
+        {load_moments(file_of(budget, path), path).task for path in budget.paths(part)}
+        for part in PARTS
     ]
     if missing := sorted(tasks[1] - tasks[0]):
         raise RecordingError(

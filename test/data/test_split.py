@@ -96,6 +96,20 @@ def test_empty_folder_is_refused(tmp_path: Path) -> None:
         split_all([tmp_path])
 
 
+def test_folder_without_a_training_part_is_told_what_to_name(tmp_path: Path) -> None:
+    names = [path.name for path in touch(tmp_path, 4)]
+    (tmp_path / 'split.json').write_text(json.dumps({'test': names}))
+    with raises('training-recordings-missing', tmp_path, '"train" in its split.json'):
+        split_all([tmp_path])
+
+
+def test_recording_in_two_training_folders_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path / 'inner', 20)
+    for folders in ([tmp_path, tmp_path], [tmp_path, tmp_path / 'inner']):
+        with raises('training-recording-twice', tmp_path / 'inner', 'name each folder once'):
+            split_all(folders)
+
+
 def test_unreadable_split_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'split.json').write_text('{')
     with raises('split-unreadable', tmp_path / 'split.json'):

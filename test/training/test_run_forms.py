@@ -381,7 +381,7 @@ def test_best_state_and_verdict_are_in_checkpoint_and_run(
             assert torch.equal(best[f'weight/{name.removeprefix("transformer.")}'], weight)
     verdict = json.loads((out / 'run.json').read_text())['starts'][-1]['verdict']
     assert verdict == provenance['verdict']
-    assert 'task slide: too few failures: 1 of 3 episodes; record at least 10' in verdict
+    assert 'task slide: too few failures: 1 of 3 attempts; record at least 10' in verdict
     said = capsys.readouterr().err
     assert all(f'viva train: {text}' in said for text in verdict)
     assert (out / 'curve.png').stat().st_size > 5000

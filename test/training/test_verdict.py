@@ -38,7 +38,7 @@ def test_verdict_follows_the_curve(errors: list[float], fall: float, expected: s
 
 
 def test_attempt_given_up_for_a_retry_counts_as_a_failure() -> None:
-    joined = [{'task': 'fold', 'success': True, 'times': {'retry': 6.0}} for _ in range(12)]
+    joined = [{**label, 'times': {'retry': 6.0}} for label in labels('fold', 12, 0)]
     assert verdict.outcomes(joined) == []
     (found,) = verdict.outcomes([{**label, 'times': {}} for label in joined])
     assert 'all 12 episodes are successes' in found
@@ -69,13 +69,16 @@ def test_curve_of_one_stage_is_read(tmp_path: Path) -> None:
 
 
 def labels(task: str, good: int, bad: int) -> list[dict[str, object]]:
-    return [{'task': task, 'success': k < good} for k in range(good + bad)]
+    return [
+        {'task': task, 'success': k < good, 'identities': [f'{task} {k}']}
+        for k in range(good + bad)
+    ]
 
 
 @pytest.mark.parametrize(('good', 'bad', 'expected'), [
-    (90, 10, None), (9, 91, 'too few successes: 9 of 100 episodes; record at least 10'),
-    (91, 9, 'too few failures: 9 of 100 episodes; record at least 10'),
-    (389, 11, 'too few failures: 11 of 400 episodes; record at least 20'),  # 2.8 %
+    (90, 10, None), (9, 91, 'too few successes: 9 of 100 attempts; record at least 10'),
+    (91, 9, 'too few failures: 9 of 100 attempts; record at least 10'),
+    (389, 11, 'too few failures: 11 of 400 attempts; record at least 20'),  # 2.8 %
     (40, 0, 'all 40 episodes are successes: the value learns progress alone'),
     (0, 40, 'all 40 episodes are failures: no progress towards success is learnt'),
 ])  # fmt: skip
@@ -83,6 +86,22 @@ def test_few_outcomes_are_named_by_task(good: int, bad: int, expected: str | Non
     found = verdict.outcomes([*labels('fold', good, bad), *labels('pour', 30, 30)])
     assert len(found) == (expected is not None)
     assert expected is None or found[0].startswith(f'task fold: {expected}')
+
+
+def test_failed_attempt_that_is_also_joined_with_its_retry_counts_once() -> None:
+    rows = labels('fold', 20, 6)
+    for number in range(5):  # joined: the failed attempt, the way home and the retry
+        rows.append({
+            'task': 'fold', 'success': True, 'times': {'retry': 4.0},
+            'identities': [f'fold {20 + number}', f'joined {number}'],
+        })  # fmt: skip
+    assert verdict.outcomes(rows) == [
+        'task fold: too few failures: 6 of 31 attempts; record at least 10'
+    ]
+    alone = [row for row in rows if row['success']]
+    assert verdict.outcomes(alone) == [
+        'task fold: too few failures: 5 of 30 attempts; record at least 10'
+    ]
 
 
 def test_warnings_come_before_the_run(make_slide_data: Callable[..., Data]) -> None:

@@ -3,6 +3,7 @@
 """Recordings of a run, and their moments."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -333,12 +334,25 @@ def split_all(folders: Sequence[Path]) -> dict[str, list[EpisodeRef]]:
     for folder in folders:
         parts = split(folder)
         if not parts[TRAIN]:
+            remedy = (
+                'name recordings for "train" in its split.json' if any(parts.values())
+                else 'run "viva record" first'
+            )  # fmt: skip
             raise RecordingError(
-                'training-recordings-missing',
-                f'{folder} has no recordings to train on: run "viva record" first',
+                'training-recordings-missing', f'{folder} has no recordings to train on: {remedy}'
             )
         for part, refs in whole.items():
             refs += [resolve(path) for path in parts[part]]
+    places = [
+        (ref.path.resolve(), ref.index) for refs in whole.values() for ref in refs
+    ]  # fmt: skip
+    twice = sorted(str(place[0]) for place, count in Counter(places).items() if count > 1)
+    if twice:
+        raise RecordingError(
+            'training-recording-twice',
+            f'{len(twice)} recordings are in more than one folder of --recordings, such as '
+            f'{twice[0]}: name each folder once, and none that is inside of another',
+        )
     return whole
 
 

@@ -91,13 +91,16 @@ def outcomes(labels: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     Return warnings about training episodes with too few failures or successes, by task.
 
-    An attempt that is given up for a retry counts as a failure.
+    An attempt that is given up for a retry counts as a failure, once if it is an episode too.
     """
     found = []
     for task in sorted({label['task'] for label in labels}):
-        mine = [bool(label['success']) for label in labels if label['task'] == task]
+        of_task = [label for label in labels if label['task'] == task]
+        mine = [bool(label['success']) for label in of_task]
+        failed = {one for label in of_task if not label['success'] for one in label['identities']}
         given_up = sum(
-            RETRY_TIME in label.get('times', {}) for label in labels if label['task'] == task
+            RETRY_TIME in label.get('times', {}) and not failed & set(label['identities'])
+            for label in of_task
         )
         good = sum(mine)
         bad = len(mine) - good + given_up
@@ -117,10 +120,10 @@ def outcomes(labels: Sequence[Mapping[str, Any]]) -> list[str]:
             )
         else:
             for kind, count in (('failures', bad), ('successes', good)):
-                if count < FEW or count < FEW_SHARE * len(mine):
+                if count < FEW or count < FEW_SHARE * (good + bad):
                     found.append(
-                        where + f'too few {kind}: {count} of {len(mine)} episodes; record at '
-                        f'least {max(FEW, round(FEW_SHARE * len(mine)))}'
+                        where + f'too few {kind}: {count} of {good + bad} attempts; record at '
+                        f'least {max(FEW, round(FEW_SHARE * (good + bad)))}'
                     )
     return found
 

@@ -26,6 +26,7 @@ from benchmarks.ablation.packs import (
     Moments,
     Pack,
     check_parts,
+    check_tasks,
     encode,
     file_of,
     identities_in,
@@ -305,20 +306,18 @@ def test_estimates_are_kept_until_their_pack_or_the_weights_change(
      ((1, 2, 2), 'evaluation-overlap')],
 )  # fmt: skip
 def test_parts_with_a_common_episode_are_refused(
-    seeds: tuple[int, int, int], code: str, tiny_viva: ViVa, tmp_path: Path
+    seeds: tuple[int, int, int], code: str, tmp_path: Path
 ) -> None:
     budget = Budget(tmp_path / 'r', tmp_path / 'out', tmp_path)
-    (budget.shared / 'packs').mkdir(parents=True)
     for part, seed in zip(('train', 'calibration', 'test'), seeds, strict=True):
-        path = write_slide(tmp_path / 'r' / part, slide_episode(seed, frames=20 + seed))
-        save(pack(path, tiny_viva), file_of(budget, path))
+        write_slide(tmp_path / 'r' / part, slide_episode(seed, frames=20 + seed))
     seen = {part: identities_in(budget, part) for part in ('calibration', 'test')}
     trained = [one for some in identities_in(budget, 'train').values() for one in some]
     if code:
         with raises(code, '1 of 1'):
-            check_parts(budget, seen, trained)
+            check_parts(seen, trained)
     else:
-        check_parts(budget, seen, trained)
+        check_parts(seen, trained)
 
 
 def test_task_without_calibration_recordings_is_refused(tiny_viva: ViVa, tmp_path: Path) -> None:
@@ -330,14 +329,28 @@ def test_task_without_calibration_recordings_is_refused(tiny_viva: ViVa, tmp_pat
         episode = replace(episode, label=replace(episode.label, task=task))
         path = write_slide(tmp_path / 'r' / part, episode)
         save(pack(path, tiny_viva), file_of(budget, path))
-    seen = {part: identities_in(budget, part) for part in ('calibration', 'test')}
     with raises('compare-uncalibrated', tmp_path / 'r' / 'calibration', 'push'):
-        check_parts(budget, seen, [])
+        check_tasks(budget)
 
 
 def test_a_part_without_recordings_is_refused(tmp_path: Path) -> None:
-    with raises('compare-recordings', tmp_path / 'test', 'viva record'):
-        Budget(tmp_path, tmp_path, tmp_path).paths('test')
+    for name in ('test', 'development'):
+        with raises('compare-recordings', tmp_path / name, 'viva record'):
+            Budget(tmp_path, tmp_path, tmp_path, test=name).paths('test')
+    call = ['--recordings', str(tmp_path), '--out', str(tmp_path / 'out')]
+    with raises('compare-recordings', tmp_path / 'train'):
+        main(call)
+    assert not (tmp_path / 'out').exists()  # a corrected command may use it
+
+
+@pytest.mark.parametrize('options', [
+    '--rate -1.0', '--copies -1', '--limit -1', '--alpha 0.0', '--alpha 1.0', '--rate inf',
+    '--steps 0',
+])  # fmt: skip
+def test_option_of_a_comparison_out_of_range_is_refused(options: str, tmp_path: Path) -> None:
+    name, value = options.split()
+    with raises('compare-option', name.strip('-'), f'is {value}'):
+        main(['--recordings', str(tmp_path), '--out', str(tmp_path / 'out'), name, value])
 
 
 def test_contenders_with_cheap_steps_take_more_of_them() -> None:
