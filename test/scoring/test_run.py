@@ -9,6 +9,7 @@ import pytest
 from support.errors import raises
 from support.recordings import RISING, make_label, write_recording
 
+from viva_ros.cli.calibrate import main as calibrate
 from viva_ros.cli.score import main
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import (
@@ -131,6 +132,14 @@ def test_unreadable_recording_does_not_stop_the_others(
 def test_score_option_out_of_range_is_refused(option: str) -> None:
     with raises('score-option', f'{option} is -1', 'above 0'):
         main(['x.mcap', option, '-1'])
+
+
+@pytest.mark.parametrize('rate', ['inf', '1e10', '101'])
+def test_rate_that_no_monitor_has_is_refused(rate: str, worth_engine_folder) -> None:
+    with raises('score-option', f'--rate is {float(rate)}', 'at most 100'):
+        main(['x.mcap', '--rate', rate])
+    with raises('calibrate-rate', f'--rate is {float(rate)}', 'at most 100'):
+        calibrate(['x', '--engine', str(worth_engine_folder), '--rate', rate])
 
 
 def test_calibration_of_other_engine_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 """Fit the alarm thresholds of an engine on successes outside its training."""
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +20,7 @@ from viva_ros.data.split import CALIBRATION, CHOICES, select
 from viva_ros.engine.factory import load
 from viva_ros.engine.manifest import trained_episodes
 from viva_ros.engine.resources import DEFAULT_TASK, engine_folder
-from viva_ros.scoring.scorer import RATE
+from viva_ros.scoring.scorer import FASTEST, RATE
 
 PREFIX: Final = 'rules.'  # of the parameters
 
@@ -114,9 +113,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='Calibration file; default: calibration_TASK.json in the engine folder',
     )  # fmt: skip
     args = parser.parse_args(argv)
-    if not 0.0 < args.rate < math.inf:
+    if not 0.0 < args.rate <= FASTEST:
         raise ConfigurationError(
-            'calibrate-rate', f'--rate is {args.rate}, must be above 0 and finite'
+            'calibrate-rate', f'--rate is {args.rate}, must be above 0 and at most {FASTEST:g}'
         )
     return args
 

@@ -22,7 +22,7 @@ from viva_ros.data.split import CHOICES
 from viva_ros.scoring.jobs import FAILED, ScoreOptions
 from viva_ros.scoring.lerobot_columns import join_progress
 from viva_ros.scoring.run import plan, run, table
-from viva_ros.scoring.scorer import RATE
+from viva_ros.scoring.scorer import FASTEST, RATE
 
 WIDTH = 120  # of the table in a file
 
@@ -99,6 +99,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         number = getattr(args, name)
         if number is not None and not number > 0:
             raise ConfigurationError('score-option', f'--{name} is {number}, must be above 0')
+    if args.rate is not None and args.rate > FASTEST:
+        raise ConfigurationError(
+            'score-option', f'--rate is {args.rate}, must be at most {FASTEST:g}'
+        )
     return args
 
 

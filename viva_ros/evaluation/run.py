@@ -36,7 +36,7 @@ from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
 from viva_ros.scoring.jobs import calibration_of
 from viva_ros.scoring.replay import ReplayInput, check_rate, check_spacing
-from viva_ros.scoring.scorer import RATE, estimates, judge, replay_for_engine, rule_alarms
+from viva_ros.scoring.scorer import FASTEST, RATE, estimates, judge, replay_for_engine, rule_alarms
 
 LATEST: Final = 10.0  # mean durations after which a time-out has alarmed
 
@@ -131,7 +131,7 @@ class EvaluationConfig:
         'Rate of the simulated monitor, Hz; calibrations for another rate are refused; default: '
         f'{RATE:g}.',
         above=0.0,
-        at_most=100.0,
+        at_most=FASTEST,
     )
     checks: int = setting(
         0,

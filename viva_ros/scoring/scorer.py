@@ -27,6 +27,7 @@ from viva_ros.scoring.replay import ReplayInput, check_rate, check_spacing, repl
 from viva_ros.scoring.series import ValueSeries
 
 RATE = 10.0  # Hz, of the simulated monitor: its default
+FASTEST = 100.0  # Hz: the most that commands accept
 
 
 @dataclass(frozen=True)
