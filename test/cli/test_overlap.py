@@ -68,6 +68,22 @@ def test_calibrate_refuses_training_recordings_and_takes_the_rest(
     assert 'warning' not in error
 
 
+def test_part_of_a_subfolder_of_training_is_refused_with_the_folder(
+    tmp_path: Path, hashed: Path, small_engine: Path, capsys
+) -> None:
+    parts = split(hashed.parent)  # as training was given it
+    name_training(small_engine, [*parts['train'], *parts['validation']])
+    options = ['--engine', str(small_engine), '--alpha', '0.4', '--warn-alpha', '0.5']
+    options += ['--out', str(tmp_path / 'c.json'), '--part', 'calibration']
+    remedy = f'name {hashed.parent} with --part calibration and --task'
+    with raises('recordings-trained', remedy):
+        calibrate([str(hashed), *options])
+    assert calibrate([str(hashed.parent), *options, '--task', 'tray_lift']) == 0
+    forget_training(small_engine)
+    assert calibrate([str(hashed), *options]) == 0
+    assert f'only if training was given {hashed} itself' in capsys.readouterr().err
+
+
 def test_copied_and_renamed_training_recording_is_found(
     tmp_path: Path, hashed: Path, trained_engine: Path
 ) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,14 @@ from viva_ros.cli.main import main
 from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.open import inside, open_recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.data.split import PARTS, check_disjoint, identities_of, select, split
+from viva_ros.data.split import (
+    PARTS,
+    SelectedRecordings,
+    check_disjoint,
+    identities_of,
+    select,
+    split,
+)
 from viva_ros.training.sources import split_all
 
 MAP = """\
@@ -238,7 +246,12 @@ def test_unknown_training_requires_a_part_of_a_hashed_folder(tmp_path: Path) -> 
     touch(tmp_path / 'divided' / 'calibration', 4)
     notes: list[str] = []
     with raises(
-        'part-required', 'engines/old', hashed, '--part calibration', 'or the whole', '--part all'
+        'part-required',
+        'engines/old',
+        hashed,
+        '--part calibration',
+        'select the whole',
+        '--part all',
     ):
         select([hashed], None, 'calibration').check_untrained({}, None, 'engines/old', print)
     # The remedies help, and other recordings do not need a part.
@@ -384,6 +397,58 @@ def test_unknown_training_is_a_warning(tmp_path: Path) -> None:
     selected.check_untrained({}, None, 'engines/old', notes.append)
     assert len(notes) == 1
     assert 'engines/old' in notes[0] and 'export it again' in notes[0]
+
+
+@pytest.mark.parametrize('given', [['recs/tray'], ['recs/tray', 'recs/cube'], ['recs/x/cloth']])
+@pytest.mark.parametrize('part', ['calibration', 'test', None])
+def test_remedy_names_the_folder_that_training_split(
+    tmp_path: Path, given: list[str], part: str | None
+) -> None:
+    recs = tmp_path / 'recs'
+    for task in ('tray', 'cube', 'x/cloth'):
+        touch(recs / task, 60)
+    parts = split(recs)
+    seen = {path: {str(path)} for paths in parts.values() for path in paths}
+    trained = {str(path) for path in (*parts['train'], *parts['validation'])}
+    selected = select([tmp_path / one for one in given], part, 'test', task_option='--task')
+    rule = re.escape(f'training left: name {recs} with --part test and --task') + '$'
+    with raises('recordings-trained') as caught:
+        selected.check_untrained(seen_of(selected, seen), trained, 'engines/mine', print)
+    assert re.search(rule, str(caught.value))
+    # The remedy of the text helps.
+    left = select([recs], 'test', 'test')
+    left.check_untrained(seen_of(left, seen), trained, 'engines/mine', print)
+    assert any(path.is_relative_to(tmp_path / given[0]) for path in left.recordings)
+
+
+def seen_of(selected: SelectedRecordings, seen: dict[Path, set[str]]) -> dict[Path, set[str]]:
+    return {path: seen[path] for path in selected.recordings}
+
+
+def test_remedy_finds_a_divided_folder_above(tmp_path: Path) -> None:
+    """As if recs/train/tray was named for recs; an unrelated split.json is above."""
+    (tmp_path / 'split.json').write_text('{"folds": 5}')
+    train, left = touch(tmp_path / 'recs/train/tray', 40), touch(tmp_path / 'recs/test/tray', 2)
+    seen = {path: {str(path)} for path in (*train, *left)}
+    selected = select([tmp_path / 'recs/train/tray'], 'calibration', 'calibration')
+    with raises('recordings-trained', f'left: name {tmp_path / "recs"} with --part test'):
+        selected.check_untrained(
+            seen_of(selected, seen), {str(path) for path in train}, 'mine', print
+        )
+    other = {str(path) for path in selected.recordings[:1]}  # one copy is no split
+    with raises('recordings-trained', ': leave them out, or use other recordings'):
+        selected.check_untrained(seen_of(selected, seen), other, 'mine', print)
+
+
+def test_part_by_hash_of_unknown_training_is_warned_about(tmp_path: Path) -> None:
+    touch(tmp_path / 'recs/tray', 40)
+    touch(tmp_path / 'recs/test/tray', 4)
+    notes: list[str] = []
+    for given, part in (('tray', 'test'), ('tray', 'all'), ('test', None)):
+        selected = select([tmp_path / 'recs' / given], part, 'test')
+        selected.check_untrained({}, None, 'engines/old', notes.append)
+    rule = f'only if training was given {tmp_path / "recs/tray"} itself, no folder inside or above'
+    assert [rule in text for text in notes] == [True, False, False]
 
 
 @pytest.mark.parametrize('part', ['train', 'validation'])

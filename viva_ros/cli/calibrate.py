@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     choice = CalibrationOptions(tuple(args.rules), args.combine, args.by_progress, args.done_above)
     folder = engine_folder(args.engine, args.task)
     engine = load(folder, args.task)
-    selected = select(args.recordings, args.part, CALIBRATION, note=note)
+    selected = select(args.recordings, args.part, CALIBRATION, note=note, task_option='--task')
     trained = trained_episodes(folder)
     sources = Sources(
         selected.recordings, args.rate, args.scored, args.leave_out_failures,

@@ -163,7 +163,7 @@ def of_scores(config: EvaluationConfig) -> Evaluation:
 
 def test_recordings(config: EvaluationConfig) -> SelectedRecordings:
     """Return the test recordings of the command line."""
-    return select(config.recordings, config.part, TEST, note=note)
+    return select(config.recordings, config.part, TEST, note=note, task_option='--task')
 
 
 def parse(argv: Sequence[str] | None) -> EvaluationConfig:

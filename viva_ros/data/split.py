@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonpath
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,30 +35,33 @@ Identities = Mapping[Path, Collection[str]]  # content identities of each record
 Note = Callable[[str], object]
 
 
-def split(folder: Path) -> dict[str, list[Path]]:
+def split(folder: Path, among: Sequence[Path] | None = None) -> dict[str, list[Path]]:
     """
     Return the recordings of a folder by part, see ``PARTS``.
 
     The split is that of ``split.json`` (file names by part), of subfolders with the names of
     ``PARTS``, or of the hash of task and seed. Subfolders are included. Without validation
-    recordings in the first two, a share of the training recordings is drawn by hash.
+    recordings in the first two, a share of the training recordings is drawn by hash. The hash is
+    of the path inside the folder, so a subfolder has another split than the same recordings in the
+    split of its parent folder.
 
+    :param among: recordings in the folder that are split by hash; None for all
     :raises RecordingError: if ``split.json`` is not a split of recordings in the folder
     """
-    parts = _parts(folder)
+    parts = _parts(folder, among)
     train = parts.get(TRAIN, [])
     held = parts.get(VALIDATION) or [p for p in train if _draw(folder, 'v', p) < VALIDATION_SHARE]
     rest = {part: sorted(parts.get(part, [])) for part in (CALIBRATION, TEST)}
     return {TRAIN: sorted(set(train) - set(held)), VALIDATION: sorted(held), **rest}
 
 
-def _parts(folder: Path) -> dict[str, list[Path]]:
+def _parts(folder: Path, among: Sequence[Path] | None) -> dict[str, list[Path]]:
     if (folder / SPLIT_FILE).is_file():
         return _listed(folder)
     if is_divided(folder):
         return {part: inside(folder / part) for part in PARTS}
     parts: dict[str, list[Path]] = {part: [] for part in SHARES}
-    for path in inside(folder):
+    for path in inside(folder) if among is None else among:
         drawn = _draw(folder, 'part', path)
         below = drawn < SHARES[TRAIN] + SHARES[CALIBRATION]
         parts[TRAIN if drawn < SHARES[TRAIN] else CALIBRATION if below else TEST].append(path)
@@ -152,6 +156,8 @@ class SelectedRecordings:
     :param suited: part that the command should use, one of ``PARTS``; empty for any
     :param option: selects a part, such as '--part'
     :param whole: folders of which no part was selected, although training splits them by hash
+    :param part: value of the option; None without it
+    :param task_option: selects a task, such as '--task'; empty if the command has no such option
     """
 
     recordings: list[Path]
@@ -159,6 +165,19 @@ class SelectedRecordings:
     suited: str = ''
     option: str = '--part'
     whole: tuple[Path, ...] = ()
+    part: str | None = None
+    task_option: str = ''
+
+    @property
+    def caution(self) -> str:
+        """Return the condition of a part that was selected by hash; empty if none was."""
+        hashed = [path for path in self.given if path.is_dir() and _is_hashed(path)]
+        if self.part in (None, ALL) or not hashed:
+            return ''
+        return (
+            f'; {self.option} {self.part} is what training left only if training was given '
+            f'{_first(hashed)} itself, no folder inside or above it'
+        )
 
     def refuse(self, overlap: Collection[Path], engine: str) -> None:
         """
@@ -177,20 +196,48 @@ class SelectedRecordings:
 
     def _remedy(self, overlap: set[Path], parts: Collection[str], user: str) -> str:
         """Return a text; ``parts`` are those that the split gives to the user, for the text."""
-        for part in (self.suited, CALIBRATION, TEST):
-            if part and part not in parts and self._is_left(part, overlap, parts):
-                return f'select the recordings that {user} left with {self.option} {part}'
+        left = f'select the recordings that {user} left'
+        wanted = [part for part in dict.fromkeys((self.suited, CALIBRATION, TEST))
+                  if part and part not in parts]  # fmt: skip
+        for part in wanted:
+            if self._is_left(part, overlap, parts):
+                return f'{left} with {self.option} {part}'
+        for folder in self._folders_above():
+            for part in wanted:
+                if self._is_left(part, overlap, parts, folder):
+                    task = f' and {self.task_option}' if self.task_option else ''
+                    return f'{left}: name {folder} with {self.option} {part}{task}'
         return 'leave them out, or use other recordings'
 
-    def _is_left(self, part: str, overlap: set[Path], parts: Collection[str]) -> bool:
-        """Return whether the split explains the overlap, and has a part without overlap."""
+    def _is_left(
+        self, part: str, overlap: set[Path], parts: Collection[str], above: Path | None = None
+    ) -> bool:
+        """
+        Return whether the split explains the overlap, and has a part without overlap.
+
+        :param above: folder around those given, whose split is meant; None for their own
+        """
         if not all(path.is_dir() for path in self.given):
             return False
-        found = [split(path) for path in self.given]
-        used = {path for one in found for name in parts for path in one[name]}
-        left = [one[part] for one in found]
-        explained = overlap <= used and 2 * len(overlap) > len(used & set(self.recordings))
-        return explained and all(left)
+        try:
+            found = [split(path) for path in self.given] if above is None else [
+                split(above, [path.absolute() for path in find(self.given)])
+            ]  # fmt: skip
+        except (RecordingError, OSError):
+            if above is None:
+                raise
+            return False  # a folder that was not named, with a split.json of another kind
+        used = {path.absolute() for one in found for name in parts for path in one[name]}
+        known = {path.absolute() for path in overlap}
+        chosen = used & {path.absolute() for path in self.recordings}
+        return known <= used and 2 * len(known) > len(chosen) and all(one[part] for one in found)
+
+    def _folders_above(self) -> list[Path]:
+        """Return the folders around those given, the nearest first."""
+        if not self.given:
+            return []
+        folder = Path(commonpath([path.absolute() for path in self.given]))
+        return [*([folder] if len(self.given) > 1 else []), *folder.parents]
 
     def check_untrained(
         self, seen: Identities, trained: Collection[str] | None, engine: str, note: Note
@@ -209,6 +256,7 @@ class SelectedRecordings:
             note(
                 f'warning: {engine} does not name its training episodes, so whether these '
                 'recordings are among them cannot be checked: train and export it again'
+                f'{self.caution}'
             )
             return
         known = frozenset(trained)
@@ -225,9 +273,9 @@ class SelectedRecordings:
             raise CalibrationError(
                 'part-required',
                 f'{engine} does not name its training episodes, and training splits '
-                f'{_first(self.whole)} by hash: select what it left with {self.option} '
-                f'{self.suited or TEST}, or the whole folder with {self.option} {ALL} if the '
-                'engine was not trained on it',
+                f'{_first(self.whole)} by hash: name the folder that training was given and '
+                f'select what it left with {self.option} {self.suited or TEST}, or select the '
+                f'whole folder with {self.option} {ALL} if the engine was not trained on it',
             )
 
     def check_uncalibrated(
@@ -263,7 +311,7 @@ class SelectedRecordings:
 
 def select(
     given: Iterable[Path], part: str | None, suited: str = '', option: str = '--part',
-    note: Note = lambda text: None,
+    note: Note = lambda text: None, task_option: str = '',
 ) -> SelectedRecordings:  # fmt: skip
     """
     Select the recordings of a part of each folder.
@@ -273,6 +321,7 @@ def select(
     :param suited: part that the command should use, one of ``PARTS``; empty for any
     :param option: selects a part, for error texts
     :param note: called with a sentence for each folder of which a part is selected
+    :param task_option: selects a task, for error texts; empty if the command has no such option
     :raises RecordingError: if a folder has no recordings or none of the part, or if a path with
         ``part`` is a recording
     """
@@ -290,7 +339,7 @@ def select(
             found += everything
             if part is None and everything != [path] and _is_hashed(path):
                 whole.append(path)
-    return SelectedRecordings(found, given, suited, option, tuple(whole))
+    return SelectedRecordings(found, given, suited, option, tuple(whole), part, task_option)
 
 
 def _share(path: Path, part: str, option: str, everything: list[Path]) -> list[Path]:

@@ -78,6 +78,7 @@ def check_tables(
         note(
             f'warning: tables in {folder} do not say whether their engine was trained on these '
             'recordings: train and export the engine again, and score them with it'
+            f'{tests.caution}'
         )
 
 
