@@ -23,6 +23,7 @@ from viva_ros.core.detection.thresholds import (
 )
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.split import select
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.run import EvaluationConfig
 from viva_ros.evaluation.summary import of_all
@@ -165,6 +166,33 @@ def test_remedy_of_another_alpha_works_as_printed(
     with raises('evaluation-alpha') as caught:
         main(command)
     (remedy,) = commands_in(str(caught.value))
+    assert calibrate.main(remedy) == 0
+    assert main(command) == 0
+
+
+@pytest.mark.parametrize(
+    ('inside', 'part'), [('tray_lift', 'calibration'), ('calibration/tray_lift', None)]
+)
+def test_remedy_of_another_alpha_selects_the_same_recordings(
+    evaluation_folders, worth_engine_folder, tmp_path: Path, inside: str, part
+) -> None:
+    """The calibration recordings are in a subfolder of the folder that is split."""
+    folder = tmp_path / 'my recs'
+    (folder / inside).mkdir(parents=True)
+    for number in range(32):
+        worth = [-0.5 + (0.018 + 1e-4 * number) * step for step in range(61)]
+        path = folder / inside / f'episode_{number:06d}.mcap'
+        write_recording(path, worth, label=make_label())
+    own_calibration(worth_engine_folder, 0.01)
+    command = [str(evaluation_folders[1]), '--engine', str(worth_engine_folder), '--alpha', '0.5']
+    command += ['--calibration-recordings', str(folder), '--out', str(tmp_path / 'x.json')]
+    command += ['--calibration-part', part] if part else []
+    with raises('evaluation-alpha') as caught:
+        main(command)
+    (remedy,) = commands_in(str(caught.value))
+    args = calibrate.parse(remedy)
+    expected = select([folder], part, 'calibration').recordings
+    assert select(args.recordings, args.part, 'calibration').recordings == expected
     assert calibrate.main(remedy) == 0
     assert main(command) == 0
 

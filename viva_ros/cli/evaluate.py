@@ -122,7 +122,7 @@ def of_engines(config: EvaluationConfig) -> Evaluation:
     tests.check_uncalibrated(testing, used_by(named.values(), sorted(set(tasks.values()))), note)
     rate = config.rate or RATE
     contenders = load_contenders(
-        named, sorted(set(tasks.values())), config.alpha, calibrating.recordings, rate
+        named, sorted(set(tasks.values())), config.alpha, calibrating, rate
     )
     for one in contenders:
         if one.name in named:

@@ -10,7 +10,6 @@ calibration recordings, unless an engine has its own calibration.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from os.path import commonpath
 from pathlib import Path
 from shlex import quote
 from typing import Final
@@ -30,7 +29,7 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import TruthMessage, truth
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.data.split import ALL, CHOICES, identities_of, split
+from viva_ros.data.split import CHOICES, SelectedRecordings, identities_of
 from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
@@ -178,7 +177,7 @@ def load_contenders(
     named: Mapping[str, Path],
     tasks: Sequence[str],
     alpha: float | None,
-    calibrating: Sequence[Path],
+    calibrating: SelectedRecordings,
     rate: float = RATE,
 ) -> list[Contender]:
     """
@@ -202,8 +201,8 @@ def load_contenders(
         for task, engine in engines.items()
         if (found := calibration_of(named[name], task, engine().info.fingerprint, rate))
     }
-    sources = Sources(calibrating, rate, leave_out_failures=True)
-    alpha = _common_alpha(own, named, alpha, sources)
+    sources = Sources(calibrating.recordings, rate, leave_out_failures=True)
+    alpha = _common_alpha(own, named, alpha, calibrating, rate)
     contenders = [
         Contender(name, engines, {
             task: own.get((name, task)) or _thresholds(engine, task, alpha, sources)
@@ -217,7 +216,7 @@ def load_contenders(
 
 def _common_alpha(
     own: Mapping[tuple[str, str], Calibration], named: Mapping[str, Path], alpha: float | None,
-    sources: Sources,
+    calibrating: SelectedRecordings, rate: float,
 ) -> float:  # fmt: skip
     """
     Return the alpha of all calibrations.
@@ -233,7 +232,9 @@ def _common_alpha(
     others = [(named[name], task) for (name, task), one in own.items() if one.alpha != wanted]
     if not others:
         return wanted
-    commands = '; '.join(_command(folder, task, wanted, sources) for folder, task in others)
+    commands = '; '.join(
+        _command(folder, task, wanted, calibrating, rate) for folder, task in others
+    )
     if alpha is None:
         each = ', '.join(
             f'{calibration_file(named[name], task)} has alpha {one.alpha:g}'
@@ -251,14 +252,14 @@ def _common_alpha(
     )
 
 
-def _command(folder: Path, task: str, alpha: float, sources: Sources) -> str:
+def _command(
+    folder: Path, task: str, alpha: float, calibrating: SelectedRecordings, rate: float
+) -> str:
     """Return the command that calibrates an engine for a task on the calibration recordings."""
-    recordings = quote(commonpath(sources.paths)) if sources.paths else 'RECORDINGS'
+    recordings = ' '.join(quote(str(path)) for path in calibrating.given)
     options = f' --warn-alpha {alpha:g}' if alpha > WARN_ALPHA else ''
-    options += f' --rate {sources.rate:g}' if sources.rate != RATE else ''
-    if sources.paths and (folder_of := Path(commonpath(sources.paths))).is_dir():
-        parts, chosen = split(folder_of), set(sources.paths)
-        options += f' --part {next((k for k, v in parts.items() if set(v) == chosen), ALL)}'
+    options += f' --rate {rate:g}' if rate != RATE else ''
+    options += f' --part {calibrating.part}' if calibrating.part else ''
     return (
         f"'viva calibrate {recordings} --leave-out-failures --engine {quote(str(folder))} "
         f"--task {quote(task)} --alpha {alpha:g}{options}'"
