@@ -3,6 +3,8 @@
 """Evaluation of tables equals the evaluation of their engine."""
 
 import json
+import math
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -128,6 +130,39 @@ def test_calibration_of_an_earlier_version_in_a_table_is_refused() -> None:
     before = scored('a.parquet', 0.1, rules={'done_above': 0.8})
     with raises('table-calibration-format', 'a.parquet', 'done_above', 'score again'):
         calibrations_of({Path('r'): before})
+
+
+def test_tables_with_different_calibrations_are_refused() -> None:
+    """Seconds are unknown in both: NaN, as a table stores it."""
+    first, same = (scored(name, 0.1, seconds=math.nan) for name in ('a.parquet', 'b.parquet'))
+    other = scored('c.parquet', 0.1, seconds=math.nan, source='other successes')
+    assert set(calibrations_of({Path('a'): first, Path('b'): same})) == {'tray_lift'}
+    named = 'tray_lift', '2 different', 'a.parquet of r/a', 'c.parquet of r/c', '--calibration'
+    with raises('table-calibrations-differ', *named):
+        calibrations_of({Path('r/a'): first, Path('r/b'): same, Path('r/c'): other})
+    other.header['task'] = 'fold'
+    assert set(calibrations_of({Path('a'): first, Path('c'): other})) == {'tray_lift', 'fold'}
+
+
+def test_tables_of_two_calibrations_are_refused_until_scored_again(
+    tmp_path: Path, places: dict[str, Path], small_engine: Path
+) -> None:
+    """The first calibration has a test recording, and its table is not the last one."""
+    engine, out = ['--engine', str(small_engine)], ['--out', str(places['scored'])]
+    shutil.copy(places['test'] / 'a.mcap', places['calibration'] / 'z.mcap')
+    calibrate = ['calibrate', str(places['calibration']), *engine, '--alpha', '0.3']
+    assert main([*calibrate]) == 0
+    assert main(['score', str(places['test'] / 'a.mcap'), *engine, *out]) == 0
+    (places['calibration'] / 'z.mcap').unlink()
+    assert main([*calibrate]) == 0
+    for name in 'bcd':
+        assert main(['score', str(places['test'] / f'{name}.mcap'), *engine, *out]) == 0
+    command = [str(places['test']), '--scores', str(places['scored'])]
+    command += ['--out', str(tmp_path / 'e.json')]
+    with raises('table-calibrations-differ', places['test'] / 'a.mcap', places['test'] / 'b.mcap'):
+        evaluate_main(command)
+    assert main(['score', str(places['test']), *engine, *out]) == 0  # the remedy
+    assert evaluate_main(command) == 0
 
 
 def test_tables_with_different_alphas_are_refused() -> None:

@@ -7,6 +7,7 @@ Values and alarms come from the tables. Outcomes, events and true progress come 
 in their current state, so that a recording can be labelled after scoring. Images are not read.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -140,8 +141,11 @@ def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
     """
     Return the calibrations of the alarms, by task.
 
-    :raises CalibrationError: if a table was made with a calibration of an earlier format
+    :param tables: of one engine, by recording
+    :raises CalibrationError: if a table was made with a calibration of an earlier format, or
+        tables of one task with different ones
     """
+    _check_one_calibration(tables)
     found = {}
     for table in tables.values():
         try:
@@ -153,6 +157,27 @@ def calibrations_of(tables: Mapping[Path, Scored]) -> dict[str, Calibration]:
                 f'({type(error).__name__}: {error}): calibrate again, then score again',
             ) from error
     return found
+
+
+def _check_one_calibration(tables: Mapping[Path, Scored]) -> None:
+    """
+    Check that the tables of each task have one calibration: alarms of several are no detector.
+
+    :raises CalibrationError: with one table and recording of each calibration
+    """
+    found: dict[str, dict[str, str]] = {}
+    for path, table in tables.items():
+        content = json.dumps(table.header['calibration'], sort_keys=True)
+        of_task = found.setdefault(table.header['task'], {})
+        of_task.setdefault(content, f'{table.path} of {path}')
+    for task, each in found.items():
+        if len(each) > 1:
+            raise CalibrationError(
+                'table-calibrations-differ',
+                f'tables of task {task} were scored with {len(each)} different calibrations: '
+                f'{", ".join(each.values())}: score all recordings again with one (viva score '
+                '--calibration), or delete the tables of the others',
+            )
 
 
 def check_alphas(tables: Sequence[Scored]) -> None:
