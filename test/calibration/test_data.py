@@ -1,13 +1,20 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import math
+import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from support.errors import raises
 from support.recordings import RISING, make_label, write_recording
 
-from viva_ros.calibration.data import Sources, calibrate_engine, is_undisturbed
+from viva_ros.calibration.data import (
+    Sources,
+    calibrate_engine,
+    chosen_recordings,
+    is_undisturbed,
+)
 from viva_ros.cli import score
 from viva_ros.cli.calibrate import main
 from viva_ros.core.detection.rules import RuleSettings
@@ -36,8 +43,30 @@ def test_only_successes_of_the_task_calibrate() -> None:
     assert not is_undisturbed(Label('fold', True, 'none'), 'lift')
 
 
+def successes(folder: Path, count: int) -> list[Path]:
+    return [
+        write_recording(
+            folder / f'{n}.mcap', [at + 1e-3 * n for at in RISING], label=make_label()
+        ) for n in range(count)
+    ]  # fmt: skip
+
+
+def test_copies_of_a_success_are_refused(tmp_path: Path, worth_engine) -> None:
+    """A failed attempt at the same motion is no copy, and a copy has another name and label."""
+    paths = successes(tmp_path, 2)
+    paths += [Path(shutil.copy(paths[0], tmp_path / f'again_{n}.mcap')) for n in range(2)]
+    paths.append(write_recording(tmp_path / 'x.mcap', RISING, label=make_label(True, None)))
+    named = '3 of 5 recordings', f'{paths[2]} of {paths[0]}', f'{paths[4]} of {paths[0]}'
+    with raises('recordings-copied', *named, 'leave the copies out'):
+        calibrate_engine(lambda: worth_engine, 'tray_lift', paths, 0.5, 0.5)
+    write_recording(tmp_path / 'x.mcap', RISING, label=make_label(False, 'slip'))
+    kept = [*paths[:2], paths[4]]
+    chosen = chosen_recordings(Sources(kept, leave_out_failures=True), 'tray_lift', Console())
+    assert list(chosen) == kept[:2]
+
+
 def test_too_few_successes_and_failures_are_refused(tmp_path: Path, worth_engine) -> None:
-    paths = [write_recording(tmp_path / f'{n}.mcap', RISING, label=make_label()) for n in range(3)]
+    paths = successes(tmp_path, 3)
     paths.append(
         write_recording(tmp_path / 'failed.mcap', RISING, label=make_label(success=False))
     )
@@ -49,7 +78,7 @@ def test_too_few_successes_and_failures_are_refused(tmp_path: Path, worth_engine
 
 
 def test_damaged_recordings_are_left_out_by_name(tmp_path: Path, worth_engine, capsys) -> None:
-    paths = [write_recording(tmp_path / f'{n}.mcap', RISING, label=make_label()) for n in range(4)]
+    paths = successes(tmp_path, 4)
     content = bytearray(paths[1].read_bytes())
     content[len(content) // 2] ^= 0xFF  # in an image: the checksum differs
     paths[1].write_bytes(content)
@@ -109,7 +138,7 @@ def test_calibrate_writes_thresholds_to_engine_folder(
 
 
 def test_joint_position_that_is_not_finite_is_refused(tmp_path: Path, worth_engine) -> None:
-    paths = [write_recording(tmp_path / f'{n}.mcap', RISING, label=make_label()) for n in range(2)]
+    paths = successes(tmp_path, 2)
     worth = list(RISING)
     worth[7] = worth[9] = math.nan
     paths.append(write_recording(tmp_path / 'nan.mcap', worth, label=make_label()))
@@ -144,7 +173,8 @@ def test_unreachable_rules_are_printed_with_their_remedy(
 ) -> None:
     command = calibration_command(tmp_path / 'c', worth_engine_folder)
     for number in range(6):  # the lowest value there is, in more than 30 % of the successes
-        write_recording(tmp_path / 'c' / f'x{number}.mcap', [-1.0] * 60, label=make_label())
+        worth = [-1.0] * (60 + number)
+        write_recording(tmp_path / 'c' / f'x{number}.mcap', worth, label=make_label())
     assert main([*command, '--rules', 'drop', 'floor']) == 0
     printed = capsys.readouterr().err
     assert 'warning: the rule floor never raises an alarm: its threshold is 1, its' in printed

@@ -241,6 +241,29 @@ def test_evaluate_refuses_recordings_of_the_calibration(
     assert f'warning: {stored} does not name' in error
 
 
+def test_copies_among_test_recordings_are_refused(
+    tmp_path: Path, hashed: Path, small_engine: Path
+) -> None:
+    """Five copies of one success are not five successes without a false alarm."""
+    engine, scored, test = ['--engine', str(small_engine)], tmp_path / 'scored', tmp_path / 'test'
+    test.mkdir()
+    for name in ('first', 'second', 'third'):
+        shutil.copy(split(hashed)['test'][0], test / f'{name}.mcap')
+    options = ['--alpha', '0.4', '--warn-alpha', '0.5', '--part', 'calibration']
+    assert calibrate([str(hashed), *engine, *options]) == 0
+    assert score([str(test), *engine, '--out', str(scored)]) == 0
+    command = [str(test), '--out', str(tmp_path / 'e.json')]
+    run = ['--calibration-recordings', str(hashed), '--calibration-part', 'train', *engine]
+    pair = f'{test / "second.mcap"} of {test / "first.mcap"}'
+    for source in (run, ['--scores', str(scored)]):
+        with raises('recordings-copied', '2 of 3', pair):
+            evaluate([*command, *source])
+    (test / 'second.mcap').unlink()
+    (test / 'third.mcap').unlink()
+    for source in (run, ['--scores', str(scored)]):
+        assert evaluate([*command, *source]) == 0
+
+
 def test_supervision_refuses_training_recordings(
     tmp_path: Path, hashed: Path, trained_engine: Path
 ) -> None:

@@ -20,7 +20,9 @@ from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import (
     PARTS,
     SelectedRecordings,
+    check_copies,
     check_disjoint,
+    contents_of,
     identities_of,
     select,
     split,
@@ -435,9 +437,12 @@ def test_remedy_finds_a_divided_folder_above(tmp_path: Path) -> None:
         selected.check_untrained(
             seen_of(selected, seen), {str(path) for path in train}, 'mine', print
         )
-    other = {str(path) for path in selected.recordings[:1]}  # one copy is no split
-    with raises('recordings-trained', ': leave them out, or use other recordings'):
-        selected.check_untrained(seen_of(selected, seen), other, 'mine', print)
+    # One copy is no split, whatever the hash of a folder above.
+    others = ': leave them out, or use other recordings, or name the folder that training was'
+    selected = select([tmp_path / 'recs/train/tray'], 'train', 'calibration')
+    with raises('recordings-trained', others):
+        first = {str(selected.recordings[0])}
+        selected.check_untrained(seen_of(selected, seen), first, 'mine', print)
 
 
 def test_part_by_hash_of_unknown_training_is_warned_about(tmp_path: Path) -> None:
@@ -484,6 +489,25 @@ def test_calibration_recordings_are_refused_and_unknown_ones_warned_about(tmp_pa
     rest.check_uncalibrated(seen, {'a.json': None, 'b.json': None}, notes.append)
     assert len(notes) == 1
     assert 'a.json, b.json' in notes[0] and "run 'viva calibrate' again" in notes[0]
+
+
+def test_joined_episode_is_no_copy_of_its_attempt() -> None:
+    """They share the opening, not the whole; one motion with two failures is two episodes."""
+    attempt = slide_episode(1, frames=60)
+    rows = attempt.joints.positions
+    stamps = np.arange(len(rows) + 90) * 20_000_000
+    joints = Joints(stamps, attempt.joints.names, np.concatenate([rows, rows[:90]]))
+    joined = replace(attempt, joints=joints)
+    assert attempt.identities & joined.identities
+    slip = replace(attempt, label=replace(attempt.label, failure='slip'))
+    still = replace(attempt, joints=Joints(joints.stamps[:0], joints.names, rows[:0]))
+    episodes = {Path(name): contents_of([one]) for name, one in (
+        ('attempt', attempt), ('joined', joined), ('slip', slip), ('a', still), ('b', still),
+    )}  # fmt: skip
+    check_copies(episodes)
+    for copy in (replace(attempt, name='x'), replace(attempt, label=None)):
+        with raises('recordings-copied', '1 of 6', 'copies: c of attempt: leave'):
+            check_copies({**episodes, Path('c'): contents_of([copy])})
 
 
 def test_copied_test_recording_is_found_in_the_calibration() -> None:

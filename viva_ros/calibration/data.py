@@ -18,7 +18,7 @@ from viva_ros.data.episode import Episode, Label
 from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.data.split import Identities, identities_of
+from viva_ros.data.split import Identities, check_copies, contents_of, identities_of
 from viva_ros.engine.api import Engine
 from viva_ros.scoring.replay import check_rate
 from viva_ros.scoring.scorer import (
@@ -96,10 +96,10 @@ def chosen_recordings(
 
     No image is decoded.
 
-    :raises CalibrationError: if a recording is a failure or of the training, or a joint position
-        is not finite
+    :raises CalibrationError: if a recording is a failure, of the training, or a copy of another,
+        or a joint position is not finite
     """
-    chosen, failures, seen = {}, [], {}
+    chosen, failures, seen, contents = {}, [], {}, {}
     for path in track(sources.paths, 'reading', console=console):
         recording = open_undamaged(path, console)
         episodes = episodes_of(recording) if recording else []
@@ -110,8 +110,9 @@ def chosen_recordings(
         if recording and labels and all(is_undisturbed(label, task) for label in labels):
             check_numbers(path, episodes)
             check_rate(recording, sources.rate)
-            chosen[path] = seen[path]
+            chosen[path], contents[path] = seen[path], contents_of(episodes)
     sources.check(seen)
+    check_copies(contents)
     if failures and not sources.leave_out_failures:
         raise CalibrationError(
             'calibration-failures',

@@ -9,7 +9,7 @@ the content identities of the episodes, so that a copied or renamed recording is
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
@@ -30,6 +30,8 @@ SHARES: Final = {TRAIN: 0.70, CALIBRATION: 0.15, TEST: 0.15}
 VALIDATION_SHARE: Final = 0.08  # of the training recordings
 SPLIT_FILE: Final = 'split.json'
 NAMED: Final = 5  # recordings in the text of an error
+LEVELS: Final = 3  # folders around the given ones that training may have split
+UNTRAINED: Final = 0.1  # share of its part that training may have left out, such as damaged ones
 
 Identities = Mapping[Path, Collection[str]]  # content identities of each recording
 Note = Callable[[str], object]
@@ -171,13 +173,19 @@ class SelectedRecordings:
     @property
     def caution(self) -> str:
         """Return the condition of a part that was selected by hash; empty if none was."""
-        hashed = [path for path in self.given if path.is_dir() and _is_hashed(path)]
-        if self.part in (None, ALL) or not hashed:
+        if not self._hashed:
             return ''
         return (
             f'; {self.option} {self.part} is what training left only if training was given '
-            f'{_first(hashed)} itself, no folder inside or above it'
+            f'{_first(self._hashed)} itself, no folder inside or above it'
         )
+
+    @property
+    def _hashed(self) -> list[Path]:
+        """Return the folders of which a part was selected by hash."""
+        if self.part in (None, ALL):
+            return []
+        return [path for path in self.given if path.is_dir() and _is_hashed(path)]
 
     def refuse(self, overlap: Collection[Path], engine: str) -> None:
         """
@@ -202,42 +210,47 @@ class SelectedRecordings:
         for part in wanted:
             if self._is_left(part, overlap, parts):
                 return f'{left} with {self.option} {part}'
-        for folder in self._folders_above():
+        for folder, found in self._splits_above(overlap, parts):
             for part in wanted:
-                if self._is_left(part, overlap, parts, folder):
+                if found[part]:
                     task = f' and {self.task_option}' if self.task_option else ''
                     return f'{left}: name {folder} with {self.option} {part}{task}'
-        return 'leave them out, or use other recordings'
+        others = 'leave them out, or use other recordings'
+        return f'{others}, or name the folder that {user} was given' if self._hashed else others
 
-    def _is_left(
-        self, part: str, overlap: set[Path], parts: Collection[str], above: Path | None = None
-    ) -> bool:
-        """
-        Return whether the split explains the overlap, and has a part without overlap.
-
-        :param above: folder around those given, whose split is meant; None for their own
-        """
+    def _is_left(self, part: str, overlap: set[Path], parts: Collection[str]) -> bool:
+        """Return whether the split explains the overlap, and has a part without overlap."""
         if not all(path.is_dir() for path in self.given):
             return False
-        try:
-            found = [split(path) for path in self.given] if above is None else [
-                split(above, [path.absolute() for path in find(self.given)])
-            ]  # fmt: skip
-        except (RecordingError, OSError):
-            if above is None:
-                raise
-            return False  # a folder that was not named, with a split.json of another kind
-        used = {path.absolute() for one in found for name in parts for path in one[name]}
-        known = {path.absolute() for path in overlap}
-        chosen = used & {path.absolute() for path in self.recordings}
-        return known <= used and 2 * len(known) > len(chosen) and all(one[part] for one in found)
+        found = [split(path) for path in self.given]
+        used = {path for one in found for name in parts for path in one[name]}
+        left = [one[part] for one in found]
+        explained = overlap <= used and 2 * len(overlap) > len(used & set(self.recordings))
+        return explained and all(left)
 
-    def _folders_above(self) -> list[Path]:
-        """Return the folders around those given, the nearest first."""
-        if not self.given:
-            return []
+    def _splits_above(
+        self, overlap: set[Path], parts: Collection[str]
+    ) -> Iterator[tuple[Path, dict[str, list[Path]]]]:
+        """
+        Yield the folders around those given whose split explains the overlap, the nearest first.
+
+        A hash explains few recordings by chance, so it must also explain those without overlap.
+        """
+        if not self.given or not all(path.is_dir() for path in self.given):
+            return
+        known, selected = ({path.absolute() for path in paths}
+                           for paths in (overlap, self.recordings))  # fmt: skip
         folder = Path(commonpath([path.absolute() for path in self.given]))
-        return [*([folder] if len(self.given) > 1 else []), *folder.parents]
+        inside = [path.absolute() for path in find(self.given)]
+        for above in [*([folder] if len(self.given) > 1 else []), *folder.parents][:LEVELS]:
+            try:
+                found = split(above, inside)
+            except (RecordingError, OSError):
+                continue  # it was not named: a split.json of something else
+            used = selected & {path for name in parts for path in found[name]}
+            explained = known <= used and len(used) - len(known) <= UNTRAINED * len(used)
+            if explained and (used != selected or is_divided(above)):
+                yield above, found
 
     def check_untrained(
         self, seen: Identities, trained: Collection[str] | None, engine: str, note: Note
@@ -363,6 +376,42 @@ def _share(path: Path, part: str, option: str, everything: list[Path]) -> list[P
 def identities_of(episodes: Iterable[Episode]) -> frozenset[str]:
     """Return the content identities of episodes; those without joint states have none."""
     return frozenset(one for episode in episodes for one in episode.identities)
+
+
+def contents_of(episodes: Iterable[Episode]) -> frozenset[str]:
+    """
+    Return the motion and the failure of whole episodes, equal for copies of a recording.
+
+    The failure is that of the label: simulated episodes of one seed can have the same motion with
+    different failures. Episodes without joint states have no content.
+    """
+    return frozenset(
+        f'{one.identity} {(one.label and one.label.failure) or "none"}'
+        for one in episodes if one.identity
+    )  # fmt: skip
+
+
+def check_copies(contents: Mapping[Path, Collection[str]]) -> None:
+    """
+    Check that no recording is a copy of another: a copy is no further episode.
+
+    :param contents: from ``contents_of``, by recording
+    :raises CalibrationError: with the number of copies, and the first of them with their originals
+    """
+    originals: dict[str, Path] = {}
+    copies: dict[Path, Path] = {}
+    for path, found in contents.items():
+        for one in found:
+            if originals.setdefault(one, path) != path:
+                copies[path] = originals[one]
+    if copies:
+        each = [f'{path} of {original}' for path, original in list(copies.items())[:NAMED]]
+        more = ', ...' if len(copies) > NAMED else ''
+        raise CalibrationError(
+            'recordings-copied',
+            f'{len(copies)} of {len(contents)} recordings are copies: {", ".join(each)}{more}: '
+            'leave the copies out',
+        )
 
 
 def check_disjoint(calibrating: Identities, testing: Identities) -> None:

@@ -21,7 +21,7 @@ from viva_ros.core.errors import CalibrationError, ConfigurationError, Recording
 from viva_ros.core.events import Event, Level
 from viva_ros.data.open import identity, open_recording, resolve
 from viva_ros.data.recorded_messages import truth
-from viva_ros.data.split import Note, SelectedRecordings
+from viva_ros.data.split import Note, SelectedRecordings, check_copies, contents_of
 from viva_ros.evaluation.results import Result, result
 from viva_ros.evaluation.run import labelled
 from viva_ros.scoring.store import Scored, check_engines, find_scored, read_scored, samples_of
@@ -93,9 +93,10 @@ def results_of(
     :param task: task of the recordings; empty for all tasks
     :returns: results by name, and their recordings, in the same order
     :raises RecordingError: if a recording has no outcome or table, or changed after scoring
+    :raises CalibrationError: if a recording is a copy of another
     """
     found: dict[str, list[Result]] = {name: [] for name in tables}
-    judged = []
+    judged, contents = [], {}
     for path in track(paths, 'evaluating', console=Console(stderr=True)):
         recording = open_recording(path)
         episode, label = labelled(recording)
@@ -103,11 +104,13 @@ def results_of(
             continue
         moments = truth(recording)
         judged.append(path)
+        contents[path] = contents_of([episode])
         for name, rows in tables.items():
             table = table_of(rows, path)
             found[name].append(
                 result(episode, label, samples_of(table), alarms_of(table), moments)
             )
+    check_copies(contents)
     return found, judged
 
 

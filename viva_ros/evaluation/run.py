@@ -29,7 +29,13 @@ from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import TruthMessage, truth
 from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.data.split import CHOICES, SelectedRecordings, identities_of
+from viva_ros.data.split import (
+    CHOICES,
+    SelectedRecordings,
+    check_copies,
+    contents_of,
+    identities_of,
+)
 from viva_ros.engine.api import Engine, EngineInfo
 from viva_ros.engine.factory import load
 from viva_ros.evaluation.results import Result, result
@@ -317,11 +323,14 @@ def read_tests(paths: Sequence[Path]) -> dict[Path, LabelledRecording]:
     Read task and content identity of test recordings; no image is decoded.
 
     :raises RecordingError: if a recording has no outcome
+    :raises CalibrationError: if a recording is a copy of another
     """
-    found = {}
+    found, contents = {}, {}
     for path in track(paths, 'reading', console=Console(stderr=True)):
         episode, label = labelled(open_recording(path))
         found[path] = LabelledRecording(label.task, identities_of([episode]))
+        contents[path] = contents_of([episode])
+    check_copies(contents)
     return found
 
 
