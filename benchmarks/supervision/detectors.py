@@ -101,13 +101,14 @@ class Watched:
 
     :param alarms: in order
     :param rested: alarms if the rules pause for a cool-down first, as after a live retry
-    :param begun: alarms if a retry is judged from the end of the way home, without a cool-down
+    :param begun: alarms if a retry is judged from the end of the way home, without a cool-down;
+        None if this time is unknown
     """
 
     case: Case
     alarms: tuple[Event, ...]
     rested: tuple[Event, ...] = ()
-    begun: tuple[Event, ...] = ()
+    begun: tuple[Event, ...] | None = None
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -137,11 +138,14 @@ def watch(watcher: Watcher, case: Case, calibrations: Mapping[str, Calibration])
     alarms = _alarms(calibration, series)
     if case.group != RETRY:
         return Watched(case, alarms)
-    rest, home = (round(at * 1e9) for at in (COOL_DOWN, case.label.times.get(ATTEMPT_TIME, 0.0)))
-    rested, begun = (
-        _alarms(calibration, series.since(case.begin + pause)) for pause in (rest, home)
-    )
-    return Watched(case, alarms, rested, begun)
+    attempt = case.label.times.get(ATTEMPT_TIME)
+
+    def later(at: float) -> tuple[Event, ...]:
+        return _alarms(calibration, series.since(case.begin + round(at * 1e9)))
+
+    return Watched(
+        case, alarms, later(COOL_DOWN), None if attempt is None else later(attempt)
+    )  # fmt: skip
 
 
 def _alarms(calibration: Calibration, series: ValueSeries) -> tuple[Event, ...]:

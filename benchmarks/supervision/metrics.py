@@ -60,9 +60,8 @@ def measures(
             'succeeded, judged from the way home on': _quiet(
                 [one for one in groups[RETRY] if one.case.label.success]
             ),
-            'succeeded, judged from the attempt on': share(
-                sum(bool(one.begun) for one in groups[RETRY] if one.case.label.success),
-                sum(one.case.label.success for one in groups[RETRY]),
+            'succeeded, judged from the attempt on': _begun(
+                [one for one in groups[RETRY] if one.case.label.success]
             ),
         },
     }
@@ -105,3 +104,9 @@ def _quiet(watched: Sequence[Watched]) -> dict[str, Any]:
 
 def _rested(watched: Sequence[Watched]) -> dict[str, Any]:
     return share(sum(bool(one.rested) for one in watched), len(watched))
+
+
+def _begun(watched: Sequence[Watched]) -> dict[str, Any]:
+    """Return the share with an alarm in the attempt, of the retries with a known begin of it."""
+    known = [one.begun for one in watched if one.begun is not None]
+    return share(sum(bool(alarms) for alarms in known), len(known))

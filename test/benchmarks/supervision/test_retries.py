@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.supervision import retries
+from benchmarks.supervision import retries, tables
 from benchmarks.supervision.detectors import Watched, cost, thresholds, watch, watchers
 from benchmarks.supervision.episodes import Case
 from benchmarks.supervision.metrics import measures, share
@@ -222,6 +222,33 @@ def test_rules_pause_for_cool_down_after_retry() -> None:
     again = watch(by_value, case(51, early + late + early, mode='retry_slip'), made)
     assert again.rested[0].stamp > BEGIN + 14 * S  # and this is a second failure
     assert not watch(by_value, case(52, early + late), made).rested  # no retry
+
+
+def test_rows_of_retries_judge_the_way_home_and_the_attempt() -> None:
+    """Four retries succeed: one falls in its attempt; of one the time `attempt` is unknown."""
+    generator = np.random.default_rng(2)
+    by_value = watchers()[1]
+    made = thresholds(by_value, [case(n, rising(generator)) for n in range(40)], 'e', 0.1)
+    home, again = list(np.linspace(0.4, -0.6, 40)), list(np.linspace(-0.3, 0.95, 100))
+    lost = [*again[:60], *[-0.6] * 40]
+    rows = [
+        watch(by_value, case(number, values, success, 'retry_slip', **times), made)
+        for number, (values, success, times) in enumerate([
+            (home + again, True, {'attempt': 4.0}), (home + lost, True, {'attempt': 4.0}),
+            (again, True, {'attempt': 0.0}), (home + again, True, {}),
+            (home + lost, False, {'attempt': 4.0}),
+        ])
+    ]  # fmt: skip
+    assert [bool(one.alarms) for one in rows] == [True, True, False, True, True]
+    assert [one.begun and bool(one.begun) for one in rows] == [(), True, (), None, True]
+    found = measures(rows, made)
+    whole = found['retries']['succeeded, judged from the way home on']
+    assert (whole['hits'], whole['of']) == (3, 4)
+    attempt = found['retries']['succeeded, judged from the attempt on']
+    assert (attempt['hits'], attempt['of']) == (1, 3)
+    columns = [list(column.cells) for column in tables.by_mode(found).columns]
+    row = columns[0].index('retry that succeeded, judged from the attempt on')
+    assert [column[row] for column in columns[1:3]] == ['3', '1 with alarm']
 
 
 def test_value_detects_fall_and_time_counter_does_not() -> None:
