@@ -180,7 +180,9 @@ def test_unreachable_rules_are_printed_with_their_remedy(
     assert 'warning: the rule floor never raises an alarm: its threshold is 1, its' in printed
     found = load(calibration_file(worth_engine_folder, 'tray_lift'))
     assert 'floor' in found.unreachable
-    assert 'calibrate again with other successes' in printed  # no alpha up to .5 does
+    assert 'calibrate again with --rules drop\n' in printed  # no alpha up to .5 does
+    assert 'with an engine whose value rises' in printed  # most reference episodes stand
+    assert 'the rule drop' not in printed  # nor can they fall
 
 
 def test_option_values_of_calibrate_are_checked(worth_engine_folder) -> None:

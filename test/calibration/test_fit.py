@@ -229,18 +229,20 @@ def options_of(text: str) -> dict[str, object]:
 
 
 def check_remedies(made: Calibration, episodes: list[ValueSeries]) -> None:
-    """Try the remedy of each announced rule: afterwards it is not announced."""
+    """Try each option of the remedy: afterwards no rule is announced."""
     settings = {
         'engine': made.engine, 'task': made.task, 'rate': made.rate, 'alpha': made.alpha,
         'warn_alpha': made.warn_alpha,
     }  # fmt: skip
-    for kind, one in made.unreachable.items():
-        text = one.text(kind, made.thresholds[kind].alarm)
-        mended = calibrate(episodes, made.rules, **{**settings, **options_of(text)})
-        assert kind not in mended.unreachable, text
-        assert (kind in mended.thresholds) == (kind in one.rules or not math.isnan(one.alpha))
-        if one.rules:
-            assert not mended.unreachable, text
+    (text,) = made.warnings
+    assert text.count('calibrate again') == 1
+    _, remedy = text.split('calibrate again with ')
+    for option in remedy.split(', or with '):
+        again = {**settings, **options_of(option)}
+        again['choice'] = replace(again['choice'], indexed=bool(made.expected.norms))
+        mended = calibrate(episodes, made.rules, **again)
+        assert not mended.unreachable, text
+        assert len(mended.thresholds) >= len(made.thresholds) - len(made.unreachable), text
 
 
 @pytest.mark.medium
@@ -395,12 +397,73 @@ def test_failures_exceed_every_threshold_that_is_not_announced(kind: str, indexe
         assert reached > made.thresholds[rule].alarm, (rule, reached, made.thresholds, made.rise)
 
 
+def usual(seconds: float = 15.0) -> dict[str, ValueSeries]:
+    """Return failures as long as ``ramp()``: the value falls at half of the time, or stands."""
+    rising = ramp(seconds)
+    half = len(rising.values) // 2
+    fallen = round(RuleSettings().span * 10) + 1  # until all windows are filled
+    at = np.arange(half + fallen) * 0.1
+    falling = np.concatenate([rising.values[:half], np.full(fallen, -1.0)])
+    return {
+        'falls': ValueSeries(np.round(at * S).astype(np.int64), falling),
+        'stands': replace(rising, values=np.full_like(rising.values, rising.values[0])),
+    }
+
+
+def largest_of_kind(made: Calibration, progress: float | None = None) -> dict[str, float]:
+    """Return the largest statistic of each rule in the usual failures that it detects."""
+    found = {}
+    for name, one in usual().items():
+        known = None if progress is None else np.full(len(one.values), progress)
+        found[name] = scores(replace(one, progress=known), made.rules, made.expected)
+    falls, stands = found['falls'], found['stands']
+    return {
+        **{kind: falls[kind] for kind in ('drop', 'no_rise', 'floor')}, 'stall': stands['stall'],
+        'slope': max(falls['slope'], stands['slope']),
+    }  # fmt: skip
+
+
 @pytest.mark.medium
-@pytest.mark.parametrize('kind', ['outliers', 'glitch'])
-def test_remedies_of_calibration_help(kind: str) -> None:
+def test_only_rules_that_failures_of_their_kind_miss_are_announced() -> None:
+    numbers = []
+    for pause in (3.0, 6.0, 9.0, 12.0, 13.5, 16.0, 45.0):
+        made = calibrate(one_pauses(pause), RuleSettings(), **LARGEST_SCORE)
+        reached = largest_of_kind(made)
+        missed = {kind for kind, one in made.thresholds.items() if reached[kind] <= one.alarm}
+        assert set(made.unreachable) == missed, (pause, made.thresholds, reached)
+        numbers.append(len(missed))
+    assert numbers[0] == 0 and numbers[-1] == 5
+
+
+@pytest.mark.medium
+def test_rules_by_progress_are_announced_if_missed_at_any_progress() -> None:
+    numbers = []
+    for pause in (3.0, 9.0, 16.0, 45.0):
+        episodes = [replace(one, progress=np.clip(0.5 + 0.5 * one.values, 0.0, 1.0))
+                    for one in one_pauses(pause)]  # fmt: skip
+        made = calibrate(
+            episodes, RuleSettings(), choice=CalibrationOptions(indexed=True), **LARGEST_SCORE
+        )
+        reached = [largest_of_kind(made, progress) for progress in (0.1, 0.4, 0.6, 0.9)]
+        missed = {
+            kind for kind, one in made.thresholds.items()
+            if max(score[kind] for score in reached) <= one.alarm
+        }  # fmt: skip
+        assert set(made.unreachable) == missed, (pause, made.thresholds, reached)
+        numbers.append(len(missed))
+    assert numbers[0] < numbers[-1]
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize('indexed', [False, True])
+def test_remedies_of_calibration_help(indexed: bool) -> None:
     generator = np.random.default_rng(5)
-    episodes = [synthetic(kind, generator) for _ in range(40)]
-    made = calibrate(episodes, RuleSettings(), engine='e', task='t', rate=5.0, alpha=0.05)
+    episodes = [synthetic('glitch', generator) for _ in range(40)]
+    choice = CalibrationOptions(indexed=indexed)
+    made = calibrate(
+        episodes, RuleSettings(), engine='e', task='t', rate=5.0, alpha=0.05, choice=choice
+    )
+    assert made.unreachable
     check_remedies(made, episodes)
 
 

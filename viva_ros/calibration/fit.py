@@ -13,14 +13,15 @@ largest over time of the smaller of the two. There is no bound on missed failure
 
 The spread has a floor in the unit of the rule. Without it a statistic in steps, whose usual spread
 is 0, makes one larger step an excess of many spreads, which raises the thresholds of all rules. A
-threshold that its statistic cannot reach, or reaches in extreme failures only, is stored as such,
-with a remedy.
+threshold that its statistic cannot reach, or does not reach in a usual failure, is stored as such,
+with one remedy for all such rules.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import combinations
 from typing import Final, TypeVar
 
 import numpy as np
@@ -53,8 +54,8 @@ __all__ = ['ALPHA', 'WARN_ALPHA', 'CalibrationOptions', 'ValueSeries', 'calibrat
 ALPHA: Final = 0.1  # share of successful episodes that may raise an alarm
 WARN_ALPHA: Final = 0.3  # share of successful episodes that may raise a warning
 FIFTH: Final = 5
-HALF: Final = 0.5
 LARGEST_ALPHA: Final = 0.5  # that a remedy proposes
+KEPT: Final = ('drop', 'floor', 'stall')  # rules that a remedy keeps, of sets of equal size
 
 T = TypeVar('T')
 
@@ -185,14 +186,14 @@ def calibrate(
         some = {kind: norms[kind] for kind in used}
         return _thresholds(some, joint(used), found, min(warn_rank, at), at)
 
-    def alone(kind: str, at: int = rank) -> float:
-        return _smallest([score[kind] for score in found], at, norms[kind][0])
+    def alone(kind: str) -> float:
+        return _smallest([score[kind] for score in found], rank, norms[kind][0])
 
     has_success = all(one.has_success for one in episodes)
     limits = Limits(
         {kind: largest_statistic(kind, rules, expected, has_success) for kind in kinds},
-        largest_in_failures(shaping, rules, expected), alone,
-    )  # fmt: skip
+        largest_in_failures(shaping, rules, expected),
+    )
     rise = usual_rise(shaping, rules)
     thresholds = fit(tuple(kinds))
     made = Calibration(
@@ -233,22 +234,14 @@ class Limits:
 
     :param largest: largest value of the statistic, by rule
     :param usual: largest value in a usual failure, by rule; rules without one have no limit
-    :param alone: of a rule and a rank: threshold as the only rule
     """
 
     largest: Mapping[str, float]
     usual: Mapping[str, float]
-    alone: Callable[[str, int], float]
 
-    def of(self, kind: str, rank: int) -> float:
-        """
-        Return the smallest threshold of a rule that is announced.
-
-        It is half way from the threshold as the only rule to the largest value in a usual failure.
-        """
-        alone, usual = self.alone(kind, rank), self.usual.get(kind, math.inf)
-        near = usual if alone >= usual or math.isinf(usual) else alone + HALF * (usual - alone)
-        return min(near, self.largest[kind])
+    def of(self, kind: str) -> float:
+        """Return the smallest threshold of a rule that is announced."""
+        return min(self.usual.get(kind, math.inf), self.largest[kind])
 
 
 Fit = Callable[[tuple[str, ...], int], dict[str, Threshold]]
@@ -256,78 +249,73 @@ Fit = Callable[[tuple[str, ...], int], dict[str, Threshold]]
 
 def _unreachable(made: Calibration, limits: Limits, fit: Fit) -> dict[str, Unreachable]:
     """
-    Return the rules that do not or hardly reach their alarm thresholds, each with a remedy.
+    Return the rules that do not reach their alarm thresholds, with one remedy for all.
 
     :param made: calibration without this result
     :param fit: returns the thresholds of some rules at a rank
     :raises CalibrationError: if no rule of the value, or with 'and' no other rule, can alarm
     """
-    thresholds, blind = made.thresholds, bool(made.blind)
-    above = {
-        kind: limits.largest[kind] <= one.alarm
-        for kind, one in thresholds.items()
-        if one.alarm >= limits.of(kind, made.rank)
-    }
+    thresholds = made.thresholds
+    explained = {kind for kind in thresholds  # whose fault another text names
+                 if made.hardly_rises or (made.blind and RULES[kind].until_done)}  # fmt: skip
+
+    def announced(used: tuple[str, ...], rank: int = made.rank) -> list[str]:
+        of = {kind: one.alarm for kind, one in fit(used, rank).items()}
+        return [
+            kind for kind in used
+            if of[kind] >= limits.largest[kind]
+            or (of[kind] >= limits.of(kind) and kind not in explained)
+        ]  # fmt: skip
+
+    kinds = announced(tuple(thresholds))
+    never = [kind for kind in kinds if thresholds[kind].alarm >= limits.largest[kind]]
+    remedy = _remedy(made, announced) if kinds else ((), math.nan)
     found = {
         kind: Unreachable(
-            limits.largest[kind] if strictly else limits.usual[kind],
-            *_remedy(kind, made, limits, fit), seldom=not strictly,
+            limits.largest[kind] if kind in never else limits.usual[kind],
+            *remedy, seldom=kind not in never,
         )
-        for kind, strictly in above.items()
-        if strictly or not (blind and RULES[kind].until_done)
+        for kind in kinds
     }  # fmt: skip
     groups = [value_rules(), other_rules()] if made.combine == AND else [value_rules()]
     for group in groups:
         used = [kind for kind in group if kind in thresholds]
-        if used and all(above.get(kind) for kind in used):
-            texts = [found[kind].text(kind, thresholds[kind].alarm) for kind in used]
+        if used and set(used) <= set(never):
+            those = replace(made, unreachable={kind: found[kind] for kind in used})
             raise CalibrationError(
-                'calibration-unreachable', f'no rule could raise an alarm: {"; ".join(texts)}'
+                'calibration-unreachable', f'no rule could raise an alarm: {those.unreached}'
             )
     return found
 
 
 def _remedy(
-    kind: str, made: Calibration, limits: Limits, fit: Fit
+    made: Calibration, announced: Callable[..., list[str]]
 ) -> tuple[tuple[str, ...], float]:
     """
-    Return rules and alpha of a calibration without a rule that hardly reaches its threshold.
+    Return the largest set of rules of which none is announced, and the smallest such alpha.
 
-    The first that helps: fewer rules, with this one; the same rules with a larger alpha; the other
-    rules. Each rule less lowers the thresholds of the others.
+    Each rule less lowers the thresholds of the others, so that the set without the announced rules
+    is one of them: the result has at least as many. Of several the one with most of ``KEPT``.
 
-    :returns: no rules if none help, and NaN to keep alpha
+    :param announced: of some rules, and a rank: those that do not reach their thresholds
+    :returns: no rules if none help; NaN if no alpha up to ``LARGEST_ALPHA`` does
     """
     everything = tuple(made.thresholds)
-
-    def dead(used: tuple[str, ...], rank: int = made.rank) -> list[str]:
-        limit = fit(used, rank)
-        return [one for one in used if limit[one].alarm >= limits.of(one, rank)]
+    sides = value_rules(), other_rules()
 
     def useful(used: tuple[str, ...]) -> bool:
-        sides = value_rules(), other_rules()
-        return bool(used) and (made.combine != AND or all(set(used) & {*one} for one in sides))
+        return made.combine != AND or all(set(used) & {*one} for one in sides)
 
-    used = everything
-    while (left := dead(used)) and kind in used:
-        fewer = [one for one in (_without(used, out) for out in used if out != kind)
-                 if useful(one)]  # fmt: skip
-        if not fewer:
+    rules: tuple[str, ...] = ()
+    for count in range(len(everything) - 1, 0, -1):
+        sets = [one for one in combinations(everything, count) if useful(one)]
+        if good := [one for one in sets if not announced(one)]:
+            rules = max(good, key=lambda one: len({*one} & {*KEPT}))
             break
-        used = min(fewer, key=lambda one: (len(dead(one)), fit(one, made.rank)[kind].alarm))
-    if not left:
-        return used, math.nan
     for rank in range(made.rank - 1, math.ceil((made.episodes + 1) * (1.0 - LARGEST_ALPHA)), -1):
-        if kind not in dead(everything, rank):
-            return (), math.ceil((1.0 - rank / (made.episodes + 1)) * 1e3 - 1e-6) / 1e3
-    used = _without(everything, kind)
-    while useful(used) and (left := dead(used)):
-        used = _without(used, left[0])
-    return (used if useful(used) else ()), math.nan
-
-
-def _without(used: tuple[str, ...], out: str) -> tuple[str, ...]:
-    return tuple(kind for kind in used if kind != out)
+        if not announced(everything, rank):
+            return rules, math.ceil((1.0 - rank / (made.episodes + 1)) * 1e3 - 1e-6) / 1e3
+    return rules, math.nan
 
 
 def _check_number(n: int, alpha: float) -> None:

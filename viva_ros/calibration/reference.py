@@ -30,6 +30,11 @@ FAR: Final = 3.0  # standard deviations below the median, from which a final val
 MAD: Final = 1.4826  # standard deviation of a normal distribution, in median absolute deviations
 FAILING: Final = 0.5  # share of a success after which a usual failure begins
 SHAPES: Final = 9  # reference episodes from which usual failures are made, at most
+STANDING, FALLING = 0, 1  # the usual failures
+#: Those that each rule detects. Both for ``slope``: the CUSUM sums a fall and a missing rise.
+FAILURES_OF: Final = {
+    'drop': (FALLING,), 'no_rise': (FALLING,), 'floor': (FALLING,), 'stall': (STANDING,),
+}  # fmt: skip
 
 
 def learn(
@@ -104,7 +109,7 @@ def usual_rise(shaping: Sequence[ValueSeries], rules: RuleSettings) -> tuple[flo
 
 def usual_failures(series: ValueSeries, rules: RuleSettings) -> list[ValueSeries]:
     """
-    Return two failures that are as long as a success, with its values.
+    Return the failures ``STANDING`` and ``FALLING``, as long as a success, with its values.
 
     In one the value does not rise from the start. In the other it falls to the lowest value after
     ``FAILING`` of the time, and stays there until the windows of all rules are filled.
@@ -142,20 +147,38 @@ def largest_in_failures(
     shaping: Sequence[ValueSeries], rules: RuleSettings, expected: Reference
 ) -> dict[str, float]:
     """
-    Return the largest statistic of each rule of the value in a usual failure.
+    Return the largest statistic of each rule of the value in a usual failure of its kind.
 
     It is the median over the episodes that usual failures are made from; infinite without one.
+    A statistic in spreads is at the progress at which it is largest: where a failure begins is not
+    known in advance. Only if the progress follows the value, a value that falls has a known one.
     """
     known = [one for one in shaping if np.isfinite(one.values).any()][:SHAPES]
     reached = [
-        [scores(failure, rules, expected) for failure in usual_failures(one, rules)]
+        [_scores_at_best(failure, rules, expected, follows=kind == FALLING)
+         for kind, failure in enumerate(usual_failures(one, rules))]
         for one in known
-    ]
-    return {
-        kind: float(np.median([max(score[kind] for score in pair) for pair in reached]))
-        if reached else math.inf
-        for kind in value_rules()
-    }  # fmt: skip
+    ]  # fmt: skip
+
+    def largest(kind: str) -> float:
+        of = FAILURES_OF.get(kind, (STANDING, FALLING))
+        return float(np.median([max(pair[one][kind] for one in of) for pair in reached]))
+
+    return {kind: largest(kind) if reached else math.inf for kind in value_rules()}
+
+
+def _scores_at_best(
+    failure: ValueSeries, rules: RuleSettings, expected: Reference, follows: bool
+) -> dict[str, float]:
+    """
+    Return the scores of a failure at the progress at which they are largest.
+
+    :param follows: whether to keep a progress that follows the value
+    """
+    if not expected.norms or (follows and failure.progress is None):
+        return scores(failure, rules, expected)
+    plain, norms = scores(failure, rules, replace(expected, norms={})), expected.norms
+    return {k: norms[k].largest(one) if k in norms else one for k, one in plain.items()}
 
 
 def _final(series: ValueSeries, rules: RuleSettings) -> float:

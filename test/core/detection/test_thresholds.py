@@ -101,16 +101,16 @@ def test_values_at_another_or_unknown_rate_are_refused(rate: float, named: tuple
 
 
 def test_unreachable_rule_is_stored_and_explained_with_its_remedy(tmp_path: Path) -> None:
-    found = {'no_rise': Unreachable(2.0, ('no_rise', 'floor')), 'floor': Unreachable(0.0)}
+    rules = 'drop', 'floor'
+    found = {'no_rise': Unreachable(2.0, rules), 'floor': Unreachable(0.0, rules)}
     limits = {**MADE.thresholds, 'no_rise': Threshold(2.0, 2.35)}
     made = replace(MADE, thresholds=limits, unreachable=found)
     made.save(tmp_path / 'c.json')
     assert load(tmp_path / 'c.json') == made
     assert made.warnings == [
         'the rule no_rise never raises an alarm: its threshold is 2.35, its largest possible '
-        'value 2: calibrate again without the rules that raise it: --rules no_rise floor',
-        'the rule floor never raises an alarm: its threshold is 0.6, its largest possible value '
-        '0: calibrate again with other successes: these reach values that only failures should',
+        'value 2; the rule floor never raises an alarm: its threshold is 0.6, its largest '
+        'possible value 0: calibrate again with --rules drop floor'
     ]
     assert MADE.warnings == []
     both = TaskCalibrations({'tray_lift': made, 'cube': CalibrationError('x', 'damaged')})
@@ -122,7 +122,11 @@ def test_unreachable_rule_is_stored_and_explained_with_its_remedy(tmp_path: Path
     [
         (Unreachable(1.6, ('drop', 'floor'), seldom=True), '--rules drop floor'),
         (Unreachable(1.6, (), 0.152, True), 'again with --alpha 0.152 --warn-alpha 0.152'),
-        (Unreachable(1.6, ('floor',), seldom=True), 'or without the rule: --rules floor'),
+        (
+            Unreachable(1.6, ('floor',), 0.2, True),
+            '--rules floor, or with --alpha 0.2 --warn-alpha 0.2',
+        ),
+        (Unreachable(1.6, seldom=True), 'with other successes'),
     ],
 )
 def test_rule_that_seldom_alarms_is_stored_with_its_remedy(
@@ -143,8 +147,7 @@ def test_rule_that_seldom_alarms_is_stored_with_its_remedy(
     [
         ((-0.5, 0.9), 0.25, ''),  # the rules judge .75 / 1.4 of the rise
         ((-0.5, 0.9), 0.15, 'with --done-above 0.9'),  # .65 / 1.4
-        ((0.4, 0.5), 0.3, 'with --done-above 0.5'),
-        ((0.5, 0.4), 0.6, 'without these rules: --rules drop floor'),
+        ((0.4, 0.52), 0.3, 'with --done-above 0.52'),
     ],
 )
 def test_done_level_below_the_usual_rise_is_announced(
@@ -156,6 +159,29 @@ def test_done_level_below_the_usual_rise_is_announced(
         assert made.warnings == [made.blind]
         judged = f'the rules no_rise judge only values below the done level of {done:.3g}; that of'
         assert made.blind.startswith(judged)
+
+
+@pytest.mark.parametrize('rise', [(0.486, 0.495), (0.5, 0.5), (0.5, 0.4), (-0.4, -0.31)])
+@pytest.mark.parametrize('done', [0.458, 0.495, 0.9])
+def test_value_that_hardly_rises_is_announced_at_any_done_level(
+    rise: tuple[float, float], done: float
+) -> None:
+    made = replace(MADE, rise=rise, expected=Reference(done_above=done))
+    (text,) = made.warnings
+    assert text == (
+        f'the value of successes goes from {rise[0]:.3g} to {rise[1]:.3g}, must rise by at least '
+        '0.1: calibrate again with an engine whose value rises'
+    )
+    assert not replace(made, rise=(-0.4, -0.29), expected=Reference(done_above=0.8)).warnings
+
+
+def test_cap_that_successes_reach_is_named() -> None:
+    found = {'drop': Unreachable(2.0, ('floor',))}
+    made = replace(MADE, unreachable=found, alone={'drop': 2.0}, thresholds={
+        **MADE.thresholds, 'drop': Threshold(1.0, 2.1)
+    })  # fmt: skip
+    assert 'value 2, the cap of its statistic, which successes reach: calib' in made.unreached
+    assert 'the cap' not in replace(made, alone={'drop': 1.9}).unreached
 
 
 def test_file_without_the_usual_rise_is_read(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ CHANGES: Final = {
 }
 RATE_TOLERANCE: Final = 0.05  # relative difference of two rates that count as equal
 JUDGED: Final = 0.5  # share of the usual rise of the value that the rules of the rise must judge
+LEAST_RISE: Final = 0.1  # smallest usual rise of a value that tells success from failure
 OR: Final = 'or'
 AND: Final = 'and'
 REMEDY: Final = "run 'viva calibrate'"
@@ -53,15 +54,14 @@ class Threshold:
 @dataclass(frozen=True)
 class Unreachable:
     """
-    A rule whose statistic does not or hardly reach its alarm threshold.
+    A rule whose statistic does not reach its alarm threshold.
 
     :param largest: largest value that the statistic can take, or takes in a usual failure
-    :param rules: rules of a calibration that remedies it, without this rule if no other choice of
-        rules does; empty if none do, because of the successes of the calibration themselves
-    :param alpha: smallest alpha that remedies it with the same rules; NaN if rules do, or none
-        does
-    :param seldom: whether the threshold is below the largest possible value, but near or above
-        that in a failure as long as the successes of the calibration
+    :param rules: the largest set of rules of a calibration without such a rule; empty if none
+    :param alpha: smallest alpha of a calibration with the same rules without such a rule; NaN if
+        none
+    :param seldom: whether the threshold is below the largest possible value, but not below that
+        in a failure of its kind as long as the successes of the calibration
     """
 
     largest: float
@@ -69,29 +69,29 @@ class Unreachable:
     alpha: float = math.nan
     seldom: bool = False
 
-    def text(self, kind: str, threshold: float) -> str:
-        """Return the fault with its remedy."""
+    def fault(self, kind: str, threshold: float, alone: float = math.nan) -> str:
+        """
+        Return the fault, without its remedy.
+
+        :param alone: threshold of the rule as the only one; NaN if unknown
+        """
         if self.seldom:
             return (
                 f'the rule {kind} seldom raises an alarm: its threshold is {threshold:.3g}, its '
-                f'largest value in a usual failure {self.largest:.3g}: {self._remedy(kind)}'
+                f'largest value in a usual failure {self.largest:.3g}'
             )
         return (
             f'the rule {kind} never raises an alarm: its threshold is {threshold:.3g}, its '
-            f'largest possible value {self.largest:.3g}: {self._remedy(kind)}'
-        )
+            f'largest possible value {self.largest:.3g}'
+        ) + (', the cap of its statistic, which successes reach' if alone >= self.largest else '')
 
-    def _remedy(self, kind: str) -> str:
-        if kind in self.rules:
-            return f'calibrate again without the rules that raise it: {_rules_option(self.rules)}'
+    @property
+    def remedy(self) -> str:
+        """Return the remedy."""
+        options = [_rules_option(self.rules)] if self.rules else []
         if math.isfinite(self.alpha):
-            return f'calibrate again with --alpha {self.alpha:g} --warn-alpha {self.alpha:g}'
-        others = (
-            'calibrate again with other successes: these reach values that only failures should'
-        )
-        return (
-            f'{others}, or without the rule: {_rules_option(self.rules)}' if self.rules else others
-        )
+            options.append(f'--alpha {self.alpha:g} --warn-alpha {self.alpha:g}')
+        return f'calibrate again with {", or with ".join(options or ["other successes"])}'
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Calibration:
     :param expected: reference of successful episodes
     :param alone: alarm threshold of each rule as the only rule, at the same alpha
     :param seconds: mean duration of the successful episodes, s; NaN if unknown
-    :param unreachable: rules that never or seldom raise an alarm
+    :param unreachable: rules that never or seldom raise an alarm; all have the same remedy
     :param rise: usual first and last smoothed value of a success; None if unknown
     :param episode_identities: content identities of all its episodes; None if unknown
     """
@@ -141,31 +141,42 @@ class Calibration:
 
     @property
     def warnings(self) -> list[str]:
-        """Return a text for each rule that never or seldom raises an alarm, with its remedy."""
-        texts = [
-            one.text(kind, self.thresholds[kind].alarm) for kind, one in self.unreachable.items()
-        ]
-        return [*texts, self.blind] if self.blind else texts
+        """Return the faults that the calibration announces, with their remedies."""
+        return [text for text in (self.unreached, self.blind) if text]
+
+    @property
+    def unreached(self) -> str:
+        """Return the rules that never or seldom raise an alarm, with the remedy; '' if none."""
+        faults: dict[str, list[str]] = {}  # by remedy; an earlier file has several
+        for kind, one in self.unreachable.items():
+            text = one.fault(kind, self.thresholds[kind].alarm, self.alone.get(kind, math.nan))
+            faults.setdefault(one.remedy, []).append(text)
+        return '; '.join(f'{"; ".join(texts)}: {remedy}' for remedy, texts in faults.items())
+
+    @property
+    def hardly_rises(self) -> bool:
+        """Return whether the value of successes is known to rise by less than ``LEAST_RISE``."""
+        return self.rise is not None and self.rise[1] - self.rise[0] < LEAST_RISE
 
     @property
     def blind(self) -> str:
-        """Return that the done level is too low for the rules of the rise; '' if it is not."""
-        rules = [kind for kind in self.thresholds if RULES[kind].until_done]
-        if self.rise is None or not rules:
+        """Return that the value hardly rises, or the done level is too low; '' if neither."""
+        if self.rise is None or not any(RULES[kind].of_value for kind in self.thresholds):
             return ''
         (first, last), done = self.rise, self.expected.done_above
-        if last > first and done - first >= JUDGED * (last - first):
+        if self.hardly_rises:
+            return (
+                f'the value of successes goes from {first:.3g} to {last:.3g}, must rise by at '
+                f'least {LEAST_RISE:g}: calibrate again with an engine whose value rises'
+            )
+        rules = [kind for kind in self.thresholds if RULES[kind].until_done]
+        if not rules or done - first >= JUDGED * (last - first):
             return ''
-        what = f'the rules {", ".join(rules)} judge only values below the done level of {done:.3g}'
-        others = [kind for kind in self.thresholds if kind not in rules]
-        if last > first:
-            remedy = f'with --done-above {last:.3g}'
-        elif others:
-            remedy = f'without these rules: {_rules_option(others)}'
-        else:
-            remedy = 'with an engine whose value rises'
-        usual = f'that of successes goes from {first:.3g} to {last:.3g}'
-        return f'{what}; {usual}: calibrate again {remedy}'
+        return (
+            f'the rules {", ".join(rules)} judge only values below the done level of {done:.3g}; '
+            f'that of successes goes from {first:.3g} to {last:.3g}: calibrate again with '
+            f'--done-above {last:.3g}'
+        )
 
     @property
     def alarms_per_hour(self) -> float:
