@@ -20,6 +20,7 @@ from viva_ros.cli.calibrate import main
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import calibration_file, load
 from viva_ros.data.episode import Label
+from viva_ros.scoring.replay import check_rates
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,33 @@ def test_too_few_successes_and_failures_are_refused(tmp_path: Path, worth_engine
         calibrate_engine(lambda: worth_engine, 'tray_lift', paths, 0.1, 0.3)
     with raises('calibration-failures', '1 of 4', 'failed.mcap', '3 are', '--leave-out-failures'):
         calibrate_engine(lambda: worth_engine, 'tray_lift', Sources(paths), 0.1, 0.3)
+
+
+def test_recordings_without_a_success_of_the_task_are_refused(
+    tmp_path: Path, worth_engine
+) -> None:
+    labels = {
+        **{f'failed{n}': make_label(success=False) for n in range(3)},
+        **{f'other{n}': {**make_label(), 'task': 'fold'} for n in range(2)},
+        'retry': make_label(failure='retry_slip'), 'unlabelled': None,
+    }  # fmt: skip
+    paths = [write_recording(tmp_path / f'{name}.mcap', RISING, label=one)
+             for name, one in labels.items()]  # fmt: skip
+
+    def calibrate(some: list[Path]) -> None:
+        calibrate_engine(lambda: worth_engine, 'tray_lift', Sources(some), 0.1, 0.3)
+
+    text = (
+        "none of 3 recordings is a success of the task 'tray_lift'",
+        '(failures: 3): record',
+    )
+    with raises('calibration-no-success', *text):
+        calibrate(paths[:3])
+    with raises('calibration-no-success', "(of the task 'fold': 2): use --task fold, or record"):
+        calibrate(paths[3:5])
+    why = "failures: 3; of the task 'fold': 2; with a retry or recovery: 1; without a label: 1)"
+    with raises('calibration-no-success', why):
+        calibrate(paths)
 
 
 def test_damaged_recordings_are_left_out_by_name(tmp_path: Path, worth_engine, capsys) -> None:
@@ -201,8 +229,21 @@ def test_values_of_a_monitor_at_another_rate_do_not_calibrate(
     path = write_recording(tmp_path / 'm.mcap', RISING, {0: 0.1}, make_label())
     with raises('calibration-episodes', '1 successful'):  # published at 10 Hz
         calibrate_engine(lambda: worth_engine, 'tray_lift', Sources([path]), 0.1, 0.3)
-    with raises('recording-rate', path, 'at 10 Hz, must be at 5 Hz', 'leave'):
+    text = 'at 10 Hz, must be at 5 Hz: use --rate 10, for viva calibrate too, or leave the rec'
+    with raises('recording-rate', path, text):
         calibrate_engine(lambda: worth_engine, 'tray_lift', Sources([path], 5.0), 0.1, 0.3)
+    half = frozenset({5.0})
+    live = {Path('a'): frozenset({10.0}), **{Path(f'{n}'): half for n in range(3)}}
+    each = (
+        'a has the values of a monitor at 10 Hz',
+        '(recordings at 10 Hz: 1; at 5 Hz: 3)',
+    )
+    with raises('recording-rate', *each, 'use --rate 5', 'leave these recordings out'):
+        check_rates(live, 20.0)
+    check_rates({Path('0'): half, Path('without a monitor'): frozenset()}, 5.0)  # the remedy
+    for rates in ({0.0}, {5.0, 10.0}):
+        with raises('recording-rate', 'Hz: leave the recording out'):
+            check_rates({Path('a'): frozenset(rates)}, 20.0)
 
 
 def test_rate_that_the_images_do_not_reach_does_not_calibrate(

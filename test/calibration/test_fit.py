@@ -149,8 +149,23 @@ def test_too_few_episodes_are_refused_with_number_missing() -> None:
 def test_episode_shorter_than_window_is_refused_by_rule() -> None:
     generator = np.random.default_rng(4)
     episodes = [episode(generator, 3.0)] + [episode(generator) for _ in range(29)]
-    with raises('calibration-rule', '1 of 30 episodes', 'no_rise', 'window'):
-        calibrate(episodes, RuleSettings(), engine='e', task='t', rate=5.0)
+    settings = {'engine': 'e', 'task': 't', 'rate': 5.0}
+    with raises('calibration-rule', '1 of 30 episodes', 'no_rise', 'window', '(episode 0)'):
+        calibrate(episodes, RuleSettings(), **settings)
+    names = [f'{number}.mcap' for number in range(30)]
+    quick = [episode(generator, 3.0) if number in (4, 7, 9, 20) else one
+             for number, one in enumerate(episodes)]  # fmt: skip
+    quick[0] = episode(generator)
+    # Those for the statistics first: 4 and 9.
+    named = '4 of 30', '(4.mcap, 9.mcap, 7.mcap, ...): use --rules drop stall slope, or '
+    with raises('calibration-rule', *named) as error:
+        calibrate(quick, RuleSettings(), names=names, **settings)
+    option = str(error.value).split(': use ')[1].split(', or ')[0]
+    made = calibrate(quick, RuleSettings(), **settings, **options_of(option))  # the remedy
+    assert set(made.thresholds) == {'drop', 'stall', 'slope'}
+    only = CalibrationOptions(('no_rise',))
+    with raises('calibration-rule', '(episode 4, episode 9, episode 7, ...): shorten'):
+        calibrate(quick, RuleSettings(), choice=only, **settings)
 
 
 def test_equal_alphas_give_equal_thresholds() -> None:

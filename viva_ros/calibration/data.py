@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Value series of successful episodes, for the calibration of an engine."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 from rich.console import Console
@@ -20,7 +22,7 @@ from viva_ros.data.recording import Recording
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.data.split import Identities, check_copies, contents_of, identities_of
 from viva_ros.engine.api import Engine
-from viva_ros.scoring.replay import check_rate
+from viva_ros.scoring.replay import check_rates, monitor_rates
 from viva_ros.scoring.scorer import (
     RATE,
     ScoredSample,
@@ -70,21 +72,21 @@ class Sources:
 
 def calibration_series(
     sources: Sources, engine: Callable[[], Engine], task: str
-) -> tuple[list[ValueSeries], frozenset[str]]:
+) -> tuple[dict[Path, ValueSeries], frozenset[str]]:
     """
     Score the undisturbed successes of a task.
 
     :param engine: returns the engine for the next recording
-    :returns: the value series, and the content identities of their episodes
-    :raises CalibrationError: if a recording is a failure or of the training, or a joint position
-        is not finite
+    :returns: the value series by recording, and the content identities of their episodes
+    :raises CalibrationError: if a recording is a failure or of the training, no recording is an
+        undisturbed success, or a joint position is not finite
     :raises RecordingError: if a recording has the values of a monitor at another rate, or its
         values are slower than the rate
     """
     console = Console(stderr=True)
     chosen = chosen_recordings(sources, task, console)
-    series = [series_of(_samples(path, sources, engine, task))
-              for path in track(chosen, 'calibrating', console=console)]  # fmt: skip
+    series = {path: series_of(_samples(path, sources, engine, task))
+              for path in track(chosen, 'calibrating', console=console)}  # fmt: skip
     return series, frozenset[str]().union(*chosen.values())
 
 
@@ -97,9 +99,11 @@ def chosen_recordings(
     No image is decoded.
 
     :raises CalibrationError: if a recording is a failure, of the training, or a copy of another,
-        or a joint position is not finite
+        no recording is an undisturbed success, or a joint position is not finite
+    :raises RecordingError: if a recording has the values of a monitor at another rate
     """
-    chosen, failures, seen, contents = {}, [], {}, {}
+    chosen, failures, seen, contents, rates = {}, [], {}, {}, {}
+    left_out: list[list[Label | None] | None] = []
     for path in track(sources.paths, 'reading', console=console):
         recording = open_undamaged(path, console)
         episodes = episodes_of(recording) if recording else []
@@ -109,10 +113,15 @@ def chosen_recordings(
             failures.append(path)
         if recording and labels and all(is_undisturbed(label, task) for label in labels):
             check_numbers(path, episodes)
-            check_rate(recording, sources.rate)
+            rates[path] = monitor_rates(recording)
             chosen[path], contents[path] = seen[path], contents_of(episodes)
+        else:
+            left_out.append(labels if recording else None)
     sources.check(seen)
+    if not chosen:
+        raise _no_success(left_out, task)
     check_copies(contents)
+    check_rates(rates, sources.rate)
     if failures and not sources.leave_out_failures:
         raise CalibrationError(
             'calibration-failures',
@@ -121,6 +130,39 @@ def chosen_recordings(
             'failures out (--leave-out-failures)',
         )
     return chosen
+
+
+def _no_success(
+    recordings: Sequence[Sequence[Label | None] | None], task: str
+) -> CalibrationError:
+    """
+    Return the error that no recording is an undisturbed success of a task.
+
+    :param recordings: labels of the episodes of each recording; None for a damaged one
+    """
+    others = Counter(
+        label.task for labels in recordings for label in labels or () if is_undisturbed(label)
+        if label and label.task != task
+    )  # fmt: skip
+    counts = Counter(_why_left_out(labels, task) for labels in recordings)
+    instead = f'use --task {quote(others.most_common(1)[0][0])}, or ' if others else ''
+    return CalibrationError(
+        'calibration-no-success',
+        f'none of {len(recordings)} recordings is a success of the task {task!r} without a retry '
+        f'or recovery ({"; ".join(f"{why}: {n}" for why, n in counts.items())}): {instead}'
+        'record successes, which set the thresholds',
+    )
+
+
+def _why_left_out(labels: Sequence[Label | None] | None, task: str) -> str:
+    if labels is None:
+        return 'damaged'
+    known = [label for label in labels if label]
+    if not known:
+        return 'without a label'
+    if all(label.task != task for label in known):
+        return f'of the task {known[0].task!r}'
+    return 'failures' if any(not one.success for one in known) else 'with a retry or recovery'
 
 
 def _samples(
@@ -195,7 +237,8 @@ def calibrate_engine(
     others = len(sources.paths) - len(series)
     source = f'{len(series)} successes at {sources.rate:g} Hz, {others} other recordings left out'
     found = calibrate(
-        series, rules or RuleSettings(), engine=fingerprint, task=task, rate=sources.rate,
-        alpha=alpha, warn_alpha=warn_alpha, source=source, choice=choice,
+        list(series.values()), rules or RuleSettings(), engine=fingerprint, task=task,
+        rate=sources.rate, alpha=alpha, warn_alpha=warn_alpha, source=source, choice=choice,
+        names=[str(path) for path in series],
     )  # fmt: skip
     return replace(found, episode_identities=tuple(sorted(identities)))

@@ -55,6 +55,7 @@ ALPHA: Final = 0.1  # share of successful episodes that may raise an alarm
 WARN_ALPHA: Final = 0.3  # share of successful episodes that may raise a warning
 FIFTH: Final = 5
 LARGEST_ALPHA: Final = 0.5  # that a remedy proposes
+NAMED: Final = 3  # episodes in an error, at most
 KEPT: Final = ('drop', 'floor', 'stall')  # rules that a remedy keeps, of sets of equal size
 
 T = TypeVar('T')
@@ -143,6 +144,7 @@ def calibrate(
     warn_alpha: float = WARN_ALPHA,
     source: str = '',
     choice: CalibrationOptions = DEFAULT,
+    names: Sequence[str] = (),
 ) -> Calibration:
     """
     Fit the thresholds of all rules.
@@ -154,6 +156,7 @@ def calibrate(
     :param alpha: share of successful episodes that may raise an alarm, over all rules
     :param warn_alpha: share of successful episodes that may raise a warning, at least alpha
     :param source: description of the episodes
+    :param names: of the episodes, for errors; default: their numbers, from 0
     :raises CalibrationError: if episodes are too few, too short, or lack the inputs of a rule; if
         no rule of the value can reach its threshold
     """
@@ -165,8 +168,9 @@ def calibrate(
     shaped = [scores(one, rules, expected) for one in shaping]
     walked = [list(walk(one, rules, expected)) for one in setting]
     found = [largest_readings(readings) for readings in walked]
+    called = share_out(names or [f'episode {number}' for number in range(len(episodes))])
     lacking = _lacking([*shaping, *setting], [*shaped, *found], rules, expected)
-    kinds = _kinds(choice, lacking, len(episodes), shaped)
+    kinds = _kinds(choice, lacking, [*called[0], *called[1]], shaped)
     norms = {
         kind: usual(
             [score[kind] for score in shaped if math.isfinite(score[kind])],
@@ -332,43 +336,52 @@ def _check_number(n: int, alpha: float) -> None:
 def _lacking(
     series: Sequence[ValueSeries], scored: Sequence[Mapping[str, float]], rules: RuleSettings,
     expected: Reference,
-) -> dict[str, int]:  # fmt: skip
+) -> dict[str, list[int]]:  # fmt: skip
     """
-    Return the number of episodes that are too short for each rule, or lack its inputs.
+    Return the indices of the episodes that are too short for each rule, or lack its inputs.
 
     Without a reading because the task was done is not counted: such an episode raises no alarm.
     """
     never_done = replace(expected, done_above=1.0)
-    counts = dict.fromkeys(RULES, 0)
-    for one, score in zip(series, scored, strict=True):
+    lacking: dict[str, list[int]] = {kind: [] for kind in RULES}
+    for index, (one, score) in enumerate(zip(series, scored, strict=True)):
         missing = [kind for kind in RULES if math.isinf(score[kind])]
         again = scores(one, rules, never_done) if missing else {}
         for kind in missing:
-            counts[kind] += math.isinf(again[kind])
-    return counts
+            if math.isinf(again[kind]):
+                lacking[kind].append(index)
+    return lacking
 
 
 def _kinds(
-    choice: CalibrationOptions, lacking: Mapping[str, int], total: int,
+    choice: CalibrationOptions, lacking: Mapping[str, Sequence[int]], names: Sequence[str],
     shaped: Sequence[Mapping[str, float]],
 ) -> list[str]:  # fmt: skip
     """
     Return the rules with readings; rules without any in the reference episodes are left out.
 
-    :param lacking: number of episodes without the inputs of each rule, of a total
+    :param lacking: indices of the episodes without the inputs of each rule
+    :param names: of all episodes
     :param shaped: scores of the reference episodes
     """
-    kinds: list[str] = []
+    kinds = [
+        kind for kind in RULES
+        if kind in choice.rules and not lacking[kind]
+        and any(math.isfinite(score[kind]) for score in shaped)
+    ]  # fmt: skip
+    groups = [value_rules(), other_rules()] if choice.combine == AND else [RULES.names()]
     for kind in (kind for kind in RULES if kind in choice.rules):
-        if 0 < (short := lacking[kind]) < total:
+        if 0 < len(short := lacking[kind]) < len(names):
+            some = ', '.join(names[index] for index in short[:NAMED])
+            without = all(set(group) & set(kinds) for group in groups)
             raise CalibrationError(
                 'calibration-rule',
-                f'{short} of {total} episodes are too short for the rule {kind}, or lack '
-                'its inputs: leave them out, or shorten the window of the rule',
+                f'{len(short)} of {len(names)} episodes are too short for the rule {kind}, or '
+                f'lack its inputs ({some}{", ..." if len(short) > NAMED else ""}): '
+                + (f'use --rules {" ".join(kinds)}, or ' if without else '')
+                + 'shorten the window of the rule (--set), or leave them out, although without '
+                'quick successes the thresholds of the others are for slow ones only',
             )
-        if not short and any(math.isfinite(score[kind]) for score in shaped):
-            kinds.append(kind)
-    groups = [value_rules(), other_rules()] if choice.combine == AND else [RULES.names()]
     for group in groups:
         if not set(group) & set(kinds):
             raise CalibrationError(

@@ -8,7 +8,8 @@ because live timing is not repeatable. Otherwise the replay simulates the timer 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,15 +78,44 @@ def check_rate(recording: Recording, rate: float) -> None:
 
     :raises RecordingError: if its monitor had another rate, or did not record its rate
     """
-    rates = {round(one.rate, 3) for one in values(recording)}
-    other = next((one for one in rates if not same_rate(one, rate)), None)
-    if other is not None:
-        at = f'at {other:.4g} Hz' if other > 0.0 else 'at a rate that it did not record'
-        raise RecordingError(
-            'recording-rate',
-            f'{recording.path} has the values of a monitor {at}, must be at {rate:.4g} Hz: leave '
-            'the recording out',
-        )
+    check_rates({recording.path: monitor_rates(recording)}, rate)
+
+
+def monitor_rates(recording: Recording) -> frozenset[float]:
+    """Return the rates of the recorded monitor, Hz: 0 if unknown; empty without a monitor."""
+    return frozenset(round(one.rate, 3) for one in values(recording))
+
+
+def check_rates(rates: Mapping[Path, frozenset[float]], rate: float) -> None:
+    """
+    Check that the monitors of recordings had a rate, Hz.
+
+    :param rates: rates of the monitor of each recording
+    :raises RecordingError: if one had another; the text has the number of recordings of each rate
+    """
+    known = {path: found for path, found in rates.items() if found}
+    others = {path: found for path, found in known.items()
+              if not all(same_rate(one, rate) for one in found)}  # fmt: skip
+    if not others:
+        return
+    path, found = next(iter(others.items()))
+    usable = Counter(one for some in others.values() if len(some) == 1 for one in some if one > 0)
+    use = [
+        f'use --rate {one:.4g}, for viva calibrate too, or ' for one, _ in usable.most_common(1)
+    ]
+    counts = Counter(_rates_text(one) for one in known.values())
+    each = f' (recordings {"; ".join(f"{at}: {n}" for at, n in counts.items())})'
+    raise RecordingError(
+        'recording-rate',
+        f'{path} has the values of a monitor {_rates_text(found)}, must be at {rate:.4g} Hz'
+        f'{each if len(known) > 1 else ""}: {"".join(use)}leave '
+        f'{"the recording" if len(others) == 1 else "these recordings"} out',
+    )
+
+
+def _rates_text(rates: frozenset[float]) -> str:
+    texts = [f'at {one:.4g} Hz' if one > 0.0 else 'at an unknown rate' for one in sorted(rates)]
+    return ' and '.join(texts)
 
 
 def check_spacing(path: Path, stamps: Sequence[int], rate: float) -> None:
