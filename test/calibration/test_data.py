@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ from viva_ros.calibration.data import (
     is_undisturbed,
 )
 from viva_ros.cli import score
-from viva_ros.cli.calibrate import main
+from viva_ros.cli.calibrate import main, summary
 from viva_ros.core.detection.rules import RuleSettings
-from viva_ros.core.detection.thresholds import calibration_file, load
+from viva_ros.core.detection.thresholds import Threshold, calibration_file, load
 from viva_ros.data.episode import Label
 from viva_ros.scoring.replay import check_rates
 
@@ -211,6 +212,19 @@ def test_unreachable_rules_are_printed_with_their_remedy(
     assert 'calibrate again with --rules drop\n' in printed  # no alpha up to .5 does
     assert 'with an engine whose value rises' in printed  # most reference episodes stand
     assert 'the rule drop' not in printed  # nor can they fall
+
+
+def test_report_notes_the_rule_for_a_standing_value() -> None:
+    folder = Path(__file__).parents[2] / 'engines' / 'viperx'
+    shipped = load(calibration_file(folder, 'tray_lift'))
+    sharp, blunt = (
+        replace(shipped, thresholds={**shipped.thresholds, 'no_rise': Threshold(one, one)})
+        for one in (-0.1, 0.1)
+    )
+    assert 'note' not in summary(sharp, Path('c.json'))
+    line = 'note: a value that stands raises no alarm of no_rise, whose'
+    assert line in summary(blunt, Path('c.json')) and not blunt.warnings
+    assert blunt.to_dict().keys() == sharp.to_dict().keys()  # it is not stored
 
 
 def test_option_values_of_calibrate_are_checked(worth_engine_folder) -> None:

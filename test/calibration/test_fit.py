@@ -219,6 +219,27 @@ def test_outlier_of_a_rule_in_steps_does_not_move_the_other_rules() -> None:
     assert not made.unreachable
 
 
+def test_smallest_spreads_of_ratio_and_probability_are_in_their_units() -> None:
+    # The forecast is .2 rad off in all episodes: a ratio of 1, as the probability equal in all.
+    def sure(series: ValueSeries) -> ValueSeries:
+        count = len(series.values)
+        return replace(
+            series, success=np.full(count, 0.8), names=('elbow',), horizon=1.0,
+            positions=np.zeros((count, 1)), forecast=np.full((count, 1), 0.2),
+        )  # fmt: skip
+
+    made, plain = (
+        calibrate([sure(one) for one in one_pauses(pause)], RuleSettings(), **LARGEST_SCORE)
+        for pause in (1.8, 0.0)
+    )
+    moved = {kind: one.alarm - plain.thresholds[kind].alarm
+             for kind, one in made.thresholds.items()}  # fmt: skip
+    assert plain.thresholds['forecast_residual'].alarm == pytest.approx(1.0, abs=0.1)
+    assert 0.1 < moved['drop'] < 0.2  # 6 spreads of .03
+    assert moved['floor'] == pytest.approx(moved['drop'])
+    assert moved['forecast_residual'] == pytest.approx(5.0 * moved['drop'])  # of .15
+
+
 def test_smallest_spread_of_an_added_rule_follows_its_unit(monkeypatch) -> None:
     rule = Rule(RULES['drop'].start, unit=50.0)
     monkeypatch.setitem(RULES._loaded, 'drop', rule)

@@ -379,8 +379,8 @@ def _kinds(
                 f'{len(short)} of {len(names)} episodes are too short for the rule {kind}, or '
                 f'lack its inputs ({some}{", ..." if len(short) > NAMED else ""}): '
                 + (f'use --rules {" ".join(kinds)}, or ' if without else '')
-                + 'shorten the window of the rule (--set), or leave them out, although without '
-                'quick successes the thresholds of the others are for slow ones only',
+                + 'shorten the window of the rule (--set), or leave them out, which makes all '
+                'thresholds those of slow successes',
             )
     for group in groups:
         if not set(group) & set(kinds):

@@ -171,6 +171,8 @@ def summary(calibration: Calibration, out: Path, chosen: Sequence[str] = ()) -> 
     left_out = [kind for kind in chosen if kind not in calibration.thresholds]
     if left_out:
         limits.append(f'  left out, no reading in reference episodes: {", ".join(left_out)}')
+    if calibration.standing:
+        limits.append(f'  note: {calibration.standing}')
     low, high = calibration.coverage
     bound = (
         f'at most {calibration.alpha:.0%} of new successes raise an alarm, over all rules: '

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.errors import raises
 
-from viva_ros.core.detection.reference import Reference
+from viva_ros.core.detection.reference import Reference, StatisticScale
 from viva_ros.core.detection.rules import RULES, RuleSettings
 from viva_ros.core.detection.thresholds import (
     Calibration,
@@ -173,6 +173,37 @@ def test_value_that_hardly_rises_is_announced_at_any_done_level(
         '0.1: calibrate again with an engine whose value rises'
     )
     assert not replace(made, rise=(-0.4, -0.29), expected=Reference(done_above=0.8)).warnings
+
+
+@pytest.mark.parametrize(
+    ('alarms', 'note'),
+    [
+        ({'no_rise': -0.01, 'stall': 12.34}, ''),
+        ({'no_rise': 0.0, 'stall': 12.34, 'slope': 0.4}, 'stall detects it after 12.3 s'),
+        ({'no_rise': 0.2, 'slope': 0.4}, 'slope detects it after 8 s'),  # at .05 per s
+        ({'no_rise': 0.2, 'stall': 60.0}, 'no rule of this calibration detects it'),
+        ({'no_rise': 0.2, 'drop': 0.1}, 'no rule of this calibration detects it'),
+        ({'drop': 0.1}, ''),
+    ],
+)
+def test_rule_that_detects_a_standing_value_is_noted(alarms: dict, note: str) -> None:
+    made = replace(MADE, thresholds={kind: Threshold(one, one) for kind, one in alarms.items()})
+    head = 'a value that stands raises no alarm of no_rise, whose threshold is at or above 0: '
+    assert made.standing == (head + note if note else '')
+    low = replace(made, rise=(-0.5, 0.9), expected=Reference(done_above=-0.4))
+    assert not note or low.standing.endswith('no rule of this calibration detects it')
+
+
+def test_standing_value_is_noted_by_progress_too() -> None:
+    scale = StatisticScale((0.5,), (-0.4, -0.2), (0.1, 0.1))
+    stall = StatisticScale((0.5,), (1.0, 2.0), (1.0, 3.0))
+    expected = Reference(norms={'no_rise': scale, 'stall': stall})
+    limits = {'no_rise': Threshold(3.0, 3.0), 'stall': Threshold(4.0, 4.0)}
+    made = replace(MADE, thresholds=limits, expected=expected)
+    assert made.standing == ''  # -.4 + 3 * .1 = -.1 in the first half
+    limits['no_rise'] = Threshold(4.1, 4.1)  # .01
+    made = replace(MADE, thresholds=limits, expected=expected)
+    assert made.standing.endswith('stall detects it after 14 s')  # 2 + 4 * 3 in the second
 
 
 def test_cap_that_successes_reach_is_named() -> None:

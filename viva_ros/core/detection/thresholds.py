@@ -179,6 +179,39 @@ class Calibration:
         )
 
     @property
+    def standing(self) -> str:
+        """
+        Return which rule detects a value that stands, if ``no_rise`` does not; '' if it does.
+
+        No_rise is then a second ``drop``: its statistic is 0 for such a value.
+        """
+        if 'no_rise' not in self.thresholds or min(self._in_unit('no_rise')) < 0.0:
+            return ''
+        kinds = () if self.blind else ('stall', 'slope')
+        after = {kind: max(self._in_unit(kind)) for kind in kinds if kind in self.thresholds}
+        slope, longest = (
+            self.expected.slope,
+            RULES['stall'].largest(self.rules, self.expected, False),
+        )
+        if (seconds := after.get('stall', math.inf)) < longest:
+            found = f'stall detects it after {seconds:.3g} s'
+        elif 'slope' in after and slope > 0.0:
+            found = f'slope detects it after {after["slope"] / slope:.3g} s'
+        else:
+            found = 'no rule of this calibration detects it'
+        return (
+            'a value that stands raises no alarm of no_rise, whose threshold is at or above 0: '
+            f'{found}'
+        )
+
+    def _in_unit(self, kind: str) -> tuple[float, ...]:
+        """Return the alarm threshold of a rule in its unit, in each part of the progress."""
+        alarm, norm = self.thresholds[kind].alarm, self.expected.norms.get(kind)
+        if norm is None:
+            return (alarm,)
+        return tuple(m + alarm * s for m, s in zip(norm.middle, norm.spread, strict=True))
+
+    @property
     def alarms_per_hour(self) -> float:
         """Return the false alarms per hour of successful work, at one alarm per episode."""
         return self.alpha * 3600.0 / self.seconds
