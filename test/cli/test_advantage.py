@@ -245,6 +245,14 @@ def test_positive_steps_without_a_gain_are_told_with_a_remedy_that_helps(
         assert all(a > 0 for a, i in zip(one['advantage'], one['indicator'], strict=True) if i)
 
 
+def test_episode_that_a_person_corrects_throughout_has_labels(tmp_path: Path) -> None:
+    write_scored(tmp_path, 'r', np.linspace(-0.5, 0.5, 30).tolist(), True)
+    spans = tmp_path / 'spans.csv'
+    spans.write_text('recording,episode,begin,end\nr,0,0,2.9\n')
+    assert main([str(tmp_path), '--horizon', '0.5', '--corrections', str(spans)]) == 0
+    assert set(rows(tmp_path, 'r')['indicator']) == {True}
+
+
 @pytest.mark.parametrize(('success', 'told'), [(False, 'no success'), (True, 'no failure')])
 def test_episodes_of_one_outcome_are_told(tmp_path: Path, capsys, success, told: str) -> None:
     write_scored(tmp_path, 'r', np.linspace(-0.5, 0.5, 60).tolist(), success)

@@ -256,14 +256,19 @@ def test_plan_refuses_recordings_that_training_refuses(
         main(command.split())
 
 
+def small_run(folder: Path) -> str:
+    """Write three training and one validation recording; return the options of a run on them."""
+    names = [write_slide(folder / 'r', slide_episode(seed)).name for seed in (1, 2, 3, 4)]
+    parts = {'train': names[:3], 'validation': names[3:]}
+    (folder / 'r/split.json').write_text(json.dumps(parts))
+    lengths = '--vae-steps 3 --video-steps 2 --viva-steps 2 --proprio-steps 0 --batch 2'
+    return f'--recordings {folder / "r"} --out {folder / "run"} --preset tiny {lengths}'
+
+
 def test_plan_of_recordings_equals_the_run_and_starts_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = [write_slide(tmp_path / 'r', slide_episode(seed)).name for seed in (1, 2, 3, 4)]
-    parts = {'train': names[:3], 'validation': names[3:]}
-    (tmp_path / 'r/split.json').write_text(json.dumps(parts))
-    lengths = '--vae-steps 3 --video-steps 2 --viva-steps 2 --proprio-steps 0 --batch 2'
-    command = f'--recordings {tmp_path / "r"} --out {tmp_path / "run"} --preset tiny {lengths}'
+    command = small_run(tmp_path)
     assert main(['--plan', *command.split()]) == 0
     shown = capsys.readouterr()
     assert not (tmp_path / 'run').exists()
@@ -309,11 +314,7 @@ def test_plan_of_recordings_equals_the_run_and_starts_nothing(
 def test_run_that_does_not_fit_on_the_disk_is_refused_before_it_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = [write_slide(tmp_path / 'r', slide_episode(seed)).name for seed in (1, 2, 3, 4)]
-    parts = {'train': names[:3], 'validation': names[3:]}
-    (tmp_path / 'r/split.json').write_text(json.dumps(parts))
-    lengths = '--vae-steps 3 --video-steps 2 --viva-steps 2 --proprio-steps 0 --batch 2'
-    command = f'--recordings {tmp_path / "r"} --out {tmp_path / "run"} --preset tiny {lengths}'
+    command = small_run(tmp_path)
     needed = sum(resources._disk(run_of(parse(command.split())), BLANK, 18, 6).values())
     free = 0.0
     monkeypatch.setattr(

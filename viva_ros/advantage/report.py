@@ -96,18 +96,19 @@ def warnings(content: Mapping[str, Any]) -> list[str]:
                 f'task {task} has no failure among {one["successes"]} episodes: the labels say '
                 'which steps are slow, not what fails. Record failures'
             )
-        if not one['known'] or not one['positive_share'] > one['share_above_0']:
+        share, gains = one['positive_share'], one['share_above_0']
+        if share is None or share <= gains:  # None: all known steps are corrections
             continue
         ends = one['positive_share_by_time_to_end']['failures']
         last = ends['share'][0]
         of_failures = '' if last is None else (
-            f', among them {last:.0%} of those in the last {BIN} s of failures'
+            f' ({last:.0%} in the last {BIN} s of failures)'
         )  # fmt: skip
-        few = math.floor(100 * one['share_above_0']) / 100
+        few = math.floor(100 * gains) / 100
         remedy = f'Use --positive {few}' if few else 'Record more successes'
         found.append(
-            f'task {task}: {one["positive_share"]:.1%} of the steps are positive{of_failures}, '
-            f'but only {one["share_above_0"]:.1%} have an advantage above 0. {remedy}'
+            f'task {task}: {share:.1%} of the steps are positive{of_failures}, but only '
+            f'{gains:.1%} have an advantage above 0. {remedy}'
         )
     return found
 

@@ -26,7 +26,7 @@ from viva_ros.training.config import (
     TrainConfig,
     TrainPlan,
     check_lengths,
-    check_untrained,
+    check_unused_options,
     plan,
 )
 from viva_ros.training.distributed import Hardware
@@ -154,7 +154,7 @@ def run_of(args: argparse.Namespace) -> TrainConfig:
     )
     check_lengths(run, given)
     if not getattr(run.plan, run.last_stage).steps:
-        check_untrained(run, args.learning_rate)
+        check_unused_options(run, args.learning_rate)
     return replace(run, targets=tuple(name for name in NAMES if name in run.targets))
 
 

@@ -296,7 +296,7 @@ def check_lengths(run: TrainConfig, lengths: Mapping[str, int | None]) -> None:
             )
 
 
-def check_untrained(run: TrainConfig, rate: float | None) -> None:
+def check_unused_options(run: TrainConfig, rate: float | None) -> None:
     """
     Refuse options of the last stage in a run that leaves it out: they would have no effect.
 
