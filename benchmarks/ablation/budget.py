@@ -17,7 +17,9 @@ from viva_ros.training.trainer import Schedule
 PLAN: Final = 'plan.json'
 PARTS: Final = ('calibration', 'test')
 #: Settings that no training depends on.
-AFTERWARDS: Final = ('out', 'cache', 'processes', 'repeats', 'alpha', 'test')
+AFTERWARDS: Final = ('out', 'cache', 'values', 'processes', 'repeats', 'alpha', 'test')
+#: What a plan has of one machine only, or of the pixels, which another renderer changes slightly.
+LOCAL: Final = ('recordings', 'moments')
 WARM_UP: Final = 200
 
 
@@ -37,6 +39,7 @@ class Budget:
     :param repeats: number of seeds of the entries that repeat
     :param rate: learning rate of all entries; 0: that of each
     :param test: subfolder of the test recordings
+    :param values: folder of the estimates; None: in ``out``
     """
 
     recordings: Path
@@ -55,6 +58,7 @@ class Budget:
     repeats: int = 1
     rate: float = 0.0
     test: str = 'test'
+    values: Path | None = None
 
     @property
     def shared(self) -> Path:
@@ -113,11 +117,15 @@ class Budget:
         if not plan.keys() <= begun.keys():
             write_atomically(path, json.dumps({**begun, **plan}, indent=1) + '\n')
 
+    def begun(self) -> dict[str, Any]:
+        """Return what the trainings depend on, without what is of this machine only."""
+        plan = json.loads((self.out / PLAN).read_text(encoding='utf-8'))
+        return {name: value for name, value in plan.items() if name not in LOCAL}
+
     def settings(self) -> dict[str, Any]:
         """Return all settings but the folders of the runs, for the report."""
-        kept = {
-            name: value for name, value in asdict(self).items() if name not in ('out', 'cache')
-        }
+        folders = ('out', 'cache', 'values')
+        kept = {name: value for name, value in asdict(self).items() if name not in folders}
         return {**kept, 'recordings': str(self.recordings)}
 
     def _plan(self) -> dict[str, Any]:

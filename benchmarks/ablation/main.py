@@ -21,7 +21,7 @@ import cv2
 import torch
 from rich.console import Console
 
-from benchmarks.ablation import table
+from benchmarks.ablation import table, values
 from benchmarks.ablation.budget import PARTS, Budget
 from benchmarks.ablation.entries import (
     ENTRIES,
@@ -34,7 +34,16 @@ from benchmarks.ablation.entries import (
     entry_of,
     key_of,
 )
-from benchmarks.ablation.measure import Measured, estimate_all, examine, latencies, step_times
+from benchmarks.ablation.measure import (
+    Measured,
+    current,
+    estimate_all,
+    examine,
+    latencies,
+    missing,
+    step_times,
+    wanted,
+)
 from benchmarks.ablation.packs import check_parts, check_tasks, identities_in, pack_part
 from benchmarks.ablation.pooling import Pool, Trainings
 from benchmarks.ablation.train import (
@@ -157,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigurationError(
             'compare-option', f'alpha is {args.alpha}, must be above 0 and below 1'
         )
+    given['values'] = args.values
     budget = Budget(args.recordings, args.out, args.cache or args.out / 'cache', **given)
     if args.smoke:
         budget = replace(budget, **SMOKE)
@@ -181,6 +191,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='Path of the results without suffix: JSON, Markdown, plot (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument('--cache', type=Path, help='Folder of decoded data; default: OUT/cache')
+    parser.add_argument(
+        '--values', type=Path,
+        help='Folder of the estimates: a training whose estimates are there is not repeated; '
+        'default: OUT/values',
+    )  # fmt: skip
     known = ', '.join(entry.name for entry in ENTRIES)
     parser.add_argument(
         '--contenders', default='', help=f'Some of {known}, separated by commas; default: all'
@@ -217,7 +232,8 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     Run all stages that are not finished, and write the report.
 
     :raises RecordingError: if recordings are missing or cannot be read
-    :raises ConfigurationError: if the folder was started with another budget or other data
+    :raises ConfigurationError: if the folder was started with another budget or other data, or
+        estimates are of another budget
     :raises CalibrationError: if training, calibration and test have an episode in common
     """
     for part in (TRAIN, *PARTS):
@@ -226,19 +242,24 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(budget.processes)
     data, _ = gather(budget)
-    budget.keep(moments=data.digest)
-    go = partial(run, processes=budget.processes)
-    seen = go('identities', [Job(part, identities_in, (budget, part)) for part in PARTS])
-    check_parts(seen, checkpointing.identities(data)[TRAIN])
-    learn_frames(budget)
-    go('shared', _shared(budget))
-    check_tasks(budget)
+    learnt = checkpointing.identities(data)[TRAIN]
+    budget.keep(moments=data.digest, episodes=values.digest(learnt))
     keys = [
         key_of(entry, repeat) for entry in entries
         for repeat in range(budget.repeats if entry.repeats else 1)
     ]  # fmt: skip
-    go('training', [_training(budget, key) for key in keys])
-    go('estimating', [Job(key, estimate_all, (budget, key)) for key in keys])
+    for key in keys:
+        current(budget, key)  # refused now if they are of another plan
+    go = partial(run, processes=budget.processes)
+    seen = go('identities', [Job(part, identities_in, (budget, part)) for part in PARTS])
+    check_parts(seen, learnt)
+    learn_frames(budget)
+    go('shared', _shared(budget))
+    check_tasks(budget)
+    of = wanted(budget)
+    left = [key for key in keys if missing(budget, key, of)]
+    go('training', [_training(budget, key) for key in left])
+    go('estimating', [Job(key, estimate_all, (budget, key)) for key in left])
     found = go('evaluating', [Job(key, examine, (budget, key)) for key in (*keys, TIME)])
     rows, effects = joined(found)
     names = [entry.name for entry in entries]

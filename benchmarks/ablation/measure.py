@@ -1,6 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Estimates of each contender on all packed recordings, stored on disk, and their cost."""
+"""Estimates of each contender on all packed recordings, their figures and their cost."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from benchmarks.ablation import values
 from benchmarks.ablation.budget import PARTS, Budget
 from benchmarks.ablation.engine import ModuleEngine, estimates
 from benchmarks.ablation.entries import TIME, TIME_TITLE, entry_of
@@ -22,22 +22,23 @@ from benchmarks.ablation.packs import (
     Pack,
     file_of,
     info_of,
-    is_newer,
     load,
     load_moments,
 )
 from benchmarks.ablation.train import (
-    CHECKPOINT,
     MOTION,
-    folder_of,
+    describe,
+    is_trained,
     material,
     open_module,
     parameters,
 )
+from benchmarks.ablation.values import Estimated, Estimates
 from viva_ros.calibration.data import is_undisturbed
 from viva_ros.calibration.fit import WARN_ALPHA, calibrate
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
+from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import Observation
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
@@ -56,55 +57,88 @@ KEPT: Final = ('value', 'progress', 'success')
 WARM: Final = 3
 
 
-def estimate_all(budget: Budget, name: str) -> None:
-    """
-    Estimate all moments of the calibration and test recordings.
+Wanted = Mapping[str, Moments]  # by ``name_of``
 
-    Estimates of packs and weights that have not changed since are kept, also of other parts.
-    """
-    found = current_values(budget, name)
+
+def wanted(budget: Budget) -> dict[str, Moments]:
+    """Return the moments of the calibration and test recordings, which must be packed."""
     paths = [path for part in PARTS for path in budget.paths(part)]
-    missing = [path for path in paths if file_of(budget, path).stem not in found]
-    if not missing:
+    return {name_of(budget, path): load_moments(file_of(budget, path), path) for path in paths}
+
+
+def name_of(budget: Budget, path: Path) -> str:
+    """Return the name of a recording in a file of estimates."""
+    return path.relative_to(budget.recordings).with_suffix('').as_posix()
+
+
+def missing(budget: Budget, key: str, of: Wanted) -> list[str]:
+    """
+    Return the recordings that a training has no estimates of.
+
+    :raises ConfigurationError: if there are estimates of another plan
+    """
+    found = current(budget, key)
+    kept = {} if found is None else found.recordings
+    return [
+        name for name, seen in of.items()
+        if name not in kept or kept[name].identities != seen.identities
+    ]  # fmt: skip
+
+
+def current(budget: Budget, key: str) -> Estimates | None:
+    """
+    Return the estimates of a training; None without any, or of other weights than those here.
+
+    :raises ConfigurationError: if they are of another plan
+    """
+    file = values_file(budget, key)
+    if not file.is_file():
+        return None
+    found = values.read(file)
+    plan, was = budget.begun(), found.about['plan']
+    changed = [name for name in sorted({*plan, *was}) if plan.get(name) != was.get(name)]
+    if changed:
+        before, now = ({name: one.get(name) for name in changed} for one in (was, plan))
+        raise ConfigurationError(
+            'compare-values',
+            f'{file} has estimates of {before}, this run has {now}: choose another --values',
+        )
+    if is_trained(budget, key) and describe(budget, key)['sha256'] != found.about['weights']:
+        return None
+    return found
+
+
+def estimate_all(budget: Budget, key: str) -> None:
+    """
+    Estimate all moments of the calibration and test recordings, unless that is done.
+
+    Estimates of other recordings by the same weights are kept.
+    """
+    of = wanted(budget)
+    lacking = missing(budget, key, of)
+    if not lacking:
         return
     shared = material(budget)
-    module, _ = open_module(name, budget, shared)
-    for path in missing:
-        seen = load(file_of(budget, path), path)
+    module, fingerprint = open_module(key, budget, shared)
+    before = current(budget, key)
+    found = {} if before is None else dict(before.recordings)
+    for name in lacking:
+        seen = load(file_of(budget, of[name].path), of[name].path)
         given = estimates(module, seen, shared.config.tasks.index(seen.moments.task))
-        found[file_of(budget, path).stem] = {key: given[key] for key in KEPT if key in given}
-    columns = {f'{stem}/{key}': v for stem, given in found.items() for key, v in given.items()}
-    target = values_file(budget, name)
-    temporary = target.with_suffix('.part.npz')
-    np.savez(temporary, **columns)  # type: ignore[arg-type]
-    temporary.replace(target)
-
-
-def current_values(budget: Budget, name: str) -> dict[str, dict[str, NDArray[np.floating]]]:
-    """Read the estimates, as ``values_of``, that are newer than the weights and their packs."""
-    target = values_file(budget, name)
-    if not is_newer(target, folder_of(budget, name) / CHECKPOINT / checkpoint.WEIGHTS):
-        return {}
-    packs = budget.shared / 'packs'
-    return {
-        stem: given for stem, given in values_of(budget, name).items()
-        if (packs / f'{stem}.npz').is_file() and is_newer(target, packs / f'{stem}.npz')
+        kept = {output: given[output] for output in KEPT if output in given}
+        found[name] = Estimated(seen.moments.identities, kept)
+    content = describe(budget, key)
+    about = {
+        'training': key, 'plan': budget.begun(), 'fingerprint': fingerprint,
+        'weights': content['sha256'], 'parameters': parameters(module),
+        'seconds': content['provenance']['seconds'],
     }  # fmt: skip
+    values.write(values_file(budget, key), Estimates(about, found))
 
 
-def values_file(budget: Budget, name: str) -> Path:
-    """Return the file of the estimates of one contender."""
-    return folder_of(budget, name) / 'values.npz'
-
-
-def values_of(budget: Budget, name: str) -> dict[str, dict[str, NDArray[np.floating]]]:
-    """Read the estimates: by the stem of the file of a pack, then by output."""
-    found: dict[str, dict[str, NDArray[np.floating]]] = {}
-    with np.load(values_file(budget, name), allow_pickle=False) as content:
-        for key in content.files:
-            stem, _, output = key.rpartition('/')
-            found.setdefault(stem, {})[output] = content[key]
-    return found
+def values_file(budget: Budget, key: str) -> Path:
+    """Return the file of the estimates of one training."""
+    return (budget.values or budget.out / 'values') / f'{key}.npz'
 
 
 def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dict[str, float]:
@@ -120,8 +154,11 @@ def latencies(budget: Budget, names: Sequence[str], rounds: int = ROUNDS) -> dic
     base = checkpoint.read(budget.shared / MOTION).model
     engines = {}
     for name in names:
-        module, mark = open_module(name, budget, shared)
-        info = info_of(base, mark, 'pytorch')
+        module = (
+            open_module(name, budget, shared)[0] if is_trained(budget, name)
+            else entry_of(name)[0].build(shared).module.eval()  # as fast with other weights
+        )  # fmt: skip
+        info = info_of(base, '', 'pytorch')
         engines[name] = ModuleEngine(module, info, seen.moments.task)
     times: dict[str, list[float]] = {name: [] for name in engines}
     for turn in range(WARM + rounds):
@@ -165,7 +202,7 @@ def observe(seen: Pack, row: int, model: ViVa) -> Observation:
     return Observation(images, joints, {'joint_states': int(seen.moments.stamps[0])})
 
 
-Values = Callable[[Moments], Given]
+Outputs = Callable[[Moments], Given]
 
 
 @dataclass(frozen=True)
@@ -191,15 +228,15 @@ def moments(budget: Budget, part: str) -> Iterator[Moments]:
 
 
 def judged(
-    budget: Budget, fingerprint: str, values: Values, alarming: Values | None = None
+    budget: Budget, fingerprint: str, outputs: Outputs, alarming: Outputs | None = None
 ) -> Judged:
     """
     Calibrate and test one contender.
 
-    :param values: outputs at the moments of a recording that have an observation
-    :param alarming: outputs for the alarms; default: ``values``
+    :param outputs: at the moments of a recording that have an observation
+    :param alarming: outputs for the alarms; default: ``outputs``
     """
-    alarming = alarming or values
+    alarming = alarming or outputs
     thresholds = calibrated(budget, fingerprint, alarming)
     results: dict[str, list[Result]] = {task: [] for task in thresholds}
     for seen in moments(budget, 'test'):
@@ -208,22 +245,22 @@ def judged(
         assert episode.label is not None  # packs exist only for recordings with an outcome
         samples = seen.samples(alarming(seen))
         alarms = rule_alarms(judge(samples, thresholds[seen.task]))
-        if alarming is not values:
-            samples = seen.samples(values(seen))
+        if alarming is not outputs:
+            samples = seen.samples(outputs(seen))
         ground_truth = truth(recording)
         found = result(episode, episode.label, samples, alarms, ground_truth)
         results[seen.task].append(found)
     return Judged(results, thresholds)
 
 
-def calibrated(budget: Budget, fingerprint: str, values: Values) -> dict[str, Calibration]:
+def calibrated(budget: Budget, fingerprint: str, outputs: Outputs) -> dict[str, Calibration]:
     """Set the thresholds of each task."""
     scored: dict[str, list[list[ScoredSample]]] = {}
     for seen in moments(budget, 'calibration'):
         if any(
             is_undisturbed(episode.label) for episode in episodes_of(open_recording(seen.path))
         ):
-            scored.setdefault(seen.task, []).append(seen.samples(values(seen)))
+            scored.setdefault(seen.task, []).append(seen.samples(outputs(seen)))
     return {
         task: calibrate(
             [series_of(samples) for samples in rows], RuleSettings(), engine=fingerprint,
@@ -275,16 +312,16 @@ def examine(budget: Budget, name: str) -> Measured:
     if name == TIME:
         return examine_time(budget)
     entry, _ = entry_of(name)
-    found = values_of(budget, name)
-    module, fingerprint = open_module(name, budget, material(budget))
-    schedule = budget.schedule(entry)
-    content = checkpoint.read_description(folder_of(budget, name) / CHECKPOINT)
-    tested = judged(budget, fingerprint, lambda seen: found[file_of(budget, seen.path).stem])
+    found = values.read(values_file(budget, name))
+    schedule, about = budget.schedule(entry), found.about
+    tested = judged(
+        budget, about['fingerprint'],
+        lambda seen: found.recordings[name_of(budget, seen.path)].given,
+    )  # fmt: skip
     row = {
-        'title': entry.title, 'fingerprint': fingerprint, 'parameters': parameters(module),
-        'steps': schedule.steps, 'batch': schedule.batch,
-        'seconds': content['provenance']['seconds'],
-        **measured(tested),
+        'title': entry.title, 'fingerprint': about['fingerprint'],
+        'parameters': about['parameters'], 'steps': schedule.steps, 'batch': schedule.batch,
+        'seconds': about['seconds'], **measured(tested),
     }  # fmt: skip
     return Measured(row, tested.everything)
 

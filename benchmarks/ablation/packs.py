@@ -46,12 +46,14 @@ class Moments:
 
     :param stamps: of all, (M,) int64, ns
     :param reasons: why a moment is unknown; empty if it has an observation, (M,)
+    :param identities: content identities of the episodes of the recording, sorted
     """
 
     path: Path
     task: str
     stamps: NDArray[np.int64]
     reasons: list[str]
+    identities: tuple[str, ...] = ()
 
     def samples(self, given: Given) -> list[ScoredSample]:
         """Return the samples of estimates of the moments that have an observation."""
@@ -101,7 +103,8 @@ def pack(path: Path, model: ViVa) -> Pack:
     :raises RecordingError: if its outcome is unknown
     """
     recording, info = open_recording(path), info_of(model, '', 'pack')
-    label = episodes_of(recording)[0].label
+    episodes = episodes_of(recording)
+    label = episodes[0].label
     if label is None:
         raise RecordingError(
             'compare-outcome', f'{path} has no outcome: leave it out, or label it'
@@ -118,7 +121,8 @@ def pack(path: Path, model: ViVa) -> Pack:
             'compare-moments', f'{path} has no moment with all cameras and joints: leave it out'
         )
     images, proprio = (np.concatenate(column) for column in zip(*seen, strict=True))
-    moments = Moments(path, label.task, np.array(stamps, dtype=np.int64), reasons)
+    content = tuple(sorted(identities_of(episodes)))
+    moments = Moments(path, label.task, np.array(stamps, dtype=np.int64), reasons, content)
     return Pack(moments, images, encode(model, images), proprio)
 
 
@@ -152,8 +156,8 @@ def is_current(file: Path, path: Path, weights: Path) -> bool:
     """
     Return whether a pack is of a recording and an encoder as they are now.
 
-    It must be newer than both. A pack that names no source, of an earlier version, is judged by
-    its time alone.
+    It must be newer than both. A pack of an earlier version, without what it is of, is not
+    current.
 
     :param path: of the recording
     :param weights: of the encoder
@@ -162,8 +166,8 @@ def is_current(file: Path, path: Path, weights: Path) -> bool:
     if not all(is_newer(file, than) for than in (FORMATS[ref.format].file(ref), weights)):
         return False
     with np.load(file, allow_pickle=False) as content:
-        source = identity(ref)
-        return bool(json.loads(str(content['note'])).get('source', source) == source)
+        note = json.loads(str(content['note']))
+        return 'identities' in note and note.get('source') == identity(ref)
 
 
 def is_newer(file: Path, than: Path) -> bool:
@@ -219,6 +223,7 @@ def save(seen: Pack, file: Path) -> None:
     moments = seen.moments
     note: dict[str, Any] = {'task': moments.task, 'reasons': moments.reasons}
     note['source'] = identity(resolve(moments.path))
+    note['identities'] = moments.identities
     temporary = file.with_suffix('.part.npz')
     np.savez(
         temporary, note=np.array(json.dumps(note)), stamps=moments.stamps, images=seen.images,
@@ -242,4 +247,5 @@ def load_moments(file: Path, path: Path) -> Moments:
     """Read the moments without their observations."""
     with np.load(file, allow_pickle=False) as content:
         note = json.loads(str(content['note']))
-        return Moments(path, note['task'], content['stamps'], note['reasons'])
+        about = note['task'], content['stamps'], note['reasons'], tuple(note['identities'])
+        return Moments(path, *about)

@@ -150,6 +150,11 @@ def is_trained(budget: Budget, name: str) -> bool:
     return (folder_of(budget, name) / CHECKPOINT / checkpoint.DESCRIPTION).is_file()
 
 
+def describe(budget: Budget, name: str) -> dict[str, Any]:
+    """Return the description of the checkpoint of a trained contender."""
+    return checkpoint.read_description(folder_of(budget, name) / CHECKPOINT)
+
+
 def train(budget: Budget, name: str) -> None:
     """Train a contender, unless it is trained already; continue an interrupted training."""
     if is_trained(budget, name):

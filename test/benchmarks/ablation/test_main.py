@@ -15,13 +15,13 @@ from support.errors import raises
 from support.slides import slide_episode, write_slide
 from torch import nn
 
-from benchmarks.ablation import measure, table
+from benchmarks.ablation import measure, table, values
 from benchmarks.ablation.baseline import Material
 from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.engine import ModuleEngine, estimates
 from benchmarks.ablation.entries import ENTRIES, Entry
 from benchmarks.ablation.main import Job, add_costs, main, run
-from benchmarks.ablation.measure import elapsed, observe, values_of
+from benchmarks.ablation.measure import elapsed, observe
 from benchmarks.ablation.packs import (
     Moments,
     Pack,
@@ -43,6 +43,7 @@ from benchmarks.ablation.train import (
     seeds_of,
     write,
 )
+from benchmarks.ablation.values import Estimated, Estimates
 from viva_ros.data.episode import Episode
 from viva_ros.model import checkpoint
 from viva_ros.model.viva import ViVa
@@ -242,7 +243,7 @@ def test_pack_of_a_changed_recording_or_encoder_is_not_current(
     assert not is_current(file, path, weights)
 
 
-def test_pack_of_an_earlier_version_is_read(tiny_viva: ViVa, tmp_path: Path) -> None:
+def test_pack_of_an_earlier_version_is_not_current(tiny_viva: ViVa, tmp_path: Path) -> None:
     path = write_slide(tmp_path / 'r', slide_episode(4, frames=20))
     weights, file = tmp_path / 'model.safetensors', tmp_path / 'pack.npz'
     weights.touch()
@@ -250,54 +251,131 @@ def test_pack_of_an_earlier_version_is_read(tiny_viva: ViVa, tmp_path: Path) -> 
     with np.load(file) as content:
         columns = dict(content)
     note = json.loads(str(columns['note']))
-    del note['source']
-    np.savez(file, **{**columns, 'note': np.array(json.dumps(note))})
-    later(file, path)
-    assert is_current(file, path, weights)
-    assert load(file, path).moments.task == 'slide'
+    for name in ('source', 'identities'):
+        less = {key: value for key, value in note.items() if key != name}
+        np.savez(file, **{**columns, 'note': np.array(json.dumps(less))})
+        later(file, path)
+        assert not is_current(file, path, weights)
 
 
-def test_estimates_are_kept_until_their_pack_or_the_weights_change(
-    tiny_viva: ViVa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Estimating:
+    """A comparison of one recording in each part, whose estimates are numbered."""
+
+    def __init__(self, folder: Path, viva: ViVa, monkeypatch: pytest.MonkeyPatch) -> None:
+        seeds = {'calibration': 1, 'development': 2, 'test': 3}
+        self.paths = {
+            part: write_slide(folder / 'r' / part, slide_episode(seed, frames=20))
+            for part, seed in seeds.items()
+        }
+        self.budget = Budget(
+            folder / 'r', folder / 'out', folder, test='development', values=folder / 'values'
+        )
+        self.budget.keep(moments='a', episodes='b')
+        self._viva, self._estimated = viva, list[Path]()
+        (self.budget.shared / 'packs').mkdir(parents=True)
+        for part in self.paths:
+            self.pack(part)
+        monkeypatch.setattr(measure, 'material', lambda _: viva)
+        monkeypatch.setattr(measure, 'open_module', lambda *_: (nn.Linear(1, 2), '0' * 16))
+        monkeypatch.setattr(measure, 'estimates', self._estimate)
+        self.train('1' * 64)
+
+    def pack(self, part: str) -> None:
+        path = self.paths[part]
+        save(pack(path, self._viva), file_of(self.budget, path))
+
+    def train(self, digest: str) -> None:
+        folder = self.budget.out / 'viva' / 'checkpoint'
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {'format': 1, 'kind': 'viva', 'sha256': digest, 'provenance': {'seconds': 5.0}}
+        (folder / 'model.json').write_text(json.dumps(content))
+
+    def _estimate(self, module: None, seen: Pack, task: int) -> dict[str, Any]:
+        self._estimated.append(seen.moments.path)
+        return {'value': np.full(len(seen.images), -0.12345 * len(self._estimated))}
+
+    def estimated(self, test: str) -> list[str]:
+        """Return the parts that are estimated."""
+        self._estimated.clear()
+        budget = replace(self.budget, test=test)
+        measure.estimate_all(budget, 'viva')
+        assert not measure.missing(budget, 'viva', measure.wanted(budget))
+        return [part for part, path in self.paths.items() if path in self._estimated]
+
+
+@pytest.fixture
+def estimating(tiny_viva: ViVa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Estimating:
+    return Estimating(tmp_path, tiny_viva, monkeypatch)
+
+
+def test_estimates_are_kept_until_a_recording_or_the_weights_change(
+    estimating: Estimating, tiny_viva: ViVa
 ) -> None:
-    seeds = {'calibration': 1, 'development': 2, 'test': 3}
-    folders = {part: tmp_path / 'r' / part for part in seeds}
-    paths = {
-        part: write_slide(folders[part], slide_episode(seed, frames=20))
-        for part, seed in seeds.items()
-    }  # fmt: skip
-    budget = Budget(tmp_path / 'r', tmp_path / 'out', tmp_path, test='development')
-    (budget.shared / 'packs').mkdir(parents=True)
-    weights = budget.out / 'viva' / 'checkpoint' / 'model.safetensors'
-    weights.parent.mkdir(parents=True)
-    weights.touch()
-    for path in paths.values():
-        save(pack(path, tiny_viva), file_of(budget, path))
-    estimated: list[Path] = []
+    assert estimating.estimated('development') == ['calibration', 'development']
+    assert estimating.estimated('test') == ['test']
+    assert estimating.estimated('development') == []
+    estimating.pack('development')  # again, with the same content
+    assert estimating.estimated('development') == []
+    other = write_slide(estimating.budget.out / 'other', slide_episode(5, frames=25))
+    estimating.paths['development'].write_bytes(other.read_bytes())
+    estimating.pack('development')
+    assert estimating.estimated('test') == []
+    assert estimating.estimated('development') == ['development']
+    estimating.train('2' * 64)
+    assert estimating.estimated('test') == ['calibration', 'test']
+    found = values.read(estimating.budget.values / 'viva.npz')
+    assert len(found.recordings) == 2  # none of the earlier weights
 
-    def estimate(module: None, seen: Pack, task: int) -> dict[str, Any]:
-        estimated.append(seen.moments.path)
-        return {'value': np.full(len(seen.images), float(len(estimated)))}
 
-    monkeypatch.setattr(measure, 'material', lambda _: tiny_viva)
-    monkeypatch.setattr(measure, 'open_module', lambda *_: (None, ''))
-    monkeypatch.setattr(measure, 'estimates', estimate)
+def test_estimates_of_another_machine_need_no_weights(estimating: Estimating) -> None:
+    estimating.estimated('test')
+    (estimating.budget.out / 'viva' / 'checkpoint' / 'model.json').unlink()
+    moved = replace(estimating.budget, out=estimating.budget.out / 'new', test='test')
+    moved.keep(moments='rendered a little differently', episodes='b')
+    for part in ('calibration', 'test'):
+        path = estimating.paths[part]
+        (moved.shared / 'packs').mkdir(parents=True, exist_ok=True)
+        file_of(moved, path).write_bytes(file_of(estimating.budget, path).read_bytes())
+    assert measure.missing(moved, 'viva', measure.wanted(moved)) == []
 
-    def estimate_part(part: str) -> list[Path]:
-        estimated.clear()
-        measure.estimate_all(replace(budget, test=part), 'viva')
-        later(measure.values_file(budget, 'viva'), weights, 60.0)
-        return list(estimated)
 
-    assert estimate_part('development') == [paths['calibration'], paths['development']]
-    assert estimate_part('test') == [paths['test']]
-    assert estimate_part('development') == []
-    later(file_of(budget, paths['development']), weights, 120.0)  # packed again
-    assert estimate_part('test') == []
-    assert estimate_part('development') == [paths['development']]
-    later(weights, measure.values_file(budget, 'viva'))  # trained again
-    assert estimate_part('test') == [paths['calibration'], paths['test']]
-    assert len(measure.values_of(budget, 'viva')) == 2  # none of the earlier weights
+def test_estimates_of_another_plan_are_refused(estimating: Estimating) -> None:
+    estimating.estimated('test')
+    for changed, code in (({'steps': 9}, "{'steps': 9}"), ({'episodes': 'c'}, "'c'}")):
+        plan = {'moments': 'a', 'episodes': 'b'}
+        known = {name: value for name, value in changed.items() if name in plan}
+        rest = {name: value for name, value in changed.items() if name not in plan}
+        budget = replace(estimating.budget, out=estimating.budget.out / str(changed), **rest)
+        budget.keep(**{**plan, **known})
+        with raises('compare-values', estimating.budget.values / 'viva.npz', code, '--values'):
+            measure.current(budget, 'viva')
+
+
+def test_file_of_estimates_returns_them_with_three_digits(tmp_path: Path) -> None:
+    given = {'value': np.array([0.12345, -1.0, 2.5]), 'success': np.array([0.0, 0.9996, 1.0])}
+    more = {'value': np.array([-0.5]), 'success': np.array([0.25])}
+    rows = {'test/a/b': Estimated(('x', 'y'), given), 'test/a/c': Estimated((), more)}
+    values.write(tmp_path / 'new' / 'viva.npz', Estimates({'plan': {'steps': 3}}, rows))
+    found = values.read(tmp_path / 'new' / 'viva.npz')
+    assert found.about == {'plan': {'steps': 3}}
+    assert list(found.recordings) == ['test/a/b', 'test/a/c']
+    assert found.recordings['test/a/b'].identities == ('x', 'y')
+    assert found.recordings['test/a/b'].given['value'].tolist() == [0.123, -1.0, 2.5]
+    assert found.recordings['test/a/b'].given['success'].tolist() == [0.0, 1.0, 1.0]
+    assert found.recordings['test/a/c'].given['value'].tolist() == [-0.5]
+    for odd in (np.nan, 17.0):
+        with pytest.raises(ValueError, match=r'must be at most 16\.383'):
+            values.rounded({'value': np.array([0.0, odd])})
+
+
+def test_file_that_has_no_estimates_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / 'viva.npz'
+    np.savez(file, note=np.array('{"format": "other"}'))
+    with raises('compare-values-file', file, 'format other', '--values'):
+        values.read(file)
+    file.write_bytes(b'PK')
+    with raises('compare-values-file', file):
+        values.read(file)
 
 
 @pytest.mark.parametrize(
@@ -436,10 +514,10 @@ def test_comparison_runs_to_the_figures_and_resumes(
     rows = json.loads((tmp_path / 'report.json').read_text())['contenders']
     assert list(rows) == ['viva', 'bins', 'icvf', 'time_counter']
     assert [one['repeats'] for one in rows.values()] == [2, 2, 1, 1]
-    first, second = rows['bins']['all']['spearman']['seeds']
+    first, second = rows['viva']['all']['spearman']['seeds']
     assert first != second
     mean = (first + second) / 2
-    assert rows['bins']['all']['spearman']['value'] == pytest.approx(mean, abs=1e-5)  # rounded
+    assert rows['viva']['all']['spearman']['value'] == pytest.approx(mean, abs=1e-5)  # rounded
     for name, one in rows.items():
         assert one['all']['detection']['successes'] == 4, name  # of seeds 20 to 25, two fail
         assert one['all']['detection']['failures'] == 2, name
@@ -462,7 +540,7 @@ def test_comparison_runs_to_the_figures_and_resumes(
     assert [one['name'] for one in content['episodes']['test']] == [
         f'episode_{seed:06d}' for seed in range(30, 33)
     ]
-    assert len(values_of(Budget(tmp_path, tmp_path / 'out', tmp_path), 'viva')) == 8 + 6 + 3
+    assert len(values.read(tmp_path / 'out' / 'values' / 'viva.npz').recordings) == 8 + 6 + 3
     assert content['contenders']['time_counter']['differences']['viva']['auroc']['low'] is None
     assert 'no interval, because one seed of each' in (tmp_path / 'report.md').read_text()
 
