@@ -120,6 +120,18 @@ def test_recording_in_two_training_folders_is_refused(tmp_path: Path) -> None:
             split_all(folders)
 
 
+def test_subfolder_with_its_own_split_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path / 'tray' / 'train', 6)
+    touch(tmp_path / 'tray' / 'test', 6)
+    touch(tmp_path / 'cube', 20)
+    with raises('training-split-below', tmp_path / 'tray', f'--recordings {tmp_path / "tray"}'):
+        split_all([tmp_path])
+    found = split_all([tmp_path / 'tray', tmp_path / 'cube'])  # the remedy
+    assert not any('test' in ref.path.parts for refs in found.values() for ref in refs)
+    (tmp_path / 'split.json').write_text(json.dumps({'train': ['tray/test/episode_000000.mcap']}))
+    assert len(split_all([tmp_path])['train']) == 1  # named one by one
+
+
 def test_unreadable_split_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'split.json').write_text('{')
     with raises('split-unreadable', tmp_path / 'split.json'):

@@ -129,6 +129,22 @@ def is_divided(folder: Path) -> bool:
     return (folder / SPLIT_FILE).is_file() or any((folder / part).is_dir() for part in PARTS)
 
 
+def divided_below(folder: Path, recordings: Iterable[Path]) -> list[Path]:
+    """
+    Return the subfolders that hold recordings and have a split of their own, sorted.
+
+    The split of the folder does not follow them. With a ``split.json`` of the folder there are
+    none, since it names its recordings one by one.
+    """
+    if (folder / SPLIT_FILE).is_file():
+        return []
+    between = {
+        above for path in recordings for above in path.parents
+        if above != folder and above.is_relative_to(folder)
+    }  # fmt: skip
+    return sorted(above for above in between if is_divided(above))
+
+
 def _is_hashed(folder: Path) -> bool:
     """
     Return whether training splits a folder by hash.

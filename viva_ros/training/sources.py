@@ -18,7 +18,7 @@ from viva_ros.data.episode import RETRY_TIME
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.data.split import TRAIN, VALIDATION, split
+from viva_ros.data.split import TRAIN, VALIDATION, divided_below, split
 from viva_ros.model import checkpoint
 from viva_ros.model.config import HORIZON, PRESETS, ViVaConfig, preset
 from viva_ros.training import cache
@@ -328,7 +328,8 @@ def split_all(folders: Sequence[Path]) -> dict[str, list[EpisodeRef]]:
     """
     Split each folder on its own, join the parts, and resolve each path.
 
-    :raises RecordingError: if a folder has no training recordings
+    :raises RecordingError: if a folder has no training recordings, or a subfolder with a split of
+        its own
     """
     whole: dict[str, list[EpisodeRef]] = {TRAIN: [], VALIDATION: []}
     for folder in folders:
@@ -340,6 +341,12 @@ def split_all(folders: Sequence[Path]) -> dict[str, list[EpisodeRef]]:
             )  # fmt: skip
             raise RecordingError(
                 'training-recordings-missing', f'{folder} has no recordings to train on: {remedy}'
+            )
+        if own := divided_below(folder, parts[TRAIN] + parts[VALIDATION]):
+            raise RecordingError(
+                'training-split-below',
+                f'{own[0]} in {folder} has a split of its own, which the split of {folder} would '
+                f'mix: name the folders one by one, --recordings {" ".join(map(str, own))}',
             )
         for part, refs in whole.items():
             refs += [resolve(path) for path in parts[part]]
