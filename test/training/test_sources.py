@@ -313,6 +313,17 @@ def test_moments_are_counted_without_decoding(
     assert opened == []
 
 
+def test_moments_of_tasks_that_are_left_out_do_not_count(tmp_path: Path) -> None:
+    paths = write_parts(tmp_path, 1, 2, 3)
+    episode = slide_episode(3)
+    write_slide(paths[0].parent, replace(episode, label=replace(episode.label, task='fold')))
+    run = run_of(tmp_path, tmp_path / 'r', tasks=('fold',))
+    for _ in range(2):  # opened, then from the cache
+        found = survey(run, find(run))
+        assert (found.recordings, found.moments, len(found.lengths)) == (3, 6, 3)
+        gather(replace(run, tasks=()))
+
+
 def test_survey_of_many_recordings_opens_some_of_them(
     tmp_path: Path, resolved_and_opened: tuple[list[Path], list[Path]],
     monkeypatch: pytest.MonkeyPatch,

@@ -240,7 +240,7 @@ class Survey:
     Lengths of the recordings of one part, before an image is decoded.
 
     :param recordings: number of recordings
-    :param moments: in all of them; an estimate if some were not looked at
+    :param moments: of the tasks of the run; an estimate if some recordings were not looked at
     :param lengths: of the labelled episodes that were looked at
     :param is_whole: whether these are all
     """
@@ -256,7 +256,7 @@ def survey(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
     Return the number and the lengths of the recordings of a part, without decoding an image.
 
     Recordings in the cache are counted. Of the others, up to OPENED are opened, evenly spaced, and
-    their mean stands for all.
+    their mean stands for all. Moments of tasks that the run leaves out do not count.
     """
     refs = found.parts[part]
     known = [cache.lengths(ref, run.cache_folder) for ref in refs]
@@ -265,10 +265,14 @@ def survey(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
     opened = [_lengths_of(unknown[k], found) for k in np.unique(places)]
     counted, total = [one for some in known if some for one in some], 0.0
     for lengths in opened:
-        total += sum(one.moments for one in lengths) * len(unknown) / len(opened)
+        total += _moments(lengths, run.tasks) * len(unknown) / len(opened)
         counted += lengths
-    total += sum(one.moments for some in known if some for one in some)
+    total += sum(_moments(some, run.tasks) for some in known if some)
     return Survey(len(refs), round(total), tuple(counted), len(opened) == len(unknown))
+
+
+def _moments(lengths: Sequence[EpisodeLength], tasks: Sequence[str]) -> int:
+    return sum(one.moments for one in lengths if not tasks or one.task in tasks)
 
 
 def cached(run: TrainConfig, found: Found) -> float:
