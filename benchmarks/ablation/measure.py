@@ -79,10 +79,7 @@ def missing(budget: Budget, key: str, of: Wanted) -> list[str]:
     """
     found = current(budget, key)
     kept = {} if found is None else found.recordings
-    return [
-        name for name, seen in of.items()
-        if name not in kept or kept[name].identities != seen.identities
-    ]  # fmt: skip
+    return [name for name, seen in of.items() if name not in kept or not kept[name].is_of(seen)]
 
 
 def current(budget: Budget, key: str) -> Estimates | None:

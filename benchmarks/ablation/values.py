@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.ablation.packs import Given
+from benchmarks.ablation.packs import Given, Moments
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
 
@@ -37,6 +37,13 @@ class Estimated:
 
     identities: tuple[str, ...]
     given: Given
+
+    def is_of(self, seen: Moments) -> bool:
+        """Return whether these are of a recording, with an observation at as many moments."""
+        known = seen.reasons.count('')
+        return self.identities == seen.identities and all(
+            len(numbers) == known for numbers in self.given.values()
+        )
 
 
 @dataclass(frozen=True)

@@ -336,7 +336,11 @@ def test_estimates_of_another_machine_need_no_weights(estimating: Estimating) ->
         path = estimating.paths[part]
         (moved.shared / 'packs').mkdir(parents=True, exist_ok=True)
         file_of(moved, path).write_bytes(file_of(estimating.budget, path).read_bytes())
-    assert measure.missing(moved, 'viva', measure.wanted(moved)) == []
+    of = measure.wanted(moved)
+    assert measure.missing(moved, 'viva', of) == []
+    one = 'test/episode_000003'
+    of[one] = replace(of[one], reasons=[*of[one].reasons[:-1], 'head is black'])
+    assert measure.missing(moved, 'viva', of) == [one]  # an observation less
 
 
 def test_estimates_of_another_plan_are_refused(estimating: Estimating) -> None:
