@@ -10,9 +10,9 @@ from shlex import quote
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from viva_ros.calibration.fit import DEFAULT, CalibrationOptions, calibrate
+from viva_ros.console.progress import following
 from viva_ros.core.detection.rules import RuleSettings
 from viva_ros.core.detection.thresholds import Calibration
 from viva_ros.core.errors import CalibrationError, RecordingError
@@ -85,8 +85,8 @@ def calibration_series(
     """
     console = Console(stderr=True)
     chosen = chosen_recordings(sources, task, console)
-    series = {path: series_of(_samples(path, sources, engine, task))
-              for path in track(chosen, 'calibrating', console=console)}  # fmt: skip
+    with following(list(chosen), 'calibrating', console) as shown:
+        series = {path: series_of(_samples(path, sources, engine, task)) for path in shown}
     return series, frozenset[str]().union(*chosen.values())
 
 
@@ -104,19 +104,20 @@ def chosen_recordings(
     """
     chosen, failures, seen, contents, rates = {}, [], {}, {}, {}
     left_out: list[list[Label | None] | None] = []
-    for path in track(sources.paths, 'reading', console=console):
-        recording = open_undamaged(path, console)
-        episodes = episodes_of(recording) if recording else []
-        seen[path] = identities_of(episodes)
-        labels = [one.label for one in episodes]
-        if any(label and label.task == task and not label.success for label in labels):
-            failures.append(path)
-        if recording and labels and all(is_undisturbed(label, task) for label in labels):
-            check_numbers(path, episodes)
-            rates[path] = monitor_rates(recording)
-            chosen[path], contents[path] = seen[path], contents_of(episodes)
-        else:
-            left_out.append(labels if recording else None)
+    with following(sources.paths, 'reading', console) as shown:
+        for path in shown:
+            recording = open_undamaged(path, console)
+            episodes = episodes_of(recording) if recording else []
+            seen[path] = identities_of(episodes)
+            labels = [one.label for one in episodes]
+            if any(label and label.task == task and not label.success for label in labels):
+                failures.append(path)
+            if recording and labels and all(is_undisturbed(label, task) for label in labels):
+                check_numbers(path, episodes)
+                rates[path] = monitor_rates(recording)
+                chosen[path], contents[path] = seen[path], contents_of(episodes)
+            else:
+                left_out.append(labels if recording else None)
     sources.check(seen)
     if not chosen:
         raise _no_success(left_out, task)

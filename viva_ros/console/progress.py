@@ -2,11 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Progress bars on the terminal's error output."""
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import TypeVar, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    track,
+)
 
 T = TypeVar('T')
 
@@ -28,6 +36,21 @@ def bar(items: Iterable[T], what: str, total: int) -> Iterator[T]:
         for item in items:
             yield item
             progress.advance(progress.task_ids[0])
+
+
+def following(
+    items: Sequence[T], what: str, console: Console | None = None
+) -> closing[Generator[T]]:
+    """
+    Return a context manager of the items behind a progress bar.
+
+    The bar ends with the block. After an error a generator would go on drawing it as long as the
+    error is kept.
+
+    :param console: default: the terminal's error output
+    """
+    shown = track(items, what, console=console or Console(stderr=True))
+    return closing(cast('Generator[T]', shown))
 
 
 def note(text: str) -> None:

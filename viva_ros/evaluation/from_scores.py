@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
+from viva_ros.console.progress import following
 from viva_ros.core.detection.thresholds import FORMAT, Calibration, parse
 from viva_ros.core.errors import CalibrationError, ConfigurationError, RecordingError
 from viva_ros.core.events import Event, Level
@@ -97,19 +95,20 @@ def results_of(
     """
     found: dict[str, list[Result]] = {name: [] for name in tables}
     judged, contents = [], {}
-    for path in track(paths, 'evaluating', console=Console(stderr=True)):
-        recording = open_recording(path)
-        episode, label = labelled(recording)
-        if task and label.task != task:
-            continue
-        moments = truth(recording)
-        judged.append(path)
-        contents[path] = contents_of([episode])
-        for name, rows in tables.items():
-            table = table_of(rows, path)
-            found[name].append(
-                result(episode, label, samples_of(table), alarms_of(table), moments)
-            )
+    with following(paths, 'evaluating') as shown:
+        for path in shown:
+            recording = open_recording(path)
+            episode, label = labelled(recording)
+            if task and label.task != task:
+                continue
+            moments = truth(recording)
+            judged.append(path)
+            contents[path] = contents_of([episode])
+            for name, rows in tables.items():
+                table = table_of(rows, path)
+                found[name].append(
+                    result(episode, label, samples_of(table), alarms_of(table), moments)
+                )
     check_copies(contents)
     return found, judged
 

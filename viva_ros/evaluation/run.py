@@ -16,10 +16,10 @@ from typing import Final
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from viva_ros.calibration.data import Sources, calibrate_engine, is_undisturbed
 from viva_ros.calibration.fit import ALPHA, WARN_ALPHA
+from viva_ros.console.progress import following
 from viva_ros.core.detection.thresholds import Calibration, calibration_file
 from viva_ros.core.errors import CalibrationError, ConfigurationError, EngineError, RecordingError
 from viva_ros.core.observation import Estimate, Observation
@@ -326,18 +326,19 @@ def read_tests(paths: Sequence[Path]) -> dict[Path, LabelledRecording]:
     :raises CalibrationError: if a recording is a copy of another
     """
     found, contents = {}, {}
-    for path in track(paths, 'reading', console=Console(stderr=True)):
-        episode, label = labelled(open_recording(path))
-        found[path] = LabelledRecording(label.task, identities_of([episode]))
-        contents[path] = contents_of([episode])
+    with following(paths, 'reading') as shown:
+        for path in shown:
+            episode, label = labelled(open_recording(path))
+            found[path] = LabelledRecording(label.task, identities_of([episode]))
+            contents[path] = contents_of([episode])
     check_copies(contents)
     return found
 
 
 def read_identities(paths: Sequence[Path]) -> dict[Path, frozenset[str]]:
     """Return the content identities of recordings; no image is decoded."""
-    shown = track(paths, 'reading', console=Console(stderr=True))
-    return {path: identities_of(episodes_of(open_recording(path))) for path in shown}
+    with following(paths, 'reading') as shown:
+        return {path: identities_of(episodes_of(open_recording(path))) for path in shown}
 
 
 def tasks_of(tests: Mapping[Path, LabelledRecording], folder: Path) -> dict[Path, str]:
@@ -404,18 +405,19 @@ def cases(
         images are slower than the rate
     """
     console = Console(stderr=True)
-    for path in track(list(tasks), 'evaluating', console=console):
-        recording, task = open_recording(path), tasks[path]
-        for loss in recording.losses:
-            console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
-        episode = episodes_of(recording)[0]
-        assert episode.label is not None  # checked by tasks_of
-        check_rate(recording, rate)
-        inputs = list(replay_for_engine(recording, infos[task], rate))
-        if all(one.published is None for one in inputs):
-            known = [one.stamp for one in inputs if isinstance(one.observation, Observation)]
-            check_spacing(path, known, rate)
-        yield Case(episode, episode.label, task, inputs, truth(recording))
+    with following(list(tasks), 'evaluating', console) as shown:
+        for path in shown:
+            recording, task = open_recording(path), tasks[path]
+            for loss in recording.losses:
+                console.print(f'{path} is damaged: {loss}', highlight=False, soft_wrap=True)
+            episode = episodes_of(recording)[0]
+            assert episode.label is not None  # checked by tasks_of
+            check_rate(recording, rate)
+            inputs = list(replay_for_engine(recording, infos[task], rate))
+            if all(one.published is None for one in inputs):
+                known = [one.stamp for one in inputs if isinstance(one.observation, Observation)]
+                check_spacing(path, known, rate)
+            yield Case(episode, episode.label, task, inputs, truth(recording))
 
 
 def evaluate_case(case: Case, one: Contender) -> Result:
