@@ -129,8 +129,9 @@ def measure(paths: Sequence[Path], recipe: Recipe) -> dict[str, Any]:
         chosen = replace(recipe, charge_time=charge_time, progress=progress)
         found = compute(episodes, tasks, chosen, outcome_frame and of_value)
         rules[name] = of_rule(found, thresholds(found, recipe.share), horizon)
+    each = [{'name': one.name, 'task': task} for one, task in pairs]
     return {'engine': engine, 'outcome_frame': outcome_frame, 'horizon': horizon,
-            'positive': recipe.share, 'rules': rules}  # fmt: skip
+            'positive': recipe.share, 'rules': rules, 'each': each}  # fmt: skip
 
 
 def of_rule(

@@ -32,6 +32,7 @@ def test_failure_end_is_positive_before_and_not_after(tmp_path: Path) -> None:
         assert ends[name]['positive']['value'] == 0.0
         assert ends[name]['advantage']['value'] == pytest.approx(-0.15)
     assert content['rules']['after']['lift']['by_time']['failures']['share'][:2] == [0.0, 0.0]
+    assert content['each'] == [{'name': name, 'task': 'lift'} for name in ('done', 'failed')]
     table = out.with_suffix('.md').read_text()
     assert '| before | lift | 1 | 1.000 | 0.750 |' in table
     assert out.with_suffix('.png').stat().st_size > 10_000
