@@ -87,7 +87,7 @@ def draw(watched: Mapping[str, Sequence[Watched]], content: Mapping[str, Any], o
         ylabel='share of failures detected',
         xlim=(-3, 6),
     )
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=7, loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=2)
     _false_alarms(axes[1], content['watchers'])
     if content.get('retry'):
         _retries(axes[2], content['retry'])
