@@ -4,6 +4,7 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,7 +199,7 @@ def draw(rows: Rows, path: Path) -> None:
             axes.plot([one['low'], one['high']], [place, place], color=colour, lw=2)
             axes.plot(one['value'], place, 'o', color=colour)
         axes.axvline(next(iter(rows.values()))['all'][key]['value'], color=BLUE, lw=0.6, ls=':')
-        axes.set_title(heading, fontsize=9)
+        axes.set_title(textwrap.fill(heading, 26), fontsize=9)
         axes.set_xlabel('higher is better' if more else 'lower is better')
     panels[0].set_yticks(range(len(rows)), [row['title'] for row in rows.values()])
     panels[0].invert_yaxis()
