@@ -57,7 +57,9 @@ LAYERS: Final[Mapping[str, Layer]] = {
     'console': _layer('core', 'rich', 'progress and processes look alike in all commands'),
     'data': _layer('core engine.image_decoding', ANY, 'same pixels live and recorded'),
     'scoring': _layer('core engine data console', ANY, 'scoring needs no torch'),
-    'calibration': _layer('core engine data scoring', ANY, 'thresholds come from scored values'),
+    'calibration': _layer(
+        'core engine data scoring console', ANY, 'thresholds come from scored values'
+    ),
     'advantage': _layer('core metrics data scoring console', ANY, 'works on tables of values'),
     'training': _layer(
         'core metrics model engine.preprocessing data console', ANY,
