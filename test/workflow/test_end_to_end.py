@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All parts together, as real processes over real DDS."""
 
+import itertools
 import json
 import math
 import time
@@ -31,7 +32,7 @@ from viva_ros.scoring.scorer import score
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 RAW = ('--ros-args', '-p', 'transport:=raw')
 EQUAL = 1e-6
-DISCOVERY = 1_000_000_000  # ns
+DISCOVERY = 3_000_000_000  # ns
 DEEP = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -129,9 +130,11 @@ def differences(samples):
     """
     Return the differences from the published values, after the discovery of all topics.
 
-    The recorder discovers each topic for itself, so inputs of the first second may be missing.
+    The recorder discovers each topic for itself, so it may lack inputs at first, and again within
+    the seconds after the first moment that it has.
     """
     rows = [s for s in samples if s.published is not None and math.isfinite(s.published)]
+    rows = list(itertools.dropwhile(lambda s: math.isnan(s.value), rows))
     early = [k for k, s in enumerate(rows) if s.stamp < rows[0].stamp + DISCOVERY]
     missed = [k for k in early if math.isnan(rows[k].value)]
     known = rows[missed[-1] + 1 :] if missed else rows

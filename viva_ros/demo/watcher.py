@@ -13,7 +13,12 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import (
+    DurabilityPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+)
 from sensor_msgs.msg import CompressedImage, JointState
 from std_msgs.msg import Bool, Float32
 from std_srvs.srv import Trigger
@@ -27,11 +32,12 @@ from viva_ros.sim.robots.registry import DEFAULT_ROBOT, ROBOTS
 
 RELIABLE = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-SENSOR = qos_profile_sensor_data
+#: A second of joint states: the value of one that is lost is unknown in the replay.
+JOINTS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 TRIES = 3  # of a service call within its time-out
 
 TOPICS = (
-    Topic('joint_states', JointState, SENSOR),
+    Topic('joint_states', JointState, JOINTS),
     Topic('value', Value, RELIABLE),
     Topic('value_scalar', Float32, RELIABLE),
     Topic('future_proprioception', FutureProprioception, RELIABLE),
@@ -48,7 +54,8 @@ def image_topics() -> tuple[Topic, ...]:
     """Return the topics of the cameras of the simulated robot."""
     cameras = ROBOTS[DEFAULT_ROBOT].cameras
     return tuple(
-        Topic(f'{camera}/image_raw/compressed', CompressedImage, SENSOR) for camera in cameras
+        Topic(f'{camera}/image_raw/compressed', CompressedImage, qos_profile_sensor_data)
+        for camera in cameras
     )
 
 
