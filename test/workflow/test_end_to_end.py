@@ -167,6 +167,8 @@ def test_demo_detects_failure_and_succeeds_after_retry(domain, tmp_path):
         open_recording(tmp_path / 'recording.mcap'), engine, 'tray_lift',
         load_calibration(calibration_file(folder, 'tray_lift')),
         )  # fmt: skip
-    assert all(difference <= EQUAL for difference in differences(again.samples))
+    found = differences(again.samples)
+    assert len(found) > 100  # of about 300
+    assert all(difference <= EQUAL for difference in found)
     assert again.alarms
     assert_same_alarms(again)

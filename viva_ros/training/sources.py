@@ -350,7 +350,8 @@ def split_all(folders: Sequence[Path]) -> dict[str, list[EpisodeRef]]:
             raise RecordingError(
                 'training-split-below',
                 f'{own[0]} in {folder} has a split of its own, which the split of {folder} would '
-                f'mix: name the folders one by one, --recordings {" ".join(map(str, own))}',
+                'mix: name the folders of all recordings one by one, such as '
+                f'--recordings {" ".join(map(str, own))}',
             )
         for part, refs in whole.items():
             refs += [resolve(path) for path in parts[part]]
