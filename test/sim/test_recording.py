@@ -1,6 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import os
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,17 @@ from support.recordings import ScriptedRobot
 from viva_ros.data.open import open_recording
 from viva_ros.data.recorded_messages import truth
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.sim.recording import EPOCH, RecordJob, StoppedError, plan, record_episode, retry_of
+from viva_ros.engine.manifest import trained_episodes
+from viva_ros.engine.resources import engine_folder
+from viva_ros.sim.recording import (
+    EPOCH,
+    RecordJob,
+    StoppedError,
+    plan,
+    record,
+    record_episode,
+    retry_of,
+)
 
 
 def job(tmp_path: Path, seed: int = 3, failure: str = 'none') -> RecordJob:
@@ -123,3 +134,13 @@ def test_stopped_recording_leaves_no_file_and_closes_the_robot(tmp_path: Path) -
         record_episode(job(tmp_path), make, stopped=lambda: made[-1].steps == 12)
     assert os.listdir(tmp_path) == []
     assert made[0].closed
+
+
+@pytest.mark.skipif(platform.machine() != 'x86_64', reason='the recordings were made on x86-64')
+def test_repeated_recording_of_a_trained_episode_is_known_to_the_engine(tmp_path: Path) -> None:
+    # The contacts of this episode amplify what processors round differently.
+    one, *_ = plan('tray_lift', [83], tmp_path, image_size=(32, 32), joined=True)
+    assert list(record([one], processes=1)) == [one.path]
+    (episode,) = episodes_of(open_recording(one.path))
+    assert len(episode.identities) == 2  # of the whole and of its opening
+    assert episode.identities <= (trained_episodes(engine_folder('', one.task)) or set())

@@ -3,8 +3,9 @@
 """
 Record simulated episodes, faster than real time.
 
-Each seed has a fixed mode (see ``mix``), so the same command writes the same files. Complete files
-are kept: a second run continues where the first one stopped.
+Each seed has a fixed mode (see ``mode_of``), so the same command records the same motion, bit by
+bit on x86-64 processors with AVX2. Complete files are kept: a second run continues where the first
+one stopped.
 """
 
 import argparse
