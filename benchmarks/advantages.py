@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
-    recipe = Recipe(args.steps, None, LONGEST, NONE, 0.5, args.positive, 0.0, 0, PLAIN)
+    recipe = Recipe(None, args.horizon, LONGEST, NONE, 0.5, args.positive, 0.0, 0, PLAIN)
     content = {
         'format': 'viva_ros advantages by rule 2', 'date': datetime.now(UTC).date().isoformat(),
         'command': shlex.join([*PROGRAM.split(), *argv]), **measure(args.scored, recipe),
@@ -87,7 +87,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('scored', type=Path, nargs='+',
                         help='Tables *_values.parquet, or folders of them')  # fmt: skip
     parser.add_argument(
-        '--steps', type=int, default=50, help='Horizon N in control steps (default: %(default)s)'
+        '--horizon', type=float, default=1.0, help='Horizon N in s (default: %(default)s)'
     )
     parser.add_argument(
         '--positive', type=float, default=0.3,
@@ -98,10 +98,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='JSON file; tables and plot are written next to it',
     )  # fmt: skip
     args = parser.parse_args(argv)
-    if args.steps < 1 or not 0.0 < args.positive < 1.0:
+    if not 0.0 < args.horizon < float('inf') or not 0.0 < args.positive < 1.0:
         parser.error(
-            f'--steps is {args.steps}, must be at least 1; --positive is {args.positive}, must be '
-            'above 0 and below 1'
+            f'--horizon is {args.horizon}, must be above 0; --positive is {args.positive}, must '
+            'be above 0 and below 1'
         )
     return args
 

@@ -374,14 +374,24 @@ def test_different_control_rates_need_horizon(tmp_path: Path) -> None:
     write_scored(tmp_path, 'a', perfect(30))
     write_scored(tmp_path, 'b', perfect(30), rate=30.0)
     with raises('control-rates-differ', '30 to 50 Hz', '50 steps', '--horizon'):
-        main([str(tmp_path)])
+        main([str(tmp_path), '--steps', '50'])
     assert main([str(tmp_path), '--horizon', '1']) == 0
 
 
 def test_unknown_control_rate_needs_horizon(tmp_path: Path) -> None:
     write_scored(tmp_path, 'a', perfect(30), rate=NAN)
     with raises('control-rate-unknown', '--horizon'):
-        main([str(tmp_path)])
+        main([str(tmp_path), '--steps', '50'])
+    assert main([str(tmp_path), '--horizon', '1']) == 0
+
+
+@pytest.mark.parametrize('rate', [10.0, 50.0, 500.0])
+def test_default_horizon_is_a_second_at_any_rate_of_the_joints(
+    tmp_path: Path, rate: float
+) -> None:
+    write_scored(tmp_path, 'a', perfect(30), rate=rate)
+    assert main([str(tmp_path)]) == 0
+    assert json.loads((tmp_path / 'advantage.json').read_text())['horizon'] == 1.0
 
 
 def test_horizon_below_distance_of_values_is_refused(tmp_path: Path) -> None:

@@ -40,11 +40,15 @@ def test_one_step_subtracts_the_velocity_at_pure_noise() -> None:
         visited.append((float(z), float(tau)))
         return torch.tensor([3.0])
 
-    assert denoise(velocity, torch.tensor([5.0]), 1) == 2.0
+    assert denoise(velocity, torch.tensor([5.0]), 1, 5.0) == 2.0
     assert visited == [(5.0, 1.0)]
 
 
-def test_euler_steps_follow_path_from_noise_to_clean() -> None:
+# Shifted: 5 s / (1 + 4 s) of s = .75, .5, .25; the path from 9 to 1 is at 1 + 8 tau.
+@pytest.mark.parametrize(
+    ('shift', 'levels'), [(1.0, [1.0, 0.75, 0.5, 0.25]), (5.0, [1.0, 0.9375, 5 / 6, 0.625])]
+)
+def test_euler_steps_visit_the_levels_of_training(shift: float, levels: list[float]) -> None:
     clean, noise = torch.tensor([1.0]), torch.tensor([9.0])
     visited: list[tuple[float, float]] = []
 
@@ -54,10 +58,11 @@ def test_euler_steps_follow_path_from_noise_to_clean() -> None:
         torch.testing.assert_close(z, interpolate(clean, noise, tau))
         return (z - clean) / tau
 
-    assert denoise(velocity, noise, 4) == pytest.approx(1.0)
-    assert visited == [(1.0, 9.0), (0.75, 7.0), (0.5, 5.0), (0.25, 3.0)]
+    assert denoise(velocity, noise, 4, shift) == pytest.approx(1.0)
+    assert [tau for tau, _ in visited] == pytest.approx(levels)
+    assert [z for _, z in visited] == pytest.approx([1.0 + 8.0 * tau for tau in levels])
 
 
 def test_zero_denoising_steps_are_refused() -> None:
     with pytest.raises(ValueError, match='denoising steps are 0'):
-        denoise(lambda z, tau: z, torch.zeros(1), 0)
+        denoise(lambda z, tau: z, torch.zeros(1), 0, 5.0)

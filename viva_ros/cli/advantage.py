@@ -37,7 +37,7 @@ from viva_ros.console.progress import bar
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.scoring.store import Scored, ScoredEpisode, check_engines, find_scored, read_scored
 
-STEPS = 50  # RECAP's N
+HORIZON = 1.0  # s; RECAP's N of 50 steps at 50 Hz
 WIDTH = 130  # of the table in a file
 
 
@@ -90,8 +90,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         'scored', type=Path, nargs='+', help='Tables *_values.parquet, or folders of them'
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument('--steps', type=int, help=f'Horizon N in control steps (default: {STEPS})')
-    length.add_argument('--horizon', type=float, help='Horizon N in s')
+    length.add_argument(
+        '--horizon', type=float, default=HORIZON, help='Horizon N in s (default: %(default)s)'
+    )
+    length.add_argument('--steps', type=int, help='Horizon N in control steps instead')
     parser.add_argument(
         '--charge-time', choices=(LONGEST, OWN), default=LONGEST,
         help='Cost of a step: 1/T of the longest episode of the task, or of its own episode '
@@ -138,9 +140,9 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
 
     :raises ConfigurationError: if an option is out of range
     """
-    steps = STEPS if args.steps is None and args.horizon is None else args.steps
+    horizon = args.horizon if args.steps is None else None
     limits = {
-        'steps': (steps, 0, float('inf')), 'horizon': (args.horizon, 0, float('inf')),
+        'steps': (args.steps, 0, float('inf')), 'horizon': (horizon, 0, float('inf')),
         'window': (args.window, 0, float('inf')), 'positive': (args.positive, 0, 1),
     }  # fmt: skip
     for name, (value, low, high) in limits.items():
@@ -155,7 +157,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
             'be at least 0',
         )
     return Recipe(
-        steps, args.horizon, args.charge_time, args.smoothing, args.window, args.positive,
+        args.steps, horizon, args.charge_time, args.smoothing, args.window, args.positive,
         args.drop, args.seed, PLAIN,
     )  # fmt: skip
 

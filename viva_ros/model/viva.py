@@ -3,6 +3,7 @@
 """ViVa: a video generator that denoises future proprioception and value (arXiv 2604.08168)."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -51,20 +52,26 @@ def draw_tau(
     return torch.where(pure, 1.0, tau)
 
 
-def denoise(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:
+def denoise(
+    velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int, shift: float
+) -> Tensor:  # fmt: skip
     """
-    Integrate the flow from noise to clean in equal Euler steps; one step is z_0 = z_1 - v.
+    Integrate the flow from noise to clean in Euler steps; one step is z_0 = z_1 - v.
+
+    The steps are equal before they are shifted, as the noise levels of training are.
 
     :param velocity: function of noisy frames and tau, (B,)
     :param noise: z_1, (B, ...)
+    :param shift: see ``shift_tau``; 1 for equal steps
     :raises ValueError: if steps is below 1
     """
     if steps < 1:
         raise ValueError(f'denoising steps are {steps}, must be at least 1')
     z = noise
-    for step in range(steps, 0, -1):
-        tau = torch.full((noise.shape[0],), step / steps, dtype=z.dtype, device=z.device)
-        z = z - velocity(z, tau) / steps
+    levels = [shift * left / (steps + (shift - 1) * left) for left in range(steps, -1, -1)]
+    for level, following in pairwise(levels):
+        tau = torch.full((noise.shape[0],), level, dtype=z.dtype, device=z.device)
+        z = z - velocity(z, tau) * (level - following)
     return z
 
 
@@ -218,7 +225,7 @@ class ViVa(nn.Module):
             video = torch.cat([clean, noisy], dim=2)
             return self.velocity(video, tau, count, task)[:, :, -count:]
 
-        return denoise(velocity, noise, steps)
+        return denoise(velocity, noise, steps, self.config.shift)
 
     @property
     def outputs(self) -> tuple[str, ...]:
