@@ -271,13 +271,13 @@ def compare(budget: Budget, entries: Sequence[Entry], report: Path) -> None:
 
 def joined(
     found: Mapping[str, Measured],
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, dict[str, float]]]]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, table.Rows]]:
     """
     Join the trainings of each contender.
 
     :param found: by key of the training
     :returns: the row of each contender, whose figures are means over its seeds; and the effect of
-        each factor of the grid, empty without the whole grid
+        each factor of the grid over all tasks ('') and for each, empty without the whole grid
     """
     by_name: dict[str, list[Measured]] = {}
     for key, one in found.items():
@@ -290,11 +290,13 @@ def joined(
         row['differences'] = {
             other: everything.contrast([name], [other]) for other in REFERENCES if other in rows
         }
+    pools = {'': everything}
     for task in next(iter(rows.values()))['tasks']:
-        pool = _pool(by_name, task)
+        pools[task] = _pool(by_name, task)
         for name, row in rows.items():
-            row['tasks'][task] |= pool.figures(name)
-    return rows, _effects(everything, rows)
+            row['tasks'][task] |= pools[task].figures(name)
+    effects = {task: _effects(pool, rows) for task, pool in pools.items()}
+    return rows, {task: found for task, found in effects.items() if found}
 
 
 def _pool(found: Mapping[str, Sequence[Measured]], task: str = '') -> Pool:

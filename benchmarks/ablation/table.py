@@ -42,20 +42,22 @@ INTERVALS: Final = (
 
 
 def write(
-    rows: Rows, effects: Rows, plan: Mapping[str, Any], out: Path, tested: Sequence[Result] = ()
+    rows: Rows, effects: Mapping[str, Rows], plan: Mapping[str, Any], out: Path,
+    tested: Sequence[Result] = (),
 ) -> None:  # fmt: skip
     """
     Write OUT.json, OUT.md and OUT.png.
 
     :param rows: of each contender, by name, in order
-    :param effects: of each factor of the grid; empty without one
+    :param effects: of each factor of the grid, over all tasks ('') and by task; empty without one
     :param tested: the test episodes
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        'format': 'viva_ros comparison 2', 'date': datetime.now(UTC).date().isoformat(),
+        'format': 'viva_ros comparison 3', 'date': datetime.now(UTC).date().isoformat(),
         'command': command_line('scripts/compare'), 'hardware': hardware(), 'plan': plan,
-        'contenders': rows, 'effects': effects,
+        'contenders': rows,
+        'effects': {task or 'all': found for task, found in effects.items()},
         'episodes': {'test': [{'name': one.name, 'task': one.task} for one in tested]},
     }  # fmt: skip
     text = json.dumps(plain(content), indent=1, allow_nan=False) + '\n'
@@ -64,7 +66,7 @@ def write(
     draw(rows, out.with_suffix('.png'))
 
 
-def markdown(rows: Rows, effects: Rows) -> str:
+def markdown(rows: Rows, effects: Mapping[str, Rows]) -> str:
     """Return the tables: over all tasks, then for each task, then effects and costs."""
     first = next(iter(rows.values()))
     parts = [_section('All tasks', {name: row['all'] for name, row in rows.items()}, rows)]
@@ -73,7 +75,7 @@ def markdown(rows: Rows, effects: Rows) -> str:
             _section(task, {name: row['tasks'][task] for name, row in rows.items()}, rows)
             for task in first['tasks']
         ]
-    parts += [_effects(effects, rows)] if effects else []
+    parts += [_effects(task, found, rows) for task, found in effects.items()]
     parts += [_differences(rows, name) for name in first.get('differences', ())]
     parts += [_seeds(rows)] if _has_repeats(rows) else []
     calibrated = {name: row for name, row in rows.items() if row['all'].get('reliability')}
@@ -126,11 +128,12 @@ def _interval_note(rows: Rows) -> str:
     )
 
 
-def _effects(effects: Rows, rows: Rows) -> str:
+def _effects(task: str, effects: Rows, rows: Rows) -> str:
     note = 'Mean of the contenders of the grid with a factor minus that of those without, on the '
     note += f'same resampled episodes; {_interval_note(rows)}'
     head = ['', *(heading for _, heading, _ in INTERVALS)]
-    lines = ['## Effects of the factors', '', note, '', *_head(head)]
+    title = f'## Effects of the factors, {task or "all tasks"}'
+    lines = [title, '', note, '', *_head(head)]
     for factor, title in FACTORS:
         cells = [_signed(effects[factor][key]) for key, _, _ in INTERVALS]
         lines.append(_line([title, *cells]))
