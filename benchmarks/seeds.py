@@ -5,14 +5,15 @@ Seeds of the simulated recordings: `python -m benchmarks.seeds [RECORDINGS]`.
 
 Checks that the sets of ``results/seeds.json`` share no seed with each other, nor with the retired
 sets of earlier releases; that each result file is of the seeds of its set; and, with a folder
-RECORDINGS, that its subfolders hold the seeds of their sets. With --record SET it records what is
-missing of these sets first, and checks these alone.
+RECORDINGS, that its subfolders hold the seeds of their sets, and that a training holds out those
+of the selection. With --record SET it records what is missing of these sets first, and checks
+these alone.
 """
 
 import argparse
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from viva_ros.cli.record import parse_seeds
 from viva_ros.console import program
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.open import inside
+from viva_ros.data.split import VALIDATION, split
 
 RESULTS: Final = Path(__file__).parent / 'results'
 FOLDERS: Final = {'training': 'train'}  # of sets whose folder has another name
@@ -41,16 +43,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     sets, retired, results = read(RESULTS / 'seeds.json')
+    selection = read_selection(RESULTS / 'seeds.json')
     if args.record:
         return record_all(args.record, sets, args.recordings or Path('recordings'))
     faults = [*overlaps(sets, retired), *wrong_results(sets, results, RESULTS)]
     if args.recordings is not None:
         faults += wrong_recordings(sets, args.recordings)
+        faults += wrong_selection(selection, args.recordings)
+    faults += outside(selection, sets['training'])
     if faults:
         raise RecordingError('seeds-mixed', '\n'.join(faults))
     counts = {name: sum(map(len, seeds.values())) for name, seeds in sets.items()}
     shown = ', '.join(f'{name} {count}' for name, count in counts.items())
-    Console().print(f'seeds without overlap: {shown}', highlight=False)
+    held = sum(map(len, selection.values()))
+    Console().print(
+        f'seeds without overlap: {shown}; {held} of training are the selection', highlight=False
+    )
     return 0
 
 
@@ -92,6 +100,11 @@ def read(path: Path) -> tuple[dict[str, Seeds], dict[str, Seeds], dict[str, str]
     return sets, retired, content['results']
 
 
+def read_selection(path: Path) -> Seeds:
+    """Return the training seeds that select the best state and train no weights."""
+    return _seeds(json.loads(path.read_text(encoding='utf-8'))['selection']['seeds'])
+
+
 def _seeds(texts: Mapping[str, str]) -> Seeds:
     return {task: frozenset(parse_seeds(text)) for task, text in texts.items()}
 
@@ -131,11 +144,29 @@ def wrong_recordings(sets: Mapping[str, Seeds], folder: Path) -> Iterator[str]:
     """Yield the subfolders whose recordings are not those of their set."""
     for name, seeds in sets.items():
         place = folder / FOLDERS.get(name, name)
-        found: dict[str, set[int]] = {task: set() for task in seeds}
-        for path in inside(place):
-            if number := EPISODE.match(path.stem):
-                found.setdefault(path.parent.name, set()).add(int(number[1]))
-        yield from _compared(str(place), found, name, seeds)
+        yield from _compared(str(place), _in_recordings(inside(place), seeds), name, seeds)
+
+
+def outside(selection: Seeds, training: Seeds) -> Iterator[str]:
+    """Yield the tasks with seeds of the selection that are none of the training."""
+    for task, seeds in sorted(selection.items()):
+        if foreign := sorted(seeds - training.get(task, frozenset())):
+            yield f'selection has {len(foreign)} seeds of {task} outside of training: {foreign[0]}'
+
+
+def wrong_selection(selection: Seeds, folder: Path) -> Iterator[str]:
+    """Yield how the recordings that a training on a folder holds out differ from the selection."""
+    found = _in_recordings(split(folder)[VALIDATION], selection)
+    yield from _compared(f'the part {VALIDATION} of {folder}', found, 'selection', selection)
+
+
+def _in_recordings(paths: Iterable[Path], tasks: Iterable[str]) -> dict[str, set[int]]:
+    """Return the seeds in the names of recordings, by the name of their folder."""
+    found: dict[str, set[int]] = {task: set() for task in tasks}
+    for path in paths:
+        if number := EPISODE.match(path.stem):
+            found.setdefault(path.parent.name, set()).add(int(number[1]))
+    return found
 
 
 def _compared(place: str, found: Mapping[str, set[int]], name: str, seeds: Seeds) -> Iterator[str]:

@@ -45,6 +45,32 @@ def test_folder_must_hold_the_seeds_of_its_set(tmp_path: Path) -> None:
     assert len(found) == 1 and 'has 1 seeds of lift outside of training: 7' in found[0]
 
 
+def test_selection_is_what_a_training_holds_out(tmp_path: Path) -> None:
+    selection = seeds.read_selection(seeds.RESULTS / 'seeds.json')
+    assert {task: len(found) for task, found in selection.items()} == {
+        'tray_lift': 48, 'cube_transfer': 34,
+    }  # fmt: skip
+    sets, _, _ = seeds.read(seeds.RESULTS / 'seeds.json')
+    for task, whole in sets['training'].items():
+        (tmp_path / 'train' / task).mkdir(parents=True)
+        for seed in whole:
+            (tmp_path / 'train' / task / f'episode_{seed:06d}.mcap').touch()
+    assert list(seeds.wrong_selection(selection, tmp_path)) == []
+    # Without the first of them, which is held out.
+    (tmp_path / 'train' / 'tray_lift' / 'episode_000001.mcap').unlink()
+    assert list(seeds.wrong_selection(selection, tmp_path)) == [
+        f'the part validation of {tmp_path} lacks 1 seeds of tray_lift of selection: 1 ...'
+    ]
+
+
+def test_seed_of_the_selection_is_one_of_the_training() -> None:
+    selection, training = {'lift': frozenset({1, 9})}, {'lift': frozenset({1, 2})}
+    assert list(seeds.outside(selection, training)) == [
+        'selection has 1 seeds of lift outside of training: 9'
+    ]
+    assert list(seeds.outside({'lift': frozenset({1})}, training)) == []
+
+
 def test_missing_sets_are_recorded_by_their_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
