@@ -76,6 +76,8 @@ def test_ctrl_c_exits_with_130_without_traceback(monkeypatch, capsys) -> None:
     replace_command(monkeypatch, command)
     assert main(['train']) == 130
     assert capsys.readouterr().err == 'viva train: stopped: run the same command again to go on\n'
+    assert main(['train', '--plan']) == 130
+    assert capsys.readouterr().err == 'viva train: stopped: run the same command again\n'
 
 
 def test_signal_handlers_are_restored_after_a_call(monkeypatch) -> None:

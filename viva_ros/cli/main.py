@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else ''
-    program = ConsoleProgram(f'viva {name}'.strip(), name in RESUMES, name in INTERACTIVE)
+    resumes = name in RESUMES and '--plan' not in arguments  # a plan leaves nothing to go on with
+    program = ConsoleProgram(f'viva {name}'.strip(), resumes, name in INTERACTIVE)
     return run(program, lambda: _main(arguments), is_process=argv is None)
 
 
