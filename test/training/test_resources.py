@@ -276,6 +276,8 @@ def test_plan_of_recordings_equals_the_run_and_starts_nothing(
     assert 'validation: 1 recordings, 6 moments' in shown.out
     assert '| 1 | 18 | viva | 2 | 2 x 2 | 0.22 |' in shown.out
     assert 'stage viva is short' in shown.err
+    assert 'task slide: too few failures: 1 of 3 attempts' in shown.err
+    assert 'few validation episodes: 1;' in shown.err
     run = run_of(parse(command.split()))
     computed = resources._disk(run, BLANK, 18)
     assert main(command.split()) == 0

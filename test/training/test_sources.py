@@ -302,7 +302,7 @@ def test_moments_are_counted_without_decoding(
     found = find(run)
     first = {part: survey(run, found, part) for part in found.parts}
     assert [(one.recordings, one.moments) for one in first.values()] == [(2, 12), (1, 6)]
-    assert [one[:2] for one in first['train'].lengths] == [('slide', 6)] * 2
+    assert [(one.task, one.moments) for one in first['train'].lengths] == [('slide', 6)] * 2
     assert [one.seconds for one in first['train'].lengths] == pytest.approx([1.1, 1.1])
     assert first['train'].is_whole
     assert not (tmp_path / 'c').exists()

@@ -15,6 +15,7 @@ import torch
 from viva_ros.console.arguments import add_option, add_options, read_options
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import setting_of
+from viva_ros.data.split import TRAIN, VALIDATION
 from viva_ros.model.config import PRESETS, ViVaConfig
 from viva_ros.model.cost import CARDS, ROOM, SHARE
 from viva_ros.model.latents import NAMES
@@ -186,6 +187,7 @@ def show_plan(
         cached = sources.cached(run, found)
         numbers = numbers or (max(1, surveys['train'].moments),)
         check(run, found, surveys['train'], run.backbone != ANY_BACKBONE)
+        warnings += _episodes(run, surveys)
     else:
         check_model(run, config)
     config = replace(config, targets=run.targets or config.targets)
@@ -213,6 +215,13 @@ def show_plan(
     for text in dict.fromkeys(problems):
         print(f'viva train: {text}', file=sys.stderr)
     return 2 if problems else 0
+
+
+def _episodes(run: TrainConfig, surveys: Mapping[str, sources.Survey]) -> list[str]:
+    """Return the warnings about the episodes of parts whose recordings were all looked at."""
+    train, held = surveys[TRAIN], surveys[VALIDATION]
+    found = verdict.outcomes([one.label for one in train.of(run.tasks)]) if train.is_whole else []
+    return [*found, *(verdict.held(len(held.of(run.tasks))) if held.is_whole else [])]
 
 
 def _parts(sizes: Mapping[str, float]) -> str:

@@ -92,7 +92,8 @@ def lengths(ref: EpisodeRef, folder: Path) -> list[EpisodeLength] | None:
     for label in index['labels']:
         end = begin + label['control_steps']
         first, last = stamps[[begin, end - 1]]
-        found.append(EpisodeLength(label['task'], label['count'], 1e-9 * float(last - first)))
+        seconds = 1e-9 * float(last - first)
+        found.append(EpisodeLength.labelled(label, label['count'], seconds))
         begin = end
     return found
 

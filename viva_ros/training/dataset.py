@@ -5,8 +5,8 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,16 +35,25 @@ class Sampling(NamedTuple):
         return cls(len(stamps), float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0.0)
 
 
+VERDICT: Final = ('task', 'success', 'times', 'identities')  # of a label, for its outcomes
+
+
 class EpisodeLength(NamedTuple):
     """
-    Task and length of an episode.
+    Label and length of an episode.
 
+    :param label: what VERDICT names of a label, see ``Data``
     :param seconds: from the first to the last joint state
     """
 
-    task: str
+    label: Mapping[str, Any]
     moments: int
     seconds: float
+
+    @property
+    def task(self) -> str:
+        """Return the task; empty without a label."""
+        return str(self.label.get('task', ''))
 
     @classmethod
     def of(cls, episode: Episode, camera: str, every: int) -> 'EpisodeLength':
@@ -56,8 +65,18 @@ class EpisodeLength(NamedTuple):
         """
         frames, joints = len(episode.cameras[camera].stamps), episode.joints.stamps
         seconds = 1e-9 * float(joints[-1] - joints[0]) if len(joints) else 0.0
-        task = '' if episode.label is None else episode.label.task
-        return cls(task, len(range(0, frames, every)), seconds)
+        label = {} if episode.label is None else asdict(episode.label)
+        return cls.labelled(
+            {**label, 'identities': sorted(episode.identities)}, len(range(0, frames, every)),
+            seconds,
+        )  # fmt: skip
+
+    @classmethod
+    def labelled(
+        cls, label: Mapping[str, Any], moments: int, seconds: float
+    ) -> 'EpisodeLength':  # fmt: skip
+        """Return a length with what the verdict on a training needs of a label."""
+        return cls({key: label[key] for key in VERDICT if key in label}, moments, seconds)
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,8 @@ def conclude(
     curve = verdict.Curve.read(run.out, run.last_stage)
     found = [
         *verdict.after(curve, run.last_stage), *verdict.length(run, len(learn.images)),
-        *verdict.outcomes(learn.labels), *verdict.held(hold), *verdict.seen_before(run, hold),
+        *verdict.outcomes(learn.labels), *verdict.held(len(hold.labels) if hold else 0),
+        *verdict.seen_before(run, hold),
     ]  # fmt: skip
     if result.steps < getattr(run.plan, run.last_stage).steps:
         found.append(

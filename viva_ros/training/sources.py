@@ -250,6 +250,10 @@ class Survey:
     lengths: tuple[EpisodeLength, ...]
     is_whole: bool
 
+    def of(self, tasks: Sequence[str]) -> list[EpisodeLength]:
+        """Return the lengths of the episodes of these tasks; without tasks, of all."""
+        return [one for one in self.lengths if not tasks or one.task in tasks]
+
 
 def survey(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
     """
@@ -300,7 +304,7 @@ def check(run: TrainConfig, found: Found, train: Survey) -> None:
     """
     if train.is_whole:
         check_tasks(run.tasks, sorted({one.task for one in train.lengths}))
-    seconds = [one.seconds for one in train.lengths if not run.tasks or one.task in run.tasks]
+    seconds = [one.seconds for one in train.of(run.tasks)]
     if seconds:
         check_horizon(seconds, found.blank.horizon)
     if run.patience and not found.parts[VALIDATION]:

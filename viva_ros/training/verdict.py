@@ -38,8 +38,8 @@ def before(run: TrainConfig, learn: Data, hold: Data | None, horizon: float) -> 
     :param hold: validation moments
     :param horizon: of the forecast, s
     """
-    found = [*length(run, len(learn.images)), *outcomes(learn.labels), *held(hold)]
-    found += seen_before(run, hold)
+    found = [*length(run, len(learn.images)), *outcomes(learn.labels)]
+    found += [*held(len(hold.labels) if hold else 0), *seen_before(run, hold)]
     spans = [1e-9 * float(track.stamps[-1] - track.stamps[0]) for track in learn.tracks]
     short = sum(span < horizon for span in spans)
     if short:
@@ -128,9 +128,8 @@ def outcomes(labels: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def held(hold: Data | None) -> list[str]:
+def held(count: int) -> list[str]:
     """Return a warning about missing or few validation episodes."""
-    count = 0 if hold is None else len(hold.labels)
     if not count:
         return [
             'no validation recordings: the last state is kept, and overfitting stays unseen; '
