@@ -53,6 +53,8 @@ def test_restarted_supervisor_keeps_hourly_retry_count(player, start_supervisor)
     time.sleep(1.0)
     player.fall()
     wait(lambda: player.asked == 1, 'the retry')
+    # Killed later, so that the retry is over: a way home that nobody saw leaves it unfinished.
+    wait(lambda: [one.executing for one in player.episodes][-2:] == [False, True], 'its end')
     session = player.states[-1].session_id
     first.kill()
     first.wait()
