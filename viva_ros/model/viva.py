@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from diffusers import WanTransformer3DModel
@@ -31,7 +31,10 @@ def flow_velocity(clean: Tensor, noise: Tensor) -> Tensor:
     return noise - clean
 
 
-def shift_tau(s: Tensor, shift: float) -> Tensor:
+Level = TypeVar('Level', float, Tensor)
+
+
+def shift_tau(s: Level, shift: float) -> Level:
     """Shift times towards noise: tau = shift s / (1 + (shift - 1) s)."""
     return shift * s / (1 + (shift - 1) * s)
 
@@ -68,7 +71,7 @@ def denoise(
     if steps < 1:
         raise ValueError(f'denoising steps are {steps}, must be at least 1')
     z = noise
-    levels = [shift * left / (steps + (shift - 1) * left) for left in range(steps, -1, -1)]
+    levels = [shift_tau(left / steps, shift) for left in range(steps, -1, -1)]
     for level, following in pairwise(levels):
         tau = torch.full((noise.shape[0],), level, dtype=z.dtype, device=z.device)
         z = z - velocity(z, tau) * (level - following)

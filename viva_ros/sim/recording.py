@@ -9,7 +9,6 @@ recording holds the failed attempt, the way home and the retry in one file.
 
 import multiprocessing
 import os
-import platform
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -399,10 +398,11 @@ def _work(job: RecordJob) -> bool | None:
         return None
 
 
+CPU: Final = Path('/proc/cpuinfo')
 WORKER_ENVIRONMENT = {'MUJOCO_GL': 'egl', 'LP_NUM_THREADS': '1', 'OMP_NUM_THREADS': '1'}
-if platform.machine() in ('x86_64', 'AMD64'):
+if CPU.is_file() and 'avx2' in CPU.read_text():
     # NumPy's OpenBLAS rounds differently on processors with AVX-512. Contacts amplify that: some
     # episodes move otherwise, and an engine would not know that it was trained on them.
-    WORKER_ENVIRONMENT['OPENBLAS_CORETYPE'] = 'Haswell'  # for any processor with AVX2
+    WORKER_ENVIRONMENT['OPENBLAS_CORETYPE'] = 'Haswell'  # needs AVX2
 
 _stop: Event | None = None
