@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from benchmarks.ablation.baseline import Contender, Draw, Material
 from benchmarks.ablation.models.goal_value import DISCOUNT, GoalValue
-from viva_ros.model import latents
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
 from viva_ros.model.viva import ViVa
@@ -131,38 +130,6 @@ def proprio(material: Material) -> Contender:
     model = ProprioModel(material.ranges, len(material.config.tasks))
     labels = material.labels(material.config)
     return Contender(model, model, ProprioLoss(model, labels, material.augment))
-
-
-class RegressionLoss:
-    """Squared error of the target frames after one denoising step, as in inference."""
-
-    def __init__(self, material: Material, model: ViVa) -> None:
-        self._model, self._draw = model, Draw(material)
-        self._labels = material.labels(model.config)
-
-    def __call__(self, batch: int, generator: torch.Generator) -> Losses:
-        """Return losses of a batch of moments."""
-        rows, model = self._draw.rows(batch, generator), self._model
-        views = self._draw.views(rows, generator)
-        proprio = self._draw.joints(self._labels.proprio[rows], generator)
-        goals = self._labels.goals(rows)
-        clean = model.targets.clean(goals, model.config.latent_shape)
-        zeros = torch.zeros_like(clean)  # in place of the noisy targets
-        video = torch.cat([latents.conditioning(proprio, views), zeros], dim=2)
-        count, task = model.targets.count, self._labels.task[rows]
-        given = -model.velocity(video, torch.ones(batch), count, task)[:, :, -count:]
-        return model.targets.weigh((given - clean).square().mean(dim=(1, 3, 4)), goals)
-
-
-def regression(material: Material, **changes: Any) -> Contender:
-    """
-    Return the trunk without flow matching.
-
-    :param changes: of the configuration
-    """
-    model = material.viva(**changes)
-    model.noise.zero_()
-    return Contender(model, model.transformer, RegressionLoss(material, model))
 
 
 def bins(material: Material) -> Contender:

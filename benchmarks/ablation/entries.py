@@ -10,7 +10,7 @@ with or without future proprioception.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.ablation.baseline import Contender, Material
 from benchmarks.ablation.baselines import (
@@ -18,10 +18,10 @@ from benchmarks.ablation.baselines import (
     frozen,
     goal_value,
     proprio,
-    regression,
     viva,
 )
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.model.config import REGRESSION
 
 BOTH: Final = ('proprio', 'value', 'success')
 OUTCOME: Final = ('value', 'success')
@@ -58,31 +58,31 @@ class Entry:
     grid: tuple[bool, bool, bool] | None = None
 
 
-def _cell(name: str, title: str, build: Callable[..., Contender], *grid: bool) -> Entry:
+def _cell(name: str, title: str, *grid: bool) -> Entry:
     flow, outcome, forecast = grid
     targets = {(True, True): BOTH, (True, False): OUTCOME, (False, False): VALUE}
-    made = build
+    changes: dict[str, Any] = {} if flow else {'objective': REGRESSION}
     if (outcome, forecast) != (False, True):  # the targets of the preset
-        made = partial(build, targets=targets[outcome, forecast])
+        changes['targets'] = targets[outcome, forecast]
+    made = partial(viva, **changes) if changes else viva
     return Entry(name, title, made, repeats=True, grid=(flow, outcome, forecast))
 
 
 ENTRIES: Final = (
-    _cell('viva_success', 'flow, outcome frame, future joints', viva, True, True, True),
-    _cell(VIVA, 'flow, future joints (ViVa as published)', viva, True, False, True),
-    _cell('value_success', 'flow, outcome frame', viva, True, True, False),
-    _cell('value_only', 'flow, value only', viva, True, False, False),
+    _cell('viva_success', 'flow, outcome frame, future joints', True, True, True),
+    _cell(VIVA, 'flow, future joints (ViVa as published)', True, False, True),
+    _cell('value_success', 'flow, outcome frame', True, True, False),
+    _cell('value_only', 'flow, value only', True, False, False),
     _cell(
         'regression_success',
         'regression, outcome frame, future joints',
-        regression,
         False,
         True,
         True,
     ),
-    _cell('regression', 'regression, future joints', regression, False, False, True),
-    _cell('regression_value_success', 'regression, outcome frame', regression, False, True, False),
-    _cell('regression_value', 'regression, value only', regression, False, False, False),
+    _cell('regression', 'regression, future joints', False, False, True),
+    _cell('regression_value_success', 'regression, outcome frame', False, True, False),
+    _cell('regression_value', 'regression, value only', False, False, False),
     Entry('bins', '201 bins on the same trunk', bins, repeats=True),
     Entry('icvf', 'ICVF (no outcome labels)', goal_value, 5e-4, 4, 8, resumes=False),
     Entry('proprio', 'proprioception only', proprio, longer=2, wider=8),

@@ -39,6 +39,7 @@ def numbers(module: nn.Module) -> int:
 @pytest.mark.parametrize('changes', [
     {}, {'per_token_times': True}, {'text_tokens': 3}, {'targets': ('value',)},
     {'targets': ('proprio', 'value', 'success'), 'per_token_times': True},
+    {'targets': ('proprio', 'value', 'success'), 'objective': 'regression'},
     {'targets': ('proprio', 'images', 'value'), 'text_tokens': 2},
     {'cameras': ('head',), 'image_size': (64, 32)},
 ])  # fmt: skip

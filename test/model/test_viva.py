@@ -145,6 +145,37 @@ def test_conditioning_frames_stay_clean_in_training(
     assert torch.equal(video[:, :, :5], latents.conditioning(JOINTS, images))
 
 
+def test_regression_learns_what_it_gives_live(make_viva: Callable[..., ViVa]) -> None:
+    viva, latent = make_viva(objective='regression'), torch.tensor([-0.4])
+    assert not viva.noise.any()
+    clean = clean_frames(viva, latent)
+    with torch.no_grad():
+        loss = viva.loss(IMAGES, JOINTS, Goals(latent, JOINTS), TASK)
+        errors = (viva.denoise(IMAGES, JOINTS, TASK) - clean).square().mean(dim=(0, 1, 3, 4))
+    assert float(loss['proprio']) == pytest.approx(float(errors[0]), rel=1e-5)
+    assert float(loss['value']) == pytest.approx(float(errors[1]), rel=1e-5)
+
+
+def test_regression_draws_nothing_and_flow_matching_does(make_viva: Callable[..., ViVa]) -> None:
+    for objective, is_random in (('regression', False), ('flow', True)):
+        viva, latent = make_viva(objective=objective), torch.tensor([-0.4])
+        found = {
+            float(viva.loss(IMAGES, JOINTS, Goals(latent, JOINTS), TASK)['total'].detach())
+            for _ in range(3)
+        }
+        assert (len(found) > 1) is is_random, objective
+
+
+def test_regression_takes_one_step_alone(make_viva: Callable[..., ViVa]) -> None:
+    with pytest.raises(ValueError, match='denoising steps are 2, must be 1 with regression'):
+        make_viva(objective='regression').denoise(IMAGES, JOINTS, TASK, 2)
+
+
+def test_unknown_objective_is_refused(make_viva: Callable[..., ViVa]) -> None:
+    with pytest.raises(ValueError, match="objective is 'gan', must be one of flow, regression"):
+        make_viva(objective='gan')
+
+
 def test_video_loss_conditions_on_first_frame(viva: ViVa, monkeypatch: pytest.MonkeyPatch) -> None:
     clips, calls = torch.randn(2, 4, 7, 2, 2), []
 

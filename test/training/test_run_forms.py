@@ -102,6 +102,22 @@ def test_targets_tasks_and_checkpointing_reach_the_model(
         torch.testing.assert_close(weights_of(lean.out)[name], weight, msg=name)
 
 
+def test_regression_reaches_the_checkpoint_and_its_heirs(
+    tmp_path: Path, make_slide_data: Callable[..., Data]
+) -> None:
+    learn = make_slide_data(range(1, 4))
+    for name in ('flow', 'regression'):
+        train_on(run_in(tmp_path / name, objective=name), learn, None, BLANK)
+    clips = [load_file(tmp_path / name / 'video.state') for name in ('flow', 'regression')]
+    assert all(torch.equal(weight, clips[1][key]) for key, weight in clips[0].items())
+    read = checkpoint.read(tmp_path / 'regression' / 'checkpoint').model
+    assert read.config.objective == 'regression'
+    assert not read.noise.any()
+    write_split(tmp_path / 'r', slide_episode(4))
+    heir = sources.find(continued(tmp_path, tmp_path / 'regression' / 'checkpoint')).blank
+    assert heir.objective == 'regression'
+
+
 def test_validation_episodes_change_no_range_and_no_weight(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:
@@ -144,6 +160,7 @@ def test_validation_episodes_change_no_range_and_no_weight(
         ('--viva-steps 0 --lora 4', 'option-unused', ('--lora is 4', '--viva-steps is 0')),
         ('--viva-steps 0 --learning-rate 1e-4', 'option-unused', ('rate is 0.0001',)),
         ('--head 2 --head-steps 0 --patience 3', 'option-unused', ('--head-steps is 0',)),
+        ('--head 2 --objective flow', 'objective-with-head', ('is flow', 'leave out')),
         ('--init c --head 2 --checkpointing', 'checkpointing-with-head', ('leave it out',)),
     ],
 )
@@ -308,6 +325,7 @@ def test_checkpoint_keeps_its_horizon_and_targets(tmp_path: Path, begun: Path) -
 @pytest.mark.parametrize(('options', 'named'), [
     ('--preset small', ('preset tiny, not small', 'set --preset tiny')),
     ('--targets proprio,value,success', ('targets proprio,value, not', 'leave out --targets')),
+    ('--objective regression', ('objective flow, not regression', 'leave out --objective')),
     ('--cameras head', ('cameras head left_wrist right_wrist, not head', 'set --cameras')),
 ])  # fmt: skip
 def test_init_with_another_model_is_refused(

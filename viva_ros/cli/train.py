@@ -50,8 +50,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         data, TrainConfig, 'recordings', 'out', 'cache', 'cameras', 'tasks', keywords=optional
     )  # fmt: skip
     add_options(
-        model, TrainConfig, 'preset', 'seed', 'targets', 'backbone', 'embeddings', 'lora', 'head',
-        'copies', 'horizon', 'init',
+        model, TrainConfig, 'preset', 'seed', 'targets', 'objective', 'backbone', 'embeddings',
+        'lora', 'head', 'copies', 'horizon', 'init',
         keywords={'targets': {'type': _names, 'nargs': None}},
     )  # fmt: skip
     hardware = parser.add_argument_group('hardware')
@@ -190,7 +190,7 @@ def show_plan(
         warnings += _episodes(run, surveys)
     else:
         check_model(run, config)
-    config = replace(config, targets=run.targets or config.targets)
+    config = run.config_of(config)
     device, pace, count = _speed(run, config, gpu)
     rows = [
         resources.estimate(run, config, number, each, device, pace, held)

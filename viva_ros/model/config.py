@@ -10,8 +10,17 @@ from typing import Any, Final
 from viva_ros.model.latents import Targets
 
 HASH, UMT5 = TEXTS = ('hash', 'umt5')
+FLOW, REGRESSION = OBJECTIVES = ('flow', 'regression')
 #: Fields that files of the first version lack; they have the default there.
-ADDED: Final = {'targets', 'text', 'texts', 'text_encoder', 'lowest_progress', 'value_bins'}
+ADDED: Final = {
+    'targets',
+    'text',
+    'texts',
+    'text_encoder',
+    'lowest_progress',
+    'value_bins',
+    'objective',
+}
 #: Fields of the first version in place of ``horizon``: control steps, and their rate in Hz.
 STEPS, RATE = HORIZON_FIELDS = ('horizon_steps', 'control_rate')
 HORIZON: Final = 1.0  # s, as in the ViVa paper: 50 steps at 50 Hz
@@ -92,6 +101,8 @@ class ViVaConfig:
     :param text_encoder: first hex digits of the hash of the encoder, see ``Embeddings``
     :param lowest_progress: see ``Targets``; 0 in models that were trained without a way home
     :param value_bins: bins of the value of an early exit, see ``BinnedReadOut``; 0: a number
+    :param objective: how the targets are learnt: 'flow', by flow matching; or 'regression', from
+        zeros in place of the noise, always at tau = 1
     """
 
     preset: str
@@ -113,6 +124,7 @@ class ViVaConfig:
     text_encoder: str = ''
     lowest_progress: float = 0.0
     value_bins: int = 0
+    objective: str = FLOW
 
     def __post_init__(self) -> None:
         step = self.vae.downscale * self.transformer.patch_size[1]
@@ -120,6 +132,10 @@ class ViVaConfig:
             raise ValueError(f'image_size is {self.image_size}, must be multiples of {step}')
         if self.text not in TEXTS:
             raise ValueError(f'text is {self.text!r}, must be one of {", ".join(TEXTS)}')
+        if self.objective not in OBJECTIVES:
+            raise ValueError(
+                f'objective is {self.objective!r}, must be one of {", ".join(OBJECTIVES)}'
+            )
         if not 0 < self.horizon < math.inf:
             raise ValueError(f'horizon is {self.horizon} s, must be above 0 and finite')
         Targets(self.targets, len(self.cameras))  # raises ValueError for unknown names

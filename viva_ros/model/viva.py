@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from viva_ros.core.normalize import JointRanges
 from viva_ros.model import latents
-from viva_ros.model.config import ViVaConfig
+from viva_ros.model.config import REGRESSION, ViVaConfig
 from viva_ros.model.cost import encoding_chunk
 from viva_ros.model.latents import Goals, Targets
 from viva_ros.model.noise import Device, Source, normal, uniform
@@ -107,7 +107,8 @@ class ViVa(nn.Module):
         self.register_buffer('text', table(config)[1] if text is None else text)
         generator = torch.Generator('cpu').manual_seed(config.noise_seed)
         shape = (channels, self.targets.count, height, width)
-        self.register_buffer('noise', torch.randn(shape, generator=generator, device='cpu'))
+        noise = torch.randn(shape, generator=generator, device='cpu')
+        self.register_buffer('noise', torch.zeros_like(noise) if self.regresses else noise)
         low, high = _constant(ranges.low), _constant(ranges.high)
         self.register_buffer('low', low, persistent=False)
         self.register_buffer('span', high - low, persistent=False)
@@ -116,6 +117,11 @@ class ViVa(nn.Module):
     def device(self) -> torch.device:
         """Device of the weights."""
         return self.noise.device
+
+    @property
+    def regresses(self) -> bool:
+        """Whether the targets are learnt by regression, not by flow matching."""
+        return self.config.objective == REGRESSION
 
     def encode(self, images: Tensor) -> Tensor:
         """
@@ -182,23 +188,32 @@ class ViVa(nn.Module):
         source: Source = None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """
-        Return the flow-matching loss on the target frames.
+        Return the flow-matching loss on the target frames, or the squared error of regression.
+
+        Regression is flow matching from noise that is zero, at tau = 1: the target of the network
+        is then the negative of the clean frames.
 
         :param images: latents of ``encode``, (B, V, C, H, W)
         :param proprio: (B, J), normalised
         :returns: mean squared errors by target; 'total' is the loss to minimise
         """
         clean = self.targets.clean(goals, self.config.latent_shape)
-        noise = normal(clean.shape, source, clean.device)
-        tau = draw_tau(
-            len(clean), self.config.shift, self.config.noise_share, source, clean.device
-        )
+        noise, tau = self._draw_noise(clean, source)
         noisy = interpolate(clean, noise, tau)
         video = torch.cat([latents.conditioning(proprio, images), noisy], dim=2)
         count = self.targets.count
         predicted = self.velocity(video, tau, count, task)[:, :, -count:]
         errors = (predicted - flow_velocity(clean, noise)).square().mean(dim=(1, 3, 4))
         return self.targets.weigh(errors, goals)
+
+    def _draw_noise(self, clean: Tensor, source: Source) -> tuple[Tensor, Tensor]:
+        """Return noise in the shape of the clean frames, and its levels, (B,)."""
+        if self.regresses:
+            return torch.zeros_like(clean), torch.ones(len(clean), device=clean.device)
+        noise = normal(clean.shape, source, clean.device)
+        return noise, draw_tau(
+            len(clean), self.config.shift, self.config.noise_share, source, clean.device
+        )
 
     def video_loss(self, clips: Tensor, task: Tensor, source: Source = None) -> Tensor:
         """
@@ -215,12 +230,16 @@ class ViVa(nn.Module):
 
     def denoise(self, images: Tensor, proprio: Tensor, task: Tensor, steps: int = 1) -> Tensor:
         """
-        Denoise the target frames from the fixed noise.
+        Denoise the target frames from the fixed noise, which is zero after regression.
 
         :param images: latents, (B, V, C, H, W)
         :param proprio: (B, J), normalised
         :returns: (B, C, targets, H, W)
+        :raises ValueError: if steps is below 1, or above 1 after regression, which knows no
+            level but tau = 1
         """
+        if self.regresses and steps > 1:
+            raise ValueError(f'denoising steps are {steps}, must be 1 with regression')
         clean, count = latents.conditioning(proprio, images), self.targets.count
         noise = self.noise.expand(len(images), *self.noise.shape)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.settings import check, required, setting, setting_of, validate
-from viva_ros.model.config import HORIZON, PRESETS
+from viva_ros.model.config import FLOW, HORIZON, OBJECTIVES, PRESETS, ViVaConfig
 from viva_ros.model.latents import NAMES, VALUE
 from viva_ros.training.augmentation import AugmentSettings
 from viva_ros.training.distributed import Hardware
@@ -145,6 +145,10 @@ class TrainConfig:
     targets: tuple[str, ...] = setting(
         (), f'Targets of the denoising, of {",".join(NAMES)}; default: those of the preset.'
     )
+    objective: str | None = setting(
+        None, 'How the last stage learns the targets: by flow matching, or by regression from '
+        f'zeros in place of noise; default: {FLOW}, or that of --init.', choices=OBJECTIVES,
+    )  # fmt: skip
     backbone: Path | None = setting(
         None, 'Folder of pretrained Wan2.2-TI2V weights; replaces the stages vae and video.'
     )
@@ -190,6 +194,13 @@ class TrainConfig:
                 f'lora is {self.lora} and head is {self.head}: only one may be above 0, adapters '
                 'or a head on frozen blocks',
             )
+        if self.head and self.objective is not None:
+            raise ConfigurationError(
+                'objective-with-head',
+                f'objective is {self.objective} and head is {self.head}: a head predicts the '
+                'targets directly, from features of the frozen blocks: leave out --objective, or '
+                '--head',
+            )
         if self.hardware.shard and (self.lora or self.head):
             raise ConfigurationError(
                 'shard-with-frozen-weights',
@@ -212,6 +223,14 @@ class TrainConfig:
     def has_first_stages(self) -> bool:
         """Whether the run has the stages vae and video."""
         return self.backbone is None and self.init is None
+
+    def config_of(self, blank: ViVaConfig) -> ViVaConfig:
+        """Return a configuration with the targets and the objective of the run, if given."""
+        return replace(
+            blank,
+            targets=self.targets or blank.targets,
+            objective=self.objective or blank.objective,
+        )
 
     @property
     def copy_count(self) -> int:

@@ -161,7 +161,7 @@ def teams_of(run: TrainConfig, config: ViVaConfig, workers: Workers) -> dict[str
 
     :raises ConfigurationError: as ``resources.micro_batches``
     """
-    config = replace(config, targets=run.targets or config.targets)
+    config = run.config_of(config)
     device = resources.device_of(workers.device)
     device = replace(device, free=workers.least(device.free))
     before = checkpointing.last_micro_batches(run.out)
@@ -219,7 +219,7 @@ def begin_model(
     :raises ConfigurationError: if targets or head do not fit the preset
     """
     check_model(run, config)
-    config = replace(config, targets=run.targets or config.targets)
+    config = run.config_of(config)
     return first_model(run, config, ranges, has_weights)
 
 
@@ -235,7 +235,7 @@ def check_model(run: TrainConfig, config: ViVaConfig) -> None:
             'head-too-deep',
             f'head is {run.head}, must be at most {layers}, the blocks of preset {run.preset}',
         )
-    if run.head and 'images' in (run.targets or config.targets):
+    if run.head and 'images' in run.config_of(config).targets:
         raise ConfigurationError(
             'head-with-images', 'targets has images, which a head does not predict: leave it out'
         )

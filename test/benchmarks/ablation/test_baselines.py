@@ -10,9 +10,10 @@ from support.errors import raises
 from torch import Tensor
 
 from benchmarks.ablation.baseline import Draw, Material
-from benchmarks.ablation.baselines import GoalLoss, encoded_loss, goal_value, regression
+from benchmarks.ablation.baselines import GoalLoss, encoded_loss, goal_value
 from benchmarks.ablation.entries import ENTRIES, Entry, chosen, entry_of, key_of
 from benchmarks.ablation.models.goal_value import GoalValue
+from viva_ros.model import noise
 from viva_ros.model.viva import ViVa
 from viva_ros.training import losses
 from viva_ros.training.augmentation import AugmentSettings
@@ -158,11 +159,11 @@ def test_only_the_ends_of_a_frozen_trunk_learn(stuff: Material) -> None:
 def test_regression_minimises_the_error_of_what_it_gives_live(
     stuff: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contender = regression(stuff)
-    model, labels = contender.module, contender.loss._labels  # type: ignore[attr-defined]
+    (entry,) = chosen(['regression'])
+    contender = entry.build(stuff)
+    model, labels = contender.module, contender.loss.labels  # type: ignore[attr-defined]
     rows = torch.tensor([2, 9, 17])
-    draw = contender.loss._draw  # type: ignore[attr-defined]
-    monkeypatch.setattr(draw, 'rows', lambda batch, source: rows)
+    monkeypatch.setattr(noise, 'weighted', lambda weights, batch, source: rows)
     found = contender.loss(3, generator())
     with torch.no_grad():
         frames = model.denoise(stuff.latents(rows, 0), labels.proprio[rows], labels.task[rows])

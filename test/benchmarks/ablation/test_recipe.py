@@ -14,6 +14,7 @@ from support.slides import slide_episode, write_slide
 from benchmarks.ablation.budget import Budget
 from benchmarks.ablation.train import encode_copy, learn_frames, learn_motion, train
 from viva_ros.cli.train import main
+from viva_ros.model.config import OBJECTIVES
 
 STEPS: Final = {'vae': 3, 'video': 3, 'viva': 4, 'proprio': 8}
 COPIES: Final = 2
@@ -44,25 +45,27 @@ def compared(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     learn_motion(budget)
     for number in range(1, COPIES + 1):
         encode_copy(budget, number)
-    for name in ('viva_success', 'proprio'):
+    for name in ('viva_success', 'regression_success', 'proprio'):
         train(budget, name)
     return out
 
 
 @pytest.fixture(scope='module')
 def trained(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run of ``viva train``."""
+    """Return the folder of a run of ``viva train`` for each objective."""
     out = tmp_path_factory.mktemp('trained')
     lengths = [word for name, steps in STEPS.items() for word in (f'--{name}-steps', f'{steps}')]
-    arguments = ['--recordings', str(recordings), '--out', str(out), '--preset', 'tiny']
-    arguments += ['--targets', 'proprio,value,success', '--copies', str(COPIES), *lengths]
-    assert main(arguments) == 0
+    for objective in OBJECTIVES:
+        arguments = ['--recordings', str(recordings), '--out', str(out / objective)]
+        arguments += ['--preset', 'tiny', '--copies', str(COPIES), '--objective', objective]
+        assert main([*arguments, '--targets', 'proprio,value,success', *lengths]) == 0
     return out
 
 
-@pytest.mark.parametrize(
-    ('of_comparison', 'of_training'), [('viva_success', 'checkpoint'), ('proprio', 'proprio')]
-)
+@pytest.mark.parametrize(('of_comparison', 'of_training'), [
+    ('viva_success', 'flow/checkpoint'), ('regression_success', 'regression/checkpoint'),
+    ('proprio', 'flow/proprio'),
+])  # fmt: skip
 def test_train_and_compare_make_equal_weights(
     compared: Path, trained: Path, of_comparison: str, of_training: str
 ) -> None:
