@@ -1,5 +1,6 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import json
 import math
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from viva_ros.data.episode import Mark
 from viva_ros.evaluation.results import Result
-from viva_ros.evaluation.summary import figures
+from viva_ros.evaluation.summary import figures, of_all
+from viva_ros.evaluation.tables import content, markdown
 from viva_ros.metrics.ranking import spearman
 
 TIMES = np.arange(0.0, 6.0, 0.1)
@@ -66,6 +68,27 @@ def test_time_counter_drifts_in_pause_and_misses_error() -> None:
     assert found['hesitation_rmse']['value'] == pytest.approx(expected, rel=0.01)
     assert found['retry_voc']['value'] < 0.8
     assert found['kendall']['value'] == pytest.approx(1.0)
+
+
+def test_errors_are_counted_by_mode_and_episode() -> None:
+    stays = np.minimum(RISING, 0.5)
+    results = [
+        episode('bad', fall(3.0), stays, 'failure', mode='slip', manifest=3.0),
+        episode('missed', RISING, stays, 'failure', mode='slip', manifest=3.0),
+        episode('mended', fall(2.0), stays, 'mended', mode='nudge', manifest=2.0),
+        episode('unseen', fall(2.0), stays, 'failure', mode='stall'),  # no evidence: no error
+        episode('good', RISING),
+    ]
+    measured = of_all({'ViVa': results}, ())
+    found = measured['ViVa']
+    assert found['errors'] == {
+        'nudge': {'errors': 1, 'answered': 1.0}, 'slip': {'errors': 2, 'answered': 0.5},
+    }  # fmt: skip
+    assert found['err_dr']['value'] == pytest.approx(2 / 3)  # the same errors
+    written = json.loads(content(measured, {}, {}, {'ViVa': results}, {}))
+    responses = [one['error_responses'] for one in written['episodes']['ViVa']]
+    assert [[x > 0 for x in one] for one in responses] == [[True], [False], [True], [], []]
+    assert '| slip | 2 | 0.500 |' in markdown({'all': measured}, {})
 
 
 def test_retry_voc_has_the_ceiling_of_an_oracle() -> None:

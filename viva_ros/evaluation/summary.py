@@ -201,7 +201,7 @@ BINS: Final = 10  # of the true progress
 def progress_measures(results: Sequence[Result]) -> dict[str, Measure]:
     """Return correlations with time and progress, and responses to errors and milestones."""
     good = of_group(results, SUCCESS)
-    errors = [*of_group(results, FAILURE), *of_group(results, MENDED)]
+    errors = disturbed(results)
     spans = [span for one in errors for span in error_spans(one)]
     lengths = sorted(end - begin for begin, end in spans) or [0.0]
     answered = [error_responses(one) for one in errors]
@@ -267,6 +267,22 @@ def retry_gaps(results: Sequence[Result]) -> list[float]:
     ]
 
 
+def disturbed(results: Sequence[Result]) -> list[Result]:
+    """Return the episodes with an error, whether it was corrected or not."""
+    return [*of_group(results, FAILURE), *of_group(results, MENDED)]
+
+
+def errors_by_mode(results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """Return the number of errors of each mode, and the share that the value answers."""
+    found: dict[str, list[float]] = {}
+    for one in disturbed(results):
+        found.setdefault(one.mode, []).extend(error_responses(one))
+    return {
+        mode: {'errors': len(every), 'answered': float(np.mean([x > 0.0 for x in every]))}
+        for mode, every in sorted(found.items()) if every
+    }  # fmt: skip
+
+
 def error_spans(one: Result) -> list[Span]:
     """Return the time of the first visible frame and of the evidence of each error, s."""
     found = [(mark.time, mark.time) for mark in one.marks if mark.kind == 'error']
@@ -330,7 +346,10 @@ def _with_time(one: Result, figure: Callable[[Array, Array], float]) -> float:
     return figure(one.values[finite], one.times[finite]) if finite.sum() >= 2 else math.nan
 
 
-__all__ = ['IN_TIME', 'by_task', 'compared', 'figures', 'measures', 'of_all', 'share_in_time']
+__all__ = [
+    'IN_TIME', 'by_task', 'compared', 'error_responses', 'figures', 'measures', 'of_all',
+    'share_in_time',
+]  # fmt: skip
 
 
 def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str, Any]:
@@ -349,6 +368,7 @@ def figures(results: Sequence[Result], camera_only: Collection[str]) -> dict[str
         'camera_only': _row([r for r in failed if r.mode in camera_only]),
         'arms': _row([r for r in failed if r.mode not in camera_only]),
         'mended': {m: _quiet(of_mode(results, m, MENDED)) for m in modes(results, MENDED)},
+        'errors': errors_by_mode(results),
         'retries': {
             'succeeded': _quiet([r for r in of_group(results, RETRY) if r.success]),
             'failed': _quiet([r for r in of_group(results, RETRY) if not r.success]),

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from viva_ros.console.provenance import command_line, processor
 from viva_ros.evaluation.results import Result
-from viva_ros.evaluation.summary import IN_TIME
+from viva_ros.evaluation.summary import IN_TIME, error_responses
 
 Figures = Mapping[str, Any]
 
@@ -97,7 +97,25 @@ def _section(scope: str, measured: Mapping[str, Figures]) -> str:
     if found:
         note = f'Share of failures found until {IN_TIME:g} s after the evidence, and at any time.'
         lines += [note, '', *_table(['failure', 'episodes', *measured], found), '']
+    if answered := _answered(measured):
+        note = 'Share of errors that the value answers (ErrDR), also of those that were corrected.'
+        lines += [note, '', *_table(['failure or disturbance', 'errors', *measured], answered), '']
     return '\n'.join(lines)
+
+
+def _answered(measured: Mapping[str, Figures]) -> list[list[str]]:
+    """Return mode, number of errors and the share answered by each contender."""
+    counts = {
+        mode: row['errors'] for one in measured.values() for mode, row in one['errors'].items()
+    }
+    return [
+        [mode, str(counts[mode]), *(_share(one['errors'].get(mode)) for one in measured.values())]
+        for mode in sorted(counts)
+    ]
+
+
+def _share(row: Mapping[str, float] | None) -> str:
+    return number_text(math.nan if row is None else row['answered'])
 
 
 def _checks(checks: Mapping[str, Figures]) -> str:
@@ -185,7 +203,7 @@ def _episode(one: Result) -> dict[str, Any]:
         'name': one.name, 'task': one.task, 'mode': one.mode, 'group': one.group,
         'success': one.success, 'duration': one.duration, 'final': one.final,
         'spearman': one.order, 'true_order': one.true_order,
-        'alarms': one.alarms, 'manifest': one.manifest,
+        'alarms': one.alarms, 'manifest': one.manifest, 'error_responses': error_responses(one),
     }  # fmt: skip
 
 
@@ -211,6 +229,8 @@ def show(measured: Mapping[str, Figures], checks: Mapping[str, Figures], console
     console.print(overview(measured))
     console.print(by_mode(measured))
     console.print(other_episodes(measured))
+    if answered := _answered(measured):
+        console.print(error_table(measured, answered))
     if checks:
         console.print(perturbations(checks))
 
@@ -259,6 +279,17 @@ def by_mode(measured: Mapping[str, Figures]) -> Table:
     for label, key in (('only cameras can tell', 'camera_only'), ('the arms can tell', 'arms')):
         cells = (_detected(figures[key]) for figures in measured.values())
         table.add_row(label, str(first[key]['episodes']), *cells)
+    return table
+
+
+def error_table(measured: Mapping[str, Figures], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table with a row for each mode: the share of its errors that the value answers."""
+    table = Table(title='ErrDR: share of errors that the value answers')
+    table.add_column('mode')
+    for name in ('errors', *measured):
+        table.add_column(name, justify='right')
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
