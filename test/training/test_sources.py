@@ -14,7 +14,7 @@ from support.slides import CAMERAS, slide_episode, write_slide
 from viva_ros.data.episode import Episode, Frames, Joints, Label
 from viva_ros.data.formats import FORMATS, EpisodeRef
 from viva_ros.data.recording import Recording
-from viva_ros.training import sources
+from viva_ros.training import survey
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.dataset import EpisodeChannels
@@ -27,8 +27,8 @@ from viva_ros.training.sources import (
     of_tasks,
     robot_of,
     sample,
-    survey,
 )
+from viva_ros.training.survey import survey_of
 
 LENGTHS = {'vae': 2, 'video': 2, 'viva': 2, 'proprio': 2}
 
@@ -300,7 +300,7 @@ def test_moments_are_counted_without_decoding(
     write_parts(tmp_path, 1, 2)
     run = run_of(tmp_path, tmp_path / 'r')
     found = find(run)
-    first = {part: survey(run, found, part) for part in found.parts}
+    first = {part: survey_of(run, found, part) for part in found.parts}
     assert [(one.recordings, one.moments) for one in first.values()] == [(2, 12), (1, 6)]
     assert [(one.task, one.moments) for one in first['train'].lengths] == [('slide', 6)] * 2
     assert [one.seconds for one in first['train'].lengths] == pytest.approx([1.1, 1.1])
@@ -309,7 +309,7 @@ def test_moments_are_counted_without_decoding(
     gather(run)
     opened = resolved_and_opened[1]
     opened.clear()
-    assert {part: survey(run, found, part) for part in found.parts} == first
+    assert {part: survey_of(run, found, part) for part in found.parts} == first
     assert opened == []
 
 
@@ -319,7 +319,7 @@ def test_moments_of_tasks_that_are_left_out_do_not_count(tmp_path: Path) -> None
     write_slide(paths[0].parent, replace(episode, label=replace(episode.label, task='fold')))
     run = run_of(tmp_path, tmp_path / 'r', tasks=('fold',))
     for _ in range(2):  # opened, then from the cache
-        found = survey(run, find(run))
+        found = survey_of(run, find(run))
         assert (found.recordings, found.moments, len(found.lengths)) == (3, 6, 3)
         gather(replace(run, tasks=()))
 
@@ -332,8 +332,8 @@ def test_survey_of_many_recordings_opens_some_of_them(
     run = run_of(tmp_path, tmp_path / 'r')
     found, opened = find(run), resolved_and_opened[1]
     opened.clear()
-    monkeypatch.setattr(sources, 'OPENED', 2)
-    some = survey(run, found)
+    monkeypatch.setattr(survey, 'OPENED', 2)
+    some = survey_of(run, found)
     assert opened == [paths[0], paths[3]]
     assert (some.recordings, some.moments, len(some.lengths)) == (4, 24, 2)
     assert not some.is_whole

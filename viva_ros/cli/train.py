@@ -33,6 +33,7 @@ from viva_ros.training.config import (
 from viva_ros.training.distributed import Hardware
 from viva_ros.training.resources import Pace, TrainingDevice
 from viva_ros.training.run import check, check_model, train
+from viva_ros.training.survey import Survey, cached_bytes, survey_of
 
 STAGES: Final = tuple(field.name for field in fields(TrainPlan))
 ANY_BACKBONE: Final = Path('BACKBONE')  # of a plan without weights
@@ -180,11 +181,11 @@ def show_plan(
     if run.recordings:
         found = sources.find(run)
         config = found.blank
-        surveys = {part: sources.survey(run, found, part) for part in found.parts}
+        surveys = {part: survey_of(run, found, part) for part in found.parts}
         for part, found_in in surveys.items():
             print(f'{part}: {found_in.recordings} recordings, {found_in.moments:,} moments')
         held = 0 if numbers else surveys['validation'].moments
-        cached = sources.cached(run, found)
+        cached = cached_bytes(run, found)
         numbers = numbers or (max(1, surveys['train'].moments),)
         check(run, found, surveys['train'], run.backbone != ANY_BACKBONE)
         warnings += _episodes(run, surveys)
@@ -217,7 +218,7 @@ def show_plan(
     return 2 if problems else 0
 
 
-def _episodes(run: TrainConfig, surveys: Mapping[str, sources.Survey]) -> list[str]:
+def _episodes(run: TrainConfig, surveys: Mapping[str, Survey]) -> list[str]:
     """Return the warnings about the episodes of parts whose recordings were all looked at."""
     train, held = surveys[TRAIN], surveys[VALIDATION]
     found = verdict.outcomes([one.label for one in train.of(run.tasks)]) if train.is_whole else []

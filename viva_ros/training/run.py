@@ -32,6 +32,7 @@ from viva_ros.training import checkpointing, losses, resources, sources, verdict
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import Data
 from viva_ros.training.distributed import Workers, gather, is_sharded
+from viva_ros.training.survey import Survey, cached_bytes, check_recordings, survey_of
 from viva_ros.training.trainer import TrainStage
 
 CLIP_SPACING: Final = 0.4  # s between the frames of a clip
@@ -46,7 +47,7 @@ def train(run: TrainConfig) -> ViVa | EarlyExit:
     :raises ConfigurationError: if the configuration does not fit them, or the run to continue
     """
     workers, found = Workers(run.hardware), sources.find(run)
-    survey = sources.survey(run, found)
+    survey = survey_of(run, found)
     check(run, found, survey)  # before any decoding
     check_disk(run, found, survey)
     teams_of(run, found.blank, workers)
@@ -58,7 +59,7 @@ def train(run: TrainConfig) -> ViVa | EarlyExit:
 
 
 def check(
-    run: TrainConfig, found: sources.Found, survey: sources.Survey, weights: bool = True
+    run: TrainConfig, found: sources.Found, survey: Survey, weights: bool = True
 ) -> None:  # fmt: skip
     """
     Refuse a run whose recordings, model or weights are known not to fit, before it starts.
@@ -68,7 +69,7 @@ def check(
     :raises ConfigurationError: with the option that does not fit
     :raises EngineError: if backbone or embeddings cannot be read, or do not fit the preset
     """
-    sources.check(run, found, survey)
+    check_recordings(run, found, survey)
     check_model(run, found.blank)
     if not weights:
         return
@@ -81,16 +82,16 @@ def check(
         text.table(config, embeddings)
 
 
-def check_disk(run: TrainConfig, found: sources.Found, survey: sources.Survey) -> None:
+def check_disk(run: TrainConfig, found: sources.Found, survey: Survey) -> None:
     """
     Refuse a run that does not fit on its disks, before it starts.
 
     :param survey: of the training recordings
     :raises ConfigurationError: with the sizes
     """
-    held = sources.survey(run, found, VALIDATION).moments
+    held = survey_of(run, found, VALIDATION).moments
     if problem := resources.disk_needed(
-        run, found.blank, survey.moments, held, sources.cached(run, found)
+        run, found.blank, survey.moments, held, cached_bytes(run, found)
     ):
         raise ConfigurationError('train-disk', problem)
 

@@ -1,0 +1,102 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of the recordings of a run before an image is decoded, and what it refuses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from viva_ros.core.errors import ConfigurationError
+from viva_ros.data.formats import EpisodeRef
+from viva_ros.data.open import open_ref
+from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.split import TRAIN, VALIDATION
+from viva_ros.training import cache
+from viva_ros.training.config import TrainConfig
+from viva_ros.training.dataset import EpisodeLength
+from viva_ros.training.sources import Found, check_horizon, check_tasks
+
+OPENED: Final = 32  # recordings of a part that are opened for their lengths
+
+
+@dataclass(frozen=True)
+class Survey:
+    """
+    Lengths of the recordings of one part, before an image is decoded.
+
+    :param recordings: number of recordings
+    :param moments: of the tasks of the run; an estimate if some recordings were not looked at
+    :param lengths: of the labelled episodes that were looked at
+    :param is_whole: whether these are all
+    """
+
+    recordings: int
+    moments: int
+    lengths: tuple[EpisodeLength, ...]
+    is_whole: bool
+
+    def of(self, tasks: Sequence[str]) -> list[EpisodeLength]:
+        """Return the lengths of the episodes of these tasks; without tasks, of all."""
+        return [one for one in self.lengths if not tasks or one.task in tasks]
+
+
+def survey_of(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
+    """
+    Return the number and the lengths of the recordings of a part, without decoding an image.
+
+    Recordings in the cache are counted. Of the others, up to OPENED are opened, evenly spaced, and
+    their mean stands for all. Moments of tasks that the run leaves out do not count.
+    """
+    refs = found.parts[part]
+    known = [cache.lengths(ref, run.cache_folder) for ref in refs]
+    unknown = [ref for ref, lengths in zip(refs, known, strict=True) if lengths is None]
+    places = np.linspace(0, len(unknown) - 1, min(OPENED, len(unknown)), dtype=int)
+    opened = [_lengths_of(unknown[k], found) for k in np.unique(places)]
+    counted, total = [one for some in known if some for one in some], 0.0
+    for lengths in opened:
+        total += _moments(lengths, run.tasks) * len(unknown) / len(opened)
+        counted += lengths
+    total += sum(_moments(some, run.tasks) for some in known if some)
+    return Survey(len(refs), round(total), tuple(counted), len(opened) == len(unknown))
+
+
+def _moments(lengths: Sequence[EpisodeLength], tasks: Sequence[str]) -> int:
+    return sum(one.moments for one in lengths if not tasks or one.task in tasks)
+
+
+def cached_bytes(run: TrainConfig, found: Found) -> float:
+    """Return the bytes of images in the cache, of recordings of the run."""
+    refs = (ref for refs in found.parts.values() for ref in refs)
+    return float(sum(cache.image_bytes(ref, run.cache_folder) for ref in refs))
+
+
+def _lengths_of(ref: EpisodeRef, found: Found) -> list[EpisodeLength]:
+    camera = found.blank.cameras[0]
+    episodes = [one for one in episodes_of(open_ref(ref)) if one.label is not None]
+    return [
+        EpisodeLength.of(one, camera, found.robot.every)
+        for one in episodes if camera in one.cameras
+    ]  # fmt: skip
+
+
+def check_recordings(run: TrainConfig, found: Found, train: Survey) -> None:
+    """
+    Refuse what recordings are known not to fit, before they are decoded.
+
+    :param train: of the training recordings
+    :raises ConfigurationError: if a task of the run is not recorded, the horizon is too long, or a
+        patience has nothing to measure
+    """
+    if train.is_whole:
+        check_tasks(run.tasks, sorted({one.task for one in train.lengths}))
+    seconds = [one.seconds for one in train.of(run.tasks)]
+    if seconds:
+        check_horizon(seconds, found.blank.horizon)
+    if run.patience and not found.parts[VALIDATION]:
+        raise ConfigurationError(
+            'patience-without-validation',
+            f'--patience is {run.patience}, and there are no validation recordings to measure: '
+            'leave out --patience, or name some as validation in split.json',
+        )
