@@ -1,15 +1,18 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import io
 import json
 import math
+import re
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from viva_ros.data.episode import Mark
 from viva_ros.evaluation.results import Result
 from viva_ros.evaluation.summary import figures, of_all
-from viva_ros.evaluation.tables import content, markdown
+from viva_ros.evaluation.tables import content, markdown, show
 from viva_ros.metrics.ranking import spearman
 
 TIMES = np.arange(0.0, 6.0, 0.1)
@@ -88,7 +91,20 @@ def test_errors_are_counted_by_mode_and_episode() -> None:
     written = json.loads(content(measured, {}, {}, {'ViVa': results}, {}))
     responses = [one['error_responses'] for one in written['episodes']['ViVa']]
     assert [[x > 0 for x in one] for one in responses] == [[True], [False], [True], [], []]
-    assert '| slip | 2 | 0.500 |' in markdown({'all': measured}, {})
+    assert '| slip | 0.500 of 2 |' in markdown({'all': measured}, {})
+
+
+def test_errors_are_those_that_each_contender_has_values_at() -> None:
+    unknown = np.where((TIMES > 2.0) & (TIMES < 4.6), np.nan, RISING)
+    ours, theirs = (
+        [episode('bad', values, RISING, 'failure', mode='slip', manifest=3.0)]
+        for values in (fall(3.0), unknown)
+    )
+    measured = of_all({'ViVa': ours, 'blind': theirs}, ())
+    assert '| slip | 1.000 of 1 | - |' in markdown({'all': measured}, {})
+    console = Console(width=200, record=True, file=io.StringIO())
+    show(measured, {}, console)
+    assert re.search(r'slip +│ 1\.000 of 1 │ +- │', console.export_text())
 
 
 def test_retry_voc_has_the_ceiling_of_an_oracle() -> None:

@@ -51,6 +51,19 @@ def test_resumed_run_with_other_settings_is_refused(
     assert len(checkpointing.started(tmp_path)) == 2
 
 
+def test_run_of_an_earlier_version_continues(
+    tmp_path: Path, make_slide_data: Callable[..., Data]
+) -> None:
+    learn = make_slide_data(range(1, 3))
+    run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, LENGTHS), tmp_path)
+    begin(run, learn)
+    content = json.loads((tmp_path / 'run.json').read_text())
+    del content['config']['objective']  # which that version did not write
+    (tmp_path / 'run.json').write_text(json.dumps(content))
+    begin(run, learn)
+    assert len(checkpointing.started(tmp_path)) == 2
+
+
 def test_resumed_run_with_other_validation_data_is_refused(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:

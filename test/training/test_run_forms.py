@@ -114,8 +114,14 @@ def test_regression_reaches_the_checkpoint_and_its_heirs(
     assert read.config.objective == 'regression'
     assert not read.noise.any()
     write_split(tmp_path / 'r', slide_episode(4))
-    heir = sources.find(continued(tmp_path, tmp_path / 'regression' / 'checkpoint')).blank
-    assert heir.objective == 'regression'
+    begun = tmp_path / 'regression' / 'checkpoint'
+    for options, objective in (((), 'regression'), (('--objective', 'flow'), 'flow')):
+        run = replace(continued(tmp_path, begun, *options), out=tmp_path / f'to_{objective}')
+        heir = train(run)
+        assert heir.config.objective == objective
+        assert bool(heir.noise.any()) is (objective == 'flow')
+        with raises('run-differs', 'config.objective'):
+            train(replace(run, objective='flow' if objective == 'regression' else 'regression'))
 
 
 def test_validation_episodes_change_no_range_and_no_weight(
@@ -325,7 +331,6 @@ def test_checkpoint_keeps_its_horizon_and_targets(tmp_path: Path, begun: Path) -
 @pytest.mark.parametrize(('options', 'named'), [
     ('--preset small', ('preset tiny, not small', 'set --preset tiny')),
     ('--targets proprio,value,success', ('targets proprio,value, not', 'leave out --targets')),
-    ('--objective regression', ('objective flow, not regression', 'leave out --objective')),
     ('--cameras head', ('cameras head left_wrist right_wrist, not head', 'set --cameras')),
 ])  # fmt: skip
 def test_init_with_another_model_is_refused(

@@ -293,7 +293,11 @@ def error_spans(one: Result) -> list[Span]:
 
 
 def error_responses(one: Result) -> list[float]:
-    """Return the responses to errors."""
+    """
+    Return the response (ERS) to each error with values on both sides, by time.
+
+    :returns: relative fall of the displayed value, above 0 if it falls
+    """
     return responses(one.values, one.times, error_spans(one), -1, WINDOW)
 
 
@@ -347,8 +351,8 @@ def _with_time(one: Result, figure: Callable[[Array, Array], float]) -> float:
 
 
 __all__ = [
-    'IN_TIME', 'by_task', 'compared', 'error_responses', 'figures', 'measures', 'of_all',
-    'share_in_time',
+    'IN_TIME', 'by_task', 'compared', 'disturbed', 'error_responses', 'figures', 'measures',
+    'of_all', 'share_in_time',
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from viva_ros.console.provenance import command_line, processor
 from viva_ros.evaluation.results import Result
-from viva_ros.evaluation.summary import IN_TIME, error_responses
+from viva_ros.evaluation.summary import IN_TIME, disturbed, error_responses
 
 Figures = Mapping[str, Any]
 
@@ -99,23 +99,20 @@ def _section(scope: str, measured: Mapping[str, Figures]) -> str:
         lines += [note, '', *_table(['failure', 'episodes', *measured], found), '']
     if answered := _answered(measured):
         note = 'Share of errors that the value answers (ErrDR), also of those that were corrected.'
-        lines += [note, '', *_table(['failure or disturbance', 'errors', *measured], answered), '']
+        lines += [note, '', *_table(['failure or disturbance', *measured], answered), '']
     return '\n'.join(lines)
 
 
 def _answered(measured: Mapping[str, Figures]) -> list[list[str]]:
-    """Return mode, number of errors and the share answered by each contender."""
-    counts = {
-        mode: row['errors'] for one in measured.values() for mode, row in one['errors'].items()
-    }
+    """Return mode, and the share that each contender answers of the errors with known values."""
+    modes = sorted({mode for one in measured.values() for mode in one['errors']})
     return [
-        [mode, str(counts[mode]), *(_share(one['errors'].get(mode)) for one in measured.values())]
-        for mode in sorted(counts)
+        [mode, *(_share(one['errors'].get(mode)) for one in measured.values())] for mode in modes
     ]
 
 
 def _share(row: Mapping[str, float] | None) -> str:
-    return number_text(math.nan if row is None else row['answered'])
+    return '-' if row is None else f'{number_text(row["answered"])} of {row["errors"]}'
 
 
 def _checks(checks: Mapping[str, Figures]) -> str:
@@ -203,7 +200,8 @@ def _episode(one: Result) -> dict[str, Any]:
         'name': one.name, 'task': one.task, 'mode': one.mode, 'group': one.group,
         'success': one.success, 'duration': one.duration, 'final': one.final,
         'spearman': one.order, 'true_order': one.true_order,
-        'alarms': one.alarms, 'manifest': one.manifest, 'error_responses': error_responses(one),
+        'alarms': one.alarms, 'manifest': one.manifest,
+        'error_responses': error_responses(one) if disturbed([one]) else [],
     }  # fmt: skip
 
 
@@ -286,7 +284,7 @@ def error_table(measured: Mapping[str, Figures], rows: Sequence[Sequence[str]]) 
     """Return a table with a row for each mode: the share of its errors that the value answers."""
     table = Table(title='ErrDR: share of errors that the value answers')
     table.add_column('mode')
-    for name in ('errors', *measured):
+    for name in measured:
         table.add_column(name, justify='right')
     for row in rows:
         table.add_row(*row)

@@ -92,9 +92,9 @@ class ViVaConfig:
     :param tasks: names; the checkpoint has the embeddings of their texts in this order
     :param text_tokens: rows of an embedding
     :param per_token_times: clean tokens get time 0 (Wan2.2) instead of tau (released ViVa)
-    :param shift: of the schedule of tau
-    :param noise_share: share of training samples at tau = 1 exactly
-    :param noise_seed: of the fixed noise that inference starts from
+    :param shift: of the schedule of tau in flow matching
+    :param noise_share: share of training samples at tau = 1 exactly in flow matching
+    :param noise_seed: of the fixed noise that inference starts from after flow matching
     :param targets: frames to denoise, see ``Targets``
     :param text: encoder of the task texts: 'umt5', or 'hash' for models too small for it
     :param texts: of the tasks, as encoded by umT5

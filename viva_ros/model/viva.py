@@ -99,16 +99,13 @@ class ViVa(nn.Module):
         self.config, self.ranges = config, ranges
         self.targets = Targets(config.targets, len(config.cameras), config.lowest_progress)
         self.vae = FrameVae(config.vae)
-        channels, height, width = config.latent_shape
+        channels = config.latent_shape[0]
         self.transformer = WanTransformer3DModel(**config.transformer.arguments(channels))
         mean, std = config.vae.latents_mean, config.vae.latents_std
         self.register_buffer('latents_mean', _constant(mean or [0.0] * channels))
         self.register_buffer('latents_std', _constant(std or [1.0] * channels))
         self.register_buffer('text', table(config)[1] if text is None else text)
-        generator = torch.Generator('cpu').manual_seed(config.noise_seed)
-        shape = (channels, self.targets.count, height, width)
-        noise = torch.randn(shape, generator=generator, device='cpu')
-        self.register_buffer('noise', torch.zeros_like(noise) if self.regresses else noise)
+        self.register_buffer('noise', first_noise(config))
         low, high = _constant(ranges.low), _constant(ranges.high)
         self.register_buffer('low', low, persistent=False)
         self.register_buffer('span', high - low, persistent=False)
@@ -297,6 +294,19 @@ def denormalise(normalised: Tensor, low: Tensor, span: Tensor) -> Tensor:
 def to_pixels(images: Tensor) -> Tensor:
     """Return pixels in [-1, 1]: (B, H, W, 3) uint8 to (B, 3, H, W)."""
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def first_noise(config: ViVaConfig) -> Tensor:
+    """
+    Return what inference starts from, on the CPU: fixed noise, or zeros after regression.
+
+    :returns: (C, targets, H/16, W/16)
+    """
+    channels, height, width = config.latent_shape
+    count = Targets(config.targets, len(config.cameras)).count
+    generator = torch.Generator('cpu').manual_seed(config.noise_seed)
+    noise = torch.randn((channels, count, height, width), generator=generator, device='cpu')
+    return torch.zeros_like(noise) if config.objective == REGRESSION else noise
 
 
 def _constant(numbers: Sequence[float]) -> Tensor:

@@ -13,7 +13,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.data.split import TRAIN, VALIDATION
 from viva_ros.model import checkpoint
-from viva_ros.model.config import ViVaConfig
+from viva_ros.model.config import ADDED, ViVaConfig
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import Data
 from viva_ros.training.distributed import Workers
@@ -179,6 +179,7 @@ def begin(
     if path.is_file():
         before = json.loads(path.read_text(encoding='utf-8'))
         starts = before.pop(STARTS, [])
+        before['config'] = {**_added(), **before.get('config', {})}
         for name, old, new in _differences('', before, content):
             raise ConfigurationError(
                 'run-differs',
@@ -191,6 +192,12 @@ def begin(
         'micro_batches': dict(micro_batches or {}), 'warnings': list(warnings),
     }  # fmt: skip
     write_atomically(path, json.dumps({**content, STARTS: [*starts, start]}, indent=1) + '\n')
+
+
+def _added() -> dict[str, Any]:
+    """Return the defaults of the fields of ``ViVaConfig`` that earlier versions did not write."""
+    defaults = {one.name: one.default for one in fields(ViVaConfig) if one.name in ADDED}
+    return dict(json.loads(json.dumps(defaults)))
 
 
 def end(run: TrainConfig, verdict: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ from viva_ros.model import checkpoint, pretrained, text, wan_files
 from viva_ros.model.config import UMT5, ViVaConfig
 from viva_ros.model.early_exit import EarlyExit
 from viva_ros.model.proprio import ProprioModel
-from viva_ros.model.viva import ViVa
+from viva_ros.model.viva import ViVa, first_noise
 from viva_ros.training import checkpointing, losses, resources, sources, verdict
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import Data
@@ -273,7 +273,7 @@ def _continued_model(
     has_weights: bool = True,
 ) -> ViVa:  # fmt: skip
     """
-    Return the model of a checkpoint for other tasks and another horizon.
+    Return the model of a checkpoint for other tasks, another horizon and another objective.
 
     :param embeddings: of new tasks; those of the checkpoint have theirs
     """
@@ -288,6 +288,7 @@ def _continued_model(
         embeddings = known if embeddings is None else known.joined(embeddings)
     model.config, rows = text.table(config, embeddings)
     model.register_buffer('text', rows)
+    model.register_buffer('noise', first_noise(model.config))
     for name, parameter in model.transformer.named_parameters():
         parameter.data = parameter.data.to(pretrained.dtype_of(name, dtype))
     return model

@@ -167,8 +167,6 @@ def _continued(run: TrainConfig, begun: ViVaConfig, episode: EpisodeChannels) ->
     if run.targets and run.targets != begun.targets:
         targets = ','.join(begun.targets)
         wrong.append(f'targets {targets}, not {",".join(run.targets)}: leave out --targets')
-    if run.objective is not None and run.objective != begun.objective:
-        wrong.append(f'objective {begun.objective}, not {run.objective}: leave out --objective')
     if run.cameras and run.cameras != begun.cameras:
         names = ' '.join(begun.cameras)
         wrong.append(f'cameras {names}, not {" ".join(run.cameras)}: set --cameras {names}')
