@@ -124,6 +124,27 @@ def test_regression_reaches_the_checkpoint_and_its_heirs(
             train(replace(run, objective='flow' if objective == 'regression' else 'regression'))
 
 
+def test_seeds_of_the_last_stage_share_what_is_before_it(
+    tmp_path: Path, make_slide_data: Callable[..., Data]
+) -> None:
+    learn = make_slide_data(range(1, 4))
+    base = run_in(tmp_path / 'base', plan=plan(4, {**LENGTHS, 'viva': 0}), copies=1)
+    train_on(base, learn, None, BLANK)
+    assert not list(base.out.glob('latents_train_*'))  # copies are for a stage that is trained
+    shared = weights_of(base.out)
+    write_split(tmp_path / 'r', slide_episode(4))
+    found = []
+    for seed in ('1', '2'):
+        run = continued(tmp_path, base.out / 'checkpoint', '--seed', seed)
+        train(replace(run, out=tmp_path / seed))
+        found.append(weights_of(tmp_path / seed))
+    for name, weight in shared.items():
+        if name.startswith('vae.'):
+            assert all(torch.equal(one[name], weight) for one in found), name
+    head = 'transformer.proj_out.weight'
+    assert not torch.equal(found[0][head], found[1][head])
+
+
 def test_validation_episodes_change_no_range_and_no_weight(
     tmp_path: Path, make_slide_data: Callable[..., Data]
 ) -> None:

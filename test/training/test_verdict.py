@@ -49,6 +49,7 @@ def test_value_that_is_not_trained_is_announced(tmp_path: Path) -> None:
     run = TrainConfig((tmp_path,), tmp_path, 'tiny', 0, plan(2, lengths, 'tiny'))
     (found,) = verdict.length(run, 100)
     assert found.startswith('--viva-steps is 0: the value is not trained')
+    assert 'with --init' in found
     assert verdict.length(replace(run, init=tmp_path), 100) == []
 
 

@@ -399,7 +399,7 @@ def _train_targets(
     workers = teams.get(name) or Workers(run.hardware)
     at_once = schedule.batch // (workers.count * (workers.hardware.accumulate or 1))
     labels = losses.Labels.of(learn, model, model.config.tasks)
-    copies = losses.latent_copies(run, model, learn) if run.copy_count else ()
+    copies = losses.latent_copies(run, model, learn) if run.copy_count and schedule.steps else ()
     loss = losses.ViVaLoss(model, learn, labels, run.augment, copies)
     held_raw = None if hold is None else losses.stored_latents(run, model, hold, 'validation')
 

@@ -57,7 +57,7 @@ def length(run: TrainConfig, moments: int) -> list[str]:
     if not getattr(run.plan, name).steps and run.init is None:
         return [
             f'--{name}-steps is 0: the value is not trained, and the checkpoint returns random '
-            f'values: leave out --{name}-steps'
+            f'values: leave out --{name}-steps, or train from the checkpoint with --init'
         ]
     usual = getattr(plan(None, {}, run.preset).settled(moments), name)
     text = too_short(name, getattr(run.plan.settled(moments), name), moments, usual)
