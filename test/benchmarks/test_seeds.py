@@ -11,7 +11,7 @@ from benchmarks import seeds
 
 def test_sets_of_this_release_share_no_seed() -> None:
     sets, retired, _ = seeds.read(seeds.RESULTS / 'seeds.json')
-    assert set(sets) == {'training', 'calibration', 'development', 'comparison', 'test'}
+    assert set(sets) == {'training', 'calibration', 'development', 'test'}
     assert list(seeds.overlaps(sets, retired)) == []
 
 
@@ -95,7 +95,7 @@ def test_missing_sets_are_recorded_by_their_commands(
     monkeypatch.setattr(seeds.record, 'main', lambda words: 0)
     with raises('seeds-mixed', 'outside of calibration: 1'):
         seeds.main([str(tmp_path), '--record', 'calibration'])
-    with raises('seeds-set', 'tests', 'comparison, test'):
+    with raises('seeds-set', 'tests', 'development, test'):
         seeds.main([str(tmp_path), '--record', 'tests'])
 
 

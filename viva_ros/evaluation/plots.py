@@ -10,13 +10,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED
+from viva_ros.console.palette import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from viva_ros.core.observation import Array
 from viva_ros.evaluation.results import FAILURE, SUCCESS, Result, modes, of_group, of_mode
 from viva_ros.evaluation.summary import IN_TIME, share_in_time
 from viva_ros.metrics.detection import detection
 
-BARS: Final = (BLUE, ORANGE, GREY)
+BARS: Final = (BLUE, ORANGE, GREY, GREEN, RED, SKY)
+HATCHES: Final = ('', '///', '...', 'xxx')  # of contenders beyond the colours
 AROUND: Final = np.arange(-4.0, 5.01, 0.1)  # s around the evidence
 
 
@@ -83,9 +84,12 @@ def _draw_bars(
         ever = [detection([r.trial for r in some]).tpr for some in failures]
         soon = [share_in_time(some) for some in failures]
         places = np.arange(len(ordered)) + (number - (len(results) - 1) / 2) * height
-        colour = BARS[number % len(BARS)]
-        axes.barh(places, ever, height=0.9 * height, color=colour, alpha=0.25)
-        axes.barh(places, soon, height=0.9 * height, color=colour, label=name)
+        style = {
+            'height': 0.9 * height, 'color': BARS[number % len(BARS)],
+            'hatch': HATCHES[number // len(BARS) % len(HATCHES)],
+        }  # fmt: skip
+        axes.barh(places, ever, alpha=0.25, **style)
+        axes.barh(places, soon, label=name, **style)
     labels = [f'{mode}{" (camera)" if mode in camera_only else ""}' for mode in ordered]
     axes.set_yticks(range(len(ordered)), labels)
     axes.invert_yaxis()
