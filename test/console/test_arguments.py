@@ -125,7 +125,7 @@ OPTIONS = {
              '--backbone --embeddings --lora --head --device --precision --accumulate --shard '
              '--checkpointing --threads --batch --copies --vae-steps --video-steps --viva-steps '
              '--head-steps --proprio-steps --init --horizon --learning-rate --patience --plan '
-             '--gpu --gpus --moments',
+             '--gpu --gpus --moments --objective',
     'export': '--help --out --recordings --limit --engine --precision --build-only --capability '
               '--measure',
     'evaluate': '--help --engine --proprio --task --calibration-recordings --scores --alpha '
