@@ -99,7 +99,8 @@ def test_bfloat16_keeps_float32_of_the_same_parts_as_diffusers(
     assert set(kinds.values()) == {torch.float32, torch.bfloat16}
     assert {weight.dtype for weight in half.vae.parameters()} == {torch.float32}
     images, task = torch.zeros(1, 3, 64, 32, 3).byte(), torch.zeros(1).long()
-    with torch.inference_mode():
+    # oneDNN's bfloat16 convolution of 48 channels gives NaN at times on a processor with AMX.
+    with torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):
         given = half(images, torch.zeros(1, 14), task)[0]
         exact = model(images, torch.zeros(1, 14), task)[0]
     assert given.dtype == torch.float32
