@@ -50,6 +50,9 @@ def test_value_that_is_not_trained_is_announced(tmp_path: Path) -> None:
     (found,) = verdict.length(run, 100)
     assert found.startswith('--viva-steps is 0: the value is not trained')
     assert 'with --init' in found
+    with_head = replace(run, head=1, plan=plan(2, {**lengths, 'head': 0}, 'tiny'))
+    (found,) = verdict.length(with_head, 100)
+    assert '--head-steps is 0' in found and '--init' not in found  # which takes no head
     assert verdict.length(replace(run, init=tmp_path), 100) == []
 
 

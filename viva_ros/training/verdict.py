@@ -55,9 +55,10 @@ def length(run: TrainConfig, moments: int) -> list[str]:
     """Return a warning if the last stage is too short for its data."""
     name = run.last_stage
     if not getattr(run.plan, name).steps and run.init is None:
+        other = '' if run.head else ', or train from the checkpoint with --init'  # takes no head
         return [
             f'--{name}-steps is 0: the value is not trained, and the checkpoint returns random '
-            f'values: leave out --{name}-steps, or train from the checkpoint with --init'
+            f'values: leave out --{name}-steps{other}'
         ]
     usual = getattr(plan(None, {}, run.preset).settled(moments), name)
     text = too_short(name, getattr(run.plan.settled(moments), name), moments, usual)
