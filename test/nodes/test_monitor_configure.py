@@ -57,7 +57,8 @@ def test_late_inputs_are_found_with_one_engine_load(processes, said, values, sou
 
 def test_configure_call_fails_while_autostart_waits(processes, listener, said, values, source):
     processes.start('fake_monitor.py', *RAW, '-p', 'input_timeout:=3.0')
-    wait(lambda: any(text.startswith('waiting for') for text in said()), 'the wait')
+    waits = ('waiting for', 'no publisher of')  # the latter once input_timeout is over
+    wait(lambda: any(text.startswith(waits) for text in said()), 'the wait')
     assert not configure(listener)
     assert state(listener) == State.PRIMARY_STATE_UNCONFIGURED
     source()

@@ -32,7 +32,7 @@ from viva_ros.core.detection.thresholds import Calibration, Threshold
 HERE = Path(__file__).parent
 GRACE = 4.0  # s; nodes end within 3
 TRIES = 3  # of a service call, within the patience
-PATIENCE = 30.0  # s; long for a busy machine, no test measures speed
+PATIENCE = 60.0  # s; long for a busy machine, no test measures speed
 
 
 class Listener(Node):
