@@ -5,9 +5,9 @@ Seeds of the simulated recordings: `python -m benchmarks.seeds [RECORDINGS]`.
 
 Checks that the sets of ``results/seeds.json`` share no seed with each other, nor with the retired
 sets of earlier releases; that each result file is of the seeds of its set; and, with a folder
-RECORDINGS, that its subfolders hold the seeds of their sets, and that a training holds out those
-of the selection. With --record SET it records what is missing of these sets first, and checks
-these alone.
+RECORDINGS, that its subfolders hold the seeds of their sets, that a training holds out those of
+the selection, and that the shipped calibrations were made with those of theirs. With --record SET
+it records what is missing of these sets first, and checks these alone.
 """
 
 import argparse
@@ -23,11 +23,15 @@ from rich.console import Console
 from viva_ros.cli import record
 from viva_ros.cli.record import parse_seeds
 from viva_ros.console import program
+from viva_ros.core.detection.thresholds import calibration_file, load
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.open import inside
-from viva_ros.data.split import VALIDATION, split
+from viva_ros.data.open import inside, open_recording
+from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.split import VALIDATION, identities_of, split
+from viva_ros.engine.manifest import read_manifest
 
 RESULTS: Final = Path(__file__).parent / 'results'
+ENGINE: Final = Path(__file__).parents[1] / 'engines' / 'viperx'
 FOLDERS: Final = {'training': 'train'}  # of sets whose folder has another name
 EPISODE: Final = re.compile(r'episode_(\d+)')
 
@@ -50,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.recordings is not None:
         faults += wrong_recordings(sets, args.recordings)
         faults += wrong_selection(selection, args.recordings)
+        faults += wrong_calibrations(ENGINE, args.recordings / 'calibration')
     faults += outside(selection, sets['training'])
     if faults:
         raise RecordingError('seeds-mixed', '\n'.join(faults))
@@ -123,11 +128,13 @@ def overlaps(sets: Mapping[str, Seeds], retired: Mapping[str, Seeds]) -> Iterato
 def wrong_results(
     sets: Mapping[str, Seeds], results: Mapping[str, str], folder: Path
 ) -> Iterator[str]:
-    """Yield the result files with episodes that are not of their set, or not all of them."""
+    """Yield the result files that lack, or have episodes that are not those of their set."""
     for name, of_set in results.items():
-        if (folder / name).is_file():
-            used = _used(json.loads((folder / name).read_text(encoding='utf-8')))
-            yield from _compared(name, used, of_set, sets[of_set])
+        if not (folder / name).is_file():
+            yield f'{name} of the set {of_set} is missing in {folder}'
+            continue
+        used = _used(json.loads((folder / name).read_text(encoding='utf-8')))
+        yield from _compared(name, used, of_set, sets[of_set])
 
 
 def _used(content: Mapping[str, Any]) -> dict[str, set[int]]:
@@ -145,6 +152,25 @@ def wrong_recordings(sets: Mapping[str, Seeds], folder: Path) -> Iterator[str]:
     for name, seeds in sets.items():
         place = folder / FOLDERS.get(name, name)
         yield from _compared(str(place), _in_recordings(inside(place), seeds), name, seeds)
+
+
+def wrong_calibrations(engine: Path, folder: Path) -> Iterator[str]:
+    """
+    Yield the calibrations of an engine with episodes that are not in a folder.
+
+    :param folder: of the set 'calibration', with a subfolder for each task
+    """
+    for task in read_manifest(engine).tasks:
+        made = load(calibration_file(engine, task))
+        recorded = identities_of(
+            episode for path in inside(folder / task)
+            for episode in episodes_of(open_recording(path))
+        )  # fmt: skip
+        if foreign := set(made.episode_identities or ()) - recorded:
+            yield (
+                f'the calibration of {engine} for {task} has {len(foreign)} identities of '
+                f'episodes outside of {folder / task}: {min(foreign)} ...'
+            )
 
 
 def outside(selection: Seeds, training: Seeds) -> Iterator[str]:

@@ -14,7 +14,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.ablation.entries import FACTORS
-from viva_ros.console.provenance import command_line
+from viva_ros.console.provenance import command_line, made_by
 from viva_ros.core.files import write_atomically
 from viva_ros.evaluation.plots import BLUE, GREY
 from viva_ros.evaluation.results import Result
@@ -62,7 +62,8 @@ def write(
     }  # fmt: skip
     text = json.dumps(plain(content), indent=1, allow_nan=False) + '\n'
     write_atomically(out.with_suffix('.json'), text)
-    write_atomically(out.with_suffix('.md'), markdown(rows, effects))
+    head = f'{made_by("scripts/compare")} Set: test, {len(tested)} recordings.'
+    write_atomically(out.with_suffix('.md'), f'{head}\n\n{markdown(rows, effects)}')
     draw(rows, out.with_suffix('.png'))
 
 

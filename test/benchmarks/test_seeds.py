@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from support.errors import raises
+from support.recordings import make_label, write_recording
 
 from benchmarks import seeds
+from viva_ros.cli.calibrate import main as calibrate
+from viva_ros.engine.manifest import read_manifest
 
 
 def test_sets_of_this_release_share_no_seed() -> None:
@@ -33,7 +36,31 @@ def test_result_of_other_episodes_is_named(tmp_path: Path) -> None:
     assert list(seeds.wrong_results(sets, {'a.json': 'test', 'b.json': 'test'}, tmp_path)) == [
         'a.json has 1 seeds of lift outside of test: 9 ...',
         'a.json lacks 1 seeds of lift of test: 3 ...',
+        f'b.json of the set test is missing in {tmp_path}',
     ]
+
+
+def test_published_results_are_of_the_seeds_of_their_sets() -> None:
+    sets, _, results = seeds.read(seeds.RESULTS / 'seeds.json')
+    assert set(results) == {
+        'compare.json', 'objective.json', 'supervision.json', 'viperx.json', 'advantages.json',
+    }  # fmt: skip
+    assert list(seeds.wrong_results(sets, results, seeds.RESULTS)) == []
+
+
+def test_calibration_with_other_episodes_is_named(tmp_path: Path, small_engine: Path) -> None:
+    task = read_manifest(small_engine).tasks[0]
+    folder = tmp_path / 'calibration' / task
+    folder.mkdir(parents=True)
+    for number in range(6):
+        worth = [-0.5 + (0.018 + 1e-4 * number) * step for step in range(61)]
+        write_recording(folder / f'episode_{number:06d}.mcap', worth, label=make_label())
+    options = ['--engine', str(small_engine), '--alpha', '0.4', '--warn-alpha', '0.5']
+    assert calibrate([str(folder), *options]) == 0
+    assert list(seeds.wrong_calibrations(small_engine, folder.parent)) == []
+    (folder / 'episode_000001.mcap').unlink()
+    (text,) = seeds.wrong_calibrations(small_engine, folder.parent)
+    assert f'for {task} has ' in text and str(folder) in text
 
 
 def test_folder_must_hold_the_seeds_of_its_set(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from support.recordings import make_label, write_recording
 from benchmarks.supervision.main import main as supervise
 from viva_ros.cli.calibrate import main as calibrate
 from viva_ros.cli.evaluate import main as evaluate
+from viva_ros.cli.main import main
 from viva_ros.cli.score import main as score
 from viva_ros.core.detection.thresholds import calibration_file
 from viva_ros.data.split import split
@@ -95,6 +96,25 @@ def test_copied_and_renamed_training_recording_is_found(
     command = [str(folder), '--engine', str(trained_engine), '--out', str(tmp_path / 'c.json')]
     with raises('recordings-trained', '1 of ', folder / 'new_name.mcap', 'leave them out'):
         calibrate(command)
+
+
+def test_import_of_a_training_recording_at_another_rate_is_found(
+    tmp_path: Path, hashed: Path, trained_engine: Path
+) -> None:
+    recordings = [*split(hashed)['calibration'], split(hashed)['train'][0]]
+    recipe, out = tmp_path / 'map.yaml', tmp_path / 'dataset'
+    recipe.write_text('rate: 5\nlimits: {max_gap: 0.5, max_skew: 0.2}\n')
+    command = ['import', *map(str, recordings), '--map', str(recipe), '--out', str(out)]
+    assert main(command) == 0
+    command = [str(out), '--engine', str(trained_engine), '--out', str(tmp_path / 'c.json')]
+    trained = out / f'episode_{len(recordings) - 1:06d}'
+    with raises('recordings-trained', f'1 of {len(recordings)} ', trained, 'leave them out'):
+        calibrate(command)
+    scores = ['--engine', str(trained_engine), '--rate', '5', '--out', str(tmp_path / 'scores')]
+    assert score([str(out), *scores]) == 0
+    tables = sorted((tmp_path / 'scores').glob('*_values.parquet'))
+    found = [one['trained'] for path in tables for one in header(path)['episodes']]
+    assert found == [False] * (len(recordings) - 1) + [True]
 
 
 def test_engine_without_identities_is_warned_about(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.errors import raises
 
 from viva_ros.cli import train
 from viva_ros.cli.size import main, table
@@ -22,6 +23,22 @@ def test_size_prints_all_tables(capsys: pytest.CaptureFixture[str]) -> None:
     for expected in ('4,999,787,712', '| one estimate | 8.927 |', 'LoRA of rank 16, 1 GPU',
                      'GB on a GPU, 4 samples at a time'):  # fmt: skip
         assert expected in shown
+
+
+def test_step_times_are_of_cards_that_hold_a_sample() -> None:
+    config = PRESETS['wan2.2-5b']
+    shown = table(config, 8, 16).split('\n\n')
+    rows = next(part for part in shown if part.startswith('| s for')).splitlines()[2:]
+    fit = {row.split(' | ')[0]: 'does not fit' not in row for row in rows}
+    assert fit == {'| all weights, 1 GPU': False, '| all weights, 4 GPUs': True,
+                   '| all weights, 8 GPUs': True, '| LoRA, 1 GPU': True}  # fmt: skip
+    hardware = Hardware(precision='bf16', checkpointing=True)
+    run = TrainConfig((), Path('o'), config.preset, plan=plan(192, {}, config.preset),
+                      backbone=Path('b'), hardware=hardware)  # fmt: skip
+    for card in cost.DENSE_BF16:
+        device = resources.TrainingDevice(card, cost.CARDS[card].memory)
+        with raises('training-memory', card, '80.0 GB free'):
+            resources.micro_batches(run, config, 1, device)
 
 
 @pytest.mark.medium
@@ -57,7 +74,12 @@ def test_plan_has_the_memory_and_time_of_the_size_tables() -> None:
     memory = resources.memory_of(run, config, 'viva', 1, 8)
     row = next(line for line in shown.splitlines()
                if line.startswith('| all weights, 8 GPUs, FSDP, checkpointing'))  # fmt: skip
-    assert row.endswith(f'| {memory.total / 1e9:.1f} |')
+    assert row.split('|')[-3].strip() == f'{memory.total / 1e9:.1f}'
+    for processes in (2, 4):  # in micro-batches of 8 samples
+        memory = resources.memory_of(run, config, 'viva', 64 // processes // 8, processes)
+        row = next(line for line in shown.splitlines() if line.startswith(
+            f'| all weights, {processes} GPUs, FSDP, checkpointing'))  # fmt: skip
+        assert row.split('|')[-2].strip() == f'{memory.total / 1e9:.1f}'
     run = replace(run, plan=plan(192, {}, config.preset))
     rate = cost.SHARE * cost.CARDS['H100'].peak
     seconds = resources.step_seconds(run, config, 'viva', 8, rate)

@@ -532,7 +532,7 @@ def test_copied_test_recording_is_found_in_the_calibration() -> None:
 
 
 def test_identity_survives_an_import_at_the_rate_of_the_joints(tmp_path: Path) -> None:
-    """At a lower rate, or with joint states after the last image, it is another episode."""
+    """At a lower rate it is another episode, which names the one that it was made of."""
     worth = [-0.5 + 0.02 * step for step in range(40)]
     bag = write_recording(tmp_path / 'a.mcap', worth, label=make_label())
     found = {}
@@ -541,7 +541,14 @@ def test_identity_survives_an_import_at_the_rate_of_the_joints(tmp_path: Path) -
         recipe.write_text(MAP.format(rate=rate))
         command = ['import', str(bag), '--map', str(recipe), '--out', str(out), '--success']
         assert main(command) == 0
-        found[rate] = episodes_of(open_recording(inside(out)[0]))[0].identity
-    expected = episodes_of(open_recording(bag))[0].identity
-    assert found[10] == expected
-    assert found[5] != expected
+        found[rate] = episodes_of(open_recording(inside(out)[0]))[0]
+    read = episodes_of(open_recording(bag))[0]
+    assert found[10].identity == read.identity
+    assert found[5].identity != read.identity
+    assert read.identities <= found[5].identities
+    assert found[5].identity in found[5].identities
+    again, recipe = tmp_path / 'again', tmp_path / 'again.yaml'
+    recipe.write_text('rate: 2\nlimits: {max_gap: 0.5, max_skew: 0.2}\n')
+    command = ['import', str(tmp_path / 'dataset_5'), '--map', str(recipe), '--out', str(again)]
+    assert main(command) == 0
+    assert found[5].identities <= episodes_of(open_recording(inside(again)[0]))[0].identities

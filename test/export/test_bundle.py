@@ -85,9 +85,12 @@ def test_exported_engine_equals_its_checkpoint(tmp_path: Path, tiny_viva: ViVa) 
 
 
 @pytest.mark.slow
-def test_early_exit_engine_equals_its_checkpoint(tmp_path: Path, tiny_viva: ViVa) -> None:
+@pytest.mark.parametrize('bins', [0, 201])
+def test_early_exit_engine_equals_its_checkpoint(
+    tmp_path: Path, tiny_viva: ViVa, bins: int
+) -> None:
     torch.manual_seed(2)
-    head = EarlyExit.of(lively(tiny_viva), 1).eval()
+    head = EarlyExit.of(lively(tiny_viva), 1, bins).eval()
     checkpoint.write(tmp_path / 'checkpoint', head, {})
     made = export(
         tmp_path / 'checkpoint',

@@ -26,7 +26,8 @@ from viva_ros.training import checkpointing, losses, sources, verdict
 from viva_ros.training.cache import Data
 from viva_ros.training.config import TrainConfig, plan
 from viva_ros.training.distributed import Hardware
-from viva_ros.training.run import train, train_on
+from viva_ros.training.run import check, train, train_on
+from viva_ros.training.survey import survey_of
 
 LENGTHS = {'vae': 3, 'video': 3, 'viva': 4, 'head': 4, 'proprio': 0}
 BLANK = preset('tiny', ('head', 'left_wrist', 'right_wrist'),
@@ -384,8 +385,14 @@ def test_joints_far_outside_of_the_trained_ranges_are_refused(tmp_path: Path, be
         if not refused:
             sources.gather(continued(folder, begun))
             continue
-        with raises('init-joint-range', begun, 'left_gripper 0 to 1.06 (trained 0 to 1)', '5 %'):
+        named = ('left_gripper 0 to 1.06 (trained 0 to 1)', '5 %', '1 of 1 episodes: ')
+        with raises('init-joint-range', begun, *named):
             sources.gather(continued(folder, begun))
+        run = replace(continued(folder, begun), cache=folder / 'new')
+        with raises('init-joint-range', begun, *named):  # of a plan, before an image is decoded
+            found = sources.find(run)
+            check(run, found, survey_of(run, found))
+        assert not (folder / 'new').exists()
 
 
 def test_init_that_is_no_whole_model_is_refused(tmp_path: Path, begun: Path) -> None:

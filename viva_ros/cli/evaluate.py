@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from viva_ros.console.arguments import add_options, read_options
 from viva_ros.console.progress import note
+from viva_ros.console.provenance import made_by
 from viva_ros.core.detection.thresholds import Calibration, announce, calibration_file, load
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.files import write_atomically
@@ -71,9 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     content = tables.content(measured, parts, checks, results, evaluation.engine)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(config.out, content)
-    write_atomically(
-        config.out.with_suffix('.md'), tables.markdown({ALL: measured, **parts}, checks)
-    )
+    text = tables.markdown({ALL: measured, **parts}, checks)
+    write_atomically(config.out.with_suffix('.md'), f'{made_by("evaluate")}\n\n{text}')
     draw(results, camera_only(), config.out.with_suffix('.png'))
     if config.report:
         write_report(config.report, {ALL: measured, **parts}, evaluation)
@@ -189,9 +188,8 @@ def write_report(out: Path, scopes: Mapping[str, Any], evaluation: Evaluation) -
     paths = {(one.task, one.name): path for one, path in zip(rows, evaluation.paths, strict=True)}
     title = f'viva_ros: engine {evaluation.engine["fingerprint"]} on {len(rows)} test episodes'
     about = (
-        f'{datetime.now(UTC).date().isoformat()}, {tables.hardware()}. The value rises '
-        'towards success and starts at the base rate of its training data. Advisory, not a '
-        'safety function.'
+        f'{made_by("evaluate")} {tables.hardware()}. The value rises towards success and starts '
+        'at the base rate of its training data. Advisory, not a safety function.'
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     content = page(title, about, scopes, evaluation.checks, rows, paths, evaluation.calibrations)

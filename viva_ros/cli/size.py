@@ -8,6 +8,7 @@ The formulas are in ``model/cost.py``; tests compare them with the counts of tor
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from viva_ros.model.cost import Sizes, TrainingSetup
 GB: Final = 1e9
 TERA: Final = 1e12
 BATCH: Final = 192  # batch of the ViVa paper
+RANK: Final = 16  # of the adapters in the table of step times
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--batch', type=int, default=8, help='Batch of one GPU, samples (default: %(default)s)'
     )
     parser.add_argument(
-        '--rank', type=int, default=16, help='Rank of the LoRA adapters (default: %(default)s)'
+        '--rank', type=int, default=RANK, help='Rank of the LoRA adapters (default: %(default)s)'
     )
     args = parser.parse_args(argv)
     if args.batch < 1 or args.rank < 1:
@@ -88,23 +90,31 @@ def _memory(config: ViVaConfig, batch: int, rank: int) -> str:
                 m.weights, m.gradients, m.moments, m.copies, m.activations, m.encoding, m.update,
                 m.total,
             )  # fmt: skip
-            cells = ' | '.join(f'{part / GB:.1f}' for part in parts)
+            in_parts = cost.training_memory(config, batch, replace(setup, accumulates=True))
+            cells = ' | '.join(f'{part / GB:.1f}' for part in (*parts, in_parts.total))
             rows[name + ', checkpointing' * checkpointing] = cells
     title = f'| GB on a GPU, {batch} samples at a time | weights | gradients | moments | '
-    return _rows(title + 'bf16 copies | activations | encoding | update | peak |', rows)
+    title += 'bf16 copies | activations | encoding | update | peak | peak with micro-batches |'
+    return _rows(title, rows)
 
 
 def _times(config: ViVaConfig, encoding: int) -> str:
-    """Return the table of step times with the batch of the paper, with checkpointing."""
+    """
+    Return the table of step times with the batch of the paper, with checkpointing.
+
+    A card that is too small for one sample at a time has no time.
+    """
     operations, rows = cost.training_operations(config), {}
     ways = [('all weights', n) for n in (1, 4, 8)] + [('LoRA', 1)]
     for name, processes in ways:
         each = operations[f'{name}, checkpointing'] + encoding
-        times = [cost.step_time(each, BATCH, processes, peak)
-                 for peak in cost.DENSE_BF16.values()]  # fmt: skip
+        setup = TrainingSetup(processes, rank=RANK * (name == 'LoRA'), accumulates=True)
+        needed = cost.training_memory(config, 1, setup).total
         rows[f'{name}, {processes} GPU' + 's' * (processes > 1)] = ' | '.join(
-            f'{seconds:.1f}' for seconds in times
-        )
+            f'{cost.step_time(each, BATCH, processes, card.peak):.1f}'
+            if needed <= cost.ROOM * card.memory else 'does not fit'
+            for card in (cost.CARDS[card] for card in cost.DENSE_BF16)
+        )  # fmt: skip
     share = round(100 * cost.SHARE)
     title = f'| s for a step of {BATCH} samples at {share} % of the peak, checkpointing | '
     return _rows(title + ' | '.join(cost.DENSE_BF16) + ' |', rows)

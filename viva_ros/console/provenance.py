@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,15 @@ def command_line(name: str) -> str:
     arguments = sys.argv[1:]
     program = [name] if '/' in name else ['viva', name]
     return shlex.join([*program, *arguments[arguments[:1] == [name] :]])
+
+
+def made_by(name: str) -> str:
+    """
+    Return a line with the running command, which names the recordings, and the date.
+
+    :param name: see ``command_line``
+    """
+    return f'Made by `{command_line(name)}` on {datetime.now(UTC).date().isoformat()}.'
 
 
 CPUS: Final = Path('/proc/cpuinfo')

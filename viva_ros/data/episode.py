@@ -84,12 +84,18 @@ class Joints:
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode of a recording; ``label`` is None for an unlabelled episode."""
+    """
+    One episode of a recording.
+
+    :param label: None for an unlabelled episode
+    :param origins: content identities of the episode that this one was imported from
+    """
 
     name: str
     cameras: Mapping[str, Frames]
     joints: Joints
     label: Label | None
+    origins: frozenset[str] = frozenset()
 
     @property
     def identity(self) -> str:
@@ -97,9 +103,9 @@ class Episode:
         Return the content identity: equal for two recordings of the same motion.
 
         It is the same after renaming, copying, labelling, another container, other stamps, another
-        compression of the images, and another order of the joints. It differs after resampling or
-        trimming, as an import at another rate does, and with other joints. Simulated episodes of
-        one seed whose failures do not change the motion share it.
+        compression of the images, and another order of the joints. It differs after resampling,
+        as an import at another rate does, after trimming, without a single row, and with other
+        joints. Simulated episodes of one seed whose failures do not change the motion share it.
 
         :returns: first 16 hex digits of the SHA-256 over the positions in float32, little-endian,
             rows by stamp and columns by joint name; empty without joint states
@@ -109,7 +115,9 @@ class Episode:
     @property
     def identities(self) -> frozenset[str]:
         """
-        Return the content identities of the episode, its opening and its retry; empty if unknown.
+        Return the content identities of the episode, its opening, its retry and its origins.
+
+        Empty if unknown.
 
         The opening is the first OPENING seconds of motion: a failed attempt has the opening of the
         episode that joins it with its retry, and an episode that was cut at the end has that of
@@ -121,7 +129,7 @@ class Episode:
         if self.label is not None and RETRY_TIME in self.label.times and stamps:
             begin = min(stamps) + round(self.label.times[RETRY_TIME] * 1e9)
             found.add(_identity(self.joints, int(np.searchsorted(self.joints.stamps, begin))))
-        return frozenset(found - {''})
+        return frozenset(found - {''}) | self.origins
 
 
 def _identity(joints: Joints, first: int = 0, end: int | None = None) -> str:

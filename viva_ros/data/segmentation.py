@@ -41,6 +41,7 @@ from viva_ros.data.recording import Recording
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
+ORIGINS: Final = 'viva_origins'  # metadata record with the identities of the imported episode
 TIMES: Final = ('inject', 'visible', 'manifest')
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
 
@@ -85,6 +86,7 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
     accepted = [event.stamp for event in alerts(recording) if event.kind == 'retry_accepted']
     joints = read_joints(recording)
     annotations = load(sidecar(recording.path))
+    origins = origins_of(recording)
     if not tracks:
         topics = ', '.join(recording.tracks)
         raise RecordingError(
@@ -100,12 +102,17 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
             label = stored_label(recording) or true_label(within(moments, span), min(stamps))
             label = judged(label, annotations.get(name), task_of(recording))
             label = with_attempts(label, published, accepted, span, min(stamps))
-            yield Episode(name, cameras, _cut(joints, span), label)
+            yield Episode(name, cameras, _cut(joints, span), label, origins)
 
 
 def task_of(recording: Recording) -> str:
     """Return the task in the metadata, which a dataset has even without an outcome; else ''."""
     return str(recording.metadata.get(TASK, {}).get('task', ''))
+
+
+def origins_of(recording: Recording) -> frozenset[str]:
+    """Return the content identities of the episode that a recording was imported from."""
+    return frozenset(map(str, recording.metadata.get(ORIGINS, {}).get('identities', ())))
 
 
 def within(moments: Sequence[TruthMessage], span: Span) -> list[TruthMessage]:

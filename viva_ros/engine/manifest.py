@@ -350,7 +350,9 @@ def check_task(tasks: Sequence[str], task: str) -> int:
     if task not in tasks:
         known = ', '.join(repr(name) for name in tasks)
         raise EngineError(
-            'task-unknown', f'task is {task!r}, must be one of {known}: set the parameter task'
+            'task-unknown',
+            f'task is {task!r}, must be one of {known}: set the parameter task of the monitor, or '
+            'the option --task of a command',
         )
     return tasks.index(task)
 

@@ -555,8 +555,12 @@ def table(estimates: Sequence[RunEstimate], device: TrainingDevice) -> str:
             fits = stage.memory.total <= ROOM * device.free
             lines.append(
                 f'| {one.processes} | {one.moments:,} | {stage.name} | {stage.at_once} | '
-                f'{stage.steps} x {stage.batch} | {stage.epochs:.2g} | '
+                f'{stage.steps} x {stage.batch} | {_epochs(stage.epochs)} | '
                 f'{stage.memory.total / GB:.1f}{"" if fits else ", too large"} | '
                 f'{stage.hours:.1f} | {sum(one.disk.values()) / GB:.1f} |'
             )
     return '\n'.join(lines)
+
+
+def _epochs(number: float) -> str:
+    return f'{number:.2g}' if number < 10 else f'{number:,.0f}'

@@ -191,27 +191,41 @@ OUTSIDE: Final = 0.05  # of the range of a joint
 STILL: Final = 1e-3  # rad or m: jitter of a joint that never moved
 
 
-def check_ranges(ranges: JointRanges, data: Data, init: Path) -> None:
+NAMED: Final = 5  # episodes in the text of an error
+
+
+def check_ranges(
+    ranges: JointRanges, episodes: Sequence[tuple[str, NDArray[np.floating]]], init: Path
+) -> None:
     """
     Refuse joints far outside of the ranges of a checkpoint, which normalise them.
 
-    :raises ConfigurationError: with their names and positions
+    :param episodes: name and positions, (N, len(ranges.names)), rad or m
+    :raises ConfigurationError: with their names and positions, and the first episodes
     """
-    seen = JointRanges.of(ranges.names, [track.joints for track in data.tracks])
-    outside = []
-    for name, low, high, least, most in zip(
-        ranges.names, ranges.low, ranges.high, seen.low, seen.high, strict=True
-    ):
-        margin = max(OUTSIDE * (high - low), STILL)
-        if least < low - margin or most > high + margin:
-            outside.append(f'{name} {least:.3g} to {most:.3g} (trained {low:.3g} to {high:.3g})')
-    if outside:
-        raise ConfigurationError(
-            'init-joint-range',
-            f'joints are outside of the ranges of --init {init} by more than '
-            f'{100 * OUTSIDE:.0f} %: {", ".join(outside)}: leave these recordings out, or train '
-            'without --init',
-        )
+    if not episodes:
+        return
+    low, high = np.array(ranges.low), np.array(ranges.high)
+    margin = np.maximum(OUTSIDE * (high - low), STILL)
+    least = np.array([positions.min(axis=0) for _, positions in episodes])
+    most = np.array([positions.max(axis=0) for _, positions in episodes])
+    beyond = (least < low - margin) | (most > high + margin)
+    if not beyond.any():
+        return
+    outside = [
+        f'{ranges.names[k]} {least[:, k].min():.3g} to {most[:, k].max():.3g} '
+        f'(trained {low[k]:.3g} to {high[k]:.3g})' for k in np.flatnonzero(beyond.any(axis=0))
+    ]  # fmt: skip
+    found = [name for (name, _), any_joint in zip(episodes, beyond.any(axis=1), strict=True)
+             if any_joint]  # fmt: skip
+    more = f' and {len(found) - NAMED} more' if len(found) > NAMED else ''
+    raise ConfigurationError(
+        'init-joint-range',
+        f'joints are outside of the ranges of --init {init} by more than '
+        f'{100 * OUTSIDE:.0f} %: {", ".join(outside)}, in {len(found)} of {len(episodes)} '
+        f'episodes: {", ".join(found[:NAMED])}{more}: leave these recordings out, or train '
+        'without --init',
+    )
 
 
 def read(run: TrainConfig, found: Found) -> Material:
@@ -220,7 +234,9 @@ def read(run: TrainConfig, found: Found) -> Material:
     how = Cut(blank.cameras, blank.joint_names, blank.image_size, blank.horizon, found.robot.every)
     learn = of_tasks(cache.load(parts['train'], folder, how, run.threads), run.tasks)
     if run.init is not None:
-        check_ranges(start_of(run.init)[1], learn, run.init)
+        joints = [(label['name'], track.joints) for label, track in
+                  zip(learn.labels, learn.tracks, strict=True)]  # fmt: skip
+        check_ranges(start_of(run.init)[1], joints, run.init)
     tracks = [track.stamps for track in learn.tracks]
     check_horizon([1e-9 * float(track[-1] - track[0]) for track in tracks], blank.horizon)
     held = None

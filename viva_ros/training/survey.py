@@ -4,11 +4,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError
+from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import open_ref
 from viva_ros.data.segmentation import episodes_of
@@ -16,7 +18,13 @@ from viva_ros.data.split import TRAIN, VALIDATION
 from viva_ros.training import cache
 from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import EpisodeLength
-from viva_ros.training.sources import Found, check_horizon, check_tasks
+from viva_ros.training.sources import (
+    Found,
+    check_horizon,
+    check_ranges,
+    check_tasks,
+    start_of,
+)
 
 OPENED: Final = 32  # recordings of a part that are opened for their lengths
 
@@ -30,16 +38,26 @@ class Survey:
     :param moments: of the tasks of the run; an estimate if some recordings were not looked at
     :param lengths: of the labelled episodes that were looked at
     :param is_whole: whether these are all
+    :param reaches: of the labelled episodes that were opened
     """
 
     recordings: int
     moments: int
     lengths: tuple[EpisodeLength, ...]
     is_whole: bool
+    reaches: tuple['Reach', ...] = ()
 
     def of(self, tasks: Sequence[str]) -> list[EpisodeLength]:
         """Return the lengths of the episodes of these tasks; without tasks, of all."""
         return [one for one in self.lengths if not tasks or one.task in tasks]
+
+
+class Reach(NamedTuple):
+    """Name and task of an episode; least and largest position of its joints, (2, J)."""
+
+    name: str
+    task: str
+    positions: NDArray[np.float64]
 
 
 def survey_of(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
@@ -53,13 +71,19 @@ def survey_of(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
     known = [cache.lengths(ref, run.cache_folder) for ref in refs]
     unknown = [ref for ref, lengths in zip(refs, known, strict=True) if lengths is None]
     places = np.linspace(0, len(unknown) - 1, min(OPENED, len(unknown)), dtype=int)
-    opened = [_lengths_of(unknown[k], found) for k in np.unique(places)]
+    opened = [_labelled(unknown[k], found) for k in np.unique(places)]
     counted, total = [one for some in known if some for one in some], 0.0
-    for lengths in opened:
+    reaches: list[Reach] = []
+    for episodes in opened:
+        lengths = [
+            EpisodeLength.of(one, found.blank.cameras[0], found.robot.every) for one in episodes
+        ]
         total += _moments(lengths, run.tasks) * len(unknown) / len(opened)
         counted += lengths
+        reaches += [reach for one in episodes if (reach := _reach(one, found)) is not None]
     total += sum(_moments(some, run.tasks) for some in known if some)
-    return Survey(len(refs), round(total), tuple(counted), len(opened) == len(unknown))
+    is_whole = len(opened) == len(unknown)
+    return Survey(len(refs), round(total), tuple(counted), is_whole, tuple(reaches))
 
 
 def _moments(lengths: Sequence[EpisodeLength], tasks: Sequence[str]) -> int:
@@ -72,13 +96,19 @@ def cached_bytes(run: TrainConfig, found: Found) -> float:
     return float(sum(cache.image_bytes(ref, run.cache_folder) for ref in refs))
 
 
-def _lengths_of(ref: EpisodeRef, found: Found) -> list[EpisodeLength]:
-    camera = found.blank.cameras[0]
+def _labelled(ref: EpisodeRef, found: Found) -> list[Episode]:
     episodes = [one for one in episodes_of(open_ref(ref)) if one.label is not None]
-    return [
-        EpisodeLength.of(one, camera, found.robot.every)
-        for one in episodes if camera in one.cameras
-    ]  # fmt: skip
+    return [one for one in episodes if found.blank.cameras[0] in one.cameras]
+
+
+def _reach(episode: Episode, found: Found) -> Reach | None:
+    joints = episode.joints
+    if not len(joints.stamps) or not set(joints.names) >= set(found.blank.joint_names):
+        return None
+    columns = [joints.names.index(name) for name in found.blank.joint_names]
+    rows = joints.positions[:, columns]
+    task = episode.label.task if episode.label is not None else ''
+    return Reach(episode.name, task, np.stack([rows.min(axis=0), rows.max(axis=0)]))
 
 
 def check_recordings(run: TrainConfig, found: Found, train: Survey) -> None:
@@ -86,14 +116,20 @@ def check_recordings(run: TrainConfig, found: Found, train: Survey) -> None:
     Refuse what recordings are known not to fit, before they are decoded.
 
     :param train: of the training recordings
-    :raises ConfigurationError: if a task of the run is not recorded, the horizon is too long, or a
-        patience has nothing to measure
+    :raises ConfigurationError: if a task of the run is not recorded, the horizon is too long,
+        joints are far outside of the ranges of ``--init``, or a patience has nothing to measure
     """
     if train.is_whole:
         check_tasks(run.tasks, sorted({one.task for one in train.lengths}))
     seconds = [one.seconds for one in train.of(run.tasks)]
     if seconds:
         check_horizon(seconds, found.blank.horizon)
+    if run.init is not None:
+        known = [
+            (one.name, one.positions)
+            for one in train.reaches if not run.tasks or one.task in run.tasks
+        ]  # fmt: skip
+        check_ranges(start_of(run.init)[1], known, run.init)
     if run.patience and not found.parts[VALIDATION]:
         raise ConfigurationError(
             'patience-without-validation',

@@ -52,6 +52,19 @@ def test_episode_has_newest_frame_and_joints_at_each_grid_time(
     assert (episode.label.task, episode.label.success) == ('lift_block', True)
 
 
+def test_import_has_the_identities_of_the_bag_in_place(
+    tmp_path: Path, map_file: Path, foreign_map
+) -> None:
+    bag = write_bag(tmp_path / 'bags/a')
+    import_all([bag], foreign_map, OUTCOME, tmp_path / 'set')
+    imported = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0]
+    shutil.copy(map_file, bag.parent / 'viva_map.yaml')
+    in_place = episodes_of(open_recording(bag))[0]
+    assert imported.identity != in_place.identity
+    assert len(in_place.identities) == 2  # the whole and its opening
+    assert in_place.identities < imported.identities
+
+
 def test_imported_images_differ_only_by_the_codec(tmp_path: Path, foreign_map) -> None:
     import_all([write_bag(tmp_path / 'bag')], foreign_map, OUTCOME, tmp_path / 'set')
     shown = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0].cameras['side']

@@ -20,11 +20,12 @@ from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.mapped_recording import join_joints
 from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
 from viva_ros.data.conversion.resample import Figures, grid, held, joints_at, measure
 from viva_ros.data.conversion.topic_map import TopicMap
 from viva_ros.data.conversion.workspace import Staging, Unit
-from viva_ros.data.episode import Frames, Label, Mark, Stamps
+from viva_ros.data.episode import Episode, Frames, Label, Mark, Stamps
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
 from viva_ros.data.lerobot.video import encode
@@ -32,7 +33,7 @@ from viva_ros.data.lerobot.writer import StagedEpisode, assemble
 from viva_ros.data.open import identity, open_unmapped, resolve
 from viva_ros.data.recording import Recording
 
-FORMAT: Final = 1  # of a unit; units of another format are imported again
+FORMAT: Final = 2  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
 MAP_COPY: Final = 'viva/map.yaml'  # in the dataset
 
@@ -157,11 +158,13 @@ def _write(
         names[ACTION] = [n for group in raw.action for n in group.names]
         rows = joints_at(raw.action, moments).astype(np.float32)
         np.save(folder / f'{number}.{ACTION}.npy', rows)
+    read = Episode(raw.name, raw.cameras, join_joints(raw.joints), label, raw.origins)
     shape = Shape(fps, tuple(names[STATE]), tuple(names.get(ACTION, ())), sizes)
     return {
         'number': number, 'name': raw.name, 'source': str(raw.source), 'label': asdict(label),
         'start': int(moments[0]), 'length': len(moments), 'shape': shape.to_dict(),
         'pictures': {c: {n: v.tolist() for n, v in one.items()} for c, one in pictures.items()},
+        'identities': sorted(read.identities),
     }  # fmt: skip
 
 
@@ -219,7 +222,7 @@ def staged_episode(unit: Unit, episode: Mapping[str, Any]) -> StagedEpisode:
     videos = {camera: Path(f'{stem}.{camera}.mp4') for camera in shape.sizes}
     return StagedEpisode(
         episode['name'], episode['source'], Label(**content), episode['start'],
-        episode['length'], vectors, videos, episode['pictures'],
+        episode['length'], vectors, videos, episode['pictures'], tuple(episode['identities']),
     )  # fmt: skip
 
 
@@ -311,6 +314,6 @@ def _existing_report(out: Path, made_of: str) -> dict[str, Any]:
         pass
     raise ConfigurationError(
         'dataset-exists',
-        f'{out} exists already, from other recordings, another map or other labels: choose '
-        'another --out',
+        f'{out} exists already, from other recordings, another map, other labels or another '
+        'version of viva_ros: choose another --out',
     )

@@ -19,7 +19,7 @@ from viva_ros.data.episode import Frames, Joints, Label, Stamps, judged, load, s
 from viva_ros.data.images import COMPRESSED, RAW
 from viva_ros.data.messages import from_time
 from viva_ros.data.recording import JOINT_STATE, Recording, Track
-from viva_ros.data.segmentation import episodes_of, stored_label, task_of
+from viva_ros.data.segmentation import episodes_of, origins_of, stored_label, task_of
 
 SOURCE: Final = 'viva_data_set'  # metadata record: feature of the dataset to its topic
 DATASET_ACTION: Final = '/action'
@@ -36,6 +36,7 @@ class RawEpisode:
     :param losses: as in ``Recording``
     :param readable: share of the file, in [0, 1]
     :param whole: as in ``Recording``
+    :param origins: as in ``Episode``
     """
 
     name: str
@@ -49,6 +50,7 @@ class RawEpisode:
     losses: tuple[str, ...] = ()
     readable: float = 1.0
     whole: bool = True
+    origins: frozenset[str] = frozenset()
 
     @property
     def streams(self) -> dict[str, Stamps]:
@@ -75,7 +77,7 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
         RawEpisode(
             one.name, recording.path, one.cameras, (one.joints,), one.label,
             task_of(recording) or topic_map.task, actions, {}, recording.losses,
-            recording.readable, recording.whole,
+            recording.readable, recording.whole, one.origins,
         )
         for one in episodes_of(recording)
     ]  # fmt: skip
@@ -96,7 +98,7 @@ def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
     label = judged(stored_label(recording), annotation, task)
     return RawEpisode(
         name, recording.path, cameras, tuple(groups), label, task, tuple(actions), backwards,
-        recording.losses, recording.readable, recording.whole,
+        recording.losses, recording.readable, recording.whole, origins_of(recording),
     )  # fmt: skip
 
 

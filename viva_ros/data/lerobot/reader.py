@@ -28,7 +28,7 @@ from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.video import VideoImages
 from viva_ros.data.messages import header
 from viva_ros.data.recording import Recording, Track, joint_track
-from viva_ros.data.segmentation import LABEL, TASK
+from viva_ros.data.segmentation import LABEL, ORIGINS, TASK
 
 
 class ImageMessage:
@@ -286,6 +286,8 @@ class _Reader:
             names = self._dataset.names('action')
             tracks[DATASET_ACTION] = joint_track(DATASET_ACTION, self._stamps, names, action)
         metadata = {**self._metadata(), SOURCE: {'topics': topics}}
+        if self._row.get(layout.IDENTITIES):
+            metadata[ORIGINS] = {'identities': json.loads(self._row[layout.IDENTITIES])}
         return Recording(self._path, tracks, metadata, ())
 
     def _data(self) -> pa.Table:
