@@ -116,7 +116,6 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.core.detection.forecast_residual': 'a rule: the registry loads it by name',
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
     'viva_ros.data.conversion.convert': 'the work of `viva import`',
-    'viva_ros.data.conversion.mapped_recording': 'a foreign bag read through its map',
     'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',
     'viva_ros.demo.run': 'the work of `viva demo`; scripts/soak runs it, too',
