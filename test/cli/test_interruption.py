@@ -67,10 +67,10 @@ def interrupt(running: 'subprocess.Popen[str]', when: Callable[[], bool]) -> str
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
-    for part, count in (('calibration', 9), ('test', 12)):
+    for part, count, first in (('calibration', 9, 0), ('test', 12, 9)):
         (tmp_path / part).mkdir()
         for number in range(count):
-            slower = [-0.5 + (0.018 + 1e-4 * number) * step for step in range(61)]
+            slower = [-0.5 + (0.018 + 1e-4 * (first + number)) * step for step in range(61)]
             success = part == 'calibration' or number % 2 == 0
             path = tmp_path / part / f'{number:02}.mcap'
             write_recording(path, slower, label=make_label(success))
