@@ -128,7 +128,7 @@ def overlaps(sets: Mapping[str, Seeds], retired: Mapping[str, Seeds]) -> Iterato
 def wrong_results(
     sets: Mapping[str, Seeds], results: Mapping[str, str], folder: Path
 ) -> Iterator[str]:
-    """Yield the result files that lack, or have episodes that are not those of their set."""
+    """Yield result files that are missing, or whose episodes are not those of their set."""
     for name, of_set in results.items():
         if not (folder / name).is_file():
             yield f'{name} of the set {of_set} is missing in {folder}'
@@ -166,7 +166,9 @@ def wrong_calibrations(engine: Path, folder: Path) -> Iterator[str]:
             episode for path in inside(folder / task)
             for episode in episodes_of(open_recording(path))
         )  # fmt: skip
-        if foreign := set(made.episode_identities or ()) - recorded:
+        if made.episode_identities is None:
+            yield f'the calibration of {engine} for {task} does not list its episodes'
+        elif foreign := set(made.episode_identities) - recorded:
             yield (
                 f'the calibration of {engine} for {task} has {len(foreign)} identities of '
                 f'episodes outside of {folder / task}: {min(foreign)} ...'

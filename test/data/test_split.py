@@ -546,9 +546,14 @@ def test_identity_survives_an_import_at_the_rate_of_the_joints(tmp_path: Path) -
     assert found[10].identity == read.identity
     assert found[5].identity != read.identity
     assert read.identities <= found[5].identities
+    contents = {Path(str(rate)): contents_of([one]) for rate, one in found.items()}
+    with raises('recordings-copied', '2 of 3', '10 of a, 5 of a'):
+        check_copies({Path('a'): contents_of([read]), **contents})
     assert found[5].identity in found[5].identities
     again, recipe = tmp_path / 'again', tmp_path / 'again.yaml'
     recipe.write_text('rate: 2\nlimits: {max_gap: 0.5, max_skew: 0.2}\n')
     command = ['import', str(tmp_path / 'dataset_5'), '--map', str(recipe), '--out', str(again)]
     assert main(command) == 0
-    assert found[5].identities <= episodes_of(open_recording(inside(again)[0]))[0].identities
+    last = episodes_of(open_recording(inside(again)[0]))[0]
+    assert found[5].identities <= last.identities
+    assert last.origins[0] == found[5].origins[0] == read.identity

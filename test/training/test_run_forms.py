@@ -395,6 +395,22 @@ def test_joints_far_outside_of_the_trained_ranges_are_refused(tmp_path: Path, be
         assert not (folder / 'new').exists()
 
 
+def test_joints_that_are_not_finite_are_refused_by_name(tmp_path: Path, begun: Path) -> None:
+    episode = slide_episode(4)
+    positions = episode.joints.positions.copy()
+    positions[3, 1] = np.nan
+    write_split(
+        tmp_path / 'r', replace(episode, joints=replace(episode.joints, positions=positions))
+    )
+    named = ('positions of left_gripper are not finite in 1 of 1 episodes: ', 'leave these')
+    run = continued(tmp_path, begun)
+    found = sources.find(run)
+    with raises('training-joints-not-finite', *named, str(tmp_path / 'r')):
+        check(run, found, survey_of(run, found))
+    with raises('training-joints-not-finite', *named):
+        sources.gather(run)
+
+
 def test_init_that_is_no_whole_model_is_refused(tmp_path: Path, begun: Path) -> None:
     write_split(tmp_path / 'r', slide_episode(4))
     with raises('checkpoint-missing', tmp_path / 'none', 'RUN/checkpoint'):

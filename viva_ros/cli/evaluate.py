@@ -188,8 +188,9 @@ def write_report(out: Path, scopes: Mapping[str, Any], evaluation: Evaluation) -
     paths = {(one.task, one.name): path for one, path in zip(rows, evaluation.paths, strict=True)}
     title = f'viva_ros: engine {evaluation.engine["fingerprint"]} on {len(rows)} test episodes'
     about = (
-        f'{made_by("evaluate")} {tables.hardware()}. The value rises towards success and starts '
-        'at the base rate of its training data. Advisory, not a safety function.'
+        f'{made_by("evaluate").replace("`", "")} {tables.hardware()}. The value rises towards '
+        'success and starts at the base rate of its training data. Advisory, not a safety '
+        'function.'
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     content = page(title, about, scopes, evaluation.checks, rows, paths, evaluation.calibrations)

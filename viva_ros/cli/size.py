@@ -20,7 +20,6 @@ from viva_ros.model.cost import Sizes, TrainingSetup
 GB: Final = 1e9
 TERA: Final = 1e12
 BATCH: Final = 192  # batch of the ViVa paper
-RANK: Final = 16  # of the adapters in the table of step times
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--batch', type=int, default=8, help='Batch of one GPU, samples (default: %(default)s)'
     )
     parser.add_argument(
-        '--rank', type=int, default=RANK, help='Rank of the LoRA adapters (default: %(default)s)'
+        '--rank', type=int, default=16, help='Rank of the LoRA adapters (default: %(default)s)'
     )
     args = parser.parse_args(argv)
     if args.batch < 1 or args.rank < 1:
@@ -54,7 +53,7 @@ def table(config: ViVaConfig, batch: int, rank: int) -> str:
     )
     return '\n\n'.join([
         heading, _parameters(config, rank), _operations(config, encoding),
-        _memory(config, batch, rank), _times(config, encoding), _inference_memory(config),
+        _memory(config, batch, rank), _times(config, encoding, rank), _inference_memory(config),
     ])  # fmt: skip
 
 
@@ -98,7 +97,7 @@ def _memory(config: ViVaConfig, batch: int, rank: int) -> str:
     return _rows(title, rows)
 
 
-def _times(config: ViVaConfig, encoding: int) -> str:
+def _times(config: ViVaConfig, encoding: int, rank: int) -> str:
     """
     Return the table of step times with the batch of the paper, with checkpointing.
 
@@ -108,7 +107,7 @@ def _times(config: ViVaConfig, encoding: int) -> str:
     ways = [('all weights', n) for n in (1, 4, 8)] + [('LoRA', 1)]
     for name, processes in ways:
         each = operations[f'{name}, checkpointing'] + encoding
-        setup = TrainingSetup(processes, rank=RANK * (name == 'LoRA'), accumulates=True)
+        setup = TrainingSetup(processes, rank=rank * (name == 'LoRA'), accumulates=True)
         needed = cost.training_memory(config, 1, setup).total
         rows[f'{name}, {processes} GPU' + 's' * (processes > 1)] = ' | '.join(
             f'{cost.step_time(each, BATCH, processes, card.peak):.1f}'

@@ -205,7 +205,7 @@ def show_plan(
         most = max(one.stages, key=lambda stage: stage.memory.total)
         parts = f'GB of stage {most.name}: {resources.described(most.memory)}'
         ram = f'RAM {one.ram / resources.GB:.1f} GB'
-        encoding = f', {one.encoding:.1f} h of them encoding' if one.encoding else ''
+        encoding = f', {one.encoding:.1f} h of them encoding' if one.encoding >= 0.05 else ''
         print(f'{at}: {one.hours:.1f} h{encoding}; {parts}; disk: {_parts(one.disk)}; {ram}')
     for text in warnings:
         print(f'viva train: {text}', file=sys.stderr)

@@ -88,14 +88,15 @@ class Episode:
     One episode of a recording.
 
     :param label: None for an unlabelled episode
-    :param origins: content identities of the episode that this one was imported from
+    :param origins: content identities of the episode that this one was imported from, that of the
+        whole first; empty if it was not
     """
 
     name: str
     cameras: Mapping[str, Frames]
     joints: Joints
     label: Label | None
-    origins: frozenset[str] = frozenset()
+    origins: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -129,7 +130,7 @@ class Episode:
         if self.label is not None and RETRY_TIME in self.label.times and stamps:
             begin = min(stamps) + round(self.label.times[RETRY_TIME] * 1e9)
             found.add(_identity(self.joints, int(np.searchsorted(self.joints.stamps, begin))))
-        return frozenset(found - {''}) | self.origins
+        return frozenset(found - {''}).union(self.origins)
 
 
 def _identity(joints: Joints, first: int = 0, end: int | None = None) -> str:

@@ -110,9 +110,9 @@ def task_of(recording: Recording) -> str:
     return str(recording.metadata.get(TASK, {}).get('task', ''))
 
 
-def origins_of(recording: Recording) -> frozenset[str]:
+def origins_of(recording: Recording) -> tuple[str, ...]:
     """Return the content identities of the episode that a recording was imported from."""
-    return frozenset(map(str, recording.metadata.get(ORIGINS, {}).get('identities', ())))
+    return tuple(map(str, recording.metadata.get(ORIGINS, {}).get('identities', ())))
 
 
 def within(moments: Sequence[TruthMessage], span: Span) -> list[TruthMessage]:

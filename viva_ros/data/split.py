@@ -398,12 +398,13 @@ def contents_of(episodes: Iterable[Episode]) -> frozenset[str]:
     """
     Return the motion and the failure of whole episodes, equal for copies of a recording.
 
+    An imported episode also has those of its recording.
     The failure is that of the label: simulated episodes of one seed can have the same motion with
     different failures. Episodes without joint states have no content.
     """
     return frozenset(
-        f'{one.identity} {(one.label and one.label.failure) or "none"}'
-        for one in episodes if one.identity
+        f'{content} {(one.label and one.label.failure) or "none"}'
+        for one in episodes for content in (one.identity, *one.origins[:1]) if content
     )  # fmt: skip
 
 

@@ -203,6 +203,7 @@ def check_ranges(
     :param episodes: name and positions, (N, len(ranges.names)), rad or m
     :raises ConfigurationError: with their names and positions, and the first episodes
     """
+    episodes = [one for one in episodes if len(one[1])]
     if not episodes:
         return
     low, high = np.array(ranges.low), np.array(ranges.high)
@@ -216,16 +217,40 @@ def check_ranges(
         f'{ranges.names[k]} {least[:, k].min():.3g} to {most[:, k].max():.3g} '
         f'(trained {low[k]:.3g} to {high[k]:.3g})' for k in np.flatnonzero(beyond.any(axis=0))
     ]  # fmt: skip
-    found = [name for (name, _), any_joint in zip(episodes, beyond.any(axis=1), strict=True)
-             if any_joint]  # fmt: skip
-    more = f' and {len(found) - NAMED} more' if len(found) > NAMED else ''
+    found = [episodes[int(k)][0] for k in np.flatnonzero(beyond.any(axis=1))]
     raise ConfigurationError(
         'init-joint-range',
         f'joints are outside of the ranges of --init {init} by more than '
         f'{100 * OUTSIDE:.0f} %: {", ".join(outside)}, in {len(found)} of {len(episodes)} '
-        f'episodes: {", ".join(found[:NAMED])}{more}: leave these recordings out, or train '
-        'without --init',
+        f'episodes: {_first(found)}: leave these recordings out, or train without --init',
     )
+
+
+def check_finite(
+    names: Sequence[str], episodes: Sequence[tuple[str, NDArray[np.floating]]]
+) -> None:  # fmt: skip
+    """
+    Refuse joint positions that are not finite.
+
+    :param names: of the joints
+    :param episodes: name and positions, (N, len(names)), rad or m
+    :raises ConfigurationError: with the joints, and the first episodes
+    """
+    wrong = np.array([~np.isfinite(rows).all(axis=0) for _, rows in episodes])
+    if not wrong.any():
+        return
+    joints = [names[int(k)] for k in np.flatnonzero(wrong.any(axis=0))]
+    found = [episodes[int(k)][0] for k in np.flatnonzero(wrong.any(axis=1))]
+    raise ConfigurationError(
+        'training-joints-not-finite',
+        f'positions of {", ".join(joints)} are not finite in {len(found)} of {len(episodes)} '
+        f'episodes: {_first(found)}: leave these recordings out',
+    )
+
+
+def _first(episodes: Sequence[str]) -> str:
+    more = f' and {len(episodes) - NAMED} more' if len(episodes) > NAMED else ''
+    return f'{", ".join(episodes[:NAMED])}{more}'
 
 
 def read(run: TrainConfig, found: Found) -> Material:
@@ -233,9 +258,10 @@ def read(run: TrainConfig, found: Found) -> Material:
     parts, blank, folder = found.parts, found.blank, run.cache_folder
     how = Cut(blank.cameras, blank.joint_names, blank.image_size, blank.horizon, found.robot.every)
     learn = of_tasks(cache.load(parts['train'], folder, how, run.threads), run.tasks)
+    joints = [(label['name'], track.joints) for label, track in
+              zip(learn.labels, learn.tracks, strict=True)]  # fmt: skip
+    check_finite(blank.joint_names, joints)
     if run.init is not None:
-        joints = [(label['name'], track.joints) for label, track in
-                  zip(learn.labels, learn.tracks, strict=True)]  # fmt: skip
         check_ranges(start_of(run.init)[1], joints, run.init)
     tracks = [track.stamps for track in learn.tracks]
     check_horizon([1e-9 * float(track[-1] - track[0]) for track in tracks], blank.horizon)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import ConfigurationError
-from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import open_ref
 from viva_ros.data.segmentation import episodes_of
@@ -20,6 +19,7 @@ from viva_ros.training.config import TrainConfig
 from viva_ros.training.dataset import EpisodeLength
 from viva_ros.training.sources import (
     Found,
+    check_finite,
     check_horizon,
     check_ranges,
     check_tasks,
@@ -53,7 +53,7 @@ class Survey:
 
 
 class Reach(NamedTuple):
-    """Name and task of an episode; least and largest position of its joints, (2, J)."""
+    """Path and task of an episode; least and largest position of its joints, (2, J)."""
 
     name: str
     task: str
@@ -71,16 +71,13 @@ def survey_of(run: TrainConfig, found: Found, part: str = TRAIN) -> Survey:
     known = [cache.lengths(ref, run.cache_folder) for ref in refs]
     unknown = [ref for ref, lengths in zip(refs, known, strict=True) if lengths is None]
     places = np.linspace(0, len(unknown) - 1, min(OPENED, len(unknown)), dtype=int)
-    opened = [_labelled(unknown[k], found) for k in np.unique(places)]
+    opened = [_opened(unknown[k], found) for k in np.unique(places)]
     counted, total = [one for some in known if some for one in some], 0.0
     reaches: list[Reach] = []
-    for episodes in opened:
-        lengths = [
-            EpisodeLength.of(one, found.blank.cameras[0], found.robot.every) for one in episodes
-        ]
+    for lengths, joints in opened:
         total += _moments(lengths, run.tasks) * len(unknown) / len(opened)
         counted += lengths
-        reaches += [reach for one in episodes if (reach := _reach(one, found)) is not None]
+        reaches += joints
     total += sum(_moments(some, run.tasks) for some in known if some)
     is_whole = len(opened) == len(unknown)
     return Survey(len(refs), round(total), tuple(counted), is_whole, tuple(reaches))
@@ -96,19 +93,21 @@ def cached_bytes(run: TrainConfig, found: Found) -> float:
     return float(sum(cache.image_bytes(ref, run.cache_folder) for ref in refs))
 
 
-def _labelled(ref: EpisodeRef, found: Found) -> list[Episode]:
-    episodes = [one for one in episodes_of(open_ref(ref)) if one.label is not None]
-    return [one for one in episodes if found.blank.cameras[0] in one.cameras]
-
-
-def _reach(episode: Episode, found: Found) -> Reach | None:
-    joints = episode.joints
-    if not len(joints.stamps) or not set(joints.names) >= set(found.blank.joint_names):
-        return None
-    columns = [joints.names.index(name) for name in found.blank.joint_names]
-    rows = joints.positions[:, columns]
-    task = episode.label.task if episode.label is not None else ''
-    return Reach(episode.name, task, np.stack([rows.min(axis=0), rows.max(axis=0)]))
+def _opened(ref: EpisodeRef, found: Found) -> tuple[list[EpisodeLength], list[Reach]]:
+    """Return what is known of the episodes of a recording; their images are not kept."""
+    camera, wanted = found.blank.cameras[0], found.blank.joint_names
+    lengths, reaches = [], []
+    for one in episodes_of(open_ref(ref)):
+        if one.label is None or camera not in one.cameras:
+            continue
+        lengths.append(EpisodeLength.of(one, camera, found.robot.every))
+        names, rows = one.joints.names, one.joints.positions
+        if len(rows) and set(names) >= set(wanted):
+            rows = rows[:, [names.index(name) for name in wanted]]
+            ends = np.stack([rows.min(axis=0), rows.max(axis=0)])
+            name = str(ref.path.parent / one.name)
+            reaches.append(Reach(name, one.label.task, ends))
+    return lengths, reaches
 
 
 def check_recordings(run: TrainConfig, found: Found, train: Survey) -> None:
@@ -117,18 +116,20 @@ def check_recordings(run: TrainConfig, found: Found, train: Survey) -> None:
 
     :param train: of the training recordings
     :raises ConfigurationError: if a task of the run is not recorded, the horizon is too long,
-        joints are far outside of the ranges of ``--init``, or a patience has nothing to measure
+        joints are not finite or far outside of the ranges of ``--init``, or a patience has nothing
+        to measure
     """
     if train.is_whole:
         check_tasks(run.tasks, sorted({one.task for one in train.lengths}))
     seconds = [one.seconds for one in train.of(run.tasks)]
     if seconds:
         check_horizon(seconds, found.blank.horizon)
+    known = [
+        (one.name, one.positions)
+        for one in train.reaches if not run.tasks or one.task in run.tasks
+    ]  # fmt: skip
+    check_finite(found.blank.joint_names, known)
     if run.init is not None:
-        known = [
-            (one.name, one.positions)
-            for one in train.reaches if not run.tasks or one.task in run.tasks
-        ]  # fmt: skip
         check_ranges(start_of(run.init)[1], known, run.init)
     if run.patience and not found.parts[VALIDATION]:
         raise ConfigurationError(

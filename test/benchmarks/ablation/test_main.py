@@ -479,7 +479,7 @@ def test_table_has_a_row_per_contender_and_a_part_per_task(tmp_path: Path) -> No
     rows['other']['all'] = {**rows['other']['all'], 'reliability': told}
     spent = {'viva': 0.010, 'other': 0.025}
     add_costs(rows, spent, {'viva': 1.0, 'other': 6.8})
-    table.write(rows, {}, {'steps': 9}, tmp_path / 'b' / 'compare')
+    table.write(rows, {}, {'steps': 9, 'test': 'development'}, tmp_path / 'b' / 'compare')
     text = (tmp_path / 'b' / 'compare.md').read_text()
     assert [line for line in text.splitlines() if line.startswith('## ')] == [
         '## All tasks', '## slide', '## push', '## Differences from: ViVa',
@@ -492,7 +492,8 @@ def test_table_has_a_row_per_contender_and_a_part_per_task(tmp_path: Path) -> No
     content = json.loads((tmp_path / 'b' / 'compare.json').read_text())
     assert content['contenders']['viva']['all']['delay_median']['value'] is None
     assert text.count('Ceilings: Retry-VOC 0.890 (an oracle falls') == 3
-    assert content['plan'] == {'steps': 9}
+    assert content['plan']['steps'] == 9
+    assert 'Set: development, 0 recordings.' in text.splitlines()[0]
     assert (tmp_path / 'b' / 'compare.png').stat().st_size > 10_000
 
 

@@ -158,14 +158,21 @@ def _write(
         names[ACTION] = [n for group in raw.action for n in group.names]
         rows = joints_at(raw.action, moments).astype(np.float32)
         np.save(folder / f'{number}.{ACTION}.npy', rows)
-    read = Episode(raw.name, raw.cameras, join_joints(raw.joints), label, raw.origins)
     shape = Shape(fps, tuple(names[STATE]), tuple(names.get(ACTION, ())), sizes)
     return {
         'number': number, 'name': raw.name, 'source': str(raw.source), 'label': asdict(label),
         'start': int(moments[0]), 'length': len(moments), 'shape': shape.to_dict(),
         'pictures': {c: {n: v.tolist() for n, v in one.items()} for c, one in pictures.items()},
-        'identities': sorted(read.identities),
+        'origins': _origins(raw, label),
     }  # fmt: skip
+
+
+def _origins(raw: RawEpisode, label: Label) -> list[str]:
+    """Return the content identities of an episode as it is read in place, the whole first."""
+    joints = join_joints(raw.joints)
+    read = Episode(raw.name, raw.cameras, joints, raw.label or label, raw.origins)
+    first = raw.origins[0] if raw.origins else read.identity
+    return [first, *sorted(read.identities - {first})]
 
 
 class _CameraStream:
@@ -222,7 +229,7 @@ def staged_episode(unit: Unit, episode: Mapping[str, Any]) -> StagedEpisode:
     videos = {camera: Path(f'{stem}.{camera}.mp4') for camera in shape.sizes}
     return StagedEpisode(
         episode['name'], episode['source'], Label(**content), episode['start'],
-        episode['length'], vectors, videos, episode['pictures'], tuple(episode['identities']),
+        episode['length'], vectors, videos, episode['pictures'], tuple(episode['origins']),
     )  # fmt: skip
 
 

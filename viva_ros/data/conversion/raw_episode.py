@@ -50,7 +50,7 @@ class RawEpisode:
     losses: tuple[str, ...] = ()
     readable: float = 1.0
     whole: bool = True
-    origins: frozenset[str] = frozenset()
+    origins: tuple[str, ...] = ()
 
     @property
     def streams(self) -> dict[str, Stamps]:

@@ -28,7 +28,7 @@ STATE, ACTION, IMAGES = 'observation.state', 'action', 'observation.images.'
 SUCCESS, NAME, SOURCE = 'success', 'viva/name', 'viva/source'
 START, FAILURE, SEED = 'viva/start_stamp', 'viva/failure', 'viva/seed'
 TIMES, MARKS = 'viva/times', 'viva/marks'  # JSON
-IDENTITIES: Final = 'viva/identities'  # JSON; content identities of the imported episode
+IDENTITIES: Final = 'viva/identities'  # JSON; ``Episode.origins``
 EXTRA_COLUMNS: Final = {
     SUCCESS: pa.bool_(), NAME: pa.string(), SOURCE: pa.string(), START: pa.int64(),
     FAILURE: pa.string(), SEED: pa.int64(), TIMES: pa.string(), MARKS: pa.string(),

@@ -37,7 +37,7 @@ class StagedEpisode:
     :param vectors: feature to a .npy file, (N, D) float32
     :param videos: camera to a video of N frames
     :param pictures: camera to the statistics of its images
-    :param identities: content identities of the episode in its recording
+    :param origins: as in ``Episode``
     """
 
     name: str
@@ -48,7 +48,7 @@ class StagedEpisode:
     vectors: Mapping[str, Path]
     videos: Mapping[str, Path]
     pictures: Mapping[str, Mapping[str, Any]]
-    identities: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
 
 def assemble(folder: Path, episodes: Sequence[StagedEpisode], shape: Shape, robot: str) -> None:
@@ -82,7 +82,7 @@ def _own_columns(number: int, one: StagedEpisode) -> dict[str, Any]:
         layout.SUCCESS: label.success, layout.NAME: one.name, layout.SOURCE: one.source,
         layout.START: one.start, layout.FAILURE: label.failure, layout.SEED: label.seed,
         layout.TIMES: json.dumps(dict(label.times)), layout.MARKS: json.dumps(marks),
-        layout.IDENTITIES: json.dumps(one.identities),
+        layout.IDENTITIES: json.dumps(one.origins),
         'meta/episodes/chunk_index': 0, 'meta/episodes/file_index': 0,
     }  # fmt: skip
 
