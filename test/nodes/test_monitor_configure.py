@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The preparation of a monitor, between the request to configure and the transition."""
 
+import time
+
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
@@ -66,10 +68,19 @@ def test_configure_call_fails_while_autostart_waits(processes, listener, said, v
     assert state(listener) == State.PRIMARY_STATE_ACTIVE
 
 
-def test_configure_call_takes_over_autostart(processes, listener, source):
+def test_configure_call_takes_over_autostart(processes, listener, source, tmp_path):
     source()
-    processes.start('fake_monitor.py', *RAW, FAKE_LOADING='3.0')
-    assert configure(listener)
+    gate = tmp_path / 'gate'
+    processes.start('fake_monitor.py', *RAW, FAKE_GATE=str(gate))
+    client = listener.create_client(ChangeState, 'monitor/change_state')
+    assert client.wait_for_service(60.0)
+    answer = client.call_async(ChangeState.Request(transition=Transition(label='configure')))
+    assert state(listener) == State.PRIMARY_STATE_UNCONFIGURED
+    time.sleep(1.0)  # the call arrives while the engine loads
+    assert not answer.done()
+    gate.touch()
+    wait(answer.done, 'the answer')
+    assert answer.result().success
     assert state(listener) == State.PRIMARY_STATE_INACTIVE, 'autostart does not activate it'
 
 

@@ -4,11 +4,13 @@
 The real monitor with an engine without a network, for tests of faults.
 
 The value is the mean brightness of the head camera, so that a test sets it with a grey image.
-FAKE_ENGINE=hang, slow, fail or device injects a fault; FAKE_LOADING is the loading time, s.
+FAKE_ENGINE=hang, slow, fail or device injects a fault; FAKE_LOADING is the loading time, s;
+loading lasts until the file FAKE_GATE exists.
 """
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -52,6 +54,8 @@ class FakeMonitor(Monitor):
     def load_engine(self, settings: MonitorSettings, started=nothing) -> Engine:
         print('the fake engine is loaded', flush=True)
         time.sleep(float(os.environ.get('FAKE_LOADING', '0')))  # as in a native library
+        while 'FAKE_GATE' in os.environ and not Path(os.environ['FAKE_GATE']).exists():
+            time.sleep(0.02)
         if settings.task not in ('tray_lift', 'fold'):
             raise EngineError('fake-task', f'no engine for {settings.task}: train one')
         return BrightnessEngine()
