@@ -12,6 +12,7 @@ library is skipped with a reason that names it.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile('viva_ros', deadline=None, derandomize='CI' in os.environ)
     settings.load_profile('viva_ros')
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # of processes that tests start
+    sys.path.append(str(HERE.parent))  # benchmarks, scripts; last: an installed viva_ros is first
     config.stash[SKIPPED] = {}
     wanted = chosen(config)
     missing = [name for name in wanted if not (HERE / name).is_dir()]

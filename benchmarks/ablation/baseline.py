@@ -56,7 +56,7 @@ class Material:
 
     @property
     def config(self) -> ViVaConfig:
-        """Configuration of the base model."""
+        """Return the configuration of the base model."""
         return self.base.config
 
     @property

@@ -58,7 +58,7 @@ class Robot:
 
     @property
     def known(self) -> int:
-        """Number of judged values."""
+        """Return the number of judged values."""
         return sum(v.executing and v.status == Value.STATUS_OK for v in self.values)
 
     @property

@@ -49,7 +49,8 @@ class WorthEngine:
 
 
 class ScriptedRobot:
-    """Robot with 30 control steps; fails from step 20 if set, and can then retry once.
+    """
+    Robot with 30 control steps; fails from step 20 if set, and can then retry once.
 
     The way home takes 4 steps, the retry 6.
     """

@@ -38,8 +38,8 @@ def test_backbone_snapshot_is_trained_exported_and_scored(
     views = ''.join(f'  {camera}: /acme/{camera}/image/compressed\n' for camera in CAMERAS)
     map_file.write_text(map_file.read_text().replace(old, views))
     for number in range(3):
-        write_bag(tmp_path / f'bags/b{number}', seed=number, success=number != 1, seconds=2.0,
-               cameras=CAMERAS)  # fmt: skip
+        bag, success = tmp_path / f'bags/b{number}', number != 1
+        write_bag(bag, seed=number, success=success, seconds=2.0, cameras=CAMERAS)
     data, run, engine = (tmp_path / name for name in ('set', 'run', 'engine'))
     texts = tmp_path / 'texts.safetensors'
 

@@ -198,7 +198,7 @@ class Options:
 
     @property
     def programs(self) -> list[Program]:
-        """Enabled nodes."""
+        """Return the enabled nodes."""
         return [
             program for program in LAUNCHES[self.launch][0]
             if not program.switch or self.values[program.switch] == 'true'

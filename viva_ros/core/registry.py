@@ -3,6 +3,7 @@
 """Registries of the parts that this package defines and that another package can add."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -86,7 +87,7 @@ class Registry(Generic[T]):
             return
         loaders = self._loaders
         for point in entry_points(group=self.group):
-            loaders = self._with(loaders, point.name, lambda point=point: self._load(point))  # type: ignore[misc]
+            loaders = self._with(loaders, point.name, partial(self._load, point))
         self._loaders, self._complete = loaders, True
 
     def _with(

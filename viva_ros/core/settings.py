@@ -131,7 +131,7 @@ def required(
     doc: str, *, at_least: float | None = None, above: float | None = None
 ) -> dict[str, Any]:
     """
-    Return the metadata of a setting without a default: ``field(metadata=required(...))``.
+    Return the metadata of a setting without a default, for ``dataclasses.field``.
 
     :param doc: one sentence with the unit
     """

@@ -105,7 +105,7 @@ class Recording:
     @cached_property
     def cameras(self) -> Mapping[str, Track]:
         """
-        The image topic of each camera; the compressed topic if both forms were recorded.
+        Return the image topic of each camera; the compressed topic if both forms were recorded.
 
         :raises RecordingError: if several namespaces have the same camera
         """

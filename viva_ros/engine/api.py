@@ -65,7 +65,7 @@ class Interruptible(Protocol):
 
     @property
     def restarts(self) -> int:
-        """Number of restarts."""
+        """Return the number of restarts."""
         ...
 
     def interrupt(self) -> None:

@@ -134,8 +134,9 @@ def table_of(tables: Mapping[Path, Scored], path: Path) -> Scored:
 
 def alarms_of(table: Scored) -> list[Event]:
     """Return the alarms of a table; null becomes NaN."""
-    entries: list[dict[str, Any]] = [{k: math.nan if v is None else v for k, v in one.items()}
-            for one in table.header['alarms']]  # fmt: skip
+    entries: list[dict[str, Any]] = [
+        {k: math.nan if v is None else v for k, v in one.items()} for one in table.header['alarms']
+    ]
     return [Event(**{**one, 'level': Level(one['level'])}) for one in entries]
 
 

@@ -110,8 +110,8 @@ def checks(cameras: Sequence[str], tasks: int) -> Iterator[PerturbationCheck]:
     """Yield the checks for the cameras and the number of tasks of an engine."""
     yield PerturbationCheck(UNCHANGED, plain, 'reference')
     for camera in cameras:
-        yield PerturbationCheck(f'{camera} covered', partial(covered, camera),
-                    'lower rank correlation; no higher value')  # fmt: skip
+        expected = 'lower rank correlation; no higher value'
+        yield PerturbationCheck(f'{camera} covered', partial(covered, camera), expected)
     if tasks > 1:
         yield PerturbationCheck('wrong task', plain, 'lower value', other_task=True)
     yield PerturbationCheck(

@@ -176,7 +176,8 @@ def read_weights(
                 f'{path} does not match its description: fetch the folder again',
             )
         with safe_open(path, 'pt') as file:
-            names = [k for k in file.keys() if not (blank and k.startswith(f'{blank}.'))]  # noqa: SIM118
+            keys = file.keys()  # the file itself is not iterable
+            names = [k for k in keys if not (blank and k.startswith(f'{blank}.'))]
             state = {name: _tensor(file, name, dtype) for name in names}
     except (OSError, SafetensorError) as error:
         raise EngineError(

@@ -142,12 +142,12 @@ class ViVaConfig:
 
     @property
     def frames(self) -> int:
-        """Number of latent frames: blank, proprioception, images, and targets."""
+        """Return the number of latent frames: blank, proprioception, images, and targets."""
         return 2 + len(self.cameras) + Targets(self.targets, len(self.cameras)).count
 
     @property
     def clip_frames(self) -> int:
-        """Number of frames of a clip in pre-training, independent of the targets."""
+        """Return the number of frames of a clip in pre-training, whatever the targets."""
         return len(self.cameras) + 4
 
     @property

@@ -121,7 +121,7 @@ class Estimation:
 
     @property
     def restarts(self) -> int:
-        """Number of restarts of the isolated engine process."""
+        """Return the number of restarts of the isolated engine process."""
         return self._engine.restarts if isinstance(self._engine, Interruptible) else 0
 
     def submit(self, selection: Selection[Any], generation: int, wait: float = 0.0) -> None:

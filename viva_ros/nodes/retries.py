@@ -90,7 +90,7 @@ class Retries:
 
     @property
     def used(self) -> int:
-        """Number of retries requested in this episode."""
+        """Return the number of retries requested in this episode."""
         return self._machine.used
 
     @property

@@ -89,7 +89,7 @@ class SimRobotNode(Node):
 
     @property
     def _scene(self) -> Simulation:
-        """The simulation, once its scene is built."""
+        """Return the simulation, once its scene is built."""
         assert self._simulation is not None
         return self._simulation
 

@@ -69,7 +69,7 @@ class Simulation:
 
     @property
     def time(self) -> float:
-        """Simulated time since the start of the episode, s."""
+        """Return the simulated time since the start of the episode, s."""
         return self._steps / self._robot.control_rate
 
     @property

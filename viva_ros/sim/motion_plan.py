@@ -174,7 +174,7 @@ class Expert:
 
     @property
     def segment(self) -> Segment:
-        """Current segment of the plan."""
+        """Return the current segment of the plan."""
         return self.plan.segment(self.elapsed)
 
     @property

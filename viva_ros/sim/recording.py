@@ -152,7 +152,7 @@ class SimulatedRecorder(Protocol):
 
     @property
     def time(self) -> float:
-        """Simulated time, s."""
+        """Return the simulated time, s."""
 
     @property
     def done(self) -> bool:

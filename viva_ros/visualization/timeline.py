@@ -136,17 +136,17 @@ class PlotContent:
 
     @property
     def alarms(self) -> list[Event]:
-        """The alarms of the rules."""
+        """Return the alarms of the rules."""
         return rule_alarms(self.events)
 
     @property
     def evidence(self) -> list[float]:
-        """Times at which failures became evident, s; several if a retry failed too."""
+        """Return when failures became evident, s; several times if a retry failed too."""
         return [self.seconds(at) for run in runs(self.moments) for at in evidence_stamps(run)]
 
     @property
     def successes(self) -> list[float]:
-        """Times at which episodes succeeded, s."""
+        """Return when episodes succeeded, s."""
         return [self.seconds(at) for run in runs(self.moments) for at in success_stamps(run)]
 
 
@@ -200,8 +200,10 @@ def _samples(recording: Recording, scores: Scores | None) -> list[ScoredSample]:
     if not recorded and scores is not None:
         return list(scores.samples)
     return [
-        ScoredSample(s.stamp, s.value, s.reason, {}, s.episode, s.value,
-               progress=s.progress, success=s.success, executing=s.executing)
+        ScoredSample(
+            s.stamp, s.value, s.reason, {}, s.episode, s.value,
+            progress=s.progress, success=s.success, executing=s.executing,
+        )
         for s in recorded
     ]  # fmt: skip
 

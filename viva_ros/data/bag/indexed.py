@@ -117,7 +117,7 @@ class Source:
 
     @property
     def reader(self) -> AnyReader:
-        """The reader of this process; processes must not share a file position after a fork."""
+        """Return the reader of this process; after a fork a file position must not be shared."""
         if self._process != os.getpid():
             self._open()
         return self._reader

@@ -241,7 +241,7 @@ class SharedEngine:
 
     @property
     def restarts(self) -> int:
-        """Number of restarts of the process of the local engine."""
+        """Return the number of restarts of the process of the local engine."""
         local = self._local.engine
         return local.restarts if isinstance(local, Interruptible) else 0
 

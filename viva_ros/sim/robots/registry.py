@@ -153,7 +153,7 @@ class SimRobot:
 
     @cached_property
     def bare_model(self) -> 'mujoco.MjModel':
-        """The robot without a task: the model on which inverse kinematics is solved."""
+        """Return the robot without a task: the model on which inverse kinematics is solved."""
         return self.compile(self.make_spec())
 
 
