@@ -136,7 +136,10 @@ def test_stopped_recording_leaves_no_file_and_closes_the_robot(tmp_path: Path) -
     assert made[0].closed
 
 
-@pytest.mark.skipif(platform.machine() != 'x86_64', reason='the recordings were made on x86-64')
+@pytest.mark.skipif(
+    platform.machine() != 'x86_64' or np.__version__ < '2',
+    reason='recorded on x86-64 with NumPy 2; the OpenBLAS of NumPy 1.26 rounds otherwise',
+)
 def test_repeated_recording_of_a_trained_episode_is_known_to_the_engine(tmp_path: Path) -> None:
     # The contacts of this episode amplify what processors round differently.
     one, *_ = plan('tray_lift', [83], tmp_path, image_size=(32, 32), joined=True)

@@ -4,8 +4,8 @@
 Record simulated episodes, faster than real time.
 
 Each seed has a fixed mode (see ``mode_of``), so the same command records the same motion, bit by
-bit on x86-64 processors with AVX2. Complete files are kept: a second run continues where the first
-one stopped.
+bit with the same NumPy on x86-64 processors with AVX2. Complete files are kept: a second run
+continues where the first one stopped.
 """
 
 import argparse
