@@ -219,6 +219,18 @@ def test_title_names_alarms_and_operator(tmp_path: Path) -> None:
     assert title(recorded) == 'no alarm  |  the operator is called'
 
 
+def test_title_has_no_failure_of_a_robot_that_waits(tmp_path: Path) -> None:
+    content = plot_content(open_recording(write_recording(tmp_path / 'a.mcap', [0.0])))
+    waits = moment(0.0, failure='slip', task='tray_lift')
+    works = moment(0.1, failure='none', task='tray_lift')
+    found = title(replace(content, moments=[waits, works]))
+    assert found.startswith('tray_lift: nothing injected  |  ')
+    later = moment(0.1, failure='nudge', task='tray_lift')
+    assert title(replace(content, moments=[waits, later])).startswith(
+        'tray_lift: nudge injected  |'
+    )
+
+
 def test_recording_without_values_is_drawn(tmp_path: Path) -> None:
     path = write_recording(tmp_path / 'r.mcap', [0.0] * 20)
     assert main([str(path)]) == 0

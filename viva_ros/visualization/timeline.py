@@ -262,9 +262,9 @@ def _unknown(samples: Sequence[ScoredSample], begin: int) -> list[tuple[float, f
 def title(content: PlotContent) -> str:
     """Return the title: task, failures, alarms, retries and outcome."""
     parts = []
-    failures = {m.failure: None for m in content.moments}
+    failures = {m.failure: None for m in content.moments if m.time > 0.0}  # it works
     texts = [injected(failure) for failure in failures if failure != 'none']
-    if failures:
+    if content.moments:
         parts.append(f'{content.moments[-1].task}: {", ".join(texts) or injected("none")}')
     if not content.times.size:
         parts.append('no values recorded')
