@@ -25,10 +25,10 @@ from viva_ros.cli.record import parse_seeds
 from viva_ros.console import program
 from viva_ros.core.detection.thresholds import calibration_file, load
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.open import inside, open_recording
-from viva_ros.data.segmentation import episodes_of
-from viva_ros.data.split import VALIDATION, identities_of, split
+from viva_ros.data.open import inside
+from viva_ros.data.split import VALIDATION, split
 from viva_ros.engine.manifest import read_manifest
+from viva_ros.evaluation.run import read_identities
 
 RESULTS: Final = Path(__file__).parent / 'results'
 ENGINE: Final = Path(__file__).parents[1] / 'engines' / 'viperx'
@@ -162,10 +162,7 @@ def wrong_calibrations(engine: Path, folder: Path) -> Iterator[str]:
     """
     for task in read_manifest(engine).tasks:
         made = load(calibration_file(engine, task))
-        recorded = identities_of(
-            episode for path in inside(folder / task)
-            for episode in episodes_of(open_recording(path))
-        )  # fmt: skip
+        recorded = frozenset[str]().union(*read_identities(inside(folder / task)).values())
         if made.episode_identities is None:
             yield f'the calibration of {engine} for {task} does not list its episodes'
         elif foreign := set(made.episode_identities) - recorded:

@@ -62,7 +62,7 @@ def write(
     }  # fmt: skip
     text = json.dumps(plain(content), indent=1, allow_nan=False) + '\n'
     write_atomically(out.with_suffix('.json'), text)
-    head = f'{made_by("scripts/compare")} Set: {plan["test"]}, {len(tested)} recordings.'
+    head = f'{made_by("scripts/compare", "`")} Set: {plan["test"]}, {len(tested)} recordings.'
     write_atomically(out.with_suffix('.md'), f'{head}\n\n{markdown(rows, effects)}')
     draw(rows, out.with_suffix('.png'))
 

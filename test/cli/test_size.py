@@ -64,6 +64,17 @@ def test_training_page_contains_printed_plans(capsys: pytest.CaptureFixture[str]
         assert '\n'.join(line for line in lines if line.startswith('|')) in page
 
 
+def test_plan_prints_epochs_and_the_hours_of_the_encoding(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ['--plan', '--device', 'cpu', '--moments', '356', '9000000']
+    train.main(command)
+    shown = capsys.readouterr().out
+    assert '| 5000 x 32 | 449 |' in shown
+    few, many = (line for line in shown.splitlines() if ' moments: ' in line)
+    assert ' h of them encoding; ' in many and 'of them' not in few
+
+
 def test_plan_has_the_memory_and_time_of_the_size_tables() -> None:
     # 8 samples at a time on one of 8 GPUs: the row "all weights, 8 GPUs, FSDP, checkpointing".
     config = PRESETS['wan2.2-5b']

@@ -399,9 +399,8 @@ def test_joints_that_are_not_finite_are_refused_by_name(tmp_path: Path, begun: P
     episode = slide_episode(4)
     positions = episode.joints.positions.copy()
     positions[3, 1] = np.nan
-    write_split(
-        tmp_path / 'r', replace(episode, joints=replace(episode.joints, positions=positions))
-    )
+    broken = replace(episode.joints, positions=positions)
+    write_split(tmp_path / 'r', replace(episode, joints=broken))
     named = ('positions of left_gripper are not finite in 1 of 1 episodes: ', 'leave these')
     run = continued(tmp_path, begun)
     found = sources.find(run)
@@ -409,6 +408,10 @@ def test_joints_that_are_not_finite_are_refused_by_name(tmp_path: Path, begun: P
         check(run, found, survey_of(run, found))
     with raises('training-joints-not-finite', *named):
         sources.gather(run)
+    write_slide(tmp_path / 'v/r/train', slide_episode(5))
+    write_slide(tmp_path / 'v/r/validation', replace(episode, joints=broken))
+    with raises('training-joints-not-finite', *named):
+        sources.gather(replace(run, recordings=(tmp_path / 'v/r',), cache=tmp_path / 'v/c'))
 
 
 def test_init_that_is_no_whole_model_is_refused(tmp_path: Path, begun: Path) -> None:

@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(config.out, content)
     text = tables.markdown({ALL: measured, **parts}, checks)
-    write_atomically(config.out.with_suffix('.md'), f'{made_by("evaluate")}\n\n{text}')
+    write_atomically(config.out.with_suffix('.md'), f'{made_by("evaluate", "`")}\n\n{text}')
     draw(results, camera_only(), config.out.with_suffix('.png'))
     if config.report:
         write_report(config.report, {ALL: measured, **parts}, evaluation)
@@ -188,7 +188,7 @@ def write_report(out: Path, scopes: Mapping[str, Any], evaluation: Evaluation) -
     paths = {(one.task, one.name): path for one, path in zip(rows, evaluation.paths, strict=True)}
     title = f'viva_ros: engine {evaluation.engine["fingerprint"]} on {len(rows)} test episodes'
     about = (
-        f'{made_by("evaluate").replace("`", "")} {tables.hardware()}. The value rises towards '
+        f'{made_by("evaluate")} {tables.hardware()}. The value rises towards '
         'success and starts at the base rate of its training data. Advisory, not a safety '
         'function.'
     )

@@ -26,13 +26,14 @@ def command_line(name: str) -> str:
     return shlex.join([*program, *arguments[arguments[:1] == [name] :]])
 
 
-def made_by(name: str) -> str:
+def made_by(name: str, quote: str = '') -> str:
     """
     Return a line with the running command, which names the recordings, and the date.
 
     :param name: see ``command_line``
+    :param quote: around the command, such as ` in Markdown
     """
-    return f'Made by `{command_line(name)}` on {datetime.now(UTC).date().isoformat()}.'
+    return f'Made by {quote}{command_line(name)}{quote} on {datetime.now(UTC).date().isoformat()}.'
 
 
 CPUS: Final = Path('/proc/cpuinfo')

@@ -193,7 +193,7 @@ class SelectedRecordings:
             return ''
         return (
             f'; {self.option} {self.part} is what training left only if training was given '
-            f'{_first(self._hashed)} itself, no folder inside or above it'
+            f'{first_of(self._hashed)} itself, no folder inside or above it'
         )
 
     @property
@@ -215,7 +215,7 @@ class SelectedRecordings:
             raise CalibrationError(
                 'recordings-trained',
                 f'{len(overlap)} of {len(self.recordings)} recordings have episodes that {engine} '
-                f'was trained on: {_first(overlap)}: {remedy}',
+                f'was trained on: {first_of(overlap)}: {remedy}',
             )
 
     def _remedy(self, overlap: set[Path], parts: Collection[str], user: str) -> str:
@@ -302,7 +302,7 @@ class SelectedRecordings:
             raise CalibrationError(
                 'part-required',
                 f'{engine} does not name its training episodes, and training splits '
-                f'{_first(self.whole)} by hash: name the folder that training was given and '
+                f'{first_of(self.whole)} by hash: name the folder that training was given and '
                 f'select what it left with {self.option} {self.suited or TEST}, or select the '
                 f'whole folder with {self.option} {ALL} if the engine was not trained on it',
             )
@@ -327,7 +327,7 @@ class SelectedRecordings:
                 raise CalibrationError(
                     'recordings-calibrated',
                     f'{len(overlap)} of {len(self.recordings)} recordings have episodes that '
-                    f'{name} was made with: {_first(overlap)}: {remedy}',
+                    f'{name} was made with: {first_of(overlap)}: {remedy}',
                 )
         unknown = [name for name, identities in used.items() if identities is None]
         if unknown:
@@ -444,10 +444,11 @@ def check_disjoint(calibrating: Identities, testing: Identities) -> None:
         raise CalibrationError(
             'evaluation-overlap',
             f'{len(both)} of {len(testing)} test recordings have episodes of calibration '
-            f'recordings: {_first(both)}: leave them out of one of the two',
+            f'recordings: {first_of(both)}: leave them out of one of the two',
         )
 
 
-def _first(paths: Collection[Path]) -> str:
+def first_of(paths: Collection[Path | str]) -> str:
+    """Return the first NAMED paths, for the text of an error."""
     names = [str(path) for path in sorted(paths)[:NAMED]]
     return ', '.join(names) + (', ...' if len(paths) > NAMED else '')

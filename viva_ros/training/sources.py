@@ -18,7 +18,7 @@ from viva_ros.data.episode import RETRY_TIME
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import open_ref, resolve
 from viva_ros.data.segmentation import episodes_of
-from viva_ros.data.split import TRAIN, VALIDATION, divided_below, split
+from viva_ros.data.split import TRAIN, VALIDATION, divided_below, first_of, split
 from viva_ros.model import checkpoint
 from viva_ros.model.config import HORIZON, PRESETS, ViVaConfig, preset
 from viva_ros.training import cache
@@ -191,9 +191,6 @@ OUTSIDE: Final = 0.05  # of the range of a joint
 STILL: Final = 1e-3  # rad or m: jitter of a joint that never moved
 
 
-NAMED: Final = 5  # episodes in the text of an error
-
-
 def check_ranges(
     ranges: JointRanges, episodes: Sequence[tuple[str, NDArray[np.floating]]], init: Path
 ) -> None:
@@ -222,7 +219,7 @@ def check_ranges(
         'init-joint-range',
         f'joints are outside of the ranges of --init {init} by more than '
         f'{100 * OUTSIDE:.0f} %: {", ".join(outside)}, in {len(found)} of {len(episodes)} '
-        f'episodes: {_first(found)}: leave these recordings out, or train without --init',
+        f'episodes: {first_of(found)}: leave these recordings out, or train without --init',
     )
 
 
@@ -244,13 +241,8 @@ def check_finite(
     raise ConfigurationError(
         'training-joints-not-finite',
         f'positions of {", ".join(joints)} are not finite in {len(found)} of {len(episodes)} '
-        f'episodes: {_first(found)}: leave these recordings out',
+        f'episodes: {first_of(found)}: leave these recordings out',
     )
-
-
-def _first(episodes: Sequence[str]) -> str:
-    more = f' and {len(episodes) - NAMED} more' if len(episodes) > NAMED else ''
-    return f'{", ".join(episodes[:NAMED])}{more}'
 
 
 def read(run: TrainConfig, found: Found) -> Material:
@@ -258,8 +250,7 @@ def read(run: TrainConfig, found: Found) -> Material:
     parts, blank, folder = found.parts, found.blank, run.cache_folder
     how = Cut(blank.cameras, blank.joint_names, blank.image_size, blank.horizon, found.robot.every)
     learn = of_tasks(cache.load(parts['train'], folder, how, run.threads), run.tasks)
-    joints = [(label['name'], track.joints) for label, track in
-              zip(learn.labels, learn.tracks, strict=True)]  # fmt: skip
+    joints = _joints(learn)
     check_finite(blank.joint_names, joints)
     if run.init is not None:
         check_ranges(start_of(run.init)[1], joints, run.init)
@@ -270,7 +261,14 @@ def read(run: TrainConfig, found: Found) -> Material:
         held = cache.load(parts['validation'], folder, how, run.threads)
         known = [task for task in held.tasks if task in learn.tasks]
         held = of_tasks(held, known) if known else None
+        check_finite(blank.joint_names, _joints(held) if held else ())
     return Material(learn, held, blank)
+
+
+def _joints(data: Data) -> list[tuple[str, NDArray[np.floating]]]:
+    """Return name and positions of each episode."""
+    return [(label['name'], track.joints) for label, track in
+            zip(data.labels, data.tracks, strict=True)]  # fmt: skip
 
 
 def check_horizon(seconds: Sequence[float], horizon: float) -> None:

@@ -262,7 +262,7 @@ def _unknown(samples: Sequence[ScoredSample], begin: int) -> list[tuple[float, f
 def title(content: PlotContent) -> str:
     """Return the title: task, failures, alarms, retries and outcome."""
     parts = []
-    failures = {m.failure: None for m in content.moments if m.time > 0.0}  # it works
+    failures = {m.failure: None for m in content.moments if m.time > 0.0}  # 0: it waits
     texts = [injected(failure) for failure in failures if failure != 'none']
     if content.moments:
         parts.append(f'{content.moments[-1].task}: {", ".join(texts) or injected("none")}')
