@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.medium
 
 
 def test_evaluate_writes_tables_json_and_plot(
-    tmp_path: Path, evaluation_folders, worth_engine_folder, capsys
+    tmp_path: Path, evaluation_folders, worth_engine_folder, capsys, monkeypatch
 ) -> None:
     calibration, test = evaluation_folders
     out = tmp_path / 'benchmarks' / 'small.json'
@@ -45,10 +46,11 @@ def test_evaluate_writes_tables_json_and_plot(
         str(worth_engine_folder),
     ]
     command += ['--calibration-recordings', str(calibration), '--out', str(out)]
+    monkeypatch.setattr(sys, 'argv', ['viva', 'evaluate', *command])
     assert main(command) == 0
     assert out.with_suffix('.png').stat().st_size > 10_000
     table = out.with_suffix('.md').read_text()
-    assert table.startswith('Made by `viva evaluate ')
+    assert table.startswith(f'Made by `viva evaluate {test} --engine ')
     assert '|  | ViVa | proprioception only | time counter |' in table
     # 2 of 2, exact interval: .025^(1/2) = .158
     assert '| failures found ↑ | 1.000 [0.158, 1.000] |' in table
