@@ -50,7 +50,7 @@ def test_evaluate_writes_tables_json_and_plot(
     assert main(command) == 0
     assert out.with_suffix('.png').stat().st_size > 10_000
     table = out.with_suffix('.md').read_text()
-    assert table.startswith(f'Made by `viva evaluate {test} --engine ')
+    assert table.startswith(f'Made by `{shlex.join(sys.argv)}` on ')
     assert '|  | ViVa | proprioception only | time counter |' in table
     # 2 of 2, exact interval: .025^(1/2) = .158
     assert '| failures found ↑ | 1.000 [0.158, 1.000] |' in table
