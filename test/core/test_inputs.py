@@ -60,9 +60,9 @@ def test_set_within_the_slop_is_selected() -> None:
 def test_without_cameras_the_newest_joints_are_selected() -> None:
     blind: InputBuffer[str] = InputBuffer((), NAMES, SyncSettings())
     blind.add_joints(NOW - 30 * MS, POSITIONS)
-    blind.add_joints(NOW - 10 * MS, {**POSITIONS, 'left/waist': 0.7})
+    blind.add_joints(NOW - 10 * MS, {**POSITIONS, 'left/waist': 0.2})
     selection = selected(blind.select(NOW))
-    assert selection.proprio['left/waist'] == 0.7
+    assert selection.proprio['left/waist'] == 0.2
     assert selection.stamps == {JOINTS: NOW - 10 * MS}
 
 
@@ -107,8 +107,8 @@ def test_previous_set_is_selected_until_all_cameras_have_sent() -> None:
 def test_joints_nearest_to_the_newest_image_are_selected() -> None:
     inputs = filled(head=30, wrist=40, joints=300)
     for age in (60, 45, 22, 5):
-        inputs.add_joints(NOW - age * MS, {name: float(age) for name in NAMES})
-    assert selected(inputs.select(NOW)).proprio['left/waist'] == 22.0
+        inputs.add_joints(NOW - age * MS, dict.fromkeys(NAMES, age * 0.001))
+    assert selected(inputs.select(NOW)).proprio['left/waist'] == 0.022
 
 
 def test_extra_joints_are_ignored_and_order_does_not_matter() -> None:

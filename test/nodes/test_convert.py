@@ -58,12 +58,17 @@ def test_a_compressed_image_of_any_content_is_decoded_or_refused(data):
 
 def test_joint_positions_are_keyed_by_name():
     message = JointState(name=['b', 'a'], position=[1.0, 2.0])
-    assert convert.joint_positions(message) == {'b': 1.0, 'a': 2.0}
+    assert convert.joint_positions(message, '/joints') == {'b': 1.0, 'a': 2.0}
 
 
-def test_joint_without_position_fails():
-    with raises('joint-state-length', '2 names', '1 positions'):
-        convert.joint_positions(JointState(name=['b', 'a'], position=[1.0]))
+def test_joint_state_without_positions_has_none():
+    assert convert.joint_positions(JointState(name=['b', 'a'], position=[1.0]), '/joints') == {}
+
+
+def test_joint_twice_in_a_message_is_refused_with_fields():
+    message = JointState(name=['a', 'b', 'a', 'b'], position=[1.0, 2.0, 3.0, 4.0])
+    with raises('joint-twice', '/joints has joint a, b twice', 'position[0:2]', 'position[2:4]'):
+        convert.joint_positions(message, '/joints')
 
 
 def test_value_has_newest_stamp_and_lists_input_stamps():

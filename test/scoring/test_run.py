@@ -41,7 +41,7 @@ def test_folder_is_scored_into_tables_and_stays_unchanged(
     calibration().save(calibration_file(worth_engine_folder, 'tray_lift'))
     folder = tmp_path / 'recordings'
     folder.mkdir()
-    path = write_recording(folder / 'one.mcap', [0.1, 0.2, 1.5])
+    path = write_recording(folder / 'one.mcap', [0.9, 0.95, 1.2])
     before = path.read_bytes(), path.stat().st_mtime_ns
     assert main([str(folder), '--engine', str(worth_engine_folder), '--task', 'tray_lift']) == 0
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
@@ -49,13 +49,13 @@ def test_folder_is_scored_into_tables_and_stays_unchanged(
     assert found.engine == '0123456789abcdef'
     assert found.header['calibration']['alpha'] == 0.1
     rows = found.table.to_pydict()
-    assert rows['value'] == [0.1, 0.2, None]
+    assert rows['value'] == [0.9, 0.95, None]
     assert rows['status'] == ['ok', 'ok', 'unknown']
-    assert rows['reason'][2] == 'worth is 1.5, at most 1 is allowed'
-    assert rows['forecast.worth'] == [0.1, 0.2, None]
+    assert rows['reason'][2] == 'worth is 1.2, at most 1 is allowed'
+    assert rows['forecast.worth'] == [0.9, 0.95, None]
     shown = capsys.readouterr().out
     assert '1 recordings: 1 scored' in shown
-    assert '+0.10 to +0.20' in shown
+    assert '+0.90 to +0.95' in shown
 
 
 def test_subfolders_are_scored_and_kept_below_out(tmp_path: Path, worth_engine_folder) -> None:

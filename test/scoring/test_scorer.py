@@ -49,10 +49,10 @@ def test_rate_above_cameras_uses_each_input_set_once(tmp_path: Path, worth_engin
 
 def test_input_error_of_engine_is_unknown_with_reason(tmp_path, worth_engine) -> None:
     scores = score(
-        open_recording(write_recording(tmp_path / 'r.mcap', [0.5, 1.5])), worth_engine, 'tray_lift'
+        open_recording(write_recording(tmp_path / 'r.mcap', [0.9, 1.2])), worth_engine, 'tray_lift'
     )
     assert math.isnan(scores.samples[1].value)
-    assert scores.samples[1].reason == 'worth is 1.5, at most 1 is allowed'
+    assert scores.samples[1].reason == 'worth is 1.2, at most 1 is allowed'
 
 
 def test_camera_missing_in_recording_is_named_in_reason(tmp_path, worth_engine) -> None:

@@ -11,9 +11,9 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 
 from viva_ros.core.detection.rules import Details, Proprioception
-from viva_ros.core.errors import InputError
 from viva_ros.core.events import Event
 from viva_ros.core.inputs import Selection
+from viva_ros.core.joint_states import positions_by_name
 from viva_ros.core.observation import SECOND, Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.engine.image_decoding import check_image, decode_jpeg, view_image
@@ -74,19 +74,13 @@ def to_image(pixels: Pixels, stamp: int, frame_id: str) -> Image:
     )  # fmt: skip
 
 
-def joint_positions(message: JointState) -> dict[str, float]:
+def joint_positions(message: JointState, topic: str) -> dict[str, float]:
     """
-    Return the positions of a joint state by name.
+    Return the positions of a joint state by name; empty if it has none.
 
-    :raises InputError: if the numbers of names and positions differ
+    :raises InputError: if a name is there twice
     """
-    names, positions = message.name, message.position
-    if len(names) != len(positions):
-        raise InputError(
-            'joint-state-length',
-            f'joint state has {len(names)} names and {len(positions)} positions',
-        )
-    return dict(zip(names, positions, strict=True))
+    return positions_by_name(message.name, message.position, topic)
 
 
 def to_joint_state(positions: Mapping[str, float], stamp: int) -> JointState:

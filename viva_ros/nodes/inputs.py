@@ -191,6 +191,8 @@ class Inputs:
                 report.add(name, ERROR, text, values)
             elif age > max_age:
                 report.add(name, WARN, f'{topic} is {age:.2f} s old, limit {max_age:g} s', values)
+            elif name == JOINTS and (fault := self.buffer.joint_fault(now)):
+                report.add(name, WARN, f'{fault}; {self._publisher_text(topic)}', values)
             elif share.is_low and name != JOINTS:
                 report.add(name, WARN, frame_loss_text(topic, share), values)
             else:
@@ -212,6 +214,12 @@ class Inputs:
         found = self._node.get_publishers_info_by_topic(topic)
         return [bytes(publisher.endpoint_gid) for publisher in found]
 
+    def _publisher_text(self, topic: str) -> str:
+        """Return the nodes that publish a topic."""
+        found = self._node.get_publishers_info_by_topic(topic)
+        names = sorted(f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in found)
+        return f'{len(names)} publishers of {topic}: {", ".join(names)}'
+
     def _on_incompatible(self, name: str, event: Any) -> None:
         policy = getattr(event.last_policy_kind, 'name', event.last_policy_kind)
         self._faults[name] = f'a publisher of {self._names[name]} has incompatible QoS: {policy}'
@@ -228,9 +236,12 @@ class Inputs:
         stamp = self._stamp(JOINTS, message)
         self._note(JOINTS, stamp, info)
         try:
-            self.buffer.add_joints(stamp, joint_positions(message))
+            positions = joint_positions(message, self._names[JOINTS])
         except InputError as error:
+            self.buffer.refuse_joints(stamp, str(error))
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
+        else:
+            self.buffer.add_joints(stamp, positions)
 
     def _stamp(self, name: str, message: Any) -> int:
         """Return the stamp of a message, ns; the receive time if it is 0 and that is set."""

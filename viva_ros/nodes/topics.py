@@ -94,6 +94,8 @@ class InputSearch:
         )
         self._began = time.monotonic()
         self._complete_at: float | None = None
+        self._positions: dict[str, float] = {}
+        self._named_at = 0.0  # when a message with another joint arrived
 
     def destroy(self) -> None:
         """Unsubscribe."""
@@ -152,12 +154,24 @@ class InputSearch:
         )
 
     def _check_joints(self) -> bool:
-        """Return whether a joint state has arrived; raise on one without the engine's joints."""
+        """
+        Return whether joint states with all of the engine's joints have arrived.
+
+        Raise on a joint that is missing for JOINT_TIMEOUT after the last new name.
+        """
+        now = time.monotonic()
         with self._joints.handle:
-            taken = self._joints.handle.take_message(JointState, False)
-        if taken is None:
+            while (taken := self._joints.handle.take_message(JointState, False)) is not None:
+                found = joint_positions(taken[0], self._topic)
+                if not found.keys() <= self._positions.keys():
+                    self._named_at = now
+                self._positions |= found
+        if not self._positions:
             return False
-        match_joints(joint_positions(taken[0]), self._names, self._topic)
+        complete = set(self._names) <= self._positions.keys()
+        if not complete and now - self._named_at < JOINT_TIMEOUT:
+            return False
+        match_joints(self._positions, self._names, self._topic)
         return True
 
 

@@ -20,7 +20,8 @@ import numpy as np
 from viva_ros.core.detection.thresholds import same_rate
 from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.image_checks import PictureSettings
-from viva_ros.core.inputs import InputBuffer, Selection, SyncSettings
+from viva_ros.core.inputs import JOINTS, InputBuffer, Selection, SyncSettings
+from viva_ros.core.joint_states import positions_by_name
 from viva_ros.core.observation import Image, Observation, Unknown
 from viva_ros.data.images import decode
 from viva_ros.data.messages import from_time
@@ -229,5 +230,10 @@ def _add(buffer: InputBuffer[Any], camera: str, message: Any) -> None:
     stamp = from_time(message.header.stamp)
     if camera:
         buffer.add_image(camera, stamp, message)
-    elif len(message.name) == len(message.position):
-        buffer.add_joints(stamp, dict(zip(message.name, message.position.tolist(), strict=True)))
+        return
+    try:
+        positions = positions_by_name(message.name, message.position.tolist(), JOINTS)
+    except InputError as error:
+        buffer.refuse_joints(stamp, str(error))
+    else:
+        buffer.add_joints(stamp, positions)

@@ -15,6 +15,7 @@ from rich.table import Table
 from viva_ros.console.progress import new_bar
 from viva_ros.core.errors import ConfigurationError, EngineError
 from viva_ros.data.open import resolve
+from viva_ros.data.recording import recording_name
 from viva_ros.data.split import Note, select
 from viva_ros.scoring.jobs import FAILED, UNCHANGED, ScoreJob, ScoreOptions, ScoreOutcome
 from viva_ros.scoring.workers import ChildProcessWorker, InProcessWorker, ScoreWorker, share_out
@@ -106,7 +107,7 @@ def plan(
 
 
 def _job(root: Path, path: Path, out: Path | None) -> ScoreJob:
-    name = path.name if path.is_dir() else path.stem
+    name = recording_name(path)
     ref = resolve(path)
     if out is not None:
         below = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()

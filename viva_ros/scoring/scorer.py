@@ -143,7 +143,7 @@ def score(
     check_sample_spacing(recording.path, samples, rate)
     published = alerts(recording)
     return Scores(
-        recording.path.stem, task, engine.info.fingerprint, samples,
+        recording.name, task, engine.info.fingerprint, samples,
         tuple(judge(samples, calibration)), tuple(rule_alarms(published)) if published else None,
         recording.losses,
     )  # fmt: skip

@@ -27,6 +27,7 @@ from viva_ros.core.errors import ConfigurationError, EngineError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Array
 from viva_ros.data.open import identity, resolve
+from viva_ros.data.recording import recording_name
 from viva_ros.engine.api import EngineInfo
 from viva_ros.scoring.frame_index import Timeline, place
 from viva_ros.scoring.scorer import ScoredSample, Scores
@@ -380,7 +381,7 @@ FORECAST, PROPRIO = 'forecast.', 'proprio.'
 
 def table_of(recording: Path, folder: Path) -> Path:
     """Return the path of the table that 'viva score' writes, which keeps subfolders."""
-    name = f'{recording.stem}{VALUES_SUFFIX}'
+    name = f'{recording_name(recording)}{VALUES_SUFFIX}'
     parents = recording.absolute().parent.parts
     places = [folder.joinpath(*parents[k:], name) for k in range(1, len(parents) + 1)]
     return next((p for p in places if p.exists()), folder / recording.parent.name / name)
