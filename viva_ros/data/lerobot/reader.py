@@ -1,33 +1,57 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading LeRobot datasets, v3.0 and v2.1: each episode is opened as a recording.
+Reading LeRobot datasets, v2.0 to v3.x: each episode is opened as a recording.
 
 Stamps start at 'viva/start_stamp', or at 1 s in datasets of other tools. The outcome is the column
-'success' of the episode, else 'next.success' of its frames; without both there is none.
+'success' of the episode or 'next.success' of its frames; without both there is none. Each numeric
+feature is a topic, so that a map can name the joints.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from viva_ros.core.errors import RecordingError
+from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.observation import SECOND, Array, Image
-from viva_ros.data.conversion.raw_episode import DATASET_ACTION, SOURCE
+from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
+from viva_ros.data.lerobot.checks import (
+    check_episode_column,
+    check_statistics,
+    checked_rows,
+    first_frame_of,
+)
+from viva_ros.data.lerobot.metadata import (
+    ACTIONS,
+    MODALITY,
+    READ_ERRORS,
+    Dataset,
+    is_dataset,
+    is_depth,
+    open_dataset,
+)
 from viva_ros.data.lerobot.video import VideoImages
 from viva_ros.data.messages import header
-from viva_ros.data.recording import Recording, Track, joint_track
+from viva_ros.data.outcome import agreed, outcome, outcome_of_frames
+from viva_ros.data.recording import (
+    COLUMNS,
+    DOUBT,
+    JOINT_STATE,
+    SOURCE,
+    Recording,
+    Track,
+)
 from viva_ros.data.segmentation import LABEL, ORIGINS, TASK
 
 
@@ -82,6 +106,29 @@ class ImageTrack(Track):
         return ImageSubset(self.data, rows)
 
 
+@dataclass(frozen=True)
+class VectorTrack(Track):
+    """
+    A numeric feature of a dataset: ``times`` are stamps, ``data`` are rows instead of messages.
+
+    :param names: of the elements; empty if the dataset has none
+    """
+
+    names: tuple[str, ...] = ()
+
+    def messages(self) -> Iterator[tuple[int, Any]]:
+        """Yield stamps, ns, and messages with a header."""
+        rows: Any = self.data
+        names = list(self.names)
+        for time, row in zip(self.times, rows, strict=True):
+            fields = {'name': names, 'position': row} if names else {'data': row}
+            yield time, SimpleNamespace(__msgtype__=self.type_name, header=header(time), **fields)
+
+    def stamps(self) -> list[int]:
+        """Return the stamps, ns."""
+        return self.times
+
+
 class ImageSubset(Sequence[Image]):
     """Images at some indices of a sequence."""
 
@@ -97,120 +144,9 @@ class ImageSubset(Sequence[Image]):
         return self._images[self._rows[index]]
 
 
-READABLE: Final = ('v3.', 'v2.1')
 EPISODE: Final = 'episode_{:06d}'
-READ_ERRORS: Final = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
 FRAME_SUCCESS: Final = 'next.success'
-
-
-def is_dataset(folder: Path) -> bool:
-    """Return whether a folder is a dataset."""
-    return (folder / layout.INFO).is_file()
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """
-    The metadata of a dataset on disk.
-
-    :param fps: Hz
-    :param cameras: name to feature
-    :param rows: of the episode table, in order
-    :param tasks: index to text
-    :param info: content of ``info.json``
-    """
-
-    root: Path
-    version: str
-    fps: float
-    features: Mapping[str, Any]
-    cameras: Mapping[str, str]
-    rows: Sequence[Mapping[str, Any]]
-    tasks: Mapping[int, str]
-    info: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def old(self) -> bool:
-        """Whether each episode has its own files, as in v2.1."""
-        return self.version.startswith('v2')
-
-    def data_file(self, row: Mapping[str, Any]) -> Path:
-        """Return the path of the data of an episode; others may share the file."""
-        return self.root / str(self.info['data_path']).format(**self._place(row, 'data'))
-
-    def video_file(self, row: Mapping[str, Any], key: str) -> Path:
-        """Return the path of the video of a camera of an episode; others may share the file."""
-        place = self._place(row, f'videos/{key}')
-        return self.root / str(self.info['video_path']).format(video_key=key, **place)
-
-    def _place(self, row: Mapping[str, Any], of: str) -> dict[str, int]:
-        if self.old:
-            number = int(row['episode_index'])
-            chunk = number // int(self.info.get('chunks_size', 1000))
-            return {'episode_chunk': chunk, 'episode_index': number}
-        return {name: row[f'{of}/{name}'] for name in ('chunk_index', 'file_index')}
-
-    def names(self, key: str) -> tuple[str, ...]:
-        """Return the element names of a feature; numbered names if the dataset has none."""
-        feature = self.features[key]
-        names = feature.get('names')
-        while isinstance(names, Mapping):  # {'motors': [...]} in some datasets
-            names = next(iter(names.values()), None)
-        count = int(np.prod(feature['shape']))
-        if isinstance(names, list) and len(names) == count:
-            return tuple(map(str, names))
-        return tuple(f'{key.rpartition(".")[2]}_{i}' for i in range(count))
-
-
-def open_dataset(root: Path) -> Dataset:
-    """
-    Read the metadata of a dataset.
-
-    :raises RecordingError: if it cannot be read, or its version is unknown
-    """
-    stamp = (root / layout.INFO).stat().st_mtime_ns if is_dataset(root) else 0
-    return _open(root.resolve(), stamp)
-
-
-@lru_cache(maxsize=8)
-def _open(root: Path, stamp: int) -> Dataset:
-    try:
-        info = json.loads((root / layout.INFO).read_text(encoding='utf-8'))
-        version = str(info['codebase_version'])
-        if not version.startswith(READABLE):
-            raise ValueError(f'version is {version}, must be v3.x or v2.1')
-        features = info['features']
-        kinds = {key: one['dtype'] for key, one in features.items()}
-        keys = [key for key, kind in kinds.items() if kind in ('video', 'image')]
-        cameras = {key.removeprefix(layout.IMAGES).replace('.', '_'): key for key in keys}
-        rows, tasks = _old_rows(root) if version.startswith('v2') else _rows(root)
-    except READ_ERRORS as error:
-        raise RecordingError(
-            'dataset-unreadable',
-            f'dataset {root} cannot be read ({type(error).__name__}: {error}): download it again',
-        ) from error
-    return Dataset(root, version, float(info['fps']), features, cameras, rows, tasks, info)
-
-
-def _rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
-    rows: list[dict[str, Any]] = []
-    for path in sorted((root / 'meta/episodes').glob('*/*.parquet')):
-        file = pq.ParquetFile(path)
-        wanted = [n for n in file.schema_arrow.names if not n.startswith('stats/')]
-        rows += file.read(columns=wanted).to_pylist()
-    table = pq.read_table(root / layout.TASKS).to_pydict()
-    texts = table.get('task') or table.get('__index_level_0__') or []
-    rows.sort(key=lambda row: row['episode_index'])
-    return rows, dict(zip(table['task_index'], texts, strict=True))
-
-
-def _old_rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
-    rows, tasks = (
-        [json.loads(line) for line in (root / f'meta/{name}.jsonl').read_text().splitlines()]
-        for name in ('episodes', 'tasks')
-    )
-    rows.sort(key=lambda row: row['episode_index'])
-    return rows, {row['task_index']: row['task'] for row in tasks}
+OLD_TASKS: Final = 'meta/tasks.jsonl'
 
 
 def episode_paths(root: Path) -> list[Path]:
@@ -248,7 +184,8 @@ def read_episode(path: Path) -> Recording:
 def _unreadable(path: Path, error: Exception) -> RecordingError:
     return RecordingError(
         'episode-unreadable',
-        f'{path} cannot be read ({type(error).__name__}: {error}): download the dataset again',
+        f'{path} cannot be read ({type(error).__name__}: {error}): compare it with its original, '
+        'or leave it out',
     )
 
 
@@ -259,71 +196,169 @@ class _Reader:
         self._dataset, self._row, self._path = dataset, row, path
         self._number = int(row['episode_index'])
         self._table = self._data()
-        self._times = self._column('timestamp').astype(np.float64)
-        start = int(row.get(layout.START) or SECOND)
-        steps = np.round(self._times * dataset.fps)
-        exact = np.allclose(steps / dataset.fps, self._times, atol=1e-4)  # of float32
-        seconds = steps / dataset.fps if exact else self._times
-        self._stamps = start + np.round(seconds * SECOND).astype(np.int64)
-        self._seconds = seconds
+        times = self._column('timestamp')
+        if not np.isfinite(times).all():
+            k = int(np.flatnonzero(~np.isfinite(times))[0])
+            raise RecordingError(
+                'dataset-timestamp',
+                f'{path}: timestamp of row {k} is {times[k]}: set "stamp: frame_index" in the map '
+                'if the rows have a constant rate, or leave it out',
+            )
+        self._start = int(row.get(layout.START) or SECOND)
+        steps = np.round(times * dataset.fps)
+        exact = np.allclose(steps / dataset.fps, times, atol=1e-4)  # of float32
+        seconds = steps / dataset.fps if exact else times
+        self._stamps = (self._start + np.round(seconds * SECOND).astype(np.int64)).tolist()
 
     def recording(self) -> Recording:
-        if layout.STATE not in self._dataset.features:
-            raise RecordingError(
-                'state-missing', f'{self._path.parent} has no {layout.STATE}: leave it out'
-            )
-        names = self._dataset.names(layout.STATE)
+        dataset = self._dataset
         tracks: dict[str, Track] = {}
-        topics = {layout.STATE: '/joint_states', 'action': DATASET_ACTION}
-        for camera, key in self._dataset.cameras.items():
+        topics: dict[str, str] = {}
+        for camera, key in dataset.cameras.items():
             topic = topics[key] = f'/{camera}/image_raw'
             images: Any = self._images(key)  # instead of messages
-            tracks[topic] = ImageTrack(topic, RAW, self._stamps.tolist(), images)
-        joints = self._column(layout.STATE).reshape(len(self._stamps), -1)
-        tracks['/joint_states'] = joint_track('/joint_states', self._stamps, names, joints)
-        if 'action' in self._dataset.features:
-            action = self._column('action').reshape(len(self._stamps), -1)
-            names = self._dataset.names('action')
-            tracks[DATASET_ACTION] = joint_track(DATASET_ACTION, self._stamps, names, action)
-        metadata = {**self._metadata(), SOURCE: {'topics': topics}}
+            tracks[topic] = ImageTrack(topic, RAW, self._stamps, images)
+        state, problem = dataset.state()
+        action = next((key for key in ACTIONS if key in dataset.features), '')
+        notes = list(dataset.notes)
+        if action and not dataset.names(action):
+            notes.append(f'feature {action} is left out: it has no names')
+        for key in self._vectors():
+            names = dataset.names(key)
+            own = {state: '/joint_states', action: DATASET_ACTION}.get(key) if names else None
+            topic = topics[key] = own or f'/{key}'
+            tracks[topic] = self._vector(key, topic, names)
+        source = {
+            'topics': topics, 'start': self._start, 'fps': dataset.fps, 'robot': dataset.robot,
+            'problem': problem,
+            'depth': [key for key, one in dataset.features.items()
+                      if one.get('dtype') in ('video', 'image') and is_depth(key, one)],
+        }  # fmt: skip
+        metadata = {**self._metadata(), SOURCE: source, COLUMNS: _Columns(self._row, self._table)}
         if self._row.get(layout.IDENTITIES):
             metadata[ORIGINS] = {'identities': json.loads(self._row[layout.IDENTITIES])}
-        return Recording(self._path, tracks, metadata, ())
+        return Recording(self._path, tracks, metadata, (), notes=tuple(notes))
 
     def _data(self) -> pa.Table:
-        own = None if self._dataset.old else [('episode_index', '=', self._number)]
-        return pq.read_table(self._dataset.data_file(self._row), filters=own)
+        path = self._dataset.data_file(self._row)
+        if not path.is_file():
+            raise RecordingError(
+                'dataset-file-missing',
+                f'{path} is missing: copy it from the original, or leave episode {self._number} '
+                'out',
+            )
+        table = pq.read_table(path)
+        check_episode_column(self._dataset, self._row, table)
+        if not self._dataset.old:
+            table = table.filter(pc.equal(table['episode_index'], self._number))
+        return checked_rows(self._dataset, self._row, table)
 
     def _column(self, name: str) -> Array:
         return np.array(self._table[name].to_pylist(), dtype=np.float64)
 
+    def _vectors(self) -> list[str]:
+        """Return the numeric features that are in the data file."""
+        return [
+            key for key, one in self._dataset.features.items()
+            if str(one.get('dtype')).startswith('float') and key in self._table.column_names
+            and key not in layout.INDEX_COLUMNS
+        ]  # fmt: skip
+
+    def _vector(self, key: str, topic: str, names: tuple[str, ...]) -> Track:
+        try:
+            rows: Any = self._column(key).reshape(len(self._stamps), -1)
+        except ValueError as error:
+            raise RecordingError(
+                'dataset-width',
+                f'{self._path}: rows of {key} have different lengths ({error}): leave it out',
+            ) from error
+        if names and rows.shape[1] != len(names):
+            raise RecordingError(
+                'dataset-width',
+                f'{self._path}: {key} has {rows.shape[1]} numbers in its rows and {len(names)} '
+                'names: leave it out',
+            )
+        check_statistics(self._dataset, self._row, key, rows)
+        kind = JOINT_STATE if names else NUMBERS
+        return VectorTrack(topic, kind, self._stamps, rows, names=names)
+
     def _images(self, key: str) -> Sequence[Image]:
         if self._dataset.features[key]['dtype'] == 'image':
             return StoredImages(self._table[key].to_pylist(), self._dataset.root)
-        begin = 0.0 if self._dataset.old else float(self._row[f'videos/{key}/from_timestamp'])
+        first = first_frame_of(self._dataset, self._row, key)
         path = self._dataset.video_file(self._row, key)
-        return VideoImages(path, begin + self._seconds, self._dataset.fps)
+        return VideoImages(path, first + np.arange(len(self._stamps)))
 
     def _metadata(self) -> dict[str, dict[str, Any]]:
-        row = self._row
-        task = self._task()
-        success = row.get(layout.SUCCESS)
-        if success is None and FRAME_SUCCESS in self._table.column_names:
-            success = bool(self._column(FRAME_SUCCESS).any())
+        row, tasks = self._row, self._tasks()
+        task = tasks[0] if len(tasks) == 1 else ''
+        found: dict[str, dict[str, Any]] = {
+            TASK: {'task': task, 'tasks': tasks if len(tasks) > 1 else []}
+        }
+        success, doubt = self._outcome()
+        if doubt:
+            found[DOUBT] = {'text': doubt}
         if success is None:
-            return {TASK: {'task': task}}
-        known = {
-            'task': task, 'success': bool(success), 'failure': row.get(layout.FAILURE),
+            return found
+        found[LABEL] = {
+            'task': task, 'success': success, 'failure': row.get(layout.FAILURE),
             'seed': row.get(layout.SEED), 'times': json.loads(row.get(layout.TIMES) or '{}'),
             'marks': json.loads(row.get(layout.MARKS) or '[]'),
         }  # fmt: skip
-        return {LABEL: known, TASK: {'task': task}}
+        return found
 
-    def _task(self) -> str:
-        if self._row.get('tasks'):
-            return str(self._row['tasks'][0])
-        indices = self._table['task_index'].to_pylist() if self._table.num_rows else []
-        return self._dataset.tasks.get(indices[0], '') if indices else ''
+    def _outcome(self) -> tuple[bool | None, str]:
+        """Return the outcome by the columns of the episode and of its frames, or a reason."""
+        found: dict[str, bool | None] = {}
+        doubts = []
+        stated = self._row.get(layout.SUCCESS)
+        if stated is not None:
+            found[layout.SUCCESS] = outcome(stated)
+            if found[layout.SUCCESS] is None:
+                doubts.append(f'{layout.SUCCESS} is {stated!r}')
+        if FRAME_SUCCESS in self._table.column_names:
+            values = self._table[FRAME_SUCCESS].to_pylist()
+            found[FRAME_SUCCESS], doubt = outcome_of_frames(FRAME_SUCCESS, values)
+            doubts += [f'{FRAME_SUCCESS}: {doubt}'] if doubt else []
+        success, conflict = agreed(found)
+        doubts += [conflict] if conflict else []
+        return (None, '; '.join(doubts)) if conflict or success is None else (success, '')
+
+    def _tasks(self) -> list[str]:
+        """Return the tasks of the frames, else those that the episode lists."""
+        if 'task_index' in self._table.column_names and self._dataset.tasks:
+            indices = dict.fromkeys(self._table['task_index'].to_pylist())
+            if all(index in self._dataset.tasks for index in indices):
+                return [self._dataset.tasks[index] for index in indices]
+        return list(map(str, self._row.get('tasks') or []))
+
+
+class _Columns(Mapping[str, Any]):
+    """Values of the columns of an episode, and lists of those of its frames."""
+
+    def __init__(self, row: Mapping[str, Any], table: pa.Table) -> None:
+        hidden = ('data/', 'videos/', 'meta/', 'stats/', 'viva/', 'dataset_')
+        self._row = {key: row[key] for key in row if not key.startswith(hidden)}
+        self._table = table
+
+    def __getitem__(self, key: str) -> Any:
+        return self._row[key] if key in self._row else self._table[key].to_pylist()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._row, *self._table.column_names]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def decode_stored(content: bytes) -> Image:
+    """Decode."""
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 3:
+        raise InputError('image-stored', 'is depth or damaged')
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 class StoredImages(Sequence[Image]):
@@ -340,12 +375,12 @@ class StoredImages(Sequence[Image]):
             return StoredImages(self._cells[index], self._root)
         cell = self._cells[index]
         content = cell.get('bytes') or (self._root / str(cell['path'])).read_bytes()
-        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
-        if pixels is None:
+        try:
+            return decode_stored(content)
+        except InputError as error:
             raise RecordingError(
-                'image-damaged', f'{self._root}: image {index} is damaged: download it again'
-            )
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+                'image-damaged', f'{self._root}: image {index}: {error}: leave its episode out'
+            ) from error
 
     def __iter__(self) -> Iterator[Image]:
         return (self[i] for i in range(len(self)))
@@ -382,10 +417,13 @@ def _state(ref: EpisodeRef) -> list[Any]:
         files = [dataset.data_file(row), *(dataset.video_file(row, key) for key in videos)]
     except READ_ERRORS as error:
         raise _unreadable(ref.path, error) from error
-    return [repr(sorted(row.items())), *map(content_hash, files)]
+    described = [ref.path.parent / name for name in (MODALITY, layout.TASKS, OLD_TASKS)]
+    files += [path for path in described if path.is_file()]
+    hashes = [content_hash(path) if path.exists() else 'missing' for path in files]
+    return [repr(sorted(row.items())), *hashes]
 
 
 FORMAT: Final = RecordingFormat(
     'LeRobot datasets', _list_in, _resolve, lambda ref: read_episode(ref.path), _info,
-    _state, _first_frame,
+    _state, _first_frame, folders_up=1,
 )  # fmt: skip

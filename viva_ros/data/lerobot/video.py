@@ -9,8 +9,11 @@ of 4:2:0.
 """
 
 import collections
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, overload
 
@@ -29,6 +32,7 @@ OPTIONS: Final = {
     'crf': str(QUALITY), 'preset': 'veryfast', 'g': str(KEY_EVERY), 'bf': '0', 'sc_threshold': '0',
     'threads': '1',
 }  # fmt: skip
+GREY_DEPTH: Final = re.compile(r'gr[ae]y(9|1\d)')  # pixel formats with more than 8 bits
 KEPT: Final = 8  # decoded images of one camera in memory
 
 
@@ -125,23 +129,80 @@ def _copy(source: Any, video: Any, target: Any, stream: Any, offset: Fraction) -
         target.mux(packet)
 
 
+@dataclass(frozen=True)
+class VideoIndex:
+    """
+    The frames of a video in the order in which they are shown.
+
+    :param times: presentation times, (N,), in units of ``unit``, ascending
+    :param keys: those of the key frames, from which decoding can begin
+    :param unit: s
+    """
+
+    times: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    unit: Fraction
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def index_of(path: Path) -> VideoIndex:
+    """
+    Return the frames of a video; it is read once for each process and content.
+
+    :raises RecordingError: if it cannot be read
+    """
+    try:
+        stat = path.stat()
+        return _index(path, stat.st_size, stat.st_mtime_ns)
+    except (FFmpegError, OSError, IndexError) as error:
+        raise _unreadable(path, error) from error
+
+
+@lru_cache(maxsize=256)
+def _index(path: Path, size: int, modified: int) -> VideoIndex:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        packets = [
+            (packet.pts, packet.is_keyframe) for packet in container.demux(stream)
+            if packet.pts is not None and packet.size and not packet.is_discard
+        ]  # fmt: skip
+        unit = Fraction(stream.time_base or 1)
+    times = np.unique(np.array([pts for pts, _ in packets], dtype=np.int64))
+    if len(times) != len(packets):
+        raise RecordingError(
+            'video-times', f'video {path} has {len(packets)} frames with {len(times)} times'
+        )
+    keys = np.unique(np.array([pts for pts, is_key in packets if is_key], dtype=np.int64))
+    return VideoIndex(times, keys, unit)
+
+
+def _unreadable(path: Path, error: Exception) -> RecordingError:
+    reason = 'it does not exist' if isinstance(error, FileNotFoundError) else error
+    return RecordingError(
+        'video-unreadable',
+        f'video {path} cannot be read ({reason}): copy it from the original, or leave its '
+        'episodes out',
+    )
+
+
 class VideoImages(Sequence[Image]):
     """
     Images of a video, decoded on access; sequential access is the fastest.
 
-    :param times: of the images in the file, (N,), s
-    :param fps: Hz
+    :param frames: of the file in the order in which they are shown, (N,)
     """
 
-    def __init__(self, path: Path, times: NDArray[np.float64], fps: float) -> None:
-        self._path, self._times, self._tolerance = path, times, 0.5 / fps
+    def __init__(self, path: Path, frames: Sequence[int] | NDArray[np.int64]) -> None:
+        self._path, self._rows = path, np.asarray(frames, dtype=np.int64)
         self._container: Any = None
         self._frames: Any = None
-        self._reached = -np.inf  # s; time of the last frame decoded
+        self._reached = -1  # frame that was decoded last; -1 for none
         self._kept: collections.OrderedDict[int, Image] = collections.OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self._rows)
 
     @overload
     def __getitem__(self, index: int) -> Image: ...
@@ -154,48 +215,61 @@ class VideoImages(Sequence[Image]):
             return self.subset(range(len(self))[index])
         index = range(len(self))[index]
         if index not in self._kept:
-            self._kept[index] = self._decode(float(self._times[index]))
+            self._kept[index] = self._decode(int(self._rows[index]))
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return self._kept[index]
 
     def subset(self, rows: Sequence[int]) -> 'VideoImages':
         """Return the images at some indices."""
-        return VideoImages(self._path, self._times[list(rows)], 0.5 / self._tolerance)
+        return VideoImages(self._path, self._rows[list(rows)])
 
     def __reduce__(self) -> tuple[Any, ...]:  # an open file cannot be pickled
-        return VideoImages, (self._path, self._times, 0.5 / self._tolerance)
+        return VideoImages, (self._path, self._rows)
 
-    def _decode(self, time: float) -> Image:
+    def _decode(self, number: int) -> Image:
+        index = index_of(self._path)
         try:
-            ahead = time - self._reached
-            if self._container is None or not 0.0 < ahead < 4 * KEY_EVERY * self._tolerance:
-                self._seek(time)
-            for frame in self._frames:
-                self._reached = float(frame.time)
-                if self._reached >= time - self._tolerance:
+            time = int(index.times[number])
+            near = self._reached >= 0 and 0 < number - self._reached <= 2 * KEY_EVERY
+            frame = self._read(time) if near else None
+            for back in () if frame is not None else (0, 1, len(index.keys)):
+                frame = self._seek(index, time, back)
+                if frame is not None:
                     break
-            else:
-                self._reached = np.inf
         except (FFmpegError, OSError, IndexError) as error:
-            raise RecordingError(
-                'video-unreadable',
-                f'video {self._path} cannot be read at {time:.3f} s ({error}): download it again',
-            ) from error
-        if abs(self._reached - time) > self._tolerance:
+            raise _unreadable(self._path, error) from error
+        if frame is None:
             raise RecordingError(
                 'video-frame-missing',
-                f'video {self._path} has no frame at {time:.3f} s: download it again, or leave it '
-                'out',
+                f'video {self._path}: frame {number} cannot be decoded: copy it from the '
+                'original, or leave its episodes out',
+            )
+        self._reached = number
+        if GREY_DEPTH.match(frame.format.name):
+            raise RecordingError(
+                'video-depth',
+                f'video {self._path} has the pixel format {frame.format.name}: it is a depth map, '
+                'no colour camera; name the cameras in the map',
             )
         return np.asarray(frame.to_ndarray(format='rgb24'), dtype=np.uint8)
 
-    def _seek(self, time: float) -> None:
+    def _read(self, time: int) -> Any:
+        """Return the frame of a time among those that follow; None if it is not there."""
+        for frame in self._frames:
+            if frame.pts is not None and frame.pts >= time:
+                return frame if frame.pts == time else None
+        return None
+
+    def _seek(self, index: VideoIndex, time: int, back: int) -> Any:
+        """Return the frame of a time, decoded from a key frame before it."""
         if self._container is None:
             self._container = av.open(str(self._path))
             self._container.streams.video[0].codec_context.thread_count = 1
         stream = self._container.streams.video[0]
-        target = max(0, round((time - self._tolerance) / stream.time_base))
+        key = int(np.searchsorted(index.keys, time, side='right')) - 1 - back
+        target = int(index.keys[max(0, key)]) if len(index.keys) else 0
         self._container.seek(target, stream=stream, backward=True)
         self._frames = self._container.decode(stream)
-        self._reached = -np.inf
+        self._reached = -1
+        return self._read(time)

@@ -1,0 +1,329 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets of other tools: names, versions, features, and cross-checks of rows and frames."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.errors import raises
+from support.lerobot_datasets import FPS, KEY, NAMES, number_of, write_lerobot
+
+from viva_ros.cli.main import main
+from viva_ros.data.episode import Episode
+from viva_ros.data.lerobot.metadata import flat_names, is_depth, open_dataset
+from viva_ros.data.open import find, open_recording
+from viva_ros.data.segmentation import episodes_of
+
+pytestmark = pytest.mark.fast
+
+
+def episodes(root: Path) -> list[Episode]:
+    return [episodes_of(open_recording(path))[0] for path in find([root])]
+
+
+def numbers(episode: Episode) -> list[int]:
+    """Return the numbers that the frames show; the joints have the number of their row."""
+    return [number_of(image) for image in episode.cameras['top'].images]
+
+
+def change_info(root: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    path = root / 'meta/info.json'
+    info = json.loads(path.read_text())
+    change(info)
+    path.write_text(json.dumps(info))
+    return root
+
+
+def write_map(root: Path, text: str) -> None:
+    (root / 'viva_map.yaml').write_text(text)
+
+
+@pytest.mark.parametrize('names', [
+    list(NAMES), [list(NAMES)], {'motors': list(NAMES)}, {'left': list(NAMES[:2]),
+    'right': list(NAMES[2:])}, {name: k for k, name in enumerate(NAMES)},
+    {'left': {'names': list(NAMES[:2])}, 'right': [[*NAMES[2:]]]},
+])  # fmt: skip
+def test_names_are_read_in_each_form(names: Any) -> None:
+    assert tuple(flat_names(names)) == NAMES
+
+
+@pytest.mark.parametrize('names', [None, {}, [], {'a': 0, 'b': 2}, {'a': 1.5}])
+def test_names_of_no_known_form_are_none(names: Any) -> None:
+    assert flat_names(names) == []
+
+
+@pytest.mark.parametrize('version', ['v2.0', 'v2.1', 'v3.0', 'v3.1'])
+def test_dataset_of_each_version_has_frame_i_at_row_i(tmp_path: Path, version: str) -> None:
+    first, second = episodes(write_lerobot(tmp_path / 'set', version=version, names=[[*NAMES]]))
+    assert numbers(first) == list(range(12)) and numbers(second) == list(range(12, 21))
+    assert first.joints.names == NAMES
+    assert second.joints.positions[:, 0].tolist() == [float(k) for k in range(12, 21)]
+    assert first.label is None and first.faults == ()
+
+
+@pytest.mark.parametrize('rate', [8.0, 13.0])
+def test_real_timestamps_keep_frame_i_at_row_i(tmp_path: Path, rate: float) -> None:
+    root = write_lerobot(
+        tmp_path / 'set', version='v3.0', timestamps=lambda _, n: np.arange(n) / rate
+    )
+    for episode, begin in zip(episodes(root), (0, 12), strict=True):
+        assert numbers(episode) == [begin + k for k in range(len(episode.joints.stamps))]
+        steps = np.diff(episode.joints.stamps) * 1e-9
+        np.testing.assert_allclose(steps, 1.0 / rate, atol=1e-6)  # float32
+
+
+@pytest.mark.parametrize('version', ['v2.1', 'v3.0'])
+@pytest.mark.parametrize(('shown', 'frames'), [
+    (lambda n: range(11) if n == 0 else range(12, 21), 11),
+    (lambda n: [*range(12), 500, 501] if n == 0 else range(12, 21), 14),
+])  # fmt: skip
+def test_other_number_of_frames_than_rows_is_refused(
+    tmp_path: Path, version: str, shown: Callable[[int], Any], frames: int
+) -> None:
+    root = write_lerobot(tmp_path / 'set', version=version, shown=shown)
+    found, rows = (frames, 12) if version == 'v2.1' else (frames + 9, 21)
+    with raises('video-frames-differ', f'{found} frames', f'{rows} rows', 'leave it out'):
+        open_recording(root / 'episode_000000')
+    if version == 'v2.1':  # a file of its own
+        assert numbers(episodes_of(open_recording(root / 'episode_000001'))[0])[0] == 12
+
+
+def test_pointer_into_another_episode_is_refused(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', version='v3.0', begins=[0.0, 1.3])
+    assert numbers(episodes_of(open_recording(root / 'episode_000000'))[0]) == list(range(12))
+    with raises('video-pointer', 'episode 1 begins at frame 13.0', 'at frame 12'):
+        open_recording(root / 'episode_000001')
+
+
+def test_rows_in_another_order_are_sorted_by_frame_index(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    path = root / 'data/chunk-000/episode_000000.parquet'
+    table = pq.read_table(path)
+    pq.write_table(table.take(pa.array([3, 0, 1, 2, *range(4, 12)])), path)
+    assert episodes(root)[0].joints.positions[:, 0].tolist() == [float(k) for k in range(12)]
+
+
+@pytest.mark.parametrize(('rows', 'code', 'text'), [
+    ([*range(11)], 'dataset-length', 'has 11 rows'),
+    ([*range(11), 10], 'dataset-frame-index', '0 to 10, 11 different ones, must be 0 to 11'),
+])  # fmt: skip
+def test_lost_or_repeated_rows_are_refused(
+    tmp_path: Path, rows: list[int], code: str, text: str
+) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    path = root / 'data/chunk-000/episode_000000.parquet'
+    pq.write_table(pq.read_table(path).take(pa.array(rows)), path)
+    with raises(code, 'episode 0', text):
+        open_recording(root / 'episode_000000')
+
+
+def test_rows_of_another_episode_are_refused(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', lengths=(9, 9))
+    first, second = (root / f'data/chunk-000/episode_00000{k}.parquet' for k in (0, 1))
+    first.write_bytes(second.read_bytes())
+    with raises('dataset-foreign-rows', first, 'rows of episode 1', 'episode 0 alone'):
+        open_recording(root / 'episode_000000')
+
+
+def test_wrong_index_in_the_dataset_is_refused(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', version='v3.0')
+    path = root / 'meta/episodes/chunk-000/file-000.parquet'
+    rows = pq.read_table(path).to_pylist()
+    rows[1] |= {'dataset_from_index': 11, 'dataset_to_index': 20}
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    with raises('dataset-index', 'rows 11 to 19', 'but 12 to 20'):
+        open_recording(root / 'episode_000001')
+
+
+def test_statistics_of_another_episode_are_refused(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    own = {'min': [0.0, 0.1, 0.2, 0.3], 'max': [11.0, 11.1, 11.2, 11.3], 'count': [12]}
+    lines = [{'episode_index': 0, 'stats': {'observation.state': own}}]
+    path = root / 'meta/episodes_stats.jsonl'
+    path.write_text(json.dumps(lines[0]) + '\n')
+    assert numbers(episodes(root)[0])[0] == 0
+    own['max'][2] = 15.0
+    path.write_text(json.dumps(lines[0]) + '\n')
+    change_info(root, lambda info: info.update(note='changed'))  # read it again
+    with raises('dataset-statistics', '11.2 as max of observation.state[2]', 'statistics 15'):
+        open_recording(root / 'episode_000000')
+
+
+def test_names_twice_are_refused_and_named_by_a_map(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', names=['waist', 'grip'] * 2)
+    with raises('dataset-state', 'has grip, waist twice', '"joints: [{feature: observation.'):
+        episodes(root)
+    write_map(root, f'joints: [{{feature: observation.state, names: [{", ".join(NAMES)}]}}]')
+    assert episodes(root)[0].joints.names == NAMES
+
+
+@pytest.mark.parametrize('names', [None, ['state'], ['motors']])
+def test_names_are_never_made_up(tmp_path: Path, names: Any) -> None:
+    root = write_lerobot(tmp_path / 'set', names=names)
+    with raises('dataset-state', 'has 4 numbers', 'with 4 names in their order'):
+        episodes(root)
+
+
+def test_state_under_another_name_is_found(tmp_path: Path) -> None:
+    assert episodes(write_lerobot(tmp_path / 'set', state='state'))[0].joints.names == NAMES
+    assert episodes(write_lerobot(tmp_path / 'own', state='qpos'))[0].joints.names == NAMES
+
+
+def test_state_in_several_features_is_named_by_a_map(tmp_path: Path) -> None:
+    grips = [[float(k)] for k in range(21)]
+    arms = {'observation.states.arm': {'dtype': 'float32', 'shape': [2], 'names': ['l', 'r']}}
+    hands = {'observation.states.hand': {'dtype': 'float32', 'shape': [1], 'names': None}}
+    root = write_lerobot(
+        tmp_path / 'set', state='', features=arms | hands, frame_columns={
+            'observation.states.arm': [[k + 0.5, -k] for k in range(21)],
+            'observation.states.hand': grips,
+        },
+    )  # fmt: skip
+    with raises('dataset-state', 'observation.states.arm (2), observation.states.hand (1)'):
+        episodes(root)
+    write_map(
+        root, 'joints:\n - {feature: observation.states.arm, prefix: arm_}\n'
+        ' - {feature: observation.states.hand, names: [hand]}',
+    )  # fmt: skip
+    found = episodes(root)[1].joints
+    assert found.names == ('arm_l', 'arm_r', 'hand')
+    assert found.positions[0].tolist() == [12.5, -12.0, 12.0]
+
+
+@pytest.mark.parametrize(('key', 'feature'), [
+    ('observation.images.top', {'shape': [48, 80, 3], 'info': {'is_depth_map': True}}),
+    ('observation.images.top', {'shape': [48, 80, 3], 'video_info': {'video.is_depth_map': True}}),
+    ('observation.images.top', {'shape': [48, 80, 1]}),
+    ('observation.images.top', {'shape': [1, 48, 80]}),
+    ('observation.images.top', {'shape': [48, 80, 3], 'info': {'video.pix_fmt': 'gray12le'}}),
+    ('observation.images.top_depth', {'shape': [48, 80, 3]}),
+])  # fmt: skip
+def test_depth_feature_is_no_camera(key: str, feature: dict[str, Any]) -> None:
+    assert is_depth(key, feature)
+    plain = {'shape': [48, 80, 3], 'info': {'is_depth_map': False, 'video.pix_fmt': 'yuv420p'}}
+    assert not is_depth('observation.images.top', plain)
+
+
+def test_depth_camera_is_left_out_with_a_note(tmp_path: Path) -> None:
+    depth = {'dtype': 'video', 'shape': [48, 80, 1], 'info': {'is_depth_map': True}}
+    root = write_lerobot(tmp_path / 'set', features={'observation.images.far': depth})
+    recording = open_recording(root / 'episode_000000')
+    assert list(recording.cameras) == ['top']
+    assert recording.notes == ('feature observation.images.far is left out: it is a depth map',)
+
+
+def test_modality_file_names_cameras_and_joints(tmp_path: Path) -> None:
+    absent = {'dtype': 'video', 'shape': [48, 80, 3]}
+    root = write_lerobot(
+        tmp_path / 'set', names=None, features={'observation.images.absent': absent}
+    )
+    (root / 'meta/modality.json').write_text(json.dumps({
+        'state': {'right_arm': {'start': 2, 'end': 4}, 'left_arm': {'start': 0, 'end': 2}},
+        'video': {'top': {'original_key': KEY}},
+    }))  # fmt: skip
+    (first, _) = episodes(root)
+    assert first.joints.names == ('left_arm_0', 'left_arm_1', 'right_arm_0', 'right_arm_1')
+    assert numbers(first) == list(range(12))
+
+
+def test_blank_lines_are_skipped_and_broken_ones_named(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    path = root / 'meta/episodes.jsonl'
+    path.write_text(path.read_text() + '\n\n')
+    assert len(episodes(root)) == 2
+    path.write_text(path.read_text() + '{"episode_index": \n')
+    with raises('dataset-unreadable', 'episodes.jsonl, line 5'):
+        find([root])
+
+
+def test_episode_listed_twice_is_refused(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    path = root / 'meta/episodes.jsonl'
+    path.write_text(path.read_text() + path.read_text().splitlines()[0] + '\n')
+    with raises('dataset-unreadable', 'episode 0 is listed 2 times'):
+        find([root])
+
+
+def test_mixed_path_template_is_read(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', lengths=(5,))
+    change_info(root, lambda info: info.update(
+        data_path='data/chunk-{episode_index:03d}/episode_{episode_index:06d}.parquet'
+    ))  # fmt: skip
+    assert numbers(episodes(root)[0]) == list(range(5))
+    change_info(root, lambda info: info.update(data_path='data/{file_number}.parquet'))
+    with raises('dataset-path', 'data_path', '{file_number}', 'episode_index'):
+        open_recording(root / 'episode_000000')
+
+
+def test_missing_files_refuse_their_episode_alone(tmp_path: Path, capsys: Any) -> None:
+    root = write_lerobot(tmp_path / 'set', lengths=(5, 5, 5, 5))
+    (root / 'data/chunk-000/episode_000001.parquet').unlink()
+    for number in (0, 2):
+        (root / f'videos/chunk-000/{KEY}/episode_00000{number}.mp4').unlink()
+    assert main(['import', str(root), '--out', str(tmp_path / 'out'), '--success']) == 2
+    shown = capsys.readouterr().out
+    assert '2 episodes (episode_000000, episode_000002): video ' in shown
+    assert 'episode_000001.parquet is missing: copy it from the original' in shown
+    assert f'{tmp_path / "out"}: 1 episodes, 3 refused' in shown
+
+
+def test_dataset_is_imported_without_a_map(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', names=[[*NAMES]])
+    assert main(['import', str(root), '--out', str(tmp_path / 'out'), '--success']) == 0
+    made = open_dataset(tmp_path / 'out')
+    assert (made.fps, made.robot, made.names('observation.state')) == (FPS, 'duo', NAMES)
+    assert numbers(episodes(tmp_path / 'out')[1]) == list(range(12, 21))
+
+
+def test_frame_index_gives_the_times_of_wrong_timestamps(tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.5, 0.2, 0.3, 0.4]
+    root = write_lerobot(tmp_path / 'set', lengths=(6,), timestamps=lambda *_: times)
+    (episode,) = episodes(root)
+    assert 'go back by 0.300 s' in episode.faults[0] and 'frame_index' in episode.faults[0]
+    assert main(['import', str(root), '--out', str(tmp_path / 'no'), '--success']) == 2
+    write_map(root, 'stamp: frame_index')
+    (episode,) = episodes(root)
+    assert episode.faults == () and numbers(episode) == list(range(6))
+    assert np.diff(episode.joints.stamps).tolist() == [100_000_000] * 5
+
+
+@pytest.mark.parametrize(('column', 'expected'), [
+    (['success', 'failure'], [True, False]), (['True', '0'], [True, False]),
+    ([1.0, 0.0], [True, False]), ([float('nan'), None], [None, None]),
+    (['perhaps', ''], [None, None]), ([True, False], [True, False]), ([2, -1], [None, None]),
+])  # fmt: skip
+def test_success_column_is_read_strictly(
+    tmp_path: Path, column: list[Any], expected: list[bool | None]
+) -> None:
+    root = write_lerobot(tmp_path / 'set', episode_columns={'success': column})
+    labels = [episode.label for episode in episodes(root)]
+    assert [label and label.success for label in labels] == expected
+
+
+def test_column_and_frames_that_contradict_are_refused(tmp_path: Path, capsys: Any) -> None:
+    root = write_lerobot(
+        tmp_path / 'set', episode_columns={'success': [True, False]},
+        frame_columns={'next.success': [False] * 12 + [False] * 9},
+    )  # fmt: skip
+    assert episodes(root)[0].label is None
+    assert main(['import', str(root), '--out', str(tmp_path / 'out')]) == 2
+    shown = capsys.readouterr().out
+    assert 'episode_000000: has no clear outcome (sources of its outcome contradict' in shown
+    assert episodes(tmp_path / 'out')[0].label.success is False
+
+
+def test_column_of_the_map_is_the_outcome(tmp_path: Path) -> None:
+    root = write_lerobot(
+        tmp_path / 'set', frame_columns={'is_good': ['no'] * 5 + ['ok'] * 4 + ['no'] * 12}
+    )
+    text = 'label: {column: is_good, true: ok, false: no, frames: any}'
+    write_map(root, f'{text}\ncameras: {{front: {KEY}}}')
+    labels = [episode.label for episode in episodes(root)]
+    assert [label.success for label in labels] == [True, False]
+    assert list(episodes(root)[0].cameras) == ['front']

@@ -1,0 +1,322 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Metadata of LeRobot datasets, v2.0 to v3.x, of any tool.
+
+Names of joints are taken as they are written, nested or mapped to indices; they are never made up.
+A depth feature is no camera. ``meta/modality.json`` of GR00T names the cameras, and the joints of
+a dataset without names.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.lerobot import layout
+from viva_ros.data.lerobot.video import GREY_DEPTH
+
+READABLE: Final = ('v3.', 'v2.')
+READ_ERRORS: Final = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
+MODALITY: Final = 'meta/modality.json'
+ACTIONS: Final = (layout.ACTION, 'actions')
+STATES: Final = (layout.STATE, 'state')
+#: Beginnings of numeric features that are no joint positions.
+NO_STATE: Final = ('action', 'next.', 'annotation', 'timestamp', 'velocity', 'effort')
+
+
+def is_dataset(folder: Path) -> bool:
+    """Return whether a folder is a dataset."""
+    return (folder / layout.INFO).is_file()
+
+
+def flat_names(names: object) -> list[str]:
+    """
+    Return the element names of a feature from any of their forms.
+
+    They are a list, lists in a list, a mapping of a group to a list, or of a name to its index.
+    """
+    if isinstance(names, Mapping):
+        if names and all(type(index) is int for index in names.values()):
+            ordered = sorted(names, key=lambda name: names[name])
+            exact = [names[name] for name in ordered] == list(range(len(names)))
+            return list(map(str, ordered)) if exact else []
+        return [name for part in names.values() for name in flat_names(part)]
+    if isinstance(names, list | tuple):
+        return [name for part in names for name in flat_names(part)]
+    return [names] if isinstance(names, str) else []
+
+
+def is_depth(key: str, feature: Mapping[str, Any]) -> bool:
+    """Return whether an image feature is a depth map."""
+    described = {**(feature.get('video_info') or {}), **(feature.get('info') or {})}
+    flags = (described.get('is_depth_map'), described.get('video.is_depth_map'))
+    shape = [int(side) for side in feature.get('shape') or ()]
+    one_channel = len(shape) == 2 or (len(shape) == 3 and 1 in (shape[0], shape[2]))
+    grey = GREY_DEPTH.match(str(described.get('video.pix_fmt') or ''))
+    named = 'depth' in re.split(r'[\W_]+', key.lower())
+    return any(flag is True for flag in flags) or one_channel or bool(grey) or named
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """
+    The metadata of a dataset on disk.
+
+    :param fps: Hz
+    :param cameras: name to feature
+    :param rows: of the episode table, in order
+    :param tasks: index to text
+    :param info: content of ``info.json``
+    :param modality: content of ``modality.json``; empty without one
+    :param notes: texts on features that are left out
+    """
+
+    root: Path
+    version: str
+    fps: float
+    features: Mapping[str, Any]
+    cameras: Mapping[str, str]
+    rows: Sequence[Mapping[str, Any]]
+    tasks: Mapping[int, str]
+    info: Mapping[str, Any] = field(default_factory=dict)
+    modality: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def old(self) -> bool:
+        """Whether each episode has its own files, as in v2."""
+        return self.version.startswith('v2')
+
+    @property
+    def robot(self) -> str:
+        """Return the type of the robot; '' if unknown."""
+        return str(self.info.get('robot_type') or '')
+
+    def data_file(self, row: Mapping[str, Any]) -> Path:
+        """Return the path of the data of an episode; others may share the file."""
+        return self._path('data_path', 'data', row)
+
+    def video_file(self, row: Mapping[str, Any], key: str) -> Path:
+        """Return the path of the video of a camera of an episode; others may share the file."""
+        return self._path('video_path', f'videos/{key}', row, key)
+
+    def _path(self, template: str, of: str, row: Mapping[str, Any], key: str = '') -> Path:
+        number = int(row['episode_index'])
+        chunk = number // int(self.info.get('chunks_size') or layout.FILES_PER_CHUNK)
+        known = {'episode_chunk': chunk, 'episode_index': number, 'video_key': key}
+        known |= {
+            name: row[f'{of}/{name}'] for name in ('chunk_index', 'file_index')
+            if f'{of}/{name}' in row
+        }  # fmt: skip
+        try:
+            return self.root / str(self.info[template]).format(**known)
+        except (KeyError, IndexError) as error:
+            raise RecordingError(
+                'dataset-path',
+                f'{self.root / layout.INFO}: {template} is {self.info.get(template)!r}, may have '
+                f'{", ".join(sorted(known))}: correct it ({error})',
+            ) from error
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """Return the element names of a feature; empty if it has none, or some are repeated."""
+        feature = self.features[key]
+        names, count = flat_names(feature.get('names')), width(feature)
+        if len(names) != count:
+            names = self._modality_names(key, count)
+        return tuple(names) if len(set(names)) == count else ()
+
+    def names_problem(self, key: str) -> str:
+        """Return why a feature has no names that can be used, and a remedy."""
+        names, count = flat_names(self.features[key].get('names')), width(self.features[key])
+        twice = sorted(name for name, number in Counter(names).items() if number > 1)
+        reason = f'has {", ".join(twice)} twice' if twice and len(names) == count else (
+            f'has {count} numbers and {len(names)} names ({", ".join(names[:3])}...)'
+            if names else f'has {count} numbers without names'
+        )  # fmt: skip
+        return (
+            f'{key} {reason} in {layout.INFO}: name them in the map, "joints: [{{feature: {key}, '
+            f'names: [...]}}]" with {count} names in their order'
+        )
+
+    def _modality_names(self, key: str, count: int) -> list[str]:
+        """Return names by the parts of ``modality.json``, such as left_arm_0; empty without."""
+        parts = {}
+        for kind, default in (('state', layout.STATE), ('action', layout.ACTION)):
+            for name, part in (self.modality.get(kind) or {}).items():
+                if (part.get('original_key') or default) == key:
+                    parts[name] = (int(part['start']), int(part['end']))
+        ordered = sorted(parts, key=lambda name: parts[name])
+        names = [f'{name}_{k}' for name in ordered for k in range(parts[name][1] - parts[name][0])]
+        edges = [0, *(parts[name][1] for name in ordered)]
+        tiled = all(parts[name][0] == edge for name, edge in zip(ordered, edges, strict=False))
+        return names if tiled and len(names) == count else []
+
+    def state(self) -> tuple[str, str]:
+        """
+        Return the feature with the joint positions, and a problem with a remedy.
+
+        :returns: the feature is '' if there is none, or several
+        """
+        for key in STATES:
+            if key in self.features and key in self.vectors:
+                return key, '' if self.names(key) else self.names_problem(key)
+        if len(self.vectors) == 1:
+            key = self.vectors[0]
+            return key, '' if self.names(key) else self.names_problem(key)
+        if not self.vectors:
+            return '', 'it has no feature with joint positions: leave it out'
+        sizes = ', '.join(f'{key} ({width(self.features[key])})' for key in self.vectors)
+        return '', (
+            f'several features may be joint positions, {sizes}: name them in the map, "joints: '
+            f'[{{feature: {self.vectors[0]}, names: [...]}}, ...]"'
+        )
+
+    @property
+    def vectors(self) -> list[str]:
+        """Return the numeric features that may be joint positions."""
+        indices = set(layout.INDEX_COLUMNS)
+        return [
+            key for key, one in self.features.items()
+            if str(one.get('dtype')).startswith('float') and key not in indices
+            and not any(part in key for part in NO_STATE)
+        ]  # fmt: skip
+
+
+def width(feature: Mapping[str, Any]) -> int:
+    """Return the number of elements of a feature."""
+    return int(np.prod([int(side) for side in feature.get('shape') or (1,)]))
+
+
+def open_dataset(root: Path) -> Dataset:
+    """
+    Read the metadata of a dataset.
+
+    :raises RecordingError: if it cannot be read, or its version is unknown
+    """
+    files = [root / name for name in (layout.INFO, MODALITY, 'meta/episodes.jsonl')]
+    stamps = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
+    return _open(root.resolve(), stamps)
+
+
+@lru_cache(maxsize=8)
+def _open(root: Path, stamps: tuple[int, ...]) -> Dataset:
+    try:
+        info = json.loads((root / layout.INFO).read_text(encoding='utf-8'))
+        version = str(info['codebase_version'])
+        if not version.startswith(READABLE):
+            raise RecordingError(
+                'dataset-version',
+                f'dataset {root} has version {version}, must be v2.x or v3.x: convert it with '
+                'the scripts of LeRobot',
+            )
+        features, modality = info['features'], _modality(root)
+        cameras, notes = _cameras(features, modality)
+        rows, tasks = _old_rows(root) if version.startswith('v2') else _rows(root)
+        twice = Counter(row['episode_index'] for row in rows).most_common(1)
+        if twice and twice[0][1] > 1:
+            raise ValueError(f'episode {twice[0][0]} is listed {twice[0][1]} times')
+        fps = float(info['fps'])
+        if not fps > 0.0:
+            raise ValueError(f'fps is {fps}, must be above 0')
+    except READ_ERRORS as error:
+        raise RecordingError(
+            'dataset-unreadable',
+            f'metadata of dataset {root} cannot be read ({type(error).__name__}: {error}): '
+            'compare meta/ with its original',
+        ) from error
+    return Dataset(root, version, fps, features, cameras, rows, tasks, info, modality, notes)
+
+
+def _modality(root: Path) -> dict[str, Any]:
+    path = root / MODALITY
+    return dict(json.loads(path.read_text(encoding='utf-8'))) if path.is_file() else {}
+
+
+def _cameras(
+    features: Mapping[str, Any], modality: Mapping[str, Any]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the colour cameras, name to feature, and notes on others."""
+    images = [key for key, one in features.items() if one.get('dtype') in ('video', 'image')]
+    listed = {
+        str(part.get('original_key') or f'{layout.IMAGES}{name}'): str(name)
+        for name, part in (modality.get('video') or {}).items()
+    }  # fmt: skip
+    found: dict[str, str] = {}
+    notes = []
+    for key in images:
+        if is_depth(key, features[key]):
+            notes.append(f'feature {key} is left out: it is a depth map')
+        elif listed and key not in listed:
+            notes.append(f'feature {key} is left out: {MODALITY} does not list it')
+        else:
+            name = re.sub(r'\W', '_', listed.get(key, key.removeprefix(layout.IMAGES)))
+            if name in found:
+                raise ValueError(f'{found[name]} and {key} are both camera {name!r}')
+            found[name] = key
+    return found, tuple(notes)
+
+
+def _rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    rows: list[dict[str, Any]] = []
+    for path in sorted((root / 'meta/episodes').glob('*/*.parquet')):
+        file = pq.ParquetFile(path)
+        wanted = [n for n in file.schema_arrow.names if not _is_picture_statistic(n)]
+        rows += file.read(columns=wanted).to_pylist()
+    table = pq.read_table(root / layout.TASKS).to_pydict()
+    texts = table.get('task') or table.get('__index_level_0__') or []
+    rows.sort(key=lambda row: row['episode_index'])
+    return rows, _by_index(zip(table['task_index'], texts, strict=True))
+
+
+def _is_picture_statistic(column: str) -> bool:
+    return column.startswith('stats/') and column.rpartition('/')[2] not in ('min', 'max', 'count')
+
+
+def _old_rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    rows, tasks = json_lines(root / 'meta/episodes.jsonl'), json_lines(root / 'meta/tasks.jsonl')
+    statistics = root / 'meta/episodes_stats.jsonl'
+    described = {one['episode_index']: one for one in json_lines(statistics)} \
+        if statistics.is_file() else {}  # fmt: skip
+    for row in rows:
+        own = described.get(row['episode_index'], {}).get('stats') or {}
+        row |= {
+            f'stats/{key}/{name}': value for key, part in own.items()
+            for name, value in part.items() if name in ('min', 'max', 'count')
+        }  # fmt: skip
+    rows.sort(key=lambda row: row['episode_index'])
+    return rows, _by_index((row['task_index'], row['task']) for row in tasks)
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """
+    Return the content of a file with one JSON object a line; blank lines are skipped.
+
+    :raises ValueError: with file and line
+    """
+    found = []
+    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise ValueError(f'{path}, line {number}: {error}') from error
+    return found
+
+
+def _by_index(pairs: Any) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for index, text in pairs:
+        if found.setdefault(int(index), str(text)) != str(text):
+            raise ValueError(f'task {index} is {found[int(index)]!r} and {text!r}')
+    return found
