@@ -12,7 +12,7 @@ from support.foreign_robot import write_bag
 from viva_ros.data import episode
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
-from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.conversion.topic_map import LabelRule, load_map
 from viva_ros.data.episode import Annotation, Label, Mark, judged
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.medium
 def dataset(tmp_path: Path, foreign_map) -> Path:
     """Return two episodes of 2 s, the second a failure."""
     bags = [write_bag(tmp_path / f'b{n}', seconds=2.0, success=n == 0) for n in range(2)]
-    import_all(bags, foreign_map, Outcomes(topic='/acme/outcome'), tmp_path / 'set')
+    outcome = Outcomes(rule=LabelRule(topic='/acme/outcome'))
+    import_all(bags, foreign_map, outcome, tmp_path / 'set')
     return tmp_path / 'set'
 
 

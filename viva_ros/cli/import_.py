@@ -9,30 +9,30 @@ again.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Column, Table
 
+from viva_ros.console.import_summary import show
 from viva_ros.console.progress import bar
 from viva_ros.console.provenance import command_line
 from viva_ros.data.conversion.annotations import Outcomes, read_table
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
-from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.conversion.topic_map import HIGHEST_RATE, TopicMap, load_map
 from viva_ros.data.open import find
-
-MANY: Final = 60  # episodes; a longer list has only the refused ones
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 2 if an episode was refused."""
     args = parse(argv)
-    topics = load_map(args.map)
+    topics = load_map(args.map) if args.map else TopicMap()
+    if args.rate is not None:
+        topics = replace(topics, rate=args.rate, text=f'{topics.text}\n# --rate {args.rate}\n')
     outcomes = Outcomes(
-        args.success, read_table(args.labels) if args.labels else {}, topics.label_topic,
-        args.task or topics.task,
+        args.success, read_table(args.labels) if args.labels else {}, topics.label,
+        args.task or topics.task, tuple(args.sources),
     )  # fmt: skip
     console = Console(highlight=False)
     try:
@@ -40,9 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             find(args.sources), topics, outcomes, args.out, command_line('import'), track
         )
     except ImportEmptyError as error:
-        show(error.rows, console)
+        show(error.rows, console, '')
         raise
-    show(report['episodes'], console)
+    show(report['episodes'], console, f'viva train --recordings {args.out}')
     refused = sum(bool(one['refused']) for one in report['episodes'])
     imported = len(report['episodes']) - refused
     console.print(f'{args.out}: {imported} episodes, {refused} refused', soft_wrap=True)
@@ -54,7 +54,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('viva import', description=__doc__)
     parser.add_argument('sources', type=Path, nargs='+', help='Bags, datasets, or folders of them')
     parser.add_argument(
-        '--map', type=Path, required=True, help='YAML file: rate, cameras and joints'
+        '--map', type=Path,
+        help='YAML file: cameras and joints; not needed for a LeRobot dataset with joint names',
+    )  # fmt: skip
+    parser.add_argument(
+        '--rate', type=rate, help='Frames per second, Hz; default: of the map, or of the dataset'
     )
     parser.add_argument('--out', type=Path, required=True, help='Folder of the dataset')
     parser.add_argument('--task', default='', help='Task of recordings that do not name one')
@@ -71,45 +75,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def rate(text: str) -> int:
+    """
+    Return a rate of frames, Hz.
+
+    :raises ArgumentTypeError: if it is no whole number in the range of a map
+    """
+    if not text.isdigit() or not 1 <= int(text) <= HIGHEST_RATE:
+        raise argparse.ArgumentTypeError(
+            f'is {text!r}, must be a whole number of Hz from 1 to {HIGHEST_RATE}'
+        )
+    return int(text)
+
+
 def track(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the paths and show a progress bar."""
     return bar(paths, 'importing', total=len(paths))
-
-
-def show(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """
-    Print a table of episodes, and the reasons for which some were refused.
-
-    :param rows: ``resample.Figures`` as dicts
-    """
-    console.print(table([row for row in rows if row['refused']] if len(rows) > MANY else rows))
-    for row in rows:
-        for reason in row['refused']:
-            where = '' if row['source'] in reason else f'{row["source"]}: '
-            console.print(f'[red]refused[/] {where}{row["name"]}: {reason}', soft_wrap=True)
-        for loss in () if row['refused'] else row['losses']:
-            console.print(f'{row["name"]}: {loss}', soft_wrap=True)
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return a table with one line per episode."""
-    name = Column('episode', overflow='fold')  # names often differ only at their end
-    lines = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
-    for row in rows:
-        lines.add_row(
-            row['name'], str(row['frames']), f'{row["duration"]:.1f}', rates(row['streams']),
-            f'{longest_gap(row["streams"]):.3f}', f'{row["skew"]:.3f}', f'{row["readable"]:.1%}',
-            'refused' if row['refused'] else 'imported',
-        )  # fmt: skip
-    return lines
-
-
-def rates(streams: Mapping[str, Any]) -> str:
-    """Return the slowest stream with its rate, and the rate of the fastest, Hz."""
-    found = sorted((one['rate'], name) for name, one in streams.items())
-    return f'{found[0][1]} {found[0][0]:.1f} .. {found[-1][0]:.1f}' if found else ''
-
-
-def longest_gap(streams: Mapping[str, Any]) -> float:
-    """Return the longest interval without a message, s."""
-    return max((one['gap'] for one in streams.values()), default=0.0)

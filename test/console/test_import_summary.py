@@ -1,0 +1,59 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from viva_ros.console.import_summary import remedy_of, show
+
+pytestmark = pytest.mark.fast
+
+ROW: dict[str, Any] = {
+    'source': 'bags', 'frames': 9, 'duration': 1.0, 'skew': 0.0, 'readable': 1.0, 'refused': (),
+    'codes': (), 'losses': (), 'notes': (), 'streams': {'left_wrist': {'rate': 10.0, 'gap': 0.1}},
+}  # fmt: skip
+
+
+def shown(rows: list[dict[str, Any]], width: int = 120) -> str:
+    out = io.StringIO()
+    show(rows, Console(file=out, width=width), 'viva train --recordings set')
+    return out.getvalue()
+
+
+def test_episode_names_are_complete_in_a_narrow_terminal() -> None:
+    names = ['episode_000001', 'episode_000002']
+    text = shown([{**ROW, 'name': name} for name in names], width=80)
+    column = ''.join(line.split('│')[1].strip() for line in text.splitlines() if '│' in line)
+    assert all(name in column for name in names)
+
+
+def test_refusals_of_one_reason_are_one_line() -> None:
+    rows = [
+        {**ROW, 'name': f'e{n}', 'refused': (f'video {n}.mp4 is missing: copy it',),
+         'codes': ('video-missing',)} for n in range(11)
+    ]  # fmt: skip
+    lines = shown([*rows, {**ROW, 'name': 'good'}]).splitlines()
+    refused = [line for line in lines if line.startswith('refused')]
+    assert refused == [
+        'refused bags: 11 episodes (e0, e1, e2, e3, e4, e5, e6, e7, and 3 more): video 0.mp4 is '
+        'missing: copy it'
+    ]
+    assert any('refused: video-missing' in line and '11' in line for line in lines)
+    assert any('viva train --recordings set' in line for line in lines)
+
+
+def test_note_of_all_episodes_is_one_line() -> None:
+    rows = [{**ROW, 'name': f'e{n}', 'notes': ('depth is left out',)} for n in range(2)]
+    assert 'note: 2 episodes (e0, e1): depth is left out' in shown(rows)
+
+
+@pytest.mark.parametrize(('text', 'remedy'), [
+    ('x is 3, must be 4: set it', 'set it'),
+    ('x lacks "label: {a: 1}" (b: c): set "label: {column: d}" in the map',
+     'set "label: {column: d}" in the map'),
+    ('x is broken', 'x is broken'),
+])  # fmt: skip
+def test_remedy_is_behind_the_last_colon(text: str, remedy: str) -> None:
+    assert remedy_of(text) == remedy

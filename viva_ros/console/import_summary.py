@@ -1,0 +1,112 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Result of an import on a console: episodes, refusals grouped by reason, and what to do next."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+MANY: Final = 60  # episodes; a longer list has only the refused ones
+NAMED: Final = 8  # episodes of one reason that are named
+QUOTED: Final = re.compile(r'"[^"]*"|\([^()]*\)')
+
+Row = Mapping[str, Any]  # ``resample.Figures`` as a dict
+
+
+def show(rows: Sequence[Row], console: Console, next_command: str) -> None:
+    """
+    Print a table of episodes, notes, refusals by reason, and a table of the result.
+
+    :param next_command: command for the imported episodes; '' if there is none
+    """
+    console.print(episodes(_listed(rows)))
+    for note, names in grouped_notes(rows).items():
+        console.print(f'note: {_names(names)}: {escape(note)}', soft_wrap=True)
+    for row in rows:
+        for loss in () if row['refused'] else row['losses']:
+            console.print(f'{row["name"]}: {escape(loss)}', soft_wrap=True)
+    groups = grouped(rows)
+    for refused in groups.values():
+        names, (first, text) = [row['name'] for row, _ in refused], refused[0]
+        where = '' if first['source'] in text else f'{first["source"]}: '
+        console.print(f'[red]refused[/] {where}{_names(names)}: {escape(text)}', soft_wrap=True)
+    console.print(result(rows, groups, next_command))
+
+
+def _listed(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row['refused']] if len(rows) > MANY else list(rows)
+
+
+def grouped(rows: Sequence[Row]) -> dict[str, list[tuple[Row, str]]]:
+    """Return the refused episodes with their texts by the code of the reason."""
+    found: dict[str, list[tuple[Row, str]]] = {}
+    for row in rows:
+        reasons: dict[str, str] = {}
+        for code, text in zip(row['codes'], row['refused'], strict=True):
+            reasons[code] = f'{reasons[code]}; {text}' if code in reasons else text
+        for code, text in reasons.items():
+            found.setdefault(code, []).append((row, text))
+    return found
+
+
+def grouped_notes(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return the notes with the names of their episodes."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row['notes']:
+            found.setdefault(note, []).append(row['name'])
+    return found
+
+
+def _names(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    more = f', and {len(names) - NAMED} more' if len(names) > NAMED else ''
+    return f'{len(names)} episodes ({", ".join(names[:NAMED])}{more})'
+
+
+def result(
+    rows: Sequence[Row], groups: Mapping[str, list[tuple[Row, str]]], next_command: str
+) -> Table:
+    """Return a table with one line for the imported episodes and one for each reason."""
+    lines = Table('result', 'episodes', Column('next', overflow='fold'))
+    imported = sum(not row['refused'] for row in rows)
+    lines.add_row('imported', str(imported), next_command if imported else '')
+    for code, refused in groups.items():
+        lines.add_row(f'refused: {code}', str(len(refused)), escape(remedy_of(refused[0][1])))
+    return lines
+
+
+def remedy_of(text: str) -> str:
+    """Return the part of an error text behind its last colon, outside quotes and brackets."""
+    masked = QUOTED.sub(lambda found: '_' * len(found.group()), text)
+    place = masked.rfind(': ')
+    return text[place + 2 :] if place >= 0 else text
+
+
+def episodes(rows: Sequence[Row]) -> Table:
+    """Return a table with one line per episode."""
+    name = Column('episode', overflow='fold')  # names often differ only at their end
+    lines = Table(name, 'frames', 's', 'rates, Hz', 'gap, s', 'skew, s', 'read', 'result')
+    for row in rows:
+        lines.add_row(
+            row['name'], str(row['frames']), f'{row["duration"]:.1f}', rates(row['streams']),
+            f'{longest_gap(row["streams"]):.3f}', f'{row["skew"]:.3f}', f'{row["readable"]:.1%}',
+            'refused' if row['refused'] else 'imported',
+        )  # fmt: skip
+    return lines
+
+
+def rates(streams: Mapping[str, Any]) -> str:
+    """Return the slowest stream with its rate, and the rate of the fastest, Hz."""
+    found = sorted((one['rate'], name) for name, one in streams.items())
+    return f'{found[0][1]} {found[0][0]:.1f} .. {found[-1][0]:.1f}' if found else ''
+
+
+def longest_gap(streams: Mapping[str, Any]) -> float:
+    """Return the longest interval without a message, s."""
+    return max((one['gap'] for one in streams.values()), default=0.0)
