@@ -22,6 +22,7 @@ from viva_ros.training.cache import Cut, Data
 
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 JOINTS = ('left_waist', 'left_gripper', 'right_waist')
+BEGIN = 1_000_000_000  # ns
 FRAME, JOINT = 100_000_000, 20_000_000  # ns: 10 Hz and 50 Hz
 CUT = Cut(CAMERAS, JOINTS, (32, 32), 1.0, 2)
 
@@ -47,15 +48,17 @@ def slide_episode(seed: int, frames: int = 12, success: bool | None = None) -> E
 
 
 def write_slide(folder: Path, episode: Episode) -> Path:
-    """Write an episode as a recording."""
+    """Write an episode as a recording that begins at BEGIN: a stamp of 0 is none."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f'{episode.name}.mcap'
     with RecordingWriter(path) as writer:
-        for stamp, row in zip(episode.joints.stamps, episode.joints.positions, strict=True):
+        for stamp, row in zip(
+            BEGIN + episode.joints.stamps, episode.joints.positions, strict=True
+        ):
             state = joint_state(int(stamp), list(JOINTS), row)
             writer.write('/joint_states', 'sensor_msgs/msg/JointState', state, int(stamp))
         for camera, frames in episode.cameras.items():
-            for stamp, image in zip(frames.stamps, frames.images, strict=True):
+            for stamp, image in zip(BEGIN + frames.stamps, frames.images, strict=True):
                 message = jpeg_image(int(stamp), camera, encode_jpeg(image))
                 topic = f'/{camera}/image_raw/compressed'
                 writer.write(topic, 'sensor_msgs/msg/CompressedImage', message, int(stamp))

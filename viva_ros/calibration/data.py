@@ -19,7 +19,7 @@ from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.episode import Episode, Label
 from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording
-from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.segmentation import check_limits, episodes_of
 from viva_ros.data.split import Identities, check_copies, contents_of, identities_of
 from viva_ros.engine.api import Engine
 from viva_ros.scoring.replay import check_rates, monitor_rates
@@ -106,8 +106,7 @@ def chosen_recordings(
     left_out: list[list[Label | None] | None] = []
     with following(sources.paths, 'reading', console) as shown:
         for path in shown:
-            recording = open_undamaged(path, console)
-            episodes = episodes_of(recording) if recording else []
+            recording, episodes = open_undamaged(path, console)
             seen[path] = identities_of(episodes)
             labels = [one.label for one in episodes]
             if any(label and label.task == task and not label.success for label in labels):
@@ -197,16 +196,18 @@ def check_numbers(path: Path, episodes: Sequence[Episode]) -> None:
             )
 
 
-def open_undamaged(path: Path, console: Console) -> Recording | None:
-    """Open a recording; print the damage and return None if the recording is damaged."""
+def open_undamaged(path: Path, console: Console) -> tuple[Recording | None, list[Episode]]:
+    """Open a recording with its episodes; print why it is left out, and return None then."""
     try:
         recording = open_recording(path)
+        episodes = episodes_of(recording)
+        check_limits(path, episodes)
     except RecordingError as error:
         console.print(f'left out: {error}', highlight=False, soft_wrap=True)
-        return None
+        return None, []
     for loss in recording.losses:
         console.print(f'left out: {path} is damaged: {loss}', highlight=False, soft_wrap=True)
-    return None if recording.losses else recording
+    return (None, []) if recording.losses else (recording, episodes)
 
 
 def calibrate_engine(

@@ -21,9 +21,7 @@ from numpy.typing import NDArray
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image
-
-Stamps = NDArray[np.int64]  # ns
-
+from viva_ros.data.stamps import Stamps, period_of
 
 #: Times of a label: the robot gives up an attempt and goes home; the last attempt begins.
 RETRY_TIME, ATTEMPT_TIME = 'retry', 'attempt'
@@ -67,19 +65,29 @@ class Label:
 
 @dataclass(frozen=True)
 class Frames:
-    """One camera: stamps (N,) int64 ns, ascending, and the N images, decoded on access."""
+    """
+    One camera: stamps (N,) int64 ns, ascending, and the N images, decoded on access.
 
-    stamps: NDArray[np.int64]
+    :param backwards: largest step back of the stamps in the order of the recording, s
+    """
+
+    stamps: Stamps
     images: Sequence[Image]
+    backwards: float = 0.0
 
 
 @dataclass(frozen=True)
 class Joints:
-    """Joint states: stamps (N,) int64 ns, ascending; positions (N, len(names)), rad or m."""
+    """
+    Joint states: stamps (N,) int64 ns, ascending; positions (N, len(names)), rad or m.
 
-    stamps: NDArray[np.int64]
+    :param backwards: as in ``Frames``
+    """
+
+    stamps: Stamps
     names: tuple[str, ...]
     positions: NDArray[np.float64]
+    backwards: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,9 +95,13 @@ class Episode:
     """
     One episode of a recording.
 
+    :param joints: all joints in one matrix, see ``joint_groups.joined``
     :param label: None for an unlabelled episode
     :param origins: content identities of the episode that this one was imported from, that of the
         whole first; empty if it was not
+    :param groups: of joints with the same stamps, disjoint; empty if ``joints`` is the only one
+    :param annotated: outcome that a person stated in ``labels.json``; None without one
+    :param faults: reasons for which the episode is beyond the limits; empty within them
     """
 
     name: str
@@ -97,6 +109,9 @@ class Episode:
     joints: Joints
     label: Label | None
     origins: tuple[str, ...] = ()
+    groups: tuple[Joints, ...] = ()
+    annotated: bool | None = None
+    faults: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -155,7 +170,7 @@ def _opening(joints: Joints) -> str:
     changed = np.flatnonzero((rows != rows[:1]).any(axis=1))
     if not changed.size:
         return ''
-    period = float(np.median(np.diff(joints.stamps))) * 1e-9
+    period = period_of(joints.stamps)
     first, count = int(changed[0]), 2 ** max(round(math.log2(OPENING / period)), 0)
     return _identity(joints, first, first + count) if first + count <= len(rows) else ''
 

@@ -86,7 +86,8 @@ class RecordingFormat:
     :param file: returns the file or folder whose content changes with the recording
     :param state: returns further values that change with the recording, for JSON
     :param first_frame: returns the index of the first frame in the dataset
-    :param has_map: whether a topic map in the folder of the recording applies
+    :param folders_up: folders above the recording in which a topic map is searched; None if no
+        map applies
     """
 
     text: str
@@ -96,7 +97,7 @@ class RecordingFormat:
     file: Callable[[EpisodeRef], Path] = lambda ref: ref.path
     state: Callable[[EpisodeRef], list[Any]] = no_state
     first_frame: Callable[[EpisodeRef], int] = first_frame
-    has_map: bool = False
+    folders_up: int | None = None
 
 
 #: By name, in the order in which they are tried. A file of no other format is read as MCAP: the

@@ -17,7 +17,7 @@ from viva_ros.data.conversion.mapped_recording import apply_map
 from viva_ros.data.conversion.topic_map import map_for
 from viva_ros.data.episode import load, sidecar
 from viva_ros.data.formats import FORMATS, EpisodeRef, content_hash
-from viva_ros.data.recording import Recording
+from viva_ros.data.recording import Recording, recording_name
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -85,7 +85,7 @@ def open_ref(ref: EpisodeRef) -> Recording:
     :raises RecordingError: if nothing in it can be read
     """
     recording = _open(ref)
-    topic_map = map_for(ref.path) if FORMATS[ref.format].has_map else None
+    topic_map = map_for(ref.path, FORMATS[ref.format].folders_up)
     return recording if topic_map is None else apply_map(recording, topic_map)
 
 
@@ -128,10 +128,11 @@ def identity(ref: EpisodeRef) -> list[Any]:
     """
     path, one = ref.path, FORMATS[ref.format]
     state: list[Any] = []
+    own = recording_name(path)
     for name, annotation in sorted(load(sidecar(path)).items()):
-        if name == path.stem or name.startswith(f'{path.stem}:'):
+        if name == own or name.startswith(f'{own}:'):
             state.append(repr(annotation))
-    topic_map = map_for(path)
+    topic_map = map_for(path, one.folders_up)
     if topic_map is not None:
         state.append(topic_map.text)
     try:

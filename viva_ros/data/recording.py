@@ -12,11 +12,21 @@ import numpy as np
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Array, Image
-from viva_ros.data.episode import Frames, Stamps
+from viva_ros.data.episode import Frames
 from viva_ros.data.images import COMPRESSED, SUFFIXES, Pictures
 from viva_ros.data.messages import Definition, deserialise, joint_state, serialise, stamp_of
+from viva_ros.data.stamps import Stamps, ordered
+from viva_ros.engine.image_decoding import ImageOptions
 
 JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
+SOURCE: Final = 'viva_data_set'  # metadata record of a dataset: topics, rate, robot
+COLUMNS: Final = 'viva_columns'  # metadata record: column of a dataset to its value
+DOUBT: Final = 'viva_outcome_doubt'  # metadata record: why recorded outcomes are not clear
+
+
+def recording_name(path: Path) -> str:
+    """Return the name of a recording: that of its folder, or of its file without the suffix."""
+    return path.name if path.is_dir() else path.stem
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class Track:
     times: list[int] = field(default_factory=list)
     data: Sequence[bytes] = field(default_factory=list)
     definition: Definition | None = None
+    options: ImageOptions = field(default_factory=ImageOptions)
 
     def messages(self) -> Iterator[tuple[int, Any]]:
         """Yield receive times and messages."""
@@ -49,9 +60,9 @@ class Track:
 
     def frames(self, begin: int, end: int) -> Frames:
         """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""
-        stamps, first = np.unique(np.array(self.stamps(), dtype=np.int64), return_index=True)
-        kept = (stamps >= begin) & (stamps < end)
-        return Frames(stamps[kept], self.pictures(first[kept].tolist()))
+        recorded = [(row, at) for row, at in enumerate(self.stamps()) if begin <= at < end]
+        one = ordered([at for _, at in recorded])
+        return Frames(one.stamps, self.pictures([recorded[k][0] for k in one.rows]), one.backwards)
 
 
 def joint_track(topic: str, stamps: Stamps, names: Sequence[str], positions: Array) -> Track:
@@ -74,6 +85,8 @@ class Recording:
     :param readable: share that can be read, in [0, 1]: of the recorded messages if their number is
         known, else of the bytes of the file
     :param whole: False if the end or a part is missing
+    :param notes: texts on what was left out without a loss, such as a depth camera
+    :param faults: reasons for which it is beyond the limits of its map
     """
 
     path: Path
@@ -82,6 +95,13 @@ class Recording:
     losses: tuple[str, ...]
     readable: float = 1.0
     whole: bool = True
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the recording in its folder."""
+        return recording_name(self.path)
 
     def find(self, name: str) -> Track | None:
         """

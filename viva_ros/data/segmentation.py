@@ -7,9 +7,11 @@ A recording of `viva record` is one episode, with its label in the metadata. A l
 split by the ids on ``episode``; the ground truth of a simulation, if recorded, is its label.
 """
 
+import glob
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +21,9 @@ from viva_ros.data.conversion import topic_map
 from viva_ros.data.episode import (
     ATTEMPT_TIME,
     RETRY_TIME,
+    Annotation,
     Episode,
+    Frames,
     Joints,
     Label,
     Mark,
@@ -27,7 +31,9 @@ from viva_ros.data.episode import (
     load,
     sidecar,
 )
+from viva_ros.data.joint_groups import JointReadings, groups_of, joined
 from viva_ros.data.messages import from_time
+from viva_ros.data.outcome import WORDS, outcome
 from viva_ros.data.recorded_messages import (
     TruthMessage,
     ValueMessage,
@@ -37,12 +43,14 @@ from viva_ros.data.recorded_messages import (
     truth,
     values,
 )
-from viva_ros.data.recording import Recording
+from viva_ros.data.recording import SOURCE, Recording, recording_name
+from viva_ros.data.stamps import period_of, step_back_text
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
 ORIGINS: Final = 'viva_origins'  # metadata record with the identities of the imported episode
 TIMES: Final = ('inject', 'visible', 'manifest')
+RECORDED: Final = ('.mcap', '.db3', '.bag')  # suffixes of files with recordings
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
 
 
@@ -84,8 +92,7 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
     tracks = recording.cameras
     moments, published = truth(recording), values(recording)
     accepted = [event.stamp for event in alerts(recording) if event.kind == 'retry_accepted']
-    joints = read_joints(recording)
-    annotations = load(sidecar(recording.path))
+    groups = read_joints(recording)
     origins = origins_of(recording)
     if not tracks:
         topics = ', '.join(recording.tracks)
@@ -95,19 +102,87 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
             f'name its cameras in a {topic_map.NAME} in its folder',
         )
     for span in spans(recording):
-        name = recording.path.stem + (f':{span.id}' if span.id else '')
+        name = recording.name + (f':{span.id}' if span.id else '')
         cameras = {c: track.frames(span.begin, span.end) for c, track in tracks.items()}
         stamps = [int(camera.stamps[0]) for camera in cameras.values() if camera.stamps.size]
         if stamps:
             label = stored_label(recording) or true_label(within(moments, span), min(stamps))
-            label = judged(label, annotations.get(name), task_of(recording))
+            annotation = annotation_of(recording.path, name)
+            label = judged(label, annotation, task_of(recording))
             label = with_attempts(label, published, accepted, span, min(stamps))
-            yield Episode(name, cameras, _cut(joints, span), label, origins)
+            own = tuple(_cut(group, span) for group in groups)
+            faults = recording.faults or _steps_back(recording, cameras, own)
+            yield Episode(
+                name, cameras, joined(own, recording.path), label, origins, own,
+                annotation.success if annotation else None, faults,
+            )  # fmt: skip
+
+
+def check_limits(path: Path, episodes: Sequence[Episode]) -> None:
+    """
+    Refuse episodes beyond the limits, which an import would refuse.
+
+    :raises RecordingError: with the first reason
+    """
+    for episode in episodes:
+        if episode.faults:
+            raise RecordingError(
+                'episode-beyond-limits',
+                f'{path}: {episode.faults[0]}; leave the recording out, or correct its limits in '
+                f'{topic_map.NAME}',
+            )
+
+
+def _steps_back(
+    recording: Recording, cameras: Mapping[str, Frames], groups: Sequence[Joints]
+) -> tuple[str, ...]:
+    """Return a text for each stream whose stamps go back."""
+    streams: dict[str, Frames | Joints] = {**cameras}
+    streams |= {f'joints of {group.names[0]}': group for group in groups}
+    texts = [
+        step_back_text(name, one.backwards, period_of(one.stamps), SOURCE in recording.metadata)
+        for name, one in streams.items()
+    ]
+    return tuple(text for text in texts if text)
+
+
+def annotation_of(recording: Path, name: str) -> Annotation | None:
+    """
+    Return the annotation of an episode in ``labels.json``; None without one.
+
+    :param name: of the episode
+    :raises RecordingError: if several recordings in the folder have its name
+    """
+    found = load(sidecar(recording)).get(name)
+    if found is not None:
+        check_name_is_unique(recording)
+    return found
+
+
+def check_name_is_unique(recording: Path) -> None:
+    """
+    Check that no other recording in its folder has the name of a recording.
+
+    :raises RecordingError: if one has it: a label could not be assigned
+    """
+    name = recording_name(recording)
+    for other in sorted(recording.parent.glob(f'{glob.escape(name)}*')):
+        same = recording_name(other) == name and (other.is_dir() or other.suffix in RECORDED)
+        if other.name != recording.name and same:
+            raise RecordingError(
+                'recording-name-twice',
+                f'{recording} and {other.name} have the same name {name!r} for labels: rename one',
+            )
 
 
 def task_of(recording: Recording) -> str:
     """Return the task in the metadata, which a dataset has even without an outcome; else ''."""
     return str(recording.metadata.get(TASK, {}).get('task', ''))
+
+
+def tasks_of(recording: Recording) -> tuple[str, ...]:
+    """Return the tasks of an episode of a dataset with several; empty otherwise."""
+    return tuple(map(str, recording.metadata.get(TASK, {}).get('tasks', ())))
 
 
 def origins_of(recording: Recording) -> tuple[str, ...]:
@@ -140,10 +215,17 @@ def stored_label(recording: Recording) -> Label | None:
             'label-incomplete',
             f'{recording.path} has a label without {" and ".join(missing)}: record it again',
         )
+    success = outcome(content['success'])
+    if success is None:
+        raise RecordingError(
+            'label-outcome',
+            f'{recording.path} has the outcome {content["success"]!r} in its label, must be one '
+            f'of {WORDS.text}: run "viva label"',
+        )
     try:
         marks = [Mark(str(k), float(at), str(text)) for k, at, text in content.get('marks', ())]
         return Label(
-            content['task'], bool(content['success']), content.get('failure'),
+            content['task'], success, content.get('failure'),
             content.get('seed'), dict(content.get('times', {})), tuple(marks),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
@@ -200,34 +282,30 @@ def with_attempts(
     return label
 
 
-def read_joints(recording: Recording) -> Joints:
+def read_joints(recording: Recording) -> tuple[Joints, ...]:
     """
-    Return all joint states; stamps ascend, each occurs once, and joints are matched by name.
+    Return all joint states, merged by name, in disjoint groups.
 
-    :raises RecordingError: if there are none, or the names change
+    :raises RecordingError: if there are none, or a message has a joint twice
     """
-    by_stamp: dict[int, Any] = {}
-    for _, message in recording.messages('joint_states'):
-        by_stamp.setdefault(from_time(message.header.stamp), message)
-    if not by_stamp:
+    track = recording.find('joint_states')
+    where = f'{recording.path}: {track.topic if track else "joint_states"}'
+    found = JointReadings(where)
+    for time, message in track.messages() if track else ():
+        found.add(time, from_time(message.header.stamp), message.name, message.position)
+    groups = groups_of(found.readings, where)
+    if not groups:
+        problem = recording.metadata.get(SOURCE, {}).get('problem')
+        if problem:
+            raise RecordingError('dataset-state', f'{recording.path}: {problem}')
+        unusable = f' that can be used ({"; ".join(found.notes)})' if found.notes else ''
         raise RecordingError(
-            'joint-states-missing', f'{recording.path} has no messages on joint_states'
+            'joint-states-missing',
+            f'{recording.path} has no messages{unusable} on joint_states',
         )
-    names = tuple(by_stamp[min(by_stamp)].name)
-    rows = []
-    for stamp in sorted(by_stamp):
-        message = by_stamp[stamp]
-        row = dict(zip(message.name, message.position.tolist(), strict=False))
-        if set(row) != set(names):
-            raise RecordingError(
-                'joints-changed',
-                f'{recording.path} has joint_states of {sorted(row)} at {stamp} ns, before of '
-                f'{sorted(names)}: record one robot per file',
-            )
-        rows.append([row[name] for name in names])
-    return Joints(np.array(sorted(by_stamp), dtype=np.int64), names, np.array(rows, dtype=float))
+    return groups
 
 
 def _cut(joints: Joints, span: Span) -> Joints:
     kept = (joints.stamps >= span.begin) & (joints.stamps < span.end)
-    return Joints(joints.stamps[kept], joints.names, joints.positions[kept])
+    return replace(joints, stamps=joints.stamps[kept], positions=joints.positions[kept])

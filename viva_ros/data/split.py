@@ -18,6 +18,7 @@ from typing import Any, Final
 from viva_ros.core.errors import CalibrationError, RecordingError
 from viva_ros.data.episode import Episode
 from viva_ros.data.open import find, inside
+from viva_ros.data.recording import recording_name
 
 TRAIN: Final = 'train'
 VALIDATION: Final = 'validation'
@@ -160,7 +161,7 @@ def _draw(folder: Path, stream: str, path: Path) -> float:
     inside = path.relative_to(folder) if path.is_relative_to(folder) else path
     first = inside.parts[0] if inside.parts else ''  # none if the folder is a recording
     parts = inside.parts[1:-1] if first in PARTS else inside.parts[:-1]
-    name = '/'.join([*parts, path.stem.removesuffix('_retry').removesuffix('_joined')])
+    name = '/'.join([*parts, recording_name(path).removesuffix('_retry').removesuffix('_joined')])
     digest = hashlib.sha256(f'{stream} {name}'.encode()).digest()
     return int.from_bytes(digest[:8], 'big') / 2**64
 

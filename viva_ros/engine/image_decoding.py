@@ -8,6 +8,7 @@ truncated JPEG is refused, as the decoder would fill the rest with grey.
 """
 
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -95,6 +96,14 @@ def to_rgb(pixels: NDArray[np.uint8], encoding: str) -> Image:
     if conversion is None:
         return pixels
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """Overrides."""
+
+    encoding: str = ''
+    color_order: str = ''
 
 
 START: Final = b'\xff\xd8\xff'

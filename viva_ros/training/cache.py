@@ -30,7 +30,8 @@ from viva_ros.core.files import write_atomically
 from viva_ros.data.episode import Episode
 from viva_ros.data.formats import EpisodeRef
 from viva_ros.data.open import identity, open_ref
-from viva_ros.data.segmentation import episodes_of
+from viva_ros.data.recording import recording_name
+from viva_ros.data.segmentation import check_limits, episodes_of
 from viva_ros.training.dataset import Data, EpisodeChannels, EpisodeLength, JointTrack, cut
 
 __all__ = ['Cut', 'Data', 'FileRows', 'channels', 'join', 'lengths', 'load', 'write_shard']
@@ -138,7 +139,7 @@ def image_bytes(ref: EpisodeRef, folder: Path) -> int:
 def _shard(shards: Path, ref: EpisodeRef) -> Path:
     """Return the shard of a recording; files of one name in two folders have two shards."""
     digest = hashlib.sha256(str(ref.path.resolve()).encode()).hexdigest()
-    return shards / f'{ref.path.stem}-{digest[:8]}'
+    return shards / f'{recording_name(ref.path)}-{digest[:8]}'
 
 
 def _is_whole(shard: Path, ref: EpisodeRef, key: str) -> bool:
@@ -163,6 +164,7 @@ def _write_shard(shards: Path, how: Cut, ref: EpisodeRef) -> None:
             'recording-outcome-missing',
             f'{ref.path} has no episode with an outcome: label it, or leave it out',
         )
+    check_limits(ref.path, episodes)
     try:
         write_shard(_shard(shards, ref), episodes, how, identity(ref))
     except RecordingError as error:

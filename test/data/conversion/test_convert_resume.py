@@ -18,12 +18,12 @@ from support.foreign_robot import write_bag
 from viva_ros.data.conversion import convert
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
-from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.conversion.topic_map import LabelRule, load_map
 from viva_ros.data.conversion.workspace import Staging
 
 pytestmark = pytest.mark.medium
 
-OUTCOME = Outcomes(topic='/acme/outcome', task='lift_block')
+OUTCOME = Outcomes(rule=LabelRule(topic='/acme/outcome'), task='lift_block')
 BAGS = 5
 RESUME = 'viva import: stopped: run the same command again to go on'
 

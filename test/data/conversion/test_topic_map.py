@@ -9,9 +9,10 @@ from support.errors import raises
 
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.raw_episode import RawEpisode
-from viva_ros.data.conversion.resample import grid, held, measure, moments
+from viva_ros.data.conversion.resample import grid, measure, moments
 from viva_ros.data.conversion.topic_map import ImportLimits, load_map, map_for, numbers
 from viva_ros.data.episode import Frames, Joints
+from viva_ros.data.joint_groups import held
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.data.recording import Recording, Track
 
@@ -21,7 +22,7 @@ MS = 1_000_000  # ns
 @pytest.mark.parametrize(
     ('text', 'code', 'named'),
     [
-        ('cameras: {}', 'map-value', ['rate is None', 'from 1 to 1000']),
+        ('rate: 0', 'map-value', ['rate is 0', 'from 1 to 1000']),
         ('rate: 12.5', 'map-value', ['rate is 12.5']),
         ('rate: true', 'map-value', ['rate is True']),
         ('rate: 10\ncamera: {}', 'map-key', ["the map has 'camera'", 'rate, cameras, joints']),
@@ -53,11 +54,11 @@ def test_invalid_map_is_refused_with_key_and_value(
 def test_nearest_map_above_a_bag_is_used(tmp_path: Path) -> None:
     bag = tmp_path / 'lab/monday/bag'
     bag.mkdir(parents=True)
-    assert map_for(bag) is None
+    assert map_for(bag, 3) is None
     (tmp_path / 'lab/viva_map.yaml').write_text('rate: 5')
-    assert map_for(bag).rate == 5
+    assert map_for(bag, 3).rate == 5
     (tmp_path / 'lab/monday/viva_map.yaml').write_text('rate: 7')
-    assert map_for(bag).rate == 7
+    assert map_for(bag, 3).rate == 7
 
 
 MESSAGE = SimpleNamespace(

@@ -23,6 +23,7 @@ from viva_ros.data.recording import Recording, Track
 
 METADATA: Final = 'metadata.yaml'
 SQLITE: Final = '.db3'
+FOLDERS_UP: Final = 3  # above the bag, in which a map is searched
 
 
 def is_bag(path: Path) -> bool:
@@ -192,5 +193,5 @@ def _resolve(path: Path) -> EpisodeRef | None:
 
 FORMAT: Final = RecordingFormat(
     '*.mcap files or bags (*.db3, or a folder with metadata.yaml)',
-    _list_in, _resolve, lambda ref: read_bag(ref.path), has_map=True,
+    _list_in, _resolve, lambda ref: read_bag(ref.path), folders_up=FOLDERS_UP,
 )  # fmt: skip

@@ -1,79 +1,162 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Sources of outcomes for an import: an option, a CSV file, a topic, or the recording."""
+"""
+Sources of outcomes for an import.
+
+A person states outcomes by an option, in a CSV file or with ``viva label``. Recordings have them
+in a topic, a column, their path or their metadata. Statements of persons override recorded ones.
+Sources of one kind that contradict each other are refused.
+"""
 
 import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.conversion.raw_episode import RawEpisode
+from viva_ros.data.conversion.topic_map import NO_RULE, LabelRule
 from viva_ros.data.episode import Label
-from viva_ros.data.recording import Recording
+from viva_ros.data.outcome import (
+    agreed,
+    likely_columns,
+    outcome,
+    outcome_at,
+    outcome_of_frames,
+)
+from viva_ros.data.recording import COLUMNS, DOUBT, Recording, recording_name
 
-YES: Final = ('true', '1', 'yes', 'success')
-NO: Final = ('false', '0', 'no', 'failure', 'fail')
-COLUMNS: Final = ('file', 'success', 'failure', 'task')
+TABLE_COLUMNS: Final = ('file', 'success', 'failure', 'task')
+REMEDY: Final = 'set --labels FILE.csv, or run "viva label"'
 
 
 @dataclass(frozen=True)
 class Outcomes:
     """
-    Sources of the labels of an import; the first that is set is used.
+    Sources of the labels of an import.
 
     :param success: of all episodes
     :param table: file to label, from a CSV file; empty for none
-    :param topic: of a std_msgs Bool or String; '' for none
+    :param rule: of the map, for recorded outcomes
     :param task: used if no other source has one
+    :param roots: folders in which recordings were searched; their paths count from there on
     """
 
     success: bool | None = None
-    table: dict[str, Label] = field(default_factory=dict)
-    topic: str = ''
+    table: Mapping[str, Label] = field(default_factory=dict)
+    rule: LabelRule = NO_RULE
     task: str = ''
+    roots: tuple[Path, ...] = ()
 
     def label(self, episode: RawEpisode, recording: Recording) -> Label:
         """
         Return the label of an episode.
 
-        :raises RecordingError: if no source has an outcome, or none has a task
+        :raises RecordingError: if sources contradict each other, or none has an outcome or a task
         """
-        found = self._find(episode, recording)
+        found = self._stated(episode) or self._recorded(episode, recording)
         task = found.task or episode.task or self.task
         if not task:
+            several = f' but {len(episode.tasks)} ({", ".join(episode.tasks)})'
             raise RecordingError(
                 'episode-task-missing',
-                'has no task: set --task, "task" in the map, or a column of the CSV file',
+                f'has no task{several if len(episode.tasks) > 1 else ""}: set --task, "task" in '
+                'the map, or a column of the CSV file',
             )
         return replace(found, task=task)
 
-    def _find(self, episode: RawEpisode, recording: Recording) -> Label:
-        if self.success is not None:
-            known = episode.label or Label('', self.success)
-            return known if known.success == self.success else Label(known.task, self.success)
-        if self.table:
-            return self._from_table(episode)
-        if self.topic:
-            return from_topic(recording, self.topic)
-        if episode.label is None:
+    def _stated(self, episode: RawEpisode) -> Label | None:
+        """Return the label that persons state; None without a statement."""
+        row = self._row(episode) if self.table else None
+        success, conflict = agreed({
+            '--success or --failure': self.success, 'labels.json': episode.annotated,
+            'the CSV file': row.success if row else None,
+        })  # fmt: skip
+        if conflict:
             raise RecordingError(
-                'outcome-missing',
-                'has no outcome: set --success, --failure, --labels FILE.csv or "label: {topic: '
-                '...}" in the map, or run "viva label"',
+                'outcome-contradiction', f'{conflict}: correct one of them, or leave it out'
             )
-        return episode.label
+        if success is None:
+            return None
+        known = episode.label
+        if known is None or known.success != success:
+            known = Label(known.task if known else '', success)
+        if row is None:
+            return known
+        return replace(known, task=row.task or known.task, failure=row.failure or known.failure)
 
-    def _from_table(self, episode: RawEpisode) -> Label:
-        source = episode.source
-        keys = (str(source), source.name, source.stem, episode.name)
-        for key in keys:
-            if key in self.table:
-                return self.table[key]
+    def _recorded(self, episode: RawEpisode, recording: Recording) -> Label:
+        doubt = str(recording.metadata.get(DOUBT, {}).get('text', ''))
+        if doubt and self.rule == NO_RULE:
+            raise RecordingError('outcome-doubtful', f'has no clear outcome ({doubt}): {REMEDY}')
+        stated = rule_label(recording, self.rule, place_of(recording.path, self.roots))
+        own = episode.label
+        _, conflict = agreed({
+            'the source in the map': stated.success if stated else None,
+            'its label': own.success if own else None,
+        })  # fmt: skip
+        if conflict:
+            raise RecordingError('outcome-doubtful', f'{conflict}: {REMEDY}')
+        if stated is None and own is None:
+            raise RecordingError('outcome-missing', _missing(recording))
+        if stated is None or own is None:
+            return stated or own or Label('', False)
+        return replace(own, failure=stated.failure or own.failure)
+
+    def _row(self, episode: RawEpisode) -> Label:
+        """Return the row of an episode: by its name, or by its path or the end of it."""
+        rows = [name for name in self.table if _names(name, episode.source, episode.name)]
+        if len(rows) == 1:
+            return self.table[rows[0]]
+        if rows:
+            raise RecordingError(
+                'table-rows-several',
+                f'is in the CSV file as {" and as ".join(rows)}: delete one of these lines',
+            )
         raise RecordingError(
             'table-row-missing',
-            f'is not in the CSV file, neither as {keys[1]} nor as {keys[3]}: add a line for it',
+            f'is not in the CSV file, neither as {episode.source.name} nor as {episode.name}: add '
+            'a line for it',
         )
+
+
+def _names(row: str, source: Path, episode: str = '') -> bool:
+    """Return whether a row of a table names a recording, or an episode of it."""
+    wanted = PurePosixPath(row).parts
+    for path in (source, source.with_name(recording_name(source))):
+        if wanted and path.absolute().parts[-len(wanted) :] == wanted:
+            return True
+    return row == episode
+
+
+def check_table(table: Mapping[str, Label], paths: Sequence[Path]) -> None:
+    """
+    Check that each row of a table names at most one recording.
+
+    :raises ConfigurationError: if one names several
+    """
+    for row in table:
+        named = [path for path in paths if _names(row, path)]
+        if len(named) > 1:
+            raise ConfigurationError(
+                'table-row-ambiguous',
+                f'{row!r} in the CSV file names {named[0]} and {named[1]}: put the folder before '
+                f'it, such as {"/".join(named[0].absolute().parts[-2:])}',
+            )
+
+
+def _missing(recording: Recording) -> str:
+    columns = recording.metadata.get(COLUMNS, {})
+    likely = likely_columns(columns)
+    named = f'name the column in the map, such as "label: {{column: {likely[0]}}}", ' if likely \
+        else ''  # fmt: skip
+    source = 'column: ...' if columns else 'topic: ...'
+    return (
+        f'has no outcome: {named}set --success, --failure, --labels FILE.csv or "label: '
+        f'{{{source}}}" in the map, or run "viva label"'
+    )
 
 
 def read_table(path: Path) -> dict[str, Label]:
@@ -90,11 +173,22 @@ def read_table(path: Path) -> dict[str, Label]:
                 raise ConfigurationError(
                     'table-columns',
                     f'{path} lacks column {", ".join(sorted(missing))}, must have '
-                    f'{", ".join(COLUMNS[:2])} and may have {", ".join(COLUMNS[2:])}',
+                    f'{", ".join(TABLE_COLUMNS[:2])} and may have {", ".join(TABLE_COLUMNS[2:])}',
                 )
-            return {row['file']: _row(path, reader.line_num, row) for row in reader}
+            lines: dict[str, list[int]] = defaultdict(list)
+            found = {}
+            for row in reader:
+                lines[row['file']].append(reader.line_num)
+                found[row['file']] = _row(path, reader.line_num, row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError('table-unreadable', f'{path} cannot be read ({error})') from error
+    for name, numbers in lines.items():
+        if len(numbers) > 1:
+            raise ConfigurationError(
+                'table-row-twice',
+                f'{path} has {name!r} in lines {", ".join(map(str, numbers))}: delete all but one',
+            )
+    return found
 
 
 def _row(path: Path, line: int, row: dict[str, Any]) -> Label:
@@ -102,50 +196,89 @@ def _row(path: Path, line: int, row: dict[str, Any]) -> Label:
     return Label(row.get('task') or '', success, row.get('failure') or None)
 
 
-def outcome(text: str | None) -> bool | None:
-    """Return the outcome of a word such as 'yes' or 'fail'; None for any other word."""
-    word = (text or '').strip().lower()
-    return True if word in YES else False if word in NO else None
+def place_of(path: Path, roots: Sequence[Path]) -> str:
+    """Return a path from the name of its root on; its last part if it is in none of them."""
+    path = path.absolute()
+    for root in roots:
+        above = root.absolute().parent
+        if path.is_relative_to(above):
+            return str(path.relative_to(above))
+    return path.name
 
 
-def outcome_at(where: str, text: str | None) -> bool:
+def rule_label(recording: Recording, rule: LabelRule, place: str) -> Label | None:
     """
-    Return the outcome of a word in a table.
+    Return the label by the rule of a map; None without a rule.
 
-    :param where: file and line, for the error text
-    :raises ConfigurationError: if the word has no outcome
+    :param place: path of the recording within its root
+    :raises RecordingError: if a source of the rule has no outcome, or two contradict each other
     """
-    found = outcome(text)
-    if found is None:
-        raise ConfigurationError(
-            'outcome-word',
-            f'{where}: success is {text!r}, must be one of {", ".join((*YES, *NO))}',
-        )
-    return found
+    found: dict[str, Label] = {}
+    if rule.topic:
+        found[f'topic {rule.topic}'] = _from_topic(recording, rule)
+    if rule.column:
+        found[f'column {rule.column}'] = Label('', _from_column(recording, rule))
+    if rule.path_success or rule.path_failure:
+        found['its path'] = Label('', _from_path(place, rule))
+    _, conflict = agreed({name: one.success for name, one in found.items()})
+    if conflict:
+        raise RecordingError('outcome-rule-conflict', f'{conflict}: {REMEDY}')
+    return next(iter(found.values()), None)
 
 
-def from_topic(recording: Recording, topic: str) -> Label:
-    """
-    Return the label from the last message of a topic: Bool, or String such as 'failure: slip'.
-
-    :raises RecordingError: if the topic has no such message
-    """
+def _from_topic(recording: Recording, rule: LabelRule) -> Label:
+    """Return the label from the last message of a topic: Bool, or String as 'failure: slip'."""
+    topic = rule.topic
     track = recording.tracks.get(topic) or recording.tracks.get(f'/{topic}')
     messages = [message for _, message in track.messages()] if track else []
     last = messages[-1] if messages else None
     if last is None or not hasattr(last, 'data'):
+        raise RecordingError('outcome-topic-empty', f'has no outcome on topic {topic}: {REMEDY}')
+    word, _, failure = last.data.partition(':') if isinstance(last.data, str) else (
+        last.data, '', ''
+    )  # fmt: skip
+    success = outcome(word, rule.words)
+    if success is None:
         raise RecordingError(
-            'outcome-topic-empty',
-            f'has no outcome on topic {topic}: set --labels FILE.csv, or run "viva label"',
+            'outcome-topic-word',
+            f'has {last.data!r} on topic {topic}, must begin with one of {rule.words.text}: '
+            f'{REMEDY}',
         )
-    if isinstance(last.data, str):
-        word, _, failure = last.data.partition(':')
-        success = outcome(word)
-        if success is None:
-            raise RecordingError(
-                'outcome-topic-word',
-                f'has {last.data!r} on topic {topic}, must begin with one of '
-                f'{", ".join((*YES, *NO))}',
-            )
-        return Label('', success, failure.strip() or None)
-    return Label('', bool(last.data))
+    return Label('', success, failure.strip() or None)
+
+
+def _from_column(recording: Recording, rule: LabelRule) -> bool:
+    """Return the outcome of a column of the episode, or of its frames."""
+    columns = recording.metadata.get(COLUMNS, {})
+    if rule.column not in columns:
+        raise RecordingError(
+            'outcome-column-missing',
+            f'has no column {rule.column}, it has {", ".join(columns) or "none"}: correct '
+            '"label" in the map',
+        )
+    value = columns[rule.column]
+    if isinstance(value, list) and len(value) != 1:
+        success, reason = outcome_of_frames(rule.column, value, rule.words, rule.frames)
+    else:
+        success = outcome(value, rule.words)
+        reason = f'it has {value!r}, must be one of {rule.words.text}'
+    if success is None:
+        raise RecordingError(
+            'outcome-column-word',
+            f'has no outcome in column {rule.column} ({reason}): set its words in the map '
+            f'("true", "false" in "label"), or {REMEDY}',
+        )
+    return success
+
+
+def _from_path(place: str, rule: LabelRule) -> bool:
+    """Return the outcome by the parts of a path that the map names."""
+    success = [part for part in rule.path_success if part in place]
+    failure = [part for part in rule.path_failure if part in place]
+    if bool(success) == bool(failure):
+        named = f'contains {", ".join(success + failure)}' if success else 'contains none of ' \
+            f'{", ".join((*rule.path_success, *rule.path_failure))}'  # fmt: skip
+        raise RecordingError(
+            'outcome-path', f'has no outcome by its path {place}, which {named}: {REMEDY}'
+        )
+    return bool(success)

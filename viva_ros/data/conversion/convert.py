@@ -19,21 +19,23 @@ from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
 from viva_ros.core.files import write_atomically
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
-from viva_ros.data.conversion.annotations import Outcomes
-from viva_ros.data.conversion.mapped_recording import join_joints
+from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
 from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
-from viva_ros.data.conversion.resample import Figures, grid, held, joints_at, measure
+from viva_ros.data.conversion.resample import Figures, grid, measure
 from viva_ros.data.conversion.topic_map import TopicMap
 from viva_ros.data.conversion.workspace import Staging, Unit
-from viva_ros.data.episode import Episode, Frames, Label, Mark, Stamps
+from viva_ros.data.episode import Episode, Frames, Label, Mark
+from viva_ros.data.formats import content_hash
+from viva_ros.data.joint_groups import held, joined, joints_at
 from viva_ros.data.lerobot import stats
 from viva_ros.data.lerobot.layout import ACTION, STATE, Shape
 from viva_ros.data.lerobot.video import encode
 from viva_ros.data.lerobot.writer import StagedEpisode, assemble
 from viva_ros.data.open import identity, open_unmapped, resolve
-from viva_ros.data.recording import Recording
+from viva_ros.data.recording import SOURCE, Recording, recording_name
+from viva_ros.data.stamps import Stamps
 
-FORMAT: Final = 2  # of a unit; units of another format are imported again
+FORMAT: Final = 3  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
 MAP_COPY: Final = 'viva/map.yaml'  # in the dataset
 
@@ -50,19 +52,22 @@ class ImportEmptyError(RecordingError):
         self.rows = rows
 
 
-def import_one(path: Path, topic_map: TopicMap, outcomes: Outcomes, staging: Staging) -> Unit:
+def import_one(
+    path: Path, name: str, topic_map: TopicMap, outcomes: Outcomes, staging: Staging
+) -> Unit:
     """
     Return the unit of a recording; import the recording unless its unit exists.
 
+    :param name: of its episode in the dataset
     :raises RecordingError: if the recording cannot be read, or the disk is full
     """
-    key = key_of(path, topic_map, outcomes)
+    key = key_of(path, name, topic_map, outcomes)
     unit = staging.find(key)
     if unit is not None:
         return unit
     try:
         with staging.begin(key) as folder:
-            staging.finish_unit(folder, _make(path, topic_map, outcomes, folder))
+            staging.finish_unit(folder, _make(path, name, topic_map, outcomes, folder))
     except OSError as error:  # PyAV's errors included
         raise RecordingError(
             'import-unwritable',
@@ -78,25 +83,56 @@ def import_one(path: Path, topic_map: TopicMap, outcomes: Outcomes, staging: Sta
     return made
 
 
-def key_of(path: Path, topic_map: TopicMap, outcomes: Outcomes) -> str:
-    """Return a hash that changes with the recording, the map and the labels."""
-    made_of = [FORMAT, identity(resolve(path)), topic_map.text, repr(outcomes)]
+def names_of(paths: Sequence[Path], roots: Sequence[Path]) -> dict[Path, str]:
+    """
+    Return the name of each recording: its path within its root, with the root if they collide.
+
+    :raises ConfigurationError: if two recordings have the same name
+    """
+    for with_root in (False, True):
+        names = {path: _name(path, roots, with_root) for path in paths}
+        if len(set(names.values())) == len(names):
+            return names
+    twice = next(n for n in names.values() if list(names.values()).count(n) > 1)
+    same = [str(path) for path, name in names.items() if name == twice]
+    raise ConfigurationError(
+        'recordings-same-name',
+        f'{" and ".join(same[:2])} would both be named {twice!r}: give their common folder',
+    )
+
+
+def _name(path: Path, roots: Sequence[Path], with_root: bool) -> str:
+    place = Path(place_of(path, roots)).with_name(recording_name(path))
+    parts = place.parts if with_root or len(place.parts) == 1 else place.parts[1:]
+    return '/'.join(parts)
+
+
+def key_of(path: Path, name: str, topic_map: TopicMap, outcomes: Outcomes) -> str:
+    """Return a hash that changes with the recording, its name, the map and the labels."""
+    definitions = topic_map.definitions
+    types = content_hash(definitions) if definitions and definitions.is_dir() else ''
+    made_of = [FORMAT, identity(resolve(path)), name, topic_map.text, types, repr(outcomes)]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
 
-def _make(path: Path, topic_map: TopicMap, outcomes: Outcomes, folder: Path) -> dict[str, Any]:
+def _make(
+    path: Path, name: str, topic_map: TopicMap, outcomes: Outcomes, folder: Path
+) -> dict[str, Any]:
     """Import all episodes of a recording; return the description of the unit."""
     try:
         recording = with_definitions(open_unmapped(path), topic_map.definitions)
         found = raw_episodes(recording, topic_map)
     except (RecordingError, ConfigurationError) as error:
-        refused = Figures(path.stem, str(path), readable=0.0, refused=(str(error),))
+        refused = Figures(name, str(path), readable=0.0).refuse(error.code, str(error))
         return {'figures': [asdict(refused)], 'episodes': []}
     if not found:
-        refused = Figures(path.stem, str(path), refused=('has no episode: leave it out',))
+        text = 'has no episode: leave it out'
+        refused = Figures(name, str(path)).refuse('episode-missing', text)
         return {'figures': [asdict(refused)], 'episodes': []}
     figures, episodes = [], []
     for number, raw in enumerate(found):
+        part = raw.name.removeprefix(recording.name)  # such as ':ID' in a live recording
+        raw = replace(raw, name=f'{name}{part}')
         own, episode = _import_episode(raw, recording, topic_map, outcomes, folder, number)
         figures.append(asdict(own))
         episodes += [episode] if episode else []
@@ -111,21 +147,43 @@ def _import_episode(
     folder: Path,
     number: int,
 ) -> tuple[Figures, dict[str, Any] | None]:
-    moments = grid(raw, topic_map.rate)
+    try:
+        rate = rate_of(recording, topic_map)
+    except ConfigurationError as error:
+        return Figures(raw.name, str(raw.source)).refuse(error.code, str(error)), None
+    moments = grid(raw, rate)
     figures = measure(raw, moments, topic_map.limits)
     try:
         label = outcomes.label(raw, recording)
         _check_names(raw)
     except RecordingError as error:
-        figures = replace(figures, refused=(*figures.refused, str(error)))
+        figures = figures.refuse(error.code, str(error))
     if figures.refused:
         return figures, None
     try:
-        return figures, _write(raw, topic_map.rate, moments, label, folder, number)
+        written = _write(raw, rate, moments, label, folder, number)
     except RecordingError as error:
         for leftover in folder.glob(f'{number}.*'):
             leftover.unlink()
-        return replace(figures, refused=(str(error),)), None
+        return figures.refuse(error.code, str(error)), None
+    return figures, {**written, 'robot': recording.metadata.get(SOURCE, {}).get('robot') or ''}
+
+
+def rate_of(recording: Recording, topic_map: TopicMap) -> int:
+    """
+    Return the rate of the map, or of the dataset if the map has none, Hz.
+
+    :raises ConfigurationError: if neither has a whole number
+    """
+    if topic_map.rate is not None:
+        return topic_map.rate
+    fps = recording.metadata.get(SOURCE, {}).get('fps')
+    if fps is None or float(fps) != int(fps):
+        known = f' and its own is {float(fps):g} Hz, no whole number' if fps else ''
+        raise ConfigurationError(
+            'rate-missing', f'has no rate for the dataset{known}: set --rate, or "rate" in the map'
+        )
+    return int(fps)
 
 
 def _check_names(raw: RawEpisode) -> None:
@@ -135,7 +193,8 @@ def _check_names(raw: RawEpisode) -> None:
         if twice:
             raise RecordingError(
                 'joint-twice',
-                f'has {kind} {", ".join(twice)} twice: set different names in the map',
+                f'has {kind} {", ".join(twice)} twice: set "prefix" or different "names" in the '
+                'map',
             )
     if not raw.cameras:
         raise RecordingError(
@@ -169,7 +228,7 @@ def _write(
 
 def _origins(raw: RawEpisode, label: Label) -> list[str]:
     """Return the content identities of an episode as it is read in place, the whole first."""
-    joints = join_joints(raw.joints)
+    joints = joined(raw.joints, raw.source)
     read = Episode(raw.name, raw.cameras, joints, raw.label or label, raw.origins)
     first = raw.origins[0] if raw.origins else read.identity
     return [first, *sorted(read.identities - {first})]
@@ -246,13 +305,18 @@ def import_all(
     :raises ImportEmptyError: if no episode could be imported
     :raises RecordingError: if the disk is full
     """
-    keys = [key_of(path, topic_map, outcomes) for path in paths]
+    paths = list({path.resolve(): path for path in paths}.values())
+    check_table(outcomes.table, paths)
+    names = names_of(paths, outcomes.roots)
+    keys = [key_of(path, names[path], topic_map, outcomes) for path in paths]
     made_of = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
     if out.exists():
         return _existing_report(out, made_of)
     staging = Staging(out)
     with staging.locked():
-        units = [import_one(path, topic_map, outcomes, staging) for path in track(paths)]
+        units = [
+            import_one(path, names[path], topic_map, outcomes, staging) for path in track(paths)
+        ]
         episodes, shape = matching_episodes(units)
         rows = [row for unit in units for row in unit.figures]
         if shape is None:
@@ -264,9 +328,9 @@ def import_all(
             )
         report = {
             'format': 'viva_ros import 1', 'made_of': made_of, 'command': command,
-            'rate': topic_map.rate, 'limits': asdict(topic_map.limits), 'episodes': rows,
+            'rate': shape.fps, 'limits': asdict(topic_map.limits), 'episodes': rows,
         }  # fmt: skip
-        _finish(staging, episodes, shape, topic_map, report)
+        _finish(staging, episodes, shape, _robot(units, topic_map), topic_map, report)
     return report
 
 
@@ -286,19 +350,26 @@ def matching_episodes(units: Sequence[Unit]) -> tuple[list[StagedEpisode], Shape
             difference = shape.difference(own)
             if difference:
                 row['refused'] = [f'has {difference}: import it into a dataset of its own']
+                row['codes'] = ['episode-shape']
             else:
                 found.append(staged_episode(unit, episode))
     return found, shape
 
 
+def _robot(units: Sequence[Unit], topic_map: TopicMap) -> str:
+    """Return the robot of the map, or that of all sources; '' if they differ."""
+    robots = {str(episode.get('robot', '')) for unit in units for episode in unit.episodes}
+    return topic_map.robot or (robots.pop() if len(robots) == 1 else '')
+
+
 def _finish(
-    staging: Staging, episodes: Sequence[StagedEpisode], shape: Shape, topic_map: TopicMap,
-    report: dict[str, Any],
+    staging: Staging, episodes: Sequence[StagedEpisode], shape: Shape, robot: str,
+    topic_map: TopicMap, report: dict[str, Any],
 ) -> None:  # fmt: skip
     """Assemble and rename the dataset."""
     try:
         staging.clear_dataset()
-        assemble(staging.dataset, episodes, shape, topic_map.robot)
+        assemble(staging.dataset, episodes, shape, robot)
         (staging.dataset / REPORT).parent.mkdir()
         write_atomically(staging.dataset / REPORT, json.dumps(report, indent=1))
         write_atomically(staging.dataset / MAP_COPY, topic_map.text)

@@ -3,8 +3,8 @@
 """
 Application of a topic map to a recording of another robot.
 
-Cameras get the topics of this package, and all joints are joined in one ``joint_states`` by name,
-so that readers of recordings do not depend on the robot. Images are unchanged.
+Cameras get the topics of this package, and all joint states are put in one ``joint_states``, each
+with its own stamp, so that readers of recordings do not depend on the robot. Images are unchanged.
 """
 
 from dataclasses import dataclass, replace
@@ -14,71 +14,125 @@ import numpy as np
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.reader import with_definitions
-from viva_ros.data.conversion.annotations import from_topic
-from viva_ros.data.conversion.raw_episode import camera_topics, mapped_episode
-from viva_ros.data.conversion.resample import held, joints_at
-from viva_ros.data.conversion.topic_map import TopicMap
-from viva_ros.data.episode import Joints
+from viva_ros.data.conversion.annotations import place_of, rule_label
+from viva_ros.data.conversion.raw_episode import (
+    RawEpisode,
+    camera_tracks,
+    joint_sources,
+    mapped_episode,
+    read_joints_of,
+    stamps_of,
+)
+from viva_ros.data.conversion.resample import measure
+from viva_ros.data.conversion.topic_map import HEADER, TopicMap
 from viva_ros.data.images import SUFFIXES
-from viva_ros.data.messages import to_time
-from viva_ros.data.recording import Recording, Track, joint_track
-from viva_ros.data.segmentation import LABEL, TASK
+from viva_ros.data.joint_groups import JointReading
+from viva_ros.data.messages import joint_state, serialise, to_time
+from viva_ros.data.outcome import agreed
+from viva_ros.data.recording import DOUBT, JOINT_STATE, Recording, Track
+from viva_ros.data.segmentation import LABEL, TASK, stored_label
+from viva_ros.data.stamps import Stamps
+
+JOINT_TOPIC = '/joint_states'
 
 
 def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
     """
     Return a recording with the cameras, joints and labels of a topic map.
 
+    Its ``faults`` are the reasons for which an import would refuse it.
+
     :raises RecordingError, ConfigurationError: if the recording lacks a topic or field
     """
-    if not (topic_map.cameras or topic_map.joints):
+    if not (topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER):
         return recording
     recording = with_definitions(recording, topic_map.definitions)
     episode = mapped_episode(recording, topic_map)
     tracks: dict[str, Track] = {}
-    for camera, track in camera_topics(recording, topic_map).items():
-        renamed = f'/{camera}{SUFFIXES[track.type_name]}'
-        if topic_map.stamp == 'received':
-            track = ReceivedTrack(renamed, track.type_name, track.times, track.data)
-        tracks[renamed] = replace(track, topic=renamed)
-    joints = join_joints(episode.joints)
-    tracks['/joint_states'] = joint_track(
-        '/joint_states', joints.stamps, joints.names, joints.positions
+    for camera, (track, source) in camera_tracks(recording, topic_map).items():
+        topic = f'/{camera}{SUFFIXES[track.type_name]}'
+        policy = source.stamp or topic_map.stamp
+        if policy != HEADER:
+            track = _restamped(track, stamps_of(recording, track, policy))
+        tracks[topic] = replace(track, topic=topic, options=source.options)
+    tracks[JOINT_TOPIC] = _joint_track([
+        reading for source in joint_sources(topic_map)
+        for reading in read_joints_of(recording, source, topic_map).readings
+    ])  # fmt: skip
+    own = {TASK: {'task': topic_map.task}} if topic_map.task else {}
+    metadata = {**own, **recording.metadata, **_label(recording, topic_map)}
+    faults = measure(episode, frame_times(episode), topic_map.limits).refused
+    return replace(
+        recording, tracks=tracks, metadata=metadata, notes=episode.notes, faults=tuple(faults)
     )
-    metadata: dict[str, Any] = {TASK: {'task': topic_map.task}, **recording.metadata}
-    if topic_map.label_topic:
-        label = from_topic(recording, topic_map.label_topic)
-        metadata[LABEL] = {
-            'task': topic_map.task, 'success': label.success, 'failure': label.failure
-        }  # fmt: skip
-    return replace(recording, tracks=tracks, metadata=metadata)
 
 
-def join_joints(groups: tuple[Joints, ...]) -> Joints:
-    """Join groups at the stamps of the first; the others hold their last message."""
-    if len(groups) == 1:
-        return groups[0]
-    stamps = groups[0].stamps
-    begun = np.all([held(group.stamps, stamps) >= 0 for group in groups], axis=0)
-    names = tuple(name for group in groups for name in group.names)
-    if not begun.any():
+def frame_times(episode: RawEpisode) -> Stamps:
+    """Return the stamps of the first camera for which all streams have a message, (N,), ns."""
+    streams = [one.stamps for one in episode.streams.values()]
+    if not episode.cameras or any(stamps.size == 0 for stamps in streams):
+        return np.empty(0, dtype=np.int64)
+    frames = next(iter(episode.cameras.values())).stamps
+    begin = max(int(stamps[0]) for stamps in streams)
+    end = min(int(stamps[-1]) for stamps in streams)
+    return frames[(frames >= begin) & (frames <= end)]
+
+
+def _label(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
+    """Return the metadata records of the outcome by the rule of a map."""
+    roots = [topic_map.folder] if topic_map.folder else []
+    found = rule_label(recording, topic_map.label, place_of(recording.path, roots))
+    if found is None:
+        return {}
+    own = stored_label(recording)
+    _, conflict = agreed({
+        'the source in the map': found.success, 'its label': own.success if own else None
+    })  # fmt: skip
+    if conflict:
         raise RecordingError(
-            'joints-disjoint',
-            f'joints {", ".join(names)} have no time in common: correct the topics in the map',
+            'label-conflict', f'{recording.path}: {conflict}: correct "label" in the map'
         )
-    return Joints(stamps[begun], names, joints_at(groups, stamps[begun]))
+    stored = dict(recording.metadata.get(LABEL, {}))
+    task = stored.get('task') or topic_map.task
+    label = {
+        **stored, 'task': task, 'success': found.success,
+        'failure': found.failure or stored.get('failure'),
+    }  # fmt: skip
+    return {LABEL: label, DOUBT: {}}
+
+
+def _joint_track(readings: list[JointReading]) -> Track:
+    """Return readings as joint states, in order of receipt."""
+    readings = sorted(readings, key=lambda one: one.received)
+    data = [
+        serialise(JOINT_STATE, joint_state(one.stamp, one.names, one.positions))
+        for one in readings
+    ]
+    return Track(JOINT_TOPIC, JOINT_STATE, [one.received for one in readings], data)
+
+
+def _restamped(track: Track, stamps: list[int]) -> Track:
+    if type(track) is not Track:  # of a dataset: its times are its stamps
+        return replace(track, times=stamps)
+    return RestampedTrack(track.topic, track.type_name, track.times, track.data, new=stamps)
 
 
 @dataclass(frozen=True)
-class ReceivedTrack(Track):
-    """A topic whose stamps are the receive times."""
+class RestampedTrack(Track):
+    """
+    A topic with other stamps than in its messages.
+
+    :param new: stamps, ns
+    """
+
+    new: tuple[int, ...] | list[int] = ()
 
     def messages(self) -> Any:
-        """Yield receive times, ns, and messages stamped with them."""
-        for time, message in super().messages():
-            message.header.stamp = to_time(time)
+        """Yield receive times, ns, and messages with the other stamps."""
+        for stamp, (time, message) in zip(self.new, super().messages(), strict=True):
+            message.header.stamp = to_time(stamp)
             yield time, message
 
     def stamps(self) -> list[int]:
         """Return the stamps, ns."""
-        return self.times
+        return list(self.new)

@@ -6,23 +6,39 @@ One episode as recorded, before resampling to one rate.
 A topic map defines its cameras and joints; without a map, the conventions of this package do.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.conversion.topic_map import JointSource, TopicMap, numbers
-from viva_ros.data.episode import Frames, Joints, Label, Stamps, judged, load, sidecar
+from viva_ros.core.observation import SECOND
+from viva_ros.data.conversion.topic_map import (
+    FRAME_INDEX,
+    HEADER,
+    RECEIVED,
+    CameraSource,
+    JointSource,
+    TopicMap,
+    numbers,
+)
+from viva_ros.data.episode import Frames, Joints, Label, judged
 from viva_ros.data.images import COMPRESSED, RAW
+from viva_ros.data.joint_groups import JointReadings, groups_of
 from viva_ros.data.messages import from_time
-from viva_ros.data.recording import JOINT_STATE, Recording, Track
-from viva_ros.data.segmentation import episodes_of, origins_of, stored_label, task_of
+from viva_ros.data.recording import JOINT_STATE, SOURCE, Recording, Track
+from viva_ros.data.segmentation import (
+    annotation_of,
+    episodes_of,
+    origins_of,
+    stored_label,
+    task_of,
+    tasks_of,
+)
+from viva_ros.data.stamps import ordered
 
-SOURCE: Final = 'viva_data_set'  # metadata record: feature of the dataset to its topic
 DATASET_ACTION: Final = '/action'
+NUMBERS: Final = 'std_msgs/msg/Float64MultiArray'  # type of a feature without element names
 
 
 @dataclass(frozen=True)
@@ -30,13 +46,17 @@ class RawEpisode:
     """
     One episode: streams, each with its own stamps.
 
-    :param joints: of each topic with joints
-    :param action: of each topic with actions
-    :param backwards: stream to the largest step back of its stamps, s
+    :param joints: in disjoint groups; those of a group always arrive together
+    :param action: likewise
+    :param annotated: as in ``Episode``
+    :param tasks: of an episode with several; empty otherwise
     :param losses: as in ``Recording``
     :param readable: share of the file, in [0, 1]
     :param whole: as in ``Recording``
     :param origins: as in ``Episode``
+    :param notes: as in ``Recording``
+    :param is_dataset: whether it is an episode of a dataset
+    :param known_units: joints whose units are those of ROS, rad or m
     """
 
     name: str
@@ -46,19 +66,23 @@ class RawEpisode:
     label: Label | None
     task: str = ''
     action: tuple[Joints, ...] = ()
-    backwards: Mapping[str, float] = field(default_factory=dict)
+    annotated: bool | None = None
+    tasks: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     readable: float = 1.0
     whole: bool = True
     origins: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_dataset: bool = False
+    known_units: frozenset[str] = frozenset()
 
     @property
-    def streams(self) -> dict[str, Stamps]:
-        """Stamps of each stream of the episode, ns."""
-        streams = {name: frames.stamps for name, frames in self.cameras.items()}
-        for group in (*self.joints, *self.action):
-            key = f'joints of {group.names[0]}' if group.names else 'joints'
-            streams[key] = group.stamps
+    def streams(self) -> dict[str, Frames | Joints]:
+        """Return each stream of the episode by its name in texts."""
+        streams: dict[str, Frames | Joints] = dict(self.cameras)
+        for kind, groups in (('joints', self.joints), ('action', self.action)):
+            for group in groups:
+                streams[f'{kind} of {group.names[0]}' if group.names else kind] = group
         return streams
 
 
@@ -68,16 +92,20 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
 
     :raises RecordingError, ConfigurationError: if a topic or field is missing
     """
-    if topic_map.cameras or topic_map.joints:
+    if topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER:
         return [mapped_episode(recording, topic_map)]
+    is_dataset = SOURCE in recording.metadata
     actions: tuple[Joints, ...] = ()
-    if DATASET_ACTION in recording.tracks and SOURCE in recording.metadata:
-        actions = (_joints(recording, JointSource(DATASET_ACTION, '', {}), topic_map, {}),)
+    action = recording.tracks.get(DATASET_ACTION)
+    if is_dataset and action is not None and action.type_name == JOINT_STATE:
+        source = _Source(recording, JointSource(DATASET_ACTION), topic_map)
+        actions = groups_of(source.read().readings, source.where)
     return [
         RawEpisode(
-            one.name, recording.path, one.cameras, (one.joints,), one.label,
-            task_of(recording) or topic_map.task, actions, {}, recording.losses,
-            recording.readable, recording.whole, one.origins,
+            one.name, recording.path, one.cameras, one.groups or (one.joints,), one.label,
+            task_of(recording) or topic_map.task, actions, one.annotated, tasks_of(recording),
+            recording.losses, recording.readable, recording.whole, one.origins, recording.notes,
+            is_dataset, frozenset() if is_dataset else frozenset(one.joints.names),
         )
         for one in episodes_of(recording)
     ]  # fmt: skip
@@ -85,41 +113,221 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
 
 def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
     """Return the only episode of a recording of another robot."""
-    backwards: dict[str, float] = {}
-    cameras = {}
-    for name, track in camera_topics(recording, topic_map).items():
-        stamps, rows = _order(_stamps(track, topic_map.stamp), name, backwards)
-        cameras[name] = Frames(stamps, track.pictures(rows))
-    joints = topic_map.joints or (JointSource('/joint_states', '', {}),)
-    groups = [_joints(recording, source, topic_map, backwards) for source in joints]
-    actions = [_joints(recording, source, topic_map, backwards) for source in topic_map.action]
-    name, task = recording.path.stem, task_of(recording) or topic_map.task
-    annotation = load(sidecar(recording.path)).get(name)
-    label = judged(stored_label(recording), annotation, task)
+    cameras, notes = {}, list(recording.notes)
+    for name, (track, source) in camera_tracks(recording, topic_map).items():
+        order = ordered(stamps_of(recording, track, source.stamp or topic_map.stamp))
+        if not order.stamps.size and order.unstamped:
+            raise RecordingError('stamps-missing', unstamped_text(track.topic))
+        if order.unstamped:
+            notes.append(f'{order.unstamped} messages of {track.topic} have no stamp: left out')
+        own = replace(track, options=source.options)
+        cameras[name] = Frames(order.stamps, own.pictures(order.rows), order.backwards)
+    joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
+    actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
+    label, annotation = stored_label(recording), annotation_of(recording.path, recording.name)
+    task = task_of(recording) or topic_map.task
     return RawEpisode(
-        name, recording.path, cameras, tuple(groups), label, task, tuple(actions), backwards,
+        recording.name, recording.path, cameras, joints, judged(label, annotation, task), task,
+        actions, annotation.success if annotation else None, tasks_of(recording),
         recording.losses, recording.readable, recording.whole, origins_of(recording),
+        (*notes, *remarks), SOURCE in recording.metadata, units,
     )  # fmt: skip
 
 
-def camera_topics(recording: Recording, topic_map: TopicMap) -> Mapping[str, Track]:
+def joint_sources(topic_map: TopicMap) -> tuple[JointSource, ...]:
+    """Return the sources of joints in a map; joint_states if it names none."""
+    return topic_map.joints or (JointSource('/joint_states'),)
+
+
+def _all_groups(
+    recording: Recording, sources: tuple[JointSource, ...], topic_map: TopicMap
+) -> tuple[tuple[Joints, ...], frozenset[str], list[str]]:
+    """Return the groups of all sources, the joints with known units, and notes."""
+    groups: list[Joints] = []
+    units: set[str] = set()
+    notes: list[str] = []
+    for row in sources:
+        source = _Source(recording, row, topic_map)
+        own = groups_of(source.read().readings, source.where)
+        groups += own
+        notes += source.notes
+        if source.has_known_units:
+            units |= {name for group in own for name in group.names}
+    return tuple(groups), frozenset(units), notes
+
+
+def read_joints_of(
+    recording: Recording, source: JointSource, topic_map: TopicMap
+) -> JointReadings:
     """
-    Return the topic of each camera of a map.
+    Return the readings of one source in the order of the recording.
+
+    :raises RecordingError, ConfigurationError: if the topic, a joint or a stamp is missing
+    """
+    return _Source(recording, source, topic_map).read()
+
+
+class _Source:
+    """Reads the joints of one source of a map."""
+
+    def __init__(self, recording: Recording, source: JointSource, topic_map: TopicMap) -> None:
+        self._recording, self._source = recording, source
+        self._track = find_track(recording, source.topic, 'joints')
+        self._policy = source.stamp or topic_map.stamp
+        self._by_name = self._track.type_name == JOINT_STATE and not source.path
+        self.where = f'{recording.path}: {source.topic}'
+        self.notes: list[str] = []
+
+    @property
+    def has_known_units(self) -> bool:
+        """Whether the units of the joints are those of ROS."""
+        return self._track.type_name == JOINT_STATE and SOURCE not in self._recording.metadata
+
+    def read(self) -> JointReadings:
+        """Return the readings; messages without a stamp are left out."""
+        by_name = self._source.names if self._by_name else {}
+        found = JointReadings(self.where, by_name, self._source.prefix)
+        stamps = self._stamps()
+        count = unstamped = positions = 0
+        for row, (time, message) in enumerate(self._track.messages()):
+            count += 1
+            stamp = stamps[row] if stamps is not None else self._header_stamp(message)
+            time = stamp if self._policy == FRAME_INDEX else time
+            if stamp <= 0:
+                unstamped += 1
+            elif self._by_name:
+                positions = max(positions, len(message.position))
+                found.add(time, stamp, message.name, message.position)
+            else:
+                names = list(self._source.names.values())
+                row = self._by_place(message)
+                found.add(time, stamp, names, row)
+        self._check(found, count, unstamped, positions)
+        if unstamped:
+            text = f'{unstamped} messages of {self._source.topic} have no stamp: left out'
+            self.notes.append(text)
+        self.notes += found.notes
+        return found
+
+    def _check(self, found: JointReadings, count: int, unstamped: int, positions: int) -> None:
+        source = self._source
+        if count == unstamped:
+            if unstamped:
+                raise RecordingError('stamps-missing', unstamped_text(source.topic))
+            raise RecordingError(
+                'topic-empty',
+                f'{self._recording.path} has no messages on {source.topic}: leave it out',
+            )
+        missing = [name for name in source.names if name not in found.seen] if self._by_name \
+            else []  # fmt: skip
+        if not found.seen and not found.readings and positions:
+            raise RecordingError(
+                'joint-names-missing',
+                f'{self.where} has {positions} positions without joint names: name them by their '
+                f'place in the map, "field: position[0:{positions}]" with {positions} names',
+            )
+        if missing or not found.readings:
+            raise RecordingError(
+                'joint-missing',
+                f'{self.where} lacks joint {", ".join(missing) or "positions"}, it has '
+                f'{", ".join(found.seen) or "none"}: correct the names in the map',
+            )
+
+    def _stamps(self) -> list[int] | None:
+        """Return the stamps of the messages; None if each has them in its header."""
+        if self._policy == RECEIVED:
+            return list(self._track.times)
+        if self._policy == FRAME_INDEX:
+            return index_stamps(self._recording, self._track)
+        return None
+
+    def _header_stamp(self, message: Any) -> int:
+        if not hasattr(message, 'header'):
+            raise ConfigurationError(
+                'header-missing',
+                f'{self._source.topic} of {self._track.type_name} has no header, so no stamp: set '
+                '"stamp: received" for this topic in the map',
+            )
+        return from_time(message.header.stamp)
+
+    def _by_place(self, message: Any) -> Any:
+        source, kind = self._source, self._track.type_name
+        if not source.path and kind != NUMBERS:
+            raise ConfigurationError(
+                'joint-field-unset',
+                f'{self.where} is a {kind}, no JointState: set its "field" in the map',
+            )
+        row = numbers(message, source.path or 'data')
+        if row.size not in (0, len(source.names)):
+            named = f'{len(source.names)} names ({", ".join(source.names.values())})' \
+                if source.names else f'no names: set "names" to a list of {row.size}'  # fmt: skip
+            raise ConfigurationError(
+                'joint-field-size',
+                f'field {source.path or "data"!r} of {self.where} has {row.size} numbers, the map '
+                f'has {named}',
+            )
+        return row
+
+
+def unstamped_text(topic: str) -> str:
+    """Return the text on a topic whose messages all lack a stamp."""
+    return (
+        f'{topic} has messages without a stamp only: set "stamp: received" for this topic in the '
+        'map, or set the stamp in its driver'
+    )
+
+
+def stamps_of(recording: Recording, track: Track, policy: str) -> list[int]:
+    """
+    Return the stamps of the messages of a topic with a header, in the order of the recording, ns.
+
+    :param policy: as in ``TopicMap.stamp``
+    """
+    if policy == RECEIVED:
+        return list(track.times)
+    if policy == FRAME_INDEX:
+        return index_stamps(recording, track)
+    return track.stamps()
+
+
+def index_stamps(recording: Recording, track: Track) -> list[int]:
+    """
+    Return the stamps of the rows of a dataset by their index and its rate, ns.
+
+    :raises ConfigurationError: if the recording is no episode of a dataset
+    """
+    source = recording.metadata.get(SOURCE)
+    if source is None:
+        raise ConfigurationError(
+            'stamp-policy',
+            f'{recording.path} is no dataset: stamp must be {HEADER} or {RECEIVED} in its map',
+        )
+    start, fps = int(source['start']), float(source['fps'])
+    return [start + round(row * SECOND / fps) for row in range(len(track.times))]
+
+
+def camera_tracks(
+    recording: Recording, topic_map: TopicMap
+) -> Mapping[str, tuple[Track, CameraSource]]:
+    """
+    Return the topic of each camera of a map, with its description.
 
     :raises RecordingError, ConfigurationError: if a topic is missing, or has no images
     """
     if not topic_map.cameras:
-        return recording.cameras
+        return {
+            name: (track, CameraSource(track.topic)) for name, track in recording.cameras.items()
+        }
     found = {}
-    for name, topic in topic_map.cameras.items():
-        track = find_track(recording, topic, f'cameras.{name}')
+    for name, source in topic_map.cameras.items():
+        track = find_track(recording, source.topic, f'cameras.{name}')
         if track.type_name not in (COMPRESSED, RAW):
             raise ConfigurationError(
                 'camera-type',
-                f'{recording.path}: camera {name} is {topic} of {track.type_name}, must be '
+                f'{recording.path}: camera {name} is {source.topic} of {track.type_name}, must be '
                 f'{RAW} or {COMPRESSED}',
             )
-        found[name] = track
+        found[name] = track, source
     return found
 
 
@@ -140,99 +348,3 @@ def find_track(recording: Recording, topic: str, key: str) -> Track:
             f'{", ".join(sorted(features or recording.tracks))}: correct the map, or leave it out',
         )
     return track
-
-
-def _stamps(track: Track, source: str) -> list[int]:
-    if source == 'received':
-        return list(track.times)
-    stamps = track.stamps()
-    if any(stamp <= 0 for stamp in stamps):
-        raise RecordingError(
-            'stamp-missing',
-            f'{track.topic} has messages without a stamp: set "stamp: received" in the map, or '
-            'set the stamp in its driver',
-        )
-    return stamps
-
-
-def _order(
-    recorded: Sequence[int], name: str, backwards: dict[str, float]
-) -> tuple[Stamps, list[int]]:
-    """Return ascending stamps, each once, and their rows; set the largest step back."""
-    raw = np.asarray(recorded, dtype=np.int64)
-    if raw.size:
-        back = float((np.maximum.accumulate(raw) - raw).max()) * 1e-9
-        backwards[name] = max(back, backwards.get(name, 0.0))
-    stamps, rows = np.unique(raw, return_index=True)
-    return stamps, rows.tolist()
-
-
-def _joints(
-    recording: Recording, source: JointSource, topic_map: TopicMap, backwards: dict[str, float]
-) -> Joints:
-    track = find_track(recording, source.topic, 'joints')
-    names, stamps, rows = tuple(source.names.values()), [], []
-    for time, message in track.messages():
-        if track.type_name == JOINT_STATE and not source.path:
-            names, row = _by_name(recording.path, source, message, names)
-        else:
-            row = _by_place(recording.path, source, message, track.type_name)
-        rows.append(row)
-        stamps.append(_stamp(time, message, topic_map.stamp, track))
-    if not rows:
-        raise RecordingError(
-            'topic-empty', f'{recording.path} has no messages on {source.topic}: leave it out'
-        )
-    ordered, kept = _order(stamps, f'joints of {names[0]}', backwards)
-    return Joints(ordered, names, np.array([rows[i] for i in kept], dtype=np.float64))
-
-
-def _stamp(time: int, message: Any, source: str, track: Track) -> int:
-    if source == 'received':
-        return time
-    if not hasattr(message, 'header'):
-        raise ConfigurationError(
-            'header-missing',
-            f'{track.topic} of {track.type_name} has no header, so no stamp: set "stamp: '
-            'received" in the map',
-        )
-    stamp = from_time(message.header.stamp)
-    if stamp <= 0:
-        raise RecordingError(
-            'stamp-missing',
-            f'{track.topic} has messages without a stamp: set "stamp: received" in the map',
-        )
-    return stamp
-
-
-def _by_name(
-    path: Path, source: JointSource, message: Any, names: tuple[str, ...]
-) -> tuple[tuple[str, ...], list[float]]:
-    """Return positions of a JointState by name; without names, those of the first message."""
-    positions = dict(zip(message.name, message.position.tolist(), strict=False))
-    recorded = tuple(source.names) or names or tuple(message.name)
-    missing = [name for name in recorded if name not in positions]
-    if missing or not recorded:
-        raise RecordingError(
-            'joint-missing',
-            f'{path}: {source.topic} lacks joint {", ".join(missing) or "names"}, it has '
-            f'{", ".join(positions)}: correct the names in the map',
-        )
-    renamed = tuple(source.names.values()) or recorded
-    return renamed, [positions[name] for name in recorded]
-
-
-def _by_place(path: Path, source: JointSource, message: Any, type_name: str) -> list[float]:
-    if not source.path:
-        raise ConfigurationError(
-            'joint-field-unset',
-            f'{path}: {source.topic} is a {type_name}, no JointState: set its "field" in the map',
-        )
-    row = numbers(message, source.path)
-    if row.size != len(source.names):
-        raise ConfigurationError(
-            'joint-field-size',
-            f'{path}: field {source.path!r} of {source.topic} has {row.size} numbers, the map '
-            f'has {len(source.names)} names ({", ".join(source.names.values())})',
-        )
-    return [float(number) for number in row]

@@ -8,16 +8,18 @@ live robot. Joints are not interpolated, because angles may wrap. Gaps are not f
 whose figures exceed the limits is refused.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
-from viva_ros.core.observation import SECOND, Array
+from viva_ros.core.observation import SECOND
 from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.conversion.topic_map import ImportLimits
-from viva_ros.data.episode import Joints, Stamps
+from viva_ros.data.episode import Frames, Joints
+from viva_ros.data.joint_groups import held, speed_faults
+from viva_ros.data.stamps import Stamps, period_of, step_back_text
 
 PHASES: Final = 8  # candidate starts of the grid per period
 
@@ -50,7 +52,9 @@ class Figures:
     :param duration: from the first frame to the last, s
     :param skew: largest difference between the stamps of one frame, s
     :param not_finite: joint to the number of positions that are not finite
+    :param notes: on what was left out
     :param refused: reasons; empty for an episode within the limits
+    :param codes: of the reasons
     """
 
     name: str
@@ -63,7 +67,13 @@ class Figures:
     streams: Mapping[str, StreamFigures] = field(default_factory=dict)
     not_finite: Mapping[str, int] = field(default_factory=dict)
     losses: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+
+    def refuse(self, code: str, text: str) -> 'Figures':
+        """Return the figures with another reason."""
+        return replace(self, refused=(*self.refused, text), codes=(*self.codes, code))
 
 
 def grid(episode: RawEpisode, rate: int) -> Stamps:
@@ -76,7 +86,7 @@ def grid(episode: RawEpisode, rate: int) -> Stamps:
 
     :param rate: Hz
     """
-    streams = episode.streams
+    streams = {name: one.stamps for name, one in episode.streams.items()}
     if not streams or any(stamps.size == 0 for stamps in streams.values()):
         return np.empty(0, dtype=np.int64)
     begin = max(int(stamps[0]) for stamps in streams.values())
@@ -98,40 +108,30 @@ def repeats(stamps: Stamps, at: Stamps) -> int:
     return int((np.diff(held(stamps, at)) == 0).sum())
 
 
-def held(stamps: Stamps, at: Stamps) -> Stamps:
-    """Return the index of the newest stamp that is not later than each grid time, (N,)."""
-    return np.searchsorted(stamps, at, side='right').astype(np.int64) - 1
-
-
-def joints_at(groups: Sequence[Joints], at: Stamps) -> Array:
-    """Return the positions of all groups at each grid time, (N, J), rad or m."""
-    return np.concatenate([g.positions[held(g.stamps, at)] for g in groups], axis=1)
-
-
 def measure(episode: RawEpisode, at: Stamps, limits: ImportLimits) -> Figures:
     """Return the figures of an episode, with the reasons to refuse it."""
     streams = episode.streams
-    known = {name: stamps for name, stamps in streams.items() if stamps.size}
-    first = min((int(stamps[0]) for stamps in known.values()), default=0)
-    last = max((int(stamps[-1]) for stamps in known.values()), default=0)
-    figures = {
-        name: _stream(stamps, first, last, at, episode.backwards.get(name, 0.0))
-        for name, stamps in streams.items()
-    }
+    known = [one.stamps for one in streams.values() if one.stamps.size]
+    first = min((int(stamps[0]) for stamps in known), default=0)
+    last = max((int(stamps[-1]) for stamps in known), default=0)
+    figures = {name: _stream(one, first, last, at) for name, one in streams.items()}
     start = int(at[0]) if at.size else 0
     duration = float(at[-1] - at[0]) * 1e-9 if at.size else 0.0
     skew, not_finite = _skew(streams, at), _not_finite(episode)
-    reasons = [
-        *_stream_refusals(episode, figures, limits),
-        *_frame_refusals(at, skew, not_finite, limits),
-    ]  # fmt: skip
-    return Figures(
+    measured = Figures(
         episode.name, str(episode.source), start, len(at), round(duration, 6), round(skew, 6),
-        episode.readable, figures, not_finite, episode.losses, tuple(reasons),
+        episode.readable, figures, not_finite, episode.losses, episode.notes,
     )  # fmt: skip
+    for code, text in (
+        *_stream_refusals(episode, figures, limits), *_joint_refusals(episode, limits),
+        *_frame_refusals(at, skew, not_finite, limits),
+    ):  # fmt: skip
+        measured = measured.refuse(code, text)
+    return measured
 
 
-def _stream(stamps: Stamps, first: int, last: int, at: Stamps, backwards: float) -> StreamFigures:
+def _stream(stream: Frames | Joints, first: int, last: int, at: Stamps) -> StreamFigures:
+    stamps, backwards = stream.stamps, stream.backwards
     if not stamps.size:
         return StreamFigures(0, 0.0, (last - first) * 1e-9, 0.0, 0.0)
     edges = np.concatenate([[first], stamps, [last]])
@@ -143,10 +143,10 @@ def _stream(stamps: Stamps, first: int, last: int, at: Stamps, backwards: float)
     )  # fmt: skip
 
 
-def _skew(streams: Mapping[str, Stamps], at: Stamps) -> float:
+def _skew(streams: Mapping[str, Frames | Joints], at: Stamps) -> float:
     if not at.size:
         return 0.0
-    used = np.stack([stamps[held(stamps, at)] for stamps in streams.values()])
+    used = np.stack([one.stamps[held(one.stamps, at)] for one in streams.values()])
     return float((used.max(axis=0) - used.min(axis=0)).max()) * 1e-9
 
 
@@ -160,44 +160,57 @@ def _not_finite(episode: RawEpisode) -> dict[str, int]:
 
 def _stream_refusals(
     episode: RawEpisode, figures: Mapping[str, StreamFigures], limits: ImportLimits
-) -> list[str]:
+) -> list[tuple[str, str]]:
     reasons = []
     for name, one in figures.items():
         if not one.messages:
-            reasons.append(f'{name} has no messages: leave it out of the map, or record it')
+            text = f'{name} has no messages: leave it out of the map, or record it'
+            reasons.append(('stream-empty', text))
         elif one.gap > limits.max_gap:
-            reasons.append(
+            reasons.append((
+                'stream-silent',
                 f'{name} is silent for {one.gap:.3f} s, at most {limits.max_gap:g} s is allowed '
-                '(max_gap)'
-            )
-        if one.backwards > limits.max_gap:
-            reasons.append(
-                f'stamps of {name} go back by {one.backwards:.3f} s: the clock was set, or two '
-                'robots share the topic'
-            )
+                '(max_gap)',
+            ))  # fmt: skip
+        back = step_back_text(
+            name, one.backwards, period_of(episode.streams[name].stamps), episode.is_dataset
+        )
+        if back:
+            reasons.append(('stream-stamps-back', back))
     incomplete = limits.min_readable == 1.0 and not episode.whole
     if episode.readable < limits.min_readable or incomplete:
-        reasons.append(
+        reasons.append((
+            'recording-incomplete',
             f'{episode.readable:.1%} of the file can be read ({"; ".join(episode.losses)}), must '
-            f'be at least {limits.min_readable:.1%} (min_readable): the outcome may be missing'
-        )
+            f'be at least {limits.min_readable:.1%} (min_readable): the outcome may be missing',
+        ))  # fmt: skip
     return reasons
+
+
+def _joint_refusals(episode: RawEpisode, limits: ImportLimits) -> list[tuple[str, str]]:
+    """Return the joints that move faster than they can."""
+    by_joint = dict(limits.joint_speeds)
+    if limits.max_joint_speed is not None:
+        names = [name for group in episode.joints for name in group.names]
+        by_joint = dict.fromkeys(names, limits.max_joint_speed) | by_joint
+    found = speed_faults(episode.joints, by_joint, episode.known_units)
+    return [('joint-speed', text) for text in found]
 
 
 def _frame_refusals(
     at: Stamps, skew: float, not_finite: Mapping[str, int], limits: ImportLimits
-) -> list[str]:
+) -> list[tuple[str, str]]:
     reasons = []
     if len(at) < 2:
-        reasons.append(
-            f'has {len(at)} frames for which all streams have a message, must be at least 2'
-        )
+        text = f'has {len(at)} frames for which all streams have a message, must be at least 2'
+        reasons.append(('frames-few', text))
     if skew > limits.max_skew:
-        reasons.append(
+        reasons.append((
+            'frame-skew',
             f'inputs of one frame are {skew:.3f} s apart, at most {limits.max_skew:g} s is '
-            'allowed (max_skew): is a stream slower than the rate in the map?'
-        )
+            'allowed (max_skew): is a stream slower than the rate in the map?',
+        ))  # fmt: skip
     if not_finite:
         counts = ', '.join(f'{name} {count} times' for name, count in not_finite.items())
-        reasons.append(f'positions are not finite: {counts}')
+        reasons.append(('joint-not-finite', f'positions are not finite: {counts}'))
     return reasons

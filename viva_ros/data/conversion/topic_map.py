@@ -8,9 +8,10 @@ the folder of the bag or in one above. Cameras and joints that the map omits are
 conventions of this package.
 """
 
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -20,26 +21,70 @@ import yaml
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import Array
+from viva_ros.data.outcome import FRAMES, OutcomeWords, outcome_word
+from viva_ros.engine.image_decoding import ImageOptions
 
 NAME: Final = 'viva_map.yaml'
 HIGHEST_RATE: Final = 1000  # Hz
-STAMPS: Final = ('header', 'received')
-FOLDERS_UP: Final = 3  # above the bag, in which a map is searched
+HEADER, RECEIVED, FRAME_INDEX = 'header', 'received', 'frame_index'
+STAMPS: Final = (HEADER, RECEIVED, FRAME_INDEX)
+
+
+@dataclass(frozen=True)
+class CameraSource:
+    """
+    A camera.
+
+    :param topic: or feature of a dataset
+    :param options: overrides of the description in its messages
+    :param stamp: as in ``TopicMap``; '' for that of the map
+    """
+
+    topic: str
+    options: ImageOptions = field(default_factory=ImageOptions)
+    stamp: str = ''
 
 
 @dataclass(frozen=True)
 class JointSource:
     """
-    Joints of one topic.
+    Joints of one topic or feature.
 
     :param path: of the positions in the message, such as 'left.position[0:7]'; '' for a JointState
     :param names: recorded name to joint name; with a path, in the order of the numbers; empty for
-        all joints of a JointState, unchanged
+        all joints of a JointState
+    :param prefix: put before each name
+    :param stamp: as in ``TopicMap``; '' for that of the map
     """
 
     topic: str
-    path: str
-    names: Mapping[str, str]
+    path: str = ''
+    names: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ''
+    stamp: str = ''
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """
+    Sources of recorded outcomes; all that are set must agree.
+
+    :param topic: of a std_msgs Bool or String; '' for none
+    :param column: of the episodes or frames of a dataset; '' for none
+    :param frames: rule for a column of frames, one of ``outcome.FRAMES``
+    :param path_success: parts of the path of a success; empty for none
+    :param path_failure: parts of the path of a failure
+    """
+
+    topic: str = ''
+    column: str = ''
+    words: OutcomeWords = field(default_factory=OutcomeWords)
+    frames: str = FRAMES[0]
+    path_success: tuple[str, ...] = ()
+    path_failure: tuple[str, ...] = ()
+
+
+NO_RULE: Final = LabelRule()
 
 
 @dataclass(frozen=True)
@@ -51,11 +96,16 @@ class ImportLimits:
         stream to the last, s
     :param max_skew: between the stamps of one frame, s
     :param min_readable: share of the file, in [0, 1]; 1 requires its end too
+    :param max_joint_speed: of all joints, rad/s or m/s; None: a joint of a JointState must not
+        jump to and fro
+    :param joint_speeds: limits of single joints by name
     """
 
     max_gap: float = 0.5
     max_skew: float = 0.2
     min_readable: float = 1.0
+    max_joint_speed: float | None = None
+    joint_speeds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,34 +113,50 @@ class TopicMap:
     """
     A topic map, see ``docs/import.md``.
 
-    :param rate: of the written frames, Hz
-    :param cameras: name to topic, or to feature of a dataset; empty for all cameras found
+    :param rate: of the written frames, Hz; None for that of the dataset
+    :param cameras: by name; empty for all cameras found
     :param joints: in order; empty for joint_states
     :param action: in order; empty for none
-    :param label_topic: of a std_msgs Bool or String with the outcome; '' for none
     :param task: used if the recording has none
-    :param stamp: of messages, 'header' or 'received'
+    :param stamp: of messages, 'header' or 'received'; 'frame_index' for rows of a dataset, whose
+        times are then its frame index by its rate
     :param definitions: folder with PACKAGE/msg/TYPE.msg, for bags without type definitions
     :param text: content of the file
+    :param folder: of the file
     """
 
-    rate: int
-    cameras: Mapping[str, str]
-    joints: tuple[JointSource, ...]
-    action: tuple[JointSource, ...]
-    limits: ImportLimits
-    label_topic: str
-    task: str
-    robot: str
-    stamp: str
-    definitions: Path | None
-    text: str
+    rate: int | None = None
+    cameras: Mapping[str, CameraSource] = field(default_factory=dict)
+    joints: tuple[JointSource, ...] = ()
+    action: tuple[JointSource, ...] = ()
+    limits: ImportLimits = ImportLimits()
+    label: LabelRule = NO_RULE
+    task: str = ''
+    robot: str = ''
+    stamp: str = HEADER
+    definitions: Path | None = None
+    text: str = ''
+    folder: Path | None = None
 
 
+TOPICS: Final = ('topic', 'feature')  # a key of a source; a dataset has features
 KEYS: Final = (
     'rate', 'cameras', 'joints', 'action', 'limits', 'label', 'task', 'robot', 'stamp',
     'definitions',
 )  # fmt: skip
+
+
+class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
+    """Reads YAML; a key that is there twice in a mapping is an error."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f'{twice!r} is there twice', node.start_mark
+            )
+        return dict(super().construct_mapping(node, deep))
 
 
 def load_map(path: Path) -> TopicMap:
@@ -101,18 +167,24 @@ def load_map(path: Path) -> TopicMap:
     """
     try:
         text = path.read_text(encoding='utf-8')
-        content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = yaml.load(text, _UniqueKeys)
+    except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
         raise ConfigurationError(
             'map-unreadable', f'map {path} cannot be read ({error})'
         ) from error
     return _Parser(path).map(content, text)
 
 
-def map_for(recording: Path) -> TopicMap | None:
-    """Return the map in the folder of a bag or in one of those above; None without a map."""
+def map_for(recording: Path, folders_up: int | None) -> TopicMap | None:
+    """
+    Return the map in the folder of a recording or in one of those above; None without a map.
+
+    :param folders_up: number of folders above the recording; None if no map applies
+    """
+    if folders_up is None:
+        return None
     here = recording.resolve()
-    for folder in [here, *here.parents][: FOLDERS_UP + 1]:
+    for folder in [here, *here.parents][: folders_up + 1]:
         if (folder / NAME).is_file():
             return load_map(folder / NAME)
     return None
@@ -127,31 +199,44 @@ class _Parser:
     def map(self, content: Any, text: str) -> TopicMap:
         content = self._keys('the map', content, KEYS)
         rate = content.get('rate')
-        if not isinstance(rate, int) or isinstance(rate, bool) or not 1 <= rate <= HIGHEST_RATE:
+        whole = isinstance(rate, int) and not isinstance(rate, bool)
+        if rate is not None and not (whole and 1 <= rate <= HIGHEST_RATE):
             self._fail('rate', rate, f'a whole number of Hz from 1 to {HIGHEST_RATE}')
-        stamp = content.get('stamp', 'header')
-        if stamp not in STAMPS:
-            self._fail('stamp', stamp, ' or '.join(STAMPS))
-        label = self._keys('label', content.get('label') or {}, ('topic',))
         definitions = content.get('definitions')
         joints = self._joints('joints', content.get('joints'))
-        self._unique([name for source in joints for name in source.names.values()])
+        self._unique([name for one in joints for name in one.names.values()])
         return TopicMap(
             rate, self._cameras(content.get('cameras') or {}), joints,
             self._joints('action', content.get('action')), self._limits(content.get('limits')),
-            self._text('label.topic', label.get('topic', '')),
+            self._label(content.get('label') or {}),
             self._text('task', content.get('task', '')),
-            self._text('robot', content.get('robot', '')), stamp,
+            self._text('robot', content.get('robot', '')),
+            self._one_of('stamp', content.get('stamp', HEADER), STAMPS),
             None if definitions is None else self._path.parent / str(definitions), text,
+            self._path.absolute().parent,
         )  # fmt: skip
 
-    def _cameras(self, content: Any) -> dict[str, str]:
+    def _cameras(self, content: Any) -> dict[str, CameraSource]:
         cameras = self._keys('cameras', content, None)
-        for name, topic in cameras.items():
+        for name in cameras:
             if not str(name).isidentifier():
                 self._fail('camera', name, 'a name of letters, digits and _')
-            self._text(f'cameras.{name}', topic)
-        return {str(name): str(topic) for name, topic in cameras.items()}
+        return {str(n): self._camera(f'cameras.{n}', one) for n, one in cameras.items()}
+
+    def _camera(self, key: str, content: Any) -> CameraSource:
+        if isinstance(content, str):
+            return CameraSource(content)
+        row = self._keys(key, content, (*TOPICS, 'encoding', 'color_order', 'stamp'))
+        try:
+            options = ImageOptions(
+                self._text(f'{key}.encoding', row.get('encoding', '')),
+                self._text(f'{key}.color_order', row.get('color_order', '')),
+            )
+        except ValueError as error:
+            raise ConfigurationError(
+                'map-image-options', f'{self._path}: {key}: {error}'
+            ) from error
+        return CameraSource(self._topic(key, row), options, self._stamp(key, row))
 
     def _joints(self, key: str, content: Any) -> tuple[JointSource, ...]:
         if content is None:
@@ -160,7 +245,7 @@ class _Parser:
         return tuple(self._joint_source(f'{key}[{i}]', row) for i, row in enumerate(rows))
 
     def _joint_source(self, key: str, content: Any) -> JointSource:
-        row = self._keys(key, content, ('topic', 'field', 'names'))
+        row = self._keys(key, content, (*TOPICS, 'field', 'names', 'prefix', 'stamp'))
         names = row.get('names') or {}
         if isinstance(names, list):
             self._unique(names)
@@ -170,19 +255,74 @@ class _Parser:
         path = self._text(f'{key}.field', row.get('field', ''))
         if path and not names:
             self._fail(f'{key}.names', names, 'a list of names, one for each number of the field')
-        if not row.get('topic'):
-            self._fail(f'{key}.topic', row.get('topic'), 'the name of a topic')
-        renamed = {str(recorded): str(name) for recorded, name in names.items()}
-        return JointSource(str(row['topic']), path.removeprefix('msg.'), renamed)
+        prefix = self._text(f'{key}.prefix', row.get('prefix', ''))
+        renamed = {str(recorded): prefix + str(name) for recorded, name in names.items()}
+        return JointSource(
+            self._topic(key, row), path.removeprefix('msg.'), renamed, prefix,
+            self._stamp(key, row),
+        )  # fmt: skip
+
+    def _topic(self, key: str, row: Mapping[str, Any]) -> str:
+        found = [row[name] for name in TOPICS if row.get(name)]
+        if len(found) != 1:
+            self._fail(f'{key}.topic', row.get('topic'), 'the name of a topic (or a "feature")')
+        return str(found[0])
+
+    def _stamp(self, key: str, row: Mapping[str, Any]) -> str:
+        allowed = (HEADER, RECEIVED)
+        return self._one_of(f'{key}.stamp', row['stamp'], allowed) if 'stamp' in row else ''
 
     def _limits(self, content: Any) -> ImportLimits:
-        allowed = [field.name for field in fields(ImportLimits)]
+        allowed = ('max_gap', 'max_skew', 'min_readable', 'max_joint_speed')
         limits = self._keys('limits', content or {}, allowed)
+        speeds = limits.pop('max_joint_speed', None)
         for name, number in limits.items():
-            most = 1.0 if name == 'min_readable' else float('inf')
-            if not isinstance(number, int | float) or not 0.0 <= number <= most:
-                self._fail(f'limits.{name}', number, f'a number from 0 to {most:g}')
-        return ImportLimits(**{name: float(number) for name, number in limits.items()})
+            self._number(f'limits.{name}', number, 1.0 if name == 'min_readable' else math.inf)
+        if not isinstance(speeds, Mapping):
+            speeds = {} if speeds is None else {'default': speeds}
+        for name, number in speeds.items():
+            self._number(f'limits.max_joint_speed.{name}', number, math.inf)
+        by_joint = {str(n): float(x) for n, x in speeds.items() if n != 'default'}
+        return ImportLimits(
+            **{name: float(number) for name, number in limits.items()},
+            max_joint_speed=float(speeds['default']) if 'default' in speeds else None,
+            joint_speeds=by_joint,
+        )
+
+    def _number(self, key: str, number: Any, most: float) -> None:
+        real = isinstance(number, int | float) and not isinstance(number, bool)
+        if not real or not 0.0 <= number <= most:
+            self._fail(key, number, f'a number from 0 to {most:g}')
+
+    def _label(self, content: Any) -> LabelRule:
+        allowed = ('topic', 'column', 'true', 'false', 'frames', 'path_contains')
+        # YAML reads the unquoted keys true and false as booleans.
+        if isinstance(content, Mapping):
+            content = {str(k).lower() if isinstance(k, bool) else k: v for k, v in content.items()}
+        row = self._keys('label', content, allowed)
+        parts = self._keys(
+            'label.path_contains', row.get('path_contains') or {}, ('success', 'failure')
+        )
+        if parts and not (parts.get('success') and parts.get('failure')):
+            self._fail('label.path_contains', parts, 'with a text for success and for failure')
+        words = {key: tuple(word for one in _list(row[key]) for word in _words(one))
+                 for key in ('true', 'false') if key in row}  # fmt: skip
+        try:
+            known = OutcomeWords(**words)
+        except ValueError as error:
+            raise ConfigurationError('map-words', f'{self._path}: label: {error}') from error
+        return LabelRule(
+            self._text('label.topic', row.get('topic', '')),
+            self._text('label.column', row.get('column', '')), known,
+            self._one_of('label.frames', row.get('frames', FRAMES[0]), FRAMES),
+            tuple(map(str, _list(parts.get('success', ())))),
+            tuple(map(str, _list(parts.get('failure', ())))),
+        )  # fmt: skip
+
+    def _one_of(self, key: str, value: Any, allowed: Sequence[str]) -> str:
+        if value not in allowed:
+            self._fail(key, value, ' or '.join(allowed))
+        return str(value)
 
     def _unique(self, names: list[Any]) -> None:
         twice = sorted({str(name) for name in names if names.count(name) > 1})
@@ -210,6 +350,17 @@ class _Parser:
         raise ConfigurationError(
             'map-value', f'{self._path}: {key} is {value!r}, must be {allowed}'
         )
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Return the words of an outcome; YAML reads the words yes and no as booleans."""
+    if isinstance(value, bool):
+        return ('true', 'yes', 'on') if value else ('false', 'no', 'off')
+    return (outcome_word(value),)
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 STEP: Final = re.compile(r'(?:^|\.)([A-Za-z_]\w*)|\[(-?\d*)(:?)(-?\d*)\]')
