@@ -1,0 +1,224 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Joints of other robots: several topics and publishers, without names, stamps or positions."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.foreign_bags import EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
+from support.lerobot_datasets import number_of
+
+from viva_ros.cli.main import main
+from viva_ros.data.conversion.annotations import Outcomes
+from viva_ros.data.conversion.convert import ImportEmptyError, import_all
+from viva_ros.data.conversion.topic_map import load_map
+from viva_ros.data.episode import Episode
+from viva_ros.data.joint_groups import held
+from viva_ros.data.open import open_recording
+from viva_ros.data.segmentation import episodes_of
+
+pytestmark = pytest.mark.fast
+
+CAMERAS = 'rate: 10\ntask: fold\ncameras: {top: /top/image/compressed}\n'
+ONE = f'{CAMERAS}joints: [{{topic: /joint_states}}]\n'
+SUCCESS = Outcomes(success=True)
+
+
+def imported(tmp_path: Path, bag: BagOfMessages, text: str) -> Episode:
+    path = bag.write(tmp_path / 'bag')
+    (tmp_path / 'map.yaml').write_text(text)
+    import_all([path], load_map(tmp_path / 'map.yaml'), SUCCESS, tmp_path / 'set')
+    return episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0]
+
+
+def refusal(tmp_path: Path, bag: BagOfMessages, text: str) -> str:
+    with pytest.raises(ImportEmptyError) as caught:
+        imported(tmp_path, bag, text)
+    return '; '.join(reason for row in caught.value.rows for reason in row['refused'])
+
+
+def in_place(tmp_path: Path, bag: BagOfMessages, text: str) -> Episode:
+    path = bag.write(tmp_path / 'bag')
+    (tmp_path / 'viva_map.yaml').write_text(text)
+    return episodes_of(open_recording(path))[0]
+
+
+def check_two_arms(episode: Episode) -> None:
+    """Check that each frame has the joints of the step that its picture shows."""
+    steps = [number_of(image) for image in episode.cameras['top'].images]
+    assert len(steps) > 15
+    columns = [episode.joints.names.index(name) for name in (*LEFT, *RIGHT)]
+    rows = held(episode.joints.stamps, episode.cameras['top'].stamps)
+    steps, rows = np.array(steps)[rows >= 0], rows[rows >= 0]
+    found = episode.joints.positions[rows][:, columns]
+    assert np.abs(found[:, 0] - steps / 1000.0).max() < 0.0055  # 5 steps of the grid
+    assert np.abs(found[:, 2] - found[:, 0] - 1.0).max() < 0.0015
+
+
+def test_arms_on_one_topic_are_merged_by_name(tmp_path: Path) -> None:
+    episode = imported(tmp_path, two_arms(), ONE)
+    check_two_arms(episode)
+    assert set(episode.joints.names) == {*LEFT, *RIGHT}
+
+
+def test_arms_in_place_keep_their_own_stamps(tmp_path: Path) -> None:
+    episode = in_place(tmp_path, two_arms(), ONE)
+    check_two_arms(episode)
+    stamps = {group.names: int(group.stamps[0]) - EPOCH for group in episode.groups}
+    assert stamps == {LEFT: MS, RIGHT: 8 * MS}
+    assert episode.faults == ()
+
+
+def test_equal_names_on_two_topics_get_prefixes(tmp_path: Path) -> None:
+    bag = two_arms('/left/joints', '/right/joints', names=(('a', 'b'), ('a', 'b')))
+    both = f'{CAMERAS}joints:\n - {{topic: /left/joints}}\n - {{topic: /right/joints}}\n'
+    assert 'has joint a, b twice: set "prefix"' in refusal(tmp_path, bag, both)
+    text = both.replace('left/joints', 'left/joints, prefix: left_').replace(
+        'right/joints', 'right/joints, prefix: right_'
+    )
+    (tmp_path / 'map.yaml').write_text(text)
+    path, out = tmp_path / 'bag', tmp_path / 'named'
+    import_all([path], load_map(tmp_path / 'map.yaml'), SUCCESS, out)
+    check_two_arms(episodes_of(open_recording(out / 'episode_000000'))[0])
+
+
+@pytest.mark.parametrize('wrong', [(0.0, 0.0), (1.0, 0.5)])
+def test_second_publisher_of_all_joints_is_refused(tmp_path: Path, wrong: Any) -> None:
+    bag = two_arms(steps=())
+    for k in range(100):
+        bag.joints('/joint_states', 20 * MS * k + MS, LEFT, [0.3 + k / 1000.0, 0.9])
+        if k % 7 == 3:
+            bag.joints('/joint_states', 20 * MS * k + 4 * MS, LEFT[::-1], wrong)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k)
+    assert 'do two publishers share the topic?' in refusal(tmp_path, bag, ONE)
+
+
+def test_two_positions_of_a_joint_at_one_stamp_are_refused(tmp_path: Path) -> None:
+    bag = two_arms()
+    bag.joints('/joint_states', 20 * MS * 50 + MS, (*LEFT, 'x'), [0.9, 0.9, 0.0])
+    reason = refusal(tmp_path, bag, ONE)
+    assert 'left_a is 0.050 and 0.900 at stamp' in reason and 'two publishers' in reason
+
+
+def test_joint_twice_in_a_message_is_refused_with_fields(tmp_path: Path) -> None:
+    bag = two_arms(steps=())
+    for k in range(50):
+        values = [k / 1000.0, k / 1000.0, 1.0 + k / 1000.0, 1.0 + k / 1000.0]
+        bag.joints('/joint_states', 20 * MS * k + MS, ['a', 'b', 'a', 'b'], values)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k)
+    assert 'has joint a, b twice' in refusal(tmp_path, bag, ONE)
+    remedy = (
+        f'{CAMERAS}joints:\n - {{topic: /joint_states, field: "position[0:2]", names: [l1, l2]}}\n'
+        ' - {topic: /joint_states, field: "position[2:4]", names: [r1, r2]}\n'
+    )
+    (tmp_path / 'map.yaml').write_text(remedy)
+    out = tmp_path / 'by_place'
+    import_all([tmp_path / 'bag'], load_map(tmp_path / 'map.yaml'), SUCCESS, out)
+    joints = episodes_of(open_recording(out / 'episode_000000'))[0].joints
+    assert joints.names == ('l1', 'l2', 'r1', 'r2')
+    np.testing.assert_allclose(joints.positions[:, 2] - joints.positions[:, 0], 1.0, atol=1e-6)
+
+
+def test_positions_without_names_are_named_by_place(tmp_path: Path) -> None:
+    bag = two_arms(names=((), ()))
+    reason = refusal(tmp_path, bag, ONE)
+    assert 'has 2 positions without joint names' in reason and 'field: position[0:2]' in reason
+
+
+def test_messages_without_positions_are_left_out(tmp_path: Path) -> None:
+    bag = two_arms()
+    for k in range(0, 100, 3):
+        bag.joints('/joint_states', 20 * MS * k + 5 * MS, (*LEFT, *RIGHT), [])
+        bag.joints('/joint_states', 20 * MS * k + 6 * MS, ['mimic'], [k])
+    names = ', '.join((*LEFT, *RIGHT))
+    episode = in_place(tmp_path, bag, ONE.replace('}]', f', names: [{names}]}}]'))
+    check_two_arms(episode)
+    notes = open_recording(tmp_path / 'bag').notes
+    assert any('34 messages' in note and '0 positions for 4 names' in note for note in notes)
+
+
+def test_topic_without_header_alone_uses_the_receive_time(tmp_path: Path) -> None:
+    bag = two_arms('/left/joints', '/none')
+    for k in range(0, 100):
+        bag.numbers('/hand', [k / 1000.0], 20 * MS * k + 3 * MS)
+    rows = f'{CAMERAS}joints:\n - {{topic: /left/joints}}\n'
+    hand = ' - {topic: /hand, field: data, names: [hand]'
+    assert 'set "stamp: received" for this topic' in refusal(tmp_path, bag, f'{rows}{hand}}}\n')
+    (tmp_path / 'map.yaml').write_text(f'{rows}{hand}, stamp: received}}\n')
+    import_all([tmp_path / 'bag'], load_map(tmp_path / 'map.yaml'), SUCCESS, tmp_path / 'both')
+    joints = episodes_of(open_recording(tmp_path / 'both/episode_000000'))[0].joints
+    np.testing.assert_allclose(joints.positions[:, 0], joints.positions[:, 2], atol=1e-6)
+
+
+def test_messages_before_the_clock_are_left_out_by_count(tmp_path: Path, capsys: Any) -> None:
+    bag = BagOfMessages()
+    for k in range(100):
+        known = k >= 10
+        bag.joints('/joint_states', (20 * MS * k + MS) * known, LEFT, [0.1] * 2, 20 * MS * k + MS)
+        if k % 5 == 0:
+            bag.image((20 * MS * k + 9 * MS) * known, k, 20 * MS * k + 9 * MS)
+    path = bag.write(tmp_path / 'bag')
+    (tmp_path / 'map.yaml').write_text(ONE)
+    command = ['import', str(path), '--map', str(tmp_path / 'map.yaml'), '--success']
+    assert main([*command, '--out', str(tmp_path / 'set')]) == 0
+    shown = capsys.readouterr().out
+    assert 'note: bag: 10 messages of /joint_states have no stamp: left out' in shown
+    assert 'note: bag: 2 messages of /top/image/compressed have no stamp: left out' in shown
+    images = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0].cameras['top'].images
+    assert number_of(images[0]) == 10
+
+
+def test_step_back_of_more_than_a_period_is_refused(tmp_path: Path) -> None:
+    bag = BagOfMessages()
+    for k in range(100):
+        back = 130 * MS if k >= 50 else 0
+        bag.joints('/joint_states', 20 * MS * k + MS - back + 5, LEFT, [0.1] * 2, 20 * MS * k)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k)
+    reason = refusal(tmp_path, bag, ONE)
+    assert 'stamps of joints of left_a go back by 0.110 s, at most one period (0.020 s)' in reason
+    (tmp_path / 'viva_map.yaml').write_text(ONE)
+    (fault,) = episodes_of(open_recording(tmp_path / 'bag'))[0].faults
+    assert 'go back by 0.110 s' in fault
+    (tmp_path / 'map.yaml').write_text(ONE.replace('states}', 'states, stamp: received}'))
+    out = tmp_path / 'received'
+    import_all([tmp_path / 'bag'], load_map(tmp_path / 'map.yaml'), SUCCESS, out)
+    assert len(episodes_of(open_recording(out / 'episode_000000'))[0].joints.stamps) > 15
+
+
+def test_neighbouring_messages_in_the_wrong_order_are_sorted(tmp_path: Path) -> None:
+    bag = BagOfMessages()
+    for k in range(100):
+        at = k ^ 1 if 40 <= k < 44 else k  # 41, 40, 43, 42
+        bag.joints('/joint_states', 20 * MS * at + MS, LEFT, [at / 100.0] * 2, 20 * MS * k)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k)
+    joints = in_place(tmp_path, bag, ONE).joints
+    assert joints.positions[:, 0].tolist() == [k / 100.0 for k in range(100)]
+
+
+def test_arm_that_dies_is_refused_and_a_fault_in_place(tmp_path: Path) -> None:
+    bag = two_arms('/left/joints', '/right/joints', steps=range(100))
+    longer = two_arms('/left/joints', '/none', steps=range(100, 150))
+    bag._messages += [message for message in longer._messages if message[2] != '/none']
+    text = f'{CAMERAS}joints:\n - {{topic: /left/joints}}\n - {{topic: /right/joints}}\n'
+    assert 'joints of right_a is silent for' in refusal(tmp_path, bag, text)
+    (tmp_path / 'viva_map.yaml').write_text(text)
+    episode = episodes_of(open_recording(tmp_path / 'bag'))[0]
+    assert any('joints of right_a is silent for' in fault for fault in episode.faults)
+
+
+@pytest.mark.parametrize(('limit', 'accepted'), [('{default: 0.04}', False), ('0.06', True),
+    ('{left_a: 0.04}', False), ('{hand: 0.04}', True)])  # fmt: skip
+def test_speed_limit_of_the_map_is_applied(tmp_path: Path, limit: str, accepted: bool) -> None:
+    text = f'{ONE}limits: {{max_joint_speed: {limit}}}\n'  # the arms move at 0.05 rad/s
+    if accepted:
+        check_two_arms(imported(tmp_path, two_arms(), text))
+    else:
+        assert 'at most 0.04 per s is allowed (max_joint_speed)' in refusal(
+            tmp_path, two_arms(), text
+        )
