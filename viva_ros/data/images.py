@@ -50,19 +50,27 @@ def _decode_png(data: NDArray[np.uint8]) -> Image:
 
 
 class Pictures(Sequence[Image]):
-    """The images of one topic; each is decoded on every access, as ``decode`` does."""
+    """
+    The images of one topic; each is read and decoded on every access, as ``decode`` does.
+
+    :param data: all messages of the topic, serialised
+    :param size: as in ``decode``
+    :param rows: of ``data``, in the order of the images; None for all
+    """
 
     def __init__(
-        self, type_name: str, data: Sequence[bytes], size: tuple[int, int] | None = None
-    ) -> None:
+        self, type_name: str, data: Sequence[bytes], size: tuple[int, int] | None = None,
+        rows: Sequence[int] | None = None,
+    ) -> None:  # fmt: skip
         self._type_name, self._data, self._size = type_name, data, size
+        self._rows = range(len(data)) if rows is None else rows
 
     def fitting(self, size: tuple[int, int]) -> 'Pictures':
         """Return the same images for a caller that resizes them to (height, width), px."""
-        return Pictures(self._type_name, self._data, size)
+        return Pictures(self._type_name, self._data, size, self._rows)
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._rows)
 
     @overload
     def __getitem__(self, index: int) -> Image: ...
@@ -72,5 +80,5 @@ class Pictures(Sequence[Image]):
 
     def __getitem__(self, index: int | slice) -> 'Image | Pictures':
         if isinstance(index, slice):
-            return Pictures(self._type_name, self._data[index], self._size)
-        return decode(deserialise(self._type_name, self._data[index]), self._size)
+            return Pictures(self._type_name, self._data, self._size, self._rows[index])
+        return decode(deserialise(self._type_name, self._data[self._rows[index]]), self._size)

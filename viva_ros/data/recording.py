@@ -44,8 +44,8 @@ class Track:
         return [stamp_of(head) for head in getattr(self.data, 'heads', self.data)]
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Return the images of some messages, decoded on access."""
-        return Pictures(self.type_name, [self.data[row] for row in rows])
+        """Return the images of some messages, read and decoded on access."""
+        return Pictures(self.type_name, self.data, rows=rows)
 
     def frames(self, begin: int, end: int) -> Frames:
         """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""

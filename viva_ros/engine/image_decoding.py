@@ -1,13 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Decode raw and JPEG images to RGB; JPEG at 1/2, 1/4 or 1/8 of its size where that suffices.
+"""Decode raw and JPEG images to RGB."""
 
-A JPEG holds frequencies of blocks of 8 x 8 pixels; a reduced image needs only the low ones. A
-truncated JPEG is refused, as the decoder would fill the rest with grey.
-"""
-
-import struct
 from typing import Final
 
 import cv2
@@ -16,6 +10,9 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
+from viva_ros.engine.jpeg import decode_jpeg
+
+__all__ = ['check_image', 'decode_image', 'decode_jpeg', 'to_rgb', 'view_image']
 
 # Encoding: (bytes per channel, channels, OpenCV conversion to RGB).
 _ENCODINGS: Final = {
@@ -95,78 +92,3 @@ def to_rgb(pixels: NDArray[np.uint8], encoding: str) -> Image:
     if conversion is None:
         return pixels
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)
-
-
-START: Final = b'\xff\xd8\xff'
-END: Final = b'\xff\xd9'
-FORMS: Final = {
-    8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2,
-    1: cv2.IMREAD_COLOR,
-}  # fmt: skip
-MIN_SIDE: Final = 64  # px, of the shorter side: for the checks of black and covered images
-NO_LENGTH: Final = {0x01, *range(0xD0, 0xD8)}  # markers without a length
-FRAMES: Final = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of segments with the size
-
-
-def decode_jpeg(
-    data: bytes | memoryview | NDArray[np.uint8], size: tuple[int, int] | None = None
-) -> Image:
-    """
-    Decode the data of a sensor_msgs/CompressedImage in JPEG.
-
-    :param size: (height, width) that it will be fitted into, px; None decodes the full size
-    :returns: (height, width, 3) RGB, at least as large as after fitting
-    :raises InputError: if it is not a JPEG, or is truncated or damaged
-    """
-    content = bytes(data)
-    if not content.startswith(START):
-        raise InputError(
-            'jpeg-format', f'compressed image begins with {content[:3].hex()!r}: it is not a JPEG'
-        )
-    if not content.rstrip(b'\x00').endswith(END):
-        raise InputError(
-            'jpeg-truncated', f'JPEG of {len(content)} bytes has no end marker: it is truncated'
-        )
-    form = FORMS[1 if size is None else reduction(sent_size(content), size)]
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), form)
-    except cv2.error as error:
-        raise InputError(
-            'jpeg-damaged', f'JPEG of {len(content)} bytes is damaged: {error}'
-        ) from error
-    if pixels is None:
-        raise InputError('jpeg-damaged', f'JPEG of {len(content)} bytes is damaged')
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def reduction(sent: tuple[int, int] | None, size: tuple[int, int]) -> int:
-    """
-    Return the factor by which a JPEG can be reduced: 1, 2, 4 or 8.
-
-    :param sent: its (height, width), px; None if unknown. Decoding may rotate the image, so both
-        orientations count
-    :param size: (height, width) that it will be fitted into, px
-    """
-    if sent is None:
-        return 1
-    upright = min(size[0] / sent[0], size[1] / sent[1])
-    turned = min(size[0] / sent[1], size[1] / sent[0])
-    needed = max(upright, turned, MIN_SIDE / min(sent))
-    return next((factor for factor in FORMS if factor * needed <= 1.0), 1)
-
-
-def sent_size(content: bytes) -> tuple[int, int] | None:
-    """Return (height, width) from the header of a JPEG, px; None if it has none."""
-    place = 2
-    while place + 9 <= len(content) and content[place] == 0xFF:
-        marker = content[place + 1]
-        if marker in FRAMES:
-            height, width = struct.unpack_from('>HH', content, place + 5)
-            return (height, width) if height and width else None
-        if marker == 0xFF:  # padding before a marker
-            place += 1
-        elif marker in NO_LENGTH:
-            place += 2
-        else:
-            place += 2 + int.from_bytes(content[place + 2 : place + 4])
-    return None
