@@ -16,7 +16,8 @@ from viva_ros.core.events import Event
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import SECOND, Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
-from viva_ros.engine.image_decoding import check_image, decode_jpeg, view_image
+from viva_ros.engine.image_decoding import decode_jpeg, view_image
+from viva_ros.engine.image_encodings import check_image
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes.image_bridge import View, takes, view_by
 

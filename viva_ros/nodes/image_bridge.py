@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from viva_ros.core.errors import InputError
-from viva_ros.engine.image_decoding import to_rgb, view_image
+from viva_ros.engine.image_decoding import view_image
+from viva_ros.engine.image_encodings import to_rgb
 
 CHANNELS: Final = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
 View = Callable[[Image], NDArray[np.uint8]]
