@@ -5,18 +5,12 @@
 from collections.abc import Sequence
 from typing import Any, Final, overload
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
 from viva_ros.data.messages import deserialise
-from viva_ros.engine.image_decoding import decode_image, decode_jpeg
+from viva_ros.engine.image_decoding import decode_compressed, decode_image
 
 COMPRESSED: Final = 'sensor_msgs/msg/CompressedImage'
 RAW: Final = 'sensor_msgs/msg/Image'
-PNG_START: Final = b'\x89PNG'
 SUFFIXES: Final = {COMPRESSED: '/image_raw/compressed', RAW: '/image_raw'}
 
 
@@ -26,27 +20,14 @@ def decode(message: Any, size: tuple[int, int] | None = None) -> Image:
 
     :param size: (height, width) to which the caller resizes it, px; None for full resolution
     :returns: (H, W, 3) RGB
-    :raises InputError: if the image is damaged or its encoding is unknown
+    :raises InputError: if the image is damaged or its encoding or format is not supported
     """
     if message.__msgtype__ == COMPRESSED:
-        if _is_png(message.data):
-            return _decode_png(message.data)
-        return decode_jpeg(message.data, size)
+        return decode_compressed(message.format, message.data, size)
     return decode_image(
         message.encoding, message.height, message.width, message.step, message.data,
         bool(message.is_bigendian),
     )  # fmt: skip
-
-
-def _is_png(data: NDArray[np.uint8]) -> bool:
-    return bytes(data[: len(PNG_START)]) == PNG_START
-
-
-def _decode_png(data: NDArray[np.uint8]) -> Image:
-    pixels = cv2.imdecode(np.asarray(data), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise InputError('png-damaged', f'PNG of {len(data)} bytes is damaged')
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 class Pictures(Sequence[Image]):

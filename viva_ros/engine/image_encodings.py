@@ -129,7 +129,7 @@ def check_image(encoding: str, height: int, width: int, step: int, size: int) ->
     :raises InputError: with the encoding, size or step that is invalid
     """
     layout = find_encoding(encoding)
-    _check_size(encoding, height, width)
+    check_size(encoding, height, width)
     row = width * layout.samples * layout.depth
     if step < row:
         raise InputError(
@@ -143,7 +143,12 @@ def check_image(encoding: str, height: int, width: int, step: int, size: int) ->
         )
 
 
-def _check_size(encoding: str, height: int, width: int) -> None:
+def check_size(encoding: str, height: int, width: int) -> None:
+    """
+    Check the size of an image, px.
+
+    :raises InputError: if its encoding cannot have that size
+    """
     kind = ENCODINGS[encoding].kind
     if height < 1 or width < 1:
         raise InputError(

@@ -48,6 +48,16 @@ def decode_jpeg(
     return np.asarray(cv2.cvtColor(_decode(content, form), cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+def decode_samples(data: bytes | memoryview | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """
+    Decode a JPEG at full size to the samples that it stores, not rotated.
+
+    :returns: (height, width) of a grey JPEG, else (height, width, 3) BGR
+    :raises InputError: as ``decode_jpeg``
+    """
+    return _decode(complete(data), cv2.IMREAD_UNCHANGED)
+
+
 def complete(data: bytes | memoryview | NDArray[np.uint8]) -> memoryview:
     """
     Return the first JPEG in some bytes, without what follows its end marker and without a copy.

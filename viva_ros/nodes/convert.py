@@ -16,7 +16,7 @@ from viva_ros.core.events import Event
 from viva_ros.core.inputs import Selection
 from viva_ros.core.observation import SECOND, Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
-from viva_ros.engine.image_decoding import decode_jpeg, view_image
+from viva_ros.engine.image_decoding import decode_compressed, view_image
 from viva_ros.engine.image_encodings import check_image
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes.image_bridge import View, takes, view_by
@@ -58,7 +58,7 @@ def decode(
     """
     data = image_bytes(message)
     if isinstance(message, CompressedImage):
-        return decode_jpeg(data, size)
+        return decode_compressed(message.format, data, size)
     layout = message.encoding, message.height, message.width, message.step
     if view is not None and takes(message):
         check_image(*layout, len(data))
