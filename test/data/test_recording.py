@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from viva_ros.data.messages import make, serialise, to_time
 from viva_ros.data.open import open_recording
 from viva_ros.data.recording import Recording, Track
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.engine.image_decoding import ImageOptions
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
 ANY = settings(
@@ -145,6 +147,7 @@ class Counted(Sequence[bytes]):
 
 
 def grey(level: int) -> bytes:
+    """Return an image that shows a level in all channels."""
     header = make('std_msgs/msg/Header', stamp=to_time(level), frame_id='')
     return serialise(
         'sensor_msgs/msg/Image',
@@ -165,3 +168,18 @@ def test_pictures_of_a_track_are_read_on_access_only() -> None:
     frames = track.frames(2, 5)
     data.read.clear()
     assert int(frames.images[0][0, 0, 0]) == 2 and data.read == [2]
+
+
+def test_options_of_a_track_are_used_for_its_pictures() -> None:
+    track = Track(
+        '/head/image_raw', 'sensor_msgs/msg/Image', [1], [grey(7)],
+        options=ImageOptions(encoding='8UC1', color_order='bgr'),
+    )  # fmt: skip
+    assert track.pictures([0])[0].tolist() == [[[7] * 3] * 2]
+    wide = replace(track, options=ImageOptions(encoding='mono16'))
+    with raises('image-step', 'mono16'):
+        wide.pictures([0])[0]
+    with raises('image-step', 'mono16'):
+        wide.pictures([0])[:1].fitting((1, 2))[0]
+    with raises('image-step', 'mono16'):
+        wide.frames(0, 9).images[0]

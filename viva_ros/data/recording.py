@@ -15,6 +15,7 @@ from viva_ros.core.observation import Array, Image
 from viva_ros.data.episode import Frames, Stamps
 from viva_ros.data.images import COMPRESSED, SUFFIXES, Pictures
 from viva_ros.data.messages import Definition, deserialise, joint_state, serialise, stamp_of
+from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 
 JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
 
@@ -26,6 +27,7 @@ class Track:
 
     :param times: of receipt, ns
     :param definition: of the type, as recorded; None for a type that needs none
+    :param options: overrides of what its image messages say
     """
 
     topic: str
@@ -33,6 +35,7 @@ class Track:
     times: list[int] = field(default_factory=list)
     data: Sequence[bytes] = field(default_factory=list)
     definition: Definition | None = None
+    options: ImageOptions = AS_DECLARED
 
     def messages(self) -> Iterator[tuple[int, Any]]:
         """Yield receive times and messages."""
@@ -45,7 +48,7 @@ class Track:
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
         """Return the images of some messages, read and decoded on access."""
-        return Pictures(self.type_name, self.data, rows=rows)
+        return Pictures(self.type_name, self.data, options=self.options, rows=rows)
 
     def frames(self, begin: int, end: int) -> Frames:
         """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""

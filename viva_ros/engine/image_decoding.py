@@ -8,7 +8,7 @@ compressed_image_transport, so that an image has the colours that RViz shows.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -20,6 +20,7 @@ from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
 from viva_ros.engine.image_encodings import (
     DEPTH_REMEDY,
+    ENCODINGS,
     check_image,
     check_size,
     exact_name,
@@ -33,6 +34,42 @@ from viva_ros.engine.jpeg import decode_jpeg, decode_samples
 Data = bytes | memoryview | NDArray[np.uint8]
 Size = tuple[int, int]
 
+JPEG: Final = 'jpeg'
+PNG: Final = 'png'
+COLOR_ORDERS: Final = ('rgb', 'bgr')
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """
+    Overrides of the description in image messages.
+
+    :param encoding: read instead of the field ``encoding`` of a raw image and of the whole field
+        ``format`` of a compressed one: an encoding, or 'jpeg' or 'png'; '' for what the message
+        says
+    :param color_order: 'rgb' or 'bgr': true order of the three colour channels, in the data of a
+        raw image that stores them (rgb8, bgra16, 8UC3 ...), else in the image that a decoder of
+        the codec or encoding makes (JPEG, PNG, Bayer, YUV): 'rgb' if an image viewer shows true
+        colours, 'bgr' if it shows red and blue exchanged; '' for what the message says. Grey
+        images have no order
+    :raises ValueError: with the allowed values
+    """
+
+    encoding: str = ''
+    color_order: str = ''
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name, value, allowed in (
+            ('encoding', self.encoding, (*ENCODINGS, JPEG, PNG)),
+            ('color_order', self.color_order, COLOR_ORDERS),
+        ):
+            if value and value not in allowed:
+                raise ValueError(f"{name} is {value!r}, must be '' or one of {', '.join(allowed)}")
+
+
+AS_DECLARED: Final = ImageOptions()
+
 
 @dataclass(frozen=True)
 class CompressedFormat:
@@ -42,16 +79,16 @@ class CompressedFormat:
     :param codec: in lower case, such as 'jpeg'; '' if it is not named
     :param mosaic: Bayer encoding of a grey file that holds a mosaic; '' for other files
     :param color_order: of the file: 'bgr' if red and blue are exchanged in it
+    :param wide_grey: whether one channel of 16 bits is known to be grey, not depth
     """
 
     text: str
     codec: str
     mosaic: str = ''
     color_order: str = 'rgb'
+    wide_grey: bool = False
 
 
-JPEG: Final = 'jpeg'
-PNG: Final = 'png'
 PNG_START: Final = b'\x89PNG'
 ALIASES: Final = {'jpg': JPEG, 'jpe': JPEG, 'mjpeg': JPEG, 'mjpg': JPEG}
 #: Codecs that are not decoded, and their names in texts.
@@ -70,15 +107,17 @@ SIGNATURES: Final = (
 
 
 def decode_image(
-    encoding: str, height: int, width: int, step: int, data: Data, is_bigendian: bool = False
-) -> Image:
+    encoding: str, height: int, width: int, step: int, data: Data, is_bigendian: bool = False,
+    options: ImageOptions = AS_DECLARED,
+) -> Image:  # fmt: skip
     """Decode the fields of a sensor_msgs/Image as ``view_image``, into an array of its own."""
-    return np.array(view_image(encoding, height, width, step, data, is_bigendian))
+    return np.array(view_image(encoding, height, width, step, data, is_bigendian, options))
 
 
 def view_image(
-    encoding: str, height: int, width: int, step: int, data: Data, is_bigendian: bool = False
-) -> Image:
+    encoding: str, height: int, width: int, step: int, data: Data, is_bigendian: bool = False,
+    options: ImageOptions = AS_DECLARED,
+) -> Image:  # fmt: skip
     """
     Decode the fields of a sensor_msgs/Image; RGB data are not copied.
 
@@ -87,11 +126,27 @@ def view_image(
     :returns: (height, width, 3) RGB uint8; the upper 8 of 16 bits
     :raises InputError: with the encoding, size or step that is invalid
     """
+    encoding, is_exchanged = _stored(options.encoding or encoding, options.color_order)
     check_image(encoding, height, width, step, len(data))
-    return read_image(encoding, height, width, step, data, is_bigendian)
+    image = read_image(encoding, height, width, step, data, is_bigendian)
+    return to_rgb(image, 'bgr8') if is_exchanged else image
 
 
-def decode_compressed(format_text: str, data: Data, size: Size | None = None) -> Image:
+def _stored(encoding: str, order: str) -> tuple[str, bool]:
+    """Return the encoding in a colour order, and whether red and blue are exchanged after it."""
+    if not order:
+        return encoding, False
+    layout = find_encoding(encoding)
+    if layout.kind != 'channels':
+        return encoding, order == 'bgr'
+    if layout.samples == 1:
+        return encoding, False
+    return f'{order}{"a" if layout.samples == 4 else ""}{8 * layout.depth}', False
+
+
+def decode_compressed(
+    format_text: str, data: Data, size: Size | None = None, options: ImageOptions = AS_DECLARED
+) -> Image:
     """
     Decode the fields of a sensor_msgs/CompressedImage.
 
@@ -99,7 +154,9 @@ def decode_compressed(format_text: str, data: Data, size: Size | None = None) ->
     :returns: (height, width, 3) RGB, at least as large as after fitting
     :raises InputError: if it is depth, not a JPEG or PNG, not what the format says, or damaged
     """
-    described = parse_format(format_text)
+    described = parse_format(options.encoding or format_text)
+    if options.encoding == 'mono16':
+        described = replace(described, wide_grey=True)
     if not len(data):
         raise InputError(
             'compressed-empty',
@@ -108,7 +165,8 @@ def decode_compressed(format_text: str, data: Data, size: Size | None = None) ->
         )
     decode = DECODERS[_codec_of(described, data)]
     image = decode(described, data, size)
-    return to_rgb(image, 'bgr8') if described.color_order == 'bgr' else image
+    order = options.color_order or described.color_order
+    return to_rgb(image, 'bgr8') if order == 'bgr' else image
 
 
 @lru_cache(maxsize=64)
@@ -159,12 +217,15 @@ def _codec_of(described: CompressedFormat, data: Data) -> str:
             'or PNG: set the publisher to one of them, or choose another topic of that camera',
         )
     if codec in DECODERS:
-        raise _contradiction(described, found)
+        raise InputError(
+            'compressed-contradiction',
+            f'format is {described.text!r}, but the data are '
+            f'{UNSUPPORTED.get(found, found.upper())}: {_format_remedy(found)}',
+        )
     if codec:
         raise InputError(
             'compressed-format',
-            f'format is {described.text!r}, must name JPEG or PNG: correct the publisher, or set '
-            '"encoding: jpeg" or "encoding: png" for this camera in the map',
+            f'format is {described.text!r}, must name JPEG or PNG: {_format_remedy(found)}',
         )
     raise InputError(
         'compressed-data',
@@ -173,19 +234,16 @@ def _codec_of(described: CompressedFormat, data: Data) -> str:
     )
 
 
-def _contradiction(described: CompressedFormat, found: str) -> InputError:
-    name = UNSUPPORTED.get(found, found.upper())
-    remedy = f'set "encoding: {found}" for this camera in the map'
-    return InputError(
-        'compressed-contradiction',
-        f'format is {described.text!r}, but the data are {name}: correct the publisher, or '
-        f'{remedy if found in DECODERS else "choose another topic of that camera"}',
-    )
+def _format_remedy(found: str) -> str:
+    """Return the remedy for a wrong format, by the codec of the data."""
+    if found in DECODERS:
+        return f'correct the publisher, or set "encoding: {found}" for this camera in the map'
+    return 'set the publisher to one of them, or choose another topic of that camera'
 
 
 def _from_jpeg(described: CompressedFormat, data: Data, size: Size | None) -> Image:
     if described.mosaic:
-        return _demosaic(decode_samples(data), described)
+        return _demosaic(decode_samples(data), described, JPEG)
     return decode_jpeg(data, size)
 
 
@@ -201,11 +259,13 @@ def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Ima
             'png-format', f'compressed image begins with {header[:4].hex()!r}: it is not a PNG'
         )
     is_wide = len(header) == PNG_HEADER and header[24] == 16
-    if is_wide and header[25] in PNG_GREY and not described.mosaic:
+    is_known = described.mosaic or described.wide_grey
+    if is_wide and header[25] in PNG_GREY and not is_known:
         raise InputError(
             'png-depth',
             f'PNG has one channel of 16 bits (format {described.text!r}), which is depth: '
-            f'{DEPTH_REMEDY}',
+            f'{DEPTH_REMEDY}; or, if it is grey, set "encoding: mono16" for this camera in the '
+            'map',
         )
     form = cv2.IMREAD_UNCHANGED if is_wide or described.mosaic else cv2.IMREAD_COLOR
     try:
@@ -217,19 +277,22 @@ def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Ima
             'png-damaged',
             f'PNG of {len(data)} bytes is damaged or truncated: check the network and the driver',
         )
-    samples = np.asarray(pixels >> 8 if pixels.dtype == np.uint16 else pixels, dtype=np.uint8)
+    if is_wide:
+        pixels = np.asarray(pixels, dtype=np.uint16) >> 8
+    samples = np.asarray(pixels, dtype=np.uint8)
     if described.mosaic:
-        return _demosaic(samples, described)
-    return to_rgb(samples, 'bgra8' if samples.shape[2] == 4 else 'bgr8')
+        return _demosaic(samples, described, PNG)
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    return to_rgb(samples, {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}[channels])
 
 
-def _demosaic(samples: NDArray[np.uint8], described: CompressedFormat) -> Image:
+def _demosaic(samples: NDArray[np.uint8], described: CompressedFormat, codec: str) -> Image:
     """Convert a grey file that the format describes as a mosaic."""
     if samples.ndim != 2:
         raise InputError(
             'compressed-mosaic',
             f'format is {described.text!r}, a mosaic in grey, but the data have colours: correct '
-            'the publisher, or set "encoding: jpeg" or "encoding: png" for this camera in the map',
+            f'the publisher, or set "encoding: {codec}" for this camera in the map',
         )
     check_size(described.mosaic, *samples.shape)
     return to_rgb(samples, described.mosaic)

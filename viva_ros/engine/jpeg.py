@@ -64,7 +64,7 @@ def complete(data: bytes | memoryview | NDArray[np.uint8]) -> memoryview:
 
     :raises InputError: if it is not a JPEG, or has no end marker
     """
-    content = memoryview(data)
+    content = np.frombuffer(data, dtype=np.uint8).data
     begin = bytes(content[:3])
     if begin != START:
         raise InputError(
