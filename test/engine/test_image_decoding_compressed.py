@@ -167,7 +167,7 @@ REFUSED = {
     'unnamed webp': ('', WEBP, 'compressed-codec', ('WebP', PUBLISHER)),
     'unnamed h264': ('rgb8', PACKET, 'compressed-codec', ('H.264', PUBLISHER)),
     'unknown': ('xyz', PNG, 'compressed-format', ("'xyz'", '"encoding: png"')),
-    'unknown with unknown data': ('xyz', b'ab', 'compressed-format', ("'xyz'", PUBLISHER)),
+    'unknown with unknown data': ('xyz', b'ab', 'compressed-format', ("'xyz'", 'another topic')),
     'unknown data': ('', b'abcdef', 'compressed-data', ("'61626364'", "''", PUBLISHER)),
     'png is jpeg': (
         'png', JPEG, 'compressed-contradiction', ("'png'", 'JPEG', '"encoding: jpeg"')

@@ -238,7 +238,7 @@ def _format_remedy(found: str) -> str:
     """Return the remedy for a wrong format, by the codec of the data."""
     if found in DECODERS:
         return f'correct the publisher, or set "encoding: {found}" for this camera in the map'
-    return 'set the publisher to one of them, or choose another topic of that camera'
+    return 'set the publisher to JPEG or PNG, or choose another topic of that camera'
 
 
 def _from_jpeg(described: CompressedFormat, data: Data, size: Size | None) -> Image:
