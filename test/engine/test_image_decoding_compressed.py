@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The field format of compressed images, by the rules of compressed_image_transport."""
 
+import io
 import zlib
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from support.colour_chart import chart, inner, mosaic
 from support.errors import raises
 
@@ -21,10 +23,13 @@ PATTERNS = ('rggb', 'bggr', 'gbrg', 'grbg')
 
 
 def saved(image: np.ndarray, suffix: str = '.jpg') -> bytes:
-    """Return an RGB or grey image as a file; OpenCV takes the first channel for blue."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
+    """Return an RGB or grey image as a file that viewers show with its colours."""
+    if suffix == '.jpg':
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, 'JPEG', quality=95, subsampling=0)
+        return file.getvalue()
     bgr = np.ascontiguousarray(image[..., ::-1]) if image.ndim == 3 else image
-    return cv2.imencode(suffix, bgr, options if suffix == '.jpg' else [])[1].tobytes()
+    return cv2.imencode(suffix, bgr)[1].tobytes()
 
 
 def error_of(image: np.ndarray, expected: np.ndarray) -> float:
@@ -56,7 +61,7 @@ def test_file_with_true_colours_is_decoded(text: str) -> None:
 
 @pytest.mark.parametrize('text', EXCHANGED)
 def test_file_with_exchanged_colours_is_decoded(text: str) -> None:
-    file = chart()[..., ::-1]  # as image_transport saves RGB as if it was BGR
+    file = np.ascontiguousarray(chart()[..., ::-1])  # image_transport saves RGB as if it was BGR
     assert error_of(decode_compressed(text, saved(file)), chart()) <= JPEG_ERROR
     np.testing.assert_array_equal(decode_compressed(as_png(text), saved(file, '.png')), chart())
 
