@@ -1,17 +1,22 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.errors import raises
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.writer import RecordingWriter
+from viva_ros.data.messages import make, serialise, to_time
 from viva_ros.data.open import open_recording
-from viva_ros.data.recording import Recording
+from viva_ros.data.recording import Recording, Track
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.engine.image_decoding import ImageOptions
 
 EPOCH, FRAME = 1_000_000_000_000, 50_000_000  # ns
 ANY = settings(
@@ -124,3 +129,57 @@ def test_reading_does_not_change_the_file(small: Path) -> None:
     episodes_of(open_recording(small))
     assert small.read_bytes() == before
     assert os.listdir(small.parent) == ['small.mcap']
+
+
+class Counted(Sequence[bytes]):
+    """Messages that count how often they are read."""
+
+    def __init__(self, messages: list[bytes]) -> None:
+        self._messages = messages
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return self._messages[index]
+
+
+def grey(level: int) -> bytes:
+    """Return an image that shows a level in all channels."""
+    header = make('std_msgs/msg/Header', stamp=to_time(level), frame_id='')
+    return serialise(
+        'sensor_msgs/msg/Image',
+        make(
+            'sensor_msgs/msg/Image', header=header, height=1, width=2, encoding='mono8',
+            is_bigendian=0, step=2, data=np.full(2, level, np.uint8),
+        ),
+    )  # fmt: skip
+
+
+def test_pictures_of_a_track_are_read_on_access_only() -> None:
+    data = Counted([grey(level) for level in range(6)])
+    track = Track('/head/image_raw', 'sensor_msgs/msg/Image', list(range(6)), data)
+    pictures = track.pictures([1, 3, 4])
+    assert len(pictures) == 3 and data.read == []
+    assert pictures[-1].tolist() == [[[4] * 3] * 2] and data.read == [4]
+    assert [int(one[0, 0, 0]) for one in pictures[:2]] == [1, 3] and data.read == [4, 1, 3]
+    frames = track.frames(2, 5)
+    data.read.clear()
+    assert int(frames.images[0][0, 0, 0]) == 2 and data.read == [2]
+
+
+def test_options_of_a_track_are_used_for_its_pictures() -> None:
+    track = Track(
+        '/head/image_raw', 'sensor_msgs/msg/Image', [1], [grey(7)],
+        options=ImageOptions(encoding='8UC1', color_order='bgr'),
+    )  # fmt: skip
+    assert track.pictures([0])[0].tolist() == [[[7] * 3] * 2]
+    wide = replace(track, options=ImageOptions(encoding='mono16'))
+    with raises('image-step', 'mono16'):
+        wide.pictures([0])[0]
+    with raises('image-step', 'mono16'):
+        wide.pictures([0])[:1].fitting((1, 2))[0]
+    with raises('image-step', 'mono16'):
+        wide.frames(0, 9).images[0]

@@ -1,15 +1,18 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
+import io
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from support.errors import raises
 
 from viva_ros.core.errors import InputError
-from viva_ros.engine.image_decoding import decode_jpeg, reduction, sent_size
+from viva_ros.engine.jpeg import decode_jpeg, end_of_image, reduction, sent_size
 from viva_ros.engine.preprocessing import letterbox
 
 
@@ -33,8 +36,102 @@ def test_jpeg_truncated_anywhere_is_refused(cut: int) -> None:
         decode_jpeg(jpeg()[:cut])
 
 
-def test_zeros_after_jpeg_end_marker_are_ignored() -> None:
-    np.testing.assert_array_equal(decode_jpeg(jpeg() + bytes(7)), decode_jpeg(jpeg()))
+BEHIND = {
+    'zeros': bytes(5000),
+    'fill bytes': b'\xff' * 7,
+    'line end': b'\r\n',
+    'stale bytes': np.random.default_rng(0).integers(0, 256, 3000, np.uint8).tobytes(),
+    'end of an older image': jpeg()[-300:],
+    'second image': jpeg(40),
+    'truncated second image': jpeg(40)[:-30],
+}
+
+
+@pytest.mark.parametrize('behind', BEHIND.values(), ids=BEHIND)
+def test_bytes_behind_jpeg_end_marker_are_ignored(behind: bytes) -> None:
+    assert end_of_image(jpeg() + behind) == len(jpeg())
+    np.testing.assert_array_equal(decode_jpeg(jpeg() + behind), decode_jpeg(jpeg()))
+
+
+@pytest.mark.parametrize('behind', [jpeg(40), bytes(9), b'\xff' * 9], ids=['image', '0', 'fill'])
+@given(cut=st.integers(3, len(jpeg()) - 2))
+def test_truncated_jpeg_with_bytes_behind_it_is_refused(behind: bytes, cut: int) -> None:
+    # Cut in the data: a segment that ends early has the length of the whole one.
+    cut = max(cut, jpeg().index(b'\xff\xda') + 14)
+    cut -= jpeg()[cut - 1] == 0xFF  # no marker is made with the byte behind
+    with raises('jpeg-truncated'):
+        decode_jpeg(jpeg()[:cut] + behind)
+
+
+def camera(height: int, width: int) -> np.ndarray:
+    coarse = np.random.default_rng(0).integers(20, 236, (8, 8, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def saved(image: np.ndarray, mode: str = 'RGB', **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).convert(mode).save(file, 'JPEG', quality=92, **options)
+    return file.getvalue()
+
+
+def with_preview(data: bytes) -> bytes:
+    """Insert an EXIF segment with a whole JPEG, as cameras do."""
+    preview = b'Exif\x00\x00' + jpeg(16)
+    return data[:2] + b'\xff\xe1' + (len(preview) + 2).to_bytes(2) + preview + data[2:]
+
+
+def with_restarts(image: np.ndarray) -> bytes:
+    options = [cv2.IMWRITE_JPEG_RST_INTERVAL, 1, cv2.IMWRITE_JPEG_QUALITY, 100]
+    return cv2.imencode('.jpg', image, options)[1].tobytes()
+
+
+def without_tables(data: bytes) -> bytes:
+    """Remove the Huffman tables, as USB cameras do (MJPEG)."""
+    kept, place = data[:2], 2
+    while data[place + 1] != 0xDA:
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4])
+        kept += b'' if data[place + 1] == 0xC4 else data[place:end]
+        place = end
+    return kept + data[place:]
+
+
+FORMS = {
+    'progressive': saved(camera(96, 130), progressive=True),
+    'grey': saved(camera(96, 130), 'L'),
+    'CMYK': saved(camera(96, 130), 'CMYK'),
+    'preview': with_preview(saved(camera(96, 130))),
+    'comment': saved(camera(96, 130), comment=b'\xff\xd9 \xff\xd8'),
+    'restarts': with_restarts(camera(96, 130)),
+    'no tables': without_tables(saved(camera(96, 130))),
+}
+
+
+@pytest.mark.parametrize('data', FORMS.values(), ids=FORMS)
+def test_end_of_each_form_of_jpeg_is_found(data: bytes) -> None:
+    assert end_of_image(data + BEHIND['stale bytes']) == len(data)
+    assert decode_jpeg(data + BEHIND['stale bytes']).shape == (96, 130, 3)
+    for cut in (len(data) - 1, len(data) - 2, len(data) // 2):
+        assert end_of_image(data[:cut]) is None
+
+
+def test_restarts_and_data_bytes_of_255_are_in_the_scan() -> None:
+    data = FORMS['restarts']
+    assert data.count(b'\xff\xd0') > 1 and data.count(b'\xff\x00') > 1
+    assert FORMS['progressive'].count(b'\xff\xda') > 3  # scans
+
+
+def test_cmyk_and_rotated_jpeg_are_decoded_upright() -> None:
+    assert np.abs(decode_jpeg(FORMS['CMYK']).astype(int) - camera(96, 130)).mean() < 3
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn right by 90 degrees
+    turned = decode_jpeg(saved(camera(96, 130), exif=exif))
+    assert np.abs(turned.astype(int) - np.rot90(camera(96, 130), -1)).mean() < 3
+
+
+@given(data=st.binary(max_size=60))
+def test_end_in_random_bytes_is_inside_or_none(data: bytes) -> None:
+    end = end_of_image(b'\xff\xd8\xff' + data)
+    assert end is None or 4 <= end <= 3 + len(data)
 
 
 @given(at=st.integers(0, len(jpeg()) - 1), flipped=st.integers(1, 255))
@@ -85,9 +182,7 @@ def test_jpeg_reduction_never_goes_below_fitted_size(
 
 
 def camera_jpeg(height: int, width: int) -> bytes:
-    coarse = np.random.default_rng(0).integers(20, 236, (8, 8, 3), dtype=np.uint8)
-    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    return cv2.imencode('.jpg', image)[1].tobytes()
+    return cv2.imencode('.jpg', camera(height, width))[1].tobytes()
 
 
 @given(

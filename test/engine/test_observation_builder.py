@@ -15,7 +15,7 @@ GOOD = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
 TOPICS = {'head': '/head/image_raw', 'wrist': '/wrist/image_raw'}
 
 
-def decode(payload):
+def decode(camera, payload):
     if isinstance(payload, str):
         raise InputError('jpeg-truncated', payload)
     return payload

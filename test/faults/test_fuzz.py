@@ -29,7 +29,10 @@ pytestmark = pytest.mark.slow
 CASES = int(os.environ.get('VIVA_FUZZ_CASES', '25'))
 CAMERAS = ('head', 'left_wrist', 'right_wrist')
 JOINTS = ('left_waist', 'right_waist')
-CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
+CHANNELS = {
+    'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2, '8UC3': 3, 'yuv422': 2,
+    'bayer_rggb8': 1,
+}  # fmt: skip
 fuzzed = settings(
     max_examples=CASES, deadline=None, database=None, derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -41,7 +44,7 @@ octets = st.binary(max_size=300)
 words = st.text(st.characters(codec='utf-8', exclude_characters='\0'), max_size=20)
 numbers = st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
 stamps = st.sampled_from([None, None, None, 0, 1, 2**31 * 10**9 - 1]) | st.integers(0, 2**60)
-encodings = st.sampled_from([*CHANNELS, '', '8UC3', 'yuv422', 'bayer_rggb8']) | words
+encodings = st.sampled_from([*CHANNELS, '', '16UC1', '32FC1']) | words
 changes = st.lists(st.tuples(st.integers(4, 400), st.integers(0, 255)))
 cuts = st.tuples(st.integers(4, 400), changes)
 

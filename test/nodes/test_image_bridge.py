@@ -21,6 +21,8 @@ from sensor_msgs.msg import Image
 from support.errors import raises
 
 from viva_ros.core.errors import InputError
+from viva_ros.engine.image_decoding import ImageOptions
+from viva_ros.engine.image_encodings import ENCODINGS
 from viva_ros.nodes.convert import decode
 from viva_ros.nodes.image_bridge import CHANNELS, find_bridge, takes
 
@@ -108,6 +110,36 @@ def test_takes_rejects_rows_that_cv_bridge_shifts(encoding, padding):
         rows = np.frombuffer(message.data, np.uint8).reshape(4, -1)[:, : 5 * channels]
         assert not np.array_equal(pixels, rows.reshape(4, 5, channels))
     assert takes(message) == (padding % channels == 0)
+
+
+#: Encodings that a released cv_bridge converts to rgb8, and the largest difference in levels: of
+#: 16 bits cv_bridge rounds, also between the samples of a mosaic.
+CONVERTED = {
+    **dict.fromkeys(('rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8', 'yuv422', 'yuv422_yuy2'), 0),
+    **dict.fromkeys(('rgb16', 'bgr16', 'rgba16', 'bgra16', 'mono16'), 1),
+    **{f'bayer_{pattern}8': 0 for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
+    **{f'bayer_{pattern}16': 2 for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
+}
+
+
+@needs_cv_bridge
+@pytest.mark.parametrize('encoding', CONVERTED)
+def test_conversions_equal_those_of_cv_bridge(encoding):
+    layout = ENCODINGS[encoding]
+    step = 12 * layout.samples * layout.depth
+    data = np.random.default_rng(0).integers(0, 256, 10 * step, np.uint8)
+    message = Image(
+        encoding=encoding, height=10, width=12, step=step, data=array('B', data.tobytes())
+    )
+    theirs = find_bridge().view(message, 'rgb8').astype(int)
+    assert np.abs(theirs - decode(message)).max() <= CONVERTED[encoding]
+
+
+def test_options_are_not_read_by_cv_bridge():
+    image_options = ImageOptions(color_order='bgr')
+    message = image('rgb8')
+    pixels = decode(message, None, lambda _: pytest.fail('cv_bridge'), image_options)
+    np.testing.assert_array_equal(pixels, decode(message)[..., ::-1])
 
 
 def test_takes_only_messages_that_cv_bridge_reads_equally():

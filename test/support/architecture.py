@@ -125,6 +125,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.engine.backends.onnx': 'a backend: the registry loads it by name',
     'viva_ros.engine.backends.openvino': 'a backend: the registry loads it by name',
     'viva_ros.engine.backends.tensorrt': 'a backend: the registry loads it by name',
+    'viva_ros.engine.jpeg': 'a file format, apart from the messages that carry it',
     'viva_ros.engine.isolated_process': 'a process boundary',
     'viva_ros.engine.remote.client': 'a process boundary',
     'viva_ros.engine.remote.server': 'a process boundary',

@@ -16,7 +16,7 @@ from viva_ros.data.episode import Frames
 from viva_ros.data.images import COMPRESSED, SUFFIXES, Pictures
 from viva_ros.data.messages import Definition, deserialise, joint_state, serialise, stamp_of
 from viva_ros.data.stamps import Stamps, ordered
-from viva_ros.engine.image_decoding import ImageOptions
+from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 
 JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
 SOURCE: Final = 'viva_data_set'  # metadata record of a dataset: topics, rate, robot
@@ -36,6 +36,7 @@ class Track:
 
     :param times: of receipt, ns
     :param definition: of the type, as recorded; None for a type that needs none
+    :param options: overrides of what its image messages say
     """
 
     topic: str
@@ -43,7 +44,7 @@ class Track:
     times: list[int] = field(default_factory=list)
     data: Sequence[bytes] = field(default_factory=list)
     definition: Definition | None = None
-    options: ImageOptions = field(default_factory=ImageOptions)
+    options: ImageOptions = AS_DECLARED
 
     def messages(self) -> Iterator[tuple[int, Any]]:
         """Yield receive times and messages."""
@@ -55,8 +56,8 @@ class Track:
         return [stamp_of(head) for head in getattr(self.data, 'heads', self.data)]
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Return the images of some messages, decoded on access."""
-        return Pictures(self.type_name, [self.data[row] for row in rows])
+        """Return the images of some messages, read and decoded on access."""
+        return Pictures(self.type_name, self.data, options=self.options, rows=rows)
 
     def frames(self, begin: int, end: int) -> Frames:
         """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""

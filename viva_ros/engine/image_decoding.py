@@ -1,14 +1,15 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Decode raw and JPEG images to RGB; JPEG at 1/2, 1/4 or 1/8 of its size where that suffices.
+Decode raw and compressed images to RGB: the one route of live messages and recordings.
 
-A JPEG holds frequencies of blocks of 8 x 8 pixels; a reduced image needs only the low ones. A
-truncated JPEG is refused, as the decoder would fill the rest with grey.
+The field ``format`` of a compressed image is read before its data, by the rules of
+compressed_image_transport, so that an image has the colours that RViz shows.
 """
 
-import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -17,29 +18,105 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
+from viva_ros.engine.image_encodings import (
+    DEPTH_REMEDY,
+    ENCODINGS,
+    check_image,
+    check_size,
+    exact_name,
+    find_encoding,
+    is_matrix,
+    read_image,
+    to_rgb,
+)
+from viva_ros.engine.jpeg import decode_jpeg, decode_samples
 
-# Encoding: (bytes per channel, channels, OpenCV conversion to RGB).
-_ENCODINGS: Final = {
-    'rgb8': (1, 3, None),
-    'bgr8': (1, 3, cv2.COLOR_BGR2RGB),
-    'rgba8': (1, 4, cv2.COLOR_RGBA2RGB),
-    'bgra8': (1, 4, cv2.COLOR_BGRA2RGB),
-    'mono8': (1, 1, cv2.COLOR_GRAY2RGB),
-    'mono16': (2, 1, cv2.COLOR_GRAY2RGB),
-}
+Data = bytes | memoryview | NDArray[np.uint8]
+Size = tuple[int, int]
+
+JPEG: Final = 'jpeg'
+PNG: Final = 'png'
+COLOR_ORDERS: Final = ('rgb', 'bgr')
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """
+    Overrides of the description in image messages.
+
+    :param encoding: read instead of the field ``encoding`` of a raw image and of the whole field
+        ``format`` of a compressed one: an encoding, or 'jpeg' or 'png'; '' for what the message
+        says
+    :param color_order: 'rgb' or 'bgr': true order of the three colour channels, in the data of a
+        raw image that stores them (rgb8, bgra16, 8UC3 ...), else in the image that a decoder of
+        the codec or encoding makes (JPEG, PNG, Bayer, YUV): 'rgb' if an image viewer shows true
+        colours, 'bgr' if it shows red and blue exchanged; '' for what the message says. Grey
+        images have no order
+    :raises ValueError: with the allowed values
+    """
+
+    encoding: str = ''
+    color_order: str = ''
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name, value, allowed in (
+            ('encoding', self.encoding, (*ENCODINGS, JPEG, PNG)),
+            ('color_order', self.color_order, COLOR_ORDERS),
+        ):
+            if value and value not in allowed:
+                raise ValueError(f"{name} is {value!r}, must be '' or one of {', '.join(allowed)}")
+
+
+AS_DECLARED: Final = ImageOptions()
+
+
+@dataclass(frozen=True)
+class CompressedFormat:
+    """
+    Content of the field ``format`` of a sensor_msgs/CompressedImage.
+
+    :param codec: in lower case, such as 'jpeg'; '' if it is not named
+    :param mosaic: Bayer encoding of a grey file that holds a mosaic; '' for other files
+    :param color_order: of the file: 'bgr' if red and blue are exchanged in it
+    :param wide_grey: whether one channel of 16 bits is known to be grey, not depth
+    """
+
+    text: str
+    codec: str
+    mosaic: str = ''
+    color_order: str = 'rgb'
+    wide_grey: bool = False
+
+
+PNG_START: Final = b'\x89PNG'
+ALIASES: Final = {'jpg': JPEG, 'jpe': JPEG, 'mjpeg': JPEG, 'mjpg': JPEG}
+#: Codecs that are not decoded, and their names in texts.
+UNSUPPORTED: Final = {
+    'av1': 'AV1', 'bmp': 'BMP', 'gif': 'GIF', 'h264': 'H.264', 'h265': 'H.265', 'hevc': 'H.265',
+    'jp2': 'JPEG 2000', 'jxl': 'JPEG XL', 'ogg': 'Theora', 'theora': 'Theora', 'tif': 'TIFF',
+    'tiff': 'TIFF', 'vp8': 'VP8', 'vp9': 'VP9', 'webp': 'WebP', 'zstd': 'Zstandard',
+}  # fmt: skip
+#: First bytes of files, and the codec.
+SIGNATURES: Final = (
+    (b'\xff\xd8\xff', JPEG), (PNG_START, PNG), (b'RIFF', 'webp'), (b'BM', 'bmp'),
+    (b'GIF8', 'gif'), (b'II*\x00', 'tiff'), (b'MM\x00*', 'tiff'), (b'OggS', 'theora'),
+    (b'\x00\x00\x00\x01', 'h264'), (b'\x00\x00\x01', 'h264'), (b'(\xb5/\xfd', 'zstd'),
+    (b'\x00\x00\x00\x0cjP', 'jp2'),
+)  # fmt: skip
 
 
 def decode_image(
-    encoding: str, height: int, width: int, step: int,
-    data: bytes | memoryview | NDArray[np.uint8], is_bigendian: bool = False,
+    encoding: str, height: int, width: int, step: int, data: Data, is_bigendian: bool = False,
+    options: ImageOptions = AS_DECLARED,
 ) -> Image:  # fmt: skip
     """Decode the fields of a sensor_msgs/Image as ``view_image``, into an array of its own."""
-    return np.array(view_image(encoding, height, width, step, data, is_bigendian))
+    return np.array(view_image(encoding, height, width, step, data, is_bigendian, options))
 
 
 def view_image(
-    encoding: str, height: int, width: int, step: int,
-    data: bytes | memoryview | NDArray[np.uint8], is_bigendian: bool = False,
+    encoding: str, height: int, width: int, step: int, data: Data, is_bigendian: bool = False,
+    options: ImageOptions = AS_DECLARED,
 ) -> Image:  # fmt: skip
     """
     Decode the fields of a sensor_msgs/Image; RGB data are not copied.
@@ -49,133 +126,178 @@ def view_image(
     :returns: (height, width, 3) RGB uint8; the upper 8 of 16 bits
     :raises InputError: with the encoding, size or step that is invalid
     """
+    encoding, is_exchanged = _stored(options.encoding or encoding, options.color_order)
     check_image(encoding, height, width, step, len(data))
-    depth, channels, _ = _ENCODINGS[encoding]
-    row = width * channels * depth
-    raw = np.frombuffer(data, dtype=np.uint8)
-    pixels = raw.reshape(height, step)[:, :row].reshape(height, width, channels, depth)
-    return to_rgb(pixels[..., 0 if is_bigendian else depth - 1], encoding)
+    image = read_image(encoding, height, width, step, data, is_bigendian)
+    return to_rgb(image, 'bgr8') if is_exchanged else image
 
 
-def check_image(encoding: str, height: int, width: int, step: int, size: int) -> None:
-    """
-    Check the fields of a sensor_msgs/Image before its data are read.
-
-    :param size: of the data, bytes
-    :raises InputError: with the encoding, size or step that is invalid
-    """
-    if encoding not in _ENCODINGS:
-        raise InputError(
-            'image-encoding', f'encoding is {encoding!r}, must be one of {", ".join(_ENCODINGS)}'
-        )
-    depth, channels, _ = _ENCODINGS[encoding]
-    if height < 1 or width < 1:
-        raise InputError(
-            'image-empty', f'image is {width} x {height} pixels, must be at least 1 x 1'
-        )
-    row = width * channels * depth
-    if step < row:
-        raise InputError(
-            'image-step', f'step is {step} bytes, must be at least {row} for {width} {encoding}'
-        )
-    if size != step * height:
-        raise InputError(
-            'image-data-size',
-            f'image has {size} bytes, must have {step * height} ({step} x {height} rows)',
-        )
+def _stored(encoding: str, order: str) -> tuple[str, bool]:
+    """Return the encoding in a colour order, and whether red and blue are exchanged after it."""
+    if not order:
+        return encoding, False
+    layout = find_encoding(encoding)
+    if layout.kind != 'channels':
+        return encoding, order == 'bgr'
+    if layout.samples == 1:
+        return encoding, False
+    return f'{order}{"a" if layout.samples == 4 else ""}{8 * layout.depth}', False
 
 
-def to_rgb(pixels: NDArray[np.uint8], encoding: str) -> Image:
-    """
-    Convert the channels of an encoding to red, green, blue.
-
-    :param pixels: (height, width, channels) or, with one channel, (height, width)
-    :returns: (height, width, 3); ``pixels`` itself if they are RGB
-    """
-    conversion = _ENCODINGS[encoding][2]
-    if conversion is None:
-        return pixels
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), dtype=np.uint8)
-
-
-@dataclass(frozen=True)
-class ImageOptions:
-    """Overrides."""
-
-    encoding: str = ''
-    color_order: str = ''
-
-
-START: Final = b'\xff\xd8\xff'
-END: Final = b'\xff\xd9'
-FORMS: Final = {
-    8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2,
-    1: cv2.IMREAD_COLOR,
-}  # fmt: skip
-MIN_SIDE: Final = 64  # px, of the shorter side: for the checks of black and covered images
-NO_LENGTH: Final = {0x01, *range(0xD0, 0xD8)}  # markers without a length
-FRAMES: Final = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of segments with the size
-
-
-def decode_jpeg(
-    data: bytes | memoryview | NDArray[np.uint8], size: tuple[int, int] | None = None
+def decode_compressed(
+    format_text: str, data: Data, size: Size | None = None, options: ImageOptions = AS_DECLARED
 ) -> Image:
     """
-    Decode the data of a sensor_msgs/CompressedImage in JPEG.
+    Decode the fields of a sensor_msgs/CompressedImage.
 
     :param size: (height, width) that it will be fitted into, px; None decodes the full size
     :returns: (height, width, 3) RGB, at least as large as after fitting
-    :raises InputError: if it is not a JPEG, or is truncated or damaged
+    :raises InputError: if it is depth, not a JPEG or PNG, not what the format says, or damaged
     """
-    content = bytes(data)
-    if not content.startswith(START):
+    described = parse_format(options.encoding or format_text)
+    if options.encoding == 'mono16':
+        described = replace(described, wide_grey=True)
+    if not len(data):
         raise InputError(
-            'jpeg-format', f'compressed image begins with {content[:3].hex()!r}: it is not a JPEG'
+            'compressed-empty',
+            f'compressed image of format {format_text!r} has no data: check the log of the '
+            'publisher, which could not compress the image',
         )
-    if not content.rstrip(b'\x00').endswith(END):
+    decode = DECODERS[_codec_of(described, data)]
+    image = decode(described, data, size)
+    order = options.color_order or described.color_order
+    return to_rgb(image, 'bgr8') if order == 'bgr' else image
+
+
+@lru_cache(maxsize=64)
+def parse_format(text: str) -> CompressedFormat:
+    """
+    Parse the field ``format``: a codec, an encoding, or 'ENCODING; CODEC compressed TARGET'.
+
+    The publisher of image_transport converts colours to the target, bgr8, from which OpenCV saves
+    a correct file. With another target the channels were saved as they are, so that red and blue
+    are exchanged in the file; the subscriber takes them back, and so does this package.
+
+    :raises InputError: if it names depth, or an encoding in the wrong case
+    """
+    head, semicolon, tail = (part.strip() for part in text.partition(';'))
+    named = head if semicolon or exact_name(head) or is_matrix(head) else ''
+    if 'compresseddepth' in text.lower() or is_matrix(named):
+        raise InputError('compressed-depth', f'format is {text!r}, which is depth: {DEPTH_REMEDY}')
+    words = (tail if semicolon else '' if named else head).split()
+    codec = words[0].lower() if words and words[0] != 'compressed' else ''
+    codec = codec.removeprefix('image/').removeprefix('.')
+    codec = ALIASES.get(codec, codec)
+    if not exact_name(named):  # nothing depends on it
+        return CompressedFormat(text, codec)
+    target = tail.partition('compressed')[2].strip()
+    is_bayer = find_encoding(named).kind == 'bayer'
+    if is_bayer and (not target or target.startswith(('bayer', 'mono'))):
+        return CompressedFormat(text, codec, mosaic=named)
+    has_order = bool(semicolon) and named.startswith(('rgb', 'bgr'))
+    exchanged = has_order and not target.startswith('bgr')
+    return CompressedFormat(text, codec, color_order='bgr' if exchanged else 'rgb')
+
+
+def _codec_of(described: CompressedFormat, data: Data) -> str:
+    """
+    Return the codec of the data: 'jpeg' or 'png'.
+
+    :raises InputError: if it is another, or not the one that the format names
+    """
+    begin = bytes(data[:12])
+    found = next((codec for start, codec in SIGNATURES if begin.startswith(start)), '')
+    codec = described.codec or found
+    if codec in DECODERS and found in ('', codec):
+        return codec
+    if codec in UNSUPPORTED:
         raise InputError(
-            'jpeg-truncated', f'JPEG of {len(content)} bytes has no end marker: it is truncated'
+            'compressed-codec',
+            f'compressed image is {UNSUPPORTED[codec]} (format {described.text!r}), must be JPEG '
+            'or PNG: set the publisher to one of them, or choose another topic of that camera',
         )
-    form = FORMS[1 if size is None else reduction(sent_size(content), size)]
+    if codec in DECODERS:
+        raise InputError(
+            'compressed-contradiction',
+            f'format is {described.text!r}, but the data are '
+            f'{UNSUPPORTED.get(found, found.upper())}: {_format_remedy(found)}',
+        )
+    if codec:
+        raise InputError(
+            'compressed-format',
+            f'format is {described.text!r}, must name JPEG or PNG: {_format_remedy(found)}',
+        )
+    raise InputError(
+        'compressed-data',
+        f'compressed image begins with {begin[:4].hex()!r} and its format is {described.text!r}, '
+        'neither of which is JPEG or PNG: set the publisher to one of them',
+    )
+
+
+def _format_remedy(found: str) -> str:
+    """Return the remedy for a wrong format, by the codec of the data."""
+    if found in DECODERS:
+        return f'correct the publisher, or set "encoding: {found}" for this camera in the map'
+    return 'set the publisher to JPEG or PNG, or choose another topic of that camera'
+
+
+def _from_jpeg(described: CompressedFormat, data: Data, size: Size | None) -> Image:
+    if described.mosaic:
+        return _demosaic(decode_samples(data), described, JPEG)
+    return decode_jpeg(data, size)
+
+
+PNG_HEADER: Final = 26  # bytes, to the bits and the kind of a sample
+PNG_GREY: Final = (0, 4)  # kinds: without and with alpha
+
+
+def _from_png(described: CompressedFormat, data: Data, size: Size | None) -> Image:
+    """Decode a PNG; of 16 bits the upper 8 are kept, and alpha has no effect."""
+    header = bytes(data[:PNG_HEADER])
+    if not header.startswith(PNG_START):
+        raise InputError(
+            'png-format', f'compressed image begins with {header[:4].hex()!r}: it is not a PNG'
+        )
+    is_wide = len(header) == PNG_HEADER and header[24] == 16
+    is_known = described.mosaic or described.wide_grey
+    if is_wide and header[25] in PNG_GREY and not is_known:
+        raise InputError(
+            'png-depth',
+            f'PNG has one channel of 16 bits (format {described.text!r}), which is depth: '
+            f'{DEPTH_REMEDY}; or, if it is grey, set "encoding: mono16" for this camera in the '
+            'map',
+        )
+    form = cv2.IMREAD_UNCHANGED if is_wide or described.mosaic else cv2.IMREAD_COLOR
     try:
-        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), form)
-    except cv2.error as error:
-        raise InputError(
-            'jpeg-damaged', f'JPEG of {len(content)} bytes is damaged: {error}'
-        ) from error
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), form)
+    except cv2.error:  # such as a size beyond the limit of OpenCV
+        pixels = None
     if pixels is None:
-        raise InputError('jpeg-damaged', f'JPEG of {len(content)} bytes is damaged')
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        raise InputError(
+            'png-damaged',
+            f'PNG of {len(data)} bytes is damaged or truncated: check the network and the driver',
+        )
+    if is_wide:
+        pixels = np.asarray(pixels, dtype=np.uint16) >> 8
+    samples = np.asarray(pixels, dtype=np.uint8)
+    if described.mosaic:
+        return _demosaic(samples, described, PNG)
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    return to_rgb(samples, {1: 'mono8', 3: 'bgr8', 4: 'bgra8'}[channels])
 
 
-def reduction(sent: tuple[int, int] | None, size: tuple[int, int]) -> int:
-    """
-    Return the factor by which a JPEG can be reduced: 1, 2, 4 or 8.
-
-    :param sent: its (height, width), px; None if unknown. Decoding may rotate the image, so both
-        orientations count
-    :param size: (height, width) that it will be fitted into, px
-    """
-    if sent is None:
-        return 1
-    upright = min(size[0] / sent[0], size[1] / sent[1])
-    turned = min(size[0] / sent[1], size[1] / sent[0])
-    needed = max(upright, turned, MIN_SIDE / min(sent))
-    return next((factor for factor in FORMS if factor * needed <= 1.0), 1)
+def _demosaic(samples: NDArray[np.uint8], described: CompressedFormat, codec: str) -> Image:
+    """Convert a grey file that the format describes as a mosaic."""
+    if samples.ndim != 2:
+        raise InputError(
+            'compressed-mosaic',
+            f'format is {described.text!r}, a mosaic in grey, but the data have colours: correct '
+            f'the publisher, or set "encoding: {codec}" for this camera in the map',
+        )
+    check_size(described.mosaic, *samples.shape)
+    return to_rgb(samples, described.mosaic)
 
 
-def sent_size(content: bytes) -> tuple[int, int] | None:
-    """Return (height, width) from the header of a JPEG, px; None if it has none."""
-    place = 2
-    while place + 9 <= len(content) and content[place] == 0xFF:
-        marker = content[place + 1]
-        if marker in FRAMES:
-            height, width = struct.unpack_from('>HH', content, place + 5)
-            return (height, width) if height and width else None
-        if marker == 0xFF:  # padding before a marker
-            place += 1
-        elif marker in NO_LENGTH:
-            place += 2
-        else:
-            place += 2 + int.from_bytes(content[place + 2 : place + 4])
-    return None
+DECODERS: Final[dict[str, Callable[[CompressedFormat, Data, Size | None], Image]]] = {
+    JPEG: _from_jpeg, PNG: _from_png,
+}  # fmt: skip

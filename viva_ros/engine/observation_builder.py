@@ -25,14 +25,14 @@ class Observer(Generic[Payload]):
         self,
         topics: Mapping[str, str],
         settings: PictureSettings,
-        decode: Callable[[Payload], Image],
+        decode: Callable[[str, Payload], Image],
         content: Callable[[Payload], bytes | memoryview],
     ) -> None:
         """
         Start without earlier images.
 
         :param topics: camera to its topic, for the reasons
-        :param decode: raises InputError on a payload that cannot be decoded
+        :param decode: of a camera and its payload; raises InputError if it cannot be decoded
         :param content: the payload's bytes as received
         """
         self._topics, self._settings = dict(topics), settings
@@ -61,7 +61,7 @@ class Observer(Generic[Payload]):
         payload, stamp = selection.payloads[camera], selection.stamps[camera]
         frozen = self._frozen[camera].update(stamp, self._content(payload), selection.proprio)
         try:
-            image = self._decode(payload)
+            image = self._decode(camera, payload)
         except InputError as error:
             return str(error)
         reason = check_picture(image, self._settings) or frozen

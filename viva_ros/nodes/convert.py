@@ -16,7 +16,13 @@ from viva_ros.core.inputs import Selection
 from viva_ros.core.joint_states import positions_by_name
 from viva_ros.core.observation import SECOND, Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
-from viva_ros.engine.image_decoding import check_image, decode_jpeg, view_image
+from viva_ros.engine.image_decoding import (
+    AS_DECLARED,
+    ImageOptions,
+    decode_compressed,
+    view_image,
+)
+from viva_ros.engine.image_encodings import check_image
 from viva_ros.msg import Alert, FutureProprioception, Value
 from viva_ros.nodes.image_bridge import View, takes, view_by
 
@@ -43,7 +49,7 @@ def image_bytes(message: Image | CompressedImage) -> memoryview:
 
 def decode(
     message: Image | CompressedImage, size: tuple[int, int] | None = None,
-    view: View | None = None,
+    view: View | None = None, options: ImageOptions = AS_DECLARED,
 ) -> Pixels:  # fmt: skip
     """
     Decode an image message.
@@ -52,17 +58,18 @@ def decode(
         size
     :param view: conversion of cv_bridge, for messages that ``takes`` accepts; None: our own code,
         with equal pixels
+    :param options: overrides of what the message says; with them, our own code reads all messages
     :returns: (H, W, 3) RGB, possibly a view of the message's data
-    :raises InputError: on an unsupported encoding, size or content
+    :raises InputError: on an unsupported encoding, format, size or content
     """
     data = image_bytes(message)
     if isinstance(message, CompressedImage):
-        return decode_jpeg(data, size)
+        return decode_compressed(message.format, data, size, options)
     layout = message.encoding, message.height, message.width, message.step
-    if view is not None and takes(message):
+    if view is not None and options == AS_DECLARED and takes(message):
         check_image(*layout, len(data))
         return view_by(view, message)
-    return view_image(*layout, data, bool(message.is_bigendian))
+    return view_image(*layout, data, bool(message.is_bigendian), options)
 
 
 def to_image(pixels: Pixels, stamp: int, frame_id: str) -> Image:

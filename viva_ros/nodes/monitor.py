@@ -120,7 +120,9 @@ class Monitor(ManagedNode[MonitorSettings]):
         """Pass an engine to its worker thread."""
         info, self._engine_fault = engine.info, ''
         topics = self._inputs.topics
-        observer = Observer(topics, settings.image, self._decode, image_bytes)
+        observer = Observer(
+            topics, settings.image, lambda _, message: self._decode(message), image_bytes
+        )
         self._estimation = Estimation(engine, observer, self._done.trigger)
         how = f'{info.library or info.kind} on {info.device}: {info.why}'
         self.get_logger().info(f'engine {info.fingerprint} for {self._task}, {how}')

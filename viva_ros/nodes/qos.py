@@ -96,7 +96,7 @@ TOPICS: Final = (
     ),
     TopicInfo(
         '{camera}/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', 'of the camera',
-        'JPEG images, if the parameter transport is compressed; named by camera_topics.',
+        'JPEG or PNG images, if the parameter transport is compressed; named by camera_topics.',
         (('sim',), SENSOR), (('monitor',), IMAGE),
     ),
     TopicInfo(

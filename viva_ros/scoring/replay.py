@@ -11,7 +11,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +28,7 @@ from viva_ros.data.recorded_messages import ValueMessage, values
 from viva_ros.data.recording import Recording
 from viva_ros.engine.observation_builder import Observer
 
-Decode = Callable[[Any], Image]
+Decode = Callable[[str, Any], Image]  # of a camera and its message
 SLOWER: Final = 1.2  # ratio of rates, from which values are slower: jitter loses single frames
 PAUSE: Final = 3.0  # median spacings, from which a spacing is a pause
 FEW: Final = 5  # spacings, below which the rate of values is unknown
@@ -65,7 +64,11 @@ def replay(
     :param rate: rate of the simulated monitor, Hz; unused if a monitor was recorded
     :param size: (height, width) of the engine's images, px; None for the recorded size
     """
-    published, decoder = values(recording), partial(decode, size=size)
+    published, tracks = values(recording), recording.cameras
+
+    def decoder(camera: str, message: Any) -> Image:
+        return decode(message, size, tracks[camera].options)
+
     if published:
         return _as_recorded(recording, cameras, joint_names, published, decoder)
     return _by_timer(recording, cameras, joint_names, rate, decoder)
@@ -167,7 +170,7 @@ def _decode(selection: Selection[Any] | Unknown, decoder: Decode) -> Observation
     if isinstance(selection, Unknown):
         return selection
     try:
-        images = {c: decoder(message) for c, message in selection.payloads.items()}
+        images = {c: decoder(c, message) for c, message in selection.payloads.items()}
     except InputError as error:
         return Unknown('input', str(error))
     return selection.observation(images)

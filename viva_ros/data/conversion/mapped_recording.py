@@ -114,7 +114,9 @@ def _joint_track(readings: list[JointReading]) -> Track:
 def _restamped(track: Track, stamps: list[int]) -> Track:
     if type(track) is not Track:  # of a dataset: its times are its stamps
         return replace(track, times=stamps)
-    return RestampedTrack(track.topic, track.type_name, track.times, track.data, new=stamps)
+    return RestampedTrack(
+        track.topic, track.type_name, track.times, track.data, track.definition, new=stamps
+    )
 
 
 @dataclass(frozen=True)

@@ -327,6 +327,12 @@ def camera_tracks(
                 f'{recording.path}: camera {name} is {source.topic} of {track.type_name}, must be '
                 f'{RAW} or {COMPRESSED}',
             )
+        if source.options.encoding and SOURCE in recording.metadata:
+            raise ConfigurationError(
+                'camera-encoding',
+                f'{recording.path}: camera {name} has "encoding" in the map, which is for '
+                'messages: leave it out, or set "color_order"',
+            )
         found[name] = track, source
     return found
 
@@ -341,6 +347,12 @@ def find_track(recording: Recording, topic: str, key: str) -> Track:
     features: Mapping[str, str] = recording.metadata.get(SOURCE, {}).get('topics', {})
     name = features.get(topic, topic)
     track = recording.tracks.get(name) or recording.tracks.get(f'/{name}')
+    if track is None and topic in recording.metadata.get(SOURCE, {}).get('depth', ()):
+        raise ConfigurationError(
+            'camera-depth',
+            f'{recording.path}: feature {topic} ({key} of the map) is a depth map: name a colour '
+            'camera',
+        )
     if track is None:
         raise RecordingError(
             'topic-missing',

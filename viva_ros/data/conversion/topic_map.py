@@ -22,7 +22,7 @@ import yaml
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import Array
 from viva_ros.data.outcome import FRAMES, OutcomeWords, outcome_word
-from viva_ros.engine.image_decoding import ImageOptions
+from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 
 NAME: Final = 'viva_map.yaml'
 HIGHEST_RATE: Final = 1000  # Hz
@@ -41,7 +41,7 @@ class CameraSource:
     """
 
     topic: str
-    options: ImageOptions = field(default_factory=ImageOptions)
+    options: ImageOptions = AS_DECLARED
     stamp: str = ''
 
 

@@ -53,6 +53,7 @@ from viva_ros.data.recording import (
     Track,
 )
 from viva_ros.data.segmentation import LABEL, ORIGINS, TASK
+from viva_ros.engine.image_decoding import decode_compressed
 
 
 class ImageMessage:
@@ -103,7 +104,7 @@ class ImageTrack(Track):
 
     def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
         """Return the images of some rows, decoded on access."""
-        return ImageSubset(self.data, rows)
+        return ImageSubset(self.data, rows, self.options.color_order == 'bgr')
 
 
 @dataclass(frozen=True)
@@ -130,18 +131,23 @@ class VectorTrack(Track):
 
 
 class ImageSubset(Sequence[Image]):
-    """Images at some indices of a sequence."""
+    """
+    Images at some indices of a sequence.
 
-    def __init__(self, images: Any, rows: Sequence[int]) -> None:
-        self._images, self._rows = images, rows
+    :param swap: whether red and blue are exchanged in the dataset
+    """
+
+    def __init__(self, images: Any, rows: Sequence[int], swap: bool = False) -> None:
+        self._images, self._rows, self._swap = images, rows, swap
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return ImageSubset(self._images, self._rows[index])
-        return self._images[self._rows[index]]
+            return ImageSubset(self._images, self._rows[index], self._swap)
+        image = self._images[self._rows[index]]
+        return np.ascontiguousarray(image[..., ::-1]) if self._swap else image
 
 
 EPISODE: Final = 'episode_{:06d}'
@@ -351,16 +357,6 @@ class _Columns(Mapping[str, Any]):
         return len(list(iter(self)))
 
 
-def decode_stored(content: bytes) -> Image:
-    """Decode."""
-    import cv2
-
-    pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 3:
-        raise InputError('image-stored', 'is depth or damaged')
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
 class StoredImages(Sequence[Image]):
     """Images in the data files, as PNG or JPEG; decoded on access."""
 
@@ -376,7 +372,7 @@ class StoredImages(Sequence[Image]):
         cell = self._cells[index]
         content = cell.get('bytes') or (self._root / str(cell['path'])).read_bytes()
         try:
-            return decode_stored(content)
+            return decode_compressed('', content)
         except InputError as error:
             raise RecordingError(
                 'image-damaged', f'{self._root}: image {index}: {error}: leave its episode out'
