@@ -12,11 +12,13 @@ import sqlite3
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, overload
 
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import EndOfFile, McapError
+from mcap.reader import make_reader
 from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 
@@ -131,6 +133,28 @@ def read_mcap(path: Path) -> Recording:
     )  # fmt: skip
 
 
+def is_empty(path: Path) -> bool:
+    """Return whether a file is intact, and has no messages: a recorder stopped after a split."""
+    try:
+        if path.suffix == '.db3':
+            with closing(open_database(path)) as base:
+                return base.execute('SELECT 1 FROM messages LIMIT 1').fetchone() is None
+        with path.open('rb') as file:
+            summary = make_reader(file).get_summary()
+    except (*TORN, sqlite3.Error, RecordingError):
+        return False
+    return bool(summary and summary.statistics and not summary.statistics.message_count)
+
+
+def two_types(path: Path, topic: str, types: Sequence[str]) -> RecordingError:
+    """Return the error for a topic with several types."""
+    return RecordingError(
+        'topic-types',
+        f'recording {path}: topic {topic} has the types {" and ".join(types)}, must have one: '
+        'leave the recording out, or convert it with "ros2 bag convert" and "topics" without it',
+    )
+
+
 def metadata_content(record: Metadata) -> dict[str, Any]:
     """Return the entries of a metadata record; decoded if all of them are JSON."""
     try:
@@ -155,7 +179,7 @@ class _Reading:
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Track | None] = {}
         self._data: dict[str, MessageData] = {}  # of the tracks
-        self._chunks = Chunks(path)
+        self._path, self._chunks = path, Chunks(path)
         self._last: int | None = None
         self.whole, self.read, self.damaged = False, len(MAGIC), 0
 
@@ -211,6 +235,9 @@ class _Reading:
             encoding = f'encoding {channel.message_encoding!r}'
             self._lose(channel.topic, f'{encoding}, must be cdr with a ROS 2 schema')
             return None
+        known = self.tracks.get(channel.topic)
+        if known is not None and known.type_name != schema.name:
+            raise two_types(self._path, channel.topic, sorted({known.type_name, schema.name}))
         definition = Definition(schema.encoding, schema.data.decode(errors='replace'))
         data = self._data.setdefault(channel.topic, MessageData(self._chunks))
         track = Track(channel.topic, schema.name, data=data, definition=definition)
@@ -254,22 +281,28 @@ def read_sqlite(path: Path) -> Recording:
             f'recording {path} ({path.stat().st_size} bytes) has no readable messages ({error}): '
             'is it a rosbag2 file? "ros2 bag reindex" does not repair it',
         ) from error
-    tracks, losses, rows = {}, [], {}
+    tracks: dict[int, Track] = {}
+    by_topic: dict[str, Track] = {}
+    losses, rows = [], {}
     for number, name, type_name, coding in topics:
         if coding != 'cdr':
             losses.append(f'{name} is lost (serialised as {coding!r}, must be cdr)')
             continue
-        rows[number] = _Rows(path)
-        tracks[number] = Track(name, type_name, [], rows[number], definitions.get(type_name))
+        if name in by_topic and by_topic[name].type_name != type_name:
+            raise two_types(path, name, sorted({by_topic[name].type_name, type_name}))
+        if name not in by_topic:  # several publishers of one topic may have a row each
+            rows[name] = _Rows(path)
+            definition = definitions.get(type_name)
+            by_topic[name] = Track(name, type_name, [], rows[name], definition)
+        tracks[number] = by_topic[name]
     readable, damage = _index(base, path, tracks, rows)
     base.close()
     if damage:
         losses.append(damage)
-    if not any(track.times for track in tracks.values()):
+    if not any(track.times for track in by_topic.values()):
         raise RecordingError(
             'sqlite-empty', f'recording {path} has no messages ({"; ".join(losses) or "empty"})'
         )
-    by_topic = {track.topic: track for track in tracks.values()}
     return Recording(path, by_topic, {}, tuple(losses), readable, not damage)
 
 
@@ -291,7 +324,7 @@ def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
 
 
 def _index(
-    base: sqlite3.Connection, path: Path, tracks: dict[int, Track], rows: dict[int, '_Rows']
+    base: sqlite3.Connection, path: Path, tracks: dict[int, Track], rows: dict[str, '_Rows']
 ) -> tuple[float, str]:
     """
     Add the messages to the tracks, up to the damage.
@@ -304,8 +337,8 @@ def _index(
             count += 1
             if topic in tracks:
                 tracks[topic].times.append(time)
-                rows[topic].ids.append(row)
-                rows[topic].heads.append(data[:HEAD])
+                rows[tracks[topic].topic].ids.append(row)
+                rows[tracks[topic].topic].heads.append(data[:HEAD])
                 newest = time if newest is None else max(newest, time)
     except sqlite3.Error as error:
         after = '' if newest is None else f' after stamp {newest * 1e-9:.3f} s'
