@@ -3,7 +3,9 @@
 """Files of a bag as rosbag2 leaves them when its recorder is killed: without metadata.yaml."""
 
 import shutil
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -95,4 +97,35 @@ def write_own(path: Path, numbers: Sequence[int], label: bool = True) -> Path:
                 writer.write_cdr(topic, kind, payload(topic, number), EPOCH + number * STEP)
         if label:
             writer.metadata('viva_episode', {'task': 'tray_lift', 'success': True, 'times': {}})
+    return path
+
+
+def write_killed(path: Path, stored: int, logged: int, mode: str = 'WAL', first: int = 0) -> Path:
+    """
+    Write a .db3 file as a killed recorder leaves it: with a log of some more steps.
+
+    :param stored: steps in the database
+    :param logged: further steps in the write-ahead log, or in an unfinished transaction
+    :param mode: journal mode, WAL or DELETE
+    :param first: number of the first step
+    """
+    draft = write_part(path.parent / '.draft' / path.name, range(first, first + stored))
+    with closing(sqlite3.connect(draft, isolation_level=None)) as base:
+        base.execute(f'PRAGMA journal_mode = {mode}')
+        base.execute('PRAGMA wal_autocheckpoint = 0')
+        base.execute('PRAGMA cache_size = 5')  # pages: an unfinished transaction is written, too
+        numbers = dict(base.execute('SELECT name, id FROM topics'))
+        base.execute('BEGIN')
+        for number in range(first + stored, first + stored + logged):
+            for topic in TYPES:
+                row = (numbers[topic], EPOCH + number * STEP, payload(topic, number))
+                base.execute(
+                    'INSERT INTO messages(topic_id, timestamp, data) VALUES(?, ?, ?)', row
+                )
+        if mode == 'WAL':
+            base.execute('COMMIT')
+        for file in draft.parent.iterdir():
+            if not file.name.endswith('-shm'):
+                shutil.copyfile(file, path.parent / file.name)
+    shutil.rmtree(draft.parent)
     return path

@@ -24,7 +24,7 @@ from viva_ros.data.bag import split
 from viva_ros.data.bag.reader import read_bag, salvage
 from viva_ros.data.bag.split import PartSpan, follows, part_span
 from viva_ros.data.bag.writer import RecordingWriter
-from viva_ros.data.open import find, open_recording, resolve
+from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.recording import Recording
 
 
@@ -311,3 +311,17 @@ def test_salvage_of_parts_equals_the_intact_reader(tmp_path: Path) -> None:
     one, other = read_bag(tmp_path / 'run'), salvage(tmp_path / 'run')
     assert list(one.tracks[CAMERA].data) == list(other.tracks[CAMERA].data)
     assert one.tracks[CAMERA].times == other.tracks[CAMERA].times
+
+
+@pytest.mark.parametrize('name', ['run_0.db3', 'run_1.db3', 'run_1.db3-wal', 'metadata.yaml'])
+def test_identity_changes_with_each_file_of_a_bag(tmp_path: Path, name: str) -> None:
+    bag = tmp_path / 'run'
+    write_split(bag, count=2, steps=5, suffix='.db3')
+    (bag / 'run_1.db3-wal').touch()
+    reindex(bag, 10)
+    before = identity(resolve(bag))
+    (bag / 'run_1.db3-shm').write_bytes(b'index')
+    assert identity(resolve(bag)) in (before, [before[0], bag.stat().st_size, *before[2:]])
+    with (bag / name).open('ab') as file:
+        file.write(b' ')
+    assert identity(resolve(bag))[2] != before[2]

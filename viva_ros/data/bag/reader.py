@@ -17,10 +17,11 @@ from typing import Any, Final
 import yaml
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
 from viva_ros.data.bag.salvage import is_empty, read_mcap, read_sqlite, two_types
 from viva_ros.data.bag.split import METADATA, STORAGE, check_parts, check_single, is_split_bag
-from viva_ros.data.formats import EpisodeRef, RecordingFormat
+from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -298,7 +299,13 @@ def _resolve(path: Path) -> EpisodeRef | None:
     return EpisodeRef(path, 'bag') if _list_in(path) else None
 
 
+def _state(ref: EpisodeRef) -> list[Any]:
+    """Return the hashes of the logs of a database; those in a folder are hashed with it."""
+    logs = [log_of(ref.path, suffix) for suffix in (WAL, JOURNAL)]
+    return [f'{log.name} {content_hash(log)}' for log in logs if log.is_file()]
+
+
 FORMAT: Final = RecordingFormat(
     '*.mcap files or bags (*.db3, or a folder with metadata.yaml)',
-    _list_in, _resolve, lambda ref: read_bag(ref.path), has_map=True,
+    _list_in, _resolve, lambda ref: read_bag(ref.path), state=_state, has_map=True,
 )  # fmt: skip

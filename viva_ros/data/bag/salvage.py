@@ -23,6 +23,7 @@ from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata,
 from mcap.stream_reader import StreamReader, breakup_chunk
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.database import StoredBag, open_database
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -137,7 +138,8 @@ def is_empty(path: Path) -> bool:
     """Return whether a file is intact, and has no messages: a recorder stopped after a split."""
     try:
         if path.suffix == '.db3':
-            with closing(open_database(path)) as base:
+            stored = StoredBag(path)
+            with closing(open_database(stored.path)) as base:
                 return base.execute('SELECT 1 FROM messages LIMIT 1').fetchone() is None
         with path.open('rb') as file:
             summary = make_reader(file).get_summary()
@@ -271,11 +273,12 @@ def read_sqlite(path: Path) -> Recording:
     """
     if not path.is_file():
         raise RecordingError('sqlite-missing', f'recording {path} does not exist')
+    stored = StoredBag(path)
     try:
-        base = open_database(path)
+        base = open_database(stored.path)
         topics = base.execute('SELECT id, name, type, serialization_format FROM topics').fetchall()
         definitions = _definitions(base)
-    except (sqlite3.Error, RecordingError) as error:
+    except sqlite3.Error as error:
         raise RecordingError(
             'sqlite-unreadable',
             f'recording {path} ({path.stat().st_size} bytes) has no readable messages ({error}): '
@@ -291,11 +294,11 @@ def read_sqlite(path: Path) -> Recording:
         if name in by_topic and by_topic[name].type_name != type_name:
             raise two_types(path, name, sorted({by_topic[name].type_name, type_name}))
         if name not in by_topic:  # several publishers of one topic may have a row each
-            rows[name] = _Rows(path)
+            rows[name] = _Rows(path, stored)
             definition = definitions.get(type_name)
             by_topic[name] = Track(name, type_name, [], rows[name], definition)
         tracks[number] = by_topic[name]
-    readable, damage = _index(base, path, tracks, rows)
+    readable, damage = _index(base, stored.path, tracks, rows)
     base.close()
     if damage:
         losses.append(damage)
@@ -304,14 +307,6 @@ def read_sqlite(path: Path) -> Recording:
             'sqlite-empty', f'recording {path} has no messages ({"; ".join(losses) or "empty"})'
         )
     return Recording(path, by_topic, {}, tuple(losses), readable, not damage)
-
-
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open a database read-only: SQLite neither writes nor replays a journal."""
-    base = sqlite3.connect(f'file:{path.resolve()}?immutable=1', uri=True)
-    base.text_factory = lambda raw: raw.decode(errors='replace')
-    base.execute('PRAGMA writable_schema = ON')  # required to read a truncated file
-    return base
 
 
 def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
@@ -366,10 +361,10 @@ def _share(base: sqlite3.Connection, path: Path, count: int) -> float:
 class _Rows(Sequence[bytes]):
     """The messages of one topic, read from disk on access; their heads are in memory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stored: StoredBag) -> None:
         self.ids: list[int] = []
         self.heads: list[bytes] = []
-        self._path = path
+        self._path, self._stored = path, stored
         self._base: sqlite3.Connection | None = None
 
     def __len__(self) -> int:
@@ -383,11 +378,11 @@ class _Rows(Sequence[bytes]):
 
     def __getitem__(self, index: int | slice) -> 'bytes | _Rows':
         if isinstance(index, slice):
-            part = _Rows(self._path)
+            part = _Rows(self._path, self._stored)
             part.ids, part.heads = self.ids[index], self.heads[index]
             return part
         if self._base is None:
-            self._base = open_database(self._path)
+            self._base = open_database(self._stored.path)
         try:
             query = 'SELECT data FROM messages WHERE id = ?'
             return bytes(self._base.execute(query, (self.ids[index],)).fetchone()[0])

@@ -23,7 +23,8 @@ from mcap.reader import make_reader
 from mcap.summary import Summary
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.bag.salvage import MAGIC, TORN, open_database
+from viva_ros.data.bag.database import WAL, StoredBag, log_of, open_database
+from viva_ros.data.bag.salvage import MAGIC, TORN
 from viva_ros.data.segmentation import LABEL
 
 METADATA: Final = 'metadata.yaml'
@@ -235,14 +236,14 @@ def _apart(before: PartSpan, after: PartSpan) -> str:
 def part_span(path: Path) -> PartSpan | None:
     """Return the times of a file, without reading all of it; None without a readable message."""
     try:
-        stat = path.stat()
+        stats = [one.stat() for one in (path, log_of(path, WAL)) if one == path or one.is_file()]
     except OSError:
         return None
-    return _span(path, stat.st_size, stat.st_mtime_ns)
+    return _span(path, *(value for one in stats for value in (one.st_size, one.st_mtime_ns)))
 
 
 @lru_cache(maxsize=1 << 16)
-def _span(path: Path, size: int, modified: int) -> PartSpan | None:
+def _span(path: Path, size: int, *state: int) -> PartSpan | None:
     try:
         return _sqlite_span(path) if path.suffix == '.db3' else _mcap_span(path, size)
     except Exception:  # of a damaged file; reading it reports the damage
@@ -250,7 +251,8 @@ def _span(path: Path, size: int, modified: int) -> PartSpan | None:
 
 
 def _sqlite_span(path: Path) -> PartSpan | None:
-    with closing(open_database(path)) as base:
+    stored = StoredBag(path)
+    with closing(open_database(stored.path)) as base:
         begin, end = base.execute('SELECT min(timestamp), max(timestamp) FROM messages').fetchone()
     return None if begin is None else PartSpan(int(begin), int(end))
 
