@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading rosbag2 bags: a folder with metadata.yaml or the parts of one bag, or a bare file.
+Reading bags: a folder with metadata.yaml or the parts of one bag, or a bare file.
 
 Intact bags are read through ``rosbags.highlevel.AnyReader``. Damaged bags, and bags whose receive
 times go back, are read by the salvage readers in the order of the file, with a report of losses.
@@ -19,6 +19,7 @@ import yaml
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
+from viva_ros.data.bag.ros1 import ACTIVE, has_no_messages, read_ros1
 from viva_ros.data.bag.salvage import is_empty, read_mcap, read_sqlite, two_types
 from viva_ros.data.bag.split import METADATA, STORAGE, check_parts, check_single, is_split_bag
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
@@ -29,9 +30,9 @@ SQLITE: Final = '.db3'
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether a path is a bag: a folder with metadata.yaml or parts, or a .db3 file."""
+    """Return whether a path is a bag: a .db3 or .bag file, a folder of parts or with metadata."""
     if not path.is_dir():
-        return path.suffix == SQLITE
+        return path.suffix == SQLITE or is_ros1(path)
     return (path / METADATA).is_file() or is_split_bag(path)
 
 
@@ -50,7 +51,14 @@ def read_bag(path: Path) -> Recording:
     return _joined(path, *_read_files(check_parts(path), _read))
 
 
+def is_ros1(path: Path) -> bool:
+    """Return whether a path has the name of a ROS 1 bag, finished or not."""
+    return path.name.removesuffix(ACTIVE).endswith('.bag')
+
+
 def _read(path: Path) -> Recording:
+    if is_ros1(path):
+        return read_ros1(path)
     try:
         return read_intact(path)
     except NotIntactError as reason:
@@ -65,6 +73,8 @@ def salvage(path: Path, reason: object = '') -> Recording:
     :raises RecordingError: if nothing in it can be read, or rosbag2 has compressed it
     """
     if not path.is_dir():
+        if is_ros1(path):
+            return read_ros1(path)
         return read_sqlite(path) if path.suffix == SQLITE else read_mcap(path)
     if not (path / METADATA).is_file():
         return _joined(path, *_read_files(check_parts(path), salvage))
@@ -159,7 +169,7 @@ def _read_files(
     parts: list[Recording] = []
     lost: dict[Path, str] = {}
     for file in files:
-        if is_empty(file):
+        if has_no_messages(file) if is_ros1(file) else is_empty(file):
             continue
         try:
             parts.append(read(file))
@@ -306,6 +316,6 @@ def _state(ref: EpisodeRef) -> list[Any]:
 
 
 FORMAT: Final = RecordingFormat(
-    '*.mcap files or bags (*.db3, or a folder with metadata.yaml)',
+    '*.mcap files or bags (*.db3, *.bag, or a folder with metadata.yaml)',
     _list_in, _resolve, lambda ref: read_bag(ref.path), state=_state, has_map=True,
 )  # fmt: skip

@@ -24,11 +24,12 @@ from mcap.summary import Summary
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.database import WAL, StoredBag, log_of, open_database
+from viva_ros.data.bag.ros1 import ACTIVE, ros1_times
 from viva_ros.data.bag.salvage import MAGIC, TORN
 from viva_ros.data.segmentation import LABEL
 
 METADATA: Final = 'metadata.yaml'
-STORAGE: Final = ('.mcap', '.db3')
+STORAGE: Final = ('.mcap', '.db3', '.bag')
 #: Between the end of a part and the beginning of the next, ns. A recorder opens the next part
 #: within milliseconds, and a robot publishes its joints at least ten times a second. A recorder
 #: that is started again needs longer than this to find the topics.
@@ -36,7 +37,7 @@ PAUSE: Final = 1_000_000_000
 #: By which a part may begin before the end of the one before, ns: a recorder takes the topics in
 #: any order, so that the receive times of two topics are not ordered.
 OVERLAP: Final = 100_000_000
-NAME: Final = re.compile(r'(.+)_(\d+)(\.mcap|\.db3)(\.zstd?)?')
+NAME: Final = re.compile(r'(.+)_(\d+)(\.mcap|\.db3|\.bag)(\.zstd?|\.active)?')
 OWN_NAMES: Final = (
     'if they are recordings of their own, rename the files so that their names do not end in '
     '_NUMBER'
@@ -49,7 +50,7 @@ class PartName:
     The name of a file that may be a part of a bag.
 
     :param stem: name of the bag
-    :param packed: suffix of a compressed file, '' for none
+    :param packed: suffix of a compressed or unfinished file, '' for none
     """
 
     path: Path
@@ -127,14 +128,13 @@ def check_parts(folder: Path) -> list[Path]:
                 'bag-parts-apart',
                 f'bag {folder} has no {METADATA}, and {path.name} begins '
                 f'{_apart(spans[before], spans[path])} the end of {before.name}, at most '
-                f'{PAUSE * 1e-9:g} s after it is allowed: {OWN_NAMES}; if they are one bag, run '
-                f'"ros2 bag reindex {folder}"',
+                f'{PAUSE * 1e-9:g} s after it is allowed: {OWN_NAMES}{_reindex(folder, path)}',
             )
     return paths
 
 
 def _check_names(folder: Path, parts: Sequence[PartName]) -> None:
-    packed = [one.path.name for one in parts if one.packed]
+    packed = [one.path.name for one in parts if one.packed not in ('', ACTIVE)]
     if packed:
         raise RecordingError(
             'bag-parts-compressed',
@@ -176,9 +176,15 @@ def _check_numbers(folder: Path, parts: Sequence[PartName]) -> None:
         raise RecordingError(
             'bag-parts-missing',
             f'bag {folder} has no {METADATA}, and of its parts 0 to {max(numbers)} it lacks '
-            f'{len(missing)}, such as {name}: fetch it, or run "ros2 bag reindex {folder}" to go '
-            f'on without; {OWN_NAMES}',
+            f'{len(missing)}, such as {name}: fetch it; {OWN_NAMES}{_reindex(folder, first.path)}',
         )
+
+
+def _reindex(folder: Path, part: Path) -> str:
+    """Return the command that makes one bag of the parts that are there; '' for ROS 1."""
+    if part.suffix not in ('.mcap', '.db3'):
+        return ''
+    return f'; if these files are one bag, run "ros2 bag reindex {folder}"'
 
 
 def check_single(path: Path) -> None:
@@ -245,6 +251,9 @@ def part_span(path: Path) -> PartSpan | None:
 @lru_cache(maxsize=1 << 16)
 def _span(path: Path, size: int, *state: int) -> PartSpan | None:
     try:
+        if path.suffix == '.bag':
+            times = ros1_times(path)
+            return times and PartSpan(*times)
         return _sqlite_span(path) if path.suffix == '.db3' else _mcap_span(path, size)
     except Exception:  # of a damaged file; reading it reports the damage
         return None
