@@ -20,8 +20,9 @@ from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
 from viva_ros.data.bag.ros1 import ACTIVE, has_no_messages, read_ros1
-from viva_ros.data.bag.salvage import is_empty, read_mcap, read_sqlite, two_types
+from viva_ros.data.bag.salvage import MAGIC, is_empty, read_mcap, read_sqlite, two_types
 from viva_ros.data.bag.split import METADATA, STORAGE, check_parts, check_single, is_split_bag
+from viva_ros.data.file_signature import description, is_packed_recording
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
@@ -56,7 +57,28 @@ def is_ros1(path: Path) -> bool:
     return path.name.removesuffix(ACTIVE).endswith('.bag')
 
 
+MAGICS: Final = {SQLITE: b'SQLite format 3\0', '.bag': b'#ROSBAG V2.0\n'}  # others: MCAP
+
+
+def _check_format(path: Path) -> None:
+    """
+    Name the format of a file that is not what its name says.
+
+    :raises RecordingError: if it has another format, or is empty
+    """
+    magic = MAGICS.get(path.suffix, MAGIC)
+    try:
+        with path.open('rb') as file:
+            other = '' if file.read(len(magic)) == magic else description(path)
+    except OSError:  # named by the reader
+        return
+    if other:
+        raise RecordingError('recording-format', f'recording {path} {other}')
+
+
 def _read(path: Path) -> Recording:
+    if path.is_file() and not path.name.endswith(ACTIVE):
+        _check_format(path)
     if is_ros1(path):
         return read_ros1(path)
     try:
@@ -301,8 +323,8 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _list_in(path: Path) -> list[Path] | None:
-    recording = is_bag(path) or (path.suffix == '.mcap' and path.is_file())
-    return [path] if recording else None
+    is_mcap = path.suffix == '.mcap' and path.is_file()
+    return [path] if is_bag(path) or is_mcap or is_packed_recording(path) else None
 
 
 def _resolve(path: Path) -> EpisodeRef | None:
