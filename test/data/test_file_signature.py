@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rosbags.rosbag1 import Writer
-from support.bag_parts import JOINTS, write_own, write_split
+from support.bag_parts import JOINTS, write_killed, write_own, write_split
 from support.errors import raises
 
 from viva_ros.data.file_signature import SIGNATURES, description, is_packed_recording, signature_of
@@ -34,6 +34,14 @@ def write_sqlite(path: Path) -> None:
     base.execute('CREATE TABLE a(b)')
     base.commit()
     base.close()
+
+
+def write_log(path: Path, mode: str) -> None:
+    draft = path.parent / 'draft'
+    draft.mkdir()
+    write_killed(draft / 'a.db3', 4, 60, mode)
+    (draft / ('a.db3-wal' if mode == 'WAL' else 'a.db3-journal')).rename(path)
+    shutil.rmtree(draft)
 
 
 def write_ros1(path: Path) -> None:
@@ -65,6 +73,8 @@ MAKE: dict[str, Callable[[Path], object]] = {
     'an MCAP file': lambda path: write_own(path, range(3)),
     'an SQLite database': write_sqlite,
     'a ROS 1 bag': write_ros1,
+    'a write-ahead log of SQLite': lambda path: write_log(path, 'WAL'),
+    'a rollback journal of SQLite': lambda path: write_log(path, 'DELETE'),
     'a ROS 1 bag of an old version': put(b'#ROSBAG V1.2\n' + PLAIN),
     'an HDF5 file': put(b'\x89HDF\r\n\x1a\n' + PLAIN),
     'compressed with zstd': lambda path: subprocess.run(

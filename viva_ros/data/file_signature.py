@@ -44,6 +44,14 @@ SIGNATURES: Final = (
     FileSignature('an SQLite database', (b'SQLite format 3\0',), 'rename it to *.db3'),
     FileSignature('a ROS 1 bag', (b'#ROSBAG V2.0\n',), 'rename it to *.bag'),
     FileSignature(
+        'a write-ahead log of SQLite', (b'\x37\x7f\x06\x82', b'\x37\x7f\x06\x83'),
+        'name its database, *.db3, which must be in the same folder',
+    ),
+    FileSignature(
+        'a rollback journal of SQLite', (b'\xd9\xd5\x05\xf9\x20\xa1\x63\xd7',),
+        'name its database, *.db3, which must be in the same folder',
+    ),
+    FileSignature(
         'a ROS 1 bag of an old version', (b'#ROSBAG V1', b'#ROSRECORD'),
         'run "rosbag fix {path} {target}" of ROS 1',
     ),

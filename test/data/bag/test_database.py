@@ -200,3 +200,43 @@ def test_file_name_with_special_characters_is_read(tmp_path: Path) -> None:
     for file in write_killed(tmp_path / 'run.db3', 4, 6).parent.iterdir():
         file.rename(tmp_path / file.name.replace('run', 'run %41?#'))
     assert steps(open_recording(path)) == list(range(10))
+
+
+def test_database_whose_tables_are_in_the_log_is_read(tmp_path: Path) -> None:
+    draft, path = write_part(tmp_path / 'draft.db3', range(10)), tmp_path / 'run.db3'
+    with closing(sqlite3.connect(draft)) as base:
+        script = '\n'.join(base.iterdump())
+    with closing(sqlite3.connect(tmp_path / 'new.db3')) as base:
+        base.execute('PRAGMA journal_mode = WAL')
+        base.execute('PRAGMA wal_autocheckpoint = 0')
+        base.executescript(script)
+        for suffix in ('', '-wal'):
+            shutil.copyfile(f'{tmp_path}/new.db3{suffix}', f'{path}{suffix}')
+    assert path.stat().st_size <= 4096
+    assert steps(open_recording(path)) == list(range(10))
+    path.write_bytes(b'')  # SQLite does not apply a log to an empty file
+    with raises('recording-format', path, 'is empty'):
+        open_recording(path)
+
+
+def test_two_rows_of_a_topic_are_joined(tmp_path: Path) -> None:
+    path = write_part(tmp_path / 'run.db3', range(10))
+    with closing(sqlite3.connect(path)) as base:
+        row = "name, type, serialization_format, '- history: 1', type_description_hash"
+        base.execute(f"INSERT INTO topics SELECT 9, {row} FROM topics WHERE name = '{JOINTS}'")
+        base.execute(
+            'UPDATE messages SET topic_id = 9 WHERE id % 3 = 0 AND topic_id = '
+            f"(SELECT id FROM topics WHERE name = '{JOINTS}' LIMIT 1)"
+        )
+        base.commit()
+    for read in (open_recording, salvage):
+        assert steps(read(path)) == list(range(10))
+
+
+def test_topic_with_two_types_is_refused(tmp_path: Path) -> None:
+    path = write_part(tmp_path / 'run.db3', range(10))
+    with closing(sqlite3.connect(path)) as base:
+        base.execute(f"UPDATE topics SET name = '{JOINTS}'")
+        base.commit()
+    with raises('topic-types', path, JOINTS, 'CompressedImage and sensor_msgs/msg/JointState'):
+        open_recording(path)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mcap.writer import Writer
 from support.bag_parts import (
     CAMERA,
     EPOCH,
@@ -280,9 +281,10 @@ def test_file_of_a_listed_bag_is_refused_by_itself(tmp_path: Path) -> None:
         open_recording(bag / 'second.mcap')
 
 
-def test_metadata_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize('text', ['', 'rosbag2_bagfile_information: [\n', 'a: 1', '[1]'])
+def test_metadata_of_a_killed_recorder_is_refused(tmp_path: Path, text: str) -> None:
     write_split(tmp_path / 'run')
-    (tmp_path / 'run/metadata.yaml').write_text('rosbag2_bagfile_information: [\n')
+    (tmp_path / 'run/metadata.yaml').write_text(text)
     with raises('bag-metadata', tmp_path / 'run/metadata.yaml', 'ros2 bag reindex'):
         open_recording(tmp_path / 'run')
 
@@ -325,3 +327,42 @@ def test_identity_changes_with_each_file_of_a_bag(tmp_path: Path, name: str) -> 
     with (bag / name).open('ab') as file:
         file.write(b' ')
     assert identity(resolve(bag))[2] != before[2]
+
+
+def test_metadata_given_as_recording_is_refused(tmp_path: Path) -> None:
+    write_split(tmp_path / 'run')
+    reindex(tmp_path / 'run', 300)
+    with raises('bag-metadata-given', tmp_path / 'run/metadata.yaml', 'name the folder'):
+        open_recording(tmp_path / 'run/metadata.yaml')
+
+
+def write_channels(path: Path, kinds: dict[str, str]) -> Path:
+    """Write an MCAP file with a channel of one topic for each publisher, in turn."""
+    with path.open('wb') as file:
+        writer = Writer(file)
+        writer.start('ros2', 'test')
+        channels = [
+            writer.register_channel(JOINTS, 'cdr', writer.register_schema(kind, 'ros2msg', b''))
+            for kind in kinds.values()
+        ]
+        for number in range(30):
+            writer.add_message(
+                channels[number % len(channels)], EPOCH + number * STEP, payload(JOINTS, number), 0
+            )
+        writer.finish()
+    return path
+
+
+@pytest.mark.parametrize('read', [open_recording, salvage])
+def test_two_channels_of_one_type_are_joined(tmp_path: Path, read) -> None:
+    kind = 'sensor_msgs/msg/JointState'
+    path = write_channels(tmp_path / 'run.mcap', {'first': kind, 'second': kind})
+    assert steps(read(path)) == list(range(30))
+
+
+@pytest.mark.parametrize('read', [open_recording, salvage])
+def test_two_channels_of_two_types_are_refused(tmp_path: Path, read) -> None:
+    kinds = {'first': 'sensor_msgs/msg/JointState', 'second': 'std_msgs/msg/String'}
+    path = write_channels(tmp_path / 'run.mcap', kinds)
+    with raises('topic-types', path, JOINTS, 'JointState and std_msgs/msg/String', 'ros2 bag'):
+        read(path)

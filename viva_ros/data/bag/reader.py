@@ -66,6 +66,12 @@ def _check_format(path: Path) -> None:
 
     :raises RecordingError: if it has another format, or is empty
     """
+    if path.name == METADATA:
+        raise RecordingError(
+            'bag-metadata-given', f'{path} describes bag {path.parent}: name the folder'
+        )
+    if path.stat().st_size and log_of(path, WAL).is_file():  # it may have the first page
+        return
     magic = MAGICS.get(path.suffix, MAGIC)
     try:
         with path.open('rb') as file:

@@ -26,6 +26,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.bag.database import WAL, StoredBag, log_of, open_database
 from viva_ros.data.bag.ros1 import ACTIVE, ros1_times
 from viva_ros.data.bag.salvage import MAGIC, TORN
+from viva_ros.data.file_signature import PACKED, description, is_packed_recording
 from viva_ros.data.segmentation import LABEL
 
 METADATA: Final = 'metadata.yaml'
@@ -37,7 +38,8 @@ PAUSE: Final = 1_000_000_000
 #: By which a part may begin before the end of the one before, ns: a recorder takes the topics in
 #: any order, so that the receive times of two topics are not ordered.
 OVERLAP: Final = 100_000_000
-NAME: Final = re.compile(r'(.+)_(\d+)(\.mcap|\.db3|\.bag)(\.zstd?|\.active)?')
+PACKED_OR_ACTIVE: Final = '|'.join(map(re.escape, (*PACKED, ACTIVE)))
+NAME: Final = re.compile(rf'(.+)_(\d+)(\.mcap|\.db3|\.bag)({PACKED_OR_ACTIVE})?')
 OWN_NAMES: Final = (
     'if they are recordings of their own, rename the files so that their names do not end in '
     '_NUMBER'
@@ -95,6 +97,7 @@ def named_parts(folder: Path) -> list[PartName]:
     begins = tuple(f'{name}_' for name in names)
     found = [part_name(folder / name) for name in listed if name.startswith(begins)]
     parts = [one for one in found if one is not None and one.stem in names]
+    parts = [one for one in parts if one.packed in ('', ACTIVE) or is_packed_recording(one.path)]
     return sorted(parts, key=lambda one: (one.number, one.path.name))
 
 
@@ -134,12 +137,12 @@ def check_parts(folder: Path) -> list[Path]:
 
 
 def _check_names(folder: Path, parts: Sequence[PartName]) -> None:
-    packed = [one.path.name for one in parts if one.packed not in ('', ACTIVE)]
+    packed = [one.path for one in parts if is_packed_recording(one.path)]
     if packed:
         raise RecordingError(
             'bag-parts-compressed',
-            f'bag {folder} has no {METADATA}, and its parts {", ".join(packed)} are compressed: '
-            f'run "zstd -d --rm {folder / packed[0]}", likewise for the others',
+            f'bag {folder} has no {METADATA}, and {len(packed)} of its parts are compressed: '
+            f'{packed[0]} {description(packed[0])}, likewise the others',
         )
     known = {one.path for one in parts}
     others = [
