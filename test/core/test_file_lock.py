@@ -110,9 +110,7 @@ def test_access_denied_by_flock_is_a_held_lock(tmp_path: Path, monkeypatch) -> N
 
 
 @pytest.mark.parametrize('key', ['host', 'boot', 'namespace'])
-def test_lock_of_another_machine_is_refused_by_path(
-    tmp_path: Path, monkeypatch, key: str
-) -> None:
+def test_lock_of_another_machine_is_refused_by_path(tmp_path: Path, monkeypatch, key: str) -> None:
     refuse_flock(monkeypatch, errno.ENOLCK)
     owner = tmp_path / 'lock.owner'
     owner.write_text(json.dumps({**file_lock._describe(), key: 'other', 'pid': 2**30}))

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rosbags.rosbag1 import Writer
-from support.bag_parts import JOINTS, write_killed, write_own, write_split
+from support.bag_parts import JOINTS, reindex, write_killed, write_own, write_split
 from support.errors import raises
 
 from viva_ros.data.file_signature import SIGNATURES, description, is_packed_recording, signature_of
@@ -189,8 +189,11 @@ def test_empty_file_of_another_format_is_named(tmp_path: Path) -> None:
     assert 'notes.txt' not in str(caught.value)
 
 
-def test_part_of_another_format_is_a_loss(tmp_path: Path) -> None:
+@pytest.mark.parametrize('listed', [True, False])
+def test_part_of_another_format_is_a_loss(tmp_path: Path, listed: bool) -> None:
     parts = write_split(tmp_path / 'run')
+    if listed:
+        reindex(tmp_path / 'run', 300)
     MAKE['a Git LFS pointer without its content'](parts[1])
     recording = open_recording(tmp_path / 'run')
     assert not recording.whole

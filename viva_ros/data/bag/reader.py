@@ -66,6 +66,8 @@ def _check_format(path: Path) -> None:
 
     :raises RecordingError: if it has another format, or is empty
     """
+    if not path.is_file() or path.name.endswith(ACTIVE):  # named by the reader
+        return
     if path.name == METADATA:
         raise RecordingError(
             'bag-metadata-given', f'{path} describes bag {path.parent}: name the folder'
@@ -83,8 +85,7 @@ def _check_format(path: Path) -> None:
 
 
 def _read(path: Path) -> Recording:
-    if path.is_file() and not path.name.endswith(ACTIVE):
-        _check_format(path)
+    _check_format(path)
     if is_ros1(path):
         return read_ros1(path)
     try:
@@ -101,6 +102,7 @@ def salvage(path: Path, reason: object = '') -> Recording:
     :raises RecordingError: if nothing in it can be read, or rosbag2 has compressed it
     """
     if not path.is_dir():
+        _check_format(path)
         if is_ros1(path):
             return read_ros1(path)
         return read_sqlite(path) if path.suffix == SQLITE else read_mcap(path)
@@ -176,7 +178,7 @@ def _as_listed(path: Path, recording: Recording) -> Recording:
         )
     count = sum(len(track.times) for track in recording.tracks.values())
     expected = content.get('message_count')
-    if isinstance(expected, int) and expected != count:
+    if isinstance(expected, int) and expected != count and not recording.losses:
         losses.append(
             f'there are {count} messages, {METADATA} counts {expected}: run "ros2 bag reindex '
             f'{path}" if all files are there'
