@@ -115,6 +115,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.console.program': 'signals and exit codes of console programs, benchmarks too',
     'viva_ros.core.detection.forecast_residual': 'a rule: the registry loads it by name',
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
+    'viva_ros.data.bag.split': 'files of one bag, before any of them is read',
     'viva_ros.data.conversion.convert': 'the work of `viva import`',
     'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',

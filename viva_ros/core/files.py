@@ -2,10 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Atomic writes: a reader never sees a partial file."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: Answers that a file system cannot do this: CIFS, vboxsf, some of FUSE.
+NOT_SUPPORTED: Final = frozenset({
+    errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF
+})  # fmt: skip
+DENIED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -33,25 +42,56 @@ def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = Path(name)
     try:
         write(temporary)
-        _sync(temporary)
-        temporary.chmod(0o644)
+        sync(temporary)
+        _set_mode(temporary)
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, name):
             error.filename = str(path)  # the target, not its temporary name
         raise
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _sync(path: Path) -> None:
-    """Flush a file, or the renames in a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
+def _set_mode(path: Path) -> None:
+    """Let other users read a file, where the file system has modes."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        path.chmod(0o644)
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED | {errno.EPERM}:
+            raise
+
+
+def sync(path: Path) -> None:
+    """
+    Flush a file, or the renames in a folder, to the disk.
+
+    Some file systems cannot flush a folder. This is no error: the content of the files is on the
+    disk. Lost is the guarantee that a rename is: after a power failure the old file may be there.
+
+    :raises OSError: if it cannot be flushed
+    """
+    is_folder = path.is_dir()
+    try:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if not (is_folder and error.errno in NOT_SUPPORTED):
+            error.filename = error.filename or str(path)
+            raise
+
+
+def remedy(error: OSError) -> str:
+    """Return what an operator can do about an error of a file system."""
+    if error.errno in FULL:
+        return 'free disk space and run the same command again'
+    if error.errno in DENIED:
+        return 'choose another folder, or make this one writable'
+    return 'check the disk or its network connection, or choose a folder on another disk'

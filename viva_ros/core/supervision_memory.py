@@ -9,7 +9,6 @@ machine, so the file has stamps of the wall clock; if that was set back, a retry
 requested.
 """
 
-import fcntl
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from typing import IO, Any, Final
 
 from viva_ros.core.errors import VivaError
 from viva_ros.core.events import Event, Level
+from viva_ros.core.file_lock import ExclusiveLock
 from viva_ros.core.files import write_atomically
 
 #: Format 1 has retries only; format 2 has 'latched' as true or false.
@@ -164,7 +164,7 @@ class SupervisionMemory:
 
 class Lock:
     """
-    A file lock that one process of the machine holds; the kernel frees it when the process ends.
+    A file lock that one process of the machine holds; it is free when the process has ended.
 
     :param path: created with its folder, and kept; lists the owners of the lock
     :param name: of this owner
@@ -173,6 +173,7 @@ class Lock:
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name
         self._file: IO[str] | None = None
+        self._lock: ExclusiveLock | None = None
         self.earlier: Collection[str] = ()  # names of earlier owners
 
     def take(self) -> bool:
@@ -186,7 +187,7 @@ class Lock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open('a+', encoding='utf-8', errors='replace')
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = ExclusiveLock(file, self._path)
         except BlockingIOError:
             file.close()
             return False
@@ -203,7 +204,8 @@ class Lock:
 
     def free(self) -> None:
         """Release the lock."""
-        if self._file is not None:
+        if self._file is not None and self._lock is not None:
+            self._lock.release()
             self._file.close()
             self._file = None
 

@@ -44,6 +44,7 @@ def no_state(ref: EpisodeRef) -> list[Any]:
 WHOLE: Final = 8 << 20  # bytes
 BLOCK: Final = 64 << 10  # bytes
 BLOCKS: Final = 64  # evenly spaced, with the first and the last
+INDEX: Final = '.db3-shm'  # index of a write-ahead log, which any reader of it may write
 
 
 def content_hash(path: Path) -> str:
@@ -55,7 +56,7 @@ def content_hash(path: Path) -> str:
     :raises OSError: if it cannot be read
     """
     if path.is_dir():
-        files = sorted(one for one in path.rglob('*') if one.is_file())
+        files = sorted(one for one in path.rglob('*') if one.is_file() and one.suffix != INDEX)
         each = [f'{one.relative_to(path)} {content_hash(one)}' for one in files]
         return hashlib.sha256('\n'.join(each).encode()).hexdigest()[:16]
     stat = os.stat(path)

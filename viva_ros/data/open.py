@@ -16,6 +16,7 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.mapped_recording import apply_map
 from viva_ros.data.conversion.topic_map import map_for
 from viva_ros.data.episode import load, sidecar
+from viva_ros.data.file_signature import foreign_text
 from viva_ros.data.formats import FORMATS, EpisodeRef, content_hash
 from viva_ros.data.recording import Recording, recording_name
 
@@ -31,8 +32,10 @@ def find(paths: Iterable[Path]) -> list[Path]:
         here = inside(path) if path.is_dir() else [path]
         if not here:
             kinds = ' or '.join(one.text for one in FORMATS.values())
+            foreign = foreign_text(path)
             raise RecordingError(
-                'recordings-missing', f'folder {path} has no recordings: no {kinds}'
+                'recordings-missing',
+                f'folder {path} has no recordings: no {kinds}' + (foreign and f'; {foreign}'),
             )
         found += here
     return found

@@ -1,5 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -187,3 +189,22 @@ def test_killed_writer_leaves_a_readable_part_file(tmp_path: Path) -> None:
     assert len(recording.messages('episode')) >= 1500  # all but the last chunk of 256 KiB
     assert 'the file ends early' in recording.losses[0]
     RecordingWriter(target).discard()  # the lock ended with its process
+
+
+def test_writer_without_flock_refuses_a_second_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr(fcntl, 'flock', flock)
+    target = tmp_path / 'r.mcap'
+    with RecordingWriter(target) as first:
+        with raises('recording-locked', 'r.mcap', 'another name', f'process {os.getpid()}'):
+            RecordingWriter(target)
+        first.write('/episode', STRING, text('x'), 5)
+    assert os.listdir(tmp_path) == ['r.mcap']
+    owner = tmp_path / '.r.mcap.part.owner'
+    owner.write_text('{"host": "other", "boot": "", "namespace": "", "pid": 1, "begin": ""}')
+    with raises('recording-lock', 'r.mcap', 'host other', owner, 'another name'):
+        RecordingWriter(target)

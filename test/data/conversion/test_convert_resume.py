@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resumption of an import after a kill or a full disk; no incomplete dataset appears."""
 
+import errno
+import fcntl
 import os
 import resource
 import signal
@@ -154,6 +156,64 @@ def test_second_import_into_a_dataset_is_refused(
     topic_map, out = load_map(map_file), tmp_path / 'set'
     with Staging(out).locked(), raises('workspace-locked', out, 'another --out'):
         import_all(bags, topic_map, OUTCOME, out)
+
+
+def odd_file_system(monkeypatch: pytest.MonkeyPatch, flock: int, folder_sync: int) -> None:
+    """Answer as a network file system does: no flock, no fsync of a folder."""
+    real = os.fsync
+
+    def lock(*_: object) -> None:
+        raise OSError(flock, os.strerror(flock))
+
+    def fsync(handle: int) -> None:
+        if os.path.isdir(f'/proc/self/fd/{handle}'):
+            raise OSError(folder_sync, os.strerror(folder_sync))
+        real(handle)
+
+    monkeypatch.setattr(fcntl, 'flock', lock)
+    monkeypatch.setattr(os, 'fsync', fsync)
+
+
+@pytest.mark.parametrize('flock', [errno.ENOSYS, errno.ENOLCK])
+def test_import_without_flock_and_folder_sync_succeeds(
+    tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch, flock: int
+) -> None:
+    odd_file_system(monkeypatch, flock, errno.EINVAL)
+    topic_map, out = load_map(map_file), tmp_path / 'set'
+    with Staging(out).locked(), raises('workspace-locked', out, f'process {os.getpid()}'):
+        import_all(bags[:1], topic_map, OUTCOME, out)
+    assert len(import_all(bags[:1], topic_map, OUTCOME, out)['episodes']) == 1
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith('.')] == []
+
+
+def test_lock_of_another_host_is_refused_by_path(
+    tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch
+) -> None:
+    odd_file_system(monkeypatch, errno.ENOLCK, errno.EINVAL)
+    owner = tmp_path / '.set.part/lock.owner'
+    owner.parent.mkdir()
+    owner.write_text('{"host": "other", "boot": "", "namespace": "", "pid": 1, "begin": ""}')
+    with raises('workspace-lock', tmp_path / 'set', 'host other', owner, 'local disk'):
+        import_all(bags[:1], load_map(map_file), OUTCOME, tmp_path / 'set')
+
+
+@pytest.mark.parametrize(('answer', 'code'), [(errno.EIO, 'workspace-failed'),
+                                              (errno.ENOSPC, 'import-unwritable')])  # fmt: skip
+def test_only_a_full_disk_is_called_full(
+    tmp_path: Path, bags: list[Path], map_file: Path, monkeypatch, answer: int, code: str
+) -> None:
+    odd_file_system(monkeypatch, errno.ENOSYS, answer)
+    with raises(code, tmp_path / '.set.part') as caught:
+        import_all(bags[:1], load_map(map_file), OUTCOME, tmp_path / 'set')
+    assert ('free disk space' in str(caught.value)) == (answer == errno.ENOSPC)
+
+
+def test_folder_that_cannot_be_created_is_named(
+    tmp_path: Path, bags: list[Path], map_file: Path
+) -> None:
+    (tmp_path / 'file').touch()
+    with raises('workspace-unwritable', tmp_path / 'file/.set.part', 'another disk'):
+        import_all(bags[:1], load_map(map_file), OUTCOME, tmp_path / 'file/set')
 
 
 def test_changed_map_imports_all_recordings_again(

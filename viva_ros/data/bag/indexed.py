@@ -26,7 +26,8 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.bag.salvage import HEAD, LARGE, metadata_content, open_database
+from viva_ros.data.bag.database import StoredBag, open_database
+from viva_ros.data.bag.salvage import HEAD, LARGE, metadata_content
 from viva_ros.data.messages import Definition, typestore
 from viva_ros.data.recording import Recording, Track
 
@@ -106,12 +107,12 @@ class Source:
     """An open AnyReader; it is closed when the last topic of the recording is released."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._stored = StoredBag(path)
         self._open()
 
     def _open(self) -> None:
         self._process = os.getpid()
-        self._reader = AnyReader([self._path], default_typestore=typestore())
+        self._reader = AnyReader([self._stored.path], default_typestore=typestore())
         self._reader.open()
         weakref.finalize(self, _close, self._reader)
 

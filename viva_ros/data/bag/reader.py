@@ -1,42 +1,94 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading rosbag2 bags: a folder with metadata.yaml, or a bare .db3 or .mcap file.
+Reading bags: a folder with metadata.yaml or the parts of one bag, or a bare file.
 
 Intact bags are read through ``rosbags.highlevel.AnyReader``. Damaged bags, and bags whose receive
 times go back, are read by the salvage readers in the order of the file, with a report of losses.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.data.bag.database import JOURNAL, WAL, log_of
 from viva_ros.data.bag.indexed import NotIntactError, read_intact
-from viva_ros.data.bag.salvage import read_mcap, read_sqlite
-from viva_ros.data.formats import EpisodeRef, RecordingFormat
+from viva_ros.data.bag.ros1 import ACTIVE, has_no_messages, read_ros1
+from viva_ros.data.bag.salvage import MAGIC, is_empty, read_mcap, read_sqlite, two_types
+from viva_ros.data.bag.split import METADATA, STORAGE, check_parts, check_single, is_split_bag
+from viva_ros.data.file_signature import description, is_packed_recording
+from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
-METADATA: Final = 'metadata.yaml'
 SQLITE: Final = '.db3'
 FOLDERS_UP: Final = 3  # above the bag, in which a map is searched
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether a path is a rosbag2 bag: a folder with metadata.yaml, or a .db3 file."""
-    return (path / METADATA).is_file() if path.is_dir() else path.suffix == SQLITE
+    """Return whether a path is a bag: a .db3 or .bag file, a folder of parts or with metadata."""
+    if not path.is_dir():
+        return path.suffix == SQLITE or is_ros1(path)
+    return (path / METADATA).is_file() or is_split_bag(path)
 
 
 def read_bag(path: Path) -> Recording:
     """
     Read a bag, as far as it can be read.
 
-    :raises RecordingError: if nothing in it can be read
+    :raises RecordingError: if nothing in it can be read, or the path is a part of a bag
     """
+    if not path.is_dir():
+        check_single(path)
+        _check_listed(path)
+        return _read(path)
+    if (path / METADATA).is_file():
+        return _as_listed(path, _read(path))
+    return _joined(path, *_read_files(check_parts(path), _read))
+
+
+def is_ros1(path: Path) -> bool:
+    """Return whether a path has the name of a ROS 1 bag, finished or not."""
+    return path.name.removesuffix(ACTIVE).endswith('.bag')
+
+
+MAGICS: Final = {SQLITE: b'SQLite format 3\0', '.bag': b'#ROSBAG V2.0\n'}  # others: MCAP
+
+
+def _check_format(path: Path) -> None:
+    """
+    Name the format of a file that is not what its name says.
+
+    :raises RecordingError: if it has another format, or is empty
+    """
+    if not path.is_file() or path.name.endswith(ACTIVE):  # named by the reader
+        return
+    if path.name == METADATA:
+        raise RecordingError(
+            'bag-metadata-given', f'{path} describes bag {path.parent}: name the folder'
+        )
+    if path.stat().st_size and log_of(path, WAL).is_file():  # it may have the first page
+        return
+    magic = MAGICS.get(path.suffix, MAGIC)
+    try:
+        with path.open('rb') as file:
+            other = '' if file.read(len(magic)) == magic else description(path)
+    except OSError:  # named by the reader
+        return
+    if other:
+        raise RecordingError('recording-format', f'recording {path} {other}')
+
+
+def _read(path: Path) -> Recording:
+    _check_format(path)
+    if is_ros1(path):
+        return read_ros1(path)
     try:
         return read_intact(path)
     except NotIntactError as reason:
@@ -51,10 +103,13 @@ def salvage(path: Path, reason: object = '') -> Recording:
     :raises RecordingError: if nothing in it can be read, or rosbag2 has compressed it
     """
     if not path.is_dir():
+        _check_format(path)
+        if is_ros1(path):
+            return read_ros1(path)
         return read_sqlite(path) if path.suffix == SQLITE else read_mcap(path)
+    if not (path / METADATA).is_file():
+        return _joined(path, *_read_files(check_parts(path), salvage))
     content = _metadata(path)
-    names = content.get('relative_file_paths') or []
-    files = [path / Path(str(name)).name for name in names]
     if content.get('compression_format') or content.get('compression_mode'):
         raise RecordingError(
             'bag-compressed',
@@ -62,75 +117,169 @@ def salvage(path: Path, reason: object = '') -> Recording:
             f'{content.get("compression_mode")} and is not intact ({reason}): convert it with '
             '"ros2 bag convert" to a bag without compression, or to MCAP with its own compression',
         )
+    files = _listed(path, content)
     if not files:
         raise RecordingError(
             'bag-without-files',
             f'bag {path} has no files in {METADATA}: run "ros2 bag reindex {path}"',
         )
-    parts, lost = [], []
-    for file in files:
-        try:
-            parts.append(salvage(file))
-        except RecordingError as error:
-            lost.append(str(error))
-    if not parts:
-        raise RecordingError('bag-unreadable', '; '.join(lost))
-    return _joined(path, parts, lost, int(content.get('message_count') or 0))
+    expected = int(content.get('message_count') or 0)
+    return _joined(path, *_read_files(files, salvage), expected)
 
 
 def _metadata(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load((path / METADATA).read_text(encoding='utf-8'))
         return dict(content['rosbag2_bagfile_information'])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(
             'bag-metadata',
             f'{path / METADATA} cannot be read ({error!r}): run "ros2 bag reindex {path}"',
         ) from error
 
 
-def _joined(path: Path, parts: list[Recording], lost: list[str], expected: int) -> Recording:
-    """Concatenate the files of a bag."""
-    tracks: dict[str, Track] = {}
+def _listed(path: Path, content: Mapping[str, Any]) -> list[Path]:
+    """Return the files of a bag as its metadata.yaml lists them."""
+    return [path / Path(str(name)).name for name in content.get('relative_file_paths') or []]
+
+
+def _check_listed(path: Path) -> None:
+    """
+    Refuse a file that metadata.yaml in its folder lists with others.
+
+    :raises RecordingError: if it does
+    """
+    if not (path.parent / METADATA).is_file():
+        return
+    files = _listed(path.parent, _metadata(path.parent))
+    if len(files) > 1 and path.name in [one.name for one in files]:
+        raise RecordingError(
+            'bag-listed',
+            f'{path} is one of {len(files)} files of bag {path.parent}: name the folder',
+        )
+
+
+def _as_listed(path: Path, recording: Recording) -> Recording:
+    """Return a recording with the losses of a folder that differs from its metadata.yaml."""
+    content, losses = _metadata(path), list(recording.losses)
+    files = _listed(path, content)
+    names = {one.name for one in files} | {one.stem for one in files if one.suffix == '.zstd'}
+    more = [one.name for one in sorted(path.iterdir())
+            if one.suffix in STORAGE and one.name not in names]  # fmt: skip
+    if more:
+        losses.append(
+            f'{METADATA} does not list {", ".join(more)}: run "ros2 bag reindex {path}", or move '
+            'them to another folder if they do not belong to the bag'
+        )
+    missing = [one.name for one in files if not one.exists()]
+    if missing:
+        losses.append(
+            f'{METADATA} lists {", ".join(missing)}, not there: fetch them, or run "ros2 bag '
+            f'reindex {path}" to go on without'
+        )
+    count = sum(len(track.times) for track in recording.tracks.values())
+    expected = content.get('message_count')
+    if isinstance(expected, int) and expected != count and not recording.losses:
+        losses.append(
+            f'there are {count} messages, {METADATA} counts {expected}: run "ros2 bag reindex '
+            f'{path}" if all files are there'
+        )
+    whole = recording.whole and len(losses) == len(recording.losses)
+    return replace(recording, losses=tuple(losses), whole=whole)
+
+
+def _read_files(
+    files: Sequence[Path], read: Callable[[Path], Recording]
+) -> tuple[list[Recording], dict[Path, str]]:
+    """
+    Read the files of a bag; an intact file without messages is left out.
+
+    :returns: those that can be read, and the reasons for which others cannot be
+    :raises RecordingError: if none can be read
+    """
+    parts: list[Recording] = []
+    lost: dict[Path, str] = {}
+    for file in files:
+        if has_no_messages(file) if is_ros1(file) else is_empty(file):
+            continue
+        try:
+            parts.append(read(file))
+        except RecordingError as error:
+            lost[file] = str(error)
+    if not parts:
+        reasons = '; '.join(lost.values()) or 'it has no messages'
+        raise RecordingError('bag-unreadable', f'bag {files[0].parent}: {reasons}')
+    return parts, lost
+
+
+def _joined(
+    path: Path, parts: Sequence[Recording], lost: Mapping[Path, str], expected: int = 0
+) -> Recording:
+    """
+    Concatenate the files of a bag.
+
+    :param expected: number of recorded messages; 0 if it is not known
+    """
+    tracks: dict[str, list[Track]] = {}
     metadata: dict[str, Any] = {}
     for part in parts:
         metadata |= part.metadata
         for topic, track in part.tracks.items():
-            before = tracks.get(topic)
-            if before is not None:
-                track = replace(
-                    track, times=before.times + track.times, data=_Chain(before.data, track.data)
-                )
-            tracks[topic] = track
-    losses = (*(loss for part in parts for loss in part.losses), *lost)
-    readable = min(part.readable for part in parts)
+            tracks.setdefault(topic, []).append(track)
+    joined = {topic: _chained(path, found) for topic, found in tracks.items()}
+    losses = (*(loss for part in parts for loss in part.losses), *lost.values())
     whole = not lost and all(part.whole for part in parts)
+    readable = min(part.readable for part in parts)
     if not whole and expected:  # the metadata has the number of recorded messages
-        readable = sum(len(track.times) for track in tracks.values()) / expected
-    return Recording(path, tracks, metadata, losses, readable, whole)
+        readable = min(1.0, sum(len(track.times) for track in joined.values()) / expected)
+    elif lost:
+        sizes = [part.path.stat().st_size for part in parts]
+        read = sum(part.readable * size for part, size in zip(parts, sizes, strict=True))
+        readable = read / (sum(sizes) + sum(_size(file) for file in lost))
+    return Recording(path, joined, metadata, losses, readable, whole)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def _chained(path: Path, tracks: Sequence[Track]) -> Track:
+    """Concatenate the parts of a topic."""
+    types = sorted({track.type_name for track in tracks})
+    if len(types) > 1:
+        raise two_types(path, tracks[0].topic, types)
+    times = [time for track in tracks for time in track.times]
+    definition = next((track.definition for track in tracks if track.definition), None)
+    return replace(
+        tracks[0],
+        times=times,
+        data=_Chain([track.data for track in tracks]),
+        definition=definition,
+    )
 
 
 class _Chain(Sequence[bytes]):
-    """Concatenation of two sequences."""
+    """Concatenation of sequences."""
 
-    def __init__(self, first: Sequence[bytes], second: Sequence[bytes]) -> None:
-        self._first, self._second = first, second
+    def __init__(self, parts: Sequence[Sequence[bytes]]) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(len(part) for part in parts))
 
     @property
     def heads(self) -> list[bytes]:
         """Return the beginning of each."""
-        parts = (self._first, self._second)
-        return [head for part in parts for head in getattr(part, 'heads', part)]
+        return [head for part in self._parts for head in getattr(part, 'heads', part)]
 
     def __len__(self) -> int:
-        return len(self._first) + len(self._second)
+        return self._ends[-1]
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]
-        split = len(self._first)
-        return self._first[index] if index < split else self._second[index - split]
+        number = bisect_right(self._ends, index)
+        before = self._ends[number - 1] if number else 0
+        return self._parts[number][index - before]
 
 
 LINE: Final = '=' * 80
@@ -183,15 +332,21 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _list_in(path: Path) -> list[Path] | None:
-    recording = is_bag(path) or (path.suffix == '.mcap' and path.is_file())
-    return [path] if recording else None
+    is_mcap = path.suffix == '.mcap' and path.is_file()
+    return [path] if is_bag(path) or is_mcap or is_packed_recording(path) else None
 
 
 def _resolve(path: Path) -> EpisodeRef | None:
     return EpisodeRef(path, 'bag') if _list_in(path) else None
 
 
+def _state(ref: EpisodeRef) -> list[Any]:
+    """Return the hashes of the logs of a database; those in a folder are hashed with it."""
+    logs = [log_of(ref.path, suffix) for suffix in (WAL, JOURNAL)]
+    return [f'{log.name} {content_hash(log)}' for log in logs if log.is_file()]
+
+
 FORMAT: Final = RecordingFormat(
-    '*.mcap files or bags (*.db3, or a folder with metadata.yaml)',
-    _list_in, _resolve, lambda ref: read_bag(ref.path), folders_up=FOLDERS_UP,
+    '*.mcap files or bags (*.db3, *.bag, or a folder with metadata.yaml)',
+    _list_in, _resolve, lambda ref: read_bag(ref.path), state=_state, folders_up=FOLDERS_UP,
 )  # fmt: skip

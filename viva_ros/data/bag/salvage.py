@@ -12,15 +12,18 @@ import sqlite3
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, overload
 
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import EndOfFile, McapError
+from mcap.reader import make_reader
 from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.database import StoredBag, open_database
 from viva_ros.data.messages import Definition
 from viva_ros.data.recording import Recording, Track
 
@@ -131,6 +134,29 @@ def read_mcap(path: Path) -> Recording:
     )  # fmt: skip
 
 
+def is_empty(path: Path) -> bool:
+    """Return whether a file is intact, and has no messages: a recorder stopped after a split."""
+    try:
+        if path.suffix == '.db3':
+            stored = StoredBag(path)
+            with closing(open_database(stored.path)) as base:
+                return base.execute('SELECT 1 FROM messages LIMIT 1').fetchone() is None
+        with path.open('rb') as file:
+            summary = make_reader(file).get_summary()
+    except (*TORN, sqlite3.Error, RecordingError):
+        return False
+    return bool(summary and summary.statistics and not summary.statistics.message_count)
+
+
+def two_types(path: Path, topic: str, types: Sequence[str]) -> RecordingError:
+    """Return the error for a topic with several types."""
+    return RecordingError(
+        'topic-types',
+        f'recording {path}: topic {topic} has the types {" and ".join(types)}, must have one: '
+        'leave the recording out, or convert it with "ros2 bag convert" and "topics" without it',
+    )
+
+
 def metadata_content(record: Metadata) -> dict[str, Any]:
     """Return the entries of a metadata record; decoded if all of them are JSON."""
     try:
@@ -155,7 +181,7 @@ class _Reading:
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Track | None] = {}
         self._data: dict[str, MessageData] = {}  # of the tracks
-        self._chunks = Chunks(path)
+        self._path, self._chunks = path, Chunks(path)
         self._last: int | None = None
         self.whole, self.read, self.damaged = False, len(MAGIC), 0
 
@@ -211,6 +237,9 @@ class _Reading:
             encoding = f'encoding {channel.message_encoding!r}'
             self._lose(channel.topic, f'{encoding}, must be cdr with a ROS 2 schema')
             return None
+        known = self.tracks.get(channel.topic)
+        if known is not None and known.type_name != schema.name:
+            raise two_types(self._path, channel.topic, sorted({known.type_name, schema.name}))
         definition = Definition(schema.encoding, schema.data.decode(errors='replace'))
         data = self._data.setdefault(channel.topic, MessageData(self._chunks))
         track = Track(channel.topic, schema.name, data=data, definition=definition)
@@ -244,41 +273,40 @@ def read_sqlite(path: Path) -> Recording:
     """
     if not path.is_file():
         raise RecordingError('sqlite-missing', f'recording {path} does not exist')
+    stored = StoredBag(path)
     try:
-        base = open_database(path)
+        base = open_database(stored.path)
         topics = base.execute('SELECT id, name, type, serialization_format FROM topics').fetchall()
         definitions = _definitions(base)
-    except (sqlite3.Error, RecordingError) as error:
+    except sqlite3.Error as error:
         raise RecordingError(
             'sqlite-unreadable',
             f'recording {path} ({path.stat().st_size} bytes) has no readable messages ({error}): '
             'is it a rosbag2 file? "ros2 bag reindex" does not repair it',
         ) from error
-    tracks, losses, rows = {}, [], {}
+    tracks: dict[int, Track] = {}
+    by_topic: dict[str, Track] = {}
+    losses, rows = [], {}
     for number, name, type_name, coding in topics:
         if coding != 'cdr':
             losses.append(f'{name} is lost (serialised as {coding!r}, must be cdr)')
             continue
-        rows[number] = _Rows(path)
-        tracks[number] = Track(name, type_name, [], rows[number], definitions.get(type_name))
-    readable, damage = _index(base, path, tracks, rows)
+        if name in by_topic and by_topic[name].type_name != type_name:
+            raise two_types(path, name, sorted({by_topic[name].type_name, type_name}))
+        if name not in by_topic:  # several publishers of one topic may have a row each
+            rows[name] = _Rows(path, stored)
+            definition = definitions.get(type_name)
+            by_topic[name] = Track(name, type_name, [], rows[name], definition)
+        tracks[number] = by_topic[name]
+    readable, damage = _index(base, stored.path, tracks, rows)
     base.close()
     if damage:
         losses.append(damage)
-    if not any(track.times for track in tracks.values()):
+    if not any(track.times for track in by_topic.values()):
         raise RecordingError(
             'sqlite-empty', f'recording {path} has no messages ({"; ".join(losses) or "empty"})'
         )
-    by_topic = {track.topic: track for track in tracks.values()}
     return Recording(path, by_topic, {}, tuple(losses), readable, not damage)
-
-
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open a database read-only: SQLite neither writes nor replays a journal."""
-    base = sqlite3.connect(f'file:{path.resolve()}?immutable=1', uri=True)
-    base.text_factory = lambda raw: raw.decode(errors='replace')
-    base.execute('PRAGMA writable_schema = ON')  # required to read a truncated file
-    return base
 
 
 def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
@@ -291,7 +319,7 @@ def _definitions(base: sqlite3.Connection) -> dict[str, Definition]:
 
 
 def _index(
-    base: sqlite3.Connection, path: Path, tracks: dict[int, Track], rows: dict[int, '_Rows']
+    base: sqlite3.Connection, path: Path, tracks: dict[int, Track], rows: dict[str, '_Rows']
 ) -> tuple[float, str]:
     """
     Add the messages to the tracks, up to the damage.
@@ -304,8 +332,8 @@ def _index(
             count += 1
             if topic in tracks:
                 tracks[topic].times.append(time)
-                rows[topic].ids.append(row)
-                rows[topic].heads.append(data[:HEAD])
+                rows[tracks[topic].topic].ids.append(row)
+                rows[tracks[topic].topic].heads.append(data[:HEAD])
                 newest = time if newest is None else max(newest, time)
     except sqlite3.Error as error:
         after = '' if newest is None else f' after stamp {newest * 1e-9:.3f} s'
@@ -333,10 +361,10 @@ def _share(base: sqlite3.Connection, path: Path, count: int) -> float:
 class _Rows(Sequence[bytes]):
     """The messages of one topic, read from disk on access; their heads are in memory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stored: StoredBag) -> None:
         self.ids: list[int] = []
         self.heads: list[bytes] = []
-        self._path = path
+        self._path, self._stored = path, stored
         self._base: sqlite3.Connection | None = None
 
     def __len__(self) -> int:
@@ -350,11 +378,11 @@ class _Rows(Sequence[bytes]):
 
     def __getitem__(self, index: int | slice) -> 'bytes | _Rows':
         if isinstance(index, slice):
-            part = _Rows(self._path)
+            part = _Rows(self._path, self._stored)
             part.ids, part.heads = self.ids[index], self.heads[index]
             return part
         if self._base is None:
-            self._base = open_database(self._path)
+            self._base = open_database(self._stored.path)
         try:
             query = 'SELECT data FROM messages WHERE id = ?'
             return bytes(self._base.execute(query, (self.ids[index],)).fetchone()[0])

@@ -9,7 +9,6 @@ Channels and the metadata record ``rosbag2`` are those of rosbag2's MCAP storage
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import threading
@@ -22,6 +21,7 @@ from typing import Any, Final, Self
 from mcap.writer import CompressionType, Writer
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.file_lock import ExclusiveLock
 from viva_ros.data.messages import schema, serialise, type_hash
 
 CHUNK: Final = 1 << 18  # bytes; the maximum loss of a truncated file
@@ -58,22 +58,32 @@ class RecordingWriter:
         self._span: tuple[int, int] | None = None
         try:
             self._file = open(self._part, 'ab')  # noqa: SIM115, closed in close()
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise RecordingError(
-                'recording-locked',
-                f'{path} is being written by another process: choose another name',
-            ) from error
         except OSError as error:
             raise RecordingError(
                 'recording-unwritable',
                 f'{path} cannot be written ({error}): choose another folder',
             ) from error
+        self._lock = self._locked()
         self._file.truncate(0)
         # JPEG and CDR of floats hardly compress, and readers need no zstd.
         self._writer = Writer(self._file, chunk_size=CHUNK, compression=CompressionType.NONE)
         self._writer.start(profile='ros2', library='viva_ros')
+
+    def _locked(self) -> ExclusiveLock:
+        try:
+            return ExclusiveLock(self._file, self._part)
+        except BlockingIOError as error:
+            self._file.close()
+            raise RecordingError(
+                'recording-locked',
+                f'{self.path} is being written by another process ({error}): choose another name',
+            ) from error
+        except OSError as error:
+            self._file.close()
+            raise RecordingError(
+                'recording-lock',
+                f'{self.path} cannot be locked: {error}; or choose another name',
+            ) from error
 
     def describe(self, topic: str, metadata: Mapping[str, str]) -> None:
         """
@@ -129,6 +139,7 @@ class RecordingWriter:
                 'recording-unwritable', f'{self.path} cannot be written ({error})'
             ) from error
         finally:
+            self._lock.release()
             self._file.close()
 
     def discard(self) -> None:
@@ -137,6 +148,7 @@ class RecordingWriter:
             self._file.close()
             with contextlib.suppress(FileNotFoundError):
                 self._part.unlink()
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import ConfigurationError, InputError, RecordingError
-from viva_ros.core.files import write_atomically
+from viva_ros.core.files import remedy, write_atomically
 from viva_ros.core.observation import Image
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
@@ -71,8 +71,8 @@ def import_one(
     except OSError as error:  # PyAV's errors included
         raise RecordingError(
             'import-unwritable',
-            f'{staging.folder} cannot be written ({error}): free disk space and run the same '
-            'command again; imported recordings are kept',
+            f'{staging.folder} cannot be written ({error}): {remedy(error)}; imported recordings '
+            'are kept',
         ) from error
     made = staging.find(key)
     if made is None:
@@ -377,8 +377,8 @@ def _finish(
     except OSError as error:
         raise RecordingError(
             'import-unwritable',
-            f'{staging.dataset} cannot be written ({error}): free disk space and run the same '
-            'command again; imported recordings are kept',
+            f'{staging.dataset} cannot be written ({error}): {remedy(error)}; imported '
+            'recordings are kept',
         ) from error
 
 

@@ -9,17 +9,16 @@ units.
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.files import write_atomically
+from viva_ros.core.file_lock import ExclusiveLock
+from viva_ros.core.files import FULL, remedy, sync, write_atomically
 
 UNIT: Final = 'unit.json'
 
@@ -45,6 +44,7 @@ class Staging:
         self.out = out
         self.folder = out.with_name(f'.{out.name}.part')
         self.dataset = self.folder / 'dataset'
+        self._is_committed = False
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -55,24 +55,41 @@ class Staging:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = open(self.folder / 'lock', 'w')  # noqa: SIM115, closed below
+            file = open(self.folder / 'lock', 'w')  # noqa: SIM115, closed below
         except OSError as error:
             raise RecordingError(
-                'workspace-unwritable', f'{self.folder} cannot be created ({error})'
+                'workspace-unwritable',
+                f'{self.folder} cannot be created ({error}): {remedy(error)}',
             ) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for leftover in self.folder.glob('*.tmp'):
-                shutil.rmtree(leftover)
-            yield
+            lock = self._lock(file)
+            try:
+                with _writing(self.folder):
+                    for leftover in self.folder.glob('*.tmp'):
+                        shutil.rmtree(leftover)
+                yield
+            finally:
+                lock.release()
+        finally:
+            file.close()
+            if self._is_committed:  # over NFS, an open file cannot be deleted
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _lock(self, file: IO[str]) -> ExclusiveLock:
+        try:
+            return ExclusiveLock(file, self.folder / 'lock')
         except BlockingIOError as error:
             raise RecordingError(
                 'workspace-locked',
-                f'{self.out} is being written by another import: wait for its end, or choose '
-                'another --out',
+                f'{self.out} is being written by another import ({error}): wait for its end, or '
+                'choose another --out',
             ) from error
-        finally:
-            lock.close()
+        except OSError as error:
+            raise RecordingError(
+                'workspace-lock',
+                f'{self.out} cannot be locked against other imports: {error}; or choose an --out '
+                'on a local disk',
+            ) from error
 
     def find(self, key: str) -> Unit | None:
         """Return a complete unit; None if there is none."""
@@ -86,12 +103,13 @@ class Staging:
     def begin(self, key: str) -> Iterator[Path]:
         """Yield a temporary folder for a unit; rename it unless the block raises."""
         temporary = self.folder / f'{key}.tmp'
-        temporary.mkdir()
         try:
-            yield temporary
-            _sync(temporary)
-            temporary.rename(self.folder / key)
-            _sync_one(self.folder)
+            with _writing(self.folder):
+                temporary.mkdir()
+                yield temporary
+                _sync(temporary)
+                temporary.rename(self.folder / key)
+                sync(self.folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -110,7 +128,8 @@ class Staging:
 
         :raises RecordingError: if the path exists
         """
-        _sync(self.dataset)
+        with _writing(self.dataset):
+            _sync(self.dataset)
         try:
             self.dataset.rename(self.out)
         except OSError as error:
@@ -118,20 +137,31 @@ class Staging:
                 'dataset-unwritable',
                 f'{self.dataset} cannot be renamed to {self.out} ({error}): choose another --out',
             ) from error
-        _sync_one(self.out.parent)
+        with _writing(self.out.parent):
+            sync(self.out.parent)
+        self._is_committed = True
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:
     """Flush a folder and its content to disk."""
     for path in folder.rglob('*'):
-        _sync_one(path)
-    _sync_one(folder)
+        sync(path)
+    sync(folder)
 
 
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """
+    Name a folder in the errors of its file system; those of a full disk are left to the caller.
+
+    :raises RecordingError: if it cannot be written for another reason
+    """
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        yield
+    except OSError as error:
+        if error.errno is None or error.errno in FULL:
+            raise
+        raise RecordingError(
+            'workspace-failed', f'{folder} cannot be written ({error}): {remedy(error)}'
+        ) from error

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import Image
+from viva_ros.data.file_signature import description
 
 CODEC: Final = 'libx264'
 KEY_EVERY: Final = 4  # frames
@@ -179,7 +180,9 @@ def _index(path: Path, size: int, modified: int) -> VideoIndex:
 
 
 def _unreadable(path: Path, error: Exception) -> RecordingError:
-    reason = 'it does not exist' if isinstance(error, FileNotFoundError) else error
+    reason = 'it does not exist' if isinstance(error, FileNotFoundError) else (
+        description(path) or error
+    )  # fmt: skip
     return RecordingError(
         'video-unreadable',
         f'video {path} cannot be read ({reason}): copy it from the original, or leave its '

@@ -1,0 +1,239 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reading ROS 1 bags through ``rosbags.highlevel.AnyReader``.
+
+Messages become CDR, as ROS 2 writes them, on access; they are in the order of the file. A file
+without its index, or with damage, is refused: ``rosbag reindex`` of ROS 1 writes the index.
+"""
+
+import struct
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection, Nodetype
+from rosbags.rosbag1 import Reader
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.data.bag.salvage import HEAD, LARGE, OPENED, two_types
+from viva_ros.data.messages import Definition
+from viva_ros.data.recording import Recording, Track
+
+SUFFIX: Final = '.bag'
+ACTIVE: Final = '.active'  # further suffix of a file that a recorder has not finished
+MESSAGE, CONNECTION = b'\x04\x00\x00\x00op=\x02', b'\x04\x00\x00\x00op=\x07'
+HEADER: Final = 'std_msgs/msg/Header'  # its number is dropped by the conversion
+Place = tuple[int, int]  # offset of the chunk in the file, of the message in the chunk
+
+
+def read_ros1(path: Path) -> Recording:
+    """
+    Read a ROS 1 bag; large messages stay on disk.
+
+    :raises RecordingError: if it has no index or no messages, or is damaged
+    """
+    if path.suffix != SUFFIX:
+        raise RecordingError(
+            'ros1-unfinished',
+            f'recording {path} is not finished: run "rosbag reindex {path.name}" of ROS 1, and '
+            f'rename it to {path.name.removesuffix(ACTIVE)}',
+        )
+    try:
+        with AnyReader([path]) as reader:
+            return _read(path, reader)
+    except RecordingError:
+        raise
+    except Exception as error:  # parsers and decompressors raise errors of many types
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> RecordingError:
+    try:
+        with Reader(path):
+            is_indexed = not isinstance(error, _DamageError)
+    except Exception:  # as above
+        is_indexed = False
+    if is_indexed:
+        return RecordingError(
+            'ros1-definitions',
+            f'the message definitions of recording {path} cannot be used ({error}): convert it '
+            f'with "rosbags-convert --src {path} --dst {path.with_suffix("")}"',
+        )
+    return RecordingError(
+        'ros1-damaged',
+        f'recording {path} ({path.stat().st_size} bytes) is damaged or has no index '
+        f'({type(error).__name__}: {error}): run "rosbag reindex {path}" of ROS 1, and move the '
+        f'old file that it keeps as {path.stem}.orig.bag to another folder',
+    )
+
+
+def ros1_times(path: Path) -> tuple[int, int] | None:
+    """
+    Return the first and the last receive time of a bag, ns; None if it has no messages.
+
+    :raises Exception: if it is damaged
+    """
+    with Reader(path) as reader:
+        return (reader.start_time, reader.end_time - 1) if reader.chunk_infos else None
+
+
+def has_no_messages(path: Path) -> bool:
+    """Return whether a bag is intact, and has no messages."""
+    try:
+        return path.suffix == SUFFIX and ros1_times(path) is None
+    except Exception:  # as above
+        return False
+
+
+class _DamageError(Exception):
+    """The index and the messages of a bag differ."""
+
+
+def _read(path: Path, reader: AnyReader) -> Recording:
+    bag: Any = reader.readers[0]
+    indexed = Counter({one.id: len(bag.indexes[one.id]) for one in reader.connections})
+    counted: Counter[int] = Counter()
+    for info in bag.chunk_infos:
+        counted.update(info.connection_counts)
+    if counted != indexed or not indexed.total():
+        raise _DamageError(f'the index has {indexed.total()} messages of {counted.total()}')
+    store = _with_header(reader.typestore)
+    chunks = _Chunks(path, {place: tuple(one) for place, one in bag.chunks.items()})
+    tracks: dict[str, Track] = {}
+    data: dict[int, _Messages] = {}
+    for one in reader.connections:
+        topic = f'/{one.topic.lstrip("/")}'
+        known = tracks.get(topic)
+        if known is not None and known.type_name != one.msgtype:
+            raise two_types(path, topic, sorted({known.type_name, one.msgtype}))
+        track = known or _track(topic, one, _Messages(path, chunks, one.msgtype, store))
+        tracks[topic] = track
+        data[one.id] = track.data  # type: ignore[assignment]
+    entries = sorted(
+        (entry.chunk_pos, entry.offset, entry.time, one.id)
+        for one in reader.connections for entry in bag.indexes[one.id]
+    )  # fmt: skip
+    for chunk, offset, time, connection in entries:
+        data[connection].add((chunk, offset), time)
+    return Recording(path, tracks, {}, ())
+
+
+def _track(topic: str, connection: Connection, data: '_Messages') -> Track:
+    definition = Definition('ros2msg', connection.msgdef.data)
+    return Track(topic, connection.msgtype, data.times, data, definition)
+
+
+class _Chunks:
+    """The chunks of one bag; the last few read are kept decompressed."""
+
+    def __init__(self, path: Path, places: Mapping[int, tuple[Any, ...]]) -> None:
+        self._path = path
+        self._places = places  # offset to size, offset of the data, decompressor
+        self._opened: OrderedDict[int, bytes] = OrderedDict()
+
+    def message(self, place: Place, time: int) -> bytes:
+        """Return the bytes of a message as ROS 1 has written them."""
+        chunk, offset = place
+        if chunk not in self._opened:
+            size, start, decompress = self._places[chunk]
+            with self._path.open('rb') as file:
+                file.seek(start)
+                self._opened[chunk] = decompress(file.read(size))
+            if len(self._opened) > OPENED:
+                self._opened.popitem(last=False)
+        self._opened.move_to_end(chunk)
+        return _message(self._opened[chunk], offset, time)
+
+
+def _message(chunk: bytes, offset: int, time: int) -> bytes:
+    """Return a message of a chunk; descriptions of connections before it are skipped."""
+    while True:
+        (size,) = struct.unpack_from('<I', chunk, offset)
+        fields = chunk[offset + 4 : offset + 4 + size]
+        (length,) = struct.unpack_from('<I', chunk, offset + 4 + size)
+        begin = offset + 8 + size
+        if CONNECTION not in fields:
+            break
+        offset = begin + length
+    stamp = b'time=' + struct.pack('<II', *divmod(time, 10**9))
+    if MESSAGE not in fields or stamp not in fields or begin + length > len(chunk):
+        raise _DamageError('the index and the messages differ')
+    return chunk[begin : begin + length]
+
+
+class _Messages(Sequence[bytes]):
+    """The messages of one topic as CDR, in the order of the file; large ones stay on disk."""
+
+    def __init__(self, path: Path, chunks: _Chunks, type_name: str, store: Typestore) -> None:
+        self.times: list[int] = []  # ns
+        self.heads: list[bytes] = []
+        self._path, self._chunks, self._type, self._store = path, chunks, type_name, store
+        self._messages: list[bytes | Place] = []
+        self._differs = _differing(store, type_name)
+
+    def add(self, place: Place, time: int) -> None:
+        """Append a message."""
+        cdr = b'' if self._differs else self._convert(place, time)
+        self.times.append(time)
+        self.heads.append(cdr[:HEAD])
+        self._messages.append(place if len(cdr) > LARGE else cdr)
+
+    def _convert(self, place: Place, time: int) -> bytes:
+        return bytes(self._store.ros1_to_cdr(self._chunks.message(place, time), self._type))
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if self._differs:
+            raise RecordingError(
+                'ros1-type',
+                f'recording {self._path}: {self._type} has {self._differs} with other fields in '
+                'ROS 1 than in ROS 2: leave its topic out of the map, or convert the recording '
+                'with "rosbags-convert"',
+            )
+        message = self._messages[index]
+        if isinstance(message, bytes):
+            return message
+        try:
+            return self._convert(message, self.times[index])
+        except Exception as error:  # as in ``read_ros1``
+            raise RecordingError(
+                'ros1-changed',
+                f'recording {self._path} has changed since it was opened ({error}): open it again',
+            ) from error
+
+
+@cache
+def _ros2_types() -> Typestore:
+    return get_typestore(Stores.ROS2_KILTED)
+
+
+def _with_header(recorded: Typestore) -> Typestore:
+    """Return the recorded types with the header of ROS 2, which the conversion writes."""
+    store = get_typestore(Stores.EMPTY)
+    store.register({**recorded.fielddefs, HEADER: _ros2_types().fielddefs[HEADER]})
+    return store
+
+
+def _differing(store: Typestore, type_name: str) -> str:
+    """Return the first type of ROS 2, of a message or its fields, that was different in ROS 1."""
+    known = _ros2_types()
+    fields = store.fielddefs[type_name][1]
+    if type_name in known.types:
+        ours = known.fielddefs[type_name][1]
+        if [kind for _, kind in fields] != [kind for _, kind in ours]:
+            return type_name
+    for _, kind in fields:
+        base: Any = kind[1][0] if kind[0] in (Nodetype.ARRAY, Nodetype.SEQUENCE) else kind
+        if base[0] == Nodetype.NAME and (found := _differing(store, base[1])):
+            return found
+    return ''
