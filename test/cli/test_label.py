@@ -12,10 +12,10 @@ from support.foreign_robot import write_bag
 from viva_ros.data import episode
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
-from viva_ros.data.conversion.topic_map import LabelRule, load_map
 from viva_ros.data.episode import Annotation, Label, Mark, judged
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.robot.topic_map import LabelRule, load_map
 
 pytestmark = pytest.mark.medium
 

@@ -55,7 +55,10 @@ LAYERS: Final[Mapping[str, Layer]] = {
     'model': _layer('core', 'numpy torch diffusers safetensors', 'one network everywhere'),
     'engine': _layer('core', 'numpy cv2', 'a robot installs one backend'),
     'console': _layer('core', 'rich', 'progress and processes look alike in all commands'),
-    'data': _layer('core engine.image_decoding', ANY, 'same pixels live and recorded'),
+    'robot': _layer(
+        'core engine.image_decoding', 'numpy yaml', 'one description for recordings and the robot'
+    ),
+    'data': _layer('core robot engine.image_decoding', ANY, 'same pixels live and recorded'),
     'scoring': _layer('core engine data console', ANY, 'scoring needs no torch'),
     'calibration': _layer(
         'core engine data scoring console', ANY, 'thresholds come from scored values'
@@ -77,7 +80,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
     ),
     'sim': _layer('core data console', ANY, 'a recorded episode is a recording'),
     'nodes': _layer(
-        'core engine action msg srv', ROS | {'numpy', 'cv2', 'yaml'}, 'a node sees no tensor'
+        'core robot engine action msg srv', ROS | {'numpy', 'cv2', 'yaml'}, 'a node sees no tensor'
     ),
     'bringup': _layer(
         'core engine nodes', ROS | {'numpy', 'yaml'}, 'nodes start without desktop libraries'
@@ -87,8 +90,8 @@ LAYERS: Final[Mapping[str, Layer]] = {
         'core engine data bringup nodes sim visualization msg srv', ROS | {ANY}, 'a user of all'
     ),
     'cli': _layer(
-        'core metrics model engine console data scoring calibration advantage training export '
-        'visualization evaluation sim nodes bringup doctor demo msg srv', ROS | {ANY},
+        'core metrics model engine console robot data scoring calibration advantage training '
+        'export visualization evaluation sim nodes bringup doctor demo msg srv', ROS | {ANY},
         'a command is a leaf: nothing imports it',
     ),
 }  # fmt: skip
@@ -117,8 +120,12 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
     'viva_ros.data.bag.split': 'files of one bag, before any of them is read',
     'viva_ros.data.conversion.convert': 'the work of `viva import`',
+    'viva_ros.data.conversion.mapped_recording': 'recordings in place, apart from an import',
     'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',
+    'viva_ros.console.import_summary': 'terminal output of an import',
+    'viva_ros.core.joint_buffer': 'joints of several messages, apart from the images',
+    'viva_ros.data.lerobot.checks': 'cross-checks of rows and frames, apart from the reading',
     'viva_ros.demo.run': 'the work of `viva demo`; scripts/soak runs it, too',
     'viva_ros.demo.view': 'terminal output of the demo',
     'viva_ros.demo.watcher': 'the ROS node of the demo',

@@ -15,9 +15,9 @@ import pytest
 
 if TYPE_CHECKING:
     from support.recordings import WorthEngine
-    from viva_ros.data.conversion.topic_map import TopicMap
     from viva_ros.engine.api import Engine
     from viva_ros.model.viva import ViVa
+    from viva_ros.robot.topic_map import TopicMap
     from viva_ros.training.cache import Data
 
 
@@ -117,7 +117,7 @@ def map_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def foreign_map(map_file: Path) -> 'TopicMap':
-    from viva_ros.data.conversion.topic_map import load_map
+    from viva_ros.robot.topic_map import load_map
 
     return load_map(map_file)
 

@@ -23,7 +23,7 @@ from viva_ros.advantage.estimator import (
 )
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import Array
-from viva_ros.data.outcome import outcome_at
+from viva_ros.core.outcome import outcome_at
 from viva_ros.scoring.smoothing import smooth_average, smooth_median
 from viva_ros.scoring.store import Scored, ScoredEpisode, filled
 

@@ -20,8 +20,8 @@ from viva_ros.console.progress import bar
 from viva_ros.console.provenance import command_line
 from viva_ros.data.conversion.annotations import Outcomes, read_table
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
-from viva_ros.data.conversion.topic_map import HIGHEST_RATE, TopicMap, load_map
 from viva_ros.data.open import find
+from viva_ros.robot.topic_map import HIGHEST_RATE, TopicMap, load_map
 
 
 def main(argv: Sequence[str] | None = None) -> int:

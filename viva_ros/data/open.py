@@ -14,11 +14,11 @@ from typing import Any
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.mapped_recording import apply_map
-from viva_ros.data.conversion.topic_map import map_for
 from viva_ros.data.episode import load, sidecar
 from viva_ros.data.file_signature import foreign_text
 from viva_ros.data.formats import FORMATS, EpisodeRef, content_hash
 from viva_ros.data.recording import Recording, recording_name
+from viva_ros.robot.topic_map import map_for
 
 
 def find(paths: Iterable[Path]) -> list[Path]:

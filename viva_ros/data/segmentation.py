@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.data.conversion import topic_map
+from viva_ros.core.outcome import WORDS, outcome
 from viva_ros.data.episode import (
     ATTEMPT_TIME,
     RETRY_TIME,
@@ -33,7 +33,6 @@ from viva_ros.data.episode import (
 )
 from viva_ros.data.joint_groups import JointReadings, groups_of, joined
 from viva_ros.data.messages import from_time
-from viva_ros.data.outcome import WORDS, outcome
 from viva_ros.data.recorded_messages import (
     TruthMessage,
     ValueMessage,
@@ -45,6 +44,7 @@ from viva_ros.data.recorded_messages import (
 )
 from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import period_of, step_back_text
+from viva_ros.robot import topic_map
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
@@ -170,7 +170,7 @@ def check_name_is_unique(recording: Path) -> None:
         same = recording_name(other) == name and (other.is_dir() or other.suffix in RECORDED)
         if other.name != recording.name and same:
             raise RecordingError(
-                'recording-name-twice',
+                'recording-same-name',
                 f'{recording} and {other.name} have the same name {name!r} for labels: rename one',
             )
 

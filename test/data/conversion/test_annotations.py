@@ -13,10 +13,10 @@ from support.lerobot_datasets import write_lerobot
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes, check_table, read_table
 from viva_ros.data.conversion.convert import import_all, names_of
-from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.episode import Annotation, save
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.robot.topic_map import load_map
 
 pytestmark = pytest.mark.fast
 
@@ -65,7 +65,7 @@ def test_folders_with_a_dot_have_labels_of_their_own(tmp_path: Path, trials: Pat
 def test_file_and_folder_of_one_name_share_no_label(tmp_path: Path, trials: Path) -> None:
     (trials / 'trial.2.mcap').write_bytes(next((trials / 'trial.2').glob('*.mcap')).read_bytes())
     save(trials / 'labels.json', {'trial.2': Annotation(False)})
-    with raises('recording-name-twice', 'trial.2.mcap', "the same name 'trial.2'", 'rename one'):
+    with raises('recording-same-name', 'trial.2.mcap', "the same name 'trial.2'", 'rename one'):
         outcomes(trials)
 
 

@@ -13,9 +13,9 @@ from support.foreign_robot import write_bag
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
-from viva_ros.data.conversion.topic_map import LabelRule, load_map
 from viva_ros.data.open import find, open_recording, open_unmapped
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.robot.topic_map import LabelRule, load_map
 
 EPOCH = 1_700_000_000_000_000_000  # ns; the second camera is 2 ms late, the axes come at 50 Hz
 OUTCOME = Outcomes(rule=LabelRule(topic='/acme/outcome'))

@@ -20,8 +20,8 @@ from support.foreign_robot import write_bag
 from viva_ros.data.conversion import convert
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
-from viva_ros.data.conversion.topic_map import LabelRule, load_map
 from viva_ros.data.conversion.workspace import Staging
+from viva_ros.robot.topic_map import LabelRule, load_map
 
 pytestmark = pytest.mark.medium
 

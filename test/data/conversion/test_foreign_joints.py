@@ -13,11 +13,11 @@ from support.lerobot_datasets import number_of
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
-from viva_ros.data.conversion.topic_map import load_map
 from viva_ros.data.episode import Episode
 from viva_ros.data.joint_groups import held
 from viva_ros.data.open import open_recording
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.robot.topic_map import load_map
 
 pytestmark = pytest.mark.fast
 

@@ -14,11 +14,11 @@ from support.foreign_robot import write_bag
 
 from viva_ros.data.conversion.annotations import Outcomes
 from viva_ros.data.conversion.convert import import_all
-from viva_ros.data.conversion.topic_map import LabelRule, load_map
 from viva_ros.data.lerobot import layout, stats
 from viva_ros.data.lerobot.video import VideoImages, index_of
 from viva_ros.data.open import find, open_recording
 from viva_ros.data.segmentation import episodes_of
+from viva_ros.robot.topic_map import LabelRule, load_map
 from viva_ros.scoring.replay import replay
 
 OUTCOME = Outcomes(rule=LabelRule(topic='/acme/outcome'))

@@ -16,17 +16,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.conversion.raw_episode import RawEpisode
-from viva_ros.data.conversion.topic_map import NO_RULE, LabelRule
-from viva_ros.data.episode import Label
-from viva_ros.data.outcome import (
+from viva_ros.core.outcome import (
     agreed,
     likely_columns,
     outcome,
     outcome_at,
     outcome_of_frames,
 )
+from viva_ros.data.conversion.raw_episode import RawEpisode
+from viva_ros.data.episode import Label
 from viva_ros.data.recording import COLUMNS, DOUBT, Recording, recording_name
+from viva_ros.robot.topic_map import NO_RULE, LabelRule
 
 TABLE_COLUMNS: Final = ('file', 'success', 'failure', 'task')
 REMEDY: Final = 'set --labels FILE.csv, or run "viva label"'

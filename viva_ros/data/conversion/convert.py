@@ -22,7 +22,6 @@ from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import Outcomes, check_table, place_of
 from viva_ros.data.conversion.raw_episode import RawEpisode, raw_episodes
 from viva_ros.data.conversion.resample import Figures, grid, measure
-from viva_ros.data.conversion.topic_map import TopicMap
 from viva_ros.data.conversion.workspace import Staging, Unit
 from viva_ros.data.episode import Episode, Frames, Label, Mark
 from viva_ros.data.formats import content_hash
@@ -34,6 +33,7 @@ from viva_ros.data.lerobot.writer import StagedEpisode, assemble
 from viva_ros.data.open import identity, open_unmapped, resolve
 from viva_ros.data.recording import SOURCE, Recording, recording_name
 from viva_ros.data.stamps import Stamps
+from viva_ros.robot.topic_map import TopicMap
 
 FORMAT: Final = 3  # of a unit; units of another format are imported again
 REPORT: Final = 'viva/import.json'  # in the dataset
@@ -192,7 +192,7 @@ def _check_names(raw: RawEpisode) -> None:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise RecordingError(
-                'joint-twice',
+                'joint-in-two-sources',
                 f'has {kind} {", ".join(twice)} twice: set "prefix" or different "names" in the '
                 'map',
             )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from viva_ros.core.errors import RecordingError
+from viva_ros.core.outcome import agreed
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.annotations import place_of, rule_label
 from viva_ros.data.conversion.raw_episode import (
@@ -24,14 +25,13 @@ from viva_ros.data.conversion.raw_episode import (
     stamps_of,
 )
 from viva_ros.data.conversion.resample import measure
-from viva_ros.data.conversion.topic_map import HEADER, TopicMap
 from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReading
 from viva_ros.data.messages import joint_state, serialise, to_time
-from viva_ros.data.outcome import agreed
 from viva_ros.data.recording import DOUBT, JOINT_STATE, Recording, Track
 from viva_ros.data.segmentation import LABEL, TASK, stored_label
 from viva_ros.data.stamps import Stamps
+from viva_ros.robot.topic_map import HEADER, TopicMap
 
 JOINT_TOPIC = '/joint_states'
 

@@ -13,15 +13,6 @@ from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import SECOND
-from viva_ros.data.conversion.topic_map import (
-    FRAME_INDEX,
-    HEADER,
-    RECEIVED,
-    CameraSource,
-    JointSource,
-    TopicMap,
-    numbers,
-)
 from viva_ros.data.episode import Frames, Joints, Label, judged
 from viva_ros.data.images import COMPRESSED, RAW
 from viva_ros.data.joint_groups import JointReadings, groups_of
@@ -36,6 +27,15 @@ from viva_ros.data.segmentation import (
     tasks_of,
 )
 from viva_ros.data.stamps import ordered
+from viva_ros.robot.topic_map import (
+    FRAME_INDEX,
+    HEADER,
+    RECEIVED,
+    CameraSource,
+    JointSource,
+    TopicMap,
+    numbers,
+)
 
 DATASET_ACTION: Final = '/action'
 NUMBERS: Final = 'std_msgs/msg/Float64MultiArray'  # type of a feature without element names

@@ -16,10 +16,10 @@ import numpy as np
 
 from viva_ros.core.observation import SECOND
 from viva_ros.data.conversion.raw_episode import RawEpisode
-from viva_ros.data.conversion.topic_map import ImportLimits
 from viva_ros.data.episode import Frames, Joints
 from viva_ros.data.joint_groups import held, speed_faults
 from viva_ros.data.stamps import Stamps, period_of, step_back_text
+from viva_ros.robot.topic_map import ImportLimits
 
 PHASES: Final = 8  # candidate starts of the grid per period
 

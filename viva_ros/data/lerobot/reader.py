@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.observation import SECOND, Array, Image
+from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.images import RAW
@@ -43,7 +44,6 @@ from viva_ros.data.lerobot.metadata import (
 )
 from viva_ros.data.lerobot.video import VideoImages
 from viva_ros.data.messages import header
-from viva_ros.data.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.recording import (
     COLUMNS,
     DOUBT,

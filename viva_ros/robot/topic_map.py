@@ -21,7 +21,7 @@ import yaml
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import Array
-from viva_ros.data.outcome import FRAMES, OutcomeWords, outcome_word
+from viva_ros.core.outcome import FRAMES, OutcomeWords, outcome_word
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 
 NAME: Final = 'viva_map.yaml'

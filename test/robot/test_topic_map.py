@@ -10,11 +10,11 @@ from support.errors import raises
 from viva_ros.data.bag.reader import with_definitions
 from viva_ros.data.conversion.raw_episode import RawEpisode
 from viva_ros.data.conversion.resample import grid, measure, moments
-from viva_ros.data.conversion.topic_map import ImportLimits, load_map, map_for, numbers
 from viva_ros.data.episode import Frames, Joints
 from viva_ros.data.joint_groups import held
 from viva_ros.data.messages import Definition, deserialise
 from viva_ros.data.recording import Recording, Track
+from viva_ros.robot.topic_map import ImportLimits, load_map, map_for, numbers
 
 MS = 1_000_000  # ns
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.errors import raises
 
-from viva_ros.data.outcome import (
+from viva_ros.core.outcome import (
     OutcomeWords,
     agreed,
     likely_columns,
