@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sensor_msgs.msg import CompressedImage, Image, JointState
+from sensor_msgs.msg import CompressedImage, Image
 from support.colour_chart import YUV_ERROR, chart, inner, mosaic, raw_chart, true_image
-from support.errors import raises
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.events import Event, Level
@@ -155,21 +154,6 @@ def test_depth_is_refused_live_and_recorded():
     assert refusal(CompressedImage, format=text, data=data).code == 'compressed-depth'
     fields = {'height': 1, 'width': 1, 'step': 2, 'encoding': '16UC1', 'is_bigendian': 0}
     assert refusal(Image, **fields, data=b'00').code == 'image-depth'
-
-
-def test_joint_positions_are_keyed_by_name():
-    message = JointState(name=['b', 'a'], position=[1.0, 2.0])
-    assert convert.joint_positions(message, '/joints') == {'b': 1.0, 'a': 2.0}
-
-
-def test_joint_state_without_positions_has_none():
-    assert convert.joint_positions(JointState(name=['b', 'a'], position=[1.0]), '/joints') == {}
-
-
-def test_joint_twice_in_a_message_is_refused_with_fields():
-    message = JointState(name=['a', 'b', 'a', 'b'], position=[1.0, 2.0, 3.0, 4.0])
-    with raises('joint-twice', '/joints has joint a, b twice', 'position[0:2]', 'position[2:4]'):
-        convert.joint_positions(message, '/joints')
 
 
 def test_value_has_newest_stamp_and_lists_input_stamps():

@@ -8,8 +8,8 @@ import pytest
 from support.errors import raises
 
 from viva_ros.engine.api import EngineInfo
+from viva_ros.nodes.robot_topics import camera_topics, robot_topics
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.nodes.topics import camera_topics, joint_topic
 
 ENGINE = EngineInfo(('head', 'wrist'), ('waist',), 1.0, (64, 64), ('fold',), 'f' * 16, 'fake')
 DEFAULTS = MonitorSettings()
@@ -42,4 +42,4 @@ def test_invalid_camera_parameters_fail(changes, code, named):
 
 def test_invalid_joint_states_topic_fails():
     with raises('topic-name', 'joint_states_topic', "'{x}/a'"):
-        joint_topic(replace(DEFAULTS, joint_states_topic='{x}/a'))
+        robot_topics(replace(DEFAULTS, joint_states_topic='{x}/a'), ENGINE)

@@ -74,12 +74,14 @@ class InputBuffer(Generic[Payload]):
         settings: SyncSettings,
         topics: Mapping[str, str] | None = None,
         keep_all: bool = False,
+        joint_speeds: Mapping[str, float] | None = None,
     ) -> None:
         """
         Start empty.
 
         :param topics: source to its name in reasons, e.g. its resolved topic
         :param keep_all: keep every message, for ``select_at`` on a recording
+        :param joint_speeds: limits of single joints, rad/s or m/s
         """
         validate(settings)
         self._settings = settings
@@ -88,7 +90,9 @@ class InputBuffer(Generic[Payload]):
         self._images = {
             c: TopicBuffer[Payload](None if keep_all else KEPT_FRAMES) for c in cameras
         }
-        self._joints = JointBuffer(self._joint_names, self._topics[JOINTS], settings, keep_all)
+        self._joints = JointBuffer(
+            self._joint_names, self._topics[JOINTS], settings, keep_all, joint_speeds or {}
+        )
         self.resets = 0
 
     def add_image(self, camera: str, stamp: int, payload: Payload) -> None:

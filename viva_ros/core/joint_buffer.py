@@ -25,14 +25,17 @@ class JointBuffer:
     """The last messages, by the joints that they have."""
 
     def __init__(
-        self, names: Sequence[str], topic: str, settings: SyncSettings, keep_all: bool
-    ) -> None:
+        self, names: Sequence[str], topic: str, settings: SyncSettings, keep_all: bool,
+        speeds: Mapping[str, float],
+    ) -> None:  # fmt: skip
         """
         Start empty.
 
         :param names: joints to keep
         :param topic: for reasons
+        :param speeds: limits of single joints, rad/s or m/s
         """
+        self._speeds = {name: speeds.get(name, settings.max_joint_speed) for name in names}
         self._names, self._topic, self._settings = tuple(names), topic, settings
         self._kept = None if keep_all else KEPT_JOINTS
         self._layouts: dict[Layout, TopicBuffer[Mapping[str, float]]] = {}
@@ -81,8 +84,8 @@ class JointBuffer:
         if before is not None:
             if stamp < before[0] or (stamp == before[0] and position == before[1]):
                 return
-            limit, passed = self._settings.max_joint_speed, seconds(stamp, before[0])
-            allowed = limit * max(passed, SPEED_PERIOD)
+            passed = seconds(stamp, before[0])
+            allowed = self._speeds[name] * max(passed, SPEED_PERIOD)
             if abs(position - before[1]) > allowed:
                 self._note_jump(name, stamp, before, position, allowed)
         self._newest[name] = stamp, position
@@ -98,7 +101,7 @@ class JointBuffer:
         soon = earlier is not None and seconds(stamp, earlier[0]) <= REVERSAL
         if soon and earlier is not None and earlier[1] * step > 0.0:
             return
-        limit, passed = self._settings.max_joint_speed, seconds(stamp, before[0])
+        limit, passed = self._speeds[name], seconds(stamp, before[0])
         text = speed_text(name, before[1], position, passed, stamp * 1e-9, limit)
         self._fault = stamp, f'{self._topic}: {text}'
 

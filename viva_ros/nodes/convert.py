@@ -13,7 +13,6 @@ from std_msgs.msg import Header
 from viva_ros.core.detection.rules import Details, Proprioception
 from viva_ros.core.events import Event
 from viva_ros.core.inputs import Selection
-from viva_ros.core.joint_states import positions_by_name
 from viva_ros.core.observation import SECOND, Estimate, Unknown
 from viva_ros.core.observation import Image as Pixels
 from viva_ros.engine.image_decoding import (
@@ -79,15 +78,6 @@ def to_image(pixels: Pixels, stamp: int, frame_id: str) -> Image:
         header=header(stamp, frame_id), height=height, width=width, encoding='rgb8',
         step=3 * width, data=np.ascontiguousarray(pixels).tobytes(),
     )  # fmt: skip
-
-
-def joint_positions(message: JointState, topic: str) -> dict[str, float]:
-    """
-    Return the positions of a joint state by name; empty if it has none.
-
-    :raises InputError: if a name is there twice
-    """
-    return positions_by_name(message.name, message.position, topic)
 
 
 def to_joint_state(positions: Mapping[str, float], stamp: int) -> JointState:

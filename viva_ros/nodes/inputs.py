@@ -16,7 +16,6 @@ from typing import Any, Final, TypeAlias
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
 
 from viva_ros.core.errors import InputError
 from viva_ros.core.inputs import JOINTS, InputBuffer, Selection
@@ -24,11 +23,18 @@ from viva_ros.core.observation import Unknown
 from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
 from viva_ros.nodes.callback_groups import PolledGroup
-from viva_ros.nodes.convert import joint_positions, to_ns
+from viva_ros.nodes.convert import to_ns
 from viva_ros.nodes.diagnostics import ERROR, OK, WARN, Report
 from viva_ros.nodes.registry import PROFILE, PROFILE_VARIABLE
+from viva_ros.nodes.robot_topics import (
+    JointTopic,
+    RobotTopics,
+    image_type,
+    joint_topics_text,
+    joint_type,
+)
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.nodes.topics import TYPES, joint_topic
+from viva_ros.robot.topic_map import RECEIVED
 
 MIN_SENT: Final = 4  # frames; the share of fewer is not judged
 UNNAMED: Final = b''  # key of a publisher without an id in the message info
@@ -111,44 +117,59 @@ class Inputs:
     """Subscribes to all inputs until ``destroy``."""
 
     def __init__(
-        self, node: Node, topics: Mapping[str, str], settings: MonitorSettings,
+        self, node: Node, robot: RobotTopics, settings: MonitorSettings,
         info: EngineInfo, notify: Callable[[], None],
     ) -> None:  # fmt: skip
         """
         Subscribe.
 
-        :param topics: camera to topic
         :param notify: called after each image
+        :raises ConfigurationError: if the type of a topic is unknown
         """
         self._node, self._notify = node, notify
         self.complete_at = 0.0
         self._use_receipt = settings.receive_time
         self._unstamped: set[str] = set()
-        joint_states = joint_topic(settings)
-        self._names = {JOINTS: node.resolve_topic_name(joint_states)}
-        self._names |= {camera: node.resolve_topic_name(topic) for camera, topic in topics.items()}
+        self._names = {
+            joint.name: node.resolve_topic_name(joint.source.topic) for joint in robot.joints
+        }
+        self._names |= {
+            camera: node.resolve_topic_name(one.topic) for camera, one in robot.cameras.items()
+        }
+        self._received = {name for name, one in robot.cameras.items() if one.stamp == RECEIVED}
+        self._received |= {joint.name for joint in robot.joints if joint.received}
+        self._source_of: dict[str, str] = {}  # joint to the topic that it came from
         self._counters = {name: FrameCounter() for name in self._names}
         self._newest = dict.fromkeys(self._names, 0)
         self._faults: dict[str, str] = {}
+        self.max_age = robot.sync.max_age
+        topics = {**self._names, JOINTS: joint_topics_text(robot.joints, node)}
         self.buffer: InputBuffer[Any] = InputBuffer(
-            info.cameras, info.joint_names, settings.sync, self._names
+            info.cameras, info.joint_names, robot.sync, topics, joint_speeds=robot.joint_speeds
         )
-        self._cameras = tuple(topics)
-        kind = TYPES[settings.transport][1]
+        self._cameras = tuple(robot.cameras)
         self._subscriptions = [
-            self._subscribe(kind, camera, topic, qos.IMAGE, partial(self._store_image, camera))
-            for camera, topic in topics.items()
-        ]
+            self._subscribe(
+                image_type(node, one.topic, robot.kinds[camera]), camera, one.topic, qos.IMAGE,
+                partial(self._store_image, camera),
+            )
+            for camera, one in robot.cameras.items()
+        ]  # fmt: skip
         self._polled = PolledGroup()
-        self._joints = self._subscribe(
-            JointState, JOINTS, joint_states, qos.JOINTS, self._store_joints, self._polled
-        )
-        self._subscriptions.append(self._joints)
+        self._joints = [(joint, joint_type(node, joint)) for joint in robot.joints]
+        self._joint_subscriptions = [
+            self._subscribe(
+                kind, joint.name, joint.source.topic, qos.JOINTS,
+                partial(self._store_joints, joint), self._polled,
+            )
+            for joint, kind in self._joints
+        ]  # fmt: skip
+        self._subscriptions += self._joint_subscriptions
 
     @property
     def topics(self) -> dict[str, str]:
         """Return the resolved topic of each camera."""
-        return {name: topic for name, topic in self._names.items() if name != JOINTS}
+        return {name: self._names[name] for name in self._cameras}
 
     def complete(self, used: Mapping[str, int]) -> bool:
         """Return whether every camera has sent an image newer than these stamps, ns."""
@@ -156,9 +177,12 @@ class Inputs:
 
     def take_joints(self) -> None:
         """Store the joint states received so far: one callback each would cost far more."""
-        with self._joints.handle:
-            while (taken := self._joints.handle.take_message(JointState, False)) is not None:
-                self._store_joints(*taken)
+        for (joint, kind), subscription in zip(
+            self._joints, self._joint_subscriptions, strict=True
+        ):
+            with subscription.handle:
+                while (taken := subscription.handle.take_message(kind, False)) is not None:
+                    self._store_joints(joint, *taken)
 
     def select(self, now: int) -> Selection[Any] | Unknown:
         """Return the newest synchronized set of messages; Unknown if there is none."""
@@ -170,7 +194,7 @@ class Inputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def diagnose(self, report: Report, now: int, max_age: float) -> None:
+    def diagnose(self, report: Report, now: int) -> None:
         """Report rate, age and faults of each input."""
         self.take_joints()
         self._polled.open()
@@ -189,11 +213,12 @@ class Inputs:
                 count = self._node.count_publishers(topic)
                 text = f'nothing received on {topic}, publishers: {count}'
                 report.add(name, ERROR, text, values)
-            elif age > max_age:
-                report.add(name, WARN, f'{topic} is {age:.2f} s old, limit {max_age:g} s', values)
-            elif name == JOINTS and (fault := self.buffer.joint_fault(now)):
+            elif age > self.max_age:
+                text = f'{topic} is {age:.2f} s old, limit {self.max_age:g} s'
+                report.add(name, WARN, text, values)
+            elif name not in self._cameras and (fault := self.buffer.joint_fault(now)):
                 report.add(name, WARN, f'{fault}; {self._publisher_text(topic)}', values)
-            elif share.is_low and name != JOINTS:
+            elif share.is_low and name in self._cameras:
                 report.add(name, WARN, frame_loss_text(topic, share), values)
             else:
                 report.add(name, OK, 'received', values)
@@ -232,19 +257,35 @@ class Inputs:
         self.buffer.add_image(camera, stamp, message)
         self._notify()
 
-    def _store_joints(self, message: JointState, info: MessageInfo) -> None:
-        stamp = self._stamp(JOINTS, message)
-        self._note(JOINTS, stamp, info)
+    def _store_joints(self, joint: JointTopic, message: Any, info: MessageInfo) -> None:
+        stamp, topic = self._stamp(joint.name, message), self._names[joint.name]
+        self._note(joint.name, stamp, info)
         try:
-            positions = joint_positions(message, self._names[JOINTS])
+            positions = joint.positions(message, topic)
+            self._check_source(topic, positions)
         except InputError as error:
             self.buffer.refuse_joints(stamp, str(error))
             self._node.get_logger().error(str(error), throttle_duration_sec=5.0)
         else:
             self.buffer.add_joints(stamp, positions)
 
+    def _check_source(self, topic: str, positions: Mapping[str, float]) -> None:
+        """Refuse a joint that comes from two topics."""
+        if len(self._joints) == 1:
+            return
+        for name in positions:
+            other = self._source_of.setdefault(name, topic)
+            if other != topic:
+                raise InputError(
+                    'joint-on-two-topics',
+                    f'joint {name} is on {other} and on {topic}: set "prefix" or "names" for them '
+                    'in the robot file',
+                )
+
     def _stamp(self, name: str, message: Any) -> int:
-        """Return the stamp of a message, ns; the receive time if it is 0 and that is set."""
+        """Return the stamp of a message, ns; the receive time if that is set."""
+        if name in self._received:
+            return int(self._node.get_clock().now().nanoseconds)
         stamp = to_ns(message.header.stamp)
         if stamp == 0 and self._use_receipt:
             return int(self._node.get_clock().now().nanoseconds)

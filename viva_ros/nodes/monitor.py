@@ -41,8 +41,9 @@ from viva_ros.nodes.inputs import Inputs
 from viva_ros.nodes.lifecycle import ManagedNode
 from viva_ros.nodes.main import run
 from viva_ros.nodes.outputs import Outputs
+from viva_ros.nodes.robot_topics import robot_topics
 from viva_ros.nodes.settings import MonitorSettings
-from viva_ros.nodes.topics import InputSearch, camera_topics
+from viva_ros.nodes.topics import InputSearch
 
 CHECKS_PER_PERIOD = 2
 CHECK_PERIOD = 0.05  # s, at most: the delay with which a stale input is noticed
@@ -80,8 +81,9 @@ class Monitor(ManagedNode[MonitorSettings]):
         if settings.input_timeout == 0.0:
             return ''
         if self._search is None:
-            topics = camera_topics(settings, engine.info)
-            self._search = InputSearch(self, topics, settings, engine.info.joint_names)
+            robot = robot_topics(settings, engine.info)
+            timeout = settings.input_timeout
+            self._search = InputSearch(self, robot, timeout, engine.info.joint_names)
         return self._search.poll()
 
     def discard(self, engine: Engine) -> None:
@@ -91,11 +93,12 @@ class Monitor(ManagedNode[MonitorSettings]):
     def setup(self, settings: MonitorSettings, engine: Engine) -> None:
         """Create subscriptions and publishers, and pass the engine to its thread."""
         self._info = info = engine.info
-        topics = camera_topics(settings, info)
+        robot = robot_topics(settings, info)
         self._end_search()
         self._task = settings.task
         self._episodes, self._health = Episodes(settings.task), Health()
-        self._inputs = Inputs(self, topics, settings, info, self._on_image)
+        self._inputs = Inputs(self, robot, settings, info, self._on_image)
+        self._options = robot.options
         self.keep(Inputs.destroy, self._inputs)
         self._outputs = Outputs(
             self,
@@ -120,12 +123,14 @@ class Monitor(ManagedNode[MonitorSettings]):
         """Pass an engine to its worker thread."""
         info, self._engine_fault = engine.info, ''
         topics = self._inputs.topics
-        observer = Observer(
-            topics, settings.image, lambda _, message: self._decode(message), image_bytes
-        )
+        observer = Observer(topics, settings.image, self._decode_for, image_bytes)
         self._estimation = Estimation(engine, observer, self._done.trigger)
         how = f'{info.library or info.kind} on {info.device}: {info.why}'
         self.get_logger().info(f'engine {info.fingerprint} for {self._task}, {how}')
+
+    def _decode_for(self, camera: str, message: Any) -> Any:
+        """Decode an image of a camera, (H, W, 3) RGB."""
+        return self._decode(message, options=self._options[camera])
 
     def start(self) -> None:
         """Start to estimate."""
@@ -207,7 +212,7 @@ class Monitor(ManagedNode[MonitorSettings]):
         }  # fmt: skip
         report.add('engine', level, text, facts)
         now = self._now()
-        self._inputs.diagnose(report, now, self.settings.sync.max_age)
+        self._inputs.diagnose(report, now)
         if self.active:
             self._health.diagnose(report)
             self._outputs.diagnose(report)

@@ -53,7 +53,7 @@ MONITOR = Program(
     'monitor',
     {
         'engine': 'engine', 'engine_server': 'engine_server', 'task': 'task',
-        'transport': 'transport', **LIFECYCLE,
+        'robot': 'robot', 'transport': 'transport', **LIFECYCLE,
     },
 )  # fmt: skip
 SUPERVISOR = Program(
@@ -80,6 +80,7 @@ WATCHING = (
     LaunchArgument('engine', is_path=True),
     LaunchArgument('engine_server', is_path=True),
     LaunchArgument('task'),
+    LaunchArgument('robot', is_path=True),
     LaunchArgument('transport'),
     LaunchArgument('calibration', is_path=True),
     LaunchArgument('dry_run'),

@@ -39,6 +39,9 @@ class MonitorSettings:
         '', "Socket of an engine server ('viva serve'); 'auto': the user's socket; empty: none."
     )
     task: str = setting(DEFAULT_TASK, 'Current task, one that the engine was trained on.')
+    robot: str = setting(
+        '', 'File that describes cameras, joints and limits; empty: the parameters below.'
+    )
     cameras: tuple[str, ...] = setting(
         ('',), "Cameras of the engine, in the order of 'camera_topics'; empty: the engine's order."
     )

@@ -1,69 +1,29 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Topics of the monitor's inputs, and the check of their publishers, types and joint names."""
+"""Search for the monitor's inputs: their publishers, types and joint names."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from rclpy.exceptions import InvalidTopicNameException
-from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
-from rclpy.validate_topic_name import validate_topic_name
-from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.normalize import match_joints
-from viva_ros.engine.api import EngineInfo
 from viva_ros.nodes import qos
 from viva_ros.nodes.callback_groups import PolledGroup
-from viva_ros.nodes.convert import joint_positions
 from viva_ros.nodes.lifecycle import AbsentInputError
-from viva_ros.nodes.settings import MonitorSettings
+from viva_ros.nodes.robot_topics import (
+    IMAGE_TYPES,
+    JOINT_STATE,
+    JointTopic,
+    RobotTopics,
+    joint_topics_text,
+    joint_type,
+    published_types,
+)
 
-TYPES = {'raw': ('sensor_msgs/msg/Image', Image)}
-TYPES['compressed'] = ('sensor_msgs/msg/CompressedImage', CompressedImage)
-JOINT_TYPE = 'sensor_msgs/msg/JointState'
-PARAMETERS = {JOINT_TYPE: 'the parameter joint_states_topic'}
 JOINT_TIMEOUT = 0.5  # s, for the first message of a publisher found at the time-out
-
-
-def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]:
-    """
-    Return the topic of each of the engine's cameras.
-
-    :raises ConfigurationError: if cameras or topics do not match the engine
-    """
-    cameras = tuple(name for name in settings.cameras if name) or info.cameras
-    if sorted(cameras) != sorted(info.cameras):
-        raise ConfigurationError(
-            'camera-names',
-            f'cameras is {list(cameras)}, this engine needs {list(info.cameras)}: '
-            'name each camera once, or leave the parameter empty',
-        )
-    topics = tuple(topic for topic in settings.camera_topics if topic)
-    topics = topics or tuple(f'{camera}/image_raw' for camera in cameras)
-    if len(topics) != len(cameras):
-        raise ConfigurationError(
-            'camera-topic-count',
-            f'camera_topics is {list(topics)}, must have {len(cameras)} entries, one for each of '
-            f'{list(cameras)}',
-        )
-    for topic in topics:
-        _check_name(f'camera_topics has {topic!r}, must be valid topic names', topic)
-    suffix = '/compressed' if settings.transport == 'compressed' else ''
-    by_name = {camera: topic + suffix for camera, topic in zip(cameras, topics, strict=True)}
-    return {camera: by_name[camera] for camera in info.cameras}
-
-
-def joint_topic(settings: MonitorSettings) -> str:
-    """
-    Return the topic of the joint states.
-
-    :raises ConfigurationError: if it is not a valid topic name
-    """
-    topic = settings.joint_states_topic
-    _check_name(f'joint_states_topic is {topic!r}, must be a valid topic name', topic)
-    return topic
 
 
 class InputSearch:
@@ -74,24 +34,29 @@ class InputSearch:
     """
 
     def __init__(
-        self, node: Node, topics: Mapping[str, str], settings: MonitorSettings,
-        joints: Sequence[str],
-    ) -> None:  # fmt: skip
+        self, node: Node, robot: RobotTopics, timeout: float, joints: Sequence[str]
+    ) -> None:
         """
-        Subscribe to the joint states.
+        Begin.
 
-        :param topics: camera to topic
+        :param timeout: for publishers of all inputs, s
         :param joints: names that must be among the joint states
         """
-        self._node, self._wait, self._names = node, settings.input_timeout, joints
-        joint_states = joint_topic(settings)
-        self._topic = node.resolve_topic_name(joint_states)
-        kind = TYPES[settings.transport][0]
-        self._wanted = {node.resolve_topic_name(topic): kind for topic in topics.values()}
-        self._wanted |= {self._topic: JOINT_TYPE}
-        self._joints = node.create_subscription(
-            JointState, joint_states, lambda _: None, qos.JOINTS, callback_group=PolledGroup()
-        )
+        self._node, self._robot, self._wait, self._names = node, robot, timeout, joints
+        self._topic = joint_topics_text(robot.joints, node)
+        self._wanted: dict[str, tuple[str, ...]] = {
+            node.resolve_topic_name(source.topic): (robot.kinds[name],)
+            if robot.kinds[name]
+            else tuple(IMAGE_TYPES)
+            for name, source in robot.cameras.items()
+        }
+        self._wanted |= {
+            node.resolve_topic_name(joint.source.topic): ()
+            if joint.source.path
+            else (JOINT_STATE,)
+            for joint in robot.joints
+        }
+        self._subscriptions: dict[str, tuple[JointTopic, Any, Any]] = {}
         self._began = time.monotonic()
         self._complete_at: float | None = None
         self._positions: dict[str, float] = {}
@@ -99,7 +64,8 @@ class InputSearch:
 
     def destroy(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_subscription(self._joints)
+        for _, _, subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
 
     def poll(self) -> str:
         """
@@ -130,27 +96,29 @@ class InputSearch:
 
     def _is_published(self, topic: str) -> bool:
         """Return whether a topic has a publisher; raise on another type."""
-        kind = self._wanted[topic]
-        types = {info.topic_type for info in self._node.get_publishers_info_by_topic(topic)}
-        if types and kind not in types:
+        kinds, types = self._wanted[topic], published_types(self._node, topic)
+        if types and kinds and not set(kinds) & set(types):
+            parameters = 'the parameters transport and camera_topics'
+            if kinds == (JOINT_STATE,):
+                parameters = 'the parameter joint_states_topic'
             raise ConfigurationError(
                 'topic-type',
-                f'{topic} is of type {", ".join(sorted(types))}, must be {kind}: check '
-                + PARAMETERS.get(kind, 'the parameters transport and camera_topics'),
+                f'{topic} is of type {", ".join(types)}, must be {" or ".join(kinds)}: check '
+                f'{parameters}, or the robot file',
             )
         return bool(types)
 
     def _absence(self, topic: str) -> str:
         """Return a text that names a missing topic, and the published topics of its type."""
-        kind = self._wanted[topic]
+        wanted = self._wanted[topic]
         others = [
-            name for name, kinds in self._node.get_topic_names_and_types() if kind in kinds
-            and self._node.count_publishers(name)
+            name for name, kinds in self._node.get_topic_names_and_types()
+            if set(wanted) & set(kinds) and self._node.count_publishers(name)
         ]  # fmt: skip
         return (
-            f'no publisher of {topic} after {self._wait:g} s; {kind} is published on '
-            f'{", ".join(others) or "no topic"}: start the camera or robot driver, or remap the '
-            'topic'
+            f'no publisher of {topic} after {self._wait:g} s; {" or ".join(wanted)} is published '
+            f'on {", ".join(others) or "no topic"}: start the camera or robot driver, or remap '
+            'the topic'
         )
 
     def _check_joints(self) -> bool:
@@ -160,12 +128,15 @@ class InputSearch:
         Raise on a joint that is missing for JOINT_TIMEOUT after the last new name.
         """
         now = time.monotonic()
-        with self._joints.handle:
-            while (taken := self._joints.handle.take_message(JointState, False)) is not None:
-                found = joint_positions(taken[0], self._topic)
-                if not found.keys() <= self._positions.keys():
-                    self._named_at = now
-                self._positions |= found
+        self._subscribe()
+        for joint, kind, subscription in self._subscriptions.values():
+            topic = subscription.topic_name
+            with subscription.handle:
+                while (taken := subscription.handle.take_message(kind, False)) is not None:
+                    found = joint.positions(taken[0], topic)
+                    if not found.keys() <= self._positions.keys():
+                        self._named_at = now
+                    self._positions |= found
         if not self._positions:
             return False
         complete = set(self._names) <= self._positions.keys()
@@ -174,11 +145,16 @@ class InputSearch:
         match_joints(self._positions, self._names, self._topic)
         return True
 
-
-def _check_name(text: str, topic: str) -> None:
-    try:
-        validate_topic_name(topic)
-        expand_topic_name(topic, 'monitor', '/')  # raises on an unknown substitution
-    except (InvalidTopicNameException, ValueError) as error:
-        reason = ' '.join(str(error).split())
-        raise ConfigurationError('topic-name', f'{text}: {reason}') from error
+    def _subscribe(self) -> None:
+        """Subscribe to the topics with joints, whose types are known by now."""
+        for joint in self._robot.joints:
+            if joint.name not in self._subscriptions:
+                kind = joint_type(self._node, joint)
+                subscription = self._node.create_subscription(
+                    kind,
+                    joint.source.topic,
+                    lambda _: None,
+                    qos.JOINTS,
+                    callback_group=PolledGroup(),
+                )
+                self._subscriptions[joint.name] = joint, kind, subscription

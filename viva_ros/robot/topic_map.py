@@ -28,6 +28,8 @@ NAME: Final = 'viva_map.yaml'
 HIGHEST_RATE: Final = 1000  # Hz
 HEADER, RECEIVED, FRAME_INDEX = 'header', 'received', 'frame_index'
 STAMPS: Final = (HEADER, RECEIVED, FRAME_INDEX)
+RAW: Final = 'raw'
+TRANSPORTS: Final = (RAW, 'compressed')  # of image_transport, whose name ends the topic
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class CameraSource:
     """
     A camera.
 
-    :param topic: or feature of a dataset
+    :param topic: or feature of a dataset; as published, with '/compressed' of image_transport
     :param options: overrides of the description in its messages
     :param stamp: as in ``TopicMap``; '' for that of the map
     """
@@ -99,6 +101,7 @@ class ImportLimits:
     :param max_joint_speed: of all joints, rad/s or m/s; None: a joint of a JointState must not
         jump to and fro
     :param joint_speeds: limits of single joints by name
+    :param stated: names of the limits that the map states
     """
 
     max_gap: float = 0.5
@@ -106,6 +109,15 @@ class ImportLimits:
     min_readable: float = 1.0
     max_joint_speed: float | None = None
     joint_speeds: Mapping[str, float] = field(default_factory=dict)
+    stated: frozenset[str] = frozenset()
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Return the limits for JSON."""
+        return {
+            'max_gap': self.max_gap, 'max_skew': self.max_skew, 'min_readable': self.min_readable,
+            'max_joint_speed': self.max_joint_speed, 'joint_speeds': dict(self.joint_speeds),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -226,7 +238,8 @@ class _Parser:
     def _camera(self, key: str, content: Any) -> CameraSource:
         if isinstance(content, str):
             return CameraSource(content)
-        row = self._keys(key, content, (*TOPICS, 'encoding', 'color_order', 'stamp'))
+        row = self._keys(key, content, (*TOPICS, 'transport', 'encoding', 'color_order', 'stamp'))
+        transport = self._one_of(f'{key}.transport', row.get('transport', RAW), TRANSPORTS)
         try:
             options = ImageOptions(
                 self._text(f'{key}.encoding', row.get('encoding', '')),
@@ -236,7 +249,10 @@ class _Parser:
             raise ConfigurationError(
                 'map-image-options', f'{self._path}: {key}: {error}'
             ) from error
-        return CameraSource(self._topic(key, row), options, self._stamp(key, row))
+        topic, suffix = self._topic(key, row), f'/{transport}'
+        if transport != RAW and not topic.endswith(suffix):
+            topic += suffix
+        return CameraSource(topic, options, self._stamp(key, row))
 
     def _joints(self, key: str, content: Any) -> tuple[JointSource, ...]:
         if content is None:
@@ -287,6 +303,7 @@ class _Parser:
             **{name: float(number) for name, number in limits.items()},
             max_joint_speed=float(speeds['default']) if 'default' in speeds else None,
             joint_speeds=by_joint,
+            stated=frozenset(limits),
         )
 
     def _number(self, key: str, number: Any, most: float) -> None:

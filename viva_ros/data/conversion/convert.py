@@ -328,7 +328,7 @@ def import_all(
             )
         report = {
             'format': 'viva_ros import 1', 'made_of': made_of, 'command': command,
-            'rate': shape.fps, 'limits': asdict(topic_map.limits), 'episodes': rows,
+            'rate': shape.fps, 'limits': topic_map.limits.figures, 'episodes': rows,
         }  # fmt: skip
         _finish(staging, episodes, shape, _robot(units, topic_map), topic_map, report)
     return report

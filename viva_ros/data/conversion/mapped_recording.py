@@ -34,6 +34,7 @@ from viva_ros.data.stamps import Stamps
 from viva_ros.robot.topic_map import HEADER, TopicMap
 
 JOINT_TOPIC = '/joint_states'
+OWN_TYPES = 'viva_ros/msg/'  # of topics that a map leaves as they are
 
 
 def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
@@ -48,7 +49,10 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
         return recording
     recording = with_definitions(recording, topic_map.definitions)
     episode = mapped_episode(recording, topic_map)
-    tracks: dict[str, Track] = {}
+    tracks: dict[str, Track] = {
+        topic: track for topic, track in recording.tracks.items()
+        if track.type_name.startswith(OWN_TYPES)
+    }  # fmt: skip
     for camera, (track, source) in camera_tracks(recording, topic_map).items():
         topic = f'/{camera}{SUFFIXES[track.type_name]}'
         policy = source.stamp or topic_map.stamp
