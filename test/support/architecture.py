@@ -156,6 +156,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.nodes.retries': 'retries of the supervisor',
     'viva_ros.nodes.retry_client': 'services and actions of the robot',
     'viva_ros.nodes.robot_state': 'subscriptions of the supervisor',
+    'viva_ros.nodes.topics': 'the search for publishers, before the subscriptions',
     'viva_ros.nodes.value_cloud': 'one optional output; needs sensor_msgs_py',
     'viva_ros.nodes.value_image': 'one optional output; drawing without ROS',
     'viva_ros.scoring.ray_workers': 'needs an optional library',

@@ -251,11 +251,18 @@ def test_episode_listed_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_mixed_path_template_is_read(tmp_path: Path) -> None:
-    root = write_lerobot(tmp_path / 'set', lengths=(5,))
+    root = write_lerobot(tmp_path / 'set', lengths=(5, 4))
     change_info(root, lambda info: info.update(
-        data_path='data/chunk-{episode_index:03d}/episode_{episode_index:06d}.parquet'
+        data_path='data/chunk-{episode_index:03d}/episode_{episode_index:06d}.parquet',
+        video_path='videos/chunk-{episode_index:03d}/{video_key}/episode_{episode_index:06d}.mp4',
     ))  # fmt: skip
-    assert numbers(episodes(root)[0]) == list(range(5))
+    first, second = episodes(root)  # all files are in chunk-000
+    assert numbers(first) == list(range(5)) and numbers(second) == [5, 6, 7, 8]
+    (root / 'data/copy').mkdir()
+    same = root / 'data/copy/episode_000001.parquet'
+    same.write_bytes((root / 'data/chunk-000/episode_000001.parquet').read_bytes())
+    with raises('dataset-file-missing', 'chunk-001/episode_000001.parquet'):
+        open_recording(root / 'episode_000001')
     change_info(root, lambda info: info.update(data_path='data/{file_number}.parquet'))
     with raises('dataset-path', 'data_path', '{file_number}', 'episode_index'):
         open_recording(root / 'episode_000000')

@@ -119,13 +119,29 @@ class Dataset:
             if f'{of}/{name}' in row
         }  # fmt: skip
         try:
-            return self.root / str(self.info[template]).format(**known)
+            path = self.root / str(self.info[template]).format(**known)
+            return path if path.exists() else self._only(path, of, key) or path
         except (KeyError, IndexError) as error:
             raise RecordingError(
                 'dataset-path',
                 f'{self.root / layout.INFO}: {template} is {self.info.get(template)!r}, may have '
                 f'{", ".join(sorted(known))}: correct it ({error})',
             ) from error
+
+    def _only(self, path: Path, of: str, key: str) -> Path | None:
+        """
+        Return the only file of this name; None for none or several.
+
+        Some datasets have a template that does not fit their folders; an episode in a file of its
+        own is known by the name of the file.
+        """
+        if not self.old:
+            return None
+        found = [
+            one for one in sorted((self.root / of.partition('/')[0]).rglob(path.name))
+            if not key or key in one.parts
+        ]  # fmt: skip
+        return found[0] if len(found) == 1 else None
 
     def names(self, key: str) -> tuple[str, ...]:
         """Return the element names of a feature; empty if it has none, or some are repeated."""
