@@ -9,7 +9,7 @@ rows; otherwise the episodes are refused, since the place of the lost or additio
 unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -122,9 +122,7 @@ def first_frame_of(dataset: Dataset, row: Mapping[str, Any], key: str) -> int:
         them differ
     """
     path = dataset.video_file(row, key)
-    sharing = [row] if dataset.old else [
-        one for one in dataset.rows if dataset.video_file(one, key) == path
-    ]  # fmt: skip
+    sharing = [row] if dataset.old else dataset.files[key][dataset.place(row, key)]
     begin = f'videos/{key}/from_timestamp'
     if not dataset.old:
         sharing = sorted(sharing, key=lambda one: float(one[begin]))
@@ -151,7 +149,7 @@ def first_frame_of(dataset: Dataset, row: Mapping[str, Any], key: str) -> int:
     return before
 
 
-def _episodes(rows: list[Mapping[str, Any]]) -> str:
+def _episodes(rows: Sequence[Mapping[str, Any]]) -> str:
     numbers = [str(one['episode_index']) for one in rows]
     if len(numbers) == 1:
         return f'episode {numbers[0]} has'

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,6 +109,31 @@ class Dataset:
     def video_file(self, row: Mapping[str, Any], key: str) -> Path:
         """Return the path of the video of a camera of an episode; others may share the file."""
         return self._path('video_path', f'videos/{key}', row, key)
+
+    @cached_property
+    def files(self) -> Mapping[str, Mapping[tuple[int, int], Sequence[Mapping[str, Any]]]]:
+        """Return for each camera in v3 its video files, by chunk and file index, with their rows."""
+        found: dict[str, dict[tuple[int, int], list[Mapping[str, Any]]]] = {}
+        for key in self.cameras.values():
+            own = found.setdefault(key, {})
+            for row in self.rows:
+                own.setdefault(self.place(row, key), []).append(row)
+        return found
+
+    def place(self, row: Mapping[str, Any], key: str) -> tuple[int, int]:
+        """
+        Return chunk and file index of the video of an episode in v3.
+
+        :raises RecordingError: if the metadata lack them
+        """
+        try:
+            return int(row[f'videos/{key}/chunk_index']), int(row[f'videos/{key}/file_index'])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordingError(
+                'dataset-video-place',
+                f'episode {row["episode_index"]} of {self.root} has no chunk and file index of '
+                f'{key} in meta/episodes ({error!r}): compare meta/ with its original',
+            ) from error
 
     def _path(self, template: str, of: str, row: Mapping[str, Any], key: str = '') -> Path:
         number = int(row['episode_index'])

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from viva_ros.core.errors import InputError, RecordingError
@@ -253,10 +252,9 @@ class _Reader:
                 f'{path} is missing: copy it from the original, or leave episode {self._number} '
                 'out',
             )
-        table = pq.read_table(path)
+        own = None if self._dataset.old else [('episode_index', '=', self._number)]
+        table = pq.read_table(path, filters=own)
         check_episode_column(self._dataset, self._row, table)
-        if not self._dataset.old:
-            table = table.filter(pc.equal(table['episode_index'], self._number))
         return checked_rows(self._dataset, self._row, table)
 
     def _column(self, name: str) -> Array:
