@@ -45,8 +45,10 @@ def test_equal_names_of_two_arms_get_their_side() -> None:
 
 def test_transport_ends_the_topic_of_a_camera(tmp_path: Path) -> None:
     path = tmp_path / 'robot.yaml'
-    path.write_text('cameras: {a: {topic: /a, transport: compressed}, b: {topic: /b/compressed, '
-                    'transport: compressed}, c: {topic: /c}}')
+    path.write_text(
+        'cameras: {a: {topic: /a, transport: compressed}, b: {topic: /b/compressed, '
+        'transport: compressed}, c: {topic: /c}}'
+    )
     topics = [one.topic for one in load_map(path).cameras.values()]
     assert topics == ['/a/compressed', '/b/compressed', '/c']
     path.write_text('cameras: {a: {topic: /a, transport: theora}}')

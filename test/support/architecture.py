@@ -120,6 +120,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
     'viva_ros.data.bag.split': 'files of one bag, before any of them is read',
     'viva_ros.data.conversion.convert': 'the work of `viva import`',
+    'viva_ros.data.conversion.guess': 'drafts of maps; an import does without it',
     'viva_ros.data.conversion.mapped_recording': 'recordings in place, apart from an import',
     'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',

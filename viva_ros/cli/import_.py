@@ -9,24 +9,37 @@ again.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Column, Table
 
 from viva_ros.console.import_summary import show
 from viva_ros.console.progress import bar
 from viva_ros.console.provenance import command_line
+from viva_ros.core.errors import ConfigurationError, RecordingError
+from viva_ros.core.files import write_atomically
 from viva_ros.data.conversion.annotations import Outcomes, read_table
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
-from viva_ros.data.open import find
+from viva_ros.data.conversion.guess import guess
+from viva_ros.data.open import find, open_unmapped
+from viva_ros.data.recording import Recording
 from viva_ros.robot.topic_map import HIGHEST_RATE, TopicMap, load_map
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 2 if an episode was refused."""
     args = parse(argv)
+    console = Console(highlight=False)
+    if args.guess:
+        if not write_draft(args.guess, args.sources, args.yes, console):
+            return 1
+        if args.out is None:
+            return 0
+        args.map = args.guess
     topics = load_map(args.map) if args.map else TopicMap()
     if args.rate is not None:
         topics = replace(topics, rate=args.rate, text=f'{topics.text}\n# --rate {args.rate}\n')
@@ -34,7 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.success, read_table(args.labels) if args.labels else {}, topics.label,
         args.task or topics.task, tuple(args.sources),
     )  # fmt: skip
-    console = Console(highlight=False)
     try:
         report = import_all(
             find(args.sources), topics, outcomes, args.out, command_line('import'), track
@@ -60,7 +72,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--rate', type=rate, help='Frames per second, Hz; default: of the map, or of the dataset'
     )
-    parser.add_argument('--out', type=Path, required=True, help='Folder of the dataset')
+    parser.add_argument('--out', type=Path, help='Folder of the dataset')
+    parser.add_argument(
+        '--guess', type=Path, metavar='FILE',
+        help='Write a draft of the map from the first recording; with --out, import with it',
+    )  # fmt: skip
+    parser.add_argument('--yes', action='store_true', help='Write the draft without a question')
     parser.add_argument('--task', default='', help='Task of recordings that do not name one')
     outcome = parser.add_mutually_exclusive_group()
     outcome.add_argument(
@@ -72,7 +89,41 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     outcome.add_argument(
         '--labels', type=Path, help='CSV of outcomes: file,success[,failure,task]'
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.out is None and args.guess is None:
+        parser.error('the following arguments are required: --out')
+    if args.guess and args.map:
+        parser.error('argument --guess: not allowed with argument --map')
+    return args
+
+
+def write_draft(path: Path, sources: Sequence[Path], yes: bool, console: Console) -> bool:
+    """
+    Show a draft of the map from the first recording, and write it after a yes.
+
+    :returns: whether it was written
+    :raises ConfigurationError: if the file exists
+    """
+    if path.exists():
+        raise ConfigurationError(
+            'guess-exists', f'{path} exists: use it with --map, or choose another file'
+        )
+    first = first_readable(find(sources))
+    draft = guess(first)
+    columns = [Column(name, overflow='fold') for name in ('topic', 'type', 'Hz', 'use')]
+    table = Table(*columns, title=str(first.path), title_justify='left')
+    for row in draft.rows:
+        table.add_row(row.topic, row.kind, f'{row.rate:.1f}', row.use)
+    console.print(table)
+    console.print(draft.text, markup=False, soft_wrap=True)
+    if not yes:
+        console.print(f'write {path}? [y/N] ', end='', markup=False)
+        if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
+            console.print('nothing is written')
+            return False
+    write_atomically(path, draft.text)
+    console.print(f'{path} is a draft: check names, sides and rates', soft_wrap=True)
+    return True
 
 
 def rate(text: str) -> int:
@@ -86,6 +137,21 @@ def rate(text: str) -> int:
             f'is {text!r}, must be a whole number of Hz from 1 to {HIGHEST_RATE}'
         )
     return int(text)
+
+
+def first_readable(paths: Sequence[Path]) -> Recording:
+    """
+    Return the first recording that can be opened, without a map.
+
+    :raises RecordingError: of the first, if none can be
+    """
+    errors = []
+    for path in paths:
+        try:
+            return open_unmapped(path)
+        except RecordingError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def track(paths: Sequence[Path]) -> Iterator[Path]:

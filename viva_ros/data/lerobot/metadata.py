@@ -112,7 +112,7 @@ class Dataset:
 
     @cached_property
     def files(self) -> Mapping[str, Mapping[tuple[int, int], Sequence[Mapping[str, Any]]]]:
-        """Return for each camera in v3 its video files, by chunk and file index, with their rows."""
+        """Return the rows of each video file of each camera in v3, by chunk and file index."""
         found: dict[str, dict[tuple[int, int], list[Mapping[str, Any]]]] = {}
         for key in self.cameras.values():
             own = found.setdefault(key, {})
