@@ -17,6 +17,7 @@ from viva_ros.data.images import COMPRESSED, SUFFIXES, Pictures
 from viva_ros.data.messages import Definition, deserialise, joint_state, serialise, stamp_of
 from viva_ros.data.stamps import Stamps, ordered
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
+from viva_ros.robot.topic_map import ImportLimits
 
 JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
 SOURCE: Final = 'viva_data_set'  # metadata record of a dataset: topics, rate, robot
@@ -88,6 +89,7 @@ class Recording:
     :param whole: False if the end or a part is missing
     :param notes: texts on what was left out without a loss, such as a depth camera
     :param faults: reasons for which it is beyond the limits of its map
+    :param limits: of its map; None without one
     """
 
     path: Path
@@ -98,6 +100,7 @@ class Recording:
     whole: bool = True
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    limits: ImportLimits | None = None
 
     @property
     def name(self) -> str:

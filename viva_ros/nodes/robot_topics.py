@@ -133,15 +133,9 @@ def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> Robot
         for k, source in enumerate(sources)
     )  # fmt: skip
     cameras = {name: replace(one, stamp=one.stamp or robot.stamp) for name, one in cameras.items()}
-    limits, sync = robot.limits, settings.sync
-    if 'max_gap' in limits.stated:
-        sync = replace(sync, max_age=limits.max_gap)
-    if 'max_skew' in limits.stated:
-        sync = replace(sync, slop=limits.max_skew)
-    if limits.max_joint_speed is not None:
-        sync = replace(sync, max_joint_speed=limits.max_joint_speed)
     kinds = dict.fromkeys(cameras, '')
-    return RobotTopics(cameras, joints, kinds, sync, limits.joint_speeds)
+    sync = robot.limits.live(settings.sync)
+    return RobotTopics(cameras, joints, kinds, sync, robot.limits.joint_speeds)
 
 
 def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]:

@@ -11,7 +11,7 @@ conventions of this package.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ import yaml
 from viva_ros.core.errors import ConfigurationError
 from viva_ros.core.observation import Array
 from viva_ros.core.outcome import FRAMES, OutcomeWords, outcome_word
+from viva_ros.core.synchronization import SyncSettings
 from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 
 NAME: Final = 'viva_map.yaml'
@@ -110,6 +111,16 @@ class ImportLimits:
     max_joint_speed: float | None = None
     joint_speeds: Mapping[str, float] = field(default_factory=dict)
     stated: frozenset[str] = frozenset()
+
+    def live(self, sync: SyncSettings) -> SyncSettings:
+        """Return the limits of a monitor: those that the map states replace the others."""
+        if 'max_gap' in self.stated:
+            sync = replace(sync, max_age=self.max_gap)
+        if 'max_skew' in self.stated:
+            sync = replace(sync, slop=self.max_skew)
+        if self.max_joint_speed is not None:
+            sync = replace(sync, max_joint_speed=self.max_joint_speed)
+        return sync
 
     @property
     def figures(self) -> dict[str, Any]:

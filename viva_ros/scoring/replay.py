@@ -181,7 +181,10 @@ def _by_timer(
     decoder: Decode,
 ) -> Iterator[ReplayInput]:  # fmt: skip
     """Select inputs every 1 / rate s of receive time, from the first image on."""
-    buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, SyncSettings())
+    sync, speeds, limits = SyncSettings(), None, recording.limits
+    if limits is not None:
+        sync, speeds = limits.live(sync), limits.joint_speeds
+    buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, sync, joint_speeds=speeds)
     observer: Observer[Any] = Observer(
         {camera: camera for camera in cameras}, PictureSettings(), decoder, content
     )

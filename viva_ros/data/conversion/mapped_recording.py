@@ -67,8 +67,9 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
     metadata = {**own, **recording.metadata, **_label(recording, topic_map)}
     faults = measure(episode, frame_times(episode), topic_map.limits).refused
     return replace(
-        recording, tracks=tracks, metadata=metadata, notes=episode.notes, faults=tuple(faults)
-    )
+        recording, tracks=tracks, metadata=metadata, notes=episode.notes, faults=tuple(faults),
+        limits=topic_map.limits,
+    )  # fmt: skip
 
 
 def frame_times(episode: RawEpisode) -> Stamps:

@@ -1,0 +1,36 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Replay of recordings of other robots through the code that runs live."""
+
+from pathlib import Path
+
+import pytest
+from support.foreign_bags import LEFT, MS, RIGHT, two_arms
+
+from viva_ros.core.observation import Unknown
+from viva_ros.data.open import open_recording
+from viva_ros.scoring.replay import replay
+
+pytestmark = pytest.mark.fast
+
+
+def test_limits_of_the_map_are_those_of_the_simulated_monitor(tmp_path: Path) -> None:
+    bag = two_arms('/left/joints', '/right/joints', steps=range(50))
+    for k in range(50, 75):  # the right arm dies, the left one and the camera go on
+        bag.joints('/left/joints', 20 * MS * k + MS, LEFT, [k / 1000.0] * 2)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k)
+    path = bag.write(tmp_path / 'bag')
+    text = (
+        'cameras: {top: /top/image/compressed}\n'
+        'joints: [{topic: /left/joints}, {topic: /right/joints}]\n'
+    )
+    reasons = []
+    for limits in ('{}', '{max_gap: 0.1, max_skew: 5.0}', '{max_gap: 0.9, max_skew: 5.0}'):
+        (tmp_path / 'viva_map.yaml').write_text(f'{text}limits: {limits}\n')
+        inputs = list(replay(open_recording(path), ['top'], [*LEFT, *RIGHT], 10.0))
+        found = [one.observation for one in inputs]
+        reasons.append([one.kind for one in found[3:] if isinstance(one, Unknown)])
+    skew, stale, none = reasons
+    assert set(skew) == {'skew', 'stale'} and set(stale) == {'stale'} and none == []
+    assert len(stale) >= len(skew) > 2
