@@ -14,7 +14,7 @@ from typing import Any
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.data.conversion.mapped_recording import apply_map
-from viva_ros.data.conversion.topic_map import map_for
+from viva_ros.data.conversion.topic_map import TopicMap, map_for
 from viva_ros.data.episode import load, sidecar
 from viva_ros.data.formats import FORMATS, EpisodeRef, content_hash
 from viva_ros.data.recording import Recording, recording_name
@@ -70,7 +70,7 @@ def resolve(path: Path) -> EpisodeRef:
 
 def open_recording(path: Path) -> Recording:
     """
-    Open a recording; a topic map in the folder of a bag is applied.
+    Open a recording; a topic map in its folder or above is applied.
 
     :param path: from ``find``
     :raises RecordingError: if nothing in it can be read
@@ -86,7 +86,7 @@ def open_ref(ref: EpisodeRef) -> Recording:
     """
     recording = _open(ref)
     topic_map = map_for(ref.path, FORMATS[ref.format].folders_up)
-    return recording if topic_map is None else apply_map(recording, topic_map)
+    return apply_map(recording, topic_map or TopicMap())
 
 
 def open_unmapped(path: Path) -> Recording:
