@@ -117,6 +117,8 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.bag.indexed': 'intact bags, apart from the salvage',
     'viva_ros.data.conversion.convert': 'the work of `viva import`',
     'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
+    'viva_ros.data.hdf5.file': 'access to a file in many processes, without its layout',
+    'viva_ros.data.hdf5.layout': 'paths of other projects, without reading a row',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',
     'viva_ros.demo.run': 'the work of `viva demo`; scripts/soak runs it, too',
     'viva_ros.demo.view': 'terminal output of the demo',

@@ -107,6 +107,7 @@ FORMATS: Final[Registry[RecordingFormat]] = Registry(
     'viva_ros.recording_formats',
     {
         'lerobot': 'viva_ros.data.lerobot.reader:FORMAT',
+        'hdf5': 'viva_ros.data.hdf5.reader:FORMAT',
         'bag': 'viva_ros.data.bag.reader:FORMAT',
     },
 )

@@ -28,7 +28,7 @@ def find(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        here = inside(path) if path.is_dir() else [path]
+        here = inside(path) if path.is_dir() else list(_walk(path)) or [path]
         if not here:
             kinds = ' or '.join(one.text for one in FORMATS.values())
             raise RecordingError(
