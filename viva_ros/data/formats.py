@@ -109,5 +109,6 @@ FORMATS: Final[Registry[RecordingFormat]] = Registry(
         'lerobot': 'viva_ros.data.lerobot.reader:FORMAT',
         'hdf5': 'viva_ros.data.hdf5.reader:FORMAT',
         'bag': 'viva_ros.data.bag.reader:FORMAT',
+        'video_folder': 'viva_ros.data.video_folder:FORMAT',
     },
 )
