@@ -217,7 +217,7 @@ class _Reader:
             if file.suffix.lower() not in VIDEOS:
                 continue
             name = re.sub(r'\W', '_', file.stem)
-            if 'depth' in re.split(r'[\W_]+', file.stem.lower()) or _is_grey_depth(file):
+            if 'depth' in file.stem.lower() or _is_grey_depth(file):
                 notes.append(f'video {file.name} is left out: it is a depth map')
                 continue
             if name in found:

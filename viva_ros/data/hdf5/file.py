@@ -161,17 +161,20 @@ class Hdf5Images(Sequence[Image]):
         if not self._is_encoded:
             return np.asarray(cell, dtype=np.uint8)
         content = cell if isinstance(cell, bytes) else np.asarray(cell).tobytes()
+        content = content.rstrip(b'\x00')
+        if not content:
+            raise self._undecodable(row, 'it is empty')
         try:
-            content = content.rstrip(b'\x00')
-            if not content:
-                raise InputError('hdf5-image-empty', 'it is empty')
             return decode_compressed('', content)
         except InputError as error:
-            raise RecordingError(
-                'hdf5-image',
-                f'{self._reader.path}: image {row} of {self._reader.key} cannot be decoded '
-                f'({error}): leave the recording out',
-            ) from error
+            raise self._undecodable(row, error) from error
+
+    def _undecodable(self, row: int, reason: object) -> RecordingError:
+        return RecordingError(
+            'hdf5-image',
+            f'{self._reader.path}: image {row} of {self._reader.key} cannot be decoded '
+            f'({reason}): leave the recording out',
+        )
 
     def __iter__(self) -> Iterator[Image]:
         return (self[row] for row in range(self._count))

@@ -152,7 +152,7 @@ class _Found:
         is_picture, is_byte = bool(words(key) & PICTURE_WORDS), dataset.dtype == np.uint8
         if shape is None or key.rpartition('/')[2] == PADDING:
             return
-        if 'depth' in words(key):
+        if 'depth' in key.lower():
             if shape:
                 self.depth.append(key)
                 self.notes.append(f'dataset {key} is left out: it is a depth map')
