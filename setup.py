@@ -44,6 +44,7 @@ EXTRAS = {
         'matplotlib>=3.9,<4',
         'av>=14,<18',  # FFmpeg with its encoders, in one wheel: video of LeRobot datasets
         'pyarrow>=17,<26',  # parquet
+        'h5py>=3.11,<4',  # HDF5 of ALOHA and robomimic; 3.11 is the first for NumPy 2
         'scipy>=1.13,<2',  # figures and their intervals
         'pyyaml>=6,<7',  # the map of topics to cameras and joints
     ],

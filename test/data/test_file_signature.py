@@ -76,7 +76,6 @@ MAKE: dict[str, Callable[[Path], object]] = {
     'a write-ahead log of SQLite': lambda path: write_log(path, 'WAL'),
     'a rollback journal of SQLite': lambda path: write_log(path, 'DELETE'),
     'a ROS 1 bag of an old version': put(b'#ROSBAG V1.2\n' + PLAIN),
-    'an HDF5 file': put(b'\x89HDF\r\n\x1a\n' + PLAIN),
     'compressed with zstd': lambda path: subprocess.run(
         ['zstd', '-q', '-', '-o', path], input=PLAIN, check=True
     ),
@@ -172,19 +171,19 @@ def test_recording_with_the_name_of_another_format_is_read_when_renamed(tmp_path
 
 def test_folder_of_other_formats_is_refused_by_name(tmp_path: Path) -> None:
     for number in range(7):
-        MAKE['an HDF5 file'](tmp_path / f'episode_{number}.hdf5')
+        MAKE['a NumPy array'](tmp_path / f'episode_{number}.npy')
     (tmp_path / 'notes.txt').write_text('none')
     with raises(
-        'recordings-missing', tmp_path, 'episode_0.hdf5 is an HDF5 file', 'LeRobot', '...'
+        'recordings-missing', tmp_path, 'episode_0.npy is a NumPy array', 'LeRobot', '...'
     ) as caught:
         find([tmp_path])
-    assert str(caught.value).count('is an HDF5 file') == 5
+    assert str(caught.value).count('is a NumPy array') == 5
 
 
 def test_empty_file_of_another_format_is_named(tmp_path: Path) -> None:
-    (tmp_path / 'episode.hdf5').touch()
+    (tmp_path / 'episode.parquet').touch()
     (tmp_path / 'notes.txt').touch()
-    with raises('recordings-missing', 'episode.hdf5 is empty') as caught:
+    with raises('recordings-missing', 'episode.parquet is empty') as caught:
         find([tmp_path])
     assert 'notes.txt' not in str(caught.value)
 

@@ -40,6 +40,10 @@ MS = 1_000_000  # ns
         ('rate: 10\nlimits: {min_readable: 2}', 'map-value', ['min_readable is 2', 'to 1']),
         ('rate: 10\nlimits: {gap: 1}', 'map-key', ["limits has 'gap'", 'max_gap, max_skew']),
         ('rate: 10\nstamp: now', 'map-value', ["stamp is 'now'", 'header or received']),
+        ('source_rate: 0', 'map-value', ['source_rate is 0', 'above 0, at most 1000']),
+        ('source_rate: true', 'map-value', ['source_rate is True']),
+        ('source_rate: .nan', 'map-value', ['source_rate is nan']),
+        ('joints: [{topic: /a, path: a/b}]', 'map-value', ['"feature" or a "path"']),
         ('rate: [', 'map-unreadable', []),
     ],
 )
@@ -49,6 +53,17 @@ def test_invalid_map_is_refused_with_key_and_value(
     (tmp_path / 'map.yaml').write_text(text)
     with raises(code, 'map.yaml', *named):
         load_map(tmp_path / 'map.yaml')
+
+
+def test_source_may_be_a_path_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / 'map.yaml'
+    path.write_text(
+        'source_rate: 12.5\ncameras: {top: {path: observations/images/top}}\n'
+        'joints: [{path: observations/qpos, names: [a, b]}]'
+    )
+    found = load_map(path)
+    assert found.source_rate == 12.5 and found.cameras['top'].topic == 'observations/images/top'
+    assert found.joints[0].topic == 'observations/qpos' and found.joints[0].path == ''
 
 
 def test_nearest_map_above_a_bag_is_used(tmp_path: Path) -> None:

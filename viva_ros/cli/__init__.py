@@ -9,7 +9,7 @@ COMMANDS: Final = {
     'demo': ('viva_ros.cli.demo', 'run robot, monitor and supervisor: a success, a failure'),
     'up': ('viva_ros.cli.up', 'start nodes on a machine without ros2 launch'),
     'record': ('viva_ros.cli.record', 'record simulated episodes'),
-    'import': ('viva_ros.cli.import_', 'convert bags or LeRobot datasets to recordings'),
+    'import': ('viva_ros.cli.import_', 'convert recordings of any robot to a dataset'),
     'label': ('viva_ros.cli.label', 'annotate episode outcomes'),
     'embed': ('viva_ros.cli.embed', 'embed task descriptions with umT5, for training'),
     'size': ('viva_ros.cli.size', 'estimate parameters, FLOPs and memory of a preset'),

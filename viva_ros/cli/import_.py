@@ -1,7 +1,7 @@
 # Copyright 2026 The viva_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Convert bags or datasets of any robot to one LeRobot dataset (v3.0).
+Convert recordings of any robot to one LeRobot dataset (v3.0).
 
 Recordings are resampled to the rate of the map. An episode that exceeds the limits of the map is
 refused with the reason, never repaired. A stopped import continues when the same command runs
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser('viva import', description=__doc__)
-    parser.add_argument('sources', type=Path, nargs='+', help='Bags, datasets, or folders of them')
+    parser.add_argument('sources', type=Path, nargs='+', help='Recordings, or folders of them')
     parser.add_argument(
         '--map', type=Path,
         help='YAML file: cameras and joints; not needed for a LeRobot dataset with joint names',

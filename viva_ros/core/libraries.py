@@ -49,6 +49,7 @@ LIBRARIES: Final = {
     'diffusers': Library('diffusers>=0.42,<0.43', 'train'),
     'google': Library('protobuf>=5,<8', 'train'),
     'gym_aloha': Library('gym-aloha==0.1.5', 'sim', alone=True),
+    'h5py': Library('h5py>=3.11,<4', 'data'),
     'matplotlib': Library('matplotlib>=3.9,<4', 'data'),
     'mcap': Library('mcap>=1.3,<2', 'data'),
     'mujoco': Library('mujoco>=3.8,<3.9', 'sim'),

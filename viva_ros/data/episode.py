@@ -194,8 +194,13 @@ class Annotation:
 
 
 def sidecar(recording: Path) -> Path:
-    """Return the path of the labels of a recording; the file need not exist."""
-    return recording.parent / NAME
+    """
+    Return the path of the labels of a recording; the file need not exist.
+
+    Those of the episodes of a file, such as FILE/demo_0, are next to it: FILE.labels.json.
+    """
+    folder = recording.parent
+    return folder.with_name(f'{folder.name}.{NAME}') if folder.is_file() else folder / NAME
 
 
 def load(path: Path) -> dict[str, Annotation]:

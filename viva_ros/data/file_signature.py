@@ -12,7 +12,7 @@ from typing import Final
 #: Suffixes of recordings of this package's formats, and of compressed files.
 RECORDINGS: Final = ('.mcap', '.db3', '.bag')
 PACKED: Final = ('.zstd', '.zst', '.gz', '.bz2', '.xz', '.lz4')
-DATA: Final = ('.h5', '.hdf5', '.mp4', '.parquet')  # suffixes whose empty files are named, too
+DATA: Final = ('.mp4', '.parquet')  # suffixes whose empty files are named, too
 LENGTH: Final = 512  # bytes that are read
 MOST: Final = 5  # files named in an error
 SEARCHED: Final = 1000  # files of a folder
@@ -37,7 +37,10 @@ class FileSignature:
 
 
 UNPACK: Final = 'unpack it: '
-DATASET: Final = 'name the folder of its LeRobot dataset, which has meta/info.json'
+DATASET: Final = (
+    'name the folder of its LeRobot dataset, which has meta/info.json, or put the videos of an '
+    'episode in a folder with one table of joints'
+)
 CONVERT: Final = 'convert it to a LeRobot dataset'
 SIGNATURES: Final = (
     FileSignature('an MCAP file', (b'\x89MCAP0\r\n',), 'rename it to *.mcap'),
@@ -54,10 +57,6 @@ SIGNATURES: Final = (
     FileSignature(
         'a ROS 1 bag of an old version', (b'#ROSBAG V1', b'#ROSRECORD'),
         'run "rosbag fix {path} {target}" of ROS 1',
-    ),
-    FileSignature(
-        'an HDF5 file', (b'\x89HDF\r\n\x1a\n',),
-        f'{CONVERT}; LeRobot and openpi have converters of ALOHA files',
     ),
     FileSignature(
         'compressed with zstd', (b'\x28\xb5\x2f\xfd',), 'run "zstd -d --rm {path} -o {target}"'

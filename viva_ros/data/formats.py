@@ -108,6 +108,8 @@ FORMATS: Final[Registry[RecordingFormat]] = Registry(
     'viva_ros.recording_formats',
     {
         'lerobot': 'viva_ros.data.lerobot.reader:FORMAT',
+        'hdf5': 'viva_ros.data.hdf5.reader:FORMAT',
         'bag': 'viva_ros.data.bag.reader:FORMAT',
+        'video_folder': 'viva_ros.data.video_folder:FORMAT',
     },
 )

@@ -18,7 +18,7 @@ from viva_ros.data.episode import load, sidecar
 from viva_ros.data.file_signature import foreign_text
 from viva_ros.data.formats import FORMATS, EpisodeRef, content_hash
 from viva_ros.data.recording import Recording, recording_name
-from viva_ros.robot.topic_map import map_for
+from viva_ros.robot.topic_map import TopicMap, map_for
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -29,7 +29,7 @@ def find(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        here = inside(path) if path.is_dir() else [path]
+        here = inside(path) if path.is_dir() else list(_walk(path)) or [path]
         if not here:
             kinds = ' or '.join(one.text for one in FORMATS.values())
             foreign = foreign_text(path)
@@ -73,7 +73,7 @@ def resolve(path: Path) -> EpisodeRef:
 
 def open_recording(path: Path) -> Recording:
     """
-    Open a recording; a topic map in the folder of a bag is applied.
+    Open a recording; a topic map in its folder or above is applied.
 
     :param path: from ``find``
     :raises RecordingError: if nothing in it can be read
@@ -89,7 +89,7 @@ def open_ref(ref: EpisodeRef) -> Recording:
     """
     recording = _open(ref)
     topic_map = map_for(ref.path, FORMATS[ref.format].folders_up)
-    return recording if topic_map is None else apply_map(recording, topic_map)
+    return apply_map(recording, topic_map or TopicMap())
 
 
 def open_unmapped(path: Path) -> Recording:

@@ -143,7 +143,8 @@ class Recording:
             if other is not None and other.type_name == track.type_name:
                 raise RecordingError(
                     'camera-ambiguous',
-                    f'{self.path} has {other.topic} and {track.topic}: record one robot per file',
+                    f'{self.path} has {other.topic} and {track.topic}: name its cameras in '
+                    'a map, or record one robot per file',
                 )
             if other is None or track.type_name == COMPRESSED:
                 found[camera] = track

@@ -50,7 +50,7 @@ LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
 ORIGINS: Final = 'viva_origins'  # metadata record with the identities of the imported episode
 TIMES: Final = ('inject', 'visible', 'manifest')
-RECORDED: Final = ('.mcap', '.db3', '.bag')  # suffixes of files with recordings
+RECORDED: Final = ('.mcap', '.db3', '.bag', '.hdf5', '.h5')  # suffixes of files with recordings
 ALWAYS: Final = (-(1 << 62), 1 << 62)  # ns
 
 

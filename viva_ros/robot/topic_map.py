@@ -38,7 +38,8 @@ class CameraSource:
     """
     A camera.
 
-    :param topic: or feature of a dataset; as published, with '/compressed' of image_transport
+    :param topic: as published, with '/compressed' of image_transport; or feature of a dataset, or
+        path in a file
     :param options: overrides of the description in its messages
     :param stamp: as in ``TopicMap``; '' for that of the map
     """
@@ -51,7 +52,7 @@ class CameraSource:
 @dataclass(frozen=True)
 class JointSource:
     """
-    Joints of one topic or feature.
+    Joints of one topic, feature of a dataset, or path in a file.
 
     :param path: of the positions in the message, such as 'left.position[0:7]'; '' for a JointState
     :param names: recorded name to joint name; with a path, in the order of the numbers; empty for
@@ -146,6 +147,7 @@ class TopicMap:
     :param definitions: folder with PACKAGE/msg/TYPE.msg, for bags without type definitions
     :param text: content of the file
     :param folder: of the file
+    :param source_rate: of rows without timestamps, Hz; None for that of the recording
     """
 
     rate: int | None = None
@@ -160,12 +162,14 @@ class TopicMap:
     definitions: Path | None = None
     text: str = ''
     folder: Path | None = None
+    source_rate: float | None = None
 
 
-TOPICS: Final = ('topic', 'feature')  # a key of a source; a dataset has features
+#: Keys of a source: topic of a bag, feature of a dataset, path of a dataset in a file.
+TOPICS: Final = ('topic', 'feature', 'path')
 KEYS: Final = (
-    'rate', 'cameras', 'joints', 'action', 'limits', 'label', 'task', 'robot', 'stamp',
-    'definitions',
+    'rate', 'source_rate', 'cameras', 'joints', 'action', 'limits', 'label', 'task', 'robot',
+    'stamp', 'definitions',
 )  # fmt: skip
 
 
@@ -207,6 +211,7 @@ def map_for(recording: Path, folders_up: int | None) -> TopicMap | None:
     if folders_up is None:
         return None
     here = recording.resolve()
+    here = here.parent if here.parent.is_file() else here  # an episode in a file
     for folder in [here, *here.parents][: folders_up + 1]:
         if (folder / NAME).is_file():
             return load_map(folder / NAME)
@@ -236,8 +241,16 @@ class _Parser:
             self._text('robot', content.get('robot', '')),
             self._one_of('stamp', content.get('stamp', HEADER), STAMPS),
             None if definitions is None else self._path.parent / str(definitions), text,
-            self._path.absolute().parent,
+            self._path.absolute().parent, self._source_rate(content.get('source_rate')),
         )  # fmt: skip
+
+    def _source_rate(self, rate: Any) -> float | None:
+        if rate is None:
+            return None
+        real = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if not real or not 0.0 < rate <= HIGHEST_RATE:
+            self._fail('source_rate', rate, f'a number of Hz above 0, at most {HIGHEST_RATE}')
+        return float(rate)
 
     def _cameras(self, content: Any) -> dict[str, CameraSource]:
         cameras = self._keys('cameras', content, None)
@@ -292,7 +305,8 @@ class _Parser:
     def _topic(self, key: str, row: Mapping[str, Any]) -> str:
         found = [row[name] for name in TOPICS if row.get(name)]
         if len(found) != 1:
-            self._fail(f'{key}.topic', row.get('topic'), 'the name of a topic (or a "feature")')
+            allowed = 'the name of a topic (or a "feature" or a "path")'
+            self._fail(f'{key}.topic', row.get('topic'), allowed)
         return str(found[0])
 
     def _stamp(self, key: str, row: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ def join_progress(jobs: Sequence[ScoreJob]) -> list[Path]:
     """Write DATASET_progress.parquet next to the tables of the episodes of each dataset."""
     parts: dict[Path, list[Path]] = {}
     for job in jobs:
-        if job.ref.dataset is not None and job.progress.exists():
+        if job.ref.format == 'lerobot' and job.ref.dataset and job.progress.exists():
             whole = job.folder / f'{job.ref.dataset.name}{PROGRESS_SUFFIX}'
             parts.setdefault(whole, []).append(job.progress)
     return join(parts)

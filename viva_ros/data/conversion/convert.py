@@ -171,13 +171,13 @@ def _import_episode(
 
 def rate_of(recording: Recording, topic_map: TopicMap) -> int:
     """
-    Return the rate of the map, or of the dataset if the map has none, Hz.
+    Return the rate of the map, else that of the rows of the recording, Hz.
 
     :raises ConfigurationError: if neither has a whole number
     """
     if topic_map.rate is not None:
         return topic_map.rate
-    fps = recording.metadata.get(SOURCE, {}).get('fps')
+    fps = topic_map.source_rate or recording.metadata.get(SOURCE, {}).get('fps')
     if fps is None or float(fps) != int(fps):
         known = f' and its own is {float(fps):g} Hz, no whole number' if fps else ''
         raise ConfigurationError(

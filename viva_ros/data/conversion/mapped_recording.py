@@ -23,13 +23,14 @@ from viva_ros.data.conversion.raw_episode import (
     mapped_episode,
     read_joints_of,
     stamps_of,
+    with_row_times,
 )
 from viva_ros.data.conversion.resample import measure
 from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReading
 from viva_ros.data.messages import joint_state, serialise, to_time
 from viva_ros.data.recording import DOUBT, JOINT_STATE, Recording, Track
-from viva_ros.data.segmentation import LABEL, TASK, stored_label
+from viva_ros.data.segmentation import LABEL, TASK, stored_label, task_of
 from viva_ros.data.stamps import Stamps
 from viva_ros.robot.topic_map import HEADER, TopicMap
 
@@ -43,10 +44,12 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
 
     Its ``faults`` are the reasons for which an import would refuse it.
 
-    :raises RecordingError, ConfigurationError: if the recording lacks a topic or field
+    :raises RecordingError, ConfigurationError: if the recording lacks a topic, a field or a rate
     """
+    recording = with_row_times(recording, topic_map)
     if not (topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER):
-        return recording
+        limits = topic_map.limits if topic_map.text else None
+        return replace(recording, metadata=_described(recording, topic_map), limits=limits)
     recording = with_definitions(recording, topic_map.definitions)
     episode = mapped_episode(recording, topic_map)
     tracks: dict[str, Track] = {
@@ -63,8 +66,7 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
         reading for source in joint_sources(topic_map)
         for reading in read_joints_of(recording, source, topic_map).readings
     ])  # fmt: skip
-    own = {TASK: {'task': topic_map.task}} if topic_map.task else {}
-    metadata = {**own, **recording.metadata, **_label(recording, topic_map)}
+    metadata = _described(recording, topic_map)
     faults = measure(episode, frame_times(episode), topic_map.limits).refused
     return replace(
         recording, tracks=tracks, metadata=metadata, notes=episode.notes, faults=tuple(faults),
@@ -81,6 +83,16 @@ def frame_times(episode: RawEpisode) -> Stamps:
     begin = max(int(stamps[0]) for stamps in streams)
     end = min(int(stamps[-1]) for stamps in streams)
     return frames[(frames >= begin) & (frames <= end)]
+
+
+def _described(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
+    """Return the metadata of a recording with the outcome and the task by a map."""
+    found = {**recording.metadata, **_label(recording, topic_map)}
+    if topic_map.task and not task_of(recording):
+        found[TASK] = {**found.get(TASK, {}), 'task': topic_map.task}
+    if found.get(LABEL, {}).get('task') == '':
+        found[LABEL] = {**found[LABEL], 'task': topic_map.task}
+    return found
 
 
 def _label(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.core.observation import SECOND
 from viva_ros.data.episode import Frames, Joints, Label, judged
 from viva_ros.data.images import COMPRESSED, RAW
 from viva_ros.data.joint_groups import JointReadings, groups_of
 from viva_ros.data.messages import from_time
 from viva_ros.data.recording import JOINT_STATE, SOURCE, Recording, Track
+from viva_ros.data.row_times import index_times
 from viva_ros.data.segmentation import (
     annotation_of,
     episodes_of,
@@ -90,8 +90,9 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     """
     Return the episodes of a recording under a map.
 
-    :raises RecordingError, ConfigurationError: if a topic or field is missing
+    :raises RecordingError, ConfigurationError: if a topic, a field or a rate is missing
     """
+    recording = with_row_times(recording, topic_map)
     if topic_map.cameras or topic_map.joints or topic_map.stamp != HEADER:
         return [mapped_episode(recording, topic_map)]
     is_dataset = SOURCE in recording.metadata
@@ -109,6 +110,42 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
         )
         for one in episodes_of(recording)
     ]  # fmt: skip
+
+
+def with_row_times(recording: Recording, topic_map: TopicMap) -> Recording:
+    """
+    Return a recording whose rows have stamps: those of its timestamps, else by index and rate.
+
+    The rate is that of the map, else that of the recording. The SOURCE record of a recording whose
+    rows have no timestamps has the entry 'stamped': False, and the reason as 'untimed'.
+
+    :raises RecordingError: if it has neither timestamps nor a rate
+    """
+    source = recording.metadata.get(SOURCE)
+    if source is None:
+        return recording
+    own, notes = source['fps'], recording.notes
+    rate = topic_map.source_rate or own
+    if own and rate != own:
+        text = f'rate of the recording is {own:g} Hz: source_rate {rate:g} Hz of the map is used'
+        notes = tuple(dict.fromkeys((*notes, text)))
+    metadata = {**recording.metadata, SOURCE: {**source, 'fps': rate}}
+    if source.get('stamped', True):
+        return replace(recording, metadata=metadata, notes=notes)
+    if rate is None:
+        reason = f' ({source["untimed"]})' if source.get('untimed') else ''
+        names = f'; {source["problem"]}' if source['problem'] and not topic_map.joints else ''
+        raise RecordingError(
+            'source-rate-missing',
+            f'{recording.path} has no timestamps and no rate{reason}: set "source_rate" in the '
+            f'map{names}',
+        )
+    start = int(source['start'])
+    tracks = {
+        topic: replace(track, times=index_times(start, rate, len(track.times)))
+        for topic, track in recording.tracks.items()
+    }
+    return replace(recording, tracks=tracks, metadata=metadata, notes=notes)
 
 
 def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
@@ -294,7 +331,7 @@ def index_stamps(recording: Recording, track: Track) -> list[int]:
     """
     Return the stamps of the rows of a dataset by their index and its rate, ns.
 
-    :raises ConfigurationError: if the recording is no episode of a dataset
+    :raises ConfigurationError: if the recording is no episode of a dataset, or has no rate
     """
     source = recording.metadata.get(SOURCE)
     if source is None:
@@ -302,8 +339,13 @@ def index_stamps(recording: Recording, track: Track) -> list[int]:
             'stamp-policy',
             f'{recording.path} is no dataset: stamp must be {HEADER} or {RECEIVED} in its map',
         )
-    start, fps = int(source['start']), float(source['fps'])
-    return [start + round(row * SECOND / fps) for row in range(len(track.times))]
+    if source['fps'] is None:
+        raise ConfigurationError(
+            'frame-index-rate',
+            f'{recording.path} has no rate for "stamp: {FRAME_INDEX}": set "source_rate" in the '
+            'map',
+        )
+    return index_times(int(source['start']), float(source['fps']), len(track.times))
 
 
 def camera_tracks(

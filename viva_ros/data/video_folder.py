@@ -1,0 +1,356 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reading folders with one video for each camera and a table of joints, CSV or Parquet.
+
+A folder is one episode. Its cameras have the names of the video files; its joints have the names
+of the columns. Frame i belongs to row i, so each video must have as many frames as the table has
+rows. In a map, the numeric columns together are the feature 'table'.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+from av.error import FFmpegError
+
+from viva_ros.core.errors import RecordingError
+from viva_ros.core.observation import SECOND
+from viva_ros.core.outcome import agreed, outcome_of_frames
+from viva_ros.data.formats import EpisodeRef, RecordingFormat
+from viva_ros.data.images import RAW
+from viva_ros.data.lerobot.metadata import is_dataset
+from viva_ros.data.lerobot.reader import ImageTrack, VectorTrack
+from viva_ros.data.lerobot.video import GREY_DEPTH, VideoImages, index_of
+from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
+from viva_ros.data.row_times import index_times, timestamp_stamps
+from viva_ros.data.segmentation import LABEL, TASK
+
+VIDEOS: Final = ('.mp4', '.mkv', '.avi', '.mov')
+TABLES: Final = ('.csv', '.parquet')
+OTHERS: Final = ('.mcap', '.db3', '.bag', '.hdf5', '.h5')  # recordings of their own
+TABLE: Final = 'table'  # feature with all numeric columns
+TIMESTAMP, FRAME, EPISODE, TASK_COLUMN = 'timestamp', 'frame_index', 'episode_index', 'task'
+SUCCESSES: Final = ('success', 'is_success', 'next.success')
+KNOWN: Final = (TIMESTAMP, FRAME, EPISODE, TASK_COLUMN, *SUCCESSES)
+#: Names of columns that are no joint positions; 'index_mcp' may be one of a finger.
+NO_JOINT: Final = re.compile(
+    r'(action|done|effort|next|reward|time|torque|vel|velocity)s?([\W_]|$)|index$|unnamed|$'
+)
+LARGEST: Final = 1 << 30  # bytes of a CSV file; types of columns are found in the whole file
+FOLDERS_UP: Final = 3
+
+
+def is_video_folder(path: Path) -> bool:
+    """
+    Return whether a folder has videos and a table of their rows, and is no part of a dataset.
+
+    It must have no other recordings. A table of outcomes, with the column 'file', is none.
+    """
+    if not path.is_dir() or _is_in_other(path):
+        return False
+    files = _files(path)
+    if not any(one.suffix.lower() in VIDEOS for one in files) or not _tables(path):
+        return False
+    below = [one for one in path.iterdir() if one.is_dir() and not one.name.startswith('.')]
+    return not any(map(_has_other_files, [path, *below])) and not any(
+        _is_other(one) or is_video_folder(one) for one in below
+    )
+
+
+def _has_other_files(folder: Path) -> bool:
+    return any(one.suffix in OTHERS for one in _files(folder))
+
+
+def _is_in_other(folder: Path) -> bool:
+    """Return whether a folder is, or is in, a LeRobot dataset or a bag."""
+    above = folder.absolute().parents
+    return _is_other(folder) or _is_other(above[0]) or any(map(is_dataset, above[:4]))
+
+
+def _is_other(folder: Path) -> bool:
+    return is_dataset(folder) or (folder / 'metadata.yaml').is_file()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith('.'))
+
+
+def _tables(folder: Path) -> list[Path]:
+    return [p for p in _files(folder) if p.suffix.lower() in TABLES and not _is_outcome_table(p)]
+
+
+def _is_outcome_table(path: Path) -> bool:
+    if path.suffix.lower() != '.csv':
+        return False
+    with path.open('rb') as file:
+        head = file.readline(1 << 16).decode('utf-8-sig', errors='replace')
+    names = {name.strip().strip('"') for name in head.split(',')}
+    return {'file', 'success'} <= names
+
+
+def read_folder(path: Path) -> Recording:
+    """
+    Read the episode in a folder.
+
+    :raises RecordingError: if its table or a video cannot be read, or their lengths differ
+    """
+    tables = _tables(path)
+    if len(tables) != 1:
+        raise RecordingError(
+            'video-folder-tables',
+            f'{path} has {len(tables)} tables ({", ".join(one.name for one in tables)}), must '
+            'have one with a row for each frame: move the others away',
+        )
+    return _Reader(path, tables[0], read_rows(tables[0])).recording()
+
+
+def read_rows(path: Path) -> pa.Table:
+    """
+    Read a table, with its rows in the order of frame_index.
+
+    :raises RecordingError: if it cannot be read, or has a column twice, lost or repeated rows
+    """
+    try:
+        if path.suffix.lower() == '.parquet':
+            table = pq.read_table(path, partitioning=None)
+        else:
+            size = min(path.stat().st_size + 1, LARGEST)
+            table = pa.csv.read_csv(path, pa.csv.ReadOptions(block_size=size))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RecordingError(
+            'joint-table-unreadable', f'table {path} cannot be read ({error}): correct it'
+        ) from error
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise RecordingError(
+            'joint-table-column-twice',
+            f'table {path} has column {", ".join(map(repr, twice))} twice: rename or delete one',
+        )
+    return _ordered(path, table)
+
+
+def _ordered(path: Path, table: pa.Table) -> pa.Table:
+    if EPISODE in table.column_names and len(pc.unique(table[EPISODE])) > 1:
+        raise RecordingError(
+            'joint-table-episodes',
+            f'table {path} has {len(pc.unique(table[EPISODE]))} episodes in {EPISODE}, must have '
+            'one: split it, with a folder for each episode',
+        )
+    if FRAME not in table.column_names:
+        return table
+    frames = _floats(table[FRAME])
+    order = np.argsort(frames, kind='stable')
+    if not np.array_equal(frames[order], np.arange(table.num_rows)):
+        raise RecordingError(
+            'joint-table-frame-index',
+            f'table {path} has {table.num_rows} rows, whose {FRAME} must be 0 to '
+            f'{table.num_rows - 1}, each once: rows were lost or repeated; record it again',
+        )
+    return table.take(pa.array(order))
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """Return a numeric column, NaN for an empty cell; a column of another type is all NaN."""
+    if not _is_numeric(column.type):
+        return np.full(len(column), np.nan)
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+class _Reader:
+    """Reads the episode of a folder."""
+
+    def __init__(self, path: Path, file: Path, table: pa.Table) -> None:
+        self._path, self._file, self._table = path, file, table
+        self._columns: dict[str, np.ndarray[Any, Any]] = {
+            name: _floats(table[name]) for name in table.column_names
+            if _is_numeric(table[name].type)
+        }  # fmt: skip
+
+    def recording(self) -> Recording:
+        rows = self._table.num_rows
+        videos, notes = self._videos()
+        stamps, untimed = self._timestamps()
+        is_stated = stamps is not None or bool(untimed)  # doubtful timestamps are not replaced
+        rate, doubt = (None, '') if is_stated else common_rate(list(videos.values()))
+        start = stamps[0] if stamps else SECOND
+        times = stamps or (index_times(start, rate, rows) if rate else [0] * rows)
+        tracks: dict[str, Track] = {}
+        topics: dict[str, str] = {}
+        for name, file in videos.items():
+            topic = topics[file.name] = f'/{name}/image_raw'
+            topics.setdefault(name, topic)
+            images: Any = VideoImages(file, np.arange(rows))
+            tracks[topic] = ImageTrack(topic, RAW, times, images)
+        joints, problem = self._joints()
+        numeric = [name for name in self._columns if name not in (TIMESTAMP, FRAME, EPISODE)]
+        topics[TABLE] = f'/{TABLE}'
+        for topic, names in ((f'/{TABLE}', numeric), ('/joint_states', joints)):
+            if names:
+                matrix: Any = np.stack([self._columns[name] for name in names], axis=1)
+                tracks[topic] = VectorTrack(topic, JOINT_STATE, times, matrix, names=tuple(names))
+        source = {
+            'topics': topics, 'start': start, 'fps': rate, 'robot': '', 'problem': problem,
+            'depth': [], 'stamped': stamps is not None, 'untimed': untimed or doubt,
+        }  # fmt: skip
+        values = {name: self._table[name].to_pylist() for name in self._table.column_names}
+        metadata = {**self._description(), SOURCE: source, COLUMNS: values}
+        return Recording(self._path, tracks, metadata, (), notes=tuple(notes))
+
+    def _videos(self) -> tuple[dict[str, Path], list[str]]:
+        """Return the video of each colour camera, and notes on depth maps."""
+        found: dict[str, Path] = {}
+        notes = []
+        for file in _files(self._path):
+            if file.suffix.lower() not in VIDEOS:
+                continue
+            name = re.sub(r'\W', '_', file.stem)
+            if 'depth' in file.stem.lower() or _is_grey_depth(file):
+                notes.append(f'video {file.name} is left out: it is a depth map')
+                continue
+            if name in found:
+                raise RecordingError(
+                    'video-folder-camera-twice',
+                    f'{self._path} has {found[name].name} and {file.name}, which are both camera '
+                    f'{name}: rename one',
+                )
+            frames = len(index_of(file))
+            if frames != self._table.num_rows:
+                raise RecordingError(
+                    'video-folder-frames',
+                    f'video {file} has {frames} frames, and {self._file.name} '
+                    f'{self._table.num_rows} rows: no frame can be assigned to a row; record it '
+                    'again, or leave it out',
+                )
+            found[name] = file
+        return found, notes
+
+    def _timestamps(self) -> tuple[list[int] | None, str]:
+        """Return the stamps of the rows, ns, or the reason why they have none; '' if absent."""
+        if TIMESTAMP not in self._table.column_names:
+            return None, ''
+        column = self._table[TIMESTAMP]
+        if pa.types.is_integer(column.type) and not column.null_count:
+            return timestamp_stamps(TIMESTAMP, np.asarray(column.to_numpy()))
+        return timestamp_stamps(TIMESTAMP, _floats(column))
+
+    def _joints(self) -> tuple[list[str], str]:
+        """Return the columns with joints, and a problem with a remedy if they are not clear."""
+        names = [name for name in self._table.column_names if name not in KNOWN]
+        for name in names:
+            reason = self._why_no_joint(name)
+            if reason:
+                numeric = [one for one in names if one in self._columns and one != name]
+                return [], (
+                    f'{self._file.name}: column {name} {reason}: name the joints in the map, '
+                    f'"joints: [{{feature: {TABLE}, names: [{", ".join(numeric[:2])}, ...]}}]"'
+                )
+        if not names:
+            return [], f'{self._file.name} has no column with joint positions: leave it out'
+        return names, ''
+
+    def _why_no_joint(self, name: str) -> str:
+        """Return why a column may be no joint; '' if it is one."""
+        if NO_JOINT.match(name.strip().lower()):
+            return 'may be no joint position'
+        if name in self._columns:
+            bad = np.flatnonzero(~np.isfinite(self._columns[name]))
+            return f'has no number in row {bad[0]}' if bad.size else ''
+        values = self._table[name].to_pylist()
+        row = next((k for k, value in enumerate(values) if not _is_number(value)), 0)
+        return f'has {values[row]!r} in row {row}, no number' if values else 'has no numbers'
+
+    def _description(self) -> dict[str, dict[str, Any]]:
+        """Return the task and the outcome, as far as the table has them."""
+        columns, rows = self._table.column_names, {}
+        texts: list[str] = []
+        if TASK_COLUMN in columns:
+            values = self._table[TASK_COLUMN].to_pylist()
+            texts = [one for one in dict.fromkeys(values) if isinstance(one, str) and one.strip()]
+        task = texts[0] if len(texts) == 1 else ''
+        found: dict[str, dict[str, Any]] = {
+            TASK: {'task': task, 'tasks': texts if len(texts) > 1 else []}
+        }
+        doubts = []
+        for name in (one for one in SUCCESSES if one in columns):
+            rows[name], doubt = outcome_of_frames(name, self._table[name].to_pylist())
+            doubts += [f'{name}: {doubt}'] if doubt else []
+        success, conflict = agreed(rows)
+        doubts += [conflict] if conflict else []
+        if doubts:
+            found[DOUBT] = {'text': '; '.join(doubts)}
+        elif success is not None:
+            found[LABEL] = {'task': task, 'success': success}
+        return found
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return bool(np.isfinite(float(str(value))))
+    except ValueError:
+        return False
+
+
+def _is_grey_depth(path: Path) -> bool:
+    """Return whether a video has more than 8 bits of grey."""
+    try:
+        with av.open(str(path)) as container:
+            context: Any = container.streams.video[0].codec_context
+            return bool(GREY_DEPTH.match(str(context.pix_fmt or '')))
+    except (FFmpegError, OSError, IndexError):
+        return False  # ``index_of`` names the reason
+
+
+def constant_rate(path: Path) -> float | None:
+    """
+    Return the frame rate of a video if all its frames are evenly spaced, Hz; else None.
+
+    :raises RecordingError: if it cannot be read
+    """
+    index = index_of(path)
+    with av.open(str(path)) as container:
+        average = container.streams.video[0].average_rate
+    if not average or len(index) < 2:
+        return None
+    steps = (index.times - index.times[0]) * float(index.unit)
+    even = np.arange(len(index)) / float(average)
+    tick = max(float(index.unit), 1e-6)
+    return float(average) if np.abs(steps - even).max() <= tick else None
+
+
+def common_rate(paths: Sequence[Path]) -> tuple[float | None, str]:
+    """Return the frame rate that all videos have, Hz, or the reason why there is none."""
+    rates = {path.name: constant_rate(path) for path in paths}
+    uneven = [name for name, rate in rates.items() if rate is None]
+    if uneven:
+        return None, f'video {uneven[0]} has no constant frame rate'
+    if len(set(rates.values())) > 1:
+        named = ', '.join(f'{name} {rate:g} Hz' for name, rate in rates.items())
+        return None, f'videos have different frame rates: {named}'
+    return next(iter(rates.values()), None), ''
+
+
+def _list_in(path: Path) -> list[Path] | None:
+    return [path] if is_video_folder(path) else None
+
+
+def _resolve(path: Path) -> EpisodeRef | None:
+    return EpisodeRef(path, 'video_folder') if is_video_folder(path) else None
+
+
+FORMAT: Final = RecordingFormat(
+    'folders with videos and a table of joints (*.csv or *.parquet)',
+    _list_in, _resolve, lambda ref: read_folder(ref.path), folders_up=FOLDERS_UP,
+)  # fmt: skip
