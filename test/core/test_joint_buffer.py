@@ -110,6 +110,19 @@ def test_zeros_of_a_second_publisher_are_not_believed() -> None:
     assert 'do two publishers share the topic?' in inputs.joint_fault(NOW + 20 * MS * 60)
 
 
+def test_second_publisher_ahead_of_time_is_not_believed() -> None:
+    inputs, known = buffer(), 0
+    for step in range(100):
+        stamp = NOW + 20 * MS * step
+        inputs.add_image('head', stamp, 'image')
+        inputs.add_joints(stamp, {'left': 1.0, 'right': 0.9})
+        if step > 10:
+            inputs.add_joints(stamp + 60 * MS, {'left': 0.0, 'right': 0.0})
+        known += isinstance(inputs.select(stamp + 2 * MS), Selection)
+    assert known <= 11
+    assert 'do two publishers share the topic?' in inputs.joint_fault(NOW + 20 * MS * 99)
+
+
 def test_joints_are_believed_again_after_one_jump() -> None:
     inputs = buffer()
     for step in range(40):

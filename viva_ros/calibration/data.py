@@ -201,6 +201,7 @@ def open_undamaged(path: Path, console: Console) -> tuple[Recording | None, list
     try:
         recording = open_recording(path)
         episodes = episodes_of(recording)
+        check_numbers(path, episodes)
         check_limits(path, episodes)
     except RecordingError as error:
         console.print(f'left out: {error}', highlight=False, soft_wrap=True)

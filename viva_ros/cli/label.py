@@ -19,8 +19,9 @@ from typing import Final, TextIO
 import cv2
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 
-from viva_ros.core.errors import InputError, RecordingError
+from viva_ros.core.errors import InputError, RecordingError, VivaError
 from viva_ros.core.observation import Image
 from viva_ros.data.episode import Annotation, Episode, Label, Mark, judged, load, save, sidecar
 from viva_ros.data.open import find, open_recording
@@ -135,8 +136,8 @@ class LabelSession:
         self._moved = False
         try:
             return episodes_of(open_recording(path))
-        except RecordingError as error:
-            self.console.print(f'[red]{path}: {error}')
+        except VivaError as error:
+            self.console.print(f'[red]{escape(f"{path}: {error}")}')
             return []
 
     def _ask(self, episode: Episode, lines: Iterator[str]) -> bool:
@@ -251,7 +252,10 @@ def size(episode: Episode, camera: str) -> str:
     images = episode.cameras[camera].images
     if not len(images):
         return 'empty'
-    height, width = images[0].shape[:2]
+    try:
+        height, width = images[0].shape[:2]
+    except (InputError, RecordingError):
+        return 'damaged'
     return f'{width}x{height}'
 
 

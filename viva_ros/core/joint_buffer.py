@@ -82,12 +82,14 @@ class JointBuffer:
         """Keep the newest position of a joint, and note a jump."""
         before = self._newest.get(name)
         if before is not None:
-            if stamp < before[0] or (stamp == before[0] and position == before[1]):
+            if stamp == before[0] and position == before[1]:
                 return
-            passed = seconds(stamp, before[0])
+            passed = abs(seconds(stamp, before[0]))
             allowed = self._speeds[name] * max(passed, SPEED_PERIOD)
             if abs(position - before[1]) > allowed:
                 self._note_jump(name, stamp, before, position, allowed)
+            if stamp < before[0]:  # late
+                return
         self._newest[name] = stamp, position
 
     def _note_jump(
@@ -99,11 +101,11 @@ class JointBuffer:
             return
         earlier, self._jumps[name] = self._jumps.get(name), (stamp, step)
         soon = earlier is not None and seconds(stamp, earlier[0]) <= REVERSAL
-        if soon and earlier is not None and earlier[1] * step > 0.0:
+        if stamp > before[0] and soon and earlier is not None and earlier[1] * step > 0.0:
             return
-        limit, passed = self._speeds[name], seconds(stamp, before[0])
+        limit, passed = self._speeds[name], abs(seconds(stamp, before[0]))
         text = speed_text(name, before[1], position, passed, stamp * 1e-9, limit)
-        self._fault = stamp, f'{self._topic}: {text}'
+        self._fault = max(stamp, before[0]), f'{self._topic}: {text}'
 
     def fault(self, now: int) -> str:
         """

@@ -26,6 +26,9 @@ from viva_ros.data.stamps import Stamps, period_of
 #: Times of a label: the robot gives up an attempt and goes home; the last attempt begins.
 RETRY_TIME, ATTEMPT_TIME = 'retry', 'attempt'
 
+#: Span of a recording that is one episode, ns.
+ALWAYS: Final = (-(1 << 62), 1 << 62)
+
 #: Motion that identifies an episode, s: less than an attempt before its retry.
 OPENING: Final = 2.56
 
@@ -69,11 +72,15 @@ class Frames:
     One camera: stamps (N,) int64 ns, ascending, and the N images, decoded on access.
 
     :param backwards: largest step back of the stamps in the order of the recording, s
+    :param unstamped: number of messages without a stamp, which are left out
+    :param repeated: number of messages with the stamp of another, which are left out
     """
 
     stamps: Stamps
     images: Sequence[Image]
     backwards: float = 0.0
+    unstamped: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,12 +89,14 @@ class Joints:
     Joint states: stamps (N,) int64 ns, ascending; positions (N, len(names)), rad or m.
 
     :param backwards: as in ``Frames``
+    :param repeated: as in ``Frames``
     """
 
     stamps: Stamps
     names: tuple[str, ...]
     positions: NDArray[np.float64]
     backwards: float = 0.0
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,8 +109,10 @@ class Episode:
     :param origins: content identities of the episode that this one was imported from, that of the
         whole first; empty if it was not
     :param groups: of joints with the same stamps, disjoint; empty if ``joints`` is the only one
-    :param annotated: outcome that a person stated in ``labels.json``; None without one
+    :param annotation: of a person in ``labels.json``; None without one
     :param faults: reasons for which the episode is beyond the limits; empty within them
+    :param span: receive times [begin, end) in the recording, ns
+    :param notes: texts on messages that are left out
     """
 
     name: str
@@ -110,8 +121,10 @@ class Episode:
     label: Label | None
     origins: tuple[str, ...] = ()
     groups: tuple[Joints, ...] = ()
-    annotated: bool | None = None
+    annotation: 'Annotation | None' = None
     faults: tuple[str, ...] = ()
+    span: tuple[int, int] = ALWAYS
+    notes: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:

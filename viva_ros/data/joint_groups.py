@@ -9,7 +9,7 @@ always arrive together form a group with stamps of its own; the newest value of 
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viva_ros.core.errors import RecordingError
-from viva_ros.core.joint_states import SPEED_LIMIT, jumps, reversals, speed_text, twice_text
+from viva_ros.core.joint_states import (
+    SPEED_LIMIT,
+    SPEED_PERIOD,
+    jumps,
+    reversals,
+    speed_text,
+    step_between,
+    twice_text,
+)
 from viva_ros.core.observation import Array
 from viva_ros.data.episode import Joints
 from viva_ros.data.stamps import Stamps, ordered
@@ -102,54 +110,64 @@ class JointReadings:
         )
 
 
-def groups_of(readings: Iterable[JointReading], where: str) -> tuple[Joints, ...]:
+def groups_of(
+    readings: Sequence[JointReading], where: str, is_dataset: bool = False
+) -> tuple[Joints, ...]:
     """
     Return the joints in disjoint groups; those of one group always have the same stamps.
 
+    :param readings: in the order of the recording
+    :param is_dataset: whether they are rows of a dataset, whose units are unknown
     :raises RecordingError: if a joint has two positions at one stamp
     """
     layouts: dict[tuple[str, ...], list[JointReading]] = {}
     for one in readings:
         layouts.setdefault(one.names, []).append(one)
+    counts = Counter(name for names in layouts for name in names)
+    shared = [name for name, count in counts.items() if count > 1]
     groups = []
     for names, own in layouts.items():
-        order = ordered([one.stamp for one in own])
-        rows = np.array([own[k].positions for k in order.rows], dtype=np.float64)
-        groups.append(Joints(order.stamps, names, rows.reshape(-1, len(names)), order.backwards))
-    counts = Counter(name for names in layouts for name in names)
-    return tuple(groups) if max(counts.values(), default=0) < 2 else _disjoint(groups, where)
+        alone = [name for name in names if name not in shared]
+        if alone:
+            groups.append(_group(tuple(alone), own, where, is_dataset))
+    together: dict[tuple[tuple[str, ...], ...], list[str]] = {}
+    for name in shared:
+        key = tuple(names for names in layouts if name in names)
+        together.setdefault(key, []).append(name)
+    for key, joints in together.items():
+        mine = [one for one in readings if one.names in key]
+        groups.append(_group(tuple(joints), mine, where, is_dataset))
+    return tuple(groups)
 
 
-def _disjoint(groups: Sequence[Joints], where: str) -> tuple[Joints, ...]:
-    """Merge groups that share joints: each joint gets its positions from all of them."""
-    series: dict[str, tuple[Stamps, Array, float]] = {}
-    for name in dict.fromkeys(name for group in groups for name in group.names):
-        own = [group for group in groups if name in group.names]
-        stamps = np.concatenate([group.stamps for group in own])
-        values = np.concatenate([g.positions[:, g.names.index(name)] for g in own])
-        order = np.argsort(stamps, kind='stable')
-        stamps, values = stamps[order], values[order]
-        same = np.flatnonzero((np.diff(stamps) == 0) & (np.diff(values) != 0.0))
-        if same.size:
-            k = int(same[0])
-            raise RecordingError(
-                'joint-conflict',
-                f'{where}: {name} is {values[k]:.3f} and {values[k + 1]:.3f} at stamp '
-                f'{stamps[k] * 1e-9:.3f} s: two publishers share the topic; record it again with '
-                'one, or give each arm its joint names',
-            )
-        first = np.concatenate([[True], np.diff(stamps) > 0])
-        series[name] = stamps[first], values[first], max(group.backwards for group in own)
-    together: dict[bytes, list[str]] = {}
-    for name, (stamps, _, _) in series.items():
-        together.setdefault(stamps.tobytes(), []).append(name)
-    return tuple(
-        Joints(
-            series[names[0]][0], tuple(names), np.stack([series[n][1] for n in names], axis=1),
-            max(series[n][2] for n in names),
+def _group(
+    names: tuple[str, ...], readings: Sequence[JointReading], where: str, is_dataset: bool
+) -> Joints:
+    """Return joints that come in the same messages, in the order of their stamps."""
+    columns = {one.names: [one.names.index(name) for name in names] for one in readings}
+    recorded = np.array([one.positions[columns[one.names]] for one in readings])
+    stamps = np.array([one.stamp for one in readings], dtype=np.int64)
+    order = ordered(stamps.tolist())
+    rows = recorded[order.rows].reshape(-1, len(names))
+    if order.repeated and not is_dataset:
+        _check_repeated(names, stamps, recorded, where)
+    return Joints(order.stamps, names, rows, order.backwards, order.repeated)
+
+
+def _check_repeated(names: tuple[str, ...], stamps: Stamps, positions: Array, where: str) -> None:
+    """Refuse messages with one stamp whose positions are as far apart as those of two robots."""
+    order = np.argsort(stamps, kind='stable')
+    steps = np.abs(step_between(positions[order][:-1], positions[order][1:]))
+    same = (np.diff(stamps[order]) == 0)[:, None] & (steps > SPEED_LIMIT * SPEED_PERIOD)
+    if same.any():
+        row, column = (int(found[0]) for found in np.nonzero(same))
+        before, after = positions[order][row : row + 2, column]
+        raise RecordingError(
+            'joint-conflict',
+            f'{where}: {names[column]} is {before:.3f} and {after:.3f} at stamp '
+            f'{stamps[order][row] * 1e-9:.3f} s: two publishers share the topic; record it again '
+            'with one, or give each arm its joint names',
         )
-        for names in together.values()
-    )  # fmt: skip
 
 
 def held(stamps: Stamps, at: Stamps) -> NDArray[np.int64]:
@@ -183,7 +201,8 @@ def joined(groups: Sequence[Joints], path: Path) -> Joints:
             'the map',
         )
     back = max(group.backwards for group in groups)
-    return Joints(stamps[begun], names, joints_at(groups, stamps[begun]), back)
+    repeated = max(group.repeated for group in groups)
+    return Joints(stamps[begun], names, joints_at(groups, stamps[begun]), back, repeated)
 
 
 def speed_faults(

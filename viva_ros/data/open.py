@@ -138,6 +138,8 @@ def identity(ref: EpisodeRef) -> list[Any]:
     topic_map = map_for(path, one.folders_up)
     if topic_map is not None:
         state.append(topic_map.text)
+        if topic_map.definitions is not None and topic_map.definitions.is_dir():
+            state.append(content_hash(topic_map.definitions))
     try:
         size, content = os.stat(one.file(ref)).st_size, content_hash(one.file(ref))
         state += one.state(ref)

@@ -20,6 +20,12 @@ from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions
 from viva_ros.robot.topic_map import ImportLimits
 
 JOINT_STATE: Final = 'sensor_msgs/msg/JointState'
+OWN: Final = 'viva_ros/msg/'
+#: Topics of this package with their types.
+OWN_TOPICS: Final = {
+    'joint_states': JOINT_STATE, 'value': f'{OWN}Value', 'alert': f'{OWN}Alert',
+    'ground_truth': f'{OWN}GroundTruth', 'episode': f'{OWN}Episode',
+}  # fmt: skip
 SOURCE: Final = 'viva_data_set'  # metadata record of a dataset: topics, rate, robot
 COLUMNS: Final = 'viva_columns'  # metadata record: column of a dataset to its value
 DOUBT: Final = 'viva_outcome_doubt'  # metadata record: why recorded outcomes are not clear
@@ -64,7 +70,9 @@ class Track:
         """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""
         recorded = [(row, at) for row, at in enumerate(self.stamps()) if begin <= at < end]
         one = ordered([at for _, at in recorded])
-        return Frames(one.stamps, self.pictures([recorded[k][0] for k in one.rows]), one.backwards)
+        rows = [recorded[k][0] for k in one.rows]
+        images = self.pictures(rows)
+        return Frames(one.stamps, images, one.backwards, one.unstamped, one.repeated)
 
 
 def joint_track(topic: str, stamps: Stamps, names: Sequence[str], positions: Array) -> Track:
@@ -111,15 +119,25 @@ class Recording:
         """
         Return the topic with a relative name, in any namespace; None if there is none.
 
+        A topic with a name of this package and a foreign type is not the one.
+
         :raises RecordingError: if several namespaces have it
         """
-        found = [track for topic, track in self.tracks.items() if f'/{topic}'.endswith(f'/{name}')]
+        found = [
+            track for topic, track in self.tracks.items()
+            if f'/{topic}'.endswith(f'/{name}') and self._is_own(name, track.type_name)
+        ]  # fmt: skip
         if len(found) > 1:
             topics = ', '.join(track.topic for track in found)
             raise RecordingError(
                 'topic-ambiguous', f'{self.path} has {topics}: record one robot per file'
             )
         return found[0] if found else None
+
+    def _is_own(self, name: str, kind: str) -> bool:
+        """Return whether a type is that of a topic of this package, if the name is one's."""
+        earlier = name == 'episode' and kind == 'std_msgs/msg/String'
+        return earlier or name not in OWN_TOPICS or kind == OWN_TOPICS[name]
 
     def messages(self, name: str) -> list[tuple[int, Any]]:
         """Return receive times, ns, and messages of a topic; empty if it was not recorded."""

@@ -43,8 +43,9 @@ from viva_ros.data.recorded_messages import (
     values,
 )
 from viva_ros.data.recording import SOURCE, Recording, recording_name
-from viva_ros.data.stamps import period_of, step_back_text
+from viva_ros.data.stream_checks import EpisodeStreams, check_streams
 from viva_ros.robot import topic_map
+from viva_ros.robot.topic_map import ImportLimits
 
 LABEL: Final = 'viva_episode'  # name of the metadata record
 TASK: Final = 'viva_task'  # metadata record with a task and no outcome
@@ -92,7 +93,7 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
     tracks = recording.cameras
     moments, published = truth(recording), values(recording)
     accepted = [event.stamp for event in alerts(recording) if event.kind == 'retry_accepted']
-    groups = read_joints(recording)
+    groups, left_out = read_joints(recording)
     origins = origins_of(recording)
     if not tracks:
         topics = ', '.join(recording.tracks)
@@ -111,11 +112,36 @@ def _episodes(recording: Recording) -> Iterator[Episode]:
             label = judged(label, annotation, task_of(recording))
             label = with_attempts(label, published, accepted, span, min(stamps))
             own = tuple(_cut(group, span) for group in groups)
-            faults = recording.faults or _steps_back(recording, cameras, own)
+            faults = recording.faults or _faults(recording, cameras, own)
             yield Episode(
-                name, cameras, joined(own, recording.path), label, origins, own,
-                annotation.success if annotation else None, faults,
+                name, cameras, joined(own, recording.path), label, origins, own, annotation,
+                faults, (span.begin, span.end), (*left_out, *_unstamped(cameras)),
             )  # fmt: skip
+        elif any(camera.unstamped for camera in cameras.values()):
+            raise RecordingError(
+                'frames-unstamped',
+                f'{recording.path} has images without a stamp only: set "stamp: received" in a '
+                'map, or set the stamp in the driver',
+            )
+
+
+def _unstamped(cameras: Mapping[str, Frames]) -> tuple[str, ...]:
+    return tuple(
+        f'{one.unstamped} messages of {name} have no stamp: left out'
+        for name, one in cameras.items() if one.unstamped
+    )  # fmt: skip
+
+
+def _faults(
+    recording: Recording, cameras: Mapping[str, Frames], groups: tuple[Joints, ...]
+) -> tuple[str, ...]:
+    """Return the reasons for which an import would refuse an episode."""
+    is_dataset = SOURCE in recording.metadata
+    names = frozenset(name for group in groups for name in group.names)
+    streams = EpisodeStreams(cameras, groups, (), is_dataset, frozenset() if is_dataset else names)
+    limits = recording.limits or ImportLimits()
+    found = check_streams(streams, streams.frame_times, limits)
+    return tuple(text for _, text in found.reasons)
 
 
 def check_limits(path: Path, episodes: Sequence[Episode]) -> None:
@@ -131,19 +157,6 @@ def check_limits(path: Path, episodes: Sequence[Episode]) -> None:
                 f'{path}: {episode.faults[0]}; leave the recording out, or correct its limits in '
                 f'{topic_map.NAME}',
             )
-
-
-def _steps_back(
-    recording: Recording, cameras: Mapping[str, Frames], groups: Sequence[Joints]
-) -> tuple[str, ...]:
-    """Return a text for each stream whose stamps go back."""
-    streams: dict[str, Frames | Joints] = {**cameras}
-    streams |= {f'joints of {group.names[0]}': group for group in groups}
-    texts = [
-        step_back_text(name, one.backwards, period_of(one.stamps), SOURCE in recording.metadata)
-        for name, one in streams.items()
-    ]
-    return tuple(text for text in texts if text)
 
 
 def annotation_of(recording: Path, name: str) -> Annotation | None:
@@ -282,18 +295,21 @@ def with_attempts(
     return label
 
 
-def read_joints(recording: Recording) -> tuple[Joints, ...]:
+def read_joints(recording: Recording) -> tuple[tuple[Joints, ...], tuple[str, ...]]:
     """
-    Return all joint states, merged by name, in disjoint groups.
+    Return all joint states, merged by name, in disjoint groups, and notes on what is left out.
 
     :raises RecordingError: if there are none, or a message has a joint twice
     """
     track = recording.find('joint_states')
     where = f'{recording.path}: {track.topic if track else "joint_states"}'
-    found = JointReadings(where)
+    found, unstamped = JointReadings(where), 0
     for time, message in track.messages() if track else ():
-        found.add(time, from_time(message.header.stamp), message.name, message.position)
-    groups = groups_of(found.readings, where)
+        stamp = from_time(message.header.stamp)
+        unstamped += stamp <= 0
+        if stamp > 0:
+            found.add(time, stamp, message.name, message.position)
+    groups = groups_of(found.readings, where, SOURCE in recording.metadata)
     if not groups:
         problem = recording.metadata.get(SOURCE, {}).get('problem')
         if problem:
@@ -303,7 +319,8 @@ def read_joints(recording: Recording) -> tuple[Joints, ...]:
             'joint-states-missing',
             f'{recording.path} has no messages{unusable} on joint_states',
         )
-    return groups
+    notes = (f'{unstamped} messages of joint_states have no stamp: left out',) if unstamped else ()
+    return groups, (*notes, *found.notes)
 
 
 def _cut(joints: Joints, span: Span) -> Joints:

@@ -26,12 +26,14 @@ class OrderedStamps:
     :param rows: of these stamps in the order of the recording
     :param backwards: largest step back in the order of the recording, s
     :param unstamped: number of messages with a stamp of 0, which are left out
+    :param repeated: number of messages with the stamp of another, which are left out
     """
 
     stamps: Stamps
     rows: list[int]
     backwards: float
     unstamped: int
+    repeated: int
 
 
 def ordered(recorded: Sequence[int]) -> OrderedStamps:
@@ -45,7 +47,8 @@ def ordered(recorded: Sequence[int]) -> OrderedStamps:
     known = raw[stamped]
     back = float((np.maximum.accumulate(known) - known).max()) * 1e-9 if known.size else 0.0
     stamps, first = np.unique(known, return_index=True)
-    return OrderedStamps(stamps, stamped[first].tolist(), back, int(raw.size - known.size))
+    unstamped, repeated = int(raw.size - known.size), int(known.size - stamps.size)
+    return OrderedStamps(stamps, stamped[first].tolist(), back, unstamped, repeated)
 
 
 def period_of(stamps: Stamps) -> float:

@@ -7,6 +7,7 @@ Types of messages are those that the publishers have.
 """
 
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,7 +56,10 @@ class JointTopic:
         """
         source = self.source
         if source.path:
-            row = numbers(message, source.path)
+            try:
+                row = numbers(message, source.path)
+            except ConfigurationError:  # such as an index into an empty list: it has none
+                return {}
             if row.size not in (0, len(source.names)):
                 raise InputError(
                     'joint-field-length',
@@ -135,7 +139,11 @@ def _described(path: Path, settings: MonitorSettings, info: EngineInfo) -> Robot
     cameras = {name: replace(one, stamp=one.stamp or robot.stamp) for name, one in cameras.items()}
     kinds = dict.fromkeys(cameras, '')
     sync = robot.limits.live(settings.sync)
-    return RobotTopics(cameras, joints, kinds, sync, robot.limits.joint_speeds)
+    free: dict[str, float] = {}
+    if robot.limits.max_joint_speed is None:  # a field has no known unit
+        free = {name: math.inf for one in sources if one.path for name in one.names.values()}
+    speeds = {**free, **robot.limits.joint_speeds}
+    return RobotTopics(cameras, joints, kinds, sync, speeds)
 
 
 def camera_topics(settings: MonitorSettings, info: EngineInfo) -> dict[str, str]:

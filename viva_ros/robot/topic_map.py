@@ -257,7 +257,12 @@ class _Parser:
         for name in cameras:
             if not str(name).isidentifier():
                 self._fail('camera', name, 'a name of letters, digits and _')
-        return {str(n): self._camera(f'cameras.{n}', one) for n, one in cameras.items()}
+        found = {str(n): self._camera(f'cameras.{n}', one) for n, one in cameras.items()}
+        topics = [one.topic for one in found.values()]
+        twice = sorted({topic for topic in topics if topics.count(topic) > 1})
+        if twice:
+            self._fail('cameras', ', '.join(twice), 'of one camera each')
+        return found
 
     def _camera(self, key: str, content: Any) -> CameraSource:
         if isinstance(content, str):
@@ -282,7 +287,14 @@ class _Parser:
         if content is None:
             return ()
         rows = content if isinstance(content, list) else [content]
-        return tuple(self._joint_source(f'{key}[{i}]', row) for i, row in enumerate(rows))
+        found = tuple(self._joint_source(f'{key}[{i}]', row) for i, row in enumerate(rows))
+        taken = [(one.topic, one.path, frozenset(one.names)) for one in found]
+        for i, (topic, path, names) in enumerate(taken):
+            for other, field_, theirs in taken[:i]:
+                same = (topic, path) == (other, field_)
+                if same and (not names or not theirs or names & theirs):
+                    self._fail(key, topic, 'read once: give each entry other "names" or "field"')
+        return found
 
     def _joint_source(self, key: str, content: Any) -> JointSource:
         row = self._keys(key, content, (*TOPICS, 'field', 'names', 'prefix', 'stamp'))
@@ -405,7 +417,7 @@ def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-STEP: Final = re.compile(r'(?:^|\.)([A-Za-z_]\w*)|\[(-?\d*)(:?)(-?\d*)\]')
+STEP: Final = re.compile(r'(?:^|\.)([A-Za-z_]\w*)|\[(?:(-?\d+)|(-?\d+)?(:)(-?\d+)?)\]')
 Step = str | int | slice
 
 
@@ -426,13 +438,13 @@ def parse(path: str) -> tuple[Step, ...]:
                 f'field {path!r} is invalid from {path[at:]!r} on, must be names, [i] and [a:b], '
                 'such as left.position[0:7]',
             )
-        name, first, colon, last = found.groups()
+        name, index, first, colon, last = found.groups()
         if name is not None:
             steps.append(name)
         elif colon:
             steps.append(slice(int(first) if first else None, int(last) if last else None))
         else:
-            steps.append(int(first))
+            steps.append(int(index))
         at = found.end()
     return tuple(steps)
 
@@ -449,7 +461,10 @@ def numbers(message: Any, path: str) -> Array:
             value, many = _follow(value, step, many)
         except (AttributeError, IndexError, TypeError) as error:
             kind = getattr(message, '__msgtype__', type(message).__name__)
-            fields = getattr(message, '__dataclass_fields__', ())
+            fields = (
+                getattr(message, '__dataclass_fields__', None)
+                or getattr(message, 'get_fields_and_field_types', tuple)()
+            )
             known = ', '.join(name for name in fields if not name.startswith('_'))
             raise ConfigurationError(
                 'field-missing', f'field {path!r} is not in {kind} ({error}); it has {known}'

@@ -25,7 +25,7 @@ from viva_ros.core.observation import Image, Observation, Unknown
 from viva_ros.data.images import decode
 from viva_ros.data.messages import from_time
 from viva_ros.data.recorded_messages import ValueMessage, values
-from viva_ros.data.recording import Recording
+from viva_ros.data.recording import SOURCE, Recording
 from viva_ros.engine.observation_builder import Observer
 
 Decode = Callable[[str, Any], Image]  # of a camera and its message
@@ -181,9 +181,12 @@ def _by_timer(
     decoder: Decode,
 ) -> Iterator[ReplayInput]:  # fmt: skip
     """Select inputs every 1 / rate s of receive time, from the first image on."""
-    sync, speeds, limits = SyncSettings(), None, recording.limits
+    sync, limits = SyncSettings(), recording.limits
+    speeds: Mapping[str, float] | None = None
     if limits is not None:
         sync, speeds = limits.live(sync), limits.joint_speeds
+    if SOURCE in recording.metadata and not speeds:  # units of a dataset are unknown
+        speeds = dict.fromkeys(joint_names, math.inf)
     buffer: InputBuffer[Any] = InputBuffer(cameras, joint_names, sync, joint_speeds=speeds)
     observer: Observer[Any] = Observer(
         {camera: camera for camera in cameras}, PictureSettings(), decoder, content

@@ -13,7 +13,7 @@ from support.lerobot_datasets import write_lerobot
 from viva_ros.cli.main import main
 from viva_ros.data.conversion.annotations import Outcomes, check_table, read_table
 from viva_ros.data.conversion.convert import import_all, names_of
-from viva_ros.data.episode import Annotation, save
+from viva_ros.data.episode import Annotation, Mark, save
 from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 from viva_ros.robot.topic_map import load_map
@@ -94,6 +94,43 @@ def test_row_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     path.write_text('file,success\na,yes\nb,no\na,no\n')
     with raises('table-row-twice', path, "'a' in lines 2, 4"):
         read_table(path)
+
+
+@pytest.mark.parametrize('text', ['success: false', 'success:0', 'True: no'])
+def test_success_with_another_outcome_behind_it_is_refused(tmp_path: Path, text: str) -> None:
+    bag = two_arms(steps=range(20))
+    bag.text('/outcome', text, 400_000_000)
+    path = bag.write(tmp_path / 'bags/a')
+    (tmp_path / 'bags/viva_map.yaml').write_text(f'{MAP}label: {{topic: /outcome}}\n')
+    with raises('outcome-topic-word', text, 'have no other behind it'):
+        open_recording(path)
+
+
+def test_success_with_a_failure_in_a_table_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'labels.csv'
+    path.write_text('file, success ,failure\n a ,no,slip\nb,yes,slip\n')
+    with raises('table-row-failure', 'line 3', "'yes'", "'slip'"):
+        read_table(path)
+    path.write_text('file, success ,failure\n a ,no,slip\nb,yes,none\n')
+    assert list(read_table(path)) == ['a', 'b']
+
+
+def test_marks_and_task_of_a_person_are_kept(tmp_path: Path, trials: Path) -> None:
+    mark = Mark('error', 0.1, 'let go')
+    save(trials / 'labels.json', {'trial.1': Annotation(None, 'pick', (mark,))})
+    assert run(tmp_path, [trials / 'trial.1'], '--failure') == 0
+    label = episodes_of(open_recording(tmp_path / 'set/episode_000000'))[0].label
+    assert (label.task, label.success, label.marks) == ('pick', False, (mark,))
+    assert label.times == {'manifest': 0.1}
+
+
+def test_word_of_a_path_rule_is_not_found_within_words(tmp_path: Path, trials: Path) -> None:
+    (trials / 'trial.1').rename(trials / 'unsuccessful_1')
+    (trials / 'trial.2').rename(trials / 'success_2')
+    text = f'{MAP}label: {{path_contains: {{success: success, failure: fail}}}}\n'
+    (trials / 'viva_map.yaml').write_text(text)
+    assert run(tmp_path, [trials]) == 2
+    assert imported(tmp_path) == {'success_2': True}
 
 
 def test_names_of_two_roots_have_their_root(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.errors import raises
 from support.foreign_bags import EPOCH, LEFT, MS, RIGHT, BagOfMessages, two_arms
 from support.lerobot_datasets import number_of
 
@@ -40,6 +41,7 @@ def refusal(tmp_path: Path, bag: BagOfMessages, text: str) -> str:
 
 
 def in_place(tmp_path: Path, bag: BagOfMessages, text: str) -> Episode:
+    tmp_path.mkdir(exist_ok=True)
     path = bag.write(tmp_path / 'bag')
     (tmp_path / 'viva_map.yaml').write_text(text)
     return episodes_of(open_recording(path))[0]
@@ -212,13 +214,84 @@ def test_arm_that_dies_is_refused_and_a_fault_in_place(tmp_path: Path) -> None:
     assert any('joints of right_a is silent for' in fault for fault in episode.faults)
 
 
-@pytest.mark.parametrize(('limit', 'accepted'), [('{default: 0.04}', False), ('0.06', True),
-    ('{left_a: 0.04}', False), ('{hand: 0.04}', True)])  # fmt: skip
-def test_speed_limit_of_the_map_is_applied(tmp_path: Path, limit: str, accepted: bool) -> None:
+@pytest.mark.parametrize(('limit', 'reason'), [
+    ('0.06', ''), ('{left_a: 0.06}', ''),
+    ('{default: 0.04}', 'at most 0.04 per s is allowed (max_joint_speed)'),
+    ('{left_a: 0.04}', 'at most 0.04 per s is allowed (max_joint_speed)'),
+    ('{hand: 0.04}', 'max_joint_speed names hand, which is no joint, must be of left_a, left_b'),
+])  # fmt: skip
+def test_speed_limit_of_the_map_is_applied(tmp_path: Path, limit: str, reason: str) -> None:
     text = f'{ONE}limits: {{max_joint_speed: {limit}}}\n'  # the arms move at 0.05 rad/s
-    if accepted:
-        check_two_arms(imported(tmp_path, two_arms(), text))
+    if reason:
+        assert reason in refusal(tmp_path, two_arms(), text)
     else:
-        assert 'at most 0.04 per s is allowed (max_joint_speed)' in refusal(
-            tmp_path, two_arms(), text
-        )
+        check_two_arms(imported(tmp_path, two_arms(), text))
+
+
+def test_equal_names_in_place_are_refused_as_on_import(tmp_path: Path) -> None:
+    bag = two_arms('/left/joints', '/right/joints', names=(('a', 'b'), ('a', 'b')))
+    both = f'{CAMERAS}joints:\n - {{topic: /left/joints}}\n - {{topic: /right/joints}}\n'
+    with raises('joint-in-two-sources', 'has joint a, b twice', 'set "prefix"'):
+        in_place(tmp_path, bag, both)
+
+
+def test_zeros_with_the_stamps_of_the_robot_are_refused(tmp_path: Path) -> None:
+    bag = two_arms(steps=())
+    for k in range(100):
+        bag.joints('/joint_states', 20 * MS * k + MS, LEFT, [0.0, 0.0], 20 * MS * k)
+        bag.joints('/joint_states', 20 * MS * k + MS, LEFT[::-1], [0.9, 0.3], 20 * MS * k + 5)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k)
+    assert 'left_a is 0.000 and 0.300 at stamp' in refusal(tmp_path, bag, ONE)
+    with raises('joint-conflict', 'two publishers share the topic'):
+        in_place(tmp_path / 'x', bag, ONE)
+
+
+def test_clock_of_a_partial_publisher_is_not_sorted_away(tmp_path: Path) -> None:
+    bag = two_arms(steps=())
+    for k in range(100):
+        bag.joints('/joint_states', 20 * MS * k + MS, LEFT, [k / 1000.0] * 2, 20 * MS * k)
+        ahead = 20 * MS * k + 401 * MS
+        bag.joints('/joint_states', ahead, LEFT[:1], [k / 1000.0], 20 * MS * k + 5)
+        if k % 5 == 0:
+            bag.image(20 * MS * k + 9 * MS, k)
+    assert 'stamps of joints of left_a go back by 0.380 s' in refusal(tmp_path, bag, ONE)
+
+
+def test_order_of_the_first_messages_does_not_matter(tmp_path: Path) -> None:
+    first = two_arms(steps=range(40)).write(tmp_path / 'bags/a')
+    other = two_arms(steps=())
+    for k in range(40):
+        other.joints('/joint_states', 20 * MS * k + MS, RIGHT, [1.0 + k / 1000.0] * 2)
+        other.joints('/joint_states', 20 * MS * k + 8 * MS, LEFT, [k / 1000.0] * 2)
+        if k % 5 == 0:
+            other.image(20 * MS * k + 9 * MS, k)
+    second = other.write(tmp_path / 'bags/b')
+    (tmp_path / 'map.yaml').write_text(ONE)
+    report = import_all(
+        [first, second], load_map(tmp_path / 'map.yaml'), SUCCESS, tmp_path / 'set'
+    )
+    assert not any(row['refused'] for row in report['episodes'])
+    for number in range(2):
+        joints = episodes_of(open_recording(tmp_path / f'set/episode_00000{number}'))[0].joints
+        assert joints.names == (*LEFT, *RIGHT)
+        assert joints.positions[:, 0].max() < 0.5 < joints.positions[:, 2].min()
+
+
+def test_message_too_short_for_a_field_is_left_out(tmp_path: Path) -> None:
+    bag = two_arms('/left/joints', '/none')
+    for k in range(100):
+        bag.numbers('/hand', [k / 1000.0] if k % 10 else [], 20 * MS * k + 3 * MS)
+    text = f'{CAMERAS}joints:\n - {{topic: /left/joints}}\n'
+    hand = ' - {topic: /hand, field: "data[0]", names: [hand], stamp: received}\n'
+    episode = imported(tmp_path, bag, text + hand)
+    assert episode.joints.names == (*LEFT, 'hand')
+
+
+def test_foreign_topics_with_our_names_are_not_ours(tmp_path: Path) -> None:
+    bag = two_arms()
+    for topic in ('/value', '/alert', '/ground_truth', '/robot/episode'):
+        bag.numbers(topic, [3.0], 900 * MS)
+    (tmp_path / 'map.yaml').write_text(ONE)
+    episode = imported(tmp_path, bag, ONE)
+    check_two_arms(episode)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.errors import raises
-from support.lerobot_datasets import FPS, KEY, NAMES, number_of, write_lerobot
+from support.lerobot_datasets import FPS, KEY, NAMES, number_of, numbered, write_lerobot
 
 from viva_ros.cli.main import main
 from viva_ros.data.episode import Episode
@@ -216,6 +217,89 @@ def test_depth_camera_is_left_out_with_a_note(tmp_path: Path) -> None:
     recording = open_recording(root / 'episode_000000')
     assert list(recording.cameras) == ['top']
     assert recording.notes == ('feature observation.images.far is left out: it is a depth map',)
+
+
+@pytest.mark.parametrize('key', ['observation.wrench', 'reward_vec', 'observation.imu'])
+def test_vector_that_is_no_state_is_not_taken(tmp_path: Path, key: str) -> None:
+    other = {key: {'dtype': 'float32', 'shape': [2], 'names': ['fx', 'fy']}}
+    columns = {key: [[0.5, 1.5]] * 21}
+    root = write_lerobot(tmp_path / 'a', state='', features=other, frame_columns=columns)
+    with raises('dataset-state', 'no feature is known to be the joint positions', f'{key} (2)'):
+        episodes(root)
+    root = write_lerobot(tmp_path / 'b', features=other, frame_columns=columns)
+    change_info(root, lambda info: info['features']['observation.state'].update(dtype='int32'))
+    with raises('dataset-state', "observation.state has the type 'int32', must be float"):
+        episodes(root)
+
+
+@pytest.mark.parametrize('key', ['joint_states', 'value', 'episode', 'robot/alert'])
+def test_feature_with_the_name_of_our_topic_changes_nothing(tmp_path: Path, key: str) -> None:
+    other = {key: {'dtype': 'float32', 'shape': [2], 'names': ['x', 'y']}}
+    columns = {key: [[9.0, 9.0]] * 21}
+    root = write_lerobot(tmp_path / 'set', features=other, frame_columns=columns)
+    first = episodes(root)[0]
+    assert first.joints.names == NAMES and first.joints.positions.max() < 12.0
+
+
+def test_repeated_timestamp_is_a_fault(tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.2, 0.2, 0.4, 0.5]
+    root = write_lerobot(tmp_path / 'set', lengths=(6,), timestamps=lambda *_: times)
+    faults = ' '.join(episodes(root)[0].faults)
+    assert '1 rows of top have the timestamp of another: set "stamp: frame_index"' in faults
+    assert main(['import', str(root), '--out', str(tmp_path / 'out'), '--success']) == 2
+    write_map(root, 'stamp: frame_index')
+    assert numbers(episodes(root)[0]) == list(range(6))
+
+
+def test_rows_without_frame_index_are_sorted_by_index(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set')
+    path = root / 'data/chunk-000/episode_000001.parquet'
+    table = pq.read_table(path).drop(['frame_index'])
+    pq.write_table(table.take(pa.array([3, 0, 1, 2, *range(4, 9)])), path)
+    assert episodes(root)[1].joints.positions[:, 0].tolist() == [float(k) for k in range(12, 21)]
+
+
+def test_cameras_with_one_clean_name_are_named_by_a_map(tmp_path: Path) -> None:
+    same = {'observation.images.to-p': {'dtype': 'video', 'shape': [48, 80, 3]}}
+    root = write_lerobot(tmp_path / 'set', features={
+        **same, 'observation.images.to_p': {'dtype': 'video', 'shape': [48, 80, 3]}
+    })  # fmt: skip
+    recording = open_recording(root / 'episode_000000')
+    assert list(recording.cameras) == ['top'] and len(recording.notes) == 2
+    assert "two would be camera 'to_p'; name it in a map" in recording.notes[0]
+    write_map(root, 'cameras: {a: {feature: observation.images.to_p}}')
+    with raises('video-unreadable', 'observation.images.to_p', 'it does not exist'):
+        numbers_of = episodes_of(open_recording(root / 'episode_000000'))[0].cameras['a']
+        _ = numbers_of.images[0]
+
+
+@pytest.mark.parametrize('cell', [None, b'', {'path': 'images/none.png'}, {'bytes': b''}])
+def test_image_cell_that_is_no_image_refuses_its_episode(
+    tmp_path: Path, cell: Any, capsys: Any
+) -> None:
+    png = cv2.imencode('.png', numbered(1))[1].tobytes()
+    cells: list[Any] = [{'bytes': png, 'path': None}] * 21
+    cells[4] = cell if not isinstance(cell, dict) else {'bytes': None, 'path': None, **cell}
+    if cell == b'':
+        cells = [png] * 4 + [b''] + [png] * 16
+    feature = {'observation.images.far': {'dtype': 'image', 'shape': [48, 80, 3]}}
+    root = write_lerobot(
+        tmp_path / 'set', features=feature, frame_columns={'observation.images.far': cells}
+    )
+    assert main(['import', str(root), '--out', str(tmp_path / 'out'), '--success']) == 2
+    shown = ' '.join(capsys.readouterr().out.split())
+    assert 'refused' in shown and '1 episodes, 1 refused' in shown and 'image 4' in shown
+
+
+def test_contradiction_is_refused_with_a_rule_too(tmp_path: Path, capsys: Any) -> None:
+    root = write_lerobot(
+        tmp_path / 'set', episode_columns={'success': [True, True]},
+        frame_columns={'next.success': [False] * 21},
+    )  # fmt: skip
+    (tmp_path / 'map.yaml').write_text('label: {path_contains: {success: set, failure: bad}}')
+    command = ['import', str(root), '--map', str(tmp_path / 'map.yaml')]
+    assert main([*command, '--out', str(tmp_path / 'out')]) == 2
+    assert 'contradict each other' in capsys.readouterr().out
 
 
 def test_modality_file_names_cameras_and_joints(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ Sources of one kind that contradict each other are refused.
 """
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -24,7 +26,7 @@ from viva_ros.core.outcome import (
     outcome_of_frames,
 )
 from viva_ros.data.conversion.raw_episode import RawEpisode
-from viva_ros.data.episode import Label
+from viva_ros.data.episode import Label, judged
 from viva_ros.data.recording import COLUMNS, DOUBT, Recording, recording_name
 from viva_ros.robot.topic_map import NO_RULE, LabelRule
 
@@ -50,6 +52,16 @@ class Outcomes:
     task: str = ''
     roots: tuple[Path, ...] = ()
 
+    @cached_property
+    def key(self) -> str:
+        """Return a text that changes with the sources, not with the folders."""
+        return repr((self.success, sorted(self.table.items()), self.rule, self.task))
+
+    def place(self, path: Path) -> str:
+        """Return the path of a recording within its root, if the rule asks for it; else ''."""
+        asked = self.rule.path_success or self.rule.path_failure
+        return place_of(path, self.roots) if asked else ''
+
     def label(self, episode: RawEpisode, recording: Recording) -> Label:
         """
         Return the label of an episode.
@@ -57,6 +69,7 @@ class Outcomes:
         :raises RecordingError: if sources contradict each other, or none has an outcome or a task
         """
         found = self._stated(episode) or self._recorded(episode, recording)
+        found = judged(found, episode.annotation) or found
         task = found.task or episode.task or self.task
         if not task:
             several = f' but {len(episode.tasks)} ({", ".join(episode.tasks)})'
@@ -70,8 +83,9 @@ class Outcomes:
     def _stated(self, episode: RawEpisode) -> Label | None:
         """Return the label that persons state; None without a statement."""
         row = self._row(episode) if self.table else None
+        annotated = episode.annotation.success if episode.annotation else None
         success, conflict = agreed({
-            '--success or --failure': self.success, 'labels.json': episode.annotated,
+            '--success or --failure': self.success, 'labels.json': annotated,
             'the CSV file': row.success if row else None,
         })  # fmt: skip
         if conflict:
@@ -88,14 +102,16 @@ class Outcomes:
         return replace(known, task=row.task or known.task, failure=row.failure or known.failure)
 
     def _recorded(self, episode: RawEpisode, recording: Recording) -> Label:
-        doubt = str(recording.metadata.get(DOUBT, {}).get('text', ''))
-        if doubt and self.rule == NO_RULE:
-            raise RecordingError('outcome-doubtful', f'has no clear outcome ({doubt}): {REMEDY}')
-        stated = rule_label(recording, self.rule, place_of(recording.path, self.roots))
-        own = episode.label
+        doubt = recording.metadata.get(DOUBT, {})
+        if doubt.get('text') and self.rule == NO_RULE:
+            raise RecordingError(
+                'outcome-doubtful', f'has no clear outcome ({doubt["text"]}): {REMEDY}'
+            )
+        place = place_of(recording.path, self.roots)
+        stated, own = rule_label(recording, self.rule, place, episode.span), episode.label
         _, conflict = agreed({
             'the source in the map': stated.success if stated else None,
-            'its label': own.success if own else None,
+            'its label': own.success if own else None, **doubt.get('known', {}),
         })  # fmt: skip
         if conflict:
             raise RecordingError('outcome-doubtful', f'{conflict}: {REMEDY}')
@@ -137,14 +153,25 @@ def check_table(table: Mapping[str, Label], paths: Sequence[Path]) -> None:
 
     :raises ConfigurationError: if one names several
     """
+    by_end: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        for name in {path.name, recording_name(path)}:
+            by_end[name].append(path)
     for row in table:
-        named = [path for path in paths if _names(row, path)]
+        named = [path for path in by_end[PurePosixPath(row).name] if _names(row, path)]
         if len(named) > 1:
             raise ConfigurationError(
                 'table-row-ambiguous',
-                f'{row!r} in the CSV file names {named[0]} and {named[1]}: put the folder before '
-                f'it, such as {"/".join(named[0].absolute().parts[-2:])}',
+                f'{row!r} in the CSV file names {named[0]} and {named[1]}: put the folders before '
+                f'it, such as {_distinct(named[0], named[1])}',
             )
+
+
+def _distinct(path: Path, other: Path) -> str:
+    """Return the end of a path that the other does not have."""
+    mine, theirs = path.absolute().parts, other.absolute().parts
+    count = next(n for n in range(1, len(mine) + 1) if mine[-n:] != theirs[-n:])
+    return '/'.join(mine[-count:])
 
 
 def _missing(recording: Recording) -> str:
@@ -168,6 +195,7 @@ def read_table(path: Path) -> dict[str, Label]:
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             missing = {'file', 'success'} - set(reader.fieldnames or ())
             if missing:
                 raise ConfigurationError(
@@ -177,7 +205,8 @@ def read_table(path: Path) -> dict[str, Label]:
                 )
             lines: dict[str, list[int]] = defaultdict(list)
             found = {}
-            for row in reader:
+            for cells in reader:
+                row = {key: (value or '').strip() for key, value in cells.items() if key}
                 lines[row['file']].append(reader.line_num)
                 found[row['file']] = _row(path, reader.line_num, row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -193,6 +222,13 @@ def read_table(path: Path) -> dict[str, Label]:
 
 def _row(path: Path, line: int, row: dict[str, Any]) -> Label:
     success = outcome_at(f'{path}, line {line}', row['success'])
+    failure = row.get('failure') or 'none'
+    if success and failure != 'none':
+        raise ConfigurationError(
+            'table-row-failure',
+            f'{path}, line {line}: success is {row["success"]!r} and failure is {failure!r}: '
+            'clear one of them',
+        )
     return Label(row.get('task') or '', success, row.get('failure') or None)
 
 
@@ -206,16 +242,19 @@ def place_of(path: Path, roots: Sequence[Path]) -> str:
     return path.name
 
 
-def rule_label(recording: Recording, rule: LabelRule, place: str) -> Label | None:
+def rule_label(
+    recording: Recording, rule: LabelRule, place: str, span: tuple[int, int]
+) -> Label | None:
     """
     Return the label by the rule of a map; None without a rule.
 
     :param place: path of the recording within its root
+    :param span: receive times of the episode, ns
     :raises RecordingError: if a source of the rule has no outcome, or two contradict each other
     """
     found: dict[str, Label] = {}
     if rule.topic:
-        found[f'topic {rule.topic}'] = _from_topic(recording, rule)
+        found[f'topic {rule.topic}'] = _from_topic(recording, rule, span)
     if rule.column:
         found[f'column {rule.column}'] = Label('', _from_column(recording, rule))
     if rule.path_success or rule.path_failure:
@@ -226,11 +265,12 @@ def rule_label(recording: Recording, rule: LabelRule, place: str) -> Label | Non
     return next(iter(found.values()), None)
 
 
-def _from_topic(recording: Recording, rule: LabelRule) -> Label:
+def _from_topic(recording: Recording, rule: LabelRule, span: tuple[int, int]) -> Label:
     """Return the label from the last message of a topic: Bool, or String as 'failure: slip'."""
     topic = rule.topic
     track = recording.tracks.get(topic) or recording.tracks.get(f'/{topic}')
-    messages = [message for _, message in track.messages()] if track else []
+    received = track.messages() if track else ()
+    messages = [message for time, message in received if span[0] <= time < span[1]]
     last = messages[-1] if messages else None
     if last is None or not hasattr(last, 'data'):
         raise RecordingError('outcome-topic-empty', f'has no outcome on topic {topic}: {REMEDY}')
@@ -238,11 +278,11 @@ def _from_topic(recording: Recording, rule: LabelRule) -> Label:
         last.data, '', ''
     )  # fmt: skip
     success = outcome(word, rule.words)
-    if success is None:
+    if success is None or (success and outcome(failure, rule.words) is not None):
         raise RecordingError(
             'outcome-topic-word',
-            f'has {last.data!r} on topic {topic}, must begin with one of {rule.words.text}: '
-            f'{REMEDY}',
+            f'has {last.data!r} on topic {topic}, must begin with one of {rule.words.text} and '
+            f'have no other behind it: {REMEDY}',
         )
     return Label('', success, failure.strip() or None)
 
@@ -273,8 +313,8 @@ def _from_column(recording: Recording, rule: LabelRule) -> bool:
 
 def _from_path(place: str, rule: LabelRule) -> bool:
     """Return the outcome by the parts of a path that the map names."""
-    success = [part for part in rule.path_success if part in place]
-    failure = [part for part in rule.path_failure if part in place]
+    success = [part for part in rule.path_success if _begins(part, place)]
+    failure = [part for part in rule.path_failure if _begins(part, place)]
     if bool(success) == bool(failure):
         named = f'contains {", ".join(success + failure)}' if success else 'contains none of ' \
             f'{", ".join((*rule.path_success, *rule.path_failure))}'  # fmt: skip
@@ -282,3 +322,8 @@ def _from_path(place: str, rule: LabelRule) -> bool:
             'outcome-path', f'has no outcome by its path {place}, which {named}: {REMEDY}'
         )
     return bool(success)
+
+
+def _begins(part: str, place: str) -> bool:
+    """Return whether a part begins a word of a path: 'success' is not in 'unsuccessful'."""
+    return re.search(rf'(?<![^\W_]){re.escape(part)}', place) is not None

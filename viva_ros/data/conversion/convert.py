@@ -83,6 +83,12 @@ def import_one(
     return made
 
 
+def _place(path: Path) -> tuple[Path, int]:
+    """Return what a path names: its file or folder, or the dataset and number of an episode."""
+    ref = resolve(path)
+    return (ref.dataset or path).resolve(), ref.index if ref.dataset else -1
+
+
 def names_of(paths: Sequence[Path], roots: Sequence[Path]) -> dict[Path, str]:
     """
     Return the name of each recording: its path within its root, with the root if they collide.
@@ -111,7 +117,10 @@ def key_of(path: Path, name: str, topic_map: TopicMap, outcomes: Outcomes) -> st
     """Return a hash that changes with the recording, its name, the map and the labels."""
     definitions = topic_map.definitions
     types = content_hash(definitions) if definitions and definitions.is_dir() else ''
-    made_of = [FORMAT, identity(resolve(path)), name, topic_map.text, types, repr(outcomes)]
+    made_of = [
+        FORMAT, identity(resolve(path)), name, topic_map.text, topic_map.rate, types, outcomes.key,
+        outcomes.place(path),
+    ]  # fmt: skip
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
 
@@ -155,7 +164,7 @@ def _import_episode(
     figures = measure(raw, moments, topic_map.limits)
     try:
         label = outcomes.label(raw, recording)
-        _check_names(raw)
+        _check_cameras(raw)
     except RecordingError as error:
         figures = figures.refuse(error.code, str(error))
     if figures.refused:
@@ -186,16 +195,7 @@ def rate_of(recording: Recording, topic_map: TopicMap) -> int:
     return int(fps)
 
 
-def _check_names(raw: RawEpisode) -> None:
-    for kind, groups in (('joint', raw.joints), ('action', raw.action)):
-        names = [name for group in groups for name in group.names]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise RecordingError(
-                'joint-in-two-sources',
-                f'has {kind} {", ".join(twice)} twice: set "prefix" or different "names" in the '
-                'map',
-            )
+def _check_cameras(raw: RawEpisode) -> None:
     if not raw.cameras:
         raise RecordingError(
             'episode-cameras-missing', 'has no camera: name its cameras in the map'
@@ -276,6 +276,21 @@ class _CameraStream:
         return image
 
 
+def _reordered(
+    episode: Mapping[str, Any], folder: Path, shape: Shape, own: Shape
+) -> Mapping[str, Any]:
+    """Return an episode whose vectors have the joints in the order of another shape."""
+    for key, wanted, names in (
+        (STATE, shape.joint_names, own.joint_names), (ACTION, shape.action_names, own.action_names)
+    ):  # fmt: skip
+        if wanted != names and sorted(wanted) == sorted(names):
+            stem = folder / f'{episode["number"]}.{key}'
+            rows = np.load(f'{stem}.npy')[:, [names.index(name) for name in wanted]]
+            np.save(f'{stem}.ordered.npy', rows)
+            episode = {**episode, 'ordered': [*episode.get('ordered', ()), key]}
+    return episode
+
+
 def staged_episode(unit: Unit, episode: Mapping[str, Any]) -> StagedEpisode:
     """Return an episode of a unit for the writer of the dataset."""
     shape = Shape.from_dict(episode['shape'])
@@ -283,6 +298,7 @@ def staged_episode(unit: Unit, episode: Mapping[str, Any]) -> StagedEpisode:
     vectors = {STATE: Path(f'{stem}.{STATE}.npy')}
     if shape.action_names:
         vectors[ACTION] = Path(f'{stem}.{ACTION}.npy')
+    vectors |= {key: Path(f'{stem}.{key}.ordered.npy') for key in episode.get('ordered', ())}
     content = dict(episode['label'])
     content['marks'] = tuple(Mark(**mark) for mark in content['marks'])
     videos = {camera: Path(f'{stem}.{camera}.mp4') for camera in shape.sizes}
@@ -305,7 +321,7 @@ def import_all(
     :raises ImportEmptyError: if no episode could be imported
     :raises RecordingError: if the disk is full
     """
-    paths = list({path.resolve(): path for path in paths}.values())
+    paths = list({_place(path): path for path in paths}.values())
     check_table(outcomes.table, paths)
     names = names_of(paths, outcomes.roots)
     keys = [key_of(path, names[path], topic_map, outcomes) for path in paths]
@@ -348,11 +364,12 @@ def matching_episodes(units: Sequence[Unit]) -> tuple[list[StagedEpisode], Shape
             own = Shape.from_dict(episode['shape'])
             shape = shape or own
             difference = shape.difference(own)
+            staged = _reordered(episode, unit.folder, shape, own)
             if difference:
                 row['refused'] = [f'has {difference}: import it into a dataset of its own']
                 row['codes'] = ['episode-shape']
             else:
-                found.append(staged_episode(unit, episode))
+                found.append(staged_episode(unit, staged))
     return found, shape
 
 

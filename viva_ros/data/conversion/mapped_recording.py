@@ -7,10 +7,9 @@ Cameras get the topics of this package, and all joint states are put in one ``jo
 with its own stamp, so that readers of recordings do not depend on the robot. Images are unchanged.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from viva_ros.core.errors import RecordingError
 from viva_ros.core.outcome import agreed
@@ -26,13 +25,13 @@ from viva_ros.data.conversion.raw_episode import (
     with_row_times,
 )
 from viva_ros.data.conversion.resample import measure
+from viva_ros.data.episode import ALWAYS
 from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReading
 from viva_ros.data.messages import joint_state, serialise, to_time
 from viva_ros.data.recording import DOUBT, JOINT_STATE, Recording, Track
 from viva_ros.data.segmentation import LABEL, TASK, stored_label, task_of
-from viva_ros.data.stamps import Stamps
-from viva_ros.robot.topic_map import HEADER, TopicMap
+from viva_ros.robot.topic_map import HEADER, ImportLimits, TopicMap
 
 JOINT_TOPIC = '/joint_states'
 OWN_TYPES = 'viva_ros/msg/'  # of topics that a map leaves as they are
@@ -67,22 +66,11 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
         for reading in read_joints_of(recording, source, topic_map).readings
     ])  # fmt: skip
     metadata = _described(recording, topic_map)
-    faults = measure(episode, frame_times(episode), topic_map.limits).refused
+    faults = measure(episode, episode.streams.frame_times, topic_map.limits).refused
     return replace(
         recording, tracks=tracks, metadata=metadata, notes=episode.notes, faults=tuple(faults),
-        limits=topic_map.limits,
+        limits=_live_limits(episode, topic_map.limits),
     )  # fmt: skip
-
-
-def frame_times(episode: RawEpisode) -> Stamps:
-    """Return the stamps of the first camera for which all streams have a message, (N,), ns."""
-    streams = [one.stamps for one in episode.streams.values()]
-    if not episode.cameras or any(stamps.size == 0 for stamps in streams):
-        return np.empty(0, dtype=np.int64)
-    frames = next(iter(episode.cameras.values())).stamps
-    begin = max(int(stamps[0]) for stamps in streams)
-    end = min(int(stamps[-1]) for stamps in streams)
-    return frames[(frames >= begin) & (frames <= end)]
 
 
 def _described(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
@@ -98,24 +86,32 @@ def _described(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
 def _label(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
     """Return the metadata records of the outcome by the rule of a map."""
     roots = [topic_map.folder] if topic_map.folder else []
-    found = rule_label(recording, topic_map.label, place_of(recording.path, roots))
+    found = rule_label(recording, topic_map.label, place_of(recording.path, roots), ALWAYS)
     if found is None:
         return {}
     own = stored_label(recording)
     _, conflict = agreed({
-        'the source in the map': found.success, 'its label': own.success if own else None
+        'the source in the map': found.success, 'its label': own.success if own else None,
+        **recording.metadata.get(DOUBT, {}).get('known', {}),
     })  # fmt: skip
     if conflict:
         raise RecordingError(
             'label-conflict', f'{recording.path}: {conflict}: correct "label" in the map'
         )
     stored = dict(recording.metadata.get(LABEL, {}))
-    task = stored.get('task') or topic_map.task
+    task = stored.get('task') or task_of(recording) or topic_map.task
     label = {
         **stored, 'task': task, 'success': found.success,
         'failure': found.failure or stored.get('failure'),
     }  # fmt: skip
     return {LABEL: label, DOUBT: {}}
+
+
+def _live_limits(episode: RawEpisode, limits: ImportLimits) -> ImportLimits:
+    """Return the limits for a replay: joints without known units have no speed limit."""
+    names = {name for group in episode.joints for name in group.names} - episode.known_units
+    free = dict.fromkeys(names, math.inf) if limits.max_joint_speed is None else {}
+    return replace(limits, joint_speeds={**free, **limits.joint_speeds})
 
 
 def _joint_track(readings: list[JointReading]) -> Track:

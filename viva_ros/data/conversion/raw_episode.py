@@ -6,13 +6,14 @@ One episode as recorded, before resampling to one rate.
 A topic map defines its cameras and joints; without a map, the conventions of this package do.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.data.episode import Frames, Joints, Label, judged
+from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label, judged
 from viva_ros.data.images import COMPRESSED, RAW
 from viva_ros.data.joint_groups import JointReadings, groups_of
 from viva_ros.data.messages import from_time
@@ -27,6 +28,7 @@ from viva_ros.data.segmentation import (
     tasks_of,
 )
 from viva_ros.data.stamps import ordered
+from viva_ros.data.stream_checks import EpisodeStreams
 from viva_ros.robot.topic_map import (
     FRAME_INDEX,
     HEADER,
@@ -48,7 +50,7 @@ class RawEpisode:
 
     :param joints: in disjoint groups; those of a group always arrive together
     :param action: likewise
-    :param annotated: as in ``Episode``
+    :param annotation: as in ``Episode``
     :param tasks: of an episode with several; empty otherwise
     :param losses: as in ``Recording``
     :param readable: share of the file, in [0, 1]
@@ -57,6 +59,7 @@ class RawEpisode:
     :param notes: as in ``Recording``
     :param is_dataset: whether it is an episode of a dataset
     :param known_units: joints whose units are those of ROS, rad or m
+    :param span: as in ``Episode``
     """
 
     name: str
@@ -66,7 +69,7 @@ class RawEpisode:
     label: Label | None
     task: str = ''
     action: tuple[Joints, ...] = ()
-    annotated: bool | None = None
+    annotation: Annotation | None = None
     tasks: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     readable: float = 1.0
@@ -75,15 +78,14 @@ class RawEpisode:
     notes: tuple[str, ...] = ()
     is_dataset: bool = False
     known_units: frozenset[str] = frozenset()
+    span: tuple[int, int] = ALWAYS
 
     @property
-    def streams(self) -> dict[str, Frames | Joints]:
-        """Return each stream of the episode by its name in texts."""
-        streams: dict[str, Frames | Joints] = dict(self.cameras)
-        for kind, groups in (('joints', self.joints), ('action', self.action)):
-            for group in groups:
-                streams[f'{kind} of {group.names[0]}' if group.names else kind] = group
-        return streams
+    def streams(self) -> EpisodeStreams:
+        """Return the streams of the episode."""
+        return EpisodeStreams(
+            self.cameras, self.joints, self.action, self.is_dataset, self.known_units
+        )
 
 
 def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
@@ -100,13 +102,14 @@ def raw_episodes(recording: Recording, topic_map: TopicMap) -> list[RawEpisode]:
     action = recording.tracks.get(DATASET_ACTION)
     if is_dataset and action is not None and action.type_name == JOINT_STATE:
         source = _Source(recording, JointSource(DATASET_ACTION), topic_map)
-        actions = groups_of(source.read().readings, source.where)
+        actions = groups_of(source.read().readings, source.where, source.is_dataset)
     return [
         RawEpisode(
             one.name, recording.path, one.cameras, one.groups or (one.joints,), one.label,
-            task_of(recording) or topic_map.task, actions, one.annotated, tasks_of(recording),
-            recording.losses, recording.readable, recording.whole, one.origins, recording.notes,
-            is_dataset, frozenset() if is_dataset else frozenset(one.joints.names),
+            task_of(recording) or topic_map.task, actions, one.annotation, tasks_of(recording),
+            recording.losses, recording.readable, recording.whole, one.origins,
+            (*recording.notes, *one.notes),
+            is_dataset, frozenset() if is_dataset else frozenset(one.joints.names), one.span,
         )
         for one in episodes_of(recording)
     ]  # fmt: skip
@@ -158,14 +161,17 @@ def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
         if order.unstamped:
             notes.append(f'{order.unstamped} messages of {track.topic} have no stamp: left out')
         own = replace(track, options=source.options)
-        cameras[name] = Frames(order.stamps, own.pictures(order.rows), order.backwards)
+        cameras[name] = Frames(
+            order.stamps, own.pictures(order.rows), order.backwards, order.unstamped,
+            order.repeated,
+        )  # fmt: skip
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
     label, annotation = stored_label(recording), annotation_of(recording.path, recording.name)
     task = task_of(recording) or topic_map.task
     return RawEpisode(
         recording.name, recording.path, cameras, joints, judged(label, annotation, task), task,
-        actions, annotation.success if annotation else None, tasks_of(recording),
+        actions, annotation, tasks_of(recording),
         recording.losses, recording.readable, recording.whole, origins_of(recording),
         (*notes, *remarks), SOURCE in recording.metadata, units,
     )  # fmt: skip
@@ -185,12 +191,29 @@ def _all_groups(
     notes: list[str] = []
     for row in sources:
         source = _Source(recording, row, topic_map)
-        own = groups_of(source.read().readings, source.where)
+        own = groups_of(source.read().readings, source.where, source.is_dataset)
         groups += own
         notes += source.notes
         if source.has_known_units:
             units |= {name for group in own for name in group.names}
+    check_once(recording.path, groups)
     return tuple(groups), frozenset(units), notes
+
+
+def check_once(path: Path, groups: list[Joints]) -> None:
+    """
+    Check that each joint comes from one source.
+
+    :raises RecordingError: if one comes from two
+    """
+    counts = Counter(name for group in groups for name in group.names)
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
+        raise RecordingError(
+            'joint-in-two-sources',
+            f'{path} has joint {", ".join(twice)} twice: set "prefix" or different "names" in the '
+            'map',
+        )
 
 
 def read_joints_of(
@@ -216,6 +239,11 @@ class _Source:
         self.notes: list[str] = []
 
     @property
+    def is_dataset(self) -> bool:
+        """Whether it is a feature of a dataset."""
+        return SOURCE in self._recording.metadata
+
+    @property
     def has_known_units(self) -> bool:
         """Whether the units of the joints are those of ROS."""
         return self._track.type_name == JOINT_STATE and SOURCE not in self._recording.metadata
@@ -226,6 +254,7 @@ class _Source:
         found = JointReadings(self.where, by_name, self._source.prefix)
         stamps = self._stamps()
         count = unstamped = positions = 0
+        fault: ConfigurationError | None = None
         for row, (time, message) in enumerate(self._track.messages()):
             count += 1
             stamp = stamps[row] if stamps is not None else self._header_stamp(message)
@@ -237,8 +266,15 @@ class _Source:
                 found.add(time, stamp, message.name, message.position)
             else:
                 names = list(self._source.names.values())
-                row = self._by_place(message)
+                try:
+                    row = self._by_place(message)
+                except ConfigurationError as error:
+                    fault = fault or error
+                    found.left_out[f'field {self._source.path!r} cannot be read'] += 1
+                    continue
                 found.add(time, stamp, names, row)
+        if fault is not None and not found.readings:
+            raise fault
         self._check(found, count, unstamped, positions)
         if unstamped:
             text = f'{unstamped} messages of {self._source.topic} have no stamp: left out'

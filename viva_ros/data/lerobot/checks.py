@@ -39,13 +39,15 @@ def checked_rows(dataset: Dataset, row: Mapping[str, Any], table: pa.Table) -> p
             f'{where} has {table.num_rows} rows in {dataset.data_file(row).name}, by its metadata '
             f'{length}: {AGAIN}',
         )
-    if 'frame_index' in table.column_names:
-        frames = np.array(table['frame_index'].to_pylist(), dtype=np.int64)
+    column = next((n for n in ('frame_index', 'index') if n in table.column_names), None)
+    if column is not None and length:
+        frames = np.array(table[column].to_pylist(), dtype=np.int64)
+        frames -= frames.min() if column == 'index' else 0
         order = np.argsort(frames, kind='stable')
         if not np.array_equal(frames[order], np.arange(length)):
             raise RecordingError(
                 'dataset-frame-index',
-                f'{where} has the frame indices {frames.min()} to {frames.max()}, '
+                f'{where} has a {column} from {frames.min()} to {frames.max()}, '
                 f'{len(np.unique(frames))} different ones, must be 0 to {length - 1}, each once: '
                 f'{AGAIN}',
             )

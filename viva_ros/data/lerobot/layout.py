@@ -75,8 +75,9 @@ class Shape:
     def difference(self, other: 'Shape') -> str:
         """Return the differences of another shape as a text; '' for none."""
         pairs = {
-            'rate': (self.fps, other.fps), 'joints': (self.joint_names, other.joint_names),
-            'action': (self.action_names, other.action_names),
+            'rate': (self.fps, other.fps),
+            'joints': (sorted(self.joint_names), sorted(other.joint_names)),
+            'action': (sorted(self.action_names), sorted(other.action_names)),
             'cameras': (dict(self.sizes), dict(other.sizes)),
         }  # fmt: skip
         return '; '.join(

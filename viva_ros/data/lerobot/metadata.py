@@ -26,10 +26,16 @@ from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.video import GREY_DEPTH
 
 READABLE: Final = ('v3.', 'v2.')
-READ_ERRORS: Final = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
+READ_ERRORS: Final = (
+    OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, pa.ArrowException,
+)  # fmt: skip
 MODALITY: Final = 'meta/modality.json'
 ACTIONS: Final = (layout.ACTION, 'actions')
 STATES: Final = (layout.STATE, 'state')
+#: Words in the name of a feature with joint positions.
+STATE_WORDS: Final = frozenset((
+    'state', 'states', 'joint', 'joints', 'qpos', 'position', 'positions', 'proprio',
+))  # fmt: skip
 #: Beginnings of numeric features that are no joint positions.
 NO_STATE: Final = ('action', 'next.', 'annotation', 'timestamp', 'velocity', 'effort')
 
@@ -79,6 +85,7 @@ class Dataset:
     :param info: content of ``info.json``
     :param modality: content of ``modality.json``; empty without one
     :param notes: texts on features that are left out
+    :param others: image features that are left out, but may be cameras
     """
 
     root: Path
@@ -91,6 +98,7 @@ class Dataset:
     info: Mapping[str, Any] = field(default_factory=dict)
     modality: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def old(self) -> bool:
@@ -209,17 +217,20 @@ class Dataset:
         :returns: the feature is '' if there is none, or several
         """
         for key in STATES:
-            if key in self.features and key in self.vectors:
+            if key in self.features:
+                kind = self.features[key].get('dtype')
+                if key not in self.vectors:
+                    return '', f'{key} has the type {kind!r}, must be float: convert it'
                 return key, '' if self.names(key) else self.names_problem(key)
-        if len(self.vectors) == 1:
-            key = self.vectors[0]
-            return key, '' if self.names(key) else self.names_problem(key)
+        likely = [key for key in self.vectors if STATE_WORDS & set(re.split(r'[\W_]+', key))]
+        if len(likely) == 1 and len(self.vectors) == 1:
+            return likely[0], '' if self.names(likely[0]) else self.names_problem(likely[0])
         if not self.vectors:
             return '', 'it has no feature with joint positions: leave it out'
         sizes = ', '.join(f'{key} ({width(self.features[key])})' for key in self.vectors)
         return '', (
-            f'several features may be joint positions, {sizes}: name them in the map, "joints: '
-            f'[{{feature: {self.vectors[0]}, names: [...]}}, ...]"'
+            f'no feature is known to be the joint positions, of {sizes}: name it in the map, '
+            f'"joints: [{{feature: {self.vectors[0]}, names: [...]}}, ...]"'
         )
 
     @property
@@ -261,7 +272,7 @@ def _open(root: Path, stamps: tuple[int, ...]) -> Dataset:
                 'the scripts of LeRobot',
             )
         features, modality = info['features'], _modality(root)
-        cameras, notes = _cameras(features, modality)
+        cameras, notes, others = _cameras(features, modality)
         rows, tasks = _old_rows(root) if version.startswith('v2') else _rows(root)
         twice = Counter(row['episode_index'] for row in rows).most_common(1)
         if twice and twice[0][1] > 1:
@@ -275,7 +286,9 @@ def _open(root: Path, stamps: tuple[int, ...]) -> Dataset:
             f'metadata of dataset {root} cannot be read ({type(error).__name__}: {error}): '
             'compare meta/ with its original',
         ) from error
-    return Dataset(root, version, fps, features, cameras, rows, tasks, info, modality, notes)
+    return Dataset(
+        root, version, fps, features, cameras, rows, tasks, info, modality, notes, others
+    )
 
 
 def _modality(root: Path) -> dict[str, Any]:
@@ -285,26 +298,34 @@ def _modality(root: Path) -> dict[str, Any]:
 
 def _cameras(
     features: Mapping[str, Any], modality: Mapping[str, Any]
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the colour cameras, name to feature, and notes on others."""
+) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
+    """Return the colour cameras, name to feature, notes on others, and those of them in colour."""
     images = [key for key, one in features.items() if one.get('dtype') in ('video', 'image')]
     listed = {
         str(part.get('original_key') or f'{layout.IMAGES}{name}'): str(name)
         for name, part in (modality.get('video') or {}).items()
     }  # fmt: skip
+    names = {
+        key: re.sub(r'\W', '_', listed.get(key, key.removeprefix(layout.IMAGES)))
+        for key in images
+    }  # fmt: skip
+    counts = Counter(name for key, name in names.items() if not is_depth(key, features[key]))
     found: dict[str, str] = {}
-    notes = []
+    notes, others = [], []
     for key in images:
         if is_depth(key, features[key]):
             notes.append(f'feature {key} is left out: it is a depth map')
         elif listed and key not in listed:
             notes.append(f'feature {key} is left out: {MODALITY} does not list it')
+            others.append(key)
+        elif counts[names[key]] > 1:
+            notes.append(
+                f'feature {key} is left out: two would be camera {names[key]!r}; name it in a map'
+            )
+            others.append(key)
         else:
-            name = re.sub(r'\W', '_', listed.get(key, key.removeprefix(layout.IMAGES)))
-            if name in found:
-                raise ValueError(f'{found[name]} and {key} are both camera {name!r}')
-            found[name] = key
-    return found, tuple(notes)
+            found[names[key]] = key
+    return found, tuple(notes), tuple(others)
 
 
 def _rows(root: Path) -> tuple[list[dict[str, Any]], dict[int, str]]:

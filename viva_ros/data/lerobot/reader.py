@@ -9,8 +9,9 @@ feature is a topic, so that a map can name the joints.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -106,6 +107,22 @@ class ImageTrack(Track):
         return ImageSubset(self.data, rows, self.options.color_order == 'bgr')
 
 
+class ImagesOnAccess(Sequence[Image]):
+    """Images of a feature that is read when a map names it; its checks run then, too."""
+
+    def __init__(self, read: Callable[[], Sequence[Image]], count: int) -> None:
+        self._read, self._count = read, count
+        self._images: Sequence[Image] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if self._images is None:
+            self._images = self._read()
+        return self._images[index]
+
+
 @dataclass(frozen=True)
 class VectorTrack(Track):
     """
@@ -150,6 +167,7 @@ class ImageSubset(Sequence[Image]):
 
 
 EPISODE: Final = 'episode_{:06d}'
+FEATURE: Final = 'feature '  # beginning of topics that no recorder writes
 FRAME_SUCCESS: Final = 'next.success'
 OLD_TASKS: Final = 'meta/tasks.jsonl'
 
@@ -223,6 +241,10 @@ class _Reader:
             topic = topics[key] = f'/{camera}/image_raw'
             images: Any = self._images(key)  # instead of messages
             tracks[topic] = ImageTrack(topic, RAW, self._stamps, images)
+        for key in dataset.others:
+            topic = topics[key] = f'/{FEATURE}{key}'
+            later: Any = ImagesOnAccess(partial(self._images, key), len(self._stamps))
+            tracks[topic] = ImageTrack(topic, RAW, self._stamps, later)
         state, problem = dataset.state()
         action = next((key for key in ACTIONS if key in dataset.features), '')
         notes = list(dataset.notes)
@@ -231,7 +253,7 @@ class _Reader:
         for key in self._vectors():
             names = dataset.names(key)
             own = {state: '/joint_states', action: DATASET_ACTION}.get(key) if names else None
-            topic = topics[key] = own or f'/{key}'
+            topic = topics[key] = own or f'/{FEATURE}{key}'
             tracks[topic] = self._vector(key, topic, names)
         source = {
             'topics': topics, 'start': self._start, 'fps': dataset.fps, 'robot': dataset.robot,
@@ -299,9 +321,9 @@ class _Reader:
         found: dict[str, dict[str, Any]] = {
             TASK: {'task': task, 'tasks': tasks if len(tasks) > 1 else []}
         }
-        success, doubt = self._outcome()
+        success, doubt, known = self._outcome()
         if doubt:
-            found[DOUBT] = {'text': doubt}
+            found[DOUBT] = {'text': doubt, 'known': known}
         if success is None:
             return found
         found[LABEL] = {
@@ -311,8 +333,8 @@ class _Reader:
         }  # fmt: skip
         return found
 
-    def _outcome(self) -> tuple[bool | None, str]:
-        """Return the outcome by the columns of the episode and of its frames, or a reason."""
+    def _outcome(self) -> tuple[bool | None, str, dict[str, bool]]:
+        """Return the outcome by the columns, a reason without one, and that of each column."""
         found: dict[str, bool | None] = {}
         doubts = []
         stated = self._row.get(layout.SUCCESS)
@@ -326,7 +348,10 @@ class _Reader:
             doubts += [f'{FRAME_SUCCESS}: {doubt}'] if doubt else []
         success, conflict = agreed(found)
         doubts += [conflict] if conflict else []
-        return (None, '; '.join(doubts)) if conflict or success is None else (success, '')
+        known = {name: one for name, one in found.items() if one is not None}
+        if conflict or success is None:
+            return None, '; '.join(doubts), known
+        return success, '', known
 
     def _tasks(self) -> list[str]:
         """Return the tasks of the frames, else those that the episode lists."""
@@ -367,13 +392,15 @@ class StoredImages(Sequence[Image]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return StoredImages(self._cells[index], self._root)
-        cell = self._cells[index]
-        content = cell.get('bytes') or (self._root / str(cell['path'])).read_bytes()
+        cell: Any = self._cells[index]
         try:
+            content = cell if isinstance(cell, bytes) else cell.get('bytes')
+            if content is None:
+                content = (self._root / str(cell['path'])).read_bytes()
             return decode_compressed('', content)
-        except InputError as error:
+        except (InputError, OSError, AttributeError, KeyError) as error:
             raise RecordingError(
-                'image-damaged', f'{self._root}: image {index}: {error}: leave its episode out'
+                'image-damaged', f'{self._root}: image {index}: {error!r}: leave its episode out'
             ) from error
 
     def __iter__(self) -> Iterator[Image]:

@@ -1,0 +1,214 @@
+# Copyright 2026 The viva_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Checks of the streams of an episode against the limits of a map.
+
+An import refuses an episode beyond them; in place it is a fault of the episode.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from viva_ros.data.episode import Frames, Joints
+from viva_ros.data.joint_groups import held, speed_faults
+from viva_ros.data.stamps import Stamps, period_of, step_back_text
+from viva_ros.robot.topic_map import ImportLimits
+
+
+@dataclass(frozen=True)
+class EpisodeStreams:
+    """
+    The streams of an episode.
+
+    :param joints: in disjoint groups
+    :param action: likewise
+    :param is_dataset: whether they are rows of a dataset
+    :param known_units: joints whose units are those of ROS, rad or m
+    """
+
+    cameras: Mapping[str, Frames]
+    joints: tuple[Joints, ...]
+    action: tuple[Joints, ...] = ()
+    is_dataset: bool = False
+    known_units: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def by_name(self) -> dict[str, Frames | Joints]:
+        """Return each stream by its name in texts."""
+        streams: dict[str, Frames | Joints] = dict(self.cameras)
+        for kind, groups in (('joints', self.joints), ('action', self.action)):
+            for group in groups:
+                streams[f'{kind} of {group.names[0]}' if group.names else kind] = group
+        return streams
+
+    @property
+    def frame_times(self) -> Stamps:
+        """Return the stamps of the first camera for which all streams have a message, (N,)."""
+        streams = [one.stamps for one in self.by_name.values()]
+        if not self.cameras or any(stamps.size == 0 for stamps in streams):
+            return np.empty(0, dtype=np.int64)
+        frames = next(iter(self.cameras.values())).stamps
+        begin = max(int(stamps[0]) for stamps in streams)
+        end = min(int(stamps[-1]) for stamps in streams)
+        return frames[(frames >= begin) & (frames <= end)]
+
+
+@dataclass(frozen=True)
+class StreamFigures:
+    """
+    One stream of an episode.
+
+    :param rate: mean, Hz; 0 for fewer than two messages
+    :param gap: longest interval without a message, from the first message of any stream to the
+        last, s
+    :param backwards: largest step back of its stamps, s
+    :param repeated: share of the written frames that repeat the previous one
+    """
+
+    messages: int
+    rate: float
+    gap: float
+    backwards: float
+    repeated: float
+
+
+@dataclass(frozen=True)
+class StreamChecks:
+    """
+    Result of the checks.
+
+    :param figures: by stream
+    :param skew: largest difference between the stamps of one frame, s
+    :param not_finite: joint to the number of positions that are not finite
+    :param reasons: code and text of each; empty within the limits
+    :param notes: on messages that are left out
+    """
+
+    figures: Mapping[str, StreamFigures]
+    skew: float
+    not_finite: Mapping[str, int]
+    reasons: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def check_streams(streams: EpisodeStreams, at: Stamps, limits: ImportLimits) -> StreamChecks:
+    """
+    Measure the streams of an episode, and compare them with the limits.
+
+    :param at: times of the frames, ns
+    """
+    by_name = streams.by_name
+    known = [one.stamps for one in by_name.values() if one.stamps.size]
+    first = min((int(stamps[0]) for stamps in known), default=0)
+    last = max((int(stamps[-1]) for stamps in known), default=0)
+    figures = {name: _stream(one, first, last, at) for name, one in by_name.items()}
+    skew, not_finite = _skew(by_name, at), _not_finite(streams)
+    reasons = (
+        *_stream_refusals(streams, figures, limits), *_joint_refusals(streams, limits),
+        *_frame_refusals(at, skew, not_finite, limits),
+    )  # fmt: skip
+    notes = tuple(
+        f'{one.repeated} messages of {name} have the stamp of another: left out'
+        for name, one in by_name.items() if one.repeated
+    )  # fmt: skip
+    return StreamChecks(figures, skew, not_finite, reasons, notes)
+
+
+def repeats(stamps: Stamps, at: Stamps) -> int:
+    """Return the number of grid times that have the frame of the previous one."""
+    return int((np.diff(held(stamps, at)) == 0).sum())
+
+
+def _stream(stream: Frames | Joints, first: int, last: int, at: Stamps) -> StreamFigures:
+    stamps, backwards = stream.stamps, stream.backwards
+    if not stamps.size:
+        return StreamFigures(0, 0.0, (last - first) * 1e-9, 0.0, 0.0)
+    edges = np.concatenate([[first], stamps, [last]])
+    span = float(stamps[-1] - stamps[0]) * 1e-9
+    repeated = repeats(stamps, at) / max(1, len(at) - 1)
+    return StreamFigures(
+        len(stamps), round((len(stamps) - 1) / span, 3) if span > 0.0 else 0.0,
+        round(float(np.diff(edges).max()) * 1e-9, 6), round(backwards, 6), round(repeated, 4),
+    )  # fmt: skip
+
+
+def _skew(streams: Mapping[str, Frames | Joints], at: Stamps) -> float:
+    if not at.size:
+        return 0.0
+    used = np.stack([one.stamps[held(one.stamps, at)] for one in streams.values()])
+    return float((used.max(axis=0) - used.min(axis=0)).max()) * 1e-9
+
+
+def _not_finite(streams: EpisodeStreams) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for group in (*streams.joints, *streams.action):
+        by_joint = (~np.isfinite(group.positions)).sum(axis=0)
+        counts |= {name: int(n) for name, n in zip(group.names, by_joint, strict=True) if n}
+    return counts
+
+
+def _stream_refusals(
+    streams: EpisodeStreams, figures: Mapping[str, StreamFigures], limits: ImportLimits
+) -> list[tuple[str, str]]:
+    reasons = []
+    for name, one in figures.items():
+        if not one.messages:
+            text = f'{name} has no messages: leave it out of the map, or record it'
+            reasons.append(('stream-empty', text))
+        elif one.gap > limits.max_gap:
+            reasons.append((
+                'stream-silent',
+                f'{name} is silent for {one.gap:.3f} s, at most {limits.max_gap:g} s is allowed '
+                '(max_gap)',
+            ))  # fmt: skip
+        back = step_back_text(
+            name, one.backwards, period_of(streams.by_name[name].stamps), streams.is_dataset
+        )
+        if back:
+            reasons.append(('stream-stamps-back', back))
+        repeated = streams.by_name[name].repeated
+        if repeated and streams.is_dataset:
+            reasons.append((
+                'stream-stamps-repeat',
+                f'{repeated} rows of {name} have the timestamp of another: set "stamp: '
+                'frame_index" in the map if the rows have a constant rate',
+            ))  # fmt: skip
+    return reasons
+
+
+def _joint_refusals(streams: EpisodeStreams, limits: ImportLimits) -> list[tuple[str, str]]:
+    """Return the joints that move faster than they can."""
+    by_joint = dict(limits.joint_speeds)
+    names = [name for group in streams.joints for name in group.names]
+    unknown = sorted(set(by_joint) - set(names))
+    if unknown:
+        text = (
+            f'max_joint_speed names {", ".join(unknown)}, which is no joint, must be of '
+            f'{", ".join(names)}: correct "limits" in the map'
+        )
+        return [('joint-speed-name', text)]
+    if limits.max_joint_speed is not None:
+        by_joint = dict.fromkeys(names, limits.max_joint_speed) | by_joint
+    found = speed_faults(streams.joints, by_joint, streams.known_units)
+    return [('joint-speed', text) for text in found]
+
+
+def _frame_refusals(
+    at: Stamps, skew: float, not_finite: Mapping[str, int], limits: ImportLimits
+) -> list[tuple[str, str]]:
+    reasons = []
+    if len(at) < 2:
+        text = f'has {len(at)} frames for which all streams have a message, must be at least 2'
+        reasons.append(('frames-few', text))
+    if skew > limits.max_skew:
+        reasons.append((
+            'frame-skew',
+            f'inputs of one frame are {skew:.3f} s apart, at most {limits.max_skew:g} s is '
+            'allowed (max_skew): is a stream slower than the rate in the map?',
+        ))  # fmt: skip
+    if not_finite:
+        counts = ', '.join(f'{name} {count} times' for name, count in not_finite.items())
+        reasons.append(('joint-not-finite', f'positions are not finite: {counts}'))
+    return reasons
