@@ -241,6 +241,18 @@ def test_positions_of_a_topic_have_the_names_of_the_robot(
     assert JointTopic('joint_states', source).positions(message, '/j') == expected
 
 
+@pytest.mark.parametrize('path', ['positoin[0]', 'position[0].x', 'name', 'header'])
+def test_field_that_is_not_there_is_refused(path: str) -> None:
+    joint = JointTopic('x', JointSource('/j', path=path, names={'a': 'a'}))
+    with pytest.raises(InputError, match='field'):
+        joint.positions(JointState(name=['a'], position=[0.5]), '/j')
+
+
+def test_message_too_short_for_a_field_has_no_positions() -> None:
+    joint = JointTopic('x', JointSource('/j', path='position[0]', names={'a': 'a'}))
+    assert joint.positions(JointState(), '/j') == {}
+
+
 def test_field_of_another_size_is_refused() -> None:
     hand = JointTopic('x', JointSource('/hand', path='data', names={'l': 'l', 'r': 'r'}))
     assert hand.positions(Float64MultiArray(data=[0.1, 0.2]), '/hand') == {'l': 0.1, 'r': 0.2}

@@ -91,7 +91,7 @@ def evaluation_folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     write_recording(test / 'a.mcap', RISING, label=make_label())
     write_recording(test / 'b.mcap', [value + 0.001 for value in RISING], label=make_label())
     slip = make_label(False, 'slip', inject=2.9, manifest=3.0)
-    write_recording(test / 'c.mcap', [*RISING[:30], *[-0.9] * 30], label=slip)
+    write_recording(test / 'c.mcap', [*RISING[:30], -0.4, *[-0.9] * 29], label=slip)
     stall = make_label(False, 'stall', inject=0.0, manifest=2.5)
     write_recording(test / 'd.mcap', [-0.5] * 60, label=stall)
     return calibration, test

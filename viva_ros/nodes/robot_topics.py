@@ -58,8 +58,10 @@ class JointTopic:
         if source.path:
             try:
                 row = numbers(message, source.path)
-            except ConfigurationError:  # such as an index into an empty list: it has none
-                return {}
+            except ConfigurationError as error:
+                if isinstance(error.__cause__, IndexError):  # of an empty list: it has none
+                    return {}
+                raise InputError('joint-field-missing', f'{topic}: {error}') from error
             if row.size not in (0, len(source.names)):
                 raise InputError(
                     'joint-field-length',

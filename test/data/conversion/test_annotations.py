@@ -96,13 +96,15 @@ def test_row_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         read_table(path)
 
 
-@pytest.mark.parametrize('text', ['success: false', 'success:0', 'True: no'])
-def test_success_with_another_outcome_behind_it_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize('text', [
+    'success: false', 'success:0', 'True: no', 'success: failed to grasp', 'failure: true',
+])  # fmt: skip
+def test_outcome_with_another_behind_it_is_refused(tmp_path: Path, text: str) -> None:
     bag = two_arms(steps=range(20))
     bag.text('/outcome', text, 400_000_000)
     path = bag.write(tmp_path / 'bags/a')
     (tmp_path / 'bags/viva_map.yaml').write_text(f'{MAP}label: {{topic: /outcome}}\n')
-    with raises('outcome-topic-word', text, 'have no other behind it'):
+    with raises('outcome-topic-word', text, 'a failure may have its kind behind a colon'):
         open_recording(path)
 
 
@@ -127,6 +129,7 @@ def test_marks_and_task_of_a_person_are_kept(tmp_path: Path, trials: Path) -> No
 def test_word_of_a_path_rule_is_not_found_within_words(tmp_path: Path, trials: Path) -> None:
     (trials / 'trial.1').rename(trials / 'unsuccessful_1')
     (trials / 'trial.2').rename(trials / 'success_2')
+    (trials / 'trial.3').rename(trials / 'not-success_3')
     text = f'{MAP}label: {{path_contains: {{success: success, failure: fail}}}}\n'
     (trials / 'viva_map.yaml').write_text(text)
     assert run(tmp_path, [trials]) == 2

@@ -288,6 +288,25 @@ def test_message_too_short_for_a_field_is_left_out(tmp_path: Path) -> None:
     assert episode.joints.names == (*LEFT, 'hand')
 
 
+def test_topic_in_two_spellings_is_one_topic(tmp_path: Path) -> None:
+    bag = two_arms()
+    joints = 'joints: [{topic: /joint_states, prefix: a_}, {topic: joint_states, prefix: b_}]\n'
+    assert 'is read twice in the map' in refusal(tmp_path, bag, CAMERAS + joints)
+    cameras = 'rate: 10\ncameras: {a: /top/image/compressed, b: top/image/compressed}\n'
+    with raises('camera-source-twice', 'cameras a and b', 'name another topic'):
+        in_place(tmp_path / 'x', bag, cameras)
+
+
+@pytest.mark.parametrize('text', [ONE, 'rate: 10\ntask: fold\nlabel: {topic: /outcome}\n'])
+def test_several_episodes_need_one_bag_each(tmp_path: Path, text: str) -> None:
+    bag = two_arms()
+    for name, at in (('A', 0), ('B', 1000)):
+        bag.text('/episode', name, at * MS + 1)
+        bag.text('/outcome', 'failure' if name == 'A' else 'success', at * MS + 900 * MS)
+    with raises('episodes-several', 'has 2 episodes on topic episode (A, B)'):
+        in_place(tmp_path, bag, text)
+
+
 def test_foreign_topics_with_our_names_are_not_ours(tmp_path: Path) -> None:
     bag = two_arms()
     for topic in ('/value', '/alert', '/ground_truth', '/robot/episode'):

@@ -31,6 +31,7 @@ from viva_ros.data.recording import COLUMNS, DOUBT, Recording, recording_name
 from viva_ros.robot.topic_map import NO_RULE, LabelRule
 
 TABLE_COLUMNS: Final = ('file', 'success', 'failure', 'task')
+NEGATION: Final = re.compile(r'(?:^|[\W_])(?:no|not|non|never|un)[\W_]*$')
 REMEDY: Final = 'set --labels FILE.csv, or run "viva label"'
 
 
@@ -278,11 +279,13 @@ def _from_topic(recording: Recording, rule: LabelRule, span: tuple[int, int]) ->
         last.data, '', ''
     )  # fmt: skip
     success = outcome(word, rule.words)
-    if success is None or (success and outcome(failure, rule.words) is not None):
+    behind = failure.strip().lower()
+    doubtful = behind not in ('', 'none') if success else outcome(behind, rule.words) is not None
+    if success is None or doubtful:
         raise RecordingError(
             'outcome-topic-word',
-            f'has {last.data!r} on topic {topic}, must begin with one of {rule.words.text} and '
-            f'have no other behind it: {REMEDY}',
+            f'has {last.data!r} on topic {topic}, must be one of {rule.words.text}; a failure may '
+            f'have its kind behind a colon: {REMEDY}',
         )
     return Label('', success, failure.strip() or None)
 
@@ -325,5 +328,10 @@ def _from_path(place: str, rule: LabelRule) -> bool:
 
 
 def _begins(part: str, place: str) -> bool:
-    """Return whether a part begins a word of a path: 'success' is not in 'unsuccessful'."""
-    return re.search(rf'(?<![^\W_]){re.escape(part)}', place) is not None
+    """
+    Return whether a part begins a word of a path, without a negation before it.
+
+    'success' is neither in 'unsuccessful' nor in 'not_success'.
+    """
+    words = re.finditer(rf'(?<![^\W_]){re.escape(part)}', place)
+    return any(not NEGATION.search(place[: word.start()].lower()) for word in words)

@@ -18,6 +18,7 @@ from viva_ros.data.conversion.annotations import place_of, rule_label
 from viva_ros.data.conversion.raw_episode import (
     RawEpisode,
     camera_tracks,
+    check_one_episode,
     joint_sources,
     mapped_episode,
     read_joints_of,
@@ -85,6 +86,8 @@ def _described(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
 
 def _label(recording: Recording, topic_map: TopicMap) -> dict[str, Any]:
     """Return the metadata records of the outcome by the rule of a map."""
+    if topic_map.label.topic:
+        check_one_episode(recording)
     roots = [topic_map.folder] if topic_map.folder else []
     found = rule_label(recording, topic_map.label, place_of(recording.path, roots), ALWAYS)
     if found is None:

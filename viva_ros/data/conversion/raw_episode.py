@@ -23,6 +23,7 @@ from viva_ros.data.segmentation import (
     annotation_of,
     episodes_of,
     origins_of,
+    spans,
     stored_label,
     task_of,
     tasks_of,
@@ -152,7 +153,12 @@ def with_row_times(recording: Recording, topic_map: TopicMap) -> Recording:
 
 
 def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
-    """Return the only episode of a recording of another robot."""
+    """
+    Return the only episode of a recording of another robot.
+
+    :raises RecordingError: if it has several
+    """
+    check_one_episode(recording)
     cameras, notes = {}, list(recording.notes)
     for name, (track, source) in camera_tracks(recording, topic_map).items():
         order = ordered(stamps_of(recording, track, source.stamp or topic_map.stamp))
@@ -177,6 +183,21 @@ def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
     )  # fmt: skip
 
 
+def check_one_episode(recording: Recording) -> None:
+    """
+    Check that a recording has one episode.
+
+    :raises RecordingError: if topic ``episode`` announces several
+    """
+    ids = [span.id for span in spans(recording)]
+    if len(ids) > 1:
+        raise RecordingError(
+            'episodes-several',
+            f'{recording.path} has {len(ids)} episodes on topic episode ({", ".join(ids[:3])}), '
+            'must have 1 with this map: record one episode for each bag',
+        )
+
+
 def joint_sources(topic_map: TopicMap) -> tuple[JointSource, ...]:
     """Return the sources of joints in a map; joint_states if it names none."""
     return topic_map.joints or (JointSource('/joint_states'),)
@@ -187,10 +208,12 @@ def _all_groups(
 ) -> tuple[tuple[Joints, ...], frozenset[str], list[str]]:
     """Return the groups of all sources, the joints with known units, and notes."""
     groups: list[Joints] = []
+    taken: list[tuple[str, str, frozenset[str]]] = []
     units: set[str] = set()
     notes: list[str] = []
     for row in sources:
         source = _Source(recording, row, topic_map)
+        _check_taken(source.where, source.selection, taken)
         own = groups_of(source.read().readings, source.where, source.is_dataset)
         groups += own
         notes += source.notes
@@ -198,6 +221,21 @@ def _all_groups(
             units |= {name for group in own for name in group.names}
     check_once(recording.path, groups)
     return tuple(groups), frozenset(units), notes
+
+
+def _check_taken(
+    where: str, selection: tuple[str, str, frozenset[str]],
+    taken: list[tuple[str, str, frozenset[str]]],
+) -> None:  # fmt: skip
+    """Add a selection of joints; refuse one that has joints of another."""
+    topic, path, names = selection
+    for other, field_, theirs in taken:
+        if (topic, path) == (other, field_) and (not names or not theirs or names & theirs):
+            raise ConfigurationError(
+                'joint-source-twice',
+                f'{where} is read twice in the map: give each entry other "names" or "field"',
+            )
+    taken.append(selection)
 
 
 def check_once(path: Path, groups: list[Joints]) -> None:
@@ -237,6 +275,11 @@ class _Source:
         self._by_name = self._track.type_name == JOINT_STATE and not source.path
         self.where = f'{recording.path}: {source.topic}'
         self.notes: list[str] = []
+
+    @property
+    def selection(self) -> tuple[str, str, frozenset[str]]:
+        """Topic, field and names that are read."""
+        return self._track.topic, self._source.path, frozenset(self._source.names)
 
     @property
     def is_dataset(self) -> bool:
@@ -396,7 +439,7 @@ def camera_tracks(
         return {
             name: (track, CameraSource(track.topic)) for name, track in recording.cameras.items()
         }
-    found = {}
+    found: dict[str, tuple[Track, CameraSource]] = {}
     for name, source in topic_map.cameras.items():
         track = find_track(recording, source.topic, f'cameras.{name}')
         if track.type_name not in (COMPRESSED, RAW):
@@ -410,6 +453,13 @@ def camera_tracks(
                 'camera-encoding',
                 f'{recording.path}: camera {name} has "encoding" in the map, which is for '
                 'messages: leave it out, or set "color_order"',
+            )
+        other = next((n for n, (one, _) in found.items() if one.topic == track.topic), None)
+        if other is not None:
+            raise ConfigurationError(
+                'camera-source-twice',
+                f'{recording.path}: cameras {other} and {name} of the map are both {track.topic}: '
+                'name another topic',
             )
         found[name] = track, source
     return found

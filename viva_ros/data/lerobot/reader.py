@@ -253,7 +253,7 @@ class _Reader:
         for key in self._vectors():
             names = dataset.names(key)
             own = {state: '/joint_states', action: DATASET_ACTION}.get(key) if names else None
-            topic = topics[key] = own or f'/{FEATURE}{key}'
+            topic = topics[key] = own or f'/{FEATURE}{key.replace("/", ".")}'
             tracks[topic] = self._vector(key, topic, names)
         source = {
             'topics': topics, 'start': self._start, 'fps': dataset.fps, 'robot': dataset.robot,
@@ -394,13 +394,18 @@ class StoredImages(Sequence[Image]):
             return StoredImages(self._cells[index], self._root)
         cell: Any = self._cells[index]
         try:
-            content = cell if isinstance(cell, bytes) else cell.get('bytes')
-            if content is None:
+            if isinstance(cell, bytes):
+                content = cell
+            elif isinstance(cell, Mapping) and cell.get('bytes') is not None:
+                content = cell['bytes']
+            elif isinstance(cell, Mapping) and cell.get('path'):
                 content = (self._root / str(cell['path'])).read_bytes()
+            else:
+                raise InputError('image-cell', f'is {cell!r}, must be the bytes of an image')
             return decode_compressed('', content)
-        except (InputError, OSError, AttributeError, KeyError) as error:
+        except (InputError, OSError) as error:
             raise RecordingError(
-                'image-damaged', f'{self._root}: image {index}: {error!r}: leave its episode out'
+                'image-damaged', f'{self._root}: image {index}: {error}: leave its episode out'
             ) from error
 
     def __iter__(self) -> Iterator[Image]:
