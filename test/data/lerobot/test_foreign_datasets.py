@@ -18,7 +18,7 @@ from support.lerobot_datasets import FPS, KEY, NAMES, number_of, numbered, write
 from viva_ros.cli.main import main
 from viva_ros.data.episode import Episode
 from viva_ros.data.lerobot.metadata import flat_names, is_depth, open_dataset
-from viva_ros.data.open import find, open_recording
+from viva_ros.data.open import find, identity, open_recording, resolve
 from viva_ros.data.segmentation import episodes_of
 
 pytestmark = pytest.mark.fast
@@ -289,6 +289,24 @@ def test_image_cell_that_is_no_image_refuses_its_episode(
     assert main(['import', str(root), '--out', str(tmp_path / 'out'), '--success']) == 2
     shown = ' '.join(capsys.readouterr().out.split())
     assert 'refused' in shown and '1 episodes, 1 refused' in shown and 'image 4' in shown
+
+
+def test_picture_in_a_file_of_its_own_is_part_of_the_identity(tmp_path: Path) -> None:
+    (tmp_path / 'set').mkdir()
+    paths = []
+    for number in range(21):
+        paths.append(tmp_path / f'set/{number}.png')
+        cv2.imwrite(str(paths[-1]), numbered(number))
+    cells = [{'bytes': None, 'path': path.name} for path in paths]
+    feature = {'observation.images.far': {'dtype': 'image', 'shape': [48, 80, 3]}}
+    root = write_lerobot(
+        tmp_path / 'set', features=feature, frame_columns={'observation.images.far': cells}
+    )
+    refs = [resolve(root / f'episode_00000{k}') for k in (0, 1)]
+    before = [identity(ref) for ref in refs]
+    cv2.imwrite(str(paths[3]), numbered(99))
+    changed = [identity(ref) != old for ref, old in zip(refs, before, strict=True)]
+    assert changed == [True, False]
 
 
 def test_contradiction_is_refused_with_a_rule_too(tmp_path: Path, capsys: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from viva_ros.core.errors import InputError, RecordingError
@@ -445,8 +446,29 @@ def _state(ref: EpisodeRef) -> list[Any]:
         raise _unreadable(ref.path, error) from error
     described = [ref.path.parent / name for name in (MODALITY, layout.TASKS, OLD_TASKS)]
     files += [path for path in described if path.is_file()]
+    files += _pictures(dataset, row)
     hashes = [content_hash(path) if path.exists() else 'missing' for path in files]
     return [repr(sorted(row.items())), *hashes]
+
+
+def _pictures(dataset: Dataset, row: Mapping[str, Any]) -> list[Path]:
+    """Return the images of an episode in files of their own."""
+    keys = [key for key in dataset.cameras.values() if dataset.features[key]['dtype'] == 'image']
+    file = dataset.data_file(row)
+    if not keys or not file.is_file():
+        return []
+    parquet = pq.ParquetFile(file)
+    found: list[Path] = []
+    for key in keys:
+        index = parquet.schema_arrow.get_field_index(key)
+        kind = parquet.schema_arrow.field(index).type if index >= 0 else None
+        if kind is None or not pa.types.is_struct(kind) or kind.get_field_index('path') < 0:
+            continue
+        table = parquet.read(columns=[f'{key}.path', 'episode_index'])
+        mine = table.filter(pc.equal(table['episode_index'], int(row['episode_index'])))
+        paths = [cell['path'] for cell in mine[key].to_pylist() if cell]
+        found += [dataset.root / path for path in paths if path]
+    return [path for path in found if path.is_file()]
 
 
 FORMAT: Final = RecordingFormat(
