@@ -22,7 +22,7 @@ from viva_ros.console.progress import bar
 from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.files import write_atomically
-from viva_ros.data.conversion.annotations import Outcomes, read_table
+from viva_ros.data.conversion.annotations import Outcomes, read_table, unused_rows
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
 from viva_ros.data.conversion.guess import guess
 from viva_ros.data.open import find, open_unmapped
@@ -55,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         show(error.rows, console, '')
         raise
     show(report['episodes'], console, f'viva train --recordings {args.out}')
+    unused = unused_rows(outcomes.table, report['episodes'])
+    if unused:
+        text = f'note: rows of {args.labels} that name no episode: {", ".join(unused)}'
+        console.print(text, markup=False, soft_wrap=True)
     refused = sum(bool(one['refused']) for one in report['episodes'])
     imported = len(report['episodes']) - refused
     console.print(f'{args.out}: {imported} episodes, {refused} refused', soft_wrap=True)

@@ -82,6 +82,13 @@ def test_rows_of_a_table_name_recordings_by_path(tmp_path: Path, trials: Path) -
     assert imported(tmp_path) == {'monday/run': True, 'tuesday/run': False, 'trial.3': False}
 
 
+def test_row_that_names_no_episode_is_said(tmp_path: Path, trials: Path, capsys: Any) -> None:
+    table = tmp_path / 'labels.csv'
+    table.write_text('file,success\ntrial.1,1\ntrial.2,0\ntrial.3,1\ntrail.2,1\n')
+    assert run(tmp_path, [trials], '--labels', str(table)) == 0
+    assert f'rows of {table} that name no episode: trail.2' in capsys.readouterr().out
+
+
 def test_row_that_names_two_recordings_is_refused(tmp_path: Path) -> None:
     table = {'run': None, 'b/run': None}
     paths = [tmp_path / 'a/run', tmp_path / 'b/run']

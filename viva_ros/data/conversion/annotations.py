@@ -168,6 +168,16 @@ def check_table(table: Mapping[str, Label], paths: Sequence[Path]) -> None:
             )
 
 
+def unused_rows(table: Mapping[str, Label], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """
+    Return the rows of a table that name no episode of an import.
+
+    :param rows: ``resample.Figures`` as dicts
+    """
+    names = {(row['name'], Path(row['source'])) for row in rows}
+    return [one for one in table if not any(_names(one, path, name) for name, path in names)]
+
+
 def _distinct(path: Path, other: Path) -> str:
     """Return the end of a path that the other does not have."""
     mine, theirs = path.absolute().parts, other.absolute().parts
