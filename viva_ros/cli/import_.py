@@ -21,7 +21,7 @@ from viva_ros.console.import_summary import show
 from viva_ros.console.progress import bar
 from viva_ros.console.provenance import command_line
 from viva_ros.core.errors import ConfigurationError, RecordingError
-from viva_ros.core.files import write_atomically
+from viva_ros.core.files import replace_atomically
 from viva_ros.data.conversion.annotations import Outcomes, read_table, unused_rows
 from viva_ros.data.conversion.convert import ImportEmptyError, import_all
 from viva_ros.data.conversion.guess import guess
@@ -106,7 +106,7 @@ def write_draft(path: Path, sources: Sequence[Path], yes: bool, console: Console
     Show a draft of the map from the first recording, and write it after a yes.
 
     :returns: whether it was written
-    :raises ConfigurationError: if the file exists
+    :raises ConfigurationError: if the file exists, or if the draft is no valid map
     """
     if path.exists():
         raise ConfigurationError(
@@ -125,9 +125,15 @@ def write_draft(path: Path, sources: Sequence[Path], yes: bool, console: Console
         if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
             console.print('nothing is written')
             return False
-    write_atomically(path, draft.text)
+    replace_atomically(path, lambda temporary: _write_checked(temporary, draft.text))
     console.print(f'{path} is a draft: check names, sides and rates', soft_wrap=True)
     return True
+
+
+def _write_checked(path: Path, text: str) -> None:
+    """Write a draft; it must be a map that can be read."""
+    path.write_text(text, encoding='utf-8')
+    load_map(path)
 
 
 def rate(text: str) -> int:
