@@ -145,7 +145,6 @@ def test_damaged_table_is_refused(tmp_path: Path, name: str) -> None:
     ('wrist', [1.5] * 7 + [None] * 5, 'column wrist has no number in row 7'),
     ('open', [True] * ROWS, 'column open has True in row 0'),
     ('action_x', [0.0] * ROWS, 'column action_x may be no joint position'),
-    ('time', TIMES, 'column time may be no joint position'),
 ])  # fmt: skip
 def test_doubtful_column_needs_a_map(
     tmp_path: Path, column: str, values: list[Any], text: str
@@ -166,9 +165,67 @@ def test_missing_value_in_a_named_joint_is_refused(tmp_path: Path) -> None:
     assert open_recording(folder).faults == ('positions are not finite: wrist 5 times',)
 
 
-def test_joint_of_a_finger_may_begin_with_index(tmp_path: Path) -> None:
-    folder = write_video_folder(tmp_path / 'ep', {'index_mcp': TIMES})
-    assert episode(folder).joints.names == ('index_mcp',)
+CLOCKS = [
+    'timestamp_ns', 'timestamps', 'stamp', 'header.stamp.secs', 'time', 't', 'recordTime'
+]  # fmt: skip
+
+
+@pytest.mark.parametrize('column', CLOCKS)
+def test_time_in_an_unknown_column_needs_a_rate(tmp_path: Path, column: str) -> None:
+    folder = write_video_folder(tmp_path / 'ep', {column: TIMES, **joints()})
+    named = f'joints: [{{feature: table, names: [{", ".join(NAMES)}]}}]'
+    write_map(folder, named)
+    with raises('source-rate-missing', f'column {column} may have the times', 'source_rate'):
+        open_recording(folder)
+    write_map(folder, f'{named}\nsource_rate: 10')
+    assert episode(folder).joints.stamps[1] == 1_100_000_000
+
+
+@pytest.mark.parametrize('column', [
+    'step', 'frame', 'id', 'left_waist_vel', 'j1_velocity', 'qvel_1', 'joint1_effort', 'ee_x',
+    'gripper_force', 'target_j1', 'cmd_j1', 'goal_j1', 'jointVelocity', 'TCP_x', 'index_mcp',
+    'successful', 'label', 'outcome', 'Unnamed: 0',
+])  # fmt: skip
+def test_column_with_a_word_of_no_position_needs_a_map(tmp_path: Path, column: str) -> None:
+    columns = {column: TIMES, 'done': [0] * ROWS, **joints()}
+    folder = write_video_folder(tmp_path / 'ep', columns)
+    with raises('dataset-state', f'column {column}, done may be no', 'names: [left_waist, left'):
+        episode(folder)
+    write_map(folder, f'joints: [{{feature: table, names: [{", ".join(NAMES)}]}}]')
+    assert episode(folder).joints.names == NAMES
+
+
+def test_second_clock_needs_a_rate(tmp_path: Path) -> None:
+    columns = {'timestamp': TIMES, 'time_ns': list(range(ROWS)), **joints()}
+    folder = write_video_folder(tmp_path / 'ep', columns)
+    with raises('source-rate-missing', 'timestamp and time_ns may have the times', 'source_rate'):
+        open_recording(folder)
+
+
+def test_known_column_may_have_spaces_and_capitals(tmp_path: Path) -> None:
+    folder = write_video_folder(
+        tmp_path / 'ep',
+        {' Timestamp': [0.2 * k for k in range(ROWS)], 'Success ': [0] * ROWS, **joints()},
+        fps=30,
+    )
+    one = episode(folder)
+    assert one.joints.names == NAMES and one.joints.stamps[1] == 1_200_000_000
+    assert one.label is not None and not one.label.success
+
+
+@pytest.mark.parametrize(('header', 'code', 'text'), [
+    ('a,,b', 'joint-table-column-unnamed', 'no name for column 2'),
+    ('a, ,b', 'joint-table-column-unnamed', 'no name for column 2'),
+    ('a,b,a ', 'joint-table-column-twice', "'a'"),
+    ('a,success,Success', 'joint-table-column-twice', 'success and Success'),
+])  # fmt: skip
+def test_columns_need_different_names(
+    tmp_path: Path, header: str, code: str, text: str
+) -> None:  # fmt: skip
+    folder = write_video_folder(tmp_path / 'ep')
+    (folder / 'joints.csv').write_text(f'{header}\n1,2,3\n')
+    with raises(code, folder / 'joints.csv', text, 'delete'):
+        open_recording(folder)
 
 
 def test_rate_is_that_of_all_videos(tmp_path: Path) -> None:

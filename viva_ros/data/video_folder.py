@@ -41,10 +41,25 @@ TABLE: Final = 'table'  # feature with all numeric columns
 TIMESTAMP, FRAME, EPISODE, TASK_COLUMN = 'timestamp', 'frame_index', 'episode_index', 'task'
 SUCCESSES: Final = ('success', 'is_success', 'next.success')
 KNOWN: Final = (TIMESTAMP, FRAME, EPISODE, TASK_COLUMN, *SUCCESSES)
-#: Names of columns that are no joint positions; 'index_mcp' may be one of a finger.
-NO_JOINT: Final = re.compile(
-    r'(action|done|effort|next|reward|time|torque|vel|velocity)s?([\W_]|$)|index$|unnamed|$'
-)
+#: Words in the names of columns that may be no joint positions.
+NO_POSITION: Final = frozenset({
+    'acc', 'acceleration', 'accelerations', 'action', 'actions', 'clock', 'cmd', 'cmds', 'command',
+    'commanded', 'commands', 'count', 'counter', 'current', 'currents', 'date', 'datetime',
+    'desired', 'discount', 'done', 'dones', 'dt', 'duration', 'ee', 'eef', 'effort', 'efforts',
+    'elapsed', 'end', 'epoch', 'episode', 'failed', 'failure', 'force', 'forces', 'frame',
+    'frames', 'goal', 'goals', 'header', 'id', 'idx', 'imu', 'index', 'label', 'labels', 'leader',
+    'load', 'master', 'nsec', 'nsecs', 'number', 'outcome', 'pose', 'pwm', 'qacc', 'qvel',
+    'reference', 'reward', 'rewards', 'row', 'sec', 'secs', 'seq', 'speed', 'stamp', 'stamps',
+    'state', 'status', 'step', 'steps', 'success', 'successes', 'successful', 't', 'target',
+    'targets', 'task', 'tau', 'tcp', 'temperature', 'terminated', 'time', 'times', 'timestamp',
+    'timestamps', 'torque', 'torques', 'truncated', 'ts', 'unnamed', 'vel', 'velocities',
+    'velocity', 'voltage', 'wrench',
+})  # fmt: skip
+#: Words in the names of columns that may be times.
+TIME_WORDS: Final = frozenset({
+    'clock', 'date', 'datetime', 'elapsed', 'epoch', 'nsec', 'nsecs', 'sec', 'secs', 'stamp',
+    'stamps', 't', 'time', 'times', 'timestamp', 'timestamps', 'ts',
+})  # fmt: skip
 LARGEST: Final = 1 << 30  # bytes of a CSV file; types of columns are found in the whole file
 FOLDERS_UP: Final = 3
 
@@ -129,13 +144,39 @@ def read_rows(path: Path) -> pa.Table:
         raise RecordingError(
             'joint-table-unreadable', f'table {path} cannot be read ({error}): correct it'
         ) from error
-    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    names = [name.strip() for name in table.column_names]
+    if '' in names:
+        raise RecordingError(
+            'joint-table-column-unnamed',
+            f'table {path} has no name for column {names.index("") + 1}: name or delete it',
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise RecordingError(
             'joint-table-column-twice',
             f'table {path} has column {", ".join(map(repr, twice))} twice: rename or delete one',
         )
-    return _ordered(path, table)
+    known = {_known_name(name) for name in names} & set(KNOWN)
+    for one in known:
+        spelled = [name for name in names if _known_name(name) == one]
+        if len(spelled) > 1:
+            raise RecordingError(
+                'joint-table-column-twice',
+                f'table {path} has columns {" and ".join(spelled)}, both are {one}: rename or '
+                'delete one',
+            )
+    return _ordered(path, table.rename_columns(list(map(_known_name, names))))
+
+
+def _known_name(name: str) -> str:
+    """Return the name of a known column in lower case, any other name unchanged."""
+    return name.lower() if name.lower() in KNOWN else name
+
+
+def _words(name: str) -> frozenset[str]:
+    """Return the words of a name in lower case, split at signs, digits and changes of case."""
+    parts = re.sub(r'([a-z])([A-Z])|([A-Z])([A-Z][a-z])', r'\1\3 \2\4', name)
+    return frozenset(word for word in re.split(r'[\W_\d]+', parts.lower()) if word)
 
 
 def _ordered(path: Path, table: pa.Table) -> pa.Table:
@@ -239,8 +280,13 @@ class _Reader:
 
     def _timestamps(self) -> tuple[list[int] | None, str]:
         """Return the stamps of the rows, ns, or the reason why they have none; '' if absent."""
-        if TIMESTAMP not in self._table.column_names:
-            return None, ''
+        clocks = [name for name in self._table.column_names if _words(name) & TIME_WORDS]
+        if TIMESTAMP not in clocks or len(clocks) > 1:
+            named = ' and '.join(clocks)
+            return None, (
+                f'column {named} may have the times, they must be in {TIMESTAMP} only'
+                if clocks else ''
+            )  # fmt: skip
         column = self._table[TIMESTAMP]
         if pa.types.is_integer(column.type) and not column.null_count:
             return timestamp_stamps(TIMESTAMP, np.asarray(column.to_numpy()))
@@ -249,22 +295,28 @@ class _Reader:
     def _joints(self) -> tuple[list[str], str]:
         """Return the columns with joints, and a problem with a remedy if they are not clear."""
         names = [name for name in self._table.column_names if name not in KNOWN]
-        for name in names:
-            reason = self._why_no_joint(name)
-            if reason:
-                numeric = [one for one in names if one in self._columns and one != name]
-                return [], (
-                    f'{self._file.name}: column {name} {reason}: name the joints in the map, '
-                    f'"joints: [{{feature: {TABLE}, names: [{", ".join(numeric[:2])}, ...]}}]"'
-                )
+        ambiguous = [name for name in names if _words(name) & NO_POSITION]
+        reasons = {name: self._why_no_number(name) for name in names}
+        first = next((name for name in names if reasons[name]), '')
+        if ambiguous or first:
+            numeric = [
+                name for name in names
+                if name in self._columns and name not in ambiguous and not reasons[name]
+            ]  # fmt: skip
+            text = (
+                f'column {", ".join(ambiguous)} may be no joint position' if ambiguous
+                else f'column {first} {reasons[first]}'
+            )  # fmt: skip
+            return [], (
+                f'{self._file.name}: {text}: name the joints in the map, '
+                f'"joints: [{{feature: {TABLE}, names: [{", ".join(numeric[:2])}, ...]}}]"'
+            )
         if not names:
             return [], f'{self._file.name} has no column with joint positions: leave it out'
         return names, ''
 
-    def _why_no_joint(self, name: str) -> str:
-        """Return why a column may be no joint; '' if it is one."""
-        if NO_JOINT.match(name.strip().lower()):
-            return 'may be no joint position'
+    def _why_no_number(self, name: str) -> str:
+        """Return why a column has not a number in each row; '' if it has."""
         if name in self._columns:
             bad = np.flatnonzero(~np.isfinite(self._columns[name]))
             return f'has no number in row {bad[0]}' if bad.size else ''
