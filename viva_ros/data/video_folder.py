@@ -26,12 +26,13 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome_of_frames
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
+from viva_ros.data.hdf5.layout import words
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot.metadata import is_dataset
 from viva_ros.data.lerobot.reader import ImageTrack, VectorTrack
 from viva_ros.data.lerobot.video import GREY_DEPTH, VideoImages, index_of
 from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
-from viva_ros.data.row_times import index_times, timestamp_stamps
+from viva_ros.data.row_times import TIME_WORDS, index_times, timestamp_stamps
 from viva_ros.data.segmentation import LABEL, TASK
 
 VIDEOS: Final = ('.mp4', '.mkv', '.avi', '.mov')
@@ -54,11 +55,6 @@ NO_POSITION: Final = frozenset({
     'targets', 'task', 'tau', 'tcp', 'temperature', 'terminated', 'time', 'times', 'timestamp',
     'timestamps', 'torque', 'torques', 'truncated', 'ts', 'unnamed', 'vel', 'velocities',
     'velocity', 'voltage', 'wrench',
-})  # fmt: skip
-#: Words in the names of columns that may be times.
-TIME_WORDS: Final = frozenset({
-    'clock', 'date', 'datetime', 'elapsed', 'epoch', 'nsec', 'nsecs', 'sec', 'secs', 'stamp',
-    'stamps', 't', 'time', 'times', 'timestamp', 'timestamps', 'ts',
 })  # fmt: skip
 LARGEST: Final = 1 << 30  # bytes of a CSV file; types of columns are found in the whole file
 FOLDERS_UP: Final = 3
@@ -173,12 +169,6 @@ def _known_name(name: str) -> str:
     return name.lower() if name.lower() in KNOWN else name
 
 
-def _words(name: str) -> frozenset[str]:
-    """Return the words of a name in lower case, split at signs, digits and changes of case."""
-    parts = re.sub(r'([a-z])([A-Z])|([A-Z])([A-Z][a-z])', r'\1\3 \2\4', name)
-    return frozenset(word for word in re.split(r'[\W_\d]+', parts.lower()) if word)
-
-
 def _ordered(path: Path, table: pa.Table) -> pa.Table:
     if EPISODE in table.column_names and len(pc.unique(table[EPISODE])) > 1:
         raise RecordingError(
@@ -280,7 +270,7 @@ class _Reader:
 
     def _timestamps(self) -> tuple[list[int] | None, str]:
         """Return the stamps of the rows, ns, or the reason why they have none; '' if absent."""
-        clocks = [name for name in self._table.column_names if _words(name) & TIME_WORDS]
+        clocks = [name for name in self._table.column_names if words(name) & TIME_WORDS]
         if TIMESTAMP not in clocks or len(clocks) > 1:
             named = ' and '.join(clocks)
             return None, (
@@ -295,7 +285,7 @@ class _Reader:
     def _joints(self) -> tuple[list[str], str]:
         """Return the columns with joints, and a problem with a remedy if they are not clear."""
         names = [name for name in self._table.column_names if name not in KNOWN]
-        ambiguous = [name for name in names if _words(name) & NO_POSITION]
+        ambiguous = [name for name in names if words(name) & NO_POSITION]
         reasons = {name: self._why_no_number(name) for name in names}
         first = next((name for name in names if reasons[name]), '')
         if ambiguous or first:
