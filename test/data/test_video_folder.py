@@ -85,6 +85,33 @@ def test_two_tables_are_refused(tmp_path: Path) -> None:
         open_recording(folder)
 
 
+def test_incomplete_episode_beside_others_is_refused(tmp_path: Path) -> None:
+    folders = [write_video_folder(tmp_path / f'ep{k}') for k in range(3)]
+    (folders[1] / 'joints.csv').unlink()
+    (folders[2] / 'top.mp4').unlink()
+    (tmp_path / 'meta').mkdir()
+    (tmp_path / 'meta/summary.csv').write_text('a\n1\n')
+    assert find([tmp_path]) == folders
+    assert episode(folders[0]).name == 'ep0'
+    with raises('video-folder-tables', folders[1], 'no table', 'move the folder'):
+        open_recording(folders[1])
+    with raises('video-folder-videos', folders[2], 'joints.csv and no video', 'move the folder'):
+        open_recording(folders[2])
+
+
+def test_videos_that_are_no_cameras_have_notes(tmp_path: Path) -> None:
+    folder = write_video_folder(tmp_path / 'ep')
+    (folder / 'left').mkdir()
+    encode(folder / 'left/left.mp4', [np.zeros((48, 80, 3), np.uint8)], 10)
+    (folder / 'wrist.webm').touch()
+    recording = open_recording(folder)
+    assert list(recording.cameras) == ['top']
+    assert recording.notes == (
+        'video wrist.webm is left out: it is no .mp4, .mkv, .avi, .mov',
+        'video left/left.mp4 is left out: it is in a subfolder',
+    )
+
+
 @pytest.mark.parametrize('frames', [11, 13])
 def test_other_number_of_frames_is_refused(tmp_path: Path, frames: int) -> None:
     folder = write_video_folder(tmp_path / 'ep', videos={'top.mp4': ROWS, 'low.mp4': frames})
@@ -269,6 +296,9 @@ def test_outcome_is_parsed_strictly(
     recording = open_recording(folder)
     label = episodes_of(recording)[0].label
     assert (label.success if label else None) is expected
+    if len(columns) == 2:
+        known = recording.metadata['viva_outcome_doubt']['known']
+        assert known == {'success': True, 'is_success': False}
     if expected is None:
         (raw,) = raw_episodes(recording, TopicMap())
         with raises('outcome-doubtful', 'success'):

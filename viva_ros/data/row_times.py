@@ -4,9 +4,10 @@
 Stamps of the rows of a recording, from timestamps whose unit a file may omit, or from a rate.
 
 A unit is derived from the interval of the rows only if seconds and nanoseconds cannot be confused;
-timestamps in another unit need it stated.
+timestamps in another unit need it stated. Names with a word of TIME_WORDS may be those of clocks.
 """
 
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +30,12 @@ TIME_WORDS: Final = frozenset({
     'clock', 'date', 'datetime', 'elapsed', 'epoch', 'nsec', 'nsecs', 'sec', 'secs', 'stamp',
     'stamps', 't', 'time', 'times', 'timestamp', 'timestamps', 'ts',
 })  # fmt: skip
+
+
+def words(name: str) -> frozenset[str]:
+    """Return the words of a name in lower case, split at signs, digits and changes of case."""
+    parts = re.sub(r'([a-z])([A-Z])|([A-Z])([A-Z][a-z])', r'\1\3 \2\4', name)
+    return frozenset(word for word in re.split(r'[\W_\d]+', parts.lower()) if word)
 
 
 def index_times(start: int, rate: float, count: int) -> list[int]:

@@ -26,16 +26,16 @@ from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND
 from viva_ros.core.outcome import agreed, outcome_of_frames
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
-from viva_ros.data.hdf5.layout import words
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot.metadata import is_dataset
 from viva_ros.data.lerobot.reader import ImageTrack, VectorTrack
 from viva_ros.data.lerobot.video import GREY_DEPTH, VideoImages, index_of
 from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
-from viva_ros.data.row_times import TIME_WORDS, index_times, timestamp_stamps
+from viva_ros.data.row_times import TIME_WORDS, index_times, timestamp_stamps, words
 from viva_ros.data.segmentation import LABEL, TASK
 
 VIDEOS: Final = ('.mp4', '.mkv', '.avi', '.mov')
+OTHER_VIDEOS: Final = ('.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv')  # they are left out
 TABLES: Final = ('.csv', '.parquet')
 OTHERS: Final = ('.mcap', '.db3', '.bag', '.hdf5', '.h5')  # recordings of their own
 TABLE: Final = 'table'  # feature with all numeric columns
@@ -77,6 +77,30 @@ def is_video_folder(path: Path) -> bool:
     )
 
 
+def is_incomplete(path: Path) -> bool:
+    """
+    Return whether a folder beside episodes has videos without a table, or a table without videos.
+
+    A table without videos is one of an episode if its folder has the name of an episode beside
+    it, but for digits.
+    """
+    if not path.is_dir() or _is_in_other(path) or is_video_folder(path):
+        return False
+    has_videos = any(one.suffix.lower() in VIDEOS for one in _files(path))
+    if has_videos == bool(_tables(path)) or _has_other_files(path):
+        return False
+    if any(one.is_dir() and is_video_folder(one) for one in path.iterdir()):
+        return False
+    return any(
+        has_videos or _stem(one) == _stem(path) for one in path.absolute().parent.iterdir()
+        if one.name != path.absolute().name and is_video_folder(one)
+    )  # fmt: skip
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r'\d+', '', path.absolute().name)
+
+
 def _has_other_files(folder: Path) -> bool:
     return any(one.suffix in OTHERS for one in _files(folder))
 
@@ -115,6 +139,18 @@ def read_folder(path: Path) -> Recording:
     :raises RecordingError: if its table or a video cannot be read, or their lengths differ
     """
     tables = _tables(path)
+    if not tables:
+        raise RecordingError(
+            'video-folder-tables',
+            f'{path} has videos and no table ({", ".join(TABLES)}) with a row for each frame: '
+            'copy it from the original, or move the folder away',
+        )
+    if not any(one.suffix.lower() in VIDEOS for one in _files(path)):
+        raise RecordingError(
+            'video-folder-videos',
+            f'{path} has the table {tables[0].name} and no video ({", ".join(VIDEOS)}): copy it '
+            'from the original, or move the folder away',
+        )
     if len(tables) != 1:
         raise RecordingError(
             'video-folder-tables',
@@ -241,9 +277,9 @@ class _Reader:
         return Recording(self._path, tracks, metadata, (), notes=tuple(notes))
 
     def _videos(self) -> tuple[dict[str, Path], list[str]]:
-        """Return the video of each colour camera, and notes on depth maps."""
+        """Return the video of each colour camera, and notes on other videos."""
         found: dict[str, Path] = {}
-        notes = []
+        notes = [f'video {name} is left out: {reason}' for name, reason in self._left_out()]
         for file in _files(self._path):
             if file.suffix.lower() not in VIDEOS:
                 continue
@@ -267,6 +303,20 @@ class _Reader:
                 )
             found[name] = file
         return found, notes
+
+    def _left_out(self) -> list[tuple[str, str]]:
+        """Return videos that are no cameras, by their place, and why."""
+        videos = (*VIDEOS, *OTHER_VIDEOS)
+        found = [
+            (file.name, f'it is no {", ".join(VIDEOS)}') for file in _files(self._path)
+            if file.suffix.lower() in OTHER_VIDEOS
+        ]  # fmt: skip
+        below = sorted(one for one in self._path.iterdir() if one.is_dir())
+        return found + [
+            (f'{folder.name}/{file.name}', 'it is in a subfolder')
+            for folder in below if not folder.name.startswith('.')
+            for file in _files(folder) if file.suffix.lower() in videos
+        ]  # fmt: skip
 
     def _timestamps(self) -> tuple[list[int] | None, str]:
         """Return the stamps of the rows, ns, or the reason why they have none; '' if absent."""
@@ -332,7 +382,8 @@ class _Reader:
         success, conflict = agreed(rows)
         doubts += [conflict] if conflict else []
         if doubts:
-            found[DOUBT] = {'text': '; '.join(doubts)}
+            known = {name: one for name, one in rows.items() if one is not None}
+            found[DOUBT] = {'text': '; '.join(doubts), 'known': known}
         elif success is not None:
             found[LABEL] = {'task': task, 'success': success}
         return found
@@ -385,11 +436,12 @@ def common_rate(paths: Sequence[Path]) -> tuple[float | None, str]:
 
 
 def _list_in(path: Path) -> list[Path] | None:
-    return [path] if is_video_folder(path) else None
+    return [path] if is_video_folder(path) or is_incomplete(path) else None
 
 
 def _resolve(path: Path) -> EpisodeRef | None:
-    return EpisodeRef(path, 'video_folder') if is_video_folder(path) else None
+    known = is_video_folder(path) or is_incomplete(path)
+    return EpisodeRef(path, 'video_folder') if known else None
 
 
 FORMAT: Final = RecordingFormat(

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from viva_ros.data.row_times import TIME_WORDS
+from viva_ros.data.row_times import TIME_WORDS, words
 
 EPISODES: Final = 'data'  # group with one group for each episode
 PARTS: Final = ('obs', 'actions', 'action', 'observations')  # of the group of an episode
@@ -144,12 +144,6 @@ def camera_name(key: str) -> str:
 def camera_topic(key: str) -> str:
     """Return the topic of the camera of a dataset."""
     return f'/{key.rpartition("/")[0]}/{camera_name(key)}/image_raw'.replace('//', '/')
-
-
-def words(key: str) -> frozenset[str]:
-    """Return the words of a path in lower case, split at signs, digits and changes of case."""
-    parts = re.sub(r'([a-z])([A-Z])|([A-Z])([A-Z][a-z])', r'\1\3 \2\4', key)
-    return frozenset(word for word in re.split(r'[\W_\d]+', parts.lower()) if word)
 
 
 def is_state(key: str) -> bool:
