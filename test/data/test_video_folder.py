@@ -185,6 +185,14 @@ def test_doubtful_column_needs_a_map(
     assert episode(folder).joints.names == ('grip',)
 
 
+def test_table_without_joints_has_a_remedy_without_a_map(tmp_path: Path) -> None:
+    folder = write_video_folder(tmp_path / 'ep')
+    table = folder / 'joints.csv'
+    table.write_text(table.read_text().replace(',', ';'))
+    with raises('dataset-state', "has '0;0.1;0.2;0.3' in row 0", 'separated by commas'):
+        episode(folder)
+
+
 def test_missing_value_in_a_named_joint_is_refused(tmp_path: Path) -> None:
     columns = {'wrist': [1.5] * 7 + [None] * 5, 'note': ['ok'] * ROWS}
     folder = write_video_folder(tmp_path / 'ep', columns)

@@ -347,10 +347,12 @@ class _Reader:
                 f'column {", ".join(ambiguous)} may be no joint position' if ambiguous
                 else f'column {first} {reasons[first]}'
             )  # fmt: skip
-            return [], (
-                f'{self._file.name}: {text}: name the joints in the map, '
-                f'"joints: [{{feature: {TABLE}, names: [{", ".join(numeric[:2])}, ...]}}]"'
-            )
+            remedy = (
+                f'name the joints in the map, "joints: [{{feature: {TABLE}, names: '
+                f'[{", ".join(numeric[:2])}, ...]}}]"' if numeric
+                else 'write each joint in a column of its own, separated by commas in a CSV file'
+            )  # fmt: skip
+            return [], f'{self._file.name}: {text}: {remedy}'
         if not names:
             return [], f'{self._file.name} has no column with joint positions: leave it out'
         return names, ''
