@@ -34,7 +34,12 @@ def test_unit_is_stated_or_found(values: np.ndarray, unit: str, expected: list[i
     (np.array([0.0, np.nan, 0.1]), '', 't of row 1 is nan'),
     (np.array([-0.5, 0.0]), '', 't has negative values'),
     (np.array(['a', 'b']), '', 'must have numbers'),
+    (638 * 10**15 + np.arange(5) * 10**6, '', 'rows are 1e+06 apart'),  # 100 ns, at 10 Hz
+    (np.arange(5) * 1e-3 + 1.0, '', 'rows are 0.001 apart'),
+    (10**18 + np.arange(5) * 10**8, 's', 't has 1e+18 s, too large for its unit'),
+    (1e18 + np.arange(5) * 1e8, 's', 't has 1e+18 s, too large for its unit'),
 ])  # fmt: skip
+@pytest.mark.filterwarnings('error')
 def test_doubtful_timestamps_have_a_reason(values: np.ndarray, unit: str, text: str) -> None:
     stamps, reason = timestamp_stamps('t', values, unit)
     assert stamps is None and text in reason

@@ -85,6 +85,33 @@ def test_two_tables_are_refused(tmp_path: Path) -> None:
         open_recording(folder)
 
 
+def test_incomplete_episode_beside_others_is_refused(tmp_path: Path) -> None:
+    folders = [write_video_folder(tmp_path / f'ep{k}') for k in range(3)]
+    (folders[1] / 'joints.csv').unlink()
+    (folders[2] / 'top.mp4').unlink()
+    (tmp_path / 'meta').mkdir()
+    (tmp_path / 'meta/summary.csv').write_text('a\n1\n')
+    assert find([tmp_path]) == folders
+    assert episode(folders[0]).name == 'ep0'
+    with raises('video-folder-tables', folders[1], 'no table', 'move the folder'):
+        open_recording(folders[1])
+    with raises('video-folder-videos', folders[2], 'joints.csv and no video', 'move the folder'):
+        open_recording(folders[2])
+
+
+def test_videos_that_are_no_cameras_have_notes(tmp_path: Path) -> None:
+    folder = write_video_folder(tmp_path / 'ep')
+    (folder / 'left').mkdir()
+    encode(folder / 'left/left.mp4', [np.zeros((48, 80, 3), np.uint8)], 10)
+    (folder / 'wrist.webm').touch()
+    recording = open_recording(folder)
+    assert list(recording.cameras) == ['top']
+    assert recording.notes == (
+        'video wrist.webm is left out: it is no .mp4, .mkv, .avi, .mov',
+        'video left/left.mp4 is left out: it is in a subfolder',
+    )
+
+
 @pytest.mark.parametrize('frames', [11, 13])
 def test_other_number_of_frames_is_refused(tmp_path: Path, frames: int) -> None:
     folder = write_video_folder(tmp_path / 'ep', videos={'top.mp4': ROWS, 'low.mp4': frames})
@@ -145,7 +172,6 @@ def test_damaged_table_is_refused(tmp_path: Path, name: str) -> None:
     ('wrist', [1.5] * 7 + [None] * 5, 'column wrist has no number in row 7'),
     ('open', [True] * ROWS, 'column open has True in row 0'),
     ('action_x', [0.0] * ROWS, 'column action_x may be no joint position'),
-    ('time', TIMES, 'column time may be no joint position'),
 ])  # fmt: skip
 def test_doubtful_column_needs_a_map(
     tmp_path: Path, column: str, values: list[Any], text: str
@@ -159,6 +185,14 @@ def test_doubtful_column_needs_a_map(
     assert episode(folder).joints.names == ('grip',)
 
 
+def test_table_without_joints_has_a_remedy_without_a_map(tmp_path: Path) -> None:
+    folder = write_video_folder(tmp_path / 'ep')
+    table = folder / 'joints.csv'
+    table.write_text(table.read_text().replace(',', ';'))
+    with raises('dataset-state', "has '0;0.1;0.2;0.3' in row 0", 'separated by commas'):
+        episode(folder)
+
+
 def test_missing_value_in_a_named_joint_is_refused(tmp_path: Path) -> None:
     columns = {'wrist': [1.5] * 7 + [None] * 5, 'note': ['ok'] * ROWS}
     folder = write_video_folder(tmp_path / 'ep', columns)
@@ -166,9 +200,67 @@ def test_missing_value_in_a_named_joint_is_refused(tmp_path: Path) -> None:
     assert open_recording(folder).faults == ('positions are not finite: wrist 5 times',)
 
 
-def test_joint_of_a_finger_may_begin_with_index(tmp_path: Path) -> None:
-    folder = write_video_folder(tmp_path / 'ep', {'index_mcp': TIMES})
-    assert episode(folder).joints.names == ('index_mcp',)
+CLOCKS = [
+    'timestamp_ns', 'timestamps', 'stamp', 'header.stamp.secs', 'time', 't', 'recordTime'
+]  # fmt: skip
+
+
+@pytest.mark.parametrize('column', CLOCKS)
+def test_time_in_an_unknown_column_needs_a_rate(tmp_path: Path, column: str) -> None:
+    folder = write_video_folder(tmp_path / 'ep', {column: TIMES, **joints()})
+    named = f'joints: [{{feature: table, names: [{", ".join(NAMES)}]}}]'
+    write_map(folder, named)
+    with raises('source-rate-missing', f'column {column} may have the times', 'source_rate'):
+        open_recording(folder)
+    write_map(folder, f'{named}\nsource_rate: 10')
+    assert episode(folder).joints.stamps[1] == 1_100_000_000
+
+
+@pytest.mark.parametrize('column', [
+    'step', 'frame', 'id', 'left_waist_vel', 'j1_velocity', 'qvel_1', 'joint1_effort', 'ee_x',
+    'gripper_force', 'target_j1', 'cmd_j1', 'goal_j1', 'jointVelocity', 'TCP_x', 'index_mcp',
+    'successful', 'label', 'outcome', 'Unnamed: 0',
+])  # fmt: skip
+def test_column_with_a_word_of_no_position_needs_a_map(tmp_path: Path, column: str) -> None:
+    columns = {column: TIMES, 'done': [0] * ROWS, **joints()}
+    folder = write_video_folder(tmp_path / 'ep', columns)
+    with raises('dataset-state', f'column {column}, done may be no', 'names: [left_waist, left'):
+        episode(folder)
+    write_map(folder, f'joints: [{{feature: table, names: [{", ".join(NAMES)}]}}]')
+    assert episode(folder).joints.names == NAMES
+
+
+def test_second_clock_needs_a_rate(tmp_path: Path) -> None:
+    columns = {'timestamp': TIMES, 'time_ns': list(range(ROWS)), **joints()}
+    folder = write_video_folder(tmp_path / 'ep', columns)
+    with raises('source-rate-missing', 'timestamp and time_ns may have the times', 'source_rate'):
+        open_recording(folder)
+
+
+def test_known_column_may_have_spaces_and_capitals(tmp_path: Path) -> None:
+    folder = write_video_folder(
+        tmp_path / 'ep',
+        {' Timestamp': [0.2 * k for k in range(ROWS)], 'Success ': [0] * ROWS, **joints()},
+        fps=30,
+    )
+    one = episode(folder)
+    assert one.joints.names == NAMES and one.joints.stamps[1] == 1_200_000_000
+    assert one.label is not None and not one.label.success
+
+
+@pytest.mark.parametrize(('header', 'code', 'text'), [
+    ('a,,b', 'joint-table-column-unnamed', 'no name for column 2'),
+    ('a, ,b', 'joint-table-column-unnamed', 'no name for column 2'),
+    ('a,b,a ', 'joint-table-column-twice', "'a'"),
+    ('a,success,Success', 'joint-table-column-twice', 'success and Success'),
+])  # fmt: skip
+def test_columns_need_different_names(
+    tmp_path: Path, header: str, code: str, text: str
+) -> None:  # fmt: skip
+    folder = write_video_folder(tmp_path / 'ep')
+    (folder / 'joints.csv').write_text(f'{header}\n1,2,3\n')
+    with raises(code, folder / 'joints.csv', text, 'delete'):
+        open_recording(folder)
 
 
 def test_rate_is_that_of_all_videos(tmp_path: Path) -> None:
@@ -212,6 +304,9 @@ def test_outcome_is_parsed_strictly(
     recording = open_recording(folder)
     label = episodes_of(recording)[0].label
     assert (label.success if label else None) is expected
+    if len(columns) == 2:
+        known = recording.metadata['viva_outcome_doubt']['known']
+        assert known == {'success': True, 'is_success': False}
     if expected is None:
         (raw,) = raw_episodes(recording, TopicMap())
         with raises('outcome-doubtful', 'success'):

@@ -4,9 +4,10 @@
 Stamps of the rows of a recording, from timestamps whose unit a file may omit, or from a rate.
 
 A unit is derived from the interval of the rows only if seconds and nanoseconds cannot be confused;
-timestamps in another unit need it stated.
+timestamps in another unit need it stated. Names with a word of TIME_WORDS may be those of clocks.
 """
 
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,20 @@ UNITS: Final = {
     **dict.fromkeys(('us', 'microsecond', 'microseconds'), SECOND // 10**6),
     **dict.fromkeys(('ns', 'nanosecond', 'nanoseconds'), 1),
 }
-PLAUSIBLE: Final = (1e-3, 1.0)  # interval of rows, s
+PLAUSIBLE: Final = (1e-3, 1.0)  # interval of rows, s; both are excluded
+ROUNDING: Final = 1e-5  # relative, of an interval
+LARGEST: Final = 2.0**63  # ns, excluded
+#: Words in the names of columns that may be times.
+TIME_WORDS: Final = frozenset({
+    'clock', 'date', 'datetime', 'elapsed', 'epoch', 'nsec', 'nsecs', 'sec', 'secs', 'stamp',
+    'stamps', 't', 'time', 'times', 'timestamp', 'timestamps', 'ts',
+})  # fmt: skip
+
+
+def words(name: str) -> frozenset[str]:
+    """Return the words of a name in lower case, split at signs, digits and changes of case."""
+    parts = re.sub(r'([a-z])([A-Z])|([A-Z])([A-Z][a-z])', r'\1\3 \2\4', name)
+    return frozenset(word for word in re.split(r'[\W_\d]+', parts.lower()) if word)
 
 
 def index_times(start: int, rate: float, count: int) -> list[int]:
@@ -54,6 +68,8 @@ def timestamp_stamps(
     known = UNITS.get(unit.strip().lower()) if unit else _unit_of(values)
     if known is None:
         return None, f'the unit of {name} is unknown: {_why(values, unit)}'
+    if values.size and float(np.abs(values.astype(np.float64)).max()) * known >= LARGEST:
+        return None, f'{name} has {values.max():g} {unit or "ns"}, too large for its unit'
     if values.dtype.kind == 'f':
         stamps = np.round(values.astype(np.float64) * known).astype(np.int64)
     else:
@@ -67,7 +83,8 @@ def timestamp_stamps(
 def _unit_of(values: NDArray[Any]) -> int | None:
     """Return the unit in which the median interval is plausible, ns; None if it is doubtful."""
     step = _interval(values)
-    found = [unit for unit in (SECOND, 1) if PLAUSIBLE[0] <= step * unit / SECOND < PLAUSIBLE[1]]
+    low, high = PLAUSIBLE[0] * (1 + ROUNDING), PLAUSIBLE[1] * (1 - ROUNDING)
+    found = [unit for unit in (SECOND, 1) if low < step * unit / SECOND < high]
     return found[0] if len(found) == 1 else None
 
 

@@ -31,20 +31,31 @@ from viva_ros.data.lerobot.metadata import is_dataset
 from viva_ros.data.lerobot.reader import ImageTrack, VectorTrack
 from viva_ros.data.lerobot.video import GREY_DEPTH, VideoImages, index_of
 from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
-from viva_ros.data.row_times import index_times, timestamp_stamps
+from viva_ros.data.row_times import TIME_WORDS, index_times, timestamp_stamps, words
 from viva_ros.data.segmentation import LABEL, TASK
 
 VIDEOS: Final = ('.mp4', '.mkv', '.avi', '.mov')
+OTHER_VIDEOS: Final = ('.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv')  # they are left out
 TABLES: Final = ('.csv', '.parquet')
 OTHERS: Final = ('.mcap', '.db3', '.bag', '.hdf5', '.h5')  # recordings of their own
 TABLE: Final = 'table'  # feature with all numeric columns
 TIMESTAMP, FRAME, EPISODE, TASK_COLUMN = 'timestamp', 'frame_index', 'episode_index', 'task'
 SUCCESSES: Final = ('success', 'is_success', 'next.success')
 KNOWN: Final = (TIMESTAMP, FRAME, EPISODE, TASK_COLUMN, *SUCCESSES)
-#: Names of columns that are no joint positions; 'index_mcp' may be one of a finger.
-NO_JOINT: Final = re.compile(
-    r'(action|done|effort|next|reward|time|torque|vel|velocity)s?([\W_]|$)|index$|unnamed|$'
-)
+#: Words in the names of columns that may be no joint positions.
+NO_POSITION: Final = frozenset({
+    'acc', 'acceleration', 'accelerations', 'action', 'actions', 'clock', 'cmd', 'cmds', 'command',
+    'commanded', 'commands', 'count', 'counter', 'current', 'currents', 'date', 'datetime',
+    'desired', 'discount', 'done', 'dones', 'dt', 'duration', 'ee', 'eef', 'effort', 'efforts',
+    'elapsed', 'end', 'epoch', 'episode', 'failed', 'failure', 'force', 'forces', 'frame',
+    'frames', 'goal', 'goals', 'header', 'id', 'idx', 'imu', 'index', 'label', 'labels', 'leader',
+    'load', 'master', 'nsec', 'nsecs', 'number', 'outcome', 'pose', 'pwm', 'qacc', 'qvel',
+    'reference', 'reward', 'rewards', 'row', 'sec', 'secs', 'seq', 'speed', 'stamp', 'stamps',
+    'state', 'status', 'step', 'steps', 'success', 'successes', 'successful', 't', 'target',
+    'targets', 'task', 'tau', 'tcp', 'temperature', 'terminated', 'time', 'times', 'timestamp',
+    'timestamps', 'torque', 'torques', 'truncated', 'ts', 'unnamed', 'vel', 'velocities',
+    'velocity', 'voltage', 'wrench',
+})  # fmt: skip
 LARGEST: Final = 1 << 30  # bytes of a CSV file; types of columns are found in the whole file
 FOLDERS_UP: Final = 3
 
@@ -64,6 +75,30 @@ def is_video_folder(path: Path) -> bool:
     return not any(map(_has_other_files, [path, *below])) and not any(
         _is_other(one) or is_video_folder(one) for one in below
     )
+
+
+def is_incomplete(path: Path) -> bool:
+    """
+    Return whether a folder beside episodes has videos without a table, or a table without videos.
+
+    A table without videos is one of an episode if its folder has the name of an episode beside
+    it, but for digits.
+    """
+    if not path.is_dir() or _is_in_other(path) or is_video_folder(path):
+        return False
+    has_videos = any(one.suffix.lower() in VIDEOS for one in _files(path))
+    if has_videos == bool(_tables(path)) or _has_other_files(path):
+        return False
+    if any(one.is_dir() and is_video_folder(one) for one in path.iterdir()):
+        return False
+    return any(
+        has_videos or _stem(one) == _stem(path) for one in path.absolute().parent.iterdir()
+        if one.name != path.absolute().name and is_video_folder(one)
+    )  # fmt: skip
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r'\d+', '', path.absolute().name)
 
 
 def _has_other_files(folder: Path) -> bool:
@@ -104,6 +139,18 @@ def read_folder(path: Path) -> Recording:
     :raises RecordingError: if its table or a video cannot be read, or their lengths differ
     """
     tables = _tables(path)
+    if not tables:
+        raise RecordingError(
+            'video-folder-tables',
+            f'{path} has videos and no table ({", ".join(TABLES)}) with a row for each frame: '
+            'copy it from the original, or move the folder away',
+        )
+    if not any(one.suffix.lower() in VIDEOS for one in _files(path)):
+        raise RecordingError(
+            'video-folder-videos',
+            f'{path} has the table {tables[0].name} and no video ({", ".join(VIDEOS)}): copy it '
+            'from the original, or move the folder away',
+        )
     if len(tables) != 1:
         raise RecordingError(
             'video-folder-tables',
@@ -129,13 +176,33 @@ def read_rows(path: Path) -> pa.Table:
         raise RecordingError(
             'joint-table-unreadable', f'table {path} cannot be read ({error}): correct it'
         ) from error
-    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    names = [name.strip() for name in table.column_names]
+    if '' in names:
+        raise RecordingError(
+            'joint-table-column-unnamed',
+            f'table {path} has no name for column {names.index("") + 1}: name or delete it',
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise RecordingError(
             'joint-table-column-twice',
             f'table {path} has column {", ".join(map(repr, twice))} twice: rename or delete one',
         )
-    return _ordered(path, table)
+    known = {_known_name(name) for name in names} & set(KNOWN)
+    for one in known:
+        spelled = [name for name in names if _known_name(name) == one]
+        if len(spelled) > 1:
+            raise RecordingError(
+                'joint-table-column-twice',
+                f'table {path} has columns {" and ".join(spelled)}, both are {one}: rename or '
+                'delete one',
+            )
+    return _ordered(path, table.rename_columns(list(map(_known_name, names))))
+
+
+def _known_name(name: str) -> str:
+    """Return the name of a known column in lower case, any other name unchanged."""
+    return name.lower() if name.lower() in KNOWN else name
 
 
 def _ordered(path: Path, table: pa.Table) -> pa.Table:
@@ -210,9 +277,9 @@ class _Reader:
         return Recording(self._path, tracks, metadata, (), notes=tuple(notes))
 
     def _videos(self) -> tuple[dict[str, Path], list[str]]:
-        """Return the video of each colour camera, and notes on depth maps."""
+        """Return the video of each colour camera, and notes on other videos."""
         found: dict[str, Path] = {}
-        notes = []
+        notes = [f'video {name} is left out: {reason}' for name, reason in self._left_out()]
         for file in _files(self._path):
             if file.suffix.lower() not in VIDEOS:
                 continue
@@ -237,10 +304,29 @@ class _Reader:
             found[name] = file
         return found, notes
 
+    def _left_out(self) -> list[tuple[str, str]]:
+        """Return videos that are no cameras, by their place, and why."""
+        videos = (*VIDEOS, *OTHER_VIDEOS)
+        found = [
+            (file.name, f'it is no {", ".join(VIDEOS)}') for file in _files(self._path)
+            if file.suffix.lower() in OTHER_VIDEOS
+        ]  # fmt: skip
+        below = sorted(one for one in self._path.iterdir() if one.is_dir())
+        return found + [
+            (f'{folder.name}/{file.name}', 'it is in a subfolder')
+            for folder in below if not folder.name.startswith('.')
+            for file in _files(folder) if file.suffix.lower() in videos
+        ]  # fmt: skip
+
     def _timestamps(self) -> tuple[list[int] | None, str]:
         """Return the stamps of the rows, ns, or the reason why they have none; '' if absent."""
-        if TIMESTAMP not in self._table.column_names:
-            return None, ''
+        clocks = [name for name in self._table.column_names if words(name) & TIME_WORDS]
+        if TIMESTAMP not in clocks or len(clocks) > 1:
+            named = ' and '.join(clocks)
+            return None, (
+                f'column {named} may have the times, they must be in {TIMESTAMP} only'
+                if clocks else ''
+            )  # fmt: skip
         column = self._table[TIMESTAMP]
         if pa.types.is_integer(column.type) and not column.null_count:
             return timestamp_stamps(TIMESTAMP, np.asarray(column.to_numpy()))
@@ -249,22 +335,30 @@ class _Reader:
     def _joints(self) -> tuple[list[str], str]:
         """Return the columns with joints, and a problem with a remedy if they are not clear."""
         names = [name for name in self._table.column_names if name not in KNOWN]
-        for name in names:
-            reason = self._why_no_joint(name)
-            if reason:
-                numeric = [one for one in names if one in self._columns and one != name]
-                return [], (
-                    f'{self._file.name}: column {name} {reason}: name the joints in the map, '
-                    f'"joints: [{{feature: {TABLE}, names: [{", ".join(numeric[:2])}, ...]}}]"'
-                )
+        ambiguous = [name for name in names if words(name) & NO_POSITION]
+        reasons = {name: self._why_no_number(name) for name in names}
+        first = next((name for name in names if reasons[name]), '')
+        if ambiguous or first:
+            numeric = [
+                name for name in names
+                if name in self._columns and name not in ambiguous and not reasons[name]
+            ]  # fmt: skip
+            text = (
+                f'column {", ".join(ambiguous)} may be no joint position' if ambiguous
+                else f'column {first} {reasons[first]}'
+            )  # fmt: skip
+            remedy = (
+                f'name the joints in the map, "joints: [{{feature: {TABLE}, names: '
+                f'[{", ".join(numeric[:2])}, ...]}}]"' if numeric
+                else 'write each joint in a column of its own, separated by commas in a CSV file'
+            )  # fmt: skip
+            return [], f'{self._file.name}: {text}: {remedy}'
         if not names:
             return [], f'{self._file.name} has no column with joint positions: leave it out'
         return names, ''
 
-    def _why_no_joint(self, name: str) -> str:
-        """Return why a column may be no joint; '' if it is one."""
-        if NO_JOINT.match(name.strip().lower()):
-            return 'may be no joint position'
+    def _why_no_number(self, name: str) -> str:
+        """Return why a column has not a number in each row; '' if it has."""
         if name in self._columns:
             bad = np.flatnonzero(~np.isfinite(self._columns[name]))
             return f'has no number in row {bad[0]}' if bad.size else ''
@@ -290,7 +384,8 @@ class _Reader:
         success, conflict = agreed(rows)
         doubts += [conflict] if conflict else []
         if doubts:
-            found[DOUBT] = {'text': '; '.join(doubts)}
+            known = {name: one for name, one in rows.items() if one is not None}
+            found[DOUBT] = {'text': '; '.join(doubts), 'known': known}
         elif success is not None:
             found[LABEL] = {'task': task, 'success': success}
         return found
@@ -343,11 +438,12 @@ def common_rate(paths: Sequence[Path]) -> tuple[float | None, str]:
 
 
 def _list_in(path: Path) -> list[Path] | None:
-    return [path] if is_video_folder(path) else None
+    return [path] if is_video_folder(path) or is_incomplete(path) else None
 
 
 def _resolve(path: Path) -> EpisodeRef | None:
-    return EpisodeRef(path, 'video_folder') if is_video_folder(path) else None
+    known = is_video_folder(path) or is_incomplete(path)
+    return EpisodeRef(path, 'video_folder') if known else None
 
 
 FORMAT: Final = RecordingFormat(

@@ -98,11 +98,19 @@ def test_names_are_never_made_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('names', 'text'), [
     (['waist', 'grip'] * 2, 'has grip, waist twice'), (['waist'], 'has 4 columns and 1 names'),
+    (['', 'b', 'c', 'd'], 'has an empty name'), (['a', ' ', 'c', 'd'], 'has an empty name'),
+    (['a', 'a ', 'b', 'c'], 'has a twice'),
 ])  # fmt: skip
 def test_unusable_names_are_refused(tmp_path: Path, names: list[str], text: str) -> None:
     path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=names)
     with raises('dataset-state', text, 'with 4 names'):
         episode(path)
+
+
+def test_spaces_around_names_are_removed(tmp_path: Path) -> None:
+    names = [f' {name} ' for name in NAMES]
+    assert episode(write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=names)).joints.names \
+        == NAMES  # fmt: skip
 
 
 def test_wrong_number_of_names_in_the_map_is_refused(tmp_path: Path) -> None:
@@ -255,6 +263,160 @@ def test_state_in_several_datasets_is_named_by_a_map(tmp_path: Path) -> None:
         ' - {path: puppet/hand_joint_position, names: [hand]}',
     )  # fmt: skip
     assert episode(path).joints.names == ('a', 'b', 'c', 'd', 'hand')
+
+
+@pytest.mark.parametrize('key', ['wrench', 'eef_pose', 'imu', 'velocities', 'currents', 'other'])
+def test_unknown_numbers_with_names_need_a_map(tmp_path: Path, key: str) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED)
+    with h5py.File(path, 'a') as file:
+        file.move(QPOS, f'observations/{key}')
+        file[f'observations/{key}'].attrs['names'] = list(NAMES)
+        del file['observations/qvel'], file['action']
+    with raises('dataset-state', 'no dataset is known', f'observations/{key} (4)', 'in the map'):
+        episode(path)
+    write_map(tmp_path, named(f'observations/{key}'))
+    assert episode(path).joints.names == NAMES
+
+
+@pytest.mark.parametrize('other', [
+    'puppet/joint_position', 'obs/robot1_joint_pos', 'observations/gripper_qpos', 'state'
+])  # fmt: skip
+def test_second_known_state_needs_a_map(tmp_path: Path, other: str) -> None:
+    path = write_aloha(
+        tmp_path / 'a.hdf5', attributes=RATED, names=NAMES, datasets={other: np.ones((ROWS, 1))}
+    )
+    remedy = (f'{{path: {QPOS}, names: [...]}}', f'{{path: {other}, names: [...]}}')
+    with raises('dataset-state', 'several', f'{other} (1)', *remedy):
+        episode(path)
+    own = f'{{path: {QPOS}, names: [{", ".join(NAMES)}]}}'
+    write_map(tmp_path, f'joints: [{own}, {{path: {other}, names: [hand]}}]')
+    assert episode(path).joints.names == (*NAMES, 'hand')
+
+
+def test_cameras_of_one_clean_name_need_a_map(tmp_path: Path) -> None:
+    pair = ('observations/images/cam-l', 'observations/images/cam_l')
+    path = write_aloha(
+        tmp_path / 'a.hdf5', attributes=RATED, names=NAMES,
+        datasets={key: raw_images(ROWS, 100 * k) for k, key in enumerate(pair, 1)},
+    )  # fmt: skip
+    recording = open_recording(path)
+    assert list(recording.cameras) == ['top']
+    for key in pair:
+        assert f"dataset {key} is left out: two would be camera 'cam_l'; name it in a map" in \
+            recording.notes  # fmt: skip
+    write_map(tmp_path, f'cameras: {{left: {{path: {pair[0]}}}, right: {{path: {pair[1]}}}}}')
+    one = episode(path)
+    assert numbers(one, 'left')[0] == 100 and numbers(one, 'right')[0] == 200
+
+
+@pytest.mark.parametrize('key', [
+    'observations/tactile/left', 'observations/normals/top', 'observations/images/top_mask',
+    'observations/images/segmentation', 'observations/images/topNormals',
+])  # fmt: skip
+def test_pictures_without_colours_are_no_cameras(tmp_path: Path, key: str) -> None:
+    path = write_aloha(
+        tmp_path / 'a.hdf5', attributes=RATED, names=NAMES, datasets={key: raw_images(ROWS)}
+    )
+    recording = open_recording(path)
+    assert list(recording.cameras) == ['top']
+    assert any(note.startswith(f'dataset {key} is left out') for note in recording.notes)
+
+
+def test_images_without_a_word_of_a_picture_can_be_named(tmp_path: Path) -> None:
+    path = write_aloha(
+        tmp_path / 'a.hdf5', attributes=RATED, names=NAMES, datasets={'left': raw_images(ROWS, 7)}
+    )
+    write_map(tmp_path, 'cameras: {left: {path: left}}')
+    assert numbers(episode(path), 'left')[0] == 7
+
+
+@pytest.mark.parametrize(('rows', 'text'), [
+    ([False] * ROWS, 'contradict'), ([True] * 3 + [False] * 9, 'true from frame 0 to 2'),
+])  # fmt: skip
+def test_outcome_of_rows_contradicts_an_attribute(
+    tmp_path: Path, rows: list[bool], text: str
+) -> None:
+    path = write_aloha(
+        tmp_path / 'a.hdf5', attributes={**RATED, 'success': True}, names=NAMES,
+        datasets={'is_success': rows},
+    )  # fmt: skip
+    recording = open_recording(path)
+    assert episode(path).label is None
+    assert recording.metadata['viva_outcome_doubt']['known']['attribute success'] is True
+    (raw,) = raw_episodes(recording, TopicMap())
+    with raises('outcome-doubtful', text):
+        Outcomes().label(raw, recording)
+
+
+def test_outcome_of_rows_is_used(tmp_path: Path) -> None:
+    path = write_aloha(
+        tmp_path / 'a.hdf5', attributes=RATED, names=NAMES,
+        datasets={'success': [False] * 11 + [True]},
+    )  # fmt: skip
+    label = episode(path).label
+    assert label is not None and label.success
+
+
+@pytest.mark.parametrize(('key', 'values'), [
+    ('observations/time', np.arange(ROWS) * 0.1), ('observations/ts', np.zeros((ROWS, 2))),
+    ('timestamp_ns', 10**18 + np.arange(ROWS) * 10**8),
+    ('timestamp', [f'12:00:{k}'.encode() for k in range(ROWS)]),
+])  # fmt: skip
+@pytest.mark.parametrize('datasets', [{}, {'observations/timestamp': np.arange(ROWS) * 0.1}])
+def test_unknown_clock_needs_a_rate(
+    tmp_path: Path, key: str, values: Any, datasets: dict[str, Any]
+) -> None:
+    path = write_aloha(
+        tmp_path / 'a.hdf5', attributes=RATED, names=NAMES, datasets={**datasets, key: values}
+    )
+    with raises('source-rate-missing', *datasets, f'{key} may have the times', 'source_rate'):
+        open_recording(path)
+    write_map(tmp_path, 'source_rate: 20')
+    assert np.diff(episode(path).joints.stamps).tolist() == [50_000_000] * (ROWS - 1)
+
+
+def test_member_of_data_without_an_episode_is_refused(tmp_path: Path) -> None:
+    path = write_robomimic(tmp_path / 'lift.hdf5', {'demo_0': 4, 'demo_1': 4})
+    with h5py.File(path, 'a') as file:
+        for name in list(file['data/demo_1']):
+            del file['data/demo_1'][name]
+        file['data/demo_2'] = h5py.ExternalLink('gone.hdf5', '/data/demo_2')
+        file['data/demo_3'] = h5py.SoftLink('/gone')
+        file['data/notes'] = 1
+        file['data'].create_group('demo_4')
+    names = ['notes', *(f'demo_{k}' for k in range(5))]
+    assert find([path]) == [path / name for name in sorted(names)]
+    write_map(tmp_path, named('obs/robot0_joint_pos'))
+    assert len(numbers(episode(path / 'demo_0'), 'agentview_image')) == 4
+    for name in ('demo_2', 'demo_3'):
+        with raises('hdf5-layout', path / name, 'a link that leads to nothing', 'leave it out'):
+            open_recording(path / name)
+    for name in ('demo_1', 'demo_4', 'notes'):
+        with raises('hdf5-layout', path / name, 'leave it out'):
+            open_recording(path / name)
+
+
+@pytest.mark.parametrize('link', [h5py.SoftLink('/gone'), h5py.ExternalLink('gone.hdf5', '/a')])
+def test_broken_link_in_an_episode_is_refused(tmp_path: Path, link: Any) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES)
+    with h5py.File(path, 'a') as file:
+        file['observations/images/wrist'] = link
+    with raises('hdf5-link', path, 'observations/images/wrist', 'leave it out'):
+        open_recording(path)
+
+
+def test_each_dataset_that_is_left_out_has_a_note(tmp_path: Path) -> None:
+    path = write_aloha(tmp_path / 'a.hdf5', attributes=RATED, names=NAMES, datasets={
+        'complex': np.zeros(ROWS, complex), 'texts': [b'a'] * ROWS, 'cube': np.zeros((ROWS, 2, 4)),
+        'parts': np.zeros(ROWS, dtype=[('a', 'f4')]),
+    })  # fmt: skip
+    with h5py.File(path, 'a') as file:
+        file['empty'] = h5py.Empty('f')
+        file['linked'] = h5py.SoftLink('/observations')
+    text = '\n'.join(open_recording(path).notes)
+    for key in ('dataset complex', 'dataset texts', 'dataset cube', 'dataset parts',
+                'dataset empty', 'group linked'):  # fmt: skip
+        assert f'{key} is left out' in text
 
 
 def test_robomimic_file_has_an_episode_for_each_demo(tmp_path: Path) -> None:

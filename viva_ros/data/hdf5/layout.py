@@ -11,17 +11,22 @@ never made up. Nothing but attributes and shapes is read.
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
+from viva_ros.data.row_times import TIME_WORDS, words
+
 EPISODES: Final = 'data'  # group with one group for each episode
 PARTS: Final = ('obs', 'actions', 'action', 'observations')  # of the group of an episode
-STATES: Final = (
-    'observations/qpos', 'puppet/joint_position', 'obs/joint_states', 'obs/robot0_joint_pos',
-)  # fmt: skip
+STATES: Final = ('observations/qpos', 'puppet/joint_position')  # of which the rows are counted
+#: Last parts of the paths of joint positions, in whole words.
+STATE_NAME: Final = re.compile(
+    r'(?:^|_)(?:qpos|joint_pos|joint_positions?|joint_states?|joint_angles?|joints|state)(?:_|$)'
+)
 ACTIONS: Final = ('action', 'actions')
 TIMESTAMPS: Final = tuple(
     f'{group}{name}' for group in ('', 'observations/', 'obs/')
@@ -37,12 +42,19 @@ NEXT: Final = 'next_obs'  # group with the observations of the next row
 PICTURE_WORDS: Final = frozenset({
     'image', 'images', 'img', 'imgs', 'rgb', 'color', 'colour', 'cam', 'camera', 'cameras'
 })  # fmt: skip
+#: Words in the paths of pictures that are no colour images.
+NO_PICTURE: Final = frozenset({
+    'disparity', 'flow', 'instance', 'label', 'labels', 'mask', 'masks', 'normal', 'normals',
+    'seg', 'segmentation', 'segmentations', 'segmented', 'semantic', 'semantics',
+})  # fmt: skip
 #: Words in the paths of numbers that are no joint positions.
 NO_STATE: Final = frozenset({
-    'action', 'actions', 'base', 'done', 'dones', 'effort', 'index', 'length', 'master', 'next',
-    'qvel', 'reward', 'rewards', 'states', 'success', 'time', 'timestamp', 'timestamps', 'vel',
-    'velocity',
-})  # fmt: skip
+    'acc', 'acceleration', 'action', 'actions', 'base', 'cartesian', 'cmd', 'command', 'commands',
+    'cos', 'current', 'currents', 'desired', 'done', 'dones', 'ee', 'eef', 'effort', 'efforts',
+    'force', 'forces', 'goal', 'imu', 'index', 'leader', 'length', 'master', 'next', 'object',
+    'objects', 'pose', 'qvel', 'reward', 'rewards', 'sin', 'states', 'success', 'target', 'tcp',
+    'torque', 'torques', 'vel', 'velocities', 'velocity', 'wrench',
+}) | TIME_WORDS  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,30 +65,37 @@ class Hdf5Layout:
     :param rows: number of rows of the episode
     :param reference: dataset or attribute with this number of rows, for texts
     :param cameras: colour cameras, to whether their images are encoded
+    :param others: images that only a map makes cameras, likewise
     :param vectors: numeric datasets with one or two dimensions
     :param names: of the columns of a dataset, as they are recorded
     :param counts: rows of each camera and vector
     :param widths: columns of each vector
     :param scalars: datasets with one value
     :param depth: depth maps
+    :param clocks: datasets that may have the times of the rows, besides TIMESTAMPS
+    :param broken: links that lead to nothing
     :param notes: texts on datasets that are left out
     """
 
     rows: int
     reference: str
     cameras: Mapping[str, bool]
+    others: Mapping[str, bool]
     vectors: Sequence[str]
     names: Mapping[str, Sequence[str]]
     counts: Mapping[str, int]
     widths: Mapping[str, int]
     scalars: Sequence[str]
     depth: Sequence[str]
+    clocks: Sequence[str]
+    broken: Sequence[str]
     notes: tuple[str, ...]
 
     def joint_names(self, key: str) -> tuple[str, ...]:
         """Return the names of the columns of a dataset; empty if it has none, or some twice."""
         names = tuple(self.names.get(key, ()))
-        return names if len(set(names)) == self.widths[key] == len(names) else ()
+        is_clear = len(set(names)) == self.widths[key] == len(names) and all(names)
+        return names if is_clear else ()
 
     def state(self) -> tuple[str, str]:
         """
@@ -84,25 +103,31 @@ class Hdf5Layout:
 
         :returns: the dataset is '' if there is none, or several
         """
-        found = [key for key in self.vectors if not words(key) & NO_STATE and self.counts[key]
-                 == self.rows and key not in TIMESTAMPS]  # fmt: skip
-        known = [key for key in STATES if key in found] or found
-        if len(known) == 1 or (known and known[0] in STATES):
+        rows = [
+            key for key in self.vectors
+            if self.counts[key] == self.rows and key not in (*TIMESTAMPS, *self.clocks)
+        ]  # fmt: skip
+        known = [key for key in self.vectors if is_state(key)]
+        if len(known) == 1:
             key = known[0]
             return key, '' if self.joint_names(key) else self._names_problem(key)
-        if not known:
+        likely = known or [key for key in rows if not words(key) & NO_STATE] or rows
+        if not likely:
             return '', 'it has no dataset with joint positions: leave it out'
-        sizes = ', '.join(f'{key} ({self.widths[key]})' for key in known)
+        sizes = ', '.join(f'{key} ({self.widths[key]})' for key in likely)
+        sources = ', '.join(f'{{path: {key}, names: [...]}}' for key in likely)
+        reason = 'several datasets are' if known else 'no dataset is known to be'
         return '', (
-            f'several datasets may be joint positions, {sizes}: name them in the map, "joints: '
-            f'[{{path: {known[0]}, names: [...]}}, ...]"'
+            f'{reason} joint positions, it has {sizes}: name those of the joints in the map, '
+            f'"joints: [{sources}]"'
         )
 
     def _names_problem(self, key: str) -> str:
         count, names = self.widths[key], list(self.names.get(key, ()))
         twice = sorted({name for name in names if names.count(name) > 1})
         reason = f'has {", ".join(twice)} twice' if twice and len(names) == count else (
-            f'has {count} columns and {len(names)} names' if names
+            'has an empty name' if not all(names) and len(names) == count
+            else f'has {count} columns and {len(names)} names' if names
             else f'has {count} columns without names'
         )  # fmt: skip
         return (
@@ -116,21 +141,42 @@ def camera_name(key: str) -> str:
     return re.sub(r'\W', '_', key.rpartition('/')[2])
 
 
-def words(key: str) -> frozenset[str]:
-    """Return the words of a path, in lower case."""
-    return frozenset(re.split(r'[\W_]+', key.lower()))
+def camera_topic(key: str) -> str:
+    """Return the topic of the camera of a dataset."""
+    return f'/{key.rpartition("/")[0]}/{camera_name(key)}/image_raw'.replace('//', '/')
+
+
+def is_state(key: str) -> bool:
+    """Return whether a path is known to be that of joint positions."""
+    last = re.sub(r'[\W\d_]+', '_', key.rpartition('/')[2].lower())
+    others = words(last.replace('joint_states', '')) | words(key.rpartition('/')[0])
+    return bool(STATE_NAME.search(last)) and not others & NO_STATE
+
+
+def member(group: Any, name: str) -> Any:
+    """Return a member of a group; None if its link leads to nothing."""
+    try:
+        return group.get(name)
+    except (OSError, KeyError):  # a file that is linked is missing
+        return None
 
 
 def episode_groups(file: Any) -> list[str]:
-    """Return the groups of the episodes of a file with several, in order; empty for a single."""
-    group = file.get(EPISODES)
-    if group is None or not hasattr(group, 'keys'):
+    """
+    Return the members of the group of episodes, in order; empty for a file with a single episode.
+
+    A member without data is among them: opening it names the reason.
+    """
+    group = member(file, EPISODES)
+    if not hasattr(group, 'keys'):
         return []
-    found = [
-        name for name in group
-        if hasattr(group.get(name), 'keys') and any(part in group[name] for part in PARTS)
-    ]  # fmt: skip
-    return sorted(found, key=lambda name: [
+    has_parts = any(
+        hasattr(one, 'keys') and any(part in one for part in PARTS)
+        for one in (member(group, name) for name in group)
+    )  # fmt: skip
+    if not has_parts and not any(re.fullmatch(r'(demo|episode)_\d+', name) for name in group):
+        return []
+    return sorted(group, key=lambda name: [
         (int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'(\d+)', name)
     ])  # fmt: skip
 
@@ -138,74 +184,118 @@ def episode_groups(file: Any) -> list[str]:
 @dataclass
 class _Found:
     cameras: dict[str, bool] = field(default_factory=dict)
+    others: dict[str, bool] = field(default_factory=dict)
     vectors: list[str] = field(default_factory=list)
     names: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     widths: dict[str, int] = field(default_factory=dict)
     scalars: list[str] = field(default_factory=list)
     depth: list[str] = field(default_factory=list)
+    clocks: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, key: str, dataset: Any) -> None:
         """Add a dataset by its path, type and shape."""
         shape, kind = dataset.shape, dataset.dtype.kind
-        is_picture, is_byte = bool(words(key) & PICTURE_WORDS), dataset.dtype == np.uint8
-        if shape is None or key.rpartition('/')[2] == PADDING:
+        if key.rpartition('/')[2] == PADDING:
             return
-        if 'depth' in key.lower():
+        is_picture, is_byte = bool(words(key) & PICTURE_WORDS), dataset.dtype == np.uint8
+        is_encoded = is_picture and (
+            (kind in 'OSV' and len(shape or ()) == 1) or (is_byte and len(shape or ()) == 2)
+        )
+        if shape is None:
+            self._leave_out(key, 'is empty')
+        elif 'depth' in key.lower():
             if shape:
                 self.depth.append(key)
-                self.notes.append(f'dataset {key} is left out: it is a depth map')
+                self._leave_out(key, 'is a depth map')
         elif math.prod(shape) == 1 and len(shape) < 2:
             self.scalars.append(key)
             if kind in 'iufb' and shape:  # an episode of one row
                 self._vector(key, dataset)
-        elif is_picture and ((kind in 'OSV' and len(shape) == 1) or (is_byte and len(shape) == 2)):
-            self._camera(key, dataset, True)
-        elif is_byte and len(shape) == 4 and shape[3] == 3:
-            self._camera(key, dataset, False)
-        elif len(shape) > 2 and (is_picture or is_byte):
-            text = ' x '.join(map(str, shape))
-            self.notes.append(
-                f'dataset {key} is left out: it is {text} of {dataset.dtype}, a camera is rows x '
-                'height x width x 3 of uint8'
-            )
+        elif is_encoded or (is_byte and len(shape) == 4 and shape[3] == 3):
+            self._camera(key, dataset, is_encoded)
         elif kind in 'iufb' and len(shape) in (1, 2):
             self._vector(key, dataset)
+        else:
+            text = ' x '.join(map(str, shape))
+            allowed = (
+                'a camera is rows x height x width x 3 of uint8' if is_picture or is_byte
+                else 'joint positions are rows x columns of numbers'
+            )  # fmt: skip
+            self._leave_out(key, f'is {text} of {dataset.dtype}, {allowed}')
+            self._clock(key, shape)
+
+    def _leave_out(self, key: str, reason: str) -> None:
+        self.notes.append(f'dataset {key} is left out: it {reason}')
+
+    def _clock(self, key: str, shape: Sequence[int]) -> None:
+        is_known = key in TIMESTAMPS and key in self.vectors
+        if words(key) & TIME_WORDS and not is_known and key.split('/')[0] != NEXT and shape[0] > 1:
+            self.clocks.append(key)
 
     def _camera(self, key: str, dataset: Any, is_encoded: bool) -> None:
         if key.split('/')[0] == NEXT:
-            self.notes.append(f'dataset {key} is left out: it has the images of the next row')
+            self._leave_out(key, 'has the images of the next row')
             return
-        self.cameras[key], self.counts[key] = is_encoded, dataset.shape[0]
+        if words(key) & NO_PICTURE:
+            self._leave_out(key, 'has no colour images by its name')
+            return
+        self.counts[key] = dataset.shape[0]
+        if words(key) & PICTURE_WORDS:
+            self.cameras[key] = is_encoded
+        else:
+            self.others[key] = is_encoded
+            self._leave_out(key, 'may be no camera; name it in a map if it is one')
 
     def _vector(self, key: str, dataset: Any) -> None:
         self.vectors.append(key)
         self.counts[key], self.widths[key] = dataset.shape[0], int(np.prod(dataset.shape[1:]))
         names = next((dataset.attrs[name] for name in NAMES if name in dataset.attrs), ())
-        self.names[key] = texts_of(names)
+        self.names[key] = [name.strip() for name in texts_of(names)]
+        self._clock(key, dataset.shape)
+
+    def part_equal_cameras(self) -> None:
+        """Leave out cameras whose topics would be equal; a map names them by their paths."""
+        topics = Counter(map(camera_topic, self.cameras))
+        for key in [key for key in self.cameras if topics[camera_topic(key)] > 1]:
+            self.others[key] = self.cameras.pop(key)
+            self.notes.append(
+                f'dataset {key} is left out: two would be camera {camera_name(key)!r}; name it in '
+                'a map'
+            )
 
 
 def read_layout(group: Any) -> Hdf5Layout:
     """Return the layout of the episode in a group."""
     found = _Found()
     for key, dataset in _datasets(group):
-        found.add(key, dataset)
+        if dataset is None:
+            found.broken.append(key)
+        elif hasattr(dataset, 'keys'):
+            found.notes.append(f'group {key} is left out: it is a link')
+        else:
+            found.add(key, dataset)
+    found.part_equal_cameras()
     reference, rows = _reference(found, group.attrs)
     return Hdf5Layout(
-        rows, reference, found.cameras, found.vectors, found.names, found.counts, found.widths,
-        found.scalars, found.depth, tuple(found.notes),
+        rows, reference, found.cameras, found.others, found.vectors, found.names, found.counts,
+        found.widths, found.scalars, found.depth, found.clocks, found.broken, tuple(found.notes),
     )  # fmt: skip
 
 
 def _datasets(group: Any, above: str = '') -> Iterator[tuple[str, Any]]:
-    """Yield the datasets of a group and its subgroups; linked groups are left out."""
+    """Yield the datasets of a group and its subgroups, groups that are links, None for no end."""
     for name in group:
-        one = group.get(name)
-        if hasattr(one, 'keys'):
+        one = member(group, name)
+        if one is None:
+            yield f'{above}{name}', None
+        elif hasattr(one, 'keys'):
             if hasattr(group.get(name, getlink=True), 'path'):  # it may lead back
-                continue
-            yield from _datasets(one, f'{above}{name}/')
+                yield f'{above}{name}', one
+            else:
+                yield from _datasets(one, f'{above}{name}/')
         elif hasattr(one, 'shape'):
             yield f'{above}{name}', one
 
@@ -215,7 +305,8 @@ def _reference(found: _Found, attributes: Mapping[str, Any]) -> tuple[str, int]:
     known = number_of(attributes.get(LENGTH))
     if known is not None and known == int(known):
         return LENGTH, int(known)
-    known_first = [key for key in (*STATES, *ACTIONS) if key in found.counts]
+    states = [key for key in found.vectors if key not in STATES and is_state(key)]
+    known_first = [key for key in (*STATES, *states, *ACTIONS) if key in found.counts]
     key = next(iter([*known_first, *found.cameras, *found.vectors]), '')
     return key, found.counts.get(key, 0)
 

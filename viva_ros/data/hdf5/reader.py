@@ -19,7 +19,7 @@ import numpy as np
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.core.observation import SECOND
-from viva_ros.core.outcome import agreed, outcome
+from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
 from viva_ros.data.formats import EpisodeRef, RecordingFormat
 from viva_ros.data.hdf5 import layout
@@ -31,7 +31,7 @@ from viva_ros.data.hdf5.file import (
     reading,
 )
 from viva_ros.data.images import RAW
-from viva_ros.data.lerobot.reader import ImageTrack, VectorTrack
+from viva_ros.data.lerobot.reader import FEATURE, ImageTrack, VectorTrack
 from viva_ros.data.recording import COLUMNS, DOUBT, JOINT_STATE, SOURCE, Recording, Track
 from viva_ros.data.row_times import index_times, timestamp_stamps
 from viva_ros.data.segmentation import LABEL, TASK
@@ -139,9 +139,16 @@ def read_episode(ref: EpisodeRef) -> Recording:
                 f'{path} has no episode {ref.path.name}, it has {", ".join(names[:3]) or "none"}',
             )
         name = f'{layout.EPISODES}/{ref.path.name}' if names else '/'
-        holders = [file[name].attrs, file.attrs]
+        group = layout.member(file, name)
+        if not hasattr(group, 'keys'):
+            raise RecordingError(
+                'hdf5-layout',
+                f'{ref.path} has no data: {name} is '
+                f'{"a link that leads to nothing" if group is None else "no group"}; leave it out',
+            )
+        holders = [group.attrs, file.attrs]
         holders += [file[layout.EPISODES].attrs] if names else []
-        return _Reader(ref.path, path, file[name], holders).recording()
+        return _Reader(ref.path, path, group, holders).recording()
 
 
 class _Reader:
@@ -152,7 +159,13 @@ class _Reader:
     ) -> None:
         self._path, self._file, self._group, self._holders = path, file, group, holders
         self._layout = layout.read_layout(group)
-        if not self._layout.rows:
+        if self._layout.broken:
+            raise RecordingError(
+                'hdf5-link',
+                f'{path}: {", ".join(self._layout.broken)} is a link that leads to nothing: copy '
+                'the file that it names next to it, or leave it out',
+            )
+        if not self._layout.rows or not self._layout.counts:
             raise RecordingError(
                 'hdf5-layout',
                 f'{path} has no episode that is known: it must have rows in '
@@ -172,9 +185,9 @@ class _Reader:
         if action and not one.joint_names(action):
             notes.append(f'dataset {action} is left out: it has no names')
         tracks, topics = {}, {}
-        for key, is_encoded in one.cameras.items():
-            name = layout.camera_name(key)
-            topic = topics[key] = f'/{key.rpartition("/")[0]}/{name}/image_raw'.replace('//', '/')
+        for key, is_encoded in {**one.cameras, **one.others}.items():
+            own_topic = key in one.cameras
+            topic = topics[key] = layout.camera_topic(key) if own_topic else f'/{FEATURE}{key}'
             images: Any = Hdf5Images(self._dataset(key), one.rows, is_encoded)
             tracks[topic] = self._track(key, ImageTrack(topic, RAW, times, images))
         for key in one.vectors:
@@ -212,6 +225,9 @@ class _Reader:
         """Return the stamps of the rows, ns, or the reason why they have none; '' if absent."""
         one = self._layout
         known = [key for key in layout.TIMESTAMPS if key in one.vectors]
+        if one.clocks:
+            named = ' and '.join([*known, *one.clocks])
+            return None, f'{named} may have the times, they must be in {layout.TIMESTAMPS[0]} only'
         if not known:
             return None, ''
         if len(known) > 1:
@@ -259,15 +275,27 @@ class _Reader:
         }  # fmt: skip
         task = texts.pop() if len(texts) == 1 else ''
         found: dict[str, dict[str, Any]] = {TASK: {'task': task, 'tasks': sorted(texts)}}
-        stated = self._values(layout.SUCCESSES)
-        outcomes = {name: outcome(value) for name, value in stated.items()}
-        success, conflict = agreed(outcomes)
-        doubts = [f'{n} is {stated[n]!r}' for n, one in outcomes.items() if one is None]
-        if conflict or (success is None and doubts):
-            found[DOUBT] = {'text': '; '.join([*doubts, conflict] if conflict else doubts)}
+        success, doubt, known = self._outcome()
+        if doubt:
+            found[DOUBT] = {'text': doubt, 'known': known}
         elif success is not None:
             found[LABEL] = {'task': task, 'success': success}
         return found
+
+    def _outcome(self) -> tuple[bool | None, str, dict[str, bool]]:
+        """Return the outcome, a reason if it is not clear, and that of each source."""
+        stated = self._values(layout.SUCCESSES)
+        outcomes = {name: outcome(value) for name, value in stated.items()}
+        doubts = [f'{n} is {stated[n]!r}' for n, one in outcomes.items() if one is None]
+        for name in layout.SUCCESSES:
+            if name in self._layout.vectors and name not in self._layout.scalars:
+                values = np.asarray(self._group[name][()]).tolist()
+                outcomes[name], doubt = outcome_of_frames(name, values)
+                doubts += [f'{name}: {doubt}'] if doubt else []
+        success, conflict = agreed(outcomes)
+        doubts += [conflict] if conflict else []
+        known = {name: one for name, one in outcomes.items() if one is not None}
+        return success, '; '.join(doubts), known
 
 
 def _list_in(path: Path) -> list[Path] | None:
