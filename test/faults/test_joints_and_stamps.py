@@ -43,7 +43,7 @@ def stamped(stamp):
 @pytest.mark.parametrize(
     ('change', 'reason'),
     [
-        (rename, '/joint_states lacks right_waist; it has elbow, left_waist'),
+        (rename, 'newest message of /joint_states with right_waist is'),
         (replace_position(float('nan')), '/joint_states is not finite: left_waist = nan'),
         (replace_position(float('inf')), '/joint_states is not finite: left_waist = inf'),
         (shorten, 'newest message of /joint_states is'),
