@@ -43,7 +43,7 @@ from viva_ros.data.recorded_messages import (
     values,
 )
 from viva_ros.data.recording import SOURCE, Recording, recording_name
-from viva_ros.data.stream_checks import EpisodeStreams, check_streams
+from viva_ros.data.stream_checks import NOT_FINITE, EpisodeStreams, check_streams
 from viva_ros.robot import topic_map
 from viva_ros.robot.topic_map import ImportLimits
 
@@ -135,13 +135,13 @@ def _unstamped(cameras: Mapping[str, Frames]) -> tuple[str, ...]:
 def _faults(
     recording: Recording, cameras: Mapping[str, Frames], groups: tuple[Joints, ...]
 ) -> tuple[str, ...]:
-    """Return the reasons for which an import would refuse an episode."""
+    """Return the reasons for which an import would refuse an episode, but for NOT_FINITE."""
     is_dataset = SOURCE in recording.metadata
     names = frozenset(name for group in groups for name in group.names)
     streams = EpisodeStreams(cameras, groups, (), is_dataset, frozenset() if is_dataset else names)
     limits = recording.limits or ImportLimits()
     found = check_streams(streams, streams.frame_times, limits)
-    return tuple(text for _, text in found.reasons)
+    return tuple(text for code, text in found.reasons if code != NOT_FINITE)
 
 
 def check_limits(path: Path, episodes: Sequence[Episode]) -> None:

@@ -8,6 +8,7 @@ An import refuses an episode beyond them; in place it is a fault of the episode.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from viva_ros.data.episode import Frames, Joints
 from viva_ros.data.joint_groups import held, speed_faults
 from viva_ros.data.stamps import Stamps, period_of, step_back_text
 from viva_ros.robot.topic_map import ImportLimits
+
+#: Code of a reason that training, calibration and scoring find themselves, by joint and moment.
+NOT_FINITE: Final = 'joint-not-finite'
 
 
 @dataclass(frozen=True)
@@ -210,5 +214,5 @@ def _frame_refusals(
         ))  # fmt: skip
     if not_finite:
         counts = ', '.join(f'{name} {count} times' for name, count in not_finite.items())
-        reasons.append(('joint-not-finite', f'positions are not finite: {counts}'))
+        reasons.append((NOT_FINITE, f'positions are not finite: {counts}'))
     return reasons

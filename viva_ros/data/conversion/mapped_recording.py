@@ -32,6 +32,7 @@ from viva_ros.data.joint_groups import JointReading
 from viva_ros.data.messages import joint_state, serialise, to_time
 from viva_ros.data.recording import DOUBT, JOINT_STATE, Recording, Track
 from viva_ros.data.segmentation import LABEL, TASK, stored_label, task_of
+from viva_ros.data.stream_checks import NOT_FINITE
 from viva_ros.robot.topic_map import HEADER, ImportLimits, TopicMap
 
 JOINT_TOPIC = '/joint_states'
@@ -67,7 +68,10 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
         for reading in read_joints_of(recording, source, topic_map).readings
     ])  # fmt: skip
     metadata = _described(recording, topic_map)
-    faults = measure(episode, episode.streams.frame_times, topic_map.limits).refused
+    found = measure(episode, episode.streams.frame_times, topic_map.limits)
+    faults = [
+        text for code, text in zip(found.codes, found.refused, strict=True) if code != NOT_FINITE
+    ]
     return replace(
         recording, tracks=tracks, metadata=metadata, notes=episode.notes, faults=tuple(faults),
         limits=_live_limits(episode, topic_map.limits),
