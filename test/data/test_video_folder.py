@@ -193,11 +193,15 @@ def test_table_without_joints_has_a_remedy_without_a_map(tmp_path: Path) -> None
         episode(folder)
 
 
-def test_missing_value_in_a_named_joint_is_refused(tmp_path: Path) -> None:
+def test_missing_value_in_a_named_joint_is_never_filled(tmp_path: Path, capsys: Any) -> None:
     columns = {'wrist': [1.5] * 7 + [None] * 5, 'note': ['ok'] * ROWS}
     folder = write_video_folder(tmp_path / 'ep', columns)
-    write_map(folder, 'joints: [{feature: table, names: [wrist]}]')
-    assert open_recording(folder).faults == ('positions are not finite: wrist 5 times',)
+    topic_map = write_map(folder, 'joints: [{feature: table, names: [wrist]}]')
+    assert np.isnan(episode(folder).joints.positions[:, 0]).tolist() == [False] * 7 + [True] * 5
+    options = ['--map', str(topic_map), '--out', str(tmp_path / 'out'), '--success']
+    assert main(['import', str(folder), *options]) != 0
+    shown = ' '.join(capsys.readouterr().out.split())
+    assert 'positions are not finite: wrist 5 times' in shown
 
 
 CLOCKS = [

@@ -205,9 +205,9 @@ def image_type(node: Node, topic: str, kind: str) -> Any:
     found = [one for one in published_types(node, topic) if one in IMAGE_TYPES]
     if not kind and len(found) == 1:
         kind = found[0]
-    return (
-        IMAGE_TYPES[kind] if kind else (CompressedImage if topic.endswith(COMPRESSED) else Image)
-    )
+    if kind:
+        return IMAGE_TYPES[kind]
+    return CompressedImage if topic.endswith(COMPRESSED) else Image
 
 
 def joint_type(node: Node, joint: JointTopic) -> Any:

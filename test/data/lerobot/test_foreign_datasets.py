@@ -3,6 +3,7 @@
 """Datasets of other tools: names, versions, features, and cross-checks of rows and frames."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,6 @@ def test_statistics_of_another_episode_are_refused(tmp_path: Path) -> None:
     assert numbers(episodes(root)[0])[0] == 0
     own['max'][2] = 15.0
     path.write_text(json.dumps(lines[0]) + '\n')
-    change_info(root, lambda info: info.update(note='changed'))  # read it again
     with raises('dataset-statistics', '11.2 as max of observation.state[2]', 'statistics 15'):
         open_recording(root / 'episode_000000')
 
@@ -251,6 +251,13 @@ def test_repeated_timestamp_is_a_fault(tmp_path: Path) -> None:
     assert numbers(episodes(root)[0]) == list(range(6))
 
 
+def test_timestamp_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', timestamps=lambda _, n: np.r_[0.0, np.nan, 2.0:n])
+    write_map(root, 'stamp: frame_index')
+    with raises('dataset-timestamp', 'timestamp of row 1 is nan', 'record or convert it again'):
+        open_recording(root / 'episode_000000')
+
+
 def test_rows_without_frame_index_are_sorted_by_index(tmp_path: Path) -> None:
     root = write_lerobot(tmp_path / 'set')
     path = root / 'data/chunk-000/episode_000001.parquet'
@@ -271,6 +278,29 @@ def test_cameras_with_one_clean_name_are_named_by_a_map(tmp_path: Path) -> None:
     with raises('video-unreadable', 'observation.images.to_p', 'it does not exist'):
         numbers_of = episodes_of(open_recording(root / 'episode_000000'))[0].cameras['a']
         _ = numbers_of.images[0]
+
+
+def test_left_out_camera_of_a_shared_file_is_named_by_a_map(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / 'set', version='v3.0')
+    other = {'observation.images.far': {'dtype': 'video', 'shape': [48, 80, 3]}}
+    change_info(root, lambda info: info['features'].update(other))
+    (root / 'meta/modality.json').write_text('{"video": {"top": {}}}')
+    assert list(open_recording(root / 'episode_000001').cameras) == ['top']
+    write_map(root, 'cameras: {a: {feature: observation.images.far}}')
+    with raises('dataset-video-place', 'observation.images.far', 'no chunk and file index'):
+        _ = episodes(root)[0].cameras['a'].images[0]
+    file = root / 'meta/episodes/chunk-000/file-000.parquet'
+    table = pq.read_table(file)
+    for name in (one for one in table.column_names if one.startswith(f'videos/{KEY}/')):
+        table = table.append_column(name.replace(KEY, 'observation.images.far'), table[name])
+    pq.write_table(table, file)  # read again, without a change of info.json
+    video = root / 'videos/observation.images.far/chunk-000/file-000.mp4'
+    shutil.copytree(root / 'videos' / KEY, video.parents[1])
+    shown = [number_of(image) for image in episodes(root)[1].cameras['a'].images]
+    assert shown == list(range(12, 21))
+    before = identity(resolve(root / 'episode_000001'))
+    video.write_bytes(video.read_bytes() + b'more')
+    assert identity(resolve(root / 'episode_000001')) != before
 
 
 @pytest.mark.parametrize('cell', [None, b'', {'path': 'images/none.png'}, {'bytes': b''}])

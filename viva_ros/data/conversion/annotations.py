@@ -116,11 +116,11 @@ class Outcomes:
         })  # fmt: skip
         if conflict:
             raise RecordingError('outcome-doubtful', f'{conflict}: {REMEDY}')
-        if stated is None and own is None:
+        if own is not None:
+            return replace(own, failure=(stated.failure if stated else None) or own.failure)
+        if stated is None:
             raise RecordingError('outcome-missing', _missing(recording))
-        if stated is None or own is None:
-            return stated or own or Label('', False)
-        return replace(own, failure=stated.failure or own.failure)
+        return stated
 
     def _row(self, episode: RawEpisode) -> Label:
         """Return the row of an episode: by its name, or by its path or the end of it."""

@@ -30,13 +30,12 @@ from viva_ros.data.episode import ALWAYS
 from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReading
 from viva_ros.data.messages import joint_state, serialise, to_time
-from viva_ros.data.recording import DOUBT, JOINT_STATE, Recording, Track
+from viva_ros.data.recording import DOUBT, JOINT_STATE, OWN, Recording, Track
 from viva_ros.data.segmentation import LABEL, TASK, stored_label, task_of
 from viva_ros.data.stream_checks import NOT_FINITE
 from viva_ros.robot.topic_map import HEADER, ImportLimits, TopicMap
 
 JOINT_TOPIC = '/joint_states'
-OWN_TYPES = 'viva_ros/msg/'  # of topics that a map leaves as they are
 
 
 def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
@@ -55,7 +54,7 @@ def apply_map(recording: Recording, topic_map: TopicMap) -> Recording:
     episode = mapped_episode(recording, topic_map)
     tracks: dict[str, Track] = {
         topic: track for topic, track in recording.tracks.items()
-        if track.type_name.startswith(OWN_TYPES)
+        if track.type_name.startswith(OWN)
     }  # fmt: skip
     for camera, (track, source) in camera_tracks(recording, topic_map).items():
         topic = f'/{camera}{SUFFIXES[track.type_name]}'

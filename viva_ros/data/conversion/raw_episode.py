@@ -310,12 +310,12 @@ class _Source:
             else:
                 names = list(self._source.names.values())
                 try:
-                    row = self._by_place(message)
+                    values = self._by_place(message)
                 except ConfigurationError as error:
                     fault = fault or error
                     found.left_out[f'field {self._source.path!r} cannot be read'] += 1
                     continue
-                found.add(time, stamp, names, row)
+                found.add(time, stamp, names, values)
         if fault is not None and not found.readings:
             raise fault
         self._check(found, count, unstamped, positions)

@@ -123,8 +123,8 @@ def first_frame_of(dataset: Dataset, row: Mapping[str, Any], key: str) -> int:
     :raises RecordingError: if the frames of the file, the rows of its episodes and the pointers to
         them differ
     """
+    sharing = dataset.sharing(row, key)
     path = dataset.video_file(row, key)
-    sharing = [row] if dataset.old else dataset.files[key][dataset.place(row, key)]
     begin = f'videos/{key}/from_timestamp'
     if not dataset.old:
         sharing = sorted(sharing, key=lambda one: float(one[begin]))

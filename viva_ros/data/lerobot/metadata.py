@@ -36,7 +36,7 @@ STATES: Final = (layout.STATE, 'state')
 STATE_WORDS: Final = frozenset((
     'state', 'states', 'joint', 'joints', 'qpos', 'position', 'positions', 'proprio',
 ))  # fmt: skip
-#: Beginnings of numeric features that are no joint positions.
+#: Parts of the names of numeric features that are no joint positions.
 NO_STATE: Final = ('action', 'next.', 'annotation', 'timestamp', 'velocity', 'effort')
 
 
@@ -101,6 +101,11 @@ class Dataset:
     others: tuple[str, ...] = ()
 
     @property
+    def color_features(self) -> tuple[str, ...]:
+        """Return the image features that are cameras, or that a map may name."""
+        return (*self.cameras.values(), *self.others)
+
+    @property
     def old(self) -> bool:
         """Whether each episode has its own files, as in v2."""
         return self.version.startswith('v2')
@@ -118,15 +123,28 @@ class Dataset:
         """Return the path of the video of a camera of an episode; others may share the file."""
         return self._path('video_path', f'videos/{key}', row, key)
 
+    def sharing(self, row: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+        """
+        Return the rows of the episodes in the video file of an episode.
+
+        :raises RecordingError: if the metadata of v3 lack the file of an episode
+        """
+        if self.old:
+            return [row]
+        if key not in self._by_file:
+            files: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+            for one in self.rows:
+                files.setdefault(self.place(one, key), []).append(one)
+            self._by_file[key] = files
+        return self._by_file[key][self.place(row, key)]
+
     @cached_property
-    def files(self) -> Mapping[str, Mapping[tuple[int, int], Sequence[Mapping[str, Any]]]]:
-        """Return the rows of each video file of each camera in v3, by chunk and file index."""
-        found: dict[str, dict[tuple[int, int], list[Mapping[str, Any]]]] = {}
-        for key in self.cameras.values():
-            own = found.setdefault(key, {})
-            for row in self.rows:
-                own.setdefault(self.place(row, key), []).append(row)
-        return found
+    def _by_file(self) -> dict[str, dict[tuple[int, int], list[Mapping[str, Any]]]]:
+        return {}
+
+    def has_video(self, row: Mapping[str, Any], key: str) -> bool:
+        """Return whether the metadata name the video file of an episode."""
+        return self.old or row.get(f'videos/{key}/file_index') is not None
 
     def place(self, row: Mapping[str, Any], key: str) -> tuple[int, int]:
         """
@@ -255,13 +273,16 @@ def open_dataset(root: Path) -> Dataset:
 
     :raises RecordingError: if it cannot be read, or its version is unknown
     """
-    files = [root / name for name in (layout.INFO, MODALITY, 'meta/episodes.jsonl')]
-    stamps = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
-    return _open(root.resolve(), stamps)
+    files = sorted(path for path in (root / 'meta').rglob('*') if path.is_file())
+    stats = [path.stat() for path in files]
+    state = tuple(
+        (str(path), one.st_size, one.st_mtime_ns) for path, one in zip(files, stats, strict=True)
+    )
+    return _open(root.resolve(), state)
 
 
 @lru_cache(maxsize=8)
-def _open(root: Path, stamps: tuple[int, ...]) -> Dataset:
+def _open(root: Path, state: tuple[tuple[str, int, int], ...]) -> Dataset:
     try:
         info = json.loads((root / layout.INFO).read_text(encoding='utf-8'))
         version = str(info['codebase_version'])

@@ -29,6 +29,7 @@ from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
 from viva_ros.data.lerobot.checks import (
+    AGAIN,
     check_episode_column,
     check_statistics,
     checked_rows,
@@ -213,6 +214,11 @@ def _unreadable(path: Path, error: Exception) -> RecordingError:
     )
 
 
+def _topic(feature: str) -> str:
+    """Return the topic of a feature that only a map can name."""
+    return f'/{FEATURE}{feature.replace("/", ".")}'
+
+
 class _Reader:
     """Reads one episode of a dataset as a recording."""
 
@@ -225,8 +231,7 @@ class _Reader:
             k = int(np.flatnonzero(~np.isfinite(times))[0])
             raise RecordingError(
                 'dataset-timestamp',
-                f'{path}: timestamp of row {k} is {times[k]}: set "stamp: frame_index" in the map '
-                'if the rows have a constant rate, or leave it out',
+                f'{path}: timestamp of row {k} is {times[k]}, must be finite: {AGAIN}',
             )
         self._start = int(row.get(layout.START) or SECOND)
         steps = np.round(times * dataset.fps)
@@ -243,7 +248,7 @@ class _Reader:
             images: Any = self._images(key)  # instead of messages
             tracks[topic] = ImageTrack(topic, RAW, self._stamps, images)
         for key in dataset.others:
-            topic = topics[key] = f'/{FEATURE}{key}'
+            topic = topics[key] = _topic(key)
             later: Any = ImagesOnAccess(partial(self._images, key), len(self._stamps))
             tracks[topic] = ImageTrack(topic, RAW, self._stamps, later)
         state, problem = dataset.state()
@@ -254,7 +259,7 @@ class _Reader:
         for key in self._vectors():
             names = dataset.names(key)
             own = {state: '/joint_states', action: DATASET_ACTION}.get(key) if names else None
-            topic = topics[key] = own or f'/{FEATURE}{key.replace("/", ".")}'
+            topic = topics[key] = own or _topic(key)
             tracks[topic] = self._vector(key, topic, names)
         source = {
             'topics': topics, 'start': self._start, 'fps': dataset.fps, 'robot': dataset.robot,
@@ -439,7 +444,10 @@ def _state(ref: EpisodeRef) -> list[Any]:
     row = next((row for row in dataset.rows if row['episode_index'] == ref.index), None)
     if row is None:
         return []
-    videos = [key for key in dataset.cameras.values() if dataset.features[key]['dtype'] == 'video']
+    videos = [
+        key for key in dataset.color_features
+        if dataset.features[key]['dtype'] == 'video' and dataset.has_video(row, key)
+    ]  # fmt: skip
     try:
         files = [dataset.data_file(row), *(dataset.video_file(row, key) for key in videos)]
     except READ_ERRORS as error:
@@ -453,7 +461,7 @@ def _state(ref: EpisodeRef) -> list[Any]:
 
 def _pictures(dataset: Dataset, row: Mapping[str, Any]) -> list[Path]:
     """Return the images of an episode in files of their own."""
-    keys = [key for key in dataset.cameras.values() if dataset.features[key]['dtype'] == 'image']
+    keys = [key for key in dataset.color_features if dataset.features[key]['dtype'] == 'image']
     file = dataset.data_file(row)
     if not keys or not file.is_file():
         return []
