@@ -9,11 +9,9 @@ feature is a topic, so that a map can name the joints.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +23,7 @@ from viva_ros.core.errors import InputError, RecordingError
 from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
+from viva_ros.data.dataset_tracks import FEATURE, ImagesOnAccess, ImageTrack, VectorTrack
 from viva_ros.data.formats import EpisodeRef, RecordingFormat, content_hash
 from viva_ros.data.images import RAW
 from viva_ros.data.lerobot import layout
@@ -45,7 +44,6 @@ from viva_ros.data.lerobot.metadata import (
     open_dataset,
 )
 from viva_ros.data.lerobot.video import VideoImages
-from viva_ros.data.messages import header
 from viva_ros.data.recording import (
     COLUMNS,
     DOUBT,
@@ -57,119 +55,7 @@ from viva_ros.data.recording import (
 from viva_ros.data.segmentation import LABEL, ORIGINS, TASK
 from viva_ros.engine.image_decoding import decode_compressed
 
-
-class ImageMessage:
-    """A sensor_msgs/Image that is decoded on access."""
-
-    __msgtype__ = RAW
-    encoding = 'rgb8'
-    is_bigendian = 0
-
-    def __init__(self, stamp: int, images: Sequence[Image], row: int) -> None:
-        self.header = header(stamp)
-        self._images, self._row = images, row
-
-    @property
-    def height(self) -> int:
-        """Rows of pixels."""
-        return int(self._images[self._row].shape[0])
-
-    @property
-    def width(self) -> int:
-        """Columns of pixels."""
-        return int(self._images[self._row].shape[1])
-
-    @property
-    def step(self) -> int:
-        """Bytes of a row."""
-        return 3 * self.width
-
-    @property
-    def data(self) -> Any:
-        """Pixels, row by row."""
-        return np.ascontiguousarray(self._images[self._row]).reshape(-1)
-
-
-@dataclass(frozen=True)
-class ImageTrack(Track):
-    """A camera of a dataset: ``times`` are stamps, ``data`` are images instead of messages."""
-
-    def messages(self) -> Iterator[tuple[int, Any]]:
-        """Yield stamps, ns, and messages."""
-        images: Any = self.data
-        for row, time in enumerate(self.times):
-            yield time, ImageMessage(time, images, row)
-
-    def stamps(self) -> list[int]:
-        """Return the stamps, ns."""
-        return self.times
-
-    def pictures(self, rows: Sequence[int]) -> Sequence[Image]:
-        """Return the images of some rows, decoded on access."""
-        return ImageSubset(self.data, rows, self.options.color_order == 'bgr')
-
-
-class ImagesOnAccess(Sequence[Image]):
-    """Images of a feature that is read when a map names it; its checks run then, too."""
-
-    def __init__(self, read: Callable[[], Sequence[Image]], count: int) -> None:
-        self._read, self._count = read, count
-        self._images: Sequence[Image] | None = None
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        if self._images is None:
-            self._images = self._read()
-        return self._images[index]
-
-
-@dataclass(frozen=True)
-class VectorTrack(Track):
-    """
-    A numeric feature of a dataset: ``times`` are stamps, ``data`` are rows instead of messages.
-
-    :param names: of the elements; empty if the dataset has none
-    """
-
-    names: tuple[str, ...] = ()
-
-    def messages(self) -> Iterator[tuple[int, Any]]:
-        """Yield stamps, ns, and messages with a header."""
-        rows: Any = self.data
-        names = list(self.names)
-        for time, row in zip(self.times, rows, strict=True):
-            fields = {'name': names, 'position': row} if names else {'data': row}
-            yield time, SimpleNamespace(__msgtype__=self.type_name, header=header(time), **fields)
-
-    def stamps(self) -> list[int]:
-        """Return the stamps, ns."""
-        return self.times
-
-
-class ImageSubset(Sequence[Image]):
-    """
-    Images at some indices of a sequence.
-
-    :param swap: whether red and blue are exchanged in the dataset
-    """
-
-    def __init__(self, images: Any, rows: Sequence[int], swap: bool = False) -> None:
-        self._images, self._rows, self._swap = images, rows, swap
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return ImageSubset(self._images, self._rows[index], self._swap)
-        image = self._images[self._rows[index]]
-        return np.ascontiguousarray(image[..., ::-1]) if self._swap else image
-
-
 EPISODE: Final = 'episode_{:06d}'
-FEATURE: Final = 'feature '  # beginning of topics that no recorder writes
 FRAME_SUCCESS: Final = 'next.success'
 OLD_TASKS: Final = 'meta/tasks.jsonl'
 
