@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from viva_ros.core.errors import InputError, RecordingError
+from viva_ros.core.errors import RecordingError
 from viva_ros.core.observation import SECOND, Array, Image
 from viva_ros.core.outcome import agreed, outcome, outcome_of_frames
 from viva_ros.data.conversion.raw_episode import DATASET_ACTION, NUMBERS
@@ -43,6 +43,7 @@ from viva_ros.data.lerobot.metadata import (
     is_depth,
     open_dataset,
 )
+from viva_ros.data.lerobot.stored_images import ROW, ColumnCells, StoredImages, own_rows
 from viva_ros.data.lerobot.video import VideoImages
 from viva_ros.data.recording import (
     COLUMNS,
@@ -53,7 +54,6 @@ from viva_ros.data.recording import (
     Track,
 )
 from viva_ros.data.segmentation import LABEL, ORIGINS, TASK
-from viva_ros.engine.image_decoding import decode_compressed
 
 EPISODE: Final = 'episode_{:06d}'
 FRAME_SUCCESS: Final = 'next.success'
@@ -166,8 +166,10 @@ class _Reader:
                 f'{path} is missing: copy it from the original, or leave episode {self._number} '
                 'out',
             )
-        own = None if self._dataset.old else [('episode_index', '=', self._number)]
-        table = pq.read_table(path, filters=own)
+        images = [
+            key for key, one in self._dataset.features.items() if one.get('dtype') == 'image'
+        ]
+        table = own_rows(path, None if self._dataset.old else self._number, images)
         check_episode_column(self._dataset, self._row, table)
         return checked_rows(self._dataset, self._row, table)
 
@@ -202,7 +204,10 @@ class _Reader:
 
     def _images(self, key: str) -> Sequence[Image]:
         if self._dataset.features[key]['dtype'] == 'image':
-            return StoredImages(self._table[key].to_pylist(), self._dataset.root)
+            rows = np.array(self._table[ROW], dtype=np.int64)
+            path = self._dataset.data_file(self._row)
+            pq.read_schema(path).field(key)  # KeyError if it is not there
+            return StoredImages(ColumnCells(path, key, rows), self._dataset.root)
         first = first_frame_of(self._dataset, self._row, key)
         path = self._dataset.video_file(self._row, key)
         return VideoImages(path, first + np.arange(len(self._stamps)))
@@ -260,7 +265,7 @@ class _Columns(Mapping[str, Any]):
     def __init__(self, row: Mapping[str, Any], table: pa.Table) -> None:
         hidden = ('data/', 'videos/', 'meta/', 'stats/', 'viva/', 'dataset_')
         self._row = {key: row[key] for key in row if not key.startswith(hidden)}
-        self._table = table
+        self._table = table.drop_columns([ROW])
 
     def __getitem__(self, key: str) -> Any:
         return self._row[key] if key in self._row else self._table[key].to_pylist()
@@ -270,38 +275,6 @@ class _Columns(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
-
-
-class StoredImages(Sequence[Image]):
-    """Images in the data files, as PNG or JPEG; decoded on access."""
-
-    def __init__(self, cells: Sequence[Mapping[str, Any]], root: Path) -> None:
-        self._cells, self._root = cells, root
-
-    def __len__(self) -> int:
-        return len(self._cells)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return StoredImages(self._cells[index], self._root)
-        cell: Any = self._cells[index]
-        try:
-            if isinstance(cell, bytes):
-                content = cell
-            elif isinstance(cell, Mapping) and cell.get('bytes') is not None:
-                content = cell['bytes']
-            elif isinstance(cell, Mapping) and cell.get('path'):
-                content = (self._root / str(cell['path'])).read_bytes()
-            else:
-                raise InputError('image-cell', f'is {cell!r}, must be the bytes of an image')
-            return decode_compressed('', content)
-        except (InputError, OSError) as error:
-            raise RecordingError(
-                'image-damaged', f'{self._root}: image {index}: {error}: leave its episode out'
-            ) from error
-
-    def __iter__(self) -> Iterator[Image]:
-        return (self[i] for i in range(len(self)))
 
 
 def _list_in(path: Path) -> list[Path] | None:
