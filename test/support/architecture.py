@@ -58,7 +58,10 @@ LAYERS: Final[Mapping[str, Layer]] = {
     'robot': _layer(
         'core engine.image_decoding', 'numpy yaml', 'one description for recordings and the robot'
     ),
-    'data': _layer('core robot engine.image_decoding', ANY, 'same pixels live and recorded'),
+    'data': _layer(
+        'core robot engine.image_decoding engine.video_decoding', ANY,
+        'same pixels live and recorded',
+    ),
     'scoring': _layer('core engine data console', ANY, 'scoring needs no torch'),
     'calibration': _layer(
         'core engine data scoring console', ANY, 'thresholds come from scored values'
@@ -104,6 +107,7 @@ BEYOND: Final[Mapping[str, tuple[str, str]]] = {
         'sim.robots.registry sim.tasks.registry',
         'parameters list what can be simulated',
     ),
+    'engine/video_decoding.py': ('av', 'the library that it wraps'),
     'engine/backends/pytorch.py': ('model torch', 'the engine that is the model itself'),
     'engine/backends/onnx.py': ('onnxruntime', 'the library that it wraps'),
     'engine/backends/openvino.py': ('openvino', 'the library that it wraps'),
