@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import av
 import numpy as np
-from av.error import FFmpegError
 
 KEY_EVERY: Final = 8  # packets
 SIZE: Final = (96, 128)  # height, width, px
@@ -21,7 +20,8 @@ ENCODERS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         'x265-params': f'keyint={KEY_EVERY}:min-keyint={KEY_EVERY}:log-level=none:pools=1',
     }),
     'av1': ('libsvtav1', {
-        'preset': '12', 'g': str(KEY_EVERY), 'svtav1-params': 'pred-struct=1:lp=1',
+        'preset': '8', 'crf': '20', 'g': str(KEY_EVERY),
+        'svtav1-params': 'pred-struct=1:lp=1',
     }),
 }  # fmt: skip
 
@@ -41,19 +41,39 @@ def encode(
     encoder: str, images: Sequence[np.ndarray], options: Mapping[str, str], pixels: str = 'yuv420p'
 ) -> list[bytes]:
     """Return the packets of an encoder of FFmpeg in the order of decoding."""
-    try:
-        context: Any = av.CodecContext.create(encoder, 'w')
-    except (ValueError, FFmpegError) as error:
-        raise AssertionError(f'the wheel of av has no {encoder}') from error
-    context.height, context.width = images[0].shape[:2]
-    context.pix_fmt, context.framerate = pixels, Fraction(30)
-    context.time_base, context.options = Fraction(1, 30), dict(options)
+    context = _context(encoder, images[0].shape[:2], options, pixels)
     packets = []
     for number, image in enumerate(images):
-        frame = av.VideoFrame.from_ndarray(image, format='rgb24')
-        frame.pts = number
-        packets += context.encode(frame)
+        packets += context.encode(_frame(image, number))
     return [bytes(packet) for packet in packets + context.encode(None)]
+
+
+def _context(encoder: str, size: tuple[int, int], options: Mapping[str, str], pixels: str) -> Any:
+    context: Any = av.CodecContext.create(encoder, 'w')
+    context.height, context.width = size
+    context.pix_fmt, context.framerate = pixels, Fraction(30)
+    context.time_base, context.options = Fraction(1, 30), dict(options)
+    return context
+
+
+def _frame(image: np.ndarray, number: int) -> Any:
+    frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+    frame.pts = number
+    return frame
+
+
+class Encoder:
+    """Encodes the pictures of a camera one by one, without delay."""
+
+    def __init__(self, codec: str, size: tuple[int, int]) -> None:
+        encoder, options = ENCODERS[codec]
+        self._context, self._count = _context(encoder, size, options, 'yuv420p'), 0
+
+    def packet(self, image: np.ndarray) -> bytes:
+        """Return the packet of the next picture."""
+        (packet,) = self._context.encode(_frame(image, self._count))
+        self._count += 1
+        return bytes(packet)
 
 
 @cache
@@ -63,6 +83,39 @@ def stream(codec: str, count: int = 20, size: tuple[int, int] = SIZE) -> tuple[b
     packets = encode(encoder, [moving(k, size) for k in range(count)], options)
     assert len(packets) == count
     return tuple(packets)
+
+
+COLOURS: Final = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (200, 100, 50))
+#: Weights of red and blue in luma, and the number of the matrix in FFmpeg.
+MATRICES: Final = {
+    'BT.601': (0.299, 0.114, 6), 'BT.709': (0.2126, 0.0722, 1), '': (0.299, 0.114, 2),
+}  # fmt: skip
+LOSSLESS: Final = {
+    'h264': {'crf': '1'}, 'av1': {'crf': '5'},
+    'h265': {'x265-params': 'keyint=8:log-level=none:pools=1:crf=1'},
+}  # fmt: skip
+
+
+def colour_packet(codec: str, matrix: str, is_full: bool) -> bytes:
+    """Return a key frame with patches of 32 px of COLOURS, by a matrix and a range."""
+    red, blue, number = MATRICES[matrix]
+    rgb = np.repeat(np.array([COLOURS]) / 255.0, 64, axis=0).repeat(32, axis=1)
+    luma = rgb @ (red, 1.0 - red - blue, blue)
+    chroma = [(rgb[..., i] - luma) / (2.0 - 2.0 * w) for i, w in ((2, blue), (0, red))]
+    span = (255.0, 255.0, 0.0) if is_full else (219.0, 224.0, 16.0)
+    planes = [span[2] + span[0] * luma, *(128.0 + span[1] * one[::2, ::2] for one in chroma)]
+    frame: Any = av.VideoFrame(rgb.shape[1], rgb.shape[0], 'yuv420p')
+    for plane, values in zip(frame.planes, planes, strict=True):
+        rows = np.zeros((plane.height, plane.line_size), np.uint8)
+        rows[:, : plane.width] = values.round().clip(0, 255)
+        plane.update(rows)
+    encoder, options = ENCODERS[codec]
+    context = _context(encoder, rgb.shape[:2], {**options, **LOSSLESS[codec]}, 'yuv420p')
+    frame.pts = 0
+    for one in (frame, context):
+        one.colorspace, one.color_range = number, 2 if is_full else 1
+    (packet,) = [*context.encode(frame), *context.encode(None)]
+    return bytes(packet)
 
 
 @cache

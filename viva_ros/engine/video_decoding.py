@@ -11,6 +11,7 @@ refused: a picture would be late, live, by as many packets.
 
 import importlib
 import importlib.util
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -333,6 +334,10 @@ def recognised(data: bytes) -> str:
     return ''
 
 
+_converters = threading.local()
+VIDEO_RANGE, FULL_RANGE = 1, 2  # of FFmpeg
+
+
 def to_image(frame: Any) -> Image:
     """
     Return a decoded picture as (H, W, 3) RGB.
@@ -340,7 +345,13 @@ def to_image(frame: Any) -> Image:
     FFmpeg converts by the matrix and the range that the stream names; BT.601 in the video range if
     it names none, as ffmpeg_image_transport encodes.
     """
-    return np.ascontiguousarray(frame.to_ndarray(format='rgb24'), dtype=np.uint8)
+    if not hasattr(_converters, 'own'):  # one for each frame would take twice as long
+        _converters.own = importlib.import_module('av.video.reformatter').VideoReformatter()
+    known = FULL_RANGE if int(frame.color_range) == FULL_RANGE else VIDEO_RANGE
+    shown = _converters.own.reformat(
+        frame, format='rgb24', src_color_range=known, dst_color_range=FULL_RANGE
+    )
+    return np.ascontiguousarray(shown.to_ndarray(), dtype=np.uint8)
 
 
 class DecodedPicture:
