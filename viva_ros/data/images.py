@@ -13,7 +13,6 @@ from viva_ros.engine.image_decoding import (
     ImageOptions,
     decode_compressed,
     decode_image,
-    reordered,
 )
 
 COMPRESSED: Final = 'sensor_msgs/msg/CompressedImage'
@@ -37,7 +36,7 @@ def decode(
     :raises InputError: if the image is damaged or its encoding or format is not supported
     """
     if isinstance(message, RecordedFrame):
-        return reordered(message.data, options)
+        return message.data
     if message.__msgtype__ == COMPRESSED:
         return decode_compressed(message.format, message.data, size, options)
     return decode_image(

@@ -79,7 +79,7 @@ class Track:
             return
         stamps = self.stamps()
         index = self.data.packets(stamps)
-        pictures = VideoPictures(self.data, index, sorted(index.starts))
+        pictures = VideoPictures(self.data, index, sorted(index.starts), self.options)
         for row, (time, stamp) in enumerate(zip(self.times, stamps, strict=True)):
             if row in index.starts or row in index.faults:
                 yield time, RecordedFrame(stamp, row, str(index.faults.get(row, '')), pictures)
@@ -95,7 +95,7 @@ class Track:
         index = self.data.packets(self.stamps())
         if fault := next((index.faults[row] for row in rows if row in index.faults), None):
             raise fault
-        return VideoPictures(self.data, index, rows)
+        return VideoPictures(self.data, index, rows, self.options)
 
     def frames(self, begin: int, end: int) -> Frames:
         """Return the frames with stamps in [begin, end), ns; ascending, each stamp once."""
@@ -113,13 +113,14 @@ class Track:
         one = ordered([at for _, at in recorded])
         rows = [recorded[k][0] for k in one.rows]
         if not isinstance(self.data, VideoMessages):
-            images = self.pictures(rows)
-            return Frames(one.stamps, images, one.backwards, one.unstamped, one.repeated)
+            return Frames(
+                one.stamps, self.pictures(rows), one.backwards, one.unstamped, one.repeated
+            )
         index = self.data.packets(stamps)
         kept = [k for k, row in enumerate(rows) if row in index.starts]
+        images = VideoPictures(self.data, index, [rows[k] for k in kept], self.options)
         return Frames(
-            one.stamps[kept], VideoPictures(self.data, index, [rows[k] for k in kept]),
-            one.backwards, one.unstamped, one.repeated,
+            one.stamps[kept], images, one.backwards, one.unstamped, one.repeated,
             index.lost_text([row for row, _ in recorded]),
         )  # fmt: skip
 

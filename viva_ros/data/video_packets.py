@@ -16,6 +16,7 @@ from typing import Any, Final, overload
 from viva_ros.core.errors import InputError
 from viva_ros.core.observation import Image
 from viva_ros.data.messages import Definition, deserialise
+from viva_ros.engine.image_decoding import AS_DECLARED, ImageOptions, reordered
 from viva_ros.engine.video_decoding import VideoDecoder, check_library, packet_of, to_image
 
 FFMPEG: Final = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
@@ -114,8 +115,12 @@ class VideoPictures(Sequence[Image]):
     :param rows: of packets that give an image
     """
 
-    def __init__(self, messages: VideoMessages, index: VideoIndex, rows: Sequence[int]) -> None:
+    def __init__(
+        self, messages: VideoMessages, index: VideoIndex, rows: Sequence[int],
+        options: ImageOptions = AS_DECLARED,
+    ) -> None:  # fmt: skip
         self._messages, self._index, self._rows = messages, index, rows
+        self._options = options
         self._decoder: VideoDecoder | None = None
         self._reached = -1  # row that was decoded last
         self._image: Image | None = None
@@ -131,11 +136,8 @@ class VideoPictures(Sequence[Image]):
 
     def __getitem__(self, index: int | slice) -> 'Image | VideoPictures':
         if isinstance(index, slice):
-            return VideoPictures(self._messages, self._index, self._rows[index])
+            return VideoPictures(self._messages, self._index, self._rows[index], self._options)
         return self.at(self._rows[index])
-
-    def __reduce__(self) -> tuple[Any, ...]:  # a decoder cannot be pickled
-        return VideoPictures, (self._messages, self._index, self._rows)
 
     def at(self, row: int) -> Image:
         """Return the image of a packet."""
@@ -146,7 +148,8 @@ class VideoPictures(Sequence[Image]):
             frame = None
             for number in range(self._reached + 1, row + 1):
                 frame = self._messages.decode(number, 0, self._decoder)
-            self._reached, self._image = row, to_image(frame)
+            self._reached = row
+            self._image = reordered(to_image(frame), self._options)
         return self._image
 
 
