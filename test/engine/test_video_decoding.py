@@ -3,6 +3,7 @@
 """Decoding of video packets: each with its own picture, or none with the reason."""
 
 from collections.abc import Iterable
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -108,11 +109,8 @@ def test_packet_of_other_bytes_is_damaged(codec: str) -> None:
     assert {error.code for error in errors} == {'video-damaged'}
 
 
-@pytest.mark.parametrize('codec', CODECS)
-@pytest.mark.parametrize('declared', CODECS)
+@pytest.mark.parametrize(('codec', 'declared'), permutations(CODECS, 2))
 def test_format_of_another_codec_is_refused(codec: str, declared: str) -> None:
-    if codec == declared:
-        pytest.skip('the right format')
     images, errors = decode(declared, enumerate(stream(codec)))
     assert not images
     assert {error.code for error in errors} == {'video-contradiction'}
@@ -227,7 +225,7 @@ def test_other_codec_is_refused_with_a_remedy(text: str) -> None:
 
 
 def test_depth_and_mosaics_in_video_are_refused() -> None:
-    with raises('video-depth', '16UC1'):
+    with raises('video-packet-depth', '16UC1'):
         codec_of('hevc;gray12le;16UC1;16UC1')
     with raises('video-mosaic', 'bayer_rggb8'):
         codec_of('h264;gray;mono8;bayer_rggb8')
@@ -239,14 +237,12 @@ def test_data_without_start_codes_are_refused(data: bytes) -> None:
         VideoDecoder().decode(VideoPacket('h264', 1, data))
 
 
-@pytest.mark.parametrize('pixels', ['yuv420p', 'yuv444p'])
-@pytest.mark.parametrize('options', [
-    {'preset': 'slow', 'bf': '0', 'cqm': 'jvt'}, {'preset': 'ultrafast', 'tune': 'zerolatency'},
-    {'profile': 'baseline'}, {'x264-params': 'slices=4:scenecut=0', 'bf': '0'},
+@pytest.mark.parametrize(('options', 'pixels'), [
+    ({'preset': 'slow', 'bf': '0', 'cqm': 'jvt'}, 'yuv444p'), ({'profile': 'baseline'}, 'yuv420p'),
+    ({'preset': 'ultrafast', 'tune': 'zerolatency'}, 'yuv420p'),
+    ({'x264-params': 'slices=4:scenecut=0', 'bf': '0'}, 'yuv420p'),
 ])  # fmt: skip
 def test_pictures_of_h264_are_numbered(options: dict[str, str], pixels: str) -> None:
-    if options.get('profile') == 'baseline' and pixels == 'yuv444p':
-        pytest.skip('baseline has no 4:4:4')
     packets = encode('libx264', [moving(k) for k in range(20)], {'g': '50', **options}, pixels)
     bitstream = H264Bitstream()
     found = [bitstream.inspect(data) for data in packets]

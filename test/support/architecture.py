@@ -140,6 +140,8 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.engine.backends.onnx': 'a backend: the registry loads it by name',
     'viva_ros.engine.backends.openvino': 'a backend: the registry loads it by name',
     'viva_ros.engine.backends.tensorrt': 'a backend: the registry loads it by name',
+    'viva_ros.engine.video_bitstream': 'headers of packets, apart from the decoder of FFmpeg',
+    'viva_ros.nodes.video_inputs': 'a thread of its own, apart from the callbacks',
     'viva_ros.engine.jpeg': 'a file format, apart from the messages that carry it',
     'viva_ros.engine.isolated_process': 'a process boundary',
     'viva_ros.engine.remote.client': 'a process boundary',

@@ -25,7 +25,7 @@ VIDEO: Final = (FFMPEG, FOXGLOVE)
 
 
 @dataclass(frozen=True)
-class VideoIndex:
+class PacketIndex:
     """
     The packets of a topic that give an image.
 
@@ -60,7 +60,7 @@ class VideoMessages(Sequence[bytes]):
     ) -> None:
         self.messages, self.definition, self._type_name = messages, definition, type_name
         self._stamps: list[int] = []
-        self._index: VideoIndex | None = None
+        self._index: PacketIndex | None = None
 
     @property
     def heads(self) -> Sequence[bytes]:
@@ -79,7 +79,7 @@ class VideoMessages(Sequence[bytes]):
         message = deserialise(self._type_name, self.messages[row], self.definition)
         return decoder.decode(packet_of(message, stamp))
 
-    def packets(self, stamps: Sequence[int]) -> VideoIndex:
+    def packets(self, stamps: Sequence[int]) -> PacketIndex:
         """
         Return the packets that give an image.
 
@@ -90,7 +90,7 @@ class VideoMessages(Sequence[bytes]):
             self._stamps, self._index = list(stamps), self._scan(stamps)
         return self._index
 
-    def _scan(self, stamps: Sequence[int]) -> VideoIndex:
+    def _scan(self, stamps: Sequence[int]) -> PacketIndex:
         check_library()
         starts: dict[int, tuple[int, bytes]] = {}
         faults: dict[int, InputError] = {}
@@ -105,7 +105,7 @@ class VideoMessages(Sequence[bytes]):
             if frame is not None:
                 start = (row, before) if decoder.is_key else start
                 starts[row] = start
-        return VideoIndex(starts, faults)
+        return PacketIndex(starts, faults)
 
 
 class VideoPictures(Sequence[Image]):
@@ -116,7 +116,7 @@ class VideoPictures(Sequence[Image]):
     """
 
     def __init__(
-        self, messages: VideoMessages, index: VideoIndex, rows: Sequence[int],
+        self, messages: VideoMessages, index: PacketIndex, rows: Sequence[int],
         options: ImageOptions = AS_DECLARED,
     ) -> None:  # fmt: skip
         self._messages, self._index, self._rows = messages, index, rows

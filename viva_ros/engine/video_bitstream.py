@@ -49,7 +49,7 @@ class Bitstream(Protocol):
         ...
 
 
-class Bits:
+class HeaderBits:
     """Reads bits, the most significant first."""
 
     def __init__(self, data: bytes) -> None:
@@ -116,7 +116,7 @@ class H264Bitstream:
         return PacketContent(parameters=b''.join(parameters))
 
     def _read_sequence(self, data: bytes) -> None:
-        bits = Bits(data)
+        bits = HeaderBits(data)
         profile = bits.read(8)
         bits.read(16)
         bits.golomb()  # its id
@@ -148,7 +148,7 @@ class H264Bitstream:
         is_key, is_reference = data[0] & 31 == 5, bool(data[0] & 96)
         if not self._bits:
             return PacketContent(True, is_key, parameters)
-        bits = Bits(_payload(data[1:]))
+        bits = HeaderBits(_payload(data[1:]))
         for _ in range(3):  # first macroblock, type, parameter set
             bits.golomb()
         if self._planes:
@@ -160,7 +160,7 @@ class H264Bitstream:
         )  # fmt: skip
 
 
-def _skip_scaling(bits: Bits, size: int) -> None:
+def _skip_scaling(bits: HeaderBits, size: int) -> None:
     last = following = 8
     for _ in range(size):
         if following:
@@ -247,7 +247,7 @@ def _open_units(data: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _av1_sequence(data: bytes) -> _Av1Sequence:
-    bits = Bits(data)
+    bits = HeaderBits(data)
     bits.read(4)  # profile, still picture
     if bits.read(1):
         return _Av1Sequence(True, 0, SELECT, SELECT, 0, 0)
@@ -267,7 +267,7 @@ def _av1_sequence(data: bytes) -> _Av1Sequence:
     return _Av1Sequence(False, time, tools, motion, frame_id, bits.read(3) + 1 if has_order else 0)
 
 
-def _av1_operating_points(bits: Bits) -> int:
+def _av1_operating_points(bits: HeaderBits) -> int:
     """Skip timing and operating points; return the length of the time in a frame, bits."""
     time = delay = has_model = 0
     if bits.read(1):
@@ -297,7 +297,7 @@ def _av1_frame(data: bytes, sequence: _Av1Sequence) -> tuple[bool, bool, int | N
     """Return whether a frame is a key frame, whether it is shown, and its number."""
     if sequence.is_still:
         return True, True, None
-    bits = Bits(data)
+    bits = HeaderBits(data)
     if bits.read(1):  # an earlier frame is shown
         return False, True, None
     kind, shown = bits.read(2), bool(bits.read(1))

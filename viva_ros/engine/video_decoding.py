@@ -9,7 +9,6 @@ smeared picture until then. Streams that are decoded in another order than shown
 refused: a picture would be late, live, by as many packets.
 """
 
-import importlib
 import importlib.util
 import threading
 from collections.abc import Callable
@@ -111,7 +110,9 @@ def codec_of(text: str) -> str:
             'publisher to one of them, such as libx264, or choose another topic of that camera',
         )
     if is_matrix(text.split(';')[-1].strip()):
-        raise InputError('video-depth', f'format is {text!r}, which is depth: {DEPTH_REMEDY}')
+        raise InputError(
+            'video-packet-depth', f'format is {text!r}, which is depth: {DEPTH_REMEDY}'
+        )
     if source.startswith('bayer') and tokens[2].startswith(('bayer', 'mono')):
         raise InputError(
             'video-mosaic',
@@ -146,7 +147,7 @@ class VideoDecoder:
     ) -> None:
         """Note that packets are missing before the next one, with the reason and the remedy."""
         if self._context is not None:
-            self._stop('video-lost', f'{reason}: {UNTIL_KEY}; {cure}')
+            self._stop(InputError('video-lost', f'{reason}: {UNTIL_KEY}; {cure}'))
 
     def decode(self, packet: VideoPacket) -> Any:
         """
@@ -183,7 +184,7 @@ class VideoDecoder:
         except ValueError as error:
             name, found = CODECS[self._codec][0], recognised(data)
             if found not in ('', self._codec):
-                self._contradict(found)
+                raise self._contradiction(found) from error
             text = f'packet of {len(data)} bytes is not {name} ({error})'
             if self._context is None and self._fault is not None:
                 raise self._fault from error
@@ -193,8 +194,11 @@ class VideoDecoder:
                     f'{text}: correct the format in the publisher; {name} must be in the format '
                     f'{"of low overhead (OBU)" if self._codec == AV1 else "of Annex B"}',
                 ) from error
-            self._stop('video-damaged', f'{text}: {UNTIL_KEY}; check the network and the driver')
-            raise self._refusal() from error
+            raise self._stop(
+                InputError(
+                    'video-damaged', f'{text}: {UNTIL_KEY}; check the network and the driver'
+                )
+            ) from error
 
     def _check_order(self, packet: VideoPacket, content: PacketContent) -> None:
         """Stop decoding if a packet does not follow the last one."""
@@ -227,7 +231,7 @@ class VideoDecoder:
         if not content.is_key or not (content.parameters or self.parameters):
             found = recognised(packet.data)
             if self._fault is None and found not in ('', self._codec):
-                self._contradict(found)
+                raise self._contradiction(found)
             raise self._refusal(content.is_key)
         self._context, self._fault = _context(CODECS[self._codec][1]), None
         self._waited = self._count = self._step = 0
@@ -241,40 +245,46 @@ class VideoDecoder:
             raise self._fault
 
     def _send(self, data: bytes) -> list[Any]:
-        av = importlib.import_module('av')
-        packet = av.Packet(data)
+        import av
+
+        packet: Any = av.Packet(data)
         packet.pts = self._count = self._count + 1
         try:
             return list(self._context.decode(packet))
         except av.error.FFmpegError as error:
-            self._stop(
-                'video-damaged',
-                f'packet of {len(data)} bytes is damaged, or one that it needs is missing '
-                f'({error.strerror}): {UNTIL_KEY}; check the network and the driver',
-            )
-            raise self._refusal() from error
+            raise self._stop(
+                InputError(
+                    'video-damaged',
+                    f'packet of {len(data)} bytes is damaged, or one that it needs is missing '
+                    f'({error.strerror}): {UNTIL_KEY}; check the network and the driver',
+                )
+            ) from error
 
     def _picture(self, packet: VideoPacket, data: bytes) -> Any:
         frames = self._send(data)
         if [frame.pts for frame in frames] != [self._count]:
-            self._stop(
-                'video-order',
-                f'a packet gives {len(frames)} images, or that of another packet: the stream has '
-                'B frames, which are late; set B frames to 0 in the publisher (tune: zerolatency, '
-                'or bf: 0)',
+            raise self._stop(
+                InputError(
+                    'video-order',
+                    f'a packet gives {len(frames)} images, or that of another packet: the stream '
+                    'has B frames, which are late; set B frames to 0 in the publisher '
+                    '(tune: zerolatency, or bf: 0)',
+                )
             )
-            raise self._refusal()
         if frames[0].is_corrupt:
-            self._stop(
-                'video-damaged',
-                f'image of a packet of {len(data)} bytes is damaged: {UNTIL_KEY}; check the '
-                'network and the driver',
+            raise self._stop(
+                InputError(
+                    'video-damaged',
+                    f'image of a packet of {len(data)} bytes is damaged: {UNTIL_KEY}; check the '
+                    'network and the driver',
+                )
             )
-            raise self._refusal()
         return frames[0]
 
-    def _stop(self, code: str, text: str) -> None:
-        self._context, self._fault, self._waited = None, InputError(code, text), 0
+    def _stop(self, fault: InputError) -> InputError:
+        """Wait for a key frame; return the reason, which holds until then."""
+        self._context, self._fault, self._waited = None, fault, 0
+        return fault
 
     def _refusal(self, is_key: bool = False) -> InputError:
         if self._fault is not None:
@@ -292,13 +302,14 @@ class VideoDecoder:
             f'if none comes, {ONE_PERIOD}',
         )
 
-    def _contradict(self, found: str) -> None:
-        self._stop(
-            'video-contradiction',
-            f'format is {CODECS[self._codec][0]}, but the data are {CODECS[found][0]}: correct '
-            'the format in the publisher',
+    def _contradiction(self, found: str) -> InputError:
+        return self._stop(
+            InputError(
+                'video-contradiction',
+                f'format is {CODECS[self._codec][0]}, but the data are {CODECS[found][0]}: '
+                'correct the format in the publisher',
+            )
         )
-        raise self._refusal()
 
 
 def _context(name: str) -> Any:
@@ -307,9 +318,10 @@ def _context(name: str) -> Any:
 
     :raises InputError: if this FFmpeg has none of this name
     """
-    av = importlib.import_module('av')
+    import av
+
     try:
-        context = av.CodecContext.create(name, 'r')
+        context: Any = av.CodecContext.create(name, 'r')
     except ValueError as error:
         raise InputError(
             'video-decoder',
@@ -346,7 +358,9 @@ def to_image(frame: Any) -> Image:
     it names none, as ffmpeg_image_transport encodes.
     """
     if not hasattr(_converters, 'own'):  # one for each frame would take twice as long
-        _converters.own = importlib.import_module('av.video.reformatter').VideoReformatter()
+        from av.video.reformatter import VideoReformatter
+
+        _converters.own = VideoReformatter()
     known = FULL_RANGE if int(frame.color_range) == FULL_RANGE else VIDEO_RANGE
     shown = _converters.own.reformat(
         frame, format='rgb24', src_color_range=known, dst_color_range=FULL_RANGE
