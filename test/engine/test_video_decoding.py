@@ -173,6 +173,25 @@ def test_parameters_of_the_first_packet_serve_later_keys(codec: str) -> None:
     assert [error.code for error in errors] == ['video-parameters']
 
 
+@pytest.mark.parametrize(('codec', 'encoder', 'options'), [
+    ('h264', 'libx264', {'tune': 'zerolatency', 'x264-params': 'slices=2'}),
+    ('h265', 'libx265', {'tune': 'zerolatency', 'x265-params': 'slices=2:log-level=none:ctu=16'}),
+])  # fmt: skip
+def test_packet_with_a_part_of_a_picture_is_refused(
+    codec: str, encoder: str, options: dict[str, str]
+) -> None:
+    size = (192, 256)
+    packets = encode(encoder, [moving(k, size) for k in range(2)], options)
+    assert len(decode(codec, enumerate(packets))[0]) == 2
+    begin, _ = list(units(packets[1]))[-1]
+    part = b'\x00\x00\x01' + packets[1][begin:]
+    _, errors = decode(codec, [(0, packets[0]), (1, packets[1][:begin]), (2, part)])
+    assert 'alignment=au' in str(errors[-1]) or 'damaged' in str(errors[-1])
+    _, errors = decode(codec, [(0, packets[0]), (1, part)])
+    assert [error.code for error in errors] == ['video-damaged']
+    assert 'one whole picture' in str(errors[0])
+
+
 def test_packet_of_parameters_has_no_picture() -> None:
     packets = stream('h264')
     *heads, (begin, _) = units(packets[0])

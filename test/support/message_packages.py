@@ -8,7 +8,9 @@ The build takes half a minute; it is kept in the temporary folder for later runs
 
 import fcntl
 import hashlib
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,12 +49,15 @@ for name in ('fastrtps_c', 'introspection_c'):
 
 def built(type_name: str) -> Path:
     """
-    Build the package of one message type.
+    Build the package of one message type, unless it is installed.
 
     :param type_name: one of VIDEO_DEFINITIONS
     :returns: folder for PYTHONPATH
     """
     package, _, kind = type_name.split('/')
+    installed = importlib.util.find_spec(package)
+    if installed is not None and installed.origin is not None:
+        return Path(installed.origin).parents[1]
     text = CMAKE + MANIFEST + LOADED + VIDEO_DEFINITIONS[type_name] + sys.prefix + sys.version
     name = f'viva_{package}_{os.getuid()}_{hashlib.sha256(text.encode()).hexdigest()[:12]}'
     folder = Path(tempfile.gettempdir()) / name
@@ -81,11 +86,12 @@ def _build(folder: Path, package: str, kind: str, definition: str) -> None:
         ('LD_LIBRARY_PATH', f'{sys.prefix}/lib'),
     ):  # fmt: skip
         environment[name] = os.pathsep.join(filter(None, [value, environment.get(name)]))
+    generator = ['-G', 'Ninja'] if shutil.which('ninja') else []
     prefix = f'{package}__rosidl_typesupport'
     targets = [f'{package}_s__rosidl_typesupport_{one}' for one in ('c', 'fastrtps_c')]
     targets += [f'{prefix}_{one}' for one in ('c', 'fastrtps_c', 'introspection_c')]
     for command in (
-        ['-S', source, '-B', folder, '-G', 'Ninja', *(f'-D{n}={v}' for n, v in options.items())],
+        ['-S', source, '-B', folder, *generator, *(f'-D{n}={v}' for n, v in options.items())],
         ['--build', folder, '--target', *targets],
     ):
         subprocess.run(['cmake', *command], env=environment, check=True, stdout=subprocess.DEVNULL)

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 START: Final = b'\x00\x00\x01'
+WITHIN: Final = (
+    'it begins within a picture: each message must have one whole picture, such as alignment=au '
+    'of GStreamer'
+)
 UNUSED: Final = 127  # kind of a NAL unit of H.265 that is left out
 SLICE_HEAD: Final = 64  # bytes with the picture number of a slice
 
@@ -149,8 +153,10 @@ class H264Bitstream:
         if not self._bits:
             return PacketContent(True, is_key, parameters)
         bits = HeaderBits(_payload(data[1:]))
-        for _ in range(3):  # first macroblock, type, parameter set
-            bits.golomb()
+        if bits.golomb():  # first macroblock
+            raise ValueError(WITHIN)
+        bits.golomb()  # type
+        bits.golomb()  # parameter set
         if self._planes:
             bits.read(2)
         number = bits.read(self._bits)
@@ -180,6 +186,8 @@ class H265Bitstream:
             if 32 <= kind <= 34 and head & 511 == 1:
                 parameters.append(b'\x00' + START + data[begin:end])
             elif kind < 32 and not head & 504:  # 504: a layer, of which only the first is read
+                if not data[begin + 2 : begin + 3] >= b'\x80':  # first slice of the picture
+                    raise ValueError(WITHIN)
                 return PacketContent(True, 16 <= kind <= 21, b''.join(parameters))
         return PacketContent(parameters=b''.join(parameters))
 

@@ -157,6 +157,7 @@ class Inputs:
         self._refused: dict[str, str] = {}  # video camera to why it has no image
         self._publisher_of: dict[str, bytes] = {}
         self._video: VideoInputs | None = None
+        self._video_cameras: list[str] = []
         self._subscriptions = self._subscribe_cameras(robot)
         self._polled = PolledGroup()
         self._joints = [(joint, joint_type(node, joint)) for joint in robot.joints]
@@ -168,6 +169,8 @@ class Inputs:
             for joint, kind in self._joints
         ]  # fmt: skip
         self._subscriptions += self._joint_subscriptions
+        if self._video_cameras:  # last: nothing can fail with its thread running
+            self._video = VideoInputs(node, self._video_cameras, self._store_picture)
 
     @property
     def topics(self) -> dict[str, str]:
@@ -237,8 +240,7 @@ class Inputs:
         video = [camera for camera, kind in kinds.items() if kind in VIDEO_TYPES]
         for camera in video:
             check_camera(camera, cameras[camera].options)
-        if video:
-            self._video = VideoInputs(node, video, self._store_picture)
+        self._video_cameras = video
         return [
             self._subscribe(
                 classes[camera], camera, one.topic,
@@ -291,8 +293,8 @@ class Inputs:
         gap = f'{missed} packets are missing' if missed else ''
         if before not in (None, publisher):
             gap = 'a packet of another publisher follows'
-        assert self._video is not None
-        self._video.put(camera, packet_of(message, stamp), gap)
+        if self._video is not None:
+            self._video.put(camera, packet_of(message, stamp), gap)
 
     def _store_picture(self, camera: str, stamp: int, picture: DecodedPicture | str) -> None:
         if isinstance(picture, str):
