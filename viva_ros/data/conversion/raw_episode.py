@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from viva_ros.core.errors import ConfigurationError, RecordingError
 from viva_ros.data.episode import ALWAYS, Annotation, Frames, Joints, Label, judged
-from viva_ros.data.images import COMPRESSED, RAW
+from viva_ros.data.images import SUFFIXES
 from viva_ros.data.joint_groups import JointReadings, groups_of
 from viva_ros.data.messages import from_time
 from viva_ros.data.recording import JOINT_STATE, SOURCE, Recording, Track
@@ -28,7 +28,6 @@ from viva_ros.data.segmentation import (
     task_of,
     tasks_of,
 )
-from viva_ros.data.stamps import ordered
 from viva_ros.data.stream_checks import EpisodeStreams
 from viva_ros.robot.topic_map import (
     FRAME_INDEX,
@@ -161,16 +160,15 @@ def mapped_episode(recording: Recording, topic_map: TopicMap) -> RawEpisode:
     check_one_episode(recording)
     cameras, notes = {}, list(recording.notes)
     for name, (track, source) in camera_tracks(recording, topic_map).items():
-        order = ordered(stamps_of(recording, track, source.stamp or topic_map.stamp))
-        if not order.stamps.size and order.unstamped:
+        stamps = stamps_of(recording, track, source.stamp or topic_map.stamp)
+        frames = replace(track, options=source.options).frames_of(stamps)
+        if not frames.stamps.size and frames.unstamped:
             raise RecordingError('stamps-missing', unstamped_text(track.topic))
-        if order.unstamped:
-            notes.append(f'{order.unstamped} messages of {track.topic} have no stamp: left out')
-        own = replace(track, options=source.options)
-        cameras[name] = Frames(
-            order.stamps, own.pictures(order.rows), order.backwards, order.unstamped,
-            order.repeated,
-        )  # fmt: skip
+        if frames.unstamped:
+            notes.append(f'{frames.unstamped} messages of {track.topic} have no stamp: left out')
+        if frames.lost:
+            notes.append(f'{track.topic}: {frames.lost}')
+        cameras[name] = frames
     joints, units, remarks = _all_groups(recording, joint_sources(topic_map), topic_map)
     actions, _, _ = _all_groups(recording, topic_map.action, topic_map)
     label, annotation = stored_label(recording), annotation_of(recording.path, recording.name)
@@ -442,17 +440,17 @@ def camera_tracks(
     found: dict[str, tuple[Track, CameraSource]] = {}
     for name, source in topic_map.cameras.items():
         track = find_track(recording, source.topic, f'cameras.{name}')
-        if track.type_name not in (COMPRESSED, RAW):
+        if track.type_name not in SUFFIXES:
             raise ConfigurationError(
                 'camera-type',
                 f'{recording.path}: camera {name} is {source.topic} of {track.type_name}, must be '
-                f'{RAW} or {COMPRESSED}',
+                f'{" or ".join(SUFFIXES)}',
             )
-        if source.options.encoding and SOURCE in recording.metadata:
+        if source.options.encoding and (SOURCE in recording.metadata or track.is_video):
             raise ConfigurationError(
                 'camera-encoding',
                 f'{recording.path}: camera {name} has "encoding" in the map, which is for '
-                'messages: leave it out, or set "color_order"',
+                'messages with images: leave it out, or set "color_order"',
             )
         other = next((n for n, (one, _) in found.items() if one.topic == track.topic), None)
         if other is not None:
