@@ -125,6 +125,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.data.conversion.workspace': 'the folder that an import resumes from',
     'viva_ros.data.hdf5.file': 'access to a file in many processes, without its layout',
     'viva_ros.data.hdf5.layout': 'paths of other projects, without reading a row',
+    'viva_ros.data.lerobot.outcome_writer': 'it changes datasets of others, on request only',
     'viva_ros.data.lerobot.writer': 'its reader is used without it',
     'viva_ros.console.import_summary': 'terminal output of an import',
     'viva_ros.core.joint_buffer': 'joints of several messages, apart from the images',
