@@ -163,6 +163,7 @@ ALONE: Final[Mapping[str, str]] = {
     'viva_ros.nodes.topics': 'the search for publishers, before the subscriptions',
     'viva_ros.nodes.value_cloud': 'one optional output; needs sensor_msgs_py',
     'viva_ros.nodes.value_image': 'one optional output; drawing without ROS',
+    'viva_ros.robot.rosetta': 'the format of another project, apart from ours',
     'viva_ros.scoring.ray_workers': 'needs an optional library',
     'viva_ros.scoring.run': 'the work of `viva score`',
     'viva_ros.scoring.workers': 'processes, apart from the job of each',
