@@ -65,6 +65,9 @@ def test_file_of_rlds_is_refused_with_the_converter(tmp_path: Path) -> None:
     assert command_in(str(error.value))[1:] == [
         'examples/rlds_to_hdf5.py', str(folder), f'{folder}.converted.hdf5',
     ]  # fmt: skip
+    (folder / NAME).write_text('version https://git-lfs.github.com/spec/v1\n')
+    with raises('recordings-missing', folder / NAME, 'git lfs pull'):
+        find([folder])
 
 
 @pytest.mark.parametrize('form', ['truncated', 'no split', 'no features', 'other length'])

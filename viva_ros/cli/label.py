@@ -104,7 +104,10 @@ def datasets_in(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         own = next((one for one in (path, path.parent) if is_dataset(one)), None)
-        below = [info.parents[1] for info in sorted(path.rglob(INFO)) if own is None]
+        below = [
+            info.parents[1] for info in sorted(path.rglob(INFO) if own is None else ())
+            if not any(part.startswith('.') for part in info.relative_to(path).parts)
+        ]  # fmt: skip
         if own is None and not below:
             raise ConfigurationError(
                 'label-no-dataset',

@@ -147,12 +147,10 @@ def description(path: Path) -> str:
             f'has only zero bytes ({path.stat().st_size}): the power failed before they were '
             'written; leave it out'
         )
-    named = named_format(path)
-    if named is not None:
-        return f'is part of {named.name}: {named.remedy(path.absolute().parent)}'
-    found = signature_of(path)
+    found, named = signature_of(path), named_format(path)
     if found is None:
-        return ''
+        folder = path.absolute().parent
+        return '' if named is None else f'is part of {named.name}: {named.remedy(folder)}'
     target = path.with_suffix('')
     if target.suffix not in RECORDINGS:
         target = path.with_name(f'{path.name}.unpacked')
@@ -190,11 +188,11 @@ def foreign_text(folder: Path) -> str:
         if any(path.is_relative_to(store) for store in stores):
             continue
         named = named_format(path)
-        if named is not None:
+        if text := _foreign(path):
+            found.append(f'{path} {text}')
+        elif named is not None:
             stores.append(path.parent)
             found.append(f'{path.parent} is {named.name}: {named.remedy(path.parent)}')
-        elif text := _foreign(path):
-            found.append(f'{path} {text}')
         if len(found) == MOST:
             return '; '.join([*found, '...'])
     return '; '.join(found)
